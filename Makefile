@@ -1,0 +1,61 @@
+# `make` lists what there is. Tools that are not part of the toolchain live in $(TOOLS), outside the tree.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+IMAGE ?= localhost/holdfast:0.1.0
+TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast-tools
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+TESTBED := $(CARGO) run --quiet -p testbed --
+
+.PHONY: help demo test test-fast e2e lint fmt deny generate build image up down
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: ## Starts a real cluster, protects a database, loses its volume and shows how that is caught
+	@demo/demo.sh
+
+test: lint deny test-fast e2e ## Everything: format, lint, deny, unit and golden tests, then end to end on the testbed
+
+test-fast: ## Unit and golden tests; needs no cluster
+	$(CARGO) test --workspace --lib --bins
+
+e2e: build ## End-to-end tests on the testbed, which is started if it is not up
+	$(TESTBED) up
+	$(TESTBED) deploy
+	$(CARGO) test -p holdfast --test e2e
+
+lint: ## Checks format and lints of all targets
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Formats the code
+	$(CARGO) fmt --all
+
+deny: $(CARGO_DENY) ## Checks licences, sources and duplicate versions of all dependencies
+	$(CARGO_DENY) --workspace check bans licenses sources
+
+# Built once a version; without optimisation, because that takes a third of the time and it has little to do here.
+$(CARGO_DENY):
+	@echo "building cargo-deny $(CARGO_DENY_VERSION) once, into $(TOOLS) (about 4 minutes on 2 cores)"
+	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+
+generate: ## Writes crds/, deploy/install.yaml, the chart's templates and docs/conditions.md from the code
+	$(CARGO) run --quiet -p holdfast -- generate --to .
+
+build: ## Builds the binary and the testbed
+	$(CARGO) build --workspace
+
+image: ## Builds the operator's image from the Dockerfile, as $(IMAGE); needs docker or podman
+	$$(command -v docker || command -v podman) build -t $(IMAGE) .
+
+up: ## Starts the testbed and installs Holdfast on it
+	$(TESTBED) up
+	$(TESTBED) deploy
+
+down: ## Stops the testbed and leaves nothing behind
+	$(TESTBED) down

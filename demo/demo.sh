@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Shows the main job in one go: protect, verify, back up, refuse, catch a switched volume, and find the data again.
+# Every command it runs is printed as a person would type it in the shell that `cargo run -p testbed -- exec -- bash` opens.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bold=$(tput bold 2>/dev/null || true) dim=$(tput dim 2>/dev/null || true) plain=$(tput sgr0 2>/dev/null || true)
+started=$SECONDS
+step() { printf '\n%s== %s%s\n' "$bold" "$1" "$plain"; }
+say() { printf '%s\n' "$1"; }
+run() { # prints a command, then runs it in the testbed's network
+  printf '%s$ %s%s\n' "$dim" "$1" "$plain"
+  "$testbed" exec -- bash -c "$1"
+}
+quiet() { "$testbed" exec -- bash -c "$1"; }
+fail() {
+  printf '\ndemo: %s\n' "$1" >&2
+  quiet 'kubectl -n atra describe protdb knowledge; kubectl -n atra get pods,pvc,dbcheck,dbbackup; kubectl -n holdfast-system logs deploy/holdfast --tail=30' >&2 || true
+  exit 1
+}
+wait_for() { # wait_for SECONDS WHAT COMMAND: polls until the command succeeds
+  local until=$((SECONDS + $1))
+  until quiet "$3" >/dev/null 2>&1; do
+    ((SECONDS < until)) || fail "waited $1 s for: $2"
+    sleep 0.3
+  done
+}
+condition() { # condition TYPE STATUS: a test of a condition of the ProtectedDatabase
+  printf "kubectl -n atra get protdb knowledge -o jsonpath='{.status.conditions[?(@.type==\"%s\")].status}' | grep -qx %s" "$1" "$2"
+}
+mount_claim() { # mount_claim CLAIM: the pod template names another claim
+  run "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/template/spec/volumes/0/persistentVolumeClaim/claimName\",\"value\":\"$1\"}]'"
+}
+count='kubectl -n atra exec knowledge-postgres-0 -c postgres -- psql -U admin -d knowledge_os -c "select (select count(*) from experts) as experts, (select count(*) from knowledge_nodes) as knowledge_nodes"'
+
+step "1. A real Kubernetes, a real Postgres image and a real S3 server, in a network of their own"
+cargo run --quiet -p testbed -- up --only demo
+testbed=${CARGO_TARGET_DIR:-target}/$(rustc -vV | sed -n "s/^host: //p")/debug/testbed
+cargo run --quiet -p testbed -- deploy
+information=$("$testbed" info)
+value() { python3 -c 'import json,sys; value=json.loads(sys.argv[1])
+for key in sys.argv[2].split("."): value=value[key]
+print(value)' "$information" "$1"; }
+S3_ENDPOINT=$(value s3.endpoint) S3_REGION=$(value s3.region) S3_BUCKET=$(value s3.bucket)
+S3_ACCESS_KEY_ID=$(value s3.accessKeyId) S3_SECRET_ACCESS_KEY=$(value s3.secretAccessKey)
+
+if quiet 'kubectl get namespace atra' >/dev/null 2>&1; then
+  step "   The demo ran here before: its database is released on purpose and removed"
+  quiet './demo/remove.sh' || fail "could not remove what the last run left; start from nothing with: cargo run -p testbed -- down"
+fi
+
+step "2. A database like any other: 85 experts, 26,337 knowledge nodes"
+run 'kubectl apply -f examples/knowledge/database.yaml'
+wait_for 120 "the Postgres pod to be ready" 'kubectl -n atra wait --for=condition=Ready pod/knowledge-postgres-0 --timeout=1s'
+run 'kubectl -n atra exec -i knowledge-postgres-0 -c postgres -- psql -q -U admin -d knowledge_os < examples/knowledge/data.sql'
+run "$count"
+
+step "3. Protect it"
+say 'examples/knowledge/protected-database.yaml says: at least 80 experts, at least 10,000 nodes, a backup every night.'
+printf '%s$ kubectl apply -f examples/knowledge/protected-database.yaml%s\n' "$dim" "$plain"
+sed -e "s|\${S3_ENDPOINT}|$S3_ENDPOINT|; s|\${S3_REGION}|$S3_REGION|; s|\${S3_BUCKET}|$S3_BUCKET|" \
+  -e "s|\${S3_ACCESS_KEY_ID}|$S3_ACCESS_KEY_ID|; s|\${S3_SECRET_ACCESS_KEY}|$S3_SECRET_ACCESS_KEY|" \
+  examples/knowledge/protected-database.yaml | quiet 'kubectl apply -f -'
+wait_for 90 "the first check to be green" "$(condition DataVerified True)"
+wait_for 60 "the volume to be guarded" "$(condition Guarded True)"
+run 'kubectl -n atra get dbcheck'
+say 'The volume was on Delete, as Kubernetes makes them. Now:'
+run "kubectl get pv -o custom-columns='VOLUME:.metadata.name,CLAIM:.spec.claimRef.name,POLICY:.spec.persistentVolumeReclaimPolicy,PROTECTED BY:.metadata.annotations.holdfast\.dev/protected-by'"
+
+step "4. The first backup does not wait for the night"
+wait_for 120 "the first backup to be complete" "kubectl -n atra get dbbackup -o jsonpath='{.items[*].status.state}' | grep -q Complete"
+run 'kubectl -n atra get dbbackup'
+path=$(quiet "kubectl -n atra get dbbackup -o jsonpath='{.items[0].status.path}'")
+say "In the bucket, below $path:"
+signed="curl -sSf --aws-sigv4 aws:amz:$S3_REGION:s3 -u $S3_ACCESS_KEY_ID:$S3_SECRET_ACCESS_KEY -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD'"
+run "$signed '$S3_ENDPOINT/$S3_BUCKET?list-type=2&prefix=demo' | grep -o '<Key>[^<]*' | cut -c6-"
+say 'The manifest, written last, counts the rows of the dump itself:'
+run "$signed $S3_ENDPOINT/$S3_BUCKET/$path/manifest.json | python3 -m json.tool | grep -E '\"(state|systemIdentifier|name|rows|sha256)\"'"
+wait_for 30 "everything to be green" "$(condition Ready True)"
+run 'kubectl -n atra get protdb'
+
+step "5. Somebody cleans up"
+say 'The API server itself refuses; the operator need not even be running.'
+printf '%s$ kubectl -n atra delete pvc atra-knowledge-postgres-data%s\n' "$dim" "$plain"
+if quiet 'kubectl -n atra delete pvc atra-knowledge-postgres-data --wait=false' 2>&1; then fail "the claim could be deleted"; fi
+
+step "6. The incident: started from another folder, Postgres comes up on another volume"
+run 'kubectl apply -f examples/knowledge/other-claim.yaml'
+incident=$SECONDS
+mount_claim knowledge-os-postgres-data
+wait_for 90 "the reset to be seen" "$(condition DataReset True)"
+seen=$((SECONDS - incident))
+say "Kubernetes thinks that all is well, and so does the application:"
+wait_for 60 "the pod to be ready" 'kubectl -n atra wait --for=condition=Ready pod/knowledge-postgres-0 --timeout=1s'
+run 'kubectl -n atra get pods'
+run "$count"
+say "Holdfast does not ($seen s after the command, the pod's restart included):"
+run 'kubectl -n atra get protdb'
+run 'kubectl -n atra describe protdb knowledge | sed -n "/^Status:/,/^Events:/p" | grep -A 8 -B 6 "Type: *DataReset"'
+run "kubectl -n atra get events --field-selector involvedObject.kind=ProtectedDatabase,type=Warning -o custom-columns='REASON:.reason,MESSAGE:.message'"
+
+step "7. The volume with the data was never gone: mount it back"
+back=$SECONDS
+mount_claim atra-knowledge-postgres-data
+wait_for 90 "the data to be verified again" "$(condition DataVerified True) && $(condition DataReset False)"
+say "Green again after $((SECONDS - back)) s:"
+run "$count"
+wait_for 30 "everything to be green" "$(condition Ready True)"
+run 'kubectl -n atra get protdb'
+
+printf '\n%sDone in %d s.%s\n' "$bold" "$((SECONDS - started))" "$plain"
+cat <<END
+Look around in a shell with kubectl on its PATH:   cargo run -p testbed -- exec -- bash
+  kubectl -n atra describe protdb knowledge        what is known of the database, and since when
+  kubectl -n atra get dbcheck,dbbackup             every look at the data, every backup
+  kubectl explain protdb.spec                      what can be asked for
+Stop it, leaving nothing behind:                   make down
+END

@@ -1,0 +1,49 @@
+//! The agent's subcommands and what their end means: an error only when nothing could be reported.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::de::DeserializeOwned;
+
+use crate::api::{JOB_NAME_VARIABLE, REQUEST_VARIABLE};
+
+use super::{backup, check, install};
+
+/// What an agent does. These are started by Jobs that the operator makes, not by people.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
+pub enum AgentCommand {
+    /// Copy this program to a path that another container can run it from.
+    Install {
+        /// Where to.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Look at the database that `HOLDFAST_REQUEST` names, and report to its `DatabaseCheck`.
+    Check,
+    /// Back up the database that `HOLDFAST_REQUEST` names, and report to a `DatabaseBackup` named like the Job.
+    Backup,
+}
+
+/// Runs a subcommand. A failed backup or a check that found nothing is no error here: it was reported.
+pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
+    match command {
+        AgentCommand::Install { to } => install(&to),
+        AgentCommand::Check => check::run_check(read_request()?).await,
+        AgentCommand::Backup => {
+            let name = std::env::var(JOB_NAME_VARIABLE).with_context(|| {
+                format!("{JOB_NAME_VARIABLE} is not set, so the DatabaseBackup can't be named; it comes from the Job's label by the downward API")
+            })?;
+            backup::run_backup(read_request()?, &name).await
+        }
+    }
+}
+
+fn read_request<Request: DeserializeOwned>() -> anyhow::Result<Request> {
+    let json = std::env::var(REQUEST_VARIABLE)
+        .with_context(|| format!("{REQUEST_VARIABLE} is not set; agents are started by Jobs that the operator makes"))?;
+    serde_json::from_str(&json).with_context(|| {
+        format!(
+            "{REQUEST_VARIABLE} is not a request of this version; the Job and the program in it come from different versions of Holdfast"
+        )
+    })
+}

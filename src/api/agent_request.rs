@@ -1,0 +1,101 @@
+//! What the operator asks of an agent: the contract between the Jobs it builds and the program inside them. Never a secret.
+
+use serde::{Deserialize, Serialize};
+
+use super::{S3Storage, TableRule, TlsMode};
+
+/// Environment variable that carries the request as JSON.
+pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
+/// Environment variable with the name of the agent's own Job, from the downward API.
+pub const JOB_NAME_VARIABLE: &str = "HOLDFAST_JOB_NAME";
+/// Where the init container puts the static binary.
+pub const BINARY_DIRECTORY: &str = "/opt/holdfast/bin";
+/// A directory in memory that only the agent can read, for libpq's password file.
+pub const WORK_DIRECTORY: &str = "/opt/holdfast/work";
+/// Mounted credentials of Postgres: the files `username` and `password`.
+pub const POSTGRES_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/postgres";
+/// Mounted certificate authority of Postgres: the file `ca.crt`.
+pub const POSTGRES_CA_DIRECTORY: &str = "/opt/holdfast/secrets/postgres-ca";
+/// Mounted credentials of the bucket: the files `accessKeyId` and `secretAccessKey`.
+pub const S3_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3";
+/// Mounted certificate authority of the bucket's endpoint: the file `ca.crt`.
+pub const S3_CA_DIRECTORY: &str = "/opt/holdfast/secrets/s3-ca";
+
+/// How an agent reaches the server. The Secrets' names are for error messages; their content is mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerRequest {
+    /// Host name or address; without it the agent looks for the pod by `pods`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// TCP port.
+    pub port: u16,
+    /// The main database first, then the additional ones.
+    pub databases: Vec<String>,
+    /// How much encryption to ask for.
+    pub tls_mode: TlsMode,
+    /// Whether a certificate authority is mounted.
+    pub tls_ca: bool,
+    /// Name of the Secret with the credentials, and its two keys.
+    pub credentials_secret: String,
+    /// Key of the user name.
+    pub username_key: String,
+    /// Key of the password.
+    pub password_key: String,
+    /// How to find the pod when there is no host: its labels and the object that controls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<PodSelection>,
+}
+
+/// Which pods belong to the workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodSelection {
+    /// A label selector in the form of a query.
+    pub selector: String,
+    /// Names of the objects (StatefulSet or `ReplicaSet`s) one of which must control the pod; the prefix
+    /// `NAME-` is what a Deployment's `ReplicaSet`s share.
+    pub controller_kind: String,
+    /// Name of the controlling StatefulSet, or of the Deployment whose `ReplicaSet`s control the pods.
+    pub controller_name: String,
+    /// The container that must be running.
+    pub container: String,
+}
+
+/// A check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckRequest {
+    /// Namespace of everything.
+    pub namespace: String,
+    /// Name of the ProtectedDatabase.
+    pub database: String,
+    /// Name of the `DatabaseCheck` whose status is written.
+    pub check: String,
+    /// How to reach the server; `host` is always set.
+    pub server: ServerRequest,
+    /// The tables with rules.
+    pub tables: Vec<TableRule>,
+    /// Whether tables without a rule are counted too.
+    pub count_all_tables: bool,
+    /// Budget of the whole check in seconds, waiting for a starting server included.
+    pub timeout_seconds: u64,
+}
+
+/// A backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupRequest {
+    /// Namespace of everything.
+    pub namespace: String,
+    /// Name of the ProtectedDatabase.
+    pub database: String,
+    /// UID of the ProtectedDatabase, for the manifest.
+    pub database_uid: String,
+    /// How to reach the server.
+    pub server: ServerRequest,
+    /// Where the set goes.
+    pub storage: S3Storage,
+    /// Longest time the backup may take, in seconds.
+    pub deadline_seconds: u64,
+}

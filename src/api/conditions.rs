@@ -1,0 +1,173 @@
+//! Condition types and the one way to set them, which says whether anything changed.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// The types of condition on a `ProtectedDatabase`, one owner each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// Guarded, verified and backed up; computed from the others, never set by hand.
+    Ready,
+    /// The operator is still at work (kstatus).
+    Reconciling,
+    /// The operator can't go on until a person changes something (kstatus).
+    Stalled,
+    /// Deletion is refused and the volumes are retained, as read back.
+    Guarded,
+    /// The data of the container that runs now was found to be what was last known good.
+    DataVerified,
+    /// The data looks reset. Abnormal when true; stays until the data is back or a person accepts the change.
+    DataReset,
+    /// The newest good backup is not older than its schedule asks.
+    BackupFresh,
+    /// A backup was proven by a restore.
+    RestoreProven,
+}
+
+impl ConditionType {
+    /// The word in `status.conditions[].type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Guarded => "Guarded",
+            Self::DataVerified => "DataVerified",
+            Self::DataReset => "DataReset",
+            Self::BackupFresh => "BackupFresh",
+            Self::RestoreProven => "RestoreProven",
+        }
+    }
+}
+
+/// The three values of a condition. Unknown is not green.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It is not known whether it holds.
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// The word in `status.conditions[].status`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// What a condition should say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredCondition {
+    /// Which condition.
+    pub condition: ConditionType,
+    /// Its value.
+    pub status: ConditionStatus,
+    /// One word, a constant of [`super::reasons`].
+    pub reason: &'static str,
+    /// What happened, what it means, what to do next.
+    pub message: String,
+}
+
+/// What setting a condition changed.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionChange {
+    /// It said exactly that before.
+    Unchanged,
+    /// The message or generation changed, the value and reason did not.
+    Updated,
+    /// The value or the reason changed: worth an event.
+    Transitioned,
+}
+
+/// The longest message that Kubernetes accepts in a condition, in bytes.
+const MESSAGE_LIMIT: usize = 32_768;
+
+/// Sets `desired` among `conditions`. `lastTransitionTime` moves only when the value does.
+pub fn set_condition(conditions: &mut Vec<Condition>, desired: DesiredCondition, generation: Option<i64>, now: &Time) -> ConditionChange {
+    let type_ = desired.condition.as_str();
+    let status = desired.status.as_str();
+    let mut message = desired.message;
+    if message.len() > MESSAGE_LIMIT {
+        let end = message.floor_char_boundary(MESSAGE_LIMIT);
+        message.truncate(end);
+    }
+    let Some(existing) = conditions.iter_mut().find(|condition| condition.type_ == type_) else {
+        conditions.push(Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: desired.reason.to_owned(),
+            message,
+            observed_generation: generation,
+            last_transition_time: now.clone(),
+        });
+        return ConditionChange::Transitioned;
+    };
+    let moved = existing.status != status;
+    let change = if moved || existing.reason != desired.reason {
+        ConditionChange::Transitioned
+    } else if existing.message != message || existing.observed_generation != generation {
+        ConditionChange::Updated
+    } else {
+        return ConditionChange::Unchanged;
+    };
+    if moved {
+        existing.last_transition_time = now.clone();
+    }
+    status.clone_into(&mut existing.status);
+    desired.reason.clone_into(&mut existing.reason);
+    existing.message = message;
+    existing.observed_generation = generation;
+    change
+}
+
+/// Finds a condition by its type.
+#[must_use]
+pub fn find_condition(conditions: &[Condition], condition: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|candidate| candidate.type_ == condition.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ConditionChange::{Transitioned, Unchanged, Updated};
+    use super::*;
+
+    fn desired(status: ConditionStatus, reason: &'static str, message: &str) -> DesiredCondition {
+        DesiredCondition { condition: ConditionType::Guarded, status, reason, message: message.to_owned() }
+    }
+
+    fn at(second: i64) -> Time {
+        Time(jiff::Timestamp::from_second(second).unwrap_or_default())
+    }
+
+    #[test]
+    fn a_change_of_value_moves_the_transition_time_and_a_change_of_message_does_not() {
+        let mut conditions = Vec::new();
+        let changes = [
+            set_condition(&mut conditions, desired(ConditionStatus::False, "A", "one"), Some(1), &at(1)),
+            set_condition(&mut conditions, desired(ConditionStatus::False, "A", "one"), Some(1), &at(2)),
+            set_condition(&mut conditions, desired(ConditionStatus::False, "A", "two"), Some(1), &at(3)),
+            set_condition(&mut conditions, desired(ConditionStatus::False, "B", "two"), Some(1), &at(4)),
+        ];
+        assert_eq!(changes, [Transitioned, Unchanged, Updated, Transitioned]);
+        assert_eq!(conditions[0].last_transition_time, at(1));
+        assert_eq!(set_condition(&mut conditions, desired(ConditionStatus::True, "B", "two"), Some(2), &at(5)), Transitioned);
+        assert_eq!((conditions.len(), &conditions[0].last_transition_time), (1, &at(5)));
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_cut_at_a_character() {
+        let mut conditions = Vec::new();
+        let long = "ж".repeat(20_000);
+        assert_eq!(set_condition(&mut conditions, desired(ConditionStatus::True, "A", &long), None, &at(1)), Transitioned);
+        assert_eq!(conditions[0].message.len(), 32_768);
+    }
+}

@@ -1,0 +1,105 @@
+//! `DatabaseBackup`: one backup set in the bucket and how it came about.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One backup set. Written by backup Jobs; deleting the object deletes nothing in the bucket.
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "holdfast.dev",
+    version = "v1alpha1",
+    kind = "DatabaseBackup",
+    plural = "databasebackups",
+    shortname = "dbbackup",
+    category = "holdfast",
+    namespaced,
+    derive = "PartialEq",
+    selectable = ".spec.database",
+    status = "DatabaseBackupStatus",
+    doc = "One backup set of a ProtectedDatabase in its bucket. Deleting this object deletes nothing in the bucket.",
+    printcolumn(
+        name = "Database",
+        type_ = "string",
+        json_path = ".spec.database",
+        description = "The ProtectedDatabase that was backed up"
+    ),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Running, Complete, Suspect or Failed"),
+    printcolumn(name = "Rows", type_ = "integer", json_path = ".status.rows", description = "Rows in the dump itself"),
+    printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.storedBytes", description = "Bytes stored in the bucket"),
+    printcolumn(name = "Seconds", type_ = "integer", json_path = ".status.durationSeconds", description = "How long it took"),
+    printcolumn(
+        name = "Path",
+        type_ = "string",
+        json_path = ".status.path",
+        priority = "1",
+        description = "Where the set is in the bucket"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseBackup can't be changed; create another one"))]
+pub struct DatabaseBackupSpec {
+    /// Name of the `ProtectedDatabase` in the same namespace.
+    #[schemars(length(min = 1, max = 40))]
+    pub database: String,
+}
+
+/// How a backup came about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseBackupStatus {
+    /// Where it stands. A set counts only when Complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<BackupState>,
+    /// One word for Suspect and Failed, listed in `docs/conditions.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What happened and what to do next. Never a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When the backup began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When the manifest was written, or when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
+    /// How long it took, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i64>,
+    /// The set's folder in the bucket, without the bucket's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// SHA-256 of `manifest.json`, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_sha256: Option<String>,
+    /// Bytes stored in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<i64>,
+    /// Bytes before compression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_bytes: Option<i64>,
+    /// Tables with data in the dump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<i64>,
+    /// Rows in the dump itself, counted while it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<i64>,
+    /// The identifier that initdb gave the cluster of data that was dumped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_identifier: Option<String>,
+}
+
+/// Where a backup stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BackupState {
+    /// Being taken.
+    Running,
+    /// Taken, its manifest written.
+    Complete,
+    /// Taken, but while the data looked reset; it never replaces a good one.
+    Suspect,
+    /// Not taken. Nothing is left at the final keys.
+    Failed,
+}

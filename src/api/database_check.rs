@@ -1,0 +1,161 @@
+//! `DatabaseCheck`: one look at a database and what came of it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Evidence;
+
+/// One verification run. To ask for one by hand, create an object with `database` and `trigger: Manual`; the rest is filled in.
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "holdfast.dev",
+    version = "v1alpha1",
+    kind = "DatabaseCheck",
+    plural = "databasechecks",
+    shortname = "dbcheck",
+    category = "holdfast",
+    namespaced,
+    derive = "PartialEq",
+    selectable = ".spec.database",
+    status = "DatabaseCheckStatus",
+    doc = "One verification run of a ProtectedDatabase: identity, tables and rows as found, and the verdict.",
+    validation = Rule::new("self.metadata.name.size() <= 63")
+        .message("metadata.name must have at most 63 characters: the check's Job and its pod carry it as a label"),
+    printcolumn(name = "Database", type_ = "string", json_path = ".spec.database", description = "The ProtectedDatabase that is checked"),
+    printcolumn(name = "Trigger", type_ = "string", json_path = ".spec.trigger", description = "What asked for the check"),
+    printcolumn(name = "Outcome", type_ = "string", json_path = ".status.verdict.outcome", description = "Verified, Suspected or Unverifiable"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.verdict.reason", description = "Why"),
+    printcolumn(name = "Rows", type_ = "integer", json_path = ".status.evidence.totalRows", description = "Rows counted in all tables"),
+    printcolumn(name = "Pod", type_ = "string", json_path = ".spec.target.pod", priority = "1", description = "The pod that was looked at"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.database == oldSelf.database && self.trigger == oldSelf.trigger && (!has(oldSelf.target) || (has(self.target) && self.target == oldSelf.target))")
+    .message("spec of a DatabaseCheck can't be changed; create another one"))]
+pub struct DatabaseCheckSpec {
+    /// Name of the `ProtectedDatabase` in the same namespace.
+    #[schemars(length(min = 1, max = 40))]
+    pub database: String,
+    /// What asked for the check.
+    #[serde(default)]
+    pub trigger: CheckTrigger,
+    /// What is looked at. Filled in by the operator, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<CheckTarget>,
+}
+
+/// What asked for a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CheckTrigger {
+    /// A pod or its container started.
+    Restart,
+    /// `spec.verification.schedule`.
+    Schedule,
+    /// A person.
+    #[default]
+    Manual,
+    /// A restore that proves itself.
+    Restore,
+}
+
+/// One start of the database's container, with the volumes it saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckTarget {
+    /// Name of the pod.
+    pub pod: String,
+    /// UID of the pod.
+    pub pod_uid: String,
+    /// Name of the container that runs Postgres.
+    pub container: String,
+    /// Id of the running container; a restart gives a new one.
+    pub container_id: String,
+    /// How often this start has been tried to check before, 0 for the first time.
+    #[serde(default)]
+    pub attempt: i32,
+    /// `metadata.generation` of the `ProtectedDatabase` when the check was made.
+    #[serde(default)]
+    pub database_generation: i64,
+    /// The claims mounted into the container and the volumes behind them.
+    #[serde(default)]
+    pub volumes: Vec<MountedVolume>,
+}
+
+/// A claim that is mounted, and the volume behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MountedVolume {
+    /// Name of the claim.
+    pub claim: String,
+    /// UID of the claim.
+    pub claim_uid: String,
+    /// Name of the `PersistentVolume`.
+    pub volume: String,
+    /// The storage's own name for the volume: the CSI handle, or the path of a local one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub volume_handle: String,
+    /// When the volume was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    /// Where the container mounts it.
+    pub mount_path: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseCheckStatus {
+    /// When the agent began. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When the agent ended. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
+    /// What was found. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// Why nothing, or not everything, could be found. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<AgentFailure>,
+    /// What the operator makes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<CheckVerdict>,
+}
+
+/// Why an agent could not do its work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentFailure {
+    /// One word, listed in `docs/conditions.md`.
+    pub reason: String,
+    /// What happened, what it means and what to do next. Never a secret.
+    pub message: String,
+}
+
+/// The operator's judgement of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckVerdict {
+    /// Verified, Suspected or Unverifiable.
+    pub outcome: CheckOutcome,
+    /// One word, listed in `docs/conditions.md`.
+    pub reason: String,
+    /// What was expected, what is there, what to do.
+    pub message: String,
+    /// The check that this one was compared with; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+}
+
+/// The three outcomes of a check. There is no fourth, and the third is neither of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CheckOutcome {
+    /// The data is what was last known good, or has grown from it.
+    Verified,
+    /// The data looks reset.
+    Suspected,
+    /// Nothing can be said.
+    Unverifiable,
+}

@@ -1,0 +1,95 @@
+//! What one look at a server found: the evidence that a check carries and the verdict chain judges. No opinions here.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The most tables that evidence carries, so that a status stays far below the API server's limit for an object.
+/// Tables named in `spec.verification.tables` come first, then those with the most rows.
+pub const EVIDENCE_TABLE_LIMIT: usize = 500;
+
+/// What one look at a server found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// Which cluster of data this is, and where it stands.
+    pub identity: Identity,
+    /// The databases that exist, in the order of their names.
+    #[serde(default)]
+    pub databases: Vec<DatabaseEvidence>,
+    /// The ordinary tables, at most 500, with their rows.
+    #[serde(default)]
+    pub tables: Vec<TableEvidence>,
+    /// How many ordinary tables there are, also those not listed.
+    pub table_count: i64,
+    /// Rows in all tables that were counted.
+    pub total_rows: i64,
+    /// When the look was taken, by the database's clock.
+    #[schemars(with = "Time")]
+    pub observed_at: Time,
+}
+
+/// Which cluster of data answers, and where it stands in its history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// The identifier that initdb gave this cluster of data, a decimal number of 64 bits.
+    pub system_identifier: String,
+    /// When initdb made it: the upper 32 bits of the identifier.
+    pub initialized_at: Time,
+    /// Timeline of the write-ahead log; it grows with every promotion.
+    pub timeline: i64,
+    /// Position in the write-ahead log, such as `0/1A2B3C8`.
+    pub wal_position: String,
+    /// The next transaction id, a decimal number of 64 bits.
+    pub next_transaction_id: String,
+    /// When the server process started.
+    pub postmaster_started_at: Time,
+    /// Version of the server, such as `15.18`.
+    pub server_version: String,
+    /// The server's data directory; empty if the role may not see it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_directory: String,
+    /// Whether the server is a replica or still recovering.
+    pub in_recovery: bool,
+}
+
+/// A database of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseEvidence {
+    /// Its name.
+    pub name: String,
+    /// Its object id; it changes when the database is dropped and created again.
+    pub oid: i64,
+}
+
+/// An ordinary or partitioned table and its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableEvidence {
+    /// The database that it is in.
+    pub database: String,
+    /// `schema.table`.
+    pub name: String,
+    /// Its object id; it changes when the table is dropped and created again.
+    pub oid: i64,
+    /// Its file; it changes with TRUNCATE and rewrites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_node: Option<i64>,
+    /// Rows, read as `count` says.
+    pub rows: i64,
+    /// How far the number of rows can be relied on.
+    pub count: CountKind,
+}
+
+/// How far a number of rows can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CountKind {
+    /// Every row was counted.
+    Exact,
+    /// Counting stopped there because it was enough; there may be more.
+    AtLeast,
+    /// The planner's estimate; never enough to call anything a reset.
+    Estimated,
+}

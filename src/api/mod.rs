@@ -1,0 +1,27 @@
+//! The contract: the kinds of `holdfast.dev/v1alpha1`, their conditions, labels and names. No I/O.
+
+mod agent_request;
+mod backup_spec;
+mod conditions;
+mod connection;
+mod database_backup;
+mod database_check;
+mod database_ledger;
+mod database_restore;
+mod evidence;
+pub mod names;
+mod protected_database;
+mod protected_database_status;
+pub mod reasons;
+
+pub use agent_request::*;
+pub use backup_spec::*;
+pub use conditions::*;
+pub use connection::*;
+pub use database_backup::*;
+pub use database_check::*;
+pub use database_ledger::*;
+pub use database_restore::*;
+pub use evidence::*;
+pub use protected_database::*;
+pub use protected_database_status::*;

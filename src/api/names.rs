@@ -1,0 +1,47 @@
+//! Every label, annotation, finalizer and object name that others may rely on. No logic beyond joining names.
+
+/// API group of all kinds.
+pub const GROUP: &str = "holdfast.dev";
+/// API version of all kinds.
+pub const VERSION: &str = "v1alpha1";
+
+/// Label on every guarded object, `"true"`; admission rules and watches select by it.
+pub const PROTECTED_LABEL: &str = "holdfast.dev/protected";
+/// Annotation on every guarded object: `NAMESPACE/NAME` of the `ProtectedDatabase` that guards it.
+pub const PROTECTED_BY_ANNOTATION: &str = "holdfast.dev/protected-by";
+/// Finalizer on guarded claims, volumes and `ProtectedDatabase`s. Never on a workload: a terminating `StatefulSet` no longer recreates its pods.
+pub const KEEP_FINALIZER: &str = "holdfast.dev/keep";
+/// Annotation that confirms the deletion of the object that carries it; its value is that object's UID.
+pub const CONFIRM_DELETION_ANNOTATION: &str = "holdfast.dev/confirm-deletion";
+/// Annotation on a `ProtectedDatabase`: the `DatabaseCheck` whose evidence becomes the new baseline.
+pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
+/// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
+pub const DATABASE_LABEL: &str = "holdfast.dev/database";
+/// Label on agent Jobs and their pods: `check` or `backup`.
+pub const TASK_LABEL: &str = "holdfast.dev/task";
+/// Standard label that names what manages an object.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// Field manager and event reporter of the operator, and the value of [`MANAGED_BY_LABEL`].
+pub const OPERATOR_MANAGER: &str = "holdfast";
+/// Field manager of agents, the programs inside Jobs.
+pub const AGENT_MANAGER: &str = "holdfast-agent";
+/// Service account of agents, one in each namespace that has a `ProtectedDatabase`.
+pub const AGENT_SERVICE_ACCOUNT: &str = "holdfast-agent";
+/// Cluster role that the agents' role binding names.
+pub const AGENT_CLUSTER_ROLE: &str = "holdfast-agent";
+
+/// The longest name of a `ProtectedDatabase`: what Holdfast derives from it must fit the 52 characters of a `CronJob`'s name.
+pub const DATABASE_NAME_LIMIT: usize = 40;
+
+/// Name of the `CronJob` that takes the backups of a `ProtectedDatabase`.
+#[must_use]
+pub fn backup_cron_job(database: &str) -> String {
+    format!("{database}-backup")
+}
+
+/// `NAMESPACE/NAME`, the value of [`PROTECTED_BY_ANNOTATION`].
+#[must_use]
+pub fn protected_by(namespace: &str, database: &str) -> String {
+    format!("{namespace}/{database}")
+}

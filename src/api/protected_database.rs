@@ -1,0 +1,217 @@
+//! `ProtectedDatabase`: what a user writes. Its status is in `protected_database_status`.
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Backup, Connection, Drill, ProtectedDatabaseStatus};
+
+/// A Postgres database whose data Holdfast guards, verifies and backs up.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "holdfast.dev",
+    version = "v1alpha1",
+    kind = "ProtectedDatabase",
+    plural = "protecteddatabases",
+    shortname = "protdb",
+    category = "holdfast",
+    namespaced,
+    derive = "PartialEq",
+    status = "ProtectedDatabaseStatus",
+    doc = "A Postgres database whose data Holdfast guards against deletion, verifies after every restart and backs up to S3.",
+    validation = Rule::new("self.metadata.name.size() <= 40")
+        .message("metadata.name must have at most 40 characters: the names of its CronJob and Jobs are derived from it"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Guarded, verified and backed up"),
+    printcolumn(name = "Data", type_ = "string", json_path = ".status.conditions[?(@.type==\"DataVerified\")].reason", description = "What the last check found"),
+    printcolumn(name = "Guarded", type_ = "string", json_path = ".status.conditions[?(@.type==\"Guarded\")].status", description = "Whether deletion is refused and volumes are retained"),
+    printcolumn(name = "Last Backup", type_ = "date", json_path = ".status.lastGoodBackup.time", description = "Age of the newest good backup"),
+    printcolumn(name = "Last Check", type_ = "date", json_path = ".status.lastCheck.time", description = "Age of the newest check"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ProtectedDatabaseSpec {
+    /// The workload that runs Postgres.
+    pub workload: Workload,
+    /// Further claims of the namespace to guard with it, such as those of a cache or of uploaded files. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub extra_claims: Vec<String>,
+    /// How to reach the database.
+    pub connection: Connection,
+    /// What to refuse.
+    #[serde(default)]
+    pub guard: Guard,
+    /// What to look at after every restart and on schedule.
+    #[serde(default)]
+    pub verification: Verification,
+    /// Where and when to back up. Without it no backup is taken and `BackupFresh` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
+    /// When to prove the backups by restoring one. Not acted on yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
+    /// Stops checks and backups. The guard stays.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// The workload that runs Postgres.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Workload {
+    /// `StatefulSet` or `Deployment`. Without it the one of that name is used; if there are both, nothing is done until you say which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<WorkloadKind>,
+    /// Its name, in the same namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The container that runs Postgres. Default: the only one, or the one called `postgres`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub container: Option<String>,
+}
+
+/// Kinds of workload that can run Postgres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum WorkloadKind {
+    /// `apps/v1` `StatefulSet`.
+    StatefulSet,
+    /// `apps/v1` Deployment.
+    Deployment,
+}
+
+impl std::fmt::Display for WorkloadKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::StatefulSet => "StatefulSet",
+            Self::Deployment => "Deployment",
+        })
+    }
+}
+
+/// What the API server refuses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Guard {
+    /// Whether deletion of guarded objects is refused. Quote `"Off"`: YAML reads the bare word as false.
+    #[serde(default)]
+    pub deletion: DeletionGuard,
+}
+
+/// Whether deletion of guarded objects is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionGuard {
+    /// Refused without confirmation; volumes are set to Retain.
+    #[default]
+    Deny,
+    /// Nothing is marked and nothing refused. Marks that are there are taken off; volumes stay on Retain.
+    Off,
+}
+
+/// What to look at after every restart and on schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// When to check besides every restart, as five cron fields in UTC or a macro such as `@hourly`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"), length(max = 100))]
+    pub schedule: Option<String>,
+    /// What is expected of single tables. At most 200.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub tables: Vec<TableRule>,
+    /// What is expected of every table that is not listed.
+    #[serde(default)]
+    pub baseline: Baseline,
+    /// Files that rows refer to. Not acted on yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub files: Vec<FileRule>,
+    /// Longest time that a check may take from its first connection, such as `60s` or `5m`. A server that is still
+    /// starting is waited for within it. 1 s to 1 h.
+    #[serde(default = "default_timeout")]
+    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
+    pub timeout: String,
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Self { schedule: None, tables: Vec::new(), baseline: Baseline::default(), files: Vec::new(), timeout: default_timeout() }
+    }
+}
+
+/// What is expected of one table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableRule {
+    /// `schema.table`, spelt as in the catalog (no quotes; capital letters count). Names that contain a dot can't be listed.
+    #[schemars(regex(pattern = r#"^[^.\s"';]{1,63}\.[^.\s"';]{1,63}$"#))]
+    pub name: String,
+    /// The database that it is in. Default: `spec.connection.database`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub database: Option<String>,
+    /// Fewer rows than this are a reset. 0 or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub min_rows: Option<i64>,
+    /// Losing more than this share of the rows since the last good check is a reset. Percent, 0 to 100. Default: that of `baseline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub max_drop_percent: Option<i32>,
+}
+
+/// What is expected of every table that is not listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Baseline {
+    /// Losing more than this share of the rows since the last good check is a reset, for tables that had at least 100 rows.
+    /// Percent, 0 to 100, or `"Off"` (quoted: YAML reads the bare word as false).
+    #[serde(default = "default_max_drop_percent")]
+    #[x_kube(validation = Rule::new("type(self) == int ? self >= 0 && self <= 100 : self == 'Off'")
+        .message("spec.verification.baseline.maxDropPercent must be 0 to 100, or \"Off\""))]
+    pub max_drop_percent: IntOrString,
+}
+
+impl Default for Baseline {
+    fn default() -> Self {
+        Self { max_drop_percent: default_max_drop_percent() }
+    }
+}
+
+impl Baseline {
+    /// The share in percent, or `None` when switched off.
+    #[must_use]
+    pub fn max_drop_percent(&self) -> Option<i32> {
+        match &self.max_drop_percent {
+            IntOrString::Int(percent) => Some(*percent),
+            IntOrString::String(_) => None,
+        }
+    }
+}
+
+/// Files on a claim that rows refer to. Not acted on yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FileRule {
+    /// Name of the claim, in the same namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim: String,
+    /// Path on the claim that the rows' paths start from. Default: all of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub root: String,
+    /// A query that returns one path a row.
+    #[schemars(length(min = 1, max = 4096))]
+    pub query: String,
+}
+
+fn default_timeout() -> String {
+    "60s".to_owned()
+}
+
+fn default_max_drop_percent() -> IntOrString {
+    IntOrString::Int(50)
+}

@@ -1,0 +1,108 @@
+//! The status of a `ProtectedDatabase`: what the operator says. Bounded in size.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{BackupState, CheckOutcome};
+
+/// What the operator says about a protected database.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProtectedDatabaseStatus {
+    /// The `metadata.generation` that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling`, `Stalled`, `Guarded`, `DataVerified`, `DataReset`, `BackupFresh` and `RestoreProven`;
+    /// each reason is explained in `docs/conditions.md`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
+    pub conditions: Vec<Condition>,
+    /// The claims that are guarded and the volumes behind them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimStatus>,
+    /// What later checks are compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineStatus>,
+    /// The newest check that has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check: Option<CheckSummary>,
+    /// The newest backup, whatever its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup: Option<BackupSummary>,
+    /// The newest backup that is Complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good_backup: Option<BackupSummary>,
+    /// When the next backup is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_backup: Option<Time>,
+    /// When a backup was last proven by a restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_drill: Option<Time>,
+}
+
+/// A guarded claim and the volume behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimStatus {
+    /// Name of the claim.
+    pub name: String,
+    /// UID of the claim.
+    pub uid: String,
+    /// Name of the volume; empty while the claim is not bound.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub volume: String,
+    /// The storage's own name for the volume.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub volume_handle: String,
+    /// What happens to the volume when the claim goes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reclaim_policy: String,
+    /// Whether the marks are on claim and volume and the volume is retained, as read back.
+    pub guarded: bool,
+    /// Whether a pod of the workload mounts it now.
+    #[serde(default)]
+    pub mounted: bool,
+    /// When the claim was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+}
+
+/// What later checks are compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BaselineStatus {
+    /// Name of the `DatabaseCheck` whose evidence it is.
+    pub check: String,
+    /// When that check ended.
+    pub time: Time,
+    /// The identifier that initdb gave the cluster of data.
+    pub system_identifier: String,
+}
+
+/// One check in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckSummary {
+    /// Name of the `DatabaseCheck`.
+    pub name: String,
+    /// When it ended.
+    pub time: Time,
+    /// What came of it.
+    pub outcome: CheckOutcome,
+    /// One word for why.
+    pub reason: String,
+}
+
+/// One backup in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupSummary {
+    /// Name of the `DatabaseBackup`.
+    pub name: String,
+    /// When it ended, or began if it still runs.
+    pub time: Time,
+    /// Where it stands.
+    pub state: BackupState,
+}

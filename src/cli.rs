@@ -1,0 +1,119 @@
+//! The command line: what `holdfast --help` says, and which room each command leads to.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::agent::{self, AgentCommand};
+use crate::controller::{self, Metrics, Settings};
+use crate::{install, telemetry};
+
+/// Keeps the data of any Postgres on Kubernetes where it is, notices when it is not, and brings it back.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, max_term_width = 120)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the operator: guards, checks and backs up every `ProtectedDatabase`.
+    Operator(OperatorArguments),
+    /// Runs inside the Jobs that the operator makes. Not for people.
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Prints the custom resource definitions: `holdfast crd | kubectl apply --server-side -f -`.
+    Crd,
+    /// Prints everything that an installation needs: `holdfast install-manifest --image IMAGE | kubectl apply --server-side -f -`.
+    InstallManifest(install::InstallOptions),
+    /// Writes what is generated from the code: crds/, install.yaml, the chart's templates, docs/conditions.md.
+    #[command(hide = true)]
+    Generate {
+        /// The root of the checkout.
+        #[arg(long, default_value = ".")]
+        to: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct OperatorArguments {
+    /// The image that agents copy their static binary from: the operator's own.
+    #[arg(long, env = "HOLDFAST_AGENT_IMAGE")]
+    agent_image: String,
+    /// How many databases are worked on at once, 1 to 256.
+    #[arg(long, env = "HOLDFAST_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+    /// Watch only this namespace. Default: all.
+    #[arg(long, env = "HOLDFAST_NAMESPACE")]
+    namespace: Option<String>,
+    /// Where /healthz, /readyz and /metrics are served.
+    #[arg(long, env = "HOLDFAST_LISTEN", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+}
+
+/// Runs the command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("holdfast: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Operator(arguments) => {
+            telemetry::start();
+            runtime()?.block_on(operate(arguments))?;
+        }
+        Command::Agent(command) => {
+            telemetry::start();
+            runtime()?.block_on(agent::run(command))?;
+        }
+        Command::Crd => print!("{}", install::print_crds()?),
+        Command::InstallManifest(options) => print!("{}", install::manifest(&options)?),
+        Command::Generate { to } => install::generate(&to)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("could not start the async runtime")
+}
+
+async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
+    let metrics = Metrics::default();
+    let ready = Arc::new(AtomicBool::new(false));
+    controller::serve_probes(arguments.listen, metrics.clone(), ready.clone())
+        .with_context(|| format!("could not serve probes and metrics on {}; choose another address with --listen", arguments.listen))?;
+    let client = kube::Client::try_default().await.context("could not find the cluster; run in a pod, or set KUBECONFIG")?;
+    controller::require_kinds(&client).await?;
+    let settings = Settings { agent_image: arguments.agent_image, concurrency: arguments.concurrency, namespace: arguments.namespace };
+    ready.store(true, Ordering::Relaxed);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace = settings.namespace, "the operator is running");
+    controller::run(client, settings, metrics, stop_signal()).await;
+    tracing::info!("the operator has stopped");
+    Ok(())
+}
+
+async fn stop_signal() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

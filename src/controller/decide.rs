@@ -1,0 +1,118 @@
+//! The second stage: from what was observed to a plan. Pure: no client, no clock, no async.
+
+mod backing_up;
+mod checking;
+mod guarding;
+mod judging;
+mod names_of_checks;
+mod readiness;
+mod releasing;
+
+use std::time::Duration;
+
+use super::observed::{Observed, WorkloadFact};
+use super::plan::Plan;
+use crate::api::{ConditionStatus, ConditionType, DeletionGuard, DesiredCondition, reasons};
+
+/// How long until an undisturbed database is looked at again; watches come first, this only catches what they missed.
+const RESYNC: Duration = Duration::from_mins(10);
+
+/// Something that only a person can change, and the sentence that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stall {
+    /// A constant of [`reasons`].
+    pub reason: &'static str,
+    /// What happened, what it means, what to do next.
+    pub message: String,
+}
+
+/// What one area of the plan contributes.
+#[derive(Debug, Default)]
+pub(crate) struct Area {
+    /// Something only a person can change.
+    pub stall: Option<Stall>,
+    /// What the area waits for.
+    pub waiting_on: Option<String>,
+}
+
+/// Decides what to do about one database.
+#[must_use]
+pub fn decide(observed: &Observed) -> Plan {
+    let mut plan = Plan { again_after: Some(RESYNC), ..Plan::default() };
+    plan.status.observed_generation = observed.database.metadata.generation;
+    if observed.database.metadata.deletion_timestamp.is_some() {
+        releasing::release_all(observed, &mut plan);
+        return plan;
+    }
+    let judged = judging::judge_checks(observed);
+    let stall = stalled(observed);
+    let guarding = guarding::guard(observed, stall.as_ref(), &mut plan);
+    let checking = checking::check(observed, &judged, stall.as_ref(), &mut plan);
+    let backing_up = backing_up::back_up(observed, &judged, stall.as_ref(), &mut plan);
+    plan.conditions.push(DesiredCondition {
+        condition: ConditionType::RestoreProven,
+        status: ConditionStatus::Unknown,
+        reason: reasons::NOT_CONFIGURED,
+        message: "no backup has been proven by a restore; drills are not there yet".to_owned(),
+    });
+    let areas = [Area { stall, waiting_on: None }, guarding, checking, backing_up];
+    readiness::summarize(observed, &areas, &mut plan);
+    plan
+}
+
+/// What keeps the operator from working with the workload at all.
+fn stalled(observed: &Observed) -> Option<Stall> {
+    let spec = &observed.database.spec;
+    let namespace = observed.namespace_name();
+    let name = &spec.workload.name;
+    let kind = spec.workload.kind.map_or_else(|| "StatefulSet or Deployment".to_owned(), |kind| kind.to_string());
+    if let Some(rival) = observed.rival() {
+        return Some(Stall {
+            reason: reasons::WORKLOAD_AMBIGUOUS,
+            message: format!(
+                "spec.workload: ProtectedDatabase {namespace}/{rival}, which is older, names {name} too; one workload has one owner. \
+                 Delete one of the two, or name another workload"
+            ),
+        });
+    }
+    match observed.workload.known()? {
+        WorkloadFact::NotFound => Some(Stall {
+            reason: reasons::WORKLOAD_NOT_FOUND,
+            message: format!(
+                "spec.workload.name: there is no {kind} {name} in namespace {namespace}, so nothing can be verified or backed up; claims that \
+                 carry marks stay guarded. Create it, or correct the name: kubectl -n {namespace} get statefulsets,deployments"
+            ),
+        }),
+        WorkloadFact::Ambiguous => Some(Stall {
+            reason: reasons::WORKLOAD_AMBIGUOUS,
+            message: format!(
+                "spec.workload.kind: namespace {namespace} has both a StatefulSet and a Deployment {name}; set spec.workload.kind to the one \
+                 that runs Postgres"
+            ),
+        }),
+        WorkloadFact::Found(found) => {
+            if found.database_container(spec.workload.container.as_deref()).is_some() {
+                return None;
+            }
+            let containers = found.containers.iter().map(|container| container.name.as_str()).collect::<Vec<_>>().join(", ");
+            Some(Stall {
+                reason: reasons::CONTAINER_NOT_FOUND,
+                message: match &spec.workload.container {
+                    Some(container) => {
+                        format!("spec.workload.container: {} {name} has no container {container}; it has {containers}", found.kind)
+                    }
+                    None => format!(
+                        "spec.workload.container: {} {name} has several containers ({containers}) and none is called postgres; name the one that \
+                         runs Postgres",
+                        found.kind
+                    ),
+                },
+            })
+        }
+    }
+}
+
+/// Whether the guard is wanted.
+pub(crate) fn guard_wanted(observed: &Observed) -> bool {
+    observed.database.spec.guard.deletion == DeletionGuard::Deny
+}

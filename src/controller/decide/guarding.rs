@@ -1,0 +1,258 @@
+//! The guard's part of a plan: Retain first, then the marks, then what can be read back. Pure.
+
+use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact};
+use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
+use super::{Area, Stall, guard_wanted, releasing};
+use crate::api::{ClaimStatus, ConditionStatus, ConditionType, DesiredCondition, reasons};
+use crate::guard::{self, MarkState, Marks};
+
+/// A reason why the guard is not complete, the most serious first.
+struct Gap {
+    reason: &'static str,
+    message: String,
+}
+
+/// Plans the marks and says what of the guard is there.
+pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Area {
+    report_claims(observed, plan);
+    if !guard_wanted(observed) {
+        releasing::release_guard(observed, &Permit::GuardOff, plan);
+        let message = "spec.guard.deletion is Off: nothing refuses to delete the claims and volumes of this database".to_owned();
+        condition(plan, ConditionStatus::False, reasons::GUARD_OFF, message);
+        return Area::default();
+    }
+    let owner = observed.owner();
+    let mut gaps = Vec::new();
+    if guard::mark_state(&observed.database.metadata, &owner, Marks::Held) != MarkState::Ours {
+        plan.steps.push(Step::MarkDatabase(Box::new(observed.database.metadata.clone())));
+        gaps.push(Gap { reason: reasons::GUARDING, message: "the ProtectedDatabase itself is being marked".to_owned() });
+    }
+    match &observed.claims.known() {
+        None => gaps.extend(unknown(observed.claims.unknown())),
+        Some(claims) => {
+            for claim in *claims {
+                guard_claim(observed, claim, plan, &mut gaps);
+            }
+            if claims.is_empty() && stall.is_none() {
+                gaps.push(Gap {
+                    reason: reasons::NO_CLAIMS,
+                    message: format!(
+                        "the workload mounts no PersistentVolumeClaim: its data is gone with the pod. Mount a claim at the data directory of {}",
+                        observed.database.spec.workload.name
+                    ),
+                });
+            }
+        }
+    }
+    mark_surroundings(observed, &owner, plan, &mut gaps);
+    match &observed.policy {
+        super::super::Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
+        super::super::Fact::Known(PolicyFact::Missing(what)) => gaps.push(Gap {
+            reason: reasons::POLICY_MISSING,
+            message: format!(
+                "{what}, so the API server does not refuse deletions; finalizers and Retain hold alone. Apply the installation manifest again: \
+                 kubectl apply --server-side -f install.yaml"
+            ),
+        }),
+        super::super::Fact::Known(PolicyFact::InForce) => {}
+    }
+    let area_stall =
+        gaps.iter().find(|gap| gap.reason == reasons::CLAIM_SHARED).map(|gap| Stall { reason: gap.reason, message: gap.message.clone() });
+    if let Some(stall) = stall {
+        gaps.insert(0, Gap { reason: stall.reason, message: stall.message.clone() });
+    }
+    // What a person must see comes before what a few seconds will mend.
+    gaps.sort_by_key(|gap| gap.reason == reasons::GUARDING);
+    let waiting_on = gaps.iter().find(|gap| gap.reason == reasons::GUARDING).map(|gap| gap.message.clone());
+    if let Some(gap) = gaps.into_iter().next() {
+        condition(plan, ConditionStatus::False, gap.reason, gap.message);
+    } else {
+        let guarded = plan.status.claims.iter().map(|claim| format!("{} ({})", claim.name, claim.volume)).collect::<Vec<_>>().join(", ");
+        let message = format!("deletion is refused, finalizers are set and volumes are on Retain for {guarded}");
+        condition(plan, ConditionStatus::True, reasons::GUARDED, message);
+    }
+    Area { stall: area_stall, waiting_on }
+}
+
+fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, message: String) {
+    plan.conditions.push(DesiredCondition { condition: ConditionType::Guarded, status, reason, message });
+}
+
+fn unknown(why: Option<&str>) -> Option<Gap> {
+    let why = why?;
+    Some(Gap { reason: reasons::GUARDING, message: format!("{why}; nothing is changed until it can be read") })
+}
+
+fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    let namespace = observed.namespace_name();
+    let name = &claim.name;
+    let Some(metadata) = &claim.metadata else {
+        let field = if claim.origin.extra { "spec.extraClaims" } else { "the workload's pod template" };
+        gaps.push(Gap {
+            reason: reasons::CLAIM_NOT_FOUND,
+            message: format!(
+                "{field} names PersistentVolumeClaim {name}, which does not exist in namespace {namespace}: kubectl -n {namespace} get pvc"
+            ),
+        });
+        return;
+    };
+    let owner = observed.owner();
+    let state = guard::mark_state(metadata, &owner, Marks::Held);
+    if let MarkState::MarkedBy(other) = &state {
+        gaps.push(Gap {
+            reason: reasons::CLAIM_SHARED,
+            message: format!(
+                "PersistentVolumeClaim {name} is guarded by ProtectedDatabase {other} already; one claim has one owner, and its marks are left as \
+                 they are. Take {name} out of one of the two (spec.workload, spec.extraClaims); if {other} does not exist any more, take its mark \
+                 off: kubectl -n {namespace} annotate pvc {name} {}-",
+                crate::api::names::PROTECTED_BY_ANNOTATION
+            ),
+        });
+        return;
+    }
+    if metadata.deletion_timestamp.is_some() {
+        guard_terminating_claim(observed, claim, plan, gaps);
+        return;
+    }
+    let retained = guard_volume(observed, claim, plan, gaps);
+    if state != MarkState::Ours && retained {
+        plan.steps.push(Step::MarkClaim(Box::new(metadata.clone())));
+        gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolumeClaim {name} is being marked") });
+    }
+}
+
+fn guard_terminating_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    let (Some(metadata), namespace, name) = (&claim.metadata, observed.namespace_name(), &claim.name) else { return };
+    let retained = guard_volume(observed, claim, plan, gaps);
+    if guard::deletion_confirmed(metadata) && retained {
+        if metadata.finalizers.iter().flatten().any(|finalizer| finalizer == crate::api::names::KEEP_FINALIZER) {
+            plan.steps.push(Step::ReleaseClaim(Release { metadata: Box::new(metadata.clone()), permit: Permit::Confirmed }));
+        }
+        gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolumeClaim {name} is going: its deletion was confirmed") });
+        return;
+    }
+    gaps.push(Gap {
+        reason: reasons::CLAIM_TERMINATING,
+        message: format!(
+            "PersistentVolumeClaim {name} was deleted without confirmation; our finalizer holds it and its volume is on Retain. The running pod \
+             still has its data: do not stop it, and take a backup now: kubectl -n {namespace} create job --from=cronjob/{} {}-backup-now",
+            crate::api::names::backup_cron_job(observed.name()),
+            observed.name()
+        ),
+    });
+}
+
+/// Plans Retain and the marks of a claim's volume. Says whether the volume is, or will be by then, on Retain.
+fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &mut Vec<Gap>) -> bool {
+    let (namespace, name) = (observed.namespace_name(), &claim.name);
+    match &claim.volume {
+        VolumeFact::NotBound => {
+            gaps.push(Gap {
+                reason: reasons::CLAIM_NOT_BOUND,
+                message: format!(
+                    "PersistentVolumeClaim {name} has no volume yet: kubectl -n {namespace} describe pvc {name} says what it waits for"
+                ),
+            });
+            true
+        }
+        VolumeFact::Gone(volume) => {
+            gaps.push(Gap {
+                reason: reasons::CLAIM_LOST,
+                message: format!(
+                    "PersistentVolumeClaim {name} is bound to PersistentVolume {volume}, which does not exist any more. Do not delete the claim: \
+                     create the PersistentVolume again from its manifest and the claim binds to it"
+                ),
+            });
+            true
+        }
+        VolumeFact::Unknown(why) => {
+            gaps.extend(unknown(Some(why)));
+            false
+        }
+        VolumeFact::Found(volume) => {
+            let metadata = &volume.metadata;
+            let volume_name = metadata.name.as_deref().unwrap_or_default();
+            let step = || VolumeStep { metadata: Box::new(metadata.clone()), reclaim_policy: volume.reclaim_policy.clone() };
+            let retained = volume.reclaim_policy == guard::RETAIN;
+            match guard::mark_state(metadata, &observed.owner(), Marks::Held) {
+                MarkState::Ours if retained => {}
+                MarkState::MarkedBy(other) => {
+                    if !retained {
+                        plan.steps.push(Step::RetainVolume(step()));
+                    }
+                    gaps.push(Gap {
+                        reason: reasons::CLAIM_SHARED,
+                        message: format!("PersistentVolume {volume_name} of claim {name} carries the mark of ProtectedDatabase {other}"),
+                    });
+                }
+                _ => {
+                    plan.steps.push(Step::MarkVolume(step()));
+                    gaps.push(Gap {
+                        reason: reasons::GUARDING,
+                        message: format!("PersistentVolume {volume_name} is being set to Retain and marked"),
+                    });
+                }
+            }
+            true
+        }
+    }
+}
+
+/// Marks what would take the claims with it: the workload and the namespace. Never with a finalizer.
+fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    if observed.rival().is_some() {
+        return;
+    }
+    if let Some(workload) = observed.workload_found()
+        && workload.metadata.deletion_timestamp.is_none()
+        && matches!(guard::mark_state(&workload.metadata, owner, Marks::Named), MarkState::Unmarked | MarkState::Partial)
+    {
+        plan.steps.push(Step::MarkWorkload(workload.kind, Box::new(workload.metadata.clone())));
+        gaps.push(Gap { reason: reasons::GUARDING, message: format!("the {} is being marked", workload.kind) });
+    }
+    match &observed.namespace {
+        super::super::Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
+        super::super::Fact::Known(metadata) => {
+            if metadata.deletion_timestamp.is_none() && guard::mark_state(metadata, owner, Marks::Shared) != MarkState::Ours {
+                plan.steps.push(Step::MarkNamespace(Box::new(metadata.clone())));
+                gaps.push(Gap { reason: reasons::GUARDING, message: "the namespace is being marked".to_owned() });
+            }
+        }
+    }
+}
+
+fn report_claims(observed: &Observed, plan: &mut Plan) {
+    let owner = observed.owner();
+    let Some(claims) = observed.claims.known() else {
+        // What was said last stays: a failed read says nothing new.
+        plan.status.claims = observed.database.status.as_ref().map(|status| status.claims.clone()).unwrap_or_default();
+        return;
+    };
+    plan.status.claims = claims
+        .iter()
+        .filter_map(|claim| {
+            let metadata = claim.metadata.as_ref()?;
+            let ours = |metadata| guard::mark_state(metadata, &owner, Marks::Held) == MarkState::Ours;
+            let (volume, handle, policy, guarded) = match &claim.volume {
+                VolumeFact::Found(volume) => (
+                    volume.metadata.name.clone().unwrap_or_default(),
+                    volume.handle.clone(),
+                    volume.reclaim_policy.clone(),
+                    ours(metadata) && ours(&volume.metadata) && volume.reclaim_policy == guard::RETAIN,
+                ),
+                VolumeFact::Gone(name) => (name.clone(), String::new(), String::new(), false),
+                VolumeFact::NotBound | VolumeFact::Unknown(_) => (String::new(), String::new(), String::new(), false),
+            };
+            Some(ClaimStatus {
+                name: claim.name.clone(),
+                uid: metadata.uid.clone().unwrap_or_default(),
+                volume,
+                volume_handle: handle,
+                reclaim_policy: policy,
+                guarded,
+                mounted: claim.origin.pod,
+                since: metadata.creation_timestamp.clone(),
+            })
+        })
+        .collect();
+}

@@ -1,0 +1,28 @@
+//! The operator: one short pipeline, observe -> decide -> plan rules -> act -> report.
+
+mod act;
+mod context;
+mod decide;
+mod fact;
+mod metrics;
+mod observe;
+mod observed;
+mod plan;
+mod plan_rules;
+mod probes;
+mod reconcile;
+mod report;
+mod run;
+mod startup;
+mod triggers;
+
+pub use context::{Context, Settings};
+pub use decide::decide;
+pub use fact::Fact;
+pub use metrics::Metrics;
+pub use observed::*;
+pub use plan::{Plan, Step};
+pub use plan_rules::{RuleViolation, check_plan};
+pub use probes::serve as serve_probes;
+pub use run::run;
+pub use startup::{StartupError, require_kinds};

@@ -1,0 +1,250 @@
+//! The first stage: reads only. Every read ends in a fact, also when it fails. Nothing is judged here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::api::ListParams;
+use kube::{Api, Client, Resource, ResourceExt};
+
+use super::observed::{
+    ClaimFact, ClaimOrigin, NeighbourFact, Observed, PodFact, PolicyFact, VolumeFact, VolumeFound, WorkloadFact, WorkloadFound,
+};
+use super::{Context, Fact};
+use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, Workload, WorkloadKind, names};
+use crate::guard;
+
+mod workload;
+
+use workload::{fetch_workload, pod_fact};
+
+/// Reads everything that matters for one database.
+pub async fn observe(context: &Context, database: ProtectedDatabase) -> Observed {
+    let client = &context.client;
+    let namespace = database.namespace().unwrap_or_default();
+    let name = database.name_any();
+    let workload = fetch_workload(client, &namespace, &database.spec.workload).await;
+    let found = match &workload {
+        Fact::Known(WorkloadFact::Found(found)) => Some(found.as_ref()),
+        _ => None,
+    };
+    let labelled = ListParams::default().labels(&format!("{}={name}", names::DATABASE_LABEL));
+    // By field and not by label: a check that a person creates carries no label of ours.
+    let ours = ListParams::default().fields(&format!("spec.database={name}"));
+    let (neighbours, pods, namespace_metadata, policy, checks, backups, jobs, cron_job, agent_identity) = tokio::join!(
+        fetch_neighbours(client, &namespace, &database),
+        fetch_pods(client, &namespace, found),
+        fetch_namespace(client, &namespace),
+        fetch_policy(client),
+        fetch_list::<DatabaseCheck>(client, &namespace, &ours, "DatabaseChecks"),
+        fetch_list::<DatabaseBackup>(client, &namespace, &ours, "DatabaseBackups"),
+        fetch_list::<Job>(client, &namespace, &labelled, "Jobs"),
+        fetch_cron_job(client, &namespace, &name),
+        fetch_agent_identity(client, &namespace),
+    );
+    let claims = match (&workload, &pods) {
+        (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why.clone()),
+        _ => fetch_claims(client, &namespace, &database, found, pods.known().map(Vec::as_slice).unwrap_or_default()).await,
+    };
+    Observed {
+        now: Time(jiff::Timestamp::now()),
+        agent_image: context.settings.agent_image.clone(),
+        database: Arc::new(database),
+        workload,
+        neighbours,
+        pods,
+        claims,
+        namespace: namespace_metadata,
+        policy,
+        checks,
+        backups,
+        jobs,
+        cron_job,
+        agent_identity,
+    }
+}
+
+async fn fetch_list<K>(client: &Client, namespace: &str, parameters: &ListParams, what: &str) -> Fact<Vec<K>>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    K::DynamicType: Default,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    Fact::from_read(what, api.list(parameters).await.map(|list| list.items))
+}
+
+async fn fetch_neighbours(client: &Client, namespace: &str, database: &ProtectedDatabase) -> Fact<Vec<NeighbourFact>> {
+    let api: Api<ProtectedDatabase> = Api::namespaced(client.clone(), namespace);
+    let age = |candidate: &ProtectedDatabase| (candidate.creation_timestamp().map(|time| time.0), candidate.uid());
+    let list = api.list(&ListParams::default()).await;
+    Fact::from_read("the namespace's ProtectedDatabases", list).map(|list| {
+        list.items
+            .into_iter()
+            .filter(|other| other.uid() != database.uid() && other.meta().deletion_timestamp.is_none())
+            .map(|other| NeighbourFact {
+                name: other.name_any(),
+                same_workload: same_workload(&other.spec.workload, &database.spec.workload),
+                older: age(&other) < age(database),
+            })
+            .collect()
+    })
+}
+
+fn same_workload(theirs: &Workload, ours: &Workload) -> bool {
+    theirs.name == ours.name
+        && match (theirs.kind, ours.kind) {
+            (Some(theirs), Some(ours)) => theirs == ours,
+            _ => true,
+        }
+}
+
+async fn fetch_namespace(client: &Client, namespace: &str) -> Fact<ObjectMeta> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    Fact::from_read("the namespace", api.get_metadata(namespace).await.map(|object| object.metadata))
+}
+
+async fn fetch_policy(client: &Client) -> Fact<PolicyFact> {
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    for name in guard::GUARD_POLICIES {
+        let (policy, binding) = tokio::join!(policies.get_opt(name), bindings.get_opt(name));
+        let difference = match (policy, binding) {
+            (Err(error), _) | (_, Err(error)) => return Fact::Unknown(format!("could not read the admission policy {name}: {error}")),
+            (Ok(None), _) => Some(format!("ValidatingAdmissionPolicy {name} does not exist")),
+            (_, Ok(None)) => Some(format!("ValidatingAdmissionPolicyBinding {name} does not exist")),
+            (Ok(Some(policy)), Ok(Some(binding))) => guard::policy_difference(&policy, &binding),
+        };
+        if let Some(difference) = difference {
+            return Fact::Known(PolicyFact::Missing(difference));
+        }
+    }
+    Fact::Known(PolicyFact::InForce)
+}
+
+async fn fetch_cron_job(client: &Client, namespace: &str, name: &str) -> Fact<Option<CronJob>> {
+    let api: Api<CronJob> = Api::namespaced(client.clone(), namespace);
+    Fact::from_read("the backup CronJob", api.get_opt(&names::backup_cron_job(name)).await)
+}
+
+async fn fetch_agent_identity(client: &Client, namespace: &str) -> Fact<bool> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
+    let (account, binding) =
+        tokio::join!(accounts.get_metadata_opt(names::AGENT_SERVICE_ACCOUNT), bindings.get_metadata_opt(names::AGENT_SERVICE_ACCOUNT));
+    Fact::from_read(
+        "the agents' service account",
+        account.and_then(|account| binding.map(|binding| account.is_some() && binding.is_some())),
+    )
+}
+
+async fn fetch_pods(client: &Client, namespace: &str, workload: Option<&WorkloadFound>) -> Fact<Vec<PodFact>> {
+    let Some(workload) = workload else { return Fact::Known(Vec::new()) };
+    let selected = ListParams::default().labels(&workload.selector);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let controllers = match workload.kind {
+        WorkloadKind::StatefulSet => vec![workload.metadata.uid.clone().unwrap_or_default()],
+        WorkloadKind::Deployment => {
+            let sets: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
+            match sets.list_metadata(&selected).await {
+                Ok(list) => list
+                    .items
+                    .iter()
+                    .filter(|set| controller_uid(set.meta()) == workload.metadata.uid.as_deref())
+                    .filter_map(ResourceExt::uid)
+                    .collect(),
+                Err(error) => return Fact::Unknown(format!("could not read the Deployment's ReplicaSets: {error}")),
+            }
+        }
+    };
+    Fact::from_read("the workload's pods", pods.list(&selected).await).map(|list| {
+        list.items
+            .iter()
+            .filter(|pod| controller_uid(pod.meta()).is_some_and(|uid| controllers.iter().any(|controller| controller == uid)))
+            .map(pod_fact)
+            .collect()
+    })
+}
+
+fn controller_uid(metadata: &ObjectMeta) -> Option<&str> {
+    metadata.owner_references.as_ref()?.iter().find(|reference| reference.controller == Some(true)).map(|reference| reference.uid.as_str())
+}
+
+async fn fetch_claims(
+    client: &Client,
+    namespace: &str,
+    database: &ProtectedDatabase,
+    workload: Option<&WorkloadFound>,
+    pods: &[PodFact],
+) -> Fact<Vec<ClaimFact>> {
+    let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let existing = match api.list(&ListParams::default()).await {
+        Ok(list) => list.items,
+        Err(error) => return Fact::Unknown(format!("could not read the namespace's claims: {error}")),
+    };
+    let owner = names::protected_by(namespace, &database.name_any());
+    let mut origins: BTreeMap<String, ClaimOrigin> = BTreeMap::new();
+    for name in &database.spec.extra_claims {
+        origins.entry(name.clone()).or_default().extra = true;
+    }
+    for name in workload.iter().flat_map(|workload| &workload.template_claims) {
+        origins.entry(name.clone()).or_default().template = true;
+    }
+    for mount in pods.iter().flat_map(|pod| &pod.mounts) {
+        origins.entry(mount.claim.clone()).or_default().pod = true;
+    }
+    for claim in &existing {
+        let name = claim.name_any();
+        if workload.is_some_and(|workload| workload::is_from_claim_template(&name, workload)) {
+            origins.entry(name.clone()).or_default().template = true;
+        }
+        if claim.annotations().get(names::PROTECTED_BY_ANNOTATION) == Some(&owner) {
+            origins.entry(name).or_default().marked = true;
+        }
+    }
+    let mut claims = Vec::with_capacity(origins.len());
+    for (name, origin) in origins {
+        let claim = existing.iter().find(|claim| claim.name_any() == name);
+        claims.push(fetch_claim(client, name, origin, claim).await);
+    }
+    Fact::Known(claims)
+}
+
+async fn fetch_claim(client: &Client, name: String, origin: ClaimOrigin, claim: Option<&PersistentVolumeClaim>) -> ClaimFact {
+    let Some(claim) = claim else {
+        return ClaimFact { name, origin, metadata: None, phase: String::new(), volume: VolumeFact::NotBound };
+    };
+    let volume_name = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|name| !name.is_empty());
+    let volume = match volume_name {
+        None => VolumeFact::NotBound,
+        Some(volume) => fetch_volume(client, volume).await,
+    };
+    ClaimFact {
+        name,
+        origin,
+        metadata: Some(claim.metadata.clone()),
+        phase: claim.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default(),
+        volume,
+    }
+}
+
+async fn fetch_volume(client: &Client, name: String) -> VolumeFact {
+    let api: Api<PersistentVolume> = Api::all(client.clone());
+    match api.get_opt(&name).await {
+        Ok(None) => VolumeFact::Gone(name),
+        Ok(Some(volume)) => {
+            let spec = volume.spec.clone().unwrap_or_default();
+            VolumeFact::Found(Box::new(VolumeFound {
+                reclaim_policy: spec.persistent_volume_reclaim_policy.clone().unwrap_or_else(|| "Retain".to_owned()),
+                handle: workload::volume_handle(&spec),
+                claim_uid: spec.claim_ref.and_then(|reference| reference.uid),
+                metadata: volume.metadata,
+            }))
+        }
+        Err(error) => VolumeFact::Unknown(format!("could not read PersistentVolume {name}: {error}")),
+    }
+}

@@ -1,0 +1,140 @@
+//! The plan: intents as data, in the order in which they are carried out. Nothing is done or read here.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::{CheckTarget, CheckVerdict, DatabaseCheck, DesiredCondition, ProtectedDatabaseStatus, WorkloadKind};
+
+/// What one pass intends.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// What to write, in this order. The first failure ends the pass.
+    pub steps: Vec<Step>,
+    /// The status to report, without its conditions.
+    pub status: ProtectedDatabaseStatus,
+    /// The conditions to report.
+    pub conditions: Vec<DesiredCondition>,
+    /// When to look again without being called.
+    pub again_after: Option<Duration>,
+}
+
+/// One write. The metadata that a step carries was read live in this pass; its UID and resource version become preconditions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Marks the ProtectedDatabase itself, finalizer included.
+    MarkDatabase(Box<ObjectMeta>),
+    /// Sets a volume to Retain and changes nothing else.
+    RetainVolume(VolumeStep),
+    /// Sets a volume to Retain and marks it, finalizer included, in one write.
+    MarkVolume(VolumeStep),
+    /// Marks a claim, finalizer included.
+    MarkClaim(Box<ObjectMeta>),
+    /// Marks the workload; never with a finalizer.
+    MarkWorkload(WorkloadKind, Box<ObjectMeta>),
+    /// Marks the namespace; never with a finalizer.
+    MarkNamespace(Box<ObjectMeta>),
+    /// Makes the agents' service account and role binding.
+    EnsureAgentIdentity,
+    /// Creates a check; one that exists already is left as it is.
+    CreateCheck(Box<DatabaseCheck>),
+    /// Tells a check that a person created what to look at.
+    AimCheck {
+        /// Name of the check.
+        name: String,
+        /// What it looks at.
+        target: Box<CheckTarget>,
+    },
+    /// Creates an agent's Job; one that exists already is left as it is.
+    CreateJob(Box<Job>),
+    /// Writes the verdict into a check's status.
+    JudgeCheck {
+        /// Name of the check.
+        name: String,
+        /// The verdict.
+        verdict: CheckVerdict,
+    },
+    /// Makes the backup CronJob what it should be.
+    ApplyCronJob(Box<CronJob>),
+    /// Deletes the backup CronJob. Deletes no backup.
+    DeleteCronJob(Box<ObjectMeta>),
+    /// Marks a backup as failed whose Job ended without saying so.
+    FailBackup {
+        /// Name of the backup.
+        name: String,
+        /// What happened.
+        message: String,
+    },
+    /// Deletes a check that nothing refers to any more.
+    PruneCheck(Box<ObjectMeta>),
+    /// Takes the marks off a claim.
+    ReleaseClaim(Release),
+    /// Takes the marks off a volume; it stays on Retain.
+    ReleaseVolume(Release),
+    /// Takes the marks off the workload.
+    ReleaseWorkload(WorkloadKind, Release),
+    /// Takes the marks off the namespace.
+    ReleaseNamespace(Release),
+    /// Takes the marks off the ProtectedDatabase itself.
+    ReleaseDatabase(Release),
+}
+
+/// A volume as it was read live in this pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VolumeStep {
+    /// Its metadata.
+    pub metadata: Box<ObjectMeta>,
+    /// Its reclaim policy.
+    pub reclaim_policy: String,
+}
+
+/// A release and what allows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Release {
+    /// The object as it was read live in this pass.
+    pub metadata: Box<ObjectMeta>,
+    /// Why it may be released.
+    pub permit: Permit,
+}
+
+/// What allows a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permit {
+    /// The object's own deletion is confirmed by its UID.
+    Confirmed,
+    /// The deletion of the ProtectedDatabase, whose UID this is, is confirmed.
+    DatabaseConfirmed(String),
+    /// The guard is switched off in the spec of the ProtectedDatabase.
+    GuardOff,
+}
+
+impl Step {
+    /// What the step does, in a few words for logs, events and errors.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let name = |metadata: &ObjectMeta| metadata.name.clone().unwrap_or_default();
+        match self {
+            Self::MarkDatabase(_) => "mark the ProtectedDatabase".to_owned(),
+            Self::RetainVolume(volume) => format!("set PersistentVolume {} to Retain", name(&volume.metadata)),
+            Self::MarkVolume(volume) => format!("retain and mark PersistentVolume {}", name(&volume.metadata)),
+            Self::MarkClaim(metadata) => format!("mark PersistentVolumeClaim {}", name(metadata)),
+            Self::MarkWorkload(kind, metadata) => format!("mark {kind} {}", name(metadata)),
+            Self::MarkNamespace(metadata) => format!("mark Namespace {}", name(metadata)),
+            Self::EnsureAgentIdentity => "create the agents' service account and role binding".to_owned(),
+            Self::CreateCheck(check) => format!("create DatabaseCheck {}", name(&check.metadata)),
+            Self::AimCheck { name, .. } => format!("aim DatabaseCheck {name}"),
+            Self::CreateJob(job) => format!("create Job {}", name(&job.metadata)),
+            Self::JudgeCheck { name, .. } => format!("judge DatabaseCheck {name}"),
+            Self::ApplyCronJob(cron_job) => format!("apply CronJob {}", name(&cron_job.metadata)),
+            Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
+            Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
+            Self::PruneCheck(metadata) => format!("delete the old DatabaseCheck {}", name(metadata)),
+            Self::ReleaseClaim(release) => format!("release PersistentVolumeClaim {}", name(&release.metadata)),
+            Self::ReleaseVolume(release) => format!("release PersistentVolume {}", name(&release.metadata)),
+            Self::ReleaseWorkload(kind, release) => format!("release {kind} {}", name(&release.metadata)),
+            Self::ReleaseNamespace(release) => format!("release Namespace {}", name(&release.metadata)),
+            Self::ReleaseDatabase(_) => "release the ProtectedDatabase".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The few pieces of CEL that the rules are put together from. Every look at a map is optional: a bare index on
+//! an object without annotations is an error, and an error under `failurePolicy: Fail` refuses the request.
+
+use std::fmt::Write as _;
+
+/// `text` as a CEL string literal.
+pub fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('\'');
+    for character in text.chars() {
+        match character {
+            '\'' | '\\' => {
+                quoted.push('\\');
+                quoted.push(character);
+            }
+            '\n' => quoted.push_str("\\n"),
+            _ => quoted.push(character),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+/// The value of an annotation of the object as stored, or the empty string.
+pub fn old_annotation(key: &str) -> String {
+    format!("oldObject.metadata.?annotations[?{}].orValue('')", quote(key))
+}
+
+/// A CEL map literal.
+pub fn map<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut literal = String::from("{");
+    for (index, (key, value)) in entries.into_iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        // Writing to a String can't fail.
+        let _ = write!(literal, "{separator}{}: {}", quote(key), quote(value));
+    }
+    literal.push('}');
+    literal
+}

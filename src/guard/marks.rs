@@ -1,0 +1,214 @@
+//! The marks that make an object a guarded one: how to read them, set them and take them off. Pure: patches are built, not sent.
+//!
+//! Which object carries what:
+//!
+//! | object | [`Marks`] | label | annotation | finalizer |
+//! |---|---|---|---|---|
+//! | claim, volume, ProtectedDatabase | [`Marks::Held`] | yes | yes | yes |
+//! | StatefulSet, Deployment | [`Marks::Named`] | yes | yes | no: a terminating StatefulSet no longer recreates its pods |
+//! | Namespace | [`Marks::Shared`] | yes | no | no |
+//!
+//! A Namespace may hold thousands of ProtectedDatabases, so it carries no list of them: a list would be written once for each of
+//! them, contended by all, and limited by the 256 KiB of an object's annotations. The last of them takes the label off.
+//!
+//! Every patch but the one for Retain is conditional on `metadata.uid` and `metadata.resourceVersion`: it applies to exactly the object
+//! that was looked at, or the API server answers 422 and nothing has changed. Retain depends on the UID only, so that no
+//! concurrent write can delay it.
+
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::{Map, Value, json};
+
+use crate::api::names::{CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
+
+/// The value of [`PROTECTED_LABEL`] on a guarded object.
+pub const PROTECTED_VALUE: &str = "true";
+/// The reclaim policy under which a volume survives its claim.
+pub const RETAIN: &str = "Retain";
+
+/// Which marks an object carries; see the table above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marks {
+    /// Label, annotation and finalizer: claims, volumes and ProtectedDatabases.
+    Held,
+    /// Label and annotation: workloads.
+    Named,
+    /// Label only: namespaces.
+    Shared,
+}
+
+/// What the marks of an object say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MarkState {
+    /// No mark at all.
+    Unmarked,
+    /// Another ProtectedDatabase, `NAMESPACE/NAME`, guards it.
+    MarkedBy(String),
+    /// Some of our marks are there, others are missing.
+    Partial,
+    /// All marks are there and name the owner that was asked for.
+    Ours,
+}
+
+/// The ProtectedDatabase, `NAMESPACE/NAME`, that an object's annotation names.
+#[must_use]
+pub fn marked_owner(meta: &ObjectMeta) -> Option<&str> {
+    annotation(meta, PROTECTED_BY_ANNOTATION).filter(|owner| !owner.is_empty())
+}
+
+/// Whether a person has confirmed the deletion of exactly this object: the annotation holds its own UID.
+#[must_use]
+pub fn deletion_confirmed(meta: &ObjectMeta) -> bool {
+    meta.uid.as_deref().is_some_and(|uid| !uid.is_empty() && annotation(meta, CONFIRM_DELETION_ANNOTATION) == Some(uid))
+}
+
+/// Reads the marks of an object as seen by `owner`, `NAMESPACE/NAME`.
+#[must_use]
+pub fn mark_state(meta: &ObjectMeta, owner: &str, marks: Marks) -> MarkState {
+    let labelled = has_label(meta);
+    if marks == Marks::Shared {
+        return if labelled { MarkState::Ours } else { MarkState::Unmarked };
+    }
+    let held = marks == Marks::Held && finalizer_index(meta).is_some();
+    match marked_owner(meta) {
+        Some(other) if other != owner => MarkState::MarkedBy(other.to_owned()),
+        Some(_) if labelled && (held || marks == Marks::Named) => MarkState::Ours,
+        None if !labelled && !held => MarkState::Unmarked,
+        _ => MarkState::Partial,
+    }
+}
+
+/// Sets the marks that are missing. `None` if all are there, or if another ProtectedDatabase has marked the object: its marks are never overwritten.
+///
+/// An object that is being deleted takes no new finalizer (the API server refuses it); it gets the other marks.
+#[must_use]
+pub fn build_mark_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Option<Patch> {
+    let operations = mark_operations(meta, owner, marks);
+    (!operations.is_empty()).then(|| conditional(meta, operations))
+}
+
+/// Sets a volume to Retain, whatever else has changed on it. `None` if its policy is Retain already.
+#[must_use]
+pub fn build_retain_patch(meta: &ObjectMeta, reclaim_policy: Option<&str>) -> Option<Patch> {
+    (reclaim_policy != Some(RETAIN)).then(|| Patch(vec![test_uid(meta), retain_operation(reclaim_policy)]))
+}
+
+/// Sets a volume to Retain and marks it in one write. `None` if both are done, or if another ProtectedDatabase has marked it.
+#[must_use]
+pub fn build_volume_patch(meta: &ObjectMeta, reclaim_policy: Option<&str>, owner: &str) -> Option<Patch> {
+    if matches!(mark_state(meta, owner, Marks::Held), MarkState::MarkedBy(_)) {
+        return None;
+    }
+    let mut operations = mark_operations(meta, owner, Marks::Held);
+    if reclaim_policy != Some(RETAIN) {
+        operations.insert(0, retain_operation(reclaim_policy));
+    }
+    (!operations.is_empty()).then(|| conditional(meta, operations))
+}
+
+/// Takes our marks off: the finalizer by its index and with a test of its value, so that nobody else's is removed. A volume stays on Retain.
+/// `None` if there are none, or if they are another ProtectedDatabase's.
+#[must_use]
+pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Option<Patch> {
+    if matches!(mark_state(meta, owner, marks), MarkState::MarkedBy(_) | MarkState::Unmarked) {
+        return None;
+    }
+    let mut operations = Vec::new();
+    if marks != Marks::Shared && annotation(meta, PROTECTED_BY_ANNOTATION).is_some() {
+        operations.push(remove(&["metadata", "annotations", PROTECTED_BY_ANNOTATION]));
+    }
+    if meta.labels.as_ref().is_some_and(|labels| labels.contains_key(PROTECTED_LABEL)) {
+        operations.push(remove(&["metadata", "labels", PROTECTED_LABEL]));
+    }
+    if marks == Marks::Held
+        && let Some(index) = finalizer_index(meta)
+    {
+        let index = index.to_string();
+        let path = ["metadata", "finalizers", index.as_str()];
+        operations.push(test(&path, KEEP_FINALIZER.into()));
+        operations.push(remove(&path));
+    }
+    Some(conditional(meta, operations))
+}
+
+fn mark_operations(meta: &ObjectMeta, owner: &str, marks: Marks) -> Vec<PatchOperation> {
+    let mut operations = Vec::new();
+    if matches!(mark_state(meta, owner, marks), MarkState::Ours | MarkState::MarkedBy(_)) {
+        return operations;
+    }
+    if !has_label(meta) {
+        operations.push(set_entry("labels", meta.labels.is_some(), PROTECTED_LABEL, PROTECTED_VALUE));
+    }
+    if marks != Marks::Shared && marked_owner(meta) != Some(owner) {
+        operations.push(set_entry("annotations", meta.annotations.is_some(), PROTECTED_BY_ANNOTATION, owner));
+    }
+    if marks == Marks::Held && finalizer_index(meta).is_none() && meta.deletion_timestamp.is_none() {
+        operations.push(if meta.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty()) {
+            add(&["metadata", "finalizers", "-"], KEEP_FINALIZER.into())
+        } else {
+            add(&["metadata", "finalizers"], json!([KEEP_FINALIZER]))
+        });
+    }
+    operations
+}
+
+/// Sets one entry of a map, or the whole map where the object has none: JSON Patch can't add below a parent that is missing.
+fn set_entry(map: &str, exists: bool, key: &str, value: &str) -> PatchOperation {
+    if exists {
+        add(&["metadata", map, key], value.into())
+    } else {
+        add(&["metadata", map], Value::Object(Map::from_iter([(key.to_owned(), value.into())])))
+    }
+}
+
+fn retain_operation(reclaim_policy: Option<&str>) -> PatchOperation {
+    let path = pointer(&["spec", "persistentVolumeReclaimPolicy"]);
+    match reclaim_policy {
+        Some(_) => PatchOperation::Replace(ReplaceOperation { path, value: RETAIN.into() }),
+        None => PatchOperation::Add(AddOperation { path, value: RETAIN.into() }),
+    }
+}
+
+fn conditional(meta: &ObjectMeta, operations: Vec<PatchOperation>) -> Patch {
+    let resource_version = meta.resource_version.clone().unwrap_or_default();
+    let mut all = vec![test_uid(meta), test(&["metadata", "resourceVersion"], resource_version.into())];
+    all.extend(operations);
+    Patch(all)
+}
+
+fn test_uid(meta: &ObjectMeta) -> PatchOperation {
+    test(&["metadata", "uid"], meta.uid.clone().unwrap_or_default().into())
+}
+
+fn has_label(meta: &ObjectMeta) -> bool {
+    meta.labels.as_ref().and_then(|labels| labels.get(PROTECTED_LABEL)).is_some_and(|value| value == PROTECTED_VALUE)
+}
+
+fn annotation<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    meta.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+fn finalizer_index(meta: &ObjectMeta) -> Option<usize> {
+    meta.finalizers.as_ref()?.iter().position(|finalizer| finalizer == KEEP_FINALIZER)
+}
+
+fn pointer(path: &[&str]) -> PointerBuf {
+    PointerBuf::from_tokens(path.iter().copied())
+}
+
+fn test(path: &[&str], value: Value) -> PatchOperation {
+    PatchOperation::Test(TestOperation { path: pointer(path), value })
+}
+
+fn add(path: &[&str], value: Value) -> PatchOperation {
+    PatchOperation::Add(AddOperation { path: pointer(path), value })
+}
+
+fn remove(path: &[&str]) -> PatchOperation {
+    PatchOperation::Remove(RemoveOperation { path: pointer(path) })
+}
+
+#[cfg(test)]
+#[path = "marks_tests.rs"]
+mod tests;

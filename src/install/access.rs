@@ -1,0 +1,129 @@
+//! Who may do what: the operator's roles, no wider than what it does, and the roles that add our kinds to `view`, `edit` and `admin`.
+
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
+use kube::api::ObjectMeta;
+use serde_json::Value;
+
+use super::InstallError;
+use crate::api::names::{AGENT_CLUSTER_ROLE, AGENT_SERVICE_ACCOUNT, GROUP};
+use crate::guard::GUARD_POLICIES;
+
+/// Name of the operator's service account, roles and Deployment.
+pub const OPERATOR: &str = "holdfast";
+const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
+
+/// All roles and bindings, for an operator in `namespace`.
+pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
+    let subject = Subject {
+        kind: "ServiceAccount".to_owned(),
+        name: OPERATOR.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        ..Subject::default()
+    };
+    let binding = ClusterRoleBinding {
+        metadata: named(OPERATOR),
+        role_ref: RoleRef { api_group: Some(RBAC_GROUP.to_owned()), kind: "ClusterRole".to_owned(), name: OPERATOR.to_owned() },
+        subjects: Some(vec![subject]),
+    };
+    Ok(vec![
+        serde_json::to_value(cluster_role(OPERATOR, operator_rules()))?,
+        serde_json::to_value(binding)?,
+        serde_json::to_value(aggregated("holdfast-view", &["view", "edit", "admin"], view_rules()))?,
+        serde_json::to_value(aggregated("holdfast-edit", &["edit", "admin"], edit_rules()))?,
+    ])
+}
+
+/// What the operator does. It reads no Secret, writes no pod, and deletes nothing that holds data.
+///
+/// `create` stands beside `patch` wherever server-side apply makes an object; it can't be limited to a name.
+fn operator_rules() -> Vec<PolicyRule> {
+    vec![
+        rule(GROUP, &["protecteddatabases"], &["get", "list", "watch", "patch"]),
+        rule(GROUP, &["databasechecks"], &["get", "list", "watch", "create", "patch", "delete"]),
+        rule(GROUP, &["databasebackups"], &["get", "list", "watch", "create", "patch"]),
+        rule(GROUP, &["databaserestores", "databaseledgers"], &["get", "list", "watch"]),
+        rule(GROUP, &["protecteddatabases/status", "databasechecks/status", "databasebackups/status"], &["get", "patch"]),
+        // Owner references that block the owner's deletion need this where OwnerReferencesPermissionEnforcement is on.
+        rule(GROUP, &["protecteddatabases/finalizers", "databasechecks/finalizers", "databasebackups/finalizers"], &["update"]),
+        rule("", &["persistentvolumeclaims", "persistentvolumes"], &["get", "list", "watch", "patch"]),
+        rule("", &["namespaces"], &["get", "list", "watch", "patch"]),
+        rule("", &["pods"], &["get", "list", "watch"]),
+        rule("apps", &["statefulsets", "deployments"], &["get", "list", "watch", "patch"]),
+        rule("apps", &["replicasets"], &["get", "list", "watch"]),
+        rule("batch", &["jobs", "cronjobs"], &["get", "list", "watch", "create", "patch", "delete"]),
+        rule("", &["serviceaccounts"], &["create"]),
+        rule_for("", &["serviceaccounts"], &[AGENT_SERVICE_ACCOUNT], &["get", "patch"]),
+        rule(RBAC_GROUP, &["rolebindings"], &["create"]),
+        rule_for(RBAC_GROUP, &["rolebindings"], &[AGENT_SERVICE_ACCOUNT], &["get", "patch"]),
+        rule_for(RBAC_GROUP, &["clusterroles"], &[AGENT_CLUSTER_ROLE], &["bind"]),
+        rule_for(
+            "admissionregistration.k8s.io",
+            &["validatingadmissionpolicies", "validatingadmissionpolicybindings"],
+            GUARD_POLICIES,
+            &["get", "list", "watch"],
+        ),
+        rule("events.k8s.io", &["events"], &["create", "patch"]),
+    ]
+}
+
+fn view_rules() -> Vec<PolicyRule> {
+    vec![rule(GROUP, &["protecteddatabases", "databasechecks", "databasebackups", "databaserestores"], &["get", "list", "watch"])]
+}
+
+fn edit_rules() -> Vec<PolicyRule> {
+    let written = ["protecteddatabases", "databasechecks", "databasebackups", "databaserestores"];
+    vec![rule(GROUP, &written, &["create", "update", "patch", "delete", "deletecollection"])]
+}
+
+fn cluster_role(name: &str, rules: Vec<PolicyRule>) -> ClusterRole {
+    ClusterRole { metadata: named(name), rules: Some(rules), aggregation_rule: None }
+}
+
+fn aggregated(name: &str, into: &[&str], rules: Vec<PolicyRule>) -> ClusterRole {
+    let mut role = cluster_role(name, rules);
+    let label = |role: &&str| (format!("{RBAC_GROUP}/aggregate-to-{role}"), "true".to_owned());
+    role.metadata.labels = Some(into.iter().map(label).collect());
+    role
+}
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
+    PolicyRule { api_groups: Some(vec![group.to_owned()]), resources: Some(owned(resources)), verbs: owned(verbs), ..PolicyRule::default() }
+}
+
+fn rule_for(group: &str, resources: &[&str], names: &[&str], verbs: &[&str]) -> PolicyRule {
+    PolicyRule { resource_names: Some(owned(names)), ..rule(group, resources, verbs) }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_reads_no_secret_deletes_nothing_that_holds_data_and_uses_no_wildcard() {
+        let keepers = [
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "namespaces",
+            "statefulsets",
+            "deployments",
+            "protecteddatabases",
+            "databasebackups",
+        ];
+        for rule in operator_rules() {
+            let resources = rule.resources.unwrap_or_default();
+            assert!(!resources.iter().any(|resource| resource == "secrets" || resource == "*"), "{resources:?}");
+            assert!(!rule.verbs.iter().any(|verb| verb == "*" || verb == "escalate" || verb == "deletecollection"), "{resources:?}");
+            if resources.iter().any(|resource| keepers.contains(&resource.as_str())) {
+                assert!(!rule.verbs.iter().any(|verb| verb == "delete"), "{resources:?}");
+            }
+        }
+    }
+}

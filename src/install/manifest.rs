@@ -1,0 +1,58 @@
+//! The installation as one list of objects, in the order in which they are applied.
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::access::build_access;
+use super::definitions::build_definitions;
+use super::operator::{build_deployment, build_namespace, build_service_account};
+use super::{InstallError, yaml};
+use crate::guard::policies;
+use crate::resources::build_agent_cluster_role;
+
+/// Where and what to install.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct InstallOptions {
+    /// The image of operator and agents.
+    #[arg(long)]
+    pub image: String,
+    /// The namespace of the operator.
+    #[arg(long, default_value = "holdfast-system")]
+    pub namespace: String,
+}
+
+/// The `CustomResourceDefinition`s as YAML, for `holdfast crd`.
+pub fn print_crds() -> Result<String, InstallError> {
+    yaml::documents(&build_definitions()?)
+}
+
+/// The whole installation as YAML, for `holdfast install-manifest` and `kubectl apply --server-side -f -`.
+pub fn manifest(options: &InstallOptions) -> Result<String, InstallError> {
+    let mut objects = vec![build_namespace(&options.namespace)];
+    objects.extend(build_definitions()?);
+    objects.extend(build_objects(options)?);
+    yaml::documents(&objects.into_iter().map(labelled).collect::<Vec<_>>())
+}
+
+/// Everything but the namespace and the definitions. The guard comes before the operator: from the first mark on, deletion is refused.
+pub(super) fn build_objects(options: &InstallOptions) -> Result<Vec<Value>, InstallError> {
+    let mut objects = Vec::new();
+    for (policy, binding) in policies() {
+        objects.push(serde_json::to_value(policy)?);
+        objects.push(serde_json::to_value(binding)?);
+    }
+    objects.push(build_service_account(&options.namespace));
+    objects.push(serde_json::to_value(build_agent_cluster_role())?);
+    objects.extend(build_access(&options.namespace)?);
+    objects.push(build_deployment(&options.image, &options.namespace));
+    Ok(objects)
+}
+
+/// Adds the label that all objects of the installation share.
+pub(super) fn labelled(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
+        labels["app.kubernetes.io/name"] = json!("holdfast");
+    }
+    object
+}

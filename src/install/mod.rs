@@ -1,0 +1,15 @@
+//! Everything that an installation consists of, built from one place: the manifest, the chart and the generated pages. No client.
+
+mod access;
+mod chart;
+mod conditions_page;
+mod definitions;
+mod error;
+mod generate;
+mod manifest;
+mod operator;
+mod yaml;
+
+pub use error::InstallError;
+pub use generate::{generate, generated_files};
+pub use manifest::{InstallOptions, manifest, print_crds};

@@ -1,0 +1,85 @@
+//! The operator itself: its namespace, service account and Deployment, fit for Pod Security `restricted`.
+
+use serde_json::{Value, json};
+
+use super::access::OPERATOR;
+
+/// Port of the probes and of the metrics.
+pub const HTTP_PORT: u16 = 8080;
+
+/// The namespace of the operator; it admits restricted pods only.
+pub fn build_namespace(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": namespace,
+            "labels": {
+                "pod-security.kubernetes.io/enforce": "restricted",
+                "pod-security.kubernetes.io/warn": "restricted",
+                "pod-security.kubernetes.io/audit": "restricted",
+            },
+        },
+    })
+}
+
+/// The operator's service account.
+pub fn build_service_account(namespace: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": OPERATOR, "namespace": namespace}})
+}
+
+/// The operator's Deployment: one replica and `Recreate`, so that two never run side by side.
+pub fn build_deployment(image: &str, namespace: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": OPERATOR, "namespace": namespace},
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": selector()},
+            "template": {
+                "metadata": {"labels": selector()},
+                "spec": {
+                    "serviceAccountName": OPERATOR,
+                    "securityContext": {
+                        "runAsNonRoot": true,
+                        "runAsUser": 65532,
+                        "runAsGroup": 65532,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    },
+                    "containers": [build_container(image)],
+                },
+            },
+        },
+    })
+}
+
+fn build_container(image: &str) -> Value {
+    json!({
+        "name": OPERATOR,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": ["operator"],
+        "env": [{"name": "HOLDFAST_AGENT_IMAGE", "value": image}],
+        "ports": [{"name": "http", "containerPort": HTTP_PORT}],
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": "http"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 2, "timeoutSeconds": 2},
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    })
+}
+
+/// The labels by which the Deployment finds its pods; they can't be changed later.
+fn selector() -> Value {
+    json!({"app.kubernetes.io/name": "holdfast", "app.kubernetes.io/component": "operator"})
+}

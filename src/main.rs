@@ -1,0 +1,5 @@
+//! The `holdfast` binary; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    holdfast::cli::main()
+}

@@ -1,0 +1,292 @@
+//! Reads `pg_dump`'s custom format as it streams by: exact rows, bytes and a digest of every table, and proof that nothing is missing.
+
+use std::collections::BTreeMap;
+
+use super::archive_head::{ArchiveHead, ContentsEntry, ReadProblem, Reader, parse_head};
+use super::archive_table::{LargeObjectsDigest, RowCounter, TableDigest};
+
+const BLOCK_DATA: u8 = 1;
+const BLOCK_LARGE_OBJECTS: u8 = 3;
+/// A table of contents beyond this is no table of contents.
+const HEAD_LIMIT: usize = 1 << 30;
+
+/// The stream is not a whole archive.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveError {
+    /// It ended too early.
+    #[error("the archive ends after {position} bytes, {missing}")]
+    Truncated {
+        /// Bytes that came.
+        position: u64,
+        /// What had not come yet.
+        missing: String,
+    },
+    /// It is not what the format says.
+    #[error("the archive is not as pg_dump writes it, near byte {position}: {what}")]
+    Odd {
+        /// Where.
+        position: u64,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// What a whole archive holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveSummary {
+    /// Version of the server that was dumped.
+    pub server_version: String,
+    /// Version of `pg_dump`.
+    pub client_version: String,
+    /// Every table with data, in the order of schema and name.
+    pub tables: Vec<TableDigest>,
+    /// Large objects.
+    pub large_objects: LargeObjectsDigest,
+    /// Bytes of the archive.
+    pub bytes: u64,
+}
+
+impl ArchiveSummary {
+    /// Rows of all tables.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+/// Where in the stream the parser is.
+enum State {
+    /// In the head or the table of contents.
+    Head,
+    /// Before the first byte of a block, or at the end.
+    Block,
+    /// In a table's data, before the length of a chunk.
+    Rows { entry: usize, counter: Box<RowCounter> },
+    /// In a table's data, inside a chunk.
+    RowsChunk { entry: usize, counter: Box<RowCounter>, left: usize },
+    /// In large objects, before the id of one.
+    Objects { entry: usize },
+    /// In a large object, before the length of a chunk.
+    Object { entry: usize },
+    /// In a large object, inside a chunk.
+    ObjectChunk { entry: usize, left: usize },
+}
+
+/// Reads an archive in pieces of any size.
+pub struct ArchiveParser {
+    state: State,
+    head: Option<ArchiveHead>,
+    /// Bytes that are not enough for the next step yet.
+    pending: Vec<u8>,
+    position: u64,
+    rows: u64,
+    /// Index of entries with data whose block has not come yet, by dump id.
+    awaited: BTreeMap<i64, usize>,
+    tables: Vec<TableDigest>,
+    large_objects: LargeObjectsDigest,
+    next_head_attempt: usize,
+}
+
+impl Default for ArchiveParser {
+    fn default() -> Self {
+        Self {
+            state: State::Head,
+            head: None,
+            pending: Vec::new(),
+            position: 0,
+            rows: 0,
+            awaited: BTreeMap::new(),
+            tables: Vec::new(),
+            large_objects: LargeObjectsDigest::default(),
+            next_head_attempt: 0,
+        }
+    }
+}
+
+impl ArchiveParser {
+    /// Takes the next piece of the stream.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), ArchiveError> {
+        self.position += piece.len() as u64;
+        if self.pending.is_empty() {
+            let used = self.consume(piece)?;
+            self.pending.extend_from_slice(&piece[used..]);
+        } else {
+            self.pending.extend_from_slice(piece);
+            let pending = std::mem::take(&mut self.pending);
+            let used = self.consume(&pending)?;
+            self.pending = pending;
+            self.pending.drain(..used);
+        }
+        Ok(())
+    }
+
+    /// Rows that have come so far, for progress.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        let current = match &self.state {
+            State::Rows { counter, .. } | State::RowsChunk { counter, .. } => counter.rows(),
+            _ => 0,
+        };
+        self.rows + current
+    }
+
+    /// Says that the stream has ended, and returns what it held if that was a whole archive.
+    pub fn finish(mut self) -> Result<ArchiveSummary, ArchiveError> {
+        if let State::Head = self.state {
+            // The table of contents is only tried now and then while it grows; what came last may complete it.
+            self.next_head_attempt = 0;
+            self.push(&[])?;
+        }
+        let truncated = |missing: String| ArchiveError::Truncated { position: self.position, missing };
+        let Some(head) = &self.head else {
+            return Err(truncated("inside its table of contents".to_owned()));
+        };
+        match &self.state {
+            State::Block if self.pending.is_empty() => {}
+            State::Rows { entry, .. } | State::RowsChunk { entry, .. } => {
+                return Err(truncated(format!("inside the data of {}", name_of(&head.entries[*entry]))));
+            }
+            _ => return Err(truncated("inside a block".to_owned())),
+        }
+        if let Some(index) = self.awaited.values().next() {
+            let missing = format!("without the data of {} and {} more", name_of(&head.entries[*index]), self.awaited.len() - 1);
+            return Err(truncated(missing));
+        }
+        let mut tables = self.tables;
+        tables.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
+        Ok(ArchiveSummary {
+            server_version: head.server_version.clone(),
+            client_version: head.client_version.clone(),
+            tables,
+            large_objects: self.large_objects,
+            bytes: self.position,
+        })
+    }
+
+    /// Goes as far as the bytes allow and returns how many were used.
+    fn consume(&mut self, bytes: &[u8]) -> Result<usize, ArchiveError> {
+        let mut used = 0;
+        loop {
+            match self.step(&bytes[used..]) {
+                Ok(0) | Err(ReadProblem::More) => return Ok(used),
+                Ok(length) => used += length,
+                Err(ReadProblem::Odd(what)) => return Err(ArchiveError::Odd { position: self.position, what }),
+            }
+        }
+    }
+
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, ReadProblem> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let Some(integer_size) = self.head.as_ref().map(|head| head.integer_size) else { return self.step_head(bytes) };
+        let mut reader = Reader::new(bytes, integer_size);
+        match &mut self.state {
+            State::RowsChunk { counter, left, .. } => {
+                let taken = (*left).min(bytes.len());
+                counter.push(&bytes[..taken]);
+                *left -= taken;
+                if *left == 0 {
+                    self.leave_chunk();
+                }
+                return Ok(taken);
+            }
+            State::ObjectChunk { entry, left } => {
+                let taken = (*left).min(bytes.len());
+                self.large_objects.bytes += taken as u64;
+                *left -= taken;
+                if *left == 0 {
+                    self.state = State::Object { entry: *entry };
+                }
+                return Ok(taken);
+            }
+            State::Head | State::Block => {
+                let kind = reader.byte()?;
+                let dump_id = reader.integer()?;
+                let used = reader.position();
+                self.begin_block(kind, dump_id)?;
+                return Ok(used);
+            }
+            State::Rows { .. } | State::Objects { .. } | State::Object { .. } => {}
+        }
+        let number = reader.integer()?;
+        let used = reader.position();
+        let number = usize::try_from(number).map_err(|_| ReadProblem::Odd(format!("a length of {number}")))?;
+        self.enter(number)?;
+        Ok(used)
+    }
+
+    /// Reads head and contents. They are parsed anew when twice as much has come, so that the work stays linear.
+    fn step_head(&mut self, bytes: &[u8]) -> Result<usize, ReadProblem> {
+        if bytes.len() < self.next_head_attempt {
+            return Err(ReadProblem::More);
+        }
+        match parse_head(bytes) {
+            Ok((head, used)) => {
+                for (index, entry) in head.entries.iter().enumerate().filter(|(_, entry)| entry.has_data) {
+                    if self.awaited.insert(entry.dump_id, index).is_some() {
+                        return Err(ReadProblem::Odd(format!("two entries have the number {}", entry.dump_id)));
+                    }
+                }
+                self.head = Some(head);
+                self.state = State::Block;
+                Ok(used)
+            }
+            Err(ReadProblem::More) if bytes.len() > HEAD_LIMIT => Err(ReadProblem::Odd("its table of contents has no end".to_owned())),
+            Err(problem) => {
+                self.next_head_attempt = bytes.len().saturating_mul(2);
+                Err(problem)
+            }
+        }
+    }
+
+    fn begin_block(&mut self, kind: u8, dump_id: i64) -> Result<(), ReadProblem> {
+        let Some(entry) = self.awaited.remove(&dump_id) else {
+            return Err(ReadProblem::Odd(format!("data comes for entry {dump_id}, which has none or had it before")));
+        };
+        let is_rows = self.head.as_ref().is_some_and(|head| head.entries[entry].description == "TABLE DATA");
+        self.state = match (kind, is_rows) {
+            (BLOCK_DATA, true) => State::Rows { entry, counter: Box::default() },
+            (BLOCK_LARGE_OBJECTS, false) => State::Objects { entry },
+            _ => return Err(ReadProblem::Odd(format!("entry {dump_id} has a block of type {kind}"))),
+        };
+        Ok(())
+    }
+
+    /// Acts on the number between chunks: the length of the next one, the id of a large object, or 0 for the end.
+    fn enter(&mut self, number: usize) -> Result<(), ReadProblem> {
+        self.state = match std::mem::replace(&mut self.state, State::Block) {
+            State::Rows { entry, counter } if number > 0 => State::RowsChunk { entry, counter, left: number },
+            State::Rows { entry, counter } => return self.end_table(entry, *counter),
+            State::Objects { entry } if number > 0 => {
+                self.large_objects.count += 1;
+                State::Object { entry }
+            }
+            State::Objects { .. } => State::Block,
+            State::Object { entry } if number > 0 => State::ObjectChunk { entry, left: number },
+            State::Object { entry } => State::Objects { entry },
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn leave_chunk(&mut self) {
+        if let State::RowsChunk { entry, counter, .. } = std::mem::replace(&mut self.state, State::Block) {
+            self.state = State::Rows { entry, counter };
+        }
+    }
+
+    fn end_table(&mut self, entry: usize, counter: RowCounter) -> Result<(), ReadProblem> {
+        let Some(entry) = self.head.as_ref().map(|head| &head.entries[entry]) else { return Ok(()) };
+        let Some((rows, bytes, sha256)) = counter.finish() else {
+            return Err(ReadProblem::Odd(format!("the data of {} does not end as COPY does", name_of(entry))));
+        };
+        self.rows += rows;
+        self.tables.push(TableDigest { schema: entry.schema.clone(), name: entry.name.clone(), rows, bytes, sha256 });
+        Ok(())
+    }
+}
+
+fn name_of(entry: &ContentsEntry) -> String {
+    format!("{} {}.{}", entry.description, entry.schema, entry.name)
+}

@@ -1,0 +1,212 @@
+//! The one error of this room, and how the server's answers are told apart. Messages never hold a password.
+
+use std::error::Error as _;
+
+use crate::api::{AgentFailure, reasons};
+
+use super::{Login, quote_identifier};
+
+/// What kind of thing went wrong; each maps to one documented reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostgresErrorKind {
+    /// A mounted credential is not there.
+    SecretMissing,
+    /// Nothing answers at the address, or the connection broke.
+    ConnectionFailed,
+    /// Something answers that is not Postgres itself but a pooler that refuses our settings.
+    PoolerRefused,
+    /// The server starts up or shuts down.
+    ServerStarting,
+    /// The server has no free connection.
+    TooManyConnections,
+    /// Encryption as asked for is not possible.
+    TlsFailed,
+    /// User name or password, or `pg_hba.conf`.
+    AuthenticationFailed,
+    /// The database does not exist.
+    DatabaseNotFound,
+    /// The role may not do what it must.
+    PermissionDenied,
+    /// Row security hides rows from the role.
+    RowSecurity,
+    /// It took longer than allowed.
+    Timeout,
+    /// The server does not know a setting that was asked for at the start.
+    UnknownSetting,
+    /// Any other answer of the server.
+    QueryFailed,
+}
+
+impl PostgresErrorKind {
+    /// The documented word.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::SecretMissing => reasons::SECRET_MISSING,
+            Self::ConnectionFailed | Self::PoolerRefused => reasons::CONNECTION_FAILED,
+            Self::ServerStarting => reasons::SERVER_STARTING,
+            Self::TooManyConnections => reasons::TOO_MANY_CONNECTIONS,
+            Self::TlsFailed => reasons::TLS_FAILED,
+            Self::AuthenticationFailed => reasons::AUTHENTICATION_FAILED,
+            Self::DatabaseNotFound => reasons::DATABASE_NOT_FOUND,
+            Self::PermissionDenied => reasons::PERMISSION_DENIED,
+            Self::RowSecurity => reasons::ROW_SECURITY,
+            Self::Timeout => reasons::TIMEOUT,
+            Self::UnknownSetting | Self::QueryFailed => reasons::QUERY_FAILED,
+        }
+    }
+
+    /// Whether the same may work a moment later without anyone changing anything.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(self, Self::ConnectionFailed | Self::ServerStarting | Self::TooManyConnections)
+    }
+}
+
+/// Why Postgres could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PostgresError {
+    /// What kind of thing went wrong.
+    pub kind: PostgresErrorKind,
+    /// What happened, what it means, what to do next.
+    pub message: String,
+}
+
+impl PostgresError {
+    /// Joins a kind and a message.
+    #[must_use]
+    pub fn new(kind: PostgresErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+impl From<PostgresError> for AgentFailure {
+    fn from(error: PostgresError) -> Self {
+        Self { reason: error.kind.reason().to_owned(), message: error.message }
+    }
+}
+
+/// The longest text of the server that is passed on, in bytes.
+const ANSWER_LIMIT: usize = 600;
+
+/// One line of bounded length: what a server says is shown, never trusted to be short or printable.
+#[must_use]
+pub fn bounded_line(text: &str) -> String {
+    let mut line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    if line.len() > ANSWER_LIMIT {
+        line.truncate(line.floor_char_boundary(ANSWER_LIMIT));
+        line.push('…');
+    }
+    line
+}
+
+/// Explains an error of the driver that arose while `database` was asked.
+#[must_use]
+pub fn classify(error: &tokio_postgres::Error, login: &Login, database: &str) -> PostgresError {
+    let kind = kind_of(error);
+    PostgresError::new(kind, explain(kind, &answer_of(error), login, database))
+}
+
+fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
+    use PostgresErrorKind as Kind;
+    let Some(code) = error.code() else {
+        // The driver keeps its kinds private; its fixed texts are all there is.
+        return match error.to_string().as_str() {
+            "error performing TLS handshake" => Kind::TlsFailed,
+            "authentication error" | "invalid configuration" => Kind::AuthenticationFailed,
+            _ => Kind::ConnectionFailed,
+        };
+    };
+    match code.code() {
+        "28P01" | "28000" => Kind::AuthenticationFailed,
+        "3D000" => Kind::DatabaseNotFound,
+        "42501" => Kind::PermissionDenied,
+        "53300" => Kind::TooManyConnections,
+        "57P01" | "57P02" | "57P03" => Kind::ServerStarting,
+        "57014" | "55P03" | "25P03" => Kind::Timeout,
+        "42704" => Kind::UnknownSetting,
+        "08P01" => Kind::PoolerRefused,
+        code if code.starts_with("08") => Kind::ConnectionFailed,
+        _ => Kind::QueryFailed,
+    }
+}
+
+/// The server's own words with their SQLSTATE, or the chain of causes below the driver's error.
+fn answer_of(error: &tokio_postgres::Error) -> String {
+    if let Some(answer) = error.as_db_error() {
+        return bounded_line(&format!("{} (SQLSTATE {})", answer.message(), answer.code().code()));
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    bounded_line(&text)
+}
+
+fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str) -> String {
+    use PostgresErrorKind as Kind;
+    let address = login.address();
+    let secret = &login.secret;
+    let role = quote_identifier(&login.username);
+    match kind {
+        Kind::ConnectionFailed => format!(
+            "Postgres can't be reached at {address}: {answer}. Nothing is known about the data. See that it runs and listens on all \
+             addresses (`listen_addresses = '*'`), that `spec.connection.port` is right and that network policies let the agent's pod in"
+        ),
+        Kind::PoolerRefused => format!(
+            "{address} refused the session's settings: {answer}. This looks like a connection pooler; set `spec.connection.host` and \
+             `spec.connection.port` to Postgres itself, or take `spec.connection.host` out to use the pod's own address"
+        ),
+        Kind::ServerStarting => {
+            format!("Postgres at {address} is starting up or shutting down: {answer}. It is tried again; its log says how far it is")
+        }
+        Kind::TooManyConnections => format!(
+            "Postgres at {address} has no free connection: {answer}. Raise `max_connections`, or give the role a connection of its own: \
+             `ALTER ROLE {role} CONNECTION LIMIT 5`"
+        ),
+        Kind::TlsFailed => format!(
+            "the connection to {address} can't be encrypted as `spec.connection.tls` (mode {:?}) asks: {answer}. Correct \
+             `spec.connection.tls.mode`, or the certificate authority in the Secret of `spec.connection.tls.caSecret`",
+            login.tls_mode
+        ),
+        Kind::AuthenticationFailed => format!(
+            "Postgres at {address} refused the login of role {role}: {answer}. Correct the Secret `{}` (keys `{}` and `{}`, \
+             `spec.connection.credentialsSecret`), or let the role in by `pg_hba.conf`: `{}`",
+            secret.name,
+            secret.username_key,
+            secret.password_key,
+            login.create_secret_command(),
+        ),
+        Kind::DatabaseNotFound => format!(
+            "the database {} does not exist on {address}: {answer}. Correct `spec.connection.database`, or create it",
+            quote_identifier(database)
+        ),
+        Kind::PermissionDenied => format!(
+            "role {role} may not do what is needed in database {}: {answer}. Grant it to read: `GRANT pg_monitor, pg_read_all_data TO {role}`",
+            quote_identifier(database)
+        ),
+        Kind::Timeout => format!(
+            "Postgres at {address} did not answer in time: {answer}. Something holds a lock, or there is more to count than fits into \
+             `spec.verification.timeout`; raise it"
+        ),
+        Kind::SecretMissing | Kind::RowSecurity | Kind::UnknownSetting | Kind::QueryFailed => {
+            format!("a query in database {} on {address} failed: {answer}. See the server's log", quote_identifier(database))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_one_bounded_line() {
+        assert_eq!(bounded_line("a\nb\u{1b}[31m"), "a b [31m");
+        let long = bounded_line(&"ж".repeat(1000));
+        assert!(long.len() <= ANSWER_LIMIT + 3 && long.ends_with('…'));
+    }
+}

@@ -1,0 +1,108 @@
+//! Which cluster of data answers: one query that works on a primary and on a replica, and the databases it holds.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::{DatabaseEvidence, Identity};
+
+use super::{PostgresError, PostgresErrorKind, Session};
+
+/// The most databases that evidence carries; the ones asked for are always among them.
+const DATABASE_LIMIT: usize = 500;
+
+const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_identifier, checkpoint.timeline_id::text as timeline, \
+    case when pg_catalog.pg_is_in_recovery() \
+        then coalesce(pg_catalog.pg_last_wal_replay_lsn(), pg_catalog.pg_last_wal_receive_lsn(), checkpoint.redo_lsn) \
+        else pg_catalog.pg_current_wal_lsn() end::text as wal_position, \
+    pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())::text as next_transaction_id, \
+    pg_catalog.floor(extract(epoch from pg_catalog.pg_postmaster_start_time()))::bigint::text as started, \
+    pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp()))::bigint::text as observed, \
+    pg_catalog.current_setting('server_version') as server_version, \
+    coalesce((select setting from pg_catalog.pg_settings where name = 'data_directory'), '') as data_directory, \
+    pg_catalog.pg_is_in_recovery()::text as in_recovery \
+    from pg_catalog.pg_control_system() as system, pg_catalog.pg_control_checkpoint() as checkpoint";
+
+/// An identity and when it was read, by the database's clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObservedIdentity {
+    /// Which cluster of data answers.
+    pub identity: Identity,
+    /// When, by the database's clock.
+    pub observed_at: Time,
+}
+
+/// Reads the identity.
+pub async fn fetch_identity(session: &Session) -> Result<ObservedIdentity, PostgresError> {
+    let row = session.fetch_row(IDENTITY_QUERY).await?;
+    let system_identifier = session.text(&row, "system_identifier")?.to_owned();
+    // Postgres prints the identifier as a signed number; its upper half is the second of initdb.
+    let bits = system_identifier.parse::<i64>().map(i64::cast_unsigned).or_else(|_| system_identifier.parse::<u64>()).map_err(|_| {
+        PostgresError::new(
+            PostgresErrorKind::QueryFailed,
+            "the server's system identifier is not a number, which no supported Postgres does",
+        )
+    })?;
+    let initialized = i64::try_from(bits >> 32).unwrap_or_default();
+    Ok(ObservedIdentity {
+        observed_at: time_of(session.number(&row, "observed")?),
+        identity: Identity {
+            initialized_at: time_of(initialized),
+            system_identifier: bits.to_string(),
+            timeline: session.number(&row, "timeline")?,
+            wal_position: session.text(&row, "wal_position")?.to_owned(),
+            next_transaction_id: session.text(&row, "next_transaction_id")?.to_owned(),
+            postmaster_started_at: time_of(session.number(&row, "started")?),
+            server_version: short_version(session.text(&row, "server_version")?),
+            data_directory: session.text(&row, "data_directory")?.to_owned(),
+            in_recovery: session.text(&row, "in_recovery")? == "true",
+        },
+    })
+}
+
+/// Reads the databases in the order of their names, without templates unless they are asked for.
+pub async fn fetch_databases(session: &Session, wanted: &[String]) -> Result<Vec<DatabaseEvidence>, PostgresError> {
+    let rows = session
+        .fetch_rows("select datname::text as name, oid::bigint::text as oid, datistemplate as template from pg_catalog.pg_database order by datname")
+        .await?;
+    let mut databases = Vec::new();
+    let mut others = 0;
+    for row in &rows {
+        let name = session.text(row, "name")?;
+        let is_wanted = wanted.iter().any(|wanted| wanted == name);
+        if is_wanted || (!session.truth(row, "template")? && others < DATABASE_LIMIT) {
+            others += usize::from(!is_wanted);
+            databases.push(DatabaseEvidence { name: name.to_owned(), oid: session.number(row, "oid")? });
+        }
+    }
+    Ok(databases)
+}
+
+/// Bytes that the database takes on disk.
+pub async fn fetch_database_size(session: &Session) -> Result<i64, PostgresError> {
+    let row = session.fetch_row("select pg_catalog.pg_database_size(pg_catalog.current_database())::text as bytes").await?;
+    session.number(&row, "bytes")
+}
+
+/// Whether this connection is encrypted.
+pub async fn fetch_encrypted(session: &Session) -> Result<bool, PostgresError> {
+    let row = session
+        .fetch_row("select coalesce((select ssl from pg_catalog.pg_stat_ssl where pid = pg_catalog.pg_backend_pid()), false) as encrypted")
+        .await?;
+    session.truth(&row, "encrypted")
+}
+
+/// Extensions of the database with their versions.
+pub async fn fetch_extensions(session: &Session) -> Result<Vec<(String, String)>, PostgresError> {
+    let rows =
+        session.fetch_rows("select extname::text as name, extversion as version from pg_catalog.pg_extension order by extname").await?;
+    rows.iter().map(|row| Ok((session.text(row, "name")?.to_owned(), session.text(row, "version")?.to_owned()))).collect()
+}
+
+fn time_of(second: i64) -> Time {
+    Time(Timestamp::from_second(second).unwrap_or_default())
+}
+
+/// Distributions append their own version in brackets; the first word is that of Postgres.
+fn short_version(version: &str) -> String {
+    version.split_whitespace().next().unwrap_or(version).to_owned()
+}

@@ -1,0 +1,219 @@
+//! The pod that agents run in: the database's own image, our static binary, Secrets as files, Pod Security `restricted`. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, ObjectFieldSelector,
+    PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume,
+    VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::api::ObjectMeta;
+
+use crate::api::{
+    BINARY_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase, REQUEST_VARIABLE,
+    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
+};
+
+/// User and group of agents: nobody's on any image, and not the database's.
+const USER: i64 = 65532;
+
+/// How an agent's pod is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentPodSettings {
+    /// The operator's own image, which the static binary is copied from.
+    pub agent_image: String,
+    /// The database's own image, so that `pg_dump` matches the server.
+    pub database_image: String,
+    /// The pull policy of the database's container.
+    pub image_pull_policy: Option<String>,
+    /// The pull secrets of the workload's template.
+    pub image_pull_secrets: Vec<String>,
+}
+
+/// What an agent is to do.
+pub(super) struct Task<'a> {
+    /// `check` or `backup`.
+    pub name: &'a str,
+    /// The request as JSON.
+    pub request: String,
+    /// Whether the bucket's credentials are mounted.
+    pub storage: bool,
+}
+
+/// The labels of agents' Jobs and pods.
+pub(super) fn labels(database: &ProtectedDatabase, task: &str) -> BTreeMap<String, String> {
+    [
+        (names::DATABASE_LABEL, database.metadata.name.as_deref().unwrap_or_default()),
+        (names::TASK_LABEL, task),
+        (names::MANAGED_BY_LABEL, names::OPERATOR_MANAGER),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .collect()
+}
+
+/// The pod template of an agent.
+pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, settings: &AgentPodSettings) -> PodTemplateSpec {
+    let secrets = secrets(database, task.storage);
+    let mut mounts = vec![mount("binary", BINARY_DIRECTORY, true), mount("work", WORK_DIRECTORY, false)];
+    mounts.extend(secrets.iter().map(|secret| mount(secret.volume, secret.directory, true)));
+    let binary = format!("{BINARY_DIRECTORY}/holdfast");
+    let install = Container {
+        name: "install".to_owned(),
+        image: Some(settings.agent_image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        args: Some(["agent", "install", "--to", &binary].map(ToOwned::to_owned).to_vec()),
+        resources: Some(resources("64Mi")),
+        security_context: Some(security_context()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(vec![mount("binary", BINARY_DIRECTORY, false)]),
+        ..Container::default()
+    };
+    let agent = Container {
+        name: "agent".to_owned(),
+        image: Some(settings.database_image.clone()),
+        image_pull_policy: settings.image_pull_policy.clone(),
+        command: Some([binary.as_str(), "agent", task.name].map(ToOwned::to_owned).to_vec()),
+        env: Some(vec![
+            EnvVar { name: REQUEST_VARIABLE.to_owned(), value: Some(escape(&task.request)), ..EnvVar::default() },
+            EnvVar {
+                name: JOB_NAME_VARIABLE.to_owned(),
+                value_from: Some(EnvVarSource {
+                    field_ref: Some(ObjectFieldSelector {
+                        field_path: "metadata.labels['batch.kubernetes.io/job-name']".to_owned(),
+                        ..ObjectFieldSelector::default()
+                    }),
+                    ..EnvVarSource::default()
+                }),
+                ..EnvVar::default()
+            },
+        ]),
+        resources: Some(resources("512Mi")),
+        security_context: Some(security_context()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    };
+    let mut volumes = vec![empty_dir("binary", None, "256Mi"), empty_dir("work", Some("Memory"), "1Mi")];
+    volumes.extend(secrets.iter().map(SecretMount::volume));
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta { labels: Some(labels(database, task.name)), ..ObjectMeta::default() }),
+        spec: Some(PodSpec {
+            automount_service_account_token: Some(true),
+            containers: vec![agent],
+            enable_service_links: Some(false),
+            image_pull_secrets: Some(
+                settings.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect::<Vec<_>>(),
+            )
+            .filter(|secrets| !secrets.is_empty()),
+            init_containers: Some(vec![install]),
+            restart_policy: Some("Never".to_owned()),
+            security_context: Some(PodSecurityContext {
+                fs_group: Some(USER),
+                run_as_group: Some(USER),
+                run_as_non_root: Some(true),
+                run_as_user: Some(USER),
+                seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+                ..PodSecurityContext::default()
+            }),
+            service_account_name: Some(names::AGENT_SERVICE_ACCOUNT.to_owned()),
+            termination_grace_period_seconds: Some(30),
+            volumes: Some(volumes),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+/// The kubelet reads a dollar in a variable as the beginning of another variable's name; a doubled one is a dollar. Names of tables may have one.
+fn escape(value: &str) -> String {
+    value.replace('$', "$$")
+}
+
+/// A Secret that is mounted as files under names of our own.
+struct SecretMount {
+    volume: &'static str,
+    directory: &'static str,
+    secret: String,
+    /// The user's key and our file name.
+    files: Vec<(String, &'static str)>,
+}
+
+impl SecretMount {
+    fn volume(&self) -> Volume {
+        let items = self.files.iter().map(|(key, path)| KeyToPath { key: key.clone(), path: (*path).to_owned(), mode: None }).collect();
+        Volume {
+            name: self.volume.to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(self.secret.clone()),
+                items: Some(items),
+                default_mode: Some(0o440),
+                // A missing Secret then shows as a missing file, which the agent can report; otherwise the pod would hang without a word.
+                optional: Some(true),
+            }),
+            ..Volume::default()
+        }
+    }
+}
+
+fn secrets(database: &ProtectedDatabase, storage: bool) -> Vec<SecretMount> {
+    let connection = &database.spec.connection;
+    let credentials = &connection.credentials_secret;
+    let authority = |volume, directory, key: &SecretKey| SecretMount {
+        volume,
+        directory,
+        secret: key.name.clone(),
+        files: vec![(key.key.clone(), "ca.crt")],
+    };
+    let mut mounts = vec![SecretMount {
+        volume: "postgres",
+        directory: POSTGRES_CREDENTIALS_DIRECTORY,
+        secret: credentials.name.clone(),
+        files: vec![(credentials.username_key.clone(), "username"), (credentials.password_key.clone(), "password")],
+    }];
+    mounts.extend(connection.tls.ca_secret.iter().map(|key| authority("postgres-ca", POSTGRES_CA_DIRECTORY, key)));
+    if let (true, Some(backup)) = (storage, &database.spec.backup) {
+        let s3 = &backup.storage.s3;
+        mounts.push(SecretMount {
+            volume: "s3",
+            directory: S3_CREDENTIALS_DIRECTORY,
+            secret: s3.credentials_secret.name.clone(),
+            files: vec![
+                (s3.credentials_secret.access_key_id_key.clone(), "accessKeyId"),
+                (s3.credentials_secret.secret_access_key_key.clone(), "secretAccessKey"),
+            ],
+        });
+        mounts.extend(s3.ca_secret.iter().map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)));
+    }
+    mounts
+}
+
+fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount { name: volume.to_owned(), mount_path: path.to_owned(), read_only: Some(read_only), ..VolumeMount::default() }
+}
+
+fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource { medium: medium.map(ToOwned::to_owned), size_limit: Some(Quantity(limit.to_owned())) }),
+        ..Volume::default()
+    }
+}
+
+fn resources(memory_limit: &str) -> ResourceRequirements {
+    let quantity = |name: &str, value: &str| (name.to_owned(), Quantity(value.to_owned()));
+    ResourceRequirements {
+        requests: Some([quantity("cpu", "10m"), quantity("memory", "64Mi")].into()),
+        limits: Some([quantity("memory", memory_limit)].into()),
+        ..ResourceRequirements::default()
+    }
+}
+
+fn security_context() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
+        read_only_root_filesystem: Some(true),
+        ..SecurityContext::default()
+    }
+}

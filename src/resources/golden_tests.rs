@@ -1,0 +1,166 @@
+//! Everything that is built for agents, as the API server gets it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use serde_json::{Value, json};
+
+use super::{
+    AgentPodSettings, WorkloadReference, backup_request, build_agent_cluster_role, build_agent_role_binding, build_agent_service_account,
+    build_backup_cron_job, build_check_job, build_first_backup_job, check_request,
+};
+use crate::api::{BackupRequest, CheckRequest, DatabaseCheck, ProtectedDatabase, REQUEST_VARIABLE, WorkloadKind};
+
+/// A database that uses every field that matters to agents.
+fn database() -> ProtectedDatabase {
+    from(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
+        "metadata": { "name": "knowledge", "namespace": "atra", "uid": "uid-of-knowledge" },
+        "spec": {
+            "workload": { "name": "knowledge-postgres" },
+            "connection": {
+                "database": "knowledge_os", "additionalDatabases": ["analytics"],
+                "credentialsSecret": { "name": "pg-auth", "usernameKey": "user", "passwordKey": "secret" },
+                "tls": { "mode": "VerifyFull", "caSecret": { "name": "pg-ca", "key": "root.pem" } },
+            },
+            "verification": { "tables": [{ "name": "public.experts", "minRows": 80 }], "timeout": "2m" },
+            "backup": {
+                "schedule": "0 3 * * *", "timeZone": "Europe/Berlin", "deadline": "1h30m",
+                "storage": { "s3": {
+                    "bucket": "backups", "prefix": "prod", "endpoint": "https://s3.storage:9000", "forcePathStyle": true,
+                    "credentialsSecret": { "name": "s3-auth", "accessKeyIdKey": "id", "secretAccessKeyKey": "key" },
+                    "caSecret": { "name": "s3-ca", "key": "ca.pem" },
+                } },
+            },
+        },
+    }))
+}
+
+/// A database with nothing but what must be there.
+fn small_database() -> ProtectedDatabase {
+    from(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
+        "metadata": { "name": "small", "namespace": "atra", "uid": "uid-of-small" },
+        "spec": {
+            "workload": { "name": "postgres" },
+            "connection": { "host": "db.example", "database": "app", "credentialsSecret": { "name": "pg-auth" } },
+            "backup": {
+                "schedule": "@daily",
+                "storage": { "s3": { "bucket": "backups", "credentialsSecret": { "name": "s3-auth" } } },
+            },
+            "verification": { "baseline": { "maxDropPercent": "Off" } },
+            "suspend": true,
+        },
+    }))
+}
+
+fn from<K: serde::de::DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).unwrap()
+}
+
+fn check() -> DatabaseCheck {
+    from(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseCheck",
+        "metadata": { "name": "knowledge-restart-0", "namespace": "atra", "uid": "uid-of-the-check" },
+        "spec": { "database": "knowledge", "trigger": "Restart" },
+    }))
+}
+
+fn settings() -> AgentPodSettings {
+    AgentPodSettings {
+        agent_image: "localhost/holdfast:test".to_owned(),
+        database_image: "localhost/postgres:15".to_owned(),
+        image_pull_policy: Some("Never".to_owned()),
+        image_pull_secrets: vec!["registry".to_owned()],
+    }
+}
+
+fn workload() -> WorkloadReference {
+    WorkloadReference {
+        kind: WorkloadKind::StatefulSet,
+        name: "knowledge-postgres".to_owned(),
+        selector: "app=knowledge".to_owned(),
+        container: "postgres".to_owned(),
+    }
+}
+
+/// The request in the environment of the agent's container, as the kubelet gives it to the agent.
+fn request_of(pod: &k8s_openapi::api::core::v1::PodTemplateSpec) -> String {
+    let environment = pod.spec.as_ref().unwrap().containers[0].env.as_ref().unwrap();
+    let value = environment.iter().find(|variable| variable.name == REQUEST_VARIABLE).unwrap().value.as_ref().unwrap();
+    value.replace("$$", "$")
+}
+
+#[test]
+fn the_job_of_a_check() {
+    let request = check_request(&database(), &check(), "10.0.0.7");
+    let job = build_check_job(&database(), &check(), &request, &settings());
+    insta::assert_yaml_snapshot!("check_job", job);
+    assert_eq!(serde_json::from_str::<CheckRequest>(&request_of(&job.spec.unwrap().template)).unwrap(), request);
+}
+
+#[test]
+fn the_cron_job_of_backups_and_its_first_job() {
+    let request = backup_request(&database(), &workload()).unwrap();
+    let mut cron_job = build_backup_cron_job(&database(), &request, &settings()).unwrap();
+    insta::assert_yaml_snapshot!("backup_cron_job", cron_job);
+    cron_job.metadata.uid = Some("uid-of-the-cron-job".to_owned());
+    let job = build_first_backup_job(&cron_job, "knowledge-backup-first");
+    insta::assert_yaml_snapshot!("first_backup_job", job.metadata);
+    assert_eq!(job.spec, cron_job.spec.job_template.spec);
+    assert_eq!(serde_json::from_str::<BackupRequest>(&request_of(&job.spec.unwrap().template)).unwrap(), request);
+}
+
+#[test]
+fn a_small_database_and_what_is_asked_about_it() {
+    let request = backup_request(&small_database(), &workload()).unwrap();
+    insta::assert_yaml_snapshot!("small_backup_request", request);
+    insta::assert_yaml_snapshot!("small_check_request", check_request(&small_database(), &check(), "10.0.0.7"));
+    let settings = AgentPodSettings { image_pull_policy: None, image_pull_secrets: Vec::new(), ..settings() };
+    insta::assert_yaml_snapshot!("small_backup_cron_job", build_backup_cron_job(&small_database(), &request, &settings).unwrap());
+}
+
+#[test]
+fn without_a_backup_there_is_no_cron_job() {
+    let mut database = database();
+    let request = backup_request(&database, &workload()).unwrap();
+    database.spec.backup = None;
+    assert_eq!(backup_request(&database, &workload()), None);
+    assert_eq!(build_backup_cron_job(&database, &request, &settings()), None);
+}
+
+#[test]
+fn who_agents_are_and_what_they_may_do() {
+    let all = (build_agent_service_account("atra"), build_agent_role_binding("atra"), build_agent_cluster_role());
+    insta::assert_yaml_snapshot!("agent_identity", all);
+}
+
+#[test]
+fn names_with_dollars_reach_the_agent_as_they_are() {
+    let mut database = database();
+    for name in ["a$b", "a$$b", "$(HOLDFAST_JOB_NAME)", "$$(x)", "$"] {
+        name.clone_into(&mut database.spec.connection.database);
+        let request = check_request(&database, &check(), "10.0.0.7");
+        let job = build_check_job(&database, &check(), &request, &settings());
+        let environment = serde_json::to_string(&job).unwrap();
+        assert!(!environment.replace("$$", "").contains('$'), "{name}: a single dollar is left");
+        assert_eq!(serde_json::from_str::<CheckRequest>(&request_of(&job.spec.unwrap().template)).unwrap().server.databases[0], name);
+    }
+}
+
+#[test]
+fn pods_meet_pod_security_restricted_and_hold_no_secret() {
+    let request = backup_request(&database(), &workload()).unwrap();
+    let cron_job = build_backup_cron_job(&database(), &request, &settings()).unwrap();
+    let pod = cron_job.spec.job_template.spec.unwrap().template.spec.unwrap();
+    let security = pod.security_context.unwrap();
+    assert_eq!((security.run_as_non_root, security.run_as_user), (Some(true), Some(65_532)));
+    assert_eq!(security.seccomp_profile.unwrap().type_, "RuntimeDefault");
+    for container in pod.containers.iter().chain(pod.init_containers.iter().flatten()) {
+        let security = container.security_context.as_ref().unwrap();
+        assert_eq!((security.allow_privilege_escalation, security.read_only_root_filesystem), (Some(false), Some(true)));
+        assert_eq!(security.capabilities.as_ref().unwrap().drop, Some(vec!["ALL".to_owned()]));
+        assert!(container.env.iter().flatten().all(|variable| {
+            variable.value_from.as_ref().is_none_or(|source| source.secret_key_ref.is_none() && source.config_map_key_ref.is_none())
+        }));
+        assert_eq!(container.env_from, None);
+    }
+}

@@ -1,0 +1,23 @@
+//! Builders of what the operator creates: agents' Jobs, the backup CronJob, the agents' identity. Pure.
+
+mod agent_identity;
+mod agent_pod;
+mod backup_job;
+mod check_job;
+mod cron_field;
+mod duration;
+mod requests;
+mod schedule;
+
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod schedule_tests;
+
+pub use agent_identity::{build_agent_cluster_role, build_agent_role_binding, build_agent_service_account};
+pub use agent_pod::AgentPodSettings;
+pub use backup_job::{build_backup_cron_job, build_first_backup_job};
+pub use check_job::build_check_job;
+pub use duration::{DurationError, parse_deadline, parse_timeout};
+pub use requests::{WorkloadReference, backup_request, check_request};
+pub use schedule::{ScheduleError, next_tick, overdue_at};

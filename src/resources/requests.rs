@@ -1,0 +1,69 @@
+//! What agents are asked to do, from the spec. Pure, and never with a secret.
+
+use super::{parse_deadline, parse_timeout};
+use crate::api::{BackupRequest, CheckRequest, Connection, DatabaseCheck, PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind};
+
+/// The workload that an agent finds the pod by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadReference {
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: String,
+    /// Its label selector as a query.
+    pub selector: String,
+    /// The container that runs Postgres.
+    pub container: String,
+}
+
+/// What a check's agent is asked; `address` is the pod's. A time limit that does not parse counts as the default.
+#[must_use]
+pub fn check_request(database: &ProtectedDatabase, check: &DatabaseCheck, address: &str) -> CheckRequest {
+    let spec = &database.spec;
+    let mut server = server_request(&spec.connection, None);
+    server.host.get_or_insert_with(|| address.to_owned());
+    CheckRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        database: database.metadata.name.clone().unwrap_or_default(),
+        check: check.metadata.name.clone().unwrap_or_default(),
+        server,
+        tables: spec.verification.tables.clone(),
+        count_all_tables: spec.verification.baseline.max_drop_percent().is_some(),
+        timeout_seconds: parse_timeout(&spec.verification.timeout).map_or(60, |timeout| timeout.as_secs()),
+    }
+}
+
+/// What a backup's agent is asked. `None` when the database asks for no backup.
+#[must_use]
+pub fn backup_request(database: &ProtectedDatabase, workload: &WorkloadReference) -> Option<BackupRequest> {
+    let backup = database.spec.backup.as_ref()?;
+    let pods = PodSelection {
+        selector: workload.selector.clone(),
+        controller_kind: workload.kind.to_string(),
+        controller_name: workload.name.clone(),
+        container: workload.container.clone(),
+    };
+    Some(BackupRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        database: database.metadata.name.clone().unwrap_or_default(),
+        database_uid: database.metadata.uid.clone().unwrap_or_default(),
+        server: server_request(&database.spec.connection, Some(pods)),
+        storage: backup.storage.s3.clone(),
+        deadline_seconds: parse_deadline(&backup.deadline).map_or(6 * 3600, |deadline| deadline.as_secs()),
+    })
+}
+
+fn server_request(connection: &Connection, pods: Option<PodSelection>) -> ServerRequest {
+    let credentials = &connection.credentials_secret;
+    ServerRequest {
+        host: connection.host.clone(),
+        port: connection.port,
+        databases: connection.databases().map(ToOwned::to_owned).collect(),
+        tls_mode: connection.tls.mode,
+        tls_ca: connection.tls.ca_secret.is_some(),
+        credentials_secret: credentials.name.clone(),
+        username_key: credentials.username_key.clone(),
+        password_key: credentials.password_key.clone(),
+        pods,
+    }
+}

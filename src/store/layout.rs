@@ -1,0 +1,77 @@
+//! Where things are in the bucket. Pure: readers compute every key from this, and a manifest never holds one.
+
+use std::fmt::Write as _;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+/// Name of the object that makes a set a backup; written last.
+pub const MANIFEST_NAME: &str = "manifest.json";
+/// Name of the roles and tablespaces in a set.
+pub const GLOBALS_NAME: &str = "globals.sql.zst";
+/// Name of the main database's dump in a set.
+pub const MAIN_DUMP_NAME: &str = "dump.pgc.zst";
+
+/// The folder of one backup set: `PREFIX/NAMESPACE/NAME/TIME-SUFFIX`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetPath(String);
+
+impl SetPath {
+    /// The folder of the set that began at `time`; `suffix` (8 hex digits) keeps two sets of one second apart.
+    #[must_use]
+    pub fn new(prefix: &str, namespace: &str, database: &str, time: Timestamp, suffix: u32) -> Self {
+        let prefix = prefix.trim_matches('/');
+        let separator = if prefix.is_empty() { "" } else { "/" };
+        let time = time.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
+        Self(format!("{prefix}{separator}{namespace}/{database}/{time}-{suffix:08x}"))
+    }
+
+    /// The folder, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key of an object of the set.
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
+        format!("{}/{name}", self.0)
+    }
+}
+
+/// Name of the dump of a further database: its own name, percent-encoded so that any name is one path element.
+#[must_use]
+pub fn further_dump_name(database: &str) -> String {
+    let mut encoded = String::new();
+    for byte in database.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing into a String can't fail.
+            let _written = write!(encoded, "%{byte:02X}");
+        }
+    }
+    format!("dump-{encoded}.pgc.zst")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(prefix: &str) -> String {
+        let time = Timestamp::from_second(1_795_258_801).unwrap_or_default();
+        SetPath::new(prefix, "atra", "knowledge", time, 0xab).key(MANIFEST_NAME)
+    }
+
+    #[test]
+    fn keys_are_those_of_the_design() {
+        assert_eq!(path("prod/eu"), "prod/eu/atra/knowledge/20261121T110001Z-000000ab/manifest.json");
+        assert_eq!(path(""), "atra/knowledge/20261121T110001Z-000000ab/manifest.json");
+    }
+
+    #[test]
+    fn any_database_name_is_one_path_element() {
+        assert_eq!(further_dump_name("metrics_2"), "dump-metrics_2.pgc.zst");
+        assert_eq!(further_dump_name("../a b/ü%"), "dump-%2E%2E%2Fa%20b%2F%C3%BC%25.pgc.zst");
+        assert_eq!(further_dump_name("a.b"), "dump-a%2Eb.pgc.zst");
+    }
+}

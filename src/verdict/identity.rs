@@ -1,0 +1,50 @@
+//! Checks of which cluster of data answers: its databases, its identifier, its volume.
+
+use crate::api::{CountKind, reasons};
+
+use super::case::{Finding, has_database};
+use super::volumes::DataVolumes;
+use super::{Case, words};
+
+/// Make sure that every database that the last good check found, and that the spec still asks for, exists.
+pub(super) fn database_missing(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
+    let (baseline, evidence) = (case.baseline?, case.evidence?);
+    let gone: Vec<String> = case
+        .spec
+        .connection
+        .databases()
+        .filter(|name| has_database(baseline.evidence, name) && !has_database(evidence, name))
+        .map(|name| {
+            let tables = || baseline.evidence.tables.iter().filter(|table| table.database == name);
+            let rows = tables().filter(|table| table.count != CountKind::Estimated).map(|table| table.rows).sum();
+            let tables = i64::try_from(tables().count()).unwrap_or(i64::MAX);
+            format!("database \"{name}\" does not exist; it had {} in {}", words::count(rows, "row"), words::count(tables, "table"))
+        })
+        .collect();
+    if gone.is_empty() { None } else { Some(Finding::suspected(reasons::DATABASE_MISSING, words::list(&gone))) }
+}
+
+/// Make sure that the cluster of data is the one of the last good check: initdb gives each another identifier.
+pub(super) fn cluster_changed(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
+    let (baseline, evidence) = (case.baseline?, case.evidence?);
+    if baseline.evidence.identity.system_identifier == evidence.identity.system_identifier {
+        return None;
+    }
+    let volumes = DataVolumes::compare(case, &baseline)?;
+    Some(match volumes {
+        DataVolumes { moved: false, .. } => {
+            let sentence = "initdb has run: another cluster of data is where the known one was";
+            Finding::suspected(reasons::CLUSTER_REINITIALIZED, sentence.to_owned())
+        }
+        DataVolumes { now: Some(_), .. } => {
+            let sentence = "the pod runs on another volume than the one with the data, and another cluster of data is on it";
+            Finding::suspected(reasons::VOLUME_REPLACED, sentence.to_owned())
+        }
+        DataVolumes { now: None, .. } => {
+            let directory = &evidence.identity.data_directory;
+            let sentence =
+                format!("the data directory {directory} is not on the volume with the data but on no claim, with another cluster in it");
+            Finding::suspected(reasons::VOLUME_REPLACED, sentence)
+        }
+    })
+}

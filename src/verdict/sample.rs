@@ -1,0 +1,219 @@
+//! A database as in `incidents/002`, and small changes to it: what the tests of the verdict are made of.
+#![allow(clippy::expect_used, reason = "a sample that can't be built is a fault of the test")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
+use super::chain::{CHAIN, judge_by};
+use super::{Baseline, Case, Verdict, judge};
+use crate::api::{
+    AgentFailure, CheckTarget, CountKind, DatabaseEvidence, Evidence, Identity, MountedVolume, ProtectedDatabaseSpec, TableEvidence,
+};
+
+/// The second of initdb of the cluster with the data: 2026-01-19.
+const INITIALIZED: u64 = 1_768_826_096;
+
+/// A case that owns its parts.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub spec: ProtectedDatabaseSpec,
+    pub baseline: Option<(Vec<MountedVolume>, Evidence)>,
+    pub evidence: Option<Evidence>,
+    pub failure: Option<AgentFailure>,
+    pub target: CheckTarget,
+}
+
+impl Sample {
+    /// 85 experts, 26,337 nodes and a few other tables, a restart later, nothing changed.
+    pub fn new() -> Self {
+        let before = evidence();
+        let volumes = vec![volume("data-knowledge-postgres-0", "pvc-a", "2026-01-19T12:34:50Z")];
+        let target = CheckTarget {
+            pod: "knowledge-postgres-0".to_owned(),
+            pod_uid: "uid-of-the-pod".to_owned(),
+            container: "postgres".to_owned(),
+            container_id: "containerd://2".to_owned(),
+            attempt: 0,
+            database_generation: 1,
+            volumes: volumes.clone(),
+        };
+        let mut now = before.clone();
+        now.identity.postmaster_started_at = time("2026-02-01T08:59:58Z");
+        now.observed_at = time("2026-02-01T09:00:00Z");
+        Self { spec: spec(), baseline: Some((volumes, before)), evidence: Some(now), failure: None, target }
+    }
+
+    /// No check came before.
+    pub fn first(mut self) -> Self {
+        self.baseline = None;
+        self
+    }
+
+    /// Changes what is there now.
+    pub fn now(mut self, change: impl FnOnce(&mut Evidence)) -> Self {
+        change(self.evidence.as_mut().expect("evidence"));
+        self
+    }
+
+    /// Changes what was there at the last good check.
+    pub fn before(mut self, change: impl FnOnce(&mut Evidence)) -> Self {
+        change(&mut self.baseline.as_mut().expect("a baseline").1);
+        self
+    }
+
+    /// Changes what is expected.
+    pub fn wanted(mut self, change: impl FnOnce(&mut ProtectedDatabaseSpec)) -> Self {
+        change(&mut self.spec);
+        self
+    }
+
+    /// The pod mounts this volume at the place of the data.
+    pub fn on_volume(mut self, claim: &str, name: &str) -> Self {
+        self.target.volumes = vec![volume(claim, name, "2026-01-21T08:00:00Z")];
+        self
+    }
+
+    /// Another initdb.
+    pub fn other_cluster(self) -> Self {
+        self.now(|now| {
+            now.identity.system_identifier = identifier(INITIALIZED + 172_800);
+            now.identity.initialized_at = time("2026-01-21T12:34:56Z");
+        })
+    }
+
+    /// The agent gives up for this reason.
+    pub fn failed(mut self, reason: &str, message: &str) -> Self {
+        self.failure = Some(AgentFailure { reason: reason.to_owned(), message: message.to_owned() });
+        self
+    }
+
+    /// The agent found nothing.
+    pub fn without_evidence(mut self) -> Self {
+        self.evidence = None;
+        self
+    }
+
+    pub fn judge(&self) -> Verdict {
+        judge(&self.case())
+    }
+
+    /// The verdict of a chain that lacks one check.
+    pub fn judge_without(&self, check: &str) -> Verdict {
+        judge_by(&self.case(), CHAIN.iter().filter(|(name, _)| *name != check).map(|(_, check)| *check))
+    }
+
+    fn case(&self) -> Case<'_> {
+        Case {
+            namespace: "atra",
+            database: "knowledge",
+            check: "knowledge-2",
+            spec: &self.spec,
+            baseline: self.baseline.as_ref().map(|(volumes, evidence)| Baseline { check: "knowledge-1", volumes, evidence }),
+            evidence: self.evidence.as_ref(),
+            failure: self.failure.as_ref(),
+            target: &self.target,
+        }
+    }
+}
+
+/// Gives a table that many rows, counted to the end.
+pub fn set_rows(evidence: &mut Evidence, name: &str, rows: i64) {
+    set_count(evidence, name, rows, CountKind::Exact);
+}
+
+/// Gives a table that many rows, known that well.
+pub fn set_count(evidence: &mut Evidence, name: &str, rows: i64, count: CountKind) {
+    let table = evidence.tables.iter_mut().find(|table| table.name == name).expect("a table of the sample");
+    (table.rows, table.count) = (rows, count);
+}
+
+/// Takes a table away.
+pub fn drop_table(evidence: &mut Evidence, name: &str) {
+    evidence.tables.retain(|table| table.name != name);
+    evidence.table_count -= 1;
+}
+
+/// Takes a database away with all its tables.
+pub fn drop_database(evidence: &mut Evidence, name: &str) {
+    evidence.databases.retain(|database| database.name != name);
+    evidence.tables.retain(|table| table.database != name);
+    evidence.table_count = i64::try_from(evidence.tables.len()).unwrap_or(i64::MAX);
+}
+
+/// Adds a database.
+pub fn add_database(evidence: &mut Evidence, name: &str) {
+    evidence.databases.push(DatabaseEvidence { name: name.to_owned(), oid: 20_000 });
+}
+
+/// Adds a table.
+pub fn add_table(evidence: &mut Evidence, database: &str, name: &str, rows: i64) {
+    evidence.tables.push(table(database, name, rows));
+    evidence.table_count += 1;
+}
+
+/// A table, counted to the end.
+pub fn table(database: &str, name: &str, rows: i64) -> TableEvidence {
+    let (database, name) = (database.to_owned(), name.to_owned());
+    TableEvidence { database, name, oid: 16_400, file_node: Some(16_400), rows, count: CountKind::Exact }
+}
+
+/// A volume at the place of the data.
+pub fn volume(claim: &str, name: &str, created: &str) -> MountedVolume {
+    MountedVolume {
+        claim: claim.to_owned(),
+        claim_uid: format!("uid-of-{claim}-for-{name}"),
+        volume: name.to_owned(),
+        volume_handle: format!("/volumes/{name}"),
+        created_at: Some(time(created)),
+        mount_path: "/var/lib/postgresql/data".to_owned(),
+    }
+}
+
+pub fn time(text: &str) -> Time {
+    Time(text.parse::<Timestamp>().expect("a time"))
+}
+
+fn identifier(second: u64) -> String {
+    (second << 32).to_string()
+}
+
+fn spec() -> ProtectedDatabaseSpec {
+    serde_json::from_value(json!({
+        "workload": { "kind": "StatefulSet", "name": "knowledge-postgres" },
+        "connection": { "database": "knowledge_os", "credentialsSecret": { "name": "pg-auth" } },
+        "verification": { "tables": [
+            { "name": "public.experts", "minRows": 80 },
+            { "name": "public.knowledge_nodes", "minRows": 10000, "maxDropPercent": 20 },
+        ] },
+    }))
+    .expect("a spec")
+}
+
+fn evidence() -> Evidence {
+    let tables = vec![
+        table("knowledge_os", "public.knowledge_nodes", 26_337),
+        table("knowledge_os", "public.audit", 5_000),
+        table("knowledge_os", "public.experts", 85),
+        table("knowledge_os", "public.jobs", 12),
+        table("knowledge_os", "public.drafts", 0),
+    ];
+    Evidence {
+        identity: Identity {
+            system_identifier: identifier(INITIALIZED),
+            initialized_at: time("2026-01-19T12:34:56Z"),
+            timeline: 1,
+            wal_position: "0/1A2B3C8".to_owned(),
+            next_transaction_id: "1234".to_owned(),
+            postmaster_started_at: time("2026-01-30T09:00:00Z"),
+            server_version: "15.18".to_owned(),
+            data_directory: "/var/lib/postgresql/data/pgdata".to_owned(),
+            in_recovery: false,
+        },
+        databases: ["knowledge_os", "postgres"].map(|name| DatabaseEvidence { name: name.to_owned(), oid: 16_384 }).into(),
+        table_count: 5,
+        total_rows: tables.iter().map(|table| table.rows).sum(),
+        tables,
+        observed_at: time("2026-01-31T09:00:00Z"),
+    }
+}

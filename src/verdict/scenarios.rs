@@ -1,0 +1,349 @@
+//! Golden scenarios: what happened, and the verdict as a person reads it. Each check of the chain is proven by a scenario that needs it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::{Value, json};
+
+use super::chain::CHAIN;
+use super::sample::{Sample, add_database, add_table, drop_database, drop_table, set_count, set_rows, table};
+use crate::api::{CheckOutcome, CountKind, Evidence, ProtectedDatabaseSpec, TableRule, reasons};
+
+/// A scenario: its name, what is judged, and the check without which the verdict would be another.
+type Scenario = (&'static str, Sample, Option<&'static str>);
+
+fn rule(name: &str) -> TableRule {
+    TableRule { name: name.to_owned(), database: None, min_rows: None, max_drop_percent: None }
+}
+
+fn baseline_off(spec: &mut ProtectedDatabaseSpec) {
+    spec.verification.baseline.max_drop_percent = IntOrString::String("Off".to_owned());
+}
+
+fn nearly_empty(now: &mut Evidence) {
+    set_rows(now, "public.experts", 1);
+    set_rows(now, "public.knowledge_nodes", 27);
+    set_rows(now, "public.audit", 0);
+}
+
+fn without_rows(evidence: &mut Evidence) {
+    for name in ["public.experts", "public.knowledge_nodes", "public.audit", "public.jobs"] {
+        set_rows(evidence, name, 0);
+    }
+}
+
+/// As many tables as fill the evidence, and more that it has no room for.
+fn cut(evidence: &mut Evidence) {
+    for position in 0..495 {
+        evidence.tables.push(table("knowledge_os", &format!("public.part_{position}"), 1_000));
+    }
+    evidence.table_count = 900;
+}
+
+fn incidents() -> Vec<Scenario> {
+    let new = Sample::new;
+    vec![
+        (
+            "000: volume removed, migrations and 11 seed rows",
+            new().other_cluster().on_volume("data-knowledge-postgres-0", "pvc-b").now(|now| {
+                without_rows(now);
+                set_rows(now, "public.jobs", 11);
+            }),
+            Some("cluster_changed"),
+        ),
+        (
+            "002: other volume, 1 expert and 27 nodes",
+            new().other_cluster().on_volume("other-data", "pvc-b").now(nearly_empty),
+            Some("cluster_changed"),
+        ),
+        (
+            "004: database does not exist, after initdb on a fresh volume",
+            new().other_cluster().on_volume("data-knowledge-postgres-0", "pvc-b").now(|now| drop_database(now, "knowledge_os")),
+            Some("database_missing"),
+        ),
+        (
+            "another cluster with the same rows, on another volume",
+            new().other_cluster().on_volume("other-data", "pvc-b"),
+            Some("cluster_changed"),
+        ),
+        ("initdb on the same claim, nothing in it yet", new().other_cluster().now(|now| now.tables.clear()), Some("cluster_changed")),
+        ("initdb on the same claim, restored by hand with all rows", new().other_cluster(), Some("cluster_changed")),
+        (
+            "the image moved its data directory off the mount",
+            new().other_cluster().now(|now| now.identity.data_directory = "/var/lib/postgresql/18/docker".to_owned()),
+            Some("cluster_changed"),
+        ),
+        (
+            "the role can't see the data directory, other volume",
+            new().other_cluster().on_volume("other-data", "pvc-b").now(|now| now.identity.data_directory.clear()),
+            Some("cluster_changed"),
+        ),
+        ("DROP DATABASE", new().now(|now| drop_database(now, "knowledge_os")), Some("database_missing")),
+        ("DROP TABLE of a table with a rule", new().now(|now| drop_table(now, "public.experts")), Some("tables_missing")),
+        ("DROP TABLE of a table without a rule", new().now(|now| drop_table(now, "public.audit")), Some("tables_missing")),
+        ("DROP SCHEMA", new().now(|now| now.tables.clear()), Some("tables_missing")),
+        ("TRUNCATE of a table with a rule", new().now(|now| set_rows(now, "public.knowledge_nodes", 0)), Some("rows_below_minimum")),
+        ("TRUNCATE of a table without a rule", new().now(|now| set_rows(now, "public.audit", 0)), Some("rows_dropped")),
+        ("DELETE of 90 %", new().now(|now| set_rows(now, "public.audit", 500)), Some("rows_dropped")),
+        ("24 % of the nodes gone, 20 allowed", new().now(|now| set_rows(now, "public.knowledge_nodes", 20_000)), Some("rows_dropped")),
+        ("one row below the minimum", new().now(|now| set_rows(now, "public.experts", 79)), Some("rows_below_minimum")),
+        ("first check, too few rows", new().first().now(|now| set_rows(now, "public.experts", 1)), Some("rows_below_minimum")),
+        (
+            "first check, too few rows and a name that is wrong",
+            new().first().wanted(|spec| spec.verification.tables.push(rule("public.expert"))).now(|now| set_rows(now, "public.experts", 1)),
+            Some("rows_below_minimum"),
+        ),
+        (
+            "a listed table without numbers takes the baseline's share",
+            new().wanted(|spec| spec.verification.tables.push(rule("public.jobs"))).now(|now| set_rows(now, "public.jobs", 5)),
+            Some("rows_dropped"),
+        ),
+        (
+            "another volume with an older copy of the same cluster",
+            new().on_volume("other-data", "pvc-b").now(|now| set_rows(now, "public.audit", 100)),
+            Some("rows_dropped"),
+        ),
+        (
+            "table of a further database dropped",
+            new()
+                .wanted(|spec| spec.connection.additional_databases.push("analytics".to_owned()))
+                .before(|before| {
+                    add_database(before, "analytics");
+                    add_table(before, "analytics", "public.events", 700);
+                })
+                .now(|now| add_database(now, "analytics")),
+            Some("tables_missing"),
+        ),
+        (
+            "identity is a fact even when counting failed",
+            new().other_cluster().failed(reasons::PERMISSION_DENIED, "permission denied for table experts").now(|now| now.tables.clear()),
+            Some("cluster_changed"),
+        ),
+        (
+            "a count is a fact even when another failed",
+            new().failed(reasons::ROW_SECURITY, "row security on public.jobs").now(|now| set_rows(now, "public.experts", 2)),
+            Some("rows_below_minimum"),
+        ),
+        (
+            "many tables dropped at once",
+            new().before(|before| (0..30).for_each(|position| add_table(before, "knowledge_os", &format!("public.t{position}"), 200))),
+            Some("tables_missing"),
+        ),
+        (
+            "listed table gone while the list is cut",
+            new().before(cut).now(cut).now(|now| now.tables.retain(|table| table.name != "public.experts")),
+            Some("tables_missing"),
+        ),
+    ]
+}
+
+fn benign() -> Vec<Scenario> {
+    let new = Sample::new;
+    vec![
+        ("restart", new(), None),
+        ("first check", new().first(), None),
+        ("first check without rules", new().first().wanted(|spec| spec.verification.tables.clear()), None),
+        (
+            "first check of a database without tables",
+            new().first().wanted(|spec| spec.verification.tables.clear()).now(|now| {
+                now.tables.clear();
+                (now.table_count, now.total_rows) = (0, 0);
+            }),
+            None,
+        ),
+        (
+            "growth",
+            new().now(|now| {
+                set_rows(now, "public.experts", 120);
+                set_rows(now, "public.knowledge_nodes", 40_000);
+                add_table(now, "knowledge_os", "public.more", 10);
+            }),
+            None,
+        ),
+        (
+            "shrinkage within tolerance",
+            new().now(|now| {
+                set_rows(now, "public.knowledge_nodes", 21_070);
+                set_rows(now, "public.audit", 2_500);
+            }),
+            None,
+        ),
+        ("legitimately empty table", new().now(|now| set_rows(now, "public.jobs", 0)), None),
+        ("small table dropped", new().now(|now| drop_table(now, "public.jobs")), None),
+        ("volume moved, same cluster", new().on_volume("restored-data", "pvc-c"), None),
+        ("claim made anew for the same volume", new().on_volume("data-knowledge-postgres-0", "pvc-a"), None),
+        (
+            "other databases come and go",
+            new().now(|now| {
+                drop_database(now, "postgres");
+                add_database(now, "scratch");
+            }),
+            None,
+        ),
+        (
+            "baseline off, unlisted table emptied and another dropped",
+            new().wanted(baseline_off).now(|now| {
+                set_rows(now, "public.audit", 0);
+                drop_table(now, "public.jobs");
+            }),
+            None,
+        ),
+        ("baseline off, big unlisted table dropped", new().wanted(baseline_off).now(|now| drop_table(now, "public.audit")), None),
+        ("unlisted table only estimated", new().now(|now| set_count(now, "public.audit", 3, CountKind::Estimated)), None),
+        (
+            "unlisted table was only estimated",
+            new().before(|before| set_count(before, "public.audit", 900_000, CountKind::Estimated)),
+            None,
+        ),
+        ("counting stopped at the minimum", new().now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::AtLeast)), None),
+        (
+            "unlisted tables fall off the end of a long list",
+            new().before(cut).now(cut).now(|now| now.tables.retain(|table| table.name != "public.part_3" && table.name != "public.audit")),
+            None,
+        ),
+        (
+            "a database that the spec no longer asks for",
+            new().before(|before| {
+                add_database(before, "old");
+                add_table(before, "old", "public.events", 9_000);
+            }),
+            None,
+        ),
+        (
+            "many rules",
+            new()
+                .wanted(|spec| {
+                    spec.verification.tables.extend((0..9).map(|position| rule(&format!("public.r{position}"))));
+                })
+                .before(|before| (0..9).for_each(|position| add_table(before, "knowledge_os", &format!("public.r{position}"), 7)))
+                .now(|now| (0..9).for_each(|position| add_table(now, "knowledge_os", &format!("public.r{position}"), 7))),
+            None,
+        ),
+    ]
+}
+
+fn unverifiable() -> Vec<Scenario> {
+    let new = Sample::new;
+    vec![
+        (
+            "wrong password",
+            new().without_evidence().failed(reasons::AUTHENTICATION_FAILED, "password authentication failed for user \"agent\""),
+            Some("nothing_found"),
+        ),
+        ("a word that is not documented", new().without_evidence().failed("Nonsense", "something"), Some("nothing_found")),
+        ("no report at all", new().without_evidence(), None),
+        (
+            "a replica that lags far behind",
+            new().now(|now| {
+                now.identity.in_recovery = true;
+                nearly_empty(now);
+            }),
+            Some("in_recovery"),
+        ),
+        ("a replica of something else", new().other_cluster().now(|now| now.identity.in_recovery = true), Some("in_recovery")),
+        (
+            "time ran out before the tables were seen",
+            new().failed(reasons::TIMEOUT, "the check took longer than 60 s").now(|now| now.tables.clear()),
+            Some("incomplete"),
+        ),
+        ("row security on a table", new().failed(reasons::ROW_SECURITY, "row security on public.experts hides rows"), Some("incomplete")),
+        (
+            "first check, the database is not there yet",
+            new().first().now(|now| drop_database(now, "knowledge_os")),
+            Some("database_not_found"),
+        ),
+        (
+            "a further database that was never there",
+            new()
+                .wanted(|spec| spec.connection.additional_databases = vec!["analytics".to_owned(), "bi".to_owned()])
+                .now(|now| add_database(now, "analytics")),
+            Some("database_not_found"),
+        ),
+        (
+            "a table that was never there",
+            new().wanted(|spec| spec.verification.tables.insert(1, rule("public.expert"))),
+            Some("table_not_found"),
+        ),
+        ("first check, a table is not there", new().first().now(|now| drop_table(now, "public.experts")), Some("table_not_found")),
+        (
+            "a rule for a database that is not looked at",
+            new().wanted(|spec| spec.verification.tables.push(TableRule { database: Some("bi".to_owned()), ..rule("public.t") })),
+            Some("table_not_found"),
+        ),
+        (
+            "a table with a minimum only estimated, below it",
+            new().now(|now| set_count(now, "public.experts", 3, CountKind::Estimated)),
+            Some("not_counted"),
+        ),
+        (
+            "a table with a minimum only estimated, above it",
+            new().now(|now| set_count(now, "public.experts", 300, CountKind::Estimated)),
+            Some("not_counted"),
+        ),
+        (
+            "the minimum was raised after counting stopped at the old one",
+            new()
+                .wanted(|spec| spec.verification.tables[1].min_rows = Some(20_000))
+                .now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::AtLeast)),
+            Some("not_counted"),
+        ),
+    ]
+}
+
+fn as_expected(scenarios: Vec<Scenario>, outcome: CheckOutcome) -> BTreeMap<&'static str, Value> {
+    let mut verdicts = BTreeMap::new();
+    for (name, sample, _) in scenarios {
+        let verdict = sample.judge();
+        assert_eq!(verdict.outcome, outcome, "{name}: {}", verdict.message);
+        assert!(reasons::find(verdict.reason).is_some(), "{name}: {} is not documented", verdict.reason);
+        let before = verdicts.insert(name, json!({ "reason": verdict.reason, "message": verdict.message }));
+        assert!(before.is_none(), "{name}: two scenarios of one name");
+    }
+    verdicts
+}
+
+#[test]
+fn incidents_are_suspected_by_the_right_reason() {
+    insta::assert_yaml_snapshot!("suspected", as_expected(incidents(), CheckOutcome::Suspected));
+}
+
+#[test]
+fn benign_changes_are_verified() {
+    insta::assert_yaml_snapshot!("verified", as_expected(benign(), CheckOutcome::Verified));
+}
+
+#[test]
+fn what_can_not_be_judged_is_unverifiable() {
+    insta::assert_yaml_snapshot!("unverifiable", as_expected(unverifiable(), CheckOutcome::Unverifiable));
+}
+
+#[test]
+fn each_check_is_needed_by_a_scenario() {
+    let scenarios: Vec<Scenario> = [incidents(), benign(), unverifiable()].into_iter().flatten().collect();
+    for (check, _) in CHAIN {
+        assert!(scenarios.iter().any(|(_, _, needs)| *needs == Some(check)), "no scenario needs {check}");
+    }
+    for (name, sample, needs) in scenarios {
+        let Some(check) = needs else { continue };
+        let (whole, without) = (sample.judge(), sample.judge_without(check));
+        assert_ne!((whole.outcome, whole.reason), (without.outcome, without.reason), "{name}: the verdict is the same without {check}");
+    }
+}
+
+#[test]
+fn a_suspected_reset_names_what_was_there_what_is_there_and_the_commands() {
+    let verdict = Sample::new().other_cluster().on_volume("other-data", "pvc-b").now(nearly_empty).judge();
+    for part in [
+        "public.experts: 85 -> 1 rows",
+        "public.knowledge_nodes: 26,337 -> 27 rows",
+        "volume pvc-a (claim data-knowledge-postgres-0, handle /volumes/pvc-a, created 2026-01-19T12:34:50Z)",
+        "volume pvc-b (claim other-data, handle /volumes/pvc-b, created 2026-01-21T08:00:00Z)",
+        "cluster initialized 2026-01-19T12:34:56Z",
+        "cluster initialized 2026-01-21T12:34:56Z",
+        "kubectl get pv pvc-a pvc-b",
+        "kubectl annotate protdb -n atra knowledge holdfast.dev/accept-check=knowledge-2 --overwrite",
+    ] {
+        assert!(verdict.message.contains(part), "{part} is missing in: {}", verdict.message);
+    }
+}

@@ -1,0 +1,48 @@
+//! Check of the tables: whether those that were there are there.
+
+use crate::api::{Evidence, reasons};
+
+use super::case::{Compared, Finding};
+use super::{Case, words};
+
+/// Unlisted tables that had fewer rows than this at the last good check come and go without a word.
+pub(super) const UNLISTED_FROM_ROWS: i64 = 100;
+
+/// Make sure that every table that the last good check found still exists: those with rules, and unless the baseline is off every other
+/// one that had 100 rows.
+pub(super) fn tables_missing(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
+    let evidence = case.evidence?;
+    // An agent that could not look everywhere says nothing about what it did not see.
+    if case.failure.is_some() {
+        return None;
+    }
+    let gone: Vec<Compared<'_>> =
+        case.compared().into_iter().filter(|table| table.now.is_none() && is_missed(case, evidence, table)).collect();
+    let tables: Vec<_> = gone.iter().map(|table| (table.before.database.clone(), table.before.name.clone())).collect();
+    let names: Vec<String> = gone
+        .iter()
+        .map(|table| {
+            let name = words::table(case, &table.before.database, &table.before.name);
+            format!("{name} (had {} rows)", words::rows(table.before))
+        })
+        .collect();
+    let sentence = match names.len() {
+        0 => return None,
+        1 => format!("table {} does not exist", words::list(&names)),
+        many => format!("{many} tables do not exist: {}", words::list(&names)),
+    };
+    Some(Finding { tables, ..Finding::suspected(reasons::TABLES_MISSING, sentence) })
+}
+
+fn is_missed(case: &Case<'_>, evidence: &Evidence, table: &Compared<'_>) -> bool {
+    if table.rule.is_some() {
+        return true;
+    }
+    let wanted = case.spec.verification.baseline.max_drop_percent().is_some() && table.before.rows >= UNLISTED_FROM_ROWS;
+    wanted && !is_cut(evidence)
+}
+
+/// Whether there are more tables than the evidence has room for: one that is not listed may still be there.
+fn is_cut(evidence: &Evidence) -> bool {
+    usize::try_from(evidence.table_count).is_ok_and(|count| count > evidence.tables.len())
+}

@@ -1,0 +1,191 @@
+//! Where one checkout's testbed keeps its things, and the names it uses on the machine: all derived from the checkout's path.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::digest;
+
+/// The node's address, on a bridge inside the network namespace.
+pub const NODE_ADDRESS: &str = "10.90.0.1";
+/// The name of the only node.
+pub const NODE_NAME: &str = "node1";
+/// The addresses pods get.
+pub const POD_NETWORK: &str = "10.91.0.0/24";
+/// The addresses Services get.
+pub const SERVICE_NETWORK: &str = "10.96.0.0/16";
+/// The address of the Service `kubernetes.default`.
+pub const SERVICE_API_ADDRESS: &str = "10.96.0.1";
+/// The port of the API server, on the node's address and on loopback.
+pub const API_PORT: u16 = 6443;
+
+/// The longest path the kernel takes for a Unix socket.
+const LONGEST_SOCKET_PATH: usize = 107;
+
+/// The places and names of one checkout's testbed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+    id: String,
+}
+
+impl Layout {
+    /// Finds the checkout that holds the current directory.
+    pub fn discover() -> Result<Self> {
+        let current = std::env::current_dir().context("the current directory can't be read")?;
+        let Some(root) = current.ancestors().find(|folder| folder.join("testbed/tools/go.mod").is_file()) else {
+            bail!(
+                "{} is not inside a checkout of holdfast: no testbed/tools/go.mod here or above; cd into the checkout",
+                current.display()
+            );
+        };
+        Self::at(root)
+    }
+
+    /// The layout of the checkout at `root`.
+    pub fn at(root: &Path) -> Result<Self> {
+        let root = root.canonicalize().with_context(|| format!("{} can't be found", root.display()))?;
+        let id = digest::of_text(&root.to_string_lossy())[..8].to_owned();
+        let layout = Self { root, id };
+        let longest = layout.state().join("kubelet/pod-resources/1234567890.sock");
+        if longest.as_os_str().len() > LONGEST_SOCKET_PATH {
+            bail!("the path of this checkout is too long for Unix sockets ({}): move it to a shorter one", longest.display());
+        }
+        Ok(layout)
+    }
+
+    /// The checkout.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Eight hexadecimal digits that tell this checkout from others on the machine.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The state folder, ignored by git.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join(".testbed")
+    }
+
+    /// What a reboot would lose: containerd's socket and the running containers' mounts.
+    #[must_use]
+    pub fn runtime(&self) -> PathBuf {
+        PathBuf::from("/run").join(self.machine_name())
+    }
+
+    /// The name of the network namespace and of the cgroup.
+    #[must_use]
+    pub fn machine_name(&self) -> String {
+        format!("holdfast-{}", self.id)
+    }
+
+    /// The file that stands for the network namespace.
+    #[must_use]
+    pub fn network_namespace(&self) -> PathBuf {
+        PathBuf::from("/run/netns").join(self.machine_name())
+    }
+
+    /// containerd's socket.
+    #[must_use]
+    pub fn containerd_socket(&self) -> PathBuf {
+        self.runtime().join("containerd.sock")
+    }
+
+    /// Certificates and keys.
+    #[must_use]
+    pub fn pki(&self) -> PathBuf {
+        self.state().join("pki")
+    }
+
+    /// Configuration files of the components.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
+        self.state().join("configuration")
+    }
+
+    /// The kubeconfig of a user.
+    #[must_use]
+    pub fn kubeconfig(&self, user: &str) -> PathBuf {
+        self.configuration().join(format!("{user}.kubeconfig"))
+    }
+
+    /// The components' logs; they outlive `down`, for reading.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.state().join("logs")
+    }
+
+    /// The pid files.
+    #[must_use]
+    pub fn pids(&self) -> PathBuf {
+        self.state().join("pids")
+    }
+
+    /// The folders of dynamically made volumes.
+    #[must_use]
+    pub fn volumes(&self) -> PathBuf {
+        self.state().join("volumes")
+    }
+
+    /// The folder the S3 server keeps its buckets in, as plain files.
+    #[must_use]
+    pub fn object_store(&self) -> PathBuf {
+        self.state().join("s3")
+    }
+
+    /// Links to `holdfast` and `kubectl-holdfast`, for the PATH of `testbed exec`.
+    #[must_use]
+    pub fn links(&self) -> PathBuf {
+        self.state().join("bin")
+    }
+
+    /// The operator's binary as `cargo build` leaves it.
+    #[must_use]
+    pub fn operator_binary(&self) -> PathBuf {
+        self.target().join(format!("{}-unknown-linux-gnu/debug/holdfast", std::env::consts::ARCH))
+    }
+
+    /// Cargo's target folder.
+    fn target(&self) -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_checkouts_share_no_name() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (one, other) = (Layout::at(one.path()).unwrap(), Layout::at(other.path()).unwrap());
+        assert_ne!(one.network_namespace(), other.network_namespace());
+        assert_ne!(one.runtime(), other.runtime());
+        assert_ne!(one.state(), other.state());
+    }
+
+    #[test]
+    fn the_same_checkout_keeps_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        let real = folder.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        assert_eq!(Layout::at(&real).unwrap(), Layout::at(&link).unwrap());
+    }
+
+    #[test]
+    fn a_path_too_long_for_sockets_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a".repeat(90));
+        std::fs::create_dir(&deep).unwrap();
+        let error = Layout::at(&deep).unwrap_err().to_string();
+        assert!(error.contains("too long for Unix sockets"), "{error}");
+    }
+}

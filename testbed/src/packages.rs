@@ -1,0 +1,74 @@
+//! The Debian packages the testbed uses: those missing are installed, with a word.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use nix::unistd::Uid;
+
+use crate::progress::say;
+use crate::shell;
+
+/// What the cluster and the building of its tools need from Debian.
+const PACKAGES: [&str; 14] = [
+    "binutils",
+    "ca-certificates",
+    "conntrack",
+    "containernetworking-plugins",
+    "debian-archive-keyring",
+    "debootstrap",
+    "gcc",
+    "iproute2",
+    "iptables",
+    "libc6-dev",
+    "libseccomp-dev",
+    "nftables",
+    "pkg-config",
+    "util-linux",
+];
+
+/// Installs the packages that are missing.
+pub fn install_missing() -> Result<()> {
+    let output = shell::output_of(Command::new("dpkg-query").args(["--show", "--showformat", "${db:Status-Status} ${Package}\n"]))
+        .context("the testbed runs on Debian and its kin: no dpkg-query here")?;
+    let missing = missing_packages(&String::from_utf8_lossy(&output.stdout));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !Uid::effective().is_root() {
+        bail!("these Debian packages are missing: {0}; install them with `sudo apt-get install {0}`", missing.join(" "));
+    }
+    say(&format!("installing Debian packages that are missing: {}", missing.join(" ")));
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments);
+        command
+    };
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(&missing);
+    if shell::run(&mut apt(&install)).is_err() {
+        shell::run(&mut apt(&["update"]))?;
+        shell::run(&mut apt(&install))?;
+    }
+    Ok(())
+}
+
+/// The packages not among the installed ones that `dpkg-query` listed.
+fn missing_packages(listed: &str) -> Vec<&'static str> {
+    let installed: BTreeSet<&str> = listed.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
+    PACKAGES.into_iter().filter(|package| !installed.contains(package)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_package_counts_as_missing() {
+        let listed: Vec<_> = PACKAGES
+            .iter()
+            .map(|package| format!("{} {package}", if *package == "nftables" { "config-files" } else { "installed" }))
+            .collect();
+        assert_eq!(missing_packages(&listed.join("\n")), ["nftables"]);
+    }
+}

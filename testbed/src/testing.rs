@@ -1,0 +1,52 @@
+//! What tests do all the time: apply text, ask the database, look at the objects in the bucket.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+
+use crate::network;
+use crate::object_store;
+use crate::shell;
+use crate::testbed::Testbed;
+
+impl Testbed {
+    /// Applies manifests given as text.
+    pub fn apply(&self, manifests: &str) -> Result<String> {
+        let mut command = self.command("kubectl")?;
+        command.args(["apply", "--server-side", "--force-conflicts", "-f", "-"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        child.stdin.take().context("kubectl has no standard input")?.write_all(manifests.as_bytes())?;
+        let output = child.wait_with_output()?;
+        shell::check(&command, &output)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs a statement in the container `postgres` of a pod, as the superuser the pod was made with; returns bare rows, columns parted by `|`.
+    pub fn sql(&self, namespace: &str, pod: &str, database: &str, statement: &str) -> Result<String> {
+        let psql = r#"exec psql -X -A -t -q -v ON_ERROR_STOP=1 -U "${POSTGRES_USER:-postgres}" -d "$0" -c "$1""#;
+        let printed =
+            self.kubectl(&["--namespace", namespace, "exec", pod, "--container", "postgres", "--", "sh", "-c", psql, database, statement])?;
+        Ok(printed.trim_end().to_owned())
+    }
+
+    /// The keys in the testbed's bucket that begin with `prefix`, sorted.
+    pub fn object_keys(&self, prefix: &str) -> Result<Vec<String>> {
+        network::inside(self.layout(), || object_store::list(prefix))?
+    }
+
+    /// The content of an object in the testbed's bucket.
+    pub fn object(&self, key: &str) -> Result<Vec<u8>> {
+        network::inside(self.layout(), || object_store::get(key))?
+    }
+
+    /// Writes an object into the testbed's bucket.
+    pub fn put_object(&self, key: &str, content: &[u8]) -> Result<()> {
+        network::inside(self.layout(), || object_store::put(key, content))?
+    }
+
+    /// Deletes an object from the testbed's bucket; older versions stay.
+    pub fn delete_object(&self, key: &str) -> Result<()> {
+        network::inside(self.layout(), || object_store::delete(key))?
+    }
+}

@@ -1,0 +1,61 @@
+//! The pure rooms stay pure: nothing in them waits, talks to the cluster, reads the clock or the environment.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOMS: [&str; 8] = [
+    "src/verdict",
+    "src/guard",
+    "src/resources",
+    "src/controller/decide",
+    "src/controller/decide.rs",
+    "src/controller/plan.rs",
+    "src/controller/plan_rules.rs",
+    "src/controller/observed.rs",
+];
+
+/// What would make a room impure, and why.
+const FORBIDDEN: [(&str, &str); 12] = [
+    ("async fn", "it waits"),
+    (".await", "it waits"),
+    ("kube::Client", "it talks to the cluster"),
+    ("kube::client", "it talks to the cluster"),
+    ("Api<", "it talks to the cluster"),
+    ("tokio::", "it waits"),
+    ("std::fs", "it reads files"),
+    ("std::env", "it reads the environment"),
+    ("std::net", "it talks to the network"),
+    ("SystemTime::now", "it reads the clock"),
+    ("Instant::now", "it reads the clock"),
+    ("Timestamp::now", "it reads the clock"),
+];
+
+fn rust_files(path: &Path, files: &mut Vec<PathBuf>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            rust_files(&entry.unwrap().path(), files);
+        }
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        files.push(path.to_owned());
+    }
+}
+
+#[test]
+fn pure_rooms_have_no_client_no_waiting_and_no_clock() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for room in ROOMS {
+        let mut files = Vec::new();
+        rust_files(&root.join(room), &mut files);
+        assert!(!files.is_empty(), "{room} has no source files: correct the list in this test");
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                let impure = FORBIDDEN.iter().filter(|(word, _)| line.contains(word));
+                found.extend(impure.map(|(word, why)| format!("{}:{}: `{word}`: {why}", file.display(), number + 1)));
+            }
+        }
+    }
+    assert!(found.is_empty(), "pure rooms must stay pure:\n{}", found.join("\n"));
+}
