@@ -11,7 +11,7 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 TESTBED := $(CARGO) run --quiet -p testbed --
 
-.PHONY: help demo test test-fast e2e lint fmt deny generate build image up down
+.PHONY: help demo test test-fast test-real lint fmt deny generate build image up down
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -19,15 +19,17 @@ help: ## Lists the targets
 demo: ## Starts a real cluster, protects a database, loses its volume and shows how that is caught
 	@demo/demo.sh
 
-test: lint deny test-fast e2e ## Everything: format, lint, deny, unit and golden tests, then end to end on the testbed
+test: lint deny test-fast test-real ## Everything: format, lint, deny, unit and golden tests, then real servers and a real cluster
 
-test-fast: ## Unit and golden tests; needs no cluster
-	$(CARGO) test --workspace --lib --bins
+test-fast: ## Unit and golden tests; needs no cluster and no server
+	$(CARGO) test --workspace --lib --bins --test pure_rooms
 
-e2e: build ## End-to-end tests on the testbed, which is started if it is not up
+test-real: build ## The agent with a real Postgres and S3, the testbed itself, then end to end on a cluster
 	$(TESTBED) up
+	$(CARGO) test -p holdfast --test agent
+	$(CARGO) test -p testbed --features machine -- --test-threads=1
 	$(TESTBED) deploy
-	$(CARGO) test -p holdfast --test e2e
+	$(CARGO) test -p holdfast --test e2e -- --test-threads=4
 
 lint: ## Checks format and lints of all targets
 	$(CARGO) fmt --all --check

@@ -54,11 +54,14 @@ impl SuspicionSource for ProtectedDatabaseSuspicion {
 /// Judges by the conditions, and by the identity, which may tell of a reset before the next check does.
 #[must_use]
 pub fn suspicion_of(database: &ProtectedDatabase, system_identifier: &str) -> Option<String> {
-    let status = database.status.as_ref()?;
-    if let Some(reset) = find_condition(&status.conditions, ConditionType::DataReset)
-        && reset.status == ConditionStatus::True.as_str()
-    {
-        return Some(format!("the data looked reset ({}): {}", reset.reason, reset.message));
+    let unverified = || Some("no check has verified the data yet, so nothing says whether it is what it should be".to_owned());
+    let Some(status) = &database.status else { return unverified() };
+    match find_condition(&status.conditions, ConditionType::DataReset) {
+        Some(reset) if reset.status == ConditionStatus::True.as_str() => {
+            return Some(format!("the data looked reset ({}): {}", reset.reason, reset.message));
+        }
+        Some(reset) if reset.status == ConditionStatus::False.as_str() => {}
+        _ => return unverified(),
     }
     let baseline = status.baseline.as_ref().filter(|baseline| baseline.system_identifier != system_identifier)?;
     Some(format!(
@@ -66,4 +69,41 @@ pub fn suspicion_of(database: &ProtectedDatabase, system_identifier: &str) -> Op
          or another volume is mounted",
         baseline.check, baseline.system_identifier
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+
+    use super::*;
+
+    fn database(reset: Option<&str>, identifier: &str) -> ProtectedDatabase {
+        let conditions: Vec<serde_json::Value> = reset
+            .iter()
+            .map(|status| {
+                serde_json::json!({"type": "DataReset", "status": status, "reason": "R", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"})
+            })
+            .collect();
+        serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "d"},
+            "spec": {"workload": {"name": "w"}, "connection": {"database": "d", "credentialsSecret": {"name": "s"}}},
+            "status": {
+                "conditions": conditions,
+                "baseline": {"check": "c", "time": "2026-01-01T00:00:00Z", "systemIdentifier": identifier},
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_verified_data_of_the_known_cluster_is_not_suspect() {
+        assert_eq!(suspicion_of(&database(Some("False"), "7"), "7"), None);
+        assert!(suspicion_of(&database(Some("False"), "7"), "8").is_some());
+        for status in [Some("True"), Some("Unknown"), None] {
+            assert!(suspicion_of(&database(status, "7"), "7").is_some(), "{status:?}");
+        }
+        let mut unseen = database(Some("False"), "7");
+        unseen.status = None;
+        assert!(suspicion_of(&unseen, "7").is_some());
+    }
 }

@@ -122,7 +122,7 @@ pub const NEVER_SUCCEEDED: &str = "NeverSucceeded";
 pub const BACKUP_OVERDUE: &str = "BackupOverdue";
 /// `spec.backup.encryption` is set, which this version can't do; no backup is taken, so that nothing leaves unencrypted.
 pub const ENCRYPTION_UNSUPPORTED: &str = "EncryptionUnsupported";
-/// The backup was taken while the data looked reset; it is kept, and never counts as good.
+/// The backup was taken while the data looked reset or had not been verified; it is kept, and never counts as good.
 pub const DATA_SUSPECT: &str = "DataSuspect";
 /// The bucket in `spec.backup.storage.s3.bucket` does not exist.
 pub const BUCKET_NOT_FOUND: &str = "BucketNotFound";
@@ -275,7 +275,7 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: NO_RUNNING_POD,
-        conditions: "DataVerified=Unknown",
+        conditions: "DataVerified=Unknown, BackupFresh=False",
         meaning: "No pod of the workload has a running Postgres container.",
         remedy: "Start the workload.",
     },
@@ -341,7 +341,7 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: DATABASE_NOT_FOUND,
-        conditions: "DataVerified=Unknown",
+        conditions: "DataVerified=Unknown, BackupFresh=False",
         meaning: "A database in `spec.connection` does not exist, and no good check has ever seen it.",
         remedy: "Correct `spec.connection.database` or `additionalDatabases`, or create the database.",
     },
@@ -468,8 +468,8 @@ pub const ALL: &[ReasonDocument] = &[
     ReasonDocument {
         reason: DATA_SUSPECT,
         conditions: "BackupFresh=False",
-        meaning: "The backup was taken while the data looked reset; it is kept, and never counts as good.",
-        remedy: "Bring the data back first.",
+        meaning: "The backup was taken while the data looked reset or had not been verified; it is kept, and never counts as good.",
+        remedy: "Bring the data back, or see what DataVerified says, first.",
     },
     ReasonDocument {
         reason: BUCKET_NOT_FOUND,

@@ -6,15 +6,17 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::Uid;
 
+use crate::Selection;
 use crate::progress::say;
 use crate::shell;
 
-/// What the cluster and the building of its tools need from Debian.
-const PACKAGES: [&str; 14] = [
+/// What the cluster, the building of its tools and the demo need from Debian.
+const PACKAGES: [&str; 16] = [
     "binutils",
     "ca-certificates",
     "conntrack",
     "containernetworking-plugins",
+    "curl",
     "debian-archive-keyring",
     "debootstrap",
     "gcc",
@@ -24,14 +26,18 @@ const PACKAGES: [&str; 14] = [
     "libseccomp-dev",
     "nftables",
     "pkg-config",
+    "python3",
     "util-linux",
 ];
 
+/// What only the tests need: a Postgres on this machine for the tests of the agent.
+const TEST_PACKAGES: [&str; 1] = ["postgresql"];
+
 /// Installs the packages that are missing.
-pub fn install_missing() -> Result<()> {
+pub fn install_missing(selection: Selection) -> Result<()> {
     let output = shell::output_of(Command::new("dpkg-query").args(["--show", "--showformat", "${db:Status-Status} ${Package}\n"]))
         .context("the testbed runs on Debian and its kin: no dpkg-query here")?;
-    let missing = missing_packages(&String::from_utf8_lossy(&output.stdout));
+    let missing = missing_packages(&String::from_utf8_lossy(&output.stdout), selection);
     if missing.is_empty() {
         return Ok(());
     }
@@ -54,9 +60,10 @@ pub fn install_missing() -> Result<()> {
 }
 
 /// The packages not among the installed ones that `dpkg-query` listed.
-fn missing_packages(listed: &str) -> Vec<&'static str> {
+fn missing_packages(listed: &str, selection: Selection) -> Vec<&'static str> {
     let installed: BTreeSet<&str> = listed.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
-    PACKAGES.into_iter().filter(|package| !installed.contains(package)).collect()
+    let tests: &[&str] = if selection == Selection::All { &TEST_PACKAGES } else { &[] };
+    PACKAGES.iter().chain(tests).copied().filter(|package| !installed.contains(package)).collect()
 }
 
 #[cfg(test)]
@@ -69,6 +76,6 @@ mod tests {
             .iter()
             .map(|package| format!("{} {package}", if *package == "nftables" { "config-files" } else { "installed" }))
             .collect();
-        assert_eq!(missing_packages(&listed.join("\n")), ["nftables"]);
+        assert_eq!(missing_packages(&listed.join("\n"), Selection::Demo), ["nftables"]);
     }
 }

@@ -70,7 +70,7 @@ impl Testbed {
     /// Makes sure that the cluster is up, building what is missing. Does next to nothing when it is up.
     pub fn up(&self, selection: Selection) -> Result<()> {
         let _lock = self.lock()?;
-        packages::install_missing()?;
+        packages::install_missing(selection)?;
         let (bin, image_files) = thread::scope(|scope| {
             let images = scope.spawn(|| images::image_files(&self.cache, selection));
             let bin = tools::build(&self.layout, &self.cache, selection);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::batch::v1::CronJob;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::observed::Observed;
@@ -125,10 +125,12 @@ fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob
     if !verified || running || backups.iter().any(settled) {
         return;
     }
-    let prefix = names_of_checks::first_backup(observed.name(), 0);
-    let tried = backups.iter().filter(|backup| backup.metadata.name.as_deref().is_some_and(|name| name.starts_with(&prefix))).count();
-    let ended = backups.iter().filter_map(ended).max_by_key(|time| time.0);
-    if let (Some(ended), true) = (ended, tried > 0) {
+    // A Job counts too: one that ended without a DatabaseBackup, or whose DatabaseBackup was deleted, still holds its name.
+    let names = backups.iter().map(|backup| &backup.metadata.name).chain(jobs.iter().map(|job| &job.metadata.name));
+    let tried = names_of_checks::next_first_backup(observed.name(), names.flatten().map(String::as_str));
+    let reports = backups.iter().filter_map(ended);
+    let last = reports.chain(jobs.iter().filter(|job| is_backup(job)).filter_map(job_ended_at)).max_by_key(|time| time.0);
+    if let (Some(ended), true) = (last, tried > 0) {
         let changed_since =
             observed.database.metadata.generation > observed.database.status.as_ref().and_then(|status| status.observed_generation);
         let due = ended.0.as_second() + RETRY_SECONDS[(tried - 1).min(RETRY_SECONDS.len() - 1)];
@@ -145,8 +147,16 @@ fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob
     plan.steps.push(Step::CreateJob(Box::new(job)));
 }
 
-fn is_backup(job: &k8s_openapi::api::batch::v1::Job) -> bool {
+fn is_backup(job: &Job) -> bool {
     job.metadata.labels.as_ref().and_then(|labels| labels.get(crate::api::names::TASK_LABEL)).is_some_and(|task| task == "backup")
+}
+
+/// When a Job has ended, if it has.
+fn job_ended_at(job: &Job) -> Option<&Time> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    let ended =
+        conditions.iter().find(|condition| matches!(condition.type_.as_str(), "Failed" | "Complete") && condition.status == "True")?;
+    ended.last_transition_time.as_ref()
 }
 
 /// A backup that says Running although its Job has ended was killed before it could say anything else.

@@ -21,9 +21,34 @@ pub fn first_backup(database: &str, attempt: usize) -> String {
     if attempt == 0 { format!("{database}-backup-first") } else { format!("{database}-backup-first-{attempt}") }
 }
 
+/// The attempt that no name is taken for yet: one more than the highest, so that a gap left by a deletion is never filled with a name in use.
+pub fn next_first_backup<'a>(database: &str, taken: impl Iterator<Item = &'a str>) -> usize {
+    let first = first_backup(database, 0);
+    let attempt = |name: &str| match name.strip_prefix(&first)? {
+        "" => Some(0),
+        rest => rest.strip_prefix('-')?.parse::<usize>().ok(),
+    };
+    taken.filter_map(attempt).max().map_or(0, |highest| highest.saturating_add(1))
+}
+
 /// A short digest of a text, for names and for telling whether a template changed.
 pub fn short_digest(text: &str) -> String {
     let mut digest = hex::encode(Sha256::digest(text.as_bytes()));
     digest.truncate(DIGITS);
     digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_first_backup_has_a_name_that_nothing_has() {
+        let next = |taken: &[&str]| next_first_backup("db", taken.iter().copied());
+        assert_eq!(next(&[]), 0);
+        assert_eq!(next(&["db-backup-29384", "db-backup-firstly", "other-backup-first-7"]), 0);
+        assert_eq!(next(&["db-backup-first"]), 1);
+        assert_eq!(next(&["db-backup-first-2", "db-backup-first-1", "db-backup-first-2"]), 3);
+        assert_eq!(first_backup("db", next(&["db-backup-first-9"])), "db-backup-first-10");
+    }
 }
