@@ -33,10 +33,12 @@ mount_claim() { # mount_claim CLAIM: the pod template names another claim
 }
 count='kubectl -n atra exec knowledge-postgres-0 -c postgres -- psql -U admin -d knowledge_os -c "select (select count(*) from experts) as experts, (select count(*) from knowledge_nodes) as knowledge_nodes"'
 
-step "1. A real Kubernetes, a real Postgres image and a real S3 server, in a network of their own"
-cargo run --quiet -p testbed -- up --only demo
 testbed=${CARGO_TARGET_DIR:-target}/$(rustc -vV | sed -n "s/^host: //p")/debug/testbed
-cargo run --quiet -p testbed -- deploy
+step "1. A real Kubernetes, a real Postgres image and a real S3 server, in a network of their own"
+say "Building the testbed first (cargo; minutes only on a machine that has never built it) …"
+cargo build --package testbed
+"$testbed" up --only demo
+"$testbed" deploy
 information=$("$testbed" info)
 value() { python3 -c 'import json,sys; value=json.loads(sys.argv[1])
 for key in sys.argv[2].split("."): value=value[key]

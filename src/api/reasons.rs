@@ -56,6 +56,8 @@ pub const CLAIM_TERMINATING: &str = "ClaimTerminating";
 pub const POLICY_MISSING: &str = "PolicyMissing";
 /// The data of the running container is what was last known good, or has grown from it.
 pub const VERIFIED: &str = "Verified";
+/// Something could not be read from the API server, so nothing new is known.
+pub const READ_FAILED: &str = "ReadFailed";
 /// A check of the running container is on its way.
 pub const CHECKING: &str = "Checking";
 /// No pod of the workload has a running Postgres container.
@@ -112,6 +114,8 @@ pub const TIMEOUT: &str = "Timeout";
 pub const SUPERSEDED: &str = "Superseded";
 /// The agent's pod ended without a report: it was evicted, killed, or could not start.
 pub const JOB_FAILED: &str = "JobFailed";
+/// An object of the name that Holdfast needs was made by somebody else; it is left as it is.
+pub const NAME_TAKEN: &str = "NameTaken";
 /// The newest good backup is not older than the schedule asks.
 pub const BACKUP_FRESH: &str = "BackupFresh";
 /// There is no `spec.backup`.
@@ -266,6 +270,12 @@ pub const ALL: &[ReasonDocument] = &[
         conditions: "DataVerified=True, DataReset=False",
         meaning: "The data of the running container is what was last known good, or has grown from it.",
         remedy: "Nothing to do.",
+    },
+    ReasonDocument {
+        reason: READ_FAILED,
+        conditions: "DataVerified=Unknown, DataReset=Unknown, BackupFresh=Unknown",
+        meaning: "The operator could not read something from the API server, so nothing new is known; the message says what.",
+        remedy: "Wait; it is tried again. If it stays, see whether the API server answers and the operator's role is as installed.",
     },
     ReasonDocument {
         reason: CHECKING,
@@ -458,6 +468,12 @@ pub const ALL: &[ReasonDocument] = &[
         conditions: "BackupFresh=False",
         meaning: "The newest good backup is older than two intervals of the schedule.",
         remedy: "See `kubectl get dbbackup` for what the newest ones say.",
+    },
+    ReasonDocument {
+        reason: NAME_TAKEN,
+        conditions: "BackupFresh=False, Stalled=True",
+        meaning: "An object of the name that Holdfast needs was made by somebody else. It is neither changed nor deleted.",
+        remedy: "Rename or delete the object that the message names; Holdfast then makes its own.",
     },
     ReasonDocument {
         reason: ENCRYPTION_UNSUPPORTED,

@@ -1,7 +1,9 @@
 //! The second stage: from what was observed to a plan. Pure: no client, no clock, no async.
 
 mod backing_up;
+mod check_jobs;
 mod checking;
+mod data_conditions;
 mod guarding;
 mod judging;
 mod names_of_checks;
@@ -16,6 +18,9 @@ use crate::api::{ConditionStatus, ConditionType, DeletionGuard, DesiredCondition
 
 /// How long until an undisturbed database is looked at again; watches come first, this only catches what they missed.
 const RESYNC: Duration = Duration::from_mins(10);
+
+/// How long until what could not be read is read again: no watch says that it can be.
+const READ_AGAIN: Duration = Duration::from_secs(10);
 
 /// Something that only a person can change, and the sentence that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +43,8 @@ pub(crate) struct Area {
 /// Decides what to do about one database.
 #[must_use]
 pub fn decide(observed: &Observed) -> Plan {
-    let mut plan = Plan { again_after: Some(RESYNC), ..Plan::default() };
+    let pause = if observed.unread().is_empty() { RESYNC } else { READ_AGAIN };
+    let mut plan = Plan { again_after: Some(pause), ..Plan::default() };
     plan.status.observed_generation = observed.database.metadata.generation;
     if observed.database.metadata.deletion_timestamp.is_some() {
         releasing::release_all(observed, &mut plan);
@@ -99,7 +105,10 @@ fn stalled(observed: &Observed) -> Option<Stall> {
                 reason: reasons::CONTAINER_NOT_FOUND,
                 message: match &spec.workload.container {
                     Some(container) => {
-                        format!("spec.workload.container: {} {name} has no container {container}; it has {containers}", found.kind)
+                        format!(
+                            "spec.workload.container: {} {name} has no container {container}; it has {containers}. Name the one that runs Postgres",
+                            found.kind
+                        )
                     }
                     None => format!(
                         "spec.workload.container: {} {name} has several containers ({containers}) and none is called postgres; name the one that \

@@ -16,6 +16,17 @@ mod run;
 mod startup;
 mod triggers;
 
+#[cfg(test)]
+mod plan_rules_tests;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod sample_objects;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod world;
+
 pub use context::{Context, Settings};
 pub use decide::decide;
 pub use fact::Fact;

@@ -16,7 +16,7 @@ use super::observed::{
     ClaimFact, ClaimOrigin, NeighbourFact, Observed, PodFact, PolicyFact, VolumeFact, VolumeFound, WorkloadFact, WorkloadFound,
 };
 use super::{Context, Fact};
-use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, Workload, WorkloadKind, names};
+use crate::api::{DatabaseBackup, DatabaseCheck, DeletionGuard, ProtectedDatabase, Workload, WorkloadKind, names};
 use crate::guard;
 
 mod workload;
@@ -85,11 +85,13 @@ async fn fetch_neighbours(client: &Client, namespace: &str, database: &Protected
     Fact::from_read("the namespace's ProtectedDatabases", list).map(|list| {
         list.items
             .into_iter()
-            .filter(|other| other.uid() != database.uid() && other.meta().deletion_timestamp.is_none())
+            .filter(|other| other.uid() != database.uid())
             .map(|other| NeighbourFact {
                 name: other.name_any(),
-                same_workload: same_workload(&other.spec.workload, &database.spec.workload),
+                same_workload: other.meta().deletion_timestamp.is_none() && same_workload(&other.spec.workload, &database.spec.workload),
                 older: age(&other) < age(database),
+                guards: other.spec.guard.deletion == DeletionGuard::Deny
+                    && !(other.meta().deletion_timestamp.is_some() && guard::deletion_confirmed(other.meta())),
             })
             .collect()
     })

@@ -7,7 +7,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::Fact;
-use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, WorkloadKind};
+use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, WorkloadKind, names};
 
 /// Everything that one pass sees.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub struct NeighbourFact {
     pub same_workload: bool,
     /// Whether it is the older of the two.
     pub older: bool,
+    /// Whether it guards what the two share, such as the namespace: its guard is on, and it is not going for good.
+    pub guards: bool,
 }
 
 /// What `spec.workload` led to.
@@ -217,7 +219,14 @@ impl Observed {
     /// `NAMESPACE/NAME`, the owner in the marks.
     #[must_use]
     pub fn owner(&self) -> String {
-        crate::api::names::protected_by(self.namespace_name(), self.name())
+        names::protected_by(self.namespace_name(), self.name())
+    }
+
+    /// Whether an object that the operator creates for this database is its own, and not one of the same name that somebody else made.
+    #[must_use]
+    pub fn is_ours(&self, metadata: &ObjectMeta) -> bool {
+        let label = |key: &str| metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
+        label(names::DATABASE_LABEL) == Some(self.name()) && label(names::MANAGED_BY_LABEL) == Some(names::OPERATOR_MANAGER)
     }
 
     /// The older ProtectedDatabase that names the same workload, if there is one.
@@ -237,6 +246,29 @@ impl Observed {
             WorkloadFact::Found(found) => Some(found),
             WorkloadFact::NotFound | WorkloadFact::Ambiguous => None,
         }
+    }
+
+    /// Why each part that could not be read is not known.
+    #[must_use]
+    pub fn unread(&self) -> Vec<&str> {
+        let volumes = self.claims.known().into_iter().flatten().map(|claim| match &claim.volume {
+            VolumeFact::Unknown(why) => Some(why.as_str()),
+            VolumeFact::NotBound | VolumeFact::Gone(_) | VolumeFact::Found(_) => None,
+        });
+        let parts = [
+            self.workload.unknown(),
+            self.neighbours.unknown(),
+            self.pods.unknown(),
+            self.claims.unknown(),
+            self.namespace.unknown(),
+            self.policy.unknown(),
+            self.checks.unknown(),
+            self.backups.unknown(),
+            self.jobs.unknown(),
+            self.cron_job.unknown(),
+            self.agent_identity.unknown(),
+        ];
+        parts.into_iter().chain(volumes).flatten().collect()
     }
 
     /// The claims by name, if they are known.

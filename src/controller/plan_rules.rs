@@ -2,9 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::observed::{Observed, VolumeFact};
+use super::observed::{ClaimFact, Observed, VolumeFact};
 use super::plan::{Permit, Plan, Release, Step};
-use crate::api::DeletionGuard;
+use crate::api::{DeletionGuard, names};
 use crate::guard;
 
 /// A plan that must not be carried out.
@@ -17,19 +17,31 @@ pub struct RuleViolation {
     pub why: &'static str,
 }
 
-type Rule = fn(&Observed, &Plan, usize) -> Result<(), &'static str>;
+pub(super) type Rule = fn(&Observed, &Plan, usize) -> Result<(), &'static str>;
 
-/// The rules, each a "make sure that …".
-const RULES: &[Rule] =
-    &[writes_are_pinned, releases_are_permitted, volumes_are_retained_first, the_database_is_released_last, only_our_claims];
+/// The rules and their names, each a "make sure that …".
+pub(super) const RULES: &[(&str, Rule)] = &[
+    ("writes_are_pinned", writes_are_pinned),
+    ("releases_are_permitted", releases_are_permitted),
+    ("volumes_are_retained_first", volumes_are_retained_first),
+    ("the_database_is_released_last", the_database_is_released_last),
+    ("only_our_claims", only_our_claims),
+    ("only_our_cron_job", only_our_cron_job),
+    ("evidence_is_kept", evidence_is_kept),
+];
 
 /// Checks every step of a plan against every rule.
 ///
 /// # Errors
 /// The first step that breaks a rule, and the rule.
 pub fn check_plan(observed: &Observed, plan: &Plan) -> Result<(), RuleViolation> {
+    check_by(observed, plan, &RULES.iter().collect::<Vec<_>>())
+}
+
+/// Checks every step of a plan against the given rules.
+pub(super) fn check_by(observed: &Observed, plan: &Plan, rules: &[&(&str, Rule)]) -> Result<(), RuleViolation> {
     for (position, step) in plan.steps.iter().enumerate() {
-        for rule in RULES {
+        for (_, rule) in rules {
             rule(observed, plan, position).map_err(|why| RuleViolation { step: step.describe(), why })?;
         }
     }
@@ -83,15 +95,16 @@ fn releases_are_permitted(observed: &Observed, plan: &Plan, position: usize) -> 
     if allowed { Ok(()) } else { Err("its deletion is not confirmed by its UID") }
 }
 
-/// Make sure that a claim is marked or released only when its volume is on Retain, or set to it by an earlier step.
+/// Make sure that a claim is marked, and claim or volume released, only when the volume is on Retain, or set to it by an earlier step.
 fn volumes_are_retained_first(observed: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
-    let metadata = match &plan.steps[position] {
-        Step::MarkClaim(metadata) => metadata,
-        Step::ReleaseClaim(release) => &release.metadata,
+    let claims = observed.claims_by_name();
+    let claim = match &plan.steps[position] {
+        Step::MarkClaim(metadata) => claims.get(metadata.name.as_deref().unwrap_or_default()),
+        Step::ReleaseClaim(release) => claims.get(release.metadata.name.as_deref().unwrap_or_default()),
+        Step::ReleaseVolume(release) => claims.values().find(|claim| is_volume(claim, &release.metadata)),
         _ => return Ok(()),
     };
-    let claims = observed.claims_by_name();
-    let Some(claim) = metadata.name.as_deref().and_then(|name| claims.get(name)) else {
+    let Some(claim) = claim else {
         return Err("its claim was not read in this pass");
     };
     match &claim.volume {
@@ -101,6 +114,10 @@ fn volumes_are_retained_first(observed: &Observed, plan: &Plan, position: usize)
         VolumeFact::Found(volume) if retained_before(plan, position, &volume.metadata) => Ok(()),
         VolumeFact::Found(_) => Err("its volume is not on Retain"),
     }
+}
+
+fn is_volume(claim: &ClaimFact, metadata: &ObjectMeta) -> bool {
+    matches!(&claim.volume, VolumeFact::Found(volume) if volume.metadata.uid == metadata.uid)
 }
 
 fn retained_before(plan: &Plan, position: usize, volume: &ObjectMeta) -> bool {
@@ -117,12 +134,24 @@ fn the_database_is_released_last(observed: &Observed, plan: &Plan, position: usi
     let Some(claims) = observed.claims.known() else {
         return Err("the claims could not be read, so some may still carry its mark");
     };
-    let released = |name: &str| {
-        plan.steps[..position]
-            .iter()
-            .any(|step| matches!(step, Step::ReleaseClaim(release) if release.metadata.name.as_deref() == Some(name)))
+    let owner = observed.owner();
+    let is_released = |claim: &ClaimFact| {
+        let mut before = plan.steps[..position].iter();
+        before.any(|step| matches!(step, Step::ReleaseClaim(release) if release.metadata.name.as_deref() == Some(claim.name.as_str())))
     };
-    if claims.iter().all(|claim| !claim.origin.marked || released(&claim.name)) { Ok(()) } else { Err("a claim still carries its mark") }
+    let is_volume_released = |claim: &ClaimFact| {
+        plan.steps[..position].iter().any(|step| matches!(step, Step::ReleaseVolume(release) if is_volume(claim, &release.metadata)))
+    };
+    for claim in claims {
+        if claim.origin.marked && !is_released(claim) {
+            return Err("a claim still carries its mark");
+        }
+        let marked = matches!(&claim.volume, VolumeFact::Found(volume) if guard::marked_owner(&volume.metadata) == Some(owner.as_str()));
+        if marked && !is_volume_released(claim) {
+            return Err("a volume still carries its mark");
+        }
+    }
+    Ok(())
 }
 
 /// Make sure that only claims without another's mark are marked or released.
@@ -136,4 +165,29 @@ fn only_our_claims(observed: &Observed, plan: &Plan, position: usize) -> Result<
         Some(other) if other != observed.owner() => Err("it carries the mark of another ProtectedDatabase"),
         _ => Ok(()),
     }
+}
+
+/// Make sure that a CronJob is changed or deleted only when it is ours, or when there is none.
+fn only_our_cron_job(observed: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
+    let present = observed.cron_job.known().map(Option::as_ref);
+    match (&plan.steps[position], present) {
+        (Step::ApplyCronJob(_) | Step::DeleteCronJob(_), None) => Err("the CronJob could not be read, so it may be somebody else's"),
+        (Step::ApplyCronJob(_) | Step::DeleteCronJob(_), Some(Some(present))) if !observed.is_ours(&present.metadata) => {
+            Err("the CronJob of that name is not one of Holdfast's")
+        }
+        (Step::DeleteCronJob(metadata), Some(present)) if present.is_none_or(|present| present.metadata.uid != metadata.uid) => {
+            Err("it is not the CronJob that was read")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Make sure that no check is deleted that later ones are compared with, or that a person has accepted.
+fn evidence_is_kept(observed: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
+    let Step::PruneCheck(metadata) = &plan.steps[position] else { return Ok(()) };
+    let name = metadata.name.as_ref();
+    let before = observed.database.status.as_ref().and_then(|status| status.baseline.as_ref());
+    let is_baseline = [before, plan.status.baseline.as_ref()].into_iter().flatten().any(|baseline| Some(&baseline.check) == name);
+    let accepted = observed.database.metadata.annotations.as_ref().and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
+    if is_baseline || (name.is_some() && name == accepted) { Err("it is what the data is compared with") } else { Ok(()) }
 }

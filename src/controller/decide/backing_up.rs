@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::super::observed::Observed;
 use super::super::plan::{Plan, Step};
-use super::checking::{agent_pod, job_ended};
+use super::check_jobs::{agent_pod, job_ended};
 use super::judging::Judged;
 use super::readiness::list;
 use super::{Area, Stall, names_of_checks};
@@ -16,7 +16,8 @@ use crate::api::{
 };
 use crate::resources;
 
-/// Annotation on the CronJob: the digest of what it should be, so that a pass that changes nothing writes nothing.
+/// Annotation on the CronJob and the Job of the first backup: the digest of what the CronJob should be, so that a pass that changes nothing
+/// writes nothing.
 const TEMPLATE_ANNOTATION: &str = "holdfast.dev/template-digest";
 /// How long to wait before the first backup is tried again: longer each time, then always the last.
 const RETRY_SECONDS: &[i64] = &[60, 300, 900, 3600];
@@ -47,7 +48,16 @@ pub fn back_up(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>, 
             return Area { stall: Some(stall), waiting_on: None };
         }
     };
-    let cron_job = if stall.is_none() { desired_cron_job(observed) } else { None };
+    if let Some(Some(present)) = observed.cron_job.known()
+        && !observed.is_ours(&present.metadata)
+    {
+        let stall = name_taken(observed, present);
+        condition(plan, ConditionStatus::False, stall.reason, stall.message.clone());
+        return Area { stall: Some(stall), waiting_on: None };
+    }
+    // Without the neighbours it is not known whose workload it is.
+    let is_known = stall.is_none() && observed.neighbours.known().is_some();
+    let cron_job = if is_known { desired_cron_job(observed) } else { None };
     if let Some(cron_job) = &cron_job {
         plan_cron_job(observed, cron_job, plan);
     }
@@ -69,6 +79,15 @@ pub fn back_up(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>, 
 
 fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, message: String) {
     plan.conditions.push(DesiredCondition { condition: ConditionType::BackupFresh, status, reason, message });
+}
+
+fn name_taken(observed: &Observed, present: &CronJob) -> Stall {
+    let (namespace, name) = (observed.namespace_name(), present.metadata.name.as_deref().unwrap_or_default());
+    let message = format!(
+        "CronJob {name} in namespace {namespace} was not made by Holdfast, which needs that name; it is left as it is, and no backup is taken. \
+         Rename or delete it: kubectl -n {namespace} get cronjob {name} -o yaml"
+    );
+    Stall { reason: reasons::NAME_TAKEN, message }
 }
 
 fn validate(observed: &Observed, backup: &Backup) -> Result<Time, Stall> {
@@ -97,8 +116,7 @@ fn desired_cron_job(observed: &Observed) -> Option<CronJob> {
 
 fn plan_cron_job(observed: &Observed, desired: &CronJob, plan: &mut Plan) {
     let Some(present) = observed.cron_job.known() else { return };
-    let digest = |cron_job: &CronJob| cron_job.metadata.annotations.as_ref().and_then(|all| all.get(TEMPLATE_ANNOTATION)).cloned();
-    if present.as_ref().is_some_and(|present| digest(present) == digest(desired)) {
+    if present.as_ref().is_some_and(|present| is_as_desired(present, desired)) {
         return;
     }
     if observed.agent_identity.known() == Some(&false) && !plan.steps.contains(&Step::EnsureAgentIdentity) {
@@ -107,8 +125,19 @@ fn plan_cron_job(observed: &Observed, desired: &CronJob, plan: &mut Plan) {
     plan.steps.push(Step::ApplyCronJob(Box::new(desired.clone())));
 }
 
+/// Whether a CronJob is what it should be: by the digest, which the operator's own writes carry, and by the fields that people change by hand.
+fn is_as_desired(present: &CronJob, desired: &CronJob) -> bool {
+    let by_hand = |cron_job: &CronJob| {
+        let spec = &cron_job.spec;
+        (spec.schedule.clone(), spec.time_zone.clone(), spec.suspend, spec.concurrency_policy.clone())
+    };
+    template_digest(&present.metadata) == template_digest(&desired.metadata) && by_hand(present) == by_hand(desired)
+}
+
 fn plan_no_cron_job(observed: &Observed, plan: &mut Plan) {
-    if let Some(Some(present)) = observed.cron_job.known() {
+    if let Some(Some(present)) = observed.cron_job.known()
+        && observed.is_ours(&present.metadata)
+    {
         plan.steps.push(Step::DeleteCronJob(Box::new(present.metadata.clone())));
     }
 }
@@ -131,11 +160,9 @@ fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob
     let reports = backups.iter().filter_map(ended);
     let last = reports.chain(jobs.iter().filter(|job| is_backup(job)).filter_map(job_ended_at)).max_by_key(|time| time.0);
     if let (Some(ended), true) = (last, tried > 0) {
-        let changed_since =
-            observed.database.metadata.generation > observed.database.status.as_ref().and_then(|status| status.observed_generation);
         let due = ended.0.as_second() + RETRY_SECONDS[(tried - 1).min(RETRY_SECONDS.len() - 1)];
         let wait = due - observed.now.0.as_second();
-        if wait > 0 && !changed_since {
+        if wait > 0 && !changed_since(jobs, desired) {
             let wait = Duration::from_secs(u64::try_from(wait).unwrap_or(1));
             plan.again_after = Some(plan.again_after.map_or(wait, |again| again.min(wait)));
             return;
@@ -143,8 +170,22 @@ fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob
     }
     let mut owner = desired.clone();
     owner.metadata.uid.clone_from(&present.metadata.uid);
-    let job = resources::build_first_backup_job(&owner, &names_of_checks::first_backup(observed.name(), tried));
+    let mut job = resources::build_first_backup_job(&owner, &names_of_checks::first_backup(observed.name(), tried));
+    if let Some(digest) = template_digest(&desired.metadata) {
+        job.metadata.annotations.get_or_insert_default().insert(TEMPLATE_ANNOTATION.to_owned(), digest.to_owned());
+    }
     plan.steps.push(Step::CreateJob(Box::new(job)));
+}
+
+fn template_digest(metadata: &ObjectMeta) -> Option<&str> {
+    metadata.annotations.as_ref()?.get(TEMPLATE_ANNOTATION).map(String::as_str)
+}
+
+/// Whether a first backup would now be another one than the newest that was tried: a person has corrected something, so it is tried at once.
+fn changed_since(jobs: &[Job], desired: &CronJob) -> bool {
+    let tried = jobs.iter().filter(|job| is_backup(job) && template_digest(&job.metadata).is_some());
+    let newest = tried.max_by_key(|job| job.metadata.creation_timestamp.as_ref().map(|time| time.0));
+    newest.is_some_and(|job| template_digest(&job.metadata) != template_digest(&desired.metadata))
 }
 
 fn is_backup(job: &Job) -> bool {
@@ -208,6 +249,10 @@ fn fresh(observed: &Observed, backup: &Backup, plan: &mut Plan) -> Area {
         Some((reasons::known(status.reason.as_deref()?), status.message.clone().unwrap_or_default()))
     });
     let Some(good) = plan.status.last_good_backup.clone() else {
+        if let Some(why) = observed.backups.unknown() {
+            condition(plan, ConditionStatus::Unknown, reasons::READ_FAILED, why.to_owned());
+            return Area::default();
+        }
         let (reason, message) = said.unwrap_or_else(|| {
             (reasons::NEVER_SUCCEEDED, "no backup has been completed yet; the first follows the first good check".to_owned())
         });

@@ -1,10 +1,17 @@
 //! The guard's part of a plan: Retain first, then the marks, then what can be read back. Pure.
 
-use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
 use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
 use super::{Area, Stall, guard_wanted, releasing};
 use crate::api::{ClaimStatus, ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
+
+/// How long until a claim that does not exist is looked for again.
+const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
 
 /// A reason why the guard is not complete, the most serious first.
 struct Gap {
@@ -16,7 +23,9 @@ struct Gap {
 pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Area {
     report_claims(observed, plan);
     if !guard_wanted(observed) {
-        releasing::release_guard(observed, &Permit::GuardOff, plan);
+        if releasing::release_guard(observed, &Permit::GuardOff, plan) {
+            releasing::release_database(observed, Permit::GuardOff, plan);
+        }
         let message = "spec.guard.deletion is Off: nothing refuses to delete the claims and volumes of this database".to_owned();
         condition(plan, ConditionStatus::False, reasons::GUARD_OFF, message);
         return Area::default();
@@ -61,8 +70,12 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
     if let Some(stall) = stall {
         gaps.insert(0, Gap { reason: stall.reason, message: stall.message.clone() });
     }
-    // What a person must see comes before what a few seconds will mend.
-    gaps.sort_by_key(|gap| gap.reason == reasons::GUARDING);
+    // What a person must see comes before what waiting will mend.
+    gaps.sort_by_key(|gap| match gap.reason {
+        reasons::GUARDING => 2,
+        reasons::CLAIM_NOT_BOUND => 1,
+        _ => 0,
+    });
     let waiting_on = gaps.iter().find(|gap| gap.reason == reasons::GUARDING).map(|gap| gap.message.clone());
     if let Some(gap) = gaps.into_iter().next() {
         condition(plan, ConditionStatus::False, gap.reason, gap.message);
@@ -91,9 +104,12 @@ fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &m
         gaps.push(Gap {
             reason: reasons::CLAIM_NOT_FOUND,
             message: format!(
-                "{field} names PersistentVolumeClaim {name}, which does not exist in namespace {namespace}: kubectl -n {namespace} get pvc"
+                "{field} names PersistentVolumeClaim {name}, which does not exist in namespace {namespace}. Create it, or name one that exists: \
+                 kubectl -n {namespace} get pvc"
             ),
         });
+        // Claims without marks are not watched: that it was created is seen only by looking.
+        plan.again_after = Some(plan.again_after.map_or(MISSING_CLAIM_PAUSE, |again| again.min(MISSING_CLAIM_PAUSE)));
         return;
     };
     let owner = observed.owner();
@@ -125,19 +141,49 @@ fn guard_terminating_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Pl
     let (Some(metadata), namespace, name) = (&claim.metadata, observed.namespace_name(), &claim.name) else { return };
     let retained = guard_volume(observed, claim, plan, gaps);
     if guard::deletion_confirmed(metadata) && retained {
-        if metadata.finalizers.iter().flatten().any(|finalizer| finalizer == crate::api::names::KEEP_FINALIZER) {
+        if has_keep_finalizer(metadata) {
             plan.steps.push(Step::ReleaseClaim(Release { metadata: Box::new(metadata.clone()), permit: Permit::Confirmed }));
         }
         gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolumeClaim {name} is going: its deletion was confirmed") });
         return;
     }
+    let holds = if has_keep_finalizer(metadata) { "our finalizer" } else { "nothing but its pod, or another's finalizer," };
     gaps.push(Gap {
         reason: reasons::CLAIM_TERMINATING,
         message: format!(
-            "PersistentVolumeClaim {name} was deleted without confirmation; our finalizer holds it and its volume is on Retain. The running pod \
+            "PersistentVolumeClaim {name} was deleted without confirmation; {holds} holds it and its volume is kept on Retain. The running pod \
              still has its data: do not stop it, and take a backup now: kubectl -n {namespace} create job --from=cronjob/{} {}-backup-now",
             crate::api::names::backup_cron_job(observed.name()),
             observed.name()
+        ),
+    });
+}
+
+fn has_keep_finalizer(metadata: &ObjectMeta) -> bool {
+    metadata.finalizers.iter().flatten().any(|finalizer| finalizer == crate::api::names::KEEP_FINALIZER)
+}
+
+/// A volume that is being deleted takes no new finalizer; it is kept on Retain, and let go only when its deletion is confirmed.
+fn guard_terminating_volume(claim: &ClaimFact, volume: &VolumeFound, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    let (metadata, name) = (&volume.metadata, volume.metadata.name.as_deref().unwrap_or_default());
+    let is_retained = volume.reclaim_policy == guard::RETAIN;
+    if !is_retained {
+        plan.steps
+            .push(Step::RetainVolume(VolumeStep { metadata: Box::new(metadata.clone()), reclaim_policy: volume.reclaim_policy.clone() }));
+    }
+    if guard::deletion_confirmed(metadata) {
+        if is_retained && has_keep_finalizer(metadata) {
+            plan.steps.push(Step::ReleaseVolume(Release { metadata: Box::new(metadata.clone()), permit: Permit::Confirmed }));
+        }
+        gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolume {name} is going: its deletion was confirmed") });
+        return;
+    }
+    gaps.push(Gap {
+        reason: reasons::CLAIM_TERMINATING,
+        message: format!(
+            "PersistentVolume {name} of claim {} was deleted without confirmation; a finalizer holds it. Its data stays, but the object goes \
+             with the claim: keep its manifest with kubectl get pv {name} -o yaml, and see docs/guard.md",
+            claim.name
         ),
     });
 }
@@ -175,6 +221,7 @@ fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &
             let step = || VolumeStep { metadata: Box::new(metadata.clone()), reclaim_policy: volume.reclaim_policy.clone() };
             let retained = volume.reclaim_policy == guard::RETAIN;
             match guard::mark_state(metadata, &observed.owner(), Marks::Held) {
+                _ if metadata.deletion_timestamp.is_some() => guard_terminating_volume(claim, volume, plan, gaps),
                 MarkState::Ours if retained => {}
                 MarkState::MarkedBy(other) => {
                     if !retained {
@@ -200,6 +247,10 @@ fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &
 
 /// Marks what would take the claims with it: the workload and the namespace. Never with a finalizer.
 fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    if let Some(why) = observed.neighbours.unknown() {
+        gaps.extend(unknown(Some(why)));
+        return;
+    }
     if observed.rival().is_some() {
         return;
     }
@@ -228,10 +279,16 @@ fn report_claims(observed: &Observed, plan: &mut Plan) {
         plan.status.claims = observed.database.status.as_ref().map(|status| status.claims.clone()).unwrap_or_default();
         return;
     };
+    let before = observed.database.status.iter().flat_map(|status| &status.claims);
+    let before: Vec<&ClaimStatus> = before.collect();
     plan.status.claims = claims
         .iter()
         .filter_map(|claim| {
             let metadata = claim.metadata.as_ref()?;
+            let said = before.iter().find(|said| said.name == claim.name && Some(&said.uid) == metadata.uid.as_ref());
+            if let (VolumeFact::Unknown(_), Some(said)) = (&claim.volume, said) {
+                return Some((*said).clone());
+            }
             let ours = |metadata| guard::mark_state(metadata, &owner, Marks::Held) == MarkState::Ours;
             let (volume, handle, policy, guarded) = match &claim.volume {
                 VolumeFact::Found(volume) => (

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::observed::Observed;
@@ -28,7 +29,7 @@ pub struct Judged<'a> {
 pub struct JudgedCheck<'a> {
     /// The check.
     pub check: &'a DatabaseCheck,
-    /// When it ended.
+    /// When it ended; when it was made if its agent never reported.
     pub ended: &'a Time,
     /// The verdict.
     pub verdict: Verdict,
@@ -37,17 +38,26 @@ pub struct JudgedCheck<'a> {
 impl<'a> Judged<'a> {
     /// The newest check that said Verified or Suspected, about whichever container.
     pub fn newest_definitive(&self) -> Option<&JudgedCheck<'a>> {
-        self.verdicts.values().filter(|judged| judged.verdict.outcome != CheckOutcome::Unverifiable).max_by_key(|judged| judged.ended.0)
+        self.verdicts
+            .values()
+            .filter(|judged| judged.verdict.outcome != CheckOutcome::Unverifiable)
+            .max_by_key(|judged| order(judged.check))
     }
 
     /// The newest check that has ended.
     pub fn newest(&self) -> Option<&JudgedCheck<'a>> {
-        self.verdicts.values().max_by_key(|judged| judged.ended.0)
+        self.verdicts.values().max_by_key(|judged| order(judged.check))
+    }
+
+    /// The newest check of one container start that said Verified or Suspected.
+    pub fn newest_definitive_of(&self, pod_uid: &str, container_id: &str) -> Option<&JudgedCheck<'a>> {
+        let definitive = self.verdicts.values().filter(|judged| judged.verdict.outcome != CheckOutcome::Unverifiable);
+        definitive.filter(|judged| is_of(judged.check, pod_uid, container_id)).max_by_key(|judged| order(judged.check))
     }
 
     /// The newest check of one container start that has ended.
     pub fn newest_of(&self, pod_uid: &str, container_id: &str) -> Option<&JudgedCheck<'a>> {
-        self.verdicts.values().filter(|judged| is_of(judged.check, pod_uid, container_id)).max_by_key(|judged| judged.ended.0)
+        self.verdicts.values().filter(|judged| is_of(judged.check, pod_uid, container_id)).max_by_key(|judged| order(judged.check))
     }
 }
 
@@ -65,11 +75,22 @@ pub fn ended(check: &DatabaseCheck) -> Option<&Time> {
     status.completion_time.as_ref()
 }
 
-/// Judges the checks in the order in which they ended.
+/// When a check ended, by a report or by a verdict without one; the time is then that at which it was made.
+pub fn concluded(check: &DatabaseCheck) -> Option<&Time> {
+    let is_judged = check.status.as_ref().is_some_and(|status| status.verdict.is_some());
+    ended(check).or_else(|| check.metadata.creation_timestamp.as_ref().filter(|_| is_judged))
+}
+
+/// The order of checks: by the API server's clock, which no agent can set. Within one second by the agents' own, and by name.
+pub fn order(check: &DatabaseCheck) -> (Option<Timestamp>, Option<Timestamp>, Option<&str>) {
+    (check.metadata.creation_timestamp.as_ref().map(|time| time.0), ended(check).map(|time| time.0), check.metadata.name.as_deref())
+}
+
+/// Judges the checks in the order in which they were made.
 pub fn judge_checks(observed: &Observed) -> Judged<'_> {
     let mut ended_checks: Vec<(&DatabaseCheck, &Time)> =
-        list(&observed.checks).iter().filter_map(|check| Some((check, ended(check)?))).collect();
-    ended_checks.sort_by_key(|(check, time)| (time.0, check.metadata.name.clone()));
+        list(&observed.checks).iter().filter_map(|check| Some((check, concluded(check)?))).collect();
+    ended_checks.sort_by_key(|(check, _)| order(check));
     let accepted = observed.database.metadata.annotations.as_ref().and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
     let mut judged = Judged { stall: accepted.and_then(|name| invalid_acceptance(observed, name)), ..Judged::default() };
     let mut lost_baseline = lost_baseline(observed);
@@ -82,6 +103,8 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
         let is_accepted =
             accepted.is_some_and(|accepted| accepted == name) && evidence.is_some_and(|evidence| !evidence.identity.in_recovery);
         let verdict = match stored {
+            // Its agent never reported, so there is nothing to judge again.
+            Some(stored) if ended(check).is_none() => from_stored(stored),
             Some(stored) if stored.outcome == CheckOutcome::Verified => from_stored(stored),
             Some(stored) if !is_accepted && !newest_by_target.contains(&name) => from_stored(stored),
             _ if is_accepted => Verdict {
@@ -92,6 +115,8 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                     names::ACCEPT_CHECK_ANNOTATION
                 ),
             },
+            // What it was compared with is gone: the reset that was seen then stays seen.
+            Some(stored) if stored.outcome == CheckOutcome::Suspected && lost_baseline.is_some() => from_stored(stored),
             _ => judge_one(observed, check, judged.baseline, lost_baseline.as_deref()),
         };
         let compared_with = judged.baseline.and_then(|baseline| baseline.metadata.name.clone());
@@ -143,7 +168,8 @@ fn lost_baseline(observed: &Observed) -> Option<String> {
 fn judge_one(observed: &Observed, check: &DatabaseCheck, baseline: Option<&DatabaseCheck>, lost: Option<&str>) -> Verdict {
     let status = check.status.clone().unwrap_or_default();
     let target = check.spec.target.clone().unwrap_or_else(no_target);
-    let missing = lost.map(|lost| AgentFailure {
+    // Without evidence the agent's own reason says more, and there is nothing to accept.
+    let missing = lost.filter(|_| status.evidence.is_some()).map(|lost| AgentFailure {
         reason: reasons::BASELINE_MISSING.to_owned(),
         message: format!(
             "DatabaseCheck {lost}, which held the last known good evidence, does not exist any more, so nothing can be compared. If the data is \
@@ -192,8 +218,11 @@ fn invalid_acceptance(observed: &Observed, name: &str) -> Option<Stall> {
     let found = checks.iter().find(|check| check.metadata.name.as_deref() == Some(name));
     let why = match found {
         None => "does not exist for this database",
-        Some(check) if check.status.as_ref().is_none_or(|status| status.evidence.is_none()) => "has no evidence",
-        Some(_) => return None,
+        Some(check) => match check.status.as_ref().and_then(|status| status.evidence.as_ref()) {
+            None => "has no evidence",
+            Some(evidence) if evidence.identity.in_recovery => "looked at a replica or a server that was still recovering",
+            Some(_) => return None,
+        },
     };
     let namespace = observed.namespace_name();
     Some(Stall {

@@ -17,20 +17,8 @@ const REQUIRED: &[(ConditionType, ConditionStatus)] = &[
 /// Adds Stalled, Reconciling and Ready to a plan that has all other conditions.
 pub fn summarize(observed: &Observed, areas: &[Area], plan: &mut Plan) {
     let stall = areas.iter().find_map(|area| area.stall.as_ref());
-    let unread = [
-        observed.workload.unknown(),
-        observed.pods.unknown(),
-        observed.claims.unknown(),
-        observed.namespace.unknown(),
-        observed.policy.unknown(),
-        observed.checks.unknown(),
-        observed.backups.unknown(),
-        observed.jobs.unknown(),
-        observed.cron_job.unknown(),
-        observed.agent_identity.unknown(),
-    ];
-    let waiting =
-        unread.into_iter().flatten().next().or_else(|| areas.iter().find_map(|area| area.waiting_on.as_deref())).map(ToOwned::to_owned);
+    let unread = observed.unread();
+    let waiting = unread.first().copied().or_else(|| areas.iter().find_map(|area| area.waiting_on.as_deref())).map(ToOwned::to_owned);
     let settled = |condition| DesiredCondition {
         condition,
         status: ConditionStatus::False,

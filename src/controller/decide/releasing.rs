@@ -1,7 +1,10 @@
 //! The way out: taking the marks off in an order in which nothing is left without an owner. Deletes no data. Pure.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::super::observed::{Observed, VolumeFact};
 use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
+use super::guard_wanted;
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 
@@ -18,50 +21,63 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
         return;
     }
     let uid = metadata.uid.clone().unwrap_or_default();
-    if !guard::deletion_confirmed(metadata) {
+    let permit = if guard_wanted(observed) { Permit::DatabaseConfirmed(uid.clone()) } else { Permit::GuardOff };
+    if permit != Permit::GuardOff && !guard::deletion_confirmed(metadata) {
         let (namespace, name) = (observed.namespace_name(), observed.name());
-        plan.conditions.push(DesiredCondition {
-            condition: ConditionType::Stalled,
-            status: ConditionStatus::True,
-            reason: reasons::DELETION_NOT_CONFIRMED,
-            message: format!(
-                "the ProtectedDatabase was deleted without confirmation; the guard stays until you confirm: kubectl -n {namespace} annotate \
-                 protdb {name} {}={uid}",
-                crate::api::names::CONFIRM_DELETION_ANNOTATION
-            ),
-        });
+        let message = format!(
+            "the ProtectedDatabase was deleted without confirmation; the guard stays until you confirm, but nothing is checked any more: kubectl \
+             -n {namespace} annotate protdb {name} {}={uid}",
+            crate::api::names::CONFIRM_DELETION_ANNOTATION
+        );
+        let said = |condition, status, reason, message: &str| DesiredCondition { condition, status, reason, message: message.to_owned() };
+        plan.conditions.push(said(ConditionType::Stalled, ConditionStatus::True, reasons::DELETION_NOT_CONFIRMED, &message));
+        plan.conditions.push(said(ConditionType::Ready, ConditionStatus::False, reasons::NOT_READY, &message));
         return;
     }
-    if release_guard(observed, &Permit::DatabaseConfirmed(uid.clone()), plan) {
-        plan.steps.push(Step::ReleaseDatabase(Release { metadata: Box::new(metadata.clone()), permit: Permit::DatabaseConfirmed(uid) }));
+    if release_guard(observed, &permit, plan) {
+        release_database(observed, permit, plan);
+    } else {
+        plan.conditions.push(DesiredCondition {
+            condition: ConditionType::Reconciling,
+            status: ConditionStatus::True,
+            reason: reasons::PROGRESSING,
+            message: "the marks are being taken off; the ProtectedDatabase goes when all that carries them was read".to_owned(),
+        });
+    }
+}
+
+/// Plans to take the database's own marks off, if it has any.
+pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
+    let metadata = &observed.database.metadata;
+    if matches!(guard::mark_state(metadata, &observed.owner(), Marks::Held), MarkState::Ours | MarkState::Partial) {
+        plan.steps.push(Step::ReleaseDatabase(Release { metadata: Box::new(metadata.clone()), permit }));
     }
 }
 
 /// Plans to take all marks off but the database's own. Says whether everything that carries one was read.
 pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> bool {
     let owner = observed.owner();
-    let release = |metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| Release {
-        metadata: Box::new(metadata.clone()),
-        permit: permit.clone(),
-    };
-    let (Some(claims), Some(_), Some(namespace)) = (observed.claims.known(), observed.workload.known(), observed.namespace.known()) else {
+    let release = |metadata: &ObjectMeta| Release { metadata: Box::new(metadata.clone()), permit: permit.clone() };
+    let (Some(claims), Some(_), Some(namespace), Some(neighbours)) =
+        (observed.claims.known(), observed.workload.known(), observed.namespace.known(), observed.neighbours.known())
+    else {
         return false;
     };
+    let is_ours = |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
     let mut complete = true;
     for claim in claims {
-        let Some(metadata) = &claim.metadata else { continue };
-        if guard::marked_owner(metadata) != Some(owner.as_str()) {
-            continue;
-        }
+        let marked = claim.metadata.as_ref().filter(|metadata| is_ours(metadata));
         match &claim.volume {
-            VolumeFact::Found(volume) if guard::marked_owner(&volume.metadata) == Some(owner.as_str()) => {
+            VolumeFact::Found(volume) if marked.is_some() || is_ours(&volume.metadata) => {
                 if volume.reclaim_policy != guard::RETAIN {
                     let metadata = Box::new(volume.metadata.clone());
                     plan.steps.push(Step::RetainVolume(VolumeStep { metadata, reclaim_policy: volume.reclaim_policy.clone() }));
                     complete = false;
                     continue;
                 }
-                plan.steps.push(Step::ReleaseVolume(release(&volume.metadata)));
+                if is_ours(&volume.metadata) {
+                    plan.steps.push(Step::ReleaseVolume(release(&volume.metadata)));
+                }
             }
             VolumeFact::Unknown(_) => {
                 complete = false;
@@ -69,7 +85,7 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
             }
             VolumeFact::Found(_) | VolumeFact::NotBound | VolumeFact::Gone(_) => {}
         }
-        plan.steps.push(Step::ReleaseClaim(release(metadata)));
+        plan.steps.extend(marked.map(|metadata| Step::ReleaseClaim(release(metadata))));
     }
     if let Some(workload) = observed.workload_found()
         && guard::marked_owner(&workload.metadata) == Some(owner.as_str())
@@ -77,7 +93,7 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
         plan.steps.push(Step::ReleaseWorkload(workload.kind, release(&workload.metadata)));
     }
     // The mark of a namespace is shared: the last of its databases takes it off.
-    let last = observed.neighbours.known().is_some_and(Vec::is_empty);
+    let last = neighbours.iter().all(|neighbour| !neighbour.guards);
     if last && guard::mark_state(namespace, &owner, Marks::Shared) == MarkState::Ours {
         plan.steps.push(Step::ReleaseNamespace(release(namespace)));
     }
