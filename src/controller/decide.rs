@@ -3,6 +3,7 @@
 mod backing_up;
 mod check_jobs;
 mod checking;
+mod claims_report;
 mod data_conditions;
 mod guarding;
 mod judging;

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 
-use super::observed::{
-    ClaimFact, ClaimOrigin, NeighbourFact, Observed, PodFact, PolicyFact, VolumeFact, VolumeFound, WorkloadFact, WorkloadFound,
-};
+use super::observed::{ClaimFact, ClaimOrigin, NeighbourFact, Observed, PodFact, PolicyFact, VolumeFact, WorkloadFact, WorkloadFound};
 use super::{Context, Fact};
 use crate::api::{DatabaseBackup, DatabaseCheck, DeletionGuard, ProtectedDatabase, Workload, WorkloadKind, names};
 use crate::guard;
 
+mod volumes;
 mod workload;
 
 use workload::{fetch_workload, pod_fact};
@@ -51,6 +50,10 @@ pub async fn observe(context: &Context, database: ProtectedDatabase) -> Observed
         (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why.clone()),
         _ => fetch_claims(client, &namespace, &database, found, pods.known().map(Vec::as_slice).unwrap_or_default()).await,
     };
+    let kept_volumes = match &claims {
+        Fact::Unknown(why) => Fact::Unknown(why.clone()),
+        Fact::Known(claims) => volumes::fetch_kept_volumes(client, &database, claims).await,
+    };
     Observed {
         now: Time(jiff::Timestamp::now()),
         agent_image: context.settings.agent_image.clone(),
@@ -59,6 +62,7 @@ pub async fn observe(context: &Context, database: ProtectedDatabase) -> Observed
         neighbours,
         pods,
         claims,
+        kept_volumes,
         namespace: namespace_metadata,
         policy,
         checks,
@@ -223,7 +227,7 @@ async fn fetch_claim(client: &Client, name: String, origin: ClaimOrigin, claim: 
     let volume_name = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|name| !name.is_empty());
     let volume = match volume_name {
         None => VolumeFact::NotBound,
-        Some(volume) => fetch_volume(client, volume).await,
+        Some(volume) => volumes::fetch_volume(client, volume).await,
     };
     ClaimFact {
         name,
@@ -231,22 +235,5 @@ async fn fetch_claim(client: &Client, name: String, origin: ClaimOrigin, claim: 
         metadata: Some(claim.metadata.clone()),
         phase: claim.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default(),
         volume,
-    }
-}
-
-async fn fetch_volume(client: &Client, name: String) -> VolumeFact {
-    let api: Api<PersistentVolume> = Api::all(client.clone());
-    match api.get_opt(&name).await {
-        Ok(None) => VolumeFact::Gone(name),
-        Ok(Some(volume)) => {
-            let spec = volume.spec.clone().unwrap_or_default();
-            VolumeFact::Found(Box::new(VolumeFound {
-                reclaim_policy: spec.persistent_volume_reclaim_policy.clone().unwrap_or_else(|| "Retain".to_owned()),
-                handle: workload::volume_handle(&spec),
-                claim_uid: spec.claim_ref.and_then(|reference| reference.uid),
-                metadata: volume.metadata,
-            }))
-        }
-        Err(error) => VolumeFact::Unknown(format!("could not read PersistentVolume {name}: {error}")),
     }
 }

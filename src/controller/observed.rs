@@ -26,6 +26,8 @@ pub struct Observed {
     pub pods: Fact<Vec<PodFact>>,
     /// The claims that belong to the database, by any of the ways in which a claim can.
     pub claims: Fact<Vec<ClaimFact>>,
+    /// The volumes of claims that are gone, as far as they are still this database's.
+    pub kept_volumes: Fact<Vec<KeptVolume>>,
     /// The namespace's metadata.
     pub namespace: Fact<ObjectMeta>,
     /// The admission policy that refuses deletions.
@@ -168,6 +170,17 @@ pub struct ClaimFact {
     pub volume: VolumeFact,
 }
 
+/// A volume whose claim is gone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptVolume {
+    /// Name of the claim that was bound to it.
+    pub claim: String,
+    /// UID of that claim.
+    pub claim_uid: String,
+    /// The volume.
+    pub volume: VolumeFound,
+}
+
 /// The volume behind a claim.
 #[derive(Clone, Debug, PartialEq)]
 pub enum VolumeFact {
@@ -267,6 +280,7 @@ impl Observed {
             self.jobs.unknown(),
             self.cron_job.unknown(),
             self.agent_identity.unknown(),
+            self.kept_volumes.unknown(),
         ];
         parts.into_iter().chain(volumes).flatten().collect()
     }

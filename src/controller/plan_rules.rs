@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::observed::{ClaimFact, Observed, VolumeFact};
+use super::observed::{ClaimFact, KeptVolume, Observed, VolumeFact};
 use super::plan::{Permit, Plan, Release, Step};
 use crate::api::{DeletionGuard, names};
 use crate::guard;
@@ -101,7 +101,13 @@ fn volumes_are_retained_first(observed: &Observed, plan: &Plan, position: usize)
     let claim = match &plan.steps[position] {
         Step::MarkClaim(metadata) => claims.get(metadata.name.as_deref().unwrap_or_default()),
         Step::ReleaseClaim(release) => claims.get(release.metadata.name.as_deref().unwrap_or_default()),
-        Step::ReleaseVolume(release) => claims.values().find(|claim| is_volume(claim, &release.metadata)),
+        Step::ReleaseVolume(release) => {
+            let is_kept = |kept: &&KeptVolume| kept.volume.metadata.uid == release.metadata.uid;
+            if let Some(kept) = observed.kept_volumes.known().into_iter().flatten().find(is_kept) {
+                return if kept.volume.reclaim_policy == guard::RETAIN { Ok(()) } else { Err("its volume is not on Retain") };
+            }
+            claims.values().find(|claim| is_volume(claim, &release.metadata))
+        }
         _ => return Ok(()),
     };
     let Some(claim) = claim else {
@@ -142,6 +148,15 @@ fn the_database_is_released_last(observed: &Observed, plan: &Plan, position: usi
     let is_volume_released = |claim: &ClaimFact| {
         plan.steps[..position].iter().any(|step| matches!(step, Step::ReleaseVolume(release) if is_volume(claim, &release.metadata)))
     };
+    let Some(kept_volumes) = observed.kept_volumes.known() else {
+        return Err("the volumes without a claim could not be read, so some may still carry its mark");
+    };
+    for kept in kept_volumes.iter().filter(|kept| guard::marked_owner(&kept.volume.metadata) == Some(owner.as_str())) {
+        let is_kept = |step: &Step| matches!(step, Step::ReleaseVolume(release) if release.metadata.uid == kept.volume.metadata.uid);
+        if !plan.steps[..position].iter().any(is_kept) {
+            return Err("a volume whose claim is gone still carries its mark");
+        }
+    }
     for claim in claims {
         if claim.origin.marked && !is_released(claim) {
             return Err("a claim still carries its mark");

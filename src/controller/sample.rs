@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Value, json};
 
 use super::observed::{
-    ClaimFact, ClaimOrigin, ContainerFact, MountFact, Observed, PodFact, PolicyFact, RunningContainer, VolumeFact, VolumeFound,
+    ClaimFact, ClaimOrigin, ContainerFact, KeptVolume, MountFact, Observed, PodFact, PolicyFact, RunningContainer, VolumeFact, VolumeFound,
     WorkloadFact, WorkloadFound,
 };
 use super::sample_objects::{check, complete_backup};
@@ -49,6 +49,7 @@ impl Sample {
             jobs: Fact::Known(Vec::new()),
             cron_job: Fact::Known(None),
             agent_identity: Fact::Known(false),
+            kept_volumes: Fact::Known(Vec::new()),
         })
     }
 
@@ -123,6 +124,18 @@ impl Sample {
         self.claim(|claim| match &mut claim.volume {
             VolumeFact::Found(found) => change(found),
             other => panic!("the sample has no volume but {other:?}"),
+        })
+    }
+
+    /// A volume whose claim is gone: marked and retained, but for what `change` does to it.
+    pub fn kept_volume(self, name: &str, change: impl FnOnce(&mut VolumeFound)) -> Self {
+        let mut kept = volume(name, "Retain");
+        mark(&mut kept.metadata, "atra/knowledge", Marks::Held);
+        kept.claim_uid = Some("uid-of-an-older-claim".to_owned());
+        change(&mut kept);
+        self.with(|observed| {
+            let claim_uid = "uid-of-an-older-claim".to_owned();
+            known(&mut observed.kept_volumes).push(KeptVolume { claim: "older-claim".to_owned(), claim_uid, volume: kept });
         })
     }
 

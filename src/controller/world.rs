@@ -98,6 +98,9 @@ impl World {
             }
             Step::ReleaseVolume(release) => {
                 patch_volume(self.volume(&release.metadata), guard::build_release_patch(&release.metadata, &owner, Marks::Held));
+                if let Fact::Known(kept) = &mut self.observed.kept_volumes {
+                    kept.retain(|kept| !is_gone(&kept.volume.metadata));
+                }
             }
             Step::ReleaseClaim(release) => self.release_claim(&release.metadata, &owner),
             Step::ReleaseNamespace(release) => {
@@ -184,11 +187,16 @@ impl World {
     }
 
     fn volume(&mut self, read: &ObjectMeta) -> &mut VolumeFound {
-        let volumes = known(&mut self.observed.claims).iter_mut().filter_map(|claim| match &mut claim.volume {
+        let bound = known(&mut self.observed.claims).iter_mut().filter_map(|claim| match &mut claim.volume {
             VolumeFact::Found(volume) => Some(volume.as_mut()),
             _ => None,
         });
-        volumes.into_iter().find(|volume| volume.metadata.uid == read.uid).expect("the volume")
+        let kept = match &mut self.observed.kept_volumes {
+            Fact::Known(kept) => kept.as_mut_slice(),
+            Fact::Unknown(_) => &mut [],
+        };
+        let kept = kept.iter_mut().map(|kept| &mut kept.volume);
+        bound.chain(kept).find(|volume| volume.metadata.uid == read.uid).expect("the volume")
     }
 
     fn workload(&mut self) -> &mut ObjectMeta {

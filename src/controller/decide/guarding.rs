@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
 use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
-use super::{Area, Stall, guard_wanted, releasing};
-use crate::api::{ClaimStatus, ConditionStatus, ConditionType, DesiredCondition, reasons};
+use super::{Area, Stall, claims_report, guard_wanted, releasing};
+use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 
 /// How long until a claim that does not exist is looked for again.
@@ -21,7 +21,7 @@ struct Gap {
 
 /// Plans the marks and says what of the guard is there.
 pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Area {
-    report_claims(observed, plan);
+    claims_report::report_claims(observed, plan);
     if !guard_wanted(observed) {
         if releasing::release_guard(observed, &Permit::GuardOff, plan) {
             releasing::release_database(observed, Permit::GuardOff, plan);
@@ -53,6 +53,7 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
             }
         }
     }
+    guard_kept_volumes(observed, plan, &mut gaps);
     mark_surroundings(observed, &owner, plan, &mut gaps);
     match &observed.policy {
         super::super::Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
@@ -164,7 +165,7 @@ fn has_keep_finalizer(metadata: &ObjectMeta) -> bool {
 }
 
 /// A volume that is being deleted takes no new finalizer; it is kept on Retain, and let go only when its deletion is confirmed.
-fn guard_terminating_volume(claim: &ClaimFact, volume: &VolumeFound, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+fn guard_terminating_volume(claim: &str, volume: &VolumeFound, plan: &mut Plan, gaps: &mut Vec<Gap>) {
     let (metadata, name) = (&volume.metadata, volume.metadata.name.as_deref().unwrap_or_default());
     let is_retained = volume.reclaim_policy == guard::RETAIN;
     if !is_retained {
@@ -181,9 +182,8 @@ fn guard_terminating_volume(claim: &ClaimFact, volume: &VolumeFound, plan: &mut 
     gaps.push(Gap {
         reason: reasons::CLAIM_TERMINATING,
         message: format!(
-            "PersistentVolume {name} of claim {} was deleted without confirmation; a finalizer holds it. Its data stays, but the object goes \
-             with the claim: keep its manifest with kubectl get pv {name} -o yaml, and see docs/guard.md",
-            claim.name
+            "PersistentVolume {name} of claim {claim} was deleted without confirmation; a finalizer holds it. Its data stays, but the object \
+             goes with the claim: keep its manifest with kubectl get pv {name} -o yaml"
         ),
     });
 }
@@ -221,7 +221,7 @@ fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &
             let step = || VolumeStep { metadata: Box::new(metadata.clone()), reclaim_policy: volume.reclaim_policy.clone() };
             let retained = volume.reclaim_policy == guard::RETAIN;
             match guard::mark_state(metadata, &observed.owner(), Marks::Held) {
-                _ if metadata.deletion_timestamp.is_some() => guard_terminating_volume(claim, volume, plan, gaps),
+                _ if metadata.deletion_timestamp.is_some() => guard_terminating_volume(&claim.name, volume, plan, gaps),
                 MarkState::Ours if retained => {}
                 MarkState::MarkedBy(other) => {
                     if !retained {
@@ -241,6 +241,25 @@ fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &
                 }
             }
             true
+        }
+    }
+}
+
+/// Keeps the volumes whose claim is gone: they hold what was the data.
+fn guard_kept_volumes(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    if let Some(why) = observed.kept_volumes.unknown() {
+        gaps.extend(unknown(Some(why)));
+    }
+    for kept in observed.kept_volumes.known().into_iter().flatten() {
+        let volume = &kept.volume;
+        let is_complete = guard::mark_state(&volume.metadata, &observed.owner(), Marks::Held) == MarkState::Ours;
+        if volume.metadata.deletion_timestamp.is_some() {
+            guard_terminating_volume(&kept.claim, volume, plan, gaps);
+        } else if !is_complete || volume.reclaim_policy != guard::RETAIN {
+            let metadata = Box::new(volume.metadata.clone());
+            plan.steps.push(Step::MarkVolume(VolumeStep { metadata, reclaim_policy: volume.reclaim_policy.clone() }));
+            let name = volume.metadata.name.as_deref().unwrap_or_default();
+            gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolume {name} is being set to Retain and marked") });
         }
     }
 }
@@ -270,46 +289,4 @@ fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps: &m
             }
         }
     }
-}
-
-fn report_claims(observed: &Observed, plan: &mut Plan) {
-    let owner = observed.owner();
-    let Some(claims) = observed.claims.known() else {
-        // What was said last stays: a failed read says nothing new.
-        plan.status.claims = observed.database.status.as_ref().map(|status| status.claims.clone()).unwrap_or_default();
-        return;
-    };
-    let before = observed.database.status.iter().flat_map(|status| &status.claims);
-    let before: Vec<&ClaimStatus> = before.collect();
-    plan.status.claims = claims
-        .iter()
-        .filter_map(|claim| {
-            let metadata = claim.metadata.as_ref()?;
-            let said = before.iter().find(|said| said.name == claim.name && Some(&said.uid) == metadata.uid.as_ref());
-            if let (VolumeFact::Unknown(_), Some(said)) = (&claim.volume, said) {
-                return Some((*said).clone());
-            }
-            let ours = |metadata| guard::mark_state(metadata, &owner, Marks::Held) == MarkState::Ours;
-            let (volume, handle, policy, guarded) = match &claim.volume {
-                VolumeFact::Found(volume) => (
-                    volume.metadata.name.clone().unwrap_or_default(),
-                    volume.handle.clone(),
-                    volume.reclaim_policy.clone(),
-                    ours(metadata) && ours(&volume.metadata) && volume.reclaim_policy == guard::RETAIN,
-                ),
-                VolumeFact::Gone(name) => (name.clone(), String::new(), String::new(), false),
-                VolumeFact::NotBound | VolumeFact::Unknown(_) => (String::new(), String::new(), String::new(), false),
-            };
-            Some(ClaimStatus {
-                name: claim.name.clone(),
-                uid: metadata.uid.clone().unwrap_or_default(),
-                volume,
-                volume_handle: handle,
-                reclaim_policy: policy,
-                guarded,
-                mounted: claim.origin.pod,
-                since: metadata.creation_timestamp.clone(),
-            })
-        })
-        .collect();
 }

@@ -58,9 +58,13 @@ pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
 pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> bool {
     let owner = observed.owner();
     let release = |metadata: &ObjectMeta| Release { metadata: Box::new(metadata.clone()), permit: permit.clone() };
-    let (Some(claims), Some(_), Some(namespace), Some(neighbours)) =
-        (observed.claims.known(), observed.workload.known(), observed.namespace.known(), observed.neighbours.known())
-    else {
+    let (Some(claims), Some(kept_volumes), Some(_), Some(namespace), Some(neighbours)) = (
+        observed.claims.known(),
+        observed.kept_volumes.known(),
+        observed.workload.known(),
+        observed.namespace.known(),
+        observed.neighbours.known(),
+    ) else {
         return false;
     };
     let is_ours = |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
@@ -86,6 +90,15 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
             VolumeFact::Found(_) | VolumeFact::NotBound | VolumeFact::Gone(_) => {}
         }
         plan.steps.extend(marked.map(|metadata| Step::ReleaseClaim(release(metadata))));
+    }
+    for volume in kept_volumes.iter().map(|kept| &kept.volume).filter(|volume| is_ours(&volume.metadata)) {
+        if volume.reclaim_policy == guard::RETAIN {
+            plan.steps.push(Step::ReleaseVolume(release(&volume.metadata)));
+        } else {
+            let metadata = Box::new(volume.metadata.clone());
+            plan.steps.push(Step::RetainVolume(VolumeStep { metadata, reclaim_policy: volume.reclaim_policy.clone() }));
+            complete = false;
+        }
     }
     if let Some(workload) = observed.workload_found()
         && guard::marked_owner(&workload.metadata) == Some(owner.as_str())

@@ -41,6 +41,20 @@ pub fn scenarios() -> Vec<Scenario> {
     let (first, settled) = (Sample::first_sight, Sample::settled);
     let neighbour = |older, same_workload| NeighbourFact { name: "other".to_owned(), same_workload, older, guards: true };
     vec![
+        ("a claim was deleted with confirmation and its volume is kept", Sample::settled().kept_volume("pvc-old", |_| ())),
+        (
+            "a kept volume is on Delete again",
+            Sample::settled().kept_volume("pvc-old", |volume| volume.reclaim_policy = "Delete".to_owned()),
+        ),
+        ("a kept volume lost its marks", Sample::settled().kept_volume("pvc-old", |volume| volume.metadata.labels = None)),
+        ("a kept volume was deleted without confirmation", Sample::settled().kept_volume("pvc-old", |volume| delete(&mut volume.metadata))),
+        (
+            "a kept volume was deleted with confirmation",
+            Sample::settled().kept_volume("pvc-old", |volume| {
+                delete(&mut volume.metadata);
+                confirm(&mut volume.metadata);
+            }),
+        ),
         ("first sight", first()),
         ("everything is settled", settled()),
         ("the volume is still on Delete", settled().volume(|volume| volume.reclaim_policy = "Delete".to_owned())),

@@ -29,6 +29,7 @@ const PARTS: &[Part] = &[
             claims[0].volume = VolumeFact::Unknown("could not read PersistentVolume pvc-a: refused".to_owned());
         }
     }),
+    ("the volumes without a claim", |observed| observed.kept_volumes = unread("PersistentVolume pvc-old")),
     ("the namespace", |observed| observed.namespace = unread("the namespace")),
     ("the policy", |observed| observed.policy = unread("the admission policy")),
     ("the checks", |observed| observed.checks = unread("DatabaseChecks")),

@@ -56,6 +56,15 @@ pub fn scenarios() -> Vec<Scenario> {
                 claim.origin.marked = false;
             }),
         ),
+        ("the database goes and a volume whose claim is gone is let go too", confirmed().kept_volume("pvc-old", |_| ())),
+        (
+            "the database goes and a volume whose claim is gone is on Delete",
+            confirmed().kept_volume("pvc-old", |volume| volume.reclaim_policy = "Delete".to_owned()),
+        ),
+        (
+            "the database goes and the volumes without a claim can't be read",
+            confirmed().with(|observed| observed.kept_volumes = Fact::Unknown("could not read the guarded volumes: refused".to_owned())),
+        ),
         ("the database goes while its claim is lost", confirmed().claim(|claim| claim.volume = VolumeFact::Gone("pvc-a".to_owned()))),
         ("the database goes after its workload", confirmed().with(|observed| observed.workload = Fact::Known(WorkloadFact::NotFound))),
         (
