@@ -38,8 +38,10 @@ fn off(sample: Sample) -> Sample {
 }
 
 pub fn scenarios() -> Vec<Scenario> {
-    let (first, settled) = (Sample::first_sight, Sample::settled);
-    let neighbour = |older, same_workload| NeighbourFact { name: "other".to_owned(), same_workload, older, guards: true };
+    [of_kept_volumes(), of_claims_and_volumes(), of_what_stands_in_the_way()].into_iter().flatten().collect()
+}
+
+fn of_kept_volumes() -> Vec<Scenario> {
     vec![
         ("a claim was deleted with confirmation and its volume is kept", Sample::settled().kept_volume("pvc-old", |_| ())),
         (
@@ -55,6 +57,12 @@ pub fn scenarios() -> Vec<Scenario> {
                 confirm(&mut volume.metadata);
             }),
         ),
+    ]
+}
+
+fn of_claims_and_volumes() -> Vec<Scenario> {
+    let (first, settled) = (Sample::first_sight, Sample::settled);
+    vec![
         ("first sight", first()),
         ("everything is settled", settled()),
         ("the volume is still on Delete", settled().volume(|volume| volume.reclaim_policy = "Delete".to_owned())),
@@ -115,6 +123,13 @@ pub fn scenarios() -> Vec<Scenario> {
         ("an extra claim is found", settled().claims(|claims| claims.push(extra_claim("redis-data", true)))),
         ("an extra claim does not exist", settled().claims(|claims| claims.push(extra_claim("redis-data", false)))),
         ("the workload mounts no claim", settled().claims(Vec::clear)),
+    ]
+}
+
+fn of_what_stands_in_the_way() -> Vec<Scenario> {
+    let (first, settled) = (Sample::first_sight, Sample::settled);
+    let neighbour = |older, same_workload| NeighbourFact { name: "other".to_owned(), same_workload, older, guards: true };
+    vec![
         (
             "the admission policy is missing",
             settled().with(|observed| {

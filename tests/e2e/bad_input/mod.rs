@@ -1,0 +1,9 @@
+//! Bad input: every mistake ends in a condition or an admission error that names the field and says what to do. No crash, no loop, no reset.
+
+mod admission;
+mod calm;
+mod connection;
+mod later;
+mod spec;
+mod storage;
+mod workload;

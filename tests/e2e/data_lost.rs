@@ -1,0 +1,132 @@
+//! The data is gone from a server that runs as before: a fresh initdb, a dropped database, dropped and emptied tables.
+
+use holdfast::api::{CheckOutcome, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck, DatabaseCheckSpec, names, reasons};
+use kube::ResourceExt;
+use kube::api::PostParams;
+
+use crate::support::{DATABASE, NAME, Scene, Server, assert_tells, beside_others, outcome};
+
+#[test]
+fn a_fresh_initdb_on_the_same_volume_is_seen() {
+    beside_others("initdb", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_filled(&server).await;
+        let before = server.sql(scene, "SELECT system_identifier FROM pg_control_system()");
+        server.shell(scene, "mv $PGDATA /var/lib/postgresql/data/moved-away");
+        server.restart_pod(scene, &start).await;
+        let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
+        let now = server.sql(scene, "SELECT system_identifier FROM pg_control_system()");
+        assert_ne!(before, now);
+        assert_tells(
+            &message,
+            &["initdb has run", &before, &now, "public.experts: 85 -> 1 rows", "public.knowledge_nodes: 26,337 -> 27 rows"],
+        );
+    });
+}
+
+#[test]
+fn a_fresh_initdb_is_seen_also_without_any_rule() {
+    beside_others("initdb-plain", async |scene| {
+        let server = Server::seventeen(scene);
+        let start = scene.protect_plainly(&server).await;
+        server.shell(scene, "rm -rf $PGDATA/*");
+        server.restart_pod(scene, &start).await;
+        let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
+        assert_tells(&message, &["initdb has run", "public.knowledge_nodes: 26,337 -> 27 rows"]);
+    });
+}
+
+#[test]
+fn a_dropped_database_is_seen() {
+    beside_others("dropped-database", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_filled(&server).await;
+        server.sql_in(scene, "postgres", &format!("DROP DATABASE {DATABASE} WITH (FORCE)"));
+        server.restart_pod(scene, &start).await;
+        let message = scene.wait_reset(reasons::DATABASE_MISSING).await;
+        assert_tells(&message, &["database \"knowledge_os\" does not exist; it had 26,422 rows in 2 tables", "get dbbackup"]);
+    });
+}
+
+#[test]
+fn a_dropped_table_is_seen() {
+    beside_others("dropped-table", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_filled(&server).await;
+        server.sql(scene, "DROP TABLE knowledge_nodes");
+        let check = ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::TABLES_MISSING).await;
+        assert_tells(&message, &["public.knowledge_nodes (had 26,337 rows)", &accept(scene, &check)]);
+    });
+}
+
+#[test]
+fn a_truncated_table_is_below_its_minimum() {
+    beside_others("truncated", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_filled(&server).await;
+        server.sql(scene, "TRUNCATE knowledge_nodes");
+        server.restart_pod(scene, &start).await;
+        let message = scene.wait_reset(reasons::ROWS_BELOW_MINIMUM).await;
+        assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 0 rows", "minRows is 10,000"]);
+
+        // What is back is green again, without a word from a person.
+        server.sql(scene, "INSERT INTO knowledge_nodes SELECT n, 1, 'again' FROM generate_series(1, 26337) n");
+        assert_eq!(outcome(&ask_for_a_check(scene).await), Some(CheckOutcome::Verified));
+        scene.wait_green().await;
+    });
+}
+
+#[test]
+fn a_truncated_table_without_a_rule_is_a_drop_until_a_person_accepts_it() {
+    beside_others("truncated-plain", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        server.sql(scene, "TRUNCATE knowledge_nodes");
+        let suspected = ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
+        let command = accept(scene, &suspected);
+        assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 0 rows", "allows a loss of 50 %", &command]);
+
+        // Latched: looking again does not make it good.
+        let again = ask_for_a_check(scene).await;
+        assert_eq!(outcome(&again), Some(CheckOutcome::Suspected));
+        scene.settle().await;
+        scene.wait_reset(reasons::ROWS_DROPPED).await;
+
+        let (_, words) =
+            accept(scene, &again).split_once("kubectl ").map(|(start, rest)| (start.to_owned(), rest.to_owned())).expect("words");
+        scene.kubectl(&words);
+        scene.wait_green().await;
+        assert_eq!(scene.status().await.baseline.expect("a baseline").check, again.name_any());
+        assert_eq!(outcome(&ask_for_a_check(scene).await), Some(CheckOutcome::Verified), "an empty table is the new normal");
+    });
+}
+
+#[test]
+fn a_check_that_does_not_exist_is_not_accepted() {
+    beside_others("accept-nothing", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        scene.kubectl(&format!("annotate protdb {NAME} {}=no-such-check", names::ACCEPT_CHECK_ANNOTATION));
+        let said = scene.wait_condition(ConditionType::Stalled, ConditionStatus::True, reasons::ACCEPTED_CHECK_INVALID).await;
+        assert_tells(&said.message, &["DatabaseCheck no-such-check", "does not exist"]);
+        scene.assert_condition(ConditionType::DataVerified, ConditionStatus::True, reasons::VERIFIED).await;
+    });
+}
+
+/// What a person does to have the data looked at: creates a check that says no more than whose.
+pub async fn ask_for_a_check(scene: &Scene) -> DatabaseCheck {
+    let spec = DatabaseCheckSpec { database: NAME.to_owned(), trigger: CheckTrigger::Manual, target: None };
+    let mut check = DatabaseCheck::new("", spec);
+    check.metadata.name = None;
+    check.metadata.generate_name = Some("by-hand-".to_owned());
+    let created = scene.api::<DatabaseCheck>().create(&PostParams::default(), &check).await.expect("a check");
+    scene.wait_judged_check(&created.name_any()).await
+}
+
+/// The command that accepts a check, as messages have it.
+fn accept(scene: &Scene, check: &DatabaseCheck) -> String {
+    let annotation = names::ACCEPT_CHECK_ANNOTATION;
+    format!("kubectl annotate protdb -n {} {NAME} {annotation}={} --overwrite", scene.namespace(), check.name_any())
+}

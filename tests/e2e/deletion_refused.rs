@@ -1,0 +1,148 @@
+//! Somebody deletes what holds the data: the API server refuses, says what would be lost and how to confirm, and does what is confirmed.
+
+use std::path::Path;
+
+use holdfast::api::{ConditionStatus, ConditionType, ProtectedDatabase, names, reasons};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, ResourceExt};
+
+use crate::support::{EXPERTS, NAME, NODES, Scene, Server, assert_tells, beside_others, build_claim, volume_handle, volume_of};
+
+#[test]
+fn nothing_that_leads_to_the_data_can_be_deleted() {
+    beside_others("refuse", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_filled(&server).await;
+        assert_everything_is_refused(scene, &server).await;
+        assert_eq!(server.wait_ready(scene, None).await, start, "the pod was not touched");
+        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+    });
+}
+
+#[test]
+fn the_definitions_can_not_be_deleted() {
+    beside_others("refuse-crd", async |scene| {
+        for plural in ["protecteddatabases", "databasechecks", "databasebackups"] {
+            // The server decides on a dry run as on a real one, and a failure of this test takes nothing along.
+            let refused = scene.refused(&format!("delete crd {plural}.holdfast.dev --dry-run=server"));
+            assert_tells(
+                &refused,
+                &["Holdfast refuses to delete", plural, "every object of this kind", names::CONFIRM_DELETION_ANNOTATION],
+            );
+        }
+    });
+}
+
+#[test]
+fn deleting_all_claims_leaves_the_guarded_one() {
+    beside_others("refuse-all", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_filled(&server).await;
+        scene.apply(&[build_claim(scene.namespace(), "a-sibling"), build_claim(scene.namespace(), "z-sibling")]);
+
+        let claims = scene.api::<PersistentVolumeClaim>();
+        let refused = claims.delete_collection(&DeleteParams::default(), &ListParams::default()).await;
+        let refused = refused.expect_err("the collection holds a guarded claim").to_string();
+        assert_tells(&refused, &["Holdfast refuses to delete PersistentVolumeClaim knowledge-data"]);
+        let refused = scene.refused("delete pvc --all --wait=false");
+        assert_tells(&refused, &["Holdfast refuses to delete PersistentVolumeClaim knowledge-data"]);
+
+        scene
+            .wait("the siblings, which nobody guards, to go", async || {
+                let left: Vec<String> = scene.list::<PersistentVolumeClaim>().await.iter().map(ResourceExt::name_any).collect();
+                if left == ["knowledge-data"] { Ok(()) } else { Err(format!("{left:?}")) }
+            })
+            .await;
+        assert!(scene.get::<PersistentVolumeClaim>("knowledge-data").await.metadata.deletion_timestamp.is_none());
+        scene.settle().await;
+        scene.wait_green().await;
+    });
+}
+
+#[test]
+fn a_confirmation_of_another_object_confirms_nothing() {
+    beside_others("refuse-uid", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_filled(&server).await;
+        let other = scene.database().await.uid().expect("a UID");
+        for value in ["true", "", &other] {
+            scene.kubectl(&format!("annotate pvc knowledge-data {}={value} --overwrite", names::CONFIRM_DELETION_ANNOTATION));
+            assert_tells(&scene.refused("delete pvc knowledge-data --wait=false"), &["Holdfast refuses to delete"]);
+        }
+        assert!(scene.get::<PersistentVolumeClaim>("knowledge-data").await.metadata.deletion_timestamp.is_none());
+    });
+}
+
+#[test]
+fn a_confirmed_claim_goes_and_its_volume_stays() {
+    beside_others("confirm", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_filled(&server).await;
+        let volume = volume_of(scene, "knowledge-data").await;
+        let refused = scene.refused("delete pvc knowledge-data --wait=false");
+
+        // What the message tells to type, typed.
+        let (_, command) = refused.split_once("delete again: kubectl ").expect("a command");
+        scene.kubectl(command.trim());
+        scene.kubectl("delete pvc knowledge-data --wait=false");
+        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+
+        scene
+            .wait("the claim to go", async || match scene.api::<PersistentVolumeClaim>().get_opt("knowledge-data").await {
+                Ok(None) => Ok(()),
+                Ok(Some(claim)) => Err(format!("finalizers {:?}", claim.metadata.finalizers)),
+                Err(error) => Err(error.to_string()),
+            })
+            .await;
+        let left: PersistentVolume = Api::all(scene.client.clone()).get(&volume.name_any()).await.expect("the volume survives");
+        assert_eq!(left.uid(), volume.uid());
+        assert!(left.metadata.deletion_timestamp.is_none());
+        assert!(Path::new(&volume_handle(&left)).join("pgdata/PG_VERSION").is_file(), "the files are there");
+        let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_NOT_FOUND).await;
+        assert_tells(&said.message, &["knowledge-data", "does not exist"]);
+    });
+}
+
+/// Tries to delete whatever leads to the data, and sees that the answer helps and nothing has happened.
+pub async fn assert_everything_is_refused(scene: &Scene, server: &Server) {
+    let volume = volume_of(scene, &server.claim()).await.name_any();
+    let claim = server.claim();
+    let namespace = scene.namespace();
+    let targets = [
+        ("pvc", "PersistentVolumeClaim", claim.as_str()),
+        ("pv", "PersistentVolume", volume.as_str()),
+        ("statefulset", "StatefulSet", server.name.as_str()),
+        ("namespace", "Namespace", namespace),
+        ("protdb", "ProtectedDatabase", NAME),
+    ];
+    for (word, kind, name) in targets {
+        let refused = scene.refused(&format!("delete {word} {name} --wait=false"));
+        let uid = scene.kubectl(&format!("get {word} {name} -o jsonpath={{.metadata.uid}}"));
+        let confirmation = format!("{}={uid}", names::CONFIRM_DELETION_ANNOTATION);
+        let wanted = [
+            &format!("Holdfast refuses to delete {kind} {name}"),
+            "What would be lost: ",
+            &format!("kubectl annotate {word} {name}"),
+            &confirmation,
+        ];
+        assert_tells(&refused, &wanted);
+    }
+    let orphaning = scene.refused(&format!("delete statefulset {} --cascade=orphan --wait=false", server.name));
+    assert_tells(&orphaning, &["Holdfast refuses to delete StatefulSet"]);
+
+    let namespaces: Api<Namespace> = Api::all(scene.client.clone());
+    let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());
+    let left = [
+        scene.get::<PersistentVolumeClaim>(&claim).await.metadata,
+        volumes.get(&volume).await.expect("the volume").metadata,
+        scene.get::<StatefulSet>(&server.name).await.metadata,
+        namespaces.get(namespace).await.expect("the namespace").metadata,
+        scene.get::<ProtectedDatabase>(NAME).await.metadata,
+        scene.get::<Pod>(&server.pod()).await.metadata,
+    ];
+    let going: Vec<&ObjectMeta> = left.iter().filter(|metadata| metadata.deletion_timestamp.is_some()).collect();
+    assert!(going.is_empty(), "{going:?}");
+}

@@ -1,0 +1,16 @@
+//! What every end-to-end test needs: the cluster, a scene of its own in it, a Postgres, a ProtectedDatabase, and ways to look at them.
+
+mod cluster;
+mod containers;
+mod database;
+mod looks;
+mod scene;
+mod server;
+mod volumes;
+
+pub use cluster::*;
+pub use containers::*;
+pub use database::*;
+pub use scene::*;
+pub use server::*;
+pub use volumes::*;

@@ -1,0 +1,134 @@
+//! The scene of one test: a namespace of its own, a client, commands as a person types them. A failure shows all that there is to see.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use testbed::{TemporaryNamespace, Testbed, wait_for};
+
+use super::{Use, cluster, looks, take_turn};
+
+/// How long anything that is to come may take, on a slow machine with other tests at work.
+pub const PATIENCE: Duration = Duration::from_mins(5);
+
+/// The place of one test.
+pub struct Scene {
+    /// The testbed.
+    pub testbed: &'static Testbed,
+    /// A client with all rights.
+    pub client: Client,
+    namespace: TemporaryNamespace<'static>,
+}
+
+/// Runs a test in a namespace of its own, beside others.
+pub fn beside_others(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
+    run(name, Use::Shared, test);
+}
+
+/// Runs a test that disturbs the whole cluster, alone.
+pub fn alone(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
+    run(name, Use::Alone, test);
+}
+
+fn run(name: &str, usage: Use, test: impl AsyncFnOnce(&Scene) + Send) {
+    let testbed = cluster();
+    let _turn = take_turn(testbed, usage);
+    let done = testbed.run_in_network(async move || {
+        let namespace = create_namespace(testbed, name)?;
+        let scene = Scene { testbed, client: testbed.client().await?, namespace };
+        test(&scene).await;
+        scene.assert_no_start_judged_twice().await;
+        Ok(())
+    });
+    done.expect("a scene");
+}
+
+fn create_namespace(testbed: &'static Testbed, name: &str) -> anyhow::Result<TemporaryNamespace<'static>> {
+    TemporaryNamespace::create_with_labels(testbed, name, &[("pod-security.kubernetes.io/enforce", "restricted")])
+}
+
+impl Scene {
+    /// Another namespace of the same test.
+    pub fn another(&self, name: &str) -> Self {
+        let namespace = create_namespace(self.testbed, name).expect("a namespace");
+        Self { testbed: self.testbed, client: self.client.clone(), namespace }
+    }
+
+    /// The test's namespace.
+    pub fn namespace(&self) -> &str {
+        self.namespace.name()
+    }
+
+    /// The objects of a kind in the test's namespace.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), self.namespace())
+    }
+
+    /// Reads an object that must be there.
+    pub async fn get<K>(&self, name: &str) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        self.api::<K>().get(name).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// All objects of a kind in the test's namespace.
+    pub async fn list<K>(&self) -> Vec<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        self.api::<K>().list(&kube::api::ListParams::default()).await.expect("a list").items
+    }
+
+    /// Runs `kubectl -n NAMESPACE …`, words parted by blanks, and returns what it printed.
+    pub fn kubectl(&self, words: &str) -> String {
+        self.try_kubectl(words).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, for a command that must fail: returns what it complained about.
+    pub fn refused(&self, words: &str) -> String {
+        match self.try_kubectl(words) {
+            Ok(printed) => panic!("kubectl {words} should have been refused; it printed: {printed}"),
+            Err(complaint) => complaint,
+        }
+    }
+
+    /// The same, for a command that may fail.
+    pub fn try_kubectl(&self, words: &str) -> Result<String, String> {
+        let arguments: Vec<&str> = ["-n", self.namespace()].into_iter().chain(words.split(' ')).collect();
+        self.testbed.kubectl(&arguments).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Applies manifests.
+    pub fn apply(&self, manifests: &[Value]) {
+        let text: Vec<String> = manifests.iter().map(Value::to_string).collect();
+        self.testbed.apply(&text.join("\n---\n")).expect("the manifests to be accepted");
+    }
+
+    /// Looks until `look` returns `Ok`; fails the test with what was last seen when it does not in time.
+    pub async fn wait<T>(&self, what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
+        wait_for(what, PATIENCE, look).await.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// Waits until `kubectl` does not complain any more.
+    pub async fn wait_kubectl(&self, words: &str) -> String {
+        self.wait(&format!("kubectl {words}"), async || self.try_kubectl(words)).await
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", looks::describe(self.testbed, self.namespace()));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The operator does not run: deletions are refused all the same, and what it missed is caught up with when it returns.
+
+use crate::deletion_refused::assert_everything_is_refused;
+use crate::support::{OPERATOR_NAMESPACE, Scene, Server, alone};
+
+#[test]
+fn deletions_are_refused_without_the_operator() {
+    alone("down-refuse", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_filled(&server).await;
+        let down = OperatorDown::begin(scene).await;
+        assert_everything_is_refused(scene, &server).await;
+        down.end().await;
+        scene.settle().await;
+        scene.wait_green().await;
+    });
+}
+
+#[test]
+fn two_missed_restarts_get_one_check_for_the_newest_start() {
+    alone("down-restart", async |scene| {
+        let server = Server::new(scene);
+        let first = scene.protect_filled(&server).await;
+        let down = OperatorDown::begin(scene).await;
+        let missed = server.restart_pod(scene, &first).await;
+        let newest = server.restart_pod(scene, &missed).await;
+        assert_eq!(scene.checks().await.len(), 1, "nobody is there to look");
+        down.end().await;
+        scene.assert_checked_once(&newest).await;
+        scene.wait_green().await;
+        assert!(scene.checks_of(&missed).await.is_empty(), "the start that is gone can't be looked at");
+        assert_eq!(scene.checks().await.len(), 2);
+    });
+}
+
+/// The operator scaled to 0; scaled up again at the latest when this is dropped.
+pub struct OperatorDown<'a> {
+    scene: &'a Scene,
+    ended: bool,
+}
+
+impl<'a> OperatorDown<'a> {
+    /// Scales the operator to 0 and waits until its pod is gone.
+    pub async fn begin(scene: &'a Scene) -> Self {
+        let down = Self { scene, ended: false };
+        down.scale(0);
+        let words = ["-n", OPERATOR_NAMESPACE, "get", "pods", "-o", "name"];
+        scene
+            .wait("the operator's pod to go", async || match scene.testbed.kubectl(&words) {
+                Ok(pods) if pods.trim().is_empty() => Ok(()),
+                Ok(pods) => Err(pods),
+                Err(error) => Err(format!("{error:#}")),
+            })
+            .await;
+        down
+    }
+
+    /// Scales it up and waits until it is available.
+    pub async fn end(mut self) {
+        self.scale(1);
+        self.ended = true;
+        let words = ["-n", OPERATOR_NAMESPACE, "rollout", "status", "deployment/holdfast", "--timeout=10s"];
+        self.scene.wait("the operator", async || self.scene.testbed.kubectl(&words).map_err(|error| format!("{error:#}"))).await;
+    }
+
+    fn scale(&self, replicas: u8) {
+        let replicas = format!("--replicas={replicas}");
+        let words = ["-n", OPERATOR_NAMESPACE, "scale", "deployment/holdfast", &replicas];
+        self.scene.testbed.kubectl(&words).expect("the operator to be scaled");
+    }
+}
+
+impl Drop for OperatorDown<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.scale(1);
+        }
+    }
+}
