@@ -1,7 +1,7 @@
-//! What every pass shares: the client, the settings, the events' recorder, the metrics.
+//! What every pass shares: the client, the settings, who reports events, the metrics.
 
 use kube::Client;
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 
 use super::metrics::Metrics;
 use crate::api::names;
@@ -23,8 +23,8 @@ pub struct Context {
     pub client: Client,
     /// How the operator was started.
     pub settings: Settings,
-    /// Where events go.
-    pub recorder: Recorder,
+    /// In whose name events are written.
+    pub reporter: Reporter,
     /// Counters and gauges.
     pub metrics: Metrics,
 }
@@ -34,6 +34,6 @@ impl Context {
     #[must_use]
     pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
         let reporter = Reporter { controller: names::OPERATOR_MANAGER.to_owned(), instance: std::env::var("HOSTNAME").ok() };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, settings, metrics }
+        Self { client, settings, reporter, metrics }
     }
 }

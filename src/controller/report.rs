@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Resource};
 use serde_json::json;
 
@@ -130,9 +130,13 @@ async fn publish(context: &Context, observed: &Observed, transition: &DesiredCon
     let Some(type_) = event_type(transition, before) else { return };
     let mut note = format!("{} is {}: {}", transition.condition.as_str(), transition.status.as_str(), transition.message);
     note.truncate(note.floor_char_boundary(EVENT_NOTE_LIMIT));
-    let event = Event { type_, reason: transition.reason.to_owned(), note: Some(note), action: "Reconcile".to_owned(), secondary: None };
+    let action = transition.condition.as_str().to_owned();
+    let event = Event { type_, reason: transition.reason.to_owned(), note: Some(note), action, secondary: None };
     let regarding = observed.database.object_ref(&());
-    let publish = context.recorder.publish(&event, &regarding);
+    // A recorder folds an event into an earlier one of the same reason and keeps the earlier note: it would name the volume and the rows of the
+    // reset before this one. A new recorder has nothing to fold into.
+    let recorder = Recorder::new(context.client.clone(), context.reporter.clone());
+    let publish = recorder.publish(&event, &regarding);
     // An event that can't be written must not fail the pass: the condition says the same.
     match tokio::time::timeout(REPORT_TIMEOUT, publish).await {
         Ok(Ok(())) => {}

@@ -74,6 +74,11 @@ fn a_truncated_table_is_below_its_minimum() {
         server.sql(scene, "INSERT INTO knowledge_nodes SELECT n, 1, 'again' FROM generate_series(1, 26337) n");
         assert_eq!(outcome(&ask_for_a_check(scene).await), Some(CheckOutcome::Verified));
         scene.wait_green().await;
+
+        // The next loss has an event of its own, with its own figures.
+        server.sql(scene, "DELETE FROM knowledge_nodes WHERE id > 9000");
+        ask_for_a_check(scene).await;
+        scene.wait_event("Warning", reasons::ROWS_BELOW_MINIMUM, "public.knowledge_nodes: 26,337 -> 9,000 rows").await;
     });
 }
 

@@ -103,7 +103,26 @@ fn a_confirmed_claim_goes_and_its_volume_stays() {
         assert!(Path::new(&volume_handle(&left)).join("pgdata/PG_VERSION").is_file(), "the files are there");
         let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_NOT_FOUND).await;
         assert_tells(&said.message, &["knowledge-data", "does not exist"]);
+        delete_the_kept_volume(scene, &left).await;
     });
+}
+
+/// The volume that a confirmed deletion of its claim has left behind is guarded like any other, and goes like any other.
+async fn delete_the_kept_volume(scene: &Scene, volume: &PersistentVolume) {
+    let name = volume.name_any();
+    let refused = scene.refused(&format!("delete pv {name} --wait=false"));
+    let (_, command) = refused.split_once("delete again: kubectl ").expect("a command");
+    scene.kubectl(command.trim());
+    scene.kubectl(&format!("delete pv {name} --wait=false"));
+    scene
+        .wait("the volume to go", async || match Api::<PersistentVolume>::all(scene.client.clone()).get_opt(&name).await {
+            Ok(None) => Ok(()),
+            Ok(Some(volume)) => Err(format!("finalizers {:?}", volume.metadata.finalizers)),
+            Err(error) => Err(error.to_string()),
+        })
+        .await;
+    assert!(Path::new(&volume_handle(volume)).join("pgdata/PG_VERSION").is_file(), "Retain leaves the files also then");
+    std::fs::remove_dir_all(volume_handle(volume)).expect("the files of a volume that nobody knows any more");
 }
 
 /// Tries to delete whatever leads to the data, and sees that the answer helps and nothing has happened.

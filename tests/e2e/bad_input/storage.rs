@@ -6,7 +6,7 @@ use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use super::calm::{Calm, assert_never_reset, assert_no_secret_shown, wait_said};
-use crate::support::{Scene, Server, assert_tells, beside_others, build_database};
+use crate::support::{Scene, Server, assert_tells, beside_others, build_database, names_of};
 
 const FALSE: ConditionStatus = ConditionStatus::False;
 const WRONG_KEY: &str = "wrong-key-of-the-bucket";
@@ -60,7 +60,8 @@ fn a_bucket_that_takes_nothing_is_told_with_the_field_and_tried_a_bounded_number
             if position == 0 {
                 calm.assert_kept(scene).await;
             }
-            assert_eq!(scene.agent_jobs("backup").await.len(), position + 1, "one try for each correction, the next in a minute");
+            let tried = names_of(&scene.list::<DatabaseBackup>().await);
+            assert_eq!(tried.len(), position + 1, "one try for each correction, the next in a minute: {tried:?}");
         }
         assert!(objects(scene).is_empty(), "nothing is left of what failed: {:?}", objects(scene));
         let failed = scene.list::<DatabaseBackup>().await;
@@ -77,7 +78,9 @@ fn a_bucket_that_takes_nothing_is_told_with_the_field_and_tried_a_bounded_number
         scene.api::<DatabaseBackup>().delete_collection(&DeleteParams::default(), &ListParams::default()).await.expect("a deletion");
         let jobs = scene.agent_jobs("backup").await;
         calm.assert_kept(scene).await;
-        assert_eq!(scene.agent_jobs("backup").await, jobs);
+        let left = scene.agent_jobs("backup").await;
+        // The CronJob's history limit takes away the oldest ones meanwhile.
+        assert!(left.iter().all(|job| jobs.contains(job)), "no other than {jobs:?}: {left:?}");
     });
 }
 
