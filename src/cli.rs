@@ -52,6 +52,9 @@ struct OperatorArguments {
     /// Watch only this namespace. Default: all.
     #[arg(long, env = "HOLDFAST_NAMESPACE")]
     namespace: Option<String>,
+    /// The namespace that the operator runs in: the guard's rules know it by its service account there.
+    #[arg(long, env = "HOLDFAST_OPERATOR_NAMESPACE", default_value = "holdfast-system")]
+    operator_namespace: String,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -97,7 +100,12 @@ async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
         .with_context(|| format!("could not serve probes and metrics on {}; choose another address with --listen", arguments.listen))?;
     let client = kube::Client::try_default().await.context("could not find the cluster; run in a pod, or set KUBECONFIG")?;
     controller::require_kinds(&client).await?;
-    let settings = Settings { agent_image: arguments.agent_image, concurrency: arguments.concurrency, namespace: arguments.namespace };
+    let settings = Settings {
+        agent_image: arguments.agent_image,
+        concurrency: arguments.concurrency,
+        namespace: arguments.namespace,
+        operator_namespace: arguments.operator_namespace,
+    };
     ready.store(true, Ordering::Relaxed);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace = settings.namespace, "the operator is running");
     controller::run(client, settings, metrics, stop_signal()).await;

@@ -9,6 +9,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const PROTECTED_LABEL: &str = "holdfast.dev/protected";
 /// Annotation on every guarded object: `NAMESPACE/NAME` of the `ProtectedDatabase` that guards it.
 pub const PROTECTED_BY_ANNOTATION: &str = "holdfast.dev/protected-by";
+/// Annotation on guarded claims: what would be lost with them, shown by the API server when it refuses.
+pub const AT_STAKE_ANNOTATION: &str = "holdfast.dev/at-stake";
 /// Finalizer on guarded claims, volumes and `ProtectedDatabase`s. Never on a workload: a terminating `StatefulSet` no longer recreates its pods.
 pub const KEEP_FINALIZER: &str = "holdfast.dev/keep";
 /// Annotation that confirms the deletion of the object that carries it; its value is that object's UID.
@@ -26,6 +28,8 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const OPERATOR_MANAGER: &str = "holdfast";
 /// Field manager of agents, the programs inside Jobs.
 pub const AGENT_MANAGER: &str = "holdfast-agent";
+/// Service account of the operator.
+pub const OPERATOR_SERVICE_ACCOUNT: &str = "holdfast";
 /// Service account of agents, one in each namespace that has a `ProtectedDatabase`.
 pub const AGENT_SERVICE_ACCOUNT: &str = "holdfast-agent";
 /// Cluster role that the agents' role binding names.

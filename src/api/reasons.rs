@@ -52,8 +52,10 @@ pub const CLAIM_NOT_BOUND: &str = "ClaimNotBound";
 pub const CLAIM_LOST: &str = "ClaimLost";
 /// A claim or volume has been deleted without confirmation; our finalizer holds it and the volume is on Retain.
 pub const CLAIM_TERMINATING: &str = "ClaimTerminating";
-/// The admission policy that refuses deletions, or its binding, is missing or not the one this operator installs.
+/// An admission policy of the guard is missing, not the one this operator installs, or not enforced yet.
 pub const POLICY_MISSING: &str = "PolicyMissing";
+/// Somebody has taken a mark off a guarded claim or volume, or set the volume back from Retain; it is put back at once.
+pub const MARKS_REMOVED: &str = "MarksRemoved";
 /// The data of the running container is what was last known good, or has grown from it.
 pub const VERIFIED: &str = "Verified";
 /// Something could not be read from the API server, so nothing new is known.
@@ -262,8 +264,14 @@ pub const ALL: &[ReasonDocument] = &[
     ReasonDocument {
         reason: POLICY_MISSING,
         conditions: "Guarded=False",
-        meaning: "The admission policy that refuses deletions, or its binding, is missing or not the one this operator installs.",
-        remedy: "Apply the installation manifest again; until then finalizers and Retain hold alone.",
+        meaning: "An admission policy of the guard, or its binding, is missing or not the one this operator installs, or was until a moment ago, or is not enforced yet.",
+        remedy: "The operator puts it back at once, and an event on the policy names the field manager that changed it last. If this stays, apply the installation manifest again; until then finalizers and Retain hold alone.",
+    },
+    ReasonDocument {
+        reason: MARKS_REMOVED,
+        conditions: "Guarded=False",
+        meaning: "Somebody has taken a mark off a guarded claim or volume, or set the volume back from Retain; the message names the field manager. It is put back at once.",
+        remedy: "Find out who it was. The API server refuses this; that it did not means that the admission policies were off: `kubectl get validatingadmissionpolicy`.",
     },
     ReasonDocument {
         reason: VERIFIED,

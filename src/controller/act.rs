@@ -18,7 +18,7 @@ use crate::guard::{self, Marks};
 use crate::resources;
 
 /// How long one write may take. The client itself would try for minutes.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A step that was not done.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,7 @@ async fn write(context: &Context, namespace: &str, database: &str, step: &Step) 
     match step {
         Step::MarkDatabase(metadata) => patch(&databases, metadata, mark(metadata, Marks::Held)).await,
         Step::MarkClaim(metadata) => patch(&claims, metadata, mark(metadata, Marks::Held)).await,
+        Step::NoteStake { metadata, stake } => patch(&claims, metadata, guard::build_stake_patch(metadata, stake)).await,
         Step::MarkNamespace(metadata) => patch(&namespaces, metadata, mark(metadata, Marks::Shared)).await,
         Step::MarkWorkload(kind, metadata) => patch_workload(context, namespace, *kind, metadata, mark(metadata, Marks::Named)).await,
         Step::RetainVolume(volume) => {

@@ -3,6 +3,7 @@
 use kube::Client;
 use kube::runtime::events::Reporter;
 
+use super::keeper::Disturbance;
 use super::metrics::Metrics;
 use crate::api::names;
 
@@ -15,6 +16,8 @@ pub struct Settings {
     pub concurrency: u16,
     /// Only this namespace; all without it.
     pub namespace: Option<String>,
+    /// Where the operator runs: the guard's rules know it by its service account there.
+    pub operator_namespace: String,
 }
 
 /// What every pass shares.
@@ -27,6 +30,8 @@ pub struct Context {
     pub reporter: Reporter,
     /// Counters and gauges.
     pub metrics: Metrics,
+    /// What was wrong with the admission policies a moment ago.
+    pub disturbance: Disturbance,
 }
 
 impl Context {
@@ -34,6 +39,6 @@ impl Context {
     #[must_use]
     pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
         let reporter = Reporter { controller: names::OPERATOR_MANAGER.to_owned(), instance: std::env::var("HOSTNAME").ok() };
-        Self { client, settings, reporter, metrics }
+        Self { client, settings, reporter, metrics, disturbance: Disturbance::default() }
     }
 }

@@ -10,6 +10,8 @@ mod judging;
 mod names_of_checks;
 mod readiness;
 mod releasing;
+mod removed_marks;
+mod stakes;
 
 use std::time::Duration;
 
@@ -56,6 +58,9 @@ pub fn decide(observed: &Observed) -> Plan {
     let guarding = guarding::guard(observed, stall.as_ref(), &mut plan);
     let checking = checking::check(observed, &judged, stall.as_ref(), &mut plan);
     let backing_up = backing_up::back_up(observed, &judged, stall.as_ref(), &mut plan);
+    if guard_wanted(observed) {
+        stakes::note_stakes(observed, &judged, &mut plan);
+    }
     plan.conditions.push(DesiredCondition {
         condition: ConditionType::RestoreProven,
         status: ConditionStatus::Unknown,

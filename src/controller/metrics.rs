@@ -41,6 +41,7 @@ pub struct Metrics {
     passes: Counter,
     failures: Counter,
     steps: Counter,
+    mended_policies: Counter,
     conditions: Family<ConditionLabels, Gauge>,
     last_good_backup: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
     last_check: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
@@ -50,6 +51,12 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("holdfast");
         let (passes, failures, steps) = (Counter::default(), Counter::default(), Counter::default());
+        let mended_policies = Counter::default();
+        registry.register(
+            "guard_policies_mended",
+            "Admission policies that somebody had taken off or edited and that were put back",
+            mended_policies.clone(),
+        );
         let conditions = Family::<ConditionLabels, Gauge>::default();
         let last_good_backup = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
         let last_check = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
@@ -67,7 +74,7 @@ impl Default for Metrics {
             last_good_backup.clone(),
         );
         registry.register("last_check_timestamp_seconds", "When the newest check ended, in seconds since 1970", last_check.clone());
-        Self { registry: Arc::new(registry), passes, failures, steps, conditions, last_good_backup, last_check }
+        Self { registry: Arc::new(registry), passes, failures, steps, mended_policies, conditions, last_good_backup, last_check }
     }
 }
 
@@ -75,6 +82,11 @@ impl Metrics {
     /// Counts a pass that began.
     pub fn count_pass(&self) {
         self.passes.inc();
+    }
+
+    /// Counts a policy of the guard that was put back.
+    pub fn count_mended_policy(&self) {
+        self.mended_policies.inc();
     }
 
     /// Counts a pass that ended early.

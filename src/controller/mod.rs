@@ -4,6 +4,7 @@ mod act;
 mod context;
 mod decide;
 mod fact;
+mod keeper;
 mod metrics;
 mod observe;
 mod observed;

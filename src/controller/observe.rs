@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 
 use super::observed::{ClaimFact, ClaimOrigin, NeighbourFact, Observed, PodFact, PolicyFact, VolumeFact, WorkloadFact, WorkloadFound};
-use super::{Context, Fact};
-use crate::api::{DatabaseBackup, DatabaseCheck, DeletionGuard, ProtectedDatabase, Workload, WorkloadKind, names};
+use super::{Context, Fact, keeper};
+use crate::api::{
+    ConditionType, DatabaseBackup, DatabaseCheck, DeletionGuard, ProtectedDatabase, Workload, WorkloadKind, find_condition, names,
+};
 use crate::guard;
 
 mod volumes;
@@ -39,7 +40,7 @@ pub async fn observe(context: &Context, database: ProtectedDatabase) -> Observed
         fetch_neighbours(client, &namespace, &database),
         fetch_pods(client, &namespace, found),
         fetch_namespace(client, &namespace),
-        fetch_policy(client),
+        fetch_policy(context, &database),
         fetch_list::<DatabaseCheck>(client, &namespace, &ours, "DatabaseChecks"),
         fetch_list::<DatabaseBackup>(client, &namespace, &ours, "DatabaseBackups"),
         fetch_list::<Job>(client, &namespace, &labelled, "Jobs"),
@@ -114,22 +115,33 @@ async fn fetch_namespace(client: &Client, namespace: &str) -> Fact<ObjectMeta> {
     Fact::from_read("the namespace", api.get_metadata(namespace).await.map(|object| object.metadata))
 }
 
-async fn fetch_policy(client: &Client) -> Fact<PolicyFact> {
-    let policies: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
-    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
-    for name in guard::GUARD_POLICIES {
-        let (policy, binding) = tokio::join!(policies.get_opt(name), bindings.get_opt(name));
-        let difference = match (policy, binding) {
-            (Err(error), _) | (_, Err(error)) => return Fact::Unknown(format!("could not read the admission policy {name}: {error}")),
-            (Ok(None), _) => Some(format!("ValidatingAdmissionPolicy {name} does not exist")),
-            (_, Ok(None)) => Some(format!("ValidatingAdmissionPolicyBinding {name} does not exist")),
-            (Ok(Some(policy)), Ok(Some(binding))) => guard::policy_difference(&policy, &binding),
-        };
-        if let Some(difference) = difference {
-            return Fact::Known(PolicyFact::Missing(difference));
-        }
+async fn fetch_policy(context: &Context, database: &ProtectedDatabase) -> Fact<PolicyFact> {
+    match keeper::find_difference(context).await {
+        Err(error) => Fact::Unknown(format!("could not read the admission policies: {error}")),
+        Ok(Some(difference)) => Fact::Known(PolicyFact::Missing(difference)),
+        Ok(None) if needs_trial(database) => try_to_delete(&context.client, database).await,
+        Ok(None) => Fact::Known(PolicyFact::InForce),
     }
-    Fact::Known(PolicyFact::InForce)
+}
+
+/// Whether it is still to be shown that the API server refuses: it can be once the label is there, and it would not be when that was confirmed.
+fn needs_trial(database: &ProtectedDatabase) -> bool {
+    let conditions = database.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let is_guarded = find_condition(conditions, ConditionType::Guarded).is_some_and(|guarded| guarded.status == "True");
+    let is_labelled = database.labels().get(names::PROTECTED_LABEL).is_some_and(|value| value == guard::PROTECTED_VALUE);
+    is_labelled && !is_guarded && !guard::deletion_confirmed(&database.metadata)
+}
+
+/// Asks for a deletion as a dry run, which changes nothing and must be refused by our policy.
+async fn try_to_delete(client: &Client, database: &ProtectedDatabase) -> Fact<PolicyFact> {
+    let api: Api<ProtectedDatabase> = Api::namespaced(client.clone(), &database.namespace().unwrap_or_default());
+    let preconditions = Preconditions { uid: database.uid(), resource_version: None };
+    let trial = DeleteParams { dry_run: true, preconditions: Some(preconditions), ..DeleteParams::default() };
+    match api.delete(&database.name_any(), &trial).await {
+        Err(kube::Error::Api(answer)) if answer.message.contains(guard::REFUSAL) => Fact::Known(PolicyFact::InForce),
+        Err(error) => Fact::Unknown(format!("could not try whether a deletion is refused: {error}")),
+        Ok(_) => Fact::Known(PolicyFact::NotEnforced),
+    }
 }
 
 async fn fetch_cron_job(client: &Client, namespace: &str, name: &str) -> Fact<Option<CronJob>> {

@@ -207,13 +207,15 @@ pub struct VolumeFound {
     pub claim_uid: Option<String>,
 }
 
-/// The admission policy and its binding.
+/// The admission policies and their bindings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyFact {
     /// Both are there and say what this operator's builders say.
     InForce,
-    /// One is missing or says something else; the text says which.
+    /// One is missing or says something else, or was a moment ago; the text says which.
     Missing(String),
+    /// They are there, and the API server has accepted a deletion on trial all the same.
+    NotEnforced,
 }
 
 impl Observed {

@@ -6,6 +6,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::{CheckTarget, CheckVerdict, DatabaseCheck, DesiredCondition, ProtectedDatabaseStatus, WorkloadKind};
+use crate::guard;
 
 /// What one pass intends.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,13 @@ pub enum Step {
     MarkVolume(VolumeStep),
     /// Marks a claim, finalizer included.
     MarkClaim(Box<ObjectMeta>),
+    /// Notes on a claim what would be lost with it.
+    NoteStake {
+        /// The claim.
+        metadata: Box<ObjectMeta>,
+        /// What would be lost.
+        stake: String,
+    },
     /// Marks the workload; never with a finalizer.
     MarkWorkload(WorkloadKind, Box<ObjectMeta>),
     /// Marks the namespace; never with a finalizer.
@@ -98,6 +106,15 @@ pub struct Release {
     pub permit: Permit,
 }
 
+impl Release {
+    /// Whether the object stays without its finalizer, or is meant to go: it is not being deleted, or that is confirmed. The API server
+    /// refuses the rest to the operator too.
+    #[must_use]
+    pub fn may_go(&self) -> bool {
+        self.metadata.deletion_timestamp.is_none() || guard::deletion_confirmed(&self.metadata)
+    }
+}
+
 /// What allows a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permit {
@@ -119,6 +136,7 @@ impl Step {
             Self::RetainVolume(volume) => format!("set PersistentVolume {} to Retain", name(&volume.metadata)),
             Self::MarkVolume(volume) => format!("retain and mark PersistentVolume {}", name(&volume.metadata)),
             Self::MarkClaim(metadata) => format!("mark PersistentVolumeClaim {}", name(metadata)),
+            Self::NoteStake { metadata, .. } => format!("note on PersistentVolumeClaim {} what would be lost with it", name(metadata)),
             Self::MarkWorkload(kind, metadata) => format!("mark {kind} {}", name(metadata)),
             Self::MarkNamespace(metadata) => format!("mark Namespace {}", name(metadata)),
             Self::EnsureAgentIdentity => "create the agents' service account and role binding".to_owned(),

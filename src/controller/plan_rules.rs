@@ -23,6 +23,7 @@ pub(super) type Rule = fn(&Observed, &Plan, usize) -> Result<(), &'static str>;
 pub(super) const RULES: &[(&str, Rule)] = &[
     ("writes_are_pinned", writes_are_pinned),
     ("releases_are_permitted", releases_are_permitted),
+    ("what_is_going_is_let_go_by_its_own_confirmation", what_is_going_is_let_go_by_its_own_confirmation),
     ("volumes_are_retained_first", volumes_are_retained_first),
     ("the_database_is_released_last", the_database_is_released_last),
     ("only_our_claims", only_our_claims),
@@ -64,6 +65,7 @@ fn writes_are_pinned(_: &Observed, plan: &Plan, position: usize) -> Result<(), &
     let metadata = match &plan.steps[position] {
         Step::MarkDatabase(metadata)
         | Step::MarkClaim(metadata)
+        | Step::NoteStake { metadata, .. }
         | Step::MarkWorkload(_, metadata)
         | Step::MarkNamespace(metadata)
         | Step::DeleteCronJob(metadata)
@@ -93,6 +95,16 @@ fn releases_are_permitted(observed: &Observed, plan: &Plan, position: usize) -> 
         Permit::GuardOff => observed.database.spec.guard.deletion == DeletionGuard::Off,
     };
     if allowed { Ok(()) } else { Err("its deletion is not confirmed by its UID") }
+}
+
+/// Make sure that the last finalizer of an object that is being deleted is taken off only when that very deletion is confirmed.
+fn what_is_going_is_let_go_by_its_own_confirmation(_: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
+    match &plan.steps[position] {
+        Step::ReleaseClaim(release) | Step::ReleaseVolume(release) | Step::ReleaseDatabase(release) if !release.may_go() => {
+            Err("it is being deleted and would be gone, which nobody has confirmed")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Make sure that a claim is marked, and claim or volume released, only when the volume is on Retain, or set to it by an earlier step.
@@ -169,10 +181,10 @@ fn the_database_is_released_last(observed: &Observed, plan: &Plan, position: usi
     Ok(())
 }
 
-/// Make sure that only claims without another's mark are marked or released.
+/// Make sure that only claims without another's mark are marked, written on or released.
 fn only_our_claims(observed: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
     let metadata = match &plan.steps[position] {
-        Step::MarkClaim(metadata) => metadata,
+        Step::MarkClaim(metadata) | Step::NoteStake { metadata, .. } => metadata,
         Step::ReleaseClaim(release) => &release.metadata,
         _ => return Ok(()),
     };

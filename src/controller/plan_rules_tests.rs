@@ -97,7 +97,7 @@ fn permitted() -> Vec<Case> {
     let nothing = Step::EnsureAgentIdentity;
     let other = Permit::DatabaseConfirmed("uid-of-another".to_owned());
     vec![
-        case(&settled, Step::ReleaseClaim(release(&going, Permit::Confirmed)), confirmed_release),
+        case(&settled, Step::ReleaseClaim(release(&here, Permit::Confirmed)), confirmed_release),
         case(&settled, Step::ReleaseVolume(release(&volume(&settled).metadata, Permit::Confirmed)), nothing.clone()),
         case(&settled, Step::ReleaseWorkload(WorkloadKind::StatefulSet, release(&here, Permit::Confirmed)), nothing.clone()),
         case(&settled, Step::ReleaseNamespace(release(&metadata("atra"), Permit::GuardOff)), nothing.clone()),
@@ -110,6 +110,30 @@ fn permitted() -> Vec<Case> {
             Step::ReleaseClaim(release(&confirmed_here, Permit::Confirmed)),
         ),
         case(&off, Step::ReleaseClaim(release(&here, by_database())), Step::ReleaseClaim(release(&here, Permit::GuardOff))),
+    ]
+}
+
+fn going() -> Vec<Case> {
+    let rule = "what_is_going_is_let_go_by_its_own_confirmation";
+    let observed = Sample::settled().deleted().deletion_confirmed().0;
+    let going = |metadata: &ObjectMeta| {
+        let mut going = metadata.clone();
+        delete(&mut going);
+        going
+    };
+    let confirmed = |metadata: &ObjectMeta| {
+        let mut confirmed = going(metadata);
+        confirm(&mut confirmed);
+        confirmed
+    };
+    let case = |bad, good| Case { rule, observed: observed.clone(), bad: vec![bad], good: vec![good] };
+    let (claim, volume) = (claim(&observed), volume(&observed).metadata);
+    vec![
+        case(Step::ReleaseClaim(release(&going(&claim), by_database())), Step::ReleaseClaim(release(&confirmed(&claim), by_database()))),
+        case(
+            Step::ReleaseVolume(release(&going(&volume), by_database())),
+            Step::ReleaseVolume(release(&confirmed(&volume), by_database())),
+        ),
     ]
 }
 
@@ -203,7 +227,7 @@ fn our_cron_job() -> Vec<Case> {
 }
 
 fn cases() -> Vec<Case> {
-    [pinned(), permitted(), retained(), database_last(), ours(), evidence_kept(), our_cron_job()].into_iter().flatten().collect()
+    [pinned(), permitted(), going(), retained(), database_last(), ours(), evidence_kept(), our_cron_job()].into_iter().flatten().collect()
 }
 
 #[test]

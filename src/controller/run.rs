@@ -15,6 +15,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 
 use super::context::{Context, Settings};
+use super::keeper::keep;
 use super::metrics::Metrics;
 use super::reconcile::{PassError, reconcile, retry};
 use super::triggers::{self, GuardedDatabase};
@@ -31,7 +32,8 @@ pub async fn run(client: Client, settings: Settings, metrics: Metrics, stop: imp
     let labelled = watcher::Config::default().labels(names::DATABASE_LABEL);
     let protected = watcher::Config::default().labels(&format!("{}=true", names::PROTECTED_LABEL));
     let (by_pod, by_stateful_set, by_deployment) = (store.clone(), store.clone(), store);
-    controller
+    let (mend, mended) = futures::channel::mpsc::channel(1);
+    let controller = controller
         .watches(namespaced::<PartialObjectMeta<Pod>>(&client, scope), watcher::Config::default(), move |pod| {
             triggers::from_pod(&by_pod, pod.meta())
         })
@@ -53,12 +55,16 @@ pub async fn run(client: Client, settings: Settings, metrics: Metrics, stop: imp
             triggers::from_mark(claim.meta())
         })
         .watches(Api::<PartialObjectMeta<PersistentVolume>>::all(client.clone()), protected, |volume| triggers::from_mark(volume.meta()))
-        .reconcile_all_on(policies::<ValidatingAdmissionPolicy>(&client))
-        .reconcile_all_on(policies::<ValidatingAdmissionPolicyBinding>(&client))
+        .reconcile_all_on(mended)
         .graceful_shutdown_on(stop)
-        .run(pass, failed, context)
-        .for_each(|_| std::future::ready(()))
-        .await;
+        .run(pass, failed, context.clone())
+        .for_each(|_| std::future::ready(()));
+    let ticks =
+        futures::stream::select(policies::<ValidatingAdmissionPolicy>(&client), policies::<ValidatingAdmissionPolicyBinding>(&client));
+    tokio::select! {
+        () = controller => {}
+        () = keep(context, ticks, mend) => {}
+    }
 }
 
 fn namespaced<K>(client: &Client, namespace: Option<&str>) -> Api<K>

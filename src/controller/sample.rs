@@ -60,11 +60,19 @@ impl Sample {
         Self(world.observed).after_a_pass()
     }
 
+    /// With what is at stake noted on the claims.
+    fn with_stakes_noted(self) -> Self {
+        let mut world = World::new(self.0);
+        world.act_on(|step| matches!(step, Step::NoteStake { .. }));
+        Self(world.observed)
+    }
+
     /// Everything is done: guarded, verified at 09:00, backed up at 09:01.
     pub fn settled() -> Self {
         Self::guarded()
             .checks(vec![check("knowledge-1", "2026-02-01T09:00:00Z")])
             .backups(vec![complete_backup("knowledge-backup-first", "2026-02-01T09:01:00Z")])
+            .with_stakes_noted()
             .after_a_pass()
     }
 

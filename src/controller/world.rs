@@ -86,6 +86,10 @@ impl World {
                 patch_object(claim.metadata.as_mut().expect("a claim"), guard::build_mark_patch(read, &owner, Marks::Held));
                 claim.origin.marked = true;
             }
+            Step::NoteStake { metadata: read, stake } => {
+                let claim = self.claim(read.name.as_deref());
+                patch_object(claim.metadata.as_mut().expect("a claim"), guard::build_stake_patch(read, stake));
+            }
             Step::MarkNamespace(read) => {
                 patch_object(known(&mut self.observed.namespace), guard::build_mark_patch(read, &owner, Marks::Shared));
             }

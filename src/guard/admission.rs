@@ -12,15 +12,21 @@ use kube::api::ObjectMeta;
 
 use super::PROTECTED_VALUE;
 use super::cel::{map, old_annotation, quote};
+use super::changes::{MARKS_POLICY, VOLUME_POLICY, build_marks_guard, build_volume_guard};
+use super::fence::{FENCE_POLICY, build_agent_fence};
 use super::not_yet::build_not_yet_policies;
-use crate::api::names::{CONFIRM_DELETION_ANNOTATION, GROUP, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
+use super::templates::{OTHER_CLAIM_POLICY, TEMPLATE_POLICY, build_other_claim_warning, build_template_guard};
+use crate::api::names::{AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, GROUP, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
 
 /// Name of the policy, and of its binding, that refuses to delete guarded objects.
 pub const DELETION_POLICY: &str = "holdfast-deletion-guard";
 /// Name of the policy, and of its binding, that refuses to delete the `CustomResourceDefinition`s of Holdfast.
 pub const DEFINITION_POLICY: &str = "holdfast-definition-guard";
 /// Names of the policies, and of their bindings, without which nothing is refused.
-pub const GUARD_POLICIES: &[&str] = &[DELETION_POLICY, DEFINITION_POLICY];
+pub const GUARD_POLICIES: &[&str] = &[DELETION_POLICY, DEFINITION_POLICY, MARKS_POLICY, VOLUME_POLICY, TEMPLATE_POLICY, FENCE_POLICY];
+
+/// How every refusal of a deletion or of a change begins.
+pub const REFUSAL: &str = "Holdfast refuses to ";
 
 /// A kind of object whose deletion is refused.
 struct GuardedResource {
@@ -71,14 +77,26 @@ const GUARDED_RESOURCES: &[GuardedResource] = &[
         word: "protdb",
         loss: "the guard, the checks and the backups of the database",
     },
+    GuardedResource {
+        group: GROUP,
+        version: crate::api::names::VERSION,
+        resource: "databaseledgers",
+        word: "dbledger",
+        loss: "what is remembered of the database outside its namespace: which volume holds it, and what was in it",
+    },
 ];
 
-/// Every policy with its binding, in the order in which they are installed.
+/// Every policy with its binding, in the order in which they are installed, for an operator in `operator_namespace`.
 #[must_use]
-pub fn policies() -> Vec<(ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding)> {
+pub fn policies(operator_namespace: &str) -> Vec<(ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding)> {
     let mut all = vec![
         (build_deletion_guard(), build_binding(DELETION_POLICY, "Deny")),
         (build_definition_guard(), build_binding(DEFINITION_POLICY, "Deny")),
+        (build_marks_guard(operator_namespace), build_binding(MARKS_POLICY, "Deny")),
+        (build_volume_guard(operator_namespace), build_binding(VOLUME_POLICY, "Deny")),
+        (build_template_guard(operator_namespace), build_binding(TEMPLATE_POLICY, "Deny")),
+        (build_agent_fence(), build_binding(FENCE_POLICY, "Deny")),
+        (build_other_claim_warning(), build_binding(OTHER_CLAIM_POLICY, "Warn")),
     ];
     all.extend(build_not_yet_policies());
     all
@@ -90,32 +108,9 @@ pub fn policies() -> Vec<(ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBi
 /// and can't fail. Deletecollection arrives here item by item, without `request.name`.
 fn build_deletion_guard() -> ValidatingAdmissionPolicy {
     let mut variables = confirmation_variables();
-    variables.extend([
-        variable("owner", old_annotation(PROTECTED_BY_ANNOTATION)),
-        variable("loss", map_by_resource(|resource| resource.loss)),
-        variable(
-            "why",
-            "request.resource.resource == 'namespaces' ? 'it holds databases that are guarded' : request.resource.resource == 'protecteddatabases' ? 'it guards a database' \
-             : variables.owner == '' ? 'a ProtectedDatabase guards it' : 'ProtectedDatabase ' + variables.owner + ' guards it'"
-                .to_owned(),
-        ),
-        variable(
-            "look",
-            "request.resource.resource == 'namespaces' ? 'kubectl get protdb -n ' + oldObject.metadata.name : !variables.owner.contains('/') ? 'kubectl get protdb -A' \
-             : 'kubectl describe protdb ' + variables.owner.split('/')[1] + ' -n ' + variables.owner.split('/')[0]"
-                .to_owned(),
-        ),
-    ]);
-    let message = format!(
-        "'Holdfast refuses to delete ' + variables.target + ': ' + variables.why + '. What would be lost: ' + variables.loss + {HOW_TO_CONFIRM}"
-    );
-    let mut constraints = MatchResources {
-        object_selector: Some(LabelSelector {
-            match_labels: Some([(PROTECTED_LABEL.to_owned(), PROTECTED_VALUE.to_owned())].into()),
-            ..LabelSelector::default()
-        }),
-        ..MatchResources::default()
-    };
+    variables.extend([owner(), stake(), variable("loss", map_by_resource(|resource| resource.loss)), why(), look()]);
+    let message = "'Holdfast refuses to delete ' + variables.target + ': ' + variables.why + '. What would be lost: ' + variables.stake + variables.loss";
+    let mut constraints = select_guarded();
     constraints.resource_rules =
         Some(GUARDED_RESOURCES.iter().map(|resource| rule(resource.group, resource.version, resource.resource, &["DELETE"])).collect());
     ValidatingAdmissionPolicy {
@@ -124,7 +119,7 @@ fn build_deletion_guard() -> ValidatingAdmissionPolicy {
             failure_policy: Some("Fail".to_owned()),
             match_constraints: Some(constraints),
             variables: Some(variables),
-            validations: Some(vec![confirmed(message, "Holdfast guards this object: its deletion must be confirmed")]),
+            validations: Some(vec![refused("variables.confirmed", message, "delete again")]),
             ..ValidatingAdmissionPolicySpec::default()
         }),
         status: None,
@@ -137,10 +132,8 @@ fn build_deletion_guard() -> ValidatingAdmissionPolicy {
 fn build_definition_guard() -> ValidatingAdmissionPolicy {
     let mut variables = confirmation_variables();
     variables.push(variable("look", "'kubectl get ' + oldObject.metadata.name + ' -A'".to_owned()));
-    let message = format!(
-        "'Holdfast refuses to delete ' + variables.target + '. What would be lost: every object of this kind in the whole cluster, without being \
-         asked again' + {HOW_TO_CONFIRM}"
-    );
+    let message = "'Holdfast refuses to delete ' + variables.target + '. What would be lost: every object of this kind in the whole cluster, \
+                   without being asked again'";
     ValidatingAdmissionPolicy {
         metadata: metadata(DEFINITION_POLICY),
         spec: Some(ValidatingAdmissionPolicySpec {
@@ -154,19 +147,71 @@ fn build_definition_guard() -> ValidatingAdmissionPolicy {
                 expression: format!("oldObject.metadata.name.endsWith({})", quote(&format!(".{GROUP}"))),
             }]),
             variables: Some(variables),
-            validations: Some(vec![confirmed(message, "Holdfast guards its own kinds: the deletion of this one must be confirmed")]),
+            validations: Some(vec![refused("variables.confirmed", message, "delete again")]),
             ..ValidatingAdmissionPolicySpec::default()
         }),
         status: None,
     }
 }
 
-/// The end of every message: the exact command that confirms, and one to look first. CEL, to be put after a `+`.
-const HOW_TO_CONFIRM: &str = "'. Look first: ' + variables.look + '. If it really must go, confirm, then delete again: kubectl annotate ' + variables.word \
-    + ' ' + oldObject.metadata.name + variables.place + ' --overwrite ' + variables.confirmation + '=' + oldObject.metadata.uid";
+/// Selects guarded objects by their label, before any CEL. An object that is to lose the label is selected as it was.
+pub(super) fn select_guarded() -> MatchResources {
+    MatchResources {
+        object_selector: Some(LabelSelector {
+            match_labels: Some([(PROTECTED_LABEL.to_owned(), PROTECTED_VALUE.to_owned())].into()),
+            ..LabelSelector::default()
+        }),
+        ..MatchResources::default()
+    }
+}
+
+/// A rule whose message, a CEL expression, ends with a command to look first and the exact one that confirms.
+pub(super) fn refused(allowed: &str, message: &str, again: &str) -> Validation {
+    let how_to_confirm = format!(
+        "'. Look first: ' + variables.look + '. If it really must be, confirm, then {again}: kubectl annotate ' + variables.word + ' ' \
+         + oldObject.metadata.name + variables.place + ' --overwrite ' + variables.confirmation + '=' + oldObject.metadata.uid"
+    );
+    Validation {
+        expression: allowed.to_owned(),
+        message: Some("Holdfast guards this object; what was asked for must be confirmed by its UID".to_owned()),
+        message_expression: Some(format!("{message} + {how_to_confirm}")),
+        reason: Some("Forbidden".to_owned()),
+    }
+}
+
+/// The ProtectedDatabase that an object's annotation names.
+pub(super) fn owner() -> Variable {
+    variable("owner", old_annotation(PROTECTED_BY_ANNOTATION))
+}
+
+/// What the operator has noted on the object, as the beginning of a list.
+pub(super) fn stake() -> Variable {
+    let noted = old_annotation(AT_STAKE_ANNOTATION);
+    variable("stake", format!("{noted} == '' ? '' : {noted} + '; with it goes '"))
+}
+
+/// Why an object is guarded.
+pub(super) fn why() -> Variable {
+    variable(
+        "why",
+        "request.resource.resource == 'namespaces' ? 'it holds databases that are guarded' : request.resource.resource == 'protecteddatabases' ? 'it guards a database' \
+         : variables.owner == '' ? 'a ProtectedDatabase guards it' : 'ProtectedDatabase ' + variables.owner + ' guards it'"
+            .to_owned(),
+    )
+}
+
+/// A command that shows what is at stake.
+pub(super) fn look() -> Variable {
+    variable(
+        "look",
+        "request.resource.resource == 'namespaces' ? 'kubectl get protdb -n ' + oldObject.metadata.name : !variables.owner.contains('/') ? 'kubectl get protdb -A' \
+         : 'kubectl describe protdb ' + variables.owner.split('/')[1] + ' -n ' + variables.owner.split('/')[0]"
+            .to_owned(),
+    )
+}
 
 /// What every refusal needs: how to name the object, and whether a person has confirmed its deletion by its own UID.
-fn confirmation_variables() -> Vec<Variable> {
+pub(super) fn confirmation_variables() -> Vec<Variable> {
     vec![
         variable("confirmation", quote(CONFIRM_DELETION_ANNOTATION)),
         variable("confirmed", format!("{} == oldObject.metadata.uid", old_annotation(CONFIRM_DELETION_ANNOTATION))),
@@ -189,15 +234,6 @@ fn words() -> String {
 fn map_by_resource(value: impl Fn(&GuardedResource) -> &'static str) -> String {
     let literal = map(GUARDED_RESOURCES.iter().map(|resource| (resource.resource, value(resource))));
     format!("{literal}[?request.resource.resource].orValue('')")
-}
-
-fn confirmed(message_expression: String, message: &str) -> Validation {
-    Validation {
-        expression: "variables.confirmed".to_owned(),
-        message: Some(message.to_owned()),
-        message_expression: Some(message_expression),
-        reason: Some("Forbidden".to_owned()),
-    }
 }
 
 pub(super) fn variable(name: &str, expression: String) -> Variable {

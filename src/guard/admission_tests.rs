@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn every_policy_has_a_binding_of_its_own_name() {
-    for (policy, binding) in policies() {
+    for (policy, binding) in policies("holdfast-system") {
         assert_eq!(policy.metadata.name, binding.metadata.name);
         assert_eq!(policy.metadata.name.unwrap(), binding.spec.policy_name);
     }
@@ -13,7 +13,7 @@ fn every_policy_has_a_binding_of_its_own_name() {
 
 #[test]
 fn the_guards_fail_closed_and_deny_and_everything_else_fails_open() {
-    for (policy, binding) in policies() {
+    for (policy, binding) in policies("holdfast-system") {
         let guards = GUARD_POLICIES.contains(&policy.metadata.name.as_deref().unwrap());
         let spec = policy.spec.unwrap();
         assert_eq!(spec.failure_policy.as_deref(), Some(if guards { "Fail" } else { "Ignore" }));
@@ -23,7 +23,7 @@ fn the_guards_fail_closed_and_deny_and_everything_else_fails_open() {
 
 #[test]
 fn a_guard_that_fails_closed_selects_its_objects_before_any_rule_runs() {
-    for (policy, _) in policies() {
+    for (policy, _) in policies("holdfast-system") {
         let spec = policy.spec.unwrap();
         let constraints = spec.match_constraints.unwrap();
         assert!(constraints.object_selector.is_some() || spec.match_conditions.is_some());
@@ -36,7 +36,7 @@ fn a_guard_that_fails_closed_selects_its_objects_before_any_rule_runs() {
 
 #[test]
 fn no_expression_looks_up_a_map_without_the_optional_syntax() {
-    for (policy, _) in policies() {
+    for (policy, _) in policies("holdfast-system") {
         let text = serde_json::to_string(&policy).unwrap();
         for bare in ["annotations[", "labels[", "request.name"] {
             assert!(!text.replace("annotations[?", "").replace("labels[?", "").replace("request.namespace", "").contains(bare), "{bare}");
@@ -46,7 +46,7 @@ fn no_expression_looks_up_a_map_without_the_optional_syntax() {
 
 #[test]
 fn messages_are_one_line_because_the_api_server_drops_those_that_are_not() {
-    for (policy, _) in policies() {
+    for (policy, _) in policies("holdfast-system") {
         for validation in policy.spec.unwrap().validations.unwrap() {
             assert!(!validation.message_expression.unwrap_or_default().contains("\\n"));
             assert!(validation.message.is_some_and(|message| !message.contains('\n')));

@@ -23,7 +23,26 @@ pub fn quote(text: &str) -> String {
 
 /// The value of an annotation of the object as stored, or the empty string.
 pub fn old_annotation(key: &str) -> String {
-    format!("oldObject.metadata.?annotations[?{}].orValue('')", quote(key))
+    entry("oldObject", "annotations", key)
+}
+
+/// The value of an annotation of the object as it would be, or the empty string.
+pub fn new_annotation(key: &str) -> String {
+    entry("object", "annotations", key)
+}
+
+/// The value of a label of the object as stored, or the empty string.
+pub fn old_label(key: &str) -> String {
+    entry("oldObject", "labels", key)
+}
+
+/// The value of a label of the object as it would be, or the empty string.
+pub fn new_label(key: &str) -> String {
+    entry("object", "labels", key)
+}
+
+fn entry(object: &str, map: &str, key: &str) -> String {
+    format!("{object}.metadata.?{map}[?{}].orValue('')", quote(key))
 }
 
 /// A CEL map literal.

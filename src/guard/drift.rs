@@ -4,22 +4,27 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, Val
 use serde::Serialize;
 use serde_json::Value;
 
-use super::policies;
+/// Which of the two objects is not the one that was built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The policy.
+    Policy,
+    /// Its binding.
+    Binding,
+}
 
 /// What keeps a policy of ours from being in force as built. `None` when both objects say what the builders say, nothing less and nothing
 /// more; the defaults that the API server fills in are passed over.
 #[must_use]
-pub fn policy_difference(policy: &ValidatingAdmissionPolicy, binding: &ValidatingAdmissionPolicyBinding) -> Option<String> {
-    let name = policy.metadata.name.as_deref().unwrap_or_default();
-    let Some((built_policy, built_binding)) = policies().into_iter().find(|(built, _)| built.metadata.name == policy.metadata.name) else {
-        return Some(format!("ValidatingAdmissionPolicy {name} is not one of Holdfast"));
-    };
-    if !is_built(&value(&policy.spec), &value(&built_policy.spec)) {
-        return Some(format!("ValidatingAdmissionPolicy {name} is not the one that this version installs"));
+pub fn policy_difference(
+    present: (&ValidatingAdmissionPolicy, &ValidatingAdmissionPolicyBinding),
+    built: (&ValidatingAdmissionPolicy, &ValidatingAdmissionPolicyBinding),
+) -> Option<Changed> {
+    if present.0.metadata.name != built.0.metadata.name || !is_built(&value(&present.0.spec), &value(&built.0.spec)) {
+        return Some(Changed::Policy);
     }
-    let binding_is_ours = binding.metadata.name == built_binding.metadata.name;
-    if !binding_is_ours || !is_built(&value(&binding.spec), &value(&built_binding.spec)) {
-        return Some(format!("ValidatingAdmissionPolicyBinding {name} is not the one that this version installs"));
+    if present.1.metadata.name != built.1.metadata.name || !is_built(&value(&present.1.spec), &value(&built.1.spec)) {
+        return Some(Changed::Binding);
     }
     None
 }
@@ -60,28 +65,29 @@ mod tests {
     use k8s_openapi::api::admissionregistration::v1::{MatchCondition, MatchResources};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
+    use super::super::policies;
     use super::*;
 
     #[test]
     fn what_was_built_is_in_force_also_with_the_defaults_of_the_api_server() {
-        for (policy, binding) in policies() {
-            assert_eq!(policy_difference(&policy, &binding), None);
+        for (policy, binding) in policies("holdfast-system") {
+            assert_eq!(policy_difference((&policy, &binding), (&policy, &binding)), None);
             let mut defaulted = policy.clone();
             let constraints = defaulted.spec.as_mut().unwrap().match_constraints.as_mut().unwrap();
             constraints.match_policy = Some("Equivalent".to_owned());
             constraints.namespace_selector = Some(LabelSelector::default());
             constraints.object_selector.get_or_insert_default();
-            assert_eq!(policy_difference(&defaulted, &binding), None);
+            assert_eq!(policy_difference((&defaulted, &binding), (&policy, &binding)), None);
         }
     }
 
     #[test]
     fn each_loosening_is_seen() {
-        for (policy, binding) in policies() {
+        for (policy, binding) in policies("holdfast-system") {
             let loosened = |change: &dyn Fn(&mut ValidatingAdmissionPolicy)| {
                 let mut changed = policy.clone();
                 change(&mut changed);
-                assert!(policy_difference(&changed, &binding).is_some());
+                assert!(policy_difference((&changed, &binding), (&policy, &binding)) == Some(Changed::Policy));
             };
             loosened(&|policy| policy.metadata.name = Some("another".to_owned()));
             loosened(&|policy| policy.spec = None);
@@ -105,13 +111,13 @@ mod tests {
 
     #[test]
     fn each_loosening_of_a_binding_is_seen() {
-        for (policy, binding) in policies() {
+        for (policy, binding) in policies("holdfast-system") {
             let mut audits = binding.clone();
             audits.spec.validation_actions = vec!["Audit".to_owned()];
-            assert!(policy_difference(&policy, &audits).is_some());
+            assert!(policy_difference((&policy, &audits), (&policy, &binding)) == Some(Changed::Binding));
             let mut elsewhere = binding.clone();
             elsewhere.spec.policy_name = "another".to_owned();
-            assert!(policy_difference(&policy, &elsewhere).is_some());
+            assert!(policy_difference((&policy, &elsewhere), (&policy, &binding)) == Some(Changed::Binding));
             let mut narrow = binding.clone();
             narrow.spec.match_resources = Some(MatchResources {
                 namespace_selector: Some(LabelSelector {
@@ -120,7 +126,7 @@ mod tests {
                 }),
                 ..MatchResources::default()
             });
-            assert!(policy_difference(&policy, &narrow).is_some());
+            assert!(policy_difference((&policy, &narrow), (&policy, &binding)) == Some(Changed::Binding));
         }
     }
 }

@@ -11,7 +11,7 @@
 //! A Namespace may hold thousands of ProtectedDatabases, so it carries no list of them: a list would be written once for each of
 //! them, contended by all, and limited by the 256 KiB of an object's annotations. The last of them takes the label off.
 //!
-//! Every patch but the one for Retain is conditional on `metadata.uid` and `metadata.resourceVersion`: it applies to exactly the object
+//! Every patch but those for Retain and for what is at stake is conditional on `metadata.uid` and `metadata.resourceVersion`: it applies to exactly the object
 //! that was looked at, or the API server answers 422 and nothing has changed. Retain depends on the UID only, so that no
 //! concurrent write can delay it.
 
@@ -20,7 +20,7 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOp
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
 
-use crate::api::names::{CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
+use crate::api::names::{AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
 
 /// The value of [`PROTECTED_LABEL`] on a guarded object.
 pub const PROTECTED_VALUE: &str = "true";
@@ -107,6 +107,19 @@ pub fn build_volume_patch(meta: &ObjectMeta, reclaim_policy: Option<&str>, owner
     (!operations.is_empty()).then(|| conditional(meta, operations))
 }
 
+/// What the operator has noted on an object would be lost with it.
+#[must_use]
+pub fn noted_stake(meta: &ObjectMeta) -> Option<&str> {
+    annotation(meta, AT_STAKE_ANNOTATION)
+}
+
+/// Notes on an object what would be lost with it. `None` if just that is noted. Depends on the UID only: a note loses nothing.
+#[must_use]
+pub fn build_stake_patch(meta: &ObjectMeta, stake: &str) -> Option<Patch> {
+    let note = || set_entry("annotations", meta.annotations.is_some(), AT_STAKE_ANNOTATION, stake);
+    (noted_stake(meta) != Some(stake)).then(|| Patch(vec![test_uid(meta), note()]))
+}
+
 /// Takes our marks off: the finalizer by its index and with a test of its value, so that nobody else's is removed. A volume stays on Retain.
 /// `None` if there are none, or if they are another ProtectedDatabase's.
 #[must_use]
@@ -117,6 +130,9 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
     let mut operations = Vec::new();
     if marks != Marks::Shared && annotation(meta, PROTECTED_BY_ANNOTATION).is_some() {
         operations.push(remove(&["metadata", "annotations", PROTECTED_BY_ANNOTATION]));
+    }
+    if noted_stake(meta).is_some() {
+        operations.push(remove(&["metadata", "annotations", AT_STAKE_ANNOTATION]));
     }
     if meta.labels.as_ref().is_some_and(|labels| labels.contains_key(PROTECTED_LABEL)) {
         operations.push(remove(&["metadata", "labels", PROTECTED_LABEL]));

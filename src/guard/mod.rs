@@ -1,12 +1,20 @@
-//! The guard: which deletions the API server refuses, and the marks that make an object ours. Builders only, no client.
+//! The guard: what the API server refuses, and the marks that make an object ours. Builders only, no client.
 
 mod admission;
 mod cel;
+mod changes;
+mod culprit;
 mod drift;
+mod fence;
 mod marks;
 mod not_yet;
+mod templates;
 
 pub use admission::*;
+pub use changes::*;
+pub use culprit::*;
 pub use drift::*;
+pub use fence::*;
 pub use marks::*;
 pub use not_yet::*;
+pub use templates::*;

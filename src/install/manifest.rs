@@ -37,7 +37,7 @@ pub fn manifest(options: &InstallOptions) -> Result<String, InstallError> {
 /// Everything but the namespace and the definitions. The guard comes before the operator: from the first mark on, deletion is refused.
 pub(super) fn build_objects(options: &InstallOptions) -> Result<Vec<Value>, InstallError> {
     let mut objects = Vec::new();
-    for (policy, binding) in policies() {
+    for (policy, binding) in policies(&options.namespace) {
         objects.push(serde_json::to_value(policy)?);
         objects.push(serde_json::to_value(binding)?);
     }

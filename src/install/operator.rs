@@ -61,7 +61,10 @@ fn build_container(image: &str) -> Value {
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "args": ["operator"],
-        "env": [{"name": "HOLDFAST_AGENT_IMAGE", "value": image}],
+        "env": [
+            {"name": "HOLDFAST_AGENT_IMAGE", "value": image},
+            {"name": "HOLDFAST_OPERATOR_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+        ],
         "ports": [{"name": "http", "containerPort": HTTP_PORT}],
         "livenessProbe": {
             "httpGet": {"path": "/healthz", "port": "http"},

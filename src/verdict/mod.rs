@@ -21,3 +21,4 @@ mod scenarios;
 pub use aggregate::*;
 pub use case::*;
 pub use chain::*;
+pub(crate) use words::count;

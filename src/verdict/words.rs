@@ -21,7 +21,7 @@ pub(super) fn number(value: i64) -> String {
 }
 
 /// `1 row`, `85 rows`.
-pub(super) fn count(value: i64, one: &str) -> String {
+pub fn count(value: i64, one: &str) -> String {
     format!("{} {one}{}", number(value), if value == 1 { "" } else { "s" })
 }
 

@@ -6,8 +6,10 @@
 
 mod support;
 
+mod agents_fenced;
 mod backup;
 mod bad_input;
+mod change_refused;
 mod chart;
 mod data_lost;
 mod deletion_refused;

@@ -6,17 +6,28 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
 use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
-use super::{Area, Stall, claims_report, guard_wanted, releasing};
+use super::{Area, Stall, claims_report, guard_wanted, releasing, removed_marks};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 
 /// How long until a claim that does not exist is looked for again.
 const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
 
+/// How long until a deletion is tried again that should have been refused.
+const TRIAL_PAUSE: Duration = Duration::from_secs(10);
+
 /// A reason why the guard is not complete, the most serious first.
 struct Gap {
     reason: &'static str,
     message: String,
+}
+
+impl Gap {
+    /// A claim or volume whose marks are not all there.
+    fn marking(observed: &Observed, kind: &str, metadata: &ObjectMeta, doing: &str) -> Self {
+        let (reason, message) = removed_marks::say_marking(observed, kind, metadata, doing);
+        Self { reason, message }
+    }
 }
 
 /// Plans the marks and says what of the guard is there.
@@ -26,7 +37,10 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
         if releasing::release_guard(observed, &Permit::GuardOff, plan) {
             releasing::release_database(observed, Permit::GuardOff, plan);
         }
-        let message = "spec.guard.deletion is Off: nothing refuses to delete the claims and volumes of this database".to_owned();
+        let message = releasing::unconfirmed(observed).map_or_else(
+            || "spec.guard.deletion is Off: nothing refuses to delete the claims and volumes of this database".to_owned(),
+            |waits| format!("spec.guard.deletion is Off, and the marks stay until that is settled: {waits}"),
+        );
         condition(plan, ConditionStatus::False, reasons::GUARD_OFF, message);
         return Area::default();
     }
@@ -60,10 +74,22 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
         super::super::Fact::Known(PolicyFact::Missing(what)) => gaps.push(Gap {
             reason: reasons::POLICY_MISSING,
             message: format!(
-                "{what}, so the API server does not refuse deletions; finalizers and Retain hold alone. Apply the installation manifest again: \
-                 kubectl apply --server-side -f install.yaml"
+                "{what}, so the API server may not refuse deletions; finalizers and Retain hold alone. The operator puts it back; if this stays, \
+                 apply the installation manifest again: kubectl apply --server-side -f install.yaml"
             ),
         }),
+        super::super::Fact::Known(PolicyFact::NotEnforced) => {
+            gaps.push(Gap {
+                reason: reasons::POLICY_MISSING,
+                message: format!(
+                    "the API server has accepted to delete this ProtectedDatabase on trial (kubectl -n {} delete protdb {} --dry-run=server), though \
+                     the admission policies are there; it takes about a second to enforce new ones. Finalizers and Retain hold alone",
+                    observed.namespace_name(),
+                    observed.name()
+                ),
+            });
+            plan.again_after = Some(TRIAL_PAUSE);
+        }
         super::super::Fact::Known(PolicyFact::InForce) => {}
     }
     let area_stall =
@@ -121,7 +147,7 @@ fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &m
             message: format!(
                 "PersistentVolumeClaim {name} is guarded by ProtectedDatabase {other} already; one claim has one owner, and its marks are left as \
                  they are. Take {name} out of one of the two (spec.workload, spec.extraClaims); if {other} does not exist any more, take its mark \
-                 off: kubectl -n {namespace} annotate pvc {name} {}-",
+                 off: kubectl -n {namespace} annotate pvc {name} {}-, which answers with the command that confirms it",
                 crate::api::names::PROTECTED_BY_ANNOTATION
             ),
         });
@@ -134,7 +160,7 @@ fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &m
     let retained = guard_volume(observed, claim, plan, gaps);
     if state != MarkState::Ours && retained {
         plan.steps.push(Step::MarkClaim(Box::new(metadata.clone())));
-        gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolumeClaim {name} is being marked") });
+        gaps.push(Gap::marking(observed, "PersistentVolumeClaim", metadata, "marked"));
     }
 }
 
@@ -234,10 +260,7 @@ fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &
                 }
                 _ => {
                     plan.steps.push(Step::MarkVolume(step()));
-                    gaps.push(Gap {
-                        reason: reasons::GUARDING,
-                        message: format!("PersistentVolume {volume_name} is being set to Retain and marked"),
-                    });
+                    gaps.push(Gap::marking(observed, "PersistentVolume", metadata, "set to Retain and marked"));
                 }
             }
             true
@@ -258,8 +281,7 @@ fn guard_kept_volumes(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>)
         } else if !is_complete || volume.reclaim_policy != guard::RETAIN {
             let metadata = Box::new(volume.metadata.clone());
             plan.steps.push(Step::MarkVolume(VolumeStep { metadata, reclaim_policy: volume.reclaim_policy.clone() }));
-            let name = volume.metadata.name.as_deref().unwrap_or_default();
-            gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolume {name} is being set to Retain and marked") });
+            gaps.push(Gap::marking(observed, "PersistentVolume", &volume.metadata, "set to Retain and marked"));
         }
     }
 }

@@ -41,7 +41,9 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
             condition: ConditionType::Reconciling,
             status: ConditionStatus::True,
             reason: reasons::PROGRESSING,
-            message: "the marks are being taken off; the ProtectedDatabase goes when all that carries them was read".to_owned(),
+            message: unconfirmed(observed).unwrap_or_else(|| {
+                "the marks are being taken off; the ProtectedDatabase goes when all that carries them was read".to_owned()
+            }),
         });
     }
 }
@@ -50,8 +52,39 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
 pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
     let metadata = &observed.database.metadata;
     if matches!(guard::mark_state(metadata, &observed.owner(), Marks::Held), MarkState::Ours | MarkState::Partial) {
-        plan.steps.push(Step::ReleaseDatabase(Release { metadata: Box::new(metadata.clone()), permit }));
+        let release = Release { metadata: Box::new(metadata.clone()), permit };
+        if release.may_go() {
+            plan.steps.push(Step::ReleaseDatabase(release));
+        }
     }
+}
+
+/// What is being deleted without confirmation and so holds the whole release up, with the command that confirms it.
+pub fn unconfirmed(observed: &Observed) -> Option<String> {
+    let owner = observed.owner();
+    let claims = observed.claims.known().into_iter().flatten();
+    let of_claims = claims.flat_map(|claim| {
+        let volume = match &claim.volume {
+            VolumeFact::Found(volume) => Some(("pv", &volume.metadata)),
+            VolumeFact::NotBound | VolumeFact::Gone(_) | VolumeFact::Unknown(_) => None,
+        };
+        claim.metadata.as_ref().map(|metadata| ("pvc", metadata)).into_iter().chain(volume)
+    });
+    let kept = observed.kept_volumes.known().into_iter().flatten().map(|kept| ("pv", &kept.volume.metadata));
+    let mut going = of_claims.chain(kept).filter(|(_, metadata)| {
+        guard::marked_owner(metadata) == Some(owner.as_str())
+            && metadata.deletion_timestamp.is_some()
+            && !guard::deletion_confirmed(metadata)
+    });
+    let (word, metadata) = going.next()?;
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let place = metadata.namespace.as_deref().map_or_else(String::new, |namespace| format!(" -n {namespace}"));
+    Some(format!(
+        "{word} {name} is being deleted, which nobody has confirmed; without the finalizer it would be gone. If it may go: kubectl annotate {word} \
+         {name}{place} --overwrite {}={}",
+        crate::api::names::CONFIRM_DELETION_ANNOTATION,
+        metadata.uid.as_deref().unwrap_or_default()
+    ))
 }
 
 /// Plans to take all marks off but the database's own. Says whether everything that carries one was read.
@@ -67,6 +100,9 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
     ) else {
         return false;
     };
+    if unconfirmed(observed).is_some() {
+        return false;
+    }
     let is_ours = |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
     let mut complete = true;
     for claim in claims {

@@ -136,6 +136,19 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
                 observed.policy = Fact::Known(PolicyFact::Missing("ValidatingAdmissionPolicy holdfast-guard does not exist".to_owned()));
             }),
         ),
+        ("the API server accepts a deletion on trial", settled().with(|observed| observed.policy = Fact::Known(PolicyFact::NotEnforced))),
+        (
+            "somebody took the label off the claim and is known by name",
+            settled().claim(|claim| {
+                let metadata = claim.metadata.get_or_insert_default();
+                metadata.labels = None;
+                metadata.managed_fields = serde_json::from_value(serde_json::json!([
+                    {"manager": "kubectl-label", "operation": "Update", "time": "2026-02-01T09:20:00Z"},
+                    {"manager": "holdfast", "operation": "Update", "time": "2026-02-01T09:10:00Z"},
+                ]))
+                .ok();
+            }),
+        ),
         ("the guard is switched off", off(settled())),
         ("the guard was never on", off(first())),
         (

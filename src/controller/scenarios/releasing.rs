@@ -2,7 +2,7 @@
 
 use super::super::fact::Fact;
 use super::super::observed::{NeighbourFact, VolumeFact, WorkloadFact};
-use super::super::sample::{Sample, known, mark};
+use super::super::sample::{Sample, delete, known, mark};
 use super::super::world::World;
 use super::{PASSES, Scenario, plans};
 use crate::guard::{self, MarkState, Marks};
@@ -34,6 +34,14 @@ pub fn scenarios() -> Vec<Scenario> {
         (
             "the database was deleted with confirmation beside a neighbour",
             confirmed().with(|observed| observed.neighbours = Fact::Known(vec![neighbour()])),
+        ),
+        (
+            "the database goes and a claim is being deleted that nobody has confirmed",
+            confirmed().claim(|claim| delete(claim.metadata.get_or_insert_default())),
+        ),
+        (
+            "the database goes and a kept volume is being deleted that nobody has confirmed",
+            confirmed().kept_volume("pvc-old", |volume| delete(&mut volume.metadata)),
         ),
         ("the database goes and its volume is on Delete again", confirmed().volume(|volume| volume.reclaim_policy = "Delete".to_owned())),
         (

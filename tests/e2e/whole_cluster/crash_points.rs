@@ -143,7 +143,9 @@ fn a_crash_at_any_write_after_a_restart_leads_to_exactly_one_check() {
 async fn run_lanes(scene: &Scene, crashes: &Arc<Crashes>, work: impl AsyncFn(&Lane, Start, &Crashes)) {
     let agent_image = deployed_agent_image(scene);
     let kubeconfig = Kubeconfig::read_from(scene.testbed.layout().kubeconfig("admin")).expect("the kubeconfig");
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a configuration");
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a configuration");
+    // With the rights of the operator that is installed, and no more: the guard's rules know it by name.
+    config.auth_info.impersonate = Some(format!("system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast"));
     let lanes = (0..LANES).map(async |_| {
         let (lane, start) = Lane::open(scene.another("crash-lane"), config.clone(), agent_image.clone()).await;
         work(&lane, start, crashes).await;

@@ -1,42 +1,46 @@
-//! Somebody has taken the admission policy away: it is said, and finalizers and Retain hold alone.
+//! Somebody has taken the admission policies away while no operator ran: finalizers and Retain hold alone, and the operator puts them back.
 
 use std::path::Path;
 
 use holdfast::api::{ConditionStatus, ConditionType, names, reasons};
+use holdfast::guard::GUARD_POLICIES;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 
+use super::operator_down::OperatorDown;
+use crate::change_refused::attempts;
 use crate::deletion_refused::assert_everything_is_refused;
-use crate::support::{
-    EXPERTS, NODES, Scene, Server, alone, assert_tells, build_claim, reclaim_policy, reinstall, volume_handle, volume_of,
-};
-
-/// The binding without which nothing is refused.
-const BINDING: &str = "validatingadmissionpolicybinding holdfast-deletion-guard";
+use crate::support::{EXPERTS, NODES, Scene, Server, alone, assert_tells, reclaim_policy, reinstall, volume_handle, volume_of};
 
 #[test]
 fn a_claim_that_is_deleted_then_is_held_and_loses_nothing() {
     alone("guard-removed", async |scene| {
         let server = Server::new(scene);
         let start = scene.protect_filled(&server).await;
-        let removed = BindingRemoved::begin(scene).await;
-        let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::POLICY_MISSING).await;
-        assert_tells(&said.message, &["ValidatingAdmissionPolicyBinding holdfast-deletion-guard does not exist", "kubectl apply"]);
-
+        let down = OperatorDown::begin(scene).await;
+        let removed = BindingsRemoved::begin(scene).await;
         scene.kubectl("delete pvc knowledge-data --wait=false");
+        down.end().await;
+
         let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_TERMINATING).await;
         assert_tells(
             &said.message,
             &["knowledge-data was deleted without confirmation", "do not stop it", "create job --from=cronjob/knowledge-backup"],
         );
         scene.wait_condition(ConditionType::Ready, ConditionStatus::False, reasons::NOT_READY).await;
-        removed.end().await;
+        removed.wait_mended().await;
 
         scene.settle().await;
         scene.assert_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_TERMINATING).await;
         let claim = scene.get::<PersistentVolumeClaim>("knowledge-data").await;
         assert!(claim.metadata.deletion_timestamp.is_some());
         assert!(claim.finalizers().iter().any(|finalizer| finalizer == names::KEEP_FINALIZER), "{:?}", claim.finalizers());
+        // The last finalizer off a terminating claim would delete it: nobody may do that unconfirmed, the operator included.
+        for user in ["", " --as=system:serviceaccount:holdfast-system:holdfast"] {
+            let refused =
+                scene.refused(&format!("patch pvc knowledge-data --type=merge -p {{\"metadata\":{{\"finalizers\":null}}}}{user}"));
+            assert_tells(&refused, &["refuses to take the finalizer holdfast.dev/keep off"]);
+        }
         let volume = volume_of(scene, "knowledge-data").await;
         assert_eq!(reclaim_policy(&volume), "Retain");
         assert!(Path::new(&volume_handle(&volume)).join("pgdata/PG_VERSION").is_file());
@@ -45,65 +49,74 @@ fn a_claim_that_is_deleted_then_is_held_and_loses_nothing() {
     });
 }
 
-/// Shows that the tests of refused deletions can fail: without the binding an unmarked and a marked claim are deleted alike.
+/// Shows that the tests of refusals can fail: without the policies everything that they refuse is accepted.
 #[test]
-fn nothing_is_refused_without_the_policy() {
+fn nothing_is_refused_without_the_policies() {
     alone("guard-mutant", async |scene| {
         let server = Server::new(scene);
         scene.protect_filled(&server).await;
-        let removed = BindingRemoved::begin(scene).await;
+        let down = OperatorDown::begin(scene).await;
+        let removed = BindingsRemoved::begin(scene).await;
         for target in
             ["pvc knowledge-data", "protdb knowledge", &format!("statefulset {}", server.name), &format!("namespace {}", scene.namespace())]
         {
             scene.kubectl(&format!("delete {target} --wait=false --dry-run=server"));
         }
-        removed.end().await;
+        for attempt in attempts(scene, &server).await {
+            scene.kubectl(&format!("{} --dry-run=server", attempt.words));
+        }
+        down.end().await;
+        removed.wait_mended().await;
         assert_everything_is_refused(scene, &server).await;
+        for attempt in attempts(scene, &server).await {
+            assert_tells(&scene.refused(&format!("{} --dry-run=server", attempt.words)), &attempt.tells);
+        }
         scene.settle().await;
         scene.wait_green().await;
     });
 }
 
-/// The binding of the deletion guard taken away; put back at the latest when this is dropped.
-struct BindingRemoved<'a> {
+/// The bindings of the guard taken away while no operator runs; put back at the latest when this is dropped.
+struct BindingsRemoved<'a> {
     scene: &'a Scene,
-    ended: bool,
+    mended: bool,
 }
 
-impl<'a> BindingRemoved<'a> {
-    /// Takes the binding away and waits until the API server does without it.
+impl<'a> BindingsRemoved<'a> {
+    /// Takes the bindings away and waits until the API server does without them.
     async fn begin(scene: &'a Scene) -> Self {
-        let removed = Self { scene, ended: false };
-        scene.kubectl(&format!("delete {BINDING}"));
+        let removed = Self { scene, mended: false };
+        for policy in GUARD_POLICIES {
+            scene.kubectl(&format!("delete validatingadmissionpolicybinding {policy}"));
+        }
         scene.wait_kubectl("delete pvc knowledge-data --wait=false --dry-run=server").await;
+        scene.wait_kubectl("label pvc knowledge-data holdfast.dev/protected- --dry-run=server").await;
         removed
     }
 
-    /// Puts it back and waits until the API server refuses again.
-    async fn end(mut self) {
-        self.put_back();
-        self.ended = true;
+    /// Waits until the operator has put them back and the API server refuses again.
+    async fn wait_mended(mut self) {
         let scene = self.scene;
-        scene.apply(&[build_claim(scene.namespace(), "bait")]);
-        scene.kubectl(&format!("label pvc bait {}=true", names::PROTECTED_LABEL));
         scene
-            .wait("deletions to be refused again", async || match scene.try_kubectl("delete pvc bait --wait=false --dry-run=server") {
-                Ok(printed) => Err(printed),
-                Err(complaint) if complaint.contains("Holdfast refuses to delete") => Ok(()),
-                Err(other) => Err(other),
+            .wait("deletions to be refused again", async || {
+                match scene.try_kubectl("delete protdb knowledge --wait=false --dry-run=server") {
+                    Ok(printed) => Err(printed),
+                    Err(complaint) if complaint.contains("Holdfast refuses to delete") => Ok(()),
+                    Err(other) => Err(other),
+                }
             })
             .await;
-    }
-
-    fn put_back(&self) {
-        reinstall(self.scene.testbed);
+        for policy in GUARD_POLICIES {
+            scene.kubectl(&format!("get validatingadmissionpolicybinding {policy}"));
+        }
+        self.mended = true;
     }
 }
 
-impl Drop for BindingRemoved<'_> {
+impl Drop for BindingsRemoved<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            self.put_back();
+        if !self.mended {
+            reinstall(self.scene.testbed);
         }
     }
 }

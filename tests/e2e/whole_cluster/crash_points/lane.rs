@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::doomed::{Fate, Moment};
 use crate::protect::assert_marks;
-use crate::support::{NAME, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of};
+use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of};
 
 /// The place of one run after the other.
 pub struct Lane {
@@ -56,8 +56,12 @@ impl Lane {
     }
 
     fn operate_with(&self, client: Client) -> Operator {
-        let settings =
-            Settings { agent_image: self.agent_image.clone(), concurrency: 4, namespace: Some(self.scene.namespace().to_owned()) };
+        let settings = Settings {
+            agent_image: self.agent_image.clone(),
+            concurrency: 4,
+            namespace: Some(self.scene.namespace().to_owned()),
+            operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+        };
         Operator(tokio::spawn(holdfast::controller::run(client, settings, Metrics::default(), pending())))
     }
 
