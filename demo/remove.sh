@@ -8,6 +8,8 @@ if kubectl -n atra get protdb knowledge >/dev/null 2>&1; then
   kubectl -n atra annotate protdb knowledge "holdfast.dev/confirm-deletion=$uid" --overwrite
   kubectl -n atra delete protdb knowledge --timeout=60s
 fi
+# Else the next database of the name would be compared with this one.
+kubectl delete dbledger atra.knowledge --ignore-not-found
 volumes=$(kubectl get pv -o jsonpath='{range .items[?(@.spec.claimRef.namespace=="atra")]}{.metadata.name}{" "}{end}')
 kubectl delete namespace atra --timeout=120s
 for volume in $volumes; do

@@ -63,7 +63,7 @@ pub enum CheckTrigger {
 }
 
 /// One start of the database's container, with the volumes it saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckTarget {
     /// Name of the pod.

@@ -1,12 +1,17 @@
-//! `DatabaseLedger`: the memory that survives the namespace. The type is here; nothing writes it yet.
+//! `DatabaseLedger`: the memory that survives the namespace and the `ProtectedDatabase` itself.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Evidence, MountedVolume};
 
-/// What is remembered of a protected database outside its namespace. Not written yet.
+/// The most volumes that a ledger remembers; those that are in use come first.
+pub const LEDGER_VOLUME_LIMIT: usize = 32;
+
+/// What is remembered of a protected database outside its namespace. The operator writes it; its name is `NAMESPACE.NAME`.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -17,9 +22,16 @@ use super::{Evidence, MountedVolume};
     category = "holdfast",
     derive = "PartialEq",
     status = "DatabaseLedgerStatus",
-    doc = "What is remembered of a protected database outside its namespace. Not written yet.",
+    doc = "What is remembered of a protected database outside its namespace: what was last known good, its claims and volumes, where its backups are.",
     printcolumn(name = "Namespace", type_ = "string", json_path = ".spec.namespace", description = "Where the database is"),
     printcolumn(name = "Database", type_ = "string", json_path = ".spec.database", description = "The ProtectedDatabase"),
+    printcolumn(
+        name = "Rows",
+        type_ = "integer",
+        json_path = ".status.baseline.evidence.totalRows",
+        description = "Rows at the last good check"
+    ),
+    printcolumn(name = "Last Good", type_ = "date", json_path = ".status.baseline.time", description = "When the last good check ended"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -37,10 +49,74 @@ pub struct DatabaseLedgerSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseLedgerStatus {
-    /// What was last known good.
+    /// UID of the `ProtectedDatabase` that was written about last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub database_uid: String,
+    /// What was last known good; a `ProtectedDatabase` that comes back under the name is compared with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<Evidence>,
-    /// The claims and volumes that held it.
+    pub baseline: Option<LedgerBaseline>,
+    /// The claims and volumes that hold the database, or held it, at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<RememberedVolume>,
+    /// The newest good backup and where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good_backup: Option<RememberedBackup>,
+}
+
+/// What was last known good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerBaseline {
+    /// Name of the `DatabaseCheck` whose evidence it is.
+    pub check: String,
+    /// When that check ended.
+    pub time: Time,
+    /// The volumes that the database ran on.
+    #[serde(default)]
     pub volumes: Vec<MountedVolume>,
+    /// What was found.
+    pub evidence: Evidence,
+}
+
+/// A claim and its volume, as they can be made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RememberedVolume {
+    /// Name of the claim.
+    pub claim: String,
+    /// UID of the claim.
+    pub claim_uid: String,
+    /// Name of the `PersistentVolume`.
+    pub volume: String,
+    /// The storage's own name for the volume.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub volume_handle: String,
+    /// The claim, without what the API server adds and without the marks.
+    #[schemars(schema_with = "any_object")]
+    pub claim_manifest: Value,
+    /// The volume, without what the API server adds and without the marks.
+    #[schemars(schema_with = "any_object")]
+    pub volume_manifest: Value,
+}
+
+/// A backup and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RememberedBackup {
+    /// Name of the `DatabaseBackup`.
+    pub name: String,
+    /// When it ended.
+    pub time: Time,
+    /// The bucket.
+    pub bucket: String,
+    /// The endpoint of the object store; empty is that of the region.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub endpoint: String,
+    /// Its path in the bucket.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+}
+
+fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }

@@ -44,6 +44,12 @@ pub fn backup_cron_job(database: &str) -> String {
     format!("{database}-backup")
 }
 
+/// Name of the `DatabaseLedger` of a `ProtectedDatabase`. No namespace has a dot in its name, so no two share one.
+#[must_use]
+pub fn ledger(namespace: &str, database: &str) -> String {
+    format!("{namespace}.{database}")
+}
+
 /// `NAMESPACE/NAME`, the value of [`PROTECTED_BY_ANNOTATION`].
 #[must_use]
 pub fn protected_by(namespace: &str, database: &str) -> String {

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::Context;
 use super::plan::{Release, Step};
-use crate::api::{BackupState, DatabaseBackup, DatabaseCheck, ProtectedDatabase, WorkloadKind, names, reasons};
+use crate::api::{BackupState, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase, WorkloadKind, names, reasons};
 use crate::guard::{self, Marks};
 use crate::resources;
 
@@ -59,6 +59,7 @@ async fn write(context: &Context, namespace: &str, database: &str, step: &Step) 
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let volumes: Api<PersistentVolume> = Api::all(client.clone());
     let namespaces: Api<Namespace> = Api::all(client.clone());
+    let ledgers: Api<DatabaseLedger> = Api::all(client.clone());
     let checks: Api<DatabaseCheck> = Api::namespaced(client.clone(), namespace);
     let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
     let cron_jobs: Api<CronJob> = Api::namespaced(client.clone(), namespace);
@@ -66,6 +67,15 @@ async fn write(context: &Context, namespace: &str, database: &str, step: &Step) 
     match step {
         Step::MarkDatabase(metadata) => patch(&databases, metadata, mark(metadata, Marks::Held)).await,
         Step::MarkClaim(metadata) => patch(&claims, metadata, mark(metadata, Marks::Held)).await,
+        Step::MarkLedger(ledger) => apply(&ledgers, ledger.as_ref()).await,
+        Step::WriteLedger { name, status } => {
+            let body = json!({
+                "apiVersion": DatabaseLedger::api_version(&()), "kind": DatabaseLedger::kind(&()),
+                "metadata": { "name": name }, "status": status,
+            });
+            ledgers.patch_status(name, &PatchParams::apply(names::OPERATOR_MANAGER).force(), &Patch::Apply(body)).await.map(drop)
+        }
+        Step::ReleaseLedger(release) => patch_released(&ledgers, release, &owner, Marks::Named).await,
         Step::NoteStake { metadata, stake } => patch(&claims, metadata, guard::build_stake_patch(metadata, stake)).await,
         Step::MarkNamespace(metadata) => patch(&namespaces, metadata, mark(metadata, Marks::Shared)).await,
         Step::MarkWorkload(kind, metadata) => patch_workload(context, namespace, *kind, metadata, mark(metadata, Marks::Named)).await,

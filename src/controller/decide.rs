@@ -10,6 +10,7 @@ mod judging;
 mod names_of_checks;
 mod readiness;
 mod releasing;
+mod remembering;
 mod removed_marks;
 mod stakes;
 
@@ -60,6 +61,7 @@ pub fn decide(observed: &Observed) -> Plan {
     let backing_up = backing_up::back_up(observed, &judged, stall.as_ref(), &mut plan);
     if guard_wanted(observed) {
         stakes::note_stakes(observed, &judged, &mut plan);
+        remembering::remember(observed, &judged, &mut plan);
     }
     plan.conditions.push(DesiredCondition {
         condition: ConditionType::RestoreProven,

@@ -10,11 +10,15 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::{DeleteParams, ListParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
+use serde_json::Value;
 
-use super::observed::{ClaimFact, ClaimOrigin, NeighbourFact, Observed, PodFact, PolicyFact, VolumeFact, WorkloadFact, WorkloadFound};
+use super::observed::{
+    ClaimFact, ClaimOrigin, LedgerFact, NeighbourFact, Observed, PodFact, PolicyFact, VolumeFact, WorkloadFact, WorkloadFound,
+};
 use super::{Context, Fact, keeper};
 use crate::api::{
-    ConditionType, DatabaseBackup, DatabaseCheck, DeletionGuard, ProtectedDatabase, Workload, WorkloadKind, find_condition, names,
+    ConditionType, DatabaseBackup, DatabaseCheck, DatabaseLedger, DeletionGuard, ProtectedDatabase, Workload, WorkloadKind, find_condition,
+    names,
 };
 use crate::guard;
 
@@ -36,11 +40,12 @@ pub async fn observe(context: &Context, database: ProtectedDatabase) -> Observed
     let labelled = ListParams::default().labels(&format!("{}={name}", names::DATABASE_LABEL));
     // By field and not by label: a check that a person creates carries no label of ours.
     let ours = ListParams::default().fields(&format!("spec.database={name}"));
-    let (neighbours, pods, namespace_metadata, policy, checks, backups, jobs, cron_job, agent_identity) = tokio::join!(
+    let (neighbours, pods, namespace_metadata, policy, ledger, checks, backups, jobs, cron_job, agent_identity) = tokio::join!(
         fetch_neighbours(client, &namespace, &database),
         fetch_pods(client, &namespace, found),
         fetch_namespace(client, &namespace),
         fetch_policy(context, &database),
+        fetch_ledger(client, &namespace, &name),
         fetch_list::<DatabaseCheck>(client, &namespace, &ours, "DatabaseChecks"),
         fetch_list::<DatabaseBackup>(client, &namespace, &ours, "DatabaseBackups"),
         fetch_list::<Job>(client, &namespace, &labelled, "Jobs"),
@@ -66,6 +71,7 @@ pub async fn observe(context: &Context, database: ProtectedDatabase) -> Observed
         kept_volumes,
         namespace: namespace_metadata,
         policy,
+        ledger,
         checks,
         backups,
         jobs,
@@ -142,6 +148,11 @@ async fn try_to_delete(client: &Client, database: &ProtectedDatabase) -> Fact<Po
         Err(error) => Fact::Unknown(format!("could not try whether a deletion is refused: {error}")),
         Ok(_) => Fact::Known(PolicyFact::NotEnforced),
     }
+}
+
+async fn fetch_ledger(client: &Client, namespace: &str, name: &str) -> Fact<Option<LedgerFact>> {
+    let api: Api<DatabaseLedger> = Api::all(client.clone());
+    Fact::from_read("the DatabaseLedger", api.get_opt(&names::ledger(namespace, name)).await).map(|ledger| ledger.map(LedgerFact::new))
 }
 
 async fn fetch_cron_job(client: &Client, namespace: &str, name: &str) -> Fact<Option<CronJob>> {
@@ -234,7 +245,7 @@ async fn fetch_claims(
 
 async fn fetch_claim(client: &Client, name: String, origin: ClaimOrigin, claim: Option<&PersistentVolumeClaim>) -> ClaimFact {
     let Some(claim) = claim else {
-        return ClaimFact { name, origin, metadata: None, phase: String::new(), volume: VolumeFact::NotBound };
+        return ClaimFact { name, origin, metadata: None, phase: String::new(), volume: VolumeFact::NotBound, manifest: Value::Null };
     };
     let volume_name = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|name| !name.is_empty());
     let volume = match volume_name {
@@ -247,5 +258,6 @@ async fn fetch_claim(client: &Client, name: String, origin: ClaimOrigin, claim: 
         metadata: Some(claim.metadata.clone()),
         phase: claim.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default(),
         volume,
+        manifest: guard::build_claim_manifest(claim),
     }
 }

@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde_json::Value;
 
 use super::Fact;
-use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, WorkloadKind, names};
+use crate::api::{
+    CheckTarget, CheckTrigger, DatabaseBackup, DatabaseCheck, DatabaseCheckSpec, DatabaseCheckStatus, DatabaseLedger, ProtectedDatabase,
+    WorkloadKind, names,
+};
 
 /// Everything that one pass sees.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub struct Observed {
     pub namespace: Fact<ObjectMeta>,
     /// The admission policy that refuses deletions.
     pub policy: Fact<PolicyFact>,
+    /// What is remembered of the database outside its namespace, if anything is.
+    pub ledger: Fact<Option<LedgerFact>>,
     /// The database's checks.
     pub checks: Fact<Vec<DatabaseCheck>>,
     /// The database's backups.
@@ -168,6 +174,8 @@ pub struct ClaimFact {
     pub phase: String,
     /// The volume that it is bound to, read live.
     pub volume: VolumeFact,
+    /// How it can be made again; null if it does not exist.
+    pub manifest: Value,
 }
 
 /// A volume whose claim is gone.
@@ -205,6 +213,39 @@ pub struct VolumeFound {
     pub handle: String,
     /// The UID of the claim that it is bound to.
     pub claim_uid: Option<String>,
+    /// How it can be made again.
+    pub manifest: Value,
+}
+
+/// The ledger, and what it remembers as good in the shape of the check that found it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LedgerFact {
+    /// The ledger.
+    pub ledger: DatabaseLedger,
+    /// The check that it remembers; the object itself may be gone with its namespace.
+    pub remembered: Option<DatabaseCheck>,
+}
+
+impl LedgerFact {
+    /// Reads what a ledger remembers.
+    #[must_use]
+    pub fn new(ledger: DatabaseLedger) -> Self {
+        let baseline = ledger.status.as_ref().and_then(|status| status.baseline.as_ref());
+        let remembered = baseline.map(|baseline| {
+            let target = CheckTarget { volumes: baseline.volumes.clone(), ..CheckTarget::default() };
+            let spec = DatabaseCheckSpec { database: ledger.spec.database.clone(), trigger: CheckTrigger::Restart, target: Some(target) };
+            let mut check = DatabaseCheck::new(&baseline.check, spec);
+            check.metadata.namespace = Some(ledger.spec.namespace.clone());
+            check.metadata.creation_timestamp = Some(baseline.time.clone());
+            check.status = Some(DatabaseCheckStatus {
+                completion_time: Some(baseline.time.clone()),
+                evidence: Some(baseline.evidence.clone()),
+                ..DatabaseCheckStatus::default()
+            });
+            check
+        });
+        Self { ledger, remembered }
+    }
 }
 
 /// The admission policies and their bindings.
@@ -277,6 +318,7 @@ impl Observed {
             self.claims.unknown(),
             self.namespace.unknown(),
             self.policy.unknown(),
+            self.ledger.unknown(),
             self.checks.unknown(),
             self.backups.unknown(),
             self.jobs.unknown(),

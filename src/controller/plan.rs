@@ -5,7 +5,9 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{CheckTarget, CheckVerdict, DatabaseCheck, DesiredCondition, ProtectedDatabaseStatus, WorkloadKind};
+use crate::api::{
+    CheckTarget, CheckVerdict, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, DesiredCondition, ProtectedDatabaseStatus, WorkloadKind,
+};
 use crate::guard;
 
 /// What one pass intends.
@@ -39,6 +41,17 @@ pub enum Step {
         /// What would be lost.
         stake: String,
     },
+    /// Makes the ledger, or marks it again.
+    MarkLedger(Box<DatabaseLedger>),
+    /// Writes the memory into the ledger.
+    WriteLedger {
+        /// Name of the ledger.
+        name: String,
+        /// What is remembered from now on.
+        status: Box<DatabaseLedgerStatus>,
+    },
+    /// Takes the marks off the ledger. It stays, and may be deleted from then on.
+    ReleaseLedger(Release),
     /// Marks the workload; never with a finalizer.
     MarkWorkload(WorkloadKind, Box<ObjectMeta>),
     /// Marks the namespace; never with a finalizer.
@@ -137,6 +150,9 @@ impl Step {
             Self::MarkVolume(volume) => format!("retain and mark PersistentVolume {}", name(&volume.metadata)),
             Self::MarkClaim(metadata) => format!("mark PersistentVolumeClaim {}", name(metadata)),
             Self::NoteStake { metadata, .. } => format!("note on PersistentVolumeClaim {} what would be lost with it", name(metadata)),
+            Self::MarkLedger(ledger) => format!("mark DatabaseLedger {}", name(&ledger.metadata)),
+            Self::WriteLedger { name, .. } => format!("write DatabaseLedger {name}"),
+            Self::ReleaseLedger(release) => format!("release DatabaseLedger {}", name(&release.metadata)),
             Self::MarkWorkload(kind, metadata) => format!("mark {kind} {}", name(metadata)),
             Self::MarkNamespace(metadata) => format!("mark Namespace {}", name(metadata)),
             Self::EnsureAgentIdentity => "create the agents' service account and role binding".to_owned(),

@@ -55,6 +55,7 @@ fn release(step: &Step) -> Option<&Release> {
         | Step::ReleaseVolume(release)
         | Step::ReleaseWorkload(_, release)
         | Step::ReleaseNamespace(release)
+        | Step::ReleaseLedger(release)
         | Step::ReleaseDatabase(release) => Some(release),
         _ => None,
     }

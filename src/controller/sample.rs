@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Value, json};
 
 use super::observed::{
-    ClaimFact, ClaimOrigin, ContainerFact, KeptVolume, MountFact, Observed, PodFact, PolicyFact, RunningContainer, VolumeFact, VolumeFound,
-    WorkloadFact, WorkloadFound,
+    ClaimFact, ClaimOrigin, ContainerFact, KeptVolume, LedgerFact, MountFact, Observed, PodFact, PolicyFact, RunningContainer, VolumeFact,
+    VolumeFound, WorkloadFact, WorkloadFound,
 };
 use super::sample_objects::{check, complete_backup};
 use super::world::World;
@@ -33,6 +33,7 @@ impl Sample {
             metadata: Some(metadata("data-knowledge-postgres-0")),
             phase: "Bound".to_owned(),
             volume: VolumeFact::Found(Box::new(volume("pvc-a", "Delete"))),
+            manifest: Value::Null,
         };
         Self(Observed {
             database: Arc::new(database()),
@@ -44,6 +45,7 @@ impl Sample {
             claims: Fact::Known(vec![claim]),
             namespace: Fact::Known(ObjectMeta { namespace: None, ..metadata("atra") }),
             policy: Fact::Known(PolicyFact::InForce),
+            ledger: Fact::Known(None),
             checks: Fact::Known(Vec::new()),
             backups: Fact::Known(Vec::new()),
             jobs: Fact::Known(Vec::new()),
@@ -60,10 +62,10 @@ impl Sample {
         Self(world.observed).after_a_pass()
     }
 
-    /// With what is at stake noted on the claims.
-    fn with_stakes_noted(self) -> Self {
+    /// With what is at stake noted on the claims, and everything in the ledger.
+    fn with_memory(self) -> Self {
         let mut world = World::new(self.0);
-        world.act_on(|step| matches!(step, Step::NoteStake { .. }));
+        world.act_on(|step| matches!(step, Step::NoteStake { .. } | Step::MarkLedger(_) | Step::WriteLedger { .. }));
         Self(world.observed)
     }
 
@@ -72,7 +74,7 @@ impl Sample {
         Self::guarded()
             .checks(vec![check("knowledge-1", "2026-02-01T09:00:00Z")])
             .backups(vec![complete_backup("knowledge-backup-first", "2026-02-01T09:01:00Z")])
-            .with_stakes_noted()
+            .with_memory()
             .after_a_pass()
     }
 
@@ -163,7 +165,19 @@ impl Sample {
         self.pods(vec![pod("knowledge-postgres-0", "pod-1", "containerd://2")])
     }
 
+    /// Another history: the ledger remembers nothing of the one before.
     pub fn checks(self, checks: Vec<DatabaseCheck>) -> Self {
+        self.only_checks(checks).with(|observed| {
+            if let Fact::Known(Some(fact)) = &mut observed.ledger {
+                let mut ledger = fact.ledger.clone();
+                ledger.status.iter_mut().for_each(|status| status.baseline = None);
+                *fact = LedgerFact::new(ledger);
+            }
+        })
+    }
+
+    /// These checks are there and no others; the ledger remembers what it remembered.
+    pub fn only_checks(self, checks: Vec<DatabaseCheck>) -> Self {
         self.with(|observed| observed.checks = Fact::Known(checks))
     }
 
@@ -223,6 +237,7 @@ pub fn volume(name: &str, reclaim_policy: &str) -> VolumeFound {
         reclaim_policy: reclaim_policy.to_owned(),
         handle: format!("/volumes/{name}"),
         claim_uid: None,
+        manifest: Value::Null,
     }
 }
 

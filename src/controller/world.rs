@@ -7,7 +7,7 @@ use json_patch::{Patch, PatchError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
-use super::observed::{ClaimFact, Observed, VolumeFact, VolumeFound, WorkloadFact};
+use super::observed::{ClaimFact, LedgerFact, Observed, VolumeFact, VolumeFound, WorkloadFact};
 use super::sample::known;
 use super::{Fact, Plan, Step, check_plan, decide};
 use crate::api::{BackupState, reasons, set_condition};
@@ -85,6 +85,25 @@ impl World {
                 let claim = self.claim(read.name.as_deref());
                 patch_object(claim.metadata.as_mut().expect("a claim"), guard::build_mark_patch(read, &owner, Marks::Held));
                 claim.origin.marked = true;
+            }
+            Step::MarkLedger(ledger) => {
+                let present = known(&mut self.observed.ledger).take();
+                let status = present.and_then(|fact| fact.ledger.status);
+                let mut ledger = ledger.as_ref().clone();
+                ledger.status = status;
+                ledger.metadata.uid = Some("uid-of-the-ledger".to_owned());
+                ledger.metadata.resource_version = Some("1".to_owned());
+                *known(&mut self.observed.ledger) = Some(LedgerFact::new(ledger));
+            }
+            Step::WriteLedger { status, .. } => {
+                let mut ledger = known(&mut self.observed.ledger).take().expect("a ledger").ledger;
+                ledger.status = Some(status.as_ref().clone());
+                *known(&mut self.observed.ledger) = Some(LedgerFact::new(ledger));
+            }
+            Step::ReleaseLedger(release) => {
+                let mut ledger = known(&mut self.observed.ledger).take().expect("a ledger").ledger;
+                patch_object(&mut ledger.metadata, guard::build_release_patch(&release.metadata, &owner, Marks::Named));
+                *known(&mut self.observed.ledger) = Some(LedgerFact::new(ledger));
             }
             Step::NoteStake { metadata: read, stake } => {
                 let claim = self.claim(read.name.as_deref());

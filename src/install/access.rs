@@ -42,7 +42,12 @@ fn operator_rules() -> Vec<PolicyRule> {
         rule(GROUP, &["protecteddatabases"], &["get", "list", "watch", "patch", "delete"]),
         rule(GROUP, &["databasechecks"], &["get", "list", "watch", "create", "patch", "delete"]),
         rule(GROUP, &["databasebackups"], &["get", "list", "watch"]),
-        rule(GROUP, &["protecteddatabases/status", "databasechecks/status", "databasebackups/status"], &["patch"]),
+        rule(GROUP, &["databaseledgers"], &["get", "create", "patch"]),
+        rule(
+            GROUP,
+            &["protecteddatabases/status", "databasechecks/status", "databasebackups/status", "databaseledgers/status"],
+            &["patch"],
+        ),
         rule("", &["persistentvolumeclaims", "persistentvolumes"], &["get", "list", "watch", "patch"]),
         rule("", &["namespaces"], &["get", "patch"]),
         rule("", &["pods"], &["get", "list", "watch"]),

@@ -107,7 +107,25 @@ async fn release_contents(client: &Client, namespace: &str) -> Result<()> {
         let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource);
         release_all(&api, group == "holdfast.dev").await.with_context(|| format!("{kind}s can't be released"))?;
     }
+    remove_ledgers(client, namespace).await?;
     release_volumes(client, namespace).await
+}
+
+/// Takes away what is remembered of the namespace's databases: it is in no namespace.
+async fn remove_ledgers(client: &Client, namespace: &str) -> Result<()> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("holdfast.dev", "v1alpha1", "DatabaseLedger"));
+    let ledgers = Api::<DynamicObject>::all_with(client.clone(), &resource);
+    let all = match ledgers.list(&ListParams::default()).await {
+        Ok(all) => all,
+        // The kind is not installed: nothing of it is here.
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for ledger in all.items.iter().filter(|ledger| ledger.data["spec"]["namespace"] == namespace) {
+        release(&ledgers, ledger).await?;
+        ignore_absence(ledgers.delete(&ledger.name_any(), &DeleteParams::background()).await.map(drop))?;
+    }
+    Ok(())
 }
 
 async fn release_all(api: &Api<DynamicObject>, delete: bool) -> Result<()> {

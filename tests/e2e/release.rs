@@ -19,10 +19,7 @@ fn a_confirmed_release_takes_the_marks_off_and_deletes_no_data() {
         let objects = scene.testbed.object_keys(&path).expect("the bucket");
         assert!(objects.len() >= 3, "{objects:?}");
 
-        let uid = scene.database().await.uid().expect("a UID");
-        scene.kubectl(&format!("annotate protdb {NAME} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
-        scene.kubectl(&format!("delete protdb {NAME} --wait=false"));
-        wait_gone(scene).await;
+        release(scene).await;
 
         assert_released(scene, &server).await;
         assert_eq!(server.wait_ready(scene, None).await, start, "the pod was not touched");
@@ -51,7 +48,11 @@ fn a_guard_that_is_switched_off_leaves_no_mark_and_keeps_retain() {
     });
 }
 
-async fn wait_gone(scene: &Scene) {
+/// Stops protecting the database on purpose.
+pub async fn release(scene: &Scene) {
+    let uid = scene.database().await.uid().expect("a UID");
+    scene.kubectl(&format!("annotate protdb {NAME} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+    scene.kubectl(&format!("delete protdb {NAME} --wait=false"));
     scene
         .wait("the ProtectedDatabase to go", async || match scene.api::<ProtectedDatabase>().get_opt(NAME).await {
             Ok(None) => Ok(()),

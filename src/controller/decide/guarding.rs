@@ -191,7 +191,7 @@ fn has_keep_finalizer(metadata: &ObjectMeta) -> bool {
 }
 
 /// A volume that is being deleted takes no new finalizer; it is kept on Retain, and let go only when its deletion is confirmed.
-fn guard_terminating_volume(claim: &str, volume: &VolumeFound, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+fn guard_terminating_volume(observed: &Observed, claim: &str, volume: &VolumeFound, plan: &mut Plan, gaps: &mut Vec<Gap>) {
     let (metadata, name) = (&volume.metadata, volume.metadata.name.as_deref().unwrap_or_default());
     let is_retained = volume.reclaim_policy == guard::RETAIN;
     if !is_retained {
@@ -209,9 +209,18 @@ fn guard_terminating_volume(claim: &str, volume: &VolumeFound, plan: &mut Plan, 
         reason: reasons::CLAIM_TERMINATING,
         message: format!(
             "PersistentVolume {name} of claim {claim} was deleted without confirmation; a finalizer holds it. Its data stays, but the object \
-             goes with the claim: keep its manifest with kubectl get pv {name} -o yaml"
+             goes with the claim. The ledger remembers it; when it is gone: {}",
+            recreate_volume(observed, name)
         ),
     });
+}
+
+/// The command that makes a volume again that is gone.
+fn recreate_volume(observed: &Observed, volume: &str) -> String {
+    let ledger = crate::api::names::ledger(observed.namespace_name(), observed.name());
+    format!(
+        "kubectl get dbledger {ledger} -o jsonpath='{{.status.volumes[?(@.volume==\"{volume}\")].volumeManifest}}' | kubectl create -f -"
+    )
 }
 
 /// Plans Retain and the marks of a claim's volume. Says whether the volume is, or will be by then, on Retain.
@@ -232,7 +241,8 @@ fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &
                 reason: reasons::CLAIM_LOST,
                 message: format!(
                     "PersistentVolumeClaim {name} is bound to PersistentVolume {volume}, which does not exist any more. Do not delete the claim: \
-                     create the PersistentVolume again from its manifest and the claim binds to it"
+                     create the PersistentVolume again as the ledger remembers it, and the claim binds to it: {}",
+                    recreate_volume(observed, volume)
                 ),
             });
             true
@@ -247,7 +257,7 @@ fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &
             let step = || VolumeStep { metadata: Box::new(metadata.clone()), reclaim_policy: volume.reclaim_policy.clone() };
             let retained = volume.reclaim_policy == guard::RETAIN;
             match guard::mark_state(metadata, &observed.owner(), Marks::Held) {
-                _ if metadata.deletion_timestamp.is_some() => guard_terminating_volume(&claim.name, volume, plan, gaps),
+                _ if metadata.deletion_timestamp.is_some() => guard_terminating_volume(observed, &claim.name, volume, plan, gaps),
                 MarkState::Ours if retained => {}
                 MarkState::MarkedBy(other) => {
                     if !retained {
@@ -277,7 +287,7 @@ fn guard_kept_volumes(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>)
         let volume = &kept.volume;
         let is_complete = guard::mark_state(&volume.metadata, &observed.owner(), Marks::Held) == MarkState::Ours;
         if volume.metadata.deletion_timestamp.is_some() {
-            guard_terminating_volume(&kept.claim, volume, plan, gaps);
+            guard_terminating_volume(observed, &kept.claim, volume, plan, gaps);
         } else if !is_complete || volume.reclaim_policy != guard::RETAIN {
             let metadata = Box::new(volume.metadata.clone());
             plan.steps.push(Step::MarkVolume(VolumeStep { metadata, reclaim_policy: volume.reclaim_policy.clone() }));

@@ -90,12 +90,19 @@ pub fn order(check: &DatabaseCheck) -> (Option<Timestamp>, Option<Timestamp>, Op
 pub fn judge_checks(observed: &Observed) -> Judged<'_> {
     let mut ended_checks: Vec<(&DatabaseCheck, &Time)> =
         list(&observed.checks).iter().filter_map(|check| Some((check, concluded(check)?))).collect();
+    let remembered = remembered(observed);
+    ended_checks.extend(remembered.and_then(|check| Some((check, concluded(check)?))));
     ended_checks.sort_by_key(|(check, _)| order(check));
     let accepted = observed.database.metadata.annotations.as_ref().and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
     let mut judged = Judged { stall: accepted.and_then(|name| invalid_acceptance(observed, name)), ..Judged::default() };
     let mut lost_baseline = lost_baseline(observed);
     let newest_by_target = newest_by_target(&ended_checks);
     for (check, time) in ended_checks {
+        if remembered.is_some_and(|remembered| std::ptr::eq(remembered, check)) {
+            judged.baseline = Some(check);
+            lost_baseline = None;
+            continue;
+        }
         let name = check.metadata.name.as_deref().unwrap_or_default();
         let status = check.status.as_ref();
         let stored = status.and_then(|status| status.verdict.as_ref());
@@ -117,6 +124,9 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             },
             // What it was compared with is gone: the reset that was seen then stays seen.
             Some(stored) if stored.outcome == CheckOutcome::Suspected && lost_baseline.is_some() => from_stored(stored),
+            // Whoever has a past must not be greeted as new because it could not be read.
+            Some(stored) if observed.ledger.known().is_none() => from_stored(stored),
+            None if observed.ledger.known().is_none() => continue,
             _ => judge_one(observed, check, judged.baseline, lost_baseline.as_deref()),
         };
         let compared_with = judged.baseline.and_then(|baseline| baseline.metadata.name.clone());
@@ -151,6 +161,14 @@ fn newest_by_target<'a>(ended: &[(&'a DatabaseCheck, &Time)]) -> Vec<&'a str> {
     newest.into_values().collect()
 }
 
+/// What the ledger remembers as good, while the check itself is not there: gone with its namespace, pruned, or deleted by hand.
+fn remembered(observed: &Observed) -> Option<&DatabaseCheck> {
+    let remembered = observed.ledger.known()?.as_ref()?.remembered.as_ref()?;
+    let checks = observed.checks.known()?;
+    let is_there = checks.iter().any(|check| check.metadata.name == remembered.metadata.name && ended(check) == ended(remembered));
+    (!is_there).then_some(remembered)
+}
+
 fn from_stored(stored: &CheckVerdict) -> Verdict {
     Verdict { outcome: stored.outcome, reason: reasons::known(&stored.reason), message: stored.message.clone() }
 }
@@ -159,8 +177,10 @@ fn from_stored(stored: &CheckVerdict) -> Verdict {
 fn lost_baseline(observed: &Observed) -> Option<String> {
     let remembered = observed.database.status.as_ref()?.baseline.as_ref()?;
     let checks = observed.checks.known()?;
+    // Also by its end: a start whose check was deleted gets another of the same name.
     let found = checks.iter().any(|check| {
-        check.metadata.name.as_ref() == Some(&remembered.check) && check.status.as_ref().is_some_and(|status| status.evidence.is_some())
+        let has_evidence = check.status.as_ref().is_some_and(|status| status.evidence.is_some());
+        check.metadata.name.as_ref() == Some(&remembered.check) && has_evidence && ended(check) == Some(&remembered.time)
     });
     if found { None } else { Some(remembered.check.clone()) }
 }

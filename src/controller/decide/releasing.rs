@@ -91,12 +91,13 @@ pub fn unconfirmed(observed: &Observed) -> Option<String> {
 pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> bool {
     let owner = observed.owner();
     let release = |metadata: &ObjectMeta| Release { metadata: Box::new(metadata.clone()), permit: permit.clone() };
-    let (Some(claims), Some(kept_volumes), Some(_), Some(namespace), Some(neighbours)) = (
+    let (Some(claims), Some(kept_volumes), Some(_), Some(namespace), Some(neighbours), Some(ledger)) = (
         observed.claims.known(),
         observed.kept_volumes.known(),
         observed.workload.known(),
         observed.namespace.known(),
         observed.neighbours.known(),
+        observed.ledger.known(),
     ) else {
         return false;
     };
@@ -135,6 +136,9 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
             plan.steps.push(Step::RetainVolume(VolumeStep { metadata, reclaim_policy: volume.reclaim_policy.clone() }));
             complete = false;
         }
+    }
+    if let Some(ledger) = ledger.as_ref().map(|fact| &fact.ledger.metadata).filter(|metadata| is_ours(metadata)) {
+        plan.steps.push(Step::ReleaseLedger(release(ledger)));
     }
     if let Some(workload) = observed.workload_found()
         && guard::marked_owner(&workload.metadata) == Some(owner.as_str())

@@ -24,12 +24,14 @@ pub async fn fetch_volume(client: &Client, name: String) -> VolumeFact {
 }
 
 fn found(volume: PersistentVolume) -> VolumeFound {
+    let manifest = guard::build_volume_manifest(&volume);
     let spec = volume.spec.unwrap_or_default();
     VolumeFound {
         reclaim_policy: spec.persistent_volume_reclaim_policy.clone().unwrap_or_else(|| guard::RETAIN.to_owned()),
         handle: volume_handle(&spec),
         claim_uid: spec.claim_ref.and_then(|reference| reference.uid),
         metadata: volume.metadata,
+        manifest,
     }
 }
 

@@ -29,6 +29,7 @@ fn extra_claim(name: &str, exists: bool) -> ClaimFact {
         origin: ClaimOrigin { extra: true, ..ClaimOrigin::default() },
         metadata: exists.then(|| metadata(name)),
         phase: "Bound".to_owned(),
+        manifest: serde_json::Value::Null,
         volume: if exists { VolumeFact::Found(Box::new(volume("pvc-redis", "Delete"))) } else { VolumeFact::NotBound },
     }
 }

@@ -1,5 +1,6 @@
 //! Scenarios of verdicts: the baseline, resets and how long they are told, acceptance.
 
+use super::super::fact::Fact;
 use super::super::sample::Sample;
 use super::super::sample_objects::{check, in_recovery, judged, of_container, pending, reset, unjudged, unverifiable};
 use super::{Scenario, plans};
@@ -29,7 +30,46 @@ fn new_start(check: DatabaseCheck) -> DatabaseCheck {
     of_container(check, "knowledge-postgres-0", "pod-1", "containerd://2")
 }
 
+/// A ProtectedDatabase that was made anew, of which only the ledger remembers anything.
+fn comes_back(checks: Vec<DatabaseCheck>) -> Sample {
+    let past = Sample::settled().0.ledger;
+    Sample::guarded().only_checks(checks).with(|observed| observed.ledger = past)
+}
+
 pub fn scenarios() -> Vec<Scenario> {
+    [of_checks(), of_the_ledger()].concat()
+}
+
+fn of_the_ledger() -> Vec<Scenario> {
+    vec![
+        (
+            "the baseline was deleted and the ledger remembers it",
+            Sample::settled().only_checks(vec![unjudged(check("knowledge-2", "2026-02-01T09:29:50Z"))]),
+        ),
+        (
+            "the baseline was deleted, the ledger remembers it, and the data is gone",
+            Sample::settled().only_checks(vec![reset("knowledge-2", "2026-02-01T09:29:50Z")]),
+        ),
+        (
+            "the baseline was deleted, its start checked again, and the data is gone",
+            Sample::settled().only_checks(vec![reset("knowledge-1", "2026-02-01T09:29:50Z")]),
+        ),
+        (
+            "the baseline was deleted, its start checked again, the data gone, and no ledger remembers it",
+            Sample::settled().checks(vec![reset("knowledge-1", "2026-02-01T09:29:50Z")]),
+        ),
+        ("a database comes back under its name and is not checked yet", comes_back(Vec::new())),
+        ("a database comes back under its name with its data", comes_back(vec![unjudged(check("knowledge-2", "2026-02-01T09:29:50Z"))])),
+        ("a database comes back under its name without its data", comes_back(vec![reset("knowledge-2", "2026-02-01T09:29:50Z")])),
+        (
+            "a database comes back under its name and its past can't be read",
+            comes_back(vec![reset("knowledge-2", "2026-02-01T09:29:50Z")])
+                .with(|observed| observed.ledger = Fact::Unknown("could not read the DatabaseLedger: refused".to_owned())),
+        ),
+    ]
+}
+
+fn of_checks() -> Vec<Scenario> {
     vec![
         ("the first check has reported", Sample::guarded().checks(vec![unjudged(check("knowledge-1", "2026-02-01T09:29:50Z"))])),
         ("a check has found another cluster", Sample::settled().checks(vec![before(), reset("knowledge-1", "2026-02-01T09:29:50Z")])),

@@ -209,7 +209,10 @@ fn a_check_by_hand_is_aimed_run_and_judged() {
         let_jobs_end(&mut world, Agents::Report);
     }
     world.settle(PASSES);
-    assert_eq!(world.done, ["aim DatabaseCheck look", "create Job look", "judge DatabaseCheck look"]);
+    assert_eq!(
+        world.done,
+        ["aim DatabaseCheck look", "create Job look", "judge DatabaseCheck look", "write DatabaseLedger atra.knowledge"]
+    );
     let verdict = |check: &DatabaseCheck| check.status.clone().and_then(|status| status.verdict).map(|verdict| verdict.outcome);
     assert_eq!(verdict(world.check("look")), Some(CheckOutcome::Verified));
     assert_eq!(world.check("look").spec.trigger, CheckTrigger::Manual);

@@ -32,6 +32,7 @@ const PARTS: &[Part] = &[
     ("the volumes without a claim", |observed| observed.kept_volumes = unread("PersistentVolume pvc-old")),
     ("the namespace", |observed| observed.namespace = unread("the namespace")),
     ("the policy", |observed| observed.policy = unread("the admission policy")),
+    ("the ledger", |observed| observed.ledger = unread("the DatabaseLedger")),
     ("the checks", |observed| observed.checks = unread("DatabaseChecks")),
     ("the backups", |observed| observed.backups = unread("DatabaseBackups")),
     ("the Jobs", |observed| observed.jobs = unread("Jobs")),
@@ -74,6 +75,10 @@ pub fn scenarios() -> Vec<Scenario> {
     all.push((
         "a reset is known, but the checks could not be read",
         with_a_reset().with(|observed| observed.checks = unread("DatabaseChecks")),
+    ));
+    all.push((
+        "a reset is known, but the ledger could not be read",
+        with_a_reset().with(|observed| observed.ledger = unread("the DatabaseLedger")),
     ));
     all
 }

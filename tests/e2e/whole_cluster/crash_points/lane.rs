@@ -4,7 +4,8 @@ use std::future::pending;
 use std::sync::Arc;
 
 use holdfast::api::{
-    CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup, DatabaseCheck, ProtectedDatabase, find_condition, names, reasons,
+    CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase, find_condition, names,
+    reasons,
 };
 use holdfast::controller::{Metrics, Settings};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -167,6 +168,9 @@ impl Lane {
         scene.api::<Job>().delete_collection(&background, &everything).await.expect("a deletion");
         scene.api::<DatabaseCheck>().delete_collection(&background, &everything).await.expect("a deletion");
         scene.api::<DatabaseBackup>().delete_collection(&background, &everything).await.expect("a deletion");
+        // Released, so that nothing refuses; without it the next ProtectedDatabase would meet the past of this one.
+        let ledgers: Api<DatabaseLedger> = Api::all(scene.client.clone());
+        ledgers.delete(&names::ledger(scene.namespace(), NAME), &background).await.expect("a deletion");
         scene.api::<ServiceAccount>().delete(names::AGENT_SERVICE_ACCOUNT, &background).await.expect("a deletion");
         scene.api::<RoleBinding>().delete(names::AGENT_SERVICE_ACCOUNT, &background).await.expect("a deletion");
         scene

@@ -1,0 +1,98 @@
+//! What was deleted all the same comes back, by the commands that messages and docs give: the volume object, the claim.
+
+use std::process::Stdio;
+
+use holdfast::api::{ConditionStatus, ConditionType, names, reasons};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use kube::{Api, ResourceExt};
+
+use crate::support::{EXPERTS, NAME, NODES, Scene, Server, beside_others, volume_of};
+
+#[test]
+fn a_volume_object_that_is_gone_is_made_again_from_the_ledger() {
+    beside_others("back-volume", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        scene.settle().await;
+        let volume = volume_of(scene, &server.claim()).await;
+        let name = volume.name_any();
+        confirm(scene, "pv", &name);
+        scene.kubectl(&format!("delete pv {name} --wait=false"));
+        // Kubernetes' own finalizer keeps a bound volume; whoever takes it off by force makes the claim Lost.
+        scene.try_kubectl(&format!("patch pv {name} --type=merge -p {{\"metadata\":{{\"finalizers\":null}}}}")).ok();
+        let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_LOST).await;
+
+        let (_, command) = said.message.split_once("the claim binds to it: ").expect("a command");
+        shell(scene, command);
+        wait_bound(scene, &server.claim()).await;
+        let back = volume_of(scene, &server.claim()).await;
+        assert_ne!(back.uid(), volume.uid());
+        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
+    });
+}
+
+/// As `docs/guard.md` has it, word by word.
+#[test]
+fn a_claim_that_is_gone_is_made_again_on_its_volume() {
+    beside_others("back-claim", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_plainly(&server).await;
+        scene.settle().await;
+        let (claim, namespace) = (server.claim(), scene.namespace());
+        let volume = volume_of(scene, &claim).await.name_any();
+        confirm(scene, "pvc", &claim);
+        scene.kubectl(&format!("delete pvc {claim} --wait=false"));
+        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        scene
+            .wait("the claim to go", async || match scene.api::<PersistentVolumeClaim>().get_opt(&claim).await {
+                Ok(None) => Ok(()),
+                seen => Err(format!("{seen:?}")),
+            })
+            .await;
+
+        confirm(scene, "pv", &volume);
+        let reserve = r#"[{"op":"remove","path":"/spec/claimRef/uid"},{"op":"remove","path":"/spec/claimRef/resourceVersion"}]"#;
+        scene.kubectl(&format!("patch pv {volume} --type=json -p {reserve}"));
+        scene.kubectl(&format!("annotate pv {volume} {}-", names::CONFIRM_DELETION_ANNOTATION));
+        let ledger = names::ledger(namespace, NAME);
+        shell(
+            scene,
+            &format!(
+                "kubectl get dbledger {ledger} -o jsonpath='{{.status.volumes[?(@.volume==\"{volume}\")].claimManifest}}' | kubectl create -f -"
+            ),
+        );
+        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        wait_bound(scene, &claim).await;
+        assert_eq!(volume_of(scene, &claim).await.name_any(), volume);
+        let back = server.wait_ready(scene, Some(&start)).await;
+        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        scene.assert_checked_once(&back).await;
+        scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
+        let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());
+        let guarded = volumes.get(&volume).await.expect("the volume");
+        assert!(!guarded.annotations().contains_key(names::CONFIRM_DELETION_ANNOTATION), "nothing is left that would let it go");
+    });
+}
+
+fn confirm(scene: &Scene, word: &str, name: &str) {
+    let uid = scene.kubectl(&format!("get {word} {name} -o jsonpath={{.metadata.uid}}"));
+    scene.kubectl(&format!("annotate {word} {name} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+}
+
+async fn wait_bound(scene: &Scene, claim: &str) {
+    let phase = format!("get pvc {claim} -o jsonpath={{.status.phase}}");
+    scene
+        .wait("the claim to be Bound", async || match scene.try_kubectl(&phase) {
+            Ok(phase) if phase == "Bound" => Ok(()),
+            Ok(other) | Err(other) => Err(other),
+        })
+        .await;
+}
+
+/// Runs a command as a person types it, in the testbed's network.
+fn shell(scene: &Scene, command: &str) {
+    let mut shell = scene.testbed.command("bash").expect("a shell");
+    let output = shell.args(["-c", command]).stdin(Stdio::null()).output().expect("a shell");
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+}
