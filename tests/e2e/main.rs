@@ -20,4 +20,5 @@ mod protect;
 mod release;
 mod restart;
 mod volume_switched;
+mod ways;
 mod whole_cluster;

@@ -1,15 +1,16 @@
 //! The operator does not run: deletions are refused all the same, and what it missed is caught up with when it returns.
 
-use crate::deletion_refused::assert_everything_is_refused;
 use crate::support::{OPERATOR_NAMESPACE, Scene, Server, alone};
+use crate::ways::try_every_way;
 
 #[test]
-fn deletions_are_refused_without_the_operator() {
+fn no_way_loses_a_byte_without_the_operator() {
     alone("down-refuse", async |scene| {
-        let server = Server::new(scene);
-        scene.protect_filled(&server).await;
+        let server = Server::seventeen(scene);
+        let start = scene.protect_plainly(&server).await;
+        scene.settle().await;
         let down = OperatorDown::begin(scene).await;
-        assert_everything_is_refused(scene, &server).await;
+        try_every_way(scene, &server, &start).await;
         down.end().await;
         scene.settle().await;
         scene.wait_green().await;

@@ -1,0 +1,205 @@
+//! The ways in which Kubernetes and its tools take data away, tried one after the other on one guarded database: none loses a byte.
+//! `whole_cluster::operator_down` tries them again while no operator runs.
+
+use std::fs;
+use std::time::Duration;
+
+use holdfast::api::names;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use crate::chart::helm;
+use crate::deletion_refused::assert_everything_is_refused;
+use crate::support::{EXPERTS, NODES, Scene, Server, Start, assert_tells, beside_others, build_claim};
+
+/// How every refusal of a deletion begins.
+const REFUSED: &str = "Holdfast refuses to delete";
+
+#[test]
+fn no_way_loses_a_byte() {
+    beside_others("ways", async |scene| {
+        let server = Server::seventeen(scene);
+        let start = scene.protect_plainly(&server).await;
+        scene.settle().await;
+        try_every_way(scene, &server, &start).await;
+        scene.settle().await;
+        scene.wait_green().await;
+    });
+}
+
+/// Tries them all; `server` has its claim from a template.
+pub async fn try_every_way(scene: &Scene, server: &Server, start: &Start) {
+    let before = scene.get::<PersistentVolumeClaim>(&server.claim()).await;
+    assert_everything_is_refused(scene, server).await;
+    for cascade in ["orphan", "foreground", "background"] {
+        let words = format!("delete statefulset {} --cascade={cascade} --wait=false", server.name);
+        assert_tells(&scene.refused(&words), &[REFUSED]);
+    }
+    assert_tells(&scene.refused(&format!("delete pvc {} --force --grace-period=0 --wait=false", server.claim())), &[REFUSED]);
+    assert_tells(&scene.refused("delete statefulsets,deployments --all --wait=false"), &[REFUSED]);
+    replace_by_force(scene, server);
+    delete_a_deployment(scene);
+    prune(scene);
+    helm_drops_the_claim(scene);
+    replay_a_confirmation(scene);
+    forge_a_confirmation(scene, server);
+    collect_the_owner(scene, server).await;
+    assert_eq!(server.wait_ready(scene, None).await, *start, "the pod was not touched so far");
+    scale_down_with_deletion(scene, server, start).await;
+
+    let after = scene.get::<PersistentVolumeClaim>(&server.claim()).await;
+    assert_eq!(after.uid(), before.uid());
+    assert!(after.metadata.deletion_timestamp.is_none());
+    assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+}
+
+/// `replace --force` is a deletion and a creation.
+fn replace_by_force(scene: &Scene, server: &Server) {
+    for target in [format!("pvc {}", server.claim()), format!("statefulset {}", server.name)] {
+        let path = write(&scene.kubectl(&format!("get {target} -o json")));
+        assert_tells(&scene.refused(&format!("replace --force --grace-period=0 -f {}", path.path().display())), &[REFUSED]);
+    }
+}
+
+fn delete_a_deployment(scene: &Scene) {
+    let namespace = scene.namespace();
+    scene.apply(&[json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "guarded", "namespace": namespace, "labels": {names::PROTECTED_LABEL: "true"}},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "guarded"}}, "template": {
+            "metadata": {"labels": {"app": "guarded"}},
+            "spec": {"containers": [{"name": "postgres", "image": testbed::POSTGRES_15_IMAGE}]}}}})]);
+    assert_tells(&scene.refused("delete deployment guarded --wait=false"), &[REFUSED, "Deployment guarded"]);
+}
+
+/// `apply --prune` deletes what is labelled and no longer in the files.
+fn prune(scene: &Scene) {
+    let labelled = |mut object: Value| {
+        object["metadata"]["labels"] = json!({"from": "git"});
+        object
+    };
+    let config =
+        labelled(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": scene.namespace()}}));
+    let both = json!({"apiVersion": "v1", "kind": "List", "items": [config, labelled(build_claim(scene.namespace(), "pruned"))]});
+    let everything = write(&both.to_string());
+    scene.kubectl(&format!("apply -f {}", everything.path().display()));
+    scene.kubectl(&format!("label pvc pruned {}=true", names::PROTECTED_LABEL));
+    let rest = write(&config.to_string());
+    let words = format!("apply --prune -l from=git --prune-allowlist=core/v1/PersistentVolumeClaim -f {}", rest.path().display());
+    assert_tells(&scene.refused(&words), &[REFUSED, "pruned"]);
+}
+
+/// A release whose next version has no claim any more, rolled back, and uninstalled.
+fn helm_drops_the_claim(scene: &Scene) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let templates = folder.path().join("templates");
+    fs::create_dir(&templates).expect("a folder");
+    fs::write(folder.path().join("Chart.yaml"), "apiVersion: v2\nname: shop\nversion: 1.0.0\n").expect("a file");
+    fs::write(folder.path().join("values.yaml"), "claim: true\n").expect("a file");
+    let claim = build_claim("{{ .Release.Namespace }}", "released");
+    fs::write(templates.join("claim.yaml"), format!("{{{{ if .Values.claim }}}}\n{claim}\n{{{{ end }}}}\n")).expect("a file");
+    let (chart, namespace) = (folder.path().display(), scene.namespace());
+    helm(scene, &format!("install shop {chart} --namespace {namespace}"));
+    scene.kubectl(&format!("label pvc released {}=true", names::PROTECTED_LABEL));
+    let refused = |words: String, tells: &[&str]| {
+        let mut command = scene.testbed.command("helm").expect("helm");
+        let output = command.args(words.split(' ')).output().expect("helm");
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_tells(&said, tells);
+        let going = scene.kubectl("get pvc released -o jsonpath={.metadata.deletionTimestamp}");
+        assert_eq!(going, "", "helm {words}");
+    };
+    refused(format!("upgrade shop {chart} --namespace {namespace} --set claim=false"), &[REFUSED, "released"]);
+    helm(scene, &format!("rollback shop 1 --namespace {namespace}"));
+    // Helm says no more than that here; the refusal itself is in its debug log only.
+    refused(format!("uninstall shop --namespace {namespace} --timeout 20s"), &["failed to delete release: shop"]);
+}
+
+/// A confirmation names one object: the next one of the same name is not confirmed by it.
+fn replay_a_confirmation(scene: &Scene) {
+    let claim = || build_claim(scene.namespace(), "replayed");
+    let label = || scene.kubectl(&format!("label pvc replayed {}=true", names::PROTECTED_LABEL));
+    let uid = || scene.kubectl("get pvc replayed -o jsonpath={.metadata.uid}");
+    let confirm = |uid: &str| scene.kubectl(&format!("annotate pvc replayed {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+    scene.apply(&[claim()]);
+    label();
+    let first = uid();
+    confirm(&first);
+    scene.kubectl("delete pvc replayed --timeout=60s");
+    scene.apply(&[claim()]);
+    label();
+    confirm(&first);
+    assert_ne!(uid(), first);
+    assert_tells(&scene.refused("delete pvc replayed --wait=false"), &[REFUSED]);
+}
+
+/// Who may do anything in another namespace may confirm nothing in this one.
+fn forge_a_confirmation(scene: &Scene, server: &Server) {
+    let tenant = scene.another("tenant");
+    tenant.kubectl("create rolebinding all --clusterrole=admin --serviceaccount=default:tenant");
+    let uid = scene.kubectl(&format!("get pvc {} -o jsonpath={{.metadata.uid}}", server.claim()));
+    let words = format!("annotate pvc {} {}={uid}", server.claim(), names::CONFIRM_DELETION_ANNOTATION);
+    assert_tells(&scene.refused(&format!("{words} --as=system:serviceaccount:default:tenant")), &["cannot get resource"]);
+}
+
+/// An owner reference put on the claim by hand, and the owner deleted: the garbage collector is refused too.
+async fn collect_the_owner(scene: &Scene, server: &Server) {
+    let namespace = scene.namespace();
+    scene.apply(&[
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "namespace": namespace}}),
+        build_claim(namespace, "owned"),
+    ]);
+    let uid = scene.kubectl("get configmap owner -o jsonpath={.metadata.uid}");
+    let owner = json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}]}});
+    for claim in ["owned", &server.claim()] {
+        scene.kubectl(&format!("patch pvc {claim} --type=merge -p {owner}"));
+    }
+    scene.kubectl("delete configmap owner");
+    // The unguarded sibling goes: the collector has been here.
+    wait_gone(scene, "owned").await;
+    assert_held(scene, &server.claim()).await;
+    scene.kubectl(&format!("patch pvc {} --type=merge -p {{\"metadata\":{{\"ownerReferences\":null}}}}", server.claim()));
+}
+
+/// `whenScaled: Delete`, and the StatefulSet scaled to 0: its claim is to go with its pod.
+async fn scale_down_with_deletion(scene: &Scene, server: &Server, start: &Start) {
+    let retention = |policy: &str| {
+        let patch = json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": policy, "whenScaled": policy}}});
+        scene.kubectl(&format!("patch statefulset {} --type=merge -p {patch}", server.name));
+    };
+    retention("Delete");
+    scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+    scene.kubectl(&format!("wait --for=delete pod/{} --timeout=120s", server.pod()));
+    let owners = format!("get pvc {} -o jsonpath={{.metadata.ownerReferences[*].kind}}", server.claim());
+    scene
+        .wait("the StatefulSet to give its claim to the pod that is gone", async || match scene.try_kubectl(&owners) {
+            Ok(kinds) if kinds.contains("Pod") => Ok(()),
+            Ok(other) | Err(other) => Err(other),
+        })
+        .await;
+    assert_held(scene, &server.claim()).await;
+    retention("Retain");
+    scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+    server.wait_ready(scene, Some(start)).await;
+}
+
+async fn wait_gone(scene: &Scene, claim: &str) {
+    scene
+        .wait(&format!("claim {claim} to go"), async || match scene.api::<PersistentVolumeClaim>().get_opt(claim).await {
+            Ok(None) => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        })
+        .await;
+}
+
+/// Gives those who delete in the background time to try, and sees that the claim is not going.
+async fn assert_held(scene: &Scene, claim: &str) {
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(scene.get::<PersistentVolumeClaim>(claim).await.metadata.deletion_timestamp.is_none());
+}
+
+fn write(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), text).expect("a file");
+    file
+}
