@@ -11,13 +11,16 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 TESTBED := $(CARGO) run --quiet -p testbed --
 
-.PHONY: help demo test test-fast test-real lint fmt deny generate build image up down
+.PHONY: help demo demo-guard test test-fast test-real lint fmt deny generate build image up down
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: ## Starts a real cluster, protects a database, loses its volume and shows how that is caught
 	@demo/demo.sh
+
+demo-guard: ## Shows five ways of losing that database, each refused or undone
+	@demo/guard.sh
 
 test: lint deny test-fast test-real ## Everything: format, lint, deny, unit and golden tests, then real servers and a real cluster
 

@@ -66,8 +66,8 @@ pub(super) fn build_other_claim_warning() -> ValidatingAdmissionPolicy {
         expression: "variables.switched == ''".to_owned(),
         message: Some("the next start is on another claim".to_owned()),
         message_expression: Some(
-            "'Holdfast: the next start of ' + object.metadata.name + ' will not have claim ' + variables.switched + ', which holds its data. If this is \
-             not meant, undo it: kubectl -n ' + object.metadata.namespace + ' rollout undo ' + request.kind.kind.lowerAscii() + '/' + object.metadata.name"
+            "'Holdfast: the next start of ' + object.metadata.name + ' will be without claim ' + variables.switched + ', on which it runs now. If its data is \
+             there, undo this: kubectl -n ' + object.metadata.namespace + ' rollout undo ' + request.kind.kind.lowerAscii() + '/' + object.metadata.name"
                 .to_owned(),
         ),
         ..Validation::default()

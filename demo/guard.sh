@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Shows the guard on the database of `make demo`: five ways of losing it, each refused or undone. Ends with the database as it was.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. demo/common.sh
+
+cargo build --quiet --package testbed
+if ! quiet "$(condition Ready True)" 2>/dev/null; then
+  say "There is no database to guard yet, so the main demo comes first: make demo"
+  demo/demo.sh
+fi
+claim=atra-knowledge-postgres-data
+started=$SECONDS
+
+refused() { # refused COMMAND: runs what must be refused
+  run "$1" && fail "it was not refused: $1"
+  return 0
+}
+
+step "1. Deleting: refused, with what would be lost and how to confirm"
+refused "kubectl -n atra delete pvc $claim"
+
+step "2. Disarming: the label off, Retain to Delete"
+volume=$(quiet "kubectl -n atra get pvc $claim -o jsonpath='{.spec.volumeName}'")
+refused "kubectl -n atra label pvc $claim holdfast.dev/protected-"
+refused "kubectl patch pv $volume --type=merge -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Delete\"}}'"
+
+step "3. A chart upgrade that loses the data volume: refused before Postgres starts on an empty directory"
+refused "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/template/spec/volumes/0\",\"value\":{\"name\":\"data\",\"emptyDir\":{}}}]'"
+
+step "4. The same with the operator scaled to 0, and the whole namespace"
+run "kubectl -n holdfast-system scale deployment holdfast --replicas=0"
+quiet "kubectl -n holdfast-system wait --for=delete pod --all --timeout=60s"
+refused "kubectl delete namespace atra"
+run "kubectl -n holdfast-system scale deployment holdfast --replicas=1"
+wait_for 60 "the operator" "kubectl -n holdfast-system rollout status deployment/holdfast --timeout=1s"
+
+step "5. The guard itself taken away: it is back, and it is said"
+run "kubectl delete validatingadmissionpolicybinding holdfast-deletion-guard"
+wait_for 30 "the binding to be back" "kubectl get validatingadmissionpolicybinding holdfast-deletion-guard"
+wait_for 30 "deletions to be refused again" "$(condition Guarded True) && ! kubectl -n atra delete protdb knowledge --dry-run=server"
+run "kubectl -n default get events --field-selector reason=PolicyMissing -o custom-columns='REASON:.reason,MESSAGE:.message' | tail -n 2"
+
+step "And if it goes all the same: the volume object, confirmed and its finalizers taken off by force"
+quiet "kubectl annotate pv $volume --overwrite holdfast.dev/confirm-deletion=\$(kubectl get pv $volume -o jsonpath='{.metadata.uid}')" >/dev/null
+run "kubectl delete pv $volume --wait=false"
+quiet "kubectl patch pv $volume --type=merge -p '{\"metadata\":{\"finalizers\":null}}'" >/dev/null 2>&1 || true
+wait_for 60 "the claim to be Lost" "kubectl -n atra get pvc $claim -o jsonpath='{.status.phase}' | grep -qx Lost"
+run "kubectl -n atra get pvc $claim"
+say "The ledger remembers it:"
+lost=$(date +%s%N)
+run "kubectl get dbledger atra.knowledge -o jsonpath='{.status.volumes[?(@.volume==\"$volume\")].volumeManifest}' | kubectl create -f -"
+wait_for 60 "the claim to be Bound" "kubectl -n atra get pvc $claim -o jsonpath='{.status.phase}' | grep -qx Bound"
+say "Bound again $(( ($(date +%s%N) - lost) / 1000000 )) ms after the command. The data was never gone:"
+run "$count"
+wait_for 60 "everything to be green" "$(condition Ready True)"
+run "kubectl -n atra get protdb"
+
+printf '\n%sDone in %s s.%s docs/guard.md has every way.\n' "$bold" "$((SECONDS - started))" "$plain"
