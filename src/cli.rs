@@ -1,5 +1,6 @@
 //! The command line: what `holdfast --help` says, and which room each command leads to.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::agent::{self, AgentCommand};
 use crate::controller::{self, Metrics, Settings};
-use crate::{install, telemetry};
+use crate::{install, plugin, telemetry};
 
 /// Keeps the data of any Postgres on Kubernetes where it is, notices when it is not, and brings it back.
 #[derive(Debug, Parser)]
@@ -32,6 +33,12 @@ enum Command {
     Crd,
     /// Prints everything that an installation needs: `holdfast install-manifest --image IMAGE | kubectl apply --server-side -f -`.
     InstallManifest(install::InstallOptions),
+    /// What `kubectl holdfast` does, for those who have not installed it under that name.
+    #[command(hide = true, disable_help_flag = true)]
+    Plugin {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Writes what is generated from the code: crds/, install.yaml, the chart's templates, docs/conditions.md.
     #[command(hide = true)]
     Generate {
@@ -60,9 +67,12 @@ struct OperatorArguments {
     listen: SocketAddr,
 }
 
-/// Runs the command line.
+/// Runs the command line: as the plugin of kubectl when called by its name.
 #[must_use]
 pub fn main() -> ExitCode {
+    if plugin::is_plugin_name(std::env::args_os().next().as_deref()) {
+        return plugin::main(std::env::args_os().skip(1));
+    }
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
@@ -84,6 +94,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Crd => print!("{}", install::print_crds()?),
         Command::InstallManifest(options) => print!("{}", install::manifest(&options)?),
+        Command::Plugin { arguments } => return Ok(plugin::main(arguments)),
         Command::Generate { to } => install::generate(&to)?,
     }
     Ok(ExitCode::SUCCESS)

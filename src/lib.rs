@@ -6,6 +6,7 @@ pub mod cli;
 pub mod controller;
 pub mod guard;
 pub mod install;
+pub mod plugin;
 pub mod postgres;
 pub mod resources;
 pub mod store;

@@ -29,18 +29,22 @@ pub const GUARD_POLICIES: &[&str] = &[DELETION_POLICY, DEFINITION_POLICY, MARKS_
 pub const REFUSAL: &str = "Holdfast refuses to ";
 
 /// A kind of object whose deletion is refused.
-struct GuardedResource {
-    group: &'static str,
-    version: &'static str,
-    resource: &'static str,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardedResource {
+    /// API group; empty for the core.
+    pub group: &'static str,
+    /// API version.
+    pub version: &'static str,
+    /// Plural, as in paths.
+    pub resource: &'static str,
     /// What kubectl calls it, short.
-    word: &'static str,
+    pub word: &'static str,
     /// What would be lost.
-    loss: &'static str,
+    pub loss: &'static str,
 }
 
 /// What the label protects. A new kind is one entry.
-const GUARDED_RESOURCES: &[GuardedResource] = &[
+pub const GUARDED_RESOURCES: &[GuardedResource] = &[
     GuardedResource {
         group: "",
         version: "v1",

@@ -13,3 +13,4 @@ mod yaml;
 pub use error::InstallError;
 pub use generate::{generate, generated_files};
 pub use manifest::{InstallOptions, manifest, print_crds};
+pub(crate) use yaml::document as build_document;

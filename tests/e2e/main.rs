@@ -16,6 +16,7 @@ mod data_lost;
 mod deletion_refused;
 mod ledger;
 mod no_false_alarm;
+mod plugin;
 mod protect;
 mod release;
 mod restart;

@@ -1,0 +1,91 @@
+//! The plugin's command line: what `kubectl holdfast --help` says, and which file each command leads to.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::connect::Cluster;
+use super::doctor::{self, DoctorArguments};
+use super::ending::{EXIT_CODES, Ending, FAILED};
+use super::error::PluginError;
+use super::status::{self, StatusArguments};
+use super::unlock::{self, UnlockArguments};
+
+/// The name under which kubectl finds the binary.
+const PLUGIN_NAME: &str = "kubectl-holdfast";
+
+/// Shows how safe your databases are, confirms deletions, and finds databases that nobody protects.
+///
+/// It uses your kubeconfig and your own rights. It deletes nothing, and it reads no Secret.
+#[derive(Debug, Parser)]
+#[command(name = PLUGIN_NAME, bin_name = "kubectl holdfast", version, max_term_width = 120, after_help = EXIT_CODES)]
+struct Plugin {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which cluster, and where in it.
+#[derive(Debug, Args)]
+struct Place {
+    /// The namespace. Default: that of the kubeconfig's context.
+    #[arg(short, long, global = true)]
+    namespace: Option<String>,
+    /// The context of the kubeconfig to use. Default: the current one.
+    #[arg(long, global = true)]
+    context: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says of each ProtectedDatabase whether it is safe, and what to do when it is not.
+    #[command(after_help = EXIT_CODES)]
+    Status(StatusArguments),
+    /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes nothing itself.
+    #[command(after_help = EXIT_CODES)]
+    Unlock(UnlockArguments),
+    /// Looks for Postgres in the whole cluster, or in one namespace with -n: who protects it, what endangers its data, how to protect it.
+    #[command(after_help = EXIT_CODES)]
+    Doctor(DoctorArguments),
+}
+
+/// Whether the binary was called under the plugin's name.
+#[must_use]
+pub fn is_plugin_name(program: Option<&OsStr>) -> bool {
+    program.and_then(|program| Path::new(program).file_name()).is_some_and(|name| name == PLUGIN_NAME)
+}
+
+/// Runs the plugin with the arguments that follow its name.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let plugin = Plugin::parse_from([OsString::from(PLUGIN_NAME)].into_iter().chain(arguments));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&PluginError::Terminal { doing: "start the async runtime", source: error }),
+    };
+    match runtime.block_on(run(plugin)) {
+        Ok(ending) => ExitCode::from(ending.code()),
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &PluginError) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(FAILED)
+}
+
+async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
+    let cluster = Cluster::connect(plugin.place.context.as_deref(), plugin.place.namespace.as_deref()).await?;
+    match plugin.command {
+        Command::Status(arguments) => status::run(&cluster, &arguments).await,
+        Command::Unlock(arguments) => unlock::run(&cluster, &arguments).await,
+        Command::Doctor(arguments) => doctor::run(&cluster, &arguments).await,
+    }
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

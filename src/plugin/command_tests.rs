@@ -1,0 +1,50 @@
+//! Tests of the command line: what the help says, and what is refused as misunderstood.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn refused(words: &str) -> String {
+    let parsed = Plugin::try_parse_from([PLUGIN_NAME].into_iter().chain(words.split(' ')));
+    let error = parsed.unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{words}");
+    error.to_string()
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Plugin::command().debug_assert();
+}
+
+#[test]
+fn the_help_reads() {
+    let mut command = Plugin::command();
+    command.build();
+    let mut pages = vec![command.render_long_help().to_string()];
+    for name in ["status", "unlock", "doctor"] {
+        pages.push(command.find_subcommand_mut(name).unwrap().render_long_help().to_string());
+    }
+    insta::assert_snapshot!(pages.join("\n=====\n\n"));
+}
+
+#[test]
+fn the_name_alone_decides() {
+    for (program, wanted) in
+        [("kubectl-holdfast", true), ("/usr/local/bin/kubectl-holdfast", true), ("holdfast", false), ("/kubectl-holdfast/holdfast", false)]
+    {
+        assert_eq!(is_plugin_name(Some(OsStr::new(program))), wanted, "{program}");
+    }
+    assert!(!is_plugin_name(None));
+}
+
+#[test]
+fn what_was_not_understood_is_said() {
+    assert!(refused("unlock pvc/data --yes").contains("--uid"), "a script must say which object it has seen");
+    assert!(refused("unlock secret/data").contains("pvc, pv, statefulset"));
+    assert!(refused("unlock pvc").contains("KIND/NAME"));
+    assert!(refused("unlock pvc/").contains("KIND/NAME"));
+    assert!(refused("unlock pvc/data --revoke --yes --uid 1").contains("--revoke"));
+    assert!(refused("status knowledge -A").contains("--all-namespaces"));
+    assert!(refused("recover knowledge").contains("recover"));
+}

@@ -1,0 +1,54 @@
+//! The way to the cluster: the person's own kubeconfig, context and namespace, as kubectl takes them.
+
+use std::time::Duration;
+
+use kube::config::KubeConfigOptions;
+use kube::{Client, Config};
+
+use super::error::PluginError;
+
+/// How long the cluster may take to accept a connection; a person waits for it.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to answer.
+const READ_PATIENCE: Duration = Duration::from_mins(1);
+
+/// The cluster that a command talks to.
+pub struct Cluster {
+    /// Its client.
+    pub client: Client,
+    /// The namespace of the command line, else the context's.
+    pub namespace: String,
+    /// Whether the namespace was named on the command line.
+    pub namespace_was_named: bool,
+    /// The context, if it was named on the command line.
+    pub context: Option<String>,
+}
+
+impl Cluster {
+    /// Connects with the kubeconfig, or with the service account when the command runs in a pod.
+    pub async fn connect(context: Option<&str>, namespace: Option<&str>) -> Result<Self, PluginError> {
+        let options = KubeConfigOptions { context: context.map(ToOwned::to_owned), ..KubeConfigOptions::default() };
+        let mut config = match Config::from_kubeconfig(&options).await {
+            Ok(config) => config,
+            Err(source) => match Config::incluster() {
+                Ok(config) if context.is_none() => config,
+                _ => return Err(PluginError::Kubeconfig { source: Box::new(source) }),
+            },
+        };
+        config.connect_timeout = Some(CONNECT_PATIENCE);
+        config.read_timeout = Some(READ_PATIENCE);
+        let default_namespace = config.default_namespace.clone();
+        let client = Client::try_from(config).map_err(|source| PluginError::Client { source: Box::new(source) })?;
+        Ok(Self {
+            client,
+            namespace: namespace.map_or(default_namespace, ToOwned::to_owned),
+            namespace_was_named: namespace.is_some(),
+            context: context.map(ToOwned::to_owned),
+        })
+    }
+
+    /// The context as a flag of kubectl, with a blank before it; empty if none was named.
+    pub fn context_flag(&self) -> String {
+        self.context.as_ref().map(|context| format!(" --context {context}")).unwrap_or_default()
+    }
+}

@@ -1,0 +1,63 @@
+//! Which ProtectedDatabase covers which workload. Keeps a few words of each, whatever its size. Pure.
+
+use kube::ResourceExt as _;
+
+use crate::api::{ConditionStatus, ConditionType, DeletionGuard, ProtectedDatabase, WorkloadKind, find_condition};
+
+/// A ProtectedDatabase, down to what tells which workload it covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cover {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    kind: Option<WorkloadKind>,
+    workload: String,
+    /// Whether it says that it is Ready.
+    pub ready: bool,
+    /// Whether it refuses deletions at all.
+    pub denies_deletion: bool,
+}
+
+/// Takes out what matters.
+pub fn build_cover(database: &ProtectedDatabase) -> Cover {
+    let conditions = database.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let ready = find_condition(conditions, ConditionType::Ready);
+    Cover {
+        namespace: database.namespace().unwrap_or_default(),
+        name: database.name_any(),
+        kind: database.spec.workload.kind,
+        workload: database.spec.workload.name.clone(),
+        ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True.as_str()),
+        denies_deletion: database.spec.guard.deletion == DeletionGuard::Deny,
+    }
+}
+
+/// The ProtectedDatabase that covers a workload.
+pub fn find_cover<'a>(covers: &'a [Cover], namespace: &str, kind: WorkloadKind, name: &str) -> Option<&'a Cover> {
+    covers.iter().find(|cover| cover.namespace == namespace && cover.workload == name && cover.kind.is_none_or(|other| other == kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workload_is_covered_by_kind_name_and_namespace() {
+        let cover = |kind| Cover {
+            namespace: "atra".to_owned(),
+            name: "knowledge".to_owned(),
+            kind,
+            workload: "pg".to_owned(),
+            ready: true,
+            denies_deletion: true,
+        };
+        let any = [cover(None)];
+        let set = [cover(Some(WorkloadKind::StatefulSet))];
+        assert!(find_cover(&any, "atra", WorkloadKind::Deployment, "pg").is_some());
+        assert!(find_cover(&set, "atra", WorkloadKind::StatefulSet, "pg").is_some());
+        assert!(find_cover(&set, "atra", WorkloadKind::Deployment, "pg").is_none());
+        assert!(find_cover(&set, "other", WorkloadKind::StatefulSet, "pg").is_none());
+        assert!(find_cover(&set, "atra", WorkloadKind::StatefulSet, "pg-2").is_none());
+    }
+}

@@ -1,0 +1,155 @@
+//! What is to be said of one Postgres: who protects it, and what endangers its data. Pure.
+
+use serde::Serialize;
+
+use super::{Cover, PostgresTemplate};
+use crate::api::WorkloadKind;
+
+/// A workload that runs a Postgres, with everything that was read of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresWorkload {
+    /// StatefulSet or Deployment.
+    pub kind: WorkloadKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What its pod template tells.
+    pub template: PostgresTemplate,
+    /// The moments at which its claims are deleted automatically.
+    pub claims_deleted_when: Vec<&'static str>,
+    /// Its claims.
+    pub claims: Vec<ClaimFound>,
+}
+
+/// A claim and what is known of its volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimFound {
+    /// Its name.
+    pub name: String,
+    /// Its volume; none if it is not bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
+    /// The volume's reclaim policy; none if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reclaim_policy: Option<String>,
+    /// Why it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}
+
+/// What is said of one Postgres.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresReport {
+    /// Its namespace.
+    pub namespace: String,
+    /// StatefulSet or Deployment.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: String,
+    /// What its pod template tells.
+    pub template: PostgresTemplate,
+    /// Its claims.
+    pub claims: Vec<ClaimFound>,
+    /// The ProtectedDatabase that covers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected_by: Option<String>,
+    /// What needs a person, and what to do.
+    pub findings: Vec<String>,
+    /// What could not be found out.
+    pub not_known: Vec<String>,
+    /// What would protect it, if nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+}
+
+/// Judges a workload.
+pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresReport {
+    let manifest = cover.is_none().then(|| super::build_manifest(&workload));
+    let mut findings = Vec::new();
+    judge_cover(&workload, cover, &mut findings);
+    judge_data(&workload, &mut findings);
+    judge_volumes(&workload, &mut findings);
+    let mut not_known: Vec<String> = workload.claims.iter().filter_map(|claim| claim.unknown.clone()).collect();
+    if workload.template.data.is_empty() {
+        not_known.push("which directory holds the data: no PGDATA in the template, and the image is not known".to_owned());
+    }
+    PostgresReport {
+        namespace: workload.namespace,
+        kind: workload.kind,
+        name: workload.name,
+        template: workload.template,
+        claims: workload.claims,
+        protected_by: cover.map(|cover| format!("{}/{}", cover.namespace, cover.name)),
+        findings,
+        not_known,
+        manifest,
+    }
+}
+
+fn judge_cover(workload: &PostgresWorkload, cover: Option<&Cover>, findings: &mut Vec<String>) {
+    let Some(cover) = cover else {
+        findings.push("no ProtectedDatabase covers it: nothing refuses its deletion, and nobody sees when its data is gone".to_owned());
+        return;
+    };
+    let (namespace, name) = (&workload.namespace, &cover.name);
+    if !cover.denies_deletion {
+        findings.push(format!(
+            "ProtectedDatabase {name} has spec.guard.deletion Off: nothing refuses the deletion of its data; take it out with \
+             `kubectl -n {namespace} edit protdb {name}`"
+        ));
+    }
+    if !cover.ready {
+        findings.push(format!("ProtectedDatabase {name} is not Ready; see why with `kubectl holdfast status {name} -n {namespace}`"));
+    }
+}
+
+fn judge_data(workload: &PostgresWorkload, findings: &mut Vec<String>) {
+    let data = &workload.template.data;
+    let off: Vec<String> =
+        data.iter().filter(|place| !place.on_claim).map(|place| format!("{} is on {}", place.directory, place.on)).collect();
+    if off.is_empty() {
+        return;
+    }
+    let remedy = "mount a claim there, or set PGDATA to a directory on one, and move the data before the next restart";
+    if off.len() == data.len() {
+        findings.push(format!("the data directory lies on no claim: {}; {remedy}", off.join(", or ")));
+    } else {
+        findings.push(format!(
+            "the data directory may lie on no claim: image {} does not say its version, and {}; see where it is with `kubectl -n {} exec {}/{} -c {} -- \
+             printenv PGDATA`, and name the version in the image's tag",
+            workload.template.image,
+            off.join(", or "),
+            workload.namespace,
+            workload.kind.to_string().to_lowercase(),
+            workload.name,
+            workload.template.container
+        ));
+    }
+}
+
+fn judge_volumes(workload: &PostgresWorkload, findings: &mut Vec<String>) {
+    for claim in &workload.claims {
+        if let (Some(volume), Some("Delete")) = (&claim.volume, claim.reclaim_policy.as_deref()) {
+            findings.push(format!(
+                "volume {volume} of claim {} has reclaim policy Delete: its files go with the claim; a ProtectedDatabase sets it to Retain, or do it \
+                 yourself: kubectl patch pv {volume} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
+                claim.name
+            ));
+        }
+    }
+    for when in &workload.claims_deleted_when {
+        let moment = if *when == "whenScaled" { "scaled down" } else { "deleted" };
+        findings.push(format!(
+            "persistentVolumeClaimRetentionPolicy.{when} is Delete: its claims are deleted when the StatefulSet is {moment}; keep them: kubectl -n {} patch \
+             statefulset {} -p '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"{when}\":\"Retain\"}}}}}}'",
+            workload.namespace, workload.name
+        ));
+    }
+}
+
+#[cfg(test)]
+#[path = "findings_tests.rs"]
+mod tests;

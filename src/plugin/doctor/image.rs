@@ -1,0 +1,141 @@
+//! What the name of an image tells: whether it is a Postgres server, and where such an image keeps its data by default. Pure.
+
+/// Words in the last part of an image's name that speak of a Postgres server.
+const SERVERS: &[&str] = &["postgres", "pgvector", "timescale", "postgis"];
+/// Words that speak of something else around Postgres, whose name holds one of the above all the same.
+const OTHERS: &[&str] = &["exporter", "operator", "postgrest", "pgbouncer", "pgpool", "pgadmin", "proxy", "backup", "migrat", "client"];
+
+/// From this version on the official image keeps its data in a directory named after the version
+/// (<https://hub.docker.com/_/postgres>, `PGDATA`).
+const FIRST_IN_OWN_DIRECTORY: u32 = 18;
+
+/// What an image's name says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageKind {
+    /// A Postgres server.
+    Server,
+    /// Something around Postgres: an exporter, a pooler, a tool.
+    Other,
+    /// Nothing.
+    Unknown,
+}
+
+/// Reads an image's name.
+pub fn image_kind(image: &str) -> ImageKind {
+    let name = last_part(image);
+    if OTHERS.iter().any(|word| name.contains(word)) {
+        ImageKind::Other
+    } else if SERVERS.iter().any(|word| name.contains(word)) {
+        ImageKind::Server
+    } else {
+        ImageKind::Unknown
+    }
+}
+
+/// The directories in which an image may keep its data when no variable says so: one if its name tells which, more if it does not,
+/// none if it is not known at all.
+pub fn default_data_directories(image: &str) -> Vec<String> {
+    if image_kind(image) != ImageKind::Server {
+        return Vec::new();
+    }
+    let (path, name) = (repository(image), last_part(image));
+    if path.contains("bitnami") {
+        return vec!["/bitnami/postgresql/data".to_owned()];
+    }
+    if name.starts_with("timescaledb-ha") {
+        return vec!["/home/postgres/pgdata/data".to_owned()];
+    }
+    let before = "/var/lib/postgresql/data".to_owned();
+    match major_version(image) {
+        Some(version) if version >= FIRST_IN_OWN_DIRECTORY => vec![format!("/var/lib/postgresql/{version}/docker")],
+        Some(_) => vec![before],
+        None => vec![before, format!("/var/lib/postgresql/{FIRST_IN_OWN_DIRECTORY}/docker")],
+    }
+}
+
+/// The major version of Postgres in an image's tag: `17.2-alpine`, `pg17`, `2.17.1-pg17`, `17-3.5`.
+fn major_version(image: &str) -> Option<u32> {
+    let tag = without_digest(image).rsplit('/').next()?.split_once(':')?.1;
+    let named = tag.split(['-', '_']).find_map(|part| part.strip_prefix("pg")).map(leading_number);
+    let is_postgres_first = matches!(last_part(image), name if !name.contains("timescale") && !name.contains("pgvector"));
+    let version = named.unwrap_or_else(|| is_postgres_first.then(|| leading_number(tag)).flatten());
+    version.filter(|version| (8..100).contains(version))
+}
+
+fn leading_number(text: &str) -> Option<u32> {
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    text.get(..end)?.parse().ok()
+}
+
+fn without_digest(image: &str) -> &str {
+    image.split_once('@').map_or(image, |(name, _)| name)
+}
+
+/// The name without tag and digest.
+fn repository(image: &str) -> &str {
+    let name = without_digest(image);
+    match name.rsplit_once(':') {
+        // A colon before the last slash is that of the registry's port.
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
+    }
+}
+
+fn last_part(image: &str) -> &str {
+    let repository = repository(image);
+    repository.rsplit_once('/').map_or(repository, |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_told_apart_by_their_names() {
+        use ImageKind::{Other, Server, Unknown};
+        let wanted = [
+            ("postgres", Server),
+            ("postgres:17.2-alpine", Server),
+            ("docker.io/library/postgres@sha256:0123", Server),
+            ("registry.example.com:5000/databases/postgres:15", Server),
+            ("bitnami/postgresql:16", Server),
+            ("bitnami/postgresql-repmgr:16", Server),
+            ("pgvector/pgvector:pg17", Server),
+            ("timescale/timescaledb-ha:pg16", Server),
+            ("postgis/postgis:17-3.5", Server),
+            ("ghcr.io/cloudnative-pg/postgresql:17", Server),
+            ("prometheuscommunity/postgres-exporter:v0.15", Other),
+            ("postgrest/postgrest", Other),
+            ("bitnami/pgbouncer:1", Other),
+            ("postgres.example.com/shop/web:3", Unknown),
+            ("registry.k8s.io/pause", Unknown),
+            ("", Unknown),
+        ];
+        for (image, kind) in wanted {
+            assert_eq!(image_kind(image), kind, "{image}");
+        }
+    }
+
+    #[test]
+    fn the_default_directory_follows_image_and_version() {
+        let wanted: &[(&str, &[&str])] = &[
+            ("postgres:15", &["/var/lib/postgresql/data"]),
+            ("postgres:9.6-alpine", &["/var/lib/postgresql/data"]),
+            ("registry.example.com:5000/postgres:17.2@sha256:0123", &["/var/lib/postgresql/data"]),
+            ("postgres:18", &["/var/lib/postgresql/18/docker"]),
+            ("pgvector/pgvector:0.8.1-pg18-trixie", &["/var/lib/postgresql/18/docker"]),
+            ("pgvector/pgvector:pg17", &["/var/lib/postgresql/data"]),
+            ("timescale/timescaledb:2.17.1-pg16", &["/var/lib/postgresql/data"]),
+            ("timescale/timescaledb:2.17.1", &["/var/lib/postgresql/data", "/var/lib/postgresql/18/docker"]),
+            ("postgis/postgis:18-3.6", &["/var/lib/postgresql/18/docker"]),
+            ("postgres:latest", &["/var/lib/postgresql/data", "/var/lib/postgresql/18/docker"]),
+            ("registry.example.com:5000/postgres", &["/var/lib/postgresql/data", "/var/lib/postgresql/18/docker"]),
+            ("bitnami/postgresql:16", &["/bitnami/postgresql/data"]),
+            ("timescale/timescaledb-ha:pg16", &["/home/postgres/pgdata/data"]),
+            ("example/web:1", &[]),
+        ];
+        for (image, directories) in wanted {
+            assert_eq!(default_data_directories(image), *directories, "{image}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! How a command ended, and the exit code that tells scripts so.
+
+/// How a command ended, when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All is well, or what was asked for is done.
+    Done,
+    /// It looked and found something that needs a person.
+    NeedsAPerson,
+    /// A deletion was not confirmed, and nothing was changed.
+    NotConfirmed,
+}
+
+impl Ending {
+    /// The exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::NeedsAPerson => 3,
+            Self::NotConfirmed => 4,
+        }
+    }
+}
+
+/// The exit code of a command that failed. 2, a wrong command line, is clap's.
+pub const FAILED: u8 = 1;
+
+/// The table of exit codes, for `--help`.
+pub const EXIT_CODES: &str = "Exit codes:
+  0  all is well, or what was asked for is done
+  1  something failed; the message says what, and the command to check it
+  2  the command line was not understood
+  3  looked, and found something that needs a person
+  4  not confirmed; nothing was changed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_code() {
+        for code in [Ending::Done.code(), FAILED, 2, Ending::NeedsAPerson.code(), Ending::NotConfirmed.code()] {
+            assert!(EXIT_CODES.contains(&format!("\n  {code}  ")), "{code}");
+        }
+    }
+}

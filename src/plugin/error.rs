@@ -1,0 +1,175 @@
+//! Why a command of the plugin failed: what was asked for, what the cluster answered, and the command to check it.
+
+use std::fmt;
+
+/// A request to the cluster, in the words of `kubectl auth can-i`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// `get`, `list` or `patch`.
+    pub verb: &'static str,
+    /// Plural of the kind, with its group where it has one: `protecteddatabases.holdfast.dev`.
+    pub resource: String,
+    /// One object; none for all.
+    pub name: Option<String>,
+    /// Its namespace; none for all, and for kinds outside of namespaces.
+    pub namespace: Option<String>,
+    /// The context that was asked for on the command line.
+    pub context: Option<String>,
+}
+
+impl Question {
+    /// A question about all objects of a kind.
+    pub fn list(resource: &str, namespace: Option<&str>, context: Option<&str>) -> Self {
+        Self {
+            verb: "list",
+            resource: resource.to_owned(),
+            name: None,
+            namespace: namespace.map(ToOwned::to_owned),
+            context: context.map(ToOwned::to_owned),
+        }
+    }
+
+    /// A question about one object.
+    pub fn about(verb: &'static str, resource: &str, name: &str, namespace: Option<&str>, context: Option<&str>) -> Self {
+        Self { verb, name: Some(name.to_owned()), ..Self::list(resource, namespace, context) }
+    }
+
+    /// Why it can't be answered.
+    pub fn failed(self, source: kube::Error) -> PluginError {
+        PluginError::Request { question: Box::new(self), source: Box::new(source) }
+    }
+
+    fn scope(&self) -> String {
+        let context = self.context.as_ref().map(|context| format!(" --context {context}")).unwrap_or_default();
+        match &self.namespace {
+            Some(namespace) => format!(" -n {namespace}{context}"),
+            None => context,
+        }
+    }
+
+    fn can_i(&self) -> String {
+        let name = self.name.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
+        let all = if self.namespace.is_none() && self.name.is_none() { " -A" } else { "" };
+        format!("kubectl auth can-i {} {}{name}{all}{}", self.verb, self.resource, self.scope())
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.verb, self.resource)?;
+        if let Some(name) = &self.name {
+            write!(formatter, " {name}")?;
+        }
+        match (&self.namespace, &self.name) {
+            (Some(namespace), _) => write!(formatter, " in namespace {namespace}"),
+            (None, None) => write!(formatter, " in the whole cluster"),
+            (None, Some(_)) => Ok(()),
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// There is no usable kubeconfig.
+    #[error(
+        "no cluster to talk to: {source}; look with `kubectl config get-contexts`, and choose a context with --context or set KUBECONFIG"
+    )]
+    Kubeconfig {
+        /// What is wrong with it.
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// A client can't be made of the kubeconfig.
+    #[error("the kubeconfig can't be used: {}; check with `kubectl cluster-info`", chain(source))]
+    Client {
+        /// What is wrong with it.
+        source: Box<kube::Error>,
+    },
+    /// The cluster did not answer, or answered no.
+    #[error("{}", explain(question, source))]
+    Request {
+        /// What was asked.
+        question: Box<Question>,
+        /// What came of it.
+        source: Box<kube::Error>,
+    },
+    /// An object can't be written as JSON or YAML.
+    #[error("the result can't be written: {0}; this is a mistake in holdfast, please report it")]
+    Represent(String),
+    /// The standard input or output is broken.
+    #[error("can't {doing}: {source}")]
+    Terminal {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// What the cluster's answer means, and what to do.
+fn explain(question: &Question, error: &kube::Error) -> String {
+    let kube::Error::Api(status) = error else {
+        let scope = question.context.as_ref().map(|context| format!(" --context {context}")).unwrap_or_default();
+        return format!("can't {question}: the cluster can't be reached: {}; check with `kubectl cluster-info{scope}`", chain(error));
+    };
+    let said = status.message.as_str();
+    match status.code {
+        401 => {
+            format!("can't {question}: the cluster does not accept the login of the kubeconfig ({said}); check with `kubectl auth whoami`")
+        }
+        403 => format!("not allowed to {question}: {said}; check with `{}`, and ask for that right", question.can_i()),
+        404 if question.name.is_none() && question.resource.ends_with(".holdfast.dev") => format!(
+            "can't {question}: Holdfast is not installed in this cluster; check with `kubectl get crd {}`, and install it as docs/install.md says",
+            question.resource
+        ),
+        404 => format!("can't {question}: there is none; look with `kubectl get {}{}`", question.resource, question.scope()),
+        409 | 422 => format!("can't {question}: {said}; it may have changed meanwhile: run the command again"),
+        _ => format!("can't {question}: {said}; check with `kubectl get {}{}`", question.resource, question.scope()),
+    }
+}
+
+/// An error with its causes, each said once.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn answer(code: u16, message: &str) -> kube::Error {
+        kube::Error::Api(Box::new(Status { code, message: message.to_owned(), ..Status::default() }))
+    }
+
+    #[test]
+    fn every_failure_says_what_happened_and_how_to_check_it() {
+        let claim = || Question::about("get", "persistentvolumeclaims", "data", Some("atra"), None);
+        let databases = || Question::list("protecteddatabases.holdfast.dev", None, Some("production"));
+        let unreachable = || kube::Error::Service("tcp connect error: connection refused".into());
+        let said: Vec<String> = [
+            claim().failed(answer(403, "persistentvolumeclaims \"data\" is forbidden")),
+            databases().failed(answer(403, "protecteddatabases is forbidden")),
+            claim().failed(answer(404, "not found")),
+            databases().failed(answer(404, "the server could not find the requested resource")),
+            claim().failed(answer(401, "Unauthorized")),
+            claim().failed(answer(422, "the server rejected our request")),
+            claim().failed(answer(500, "etcd is on holiday")),
+            databases().failed(unreachable()),
+        ]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+        insta::assert_snapshot!(said.join("\n\n"));
+    }
+}

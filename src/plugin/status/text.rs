@@ -1,0 +1,151 @@
+//! What is known of one ProtectedDatabase, in words. Pure.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::DatabaseReport;
+use crate::api::{BackupSummary, ClaimStatus, ConditionType, find_condition};
+use crate::plugin::output::build_table;
+use crate::plugin::words::{ago, date, moment};
+
+/// The conditions in the order in which they are told, with the words for True, False and anything else.
+const WORDS: &[(ConditionType, [&str; 3])] = &[
+    (ConditionType::Guarded, ["deletions are refused", "NOT GUARDED", "not known whether deletions are refused"]),
+    (
+        ConditionType::DataVerified,
+        ["the data is what was last known good", "THE DATA IS NOT VERIFIED", "not known whether the data is good"],
+    ),
+    (ConditionType::DataReset, ["THE DATA LOOKS RESET", "no reset seen", "not known whether the data was reset"]),
+    (ConditionType::BackupFresh, ["there is a fresh backup", "NO FRESH BACKUP", "not known whether the backup is fresh"]),
+    (ConditionType::RestoreProven, ["a restore has proven a backup", "no restore has proven a backup", "no restore has proven a backup"]),
+    (ConditionType::Stalled, ["THE OPERATOR CAN'T GO ON", "", "not known whether the operator can go on"]),
+    (ConditionType::Reconciling, ["the operator is at work", "", "not known whether the operator is at work"]),
+];
+
+/// One block of text, ending with a line break.
+pub fn describe_database(report: &DatabaseReport, now: Timestamp) -> String {
+    let status = &report.status;
+    let mut text = format!("{}/{}: {}", report.namespace, report.name, headline(report));
+    if let Some(ready) = find_condition(&status.conditions, ConditionType::Ready) {
+        let _ = write!(text, " (since {})", moment(&ready.last_transition_time, now));
+    }
+    let _ = writeln!(text, "\n  database {} of {}", report.database, report.workload);
+    if report.being_deleted {
+        text.push_str("  being deleted: the guard stays until the deletion is confirmed\n");
+    }
+    if report.suspended {
+        text.push_str("  suspended: no checks and no backups are made; the guard stays\n");
+    }
+    text.push('\n');
+    for (type_, words) in WORDS {
+        if let Some(condition) = find_condition(&status.conditions, *type_) {
+            describe_condition(&mut text, condition, *words);
+        }
+    }
+    describe_claims(&mut text, &status.claims, now);
+    text.push('\n');
+    describe_checks(&mut text, report, now);
+    describe_backups(&mut text, report, now);
+    if !report.ready {
+        text.push_str("\n  What to do:\n");
+        for message in &report.what_to_do {
+            let _ = writeln!(text, "  - {message}");
+        }
+    }
+    text
+}
+
+/// One line each.
+pub fn build_status_table(reports: &[DatabaseReport], now: Timestamp) -> String {
+    let rows: Vec<Vec<String>> = reports
+        .iter()
+        .map(|report| {
+            let status = &report.status;
+            let find = |condition| find_condition(&status.conditions, condition);
+            vec![
+                report.namespace.clone(),
+                report.name.clone(),
+                if report.ready { "yes" } else { "NO" }.to_owned(),
+                find(ConditionType::DataVerified).map_or("unknown", |condition| condition.reason.as_str()).to_owned(),
+                find(ConditionType::Guarded).map_or("Unknown", |condition| condition.status.as_str()).to_owned(),
+                ago(status.last_good_backup.as_ref().map(|backup| &backup.time), now),
+                ago(status.last_check.as_ref().map(|check| &check.time), now),
+            ]
+        })
+        .collect();
+    build_table(&["NAMESPACE", "NAME", "READY", "DATA", "GUARDED", "LAST GOOD BACKUP", "LAST CHECK"], &rows)
+}
+
+fn headline(report: &DatabaseReport) -> &'static str {
+    match find_condition(&report.status.conditions, ConditionType::Ready).map(|ready| ready.status.as_str()) {
+        _ if report.ready => "ready",
+        Some("True") => "ready before its last change; not known now",
+        Some("False") => "NOT READY",
+        _ => "not known whether it is ready",
+    }
+}
+
+fn describe_condition(text: &mut String, condition: &Condition, words: [&str; 3]) {
+    let said = match condition.status.as_str() {
+        "True" => words[0],
+        "False" => words[1],
+        _ => words[2],
+    };
+    if !said.is_empty() {
+        let _ = writeln!(text, "  {:<14} {said} ({})", condition.type_, condition.reason);
+    }
+}
+
+fn describe_claims(text: &mut String, claims: &[ClaimStatus], now: Timestamp) {
+    if claims.is_empty() {
+        text.push_str("\n  claims         none are known\n");
+        return;
+    }
+    text.push('\n');
+    for claim in claims {
+        let volume = if claim.volume.is_empty() { "not bound to a volume".to_owned() } else { format!("volume {}", claim.volume) };
+        let policy = if claim.reclaim_policy.is_empty() { String::new() } else { format!(", {}", claim.reclaim_policy) };
+        let guarded = if claim.guarded { "guarded" } else { "NOT GUARDED" };
+        let mounted = if claim.mounted { ", mounted" } else { ", not mounted" };
+        let since = claim.since.as_ref().map(|since| format!(", since {}", moment(since, now))).unwrap_or_default();
+        let _ = writeln!(text, "  claim          {}: {volume}{policy}, {guarded}{mounted}{since}", claim.name);
+    }
+}
+
+fn describe_checks(text: &mut String, report: &DatabaseReport, now: Timestamp) {
+    match &report.status.baseline {
+        Some(baseline) => {
+            let (check, identifier) = (&baseline.check, &baseline.system_identifier);
+            let _ = writeln!(text, "  baseline       check {check} of {}, cluster of data {identifier}", date(&baseline.time));
+        }
+        None => text.push_str("  baseline       none: no check has found the data good yet\n"),
+    }
+    match &report.status.last_check {
+        Some(check) => {
+            let when = moment(&check.time, now);
+            let _ = writeln!(text, "  last check     {:?} ({}): {}, {when}", check.outcome, check.reason, check.name);
+        }
+        None => text.push_str("  last check     never\n"),
+    }
+}
+
+fn describe_backups(text: &mut String, report: &DatabaseReport, now: Timestamp) {
+    let status = &report.status;
+    let told = |backup: &BackupSummary| format!("{:?}: {}, {}", backup.state, backup.name, moment(&backup.time, now));
+    if !report.backup_wanted && status.last_backup.is_none() {
+        text.push_str("  backup         none is asked for: spec.backup is not set\n");
+        return;
+    }
+    let _ = writeln!(text, "  last backup    {}", status.last_backup.as_ref().map_or_else(|| "never".to_owned(), told));
+    if status.last_good_backup != status.last_backup {
+        let _ = writeln!(text, "  last good one  {}", status.last_good_backup.as_ref().map_or_else(|| "never".to_owned(), told));
+    }
+    let next = status.next_backup.as_ref().map_or_else(|| "not planned".to_owned(), |next| moment(next, now));
+    let _ = writeln!(text, "  next backup    {next}");
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+//! Reads the object, shows what would be lost, asks, and sets or takes off the confirmation.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use clap::Args;
+use jiff::Timestamp;
+use kube::Api;
+use kube::api::{DynamicObject, Patch, PatchParams};
+
+use super::{Databases, Kind, Named, Target, build_confirmation, build_revocation, describe_confirmed, describe_stake, parse_named};
+use crate::api::names::GROUP;
+use crate::guard::{deletion_confirmed, marked_owner};
+use crate::plugin::connect::Cluster;
+use crate::plugin::ending::Ending;
+use crate::plugin::error::{PluginError, Question};
+use crate::plugin::output::write_out;
+use crate::plugin::status::{build_report, fetch_database, fetch_reports};
+
+/// The field manager of what the plugin writes.
+const PLUGIN_MANAGER: &str = "kubectl-holdfast";
+
+/// What `unlock` is asked.
+#[derive(Debug, Args)]
+pub struct UnlockArguments {
+    /// The object: pvc, pv, statefulset, deployment, namespace, protdb, crd or dbledger, then its name.
+    #[arg(value_name = "KIND/NAME", value_parser = parse_named)]
+    object: Named,
+    /// Don't ask. Only with the UID that was seen, so that no script confirms what it has not looked at.
+    #[arg(long, requires = "uid")]
+    yes: bool,
+    /// The UID that the object must have: kubectl get KIND NAME -o jsonpath={.metadata.uid}
+    #[arg(long)]
+    uid: Option<String>,
+    /// Takes the confirmation off again.
+    #[arg(long, conflicts_with_all = ["yes", "uid"])]
+    revoke: bool,
+}
+
+/// Runs `unlock`.
+pub async fn run(cluster: &Cluster, arguments: &UnlockArguments) -> Result<Ending, PluginError> {
+    let Named { kind, name } = &arguments.object;
+    let place = kind.namespaced.then_some(cluster.namespace.as_str());
+    let api: Api<DynamicObject> = match place {
+        Some(namespace) => Api::namespaced_with(cluster.client.clone(), namespace, &kind.api_resource()),
+        None => Api::all_with(cluster.client.clone(), &kind.api_resource()),
+    };
+    let question = |verb| Question::about(verb, &kind.resource(), name, place, cluster.context.as_deref());
+    let metadata = api.get_metadata(name).await.map_err(|error| question("get").failed(error))?.metadata;
+    let target = Target { kind, metadata, context_flag: cluster.context_flag() };
+    let apply = async |patch: json_patch::Patch| {
+        let parameters = PatchParams { field_manager: Some(PLUGIN_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = api.patch_metadata(name, &parameters, &Patch::<()>::Json(patch)).await;
+        patched.map(drop).map_err(|error| question("patch").failed(error))
+    };
+    if arguments.revoke {
+        return match build_revocation(&target.metadata) {
+            Some(patch) => {
+                apply(patch).await?;
+                write_out(&format!("{}: the confirmation is taken off.\n", target.title()))?;
+                Ok(Ending::Done)
+            }
+            None => say(&format!("{} is not confirmed; nothing was changed.\n", target.title())),
+        };
+    }
+    if !target.is_guarded() {
+        return say(&format!("Holdfast does not guard {}: nothing refuses its deletion, and nothing was changed.\n", target.title()));
+    }
+    if let Some(uid) = arguments.uid.as_deref().filter(|uid| *uid != target.uid()) {
+        eprintln!(
+            "error: {} has the UID {}, not {uid}: it is not the object that you have seen; nothing was changed. Look at it: kubectl holdfast unlock {}/{name}",
+            target.title(),
+            target.uid(),
+            kind.word
+        );
+        return Ok(Ending::NotConfirmed);
+    }
+    if deletion_confirmed(&target.metadata) {
+        write_out("Confirmed before. ")?;
+        return say(&describe_confirmed(&target));
+    }
+    let databases = fetch_databases(cluster, &target).await;
+    write_out(&describe_stake(&target, &databases, Timestamp::now()))?;
+    if !arguments.yes && !ask(&target)? {
+        eprintln!("Not confirmed; nothing was changed.");
+        return Ok(Ending::NotConfirmed);
+    }
+    apply(build_confirmation(&target.metadata)).await?;
+    write_out("\n")?;
+    say(&describe_confirmed(&target))
+}
+
+fn say(text: &str) -> Result<Ending, PluginError> {
+    write_out(text)?;
+    Ok(Ending::Done)
+}
+
+/// Whether a person types the object's name. A pipe is no person: what it brings was written before anything was seen.
+fn ask(target: &Target) -> Result<bool, PluginError> {
+    if !io::stdin().is_terminal() {
+        eprintln!(
+            "\nerror: nobody can be asked, because the standard input is not a terminal. If you have read the above: {}",
+            target.script_command()
+        );
+        return Ok(false);
+    }
+    eprint!("\nTo confirm the deletion of this {}, type its name: ", target.kind.kind);
+    let broken = |source| PluginError::Terminal { doing: "ask on the terminal", source };
+    io::stderr().flush().map_err(broken)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(broken)?;
+    Ok(answer.trim() == target.name())
+}
+
+/// The databases that would be lost or go unguarded with an object. That they can't be read is told, and keeps nobody from going on.
+async fn fetch_databases(cluster: &Cluster, target: &Target) -> Databases {
+    let fetched = match target.kind.kind {
+        "Namespace" => fetch_reports(cluster, Some(target.name())).await,
+        "CustomResourceDefinition" if is_of_databases(target.kind, target.name()) => fetch_reports(cluster, None).await,
+        "ProtectedDatabase" => fetch_one(cluster, &cluster.namespace, target.name()).await,
+        _ => match marked_owner(&target.metadata).and_then(|owner| owner.split_once('/')) {
+            Some((namespace, name)) => fetch_one(cluster, namespace, name).await,
+            None => Ok(Vec::new()),
+        },
+    };
+    fetched.map_or_else(|error| Databases::Unknown(error.to_string()), Databases::Known)
+}
+
+async fn fetch_one(cluster: &Cluster, namespace: &str, name: &str) -> Result<Vec<crate::plugin::status::DatabaseReport>, PluginError> {
+    fetch_database(cluster, namespace, name).await.map(|database| vec![build_report(database)])
+}
+
+fn is_of_databases(kind: &Kind, name: &str) -> bool {
+    kind.kind == "CustomResourceDefinition" && name == format!("protecteddatabases.{GROUP}")
+}

@@ -1,0 +1,93 @@
+//! What would be lost with an object, in words. Pure.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::Target;
+use crate::api::ConditionType;
+use crate::api::find_condition;
+use crate::guard::{marked_owner, noted_stake};
+use crate::plugin::status::DatabaseReport;
+use crate::plugin::words::moment;
+
+/// How many databases are listed; the rest is a number.
+const LISTED: usize = 20;
+
+/// What is known of the databases that an object holds or leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Databases {
+    /// These.
+    Known(Vec<DatabaseReport>),
+    /// They can't be read, because of this.
+    Unknown(String),
+}
+
+/// Everything that a person should read before confirming, ending with a line break.
+pub fn describe_stake(target: &Target, databases: &Databases, now: Timestamp) -> String {
+    let mut text = format!("{} (uid {})\n", target.title(), target.uid());
+    match marked_owner(&target.metadata) {
+        Some(owner) => {
+            let _ = writeln!(text, "  guarded by ProtectedDatabase {owner}");
+        }
+        None => text.push_str("  guarded by Holdfast\n"),
+    }
+    if target.metadata.deletion_timestamp.is_some() {
+        text.push_str("  its deletion was asked for already: it goes as soon as this is confirmed\n");
+    }
+    text.push_str("\nWhat would be lost:\n");
+    if let Some(noted) = noted_stake(&target.metadata) {
+        let _ = writeln!(text, "  - {noted}");
+    }
+    let _ = writeln!(text, "  - {}", target.kind.loss());
+    match databases {
+        Databases::Known(databases) => list_databases(&mut text, databases, now),
+        Databases::Unknown(why) => {
+            let _ = writeln!(text, "  - NOT KNOWN which databases: {why}");
+        }
+    }
+    text
+}
+
+fn list_databases(text: &mut String, databases: &[DatabaseReport], now: Timestamp) {
+    for database in databases.iter().take(LISTED) {
+        let ready = if database.ready { "ready" } else { "NOT READY" };
+        let _ = writeln!(
+            text,
+            "  - ProtectedDatabase {}/{}: database {} of {}, {ready}",
+            database.namespace, database.name, database.database, database.workload
+        );
+        let status = &database.status;
+        if let Some(reset) = find_condition(&status.conditions, ConditionType::DataReset).filter(|reset| reset.status == "True") {
+            let _ = writeln!(text, "      its data looks reset ({})", reset.reason);
+        }
+        let check = status.last_check.as_ref();
+        let check = check.map_or_else(|| "never".to_owned(), |check| format!("{:?}, {}", check.outcome, moment(&check.time, now)));
+        let _ = writeln!(text, "      last check:       {check}");
+        let backup = status.last_good_backup.as_ref();
+        let backup = backup.map_or_else(|| "THERE IS NONE".to_owned(), |backup| format!("{}, {}", backup.name, moment(&backup.time, now)));
+        let _ = writeln!(text, "      last good backup: {backup}");
+    }
+    if databases.len() > LISTED {
+        let _ = writeln!(text, "  - and {} more databases", databases.len() - LISTED);
+    }
+}
+
+/// What remains to be done, once it is confirmed.
+pub fn describe_confirmed(target: &Target) -> String {
+    let left = match target.kind.kind {
+        "PersistentVolumeClaim" => "\nIts volume stays, guarded, until it is confirmed and deleted itself.",
+        "PersistentVolume" => "\nIts files stay where they are: the reclaim policy is Retain.",
+        _ => "",
+    };
+    format!(
+        "Confirmed. Nothing is deleted yet; now this works:\n\n  {}\n\nTo take the confirmation off again:\n\n  {}\n{left}{}",
+        target.delete_command(),
+        target.revoke_command(),
+        if left.is_empty() { "" } else { "\n" },
+    )
+}
+
+#[cfg(test)]
+#[path = "stake_tests.rs"]
+mod tests;
