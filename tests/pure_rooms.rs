@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 8] = [
+const ROOMS: [&str; 23] = [
     "src/verdict",
     "src/guard",
     "src/resources",
@@ -13,6 +13,21 @@ const ROOMS: [&str; 8] = [
     "src/controller/plan.rs",
     "src/controller/plan_rules.rs",
     "src/controller/observed.rs",
+    "src/plugin/words.rs",
+    "src/plugin/status/report.rs",
+    "src/plugin/status/text.rs",
+    "src/plugin/unlock/kinds.rs",
+    "src/plugin/unlock/target.rs",
+    "src/plugin/unlock/confirmation.rs",
+    "src/plugin/unlock/stake.rs",
+    "src/plugin/doctor/image.rs",
+    "src/plugin/doctor/recognise.rs",
+    "src/plugin/doctor/mounts.rs",
+    "src/plugin/doctor/workload.rs",
+    "src/plugin/doctor/coverage.rs",
+    "src/plugin/doctor/findings.rs",
+    "src/plugin/doctor/suggestion.rs",
+    "src/plugin/doctor/text.rs",
 ];
 
 /// What would make a room impure, and why.

@@ -32,10 +32,10 @@ struct Plugin {
 #[derive(Debug, Args)]
 struct Place {
     /// The namespace. Default: that of the kubeconfig's context.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Cluster")]
     namespace: Option<String>,
     /// The context of the kubeconfig to use. Default: the current one.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Cluster")]
     context: Option<String>,
 }
 

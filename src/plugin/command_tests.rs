@@ -19,7 +19,8 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn the_help_reads() {
-    let mut command = Plugin::command();
+    // As wide everywhere, whatever terminal the tests run in.
+    let mut command = Plugin::command().term_width(100);
     command.build();
     let mut pages = vec![command.render_long_help().to_string()];
     for name in ["status", "unlock", "doctor"] {

@@ -40,12 +40,13 @@ pub async fn run(cluster: &Cluster, arguments: &DoctorArguments) -> Result<Endin
         reports.push(fetch_report(cluster, seen, &covers).await);
     }
     let place = namespace.map_or_else(|| "in this cluster".to_owned(), |namespace| format!("in namespace {namespace}"));
+    let flags = namespace.map(|namespace| format!(" -n {namespace}")).unwrap_or_default() + &cluster.context_flag();
     let text = match arguments.output {
         _ if arguments.manifests => reports.iter().filter_map(|report| report.manifest.as_deref()).collect(),
         Some(Format::Json) => build_json(&reports)?,
         Some(Format::Yaml) => build_yaml(&reports)?,
         Some(Format::Table) if !reports.is_empty() => build_doctor_table(&reports),
-        _ => describe_reports(&reports, &place),
+        _ => describe_reports(&reports, &place, &flags),
     };
     write_out(&text)?;
     Ok(if reports.iter().all(|report| report.findings.is_empty()) { Ending::Done } else { Ending::NeedsAPerson })

@@ -98,7 +98,7 @@ fn what_doctor_says_reads() {
         judge(strange(), None),
         judge(good(), Some(&cover("good", true, "Deny"))),
     ];
-    insta::assert_snapshot!(describe_reports(&reports, "in this cluster"));
+    insta::assert_snapshot!(describe_reports(&reports, "in this cluster", ""));
     insta::assert_snapshot!("the_table_reads", build_doctor_table(&reports));
 }
 
@@ -106,7 +106,10 @@ fn what_doctor_says_reads() {
 fn a_well_kept_database_has_no_findings() {
     let report = judge(good(), Some(&cover("good", true, "Deny")));
     assert_eq!((report.findings, report.not_known, report.manifest), (Vec::new(), Vec::new(), None));
-    assert_eq!(describe_reports(&[], "in namespace atra"), "No StatefulSet and no Deployment in namespace atra looks like a Postgres.\n");
+    assert_eq!(
+        describe_reports(&[], "in namespace atra", ""),
+        "No StatefulSet and no Deployment in namespace atra looks like a Postgres.\n"
+    );
 }
 
 #[test]

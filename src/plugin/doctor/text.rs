@@ -6,8 +6,8 @@ use super::PostgresReport;
 use crate::plugin::output::build_table;
 use crate::verdict::count;
 
-/// Everything, ending with a line break. `place` is `in this cluster` or `in namespace …`.
-pub fn describe_reports(reports: &[PostgresReport], place: &str) -> String {
+/// Everything, ending with a line break. `place` is `in this cluster` or `in namespace …`, `flags` are those that the command was called with.
+pub fn describe_reports(reports: &[PostgresReport], place: &str, flags: &str) -> String {
     if reports.is_empty() {
         return format!("No StatefulSet and no Deployment {place} looks like a Postgres.\n");
     }
@@ -26,7 +26,7 @@ pub fn describe_reports(reports: &[PostgresReport], place: &str) -> String {
         count(number(findings), "finding")
     );
     if unprotected > 0 {
-        text.push_str("To get the manifests alone: kubectl holdfast doctor --manifests\n");
+        let _ = writeln!(text, "To get the manifests alone: kubectl holdfast doctor{flags} --manifests");
     }
     text
 }

@@ -38,7 +38,9 @@ pub fn describe_database(report: &DatabaseReport, now: Timestamp) -> String {
     if report.suspended {
         text.push_str("  suspended: no checks and no backups are made; the guard stays\n");
     }
-    text.push('\n');
+    if !status.conditions.is_empty() {
+        text.push('\n');
+    }
     for (type_, words) in WORDS {
         if let Some(condition) = find_condition(&status.conditions, *type_) {
             describe_condition(&mut text, condition, *words);

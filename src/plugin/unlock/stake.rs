@@ -33,7 +33,7 @@ pub fn describe_stake(target: &Target, databases: &Databases, now: Timestamp) ->
         None => text.push_str("  guarded by Holdfast\n"),
     }
     if target.metadata.deletion_timestamp.is_some() {
-        text.push_str("  its deletion was asked for already: it goes as soon as this is confirmed\n");
+        text.push_str("  its deletion was asked for already, and goes on as soon as this is confirmed\n");
     }
     text.push_str("\nWhat would be lost:\n");
     if let Some(noted) = noted_stake(&target.metadata) {
@@ -78,6 +78,7 @@ pub fn describe_confirmed(target: &Target) -> String {
     let left = match target.kind.kind {
         "PersistentVolumeClaim" => "\nIts volume stays, guarded, until it is confirmed and deleted itself.",
         "PersistentVolume" => "\nIts files stay where they are: the reclaim policy is Retain.",
+        "Namespace" => "\nThe claims, workloads and ProtectedDatabases in it are guarded one by one: each must be confirmed too.",
         _ => "",
     };
     format!(
