@@ -1,5 +1,6 @@
 //! Where results go: standard output, as text for people or as JSON or YAML for programs.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use clap::ValueEnum;
@@ -51,7 +52,7 @@ pub fn build_table(heading: &[&str], rows: &[Vec<String>]) -> String {
     for row in [&heading].into_iter().chain(rows) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:width$}   "));
+            let _ = write!(line, "{cell:width$}   ");
         }
         text.push_str(line.trim_end());
         text.push('\n');

@@ -9,6 +9,7 @@ use crate::api::{ConditionStatus, ConditionType, ProtectedDatabase, ProtectedDat
 /// What is shown of one ProtectedDatabase.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "facts that don't depend on each other, each a field of the JSON")]
 pub struct DatabaseReport {
     /// Its namespace.
     pub namespace: String,
