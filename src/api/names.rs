@@ -21,6 +21,12 @@ pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
 /// Label on agent Jobs and their pods: `check` or `backup`.
 pub const TASK_LABEL: &str = "holdfast.dev/task";
+/// Annotation on our `CustomResourceDefinition`s: the version of Holdfast that installed them.
+pub const DEFINITION_VERSION_ANNOTATION: &str = "holdfast.dev/definition-version";
+/// Standard label on everything that an installation consists of, `"holdfast"`.
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// The value of [`NAME_LABEL`].
+pub const NAME_VALUE: &str = "holdfast";
 /// Standard label that names what manages an object.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 

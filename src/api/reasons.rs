@@ -54,6 +54,8 @@ pub const CLAIM_LOST: &str = "ClaimLost";
 pub const CLAIM_TERMINATING: &str = "ClaimTerminating";
 /// An admission policy of the guard is missing, not the one this operator installs, or not enforced yet.
 pub const POLICY_MISSING: &str = "PolicyMissing";
+/// One of our definitions is missing, edited or being deleted.
+pub const DEFINITION_CHANGED: &str = "DefinitionChanged";
 /// Somebody has taken a mark off a guarded claim or volume, or set the volume back from Retain; it is put back at once.
 pub const MARKS_REMOVED: &str = "MarksRemoved";
 /// The data of the running container is what was last known good, or has grown from it.
@@ -266,6 +268,12 @@ pub const ALL: &[ReasonDocument] = &[
         conditions: "Guarded=False",
         meaning: "An admission policy of the guard, or its binding, is missing or not the one this operator installs, or was until a moment ago, or is not enforced yet.",
         remedy: "The operator puts it back at once, and an event on the policy names the field manager that changed it last. If this stays, apply the installation manifest again; until then finalizers and Retain hold alone.",
+    },
+    ReasonDocument {
+        reason: DEFINITION_CHANGED,
+        conditions: "Guarded=False",
+        meaning: "A CustomResourceDefinition of Holdfast is missing, being deleted, or not the one this operator installs, or was until a moment ago.",
+        remedy: "The operator puts it back at once, and an event on the definition names the field manager that changed it last. If this stays, apply the definitions again: `holdfast crd | kubectl apply --server-side --force-conflicts -f -`. One that is being deleted can't be saved: see `docs/guard.md`.",
     },
     ReasonDocument {
         reason: MARKS_REMOVED,

@@ -30,7 +30,7 @@ pub struct Context {
     pub reporter: Reporter,
     /// Counters and gauges.
     pub metrics: Metrics,
-    /// What was wrong with the admission policies a moment ago.
+    /// What is wrong with the admission policies and definitions, or was a moment ago.
     pub disturbance: Disturbance,
 }
 

@@ -1,38 +1,45 @@
-//! Keeps the guard's admission policies as they were built: what somebody takes off or edits is put back at once, and said.
+//! Keeps what the guard stands on as it was built: admission policies and definitions that somebody takes off or edits are put back at once, and said.
+
+mod definitions;
+mod policies;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::channel::mpsc::Sender;
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::PostParams;
+use kube::api::{ObjectMeta, PostParams};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Resource};
 
+use self::definitions::DefinitionDrift;
+use self::policies::PolicyDrift;
 use super::Context;
 use super::act::WRITE_TIMEOUT;
+use super::observed::PolicyFact;
 use crate::api::{names, reasons};
 use crate::guard;
 
-/// How often the policies are looked at without being told.
+/// How often policies and definitions are looked at without being told.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
+/// The same while something could not be put back.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How long the API server takes to enforce a policy, as measured (0.7 s), with something to spare.
 const ENFORCEMENT: Duration = Duration::from_millis(1500);
 
-/// What was wrong with the policies a moment ago; until they are enforced again no database is called guarded.
+/// What is wrong, or was a moment ago; until it is mended and in force no database is called guarded.
 #[derive(Clone, Debug, Default)]
-pub struct Disturbance(Arc<Mutex<Option<String>>>);
+pub struct Disturbance(Arc<Mutex<Option<PolicyFact>>>);
 
 impl Disturbance {
-    /// What was wrong, if the API server may not enforce the policies yet.
+    /// What is wrong, if the API server may not guard as it should.
     #[must_use]
-    pub fn current(&self) -> Option<String> {
+    pub fn current(&self) -> Option<PolicyFact> {
         self.0.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |held| held.clone())
     }
 
-    fn set(&self, what: Option<String>) {
+    fn set(&self, what: Option<PolicyFact>) {
         match self.0.lock() {
             Ok(mut held) => *held = what,
             Err(poisoned) => *poisoned.into_inner() = what,
@@ -40,128 +47,165 @@ impl Disturbance {
     }
 }
 
-/// A policy, its binding, and what of them is not as built.
-struct Drift {
-    policy: ValidatingAdmissionPolicy,
-    binding: ValidatingAdmissionPolicyBinding,
-    difference: String,
+/// Something that is not as built.
+enum Drift {
+    Policy(Box<PolicyDrift>),
+    Definition(Box<DefinitionDrift>),
 }
 
-/// Mends the policies on every tick, and from time to time without one. Tells `databases` when what they say of the guard may have changed.
+/// What came of putting something back.
+enum Mending {
+    Done,
+    /// It can't be put back, for a reason that the drift itself tells.
+    Impossible,
+    Refused(kube::Error),
+    TimedOut,
+}
+
+impl Drift {
+    fn fact(&self) -> PolicyFact {
+        match self {
+            Self::Policy(drift) => PolicyFact::Missing(drift.difference.clone()),
+            Self::Definition(drift) => PolicyFact::DefinitionChanged(drift.difference.clone()),
+        }
+    }
+
+    fn difference(&self) -> &str {
+        match self {
+            Self::Policy(drift) => &drift.difference,
+            Self::Definition(drift) => &drift.difference,
+        }
+    }
+
+    /// The object that events are about, and their reason.
+    fn regarding(&self) -> (ObjectReference, &'static str) {
+        match self {
+            Self::Policy(drift) => (drift.policy.object_ref(&()), reasons::POLICY_MISSING),
+            Self::Definition(drift) => (drift.built.object_ref(&()), reasons::DEFINITION_CHANGED),
+        }
+    }
+
+    /// The command that does by hand what the operator could not.
+    fn by_hand(&self) -> &'static str {
+        match self {
+            Self::Policy(_) => "Apply the installation manifest again: kubectl apply --server-side -f install.yaml",
+            Self::Definition(_) => "Apply the definitions again: holdfast crd | kubectl apply --server-side --force-conflicts -f -",
+        }
+    }
+}
+
+/// Mends on every tick, and from time to time without one. Tells `databases` when what they say of the guard may have changed.
 pub async fn keep(context: Arc<Context>, ticks: impl Stream<Item = ()> + Send, mut databases: Sender<()>) {
     let mut ticks = std::pin::pin!(ticks);
     loop {
+        let pause = if context.disturbance.current().is_some() { TRY_AGAIN } else { LOOK_AGAIN };
         // Without a tick in time it is looked at all the same.
-        if let Ok(None) = tokio::time::timeout(LOOK_AGAIN, ticks.next()).await {
-            tokio::time::sleep(LOOK_AGAIN).await;
+        if let Ok(None) = tokio::time::timeout(pause, ticks.next()).await {
+            tokio::time::sleep(pause).await;
         }
         let drifts = match find_drifts(&context).await {
             Ok(drifts) => drifts,
             Err(error) => {
-                tracing::warn!(%error, "could not read the admission policies");
+                tracing::warn!(%error, "could not read the admission policies and definitions");
                 continue;
             }
         };
-        let Some(first) = drifts.first() else { continue };
-        context.disturbance.set(Some(first.difference.clone()));
+        let Some(first) = drifts.first() else {
+            if context.disturbance.current().is_some() {
+                context.disturbance.set(None);
+                let _ = databases.try_send(());
+            }
+            continue;
+        };
+        context.disturbance.set(Some(first.fact()));
         // A full channel holds a tick already.
         let _ = databases.try_send(());
+        let mut left = None;
         for drift in &drifts {
-            mend(&context, drift).await;
+            if !mend(&context, drift).await {
+                left.get_or_insert_with(|| drift.fact());
+            }
         }
         tokio::time::sleep(ENFORCEMENT).await;
-        context.disturbance.set(None);
+        context.disturbance.set(left);
         let _ = databases.try_send(());
     }
 }
 
-/// Whether the policies are what was built: `None`, or the first difference.
+/// Whether the guard stands on what was built: `None`, or the first difference. Policies are read; what is known of the definitions, which are
+/// large, is what was seen of them last.
 ///
 /// # Errors
-/// One could not be read.
-pub async fn find_difference(context: &Context) -> Result<Option<String>, kube::Error> {
+/// A policy could not be read.
+pub async fn find_difference(context: &Context) -> Result<Option<PolicyFact>, kube::Error> {
     if let Some(what) = context.disturbance.current() {
         return Ok(Some(what));
     }
-    Ok(find_drifts(context).await?.into_iter().next().map(|drift| drift.difference))
+    Ok(policies::find_drifts(context).await?.into_iter().next().map(|drift| PolicyFact::Missing(drift.difference)))
 }
 
 async fn find_drifts(context: &Context) -> Result<Vec<Drift>, kube::Error> {
-    let policies: Api<ValidatingAdmissionPolicy> = Api::all(context.client.clone());
-    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(context.client.clone());
-    let built = guard::policies(&context.settings.operator_namespace).into_iter();
-    let guards = built.filter(|(policy, _)| policy.metadata.name.as_deref().is_some_and(|name| guard::GUARD_POLICIES.contains(&name)));
-    let looked = guards.map(async |(policy, binding)| {
-        let name = policy.metadata.name.clone().unwrap_or_default();
-        let (present_policy, present_binding) = tokio::try_join!(policies.get_opt(&name), bindings.get_opt(&name))?;
-        let difference = match (&present_policy, &present_binding) {
-            (None, _) => Some(format!("ValidatingAdmissionPolicy {name} does not exist")),
-            (_, None) => Some(format!("ValidatingAdmissionPolicyBinding {name} does not exist")),
-            (Some(present_policy), Some(present_binding)) => {
-                guard::policy_difference((present_policy, present_binding), (&policy, &binding)).map(|changed| match changed {
-                    guard::Changed::Policy => {
-                        told(&format!("ValidatingAdmissionPolicy {name}"), guard::last_other_manager(&present_policy.metadata))
-                    }
-                    guard::Changed::Binding => {
-                        told(&format!("ValidatingAdmissionPolicyBinding {name}"), guard::last_other_manager(&present_binding.metadata))
-                    }
-                })
-            }
-        };
-        Ok::<_, kube::Error>(difference.map(|difference| Drift { policy, binding, difference }))
-    });
-    Ok(futures::future::try_join_all(looked).await?.into_iter().flatten().collect())
+    let (policies, definitions) = tokio::try_join!(policies::find_drifts(context), definitions::find_drifts(context))?;
+    let policies = policies.into_iter().map(|drift| Drift::Policy(Box::new(drift)));
+    Ok(policies.chain(definitions.into_iter().map(|drift| Drift::Definition(Box::new(drift)))).collect())
 }
 
-fn told(what: &str, who: Option<String>) -> String {
-    let who = who.map_or_else(String::new, |who| format!("; the last change on record is by {who}"));
+/// What is said of an object that is not as built, with the one who changed it last.
+fn say_changed(what: &str, metadata: &ObjectMeta) -> String {
+    let who = guard::last_other_manager(metadata).map_or_else(String::new, |who| format!("; the last change on record is by {who}"));
     format!("{what} is not the one that this version installs{who}")
 }
 
-async fn mend(context: &Context, drift: &Drift) {
-    let applied = async {
-        apply(context, &drift.policy).await?;
-        apply(context, &drift.binding).await
-    };
-    let note = match tokio::time::timeout(WRITE_TIMEOUT, applied).await {
-        Ok(Ok(())) => {
-            context.metrics.count_mended_policy();
-            format!("{}. It was put back. Who did it is in the API server's audit log", drift.difference)
+/// Puts one thing back and says so. Says whether it is back.
+async fn mend(context: &Context, drift: &Drift) -> bool {
+    let put_back = async {
+        match drift {
+            Drift::Policy(drift) => policies::put_back(context, drift).await,
+            Drift::Definition(drift) => definitions::put_back(context, drift).await,
         }
-        Ok(Err(error)) => format!(
-            "{}, and it could not be put back: {error}. Apply the installation manifest again: kubectl apply --server-side -f install.yaml",
-            drift.difference
-        ),
-        Err(_) => format!("{}, and the API server did not answer when it was to be put back; it is tried again", drift.difference),
+    };
+    let mending = match tokio::time::timeout(WRITE_TIMEOUT, put_back).await {
+        Ok(Ok(mending)) => mending,
+        Ok(Err(error)) => Mending::Refused(error),
+        Err(_) => Mending::TimedOut,
+    };
+    if matches!(mending, Mending::Done) {
+        match drift {
+            Drift::Policy(_) => context.metrics.count_mended_policy(),
+            Drift::Definition(_) => context.metrics.count_mended_definition(),
+        }
+    }
+    let (difference, by_hand) = (drift.difference(), drift.by_hand());
+    let note = match &mending {
+        Mending::Done => format!("{difference}. It was put back. Who did it is in the API server's audit log"),
+        Mending::Impossible => difference.to_owned(),
+        Mending::Refused(error) => format!("{difference}, and it could not be put back: {error}. {by_hand}"),
+        Mending::TimedOut => format!("{difference}, and the API server did not answer when it was to be put back; it is tried again"),
     };
     tracing::warn!(note, "the guard was disarmed");
-    let regarding: ObjectReference = drift.policy.object_ref(&());
-    let event = Event {
-        type_: EventType::Warning,
-        reason: reasons::POLICY_MISSING.to_owned(),
-        note: Some(note),
-        action: "Mend".to_owned(),
-        secondary: None,
-    };
+    publish(context, drift, note).await;
+    matches!(mending, Mending::Done)
+}
+
+async fn publish(context: &Context, drift: &Drift, note: String) {
+    let (regarding, reason) = drift.regarding();
+    let event =
+        Event { type_: EventType::Warning, reason: reason.to_owned(), note: Some(note), action: "Mend".to_owned(), secondary: None };
     let recorder = Recorder::new(context.client.clone(), context.reporter.clone());
     if !matches!(tokio::time::timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding)).await, Ok(Ok(()))) {
-        tracing::warn!("could not write an event about the admission policies");
+        tracing::warn!("could not write an event about what was put back");
     }
 }
 
-async fn apply<K>(context: &Context, object: &K) -> Result<(), kube::Error>
+/// Puts an object in the place of the one that is there, or where none is. Replaced, not applied: what somebody added must go too.
+async fn replace<K>(context: &Context, present: Option<&K>, wanted: &K) -> Result<(), kube::Error>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
 {
     let api: Api<K> = Api::all(context.client.clone());
-    let name = object.meta().name.clone().unwrap_or_default();
-    // Replaced, not applied: what somebody added must go too.
     let parameters = PostParams { field_manager: Some(names::OPERATOR_MANAGER.to_owned()), ..PostParams::default() };
-    let Some(present) = api.get_opt(&name).await? else {
-        return api.create(&parameters, object).await.map(drop);
-    };
-    let mut wanted = object.clone();
-    wanted.meta_mut().clone_from(present.meta());
-    wanted.meta_mut().managed_fields = None;
-    api.replace(&name, &parameters, &wanted).await.map(drop)
+    match present {
+        None => api.create(&parameters, wanted).await.map(drop),
+        Some(present) => api.replace(present.meta().name.as_deref().unwrap_or_default(), &parameters, wanted).await.map(drop),
+    }
 }

@@ -42,6 +42,7 @@ pub struct Metrics {
     failures: Counter,
     steps: Counter,
     mended_policies: Counter,
+    mended_definitions: Counter,
     conditions: Family<ConditionLabels, Gauge>,
     last_good_backup: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
     last_check: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
@@ -51,11 +52,16 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("holdfast");
         let (passes, failures, steps) = (Counter::default(), Counter::default(), Counter::default());
-        let mended_policies = Counter::default();
+        let (mended_policies, mended_definitions) = (Counter::default(), Counter::default());
         registry.register(
             "guard_policies_mended",
             "Admission policies that somebody had taken off or edited and that were put back",
             mended_policies.clone(),
+        );
+        registry.register(
+            "guard_definitions_mended",
+            "Definitions of our kinds that somebody had deleted or edited and that were put back",
+            mended_definitions.clone(),
         );
         let conditions = Family::<ConditionLabels, Gauge>::default();
         let last_good_backup = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
@@ -74,7 +80,8 @@ impl Default for Metrics {
             last_good_backup.clone(),
         );
         registry.register("last_check_timestamp_seconds", "When the newest check ended, in seconds since 1970", last_check.clone());
-        Self { registry: Arc::new(registry), passes, failures, steps, mended_policies, conditions, last_good_backup, last_check }
+        let registry = Arc::new(registry);
+        Self { registry, passes, failures, steps, mended_policies, mended_definitions, conditions, last_good_backup, last_check }
     }
 }
 
@@ -87,6 +94,11 @@ impl Metrics {
     /// Counts a policy of the guard that was put back.
     pub fn count_mended_policy(&self) {
         self.mended_policies.inc();
+    }
+
+    /// Counts a definition that was put back.
+    pub fn count_mended_definition(&self) {
+        self.mended_definitions.inc();
     }
 
     /// Counts a pass that ended early.

@@ -124,7 +124,7 @@ async fn fetch_namespace(client: &Client, namespace: &str) -> Fact<ObjectMeta> {
 async fn fetch_policy(context: &Context, database: &ProtectedDatabase) -> Fact<PolicyFact> {
     match keeper::find_difference(context).await {
         Err(error) => Fact::Unknown(format!("could not read the admission policies: {error}")),
-        Ok(Some(difference)) => Fact::Known(PolicyFact::Missing(difference)),
+        Ok(Some(difference)) => Fact::Known(difference),
         Ok(None) if needs_trial(database) => try_to_delete(&context.client, database).await,
         Ok(None) => Fact::Known(PolicyFact::InForce),
     }

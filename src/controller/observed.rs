@@ -248,13 +248,15 @@ impl LedgerFact {
     }
 }
 
-/// The admission policies and their bindings.
+/// What the guard stands on: the admission policies with their bindings, and our definitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyFact {
     /// Both are there and say what this operator's builders say.
     InForce,
     /// One is missing or says something else, or was a moment ago; the text says which.
     Missing(String),
+    /// One of our definitions is missing, edited or being deleted, or was a moment ago; the text says which.
+    DefinitionChanged(String),
     /// They are there, and the API server has accepted a deletion on trial all the same.
     NotEnforced,
 }

@@ -8,6 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, Val
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
@@ -59,8 +60,11 @@ pub async fn run(client: Client, settings: Settings, metrics: Metrics, stop: imp
         .graceful_shutdown_on(stop)
         .run(pass, failed, context.clone())
         .for_each(|_| std::future::ready(()));
-    let ticks =
-        futures::stream::select(policies::<ValidatingAdmissionPolicy>(&client), policies::<ValidatingAdmissionPolicyBinding>(&client));
+    let policies = futures::stream::select(
+        touched::<ValidatingAdmissionPolicy>(&client, guard::GUARD_POLICIES),
+        touched::<ValidatingAdmissionPolicyBinding>(&client, guard::GUARD_POLICIES),
+    );
+    let ticks = futures::stream::select(policies, touched::<CustomResourceDefinition>(&client, &guard::definition_names()));
     tokio::select! {
         () = controller => {}
         () = keep(context, ticks, mend) => {}
@@ -78,13 +82,13 @@ where
     }
 }
 
-/// A tick for every change to one of our policies, each watched by its name: the operator's role allows no more. Errors are waited out.
-fn policies<K>(client: &Client) -> impl Stream<Item = ()> + Send + 'static
+/// A tick for every change to one of these objects, each watched by its name: the operator's role allows no more. Errors are waited out.
+fn touched<K>(client: &Client, names: &[&str]) -> impl Stream<Item = ()> + Send + 'static + use<K>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
     PartialObjectMeta<K>: Resource<DynamicType = ()>,
 {
-    let watches = guard::GUARD_POLICIES.iter().map(|name| {
+    let watches = names.iter().map(|name| {
         let api = Api::<PartialObjectMeta<K>>::all(client.clone());
         let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
         watcher(api, only).default_backoff().touched_objects().filter_map(|touched| std::future::ready(touched.ok().map(drop))).boxed()

@@ -16,7 +16,9 @@ use super::changes::{MARKS_POLICY, VOLUME_POLICY, build_marks_guard, build_volum
 use super::fence::{FENCE_POLICY, build_agent_fence};
 use super::not_yet::build_not_yet_policies;
 use super::templates::{OTHER_CLAIM_POLICY, TEMPLATE_POLICY, build_other_claim_warning, build_template_guard};
-use crate::api::names::{AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, GROUP, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
+use crate::api::names::{
+    AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, GROUP, OPERATOR_SERVICE_ACCOUNT, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL,
+};
 
 /// Name of the policy, and of its binding, that refuses to delete guarded objects.
 pub const DELETION_POLICY: &str = "holdfast-deletion-guard";
@@ -95,7 +97,7 @@ pub const GUARDED_RESOURCES: &[GuardedResource] = &[
 pub fn policies(operator_namespace: &str) -> Vec<(ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding)> {
     let mut all = vec![
         (build_deletion_guard(), build_binding(DELETION_POLICY, "Deny")),
-        (build_definition_guard(), build_binding(DEFINITION_POLICY, "Deny")),
+        (build_definition_guard(operator_namespace), build_binding(DEFINITION_POLICY, "Deny")),
         (build_marks_guard(operator_namespace), build_binding(MARKS_POLICY, "Deny")),
         (build_volume_guard(operator_namespace), build_binding(VOLUME_POLICY, "Deny")),
         (build_template_guard(operator_namespace), build_binding(TEMPLATE_POLICY, "Deny")),
@@ -133,7 +135,18 @@ fn build_deletion_guard() -> ValidatingAdmissionPolicy {
 /// Refuses DELETE of our `CustomResourceDefinition`s: with one go all its objects, without being asked again.
 ///
 /// They are known by the group in their name, not by a label, so that taking a label off disarms nothing.
-fn build_definition_guard() -> ValidatingAdmissionPolicy {
+///
+/// It also refuses the operator, in `operator_namespace`, definitions of any other group: it may create, to put ours back, and a role can't
+/// limit that to names. What others create is not evaluated.
+fn build_definition_guard(operator_namespace: &str) -> ValidatingAdmissionPolicy {
+    let operator = quote(&format!("system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}"));
+    let ours = |object: &str| format!("{object}.metadata.name.endsWith({})", quote(&format!(".{GROUP}")));
+    let only_ours = Validation {
+        expression: format!("request.operation != 'CREATE' || {}", ours("object")),
+        message: Some("Holdfast's operator creates definitions of its own group only, to put them back".to_owned()),
+        reason: Some("Forbidden".to_owned()),
+        ..Validation::default()
+    };
     let mut variables = confirmation_variables();
     variables.push(variable("look", "'kubectl get ' + oldObject.metadata.name + ' -A'".to_owned()));
     let message = "'Holdfast refuses to delete ' + variables.target + '. What would be lost: every object of this kind in the whole cluster, \
@@ -143,15 +156,15 @@ fn build_definition_guard() -> ValidatingAdmissionPolicy {
         spec: Some(ValidatingAdmissionPolicySpec {
             failure_policy: Some("Fail".to_owned()),
             match_constraints: Some(MatchResources {
-                resource_rules: Some(vec![rule("apiextensions.k8s.io", "v1", "customresourcedefinitions", &["DELETE"])]),
+                resource_rules: Some(vec![rule("apiextensions.k8s.io", "v1", "customresourcedefinitions", &["CREATE", "DELETE"])]),
                 ..MatchResources::default()
             }),
             match_conditions: Some(vec![MatchCondition {
                 name: "ours".to_owned(),
-                expression: format!("oldObject.metadata.name.endsWith({})", quote(&format!(".{GROUP}"))),
+                expression: format!("request.operation == 'CREATE' ? request.userInfo.username == {operator} : {}", ours("oldObject")),
             }]),
             variables: Some(variables),
-            validations: Some(vec![refused("variables.confirmed", message, "delete again")]),
+            validations: Some(vec![refused("request.operation == 'CREATE' || variables.confirmed", message, "delete again"), only_ours]),
             ..ValidatingAdmissionPolicySpec::default()
         }),
         status: None,

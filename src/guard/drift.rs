@@ -29,12 +29,12 @@ pub fn policy_difference(
     None
 }
 
-fn value(object: &impl Serialize) -> Value {
+pub(super) fn value(object: &impl Serialize) -> Value {
     serde_json::to_value(object).unwrap_or(Value::Null)
 }
 
 /// Whether `present` is what was built, but for defaults: one field more can take every object out of a policy's reach.
-fn is_built(present: &Value, built: &Value) -> bool {
+pub(super) fn is_built(present: &Value, built: &Value) -> bool {
     match (present, built) {
         (Value::Object(present), Value::Object(built)) => {
             built.iter().all(|(key, value)| present.get(key).is_some_and(|present| is_built(present, value)))

@@ -6,11 +6,13 @@ use serde_json::Value;
 
 use super::InstallError;
 use crate::api::names::{AGENT_CLUSTER_ROLE, AGENT_SERVICE_ACCOUNT, GROUP, OPERATOR_SERVICE_ACCOUNT};
-use crate::guard::GUARD_POLICIES;
+use crate::guard::{GUARD_POLICIES, definition_names};
 
 /// Name of the operator's service account, roles and Deployment.
 pub const OPERATOR: &str = OPERATOR_SERVICE_ACCOUNT;
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
+const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
+const DEFINITIONS: &str = "customresourcedefinitions";
 
 /// All roles and bindings, for an operator in `namespace`.
 pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
@@ -68,6 +70,9 @@ fn operator_rules() -> Vec<PolicyRule> {
         ),
         // Put back what somebody has deleted.
         rule("admissionregistration.k8s.io", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], &["create"]),
+        rule_for(EXTENSIONS_GROUP, &[DEFINITIONS], &definition_names(), &["get", "list", "watch", "update"]),
+        // The same for definitions; the policy `holdfast-definition-guard` refuses those of other groups to it.
+        rule(EXTENSIONS_GROUP, &[DEFINITIONS], &["create"]),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ]
 }

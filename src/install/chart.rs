@@ -31,7 +31,7 @@ pub fn build_templates() -> Result<Vec<(&'static str, String)>, InstallError> {
 
 /// Helm leaves the object when the release goes: with a definition would go all its objects, with a policy the guard.
 fn kept(mut definition: Value) -> Value {
-    definition["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
+    definition["metadata"]["annotations"]["helm.sh/resource-policy"] = json!("keep");
     definition
 }
 

@@ -78,6 +78,14 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
                  apply the installation manifest again: kubectl apply --server-side -f install.yaml"
             ),
         }),
+        super::super::Fact::Known(PolicyFact::DefinitionChanged(what)) => gaps.push(Gap {
+            reason: reasons::DEFINITION_CHANGED,
+            message: format!(
+                "{what}; what is written to objects of this kind may be lost or refused. Claims and volumes stay guarded. The operator puts back \
+                 what is not being deleted; if this stays, apply the definitions again: holdfast crd | kubectl apply --server-side \
+                 --force-conflicts -f -"
+            ),
+        }),
         super::super::Fact::Known(PolicyFact::NotEnforced) => {
             gaps.push(Gap {
                 reason: reasons::POLICY_MISSING,

@@ -137,6 +137,13 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
                 observed.policy = Fact::Known(PolicyFact::Missing("ValidatingAdmissionPolicy holdfast-guard does not exist".to_owned()));
             }),
         ),
+        (
+            "a definition was edited",
+            settled().with(|observed| {
+                let what = "CustomResourceDefinition databaseledgers.holdfast.dev does not exist".to_owned();
+                observed.policy = Fact::Known(PolicyFact::DefinitionChanged(what));
+            }),
+        ),
         ("the API server accepts a deletion on trial", settled().with(|observed| observed.policy = Fact::Known(PolicyFact::NotEnforced))),
         (
             "somebody took the label off the claim and is known by name",

@@ -1,17 +1,24 @@
-//! Somebody takes a policy of the guard away, or edits it, while the operator runs: it is back at once, and it is said who did it.
+//! Somebody takes a policy or a definition of Holdfast away, or edits it, while the operator runs: it is back at once, and it is said who did it.
 
-use holdfast::api::{ConditionStatus, ConditionType, reasons};
-use holdfast::guard::GUARD_POLICIES;
+use holdfast::api::{ConditionStatus, ConditionType, DatabaseLedger, names, reasons};
+use holdfast::guard::{self, GUARD_POLICIES};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, ResourceExt};
 
+use super::operator_down::OperatorDown;
 use crate::deletion_refused::assert_everything_is_refused;
-use crate::support::{OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells};
+use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells};
+
+/// A definition without objects, so that nothing is lost with it.
+const RESTORES: &str = "databaserestores.holdfast.dev";
+const LEDGERS: &str = "databaseledgers.holdfast.dev";
 
 #[test]
 fn a_policy_that_is_deleted_or_edited_is_back_and_the_one_who_did_it_is_named() {
     alone("guard-mended", async |scene| {
         let server = Server::new(scene);
         scene.protect_plainly(&server).await;
-        let mended = count_mended(scene);
+        let mended = count_mended(scene, POLICIES_MENDED);
 
         scene.kubectl("delete validatingadmissionpolicybinding holdfast-deletion-guard");
         scene
@@ -23,7 +30,7 @@ fn a_policy_that_is_deleted_or_edited_is_back_and_the_one_who_did_it_is_named() 
         scene.kubectl(
             "patch validatingadmissionpolicy holdfast-deletion-guard --field-manager=clean-up-script --type=merge -p {\"spec\":{\"failurePolicy\":\"Ignore\"}}",
         );
-        wait_told(scene, "field manager clean-up-script").await;
+        wait_told(scene, reasons::POLICY_MISSING, "field manager clean-up-script").await;
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
 
         for policy in GUARD_POLICIES {
@@ -31,19 +38,135 @@ fn a_policy_that_is_deleted_or_edited_is_back_and_the_one_who_did_it_is_named() 
         }
         for policy in GUARD_POLICIES {
             scene.wait_kubectl(&format!("get validatingadmissionpolicy {policy}")).await;
-            wait_told(scene, &format!("ValidatingAdmissionPolicy {policy} does not exist. It was put back")).await;
+            wait_told(scene, reasons::POLICY_MISSING, &format!("ValidatingAdmissionPolicy {policy} does not exist. It was put back")).await;
         }
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
         assert_everything_is_refused(scene, &server).await;
-        assert!(count_mended(scene) > mended + 2, "the metric counts what was put back");
+        assert!(count_mended(scene, POLICIES_MENDED) > mended + 2, "the metric counts what was put back");
         scene.settle().await;
         scene.wait_green().await;
     });
 }
 
-/// Waits for an event about one of the policies, which are in no namespace.
-async fn wait_told(scene: &Scene, note: &str) {
-    let words = ["-n", "default", "get", "events", "--field-selector", "reason=PolicyMissing", "-o", "jsonpath={.items[*].message}"];
+#[test]
+fn a_definition_that_is_edited_or_deleted_is_back_and_the_one_who_did_it_is_named() {
+    alone("definition-mended", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        scene.settle().await;
+        let mended = count_mended(scene, DEFINITIONS_MENDED);
+
+        let loosen = r#"[{"op":"add","path":"/spec/versions/0/schema/openAPIV3Schema/x-kubernetes-preserve-unknown-fields","value":true}]"#;
+        scene.kubectl(&format!("patch crd {RESTORES} --field-manager=clean-up-script --type=json -p {loosen}"));
+        wait_told(scene, reasons::DEFINITION_CHANGED, "field manager clean-up-script").await;
+        let said = format!("Guarded is False: CustomResourceDefinition {RESTORES} is not the one");
+        scene.wait_event("Warning", reasons::DEFINITION_CHANGED, &said).await;
+        wait_as_built(scene, RESTORES).await;
+        scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
+
+        scene.kubectl(&format!("annotate crd {RESTORES} {}-", names::DEFINITION_VERSION_ANNOTATION));
+        scene.kubectl(&format!("label crd {RESTORES} {}-", names::NAME_LABEL));
+        wait_as_built(scene, RESTORES).await;
+
+        // With its definition goes every ledger: the definition comes back, and what can be known without them is remembered again.
+        let uid = scene.kubectl(&format!("get crd {LEDGERS} -o jsonpath={{.metadata.uid}}"));
+        scene.kubectl(&format!("annotate crd {LEDGERS} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+        scene.kubectl(&format!("delete crd {LEDGERS} --wait=false"));
+        wait_told(scene, reasons::DEFINITION_CHANGED, &format!("CustomResourceDefinition {LEDGERS} does not exist. It was put back")).await;
+        wait_as_built(scene, LEDGERS).await;
+        wait_remembered(scene).await;
+        scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
+        assert_tells(&scene.refused(&format!("delete crd {LEDGERS} --dry-run=server")), &["Holdfast refuses to delete"]);
+        assert!(count_mended(scene, DEFINITIONS_MENDED) > mended + 2, "the metric counts what was put back");
+        scene.settle().await;
+        scene.wait_green().await;
+    });
+}
+
+/// During an upgrade the newer definitions come before the newer operator; the older one must not take them back.
+#[test]
+fn a_definition_of_a_newer_version_is_left_alone() {
+    alone("definition-newer", async |scene| {
+        let version = |value: &str| {
+            scene.kubectl(&format!("annotate crd {RESTORES} --overwrite {}={value}", names::DEFINITION_VERSION_ANNOTATION));
+        };
+        version("99.0.0");
+        rename(scene, RESTORES, "newer");
+        // Whatever is found is put back in one go, and this one is.
+        rename(scene, LEDGERS, "edited");
+        wait_as_built(scene, LEDGERS).await;
+        assert!(scene.kubectl(&format!("get crd {RESTORES} -o jsonpath={{.spec.names.shortNames}}")).contains("newer"));
+        version("0.0.1");
+        wait_as_built(scene, RESTORES).await;
+    });
+}
+
+/// Shows that it is the operator who puts them back: without it an edit stays, and is seen by the one that starts.
+#[test]
+fn a_definition_that_was_edited_without_the_operator_is_put_back_by_the_next() {
+    alone("definition-missed", async |scene| {
+        let down = OperatorDown::begin(scene).await;
+        rename(scene, RESTORES, "edited");
+        assert!(is_as_built(scene, RESTORES).await.is_err(), "nobody is there to look");
+        down.end().await;
+        wait_as_built(scene, RESTORES).await;
+    });
+}
+
+/// The operator may create definitions, to put ours back; a role can't limit that to names, so a policy does.
+#[test]
+fn the_operator_may_create_no_definition_of_another_group() {
+    alone("definition-fence", async |scene| {
+        let foreign = serde_json::json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "widgets.example.org"}, "spec": {"group": "example.org", "scope": "Namespaced",
+                "names": {"kind": "Widget", "plural": "widgets"}, "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), foreign.to_string()).expect("a file");
+        let words = format!("create --dry-run=server -f {}", file.path().display());
+        let operator = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast");
+        assert_tells(&scene.refused(&format!("{words} {operator}")), &["creates definitions of its own group only"]);
+        scene.kubectl(&words);
+    });
+}
+
+/// Gives a definition another short name.
+fn rename(scene: &Scene, definition: &str, short: &str) {
+    scene.kubectl(&format!("patch crd {definition} --type=merge -p {{\"spec\":{{\"names\":{{\"shortNames\":[\"{short}\"]}}}}}}"));
+}
+
+async fn wait_as_built(scene: &Scene, definition: &str) {
+    scene.wait(&format!("{definition} to be as built"), async || is_as_built(scene, definition).await).await;
+}
+
+async fn is_as_built(scene: &Scene, definition: &str) -> Result<(), String> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(scene.client.clone());
+    let present = definitions.get(definition).await.map_err(|error| error.to_string())?;
+    let built = guard::definitions().into_iter().find(|built| built.name_any() == definition).expect("a definition of ours");
+    let is_going = present.metadata.deletion_timestamp.is_some();
+    if is_going || guard::definition_differs(&present, &built) { Err(format!("{:?}", present.spec.names)) } else { Ok(()) }
+}
+
+/// Waits until the ledger of the test's database is there and tells of its volume and its last good check.
+async fn wait_remembered(scene: &Scene) {
+    let ledgers: Api<DatabaseLedger> = Api::all(scene.client.clone());
+    scene
+        .wait("the ledger to be written again", async || {
+            let ledger = ledgers.get(&names::ledger(scene.namespace(), NAME)).await.map_err(|error| error.to_string())?;
+            let status = ledger.status.unwrap_or_default();
+            let knows = status.baseline.is_some() && status.volumes.len() == 1;
+            if knows { Ok(()) } else { Err(format!("{status:?}")) }
+        })
+        .await;
+}
+
+const POLICIES_MENDED: &str = "holdfast_guard_policies_mended_total ";
+const DEFINITIONS_MENDED: &str = "holdfast_guard_definitions_mended_total ";
+
+/// Waits for an event about a policy or a definition, which are in no namespace.
+async fn wait_told(scene: &Scene, reason: &str, note: &str) {
+    let of_reason = format!("reason={reason}");
+    let words = ["-n", "default", "get", "events", "--field-selector", &of_reason, "-o", "jsonpath={.items[*].message}"];
     scene
         .wait(&format!("an event that says {note}"), async || {
             let told = scene.testbed.kubectl(&words).map_err(|error| format!("{error:#}"))?;
@@ -53,14 +176,13 @@ async fn wait_told(scene: &Scene, note: &str) {
 }
 
 /// The operator's own count, as Prometheus reads it.
-fn count_mended(scene: &Scene) -> u64 {
+fn count_mended(scene: &Scene, metric: &str) -> u64 {
     let pod = scene
         .testbed
         .kubectl(&["-n", OPERATOR_NAMESPACE, "get", "pods", "-o", "jsonpath={.items[0].metadata.name}"])
         .expect("the operator");
     let path = format!("/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{pod}:8080/proxy/metrics");
     let metrics = scene.testbed.kubectl(&["get", "--raw", &path]).expect("the operator's metrics");
-    assert_tells(&metrics, &["holdfast_guard_policies_mended_total"]);
-    let line = metrics.lines().find_map(|line| line.strip_prefix("holdfast_guard_policies_mended_total ")).expect("a count");
+    let line = metrics.lines().find_map(|line| line.strip_prefix(metric)).expect("a count");
     line.trim().parse().expect("a number")
 }
