@@ -108,6 +108,8 @@ async fn write(context: &Context, namespace: &str, database: &str, step: &Step) 
         Step::DeleteCronJob(metadata) => delete(&cron_jobs, metadata).await,
         Step::PruneCheck(metadata) => delete(&checks, metadata).await,
         Step::FailBackup { name, message } => fail_backup(context, namespace, name, message).await,
+        Step::AssertDatabase(metadata) => patch(&databases, metadata, Some(guard::build_unchanged_patch(metadata))).await,
+        Step::AssertVolume(metadata) => patch(&volumes, metadata, Some(guard::build_unchanged_patch(metadata))).await,
         Step::ReleaseClaim(release) => patch_released(&claims, release, &owner, Marks::Held).await,
         Step::ReleaseVolume(release) => patch_released(&volumes, release, &owner, Marks::Held).await,
         Step::ReleaseNamespace(release) => patch_released(&namespaces, release, &owner, Marks::Shared).await,

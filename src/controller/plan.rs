@@ -89,6 +89,10 @@ pub enum Step {
     },
     /// Deletes a check that nothing refers to any more.
     PruneCheck(Box<ObjectMeta>),
+    /// Changes nothing, and fails when the ProtectedDatabase is not the very one any more that the releases after it were decided by.
+    AssertDatabase(Box<ObjectMeta>),
+    /// The same for a volume whose claim is released because it is on Retain.
+    AssertVolume(Box<ObjectMeta>),
     /// Takes the marks off a claim.
     ReleaseClaim(Release),
     /// Takes the marks off a volume; it stays on Retain.
@@ -140,6 +144,17 @@ pub enum Permit {
 }
 
 impl Step {
+    /// Whether the step writes to that volume, or sees that it is still the one that was read.
+    #[must_use]
+    pub fn writes_volume(&self, volume: &ObjectMeta) -> bool {
+        match self {
+            Self::RetainVolume(step) | Self::MarkVolume(step) => step.metadata.uid == volume.uid,
+            Self::ReleaseVolume(release) => release.metadata.uid == volume.uid,
+            Self::AssertVolume(metadata) => metadata.uid == volume.uid,
+            _ => false,
+        }
+    }
+
     /// What the step does, in a few words for logs, events and errors.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -164,6 +179,8 @@ impl Step {
             Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
             Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
             Self::PruneCheck(metadata) => format!("delete the old DatabaseCheck {}", name(metadata)),
+            Self::AssertDatabase(_) => "see that the ProtectedDatabase is still the one that was read".to_owned(),
+            Self::AssertVolume(metadata) => format!("see that PersistentVolume {} is still the one that was read", name(metadata)),
             Self::ReleaseClaim(release) => format!("release PersistentVolumeClaim {}", name(&release.metadata)),
             Self::ReleaseVolume(release) => format!("release PersistentVolume {}", name(&release.metadata)),
             Self::ReleaseWorkload(kind, release) => format!("release {kind} {}", name(&release.metadata)),

@@ -24,7 +24,9 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("writes_are_pinned", writes_are_pinned),
     ("releases_are_permitted", releases_are_permitted),
     ("what_is_going_is_let_go_by_its_own_confirmation", what_is_going_is_let_go_by_its_own_confirmation),
+    ("releases_follow_a_look_at_the_database", releases_follow_a_look_at_the_database),
     ("volumes_are_retained_first", volumes_are_retained_first),
+    ("claims_follow_a_look_at_their_volume", claims_follow_a_look_at_their_volume),
     ("the_database_is_released_last", the_database_is_released_last),
     ("only_our_claims", only_our_claims),
     ("only_our_cron_job", only_our_cron_job),
@@ -70,6 +72,8 @@ fn writes_are_pinned(_: &Observed, plan: &Plan, position: usize) -> Result<(), &
         | Step::MarkWorkload(_, metadata)
         | Step::MarkNamespace(metadata)
         | Step::DeleteCronJob(metadata)
+        | Step::AssertDatabase(metadata)
+        | Step::AssertVolume(metadata)
         | Step::PruneCheck(metadata) => metadata,
         Step::RetainVolume(volume) | Step::MarkVolume(volume) => &volume.metadata,
         step => match release(step) {
@@ -105,6 +109,31 @@ fn what_is_going_is_let_go_by_its_own_confirmation(_: &Observed, plan: &Plan, po
             Err("it is being deleted and would be gone, which nobody has confirmed")
         }
         _ => Ok(()),
+    }
+}
+
+/// Make sure that what is released because of the ProtectedDatabase is released only after the API server has said that it is still the one
+/// that was read: a cache may have shown an older one, of the same name, and the release's own preconditions say nothing about it.
+fn releases_follow_a_look_at_the_database(observed: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
+    let step = &plan.steps[position];
+    let is_by_database = release(step).is_some_and(|release| release.permit != Permit::Confirmed);
+    if !is_by_database || matches!(step, Step::ReleaseDatabase(_)) {
+        return Ok(());
+    }
+    let seen = |step: &Step| matches!(step, Step::AssertDatabase(metadata) if metadata.uid == observed.database.metadata.uid);
+    if plan.steps[..position].iter().any(seen) { Ok(()) } else { Err("the ProtectedDatabase that allows it may not be there any more") }
+}
+
+/// Make sure that a claim is released only after a write has shown that its volume is still the one that was read, on Retain.
+fn claims_follow_a_look_at_their_volume(observed: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
+    let Step::ReleaseClaim(release) = &plan.steps[position] else { return Ok(()) };
+    let claims = observed.claims_by_name();
+    let claim = claims.get(release.metadata.name.as_deref().unwrap_or_default());
+    let Some(VolumeFact::Found(volume)) = claim.map(|claim| &claim.volume) else { return Ok(()) };
+    if plan.steps[..position].iter().any(|step| step.writes_volume(&volume.metadata)) {
+        Ok(())
+    } else {
+        Err("its volume may not be on Retain any more")
     }
 }
 

@@ -119,6 +119,10 @@ impl World {
             Step::MarkVolume(read) => {
                 patch_volume(self.volume(&read.metadata), guard::build_volume_patch(&read.metadata, Some(&read.reclaim_policy), &owner));
             }
+            Step::AssertDatabase(read) => {
+                patch_object(&mut Arc::make_mut(&mut self.observed.database).metadata, Some(guard::build_unchanged_patch(read)));
+            }
+            Step::AssertVolume(read) => patch_volume(self.volume(read), Some(guard::build_unchanged_patch(read))),
             Step::ReleaseVolume(release) => {
                 patch_volume(self.volume(&release.metadata), guard::build_release_patch(&release.metadata, &owner, Marks::Held));
                 if let Fact::Known(kept) = &mut self.observed.kept_volumes {
@@ -252,10 +256,14 @@ fn patch_volume(volume: &mut VolumeFound, body: Option<Patch>) {
     }
 }
 
-/// Applies a patch as the API server does: all of it or nothing, and the object has a new version.
+/// Applies a patch as the API server does: all of it or nothing, and an object that was changed has a new version.
 pub fn patch(metadata: &mut ObjectMeta, reclaim_policy: &mut String, body: &Patch) -> Result<(), PatchError> {
     let mut object = json!({ "metadata": metadata, "spec": { "persistentVolumeReclaimPolicy": reclaim_policy } });
+    let before = object.clone();
     json_patch::patch(&mut object, body)?;
+    if object == before {
+        return Ok(());
+    }
     *metadata = serde_json::from_value(object["metadata"].take()).expect("metadata");
     object["spec"]["persistentVolumeReclaimPolicy"].as_str().expect("a policy").clone_into(reclaim_policy);
     let version: u64 = metadata.resource_version.as_deref().unwrap_or("0").parse().expect("a version of the tests");

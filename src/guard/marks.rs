@@ -148,6 +148,13 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
     Some(conditional(meta, operations))
 }
 
+/// Changes nothing: it applies to exactly the object that was read, or the API server answers 422. What is decided about one object because of
+/// another has no other precondition on that one.
+#[must_use]
+pub fn build_unchanged_patch(meta: &ObjectMeta) -> Patch {
+    conditional(meta, Vec::new())
+}
+
 fn mark_operations(meta: &ObjectMeta, owner: &str, marks: Marks) -> Vec<PatchOperation> {
     let mut operations = Vec::new();
     if matches!(mark_state(meta, owner, marks), MarkState::Ours | MarkState::MarkedBy(_)) {

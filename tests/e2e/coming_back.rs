@@ -52,8 +52,8 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
             .await;
 
         confirm(scene, "pv", &volume);
-        let reserve = r#"[{"op":"remove","path":"/spec/claimRef/uid"},{"op":"remove","path":"/spec/claimRef/resourceVersion"}]"#;
-        scene.kubectl(&format!("patch pv {volume} --type=json -p {reserve}"));
+        let reserve = r#"{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}"#;
+        scene.kubectl(&format!("patch pv {volume} --type=merge -p {reserve}"));
         scene.kubectl(&format!("annotate pv {volume} {}-", names::CONFIRM_DELETION_ANNOTATION));
         let ledger = names::ledger(namespace, NAME);
         shell(
@@ -75,12 +75,14 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
     });
 }
 
-fn confirm(scene: &Scene, word: &str, name: &str) {
+/// Confirms the deletion of an object.
+pub fn confirm(scene: &Scene, word: &str, name: &str) {
     let uid = scene.kubectl(&format!("get {word} {name} -o jsonpath={{.metadata.uid}}"));
     scene.kubectl(&format!("annotate {word} {name} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
 }
 
-async fn wait_bound(scene: &Scene, claim: &str) {
+/// Waits until a claim has its volume.
+pub async fn wait_bound(scene: &Scene, claim: &str) {
     let phase = format!("get pvc {claim} -o jsonpath={{.status.phase}}");
     scene
         .wait("the claim to be Bound", async || match scene.try_kubectl(&phase) {
@@ -91,7 +93,7 @@ async fn wait_bound(scene: &Scene, claim: &str) {
 }
 
 /// Runs a command as a person types it, in the testbed's network.
-fn shell(scene: &Scene, command: &str) {
+pub fn shell(scene: &Scene, command: &str) {
     let mut shell = scene.testbed.command("bash").expect("a shell");
     let output = shell.args(["-c", command]).stdin(Stdio::null()).output().expect("a shell");
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));

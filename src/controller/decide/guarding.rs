@@ -177,6 +177,12 @@ fn guard_terminating_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Pl
     let retained = guard_volume(observed, claim, plan, gaps);
     if guard::deletion_confirmed(metadata) && retained {
         if has_keep_finalizer(metadata) {
+            // A volume that is written to by an earlier step is looked at by it.
+            if let VolumeFact::Found(volume) = &claim.volume
+                && !plan.steps.iter().any(|step| step.writes_volume(&volume.metadata))
+            {
+                plan.steps.push(Step::AssertVolume(Box::new(volume.metadata.clone())));
+            }
             plan.steps.push(Step::ReleaseClaim(Release { metadata: Box::new(metadata.clone()), permit: Permit::Confirmed }));
         }
         gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolumeClaim {name} is going: its deletion was confirmed") });

@@ -106,6 +106,7 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
     }
     let is_ours = |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
     let mut complete = true;
+    let before = plan.steps.len();
     for claim in claims {
         let marked = claim.metadata.as_ref().filter(|metadata| is_ours(metadata));
         match &claim.volume {
@@ -116,9 +117,11 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
                     complete = false;
                     continue;
                 }
-                if is_ours(&volume.metadata) {
-                    plan.steps.push(Step::ReleaseVolume(release(&volume.metadata)));
-                }
+                plan.steps.push(if is_ours(&volume.metadata) {
+                    Step::ReleaseVolume(release(&volume.metadata))
+                } else {
+                    Step::AssertVolume(Box::new(volume.metadata.clone()))
+                });
             }
             VolumeFact::Unknown(_) => {
                 complete = false;
@@ -149,6 +152,9 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
     let last = neighbours.iter().all(|neighbour| !neighbour.guards);
     if last && guard::mark_state(namespace, &owner, Marks::Shared) == MarkState::Ours {
         plan.steps.push(Step::ReleaseNamespace(release(namespace)));
+    }
+    if plan.steps.len() > before {
+        plan.steps.insert(before, Step::AssertDatabase(Box::new(observed.database.metadata.clone())));
     }
     complete
 }

@@ -8,13 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-
 use self::doomed::Moment;
 use self::lane::Lane;
 use super::operator_down::OperatorDown;
-use crate::support::{OPERATOR_NAMESPACE, Scene, Start, alone};
+use super::operator_here::{deployed_agent_image, operator_config};
+use crate::support::{Scene, Start, alone};
 
 /// Namespaces in which crashes are tried side by side.
 const LANES: usize = 4;
@@ -142,21 +140,10 @@ fn a_crash_at_any_write_after_a_restart_leads_to_exactly_one_check() {
 /// Runs the same work in every lane at once.
 async fn run_lanes(scene: &Scene, crashes: &Arc<Crashes>, work: impl AsyncFn(&Lane, Start, &Crashes)) {
     let agent_image = deployed_agent_image(scene);
-    let kubeconfig = Kubeconfig::read_from(scene.testbed.layout().kubeconfig("admin")).expect("the kubeconfig");
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a configuration");
-    // With the rights of the operator that is installed, and no more: the guard's rules know it by name.
-    config.auth_info.impersonate = Some(format!("system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast"));
+    let config = operator_config(scene).await;
     let lanes = (0..LANES).map(async |_| {
         let (lane, start) = Lane::open(scene.another("crash-lane"), config.clone(), agent_image.clone()).await;
         work(&lane, start, crashes).await;
     });
     futures::future::join_all(lanes).await;
-}
-
-/// The image that the operator's Deployment gives to agents.
-fn deployed_agent_image(scene: &Scene) -> String {
-    let path = "jsonpath={.spec.template.spec.containers[0].env[?(@.name==\"HOLDFAST_AGENT_IMAGE\")].value}";
-    let image = scene.testbed.kubectl(&["-n", OPERATOR_NAMESPACE, "get", "deployment", "holdfast", "-o", path]).expect("the Deployment");
-    assert!(!image.is_empty(), "the Deployment names no image for agents");
-    image
 }

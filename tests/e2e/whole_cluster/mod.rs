@@ -1,8 +1,11 @@
 //! Disasters that disturb everybody on the cluster: these tests run alone, one after the other.
 
+mod between;
 mod crash_points;
 mod guard_mended;
 mod guard_removed;
 mod helm_install;
 mod node_restart;
 mod operator_down;
+mod operator_here;
+mod stale_cache;

@@ -1,13 +1,11 @@
 //! A namespace in which controllers of this process protect a database, die, and are followed by others.
 
-use std::future::pending;
 use std::sync::Arc;
 
 use holdfast::api::{
     CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase, find_condition, names,
     reasons,
 };
-use holdfast::controller::{Metrics, Settings};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
@@ -15,11 +13,11 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Config, ResourceExt};
 use serde_json::json;
-use tokio::task::JoinHandle;
 
+use super::super::operator_here::Operator;
 use super::doomed::{Fate, Moment};
 use crate::protect::assert_marks;
-use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of};
+use crate::support::{NAME, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of};
 
 /// The place of one run after the other.
 pub struct Lane {
@@ -29,18 +27,6 @@ pub struct Lane {
     pub server: Server,
     config: Config,
     agent_image: String,
-}
-
-/// A controller that runs until it is killed.
-pub struct Operator(JoinHandle<()>);
-
-impl Operator {
-    /// Kills it and waits until it is dead.
-    pub async fn kill(self) {
-        self.0.abort();
-        let death = self.0.await.expect_err("a controller runs until it is killed");
-        assert!(death.is_cancelled(), "{death}");
-    }
 }
 
 impl Lane {
@@ -57,13 +43,7 @@ impl Lane {
     }
 
     fn operate_with(&self, client: Client) -> Operator {
-        let settings = Settings {
-            agent_image: self.agent_image.clone(),
-            concurrency: 4,
-            namespace: Some(self.scene.namespace().to_owned()),
-            operator_namespace: OPERATOR_NAMESPACE.to_owned(),
-        };
-        Operator(tokio::spawn(holdfast::controller::run(client, settings, Metrics::default(), pending())))
+        Operator::start(&self.scene, client, &self.agent_image)
     }
 
     /// Runs a controller until it dies at a write, or is done. Says at which, or `None`.
