@@ -1,6 +1,6 @@
 //! What protecting a database does before any disaster: the guard, the first check, the first backup, and what a person sees of it.
 
-use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, names, reasons};
+use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, find_condition, names, reasons};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use kube::{Api, Resource, ResourceExt};
@@ -15,6 +15,34 @@ fn a_database_on_a_named_claim_is_guarded_verified_and_backed_up() {
 #[test]
 fn a_postgres_17_on_a_claim_from_a_template_is_guarded_verified_and_backed_up() {
     beside_others("protect-template", async |scene| protect(scene, &Server::seventeen(scene)).await);
+}
+
+/// Nobody names the new claim: it is known by the StatefulSet that makes it. `whole_cluster::claim_newborn` has what may happen before that.
+#[test]
+fn a_claim_that_comes_with_another_replica_is_guarded_too() {
+    beside_others("protect-scaled", async |scene| {
+        let server = Server::seventeen(scene);
+        scene.protect_plainly(&server).await;
+        assert_eq!(scene.kubectl("get storageclass -o jsonpath={.items[*].reclaimPolicy}"), "Delete");
+        scene.kubectl(&format!("scale statefulset {} --replicas=2", server.name));
+        let claim = format!("data-{}-1", server.name);
+        scene
+            .wait("the new claim to be guarded", async || {
+                let status = scene.status().await;
+                let guarded = find_condition(&status.conditions, ConditionType::Guarded).ok_or("no condition yet")?;
+                let is_new = status.claims.iter().any(|one| one.name == claim && one.guarded);
+                if is_new && guarded.status == "True" { Ok(()) } else { Err(format!("{guarded:?} {:?}", status.claims)) }
+            })
+            .await;
+        let owner = format!("{}/{NAME}", scene.namespace());
+        let volume = volume_of(scene, &claim).await;
+        assert_eq!(reclaim_policy(&volume), "Retain");
+        assert_marks(&volume, Some(&owner), true);
+        assert_marks(&scene.get::<PersistentVolumeClaim>(&claim).await, Some(&owner), true);
+        for target in [format!("pvc {claim}"), format!("pv {}", volume.name_any())] {
+            assert_tells(&scene.refused(&format!("delete {target} --wait=false")), &["Holdfast refuses to delete"]);
+        }
+    });
 }
 
 async fn protect(scene: &Scene, server: &Server) {

@@ -1,6 +1,7 @@
 //! Disasters that disturb everybody on the cluster: these tests run alone, one after the other.
 
 mod between;
+mod claim_newborn;
 mod crash_points;
 mod guard_mended;
 mod guard_removed;
