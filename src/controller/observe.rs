@@ -247,17 +247,12 @@ async fn fetch_claim(client: &Client, name: String, origin: ClaimOrigin, claim: 
     let Some(claim) = claim else {
         return ClaimFact { name, origin, metadata: None, phase: String::new(), volume: VolumeFact::NotBound, manifest: Value::Null };
     };
-    let volume_name = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|name| !name.is_empty());
-    let volume = match volume_name {
-        None => VolumeFact::NotBound,
-        Some(volume) => volumes::fetch_volume(client, volume).await,
-    };
     ClaimFact {
         name,
         origin,
         metadata: Some(claim.metadata.clone()),
         phase: claim.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default(),
-        volume,
+        volume: volumes::fetch_volume_of(client, claim).await,
         manifest: guard::build_claim_manifest(claim),
     }
 }

@@ -21,6 +21,7 @@ mod plugin;
 mod protect;
 mod release;
 mod restart;
+mod tenant;
 mod volume_switched;
 mod ways;
 mod whole_cluster;

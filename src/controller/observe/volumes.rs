@@ -1,6 +1,6 @@
 //! Reading volumes: those behind claims, and those whose claim is gone. Nothing is judged here.
 
-use k8s_openapi::api::core::v1::PersistentVolume;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
@@ -13,8 +13,32 @@ use crate::guard;
 /// The most volumes without a claim that one database is followed for, so that its status stays bounded.
 const KEPT_LIMIT: usize = 32;
 
-/// Reads one volume.
-pub async fn fetch_volume(client: &Client, name: String) -> VolumeFact {
+/// Reads the volume that a claim names. Anybody may write any volume's name into a claim: one that says it is another claim's, or nobody's, is
+/// not this one's yet.
+pub async fn fetch_volume_of(client: &Client, claim: &PersistentVolumeClaim) -> VolumeFact {
+    let Some(name) = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|name| !name.is_empty()) else {
+        return VolumeFact::NotBound;
+    };
+    let api: Api<PersistentVolume> = Api::all(client.clone());
+    match api.get_opt(&name).await {
+        Ok(None) => VolumeFact::Gone(name),
+        Ok(Some(volume)) if names_claim(&volume, claim) => VolumeFact::Found(Box::new(found(volume))),
+        Ok(Some(_)) => VolumeFact::NotBound,
+        Err(error) => VolumeFact::Unknown(format!("could not read PersistentVolume {name}: {error}")),
+    }
+}
+
+/// Whether a volume is bound to this very claim, or reserved for one of its name.
+fn names_claim(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
+    let reference = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+    reference.is_some_and(|reference| {
+        let is_uid = reference.uid.as_deref().is_none_or(|uid| uid.is_empty() || Some(uid) == claim.metadata.uid.as_deref());
+        reference.namespace == claim.metadata.namespace && reference.name == claim.metadata.name && is_uid
+    })
+}
+
+/// Reads one volume, whosever it is.
+async fn fetch_volume(client: &Client, name: String) -> VolumeFact {
     let api: Api<PersistentVolume> = Api::all(client.clone());
     match api.get_opt(&name).await {
         Ok(None) => VolumeFact::Gone(name),

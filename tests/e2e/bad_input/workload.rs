@@ -79,6 +79,12 @@ fn a_claim_in_use_by_two_databases_stays_with_the_first() {
         assert_tells(&said, &[&server.claim(), &format!("{}/{NAME}", scene.namespace()), "spec.extraClaims", "one claim has one owner"]);
         calm.assert_kept(scene).await;
 
+        // They are released on purpose, and take nothing of the first along.
+        for name in ["rival", "sharing"] {
+            let uid = scene.get::<ProtectedDatabase>(name).await.uid().expect("a UID");
+            scene.kubectl(&format!("annotate protdb {name} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+            scene.kubectl(&format!("delete protdb {name} --timeout=60s"));
+        }
         let now: PersistentVolumeClaim = scene.get(&server.claim()).await;
         assert_eq!(now.metadata.annotations, marked.metadata.annotations, "the marks of the first are left as they are");
         assert_eq!(now.metadata.labels, marked.metadata.labels);
