@@ -178,7 +178,7 @@ fn assert_finalize_is_refused(scene: &Scene) {
 }
 
 /// UIDs and resource versions of everything that is guarded, but the ProtectedDatabase, whose status moves.
-async fn guarded_objects(scene: &Scene, server: &Server) -> Vec<String> {
+pub async fn guarded_objects(scene: &Scene, server: &Server) -> Vec<String> {
     let volume = volume_of(scene, &server.claim()).await.name_any();
     let version = "-o jsonpath={.metadata.uid}/{.metadata.resourceVersion}/{.metadata.finalizers}/{.metadata.labels}";
     let mut all = Vec::new();

@@ -63,7 +63,7 @@ pub async fn release(scene: &Scene) {
 }
 
 /// No mark is left anywhere but on the ProtectedDatabase; the volume is as safe as before.
-async fn assert_released(scene: &Scene, server: &Server) {
+pub async fn assert_released(scene: &Scene, server: &Server) {
     let volume = volume_of(scene, &server.claim()).await;
     assert_eq!(reclaim_policy(&volume), "Retain", "a release is not a reason to let the storage delete the volume");
     let namespaces: Api<Namespace> = Api::all(scene.client.clone());

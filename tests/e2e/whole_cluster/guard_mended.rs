@@ -135,7 +135,8 @@ fn rename(scene: &Scene, definition: &str, short: &str) {
     scene.kubectl(&format!("patch crd {definition} --type=merge -p {{\"spec\":{{\"names\":{{\"shortNames\":[\"{short}\"]}}}}}}"));
 }
 
-async fn wait_as_built(scene: &Scene, definition: &str) {
+/// Waits until a definition is there and is the one that this version installs.
+pub async fn wait_as_built(scene: &Scene, definition: &str) {
     scene.wait(&format!("{definition} to be as built"), async || is_as_built(scene, definition).await).await;
 }
 

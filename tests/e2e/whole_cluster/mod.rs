@@ -9,4 +9,5 @@ mod helm_install;
 mod node_restart;
 mod operator_down;
 mod operator_here;
+mod reinstall;
 mod stale_cache;
