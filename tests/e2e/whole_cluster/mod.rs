@@ -10,4 +10,5 @@ mod node_restart;
 mod operator_down;
 mod operator_here;
 mod reinstall;
+mod rules_broken;
 mod stale_cache;
