@@ -18,30 +18,54 @@ fn an_agent_writes_about_its_own_job_only() {
         let own = scene.checks().await[0].name_any();
         let other = ask_for_a_check(scene).await.name_any();
         let client = steal_token(scene, &own).await;
-        let checks: Api<DatabaseCheck> = Api::namespaced(client.clone(), scene.namespace());
-        let backups: Api<DatabaseBackup> = Api::namespaced(client, scene.namespace());
-        let report = |name: &str, status: Value| json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseCheck", "metadata": {"name": name}, "status": status});
-        let apply = PatchParams::apply(names::AGENT_MANAGER).force();
-
-        let written = checks.patch_status(&own, &apply, &Patch::Apply(report(&own, json!({"startTime": "2026-01-01T00:00:00Z"})))).await;
-        written.expect("its own report");
-        let lie = json!({"verdict": {"outcome": "Verified", "reason": "Verified", "message": "all is well"}});
-        let refused = checks.patch_status(&own, &apply, &Patch::Apply(report(&own, lie))).await.expect_err("a verdict");
-        assert_tells(&refused.to_string(), &["the verdict is the operator's"]);
-        let refused =
-            checks.patch_status(&other, &apply, &Patch::Apply(report(&other, json!({"startTime": "2026-01-01T00:00:00Z"})))).await;
-        assert_tells(&refused.expect_err("another's report").to_string(), &["of their own Job"]);
-        let backup = DatabaseBackup::new("not-its-own", DatabaseBackupSpec { database: NAME.to_owned() });
-        let refused = backups.create(&PostParams::default(), &backup).await.expect_err("a backup of no Job");
-        assert_tells(&refused.to_string(), &["of their own Job"]);
+        write_own_report(scene, &client, &own).await.expect("its own report");
+        for intrusion in intrusions(scene, &client, &own, &other).await {
+            assert_tells(&intrusion.answer.expect_err(intrusion.fenced), &[intrusion.fenced]);
+        }
         let check =
             DatabaseCheck::new("mine", DatabaseCheckSpec { database: NAME.to_owned(), trigger: CheckTrigger::Manual, target: None });
-        checks.create(&PostParams::default(), &check).await.expect_err("a check");
+        let checks: Api<DatabaseCheck> = Api::namespaced(client, scene.namespace());
+        checks.create(&PostParams::default(), &check).await.expect_err("a check, which its role does not allow");
     });
 }
 
+/// Something that an agent must not write, tried without storing it.
+pub struct Intrusion {
+    /// What the fence says to it.
+    pub fenced: &'static str,
+    /// What was answered.
+    pub answer: Result<(), String>,
+}
+
+/// Tries what the agent's role allows and the fence does not.
+pub async fn intrusions(scene: &Scene, client: &Client, own: &str, other: &str) -> Vec<Intrusion> {
+    let backups: Api<DatabaseBackup> = Api::namespaced(client.clone(), scene.namespace());
+    let lie = json!({"verdict": {"outcome": "Verified", "reason": "Verified", "message": "all is well"}});
+    let backup = DatabaseBackup::new("not-its-own", DatabaseBackupSpec { database: NAME.to_owned() });
+    let trial = PostParams { dry_run: true, ..PostParams::default() };
+    let made = backups.create(&trial, &backup).await.map(drop).map_err(|error| error.to_string());
+    vec![
+        Intrusion { fenced: "the verdict is the operator's", answer: report(scene, client, own, lie, true).await },
+        Intrusion { fenced: "of their own Job", answer: report(scene, client, other, json!({"startTime": START}), true).await },
+        Intrusion { fenced: "of their own Job", answer: made },
+    ]
+}
+
+const START: &str = "2026-01-01T00:00:00Z";
+
+async fn write_own_report(scene: &Scene, client: &Client, own: &str) -> Result<(), String> {
+    report(scene, client, own, json!({"startTime": START}), false).await
+}
+
+async fn report(scene: &Scene, client: &Client, name: &str, status: Value, dry_run: bool) -> Result<(), String> {
+    let checks: Api<DatabaseCheck> = Api::namespaced(client.clone(), scene.namespace());
+    let body = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseCheck", "metadata": {"name": name}, "status": status});
+    let parameters = PatchParams { dry_run, ..PatchParams::apply(names::AGENT_MANAGER).force() };
+    checks.patch_status(name, &parameters, &Patch::Apply(body)).await.map(drop).map_err(|error| error.to_string())
+}
+
 /// A client with the token that the pod of a check's Job had.
-async fn steal_token(scene: &Scene, job: &str) -> Client {
+pub async fn steal_token(scene: &Scene, job: &str) -> Client {
     let labelled = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
     let pod = scene.api::<Pod>().list(&labelled).await.expect("pods").items.remove(0).name_any();
     let account = names::AGENT_SERVICE_ACCOUNT;

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::support::{EXPERTS, NAME, NODES, OPERATOR_NAMESPACE, Scene, Server, assert_tells, beside_others, volume_of};
+use crate::support::{EXPERTS, NAME, NODES, OPERATOR_NAMESPACE, Scene, Server, Start, assert_tells, beside_others, volume_of};
 
 #[test]
 fn nothing_that_guards_can_be_taken_off() {
@@ -16,17 +16,22 @@ fn nothing_that_guards_can_be_taken_off() {
         let server = Server::new(scene);
         let start = scene.protect_filled(&server).await;
         scene.settle().await;
-        let before = guarded_objects(scene, &server).await;
-        for attempt in attempts(scene, &server).await {
-            assert_tells(&scene.refused(&attempt.words), &attempt.tells);
-        }
-        assert_finalize_is_refused(scene);
-        assert_eq!(guarded_objects(scene, &server).await, before, "nothing has changed");
-        assert_eq!(server.wait_ready(scene, None).await, start, "the pod was not touched");
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        try_every_change(scene, &server, &start).await;
         scene.settle().await;
         scene.wait_green().await;
     });
+}
+
+/// Tries every change; `server` has its claim named in its pod template. `whole_cluster::operator_down` tries them again while no operator runs.
+pub async fn try_every_change(scene: &Scene, server: &Server, start: &Start) {
+    let before = guarded_objects(scene, server).await;
+    for attempt in attempts(scene, server).await {
+        assert_tells(&scene.refused(&attempt.words), &attempt.tells);
+    }
+    assert_finalize_is_refused(scene);
+    assert_eq!(guarded_objects(scene, server).await, before, "nothing has changed");
+    assert_eq!(server.wait_ready(scene, None).await, *start, "the pod was not touched");
+    assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
 }
 
 #[test]
@@ -164,17 +169,20 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
     all
 }
 
-/// The call that ends a namespace without a look at what is in it.
 fn assert_finalize_is_refused(scene: &Scene) {
+    let complaint = format!("{:#}", finalize(scene, "").expect_err("a namespace finalized"));
+    assert_tells(&complaint, &["Holdfast refuses to"]);
+}
+
+/// The call that ends a namespace without a look at what is in it.
+pub fn finalize(scene: &Scene, query: &str) -> anyhow::Result<String> {
     let namespace = scene.namespace();
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}, "spec": {"finalizers": []}});
     file.write_all(body.to_string().as_bytes()).expect("a file");
     let path = file.path().display().to_string();
-    let raw = format!("/api/v1/namespaces/{namespace}/finalize");
-    let answer = scene.testbed.kubectl(&["replace", "--raw", &raw, "-f", &path]);
-    let complaint = format!("{:#}", answer.expect_err("a namespace finalized"));
-    assert_tells(&complaint, &["Holdfast refuses to"]);
+    let raw = format!("/api/v1/namespaces/{namespace}/finalize{query}");
+    scene.testbed.kubectl(&["replace", "--raw", &raw, "-f", &path])
 }
 
 /// UIDs and resource versions of everything that is guarded, but the ProtectedDatabase, whose status moves.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use holdfast::api::{ConditionStatus, ConditionType, ProtectedDatabase, names, reasons};
+use holdfast::guard::definition_names;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -29,15 +30,17 @@ fn nothing_that_leads_to_the_data_can_be_deleted() {
 #[test]
 fn the_definitions_can_not_be_deleted() {
     beside_others("refuse-crd", async |scene| {
-        for plural in ["protecteddatabases", "databasechecks", "databasebackups"] {
-            // The server decides on a dry run as on a real one, and a failure of this test takes nothing along.
-            let refused = scene.refused(&format!("delete crd {plural}.holdfast.dev --dry-run=server"));
-            assert_tells(
-                &refused,
-                &["Holdfast refuses to delete", plural, "every object of this kind", names::CONFIRM_DELETION_ANNOTATION],
-            );
-        }
+        assert_definitions_are_refused(scene);
     });
+}
+
+/// Tries to delete every definition. The server decides on a dry run as on a real one, and a failure takes nothing along.
+pub fn assert_definitions_are_refused(scene: &Scene) {
+    for definition in definition_names() {
+        let refused = scene.refused(&format!("delete crd {definition} --dry-run=server"));
+        let wanted = ["Holdfast refuses to delete", definition, "every object of this kind", names::CONFIRM_DELETION_ANNOTATION];
+        assert_tells(&refused, &wanted);
+    }
 }
 
 #[test]

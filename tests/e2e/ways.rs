@@ -54,26 +54,42 @@ pub async fn try_every_way(scene: &Scene, server: &Server, start: &Start) {
     assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
 }
 
-/// `replace --force` is a deletion and a creation.
 fn replace_by_force(scene: &Scene, server: &Server) {
     for target in [format!("pvc {}", server.claim()), format!("statefulset {}", server.name)] {
-        let path = write(&scene.kubectl(&format!("get {target} -o json")));
-        assert_tells(&scene.refused(&format!("replace --force --grace-period=0 -f {}", path.path().display())), &[REFUSED]);
+        let (_file, words) = build_replacement(scene, &target);
+        assert_tells(&scene.refused(&words), &[REFUSED]);
     }
 }
 
+/// `replace --force` is a deletion and a creation.
+pub fn build_replacement(scene: &Scene, target: &str) -> (tempfile::NamedTempFile, String) {
+    let file = write(&scene.kubectl(&format!("get {target} -o json")));
+    let words = format!("replace --force --grace-period=0 -f {}", file.path().display());
+    (file, words)
+}
+
 fn delete_a_deployment(scene: &Scene) {
+    create_a_deployment(scene);
+    assert_tells(&scene.refused("delete deployment guarded --wait=false"), &[REFUSED, "Deployment guarded"]);
+}
+
+/// A Deployment without pods that carries the label.
+pub fn create_a_deployment(scene: &Scene) {
     let namespace = scene.namespace();
     scene.apply(&[json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "guarded", "namespace": namespace, "labels": {names::PROTECTED_LABEL: "true"}},
         "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "guarded"}}, "template": {
             "metadata": {"labels": {"app": "guarded"}},
             "spec": {"containers": [{"name": "postgres", "image": testbed::POSTGRES_15_IMAGE}]}}}})]);
-    assert_tells(&scene.refused("delete deployment guarded --wait=false"), &[REFUSED, "Deployment guarded"]);
 }
 
-/// `apply --prune` deletes what is labelled and no longer in the files.
 fn prune(scene: &Scene) {
+    let (_file, words) = build_pruning(scene);
+    assert_tells(&scene.refused(&words), &[REFUSED, "pruned"]);
+}
+
+/// `apply --prune` deletes what is labelled and no longer in the files: here the claim `pruned`.
+pub fn build_pruning(scene: &Scene) -> (tempfile::NamedTempFile, String) {
     let labelled = |mut object: Value| {
         object["metadata"]["labels"] = json!({"from": "git"});
         object
@@ -86,11 +102,11 @@ fn prune(scene: &Scene) {
     scene.kubectl(&format!("label pvc pruned {}=true", names::PROTECTED_LABEL));
     let rest = write(&config.to_string());
     let words = format!("apply --prune -l from=git --prune-allowlist=core/v1/PersistentVolumeClaim -f {}", rest.path().display());
-    assert_tells(&scene.refused(&words), &[REFUSED, "pruned"]);
+    (rest, words)
 }
 
-/// A release whose next version has no claim any more, rolled back, and uninstalled.
-fn helm_drops_the_claim(scene: &Scene) {
+/// A release `shop` with the guarded claim `released`, and its chart, in which `claim=false` leaves the claim out.
+pub fn install_release(scene: &Scene) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let templates = folder.path().join("templates");
     fs::create_dir(&templates).expect("a folder");
@@ -101,6 +117,13 @@ fn helm_drops_the_claim(scene: &Scene) {
     let (chart, namespace) = (folder.path().display(), scene.namespace());
     helm(scene, &format!("install shop {chart} --namespace {namespace}"));
     scene.kubectl(&format!("label pvc released {}=true", names::PROTECTED_LABEL));
+    folder
+}
+
+/// A release whose next version has no claim any more, rolled back, and uninstalled.
+fn helm_drops_the_claim(scene: &Scene) {
+    let folder = install_release(scene);
+    let (chart, namespace) = (folder.path().display(), scene.namespace());
     let refused = |words: String, tells: &[&str]| {
         let mut command = scene.testbed.command("helm").expect("helm");
         let output = command.args(words.split(' ')).output().expect("helm");
@@ -139,35 +162,38 @@ fn forge_a_confirmation(scene: &Scene, server: &Server) {
     tenant.kubectl("create rolebinding all --clusterrole=admin --serviceaccount=default:tenant");
     let uid = scene.kubectl(&format!("get pvc {} -o jsonpath={{.metadata.uid}}", server.claim()));
     let words = format!("annotate pvc {} {}={uid}", server.claim(), names::CONFIRM_DELETION_ANNOTATION);
-    assert_tells(&scene.refused(&format!("{words} --as=system:serviceaccount:default:tenant")), &["cannot get resource"]);
+    let as_tenant = format!("{words} --dry-run=server --as=system:serviceaccount:default:tenant");
+    assert_tells(&scene.refused(&as_tenant), &["cannot get resource"]);
+    // It is the rights that it lacks, and nothing else.
+    scene.kubectl("create rolebinding tenant --clusterrole=admin --serviceaccount=default:tenant");
+    scene.kubectl(&as_tenant);
+    scene.kubectl("delete rolebinding tenant");
 }
 
 /// An owner reference put on the claim by hand, and the owner deleted: the garbage collector is refused too.
 async fn collect_the_owner(scene: &Scene, server: &Server) {
-    let namespace = scene.namespace();
-    scene.apply(&[
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "namespace": namespace}}),
-        build_claim(namespace, "owned"),
-    ]);
-    let uid = scene.kubectl("get configmap owner -o jsonpath={.metadata.uid}");
-    let owner = json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}]}});
-    for claim in ["owned", &server.claim()] {
-        scene.kubectl(&format!("patch pvc {claim} --type=merge -p {owner}"));
-    }
-    scene.kubectl("delete configmap owner");
+    scene.apply(&[build_claim(scene.namespace(), "owned")]);
+    delete_an_owner(scene, &["owned", &server.claim()]);
     // The unguarded sibling goes: the collector has been here.
     wait_gone(scene, "owned").await;
     assert_held(scene, &server.claim()).await;
     scene.kubectl(&format!("patch pvc {} --type=merge -p {{\"metadata\":{{\"ownerReferences\":null}}}}", server.claim()));
 }
 
+/// Makes an owner for claims, and deletes it.
+pub fn delete_an_owner(scene: &Scene, claims: &[&str]) {
+    scene.apply(&[json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "namespace": scene.namespace()}})]);
+    let uid = scene.kubectl("get configmap owner -o jsonpath={.metadata.uid}");
+    let owner = json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}]}});
+    for claim in claims {
+        scene.kubectl(&format!("patch pvc {claim} --type=merge -p {owner}"));
+    }
+    scene.kubectl("delete configmap owner");
+}
+
 /// `whenScaled: Delete`, and the StatefulSet scaled to 0: its claim is to go with its pod.
 async fn scale_down_with_deletion(scene: &Scene, server: &Server, start: &Start) {
-    let retention = |policy: &str| {
-        let patch = json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": policy, "whenScaled": policy}}});
-        scene.kubectl(&format!("patch statefulset {} --type=merge -p {patch}", server.name));
-    };
-    retention("Delete");
+    set_retention(scene, server, "Delete");
     scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
     scene.kubectl(&format!("wait --for=delete pod/{} --timeout=120s", server.pod()));
     let owners = format!("get pvc {} -o jsonpath={{.metadata.ownerReferences[*].kind}}", server.claim());
@@ -178,12 +204,19 @@ async fn scale_down_with_deletion(scene: &Scene, server: &Server, start: &Start)
         })
         .await;
     assert_held(scene, &server.claim()).await;
-    retention("Retain");
+    set_retention(scene, server, "Retain");
     scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
     server.wait_ready(scene, Some(start)).await;
 }
 
-async fn wait_gone(scene: &Scene, claim: &str) {
+/// Says what becomes of a StatefulSet's claims when it is scaled down or deleted.
+pub fn set_retention(scene: &Scene, server: &Server, policy: &str) {
+    let patch = json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": policy, "whenScaled": policy}}});
+    scene.kubectl(&format!("patch statefulset {} --type=merge -p {patch}", server.name));
+}
+
+/// Waits until a claim is gone.
+pub async fn wait_gone(scene: &Scene, claim: &str) {
     scene
         .wait(&format!("claim {claim} to go"), async || match scene.api::<PersistentVolumeClaim>().get_opt(claim).await {
             Ok(None) => Ok(()),

@@ -18,7 +18,7 @@ fn a_claim_that_is_deleted_then_is_held_and_loses_nothing() {
         let server = Server::new(scene);
         let start = scene.protect_filled(&server).await;
         let down = OperatorDown::begin(scene).await;
-        let removed = BindingsRemoved::begin(scene).await;
+        let removed = BindingsRemoved::begin(scene, &server).await;
         scene.kubectl("delete pvc knowledge-data --wait=false");
         down.end().await;
 
@@ -56,7 +56,7 @@ fn nothing_is_refused_without_the_policies() {
         let server = Server::new(scene);
         scene.protect_filled(&server).await;
         let down = OperatorDown::begin(scene).await;
-        let removed = BindingsRemoved::begin(scene).await;
+        let removed = BindingsRemoved::begin(scene, &server).await;
         for target in
             ["pvc knowledge-data", "protdb knowledge", &format!("statefulset {}", server.name), &format!("namespace {}", scene.namespace())]
         {
@@ -76,26 +76,32 @@ fn nothing_is_refused_without_the_policies() {
     });
 }
 
+/// Takes the mount of the data out of the pod template.
+pub const UNMOUNT: &str = r#"[{"op":"remove","path":"/spec/template/spec/containers/0/volumeMounts/0"}]"#;
+
 /// The bindings of the guard taken away while no operator runs; put back at the latest when this is dropped.
-struct BindingsRemoved<'a> {
+pub struct BindingsRemoved<'a> {
     scene: &'a Scene,
     mended: bool,
 }
 
 impl<'a> BindingsRemoved<'a> {
     /// Takes the bindings away and waits until the API server does without them.
-    async fn begin(scene: &'a Scene) -> Self {
+    pub async fn begin(scene: &'a Scene, server: &Server) -> Self {
         let removed = Self { scene, mended: false };
         for policy in GUARD_POLICIES {
             scene.kubectl(&format!("delete validatingadmissionpolicybinding {policy}"));
         }
-        scene.wait_kubectl("delete pvc knowledge-data --wait=false --dry-run=server").await;
-        scene.wait_kubectl("label pvc knowledge-data holdfast.dev/protected- --dry-run=server").await;
+        let (claim, set) = (server.claim(), &server.name);
+        scene.wait_kubectl(&format!("delete pvc {claim} --wait=false --dry-run=server")).await;
+        scene.wait_kubectl(&format!("label pvc {claim} holdfast.dev/protected- --dry-run=server")).await;
+        scene.wait_kubectl("delete crd databaserestores.holdfast.dev --wait=false --dry-run=server").await;
+        scene.wait_kubectl(&format!("patch statefulset {set} --type=json -p {UNMOUNT} --dry-run=server")).await;
         removed
     }
 
     /// Waits until the operator has put them back and the API server refuses again.
-    async fn wait_mended(mut self) {
+    pub async fn wait_mended(mut self) {
         let scene = self.scene;
         scene
             .wait("deletions to be refused again", async || {

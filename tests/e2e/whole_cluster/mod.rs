@@ -12,3 +12,4 @@ mod operator_here;
 mod reinstall;
 mod rules_broken;
 mod stale_cache;
+mod ways_open;

@@ -1,6 +1,13 @@
 //! The operator does not run: deletions are refused all the same, and what it missed is caught up with when it returns.
 
-use crate::support::{OPERATOR_NAMESPACE, Scene, Server, alone};
+use holdfast::api::names;
+use kube::ResourceExt;
+
+use crate::agents_fenced::{intrusions, steal_token};
+use crate::change_refused::try_every_change;
+use crate::data_lost::ask_for_a_check;
+use crate::deletion_refused::assert_definitions_are_refused;
+use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells};
 use crate::ways::try_every_way;
 
 #[test]
@@ -11,6 +18,29 @@ fn no_way_loses_a_byte_without_the_operator() {
         scene.settle().await;
         let down = OperatorDown::begin(scene).await;
         try_every_way(scene, &server, &start).await;
+        down.end().await;
+        scene.settle().await;
+        scene.wait_green().await;
+    });
+}
+
+#[test]
+fn nothing_that_guards_can_be_taken_off_without_the_operator() {
+    alone("down-change", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_plainly(&server).await;
+        let own = scene.checks().await[0].name_any();
+        let other = ask_for_a_check(scene).await.name_any();
+        let agent = steal_token(scene, &own).await;
+        scene.settle().await;
+        let down = OperatorDown::begin(scene).await;
+        try_every_change(scene, &server, &start).await;
+        assert_definitions_are_refused(scene);
+        let ledger = names::ledger(scene.namespace(), NAME);
+        assert_tells(&scene.refused(&format!("delete dbledger {ledger}")), &["Holdfast refuses to delete DatabaseLedger"]);
+        for intrusion in intrusions(scene, &agent, &own, &other).await {
+            assert_tells(&intrusion.answer.expect_err(intrusion.fenced), &[intrusion.fenced]);
+        }
         down.end().await;
         scene.settle().await;
         scene.wait_green().await;
