@@ -8,11 +8,11 @@ use futures::{Stream, StreamExt};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::PostParams;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
 
-use super::Context;
 use super::act::WRITE_TIMEOUT;
+use super::{Context, events::publish};
 use crate::api::{names, reasons};
 use crate::guard;
 
@@ -143,10 +143,7 @@ async fn mend(context: &Context, drift: &Drift) {
         action: "Mend".to_owned(),
         secondary: None,
     };
-    let recorder = Recorder::new(context.client.clone(), context.reporter.clone());
-    if !matches!(tokio::time::timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding)).await, Ok(Ok(()))) {
-        tracing::warn!("could not write an event about the admission policies");
-    }
+    publish(context, event, &regarding).await;
 }
 
 async fn apply<K>(context: &Context, object: &K) -> Result<(), kube::Error>

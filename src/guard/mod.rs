@@ -3,6 +3,7 @@
 mod admission;
 mod cel;
 mod changes;
+mod confirmation;
 mod culprit;
 mod drift;
 mod fence;
@@ -13,6 +14,7 @@ mod templates;
 
 pub use admission::*;
 pub use changes::*;
+pub use confirmation::*;
 pub use culprit::*;
 pub use drift::*;
 pub use fence::*;

@@ -51,10 +51,8 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
             })
             .await;
 
-        confirm(scene, "pv", &volume);
         let reserve = r#"[{"op":"remove","path":"/spec/claimRef/uid"},{"op":"remove","path":"/spec/claimRef/resourceVersion"}]"#;
         scene.kubectl(&format!("patch pv {volume} --type=json -p {reserve}"));
-        scene.kubectl(&format!("annotate pv {volume} {}-", names::CONFIRM_DELETION_ANNOTATION));
         let ledger = names::ledger(namespace, NAME);
         shell(
             scene,

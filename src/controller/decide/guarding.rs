@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
 use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
+use super::ways_back::{recover_command, recreate_volume};
 use super::{Area, Stall, claims_report, guard_wanted, releasing, removed_marks};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
@@ -131,8 +132,9 @@ fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &m
         gaps.push(Gap {
             reason: reasons::CLAIM_NOT_FOUND,
             message: format!(
-                "{field} names PersistentVolumeClaim {name}, which does not exist in namespace {namespace}. Create it, or name one that exists: \
-                 kubectl -n {namespace} get pvc"
+                "{field} names PersistentVolumeClaim {name}, which does not exist in namespace {namespace}. If it was there before, bring it \
+                 back: {}. Else create it, or name one that exists: kubectl -n {namespace} get pvc",
+                recover_command(observed)
             ),
         });
         // Claims without marks are not watched: that it was created is seen only by looking.
@@ -179,9 +181,11 @@ fn guard_terminating_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Pl
         reason: reasons::CLAIM_TERMINATING,
         message: format!(
             "PersistentVolumeClaim {name} was deleted without confirmation; {holds} holds it and its volume is kept on Retain. The running pod \
-             still has its data: do not stop it, and take a backup now: kubectl -n {namespace} create job --from=cronjob/{} {}-backup-now",
+             still has its data: take a backup now: kubectl -n {namespace} create job --from=cronjob/{} {}-backup-now, then let the claim be made \
+             again, which stops the pod for a moment: {}",
             crate::api::names::backup_cron_job(observed.name()),
-            observed.name()
+            observed.name(),
+            recover_command(observed)
         ),
     });
 }
@@ -215,14 +219,6 @@ fn guard_terminating_volume(observed: &Observed, claim: &str, volume: &VolumeFou
     });
 }
 
-/// The command that makes a volume again that is gone.
-fn recreate_volume(observed: &Observed, volume: &str) -> String {
-    let ledger = crate::api::names::ledger(observed.namespace_name(), observed.name());
-    format!(
-        "kubectl get dbledger {ledger} -o jsonpath='{{.status.volumes[?(@.volume==\"{volume}\")].volumeManifest}}' | kubectl create -f -"
-    )
-}
-
 /// Plans Retain and the marks of a claim's volume. Says whether the volume is, or will be by then, on Retain.
 fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &mut Vec<Gap>) -> bool {
     let (namespace, name) = (observed.namespace_name(), &claim.name);
@@ -241,7 +237,8 @@ fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &
                 reason: reasons::CLAIM_LOST,
                 message: format!(
                     "PersistentVolumeClaim {name} is bound to PersistentVolume {volume}, which does not exist any more. Do not delete the claim: \
-                     create the PersistentVolume again as the ledger remembers it, and the claim binds to it: {}",
+                     bring the PersistentVolume back: {}. By hand, create it again as the ledger remembers it, and the claim binds to it: {}",
+                    recover_command(observed),
                     recreate_volume(observed, volume)
                 ),
             });
