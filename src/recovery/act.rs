@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Step;
-use super::patches::{build_letting_go, build_remount, build_reservation, build_scale_down, build_scale_up};
+use super::patches::{build_letting_go, build_nudge, build_remount, build_reservation, build_scale_down, build_scale_up};
 use crate::api::{ProtectedDatabase, WorkloadKind};
 use crate::guard;
 
@@ -122,6 +122,7 @@ impl Hand {
             Step::ReserveVolume { metadata, claim_uid, namespace, claim } => {
                 self.patch(&volumes, metadata, Some(build_reservation(metadata, claim_uid.as_deref(), namespace, claim))).await
             }
+            Step::NudgeClaim { metadata, volume_uid } => self.patch(&claims, metadata, Some(build_nudge(metadata, volume_uid))).await,
             Step::CreateClaim(manifest) => self.create(&claims, manifest).await,
             Step::ConfirmDatabase(metadata) => self.patch(&databases, metadata, Some(guard::build_confirmation(metadata))).await,
             Step::LetDatabaseGo(metadata) => self.patch(&databases, metadata, build_letting_go(metadata)).await,

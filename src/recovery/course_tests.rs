@@ -88,6 +88,9 @@ fn scenarios() -> Vec<Scenario> {
             situation.places[0].claim = Some(from(claim("u-claim", "pv-1", "Lost")));
             situation.places[0].volume = None;
         }),
+        scenario("the volume was made again, and its claim is still Lost", |situation| {
+            situation.places[0].claim = Some(from(claim("u-claim", "pv-1", "Lost")));
+        }),
         scenario("claim and volume are gone", |situation| {
             without_claim(situation);
             situation.places[0].volume = None;

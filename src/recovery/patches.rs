@@ -6,17 +6,19 @@ use k8s_openapi::api::core::v1::Volume;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
-use crate::api::names::{KEEP_FINALIZER, REPLICAS_BEFORE_ANNOTATION};
+use crate::api::names::{BOUND_AGAIN_ANNOTATION, KEEP_FINALIZER, REPLICAS_BEFORE_ANNOTATION};
 
 /// Scales to 0 and notes how many pods there were.
 pub fn build_scale_down(metadata: &ObjectMeta, replicas: i32) -> Patch {
     let mut operations = vec![test_uid(metadata), test(&["spec", "replicas"], replicas.into()), replace(&["spec", "replicas"], 0.into())];
-    if metadata.annotations.is_some() {
-        operations.push(add(&["metadata", "annotations", REPLICAS_BEFORE_ANNOTATION], replicas.to_string().into()));
-    } else {
-        operations.push(test(&["metadata", "resourceVersion"], metadata.resource_version.clone().unwrap_or_default().into()));
-        operations.push(add(&["metadata", "annotations"], json!({ REPLICAS_BEFORE_ANNOTATION: replicas.to_string() })));
-    }
+    operations.extend(annotate(metadata, REPLICAS_BEFORE_ANNOTATION, &replicas.to_string()));
+    Patch(operations)
+}
+
+/// Notes on a claim which volume was made again for it.
+pub fn build_nudge(metadata: &ObjectMeta, volume_uid: &str) -> Patch {
+    let mut operations = vec![test_uid(metadata)];
+    operations.extend(annotate(metadata, BOUND_AGAIN_ANNOTATION, volume_uid));
     Patch(operations)
 }
 
@@ -57,6 +59,17 @@ pub fn build_remount(metadata: &ObjectMeta, index: usize, volume: &Volume, claim
     let path = ["spec", "template", "spec", "volumes", index.as_str()];
     let mounted = json!({"name": volume.name, "persistentVolumeClaim": {"claimName": claim}});
     Patch(vec![test_uid(metadata), test(&path, json!(volume)), replace(&path, mounted)])
+}
+
+/// Sets one annotation. Where there is none yet the whole map is written, so it must not have come into being meanwhile.
+fn annotate(metadata: &ObjectMeta, key: &str, value: &str) -> Vec<PatchOperation> {
+    if metadata.annotations.is_some() {
+        return vec![add(&["metadata", "annotations", key], value.into())];
+    }
+    vec![
+        test(&["metadata", "resourceVersion"], metadata.resource_version.clone().unwrap_or_default().into()),
+        add(&["metadata", "annotations"], json!({ key: value })),
+    ]
 }
 
 fn test_uid(metadata: &ObjectMeta) -> PatchOperation {

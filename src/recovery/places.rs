@@ -5,13 +5,14 @@ use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolume, PersistentVo
 use super::course::{Course, Obstacle, is_guarded, is_held, scale_down};
 use super::wanted::{claim_to_create, volume_to_create};
 use super::{Place, Situation, Step};
+use crate::api::names::BOUND_AGAIN_ANNOTATION;
 use crate::guard::{self, MarkState, Marks};
 
 /// Plans the steps for one claim.
 pub(super) fn restore_place(situation: &Situation, place: &Place, course: &mut Course) -> Result<(), Obstacle> {
     let (claim_name, volume_name) = (&place.wanted.claim, &place.wanted.volume);
     if place.is_well() {
-        course.findings.push(format!("claim {claim_name}: Bound to volume {volume_name}, where it belongs"));
+        course.findings.push(format!("claim {claim_name}: Bound to its volume {volume_name}"));
         return Ok(());
     }
     course.findings.push(describe(place));
@@ -20,6 +21,7 @@ pub(super) fn restore_place(situation: &Situation, place: &Place, course: &mut C
     let bound = Step::Await(format!("claim {claim_name} to be Bound to volume {volume_name}"));
     if let Some(claim) = &place.claim {
         if lost_it.is_some() || is_waiting(claim, place) {
+            course.steps.extend(nudge(claim, place));
             course.steps.push(bound);
             return Ok(());
         }
@@ -145,6 +147,18 @@ fn is_waiting(claim: &PersistentVolumeClaim, place: &Place) -> bool {
         && place.bound_to().is_none()
         && spec.storage_class_name.as_deref() == remembered["storageClassName"].as_str()
         && size.as_ref().map(|size| size.0.as_str()) == remembered["resources"]["requests"]["storage"].as_str()
+}
+
+/// A claim that is Lost is not looked at when its volume comes back; any change to it makes the binder look. Once, when the binder knows the volume.
+fn nudge(claim: &PersistentVolumeClaim, place: &Place) -> Option<Step> {
+    let volume = place.volume.as_ref()?;
+    let volume_uid = volume.metadata.uid.clone()?;
+    let is_lost = claim.status.as_ref()?.phase.as_deref() == Some("Lost");
+    let is_known = volume.status.as_ref()?.phase.as_deref() == Some("Bound");
+    let is_nudged =
+        claim.metadata.annotations.as_ref().and_then(|annotations| annotations.get(BOUND_AGAIN_ANNOTATION)) == Some(&volume_uid);
+    (is_lost && is_known && holds(claim, place) && !is_nudged)
+        .then(|| Step::NudgeClaim { metadata: Box::new(claim.metadata.clone()), volume_uid })
 }
 
 /// Whether the volume is tied to this very claim.

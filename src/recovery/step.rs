@@ -52,6 +52,13 @@ pub enum Step {
     },
     /// Makes a claim again, on its volume and marked.
     CreateClaim(Value),
+    /// Lets the binder look at a claim that is Lost, whose volume is there again: by itself it does so only every 15 s.
+    NudgeClaim {
+        /// The claim's metadata.
+        metadata: Box<ObjectMeta>,
+        /// The UID of the volume.
+        volume_uid: String,
+    },
     /// Lets the pod template mount the right claim again.
     Remount {
         /// Kind of the workload.
@@ -112,6 +119,7 @@ impl Step {
                 named(manifest),
                 manifest["spec"]["volumeName"].as_str().unwrap_or_default()
             ),
+            Self::NudgeClaim { metadata, .. } => format!("let the binder look at PersistentVolumeClaim {}", name(metadata)),
             Self::Remount { kind, metadata, claim, volume, .. } => {
                 format!("let {kind} {} mount claim {claim} as volume {} again: its pods restart", name(metadata), volume.name)
             }
