@@ -181,8 +181,8 @@ fn guard_terminating_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Pl
         reason: reasons::CLAIM_TERMINATING,
         message: format!(
             "PersistentVolumeClaim {name} was deleted without confirmation; {holds} holds it and its volume is kept on Retain. The running pod \
-             still has its data: take a backup now: kubectl -n {namespace} create job --from=cronjob/{} {}-backup-now, then let the claim be made \
-             again, which stops the pod for a moment: {}",
+             still has its data: do not stop it before you have a backup: kubectl -n {namespace} create job --from=cronjob/{} {}-backup-now; then bring \
+             the claim back, which stops the pod for a moment: {}",
             crate::api::names::backup_cron_job(observed.name()),
             observed.name(),
             recover_command(observed)

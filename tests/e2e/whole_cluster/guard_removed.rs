@@ -77,14 +77,14 @@ fn nothing_is_refused_without_the_policies() {
 }
 
 /// The bindings of the guard taken away while no operator runs; put back at the latest when this is dropped.
-struct BindingsRemoved<'a> {
+pub struct BindingsRemoved<'a> {
     scene: &'a Scene,
     mended: bool,
 }
 
 impl<'a> BindingsRemoved<'a> {
     /// Takes the bindings away and waits until the API server does without them.
-    async fn begin(scene: &'a Scene) -> Self {
+    pub async fn begin(scene: &'a Scene) -> Self {
         let removed = Self { scene, mended: false };
         for policy in GUARD_POLICIES {
             scene.kubectl(&format!("delete validatingadmissionpolicybinding {policy}"));
@@ -95,7 +95,7 @@ impl<'a> BindingsRemoved<'a> {
     }
 
     /// Waits until the operator has put them back and the API server refuses again.
-    async fn wait_mended(mut self) {
+    pub async fn wait_mended(mut self) {
         let scene = self.scene;
         scene
             .wait("deletions to be refused again", async || {

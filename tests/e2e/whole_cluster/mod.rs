@@ -6,3 +6,4 @@ mod guard_removed;
 mod helm_install;
 mod node_restart;
 mod operator_down;
+mod recovered_unguarded;
