@@ -52,6 +52,8 @@ pub const CLAIM_NOT_BOUND: &str = "ClaimNotBound";
 pub const CLAIM_LOST: &str = "ClaimLost";
 /// A claim or volume has been deleted without confirmation; our finalizer holds it and the volume is on Retain.
 pub const CLAIM_TERMINATING: &str = "ClaimTerminating";
+/// The namespace is being deleted; what is guarded in it is held.
+pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 /// An admission policy of the guard is missing, not the one this operator installs, or not enforced yet.
 pub const POLICY_MISSING: &str = "PolicyMissing";
 /// Somebody has taken a mark off a guarded claim or volume, or set the volume back from Retain; it is put back at once.
@@ -259,7 +261,13 @@ pub const ALL: &[ReasonDocument] = &[
         reason: CLAIM_TERMINATING,
         conditions: "Guarded=False",
         meaning: "A claim or volume has been deleted without confirmation; our finalizer holds it and the volume is on Retain.",
-        remedy: "Do not stop the pod: it still has its data. Take a backup now, then see `docs/guard.md`.",
+        remedy: "Do not stop the pod before you have a backup: it still has its data. Then `kubectl holdfast recover NAME -n NAMESPACE`.",
+    },
+    ReasonDocument {
+        reason: NAMESPACE_TERMINATING,
+        conditions: "Guarded=False",
+        meaning: "The namespace is being deleted: its pods go, what is guarded in it is held, and the volumes are on Retain.",
+        remedy: "`kubectl holdfast recover NAME -n NAMESPACE` makes it again with what is guarded in it; then apply again what you keep elsewhere, such as the workload.",
     },
     ReasonDocument {
         reason: POLICY_MISSING,

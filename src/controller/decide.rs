@@ -13,6 +13,7 @@ mod releasing;
 mod remembering;
 mod removed_marks;
 mod stakes;
+mod surroundings;
 mod ways_back;
 
 use std::time::Duration;

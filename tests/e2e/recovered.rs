@@ -168,6 +168,8 @@ fn a_namespace_that_is_stuck_terminating_comes_back() {
         let before = scene.get::<PersistentVolumeClaim>(&claim).await.uid();
         confirm(scene, "namespace", namespace);
         scene.kubectl(&format!("delete namespace {namespace} --wait=false"));
+        let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::NAMESPACE_TERMINATING).await;
+        assert_tells(&said.message, &[&format!("kubectl holdfast recover {NAME} -n {namespace}")]);
         scene
             .wait("the pods of the namespace to be gone", async || match scene.try_kubectl("get pods -o name") {
                 Ok(pods) if pods.is_empty() => Ok(()),

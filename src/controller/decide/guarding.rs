@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
 use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
 use super::ways_back::{recover_command, recreate_volume};
-use super::{Area, Stall, claims_report, guard_wanted, releasing, removed_marks};
+use super::{Area, Stall, claims_report, guard_wanted, releasing, removed_marks, surroundings};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 
@@ -18,9 +18,9 @@ const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
 const TRIAL_PAUSE: Duration = Duration::from_secs(10);
 
 /// A reason why the guard is not complete, the most serious first.
-struct Gap {
-    reason: &'static str,
-    message: String,
+pub(super) struct Gap {
+    pub reason: &'static str,
+    pub message: String,
 }
 
 impl Gap {
@@ -69,7 +69,7 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
         }
     }
     guard_kept_volumes(observed, plan, &mut gaps);
-    mark_surroundings(observed, &owner, plan, &mut gaps);
+    surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     match &observed.policy {
         super::super::Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
         super::super::Fact::Known(PolicyFact::Missing(what)) => gaps.push(Gap {
@@ -100,9 +100,10 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
     }
     // What a person must see comes before what waiting will mend.
     gaps.sort_by_key(|gap| match gap.reason {
-        reasons::GUARDING => 2,
-        reasons::CLAIM_NOT_BOUND => 1,
-        _ => 0,
+        reasons::GUARDING => 3,
+        reasons::CLAIM_NOT_BOUND => 2,
+        reasons::NAMESPACE_TERMINATING => 0,
+        _ => 1,
     });
     let waiting_on = gaps.iter().find(|gap| gap.reason == reasons::GUARDING).map(|gap| gap.message.clone());
     if let Some(gap) = gaps.into_iter().next() {
@@ -119,7 +120,7 @@ fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, mes
     plan.conditions.push(DesiredCondition { condition: ConditionType::Guarded, status, reason, message });
 }
 
-fn unknown(why: Option<&str>) -> Option<Gap> {
+pub(super) fn unknown(why: Option<&str>) -> Option<Gap> {
     let why = why?;
     Some(Gap { reason: reasons::GUARDING, message: format!("{why}; nothing is changed until it can be read") })
 }
@@ -289,33 +290,6 @@ fn guard_kept_volumes(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>)
             let metadata = Box::new(volume.metadata.clone());
             plan.steps.push(Step::MarkVolume(VolumeStep { metadata, reclaim_policy: volume.reclaim_policy.clone() }));
             gaps.push(Gap::marking(observed, "PersistentVolume", &volume.metadata, "set to Retain and marked"));
-        }
-    }
-}
-
-/// Marks what would take the claims with it: the workload and the namespace. Never with a finalizer.
-fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps: &mut Vec<Gap>) {
-    if let Some(why) = observed.neighbours.unknown() {
-        gaps.extend(unknown(Some(why)));
-        return;
-    }
-    if observed.rival().is_some() {
-        return;
-    }
-    if let Some(workload) = observed.workload_found()
-        && workload.metadata.deletion_timestamp.is_none()
-        && matches!(guard::mark_state(&workload.metadata, owner, Marks::Named), MarkState::Unmarked | MarkState::Partial)
-    {
-        plan.steps.push(Step::MarkWorkload(workload.kind, Box::new(workload.metadata.clone())));
-        gaps.push(Gap { reason: reasons::GUARDING, message: format!("the {} is being marked", workload.kind) });
-    }
-    match &observed.namespace {
-        super::super::Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
-        super::super::Fact::Known(metadata) => {
-            if metadata.deletion_timestamp.is_none() && guard::mark_state(metadata, owner, Marks::Shared) != MarkState::Ours {
-                plan.steps.push(Step::MarkNamespace(Box::new(metadata.clone())));
-                gaps.push(Gap { reason: reasons::GUARDING, message: "the namespace is being marked".to_owned() });
-            }
         }
     }
 }

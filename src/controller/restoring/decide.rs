@@ -46,9 +46,10 @@ pub fn decide(
         ..before.clone()
     };
     if !situation.places.iter().all(Place::is_well) || !course.steps.is_empty() {
-        let next = course.steps.first().map(Step::describe).unwrap_or_default();
+        let next = announce(course.steps.first());
         status.state = Some(RestoreState::Running);
-        status.message = Some(format!("next: {next}"));
+        // A message that says why this very step failed stays until another step is due.
+        status.message = before.message.clone().filter(|said| said.starts_with(&next)).or(Some(next));
         if status.bound_time.is_none() && situation.places.iter().all(Place::is_well) {
             status.bound_time = Some(now.clone());
         }
@@ -61,6 +62,17 @@ pub fn decide(
     status.bound_time = status.bound_time.or_else(|| Some(now.clone()));
     verify(&mut status, situation, checks, now);
     Decision { status, steps: Vec::new() }
+}
+
+/// What is due.
+fn announce(step: Option<&Step>) -> String {
+    format!("next: {}", step.map(Step::describe).unwrap_or_default())
+}
+
+/// The status after a step that failed.
+pub fn failed(before: &DatabaseRestoreStatus, first: &Step, error: &str) -> DatabaseRestoreStatus {
+    let message = format!("{}; {error}; it is tried again", announce(Some(first)));
+    DatabaseRestoreStatus { message: Some(message), ..before.clone() }
 }
 
 /// A restore that can't go on; it goes on by itself when that is settled.

@@ -10,7 +10,7 @@ use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
-use super::decide::{Decision, blocked, decide};
+use super::decide::{Decision, blocked, decide, failed};
 use crate::api::{DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState, names};
 use crate::controller::Context;
 use crate::controller::events::publish;
@@ -61,8 +61,15 @@ pub async fn restore(context: &Context, namespace: &str, name: &str) -> Result<A
     for step in &decision.steps {
         tracing::info!(namespace, name, step = step.describe(), "restoring");
         match hand.act(step).await {
+            Ok(()) => {}
             Err(error) if error.is_conflict() => return Ok(Action::requeue(SOON)),
-            other => other?,
+            Err(error) => {
+                let first = decision.steps.first().unwrap_or(step);
+                let status = failed(&decision.status, first, &error.to_string());
+                let announced = DatabaseRestore { status: Some(decision.status.clone()), ..found.clone() };
+                report(context, &api, &announced, &status).await.map_err(asked("write the status of the DatabaseRestore"))?;
+                return Err(error.into());
+            }
         }
     }
     Ok(Action::requeue(match decision.status.state {
