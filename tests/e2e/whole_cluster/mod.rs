@@ -7,3 +7,4 @@ mod helm_install;
 mod node_restart;
 mod operator_down;
 mod recovered_unguarded;
+mod restore_not_allowed;
