@@ -90,7 +90,8 @@ fn restore_rules() -> Vec<PolicyRule> {
 }
 
 fn view_rules() -> Vec<PolicyRule> {
-    vec![rule(GROUP, &["protecteddatabases", "databasechecks", "databasebackups", "databaserestores"], &["get", "list", "watch"])]
+    let read = ["protecteddatabases", "databasechecks", "databasebackups", "databaserestores", "databaseledgers"];
+    vec![rule(GROUP, &read, &["get", "list", "watch"])]
 }
 
 fn edit_rules() -> Vec<PolicyRule> {

@@ -100,6 +100,18 @@ fn scenarios() -> Vec<Scenario> {
             situation.places[0].volume = None;
             situation.places[0].wanted.volume_manifest = None;
         }),
+        scenario("the claim is gone, and the volume of that name is for other storage", |situation| {
+            without_claim(situation);
+            let mut other = volume("pv-1", "u-claim", "Released", "Retain");
+            other["spec"]["hostPath"] = json!({"path": "/volumes/another"});
+            situation.places[0].volume = Some(from(other));
+            situation.places[0].wanted.volume_manifest = Some(json!({"spec": {"hostPath": {"path": "/volumes/pv-1"}}}));
+        }),
+        scenario("claim and volume are gone, and another volume is for the same storage", |situation| {
+            without_claim(situation);
+            situation.places[0].volume = None;
+            situation.places[0].same_storage = Some("pv-9".to_owned());
+        }),
         scenario("the claim is gone and the volume Terminating", |situation| {
             without_claim(situation);
             deleted(&mut situation.places[0].volume.as_mut().unwrap_or_else(|| panic!("a volume")).metadata);

@@ -1,10 +1,10 @@
 //! One claim and its volume: which steps bring them together again. Pure.
 
-use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec};
 
 use super::course::{Course, Obstacle, is_guarded, is_held, scale_down};
 use super::wanted::{claim_to_create, volume_to_create};
-use super::{Place, Situation, Step};
+use super::{Place, Situation, Step, Wanted};
 use crate::api::names::BOUND_AGAIN_ANNOTATION;
 use crate::guard::{self, MarkState, Marks};
 
@@ -48,6 +48,13 @@ fn bring_volume(
         let manifest = wanted.volume_manifest.as_ref().ok_or_else(|| {
             Obstacle::new(format!("PersistentVolume {} is gone, and the ledger does not remember how to make it again", wanted.volume))
         })?;
+        if let Some(other) = &place.same_storage {
+            return Err(Obstacle::new(format!(
+                "PersistentVolume {} is gone, and PersistentVolume {other} is for the same storage: made again, two claims would have the same files. \
+                 Look whose it is: kubectl get pv {other}; where it is the way to the data, use it: --volume {other}, or spec.from.volume",
+                wanted.volume
+            )));
+        }
         let uid = lost_it.and_then(|claim| claim.metadata.uid.as_deref());
         let made = volume_to_create(manifest, wanted, &situation.namespace_name, uid, &situation.owner());
         course.steps.push(Step::CreateVolume(made));
@@ -57,6 +64,13 @@ fn bring_volume(
         return Err(Obstacle::new(format!(
             "PersistentVolume {name} was deleted, and only finalizers hold it: a claim that is bound to it now would lose it again. Its data is \
              where it was. Let the object go, which the ledger remembers, then come back: kubectl holdfast unlock pv/{name}",
+            name = wanted.volume
+        )));
+    }
+    if let Some((remembered, present)) = other_storage(wanted, volume) {
+        return Err(Obstacle::new(format!(
+            "PersistentVolume {name} is there, but not for the storage that held the data: that was {remembered}, this is {present}. Look at it: \
+             kubectl get pv {name} -o yaml",
             name = wanted.volume
         )));
     }
@@ -77,6 +91,13 @@ fn bring_volume(
         course.steps.push(reserve(situation, place, volume));
     }
     Ok(())
+}
+
+/// The storage that is remembered and the one that the volume of that name is for, where they differ.
+fn other_storage(wanted: &Wanted, volume: &PersistentVolume) -> Option<(String, String)> {
+    let remembered: PersistentVolumeSpec = serde_json::from_value(wanted.volume_manifest.as_ref()?.get("spec")?.clone()).ok()?;
+    let (remembered, present) = (guard::volume_handle(&remembered), guard::volume_handle(volume.spec.as_ref()?));
+    (!remembered.is_empty() && !present.is_empty() && remembered != present).then_some((remembered, present))
 }
 
 /// Takes the claim away that is in the way, after its pods have stopped and its volume is kept.

@@ -1,7 +1,7 @@
 //! Reads everything that matters for bringing one database back. Reads only; nothing is judged here.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
@@ -9,6 +9,7 @@ use kube::{Api, Client, ResourceExt};
 use super::wanted::choose;
 use super::{MountingPod, Obstacle, Place, Situation, Wanted, WorkloadState};
 use crate::api::{DatabaseLedger, DatabaseLedgerSpec, ProtectedDatabase, ProtectedDatabaseSpec, Workload, WorkloadKind, names};
+use crate::guard;
 
 /// Why a situation could not be read. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -102,8 +103,23 @@ async fn fetch_place(client: &Client, namespace: &str, wanted: Wanted, pods: &[(
     let volume = fetch_volume(client, Some(&wanted.volume)).await?;
     let bound_to = claim.as_ref().and_then(|claim| claim.spec.as_ref()?.volume_name.as_deref()).filter(|bound| *bound != wanted.volume);
     let other_volume = fetch_volume(client, bound_to).await?;
+    let same_storage = if volume.is_none() { fetch_same_storage(client, &wanted).await? } else { None };
     let pods = pods.iter().filter(|(_, claims)| claims.contains(&wanted.claim)).map(|(pod, _)| pod.clone()).collect();
-    Ok(Place { wanted, claim, volume, other_volume, pods })
+    Ok(Place { wanted, claim, volume, other_volume, same_storage, pods })
+}
+
+/// Another volume object for the storage of a volume that is gone: made again, the two would give the same files to two claims.
+async fn fetch_same_storage(client: &Client, wanted: &Wanted) -> Result<Option<String>, ReadError> {
+    let manifest = wanted.volume_manifest.as_ref().and_then(|manifest| manifest.get("spec").cloned());
+    let Some(spec) = manifest.and_then(|spec| serde_json::from_value::<PersistentVolumeSpec>(spec).ok()) else { return Ok(None) };
+    let handle = guard::volume_handle(&spec);
+    if handle.is_empty() {
+        return Ok(None);
+    }
+    let api: Api<PersistentVolume> = Api::all(client.clone());
+    let list = read("the PersistentVolumes", api.list(&ListParams::default()).await)?;
+    let is_same = |volume: &&PersistentVolume| volume.spec.as_ref().is_some_and(|spec| guard::volume_handle(spec) == handle);
+    Ok(list.items.iter().find(is_same).map(ResourceExt::name_any))
 }
 
 /// The pods of the namespace that have not ended, each with the claims that it mounts.

@@ -59,6 +59,8 @@ pub struct Place {
     pub volume: Option<PersistentVolume>,
     /// The volume that the claim is bound to instead, if it is there.
     pub other_volume: Option<PersistentVolume>,
+    /// Another volume object for the same storage, looked for when the one that is wanted is gone.
+    pub same_storage: Option<String>,
     /// The pods that mount the claim and have not ended.
     pub pods: Vec<MountingPod>,
 }
