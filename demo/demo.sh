@@ -5,9 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 . demo/common.sh
-mount_claim() { # mount_claim CLAIM: the pod template names another claim
-  run "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/template/spec/volumes/0/persistentVolumeClaim/claimName\",\"value\":\"$1\"}]'"
-}
 
 step "1. A real Kubernetes, a real Postgres image and a real S3 server, in a network of their own"
 say "Building the testbed first (cargo; minutes only on a machine that has never built it) …"
@@ -64,7 +61,7 @@ if quiet 'kubectl -n atra delete pvc atra-knowledge-postgres-data --wait=false' 
 step "6. The incident: started from another folder, Postgres comes up on another volume"
 run 'kubectl apply -f examples/knowledge/other-claim.yaml'
 incident=$SECONDS
-mount_claim knowledge-os-postgres-data
+run "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/template/spec/volumes/0/persistentVolumeClaim/claimName\",\"value\":\"knowledge-os-postgres-data\"}]'"
 wait_for 90 "the reset to be seen" "$(condition DataReset True)"
 seen=$((SECONDS - incident))
 say "Kubernetes thinks that all is well, and so does the application:"
@@ -76,9 +73,9 @@ run 'kubectl -n atra get protdb'
 run 'kubectl -n atra describe protdb knowledge | sed -n "/^Status:/,/^Events:/p" | grep -A 8 -B 6 "Type: *DataReset"'
 run "kubectl -n atra get events --field-selector involvedObject.kind=ProtectedDatabase,type=Warning -o custom-columns='REASON:.reason,MESSAGE:.message'"
 
-step "7. The volume with the data was never gone: mount it back"
+step "7. The volume with the data was never gone: one command brings it back"
 back=$SECONDS
-mount_claim atra-knowledge-postgres-data
+run 'kubectl holdfast recover knowledge -n atra --yes'
 wait_for 90 "the data to be verified again" "$(condition DataVerified True) && $(condition DataReset False)"
 say "Green again after $((SECONDS - back)) s:"
 run "$count"

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod install;
 pub mod plugin;
 pub mod postgres;
+pub mod recovery;
 pub mod resources;
 pub mod store;
 pub mod telemetry;

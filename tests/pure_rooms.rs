@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 23] = [
+const ROOMS: [&str; 31] = [
     "src/verdict",
     "src/guard",
     "src/resources",
@@ -13,12 +13,20 @@ const ROOMS: [&str; 23] = [
     "src/controller/plan.rs",
     "src/controller/plan_rules.rs",
     "src/controller/observed.rs",
+    "src/controller/restoring/decide.rs",
+    "src/recovery/away.rs",
+    "src/recovery/course.rs",
+    "src/recovery/patches.rs",
+    "src/recovery/places.rs",
+    "src/recovery/situation.rs",
+    "src/recovery/step.rs",
+    "src/recovery/wanted.rs",
+    "src/plugin/recover/text.rs",
     "src/plugin/words.rs",
     "src/plugin/status/report.rs",
     "src/plugin/status/text.rs",
     "src/plugin/unlock/kinds.rs",
     "src/plugin/unlock/target.rs",
-    "src/plugin/unlock/confirmation.rs",
     "src/plugin/unlock/stake.rs",
     "src/plugin/doctor/image.rs",
     "src/plugin/doctor/recognise.rs",

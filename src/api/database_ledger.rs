@@ -52,6 +52,14 @@ pub struct DatabaseLedgerStatus {
     /// UID of the `ProtectedDatabase` that was written about last.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub database_uid: String,
+    /// The namespace, as it can be made again: its name, labels and annotations.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(schema_with = "any_object")]
+    pub namespace_manifest: Value,
+    /// The `ProtectedDatabase`, without what the API server adds and without the marks.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(schema_with = "any_object")]
+    pub database_manifest: Value,
     /// What was last known good; a `ProtectedDatabase` that comes back under the name is compared with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<LedgerBaseline>,

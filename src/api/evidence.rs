@@ -39,7 +39,7 @@ pub struct Identity {
     pub initialized_at: Time,
     /// Timeline of the write-ahead log; it grows with every promotion.
     pub timeline: i64,
-    /// Position in the write-ahead log, such as `0/1A2B3C8`.
+    /// Position up to which the write-ahead log is flushed to disk, such as `0/1A2B3C8`; of a replica, up to which it is replayed.
     pub wal_position: String,
     /// The next transaction id, a decimal number of 64 bits.
     pub next_transaction_id: String,

@@ -15,6 +15,12 @@ pub const AT_STAKE_ANNOTATION: &str = "holdfast.dev/at-stake";
 pub const KEEP_FINALIZER: &str = "holdfast.dev/keep";
 /// Annotation that confirms the deletion of the object that carries it; its value is that object's UID.
 pub const CONFIRM_DELETION_ANNOTATION: &str = "holdfast.dev/confirm-deletion";
+/// Annotation on a claim whose deletion the operator has confirmed for a `DatabaseRestore`: that restore, `NAMESPACE/NAME`.
+pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";
+/// Annotation on a claim that was Lost: the UID of the volume that was made again for it. Its writing lets the binder look at the claim at once.
+pub const BOUND_AGAIN_ANNOTATION: &str = "holdfast.dev/bound-again-to";
+/// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
+pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";
 /// Annotation on a `ProtectedDatabase`: the `DatabaseCheck` whose evidence becomes the new baseline.
 pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
@@ -34,6 +40,8 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const OPERATOR_MANAGER: &str = "holdfast";
 /// Field manager of agents, the programs inside Jobs.
 pub const AGENT_MANAGER: &str = "holdfast-agent";
+/// Field manager of the plugin, `kubectl holdfast`.
+pub const PLUGIN_MANAGER: &str = "kubectl-holdfast";
 /// Service account of the operator.
 pub const OPERATOR_SERVICE_ACCOUNT: &str = "holdfast";
 /// Service account of agents, one in each namespace that has a `ProtectedDatabase`.

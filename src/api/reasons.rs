@@ -52,6 +52,8 @@ pub const CLAIM_NOT_BOUND: &str = "ClaimNotBound";
 pub const CLAIM_LOST: &str = "ClaimLost";
 /// A claim or volume has been deleted without confirmation; our finalizer holds it and the volume is on Retain.
 pub const CLAIM_TERMINATING: &str = "ClaimTerminating";
+/// The namespace is being deleted; what is guarded in it is held.
+pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 /// An admission policy of the guard is missing, not the one this operator installs, or not enforced yet.
 pub const POLICY_MISSING: &str = "PolicyMissing";
 /// One of our definitions is missing, edited or being deleted.
@@ -80,8 +82,18 @@ pub const DATABASE_MISSING: &str = "DatabaseMissing";
 pub const CLUSTER_REINITIALIZED: &str = "ClusterReinitialized";
 /// Another system identifier on another volume: the pod mounts a volume that is not the one with your data.
 pub const VOLUME_REPLACED: &str = "VolumeReplaced";
+/// Another system identifier, and the data directory lies on no claim.
+pub const DATA_OFF_VOLUME: &str = "DataOffVolume";
+/// The same cluster of data, in an older state than at the last good check.
+pub const ROLLED_BACK: &str = "RolledBack";
+/// A database was dropped and created again under its name.
+pub const DATABASE_RECREATED: &str = "DatabaseRecreated";
 /// Tables that were there at the last good check do not exist.
 pub const TABLES_MISSING: &str = "TablesMissing";
+/// Tables that had rows at the last good check have none.
+pub const TABLES_EMPTIED: &str = "TablesEmptied";
+/// Of all that was there only a few rows are left, as many as an application seeds.
+pub const SEED_ROWS_ONLY: &str = "SeedRowsOnly";
 /// A table has fewer rows than its `minRows`.
 pub const ROWS_BELOW_MINIMUM: &str = "RowsBelowMinimum";
 /// A table has lost a larger share of its rows than is allowed.
@@ -261,7 +273,13 @@ pub const ALL: &[ReasonDocument] = &[
         reason: CLAIM_TERMINATING,
         conditions: "Guarded=False",
         meaning: "A claim or volume has been deleted without confirmation; our finalizer holds it and the volume is on Retain.",
-        remedy: "Do not stop the pod: it still has its data. Take a backup now, then see `docs/guard.md`.",
+        remedy: "Do not stop the pod before you have a backup: it still has its data. Then `kubectl holdfast recover NAME -n NAMESPACE`.",
+    },
+    ReasonDocument {
+        reason: NAMESPACE_TERMINATING,
+        conditions: "Guarded=False",
+        meaning: "The namespace is being deleted: its pods go, what is guarded in it is held, and the volumes are on Retain.",
+        remedy: "`kubectl holdfast recover NAME -n NAMESPACE` makes it again with what is guarded in it; then apply again what you keep elsewhere, such as the workload.",
     },
     ReasonDocument {
         reason: POLICY_MISSING,
@@ -348,10 +366,40 @@ pub const ALL: &[ReasonDocument] = &[
         remedy: "Mount the old volume back; the message names it. It is on Retain.",
     },
     ReasonDocument {
+        reason: DATA_OFF_VOLUME,
+        conditions: "DataVerified=False, DataReset=True",
+        meaning: "Another system identifier, and the data directory is not under the mount of any claim: a newer image may have moved it, or the mount is gone. What is written there is gone with the pod.",
+        remedy: "Mount the claim where the image keeps its data, or set PGDATA below the mount; the message names the directory and the volume with the data.",
+    },
+    ReasonDocument {
+        reason: ROLLED_BACK,
+        conditions: "DataVerified=False, DataReset=True",
+        meaning: "The same system identifier, but the write-ahead log or the timeline went back: an older copy of the volume, a snapshot that was put back, or a recovery to an earlier point in time.",
+        remedy: "Mount the volume with the newer state back; the message names it if it is another one. If the data was put back on purpose, accept the check.",
+    },
+    ReasonDocument {
+        reason: DATABASE_RECREATED,
+        conditions: "DataVerified=False, DataReset=True",
+        meaning: "A database was dropped and created again under its name.",
+        remedy: "Restore it from the last good backup, or accept the check if it was made anew on purpose.",
+    },
+    ReasonDocument {
         reason: TABLES_MISSING,
         conditions: "DataVerified=False, DataReset=True",
         meaning: "Tables that were there at the last good check do not exist.",
         remedy: "Restore them from the last good backup, or accept the check if they were dropped on purpose.",
+    },
+    ReasonDocument {
+        reason: TABLES_EMPTIED,
+        conditions: "DataVerified=False, DataReset=True",
+        meaning: "Tables that had rows at the last good check have none.",
+        remedy: "Restore them from the last good backup, accept the check, or, for tables that come and go, set maxDropPercent to 100.",
+    },
+    ReasonDocument {
+        reason: SEED_ROWS_ONLY,
+        conditions: "DataVerified=False, DataReset=True",
+        meaning: "All tables that are watched have lost at least 95 % of their rows, and the whole database has at most 1,000: what an application seeds when it finds nothing.",
+        remedy: "Restore from the last good backup, or accept the check if it was emptied on purpose.",
     },
     ReasonDocument {
         reason: ROWS_BELOW_MINIMUM,

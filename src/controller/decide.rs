@@ -13,6 +13,8 @@ mod releasing;
 mod remembering;
 mod removed_marks;
 mod stakes;
+mod surroundings;
+mod ways_back;
 
 use std::time::Duration;
 

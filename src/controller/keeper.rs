@@ -10,14 +10,14 @@ use futures::channel::mpsc::Sender;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{ObjectMeta, PostParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
 
 use self::definitions::DefinitionDrift;
 use self::policies::PolicyDrift;
-use super::Context;
 use super::act::WRITE_TIMEOUT;
 use super::observed::PolicyFact;
+use super::{Context, events::publish};
 use crate::api::{names, reasons};
 use crate::guard;
 
@@ -183,18 +183,11 @@ async fn mend(context: &Context, drift: &Drift) -> bool {
         Mending::TimedOut => format!("{difference}, and the API server did not answer when it was to be put back; it is tried again"),
     };
     tracing::warn!(note, "the guard was disarmed");
-    publish(context, drift, note).await;
-    matches!(mending, Mending::Done)
-}
-
-async fn publish(context: &Context, drift: &Drift, note: String) {
     let (regarding, reason) = drift.regarding();
     let event =
         Event { type_: EventType::Warning, reason: reason.to_owned(), note: Some(note), action: "Mend".to_owned(), secondary: None };
-    let recorder = Recorder::new(context.client.clone(), context.reporter.clone());
-    if !matches!(tokio::time::timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding)).await, Ok(Ok(()))) {
-        tracing::warn!("could not write an event about what was put back");
-    }
+    publish(context, event, &regarding).await;
+    matches!(mending, Mending::Done)
 }
 
 /// Puts an object in the place of the one that is there, or where none is. Replaced, not applied: what somebody added must go too.

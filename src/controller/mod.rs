@@ -3,6 +3,7 @@
 mod act;
 mod context;
 mod decide;
+mod events;
 mod fact;
 mod keeper;
 mod metrics;
@@ -13,6 +14,7 @@ mod plan_rules;
 mod probes;
 mod reconcile;
 mod report;
+mod restoring;
 mod run;
 mod startup;
 mod triggers;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
 use serde_json::json;
 
-use super::Context;
 use super::observed::Observed;
 use super::plan::Plan;
 use super::reconcile::PassError;
+use super::{Context, events};
 use crate::api::{
     ConditionChange, ConditionStatus, ConditionType, DesiredCondition, ProtectedDatabase, ProtectedDatabaseStatus, names, reasons,
     set_condition,
@@ -29,8 +29,6 @@ const PASSING: &[&str] = &[
     reasons::SUSPENDED,
     reasons::SERVER_STARTING,
 ];
-/// The longest note that an event may carry, in bytes.
-const EVENT_NOTE_LIMIT: usize = 1000;
 
 /// Reports what the plan says, and what of it failed.
 ///
@@ -128,19 +126,8 @@ fn event_type(transition: &DesiredCondition, before: &[Condition]) -> Option<Eve
 
 async fn publish(context: &Context, observed: &Observed, transition: &DesiredCondition, before: &[Condition]) {
     let Some(type_) = event_type(transition, before) else { return };
-    let mut note = format!("{} is {}: {}", transition.condition.as_str(), transition.status.as_str(), transition.message);
-    note.truncate(note.floor_char_boundary(EVENT_NOTE_LIMIT));
+    let note = format!("{} is {}: {}", transition.condition.as_str(), transition.status.as_str(), transition.message);
     let action = transition.condition.as_str().to_owned();
     let event = Event { type_, reason: transition.reason.to_owned(), note: Some(note), action, secondary: None };
-    let regarding = observed.database.object_ref(&());
-    // A recorder folds an event into an earlier one of the same reason and keeps the earlier note: it would name the volume and the rows of the
-    // reset before this one. A new recorder has nothing to fold into.
-    let recorder = Recorder::new(context.client.clone(), context.reporter.clone());
-    let publish = recorder.publish(&event, &regarding);
-    // An event that can't be written must not fail the pass: the condition says the same.
-    match tokio::time::timeout(REPORT_TIMEOUT, publish).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "could not write an event"),
-        Err(_) => tracing::warn!("could not write an event: no answer from the API server"),
-    }
+    events::publish(context, event, &observed.database.object_ref(&())).await;
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -19,12 +19,14 @@ use super::context::{Context, Settings};
 use super::keeper::keep;
 use super::metrics::Metrics;
 use super::reconcile::{PassError, reconcile, retry};
+use super::restoring::run_restores;
 use super::triggers::{self, GuardedDatabase};
 use crate::api::{DatabaseBackup, DatabaseCheck, names};
 use crate::guard;
 
 /// Runs the controller until `stop` resolves. What is under way then is finished.
 pub async fn run(client: Client, settings: Settings, metrics: Metrics, stop: impl Future<Output = ()> + Send + Sync + 'static) {
+    let stop = stop.shared();
     let context = Arc::new(Context::new(client.clone(), settings.clone(), metrics));
     let scope = settings.namespace.as_deref();
     let controller = Controller::new(namespaced::<GuardedDatabase>(&client, scope), watcher::Config::default())
@@ -57,7 +59,7 @@ pub async fn run(client: Client, settings: Settings, metrics: Metrics, stop: imp
         })
         .watches(Api::<PartialObjectMeta<PersistentVolume>>::all(client.clone()), protected, |volume| triggers::from_mark(volume.meta()))
         .reconcile_all_on(mended)
-        .graceful_shutdown_on(stop)
+        .graceful_shutdown_on(stop.clone())
         .run(pass, failed, context.clone())
         .for_each(|_| std::future::ready(()));
     let policies = futures::stream::select(
@@ -65,8 +67,9 @@ pub async fn run(client: Client, settings: Settings, metrics: Metrics, stop: imp
         touched::<ValidatingAdmissionPolicyBinding>(&client, guard::GUARD_POLICIES),
     );
     let ticks = futures::stream::select(policies, touched::<CustomResourceDefinition>(&client, &guard::definition_names()));
+    let both = futures::future::join(controller, run_restores(context.clone(), stop));
     tokio::select! {
-        () = controller => {}
+        _ = both => {}
         () = keep(context, ticks, mend) => {}
     }
 }

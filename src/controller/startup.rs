@@ -2,7 +2,7 @@
 
 use kube::{Api, Client};
 
-use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase};
+use crate::api::{DatabaseBackup, DatabaseCheck, DatabaseRestore, ProtectedDatabase};
 
 /// Why the operator can't start.
 #[derive(Debug, thiserror::Error)]
@@ -30,5 +30,6 @@ pub async fn require_kinds(client: &Client) -> Result<(), StartupError> {
     Api::<ProtectedDatabase>::all(client.clone()).list_metadata(&one).await.map_err(refused("ProtectedDatabases"))?;
     Api::<DatabaseCheck>::all(client.clone()).list_metadata(&one).await.map_err(refused("DatabaseChecks"))?;
     Api::<DatabaseBackup>::all(client.clone()).list_metadata(&one).await.map_err(refused("DatabaseBackups"))?;
+    Api::<DatabaseRestore>::all(client.clone()).list_metadata(&one).await.map_err(refused("DatabaseRestores"))?;
     Ok(())
 }

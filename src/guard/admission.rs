@@ -14,7 +14,7 @@ use super::PROTECTED_VALUE;
 use super::cel::{map, old_annotation, quote};
 use super::changes::{MARKS_POLICY, VOLUME_POLICY, build_marks_guard, build_volume_guard};
 use super::fence::{FENCE_POLICY, build_agent_fence};
-use super::not_yet::build_not_yet_policies;
+use super::not_yet::build_not_yet_policy;
 use super::templates::{OTHER_CLAIM_POLICY, TEMPLATE_POLICY, build_other_claim_warning, build_template_guard};
 use crate::api::names::{
     AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, GROUP, OPERATOR_SERVICE_ACCOUNT, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL,
@@ -104,7 +104,7 @@ pub fn policies(operator_namespace: &str) -> Vec<(ValidatingAdmissionPolicy, Val
         (build_agent_fence(), build_binding(FENCE_POLICY, "Deny")),
         (build_other_claim_warning(), build_binding(OTHER_CLAIM_POLICY, "Warn")),
     ];
-    all.extend(build_not_yet_policies());
+    all.push(build_not_yet_policy());
     all
 }
 

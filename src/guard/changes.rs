@@ -8,7 +8,8 @@ use super::admission::{confirmation_variables, look, metadata, owner, refused, r
 use super::cel::{new_annotation, new_label, old_annotation, old_label, quote};
 use super::{PROTECTED_VALUE, RETAIN};
 use crate::api::names::{
-    CONFIRM_DELETION_ANNOTATION, GROUP, KEEP_FINALIZER, OPERATOR_SERVICE_ACCOUNT, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL, VERSION,
+    CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION, GROUP, KEEP_FINALIZER, OPERATOR_SERVICE_ACCOUNT, PROTECTED_BY_ANNOTATION,
+    PROTECTED_LABEL, VERSION,
 };
 
 /// Name of the policy, and of its binding, that refuses to take marks off guarded objects.
@@ -22,7 +23,8 @@ const NAMESPACE_CONTROLLER: &str = "system:serviceaccount:kube-system:namespace-
 /// Refuses UPDATE that takes off a mark. The last finalizer off a terminating object deletes it without a DELETE, so this is the same wall.
 ///
 /// The operator, in `operator_namespace`, may take marks off what nobody is deleting: how a ProtectedDatabase is released. What is
-/// being deleted it may let go of only when a person has confirmed that, and it can't confirm.
+/// being deleted it may let go of only when a person has confirmed that. It can't confirm but for a claim whose place a DatabaseRestore in the
+/// same namespace gives to another volume: the claim's own volume is kept, and no volume is ever let go of like that.
 pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmissionPolicy {
     let mut variables = change_variables(operator_namespace);
     let has = |object: &str| format!("{object}.metadata.?finalizers.orValue([]).exists(f, f == {})", quote(KEEP_FINALIZER));
@@ -62,11 +64,16 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
     );
     let self_confirmed = Validation {
         expression: format!(
-            "!variables.by_operator || {} == {}",
+            "!variables.by_operator || {} == {} || (request.resource.resource == 'persistentvolumeclaims' && \
+             {}.startsWith(oldObject.metadata.?namespace.orValue('') + '/'))",
             new_annotation(CONFIRM_DELETION_ANNOTATION),
-            old_annotation(CONFIRM_DELETION_ANNOTATION)
+            old_annotation(CONFIRM_DELETION_ANNOTATION),
+            new_annotation(CONFIRMED_FOR_ANNOTATION)
         ),
-        message: Some("Holdfast's operator can't confirm a deletion: only people do".to_owned()),
+        message: Some(
+            "Holdfast's operator can't confirm a deletion: only people do. For a claim it hands on what a DatabaseRestore confirms"
+                .to_owned(),
+        ),
         reason: Some("Forbidden".to_owned()),
         ..Validation::default()
     };
@@ -110,16 +117,18 @@ pub(super) fn build_volume_guard(operator_namespace: &str) -> ValidatingAdmissio
     variables.extend([
         variable("kept", format!("{} != {retained} || {} == {retained}", policy_of("oldObject"), policy_of("object"))),
         variable("claim", format!("{} + '/' + {}", claim("oldObject", "namespace"), claim("oldObject", "name"))),
-        // The binder fills in the UID of the claim that a volume is reserved for; the operator takes it out to reserve it again.
+        // The binder fills in the UID of the claim that a volume is reserved for. Released means that this claim is gone for good: without its UID
+        // the volume waits for the next claim of the same name, and for no other.
         variable(
             "bound",
             format!(
-                "!has(oldObject.spec.claimRef) || ({} && {} && ({} || {} == '' || ({} == '' && variables.by_operator)))",
+                "!has(oldObject.spec.claimRef) || ({} && {} && ({} || {} == '' || ({} == '' && {} == 'Released')))",
                 same("namespace"),
                 same("name"),
                 same("uid"),
                 claim("oldObject", "uid"),
                 claim("object", "uid"),
+                "oldObject.?status.?phase.orValue('')",
             ),
         ),
     ]);

@@ -1,11 +1,14 @@
-//! Claims and volumes as they can be made again: without what the API server adds, and without our marks. Pure.
+//! Objects as they can be made again: without what the API server adds, and without our marks. Pure.
 
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::names::GROUP;
+use super::PROTECTED_VALUE;
+use crate::api::ProtectedDatabase;
+use crate::api::names::{GROUP, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
 
 /// Annotations that others write about one life of an object. With those of the binder a claim that is made again would be Lost at once.
 const PASSING: &[&str] =
@@ -28,8 +31,32 @@ pub fn build_volume_manifest(volume: &PersistentVolume) -> Value {
     manifest
 }
 
+/// The manifest of a ProtectedDatabase.
+#[must_use]
+pub fn build_database_manifest(database: &ProtectedDatabase) -> Value {
+    build_manifest(database, &database.spec)
+}
+
+/// The manifest of a namespace: its name, labels and annotations.
+#[must_use]
+pub fn build_namespace_manifest(metadata: &ObjectMeta) -> Value {
+    json!({"apiVersion": Namespace::api_version(&()), "kind": Namespace::kind(&()), "metadata": build_metadata(metadata)})
+}
+
+/// A manifest with the marks of `owner`, `NAMESPACE/NAME`, so that what is made of it is guarded from its first moment on.
+#[must_use]
+pub fn with_marks(mut manifest: Value, owner: &str) -> Value {
+    manifest["metadata"]["labels"][PROTECTED_LABEL] = PROTECTED_VALUE.into();
+    manifest["metadata"]["annotations"][PROTECTED_BY_ANNOTATION] = owner.into();
+    manifest["metadata"]["finalizers"] = json!([KEEP_FINALIZER]);
+    manifest
+}
+
 fn build_manifest<K: Resource<DynamicType = ()>>(object: &K, spec: &impl Serialize) -> Value {
-    let metadata = object.meta();
+    json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": build_metadata(object.meta()), "spec": spec})
+}
+
+fn build_metadata(metadata: &ObjectMeta) -> Value {
     let mut kept = Map::from_iter([("name".to_owned(), json!(metadata.name))]);
     if let Some(namespace) = &metadata.namespace {
         kept.insert("namespace".to_owned(), json!(namespace));
@@ -46,7 +73,7 @@ fn build_manifest<K: Resource<DynamicType = ()>>(object: &K, spec: &impl Seriali
             kept.insert(field.to_owned(), Value::Object(others));
         }
     }
-    json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": kept, "spec": spec})
+    Value::Object(kept)
 }
 
 #[cfg(test)]

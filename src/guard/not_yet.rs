@@ -1,4 +1,4 @@
-//! The policy that warns, and never refuses, when a field or kind is used that this version does not act on yet.
+//! The policy that warns, and never refuses, when a field is used that this version does not act on yet.
 //! A field loses its entry here when its issue is done; `docs/roadmap.md` lists the same.
 
 use k8s_openapi::api::admissionregistration::v1::{
@@ -10,8 +10,6 @@ use crate::api::names::{GROUP, VERSION};
 
 /// Name of the policy, and of its binding, that warns about fields of a ProtectedDatabase.
 pub const NOT_YET_POLICY: &str = "holdfast-not-yet";
-/// Name of the policy, and of its binding, that warns about a DatabaseRestore.
-pub const NOT_YET_RESTORE_POLICY: &str = "holdfast-not-yet-restore";
 
 /// Fields that are not acted on: the CEL that is true when one is used, and the warning.
 const FIELDS: &[(&str, &str)] = &[
@@ -38,13 +36,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("has(object.spec.drill)", "spec.drill is not acted on yet: no restore is rehearsed, and RestoreProven stays Unknown"),
 ];
 
-/// The policies with their bindings, one a kind, because the API server checks every rule against every kind of its policy.
-pub(super) fn build_not_yet_policies() -> [(ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding); 2] {
-    let restore = [("true", "DatabaseRestore is not acted on yet: nothing is restored")];
-    [
-        build_warning_policy(NOT_YET_POLICY, "protecteddatabases", FIELDS),
-        build_warning_policy(NOT_YET_RESTORE_POLICY, "databaserestores", &restore),
-    ]
+/// The policy with its binding.
+pub(super) fn build_not_yet_policy() -> (ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding) {
+    build_warning_policy(NOT_YET_POLICY, "protecteddatabases", FIELDS)
 }
 
 /// A policy that warns when one of `used` is true. It fails open: a warning is no reason to refuse anything.

@@ -10,6 +10,8 @@ use crate::guard::{GUARD_POLICIES, definition_names};
 
 /// Name of the operator's service account, roles and Deployment.
 pub const OPERATOR: &str = OPERATOR_SERVICE_ACCOUNT;
+/// Name of the role that a DatabaseRestore needs.
+pub const RESTORE: &str = "holdfast-restore";
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
 const DEFINITIONS: &str = "customresourcedefinitions";
@@ -22,14 +24,16 @@ pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
         namespace: Some(namespace.to_owned()),
         ..Subject::default()
     };
-    let binding = ClusterRoleBinding {
-        metadata: named(OPERATOR),
-        role_ref: RoleRef { api_group: Some(RBAC_GROUP.to_owned()), kind: "ClusterRole".to_owned(), name: OPERATOR.to_owned() },
-        subjects: Some(vec![subject]),
+    let binding = |role: &str| ClusterRoleBinding {
+        metadata: named(role),
+        role_ref: RoleRef { api_group: Some(RBAC_GROUP.to_owned()), kind: "ClusterRole".to_owned(), name: role.to_owned() },
+        subjects: Some(vec![subject.clone()]),
     };
     Ok(vec![
         serde_json::to_value(cluster_role(OPERATOR, operator_rules()))?,
-        serde_json::to_value(binding)?,
+        serde_json::to_value(binding(OPERATOR))?,
+        serde_json::to_value(cluster_role(RESTORE, restore_rules()))?,
+        serde_json::to_value(binding(RESTORE))?,
         serde_json::to_value(aggregated("holdfast-view", &["view", "edit", "admin"], view_rules()))?,
         serde_json::to_value(aggregated("holdfast-edit", &["edit", "admin"], edit_rules()))?,
     ])
@@ -43,11 +47,17 @@ fn operator_rules() -> Vec<PolicyRule> {
         // Deleted on trial only, as a dry run that must be refused; what is guarded, a person's confirmation alone lets go.
         rule(GROUP, &["protecteddatabases"], &["get", "list", "watch", "patch", "delete"]),
         rule(GROUP, &["databasechecks"], &["get", "list", "watch", "create", "patch", "delete"]),
-        rule(GROUP, &["databasebackups"], &["get", "list", "watch"]),
+        rule(GROUP, &["databasebackups", "databaserestores"], &["get", "list", "watch"]),
         rule(GROUP, &["databaseledgers"], &["get", "create", "patch"]),
         rule(
             GROUP,
-            &["protecteddatabases/status", "databasechecks/status", "databasebackups/status", "databaseledgers/status"],
+            &[
+                "protecteddatabases/status",
+                "databasechecks/status",
+                "databasebackups/status",
+                "databaserestores/status",
+                "databaseledgers/status",
+            ],
             &["patch"],
         ),
         rule("", &["persistentvolumeclaims", "persistentvolumes"], &["get", "list", "watch", "patch"]),
@@ -77,8 +87,16 @@ fn operator_rules() -> Vec<PolicyRule> {
     ]
 }
 
+/// What a DatabaseRestore needs besides. Without this role a restore says that it is not allowed to, and everything else works.
+///
+/// The guard's rules hold here too: a guarded claim goes only when a DatabaseRestore in its namespace confirmed it, a volume never.
+fn restore_rules() -> Vec<PolicyRule> {
+    vec![rule("", &["persistentvolumeclaims"], &["create", "delete"]), rule("", &["persistentvolumes"], &["create"])]
+}
+
 fn view_rules() -> Vec<PolicyRule> {
-    vec![rule(GROUP, &["protecteddatabases", "databasechecks", "databasebackups", "databaserestores"], &["get", "list", "watch"])]
+    let read = ["protecteddatabases", "databasechecks", "databasebackups", "databaserestores", "databaseledgers"];
+    vec![rule(GROUP, &read, &["get", "list", "watch"])]
 }
 
 fn edit_rules() -> Vec<PolicyRule> {
@@ -116,6 +134,18 @@ fn named(name: &str) -> ObjectMeta {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restore_may_replace_a_claim_and_no_volume() {
+        let may_delete = |resource: &str| {
+            restore_rules().iter().any(|rule| {
+                rule.resources.iter().flatten().any(|listed| listed == resource) && rule.verbs.iter().any(|verb| verb == "delete")
+            })
+        };
+        assert!(may_delete("persistentvolumeclaims") && !may_delete("persistentvolumes"));
+        let verbs = restore_rules().into_iter().flat_map(|rule| rule.verbs).collect::<Vec<_>>();
+        assert!(verbs.iter().all(|verb| verb == "create" || verb == "delete"), "{verbs:?}");
+    }
 
     #[test]
     fn the_operator_reads_no_secret_deletes_nothing_that_holds_data_and_uses_no_wildcard() {

@@ -10,15 +10,16 @@ use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
 use super::ending::{EXIT_CODES, Ending, FAILED};
 use super::error::PluginError;
+use super::recover::{self, RecoverArguments};
 use super::status::{self, StatusArguments};
 use super::unlock::{self, UnlockArguments};
 
 /// The name under which kubectl finds the binary.
 const PLUGIN_NAME: &str = "kubectl-holdfast";
 
-/// Shows how safe your databases are, confirms deletions, and finds databases that nobody protects.
+/// Shows how safe your databases are, brings them back, confirms deletions, and finds databases that nobody protects.
 ///
-/// It uses your kubeconfig and your own rights. It deletes nothing, and it reads no Secret.
+/// It uses your kubeconfig and your own rights. It deletes no data, and it reads no Secret.
 #[derive(Debug, Parser)]
 #[command(name = PLUGIN_NAME, bin_name = "kubectl holdfast", version, max_term_width = 120, after_help = EXIT_CODES)]
 struct Plugin {
@@ -44,6 +45,9 @@ enum Command {
     /// Says of each ProtectedDatabase whether it is safe, and what to do when it is not.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
+    /// Brings a database's claims, volumes, namespace and ProtectedDatabase back as the ledger remembers them. Works without the operator.
+    #[command(after_help = EXIT_CODES)]
+    Recover(RecoverArguments),
     /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes nothing itself.
     #[command(after_help = EXIT_CODES)]
     Unlock(UnlockArguments),
@@ -81,6 +85,7 @@ async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
     let cluster = Cluster::connect(plugin.place.context.as_deref(), plugin.place.namespace.as_deref()).await?;
     match plugin.command {
         Command::Status(arguments) => status::run(&cluster, &arguments).await,
+        Command::Recover(arguments) => Box::pin(recover::run(&cluster, &arguments)).await,
         Command::Unlock(arguments) => unlock::run(&cluster, &arguments).await,
         Command::Doctor(arguments) => doctor::run(&cluster, &arguments).await,
     }

@@ -47,5 +47,6 @@ fn what_was_not_understood_is_said() {
     assert!(refused("unlock pvc/").contains("KIND/NAME"));
     assert!(refused("unlock pvc/data --revoke --yes --uid 1").contains("--revoke"));
     assert!(refused("status knowledge -A").contains("--all-namespaces"));
-    assert!(refused("recover knowledge").contains("recover"));
+    assert!(refused("bring-back knowledge").contains("bring-back"));
+    assert!(refused("recover knowledge --timeout 0").contains("1..=86400"));
 }

@@ -7,7 +7,7 @@ pub enum Ending {
     Done,
     /// It looked and found something that needs a person.
     NeedsAPerson,
-    /// A deletion was not confirmed, and nothing was changed.
+    /// What was asked for was not confirmed, and nothing was changed.
     NotConfirmed,
 }
 

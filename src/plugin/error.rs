@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::recovery::{ReadError, StepError};
+
 /// A request to the cluster, in the words of `kubectl auth can-i`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
@@ -92,6 +94,25 @@ pub enum PluginError {
         question: Box<Question>,
         /// What came of it.
         source: Box<kube::Error>,
+    },
+    /// What is there could not be read, so nothing was decided.
+    #[error(
+        "{0}; what was done so far stays done, and the command goes on from there: check with `kubectl cluster-info`, then run it again"
+    )]
+    Read(Box<ReadError>),
+    /// A step of a recovery was refused.
+    #[error("{0}; what was done so far stays done, and the command goes on from there when it is run again")]
+    Step(Box<StepError>),
+    /// A recovery took longer than it was given.
+    #[error(
+        "after {seconds} s it is still to be done: {next}. What was done so far stays done; look with `kubectl get pvc,pods`, then run the \
+         command again: it goes on from there. --timeout gives it longer"
+    )]
+    Patience {
+        /// How long it was given.
+        seconds: u64,
+        /// The next step.
+        next: String,
     },
     /// An object can't be written as JSON or YAML.
     #[error("the result can't be written: {0}; this is a mistake in holdfast, please report it")]

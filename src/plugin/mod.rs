@@ -1,5 +1,6 @@
-//! `kubectl holdfast`: what people and scripts ask of Holdfast by hand. It reads, explains and confirms; it deletes nothing and reads no Secret.
+//! `kubectl holdfast`: what people and scripts ask of Holdfast by hand. It reads, explains, confirms and brings back; it deletes nothing that holds data and reads no Secret.
 
+mod ask;
 mod command;
 mod connect;
 mod doctor;
@@ -7,6 +8,7 @@ mod ending;
 mod error;
 mod output;
 mod paging;
+mod recover;
 mod status;
 mod unlock;
 mod words;

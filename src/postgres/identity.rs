@@ -10,10 +10,11 @@ use super::{PostgresError, PostgresErrorKind, Session};
 /// The most databases that evidence carries; the ones asked for are always among them.
 const DATABASE_LIMIT: usize = 500;
 
+/// The flushed position, which no crash takes back: what is only written can be lost with the machine.
 const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_identifier, checkpoint.timeline_id::text as timeline, \
     case when pg_catalog.pg_is_in_recovery() \
         then coalesce(pg_catalog.pg_last_wal_replay_lsn(), pg_catalog.pg_last_wal_receive_lsn(), checkpoint.redo_lsn) \
-        else pg_catalog.pg_current_wal_lsn() end::text as wal_position, \
+        else pg_catalog.pg_current_wal_flush_lsn() end::text as wal_position, \
     pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())::text as next_transaction_id, \
     pg_catalog.floor(extract(epoch from pg_catalog.pg_postmaster_start_time()))::bigint::text as started, \
     pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp()))::bigint::text as observed, \

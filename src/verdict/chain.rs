@@ -3,18 +3,21 @@
 use crate::api::{CheckOutcome, reasons};
 
 use super::case::Finding;
-use super::{Case, Verdict, identity, message, rows, tables, unverifiable};
+use super::{Case, Verdict, emptied, history, identity, message, rows, tables, unverifiable};
 
 /// A check of the chain: what it finds in a case, given what the ones before it found.
 type Check = for<'case, 'data> fn(&'case Case<'data>, &[Finding]) -> Option<Finding>;
 
 /// The chain. The first hit names the reason; later ones are still told.
-pub(super) const CHAIN: [(&str, Check); 11] = [
+pub(super) const CHAIN: [(&str, Check); 14] = [
     ("nothing_found", unverifiable::nothing_found),
     ("in_recovery", unverifiable::in_recovery),
     ("database_missing", identity::database_missing),
     ("cluster_changed", identity::cluster_changed),
+    ("rolled_back", history::rolled_back),
+    ("database_recreated", history::database_recreated),
     ("tables_missing", tables::tables_missing),
+    ("tables_emptied", emptied::tables_emptied),
     ("rows_below_minimum", rows::rows_below_minimum),
     ("rows_dropped", rows::rows_dropped),
     ("incomplete", unverifiable::incomplete),

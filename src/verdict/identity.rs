@@ -44,7 +44,7 @@ pub(super) fn cluster_changed(case: &Case<'_>, _: &[Finding]) -> Option<Finding>
             let directory = &evidence.identity.data_directory;
             let sentence =
                 format!("the data directory {directory} is not on the volume with the data but on no claim, with another cluster in it");
-            Finding::suspected(reasons::VOLUME_REPLACED, sentence)
+            Finding::suspected(reasons::DATA_OFF_VOLUME, sentence)
         }
     })
 }

@@ -107,9 +107,9 @@ fn mount_back(case: &Case<'_>, baseline: &Baseline<'_>, before: &MountedVolume, 
             before.volume, case.namespace, case.target.pod
         ),
         format!(
-            "if volume {} is there it has the data of DatabaseCheck {}: scale {workload} to 0, {way}, scale it up; if not, restore from \
-             a backup (kubectl -n {} get dbbackup)",
-            before.volume, baseline.check, case.namespace
+            "if volume {} is there it has the data of DatabaseCheck {}: kubectl holdfast recover {} -n {} brings it back (by hand: scale {workload} \
+             to 0, {way}, scale it up); if not, restore from a backup (kubectl -n {} get dbbackup)",
+            before.volume, baseline.check, case.database, case.namespace, case.namespace
         ),
     ]
 }

@@ -3,6 +3,8 @@
 mod aggregate;
 mod case;
 mod chain;
+mod emptied;
+mod history;
 mod identity;
 mod message;
 mod rows;
@@ -11,6 +13,8 @@ mod unverifiable;
 mod volumes;
 mod words;
 
+#[cfg(test)]
+mod incidents;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(super) fn rows_dropped(case: &Case<'_>, earlier: &[Finding]) -> Option<Findi
 }
 
 /// The largest loss that is allowed, in percent, and the field that says so.
-fn allowed_drop(case: &Case<'_>, table: &Compared<'_>) -> Option<(i32, String)> {
+pub(super) fn allowed_drop(case: &Case<'_>, table: &Compared<'_>) -> Option<(i32, String)> {
     let baseline = case.spec.verification.baseline.max_drop_percent();
     let of_all = || baseline.map(|percent| (percent, "spec.verification.baseline.maxDropPercent".to_owned()));
     match table.rule {
@@ -57,13 +57,13 @@ fn allowed_drop(case: &Case<'_>, table: &Compared<'_>) -> Option<(i32, String)> 
     }
 }
 
-fn has_dropped(before: &TableEvidence, now: &TableEvidence, percent: i32) -> bool {
+pub(super) fn has_dropped(before: &TableEvidence, now: &TableEvidence, percent: i32) -> bool {
     let counted = before.count == CountKind::Exact && now.count == CountKind::Exact;
     let lost = i128::from(before.rows) - i128::from(now.rows);
     counted && lost * 100 > i128::from(before.rows) * i128::from(percent)
 }
 
-fn change(case: &Case<'_>, before: Option<&TableEvidence>, now: &TableEvidence) -> String {
+pub(super) fn change(case: &Case<'_>, before: Option<&TableEvidence>, now: &TableEvidence) -> String {
     let name = words::table(case, &now.database, &now.name);
     match before {
         Some(before) => format!("{name}: {} -> {} rows", words::rows(before), words::rows(now)),

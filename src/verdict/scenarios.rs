@@ -7,135 +7,12 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
 use super::chain::CHAIN;
-use super::sample::{Sample, add_database, add_table, drop_database, drop_table, set_count, set_rows, table};
-use crate::api::{CheckOutcome, CountKind, Evidence, ProtectedDatabaseSpec, TableRule, reasons};
-
-/// A scenario: its name, what is judged, and the check without which the verdict would be another.
-type Scenario = (&'static str, Sample, Option<&'static str>);
-
-fn rule(name: &str) -> TableRule {
-    TableRule { name: name.to_owned(), database: None, min_rows: None, max_drop_percent: None }
-}
+use super::incidents::{Scenario, cut, histories, incidents, nearly_empty, rule};
+use super::sample::{Sample, add_database, add_table, drop_database, drop_table, set_count, set_rows};
+use crate::api::{CheckOutcome, CountKind, ProtectedDatabaseSpec, TableRule, reasons};
 
 fn baseline_off(spec: &mut ProtectedDatabaseSpec) {
     spec.verification.baseline.max_drop_percent = IntOrString::String("Off".to_owned());
-}
-
-fn nearly_empty(now: &mut Evidence) {
-    set_rows(now, "public.experts", 1);
-    set_rows(now, "public.knowledge_nodes", 27);
-    set_rows(now, "public.audit", 0);
-}
-
-fn without_rows(evidence: &mut Evidence) {
-    for name in ["public.experts", "public.knowledge_nodes", "public.audit", "public.jobs"] {
-        set_rows(evidence, name, 0);
-    }
-}
-
-/// As many tables as fill the evidence, and more that it has no room for.
-fn cut(evidence: &mut Evidence) {
-    for position in 0..495 {
-        evidence.tables.push(table("knowledge_os", &format!("public.part_{position}"), 1_000));
-    }
-    evidence.table_count = 900;
-}
-
-fn incidents() -> Vec<Scenario> {
-    let new = Sample::new;
-    vec![
-        (
-            "000: volume removed, migrations and 11 seed rows",
-            new().other_cluster().on_volume("data-knowledge-postgres-0", "pvc-b").now(|now| {
-                without_rows(now);
-                set_rows(now, "public.jobs", 11);
-            }),
-            Some("cluster_changed"),
-        ),
-        (
-            "002: other volume, 1 expert and 27 nodes",
-            new().other_cluster().on_volume("other-data", "pvc-b").now(nearly_empty),
-            Some("cluster_changed"),
-        ),
-        (
-            "004: database does not exist, after initdb on a fresh volume",
-            new().other_cluster().on_volume("data-knowledge-postgres-0", "pvc-b").now(|now| drop_database(now, "knowledge_os")),
-            Some("database_missing"),
-        ),
-        (
-            "another cluster with the same rows, on another volume",
-            new().other_cluster().on_volume("other-data", "pvc-b"),
-            Some("cluster_changed"),
-        ),
-        ("initdb on the same claim, nothing in it yet", new().other_cluster().now(|now| now.tables.clear()), Some("cluster_changed")),
-        ("initdb on the same claim, restored by hand with all rows", new().other_cluster(), Some("cluster_changed")),
-        (
-            "the image moved its data directory off the mount",
-            new().other_cluster().now(|now| now.identity.data_directory = "/var/lib/postgresql/18/docker".to_owned()),
-            Some("cluster_changed"),
-        ),
-        (
-            "the role can't see the data directory, other volume",
-            new().other_cluster().on_volume("other-data", "pvc-b").now(|now| now.identity.data_directory.clear()),
-            Some("cluster_changed"),
-        ),
-        ("DROP DATABASE", new().now(|now| drop_database(now, "knowledge_os")), Some("database_missing")),
-        ("DROP TABLE of a table with a rule", new().now(|now| drop_table(now, "public.experts")), Some("tables_missing")),
-        ("DROP TABLE of a table without a rule", new().now(|now| drop_table(now, "public.audit")), Some("tables_missing")),
-        ("DROP SCHEMA", new().now(|now| now.tables.clear()), Some("tables_missing")),
-        ("TRUNCATE of a table with a rule", new().now(|now| set_rows(now, "public.knowledge_nodes", 0)), Some("rows_below_minimum")),
-        ("TRUNCATE of a table without a rule", new().now(|now| set_rows(now, "public.audit", 0)), Some("rows_dropped")),
-        ("DELETE of 90 %", new().now(|now| set_rows(now, "public.audit", 500)), Some("rows_dropped")),
-        ("24 % of the nodes gone, 20 allowed", new().now(|now| set_rows(now, "public.knowledge_nodes", 20_000)), Some("rows_dropped")),
-        ("one row below the minimum", new().now(|now| set_rows(now, "public.experts", 79)), Some("rows_below_minimum")),
-        ("first check, too few rows", new().first().now(|now| set_rows(now, "public.experts", 1)), Some("rows_below_minimum")),
-        (
-            "first check, too few rows and a name that is wrong",
-            new().first().wanted(|spec| spec.verification.tables.push(rule("public.expert"))).now(|now| set_rows(now, "public.experts", 1)),
-            Some("rows_below_minimum"),
-        ),
-        (
-            "a listed table without numbers takes the baseline's share",
-            new().wanted(|spec| spec.verification.tables.push(rule("public.jobs"))).now(|now| set_rows(now, "public.jobs", 5)),
-            Some("rows_dropped"),
-        ),
-        (
-            "another volume with an older copy of the same cluster",
-            new().on_volume("other-data", "pvc-b").now(|now| set_rows(now, "public.audit", 100)),
-            Some("rows_dropped"),
-        ),
-        (
-            "table of a further database dropped",
-            new()
-                .wanted(|spec| spec.connection.additional_databases.push("analytics".to_owned()))
-                .before(|before| {
-                    add_database(before, "analytics");
-                    add_table(before, "analytics", "public.events", 700);
-                })
-                .now(|now| add_database(now, "analytics")),
-            Some("tables_missing"),
-        ),
-        (
-            "identity is a fact even when counting failed",
-            new().other_cluster().failed(reasons::PERMISSION_DENIED, "permission denied for table experts").now(|now| now.tables.clear()),
-            Some("cluster_changed"),
-        ),
-        (
-            "a count is a fact even when another failed",
-            new().failed(reasons::ROW_SECURITY, "row security on public.jobs").now(|now| set_rows(now, "public.experts", 2)),
-            Some("rows_below_minimum"),
-        ),
-        (
-            "many tables dropped at once",
-            new().before(|before| (0..30).for_each(|position| add_table(before, "knowledge_os", &format!("public.t{position}"), 200))),
-            Some("tables_missing"),
-        ),
-        (
-            "listed table gone while the list is cut",
-            new().before(cut).now(cut).now(|now| now.tables.retain(|table| table.name != "public.experts")),
-            Some("tables_missing"),
-        ),
-    ]
 }
 
 fn benign() -> Vec<Scenario> {
@@ -171,6 +48,21 @@ fn benign() -> Vec<Scenario> {
         ),
         ("legitimately empty table", new().now(|now| set_rows(now, "public.jobs", 0)), None),
         ("small table dropped", new().now(|now| drop_table(now, "public.jobs")), None),
+        (
+            "a replica that had everything was promoted",
+            new().now(|now| {
+                now.identity.timeline = 2;
+                now.identity.wal_position = "0/2000000".to_owned();
+            }),
+            None,
+        ),
+        (
+            "a table that comes and goes is empty",
+            new()
+                .wanted(|spec| spec.verification.tables.push(TableRule { max_drop_percent: Some(100), ..rule("public.audit") }))
+                .now(|now| set_rows(now, "public.audit", 0)),
+            None,
+        ),
         ("volume moved, same cluster", new().on_volume("restored-data", "pvc-c"), None),
         ("claim made anew for the same volume", new().on_volume("data-knowledge-postgres-0", "pvc-a"), None),
         (
@@ -305,7 +197,7 @@ fn as_expected(scenarios: Vec<Scenario>, outcome: CheckOutcome) -> BTreeMap<&'st
 
 #[test]
 fn incidents_are_suspected_by_the_right_reason() {
-    insta::assert_yaml_snapshot!("suspected", as_expected(incidents(), CheckOutcome::Suspected));
+    insta::assert_yaml_snapshot!("suspected", as_expected([incidents(), histories()].concat(), CheckOutcome::Suspected));
 }
 
 #[test]
@@ -320,7 +212,7 @@ fn what_can_not_be_judged_is_unverifiable() {
 
 #[test]
 fn each_check_is_needed_by_a_scenario() {
-    let scenarios: Vec<Scenario> = [incidents(), benign(), unverifiable()].into_iter().flatten().collect();
+    let scenarios: Vec<Scenario> = [incidents(), histories(), benign(), unverifiable()].into_iter().flatten().collect();
     for (check, _) in CHAIN {
         assert!(scenarios.iter().any(|(_, _, needs)| *needs == Some(check)), "no scenario needs {check}");
     }

@@ -32,12 +32,12 @@ fn a_backup_of_data_that_looks_reset_is_kept_and_does_not_count() {
         let good = scene.status().await.last_good_backup.expect("the first backup");
         server.sql(scene, "TRUNCATE knowledge_nodes");
         ask_for_a_check(scene).await;
-        scene.wait_reset(reasons::ROWS_BELOW_MINIMUM).await;
+        scene.wait_reset(reasons::TABLES_EMPTIED).await;
 
         back_up_now(scene, "while-reset");
         let suspect = scene.wait_backup("while-reset").await.status.expect("a status");
         assert_eq!((suspect.state, suspect.reason.as_deref()), (Some(BackupState::Suspect), Some(reasons::DATA_SUSPECT)));
-        assert_tells(&suspect.message.clone().expect("a message"), &["85 rows", "does not count as good", reasons::ROWS_BELOW_MINIMUM]);
+        assert_tells(&suspect.message.clone().expect("a message"), &["85 rows", "does not count as good", reasons::TABLES_EMPTIED]);
         let manifest = fetch_manifest(scene, &suspect.path.expect("a path"));
         assert_eq!(manifest.state, SetState::Suspect);
         assert_tells(&manifest.why.expect("why"), &["public.knowledge_nodes: 26,337 -> 0 rows"]);

@@ -85,6 +85,9 @@ fn the_operator_is_refused_too() {
         let uid = scene.kubectl(&format!("get pvc {} -o jsonpath={{.metadata.uid}}", server.claim()));
         let operator = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast");
         let confirmation = format!("{}={uid}", names::CONFIRM_DELETION_ANNOTATION);
+        let volume_uid = scene.kubectl(&format!("get pv {volume} -o jsonpath={{.metadata.uid}}"));
+        let volume_confirmation = format!("{}={volume_uid}", names::CONFIRM_DELETION_ANNOTATION);
+        let for_restore = names::CONFIRMED_FOR_ANNOTATION;
         for (words, tells) in [
             (format!("annotate pvc {} {confirmation} {operator}", server.claim()), "operator can't confirm"),
             (
@@ -92,7 +95,11 @@ fn the_operator_is_refused_too() {
                 "from Retain to Delete",
             ),
             (format!("delete protdb {NAME} --wait=false {operator}"), "refuses to delete"),
-            (format!("delete pvc {} --wait=false {operator}", server.claim()), "cannot delete resource"),
+            (format!("delete pvc {} --wait=false {operator}", server.claim()), "refuses to delete"),
+            (format!("delete pv {volume} --wait=false {operator}"), "cannot delete resource"),
+            // For a DatabaseRestore it confirms, but only that a claim of the restore's own namespace may go, never a volume.
+            (format!("annotate pvc {} {confirmation} {for_restore}=elsewhere/back {operator}", server.claim()), "operator can't confirm"),
+            (format!("annotate pv {volume} {volume_confirmation} {for_restore}=/back {operator}"), "operator can't confirm"),
             (format!("get secrets {operator}"), "cannot list resource"),
         ] {
             assert_tells(&scene.refused(&words), &[tells]);

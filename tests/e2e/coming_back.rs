@@ -51,10 +51,8 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
             })
             .await;
 
-        confirm(scene, "pv", &volume);
         let reserve = r#"{"spec":{"claimRef":{"uid":null,"resourceVersion":null}}}"#;
         scene.kubectl(&format!("patch pv {volume} --type=merge -p {reserve}"));
-        scene.kubectl(&format!("annotate pv {volume} {}-", names::CONFIRM_DELETION_ANNOTATION));
         let ledger = names::ledger(namespace, NAME);
         shell(
             scene,

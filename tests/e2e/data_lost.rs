@@ -1,10 +1,14 @@
-//! The data is gone from a server that runs as before: a fresh initdb, a dropped database, dropped and emptied tables.
+//! The data is gone from a server that runs as before: a fresh initdb, a dropped database, dropped and emptied tables, an older copy of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use holdfast::api::{CheckOutcome, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck, DatabaseCheckSpec, names, reasons};
 use kube::ResourceExt;
 use kube::api::PostParams;
 
-use crate::support::{DATABASE, NAME, Scene, Server, assert_tells, beside_others, outcome};
+use crate::support::{DATABASE, NAME, Scene, Server, assert_tells, beside_others, outcome, volume_handle, volume_of};
 
 #[test]
 fn a_fresh_initdb_on_the_same_volume_is_seen() {
@@ -61,14 +65,14 @@ fn a_dropped_table_is_seen() {
 }
 
 #[test]
-fn a_truncated_table_is_below_its_minimum() {
+fn a_truncated_table_is_seen_until_its_rows_are_back() {
     beside_others("truncated", async |scene| {
         let server = Server::new(scene);
         let start = scene.protect_filled(&server).await;
         server.sql(scene, "TRUNCATE knowledge_nodes");
         server.restart_pod(scene, &start).await;
-        let message = scene.wait_reset(reasons::ROWS_BELOW_MINIMUM).await;
-        assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 0 rows", "minRows is 10,000"]);
+        let message = scene.wait_reset(reasons::TABLES_EMPTIED).await;
+        assert_tells(&message, &["1 table that had rows is empty", "public.knowledge_nodes: 26,337 -> 0 rows", "minRows is 10,000"]);
 
         // What is back is green again, without a word from a person.
         server.sql(scene, "INSERT INTO knowledge_nodes SELECT n, 1, 'again' FROM generate_series(1, 26337) n");
@@ -83,13 +87,13 @@ fn a_truncated_table_is_below_its_minimum() {
 }
 
 #[test]
-fn a_truncated_table_without_a_rule_is_a_drop_until_a_person_accepts_it() {
+fn a_truncated_table_without_a_rule_is_a_reset_until_a_person_accepts_it() {
     beside_others("truncated-plain", async |scene| {
         let server = Server::new(scene);
         scene.protect_plainly(&server).await;
         server.sql(scene, "TRUNCATE knowledge_nodes");
         let suspected = ask_for_a_check(scene).await;
-        let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
+        let message = scene.wait_reset(reasons::TABLES_EMPTIED).await;
         let command = accept(scene, &suspected);
         assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 0 rows", "allows a loss of 50 %", &command]);
 
@@ -97,7 +101,7 @@ fn a_truncated_table_without_a_rule_is_a_drop_until_a_person_accepts_it() {
         let again = ask_for_a_check(scene).await;
         assert_eq!(outcome(&again), Some(CheckOutcome::Suspected));
         scene.settle().await;
-        scene.wait_reset(reasons::ROWS_DROPPED).await;
+        scene.wait_reset(reasons::TABLES_EMPTIED).await;
 
         let (_, words) =
             accept(scene, &again).split_once("kubectl ").map(|(start, rest)| (start.to_owned(), rest.to_owned())).expect("words");
@@ -134,4 +138,63 @@ pub async fn ask_for_a_check(scene: &Scene) -> DatabaseCheck {
 fn accept(scene: &Scene, check: &DatabaseCheck) -> String {
     let annotation = names::ACCEPT_CHECK_ANNOTATION;
     format!("kubectl annotate protdb -n {} {NAME} {annotation}={} --overwrite", scene.namespace(), check.name_any())
+}
+
+/// An older copy of the volume is the same cluster of data, and its write-ahead log is behind.
+#[test]
+fn an_older_copy_of_the_data_directory_is_a_rollback() {
+    beside_others("rolled-back", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_filled(&server).await;
+        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        scene.wait_kubectl(&format!("wait --for=delete pod/{} --timeout=1s", server.pod())).await;
+        let files = PathBuf::from(volume_handle(&volume_of(scene, &server.claim()).await));
+        let snapshot = files.with_extension("last-week");
+        copy(&files, &snapshot);
+        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        let later = server.wait_ready(scene, Some(&start)).await;
+        server.sql(scene, "INSERT INTO experts SELECT 1000 + n, 'new' FROM generate_series(1, 100) n");
+        ask_for_a_check(scene).await;
+        scene.wait_green().await;
+
+        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        scene.wait_kubectl(&format!("wait --for=delete pod/{} --timeout=1s", server.pod())).await;
+        fs::remove_dir_all(&files).expect("the newer files");
+        fs::rename(&snapshot, &files).expect("last week's files");
+        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.wait_ready(scene, Some(&later)).await;
+        let message = scene.wait_reset(reasons::ROLLED_BACK).await;
+        assert_tells(&message, &["an older state of it", "write-ahead log", "public.experts: 185 -> 85 rows"]);
+    });
+}
+
+#[test]
+fn a_database_that_was_dropped_and_made_anew_is_seen_even_with_all_its_rows() {
+    beside_others("made-anew", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        server.sql_in(scene, "postgres", "ALTER DATABASE knowledge_os RENAME TO put_away");
+        server.sql_in(scene, "postgres", "CREATE DATABASE knowledge_os TEMPLATE put_away");
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::DATABASE_RECREATED).await;
+        assert_tells(&message, &["database \"knowledge_os\" was dropped and created again (object id"]);
+    });
+}
+
+#[test]
+fn a_schema_that_was_made_anew_and_seeded_is_called_a_seed() {
+    beside_others("seeded", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_filled(&server).await;
+        server.sql(scene, "DELETE FROM knowledge_nodes WHERE id > 27; DELETE FROM experts WHERE id > 1");
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::SEED_ROWS_ONLY).await;
+        assert_tells(&message, &["28 rows in 2 tables are all that is left", "public.experts: 85 -> 1 rows"]);
+    });
+}
+
+/// Copies a folder with owners and modes.
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("--archive").args([from, to]).status().expect("cp");
+    assert!(status.success(), "a copy of {}", from.display());
 }

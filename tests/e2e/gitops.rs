@@ -1,4 +1,4 @@
-//! Argo CD's own engine on a Git folder: a claim that is pruned, or is to be made anew, stays; the rest of the folder is synced.
+//! Argo CD's own engine on a Git folder: a claim that is pruned, or is to be made anew, stays, and the sync says why until the folder has it again.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -32,16 +32,20 @@ fn a_pruned_folder_takes_no_guarded_claim_along() {
         folder.write("second", Some(&settings(scene, "second")));
         folder.commit();
         engine.wait_refused(scene, 0).await;
+        folder.write("claim", Some(&claim));
+        folder.commit();
         scene.wait_kubectl("get configmap second").await;
 
         let refusals = engine.refusals();
-        let mut anew = claim;
+        let mut anew = claim.clone();
         anew["metadata"]["annotations"] = json!({"argocd.argoproj.io/sync-options": "Replace=true,Force=true"});
         anew["metadata"]["labels"] = json!({"changed": "yes"});
         folder.write("claim", Some(&anew));
         folder.write("third", Some(&settings(scene, "third")));
         folder.commit();
         engine.wait_refused(scene, refusals).await;
+        folder.write("claim", Some(&claim));
+        folder.commit();
         scene.wait_kubectl("get configmap third").await;
 
         let after = scene.get::<PersistentVolumeClaim>("in-git").await;

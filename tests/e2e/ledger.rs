@@ -54,7 +54,7 @@ fn a_database_that_comes_back_without_its_data_is_not_greeted_as_new() {
         server.sql(scene, "TRUNCATE knowledge_nodes");
 
         scene.protect(&build_plain_database(scene, &server)).await;
-        let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
+        let message = scene.wait_reset(reasons::TABLES_EMPTIED).await;
         let known = past.status.expect("a memory").baseline.expect("a baseline").check;
         assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 0 rows", &format!("DatabaseCheck {known}")]);
 
@@ -74,7 +74,7 @@ fn a_deleted_baseline_is_remembered() {
         forget_checks(scene).await;
         server.sql(scene, "TRUNCATE knowledge_nodes");
         ask_for_a_check(scene).await;
-        let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
+        let message = scene.wait_reset(reasons::TABLES_EMPTIED).await;
         assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 0 rows"]);
     });
 }

@@ -8,39 +8,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::support::{NAME, Scene, Server, assert_tells, beside_others, volume_of};
-
-/// What a run of the plugin came to.
-#[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    /// Both streams; a terminal shows no difference.
-    printed: String,
-}
-
-/// Runs `kubectl holdfast …`; there is no terminal, so nobody can be asked.
-fn holdfast(scene: &Scene, words: &str) -> Ran {
-    let mut command = scene.testbed.command("kubectl").expect("kubectl");
-    let output = command.arg("holdfast").args(words.split(' ')).stdin(Stdio::null()).output().expect("kubectl holdfast");
-    let printed = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    Ran { code: output.status.code(), printed }
-}
-
-/// The same on a terminal, where a person types an answer.
-fn holdfast_answered(scene: &Scene, words: &str, answer: &str) -> Ran {
-    let mut command = scene.testbed.command("script").expect("script, of bsdutils");
-    let line = format!("kubectl holdfast {words}");
-    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut person = command.spawn().expect("a terminal");
-    person.stdin.take().expect("a keyboard").write_all(format!("{answer}\n").as_bytes()).expect("an answer to be typed");
-    let output = person.wait_with_output().expect("kubectl holdfast");
-    Ran { code: output.status.code(), printed: String::from_utf8_lossy(&output.stdout).into_owned() }
-}
-
-fn assert_ran(ran: &Ran, code: i32, told: &[&str]) {
-    assert_eq!(ran.code, Some(code), "{}", ran.printed);
-    assert_tells(&ran.printed, told);
-}
+use crate::support::{NAME, Scene, Server, assert_ran, assert_tells, beside_others, holdfast, holdfast_answered, volume_of};
 
 #[test]
 fn status_tells_a_green_database_from_a_reset_one() {
@@ -129,7 +97,7 @@ fn unlock_names_what_each_kind_would_take_along() {
         ] {
             assert_ran(&holdfast(scene, &format!("unlock {object} -n {namespace}")), 4, &["What would be lost:", &database, "last check:"]);
         }
-        scene.kubectl("create deployment bystander --image=registry.k8s.io/pause --replicas=0");
+        scene.kubectl("create deployment bystander --image=localhost/bystander --replicas=0");
         let bystander = holdfast(scene, &format!("unlock deploy/bystander -n {namespace}"));
         assert_ran(&bystander, 0, &["does not guard Deployment bystander", "nothing was changed"]);
     });

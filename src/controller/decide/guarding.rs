@@ -6,7 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
 use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
-use super::{Area, Stall, claims_report, guard_wanted, releasing, removed_marks};
+use super::ways_back::{recover_command, recreate_volume};
+use super::{Area, Stall, claims_report, guard_wanted, releasing, removed_marks, surroundings};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 
@@ -17,9 +18,9 @@ const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
 const TRIAL_PAUSE: Duration = Duration::from_secs(10);
 
 /// A reason why the guard is not complete, the most serious first.
-struct Gap {
-    reason: &'static str,
-    message: String,
+pub(super) struct Gap {
+    pub reason: &'static str,
+    pub message: String,
 }
 
 impl Gap {
@@ -68,7 +69,7 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
         }
     }
     guard_kept_volumes(observed, plan, &mut gaps);
-    mark_surroundings(observed, &owner, plan, &mut gaps);
+    surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     match &observed.policy {
         super::super::Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
         super::super::Fact::Known(PolicyFact::Missing(what)) => gaps.push(Gap {
@@ -107,9 +108,10 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
     }
     // What a person must see comes before what waiting will mend.
     gaps.sort_by_key(|gap| match gap.reason {
-        reasons::GUARDING => 2,
-        reasons::CLAIM_NOT_BOUND => 1,
-        _ => 0,
+        reasons::GUARDING => 3,
+        reasons::CLAIM_NOT_BOUND => 2,
+        reasons::NAMESPACE_TERMINATING => 0,
+        _ => 1,
     });
     let waiting_on = gaps.iter().find(|gap| gap.reason == reasons::GUARDING).map(|gap| gap.message.clone());
     if let Some(gap) = gaps.into_iter().next() {
@@ -126,7 +128,7 @@ fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, mes
     plan.conditions.push(DesiredCondition { condition: ConditionType::Guarded, status, reason, message });
 }
 
-fn unknown(why: Option<&str>) -> Option<Gap> {
+pub(super) fn unknown(why: Option<&str>) -> Option<Gap> {
     let why = why?;
     Some(Gap { reason: reasons::GUARDING, message: format!("{why}; nothing is changed until it can be read") })
 }
@@ -139,8 +141,9 @@ fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &m
         gaps.push(Gap {
             reason: reasons::CLAIM_NOT_FOUND,
             message: format!(
-                "{field} names PersistentVolumeClaim {name}, which does not exist in namespace {namespace}. Create it, or name one that exists: \
-                 kubectl -n {namespace} get pvc"
+                "{field} names PersistentVolumeClaim {name}, which does not exist in namespace {namespace}. If it was there before, bring it \
+                 back: {}. Else create it, or name one that exists: kubectl -n {namespace} get pvc",
+                recover_command(observed)
             ),
         });
         // Claims without marks are not watched: that it was created is seen only by looking.
@@ -193,9 +196,11 @@ fn guard_terminating_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Pl
         reason: reasons::CLAIM_TERMINATING,
         message: format!(
             "PersistentVolumeClaim {name} was deleted without confirmation; {holds} holds it and its volume is kept on Retain. The running pod \
-             still has its data: do not stop it, and take a backup now: kubectl -n {namespace} create job --from=cronjob/{} {}-backup-now",
+             still has its data: do not stop it before you have a backup: kubectl -n {namespace} create job --from=cronjob/{} {}-backup-now; then bring \
+             the claim back, which stops the pod for a moment: {}",
             crate::api::names::backup_cron_job(observed.name()),
-            observed.name()
+            observed.name(),
+            recover_command(observed)
         ),
     });
 }
@@ -229,14 +234,6 @@ fn guard_terminating_volume(observed: &Observed, claim: &str, volume: &VolumeFou
     });
 }
 
-/// The command that makes a volume again that is gone.
-fn recreate_volume(observed: &Observed, volume: &str) -> String {
-    let ledger = crate::api::names::ledger(observed.namespace_name(), observed.name());
-    format!(
-        "kubectl get dbledger {ledger} -o jsonpath='{{.status.volumes[?(@.volume==\"{volume}\")].volumeManifest}}' | kubectl create -f -"
-    )
-}
-
 /// Plans Retain and the marks of a claim's volume. Says whether the volume is, or will be by then, on Retain.
 fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &mut Vec<Gap>) -> bool {
     let (namespace, name) = (observed.namespace_name(), &claim.name);
@@ -255,7 +252,8 @@ fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &
                 reason: reasons::CLAIM_LOST,
                 message: format!(
                     "PersistentVolumeClaim {name} is bound to PersistentVolume {volume}, which does not exist any more. Do not delete the claim: \
-                     create the PersistentVolume again as the ledger remembers it, and the claim binds to it: {}",
+                     bring the PersistentVolume back: {}. By hand, create it again as the ledger remembers it, and the claim binds to it: {}",
+                    recover_command(observed),
                     recreate_volume(observed, volume)
                 ),
             });
@@ -306,33 +304,6 @@ fn guard_kept_volumes(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>)
             let metadata = Box::new(volume.metadata.clone());
             plan.steps.push(Step::MarkVolume(VolumeStep { metadata, reclaim_policy: volume.reclaim_policy.clone() }));
             gaps.push(Gap::marking(observed, "PersistentVolume", &volume.metadata, "set to Retain and marked"));
-        }
-    }
-}
-
-/// Marks what would take the claims with it: the workload and the namespace. Never with a finalizer.
-fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps: &mut Vec<Gap>) {
-    if let Some(why) = observed.neighbours.unknown() {
-        gaps.extend(unknown(Some(why)));
-        return;
-    }
-    if observed.rival().is_some() {
-        return;
-    }
-    if let Some(workload) = observed.workload_found()
-        && workload.metadata.deletion_timestamp.is_none()
-        && matches!(guard::mark_state(&workload.metadata, owner, Marks::Named), MarkState::Unmarked | MarkState::Partial)
-    {
-        plan.steps.push(Step::MarkWorkload(workload.kind, Box::new(workload.metadata.clone())));
-        gaps.push(Gap { reason: reasons::GUARDING, message: format!("the {} is being marked", workload.kind) });
-    }
-    match &observed.namespace {
-        super::super::Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
-        super::super::Fact::Known(metadata) => {
-            if metadata.deletion_timestamp.is_none() && guard::mark_state(metadata, owner, Marks::Shared) != MarkState::Ours {
-                plan.steps.push(Step::MarkNamespace(Box::new(metadata.clone())));
-                gaps.push(Gap { reason: reasons::GUARDING, message: "the namespace is being marked".to_owned() });
-            }
         }
     }
 }

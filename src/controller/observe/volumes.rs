@@ -4,7 +4,6 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
-use super::workload::volume_handle;
 use crate::api::{ClaimStatus, DeletionGuard, ProtectedDatabase, names};
 use crate::controller::Fact;
 use crate::controller::observed::{ClaimFact, KeptVolume, VolumeFact, VolumeFound};
@@ -52,7 +51,7 @@ fn found(volume: PersistentVolume) -> VolumeFound {
     let spec = volume.spec.unwrap_or_default();
     VolumeFound {
         reclaim_policy: spec.persistent_volume_reclaim_policy.clone().unwrap_or_else(|| guard::RETAIN.to_owned()),
-        handle: volume_handle(&spec),
+        handle: guard::volume_handle(&spec),
         claim_uid: spec.claim_ref.and_then(|reference| reference.uid),
         metadata: volume.metadata,
         manifest,

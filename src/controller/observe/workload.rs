@@ -1,7 +1,7 @@
 //! Reading workloads and pods down to what matters. Nothing is judged here.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{PersistentVolumeSpec, Pod, PodSpec, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Pod, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::Selector;
 use kube::{Api, Client, ResourceExt};
@@ -145,21 +145,4 @@ pub fn pod_fact(pod: &Pod) -> PodFact {
         mounts,
         created_at: pod.creation_timestamp(),
     }
-}
-
-/// The storage's own name for a volume.
-pub fn volume_handle(spec: &PersistentVolumeSpec) -> String {
-    if let Some(csi) = &spec.csi {
-        return format!("{}/{}", csi.driver, csi.volume_handle);
-    }
-    if let Some(path) = &spec.host_path {
-        return path.path.clone();
-    }
-    if let Some(local) = &spec.local {
-        return local.path.clone();
-    }
-    if let Some(nfs) = &spec.nfs {
-        return format!("{}:{}", nfs.server, nfs.path);
-    }
-    String::new()
 }

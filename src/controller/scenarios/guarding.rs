@@ -77,6 +77,7 @@ fn of_claims_and_volumes() -> Vec<Scenario> {
         ("the claim is marked and its volume is not", shared(first(), OWNER)),
         ("somebody took the finalizer off the claim", settled().claim(|claim| claim.metadata.get_or_insert_default().finalizers = None)),
         ("somebody took the mark off the ProtectedDatabase", settled().database(|database| database.metadata.finalizers = None)),
+        ("the namespace is being deleted", settled().with(|observed| delete(known(&mut observed.namespace)))),
         ("somebody took the label off the namespace", settled().with(|observed| known(&mut observed.namespace).labels = None)),
         ("the workload was made anew without marks", settled().workload(|workload| workload.metadata = metadata("knowledge-postgres"))),
         ("the workload is going", first().workload(|workload| delete(&mut workload.metadata))),

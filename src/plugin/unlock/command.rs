@@ -1,23 +1,19 @@
 //! Reads the object, shows what would be lost, asks, and sets or takes off the confirmation.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-
 use clap::Args;
 use jiff::Timestamp;
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
 
-use super::{Databases, Kind, Named, Target, build_confirmation, build_revocation, describe_confirmed, describe_stake, parse_named};
-use crate::api::names::GROUP;
-use crate::guard::{deletion_confirmed, marked_owner};
+use super::{Databases, Kind, Named, Target, describe_confirmed, describe_stake, parse_named};
+use crate::api::names::{GROUP, PLUGIN_MANAGER};
+use crate::guard::{build_confirmation, build_revocation, deletion_confirmed, marked_owner};
+use crate::plugin::ask::ask;
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::{PluginError, Question};
 use crate::plugin::output::write_out;
 use crate::plugin::status::{build_report, fetch_database, fetch_reports};
-
-/// The field manager of what the plugin writes.
-const PLUGIN_MANAGER: &str = "kubectl-holdfast";
 
 /// What `unlock` is asked.
 #[derive(Debug, Args)]
@@ -80,7 +76,8 @@ pub async fn run(cluster: &Cluster, arguments: &UnlockArguments) -> Result<Endin
     }
     let databases = fetch_databases(cluster, &target).await;
     write_out(&describe_stake(&target, &databases, Timestamp::now()))?;
-    if !arguments.yes && !ask(&target)? {
+    let question = format!("To confirm the deletion of this {}", target.kind.kind);
+    if !arguments.yes && !ask(&question, target.name(), &target.script_command())? {
         eprintln!("Not confirmed; nothing was changed.");
         return Ok(Ending::NotConfirmed);
     }
@@ -92,23 +89,6 @@ pub async fn run(cluster: &Cluster, arguments: &UnlockArguments) -> Result<Endin
 fn say(text: &str) -> Result<Ending, PluginError> {
     write_out(text)?;
     Ok(Ending::Done)
-}
-
-/// Whether a person types the object's name. A pipe is no person: what it brings was written before anything was seen.
-fn ask(target: &Target) -> Result<bool, PluginError> {
-    if !io::stdin().is_terminal() {
-        eprintln!(
-            "\nerror: nobody can be asked, because the standard input is not a terminal. If you have read the above: {}",
-            target.script_command()
-        );
-        return Ok(false);
-    }
-    eprint!("\nTo confirm the deletion of this {}, type its name: ", target.kind.kind);
-    let broken = |source| PluginError::Terminal { doing: "ask on the terminal", source };
-    io::stderr().flush().map_err(broken)?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(broken)?;
-    Ok(answer.trim() == target.name())
 }
 
 /// The databases that would be lost or go unguarded with an object. That they can't be read is told, and keeps nobody from going on.

@@ -1,13 +1,11 @@
 //! `kubectl holdfast unlock`: shows what would be lost with an object, and confirms its deletion by its UID.
 
 mod command;
-mod confirmation;
 mod kinds;
 mod stake;
 mod target;
 
 pub use command::*;
-pub use confirmation::*;
 pub use kinds::*;
 pub use stake::*;
 pub use target::*;

@@ -2,6 +2,7 @@
 
 mod doomed;
 mod lane;
+mod restoring;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,7 +77,7 @@ fn a_crash_at_any_write_while_protecting_leaves_nothing_undone_and_nothing_done_
             while let Some((write, moment)) = crashes.take() {
                 let began = Instant::now();
                 lane.protect().await;
-                let death = lane.operate_until_death(write, moment, &start).await;
+                let death = lane.operate_until_death(write, moment, lane.wait_done(&start)).await;
                 let successor = lane.operate();
                 lane.wait_done(&start).await;
                 lane.assert_guarded().await;
@@ -122,7 +123,7 @@ fn a_crash_at_any_write_after_a_restart_leads_to_exactly_one_check() {
                 // The restart happens while no operator runs: the one that starts, and dies, finds it missed.
                 start = lane.server.restart_pod(&lane.scene, &start).await;
                 starts += 1;
-                let death = lane.operate_until_death(write, moment, &start).await;
+                let death = lane.operate_until_death(write, moment, lane.wait_done(&start)).await;
                 let successor = lane.operate();
                 lane.wait_done(&start).await;
                 lane.assert_guarded().await;

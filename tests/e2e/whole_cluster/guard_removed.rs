@@ -25,7 +25,11 @@ fn a_claim_that_is_deleted_then_is_held_and_loses_nothing() {
         let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_TERMINATING).await;
         assert_tells(
             &said.message,
-            &["knowledge-data was deleted without confirmation", "do not stop it", "create job --from=cronjob/knowledge-backup"],
+            &[
+                "knowledge-data was deleted without confirmation",
+                "do not stop it before you have a backup",
+                "create job --from=cronjob/knowledge-backup",
+            ],
         );
         scene.wait_condition(ConditionType::Ready, ConditionStatus::False, reasons::NOT_READY).await;
         removed.wait_mended().await;

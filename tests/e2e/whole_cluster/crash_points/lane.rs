@@ -47,14 +47,14 @@ impl Lane {
     }
 
     /// Runs a controller until it dies at a write, or is done. Says at which, or `None`.
-    pub async fn operate_until_death(&self, write: usize, moment: Moment, start: &Start) -> Option<String> {
+    pub async fn operate_until_death(&self, write: usize, moment: Moment, done: impl Future<Output = ()>) -> Option<String> {
         let fate = Fate::new(write, moment);
         let operator = self.operate_with(fate.build_client(self.config.clone()));
         let death = {
             let fate = Arc::clone(&fate);
             tokio::select! {
                 words = fate.strike() => Some(words),
-                () = self.wait_done(start) => None,
+                () = done => None,
             }
         };
         operator.kill().await;

@@ -5,9 +5,10 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, TestOpera
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
-use crate::api::names::CONFIRM_DELETION_ANNOTATION;
+use crate::api::names::{CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION};
 
 /// Confirms the deletion of exactly this object.
+#[must_use]
 pub fn build_confirmation(metadata: &ObjectMeta) -> Patch {
     let uid = metadata.uid.clone().unwrap_or_default();
     let mut operations = vec![test(&["metadata", "uid"], uid.as_str().into())];
@@ -21,7 +22,17 @@ pub fn build_confirmation(metadata: &ObjectMeta) -> Patch {
     Patch(operations)
 }
 
+/// Hands the confirmation of a DatabaseRestore, `NAMESPACE/NAME`, on to exactly this claim: all that the operator may confirm.
+#[must_use]
+pub fn build_confirmation_for(metadata: &ObjectMeta, restore: &str) -> Patch {
+    let Patch(mut operations) = build_confirmation(metadata);
+    // The confirmation comes last and makes the map where there is none.
+    operations.push(add(&["metadata", "annotations", CONFIRMED_FOR_ANNOTATION], restore.into()));
+    Patch(operations)
+}
+
 /// Takes a confirmation off. `None` if there is none.
+#[must_use]
 pub fn build_revocation(metadata: &ObjectMeta) -> Option<Patch> {
     let confirmed = metadata.annotations.as_ref()?.get(CONFIRM_DELETION_ANNOTATION)?;
     let path = ["metadata", "annotations", CONFIRM_DELETION_ANNOTATION];
@@ -44,8 +55,8 @@ fn add(path: &[&str], value: Value) -> PatchOperation {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test")]
 
+    use super::super::deletion_confirmed;
     use super::*;
-    use crate::guard::deletion_confirmed;
 
     fn object(annotations: &Value) -> Value {
         let mut metadata = json!({"name": "data", "uid": "u-1", "resourceVersion": "7"});

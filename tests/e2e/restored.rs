@@ -1,0 +1,146 @@
+//! The same by one object, a DatabaseRestore: the operator puts the volume back, keeps the one that was in its place, and says what it does before it does it.
+
+use holdfast::api::{DatabaseRestore, RestoreState, reasons};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::support::{EXPERTS, NAME, NODES, Scene, Server, assert_tells, beside_others, reclaim_policy, volume_of};
+
+const ALL: (u64, u64) = (EXPERTS as u64, NODES as u64);
+
+#[test]
+fn a_volume_takes_its_place_again_and_the_fresh_one_is_kept_until_asked_for() {
+    beside_others("restore-place", async |scene| {
+        let server = Server::seventeen(scene);
+        let start = scene.protect_filled(&server).await;
+        scene.settle().await;
+        let claim = server.claim();
+        let right = volume_of(scene, &claim).await.name_any();
+        lose_claim(scene, &server).await;
+        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        let fresh = server.wait_ready(scene, Some(&start)).await;
+        scene.wait_reset(reasons::VOLUME_REPLACED).await;
+        let wrong = volume_of(scene, &claim).await.name_any();
+
+        scene.apply(&[restore(scene, "back", &right)]);
+        let done = wait_state(scene, "back", RestoreState::Complete).await;
+        assert_tells(&done, &[&format!("claim {claim} is Bound to volume {right}"), "the data was away for", "has verified the data"]);
+        let back = server.wait_ready(scene, Some(&fresh)).await;
+        assert_eq!(server.count(scene), ALL);
+        scene.wait_green().await;
+        assert_kept(scene, &wrong).await;
+        let events = scene.kubectl("get events --field-selector involvedObject.kind=DatabaseRestore -o jsonpath={.items[*].reason}");
+        assert_tells(&events, &["RestoreRunning", "RestoreVerifying", "RestoreComplete"]);
+
+        // The other one can be looked at too: it is not the data, which is said, and the data is kept.
+        scene.apply(&[restore(scene, "look", &wrong)]);
+        let failed = wait_state(scene, "look", RestoreState::Failed).await;
+        assert_tells(&failed, &["is not the data that was last known good"]);
+        server.wait_ready(scene, Some(&back)).await;
+        assert_eq!(server.count(scene), (1, 27));
+        assert_kept(scene, &right).await;
+        scene.apply(&[restore(scene, "back-again", &right)]);
+        wait_state(scene, "back-again", RestoreState::Complete).await;
+        assert_eq!(server.count(scene), ALL);
+        scene.wait_green().await;
+    });
+}
+
+#[test]
+fn a_claim_and_a_volume_object_that_are_gone_are_made_again() {
+    beside_others("restore-gone", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_plainly(&server).await;
+        scene.settle().await;
+        let volume = volume_of(scene, &server.claim()).await.name_any();
+        lose_claim(scene, &server).await;
+        let uid = scene.kubectl(&format!("get pv {volume} -o jsonpath={{.metadata.uid}}"));
+        scene.kubectl(&format!("annotate pv {volume} holdfast.dev/confirm-deletion={uid}"));
+        scene.kubectl(&format!("delete pv {volume} --timeout=300s"));
+
+        scene.apply(&[restore(scene, "back", &volume)]);
+        let verifying = wait_state(scene, "back", RestoreState::Verifying).await;
+        assert_tells(&verifying, &[&format!("claim {} is Bound to volume {volume}", server.claim()), "no pod mounts it yet"]);
+        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.wait_ready(scene, Some(&start)).await;
+        assert_eq!(server.count(scene), ALL);
+        wait_state(scene, "back", RestoreState::Complete).await;
+        scene.wait_green().await;
+        assert_kept(scene, &volume).await;
+    });
+}
+
+#[test]
+fn what_cannot_be_restored_is_said_and_nothing_is_touched() {
+    beside_others("restore-bad", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        scene.settle().await;
+        let volume = volume_of(scene, &server.claim()).await.name_any();
+        let refused = |change: &dyn Fn(&mut Value)| {
+            let mut manifest = restore(scene, "bad", &volume);
+            change(&mut manifest["spec"]);
+            scene.testbed.apply(&manifest.to_string()).expect_err("it should be refused").to_string()
+        };
+        assert_tells(&refused(&|spec| spec["from"] = json!({"latestGood": true})), &["only volume is supported"]);
+        assert_tells(&refused(&|spec| spec["into"] = "Beside".into()), &["spec.into must be Replace for a volume"]);
+        assert_tells(&refused(&|spec| spec["confirm"] = "other".into()), &["spec.confirm with the name of the database"]);
+        assert_tells(&refused(&|spec| spec["from"] = json!({})), &["exactly one of backup, latestGood and volume"]);
+
+        let elsewhere = scene.another("restore-else");
+        elsewhere.apply(&Server::new(&elsewhere).build_manifests());
+        Server::new(&elsewhere).wait_ready(&elsewhere, None).await;
+        let used = volume_of(&elsewhere, "knowledge-data").await.name_any();
+        let mut unknown = restore(scene, "unknown", &volume);
+        (unknown["spec"]["database"], unknown["spec"]["confirm"]) = ("no-such".into(), "no-such".into());
+        scene.apply(&[restore(scene, "elsewhere", &used), unknown]);
+        assert_tells(&wait_state(scene, "elsewhere", RestoreState::Blocked).await, &["did not belong to a claim of namespace"]);
+        assert_tells(
+            &wait_state(scene, "unknown", RestoreState::Blocked).await,
+            &["spec.database", "there is no ProtectedDatabase no-such"],
+        );
+        // The next one of the same database waits for the one that can't go on.
+        scene.apply(&[restore(scene, "next", &volume)]);
+        assert_tells(&wait_state(scene, "next", RestoreState::Blocked).await, &["DatabaseRestore elsewhere", "waits for it"]);
+        scene.kubectl("delete dbrestore elsewhere");
+        wait_state(scene, "next", RestoreState::Complete).await;
+        assert_eq!(volume_of(&elsewhere, "knowledge-data").await.name_any(), used);
+        assert_eq!(server.count(scene), ALL);
+    });
+}
+
+fn restore(scene: &Scene, name: &str, volume: &str) -> Value {
+    json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": name, "namespace": scene.namespace()},
+        "spec": {"database": NAME, "from": {"volume": volume}, "into": "Replace", "confirm": NAME},
+    })
+}
+
+/// Confirms and deletes the claim, its pod stopped.
+async fn lose_claim(scene: &Scene, server: &Server) {
+    let claim = server.claim();
+    scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+    let uid = scene.get::<PersistentVolumeClaim>(&claim).await.uid().expect("a UID");
+    scene.kubectl(&format!("annotate pvc {claim} holdfast.dev/confirm-deletion={uid}"));
+    scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));
+}
+
+/// Waits for a state and returns the message.
+async fn wait_state(scene: &Scene, name: &str, state: RestoreState) -> String {
+    let restores = scene.api::<DatabaseRestore>();
+    let what = format!("DatabaseRestore {name} to be {state:?}");
+    scene
+        .wait(&what, async || {
+            let status = restores.get(name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
+            if status.state == Some(state) { Ok(status.message.unwrap_or_default()) } else { Err(format!("{status:?}")) }
+        })
+        .await
+}
+
+async fn assert_kept(scene: &Scene, name: &str) {
+    let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());
+    let volume = volumes.get(name).await.expect("the volume");
+    assert_eq!(reclaim_policy(&volume), "Retain");
+    assert!(volume.metadata.deletion_timestamp.is_none(), "{volume:?}");
+}

@@ -1,0 +1,62 @@
+//! An installation without the role for restores: a DatabaseRestore says what it is not allowed to, and goes on when it is.
+
+use holdfast::api::{DatabaseRestore, RestoreState};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt;
+use serde_json::json;
+
+use crate::support::{NAME, Scene, Server, alone, reinstall, volume_of};
+
+#[test]
+fn a_restore_without_its_role_says_so_and_ends_when_the_role_is_there() {
+    alone("restore-role", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_plainly(&server).await;
+        scene.settle().await;
+        let volume = volume_of(scene, &server.claim()).await.name_any();
+        let claim = server.claim();
+        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        let uid = scene.get::<PersistentVolumeClaim>(&claim).await.uid().expect("a UID");
+        scene.kubectl(&format!("annotate pvc {claim} holdfast.dev/confirm-deletion={uid}"));
+        scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));
+        let role = RoleRemoved::begin(scene);
+
+        scene.apply(&[json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": "back", "namespace": scene.namespace()},
+            "spec": {"database": NAME, "from": {"volume": volume}, "into": "Replace", "confirm": NAME},
+        })]);
+        wait(scene, RestoreState::Running, "is forbidden").await;
+        drop(role);
+        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        wait(scene, RestoreState::Complete, "has verified the data").await;
+        server.wait_ready(scene, Some(&start)).await;
+        scene.wait_green().await;
+    });
+}
+
+async fn wait(scene: &Scene, state: RestoreState, told: &str) {
+    let restores = scene.api::<DatabaseRestore>();
+    scene
+        .wait(&format!("the restore to be {state:?} and to say: {told}"), async || {
+            let status = restores.get("back").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
+            let says = status.message.as_deref().is_some_and(|message| message.contains(told));
+            if status.state == Some(state) && says { Ok(()) } else { Err(format!("{status:?}")) }
+        })
+        .await;
+}
+
+/// The binding of the role taken away; put back when this is dropped.
+struct RoleRemoved<'a>(&'a Scene);
+
+impl<'a> RoleRemoved<'a> {
+    fn begin(scene: &'a Scene) -> Self {
+        scene.kubectl("delete clusterrolebinding holdfast-restore");
+        Self(scene)
+    }
+}
+
+impl Drop for RoleRemoved<'_> {
+    fn drop(&mut self) {
+        reinstall(self.0.testbed);
+    }
+}
