@@ -15,6 +15,7 @@ mod coming_back;
 mod data_lost;
 mod deletion_refused;
 mod gitops;
+mod guard_page;
 mod ledger;
 mod no_false_alarm;
 mod plugin;
