@@ -40,7 +40,7 @@ pub fn plan(situation: &Situation) -> Result<Course, Obstacle> {
     for place in &situation.places {
         restore_place(situation, place, &mut course)?;
     }
-    mount_again(situation, &mut course);
+    mount_again(situation, &mut course)?;
     bring_database(situation, &mut course);
     scale_up(situation, &mut course);
     Ok(course)
@@ -72,8 +72,8 @@ fn bring_namespace(situation: &Situation, course: &mut Course) {
 }
 
 /// Lets the workload mount the claim again that the data was on at the last good check.
-fn mount_again(situation: &Situation, course: &mut Course) {
-    let Some(workload) = &situation.workload else { return };
+fn mount_again(situation: &Situation, course: &mut Course) -> Result<(), Obstacle> {
+    let Some(workload) = &situation.workload else { return Ok(()) };
     for wanted in situation.places.iter().map(|place| &place.wanted) {
         let Some(path) = wanted.mount_path.as_ref().filter(|_| !workload.mounts_claim(&wanted.claim)) else { continue };
         let mounted = workload.mounts.iter().find(|mount| &mount.mount_path == path).map(|mount| mount.name.as_str());
@@ -92,6 +92,11 @@ fn mount_again(situation: &Situation, course: &mut Course) {
                 workload.name(),
                 wanted.claim
             ));
+            // A pod that never became ready would hold a rolling update up, so all of them stop first.
+            if !situation.workload_pods.is_empty() {
+                scale_down(situation, workload, course)?;
+                course.steps.push(Step::Await(format!("the pods of {} to stop: {}", workload.name(), situation.workload_pods.join(", "))));
+            }
             course.steps.push(Step::Remount {
                 kind: workload.kind,
                 metadata: Box::new(workload.metadata.clone()),
@@ -108,6 +113,7 @@ fn mount_again(situation: &Situation, course: &mut Course) {
             ));
         }
     }
+    Ok(())
 }
 
 fn bring_database(situation: &Situation, course: &mut Course) {
@@ -160,11 +166,20 @@ fn scale_up(situation: &Situation, course: &mut Course) {
 }
 
 /// Plans to stop the pods of the workload, once.
-pub(super) fn scale_down(workload: &WorkloadState, course: &mut Course) {
+pub(super) fn scale_down(situation: &Situation, workload: &WorkloadState, course: &mut Course) -> Result<(), Obstacle> {
+    if workload.deletes_claims_when_scaled {
+        return Err(Obstacle::new(format!(
+            "StatefulSet {workload} deletes its claims when it is scaled down, and its pods must stop. Set that to Retain first: kubectl -n {} \
+             patch statefulset {workload} --type=merge -p '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenScaled\":\"Retain\"}}}}}}'",
+            situation.namespace_name,
+            workload = workload.name()
+        )));
+    }
     if workload.replicas > 0 && !course.steps.iter().any(|step| matches!(step, Step::ScaleDown { .. })) {
         let metadata = Box::new(workload.metadata.clone());
         course.steps.push(Step::ScaleDown { kind: workload.kind, metadata, replicas: workload.replicas });
     }
+    Ok(())
 }
 
 /// Whether the API server refuses to let it go without a confirmation.

@@ -116,15 +116,7 @@ fn let_claim_go(situation: &Situation, place: &Place, claim: &PersistentVolumeCl
     }
     if !place.pods.is_empty() {
         if let Some(workload) = &situation.workload {
-            if workload.deletes_claims_when_scaled {
-                return Err(Obstacle::new(format!(
-                    "StatefulSet {workload} deletes its claims when it is scaled down, and its pods must stop. Set that to Retain first: kubectl -n {} \
-                     patch statefulset {workload} --type=merge -p '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenScaled\":\"Retain\"}}}}}}'",
-                    situation.namespace_name,
-                    workload = workload.name()
-                )));
-            }
-            scale_down(workload, course);
+            scale_down(situation, workload, course)?;
         }
         let pods = place.pods.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>().join(", ");
         course.steps.push(Step::Await(format!("the pods that mount claim {name} to stop: {pods}")));

@@ -67,6 +67,8 @@ pub async fn fetch_situation(client: &Client, namespace: &str, name: &str, volum
     let extra_claims = spec.map(|spec| spec.extra_claims).unwrap_or_default();
     let wanted = choose(&ledger, &extra_claims, workload.as_ref(), volume, loose.as_ref())?;
     let pods = fetch_pods(client, namespace).await?;
+    let is_of_workload = |pod: &&SeenPod| workload.as_ref().is_some_and(|workload| pod.controller.as_deref() == Some(workload.name()));
+    let workload_pods = pods.iter().filter(is_of_workload).map(|pod| pod.mounting.name.clone()).collect();
     let mut places = Vec::new();
     for wanted in wanted {
         places.push(fetch_place(client, namespace, wanted, &pods).await?);
@@ -78,6 +80,7 @@ pub async fn fetch_situation(client: &Client, namespace: &str, name: &str, volum
         namespace: found_namespace,
         database,
         workload,
+        workload_pods,
         places,
     })
 }
@@ -97,14 +100,14 @@ async fn fetch_volume(client: &Client, name: Option<&str>) -> Result<Option<Pers
     read(&format!("PersistentVolume {name}"), api.get_opt(name).await)
 }
 
-async fn fetch_place(client: &Client, namespace: &str, wanted: Wanted, pods: &[(MountingPod, Vec<String>)]) -> Result<Place, ReadError> {
+async fn fetch_place(client: &Client, namespace: &str, wanted: Wanted, pods: &[SeenPod]) -> Result<Place, ReadError> {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let claim = read(&format!("PersistentVolumeClaim {}", wanted.claim), claims.get_opt(&wanted.claim).await)?;
     let volume = fetch_volume(client, Some(&wanted.volume)).await?;
     let bound_to = claim.as_ref().and_then(|claim| claim.spec.as_ref()?.volume_name.as_deref()).filter(|bound| *bound != wanted.volume);
     let other_volume = fetch_volume(client, bound_to).await?;
     let same_storage = if volume.is_none() { fetch_same_storage(client, &wanted).await? } else { None };
-    let pods = pods.iter().filter(|(_, claims)| claims.contains(&wanted.claim)).map(|(pod, _)| pod.clone()).collect();
+    let pods = pods.iter().filter(|pod| pod.claims.contains(&wanted.claim)).map(|pod| pod.mounting.clone()).collect();
     Ok(Place { wanted, claim, volume, other_volume, same_storage, pods })
 }
 
@@ -122,20 +125,38 @@ async fn fetch_same_storage(client: &Client, wanted: &Wanted) -> Result<Option<S
     Ok(list.items.iter().find(is_same).map(ResourceExt::name_any))
 }
 
-/// The pods of the namespace that have not ended, each with the claims that it mounts.
-async fn fetch_pods(client: &Client, namespace: &str) -> Result<Vec<(MountingPod, Vec<String>)>, ReadError> {
+/// A pod that has not ended, as far as it matters here.
+struct SeenPod {
+    mounting: MountingPod,
+    /// The claims that it mounts.
+    claims: Vec<String>,
+    /// Name of the StatefulSet or Deployment that made it.
+    controller: Option<String>,
+}
+
+/// The pods of the namespace that have not ended.
+async fn fetch_pods(client: &Client, namespace: &str) -> Result<Vec<SeenPod>, ReadError> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let list = read("the namespace's pods", api.list(&ListParams::default()).await)?;
     let has_ended = |pod: &Pod| {
         let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
         matches!(phase, Some("Succeeded" | "Failed"))
     };
-    let claims = |pod: &Pod| {
-        let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-        volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref()).map(|source| source.claim_name.clone()).collect()
-    };
-    let mounting = |pod: &Pod| MountingPod { name: pod.name_any(), uid: pod.uid().unwrap_or_default() };
-    Ok(list.items.iter().filter(|pod| !has_ended(pod)).map(|pod| (mounting(pod), claims(pod))).collect())
+    Ok(list.items.iter().filter(|pod| !has_ended(pod)).map(seen).collect())
+}
+
+fn seen(pod: &Pod) -> SeenPod {
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    let owner = pod.metadata.owner_references.iter().flatten().find(|reference| reference.controller == Some(true));
+    SeenPod {
+        mounting: MountingPod { name: pod.name_any(), uid: pod.uid().unwrap_or_default() },
+        claims: volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref()).map(|source| source.claim_name.clone()).collect(),
+        // A Deployment's pods belong to its ReplicaSets, which are called after it, with a hash.
+        controller: owner.map(|owner| match owner.kind.as_str() {
+            "ReplicaSet" => owner.name.rsplit_once('-').map_or(owner.name.clone(), |(name, _)| name.to_owned()),
+            _ => owner.name.clone(),
+        }),
+    }
 }
 
 async fn fetch_workload(client: &Client, namespace: &str, workload: &Workload) -> Result<Option<WorkloadState>, ReadError> {

@@ -39,6 +39,7 @@ pub fn situation() -> Situation {
             claim_templates: Vec::new(),
             deletes_claims_when_scaled: false,
         }),
+        workload_pods: vec!["pg-0".to_owned()],
         places: vec![place()],
     }
 }

@@ -21,6 +21,8 @@ pub struct Situation {
     pub database: Option<ProtectedDatabase>,
     /// The workload, if it is known and there.
     pub workload: Option<WorkloadState>,
+    /// The pods of the workload that have not ended.
+    pub workload_pods: Vec<String>,
     /// The claims that the database needs, and the volume that belongs to each.
     pub places: Vec<Place>,
 }

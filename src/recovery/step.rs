@@ -121,7 +121,7 @@ impl Step {
             ),
             Self::NudgeClaim { metadata, .. } => format!("let the binder look at PersistentVolumeClaim {}", name(metadata)),
             Self::Remount { kind, metadata, claim, volume, .. } => {
-                format!("let {kind} {} mount claim {claim} as volume {} again: its pods restart", name(metadata), volume.name)
+                format!("let {kind} {} mount claim {claim} as volume {} again", name(metadata), volume.name)
             }
             Self::ConfirmDatabase(metadata) => format!("confirm that ProtectedDatabase {}, which is Terminating, may go", name(metadata)),
             Self::LetDatabaseGo(metadata) => format!("let ProtectedDatabase {} go, to be made again", name(metadata)),
