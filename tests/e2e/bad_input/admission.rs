@@ -113,7 +113,7 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
             let complaint = dry_run(scene, "DatabaseRestore", &restore(spec.clone())).await.expect_err(&spec.to_string());
             assert_tells(&complaint, &[tells]);
         }
-        let right = json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": NAME});
+        let right = json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "confirm": NAME});
         dry_run(scene, "DatabaseRestore", &restore(right)).await.expect("a confirmed one");
     });
 }
@@ -124,8 +124,8 @@ fn what_was_asked_for_is_not_changed_afterwards() {
         let spec = json!({"database": "nobody"});
         assert_fixed::<DatabaseCheck>(scene, &spec, &json!({"database": "other"})).await;
         assert_fixed::<DatabaseBackup>(scene, &spec, &json!({"database": "other"})).await;
-        let spec = json!({"database": "nobody", "from": {"backup": "one"}, "into": "Beside"});
-        assert_fixed::<DatabaseRestore>(scene, &spec, &json!({"from": {"backup": "two"}})).await;
+        let spec = json!({"database": "nobody", "from": {"volume": "one"}, "into": "Replace", "confirm": "nobody"});
+        assert_fixed::<DatabaseRestore>(scene, &spec, &json!({"from": {"volume": "two"}})).await;
         let long = json!({"metadata": {"name": "x".repeat(64)}, "spec": {"database": "nobody"}});
         let complaint = dry_run(scene, "DatabaseCheck", &long).await.expect_err("a name of 64 characters");
         assert_tells(&complaint, &["metadata.name must have at most 63 characters"]);
