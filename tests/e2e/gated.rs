@@ -99,6 +99,8 @@ async fn start_gated(scene: &Scene, server: &Server, database: ProtectedDatabase
         set["spec"]["template"]["spec"]["readinessGates"] = json!([{"conditionType": names::DATA_VERIFIED_GATE}]);
     }
     scene.apply(&manifests);
+    // A pod behind the gate is not Ready, but its containers are, and not before the server that initdb needs for itself has gone.
+    scene.wait_kubectl(&format!("wait pod/{} --for=condition=ContainersReady --timeout=1s", server.pod())).await;
     let answers = async || scene.testbed.sql(scene.namespace(), &server.pod(), DATABASE, "SELECT 1").map_err(|error| format!("{error:#}"));
     scene.wait("the server to answer", answers).await;
     server.fill(scene);
