@@ -21,6 +21,8 @@ pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";
 pub const BOUND_AGAIN_ANNOTATION: &str = "holdfast.dev/bound-again-to";
 /// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
 pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";
+/// Readiness gate that a pod template may ask for: no traffic reaches such a pod before its data is verified.
+pub const DATA_VERIFIED_GATE: &str = "holdfast.dev/data-verified";
 /// Annotation on a `ProtectedDatabase`: the `DatabaseCheck` whose evidence becomes the new baseline.
 pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.

@@ -134,12 +134,55 @@ pub struct Verification {
     #[serde(default = "default_timeout")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
     pub timeout: String,
+    /// What becomes of pods with the readiness gate `holdfast.dev/data-verified` whose data can't be verified.
+    #[serde(default)]
+    pub gate: Gate,
 }
 
 impl Default for Verification {
     fn default() -> Self {
-        Self { schedule: None, tables: Vec::new(), baseline: Baseline::default(), files: Vec::new(), timeout: default_timeout() }
+        Self {
+            schedule: None,
+            tables: Vec::new(),
+            baseline: Baseline::default(),
+            files: Vec::new(),
+            timeout: default_timeout(),
+            gate: Gate::default(),
+        }
     }
+}
+
+/// What becomes of gated pods whose data can't be verified. A pod whose data looks reset is held back in any case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// How long to wait for a verdict after the container started, such as `5m`. 1 s to 24 h.
+    #[serde(default = "default_patience")]
+    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
+    pub patience: String,
+    /// What happens then.
+    #[serde(default)]
+    pub when_unverifiable: WhenUnverifiable,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { patience: default_patience(), when_unverifiable: WhenUnverifiable::default() }
+    }
+}
+
+/// What happens to a gated pod that could not be verified for longer than `patience`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WhenUnverifiable {
+    /// It gets no traffic, and `Stalled` says so.
+    #[default]
+    Hold,
+    /// It gets traffic; availability is worth more than knowing.
+    Open,
+}
+
+fn default_patience() -> String {
+    "5m".to_owned()
 }
 
 /// What is expected of one table.

@@ -66,6 +66,10 @@ pub const VERIFIED: &str = "Verified";
 pub const READ_FAILED: &str = "ReadFailed";
 /// A check of the running container is on its way.
 pub const CHECKING: &str = "Checking";
+/// A gated pod could not be verified in time and gets no traffic.
+pub const GATE_HELD: &str = "GateHeld";
+/// A gated pod could not be verified in time and gets traffic, as the spec says.
+pub const GATE_OPENED: &str = "GateOpened";
 /// No pod of the workload has a running Postgres container.
 pub const NO_RUNNING_POD: &str = "NoRunningPod";
 /// `spec.suspend` is true: no checks and no backups.
@@ -316,6 +320,18 @@ pub const ALL: &[ReasonDocument] = &[
         conditions: "DataVerified=Unknown",
         meaning: "A check of the running container is on its way.",
         remedy: "Wait; `kubectl get dbcheck` shows it.",
+    },
+    ReasonDocument {
+        reason: GATE_HELD,
+        conditions: "Stalled=True, and data-verified=False of the pod",
+        meaning: "A pod with the readiness gate could not be verified for longer than spec.verification.gate.patience, and gets no traffic.",
+        remedy: "The message says why it can't be verified. It is let through as soon as a check verifies it, or when spec.verification.gate.whenUnverifiable is Open.",
+    },
+    ReasonDocument {
+        reason: GATE_OPENED,
+        conditions: "data-verified=True of the pod",
+        meaning: "A pod with the readiness gate could not be verified for longer than spec.verification.gate.patience, and gets traffic because spec.verification.gate.whenUnverifiable is Open.",
+        remedy: "DataVerified says why it can't be verified.",
     },
     ReasonDocument {
         reason: NO_RUNNING_POD,

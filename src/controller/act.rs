@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -12,7 +12,7 @@ use kube::{Api, Resource};
 use serde_json::json;
 
 use super::Context;
-use super::plan::{Release, Step};
+use super::plan::{GateStep, Release, Step};
 use crate::api::{BackupState, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase, WorkloadKind, names, reasons};
 use crate::guard::{self, Marks};
 use crate::resources;
@@ -85,6 +85,7 @@ async fn write(context: &Context, namespace: &str, database: &str, step: &Step) 
         Step::MarkVolume(volume) => {
             patch(&volumes, &volume.metadata, guard::build_volume_patch(&volume.metadata, Some(&volume.reclaim_policy), &owner)).await
         }
+        Step::SetGate(step) => set_gate(&Api::namespaced(client, namespace), step).await,
         Step::EnsureAgentIdentity => {
             let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
             let bindings: Api<RoleBinding> = Api::namespaced(client, namespace);
@@ -155,6 +156,16 @@ async fn patch_workload(
         WorkloadKind::StatefulSet => patch(&Api::<StatefulSet>::namespaced(context.client.clone(), namespace), metadata, body).await,
         WorkloadKind::Deployment => patch(&Api::<Deployment>::namespaced(context.client.clone(), namespace), metadata, body).await,
     }
+}
+
+/// Sets one condition of a pod and leaves the others to their owners. The UID pins the pod: a new one of the same name is not meant.
+async fn set_gate(pods: &Api<Pod>, step: &GateStep) -> Result<(), kube::Error> {
+    let status = if step.gate.is_open { "True" } else { "False" };
+    let condition = json!({
+        "type": names::DATA_VERIFIED_GATE, "status": status, "reason": step.gate.reason, "message": step.gate.message, "lastTransitionTime": step.at,
+    });
+    let body = json!({"metadata": {"uid": step.pod_uid}, "status": {"conditions": [condition]}});
+    pods.patch_status(&step.pod, &plain_patch(), &Patch::Strategic(body)).await.map(drop)
 }
 
 /// Creates an object with a deterministic name: one that is there already came from an earlier try.

@@ -5,6 +5,7 @@ mod check_jobs;
 mod checking;
 mod claims_report;
 mod data_conditions;
+mod gating;
 mod guarding;
 mod judging;
 mod names_of_checks;
@@ -58,6 +59,8 @@ pub fn decide(observed: &Observed) -> Plan {
     }
     let judged = judging::judge_checks(observed);
     let stall = stalled(observed);
+    // Before anything that may fail: a gate that must close does not wait.
+    let gating = gating::gate(observed, &judged, &mut plan);
     let guarding = guarding::guard(observed, stall.as_ref(), &mut plan);
     let checking = checking::check(observed, &judged, stall.as_ref(), &mut plan);
     let backing_up = backing_up::back_up(observed, &judged, stall.as_ref(), &mut plan);
@@ -71,7 +74,7 @@ pub fn decide(observed: &Observed) -> Plan {
         reason: reasons::NOT_CONFIGURED,
         message: "no backup has been proven by a restore; drills are not there yet".to_owned(),
     });
-    let areas = [Area { stall, waiting_on: None }, guarding, checking, backing_up];
+    let areas = [Area { stall, waiting_on: None }, guarding, gating, checking, backing_up];
     readiness::summarize(observed, &areas, &mut plan);
     plan
 }

@@ -123,6 +123,19 @@ pub struct PodFact {
     pub mounts: Vec<MountFact>,
     /// When it was created.
     pub created_at: Option<Time>,
+    /// Its readiness gate, if its template asks for ours.
+    pub gate: Option<GateFact>,
+}
+
+/// The readiness gate of a pod as its status has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GateFact {
+    /// Whether it is open; it is not as long as nobody has set it.
+    pub is_open: bool,
+    /// Why, one word; empty as long as nobody has set it.
+    pub reason: String,
+    /// Why.
+    pub message: String,
 }
 
 /// A container that runs now.
@@ -134,6 +147,8 @@ pub struct RunningContainer {
     pub id: String,
     /// Its image as the pod's spec has it.
     pub image: String,
+    /// When it started.
+    pub started_at: Option<Time>,
 }
 
 /// A claim mounted into a container.

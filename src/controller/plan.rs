@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use super::observed::GateFact;
 use crate::api::{
     CheckTarget, CheckVerdict, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, DesiredCondition, ProtectedDatabaseStatus, WorkloadKind,
 };
@@ -56,6 +57,8 @@ pub enum Step {
     MarkWorkload(WorkloadKind, Box<ObjectMeta>),
     /// Marks the namespace; never with a finalizer.
     MarkNamespace(Box<ObjectMeta>),
+    /// Opens or closes the readiness gate of a pod.
+    SetGate(Box<GateStep>),
     /// Makes the agents' service account and role binding.
     EnsureAgentIdentity,
     /// Creates a check; one that exists already is left as it is.
@@ -114,6 +117,19 @@ pub struct VolumeStep {
     pub reclaim_policy: String,
 }
 
+/// What a pod's readiness gate is to say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GateStep {
+    /// Name of the pod.
+    pub pod: String,
+    /// UID of the pod.
+    pub pod_uid: String,
+    /// What it is to say.
+    pub gate: GateFact,
+    /// The time of the change.
+    pub at: Time,
+}
+
 /// A release and what allows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Release {
@@ -170,6 +186,9 @@ impl Step {
             Self::ReleaseLedger(release) => format!("release DatabaseLedger {}", name(&release.metadata)),
             Self::MarkWorkload(kind, metadata) => format!("mark {kind} {}", name(metadata)),
             Self::MarkNamespace(metadata) => format!("mark Namespace {}", name(metadata)),
+            Self::SetGate(step) => {
+                format!("{} the gate of Pod {}: {}", if step.gate.is_open { "open" } else { "close" }, step.pod, step.gate.reason)
+            }
             Self::EnsureAgentIdentity => "create the agents' service account and role binding".to_owned(),
             Self::CreateCheck(check) => format!("create DatabaseCheck {}", name(&check.metadata)),
             Self::AimCheck { name, .. } => format!("aim DatabaseCheck {name}"),

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::observed::{ClaimFact, KeptVolume, Observed, VolumeFact};
 use super::plan::{Permit, Plan, Release, Step};
-use crate::api::{DeletionGuard, names};
+use crate::api::{DeletionGuard, WhenUnverifiable, names};
 use crate::guard;
 
 /// A plan that must not be carried out.
@@ -31,6 +31,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("only_our_claims", only_our_claims),
     ("only_our_cron_job", only_our_cron_job),
     ("evidence_is_kept", evidence_is_kept),
+    ("gates_open_for_a_reason", gates_open_for_a_reason),
 ];
 
 /// Checks every step of a plan against every rule.
@@ -247,4 +248,23 @@ fn evidence_is_kept(observed: &Observed, plan: &Plan, position: usize) -> Result
     let is_baseline = [before, plan.status.baseline.as_ref()].into_iter().flatten().any(|baseline| Some(&baseline.check) == name);
     let accepted = observed.database.metadata.annotations.as_ref().and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
     if is_baseline || (name.is_some() && name == accepted) { Err("it is what the data is compared with") } else { Ok(()) }
+}
+
+/// Make sure that a gate opens only for a container that runs now and that a check has looked into, or because the spec says so.
+fn gates_open_for_a_reason(observed: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
+    let Step::SetGate(step) = &plan.steps[position] else { return Ok(()) };
+    let spec = &observed.database.spec;
+    let is_allowed = spec.suspend || spec.verification.gate.when_unverifiable == WhenUnverifiable::Open;
+    let pods = observed.pods.known().into_iter().flatten();
+    let runs = |id: &str| pods.clone().any(|pod| pod.uid == step.pod_uid && pod.running.iter().any(|running| running.id == id));
+    let is_looked_into = observed.checks.known().into_iter().flatten().any(|check| {
+        let target = check.spec.target.as_ref();
+        target.is_some_and(|target| target.pod_uid == step.pod_uid && runs(&target.container_id))
+            && check.status.as_ref().is_some_and(|status| status.evidence.is_some())
+    });
+    if !step.gate.is_open || is_allowed || is_looked_into {
+        Ok(())
+    } else {
+        Err("no check has looked into the container that runs in this pod")
+    }
 }

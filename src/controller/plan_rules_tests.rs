@@ -1,8 +1,8 @@
 //! Every rule of the plan refuses what it is there for, and nothing else does: without the rule the bad plan passes.
 
 use super::fact::Fact;
-use super::observed::{Observed, VolumeFact};
-use super::plan::{Permit, Plan, Release, Step, VolumeStep};
+use super::observed::{GateFact, Observed, VolumeFact};
+use super::plan::{GateStep, Permit, Plan, Release, Step, VolumeStep};
 use super::plan_rules::{RULES, check_by, check_plan};
 use super::sample::{Sample, confirm, delete, known, mark, metadata};
 use super::sample_objects::{check, complete_backup};
@@ -264,8 +264,24 @@ fn our_cron_job() -> Vec<Case> {
     ]
 }
 
+fn gates() -> Vec<Case> {
+    let settled = Sample::settled();
+    let set = |pod_uid: &str, is_open| {
+        let gate = GateFact { is_open, reason: "Verified".to_owned(), message: String::new() };
+        vec![Step::SetGate(Box::new(GateStep {
+            pod: "knowledge-postgres-0".to_owned(),
+            pod_uid: pod_uid.to_owned(),
+            gate,
+            at: settled.0.now.clone(),
+        }))]
+    };
+    let case = |observed: &Sample, bad, good| Case { rule: "gates_open_for_a_reason", observed: observed.0.clone(), bad, good };
+    let restarted = settled.clone().restarted();
+    vec![case(&settled, set("pod-of-another-start", true), set("pod-1", true)), case(&restarted, set("pod-1", true), set("pod-1", false))]
+}
+
 fn cases() -> Vec<Case> {
-    [pinned(), permitted(), going(), looked_at(), retained(), database_last(), ours(), evidence_kept(), our_cron_job()]
+    [pinned(), permitted(), going(), looked_at(), retained(), database_last(), ours(), evidence_kept(), our_cron_job(), gates()]
         .into_iter()
         .flatten()
         .collect()

@@ -247,13 +247,19 @@ pub fn pod(name: &str, uid: &str, container_id: &str) -> PodFact {
         uid: uid.to_owned(),
         address: Some("10.0.0.7".to_owned()),
         terminating: false,
-        running: vec![RunningContainer { name: "postgres".to_owned(), id: container_id.to_owned(), image: "postgres:15".to_owned() }],
+        running: vec![RunningContainer {
+            name: "postgres".to_owned(),
+            id: container_id.to_owned(),
+            image: "postgres:15".to_owned(),
+            started_at: Some(time("2026-02-01T08:59:00Z")),
+        }],
         mounts: vec![MountFact {
             claim: format!("data-{name}"),
             container: "postgres".to_owned(),
             path: "/var/lib/postgresql/data".to_owned(),
         }],
         created_at: Some(time("2026-02-01T08:59:00Z")),
+        gate: None,
     }
 }
 

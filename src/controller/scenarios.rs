@@ -2,6 +2,7 @@
 
 mod backing_up;
 mod checking;
+mod gating;
 mod guarding;
 mod judging;
 mod passing_time;
@@ -30,6 +31,7 @@ fn all() -> Vec<Scenario> {
         judging::scenarios(),
         backing_up::scenarios(),
         reading::scenarios(),
+        gating::scenarios(),
     ]
     .concat()
 }

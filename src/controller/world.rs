@@ -154,6 +154,11 @@ impl World {
             metadata.creation_timestamp = Some(now.clone());
         };
         match step {
+            Step::SetGate(step) => {
+                let pods = known(&mut self.observed.pods);
+                let pod = pods.iter_mut().find(|pod| pod.uid == step.pod_uid).expect("the pod");
+                pod.gate = Some(step.gate.clone());
+            }
             Step::EnsureAgentIdentity => self.observed.agent_identity = Fact::Known(true),
             Step::CreateCheck(check) => {
                 let checks = known(&mut self.observed.checks);

@@ -12,6 +12,8 @@ use crate::guard::{GUARD_POLICIES, definition_names};
 pub const OPERATOR: &str = OPERATOR_SERVICE_ACCOUNT;
 /// Name of the role that a DatabaseRestore needs.
 pub const RESTORE: &str = "holdfast-restore";
+/// Name of the role that the readiness gate needs.
+pub const GATE: &str = "holdfast-gate";
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
 const DEFINITIONS: &str = "customresourcedefinitions";
@@ -34,6 +36,8 @@ pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
         serde_json::to_value(binding(OPERATOR))?,
         serde_json::to_value(cluster_role(RESTORE, restore_rules()))?,
         serde_json::to_value(binding(RESTORE))?,
+        serde_json::to_value(cluster_role(GATE, vec![rule("", &["pods/status"], &["patch"])]))?,
+        serde_json::to_value(binding(GATE))?,
         serde_json::to_value(aggregated("holdfast-view", &["view", "edit", "admin"], view_rules()))?,
         serde_json::to_value(aggregated("holdfast-edit", &["edit", "admin"], edit_rules()))?,
     ])

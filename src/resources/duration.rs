@@ -35,6 +35,14 @@ pub fn parse_timeout(text: &str) -> Result<Duration, DurationError> {
     within("spec.verification.timeout", text, 3600, "1s", "1h")
 }
 
+/// Reads `spec.verification.gate.patience`, 1 s to 24 h.
+///
+/// # Errors
+/// It is no duration, or out of range.
+pub fn parse_patience(text: &str) -> Result<Duration, DurationError> {
+    within("spec.verification.gate.patience", text, 24 * 3600, "1s", "24h")
+}
+
 /// Reads `spec.backup.deadline`, 1 s to 7 d.
 ///
 /// # Errors

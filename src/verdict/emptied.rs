@@ -16,7 +16,7 @@ const SEED_SHARE: i64 = 20;
 pub(super) fn tables_emptied(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
     let evidence = case.evidence?;
     let watched: Vec<Compared<'_>> = case.compared().into_iter().filter(|table| is_watched(case, table)).collect();
-    if let Some(sentence) = seed_only(evidence, &watched) {
+    if let Some(sentence) = seed_only(case, evidence, &watched) {
         return Some(Finding::suspected(reasons::SEED_ROWS_ONLY, sentence));
     }
     let mut finding = Finding::suspected(reasons::TABLES_EMPTIED, String::new());
@@ -50,14 +50,21 @@ fn is_watched(case: &Case<'_>, table: &Compared<'_>) -> bool {
 }
 
 /// What is said when of all tables that are watched hardly anything is left, and of the whole database no more than a seed.
-fn seed_only(evidence: &Evidence, watched: &[Compared<'_>]) -> Option<String> {
+fn seed_only(case: &Case<'_>, evidence: &Evidence, watched: &[Compared<'_>]) -> Option<String> {
     let is_counted = evidence.tables.iter().all(|table| table.count == CountKind::Exact);
     let left = evidence.tables.iter().map(|table| table.rows).fold(0, i64::saturating_add);
     let had = watched.iter().map(|table| table.before.rows).fold(0, i64::saturating_add);
     let is_fresh = |table: &Compared<'_>| {
         table.before.count == CountKind::Exact && table.now.is_none_or(|now| now.rows.saturating_mul(SEED_SHARE) <= table.before.rows)
     };
-    let is_seed = is_counted && !watched.is_empty() && (1..=SEED_LIMIT).contains(&left) && had > left && watched.iter().all(is_fresh);
+    // One table that was emptied beside others that kept what they had is no seed.
+    let others_kept = || case.compared().iter().any(|table| table.now.is_some_and(|now| now.rows > 0) && !is_fresh(table));
+    let is_seed = is_counted
+        && !watched.is_empty()
+        && (watched.len() > 1 || !others_kept())
+        && (1..=SEED_LIMIT).contains(&left)
+        && had > left
+        && watched.iter().all(is_fresh);
     let small = i64::try_from(evidence.tables.iter().filter(|table| table.rows > 0).count()).unwrap_or(i64::MAX);
     is_seed.then(|| {
         format!("{} in {} are all that is left, as many as an application seeds", words::count(left, "row"), words::count(small, "table"))

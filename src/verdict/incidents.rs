@@ -135,6 +135,14 @@ pub(super) fn histories() -> Vec<Scenario> {
             Some("tables_emptied"),
         ),
         (
+            "TRUNCATE of the only big table, without rules",
+            new().wanted(|spec| spec.verification.tables.clear()).before(|before| set_rows(before, "public.audit", 50)).now(|now| {
+                set_rows(now, "public.knowledge_nodes", 0);
+                set_rows(now, "public.audit", 50);
+            }),
+            Some("tables_emptied"),
+        ),
+        (
             "DROP DATABASE, CREATE DATABASE, migrations and seed",
             new().now(|now| {
                 now.databases[0].oid = 24_576;

@@ -6,9 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::Selector;
 use kube::{Api, Client, ResourceExt};
 
-use crate::api::{Workload, WorkloadKind};
+use crate::api::{Workload, WorkloadKind, names};
 use crate::controller::Fact;
-use crate::controller::observed::{ContainerFact, MountFact, PodFact, RunningContainer, WorkloadFact, WorkloadFound};
+use crate::controller::observed::{ContainerFact, GateFact, MountFact, PodFact, RunningContainer, WorkloadFact, WorkloadFound};
 
 /// Reads the workload that the spec names.
 pub async fn fetch_workload(client: &Client, namespace: &str, workload: &Workload) -> Fact<WorkloadFact> {
@@ -125,6 +125,7 @@ pub fn pod_fact(pod: &Pod) -> PodFact {
         .filter(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()))
         .filter_map(|container| {
             Some(RunningContainer {
+                started_at: container.state.as_ref().and_then(|state| state.running.as_ref()?.started_at.clone()),
                 name: container.name.clone(),
                 id: container.container_id.clone()?,
                 image: spec
@@ -144,5 +145,19 @@ pub fn pod_fact(pod: &Pod) -> PodFact {
         running,
         mounts,
         created_at: pod.creation_timestamp(),
+        gate: gate_fact(pod),
     }
+}
+
+/// The readiness gate that the pod asks for, as its status has it.
+fn gate_fact(pod: &Pod) -> Option<GateFact> {
+    let spec = pod.spec.as_ref()?;
+    spec.readiness_gates.iter().flatten().find(|gate| gate.condition_type == names::DATA_VERIFIED_GATE)?;
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let found = conditions.into_iter().find(|condition| condition.type_ == names::DATA_VERIFIED_GATE);
+    Some(found.map_or_else(GateFact::default, |found| GateFact {
+        is_open: found.status == "True",
+        reason: found.reason.clone().unwrap_or_default(),
+        message: found.message.clone().unwrap_or_default(),
+    }))
 }
