@@ -17,7 +17,7 @@ pub const KEEP_FINALIZER: &str = "holdfast.dev/keep";
 pub const CONFIRM_DELETION_ANNOTATION: &str = "holdfast.dev/confirm-deletion";
 /// Annotation on a claim whose deletion the operator has confirmed for a `DatabaseRestore`: that restore, `NAMESPACE/NAME`.
 pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";
-/// Annotation on a claim that was Lost: the UID of the volume that was made again for it. Its writing lets the binder look at the claim at once.
+/// Annotation on a claim that was Lost: the resource version with which its volume came back. Its writing lets the binder look at the claim at once.
 pub const BOUND_AGAIN_ANNOTATION: &str = "holdfast.dev/bound-again-to";
 /// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
 pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";

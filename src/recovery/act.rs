@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Step;
-use super::patches::{build_letting_go, build_nudge, build_remount, build_reservation, build_scale_down, build_scale_up};
+use super::patches::{build_letting_go, build_nudge, build_remount, build_reservation, build_scale_down, build_scale_up, reference};
 use crate::api::{ProtectedDatabase, WorkloadKind};
 use crate::guard;
 
@@ -119,10 +119,15 @@ impl Hand {
                 claims.delete(name(metadata), &parameters).await.map(drop)
             }
             Step::LetClaimGo(metadata) => self.patch(&claims, metadata, build_letting_go(metadata)).await,
-            Step::ReserveVolume { metadata, claim_uid, namespace, claim } => {
-                self.patch(&volumes, metadata, Some(build_reservation(metadata, claim_uid.as_deref(), namespace, claim))).await
+            Step::ReserveVolume { metadata, claim_uid, namespace, claim, for_uid } => {
+                let wanted = reference(namespace, claim, for_uid.as_deref());
+                self.patch(&volumes, metadata, Some(build_reservation(metadata, claim_uid.as_deref(), wanted))).await
             }
-            Step::NudgeClaim { metadata, volume_uid } => self.patch(&claims, metadata, Some(build_nudge(metadata, volume_uid))).await,
+            Step::NudgeClaim { metadata, volume_version } => {
+                self.patch(&claims, metadata, Some(build_nudge(metadata, volume_version))).await
+            }
+            Step::ConfirmVolume(metadata) => self.patch(&volumes, metadata, Some(guard::build_confirmation(metadata))).await,
+            Step::RevokeVolume(metadata) => self.revoke(&volumes, name(metadata)).await,
             Step::CreateClaim(manifest) => self.create(&claims, manifest).await,
             Step::ConfirmDatabase(metadata) => self.patch(&databases, metadata, Some(guard::build_confirmation(metadata))).await,
             Step::LetDatabaseGo(metadata) => self.patch(&databases, metadata, build_letting_go(metadata)).await,
@@ -188,6 +193,12 @@ impl Hand {
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    /// Takes a confirmation off, as it is now.
+    async fn revoke(&self, volumes: &Api<PersistentVolume>, name: &str) -> Result<(), kube::Error> {
+        let Some(volume) = volumes.get_metadata_opt(name).await? else { return Ok(()) };
+        self.patch(volumes, &volume.metadata, guard::build_revocation(&volume.metadata)).await
     }
 
     /// The way out of a namespace that is Terminating: its own finalizers are taken off, and what is held in it stays.

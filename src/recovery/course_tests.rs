@@ -121,6 +121,21 @@ fn scenarios() -> Vec<Scenario> {
             let mut taken = volume("pv-1", "u-other", "Bound", "Retain");
             taken["spec"]["claimRef"] = json!({"namespace": "shop", "name": "orders", "uid": "u-other"});
             situation.places[0].volume = Some(from(taken));
+            situation.places[0].held_by_other = true;
+        }),
+        scenario("the volume was tied to a claim that is not there", |situation| {
+            situation.places[0].claim = Some(from(claim("u-claim", "pv-1", "Lost")));
+            let mut taken = volume("pv-1", "", "Available", "Retain");
+            taken["spec"]["claimRef"] = json!({"namespace": "atra", "name": "nobody"});
+            situation.places[0].volume = Some(from(taken));
+        }),
+        scenario("the volume was tied to a claim of the same name that is gone, and another of that name is Lost", |situation| {
+            situation.places[0].claim = Some(from(claim("u-claim", "pv-1", "Lost")));
+            situation.places[0].volume = Some(from(volume("pv-1", "u-before", "Released", "Retain")));
+        }),
+        scenario("the volume is reserved for a claim of that name, and the claim is still Lost", |situation| {
+            situation.places[0].claim = Some(from(claim("u-claim", "pv-1", "Lost")));
+            situation.places[0].volume = Some(from(volume("pv-1", "", "Available", "Retain")));
         }),
         scenario("the pod template mounts another claim", |situation| {
             if let Some(workload) = &mut situation.workload {

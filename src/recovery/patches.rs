@@ -15,10 +15,10 @@ pub fn build_scale_down(metadata: &ObjectMeta, replicas: i32) -> Patch {
     Patch(operations)
 }
 
-/// Notes on a claim which volume was made again for it.
-pub fn build_nudge(metadata: &ObjectMeta, volume_uid: &str) -> Patch {
+/// Notes on a claim in which state its volume came back.
+pub fn build_nudge(metadata: &ObjectMeta, volume_version: &str) -> Patch {
     let mut operations = vec![test_uid(metadata)];
-    operations.extend(annotate(metadata, BOUND_AGAIN_ANNOTATION, volume_uid));
+    operations.extend(annotate(metadata, BOUND_AGAIN_ANNOTATION, volume_version));
     Patch(operations)
 }
 
@@ -39,18 +39,25 @@ pub fn build_letting_go(metadata: &ObjectMeta) -> Option<Patch> {
     Some(Patch(vec![test_uid(metadata), test(&path, KEEP_FINALIZER.into()), remove(&path)]))
 }
 
-/// Ties a volume to a claim by name alone: the next claim of that name gets it, and no other.
-pub fn build_reservation(metadata: &ObjectMeta, claim_uid: Option<&str>, namespace: &str, claim: &str) -> Patch {
-    let reference = ["spec", "claimRef"];
+/// Ties a volume to a claim: to the next one of that name, or to the one with that UID.
+pub fn build_reservation(metadata: &ObjectMeta, claim_uid: Option<&str>, reference: Value) -> Patch {
     let mut operations = vec![test_uid(metadata)];
     if let Some(uid) = claim_uid {
         operations.push(test(&["spec", "claimRef", "uid"], uid.into()));
     } else {
         operations.push(test(&["metadata", "resourceVersion"], metadata.resource_version.clone().unwrap_or_default().into()));
     }
-    let reserved = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": claim});
-    operations.push(add(&reference, reserved));
+    operations.push(add(&["spec", "claimRef"], reference));
     Patch(operations)
+}
+
+/// A volume's reference to a claim.
+pub fn reference(namespace: &str, claim: &str, uid: Option<&str>) -> Value {
+    let mut reference = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": claim});
+    if let Some(uid) = uid {
+        reference["uid"] = uid.into();
+    }
+    reference
 }
 
 /// Lets one volume of a pod template be a claim.

@@ -28,7 +28,7 @@ pub(super) fn restore_place(situation: &Situation, place: &Place, course: &mut C
         let_claim_go(situation, place, claim, course)?;
         // A terminating claim held the volume until now.
         if holds(claim, place) {
-            course.steps.extend(place.volume.as_ref().map(|volume| reserve(situation, place, volume)));
+            course.steps.extend(place.volume.as_ref().map(|volume| reserve(situation, place, volume, None)));
         }
     }
     course.steps.push(Step::CreateClaim(claim_to_create(&place.wanted, &situation.owner())));
@@ -76,7 +76,7 @@ fn bring_volume(
     }
     let holder = claim_of(volume);
     let is_for_it = holder.name.as_deref() == Some(wanted.claim.as_str()) && holder.namespace.as_deref() == Some(&situation.namespace_name);
-    if holder.name.is_some() && !is_for_it {
+    if place.held_by_other {
         return Err(Obstacle::new(format!(
             "PersistentVolume {} belongs to claim {}/{} now, so it is left there. Look at both: kubectl get pv {}",
             wanted.volume,
@@ -85,10 +85,24 @@ fn bring_volume(
             wanted.volume
         )));
     }
-    let is_reserved = is_for_it && holder.uid.is_none();
     let is_held = place.claim.as_ref().is_some_and(|claim| holds(claim, place));
-    if !is_reserved && !is_held {
-        course.steps.push(reserve(situation, place, volume));
+    // A claim that was bound before takes no volume that is only reserved for its name: it must be named by its UID.
+    let lost = lost_it.filter(|claim| claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Lost"));
+    let is_reserved = is_for_it && holder.uid.is_none() && lost.is_none();
+    if is_reserved || is_held {
+        return Ok(());
+    }
+    // The guard refuses to tie a volume to a claim of another name, and a person may confirm it: the claim that it names now is not there.
+    let is_renamed = holder.name.is_some() && !is_for_it && is_guarded(&volume.metadata);
+    if is_renamed && !guard::deletion_confirmed(&volume.metadata) {
+        course.steps.push(Step::ConfirmVolume(Box::new(volume.metadata.clone())));
+    }
+    // From the UID of a claim that is gone to that of the one that is there it takes two steps: the guard lets the first be taken out, and the other put in.
+    let is_of_another = is_for_it && holder.uid.is_some();
+    let for_uid = lost.filter(|_| !is_of_another).and_then(|claim| claim.metadata.uid.clone());
+    course.steps.push(reserve(situation, place, volume, for_uid));
+    if is_renamed {
+        course.steps.push(Step::RevokeVolume(Box::new(volume.metadata.clone())));
     }
     Ok(())
 }
@@ -162,16 +176,15 @@ fn is_waiting(claim: &PersistentVolumeClaim, place: &Place) -> bool {
         && size.as_ref().map(|size| size.0.as_str()) == remembered["resources"]["requests"]["storage"].as_str()
 }
 
-/// A claim that is Lost is not looked at when its volume comes back; any change to it makes the binder look. Once, when the binder knows the volume.
+/// A claim that is Lost is not looked at when its volume comes back; any change to it makes the binder look. Once for each state of the volume.
 fn nudge(claim: &PersistentVolumeClaim, place: &Place) -> Option<Step> {
     let volume = place.volume.as_ref()?;
-    let volume_uid = volume.metadata.uid.clone()?;
+    let volume_version = volume.metadata.resource_version.clone()?;
     let is_lost = claim.status.as_ref()?.phase.as_deref() == Some("Lost");
     let is_known = volume.status.as_ref()?.phase.as_deref() == Some("Bound");
-    let is_nudged =
-        claim.metadata.annotations.as_ref().and_then(|annotations| annotations.get(BOUND_AGAIN_ANNOTATION)) == Some(&volume_uid);
-    (is_lost && is_known && holds(claim, place) && !is_nudged)
-        .then(|| Step::NudgeClaim { metadata: Box::new(claim.metadata.clone()), volume_uid })
+    let noted = claim.metadata.annotations.as_ref().and_then(|annotations| annotations.get(BOUND_AGAIN_ANNOTATION));
+    (is_lost && is_known && holds(claim, place) && noted != Some(&volume_version))
+        .then(|| Step::NudgeClaim { metadata: Box::new(claim.metadata.clone()), volume_version })
 }
 
 /// Whether the volume is tied to this very claim.
@@ -184,12 +197,13 @@ fn claim_of(volume: &PersistentVolume) -> ObjectReference {
     volume.spec.as_ref().and_then(|spec| spec.claim_ref.clone()).unwrap_or_default()
 }
 
-fn reserve(situation: &Situation, place: &Place, volume: &PersistentVolume) -> Step {
+fn reserve(situation: &Situation, place: &Place, volume: &PersistentVolume, for_uid: Option<String>) -> Step {
     Step::ReserveVolume {
         metadata: Box::new(volume.metadata.clone()),
         claim_uid: claim_of(volume).uid,
         namespace: situation.namespace_name.clone(),
         claim: place.wanted.claim.clone(),
+        for_uid,
     }
 }
 

@@ -106,9 +106,25 @@ async fn fetch_place(client: &Client, namespace: &str, wanted: Wanted, pods: &[S
     let volume = fetch_volume(client, Some(&wanted.volume)).await?;
     let bound_to = claim.as_ref().and_then(|claim| claim.spec.as_ref()?.volume_name.as_deref()).filter(|bound| *bound != wanted.volume);
     let other_volume = fetch_volume(client, bound_to).await?;
+    let held_by_other = match &volume {
+        Some(volume) => fetch_held_by_other(client, namespace, &wanted.claim, volume).await?,
+        None => false,
+    };
     let same_storage = if volume.is_none() { fetch_same_storage(client, &wanted).await? } else { None };
     let pods = pods.iter().filter(|pod| pod.claims.contains(&wanted.claim)).map(|pod| pod.mounting.clone()).collect();
-    Ok(Place { wanted, claim, volume, other_volume, same_storage, pods })
+    Ok(Place { wanted, claim, volume, other_volume, held_by_other, same_storage, pods })
+}
+
+/// Whether the volume is tied to another claim than the wanted one, and that claim is there: the one that it names by UID, or by name alone.
+async fn fetch_held_by_other(client: &Client, namespace: &str, claim: &str, volume: &PersistentVolume) -> Result<bool, ReadError> {
+    let holder = volume.spec.as_ref().and_then(|spec| spec.claim_ref.clone()).unwrap_or_default();
+    let (Some(name), Some(place)) = (holder.name, holder.namespace) else { return Ok(false) };
+    if name == claim && place == namespace {
+        return Ok(false);
+    }
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &place);
+    let found = read(&format!("PersistentVolumeClaim {place}/{name}"), claims.get_metadata_opt(&name).await)?;
+    Ok(found.is_some_and(|found| holder.uid.is_none() || found.metadata.uid == holder.uid))
 }
 
 /// Another volume object for the storage of a volume that is gone: made again, the two would give the same files to two claims.

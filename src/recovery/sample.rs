@@ -59,6 +59,7 @@ fn place() -> Place {
         claim: Some(from(claim("u-claim", "pv-1", "Bound"))),
         volume: Some(from(volume("pv-1", "u-claim", "Bound", "Retain"))),
         other_volume: None,
+        held_by_other: false,
         same_storage: None,
         pods: vec![MountingPod { name: "pg-0".to_owned(), uid: "u-pod".to_owned() }],
     }

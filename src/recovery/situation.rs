@@ -61,6 +61,8 @@ pub struct Place {
     pub volume: Option<PersistentVolume>,
     /// The volume that the claim is bound to instead, if it is there.
     pub other_volume: Option<PersistentVolume>,
+    /// Whether the volume is tied to another claim, which is there and holds it.
+    pub held_by_other: bool,
     /// Another volume object for the same storage, looked for when the one that is wanted is gone.
     pub same_storage: Option<String>,
     /// The pods that mount the claim and have not ended.

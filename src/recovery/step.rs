@@ -39,7 +39,7 @@ pub enum Step {
     DeleteClaim(Box<ObjectMeta>),
     /// Takes our finalizer off a claim that is Terminating and confirmed.
     LetClaimGo(Box<ObjectMeta>),
-    /// Reserves the volume for the claim that is wanted, so that no other can take it.
+    /// Reserves the volume for the claim that is wanted, so that no other can take it; or ties it to the very claim that is there and names it.
     ReserveVolume {
         /// Its metadata.
         metadata: Box<ObjectMeta>,
@@ -49,15 +49,21 @@ pub enum Step {
         namespace: String,
         /// Name of the claim.
         claim: String,
+        /// The UID of the claim that is there and names the volume; none if the next one of that name is to have it.
+        for_uid: Option<String>,
     },
+    /// Confirms that a guarded volume may be tied to its claim again, though it names another one, which is not there.
+    ConfirmVolume(Box<ObjectMeta>),
+    /// Takes that confirmation off again, so that nothing is left that would let the volume go.
+    RevokeVolume(Box<ObjectMeta>),
     /// Makes a claim again, on its volume and marked.
     CreateClaim(Value),
     /// Lets the binder look at a claim that is Lost, whose volume is there again: by itself it does so only every 15 s.
     NudgeClaim {
         /// The claim's metadata.
         metadata: Box<ObjectMeta>,
-        /// The UID of the volume.
-        volume_uid: String,
+        /// The resource version of the volume.
+        volume_version: String,
     },
     /// Lets the pod template mount the right claim again.
     Remount {
@@ -113,7 +119,14 @@ impl Step {
                 format!("delete PersistentVolumeClaim {}, which is in the way; no volume goes with it", name(metadata))
             }
             Self::LetClaimGo(metadata) => format!("let PersistentVolumeClaim {} go; no volume goes with it", name(metadata)),
+            Self::ReserveVolume { metadata, claim, for_uid: Some(_), .. } => {
+                format!("tie PersistentVolume {} to claim {claim} again", name(metadata))
+            }
             Self::ReserveVolume { metadata, claim, .. } => format!("reserve PersistentVolume {} for claim {claim}", name(metadata)),
+            Self::ConfirmVolume(metadata) => {
+                format!("confirm that PersistentVolume {}, which names a claim that is not there, may change", name(metadata))
+            }
+            Self::RevokeVolume(metadata) => format!("take the confirmation off PersistentVolume {} again", name(metadata)),
             Self::CreateClaim(manifest) => format!(
                 "make PersistentVolumeClaim {} again, on PersistentVolume {}",
                 named(manifest),

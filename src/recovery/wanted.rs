@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::PersistentVolume;
 use serde_json::Value;
 
+use super::patches::reference;
 use super::{Obstacle, Wanted, WorkloadState};
 use crate::api::{DatabaseLedger, MountedVolume, RememberedVolume};
 use crate::guard;
@@ -91,8 +92,8 @@ fn from_volume(
         )));
     };
     let spec = found.spec.clone().unwrap_or_default();
-    let reference = spec.claim_ref.clone().unwrap_or_default();
-    let (Some(claim), Some(_)) = (reference.name, reference.namespace.filter(|place| place == namespace)) else {
+    let holder = spec.claim_ref.clone().unwrap_or_default();
+    let (Some(claim), Some(_)) = (holder.name, holder.namespace.filter(|place| place == namespace)) else {
         return Err(Obstacle::new(format!(
             "PersistentVolume {volume} did not belong to a claim of namespace {namespace}, so it is not known whose place it would take. If it \
              is the right one, reserve it first: kubectl patch pv {volume} --type=merge -p \
@@ -132,12 +133,6 @@ pub fn claim_to_create(wanted: &Wanted, owner: &str) -> Value {
 pub fn volume_to_create(manifest: &Value, wanted: &Wanted, namespace: &str, claim_uid: Option<&str>, owner: &str) -> Value {
     let mut manifest = guard::with_marks(manifest.clone(), owner);
     manifest["spec"]["persistentVolumeReclaimPolicy"] = guard::RETAIN.into();
-    let mut reference = serde_json::json!({
-        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": wanted.claim,
-    });
-    if let Some(uid) = claim_uid {
-        reference["uid"] = uid.into();
-    }
-    manifest["spec"]["claimRef"] = reference;
+    manifest["spec"]["claimRef"] = reference(namespace, &wanted.claim, claim_uid);
     manifest
 }

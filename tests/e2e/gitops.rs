@@ -13,45 +13,48 @@ use crate::support::{Scene, beside_others, build_claim};
 
 #[test]
 fn a_pruned_folder_takes_no_guarded_claim_along() {
-    beside_others("gitops", async |scene| {
-        let folder = Folder::new();
-        let claim = build_claim(scene.namespace(), "in-git");
-        folder.write("claim", Some(&claim));
-        folder.write("first", Some(&settings(scene, "first")));
-        folder.commit();
-        let engine = Engine::start(scene, &folder);
-        let uid = scene
-            .wait("the engine to make the claim", async || match scene.api::<PersistentVolumeClaim>().get_opt("in-git").await {
-                Ok(Some(claim)) => claim.uid().ok_or_else(|| "no UID".to_owned()),
-                seen => Err(format!("{seen:?} {}", engine.log())),
-            })
-            .await;
-        scene.kubectl(&format!("label pvc in-git {}=true", names::PROTECTED_LABEL));
+    beside_others("gitops", prune_folder);
+}
 
-        folder.write("claim", None);
-        folder.write("second", Some(&settings(scene, "second")));
-        folder.commit();
-        engine.wait_refused(scene, 0).await;
-        folder.write("claim", Some(&claim));
-        folder.commit();
-        scene.wait_kubectl("get configmap second").await;
+/// Prunes a folder with a guarded claim in it, then has the claim made anew.
+pub async fn prune_folder(scene: &Scene) {
+    let folder = Folder::new();
+    let claim = build_claim(scene.namespace(), "in-git");
+    folder.write("claim", Some(&claim));
+    folder.write("first", Some(&settings(scene, "first")));
+    folder.commit();
+    let engine = Engine::start(scene, &folder);
+    let uid = scene
+        .wait("the engine to make the claim", async || match scene.api::<PersistentVolumeClaim>().get_opt("in-git").await {
+            Ok(Some(claim)) => claim.uid().ok_or_else(|| "no UID".to_owned()),
+            seen => Err(format!("{seen:?} {}", engine.log())),
+        })
+        .await;
+    scene.kubectl(&format!("label pvc in-git {}=true", names::PROTECTED_LABEL));
 
-        let refusals = engine.refusals();
-        let mut anew = claim.clone();
-        anew["metadata"]["annotations"] = json!({"argocd.argoproj.io/sync-options": "Replace=true,Force=true"});
-        anew["metadata"]["labels"] = json!({"changed": "yes"});
-        folder.write("claim", Some(&anew));
-        folder.write("third", Some(&settings(scene, "third")));
-        folder.commit();
-        engine.wait_refused(scene, refusals).await;
-        folder.write("claim", Some(&claim));
-        folder.commit();
-        scene.wait_kubectl("get configmap third").await;
+    folder.write("claim", None);
+    folder.write("second", Some(&settings(scene, "second")));
+    folder.commit();
+    engine.wait_refused(scene, 0).await;
+    folder.write("claim", Some(&claim));
+    folder.commit();
+    scene.wait_kubectl("get configmap second").await;
 
-        let after = scene.get::<PersistentVolumeClaim>("in-git").await;
-        assert_eq!(after.uid(), Some(uid));
-        assert!(after.metadata.deletion_timestamp.is_none());
-    });
+    let refusals = engine.refusals();
+    let mut anew = claim.clone();
+    anew["metadata"]["annotations"] = json!({"argocd.argoproj.io/sync-options": "Replace=true,Force=true"});
+    anew["metadata"]["labels"] = json!({"changed": "yes"});
+    folder.write("claim", Some(&anew));
+    folder.write("third", Some(&settings(scene, "third")));
+    folder.commit();
+    engine.wait_refused(scene, refusals).await;
+    folder.write("claim", Some(&claim));
+    folder.commit();
+    scene.wait_kubectl("get configmap third").await;
+
+    let after = scene.get::<PersistentVolumeClaim>("in-git").await;
+    assert_eq!(after.uid(), Some(uid));
+    assert!(after.metadata.deletion_timestamp.is_none());
 }
 
 fn settings(scene: &Scene, name: &str) -> Value {

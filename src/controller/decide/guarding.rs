@@ -238,6 +238,18 @@ fn guard_terminating_volume(observed: &Observed, claim: &str, volume: &VolumeFou
 fn guard_volume(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &mut Vec<Gap>) -> bool {
     let (namespace, name) = (observed.namespace_name(), &claim.name);
     match &claim.volume {
+        VolumeFact::NotBound if claim.phase == "Lost" => {
+            gaps.push(Gap {
+                reason: reasons::CLAIM_LOST,
+                message: format!(
+                    "PersistentVolumeClaim {name} has lost its PersistentVolume {}, which does not name this claim any more. Do not delete the claim: \
+                     bring the two together again: {}",
+                    claim.manifest["spec"]["volumeName"].as_str().unwrap_or_default(),
+                    recover_command(observed)
+                ),
+            });
+            true
+        }
         VolumeFact::NotBound => {
             gaps.push(Gap {
                 reason: reasons::CLAIM_NOT_BOUND,

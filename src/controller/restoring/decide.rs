@@ -80,7 +80,7 @@ pub fn blocked(before: DatabaseRestoreStatus, message: String) -> Decision {
     Decision { status: DatabaseRestoreStatus { state: Some(RestoreState::Blocked), message: Some(message), ..before }, steps: Vec::new() }
 }
 
-/// Namespaces and ProtectedDatabases are not the operator's to take away or to make.
+/// Namespaces and ProtectedDatabases are not the operator's to take away or to make, and it may confirm nothing about a volume.
 fn is_for_the_operator(step: &Step) -> bool {
     !matches!(
         step,
@@ -90,6 +90,7 @@ fn is_for_the_operator(step: &Step) -> bool {
             | Step::ConfirmDatabase(_)
             | Step::LetDatabaseGo(_)
             | Step::CreateDatabase(_)
+            | Step::ConfirmVolume(_)
     )
 }
 

@@ -112,7 +112,8 @@ async fn look(context: &Context, restore: &DatabaseRestore, namespace: &str) -> 
 /// The name of another restore of the same database that is not done and was there before.
 async fn fetch_earlier(context: &Context, restore: &DatabaseRestore, namespace: &str) -> Result<Option<String>, kube::Error> {
     let api: Api<DatabaseRestore> = Api::namespaced(context.client.clone(), namespace);
-    let age = |restore: &DatabaseRestore| (restore.creation_timestamp().map(|time| time.0), restore.uid());
+    // Times have whole seconds; of one second the names decide, which a person can see.
+    let age = |restore: &DatabaseRestore| (restore.creation_timestamp().map(|time| time.0), restore.name_any());
     let is_open = |other: &&DatabaseRestore| {
         other.spec.database == restore.spec.database
             && other.uid() != restore.uid()

@@ -77,6 +77,13 @@ fn of_claims_and_volumes() -> Vec<Scenario> {
         ("the claim is marked and its volume is not", shared(first(), OWNER)),
         ("somebody took the finalizer off the claim", settled().claim(|claim| claim.metadata.get_or_insert_default().finalizers = None)),
         ("somebody took the mark off the ProtectedDatabase", settled().database(|database| database.metadata.finalizers = None)),
+        (
+            "somebody has tied the volume to another claim",
+            settled().claim(|claim| {
+                claim.volume = VolumeFact::NotBound;
+                "Lost".clone_into(&mut claim.phase);
+            }),
+        ),
         ("the namespace is being deleted", settled().with(|observed| delete(known(&mut observed.namespace)))),
         ("somebody took the label off the namespace", settled().with(|observed| known(&mut observed.namespace).labels = None)),
         ("the workload was made anew without marks", settled().workload(|workload| workload.metadata = metadata("knowledge-postgres"))),

@@ -7,6 +7,7 @@ use crate::agents_fenced::{intrusions, steal_token};
 use crate::change_refused::try_every_change;
 use crate::data_lost::ask_for_a_check;
 use crate::deletion_refused::assert_definitions_are_refused;
+use crate::gitops::prune_folder;
 use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells};
 use crate::ways::try_every_way;
 
@@ -18,6 +19,7 @@ fn no_way_loses_a_byte_without_the_operator() {
         scene.settle().await;
         let down = OperatorDown::begin(scene).await;
         try_every_way(scene, &server, &start).await;
+        prune_folder(scene).await;
         down.end().await;
         scene.settle().await;
         scene.wait_green().await;

@@ -54,6 +54,30 @@ fn a_claim_whose_finalizers_were_stripped_comes_back_under_its_running_pod() {
     });
 }
 
+#[test]
+fn a_volume_that_was_tied_to_another_claim_comes_back_under_its_running_pod() {
+    alone("recover-retied", async |scene| {
+        let server = Server::new(scene);
+        let start = protect(scene, &server).await;
+        let volume = volume_of(scene, "knowledge-data").await.metadata.name.expect("a name");
+        let down = OperatorDown::begin(scene).await;
+        let removed = BindingsRemoved::begin(scene, &server).await;
+        let other = "{\"spec\":{\"claimRef\":{\"name\":\"nobody\",\"uid\":null,\"resourceVersion\":null}}}";
+        scene.kubectl(&format!("patch pv {volume} --type=merge -p {other}"));
+        scene.wait_kubectl("wait pvc/knowledge-data --for=jsonpath={.status.phase}=Lost --timeout=1s").await;
+        down.end().await;
+        removed.wait_mended().await;
+        scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_LOST).await;
+
+        let recovered = holdfast(scene, &format!("recover {NAME} -n {}", scene.namespace()));
+        let told = ["names a claim that is not there", "take the confirmation off", "Claim knowledge-data is Bound to volume"];
+        assert_ran(&recovered, 0, &told);
+        assert_eq!(server.wait_ready(scene, None).await, start, "the pod runs on");
+        assert_back(scene, &server).await;
+        scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
+    });
+}
+
 async fn protect(scene: &Scene, server: &Server) -> Start {
     let start = scene.protect_plainly(server).await;
     scene.settle().await;
