@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::channel::mpsc::Sender;
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{ObjectMeta, PostParams};
 use kube::runtime::events::{Event, EventType};
@@ -25,6 +25,8 @@ use crate::guard;
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// The same while something could not be put back.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// How long ticks are waited for that belong together.
+const TOGETHER: Duration = Duration::from_millis(200);
 /// How long the API server takes to enforce a policy, as measured (0.7 s), with something to spare.
 const ENFORCEMENT: Duration = Duration::from_millis(1500);
 
@@ -103,6 +105,9 @@ pub async fn keep(context: Arc<Context>, ticks: impl Stream<Item = ()> + Send, m
         if let Ok(None) = tokio::time::timeout(pause, ticks.next()).await {
             tokio::time::sleep(pause).await;
         }
+        // Every watch begins with a tick, and one change gives several: one look answers them all.
+        tokio::time::sleep(TOGETHER).await;
+        while let Some(Some(())) = ticks.next().now_or_never() {}
         let drifts = match find_drifts(&context).await {
             Ok(drifts) => drifts,
             Err(error) => {

@@ -38,6 +38,10 @@ fn scenarios() -> Vec<Scenario> {
     vec![
         scenario("everything where it belongs", |_| {}),
         scenario("the claim is gone", without_claim),
+        scenario("the claim has just gone, and the binder has not seen it", |situation| {
+            without_claim(situation);
+            situation.places[0].volume = Some(from(volume("pv-1", "u-claim", "Bound", "Retain")));
+        }),
         scenario("the claim is gone and the volume reserved", |situation| {
             without_claim(situation);
             situation.places[0].volume = Some(from(volume("pv-1", "", "Available", "Retain")));

@@ -99,6 +99,10 @@ fn bring_volume(
     }
     // From the UID of a claim that is gone to that of the one that is there it takes two steps: the guard lets the first be taken out, and the other put in.
     let is_of_another = is_for_it && holder.uid.is_some();
+    if is_of_another && volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound") {
+        // Its claim has just gone. Until the binder has seen that, the guard lets nobody take the claim's UID out.
+        course.steps.push(Step::Await(format!("PersistentVolume {} to be Released", wanted.volume)));
+    }
     let for_uid = lost.filter(|_| !is_of_another).and_then(|claim| claim.metadata.uid.clone());
     course.steps.push(reserve(situation, place, volume, for_uid));
     if is_renamed {

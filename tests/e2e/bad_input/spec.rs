@@ -22,6 +22,11 @@ fn mistakes() -> Vec<(Value, &'static str, &'static str)> {
         (verification("schedule", "* * * * 9"), "spec.verification.schedule", "is not a cron line"),
         (verification("timeout", "2h"), "spec.verification.timeout", "out of range; give between 1s and 1h"),
         (verification("timeout", "0s"), "spec.verification.timeout", "out of range; give between 1s and 1h"),
+        (
+            json!({"verification": {"gate": {"patience": "25h"}}}),
+            "spec.verification.gate.patience",
+            "out of range; give between 1s and 24h",
+        ),
     ]
 }
 
@@ -55,7 +60,10 @@ fn a_spec_that_can_never_work_stalls_with_the_field_and_starts_nothing() {
         scene.change(right).await;
         scene.change(json!({"spec": {"verification": {"schedule": null}, "extraClaims": ["uploads"]}})).await;
         let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_NOT_FOUND).await;
-        assert_tells(&said.message, &["spec.extraClaims", "uploads", "does not exist", "Create it, or name one that exists", "get pvc"]);
+        assert_tells(
+            &said.message,
+            &["spec.extraClaims", "uploads", "does not exist", "kubectl holdfast recover", "create it, or name one that exists", "get pvc"],
+        );
         calm.assert_kept(scene).await;
         scene.apply(&[build_claim(scene.namespace(), "uploads")]);
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_NOT_BOUND).await;
