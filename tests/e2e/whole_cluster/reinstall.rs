@@ -88,7 +88,7 @@ fn a_database_that_was_lost_with_the_operator_is_adopted_from_its_marks_and_its_
         uninstalled.end();
 
         scene.protect(&build_plain_database(scene, &server)).await;
-        let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
+        let message = scene.wait_reset(reasons::TABLES_EMPTIED).await;
         assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 0 rows", &format!("DatabaseCheck {known}")]);
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
         let uids = |all: &[String]| all.iter().map(|one| one.split('/').next().unwrap_or_default().to_owned()).collect::<Vec<_>>();
