@@ -134,8 +134,7 @@ async fn fetch_policy(context: &Context, database: &ProtectedDatabase) -> Fact<P
 fn needs_trial(database: &ProtectedDatabase) -> bool {
     let conditions = database.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is_guarded = find_condition(conditions, ConditionType::Guarded).is_some_and(|guarded| guarded.status == "True");
-    let is_labelled = database.labels().get(names::PROTECTED_LABEL).is_some_and(|value| value == guard::PROTECTED_VALUE);
-    is_labelled && !is_guarded && !guard::deletion_confirmed(&database.metadata)
+    guard::is_labelled(&database.metadata) && !is_guarded && !guard::deletion_confirmed(&database.metadata)
 }
 
 /// Asks for a deletion as a dry run, which changes nothing and must be refused by our policy.

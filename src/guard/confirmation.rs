@@ -1,25 +1,16 @@
 //! The patches that confirm a deletion and take the confirmation off again: each applies to the very object that was shown, or not at all. Pure.
 
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, TestOperation};
+use json_patch::Patch;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde_json::{Value, json};
 
+use super::operations::{add, annotate, remove, test, test_uid};
 use crate::api::names::{CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION};
 
 /// Confirms the deletion of exactly this object.
 #[must_use]
 pub fn build_confirmation(metadata: &ObjectMeta) -> Patch {
     let uid = metadata.uid.clone().unwrap_or_default();
-    let mut operations = vec![test(&["metadata", "uid"], uid.as_str().into())];
-    if metadata.annotations.is_some() {
-        operations.push(add(&["metadata", "annotations", CONFIRM_DELETION_ANNOTATION], uid.into()));
-    } else {
-        // The whole map is written, so it must not have come into being meanwhile.
-        operations.push(test(&["metadata", "resourceVersion"], metadata.resource_version.clone().unwrap_or_default().into()));
-        operations.push(add(&["metadata", "annotations"], json!({CONFIRM_DELETION_ANNOTATION: uid})));
-    }
-    Patch(operations)
+    Patch([test_uid(metadata)].into_iter().chain(annotate(metadata, CONFIRM_DELETION_ANNOTATION, &uid)).collect())
 }
 
 /// Hands the confirmation of a DatabaseRestore, `NAMESPACE/NAME`, on to exactly this claim: all that the operator may confirm.
@@ -36,19 +27,7 @@ pub fn build_confirmation_for(metadata: &ObjectMeta, restore: &str) -> Patch {
 pub fn build_revocation(metadata: &ObjectMeta) -> Option<Patch> {
     let confirmed = metadata.annotations.as_ref()?.get(CONFIRM_DELETION_ANNOTATION)?;
     let path = ["metadata", "annotations", CONFIRM_DELETION_ANNOTATION];
-    Some(Patch(vec![
-        test(&["metadata", "uid"], metadata.uid.clone().unwrap_or_default().into()),
-        test(&path, confirmed.as_str().into()),
-        PatchOperation::Remove(RemoveOperation { path: PointerBuf::from_tokens(path) }),
-    ]))
-}
-
-fn test(path: &[&str], value: Value) -> PatchOperation {
-    PatchOperation::Test(TestOperation { path: PointerBuf::from_tokens(path.iter().copied()), value })
-}
-
-fn add(path: &[&str], value: Value) -> PatchOperation {
-    PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path.iter().copied()), value })
+    Some(Patch(vec![test_uid(metadata), test(&path, confirmed.as_str().into()), remove(&path)]))
 }
 
 #[cfg(test)]
@@ -56,6 +35,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test")]
 
     use super::super::deletion_confirmed;
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn object(annotations: &Value) -> Value {

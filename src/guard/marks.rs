@@ -15,11 +15,11 @@
 //! that was looked at, or the API server answers 422 and nothing has changed. Retain depends on the UID only, so that no
 //! concurrent write can delay it.
 
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation};
+use json_patch::{Patch, PatchOperation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use super::operations::{add, remove, replace, set_entry, test, test_uid, test_version};
 use crate::api::names::{AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
 
 /// The value of [`PROTECTED_LABEL`] on a guarded object.
@@ -66,11 +66,11 @@ pub fn deletion_confirmed(meta: &ObjectMeta) -> bool {
 /// Reads the marks of an object as seen by `owner`, `NAMESPACE/NAME`.
 #[must_use]
 pub fn mark_state(meta: &ObjectMeta, owner: &str, marks: Marks) -> MarkState {
-    let labelled = has_label(meta);
+    let labelled = is_labelled(meta);
     if marks == Marks::Shared {
         return if labelled { MarkState::Ours } else { MarkState::Unmarked };
     }
-    let held = marks == Marks::Held && finalizer_index(meta).is_some();
+    let held = marks == Marks::Held && is_held(meta);
     match marked_owner(meta) {
         Some(other) if other != owner => MarkState::MarkedBy(other.to_owned()),
         Some(_) if labelled && (held || marks == Marks::Named) => MarkState::Ours,
@@ -137,13 +137,8 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
     if meta.labels.as_ref().is_some_and(|labels| labels.contains_key(PROTECTED_LABEL)) {
         operations.push(remove(&["metadata", "labels", PROTECTED_LABEL]));
     }
-    if marks == Marks::Held
-        && let Some(index) = finalizer_index(meta)
-    {
-        let index = index.to_string();
-        let path = ["metadata", "finalizers", index.as_str()];
-        operations.push(test(&path, KEEP_FINALIZER.into()));
-        operations.push(remove(&path));
+    if marks == Marks::Held {
+        operations.extend(let_go(meta));
     }
     Some(conditional(meta, operations))
 }
@@ -155,18 +150,31 @@ pub fn build_unchanged_patch(meta: &ObjectMeta) -> Patch {
     conditional(meta, Vec::new())
 }
 
+/// Takes our finalizer off, whatever else has changed on the object, and leaves the other marks. `None` if it is not there.
+#[must_use]
+pub fn build_letting_go_patch(meta: &ObjectMeta) -> Option<Patch> {
+    is_held(meta).then(|| Patch([test_uid(meta)].into_iter().chain(let_go(meta)).collect()))
+}
+
+/// Takes our finalizer off by its place and its name, so that nobody else's is removed.
+fn let_go(meta: &ObjectMeta) -> Vec<PatchOperation> {
+    let Some(index) = finalizer_index(meta).map(|index| index.to_string()) else { return Vec::new() };
+    let path = ["metadata", "finalizers", index.as_str()];
+    vec![test(&path, KEEP_FINALIZER.into()), remove(&path)]
+}
+
 fn mark_operations(meta: &ObjectMeta, owner: &str, marks: Marks) -> Vec<PatchOperation> {
     let mut operations = Vec::new();
     if matches!(mark_state(meta, owner, marks), MarkState::Ours | MarkState::MarkedBy(_)) {
         return operations;
     }
-    if !has_label(meta) {
+    if !is_labelled(meta) {
         operations.push(set_entry("labels", meta.labels.is_some(), PROTECTED_LABEL, PROTECTED_VALUE));
     }
     if marks != Marks::Shared && marked_owner(meta) != Some(owner) {
         operations.push(set_entry("annotations", meta.annotations.is_some(), PROTECTED_BY_ANNOTATION, owner));
     }
-    if marks == Marks::Held && finalizer_index(meta).is_none() && meta.deletion_timestamp.is_none() {
+    if marks == Marks::Held && !is_held(meta) && meta.deletion_timestamp.is_none() {
         operations.push(if meta.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty()) {
             add(&["metadata", "finalizers", "-"], KEEP_FINALIZER.into())
         } else {
@@ -176,35 +184,20 @@ fn mark_operations(meta: &ObjectMeta, owner: &str, marks: Marks) -> Vec<PatchOpe
     operations
 }
 
-/// Sets one entry of a map, or the whole map where the object has none: JSON Patch can't add below a parent that is missing.
-fn set_entry(map: &str, exists: bool, key: &str, value: &str) -> PatchOperation {
-    if exists {
-        add(&["metadata", map, key], value.into())
-    } else {
-        add(&["metadata", map], Value::Object(Map::from_iter([(key.to_owned(), value.into())])))
-    }
-}
-
 fn retain_operation(reclaim_policy: Option<&str>) -> PatchOperation {
-    let path = pointer(&["spec", "persistentVolumeReclaimPolicy"]);
-    match reclaim_policy {
-        Some(_) => PatchOperation::Replace(ReplaceOperation { path, value: RETAIN.into() }),
-        None => PatchOperation::Add(AddOperation { path, value: RETAIN.into() }),
-    }
+    let path = ["spec", "persistentVolumeReclaimPolicy"];
+    if reclaim_policy.is_some() { replace(&path, RETAIN.into()) } else { add(&path, RETAIN.into()) }
 }
 
 fn conditional(meta: &ObjectMeta, operations: Vec<PatchOperation>) -> Patch {
-    let resource_version = meta.resource_version.clone().unwrap_or_default();
-    let mut all = vec![test_uid(meta), test(&["metadata", "resourceVersion"], resource_version.into())];
+    let mut all = vec![test_uid(meta), test_version(meta)];
     all.extend(operations);
     Patch(all)
 }
 
-fn test_uid(meta: &ObjectMeta) -> PatchOperation {
-    test(&["metadata", "uid"], meta.uid.clone().unwrap_or_default().into())
-}
-
-fn has_label(meta: &ObjectMeta) -> bool {
+/// Whether the API server refuses to delete or disarm it: the label is there.
+#[must_use]
+pub fn is_labelled(meta: &ObjectMeta) -> bool {
     meta.labels.as_ref().and_then(|labels| labels.get(PROTECTED_LABEL)).is_some_and(|value| value == PROTECTED_VALUE)
 }
 
@@ -212,24 +205,14 @@ fn annotation<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
     meta.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
+/// Whether our finalizer holds it.
+#[must_use]
+pub fn is_held(meta: &ObjectMeta) -> bool {
+    finalizer_index(meta).is_some()
+}
+
 fn finalizer_index(meta: &ObjectMeta) -> Option<usize> {
     meta.finalizers.as_ref()?.iter().position(|finalizer| finalizer == KEEP_FINALIZER)
-}
-
-fn pointer(path: &[&str]) -> PointerBuf {
-    PointerBuf::from_tokens(path.iter().copied())
-}
-
-fn test(path: &[&str], value: Value) -> PatchOperation {
-    PatchOperation::Test(TestOperation { path: pointer(path), value })
-}
-
-fn add(path: &[&str], value: Value) -> PatchOperation {
-    PatchOperation::Add(AddOperation { path: pointer(path), value })
-}
-
-fn remove(path: &[&str]) -> PatchOperation {
-    PatchOperation::Remove(RemoveOperation { path: pointer(path) })
 }
 
 #[cfg(test)]

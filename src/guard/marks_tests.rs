@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on should say where")]
 #![allow(clippy::needless_pass_by_value, reason = "the JSON is written at the call")]
 
+use serde_json::Value;
+
 use super::*;
 
 const OWNER: &str = "atra/knowledge";
@@ -71,7 +73,7 @@ fn releasing_what_was_marked_takes_off_our_marks_and_nothing_else() {
             let release = build_release_patch(&meta(marked.clone()), OWNER, marks).expect("our marks can be released");
             let released = meta(applied(marked, &release).unwrap()["metadata"].clone());
             assert_eq!(build_release_patch(&released, OWNER, marks), None);
-            assert!(!has_label(&released));
+            assert!(!is_labelled(&released));
             if marks == Marks::Held {
                 assert_eq!(mark_state(&released, OWNER, marks), MarkState::Unmarked, "{shape}");
             }

@@ -12,6 +12,7 @@ mod handles;
 mod manifests;
 mod marks;
 mod not_yet;
+pub(crate) mod operations;
 mod templates;
 
 pub use admission::*;

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Step;
-use super::patches::{build_letting_go, build_nudge, build_remount, build_reservation, build_scale_down, build_scale_up, reference};
+use super::patches::{build_nudge, build_remount, build_reservation, build_scale_down, build_scale_up, reference};
 use crate::api::{ProtectedDatabase, WorkloadKind};
 use crate::guard;
 
@@ -118,7 +118,7 @@ impl Hand {
                 let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
                 claims.delete(name(metadata), &parameters).await.map(drop)
             }
-            Step::LetClaimGo(metadata) => self.patch(&claims, metadata, build_letting_go(metadata)).await,
+            Step::LetClaimGo(metadata) => self.patch(&claims, metadata, guard::build_letting_go_patch(metadata)).await,
             Step::ReserveVolume { metadata, claim_uid, namespace, claim, for_uid } => {
                 let wanted = reference(namespace, claim, for_uid.as_deref());
                 self.patch(&volumes, metadata, Some(build_reservation(metadata, claim_uid.as_deref(), wanted))).await
@@ -130,7 +130,7 @@ impl Hand {
             Step::RevokeVolume(metadata) => self.revoke(&volumes, name(metadata)).await,
             Step::CreateClaim(manifest) => self.create(&claims, manifest).await,
             Step::ConfirmDatabase(metadata) => self.patch(&databases, metadata, Some(guard::build_confirmation(metadata))).await,
-            Step::LetDatabaseGo(metadata) => self.patch(&databases, metadata, build_letting_go(metadata)).await,
+            Step::LetDatabaseGo(metadata) => self.patch(&databases, metadata, guard::build_letting_go_patch(metadata)).await,
             Step::CreateDatabase(manifest) => self.create(&databases, manifest).await,
             Step::Await(_) => Ok(()),
         }

@@ -1,6 +1,5 @@
 //! From what was read to the steps that bring it back, and what stands in the way. Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
 use super::places::restore_place;
@@ -61,7 +60,7 @@ fn bring_namespace(situation: &Situation, course: &mut Course) {
         }
         Some(metadata) if metadata.deletion_timestamp.is_some() => {
             course.findings.push(format!("Namespace {name}: Terminating; what is guarded in it is held"));
-            if is_guarded(metadata) && !guard::deletion_confirmed(metadata) {
+            if guard::is_labelled(metadata) && !guard::deletion_confirmed(metadata) {
                 course.steps.push(Step::ConfirmNamespace(Box::new(metadata.clone())));
             }
             course.steps.push(Step::FinalizeNamespace(Box::new(metadata.clone())));
@@ -135,7 +134,7 @@ fn bring_database(situation: &Situation, course: &mut Course) {
             if !guard::deletion_confirmed(metadata) {
                 course.steps.push(Step::ConfirmDatabase(Box::new(metadata.clone())));
             }
-            if is_held(metadata) {
+            if guard::is_held(metadata) {
                 course.steps.push(Step::LetDatabaseGo(Box::new(metadata.clone())));
             }
             course.steps.push(Step::Await(format!("ProtectedDatabase {name} to go")));
@@ -180,15 +179,4 @@ pub(super) fn scale_down(situation: &Situation, workload: &WorkloadState, course
         course.steps.push(Step::ScaleDown { kind: workload.kind, metadata, replicas: workload.replicas });
     }
     Ok(())
-}
-
-/// Whether the API server refuses to let it go without a confirmation.
-pub(super) fn is_guarded(metadata: &ObjectMeta) -> bool {
-    let label = metadata.labels.as_ref().and_then(|labels| labels.get(crate::api::names::PROTECTED_LABEL));
-    label.is_some_and(|value| value == guard::PROTECTED_VALUE)
-}
-
-/// Whether our finalizer holds it.
-pub(super) fn is_held(metadata: &ObjectMeta) -> bool {
-    metadata.finalizers.iter().flatten().any(|finalizer| finalizer == crate::api::names::KEEP_FINALIZER)
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec};
 
-use super::course::{Course, Obstacle, is_guarded, is_held, scale_down};
+use super::course::{Course, Obstacle, scale_down};
 use super::wanted::{claim_to_create, volume_to_create};
 use super::{Place, Situation, Step, Wanted};
 use crate::api::names::BOUND_AGAIN_ANNOTATION;
@@ -93,7 +93,7 @@ fn bring_volume(
         return Ok(());
     }
     // The guard refuses to tie a volume to a claim of another name, and a person may confirm it: the claim that it names now is not there.
-    let is_renamed = holder.name.is_some() && !is_for_it && is_guarded(&volume.metadata);
+    let is_renamed = holder.name.is_some() && !is_for_it && guard::is_labelled(&volume.metadata);
     if is_renamed && !guard::deletion_confirmed(&volume.metadata) {
         course.steps.push(Step::ConfirmVolume(Box::new(volume.metadata.clone())));
     }
@@ -140,13 +140,13 @@ fn let_claim_go(situation: &Situation, place: &Place, claim: &PersistentVolumeCl
         course.steps.push(Step::Await(format!("the pods that mount claim {name} to stop: {pods}")));
     }
     let metadata = || Box::new(claim.metadata.clone());
-    if !guard::deletion_confirmed(&claim.metadata) && (is_guarded(&claim.metadata) || is_held(&claim.metadata)) {
+    if !guard::deletion_confirmed(&claim.metadata) && (guard::is_labelled(&claim.metadata) || guard::is_held(&claim.metadata)) {
         course.steps.push(Step::ConfirmClaim(metadata()));
     }
     if claim.metadata.deletion_timestamp.is_none() {
         course.steps.push(Step::DeleteClaim(metadata()));
     }
-    if is_held(&claim.metadata) {
+    if guard::is_held(&claim.metadata) {
         course.steps.push(Step::LetClaimGo(metadata()));
     }
     course.steps.push(Step::Await(format!("claim {name} to go")));

@@ -179,7 +179,7 @@ fn guard_terminating_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Pl
     let (Some(metadata), namespace, name) = (&claim.metadata, observed.namespace_name(), &claim.name) else { return };
     let retained = guard_volume(observed, claim, plan, gaps);
     if guard::deletion_confirmed(metadata) && retained {
-        if has_keep_finalizer(metadata) {
+        if guard::is_held(metadata) {
             // A volume that is written to by an earlier step is looked at by it.
             if let VolumeFact::Found(volume) = &claim.volume
                 && !plan.steps.iter().any(|step| step.writes_volume(&volume.metadata))
@@ -191,7 +191,7 @@ fn guard_terminating_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Pl
         gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolumeClaim {name} is going: its deletion was confirmed") });
         return;
     }
-    let holds = if has_keep_finalizer(metadata) { "our finalizer" } else { "nothing but its pod, or another's finalizer," };
+    let holds = if guard::is_held(metadata) { "our finalizer" } else { "nothing but its pod, or another's finalizer," };
     gaps.push(Gap {
         reason: reasons::CLAIM_TERMINATING,
         message: format!(
@@ -205,10 +205,6 @@ fn guard_terminating_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Pl
     });
 }
 
-fn has_keep_finalizer(metadata: &ObjectMeta) -> bool {
-    metadata.finalizers.iter().flatten().any(|finalizer| finalizer == crate::api::names::KEEP_FINALIZER)
-}
-
 /// A volume that is being deleted takes no new finalizer; it is kept on Retain, and let go only when its deletion is confirmed.
 fn guard_terminating_volume(observed: &Observed, claim: &str, volume: &VolumeFound, plan: &mut Plan, gaps: &mut Vec<Gap>) {
     let (metadata, name) = (&volume.metadata, volume.metadata.name.as_deref().unwrap_or_default());
@@ -218,7 +214,7 @@ fn guard_terminating_volume(observed: &Observed, claim: &str, volume: &VolumeFou
             .push(Step::RetainVolume(VolumeStep { metadata: Box::new(metadata.clone()), reclaim_policy: volume.reclaim_policy.clone() }));
     }
     if guard::deletion_confirmed(metadata) {
-        if is_retained && has_keep_finalizer(metadata) {
+        if is_retained && guard::is_held(metadata) {
             plan.steps.push(Step::ReleaseVolume(Release { metadata: Box::new(metadata.clone()), permit: Permit::Confirmed }));
         }
         gaps.push(Gap { reason: reasons::GUARDING, message: format!("PersistentVolume {name} is going: its deletion was confirmed") });

@@ -3,8 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::Kind;
-use crate::api::names::{GROUP, PROTECTED_LABEL};
-use crate::guard::PROTECTED_VALUE;
+use crate::api::names::GROUP;
+use crate::guard::is_labelled;
 
 /// The object whose deletion is to be confirmed.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ impl Target {
         if self.kind.kind == "CustomResourceDefinition" {
             return self.name().ends_with(&format!(".{GROUP}"));
         }
-        self.metadata.labels.as_ref().and_then(|labels| labels.get(PROTECTED_LABEL)).is_some_and(|value| value == PROTECTED_VALUE)
+        is_labelled(&self.metadata)
     }
 
     /// `PersistentVolumeClaim data in namespace atra`.
