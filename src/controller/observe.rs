@@ -227,7 +227,7 @@ async fn fetch_claims(
     }
     for claim in &existing {
         let name = claim.name_any();
-        if workload.is_some_and(|workload| workload::is_from_claim_template(&name, workload)) {
+        if workload.is_some_and(|workload| workload.makes_claim(&name)) {
             origins.entry(name.clone()).or_default().template = true;
         }
         if claim.annotations().get(names::PROTECTED_BY_ANNOTATION) == Some(&owner) {

@@ -12,6 +12,7 @@ use crate::api::{
     CheckTarget, CheckTrigger, DatabaseBackup, DatabaseCheck, DatabaseCheckSpec, DatabaseCheckStatus, DatabaseLedger, ProtectedDatabase,
     WorkloadKind, names,
 };
+use crate::resources;
 
 /// Everything that one pass sees.
 #[derive(Clone, Debug)]
@@ -354,14 +355,15 @@ impl Observed {
 }
 
 impl WorkloadFound {
-    /// The container that runs Postgres: the one named, the only one, or the one called `postgres`.
+    /// The container that runs Postgres.
     #[must_use]
     pub fn database_container(&self, wanted: Option<&str>) -> Option<&ContainerFact> {
-        let name = match (wanted, self.containers.as_slice()) {
-            (Some(name), _) => name,
-            (None, [only]) => return Some(only),
-            (None, _) => "postgres",
-        };
-        self.containers.iter().find(|container| container.name == name)
+        resources::database_container(&self.containers, |container| &container.name, wanted)
+    }
+
+    /// Whether a claim is one of its claim templates'.
+    #[must_use]
+    pub fn makes_claim(&self, claim: &str) -> bool {
+        resources::is_from_claim_template(claim, self.metadata.name.as_deref().unwrap_or_default(), &self.claim_templates)
     }
 }

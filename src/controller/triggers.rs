@@ -5,6 +5,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use crate::api::{ProtectedDatabase, names};
+use crate::resources;
 
 /// The guarded type of the controller's own kind: one object that can't be decoded must not stop the others.
 pub type GuardedDatabase = DeserializeGuard<ProtectedDatabase>;
@@ -32,14 +33,10 @@ pub fn from_workload(store: &Store<GuardedDatabase>, namespace: &str, workload: 
         .collect()
 }
 
-/// The databases of the workload that controls a pod: a StatefulSet by its name, a Deployment by the name of its `ReplicaSet` without the hash.
+/// The databases of the workload that controls a pod.
 pub fn from_pod(store: &Store<GuardedDatabase>, metadata: &ObjectMeta) -> Vec<ObjectRef<GuardedDatabase>> {
-    let Some(namespace) = metadata.namespace.as_deref() else { return Vec::new() };
-    let controller = metadata.owner_references.iter().flatten().find(|reference| reference.controller == Some(true));
-    let workload = match controller {
-        Some(reference) if reference.kind == "StatefulSet" => reference.name.as_str(),
-        Some(reference) if reference.kind == "ReplicaSet" => reference.name.rsplit_once('-').map_or("", |(name, _)| name),
-        _ => return Vec::new(),
-    };
-    from_workload(store, namespace, workload)
+    match (metadata.namespace.as_deref(), resources::workload_of(metadata)) {
+        (Some(namespace), Some(workload)) => from_workload(store, namespace, workload),
+        _ => Vec::new(),
+    }
 }

@@ -9,7 +9,7 @@ use kube::{Api, Client, ResourceExt};
 use super::wanted::choose;
 use super::{MountingPod, Obstacle, Place, Situation, Wanted, WorkloadState};
 use crate::api::{DatabaseLedger, DatabaseLedgerSpec, ProtectedDatabase, ProtectedDatabaseSpec, Workload, WorkloadKind, names};
-use crate::guard;
+use crate::{guard, resources};
 
 /// Why a situation could not be read. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -61,13 +61,13 @@ pub async fn fetch_situation(client: &Client, namespace: &str, name: &str, volum
     };
     let spec = database.as_ref().map(|database| database.spec.clone()).or_else(|| remembered_spec(&ledger));
     let workload = match &spec {
-        Some(spec) => fetch_workload(client, namespace, &spec.workload).await?,
+        Some(spec) => fetch_workload(client, namespace, name, &spec.workload).await?,
         None => None,
     };
     let extra_claims = spec.map(|spec| spec.extra_claims).unwrap_or_default();
     let wanted = choose(&ledger, &extra_claims, workload.as_ref(), volume, loose.as_ref())?;
     let pods = fetch_pods(client, namespace).await?;
-    let is_of_workload = |pod: &&SeenPod| workload.as_ref().is_some_and(|workload| pod.controller.as_deref() == Some(workload.name()));
+    let is_of_workload = |pod: &&SeenPod| workload.as_ref().is_some_and(|workload| pod.workload.as_deref() == Some(workload.name()));
     let workload_pods = pods.iter().filter(is_of_workload).map(|pod| pod.mounting.name.clone()).collect();
     let mut places = Vec::new();
     for wanted in wanted {
@@ -147,7 +147,7 @@ struct SeenPod {
     /// The claims that it mounts.
     claims: Vec<String>,
     /// Name of the StatefulSet or Deployment that made it.
-    controller: Option<String>,
+    workload: Option<String>,
 }
 
 /// The pods of the namespace that have not ended.
@@ -163,31 +163,36 @@ async fn fetch_pods(client: &Client, namespace: &str) -> Result<Vec<SeenPod>, Re
 
 fn seen(pod: &Pod) -> SeenPod {
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    let owner = pod.metadata.owner_references.iter().flatten().find(|reference| reference.controller == Some(true));
     SeenPod {
         mounting: MountingPod { name: pod.name_any(), uid: pod.uid().unwrap_or_default() },
         claims: volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref()).map(|source| source.claim_name.clone()).collect(),
-        // A Deployment's pods belong to its ReplicaSets, which are called after it, with a hash.
-        controller: owner.map(|owner| match owner.kind.as_str() {
-            "ReplicaSet" => owner.name.rsplit_once('-').map_or(owner.name.clone(), |(name, _)| name.to_owned()),
-            _ => owner.name.clone(),
-        }),
+        workload: resources::workload_of(&pod.metadata).map(ToOwned::to_owned),
     }
 }
 
-async fn fetch_workload(client: &Client, namespace: &str, workload: &Workload) -> Result<Option<WorkloadState>, ReadError> {
+/// Reads the workload that the spec names. Two of one name are left alone: the wrong one must not be scaled down.
+async fn fetch_workload(client: &Client, namespace: &str, database: &str, workload: &Workload) -> Result<Option<WorkloadState>, ReadError> {
     let name = &workload.name;
-    if workload.kind != Some(WorkloadKind::Deployment) {
-        let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-        if let Some(found) = read(&format!("StatefulSet {name}"), api.get_opt(name).await)? {
-            return Ok(Some(stateful_set_state(found, workload)));
-        }
+    let stateful_sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let stateful_set = match workload.kind {
+        Some(WorkloadKind::Deployment) => None,
+        _ => read(&format!("StatefulSet {name}"), stateful_sets.get_opt(name).await)?,
+    };
+    let deployment = match workload.kind {
+        Some(WorkloadKind::StatefulSet) => None,
+        _ => read(&format!("Deployment {name}"), deployments.get_opt(name).await)?,
+    };
+    match (stateful_set, deployment) {
+        (Some(_), Some(_)) => Err(Obstacle::new(format!(
+            "namespace {namespace} has both a StatefulSet and a Deployment {name}, and spec.workload.kind does not say which one runs Postgres. Set \
+             it: kubectl -n {namespace} patch protdb {database} --type=merge -p '{{\"spec\":{{\"workload\":{{\"kind\":\"StatefulSet\"}}}}}}'"
+        ))
+        .into()),
+        (Some(found), None) => Ok(Some(stateful_set_state(found, workload))),
+        (None, Some(found)) => Ok(Some(deployment_state(found, workload))),
+        (None, None) => Ok(None),
     }
-    if workload.kind == Some(WorkloadKind::StatefulSet) {
-        return Ok(None);
-    }
-    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    Ok(read(&format!("Deployment {name}"), api.get_opt(name).await)?.map(|found| deployment_state(found, workload)))
 }
 
 fn stateful_set_state(found: StatefulSet, workload: &Workload) -> WorkloadState {
@@ -210,15 +215,13 @@ fn deployment_state(found: Deployment, workload: &Workload) -> WorkloadState {
 }
 
 fn state(kind: WorkloadKind, replicas: Option<i32>, pod: PodSpec, workload: &Workload) -> WorkloadState {
-    let wanted = workload.container.as_deref().unwrap_or("postgres");
-    let only = pod.containers.len() == 1;
-    let container = pod.containers.into_iter().find(|container| only || container.name == wanted);
+    let container = resources::database_container(&pod.containers, |container| &container.name, workload.container.as_deref());
     WorkloadState {
         kind,
         metadata: ObjectMeta::default(),
         replicas: replicas.unwrap_or(1),
+        mounts: container.and_then(|container| container.volume_mounts.clone()).unwrap_or_default(),
         volumes: pod.volumes.unwrap_or_default(),
-        mounts: container.and_then(|container| container.volume_mounts).unwrap_or_default(),
         claim_templates: Vec::new(),
         deletes_claims_when_scaled: false,
     }

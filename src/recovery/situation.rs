@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use crate::api::{DatabaseLedger, ProtectedDatabase, WorkloadKind, names};
+use crate::resources;
 
 /// Everything that matters for bringing one database back.
 #[derive(Clone, Debug)]
@@ -127,16 +128,7 @@ impl WorkloadState {
     #[must_use]
     pub fn mounts_claim(&self, claim: &str) -> bool {
         self.volumes.iter().any(|volume| volume.persistent_volume_claim.as_ref().is_some_and(|source| source.claim_name == claim))
-            || self.makes_claim(claim)
-    }
-
-    /// Whether the StatefulSet controller names its claims so, `TEMPLATE-STATEFULSET-ORDINAL`, for one of the pods that are asked for.
-    fn makes_claim(&self, claim: &str) -> bool {
-        let ordinal = |template: &String| claim.strip_prefix(template)?.strip_prefix('-')?.strip_prefix(self.name())?.strip_prefix('-');
-        self.claim_templates
-            .iter()
-            .filter_map(ordinal)
-            .any(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit()))
+            || resources::is_from_claim_template(claim, self.name(), &self.claim_templates)
     }
 
     /// How many pods it had before it was scaled to 0 for a recovery.

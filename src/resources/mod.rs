@@ -1,4 +1,4 @@
-//! Builders of what the operator creates: agents' Jobs, the backup CronJob, the agents' identity. Pure.
+//! Builders of what the operator creates: agents' Jobs, the backup CronJob, the agents' identity. And how Kubernetes ties names together. Pure.
 
 mod agent_identity;
 mod agent_pod;
@@ -8,6 +8,7 @@ mod cron_field;
 mod duration;
 mod requests;
 mod schedule;
+mod workloads;
 
 #[cfg(test)]
 mod golden_tests;
@@ -21,3 +22,4 @@ pub use check_job::build_check_job;
 pub use duration::{DurationError, parse_deadline, parse_patience, parse_timeout};
 pub use requests::{WorkloadReference, backup_request, check_request};
 pub use schedule::{ScheduleError, next_tick, overdue_at};
+pub use workloads::{database_container, is_from_claim_template, workload_of};

@@ -202,6 +202,15 @@ fn recover_says_what_it_does_not_know() {
         let no_volume = holdfast(scene, &format!("recover {NAME} -n {namespace} --volume no-such"));
         assert_ran(&no_volume, 3, &["there is no PersistentVolume no-such", "kubectl get pv"]);
 
+        // The wrong one of two workloads of a name must not be scaled down.
+        scene.kubectl(&format!("create deployment {} --image=localhost/bystander --replicas=0", server.name));
+        scene.change(serde_json::json!({"spec": {"workload": {"kind": null}}})).await;
+        let which = holdfast(scene, &format!("recover {NAME} -n {namespace}"));
+        assert_ran(&which, 3, &["both a StatefulSet and a Deployment", "spec.workload.kind"]);
+        let (_, command) = which.printed.trim().split_once("Set it: kubectl ").expect("a command");
+        scene.kubectl(&command.replace('\'', "").replace(&format!("-n {namespace} "), ""));
+        assert_ran(&holdfast(scene, &format!("recover {NAME} -n {namespace}")), 0, &["nothing to bring back"]);
+
         // A volume in use elsewhere is left there.
         let elsewhere = scene.another("recover-elsewhere");
         elsewhere.apply(&Server::new(&elsewhere).build_manifests());

@@ -93,16 +93,6 @@ fn pod_claims(pod: &PodSpec) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether the StatefulSet controller names its claims so: `TEMPLATE-STATEFULSET-ORDINAL`.
-pub fn is_from_claim_template(claim: &str, workload: &WorkloadFound) -> bool {
-    let name = workload.metadata.name.as_deref().unwrap_or_default();
-    workload.claim_templates.iter().any(|template| {
-        claim
-            .strip_prefix(&format!("{template}-{name}-"))
-            .is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit()))
-    })
-}
-
 /// A pod down to what matters.
 pub fn pod_fact(pod: &Pod) -> PodFact {
     let spec = pod.spec.clone().unwrap_or_default();
