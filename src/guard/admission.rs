@@ -99,8 +99,8 @@ pub fn policies(operator_namespace: &str) -> Vec<(ValidatingAdmissionPolicy, Val
         (build_deletion_guard(), build_binding(DELETION_POLICY, "Deny")),
         (build_definition_guard(operator_namespace), build_binding(DEFINITION_POLICY, "Deny")),
         (build_marks_guard(operator_namespace), build_binding(MARKS_POLICY, "Deny")),
-        (build_volume_guard(operator_namespace), build_binding(VOLUME_POLICY, "Deny")),
-        (build_template_guard(operator_namespace), build_binding(TEMPLATE_POLICY, "Deny")),
+        (build_volume_guard(), build_binding(VOLUME_POLICY, "Deny")),
+        (build_template_guard(), build_binding(TEMPLATE_POLICY, "Deny")),
         (build_agent_fence(), build_binding(FENCE_POLICY, "Deny")),
         (build_other_claim_warning(), build_binding(OTHER_CLAIM_POLICY, "Warn")),
     ];

@@ -26,9 +26,11 @@ const NAMESPACE_CONTROLLER: &str = "system:serviceaccount:kube-system:namespace-
 /// being deleted it may let go of only when a person has confirmed that. It can't confirm but for a claim whose place a DatabaseRestore in the
 /// same namespace gives to another volume: the claim's own volume is kept, and no volume is ever let go of like that.
 pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmissionPolicy {
-    let mut variables = change_variables(operator_namespace);
+    let operator = format!("system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}");
+    let mut variables = change_variables();
     let has = |object: &str| format!("{object}.metadata.?finalizers.orValue([]).exists(f, f == {})", quote(KEEP_FINALIZER));
     variables.extend([
+        variable("by_operator", format!("request.userInfo.username == {}", quote(&operator))),
         variable("released", "variables.confirmed || (variables.by_operator && !has(oldObject.metadata.deletionTimestamp))".to_owned()),
         variable(
             "labelled",
@@ -108,8 +110,8 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
 }
 
 /// Refuses UPDATE of a guarded volume that gives its data up: Retain taken back, or the claim that it is bound to, or reserved for, changed.
-pub(super) fn build_volume_guard(operator_namespace: &str) -> ValidatingAdmissionPolicy {
-    let mut variables = change_variables(operator_namespace);
+pub(super) fn build_volume_guard() -> ValidatingAdmissionPolicy {
+    let mut variables = change_variables();
     let retained = quote(RETAIN);
     let policy_of = |object: &str| format!("{object}.spec.?persistentVolumeReclaimPolicy.orValue('')");
     let claim = |object: &str, field: &str| format!("{object}.spec.?claimRef.?{field}.orValue('')");
@@ -152,11 +154,10 @@ pub(super) fn build_volume_guard(operator_namespace: &str) -> ValidatingAdmissio
     policy(VOLUME_POLICY, constraints, variables, validations)
 }
 
-/// What every rule about a change needs: the object's name, its owner, whether it is confirmed, and whether the operator asks.
-pub(super) fn change_variables(operator_namespace: &str) -> Vec<Variable> {
-    let operator = format!("system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}");
+/// What every rule about a change needs: the object's name, its owner, and whether it is confirmed.
+pub(super) fn change_variables() -> Vec<Variable> {
     let mut variables = confirmation_variables();
-    variables.extend([owner(), why(), look(), variable("by_operator", format!("request.userInfo.username == {}", quote(&operator)))]);
+    variables.extend([owner(), why(), look()]);
     variables
 }
 

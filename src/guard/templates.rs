@@ -12,8 +12,8 @@ pub const TEMPLATE_POLICY: &str = "holdfast-template-guard";
 pub const OTHER_CLAIM_POLICY: &str = "holdfast-other-claim";
 
 /// Refuses UPDATE that takes a claim, or the mount of one, out of the pod template: the next start would be an empty database.
-pub(super) fn build_template_guard(operator_namespace: &str) -> ValidatingAdmissionPolicy {
-    let mut variables = change_variables(operator_namespace);
+pub(super) fn build_template_guard() -> ValidatingAdmissionPolicy {
+    let mut variables = change_variables();
     variables.extend(template_variables());
     variables.extend([
         variable("missing", "variables.before.map(v, v.name).filter(n, !variables.after.exists(v, v.name == n)).join(', ')".to_owned()),
