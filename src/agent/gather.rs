@@ -71,6 +71,8 @@ pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
         tables: bound_tables(tables, request),
         table_count,
         total_rows,
+        absent: Vec::new(),
+        superuser: false,
         observed_at: observed.observed_at,
     };
     Gathered { evidence: Some(evidence), failure: join_problems(problems) }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{S3Storage, TableRule, TlsMode};
+use super::{S3Storage, TableName, TableRule, TlsMode};
 
 /// Environment variable that carries the request as JSON.
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
@@ -78,8 +78,21 @@ pub struct CheckRequest {
     pub tables: Vec<TableRule>,
     /// Whether tables without a rule are counted too.
     pub count_all_tables: bool,
+    /// Tables that the last good check found, besides those with rules: these are looked for even where there are more than evidence has room for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_tables: Vec<TableName>,
     /// Budget of the whole check in seconds, waiting for a starting server included.
     pub timeout_seconds: u64,
+    /// Budget for counting tables without a rule, in milliseconds.
+    #[serde(default = "default_counting_budget")]
+    pub counting_milliseconds: u64,
+    /// Where the backups are, when nothing else remembers what was last known good: the newest good set says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered_in: Option<S3Storage>,
+}
+
+fn default_counting_budget() -> u64 {
+    500
 }
 
 /// A backup.

@@ -149,6 +149,9 @@ pub struct CheckVerdict {
     /// The check that this one was compared with; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
+    /// The value of the annotation `holdfast.dev/accept-next-change` that the change was declared by, if it was declared beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_by: Option<String>,
 }
 
 /// The three outcomes of a check. There is no fourth, and the third is neither of the others.

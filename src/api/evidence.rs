@@ -17,13 +17,19 @@ pub struct Evidence {
     /// The databases that exist, in the order of their names.
     #[serde(default)]
     pub databases: Vec<DatabaseEvidence>,
-    /// The ordinary tables, at most 500, with their rows.
+    /// The tables, at most 500, with their rows. A partitioned table, or one that others inherit from, is one table.
     #[serde(default)]
     pub tables: Vec<TableEvidence>,
-    /// How many ordinary tables there are, also those not listed.
+    /// How many tables there are, also those not listed.
     pub table_count: i64,
     /// Rows in all tables that were counted.
     pub total_rows: i64,
+    /// Tables that the agent was asked to look for, by name, and that do not exist.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<TableName>,
+    /// Whether the agent's role is a superuser, which is more than a check needs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub superuser: bool,
     /// When the look was taken, by the database's clock.
     #[schemars(with = "Time")]
     pub observed_at: Time,
@@ -64,7 +70,17 @@ pub struct DatabaseEvidence {
     pub oid: i64,
 }
 
-/// An ordinary or partitioned table and its rows.
+/// A table by its database and its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableName {
+    /// The database that it is in.
+    pub database: String,
+    /// `schema.table`.
+    pub name: String,
+}
+
+/// A table and its rows. Partitions and inheriting tables are told as part of the table that they belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TableEvidence {
@@ -81,6 +97,20 @@ pub struct TableEvidence {
     pub rows: i64,
     /// How far the number of rows can be relied on.
     pub count: CountKind,
+    /// Rows that are surely there although `rows` is an estimate: counting began, and stopped there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<i64>,
+}
+
+impl TableEvidence {
+    /// Rows that are surely there.
+    #[must_use]
+    pub fn least_rows(&self) -> i64 {
+        match self.count {
+            CountKind::Exact | CountKind::AtLeast => self.rows,
+            CountKind::Estimated => self.at_least.unwrap_or(0),
+        }
+    }
 }
 
 /// How far a number of rows can be relied on.

@@ -25,6 +25,8 @@ pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recov
 pub const DATA_VERIFIED_GATE: &str = "holdfast.dev/data-verified";
 /// Annotation on a `ProtectedDatabase`: the `DatabaseCheck` whose evidence becomes the new baseline.
 pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
+/// Annotation on a `ProtectedDatabase`: the next change of its data is meant, [`super::DeclaredChange`].
+pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
 /// Label on agent Jobs and their pods: `check` or `backup`.

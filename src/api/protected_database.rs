@@ -134,6 +134,11 @@ pub struct Verification {
     #[serde(default = "default_timeout")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
     pub timeout: String,
+    /// Longest time that counting tables without a rule of their own may take together, such as `500ms` or `2s`. 10 ms to 1 h. What does not fit is
+    /// estimated; only counted rows are ever called reset. Tables in `tables` are counted as far as they need to be, within `timeout`.
+    #[serde(default = "default_counting_budget")]
+    #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"), length(max = 20))]
+    pub counting_budget: String,
     /// What becomes of pods with the readiness gate `holdfast.dev/data-verified` whose data can't be verified.
     #[serde(default)]
     pub gate: Gate,
@@ -147,6 +152,7 @@ impl Default for Verification {
             baseline: Baseline::default(),
             files: Vec::new(),
             timeout: default_timeout(),
+            counting_budget: default_counting_budget(),
             gate: Gate::default(),
         }
     }
@@ -186,8 +192,10 @@ fn default_patience() -> String {
 }
 
 /// What is expected of one table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.volatile) || !self.volatile || !has(self.maxDropPercent)")
+    .message("spec.verification.tables: a volatile table may lose any share of its rows; leave out maxDropPercent, or volatile"))]
 pub struct TableRule {
     /// `schema.table`, spelt as in the catalog (no quotes; capital letters count). Names that contain a dot can't be listed.
     #[schemars(regex(pattern = r#"^[^.\s"';]{1,63}\.[^.\s"';]{1,63}$"#))]
@@ -204,6 +212,9 @@ pub struct TableRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_drop_percent: Option<i32>,
+    /// Its rows come and go, as those of a queue or a cache do, and the table itself may: neither is a reset. `minRows` counts all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub volatile: bool,
 }
 
 /// What is expected of every table that is not listed.
@@ -253,6 +264,10 @@ pub struct FileRule {
 
 fn default_timeout() -> String {
     "60s".to_owned()
+}
+
+fn default_counting_budget() -> String {
+    "500ms".to_owned()
 }
 
 fn default_max_drop_percent() -> IntOrString {

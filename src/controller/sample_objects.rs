@@ -136,7 +136,7 @@ pub fn evidence() -> Evidence {
 }
 
 fn verdict(outcome: CheckOutcome, reason: &str) -> CheckVerdict {
-    CheckVerdict { outcome, reason: reason.to_owned(), message: format!("as said before: {reason}"), baseline: None }
+    CheckVerdict { outcome, reason: reason.to_owned(), message: format!("as said before: {reason}"), baseline: None, declared_by: None }
 }
 
 /// A backup in that state; times are those of its Job.

@@ -171,6 +171,7 @@ fn build_evidence(database: &str, list: &TableList, rules: &[&TableRule], counts
             file_node: table.file_node,
             rows,
             count,
+            at_least: None,
         });
     }
     counted

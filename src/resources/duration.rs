@@ -43,6 +43,14 @@ pub fn parse_patience(text: &str) -> Result<Duration, DurationError> {
     within("spec.verification.gate.patience", text, 24 * 3600, "1s", "24h")
 }
 
+/// Reads `spec.verification.countingBudget`, 10 ms to 1 h.
+///
+/// # Errors
+/// It is no duration, or out of range.
+pub fn parse_counting_budget(text: &str) -> Result<Duration, DurationError> {
+    between("spec.verification.countingBudget", text, 10, 3_600_000, ["10ms", "1h"])
+}
+
 /// Reads `spec.backup.deadline`, 1 s to 7 d.
 ///
 /// # Errors
@@ -52,30 +60,37 @@ pub fn parse_deadline(text: &str) -> Result<Duration, DurationError> {
 }
 
 fn within(field: &'static str, text: &str, most_seconds: u64, least: &'static str, most: &'static str) -> Result<Duration, DurationError> {
-    let seconds = parse(text).ok_or_else(|| DurationError::Malformed { field, text: text.to_owned() })?;
-    if (1..=most_seconds).contains(&seconds) {
-        Ok(Duration::from_secs(seconds))
-    } else {
-        Err(DurationError::OutOfRange { field, text: text.to_owned(), least, most })
-    }
+    between(field, text, 1000, most_seconds * 1000, [least, most])
 }
 
-/// The seconds of a text of numbers with units; `None` when it is none, or more than can be held.
+fn between(field: &'static str, text: &str, least: u64, most: u64, range: [&'static str; 2]) -> Result<Duration, DurationError> {
+    let milliseconds = parse(text).ok_or_else(|| DurationError::Malformed { field, text: text.to_owned() })?;
+    if (least..=most).contains(&milliseconds) {
+        return Ok(Duration::from_millis(milliseconds));
+    }
+    let [least, most] = range;
+    Err(DurationError::OutOfRange { field, text: text.to_owned(), least, most })
+}
+
+/// The milliseconds of a text of numbers with units; `None` when it is none, or more than can be held.
 fn parse(text: &str) -> Option<u64> {
     let mut rest = text;
     let mut total: u64 = 0;
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let number: u64 = rest[..digits].parse().ok()?;
-        let unit = match rest.as_bytes().get(digits)? {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3600,
-            b'd' => 86_400,
+        rest = &rest[digits..];
+        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let unit = match &rest[..letters] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return None,
         };
         total = total.checked_add(number.checked_mul(unit)?)?;
-        rest = &rest[digits + 1..];
+        rest = &rest[letters..];
     }
     (!text.is_empty()).then_some(total)
 }
@@ -88,6 +103,9 @@ mod tests {
     fn durations_are_read_and_ranges_kept() {
         assert_eq!(parse_timeout("60s"), Ok(Duration::from_mins(1)));
         assert_eq!(parse_timeout("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_counting_budget("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_counting_budget("1s500ms"), Ok(Duration::from_millis(1500)));
+        assert!(matches!(parse_counting_budget("9ms"), Err(DurationError::OutOfRange { least: "10ms", .. })));
         assert_eq!(parse_deadline("6h"), Ok(Duration::from_hours(6)));
         assert_eq!(parse_deadline("7d"), Ok(Duration::from_hours(7 * 24)));
         for malformed in ["", "s", "5", "5x", "-5s", "1.5h", "5m5", "ж"] {

@@ -1,6 +1,6 @@
 //! What agents are asked to do, from the spec. Pure, and never with a secret.
 
-use super::{parse_deadline, parse_timeout};
+use super::{parse_counting_budget, parse_deadline, parse_timeout};
 use crate::api::{BackupRequest, CheckRequest, Connection, DatabaseCheck, PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind};
 
 /// The workload that an agent finds the pod by.
@@ -29,7 +29,11 @@ pub fn check_request(database: &ProtectedDatabase, check: &DatabaseCheck, addres
         server,
         tables: spec.verification.tables.clone(),
         count_all_tables: spec.verification.baseline.max_drop_percent().is_some(),
+        known_tables: Vec::new(),
         timeout_seconds: parse_timeout(&spec.verification.timeout).map_or(60, |timeout| timeout.as_secs()),
+        counting_milliseconds: parse_counting_budget(&spec.verification.counting_budget)
+            .map_or(500, |budget| u64::try_from(budget.as_millis()).unwrap_or(u64::MAX)),
+        remembered_in: None,
     }
 }
 

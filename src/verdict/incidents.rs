@@ -7,7 +7,7 @@ use crate::api::{Evidence, TableRule, reasons};
 pub(super) type Scenario = (&'static str, Sample, Option<&'static str>);
 
 pub(super) fn rule(name: &str) -> TableRule {
-    TableRule { name: name.to_owned(), database: None, min_rows: None, max_drop_percent: None }
+    TableRule { name: name.to_owned(), ..TableRule::default() }
 }
 
 pub(super) fn nearly_empty(now: &mut Evidence) {

@@ -18,7 +18,7 @@ fn rules() -> Vec<(Option<TableRule>, IntOrString)> {
         all.push((None, baseline.clone()));
         for min_rows in MINIMA {
             for max_drop_percent in PERCENTS {
-                let rule = TableRule { name: "public.experts".to_owned(), database: None, min_rows, max_drop_percent };
+                let rule = TableRule { name: "public.experts".to_owned(), min_rows, max_drop_percent, ..TableRule::default() };
                 all.push((Some(rule), baseline.clone()));
             }
         }

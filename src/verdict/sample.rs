@@ -155,7 +155,7 @@ pub fn add_table(evidence: &mut Evidence, database: &str, name: &str, rows: i64)
 /// A table, counted to the end.
 pub fn table(database: &str, name: &str, rows: i64) -> TableEvidence {
     let (database, name) = (database.to_owned(), name.to_owned());
-    TableEvidence { database, name, oid: 16_400, file_node: Some(16_400), rows, count: CountKind::Exact }
+    TableEvidence { database, name, oid: 16_400, file_node: Some(16_400), rows, count: CountKind::Exact, at_least: None }
 }
 
 /// A volume at the place of the data.
@@ -214,6 +214,8 @@ fn evidence() -> Evidence {
         table_count: 5,
         total_rows: tables.iter().map(|table| table.rows).sum(),
         tables,
+        absent: Vec::new(),
+        superuser: false,
         observed_at: time("2026-01-31T09:00:00Z"),
     }
 }

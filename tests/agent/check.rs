@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::support::postgres::{PASSWORD, TestPostgres};
 
 fn rule(name: &str) -> TableRule {
-    TableRule { name: name.to_owned(), database: None, min_rows: Some(1), max_drop_percent: None }
+    TableRule { name: name.to_owned(), min_rows: Some(1), ..TableRule::default() }
 }
 
 pub fn check_request(server: ServerRequest, rules: &[&str]) -> CheckRequest {
@@ -18,7 +18,10 @@ pub fn check_request(server: ServerRequest, rules: &[&str]) -> CheckRequest {
         server,
         tables: rules.iter().map(|name| rule(name)).collect(),
         count_all_tables: true,
+        known_tables: Vec::new(),
         timeout_seconds: 30,
+        counting_milliseconds: 10_000,
+        remembered_in: None,
     }
 }
 

@@ -43,7 +43,8 @@ fn is_controlled_by(job: &Job, check: &DatabaseCheck) -> bool {
 }
 
 fn unreported(name: &str, reason: &'static str, message: String) -> Step {
-    let verdict = CheckVerdict { outcome: CheckOutcome::Unverifiable, reason: reason.to_owned(), message, baseline: None };
+    let verdict =
+        CheckVerdict { outcome: CheckOutcome::Unverifiable, reason: reason.to_owned(), message, baseline: None, declared_by: None };
     Step::JudgeCheck { name: name.to_owned(), verdict }
 }
 

@@ -92,7 +92,8 @@ fn invalid_spec(observed: &Observed) -> Option<Stall> {
         .and_then(|line| resources::next_tick("spec.verification.schedule", line, None, &observed.now).err())
         .map(|error| error.to_string());
     let patience = resources::parse_patience(&verification.gate.patience).err().map(|error| error.to_string());
-    timeout.or(schedule).or(patience).map(|error| Stall { reason: reasons::INVALID_SPEC, message: error })
+    let budget = resources::parse_counting_budget(&verification.counting_budget).err().map(|error| error.to_string());
+    timeout.or(schedule).or(patience).or(budget).map(|error| Stall { reason: reasons::INVALID_SPEC, message: error })
 }
 
 fn running(observed: &Observed) -> Vec<Running<'_>> {

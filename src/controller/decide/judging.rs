@@ -138,6 +138,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                     reason: verdict.reason.to_owned(),
                     message: verdict.message.clone(),
                     baseline: compared_with,
+                    declared_by: None,
                 },
             ));
         }
