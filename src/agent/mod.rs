@@ -12,6 +12,7 @@ mod install;
 mod interrupt;
 mod kubernetes;
 mod mounted;
+mod remembered;
 mod suspicion;
 
 pub use backup_set::*;
@@ -21,4 +22,5 @@ pub use gather::*;
 pub use install::*;
 pub use interrupt::*;
 pub use mounted::*;
+pub use remembered::*;
 pub use suspicion::*;

@@ -121,9 +121,22 @@ pub struct DatabaseCheckStatus {
     /// Why nothing, or not everything, could be found. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AgentFailure>,
+    /// What the newest good backup says was there, read when nothing else remembers it. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<RememberedEvidence>,
     /// What the operator makes of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<CheckVerdict>,
+}
+
+/// What the manifest of a backup says was there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RememberedEvidence {
+    /// The backup's path in the bucket.
+    pub path: String,
+    /// What was there, as the dump has it.
+    pub evidence: Evidence,
 }
 
 /// Why an agent could not do its work.

@@ -7,6 +7,7 @@ use kube::api::ObjectMeta;
 
 use super::super::observed::{ContainerFact, Observed, PodFact, RunningContainer, VolumeFact};
 use super::super::plan::{Plan, Step};
+use super::accepting::acceptance;
 use super::check_jobs::plan_jobs;
 use super::data_conditions::{data_reset, data_verified, report};
 use super::judging::{Judged, JudgedCheck, concluded, is_of, order};
@@ -50,7 +51,7 @@ pub fn check(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>, pl
             plan_scheduled_check(observed, primary, plan);
             plan_manual_checks(observed, primary, plan);
         }
-        plan_jobs(observed, &running, plan);
+        plan_jobs(observed, judged, &running, plan);
         plan_pruning(observed, judged, &running, plan);
     }
     let verified = data_verified(observed, judged, stall, invalid.as_ref(), &running);
@@ -289,6 +290,12 @@ fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan)
 /// Old checks go, never one that something refers to, also those without a report: a pod that can't start makes one at each try.
 fn plan_pruning(observed: &Observed, judged: &Judged<'_>, running: &[Running<'_>], plan: &mut Plan) {
     let accepted = observed.database.metadata.annotations.as_ref().and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
+    let acceptance = acceptance(observed);
+    // What only a backup remembers is known from the check that read it, as long as no check is good.
+    let is_needed = |check: &DatabaseCheck| {
+        let remembers = check.status.as_ref().is_some_and(|status| status.remembered.is_some());
+        acceptance.needs(check) || (judged.baseline.is_none() && remembers)
+    };
     let remembered = observed.database.status.as_ref().and_then(|status| status.baseline.as_ref()).map(|baseline| &baseline.check);
     let baseline = judged.baseline.and_then(|baseline| baseline.metadata.name.as_ref());
     let newest = running.iter().flat_map(|start| {
@@ -299,7 +306,7 @@ fn plan_pruning(observed: &Observed, judged: &Judged<'_>, running: &[Running<'_>
     let kept: Vec<&String> = newest.chain([accepted, remembered, baseline].into_iter().flatten()).collect();
     let mut all: Vec<&JudgedCheck<'_>> = judged.verdicts.values().collect();
     all.sort_by_key(|judged| std::cmp::Reverse(order(judged.check)));
-    let old = all.into_iter().skip(KEPT_CHECKS).map(|judged| &judged.check.metadata);
+    let old = all.into_iter().skip(KEPT_CHECKS).filter(|old| !is_needed(old.check)).map(|judged| &judged.check.metadata);
     let unneeded = old.filter(|old| !old.name.as_ref().is_some_and(|name| kept.contains(&name)));
     plan.steps.extend(unneeded.map(|old| Step::PruneCheck(Box::new(old.clone()))));
 }
