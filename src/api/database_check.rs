@@ -51,6 +51,8 @@ pub struct DatabaseCheckSpec {
 pub enum CheckTrigger {
     /// A pod or its container started.
     Restart,
+    /// The check before could say nothing.
+    Retry,
     /// The spec of the ProtectedDatabase changed, so that the last answer may be one to another question.
     SpecChange,
     /// `spec.verification.schedule`.

@@ -64,6 +64,11 @@ pub(super) fn incidents() -> Vec<Scenario> {
             Some("cluster_changed"),
         ),
         (
+            "another tenant's server behind the same Service",
+            new().other_cluster().wanted(|spec| spec.connection.host = Some("knowledge-db".to_owned())),
+            Some("cluster_changed"),
+        ),
+        (
             "a Deployment with an emptyDir, its pod made anew",
             new().other_cluster().on_no_volume().now(nearly_empty),
             Some("cluster_changed"),

@@ -181,8 +181,9 @@ fn plan_restart_check(observed: &Observed, judged: &Judged<'_>, start: &Running<
     if pending {
         return;
     }
-    let attempts =
-        all.iter().filter(of_start).filter(|check| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::SpecChange));
+    let is_attempt =
+        |check: &&DatabaseCheck| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::Retry | CheckTrigger::SpecChange);
+    let attempts = all.iter().filter(of_start).filter(is_attempt);
     let tried = attempts.filter_map(|check| check.spec.target.as_ref()).map(|target| target.attempt.saturating_add(1)).max();
     // The check of the start itself may have been pruned since: what was looked at is not new.
     let is_known = judged.newest_of(&start.pod.uid, &start.container.id).is_some();
@@ -202,7 +203,11 @@ fn plan_restart_check(observed: &Observed, judged: &Judged<'_>, start: &Running<
     if all.iter().any(|check| check.metadata.name.as_ref() == Some(&name)) {
         return;
     }
-    let trigger = if next > 0 && is_outdated(observed, judged, start) { CheckTrigger::SpecChange } else { CheckTrigger::Restart };
+    let trigger = match next {
+        0 => CheckTrigger::Restart,
+        _ if is_outdated(observed, judged, start) => CheckTrigger::SpecChange,
+        _ => CheckTrigger::Retry,
+    };
     let check = build_check(observed, name, trigger, target(observed, start, next));
     plan.steps.push(Step::CreateCheck(Box::new(check)));
 }
