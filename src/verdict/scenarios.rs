@@ -24,6 +24,7 @@ fn benign() -> Vec<Scenario> {
     vec![
         ("restart", new(), None),
         ("first check", new().first(), None),
+        ("the role is a superuser", new().now(|now| now.superuser = true), None),
         ("first check without rules", new().first().wanted(|spec| spec.verification.tables.clear()), None),
         (
             "first check of a database without tables",
