@@ -20,6 +20,7 @@ impl Operator {
             concurrency: 4,
             namespace: Some(scene.namespace().to_owned()),
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+            webhook_url_file: None,
         };
         Self(tokio::spawn(holdfast::controller::run(client, settings, Metrics::default(), pending())))
     }
