@@ -4,12 +4,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 31] = [
+const ROOMS: [&str; 35] = [
     "src/verdict",
     "src/guard",
     "src/resources",
     "src/controller/decide",
     "src/controller/decide.rs",
+    "src/controller/notice/alert.rs",
+    "src/controller/notice/board.rs",
+    "src/install/monitoring.rs",
+    "src/install/webhook.rs",
     "src/controller/plan.rs",
     "src/controller/plan_rules.rs",
     "src/controller/observed.rs",
