@@ -10,6 +10,7 @@ use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
 use super::ending::{EXIT_CODES, Ending, FAILED};
 use super::error::PluginError;
+use super::grant_sql::{self, GrantSqlArguments};
 use super::recover::{self, RecoverArguments};
 use super::status::{self, StatusArguments};
 use super::unlock::{self, UnlockArguments};
@@ -54,6 +55,9 @@ enum Command {
     /// Looks for Postgres in the whole cluster, or in one namespace with -n: who protects it, what endangers its data, how to protect it.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorArguments),
+    /// Prints the SQL of a role that can check and back up a database and nothing else, and the Secret for it. Runs nothing.
+    #[command(after_help = EXIT_CODES)]
+    GrantSql(GrantSqlArguments),
 }
 
 /// Whether the binary was called under the plugin's name.
@@ -82,12 +86,17 @@ fn fail(error: &PluginError) -> ExitCode {
 }
 
 async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
-    let cluster = Cluster::connect(plugin.place.context.as_deref(), plugin.place.namespace.as_deref()).await?;
+    let place = plugin.place;
+    let connect = async || Cluster::connect(place.context.as_deref(), place.namespace.as_deref()).await;
     match plugin.command {
-        Command::Status(arguments) => status::run(&cluster, &arguments).await,
-        Command::Recover(arguments) => Box::pin(recover::run(&cluster, &arguments)).await,
-        Command::Unlock(arguments) => unlock::run(&cluster, &arguments).await,
-        Command::Doctor(arguments) => doctor::run(&cluster, &arguments).await,
+        Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
+        Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
+        Command::Unlock(arguments) => unlock::run(&connect().await?, &arguments).await,
+        Command::Doctor(arguments) => doctor::run(&connect().await?, &arguments).await,
+        Command::GrantSql(arguments) => match &arguments.name {
+            Some(name) => grant_sql::run(&connect().await?, &arguments, name).await,
+            None => grant_sql::run_without_cluster(&arguments, place.namespace.as_deref()),
+        },
     }
 }
 

@@ -6,6 +6,7 @@ mod connect;
 mod doctor;
 mod ending;
 mod error;
+mod grant_sql;
 mod output;
 mod paging;
 mod recover;
