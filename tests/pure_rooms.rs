@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 35] = [
+const ROOMS: [&str; 40] = [
     "src/verdict",
     "src/guard",
     "src/resources",
@@ -26,6 +26,11 @@ const ROOMS: [&str; 35] = [
     "src/recovery/step.rs",
     "src/recovery/wanted.rs",
     "src/plugin/recover/text.rs",
+    "src/plugin/accept/annotations.rs",
+    "src/plugin/accept/judge.rs",
+    "src/plugin/accept/text.rs",
+    "src/plugin/grant_sql/statements.rs",
+    "src/plugin/grant_sql/text.rs",
     "src/plugin/words.rs",
     "src/plugin/status/report.rs",
     "src/plugin/status/text.rs",

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::accept::{self, AcceptArguments};
 use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
 use super::ending::{EXIT_CODES, Ending, FAILED};
@@ -18,7 +19,7 @@ use super::unlock::{self, UnlockArguments};
 /// The name under which kubectl finds the binary.
 const PLUGIN_NAME: &str = "kubectl-holdfast";
 
-/// Shows how safe your databases are, brings them back, confirms deletions, and finds databases that nobody protects.
+/// Shows how safe your databases are, brings them back, confirms deletions, accepts changes, and finds databases that nobody protects.
 ///
 /// It uses your kubeconfig and your own rights. It deletes no data, and it reads no Secret.
 #[derive(Debug, Parser)]
@@ -52,6 +53,9 @@ enum Command {
     /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes nothing itself.
     #[command(after_help = EXIT_CODES)]
     Unlock(UnlockArguments),
+    /// Says that a change of the data is meant: after a check has seen it, or before it is made.
+    #[command(after_help = EXIT_CODES)]
+    Accept(AcceptArguments),
     /// Looks for Postgres in the whole cluster, or in one namespace with -n: who protects it, what endangers its data, how to protect it.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorArguments),
@@ -92,6 +96,7 @@ async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
         Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
         Command::Unlock(arguments) => unlock::run(&connect().await?, &arguments).await,
+        Command::Accept(arguments) => accept::run(&connect().await?, &arguments).await,
         Command::Doctor(arguments) => doctor::run(&connect().await?, &arguments).await,
         Command::GrantSql(arguments) => match &arguments.name {
             Some(name) => grant_sql::run(&connect().await?, &arguments, name).await,

@@ -1,5 +1,6 @@
 //! `kubectl holdfast`: what people and scripts ask of Holdfast by hand. It reads, explains, confirms and brings back; it deletes nothing that holds data and reads no Secret.
 
+mod accept;
 mod ask;
 mod command;
 mod connect;

@@ -7,7 +7,10 @@ use serde::Serialize;
 use super::super::report::PASSING;
 use crate::api::names::{GROUP, VERSION};
 use crate::api::{ConditionStatus, ConditionType, find_condition, reasons};
-use crate::postgres::bounded_line;
+use crate::postgres::line_within;
+
+/// The longest description, in bytes: long enough for what to do, which comes last.
+const DESCRIPTION_LIMIT: usize = 4_000;
 
 /// How urgent an alert is; the more urgent comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -145,8 +148,8 @@ fn find(rule: &Rule, namespace: &str, name: &str, conditions: &[Condition]) -> F
         },
         annotations: Annotations {
             summary: format!("{namespace}/{name}: {} ({reason})", rule.summary),
-            // The message may quote a database that is not trusted: one line, and not longer than people read.
-            description: bounded_line(&condition.message),
+            // The message may quote a database that is not trusted: one line of bounded length.
+            description: line_within(&condition.message, DESCRIPTION_LIMIT),
             runbook: format!("docs/conditions.md#{}", reason.to_ascii_lowercase()),
         },
         starts_at: condition.last_transition_time.0,

@@ -12,12 +12,12 @@ use crate::plugin::status::fetch_database;
 
 /// What `grant-sql` is asked.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["name", "databases"]))]
 pub struct GrantSqlArguments {
     /// The ProtectedDatabase that names the databases. Without it name them with --database; no cluster is asked then.
-    #[arg(required_unless_present = "databases")]
     pub name: Option<String>,
     /// A database; may be given several times.
-    #[arg(long = "database", value_name = "DATABASE", conflicts_with = "name")]
+    #[arg(long = "database", value_name = "DATABASE")]
     databases: Vec<String>,
     /// The role to make.
     #[arg(long, default_value = "holdfast")]
@@ -34,7 +34,7 @@ pub struct GrantSqlArguments {
     /// Lets the role see what row security hides. Needed where tables have policies, else they can't be counted or dumped.
     #[arg(long)]
     bypass_row_security: bool,
-    /// Lets the role read large objects. Needed where there are any, else pg_dump fails.
+    /// Lets the role read large objects. Needed where there are any, else backups fail.
     #[arg(long)]
     large_objects: bool,
 }

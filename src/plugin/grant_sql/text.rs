@@ -87,7 +87,7 @@ fn comment(text: &mut String, words: &str) {
         if line.chars().count() + word.chars().count() >= WIDTH {
             text.push_str(&line);
             text.push('\n');
-            line = "--".to_owned();
+            "--".clone_into(&mut line);
         }
         line.push(' ');
         line.push_str(word);
