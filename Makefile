@@ -31,6 +31,7 @@ test-fast: ## Unit and golden tests; needs no cluster and no server
 test-real: build ## The agent with a real Postgres and S3, the testbed itself, then end to end on a cluster
 	$(TESTBED) up
 	$(CARGO) test -p holdfast --test agent
+	$(CARGO) test -p holdfast --test monitoring
 	$(CARGO) test -p testbed --features machine -- --test-threads=1
 	$(TESTBED) deploy
 	$(CARGO) test -p holdfast --test e2e -- --test-threads=4

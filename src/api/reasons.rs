@@ -475,7 +475,7 @@ pub const ALL: &[ReasonDocument] = &[
         reason: PERMISSION_DENIED,
         conditions: "DataVerified=Unknown, BackupFresh=False",
         meaning: "The role may not read what it must.",
-        remedy: "Grant it `pg_monitor` and `pg_read_all_data`.",
+        remedy: "`kubectl holdfast grant-sql NAME -n NAMESPACE` prints the SQL of a role that may read what is needed, and nothing else.",
     },
     ReasonDocument {
         reason: ROW_SECURITY,

@@ -8,5 +8,6 @@ mod archive;
 mod backup;
 mod check;
 mod connection;
+mod granted;
 mod remembered;
 mod store;

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod accept;
 mod agents_fenced;
 mod backup;
 mod bad_input;
