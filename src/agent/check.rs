@@ -38,6 +38,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         completion_time: Some(Time(Timestamp::now())),
         evidence: gathered.evidence,
         failure: gathered.failure,
+        files: Vec::new(),
         verdict: None,
     };
     kubernetes::apply_status::<DatabaseCheck>(&client, &request.namespace, &request.check, &status).await

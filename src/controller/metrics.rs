@@ -12,12 +12,13 @@ use prometheus_client::registry::Registry;
 use crate::api::{ConditionType, ProtectedDatabaseStatus, find_condition};
 
 /// The conditions that are shown as gauges.
-const SHOWN: [ConditionType; 6] = [
+const SHOWN: [ConditionType; 7] = [
     ConditionType::Ready,
     ConditionType::Stalled,
     ConditionType::Guarded,
     ConditionType::DataVerified,
     ConditionType::DataReset,
+    ConditionType::FilesMatch,
     ConditionType::BackupFresh,
 ];
 
@@ -114,12 +115,17 @@ impl Metrics {
     /// Shows what was reported of a database.
     pub fn observe_database(&self, namespace: &str, name: &str, status: &ProtectedDatabaseStatus) {
         for condition in SHOWN {
+            let labels = ConditionLabels { namespace: namespace.to_owned(), name: name.to_owned(), condition: condition.as_str() };
             let value = match find_condition(&status.conditions, condition).map(|found| found.status.as_str()) {
                 Some("True") => 1,
                 Some("False") => 0,
+                // Without rules about files nobody waits for an answer about them.
+                None if condition == ConditionType::FilesMatch => {
+                    self.conditions.remove(&labels);
+                    continue;
+                }
                 _ => -1,
             };
-            let labels = ConditionLabels { namespace: namespace.to_owned(), name: name.to_owned(), condition: condition.as_str() };
             self.conditions.get_or_create(&labels).set(value);
         }
         let labels = DatabaseLabels { namespace: namespace.to_owned(), name: name.to_owned() };

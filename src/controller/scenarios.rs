@@ -2,6 +2,7 @@
 
 mod backing_up;
 mod checking;
+mod files;
 mod gating;
 mod guarding;
 mod judging;
@@ -28,6 +29,7 @@ fn all() -> Vec<Scenario> {
         guarding::scenarios(),
         releasing::scenarios(),
         checking::scenarios(),
+        files::scenarios(),
         judging::scenarios(),
         backing_up::scenarios(),
         reading::scenarios(),
