@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 31] = [
+const ROOMS: [&str; 32] = [
     "src/verdict",
     "src/guard",
     "src/resources",
     "src/controller/decide",
     "src/controller/decide.rs",
+    "src/agent/named_paths.rs",
     "src/controller/plan.rs",
     "src/controller/plan_rules.rs",
     "src/controller/observed.rs",

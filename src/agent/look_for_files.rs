@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{AgentFailure, CheckedFiles, FilesRequest, reasons};
-use crate::postgres::{Login, PATH_LIMIT, PostgresError, PostgresErrorKind, Session, connect, stream_paths};
+use crate::postgres::{Login, PostgresError, PostgresErrorKind, Session, connect, stream_paths};
+use crate::verdict::count;
 
 use super::MountedFiles;
 use super::file_walk::{Seen, Unread, Walked, look_at, walk};
@@ -52,10 +53,12 @@ impl Look<'_> {
         let mut named = NamedPaths::new(&rule.prefix);
         let rows = {
             let session = self.connect().await?;
-            stream_paths(&session, &rule.query, |path| named.insert(path)).await.map_err(|error| self.explain(error))?
+            stream_paths(&session, &rule.query, self.request.path_limit, |path| named.insert(path))
+                .await
+                .map_err(|error| self.explain(error))?
         };
         self.found.paths = number(named.count());
-        if rows > PATH_LIMIT {
+        if rows > self.request.path_limit {
             return Err(self.too_many_paths());
         }
         // After the query: a row that comes with a file is not seen without it.
@@ -75,33 +78,11 @@ impl Look<'_> {
     /// Asks once more about the paths without a file: a row that went with its file in the meantime misses nothing, and a file that came since is there.
     async fn settle(&mut self, folder: &Path, named: &mut NamedPaths, unread: &mut Unread) -> Result<(), AgentFailure> {
         let session = self.connect().await?;
-        let mut names = FirstNames::default();
-        let settle = |path: &[u8]| {
-            let seen = match named.unfound(path) {
-                None => return,
-                Some(Place::Outside) => Seen::Nothing,
-                Some(Place::Below(relative)) => look_at(folder, &relative),
-            };
-            match seen {
-                Seen::File => named.settle(path, Known::Found),
-                Seen::Other | Seen::Nothing => {
-                    named.settle(path, Known::Missing);
-                    names.insert(path);
-                }
-                Seen::Link => {
-                    named.settle(path, Known::Unseen);
-                    unread.note(path, LINK);
-                }
-                Seen::Unread(error) => {
-                    named.settle(path, Known::Unseen);
-                    unread.note(path, &error.to_string());
-                }
-            }
-        };
-        let settled = stream_paths(&session, &self.request.rule.query, settle).await;
+        let mut settling = Settling { folder, named, unread, missing_names: FirstNames::default() };
+        let settled = stream_paths(&session, &self.request.rule.query, self.request.path_limit, |path| settling.settle(path)).await;
+        self.found.missing_names = settling.missing_names.told();
         self.found.found = number(named.count_known(Known::Found));
         self.found.missing = number(named.count_known(Known::Missing));
-        self.found.missing_names = names.told();
         settled.map(drop).map_err(|error| self.explain(error))
     }
 
@@ -150,9 +131,10 @@ impl Look<'_> {
 
     fn too_many_paths(&self) -> AgentFailure {
         let message = format!(
-            "{}: the query returns more than 5,000,000 paths, which is more than is compared, so nothing is known about the files. Split the rule: several \
+            "{}: the query returns more than {}, which is more than is compared, so nothing is known about the files. Split the rule: several \
              queries, each with a `where` and the folder that its paths are in",
-            self.field()
+            self.field(),
+            count(number(self.request.path_limit), "path")
         );
         AgentFailure { reason: reasons::TOO_MANY_PATHS.to_owned(), message }
     }
@@ -162,11 +144,46 @@ impl Look<'_> {
             "{}: {} of {} could not be looked at, the first being {}; a file that was not seen there may be there. Set `runAsUser` and `runAsGroup` of \
              the rule to the owner of the files, or `root` to the folder that a link leads to",
             self.field(),
-            if unread.count == 1 { "1 path".to_owned() } else { format!("{} paths", unread.count) },
+            count(number(unread.count), "path"),
             self.request.rule.place(),
             unread.first.as_deref().unwrap_or_default()
         );
         AgentFailure { reason: reasons::FILES_UNREADABLE.to_owned(), message }
+    }
+}
+
+/// Looks once more at what the walk did not come upon.
+struct Settling<'a> {
+    folder: &'a Path,
+    named: &'a mut NamedPaths,
+    unread: &'a mut Unread,
+    missing_names: FirstNames,
+}
+
+impl Settling<'_> {
+    /// Takes a path that a row names still.
+    fn settle(&mut self, path: &[u8]) {
+        let seen = match self.named.unfound(path) {
+            None => return,
+            Some(Place::Outside) => Seen::Nothing,
+            Some(Place::Below(relative)) => look_at(self.folder, &relative),
+        };
+        let known = match seen {
+            Seen::File => Known::Found,
+            Seen::Other | Seen::Nothing => {
+                self.missing_names.insert(path);
+                Known::Missing
+            }
+            Seen::Link => {
+                self.unread.note(path, LINK);
+                Known::Unseen
+            }
+            Seen::Unread(error) => {
+                self.unread.note(path, &error.to_string());
+                Known::Unseen
+            }
+        };
+        self.named.settle(path, known);
     }
 }
 
@@ -192,4 +209,37 @@ async fn walk_apart(folder: PathBuf, is_whole_claim: bool, mut named: NamedPaths
 
 fn number(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_came_since_is_there_and_a_row_that_went_since_misses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut named = NamedPaths::new("");
+        for path in ["walked", "came-since", "went-with-its-file", "missing"] {
+            named.insert(path.as_bytes());
+        }
+        assert!(named.find(b"walked"));
+        std::fs::write(folder.path().join("came-since"), "").unwrap();
+        let mut unread = Unread::default();
+        let mut settling = Settling { folder: folder.path(), named: &mut named, unread: &mut unread, missing_names: FirstNames::default() };
+        for still_named in ["walked", "came-since", "missing", "new"] {
+            settling.settle(still_named.as_bytes());
+        }
+        assert_eq!(settling.missing_names.told(), ["missing"]);
+        assert_eq!((named.count_known(Known::Found), named.count_known(Known::Missing), named.count()), (2, 1, 4));
+        assert_eq!(unread.count, 0);
+    }
+
+    #[test]
+    fn a_walk_that_nobody_waits_for_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), "").unwrap();
+        assert!(walk(folder.path(), true, &mut NamedPaths::new(""), &AtomicBool::new(true)).is_none());
+    }
 }

@@ -114,6 +114,8 @@ pub struct FilesRequest {
     pub server: ServerRequest,
     /// Budget of the whole look in seconds.
     pub timeout_seconds: u64,
+    /// The most rows that are read; more are a failure.
+    pub path_limit: u64,
 }
 
 /// A backup.

@@ -9,11 +9,15 @@ use super::AgentFailure;
 /// The most names that are told, of missing files and of unreferenced ones each.
 pub const FILE_NAME_LIMIT: usize = 20;
 
+/// The most rows of a query that are compared with files: a digest of each different path is kept in memory.
+pub const FILE_PATH_LIMIT: u64 = 5_000_000;
+
 /// What was found of the files that one rule is about. With a `failure`, the numbers say how far it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckedFiles {
     /// Place of the rule in `spec.verification.files`, counted from 0.
+    #[schemars(range(min = 0, max = 31))]
     pub rule: i32,
     /// Name of the claim.
     pub claim: String,
@@ -37,6 +41,7 @@ pub struct CheckedFiles {
     pub missing: i64,
     /// The first of the missing ones in the order of their names, at most 20, shortened and with control characters escaped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 200)))]
     pub missing_names: Vec<String>,
     /// Regular files that are there.
     #[serde(default)]
@@ -46,6 +51,7 @@ pub struct CheckedFiles {
     pub unreferenced: i64,
     /// The first of these in the order of their names, at most 20, shortened and with control characters escaped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 200)))]
     pub unreferenced_names: Vec<String>,
     /// Why nothing, or not everything, could be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,8 @@
 
 use super::{parse_counting_budget, parse_deadline, parse_files_timeout, parse_timeout};
 use crate::api::{
-    BackupRequest, CheckRequest, Connection, DatabaseCheck, FilesRequest, PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind,
+    BackupRequest, CheckRequest, Connection, DatabaseCheck, FILE_PATH_LIMIT, FilesRequest, PodSelection, ProtectedDatabase, ServerRequest,
+    WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -53,6 +54,7 @@ pub fn files_request(database: &ProtectedDatabase, check: &DatabaseCheck, place:
         timeout_seconds: parse_files_timeout(&rule.timeout).map_or(600, |timeout| timeout.as_secs()),
         rule,
         server,
+        path_limit: FILE_PATH_LIMIT,
     })
 }
 

@@ -8,4 +8,5 @@ mod archive;
 mod backup;
 mod check;
 mod connection;
+mod files;
 mod store;

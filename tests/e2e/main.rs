@@ -14,6 +14,7 @@ mod chart;
 mod coming_back;
 mod data_lost;
 mod deletion_refused;
+mod files;
 mod gated;
 mod gitops;
 mod guard_page;
