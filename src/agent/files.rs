@@ -28,17 +28,17 @@ pub async fn run_files(request: FilesRequest) -> anyhow::Result<()> {
             checked
         }
     };
-    match &checked.failure {
-        Some(failure) => tracing::warn!(reason = failure.reason, "{}", failure.message),
-        None => tracing::info!(
-            paths = checked.paths,
-            found = checked.found,
-            missing = checked.missing,
-            files = checked.files,
-            unreferenced = checked.unreferenced,
-            "looked for the files"
-        ),
+    if let Some(failure) = &checked.failure {
+        tracing::warn!(reason = failure.reason, "{}", failure.message);
     }
+    tracing::info!(
+        paths = checked.paths,
+        found = checked.found,
+        missing = checked.missing,
+        files = checked.files,
+        unreferenced = checked.unreferenced,
+        "looked for the files"
+    );
     checked.start_time = start_time;
     checked.completion_time = Some(Time(Timestamp::now()));
     let manager = names::files_manager(request.place);

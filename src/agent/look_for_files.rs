@@ -55,7 +55,7 @@ impl Look<'_> {
             let session = self.connect().await?;
             stream_paths(&session, &rule.query, self.request.path_limit, |path| named.insert(path))
                 .await
-                .map_err(|error| self.explain(error))?
+                .map_err(|error| self.explain(&error))?
         };
         self.found.paths = number(named.count());
         if rows > self.request.path_limit {
@@ -83,7 +83,7 @@ impl Look<'_> {
         self.found.missing_names = settling.missing_names.told();
         self.found.found = number(named.count_known(Known::Found));
         self.found.missing = number(named.count_known(Known::Missing));
-        settled.map(drop).map_err(|error| self.explain(error))
+        settled.map(drop).map_err(|error| self.explain(&error))
     }
 
     async fn connect(&self) -> Result<Session, AgentFailure> {
@@ -91,8 +91,8 @@ impl Look<'_> {
         let host = server.host.as_deref().unwrap_or_default();
         let database = rule.database.as_deref().or(server.databases.first().map(String::as_str)).unwrap_or_default();
         let login = Login::read(server, namespace, host, &self.files.postgres_credentials, &self.files.postgres_ca)
-            .map_err(|error| self.explain(error))?;
-        connect(&login, database, self.deadline).await.map_err(|error| self.explain(error))
+            .map_err(|error| self.explain(&error))?;
+        connect(&login, database, self.deadline).await.map_err(|error| self.explain(&error))
     }
 
     /// The folder of the rule. One that is not there holds no file, which is for the comparison to tell; a link leads nobody knows where.
@@ -115,7 +115,7 @@ impl Look<'_> {
         format!("spec.verification.files[{}]", self.request.place)
     }
 
-    fn explain(&self, error: PostgresError) -> AgentFailure {
+    fn explain(&self, error: &PostgresError) -> AgentFailure {
         let field = self.field();
         let message = if error.kind == PostgresErrorKind::Timeout {
             format!(

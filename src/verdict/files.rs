@@ -168,11 +168,11 @@ fn what_to_do_about_orphaned(case: &FilesCase<'_>) -> String {
 }
 
 /// The first names, and how many more there are.
-fn names(names: &[String], all: i64) -> String {
-    let named: Vec<String> = names.iter().take(NAMED).map(|name| one_line(name)).collect();
-    let more = all.saturating_sub(i64::try_from(named.len()).unwrap_or(i64::MAX));
-    let named = named.join(", ");
-    if more > 0 { format!("{named} and {} more", number(more)) } else { named }
+fn names(first: &[String], all: i64) -> String {
+    let told: Vec<String> = first.iter().take(NAMED).map(|name| one_line(name)).collect();
+    let more = all.saturating_sub(i64::try_from(told.len()).unwrap_or(i64::MAX));
+    let told = told.join(", ");
+    if more > 0 { format!("{told} and {} more", number(more)) } else { told }
 }
 
 fn is_or_are(number: i64, one: &str) -> String {
