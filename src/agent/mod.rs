@@ -1,4 +1,4 @@
-//! What runs inside Jobs, in the database's own image: `install`, `check`, `files` and `backup`. Judges nothing; it reports what it finds.
+//! What runs inside Jobs: `install`, `check` and `backup` in the database's own image, `files` in ours. Judges nothing; it reports what it finds.
 
 mod backup;
 mod backup_set;

@@ -161,3 +161,21 @@ impl Metrics {
         Ok(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_shown_of_files_that_nobody_asks_about() {
+        let metrics = Metrics::default();
+        let asked = serde_json::json!({"conditions": [{
+            "type": "FilesMatch", "status": "Unknown", "reason": "FilesNotChecked", "message": "", "lastTransitionTime": "2026-02-01T09:00:00Z"}]});
+        metrics.observe_database("atra", "knowledge", &serde_json::from_value(asked).unwrap());
+        assert!(metrics.encode().unwrap().contains(r#"condition="FilesMatch"} -1"#), "{}", metrics.encode().unwrap());
+        metrics.observe_database("atra", "knowledge", &ProtectedDatabaseStatus::default());
+        assert!(!metrics.encode().unwrap().contains("FilesMatch"), "{}", metrics.encode().unwrap());
+    }
+}

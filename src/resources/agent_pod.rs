@@ -1,4 +1,4 @@
-//! The pod that agents run in: the database's own image, our static binary, Secrets as files, Pod Security `restricted`. Pure.
+//! The pod that agents run in: the database's own image with our static binary, or our own, Secrets as files, Pod Security `restricted`. Pure.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,9 @@ use crate::api::{
 
 /// User and group of agents: nobody's on any image, and not the database's.
 const USER: i64 = 65532;
+
+/// Where the static binary is copied to.
+const BINARY: &str = "/opt/holdfast/bin/holdfast";
 
 /// How an agent's pod is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,49 +74,35 @@ pub(super) fn labels(database: &ProtectedDatabase, task: &str) -> BTreeMap<Strin
 /// The pod template of an agent.
 pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, settings: &AgentPodSettings) -> PodTemplateSpec {
     let secrets = secrets(database, task.storage, task.claim.is_some());
-    let mut mounts = vec![mount("binary", BINARY_DIRECTORY, true), mount("work", WORK_DIRECTORY, false)];
+    let mut mounts = vec![mount("work", WORK_DIRECTORY, false)];
     mounts.extend(secrets.iter().map(|secret| mount(secret.volume, secret.directory, true)));
-    mounts.extend(task.claim.iter().map(|_| mount("files", FILES_DIRECTORY, true)));
-    let binary = format!("{BINARY_DIRECTORY}/holdfast");
-    let install = Container {
-        name: "install".to_owned(),
-        image: Some(settings.agent_image.clone()),
-        image_pull_policy: Some("IfNotPresent".to_owned()),
-        args: Some(["agent", "install", "--to", &binary].map(ToOwned::to_owned).to_vec()),
-        resources: Some(resources("64Mi")),
-        security_context: Some(security_context()),
-        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(vec![mount("binary", BINARY_DIRECTORY, false)]),
-        ..Container::default()
-    };
-    let agent = Container {
+    let mut volumes = vec![empty_dir("work", Some("Memory"), "1Mi")];
+    volumes.extend(secrets.iter().map(SecretMount::volume));
+    let mut agent = Container {
         name: "agent".to_owned(),
-        image: Some(settings.database_image.clone()),
-        image_pull_policy: settings.image_pull_policy.clone(),
-        command: Some([binary.as_str(), "agent", task.name].map(ToOwned::to_owned).to_vec()),
-        env: Some(vec![
-            EnvVar { name: REQUEST_VARIABLE.to_owned(), value: Some(escape(&task.request)), ..EnvVar::default() },
-            EnvVar {
-                name: JOB_NAME_VARIABLE.to_owned(),
-                value_from: Some(EnvVarSource {
-                    field_ref: Some(ObjectFieldSelector {
-                        field_path: "metadata.labels['batch.kubernetes.io/job-name']".to_owned(),
-                        ..ObjectFieldSelector::default()
-                    }),
-                    ..EnvVarSource::default()
-                }),
-                ..EnvVar::default()
-            },
-        ]),
+        env: Some(build_environment(task)),
         resources: Some(resources("512Mi")),
         security_context: Some(security_context()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(mounts),
         ..Container::default()
     };
-    let mut volumes = vec![empty_dir("binary", None, "256Mi"), empty_dir("work", Some("Memory"), "1Mi")];
-    volumes.extend(secrets.iter().map(SecretMount::volume));
-    volumes.extend(task.claim.iter().map(LookedAt::volume));
+    let mut install = None;
+    if let Some(claim) = &task.claim {
+        // In our own image: this needs no program of Postgres, and the users' files are no business of the database's image.
+        agent.image = Some(settings.agent_image.clone());
+        agent.image_pull_policy = Some("IfNotPresent".to_owned());
+        agent.args = Some(["agent", task.name].map(ToOwned::to_owned).to_vec());
+        mounts.push(mount("files", FILES_DIRECTORY, true));
+        volumes.push(claim.volume());
+    } else {
+        agent.image = Some(settings.database_image.clone());
+        agent.image_pull_policy.clone_from(&settings.image_pull_policy);
+        agent.command = Some([BINARY, "agent", task.name].map(ToOwned::to_owned).to_vec());
+        mounts.insert(0, mount("binary", BINARY_DIRECTORY, true));
+        volumes.insert(0, empty_dir("binary", None, "256Mi"));
+        install = Some(vec![build_install(settings)]);
+    }
+    agent.volume_mounts = Some(mounts);
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels(database, task.name)), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
@@ -125,7 +114,7 @@ pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, sett
                 settings.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect::<Vec<_>>(),
             )
             .filter(|secrets| !secrets.is_empty()),
-            init_containers: Some(vec![install]),
+            init_containers: install,
             restart_policy: Some("Never".to_owned()),
             security_context: Some(pod_security_context(task.claim.as_ref())),
             service_account_name: Some(names::AGENT_SERVICE_ACCOUNT.to_owned()),
@@ -134,6 +123,38 @@ pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, sett
             ..PodSpec::default()
         }),
     }
+}
+
+/// The container that copies our static binary into the pod.
+fn build_install(settings: &AgentPodSettings) -> Container {
+    Container {
+        name: "install".to_owned(),
+        image: Some(settings.agent_image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        args: Some(["agent", "install", "--to", BINARY].map(ToOwned::to_owned).to_vec()),
+        resources: Some(resources("64Mi")),
+        security_context: Some(security_context()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(vec![mount("binary", BINARY_DIRECTORY, false)]),
+        ..Container::default()
+    }
+}
+
+fn build_environment(task: &Task<'_>) -> Vec<EnvVar> {
+    vec![
+        EnvVar { name: REQUEST_VARIABLE.to_owned(), value: Some(escape(&task.request)), ..EnvVar::default() },
+        EnvVar {
+            name: JOB_NAME_VARIABLE.to_owned(),
+            value_from: Some(EnvVarSource {
+                field_ref: Some(ObjectFieldSelector {
+                    field_path: "metadata.labels['batch.kubernetes.io/job-name']".to_owned(),
+                    ..ObjectFieldSelector::default()
+                }),
+                ..EnvVarSource::default()
+            }),
+            ..EnvVar::default()
+        },
+    ]
 }
 
 /// Who the pod's containers run as.

@@ -206,7 +206,11 @@ fn the_users_files_are_mounted_read_only_and_are_given_to_no_group() {
         for secret in pod.volumes.iter().flatten().filter_map(|volume| volume.secret.as_ref()) {
             assert_eq!(secret.default_mode, Some(0o444), "without a group of its own the agent could not read it");
         }
-        let mounted_in_install = pod.init_containers.unwrap()[0].volume_mounts.clone().unwrap();
-        assert_eq!(mounted_in_install.len(), 1, "only the agent's container sees Secrets and files");
+        assert_eq!((pod.init_containers, pod.containers.len()), (None, 1), "only the agent's container sees Secrets and files");
+        assert_eq!(
+            pod.containers[0].image.as_deref(),
+            Some("localhost/holdfast:test"),
+            "no program of the database's image sees the files"
+        );
     }
 }
