@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 40] = [
+const ROOMS: &[&str] = &[
     "src/verdict",
     "src/guard",
     "src/resources",
@@ -14,6 +14,7 @@ const ROOMS: [&str; 40] = [
     "src/controller/notice/board.rs",
     "src/install/monitoring.rs",
     "src/install/webhook.rs",
+    "src/agent/named_paths.rs",
     "src/controller/plan.rs",
     "src/controller/plan_rules.rs",
     "src/controller/observed.rs",

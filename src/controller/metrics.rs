@@ -13,12 +13,13 @@ use prometheus_client::registry::Registry;
 use crate::api::{ConditionStatus, ConditionType, ProtectedDatabaseStatus, find_condition, reasons};
 
 /// The conditions that are shown as gauges.
-const SHOWN: [ConditionType; 6] = [
+const SHOWN: [ConditionType; 7] = [
     ConditionType::Ready,
     ConditionType::Stalled,
     ConditionType::Guarded,
     ConditionType::DataVerified,
     ConditionType::DataReset,
+    ConditionType::FilesMatch,
     ConditionType::BackupFresh,
 ];
 
@@ -166,18 +167,23 @@ impl Metrics {
     /// Shows what was reported of a database.
     pub fn observe_database(&self, namespace: &str, name: &str, status: &ProtectedDatabaseStatus) {
         for condition in SHOWN {
+            let labels = ConditionLabels { namespace: namespace.to_owned(), name: name.to_owned(), condition: condition.as_str() };
             let found = find_condition(&status.conditions, condition);
+            // Without rules about files, or without a backup that is asked for, nobody waits for an answer about them.
+            let is_asked_for = match found {
+                Some(found) => found.reason != reasons::NO_BACKUP_CONFIGURED,
+                None => condition != ConditionType::FilesMatch,
+            };
+            if !is_asked_for {
+                self.conditions.remove(&labels);
+                continue;
+            }
             let value = match found.map(|found| found.status.as_str()) {
                 Some("True") => 1,
                 Some("False") => 0,
                 _ => -1,
             };
-            let labels = ConditionLabels { namespace: namespace.to_owned(), name: name.to_owned(), condition: condition.as_str() };
-            if found.is_some_and(|found| found.reason == reasons::NO_BACKUP_CONFIGURED) {
-                self.conditions.remove(&labels);
-            } else {
-                self.conditions.get_or_create(&labels).set(value);
-            }
+            self.conditions.get_or_create(&labels).set(value);
         }
         let reset = find_condition(&status.conditions, ConditionType::DataReset);
         let reset = reset.filter(|reset| reset.status == ConditionStatus::True.as_str());

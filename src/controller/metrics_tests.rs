@@ -53,3 +53,12 @@ fn a_database_that_asks_for_no_backup_is_not_shown_to_lack_one() {
     metrics.observe_database("atra", "knowledge", &status("BackupFresh", "False", "NoBackupConfigured"));
     assert!(!shown(&metrics));
 }
+
+#[test]
+fn nothing_is_shown_of_files_that_nobody_asks_about() {
+    let metrics = Metrics::default();
+    metrics.observe_database("atra", "knowledge", &status("FilesMatch", "Unknown", "FilesNotChecked"));
+    assert!(metrics.encode().unwrap().contains(r#"condition="FilesMatch"} -1"#), "{}", metrics.encode().unwrap());
+    metrics.observe_database("atra", "knowledge", &ProtectedDatabaseStatus::default());
+    assert!(!metrics.encode().unwrap().contains("FilesMatch"), "{}", metrics.encode().unwrap());
+}

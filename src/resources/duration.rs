@@ -37,6 +37,14 @@ pub fn parse_timeout(text: &str) -> Result<Duration, DurationError> {
     within("spec.verification.timeout", text, 3600, "1s", "1h")
 }
 
+/// Reads the `timeout` of a rule in `spec.verification.files`, 1 s to 1 h.
+///
+/// # Errors
+/// It is no duration, or out of range.
+pub fn parse_files_timeout(text: &str) -> Result<Duration, DurationError> {
+    within("spec.verification.files[].timeout", text, 3600, "1s", "1h")
+}
+
 /// Reads `spec.verification.gate.patience`, 1 s to 24 h.
 ///
 /// # Errors

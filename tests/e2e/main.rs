@@ -18,6 +18,7 @@ mod data_moved;
 mod data_unknown;
 mod declared;
 mod deletion_refused;
+mod files;
 mod gated;
 mod gitops;
 mod hindered;

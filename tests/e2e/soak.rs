@@ -86,7 +86,7 @@ fn live(restart: u32) -> String {
             restart.saturating_sub(8)
         ),
         7 => "UPDATE knowledge_nodes SET content = content || '.' WHERE id % 2 = 0; ANALYZE".to_owned(),
-        _ => "ALTER TABLE logs_today NO INHERIT logs; ALTER TABLE logs_today INHERIT logs; REINDEX DATABASE knowledge_os".to_owned(),
+        _ => "ALTER TABLE logs_today NO INHERIT logs; ALTER TABLE logs_today INHERIT logs; REINDEX TABLE knowledge_nodes".to_owned(),
     }
 }
 

@@ -10,10 +10,14 @@ use super::super::plan::{Plan, Step};
 use super::accepting::acceptance;
 use super::check_jobs::plan_jobs;
 use super::data_conditions::{data_reset, data_verified, report};
+use super::files::{files_match, plan_files};
 use super::judging::{Judged, JudgedCheck, concluded, is_of, order};
 use super::readiness::list;
 use super::{Area, Stall, names_of_checks};
-use crate::api::{CheckOutcome, CheckTarget, CheckTrigger, DatabaseCheck, DatabaseCheckSpec, MountedVolume, names, reasons};
+use crate::api::{
+    CheckOutcome, CheckTarget, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck, DatabaseCheckSpec, MountedVolume, names,
+    reasons,
+};
 use crate::resources;
 
 /// How long to wait before a start that could not be verified is tried again: longer each time, then always the last.
@@ -50,14 +54,26 @@ pub fn check(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>, pl
         if let Some(primary) = primary(judged, &running).filter(|primary| has_known_volumes(observed, primary)) {
             plan_scheduled_check(observed, primary, plan);
             plan_manual_checks(observed, primary, plan);
+            plan_files(observed, judged, primary, plan);
         }
         plan_jobs(observed, judged, &running, plan);
         plan_pruning(observed, judged, &running, plan);
     }
     let verified = data_verified(observed, judged, stall, invalid.as_ref(), &running);
-    let waiting_on = (verified.reason == reasons::CHECKING).then(|| verified.message.clone());
+    let files = files_match(observed, judged, stall.or(invalid.as_ref()));
+    // Once something is known of the data, files that were not looked for are being looked for.
+    let is_looking = verified.status != ConditionStatus::Unknown;
+    let waits = [
+        Some(&verified).filter(|verified| verified.reason == reasons::CHECKING),
+        files.as_ref().filter(|files| is_looking && files.reason == reasons::FILES_NOT_CHECKED),
+    ];
+    let waiting_on = waits.into_iter().flatten().next().map(|condition| condition.message.clone());
     plan.conditions.push(verified);
     plan.conditions.push(data_reset(observed, judged, &running));
+    if files.is_none() {
+        plan.withdrawn.push(ConditionType::FilesMatch);
+    }
+    plan.conditions.extend(files);
     Area { stall: invalid.or_else(|| judged.stall.clone()), waiting_on }
 }
 
