@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 31] = [
+const ROOMS: [&str; 32] = [
     "src/verdict",
     "src/guard",
     "src/resources",
@@ -24,6 +24,7 @@ const ROOMS: [&str; 31] = [
     "src/plugin/recover/text.rs",
     "src/plugin/words.rs",
     "src/plugin/status/report.rs",
+    "src/plugin/story",
     "src/plugin/status/text.rs",
     "src/plugin/unlock/kinds.rs",
     "src/plugin/unlock/target.rs",

@@ -10,14 +10,16 @@ use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
 use super::ending::{EXIT_CODES, Ending, FAILED};
 use super::error::PluginError;
+use super::explain::{self, ExplainArguments};
 use super::recover::{self, RecoverArguments};
+use super::report::{self, ReportArguments};
 use super::status::{self, StatusArguments};
 use super::unlock::{self, UnlockArguments};
 
 /// The name under which kubectl finds the binary.
 const PLUGIN_NAME: &str = "kubectl-holdfast";
 
-/// Shows how safe your databases are, brings them back, confirms deletions, and finds databases that nobody protects.
+/// Shows how safe your databases are, explains and reports what happened to them, brings them back, confirms deletions, and finds databases that nobody protects.
 ///
 /// It uses your kubeconfig and your own rights. It deletes no data, and it reads no Secret.
 #[derive(Debug, Parser)]
@@ -45,6 +47,12 @@ enum Command {
     /// Says of each ProtectedDatabase whether it is safe, and what to do when it is not.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
+    /// Says what the verdict about a database is, what was expected and what was found, which volume it is, and what to do.
+    #[command(after_help = EXIT_CODES)]
+    Explain(ExplainArguments),
+    /// Writes an incident report: expected and found, rows over time, a timeline, and answers to the questions that are always asked.
+    #[command(after_help = EXIT_CODES)]
+    Report(ReportArguments),
     /// Brings a database's claims, volumes, namespace and ProtectedDatabase back as the ledger remembers them. Works without the operator.
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArguments),
@@ -85,6 +93,8 @@ async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
     let cluster = Cluster::connect(plugin.place.context.as_deref(), plugin.place.namespace.as_deref()).await?;
     match plugin.command {
         Command::Status(arguments) => status::run(&cluster, &arguments).await,
+        Command::Explain(arguments) => Box::pin(explain::run(&cluster, &arguments)).await,
+        Command::Report(arguments) => Box::pin(report::run(&cluster, &arguments)).await,
         Command::Recover(arguments) => Box::pin(recover::run(&cluster, &arguments)).await,
         Command::Unlock(arguments) => unlock::run(&cluster, &arguments).await,
         Command::Doctor(arguments) => doctor::run(&cluster, &arguments).await,

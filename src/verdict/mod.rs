@@ -25,4 +25,5 @@ mod scenarios;
 pub use aggregate::*;
 pub use case::*;
 pub use chain::*;
-pub(crate) use words::count;
+pub(crate) use volumes::{is_same as is_same_volume, under as volume_under};
+pub(crate) use words::{count, number};
