@@ -26,6 +26,7 @@ mod release;
 mod restart;
 mod restored;
 mod tenant;
+mod told;
 mod volume_switched;
 mod ways;
 mod whole_cluster;
