@@ -28,10 +28,11 @@ test: lint deny test-fast test-real ## Everything: format, lint, deny, unit and 
 test-fast: ## Unit and golden tests; needs no cluster and no server
 	$(CARGO) test --workspace --lib --bins --test pure_rooms
 
-test-real: build ## The agent with a real Postgres and S3, the testbed itself, then end to end on a cluster
+test-real: build ## The agent with a real Postgres and S3, reports in a real browser, the testbed itself, then end to end on a cluster
 	$(TESTBED) up
 	$(CARGO) test -p holdfast --test agent
 	$(CARGO) test -p holdfast --test monitoring
+	$(CARGO) test -p holdfast --test browser
 	$(CARGO) test -p testbed --features machine -- --test-threads=1
 	$(TESTBED) deploy
 	$(CARGO) test -p holdfast --test e2e -- --test-threads=4

@@ -34,6 +34,7 @@ const ROOMS: &[&str] = &[
     "src/plugin/grant_sql/text.rs",
     "src/plugin/words.rs",
     "src/plugin/status/report.rs",
+    "src/plugin/story",
     "src/plugin/status/text.rs",
     "src/plugin/unlock/kinds.rs",
     "src/plugin/unlock/target.rs",

@@ -11,15 +11,18 @@ use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
 use super::ending::{EXIT_CODES, Ending, FAILED};
 use super::error::PluginError;
+use super::explain::{self, ExplainArguments};
 use super::grant_sql::{self, GrantSqlArguments};
 use super::recover::{self, RecoverArguments};
+use super::report::{self, ReportArguments};
 use super::status::{self, StatusArguments};
 use super::unlock::{self, UnlockArguments};
 
 /// The name under which kubectl finds the binary.
 const PLUGIN_NAME: &str = "kubectl-holdfast";
 
-/// Shows how safe your databases are, brings them back, confirms deletions, accepts changes, and finds databases that nobody protects.
+/// Shows how safe your databases are, explains and reports what happened to them, brings them back, confirms deletions, accepts changes, and finds databases
+/// that nobody protects.
 ///
 /// It uses your kubeconfig and your own rights. It deletes no data, and it reads no Secret.
 #[derive(Debug, Parser)]
@@ -47,6 +50,12 @@ enum Command {
     /// Says of each ProtectedDatabase whether it is safe, and what to do when it is not.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
+    /// Says what the verdict about a database is, what was expected and what was found, which volume it is, and what to do.
+    #[command(after_help = EXIT_CODES)]
+    Explain(ExplainArguments),
+    /// Writes an incident report: expected and found, rows over time, a timeline, and answers to the questions that are always asked.
+    #[command(after_help = EXIT_CODES)]
+    Report(ReportArguments),
     /// Brings a database's claims, volumes, namespace and ProtectedDatabase back as the ledger remembers them. Works without the operator.
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArguments),
@@ -102,6 +111,8 @@ async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
             Some(name) => grant_sql::run(&connect().await?, &arguments, name).await,
             None => grant_sql::run_without_cluster(&arguments, place.namespace.as_deref()),
         },
+        Command::Explain(arguments) => Box::pin(explain::run(&connect().await?, &arguments)).await,
+        Command::Report(arguments) => Box::pin(report::run(&connect().await?, &arguments)).await,
     }
 }
 

@@ -23,7 +23,7 @@ fn the_help_reads() {
     let mut command = Plugin::command().term_width(100);
     command.build();
     let mut pages = vec![command.render_long_help().to_string()];
-    for name in ["status", "unlock", "accept", "doctor", "grant-sql"] {
+    for name in ["status", "explain", "report", "unlock", "accept", "doctor", "grant-sql"] {
         pages.push(command.find_subcommand_mut(name).unwrap().render_long_help().to_string());
     }
     insta::assert_snapshot!(pages.join("\n=====\n\n"));
@@ -54,5 +54,7 @@ fn what_was_not_understood_is_said() {
     assert!(refused("accept knowledge --next --for 8d").contains("give between 1m and 7d"));
     assert!(refused("grant-sql").contains("--database"));
     assert!(refused("grant-sql knowledge --database x").contains("--database"));
+    assert!(refused("report knowledge").contains("--output"));
+    assert!(refused("report knowledge -o html --force").contains("--file"));
     assert!(refused("recover knowledge --timeout 0").contains("1..=86400"));
 }

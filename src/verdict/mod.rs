@@ -32,4 +32,5 @@ pub use chain::*;
 pub use declared::*;
 pub use files::*;
 pub use volumes::directory_off_volume;
-pub(crate) use words::count;
+pub(crate) use volumes::{is_same as is_same_volume, under as volume_under};
+pub(crate) use words::{count, number};

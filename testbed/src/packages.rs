@@ -33,10 +33,10 @@ const PACKAGES: [&str; 16] = [
     "util-linux",
 ];
 
-/// What only the tests need: a Postgres on this machine for the tests of the agent.
-const TEST_PACKAGES: [&str; 1] = ["postgresql"];
+/// What only the tests need: a Postgres on this machine for the tests of the agent, a browser with a font for those of reports.
+const TEST_PACKAGES: [&str; 3] = ["chromium", "fonts-dejavu-core", "postgresql"];
 
-/// Installs the packages that are missing.
+/// Installs the packages that are missing; fails where that needs rights that the process has not.
 pub fn install_missing(selection: Selection) -> Result<()> {
     let output = shell::output_of(Command::new("dpkg-query").args(["--show", "--showformat", "${db:Status-Status} ${Package}\n"]))
         .context("the testbed runs on Debian and its kin: no dpkg-query here")?;

@@ -34,6 +34,7 @@ mod restart;
 mod restored;
 mod soak;
 mod tenant;
+mod told;
 mod volume_switched;
 mod ways;
 mod whole_cluster;
