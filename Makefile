@@ -11,7 +11,7 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 TESTBED := $(CARGO) run --quiet -p testbed --
 
-.PHONY: help demo demo-guard test test-fast test-real lint fmt deny generate build image up down
+.PHONY: help demo demo-guard test test-fast test-real bench-check lint fmt deny generate build image up down
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,10 @@ test-real: build ## The agent with a real Postgres and S3, the testbed itself, t
 	$(CARGO) test -p testbed --features machine -- --test-threads=1
 	$(TESTBED) deploy
 	$(CARGO) test -p holdfast --test e2e -- --test-threads=4
+
+# The agent as it is shipped: built for release. BENCH="--quick" is a try of two minutes; BENCH="--help" lists what else there is.
+bench-check: ## Measures what a check costs: against count(*) of 100 million rows, beside pgbench, and with 10,000 tables
+	$(CARGO) run --release -p bench -- $(BENCH)
 
 lint: ## Checks format and lints of all targets
 	$(CARGO) fmt --all --check

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 31] = [
+const ROOMS: [&str; 34] = [
     "src/verdict",
     "src/guard",
     "src/resources",
@@ -36,6 +36,9 @@ const ROOMS: [&str; 31] = [
     "src/plugin/doctor/findings.rs",
     "src/plugin/doctor/suggestion.rs",
     "src/plugin/doctor/text.rs",
+    "bench/src/figures.rs",
+    "bench/src/layout.rs",
+    "bench/src/report.rs",
 ];
 
 /// What would make a room impure, and why.
