@@ -12,7 +12,7 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 TESTBED := $(CARGO) run --quiet -p testbed --
 
-.PHONY: help demo demo-guard test test-fast test-real soak lint fmt deny generate build image up down
+.PHONY: help demo demo-guard test test-fast test-real soak bench-check lint fmt deny generate build image up down
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,10 @@ soak: build ## 1,000 restarts of a living database: no alarm, and how long each 
 	$(TESTBED) up
 	$(TESTBED) deploy
 	HOLDFAST_SOAK_RESTARTS=$(RESTARTS) $(CARGO) test -p holdfast --test e2e -- soak --nocapture
+
+# The agent as it is shipped: built for release. BENCH="--quick" is a try of two minutes; BENCH="--help" lists what else there is.
+bench-check: ## Measures what a check costs: against count(*) of 100 million rows, beside pgbench, and with 10,000 tables
+	$(CARGO) run --release -p bench -- $(BENCH)
 
 lint: ## Checks format and lints of all targets
 	$(CARGO) fmt --all --check

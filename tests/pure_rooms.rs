@@ -47,6 +47,9 @@ const ROOMS: &[&str] = &[
     "src/plugin/doctor/findings.rs",
     "src/plugin/doctor/suggestion.rs",
     "src/plugin/doctor/text.rs",
+    "bench/src/figures.rs",
+    "bench/src/layout.rs",
+    "bench/src/report.rs",
 ];
 
 /// What would make a room impure, and why.

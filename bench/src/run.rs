@@ -1,0 +1,44 @@
+//! One run: the databases are loaded, measured one after the other, and told about in one report.
+
+use anyhow::Result;
+
+use crate::arguments::Arguments;
+use crate::comparison::compare;
+use crate::layout::{large_database, many_tables, rules, size_on_disk};
+use crate::load::load;
+use crate::machine::{GIBIBYTE, Machine, ensure_room};
+use crate::pgbench::{self, Workload};
+use crate::progress::say;
+use crate::report::Report;
+use crate::server::{MAINTENANCE, Server};
+use crate::throughput::measure;
+
+/// The names of the databases.
+const LARGE: &str = "large";
+const MANY: &str = "many";
+/// What the server itself takes, pgbench's tables, and its log until the next checkpoint.
+const SERVER_SIZE: u64 = 5 * GIBIBYTE;
+
+/// Measures everything; the server is gone when this returns.
+pub async fn run(arguments: &Arguments) -> Result<Report> {
+    let plan = arguments.plan();
+    let (large, many) = (large_database(plan.rows), many_tables(plan.tables));
+    let machine = Machine::fetch()?;
+    let needed = size_on_disk(&large) + size_on_disk(&many) + SERVER_SIZE;
+    ensure_room(&plan.folder, needed)?;
+    say(&format!("starting a Postgres in {}; up to {} GiB of disk are needed", plan.folder.display(), needed.div_ceil(GIBIBYTE)));
+    let server = Server::start(&plan.folder).await?;
+    let version: String = server.superuser(MAINTENANCE).await?.query_one("show server_version", &[]).await?.get(0);
+
+    let size = load(&server, LARGE, &large).await?;
+    let large_comparison = compare(&server, LARGE, &large, size, &plan).await?;
+    say("making pgbench's tables");
+    pgbench::initialize(&server).await?;
+    let mut throughput = Vec::new();
+    for workload in [Workload::TpcbLike, Workload::SelectOnly] {
+        throughput.push(measure(&server, workload, LARGE, &rules(LARGE, &large), &plan).await?);
+    }
+    let size = load(&server, MANY, &many).await?;
+    let many_comparison = compare(&server, MANY, &many, size, &plan).await?;
+    Ok(Report { machine, version, plan, large: large_comparison, throughput, many: many_comparison })
+}
