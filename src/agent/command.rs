@@ -30,7 +30,7 @@ pub enum AgentCommand {
 pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
     match command {
         AgentCommand::Install { to } => install(&to),
-        AgentCommand::Check => check::run_check(read_request()?).await,
+        AgentCommand::Check => Box::pin(check::run_check(read_request()?)).await,
         AgentCommand::Files => files::run_files(read_request()?).await,
         AgentCommand::Backup => {
             let name = std::env::var(JOB_NAME_VARIABLE).with_context(|| {

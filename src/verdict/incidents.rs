@@ -100,6 +100,13 @@ pub(super) fn incidents() -> Vec<Scenario> {
             new().other_cluster().on_volume("other-data", "pvc-b").now(|now| now.identity.data_directory.clear()),
             Some("cluster_changed"),
         ),
+    ]
+}
+
+/// What happens to databases, tables and rows of a cluster that stays the same.
+pub(super) fn losses() -> Vec<Scenario> {
+    let new = Sample::new;
+    vec![
         ("DROP DATABASE", new().now(|now| drop_database(now, "knowledge_os")), Some("database_missing")),
         ("DROP TABLE of a table with a rule", new().now(|now| drop_table(now, "public.experts")), Some("tables_missing")),
         ("DROP TABLE of a table without a rule", new().now(|now| drop_table(now, "public.audit")), Some("tables_missing")),
