@@ -20,7 +20,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
     let files = MountedFiles::default();
     let gathered = tokio::select! {
         gathered = gather(&request, &files) => gathered,
-        failure = interrupt.wait() => Gathered { evidence: None, failure: Some(failure) },
+        failure = interrupt.wait() => Gathered { failure: Some(failure), ..Gathered::default() },
     };
     if let Some(failure) = &gathered.failure {
         tracing::warn!(reason = failure.reason, "{}", failure.message);
@@ -38,6 +38,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         completion_time: Some(Time(Timestamp::now())),
         evidence: gathered.evidence,
         failure: gathered.failure,
+        remembered: gathered.remembered,
         files: Vec::new(),
         verdict: None,
     };

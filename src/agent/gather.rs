@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{AgentFailure, CheckRequest, EVIDENCE_TABLE_LIMIT, Evidence, TableEvidence, TableRule};
+use crate::api::{AgentFailure, CheckRequest, EVIDENCE_TABLE_LIMIT, Evidence, RememberedEvidence, TableEvidence, TableName};
 use crate::postgres::{
-    CountedTables, Login, PostgresError, PostgresErrorKind, Session, connect, count_tables, fetch_databases, fetch_identity,
+    CountOrder, CountedTables, Login, Overview, PostgresError, PostgresErrorKind, Session, TableList, connect, count_tables,
+    fetch_overview, fetch_tables,
 };
 
-use super::MountedFiles;
+use super::{MountedFiles, fetch_remembered};
 
 /// Databases that nearly every server has, to ask for its identity when the one that should exist does not.
 const MAINTENANCE_DATABASES: [&str; 2] = ["postgres", "template1"];
@@ -21,16 +22,33 @@ pub struct Gathered {
     pub evidence: Option<Evidence>,
     /// Why nothing, or not everything.
     pub failure: Option<AgentFailure>,
+    /// What the newest good backup says was there, if that was asked.
+    pub remembered: Option<RememberedEvidence>,
 }
 
 impl Gathered {
     fn failed(error: PostgresError) -> Self {
-        Self { evidence: None, failure: Some(error.into()) }
+        Self { failure: Some(error.into()), ..Self::default() }
     }
 }
 
-/// Looks at the server that the request names.
+/// Looks at the server that the request names, and into the bucket if nothing else remembers what should be there.
 pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
+    let remembered = async {
+        match &request.remembered_in {
+            Some(storage) => fetch_remembered(request, storage, files).await,
+            None => Ok(None),
+        }
+    };
+    let (mut gathered, remembered) = tokio::join!(gather_evidence(request, files), remembered);
+    match remembered {
+        Ok(remembered) => gathered.remembered = remembered,
+        Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
+    }
+    gathered
+}
+
+async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gathered {
     let deadline = Instant::now() + Duration::from_secs(request.timeout_seconds.max(1));
     let Some(host) = &request.server.host else {
         let message = "the request names no host to check, which is a fault of the operator; see its log";
@@ -44,45 +62,82 @@ pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
         Ok(session) => session,
         Err(error) => return Gathered::failed(error),
     };
-    let (observed, databases) = match fetch_server(&session, &request.server.databases).await {
-        Ok(found) => found,
+    let Overview { observed, superuser, databases, tables } = match fetch_overview(&session, &request.server.databases).await {
+        Ok(overview) => overview,
         Err(error) => return Gathered::failed(error),
     };
-    let mut tables = Vec::new();
-    let (mut table_count, mut total_rows, mut problems) = (0, 0, Vec::new());
-    let mut first = Some(session);
+    if superuser {
+        tracing::warn!(role = login.username, "the role is a superuser, which is more than a check needs: kubectl holdfast grant-sql");
+    }
+    let mut counting = Counting {
+        request,
+        deadline,
+        budget: Duration::from_millis(request.counting_milliseconds),
+        found: CountedTables::default(),
+        absent: Vec::new(),
+    };
+    let mut first = Some((session, tables));
     for database in request.server.databases.iter().filter(|name| databases.iter().any(|database| database.name == **name)) {
-        let reused = first.take_if(|session| session.database() == database);
-        match count_database(&login, database, reused, request, deadline).await {
-            Ok(counted) => {
-                tables.extend(counted.tables);
-                table_count += counted.table_count;
-                total_rows += counted.total_rows;
-                problems.extend(counted.failures);
-            }
+        // One connection at a time: what was connected to only for the identity is closed before the next is opened.
+        let reused = first.take().filter(|(session, _)| session.database() == database);
+        match counting.count_database(&login, database, reused).await {
             // Dropped in between: the evidence was right when it was taken.
             Err(error) if error.kind == PostgresErrorKind::DatabaseNotFound => {}
-            Err(error) => problems.push(error),
+            Err(error) => counting.found.failures.push(error),
+            Ok(()) => {}
         }
     }
+    let Counting { found, absent, .. } = counting;
     let evidence = Evidence {
         identity: observed.identity,
         databases,
-        tables: bound_tables(tables, request),
-        table_count,
-        total_rows,
-        absent: Vec::new(),
-        superuser: false,
+        tables: bound_tables(found.tables, request),
+        table_count: found.table_count,
+        total_rows: found.total_rows,
+        absent: Some(absent),
+        superuser,
         observed_at: observed.observed_at,
     };
-    Gathered { evidence: Some(evidence), failure: join_problems(problems) }
+    Gathered { evidence: Some(evidence), failure: join_problems(found.failures), remembered: None }
 }
 
-async fn fetch_server(
-    session: &Session,
-    wanted: &[String],
-) -> Result<(crate::postgres::ObservedIdentity, Vec<crate::api::DatabaseEvidence>), PostgresError> {
-    Ok((fetch_identity(session).await?, fetch_databases(session, wanted).await?))
+/// What was counted in the databases so far, and what is left of the budget.
+struct Counting<'a> {
+    request: &'a CheckRequest,
+    deadline: Instant,
+    budget: Duration,
+    found: CountedTables,
+    absent: Vec<TableName>,
+}
+
+impl Counting<'_> {
+    async fn count_database(&mut self, login: &Login, database: &str, reused: Option<(Session, TableList)>) -> Result<(), PostgresError> {
+        let (session, list) = match reused {
+            Some(reused) => reused,
+            None => {
+                let session = connect(login, database, self.deadline).await?;
+                let list = fetch_tables(&session).await?;
+                (session, list)
+            }
+        };
+        let main = self.request.server.databases.first().map_or("", String::as_str);
+        let order = CountOrder {
+            rules: self.request.tables.iter().filter(|rule| rule.database.as_deref().unwrap_or(main) == database).collect(),
+            known: self.request.known_tables.iter().filter(|known| known.database == database).map(|known| known.name.as_str()).collect(),
+            count_all: self.request.count_all_tables,
+            budget: self.budget,
+            room: EVIDENCE_TABLE_LIMIT,
+        };
+        let begin = Instant::now();
+        let counted = count_tables(&session, &list, &order).await?;
+        self.budget = self.budget.saturating_sub(begin.elapsed());
+        self.found.tables.extend(counted.tables);
+        self.found.table_count += counted.table_count;
+        self.found.total_rows += counted.total_rows;
+        self.found.failures.extend(counted.failures);
+        self.absent.extend(counted.absent.into_iter().map(|name| TableName { database: database.to_owned(), name }));
+        Ok(())
+    }
 }
 
 /// Connects to the first database that exists: a missing one must not hide which cluster of data answers.
@@ -102,29 +157,18 @@ async fn connect_somewhere(login: &Login, databases: &[String], deadline: Instan
     Err(first_error.unwrap_or_else(|| PostgresError::new(PostgresErrorKind::DatabaseNotFound, "the request names no database")))
 }
 
-async fn count_database(
-    login: &Login,
-    database: &str,
-    session: Option<Session>,
-    request: &CheckRequest,
-    deadline: Instant,
-) -> Result<CountedTables, PostgresError> {
-    let session = match session {
-        Some(session) => session,
-        None => connect(login, database, deadline).await?,
-    };
-    let main = request.server.databases.first().map_or("", String::as_str);
-    let rules: Vec<&TableRule> = request.tables.iter().filter(|rule| rule.database.as_deref().unwrap_or(main) == database).collect();
-    count_tables(&session, &rules, request.count_all_tables).await
-}
-
-/// Keeps a status small: the tables with rules, then those with the most rows.
+/// Keeps a status small: the tables with rules, those that the last good check found, then those with the most rows.
 fn bound_tables(mut tables: Vec<TableEvidence>, request: &CheckRequest) -> Vec<TableEvidence> {
     let main = request.server.databases.first().map_or("", String::as_str);
     let has_rule = |table: &TableEvidence| {
         request.tables.iter().any(|rule| rule.name == table.name && rule.database.as_deref().unwrap_or(main) == table.database)
     };
-    tables.sort_by_cached_key(|table| (!has_rule(table), std::cmp::Reverse(table.rows), table.database.clone(), table.name.clone()));
+    let is_known =
+        |table: &TableEvidence| request.known_tables.iter().any(|known| known.name == table.name && known.database == table.database);
+    let order = |table: &TableEvidence| {
+        (!has_rule(table), !is_known(table), std::cmp::Reverse(table.rows), table.database.clone(), table.name.clone())
+    };
+    tables.sort_by_cached_key(order);
     tables.truncate(EVIDENCE_TABLE_LIMIT);
     tables
 }

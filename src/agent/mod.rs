@@ -16,6 +16,7 @@ mod kubernetes;
 mod look_for_files;
 mod mounted;
 mod named_paths;
+mod remembered;
 mod suspicion;
 
 pub use backup_set::*;
@@ -26,4 +27,5 @@ pub use install::*;
 pub use interrupt::*;
 pub use look_for_files::*;
 pub use mounted::*;
+pub use remembered::*;
 pub use suspicion::*;

@@ -51,6 +51,8 @@ pub struct DatabaseCheckSpec {
 pub enum CheckTrigger {
     /// A pod or its container started.
     Restart,
+    /// The check before could say nothing.
+    Retry,
     /// The spec of the ProtectedDatabase changed, so that the last answer may be one to another question.
     SpecChange,
     /// `spec.verification.schedule`.
@@ -121,6 +123,9 @@ pub struct DatabaseCheckStatus {
     /// Why nothing, or not everything, could be found. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AgentFailure>,
+    /// What the newest good backup says was there, read when nothing else remembers it. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<RememberedEvidence>,
     /// What was found of the files that rows refer to, one entry a rule of `spec.verification.files`. Written by Jobs of their own, which begin
     /// when the data has been looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -130,6 +135,16 @@ pub struct DatabaseCheckStatus {
     /// What the operator makes of the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<CheckVerdict>,
+}
+
+/// What the manifest of a backup says was there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RememberedEvidence {
+    /// The backup's path in the bucket.
+    pub path: String,
+    /// What was there, as the dump has it.
+    pub evidence: Evidence,
 }
 
 /// Why an agent could not do its work.

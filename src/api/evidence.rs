@@ -24,9 +24,9 @@ pub struct Evidence {
     pub table_count: i64,
     /// Rows in all tables that were counted.
     pub total_rows: i64,
-    /// Tables that the agent was asked to look for, by name, and that do not exist.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub absent: Vec<TableName>,
+    /// Tables that the agent was asked to look for, by name, and that do not exist. Older agents do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<Vec<TableName>>,
     /// Whether the agent's role is a superuser, which is more than a check needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superuser: bool,

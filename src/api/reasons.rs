@@ -86,7 +86,7 @@ pub const DATABASE_MISSING: &str = "DatabaseMissing";
 pub const CLUSTER_REINITIALIZED: &str = "ClusterReinitialized";
 /// Another system identifier on another volume: the pod mounts a volume that is not the one with your data.
 pub const VOLUME_REPLACED: &str = "VolumeReplaced";
-/// Another system identifier, and the data directory lies on no claim.
+/// The data directory lies on no claim.
 pub const DATA_OFF_VOLUME: &str = "DataOffVolume";
 /// The same cluster of data, in an older state than at the last good check.
 pub const ROLLED_BACK: &str = "RolledBack";
@@ -395,8 +395,8 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: DATA_OFF_VOLUME,
-        conditions: "DataVerified=False, DataReset=True",
-        meaning: "Another system identifier, and the data directory is not under the mount of any claim: a newer image may have moved it, or the mount is gone. What is written there is gone with the pod.",
+        conditions: "DataVerified=False, DataReset=True; Guarded=False before anything is lost",
+        meaning: "The data directory is not under the mount of any claim: a newer image may have moved it, the mount is gone, or it never was on one. What is written there is gone with the pod. `Guarded` says so as soon as a check has seen it; `DataReset` says so when another cluster of data is there than the known one.",
         remedy: "Mount the claim where the image keeps its data, or set PGDATA below the mount; the message names the directory and the volume with the data.",
     },
     ReasonDocument {
@@ -487,7 +487,7 @@ pub const ALL: &[ReasonDocument] = &[
         reason: PERMISSION_DENIED,
         conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "The role may not read what it must.",
-        remedy: "Grant it `pg_monitor` and `pg_read_all_data`.",
+        remedy: "`kubectl holdfast grant-sql NAME -n NAMESPACE` prints the SQL of a role that may read what is needed, and nothing else.",
     },
     ReasonDocument {
         reason: ROW_SECURITY,

@@ -1,5 +1,6 @@
 //! The second stage: from what was observed to a plan. Pure: no client, no clock, no async.
 
+mod accepting;
 mod backing_up;
 mod check_jobs;
 mod checking;
@@ -62,7 +63,7 @@ pub fn decide(observed: &Observed) -> Plan {
     let stall = stalled(observed);
     // Before anything that may fail: a gate that must close does not wait.
     let gating = gating::gate(observed, &judged, &mut plan);
-    let guarding = guarding::guard(observed, stall.as_ref(), &mut plan);
+    let guarding = guarding::guard(observed, &judged, stall.as_ref(), &mut plan);
     let checking = checking::check(observed, &judged, stall.as_ref(), &mut plan);
     let backing_up = backing_up::back_up(observed, &judged, stall.as_ref(), &mut plan);
     if guard_wanted(observed) {

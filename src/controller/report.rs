@@ -20,7 +20,7 @@ use crate::api::{
 /// How long the report may take.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reasons that pass by themselves in the course of every start; a warning for each would bury the others.
-const PASSING: &[&str] = &[
+pub(super) const PASSING: &[&str] = &[
     reasons::GUARDING,
     reasons::CLAIM_NOT_BOUND,
     reasons::NEVER_SUCCEEDED,
@@ -50,6 +50,7 @@ pub async fn report(context: &Context, observed: &Observed, plan: Plan, failure:
     status.conditions.retain(|condition| plan.withdrawn.iter().all(|withdrawn| withdrawn.as_str() != condition.type_));
     status.conditions.sort_by_key(|condition| order(&condition.type_));
     context.metrics.observe_database(observed.namespace_name(), observed.name(), &status);
+    context.notices.observe(observed.namespace_name(), observed.name(), &status.conditions, observed.now.0);
     if status != before {
         write_status(context, observed, &status).await?;
     }

@@ -1,5 +1,6 @@
 //! Golden scenarios: what is seen, and the whole plan as text. What must hold for every one of them is proven here too.
 
+mod accepting;
 mod backing_up;
 mod checking;
 mod files;
@@ -34,6 +35,7 @@ fn all() -> Vec<Scenario> {
         backing_up::scenarios(),
         reading::scenarios(),
         gating::scenarios(),
+        accepting::scenarios(),
     ]
     .concat()
 }

@@ -1,11 +1,13 @@
 //! `kubectl holdfast`: what people and scripts ask of Holdfast by hand. It reads, explains, confirms and brings back; it deletes nothing that holds data and reads no Secret.
 
+mod accept;
 mod ask;
 mod command;
 mod connect;
 mod doctor;
 mod ending;
 mod error;
+mod grant_sql;
 mod output;
 mod paging;
 mod recover;

@@ -1,104 +1,230 @@
-//! Counting rows within a budget of time: tables with rules first, then the small ones; what does not fit is estimated and says so.
+//! Counting rows: tables with rules as far as they need to be, the others within a budget of time, the small ones first. Each statement is a transaction
+//! of its own, so that a check holds no snapshot and few locks for long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{CountKind, TableEvidence, TableRule};
+use crate::api::TableRule;
 
-use super::{ListedTable, PostgresError, PostgresErrorKind, Session, TableList, fetch_tables, quote_identifier, quote_qualified};
+use super::selection::{Counted, Told, build_evidence, select};
+use super::{
+    CountOrder, CountedTables, ListedTable, PostgresError, PostgresErrorKind, Session, TableList, quote_identifier, quote_qualified,
+};
 
-/// Up to this estimate a table is counted to its end even where a threshold would do: it takes a blink and says more.
-const THRESHOLD_FROM: i64 = 1_000_000;
+/// How many tables one statement counts at most; each takes a lock for itself and its indexes while it runs.
+const BATCH: usize = 50;
+/// A table with more pages than this is counted by a statement of its own.
+const BATCH_PAGES: i64 = 128;
+/// How many rows are counted of tables that do not fit into the budget, to know that they are there: more and more, while there is time.
+const PROBES: [i64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
+/// How long a table without a rule may be waited for that somebody has locked.
+const SHORT_LOCK: Duration = Duration::from_millis(100);
+/// What is left of the deadline for the answer that says that a count was too slow, and for the report.
+const RESERVE: Duration = Duration::from_millis(500);
 
-/// The tables of one database with their rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CountedTables {
-    /// Every ordinary table, and the partitioned ones that have a rule.
-    pub tables: Vec<TableEvidence>,
-    /// How many ordinary tables there are.
-    pub table_count: i64,
-    /// Rows in the ordinary tables that were counted to their end.
-    pub total_rows: i64,
-    /// Why tables with a rule could not be counted.
-    pub failures: Vec<PostgresError>,
+/// What has been counted so far.
+#[derive(Default)]
+struct Tally {
+    counts: BTreeMap<i64, Counted>,
+    /// Tables that were dropped since they were listed.
+    gone: BTreeSet<i64>,
+    failures: Vec<PostgresError>,
 }
 
-type Counts = BTreeMap<i64, (i64, CountKind)>;
+/// Counts the tables of the session's database.
+pub async fn count_tables(session: &Session, list: &TableList, order: &CountOrder<'_>) -> Result<CountedTables, PostgresError> {
+    let told = select(list, order);
+    let mut tally = Tally::default();
+    for table in &told {
+        if let Some(rule) = table.rule.filter(|_| table.is_needed()) {
+            count_ruled(session, table, rule, &mut tally).await?;
+        }
+    }
+    if order.count_all {
+        count_others(session, &told, order.budget, &mut tally).await?;
+    }
+    let evidence = build_evidence(session.database(), list, order, &told, &tally.counts, &tally.gone);
+    Ok(CountedTables { failures: tally.failures, ..evidence })
+}
 
-/// Lists and counts the tables of the session's database in one transaction. `rules` are those of this database.
-pub async fn count_tables(session: &Session, rules: &[&TableRule], count_all: bool) -> Result<CountedTables, PostgresError> {
-    session.fetch_rows("begin transaction isolation level repeatable read, read only").await?;
-    let list = fetch_tables(session).await?;
-    let mut failures = Vec::new();
-    let mut counts = Counts::new();
-    let last_start = last_start(session.deadline());
-    for (table, enough) in counting_order(&list, rules, count_all) {
-        let has_rule = rules.iter().any(|rule| rule.name == table.qualified_name()) || is_below_rule(&list, rules, table.oid);
-        if let Some(problem) = refusal(session, table) {
-            if has_rule {
-                failures.push(problem);
-            } else {
-                tracing::warn!(table = table.qualified_name(), "not counted: {problem}");
-            }
+/// Counts a table with a rule, part by part, to its end or to what is enough.
+async fn count_ruled(session: &Session, told: &Told<'_>, rule: &TableRule, tally: &mut Tally) -> Result<(), PostgresError> {
+    let enough = told.enough();
+    let mut rows = 0;
+    for member in &told.members {
+        if let Some(counted) = tally.counts.get(&member.oid).filter(|counted| counted.is_all) {
+            rows += counted.rows;
             continue;
         }
-        if Instant::now() >= last_start {
-            tracing::warn!(table = table.qualified_name(), "only estimated: the time is nearly used up");
+        if let Some(problem) = refusal(session, member) {
+            tally.failures.push(problem);
             continue;
         }
-        match count_table(session, table, enough).await {
-            Ok(count) => {
-                counts.insert(table.oid, count);
+        let left = enough.map(|enough| enough.saturating_sub(rows));
+        let time = session.deadline().saturating_duration_since(Instant::now()).saturating_sub(RESERVE);
+        if left.is_some_and(|left| left <= 0) || time.is_zero() {
+            return Ok(());
+        }
+        match count(session, &[member], left, time, None).await {
+            Ok(counted) => {
+                rows += counted.values().map(|counted| counted.rows).sum::<i64>();
+                tally.counts.extend(counted);
             }
             Err(error) if error.kind == PostgresErrorKind::ConnectionFailed => return Err(error),
+            Err(error) if error.kind == PostgresErrorKind::TableGone => {
+                tally.gone.insert(member.oid);
+            }
             Err(error) => {
-                tracing::warn!(table = table.qualified_name(), "not counted: {error}");
-                session.fetch_rows("rollback to savepoint holdfast").await?;
+                tracing::warn!(table = member.qualified_name(), "not counted: {error}");
                 // A count that ran out of time stays an estimate, which the operator tells apart; anything else is a failure.
-                if has_rule && error.kind != PostgresErrorKind::Timeout {
-                    let message = format!("table {} (`spec.verification.tables`): {}", table.qualified_name(), error.message);
-                    failures.push(PostgresError::new(error.kind, message));
+                if error.kind != PostgresErrorKind::Timeout {
+                    let message = format!("table {} (`spec.verification.tables`): {}", rule.name, error.message);
+                    tally.failures.push(PostgresError::new(error.kind, message));
                 }
             }
         }
     }
-    session.fetch_rows("rollback").await?;
-    Ok(build_evidence(session.database(), &list, rules, &counts, failures))
+    Ok(())
 }
 
-/// The moment from which no further count is begun: a tenth of what is left, so that a report can still be made.
-fn last_start(deadline: Instant) -> Instant {
-    let left = deadline.saturating_duration_since(Instant::now());
-    deadline.checked_sub((left / 10).min(Duration::from_secs(5))).unwrap_or(deadline)
-}
-
-/// Ordinary tables in the order to count them, each with the number of rows that is enough to know, if there is one.
-fn counting_order<'list>(list: &'list TableList, rules: &[&TableRule], count_all: bool) -> Vec<(&'list ListedTable, Option<i64>)> {
-    let mut order: Vec<(&ListedTable, Option<i64>)> = Vec::new();
-    for rule in rules {
-        let Some(table) = list.tables.iter().find(|table| table.qualified_name() == rule.name) else { continue };
-        if table.partitioned {
-            order.extend(list.leaves(table.oid).into_iter().map(|leaf| (leaf, None)));
-        } else {
-            let threshold_is_all = !count_all && rule.max_drop_percent.is_none() && table.estimated_rows > THRESHOLD_FROM;
-            order.push((table, rule.min_rows.filter(|_| threshold_is_all)));
+/// Counts the tables without a rule: the small ones to their end, and of the large ones enough to know that they have rows.
+async fn count_others(session: &Session, told: &[Told<'_>], budget: Duration, tally: &mut Tally) -> Result<(), PostgresError> {
+    let begin = Instant::now();
+    let last = session.deadline().checked_sub(RESERVE).unwrap_or(begin);
+    // A part is kept for looking into the tables that are too large to be counted.
+    let (until, end) = ((begin + budget * 3 / 4).min(last), (begin + budget).min(last));
+    let mut seen: BTreeSet<i64> = tally.counts.keys().chain(&tally.gone).copied().collect();
+    let candidates = told.iter().filter(|told| !told.is_needed()).flat_map(|told| &told.members).copied();
+    let candidates: Vec<&ListedTable> = candidates.filter(|table| seen.insert(table.oid) && is_countable(session, table)).collect();
+    let mut tables = measure(session, &candidates, until).await?;
+    tables.sort_by_key(|table| (table.pages, table.oid));
+    let mut pending = tables.as_slice();
+    while let Some((first, _)) = pending.split_first() {
+        let small = pending.iter().take(BATCH).take_while(|table| table.pages <= BATCH_PAGES).count();
+        let (batch, rest) = pending.split_at(if first.pages > BATCH_PAGES { 1 } else { small.max(1) });
+        let batch: Vec<&ListedTable> = batch.iter().collect();
+        if !count_batch(session, &batch, None, until, tally).await? {
+            break;
+        }
+        pending = rest;
+    }
+    for enough in PROBES {
+        for table in tables.iter().rev() {
+            let is_known = tally.gone.contains(&table.oid) || tally.counts.get(&table.oid).is_some_and(|counted| counted.is_all);
+            if !is_known && !count_batch(session, &[table], Some(enough), end, tally).await? {
+                tracing::info!("the tables that are left are only estimated: spec.verification.countingBudget is used up");
+                return Ok(());
+            }
         }
     }
-    if count_all {
-        let mut others: Vec<_> = list.tables.iter().filter(|table| !table.partitioned).collect();
-        others.sort_by_key(|table| table.pages);
-        order.extend(others.into_iter().map(|table| (table, None)));
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    order.retain(|(table, _)| seen.insert(table.oid));
-    order
+    Ok(())
 }
 
-fn is_below_rule(list: &TableList, rules: &[&TableRule], oid: i64) -> bool {
-    let parents = list.tables.iter().filter(|table| table.partitioned && rules.iter().any(|rule| rule.name == table.qualified_name()));
-    parents.into_iter().any(|parent| list.leaves(parent.oid).iter().any(|leaf| leaf.oid == oid))
+fn is_countable(session: &Session, table: &ListedTable) -> bool {
+    match refusal(session, table) {
+        Some(problem) => {
+            tracing::warn!(table = table.qualified_name(), "not counted: {problem}");
+            false
+        }
+        None => true,
+    }
+}
+
+/// The tables with the size that they have now: what the catalog says is from the last analyze, and of a table that was just filled it says nothing.
+async fn measure(session: &Session, tables: &[&ListedTable], until: Instant) -> Result<Vec<ListedTable>, PostgresError> {
+    let mut measured: Vec<ListedTable> = tables.iter().map(|table| (*table).clone()).collect();
+    if measured.is_empty() {
+        return Ok(measured);
+    }
+    let oids = tables.iter().map(|table| table.oid.to_string()).collect::<Vec<_>>().join(", ");
+    let select = format!(
+        "select c.oid::bigint::text as oid, (coalesce(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::bigint)::text as pages \
+         from pg_catalog.pg_class as c where c.oid in ({oids})"
+    );
+    match session.fetch_rows(&format!("{}; {select}", limits(until, Some(SHORT_LOCK)))).await {
+        Ok(rows) => {
+            let mut pages = BTreeMap::new();
+            for row in &rows {
+                pages.insert(session.number(row, "oid")?, session.number(row, "pages")?);
+            }
+            for table in &mut measured {
+                table.pages = pages.get(&table.oid).copied().unwrap_or(table.pages);
+            }
+        }
+        Err(error) if error.kind == PostgresErrorKind::ConnectionFailed => return Err(error),
+        // Somebody holds a lock that even this waits for: the catalog's figures must do.
+        Err(error) => tracing::info!("the tables' sizes could not be read: {error}"),
+    }
+    Ok(measured)
+}
+
+/// Counts tables together; one by one when that fails. Says whether there is time for more.
+async fn count_batch(
+    session: &Session,
+    batch: &[&ListedTable],
+    enough: Option<i64>,
+    until: Instant,
+    tally: &mut Tally,
+) -> Result<bool, PostgresError> {
+    let time = until.saturating_duration_since(Instant::now());
+    if time < Duration::from_millis(1) {
+        return Ok(false);
+    }
+    match count(session, batch, enough, time, Some(SHORT_LOCK)).await {
+        Ok(counted) => tally.counts.extend(counted),
+        Err(error) if error.kind == PostgresErrorKind::ConnectionFailed => return Err(error),
+        Err(error) if batch.len() == 1 => {
+            if error.kind == PostgresErrorKind::TableGone {
+                tally.gone.extend(batch.iter().map(|table| table.oid));
+            } else {
+                tracing::info!(table = batch.first().map(|table| table.qualified_name()), "not counted to its end: {error}");
+            }
+        }
+        Err(error) => {
+            tracing::info!("tables are counted one by one: {error}");
+            for table in batch {
+                if !Box::pin(count_batch(session, &[table], enough, until, tally)).await? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Ok(Instant::now() < until)
+}
+
+/// Counts the rows of each table in one statement, no further than `enough`.
+async fn count(
+    session: &Session,
+    tables: &[&ListedTable],
+    enough: Option<i64>,
+    time: Duration,
+    lock: Option<Duration>,
+) -> Result<BTreeMap<i64, Counted>, PostgresError> {
+    let selects: Vec<String> = tables
+        .iter()
+        .map(|table| {
+            // ONLY: rows of inheriting tables are counted where they are, once.
+            let from = format!("from only {}", quote_qualified(&table.schema, &table.name));
+            let from = enough.map_or_else(|| from.clone(), |enough| format!("from (select 1 {from} limit {enough}) as enough"));
+            format!("select '{}' as oid, pg_catalog.count(*)::text as rows {from}", table.oid)
+        })
+        .collect();
+    let statement = format!("{}; {}", limits(Instant::now() + time, lock), selects.join(" union all "));
+    let mut counted = BTreeMap::new();
+    for row in &session.fetch_rows(&statement).await? {
+        let rows = session.number(row, "rows")?;
+        counted.insert(session.number(row, "oid")?, Counted { rows, is_all: enough.is_none_or(|enough| rows < enough) });
+    }
+    Ok(counted)
+}
+
+/// The time limits of the statements that follow.
+fn limits(until: Instant, lock: Option<Duration>) -> String {
+    let milliseconds = until.saturating_duration_since(Instant::now()).as_millis().max(1);
+    let lock = lock.map_or_else(|| "reset lock_timeout".to_owned(), |lock| format!("set lock_timeout = {}", lock.as_millis().max(1)));
+    format!("set statement_timeout = {milliseconds}; {lock}")
 }
 
 /// Why a count of this table would fail, or lie.
@@ -126,53 +252,4 @@ fn refusal(session: &Session, table: &ListedTable) -> Option<PostgresError> {
             ),
         )
     })
-}
-
-async fn count_table(session: &Session, table: &ListedTable, enough: Option<i64>) -> Result<(i64, CountKind), PostgresError> {
-    let left = session.deadline().saturating_duration_since(Instant::now());
-    // Half a second is left for the answer that says it was too slow, and for the report.
-    let milliseconds = left.saturating_sub(Duration::from_millis(500)).as_millis().max(1);
-    // ONLY: rows of inheriting tables are counted where they are, once.
-    let from = format!("from only {}", quote_qualified(&table.schema, &table.name));
-    let select = match enough {
-        Some(enough) => format!("select pg_catalog.count(*)::text as rows from (select 1 {from} limit {enough}) as enough"),
-        None => format!("select pg_catalog.count(*)::text as rows {from}"),
-    };
-    let row = session
-        .fetch_row(&format!("savepoint holdfast; set local statement_timeout = {milliseconds}; {select}; release savepoint holdfast"))
-        .await?;
-    let rows = session.number(&row, "rows")?;
-    let kind = if enough.is_some_and(|enough| rows >= enough) { CountKind::AtLeast } else { CountKind::Exact };
-    Ok((rows, kind))
-}
-
-fn build_evidence(database: &str, list: &TableList, rules: &[&TableRule], counts: &Counts, failures: Vec<PostgresError>) -> CountedTables {
-    let count_of = |table: &ListedTable| counts.get(&table.oid).copied().unwrap_or((table.estimated_rows, CountKind::Estimated));
-    let mut counted = CountedTables { failures, ..CountedTables::default() };
-    for table in &list.tables {
-        let (rows, count) = if table.partitioned {
-            if !rules.iter().any(|rule| rule.name == table.qualified_name()) {
-                continue;
-            }
-            list.leaves(table.oid).into_iter().map(count_of).fold((0, CountKind::Exact), |(sum, kind), (rows, leaf)| {
-                (sum + rows, if leaf == CountKind::Exact { kind } else { CountKind::Estimated })
-            })
-        } else {
-            counted.table_count += 1;
-            count_of(table)
-        };
-        if !table.partitioned && count == CountKind::Exact {
-            counted.total_rows += rows;
-        }
-        counted.tables.push(TableEvidence {
-            database: database.to_owned(),
-            name: table.qualified_name(),
-            oid: table.oid,
-            file_node: table.file_node,
-            rows,
-            count,
-            at_least: None,
-        });
-    }
-    counted
 }

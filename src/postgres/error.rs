@@ -31,6 +31,8 @@ pub enum PostgresErrorKind {
     RowSecurity,
     /// It took longer than allowed.
     Timeout,
+    /// The table was dropped since it was listed.
+    TableGone,
     /// The server does not know a setting that was asked for at the start.
     UnknownSetting,
     /// Any other answer of the server.
@@ -52,7 +54,7 @@ impl PostgresErrorKind {
             Self::PermissionDenied => reasons::PERMISSION_DENIED,
             Self::RowSecurity => reasons::ROW_SECURITY,
             Self::Timeout => reasons::TIMEOUT,
-            Self::UnknownSetting | Self::QueryFailed => reasons::QUERY_FAILED,
+            Self::UnknownSetting | Self::TableGone | Self::QueryFailed => reasons::QUERY_FAILED,
         }
     }
 
@@ -93,9 +95,15 @@ const ANSWER_LIMIT: usize = 600;
 /// One line of bounded length: what a server says is shown, never trusted to be short or printable.
 #[must_use]
 pub fn bounded_line(text: &str) -> String {
+    line_within(text, ANSWER_LIMIT)
+}
+
+/// The same with a limit of one's own, in bytes.
+#[must_use]
+pub fn line_within(text: &str, limit: usize) -> String {
     let mut line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-    if line.len() > ANSWER_LIMIT {
-        line.truncate(line.floor_char_boundary(ANSWER_LIMIT));
+    if line.len() > limit {
+        line.truncate(line.floor_char_boundary(limit));
         line.push('…');
     }
     line
@@ -125,6 +133,7 @@ fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
         "53300" => Kind::TooManyConnections,
         "57P01" | "57P02" | "57P03" => Kind::ServerStarting,
         "57014" | "55P03" | "25P03" => Kind::Timeout,
+        "42P01" => Kind::TableGone,
         "42704" => Kind::UnknownSetting,
         "08P01" => Kind::PoolerRefused,
         code if code.starts_with("08") => Kind::ConnectionFailed,
@@ -193,7 +202,7 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
             "Postgres at {address} did not answer in time: {answer}. Something holds a lock, or there is more to count than fits into \
              `spec.verification.timeout`; raise it"
         ),
-        Kind::SecretMissing | Kind::RowSecurity | Kind::UnknownSetting | Kind::QueryFailed => {
+        Kind::SecretMissing | Kind::RowSecurity | Kind::UnknownSetting | Kind::TableGone | Kind::QueryFailed => {
             format!("a query in database {} on {address} failed: {answer}. See the server's log", quote_identifier(database))
         }
     }

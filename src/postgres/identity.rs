@@ -3,9 +3,12 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use tokio_postgres::SimpleQueryRow;
+
 use crate::api::{DatabaseEvidence, Identity};
 
-use super::{PostgresError, PostgresErrorKind, Session};
+use super::tables::{TABLES_QUERY, read_tables};
+use super::{PostgresError, PostgresErrorKind, Session, TableList};
 
 /// The most databases that evidence carries; the ones asked for are always among them.
 const DATABASE_LIMIT: usize = 500;
@@ -20,8 +23,24 @@ const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_id
     pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp()))::bigint::text as observed, \
     pg_catalog.current_setting('server_version') as server_version, \
     coalesce((select setting from pg_catalog.pg_settings where name = 'data_directory'), '') as data_directory, \
-    pg_catalog.pg_is_in_recovery()::text as in_recovery \
+    pg_catalog.pg_is_in_recovery()::text as in_recovery, pg_catalog.current_setting('is_superuser') as superuser \
     from pg_catalog.pg_control_system() as system, pg_catalog.pg_control_checkpoint() as checkpoint";
+
+const DATABASES_QUERY: &str =
+    "select datname::text as name, oid::bigint::text as oid, datistemplate as template from pg_catalog.pg_database order by datname";
+
+/// What one round trip says of a server and of the database that was connected to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overview {
+    /// Which cluster of data answers.
+    pub observed: ObservedIdentity,
+    /// Whether the role that asks is a superuser.
+    pub superuser: bool,
+    /// The server's databases.
+    pub databases: Vec<DatabaseEvidence>,
+    /// The tables of the database that was connected to.
+    pub tables: TableList,
+}
 
 /// An identity and when it was read, by the database's clock.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +53,29 @@ pub struct ObservedIdentity {
 
 /// Reads the identity.
 pub async fn fetch_identity(session: &Session) -> Result<ObservedIdentity, PostgresError> {
-    let row = session.fetch_row(IDENTITY_QUERY).await?;
-    let system_identifier = session.text(&row, "system_identifier")?.to_owned();
+    read_identity(session, &session.fetch_row(IDENTITY_QUERY).await?)
+}
+
+/// Reads identity, databases and tables in one round trip. The databases come in the order of their names, without templates unless they are asked for.
+pub async fn fetch_overview(session: &Session, wanted: &[String]) -> Result<Overview, PostgresError> {
+    let mut sets = session.fetch_sets(&format!("{IDENTITY_QUERY}; {DATABASES_QUERY}; {TABLES_QUERY}")).await?.into_iter();
+    let identity = sets.next().and_then(|mut rows| rows.pop()).ok_or_else(|| {
+        PostgresError::new(
+            PostgresErrorKind::QueryFailed,
+            "the server gave no identity, which no supported Postgres does; see its version and log",
+        )
+    })?;
+    let databases = sets.next().unwrap_or_default();
+    Ok(Overview {
+        observed: read_identity(session, &identity)?,
+        superuser: session.text(&identity, "superuser")? == "on",
+        databases: read_databases(session, &databases, wanted)?,
+        tables: read_tables(session, &sets.collect::<Vec<_>>())?,
+    })
+}
+
+fn read_identity(session: &Session, row: &SimpleQueryRow) -> Result<ObservedIdentity, PostgresError> {
+    let system_identifier = session.text(row, "system_identifier")?.to_owned();
     // Postgres prints the identifier as a signed number; its upper half is the second of initdb.
     let bits = system_identifier.parse::<i64>().map(i64::cast_unsigned).or_else(|_| system_identifier.parse::<u64>()).map_err(|_| {
         PostgresError::new(
@@ -45,29 +85,25 @@ pub async fn fetch_identity(session: &Session) -> Result<ObservedIdentity, Postg
     })?;
     let initialized = i64::try_from(bits >> 32).unwrap_or_default();
     Ok(ObservedIdentity {
-        observed_at: time_of(session.number(&row, "observed")?),
+        observed_at: time_of(session.number(row, "observed")?),
         identity: Identity {
             initialized_at: time_of(initialized),
             system_identifier: bits.to_string(),
-            timeline: session.number(&row, "timeline")?,
-            wal_position: session.text(&row, "wal_position")?.to_owned(),
-            next_transaction_id: session.text(&row, "next_transaction_id")?.to_owned(),
-            postmaster_started_at: time_of(session.number(&row, "started")?),
-            server_version: short_version(session.text(&row, "server_version")?),
-            data_directory: session.text(&row, "data_directory")?.to_owned(),
-            in_recovery: session.text(&row, "in_recovery")? == "true",
+            timeline: session.number(row, "timeline")?,
+            wal_position: session.text(row, "wal_position")?.to_owned(),
+            next_transaction_id: session.text(row, "next_transaction_id")?.to_owned(),
+            postmaster_started_at: time_of(session.number(row, "started")?),
+            server_version: short_version(session.text(row, "server_version")?),
+            data_directory: session.text(row, "data_directory")?.to_owned(),
+            in_recovery: session.text(row, "in_recovery")? == "true",
         },
     })
 }
 
-/// Reads the databases in the order of their names, without templates unless they are asked for.
-pub async fn fetch_databases(session: &Session, wanted: &[String]) -> Result<Vec<DatabaseEvidence>, PostgresError> {
-    let rows = session
-        .fetch_rows("select datname::text as name, oid::bigint::text as oid, datistemplate as template from pg_catalog.pg_database order by datname")
-        .await?;
+fn read_databases(session: &Session, rows: &[SimpleQueryRow], wanted: &[String]) -> Result<Vec<DatabaseEvidence>, PostgresError> {
     let mut databases = Vec::new();
     let mut others = 0;
-    for row in &rows {
+    for row in rows {
         let name = session.text(row, "name")?;
         let is_wanted = wanted.iter().any(|wanted| wanted == name);
         if is_wanted || (!session.truth(row, "template")? && others < DATABASE_LIMIT) {

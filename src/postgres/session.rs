@@ -45,11 +45,13 @@ impl Session {
 
     /// Runs statements by the simple protocol and returns the rows of all of them.
     pub async fn fetch_rows(&self, sql: &str) -> Result<Vec<SimpleQueryRow>, PostgresError> {
+        Ok(self.fetch_sets(sql).await?.into_iter().flatten().collect())
+    }
+
+    /// Runs statements in one round trip and returns the rows of each.
+    pub async fn fetch_sets(&self, sql: &str) -> Result<Vec<Vec<SimpleQueryRow>>, PostgresError> {
         match tokio::time::timeout_at(self.deadline, self.client.simple_query(sql)).await {
-            Ok(Ok(messages)) => Ok(messages
-                .into_iter()
-                .filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None })
-                .collect()),
+            Ok(Ok(messages)) => Ok(part(messages)),
             Ok(Err(error)) => Err(classify(&error, &self.login, &self.database)),
             Err(_) => Err(PostgresError::new(
                 PostgresErrorKind::Timeout,
@@ -95,6 +97,20 @@ impl Session {
             ),
         )
     }
+}
+
+/// The rows of each statement: the server says where one ends.
+fn part(messages: Vec<SimpleQueryMessage>) -> Vec<Vec<SimpleQueryRow>> {
+    let mut sets = Vec::new();
+    let mut rows = Vec::new();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::Row(row) => rows.push(row),
+            SimpleQueryMessage::CommandComplete(_) => sets.push(std::mem::take(&mut rows)),
+            _ => {}
+        }
+    }
+    sets
 }
 
 impl Drop for Session {

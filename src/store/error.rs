@@ -13,6 +13,8 @@ pub enum StoreErrorKind {
     Denied,
     /// Nothing answers at the endpoint, or not with a certificate that is trusted.
     Unreachable,
+    /// No object is at the key.
+    NotFound,
     /// An object is at the key already; nothing is overwritten.
     AlreadyExists,
     /// Any other answer of the storage.
@@ -28,7 +30,7 @@ impl StoreErrorKind {
             Self::BucketNotFound => reasons::BUCKET_NOT_FOUND,
             Self::Denied => reasons::STORAGE_DENIED,
             Self::Unreachable => reasons::STORAGE_UNREACHABLE,
-            Self::AlreadyExists | Self::UploadFailed => reasons::UPLOAD_FAILED,
+            Self::NotFound | Self::AlreadyExists | Self::UploadFailed => reasons::UPLOAD_FAILED,
         }
     }
 }

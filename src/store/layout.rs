@@ -19,10 +19,9 @@ impl SetPath {
     /// The folder of the set that began at `time`; `suffix` (8 hex digits) keeps two sets of one second apart.
     #[must_use]
     pub fn new(prefix: &str, namespace: &str, database: &str, time: Timestamp, suffix: u32) -> Self {
-        let prefix = prefix.trim_matches('/');
-        let separator = if prefix.is_empty() { "" } else { "/" };
+        let folder = database_folder(prefix, namespace, database);
         let time = time.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
-        Self(format!("{prefix}{separator}{namespace}/{database}/{time}-{suffix:08x}"))
+        Self(format!("{folder}{time}-{suffix:08x}"))
     }
 
     /// The folder, without a slash at its end.
@@ -36,6 +35,14 @@ impl SetPath {
     pub fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.0)
     }
+}
+
+/// The folder of all sets of a database, with a slash at its end.
+#[must_use]
+pub fn database_folder(prefix: &str, namespace: &str, database: &str) -> String {
+    let prefix = prefix.trim_matches('/');
+    let separator = if prefix.is_empty() { "" } else { "/" };
+    format!("{prefix}{separator}{namespace}/{database}/")
 }
 
 /// Name of the dump of a further database: its own name, percent-encoded so that any name is one path element.

@@ -4,6 +4,7 @@ mod error;
 mod layout;
 mod manifest;
 mod object_store;
+mod remembered;
 mod s3;
 mod upload;
 
@@ -11,5 +12,6 @@ pub use error::*;
 pub use layout::*;
 pub use manifest::*;
 pub use object_store::*;
+pub use remembered::*;
 pub use s3::*;
 pub use upload::*;

@@ -84,6 +84,37 @@ impl S3Store {
         Ok((body.to_vec(), checksum))
     }
 
+    /// Names the folders directly below a folder, each with a slash at its end.
+    pub async fn list_folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        let mut folders = Vec::new();
+        let request = self.client.list_objects_v2().bucket(&self.storage.bucket).prefix(folder).delimiter("/");
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.explain(&error, "looking into the bucket"))?;
+            folders.extend(page.common_prefixes().iter().filter_map(|found| found.prefix().map(ToOwned::to_owned)));
+        }
+        Ok(folders)
+    }
+
+    /// Reads an object that must not be larger than `limit` bytes.
+    pub async fn fetch_bounded(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let request = self.client.get_object().bucket(&self.storage.bucket).key(key);
+        let mut answer = request.send().await.map_err(|error| self.explain(&error, "reading an object of"))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.body.try_next().await.map_err(|error| {
+            StoreError::new(StoreErrorKind::Unreachable, format!("the storage broke off while `{key}` was read ({error})"))
+        })? {
+            body.extend_from_slice(&chunk);
+            if u64::try_from(body.len()).is_ok_and(|read| read > limit) {
+                return Err(StoreError::new(
+                    StoreErrorKind::UploadFailed,
+                    format!("`{key}` in the bucket `{}` is larger than {limit} bytes, which no manifest is", self.storage.bucket),
+                ));
+            }
+        }
+        Ok(body)
+    }
+
     fn explain<E>(&self, error: &SdkError<E>, doing: &str) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -112,6 +143,7 @@ impl S3Store {
             StoreErrorKind::AlreadyExists => {
                 format!("an object is at the key already while {doing} `{bucket}` ({answer}); nothing was overwritten. Take another backup")
             }
+            StoreErrorKind::NotFound => format!("nothing is at the key in the bucket `{bucket}` at {endpoint} ({answer})"),
             StoreErrorKind::SecretMissing | StoreErrorKind::UploadFailed => {
                 format!(
                     "{endpoint} failed while {doing} `{bucket}` ({answer}); nothing is at the final key. It is tried again at the next backup"
@@ -126,6 +158,7 @@ fn kind_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreErrorKind {
     let status = error.raw_response().map(|response| response.status().as_u16());
     match (error.code(), status) {
         (Some("NoSuchBucket"), _) => StoreErrorKind::BucketNotFound,
+        (Some("NoSuchKey"), _) => StoreErrorKind::NotFound,
         (Some("PreconditionFailed"), _) | (_, Some(412)) => StoreErrorKind::AlreadyExists,
         // The last one is versitygw's for an unknown key, with status 404.
         (

@@ -23,11 +23,11 @@ pub struct Case<'a> {
     pub target: &'a CheckTarget,
 }
 
-/// What was last known good: an earlier check.
+/// What was last known good: an earlier check, or a backup.
 #[derive(Clone, Copy, Debug)]
 pub struct Baseline<'a> {
-    /// Name of that check.
-    pub check: &'a str,
+    /// Kind and name of it, `DatabaseCheck knowledge-1`.
+    pub source: &'a str,
     /// The volumes that it saw.
     pub volumes: &'a [MountedVolume],
     /// What it found.

@@ -46,17 +46,15 @@ pub(super) fn tables_emptied(case: &Case<'_>, _: &[Finding]) -> Option<Finding> 
 
 /// Whether a table had rows, and must not lose all of them.
 fn is_watched(case: &Case<'_>, table: &Compared<'_>) -> bool {
-    table.before.rows > 0 && allowed_drop(case, table).is_some_and(|(percent, _)| percent < 100)
+    table.before.least_rows() > 0 && allowed_drop(case, table).is_some_and(|(percent, _)| percent < 100)
 }
 
 /// What is said when of all tables that are watched hardly anything is left, and of the whole database no more than a seed.
 fn seed_only(case: &Case<'_>, evidence: &Evidence, watched: &[Compared<'_>]) -> Option<String> {
     let is_counted = evidence.tables.iter().all(|table| table.count == CountKind::Exact);
     let left = evidence.tables.iter().map(|table| table.rows).fold(0, i64::saturating_add);
-    let had = watched.iter().map(|table| table.before.rows).fold(0, i64::saturating_add);
-    let is_fresh = |table: &Compared<'_>| {
-        table.before.count == CountKind::Exact && table.now.is_none_or(|now| now.rows.saturating_mul(SEED_SHARE) <= table.before.rows)
-    };
+    let had = watched.iter().map(|table| table.before.least_rows()).fold(0, i64::saturating_add);
+    let is_fresh = |table: &Compared<'_>| table.now.is_none_or(|now| now.rows.saturating_mul(SEED_SHARE) <= table.before.least_rows());
     // One table that was emptied beside others that kept what they had is no seed.
     let others_kept = || case.compared().iter().any(|table| table.now.is_some_and(|now| now.rows > 0) && !is_fresh(table));
     let is_seed = is_counted

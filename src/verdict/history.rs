@@ -23,6 +23,9 @@ pub(super) fn rolled_back(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
     })
 }
 
+/// The object id of a database that only a backup tells of.
+const UNKNOWN_OID: i64 = 0;
+
 /// Make sure that no database was dropped and created again under its name: its object id would be another one.
 pub(super) fn database_recreated(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
     let (before, now) = (case.baseline?.evidence, case.evidence?);
@@ -38,7 +41,8 @@ pub(super) fn database_recreated(case: &Case<'_>, _: &[Finding]) -> Option<Findi
         .databases()
         .filter_map(|name| {
             let (before, now) = (oid(before, name)?, oid(now, name)?);
-            (before != now).then(|| format!("database \"{name}\" was dropped and created again (object id {before} -> {now})"))
+            (before != now && before != UNKNOWN_OID)
+                .then(|| format!("database \"{name}\" was dropped and created again (object id {before} -> {now})"))
         })
         .collect();
     if made_anew.is_empty() { None } else { Some(Finding::suspected(reasons::DATABASE_RECREATED, words::list(&made_anew))) }

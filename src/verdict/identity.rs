@@ -3,7 +3,7 @@
 use crate::api::{CountKind, reasons};
 
 use super::case::{Finding, has_database};
-use super::volumes::DataVolumes;
+use super::volumes::{DataVolumes, directory_off_volume};
 use super::{Case, words};
 
 /// Make sure that every database that the last good check found, and that the spec still asks for, exists.
@@ -31,10 +31,16 @@ pub(super) fn cluster_changed(case: &Case<'_>, _: &[Finding]) -> Option<Finding>
         return None;
     }
     let volumes = DataVolumes::compare(case, &baseline)?;
+    let is_off_volume = directory_off_volume(evidence, &case.target.volumes).is_some();
     Some(match volumes {
-        DataVolumes { moved: false, .. } => {
-            let sentence = "initdb has run: another cluster of data is where the known one was";
-            Finding::suspected(reasons::CLUSTER_REINITIALIZED, sentence.to_owned())
+        DataVolumes { moved: false, .. } if !is_off_volume => {
+            let sentence = match &case.spec.connection.host {
+                Some(host) => {
+                    format!("another cluster of data answers: initdb has run, or another server answers at spec.connection.host ({host})")
+                }
+                None => "initdb has run: another cluster of data is where the known one was".to_owned(),
+            };
+            Finding::suspected(reasons::CLUSTER_REINITIALIZED, sentence)
         }
         DataVolumes { now: Some(_), .. } => {
             let sentence = "the pod runs on another volume than the one with the data, and another cluster of data is on it";
@@ -42,8 +48,9 @@ pub(super) fn cluster_changed(case: &Case<'_>, _: &[Finding]) -> Option<Finding>
         }
         DataVolumes { now: None, .. } => {
             let directory = &evidence.identity.data_directory;
-            let sentence =
-                format!("the data directory {directory} is not on the volume with the data but on no claim, with another cluster in it");
+            let sentence = format!(
+                "the data directory {directory} is on no claim, so that it begins empty with every pod; another cluster of data is in it"
+            );
             Finding::suspected(reasons::DATA_OFF_VOLUME, sentence)
         }
     })

@@ -1,7 +1,7 @@
 //! What happened to other people's data, and the check that sees it: scenarios that must be suspected.
 
-use super::sample::{Sample, add_database, add_table, drop_database, drop_table, set_rows, table};
-use crate::api::{Evidence, TableRule, reasons};
+use super::sample::{Sample, add_database, add_table, drop_database, drop_table, set_at_least, set_rows, table};
+use crate::api::{Evidence, TableName, TableRule, reasons};
 
 /// A scenario: its name, what is judged, and the check without which the verdict would be another.
 pub(super) type Scenario = (&'static str, Sample, Option<&'static str>);
@@ -62,6 +62,38 @@ pub(super) fn incidents() -> Vec<Scenario> {
             "the image moved its data directory off the mount",
             new().other_cluster().now(|now| now.identity.data_directory = "/var/lib/postgresql/18/docker".to_owned()),
             Some("cluster_changed"),
+        ),
+        (
+            "another tenant's server behind the same Service",
+            new().other_cluster().wanted(|spec| spec.connection.host = Some("knowledge-db".to_owned())),
+            Some("cluster_changed"),
+        ),
+        (
+            "a Deployment with an emptyDir, its pod made anew",
+            new().other_cluster().on_no_volume().now(nearly_empty),
+            Some("cluster_changed"),
+        ),
+        (
+            "TRUNCATE of a table that was too large to be counted",
+            new().before(|before| set_at_least(before, "public.audit", 90_000_000, 10_000)).now(|now| set_rows(now, "public.audit", 0)),
+            Some("tables_emptied"),
+        ),
+        (
+            "DROP TABLE of a table that fell off the end of a long list, but was asked for",
+            new().before(cut).now(cut).now(|now| {
+                now.tables.retain(|table| table.name != "public.audit");
+                now.absent = Some(vec![TableName { database: "knowledge_os".to_owned(), name: "public.audit".to_owned() }]);
+            }),
+            Some("tables_missing"),
+        ),
+        (
+            "a volatile table below its minimum",
+            new()
+                .wanted(|spec| {
+                    spec.verification.tables.push(TableRule { volatile: true, min_rows: Some(10), ..rule("public.jobs") });
+                })
+                .now(|now| set_rows(now, "public.jobs", 0)),
+            Some("rows_below_minimum"),
         ),
         (
             "the role can't see the data directory, other volume",

@@ -1,5 +1,7 @@
 //! The texts of verdicts: what was expected, what is there, all that was found, and what to do next with the very commands.
 
+use std::fmt::Write as _;
+
 use crate::api::{Evidence, MountedVolume, reasons};
 
 use super::case::Finding;
@@ -25,7 +27,7 @@ fn comparison(case: &Case<'_>, evidence: &Evidence, volumes: Option<DataVolumes<
         return format!(" No good check came before. Found: {now}, {}.", cluster(evidence));
     };
     let (before, now) = (cluster(baseline.evidence), cluster(evidence));
-    let known = format!("DatabaseCheck {} of {}", baseline.check, baseline.evidence.observed_at.0);
+    let known = format!("{} of {}", baseline.source, baseline.evidence.observed_at.0);
     if !volumes.moved && before == now {
         return format!(" Volume and cluster are those of {known}: {}, {now}.", describe(volumes.now));
     }
@@ -50,7 +52,15 @@ pub(super) fn verified(case: &Case<'_>, evidence: &Evidence) -> String {
     if more > 0 {
         named.push(format!("{more} more as expected"));
     }
-    format!("{}; {}", named.join(", "), relation(case))
+    let mut text = format!("{}; {}", named.join(", "), relation(case));
+    if evidence.superuser {
+        let _ = write!(
+            text,
+            "; the role that looks is a superuser, which is more than it needs: kubectl holdfast grant-sql {} -n {}",
+            case.database, case.namespace
+        );
+    }
+    text
 }
 
 /// How good data relates to what was last known good.
@@ -58,7 +68,7 @@ fn relation(case: &Case<'_>) -> String {
     let Some(baseline) = case.baseline else {
         return "the first good check: it becomes what later ones are compared with".to_owned();
     };
-    let same = format!("same cluster as in DatabaseCheck {}", baseline.check);
+    let same = format!("same cluster as in {}", baseline.source);
     match DataVolumes::compare(case, &baseline) {
         Some(volumes) if volumes.moved => {
             format!("{same}, which has moved from {} to {}", describe(volumes.before), describe(volumes.now))
@@ -107,9 +117,9 @@ fn mount_back(case: &Case<'_>, baseline: &Baseline<'_>, before: &MountedVolume, 
             before.volume, case.namespace, case.target.pod
         ),
         format!(
-            "if volume {} is there it has the data of DatabaseCheck {}: kubectl holdfast recover {} -n {} brings it back (by hand: scale {workload} \
+            "if volume {} is there it has the data of {}: kubectl holdfast recover {} -n {} brings it back (by hand: scale {workload} \
              to 0, {way}, scale it up); if not, restore from a backup (kubectl -n {} get dbbackup)",
-            before.volume, baseline.check, case.database, case.namespace, case.namespace
+            before.volume, baseline.source, case.database, case.namespace, case.namespace
         ),
     ]
 }

@@ -1,8 +1,10 @@
 //! The verdict: evidence and what was last known good, judged by an ordered chain of checks. Pure, no client.
 
 mod aggregate;
+mod baseline;
 mod case;
 mod chain;
+mod declared;
 mod emptied;
 mod files;
 mod history;
@@ -24,7 +26,10 @@ mod sample;
 mod scenarios;
 
 pub use aggregate::*;
+pub use baseline::*;
 pub use case::*;
 pub use chain::*;
+pub use declared::*;
 pub use files::*;
+pub use volumes::directory_off_volume;
 pub(crate) use words::count;

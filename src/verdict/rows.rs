@@ -23,7 +23,7 @@ pub(super) fn rows_below_minimum(case: &Case<'_>, _: &[Finding]) -> Option<Findi
     if sentences.is_empty() { None } else { Some(finding) }
 }
 
-/// Make sure that no table has lost a larger share of its rows than is allowed, both numbers counted to the end.
+/// Make sure that no table has lost a larger share of its rows than is allowed: of those that were surely there, and what is left counted to the end.
 pub(super) fn rows_dropped(case: &Case<'_>, earlier: &[Finding]) -> Option<Finding> {
     let mut finding = Finding::suspected(reasons::ROWS_DROPPED, String::new());
     let mut sentences = Vec::new();
@@ -48,6 +48,7 @@ pub(super) fn allowed_drop(case: &Case<'_>, table: &Compared<'_>) -> Option<(i32
     let baseline = case.spec.verification.baseline.max_drop_percent();
     let of_all = || baseline.map(|percent| (percent, "spec.verification.baseline.maxDropPercent".to_owned()));
     match table.rule {
+        Some((_, TableRule { volatile: true, .. })) => None,
         Some((position, TableRule { max_drop_percent: Some(percent), .. })) => {
             Some((*percent, format!("spec.verification.tables[{position}].maxDropPercent")))
         }
@@ -57,10 +58,11 @@ pub(super) fn allowed_drop(case: &Case<'_>, table: &Compared<'_>) -> Option<(i32
     }
 }
 
+/// Whether more is lost than that share: if it is of the rows that were surely there, it is of the rows that there really were, too.
 pub(super) fn has_dropped(before: &TableEvidence, now: &TableEvidence, percent: i32) -> bool {
-    let counted = before.count == CountKind::Exact && now.count == CountKind::Exact;
-    let lost = i128::from(before.rows) - i128::from(now.rows);
-    counted && lost * 100 > i128::from(before.rows) * i128::from(percent)
+    let had = i128::from(before.least_rows());
+    let lost = had - i128::from(now.rows);
+    now.count == CountKind::Exact && lost * 100 > had * i128::from(percent)
 }
 
 pub(super) fn change(case: &Case<'_>, before: Option<&TableEvidence>, now: &TableEvidence) -> String {

@@ -74,6 +74,13 @@ impl Sample {
         self
     }
 
+    /// No claim is mounted, neither now nor before.
+    pub fn on_no_volume(mut self) -> Self {
+        self.target.volumes.clear();
+        self.baseline.as_mut().expect("a baseline").0.clear();
+        self
+    }
+
     /// Another initdb.
     pub fn other_cluster(self) -> Self {
         self.now(|now| {
@@ -98,6 +105,11 @@ impl Sample {
         judge(&self.case())
     }
 
+    /// Why a change that was declared is not accepted.
+    pub fn refuse_declared(&self) -> Option<String> {
+        super::refuse_declared(&self.case())
+    }
+
     /// The verdict of a chain that lacks one check.
     pub fn judge_without(&self, check: &str) -> Verdict {
         judge_by(&self.case(), CHAIN.iter().filter(|(name, _)| *name != check).map(|(_, check)| *check))
@@ -109,7 +121,7 @@ impl Sample {
             database: "knowledge",
             check: "knowledge-2",
             spec: &self.spec,
-            baseline: self.baseline.as_ref().map(|(volumes, evidence)| Baseline { check: "knowledge-1", volumes, evidence }),
+            baseline: self.baseline.as_ref().map(|(volumes, evidence)| Baseline { source: "DatabaseCheck knowledge-1", volumes, evidence }),
             evidence: self.evidence.as_ref(),
             failure: self.failure.as_ref(),
             target: &self.target,
@@ -126,6 +138,12 @@ pub fn set_rows(evidence: &mut Evidence, name: &str, rows: i64) {
 pub fn set_count(evidence: &mut Evidence, name: &str, rows: i64, count: CountKind) {
     let table = evidence.tables.iter_mut().find(|table| table.name == name).expect("a table of the sample");
     (table.rows, table.count) = (rows, count);
+}
+
+/// Gives a table an estimate, and rows that were counted before the time was up.
+pub fn set_at_least(evidence: &mut Evidence, name: &str, estimate: i64, at_least: i64) {
+    set_count(evidence, name, estimate, CountKind::Estimated);
+    evidence.tables.iter_mut().find(|table| table.name == name).expect("a table of the sample").at_least = Some(at_least);
 }
 
 /// Takes a table away.
@@ -214,7 +232,7 @@ fn evidence() -> Evidence {
         table_count: 5,
         total_rows: tables.iter().map(|table| table.rows).sum(),
         tables,
-        absent: Vec::new(),
+        absent: None,
         superuser: false,
         observed_at: time("2026-01-31T09:00:00Z"),
     }

@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 
 use super::chain::CHAIN;
 use super::incidents::{Scenario, cut, histories, incidents, nearly_empty, rule};
-use super::sample::{Sample, add_database, add_table, drop_database, drop_table, set_count, set_rows};
+use super::sample::{Sample, add_database, add_table, drop_database, drop_table, set_at_least, set_count, set_rows};
 use crate::api::{CheckOutcome, CountKind, ProtectedDatabaseSpec, TableRule, reasons};
+
+fn volatile(name: &str) -> TableRule {
+    TableRule { volatile: true, ..rule(name) }
+}
 
 fn baseline_off(spec: &mut ProtectedDatabaseSpec) {
     spec.verification.baseline.max_drop_percent = IntOrString::String("Off".to_owned());
@@ -20,6 +24,7 @@ fn benign() -> Vec<Scenario> {
     vec![
         ("restart", new(), None),
         ("first check", new().first(), None),
+        ("the role is a superuser", new().now(|now| now.superuser = true), None),
         ("first check without rules", new().first().wanted(|spec| spec.verification.tables.clear()), None),
         (
             "first check of a database without tables",
@@ -61,6 +66,58 @@ fn benign() -> Vec<Scenario> {
             new()
                 .wanted(|spec| spec.verification.tables.push(TableRule { max_drop_percent: Some(100), ..rule("public.audit") }))
                 .now(|now| set_rows(now, "public.audit", 0)),
+            None,
+        ),
+        (
+            "a volatile table is empty",
+            new().wanted(|spec| spec.verification.tables.push(volatile("public.audit"))).now(|now| set_rows(now, "public.audit", 0)),
+            None,
+        ),
+        (
+            "a volatile table is dropped, and one that never was is not missed",
+            new()
+                .wanted(|spec| spec.verification.tables.extend([volatile("public.audit"), volatile("public.cache")]))
+                .now(|now| drop_table(now, "public.audit")),
+            None,
+        ),
+        (
+            "a volatile table is only estimated",
+            new()
+                .wanted(|spec| spec.verification.tables.push(volatile("public.audit")))
+                .now(|now| set_count(now, "public.audit", 3, CountKind::Estimated)),
+            None,
+        ),
+        (
+            "a table has become a partition of another",
+            new().now(|now| {
+                drop_table(now, "public.audit");
+                add_table(now, "knowledge_os", "public.all_audits", 5_000);
+                now.absent = Some(Vec::new());
+            }),
+            None,
+        ),
+        (
+            "the oldest partition is dropped and a new one made",
+            new()
+                .before(|before| add_table(before, "knowledge_os", "public.events", 120_000))
+                .now(|now| add_table(now, "knowledge_os", "public.events", 110_000)),
+            None,
+        ),
+        (
+            "a large table keeps more rows than were counted of it",
+            new()
+                .before(|before| set_at_least(before, "public.audit", 90_000_000, 10_000))
+                .now(|now| set_at_least(now, "public.audit", 60_000_000, 10_000)),
+            None,
+        ),
+        (
+            "a large table has shrunk to what can be counted",
+            new().before(|before| set_at_least(before, "public.audit", 90_000_000, 10_000)).now(|now| set_rows(now, "public.audit", 6_000)),
+            None,
+        ),
+        (
+            "VACUUM FULL writes every table anew",
+            new().now(|now| now.tables.iter_mut().for_each(|table| table.file_node = Some(99_000))),
             None,
         ),
         ("volume moved, same cluster", new().on_volume("restored-data", "pvc-c"), None),

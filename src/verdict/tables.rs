@@ -35,14 +35,17 @@ pub(super) fn tables_missing(case: &Case<'_>, _: &[Finding]) -> Option<Finding> 
 }
 
 fn is_missed(case: &Case<'_>, evidence: &Evidence, table: &Compared<'_>) -> bool {
-    if table.rule.is_some() {
-        return true;
-    }
-    let wanted = case.spec.verification.baseline.max_drop_percent().is_some() && table.before.rows >= UNLISTED_FROM_ROWS;
-    wanted && !is_cut(evidence)
+    let wanted = match table.rule {
+        Some((_, rule)) => !rule.volatile,
+        None => case.spec.verification.baseline.max_drop_percent().is_some() && table.before.rows >= UNLISTED_FROM_ROWS,
+    };
+    wanted && is_absent(evidence, table)
 }
 
-/// Whether there are more tables than the evidence has room for: one that is not listed may still be there.
-fn is_cut(evidence: &Evidence) -> bool {
-    usize::try_from(evidence.table_count).is_ok_and(|count| count > evidence.tables.len())
+/// Whether a table that is not in the evidence does not exist: it may be one of more tables than there is room for, or have become part of another one.
+fn is_absent(evidence: &Evidence, table: &Compared<'_>) -> bool {
+    match &evidence.absent {
+        Some(absent) => absent.iter().any(|absent| absent.name == table.before.name && absent.database == table.before.database),
+        None => table.rule.is_some() || usize::try_from(evidence.table_count).is_ok_and(|count| count <= evidence.tables.len()),
+    }
 }

@@ -1,6 +1,6 @@
 //! Which volume the data is on, and whether that is still the same one.
 
-use crate::api::MountedVolume;
+use crate::api::{Evidence, MountedVolume};
 
 use super::{Baseline, Case};
 
@@ -51,6 +51,13 @@ fn is_same(one: &MountedVolume, other: &MountedVolume) -> bool {
         return one.volume == other.volume;
     }
     one.volume_handle == other.volume_handle
+}
+
+/// The data directory, if it can be seen to lie on none of the claims that are mounted: it is gone with the pod.
+#[must_use]
+pub fn directory_off_volume<'a>(evidence: &'a Evidence, volumes: &[MountedVolume]) -> Option<&'a str> {
+    let directory = evidence.identity.data_directory.as_str();
+    (!directory.is_empty() && under(volumes, directory).is_none()).then_some(directory)
 }
 
 /// The volume whose mount is the longest that the directory lies under.

@@ -58,6 +58,7 @@ pub use components::{ACCESS_KEY, BUCKET, Component, REGION, SECRET_KEY, endpoint
 pub use images::{OPERATOR_IMAGE, POSTGRES_15_IMAGE, POSTGRES_17_IMAGE};
 pub use info::{Info, ObjectStoreInfo};
 pub use layout::Layout;
+pub use packages::program_of;
 pub use process::State;
 pub use temporary_namespace::{TemporaryNamespace, remove_namespace};
 pub use testbed::Testbed;

@@ -26,16 +26,16 @@ impl SuspicionSource for Says {
     }
 }
 
-struct Scene {
-    postgres: TestPostgres,
-    bucket: TestObjectStore,
-    request: BackupRequest,
-    files: MountedFiles,
+pub struct Scene {
+    pub postgres: TestPostgres,
+    pub bucket: TestObjectStore,
+    pub request: BackupRequest,
+    pub files: MountedFiles,
     _credentials: TempDir,
 }
 
 impl Scene {
-    fn new(databases: &[&str], username: &str, password: &str) -> Self {
+    pub fn new(databases: &[&str], username: &str, password: &str) -> Self {
         let (postgres, bucket) = (TestPostgres::start(), TestObjectStore::start());
         let (server, credentials) = postgres.request(databases, username, password);
         let request = BackupRequest {
@@ -57,12 +57,21 @@ impl Scene {
     }
 
     fn order(&self) -> SetOrder<'_> {
-        let path = SetPath::new("prod", "atra", "knowledge", Timestamp::from_second(1_795_258_801).unwrap(), 7);
+        self.order_number(7)
+    }
+
+    fn order_number(&self, number: u32) -> SetOrder<'_> {
+        let path = SetPath::new("prod", "atra", "knowledge", Timestamp::from_second(1_795_258_801).unwrap(), number);
         SetOrder { request: &self.request, files: &self.files, host: "127.0.0.1".to_owned(), backup: "knowledge-backup-1".to_owned(), path }
     }
 
-    async fn take(&self, says: Option<&'static str>) -> Result<TakenSet, AgentFailure> {
+    pub async fn take(&self, says: Option<&'static str>) -> Result<TakenSet, AgentFailure> {
         take_set(&self.order(), &Says(says), &Interrupt::by_hand().1).await
+    }
+
+    /// Takes one set of several.
+    pub async fn take_number(&self, number: u32) -> Result<TakenSet, AgentFailure> {
+        take_set(&self.order_number(number), &Says(None), &Interrupt::by_hand().1).await
     }
 
     fn assert_nothing_is_left(&self) {

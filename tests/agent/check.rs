@@ -1,7 +1,7 @@
 //! What a check finds, and that the owner of a database can't make it find something else.
 
 use holdfast::agent::{Gathered, MountedFiles, gather};
-use holdfast::api::{CheckRequest, CountKind, ServerRequest, TableEvidence, TableRule, reasons};
+use holdfast::api::{CheckRequest, CountKind, EVIDENCE_TABLE_LIMIT, ServerRequest, TableEvidence, TableName, TableRule, reasons};
 use tempfile::TempDir;
 
 use crate::support::postgres::{PASSWORD, TestPostgres};
@@ -162,12 +162,98 @@ async fn partitions_are_counted_once_and_summed_where_a_rule_names_their_parent(
         .await;
     let found = check(&server, &["postgres"], "agent", "secret", &["public.events"]).await;
     assert_eq!((table(&found, "public.events").rows, table(&found, "public.events").count), (600, CountKind::Exact));
-    assert_eq!(table(&found, "public.events_high_a").rows, 400);
-    assert_eq!((table(&found, "public.parent").rows, table(&found, "public.child").rows), (1, 2));
     let evidence = found.evidence.as_ref().unwrap();
-    assert_eq!((evidence.total_rows, evidence.table_count), (603, 5));
-    assert_eq!(evidence.tables[0].name, "public.events", "tables with rules come first");
-    assert!(evidence.tables.iter().all(|table| table.name != "public.events_high"));
+    let names: Vec<&str> = evidence.tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["public.events", "public.parent"], "one table each, those with rules first");
+    assert_eq!(table(&found, "public.parent").rows, 3, "with the rows of the table that inherits");
+    assert_eq!((evidence.total_rows, evidence.table_count), (603, 2));
+
+    // The oldest partition goes and a new one comes: the table is there as before.
+    server
+        .execute("postgres", "drop table events_low; create table events_next partition of events for values from (1000) to (2000)")
+        .await;
+    let rotated = check(&server, &["postgres"], "agent", "secret", &["public.events"]).await;
+    assert_eq!((rotated.failure.clone(), table(&rotated, "public.events").rows), (None, 500));
+    let part = check(&server, &["postgres"], "agent", "secret", &["public.events_high_a"]).await;
+    assert_eq!((table(&part, "public.events_high_a").rows, table(&part, "public.events").rows), (400, 500), "a rule may name a part");
+}
+
+fn known(name: &str) -> TableName {
+    TableName { database: "postgres".to_owned(), name: name.to_owned() }
+}
+
+#[tokio::test]
+async fn tables_that_were_known_are_looked_for_among_ten_thousand_others() {
+    let server = TestPostgres::start();
+    let tables = "create table known (id int); insert into known values (1), (2); create table large (id int); \
+                  insert into large select generate_series(1, 5000)";
+    server.execute("postgres", tables).await;
+    // In portions: a transaction keeps a lock for every table that it makes.
+    for portion in 0..20 {
+        let create = format!("execute format('create table t_%s_{portion} as select 1 as id', n)");
+        server.execute("postgres", &format!("do $$ begin for n in 1..500 loop {create}; end loop; end $$")).await;
+    }
+    let (request, credentials) = server.request(&["postgres"], "postgres", PASSWORD);
+    let mut request = check_request(request, &[]);
+    request.known_tables = vec![known("public.known"), known("public.dropped")];
+    let found = gather(&request, &mounted(&credentials)).await;
+    assert_eq!(found.failure, None);
+    let evidence = found.evidence.as_ref().unwrap();
+    assert_eq!((evidence.table_count, evidence.tables.len()), (10_002, EVIDENCE_TABLE_LIMIT));
+    assert_eq!((table(&found, "public.known").rows, table(&found, "public.known").count), (2, CountKind::Exact));
+    assert_eq!((table(&found, "public.large").rows, table(&found, "public.large").count), (5000, CountKind::Exact), "the largest are told");
+    assert_eq!(evidence.absent, Some(vec![known("public.dropped")]));
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_the_budget_is_estimated_and_a_small_table_is_counted_all_the_same() {
+    let server = TestPostgres::start();
+    // Nothing was analyzed, so only the files tell which table is large.
+    server
+        .execute(
+            "postgres",
+            "create table huge (id int, filler text); insert into huge select n, repeat('x', 900) from generate_series(1, 300000) n; \
+             create table small (id int); insert into small select generate_series(1, 7); create table locked (id int); insert into locked values (1)",
+        )
+        .await;
+    let holder = server.superuser("postgres").await;
+    holder.batch_execute("begin; lock table locked in access exclusive mode").await.unwrap();
+    let (request, credentials) = server.request(&["postgres"], "postgres", PASSWORD);
+    let mut request = check_request(request, &[]);
+    request.counting_milliseconds = 10;
+    let hurried = gather(&request, &mounted(&credentials)).await;
+    assert_eq!(hurried.failure, None, "a table without a rule that was not counted is no failure");
+    assert_ne!(table(&hurried, "public.huge").count, CountKind::Exact, "10 ms are too little for 300,000 wide rows");
+    request.counting_milliseconds = 20_000;
+    let found = gather(&request, &mounted(&credentials)).await;
+    assert_eq!((table(&found, "public.small").rows, table(&found, "public.small").count), (7, CountKind::Exact), "beside a locked one");
+    assert_eq!((table(&found, "public.huge").rows, table(&found, "public.huge").count), (300_000, CountKind::Exact));
+    assert_eq!(table(&found, "public.locked").count, CountKind::Estimated);
+    assert!(found.evidence.unwrap().superuser, "which is said, so that it can be mended");
+}
+
+#[tokio::test]
+async fn a_table_that_is_dropped_while_others_are_counted_is_not_told() {
+    let server = TestPostgres::start();
+    server.execute("postgres", "create table kept (id int); create table dropped (id int)").await;
+    let (request, credentials) = server.request(&["postgres"], "postgres", PASSWORD);
+    let mut request = check_request(request, &["public.dropped", "public.kept"]);
+    request.known_tables = vec![known("public.dropped")];
+    let dropper = server.superuser("postgres").await;
+    dropper.batch_execute("begin; drop table dropped").await.unwrap();
+    let files = mounted(&credentials);
+    let looking = tokio::spawn(async move { gather(&request, &files).await });
+    // It is listed, and its count waits for the lock.
+    let waiting = "select count(*) from pg_stat_activity where application_name = 'holdfast-check' and wait_event_type = 'Lock'";
+    while dropper.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    dropper.batch_execute("commit").await.unwrap();
+    let found = looking.await.unwrap();
+    assert_eq!(found.failure, None);
+    let evidence = found.evidence.unwrap();
+    assert_eq!(evidence.tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>(), ["public.kept"]);
+    assert_eq!(evidence.absent, Some(vec![known("public.dropped")]));
 }
 
 #[tokio::test]

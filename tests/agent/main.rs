@@ -9,4 +9,6 @@ mod backup;
 mod check;
 mod connection;
 mod files;
+mod granted;
+mod remembered;
 mod store;

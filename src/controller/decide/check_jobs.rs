@@ -7,12 +7,16 @@ use k8s_openapi::api::batch::v1::Job;
 use super::super::observed::{Observed, WorkloadFound};
 use super::super::plan::{Plan, Step};
 use super::checking::{Running, again, has_outcome};
+use super::judging::Judged;
 use super::readiness::list;
-use crate::api::{CheckOutcome, CheckVerdict, DatabaseCheck, reasons};
+use crate::api::{CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, TableEvidence, TableName, reasons};
 use crate::resources;
 
+/// The kernel lets no variable be longer than 128 KiB, rules included.
+const KNOWN_TABLES_BYTES: usize = 48 * 1024;
+
 /// Every check that has no outcome needs a Job, or an end.
-pub fn plan_jobs(observed: &Observed, running: &[Running<'_>], plan: &mut Plan) {
+pub fn plan_jobs(observed: &Observed, judged: &Judged<'_>, running: &[Running<'_>], plan: &mut Plan) {
     for check in list(&observed.checks).iter().filter(|check| !has_outcome(check)) {
         let (Some(name), Some(target)) = (check.metadata.name.as_deref(), check.spec.target.as_ref()) else { continue };
         let start = running.iter().find(|start| start.pod.uid == target.pod_uid && start.container.id == target.container_id);
@@ -25,7 +29,7 @@ pub fn plan_jobs(observed: &Observed, running: &[Running<'_>], plan: &mut Plan) 
                     plan.steps.push(unreported(name, reasons::JOB_FAILED, job_failed(observed, name, why)));
                 }
             }
-            (None, Some(start)) => plan.steps.extend(build_job(observed, check, start)),
+            (None, Some(start)) => plan.steps.extend(build_job(observed, judged, check, start)),
             (None, None) => {
                 let message = format!("the container that this check was for (pod {}) is gone; nothing was looked at", target.pod);
                 plan.steps.push(unreported(name, reasons::SUPERSEDED, message));
@@ -64,12 +68,29 @@ pub fn job_ended(job: &Job) -> Option<&str> {
     })
 }
 
-fn build_job(observed: &Observed, check: &DatabaseCheck, start: &Running<'_>) -> Option<Step> {
+fn build_job(observed: &Observed, judged: &Judged<'_>, check: &DatabaseCheck, start: &Running<'_>) -> Option<Step> {
     let address = start.pod.address.as_deref()?;
     let workload = observed.workload_found()?;
     let settings = agent_pod(observed, workload, &start.container.image);
-    let request = resources::check_request(&observed.database, check, address);
+    let mut request = resources::check_request(&observed.database, check, address);
+    match &judged.known_good {
+        Some(known) if request.count_all_tables => request.known_tables = known_tables(&known.evidence),
+        Some(_) => {}
+        None => request.remembered_in = observed.database.spec.backup.as_ref().map(|backup| backup.storage.s3.clone()),
+    }
     Some(Step::CreateJob(Box::new(resources::build_check_job(&observed.database, check, &request, &settings))))
+}
+
+/// The tables that the agent looks for even where there are more than it has room for, as far as a variable of its pod has room for their names.
+fn known_tables(evidence: &Evidence) -> Vec<TableName> {
+    let mut room = KNOWN_TABLES_BYTES;
+    let mut fits = |table: &&TableEvidence| {
+        let bytes = serde_json::to_string(&table.name).map_or(usize::MAX, |name| name.len()) + table.database.len() + 40;
+        room = room.saturating_sub(bytes);
+        room > 0
+    };
+    let names = evidence.tables.iter().take_while(|table| fits(table));
+    names.map(|table| TableName { database: table.database.clone(), name: table.name.clone() }).collect()
 }
 
 /// How an agent's pod is to be: in the database's own image, fetched as the workload fetches it.

@@ -7,6 +7,7 @@ use kube::api::ObjectMeta;
 
 use super::super::observed::{ContainerFact, Observed, PodFact, RunningContainer, VolumeFact};
 use super::super::plan::{Plan, Step};
+use super::accepting::acceptance;
 use super::check_jobs::plan_jobs;
 use super::data_conditions::{data_reset, data_verified, report};
 use super::files::{files_match, plan_files};
@@ -55,7 +56,7 @@ pub fn check(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>, pl
             plan_manual_checks(observed, primary, plan);
             plan_files(observed, judged, primary, plan);
         }
-        plan_jobs(observed, &running, plan);
+        plan_jobs(observed, judged, &running, plan);
         plan_pruning(observed, judged, &running, plan);
     }
     let verified = data_verified(observed, judged, stall, invalid.as_ref(), &running);
@@ -196,8 +197,9 @@ fn plan_restart_check(observed: &Observed, judged: &Judged<'_>, start: &Running<
     if pending {
         return;
     }
-    let attempts =
-        all.iter().filter(of_start).filter(|check| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::SpecChange));
+    let is_attempt =
+        |check: &&DatabaseCheck| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::Retry | CheckTrigger::SpecChange);
+    let attempts = all.iter().filter(of_start).filter(is_attempt);
     let tried = attempts.filter_map(|check| check.spec.target.as_ref()).map(|target| target.attempt.saturating_add(1)).max();
     // The check of the start itself may have been pruned since: what was looked at is not new.
     let is_known = judged.newest_of(&start.pod.uid, &start.container.id).is_some();
@@ -217,7 +219,11 @@ fn plan_restart_check(observed: &Observed, judged: &Judged<'_>, start: &Running<
     if all.iter().any(|check| check.metadata.name.as_ref() == Some(&name)) {
         return;
     }
-    let trigger = if next > 0 && is_outdated(observed, judged, start) { CheckTrigger::SpecChange } else { CheckTrigger::Restart };
+    let trigger = match next {
+        0 => CheckTrigger::Restart,
+        _ if is_outdated(observed, judged, start) => CheckTrigger::SpecChange,
+        _ => CheckTrigger::Retry,
+    };
     let check = build_check(observed, name, trigger, target(observed, start, next));
     plan.steps.push(Step::CreateCheck(Box::new(check)));
 }
@@ -305,6 +311,12 @@ fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan)
 /// Old checks go, never one that something refers to, also those without a report: a pod that can't start makes one at each try.
 fn plan_pruning(observed: &Observed, judged: &Judged<'_>, running: &[Running<'_>], plan: &mut Plan) {
     let accepted = observed.database.metadata.annotations.as_ref().and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
+    let acceptance = acceptance(observed);
+    // What only a backup remembers is known from the check that read it, as long as no check is good.
+    let is_needed = |check: &DatabaseCheck| {
+        let remembers = check.status.as_ref().is_some_and(|status| status.remembered.is_some());
+        acceptance.needs(check) || (judged.baseline.is_none() && remembers)
+    };
     let remembered = observed.database.status.as_ref().and_then(|status| status.baseline.as_ref()).map(|baseline| &baseline.check);
     let baseline = judged.baseline.and_then(|baseline| baseline.metadata.name.as_ref());
     let newest = running.iter().flat_map(|start| {
@@ -315,7 +327,7 @@ fn plan_pruning(observed: &Observed, judged: &Judged<'_>, running: &[Running<'_>
     let kept: Vec<&String> = newest.chain([accepted, remembered, baseline].into_iter().flatten()).collect();
     let mut all: Vec<&JudgedCheck<'_>> = judged.verdicts.values().collect();
     all.sort_by_key(|judged| std::cmp::Reverse(order(judged.check)));
-    let old = all.into_iter().skip(KEPT_CHECKS).map(|judged| &judged.check.metadata);
+    let old = all.into_iter().skip(KEPT_CHECKS).filter(|old| !is_needed(old.check)).map(|judged| &judged.check.metadata);
     let unneeded = old.filter(|old| !old.name.as_ref().is_some_and(|name| kept.contains(&name)));
     plan.steps.extend(unneeded.map(|old| Step::PruneCheck(Box::new(old.clone()))));
 }

@@ -6,10 +6,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
 use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
+use super::judging::{Judged, evidence};
 use super::ways_back::{recover_command, recreate_volume};
 use super::{Area, Stall, claims_report, guard_wanted, releasing, removed_marks, surroundings};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
+use crate::verdict::directory_off_volume;
 
 /// How long until a claim that does not exist is looked for again.
 const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
@@ -31,8 +33,28 @@ impl Gap {
     }
 }
 
+/// What is said when the data lies beside the claims: nothing can guard what goes with the pod.
+fn off_volume(observed: &Observed, judged: &Judged<'_>) -> Option<Gap> {
+    let pods = observed.pods.known()?.iter().filter(|pod| !pod.terminating);
+    let (pod, directory) =
+        pods.flat_map(|pod| pod.running.iter().map(move |container| (pod, container))).find_map(|(pod, container)| {
+            let check = judged.newest_of(&pod.uid, &container.id)?.check;
+            Some((pod, directory_off_volume(evidence(check)?, &check.spec.target.as_ref()?.volumes)?))
+        })?;
+    Some(Gap {
+        reason: reasons::DATA_OFF_VOLUME,
+        message: format!(
+            "the data directory {directory} of pod {} lies on no PersistentVolumeClaim: nothing guards it, and it may be gone with the pod. Back it up, then mount a claim there, or set \
+             PGDATA to a folder on the one that is mounted: kubectl -n {} describe pod {}",
+            pod.name,
+            observed.namespace_name(),
+            pod.name
+        ),
+    })
+}
+
 /// Plans the marks and says what of the guard is there.
-pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Area {
+pub fn guard(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>, plan: &mut Plan) -> Area {
     claims_report::report_claims(observed, plan);
     if !guard_wanted(observed) {
         if releasing::release_guard(observed, &Permit::GuardOff, plan) {
@@ -68,6 +90,7 @@ pub fn guard(observed: &Observed, stall: Option<&Stall>, plan: &mut Plan) -> Are
             }
         }
     }
+    gaps.extend(off_volume(observed, judged));
     guard_kept_volumes(observed, plan, &mut gaps);
     surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     match &observed.policy {

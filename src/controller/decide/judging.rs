@@ -1,5 +1,6 @@
 //! Which verdict each check gets and which check is the baseline, from the checks alone. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -7,8 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::observed::Observed;
 use super::Stall;
+use super::accepting::{Acceptance, acceptance};
 use super::readiness::list;
-use crate::api::{AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, names, reasons};
+use crate::api::{
+    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, LedgerBaseline, MountedVolume, names, reasons,
+};
 use crate::verdict::{self, Verdict};
 
 /// What the checks say.
@@ -16,12 +20,27 @@ use crate::verdict::{self, Verdict};
 pub struct Judged<'a> {
     /// The verdict of every check that has ended, by name.
     pub verdicts: BTreeMap<&'a str, JudgedCheck<'a>>,
-    /// What new checks are compared with.
+    /// The newest good check.
     pub baseline: Option<&'a DatabaseCheck>,
+    /// What new checks are compared with: what that check found, and the last counts of what it only estimated.
+    pub known_good: Option<KnownGood<'a>>,
     /// Verdicts that are not yet in the status of their check.
     pub unwritten: Vec<(&'a str, CheckVerdict)>,
     /// Something only a person can change.
     pub stall: Option<Stall>,
+}
+
+/// What was last known good.
+#[derive(Clone, Debug)]
+pub struct KnownGood<'a> {
+    /// Kind and name of where that is known from.
+    pub source: String,
+    /// Name of the check, or path of the backup.
+    pub name: &'a str,
+    /// The volumes that it saw.
+    pub volumes: &'a [MountedVolume],
+    /// What was there.
+    pub evidence: Cow<'a, Evidence>,
 }
 
 /// A check that has ended and its verdict.
@@ -93,28 +112,28 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
     let remembered = remembered(observed);
     ended_checks.extend(remembered.and_then(|check| Some((check, concluded(check)?))));
     ended_checks.sort_by_key(|(check, _)| order(check));
-    let accepted = observed.database.metadata.annotations.as_ref().and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
-    let mut judged = Judged { stall: accepted.and_then(|name| invalid_acceptance(observed, name)), ..Judged::default() };
+    let acceptance = acceptance(observed);
+    let mut judged = Judged { stall: acceptance.stall(), ..Judged::default() };
     let mut lost_baseline = lost_baseline(observed);
     let newest_by_target = newest_by_target(&ended_checks);
     for (check, time) in ended_checks {
         if remembered.is_some_and(|remembered| std::ptr::eq(remembered, check)) {
-            judged.baseline = Some(check);
+            judged.take_for_good(observed, check, false);
             lost_baseline = None;
             continue;
         }
         let name = check.metadata.name.as_deref().unwrap_or_default();
-        let status = check.status.as_ref();
-        let stored = status.and_then(|status| status.verdict.as_ref());
-        let evidence = status.and_then(|status| status.evidence.as_ref());
-        let is_accepted =
-            accepted.is_some_and(|accepted| accepted == name) && evidence.is_some_and(|evidence| !evidence.identity.in_recovery);
+        let stored = check.status.as_ref().and_then(|status| status.verdict.as_ref());
+        if judged.known_good.is_none() && stored.is_none_or(|stored| stored.outcome != CheckOutcome::Verified) {
+            judged.known_good = from_backup(observed, check);
+            lost_baseline = lost_baseline.filter(|_| judged.known_good.is_none());
+        }
+        let mut declared_by = stored.and_then(|stored| stored.declared_by.clone());
         let verdict = match stored {
             // Its agent never reported, so there is nothing to judge again.
             Some(stored) if ended(check).is_none() => from_stored(stored),
             Some(stored) if stored.outcome == CheckOutcome::Verified => from_stored(stored),
-            Some(stored) if !is_accepted && !newest_by_target.contains(&name) => from_stored(stored),
-            _ if is_accepted => Verdict {
+            _ if acceptance.accepts(check) => Verdict {
                 outcome: CheckOutcome::Verified,
                 reason: reasons::VERIFIED,
                 message: format!(
@@ -122,33 +141,82 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                     names::ACCEPT_CHECK_ANNOTATION
                 ),
             },
+            Some(stored) if !newest_by_target.contains(&name) => from_stored(stored),
             // What it was compared with is gone: the reset that was seen then stays seen.
             Some(stored) if stored.outcome == CheckOutcome::Suspected && lost_baseline.is_some() => from_stored(stored),
             // Whoever has a past must not be greeted as new because it could not be read.
             Some(stored) if observed.ledger.known().is_none() => from_stored(stored),
             None if observed.ledger.known().is_none() => continue,
-            _ => judge_one(observed, check, judged.baseline, lost_baseline.as_deref()),
+            _ => {
+                let (verdict, declared) = judge_one(observed, check, judged.known_good.as_ref(), lost_baseline.as_deref(), &acceptance);
+                declared_by = declared;
+                verdict
+            }
         };
-        let compared_with = judged.baseline.and_then(|baseline| baseline.metadata.name.clone());
+        let compared_with = judged.known_good.as_ref().map(|known| known.name.to_owned());
         if !stored.is_some_and(|stored| stored.outcome == verdict.outcome && stored.reason == verdict.reason) {
-            judged.unwritten.push((
-                name,
-                CheckVerdict {
-                    outcome: verdict.outcome,
-                    reason: verdict.reason.to_owned(),
-                    message: verdict.message.clone(),
-                    baseline: compared_with,
-                    declared_by: None,
-                },
-            ));
+            let (reason, message) = (verdict.reason.to_owned(), verdict.message.clone());
+            let unwritten = CheckVerdict { outcome: verdict.outcome, reason, message, baseline: compared_with, declared_by };
+            judged.unwritten.push((name, unwritten));
         }
-        if verdict.outcome == CheckOutcome::Verified && evidence.is_some_and(|evidence| !evidence.identity.in_recovery) {
-            judged.baseline = Some(check);
+        let is_primary = evidence(check).is_some_and(|evidence| !evidence.identity.in_recovery);
+        if verdict.outcome == CheckOutcome::Verified && is_primary {
+            judged.take_for_good(observed, check, acceptance.accepts(check));
             lost_baseline = None;
         }
         judged.verdicts.insert(name, JudgedCheck { check, ended: time, verdict });
     }
     judged
+}
+
+impl<'a> Judged<'a> {
+    /// Makes a check what later ones are compared with.
+    fn take_for_good(&mut self, observed: &'a Observed, check: &'a DatabaseCheck, is_accepted: bool) {
+        let (Some(name), Some(found)) = (check.metadata.name.as_deref(), evidence(check)) else { return };
+        let is_other_cluster = |known: &KnownGood<'_>| known.evidence.identity.system_identifier != found.identity.system_identifier;
+        // What was counted before belongs to what an accepted check, or another cluster, replaces.
+        let is_anew = is_accepted || self.known_good.as_ref().is_some_and(is_other_cluster);
+        let known = match (in_ledger(observed, check), &self.known_good) {
+            _ if is_anew => Cow::Borrowed(found),
+            // The checks with the counts that this one did not repeat may be gone: the ledger has what was carried over from them.
+            (Some(ledger), _) => Cow::Borrowed(&ledger.evidence),
+            (None, Some(before)) => Cow::Owned(verdict::carry_counts(&before.evidence, found)),
+            (None, None) => Cow::Borrowed(found),
+        };
+        self.known_good = Some(KnownGood {
+            source: format!("DatabaseCheck {name}"),
+            name,
+            volumes: check.spec.target.as_ref().map(|target| target.volumes.as_slice()).unwrap_or_default(),
+            evidence: known,
+        });
+        self.baseline = Some(check);
+    }
+}
+
+/// What a check found.
+pub fn evidence(check: &DatabaseCheck) -> Option<&Evidence> {
+    check.status.as_ref()?.evidence.as_ref()
+}
+
+/// What the ledger has of that very check.
+fn in_ledger<'a>(observed: &'a Observed, check: &DatabaseCheck) -> Option<&'a LedgerBaseline> {
+    let baseline = observed.ledger.known()?.as_ref()?.ledger.status.as_ref()?.baseline.as_ref()?;
+    (Some(&baseline.check) == check.metadata.name.as_ref() && ended(check) == Some(&baseline.time)).then_some(baseline)
+}
+
+/// What a backup says was there, as the agent read it because nothing else remembers. Of another cluster than the status remembers it says nothing.
+fn from_backup<'a>(observed: &'a Observed, check: &'a DatabaseCheck) -> Option<KnownGood<'a>> {
+    let remembered = check.status.as_ref()?.remembered.as_ref()?;
+    let said = observed.database.status.as_ref().and_then(|status| status.baseline.as_ref());
+    if said.is_some_and(|said| said.system_identifier != remembered.evidence.identity.system_identifier) {
+        return None;
+    }
+    Some(KnownGood {
+        source: format!("the backup {}", remembered.path),
+        name: &remembered.path,
+        volumes: &[],
+        evidence: Cow::Borrowed(&remembered.evidence),
+    })
 }
 
 /// The newest check of each container start: only these are judged again when the spec or the baseline changes.
@@ -186,7 +254,14 @@ fn lost_baseline(observed: &Observed) -> Option<String> {
     if found { None } else { Some(remembered.check.clone()) }
 }
 
-fn judge_one(observed: &Observed, check: &DatabaseCheck, baseline: Option<&DatabaseCheck>, lost: Option<&str>) -> Verdict {
+/// Judges one check; also by which declaration it is good, if it is good because somebody said so beforehand.
+fn judge_one(
+    observed: &Observed,
+    check: &DatabaseCheck,
+    known_good: Option<&KnownGood<'_>>,
+    lost: Option<&str>,
+    acceptance: &Acceptance<'_>,
+) -> (Verdict, Option<String>) {
     let status = check.status.clone().unwrap_or_default();
     let target = check.spec.target.clone().unwrap_or_else(no_target);
     // Without evidence the agent's own reason says more, and there is nothing to accept.
@@ -202,24 +277,18 @@ fn judge_one(observed: &Observed, check: &DatabaseCheck, baseline: Option<&Datab
         ),
     });
     let evidence = if missing.is_some() { None } else { status.evidence.as_ref() };
-    verdict::judge(&verdict::Case {
+    let case = verdict::Case {
         namespace: observed.namespace_name(),
         database: observed.name(),
         check: check.metadata.name.as_deref().unwrap_or_default(),
         spec: &observed.database.spec,
-        baseline: baseline.and_then(as_baseline),
+        baseline: known_good.map(|known| verdict::Baseline { source: &known.source, volumes: known.volumes, evidence: &known.evidence }),
         evidence,
         failure: missing.as_ref().or(status.failure.as_ref()),
         target: &target,
-    })
-}
-
-fn as_baseline(check: &DatabaseCheck) -> Option<verdict::Baseline<'_>> {
-    Some(verdict::Baseline {
-        check: check.metadata.name.as_deref()?,
-        volumes: check.spec.target.as_ref().map(|target| target.volumes.as_slice()).unwrap_or_default(),
-        evidence: check.status.as_ref()?.evidence.as_ref()?,
-    })
+    };
+    let verdict = verdict::judge(&case);
+    if verdict.outcome == CheckOutcome::Suspected { acceptance.apply(&case, check, verdict) } else { (verdict, None) }
 }
 
 fn no_target() -> CheckTarget {
@@ -232,28 +301,4 @@ fn no_target() -> CheckTarget {
         database_generation: 0,
         volumes: Vec::new(),
     }
-}
-
-fn invalid_acceptance(observed: &Observed, name: &str) -> Option<Stall> {
-    let checks = observed.checks.known()?;
-    let found = checks.iter().find(|check| check.metadata.name.as_deref() == Some(name));
-    let why = match found {
-        None => "does not exist for this database",
-        Some(check) => match check.status.as_ref().and_then(|status| status.evidence.as_ref()) {
-            None => "has no evidence",
-            Some(evidence) if evidence.identity.in_recovery => "looked at a replica or a server that was still recovering",
-            Some(_) => return None,
-        },
-    };
-    let namespace = observed.namespace_name();
-    Some(Stall {
-        reason: reasons::ACCEPTED_CHECK_INVALID,
-        message: format!(
-            "metadata.annotations[{}]: DatabaseCheck {name} {why}, so nothing was accepted. See kubectl -n {namespace} get dbcheck, or take the \
-             annotation off: kubectl -n {namespace} annotate protdb {} {}-",
-            names::ACCEPT_CHECK_ANNOTATION,
-            observed.name(),
-            names::ACCEPT_CHECK_ANNOTATION
-        ),
-    })
 }

@@ -46,12 +46,12 @@ fn build_ledger(observed: &Observed) -> DatabaseLedger {
 }
 
 fn baseline(judged: &Judged<'_>) -> Option<LedgerBaseline> {
-    let check = judged.baseline?;
+    let (check, known) = (judged.baseline?, judged.known_good.as_ref()?);
     Some(LedgerBaseline {
         check: check.metadata.name.clone()?,
         time: ended(check)?.clone(),
-        volumes: check.spec.target.as_ref().map(|target| target.volumes.clone()).unwrap_or_default(),
-        evidence: check.status.as_ref()?.evidence.clone()?,
+        volumes: known.volumes.to_vec(),
+        evidence: known.evidence.clone().into_owned(),
     })
 }
 

@@ -1,0 +1,41 @@
+//! Finding the newest good set of a database in the bucket. What is there is not trusted: sizes are bounded, and what is no manifest is passed over.
+
+use super::{FORMAT_VERSION, MANIFEST_NAME, Manifest, S3Store, SetState, StoreError, StoreErrorKind, database_folder};
+
+/// How many sets are looked into, the newest first, before it is said that there is no good one.
+const SETS: usize = 50;
+/// The largest manifest that is read, in bytes: about 100,000 tables.
+const MANIFEST_LIMIT: u64 = 32 * 1024 * 1024;
+
+/// The path and the manifest of the newest set that is good.
+pub async fn fetch_newest_good(
+    store: &S3Store,
+    prefix: &str,
+    namespace: &str,
+    database: &str,
+) -> Result<Option<(String, Manifest)>, StoreError> {
+    let mut folders = store.list_folders(&database_folder(prefix, namespace, database)).await?;
+    // Their names begin with the time.
+    folders.sort_unstable_by(|one, other| other.cmp(one));
+    for folder in folders.into_iter().take(SETS) {
+        let path = folder.trim_end_matches('/');
+        let body = match store.fetch_bounded(&format!("{path}/{MANIFEST_NAME}"), MANIFEST_LIMIT).await {
+            Ok(body) => body,
+            // No manifest, no backup.
+            Err(error) if error.kind == StoreErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        match serde_json::from_slice::<Manifest>(&body) {
+            Ok(manifest) if is_good(&manifest, namespace, database) => return Ok(Some((path.to_owned(), manifest))),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(path, "passed over a manifest that can't be read: {error}"),
+        }
+    }
+    Ok(None)
+}
+
+fn is_good(manifest: &Manifest, namespace: &str, database: &str) -> bool {
+    let of = &manifest.protected_database;
+    let is_ours = of.namespace == namespace && of.name == database;
+    is_ours && manifest.format_version == FORMAT_VERSION && manifest.state == SetState::Good && !manifest.identity.in_recovery
+}
