@@ -17,7 +17,7 @@ const POD_BASE_LIMIT: usize = 58;
 const POD_SUFFIX: usize = 5;
 
 /// What a check's own agent writes, and the operator. The agents that look for files write the rest of the status and nothing of this.
-const OF_THE_CHECK: &[&str] = &["startTime", "completionTime", "evidence", "failure", "verdict"];
+const OF_THE_CHECK: &[&str] = &["startTime", "completionTime", "evidence", "failure", "remembered", "verdict"];
 
 /// Refuses what an agent writes about anything but its own Job: it runs beside a database that nobody trusts.
 ///

@@ -217,12 +217,14 @@ async fn more_paths_than_are_compared_are_a_failure_and_nothing_else() {
 async fn a_query_can_read_and_nothing_else() {
     let scene = Scene::start().await;
     let rights = "grant all on all tables in schema public to agent; \
-                  create function wipe() returns text language sql as $$delete from trends; select 'wiped'$$;";
+                  create function wipe() returns text language sql as $$delete from trends; select 'wiped'$$; \
+                  create view shown as select path from trends; grant select on shown to agent;";
     scene.server.execute("postgres", rights).await;
     scene.name(&["kept"]).await;
     let tries = [
         "select path from trends) as named(path); commit; begin read write; delete from trends; commit; select path from (select 'a'",
         "select public.wipe()",
+        "select path from shown",
         "select path from trends; delete from trends",
         "delete from trends returning path",
         "with gone as (delete from trends returning path) select path from gone",

@@ -115,7 +115,7 @@ fn print(role: &str, flags: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_can_check_and_back_up_and_has_no_right_to_spare() {
     let mut granted = Granted::start().await;
-    granted.assert_enough_and_nothing_superfluous(&[], 3).await;
+    Box::pin(granted.assert_enough_and_nothing_superfluous(&[], 3)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +123,7 @@ async fn the_same_for_servers_without_a_role_that_reads_everything() {
     let mut granted = Granted::start().await;
     // What is there before the script is read by rights of its own, what comes later by default privileges.
     let flags = ["--server-version=13", "--schema=app", "--schema=ours", "--owner=owner"];
-    granted.assert_enough_and_nothing_superfluous(&flags, 2 + 2 * 5).await;
+    Box::pin(granted.assert_enough_and_nothing_superfluous(&flags, 2 + 2 * 5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +134,7 @@ async fn rows_behind_policies_and_large_objects_need_rights_of_their_own() {
         .execute("knowledge_os", "alter table app.experts enable row level security; alter table ours.nodes enable row level security")
         .await;
     postgres.execute("knowledge_os", "select lo_from_bytea(0, 'large')").await;
-    granted.assert_enough_and_nothing_superfluous(&["--bypass-row-security", "--large-objects"], 5).await;
+    Box::pin(granted.assert_enough_and_nothing_superfluous(&["--bypass-row-security", "--large-objects"], 5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
