@@ -129,6 +129,13 @@ fn benign_shapes() -> Vec<Scenario> {
             new().before(|before| set_at_least(before, "public.audit", 90_000_000, 10_000)).now(|now| set_rows(now, "public.audit", 6_000)),
             None,
         ),
+    ]
+}
+
+/// What the server, its volumes and its databases may do.
+fn benign_servers() -> Vec<Scenario> {
+    let new = Sample::new;
+    vec![
         (
             "VACUUM FULL writes every table anew",
             new().now(|now| now.tables.iter_mut().for_each(|table| table.file_node = Some(99_000))),
@@ -273,7 +280,10 @@ fn incidents_are_suspected_by_the_right_reason() {
 
 #[test]
 fn benign_changes_are_verified() {
-    insta::assert_yaml_snapshot!("verified", as_expected([benign(), benign_tables(), benign_shapes()].concat(), CheckOutcome::Verified));
+    insta::assert_yaml_snapshot!(
+        "verified",
+        as_expected([benign(), benign_tables(), benign_shapes(), benign_servers()].concat(), CheckOutcome::Verified)
+    );
 }
 
 #[test]
@@ -284,7 +294,10 @@ fn what_can_not_be_judged_is_unverifiable() {
 #[test]
 fn each_check_is_needed_by_a_scenario() {
     let scenarios: Vec<Scenario> =
-        [incidents(), losses(), histories(), benign(), benign_tables(), benign_shapes(), unverifiable()].into_iter().flatten().collect();
+        [incidents(), losses(), histories(), benign(), benign_tables(), benign_shapes(), benign_servers(), unverifiable()]
+            .into_iter()
+            .flatten()
+            .collect();
     for (check, _) in CHAIN {
         assert!(scenarios.iter().any(|(_, _, needs)| *needs == Some(check)), "no scenario needs {check}");
     }

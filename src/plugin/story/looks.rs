@@ -48,7 +48,8 @@ impl<'a> Account<'a> {
     /// The check that the status names, else what the ledger remembers of it. Where that is the newest look itself, the one that it was compared with.
     fn find_expected(&self) -> Option<Seen<'a>> {
         let named = self.status().and_then(|status| status.baseline.as_ref()).and_then(|baseline| self.find(&baseline.check));
-        let expected = named.or_else(|| self.remembered().map(|baseline| self.of_ledger(baseline)));
+        let named = named.map(|named| self.with_last_counts(named));
+        let expected = named.or_else(|| self.remembered().map(|baseline| self.of_ledger(baseline))).or_else(|| self.of_backup());
         let found = self.found.as_ref().filter(|found| expected.as_ref().is_some_and(|expected| expected.check == found.check));
         let before = found.and_then(|found| found.verdict?.baseline.as_deref()).and_then(|before| self.find(before));
         before.or(expected)
@@ -56,6 +57,31 @@ impl<'a> Account<'a> {
 
     fn find(&self, name: &str) -> Option<Seen<'a>> {
         self.checks.iter().find(|check| check.metadata.name.as_deref() == Some(name)).map(|check| Seen::of(check))
+    }
+
+    /// What a check could only estimate, the ledger remembers as it was counted last, and that is what later checks are compared with.
+    fn with_last_counts(&self, named: Seen<'a>) -> Seen<'a> {
+        match self.remembered().filter(|baseline| baseline.check == named.check && Some(&baseline.evidence) != named.evidence) {
+            Some(baseline) => Seen {
+                source: format!("{}, with the last counts of the DatabaseLedger", named.source),
+                evidence: Some(&baseline.evidence),
+                ..named
+            },
+            None => named,
+        }
+    }
+
+    /// What a check has read in the bucket, because nothing else remembers.
+    fn of_backup(&self) -> Option<Seen<'a>> {
+        let remembered = self.checks.iter().rev().find_map(|check| check.status.as_ref()?.remembered.as_ref())?;
+        Some(Seen {
+            check: &remembered.path,
+            source: format!("the manifest of the backup {}", remembered.path),
+            time: remembered.evidence.observed_at.clone(),
+            verdict: None,
+            volumes: &[],
+            evidence: Some(&remembered.evidence),
+        })
     }
 
     fn of_ledger(&self, baseline: &'a LedgerBaseline) -> Seen<'a> {

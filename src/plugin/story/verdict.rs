@@ -22,6 +22,7 @@ pub(super) fn tell_verdict(account: &Account<'_>, tables: &TablesTold, starts: &
         sentences.extend(say_start(account, starts));
     }
     sentences.extend(say_acceptance(account));
+    sentences.extend(say_declaration(account));
     sentences.extend(say_conditions(account));
     sentences.extend(account.found.as_ref().and_then(quote));
     sentences.extend(account.newest.as_ref().and_then(quote));
@@ -159,6 +160,13 @@ fn say_acceptance(account: &Account<'_>) -> Option<Sentence> {
     let says = format!("somebody has accepted what DatabaseCheck {accepted} found as how the data should be");
     let evidence = format!("the annotation {} of ProtectedDatabase {}", names::ACCEPT_CHECK_ANNOTATION, account.gathered.name);
     Some(Sentence { says: says.into(), evidence: evidence.into() })
+}
+
+fn say_declaration(account: &Account<'_>) -> Option<Sentence> {
+    let found = account.found.as_ref()?;
+    let declared = found.verdict?.declared_by.as_deref()?;
+    let says = format!("somebody had declared beforehand that the next change is meant: {declared}");
+    Some(Sentence { says: says.into(), evidence: format!("status.verdict.declaredBy of {}", found.source).into() })
 }
 
 fn say_conditions(account: &Account<'_>) -> Option<Sentence> {
