@@ -3,9 +3,14 @@
 //! Both programs come from Debian's packages, unpacked into the testbed's cache.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first thing that is not as it should be")]
 
+#[path = "support/certificates.rs"]
+mod certificates;
+#[path = "support/shell.rs"]
+mod shell;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,12 +20,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// The `PrometheusRule` that people apply.
+fn read_rule() -> Value {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus-rules.yaml");
+    serde_saphyr::from_str(&fs::read_to_string(manifest).unwrap()).unwrap()
+}
+
 /// Writes the alerts as a file of rules, which JSON is too, and the case beside it; returns what promtool says.
 fn promtool(words: &[&str], case: Option<Value>) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus-rules.yaml");
-    let rule: Value = serde_saphyr::from_str(&fs::read_to_string(manifest).unwrap()).unwrap();
-    fs::write(folder.path().join("rules.json"), rule["spec"].to_string()).unwrap();
+    fs::write(folder.path().join("rules.json"), read_rule()["spec"].to_string()).unwrap();
     if let Some(case) = case {
         fs::write(folder.path().join("case.json"), case.to_string()).unwrap();
     }
@@ -46,7 +55,6 @@ fn condition(name: &str, condition: &str, values: &str) -> Value {
 fn fires(minute: u32, alert: &str, severity: &str, names: &[&str]) -> Value {
     let labels =
         |name: &&str| json!({"exp_labels": {"namespace": "atra", "name": name, "condition": condition_of(alert), "severity": severity}});
-    // The texts are promtool's to fill in: they are compared in the case for one alert below.
     let expected: Vec<Value> = names.iter().map(labels).collect();
     json!({"eval_time": format!("{minute}m"), "alertname": alert, "exp_alerts": expected})
 }
@@ -62,9 +70,7 @@ fn condition_of(alert: &str) -> &'static str {
 
 #[test]
 fn each_alert_fires_when_it_should_and_not_before() {
-    let rule: Value =
-        serde_saphyr::from_str(&fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus-rules.yaml")).unwrap())
-            .unwrap();
+    let rule = read_rule();
     let mut cases = vec![
         fires(4, "HoldfastNotGuarded", "warning", &[]),
         fires(6, "HoldfastNotGuarded", "warning", &["bad", "unknown"]),
@@ -123,6 +129,9 @@ fn filled_in(rule: &Value, alert: &str, labels: &Value) -> Value {
     serde_json::from_str(&annotations).unwrap()
 }
 
+/// The password `p@ss` as Alertmanager wants it.
+const LOGIN: &str = "$2b$04$ma7NiNuFmjhh0lkUf0z2f.hJi7i44tkfAMbtCKzXj6fWB.tGNNjzO";
+
 /// A running Alertmanager that tells nobody.
 struct Alertmanager {
     process: Child,
@@ -132,8 +141,21 @@ struct Alertmanager {
 
 impl Alertmanager {
     fn start() -> Self {
+        Self::launch("")
+    }
+
+    /// One that speaks only TLS, with an authority of its own, and wants a login.
+    fn start_locked() -> Self {
+        Self::launch(&format!(
+            "tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: {{holdfast: {LOGIN}}}\n"
+        ))
+    }
+
+    fn launch(web: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = shell::free_port();
+        fs::write(folder.path().join("web.yml"), web).unwrap();
+        certificates::make_certificates(folder.path(), "IP:127.0.0.1");
         fs::write(folder.path().join("configuration.yml"), "route: {receiver: nobody, group_wait: 1s}\nreceivers: [{name: nobody}]\n")
             .unwrap();
         let program = testbed::program_of("prometheus-alertmanager", "usr/bin/prometheus-alertmanager").unwrap();
@@ -144,7 +166,7 @@ impl Alertmanager {
             .args(["--mount", "--map-root-user", "sh", "-c", &script, "sh"])
             .arg(program)
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(["--config.file=configuration.yml", "--storage.path=storage", "--cluster.listen-address="])
+            .args(["--config.file=configuration.yml", "--web.config.file=web.yml", "--storage.path=storage", "--cluster.listen-address="])
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.path().join("log")).unwrap())
@@ -212,4 +234,47 @@ async fn alertmanager_takes_the_alerts_and_their_end() {
     let left = alertmanager.wait("the end of one", |alerts| alerts.len() == 1).await;
     assert_eq!(left[0]["labels"]["alertname"], "HoldfastNotGuarded");
     task.abort();
+}
+
+/// How often something was counted.
+fn count(metrics: &Metrics, name: &str) -> u64 {
+    let text = metrics.encode().unwrap();
+    let line = text.lines().find(|line| line.starts_with(&format!("holdfast_webhook_{name}_total "))).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alertmanager_behind_tls_and_a_login_is_told_only_with_the_right_ones() {
+    let alertmanager = Alertmanager::start_locked();
+    let secret = tempfile::tempdir().unwrap();
+    let tell = async |login: &str, authority: Option<&str>| {
+        fs::write(secret.path().join("url"), format!("https://{login}@127.0.0.1:{}/api/v2/alerts", alertmanager.port)).unwrap();
+        fs::remove_file(secret.path().join("ca.crt")).ok();
+        if let Some(authority) = authority {
+            fs::copy(alertmanager.folder.path().join(authority), secret.path().join("ca.crt")).unwrap();
+        }
+        let (notices, metrics) = (Notices::for_webhook(), Metrics::default());
+        let unguarded = json!({
+            "type": "Guarded", "status": "False", "reason": "PolicyMissing", "message": "", "lastTransitionTime": "2026-02-01T09:00:00Z",
+        });
+        notices.observe("atra", "knowledge", &[serde_json::from_value(unguarded).unwrap()], Timestamp::now());
+        let pace = Pace { first_pause: Duration::from_millis(20), longest_pause: Duration::from_millis(100), ..Pace::default() };
+        let task = tokio::spawn(deliver(notices, Webhook { url_file: secret.path().join("url"), pace }, metrics.clone()));
+        let end = Instant::now() + Duration::from_mins(1);
+        while count(&metrics, "sent") == 0 && count(&metrics, "failures") < 3 {
+            assert!(Instant::now() < end, "neither told nor refused");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        task.abort();
+        count(&metrics, "sent") > 0
+    };
+    // It may still be starting, which is a failure like others.
+    let end = Instant::now() + Duration::from_mins(1);
+    while !tell("holdfast:p%40ss", Some("ca.crt")).await {
+        let log = fs::read_to_string(alertmanager.folder.path().join("log")).unwrap_or_default();
+        assert!(Instant::now() < end, "it is never told: {log}");
+    }
+    assert!(!tell("holdfast:wrong", Some("ca.crt")).await, "another password");
+    assert!(!tell("holdfast:p%40ss", None).await, "an authority that nobody knows");
+    assert!(!tell("holdfast:p%40ss", Some("server.key")).await, "no certificate");
 }
