@@ -1,5 +1,5 @@
 //! Tests of the delivery, against a real HTTP server on loopback.
-#![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first thing that is not as it should be")]
 
 use std::collections::VecDeque;
 use std::fs;
@@ -20,6 +20,9 @@ use super::*;
 
 /// The part of the URL that nobody but the webhook may see.
 const TOKEN: &str = "t0ken";
+
+/// How long something may take; only a failure takes so long.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a webhook takes a request.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +89,15 @@ impl Scene {
     }
 
     async fn next(&mut self) -> Arrived {
-        self.arrived.recv().await.unwrap()
+        tokio::time::timeout(PATIENCE, self.arrived.recv()).await.expect("something to arrive").unwrap()
+    }
+
+    async fn wait_count(&self, name: &str, wanted: u64) {
+        let end = Instant::now() + PATIENCE;
+        while self.count(name) < wanted {
+            assert!(Instant::now() < end, "{name} is {}, not {wanted}", self.count(name));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     fn count(&self, name: &str) -> u64 {
@@ -142,9 +153,7 @@ async fn an_alert_arrives_after_every_kind_of_failure_and_is_ended_later() {
     assert_eq!(over.as_array().map(Vec::len), Some(1));
     scene.observe("True", "TablesEmptied");
     scene.next().await;
-    while scene.count("sent") < 3 {
-        tokio::task::yield_now().await;
-    }
+    scene.wait_count("sent", 3).await;
     assert_eq!(scene.count("failures"), 4);
     assert!(scene.arrived.try_recv().is_err(), "and nothing else was sent");
 }
@@ -181,14 +190,10 @@ async fn a_url_that_is_wrong_at_first_is_counted_and_taken_as_soon_as_it_is_righ
     let right = fs::read_to_string(scene.folder.path().join("url")).unwrap();
     scene.write("not a url");
     scene.deliver(brisk());
-    while scene.count("failures") == 0 {
-        tokio::task::yield_now().await;
-    }
+    scene.wait_count("failures", 1).await;
     scene.observe("True", "RowsDropped");
     // One for the look at the start, one for the request.
-    while scene.count("failures") < 2 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    scene.wait_count("failures", 2).await;
     scene.write(&right);
     assert_eq!(scene.next().await.2[0]["labels"]["reason"], "RowsDropped");
 }
