@@ -243,9 +243,10 @@ async fn a_table_that_is_dropped_while_others_are_counted_is_not_told() {
     dropper.batch_execute("begin; drop table dropped").await.unwrap();
     let files = mounted(&credentials);
     let looking = tokio::spawn(async move { gather(&request, &files).await });
-    // It is listed, and its count waits for the lock.
+    // It is listed, and its count waits for the lock. Another session looks: within a transaction the view stays as it was first seen.
+    let observer = server.superuser("postgres").await;
     let waiting = "select count(*) from pg_stat_activity where application_name = 'holdfast-check' and wait_event_type = 'Lock'";
-    while dropper.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+    while observer.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     dropper.batch_execute("commit").await.unwrap();
