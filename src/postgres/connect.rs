@@ -31,7 +31,9 @@ fn build_options(remaining: Duration, restricted: bool) -> String {
 /// Connects to `database`; what may pass by itself (a server that starts, no free connection) is tried again until `deadline`.
 pub async fn connect(login: &Login, database: &str, deadline: Instant) -> Result<Session, PostgresError> {
     let mut restricted = true;
+    let mut told = None;
     loop {
+        let is_cut_short = deadline < Instant::now() + ATTEMPT_LIMIT;
         let error = match try_connect(login, database, deadline, restricted).await {
             Ok(session) => return Ok(session),
             Err(error) if restricted && error.kind == PostgresErrorKind::UnknownSetting => {
@@ -42,9 +44,11 @@ pub async fn connect(login: &Login, database: &str, deadline: Instant) -> Result
             Err(error) => error,
         };
         if !error.kind.is_transient() || Instant::now() + PAUSE >= deadline {
-            return Err(error);
+            // That the last try had too little time says less than what the server itself has said before.
+            return Err(told.filter(|_| is_cut_short && error.kind == PostgresErrorKind::ConnectionFailed).unwrap_or(error));
         }
         tracing::info!(reason = error.kind.reason(), "not yet: {error}");
+        told = Some(error).filter(|error| error.kind != PostgresErrorKind::ConnectionFailed).or(told);
         tokio::time::sleep(PAUSE).await;
     }
 }
