@@ -73,7 +73,9 @@ run "$count"
 say "Holdfast does not ($seen s after the command, the pod's restart included):"
 run 'kubectl -n atra get protdb'
 run 'kubectl -n atra describe protdb knowledge | sed -n "/^Status:/,/^Events:/p" | grep -A 8 -B 6 "Type: *DataReset"'
-run "kubectl -n atra get events --field-selector involvedObject.kind=ProtectedDatabase,type=Warning -o custom-columns='REASON:.reason,MESSAGE:.message'"
+run 'kubectl holdfast explain knowledge -n atra || true'
+say "The same as a page for everybody who asks, with a plot of the rows over time: target/incident.html"
+run 'kubectl holdfast report knowledge -n atra -o html --file target/incident.html --force || true'
 
 step "7. The volume with the data was never gone: one command brings it back"
 back=$SECONDS
@@ -92,7 +94,7 @@ run "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op
 wait_for 90 "the reset to be seen" "$(condition DataReset True)"
 run 'kubectl apply -f examples/knowledge/application.yaml'
 wait_for 60 "the application to try" "kubectl -n atra logs job/application | grep -q refused"
-run 'kubectl -n atra get pods -o wide | cut -c1-60,140-'
+run "kubectl -n atra get pod knowledge-postgres-0 -o custom-columns='POD:.metadata.name,PHASE:.status.phase,GATE:.status.conditions[?(@.type==\"holdfast.dev/data-verified\")].status,WHY:.status.conditions[?(@.type==\"holdfast.dev/data-verified\")].reason'"
 run 'kubectl -n atra logs job/application | tail -n 2'
 say "Nothing was written into the fresh database:"
 run 'kubectl -n atra exec knowledge-postgres-0 -c postgres -- psql -U admin -d knowledge_os -c "\dt"'
