@@ -7,11 +7,12 @@ MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 IMAGE ?= localhost/holdfast:0.1.0
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast-tools
+RESTARTS ?= 1000
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 TESTBED := $(CARGO) run --quiet -p testbed --
 
-.PHONY: help demo demo-guard test test-fast test-real bench-check lint fmt deny generate build image up down
+.PHONY: help demo demo-guard test test-fast test-real soak bench-check lint fmt deny generate build image up down
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,12 +28,19 @@ test: lint deny test-fast test-real ## Everything: format, lint, deny, unit and 
 test-fast: ## Unit and golden tests; needs no cluster and no server
 	$(CARGO) test --workspace --lib --bins --test pure_rooms
 
-test-real: build ## The agent with a real Postgres and S3, the testbed itself, then end to end on a cluster
+test-real: build ## The agent with a real Postgres and S3, reports in a real browser, the testbed itself, then end to end on a cluster
 	$(TESTBED) up
 	$(CARGO) test -p holdfast --test agent
+	$(CARGO) test -p holdfast --test monitoring
+	$(CARGO) test -p holdfast --test browser
 	$(CARGO) test -p testbed --features machine -- --test-threads=1
 	$(TESTBED) deploy
 	$(CARGO) test -p holdfast --test e2e -- --test-threads=4
+
+soak: build ## 1,000 restarts of a living database: no alarm, and how long each verdict took (about 3 hours; RESTARTS=100 for fewer)
+	$(TESTBED) up
+	$(TESTBED) deploy
+	HOLDFAST_SOAK_RESTARTS=$(RESTARTS) $(CARGO) test -p holdfast --test e2e -- soak --nocapture
 
 # The agent as it is shipped: built for release. BENCH="--quick" is a try of two minutes; BENCH="--help" lists what else there is.
 bench-check: ## Measures what a check costs: against count(*) of 100 million rows, beside pgbench, and with 10,000 tables

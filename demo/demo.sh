@@ -16,6 +16,8 @@ value() { python3 -c 'import json,sys; value=json.loads(sys.argv[1])
 for key in sys.argv[2].split("."): value=value[key]
 print(value)' "$information" "$1"; }
 S3_ENDPOINT=$(value s3.endpoint) S3_REGION=$(value s3.region) S3_BUCKET=$(value s3.bucket)
+# One for each run: a database whose backups are in the bucket already would be compared with them.
+S3_PREFIX=demo/$(date +%s)
 S3_ACCESS_KEY_ID=$(value s3.accessKeyId) S3_SECRET_ACCESS_KEY=$(value s3.secretAccessKey)
 
 if quiet 'kubectl get namespace atra' >/dev/null 2>&1; then
@@ -33,7 +35,7 @@ step "3. Protect it"
 say 'examples/knowledge/protected-database.yaml says: at least 80 experts, at least 10,000 nodes, a backup every night.'
 printf '%s$ kubectl apply -f examples/knowledge/protected-database.yaml%s\n' "$dim" "$plain"
 sed -e "s|\${S3_ENDPOINT}|$S3_ENDPOINT|; s|\${S3_REGION}|$S3_REGION|; s|\${S3_BUCKET}|$S3_BUCKET|" \
-  -e "s|\${S3_ACCESS_KEY_ID}|$S3_ACCESS_KEY_ID|; s|\${S3_SECRET_ACCESS_KEY}|$S3_SECRET_ACCESS_KEY|" \
+  -e "s|\${S3_PREFIX}|$S3_PREFIX|; s|\${S3_ACCESS_KEY_ID}|$S3_ACCESS_KEY_ID|; s|\${S3_SECRET_ACCESS_KEY}|$S3_SECRET_ACCESS_KEY|" \
   examples/knowledge/protected-database.yaml | quiet 'kubectl apply -f -'
 wait_for 90 "the first check to be green" "$(condition DataVerified True)"
 wait_for 60 "the volume to be guarded" "$(condition Guarded True)"
@@ -47,7 +49,7 @@ run 'kubectl -n atra get dbbackup'
 path=$(quiet "kubectl -n atra get dbbackup -o jsonpath='{.items[0].status.path}'")
 say "In the bucket, below $path:"
 signed="curl -sSf --aws-sigv4 aws:amz:$S3_REGION:s3 -u $S3_ACCESS_KEY_ID:$S3_SECRET_ACCESS_KEY -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD'"
-run "$signed '$S3_ENDPOINT/$S3_BUCKET?list-type=2&prefix=demo' | grep -o '<Key>[^<]*' | cut -c6-"
+run "$signed '$S3_ENDPOINT/$S3_BUCKET?list-type=2&prefix=$S3_PREFIX' | grep -o '<Key>[^<]*' | cut -c6-"
 say 'The manifest, written last, counts the rows of the dump itself:'
 run "$signed $S3_ENDPOINT/$S3_BUCKET/$path/manifest.json | python3 -m json.tool | grep -E '\"(state|systemIdentifier|name|rows|sha256)\"'"
 wait_for 30 "everything to be green" "$(condition Ready True)"
@@ -81,6 +83,23 @@ say "Green again after $((SECONDS - back)) s:"
 run "$count"
 wait_for 30 "everything to be green" "$(condition Ready True)"
 run 'kubectl -n atra get protdb'
+
+step "8. The same behind the gate: what looks reset gets no traffic"
+run "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op\":\"add\",\"path\":\"/spec/template/spec/readinessGates\",\"value\":[{\"conditionType\":\"holdfast.dev/data-verified\"}]}]'"
+wait_for 90 "the pod behind the gate to be verified and ready" "kubectl -n atra get pod knowledge-postgres-0 -o jsonpath='{.spec.readinessGates}' | grep -q holdfast && kubectl -n atra wait --for=condition=Ready pod/knowledge-postgres-0 --timeout=1s"
+say "The incident again, and an application that seeds what it finds:"
+run "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/template/spec/volumes/0/persistentVolumeClaim/claimName\",\"value\":\"knowledge-os-postgres-data\"}]'"
+wait_for 90 "the reset to be seen" "$(condition DataReset True)"
+run 'kubectl apply -f examples/knowledge/application.yaml'
+wait_for 60 "the application to try" "kubectl -n atra logs job/application | grep -q refused"
+run 'kubectl -n atra get pods -o wide | cut -c1-60,140-'
+run 'kubectl -n atra logs job/application | tail -n 2'
+say "Nothing was written into the fresh database:"
+run 'kubectl -n atra exec knowledge-postgres-0 -c postgres -- psql -U admin -d knowledge_os -c "\dt"'
+run 'kubectl holdfast recover knowledge -n atra --yes'
+wait_for 120 "the application to reach the data" 'kubectl -n atra wait job/application --for=condition=Complete --timeout=1s'
+run 'kubectl -n atra logs job/application | tail -n 1'
+wait_for 30 "everything to be green" "$(condition Ready True)"
 
 printf '\n%sDone in %d s.%s\n' "$bold" "$((SECONDS - started))" "$plain"
 cat <<END

@@ -65,6 +65,10 @@ struct OperatorArguments {
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
+    /// The file with the URL of a webhook that gets alerts as Alertmanager takes them: a mounted Secret, read anew for every request. A
+    /// certificate authority of its own lies beside it as ca.crt.
+    #[arg(long, env = "HOLDFAST_WEBHOOK_URL_FILE", value_name = "PATH")]
+    webhook_url_file: Option<PathBuf>,
 }
 
 /// Runs the command line: as the plugin of kubectl when called by its name.
@@ -116,6 +120,7 @@ async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
         concurrency: arguments.concurrency,
         namespace: arguments.namespace,
         operator_namespace: arguments.operator_namespace,
+        webhook_url_file: arguments.webhook_url_file,
     };
     ready.store(true, Ordering::Relaxed);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace = settings.namespace, "the operator is running");

@@ -4,12 +4,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: [&str; 34] = [
+const ROOMS: &[&str] = &[
     "src/verdict",
     "src/guard",
     "src/resources",
     "src/controller/decide",
     "src/controller/decide.rs",
+    "src/controller/notice/alert.rs",
+    "src/controller/notice/board.rs",
+    "src/install/monitoring.rs",
+    "src/install/webhook.rs",
+    "src/agent/named_paths.rs",
     "src/controller/plan.rs",
     "src/controller/plan_rules.rs",
     "src/controller/observed.rs",
@@ -22,8 +27,14 @@ const ROOMS: [&str; 34] = [
     "src/recovery/step.rs",
     "src/recovery/wanted.rs",
     "src/plugin/recover/text.rs",
+    "src/plugin/accept/annotations.rs",
+    "src/plugin/accept/judge.rs",
+    "src/plugin/accept/text.rs",
+    "src/plugin/grant_sql/statements.rs",
+    "src/plugin/grant_sql/text.rs",
     "src/plugin/words.rs",
     "src/plugin/status/report.rs",
+    "src/plugin/story",
     "src/plugin/status/text.rs",
     "src/plugin/unlock/kinds.rs",
     "src/plugin/unlock/target.rs",

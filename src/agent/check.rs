@@ -39,6 +39,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         evidence: gathered.evidence,
         failure: gathered.failure,
         remembered: gathered.remembered,
+        files: Vec::new(),
         verdict: None,
     };
     kubernetes::apply_status::<DatabaseCheck>(&client, &request.namespace, &request.check, &status).await

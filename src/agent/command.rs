@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{JOB_NAME_VARIABLE, REQUEST_VARIABLE};
 
-use super::{backup, check, install};
+use super::{backup, check, files, install};
 
 /// What an agent does. These are started by Jobs that the operator makes, not by people.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -20,6 +20,8 @@ pub enum AgentCommand {
     },
     /// Look at the database that `HOLDFAST_REQUEST` names, and report to its `DatabaseCheck`.
     Check,
+    /// Look for the files that rows of the database name, as `HOLDFAST_REQUEST` says, and report to the `DatabaseCheck`.
+    Files,
     /// Back up the database that `HOLDFAST_REQUEST` names, and report to a `DatabaseBackup` named like the Job.
     Backup,
 }
@@ -28,7 +30,8 @@ pub enum AgentCommand {
 pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
     match command {
         AgentCommand::Install { to } => install(&to),
-        AgentCommand::Check => check::run_check(read_request()?).await,
+        AgentCommand::Check => Box::pin(check::run_check(read_request()?)).await,
+        AgentCommand::Files => files::run_files(read_request()?).await,
         AgentCommand::Backup => {
             let name = std::env::var(JOB_NAME_VARIABLE).with_context(|| {
                 format!("{JOB_NAME_VARIABLE} is not set, so the DatabaseBackup can't be named; it comes from the Job's label by the downward API")

@@ -112,13 +112,12 @@ struct Counting<'a> {
 
 impl Counting<'_> {
     async fn count_database(&mut self, login: &Login, database: &str, reused: Option<(Session, TableList)>) -> Result<(), PostgresError> {
-        let (session, list) = match reused {
-            Some(reused) => reused,
-            None => {
-                let session = connect(login, database, self.deadline).await?;
-                let list = fetch_tables(&session).await?;
-                (session, list)
-            }
+        let (session, list) = if let Some(reused) = reused {
+            reused
+        } else {
+            let session = connect(login, database, self.deadline).await?;
+            let list = fetch_tables(&session).await?;
+            (session, list)
         };
         let main = self.request.server.databases.first().map_or("", String::as_str);
         let order = CountOrder {

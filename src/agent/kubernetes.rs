@@ -59,6 +59,20 @@ pub async fn apply_status<Kind>(client: &Client, namespace: &str, name: &str, st
 where
     Kind: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
+    apply_status_as::<Kind>(client, AGENT_MANAGER, namespace, name, status).await
+}
+
+/// The same as another field manager, where several agents write into one status.
+pub async fn apply_status_as<Kind>(
+    client: &Client,
+    manager: &str,
+    namespace: &str,
+    name: &str,
+    status: &impl Serialize,
+) -> anyhow::Result<()>
+where
+    Kind: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
     let api: Api<Kind> = Api::namespaced(client.clone(), namespace);
     let patch = Patch::Apply(serde_json::json!({
         "apiVersion": Kind::api_version(&()),
@@ -66,7 +80,7 @@ where
         "metadata": {"name": name},
         "status": status,
     }));
-    let parameters = PatchParams::apply(AGENT_MANAGER).force();
+    let parameters = PatchParams::apply(manager).force();
     let what = format!("write the status of {} {namespace}/{name}", Kind::kind(&()));
     persist(&what, || api.patch_status(name, &parameters, &patch)).await.map(drop)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{S3Storage, TableName, TableRule, TlsMode};
+use super::{FileRule, S3Storage, TableName, TableRule, TlsMode};
 
 /// Environment variable that carries the request as JSON.
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
@@ -20,6 +20,9 @@ pub const POSTGRES_CA_DIRECTORY: &str = "/opt/holdfast/secrets/postgres-ca";
 pub const S3_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3";
 /// Mounted certificate authority of the bucket's endpoint: the file `ca.crt`.
 pub const S3_CA_DIRECTORY: &str = "/opt/holdfast/secrets/s3-ca";
+
+/// Where the claim is mounted whose files are looked for.
+pub const FILES_DIRECTORY: &str = "/opt/holdfast/files";
 
 /// How an agent reaches the server. The Secrets' names are for error messages; their content is mounted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +96,26 @@ pub struct CheckRequest {
 
 fn default_counting_budget() -> u64 {
     500
+}
+
+/// A look at the files that the rows of one rule name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FilesRequest {
+    /// Namespace of everything.
+    pub namespace: String,
+    /// Name of the `DatabaseCheck` whose status is written.
+    pub check: String,
+    /// Place of the rule in `spec.verification.files`.
+    pub place: usize,
+    /// The rule.
+    pub rule: FileRule,
+    /// How to reach the server; `host` is always set.
+    pub server: ServerRequest,
+    /// Budget of the whole look in seconds.
+    pub timeout_seconds: u64,
+    /// The most rows that are read; more are a failure.
+    pub path_limit: u64,
 }
 
 /// A backup.

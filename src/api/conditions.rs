@@ -17,6 +17,8 @@ pub enum ConditionType {
     DataVerified,
     /// The data looks reset. Abnormal when true; stays until the data is back or a person accepts the change.
     DataReset,
+    /// The files that rows name are there. Only with `spec.verification.files`.
+    FilesMatch,
     /// The newest good backup is not older than its schedule asks.
     BackupFresh,
     /// A backup was proven by a restore.
@@ -34,6 +36,7 @@ impl ConditionType {
             Self::Guarded => "Guarded",
             Self::DataVerified => "DataVerified",
             Self::DataReset => "DataReset",
+            Self::FilesMatch => "FilesMatch",
             Self::BackupFresh => "BackupFresh",
             Self::RestoreProven => "RestoreProven",
         }

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Evidence;
+use super::{CheckedFiles, Evidence};
 
 /// One verification run. To ask for one by hand, create an object with `database` and `trigger: Manual`; the rest is filled in.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -51,6 +51,8 @@ pub struct DatabaseCheckSpec {
 pub enum CheckTrigger {
     /// A pod or its container started.
     Restart,
+    /// The check before could say nothing.
+    Retry,
     /// The spec of the ProtectedDatabase changed, so that the last answer may be one to another question.
     SpecChange,
     /// `spec.verification.schedule`.
@@ -106,7 +108,7 @@ pub struct MountedVolume {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseCheckStatus {
     /// When the agent began. Written by the check's Job.
@@ -124,7 +126,13 @@ pub struct DatabaseCheckStatus {
     /// What the newest good backup says was there, read when nothing else remembers it. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered: Option<RememberedEvidence>,
-    /// What the operator makes of it.
+    /// What was found of the files that rows refer to, one entry a rule of `spec.verification.files`. Written by Jobs of their own, which begin
+    /// when the data has been looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["rule".to_owned()]))]
+    #[schemars(length(max = 32))]
+    pub files: Vec<CheckedFiles>,
+    /// What the operator makes of the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<CheckVerdict>,
 }

@@ -2,6 +2,7 @@
 
 mod agent_request;
 mod backup_spec;
+mod checked_files;
 mod conditions;
 mod connection;
 mod database_backup;
@@ -10,6 +11,7 @@ mod database_ledger;
 mod database_restore;
 mod declared_change;
 mod evidence;
+mod file_rule;
 pub mod names;
 mod protected_database;
 mod protected_database_status;
@@ -17,6 +19,7 @@ pub mod reasons;
 
 pub use agent_request::*;
 pub use backup_spec::*;
+pub use checked_files::*;
 pub use conditions::*;
 pub use connection::*;
 pub use database_backup::*;
@@ -25,5 +28,6 @@ pub use database_ledger::*;
 pub use database_restore::*;
 pub use declared_change::*;
 pub use evidence::*;
+pub use file_rule::*;
 pub use protected_database::*;
 pub use protected_database_status::*;

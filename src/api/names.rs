@@ -29,7 +29,7 @@ pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
 pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
-/// Label on agent Jobs and their pods: `check` or `backup`.
+/// Label on agent Jobs and their pods: `check`, `files` or `backup`.
 pub const TASK_LABEL: &str = "holdfast.dev/task";
 /// Annotation on our `CustomResourceDefinition`s: the version of Holdfast that installed them.
 pub const DEFINITION_VERSION_ANNOTATION: &str = "holdfast.dev/definition-version";
@@ -44,6 +44,11 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const OPERATOR_MANAGER: &str = "holdfast";
 /// Field manager of agents, the programs inside Jobs.
 pub const AGENT_MANAGER: &str = "holdfast-agent";
+/// What the field managers of agents that look for files begin with; the place of the rule follows. Each has its own: an apply takes away what
+/// the same manager has applied before and leaves out now.
+const FILES_MANAGER: &str = "holdfast-agent-files";
+/// What the names of Jobs that look for files begin with; the UID of the check follows.
+pub const FILES_JOB_PREFIX: &str = "files-";
 /// Field manager of the plugin, `kubectl holdfast`.
 pub const PLUGIN_MANAGER: &str = "kubectl-holdfast";
 /// Service account of the operator.
@@ -60,6 +65,19 @@ pub const DATABASE_NAME_LIMIT: usize = 40;
 #[must_use]
 pub fn backup_cron_job(database: &str) -> String {
     format!("{database}-backup")
+}
+
+/// Field manager of the agent that looks for the files of one rule.
+#[must_use]
+pub fn files_manager(rule: usize) -> String {
+    format!("{FILES_MANAGER}-{rule}")
+}
+
+/// Name of the Job that looks for the files of one rule for one check. It carries the check's UID and not its name, which may be as long as a
+/// name can be: so the pod's name, which the API server cuts, still says whose status the agent may write.
+#[must_use]
+pub fn files_job(check_uid: &str, rule: usize) -> String {
+    format!("{FILES_JOB_PREFIX}{check_uid}-{rule}")
 }
 
 /// Name of the `DatabaseLedger` of a `ProtectedDatabase`. No namespace has a dot in its name, so no two share one.

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Backup, Connection, Drill, ProtectedDatabaseStatus};
+use super::{Backup, Connection, Drill, FileRule, ProtectedDatabaseStatus};
 
 /// A Postgres database whose data Holdfast guards, verifies and backs up.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -125,7 +125,7 @@ pub struct Verification {
     /// What is expected of every table that is not listed.
     #[serde(default)]
     pub baseline: Baseline,
-    /// Files that rows refer to. Not acted on yet.
+    /// Files that rows refer to: whether they are there. At most 32 rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub files: Vec<FileRule>,
@@ -244,22 +244,6 @@ impl Baseline {
             IntOrString::String(_) => None,
         }
     }
-}
-
-/// Files on a claim that rows refer to. Not acted on yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FileRule {
-    /// Name of the claim, in the same namespace.
-    #[schemars(length(min = 1, max = 253))]
-    pub claim: String,
-    /// Path on the claim that the rows' paths start from. Default: all of it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 1024))]
-    pub root: String,
-    /// A query that returns one path a row.
-    #[schemars(length(min = 1, max = 4096))]
-    pub query: String,
 }
 
 fn default_timeout() -> String {

@@ -44,7 +44,7 @@ pub const GUARDING: &str = "Guarding";
 pub const GUARD_OFF: &str = "GuardOff";
 /// The workload's container mounts no claim: its data is gone with the pod.
 pub const NO_CLAIMS: &str = "NoClaims";
-/// A claim that the pod template or `spec.extraClaims` names does not exist.
+/// A claim that the pod template, `spec.extraClaims` or `spec.verification.files` names does not exist.
 pub const CLAIM_NOT_FOUND: &str = "ClaimNotFound";
 /// A claim has no volume yet.
 pub const CLAIM_NOT_BOUND: &str = "ClaimNotBound";
@@ -134,6 +134,18 @@ pub const TIMEOUT: &str = "Timeout";
 pub const SUPERSEDED: &str = "Superseded";
 /// The agent's pod ended without a report: it was evicted, killed, or could not start.
 pub const JOB_FAILED: &str = "JobFailed";
+/// Every path that rows name has a file.
+pub const FILES_MATCH: &str = "FilesMatch";
+/// Rows name files that are not there.
+pub const FILES_MISSING: &str = "FilesMissing";
+/// There are files, and no row names one.
+pub const FILES_ORPHANED: &str = "FilesOrphaned";
+/// Part of the claim could not be looked at, so a file that was not seen may be there.
+pub const FILES_UNREADABLE: &str = "FilesUnreadable";
+/// The query returns more paths than can be compared.
+pub const TOO_MANY_PATHS: &str = "TooManyPaths";
+/// The files that rows name have not been looked for yet.
+pub const FILES_NOT_CHECKED: &str = "FilesNotChecked";
 /// An object of the name that Holdfast needs was made by somebody else; it is left as it is.
 pub const NAME_TAKEN: &str = "NameTaken";
 /// The newest good backup is not older than the schedule asks.
@@ -197,19 +209,19 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: WORKLOAD_NOT_FOUND,
-        conditions: "Stalled=True, Guarded=False, DataVerified=Unknown",
+        conditions: "Stalled=True, Guarded=False, DataVerified=Unknown, FilesMatch=Unknown",
         meaning: "There is no workload of the name in `spec.workload`.",
         remedy: "Create it, or correct `spec.workload`. Claims that carry marks stay guarded.",
     },
     ReasonDocument {
         reason: WORKLOAD_AMBIGUOUS,
-        conditions: "Stalled=True, Guarded=False, DataVerified=Unknown",
+        conditions: "Stalled=True, Guarded=False, DataVerified=Unknown, FilesMatch=Unknown",
         meaning: "Both a StatefulSet and a Deployment have the name in `spec.workload.name`, or another ProtectedDatabase names the same workload.",
         remedy: "Set `spec.workload.kind`, or delete one of the two ProtectedDatabases.",
     },
     ReasonDocument {
         reason: CONTAINER_NOT_FOUND,
-        conditions: "Stalled=True, DataVerified=Unknown",
+        conditions: "Stalled=True, DataVerified=Unknown, FilesMatch=Unknown",
         meaning: "The pod template has no container of the name in `spec.workload.container`, or several and none was named.",
         remedy: "Set `spec.workload.container` to the container that runs Postgres.",
     },
@@ -257,8 +269,8 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: CLAIM_NOT_FOUND,
-        conditions: "Guarded=False",
-        meaning: "A claim that the pod template or `spec.extraClaims` names does not exist.",
+        conditions: "Guarded=False, FilesMatch=Unknown",
+        meaning: "A claim that the pod template, `spec.extraClaims` or `spec.verification.files` names does not exist.",
         remedy: "Create it, or correct the name.",
     },
     ReasonDocument {
@@ -311,7 +323,7 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: READ_FAILED,
-        conditions: "DataVerified=Unknown, DataReset=Unknown, BackupFresh=Unknown",
+        conditions: "DataVerified=Unknown, DataReset=Unknown, BackupFresh=Unknown, FilesMatch=Unknown",
         meaning: "The operator could not read something from the API server, so nothing new is known; the message says what.",
         remedy: "Wait; it is tried again. If it stays, see whether the API server answers and the operator's role is as installed.",
     },
@@ -341,7 +353,7 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: SUSPENDED,
-        conditions: "DataVerified=Unknown, BackupFresh=Unknown",
+        conditions: "DataVerified=Unknown, BackupFresh=Unknown, FilesMatch=Unknown",
         meaning: "`spec.suspend` is true: no checks and no backups.",
         remedy: "Set it to false.",
     },
@@ -431,7 +443,7 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: DATABASE_NOT_FOUND,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "A database in `spec.connection` does not exist, and no good check has ever seen it.",
         remedy: "Correct `spec.connection.database` or `additionalDatabases`, or create the database.",
     },
@@ -455,63 +467,63 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: CONNECTION_FAILED,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "The server could not be reached within the time given.",
         remedy: "See that Postgres runs and listens on `spec.connection.port`, and that network policies let the agent's pod in.",
     },
     ReasonDocument {
         reason: AUTHENTICATION_FAILED,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "The server refused the user name or password.",
         remedy: "Correct the Secret that `spec.connection.credentialsSecret` names.",
     },
     ReasonDocument {
         reason: SECRET_MISSING,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "A Secret, or a key in it, does not exist.",
         remedy: "Create it; the message has the command.",
     },
     ReasonDocument {
         reason: PERMISSION_DENIED,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "The role may not read what it must.",
-        remedy: "Grant it `pg_monitor` and `pg_read_all_data`.",
+        remedy: "`kubectl holdfast grant-sql NAME -n NAMESPACE` prints the SQL of a role that may read what is needed, and nothing else.",
     },
     ReasonDocument {
         reason: ROW_SECURITY,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "Row security hides rows from the role, so a count would lie.",
         remedy: "Use a role with BYPASSRLS.",
     },
     ReasonDocument {
         reason: TOO_MANY_CONNECTIONS,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "The server has no free connection.",
         remedy: "Raise `max_connections` or reserve connections for the role.",
     },
     ReasonDocument {
         reason: TLS_FAILED,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "The connection could not be encrypted as `spec.connection.tls` asks.",
         remedy: "Correct the mode or the certificate authority.",
     },
     ReasonDocument {
         reason: SERVER_STARTING,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "The server was still starting, or shutting down, when time ran out.",
         remedy: "Wait; it is tried again.",
     },
     ReasonDocument {
         reason: QUERY_FAILED,
-        conditions: "DataVerified=Unknown",
+        conditions: "DataVerified=Unknown, FilesMatch=Unknown",
         meaning: "A query failed; the message has the server's answer.",
-        remedy: "See the server's log.",
+        remedy: "See the server's log, and correct the query if it is one of `spec.verification.files`.",
     },
     ReasonDocument {
         reason: TIMEOUT,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "It took longer than allowed.",
-        remedy: "Raise `spec.verification.timeout` or `spec.backup.deadline`.",
+        remedy: "Raise `spec.verification.timeout`, `spec.backup.deadline` or the `timeout` of the rule in `spec.verification.files`.",
     },
     ReasonDocument {
         reason: SUPERSEDED,
@@ -521,9 +533,45 @@ pub const ALL: &[ReasonDocument] = &[
     },
     ReasonDocument {
         reason: JOB_FAILED,
-        conditions: "DataVerified=Unknown, BackupFresh=False",
+        conditions: "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown",
         meaning: "The agent's pod ended without a report: it was evicted, killed, or could not start.",
         remedy: "`kubectl describe job` and the pod's log say more; it is tried again.",
+    },
+    ReasonDocument {
+        reason: FILES_MATCH,
+        conditions: "FilesMatch=True",
+        meaning: "Every path that rows name has a file. Files that no row names are told beside, and are no alarm.",
+        remedy: "Nothing to do.",
+    },
+    ReasonDocument {
+        reason: FILES_MISSING,
+        conditions: "FilesMatch=False",
+        meaning: "Rows name files that are not there; the message says how many, which and on which claim.",
+        remedy: "If many are missing, see whether the claim still has the volume with your files. Put the files back, or correct the rows; the next check looks again.",
+    },
+    ReasonDocument {
+        reason: FILES_ORPHANED,
+        conditions: "FilesMatch=False",
+        meaning: "There are files, and no row names one: as if the database had been reset and the files had stayed.",
+        remedy: "See what DataReset says. Do not clean up the files: they belong to the rows that come back. If the rows were removed on purpose, remove the files too.",
+    },
+    ReasonDocument {
+        reason: FILES_UNREADABLE,
+        conditions: "FilesMatch=Unknown",
+        meaning: "Part of the claim could not be looked at, or lies behind a symbolic link, which is not followed: a file that was not seen may be there.",
+        remedy: "Set `runAsUser` and `runAsGroup` of the rule to the owner of the files, or `root` to the folder that the link leads to.",
+    },
+    ReasonDocument {
+        reason: TOO_MANY_PATHS,
+        conditions: "FilesMatch=Unknown",
+        meaning: "The query returns more than 5,000,000 paths, which is more than is compared.",
+        remedy: "Split the rule: several queries, each with a `where` and the folder that its paths are in.",
+    },
+    ReasonDocument {
+        reason: FILES_NOT_CHECKED,
+        conditions: "FilesMatch=Unknown",
+        meaning: "The files that rows name have not been looked for yet, for the rules as they are now.",
+        remedy: "Wait; it follows the next check that can say something about the data.",
     },
     ReasonDocument {
         reason: BACKUP_FRESH,

@@ -1,10 +1,13 @@
 //! What every pass shares: the client, the settings, who reports events, the metrics.
 
+use std::path::PathBuf;
+
 use kube::Client;
 use kube::runtime::events::Reporter;
 
 use super::keeper::Disturbance;
 use super::metrics::Metrics;
+use super::notice::Notices;
 use crate::api::names;
 
 /// How the operator was started.
@@ -18,6 +21,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// Where the operator runs: the guard's rules know it by its service account there.
     pub operator_namespace: String,
+    /// The file with the URL of the webhook that gets alerts, a mounted Secret. Nobody gets them without it.
+    pub webhook_url_file: Option<PathBuf>,
 }
 
 /// What every pass shares.
@@ -30,6 +35,8 @@ pub struct Context {
     pub reporter: Reporter,
     /// Counters and gauges.
     pub metrics: Metrics,
+    /// What the webhook is to be told.
+    pub notices: Notices,
     /// What is wrong with the admission policies and definitions, or was a moment ago.
     pub disturbance: Disturbance,
 }
@@ -39,6 +46,7 @@ impl Context {
     #[must_use]
     pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
         let reporter = Reporter { controller: names::OPERATOR_MANAGER.to_owned(), instance: std::env::var("HOSTNAME").ok() };
-        Self { client, settings, reporter, metrics, disturbance: Disturbance::default() }
+        let notices = if settings.webhook_url_file.is_some() { Notices::for_webhook() } else { Notices::default() };
+        Self { client, settings, reporter, metrics, notices, disturbance: Disturbance::default() }
     }
 }

@@ -6,6 +6,7 @@ mod check_jobs;
 mod checking;
 mod claims_report;
 mod data_conditions;
+mod files;
 mod gating;
 mod guarding;
 mod judging;

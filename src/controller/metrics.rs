@@ -1,7 +1,8 @@
 //! Counters and gauges for Prometheus. Labels are bounded by the number of databases.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -9,15 +10,16 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::api::{ConditionType, ProtectedDatabaseStatus, find_condition};
+use crate::api::{ConditionStatus, ConditionType, ProtectedDatabaseStatus, find_condition, reasons};
 
 /// The conditions that are shown as gauges.
-const SHOWN: [ConditionType; 6] = [
+const SHOWN: [ConditionType; 7] = [
     ConditionType::Ready,
     ConditionType::Stalled,
     ConditionType::Guarded,
     ConditionType::DataVerified,
     ConditionType::DataReset,
+    ConditionType::FilesMatch,
     ConditionType::BackupFresh,
 ];
 
@@ -34,6 +36,16 @@ struct ConditionLabels {
     condition: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResetLabels {
+    namespace: String,
+    name: String,
+    reason: &'static str,
+}
+
+/// The reason that is shown of each database that looks reset, by namespace and name: the series of the reason before must go.
+type ShownResets = BTreeMap<(String, String), &'static str>;
+
 /// The operator's metrics.
 #[derive(Clone)]
 pub struct Metrics {
@@ -43,7 +55,11 @@ pub struct Metrics {
     steps: Counter,
     mended_policies: Counter,
     mended_definitions: Counter,
+    alerts_sent: Counter,
+    webhook_failures: Counter,
     conditions: Family<ConditionLabels, Gauge>,
+    resets: Family<ResetLabels, Gauge>,
+    shown_resets: Arc<Mutex<ShownResets>>,
     last_good_backup: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
     last_check: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
 }
@@ -53,6 +69,19 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("holdfast");
         let (passes, failures, steps) = (Counter::default(), Counter::default(), Counter::default());
         let (mended_policies, mended_definitions) = (Counter::default(), Counter::default());
+        let (alerts_sent, webhook_failures) = (Counter::default(), Counter::default());
+        registry.register("webhook_sent", "Alerts that the webhook has accepted, repetitions included", alerts_sent.clone());
+        registry.register(
+            "webhook_failures",
+            "Requests to the webhook that failed, and looks at its URL when the operator started",
+            webhook_failures.clone(),
+        );
+        let resets = Family::<ResetLabels, Gauge>::default();
+        registry.register(
+            "data_reset",
+            "1 for a ProtectedDatabase whose data looks reset, with the reason; absent for all others",
+            resets.clone(),
+        );
         registry.register(
             "guard_policies_mended",
             "Admission policies that somebody had taken off or edited and that were put back",
@@ -71,7 +100,7 @@ impl Default for Metrics {
         registry.register("steps", "Writes that were begun", steps.clone());
         registry.register(
             "database_condition",
-            "Conditions of a ProtectedDatabase: 1 is True, 0 is False, -1 is Unknown",
+            "Conditions of a ProtectedDatabase: 1 is True, 0 is False, -1 is Unknown; BackupFresh is absent where no backup is asked for",
             conditions.clone(),
         );
         registry.register(
@@ -81,7 +110,21 @@ impl Default for Metrics {
         );
         registry.register("last_check_timestamp_seconds", "When the newest check ended, in seconds since 1970", last_check.clone());
         let registry = Arc::new(registry);
-        Self { registry, passes, failures, steps, mended_policies, mended_definitions, conditions, last_good_backup, last_check }
+        Self {
+            registry,
+            passes,
+            failures,
+            steps,
+            mended_policies,
+            mended_definitions,
+            alerts_sent,
+            webhook_failures,
+            conditions,
+            resets,
+            shown_resets: Arc::default(),
+            last_good_backup,
+            last_check,
+        }
     }
 }
 
@@ -111,23 +154,62 @@ impl Metrics {
         self.steps.inc();
     }
 
+    /// Counts alerts that the webhook has accepted.
+    pub fn count_alerts_sent(&self, alerts: usize) {
+        self.alerts_sent.inc_by(alerts as u64);
+    }
+
+    /// Counts a request to the webhook that failed.
+    pub fn count_webhook_failure(&self) {
+        self.webhook_failures.inc();
+    }
+
     /// Shows what was reported of a database.
     pub fn observe_database(&self, namespace: &str, name: &str, status: &ProtectedDatabaseStatus) {
         for condition in SHOWN {
-            let value = match find_condition(&status.conditions, condition).map(|found| found.status.as_str()) {
+            let labels = ConditionLabels { namespace: namespace.to_owned(), name: name.to_owned(), condition: condition.as_str() };
+            let found = find_condition(&status.conditions, condition);
+            // Without rules about files, or without a backup that is asked for, nobody waits for an answer about them.
+            let is_asked_for = match found {
+                Some(found) => found.reason != reasons::NO_BACKUP_CONFIGURED,
+                None => condition != ConditionType::FilesMatch,
+            };
+            if !is_asked_for {
+                self.conditions.remove(&labels);
+                continue;
+            }
+            let value = match found.map(|found| found.status.as_str()) {
                 Some("True") => 1,
                 Some("False") => 0,
                 _ => -1,
             };
-            let labels = ConditionLabels { namespace: namespace.to_owned(), name: name.to_owned(), condition: condition.as_str() };
             self.conditions.get_or_create(&labels).set(value);
         }
+        let reset = find_condition(&status.conditions, ConditionType::DataReset);
+        let reset = reset.filter(|reset| reset.status == ConditionStatus::True.as_str());
+        self.show_reset(namespace, name, reset.map(|reset| reasons::known(&reset.reason)));
         let labels = DatabaseLabels { namespace: namespace.to_owned(), name: name.to_owned() };
         if let Some(backup) = &status.last_good_backup {
             self.last_good_backup.get_or_create(&labels).set(backup.time.0.as_duration().as_secs_f64());
         }
         if let Some(check) = &status.last_check {
             self.last_check.get_or_create(&labels).set(check.time.0.as_duration().as_secs_f64());
+        }
+    }
+
+    fn show_reset(&self, namespace: &str, name: &str, reason: Option<&'static str>) {
+        let labels = |reason| ResetLabels { namespace: namespace.to_owned(), name: name.to_owned(), reason };
+        let mut shown = self.shown_resets.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (namespace.to_owned(), name.to_owned());
+        let before = match reason {
+            Some(reason) => shown.insert(key, reason),
+            None => shown.remove(&key),
+        };
+        if let Some(before) = before.filter(|before| reason != Some(*before)) {
+            self.resets.remove(&labels(before));
+        }
+        if let Some(reason) = reason {
+            self.resets.get_or_create(&labels(reason)).set(1);
         }
     }
 
@@ -140,6 +222,7 @@ impl Metrics {
                 condition: condition.as_str(),
             });
         }
+        self.show_reset(namespace, name, None);
         let labels = DatabaseLabels { namespace: namespace.to_owned(), name: name.to_owned() };
         self.last_good_backup.remove(&labels);
         self.last_check.remove(&labels);
@@ -155,3 +238,7 @@ impl Metrics {
         Ok(text)
     }
 }
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

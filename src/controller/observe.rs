@@ -22,9 +22,11 @@ use crate::api::{
 };
 use crate::guard;
 
+mod files;
 mod volumes;
 mod workload;
 
+use files::fetch_file_places;
 use workload::{fetch_workload, pod_fact};
 
 /// Reads everything that matters for one database.
@@ -40,7 +42,7 @@ pub async fn observe(context: &Context, database: ProtectedDatabase) -> Observed
     let labelled = ListParams::default().labels(&format!("{}={name}", names::DATABASE_LABEL));
     // By field and not by label: a check that a person creates carries no label of ours.
     let ours = ListParams::default().fields(&format!("spec.database={name}"));
-    let (neighbours, pods, namespace_metadata, policy, ledger, checks, backups, jobs, cron_job, agent_identity) = tokio::join!(
+    let (neighbours, pods, namespace_metadata, policy, ledger, checks, backups, jobs, cron_job, agent_identity, file_places) = tokio::join!(
         fetch_neighbours(client, &namespace, &database),
         fetch_pods(client, &namespace, found),
         fetch_namespace(client, &namespace),
@@ -51,6 +53,7 @@ pub async fn observe(context: &Context, database: ProtectedDatabase) -> Observed
         fetch_list::<Job>(client, &namespace, &labelled, "Jobs"),
         fetch_cron_job(client, &namespace, &name),
         fetch_agent_identity(client, &namespace),
+        fetch_file_places(client, &namespace, &database),
     );
     let claims = match (&workload, &pods) {
         (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why.clone()),
@@ -77,6 +80,7 @@ pub async fn observe(context: &Context, database: ProtectedDatabase) -> Observed
         jobs,
         cron_job,
         agent_identity,
+        file_places,
     }
 }
 

@@ -49,6 +49,17 @@ pub struct Observed {
     pub cron_job: Fact<Option<CronJob>>,
     /// Whether the agents' service account and role binding are there.
     pub agent_identity: Fact<bool>,
+    /// The claims of `spec.verification.files` that exist.
+    pub file_places: Fact<Vec<FilePlace>>,
+}
+
+/// A claim whose files are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePlace {
+    /// Its name.
+    pub claim: String,
+    /// A node on which a pod has it.
+    pub node: Option<String>,
 }
 
 /// Another ProtectedDatabase of the same namespace.
@@ -342,6 +353,7 @@ impl Observed {
             self.jobs.unknown(),
             self.cron_job.unknown(),
             self.agent_identity.unknown(),
+            self.file_places.unknown(),
             self.kept_volumes.unknown(),
         ];
         parts.into_iter().chain(volumes).flatten().collect()

@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::observed::GateFact;
 use crate::api::{
-    CheckTarget, CheckVerdict, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, DesiredCondition, ProtectedDatabaseStatus, WorkloadKind,
+    CheckTarget, CheckVerdict, CheckedFiles, ConditionType, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, DesiredCondition,
+    ProtectedDatabaseStatus, WorkloadKind,
 };
 use crate::guard;
 
@@ -20,6 +21,8 @@ pub struct Plan {
     pub status: ProtectedDatabaseStatus,
     /// The conditions to report.
     pub conditions: Vec<DesiredCondition>,
+    /// The conditions that are not about this database any more.
+    pub withdrawn: Vec<ConditionType>,
     /// When to look again without being called.
     pub again_after: Option<Duration>,
 }
@@ -78,6 +81,13 @@ pub enum Step {
         name: String,
         /// The verdict.
         verdict: CheckVerdict,
+    },
+    /// Writes into a check's status that the Job of one rule has ended without saying whether the files are there.
+    FailFiles {
+        /// Name of the check.
+        check: String,
+        /// What stands in the place of the report.
+        files: Box<CheckedFiles>,
     },
     /// Makes the backup CronJob what it should be.
     ApplyCronJob(Box<CronJob>),
@@ -194,6 +204,7 @@ impl Step {
             Self::AimCheck { name, .. } => format!("aim DatabaseCheck {name}"),
             Self::CreateJob(job) => format!("create Job {}", name(&job.metadata)),
             Self::JudgeCheck { name, .. } => format!("judge DatabaseCheck {name}"),
+            Self::FailFiles { check, files } => format!("note in DatabaseCheck {check} that rule {} was not looked at", files.rule),
             Self::ApplyCronJob(cron_job) => format!("apply CronJob {}", name(&cron_job.metadata)),
             Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
             Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),

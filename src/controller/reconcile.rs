@@ -37,6 +37,7 @@ pub enum PassError {
 pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result<Action, PassError> {
     let Some(database) = fetch_database(context, namespace, name).await? else {
         context.metrics.forget_database(namespace, name);
+        context.notices.forget(namespace, name);
         return Ok(Action::await_change());
     };
     let observed = Box::pin(observe(context, database)).await;

@@ -20,11 +20,12 @@ use crate::api::{
 /// How long the report may take.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reasons that pass by themselves in the course of every start; a warning for each would bury the others.
-const PASSING: &[&str] = &[
+pub(super) const PASSING: &[&str] = &[
     reasons::GUARDING,
     reasons::CLAIM_NOT_BOUND,
     reasons::NEVER_SUCCEEDED,
     reasons::CHECKING,
+    reasons::FILES_NOT_CHECKED,
     reasons::NO_RUNNING_POD,
     reasons::SUSPENDED,
     reasons::SERVER_STARTING,
@@ -46,8 +47,10 @@ pub async fn report(context: &Context, observed: &Observed, plan: Plan, failure:
             ConditionChange::Updated | ConditionChange::Unchanged => {}
         }
     }
+    status.conditions.retain(|condition| plan.withdrawn.iter().all(|withdrawn| withdrawn.as_str() != condition.type_));
     status.conditions.sort_by_key(|condition| order(&condition.type_));
     context.metrics.observe_database(observed.namespace_name(), observed.name(), &status);
+    context.notices.observe(observed.namespace_name(), observed.name(), &status.conditions, observed.now.0);
     if status != before {
         write_status(context, observed, &status).await?;
     }
@@ -76,6 +79,7 @@ fn order(type_: &str) -> usize {
         ConditionType::DataReset,
         ConditionType::DataVerified,
         ConditionType::Guarded,
+        ConditionType::FilesMatch,
         ConditionType::BackupFresh,
         ConditionType::RestoreProven,
         ConditionType::Reconciling,
@@ -111,11 +115,12 @@ fn event_type(transition: &DesiredCondition, before: &[Condition]) -> Option<Eve
     match (transition.condition, transition.status) {
         (ConditionType::DataReset | ConditionType::Stalled, ConditionStatus::True) => Some(EventType::Warning),
         (ConditionType::DataReset, ConditionStatus::False) if known_before => Some(EventType::Normal),
-        (ConditionType::DataVerified | ConditionType::Guarded | ConditionType::BackupFresh, ConditionStatus::True) => {
-            Some(EventType::Normal)
-        }
-        (ConditionType::Guarded | ConditionType::BackupFresh, ConditionStatus::False)
-        | (ConditionType::DataVerified, ConditionStatus::Unknown)
+        (
+            ConditionType::DataVerified | ConditionType::FilesMatch | ConditionType::Guarded | ConditionType::BackupFresh,
+            ConditionStatus::True,
+        ) => Some(EventType::Normal),
+        (ConditionType::Guarded | ConditionType::FilesMatch | ConditionType::BackupFresh, ConditionStatus::False)
+        | (ConditionType::DataVerified | ConditionType::FilesMatch, ConditionStatus::Unknown)
             if !PASSING.contains(&transition.reason) =>
         {
             Some(EventType::Warning)

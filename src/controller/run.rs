@@ -14,10 +14,12 @@ use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
+use tokio::task::JoinSet;
 
 use super::context::{Context, Settings};
 use super::keeper::keep;
 use super::metrics::Metrics;
+use super::notice::{Pace, Webhook, deliver};
 use super::reconcile::{PassError, reconcile, retry};
 use super::restoring::run_restores;
 use super::triggers::{self, GuardedDatabase};
@@ -28,6 +30,12 @@ use crate::guard;
 pub async fn run(client: Client, settings: Settings, metrics: Metrics, stop: impl Future<Output = ()> + Send + Sync + 'static) {
     let stop = stop.shared();
     let context = Arc::new(Context::new(client.clone(), settings.clone(), metrics));
+    // A task of its own, which ends with this function: no pass waits for the webhook.
+    let mut notifier = JoinSet::new();
+    if let Some(url_file) = settings.webhook_url_file.clone() {
+        let webhook = Webhook { url_file, pace: Pace::default() };
+        notifier.spawn(deliver(context.notices.clone(), webhook, context.metrics.clone()));
+    }
     let scope = settings.namespace.as_deref();
     let controller = Controller::new(namespaced::<GuardedDatabase>(&client, scope), watcher::Config::default())
         .with_config(Config::default().concurrency(settings.concurrency).debounce(Duration::from_millis(20)));

@@ -51,6 +51,7 @@ impl Sample {
             jobs: Fact::Known(Vec::new()),
             cron_job: Fact::Known(None),
             agent_identity: Fact::Known(false),
+            file_places: Fact::Known(Vec::new()),
             kept_volumes: Fact::Known(Vec::new()),
         })
     }

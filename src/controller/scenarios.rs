@@ -3,6 +3,7 @@
 mod accepting;
 mod backing_up;
 mod checking;
+mod files;
 mod gating;
 mod guarding;
 mod judging;
@@ -29,6 +30,7 @@ fn all() -> Vec<Scenario> {
         guarding::scenarios(),
         releasing::scenarios(),
         checking::scenarios(),
+        files::scenarios(),
         judging::scenarios(),
         backing_up::scenarios(),
         reading::scenarios(),

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::observed::{ClaimFact, LedgerFact, Observed, VolumeFact, VolumeFound, WorkloadFact};
 use super::sample::known;
 use super::{Fact, Plan, Step, check_plan, decide};
-use crate::api::{BackupState, reasons, set_condition};
+use crate::api::{BackupState, CheckedFiles, reasons, set_condition};
 use crate::guard::{self, Marks};
 
 /// What the operator sees, and what its writes make of it.
@@ -71,6 +71,7 @@ impl World {
         for desired in plan.conditions.clone() {
             let _ = set_condition(&mut status.conditions, desired, database.metadata.generation, &self.observed.now);
         }
+        status.conditions.retain(|condition| plan.withdrawn.iter().all(|withdrawn| withdrawn.as_str() != condition.type_));
         database.status = Some(status);
     }
 
@@ -182,6 +183,7 @@ impl World {
                 spec.target = Some(target.as_ref().clone());
             }
             Step::JudgeCheck { name, verdict } => self.check(name).status.get_or_insert_default().verdict = Some(verdict.clone()),
+            Step::FailFiles { check, files } => self.report_files(check, files.as_ref().clone()),
             Step::ApplyCronJob(cron_job) => {
                 let mut cron_job = cron_job.as_ref().clone();
                 created(&mut cron_job.metadata);
@@ -236,6 +238,13 @@ impl World {
             WorkloadFact::Found(found) => &mut found.metadata,
             other => panic!("no workload but {other:?}"),
         }
+    }
+
+    /// A report about files, from an agent or in its place.
+    pub fn report_files(&mut self, check: &str, files: CheckedFiles) {
+        let all = &mut self.check(check).status.get_or_insert_default().files;
+        all.retain(|present| present.rule != files.rule);
+        all.push(files);
     }
 
     pub fn check(&mut self, name: &str) -> &mut crate::api::DatabaseCheck {

@@ -5,7 +5,7 @@ use k8s_openapi::api::admissionregistration::v1::{MatchCondition, MatchResources
 use super::admission::{rule, variable};
 use super::cel::quote;
 use super::changes::policy;
-use crate::api::names::{AGENT_SERVICE_ACCOUNT, GROUP, VERSION};
+use crate::api::names::{AGENT_SERVICE_ACCOUNT, FILES_JOB_PREFIX, GROUP, VERSION};
 
 /// Name of the policy, and of its binding, that fences agents in.
 pub const FENCE_POLICY: &str = "holdfast-agent-fence";
@@ -16,11 +16,14 @@ const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_BASE_LIMIT: usize = 58;
 const POD_SUFFIX: usize = 5;
 
+/// What a check's own agent writes, and the operator. The agents that look for files write the rest of the status and nothing of this.
+const OF_THE_CHECK: &[&str] = &["startTime", "completionTime", "evidence", "failure", "remembered", "verdict"];
+
 /// Refuses what an agent writes about anything but its own Job: it runs beside a database that nobody trusts.
 ///
 /// Known by the name of the service account, in whatever namespace; others are not evaluated at all.
 pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
-    let variables = vec![
+    let mut variables = vec![
         variable("pods", format!("request.userInfo.?extra[?{}].orValue([])", quote(POD_NAME))),
         variable("name", "request.operation == 'CREATE' ? object.metadata.?name.orValue('') : oldObject.metadata.name".to_owned()),
         variable(
@@ -36,9 +39,22 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             ),
         ),
     ];
+    // A Job that looks for files is called after the check's UID: a name may be as long as names can be, and cut in that of the pod.
+    let looks_for_files = variable(
+        "looksForFiles",
+        format!(
+            "request.operation == 'UPDATE' && request.resource.resource == 'databasechecks' && variables.pods.exists(p, p.startsWith({} + \
+             oldObject.metadata.uid + '-'))",
+            quote(FILES_JOB_PREFIX)
+        ),
+    );
+    let is_other = "request.operation != 'UPDATE' || request.resource.resource != 'databasechecks'";
+    variables.push(looks_for_files);
+    let unchanged = |field: &str| format!("dyn(object).?status.?{field} == dyn(oldObject).?status.?{field}");
+    let of_the_check = OF_THE_CHECK.iter().map(|field| unchanged(field)).collect::<Vec<_>>().join(" && ");
     let validations = vec![
         refusal(
-            "variables.own".to_owned(),
+            "variables.own || variables.looksForFiles".to_owned(),
             "Holdfast's agents report only about the check, backup or restore of their own Job",
         ),
         refusal(
@@ -47,10 +63,16 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             "Holdfast's agents write a status and nothing else; only a backup's agent creates an object, its own DatabaseBackup",
         ),
         refusal(
-            "request.operation != 'UPDATE' || request.resource.resource != 'databasechecks' \
-             || dyn(object).?status.?verdict == dyn(oldObject).?status.?verdict"
-                .to_owned(),
+            format!("{is_other} || {}", unchanged("verdict")),
             "Holdfast's agents bring evidence; the verdict is the operator's",
+        ),
+        refusal(
+            format!("!variables.looksForFiles || ({of_the_check})"),
+            "Holdfast's agents that look for files report what they saw of files and nothing of the data",
+        ),
+        refusal(
+            format!("{is_other} || variables.looksForFiles || {}", unchanged("files")),
+            "Holdfast's agents that look at the data report nothing of files",
         ),
     ];
     let mut rules = Vec::new();
@@ -74,4 +96,28 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
 
 fn refusal(expression: String, message: &str) -> Validation {
     Validation { expression, message: Some(message.to_owned()), reason: Some("Forbidden".to_owned()), ..Validation::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+
+    use kube::CustomResourceExt as _;
+
+    use super::*;
+    use crate::api::DatabaseCheck;
+
+    #[test]
+    fn the_fence_reads() {
+        insta::assert_yaml_snapshot!(serde_json::to_value(build_agent_fence()).unwrap());
+    }
+
+    #[test]
+    fn every_field_of_a_checks_status_belongs_to_one_kind_of_agent_or_to_the_operator() {
+        let definition = serde_json::to_value(DatabaseCheck::crd()).unwrap();
+        let status = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"];
+        let mut fenced: Vec<&str> = OF_THE_CHECK.iter().copied().chain(["files"]).collect();
+        fenced.sort_unstable();
+        assert_eq!(status.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>(), fenced);
+    }
 }

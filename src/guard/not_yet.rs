@@ -29,10 +29,6 @@ const FIELDS: &[(&str, &str)] = &[
         "has(object.spec.backup) && has(object.spec.backup.encryption)",
         "spec.backup.encryption is not supported yet: no backup is taken while it is set, so that nothing leaves unencrypted",
     ),
-    (
-        "has(object.spec.verification) && has(object.spec.verification.files) && object.spec.verification.files.size() > 0",
-        "spec.verification.files is not acted on yet: files are not looked at",
-    ),
     ("has(object.spec.drill)", "spec.drill is not acted on yet: no restore is rehearsed, and RestoreProven stays Unknown"),
 ];
 

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::definitions::build_definitions;
 use super::manifest::{InstallOptions, build_objects};
+use super::monitoring::{build_pod_monitor, build_prometheus_rule};
+use super::webhook::{fill_room, with_room};
 use super::{InstallError, yaml};
 
 /// Stand-ins that can't occur otherwise, each replaced by what Helm fills in.
@@ -25,7 +27,9 @@ pub fn build_templates() -> Result<Vec<(&'static str, String)>, InstallError> {
         ("definitions.yaml", template(build_definitions()?.into_iter().map(kept).collect())?),
         ("guard.yaml", template(guard.into_iter().map(kept).collect())?),
         ("access.yaml", template(access)?),
-        ("operator.yaml", template(operator.into_iter().map(with_resources).collect())?),
+        ("operator.yaml", template(operator.into_iter().map(with_resources).map(with_room).collect())?),
+        ("prometheus-rule.yaml", template_if("prometheusRule", build_prometheus_rule(NAMESPACE))?),
+        ("pod-monitor.yaml", template_if("podMonitor", build_pod_monitor(NAMESPACE))?),
     ])
 }
 
@@ -42,20 +46,36 @@ fn with_resources(mut object: Value) -> Value {
     object
 }
 
+/// One object that is there only when the value says `enabled`, with the labels of that value besides: by them a Prometheus finds its own.
+fn template_if(value: &str, object: Value) -> Result<String, InstallError> {
+    let labels = "{{- include \"holdfast.labels\" . | nindent 4 }}\n";
+    let more = format!("{labels}{{{{- with .Values.{value}.labels }}}}\n{{{{- toYaml . | nindent 4 }}}}\n{{{{- end }}}}\n");
+    let text = template(vec![object])?.replace(labels, &more).replacen(HEADER, "", 1);
+    Ok(format!("{HEADER}{{{{- if .Values.{value}.enabled }}}}\n{text}{{{{- end }}}}\n"))
+}
+
 fn template(objects: Vec<Value>) -> Result<String, InstallError> {
     let objects: Vec<Value> = objects.into_iter().map(with_labels).collect();
     let text = yaml::documents(&objects)?.replace("{{", "{{ \"{{\" }}");
-    let filled = text.lines().map(|line| {
-        let indent = line.len() - line.trim_start().len();
-        if line.trim_start().starts_with(LABELS) {
-            format!("{{{{- include \"holdfast.labels\" . | nindent {indent} }}}}\n")
-        } else if let Some(key) = line.strip_suffix(RESOURCES) {
-            format!("{}\n{{{{- toYaml .Values.resources | nindent {} }}}}\n", key.trim_end(), indent + 2)
-        } else {
-            format!("{}\n", line.replace(IMAGE, "{{ .Values.image | quote }}").replace(NAMESPACE, "{{ .Release.Namespace }}"))
-        }
-    });
-    Ok(std::iter::once(HEADER.to_owned()).chain(filled).collect())
+    let mut filled = HEADER.to_owned();
+    for line in text.lines() {
+        filled.push_str(&fill(line)?);
+    }
+    Ok(filled)
+}
+
+/// What Helm fills in for a stand-in, or the line as it is.
+fn fill(line: &str) -> Result<String, InstallError> {
+    let indent = line.len() - line.trim_start().len();
+    Ok(if line.trim_start().starts_with(LABELS) {
+        format!("{{{{- include \"holdfast.labels\" . | nindent {indent} }}}}\n")
+    } else if let Some(key) = line.strip_suffix(RESOURCES) {
+        format!("{}\n{{{{- toYaml .Values.resources | nindent {} }}}}\n", key.trim_end(), indent + 2)
+    } else if let Some(lines) = fill_room(line)? {
+        lines
+    } else {
+        format!("{}\n", line.replace(IMAGE, "{{ .Values.image | quote }}").replace(NAMESPACE, "{{ .Release.Namespace }}"))
+    })
 }
 
 fn with_labels(mut object: Value) -> Value {

@@ -18,6 +18,7 @@ const INTRODUCTION: &str = "<!-- Generated from src/api/reasons.rs by `make gene
 | `Guarded` | deletion is refused and the volumes are on Retain, as read back |
 | `DataVerified` | the data of the container that runs now is what was last known good |
 | `DataReset` | **bad when true**: the data looks reset; it stays true until the data is back or a person accepts the change |
+| `FilesMatch` | the files that rows name are there; only with `spec.verification.files` |
 | `BackupFresh` | the newest good backup is not older than its schedule asks |
 | `RestoreProven` | a backup was proven by a restore |
 

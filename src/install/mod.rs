@@ -7,7 +7,9 @@ mod definitions;
 mod error;
 mod generate;
 mod manifest;
+mod monitoring;
 mod operator;
+mod webhook;
 mod yaml;
 
 pub use error::InstallError;

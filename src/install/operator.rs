@@ -83,6 +83,6 @@ fn build_container(image: &str) -> Value {
 }
 
 /// The labels by which the Deployment finds its pods; they can't be changed later.
-fn selector() -> Value {
+pub(super) fn selector() -> Value {
     json!({"app.kubernetes.io/name": "holdfast", "app.kubernetes.io/component": "operator"})
 }

@@ -6,18 +6,23 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::accept::{self, AcceptArguments};
 use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
 use super::ending::{EXIT_CODES, Ending, FAILED};
 use super::error::PluginError;
+use super::explain::{self, ExplainArguments};
+use super::grant_sql::{self, GrantSqlArguments};
 use super::recover::{self, RecoverArguments};
+use super::report::{self, ReportArguments};
 use super::status::{self, StatusArguments};
 use super::unlock::{self, UnlockArguments};
 
 /// The name under which kubectl finds the binary.
 const PLUGIN_NAME: &str = "kubectl-holdfast";
 
-/// Shows how safe your databases are, brings them back, confirms deletions, and finds databases that nobody protects.
+/// Shows how safe your databases are, explains and reports what happened to them, brings them back, confirms deletions, accepts changes, and finds databases
+/// that nobody protects.
 ///
 /// It uses your kubeconfig and your own rights. It deletes no data, and it reads no Secret.
 #[derive(Debug, Parser)]
@@ -45,15 +50,27 @@ enum Command {
     /// Says of each ProtectedDatabase whether it is safe, and what to do when it is not.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
+    /// Says what the verdict about a database is, what was expected and what was found, which volume it is, and what to do.
+    #[command(after_help = EXIT_CODES)]
+    Explain(ExplainArguments),
+    /// Writes an incident report: expected and found, rows over time, a timeline, and answers to the questions that are always asked.
+    #[command(after_help = EXIT_CODES)]
+    Report(ReportArguments),
     /// Brings a database's claims, volumes, namespace and ProtectedDatabase back as the ledger remembers them. Works without the operator.
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArguments),
     /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes nothing itself.
     #[command(after_help = EXIT_CODES)]
     Unlock(UnlockArguments),
+    /// Says that a change of the data is meant: after a check has seen it, or before it is made.
+    #[command(after_help = EXIT_CODES)]
+    Accept(AcceptArguments),
     /// Looks for Postgres in the whole cluster, or in one namespace with -n: who protects it, what endangers its data, how to protect it.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorArguments),
+    /// Prints the SQL of a role that can check and back up a database and nothing else, and the Secret for it. Runs nothing.
+    #[command(after_help = EXIT_CODES)]
+    GrantSql(GrantSqlArguments),
 }
 
 /// Whether the binary was called under the plugin's name.
@@ -82,12 +99,20 @@ fn fail(error: &PluginError) -> ExitCode {
 }
 
 async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
-    let cluster = Cluster::connect(plugin.place.context.as_deref(), plugin.place.namespace.as_deref()).await?;
+    let place = plugin.place;
+    let connect = async || Cluster::connect(place.context.as_deref(), place.namespace.as_deref()).await;
     match plugin.command {
-        Command::Status(arguments) => status::run(&cluster, &arguments).await,
-        Command::Recover(arguments) => Box::pin(recover::run(&cluster, &arguments)).await,
-        Command::Unlock(arguments) => unlock::run(&cluster, &arguments).await,
-        Command::Doctor(arguments) => doctor::run(&cluster, &arguments).await,
+        Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
+        Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
+        Command::Unlock(arguments) => unlock::run(&connect().await?, &arguments).await,
+        Command::Accept(arguments) => accept::run(&connect().await?, &arguments).await,
+        Command::Doctor(arguments) => doctor::run(&connect().await?, &arguments).await,
+        Command::GrantSql(arguments) => match &arguments.name {
+            Some(name) => grant_sql::run(&connect().await?, &arguments, name).await,
+            None => grant_sql::run_without_cluster(&arguments, place.namespace.as_deref()),
+        },
+        Command::Explain(arguments) => Box::pin(explain::run(&connect().await?, &arguments)).await,
+        Command::Report(arguments) => Box::pin(report::run(&connect().await?, &arguments)).await,
     }
 }
 

@@ -23,7 +23,7 @@ fn the_help_reads() {
     let mut command = Plugin::command().term_width(100);
     command.build();
     let mut pages = vec![command.render_long_help().to_string()];
-    for name in ["status", "unlock", "doctor"] {
+    for name in ["status", "explain", "report", "unlock", "accept", "doctor", "grant-sql"] {
         pages.push(command.find_subcommand_mut(name).unwrap().render_long_help().to_string());
     }
     insta::assert_snapshot!(pages.join("\n=====\n\n"));
@@ -48,5 +48,13 @@ fn what_was_not_understood_is_said() {
     assert!(refused("unlock pvc/data --revoke --yes --uid 1").contains("--revoke"));
     assert!(refused("status knowledge -A").contains("--all-namespaces"));
     assert!(refused("bring-back knowledge").contains("bring-back"));
+    assert!(refused("accept knowledge").contains("--next"), "which of the three is meant must be said");
+    assert!(refused("accept knowledge knowledge-1 --next").contains("--next"));
+    assert!(refused("accept knowledge --revoke --yes").contains("--revoke"));
+    assert!(refused("accept knowledge --next --for 8d").contains("give between 1m and 7d"));
+    assert!(refused("grant-sql").contains("--database"));
+    assert!(refused("grant-sql knowledge --database x").contains("--database"));
+    assert!(refused("report knowledge").contains("--output"));
+    assert!(refused("report knowledge -o html --force").contains("--file"));
     assert!(refused("recover knowledge --timeout 0").contains("1..=86400"));
 }

@@ -1,6 +1,7 @@
 //! Why a command of the plugin failed: what was asked for, what the cluster answered, and the command to check it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::recovery::{ReadError, StepError};
 
@@ -117,6 +118,17 @@ pub enum PluginError {
     /// An object can't be written as JSON or YAML.
     #[error("the result can't be written: {0}; this is a mistake in holdfast, please report it")]
     Represent(String),
+    /// A file is there that was not to be written over.
+    #[error("{0:?} is there already and was left as it is; choose another --file, or write over it with --force")]
+    FileThere(PathBuf),
+    /// A file can't be written.
+    #[error("can't write {path:?}: {source}; see that its folder is there and that you may write to it, or choose another --file")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The standard input or output is broken.
     #[error("can't {doing}: {source}")]
     Terminal {

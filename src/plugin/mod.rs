@@ -1,15 +1,20 @@
-//! `kubectl holdfast`: what people and scripts ask of Holdfast by hand. It reads, explains, confirms and brings back; it deletes nothing that holds data and reads no Secret.
+//! `kubectl holdfast`: what people and scripts ask of Holdfast by hand. It reads, explains, reports, confirms and brings back; it deletes nothing that holds data and reads no Secret.
 
+mod accept;
 mod ask;
 mod command;
 mod connect;
 mod doctor;
 mod ending;
 mod error;
+mod explain;
+mod grant_sql;
 mod output;
 mod paging;
 mod recover;
+mod report;
 mod status;
+mod story;
 mod unlock;
 mod words;
 

@@ -95,9 +95,15 @@ const ANSWER_LIMIT: usize = 600;
 /// One line of bounded length: what a server says is shown, never trusted to be short or printable.
 #[must_use]
 pub fn bounded_line(text: &str) -> String {
+    line_within(text, ANSWER_LIMIT)
+}
+
+/// The same with a limit of one's own, in bytes.
+#[must_use]
+pub fn line_within(text: &str, limit: usize) -> String {
     let mut line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-    if line.len() > ANSWER_LIMIT {
-        line.truncate(line.floor_char_boundary(ANSWER_LIMIT));
+    if line.len() > limit {
+        line.truncate(line.floor_char_boundary(limit));
         line.push('…');
     }
     line

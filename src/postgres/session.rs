@@ -21,6 +21,10 @@ impl Session {
         Self { client, driver, login, database, deadline }
     }
 
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The database that is asked.
     #[must_use]
     pub fn database(&self) -> &str {

@@ -1,22 +1,26 @@
-//! The pod that agents run in: the database's own image, our static binary, Secrets as files, Pod Security `restricted`. Pure.
+//! The pod that agents run in: the database's own image with our static binary, or our own, Secrets as files, Pod Security `restricted`. Pure.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, ObjectFieldSelector,
-    PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume,
+    Affinity, Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, NodeAffinity,
+    NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
+    PodTemplateSpec, PreferredSchedulingTerm, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume,
     VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::ObjectMeta;
 
 use crate::api::{
-    BINARY_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase, REQUEST_VARIABLE,
-    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
+    BINARY_DIRECTORY, FILES_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase,
+    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
 const USER: i64 = 65532;
+
+/// Where the static binary is copied to.
+const BINARY: &str = "/opt/holdfast/bin/holdfast";
 
 /// How an agent's pod is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +37,26 @@ pub struct AgentPodSettings {
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
-    /// `check` or `backup`.
+    /// `check`, `files` or `backup`.
     pub name: &'a str,
     /// The request as JSON.
     pub request: String,
     /// Whether the bucket's credentials are mounted.
     pub storage: bool,
+    /// The claim that is looked at, if one is.
+    pub claim: Option<LookedAt<'a>>,
+}
+
+/// A claim of the user's that is looked at.
+pub(super) struct LookedAt<'a> {
+    /// Its name.
+    pub claim: &'a str,
+    /// User to look as. Default: the agents' own.
+    pub user: Option<i64>,
+    /// Group to look as. Default: the agents' own.
+    pub group: Option<i64>,
+    /// The node on which it is mounted already: a volume for one node at a time can be mounted nowhere else.
+    pub node: Option<&'a str>,
 }
 
 /// The labels of agents' Jobs and pods.
@@ -55,51 +73,40 @@ pub(super) fn labels(database: &ProtectedDatabase, task: &str) -> BTreeMap<Strin
 
 /// The pod template of an agent.
 pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, settings: &AgentPodSettings) -> PodTemplateSpec {
-    let secrets = secrets(database, task.storage);
-    let mut mounts = vec![mount("binary", BINARY_DIRECTORY, true), mount("work", WORK_DIRECTORY, false)];
+    let secrets = secrets(database, task.storage, task.claim.is_some());
+    let mut mounts = vec![mount("work", WORK_DIRECTORY, false)];
     mounts.extend(secrets.iter().map(|secret| mount(secret.volume, secret.directory, true)));
-    let binary = format!("{BINARY_DIRECTORY}/holdfast");
-    let install = Container {
-        name: "install".to_owned(),
-        image: Some(settings.agent_image.clone()),
-        image_pull_policy: Some("IfNotPresent".to_owned()),
-        args: Some(["agent", "install", "--to", &binary].map(ToOwned::to_owned).to_vec()),
-        resources: Some(resources("64Mi")),
-        security_context: Some(security_context()),
-        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(vec![mount("binary", BINARY_DIRECTORY, false)]),
-        ..Container::default()
-    };
-    let agent = Container {
+    let mut volumes = vec![empty_dir("work", Some("Memory"), "1Mi")];
+    volumes.extend(secrets.iter().map(SecretMount::volume));
+    let mut agent = Container {
         name: "agent".to_owned(),
-        image: Some(settings.database_image.clone()),
-        image_pull_policy: settings.image_pull_policy.clone(),
-        command: Some([binary.as_str(), "agent", task.name].map(ToOwned::to_owned).to_vec()),
-        env: Some(vec![
-            EnvVar { name: REQUEST_VARIABLE.to_owned(), value: Some(escape(&task.request)), ..EnvVar::default() },
-            EnvVar {
-                name: JOB_NAME_VARIABLE.to_owned(),
-                value_from: Some(EnvVarSource {
-                    field_ref: Some(ObjectFieldSelector {
-                        field_path: "metadata.labels['batch.kubernetes.io/job-name']".to_owned(),
-                        ..ObjectFieldSelector::default()
-                    }),
-                    ..EnvVarSource::default()
-                }),
-                ..EnvVar::default()
-            },
-        ]),
+        env: Some(build_environment(task)),
         resources: Some(resources("512Mi")),
         security_context: Some(security_context()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(mounts),
         ..Container::default()
     };
-    let mut volumes = vec![empty_dir("binary", None, "256Mi"), empty_dir("work", Some("Memory"), "1Mi")];
-    volumes.extend(secrets.iter().map(SecretMount::volume));
+    let mut install = None;
+    if let Some(claim) = &task.claim {
+        // In our own image: this needs no program of Postgres, and the users' files are no business of the database's image.
+        agent.image = Some(settings.agent_image.clone());
+        agent.image_pull_policy = Some("IfNotPresent".to_owned());
+        agent.args = Some(["agent", task.name].map(ToOwned::to_owned).to_vec());
+        mounts.push(mount("files", FILES_DIRECTORY, true));
+        volumes.push(claim.volume());
+    } else {
+        agent.image = Some(settings.database_image.clone());
+        agent.image_pull_policy.clone_from(&settings.image_pull_policy);
+        agent.command = Some([BINARY, "agent", task.name].map(ToOwned::to_owned).to_vec());
+        mounts.insert(0, mount("binary", BINARY_DIRECTORY, true));
+        volumes.insert(0, empty_dir("binary", None, "256Mi"));
+        install = Some(vec![build_install(settings)]);
+    }
+    agent.volume_mounts = Some(mounts);
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels(database, task.name)), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
+            affinity: task.claim.as_ref().and_then(|claim| claim.node).map(prefer_node),
             automount_service_account_token: Some(true),
             containers: vec![agent],
             enable_service_links: Some(false),
@@ -107,21 +114,86 @@ pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, sett
                 settings.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect::<Vec<_>>(),
             )
             .filter(|secrets| !secrets.is_empty()),
-            init_containers: Some(vec![install]),
+            init_containers: install,
             restart_policy: Some("Never".to_owned()),
-            security_context: Some(PodSecurityContext {
-                fs_group: Some(USER),
-                run_as_group: Some(USER),
-                run_as_non_root: Some(true),
-                run_as_user: Some(USER),
-                seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
-                ..PodSecurityContext::default()
-            }),
+            security_context: Some(pod_security_context(task.claim.as_ref())),
             service_account_name: Some(names::AGENT_SERVICE_ACCOUNT.to_owned()),
             termination_grace_period_seconds: Some(30),
             volumes: Some(volumes),
             ..PodSpec::default()
         }),
+    }
+}
+
+/// The container that copies our static binary into the pod.
+fn build_install(settings: &AgentPodSettings) -> Container {
+    Container {
+        name: "install".to_owned(),
+        image: Some(settings.agent_image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        args: Some(["agent", "install", "--to", BINARY].map(ToOwned::to_owned).to_vec()),
+        resources: Some(resources("64Mi")),
+        security_context: Some(security_context()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(vec![mount("binary", BINARY_DIRECTORY, false)]),
+        ..Container::default()
+    }
+}
+
+fn build_environment(task: &Task<'_>) -> Vec<EnvVar> {
+    vec![
+        EnvVar { name: REQUEST_VARIABLE.to_owned(), value: Some(escape(&task.request)), ..EnvVar::default() },
+        EnvVar {
+            name: JOB_NAME_VARIABLE.to_owned(),
+            value_from: Some(EnvVarSource {
+                field_ref: Some(ObjectFieldSelector {
+                    field_path: "metadata.labels['batch.kubernetes.io/job-name']".to_owned(),
+                    ..ObjectFieldSelector::default()
+                }),
+                ..EnvVarSource::default()
+            }),
+            ..EnvVar::default()
+        },
+    ]
+}
+
+/// Who the pod's containers run as.
+///
+/// A pod that looks at a claim has no `fsGroup`: with one, the kubelet gives every file on a volume to that group and makes it writable for it. It
+/// leaves out volumes that are mounted read-only, but a CSI driver with the capability `VOLUME_MOUNT_GROUP` is told the group all the same. The
+/// users' files are not ours to change, so it is not left to that.
+fn pod_security_context(claim: Option<&LookedAt<'_>>) -> PodSecurityContext {
+    PodSecurityContext {
+        fs_group: if claim.is_some() { None } else { Some(USER) },
+        run_as_group: Some(claim.and_then(|claim| claim.group).unwrap_or(USER)),
+        run_as_non_root: Some(true),
+        run_as_user: Some(claim.and_then(|claim| claim.user).unwrap_or(USER)),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// A wish and no demand: a claim that can be mounted on several nodes is looked at from another one when this one is full.
+fn prefer_node(node: &str) -> Affinity {
+    let requirement =
+        NodeSelectorRequirement { key: "metadata.name".to_owned(), operator: "In".to_owned(), values: Some(vec![node.to_owned()]) };
+    let preference = NodeSelectorTerm { match_fields: Some(vec![requirement]), ..NodeSelectorTerm::default() };
+    Affinity {
+        node_affinity: Some(NodeAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(vec![PreferredSchedulingTerm { preference, weight: 100 }]),
+            ..NodeAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}
+
+impl LookedAt<'_> {
+    fn volume(&self) -> Volume {
+        Volume {
+            name: "files".to_owned(),
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource { claim_name: self.claim.to_owned(), read_only: Some(true) }),
+            ..Volume::default()
+        }
     }
 }
 
@@ -137,6 +209,7 @@ struct SecretMount {
     secret: String,
     /// The user's key and our file name.
     files: Vec<(String, &'static str)>,
+    mode: i32,
 }
 
 impl SecretMount {
@@ -147,7 +220,7 @@ impl SecretMount {
             secret: Some(SecretVolumeSource {
                 secret_name: Some(self.secret.clone()),
                 items: Some(items),
-                default_mode: Some(0o440),
+                default_mode: Some(self.mode),
                 // A missing Secret then shows as a missing file, which the agent can report; otherwise the pod would hang without a word.
                 optional: Some(true),
             }),
@@ -156,7 +229,9 @@ impl SecretMount {
     }
 }
 
-fn secrets(database: &ProtectedDatabase, storage: bool) -> Vec<SecretMount> {
+fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> Vec<SecretMount> {
+    // Without an `fsGroup` the files belong to root's group. That all may read them shows them to nobody else: only our container mounts them.
+    let mode = if has_no_group { 0o444 } else { 0o440 };
     let connection = &database.spec.connection;
     let credentials = &connection.credentials_secret;
     let authority = |volume, directory, key: &SecretKey| SecretMount {
@@ -164,12 +239,14 @@ fn secrets(database: &ProtectedDatabase, storage: bool) -> Vec<SecretMount> {
         directory,
         secret: key.name.clone(),
         files: vec![(key.key.clone(), "ca.crt")],
+        mode,
     };
     let mut mounts = vec![SecretMount {
         volume: "postgres",
         directory: POSTGRES_CREDENTIALS_DIRECTORY,
         secret: credentials.name.clone(),
         files: vec![(credentials.username_key.clone(), "username"), (credentials.password_key.clone(), "password")],
+        mode,
     }];
     mounts.extend(connection.tls.ca_secret.iter().map(|key| authority("postgres-ca", POSTGRES_CA_DIRECTORY, key)));
     if let (true, Some(backup)) = (storage, &database.spec.backup) {
@@ -182,6 +259,7 @@ fn secrets(database: &ProtectedDatabase, storage: bool) -> Vec<SecretMount> {
                 (s3.credentials_secret.access_key_id_key.clone(), "accessKeyId"),
                 (s3.credentials_secret.secret_access_key_key.clone(), "secretAccessKey"),
             ],
+            mode,
         });
         mounts.extend(s3.ca_secret.iter().map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)));
     }

@@ -19,7 +19,7 @@ const KEPT_SECONDS: i32 = 86_400;
 #[must_use]
 pub fn build_backup_cron_job(database: &ProtectedDatabase, request: &BackupRequest, settings: &AgentPodSettings) -> Option<CronJob> {
     let backup = database.spec.backup.as_ref()?;
-    let task = Task { name: "backup", request: serde_json::to_string(request).unwrap_or_default(), storage: true };
+    let task = Task { name: "backup", request: serde_json::to_string(request).unwrap_or_default(), storage: true, claim: None };
     let owner = database.controller_owner_ref(&()).map(|owner| OwnerReference { block_owner_deletion: Some(false), ..owner });
     Some(CronJob {
         metadata: ObjectMeta {

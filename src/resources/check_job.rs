@@ -16,8 +16,12 @@ const KEPT_SECONDS: i32 = 900;
 /// The Job of one check, under the check's name, so that one check never has two.
 #[must_use]
 pub fn build_check_job(database: &ProtectedDatabase, check: &DatabaseCheck, request: &CheckRequest, settings: &AgentPodSettings) -> Job {
-    let task =
-        Task { name: "check", request: serde_json::to_string(request).unwrap_or_default(), storage: request.remembered_in.is_some() };
+    let task = Task {
+        name: "check",
+        request: serde_json::to_string(request).unwrap_or_default(),
+        storage: request.remembered_in.is_some(),
+        claim: None,
+    };
     let owner = check.controller_owner_ref(&()).map(|owner| OwnerReference { block_owner_deletion: Some(false), ..owner });
     Job {
         metadata: ObjectMeta {

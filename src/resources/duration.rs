@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::api::DECLARATION_LIMIT;
+
 /// A duration that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
@@ -35,6 +37,14 @@ pub fn parse_timeout(text: &str) -> Result<Duration, DurationError> {
     within("spec.verification.timeout", text, 3600, "1s", "1h")
 }
 
+/// Reads the `timeout` of a rule in `spec.verification.files`, 1 s to 1 h.
+///
+/// # Errors
+/// It is no duration, or out of range.
+pub fn parse_files_timeout(text: &str) -> Result<Duration, DurationError> {
+    within("spec.verification.files[].timeout", text, 3600, "1s", "1h")
+}
+
 /// Reads `spec.verification.gate.patience`, 1 s to 24 h.
 ///
 /// # Errors
@@ -57,6 +67,14 @@ pub fn parse_counting_budget(text: &str) -> Result<Duration, DurationError> {
 /// It is no duration, or out of range.
 pub fn parse_deadline(text: &str) -> Result<Duration, DurationError> {
     within("spec.backup.deadline", text, 7 * 86_400, "1s", "7d")
+}
+
+/// Reads how long from now a declared change may be seen, 1 min to 7 d.
+///
+/// # Errors
+/// It is no duration, or out of range.
+pub fn parse_declaration(text: &str) -> Result<Duration, DurationError> {
+    between("--for", text, 60_000, u64::try_from(DECLARATION_LIMIT.as_millis()).unwrap_or(u64::MAX), ["1m", "7d"])
 }
 
 fn within(field: &'static str, text: &str, most_seconds: u64, least: &'static str, most: &'static str) -> Result<Duration, DurationError> {

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::{
     AgentPodSettings, WorkloadReference, backup_request, build_agent_cluster_role, build_agent_role_binding, build_agent_service_account,
-    build_backup_cron_job, build_check_job, build_first_backup_job, check_request,
+    build_backup_cron_job, build_check_job, build_files_job, build_first_backup_job, check_request, files_request,
 };
-use crate::api::{BackupRequest, CheckRequest, DatabaseCheck, ProtectedDatabase, REQUEST_VARIABLE, WorkloadKind};
+use crate::api::{BackupRequest, CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, REQUEST_VARIABLE, WorkloadKind};
 
 /// A database that uses every field that matters to agents.
 fn database() -> ProtectedDatabase {
@@ -162,5 +162,55 @@ fn pods_meet_pod_security_restricted_and_hold_no_secret() {
             variable.value_from.as_ref().is_none_or(|source| source.secret_key_ref.is_none() && source.config_map_key_ref.is_none())
         }));
         assert_eq!(container.env_from, None);
+    }
+}
+
+/// The database with two rules about files, the first of which uses every field.
+fn database_with_files() -> ProtectedDatabase {
+    let mut database = database();
+    database.spec.verification.files = from(json!([
+        {
+            "claim": "uploads", "root": "trend_examples", "prefix": "/app/data/trend_examples", "query": "select '$1', path from trends",
+            "database": "analytics", "runAsUser": 1000, "runAsGroup": 1001, "timeout": "1h",
+        },
+        { "claim": "avatars", "query": "select path from users" },
+    ]));
+    database
+}
+
+#[test]
+fn the_jobs_that_look_for_files() {
+    let database = database_with_files();
+    let request = files_request(&database, &check(), 0, "10.0.0.7").unwrap();
+    let job = build_files_job(&database, &check(), &request, Some("node-1"), &settings());
+    insta::assert_yaml_snapshot!("files_job", job);
+    assert_eq!(serde_json::from_str::<FilesRequest>(&request_of(&job.spec.unwrap().template)).unwrap(), request);
+    assert_eq!(files_request(&database, &check(), 2, "10.0.0.7"), None);
+}
+
+#[test]
+fn the_users_files_are_mounted_read_only_and_are_given_to_no_group() {
+    let database = database_with_files();
+    for place in 0..2 {
+        let request = files_request(&database, &check(), place, "10.0.0.7").unwrap();
+        let job = build_files_job(&database, &check(), &request, None, &settings());
+        let pod = job.spec.unwrap().template.spec.unwrap();
+        let security = pod.security_context.unwrap();
+        assert_eq!(security.fs_group, None, "the kubelet would change the owner of the users' files");
+        assert_eq!((security.fs_group_change_policy, security.supplemental_groups, security.run_as_non_root), (None, None, Some(true)));
+        assert!(security.run_as_user.unwrap() > 0 && security.run_as_group.unwrap() > 0);
+        let claims: Vec<_> = pod.volumes.iter().flatten().filter_map(|volume| volume.persistent_volume_claim.as_ref()).collect();
+        assert!(claims.len() == 1 && claims.iter().all(|claim| claim.read_only == Some(true)));
+        let mounts: Vec<_> = pod.containers[0].volume_mounts.iter().flatten().filter(|mount| mount.name == "files").collect();
+        assert!(mounts.len() == 1 && mounts.iter().all(|mount| mount.read_only == Some(true)));
+        for secret in pod.volumes.iter().flatten().filter_map(|volume| volume.secret.as_ref()) {
+            assert_eq!(secret.default_mode, Some(0o444), "without a group of its own the agent could not read it");
+        }
+        assert_eq!((pod.init_containers, pod.containers.len()), (None, 1), "only the agent's container sees Secrets and files");
+        assert_eq!(
+            pod.containers[0].image.as_deref(),
+            Some("localhost/holdfast:test"),
+            "no program of the database's image sees the files"
+        );
     }
 }

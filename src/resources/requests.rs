@@ -1,7 +1,10 @@
 //! What agents are asked to do, from the spec. Pure, and never with a secret.
 
-use super::{parse_counting_budget, parse_deadline, parse_timeout};
-use crate::api::{BackupRequest, CheckRequest, Connection, DatabaseCheck, PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind};
+use super::{parse_counting_budget, parse_deadline, parse_files_timeout, parse_timeout};
+use crate::api::{
+    BackupRequest, CheckRequest, Connection, DatabaseCheck, FILE_PATH_LIMIT, FilesRequest, PodSelection, ProtectedDatabase, ServerRequest,
+    WorkloadKind,
+};
 
 /// The workload that an agent finds the pod by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,24 @@ pub fn check_request(database: &ProtectedDatabase, check: &DatabaseCheck, addres
             .map_or(500, |budget| u64::try_from(budget.as_millis()).unwrap_or(u64::MAX)),
         remembered_in: None,
     }
+}
+
+/// What the agent is asked that looks for the files of one rule, by its place; `address` is the pod's. A time limit that does not parse, which
+/// the API server refuses, counts as the default.
+#[must_use]
+pub fn files_request(database: &ProtectedDatabase, check: &DatabaseCheck, place: usize, address: &str) -> Option<FilesRequest> {
+    let rule = database.spec.verification.files.get(place)?.clone();
+    let mut server = server_request(&database.spec.connection, None);
+    server.host.get_or_insert_with(|| address.to_owned());
+    Some(FilesRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        check: check.metadata.name.clone().unwrap_or_default(),
+        place,
+        timeout_seconds: parse_files_timeout(&rule.timeout).map_or(600, |timeout| timeout.as_secs()),
+        rule,
+        server,
+        path_limit: FILE_PATH_LIMIT,
+    })
 }
 
 /// What a backup's agent is asked. `None` when the database asks for no backup.

@@ -34,8 +34,13 @@ pub(super) fn cluster_changed(case: &Case<'_>, _: &[Finding]) -> Option<Finding>
     let is_off_volume = directory_off_volume(evidence, &case.target.volumes).is_some();
     Some(match volumes {
         DataVolumes { moved: false, .. } if !is_off_volume => {
-            let sentence = "initdb has run: another cluster of data is where the known one was";
-            Finding::suspected(reasons::CLUSTER_REINITIALIZED, sentence.to_owned())
+            let sentence = match &case.spec.connection.host {
+                Some(host) => {
+                    format!("another cluster of data answers: initdb has run, or another server answers at spec.connection.host ({host})")
+                }
+                None => "initdb has run: another cluster of data is where the known one was".to_owned(),
+            };
+            Finding::suspected(reasons::CLUSTER_REINITIALIZED, sentence)
         }
         DataVolumes { now: Some(_), .. } => {
             let sentence = "the pod runs on another volume than the one with the data, and another cluster of data is on it";

@@ -64,6 +64,11 @@ pub(super) fn incidents() -> Vec<Scenario> {
             Some("cluster_changed"),
         ),
         (
+            "another tenant's server behind the same Service",
+            new().other_cluster().wanted(|spec| spec.connection.host = Some("knowledge-db".to_owned())),
+            Some("cluster_changed"),
+        ),
+        (
             "a Deployment with an emptyDir, its pod made anew",
             new().other_cluster().on_no_volume().now(nearly_empty),
             Some("cluster_changed"),
@@ -95,6 +100,13 @@ pub(super) fn incidents() -> Vec<Scenario> {
             new().other_cluster().on_volume("other-data", "pvc-b").now(|now| now.identity.data_directory.clear()),
             Some("cluster_changed"),
         ),
+    ]
+}
+
+/// What happens to databases, tables and rows of a cluster that stays the same.
+pub(super) fn losses() -> Vec<Scenario> {
+    let new = Sample::new;
+    vec![
         ("DROP DATABASE", new().now(|now| drop_database(now, "knowledge_os")), Some("database_missing")),
         ("DROP TABLE of a table with a rule", new().now(|now| drop_table(now, "public.experts")), Some("tables_missing")),
         ("DROP TABLE of a table without a rule", new().now(|now| drop_table(now, "public.audit")), Some("tables_missing")),

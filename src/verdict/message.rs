@@ -1,5 +1,7 @@
 //! The texts of verdicts: what was expected, what is there, all that was found, and what to do next with the very commands.
 
+use std::fmt::Write as _;
+
 use crate::api::{Evidence, MountedVolume, reasons};
 
 use super::case::Finding;
@@ -50,7 +52,15 @@ pub(super) fn verified(case: &Case<'_>, evidence: &Evidence) -> String {
     if more > 0 {
         named.push(format!("{more} more as expected"));
     }
-    format!("{}; {}", named.join(", "), relation(case))
+    let mut text = format!("{}; {}", named.join(", "), relation(case));
+    if evidence.superuser {
+        let _ = write!(
+            text,
+            "; the role that looks is a superuser, which is more than it needs: kubectl holdfast grant-sql {} -n {}",
+            case.database, case.namespace
+        );
+    }
+    text
 }
 
 /// How good data relates to what was last known good.

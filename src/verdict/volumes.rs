@@ -46,7 +46,7 @@ impl<'a> DataVolumes<'a> {
 
 /// The storage's own name decides; the object's name only where the storage gives none. A claim that was made anew
 /// and bound to the same volume is the same data.
-fn is_same(one: &MountedVolume, other: &MountedVolume) -> bool {
+pub(crate) fn is_same(one: &MountedVolume, other: &MountedVolume) -> bool {
     if one.volume_handle.is_empty() || other.volume_handle.is_empty() {
         return one.volume == other.volume;
     }
@@ -61,7 +61,7 @@ pub fn directory_off_volume<'a>(evidence: &'a Evidence, volumes: &[MountedVolume
 }
 
 /// The volume whose mount is the longest that the directory lies under.
-fn under<'a>(volumes: &'a [MountedVolume], directory: &str) -> Option<&'a MountedVolume> {
+pub(crate) fn under<'a>(volumes: &'a [MountedVolume], directory: &str) -> Option<&'a MountedVolume> {
     let lies_under = |mount: &str| {
         let mount = mount.trim_end_matches('/');
         directory.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

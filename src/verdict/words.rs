@@ -8,7 +8,7 @@ use super::Case;
 const LISTED: usize = 8;
 
 /// `26337` as `26,337`.
-pub(super) fn number(value: i64) -> String {
+pub fn number(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut text = String::from(if value < 0 { "-" } else { "" });
     for (position, digit) in digits.char_indices() {

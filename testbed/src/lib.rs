@@ -60,6 +60,7 @@ pub use images::{OPERATOR_IMAGE, POSTGRES_15_IMAGE, POSTGRES_17_IMAGE};
 pub use info::{Info, ObjectStoreInfo};
 pub use layout::Layout;
 pub use local_postgres::LocalPostgres;
+pub use packages::{install_missing, program_of};
 pub use process::State;
 pub use temporary_namespace::{TemporaryNamespace, remove_namespace};
 pub use testbed::Testbed;

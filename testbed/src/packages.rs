@@ -1,12 +1,15 @@
-//! The Debian packages the testbed uses: those missing are installed, with a word.
+//! The Debian packages the testbed uses: those missing are installed, with a word, or unpacked into the cache where one program of them is enough.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::Uid;
 
 use crate::Selection;
+use crate::cache::Cache;
 use crate::progress::say;
 use crate::shell;
 
@@ -30,10 +33,10 @@ const PACKAGES: [&str; 16] = [
     "util-linux",
 ];
 
-/// What only the tests need: a Postgres on this machine for the tests of the agent.
-const TEST_PACKAGES: [&str; 1] = ["postgresql"];
+/// What only the tests need: a Postgres on this machine for the tests of the agent, a browser with a font for those of reports.
+const TEST_PACKAGES: [&str; 3] = ["chromium", "fonts-dejavu-core", "postgresql"];
 
-/// Installs the packages that are missing.
+/// Installs the packages that are missing; fails where that needs rights that the process has not.
 pub fn install_missing(selection: Selection) -> Result<()> {
     let output = shell::output_of(Command::new("dpkg-query").args(["--show", "--showformat", "${db:Status-Status} ${Package}\n"]))
         .context("the testbed runs on Debian and its kin: no dpkg-query here")?;
@@ -45,11 +48,6 @@ pub fn install_missing(selection: Selection) -> Result<()> {
         bail!("these Debian packages are missing: {0}; install them with `sudo apt-get install {0}`", missing.join(" "));
     }
     say(&format!("installing Debian packages that are missing: {}", missing.join(" ")));
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments);
-        command
-    };
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
     install.extend(&missing);
     if shell::run(&mut apt(&install)).is_err() {
@@ -57,6 +55,35 @@ pub fn install_missing(selection: Selection) -> Result<()> {
         shell::run(&mut apt(&install))?;
     }
     Ok(())
+}
+
+/// A program of a Debian package that is only unpacked, in the cache: installed, the package would start a server on this machine.
+pub fn program_of(package: &str, path: &str) -> Result<PathBuf> {
+    let place = Cache::open()?.folder(&format!("debian-{package}"), |folder| {
+        say(&format!("unpacking the Debian package {package} into the cache"));
+        let mut download = apt(&["download", package]);
+        download.current_dir(folder);
+        if shell::run(&mut download).is_err() {
+            shell::run(&mut apt(&["update"]))?;
+            shell::run(&mut download)?;
+        }
+        let files: Vec<PathBuf> = fs::read_dir(folder)?.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+        let [file] = files.as_slice() else { bail!("apt-get download {package} left {files:?} and not one file") };
+        shell::run(Command::new("dpkg-deb").arg("--extract").args([file.as_path(), folder]))?;
+        fs::remove_file(file)?;
+        Ok(())
+    })?;
+    let program = place.join(path);
+    if !program.is_file() {
+        bail!("the Debian package {package} has no {path}; remove {} to have it unpacked again", place.display());
+    }
+    Ok(program)
+}
+
+fn apt(arguments: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments);
+    command
 }
 
 /// The packages not among the installed ones that `dpkg-query` listed.

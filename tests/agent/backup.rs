@@ -57,12 +57,21 @@ impl Scene {
     }
 
     fn order(&self) -> SetOrder<'_> {
-        let path = SetPath::new("prod", "atra", "knowledge", Timestamp::from_second(1_795_258_801).unwrap(), 7);
+        self.order_number(7)
+    }
+
+    fn order_number(&self, number: u32) -> SetOrder<'_> {
+        let path = SetPath::new("prod", "atra", "knowledge", Timestamp::from_second(1_795_258_801).unwrap(), number);
         SetOrder { request: &self.request, files: &self.files, host: "127.0.0.1".to_owned(), backup: "knowledge-backup-1".to_owned(), path }
     }
 
     pub async fn take(&self, says: Option<&'static str>) -> Result<TakenSet, AgentFailure> {
         take_set(&self.order(), &Says(says), &Interrupt::by_hand().1).await
+    }
+
+    /// Takes one set of several.
+    pub async fn take_number(&self, number: u32) -> Result<TakenSet, AgentFailure> {
+        take_set(&self.order_number(number), &Says(None), &Interrupt::by_hand().1).await
     }
 
     fn assert_nothing_is_left(&self) {

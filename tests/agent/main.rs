@@ -8,5 +8,7 @@ mod archive;
 mod backup;
 mod check;
 mod connection;
+mod files;
+mod granted;
 mod remembered;
 mod store;

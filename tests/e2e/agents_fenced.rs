@@ -1,6 +1,8 @@
 //! An agent's token, stolen from a Job that runs beside a database nobody trusts: it can write the status of its own check and nothing else.
 
-use holdfast::api::{CheckTrigger, DatabaseBackup, DatabaseBackupSpec, DatabaseCheck, DatabaseCheckSpec, names};
+use holdfast::api::{
+    CheckTrigger, ConditionStatus, ConditionType, DatabaseBackup, DatabaseBackupSpec, DatabaseCheck, DatabaseCheckSpec, names, reasons,
+};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
@@ -8,7 +10,7 @@ use kube::{Api, Client, Config, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::data_lost::ask_for_a_check;
-use crate::support::{NAME, Scene, Server, assert_tells, beside_others};
+use crate::support::{NAME, Scene, Server, assert_tells, beside_others, build_plain_database};
 
 #[test]
 fn an_agent_writes_about_its_own_job_only() {
@@ -29,6 +31,43 @@ fn an_agent_writes_about_its_own_job_only() {
     });
 }
 
+/// The agent that looks for files writes what it saw of them into its own check, and nothing that is said of the data, under whatever field manager.
+#[test]
+fn an_agent_that_looks_for_files_writes_nothing_of_the_data() {
+    beside_others("fence-files", async |scene| {
+        let server = Server::new(scene);
+        server.start_filled(scene).await;
+        let mut database = build_plain_database(scene, &server);
+        let rule = json!({"claim": server.claim(), "root": "uploads", "query": "select 'a' where false"});
+        database.spec.verification.files = vec![serde_json::from_value(rule).expect("a rule")];
+        scene.protect(&database).await;
+        scene.wait_condition(ConditionType::FilesMatch, ConditionStatus::True, reasons::FILES_MATCH).await;
+        let own = scene.checks().await.remove(0);
+        let job = names::files_job(&own.uid().expect("a UID"), 0);
+        let own = own.name_any();
+        let other = ask_for_a_check(scene).await.name_any();
+        let client = steal_token(scene, &job).await;
+        let manager = names::files_manager(0);
+        let write = async |manager: &str, name: &str, status: Value| report_as(scene, &client, (manager, name), status, true).await;
+        write(&manager, &own, json!({"files": [seen(0)]})).await.expect("its own report");
+        let failure = json!({"reason": "Timeout", "message": "it never answered"});
+        for status in [json!({"startTime": START}), json!({"completionTime": START}), json!({"failure": failure})] {
+            assert_tells(&write(&manager, &own, status).await.expect_err("what is said of the data"), &["nothing of the data"]);
+        }
+        let taken_away = write(names::AGENT_MANAGER, &own, json!({"files": [seen(0)]})).await;
+        assert_tells(&taken_away.expect_err("the evidence taken away under its manager"), &["nothing of the data"]);
+        let verdict = json!({"verdict": {"outcome": "Verified", "reason": "Verified", "message": "all is well"}});
+        write(&manager, &own, verdict).await.expect_err("a verdict");
+        let foreign = write(&manager, &other, json!({"files": [seen(0)]})).await;
+        assert_tells(&foreign.expect_err("the files of another check"), &["of their own Job"]);
+    });
+}
+
+/// What an agent may have seen for a rule.
+fn seen(rule: usize) -> Value {
+    json!({"rule": rule, "claim": "uploads", "paths": 1, "found": 1, "files": 1})
+}
+
 /// Something that an agent must not write, tried without storing it.
 pub struct Intrusion {
     /// What the fence says to it.
@@ -46,6 +85,7 @@ pub async fn intrusions(scene: &Scene, client: &Client, own: &str, other: &str) 
     let made = backups.create(&trial, &backup).await.map(drop).map_err(|error| error.to_string());
     vec![
         Intrusion { fenced: "the verdict is the operator's", answer: report(scene, client, own, lie, true).await },
+        Intrusion { fenced: "report nothing of files", answer: report(scene, client, own, json!({"files": [seen(0)]}), true).await },
         Intrusion { fenced: "of their own Job", answer: report(scene, client, other, json!({"startTime": START}), true).await },
         Intrusion { fenced: "of their own Job", answer: made },
     ]
@@ -58,9 +98,14 @@ async fn write_own_report(scene: &Scene, client: &Client, own: &str) -> Result<(
 }
 
 async fn report(scene: &Scene, client: &Client, name: &str, status: Value, dry_run: bool) -> Result<(), String> {
+    report_as(scene, client, (names::AGENT_MANAGER, name), status, dry_run).await
+}
+
+/// A report by a field manager about a check.
+async fn report_as(scene: &Scene, client: &Client, (manager, name): (&str, &str), status: Value, dry_run: bool) -> Result<(), String> {
     let checks: Api<DatabaseCheck> = Api::namespaced(client.clone(), scene.namespace());
     let body = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseCheck", "metadata": {"name": name}, "status": status});
-    let parameters = PatchParams { dry_run, ..PatchParams::apply(names::AGENT_MANAGER).force() };
+    let parameters = PatchParams { dry_run, ..PatchParams::apply(manager).force() };
     checks.patch_status(name, &parameters, &Patch::Apply(body)).await.map(drop).map_err(|error| error.to_string())
 }
 

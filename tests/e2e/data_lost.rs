@@ -65,6 +65,33 @@ fn a_dropped_table_is_seen() {
 }
 
 #[test]
+fn a_renamed_schema_is_seen_until_it_has_its_name_again() {
+    beside_others("schema-renamed", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        server.sql(scene, "ALTER SCHEMA public RENAME TO put_away");
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::TABLES_MISSING).await;
+        assert_tells(&message, &["public.knowledge_nodes (had 26,337 rows)"]);
+        server.sql(scene, "ALTER SCHEMA put_away RENAME TO public");
+        assert_eq!(outcome(&ask_for_a_check(scene).await), Some(CheckOutcome::Verified));
+        scene.wait_green().await;
+    });
+}
+
+#[test]
+fn nine_rows_of_ten_deleted_are_seen() {
+    beside_others("deleted", async |scene| {
+        let server = Server::seventeen(scene);
+        scene.protect_plainly(&server).await;
+        server.sql(scene, "DELETE FROM knowledge_nodes WHERE id % 10 <> 0");
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
+        assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 2,633 rows", "allows a loss of 50 %"]);
+    });
+}
+
+#[test]
 fn a_truncated_table_is_seen_until_its_rows_are_back() {
     beside_others("truncated", async |scene| {
         let server = Server::new(scene);

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod accept;
 mod agents_fenced;
 mod backup;
 mod bad_input;
@@ -13,19 +14,27 @@ mod change_refused;
 mod chart;
 mod coming_back;
 mod data_lost;
+mod data_moved;
+mod data_unknown;
+mod declared;
 mod deletion_refused;
+mod files;
 mod gated;
 mod gitops;
-mod guard_page;
+mod hindered;
 mod ledger;
 mod no_false_alarm;
+mod pages;
 mod plugin;
 mod protect;
 mod recovered;
 mod release;
+mod remembered;
 mod restart;
 mod restored;
+mod soak;
 mod tenant;
+mod told;
 mod volume_switched;
 mod ways;
 mod whole_cluster;

@@ -92,7 +92,7 @@ fn a_check_on_schedule_is_made_and_judged() {
 }
 
 /// No check has ever suspected anything, and no event has ever warned of a reset.
-async fn assert_no_alarm_ever(scene: &Scene) {
+pub async fn assert_no_alarm_ever(scene: &Scene) {
     scene.settle().await;
     let suspected: Vec<_> = scene.checks().await.into_iter().filter(|check| outcome(check) == Some(CheckOutcome::Suspected)).collect();
     assert!(suspected.is_empty(), "{suspected:?}");

@@ -10,10 +10,14 @@ use super::super::plan::{Plan, Step};
 use super::accepting::acceptance;
 use super::check_jobs::plan_jobs;
 use super::data_conditions::{data_reset, data_verified, report};
+use super::files::{files_match, plan_files};
 use super::judging::{Judged, JudgedCheck, concluded, is_of, order};
 use super::readiness::list;
 use super::{Area, Stall, names_of_checks};
-use crate::api::{CheckOutcome, CheckTarget, CheckTrigger, DatabaseCheck, DatabaseCheckSpec, MountedVolume, names, reasons};
+use crate::api::{
+    CheckOutcome, CheckTarget, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck, DatabaseCheckSpec, MountedVolume, names,
+    reasons,
+};
 use crate::resources;
 
 /// How long to wait before a start that could not be verified is tried again: longer each time, then always the last.
@@ -50,14 +54,26 @@ pub fn check(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>, pl
         if let Some(primary) = primary(judged, &running).filter(|primary| has_known_volumes(observed, primary)) {
             plan_scheduled_check(observed, primary, plan);
             plan_manual_checks(observed, primary, plan);
+            plan_files(observed, judged, primary, plan);
         }
         plan_jobs(observed, judged, &running, plan);
         plan_pruning(observed, judged, &running, plan);
     }
     let verified = data_verified(observed, judged, stall, invalid.as_ref(), &running);
-    let waiting_on = (verified.reason == reasons::CHECKING).then(|| verified.message.clone());
+    let files = files_match(observed, judged, stall.or(invalid.as_ref()));
+    // Once something is known of the data, files that were not looked for are being looked for.
+    let is_looking = verified.status != ConditionStatus::Unknown;
+    let waits = [
+        Some(&verified).filter(|verified| verified.reason == reasons::CHECKING),
+        files.as_ref().filter(|files| is_looking && files.reason == reasons::FILES_NOT_CHECKED),
+    ];
+    let waiting_on = waits.into_iter().flatten().next().map(|condition| condition.message.clone());
     plan.conditions.push(verified);
     plan.conditions.push(data_reset(observed, judged, &running));
+    if files.is_none() {
+        plan.withdrawn.push(ConditionType::FilesMatch);
+    }
+    plan.conditions.extend(files);
     Area { stall: invalid.or_else(|| judged.stall.clone()), waiting_on }
 }
 
@@ -181,8 +197,9 @@ fn plan_restart_check(observed: &Observed, judged: &Judged<'_>, start: &Running<
     if pending {
         return;
     }
-    let attempts =
-        all.iter().filter(of_start).filter(|check| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::SpecChange));
+    let is_attempt =
+        |check: &&DatabaseCheck| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::Retry | CheckTrigger::SpecChange);
+    let attempts = all.iter().filter(of_start).filter(is_attempt);
     let tried = attempts.filter_map(|check| check.spec.target.as_ref()).map(|target| target.attempt.saturating_add(1)).max();
     // The check of the start itself may have been pruned since: what was looked at is not new.
     let is_known = judged.newest_of(&start.pod.uid, &start.container.id).is_some();
@@ -202,7 +219,11 @@ fn plan_restart_check(observed: &Observed, judged: &Judged<'_>, start: &Running<
     if all.iter().any(|check| check.metadata.name.as_ref() == Some(&name)) {
         return;
     }
-    let trigger = if next > 0 && is_outdated(observed, judged, start) { CheckTrigger::SpecChange } else { CheckTrigger::Restart };
+    let trigger = match next {
+        0 => CheckTrigger::Restart,
+        _ if is_outdated(observed, judged, start) => CheckTrigger::SpecChange,
+        _ => CheckTrigger::Retry,
+    };
     let check = build_check(observed, name, trigger, target(observed, start, next));
     plan.steps.push(Step::CreateCheck(Box::new(check)));
 }

@@ -11,6 +11,7 @@ const REQUIRED: &[(ConditionType, ConditionStatus)] = &[
     (ConditionType::DataReset, ConditionStatus::False),
     (ConditionType::Guarded, ConditionStatus::True),
     (ConditionType::DataVerified, ConditionStatus::True),
+    (ConditionType::FilesMatch, ConditionStatus::True),
     (ConditionType::BackupFresh, ConditionStatus::True),
 ];
 
@@ -45,9 +46,15 @@ pub fn summarize(observed: &Observed, areas: &[Area], plan: &mut Plan) {
 }
 
 fn ready(observed: &Observed, plan: &Plan) -> DesiredCondition {
+    let spec = &observed.database.spec;
     let missing = REQUIRED.iter().find_map(|(condition, wanted)| {
-        // A database that asks for no backup is judged by what it asks for.
-        if *condition == ConditionType::BackupFresh && observed.database.spec.backup.is_none() {
+        // A database is judged by what it asks for.
+        let is_asked_for = match condition {
+            ConditionType::BackupFresh => spec.backup.is_some(),
+            ConditionType::FilesMatch => !spec.verification.files.is_empty(),
+            _ => true,
+        };
+        if !is_asked_for {
             return None;
         }
         match plan.conditions.iter().find(|candidate| candidate.condition == *condition) {

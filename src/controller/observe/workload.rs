@@ -82,7 +82,7 @@ fn found(kind: WorkloadKind, selector: &LabelSelector, replicas: Option<i32>, te
 }
 
 /// The claims among a pod's volumes: the volume's name in the pod and the claim's.
-fn pod_claims(pod: &PodSpec) -> Vec<(String, String)> {
+pub fn pod_claims(pod: &PodSpec) -> Vec<(String, String)> {
     pod.volumes
         .iter()
         .flatten()

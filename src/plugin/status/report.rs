@@ -39,6 +39,7 @@ const WELL: &[(ConditionType, ConditionStatus)] = &[
     (ConditionType::DataReset, ConditionStatus::False),
     (ConditionType::Guarded, ConditionStatus::True),
     (ConditionType::DataVerified, ConditionStatus::True),
+    (ConditionType::FilesMatch, ConditionStatus::True),
     (ConditionType::BackupFresh, ConditionStatus::True),
 ];
 

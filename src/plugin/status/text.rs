@@ -18,6 +18,10 @@ const WORDS: &[(ConditionType, [&str; 3])] = &[
         ["the data is what was last known good", "THE DATA IS NOT VERIFIED", "not known whether the data is good"],
     ),
     (ConditionType::DataReset, ["THE DATA LOOKS RESET", "no reset seen", "not known whether the data was reset"]),
+    (
+        ConditionType::FilesMatch,
+        ["the files that rows name are there", "FILES AND ROWS DO NOT MATCH", "not known whether the files that rows name are there"],
+    ),
     (ConditionType::BackupFresh, ["there is a fresh backup", "NO FRESH BACKUP", "not known whether the backup is fresh"]),
     (ConditionType::RestoreProven, ["a restore has proven a backup", "no restore has proven a backup", "no restore has proven a backup"]),
     (ConditionType::Stalled, ["THE OPERATOR CAN'T GO ON", "", "not known whether the operator can go on"]),

@@ -109,6 +109,17 @@ fn a_backup_that_nobody_asked_for_is_nothing_to_do() {
 }
 
 #[test]
+fn files_are_told_where_they_are_asked_about() {
+    let mut status = green();
+    status["conditions"][0] = condition("Ready", "False", "NotReady", "FilesMatch is False (FilesMissing); that condition says more");
+    let message = "1 of the 3 paths that rows name has no file in claim uploads: b.png";
+    status["conditions"].as_array_mut().unwrap().push(condition("FilesMatch", "False", "FilesMissing", message));
+    let said = told(object(&status));
+    assert!(said.contains("FilesMatch     FILES AND ROWS DO NOT MATCH (FilesMissing)") && said.contains(&format!("- {message}")), "{said}");
+    assert!(!told(object(&green())).contains("FilesMatch"));
+}
+
+#[test]
 fn the_table_reads() {
     let mut other = object(&Value::Null);
     other.metadata.name = Some("a-database-with-a-longer-name".to_owned());

@@ -11,6 +11,11 @@ use crate::support::{NAME, Scene, Server, assert_tells, beside_others, build_dat
 /// Where in the spec (a JSON pointer), what is written there, and what the answer says. Null takes the field out.
 fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     let tables = |rule: Value| json!([rule]);
+    let files = |wrong: Value| {
+        let mut rule = json!({"claim": "uploads", "query": "select path from trends"});
+        rule.as_object_mut().expect("a rule").extend(wrong.as_object().expect("fields").clone());
+        json!([rule])
+    };
     vec![
         ("/workload", Value::Null, vec!["spec.workload"]),
         ("/workload/name", json!(""), vec!["spec.workload.name"]),
@@ -55,6 +60,16 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         ("/verification/timeout", json!("1d"), vec!["spec.verification.timeout"]),
         ("/verification/schedule", json!("every night"), vec!["spec.verification.schedule"]),
         ("/verification/schedule", json!("@fortnightly"), vec!["spec.verification.schedule"]),
+        ("/verification/files", files(json!({"root": "a/../.."})), vec!["spec.verification.files: root must not contain `..`"]),
+        ("/verification/files", files(json!({"root": ".."})), vec!["spec.verification.files: root must not contain `..`"]),
+        ("/verification/files", files(json!({"prefix": "../a"})), vec!["spec.verification.files: prefix must not contain `..`"]),
+        ("/verification/files", files(json!({"timeout": "2h"})), vec!["spec.verification.files: timeout must be 1s to 1h"]),
+        ("/verification/files", files(json!({"timeout": "0s"})), vec!["spec.verification.files: timeout must be 1s to 1h"]),
+        ("/verification/files", files(json!({"timeout": "soon"})), vec!["spec.verification.files[0].timeout"]),
+        ("/verification/files", files(json!({"runAsUser": 0})), vec!["spec.verification.files[0].runAsUser"]),
+        ("/verification/files", files(json!({"runAsGroup": 0})), vec!["spec.verification.files[0].runAsGroup"]),
+        ("/verification/files", files(json!({"claim": ""})), vec!["spec.verification.files[0].claim"]),
+        ("/verification/files", files(json!({"query": ""})), vec!["spec.verification.files[0].query"]),
         ("/guard", json!({"deletion": "off"}), vec!["spec.guard.deletion", "Off"]),
         ("/guard", json!({"deletion": false}), vec!["spec.guard.deletion"]),
         ("/extraClaims", json!(["a", "a"]), vec!["spec.extraClaims", "Duplicate"]),

@@ -7,11 +7,28 @@ use super::Start;
 
 /// Kills the first process of a start's container with SIGKILL.
 pub fn kill_container(start: &Start) {
-    let id = start.container_id.rsplit('/').next().expect("a container id");
+    signal_container(&start.container_id, "-KILL");
+}
+
+/// Sends a signal to the first process of a container.
+pub fn signal_container(container_id: &str, signal: &str) {
+    let first = first_process(container_id);
+    let status = Command::new("kill").args([signal, &first]).status().expect("kill");
+    assert!(status.success(), "no {signal} could be sent to process {first}");
+}
+
+/// Runs a command of this machine in the network of a start's pod.
+pub fn in_network_of(start: &Start, command: &[&str]) {
+    let first = first_process(&start.container_id);
+    let status = Command::new("nsenter").args(["--target", &first, "--net"]).args(command).status().expect("nsenter");
+    assert!(status.success(), "{command:?} failed in the network of process {first}");
+}
+
+/// The number, on this machine, of the first process of a container.
+fn first_process(container_id: &str) -> String {
+    let id = container_id.rsplit('/').next().expect("a container id");
     let first = processes().find(|process| in_cgroup(process, id) && is_first(process));
-    let first = first.unwrap_or_else(|| panic!("no process of container {id} on this machine"));
-    let status = Command::new("kill").args(["-KILL", &first]).status().expect("kill");
-    assert!(status.success(), "process {first} could not be killed");
+    first.unwrap_or_else(|| panic!("no process of container {id} on this machine"))
 }
 
 fn processes() -> impl Iterator<Item = String> {

@@ -76,6 +76,16 @@ impl Scene {
         start
     }
 
+    /// The same, with checks that give up after that time.
+    pub async fn protect_plainly_within(&self, server: &Server, timeout: &str) -> Start {
+        let start = server.start_filled(self).await;
+        let mut database = build_plain_database(self, server);
+        timeout.clone_into(&mut database.spec.verification.timeout);
+        self.protect(&database).await;
+        self.wait_green().await;
+        start
+    }
+
     /// The ProtectedDatabase as it is now.
     pub async fn database(&self) -> ProtectedDatabase {
         self.get(NAME).await
@@ -156,7 +166,7 @@ impl Scene {
     /// The checks of one start.
     pub async fn checks_of(&self, start: &Start) -> Vec<DatabaseCheck> {
         let mut checks = self.checks().await;
-        checks.retain(|check| check.spec.trigger == CheckTrigger::Restart && is_of(check, start));
+        checks.retain(|check| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::Retry) && is_of(check, start));
         checks
     }
 
@@ -165,7 +175,11 @@ impl Scene {
         let checks = self.api::<DatabaseCheck>();
         self.wait(&format!("a judged check of {start:?}"), async || {
             let all = checks.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?;
-            let of_start = all.items.into_iter().find(|check| check.spec.trigger == CheckTrigger::Restart && is_of(check, start));
+            let is_for_start = |check: &DatabaseCheck| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::Retry);
+            let of_start = all
+                .items
+                .into_iter()
+                .find(|check| is_for_start(check) && is_of(check, start) && outcome(check) != Some(CheckOutcome::Unverifiable));
             let check = of_start.ok_or("there is none")?;
             if outcome(&check).is_some() { Ok(check) } else { Err(format!("{:?}", check.status)) }
         })

@@ -144,6 +144,21 @@ impl Server {
         self.wait_ready(scene, Some(before)).await
     }
 
+    /// Deletes its pod and waits until the container of the next one runs, whether it takes connections or not.
+    pub async fn restart_pod_unready(&self, scene: &Scene, before: &Start) {
+        scene.kubectl(&format!("delete pod {} --wait=false", self.pod()));
+        let pods = scene.api::<Pod>();
+        scene
+            .wait("the next pod's container to run", async || {
+                let pod = pods.get(&self.pod()).await.map_err(|error| error.to_string())?;
+                let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+                let is_running =
+                    containers.into_iter().any(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()));
+                if is_running && pod.metadata.uid.as_ref() != Some(&before.pod_uid) { Ok(()) } else { Err(format!("{:?}", pod.status)) }
+            })
+            .await;
+    }
+
     /// Lets the pod template name another claim. Waits until the pod that mounts it is ready.
     pub async fn mount(&self, scene: &Scene, claim: &str, before: &Start) -> Start {
         let patch = json!([{"op": "replace", "path": "/spec/template/spec/volumes/1/persistentVolumeClaim/claimName", "value": claim}]);

@@ -7,6 +7,7 @@ mod guard_mended;
 mod guard_removed;
 mod helm_install;
 mod node_restart;
+mod noticed;
 mod operator_down;
 mod operator_here;
 mod recovered_unguarded;

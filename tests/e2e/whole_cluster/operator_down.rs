@@ -1,6 +1,6 @@
 //! The operator does not run: deletions are refused all the same, and what it missed is caught up with when it returns.
 
-use holdfast::api::names;
+use holdfast::api::{names, reasons};
 use kube::ResourceExt;
 
 use crate::agents_fenced::{intrusions, steal_token};
@@ -8,7 +8,7 @@ use crate::change_refused::try_every_change;
 use crate::data_lost::ask_for_a_check;
 use crate::deletion_refused::assert_definitions_are_refused;
 use crate::gitops::prune_folder;
-use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells};
+use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells, build_claim};
 use crate::ways::try_every_way;
 
 #[test]
@@ -50,19 +50,37 @@ fn nothing_that_guards_can_be_taken_off_without_the_operator() {
 }
 
 #[test]
-fn two_missed_restarts_get_one_check_for_the_newest_start() {
+fn three_missed_restarts_get_one_check_for_the_newest_start() {
     alone("down-restart", async |scene| {
         let server = Server::new(scene);
         let first = scene.protect_filled(&server).await;
         let down = OperatorDown::begin(scene).await;
         let missed = server.restart_pod(scene, &first).await;
-        let newest = server.restart_pod(scene, &missed).await;
+        let again = server.restart_pod(scene, &missed).await;
+        let newest = server.restart_pod(scene, &again).await;
         assert_eq!(scene.checks().await.len(), 1, "nobody is there to look");
         down.end().await;
         scene.assert_checked_once(&newest).await;
         scene.wait_green().await;
-        assert!(scene.checks_of(&missed).await.is_empty(), "the start that is gone can't be looked at");
+        for gone in [missed, again] {
+            assert!(scene.checks_of(&gone).await.is_empty(), "a start that is gone can't be looked at");
+        }
         assert_eq!(scene.checks().await.len(), 2);
+    });
+}
+
+#[test]
+fn a_loss_that_nobody_was_there_to_see_is_told_when_the_operator_returns() {
+    alone("down-lost", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_plainly(&server).await;
+        let down = OperatorDown::begin(scene).await;
+        scene.apply(&[build_claim(scene.namespace(), "other-data")]);
+        let switched = server.mount(scene, "other-data", &start).await;
+        server.restart_pod(scene, &switched).await;
+        down.end().await;
+        let message = scene.wait_reset(reasons::VOLUME_REPLACED).await;
+        assert_tells(&message, &["knowledge-data", "other-data", "26,337 -> 27 rows"]);
     });
 }
 

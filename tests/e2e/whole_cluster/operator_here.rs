@@ -1,6 +1,7 @@
 //! The operator in the test's own process, with the rights of the one that is installed: it can be killed, and what it reads and writes can be meddled with.
 
 use std::future::pending;
+use std::path::PathBuf;
 
 use holdfast::controller::{Metrics, Settings};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -15,11 +16,21 @@ pub struct Operator(JoinHandle<()>);
 impl Operator {
     /// Starts one that works in the scene's namespace.
     pub fn start(scene: &Scene, client: Client, agent_image: &str) -> Self {
+        Self::run(scene, client, agent_image, None)
+    }
+
+    /// The same, with a webhook.
+    pub fn start_telling(scene: &Scene, client: Client, agent_image: &str, webhook_url_file: PathBuf) -> Self {
+        Self::run(scene, client, agent_image, Some(webhook_url_file))
+    }
+
+    fn run(scene: &Scene, client: Client, agent_image: &str, webhook_url_file: Option<PathBuf>) -> Self {
         let settings = Settings {
             agent_image: agent_image.to_owned(),
             concurrency: 4,
             namespace: Some(scene.namespace().to_owned()),
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+            webhook_url_file,
         };
         Self(tokio::spawn(holdfast::controller::run(client, settings, Metrics::default(), pending())))
     }

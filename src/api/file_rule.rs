@@ -1,0 +1,67 @@
+//! What a user writes about files that rows refer to: one rule of `spec.verification.files`.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// The most rules of one ProtectedDatabase. The field manager of each is known by its place.
+pub const FILE_RULE_LIMIT: usize = 32;
+
+/// Files on a claim that rows refer to: after every check it is seen whether they are there. `docs/files.md` says how paths are matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.root) || !('/' + self.root + '/').contains('/../')")
+    .message("spec.verification.files: root must not contain `..`"))]
+#[x_kube(validation = Rule::new("!has(self.prefix) || !('/' + self.prefix + '/').contains('/../')")
+    .message("spec.verification.files: prefix must not contain `..`"))]
+#[x_kube(validation = Rule::new("duration(self.timeout) >= duration('1s') && duration(self.timeout) <= duration('1h')")
+    .message("spec.verification.files: timeout must be 1s to 1h"))]
+pub struct FileRule {
+    /// Name of the claim, in the same namespace. It is mounted read-only.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim: String,
+    /// Folder on the claim that the rows' paths start from. Default: all of the claim.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub root: String,
+    /// What the rows' paths begin with besides, such as the folder where the application mounts the claim. It is taken off where it is there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub prefix: String,
+    /// A query that returns one path a row, in its only column: `select example_image_path from trends`.
+    #[schemars(length(min = 1, max = 4096))]
+    pub query: String,
+    /// The database that is asked. Default: `spec.connection.database`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub database: Option<String>,
+    /// User that the agent looks as, for folders that only their owner may list. Never root. Default: 65532, nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4_294_967_294_i64))]
+    pub run_as_user: Option<i64>,
+    /// Group that the agent looks as. Never root's. Default: 65532, nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4_294_967_294_i64))]
+    pub run_as_group: Option<i64>,
+    /// Longest time that looking may take, such as `10m`. 1 s to 1 h.
+    #[serde(default = "default_timeout")]
+    #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
+    pub timeout: String,
+}
+
+impl FileRule {
+    /// Where the files are, in words.
+    #[must_use]
+    pub fn place(&self) -> String {
+        place(&self.claim, &self.root)
+    }
+}
+
+/// `claim uploads`, `folder trend_examples of claim uploads`.
+#[must_use]
+pub fn place(claim: &str, root: &str) -> String {
+    if root.is_empty() { format!("claim {claim}") } else { format!("folder {root} of claim {claim}") }
+}
+
+fn default_timeout() -> String {
+    "10m".to_owned()
+}

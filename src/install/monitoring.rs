@@ -1,0 +1,122 @@
+//! What Prometheus is given: alerts on the operator's metrics, as a `PrometheusRule`, and where the metrics are, as a `PodMonitor`. Pure.
+
+use serde_json::{Value, json};
+
+use super::access::OPERATOR;
+use super::operator::selector;
+
+/// The group of the kinds of the Prometheus operator.
+const API_VERSION: &str = "monitoring.coreos.com/v1";
+
+/// One alert. `{{ $labels.x }}` is filled in by Prometheus.
+struct Alert {
+    name: &'static str,
+    expression: &'static str,
+    /// How long it must hold, so that what passes by itself alerts nobody.
+    lasting: &'static str,
+    severity: &'static str,
+    summary: &'static str,
+    description: &'static str,
+    runbook: &'static str,
+}
+
+const ALERTS: [Alert; 6] = [
+    Alert {
+        name: "HoldfastDataReset",
+        expression: "holdfast_data_reset == 1",
+        lasting: "0m",
+        severity: "critical",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the data looks reset ({{ $labels.reason }})",
+        description: "The data of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} is not what was last known good. What is there is left as it is. \
+                      What was expected, what is there and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastdatareset",
+    },
+    Alert {
+        name: "HoldfastNotGuarded",
+        expression: "holdfast_database_condition{condition=\"Guarded\"} < 1",
+        lasting: "5m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: deletion of the data is not refused",
+        description: "For 5 minutes it has not been seen that the claims and volumes of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} are \
+                      guarded. Why, and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastnotguarded",
+    },
+    Alert {
+        name: "HoldfastDataNotVerified",
+        expression: "holdfast_database_condition{condition=\"DataVerified\"} < 1",
+        lasting: "30m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the data has not been verified",
+        description: "For 30 minutes nobody has been able to say that the data of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} is what was last \
+                      known good. Why, and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastdatanotverified",
+    },
+    Alert {
+        name: "HoldfastBackupNotFresh",
+        expression: "holdfast_database_condition{condition=\"BackupFresh\"} == 0",
+        lasting: "15m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: there is no fresh backup",
+        description: "For 15 minutes ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} has had no good backup, or one that is older than its schedule \
+                      asks. Why, and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastbackupnotfresh",
+    },
+    Alert {
+        name: "HoldfastStalled",
+        expression: "holdfast_database_condition{condition=\"Stalled\"} == 1",
+        lasting: "5m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: Holdfast can't go on until a person changes something",
+        description: "What stops Holdfast at ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }}, and what to do: \
+                      kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfaststalled",
+    },
+    Alert {
+        name: "HoldfastDown",
+        expression: "absent(holdfast_passes_total)",
+        lasting: "10m",
+        severity: "critical",
+        summary: "The operator of Holdfast does not run, or Prometheus does not reach it",
+        description: "For 10 minutes there have been no metrics of Holdfast. Deletions are still refused and backups go on, but nobody looks whether data is lost. \
+                      Look: kubectl get deployment,pods -A -l app.kubernetes.io/name=holdfast",
+        runbook: "docs/notice.md#holdfastdown",
+    },
+];
+
+/// The alerts, for an operator in `namespace`.
+pub fn build_prometheus_rule(namespace: &str) -> Value {
+    let rules: Vec<Value> = ALERTS.iter().map(build_alert).collect();
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": "PrometheusRule",
+        "metadata": {"name": OPERATOR, "namespace": namespace},
+        "spec": {"groups": [{"name": OPERATOR, "rules": rules}]},
+    })
+}
+
+/// Where the metrics are. The label `namespace` is that of the database, not of the operator's pod: so it is honoured.
+pub fn build_pod_monitor(namespace: &str) -> Value {
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": "PodMonitor",
+        "metadata": {"name": OPERATOR, "namespace": namespace},
+        "spec": {
+            "selector": {"matchLabels": selector()},
+            "podMetricsEndpoints": [{"port": "http", "path": "/metrics", "honorLabels": true}],
+        },
+    })
+}
+
+fn build_alert(alert: &Alert) -> Value {
+    json!({
+        "alert": alert.name,
+        "expr": alert.expression,
+        "for": alert.lasting,
+        "labels": {"severity": alert.severity},
+        "annotations": {"summary": alert.summary, "description": alert.description, "runbook": alert.runbook},
+    })
+}
+
+#[cfg(test)]
+#[path = "monitoring_tests.rs"]
+mod tests;

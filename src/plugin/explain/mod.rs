@@ -1,0 +1,9 @@
+//! `kubectl holdfast explain`: the present verdict and the evidence for each sentence of it.
+
+mod command;
+mod events;
+mod objects;
+mod read;
+
+pub use command::*;
+pub use read::*;

@@ -1,0 +1,115 @@
+//! Reads everything that a story is made of. A read that fails is a fact of the story, not the end of it. Nothing is judged here.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use kube::{Api, CustomResourceExt as _};
+
+use super::events::{fetch_cluster_events, fetch_events};
+use super::objects::{ask, fetch_listed, fetch_pods, fetch_revisions, fetch_workload, look_up};
+use crate::api::{
+    DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, ProtectedDatabase, ProtectedDatabaseSpec, Workload, names,
+};
+use crate::controller::Fact;
+use crate::plugin::connect::Cluster;
+use crate::plugin::error::{PluginError, Question};
+use crate::plugin::story::{Gathered, Story, build_story, name_volumes};
+
+/// The most pods whose nodes are read.
+const NODES: usize = 8;
+
+/// Reads everything and tells it.
+///
+/// # Errors
+/// There is neither such a database nor anything that remembers it, or the cluster can't be reached.
+pub async fn fetch_story(cluster: &Cluster, name: &str) -> Result<Story, PluginError> {
+    Ok(build_story(&Box::pin(gather(cluster, name)).await?))
+}
+
+async fn gather(cluster: &Cluster, name: &str) -> Result<Gathered, PluginError> {
+    let namespace = cluster.namespace.as_str();
+    let context = cluster.context.as_deref();
+    let client = &cluster.client;
+    let database = Api::<ProtectedDatabase>::namespaced(client.clone(), namespace).get_opt(name).await;
+    let question = || Question::about("get", ProtectedDatabase::crd_name(), name, Some(namespace), context);
+    let database = match database {
+        Err(error) if !matches!(error, kube::Error::Api(_)) => return Err(question().failed(error)),
+        Err(error) => Fact::Unknown(question().failed(error).to_string()),
+        Ok(found) => Fact::Known(found),
+    };
+    let ledger_name = names::ledger(namespace, name);
+    let ledger = look_up(
+        Question::about("get", DatabaseLedger::crd_name(), &ledger_name, None, context),
+        &Api::<DatabaseLedger>::all(client.clone()),
+        &ledger_name,
+    )
+    .await;
+    if matches!((&database, &ledger), (Fact::Known(None), Fact::Known(None) | Fact::Unknown(_))) {
+        let absent = kube::core::Status { code: 404, ..kube::core::Status::default() };
+        return Err(question().failed(kube::Error::Api(Box::new(absent))));
+    }
+    let checks: Fact<Vec<DatabaseCheck>> = fetch_listed(cluster, name, |check: &DatabaseCheck| &check.spec.database).await;
+    let backups = fetch_listed(cluster, name, |backup: &DatabaseBackup| &backup.spec.database).await;
+    let restores = fetch_listed(cluster, name, |restore: &DatabaseRestore| &restore.spec.database).await;
+    let wanted = find_workload(&database, &ledger);
+    let workload = fetch_workload(cluster, wanted.as_ref()).await;
+    let mut gathered = Gathered {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        context_flag: cluster.context_flag(),
+        now: Timestamp::now(),
+        revisions: fetch_revisions(cluster, &workload).await,
+        pods: fetch_pods(cluster, wanted.as_ref()).await,
+        database,
+        ledger,
+        checks,
+        backups,
+        restores,
+        workload,
+        claims: Vec::new(),
+        volumes: Vec::new(),
+        nodes: Vec::new(),
+        events: Fact::Known(Vec::new()),
+        cluster_events: Fact::Known(Vec::new()),
+    };
+    read_volumes(cluster, &mut gathered).await;
+    read_nodes(cluster, &mut gathered).await;
+    gathered.events = fetch_events(cluster, &gathered, wanted.as_ref()).await;
+    gathered.cluster_events = fetch_cluster_events(cluster, &gathered).await;
+    Ok(gathered)
+}
+
+/// The workload as the spec names it, else as the ledger remembers the spec.
+fn find_workload(database: &Fact<Option<ProtectedDatabase>>, ledger: &Fact<Option<DatabaseLedger>>) -> Option<Workload> {
+    if let Some(database) = database.known().and_then(Option::as_ref) {
+        return Some(database.spec.workload.clone());
+    }
+    let manifest = &ledger.known()?.as_ref()?.status.as_ref()?.database_manifest;
+    let spec: ProtectedDatabaseSpec = serde_json::from_value(manifest.get("spec")?.clone()).ok()?;
+    Some(spec.workload)
+}
+
+async fn read_volumes(cluster: &Cluster, gathered: &mut Gathered) {
+    let (client, namespace, context) = (&cluster.client, cluster.namespace.as_str(), cluster.context.as_deref());
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let volumes: Api<PersistentVolume> = Api::all(client.clone());
+    for (volume, claim) in name_volumes(gathered) {
+        let question = Question::about("get", "persistentvolumes", &volume, None, context);
+        gathered.volumes.push(ask(question, &volumes, &volume).await);
+        if !claim.is_empty() && !gathered.claims.iter().any(|asked| asked.name == claim) {
+            let question = Question::about("get", "persistentvolumeclaims", &claim, Some(namespace), context);
+            gathered.claims.push(ask(question, &claims, &claim).await);
+        }
+    }
+}
+
+async fn read_nodes(cluster: &Cluster, gathered: &mut Gathered) {
+    let node_of = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+    let mut names: Vec<String> = gathered.pods.known().into_iter().flatten().filter_map(node_of).collect();
+    names.sort();
+    names.dedup();
+    let nodes = Api::all(cluster.client.clone());
+    for name in names.iter().take(NODES) {
+        let question = Question::about("get", "nodes", name, None, cluster.context.as_deref());
+        gathered.nodes.push(ask(question, &nodes, name).await);
+    }
+}

@@ -1,0 +1,50 @@
+//! The Job that looks for the files of one rule, for one check. Pure.
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
+use kube::api::ObjectMeta;
+
+use super::agent_pod::{AgentPodSettings, LookedAt, Task, build_template, labels};
+use crate::api::{DatabaseCheck, FilesRequest, ProtectedDatabase, names};
+
+/// How long the pod may take to start and to report, besides the rule's own time limit, in seconds. A claim that can't be mounted shows by it.
+const MARGIN_SECONDS: u64 = 120;
+/// How long an ended Job stays to be looked at, in seconds.
+const KEPT_SECONDS: i32 = 900;
+
+/// The Job of one rule for one check. `node` is where the claim is mounted already.
+///
+/// Each rule has a Job of its own: claims may be on different nodes, their files may belong to different users, and one that can't be mounted
+/// must not hide the others.
+#[must_use]
+pub fn build_files_job(
+    database: &ProtectedDatabase,
+    check: &DatabaseCheck,
+    request: &FilesRequest,
+    node: Option<&str>,
+    settings: &AgentPodSettings,
+) -> Job {
+    let rule = &request.rule;
+    let claim = LookedAt { claim: &rule.claim, user: rule.run_as_user, group: rule.run_as_group, node };
+    let task = Task { name: "files", request: serde_json::to_string(request).unwrap_or_default(), storage: false, claim: Some(claim) };
+    let owner = check.controller_owner_ref(&()).map(|owner| OwnerReference { block_owner_deletion: Some(false), ..owner });
+    Job {
+        metadata: ObjectMeta {
+            name: Some(names::files_job(check.metadata.uid.as_deref().unwrap_or_default(), request.place)),
+            namespace: database.metadata.namespace.clone(),
+            labels: Some(labels(database, task.name)),
+            owner_references: owner.map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            // The next check looks again, so that a claim that can't be read makes no loop of pods.
+            backoff_limit: Some(0),
+            active_deadline_seconds: i64::try_from(request.timeout_seconds.saturating_add(MARGIN_SECONDS)).ok(),
+            ttl_seconds_after_finished: Some(KEPT_SECONDS),
+            template: build_template(database, &task, settings),
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
