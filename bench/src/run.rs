@@ -17,7 +17,7 @@ use crate::throughput::measure;
 const LARGE: &str = "large";
 const MANY: &str = "many";
 /// What the server itself takes, pgbench's tables, and its log until the next checkpoint.
-const SERVER_SIZE: u64 = 5 * GIBIBYTE;
+const SERVER_SIZE: u64 = 3 * GIBIBYTE;
 
 /// Measures everything; the server is gone when this returns.
 pub async fn run(arguments: &Arguments) -> Result<Report> {

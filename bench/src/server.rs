@@ -26,9 +26,9 @@ pub const MAINTENANCE: &str = "postgres";
 const TIMEOUT_SECONDS: u64 = 60;
 /// How long a session may take to end after its client has gone.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Loading writes no log of its own; pgbench's is kept until it is asked to be flushed, before each window; the statistics forget no statement.
-const SETTINGS: &str = "shared_buffers = 1GB\nwal_level = minimal\nmax_wal_senders = 0\nmax_wal_size = 4GB\ncheckpoint_timeout = 1h\n\
-                        shared_preload_libraries = 'pg_stat_statements'\npg_stat_statements.max = 50000";
+/// Loading writes no log of its own; commits do not wait for the disk; a checkpoint happens when it is asked for; the statistics forget no statement.
+const SETTINGS: &str = "shared_buffers = 1GB\nwal_level = minimal\nmax_wal_senders = 0\nsynchronous_commit = off\nmax_wal_size = 2GB\n\
+                        checkpoint_timeout = 1h\nshared_preload_libraries = 'pg_stat_statements'\npg_stat_statements.max = 50000";
 
 /// A running server; it and its folder go away with this value.
 pub struct Server {
