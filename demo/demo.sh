@@ -73,7 +73,7 @@ run "$count"
 say "Holdfast does not ($seen s after the command, the pod's restart included):"
 run 'kubectl -n atra get protdb'
 run 'kubectl -n atra describe protdb knowledge | sed -n "/^Status:/,/^Events:/p" | grep -A 8 -B 6 "Type: *DataReset"'
-run 'kubectl holdfast explain knowledge -n atra || true'
+run 'kubectl holdfast explain knowledge -n atra | sed -n "/^Expected and found/,/^Restarts/p"'
 say "The same as a page for everybody who asks, with a plot of the rows over time: target/incident.html"
 run 'kubectl holdfast report knowledge -n atra -o html --file target/incident.html --force || true'
 

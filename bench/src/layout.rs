@@ -6,8 +6,8 @@ use holdfast::api::TableRule;
 const BYTES_OF_A_ROW: u64 = 37;
 /// What a table takes besides its rows, in the catalog and for its maps.
 const BYTES_OF_A_TABLE: u64 = 64 * 1024;
-/// The most rows that a rule asks for.
-const MINIMUM: u64 = 1_000_000;
+/// The rows that a rule asks for: as many as in the README's example.
+const MINIMUM: u64 = 10_000;
 
 /// A table of one number a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,16 +29,16 @@ pub struct Expectation {
     pub largest_drop: Option<i32>,
 }
 
-/// The large database: one table of 80 %, six of 2.5 %, and twenty of 0.25 % of the rows.
+/// The large database: one table of more than 80 %, six of 2.5 %, and twenty of 0.1 % of the rows.
 pub fn large_database(rows: u64) -> Vec<Table> {
-    let (middle, small) = (rows / 40, rows / 400);
+    let (middle, small) = (rows / 40, rows / 1000);
     let at_least = |minimum| Some(Expectation { minimum, largest_drop: None });
-    let huge = Table { name: "events".to_owned(), rows: rows - 6 * middle - 20 * small, rule: at_least(MINIMUM.min(rows / 100)) };
+    let huge = Table { name: "events".to_owned(), rows: rows - 6 * middle - 20 * small, rule: at_least(MINIMUM) };
     let middle_tables = (1..=6).map(|number| Table {
         name: format!("middle_{number}"),
         rows: middle,
         // Every second one has a rule; what a large table has lost is asked about none: that needs all of its rows.
-        rule: if number % 2 == 0 { at_least(middle / 25) } else { None },
+        rule: if number % 2 == 0 { at_least(MINIMUM.min(middle)) } else { None },
     });
     let small_tables = (1..=20).map(|number| Table {
         name: format!("small_{number}"),
@@ -95,7 +95,7 @@ mod tests {
     fn the_rules_are_those_of_their_database() {
         let rules = rules("large", &large_database(100_000_000));
         assert_eq!(rules.len(), 8);
-        assert_eq!((rules[0].name.as_str(), rules[0].min_rows, rules[0].max_drop_percent), ("public.events", Some(1_000_000), None));
+        assert_eq!((rules[0].name.as_str(), rules[0].min_rows, rules[0].max_drop_percent), ("public.events", Some(10_000), None));
         assert!(rules.iter().all(|rule| rule.database.as_deref() == Some("large")));
         assert!(super::rules("many", &many_tables(10)).is_empty());
     }

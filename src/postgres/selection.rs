@@ -8,7 +8,7 @@ use crate::api::{CountKind, TableEvidence, TableRule};
 use super::{ListedTable, PostgresError, TableList};
 
 /// Up to this estimate a table is counted to its end even where a threshold would do: it takes a blink and says more.
-const THRESHOLD_FROM: i64 = 1_000_000;
+const THRESHOLD_FROM: i64 = 100_000;
 
 /// What is asked about one database.
 #[derive(Clone, Debug, Default)]
