@@ -64,6 +64,7 @@ fn condition_of(alert: &str) -> &'static str {
         "HoldfastNotGuarded" => "Guarded",
         "HoldfastDataNotVerified" => "DataVerified",
         "HoldfastBackupNotFresh" => "BackupFresh",
+        "HoldfastFilesMissing" => "FilesMatch",
         _ => "Stalled",
     }
 }
@@ -78,6 +79,8 @@ fn each_alert_fires_when_it_should_and_not_before() {
         fires(31, "HoldfastDataNotVerified", "warning", &["bad", "unknown"]),
         fires(14, "HoldfastBackupNotFresh", "warning", &[]),
         fires(16, "HoldfastBackupNotFresh", "warning", &["bad"]),
+        fires(4, "HoldfastFilesMissing", "warning", &[]),
+        fires(6, "HoldfastFilesMissing", "warning", &["bad"]),
         fires(4, "HoldfastStalled", "warning", &[]),
         fires(6, "HoldfastStalled", "warning", &["bad"]),
         // It is well again after 40 minutes.
@@ -107,7 +110,7 @@ fn each_alert_fires_when_it_should_and_not_before() {
         json!({"series": "holdfast_passes_total", "values": "1+1x50 stale"}),
     ];
     for (name, bad, good) in [("bad", "0x39 1x40", "1x39 0x40"), ("unknown", "-1x80", "-1x80"), ("well", "1x80", "0x80")] {
-        series.extend(["Guarded", "DataVerified", "BackupFresh"].map(|word| condition(name, word, bad)));
+        series.extend(["Guarded", "DataVerified", "BackupFresh", "FilesMatch"].map(|word| condition(name, word, bad)));
         series.push(condition(name, "Stalled", good));
     }
     let case = json!({

@@ -26,7 +26,7 @@ pub struct Arguments {
     every: Option<u16>,
     /// Counting budgets of a check in milliseconds; each is measured, and the first one beside pgbench too. The default is that of
     /// `spec.verification.countingBudget`
-    #[arg(long, value_name = "MILLISECONDS", value_delimiter = ',', default_value = "25")]
+    #[arg(long, value_name = "MILLISECONDS", value_delimiter = ',', default_value = "20")]
     counting_budget: Vec<u64>,
     /// A try with small sizes and short times; its figures say little
     #[arg(long)]

@@ -20,7 +20,7 @@ struct Alert {
     runbook: &'static str,
 }
 
-const ALERTS: [Alert; 6] = [
+const ALERTS: [Alert; 7] = [
     Alert {
         name: "HoldfastDataReset",
         expression: "holdfast_data_reset == 1",
@@ -60,6 +60,16 @@ const ALERTS: [Alert; 6] = [
         description: "For 15 minutes ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} has had no good backup, or one that is older than its schedule \
                       asks. Why, and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastbackupnotfresh",
+    },
+    Alert {
+        name: "HoldfastFilesMissing",
+        expression: "holdfast_database_condition{condition=\"FilesMatch\"} == 0",
+        lasting: "5m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: rows and files do not belong together any more",
+        description: "Rows of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} name files that are not there, or no row names the files that are. \
+                      Which, and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastfilesmissing",
     },
     Alert {
         name: "HoldfastStalled",

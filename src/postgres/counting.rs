@@ -18,8 +18,8 @@ const BATCH: usize = 50;
 /// A table with more pages than this is counted by a statement of its own.
 const BATCH_PAGES: i64 = 128;
 /// So many pages of tables without a rule are counted whatever the budget, the smallest tables first: what a reset leaves is small, and must be seen also by a
-/// busy server. 16 MiB, about 20 ms.
-const ALWAYS_PAGES: i64 = 2048;
+/// busy server. 8 MiB, about 10 ms.
+const ALWAYS_PAGES: i64 = 1024;
 /// How many rows are counted of tables that do not fit into the budget, to know that they are there: more and more, while there is time.
 const PROBES: [i64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 /// How long a table without a rule may be waited for that somebody has locked.

@@ -35,7 +35,7 @@ pub fn check_request(database: &ProtectedDatabase, check: &DatabaseCheck, addres
         known_tables: Vec::new(),
         timeout_seconds: parse_timeout(&spec.verification.timeout).map_or(60, |timeout| timeout.as_secs()),
         counting_milliseconds: parse_counting_budget(&spec.verification.counting_budget)
-            .map_or(25, |budget| u64::try_from(budget.as_millis()).unwrap_or(u64::MAX)),
+            .map_or(20, |budget| u64::try_from(budget.as_millis()).unwrap_or(u64::MAX)),
         remembered_in: None,
     }
 }

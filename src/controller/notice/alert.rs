@@ -87,7 +87,7 @@ struct Rule {
     summary: &'static str,
 }
 
-const RULES: [Rule; 4] = [
+const RULES: [Rule; 5] = [
     Rule {
         condition: ConditionType::DataReset,
         bad: ConditionStatus::True,
@@ -120,6 +120,14 @@ const RULES: [Rule; 4] = [
         severity: Severity::Warning,
         summary: "deletion of the data is not refused",
     },
+    Rule {
+        condition: ConditionType::FilesMatch,
+        bad: ConditionStatus::False,
+        good: ConditionStatus::True,
+        alertname: "HoldfastFilesMissing",
+        severity: Severity::Warning,
+        summary: "rows and files do not belong together any more",
+    },
 ];
 
 /// Reads the conditions of one database: for each that alerts, the alert's name and what is found.
@@ -128,7 +136,11 @@ pub fn find_alerts(namespace: &str, name: &str, conditions: &[Condition]) -> Vec
 }
 
 fn find(rule: &Rule, namespace: &str, name: &str, conditions: &[Condition]) -> Finding {
-    let Some(condition) = find_condition(conditions, rule.condition) else { return Finding::Held };
+    let Some(condition) = find_condition(conditions, rule.condition) else {
+        // Where nobody asks about files any more, nobody is told of them.
+        let is_withdrawn = rule.condition == ConditionType::FilesMatch && !conditions.is_empty();
+        return if is_withdrawn { Finding::Over } else { Finding::Held };
+    };
     let status = condition.status.as_str();
     // That no backup is asked for is a person's choice; Ready does not mind it either.
     if status == rule.good.as_str() || condition.reason == reasons::NO_BACKUP_CONFIGURED {

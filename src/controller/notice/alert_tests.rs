@@ -24,6 +24,7 @@ fn every_alert_reads() {
         condition("Stalled", "True", "InvalidSpec", "spec.backup.schedule can't be read"),
         condition("BackupFresh", "False", "BackupOverdue", "the newest good backup is 3 days old"),
         condition("Guarded", "False", "PolicyMissing", "the policy holdfast-deletion-guard is missing"),
+        condition("FilesMatch", "False", "FilesMissing", "3 files that rows name are missing on claim uploads"),
     ];
     let alerts: Vec<Alert> = find_alerts("atra", "knowledge", &conditions)
         .into_iter()
