@@ -30,6 +30,8 @@ const LETTER: f64 = 7.4;
 /// What is written at a change of the volume, and about how wide that is.
 const CHANGE: &str = "◆ other volume";
 const CHANGE_WIDTH: f64 = 110.0;
+/// Half of the longest label of a tick, and a gap.
+const TICK_ROOM: f64 = 44.0;
 /// Starts that lie nearer to each other share a sign.
 const NEAR: f64 = 18.0;
 
@@ -114,7 +116,7 @@ fn draw_ticks(time: &TimeScale, lanes: f64) -> Markup {
             text class="tick" x=(tick.x) y=(bottom + 18.0) text-anchor="middle" { (tick.label) }
             @if !tick.date.is_empty() { text class="tick" x=(tick.x) y=(bottom + 34.0) text-anchor="middle" { (tick.date) } }
         }
-        text class="tick" x=(RIGHT + 14.0) y=(bottom + 18.0) { "UTC" }
+        text class="tick" x=(RIGHT + TICK_ROOM) y=(bottom + 18.0) { "UTC" }
     }
 }
 
