@@ -2,12 +2,13 @@
 
 use k8s_openapi::api::batch::v1::Job;
 
+use super::super::plan::Step;
 use super::super::sample::{Sample, from};
 use super::super::sample_objects::{check, evidence, of_container, reset, unjudged, unverifiable};
 use super::super::world::World;
 use super::super::{Plan, decide};
 use super::{Scenario, plans};
-use crate::api::{CheckRequest, DatabaseCheck, REQUEST_VARIABLE, RememberedEvidence, names, reasons};
+use crate::api::{CheckOutcome, CheckRequest, CountKind, DatabaseCheck, REQUEST_VARIABLE, RememberedEvidence, names, reasons};
 
 const DECLARED: &str = "knowledge-1/2026-02-01T11:00:00Z";
 
@@ -126,4 +127,41 @@ fn an_agent_is_asked_for_known_tables_and_looks_into_the_bucket_only_when_nothin
         later.iter().flat_map(|request| &request.known_tables).map(|table| format!("{}/{}", table.database, table.name)).collect();
     assert_eq!(names, ["knowledge_os/public.experts", "knowledge_os/public.knowledge_nodes"]);
     assert!(later.is_some_and(|request| request.remembered_in.is_none()));
+}
+
+#[test]
+fn a_loss_is_seen_across_a_good_check_that_had_no_time_to_count() {
+    let nodes = |mut check: DatabaseCheck, rows: i64, count: CountKind| {
+        let tables = check.status.iter_mut().flat_map(|status| status.evidence.iter_mut()).flat_map(|evidence| &mut evidence.tables);
+        tables.filter(|table| table.name == "public.knowledge_nodes").for_each(|table| (table.rows, table.count) = (rows, count));
+        check
+    };
+    let hurried = nodes(new_start(check("knowledge-2", "2026-02-01T09:10:00Z")), 26_000, CountKind::Estimated);
+    let lost = nodes(new_start(unjudged(check("knowledge-3", "2026-02-01T09:29:50Z"))), 900, CountKind::Exact);
+    let sample = Sample::settled().restarted().and_check(hurried).and_check(lost).wanted(|spec| spec.verification.tables.clear());
+    let plan = decide(&sample.0);
+    let said = plan.status.last_check.as_ref().map(|check| (check.name.as_str(), check.outcome, check.reason.as_str()));
+    assert_eq!(
+        said,
+        Some(("knowledge-3", CheckOutcome::Suspected, reasons::ROWS_DROPPED)),
+        "the estimate did not make it forget 26,337 rows"
+    );
+}
+
+#[test]
+fn the_check_that_a_declaration_needs_is_not_pruned() {
+    let old = |position: i64| check(&format!("old-{position:02}"), &format!("2026-02-01T08:{position:02}:00Z"));
+    let pruned = |value: &str| {
+        let sample = declared(value).with(|observed| {
+            let checks = super::super::sample::known(&mut observed.checks);
+            checks.extend((0..40).map(old));
+        });
+        decide(&sample.0)
+            .steps
+            .iter()
+            .filter_map(|step| if let Step::PruneCheck(check) = step { check.name.clone() } else { None })
+            .collect::<Vec<_>>()
+    };
+    assert!(pruned("knowledge-1/2026-02-01T11:00:00Z").contains(&"old-00".to_owned()), "there is something to prune");
+    assert!(!pruned("old-00/2026-02-01T11:00:00Z").contains(&"old-00".to_owned()));
 }
