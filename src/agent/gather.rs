@@ -127,9 +127,8 @@ impl Counting<'_> {
             budget: self.budget,
             room: EVIDENCE_TABLE_LIMIT,
         };
-        let begin = Instant::now();
         let counted = count_tables(&session, &list, &order).await?;
-        self.budget = self.budget.saturating_sub(begin.elapsed());
+        self.budget = counted.budget_left;
         self.found.tables.extend(counted.tables);
         self.found.table_count += counted.table_count;
         self.found.total_rows += counted.total_rows;

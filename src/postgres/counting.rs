@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::api::TableRule;
 
+use super::effort::Effort;
 use super::selection::{Counted, Told, build_evidence, select};
 use super::{
     CountOrder, CountedTables, ListedTable, PostgresError, PostgresErrorKind, Session, TableList, quote_identifier, quote_qualified,
@@ -28,7 +29,7 @@ const SHORT_LOCK: Duration = Duration::from_millis(100);
 const RESERVE: Duration = Duration::from_millis(500);
 
 /// What has been counted so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Tally {
     counts: BTreeMap<i64, Counted>,
     /// Tables that were dropped since they were listed.
@@ -40,20 +41,25 @@ struct Tally {
 pub async fn count_tables(session: &Session, list: &TableList, order: &CountOrder<'_>) -> Result<CountedTables, PostgresError> {
     let told = select(list, order);
     let mut tally = Tally::default();
+    let mut needed = Effort::until(session.deadline().checked_sub(RESERVE).unwrap_or_else(Instant::now));
     for table in &told {
         if let Some(rule) = table.rule.filter(|_| table.is_needed()) {
-            count_ruled(session, table, rule, &mut tally).await?;
+            count_ruled(session, table, rule, &mut needed, &mut tally).await?;
         }
     }
-    if order.count_all {
-        count_others(session, &told, order.budget, &mut tally).await?;
-    }
+    let budget_left = if order.count_all { count_others(session, &told, needed, order.budget, &mut tally).await? } else { order.budget };
     let evidence = build_evidence(session.database(), list, order, &told, &tally.counts, &tally.gone);
-    Ok(CountedTables { failures: tally.failures, ..evidence })
+    Ok(CountedTables { failures: tally.failures, budget_left, ..evidence })
 }
 
 /// Counts a table with a rule, part by part, to its end or to what is enough.
-async fn count_ruled(session: &Session, told: &Told<'_>, rule: &TableRule, tally: &mut Tally) -> Result<(), PostgresError> {
+async fn count_ruled(
+    session: &Session,
+    told: &Told<'_>,
+    rule: &TableRule,
+    effort: &mut Effort,
+    tally: &mut Tally,
+) -> Result<(), PostgresError> {
     let enough = told.enough();
     let mut rows = 0;
     for member in &told.members {
@@ -66,11 +72,10 @@ async fn count_ruled(session: &Session, told: &Told<'_>, rule: &TableRule, tally
             continue;
         }
         let left = enough.map(|enough| enough.saturating_sub(rows));
-        let time = session.deadline().saturating_duration_since(Instant::now()).saturating_sub(RESERVE);
-        if left.is_some_and(|left| left <= 0) || time.is_zero() {
+        if left.is_some_and(|left| left <= 0) || effort.is_used_up() {
             return Ok(());
         }
-        match count(session, &[member], left, time, None).await {
+        match count(session, &[member], left, effort, None).await {
             Ok(counted) => {
                 rows += counted.values().map(|counted| counted.rows).sum::<i64>();
                 tally.counts.extend(counted);
@@ -93,13 +98,18 @@ async fn count_ruled(session: &Session, told: &Told<'_>, rule: &TableRule, tally
 }
 
 /// Counts the tables without a rule: the small ones to their end, the larger ones within the budget, and of those that are left enough to know that they
-/// have rows.
-async fn count_others(session: &Session, told: &[Told<'_>], budget: Duration, tally: &mut Tally) -> Result<(), PostgresError> {
-    let last = session.deadline().checked_sub(RESERVE).unwrap_or_else(Instant::now);
+/// have rows. Returns what is left of the budget.
+async fn count_others(
+    session: &Session,
+    told: &[Told<'_>],
+    mut needed: Effort,
+    budget: Duration,
+    tally: &mut Tally,
+) -> Result<Duration, PostgresError> {
     let mut seen: BTreeSet<i64> = tally.counts.keys().chain(&tally.gone).copied().collect();
     let candidates = told.iter().filter(|told| !told.is_needed()).flat_map(|told| &told.members).copied();
     let candidates: Vec<&ListedTable> = candidates.filter(|table| seen.insert(table.oid) && is_countable(session, table)).collect();
-    let mut tables = measure(session, &candidates, last).await?;
+    let mut tables = measure(session, &candidates, needed.time()).await?;
     tables.sort_by_key(|table| (table.pages, table.oid));
     let mut pages = 0_i64;
     let mut is_small = |table: &ListedTable| {
@@ -108,31 +118,32 @@ async fn count_others(session: &Session, told: &[Told<'_>], budget: Duration, ta
     };
     let always = tables.iter().take_while(|table| is_small(table)).count();
     let (small, large) = tables.split_at(always);
-    count_in_batches(session, small, last, tally).await?;
-    let begin = Instant::now();
+    count_in_batches(session, small, &mut needed, tally).await?;
     // A part is kept for looking into the tables that are too large to be counted.
-    let (until, end) = ((begin + budget * 3 / 4).min(last), (begin + budget).min(last));
-    count_in_batches(session, large, until, tally).await?;
+    let kept = budget / 4;
+    let mut counting = needed.of(budget.saturating_sub(kept));
+    count_in_batches(session, large, &mut counting, tally).await?;
+    let mut probing = needed.of(counting.left().saturating_add(kept));
     for enough in PROBES {
         for table in large.iter().rev() {
             let is_known = tally.gone.contains(&table.oid) || tally.counts.get(&table.oid).is_some_and(|counted| counted.is_all);
-            if !is_known && !count_batch(session, &[table], Some(enough), end, tally).await? {
+            if !is_known && !count_batch(session, &[table], Some(enough), &mut probing, tally).await? {
                 tracing::info!("the tables that are left are only estimated: spec.verification.countingBudget is used up");
-                return Ok(());
+                return Ok(Duration::ZERO);
             }
         }
     }
-    Ok(())
+    Ok(probing.left())
 }
 
 /// Counts tables to their end, small ones together, while there is time.
-async fn count_in_batches(session: &Session, tables: &[ListedTable], until: Instant, tally: &mut Tally) -> Result<(), PostgresError> {
+async fn count_in_batches(session: &Session, tables: &[ListedTable], effort: &mut Effort, tally: &mut Tally) -> Result<(), PostgresError> {
     let mut pending = tables;
     while let Some((first, _)) = pending.split_first() {
         let small = pending.iter().take(BATCH).take_while(|table| table.pages <= BATCH_PAGES).count();
         let (batch, rest) = pending.split_at(if first.pages > BATCH_PAGES { 1 } else { small.max(1) });
         let batch: Vec<&ListedTable> = batch.iter().collect();
-        if !count_batch(session, &batch, None, until, tally).await? {
+        if !count_batch(session, &batch, None, effort, tally).await? {
             break;
         }
         pending = rest;
@@ -151,17 +162,21 @@ fn is_countable(session: &Session, table: &ListedTable) -> bool {
 }
 
 /// The tables with the size that they have now: what the catalog says is from the last analyze, and of a table that was just filled it says nothing.
-async fn measure(session: &Session, tables: &[&ListedTable], until: Instant) -> Result<Vec<ListedTable>, PostgresError> {
+async fn measure(session: &Session, tables: &[&ListedTable], time: Duration) -> Result<Vec<ListedTable>, PostgresError> {
     let mut measured: Vec<ListedTable> = tables.iter().map(|table| (*table).clone()).collect();
     if measured.is_empty() {
         return Ok(measured);
     }
     let oids = tables.iter().map(|table| table.oid.to_string()).collect::<Vec<_>>().join(", ");
+    // A table that somebody has locked for himself would be waited for, and none of the others measured.
     let select = format!(
-        "select c.oid::bigint::text as oid, (coalesce(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::bigint)::text as pages \
-         from pg_catalog.pg_class as c where c.oid in ({oids})"
+        "select c.oid::bigint::text as oid, \
+         (coalesce(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::bigint)::text as pages \
+         from pg_catalog.pg_class as c where c.oid in ({oids}) and c.oid not in (select l.relation from pg_catalog.pg_locks as l \
+         join pg_catalog.pg_database as d on d.oid = l.database \
+         where d.datname = pg_catalog.current_database() and l.relation is not null and l.mode = 'AccessExclusiveLock')"
     );
-    match session.fetch_rows(&format!("{}; {select}", limits(until, Some(SHORT_LOCK)))).await {
+    match session.fetch_rows(&format!("{}; {select}", limits(time, Some(SHORT_LOCK)))).await {
         Ok(rows) => {
             let mut pages = BTreeMap::new();
             for row in &rows {
@@ -183,14 +198,13 @@ async fn count_batch(
     session: &Session,
     batch: &[&ListedTable],
     enough: Option<i64>,
-    until: Instant,
+    effort: &mut Effort,
     tally: &mut Tally,
 ) -> Result<bool, PostgresError> {
-    let time = until.saturating_duration_since(Instant::now());
-    if time < Duration::from_millis(1) {
+    if effort.is_used_up() {
         return Ok(false);
     }
-    match count(session, batch, enough, time, Some(SHORT_LOCK)).await {
+    match count(session, batch, enough, effort, Some(SHORT_LOCK)).await {
         Ok(counted) => tally.counts.extend(counted),
         Err(error) if error.kind == PostgresErrorKind::ConnectionFailed => return Err(error),
         Err(error) if batch.len() == 1 => {
@@ -203,13 +217,13 @@ async fn count_batch(
         Err(error) => {
             tracing::info!("tables are counted one by one: {error}");
             for table in batch {
-                if !Box::pin(count_batch(session, &[table], enough, until, tally)).await? {
+                if !Box::pin(count_batch(session, &[table], enough, effort, tally)).await? {
                     return Ok(false);
                 }
             }
         }
     }
-    Ok(Instant::now() < until)
+    Ok(!effort.is_used_up())
 }
 
 /// Counts the rows of each table in one statement, no further than `enough`.
@@ -217,7 +231,7 @@ async fn count(
     session: &Session,
     tables: &[&ListedTable],
     enough: Option<i64>,
-    time: Duration,
+    effort: &mut Effort,
     lock: Option<Duration>,
 ) -> Result<BTreeMap<i64, Counted>, PostgresError> {
     let selects: Vec<String> = tables
@@ -229,9 +243,12 @@ async fn count(
             format!("select '{}' as oid, pg_catalog.count(*)::text as rows {from}", table.oid)
         })
         .collect();
-    let statement = format!("{}; {}", limits(Instant::now() + time, lock), selects.join(" union all "));
+    let statement = format!("{}; {}", limits(effort.time(), lock), selects.join(" union all "));
+    let begin = Instant::now();
+    let answer = session.fetch_rows(&statement).await;
+    effort.rest_after(begin.elapsed()).await;
     let mut counted = BTreeMap::new();
-    for row in &session.fetch_rows(&statement).await? {
+    for row in &answer? {
         let rows = session.number(row, "rows")?;
         counted.insert(session.number(row, "oid")?, Counted { rows, is_all: enough.is_none_or(|enough| rows < enough) });
     }
@@ -239,8 +256,8 @@ async fn count(
 }
 
 /// The time limits of the statements that follow.
-fn limits(until: Instant, lock: Option<Duration>) -> String {
-    let milliseconds = until.saturating_duration_since(Instant::now()).as_millis().max(1);
+fn limits(time: Duration, lock: Option<Duration>) -> String {
+    let milliseconds = time.as_millis().max(1);
     let lock = lock.map_or_else(|| "reset lock_timeout".to_owned(), |lock| format!("set lock_timeout = {}", lock.as_millis().max(1)));
     format!("set statement_timeout = {milliseconds}; {lock}")
 }

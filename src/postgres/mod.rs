@@ -5,6 +5,7 @@ mod archive_head;
 mod archive_table;
 mod connect;
 mod counting;
+mod effort;
 mod error;
 mod identifier;
 mod identity;

@@ -69,6 +69,8 @@ pub struct CountedTables {
     pub absent: Vec<String>,
     /// Why tables with a rule could not be counted.
     pub failures: Vec<PostgresError>,
+    /// What is left of the budget.
+    pub budget_left: Duration,
 }
 
 /// Chooses what is told: tables with rules, those that the last good check found, and then the largest.
@@ -119,6 +121,7 @@ pub(super) fn build_evidence(
         total_rows: counts.values().filter(|counted| counted.is_all).map(|counted| counted.rows).fold(0, i64::saturating_add),
         absent: asked.into_iter().filter(|name| !exists(name)).map(ToOwned::to_owned).collect(),
         failures: Vec::new(),
+        budget_left: order.budget,
     }
 }
 

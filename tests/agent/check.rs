@@ -220,11 +220,11 @@ async fn what_does_not_fit_into_the_budget_is_estimated_and_a_small_table_is_cou
     holder.batch_execute("begin; lock table locked in access exclusive mode").await.unwrap();
     let (request, credentials) = server.request(&["postgres"], "postgres", PASSWORD);
     let mut request = check_request(request, &[]);
-    request.counting_milliseconds = 10;
+    request.counting_milliseconds = 0;
     let hurried = gather(&request, &mounted(&credentials)).await;
     assert_eq!(hurried.failure, None, "a table without a rule that was not counted is no failure");
+    assert_eq!(table(&hurried, "public.huge").count, CountKind::Estimated);
     assert_eq!(table(&hurried, "public.small").count, CountKind::Exact, "what is small is counted whatever the budget");
-    assert_ne!(table(&hurried, "public.huge").count, CountKind::Exact, "10 ms are too little for 300,000 wide rows");
     request.counting_milliseconds = 20_000;
     let found = gather(&request, &mounted(&credentials)).await;
     assert_eq!((table(&found, "public.small").rows, table(&found, "public.small").count), (7, CountKind::Exact), "beside a locked one");
