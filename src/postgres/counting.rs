@@ -246,7 +246,7 @@ async fn count(
     let statement = format!("{}; {}", limits(effort.time(), lock), selects.join(" union all "));
     let begin = Instant::now();
     let answer = session.fetch_rows(&statement).await;
-    effort.rest_after(begin.elapsed()).await;
+    tokio::time::sleep(effort.spend(begin.elapsed())).await;
     let mut counted = BTreeMap::new();
     for row in &answer? {
         let rows = session.number(row, "rows")?;

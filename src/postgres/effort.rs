@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 /// A check rests so many times as long as its statement has taken, so that it keeps the server busy a twentieth of the time.
 const RESTS: u32 = 20;
@@ -39,11 +39,10 @@ impl Effort {
         self.time() < Duration::from_millis(1)
     }
 
-    /// Notes what a statement took, and rests.
-    pub async fn rest_after(&mut self, worked: Duration) {
+    /// Notes what a statement took; returns how long to rest now.
+    pub fn spend(&mut self, worked: Duration) -> Duration {
         self.left = self.left.saturating_sub(worked);
-        let spare = self.until.saturating_duration_since(Instant::now()) / SHARE_OF_THE_REST;
-        sleep(worked.saturating_mul(RESTS).min(LONGEST_REST).min(spare)).await;
+        length_of_rest(worked, self.until.saturating_duration_since(Instant::now()))
     }
 
     /// What is left of the work.
@@ -52,24 +51,33 @@ impl Effort {
     }
 }
 
+/// How long to rest after a statement that took `worked`, with so much time until the end.
+fn length_of_rest(worked: Duration, remaining: Duration) -> Duration {
+    worked.saturating_mul(RESTS).min(LONGEST_REST).min(remaining / SHARE_OF_THE_REST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn rests_cost_time_and_no_work_and_never_all_of_the_time() {
-        let begin = Instant::now();
-        let mut effort = Effort::until(begin + Duration::from_mins(1)).of(Duration::from_millis(30));
-        effort.rest_after(Duration::from_millis(5)).await;
-        assert_eq!((begin.elapsed(), effort.left()), (Duration::from_millis(100), Duration::from_millis(25)));
-        effort.rest_after(Duration::from_millis(25)).await;
-        assert_eq!(begin.elapsed(), Duration::from_millis(300), "not longer than the longest rest");
-        assert!(effort.is_used_up());
+    #[test]
+    fn rests_are_as_long_as_the_work_asks_and_never_use_the_time_up() {
+        let rest =
+            |worked: u64, remaining: u64| length_of_rest(Duration::from_millis(worked), Duration::from_millis(remaining)).as_millis();
+        assert_eq!(rest(5, 60_000), 100);
+        assert_eq!(rest(25, 60_000), 200, "not longer than the longest rest");
+        assert_eq!(rest(1_000, 400), 20, "a twentieth of the time that is left");
+        assert_eq!(rest(1_000, 0), 0);
+    }
 
-        let mut short = Effort::until(Instant::now() + Duration::from_millis(400));
-        let begin = Instant::now();
-        short.rest_after(Duration::from_secs(1)).await;
-        assert_eq!(begin.elapsed(), Duration::from_millis(20), "a twentieth of the time that is left");
-        assert!(!short.is_used_up());
+    #[test]
+    fn only_work_uses_the_budget_up() {
+        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1)).of(Duration::from_millis(30));
+        assert!(!effort.is_used_up());
+        effort.spend(Duration::from_millis(5));
+        assert_eq!(effort.left(), Duration::from_millis(25));
+        effort.spend(Duration::from_millis(25));
+        assert!(effort.is_used_up());
+        assert!(Effort::until(Instant::now()).is_used_up(), "no time is left");
     }
 }
