@@ -137,6 +137,14 @@ pub struct DatabaseCheckStatus {
     pub verdict: Option<CheckVerdict>,
 }
 
+impl DatabaseCheck {
+    /// What the check found, if its agent found anything.
+    #[must_use]
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.status.as_ref()?.evidence.as_ref()
+    }
+}
+
 /// What the manifest of a backup says was there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -35,6 +35,14 @@ pub struct Evidence {
     pub observed_at: Time,
 }
 
+impl Evidence {
+    /// A table by its database and its name.
+    #[must_use]
+    pub fn table(&self, database: &str, name: &str) -> Option<&TableEvidence> {
+        self.tables.iter().find(|table| table.name == name && table.database == database)
+    }
+}
+
 /// Which cluster of data answers, and where it stands in its history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

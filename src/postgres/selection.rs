@@ -104,7 +104,7 @@ pub(super) fn build_evidence(
     counts: &BTreeMap<i64, Counted>,
     gone: &BTreeSet<i64>,
 ) -> CountedTables {
-    let exists = |name: &str| list.tables.iter().any(|table| !gone.contains(&table.oid) && table.qualified_name() == name);
+    let names: BTreeSet<String> = list.tables.iter().filter(|table| !gone.contains(&table.oid)).map(ListedTable::qualified_name).collect();
     let asked: BTreeSet<&str> = order.rules.iter().map(|rule| rule.name.as_str()).chain(order.known.iter().copied()).collect();
     CountedTables {
         tables: told
@@ -119,7 +119,7 @@ pub(super) fn build_evidence(
             .collect(),
         table_count: i64::try_from(list.roots().filter(|table| !gone.contains(&table.oid)).count()).unwrap_or(i64::MAX),
         total_rows: counts.values().filter(|counted| counted.is_all).map(|counted| counted.rows).fold(0, i64::saturating_add),
-        absent: asked.into_iter().filter(|name| !exists(name)).map(ToOwned::to_owned).collect(),
+        absent: asked.into_iter().filter(|name| !names.contains(*name)).map(ToOwned::to_owned).collect(),
         failures: Vec::new(),
         budget_left: order.budget,
     }

@@ -6,7 +6,6 @@ mod backup_job;
 mod check_job;
 mod cron_field;
 mod duration;
-mod files_job;
 mod requests;
 mod schedule;
 mod workloads;
@@ -19,11 +18,10 @@ mod schedule_tests;
 pub use agent_identity::{build_agent_cluster_role, build_agent_role_binding, build_agent_service_account};
 pub use agent_pod::AgentPodSettings;
 pub use backup_job::{build_backup_cron_job, build_first_backup_job};
-pub use check_job::build_check_job;
+pub use check_job::{build_check_job, build_files_job};
 pub use duration::{
     DurationError, parse_counting_budget, parse_deadline, parse_declaration, parse_files_timeout, parse_patience, parse_timeout,
 };
-pub use files_job::build_files_job;
 pub use requests::{WorkloadReference, backup_request, check_request, files_request};
 pub use schedule::{ScheduleError, next_tick, overdue_at};
 pub use workloads::{database_container, is_from_claim_template, workload_of};

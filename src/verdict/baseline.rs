@@ -7,7 +7,7 @@ use crate::api::{CountKind, Evidence, TableEvidence};
 #[must_use]
 pub fn carry_counts(before: &Evidence, now: &Evidence) -> Evidence {
     let counted_before = |table: &TableEvidence| {
-        let before = before.tables.iter().find(|before| before.database == table.database && before.name == table.name)?;
+        let before = before.table(&table.database, &table.name)?;
         (table.count == CountKind::Estimated && before.least_rows() > table.least_rows()).then(|| before.clone())
     };
     let mut carried = now.clone();

@@ -93,12 +93,12 @@ impl<'a> Case<'a> {
 
     /// The table that a rule is about, as found.
     pub(super) fn found(&self, rule: &'a TableRule) -> Option<&'a TableEvidence> {
-        find(self.evidence?, self.database_of(rule), &rule.name)
+        self.evidence?.table(self.database_of(rule), &rule.name)
     }
 
     /// The table that a rule is about, as last known good.
     pub(super) fn known_good(&self, rule: &'a TableRule) -> Option<&'a TableEvidence> {
-        find(self.baseline?.evidence, self.database_of(rule), &rule.name)
+        self.baseline?.evidence.table(self.database_of(rule), &rule.name)
     }
 
     /// Whether the database was seen both now and at the last good check, as far as `spec.connection` still asks for it.
@@ -117,7 +117,7 @@ impl<'a> Case<'a> {
             .filter(here)
             .map(|before| Compared {
                 before,
-                now: find(evidence, &before.database, &before.name),
+                now: evidence.table(&before.database, &before.name),
                 rule: self.rules().find(|(_, rule)| rule.name == before.name && self.database_of(rule) == before.database),
             })
             .collect()
@@ -127,8 +127,4 @@ impl<'a> Case<'a> {
 /// Whether a database was found.
 pub(super) fn has_database(evidence: &Evidence, database: &str) -> bool {
     evidence.databases.iter().any(|present| present.name == database)
-}
-
-fn find<'a>(evidence: &'a Evidence, database: &str, name: &str) -> Option<&'a TableEvidence> {
-    evidence.tables.iter().find(|table| table.name == name && table.database == database)
 }

@@ -221,7 +221,7 @@ fn a_schema_that_was_made_anew_and_seeded_is_called_a_seed() {
 }
 
 /// Copies a folder with owners and modes.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("--archive").args([from, to]).status().expect("cp");
     assert!(status.success(), "a copy of {}", from.display());
 }

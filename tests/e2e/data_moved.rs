@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use holdfast::api::{ConditionStatus, ConditionType, WorkloadKind, reasons};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::data_lost::ask_for_a_check;
+use crate::data_lost::{ask_for_a_check, copy};
 use crate::support::{
     EXPERTS, NODES, Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, volume_handle, volume_of,
 };
@@ -125,8 +124,7 @@ fn another_volume_with_an_older_copy_is_a_rollback_and_both_volumes_are_named() 
         let (old, new) = (volume_of(scene, &server.claim()).await, volume_of(scene, "older-copy").await);
         let (from, to) = (PathBuf::from(volume_handle(&old)), PathBuf::from(volume_handle(&new)));
         fs::remove_dir(&to).expect("an empty folder");
-        let copied = Command::new("cp").arg("--archive").args([&from, &to]).status().expect("cp");
-        assert!(copied.success(), "a copy of {}", from.display());
+        copy(&from, &to);
         scene.kubectl("delete pod holder --force --grace-period=0");
         scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
         let later = server.wait_ready(scene, Some(&start)).await;

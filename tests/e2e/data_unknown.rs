@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::bad_input::calm::assert_never_reset;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
-    EXPERTS, NODES, Scene, Server, assert_tells, beside_others, build_plain_database, in_network_of, kill_container, outcome,
+    EXPERTS, NODES, Scene, Server, assert_tells, beside_others, build_plain_database, cut_network, kill_container, mend_network, outcome,
 };
 
 #[test]
@@ -114,11 +114,10 @@ fn a_network_that_is_cut_between_check_and_database_is_unknown_until_it_is_mende
     beside_others("cut", async |scene| {
         let server = Server::new(scene);
         let start = scene.protect_plainly_within(&server, "3s").await;
-        let cut = |action: &str| in_network_of(&start, &["iptables", action, "INPUT", "-p", "tcp", "--dport", "5432", "-j", "DROP"]);
-        cut("-I");
+        cut_network(&start);
         let check = ask_for_a_check(scene).await;
         assert_unknown(scene, &check, reasons::CONNECTION_FAILED).await;
-        cut("-D");
+        mend_network(&start);
         assert_verified_again(scene).await;
     });
 }

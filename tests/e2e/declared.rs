@@ -13,9 +13,7 @@ fn a_declared_upgrade_is_accepted_when_its_rows_are_there_and_not_before() {
     beside_others("declared", async |scene| {
         let server = Server::new(scene);
         let start = scene.protect_plainly(&server).await;
-        let before = scene.status().await.baseline.expect("a baseline").check;
-        let declared = DeclaredChange { since: before.clone(), until: Timestamp::now() + 2.hours() }.to_string();
-        scene.kubectl(&format!("annotate protdb {NAME} {}={declared}", names::ACCEPT_NEXT_CHANGE_ANNOTATION));
+        let declared = declare(scene).await;
 
         server.shell(scene, &format!("pg_dump -U admin --format=custom --file=/var/lib/postgresql/data/dump {DATABASE}"));
         server.shell(scene, "mv $PGDATA /var/lib/postgresql/data/old");
@@ -88,9 +86,10 @@ fn a_declaration_that_says_nothing_sensible_is_told_and_accepts_nothing() {
     });
 }
 
-/// Declares the next change, as `kubectl holdfast accept --next` does.
-async fn declare(scene: &Scene) {
+/// Declares the next change, as `kubectl holdfast accept --next` does; returns the declaration.
+async fn declare(scene: &Scene) -> String {
     let since = scene.status().await.baseline.expect("a baseline").check;
-    let declared = DeclaredChange { since, until: Timestamp::now() + 1.hour() };
+    let declared = DeclaredChange { since, until: Timestamp::now() + 2.hours() }.to_string();
     scene.kubectl(&format!("annotate protdb {NAME} {}={declared}", names::ACCEPT_NEXT_CHANGE_ANNOTATION));
+    declared
 }

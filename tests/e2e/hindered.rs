@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use kube::api::{EvictParams, ListParams, PostParams};
 
 use crate::bad_input::calm::assert_never_reset;
-use crate::support::{NAME, Scene, Server, Start, assert_tells, beside_others, in_network_of, outcome, signal_container};
+use crate::support::{NAME, Scene, Server, Start, assert_tells, beside_others, cut_network, mend_network, outcome, signal_container};
 
 #[test]
 fn a_check_whose_pod_is_evicted_says_so_and_is_tried_again() {
@@ -48,7 +48,7 @@ impl Hindered {
     async fn begin(scene: &Scene) -> Self {
         let server = Server::new(scene);
         let start = scene.protect_plainly_within(&server, "20s").await;
-        cut(&start, "-I");
+        cut_network(&start);
         let spec = DatabaseCheckSpec { database: NAME.to_owned(), trigger: CheckTrigger::Manual, target: None };
         let check = DatabaseCheck::new("hindered", spec);
         scene.api::<DatabaseCheck>().create(&PostParams::default(), &check).await.expect("a check");
@@ -73,7 +73,7 @@ impl Hindered {
         let verdict = check.status.and_then(|status| status.verdict).expect("a verdict");
         assert_eq!((verdict.outcome, verdict.reason.as_str()), (CheckOutcome::Unverifiable, reasons::JOB_FAILED), "{}", verdict.message);
         assert_tells(&verdict.message, tells);
-        cut(&self.start, "-D");
+        mend_network(&self.start);
         // Nobody asks: a start that could not be verified is looked at again.
         scene
             .wait("another check of the start to verify the data", async || {
@@ -86,8 +86,4 @@ impl Hindered {
         scene.wait_verified().await;
         assert_never_reset(scene).await;
     }
-}
-
-fn cut(start: &Start, action: &str) {
-    in_network_of(start, &["iptables", action, "INPUT", "-p", "tcp", "--dport", "5432", "-j", "DROP"]);
 }

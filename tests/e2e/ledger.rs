@@ -84,7 +84,8 @@ async fn fetch_ledger(scene: &Scene) -> DatabaseLedger {
     ledgers.get(&names::ledger(scene.namespace(), NAME)).await.expect("the ledger")
 }
 
-async fn forget_checks(scene: &Scene) {
+/// The checks are deleted, by a clean-up script or by hand.
+pub async fn forget_checks(scene: &Scene) {
     let checks = scene.api::<DatabaseCheck>();
     checks.delete_collection(&DeleteParams::background(), &ListParams::default()).await.expect("a deletion");
 }

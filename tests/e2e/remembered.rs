@@ -1,11 +1,12 @@
 //! Everything in the cluster has forgotten the database, and only the bucket remembers it.
 
-use holdfast::api::{DatabaseCheck, DatabaseLedger, names, reasons};
+use holdfast::api::{DatabaseLedger, names, reasons};
 use kube::Api;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::DeleteParams;
 
+use crate::ledger::forget_checks;
 use crate::release::release;
-use crate::support::{Scene, Server, assert_tells, beside_others, build_database};
+use crate::support::{NAME, Scene, Server, assert_tells, beside_others, build_database};
 
 #[test]
 fn a_database_that_only_its_last_good_backup_remembers_is_not_greeted_as_new() {
@@ -45,8 +46,7 @@ fn a_database_that_only_its_last_good_backup_remembers_and_that_is_well_is_green
 
 /// The ledger and the checks are deleted, as the loss of the cluster's own memory would do.
 async fn forget(scene: &Scene) {
-    let checks = scene.api::<DatabaseCheck>();
-    checks.delete_collection(&DeleteParams::background(), &ListParams::default()).await.expect("a deletion");
+    forget_checks(scene).await;
     let ledgers: Api<DatabaseLedger> = Api::all(scene.client.clone());
-    ledgers.delete(&names::ledger(scene.namespace(), crate::support::NAME), &DeleteParams::default()).await.expect("a deletion");
+    ledgers.delete(&names::ledger(scene.namespace(), NAME), &DeleteParams::default()).await.expect("a deletion");
 }

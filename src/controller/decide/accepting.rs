@@ -2,7 +2,6 @@
 
 use super::super::observed::Observed;
 use super::Stall;
-use super::judging::evidence;
 use super::readiness::list;
 use crate::api::{CheckOutcome, DECLARATION_LIMIT, DatabaseCheck, DeclaredChange, names, reasons};
 use crate::verdict::{self, Case, Verdict};
@@ -12,17 +11,16 @@ use crate::verdict::{self, Case, Verdict};
 pub struct Acceptance<'a> {
     /// The check that is accepted.
     check: Option<&'a str>,
+    /// The declaration as it is written.
+    declaration: Option<&'a str>,
     /// The change that was declared, while it is still to come.
     declared: Option<Declared<'a>>,
-    /// The declaration as it is written.
-    text: Option<&'a str>,
     problems: Vec<String>,
 }
 
 /// A declaration that holds.
 #[derive(Debug)]
 struct Declared<'a> {
-    text: &'a str,
     change: DeclaredChange,
     since: &'a DatabaseCheck,
 }
@@ -41,7 +39,7 @@ pub fn acceptance(observed: &Observed) -> Acceptance<'_> {
         );
     }
     if let (Some(text), true) = (annotation(names::ACCEPT_NEXT_CHANGE_ANNOTATION), observed.checks.known().is_some()) {
-        acceptance.text = Some(text);
+        acceptance.declaration = Some(text);
         match read_declaration(observed, text) {
             Ok(declared) => acceptance.declared = declared,
             Err(why) => acceptance.problems.push(problem(observed, names::ACCEPT_NEXT_CHANGE_ANNOTATION, &why)),
@@ -51,7 +49,7 @@ pub fn acceptance(observed: &Observed) -> Acceptance<'_> {
 }
 
 fn check_problem(check: Option<&DatabaseCheck>) -> Option<&'static str> {
-    match check.map(evidence) {
+    match check.map(DatabaseCheck::evidence) {
         None => Some("does not exist for this database"),
         Some(None) => Some("has no evidence"),
         Some(Some(evidence)) if evidence.identity.in_recovery => Some("looked at a replica or a server that was still recovering"),
@@ -62,7 +60,7 @@ fn check_problem(check: Option<&DatabaseCheck>) -> Option<&'static str> {
 /// Reads a declaration. One that has been used, or is over, declares nothing any more.
 fn read_declaration<'a>(observed: &'a Observed, text: &'a str) -> Result<Option<Declared<'a>>, String> {
     let change: DeclaredChange = text.parse()?;
-    if change.until.duration_since(observed.now.0).unsigned_abs() > DECLARATION_LIMIT && change.until > observed.now.0 {
+    if change.until > observed.now.0 + DECLARATION_LIMIT {
         return Err(format!(
             "{} is more than {} days ahead; declare the change shortly before it is made",
             change.until,
@@ -75,7 +73,7 @@ fn read_declaration<'a>(observed: &'a Observed, text: &'a str) -> Result<Option<
     }
     let since = checks.iter().find(|check| check.metadata.name.as_deref() == Some(change.since.as_str()));
     match since.filter(|check| is_verified(check)) {
-        Some(since) => Ok(Some(Declared { text, change, since })),
+        Some(since) => Ok(Some(Declared { change, since })),
         None => Err(format!(
             "DatabaseCheck {} does not exist for this database, or did not find its data good, so the change that comes has nothing to be compared with",
             change.since
@@ -88,7 +86,7 @@ fn is_verified(check: &DatabaseCheck) -> bool {
 }
 
 /// The declaration by which a check was taken for good.
-pub fn declared_by(check: &DatabaseCheck) -> Option<&str> {
+fn declared_by(check: &DatabaseCheck) -> Option<&str> {
     check.status.as_ref()?.verdict.as_ref()?.declared_by.as_deref()
 }
 
@@ -109,13 +107,14 @@ impl Acceptance<'_> {
     /// Whether a person has accepted this check.
     pub fn accepts(&self, check: &DatabaseCheck) -> bool {
         let is_named = self.check.is_some_and(|name| check.metadata.name.as_deref() == Some(name));
-        is_named && evidence(check).is_some_and(|evidence| !evidence.identity.in_recovery)
+        is_named && check.evidence().is_some_and(|evidence| !evidence.identity.in_recovery)
     }
 
-    /// Whether the declaration needs this check: to be compared with, or to tell that it is used up.
+    /// Whether this check is still needed: it is accepted, a declared change is compared with it, or it tells that the declaration is used up.
     pub fn needs(&self, check: &DatabaseCheck) -> bool {
+        let is_named = self.check.is_some_and(|name| check.metadata.name.as_deref() == Some(name));
         let is_since = self.declared.as_ref().is_some_and(|declared| std::ptr::eq(declared.since, check));
-        is_since || self.text.is_some_and(|text| declared_by(check) == Some(text))
+        is_named || is_since || self.declaration.is_some_and(|declaration| declared_by(check) == Some(declaration))
     }
 
     /// A suspected reset that was declared beforehand is good, unless it is a loss. Also says by which declaration.
@@ -137,6 +136,6 @@ impl Acceptance<'_> {
             suspected.reason,
             names::ACCEPT_NEXT_CHANGE_ANNOTATION
         );
-        (Verdict { outcome: CheckOutcome::Verified, reason: reasons::VERIFIED, message }, Some(declared.text.to_owned()))
+        (Verdict { outcome: CheckOutcome::Verified, reason: reasons::VERIFIED, message }, self.declaration.map(ToOwned::to_owned))
     }
 }

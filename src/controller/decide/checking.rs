@@ -7,7 +7,6 @@ use kube::api::ObjectMeta;
 
 use super::super::observed::{ContainerFact, Observed, PodFact, RunningContainer, VolumeFact};
 use super::super::plan::{Plan, Step};
-use super::accepting::acceptance;
 use super::check_jobs::plan_jobs;
 use super::data_conditions::{data_reset, data_verified, report};
 use super::files::{files_match, plan_files};
@@ -74,7 +73,7 @@ pub fn check(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>, pl
         plan.withdrawn.push(ConditionType::FilesMatch);
     }
     plan.conditions.extend(files);
-    Area { stall: invalid.or_else(|| judged.stall.clone()), waiting_on }
+    Area { stall: invalid.or_else(|| judged.acceptance.stall()), waiting_on }
 }
 
 /// Whether all that a check depends on was read. Without the neighbours it is not known whose workload it is.
@@ -310,12 +309,10 @@ fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan)
 
 /// Old checks go, never one that something refers to, also those without a report: a pod that can't start makes one at each try.
 fn plan_pruning(observed: &Observed, judged: &Judged<'_>, running: &[Running<'_>], plan: &mut Plan) {
-    let accepted = observed.database.metadata.annotations.as_ref().and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
-    let acceptance = acceptance(observed);
     // What only a backup remembers is known from the check that read it, as long as no check is good.
     let is_needed = |check: &DatabaseCheck| {
         let remembers = check.status.as_ref().is_some_and(|status| status.remembered.is_some());
-        acceptance.needs(check) || (judged.baseline.is_none() && remembers)
+        judged.acceptance.needs(check) || (judged.baseline.is_none() && remembers)
     };
     let remembered = observed.database.status.as_ref().and_then(|status| status.baseline.as_ref()).map(|baseline| &baseline.check);
     let baseline = judged.baseline.and_then(|baseline| baseline.metadata.name.as_ref());
@@ -324,7 +321,7 @@ fn plan_pruning(observed: &Observed, judged: &Judged<'_>, running: &[Running<'_>
         [judged.newest_of(pod, container), judged.newest_definitive_of(pod, container)]
     });
     let newest = newest.chain([judged.newest_definitive()]).flatten().filter_map(|newest| newest.check.metadata.name.as_ref());
-    let kept: Vec<&String> = newest.chain([accepted, remembered, baseline].into_iter().flatten()).collect();
+    let kept: Vec<&String> = newest.chain([remembered, baseline].into_iter().flatten()).collect();
     let mut all: Vec<&JudgedCheck<'_>> = judged.verdicts.values().collect();
     all.sort_by_key(|judged| std::cmp::Reverse(order(judged.check)));
     let old = all.into_iter().skip(KEPT_CHECKS).filter(|old| !is_needed(old.check)).map(|judged| &judged.check.metadata);

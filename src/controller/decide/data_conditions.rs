@@ -17,7 +17,7 @@ pub fn report(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
             Some(BaselineStatus {
                 check: check.metadata.name.clone()?,
                 time: ended(check)?.clone(),
-                system_identifier: check.status.as_ref()?.evidence.as_ref()?.identity.system_identifier.clone(),
+                system_identifier: check.evidence()?.identity.system_identifier.clone(),
             })
         })
         .or_else(|| before.and_then(|status| status.baseline.clone()));

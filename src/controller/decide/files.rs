@@ -52,9 +52,8 @@ pub fn plan_files(observed: &Observed, judged: &Judged<'_>, primary: &Running<'_
 fn is_asked(observed: &Observed, judged: &JudgedCheck<'_>) -> bool {
     let generation = observed.database.metadata.generation.unwrap_or_default();
     let is_current = judged.check.spec.target.as_ref().is_some_and(|target| target.database_generation >= generation);
-    let has_evidence = judged.check.status.as_ref().is_some_and(|status| status.evidence.is_some());
     let can_say = judged.verdict.outcome != CheckOutcome::Unverifiable;
-    is_current && has_evidence && can_say && judged.check.spec.trigger != CheckTrigger::Restore
+    is_current && judged.check.evidence().is_some() && can_say && judged.check.spec.trigger != CheckTrigger::Restore
 }
 
 fn result_of(check: &DatabaseCheck, place: usize) -> Option<&CheckedFiles> {

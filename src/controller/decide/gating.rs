@@ -77,9 +77,7 @@ fn wanted(observed: &Observed, judged: &Judged<'_>, pod: &PodFact, running: Opti
 
 /// Whether a check could not verify a pod only because it is a replica, and of the cluster that was last known good.
 fn is_known_replica(judged: &Judged<'_>, newest: &JudgedCheck<'_>) -> bool {
-    let identifier = |check: &crate::api::DatabaseCheck| {
-        check.status.as_ref().and_then(|status| status.evidence.as_ref()).map(|evidence| evidence.identity.system_identifier.clone())
-    };
+    let identifier = |check: &crate::api::DatabaseCheck| check.evidence().map(|evidence| evidence.identity.system_identifier.clone());
     newest.verdict.reason == reasons::IN_RECOVERY
         && judged.baseline.and_then(identifier).is_some_and(|known| identifier(newest.check) == Some(known))
 }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::super::observed::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
 use super::super::plan::{Permit, Plan, Release, Step, VolumeStep};
-use super::judging::{Judged, evidence};
+use super::judging::Judged;
 use super::ways_back::{recover_command, recreate_volume};
 use super::{Area, Stall, claims_report, guard_wanted, releasing, removed_marks, surroundings};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
@@ -39,7 +39,7 @@ fn off_volume(observed: &Observed, judged: &Judged<'_>) -> Option<Gap> {
     let (pod, directory) =
         pods.flat_map(|pod| pod.running.iter().map(move |container| (pod, container))).find_map(|(pod, container)| {
             let check = judged.newest_of(&pod.uid, &container.id)?.check;
-            Some((pod, directory_off_volume(evidence(check)?, &check.spec.target.as_ref()?.volumes)?))
+            Some((pod, directory_off_volume(check.evidence()?, &check.spec.target.as_ref()?.volumes)?))
         })?;
     Some(Gap {
         reason: reasons::DATA_OFF_VOLUME,

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::observed::Observed;
-use super::Stall;
 use super::accepting::{Acceptance, acceptance};
 use super::readiness::list;
 use crate::api::{
@@ -26,8 +25,8 @@ pub struct Judged<'a> {
     pub known_good: Option<KnownGood<'a>>,
     /// Verdicts that are not yet in the status of their check.
     pub unwritten: Vec<(&'a str, CheckVerdict)>,
-    /// Something only a person can change.
-    pub stall: Option<Stall>,
+    /// What a person has accepted.
+    pub acceptance: Acceptance<'a>,
 }
 
 /// What was last known good.
@@ -112,8 +111,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
     let remembered = remembered(observed);
     ended_checks.extend(remembered.and_then(|check| Some((check, concluded(check)?))));
     ended_checks.sort_by_key(|(check, _)| order(check));
-    let acceptance = acceptance(observed);
-    let mut judged = Judged { stall: acceptance.stall(), ..Judged::default() };
+    let mut judged = Judged { acceptance: acceptance(observed), ..Judged::default() };
     let mut lost_baseline = lost_baseline(observed);
     let newest_by_target = newest_by_target(&ended_checks);
     for (check, time) in ended_checks {
@@ -133,7 +131,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             // Its agent never reported, so there is nothing to judge again.
             Some(stored) if ended(check).is_none() => from_stored(stored),
             Some(stored) if stored.outcome == CheckOutcome::Verified => from_stored(stored),
-            _ if acceptance.accepts(check) => Verdict {
+            _ if judged.acceptance.accepts(check) => Verdict {
                 outcome: CheckOutcome::Verified,
                 reason: reasons::VERIFIED,
                 message: format!(
@@ -148,7 +146,8 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             Some(stored) if observed.ledger.known().is_none() => from_stored(stored),
             None if observed.ledger.known().is_none() => continue,
             _ => {
-                let (verdict, declared) = judge_one(observed, check, judged.known_good.as_ref(), lost_baseline.as_deref(), &acceptance);
+                let (verdict, declared) =
+                    judge_one(observed, check, judged.known_good.as_ref(), lost_baseline.as_deref(), &judged.acceptance);
                 declared_by = declared;
                 verdict
             }
@@ -159,9 +158,10 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             let unwritten = CheckVerdict { outcome: verdict.outcome, reason, message, baseline: compared_with, declared_by };
             judged.unwritten.push((name, unwritten));
         }
-        let is_primary = evidence(check).is_some_and(|evidence| !evidence.identity.in_recovery);
+        let is_primary = check.evidence().is_some_and(|evidence| !evidence.identity.in_recovery);
         if verdict.outcome == CheckOutcome::Verified && is_primary {
-            judged.take_for_good(observed, check, acceptance.accepts(check));
+            let is_accepted = judged.acceptance.accepts(check);
+            judged.take_for_good(observed, check, is_accepted);
             lost_baseline = None;
         }
         judged.verdicts.insert(name, JudgedCheck { check, ended: time, verdict });
@@ -172,7 +172,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
 impl<'a> Judged<'a> {
     /// Makes a check what later ones are compared with.
     fn take_for_good(&mut self, observed: &'a Observed, check: &'a DatabaseCheck, is_accepted: bool) {
-        let (Some(name), Some(found)) = (check.metadata.name.as_deref(), evidence(check)) else { return };
+        let (Some(name), Some(found)) = (check.metadata.name.as_deref(), check.evidence()) else { return };
         let is_other_cluster = |known: &KnownGood<'_>| known.evidence.identity.system_identifier != found.identity.system_identifier;
         // What was counted before belongs to what an accepted check, or another cluster, replaces.
         let is_anew = is_accepted || self.known_good.as_ref().is_some_and(is_other_cluster);
@@ -191,11 +191,6 @@ impl<'a> Judged<'a> {
         });
         self.baseline = Some(check);
     }
-}
-
-/// What a check found.
-pub fn evidence(check: &DatabaseCheck) -> Option<&Evidence> {
-    check.status.as_ref()?.evidence.as_ref()
 }
 
 /// What the ledger has of that very check.

@@ -21,14 +21,14 @@ pub(super) fn compare_tables(account: &Account<'_>) -> TablesTold {
     let mut different: Vec<TableDifference> = Vec::new();
     let mut same = 0;
     for before in &expected.tables {
-        let now = find(&found, before);
+        let now = found.table(&before.database, &before.name);
         if now.is_some_and(|now| (now.rows, now.count) == (before.rows, before.count)) {
             same += 1;
         } else if now.is_some() || is_surely_absent(&found, before) {
             different.push(difference(name(before), Some(before), now));
         }
     }
-    let new = found.tables.iter().filter(|now| find(&expected, now).is_none() && is_surely_absent(&expected, now));
+    let new = found.tables.iter().filter(|now| expected.table(&now.database, &now.name).is_none() && is_surely_absent(&expected, now));
     different.extend(new.map(|now| difference(name(now), None, Some(now))));
     different.sort_by_key(|difference| (!difference.lost, Reverse(lost_rows(difference))));
     let left_out = different.len().saturating_sub(LISTED);
@@ -73,10 +73,6 @@ pub(super) fn share_gone(before: i64, now: i64) -> Option<String> {
     }
     let per_mille = i128::from(before - now) * 1_000 / i128::from(before);
     Some(if now == 0 { "100 %".to_owned() } else { format!("{}.{} %", per_mille / 10, per_mille % 10) })
-}
-
-fn find<'a>(evidence: &'a Evidence, table: &TableEvidence) -> Option<&'a TableEvidence> {
-    evidence.tables.iter().find(|other| other.name == table.name && other.database == table.database)
 }
 
 /// Evidence names 500 tables at most; one that it does not name is only surely not there when it names all that there are.

@@ -136,7 +136,7 @@ impl<'a> Seen<'a> {
             time: Time(time_of(check)),
             verdict: verdict_of(check),
             volumes: volumes_of(check),
-            evidence: evidence_of(check),
+            evidence: check.evidence(),
         }
     }
 
@@ -169,11 +169,6 @@ pub(super) fn time_of(check: &DatabaseCheck) -> Timestamp {
 /// The operator's judgement of a check.
 pub(super) fn verdict_of(check: &DatabaseCheck) -> Option<&CheckVerdict> {
     check.status.as_ref()?.verdict.as_ref()
-}
-
-/// What a check found.
-pub(super) fn evidence_of(check: &DatabaseCheck) -> Option<&Evidence> {
-    check.status.as_ref()?.evidence.as_ref()
 }
 
 /// What a check's container mounted.

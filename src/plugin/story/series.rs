@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::differences::name_table;
-use super::looks::{Account, Seen, evidence_of, time_of, verdict_of};
+use super::looks::{Account, Seen, time_of, verdict_of};
 use super::{Curve, Line, Point, RowsSeen, Series, StartTold, VolumeSpan};
 use crate::api::{CheckOutcome, CountKind, Evidence, TableRule};
 
@@ -43,7 +43,7 @@ fn find_sights<'a>(account: &Account<'a>) -> Vec<Sight<'a>> {
                 time: Time(time_of(check)),
                 check: check.metadata.name.as_deref().unwrap_or_default(),
                 outcome: verdict_of(check).map(|verdict| verdict.outcome),
-                evidence: evidence_of(check)?,
+                evidence: check.evidence()?,
             })
         })
         .collect();
@@ -75,7 +75,7 @@ impl Sight<'_> {
 fn build_curve(rule: &TableRule, main: &str, sights: &[Sight<'_>]) -> Curve {
     let database = rule.database.as_deref().unwrap_or(main);
     let points = sights.iter().filter_map(|sight| {
-        let table = sight.evidence.tables.iter().find(|table| table.name == rule.name && table.database == database);
+        let table = sight.evidence.table(database, &rule.name);
         let seen = table.map(|table| RowsSeen { rows: table.rows, count: table.count });
         let absent = (sight.outcome == Some(CheckOutcome::Suspected)).then_some(RowsSeen { rows: 0, count: CountKind::Exact });
         seen.or(absent).map(|seen| sight.point(seen))

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::looks::{Account, data_volume, describe_volume, evidence_of, time_of};
+use super::looks::{Account, data_volume, describe_volume, time_of};
 use super::{Line, StartTold};
 use crate::api::{CheckTarget, DatabaseCheck, MountedVolume};
 use crate::verdict::is_same_volume;
@@ -31,7 +31,7 @@ fn find_starts<'a>(account: &Account<'a>) -> Vec<Start<'a>> {
     let mut starts: Vec<Start<'_>> = Vec::new();
     for check in account.checks.iter().copied() {
         let Some(target) = &check.spec.target else { continue };
-        let evidence = evidence_of(check);
+        let evidence = check.evidence();
         let data = data_volume(&target.volumes, evidence);
         let known =
             starts.iter_mut().find(|start| (&start.target.pod_uid, &start.target.container_id) == (&target.pod_uid, &target.container_id));

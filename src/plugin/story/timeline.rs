@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::looks::{Account, evidence_of, time_of, verdict_of};
+use super::looks::{Account, time_of, verdict_of};
 use super::updates::{find_server_versions, find_template_changes};
 use super::{BackupTold, EventsTold, Line, Moment, MomentKind, StartTold, Timeline, VolumeTold};
 use crate::api::{BackupState, CheckOutcome, ConditionType, RestoreState, find_condition};
@@ -54,7 +54,7 @@ fn find_made(account: &Account<'_>, volumes: &[VolumeTold]) -> Vec<Moment> {
             Some(made(volume.created_at.as_ref()?, format!("volume {} was created, for claim {}", volume.volume, volume.claim)))
         })
         .collect();
-    let evidence = account.checks.iter().filter_map(|check| evidence_of(check));
+    let evidence = account.checks.iter().filter_map(|check| check.evidence());
     let evidence = evidence.chain(account.expected.as_ref().and_then(|seen| seen.evidence));
     let mut identifiers: Vec<&str> = Vec::new();
     for identity in evidence.map(|evidence| &evidence.identity) {
@@ -79,7 +79,7 @@ fn tell_start(start: &StartTold) -> Vec<Moment> {
 fn find_checks(account: &Account<'_>) -> Vec<Moment> {
     let checks = account.checks.iter().map(|check| {
         let name = check.metadata.name.as_deref().unwrap_or_default();
-        let rows = evidence_of(check).map(|evidence| format!(", {}", count(evidence.total_rows, "row"))).unwrap_or_default();
+        let rows = check.evidence().map(|evidence| format!(", {}", count(evidence.total_rows, "row"))).unwrap_or_default();
         let verdict = verdict_of(check);
         let alarming = verdict.is_some_and(|verdict| verdict.outcome == CheckOutcome::Suspected);
         let said = verdict.map_or_else(|| "not judged yet".to_owned(), |verdict| format!("{:?} ({})", verdict.outcome, verdict.reason));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{Node, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::looks::{Account, evidence_of, time_of};
+use super::looks::{Account, time_of};
 use super::{Answer, EventTold, EventsTold, Gathered, Line, Moment, MomentKind};
 use crate::controller::Fact;
 use crate::plugin::words::date;
@@ -116,7 +116,7 @@ fn claims(template: &PodTemplateSpec) -> BTreeSet<&str> {
 
 /// Each change of the server's version from one check to the next.
 pub(super) fn find_server_versions(account: &Account<'_>) -> Vec<Moment> {
-    let seen: Vec<_> = account.checks.iter().filter_map(|check| Some((check, &evidence_of(check)?.identity.server_version))).collect();
+    let seen: Vec<_> = account.checks.iter().filter_map(|check| Some((check, &check.evidence()?.identity.server_version))).collect();
     let pairs = seen.windows(2).filter_map(|pair| Some((pair.first()?, pair.last()?)));
     pairs
         .filter(|(before, now)| before.1 != now.1)

@@ -17,11 +17,22 @@ pub fn signal_container(container_id: &str, signal: &str) {
     assert!(status.success(), "no {signal} could be sent to process {first}");
 }
 
-/// Runs a command of this machine in the network of a start's pod.
-pub fn in_network_of(start: &Start, command: &[&str]) {
+/// Cuts the network between a start's Postgres and everybody who would connect to it: packets are swallowed.
+pub fn cut_network(start: &Start) {
+    change_network(start, "-I");
+}
+
+/// Mends what was cut.
+pub fn mend_network(start: &Start) {
+    change_network(start, "-D");
+}
+
+/// Adds or deletes a rule in the network of a start's pod.
+fn change_network(start: &Start, action: &str) {
     let first = first_process(&start.container_id);
-    let status = Command::new("nsenter").args(["--target", &first, "--net"]).args(command).status().expect("nsenter");
-    assert!(status.success(), "{command:?} failed in the network of process {first}");
+    let rule = ["iptables", action, "INPUT", "-p", "tcp", "--dport", "5432", "-j", "DROP"];
+    let status = Command::new("nsenter").args(["--target", &first, "--net"]).args(rule).status().expect("nsenter");
+    assert!(status.success(), "{rule:?} failed in the network of process {first}");
 }
 
 /// The number, on this machine, of the first process of a container.
