@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tower::{Layer, Service};
 
 /// When, in the life of a write, the process dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
     /// Before the request is sent: it never happened.
     Before,
@@ -21,23 +21,44 @@ pub enum Moment {
     After,
 }
 
-/// When a process dies.
+/// Which write of a process is its last.
+#[derive(Clone, Copy, Debug)]
+pub enum Write {
+    /// By its number, from 1.
+    Number(usize),
+    /// The first one of this method and kind.
+    FirstAt(&'static str),
+}
+
+/// When a process is to die.
+#[derive(Clone, Copy, Debug)]
+pub struct Doom {
+    pub write: Write,
+    pub moment: Moment,
+}
+
+/// How a process that is to die lives up to then.
 #[derive(Debug)]
 pub struct Fate {
-    write: usize,
-    moment: Moment,
+    doom: Doom,
     writes: AtomicUsize,
+    is_sealed: AtomicBool,
     last_words: Mutex<Option<String>>,
     struck: Notify,
 }
 
 impl Fate {
-    /// Death at a write, counted from 1.
-    pub fn new(write: usize, moment: Moment) -> Arc<Self> {
-        Arc::new(Self { write, moment, writes: AtomicUsize::new(0), last_words: Mutex::new(None), struck: Notify::new() })
+    pub fn new(doom: Doom) -> Arc<Self> {
+        Arc::new(Self {
+            doom,
+            writes: AtomicUsize::new(0),
+            is_sealed: AtomicBool::new(false),
+            last_words: Mutex::new(None),
+            struck: Notify::new(),
+        })
     }
 
-    /// Waits for the death; returns the write at which it came, as method and path.
+    /// Waits for the death; returns the method and the kind of the write at which it came.
     pub async fn strike(&self) -> String {
         loop {
             let struck = self.struck.notified();
@@ -97,27 +118,46 @@ where
         if self.fate.last_words().is_some() {
             return Box::pin(pending());
         }
-        // An event tells of a step and is none: whether it was written changes nothing for the next operator.
-        if request.method() == Method::GET || request.uri().path().starts_with("/apis/events.k8s.io/") {
+        let place = place(request.method(), request.uri().path());
+        // An event tells of a step and is none: whether it was written changes nothing for the next operator. The guard is tried by a dry run.
+        let is_no_write =
+            request.method() == Method::GET || ["POST events", "PATCH events", "DELETE protecteddatabases"].contains(&place.as_str());
+        if is_no_write {
             return Box::pin(self.inner.call(request));
         }
         let number = self.fate.writes.fetch_add(1, Ordering::SeqCst) + 1;
-        if number < self.fate.write {
-            return Box::pin(self.inner.call(request));
-        }
-        if number > self.fate.write {
+        let is_last = match self.fate.doom.write {
+            Write::Number(last) => number == last,
+            Write::FirstAt(last) => place == last,
+        };
+        // Also what is sent while the last write is under way comes too late.
+        let is_late = if is_last { self.fate.is_sealed.swap(true, Ordering::SeqCst) } else { self.fate.is_sealed.load(Ordering::SeqCst) };
+        if is_late {
             return Box::pin(pending());
         }
-        let words = format!("{} {}", request.method(), request.uri().path());
-        if self.fate.moment == Moment::Before {
-            self.fate.die(words);
+        if !is_last {
+            return Box::pin(self.inner.call(request));
+        }
+        if self.fate.doom.moment == Moment::Before {
+            self.fate.die(place);
             return Box::pin(pending());
         }
         let (answer, fate) = (self.inner.call(request), Arc::clone(&self.fate));
         Box::pin(async move {
             drop(answer.await);
-            fate.die(words);
+            fate.die(place);
             pending().await
         })
     }
+}
+
+/// Method and kind of a write, without names: `PATCH databasechecks/status`.
+fn place(method: &Method, path: &str) -> String {
+    let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    parts.drain(..if parts[0] == "api" { 2 } else { 3 });
+    if parts[0] == "namespaces" && parts.len() > 2 {
+        parts.drain(..2);
+    }
+    let subresource = parts.get(2).map(|subresource| format!("/{subresource}")).unwrap_or_default();
+    format!("{method} {}{subresource}", parts[0])
 }

@@ -15,7 +15,7 @@ use kube::{Api, Client, Config, ResourceExt};
 use serde_json::json;
 
 use super::super::operator_here::Operator;
-use super::doomed::{Fate, Moment};
+use super::doomed::{Doom, Fate};
 use crate::protect::assert_marks;
 use crate::support::{NAME, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of};
 
@@ -47,8 +47,8 @@ impl Lane {
     }
 
     /// Runs a controller until it dies at a write, or is done. Says at which, or `None`.
-    pub async fn operate_until_death(&self, write: usize, moment: Moment, done: impl Future<Output = ()>) -> Option<String> {
-        let fate = Fate::new(write, moment);
+    pub async fn operate_until_death(&self, doom: Doom, done: impl Future<Output = ()>) -> Option<String> {
+        let fate = Fate::new(doom);
         let operator = self.operate_with(fate.build_client(self.config.clone()));
         let death = {
             let fate = Arc::clone(&fate);

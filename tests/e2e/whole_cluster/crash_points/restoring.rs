@@ -16,7 +16,14 @@ use crate::support::{NAME, alone, build_claim, reclaim_policy, volume_of};
 fn a_crash_at_any_write_of_a_restore_keeps_both_volumes_and_the_next_operator_ends_it() {
     alone("crash-restore", async |scene| {
         let down = OperatorDown::begin(scene).await;
-        let crashes = Crashes::new();
+        let crashes = Crashes::new(&[
+            "PATCH databaserestores/status",
+            "PATCH persistentvolumes",
+            "PATCH statefulsets",
+            "PATCH persistentvolumeclaims",
+            "DELETE persistentvolumeclaims",
+            "POST persistentvolumeclaims",
+        ]);
         run_lanes(scene, &crashes, async |lane, start, crashes| {
             lane.protect().await;
             let first = lane.operate();
@@ -24,7 +31,7 @@ fn a_crash_at_any_write_of_a_restore_keeps_both_volumes_and_the_next_operator_en
             let volumes = replace_volume(lane).await;
             first.kill().await;
             let (mut present, mut tried) = (1, 0);
-            while let Some((write, moment)) = crashes.take() {
+            while let Some(doom) = crashes.take() {
                 let began = Instant::now();
                 let wanted = &volumes[1 - present];
                 tried += 1;
@@ -33,24 +40,17 @@ fn a_crash_at_any_write_of_a_restore_keeps_both_volumes_and_the_next_operator_en
                     "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": name, "namespace": lane.scene.namespace()},
                     "spec": {"database": NAME, "from": {"volume": wanted}, "into": "Replace", "confirm": NAME},
                 })]);
-                let death = lane.operate_until_death(write, moment, wait_final(lane, &name)).await;
+                let death = lane.operate_until_death(doom, wait_final(lane, &name)).await;
                 let successor = lane.operate();
                 wait_final(lane, &name).await;
                 assert_swapped(lane, wanted, &volumes).await;
                 successor.kill().await;
                 present = 1 - present;
-                crashes.record(write, moment, death.as_deref(), lane.scene.namespace(), began);
+                crashes.record(doom, death.as_deref(), began);
             }
         })
         .await;
-        crashes.assert_tried(&[
-            "PATCH databaserestores/status",
-            "PATCH persistentvolumes",
-            "PATCH statefulsets",
-            "PATCH persistentvolumeclaims",
-            "DELETE persistentvolumeclaims",
-            "POST persistentvolumeclaims",
-        ]);
+        crashes.assert_tried();
         down.end().await;
     });
 }
