@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::api::reasons::ALL;
+use crate::api::reasons;
 
-const INTRODUCTION: &str = "<!-- Generated from src/api/reasons.rs by `make generate`; do not edit. -->
+const INTRODUCTION: &str = "<!-- Generated from src/api/reasons/ by `make generate`; do not edit. -->
 # Conditions and reasons
 
 `kubectl describe protdb NAME` shows the conditions; each has a status, a reason from this page and a message about your objects.
@@ -29,7 +29,7 @@ The same words are in `status.verdict.reason` of a DatabaseCheck and `status.rea
 /// The page.
 pub fn build_conditions_page() -> String {
     let mut page = String::from(INTRODUCTION);
-    for document in ALL {
+    for document in reasons::all() {
         // Writing to a String can't fail.
         let _ = write!(
             page,

@@ -92,7 +92,7 @@ fn every_runbook_is_a_section_that_exists() {
     let page = generated_files().unwrap().into_iter().find(|(path, _)| path.ends_with("conditions.md")).unwrap().1;
     let sections: Vec<String> =
         page.lines().filter_map(|line| line.strip_prefix("## ")).map(|heading| format!("#{}", heading.to_ascii_lowercase())).collect();
-    for document in reasons::ALL {
+    for document in reasons::all() {
         let (_, Finding::Firing(alert)) = found(condition("Stalled", "True", document.reason, "")) else { continue };
         let (_, section) = alert.annotations.runbook.split_at("docs/conditions.md".len());
         assert!(sections.iter().any(|known| known == section), "{section}");
