@@ -39,7 +39,7 @@ fn a_switched_volume_is_explained_and_reported() {
             "Kubernetes keeps events for about an hour",
             &format!("kubectl get pv {old} -o wide"),
             &format!("kubectl holdfast recover {NAME} -n {namespace}"),
-            &format!("kubectl annotate protdb -n {namespace} {NAME} holdfast.dev/accept-check={check} --overwrite"),
+            &format!("kubectl holdfast accept {NAME} -n {namespace} {check}"),
         ];
         assert_ran(&holdfast(scene, &explain), 3, &told);
         assert_data(&printed_json(scene, &format!("{explain} -o json")), &old, &new, &switched);

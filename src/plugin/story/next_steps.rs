@@ -3,8 +3,8 @@
 use super::identity::has_moved;
 use super::looks::Account;
 use super::shell::word;
-use super::{BackupTold, Gathered, NextStep, Standing, VolumeTold};
-use crate::api::{names, reasons};
+use super::{BackupTold, NextStep, Standing, VolumeTold};
+use crate::api::reasons;
 use crate::plugin::status::build_report;
 use crate::plugin::words::date;
 
@@ -55,10 +55,8 @@ fn after_a_reset(account: &Account<'_>, volumes: &[VolumeTold], backups: &[Backu
     };
     steps.push(step(&says, account.kubectl("get dbbackup -o wide")));
     if let Some(found) = &account.found {
-        let Gathered { namespace, name, .. } = account.gathered;
-        let accept = format!("annotate protdb -n {namespace} {name} {}={} --overwrite", names::ACCEPT_CHECK_ANNOTATION, word(found.check));
         let says = "or, if this is how the data should be, accept it: later checks are compared with it";
-        steps.push(step(says, account.kubectl_cluster(&accept)));
+        steps.push(step(says, account.holdfast(&format!("accept {}", word(found.check)))));
     }
     steps.push(step("afterwards, see that it is safe again", account.holdfast("status")));
     steps
