@@ -43,7 +43,7 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
         let volume = volume_of(scene, &claim).await.name_any();
         confirm(scene, "pvc", &claim);
         scene.kubectl(&format!("delete pvc {claim} --wait=false"));
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
         scene
             .wait("the claim to go", async || match scene.api::<PersistentVolumeClaim>().get_opt(&claim).await {
                 Ok(None) => Ok(()),
@@ -60,7 +60,7 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
                 "kubectl get dbledger {ledger} -o jsonpath='{{.status.volumes[?(@.volume==\"{volume}\")].claimManifest}}' | kubectl create -f -"
             ),
         );
-        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.scale(scene, 1);
         wait_bound(scene, &claim).await;
         assert_eq!(volume_of(scene, &claim).await.name_any(), volume);
         let back = server.wait_ready(scene, Some(&start)).await;

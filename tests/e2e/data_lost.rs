@@ -173,22 +173,22 @@ fn an_older_copy_of_the_data_directory_is_a_rollback() {
     beside_others("rolled-back", async |scene| {
         let server = Server::new(scene);
         let start = scene.protect_filled(&server).await;
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
         scene.wait_kubectl(&format!("wait --for=delete pod/{} --timeout=1s", server.pod())).await;
         let files = PathBuf::from(volume_handle(&volume_of(scene, &server.claim()).await));
         let snapshot = files.with_extension("last-week");
         copy(&files, &snapshot);
-        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.scale(scene, 1);
         let later = server.wait_ready(scene, Some(&start)).await;
         server.sql(scene, "INSERT INTO experts SELECT 1000 + n, 'new' FROM generate_series(1, 100) n");
         ask_for_a_check(scene).await;
         scene.wait_green().await;
 
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
         scene.wait_kubectl(&format!("wait --for=delete pod/{} --timeout=1s", server.pod())).await;
         fs::remove_dir_all(&files).expect("the newer files");
         fs::rename(&snapshot, &files).expect("last week's files");
-        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.scale(scene, 1);
         server.wait_ready(scene, Some(&later)).await;
         let message = scene.wait_reset(reasons::ROLLED_BACK).await;
         assert_tells(&message, &["an older state of it", "write-ahead log", "public.experts: 185 -> 85 rows"]);

@@ -119,14 +119,14 @@ fn another_volume_with_an_older_copy_is_a_rollback_and_both_volumes_are_named() 
         let start = scene.protect_plainly(&server).await;
         scene.apply(&[build_claim(scene.namespace(), "older-copy"), hold(scene, "older-copy")]);
         scene.wait_kubectl("wait pod/holder --for=condition=Ready --timeout=1s").await;
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
         scene.wait_kubectl(&format!("wait --for=delete pod/{} --timeout=1s", server.pod())).await;
         let (old, new) = (volume_of(scene, &server.claim()).await, volume_of(scene, "older-copy").await);
         let (from, to) = (PathBuf::from(volume_handle(&old)), PathBuf::from(volume_handle(&new)));
         fs::remove_dir(&to).expect("an empty folder");
         copy(&from, &to);
         scene.kubectl("delete pod holder --force --grace-period=0");
-        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.scale(scene, 1);
         let later = server.wait_ready(scene, Some(&start)).await;
         server.sql(scene, "INSERT INTO experts SELECT 1000 + n, 'new' FROM generate_series(1, 100) n");
         ask_for_a_check(scene).await;

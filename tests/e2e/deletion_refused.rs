@@ -95,7 +95,7 @@ fn a_confirmed_claim_goes_and_its_volume_stays() {
         let (_, command) = refused.split_once("delete again: kubectl ").expect("a command");
         scene.kubectl(command.trim());
         scene.kubectl("delete pvc knowledge-data --wait=false");
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
 
         scene
             .wait("the claim to go", async || match scene.api::<PersistentVolumeClaim>().get_opt("knowledge-data").await {

@@ -67,7 +67,7 @@ fn a_claim_is_unlocked_by_its_name_and_then_goes() {
         let right = holdfast_answered(scene, &unlock, &claim);
         let delete = format!("delete pvc {claim} -n {}", scene.namespace());
         assert_ran(&right, 0, &["ProtectedDatabase", "last good backup", &format!("kubectl {delete}")]);
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
         scene.kubectl(&format!("{delete} --timeout=300s"));
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_NOT_FOUND).await;
     });

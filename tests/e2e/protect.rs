@@ -24,7 +24,7 @@ fn a_claim_that_comes_with_another_replica_is_guarded_too() {
         let server = Server::seventeen(scene);
         scene.protect_plainly(&server).await;
         assert_eq!(scene.kubectl("get storageclass -o jsonpath={.items[*].reclaimPolicy}"), "Delete");
-        scene.kubectl(&format!("scale statefulset {} --replicas=2", server.name));
+        server.scale(scene, 2);
         let claim = format!("data-{}-1", server.name);
         scene
             .wait("the new claim to be guarded", async || {

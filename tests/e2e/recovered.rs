@@ -48,11 +48,11 @@ fn the_right_volume_comes_back_in_place_of_a_fresh_one_which_is_kept() {
         scene.settle().await;
         let claim = server.claim();
         let right = volume_of(scene, &claim).await.name_any();
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
         confirm(scene, "pvc", &claim);
         scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));
         // The StatefulSet makes a fresh claim, Postgres runs initdb, the application seeds itself.
-        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.scale(scene, 1);
         let fresh = server.wait_ready(scene, Some(&start)).await;
         scene.wait_reset(reasons::VOLUME_REPLACED).await;
         let wrong = volume_of(scene, &claim).await.name_any();

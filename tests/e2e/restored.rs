@@ -18,7 +18,7 @@ fn a_volume_takes_its_place_again_and_the_fresh_one_is_kept_until_asked_for() {
         let claim = server.claim();
         let right = volume_of(scene, &claim).await.name_any();
         lose_claim(scene, &server).await;
-        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.scale(scene, 1);
         let fresh = server.wait_ready(scene, Some(&start)).await;
         scene.wait_reset(reasons::VOLUME_REPLACED).await;
         let wrong = volume_of(scene, &claim).await.name_any();
@@ -62,7 +62,7 @@ fn a_claim_and_a_volume_object_that_are_gone_are_made_again() {
         scene.apply(&[restore(scene, "back", &volume)]);
         let verifying = wait_state(scene, "back", RestoreState::Verifying).await;
         assert_tells(&verifying, &[&format!("claim {} is Bound to volume {volume}", server.claim()), "no pod mounts it yet"]);
-        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.scale(scene, 1);
         server.wait_ready(scene, Some(&start)).await;
         assert_eq!(server.count(scene), ALL);
         wait_state(scene, "back", RestoreState::Complete).await;
@@ -120,7 +120,7 @@ fn restore(scene: &Scene, name: &str, volume: &str) -> Value {
 /// Confirms and deletes the claim, its pod stopped.
 async fn lose_claim(scene: &Scene, server: &Server) {
     let claim = server.claim();
-    scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+    server.scale(scene, 0);
     let uid = scene.get::<PersistentVolumeClaim>(&claim).await.uid().expect("a UID");
     scene.kubectl(&format!("annotate pvc {claim} holdfast.dev/confirm-deletion={uid}"));
     scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));

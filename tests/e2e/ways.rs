@@ -194,7 +194,7 @@ pub fn delete_an_owner(scene: &Scene, claims: &[&str]) {
 /// `whenScaled: Delete`, and the StatefulSet scaled to 0: its claim is to go with its pod.
 async fn scale_down_with_deletion(scene: &Scene, server: &Server, start: &Start) {
     set_retention(scene, server, "Delete");
-    scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+    server.scale(scene, 0);
     scene.kubectl(&format!("wait --for=delete pod/{} --timeout=120s", server.pod()));
     let owners = format!("get pvc {} -o jsonpath={{.metadata.ownerReferences[*].kind}}", server.claim());
     scene
@@ -205,7 +205,7 @@ async fn scale_down_with_deletion(scene: &Scene, server: &Server, start: &Start)
         .await;
     assert_held(scene, &server.claim()).await;
     set_retention(scene, server, "Retain");
-    scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+    server.scale(scene, 1);
     server.wait_ready(scene, Some(start)).await;
 }
 

@@ -123,6 +123,11 @@ impl Server {
         self.sql(scene, &statements);
     }
 
+    /// Sets how many pods it has: none lets it go down, one brings it up again.
+    pub fn scale(&self, scene: &Scene, replicas: u32) {
+        scene.kubectl(&format!("scale statefulset {} --replicas={replicas}", self.name));
+    }
+
     /// Waits until its pod is ready, in another start than `before`, and the server answers.
     pub async fn wait_ready(&self, scene: &Scene, before: Option<&Start>) -> Start {
         let pods = scene.api::<Pod>();

@@ -80,7 +80,7 @@ fn a_new_claim_that_is_deleted_before_it_was_marked_keeps_its_files_as_long_as_i
         assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
 
         // It goes with its pod, as Kubernetes has it; the volume does not.
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
         let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_NOT_FOUND).await;
         assert_tells(&said.message, &["knowledge-data", "does not exist"]);
         let kept: PersistentVolume = Api::all(scene.client.clone()).get(&volume.name_any()).await.expect("the volume");
@@ -100,7 +100,7 @@ fn a_new_claim_that_was_gone_before_anybody_looked_is_said_to_be_gone() {
         let server = Server::new(scene);
         server.start_filled(scene).await;
         let volume = volume_of(scene, &server.claim()).await;
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
         scene.kubectl(&format!("wait --for=delete pod/{} --timeout=120s", server.pod()));
         scene.protect(&build_plain_database(scene, &server)).await;
         scene.kubectl(&format!("delete pvc {} --timeout=60s", server.claim()));

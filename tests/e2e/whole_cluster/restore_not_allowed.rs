@@ -15,7 +15,7 @@ fn a_restore_without_its_role_says_so_and_ends_when_the_role_is_there() {
         scene.settle().await;
         let volume = volume_of(scene, &server.claim()).await.name_any();
         let claim = server.claim();
-        scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+        server.scale(scene, 0);
         let uid = scene.get::<PersistentVolumeClaim>(&claim).await.uid().expect("a UID");
         scene.kubectl(&format!("annotate pvc {claim} holdfast.dev/confirm-deletion={uid}"));
         scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));
@@ -27,7 +27,7 @@ fn a_restore_without_its_role_says_so_and_ends_when_the_role_is_there() {
         })]);
         wait(scene, RestoreState::Running, "is forbidden").await;
         drop(role);
-        scene.kubectl(&format!("scale statefulset {} --replicas=1", server.name));
+        server.scale(scene, 1);
         wait(scene, RestoreState::Complete, "has verified the data").await;
         server.wait_ready(scene, Some(&start)).await;
         scene.wait_green().await;

@@ -119,7 +119,7 @@ async fn lose_what_is_only_labelled(scene: &Scene) {
 /// `whenScaled: Delete`, and scaled to 0: the claim is deleted, and its finalizer holds it.
 async fn lose_with_the_replica(scene: &Scene, server: &Server) {
     set_retention(scene, server, "Delete");
-    scene.kubectl(&format!("scale statefulset {} --replicas=0", server.name));
+    server.scale(scene, 0);
     scene
         .wait("the claim to be deleted", async || {
             let claim = scene.api::<PersistentVolumeClaim>().get(&server.claim()).await.map_err(|error| error.to_string())?;

@@ -59,12 +59,12 @@ fn a_crash_at_any_write_of_a_restore_keeps_both_volumes_and_the_next_operator_en
 async fn replace_volume(lane: &Lane) -> [String; 2] {
     let (scene, claim) = (&lane.scene, lane.server.claim());
     let right = volume_of(scene, &claim).await.name_any();
-    scene.kubectl(&format!("scale statefulset {} --replicas=0", lane.server.name));
+    lane.server.scale(scene, 0);
     let uid = scene.get::<PersistentVolumeClaim>(&claim).await.uid().expect("a UID");
     scene.kubectl(&format!("annotate pvc {claim} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
     scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));
     scene.apply(&[build_claim(scene.namespace(), &claim)]);
-    scene.kubectl(&format!("scale statefulset {} --replicas=1", lane.server.name));
+    lane.server.scale(scene, 1);
     lane.server.wait_ready(scene, None).await;
     scene.wait_reset(reasons::VOLUME_REPLACED).await;
     [right, volume_of(scene, &claim).await.name_any()]
