@@ -5,7 +5,7 @@ use super::{FORMAT_VERSION, MANIFEST_NAME, Manifest, S3Store, SetState, StoreErr
 /// How many sets are looked into, the newest first, before it is said that there is no good one.
 const SETS: usize = 50;
 /// The largest manifest that is read, in bytes: about 100,000 tables.
-const MANIFEST_LIMIT: u64 = 32 * 1024 * 1024;
+const MANIFEST_LIMIT: usize = 32 * 1024 * 1024;
 
 /// The path and the manifest of the newest set that is good.
 pub async fn fetch_newest_good(
@@ -19,8 +19,8 @@ pub async fn fetch_newest_good(
     folders.sort_unstable_by(|one, other| other.cmp(one));
     for folder in folders.into_iter().take(SETS) {
         let path = folder.trim_end_matches('/');
-        let body = match store.fetch_bounded(&format!("{path}/{MANIFEST_NAME}"), MANIFEST_LIMIT).await {
-            Ok(body) => body,
+        let body = match store.fetch(&format!("{path}/{MANIFEST_NAME}"), MANIFEST_LIMIT).await {
+            Ok((body, _)) => body,
             // No manifest, no backup.
             Err(error) if error.kind == StoreErrorKind::NotFound => continue,
             Err(error) => return Err(error),

@@ -73,17 +73,6 @@ impl S3Store {
         outcome.map(drop).map_err(|error| self.explain(&error, "looking into the bucket"))
     }
 
-    /// Reads a small object and its checksum.
-    pub async fn fetch(&self, key: &str) -> Result<(Vec<u8>, String), StoreError> {
-        let request = self.client.get_object().bucket(&self.storage.bucket).key(key);
-        let answer = request.send().await.map_err(|error| self.explain(&error, "reading an object of"))?;
-        let checksum = bare_checksum(answer.e_tag());
-        let body = answer.body.collect().await.map_err(|error| {
-            StoreError::new(StoreErrorKind::Unreachable, format!("the storage broke off while `{key}` was read ({error})"))
-        })?;
-        Ok((body.to_vec(), checksum))
-    }
-
     /// Names the folders directly below a folder, each with a slash at its end.
     pub async fn list_folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
         let mut folders = Vec::new();
@@ -96,23 +85,27 @@ impl S3Store {
         Ok(folders)
     }
 
-    /// Reads an object that must not be larger than `limit` bytes.
-    pub async fn fetch_bounded(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
+    /// Reads an object, which must not be larger than `limit` bytes, and its checksum.
+    pub async fn fetch(&self, key: &str, limit: usize) -> Result<(Vec<u8>, String), StoreError> {
         let request = self.client.get_object().bucket(&self.storage.bucket).key(key);
         let mut answer = request.send().await.map_err(|error| self.explain(&error, "reading an object of"))?;
+        let checksum = bare_checksum(answer.e_tag());
         let mut body = Vec::new();
         while let Some(chunk) = answer.body.try_next().await.map_err(|error| {
             StoreError::new(StoreErrorKind::Unreachable, format!("the storage broke off while `{key}` was read ({error})"))
         })? {
             body.extend_from_slice(&chunk);
-            if u64::try_from(body.len()).is_ok_and(|read| read > limit) {
+            if body.len() > limit {
                 return Err(StoreError::new(
                     StoreErrorKind::UploadFailed,
-                    format!("`{key}` in the bucket `{}` is larger than {limit} bytes, which no manifest is", self.storage.bucket),
+                    format!(
+                        "`{key}` in the bucket `{}` is larger than the {limit} bytes that are read of such an object",
+                        self.storage.bucket
+                    ),
                 ));
             }
         }
-        Ok(body)
+        Ok((body, checksum))
     }
 
     fn explain<E>(&self, error: &SdkError<E>, doing: &str) -> StoreError
@@ -250,7 +243,7 @@ impl ObjectStore for S3Store {
         match request.body(ByteStream::from(body.clone())).send().await.map_err(|error| self.explain(&error, "storing an object in")) {
             Ok(answer) => Ok(bare_checksum(answer.e_tag())),
             // A request whose answer was lost is sent again by the SDK and then finds its own object.
-            Err(error) if error.kind == StoreErrorKind::AlreadyExists => match self.fetch(key).await {
+            Err(error) if error.kind == StoreErrorKind::AlreadyExists => match self.fetch(key, body.len()).await {
                 Ok((found, checksum)) if found == body => Ok(checksum),
                 _ => Err(error),
             },

@@ -6,7 +6,7 @@ use holdfast::api::{ConditionStatus, ConditionType, names, reasons};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::{Api, ResourceExt};
 
-use crate::support::{EXPERTS, NAME, NODES, Scene, Server, beside_others, volume_of};
+use crate::support::{ALL_ROWS, NAME, Scene, Server, beside_others, confirm_deletion, volume_of};
 
 #[test]
 fn a_volume_object_that_is_gone_is_made_again_from_the_ledger() {
@@ -16,7 +16,7 @@ fn a_volume_object_that_is_gone_is_made_again_from_the_ledger() {
         scene.settle().await;
         let volume = volume_of(scene, &server.claim()).await;
         let name = volume.name_any();
-        confirm(scene, "pv", &name);
+        confirm_deletion(scene, "pv", &name);
         scene.kubectl(&format!("delete pv {name} --wait=false"));
         // Kubernetes' own finalizer keeps a bound volume; whoever takes it off by force makes the claim Lost.
         scene.try_kubectl(&format!("patch pv {name} --type=merge -p {{\"metadata\":{{\"finalizers\":null}}}}")).ok();
@@ -27,7 +27,7 @@ fn a_volume_object_that_is_gone_is_made_again_from_the_ledger() {
         wait_bound(scene, &server.claim()).await;
         let back = volume_of(scene, &server.claim()).await;
         assert_ne!(back.uid(), volume.uid());
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
     });
 }
@@ -41,7 +41,7 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
         scene.settle().await;
         let (claim, namespace) = (server.claim(), scene.namespace());
         let volume = volume_of(scene, &claim).await.name_any();
-        confirm(scene, "pvc", &claim);
+        confirm_deletion(scene, "pvc", &claim);
         scene.kubectl(&format!("delete pvc {claim} --wait=false"));
         server.scale(scene, 0);
         scene
@@ -64,19 +64,13 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
         wait_bound(scene, &claim).await;
         assert_eq!(volume_of(scene, &claim).await.name_any(), volume);
         let back = server.wait_ready(scene, Some(&start)).await;
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.assert_checked_once(&back).await;
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
         let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());
         let guarded = volumes.get(&volume).await.expect("the volume");
         assert!(!guarded.annotations().contains_key(names::CONFIRM_DELETION_ANNOTATION), "nothing is left that would let it go");
     });
-}
-
-/// Confirms the deletion of an object.
-pub fn confirm(scene: &Scene, word: &str, name: &str) {
-    let uid = scene.kubectl(&format!("get {word} {name} -o jsonpath={{.metadata.uid}}"));
-    scene.kubectl(&format!("annotate {word} {name} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
 }
 
 /// Waits until a claim has its volume.

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 
-use crate::support::{EXPERTS, NAME, NODES, Scene, Server, assert_tells, beside_others, build_claim, volume_handle, volume_of};
+use crate::support::{ALL_ROWS, NAME, Scene, Server, assert_tells, beside_others, build_claim, volume_handle, volume_of};
 
 #[test]
 fn nothing_that_leads_to_the_data_can_be_deleted() {
@@ -23,7 +23,7 @@ fn nothing_that_leads_to_the_data_can_be_deleted() {
         let stake = "What would be lost: database knowledge_os with 26,422 rows in 2 tables, seen at 20";
         assert_tells(&refused, &[stake, "; the last good backup is knowledge-backup-first of 20", "the way to the files of the database"]);
         assert_eq!(server.wait_ready(scene, None).await, start, "the pod was not touched");
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        assert_eq!(server.count(scene), ALL_ROWS);
     });
 }
 

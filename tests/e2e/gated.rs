@@ -5,9 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use crate::data_lost::ask_for_a_check;
-use crate::support::{
-    DATABASE, EXPERTS, NAME, NODES, Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, holdfast,
-};
+use crate::support::{ALL_ROWS, DATABASE, NAME, Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, holdfast};
 
 /// What the application leaves behind in a database that it took for its own.
 const WRITTEN: &str = "SELECT count(*) FROM pg_class WHERE relname = 'written_by_the_app'";
@@ -34,7 +32,7 @@ fn an_application_never_reaches_a_reset_database_behind_the_gate() {
         server.wait_ready(scene, None).await;
         scene.wait_kubectl("wait job/application --for=condition=Complete --timeout=1s").await;
         assert_eq!(server.sql(scene, WRITTEN), "1");
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        assert_eq!(server.count(scene), ALL_ROWS);
         assert_eq!(gate(scene, &server).await, Some(("True".to_owned(), reasons::VERIFIED.to_owned())));
     });
 }

@@ -1,16 +1,14 @@
 //! What is gone all the same comes back by one command, `kubectl holdfast recover`: claims, volumes, the namespace, with the data in them.
 
-use holdfast::api::{ConditionStatus, ConditionType, names, reasons};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
-use kube::{Api, ResourceExt};
+use holdfast::api::{ConditionStatus, ConditionType, reasons};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt;
 use serde_json::Value;
 
 use crate::support::{
-    EXPERTS, NAME, NODES, Scene, Server, assert_ran, assert_tells, beside_others, build_claim, holdfast, holdfast_answered, reclaim_policy,
-    volume_of,
+    ALL_ROWS, NAME, Server, assert_kept, assert_ran, assert_tells, beside_others, build_claim, confirm_deletion, holdfast,
+    holdfast_answered, lose_claim, volume_of,
 };
-
-const ALL: (u64, u64) = (EXPERTS as u64, NODES as u64);
 
 #[test]
 fn a_claim_that_is_terminating_comes_back_on_its_volume() {
@@ -24,19 +22,19 @@ fn a_claim_that_is_terminating_comes_back_on_its_volume() {
         assert_ran(&holdfast(scene, &recover), 0, &["where it belongs", "nothing to bring back"]);
 
         // Its pod holds it: the claim is there for as long as the pod is.
-        confirm(scene, "pvc", &claim);
+        confirm_deletion(scene, "pvc", &claim);
         scene.kubectl(&format!("delete pvc {claim} --wait=false"));
         assert_ran(&holdfast(scene, &recover), 4, &["Terminating", "scale StatefulSet", "not a terminal", "--yes", "nothing was changed"]);
         assert_ran(&holdfast(scene, &format!("{recover} --dry-run")), 0, &["What will be done", &volume]);
-        assert_eq!(server.count(scene), ALL, "the pod was left alone");
+        assert_eq!(server.count(scene), ALL_ROWS, "the pod was left alone");
 
         let recovered = holdfast_answered(scene, &recover, NAME);
         assert_ran(&recovered, 0, &[&format!("Claim {claim} is Bound to volume {volume} again"), "back to 1", "kubectl holdfast status"]);
         let back = server.wait_ready(scene, Some(&start)).await;
-        assert_eq!(server.count(scene), ALL);
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.assert_checked_once(&back).await;
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
-        assert_untouched_since(scene, &volume).await;
+        assert_kept(scene, &volume).await;
     });
 }
 
@@ -48,9 +46,7 @@ fn the_right_volume_comes_back_in_place_of_a_fresh_one_which_is_kept() {
         scene.settle().await;
         let claim = server.claim();
         let right = volume_of(scene, &claim).await.name_any();
-        server.scale(scene, 0);
-        confirm(scene, "pvc", &claim);
-        scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));
+        lose_claim(scene, &server);
         // The StatefulSet makes a fresh claim, Postgres runs initdb, the application seeds itself.
         server.scale(scene, 1);
         let fresh = server.wait_ready(scene, Some(&start)).await;
@@ -64,11 +60,11 @@ fn the_right_volume_comes_back_in_place_of_a_fresh_one_which_is_kept() {
         assert!(report["awaySeconds"].as_f64().is_some_and(|away| away > 0.0), "{report}");
         let back = server.wait_ready(scene, Some(&fresh)).await;
         assert_eq!(volume_of(scene, &claim).await.name_any(), right);
-        assert_eq!(server.count(scene), ALL);
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.assert_checked_once(&back).await;
         scene.wait_green().await;
-        assert_untouched_since(scene, &wrong).await;
-        assert_untouched_since(scene, &right).await;
+        assert_kept(scene, &wrong).await;
+        assert_kept(scene, &right).await;
     });
 }
 
@@ -88,7 +84,7 @@ fn a_pod_template_that_names_another_claim_is_put_right() {
             &["mounts other-data", "mount claim knowledge-data as volume data again", "The data was away for", "Git"],
         );
         let back = server.wait_ready(scene, Some(&switched)).await;
-        assert_eq!(server.count(scene), ALL);
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.assert_checked_once(&back).await;
         scene.wait_green().await;
         assert!(scene.api::<PersistentVolumeClaim>().get_opt("other-data").await.expect("an answer").is_some(), "the other one is kept");
@@ -102,7 +98,7 @@ fn a_volume_object_comes_back_and_its_claim_leaves_lost() {
         scene.protect_plainly(&server).await;
         scene.settle().await;
         let (claim, name) = (server.claim(), volume_of(scene, &server.claim()).await.name_any());
-        confirm(scene, "pv", &name);
+        confirm_deletion(scene, "pv", &name);
         scene.kubectl(&format!("delete pv {name} --wait=false"));
         let refused = holdfast(scene, &format!("recover {NAME} -n {} --volume {name}", scene.namespace()));
         assert_tells(&refused.printed, &["where it belongs"]);
@@ -115,9 +111,9 @@ fn a_volume_object_comes_back_and_its_claim_leaves_lost() {
             0,
             &[&format!("make PersistentVolume {name} again"), &format!("Claim {claim} is Bound to volume {name} again")],
         );
-        assert_eq!(server.count(scene), ALL, "the pod ran all the time");
+        assert_eq!(server.count(scene), ALL_ROWS, "the pod ran all the time");
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
-        assert_untouched_since(scene, &name).await;
+        assert_kept(scene, &name).await;
     });
 }
 
@@ -131,7 +127,7 @@ fn a_namespace_that_is_gone_comes_back_with_its_database() {
         let (namespace, claim) = (scene.namespace(), server.claim());
         let volume = volume_of(scene, &claim).await.name_any();
         let database = scene.kubectl(&format!("get protdb {NAME} -o jsonpath={{.spec}}"));
-        confirm(scene, "protdb", NAME);
+        confirm_deletion(scene, "protdb", NAME);
         scene.kubectl(&format!("delete protdb {NAME} --timeout=300s"));
         scene.kubectl(&format!("delete namespace {namespace} --timeout=300s"));
         assert_tells(&holdfast(scene, &format!("status -n {namespace}")).printed, &["There is no ProtectedDatabase"]);
@@ -149,10 +145,10 @@ fn a_namespace_that_is_gone_comes_back_with_its_database() {
         // What is kept in Git is applied again; the data is not seeded anew, and it is known from before.
         scene.apply(&server.build_manifests());
         server.wait_ready(scene, Some(&start)).await;
-        assert_eq!(server.count(scene), ALL);
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.wait_condition(ConditionType::DataVerified, ConditionStatus::True, reasons::VERIFIED).await;
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
-        assert_untouched_since(scene, &volume).await;
+        assert_kept(scene, &volume).await;
     });
 }
 
@@ -166,7 +162,7 @@ fn a_namespace_that_is_stuck_terminating_comes_back() {
         let (namespace, claim) = (scene.namespace(), server.claim());
         let volume = volume_of(scene, &claim).await.name_any();
         let before = scene.get::<PersistentVolumeClaim>(&claim).await.uid();
-        confirm(scene, "namespace", namespace);
+        confirm_deletion(scene, "namespace", namespace);
         scene.kubectl(&format!("delete namespace {namespace} --wait=false"));
         let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::NAMESPACE_TERMINATING).await;
         assert_tells(&said.message, &[&format!("kubectl holdfast recover {NAME} -n {namespace}")]);
@@ -183,10 +179,10 @@ fn a_namespace_that_is_stuck_terminating_comes_back() {
         assert_eq!((after.uid(), after.metadata.deletion_timestamp), (before, None), "the claim was there all the time");
         scene.apply(&server.build_manifests());
         server.wait_ready(scene, Some(&start)).await;
-        assert_eq!(server.count(scene), ALL);
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.wait_condition(ConditionType::DataVerified, ConditionStatus::True, reasons::VERIFIED).await;
         scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
-        assert_untouched_since(scene, &volume).await;
+        assert_kept(scene, &volume).await;
     });
 }
 
@@ -220,18 +216,4 @@ fn recover_says_what_it_does_not_know() {
         assert_ran(&refused, 3, &["did not belong to a claim of namespace", namespace]);
         assert_eq!(volume_of(&elsewhere, "knowledge-data").await.name_any(), used);
     });
-}
-
-fn confirm(scene: &Scene, word: &str, name: &str) {
-    let uid = scene.kubectl(&format!("get {word} {name} -o jsonpath={{.metadata.uid}}"));
-    scene.kubectl(&format!("annotate {word} {name} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
-}
-
-/// The volume is there, on Retain, nobody is deleting it, and nothing is left that would let it go.
-async fn assert_untouched_since(scene: &Scene, name: &str) {
-    let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());
-    let volume = volumes.get(name).await.expect("the volume");
-    assert_eq!(reclaim_policy(&volume), "Retain");
-    assert!(volume.metadata.deletion_timestamp.is_none(), "{volume:?}");
-    assert!(!volume.annotations().contains_key(names::CONFIRM_DELETION_ANNOTATION), "{volume:?}");
 }

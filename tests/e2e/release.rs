@@ -3,11 +3,11 @@
 use holdfast::api::{ConditionStatus, ConditionType, DatabaseBackup, ProtectedDatabase, names, reasons};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
+use kube::Api;
 use kube::api::ObjectMeta;
-use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use crate::support::{EXPERTS, NAME, NODES, Scene, Server, beside_others, names_of, reclaim_policy, volume_of};
+use crate::support::{ALL_ROWS, NAME, Scene, Server, beside_others, confirm_deletion, names_of, reclaim_policy, volume_of};
 
 #[test]
 fn a_confirmed_release_takes_the_marks_off_and_deletes_no_data() {
@@ -23,7 +23,7 @@ fn a_confirmed_release_takes_the_marks_off_and_deletes_no_data() {
 
         assert_released(scene, &server).await;
         assert_eq!(server.wait_ready(scene, None).await, start, "the pod was not touched");
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        assert_eq!(server.count(scene), ALL_ROWS);
         assert_eq!(names_of(&scene.list::<DatabaseBackup>().await), backups, "the backups outlive the ProtectedDatabase");
         assert_eq!(scene.testbed.object_keys(&path).expect("the bucket"), objects);
 
@@ -50,8 +50,7 @@ fn a_guard_that_is_switched_off_leaves_no_mark_and_keeps_retain() {
 
 /// Stops protecting the database on purpose.
 pub async fn release(scene: &Scene) {
-    let uid = scene.database().await.uid().expect("a UID");
-    scene.kubectl(&format!("annotate protdb {NAME} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+    confirm_deletion(scene, "protdb", NAME);
     scene.kubectl(&format!("delete protdb {NAME} --wait=false"));
     scene
         .wait("the ProtectedDatabase to go", async || match scene.api::<ProtectedDatabase>().get_opt(NAME).await {

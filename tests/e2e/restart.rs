@@ -1,6 +1,6 @@
 //! The pod or its container starts anew: the start is checked once, and the data is found to be what it was.
 
-use crate::support::{EXPERTS, NODES, Scene, Server, Start, beside_others, kill_container};
+use crate::support::{ALL_ROWS, Scene, Server, Start, beside_others, kill_container};
 
 #[test]
 fn a_deleted_pod_is_checked_once_when_it_is_back() {
@@ -31,5 +31,5 @@ pub async fn assert_all_is_well(scene: &Scene, server: &Server, start: &Start) {
     scene.assert_checked_once(start).await;
     scene.wait_green().await;
     assert_eq!(scene.checks().await.len(), 2, "one check before the restart, one after");
-    assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+    assert_eq!(server.count(scene), ALL_ROWS);
 }

@@ -1,13 +1,10 @@
 //! The same by one object, a DatabaseRestore: the operator puts the volume back, keeps the one that was in its place, and says what it does before it does it.
 
 use holdfast::api::{DatabaseRestore, RestoreState, reasons};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::support::{EXPERTS, NAME, NODES, Scene, Server, assert_tells, beside_others, reclaim_policy, volume_of};
-
-const ALL: (u64, u64) = (EXPERTS as u64, NODES as u64);
+use crate::support::{ALL_ROWS, NAME, Scene, Server, assert_kept, assert_tells, beside_others, confirm_deletion, lose_claim, volume_of};
 
 #[test]
 fn a_volume_takes_its_place_again_and_the_fresh_one_is_kept_until_asked_for() {
@@ -17,7 +14,7 @@ fn a_volume_takes_its_place_again_and_the_fresh_one_is_kept_until_asked_for() {
         scene.settle().await;
         let claim = server.claim();
         let right = volume_of(scene, &claim).await.name_any();
-        lose_claim(scene, &server).await;
+        lose_claim(scene, &server);
         server.scale(scene, 1);
         let fresh = server.wait_ready(scene, Some(&start)).await;
         scene.wait_reset(reasons::VOLUME_REPLACED).await;
@@ -27,7 +24,7 @@ fn a_volume_takes_its_place_again_and_the_fresh_one_is_kept_until_asked_for() {
         let done = wait_state(scene, "back", RestoreState::Complete).await;
         assert_tells(&done, &[&format!("claim {claim} is Bound to volume {right}"), "the data was away for", "has verified the data"]);
         let back = server.wait_ready(scene, Some(&fresh)).await;
-        assert_eq!(server.count(scene), ALL);
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.wait_green().await;
         assert_kept(scene, &wrong).await;
         let events = scene.kubectl("get events --field-selector involvedObject.kind=DatabaseRestore -o jsonpath={.items[*].reason}");
@@ -42,7 +39,7 @@ fn a_volume_takes_its_place_again_and_the_fresh_one_is_kept_until_asked_for() {
         assert_kept(scene, &right).await;
         scene.apply(&[restore(scene, "back-again", &right)]);
         wait_state(scene, "back-again", RestoreState::Complete).await;
-        assert_eq!(server.count(scene), ALL);
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.wait_green().await;
     });
 }
@@ -54,9 +51,8 @@ fn a_claim_and_a_volume_object_that_are_gone_are_made_again() {
         let start = scene.protect_plainly(&server).await;
         scene.settle().await;
         let volume = volume_of(scene, &server.claim()).await.name_any();
-        lose_claim(scene, &server).await;
-        let uid = scene.kubectl(&format!("get pv {volume} -o jsonpath={{.metadata.uid}}"));
-        scene.kubectl(&format!("annotate pv {volume} holdfast.dev/confirm-deletion={uid}"));
+        lose_claim(scene, &server);
+        confirm_deletion(scene, "pv", &volume);
         scene.kubectl(&format!("delete pv {volume} --timeout=300s"));
 
         scene.apply(&[restore(scene, "back", &volume)]);
@@ -64,7 +60,7 @@ fn a_claim_and_a_volume_object_that_are_gone_are_made_again() {
         assert_tells(&verifying, &[&format!("claim {} is Bound to volume {volume}", server.claim()), "no pod mounts it yet"]);
         server.scale(scene, 1);
         server.wait_ready(scene, Some(&start)).await;
-        assert_eq!(server.count(scene), ALL);
+        assert_eq!(server.count(scene), ALL_ROWS);
         wait_state(scene, "back", RestoreState::Complete).await;
         scene.wait_green().await;
         assert_kept(scene, &volume).await;
@@ -106,7 +102,7 @@ fn what_cannot_be_restored_is_said_and_nothing_is_touched() {
         scene.kubectl("delete dbrestore elsewhere");
         wait_state(scene, "next", RestoreState::Complete).await;
         assert_eq!(volume_of(&elsewhere, "knowledge-data").await.name_any(), used);
-        assert_eq!(server.count(scene), ALL);
+        assert_eq!(server.count(scene), ALL_ROWS);
     });
 }
 
@@ -115,15 +111,6 @@ fn restore(scene: &Scene, name: &str, volume: &str) -> Value {
         "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": name, "namespace": scene.namespace()},
         "spec": {"database": NAME, "from": {"volume": volume}, "into": "Replace", "confirm": NAME},
     })
-}
-
-/// Confirms and deletes the claim, its pod stopped.
-async fn lose_claim(scene: &Scene, server: &Server) {
-    let claim = server.claim();
-    server.scale(scene, 0);
-    let uid = scene.get::<PersistentVolumeClaim>(&claim).await.uid().expect("a UID");
-    scene.kubectl(&format!("annotate pvc {claim} holdfast.dev/confirm-deletion={uid}"));
-    scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));
 }
 
 /// Waits for a state and returns the message.
@@ -136,11 +123,4 @@ async fn wait_state(scene: &Scene, name: &str, state: RestoreState) -> String {
             if status.state == Some(state) { Ok(status.message.unwrap_or_default()) } else { Err(format!("{status:?}")) }
         })
         .await
-}
-
-async fn assert_kept(scene: &Scene, name: &str) {
-    let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());
-    let volume = volumes.get(name).await.expect("the volume");
-    assert_eq!(reclaim_policy(&volume), "Retain");
-    assert!(volume.metadata.deletion_timestamp.is_none(), "{volume:?}");
 }

@@ -3,7 +3,7 @@
 use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, reasons};
 use kube::ResourceExt;
 
-use crate::support::{EXPERTS, NAME, NODES, Server, assert_tells, beside_others, build_claim, outcome, volume_of};
+use crate::support::{ALL_ROWS, NAME, Server, assert_tells, beside_others, build_claim, outcome, volume_of};
 
 #[test]
 fn a_switched_volume_is_seen_and_the_old_one_mounted_back_is_green() {
@@ -38,7 +38,7 @@ fn a_switched_volume_is_seen_and_the_old_one_mounted_back_is_green() {
         let back = server.mount(scene, "knowledge-data", &switched).await;
         scene.assert_checked_once(&back).await;
         scene.wait_green().await;
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        assert_eq!(server.count(scene), ALL_ROWS);
         assert_eq!(scene.checks().await.len(), 3, "three starts, three checks");
         scene.wait_event("Normal", reasons::VERIFIED, "DataReset is False").await;
     });

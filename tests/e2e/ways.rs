@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::chart::helm;
 use crate::deletion_refused::assert_everything_is_refused;
-use crate::support::{EXPERTS, NODES, Scene, Server, Start, assert_tells, beside_others, build_claim};
+use crate::support::{ALL_ROWS, Scene, Server, Start, assert_tells, beside_others, build_claim};
 
 /// How every refusal of a deletion begins.
 const REFUSED: &str = "Holdfast refuses to delete";
@@ -51,7 +51,7 @@ pub async fn try_every_way(scene: &Scene, server: &Server, start: &Start) {
     let after = scene.get::<PersistentVolumeClaim>(&server.claim()).await;
     assert_eq!(after.uid(), before.uid());
     assert!(after.metadata.deletion_timestamp.is_none());
-    assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+    assert_eq!(server.count(scene), ALL_ROWS);
 }
 
 fn replace_by_force(scene: &Scene, server: &Server) {

@@ -11,6 +11,8 @@ pub const DATABASE: &str = "knowledge_os";
 pub const EXPERTS: u32 = 85;
 /// Knowledge nodes in the data.
 pub const NODES: u32 = 26_337;
+/// Both, as they are counted while nothing is lost.
+pub const ALL_ROWS: (u64, u64) = (EXPERTS as u64, NODES as u64);
 
 /// Where the data is.
 #[derive(Clone, Debug, PartialEq, Eq)]

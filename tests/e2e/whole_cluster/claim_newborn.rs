@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::between::{Between, Write};
 use super::operator_down::OperatorDown;
 use super::operator_here::{Operator, deployed_agent_image, operator_config};
-use crate::support::{EXPERTS, NODES, Server, alone, assert_tells, build_plain_database, reclaim_policy, volume_handle, volume_of};
+use crate::support::{ALL_ROWS, Server, alone, assert_tells, build_plain_database, reclaim_policy, volume_handle, volume_of};
 
 /// How many lost writes show that the operator does not take them for done.
 const LOST: usize = 3;
@@ -77,7 +77,7 @@ fn a_new_claim_that_is_deleted_before_it_was_marked_keeps_its_files_as_long_as_i
             })
             .await;
         assert_eq!(server.wait_ready(scene, None).await, start);
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        assert_eq!(server.count(scene), ALL_ROWS);
 
         // It goes with its pod, as Kubernetes has it; the volume does not.
         server.scale(scene, 0);

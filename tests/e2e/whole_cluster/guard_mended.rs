@@ -7,7 +7,7 @@ use kube::{Api, ResourceExt};
 
 use super::operator_down::OperatorDown;
 use crate::deletion_refused::assert_everything_is_refused;
-use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells};
+use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells, confirm_deletion};
 
 /// A definition without objects, so that nothing is lost with it.
 const RESTORES: &str = "databaserestores.holdfast.dev";
@@ -69,8 +69,7 @@ fn a_definition_that_is_edited_or_deleted_is_back_and_the_one_who_did_it_is_name
         wait_as_built(scene, RESTORES).await;
 
         // With its definition goes every ledger: the definition comes back, and what can be known without them is remembered again.
-        let uid = scene.kubectl(&format!("get crd {LEDGERS} -o jsonpath={{.metadata.uid}}"));
-        scene.kubectl(&format!("annotate crd {LEDGERS} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+        confirm_deletion(scene, "crd", LEDGERS);
         scene.kubectl(&format!("delete crd {LEDGERS} --wait=false"));
         wait_told(scene, reasons::DEFINITION_CHANGED, &format!("CustomResourceDefinition {LEDGERS} does not exist. It was put back")).await;
         wait_as_built(scene, LEDGERS).await;

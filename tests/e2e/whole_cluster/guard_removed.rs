@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use super::operator_down::OperatorDown;
 use crate::change_refused::attempts;
 use crate::deletion_refused::assert_everything_is_refused;
-use crate::support::{EXPERTS, NODES, Scene, Server, alone, assert_tells, reclaim_policy, reinstall, volume_handle, volume_of};
+use crate::support::{ALL_ROWS, Scene, Server, alone, assert_tells, reclaim_policy, reinstall, volume_handle, volume_of};
 
 #[test]
 fn a_claim_that_is_deleted_then_is_held_and_loses_nothing() {
@@ -49,7 +49,7 @@ fn a_claim_that_is_deleted_then_is_held_and_loses_nothing() {
         assert_eq!(reclaim_policy(&volume), "Retain");
         assert!(Path::new(&volume_handle(&volume)).join("pgdata/PG_VERSION").is_file());
         assert_eq!(server.wait_ready(scene, None).await, start, "the pod runs on");
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        assert_eq!(server.count(scene), ALL_ROWS);
     });
 }
 

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
 use super::guard_removed::BindingsRemoved;
 use super::operator_down::OperatorDown;
-use crate::support::{EXPERTS, NAME, NODES, Scene, Server, Start, alone, assert_ran, holdfast, volume_of};
+use crate::support::{ALL_ROWS, NAME, Scene, Server, Start, alone, assert_ran, holdfast, volume_of};
 
 #[test]
 fn a_claim_that_only_the_finalizer_holds_comes_back_without_the_operator() {
@@ -85,7 +85,7 @@ async fn protect(scene: &Scene, server: &Server) -> Start {
 }
 
 async fn assert_back(scene: &Scene, server: &Server) {
-    assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+    assert_eq!(server.count(scene), ALL_ROWS);
     let claim = scene.get::<PersistentVolumeClaim>("knowledge-data").await;
     assert!(claim.metadata.deletion_timestamp.is_none(), "{claim:?}");
 }

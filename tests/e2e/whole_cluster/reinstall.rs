@@ -1,7 +1,7 @@
 //! The operator is uninstalled and installed again: as `docs/install.md` has it, and as accidents have it. No database restarts, and nothing is
 //! forgotten that was not released on purpose.
 
-use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, DatabaseCheck, ProtectedDatabase, names, reasons};
+use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, DatabaseCheck, ProtectedDatabase, reasons};
 use holdfast::guard::definition_names;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -13,8 +13,8 @@ use crate::data_lost::ask_for_a_check;
 use crate::deletion_refused::assert_everything_is_refused;
 use crate::release::{assert_released, release};
 use crate::support::{
-    EXPERTS, NAME, NODES, OPERATOR_NAMESPACE, Scene, Server, Start, alone, assert_tells, build_plain_database, names_of, outcome,
-    reclaim_policy, reinstall, volume_of,
+    ALL_ROWS, NAME, NODES, OPERATOR_NAMESPACE, Scene, Server, Start, alone, assert_tells, build_plain_database, confirm_deletion, names_of,
+    outcome, reclaim_policy, reinstall, volume_of,
 };
 
 const DATABASES: &str = "protecteddatabases.holdfast.dev";
@@ -53,8 +53,7 @@ fn released_on_purpose_and_uninstalled_nothing_is_left_but_the_data() {
         let words = ["-n", OPERATOR_NAMESPACE, "delete", "deployment", "holdfast", "--cascade=foreground", "--timeout=60s"];
         scene.testbed.kubectl(&words).expect("the operator to go");
         for definition in definition_names() {
-            let uid = scene.kubectl(&format!("get crd {definition} -o jsonpath={{.metadata.uid}}"));
-            scene.kubectl(&format!("annotate crd {definition} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+            confirm_deletion(scene, "crd", definition);
         }
         uninstalled.delete_manifest("--timeout=60s").expect("everything to go");
         assert_eq!(scene.kubectl("get crd,validatingadmissionpolicy,clusterrole -l app.kubernetes.io/name=holdfast -o name"), "");
@@ -150,7 +149,7 @@ async fn assert_untouched(scene: &Scene, server: &Server, start: &Start) {
     let pod = scene.get::<Pod>(&server.pod()).await;
     let restarts: i32 = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten()).map(|one| one.restart_count).sum();
     assert_eq!(restarts, 0, "{}", pod.name_any());
-    assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+    assert_eq!(server.count(scene), ALL_ROWS);
 }
 
 fn assert_everything_but_definitions_is_refused(scene: &Scene, server: &Server) {

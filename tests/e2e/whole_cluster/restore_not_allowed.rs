@@ -1,11 +1,10 @@
 //! An installation without the role for restores: a DatabaseRestore says what it is not allowed to, and goes on when it is.
 
 use holdfast::api::{DatabaseRestore, RestoreState};
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::support::{NAME, Scene, Server, alone, reinstall, volume_of};
+use crate::support::{NAME, Scene, Server, alone, lose_claim, reinstall, volume_of};
 
 #[test]
 fn a_restore_without_its_role_says_so_and_ends_when_the_role_is_there() {
@@ -14,11 +13,7 @@ fn a_restore_without_its_role_says_so_and_ends_when_the_role_is_there() {
         let start = scene.protect_plainly(&server).await;
         scene.settle().await;
         let volume = volume_of(scene, &server.claim()).await.name_any();
-        let claim = server.claim();
-        server.scale(scene, 0);
-        let uid = scene.get::<PersistentVolumeClaim>(&claim).await.uid().expect("a UID");
-        scene.kubectl(&format!("annotate pvc {claim} holdfast.dev/confirm-deletion={uid}"));
-        scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));
+        lose_claim(scene, &server);
         let role = RoleRemoved::begin(scene);
 
         scene.apply(&[json!({

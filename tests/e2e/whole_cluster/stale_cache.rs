@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::between::Between;
 use super::operator_down::OperatorDown;
 use super::operator_here::{Operator, deployed_agent_image, operator_config};
-use crate::coming_back::{confirm, shell, wait_bound};
-use crate::support::{EXPERTS, NAME, NODES, Scene, Server, alone, build_plain_database, reclaim_policy, volume_of};
+use crate::coming_back::{shell, wait_bound};
+use crate::support::{ALL_ROWS, NAME, Scene, Server, alone, build_plain_database, confirm_deletion, reclaim_policy, volume_of};
 
 /// How often a release must have been refused: the operator tries again, and does not get used to it.
 const REFUSALS: usize = 2;
@@ -55,7 +55,7 @@ fn an_older_object_of_the_same_name_takes_nothing_off_the_one_that_lives() {
         scene.settle().await;
         assert_eq!(marks(scene, &server), before);
         assert_eq!(server.wait_ready(scene, None).await, start, "the pod was not touched");
-        assert_eq!(server.count(scene), (u64::from(EXPERTS), u64::from(NODES)));
+        assert_eq!(server.count(scene), ALL_ROWS);
         scene.wait_green().await;
     });
 }
@@ -100,7 +100,7 @@ async fn outlive_database(scene: &Scene, server: &Server) -> Older {
 
 /// Deletes an object with a confirmation, remembers it as it is then, and lets it go while no operator runs.
 fn let_go(scene: &Scene, word: &str, name: &str) -> Value {
-    confirm(scene, word, name);
+    confirm_deletion(scene, word, name);
     scene.kubectl(&format!("delete {word} {name} --wait=false"));
     let body: Value = serde_json::from_str(&scene.kubectl(&format!("get {word} {name} -o json"))).expect("JSON");
     assert!(body["metadata"]["deletionTimestamp"].is_string());

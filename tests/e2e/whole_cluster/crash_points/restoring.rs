@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use holdfast::api::{DatabaseRestore, RestoreState, names, reasons};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::lane::Lane;
 use super::{Crashes, OperatorDown, run_lanes};
-use crate::support::{NAME, alone, build_claim, reclaim_policy, volume_of};
+use crate::support::{NAME, alone, build_claim, lose_claim, reclaim_policy, volume_of};
 
 #[test]
 fn a_crash_at_any_write_of_a_restore_keeps_both_volumes_and_the_next_operator_ends_it() {
@@ -59,10 +59,7 @@ fn a_crash_at_any_write_of_a_restore_keeps_both_volumes_and_the_next_operator_en
 async fn replace_volume(lane: &Lane) -> [String; 2] {
     let (scene, claim) = (&lane.scene, lane.server.claim());
     let right = volume_of(scene, &claim).await.name_any();
-    lane.server.scale(scene, 0);
-    let uid = scene.get::<PersistentVolumeClaim>(&claim).await.uid().expect("a UID");
-    scene.kubectl(&format!("annotate pvc {claim} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
-    scene.kubectl(&format!("delete pvc {claim} --timeout=300s"));
+    lose_claim(scene, &lane.server);
     scene.apply(&[build_claim(scene.namespace(), &claim)]);
     lane.server.scale(scene, 1);
     lane.server.wait_ready(scene, None).await;
