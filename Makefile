@@ -37,7 +37,7 @@ test-real: build ## The agent with a real Postgres and S3, reports in a real bro
 	$(TESTBED) deploy
 	$(CARGO) test -p holdfast --test e2e -- --test-threads=4
 
-soak: build ## 1,000 restarts of a living database: no alarm, and how long each verdict took (about 3 hours; RESTARTS=100 for fewer)
+soak: build ## 1,000 restarts of a living database: no alarm, and how long each verdict took (about 1 h 40 min; RESTARTS=100 for fewer)
 	$(TESTBED) up
 	$(TESTBED) deploy
 	HOLDFAST_SOAK_RESTARTS=$(RESTARTS) $(CARGO) test -p holdfast --test e2e -- soak --nocapture
