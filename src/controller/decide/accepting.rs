@@ -104,17 +104,20 @@ impl Acceptance<'_> {
         self.problems.first().map(|message| Stall { reason: reasons::ACCEPTED_CHECK_INVALID, message: message.clone() })
     }
 
+    /// Whether the annotation names this check.
+    fn names(&self, check: &DatabaseCheck) -> bool {
+        self.check.is_some_and(|name| check.metadata.name.as_deref() == Some(name))
+    }
+
     /// Whether a person has accepted this check.
     pub fn accepts(&self, check: &DatabaseCheck) -> bool {
-        let is_named = self.check.is_some_and(|name| check.metadata.name.as_deref() == Some(name));
-        is_named && check.evidence().is_some_and(|evidence| !evidence.identity.in_recovery)
+        self.names(check) && check.evidence().is_some_and(|evidence| !evidence.identity.in_recovery)
     }
 
     /// Whether this check is still needed: it is accepted, a declared change is compared with it, or it tells that the declaration is used up.
     pub fn needs(&self, check: &DatabaseCheck) -> bool {
-        let is_named = self.check.is_some_and(|name| check.metadata.name.as_deref() == Some(name));
         let is_since = self.declared.as_ref().is_some_and(|declared| std::ptr::eq(declared.since, check));
-        is_named || is_since || self.declaration.is_some_and(|declaration| declared_by(check) == Some(declaration))
+        self.names(check) || is_since || self.declaration.is_some_and(|declaration| declared_by(check) == Some(declaration))
     }
 
     /// A suspected reset that was declared beforehand is good, unless it is a loss. Also says by which declaration.
