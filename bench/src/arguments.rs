@@ -15,10 +15,10 @@ pub struct Arguments {
     /// Tables of the database of many tables [default: 10000, with --quick 1000]
     #[arg(long)]
     tables: Option<u64>,
-    /// How often each thing is measured [default: 7, with --quick 3]
+    /// How often each thing is measured, beside pgbench twice as often [default: 7, with --quick 3]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
-    /// Seconds that pgbench runs at a time [default: 20, with --quick 3]
+    /// Seconds that pgbench runs at a time [default: 10, with --quick 3]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     window: Option<u16>,
     /// Seconds from one check to the next beside pgbench [default: 10, with --quick 2]
@@ -26,7 +26,7 @@ pub struct Arguments {
     every: Option<u16>,
     /// Counting budgets of a check in milliseconds; each is measured, and the first one beside pgbench too. The default is that of
     /// `spec.verification.countingBudget`
-    #[arg(long, value_name = "MILLISECONDS", value_delimiter = ',', default_value = "20")]
+    #[arg(long, value_name = "MILLISECONDS", value_delimiter = ',', default_value = "10")]
     counting_budget: Vec<u64>,
     /// A try with small sizes and short times; its figures say little
     #[arg(long)]
@@ -67,7 +67,7 @@ impl Arguments {
             rows: self.rows.unwrap_or(if self.quick { 2_000_000 } else { 100_000_000 }),
             tables: self.tables.unwrap_or(if self.quick { 1_000 } else { 10_000 }),
             rounds: self.rounds.unwrap_or(if self.quick { 3 } else { 7 }),
-            window: seconds(self.window, 20, 3),
+            window: seconds(self.window, 10, 3),
             every: seconds(self.every, 10, 2),
             counting_budgets: self.counting_budget.iter().copied().map(Duration::from_millis).collect(),
             folder: self.folder.clone().unwrap_or_else(std::env::temp_dir),

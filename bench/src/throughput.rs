@@ -12,6 +12,9 @@ use crate::pgbench::{self, Workload};
 use crate::progress::say;
 use crate::server::{CHECKING_ROLE, MAINTENANCE, Server};
 
+/// Throughput differs from one window to the next by more than a check costs, so there are more rounds of it than of the rest.
+const MORE_ROUNDS: u16 = 2;
+
 /// When checks are made during a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -52,7 +55,8 @@ pub async fn measure(server: &Server, workload: Workload, large: &str, rules: &[
     let mut measured: Vec<Measured> = paces.into_iter().map(|pace| Measured { pace, throughput: Vec::new(), checks: Vec::new() }).collect();
     say(&format!("pgbench, {}: warming up", workload.name()));
     pgbench::work(server, workload, plan.window / 2 + Duration::from_secs(1)).await?;
-    for round in 0..plan.rounds {
+    let rounds = plan.rounds.saturating_mul(MORE_ROUNDS);
+    for round in 0..rounds {
         for position in 0..paces.len() {
             // Each round begins with another pace, so that no pace is always measured first.
             let measured = &mut measured[(usize::from(round) + position) % paces.len()];
@@ -66,7 +70,7 @@ pub async fn measure(server: &Server, workload: Workload, large: &str, rules: &[
             measured.throughput.push(throughput);
         }
         let told: Vec<String> = measured.iter().filter_map(|measured| Some(format!("{:.0}", measured.throughput.last()?))).collect();
-        say(&format!("  round {} of {}: {} transactions a second", round + 1, plan.rounds, told.join(", ")));
+        say(&format!("  round {} of {}: {} transactions a second", round + 1, rounds, told.join(", ")));
     }
     Ok(Throughput { workload, paces: measured })
 }

@@ -95,7 +95,7 @@ pub struct CheckRequest {
 }
 
 fn default_counting_budget() -> u64 {
-    20
+    10
 }
 
 /// A look at the files that the rows of one rule name.

@@ -134,8 +134,8 @@ pub struct Verification {
     #[serde(default = "default_timeout")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
     pub timeout: String,
-    /// Longest time that counting larger tables without a rule of their own may take together, such as `20ms` or `2s`. 10 ms to 1 h. The smallest ones, up
-    /// to 8 MiB in all, are counted in any case. What does not fit is estimated; only counted rows are ever called reset. Tables in `tables` are counted as
+    /// Longest time that counting tables without a rule of their own may take together, such as `20ms` or `2s`. 1 ms to 1 h. The smallest ones, up to
+    /// 4 MiB in all, are counted in any case. What does not fit is estimated; only counted rows are ever called reset. Tables in `tables` are counted as
     /// far as they need to be, within `timeout`.
     #[serde(default = "default_counting_budget")]
     #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"), length(max = 20))]
@@ -252,7 +252,7 @@ fn default_timeout() -> String {
 }
 
 fn default_counting_budget() -> String {
-    "20ms".to_owned()
+    "10ms".to_owned()
 }
 
 fn default_max_drop_percent() -> IntOrString {

@@ -1,4 +1,4 @@
-//! How much counting may work, and how it rests in between: whoever uses the database beside it should hardly notice.
+//! How much counting may work, what can't be done in that time, and how it rests in between: whoever uses the database beside it should hardly notice.
 
 use std::time::Duration;
 
@@ -51,6 +51,51 @@ impl Effort {
     }
 }
 
+/// A table of fewer pages or rows than this says little about how fast counting is: its statement took its time for other things.
+const TELLING_PAGES: i64 = 128;
+const TELLING_ROWS: i64 = 100_000;
+
+/// What counting took so far, and the fastest that this server has counted, so that nothing is begun that would only be cut off: what it did until then is lost, and the server did it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    worked: Duration,
+    page: Option<Duration>,
+    row: Option<Duration>,
+}
+
+impl Pace {
+    /// Notes a count that came to its end: how long it took, the rows if they are those of one table, and its pages if that was counted to its end.
+    pub fn note(&mut self, worked: Duration, rows: Option<i64>, pages: Option<i64>) {
+        self.worked = self.worked.saturating_add(worked);
+        let least = |known: Option<Duration>, count: i64| {
+            let each = worked.checked_div(number(count));
+            known.into_iter().chain(each).min()
+        };
+        if let Some(rows) = rows.filter(|rows| *rows >= TELLING_ROWS) {
+            self.row = least(self.row, rows);
+        }
+        if let Some(pages) = pages.filter(|pages| *pages >= TELLING_PAGES) {
+            self.page = least(self.page, pages);
+        }
+    }
+
+    /// How long all of them took.
+    pub const fn worked(&self) -> Duration {
+        self.worked
+    }
+
+    /// How long counting takes at least: so many rows, or all of these pages if they hold fewer.
+    pub fn least_time(&self, rows: Option<i64>, pages: i64) -> Duration {
+        let of = |each: Option<Duration>, count: i64| each.map(|each| each.saturating_mul(number(count)));
+        let all = of(self.page, pages).unwrap_or_default();
+        rows.map_or(all, |rows| of(self.row, rows).unwrap_or_default().min(all))
+    }
+}
+
+fn number(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// How long to rest after a statement that took `worked`, with so much time until the end.
 fn length_of_rest(worked: Duration, remaining: Duration) -> Duration {
     worked.saturating_mul(RESTS).min(LONGEST_REST).min(remaining / SHARE_OF_THE_REST)
@@ -68,6 +113,25 @@ mod tests {
         assert_eq!(rest(25, 60_000), 200, "not longer than the longest rest");
         assert_eq!(rest(1_000, 400), 20, "a twentieth of the time that is left");
         assert_eq!(rest(1_000, 0), 0);
+    }
+
+    #[test]
+    fn the_fastest_count_so_far_says_what_another_one_takes_at_least() {
+        let milliseconds = Duration::from_millis;
+        let mut pace = Pace::default();
+        assert_eq!(pace.least_time(None, 1_000_000), Duration::ZERO, "nothing is known yet");
+        pace.note(milliseconds(1), Some(10), Some(1));
+        assert_eq!(pace.least_time(None, 1_000), Duration::ZERO, "a small statement says nothing of large ones");
+        pace.note(milliseconds(10), Some(100_000), Some(500));
+        assert_eq!(pace.least_time(None, 1_000), milliseconds(20));
+        assert_eq!(pace.least_time(Some(10_000), 1_000), milliseconds(1));
+        assert_eq!(pace.least_time(Some(1_000_000), 1_000), milliseconds(20), "not longer than all of it");
+        pace.note(milliseconds(30), Some(100_000), Some(500));
+        assert_eq!(pace.least_time(None, 1_000), milliseconds(20), "slower ones were disturbed");
+        pace.note(milliseconds(5), Some(100_000), None);
+        assert_eq!((pace.least_time(None, 1_000), pace.least_time(Some(100_000), 1_000)), (milliseconds(20), milliseconds(5)));
+        pace.note(milliseconds(7), None, None);
+        assert_eq!(pace.worked(), milliseconds(53));
     }
 
     #[test]

@@ -53,12 +53,12 @@ pub fn parse_patience(text: &str) -> Result<Duration, DurationError> {
     within("spec.verification.gate.patience", text, 24 * 3600, "1s", "24h")
 }
 
-/// Reads `spec.verification.countingBudget`, 10 ms to 1 h.
+/// Reads `spec.verification.countingBudget`, 1 ms to 1 h.
 ///
 /// # Errors
 /// It is no duration, or out of range.
 pub fn parse_counting_budget(text: &str) -> Result<Duration, DurationError> {
-    between("spec.verification.countingBudget", text, 10, 3_600_000, ["10ms", "1h"])
+    between("spec.verification.countingBudget", text, 1, 3_600_000, ["1ms", "1h"])
 }
 
 /// Reads `spec.backup.deadline`, 1 s to 7 d.
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(parse_timeout("1m30s"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_counting_budget("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_counting_budget("1s500ms"), Ok(Duration::from_millis(1500)));
-        assert!(matches!(parse_counting_budget("9ms"), Err(DurationError::OutOfRange { least: "10ms", .. })));
+        assert!(matches!(parse_counting_budget("0ms"), Err(DurationError::OutOfRange { least: "1ms", .. })));
         assert_eq!(parse_deadline("6h"), Ok(Duration::from_hours(6)));
         assert_eq!(parse_deadline("7d"), Ok(Duration::from_hours(7 * 24)));
         for malformed in ["", "s", "5", "5x", "-5s", "1.5h", "5m5", "ж"] {
