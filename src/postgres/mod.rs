@@ -4,6 +4,7 @@ mod archive;
 mod archive_head;
 mod archive_table;
 mod connect;
+mod count_statement;
 mod counting;
 mod effort;
 mod error;

@@ -8,13 +8,12 @@ use holdfast::api::{CheckOutcome, CheckTrigger, ConditionStatus, ConditionType, 
 use kube::ResourceExt;
 use kube::api::PostParams;
 
-use crate::support::{DATABASE, NAME, Scene, Server, assert_tells, beside_others, outcome, volume_handle, volume_of};
+use crate::support::{DATABASE, NAME, Scene, Server, assert_tells, beside_others, outcome, volume_handle, volume_of, with_both};
 
 #[test]
 fn a_fresh_initdb_on_the_same_volume_is_seen() {
-    beside_others("initdb", async |scene| {
-        let server = Server::new(scene);
-        let start = scene.protect_filled(&server).await;
+    with_both("initdb", async |scene, server| {
+        let start = scene.protect_filled(server).await;
         let before = server.sql(scene, "SELECT system_identifier FROM pg_control_system()");
         server.shell(scene, "mv $PGDATA /var/lib/postgresql/data/moved-away");
         server.restart_pod(scene, &start).await;
@@ -30,9 +29,8 @@ fn a_fresh_initdb_on_the_same_volume_is_seen() {
 
 #[test]
 fn a_fresh_initdb_is_seen_also_without_any_rule() {
-    beside_others("initdb-plain", async |scene| {
-        let server = Server::seventeen(scene);
-        let start = scene.protect_plainly(&server).await;
+    with_both("initdb-plain", async |scene, server| {
+        let start = scene.protect_plainly(server).await;
         server.shell(scene, "rm -rf $PGDATA/*");
         server.restart_pod(scene, &start).await;
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
@@ -42,9 +40,8 @@ fn a_fresh_initdb_is_seen_also_without_any_rule() {
 
 #[test]
 fn a_dropped_database_is_seen() {
-    beside_others("dropped-database", async |scene| {
-        let server = Server::new(scene);
-        let start = scene.protect_filled(&server).await;
+    with_both("dropped-database", async |scene, server| {
+        let start = scene.protect_filled(server).await;
         server.sql_in(scene, "postgres", &format!("DROP DATABASE {DATABASE} WITH (FORCE)"));
         server.restart_pod(scene, &start).await;
         let message = scene.wait_reset(reasons::DATABASE_MISSING).await;
@@ -54,9 +51,8 @@ fn a_dropped_database_is_seen() {
 
 #[test]
 fn a_dropped_table_is_seen() {
-    beside_others("dropped-table", async |scene| {
-        let server = Server::new(scene);
-        scene.protect_filled(&server).await;
+    with_both("dropped-table", async |scene, server| {
+        scene.protect_filled(server).await;
         server.sql(scene, "DROP TABLE knowledge_nodes");
         let check = ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::TABLES_MISSING).await;
@@ -66,9 +62,8 @@ fn a_dropped_table_is_seen() {
 
 #[test]
 fn a_renamed_schema_is_seen_until_it_has_its_name_again() {
-    beside_others("schema-renamed", async |scene| {
-        let server = Server::new(scene);
-        scene.protect_plainly(&server).await;
+    with_both("schema-renamed", async |scene, server| {
+        scene.protect_plainly(server).await;
         server.sql(scene, "ALTER SCHEMA public RENAME TO put_away");
         ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::TABLES_MISSING).await;
@@ -81,9 +76,8 @@ fn a_renamed_schema_is_seen_until_it_has_its_name_again() {
 
 #[test]
 fn nine_rows_of_ten_deleted_are_seen() {
-    beside_others("deleted", async |scene| {
-        let server = Server::seventeen(scene);
-        scene.protect_plainly(&server).await;
+    with_both("deleted", async |scene, server| {
+        scene.protect_plainly(server).await;
         server.sql(scene, "DELETE FROM knowledge_nodes WHERE id % 10 <> 0");
         ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
@@ -93,9 +87,8 @@ fn nine_rows_of_ten_deleted_are_seen() {
 
 #[test]
 fn a_truncated_table_is_seen_until_its_rows_are_back() {
-    beside_others("truncated", async |scene| {
-        let server = Server::new(scene);
-        let start = scene.protect_filled(&server).await;
+    with_both("truncated", async |scene, server| {
+        let start = scene.protect_filled(server).await;
         server.sql(scene, "TRUNCATE knowledge_nodes");
         server.restart_pod(scene, &start).await;
         let message = scene.wait_reset(reasons::TABLES_EMPTIED).await;
@@ -115,9 +108,8 @@ fn a_truncated_table_is_seen_until_its_rows_are_back() {
 
 #[test]
 fn a_truncated_table_without_a_rule_is_a_reset_until_a_person_accepts_it() {
-    beside_others("truncated-plain", async |scene| {
-        let server = Server::new(scene);
-        scene.protect_plainly(&server).await;
+    with_both("truncated-plain", async |scene, server| {
+        scene.protect_plainly(server).await;
         server.sql(scene, "TRUNCATE knowledge_nodes");
         let suspected = ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::TABLES_EMPTIED).await;
@@ -170,9 +162,8 @@ fn accept(scene: &Scene, check: &DatabaseCheck) -> String {
 /// An older copy of the volume is the same cluster of data, and its write-ahead log is behind.
 #[test]
 fn an_older_copy_of_the_data_directory_is_a_rollback() {
-    beside_others("rolled-back", async |scene| {
-        let server = Server::new(scene);
-        let start = scene.protect_filled(&server).await;
+    with_both("rolled-back", async |scene, server| {
+        let start = scene.protect_filled(server).await;
         server.scale(scene, 0);
         scene.wait_kubectl(&format!("wait --for=delete pod/{} --timeout=1s", server.pod())).await;
         let files = PathBuf::from(volume_handle(&volume_of(scene, &server.claim()).await));
@@ -197,9 +188,8 @@ fn an_older_copy_of_the_data_directory_is_a_rollback() {
 
 #[test]
 fn a_database_that_was_dropped_and_made_anew_is_seen_even_with_all_its_rows() {
-    beside_others("made-anew", async |scene| {
-        let server = Server::new(scene);
-        scene.protect_plainly(&server).await;
+    with_both("made-anew", async |scene, server| {
+        scene.protect_plainly(server).await;
         server.sql_in(scene, "postgres", "ALTER DATABASE knowledge_os RENAME TO put_away");
         server.sql_in(scene, "postgres", "CREATE DATABASE knowledge_os TEMPLATE put_away");
         ask_for_a_check(scene).await;
@@ -210,9 +200,8 @@ fn a_database_that_was_dropped_and_made_anew_is_seen_even_with_all_its_rows() {
 
 #[test]
 fn a_schema_that_was_made_anew_and_seeded_is_called_a_seed() {
-    beside_others("seeded", async |scene| {
-        let server = Server::new(scene);
-        scene.protect_filled(&server).await;
+    with_both("seeded", async |scene, server| {
+        scene.protect_filled(server).await;
         server.sql(scene, "DELETE FROM knowledge_nodes WHERE id > 27; DELETE FROM experts WHERE id > 1");
         ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::SEED_ROWS_ONLY).await;

@@ -8,7 +8,9 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::data_lost::{ask_for_a_check, copy};
-use crate::support::{ALL_ROWS, Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, volume_handle, volume_of};
+use crate::support::{
+    ALL_ROWS, Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, volume_handle, volume_of, with_both,
+};
 
 /// As in docker-library/postgres#1400: the newer image keeps its data in a folder that the mount of the older one does not cover.
 #[test]
@@ -45,12 +47,11 @@ fn set_image(scene: &Scene, server: &Server, image: &str, directory: &str) {
 
 #[test]
 fn a_deployment_that_keeps_its_data_in_an_empty_dir_is_warned_about_before_and_told_after() {
-    beside_others("empty-dir", async |scene| {
-        let server = Server::new(scene);
-        scene.apply(&deployment_on_an_empty_dir(&server));
+    with_both("empty-dir", async |scene, server| {
+        scene.apply(&deployment_on_an_empty_dir(server));
         let ready = format!("wait deployment/{} --for=condition=Available --timeout=1s", server.name);
         scene.wait_kubectl(&ready).await;
-        let mut database = build_plain_database(scene, &server);
+        let mut database = build_plain_database(scene, server);
         database.spec.workload.kind = Some(WorkloadKind::Deployment);
         scene.protect(&database).await;
         scene.wait_verified().await;
@@ -81,14 +82,13 @@ fn deployment_on_an_empty_dir(server: &Server) -> Vec<Value> {
 /// Somebody else's server, with the same password, answers under the name that the application and the checks use.
 #[test]
 fn the_server_of_another_tenant_behind_the_same_service_is_seen() {
-    beside_others("other-tenant", async |scene| {
-        let server = Server::new(scene);
+    with_both("other-tenant", async |scene, server| {
         server.start_filled(scene).await;
-        let mut database = build_plain_database(scene, &server);
+        let mut database = build_plain_database(scene, server);
         database.spec.connection.host = Some(server.name.clone());
         scene.protect(&database).await;
         scene.wait_green().await;
-        let mut other = Server { name: "other-postgres".to_owned(), ..Server::new(scene) };
+        let mut other = Server { name: "other-postgres".to_owned(), ..server.clone() };
         other.claim = crate::support::DataClaim::Named("other-data".to_owned());
         let manifests = other.build_manifests();
         scene.apply(&manifests);
@@ -112,9 +112,8 @@ fn the_server_of_another_tenant_behind_the_same_service_is_seen() {
 /// The mount leads to another volume with a copy of the data that is older than what was last known good.
 #[test]
 fn another_volume_with_an_older_copy_is_a_rollback_and_both_volumes_are_named() {
-    beside_others("older-copy", async |scene| {
-        let server = Server::new(scene);
-        let start = scene.protect_plainly(&server).await;
+    with_both("older-copy", async |scene, server| {
+        let start = scene.protect_plainly(server).await;
         scene.apply(&[build_claim(scene.namespace(), "older-copy"), hold(scene, "older-copy")]);
         scene.wait_kubectl("wait pod/holder --for=condition=Ready --timeout=1s").await;
         server.scale(scene, 0);

@@ -8,13 +8,13 @@ use crate::bad_input::calm::assert_never_reset;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
     ALL_ROWS, Scene, Server, assert_tells, beside_others, build_plain_database, cut_network, kill_container, mend_network, outcome,
+    with_both,
 };
 
 #[test]
 fn a_replica_proves_nothing_and_once_promoted_it_is_judged_as_what_it_is() {
-    beside_others("replica", async |scene| {
-        let server = Server::new(scene);
-        let start = scene.protect_plainly(&server).await;
+    with_both("replica", async |scene, server| {
+        let start = scene.protect_plainly(server).await;
         let good = scene.status().await.baseline.expect("a baseline").check;
         server.shell(scene, "touch $PGDATA/standby.signal");
         server.restart_pod(scene, &start).await;
@@ -34,9 +34,8 @@ fn a_replica_proves_nothing_and_once_promoted_it_is_judged_as_what_it_is() {
 
 #[test]
 fn a_server_without_a_free_connection_is_unknown_until_there_is_one() {
-    beside_others("connections", async |scene| {
-        let server = Server::new(scene);
-        let start = scene.protect_plainly_within(&server, "3s").await;
+    with_both("connections", async |scene, server| {
+        let start = scene.protect_plainly_within(server, "3s").await;
         server.sql(scene, "ALTER SYSTEM SET max_connections = 5");
         server.sql(scene, "ALTER SYSTEM SET superuser_reserved_connections = 0");
         server.sql(scene, "ALTER SYSTEM SET max_wal_senders = 0");
@@ -63,8 +62,7 @@ fn a_server_without_a_free_connection_is_unknown_until_there_is_one() {
 
 #[test]
 fn a_full_disk_is_unknown_until_there_is_room() {
-    beside_others("disk-full", async |scene| {
-        let server = Server::new(scene);
+    with_both("disk-full", async |scene, server| {
         let mut manifests = server.build_manifests();
         for set in manifests.iter_mut().filter(|manifest| manifest["kind"] == "StatefulSet") {
             let pod = &mut set["spec"]["template"]["spec"];
@@ -81,7 +79,7 @@ fn a_full_disk_is_unknown_until_there_is_room() {
         scene.apply(&manifests);
         let start = server.wait_ready(scene, None).await;
         server.fill(scene);
-        let mut database = build_plain_database(scene, &server);
+        let mut database = build_plain_database(scene, server);
         database.spec.workload.container = Some("postgres".to_owned());
         scene.protect(&database).await;
         scene.wait_verified().await;
@@ -124,9 +122,8 @@ fn a_network_that_is_cut_between_check_and_database_is_unknown_until_it_is_mende
 
 #[test]
 fn a_server_that_recovers_for_long_is_starting_and_then_good() {
-    beside_others("starting", async |scene| {
-        let server = Server::new(scene);
-        let start = scene.protect_plainly_within(&server, "3s").await;
+    with_both("starting", async |scene, server| {
+        let start = scene.protect_plainly_within(server, "3s").await;
         // A standby that takes no connections is what a server in crash recovery is to everybody who asks.
         server.sql(scene, "ALTER SYSTEM SET hot_standby = off");
         server.shell(scene, "touch $PGDATA/standby.signal");

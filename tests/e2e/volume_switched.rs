@@ -3,13 +3,12 @@
 use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, reasons};
 use kube::ResourceExt;
 
-use crate::support::{ALL_ROWS, NAME, Server, assert_tells, beside_others, build_claim, outcome, volume_of};
+use crate::support::{ALL_ROWS, NAME, assert_tells, build_claim, outcome, volume_of, with_both};
 
 #[test]
 fn a_switched_volume_is_seen_and_the_old_one_mounted_back_is_green() {
-    beside_others("switched", async |scene| {
-        let server = Server::new(scene);
-        let start = scene.protect_filled(&server).await;
+    with_both("switched", async |scene, server| {
+        let start = scene.protect_filled(server).await;
         let old = volume_of(scene, "knowledge-data").await;
 
         scene.apply(&[build_claim(scene.namespace(), "other-data")]);

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use testbed::{TemporaryNamespace, Testbed, wait_for};
 
-use super::{Use, cluster, looks, take_turn};
+use super::{Server, Use, cluster, looks, take_turn};
 
 /// How long anything that is to come may take, on a slow machine with other tests at work.
 pub const PATIENCE: Duration = Duration::from_mins(5);
@@ -33,9 +33,27 @@ pub fn alone(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     run(name, Use::Alone, test);
 }
 
+/// Runs a test beside others with a Postgres 15 and, at the same time, with a Postgres 17, in a namespace each.
+pub fn with_both(name: &str, test: impl AsyncFn(&Scene, &Server) + Sync) {
+    let testbed = cluster();
+    let _turn = take_turn(testbed, Use::Shared);
+    std::thread::scope(|threads| {
+        for (version, image) in [("15", testbed::POSTGRES_15_IMAGE), ("17", testbed::POSTGRES_17_IMAGE)] {
+            let (test, name) = (&test, format!("{name}-{version}"));
+            threads.spawn(move || {
+                play(testbed, &name, async |scene| test(scene, &Server { image: image.to_owned(), ..Server::new(scene) }).await);
+            });
+        }
+    });
+}
+
 fn run(name: &str, usage: Use, test: impl AsyncFnOnce(&Scene) + Send) {
     let testbed = cluster();
     let _turn = take_turn(testbed, usage);
+    play(testbed, name, test);
+}
+
+fn play(testbed: &'static Testbed, name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     let done = testbed.run_in_network(async move || {
         let namespace = create_namespace(testbed, name)?;
         let scene = Scene { testbed, client: testbed.client().await?, namespace };
