@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A check rests so many times as long as its statement has taken, so that it keeps the server busy a twentieth of the time.
-const RESTS: u32 = 20;
+/// A check rests so many times as long as its statement has taken, so that it keeps the server busy a fiftieth of the time.
+const RESTS: u32 = 50;
 /// It never rests longer than this, however long the statement took.
-const LONGEST_REST: Duration = Duration::from_millis(200);
+const LONGEST_REST: Duration = Duration::from_millis(500);
 /// It never rests longer than this share of the time that is left until its end.
 const SHARE_OF_THE_REST: u32 = 20;
 
@@ -54,6 +54,9 @@ impl Effort {
 /// A table of fewer pages or rows than this says little about how fast counting is: its statement took its time for other things.
 const TELLING_PAGES: i64 = 128;
 const TELLING_ROWS: i64 = 100_000;
+/// No server counts faster: what can't end even so is not begun, although nothing was counted yet.
+const FASTEST_PAGE: Duration = Duration::from_nanos(500);
+const FASTEST_ROW: Duration = Duration::from_nanos(10);
 
 /// What counting took so far, and the fastest that this server has counted, so that nothing is begun that would only be cut off: what it did until then is lost, and the server did it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,9 +89,8 @@ impl Pace {
 
     /// How long counting takes at least: so many rows, or all of these pages if they hold fewer.
     pub fn least_time(&self, rows: Option<i64>, pages: i64) -> Duration {
-        let of = |each: Option<Duration>, count: i64| each.map(|each| each.saturating_mul(number(count)));
-        let all = of(self.page, pages).unwrap_or_default();
-        rows.map_or(all, |rows| of(self.row, rows).unwrap_or_default().min(all))
+        let all = self.page.unwrap_or(FASTEST_PAGE).saturating_mul(number(pages));
+        rows.map_or(all, |rows| self.row.unwrap_or(FASTEST_ROW).saturating_mul(number(rows)).min(all))
     }
 }
 
@@ -109,8 +111,8 @@ mod tests {
     fn rests_are_as_long_as_the_work_asks_and_never_use_the_time_up() {
         let rest =
             |worked: u64, remaining: u64| length_of_rest(Duration::from_millis(worked), Duration::from_millis(remaining)).as_millis();
-        assert_eq!(rest(5, 60_000), 100);
-        assert_eq!(rest(25, 60_000), 200, "not longer than the longest rest");
+        assert_eq!(rest(5, 60_000), 250);
+        assert_eq!(rest(25, 60_000), 500, "not longer than the longest rest");
         assert_eq!(rest(1_000, 400), 20, "a twentieth of the time that is left");
         assert_eq!(rest(1_000, 0), 0);
     }
@@ -119,9 +121,10 @@ mod tests {
     fn the_fastest_count_so_far_says_what_another_one_takes_at_least() {
         let milliseconds = Duration::from_millis;
         let mut pace = Pace::default();
-        assert_eq!(pace.least_time(None, 1_000_000), Duration::ZERO, "nothing is known yet");
+        assert_eq!(pace.least_time(None, 1_000_000), milliseconds(500), "nothing is known yet");
         pace.note(milliseconds(1), Some(10), Some(1));
-        assert_eq!(pace.least_time(None, 1_000), Duration::ZERO, "a small statement says nothing of large ones");
+        assert_eq!(pace.least_time(None, 1_000_000), milliseconds(500), "a small statement says nothing of large ones");
+        assert_eq!(pace.least_time(Some(1_000_000), 1_000_000), milliseconds(10));
         pace.note(milliseconds(10), Some(100_000), Some(500));
         assert_eq!(pace.least_time(None, 1_000), milliseconds(20));
         assert_eq!(pace.least_time(Some(10_000), 1_000), milliseconds(1));
