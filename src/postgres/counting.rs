@@ -123,7 +123,7 @@ async fn count_others(
     let kept = budget / 4;
     let mut counting = needed.of(budget.saturating_sub(kept).saturating_sub(spent));
     count_in_batches(session, large, &mut counting, tally).await?;
-    let mut probing = needed.of(counting.left().saturating_add(kept));
+    let mut probing = counting.of(counting.left().saturating_add(kept));
     for enough in PROBES {
         for table in large.iter().rev() {
             let is_known = tally.gone.contains(&table.oid) || tally.counts.get(&table.oid).is_some_and(|counted| counted.is_all);

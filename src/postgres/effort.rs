@@ -6,22 +6,25 @@ use tokio::time::Instant;
 
 /// A check rests so many times as long as its statement has taken, so that it keeps the server busy a fiftieth of the time.
 const RESTS: u32 = 50;
-/// It never rests longer than this, however long the statement took.
-const LONGEST_REST: Duration = Duration::from_millis(500);
+/// All rests of one database together: somebody waits for the verdict.
+const RESTS_TOGETHER: Duration = Duration::from_secs(5);
+/// No rest is longer than this share of those that are left, so that the first is of 0.5 s at most and a check of many tables rests less and less.
+const SHARE_OF_THE_RESTS: u32 = 10;
 /// It never rests longer than this share of the time that is left until its end.
-const SHARE_OF_THE_REST: u32 = 20;
+const SHARE_OF_THE_TIME: u32 = 20;
 
 /// Work that is left, and when it must have ended; rests are no work.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
     left: Duration,
     until: Instant,
+    rests: Duration,
 }
 
 impl Effort {
     /// As much work as there is time for.
     pub const fn until(until: Instant) -> Self {
-        Self { left: Duration::MAX, until }
+        Self { left: Duration::MAX, until, rests: RESTS_TOGETHER }
     }
 
     /// So much work and no more.
@@ -42,7 +45,9 @@ impl Effort {
     /// Notes what a statement took; returns how long to rest now.
     pub fn spend(&mut self, worked: Duration) -> Duration {
         self.left = self.left.saturating_sub(worked);
-        length_of_rest(worked, self.until.saturating_duration_since(Instant::now()))
+        let rest = length_of_rest(worked, self.rests, self.until.saturating_duration_since(Instant::now()));
+        self.rests = self.rests.saturating_sub(rest);
+        rest
     }
 
     /// What is left of the work.
@@ -98,9 +103,9 @@ fn number(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// How long to rest after a statement that took `worked`, with so much time until the end.
-fn length_of_rest(worked: Duration, remaining: Duration) -> Duration {
-    worked.saturating_mul(RESTS).min(LONGEST_REST).min(remaining / SHARE_OF_THE_REST)
+/// How long to rest after a statement that took `worked`, with so much of the rests left and so much time until the end.
+fn length_of_rest(worked: Duration, rests: Duration, remaining: Duration) -> Duration {
+    worked.saturating_mul(RESTS).min(rests / SHARE_OF_THE_RESTS).min(remaining / SHARE_OF_THE_TIME)
 }
 
 #[cfg(test)]
@@ -109,12 +114,15 @@ mod tests {
 
     #[test]
     fn rests_are_as_long_as_the_work_asks_and_never_use_the_time_up() {
-        let rest =
-            |worked: u64, remaining: u64| length_of_rest(Duration::from_millis(worked), Duration::from_millis(remaining)).as_millis();
+        let milliseconds = Duration::from_millis;
+        let rest = |worked: u64, remaining: u64| length_of_rest(milliseconds(worked), RESTS_TOGETHER, milliseconds(remaining)).as_millis();
         assert_eq!(rest(5, 60_000), 250);
         assert_eq!(rest(25, 60_000), 500, "not longer than the longest rest");
         assert_eq!(rest(1_000, 400), 20, "a twentieth of the time that is left");
         assert_eq!(rest(1_000, 0), 0);
+        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1));
+        let together: Duration = (0..10_000).map(|_| effort.spend(milliseconds(10))).sum();
+        assert!(together <= RESTS_TOGETHER, "many tables do not make a check rest without an end: {together:?}");
     }
 
     #[test]
