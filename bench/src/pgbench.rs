@@ -11,8 +11,7 @@ use crate::server::Server;
 pub const DATABASE: &str = "pgbench";
 /// Its size: 100,000 accounts each, 300 MB together, which fits into the server's buffers.
 pub const SCALE: u32 = 20;
-/// How many sessions work at a time: more than there are processors, so that all are busy. With one session a processor, which runs where decides more than a check
-/// costs, and whatever wakes up besides changes it.
+/// How many sessions work at a time: more than a small machine has processors, so that all of them are busy.
 pub const CLIENTS: u32 = 8;
 /// How many threads drive them.
 const JOBS: u32 = 2;

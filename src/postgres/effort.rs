@@ -63,7 +63,8 @@ const TELLING_ROWS: i64 = 100_000;
 const FASTEST_PAGE: Duration = Duration::from_nanos(500);
 const FASTEST_ROW: Duration = Duration::from_nanos(10);
 
-/// What counting took so far, and the fastest that this server has counted, so that nothing is begun that would only be cut off: what it did until then is lost, and the server did it.
+/// What counting took so far, and the fastest that this server has counted, so that nothing is begun that would only be cut off: the server would
+/// have worked for nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     worked: Duration,
