@@ -11,10 +11,11 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::agent::{self, AgentCommand};
-use crate::controller::{self, Metrics, Settings};
+use crate::engine::{self, Metrics, Settings};
 use crate::{install, plugin, telemetry};
 
-/// Keeps the data of any Postgres on Kubernetes where it is, notices when it is not, and brings it back.
+/// Keeps the data of any Postgres on Kubernetes where it is, notices when it is not, and brings it
+/// back.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, max_term_width = 120)]
 pub struct Cli {
@@ -31,7 +32,8 @@ enum Command {
     Agent(AgentCommand),
     /// Prints the custom resource definitions: `holdfast crd | kubectl apply --server-side -f -`.
     Crd,
-    /// Prints everything that an installation needs: `holdfast install-manifest --image IMAGE | kubectl apply --server-side -f -`.
+    /// Prints everything that an installation needs: `holdfast install-manifest --image IMAGE |
+    /// kubectl apply --server-side -f -`.
     InstallManifest(install::InstallOptions),
     /// What `kubectl holdfast` does, for those who have not installed it under that name.
     #[command(hide = true, disable_help_flag = true)]
@@ -39,7 +41,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Writes what is generated from the code: crds/, install.yaml, the chart's templates, docs/conditions.md.
+    /// Writes what is generated from the code: crds/, install.yaml, the chart's templates,
+    /// docs/conditions.md.
     #[command(hide = true)]
     Generate {
         /// The root of the checkout.
@@ -59,14 +62,20 @@ struct OperatorArguments {
     /// Watch only this namespace. Default: all.
     #[arg(long, env = "HOLDFAST_NAMESPACE")]
     namespace: Option<String>,
-    /// The namespace that the operator runs in: the guard's rules know it by its service account there.
-    #[arg(long, env = "HOLDFAST_OPERATOR_NAMESPACE", default_value = "holdfast-system")]
+    /// The namespace that the operator runs in: the guard's rules know it by its service account
+    /// there.
+    #[arg(
+        long,
+        env = "HOLDFAST_OPERATOR_NAMESPACE",
+        default_value = "holdfast-system"
+    )]
     operator_namespace: String,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
-    /// The file with the URL of a webhook that gets alerts as Alertmanager takes them: a mounted Secret, read anew for every request. A
-    /// certificate authority of its own lies beside it as ca.crt.
+    /// The file with the URL of a webhook that gets alerts as Alertmanager takes them: a mounted
+    /// Secret, read anew for every request. A certificate authority of its own lies beside it as
+    /// ca.crt.
     #[arg(long, env = "HOLDFAST_WEBHOOK_URL_FILE", value_name = "PATH")]
     webhook_url_file: Option<PathBuf>,
 }
@@ -105,16 +114,26 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("could not start the async runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("could not start the async runtime")
 }
 
 async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     let ready = Arc::new(AtomicBool::new(false));
-    controller::serve_probes(arguments.listen, metrics.clone(), ready.clone())
-        .with_context(|| format!("could not serve probes and metrics on {}; choose another address with --listen", arguments.listen))?;
-    let client = kube::Client::try_default().await.context("could not find the cluster; run in a pod, or set KUBECONFIG")?;
-    controller::require_kinds(&client).await?;
+    engine::serve_probes(arguments.listen, metrics.clone(), ready.clone()).with_context(|| {
+        format!(
+            "could not serve probes and metrics on {}; choose another address with --listen",
+            arguments.listen
+        )
+    })?;
+    let client = kube::Client::try_default()
+        .await
+        .context("could not find the cluster; run in a pod, or set KUBECONFIG")?;
+    engine::require_kinds(&client).await?;
     let settings = Settings {
         agent_image: arguments.agent_image,
         concurrency: arguments.concurrency,
@@ -123,8 +142,12 @@ async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
         webhook_url_file: arguments.webhook_url_file,
     };
     ready.store(true, Ordering::Relaxed);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace = settings.namespace, "the operator is running");
-    controller::run(client, settings, metrics, stop_signal()).await;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        namespace = settings.namespace,
+        "the operator is running"
+    );
+    engine::run(client, settings, metrics, stop_signal()).await;
     tracing::info!("the operator has stopped");
     Ok(())
 }

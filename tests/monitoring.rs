@@ -1,7 +1,12 @@
-//! What monitoring is given, with the programs that read it: the alerts' rules with promtool, the webhook with Alertmanager.
+//! What monitoring is given, with the programs that read it: the alerts' rules with promtool, the
+//! webhook with Alertmanager.
 //!
 //! Both programs come from Debian's packages, unpacked into the testbed's cache.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first thing that is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 #[path = "support/certificates.rs"]
 mod certificates;
@@ -15,7 +20,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use holdfast::controller::{Metrics, Notices, Pace, Webhook, deliver};
+use holdfast::engine::{Metrics, Notices, Pace, Webhook, deliver};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -26,35 +31,50 @@ fn read_rule() -> Value {
     serde_saphyr::from_str(&fs::read_to_string(manifest).unwrap()).unwrap()
 }
 
-/// Writes the alerts as a file of rules, which JSON is too, and the case beside it; returns what promtool says.
+/// Writes the alerts as a file of rules, which JSON is too, and the case beside it; returns what
+/// promtool says.
 fn promtool(words: &[&str], case: Option<Value>) -> String {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("rules.json"), read_rule()["spec"].to_string()).unwrap();
+    fs::write(
+        folder.path().join("rules.json"),
+        read_rule()["spec"].to_string(),
+    )
+    .unwrap();
     if let Some(case) = case {
         fs::write(folder.path().join("case.json"), case.to_string()).unwrap();
     }
     let program = testbed::program_of("prometheus", "usr/bin/promtool").unwrap();
-    let output = Command::new(program).args(words).current_dir(folder.path()).output().unwrap();
-    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    let output = Command::new(program)
+        .args(words)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr]
+        .map(|text| String::from_utf8_lossy(&text).into_owned())
+        .concat();
     assert!(output.status.success(), "promtool {words:?}: {said}");
     said
 }
 
 #[test]
 fn the_rules_are_rules() {
-    let said = promtool(&["check", "rules", "--lint=all", "--lint-fatal", "rules.json"], None);
+    let said = promtool(
+        &["check", "rules", "--lint=all", "--lint-fatal", "rules.json"],
+        None,
+    );
     assert!(said.contains("7 rules found"), "{said}");
 }
 
 fn condition(name: &str, condition: &str, values: &str) -> Value {
-    let series = format!("holdfast_database_condition{{namespace=\"atra\",name=\"{name}\",condition=\"{condition}\"}}");
+    let series = format!(
+        "holdfast_database_condition{{namespace=\"atra\",name=\"{name}\",condition=\"{condition}\"}}"
+    );
     json!({"series": series, "values": values})
 }
 
 /// Which databases an alert fires for at a minute.
 fn fires(minute: u32, alert: &str, severity: &str, names: &[&str]) -> Value {
-    let labels =
-        |name: &&str| json!({"exp_labels": {"namespace": "atra", "name": name, "condition": condition_of(alert), "severity": severity}});
+    let labels = |name: &&str| json!({"exp_labels": {"namespace": "atra", "name": name, "condition": condition_of(alert), "severity": severity}});
     let expected: Vec<Value> = names.iter().map(labels).collect();
     json!({"eval_time": format!("{minute}m"), "alertname": alert, "exp_alerts": expected})
 }
@@ -76,7 +96,12 @@ fn each_alert_fires_when_it_should_and_not_before() {
         fires(4, "HoldfastNotGuarded", "warning", &[]),
         fires(6, "HoldfastNotGuarded", "warning", &["bad", "unknown"]),
         fires(29, "HoldfastDataNotVerified", "warning", &[]),
-        fires(31, "HoldfastDataNotVerified", "warning", &["bad", "unknown"]),
+        fires(
+            31,
+            "HoldfastDataNotVerified",
+            "warning",
+            &["bad", "unknown"],
+        ),
         fires(14, "HoldfastBackupNotFresh", "warning", &[]),
         fires(16, "HoldfastBackupNotFresh", "warning", &["bad"]),
         fires(4, "HoldfastFilesMissing", "warning", &[]),
@@ -102,15 +127,24 @@ fn each_alert_fires_when_it_should_and_not_before() {
     cases.push(json!({"eval_time": "30m", "alertname": "HoldfastDataReset", "exp_alerts": []}));
     cases.push(json!({"eval_time": "40m", "alertname": "HoldfastDown", "exp_alerts": []}));
     let down = filled_in(&rule, "HoldfastDown", &json!({}));
-    cases.push(json!({"eval_time": "75m", "alertname": "HoldfastDown", "exp_alerts": [
-        {"exp_labels": {"severity": "critical"}, "exp_annotations": down},
-    ]}));
+    cases.push(
+        json!({"eval_time": "75m", "alertname": "HoldfastDown", "exp_alerts": [
+            {"exp_labels": {"severity": "critical"}, "exp_annotations": down},
+        ]}),
+    );
     let mut series = vec![
         json!({"series": "holdfast_data_reset{namespace=\"atra\",name=\"bad\",reason=\"RowsDropped\"}", "values": "_ _ 1x20 stale"}),
         json!({"series": "holdfast_passes_total", "values": "1+1x50 stale"}),
     ];
-    for (name, bad, good) in [("bad", "0x39 1x40", "1x39 0x40"), ("unknown", "-1x80", "-1x80"), ("well", "1x80", "0x80")] {
-        series.extend(["Guarded", "DataVerified", "BackupFresh", "FilesMatch"].map(|word| condition(name, word, bad)));
+    for (name, bad, good) in [
+        ("bad", "0x39 1x40", "1x39 0x40"),
+        ("unknown", "-1x80", "-1x80"),
+        ("well", "1x80", "0x80"),
+    ] {
+        series.extend(
+            ["Guarded", "DataVerified", "BackupFresh", "FilesMatch"]
+                .map(|word| condition(name, word, bad)),
+        );
         series.push(condition(name, "Stalled", good));
     }
     let case = json!({
@@ -124,11 +158,18 @@ fn each_alert_fires_when_it_should_and_not_before() {
 /// The annotations of an alert for these labels.
 fn filled_in(rule: &Value, alert: &str, labels: &Value) -> Value {
     let rules = rule["spec"]["groups"][0]["rules"].as_array().unwrap();
-    let mut annotations = rules.iter().find(|rule| rule["alert"] == alert).unwrap()["annotations"].to_string();
+    let mut annotations =
+        rules.iter().find(|rule| rule["alert"] == alert).unwrap()["annotations"].to_string();
     for (label, value) in labels.as_object().unwrap() {
-        annotations = annotations.replace(&format!("{{{{ $labels.{label} }}}}"), value.as_str().unwrap());
+        annotations = annotations.replace(
+            &format!("{{{{ $labels.{label} }}}}"),
+            value.as_str().unwrap(),
+        );
     }
-    assert!(!annotations.contains("{{"), "a label that the expression does not have: {annotations}");
+    assert!(
+        !annotations.contains("{{"),
+        "a label that the expression does not have: {annotations}"
+    );
     serde_json::from_str(&annotations).unwrap()
 }
 
@@ -150,7 +191,8 @@ impl Alertmanager {
     /// One that speaks only TLS, with an authority of its own, and wants a login.
     fn start_locked() -> Self {
         Self::launch(&format!(
-            "tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: {{holdfast: {LOGIN}}}\n"
+            "tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: \
+             {{holdfast: {LOGIN}}}\n"
         ))
     }
 
@@ -159,29 +201,49 @@ impl Alertmanager {
         let port = shell::free_port();
         fs::write(folder.path().join("web.yml"), web).unwrap();
         certificates::make_certificates(folder.path(), "IP:127.0.0.1");
-        fs::write(folder.path().join("configuration.yml"), "route: {receiver: nobody, group_wait: 1s}\nreceivers: [{name: nobody}]\n")
-            .unwrap();
-        let program = testbed::program_of("prometheus-alertmanager", "usr/bin/prometheus-alertmanager").unwrap();
+        fs::write(
+            folder.path().join("configuration.yml"),
+            "route: {receiver: nobody, group_wait: 1s}\nreceivers: [{name: nobody}]\n",
+        )
+        .unwrap();
+        let program =
+            testbed::program_of("prometheus-alertmanager", "usr/bin/prometheus-alertmanager")
+                .unwrap();
         let share = program.ancestors().nth(2).unwrap().join("share");
-        // Debian's build reads its templates from /usr/share: the unpacked ones are laid over it, where only this process sees them.
-        let script = format!("mount -t overlay overlay -o lowerdir={}:/usr/share /usr/share && exec \"$@\"", share.display());
+        // Debian's build reads its templates from /usr/share: the unpacked ones are laid over it,
+        // where only this process sees them.
+        let script = format!(
+            "mount -t overlay overlay -o lowerdir={}:/usr/share /usr/share && exec \"$@\"",
+            share.display()
+        );
         let process = Command::new("unshare")
             .args(["--mount", "--map-root-user", "sh", "-c", &script, "sh"])
             .arg(program)
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(["--config.file=configuration.yml", "--web.config.file=web.yml", "--storage.path=storage", "--cluster.listen-address="])
+            .args([
+                "--config.file=configuration.yml",
+                "--web.config.file=web.yml",
+                "--storage.path=storage",
+                "--cluster.listen-address=",
+            ])
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
-        Self { process, port, folder }
+        Self {
+            process,
+            port,
+            folder,
+        }
     }
 
     /// The alerts that it takes for firing.
     fn alerts(&self) -> Option<Vec<Value>> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.write_all(b"GET /api/v2/alerts HTTP/1.0\r\n\r\n").ok()?;
+        stream
+            .write_all(b"GET /api/v2/alerts HTTP/1.0\r\n\r\n")
+            .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
@@ -195,7 +257,11 @@ impl Alertmanager {
                 return alerts.clone();
             }
             let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < end, "waited for {what}: {alerts:?}\n{}", log());
+            assert!(
+                Instant::now() < end,
+                "waited for {what}: {alerts:?}\n{}",
+                log()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -212,20 +278,41 @@ impl Drop for Alertmanager {
 async fn alertmanager_takes_the_alerts_and_their_end() {
     let alertmanager = Alertmanager::start();
     let url_file = alertmanager.folder.path().join("url");
-    fs::write(&url_file, format!("http://127.0.0.1:{}/api/v2/alerts", alertmanager.port)).unwrap();
+    fs::write(
+        &url_file,
+        format!("http://127.0.0.1:{}/api/v2/alerts", alertmanager.port),
+    )
+    .unwrap();
     let (notices, metrics) = (Notices::for_webhook(), Metrics::default());
-    let pace = Pace { first_pause: Duration::from_millis(50), longest_pause: Duration::from_millis(200), ..Pace::default() };
-    let task = tokio::spawn(deliver(notices.clone(), Webhook { url_file, pace }, metrics));
+    let pace = Pace {
+        first_pause: Duration::from_millis(50),
+        longest_pause: Duration::from_millis(200),
+        ..Pace::default()
+    };
+    let task = tokio::spawn(deliver(
+        notices.clone(),
+        Webhook { url_file, pace },
+        metrics,
+    ));
     let now = Timestamp::now();
     let observe = |status: &str| {
-        let reset =
-            json!({"type": "DataReset", "status": status, "reason": "RowsDropped", "message": "85 -> 1 rows", "lastTransitionTime": now});
+        let reset = json!({"type": "DataReset", "status": status, "reason": "RowsDropped", "message": "85 -> 1 rows", "lastTransitionTime": now});
         let unguarded = json!({"type": "Guarded", "status": "False", "reason": "PolicyMissing", "message": "", "lastTransitionTime": now});
-        notices.observe("atra", "knowledge", &[reset, unguarded].map(|value| serde_json::from_value(value).unwrap()), now);
+        notices.observe(
+            "atra",
+            "knowledge",
+            &[reset, unguarded].map(|value| serde_json::from_value(value).unwrap()),
+            now,
+        );
     };
     observe("True");
-    let firing = alertmanager.wait("two alerts", |alerts| alerts.len() == 2).await;
-    let reset = firing.iter().find(|alert| alert["labels"]["alertname"] == "HoldfastDataReset").expect("the alert");
+    let firing = alertmanager
+        .wait("two alerts", |alerts| alerts.len() == 2)
+        .await;
+    let reset = firing
+        .iter()
+        .find(|alert| alert["labels"]["alertname"] == "HoldfastDataReset")
+        .expect("the alert");
     let labels = json!({
         "alertname": "HoldfastDataReset", "namespace": "atra", "name": "knowledge", "reason": "RowsDropped", "severity": "critical",
     });
@@ -234,7 +321,9 @@ async fn alertmanager_takes_the_alerts_and_their_end() {
     assert_eq!(reset["status"]["state"], "active");
 
     observe("False");
-    let left = alertmanager.wait("the end of one", |alerts| alerts.len() == 1).await;
+    let left = alertmanager
+        .wait("the end of one", |alerts| alerts.len() == 1)
+        .await;
     assert_eq!(left[0]["labels"]["alertname"], "HoldfastNotGuarded");
     task.abort();
 }
@@ -242,7 +331,10 @@ async fn alertmanager_takes_the_alerts_and_their_end() {
 /// How often something was counted.
 fn count(metrics: &Metrics, name: &str) -> u64 {
     let text = metrics.encode().unwrap();
-    let line = text.lines().find(|line| line.starts_with(&format!("holdfast_webhook_{name}_total "))).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(&format!("holdfast_webhook_{name}_total ")))
+        .unwrap();
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
@@ -251,18 +343,45 @@ async fn an_alertmanager_behind_tls_and_a_login_is_told_only_with_the_right_ones
     let alertmanager = Alertmanager::start_locked();
     let secret = tempfile::tempdir().unwrap();
     let tell = async |login: &str, authority: Option<&str>| {
-        fs::write(secret.path().join("url"), format!("https://{login}@127.0.0.1:{}/api/v2/alerts", alertmanager.port)).unwrap();
+        fs::write(
+            secret.path().join("url"),
+            format!(
+                "https://{login}@127.0.0.1:{}/api/v2/alerts",
+                alertmanager.port
+            ),
+        )
+        .unwrap();
         fs::remove_file(secret.path().join("ca.crt")).ok();
         if let Some(authority) = authority {
-            fs::copy(alertmanager.folder.path().join(authority), secret.path().join("ca.crt")).unwrap();
+            fs::copy(
+                alertmanager.folder.path().join(authority),
+                secret.path().join("ca.crt"),
+            )
+            .unwrap();
         }
         let (notices, metrics) = (Notices::for_webhook(), Metrics::default());
         let unguarded = json!({
             "type": "Guarded", "status": "False", "reason": "PolicyMissing", "message": "", "lastTransitionTime": "2026-02-01T09:00:00Z",
         });
-        notices.observe("atra", "knowledge", &[serde_json::from_value(unguarded).unwrap()], Timestamp::now());
-        let pace = Pace { first_pause: Duration::from_millis(20), longest_pause: Duration::from_millis(100), ..Pace::default() };
-        let task = tokio::spawn(deliver(notices, Webhook { url_file: secret.path().join("url"), pace }, metrics.clone()));
+        notices.observe(
+            "atra",
+            "knowledge",
+            &[serde_json::from_value(unguarded).unwrap()],
+            Timestamp::now(),
+        );
+        let pace = Pace {
+            first_pause: Duration::from_millis(20),
+            longest_pause: Duration::from_millis(100),
+            ..Pace::default()
+        };
+        let task = tokio::spawn(deliver(
+            notices,
+            Webhook {
+                url_file: secret.path().join("url"),
+                pace,
+            },
+            metrics.clone(),
+        ));
         let end = Instant::now() + Duration::from_mins(1);
         while count(&metrics, "sent") == 0 && count(&metrics, "failures") < 3 {
             assert!(Instant::now() < end, "neither told nor refused");
@@ -277,7 +396,16 @@ async fn an_alertmanager_behind_tls_and_a_login_is_told_only_with_the_right_ones
         let log = fs::read_to_string(alertmanager.folder.path().join("log")).unwrap_or_default();
         assert!(Instant::now() < end, "it is never told: {log}");
     }
-    assert!(!tell("holdfast:wrong", Some("ca.crt")).await, "another password");
-    assert!(!tell("holdfast:p%40ss", None).await, "an authority that nobody knows");
-    assert!(!tell("holdfast:p%40ss", Some("server.key")).await, "no certificate");
+    assert!(
+        !tell("holdfast:wrong", Some("ca.crt")).await,
+        "another password"
+    );
+    assert!(
+        !tell("holdfast:p%40ss", None).await,
+        "an authority that nobody knows"
+    );
+    assert!(
+        !tell("holdfast:p%40ss", Some("server.key")).await,
+        "no certificate"
+    );
 }

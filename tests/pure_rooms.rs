@@ -1,4 +1,5 @@
-//! The pure rooms stay pure: nothing in them waits, talks to the cluster, reads the clock or the environment.
+//! The pure rooms stay pure: nothing in them waits, talks to the cluster, reads the clock or the
+//! environment.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::fs;
@@ -8,17 +9,15 @@ const ROOMS: &[&str] = &[
     "src/verdict",
     "src/guard",
     "src/resources",
-    "src/controller/decide",
-    "src/controller/decide.rs",
-    "src/controller/notice/alert.rs",
-    "src/controller/notice/board.rs",
+    "src/decide",
+    "src/engine/alerts/alert.rs",
+    "src/engine/alerts/pending.rs",
     "src/install/monitoring.rs",
     "src/install/webhook.rs",
     "src/agent/named_paths.rs",
-    "src/controller/plan.rs",
-    "src/controller/plan_rules.rs",
-    "src/controller/observed.rs",
-    "src/controller/restoring/decide.rs",
+    "src/plan",
+    "src/world/observed.rs",
+    "src/engine/restoring/decide.rs",
     "src/recovery/away.rs",
     "src/recovery/course.rs",
     "src/recovery/patches.rs",
@@ -32,9 +31,8 @@ const ROOMS: &[&str] = &[
     "src/plugin/accept/text.rs",
     "src/plugin/grant_sql/statements.rs",
     "src/plugin/grant_sql/text.rs",
-    "src/plugin/words.rs",
-    "src/plugin/status/report.rs",
-    "src/plugin/story",
+    "src/wording",
+    "src/incident",
     "src/plugin/status/text.rs",
     "src/plugin/unlock/kinds.rs",
     "src/plugin/unlock/target.rs",
@@ -85,14 +83,23 @@ fn pure_rooms_have_no_client_no_waiting_and_no_clock() {
     for room in ROOMS {
         let mut files = Vec::new();
         rust_files(&root.join(room), &mut files);
-        assert!(!files.is_empty(), "{room} has no source files: correct the list in this test");
+        assert!(
+            !files.is_empty(),
+            "{room} has no source files: correct the list in this test"
+        );
         for file in files {
             let text = fs::read_to_string(&file).unwrap();
             for (number, line) in text.lines().enumerate() {
                 let impure = FORBIDDEN.iter().filter(|(word, _)| line.contains(word));
-                found.extend(impure.map(|(word, why)| format!("{}:{}: `{word}`: {why}", file.display(), number + 1)));
+                found.extend(impure.map(|(word, why)| {
+                    format!("{}:{}: `{word}`: {why}", file.display(), number + 1)
+                }));
             }
         }
     }
-    assert!(found.is_empty(), "pure rooms must stay pure:\n{}", found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "pure rooms must stay pure:\n{}",
+        found.join("\n")
+    );
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// Measures what a check costs a database: against count(*), in a database of many tables, and beside a running pgbench
+/// Measures what a check costs a database: against count(*), in a database of many tables, and
+/// beside a running pgbench
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 pub struct Arguments {
@@ -24,14 +25,20 @@ pub struct Arguments {
     /// Seconds from one check to the next beside pgbench [default: 10, with --quick 2]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     every: Option<u16>,
-    /// Counting budgets of a check in milliseconds; each is measured, and the first one beside pgbench too. The default is that of
-    /// `spec.verification.countingBudget`
-    #[arg(long, value_name = "MILLISECONDS", value_delimiter = ',', default_value = "10")]
+    /// Counting budgets of a check in milliseconds; each is measured, and the first one beside
+    /// pgbench too. The default is that of `spec.verification.countingBudget`
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        value_delimiter = ',',
+        default_value = "10"
+    )]
     counting_budget: Vec<u64>,
     /// A try with small sizes and short times; its figures say little
     #[arg(long)]
     quick: bool,
-    /// Where the server's temporary folder is made; the user postgres must be able to reach it [default: the system's folder for temporary files]
+    /// Where the server's temporary folder is made; the user postgres must be able to reach it
+    /// [default: the system's folder for temporary files]
     #[arg(long)]
     folder: Option<PathBuf>,
 }
@@ -61,15 +68,28 @@ impl Arguments {
     /// What is asked for.
     pub fn plan(&self) -> Plan {
         let seconds = |given: Option<u16>, usual: u16, quick: u16| {
-            Duration::from_secs(u64::from(given.unwrap_or(if self.quick { quick } else { usual })))
+            Duration::from_secs(u64::from(given.unwrap_or(if self.quick {
+                quick
+            } else {
+                usual
+            })))
         };
         Plan {
-            rows: self.rows.unwrap_or(if self.quick { 2_000_000 } else { 100_000_000 }),
-            tables: self.tables.unwrap_or(if self.quick { 1_000 } else { 10_000 }),
+            rows: self
+                .rows
+                .unwrap_or(if self.quick { 2_000_000 } else { 100_000_000 }),
+            tables: self
+                .tables
+                .unwrap_or(if self.quick { 1_000 } else { 10_000 }),
             rounds: self.rounds.unwrap_or(if self.quick { 3 } else { 7 }),
             window: seconds(self.window, 10, 3),
             every: seconds(self.every, 10, 2),
-            counting_budgets: self.counting_budget.iter().copied().map(Duration::from_millis).collect(),
+            counting_budgets: self
+                .counting_budget
+                .iter()
+                .copied()
+                .map(Duration::from_millis)
+                .collect(),
             folder: self.folder.clone().unwrap_or_else(std::env::temp_dir),
             quick: self.quick,
         }

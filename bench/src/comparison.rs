@@ -53,29 +53,63 @@ pub struct Checks {
 }
 
 /// Measures a database of this size that was loaded with these tables.
-pub async fn compare(server: &Server, database: &str, tables: &[Table], size: u64, plan: &Plan) -> Result<Comparison> {
+pub async fn compare(
+    server: &Server,
+    database: &str,
+    tables: &[Table],
+    size: u64,
+    plan: &Plan,
+) -> Result<Comparison> {
     let meter = Meter::connect(server).await?;
     let (databases, rules) = ([database], rules(database, tables));
     let budgets = plan.counting_budgets.iter();
-    let mut checks: Vec<Checks> =
-        budgets.map(|budget| Checks { counting_budget: *budget, samples: Vec::new(), found: Found::default() }).collect();
+    let mut checks: Vec<Checks> = budgets
+        .map(|budget| Checks {
+            counting_budget: *budget,
+            samples: Vec::new(),
+            found: Found::default(),
+        })
+        .collect();
     let mut count = Vec::new();
     say(&format!("warming up database {database}"));
     count_everything(server, database, tables).await?;
     for round in 1..=plan.rounds {
-        for Checks { counting_budget, samples, found } in &mut checks {
+        for Checks {
+            counting_budget,
+            samples,
+            found,
+        } in &mut checks
+        {
             let check = server.check(&databases, &rules, *counting_budget);
             let (evidence, sample) = meter.measure(CHECKING_ROLE, database, check).await?;
             *found = sum_up(&evidence);
             samples.push(sample);
         }
-        let ((), sample) = meter.measure(COUNTING_ROLE, database, count_everything(server, database, tables)).await?;
+        let ((), sample) = meter
+            .measure(
+                COUNTING_ROLE,
+                database,
+                count_everything(server, database, tables),
+            )
+            .await?;
         count.push(sample);
-        let seconds = checks.iter().filter_map(|checks| checks.samples.last()).map(|sample| format!("{:.3}", sample.active));
+        let seconds = checks
+            .iter()
+            .filter_map(|checks| checks.samples.last())
+            .map(|sample| format!("{:.3}", sample.active));
         let seconds = seconds.collect::<Vec<_>>().join(", ");
-        say(&format!("  round {round} of {}: a check {seconds} s, count(*) {:.3} s in the database", plan.rounds, sample.active));
+        say(&format!(
+            "  round {round} of {}: a check {seconds} s, count(*) {:.3} s in the database",
+            plan.rounds, sample.active
+        ));
     }
-    Ok(Comparison { tables: tables.len(), rows: total_rows(tables), size, checks, count })
+    Ok(Comparison {
+        tables: tables.len(),
+        rows: total_rows(tables),
+        size,
+        checks,
+        count,
+    })
 }
 
 /// The alternative: counts the rows of every table, a statement a table, in one session.
@@ -84,15 +118,29 @@ async fn count_everything(server: &Server, database: &str, tables: &[Table]) -> 
     let mut rows: u64 = 0;
     for table in tables {
         let statement = format!("select count(*) from public.{}", table.name);
-        let counted: i64 = client.query_one(&statement, &[]).await.with_context(|| statement.clone())?.get(0);
+        let counted: i64 = client
+            .query_one(&statement, &[])
+            .await
+            .with_context(|| statement.clone())?
+            .get(0);
         rows += u64::try_from(counted)?;
     }
-    ensure!(rows == total_rows(tables), "{rows} rows were counted, {} were loaded", total_rows(tables));
+    ensure!(
+        rows == total_rows(tables),
+        "{rows} rows were counted, {} were loaded",
+        total_rows(tables)
+    );
     Ok(())
 }
 
 fn sum_up(evidence: &Evidence) -> Found {
-    let of = |kind| evidence.tables.iter().filter(|table| table.count == kind).count();
+    let of = |kind| {
+        evidence
+            .tables
+            .iter()
+            .filter(|table| table.count == kind)
+            .count()
+    };
     Found {
         tables: evidence.table_count,
         exact: of(CountKind::Exact),

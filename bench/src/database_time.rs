@@ -5,12 +5,15 @@ use tokio_postgres::Client;
 
 use crate::server::{MAINTENANCE, Server};
 
-/// One measurement, in seconds. The server's two accounts, because each leaves something out, and the clock.
+/// One measurement, in seconds. The server's two accounts, because each leaves something out, and
+/// the clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    /// `active_time` of `pg_stat_database`: from a statement's arrival to its end, parsing, planning and what was cancelled included.
+    /// `active_time` of `pg_stat_database`: from a statement's arrival to its end, parsing,
+    /// planning and what was cancelled included.
     pub active: f64,
-    /// `total_exec_time` of `pg_stat_statements`: the execution of the statements that came to their end.
+    /// `total_exec_time` of `pg_stat_statements`: the execution of the statements that came to
+    /// their end.
     pub statements: f64,
     /// What passed for the one who asked, logging in included.
     pub wall: f64,
@@ -25,35 +28,73 @@ pub struct Meter<'a> {
 impl<'a> Meter<'a> {
     /// Gets ready; its own session is in a database that nothing is measured in.
     pub async fn connect(server: &'a Server) -> Result<Self> {
-        Ok(Self { server, observer: server.superuser(MAINTENANCE).await? })
+        Ok(Self {
+            server,
+            observer: server.superuser(MAINTENANCE).await?,
+        })
     }
 
-    /// The time that this role makes the server work in this database; nobody else may work there meanwhile.
-    pub async fn measure<T>(&self, role: &str, database: &str, work: impl Future<Output = Result<T>>) -> Result<(T, Sample)> {
-        self.server.wait_for_sessions_to_end(&self.observer, role).await?;
-        self.observer.batch_execute("select pg_stat_statements_reset()").await?;
+    /// The time that this role makes the server work in this database; nobody else may work there
+    /// meanwhile.
+    pub async fn measure<T>(
+        &self,
+        role: &str,
+        database: &str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<(T, Sample)> {
+        self.server
+            .wait_for_sessions_to_end(&self.observer, role)
+            .await?;
+        self.observer
+            .batch_execute("select pg_stat_statements_reset()")
+            .await?;
         let before = self.fetch_active(database).await?;
         let begin = tokio::time::Instant::now();
         let done = work.await?;
         let wall = begin.elapsed().as_secs_f64();
         // A session hands in what it did before it is gone.
-        self.server.wait_for_sessions_to_end(&self.observer, role).await?;
-        let milliseconds = (self.fetch_active(database).await? - before, self.fetch_statements(role).await?);
-        Ok((done, Sample { active: milliseconds.0 / 1_000.0, statements: milliseconds.1 / 1_000.0, wall }))
+        self.server
+            .wait_for_sessions_to_end(&self.observer, role)
+            .await?;
+        let milliseconds = (
+            self.fetch_active(database).await? - before,
+            self.fetch_statements(role).await?,
+        );
+        Ok((
+            done,
+            Sample {
+                active: milliseconds.0 / 1_000.0,
+                statements: milliseconds.1 / 1_000.0,
+                wall,
+            },
+        ))
     }
 
     async fn fetch_active(&self, database: &str) -> Result<f64> {
-        Ok(self.observer.query_one("select active_time from pg_stat_database where datname = $1", &[&database]).await?.get(0))
+        Ok(self
+            .observer
+            .query_one(
+                "select active_time from pg_stat_database where datname = $1",
+                &[&database],
+            )
+            .await?
+            .get(0))
     }
 
     async fn fetch_statements(&self, role: &str) -> Result<f64> {
-        let forgotten: i64 = self.observer.query_one("select dealloc from pg_stat_statements_info", &[]).await?.get(0);
+        let forgotten: i64 = self
+            .observer
+            .query_one("select dealloc from pg_stat_statements_info", &[])
+            .await?
+            .get(0);
         ensure!(
             forgotten == 0,
-            "pg_stat_statements forgot statements, so its sum is too small; raise pg_stat_statements.max in bench/src/server.rs"
+            "pg_stat_statements forgot statements, so its sum is too small; raise \
+             pg_stat_statements.max in bench/src/server.rs"
         );
-        let sum = "select coalesce(sum(total_exec_time), 0)::float8 from pg_stat_statements as statements \
-                   join pg_roles as roles on roles.oid = statements.userid where roles.rolname = $1";
+        let sum = "select coalesce(sum(total_exec_time), 0)::float8 from pg_stat_statements as \
+                   statements join pg_roles as roles on roles.oid = statements.userid where \
+                   roles.rolname = $1";
         Ok(self.observer.query_one(sum, &[&role]).await?.get(0))
     }
 }

@@ -18,14 +18,26 @@ impl Spread {
         sorted.sort_by(f64::total_cmp);
         let (minimum, maximum) = (*sorted.first()?, *sorted.last()?);
         let middle = sorted.len() / 2;
-        let median = if sorted.len().is_multiple_of(2) { f64::midpoint(sorted[middle - 1], sorted[middle]) } else { sorted[middle] };
-        Some(Self { minimum, median, maximum })
+        let median = if sorted.len().is_multiple_of(2) {
+            f64::midpoint(sorted[middle - 1], sorted[middle])
+        } else {
+            sorted[middle]
+        };
+        Some(Self {
+            minimum,
+            median,
+            maximum,
+        })
     }
 }
 
 /// How much less there was each time, in percent; what is less than nothing was noise.
 pub fn losses(without: &[f64], with: &[f64]) -> Vec<f64> {
-    without.iter().zip(with).map(|(without, with)| (1.0 - with / without) * 100.0).collect()
+    without
+        .iter()
+        .zip(with)
+        .map(|(without, with)| (1.0 - with / without) * 100.0)
+        .collect()
 }
 
 #[cfg(test)]
@@ -34,8 +46,22 @@ mod tests {
 
     #[test]
     fn the_median_is_in_the_middle() {
-        assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { minimum: 1.0, median: 2.0, maximum: 3.0 }));
-        assert_eq!(Spread::of([4.0, 1.0, 2.0, 3.0]), Some(Spread { minimum: 1.0, median: 2.5, maximum: 4.0 }));
+        assert_eq!(
+            Spread::of([3.0, 1.0, 2.0]),
+            Some(Spread {
+                minimum: 1.0,
+                median: 2.0,
+                maximum: 3.0
+            })
+        );
+        assert_eq!(
+            Spread::of([4.0, 1.0, 2.0, 3.0]),
+            Some(Spread {
+                minimum: 1.0,
+                median: 2.5,
+                maximum: 4.0
+            })
+        );
         assert_eq!(Spread::of([]), None);
     }
 

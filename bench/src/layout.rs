@@ -32,25 +32,51 @@ pub struct Expectation {
 /// The large database: one table of more than 80 %, six of 2.5 %, and twenty of 0.1 % of the rows.
 pub fn large_database(rows: u64) -> Vec<Table> {
     let (middle, small) = (rows / 40, rows / 1000);
-    let at_least = |minimum| Some(Expectation { minimum, largest_drop: None });
-    let huge = Table { name: "events".to_owned(), rows: rows - 6 * middle - 20 * small, rule: at_least(MINIMUM) };
+    let at_least = |minimum| {
+        Some(Expectation {
+            minimum,
+            largest_drop: None,
+        })
+    };
+    let huge = Table {
+        name: "events".to_owned(),
+        rows: rows - 6 * middle - 20 * small,
+        rule: at_least(MINIMUM),
+    };
     let middle_tables = (1..=6).map(|number| Table {
         name: format!("middle_{number}"),
         rows: middle,
-        // Every second one has a rule; what a large table has lost is asked about none: that needs all of its rows.
-        rule: if number % 2 == 0 { at_least(MINIMUM.min(middle)) } else { None },
+        // Every second one has a rule; what a large table has lost is asked about none: that needs
+        // all of its rows.
+        rule: if number % 2 == 0 {
+            at_least(MINIMUM.min(middle))
+        } else {
+            None
+        },
     });
     let small_tables = (1..=20).map(|number| Table {
         name: format!("small_{number}"),
         rows: small,
-        rule: (number % 5 == 0).then_some(Expectation { minimum: small / 10, largest_drop: Some(20) }),
+        rule: (number % 5 == 0).then_some(Expectation {
+            minimum: small / 10,
+            largest_drop: Some(20),
+        }),
     });
-    std::iter::once(huge).chain(middle_tables).chain(small_tables).collect()
+    std::iter::once(huge)
+        .chain(middle_tables)
+        .chain(small_tables)
+        .collect()
 }
 
 /// A database of many tables with ten rows each, without rules.
 pub fn many_tables(count: u64) -> Vec<Table> {
-    (1..=count).map(|number| Table { name: format!("table_{number}"), rows: 10, rule: None }).collect()
+    (1..=count)
+        .map(|number| Table {
+            name: format!("table_{number}"),
+            rows: 10,
+            rule: None,
+        })
+        .collect()
 }
 
 /// The rows of all tables.
@@ -87,7 +113,12 @@ mod tests {
             let tables = large_database(rows);
             assert_eq!((tables.len(), total_rows(&tables)), (27, rows));
             assert!(tables[0].rows * 100 >= rows * 80);
-            assert!(tables.iter().all(|table| table.rule.is_none_or(|rule| rule.minimum <= table.rows)), "a check of it is green");
+            assert!(
+                tables
+                    .iter()
+                    .all(|table| table.rule.is_none_or(|rule| rule.minimum <= table.rows)),
+                "a check of it is green"
+            );
         }
     }
 
@@ -95,8 +126,19 @@ mod tests {
     fn the_rules_are_those_of_their_database() {
         let rules = rules("large", &large_database(100_000_000));
         assert_eq!(rules.len(), 8);
-        assert_eq!((rules[0].name.as_str(), rules[0].min_rows, rules[0].max_drop_percent), ("public.events", Some(10_000), None));
-        assert!(rules.iter().all(|rule| rule.database.as_deref() == Some("large")));
+        assert_eq!(
+            (
+                rules[0].name.as_str(),
+                rules[0].min_rows,
+                rules[0].max_drop_percent
+            ),
+            ("public.events", Some(10_000), None)
+        );
+        assert!(
+            rules
+                .iter()
+                .all(|rule| rule.database.as_deref() == Some("large"))
+        );
         assert!(super::rules("many", &many_tables(10)).is_empty());
     }
 }

@@ -1,4 +1,5 @@
-//! Fills databases: rows are copied in frozen, so that they lie as in a table that was vacuumed long ago, then analyzed.
+//! Fills databases: rows are copied in frozen, so that they lie as in a table that was vacuumed
+//! long ago, then analyzed.
 
 use anyhow::{Context as _, Result};
 use tokio_postgres::Client;
@@ -16,31 +17,61 @@ const BATCH: usize = 100;
 /// Makes a database with these tables; says how many bytes it has.
 pub async fn load(server: &Server, database: &str, tables: &[Table]) -> Result<u64> {
     let (count, rows) = (tables.len(), total_rows(tables));
-    let what = format!("{} rows in {} tables", in_thousands(rows), in_thousands(count as u64));
+    let what = format!(
+        "{} rows in {} tables",
+        in_thousands(rows),
+        in_thousands(count as u64)
+    );
     say(&format!("loading database {database}: {what}"));
-    server.superuser(MAINTENANCE).await?.batch_execute(&format!("create database {database}")).await?;
+    server
+        .superuser(MAINTENANCE)
+        .await?
+        .batch_execute(&format!("create database {database}"))
+        .await?;
     let client = server.superuser(database).await?;
-    let mut progress = Progress { rows: 0, told: 0, of: rows };
+    let mut progress = Progress {
+        rows: 0,
+        told: 0,
+        of: rows,
+    };
     for batch in tables.chunks(BATCH) {
         let (large, small): (Vec<_>, Vec<_>) = batch.iter().partition(|table| table.rows > STEP);
-        let statements: Vec<String> =
-            small.iter().map(|table| format!("{}; {}", build_create(table), build_copy(table, 1, table.rows))).collect();
+        let statements: Vec<String> = small
+            .iter()
+            .map(|table| {
+                format!(
+                    "{}; {}",
+                    build_create(table),
+                    build_copy(table, 1, table.rows)
+                )
+            })
+            .collect();
         // One transaction: rows can be frozen only in a table that is as new as they are.
-        client.batch_execute(&statements.join("; ")).await.context("small tables can't be filled")?;
+        client
+            .batch_execute(&statements.join("; "))
+            .await
+            .context("small tables can't be filled")?;
         progress.tell(total_rows(&small.into_iter().cloned().collect::<Vec<_>>()));
         for table in large {
-            fill(&client, table, &mut progress).await.with_context(|| format!("table {} can't be filled", table.name))?;
+            fill(&client, table, &mut progress)
+                .await
+                .with_context(|| format!("table {} can't be filled", table.name))?;
         }
     }
     say(&format!("analyzing database {database}"));
     client.batch_execute("vacuum (analyze)").await?;
     client.batch_execute("checkpoint").await?;
-    let size: i64 = client.query_one("select pg_database_size(current_database())", &[]).await?.get(0);
+    let size: i64 = client
+        .query_one("select pg_database_size(current_database())", &[])
+        .await?
+        .get(0);
     Ok(u64::try_from(size)?)
 }
 
 async fn fill(client: &Client, table: &Table, progress: &mut Progress) -> Result<()> {
-    client.batch_execute(&format!("begin; {}", build_create(table))).await?;
+    client
+        .batch_execute(&format!("begin; {}", build_create(table)))
+        .await?;
     let mut from = 1;
     while from <= table.rows {
         let to = (from + STEP - 1).min(table.rows);
@@ -58,7 +89,10 @@ fn build_create(table: &Table) -> String {
 
 /// The server itself runs `seq`, which is faster than anything that is sent to it.
 fn build_copy(table: &Table, from: u64, to: u64) -> String {
-    format!("copy public.{} from program 'seq {from} {to}' with (freeze)", table.name)
+    format!(
+        "copy public.{} from program 'seq {from} {to}' with (freeze)",
+        table.name
+    )
 }
 
 /// How far it is.
@@ -73,7 +107,11 @@ impl Progress {
         self.rows += more;
         if self.rows >= self.told + STEP {
             self.told = self.rows;
-            say(&format!("  {} of {} rows", in_thousands(self.rows), in_thousands(self.of)));
+            say(&format!(
+                "  {} of {} rows",
+                in_thousands(self.rows),
+                in_thousands(self.of)
+            ));
         }
     }
 }

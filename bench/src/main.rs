@@ -1,4 +1,5 @@
-//! Measures what a check costs a database. `make bench-check` runs it; the README says what the figures mean.
+//! Measures what a check costs a database. `make bench-check` runs it; the README says what the
+//! figures mean.
 
 mod arguments;
 mod comparison;
@@ -50,13 +51,27 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Returns when somebody wants this to end. What is under way is dropped then, the server and its folder with it.
+/// Returns when somebody wants this to end. What is under way is dropped then, the server and its
+/// folder with it.
 async fn interruption() {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let mut signals: Vec<_> = kinds
+        .into_iter()
+        .filter_map(|kind| signal(kind).ok())
+        .collect();
     std::future::poll_fn(|context| {
-        let is_told = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-        if is_told { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        let is_told = signals
+            .iter_mut()
+            .any(|signal| signal.poll_recv(context).is_ready());
+        if is_told {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
 }

@@ -1,4 +1,5 @@
-//! What the person sees meanwhile: a line a step on standard error, with the time since the start. Standard output belongs to the report.
+//! What the person sees meanwhile: a line a step on standard error, with the time since the start.
+//! Standard output belongs to the report.
 
 use std::sync::LazyLock;
 use std::time::Instant;

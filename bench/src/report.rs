@@ -36,8 +36,20 @@ pub struct Report {
 
 impl Display for Report {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let Machine { cores, processor, memory } = &self.machine;
-        writeln!(out, "\nWhat a check costs{}", if self.plan.quick { ": a try with --quick, its figures say little" } else { "" })?;
+        let Machine {
+            cores,
+            processor,
+            memory,
+        } = &self.machine;
+        writeln!(
+            out,
+            "\nWhat a check costs{}",
+            if self.plan.quick {
+                ": a try with --quick, its figures say little"
+            } else {
+                ""
+            }
+        )?;
         writeln!(
             out,
             "Holdfast {}, Postgres {}, {cores} cores ({processor}), {} GiB of memory",
@@ -49,8 +61,15 @@ impl Display for Report {
         write!(out, "1. A large database: ")?;
         write_comparison(out, &self.large)?;
         write_targets(out, &self.large)?;
-        write!(out, "\n2. Beside pgbench: {CLIENTS} clients, scale {SCALE}, windows of {} s; ", self.plan.window.as_secs())?;
-        writeln!(out, "a check looks at pgbench's database and at the large one")?;
+        write!(
+            out,
+            "\n2. Beside pgbench: {CLIENTS} clients, scale {SCALE}, windows of {} s; ",
+            self.plan.window.as_secs()
+        )?;
+        writeln!(
+            out,
+            "a check looks at pgbench's database and at the large one"
+        )?;
         write_throughput(out, &self.throughput)?;
         write!(out, "\n3. Many tables: ")?;
         write_comparison(out, &self.many)
@@ -58,21 +77,55 @@ impl Display for Report {
 }
 
 fn write_comparison(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
-    let Comparison { tables, rows, size, checks, count } = comparison;
+    let Comparison {
+        tables,
+        rows,
+        size,
+        checks,
+        count,
+    } = comparison;
     let size = format!("{:.1} GiB", as_float(*size) / as_float(GIBIBYTE));
-    writeln!(out, "{} rows in {} tables, {size}", in_thousands(*rows), in_thousands(*tables))?;
-    writeln!(out, "{:34}{:>27}{:>15}{:>15}", "", "seconds in the database", "of those, in", "seconds")?;
-    writeln!(out, "{:34}{:>9}{:>9}{:>9}{:>15}{:>15}", "", "minimum", "median", "maximum", "statements", "on the clock")?;
+    writeln!(
+        out,
+        "{} rows in {} tables, {size}",
+        in_thousands(*rows),
+        in_thousands(*tables)
+    )?;
+    writeln!(
+        out,
+        "{:34}{:>27}{:>15}{:>15}",
+        "", "seconds in the database", "of those, in", "seconds"
+    )?;
+    writeln!(
+        out,
+        "{:34}{:>9}{:>9}{:>9}{:>15}{:>15}",
+        "", "minimum", "median", "maximum", "statements", "on the clock"
+    )?;
     write_samples(out, "count(*) of every table", count)?;
     for check in checks {
         write_samples(out, &in_budget("a check", check), &check.samples)?;
         let ratio = |figure| ratio(count, &check.samples, figure).unwrap_or(f64::NAN);
-        let (active, statements, wall) = (ratio(|sample| sample.active), ratio(|sample| sample.statements), ratio(|sample| sample.wall));
-        writeln!(out, "   {:31}{:>9}{active:>9.1}{:>9}{statements:>15.1}{wall:>15.1}", "  count(*) takes times as long", "", "")?;
-        let Found { tables, exact, enough, estimated, surely } = &check.found;
+        let (active, statements, wall) = (
+            ratio(|sample| sample.active),
+            ratio(|sample| sample.statements),
+            ratio(|sample| sample.wall),
+        );
         writeln!(
             out,
-            "     it found {} tables, and counted {exact} to their end and {enough} as far as is enough; {estimated} it estimated; {} rows are surely there",
+            "   {:31}{:>9}{active:>9.1}{:>9}{statements:>15.1}{wall:>15.1}",
+            "  count(*) takes times as long", "", ""
+        )?;
+        let Found {
+            tables,
+            exact,
+            enough,
+            estimated,
+            surely,
+        } = &check.found;
+        writeln!(
+            out,
+            "     it found {} tables, and counted {exact} to their end and {enough} as far as is \
+             enough; {estimated} it estimated; {} rows are surely there",
             in_thousands(tables),
             in_thousands(surely)
         )?;
@@ -81,20 +134,39 @@ fn write_comparison(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Re
 }
 
 fn write_samples(out: &mut Formatter<'_>, name: &str, samples: &[Sample]) -> fmt::Result {
-    let spreads =
-        (spread(samples, |sample| sample.active), spread(samples, |sample| sample.statements), spread(samples, |sample| sample.wall));
-    let (Some(active), Some(statements), Some(wall)) = spreads else { return Ok(()) };
-    write!(out, "   {name:31}{:>9.3}{:>9.3}{:>9.3}", active.minimum, active.median, active.maximum)?;
+    let spreads = (
+        spread(samples, |sample| sample.active),
+        spread(samples, |sample| sample.statements),
+        spread(samples, |sample| sample.wall),
+    );
+    let (Some(active), Some(statements), Some(wall)) = spreads else {
+        return Ok(());
+    };
+    write!(
+        out,
+        "   {name:31}{:>9.3}{:>9.3}{:>9.3}",
+        active.minimum, active.median, active.maximum
+    )?;
     writeln!(out, "{:>15.3}{:>15.3}", statements.median, wall.median)
 }
 
 fn write_targets(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Result {
     for check in &comparison.checks {
-        let Some(active) = spread(&check.samples, |sample| sample.active) else { continue };
+        let Some(active) = spread(&check.samples, |sample| sample.active) else {
+            continue;
+        };
         let ratio = ratio(&comparison.count, &check.samples, |sample| sample.active);
-        write_target(out, &in_budget("under 1 s in the database", check), active.median < TARGET_SECONDS)?;
+        write_target(
+            out,
+            &in_budget("under 1 s in the database", check),
+            active.median < TARGET_SECONDS,
+        )?;
         let is_reached = ratio.is_some_and(|ratio| ratio >= TARGET_RATIO);
-        write_target(out, &in_budget("at least 50 times less than count(*)", check), is_reached)?;
+        write_target(
+            out,
+            &in_budget("at least 50 times less than count(*)", check),
+            is_reached,
+        )?;
     }
     Ok(())
 }
@@ -104,20 +176,50 @@ fn in_budget(what: &str, check: &Checks) -> String {
 }
 
 fn write_throughput(out: &mut Formatter<'_>, throughput: &[Throughput]) -> fmt::Result {
-    writeln!(out, "{:34}{:>27}{:>27}{:>18}", "", "transactions a second", "lost, in percent", "a check took, s")?;
-    write!(out, "{:34}{:>9}{:>9}{:>9}", "", "minimum", "median", "maximum")?;
-    writeln!(out, "{:>9}{:>9}{:>9}{:>9}{:>9}", "minimum", "median", "maximum", "median", "maximum")?;
+    writeln!(
+        out,
+        "{:34}{:>27}{:>27}{:>18}",
+        "", "transactions a second", "lost, in percent", "a check took, s"
+    )?;
+    write!(
+        out,
+        "{:34}{:>9}{:>9}{:>9}",
+        "", "minimum", "median", "maximum"
+    )?;
+    writeln!(
+        out,
+        "{:>9}{:>9}{:>9}{:>9}{:>9}",
+        "minimum", "median", "maximum", "median", "maximum"
+    )?;
     let mut targets = Vec::new();
     for Throughput { workload, paces } in throughput {
-        let without = paces.iter().find(|measured| measured.pace == Pace::Never).map_or(&[][..], |measured| &measured.throughput);
-        for Measured { pace, throughput, checks } in paces {
+        let without = paces
+            .iter()
+            .find(|measured| measured.pace == Pace::Never)
+            .map_or(&[][..], |measured| &measured.throughput);
+        for Measured {
+            pace,
+            throughput,
+            checks,
+        } in paces
+        {
             let name = format!("{}, {}", workload.name(), in_words(*pace));
-            let Some(spread) = Spread::of(throughput.iter().copied()) else { continue };
-            write!(out, "   {name:31}{:>9.0}{:>9.0}{:>9.0}", spread.minimum, spread.median, spread.maximum)?;
+            let Some(spread) = Spread::of(throughput.iter().copied()) else {
+                continue;
+            };
+            write!(
+                out,
+                "   {name:31}{:>9.0}{:>9.0}{:>9.0}",
+                spread.minimum, spread.median, spread.maximum
+            )?;
             if *pace != Pace::Never
                 && let Some(lost) = Spread::of(losses(without, throughput))
             {
-                write!(out, "{:>9.1}{:>9.1}{:>9.1}", lost.minimum, lost.median, lost.maximum)?;
+                write!(
+                    out,
+                    "{:>9.1}{:>9.1}{:>9.1}",
+                    lost.minimum, lost.median, lost.maximum
+                )?;
                 targets.push((format!("under 5 % lost, {name}"), lost.median < TARGET_LOSS));
             }
             match Spread::of(checks.iter().copied()) {
@@ -126,11 +228,17 @@ fn write_throughput(out: &mut Formatter<'_>, throughput: &[Throughput]) -> fmt::
             }
         }
     }
-    targets.iter().try_for_each(|(target, is_reached)| write_target(out, target, *is_reached))
+    targets
+        .iter()
+        .try_for_each(|(target, is_reached)| write_target(out, target, *is_reached))
 }
 
 fn write_target(out: &mut Formatter<'_>, target: &str, is_reached: bool) -> fmt::Result {
-    writeln!(out, "   target: {target}: {}", if is_reached { "reached" } else { "missed" })
+    writeln!(
+        out,
+        "   target: {target}: {}",
+        if is_reached { "reached" } else { "missed" }
+    )
 }
 
 fn in_words(pace: Pace) -> String {
@@ -149,7 +257,10 @@ fn spread(samples: &[Sample], figure: fn(&Sample) -> f64) -> Option<Spread> {
     Spread::of(samples.iter().map(figure))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bytes on a disk, told to a tenth of a gibibyte")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "bytes on a disk, told to a tenth of a gibibyte"
+)]
 fn as_float(bytes: u64) -> f64 {
     bytes as f64
 }
@@ -175,11 +286,21 @@ mod tests {
     use crate::pgbench::Workload;
 
     fn comparison(check: f64, count: f64) -> Comparison {
-        let sample = |active: f64| Sample { active, statements: active * 0.5, wall: active * 2.0 };
+        let sample = |active: f64| Sample {
+            active,
+            statements: active * 0.5,
+            wall: active * 2.0,
+        };
         let checks = |milliseconds, check: f64| Checks {
             counting_budget: Duration::from_millis(milliseconds),
             samples: vec![sample(check), sample(check * 1.5), sample(check * 2.0)],
-            found: Found { tables: 27, exact: 23, enough: 4, estimated: 0, surely: 1_234_567 },
+            found: Found {
+                tables: 27,
+                exact: 23,
+                enough: 4,
+                estimated: 0,
+                surely: 1_234_567,
+            },
         };
         Comparison {
             tables: 27,
@@ -191,8 +312,11 @@ mod tests {
     }
 
     fn throughput(workload: Workload, lost: f64) -> Throughput {
-        let measured =
-            |pace, left: f64, checks: &[f64]| Measured { pace, throughput: vec![1_000.0 * left, 1_100.0 * left], checks: checks.to_vec() };
+        let measured = |pace, left: f64, checks: &[f64]| Measured {
+            pace,
+            throughput: vec![1_000.0 * left, 1_100.0 * left],
+            checks: checks.to_vec(),
+        };
         let paces = vec![
             measured(Pace::Never, 1.0, &[]),
             measured(Pace::Every(Duration::from_secs(10)), 1.0 - lost, &[0.5]),
@@ -204,7 +328,11 @@ mod tests {
     #[test]
     fn a_report_reads() {
         let report = Report {
-            machine: Machine { cores: 2, processor: "a fast one".to_owned(), memory: 24 * GIBIBYTE },
+            machine: Machine {
+                cores: 2,
+                processor: "a fast one".to_owned(),
+                memory: 24 * GIBIBYTE,
+            },
             version: "15.18".to_owned(),
             plan: Plan {
                 rows: 100_000_000,
@@ -217,7 +345,10 @@ mod tests {
                 quick: false,
             },
             large: comparison(0.5, 8.0),
-            throughput: vec![throughput(Workload::TpcbLike, 0.02), throughput(Workload::SelectOnly, 0.01)],
+            throughput: vec![
+                throughput(Workload::TpcbLike, 0.02),
+                throughput(Workload::SelectOnly, 0.01),
+            ],
             many: comparison(0.01, 2.0),
         };
         insta::assert_snapshot!(report);

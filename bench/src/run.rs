@@ -26,9 +26,18 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
     let machine = Machine::fetch()?;
     let needed = size_on_disk(&large) + size_on_disk(&many) + SERVER_SIZE;
     ensure_room(&plan.folder, needed)?;
-    say(&format!("starting a Postgres in {}; up to {} GiB of disk are needed", plan.folder.display(), needed.div_ceil(GIBIBYTE)));
+    say(&format!(
+        "starting a Postgres in {}; up to {} GiB of disk are needed",
+        plan.folder.display(),
+        needed.div_ceil(GIBIBYTE)
+    ));
     let server = Server::start(&plan.folder).await?;
-    let version: String = server.superuser(MAINTENANCE).await?.query_one("show server_version", &[]).await?.get(0);
+    let version: String = server
+        .superuser(MAINTENANCE)
+        .await?
+        .query_one("show server_version", &[])
+        .await?
+        .get(0);
 
     let size = load(&server, LARGE, &large).await?;
     let large_comparison = compare(&server, LARGE, &large, size, &plan).await?;
@@ -40,5 +49,12 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
     }
     let size = load(&server, MANY, &many).await?;
     let many_comparison = compare(&server, MANY, &many, size, &plan).await?;
-    Ok(Report { machine, version, plan, large: large_comparison, throughput, many: many_comparison })
+    Ok(Report {
+        machine,
+        version,
+        plan,
+        large: large_comparison,
+        throughput,
+        many: many_comparison,
+    })
 }

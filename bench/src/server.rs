@@ -1,4 +1,5 @@
-//! The server that is measured: a Postgres of its own with Debian's settings but for what the README names, its roles, and the check that is made of it.
+//! The server that is measured: a Postgres of its own with Debian's settings but for what the
+//! README names, its roles, and the check that is made of it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,9 +27,12 @@ pub const MAINTENANCE: &str = "postgres";
 const TIMEOUT_SECONDS: u64 = 60;
 /// How long a session may take to end after its client has gone.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Loading writes no log of its own; commits do not wait for the disk; a checkpoint happens when it is asked for; the statistics forget no statement.
-const SETTINGS: &str = "shared_buffers = 1GB\nwal_level = minimal\nmax_wal_senders = 0\nsynchronous_commit = off\nmax_wal_size = 2GB\n\
-                        checkpoint_timeout = 1h\nshared_preload_libraries = 'pg_stat_statements'\npg_stat_statements.max = 50000";
+/// Loading writes no log of its own; commits do not wait for the disk; a checkpoint happens when it
+/// is asked for; the statistics forget no statement.
+const SETTINGS: &str = "shared_buffers = 1GB\nwal_level = minimal\nmax_wal_senders = \
+                        0\nsynchronous_commit = off\nmax_wal_size = 2GB\n\
+                        checkpoint_timeout = 1h\nshared_preload_libraries = \
+                        'pg_stat_statements'\npg_stat_statements.max = 50000";
 
 /// A running server; it and its folder go away with this value.
 pub struct Server {
@@ -40,7 +44,8 @@ pub struct Server {
 impl Server {
     /// Starts it.
     pub async fn start(folder: &Path) -> Result<Self> {
-        let initdb = find_program("initdb").context("initdb is not there; install it: apt-get install postgresql")?;
+        let initdb = find_program("initdb")
+            .context("initdb is not there; install it: apt-get install postgresql")?;
         let programs = initdb.parent().context("initdb is in no folder")?;
         let password = make_password()?;
         let mut postgres = LocalPostgres::prepare(programs, folder, &password, SETTINGS)?;
@@ -54,14 +59,31 @@ impl Server {
         write("username", CHECKING_ROLE)?;
         write("password", &password)?;
         write("pgpass", &format!("*:*:*:{SUPERUSER}:{password}\n"))?;
-        let server = Self { password, credentials, postgres };
+        let server = Self {
+            password,
+            credentials,
+            postgres,
+        };
         let role = |name: &str| {
             let password = &server.password;
-            format!("create role {name} login password '{password}'; grant pg_monitor, pg_read_all_data to {name}")
+            format!(
+                "create role {name} login password '{password}'; grant pg_monitor, \
+                 pg_read_all_data to {name}"
+            )
         };
-        let statements = format!("create extension pg_stat_statements; {}; {}", role(CHECKING_ROLE), role(COUNTING_ROLE));
-        let installed = server.superuser(MAINTENANCE).await?.batch_execute(&statements).await;
-        installed.context("pg_stat_statements can't be installed; it comes with Debian's package postgresql")?;
+        let statements = format!(
+            "create extension pg_stat_statements; {}; {}",
+            role(CHECKING_ROLE),
+            role(COUNTING_ROLE)
+        );
+        let installed = server
+            .superuser(MAINTENANCE)
+            .await?
+            .batch_execute(&statements)
+            .await;
+        installed.context(
+            "pg_stat_statements can't be installed; it comes with Debian's package postgresql",
+        )?;
         Ok(server)
     }
 
@@ -73,14 +95,28 @@ impl Server {
     /// A session of this role.
     pub async fn connect(&self, role: &str, database: &str) -> Result<Client> {
         let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(self.postgres.port()).user(role).password(&self.password).dbname(database);
-        let (client, connection) = config.connect(NoTls).await.with_context(|| format!("{role} can't log in to {database}"))?;
+        config
+            .host("127.0.0.1")
+            .port(self.postgres.port())
+            .user(role)
+            .password(&self.password)
+            .dbname(database);
+        let (client, connection) = config
+            .connect(NoTls)
+            .await
+            .with_context(|| format!("{role} can't log in to {database}"))?;
         tokio::spawn(connection);
         Ok(client)
     }
 
-    /// Makes a check as the agent does, of these databases with these rules and this budget for counting tables without one.
-    pub async fn check(&self, databases: &[&str], rules: &[TableRule], counting_budget: Duration) -> Result<Evidence> {
+    /// Makes a check as the agent does, of these databases with these rules and this budget for
+    /// counting tables without one.
+    pub async fn check(
+        &self,
+        databases: &[&str],
+        rules: &[TableRule],
+        counting_budget: Duration,
+    ) -> Result<Evidence> {
         let request = CheckRequest {
             namespace: "bench".to_owned(),
             database: "bench".to_owned(),
@@ -110,8 +146,14 @@ impl Server {
             ..MountedFiles::default()
         };
         match Box::pin(gather(&request, &files)).await {
-            Gathered { failure: Some(failure), .. } => bail!("a check failed ({}): {}", failure.reason, failure.message),
-            Gathered { evidence: Some(evidence), .. } => Ok(evidence),
+            Gathered {
+                failure: Some(failure),
+                ..
+            } => bail!("a check failed ({}): {}", failure.reason, failure.message),
+            Gathered {
+                evidence: Some(evidence),
+                ..
+            } => Ok(evidence),
             Gathered { .. } => bail!("a check found nothing"),
         }
     }
@@ -119,15 +161,28 @@ impl Server {
     /// A client program that works on this database as the superuser; it ends when it is dropped.
     pub fn program(&self, name: &str, database: &str) -> Command {
         let mut command = Command::from(self.postgres.program(name));
-        command.args(["--host=127.0.0.1", &format!("--port={}", self.postgres.port()), &format!("--username={SUPERUSER}")]);
-        command.arg(database).env("PGPASSFILE", self.credentials.path().join("pgpass")).kill_on_drop(true);
+        command.args([
+            "--host=127.0.0.1",
+            &format!("--port={}", self.postgres.port()),
+            &format!("--username={SUPERUSER}"),
+        ]);
+        command
+            .arg(database)
+            .env("PGPASSFILE", self.credentials.path().join("pgpass"))
+            .kill_on_drop(true);
         command
     }
 
-    /// Waits until no session of this role is left, so that its time is told in full and nothing of it runs on.
+    /// Waits until no session of this role is left, so that its time is told in full and nothing of
+    /// it runs on.
     pub async fn wait_for_sessions_to_end(&self, observer: &Client, role: &str) -> Result<()> {
         wait_for("the sessions to end", PATIENCE, async || {
-            let row = observer.query_one("select count(*) from pg_stat_activity where usename = $1", &[&role]).await?;
+            let row = observer
+                .query_one(
+                    "select count(*) from pg_stat_activity where usename = $1",
+                    &[&role],
+                )
+                .await?;
             match row.get::<_, i64>(0) {
                 0 => Ok(()),
                 count => Err(anyhow::anyhow!("{count} of {role}")),
@@ -139,5 +194,8 @@ impl Server {
 
 /// A password for one run, random because everybody on this machine can reach the port.
 fn make_password() -> Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/uuid").context("the kernel gives no random number")?.trim().to_owned())
+    Ok(fs::read_to_string("/proc/sys/kernel/random/uuid")
+        .context("the kernel gives no random number")?
+        .trim()
+        .to_owned())
 }

@@ -1,4 +1,5 @@
-//! What checks cost a server that is busy: pgbench in windows, without checks, with one every few seconds, and with one after the other.
+//! What checks cost a server that is busy: pgbench in windows, without checks, with one every few
+//! seconds, and with one after the other.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use crate::pgbench::{self, Workload};
 use crate::progress::say;
 use crate::server::{CHECKING_ROLE, MAINTENANCE, Server};
 
-/// Throughput differs from one window to the next by more than a check costs, so there are more rounds of it than of the rest.
+/// Throughput differs from one window to the next by more than a check costs, so there are more
+/// rounds of it than of the rest.
 const MORE_ROUNDS: u16 = 2;
 
 /// When checks are made during a window.
@@ -46,13 +48,35 @@ pub struct Throughput {
     pub paces: Vec<Measured>,
 }
 
-/// Measures with one kind of work. A check looks at pgbench's database and at the large one, with these rules.
-pub async fn measure(server: &Server, workload: Workload, large: &str, rules: &[TableRule], plan: &Plan) -> Result<Throughput> {
+/// Measures with one kind of work. A check looks at pgbench's database and at the large one, with
+/// these rules.
+pub async fn measure(
+    server: &Server,
+    workload: Workload,
+    large: &str,
+    rules: &[TableRule],
+    plan: &Plan,
+) -> Result<Throughput> {
     let observer = server.superuser(MAINTENANCE).await?;
-    let budget = plan.counting_budgets.first().copied().context("no counting budget is given")?;
-    let check = async || server.check(&[pgbench::DATABASE, large], rules, budget).await;
+    let budget = plan
+        .counting_budgets
+        .first()
+        .copied()
+        .context("no counting budget is given")?;
+    let check = async || {
+        server
+            .check(&[pgbench::DATABASE, large], rules, budget)
+            .await
+    };
     let paces = [Pace::Never, Pace::Every(plan.every), Pace::BackToBack];
-    let mut measured: Vec<Measured> = paces.into_iter().map(|pace| Measured { pace, throughput: Vec::new(), checks: Vec::new() }).collect();
+    let mut measured: Vec<Measured> = paces
+        .into_iter()
+        .map(|pace| Measured {
+            pace,
+            throughput: Vec::new(),
+            checks: Vec::new(),
+        })
+        .collect();
     say(&format!("pgbench, {}: warming up", workload.name()));
     pgbench::work(server, workload, plan.window / 2 + Duration::from_secs(1)).await?;
     let rounds = plan.rounds.saturating_mul(MORE_ROUNDS);
@@ -60,7 +84,9 @@ pub async fn measure(server: &Server, workload: Workload, large: &str, rules: &[
         for position in 0..paces.len() {
             // Each round begins with another pace, so that no pace is always measured first.
             let measured = &mut measured[(usize::from(round) + position) % paces.len()];
-            server.wait_for_sessions_to_end(&observer, CHECKING_ROLE).await?;
+            server
+                .wait_for_sessions_to_end(&observer, CHECKING_ROLE)
+                .await?;
             // What a checkpoint costs belongs to no window, and each begins with none behind it.
             observer.batch_execute("checkpoint").await?;
             let throughput = tokio::select! {
@@ -69,14 +95,29 @@ pub async fn measure(server: &Server, workload: Workload, large: &str, rules: &[
             };
             measured.throughput.push(throughput);
         }
-        let told: Vec<String> = measured.iter().filter_map(|measured| Some(format!("{:.0}", measured.throughput.last()?))).collect();
-        say(&format!("  round {} of {}: {} transactions a second", round + 1, rounds, told.join(", ")));
+        let told: Vec<String> = measured
+            .iter()
+            .filter_map(|measured| Some(format!("{:.0}", measured.throughput.last()?)))
+            .collect();
+        say(&format!(
+            "  round {} of {}: {} transactions a second",
+            round + 1,
+            rounds,
+            told.join(", ")
+        ));
     }
-    Ok(Throughput { workload, paces: measured })
+    Ok(Throughput {
+        workload,
+        paces: measured,
+    })
 }
 
 /// Makes checks at a pace until it is dropped.
-async fn make_checks(pace: Pace, check: impl AsyncFn() -> Result<Evidence>, took: &mut Vec<f64>) -> Result<Infallible> {
+async fn make_checks(
+    pace: Pace,
+    check: impl AsyncFn() -> Result<Evidence>,
+    took: &mut Vec<f64>,
+) -> Result<Infallible> {
     let mut next = match pace {
         Pace::Never => return std::future::pending().await,
         Pace::Every(time) => Instant::now() + time / 2,

@@ -1,4 +1,5 @@
-//! `holdfast agent backup`: makes the `DatabaseBackup`, takes the set, and writes to its status how that went.
+//! `holdfast agent backup`: makes the `DatabaseBackup`, takes the set, and writes to its status how
+//! that went.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,22 +11,40 @@ use kube::{Api, Client};
 use sha2::{Digest, Sha256};
 
 use crate::api::names::{DATABASE_LABEL, MANAGED_BY_LABEL, OPERATOR_MANAGER};
-use crate::api::{AgentFailure, BackupRequest, BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus, reasons};
+use crate::api::{
+    AgentFailure, BackupRequest, BackupState, DatabaseBackup, DatabaseBackupSpec,
+    DatabaseBackupStatus, reasons,
+};
 use crate::store::{SetPath, SetState};
 
-use super::{Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host, kubernetes, take_set};
+use super::{
+    Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host, kubernetes,
+    take_set,
+};
 
 /// Runs a backup to its report. `name` is that of the Job and of the `DatabaseBackup`.
 pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()> {
     let started_at = Timestamp::now();
-    let interrupt = Interrupt::listen(Duration::from_secs(request.deadline_seconds.max(1)), "spec.backup.deadline")?;
+    let interrupt = Interrupt::listen(
+        Duration::from_secs(request.deadline_seconds.max(1)),
+        "spec.backup.deadline",
+    )?;
     let client = kubernetes::connect().await?;
     if ensure_backup(&client, &request, name).await? {
-        tracing::info!(backup = name, "this backup was taken already; its Job was started again");
+        tracing::info!(
+            backup = name,
+            "this backup was taken already; its Job was started again"
+        );
         return Ok(());
     }
     let storage = &request.storage;
-    let path = SetPath::new(&storage.prefix, &request.namespace, &request.database, started_at, unique_suffix(&request, name, started_at));
+    let path = SetPath::new(
+        &storage.prefix,
+        &request.namespace,
+        &request.database,
+        started_at,
+        unique_suffix(&request, name, started_at),
+    );
     let mut status = DatabaseBackupStatus {
         state: Some(BackupState::Running),
         start_time: Some(Time(started_at)),
@@ -36,7 +55,11 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
     match take(&client, &request, name, path, &interrupt).await {
         Ok(set) => describe_set(&mut status, &set, &request),
         Err(failure) => {
-            tracing::error!(reason = failure.reason, "the backup failed: {}", failure.message);
+            tracing::error!(
+                reason = failure.reason,
+                "the backup failed: {}",
+                failure.message
+            );
             status.state = Some(BackupState::Failed);
             status.reason = Some(failure.reason);
             status.message = Some(failure.message);
@@ -62,26 +85,44 @@ async fn take(
         host = host::find_host(client, request, &files) => host?,
     };
     tracing::info!(host, path = path.as_str(), "backing up");
-    let suspicion = ProtectedDatabaseSuspicion::new(client, &request.namespace, &request.database, &request.database_uid);
-    let order = SetOrder { request, files: &files, host, backup: name.to_owned(), path };
+    let suspicion = ProtectedDatabaseSuspicion::new(
+        client,
+        &request.namespace,
+        &request.database,
+        &request.database_uid,
+    );
+    let order = SetOrder {
+        request,
+        files: &files,
+        host,
+        backup: name.to_owned(),
+        path,
+    };
     take_set(&order, &suspicion, interrupt).await
 }
 
 /// Makes the `DatabaseBackup` unless it is there; says whether it has been taken already.
-async fn ensure_backup(client: &Client, request: &BackupRequest, name: &str) -> anyhow::Result<bool> {
+async fn ensure_backup(
+    client: &Client,
+    request: &BackupRequest,
+    name: &str,
+) -> anyhow::Result<bool> {
     let api: Api<DatabaseBackup> = Api::namespaced(client.clone(), &request.namespace);
     let backup = DatabaseBackup {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             namespace: Some(request.namespace.clone()),
-            // No owner: a backup outlives the Job that took it and the ProtectedDatabase that asked for it.
+            // No owner: a backup outlives the Job that took it and the ProtectedDatabase that asked
+            // for it.
             labels: Some(BTreeMap::from([
                 (DATABASE_LABEL.to_owned(), request.database.clone()),
                 (MANAGED_BY_LABEL.to_owned(), OPERATOR_MANAGER.to_owned()),
             ])),
             ..ObjectMeta::default()
         },
-        spec: DatabaseBackupSpec { database: request.database.clone() },
+        spec: DatabaseBackupSpec {
+            database: request.database.clone(),
+        },
         status: None,
     };
     let what = format!("make the DatabaseBackup {}/{name}", request.namespace);
@@ -94,19 +135,31 @@ async fn ensure_backup(client: &Client, request: &BackupRequest, name: &str) -> 
     .await?;
     if found.spec.database != request.database {
         anyhow::bail!(
-            "the DatabaseBackup {}/{name} exists and is of the database `{}`; delete it, the next backup has another name",
+            "the DatabaseBackup {}/{name} exists and is of the database `{}`; delete it, the next \
+             backup has another name",
             request.namespace,
             found.spec.database
         );
     }
     let state = found.status.and_then(|status| status.state);
-    Ok(matches!(state, Some(BackupState::Complete | BackupState::Suspect)))
+    Ok(matches!(
+        state,
+        Some(BackupState::Complete | BackupState::Suspect)
+    ))
 }
 
 fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &BackupRequest) {
     let manifest = &set.manifest;
-    let rows: u64 = manifest.databases.iter().map(|database| database.rows).sum();
-    let tables: usize = manifest.databases.iter().map(|database| database.tables.len()).sum();
+    let rows: u64 = manifest
+        .databases
+        .iter()
+        .map(|database| database.rows)
+        .sum();
+    let tables: usize = manifest
+        .databases
+        .iter()
+        .map(|database| database.tables.len())
+        .sum();
     let raw: u64 = manifest.objects.iter().map(|object| object.raw_size).sum();
     let bucket = &request.storage.bucket;
     status.system_identifier = Some(manifest.identity.system_identifier.clone());
@@ -123,7 +176,9 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
         status.state = Some(BackupState::Suspect);
         status.reason = Some(reasons::DATA_SUSPECT.to_owned());
         let why = manifest.why.as_deref().unwrap_or("it is not known why");
-        status.message = Some(format!("{what}; the set is kept and does not count as good: {why}"));
+        status.message = Some(format!(
+            "{what}; the set is kept and does not count as good: {why}"
+        ));
     }
     tracing::info!(rows, tables, raw_bytes = raw, stored_bytes = set.stored_bytes, state = ?status.state, "the set is stored");
 }
@@ -131,7 +186,16 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
 /// Keeps apart two sets of one second.
 fn unique_suffix(request: &BackupRequest, name: &str, time: Timestamp) -> u32 {
     let mut digest = Sha256::new();
-    digest.update(format!("{}/{}/{name}/{}/{}", request.namespace, request.database_uid, time.as_nanosecond(), std::process::id()));
+    digest.update(format!(
+        "{}/{}/{name}/{}/{}",
+        request.namespace,
+        request.database_uid,
+        time.as_nanosecond(),
+        std::process::id()
+    ));
     let bytes: [u8; 32] = digest.finalize().into();
-    bytes.iter().take(4).fold(0, |value, byte| (value << 8) | u32::from(*byte))
+    bytes
+        .iter()
+        .take(4)
+        .fold(0, |value, byte| (value << 8) | u32::from(*byte))
 }

@@ -1,4 +1,5 @@
-//! Taking one backup set: roles and every database in flight, completed together, the manifest last. No Kubernetes here.
+//! Taking one backup set: roles and every database in flight, completed together, the manifest
+//! last. No Kubernetes here.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +8,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{AgentFailure, BackupRequest, reasons};
 use crate::postgres::{
-    ArchiveSummary, Login, ObservedIdentity, connect, fetch_database_size, fetch_encrypted, fetch_extensions, fetch_identity,
+    ArchiveSummary, Login, ObservedIdentity, connect, fetch_database_size, fetch_encrypted,
+    fetch_extensions, fetch_identity,
 };
 use crate::store::{
-    Compression, Durations, FORMAT_VERSION, GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, Manifest, ManifestDatabase, ManifestExtension,
-    ManifestIdentity, ManifestLargeObjects, ManifestObject, ManifestTable, ProtectedDatabaseReference, S3Store, SMALLEST_PART, SetPath,
-    SetState, Upload, choose_part_size, further_dump_name,
+    Compression, Durations, FORMAT_VERSION, GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, Manifest,
+    ManifestDatabase, ManifestExtension, ManifestIdentity, ManifestLargeObjects, ManifestObject,
+    ManifestTable, ProtectedDatabaseReference, S3Store, SMALLEST_PART, SetPath, SetState, Upload,
+    choose_part_size, further_dump_name,
 };
 
 use super::{DumpPrograms, Interrupt, MountedFiles, SuspicionSource};
@@ -64,11 +67,21 @@ struct Filled {
     globals_time: Duration,
 }
 
-/// Takes a set. Whatever goes wrong, or `interrupt` says, before the manifest is written: uploads in flight are aborted, and there is no backup.
-pub async fn take_set(order: &SetOrder<'_>, suspicion: &impl SuspicionSource, interrupt: &Interrupt) -> Result<TakenSet, AgentFailure> {
+/// Takes a set. Whatever goes wrong, or `interrupt` says, before the manifest is written: uploads
+/// in flight are aborted, and there is no backup.
+pub async fn take_set(
+    order: &SetOrder<'_>,
+    suspicion: &impl SuspicionSource,
+    interrupt: &Interrupt,
+) -> Result<TakenSet, AgentFailure> {
     let started_at = whole_second();
     let storage = &order.request.storage;
-    let store = S3Store::open(storage, &order.request.namespace, &order.files.s3_credentials, &order.files.s3_ca)?;
+    let store = S3Store::open(
+        storage,
+        &order.request.namespace,
+        &order.files.s3_credentials,
+        &order.files.s3_ca,
+    )?;
     let mut in_flight = Vec::new();
     let outcome = tokio::select! {
         biased;
@@ -80,8 +93,14 @@ pub async fn take_set(order: &SetOrder<'_>, suspicion: &impl SuspicionSource, in
         object.upload.abort().await;
     }
     let (filled, objects) = outcome?;
-    // Not interrupted: whether the manifest is there decides whether there is a backup, and that must not stay unknown.
-    store_manifest(order, &store, build_manifest(order, filled, objects, started_at)).await
+    // Not interrupted: whether the manifest is there decides whether there is a backup, and that
+    // must not stay unknown.
+    store_manifest(
+        order,
+        &store,
+        build_manifest(order, filled, objects, started_at),
+    )
+    .await
 }
 
 async fn store_objects(
@@ -107,17 +126,36 @@ async fn store_objects(
     Ok((filled, objects))
 }
 
-async fn store_manifest(order: &SetOrder<'_>, store: &S3Store, manifest: Manifest) -> Result<TakenSet, AgentFailure> {
+async fn store_manifest(
+    order: &SetOrder<'_>,
+    store: &S3Store,
+    manifest: Manifest,
+) -> Result<TakenSet, AgentFailure> {
     let mut body = serde_json::to_vec_pretty(&manifest).map_err(|error| AgentFailure {
         reason: reasons::UPLOAD_FAILED.to_owned(),
-        message: format!("the manifest can't be written as JSON, which is a fault of Holdfast: {error}"),
+        message: format!(
+            "the manifest can't be written as JSON, which is a fault of Holdfast: {error}"
+        ),
     })?;
     body.push(b'\n');
-    let mut upload = Upload::new(store.clone(), order.path.key(MANIFEST_NAME), SMALLEST_PART.max(body.len()));
+    let mut upload = Upload::new(
+        store.clone(),
+        order.path.key(MANIFEST_NAME),
+        SMALLEST_PART.max(body.len()),
+    );
     upload.write(&body).await?;
     let stored = upload.complete().await?;
-    let stored_bytes = stored.size + manifest.objects.iter().map(|object| object.size).sum::<u64>();
-    Ok(TakenSet { manifest, manifest_sha256: stored.sha256, stored_bytes })
+    let stored_bytes = stored.size
+        + manifest
+            .objects
+            .iter()
+            .map(|object| object.size)
+            .sum::<u64>();
+    Ok(TakenSet {
+        manifest,
+        manifest_sha256: stored.sha256,
+        stored_bytes,
+    })
 }
 
 async fn fill(
@@ -127,25 +165,49 @@ async fn fill(
     in_flight: &mut Vec<InFlight>,
 ) -> Result<Filled, AgentFailure> {
     let SetOrder { request, files, .. } = order;
-    let login = Login::read(&request.server, &request.namespace, &order.host, &files.postgres_credentials, &files.postgres_ca)?;
+    let login = Login::read(
+        &request.server,
+        &request.namespace,
+        &order.host,
+        &files.postgres_credentials,
+        &files.postgres_ca,
+    )?;
     let deadline = tokio::time::Instant::now() + CONNECT_LIMIT;
-    let main = request.server.databases.first().map_or("postgres", String::as_str);
+    let main = request
+        .server
+        .databases
+        .first()
+        .map_or("postgres", String::as_str);
     let (observed, encrypted) = {
         let session = connect(&login, main, deadline).await?;
-        (fetch_identity(&session).await?, fetch_encrypted(&session).await?)
+        (
+            fetch_identity(&session).await?,
+            fetch_encrypted(&session).await?,
+        )
     };
     let system_identifier = &observed.identity.system_identifier;
-    let mut suspicions: Vec<String> = suspicion.fetch_suspicion(system_identifier).await?.into_iter().collect();
+    let mut suspicions: Vec<String> = suspicion
+        .fetch_suspicion(system_identifier)
+        .await?
+        .into_iter()
+        .collect();
     let programs = DumpPrograms::prepare(&login, &files.work, encrypted)?;
     let add = |name: String, part_size: usize, in_flight: &mut Vec<InFlight>| {
         let upload = Upload::new(store.clone(), order.path.key(&name), part_size);
-        in_flight.push(InFlight { name, upload, raw_size: 0 });
+        in_flight.push(InFlight {
+            name,
+            upload,
+            raw_size: 0,
+        });
     };
 
     let begun = Instant::now();
     add(GLOBALS_NAME.to_owned(), SMALLEST_PART, in_flight);
     if let Some(object) = in_flight.last_mut() {
-        object.raw_size = programs.dump_globals(main, GLOBALS_NAME, &mut object.upload).await?.raw_size;
+        object.raw_size = programs
+            .dump_globals(main, GLOBALS_NAME, &mut object.upload)
+            .await?
+            .raw_size;
     }
     let globals_time = begun.elapsed();
 
@@ -154,32 +216,76 @@ async fn fill(
     let (mut client_version, mut server_version) = (String::new(), String::new());
     for database in &request.server.databases {
         let (size, extensions) = {
-            let session = connect(&login, database, tokio::time::Instant::now() + CONNECT_LIMIT).await?;
-            (fetch_database_size(&session).await?, fetch_extensions(&session).await?)
+            let session = connect(
+                &login,
+                database,
+                tokio::time::Instant::now() + CONNECT_LIMIT,
+            )
+            .await?;
+            (
+                fetch_database_size(&session).await?,
+                fetch_extensions(&session).await?,
+            )
         };
-        let name = if database == main { MAIN_DUMP_NAME.to_owned() } else { further_dump_name(database) };
-        add(name.clone(), choose_part_size(size.unsigned_abs()), in_flight);
-        let Some(object) = in_flight.last_mut() else { continue };
-        let inspected = programs.dump_database(database, &name, &mut object.upload).await?;
+        let name = if database == main {
+            MAIN_DUMP_NAME.to_owned()
+        } else {
+            further_dump_name(database)
+        };
+        add(
+            name.clone(),
+            choose_part_size(size.unsigned_abs()),
+            in_flight,
+        );
+        let Some(object) = in_flight.last_mut() else {
+            continue;
+        };
+        let inspected = programs
+            .dump_database(database, &name, &mut object.upload)
+            .await?;
         object.raw_size = inspected.raw_size;
-        let Some(archive) = inspected.archive else { continue };
+        let Some(archive) = inspected.archive else {
+            continue;
+        };
         client_version.clone_from(&archive.client_version);
         server_version.clone_from(&archive.server_version);
-        tracing::info!(database, rows = archive.rows(), raw_bytes = archive.bytes, stored_bytes = object.upload.size(), "dumped");
+        tracing::info!(
+            database,
+            rows = archive.rows(),
+            raw_bytes = archive.bytes,
+            stored_bytes = object.upload.size(),
+            "dumped"
+        );
         databases.push(describe_database(database, name, archive, extensions));
     }
     let dump_time = begun.elapsed();
     suspicions.extend(suspicion.fetch_suspicion(system_identifier).await?);
     suspicions.dedup();
-    Ok(Filled { observed, databases, client_version, server_version, suspicions, dump_time, globals_time })
+    Ok(Filled {
+        observed,
+        databases,
+        client_version,
+        server_version,
+        suspicions,
+        dump_time,
+        globals_time,
+    })
 }
 
-fn describe_database(name: &str, object: String, archive: ArchiveSummary, extensions: Vec<(String, String)>) -> ManifestDatabase {
+fn describe_database(
+    name: &str,
+    object: String,
+    archive: ArchiveSummary,
+    extensions: Vec<(String, String)>,
+) -> ManifestDatabase {
     ManifestDatabase {
         name: name.to_owned(),
         object,
         rows: archive.rows(),
-        large_objects: ManifestLargeObjects { count: archive.large_objects.count, bytes: archive.large_objects.bytes },
+        large_objects: ManifestLargeObjects {
+            count: archive.large_objects.count,
+            bytes: archive.large_objects.bytes,
+        },
         tables: archive
             .tables
             .into_iter()
@@ -191,15 +297,27 @@ fn describe_database(name: &str, object: String, archive: ArchiveSummary, extens
                 sha256: table.sha256,
             })
             .collect(),
-        extensions: extensions.into_iter().map(|(name, version)| ManifestExtension { name, version }).collect(),
+        extensions: extensions
+            .into_iter()
+            .map(|(name, version)| ManifestExtension { name, version })
+            .collect(),
     }
 }
 
-fn build_manifest(order: &SetOrder<'_>, filled: Filled, objects: Vec<ManifestObject>, started_at: Timestamp) -> Manifest {
+fn build_manifest(
+    order: &SetOrder<'_>,
+    filled: Filled,
+    objects: Vec<ManifestObject>,
+    started_at: Timestamp,
+) -> Manifest {
     let identity = filled.observed.identity;
     Manifest {
         format_version: FORMAT_VERSION,
-        state: if filled.suspicions.is_empty() { SetState::Good } else { SetState::Suspect },
+        state: if filled.suspicions.is_empty() {
+            SetState::Good
+        } else {
+            SetState::Suspect
+        },
         why: (!filled.suspicions.is_empty()).then(|| filled.suspicions.join("; ")),
         backup: order.backup.clone(),
         protected_database: ProtectedDatabaseReference {

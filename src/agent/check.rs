@@ -1,4 +1,5 @@
-//! `holdfast agent check`: gathers evidence and writes it to the status of its `DatabaseCheck`, once.
+//! `holdfast agent check`: gathers evidence and writes it to the status of its `DatabaseCheck`,
+//! once.
 
 use std::time::Duration;
 
@@ -16,7 +17,10 @@ const GRACE: Duration = Duration::from_secs(10);
 pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
     let client = kubernetes::connect().await?;
     let start_time = Time(Timestamp::now());
-    let interrupt = Interrupt::listen(Duration::from_secs(request.timeout_seconds) + GRACE, "spec.verification.timeout")?;
+    let interrupt = Interrupt::listen(
+        Duration::from_secs(request.timeout_seconds) + GRACE,
+        "spec.verification.timeout",
+    )?;
     let files = MountedFiles::default();
     let gathered = tokio::select! {
         gathered = gather(&request, &files) => gathered,
@@ -42,5 +46,6 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         files: Vec::new(),
         verdict: None,
     };
-    kubernetes::apply_status::<DatabaseCheck>(&client, &request.namespace, &request.check, &status).await
+    kubernetes::apply_status::<DatabaseCheck>(&client, &request.namespace, &request.check, &status)
+        .await
 }

@@ -20,13 +20,16 @@ pub enum AgentCommand {
     },
     /// Look at the database that `HOLDFAST_REQUEST` names, and report to its `DatabaseCheck`.
     Check,
-    /// Look for the files that rows of the database name, as `HOLDFAST_REQUEST` says, and report to the `DatabaseCheck`.
+    /// Look for the files that rows of the database name, as `HOLDFAST_REQUEST` says, and report to
+    /// the `DatabaseCheck`.
     Files,
-    /// Back up the database that `HOLDFAST_REQUEST` names, and report to a `DatabaseBackup` named like the Job.
+    /// Back up the database that `HOLDFAST_REQUEST` names, and report to a `DatabaseBackup` named
+    /// like the Job.
     Backup,
 }
 
-/// Runs a subcommand. A failed backup or a check that found nothing is no error here: it was reported.
+/// Runs a subcommand. A failed backup or a check that found nothing is no error here: it was
+/// reported.
 pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
     match command {
         AgentCommand::Install { to } => install(&to),
@@ -34,7 +37,10 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
         AgentCommand::Files => files::run_files(read_request()?).await,
         AgentCommand::Backup => {
             let name = std::env::var(JOB_NAME_VARIABLE).with_context(|| {
-                format!("{JOB_NAME_VARIABLE} is not set, so the DatabaseBackup can't be named; it comes from the Job's label by the downward API")
+                format!(
+                    "{JOB_NAME_VARIABLE} is not set, so the DatabaseBackup can't be named; it \
+                    comes from the Job's label by the downward API"
+                )
             })?;
             backup::run_backup(read_request()?, &name).await
         }
@@ -42,11 +48,13 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
 }
 
 fn read_request<Request: DeserializeOwned>() -> anyhow::Result<Request> {
-    let json = std::env::var(REQUEST_VARIABLE)
-        .with_context(|| format!("{REQUEST_VARIABLE} is not set; agents are started by Jobs that the operator makes"))?;
+    let json = std::env::var(REQUEST_VARIABLE).with_context(|| {
+        format!("{REQUEST_VARIABLE} is not set; agents are started by Jobs that the operator makes")
+    })?;
     serde_json::from_str(&json).with_context(|| {
         format!(
-            "{REQUEST_VARIABLE} is not a request of this version; the Job and the program in it come from different versions of Holdfast"
+            "{REQUEST_VARIABLE} is not a request of this version; the Job and the program in it \
+             come from different versions of Holdfast"
         )
     })
 }

@@ -1,4 +1,5 @@
-//! Running `pg_dump` and `pg_dumpall` into an upload. Success is exit code 0 and a stream that was whole; nothing else.
+//! Running `pg_dump` and `pg_dumpall` into an upload. Success is exit code 0 and a stream that was
+//! whole; nothing else.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ const LAST_LINES: usize = 8;
 /// How long a lock of others is waited for.
 const LOCK_WAIT: &str = "--lock-wait-timeout=60000";
 
-/// How to run the programs: where they are and how they log in, without a secret in arguments or environment.
+/// How to run the programs: where they are and how they log in, without a secret in arguments or
+/// environment.
 #[derive(Debug)]
 pub struct DumpPrograms {
     dump: PathBuf,
@@ -32,20 +34,36 @@ pub struct DumpPrograms {
 }
 
 impl DumpPrograms {
-    /// Finds the programs and writes the password file. `encrypted` says whether the server was reached by an encrypted connection.
-    pub fn prepare(login: &Login, work_directory: &Path, encrypted: bool) -> Result<Self, AgentFailure> {
+    /// Finds the programs and writes the password file. `encrypted` says whether the server was
+    /// reached by an encrypted connection.
+    pub fn prepare(
+        login: &Login,
+        work_directory: &Path,
+        encrypted: bool,
+    ) -> Result<Self, AgentFailure> {
         let find = |name: &str| {
             find_program(name).ok_or_else(|| {
                 failure(format!(
-                    "the program {name} is not in the database's image, neither on PATH nor below /usr/lib/postgresql, so it can't be dumped. Backups \
-                     run in that image: add the Postgres client programs to it, or use the official image"
+                    "the program {name} is not in the database's image, neither on PATH nor below \
+                     /usr/lib/postgresql, so it can't be dumped. Backups run in that image: add \
+                     the Postgres client programs to it, or use the official image"
                 ))
             })
         };
         let (dump, dump_all) = (find("pg_dump")?, find("pg_dumpall")?);
-        let password_file = PasswordFile::write(work_directory, login)
-            .map_err(|error| failure(format!("the password file for pg_dump can't be written to {}: {error}", work_directory.display())))?;
-        Ok(Self { dump, dump_all, login: login.clone(), password_file, encrypted })
+        let password_file = PasswordFile::write(work_directory, login).map_err(|error| {
+            failure(format!(
+                "the password file for pg_dump can't be written to {}: {error}",
+                work_directory.display()
+            ))
+        })?;
+        Ok(Self {
+            dump,
+            dump_all,
+            login: login.clone(),
+            password_file,
+            encrypted,
+        })
     }
 
     /// Uses another program as `pg_dump`.
@@ -64,7 +82,14 @@ impl DumpPrograms {
     ) -> Result<Inspected, AgentFailure> {
         let mut command = self.command(&self.dump, database);
         command.args(["--format=custom", "--compress=0", LOCK_WAIT]);
-        self.run(command, "pg_dump", Inspector::Archive(Box::default()), name, upload).await
+        self.run(
+            command,
+            "pg_dump",
+            Inspector::Archive(Box::default()),
+            name,
+            upload,
+        )
+        .await
     }
 
     /// Writes roles (without passwords) and tablespaces into an upload.
@@ -76,16 +101,26 @@ impl DumpPrograms {
     ) -> Result<Inspected, AgentFailure> {
         let mut command = self.command(&self.dump_all, database);
         command.args(["--globals-only", "--no-role-passwords", LOCK_WAIT]);
-        // As an argument a name with an equals sign would be read as a connection string; the default `postgres` serves then.
+        // As an argument a name with an equals sign would be read as a connection string; the
+        // default `postgres` serves then.
         if !database.contains(['=', ':']) {
             command.arg(format!("--database={database}"));
         }
-        self.run(command, "pg_dumpall", Inspector::Globals(Vec::new()), name, upload).await
+        self.run(
+            command,
+            "pg_dumpall",
+            Inspector::Globals(Vec::new()),
+            name,
+            upload,
+        )
+        .await
     }
 
     fn command(&self, program: &Path, database: &str) -> Command {
         let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG"))
+        {
             command.env_remove(name);
         }
         let folder = self.password_file.path().parent().unwrap_or(Path::new("/"));
@@ -121,21 +156,32 @@ impl DumpPrograms {
         name: &str,
         upload: &mut Upload<S>,
     ) -> Result<Inspected, AgentFailure> {
-        let mut child =
-            command.spawn().map_err(|error| failure(format!("{program} can't be started: {error}. See that the image can run it")))?;
+        let mut child = command.spawn().map_err(|error| {
+            failure(format!(
+                "{program} can't be started: {error}. See that the image can run it"
+            ))
+        })?;
         let (Some(output), Some(messages)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(failure(format!("{program} was started without pipes, which is a fault of Holdfast")));
+            return Err(failure(format!(
+                "{program} was started without pipes, which is a fault of Holdfast"
+            )));
         };
         let messages = tokio::spawn(keep_last_lines(messages, program.to_owned()));
         let (mut compressed, worker) = dump_stream::start(output, inspector, name.to_owned());
         while let Some(bytes) = compressed.recv().await {
             upload.write(&bytes).await.map_err(AgentFailure::from)?;
         }
-        let inspected = worker.await.unwrap_or_else(|error| Err(StreamError::Read(std::io::Error::other(error))));
+        let inspected = worker
+            .await
+            .unwrap_or_else(|error| Err(StreamError::Read(std::io::Error::other(error))));
         if inspected.as_ref().is_err_and(StreamError::is_odd) {
             // The program still wants to write to a pipe that nobody reads any more.
             child.start_kill().ok();
-            return Err(incomplete(program, &inspected.map_or_else(|error| error.to_string(), |_| String::new()), ""));
+            return Err(incomplete(
+                program,
+                &inspected.map_or_else(|error| error.to_string(), |_| String::new()),
+                "",
+            ));
         }
         let status = wait(&mut child, program).await?;
         let lines = messages.await.unwrap_or_default();
@@ -148,10 +194,14 @@ impl DumpPrograms {
 }
 
 async fn wait(child: &mut Child, program: &str) -> Result<ExitStatus, AgentFailure> {
-    child.wait().await.map_err(|error| failure(format!("how {program} ended can't be known: {error}")))
+    child
+        .wait()
+        .await
+        .map_err(|error| failure(format!("how {program} ended can't be known: {error}")))
 }
 
-/// libpq has no "encrypt if offered, and then verify": once the server is known to offer it, it is asked to insist.
+/// libpq has no "encrypt if offered, and then verify": once the server is known to offer it, it is
+/// asked to insist.
 const fn libpq_mode(login: &Login, encrypted: bool) -> &'static str {
     match login.tls_mode {
         TlsMode::Disable => "disable",
@@ -168,24 +218,40 @@ const fn libpq_mode(login: &Login, encrypted: bool) -> &'static str {
 }
 
 fn failure(message: String) -> AgentFailure {
-    AgentFailure { reason: reasons::DUMP_FAILED.to_owned(), message }
+    AgentFailure {
+        reason: reasons::DUMP_FAILED.to_owned(),
+        message,
+    }
 }
 
 fn incomplete(program: &str, what: &str, lines: &str) -> AgentFailure {
-    let lines = if lines.is_empty() { String::new() } else { format!(" Its last messages: {lines}") };
+    let lines = if lines.is_empty() {
+        String::new()
+    } else {
+        format!(" Its last messages: {lines}")
+    };
     AgentFailure {
         reason: reasons::DUMP_INCOMPLETE.to_owned(),
-        message: format!("what {program} wrote is not a whole dump, so it was thrown away: {what}.{lines} See the pod's log"),
+        message: format!(
+            "what {program} wrote is not a whole dump, so it was thrown away: {what}.{lines} See \
+             the pod's log"
+        ),
     }
 }
 
 fn explain_exit(program: &str, status: ExitStatus, lines: &str) -> String {
     let how = match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with code {code}"),
-        (None, Some(9)) => "was killed by signal 9, most likely because the pod has too little memory".to_owned(),
+        (None, Some(9)) => {
+            "was killed by signal 9, most likely because the pod has too little memory".to_owned()
+        }
         (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
     };
-    let lines = if lines.is_empty() { "it said nothing" } else { lines };
+    let lines = if lines.is_empty() {
+        "it said nothing"
+    } else {
+        lines
+    };
     format!("{program} {how}: {lines}. Nothing was stored. See the pod's log, and the server's")
 }
 
@@ -194,7 +260,11 @@ async fn keep_last_lines(messages: impl AsyncRead + Unpin, program: String) -> S
     let mut reader = BufReader::new(messages);
     let mut kept = VecDeque::new();
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {
+    while reader
+        .read_until(b'\n', &mut line)
+        .await
+        .is_ok_and(|length| length > 0)
+    {
         let text = bounded_line(String::from_utf8_lossy(&line).trim());
         line.clear();
         tracing::info!(program, "{text}");

@@ -1,4 +1,5 @@
-//! The way of a dump's bytes: read, inspected, compressed, handed on. Inspection and compression have a thread of their own.
+//! The way of a dump's bytes: read, inspected, compressed, handed on. Inspection and compression
+//! have a thread of their own.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -57,10 +58,14 @@ pub enum StreamError {
 }
 
 impl StreamError {
-    /// Whether the bytes themselves are wrong, so that waiting for the program to end would be in vain.
+    /// Whether the bytes themselves are wrong, so that waiting for the program to end would be in
+    /// vain.
     #[must_use]
     pub const fn is_odd(&self) -> bool {
-        matches!(self, Self::Archive(ArchiveError::Odd { .. }) | Self::Compress(_))
+        matches!(
+            self,
+            Self::Archive(ArchiveError::Odd { .. }) | Self::Compress(_)
+        )
     }
 }
 
@@ -78,28 +83,45 @@ impl Inspector {
     }
 
     fn rows(&self) -> u64 {
-        if let Self::Archive(parser) = self { parser.rows() } else { 0 }
+        if let Self::Archive(parser) = self {
+            parser.rows()
+        } else {
+            0
+        }
     }
 
     fn finish(self, raw_size: u64) -> Result<Inspected, StreamError> {
         match self {
-            Self::Archive(parser) => Ok(Inspected { raw_size, archive: Some(parser.finish()?) }),
-            Self::Globals(tail) if String::from_utf8_lossy(&tail).contains(END_OF_GLOBALS) => Ok(Inspected { raw_size, archive: None }),
+            Self::Archive(parser) => Ok(Inspected {
+                raw_size,
+                archive: Some(parser.finish()?),
+            }),
+            Self::Globals(tail) if String::from_utf8_lossy(&tail).contains(END_OF_GLOBALS) => {
+                Ok(Inspected {
+                    raw_size,
+                    archive: None,
+                })
+            }
             Self::Globals(_) => Err(StreamError::Globals(raw_size)),
         }
     }
 }
 
-/// Starts the two stages. The receiver gives compressed bytes; when it is empty, the handle says whether the stream was whole.
+/// Starts the two stages. The receiver gives compressed bytes; when it is empty, the handle says
+/// whether the stream was whole.
 pub fn start(
     source: impl AsyncRead + Send + Unpin + 'static,
     inspector: Inspector,
     name: String,
-) -> (mpsc::Receiver<Vec<u8>>, JoinHandle<Result<Inspected, StreamError>>) {
+) -> (
+    mpsc::Receiver<Vec<u8>>,
+    JoinHandle<Result<Inspected, StreamError>>,
+) {
     let (raw_sender, raw_receiver) = mpsc::channel(WAITING);
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(read(source, raw_sender));
-    let worker = tokio::task::spawn_blocking(move || compress(raw_receiver, &sender, inspector, &name));
+    let worker =
+        tokio::task::spawn_blocking(move || compress(raw_receiver, &sender, inspector, &name));
     (receiver, worker)
 }
 
@@ -135,12 +157,18 @@ fn compress(
     mut inspector: Inspector,
     name: &str,
 ) -> Result<Inspected, StreamError> {
-    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(StreamError::Compress)?;
-    encoder.include_checksum(true).map_err(StreamError::Compress)?;
+    let mut encoder =
+        zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(StreamError::Compress)?;
+    encoder
+        .include_checksum(true)
+        .map_err(StreamError::Compress)?;
     let (mut raw_size, mut stored, mut shown) = (0_u64, 0_u64, Instant::now());
     let mut hand_on = |bytes: Vec<u8>| {
         stored += bytes.len() as u64;
-        sender.blocking_send(bytes).map_err(|_| StreamError::Abandoned).map(|()| stored)
+        sender
+            .blocking_send(bytes)
+            .map_err(|_| StreamError::Abandoned)
+            .map(|()| stored)
     };
     let mut sent = 0;
     while let Some(piece) = pieces.blocking_recv() {
@@ -153,7 +181,13 @@ fn compress(
         }
         if shown.elapsed() >= PROGRESS_INTERVAL {
             shown = Instant::now();
-            tracing::info!(object = name, raw_bytes = raw_size, stored_bytes = sent, rows = inspector.rows(), "dumping");
+            tracing::info!(
+                object = name,
+                raw_bytes = raw_size,
+                stored_bytes = sent,
+                rows = inspector.rows(),
+                "dumping"
+            );
         }
     }
     hand_on(encoder.finish().map_err(StreamError::Compress)?)?;

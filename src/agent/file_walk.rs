@@ -1,4 +1,5 @@
-//! Looking at the files of a mounted claim. Nothing is opened or written, and no symbolic link is followed.
+//! Looking at the files of a mounted claim. Nothing is opened or written, and no symbolic link is
+//! followed.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
@@ -41,7 +42,16 @@ impl Unread {
     /// Takes note of one.
     pub fn note(&mut self, path: &[u8], why: &str) {
         self.count += 1;
-        self.first.get_or_insert_with(|| format!("{} ({why})", if path.is_empty() { "the folder itself".to_owned() } else { tell(path) }));
+        self.first.get_or_insert_with(|| {
+            format!(
+                "{} ({why})",
+                if path.is_empty() {
+                    "the folder itself".to_owned()
+                } else {
+                    tell(path)
+                }
+            )
+        });
     }
 }
 
@@ -80,16 +90,33 @@ pub fn look_at(folder: &Path, relative: &[u8]) -> Seen {
 
 /// Whether the answer is that there is nothing of that name, or that there can't be.
 fn is_no_such_path(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename | ErrorKind::InvalidInput)
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput
+    )
 }
 
-/// Walks through all files below `folder` and takes note of those that rows name. Ends without a result when told to stop.
+/// Walks through all files below `folder` and takes note of those that rows name. Ends without a
+/// result when told to stop.
 ///
 /// The order is the file system's: sorting would keep every name of a folder in memory.
-pub fn walk(folder: &Path, is_whole_claim: bool, named: &mut NamedPaths, stop: &AtomicBool) -> Option<Walked> {
+pub fn walk(
+    folder: &Path,
+    is_whole_claim: bool,
+    named: &mut NamedPaths,
+    stop: &AtomicBool,
+) -> Option<Walked> {
     let mut walked = Walked::default();
-    let is_wanted = |entry: &DirEntry| !(is_whole_claim && entry.depth() == 1 && entry.file_name() == RECOVERED_BY_FSCK);
-    let entries = WalkDir::new(folder).follow_links(false).follow_root_links(false).max_open(OPEN_FOLDERS);
+    let is_wanted = |entry: &DirEntry| {
+        !(is_whole_claim && entry.depth() == 1 && entry.file_name() == RECOVERED_BY_FSCK)
+    };
+    let entries = WalkDir::new(folder)
+        .follow_links(false)
+        .follow_root_links(false)
+        .max_open(OPEN_FOLDERS);
     for entry in entries.into_iter().filter_entry(is_wanted) {
         if stop.load(Ordering::Relaxed) {
             return None;
@@ -104,11 +131,20 @@ pub fn walk(folder: &Path, is_whole_claim: bool, named: &mut NamedPaths, stop: &
                 }
             }
             Ok(_) => {}
-            // Removed while it was walked over, or never there: the application works on, and nothing is nothing.
+            // Removed while it was walked over, or never there: the application works on, and
+            // nothing is nothing.
             Err(error) if error.io_error().is_some_and(is_no_such_path) => {}
             Err(error) => {
-                let why = error.io_error().map_or_else(|| "no reason was given".to_owned(), ToString::to_string);
-                walked.unread.note(error.path().map(|path| relative(folder, path)).unwrap_or_default(), &why);
+                let why = error
+                    .io_error()
+                    .map_or_else(|| "no reason was given".to_owned(), ToString::to_string);
+                walked.unread.note(
+                    error
+                        .path()
+                        .map(|path| relative(folder, path))
+                        .unwrap_or_default(),
+                    &why,
+                );
             }
         }
     }
@@ -116,5 +152,8 @@ pub fn walk(folder: &Path, is_whole_claim: bool, named: &mut NamedPaths, stop: &
 }
 
 fn relative<'a>(folder: &Path, path: &'a Path) -> &'a [u8] {
-    path.strip_prefix(folder).unwrap_or(path).as_os_str().as_bytes()
+    path.strip_prefix(folder)
+        .unwrap_or(path)
+        .as_os_str()
+        .as_bytes()
 }

@@ -1,4 +1,5 @@
-//! `holdfast agent files`: looks for the files that the rows of one rule name, and writes what it saw to the status of its `DatabaseCheck`.
+//! `holdfast agent files`: looks for the files that the rows of one rule name, and writes what it
+//! saw to the status of its `DatabaseCheck`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +19,10 @@ const GRACE: Duration = Duration::from_secs(10);
 pub async fn run_files(request: FilesRequest) -> anyhow::Result<()> {
     let client = kubernetes::connect().await?;
     let start_time = Some(Time(Timestamp::now()));
-    let interrupt = Interrupt::listen(Duration::from_secs(request.timeout_seconds) + GRACE, "spec.verification.files[].timeout")?;
+    let interrupt = Interrupt::listen(
+        Duration::from_secs(request.timeout_seconds) + GRACE,
+        "spec.verification.files[].timeout",
+    )?;
     let files = MountedFiles::default();
     let mut checked = tokio::select! {
         checked = look_for_files(&request, Path::new(FILES_DIRECTORY), &files) => checked,
@@ -43,5 +47,12 @@ pub async fn run_files(request: FilesRequest) -> anyhow::Result<()> {
     checked.completion_time = Some(Time(Timestamp::now()));
     let manager = names::files_manager(request.place);
     let status = json!({ "files": [checked] });
-    kubernetes::apply_status_as::<DatabaseCheck>(&client, &manager, &request.namespace, &request.check, &status).await
+    kubernetes::apply_status_as::<DatabaseCheck>(
+        &client,
+        &manager,
+        &request.namespace,
+        &request.check,
+        &status,
+    )
+    .await
 }

@@ -21,7 +21,8 @@ impl Interrupt {
         (sender, Self { cause })
     }
 
-    /// Listens for SIGTERM and SIGINT, and for the end of `deadline`, which `field` of the spec sets.
+    /// Listens for SIGTERM and SIGINT, and for the end of `deadline`, which `field` of the spec
+    /// sets.
     pub fn listen(deadline: Duration, field: &'static str) -> std::io::Result<Self> {
         let (sender, interrupt) = Self::by_hand();
         let mut terminate = signal(SignalKind::terminate())?;
@@ -32,10 +33,14 @@ impl Interrupt {
                 _ = stop.recv() => told_to_stop(),
                 () = tokio::time::sleep(deadline) => (
                     reasons::TIMEOUT,
-                    format!("it took longer than the {} s that `{field}` allows, and was ended. Raise `{field}`, or see in the pod's log what is slow", deadline.as_secs()),
+                    format!("it took longer than the {} s that `{field}` allows, and was ended. \
+                        Raise `{field}`, or see in the pod's log what is slow", deadline.as_secs()),
                 ),
             };
-            sender.send_replace(Some(AgentFailure { reason: reason.to_owned(), message }));
+            sender.send_replace(Some(AgentFailure {
+                reason: reason.to_owned(),
+                message,
+            }));
         });
         Ok(interrupt)
     }
@@ -43,7 +48,11 @@ impl Interrupt {
     /// Returns when it is time to stop.
     pub async fn wait(&self) -> AgentFailure {
         let mut cause = self.cause.clone();
-        if let Ok(Some(failure)) = cause.wait_for(Option::is_some).await.map(|failure| failure.clone()) {
+        if let Ok(Some(failure)) = cause
+            .wait_for(Option::is_some)
+            .await
+            .map(|failure| failure.clone())
+        {
             return failure;
         }
         // Nobody is left who could interrupt.
@@ -52,7 +61,7 @@ impl Interrupt {
 }
 
 fn told_to_stop() -> (&'static str, String) {
-    let message =
-        "the agent's pod was told to stop before it was done: it was evicted, deleted, or its node is shut down. It is tried again";
+    let message = "the agent's pod was told to stop before it was done: it was evicted, deleted, \
+        or its node is shut down. It is tried again";
     (reasons::JOB_FAILED, message.to_owned())
 }

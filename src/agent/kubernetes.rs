@@ -23,7 +23,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub async fn connect() -> anyhow::Result<Client> {
     let mut config = match Config::incluster() {
         Ok(config) => config,
-        Err(_) => Config::infer().await.context("there is neither a service account nor a kubeconfig to reach the API server with")?,
+        Err(_) => Config::infer().await.context(
+            "there is neither a service account nor a kubeconfig to reach the API server with",
+        )?,
     };
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = Some(REQUEST_LIMIT);
@@ -31,7 +33,10 @@ pub async fn connect() -> anyhow::Result<Client> {
 }
 
 /// Runs a request until it succeeds, fails for good, or `REPORT_LIMIT` is over.
-pub async fn persist<Output, Attempt, Request>(what: &str, attempt: Attempt) -> anyhow::Result<Output>
+pub async fn persist<Output, Attempt, Request>(
+    what: &str,
+    attempt: Attempt,
+) -> anyhow::Result<Output>
 where
     Attempt: Fn() -> Request,
     Request: Future<Output = kube::Result<Output>>,
@@ -40,8 +45,11 @@ where
     loop {
         let error = match timeout(REQUEST_LIMIT, attempt()).await {
             Ok(Ok(output)) => return Ok(output),
-            Ok(Err(kube::Error::Api(status))) if (400..500).contains(&status.code) && !matches!(status.code, 408 | 409 | 429) => {
-                return Err(kube::Error::Api(status)).with_context(|| format!("the API server refused to let the agent {what}"));
+            Ok(Err(kube::Error::Api(status)))
+                if (400..500).contains(&status.code) && !matches!(status.code, 408 | 409 | 429) =>
+            {
+                return Err(kube::Error::Api(status))
+                    .with_context(|| format!("the API server refused to let the agent {what}"));
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", REQUEST_LIMIT.as_secs()),
@@ -55,9 +63,17 @@ where
 }
 
 /// Writes the agent's fields of an object's status by server-side apply.
-pub async fn apply_status<Kind>(client: &Client, namespace: &str, name: &str, status: &impl Serialize) -> anyhow::Result<()>
+pub async fn apply_status<Kind>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    status: &impl Serialize,
+) -> anyhow::Result<()>
 where
-    Kind: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    Kind: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned,
 {
     apply_status_as::<Kind>(client, AGENT_MANAGER, namespace, name, status).await
 }
@@ -71,7 +87,10 @@ pub async fn apply_status_as<Kind>(
     status: &impl Serialize,
 ) -> anyhow::Result<()>
 where
-    Kind: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    Kind: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned,
 {
     let api: Api<Kind> = Api::namespaced(client.clone(), namespace);
     let patch = Patch::Apply(serde_json::json!({
@@ -82,5 +101,7 @@ where
     }));
     let parameters = PatchParams::apply(manager).force();
     let what = format!("write the status of {} {namespace}/{name}", Kind::kind(&()));
-    persist(&what, || api.patch_status(name, &parameters, &patch)).await.map(drop)
+    persist(&what, || api.patch_status(name, &parameters, &patch))
+        .await
+        .map(drop)
 }

@@ -1,4 +1,5 @@
-//! Looking for the files that rows name: the query, then the walk, then the query once more about what was not found.
+//! Looking for the files that rows name: the query, then the walk, then the query once more about
+//! what was not found.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::api::{AgentFailure, CheckedFiles, FilesRequest, reasons};
 use crate::postgres::{Login, PostgresError, PostgresErrorKind, Session, connect, stream_paths};
-use crate::verdict::count;
+use crate::wording::count;
 
 use super::MountedFiles;
 use super::file_walk::{Seen, Unread, Walked, look_at, walk};
@@ -26,10 +27,20 @@ struct Look<'a> {
     found: CheckedFiles,
 }
 
-/// Looks for the files of one rule on the claim that is mounted at `claim`. What fails is told beside what was seen.
-pub async fn look_for_files(request: &FilesRequest, claim: &Path, files: &MountedFiles) -> CheckedFiles {
+/// Looks for the files of one rule on the claim that is mounted at `claim`. What fails is told
+/// beside what was seen.
+pub async fn look_for_files(
+    request: &FilesRequest,
+    claim: &Path,
+    files: &MountedFiles,
+) -> CheckedFiles {
     let deadline = Instant::now() + Duration::from_secs(request.timeout_seconds.max(1));
-    let mut look = Look { request, files, deadline, found: nothing_found(request) };
+    let mut look = Look {
+        request,
+        files,
+        deadline,
+        found: nothing_found(request),
+    };
     if let Err(failure) = look.run(claim).await {
         look.found.failure = Some(failure);
     }
@@ -53,9 +64,11 @@ impl Look<'_> {
         let mut named = NamedPaths::new(&rule.prefix);
         let rows = {
             let session = self.connect().await?;
-            stream_paths(&session, &rule.query, self.request.path_limit, |path| named.insert(path))
-                .await
-                .map_err(|error| self.explain(&error))?
+            stream_paths(&session, &rule.query, self.request.path_limit, |path| {
+                named.insert(path);
+            })
+            .await
+            .map_err(|error| self.explain(&error))?
         };
         self.found.paths = number(named.count());
         if rows > self.request.path_limit {
@@ -72,14 +85,35 @@ impl Look<'_> {
         if named.count_known(Known::Found) < named.count() {
             self.settle(&folder, &mut named, &mut unread).await?;
         }
-        if unread.count == 0 { Ok(()) } else { Err(self.not_all_read(&unread)) }
+        if unread.count == 0 {
+            Ok(())
+        } else {
+            Err(self.not_all_read(&unread))
+        }
     }
 
-    /// Asks once more about the paths without a file: a row that went with its file in the meantime misses nothing, and a file that came since is there.
-    async fn settle(&mut self, folder: &Path, named: &mut NamedPaths, unread: &mut Unread) -> Result<(), AgentFailure> {
+    /// Asks once more about the paths without a file: a row that went with its file in the meantime
+    /// misses nothing, and a file that came since is there.
+    async fn settle(
+        &mut self,
+        folder: &Path,
+        named: &mut NamedPaths,
+        unread: &mut Unread,
+    ) -> Result<(), AgentFailure> {
         let session = self.connect().await?;
-        let mut settling = Settling { folder, named, unread, missing_names: FirstNames::default() };
-        let settled = stream_paths(&session, &self.request.rule.query, self.request.path_limit, |path| settling.settle(path)).await;
+        let mut settling = Settling {
+            folder,
+            named,
+            unread,
+            missing_names: FirstNames::default(),
+        };
+        let settled = stream_paths(
+            &session,
+            &self.request.rule.query,
+            self.request.path_limit,
+            |path| settling.settle(path),
+        )
+        .await;
         self.found.missing_names = settling.missing_names.told();
         self.found.found = number(named.count_known(Known::Found));
         self.found.missing = number(named.count_known(Known::Missing));
@@ -87,15 +121,33 @@ impl Look<'_> {
     }
 
     async fn connect(&self) -> Result<Session, AgentFailure> {
-        let FilesRequest { server, namespace, rule, .. } = self.request;
+        let FilesRequest {
+            server,
+            namespace,
+            rule,
+            ..
+        } = self.request;
         let host = server.host.as_deref().unwrap_or_default();
-        let database = rule.database.as_deref().or(server.databases.first().map(String::as_str)).unwrap_or_default();
-        let login = Login::read(server, namespace, host, &self.files.postgres_credentials, &self.files.postgres_ca)
-            .map_err(|error| self.explain(&error))?;
-        connect(&login, database, self.deadline).await.map_err(|error| self.explain(&error))
+        let database = rule
+            .database
+            .as_deref()
+            .or(server.databases.first().map(String::as_str))
+            .unwrap_or_default();
+        let login = Login::read(
+            server,
+            namespace,
+            host,
+            &self.files.postgres_credentials,
+            &self.files.postgres_ca,
+        )
+        .map_err(|error| self.explain(&error))?;
+        connect(&login, database, self.deadline)
+            .await
+            .map_err(|error| self.explain(&error))
     }
 
-    /// The folder of the rule. One that is not there holds no file, which is for the comparison to tell; a link leads nobody knows where.
+    /// The folder of the rule. One that is not there holds no file, which is for the comparison to
+    /// tell; a link leads nobody knows where.
     fn find_folder(&self, claim: &Path) -> Result<PathBuf, AgentFailure> {
         let root = &self.request.rule.root;
         let mut unread = Unread::default();
@@ -119,36 +171,48 @@ impl Look<'_> {
         let field = self.field();
         let message = if error.kind == PostgresErrorKind::Timeout {
             format!(
-                "{field}: the rows were not read within the {} s that `timeout` of the rule allows, so it is not known which files they name. Raise it, \
-                 or see with EXPLAIN why the query is slow",
+                "{field}: the rows were not read within the {} s that `timeout` of the rule \
+                 allows, so it is not known which files they name. Raise it, or see with EXPLAIN \
+                 why the query is slow",
                 self.request.timeout_seconds
             )
         } else {
             format!("{field}: {}", error.message)
         };
-        AgentFailure { reason: error.kind.reason().to_owned(), message }
+        AgentFailure {
+            reason: error.kind.reason().to_owned(),
+            message,
+        }
     }
 
     fn too_many_paths(&self) -> AgentFailure {
         let message = format!(
-            "{}: the query returns more than {}, which is more than is compared, so nothing is known about the files. Split the rule: several \
-             queries, each with a `where` and the folder that its paths are in",
+            "{}: the query returns more than {}, which is more than is compared, so nothing is \
+             known about the files. Split the rule: several queries, each with a `where` and the \
+             folder that its paths are in",
             self.field(),
             count(number(self.request.path_limit), "path")
         );
-        AgentFailure { reason: reasons::TOO_MANY_PATHS.to_owned(), message }
+        AgentFailure {
+            reason: reasons::TOO_MANY_PATHS.to_owned(),
+            message,
+        }
     }
 
     fn not_all_read(&self, unread: &Unread) -> AgentFailure {
         let message = format!(
-            "{}: {} of {} could not be looked at, the first being {}; a file that was not seen there may be there. Set `runAsUser` and `runAsGroup` of \
-             the rule to the owner of the files, or `root` to the folder that a link leads to",
+            "{}: {} of {} could not be looked at, the first being {}; a file that was not seen \
+             there may be there. Set `runAsUser` and `runAsGroup` of the rule to the owner of the \
+             files, or `root` to the folder that a link leads to",
             self.field(),
             count(number(unread.count), "path"),
             self.request.rule.place(),
             unread.first.as_deref().unwrap_or_default()
         );
-        AgentFailure { reason: reasons::FILES_UNREADABLE.to_owned(), message }
+        AgentFailure {
+            reason: reasons::FILES_UNREADABLE.to_owned(),
+            message,
+        }
     }
 }
 
@@ -187,8 +251,13 @@ impl Settling<'_> {
     }
 }
 
-/// Walks on a thread of its own, which may wait for a disk. It stops when nobody waits for it any more.
-async fn walk_apart(folder: PathBuf, is_whole_claim: bool, mut named: NamedPaths) -> (NamedPaths, Walked) {
+/// Walks on a thread of its own, which may wait for a disk. It stops when nobody waits for it any
+/// more.
+async fn walk_apart(
+    folder: PathBuf,
+    is_whole_claim: bool,
+    mut named: NamedPaths,
+) -> (NamedPaths, Walked) {
     struct StopOnDrop(Arc<AtomicBool>);
     impl Drop for StopOnDrop {
         fn drop(&mut self) {
@@ -213,7 +282,10 @@ fn number(count: impl TryInto<i64>) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test ends at the first thing that is not as it should be"
+    )]
 
     use super::*;
 
@@ -227,12 +299,24 @@ mod tests {
         assert!(named.find(b"walked"));
         std::fs::write(folder.path().join("came-since"), "").unwrap();
         let mut unread = Unread::default();
-        let mut settling = Settling { folder: folder.path(), named: &mut named, unread: &mut unread, missing_names: FirstNames::default() };
+        let mut settling = Settling {
+            folder: folder.path(),
+            named: &mut named,
+            unread: &mut unread,
+            missing_names: FirstNames::default(),
+        };
         for still_named in ["walked", "came-since", "missing", "new"] {
             settling.settle(still_named.as_bytes());
         }
         assert_eq!(settling.missing_names.told(), ["missing"]);
-        assert_eq!((named.count_known(Known::Found), named.count_known(Known::Missing), named.count()), (2, 1, 4));
+        assert_eq!(
+            (
+                named.count_known(Known::Found),
+                named.count_known(Known::Missing),
+                named.count()
+            ),
+            (2, 1, 4)
+        );
         assert_eq!(unread.count, 0);
     }
 
@@ -240,6 +324,14 @@ mod tests {
     fn a_walk_that_nobody_waits_for_ends() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a"), "").unwrap();
-        assert!(walk(folder.path(), true, &mut NamedPaths::new(""), &AtomicBool::new(true)).is_none());
+        assert!(
+            walk(
+                folder.path(),
+                true,
+                &mut NamedPaths::new(""),
+                &AtomicBool::new(true)
+            )
+            .is_none()
+        );
     }
 }

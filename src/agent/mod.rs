@@ -1,4 +1,5 @@
-//! What runs inside Jobs: `install`, `check` and `backup` in the database's own image, `files` in ours. Judges nothing; it reports what it finds.
+//! What runs inside Jobs: `install`, `check` and `backup` in the database's own image, `files` in
+//! ours. Judges nothing; it reports what it finds.
 
 mod backup;
 mod backup_set;

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::api::{POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, WORK_DIRECTORY};
+use crate::api::{
+    POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY,
+    S3_CREDENTIALS_DIRECTORY, WORK_DIRECTORY,
+};
 
 /// The mounted folders. The default is what Jobs mount.
 #[derive(Clone, Debug, PartialEq, Eq)]

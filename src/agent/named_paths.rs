@@ -1,4 +1,5 @@
-//! The paths that rows name, compared with the files that are there, in bounded memory: of each path a digest is kept. Pure.
+//! The paths that rows name, compared with the files that are there, in bounded memory: of each
+//! path a digest is kept. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -35,7 +36,10 @@ impl NamedPaths {
     /// No paths yet; `prefix` is taken off the front of each.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.as_bytes().to_vec(), paths: HashMap::new() }
+        Self {
+            prefix: prefix.as_bytes().to_vec(),
+            paths: HashMap::new(),
+        }
     }
 
     /// Takes note of a path that a row names.
@@ -49,10 +53,12 @@ impl NamedPaths {
         known.map(|known| *known = Known::Found).is_some()
     }
 
-    /// Where a path leads below the root, while no file was found for it. `None` when there is nothing left to see.
+    /// Where a path leads below the root, while no file was found for it. `None` when there is
+    /// nothing left to see.
     #[must_use]
     pub fn unfound(&self, path: &[u8]) -> Option<Place> {
-        (self.paths.get(&self.key(path)) == Some(&Known::Named)).then(|| place_of(path, &self.prefix))
+        (self.paths.get(&self.key(path)) == Some(&Known::Named))
+            .then(|| place_of(path, &self.prefix))
     }
 
     /// Takes note of what was seen of a path after all.
@@ -69,7 +75,10 @@ impl NamedPaths {
     /// Of how many of them this is known.
     #[must_use]
     pub fn count_known(&self, known: Known) -> usize {
-        self.paths.values().filter(|candidate| **candidate == known).count()
+        self.paths
+            .values()
+            .filter(|candidate| **candidate == known)
+            .count()
     }
 
     fn key(&self, path: &[u8]) -> [u8; DIGEST_LENGTH] {
@@ -89,18 +98,24 @@ pub enum Place {
     Outside,
 }
 
-/// Where a path of a row leads, without the prefix. Slashes only part names: a leading one, a doubled one and `./` say nothing.
+/// Where a path of a row leads, without the prefix. Slashes only part names: a leading one, a
+/// doubled one and `./` say nothing.
 #[must_use]
 pub fn place_of(path: &[u8], prefix: &[u8]) -> Place {
     let names: Vec<&[u8]> = components(path).collect();
     let before: Vec<&[u8]> = components(prefix).collect();
     let below = names.strip_prefix(before.as_slice()).unwrap_or(&names);
-    if below.contains(&b"..".as_slice()) { Place::Outside } else { Place::Below(below.join(&b'/')) }
+    if below.contains(&b"..".as_slice()) {
+        Place::Outside
+    } else {
+        Place::Below(below.join(&b'/'))
+    }
 }
 
 /// The names that a path consists of.
 pub fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".")
+    path.split(|byte| *byte == b'/')
+        .filter(|name| !name.is_empty() && *name != b".")
 }
 
 fn digest(is_below: bool, path: &[u8]) -> [u8; DIGEST_LENGTH] {
@@ -119,7 +134,9 @@ pub struct FirstNames(BTreeSet<Vec<u8>>);
 impl FirstNames {
     /// Takes a name if it is among the first.
     pub fn insert(&mut self, name: &[u8]) {
-        if self.0.len() < FILE_NAME_LIMIT || self.0.last().is_some_and(|last| name < last.as_slice()) {
+        if self.0.len() < FILE_NAME_LIMIT
+            || self.0.last().is_some_and(|last| name < last.as_slice())
+        {
             self.0.insert(name.to_vec());
         }
         if self.0.len() > FILE_NAME_LIMIT {
@@ -134,7 +151,8 @@ impl FirstNames {
     }
 }
 
-/// A name as it is told: whoever chose it can neither end the line, nor turn the direction of the text, nor fill the page.
+/// A name as it is told: whoever chose it can neither end the line, nor turn the direction of the
+/// text, nor fill the page.
 #[must_use]
 pub fn tell(name: &[u8]) -> String {
     let mut text = String::new();
@@ -166,10 +184,19 @@ mod tests {
     #[test]
     fn a_path_starts_from_the_root_however_it_is_written() {
         let prefix = "/app/data/trend_examples/";
-        for path in
-            ["/app/data/trend_examples/a/b.png", "app/data/trend_examples/a/b.png", "a/b.png", "/a/b.png", ".//a/./b.png", "a/b.png/"]
-        {
-            assert_eq!(place_of(path.as_bytes(), prefix.as_bytes()), below("a/b.png"), "{path}");
+        for path in [
+            "/app/data/trend_examples/a/b.png",
+            "app/data/trend_examples/a/b.png",
+            "a/b.png",
+            "/a/b.png",
+            ".//a/./b.png",
+            "a/b.png/",
+        ] {
+            assert_eq!(
+                place_of(path.as_bytes(), prefix.as_bytes()),
+                below("a/b.png"),
+                "{path}"
+            );
         }
     }
 
@@ -185,7 +212,11 @@ mod tests {
     #[test]
     fn two_dots_lead_nowhere_also_where_they_would_stay_inside() {
         for path in ["..", "../../etc/passwd", "a/../b", "/data/../a", "a/.."] {
-            assert_eq!(place_of(path.as_bytes(), b"/data"), Place::Outside, "{path}");
+            assert_eq!(
+                place_of(path.as_bytes(), b"/data"),
+                Place::Outside,
+                "{path}"
+            );
         }
         assert_eq!(place_of(b"..a/b..", b""), below("..a/b.."));
     }
@@ -204,7 +235,8 @@ mod tests {
         assert_eq!(named.unfound(b"new"), None, "no row named it at first");
         named.settle(b"b", Known::Missing);
         named.settle(b"../a", Known::Unseen);
-        let known = [Known::Named, Known::Found, Known::Missing, Known::Unseen].map(|known| named.count_known(known));
+        let known = [Known::Named, Known::Found, Known::Missing, Known::Unseen]
+            .map(|known| named.count_known(known));
         assert_eq!((known, named.unfound(b"b")), ([1, 1, 1, 1], None));
     }
 
@@ -215,7 +247,14 @@ mod tests {
             names.insert(format!("{number:04}").as_bytes());
         }
         let told = names.told();
-        assert_eq!((told.len(), told.first().map(String::as_str), told.last().map(String::as_str)), (20, Some("0000"), Some("0019")));
+        assert_eq!(
+            (
+                told.len(),
+                told.first().map(String::as_str),
+                told.last().map(String::as_str)
+            ),
+            (20, Some("0000"), Some("0019"))
+        );
     }
 
     #[test]
@@ -223,9 +262,16 @@ mod tests {
         assert_eq!(tell("Ünï 'a' \"b\".png".as_bytes()), "Ünï 'a' \"b\".png");
         assert_eq!(tell(b"a\nb\x1b[31m\\\xff"), "a\\nb\\u{1b}[31m\\\\\\xff");
         assert_eq!(tell("\u{202e}gnp.exe".as_bytes()), "\\u{202e}gnp.exe");
-        for long in ["ж".repeat(3000).into_bytes(), vec![0xff; 3000], vec![b'\n'; 3000]] {
+        for long in [
+            "ж".repeat(3000).into_bytes(),
+            vec![0xff; 3000],
+            vec![b'\n'; 3000],
+        ] {
             let told = tell(&long);
-            assert!(told.len() <= NAME_LIMIT + 3 && told.ends_with('…'), "{told}");
+            assert!(
+                told.len() <= NAME_LIMIT + 3 && told.ends_with('…'),
+                "{told}"
+            );
         }
     }
 }

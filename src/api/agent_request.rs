@@ -1,4 +1,5 @@
-//! What the operator asks of an agent: the contract between the Jobs it builds and the program inside them. Never a secret.
+//! What the operator asks of an agent: the contract between the Jobs it builds and the program
+//! inside them. Never a secret.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,8 @@ pub const S3_CA_DIRECTORY: &str = "/opt/holdfast/secrets/s3-ca";
 /// Where the claim is mounted whose files are looked for.
 pub const FILES_DIRECTORY: &str = "/opt/holdfast/files";
 
-/// How an agent reaches the server. The Secrets' names are for error messages; their content is mounted.
+/// How an agent reaches the server. The Secrets' names are for error messages; their content is
+/// mounted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerRequest {
@@ -56,10 +58,11 @@ pub struct ServerRequest {
 pub struct PodSelection {
     /// A label selector in the form of a query.
     pub selector: String,
-    /// Names of the objects (StatefulSet or `ReplicaSet`s) one of which must control the pod; the prefix
-    /// `NAME-` is what a Deployment's `ReplicaSet`s share.
+    /// Names of the objects (StatefulSet or `ReplicaSet`s) one of which must control the pod; the
+    /// prefix `NAME-` is what a Deployment's `ReplicaSet`s share.
     pub controller_kind: String,
-    /// Name of the controlling StatefulSet, or of the Deployment whose `ReplicaSet`s control the pods.
+    /// Name of the controlling StatefulSet, or of the Deployment whose `ReplicaSet`s control the
+    /// pods.
     pub controller_name: String,
     /// The container that must be running.
     pub container: String,
@@ -81,7 +84,8 @@ pub struct CheckRequest {
     pub tables: Vec<TableRule>,
     /// Whether tables without a rule are counted too.
     pub count_all_tables: bool,
-    /// Tables that the last good check found, besides those with rules: these are looked for even where there are more than evidence has room for.
+    /// Tables that the last good check found, besides those with rules: these are looked for even
+    /// where there are more than evidence has room for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_tables: Vec<TableName>,
     /// Budget of the whole check in seconds, waiting for a starting server included.
@@ -89,7 +93,8 @@ pub struct CheckRequest {
     /// Budget for counting tables without a rule, in milliseconds.
     #[serde(default = "default_counting_budget")]
     pub counting_milliseconds: u64,
-    /// Where the backups are, when nothing else remembers what was last known good: the newest good set says.
+    /// Where the backups are, when nothing else remembers what was last known good: the newest good
+    /// set says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered_in: Option<S3Storage>,
 }

@@ -1,4 +1,5 @@
-//! What to back up, where to and for how long: the `backup` and `drill` parts of a `ProtectedDatabase`.
+//! What to back up, where to and for how long: the `backup` and `drill` parts of a
+//! `ProtectedDatabase`.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -12,7 +13,12 @@ use super::SecretKey;
 pub struct Backup {
     /// When to take a backup, as five cron fields or a macro such as `@daily`
     /// (<https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax>).
-    #[schemars(regex(pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"), length(max = 100))]
+    #[schemars(
+        regex(
+            pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"
+        ),
+        length(max = 100)
+    )]
     pub schedule: String,
     /// Time zone of the schedule, by its name in the IANA database. Default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,10 +33,12 @@ pub struct Backup {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub directories: Vec<BackupDirectory>,
-    /// Encryption of what is uploaded. Not supported yet: while this is set no backup is taken, so that nothing leaves unencrypted.
+    /// Encryption of what is uploaded. Not supported yet: while this is set no backup is taken, so
+    /// that nothing leaves unencrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
-    /// Longest time that one backup may take, such as `6h` or `90m`; it is then ended and marked Failed. 1 s to 7 d.
+    /// Longest time that one backup may take, such as `6h` or `90m`; it is then ended and marked
+    /// Failed. 1 s to 7 d.
     #[serde(default = "default_deadline")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h|d))+$"), length(max = 20))]
     pub deadline: String,
@@ -53,7 +61,10 @@ pub struct S3Storage {
     pub bucket: String,
     /// Path inside the bucket below which everything is written, without leading or trailing slash.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(regex(pattern = r"^([A-Za-z0-9._=-]+(/[A-Za-z0-9._=-]+)*)?$"), length(max = 256))]
+    #[schemars(
+        regex(pattern = r"^([A-Za-z0-9._=-]+(/[A-Za-z0-9._=-]+)*)?$"),
+        length(max = 256)
+    )]
     pub prefix: String,
     /// URL of the server, such as `http://s3.storage:9000`. Default: Amazon's for the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,10 +74,12 @@ pub struct S3Storage {
     #[serde(default = "default_region")]
     #[schemars(length(min = 1, max = 64))]
     pub region: String,
-    /// Whether the bucket is a path (`http://host/bucket`) and not a part of the host name. Most servers besides Amazon's need it.
+    /// Whether the bucket is a path (`http://host/bucket`) and not a part of the host name. Most
+    /// servers besides Amazon's need it.
     #[serde(default)]
     pub force_path_style: bool,
-    /// Secret in the same namespace with the access key. Agents mount it; the operator never reads it.
+    /// Secret in the same namespace with the access key. Agents mount it; the operator never reads
+    /// it.
     pub credentials_secret: S3CredentialsSecret,
     /// Certificate authority (PEM) of an `https` endpoint, besides the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,8 +129,10 @@ pub enum ObjectLockMode {
 /// Which good backups are kept; a backup stays while any rule keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.keepLast) || has(self.keepDays) || has(self.keepWeekly) || has(self.keepMonthly)")
-    .message("spec.backup.retention needs at least one rule: keepLast, keepDays, keepWeekly or keepMonthly"))]
+#[x_kube(validation = Rule::new("has(self.keepLast) || has(self.keepDays) || has(self.keepWeekly) \
+    || has(self.keepMonthly)")
+    .message("spec.backup.retention needs at least one rule: keepLast, keepDays, keepWeekly or \
+        keepMonthly"))]
 pub struct Retention {
     /// Keep this many of the newest, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,7 +178,12 @@ pub struct Encryption {
 #[serde(rename_all = "camelCase")]
 pub struct Drill {
     /// When, in the format of `spec.backup.schedule`.
-    #[schemars(regex(pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"), length(max = 100))]
+    #[schemars(
+        regex(
+            pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"
+        ),
+        length(max = 100)
+    )]
     pub schedule: String,
 }
 

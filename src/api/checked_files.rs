@@ -9,10 +9,12 @@ use super::AgentFailure;
 /// The most names that are told, of missing files and of unreferenced ones each.
 pub const FILE_NAME_LIMIT: usize = 20;
 
-/// The most rows of a query that are compared with files: a digest of each different path is kept in memory.
+/// The most rows of a query that are compared with files: a digest of each different path is kept
+/// in memory.
 pub const FILE_PATH_LIMIT: u64 = 5_000_000;
 
-/// What was found of the files that one rule is about. With a `failure`, the numbers say how far it came.
+/// What was found of the files that one rule is about. With a `failure`, the numbers say how far it
+/// came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckedFiles {
@@ -39,7 +41,8 @@ pub struct CheckedFiles {
     /// Paths of these without a file.
     #[serde(default)]
     pub missing: i64,
-    /// The first of the missing ones in the order of their names, at most 20, shortened and with control characters escaped.
+    /// The first of the missing ones in the order of their names, at most 20, shortened and with
+    /// control characters escaped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 200)))]
     pub missing_names: Vec<String>,
@@ -49,7 +52,8 @@ pub struct CheckedFiles {
     /// Regular files that no row names.
     #[serde(default)]
     pub unreferenced: i64,
-    /// The first of these in the order of their names, at most 20, shortened and with control characters escaped.
+    /// The first of these in the order of their names, at most 20, shortened and with control
+    /// characters escaped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 200)))]
     pub unreferenced_names: Vec<String>,

@@ -15,7 +15,8 @@ pub enum ConditionType {
     Guarded,
     /// The data of the container that runs now was found to be what was last known good.
     DataVerified,
-    /// The data looks reset. Abnormal when true; stays until the data is back or a person accepts the change.
+    /// The data looks reset. Abnormal when true; stays until the data is back or a person accepts
+    /// the change.
     DataReset,
     /// The files that rows name are there. Only with `spec.verification.files`.
     FilesMatch,
@@ -95,7 +96,12 @@ pub enum ConditionChange {
 const MESSAGE_LIMIT: usize = 32_768;
 
 /// Sets `desired` among `conditions`. `lastTransitionTime` moves only when the value does.
-pub fn set_condition(conditions: &mut Vec<Condition>, desired: DesiredCondition, generation: Option<i64>, now: &Time) -> ConditionChange {
+pub fn set_condition(
+    conditions: &mut Vec<Condition>,
+    desired: DesiredCondition,
+    generation: Option<i64>,
+    now: &Time,
+) -> ConditionChange {
     let type_ = desired.condition.as_str();
     let status = desired.status.as_str();
     let mut message = desired.message;
@@ -103,7 +109,10 @@ pub fn set_condition(conditions: &mut Vec<Condition>, desired: DesiredCondition,
         let end = message.floor_char_boundary(MESSAGE_LIMIT);
         message.truncate(end);
     }
-    let Some(existing) = conditions.iter_mut().find(|condition| condition.type_ == type_) else {
+    let Some(existing) = conditions
+        .iter_mut()
+        .find(|condition| condition.type_ == type_)
+    else {
         conditions.push(Condition {
             type_: type_.to_owned(),
             status: status.to_owned(),
@@ -135,7 +144,9 @@ pub fn set_condition(conditions: &mut Vec<Condition>, desired: DesiredCondition,
 /// Finds a condition by its type.
 #[must_use]
 pub fn find_condition(conditions: &[Condition], condition: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|candidate| candidate.type_ == condition.as_str())
+    conditions
+        .iter()
+        .find(|candidate| candidate.type_ == condition.as_str())
 }
 
 #[cfg(test)]
@@ -144,7 +155,12 @@ mod tests {
     use super::*;
 
     fn desired(status: ConditionStatus, reason: &'static str, message: &str) -> DesiredCondition {
-        DesiredCondition { condition: ConditionType::Guarded, status, reason, message: message.to_owned() }
+        DesiredCondition {
+            condition: ConditionType::Guarded,
+            status,
+            reason,
+            message: message.to_owned(),
+        }
     }
 
     fn at(second: i64) -> Time {
@@ -155,22 +171,61 @@ mod tests {
     fn a_change_of_value_moves_the_transition_time_and_a_change_of_message_does_not() {
         let mut conditions = Vec::new();
         let changes = [
-            set_condition(&mut conditions, desired(ConditionStatus::False, "A", "one"), Some(1), &at(1)),
-            set_condition(&mut conditions, desired(ConditionStatus::False, "A", "one"), Some(1), &at(2)),
-            set_condition(&mut conditions, desired(ConditionStatus::False, "A", "two"), Some(1), &at(3)),
-            set_condition(&mut conditions, desired(ConditionStatus::False, "B", "two"), Some(1), &at(4)),
+            set_condition(
+                &mut conditions,
+                desired(ConditionStatus::False, "A", "one"),
+                Some(1),
+                &at(1),
+            ),
+            set_condition(
+                &mut conditions,
+                desired(ConditionStatus::False, "A", "one"),
+                Some(1),
+                &at(2),
+            ),
+            set_condition(
+                &mut conditions,
+                desired(ConditionStatus::False, "A", "two"),
+                Some(1),
+                &at(3),
+            ),
+            set_condition(
+                &mut conditions,
+                desired(ConditionStatus::False, "B", "two"),
+                Some(1),
+                &at(4),
+            ),
         ];
         assert_eq!(changes, [Transitioned, Unchanged, Updated, Transitioned]);
         assert_eq!(conditions[0].last_transition_time, at(1));
-        assert_eq!(set_condition(&mut conditions, desired(ConditionStatus::True, "B", "two"), Some(2), &at(5)), Transitioned);
-        assert_eq!((conditions.len(), &conditions[0].last_transition_time), (1, &at(5)));
+        assert_eq!(
+            set_condition(
+                &mut conditions,
+                desired(ConditionStatus::True, "B", "two"),
+                Some(2),
+                &at(5)
+            ),
+            Transitioned
+        );
+        assert_eq!(
+            (conditions.len(), &conditions[0].last_transition_time),
+            (1, &at(5))
+        );
     }
 
     #[test]
     fn a_message_over_the_limit_is_cut_at_a_character() {
         let mut conditions = Vec::new();
         let long = "ж".repeat(20_000);
-        assert_eq!(set_condition(&mut conditions, desired(ConditionStatus::True, "A", &long), None, &at(1)), Transitioned);
+        assert_eq!(
+            set_condition(
+                &mut conditions,
+                desired(ConditionStatus::True, "A", &long),
+                None,
+                &at(1)
+            ),
+            Transitioned
+        );
         assert_eq!(conditions[0].message.len(), 32_768);
     }
 }

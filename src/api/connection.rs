@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 /// How the agents reach the server. Nothing here is a secret: credentials are named, never written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.additionalDatabases) || !(self.database in self.additionalDatabases)")
-    .message("spec.connection.additionalDatabases repeats spec.connection.database; list each database once"))]
+#[x_kube(validation = Rule::new("!has(self.additionalDatabases) || !(self.database in \
+    self.additionalDatabases)")
+    .message("spec.connection.additionalDatabases repeats spec.connection.database; list each \
+        database once"))]
 pub struct Connection {
-    /// Host name or IP address to connect to. Default: the address of the pod that is being checked or backed up.
+    /// Host name or IP address to connect to. Default: the address of the pod that is being checked
+    /// or backed up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub host: Option<String>,
@@ -27,8 +30,8 @@ pub struct Connection {
     #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub additional_databases: Vec<String>,
-    /// Secret in the same namespace with the user name and password that agents log in with. Use a role that is not superuser:
-    /// a member of `pg_monitor` and `pg_read_all_data`.
+    /// Secret in the same namespace with the user name and password that agents log in with. Use a
+    /// role that is not superuser: a member of `pg_monitor` and `pg_read_all_data`.
     pub credentials_secret: CredentialsSecret,
     /// Encryption of the connection.
     #[serde(default)]
@@ -38,7 +41,8 @@ pub struct Connection {
 impl Connection {
     /// The main database, then the additional ones.
     pub fn databases(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.database.as_str()).chain(self.additional_databases.iter().map(String::as_str))
+        std::iter::once(self.database.as_str())
+            .chain(self.additional_databases.iter().map(String::as_str))
     }
 }
 
@@ -75,10 +79,12 @@ pub struct SecretKey {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.mode != 'VerifyFull' || has(self.caSecret)")
-    .message("spec.connection.tls.mode VerifyFull needs spec.connection.tls.caSecret, the certificate authority to verify the server with"))]
+    .message("spec.connection.tls.mode VerifyFull needs spec.connection.tls.caSecret, the \
+        certificate authority to verify the server with"))]
 pub struct Tls {
-    /// `Disable`: never. `Prefer` (default): if the server offers it. `Require`: or fail; the certificate is not verified.
-    /// `VerifyFull`: or fail, and the certificate must be issued by `caSecret` for the host.
+    /// `Disable`: never. `Prefer` (default): if the server offers it. `Require`: or fail; the
+    /// certificate is not verified. `VerifyFull`: or fail, and the certificate must be issued by
+    /// `caSecret` for the host.
     #[serde(default)]
     pub mode: TlsMode,
     /// Certificate authority (PEM) that must have issued the server's certificate.

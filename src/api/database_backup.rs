@@ -18,17 +18,38 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     selectable = ".spec.database",
     status = "DatabaseBackupStatus",
-    doc = "One backup set of a ProtectedDatabase in its bucket. Deleting this object deletes nothing in the bucket.",
+    doc = "One backup set of a ProtectedDatabase in its bucket. Deleting this object deletes \
+        nothing in the bucket.",
     printcolumn(
         name = "Database",
         type_ = "string",
         json_path = ".spec.database",
         description = "The ProtectedDatabase that was backed up"
     ),
-    printcolumn(name = "State", type_ = "string", json_path = ".status.state", description = "Running, Complete, Suspect or Failed"),
-    printcolumn(name = "Rows", type_ = "integer", json_path = ".status.rows", description = "Rows in the dump itself"),
-    printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.storedBytes", description = "Bytes stored in the bucket"),
-    printcolumn(name = "Seconds", type_ = "integer", json_path = ".status.durationSeconds", description = "How long it took"),
+    printcolumn(
+        name = "State",
+        type_ = "string",
+        json_path = ".status.state",
+        description = "Running, Complete, Suspect or Failed"
+    ),
+    printcolumn(
+        name = "Rows",
+        type_ = "integer",
+        json_path = ".status.rows",
+        description = "Rows in the dump itself"
+    ),
+    printcolumn(
+        name = "Bytes",
+        type_ = "integer",
+        json_path = ".status.storedBytes",
+        description = "Bytes stored in the bucket"
+    ),
+    printcolumn(
+        name = "Seconds",
+        type_ = "integer",
+        json_path = ".status.durationSeconds",
+        description = "How long it took"
+    ),
     printcolumn(
         name = "Path",
         type_ = "string",
@@ -36,10 +57,15 @@ use serde::{Deserialize, Serialize};
         priority = "1",
         description = "Where the set is in the bucket"
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseBackup can't be changed; create another one"))]
+#[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseBackup can't be \
+    changed; create another one"))]
 pub struct DatabaseBackupSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
     #[schemars(length(min = 1, max = 40))]

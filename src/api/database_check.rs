@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{CheckedFiles, Evidence};
 
-/// One verification run. To ask for one by hand, create an object with `database` and `trigger: Manual`; the rest is filled in.
+/// One verification run. To ask for one by hand, create an object with `database` and `trigger:
+/// Manual`; the rest is filled in.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -20,9 +21,11 @@ use super::{CheckedFiles, Evidence};
     derive = "PartialEq",
     selectable = ".spec.database",
     status = "DatabaseCheckStatus",
-    doc = "One verification run of a ProtectedDatabase: identity, tables and rows as found, and the verdict.",
+    doc = "One verification run of a ProtectedDatabase: identity, tables and rows as found, and \
+        the verdict.",
     validation = Rule::new("self.metadata.name.size() <= 63")
-        .message("metadata.name must have at most 63 characters: the check's Job and its pod carry it as a label"),
+        .message("metadata.name must have at most 63 characters: the check's Job and its pod carry \
+            it as a label"),
     printcolumn(name = "Database", type_ = "string", json_path = ".spec.database", description = "The ProtectedDatabase that is checked"),
     printcolumn(name = "Trigger", type_ = "string", json_path = ".spec.trigger", description = "What asked for the check"),
     printcolumn(name = "Outcome", type_ = "string", json_path = ".status.verdict.outcome", description = "Verified, Suspected or Unverifiable"),
@@ -32,7 +35,9 @@ use super::{CheckedFiles, Evidence};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.database == oldSelf.database && self.trigger == oldSelf.trigger && (!has(oldSelf.target) || (has(self.target) && self.target == oldSelf.target))")
+#[x_kube(validation = Rule::new("self.database == oldSelf.database && self.trigger == \
+    oldSelf.trigger && (!has(oldSelf.target) || (has(self.target) && self.target == \
+    oldSelf.target))")
     .message("spec of a DatabaseCheck can't be changed; create another one"))]
 pub struct DatabaseCheckSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
@@ -53,7 +58,8 @@ pub enum CheckTrigger {
     Restart,
     /// The check before could say nothing.
     Retry,
-    /// The spec of the ProtectedDatabase changed, so that the last answer may be one to another question.
+    /// The spec of the ProtectedDatabase changed, so that the last answer may be one to another
+    /// question.
     SpecChange,
     /// `spec.verification.schedule`.
     Schedule,
@@ -123,11 +129,13 @@ pub struct DatabaseCheckStatus {
     /// Why nothing, or not everything, could be found. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AgentFailure>,
-    /// What the newest good backup says was there, read when nothing else remembers it. Written by the check's Job.
+    /// What the newest good backup says was there, read when nothing else remembers it. Written by
+    /// the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered: Option<RememberedEvidence>,
-    /// What was found of the files that rows refer to, one entry a rule of `spec.verification.files`. Written by Jobs of their own, which begin
-    /// when the data has been looked at.
+    /// What was found of the files that rows refer to, one entry a rule of
+    /// `spec.verification.files`. Written by Jobs of their own, which begin when the data has been
+    /// looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["rule".to_owned()]))]
     #[schemars(length(max = 32))]
@@ -178,7 +186,8 @@ pub struct CheckVerdict {
     /// The check that this one was compared with; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
-    /// The value of the annotation `holdfast.dev/accept-next-change` that the change was declared by, if it was declared beforehand.
+    /// The value of the annotation `holdfast.dev/accept-next-change` that the change was declared
+    /// by, if it was declared beforehand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_by: Option<String>,
 }

@@ -11,7 +11,8 @@ use super::{Evidence, MountedVolume};
 /// The most volumes that a ledger remembers; those that are in use come first.
 pub const LEDGER_VOLUME_LIMIT: usize = 32;
 
-/// What is remembered of a protected database outside its namespace. The operator writes it; its name is `NAMESPACE.NAME`.
+/// What is remembered of a protected database outside its namespace. The operator writes it; its
+/// name is `NAMESPACE.NAME`.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -22,20 +23,41 @@ pub const LEDGER_VOLUME_LIMIT: usize = 32;
     category = "holdfast",
     derive = "PartialEq",
     status = "DatabaseLedgerStatus",
-    doc = "What is remembered of a protected database outside its namespace: what was last known good, its claims and volumes, where its backups are.",
-    printcolumn(name = "Namespace", type_ = "string", json_path = ".spec.namespace", description = "Where the database is"),
-    printcolumn(name = "Database", type_ = "string", json_path = ".spec.database", description = "The ProtectedDatabase"),
+    doc = "What is remembered of a protected database outside its namespace: what was last known \
+        good, its claims and volumes, where its backups are.",
+    printcolumn(
+        name = "Namespace",
+        type_ = "string",
+        json_path = ".spec.namespace",
+        description = "Where the database is"
+    ),
+    printcolumn(
+        name = "Database",
+        type_ = "string",
+        json_path = ".spec.database",
+        description = "The ProtectedDatabase"
+    ),
     printcolumn(
         name = "Rows",
         type_ = "integer",
         json_path = ".status.baseline.evidence.totalRows",
         description = "Rows at the last good check"
     ),
-    printcolumn(name = "Last Good", type_ = "date", json_path = ".status.baseline.time", description = "When the last good check ended"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Last Good",
+        type_ = "date",
+        json_path = ".status.baseline.time",
+        description = "When the last good check ended"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseLedger can't be changed"))]
+#[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseLedger can't be \
+    changed"))]
 pub struct DatabaseLedgerSpec {
     /// Namespace of the `ProtectedDatabase`.
     #[schemars(length(min = 1, max = 63))]
@@ -60,7 +82,8 @@ pub struct DatabaseLedgerStatus {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(schema_with = "any_object")]
     pub database_manifest: Value,
-    /// What was last known good; a `ProtectedDatabase` that comes back under the name is compared with it.
+    /// What was last known good; a `ProtectedDatabase` that comes back under the name is compared
+    /// with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<LedgerBaseline>,
     /// The claims and volumes that hold the database, or held it, at most 32.

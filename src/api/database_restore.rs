@@ -5,7 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A request to bring data back: a volume to the claim that it belongs to. Backups follow in a later version.
+/// A request to bring data back: a volume to the claim that it belongs to. Backups follow in a
+/// later version.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -17,26 +18,51 @@ use serde::{Deserialize, Serialize};
     namespaced,
     derive = "PartialEq",
     status = "DatabaseRestoreStatus",
-    doc = "A request to bring data back: a volume to the claim that it belongs to. It is carried out once; its status says how far it is.",
-    printcolumn(name = "Database", type_ = "string", json_path = ".spec.database", description = "The ProtectedDatabase to restore"),
-    printcolumn(name = "Volume", type_ = "string", json_path = ".spec.from.volume", description = "Where the data comes from"),
-    printcolumn(name = "Into", type_ = "string", json_path = ".spec.into", description = "Where the data goes"),
+    doc = "A request to bring data back: a volume to the claim that it belongs to. It is carried \
+        out once; its status says how far it is.",
+    printcolumn(
+        name = "Database",
+        type_ = "string",
+        json_path = ".spec.database",
+        description = "The ProtectedDatabase to restore"
+    ),
+    printcolumn(
+        name = "Volume",
+        type_ = "string",
+        json_path = ".spec.from.volume",
+        description = "Where the data comes from"
+    ),
+    printcolumn(
+        name = "Into",
+        type_ = "string",
+        json_path = ".spec.into",
+        description = "Where the data goes"
+    ),
     printcolumn(
         name = "State",
         type_ = "string",
         json_path = ".status.state",
         description = "Running, Blocked, Verifying, Complete or Failed"
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseRestore can't be changed; create another one"))]
+#[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseRestore can't be \
+    changed; create another one"))]
 #[x_kube(validation = Rule::new("has(self.from.volume)")
-    .message("spec.from: only volume is supported in this version; to restore a backup, use pg_restore with the dump that the DatabaseBackup names"))]
+    .message("spec.from: only volume is supported in this version; to restore a backup, use \
+        pg_restore with the dump that the DatabaseBackup names"))]
 #[x_kube(validation = Rule::new("!has(self.from.volume) || self.into == 'Replace'")
-    .message("spec.into must be Replace for a volume: it is mounted in the place of the one that is there, which is kept"))]
-#[x_kube(validation = Rule::new("self.into != 'Replace' || (has(self.confirm) && self.confirm == self.database)")
-    .message("spec.into Replace needs spec.confirm with the name of the database, so that nobody replaces data by accident"))]
+    .message("spec.into must be Replace for a volume: it is mounted in the place of the one that \
+        is there, which is kept"))]
+#[x_kube(validation = Rule::new("self.into != 'Replace' || (has(self.confirm) && self.confirm == \
+    self.database)")
+    .message("spec.into Replace needs spec.confirm with the name of the database, so that nobody \
+        replaces data by accident"))]
 pub struct DatabaseRestoreSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
     #[schemars(length(min = 1, max = 40))]
@@ -54,7 +80,8 @@ pub struct DatabaseRestoreSpec {
 /// Where restored data comes from; exactly one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.backup), has(self.latestGood), has(self.volume)].filter(x, x).size() == 1")
+#[x_kube(validation = Rule::new("[has(self.backup), has(self.latestGood), \
+    has(self.volume)].filter(x, x).size() == 1")
     .message("spec.from needs exactly one of backup, latestGood and volume"))]
 pub struct RestoreSource {
     /// Name of a `DatabaseBackup`.

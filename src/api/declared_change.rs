@@ -1,4 +1,5 @@
-//! A change of the data that a person declares before it is made: the value of the annotation `holdfast.dev/accept-next-change`.
+//! A change of the data that a person declares before it is made: the value of the annotation
+//! `holdfast.dev/accept-next-change`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The longest time for which a change can be declared: whoever keeps the annotation in Git has not agreed to every later loss.
+/// The longest time for which a change can be declared: whoever keeps the annotation in Git has not
+/// agreed to every later loss.
 pub const DECLARATION_LIMIT: Duration = Duration::from_hours(7 * 24);
 
 /// `CHECK/TIME`: the first change after that DatabaseCheck and before that time is meant.
@@ -30,20 +32,27 @@ impl FromStr for DeclaredChange {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let shape = || {
             format!(
-                "{text:?} is not CHECK/TIME, the name of the newest DatabaseCheck and the end in UTC, such as knowledge-1a2b3c4d5e/2026-02-01T10:00:00Z"
+                "{text:?} is not CHECK/TIME, the name of the newest DatabaseCheck and the end in \
+                 UTC, such as knowledge-1a2b3c4d5e/2026-02-01T10:00:00Z"
             )
         };
         let (since, until) = text.split_once('/').ok_or_else(shape)?;
         if since.is_empty() {
             return Err(shape());
         }
-        Ok(Self { since: since.to_owned(), until: until.parse().map_err(|_| shape())? })
+        Ok(Self {
+            since: since.to_owned(),
+            until: until.parse().map_err(|_| shape())?,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test ends at the first thing that is not as it should be"
+    )]
 
     use super::*;
 
@@ -51,9 +60,25 @@ mod tests {
     fn a_declaration_names_a_check_and_an_end() {
         let text = "knowledge-1a2b3c4d5e/2026-02-01T10:00:00Z";
         let declared: DeclaredChange = text.parse().unwrap();
-        assert_eq!((declared.since.as_str(), declared.to_string().as_str()), ("knowledge-1a2b3c4d5e", text));
-        for wrong in ["", "knowledge", "/2026-02-01T10:00:00Z", "knowledge/", "knowledge/tomorrow", "knowledge/2026-02-01"] {
-            assert!(wrong.parse::<DeclaredChange>().unwrap_err().contains("CHECK/TIME"), "{wrong}");
+        assert_eq!(
+            (declared.since.as_str(), declared.to_string().as_str()),
+            ("knowledge-1a2b3c4d5e", text)
+        );
+        for wrong in [
+            "",
+            "knowledge",
+            "/2026-02-01T10:00:00Z",
+            "knowledge/",
+            "knowledge/tomorrow",
+            "knowledge/2026-02-01",
+        ] {
+            assert!(
+                wrong
+                    .parse::<DeclaredChange>()
+                    .unwrap_err()
+                    .contains("CHECK/TIME"),
+                "{wrong}"
+            );
         }
     }
 }

@@ -1,11 +1,13 @@
-//! What one look at a server found: the evidence that a check carries and the verdict chain judges. No opinions here.
+//! What one look at a server found: the evidence that a check carries and the verdict chain judges.
+//! No opinions here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The most tables that evidence carries, so that a status stays far below the API server's limit for an object.
-/// Tables named in `spec.verification.tables` come first, then those with the most rows.
+/// The most tables that evidence carries, so that a status stays far below the API server's limit
+/// for an object. Tables named in `spec.verification.tables` come first, then those with the most
+/// rows.
 pub const EVIDENCE_TABLE_LIMIT: usize = 500;
 
 /// What one look at a server found.
@@ -17,14 +19,16 @@ pub struct Evidence {
     /// The databases that exist, in the order of their names.
     #[serde(default)]
     pub databases: Vec<DatabaseEvidence>,
-    /// The tables, at most 500, with their rows. A partitioned table, or one that others inherit from, is one table.
+    /// The tables, at most 500, with their rows. A partitioned table, or one that others inherit
+    /// from, is one table.
     #[serde(default)]
     pub tables: Vec<TableEvidence>,
     /// How many tables there are, also those not listed.
     pub table_count: i64,
     /// Rows in all tables that were counted.
     pub total_rows: i64,
-    /// Tables that the agent was asked to look for, by name, and that do not exist. Older agents do not say.
+    /// Tables that the agent was asked to look for, by name, and that do not exist. Older agents do
+    /// not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<Vec<TableName>>,
     /// Whether the agent's role is a superuser, which is more than a check needs.
@@ -39,7 +43,9 @@ impl Evidence {
     /// A table by its database and its name.
     #[must_use]
     pub fn table(&self, database: &str, name: &str) -> Option<&TableEvidence> {
-        self.tables.iter().find(|table| table.name == name && table.database == database)
+        self.tables
+            .iter()
+            .find(|table| table.name == name && table.database == database)
     }
 }
 
@@ -53,7 +59,8 @@ pub struct Identity {
     pub initialized_at: Time,
     /// Timeline of the write-ahead log; it grows with every promotion.
     pub timeline: i64,
-    /// Position up to which the write-ahead log is flushed to disk, such as `0/1A2B3C8`; of a replica, up to which it is replayed.
+    /// Position up to which the write-ahead log is flushed to disk, such as `0/1A2B3C8`; of a
+    /// replica, up to which it is replayed.
     pub wal_position: String,
     /// The next transaction id, a decimal number of 64 bits.
     pub next_transaction_id: String,
@@ -88,7 +95,8 @@ pub struct TableName {
     pub name: String,
 }
 
-/// A table and its rows. Partitions and inheriting tables are told as part of the table that they belong to.
+/// A table and its rows. Partitions and inheriting tables are told as part of the table that they
+/// belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TableEvidence {
@@ -105,7 +113,8 @@ pub struct TableEvidence {
     pub rows: i64,
     /// How far the number of rows can be relied on.
     pub count: CountKind,
-    /// Rows that are surely there although `rows` is an estimate: counting began, and stopped there.
+    /// Rows that are surely there although `rows` is an estimate: counting began, and stopped
+    /// there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<i64>,
 }

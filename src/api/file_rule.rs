@@ -6,14 +6,16 @@ use serde::{Deserialize, Serialize};
 /// The most rules of one ProtectedDatabase. The field manager of each is known by its place.
 pub const FILE_RULE_LIMIT: usize = 32;
 
-/// Files on a claim that rows refer to: after every check it is seen whether they are there. `docs/files.md` says how paths are matched.
+/// Files on a claim that rows refer to: after every check it is seen whether they are there.
+/// `docs/files.md` says how paths are matched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.root) || !('/' + self.root + '/').contains('/../')")
     .message("spec.verification.files: root must not contain `..`"))]
 #[x_kube(validation = Rule::new("!has(self.prefix) || !('/' + self.prefix + '/').contains('/../')")
     .message("spec.verification.files: prefix must not contain `..`"))]
-#[x_kube(validation = Rule::new("duration(self.timeout) >= duration('1s') && duration(self.timeout) <= duration('1h')")
+#[x_kube(validation = Rule::new("duration(self.timeout) >= duration('1s') && \
+    duration(self.timeout) <= duration('1h')")
     .message("spec.verification.files: timeout must be 1s to 1h"))]
 pub struct FileRule {
     /// Name of the claim, in the same namespace. It is mounted read-only.
@@ -23,18 +25,21 @@ pub struct FileRule {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub root: String,
-    /// What the rows' paths begin with besides, such as the folder where the application mounts the claim. It is taken off where it is there.
+    /// What the rows' paths begin with besides, such as the folder where the application mounts the
+    /// claim. It is taken off where it is there.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub prefix: String,
-    /// A query that returns one path a row, in its only column: `select example_image_path from trends`.
+    /// A query that returns one path a row, in its only column: `select example_image_path from
+    /// trends`.
     #[schemars(length(min = 1, max = 4096))]
     pub query: String,
     /// The database that is asked. Default: `spec.connection.database`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub database: Option<String>,
-    /// User that the agent looks as, for folders that only their owner may list. Never root. Default: 65532, nobody's.
+    /// User that the agent looks as, for folders that only their owner may list. Never root.
+    /// Default: 65532, nobody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4_294_967_294_i64))]
     pub run_as_user: Option<i64>,
@@ -59,7 +64,11 @@ impl FileRule {
 /// `claim uploads`, `folder trend_examples of claim uploads`.
 #[must_use]
 pub fn place(claim: &str, root: &str) -> String {
-    if root.is_empty() { format!("claim {claim}") } else { format!("folder {root} of claim {claim}") }
+    if root.is_empty() {
+        format!("claim {claim}")
+    } else {
+        format!("folder {root} of claim {claim}")
+    }
 }
 
 fn default_timeout() -> String {

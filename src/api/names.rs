@@ -1,4 +1,5 @@
-//! Every label, annotation, finalizer and object name that others may rely on. No logic beyond joining names.
+//! Every label, annotation, finalizer and object name that others may rely on. No logic beyond
+//! joining names.
 
 /// API group of all kinds.
 pub const GROUP: &str = "holdfast.dev";
@@ -9,23 +10,31 @@ pub const VERSION: &str = "v1alpha1";
 pub const PROTECTED_LABEL: &str = "holdfast.dev/protected";
 /// Annotation on every guarded object: `NAMESPACE/NAME` of the `ProtectedDatabase` that guards it.
 pub const PROTECTED_BY_ANNOTATION: &str = "holdfast.dev/protected-by";
-/// Annotation on guarded claims: what would be lost with them, shown by the API server when it refuses.
+/// Annotation on guarded claims: what would be lost with them, shown by the API server when it
+/// refuses.
 pub const AT_STAKE_ANNOTATION: &str = "holdfast.dev/at-stake";
-/// Finalizer on guarded claims, volumes and `ProtectedDatabase`s. Never on a workload: a terminating `StatefulSet` no longer recreates its pods.
+/// Finalizer on guarded claims, volumes and `ProtectedDatabase`s. Never on a workload: a
+/// terminating `StatefulSet` no longer recreates its pods.
 pub const KEEP_FINALIZER: &str = "holdfast.dev/keep";
-/// Annotation that confirms the deletion of the object that carries it; its value is that object's UID.
+/// Annotation that confirms the deletion of the object that carries it; its value is that object's
+/// UID.
 pub const CONFIRM_DELETION_ANNOTATION: &str = "holdfast.dev/confirm-deletion";
-/// Annotation on a claim whose deletion the operator has confirmed for a `DatabaseRestore`: that restore, `NAMESPACE/NAME`.
+/// Annotation on a claim whose deletion the operator has confirmed for a `DatabaseRestore`: that
+/// restore, `NAMESPACE/NAME`.
 pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";
-/// Annotation on a claim that was Lost: the resource version with which its volume came back. Its writing lets the binder look at the claim at once.
+/// Annotation on a claim that was Lost: the resource version with which its volume came back. Its
+/// writing lets the binder look at the claim at once.
 pub const BOUND_AGAIN_ANNOTATION: &str = "holdfast.dev/bound-again-to";
 /// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
 pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";
-/// Readiness gate that a pod template may ask for: no traffic reaches such a pod before its data is verified.
+/// Readiness gate that a pod template may ask for: no traffic reaches such a pod before its data is
+/// verified.
 pub const DATA_VERIFIED_GATE: &str = "holdfast.dev/data-verified";
-/// Annotation on a `ProtectedDatabase`: the `DatabaseCheck` whose evidence becomes the new baseline.
+/// Annotation on a `ProtectedDatabase`: the `DatabaseCheck` whose evidence becomes the new
+/// baseline.
 pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
-/// Annotation on a `ProtectedDatabase`: the next change of its data is meant, [`super::DeclaredChange`].
+/// Annotation on a `ProtectedDatabase`: the next change of its data is meant,
+/// [`super::DeclaredChange`].
 pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
@@ -44,8 +53,9 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const OPERATOR_MANAGER: &str = "holdfast";
 /// Field manager of agents, the programs inside Jobs.
 pub const AGENT_MANAGER: &str = "holdfast-agent";
-/// What the field managers of agents that look for files begin with; the place of the rule follows. Each has its own: an apply takes away what
-/// the same manager has applied before and leaves out now.
+/// What the field managers of agents that look for files begin with; the place of the rule follows.
+/// Each has its own: an apply takes away what the same manager has applied before and leaves out
+/// now.
 const FILES_MANAGER: &str = "holdfast-agent-files";
 /// What the names of Jobs that look for files begin with; the UID of the check follows.
 pub const FILES_JOB_PREFIX: &str = "files-";
@@ -58,7 +68,8 @@ pub const AGENT_SERVICE_ACCOUNT: &str = "holdfast-agent";
 /// Cluster role that the agents' role binding names.
 pub const AGENT_CLUSTER_ROLE: &str = "holdfast-agent";
 
-/// The longest name of a `ProtectedDatabase`: what Holdfast derives from it must fit the 52 characters of a `CronJob`'s name.
+/// The longest name of a `ProtectedDatabase`: what Holdfast derives from it must fit the 52
+/// characters of a `CronJob`'s name.
 pub const DATABASE_NAME_LIMIT: usize = 40;
 
 /// Name of the `CronJob` that takes the backups of a `ProtectedDatabase`.
@@ -73,14 +84,16 @@ pub fn files_manager(rule: usize) -> String {
     format!("{FILES_MANAGER}-{rule}")
 }
 
-/// Name of the Job that looks for the files of one rule for one check. It carries the check's UID and not its name, which may be as long as a
-/// name can be: so the pod's name, which the API server cuts, still says whose status the agent may write.
+/// Name of the Job that looks for the files of one rule for one check. It carries the check's UID
+/// and not its name, which may be as long as a name can be: so the pod's name, which the API server
+/// cuts, still says whose status the agent may write.
 #[must_use]
 pub fn files_job(check_uid: &str, rule: usize) -> String {
     format!("{FILES_JOB_PREFIX}{check_uid}-{rule}")
 }
 
-/// Name of the `DatabaseLedger` of a `ProtectedDatabase`. No namespace has a dot in its name, so no two share one.
+/// Name of the `DatabaseLedger` of a `ProtectedDatabase`. No namespace has a dot in its name, so no
+/// two share one.
 #[must_use]
 pub fn ledger(namespace: &str, database: &str) -> String {
     format!("{namespace}.{database}")

@@ -19,9 +19,11 @@ use super::{Backup, Connection, Drill, FileRule, ProtectedDatabaseStatus};
     namespaced,
     derive = "PartialEq",
     status = "ProtectedDatabaseStatus",
-    doc = "A Postgres database whose data Holdfast guards against deletion, verifies after every restart and backs up to S3.",
+    doc = "A Postgres database whose data Holdfast guards against deletion, verifies after every \
+        restart and backs up to S3.",
     validation = Rule::new("self.metadata.name.size() <= 40")
-        .message("metadata.name must have at most 40 characters: the names of its CronJob and Jobs are derived from it"),
+        .message("metadata.name must have at most 40 characters: the names of its CronJob and Jobs \
+            are derived from it"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Guarded, verified and backed up"),
     printcolumn(name = "Data", type_ = "string", json_path = ".status.conditions[?(@.type==\"DataVerified\")].reason", description = "What the last check found"),
     printcolumn(name = "Guarded", type_ = "string", json_path = ".status.conditions[?(@.type==\"Guarded\")].status", description = "Whether deletion is refused and volumes are retained"),
@@ -33,7 +35,8 @@ use super::{Backup, Connection, Drill, FileRule, ProtectedDatabaseStatus};
 pub struct ProtectedDatabaseSpec {
     /// The workload that runs Postgres.
     pub workload: Workload,
-    /// Further claims of the namespace to guard with it, such as those of a cache or of uploaded files. At most 32.
+    /// Further claims of the namespace to guard with it, such as those of a cache or of uploaded
+    /// files. At most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -61,7 +64,8 @@ pub struct ProtectedDatabaseSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Workload {
-    /// `StatefulSet` or `Deployment`. Without it the one of that name is used; if there are both, nothing is done until you say which.
+    /// `StatefulSet` or `Deployment`. Without it the one of that name is used; if there are both,
+    /// nothing is done until you say which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<WorkloadKind>,
     /// Its name, in the same namespace.
@@ -74,7 +78,9 @@ pub struct Workload {
 }
 
 /// Kinds of workload that can run Postgres.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum WorkloadKind {
     /// `apps/v1` `StatefulSet`.
     StatefulSet,
@@ -95,7 +101,8 @@ impl std::fmt::Display for WorkloadKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Guard {
-    /// Whether deletion of guarded objects is refused. Quote `"Off"`: YAML reads the bare word as false.
+    /// Whether deletion of guarded objects is refused. Quote `"Off"`: YAML reads the bare word as
+    /// false.
     #[serde(default)]
     pub deletion: DeletionGuard,
 }
@@ -106,7 +113,8 @@ pub enum DeletionGuard {
     /// Refused without confirmation; volumes are set to Retain.
     #[default]
     Deny,
-    /// Nothing is marked and nothing refused. Marks that are there are taken off; volumes stay on Retain.
+    /// Nothing is marked and nothing refused. Marks that are there are taken off; volumes stay on
+    /// Retain.
     Off,
 }
 
@@ -114,9 +122,15 @@ pub enum DeletionGuard {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
-    /// When to check besides every restart, as five cron fields in UTC or a macro such as `@hourly`.
+    /// When to check besides every restart, as five cron fields in UTC or a macro such as
+    /// `@hourly`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"), length(max = 100))]
+    #[schemars(
+        regex(
+            pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"
+        ),
+        length(max = 100)
+    )]
     pub schedule: Option<String>,
     /// What is expected of single tables. At most 200.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -129,18 +143,20 @@ pub struct Verification {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub files: Vec<FileRule>,
-    /// Longest time that a check may take from its first connection, such as `60s` or `5m`. A server that is still
-    /// starting is waited for within it. 1 s to 1 h.
+    /// Longest time that a check may take from its first connection, such as `60s` or `5m`. A
+    /// server that is still starting is waited for within it. 1 s to 1 h.
     #[serde(default = "default_timeout")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
     pub timeout: String,
-    /// Longest time that counting tables without a rule of their own may take together, such as `20ms` or `2s`. 1 ms to 1 h. The smallest ones, up to
-    /// 4 MiB in all, are counted in any case. What does not fit is estimated; only counted rows are ever called reset. Tables in `tables` are counted as
-    /// far as they need to be, within `timeout`.
+    /// Longest time that counting tables without a rule of their own may take together, such as
+    /// `20ms` or `2s`. 1 ms to 1 h. The smallest ones, up to 4 MiB in all, are counted in any case.
+    /// What does not fit is estimated; only counted rows are ever called reset. Tables in `tables`
+    /// are counted as far as they need to be, within `timeout`.
     #[serde(default = "default_counting_budget")]
     #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"), length(max = 20))]
     pub counting_budget: String,
-    /// What becomes of pods with the readiness gate `holdfast.dev/data-verified` whose data can't be verified.
+    /// What becomes of pods with the readiness gate `holdfast.dev/data-verified` whose data can't
+    /// be verified.
     #[serde(default)]
     pub gate: Gate,
 }
@@ -159,7 +175,8 @@ impl Default for Verification {
     }
 }
 
-/// What becomes of gated pods whose data can't be verified. A pod whose data looks reset is held back in any case.
+/// What becomes of gated pods whose data can't be verified. A pod whose data looks reset is held
+/// back in any case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gate {
@@ -174,7 +191,10 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { patience: default_patience(), when_unverifiable: WhenUnverifiable::default() }
+        Self {
+            patience: default_patience(),
+            when_unverifiable: WhenUnverifiable::default(),
+        }
     }
 }
 
@@ -195,10 +215,13 @@ fn default_patience() -> String {
 /// What is expected of one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.volatile) || !self.volatile || !has(self.maxDropPercent)")
-    .message("spec.verification.tables: a volatile table may lose any share of its rows; leave out maxDropPercent, or volatile"))]
+#[x_kube(validation = Rule::new("!has(self.volatile) || !self.volatile || \
+    !has(self.maxDropPercent)")
+    .message("spec.verification.tables: a volatile table may lose any share of its rows; leave out \
+        maxDropPercent, or volatile"))]
 pub struct TableRule {
-    /// `schema.table`, spelt as in the catalog (no quotes; capital letters count). Names that contain a dot can't be listed.
+    /// `schema.table`, spelt as in the catalog (no quotes; capital letters count). Names that
+    /// contain a dot can't be listed.
     #[schemars(regex(pattern = r#"^[^.\s"';]{1,63}\.[^.\s"';]{1,63}$"#))]
     pub name: String,
     /// The database that it is in. Default: `spec.connection.database`.
@@ -209,11 +232,13 @@ pub struct TableRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub min_rows: Option<i64>,
-    /// Losing more than this share of the rows since the last good check is a reset. Percent, 0 to 100. Default: that of `baseline`.
+    /// Losing more than this share of the rows since the last good check is a reset. Percent, 0 to
+    /// 100. Default: that of `baseline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_drop_percent: Option<i32>,
-    /// Its rows come and go, as those of a queue or a cache do, and the table itself may: neither is a reset. `minRows` counts all the same.
+    /// Its rows come and go, as those of a queue or a cache do, and the table itself may: neither
+    /// is a reset. `minRows` counts all the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub volatile: bool,
 }
@@ -222,8 +247,9 @@ pub struct TableRule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Baseline {
-    /// Losing more than this share of the rows since the last good check is a reset, for tables that had at least 100 rows.
-    /// Percent, 0 to 100, or `"Off"` (quoted: YAML reads the bare word as false).
+    /// Losing more than this share of the rows since the last good check is a reset, for tables
+    /// that had at least 100 rows. Percent, 0 to 100, or `"Off"` (quoted: YAML reads the bare word
+    /// as false).
     #[serde(default = "default_max_drop_percent")]
     #[x_kube(validation = Rule::new("type(self) == int ? self >= 0 && self <= 100 : self == 'Off'")
         .message("spec.verification.baseline.maxDropPercent must be 0 to 100, or \"Off\""))]
@@ -232,7 +258,9 @@ pub struct Baseline {
 
 impl Default for Baseline {
     fn default() -> Self {
-        Self { max_drop_percent: default_max_drop_percent() }
+        Self {
+            max_drop_percent: default_max_drop_percent(),
+        }
     }
 }
 

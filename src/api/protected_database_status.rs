@@ -14,8 +14,9 @@ pub struct ProtectedDatabaseStatus {
     /// The `metadata.generation` that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `Guarded`, `DataVerified`, `DataReset`, `BackupFresh` and `RestoreProven`, and `FilesMatch` with
-    /// `spec.verification.files`; each reason is explained in `docs/conditions.md`.
+    /// `Ready`, `Reconciling`, `Stalled`, `Guarded`, `DataVerified`, `DataReset`, `BackupFresh` and
+    /// `RestoreProven`, and `FilesMatch` with `spec.verification.files`; each reason is explained
+    /// in `docs/conditions.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,

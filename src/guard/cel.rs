@@ -1,5 +1,6 @@
-//! The few pieces of CEL that the rules are put together from. Every look at a map is optional: a bare index on
-//! an object without annotations is an error, and an error under `failurePolicy: Fail` refuses the request.
+//! The few pieces of CEL that the rules are put together from. Every look at a map is optional: a
+//! bare index on an object without annotations is an error, and an error under `failurePolicy:
+//! Fail` refuses the request.
 
 use std::fmt::Write as _;
 

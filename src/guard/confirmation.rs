@@ -1,4 +1,5 @@
-//! The patches that confirm a deletion and take the confirmation off again: each applies to the very object that was shown, or not at all. Pure.
+//! The patches that confirm a deletion and take the confirmation off again: each applies to the
+//! very object that was shown, or not at all. Pure.
 
 use json_patch::Patch;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -10,24 +11,40 @@ use crate::api::names::{CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION};
 #[must_use]
 pub fn build_confirmation(metadata: &ObjectMeta) -> Patch {
     let uid = metadata.uid.clone().unwrap_or_default();
-    Patch([test_uid(metadata)].into_iter().chain(annotate(metadata, CONFIRM_DELETION_ANNOTATION, &uid)).collect())
+    Patch(
+        [test_uid(metadata)]
+            .into_iter()
+            .chain(annotate(metadata, CONFIRM_DELETION_ANNOTATION, &uid))
+            .collect(),
+    )
 }
 
-/// Hands the confirmation of a DatabaseRestore, `NAMESPACE/NAME`, on to exactly this claim: all that the operator may confirm.
+/// Hands the confirmation of a DatabaseRestore, `NAMESPACE/NAME`, on to exactly this claim: all
+/// that the operator may confirm.
 #[must_use]
 pub fn build_confirmation_for(metadata: &ObjectMeta, restore: &str) -> Patch {
     let Patch(mut operations) = build_confirmation(metadata);
     // The confirmation comes last and makes the map where there is none.
-    operations.push(add(&["metadata", "annotations", CONFIRMED_FOR_ANNOTATION], restore.into()));
+    operations.push(add(
+        &["metadata", "annotations", CONFIRMED_FOR_ANNOTATION],
+        restore.into(),
+    ));
     Patch(operations)
 }
 
 /// Takes a confirmation off. `None` if there is none.
 #[must_use]
 pub fn build_revocation(metadata: &ObjectMeta) -> Option<Patch> {
-    let confirmed = metadata.annotations.as_ref()?.get(CONFIRM_DELETION_ANNOTATION)?;
+    let confirmed = metadata
+        .annotations
+        .as_ref()?
+        .get(CONFIRM_DELETION_ANNOTATION)?;
     let path = ["metadata", "annotations", CONFIRM_DELETION_ANNOTATION];
-    Some(Patch(vec![test_uid(metadata), test(&path, confirmed.as_str().into()), remove(&path)]))
+    Some(Patch(vec![
+        test_uid(metadata),
+        test(&path, confirmed.as_str().into()),
+        remove(&path),
+    ]))
 }
 
 #[cfg(test)]
@@ -53,7 +70,12 @@ mod tests {
 
     #[test]
     fn a_confirmation_is_what_the_guard_takes_for_one_and_can_be_taken_off() {
-        for annotations in [Value::Null, json!({}), json!({"a": "b"}), json!({CONFIRM_DELETION_ANNOTATION: "of another"})] {
+        for annotations in [
+            Value::Null,
+            json!({}),
+            json!({"a": "b"}),
+            json!({CONFIRM_DELETION_ANNOTATION: "of another"}),
+        ] {
             let mut changed = object(&annotations);
             let confirmation = build_confirmation(&metadata(&changed));
             json_patch::patch(&mut changed, &confirmation).unwrap();
@@ -62,7 +84,11 @@ mod tests {
             json_patch::patch(&mut changed, &revocation).unwrap();
             assert!(!deletion_confirmed(&metadata(&changed)), "{changed}");
             assert_eq!(build_revocation(&metadata(&changed)), None);
-            assert_eq!(changed["metadata"]["annotations"].get("a"), annotations.get("a"), "what else is there stays");
+            assert_eq!(
+                changed["metadata"]["annotations"].get("a"),
+                annotations.get("a"),
+                "what else is there stays"
+            );
         }
     }
 

@@ -4,13 +4,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::names::{AGENT_MANAGER, OPERATOR_MANAGER};
 
-/// The field manager, not one of ours, that wrote to an object last, and when: what `kubectl get --show-managed-fields` shows.
-/// The API server keeps the names of users in its audit log only.
+/// The field manager, not one of ours, that wrote to an object last, and when: what `kubectl get
+/// --show-managed-fields` shows. The API server keeps the names of users in its audit log only.
 #[must_use]
 pub fn last_other_manager(metadata: &ObjectMeta) -> Option<String> {
     let others = metadata.managed_fields.iter().flatten().filter(|entry| {
         let manager = entry.manager.as_deref();
-        entry.subresource.is_none() && manager.is_some_and(|manager| manager != OPERATOR_MANAGER && manager != AGENT_MANAGER)
+        entry.subresource.is_none()
+            && manager
+                .is_some_and(|manager| manager != OPERATOR_MANAGER && manager != AGENT_MANAGER)
     });
     let last = others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
     let manager = last.manager.clone()?;
@@ -22,7 +24,10 @@ pub fn last_other_manager(metadata: &ObjectMeta) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that can't go on should say where"
+    )]
 
     use serde_json::json;
 
@@ -40,12 +45,20 @@ mod tests {
             {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "time": "2026-02-01T09:20:00Z"},
             {"manager": "holdfast", "operation": "Update", "time": "2026-02-01T09:30:00Z"},
         ]));
-        assert_eq!(last_other_manager(&changed).unwrap(), "field manager kubectl-edit at 2026-02-01T09:10:00Z");
+        assert_eq!(
+            last_other_manager(&changed).unwrap(),
+            "field manager kubectl-edit at 2026-02-01T09:10:00Z"
+        );
     }
 
     #[test]
     fn nobody_is_named_when_nobody_is_known() {
         assert_eq!(last_other_manager(&ObjectMeta::default()), None);
-        assert_eq!(last_other_manager(&metadata(&json!([{"manager": "holdfast", "operation": "Apply"}]))), None);
+        assert_eq!(
+            last_other_manager(&metadata(
+                &json!([{"manager": "holdfast", "operation": "Apply"}])
+            )),
+            None
+        );
     }
 }

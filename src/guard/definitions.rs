@@ -1,14 +1,23 @@
-//! Our `CustomResourceDefinition`s: how they are installed, and whether the one that the API server has still is that. Pure.
+//! Our `CustomResourceDefinition`s: how they are installed, and whether the one that the API server
+//! has still is that. Pure.
 //!
-//! Each names the version that installed it. A definition of a newer version is none of an older operator's business: during an upgrade
-//! the manifest comes before the operator, and an older schema put back over a newer one would take fields away that are in use.
+//! Each names the version that installed it. A definition of a newer version is none of an older
+//! operator's business: during an upgrade the manifest comes before the operator, and an older
+//! schema put back over a newer one would take fields away that are in use.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceConversion, CustomResourceDefinition};
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceConversion, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaPropsOrBool,
+};
 use kube::CustomResourceExt as _;
 
 use super::drift::{is_built, value};
 use crate::api::names::{DEFINITION_VERSION_ANNOTATION, NAME_LABEL, NAME_VALUE};
-use crate::api::{DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, ProtectedDatabase};
+use crate::api::{
+    DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, ProtectedDatabase,
+};
 
 /// The version that this binary installs.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -25,23 +34,62 @@ pub fn definition_names() -> [&'static str; 5] {
     ]
 }
 
-/// All definitions as they are installed, the one that people write first. They say themselves what the API server would fill in.
+/// All definitions as they are installed, the one that people write first. They say themselves what
+/// the API server would fill in.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    [ProtectedDatabase::crd(), DatabaseCheck::crd(), DatabaseBackup::crd(), DatabaseRestore::crd(), DatabaseLedger::crd()]
-        .into_iter()
-        .map(|mut definition| {
-            definition.spec.names.list_kind = Some(format!("{}List", definition.spec.names.kind));
-            definition.spec.conversion = Some(CustomResourceConversion { strategy: "None".to_owned(), webhook: None });
-            set_marks(&mut definition);
-            definition
-        })
-        .collect()
+    [
+        ProtectedDatabase::crd(),
+        DatabaseCheck::crd(),
+        DatabaseBackup::crd(),
+        DatabaseRestore::crd(),
+        DatabaseLedger::crd(),
+    ]
+    .into_iter()
+    .map(|mut definition| {
+        definition.spec.names.list_kind = Some(format!("{}List", definition.spec.names.kind));
+        definition.spec.conversion = Some(CustomResourceConversion {
+            strategy: "None".to_owned(),
+            webhook: None,
+        });
+        for version in &mut definition.spec.versions {
+            let schema = version.schema.as_mut();
+            unwrap_lines(schema.and_then(|schema| schema.open_api_v3_schema.as_mut()));
+        }
+        set_marks(&mut definition);
+        definition
+    })
+    .collect()
 }
 
-/// Whether a definition is to be put back: it is not the one that was built, and not a newer version's.
+/// Takes the line breaks of the source out of every description: `kubectl explain` wraps by itself.
+fn unwrap_lines(schema: Option<&mut JSONSchemaProps>) {
+    let Some(schema) = schema else { return };
+    if let Some(description) = &mut schema.description {
+        let paragraphs = description.split("\n\n");
+        *description = paragraphs
+            .map(|paragraph| paragraph.replace('\n', " "))
+            .collect::<Vec<_>>()
+            .join("\n\n");
+    }
+    for property in schema.properties.iter_mut().flat_map(BTreeMap::values_mut) {
+        unwrap_lines(Some(property));
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(inner)) = &mut schema.additional_properties {
+        unwrap_lines(Some(inner));
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(inner)) = &mut schema.items {
+        unwrap_lines(Some(inner));
+    }
+}
+
+/// Whether a definition is to be put back: it is not the one that was built, and not a newer
+/// version's.
 #[must_use]
-pub fn definition_differs(present: &CustomResourceDefinition, built: &CustomResourceDefinition) -> bool {
+pub fn definition_differs(
+    present: &CustomResourceDefinition,
+    built: &CustomResourceDefinition,
+) -> bool {
     if installed_version(present).is_some_and(|installed| installed > version(VERSION)) {
         return false;
     }
@@ -50,10 +98,18 @@ pub fn definition_differs(present: &CustomResourceDefinition, built: &CustomReso
     marked.metadata != present.metadata || !is_built(&value(&present.spec), &value(&built.spec))
 }
 
-/// The definition that is there with the spec and the marks that were built; what others have noted on it stays.
+/// The definition that is there with the spec and the marks that were built; what others have noted
+/// on it stays.
 #[must_use]
-pub fn restore_definition(present: &CustomResourceDefinition, built: &CustomResourceDefinition) -> CustomResourceDefinition {
-    let mut restored = CustomResourceDefinition { metadata: present.metadata.clone(), spec: built.spec.clone(), status: None };
+pub fn restore_definition(
+    present: &CustomResourceDefinition,
+    built: &CustomResourceDefinition,
+) -> CustomResourceDefinition {
+    let mut restored = CustomResourceDefinition {
+        metadata: present.metadata.clone(),
+        spec: built.spec.clone(),
+        status: None,
+    };
     restored.metadata.managed_fields = None;
     set_marks(&mut restored);
     restored
@@ -61,23 +117,42 @@ pub fn restore_definition(present: &CustomResourceDefinition, built: &CustomReso
 
 fn set_marks(definition: &mut CustomResourceDefinition) {
     let metadata = &mut definition.metadata;
-    metadata.labels.get_or_insert_default().insert(NAME_LABEL.to_owned(), NAME_VALUE.to_owned());
-    metadata.annotations.get_or_insert_default().insert(DEFINITION_VERSION_ANNOTATION.to_owned(), VERSION.to_owned());
+    metadata
+        .labels
+        .get_or_insert_default()
+        .insert(NAME_LABEL.to_owned(), NAME_VALUE.to_owned());
+    metadata
+        .annotations
+        .get_or_insert_default()
+        .insert(DEFINITION_VERSION_ANNOTATION.to_owned(), VERSION.to_owned());
 }
 
 fn installed_version(definition: &CustomResourceDefinition) -> Option<[u64; 3]> {
-    definition.metadata.annotations.as_ref()?.get(DEFINITION_VERSION_ANNOTATION).map(|text| version(text))
+    definition
+        .metadata
+        .annotations
+        .as_ref()?
+        .get(DEFINITION_VERSION_ANNOTATION)
+        .map(|text| version(text))
 }
 
 /// The three numbers of a version; what is none counts as 0, so that nonsense is never newer.
 fn version(text: &str) -> [u64; 3] {
-    let mut numbers = text.split(['-', '+']).next().unwrap_or_default().split('.').map(|part| part.parse().unwrap_or_default());
+    let mut numbers = text
+        .split(['-', '+'])
+        .next()
+        .unwrap_or_default()
+        .split('.')
+        .map(|part| part.parse().unwrap_or_default());
     std::array::from_fn(|_| numbers.next().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that can't go on should say where"
+    )]
 
     use super::*;
 
@@ -88,7 +163,10 @@ mod tests {
             let mut present = built.clone();
             change(&mut present);
             let differs = definition_differs(&present, &built);
-            assert!(!definition_differs(&restore_definition(&present, &built), &built), "what is put back is as built");
+            assert!(
+                !definition_differs(&restore_definition(&present, &built), &built),
+                "what is put back is as built"
+            );
             differs
         })
     }
@@ -98,24 +176,61 @@ mod tests {
         assert_eq!(changed(|_| {}), [false; 5]);
         let noted = changed(|present| {
             present.metadata.uid = Some("u-1".to_owned());
-            present.metadata.labels.get_or_insert_default().insert("team".to_owned(), "data".to_owned());
-            present.metadata.annotations.get_or_insert_default().insert("helm.sh/resource-policy".to_owned(), "keep".to_owned());
+            present
+                .metadata
+                .labels
+                .get_or_insert_default()
+                .insert("team".to_owned(), "data".to_owned());
+            present
+                .metadata
+                .annotations
+                .get_or_insert_default()
+                .insert("helm.sh/resource-policy".to_owned(), "keep".to_owned());
         });
         assert_eq!(noted, [false; 5]);
     }
 
     #[test]
     fn each_edit_is_seen() {
-        assert_eq!(changed(|present| present.spec.versions[0].served = false), [true; 5]);
-        assert_eq!(changed(|present| present.spec.versions[0].schema = None), [true; 5]);
-        assert_eq!(changed(|present| present.spec.versions[0].subresources = None), [true; 5]);
-        assert_eq!(changed(|present| present.spec.names.short_names = Some(vec!["other".to_owned()])), [true; 5]);
-        assert_eq!(changed(|present| present.spec.preserve_unknown_fields = Some(true)), [true; 5]);
-        assert_eq!(changed(|present| present.spec.conversion.as_mut().unwrap().strategy = "Webhook".to_owned()), [true; 5]);
+        assert_eq!(
+            changed(|present| present.spec.versions[0].served = false),
+            [true; 5]
+        );
+        assert_eq!(
+            changed(|present| present.spec.versions[0].schema = None),
+            [true; 5]
+        );
+        assert_eq!(
+            changed(|present| present.spec.versions[0].subresources = None),
+            [true; 5]
+        );
+        assert_eq!(
+            changed(|present| present.spec.names.short_names = Some(vec!["other".to_owned()])),
+            [true; 5]
+        );
+        assert_eq!(
+            changed(|present| present.spec.preserve_unknown_fields = Some(true)),
+            [true; 5]
+        );
+        assert_eq!(
+            changed(
+                |present| present.spec.conversion.as_mut().unwrap().strategy = "Webhook".to_owned()
+            ),
+            [true; 5]
+        );
         assert_eq!(changed(|present| present.metadata.labels = None), [true; 5]);
-        assert_eq!(changed(|present| present.metadata.annotations = None), [true; 5]);
+        assert_eq!(
+            changed(|present| present.metadata.annotations = None),
+            [true; 5]
+        );
         let loosened = changed(|present| {
-            let schema = present.spec.versions[0].schema.as_mut().unwrap().open_api_v3_schema.as_mut().unwrap();
+            let schema = present.spec.versions[0]
+                .schema
+                .as_mut()
+                .unwrap()
+                .open_api_v3_schema
+                .as_mut()
+                .unwrap();
             schema.x_kubernetes_preserve_unknown_fields = Some(true);
         });
         assert_eq!(loosened, [true; 5]);
@@ -125,7 +240,11 @@ mod tests {
     fn a_newer_version_is_left_alone_and_an_older_one_is_not() {
         let of = |version: &'static str| {
             changed(move |present| {
-                present.metadata.annotations.get_or_insert_default().insert(DEFINITION_VERSION_ANNOTATION.to_owned(), version.to_owned());
+                present
+                    .metadata
+                    .annotations
+                    .get_or_insert_default()
+                    .insert(DEFINITION_VERSION_ANNOTATION.to_owned(), version.to_owned());
                 present.spec.versions[0].schema = None;
             })
         };

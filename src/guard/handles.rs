@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1::PersistentVolumeSpec;
 
-/// The storage's own name for a volume: the CSI driver and handle, or the path of a local one. Empty for a kind of storage that is not known here.
+/// The storage's own name for a volume: the CSI driver and handle, or the path of a local one.
+/// Empty for a kind of storage that is not known here.
 #[must_use]
 pub fn volume_handle(spec: &PersistentVolumeSpec) -> String {
     if let Some(csi) = &spec.csi {

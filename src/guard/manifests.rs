@@ -1,4 +1,5 @@
-//! Objects as they can be made again: without what the API server adds, and without our marks. Pure.
+//! Objects as they can be made again: without what the API server adds, and without our marks.
+//! Pure.
 
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -10,9 +11,13 @@ use super::PROTECTED_VALUE;
 use crate::api::ProtectedDatabase;
 use crate::api::names::{GROUP, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
 
-/// Annotations that others write about one life of an object. With those of the binder a claim that is made again would be Lost at once.
-const PASSING: &[&str] =
-    &["kubectl.kubernetes.io/last-applied-configuration", "pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller"];
+/// Annotations that others write about one life of an object. With those of the binder a claim that
+/// is made again would be Lost at once.
+const PASSING: &[&str] = &[
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "pv.kubernetes.io/bind-completed",
+    "pv.kubernetes.io/bound-by-controller",
+];
 
 /// The manifest of a claim.
 #[must_use]
@@ -25,7 +30,10 @@ pub fn build_claim_manifest(claim: &PersistentVolumeClaim) -> Value {
 pub fn build_volume_manifest(volume: &PersistentVolume) -> Value {
     let mut manifest = build_manifest(volume, &volume.spec);
     // What changes with every write of the claim says nothing about the volume.
-    if let Some(reference) = manifest.pointer_mut("/spec/claimRef").and_then(Value::as_object_mut) {
+    if let Some(reference) = manifest
+        .pointer_mut("/spec/claimRef")
+        .and_then(Value::as_object_mut)
+    {
         reference.remove("resourceVersion");
     }
     manifest
@@ -43,7 +51,8 @@ pub fn build_namespace_manifest(metadata: &ObjectMeta) -> Value {
     json!({"apiVersion": Namespace::api_version(&()), "kind": Namespace::kind(&()), "metadata": build_metadata(metadata)})
 }
 
-/// A manifest with the marks of `owner`, `NAMESPACE/NAME`, so that what is made of it is guarded from its first moment on.
+/// A manifest with the marks of `owner`, `NAMESPACE/NAME`, so that what is made of it is guarded
+/// from its first moment on.
 #[must_use]
 pub fn with_marks(mut manifest: Value, owner: &str) -> Value {
     manifest["metadata"]["labels"][PROTECTED_LABEL] = PROTECTED_VALUE.into();
@@ -61,8 +70,14 @@ fn build_metadata(metadata: &ObjectMeta) -> Value {
     if let Some(namespace) = &metadata.namespace {
         kept.insert("namespace".to_owned(), json!(namespace));
     }
-    for (field, entries) in [("labels", &metadata.labels), ("annotations", &metadata.annotations)] {
-        let ours = |key: &str| key.split_once('/').is_some_and(|(prefix, _)| prefix == GROUP);
+    for (field, entries) in [
+        ("labels", &metadata.labels),
+        ("annotations", &metadata.annotations),
+    ] {
+        let ours = |key: &str| {
+            key.split_once('/')
+                .is_some_and(|(prefix, _)| prefix == GROUP)
+        };
         let others: Map<String, Value> = entries
             .iter()
             .flatten()
@@ -78,7 +93,10 @@ fn build_metadata(metadata: &ObjectMeta) -> Value {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that can't go on should say where"
+    )]
 
     use super::*;
 
@@ -113,6 +131,9 @@ mod tests {
             }}))
             .unwrap()
         };
-        assert_eq!(build_volume_manifest(&volume("7")), build_volume_manifest(&volume("8")));
+        assert_eq!(
+            build_volume_manifest(&volume("7")),
+            build_volume_manifest(&volume("8"))
+        );
     }
 }

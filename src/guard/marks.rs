@@ -1,4 +1,5 @@
-//! The marks that make an object a guarded one: how to read them, set them and take them off. Pure: patches are built, not sent.
+//! The marks that make an object a guarded one: how to read them, set them and take them off. Pure:
+//! patches are built, not sent.
 //!
 //! Which object carries what:
 //!
@@ -8,11 +9,13 @@
 //! | StatefulSet, Deployment | [`Marks::Named`] | yes | yes | no: a terminating StatefulSet no longer recreates its pods |
 //! | Namespace | [`Marks::Shared`] | yes | no | no |
 //!
-//! A Namespace may hold thousands of ProtectedDatabases, so it carries no list of them: a list would be written once for each of
-//! them, contended by all, and limited by the 256 KiB of an object's annotations. The last of them takes the label off.
+//! A Namespace may hold thousands of ProtectedDatabases, so it carries no list of them: a list
+//! would be written once for each of them, contended by all, and limited by the 256 KiB of an
+//! object's annotations. The last of them takes the label off.
 //!
-//! Every patch but those for Retain and for what is at stake is conditional on `metadata.uid` and `metadata.resourceVersion`: it applies to exactly the object
-//! that was looked at, or the API server answers 422 and nothing has changed. Retain depends on the UID only, so that no
+//! Every patch but those for Retain and for what is at stake is conditional on `metadata.uid` and
+//! `metadata.resourceVersion`: it applies to exactly the object that was looked at, or the API
+//! server answers 422 and nothing has changed. Retain depends on the UID only, so that no
 //! concurrent write can delay it.
 
 use json_patch::{Patch, PatchOperation};
@@ -20,7 +23,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
 use super::operations::{add, remove, replace, set_entry, test, test_uid, test_version};
-use crate::api::names::{AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
+use crate::api::names::{
+    AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION,
+    PROTECTED_LABEL,
+};
 
 /// The value of [`PROTECTED_LABEL`] on a guarded object.
 pub const PROTECTED_VALUE: &str = "true";
@@ -57,10 +63,13 @@ pub fn marked_owner(meta: &ObjectMeta) -> Option<&str> {
     annotation(meta, PROTECTED_BY_ANNOTATION).filter(|owner| !owner.is_empty())
 }
 
-/// Whether a person has confirmed the deletion of exactly this object: the annotation holds its own UID.
+/// Whether a person has confirmed the deletion of exactly this object: the annotation holds its own
+/// UID.
 #[must_use]
 pub fn deletion_confirmed(meta: &ObjectMeta) -> bool {
-    meta.uid.as_deref().is_some_and(|uid| !uid.is_empty() && annotation(meta, CONFIRM_DELETION_ANNOTATION) == Some(uid))
+    meta.uid.as_deref().is_some_and(|uid| {
+        !uid.is_empty() && annotation(meta, CONFIRM_DELETION_ANNOTATION) == Some(uid)
+    })
 }
 
 /// Reads the marks of an object as seen by `owner`, `NAMESPACE/NAME`.
@@ -68,7 +77,11 @@ pub fn deletion_confirmed(meta: &ObjectMeta) -> bool {
 pub fn mark_state(meta: &ObjectMeta, owner: &str, marks: Marks) -> MarkState {
     let labelled = is_labelled(meta);
     if marks == Marks::Shared {
-        return if labelled { MarkState::Ours } else { MarkState::Unmarked };
+        return if labelled {
+            MarkState::Ours
+        } else {
+            MarkState::Unmarked
+        };
     }
     let held = marks == Marks::Held && is_held(meta);
     match marked_owner(meta) {
@@ -79,24 +92,33 @@ pub fn mark_state(meta: &ObjectMeta, owner: &str, marks: Marks) -> MarkState {
     }
 }
 
-/// Sets the marks that are missing. `None` if all are there, or if another ProtectedDatabase has marked the object: its marks are never overwritten.
+/// Sets the marks that are missing. `None` if all are there, or if another ProtectedDatabase has
+/// marked the object: its marks are never overwritten.
 ///
-/// An object that is being deleted takes no new finalizer (the API server refuses it); it gets the other marks.
+/// An object that is being deleted takes no new finalizer (the API server refuses it); it gets the
+/// other marks.
 #[must_use]
 pub fn build_mark_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Option<Patch> {
     let operations = mark_operations(meta, owner, marks);
     (!operations.is_empty()).then(|| conditional(meta, operations))
 }
 
-/// Sets a volume to Retain, whatever else has changed on it. `None` if its policy is Retain already.
+/// Sets a volume to Retain, whatever else has changed on it. `None` if its policy is Retain
+/// already.
 #[must_use]
 pub fn build_retain_patch(meta: &ObjectMeta, reclaim_policy: Option<&str>) -> Option<Patch> {
-    (reclaim_policy != Some(RETAIN)).then(|| Patch(vec![test_uid(meta), retain_operation(reclaim_policy)]))
+    (reclaim_policy != Some(RETAIN))
+        .then(|| Patch(vec![test_uid(meta), retain_operation(reclaim_policy)]))
 }
 
-/// Sets a volume to Retain and marks it in one write. `None` if both are done, or if another ProtectedDatabase has marked it.
+/// Sets a volume to Retain and marks it in one write. `None` if both are done, or if another
+/// ProtectedDatabase has marked it.
 #[must_use]
-pub fn build_volume_patch(meta: &ObjectMeta, reclaim_policy: Option<&str>, owner: &str) -> Option<Patch> {
+pub fn build_volume_patch(
+    meta: &ObjectMeta,
+    reclaim_policy: Option<&str>,
+    owner: &str,
+) -> Option<Patch> {
     if matches!(mark_state(meta, owner, Marks::Held), MarkState::MarkedBy(_)) {
         return None;
     }
@@ -113,28 +135,48 @@ pub fn noted_stake(meta: &ObjectMeta) -> Option<&str> {
     annotation(meta, AT_STAKE_ANNOTATION)
 }
 
-/// Notes on an object what would be lost with it. `None` if just that is noted. Depends on the UID only: a note loses nothing.
+/// Notes on an object what would be lost with it. `None` if just that is noted. Depends on the UID
+/// only: a note loses nothing.
 #[must_use]
 pub fn build_stake_patch(meta: &ObjectMeta, stake: &str) -> Option<Patch> {
-    let note = || set_entry("annotations", meta.annotations.is_some(), AT_STAKE_ANNOTATION, stake);
+    let note = || {
+        set_entry(
+            "annotations",
+            meta.annotations.is_some(),
+            AT_STAKE_ANNOTATION,
+            stake,
+        )
+    };
     (noted_stake(meta) != Some(stake)).then(|| Patch(vec![test_uid(meta), note()]))
 }
 
-/// Takes our marks off: the finalizer by its index and with a test of its value, so that nobody else's is removed. A volume stays on Retain.
-/// `None` if there are none, or if they are another ProtectedDatabase's.
+/// Takes our marks off: the finalizer by its index and with a test of its value, so that nobody
+/// else's is removed. A volume stays on Retain. `None` if there are none, or if they are another
+/// ProtectedDatabase's.
 #[must_use]
 pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Option<Patch> {
-    if matches!(mark_state(meta, owner, marks), MarkState::MarkedBy(_) | MarkState::Unmarked) {
+    if matches!(
+        mark_state(meta, owner, marks),
+        MarkState::MarkedBy(_) | MarkState::Unmarked
+    ) {
         return None;
     }
     let mut operations = Vec::new();
     if marks != Marks::Shared && annotation(meta, PROTECTED_BY_ANNOTATION).is_some() {
-        operations.push(remove(&["metadata", "annotations", PROTECTED_BY_ANNOTATION]));
+        operations.push(remove(&[
+            "metadata",
+            "annotations",
+            PROTECTED_BY_ANNOTATION,
+        ]));
     }
     if noted_stake(meta).is_some() {
         operations.push(remove(&["metadata", "annotations", AT_STAKE_ANNOTATION]));
     }
-    if meta.labels.as_ref().is_some_and(|labels| labels.contains_key(PROTECTED_LABEL)) {
+    if meta
+        .labels
+        .as_ref()
+        .is_some_and(|labels| labels.contains_key(PROTECTED_LABEL))
+    {
         operations.push(remove(&["metadata", "labels", PROTECTED_LABEL]));
     }
     if marks == Marks::Held {
@@ -143,14 +185,15 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
     Some(conditional(meta, operations))
 }
 
-/// Changes nothing: it applies to exactly the object that was read, or the API server answers 422. What is decided about one object because of
-/// another has no other precondition on that one.
+/// Changes nothing: it applies to exactly the object that was read, or the API server answers 422.
+/// What is decided about one object because of another has no other precondition on that one.
 #[must_use]
 pub fn build_unchanged_patch(meta: &ObjectMeta) -> Patch {
     conditional(meta, Vec::new())
 }
 
-/// Takes our finalizer off, whatever else has changed on the object, and leaves the other marks. `None` if it is not there.
+/// Takes our finalizer off, whatever else has changed on the object, and leaves the other marks.
+/// `None` if it is not there.
 #[must_use]
 pub fn build_letting_go_patch(meta: &ObjectMeta) -> Option<Patch> {
     is_held(meta).then(|| Patch([test_uid(meta)].into_iter().chain(let_go(meta)).collect()))
@@ -158,35 +201,60 @@ pub fn build_letting_go_patch(meta: &ObjectMeta) -> Option<Patch> {
 
 /// Takes our finalizer off by its place and its name, so that nobody else's is removed.
 fn let_go(meta: &ObjectMeta) -> Vec<PatchOperation> {
-    let Some(index) = finalizer_index(meta).map(|index| index.to_string()) else { return Vec::new() };
+    let Some(index) = finalizer_index(meta).map(|index| index.to_string()) else {
+        return Vec::new();
+    };
     let path = ["metadata", "finalizers", index.as_str()];
     vec![test(&path, KEEP_FINALIZER.into()), remove(&path)]
 }
 
 fn mark_operations(meta: &ObjectMeta, owner: &str, marks: Marks) -> Vec<PatchOperation> {
     let mut operations = Vec::new();
-    if matches!(mark_state(meta, owner, marks), MarkState::Ours | MarkState::MarkedBy(_)) {
+    if matches!(
+        mark_state(meta, owner, marks),
+        MarkState::Ours | MarkState::MarkedBy(_)
+    ) {
         return operations;
     }
     if !is_labelled(meta) {
-        operations.push(set_entry("labels", meta.labels.is_some(), PROTECTED_LABEL, PROTECTED_VALUE));
+        operations.push(set_entry(
+            "labels",
+            meta.labels.is_some(),
+            PROTECTED_LABEL,
+            PROTECTED_VALUE,
+        ));
     }
     if marks != Marks::Shared && marked_owner(meta) != Some(owner) {
-        operations.push(set_entry("annotations", meta.annotations.is_some(), PROTECTED_BY_ANNOTATION, owner));
+        operations.push(set_entry(
+            "annotations",
+            meta.annotations.is_some(),
+            PROTECTED_BY_ANNOTATION,
+            owner,
+        ));
     }
     if marks == Marks::Held && !is_held(meta) && meta.deletion_timestamp.is_none() {
-        operations.push(if meta.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty()) {
-            add(&["metadata", "finalizers", "-"], KEEP_FINALIZER.into())
-        } else {
-            add(&["metadata", "finalizers"], json!([KEEP_FINALIZER]))
-        });
+        operations.push(
+            if meta
+                .finalizers
+                .as_ref()
+                .is_some_and(|finalizers| !finalizers.is_empty())
+            {
+                add(&["metadata", "finalizers", "-"], KEEP_FINALIZER.into())
+            } else {
+                add(&["metadata", "finalizers"], json!([KEEP_FINALIZER]))
+            },
+        );
     }
     operations
 }
 
 fn retain_operation(reclaim_policy: Option<&str>) -> PatchOperation {
     let path = ["spec", "persistentVolumeReclaimPolicy"];
-    if reclaim_policy.is_some() { replace(&path, RETAIN.into()) } else { add(&path, RETAIN.into()) }
+    if reclaim_policy.is_some() {
+        replace(&path, RETAIN.into())
+    } else {
+        add(&path, RETAIN.into())
+    }
 }
 
 fn conditional(meta: &ObjectMeta, operations: Vec<PatchOperation>) -> Patch {
@@ -198,7 +266,10 @@ fn conditional(meta: &ObjectMeta, operations: Vec<PatchOperation>) -> Patch {
 /// Whether the API server refuses to delete or disarm it: the label is there.
 #[must_use]
 pub fn is_labelled(meta: &ObjectMeta) -> bool {
-    meta.labels.as_ref().and_then(|labels| labels.get(PROTECTED_LABEL)).is_some_and(|value| value == PROTECTED_VALUE)
+    meta.labels
+        .as_ref()
+        .and_then(|labels| labels.get(PROTECTED_LABEL))
+        .is_some_and(|value| value == PROTECTED_VALUE)
 }
 
 fn annotation<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
@@ -212,7 +283,10 @@ pub fn is_held(meta: &ObjectMeta) -> bool {
 }
 
 fn finalizer_index(meta: &ObjectMeta) -> Option<usize> {
-    meta.finalizers.as_ref()?.iter().position(|finalizer| finalizer == KEEP_FINALIZER)
+    meta.finalizers
+        .as_ref()?
+        .iter()
+        .position(|finalizer| finalizer == KEEP_FINALIZER)
 }
 
 #[cfg(test)]

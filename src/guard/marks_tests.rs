@@ -1,6 +1,14 @@
-//! Tests of the marks: each patch is applied to a real JSON object, and what comes out is read back with the same functions.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on should say where")]
-#![allow(clippy::needless_pass_by_value, reason = "the JSON is written at the call")]
+//! Tests of the marks: each patch is applied to a real JSON object, and what comes out is read back
+//! with the same functions.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that can't go on should say where"
+)]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "the JSON is written at the call"
+)]
 
 use serde_json::Value;
 
@@ -23,7 +31,8 @@ fn with(extra: Value) -> Value {
 }
 
 fn applied(metadata: Value, patch: &Patch) -> Result<Value, json_patch::PatchError> {
-    let mut object = json!({"metadata": metadata, "spec": {"persistentVolumeReclaimPolicy": "Delete"}});
+    let mut object =
+        json!({"metadata": metadata, "spec": {"persistentVolumeReclaimPolicy": "Delete"}});
     json_patch::patch(&mut object, patch).map(|()| object)
 }
 
@@ -31,7 +40,9 @@ fn shapes() -> Vec<Value> {
     vec![
         bare(),
         with(json!({"labels": {"app": "pg"}})),
-        with(json!({"labels": {"app": "pg"}, "annotations": {"a": "b"}, "finalizers": ["kubernetes.io/pvc-protection"]})),
+        with(
+            json!({"labels": {"app": "pg"}, "annotations": {"a": "b"}, "finalizers": ["kubernetes.io/pvc-protection"]}),
+        ),
         with(json!({"labels": {PROTECTED_LABEL: "false"}, "finalizers": []})),
         with(json!({"labels": {PROTECTED_LABEL: "true"}})),
         with(json!({"annotations": {PROTECTED_BY_ANNOTATION: OWNER}})),
@@ -49,16 +60,42 @@ fn marking_any_shape_of_object_makes_it_ours_and_keeps_what_was_there() {
                 Some(patch) => meta(applied(shape.clone(), &patch).unwrap()["metadata"].clone()),
                 None => before.clone(),
             };
-            assert_eq!(mark_state(&after, OWNER, marks), MarkState::Ours, "{marks:?} {shape}");
-            assert_eq!(build_mark_patch(&after, OWNER, marks), None, "marking twice writes once: {marks:?} {shape}");
-            for (key, value) in before.labels.iter().flatten().filter(|(key, _)| *key != PROTECTED_LABEL) {
+            assert_eq!(
+                mark_state(&after, OWNER, marks),
+                MarkState::Ours,
+                "{marks:?} {shape}"
+            );
+            assert_eq!(
+                build_mark_patch(&after, OWNER, marks),
+                None,
+                "marking twice writes once: {marks:?} {shape}"
+            );
+            for (key, value) in before
+                .labels
+                .iter()
+                .flatten()
+                .filter(|(key, _)| *key != PROTECTED_LABEL)
+            {
                 assert_eq!(after.labels.as_ref().unwrap().get(key), Some(value));
             }
-            let kept: Vec<_> = after.finalizers.iter().flatten().filter(|finalizer| *finalizer != KEEP_FINALIZER).collect();
-            let had: Vec<_> = before.finalizers.iter().flatten().filter(|finalizer| *finalizer != KEEP_FINALIZER).collect();
+            let kept: Vec<_> = after
+                .finalizers
+                .iter()
+                .flatten()
+                .filter(|finalizer| *finalizer != KEEP_FINALIZER)
+                .collect();
+            let had: Vec<_> = before
+                .finalizers
+                .iter()
+                .flatten()
+                .filter(|finalizer| *finalizer != KEEP_FINALIZER)
+                .collect();
             assert_eq!(kept, had);
             if marks != Marks::Held {
-                assert_eq!(after.finalizers, before.finalizers, "no finalizer on a workload or a namespace");
+                assert_eq!(
+                    after.finalizers, before.finalizers,
+                    "no finalizer on a workload or a namespace"
+                );
             }
         }
     }
@@ -68,14 +105,21 @@ fn marking_any_shape_of_object_makes_it_ours_and_keeps_what_was_there() {
 fn releasing_what_was_marked_takes_off_our_marks_and_nothing_else() {
     for marks in [Marks::Held, Marks::Named, Marks::Shared] {
         for shape in shapes() {
-            let Some(mark) = build_mark_patch(&meta(shape.clone()), OWNER, marks) else { continue };
+            let Some(mark) = build_mark_patch(&meta(shape.clone()), OWNER, marks) else {
+                continue;
+            };
             let marked = applied(shape.clone(), &mark).unwrap()["metadata"].clone();
-            let release = build_release_patch(&meta(marked.clone()), OWNER, marks).expect("our marks can be released");
+            let release = build_release_patch(&meta(marked.clone()), OWNER, marks)
+                .expect("our marks can be released");
             let released = meta(applied(marked, &release).unwrap()["metadata"].clone());
             assert_eq!(build_release_patch(&released, OWNER, marks), None);
             assert!(!is_labelled(&released));
             if marks == Marks::Held {
-                assert_eq!(mark_state(&released, OWNER, marks), MarkState::Unmarked, "{shape}");
+                assert_eq!(
+                    mark_state(&released, OWNER, marks),
+                    MarkState::Unmarked,
+                    "{shape}"
+                );
             }
         }
     }
@@ -87,12 +131,19 @@ fn another_owner_is_named_and_its_marks_are_left_alone() {
         "labels": {PROTECTED_LABEL: "true"}, "annotations": {PROTECTED_BY_ANNOTATION: "atra/other"}, "finalizers": [KEEP_FINALIZER],
     })));
     for marks in [Marks::Held, Marks::Named] {
-        assert_eq!(mark_state(&other, OWNER, marks), MarkState::MarkedBy("atra/other".to_owned()));
+        assert_eq!(
+            mark_state(&other, OWNER, marks),
+            MarkState::MarkedBy("atra/other".to_owned())
+        );
         assert_eq!(build_mark_patch(&other, OWNER, marks), None);
         assert_eq!(build_release_patch(&other, OWNER, marks), None);
     }
     assert_eq!(build_volume_patch(&other, Some("Delete"), OWNER), None);
-    assert_eq!(mark_state(&other, OWNER, Marks::Shared), MarkState::Ours, "a namespace belongs to all");
+    assert_eq!(
+        mark_state(&other, OWNER, Marks::Shared),
+        MarkState::Ours,
+        "a namespace belongs to all"
+    );
 }
 
 #[test]
@@ -101,16 +152,36 @@ fn a_patch_for_another_object_or_another_version_of_it_changes_nothing() {
     let patches = [
         build_mark_patch(&seen, OWNER, Marks::Held).unwrap(),
         build_volume_patch(&seen, Some("Delete"), OWNER).unwrap(),
-        build_release_patch(&meta(with(json!({"finalizers": [KEEP_FINALIZER]}))), OWNER, Marks::Held).unwrap(),
+        build_release_patch(
+            &meta(with(json!({"finalizers": [KEEP_FINALIZER]}))),
+            OWNER,
+            Marks::Held,
+        )
+        .unwrap(),
     ];
     for patch in &patches {
-        assert!(applied(with(json!({"uid": "u-2", "finalizers": [KEEP_FINALIZER]})), patch).is_err());
-        assert!(applied(with(json!({"resourceVersion": "8", "finalizers": [KEEP_FINALIZER]})), patch).is_err());
+        assert!(
+            applied(
+                with(json!({"uid": "u-2", "finalizers": [KEEP_FINALIZER]})),
+                patch
+            )
+            .is_err()
+        );
+        assert!(
+            applied(
+                with(json!({"resourceVersion": "8", "finalizers": [KEEP_FINALIZER]})),
+                patch
+            )
+            .is_err()
+        );
     }
     let retain = build_retain_patch(&seen, Some("Delete")).unwrap();
     assert!(applied(with(json!({"uid": "u-2"})), &retain).is_err());
     let later = applied(with(json!({"resourceVersion": "8"})), &retain).unwrap();
-    assert_eq!(later["spec"]["persistentVolumeReclaimPolicy"], "Retain", "Retain waits for nobody");
+    assert_eq!(
+        later["spec"]["persistentVolumeReclaimPolicy"], "Retain",
+        "Retain waits for nobody"
+    );
 }
 
 #[test]
@@ -128,24 +199,39 @@ fn a_volume_is_retained_before_anything_else_in_one_write() {
     assert_eq!(object["spec"]["persistentVolumeReclaimPolicy"], "Retain");
     let marked = meta(object["metadata"].clone());
     assert_eq!(build_volume_patch(&marked, Some("Retain"), OWNER), None);
-    assert!(build_volume_patch(&marked, Some("Recycle"), OWNER).is_some(), "marked but not on Retain is not done");
+    assert!(
+        build_volume_patch(&marked, Some("Recycle"), OWNER).is_some(),
+        "marked but not on Retain is not done"
+    );
     assert_eq!(build_retain_patch(&marked, Some("Retain")), None);
     insta::assert_snapshot!(serde_json::to_string(&patch).unwrap(), @r#"[{"op":"test","path":"/metadata/uid","value":"u-1"},{"op":"test","path":"/metadata/resourceVersion","value":"7"},{"op":"replace","path":"/spec/persistentVolumeReclaimPolicy","value":"Retain"},{"op":"add","path":"/metadata/labels","value":{"holdfast.dev/protected":"true"}},{"op":"add","path":"/metadata/annotations","value":{"holdfast.dev/protected-by":"atra/knowledge"}},{"op":"add","path":"/metadata/finalizers","value":["holdfast.dev/keep"]}]"#);
 }
 
 #[test]
 fn an_object_that_is_being_deleted_gets_no_new_finalizer() {
-    let terminating = meta(with(json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0})));
-    let patch = serde_json::to_string(&build_mark_patch(&terminating, OWNER, Marks::Held).unwrap()).unwrap();
-    assert!(patch.contains("labels") && !patch.contains("finalizers"), "{patch}");
+    let terminating = meta(with(
+        json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}),
+    ));
+    let patch = serde_json::to_string(&build_mark_patch(&terminating, OWNER, Marks::Held).unwrap())
+        .unwrap();
+    assert!(
+        patch.contains("labels") && !patch.contains("finalizers"),
+        "{patch}"
+    );
 }
 
 #[test]
 fn a_deletion_is_confirmed_by_the_objects_own_uid_only() {
-    let confirmed_by = |uid: &str| deletion_confirmed(&meta(with(json!({"annotations": {CONFIRM_DELETION_ANNOTATION: uid}}))));
+    let confirmed_by = |uid: &str| {
+        deletion_confirmed(&meta(with(
+            json!({"annotations": {CONFIRM_DELETION_ANNOTATION: uid}}),
+        )))
+    };
     assert!(confirmed_by("u-1"));
     assert!(!confirmed_by("u-2"));
     assert!(!confirmed_by(""));
     assert!(!deletion_confirmed(&meta(bare())));
-    assert!(!deletion_confirmed(&meta(json!({"annotations": {CONFIRM_DELETION_ANNOTATION: ""}, "uid": ""}))));
+    assert!(!deletion_confirmed(&meta(
+        json!({"annotations": {CONFIRM_DELETION_ANNOTATION: ""}, "uid": ""})
+    )));
 }

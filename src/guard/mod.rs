@@ -1,4 +1,5 @@
-//! The guard: what the API server refuses, and the marks that make an object ours. Builders only, no client.
+//! The guard: what the API server refuses, and the marks that make an object ours. Builders only,
+//! no client.
 
 mod admission;
 mod cel;

@@ -1,4 +1,5 @@
-//! The few JSON patch operations that every patch to an object of others is put together from. Pure.
+//! The few JSON patch operations that every patch to an object of others is put together from.
+//! Pure.
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation};
@@ -7,48 +8,73 @@ use serde_json::{Map, Value};
 
 /// Applies only if the field holds this value.
 pub fn test(path: &[&str], value: Value) -> PatchOperation {
-    PatchOperation::Test(TestOperation { path: pointer(path), value })
+    PatchOperation::Test(TestOperation {
+        path: pointer(path),
+        value,
+    })
 }
 
 /// Applies only to the very object that was read, whatever has changed on it.
 pub fn test_uid(metadata: &ObjectMeta) -> PatchOperation {
-    test(&["metadata", "uid"], metadata.uid.clone().unwrap_or_default().into())
+    test(
+        &["metadata", "uid"],
+        metadata.uid.clone().unwrap_or_default().into(),
+    )
 }
 
 /// Applies only to the object as it was read.
 pub fn test_version(metadata: &ObjectMeta) -> PatchOperation {
-    test(&["metadata", "resourceVersion"], metadata.resource_version.clone().unwrap_or_default().into())
+    test(
+        &["metadata", "resourceVersion"],
+        metadata.resource_version.clone().unwrap_or_default().into(),
+    )
 }
 
 /// Sets a field, whether it is there or not.
 pub fn add(path: &[&str], value: Value) -> PatchOperation {
-    PatchOperation::Add(AddOperation { path: pointer(path), value })
+    PatchOperation::Add(AddOperation {
+        path: pointer(path),
+        value,
+    })
 }
 
 /// Sets a field that is there.
 pub fn replace(path: &[&str], value: Value) -> PatchOperation {
-    PatchOperation::Replace(ReplaceOperation { path: pointer(path), value })
+    PatchOperation::Replace(ReplaceOperation {
+        path: pointer(path),
+        value,
+    })
 }
 
 /// Takes a field away.
 pub fn remove(path: &[&str]) -> PatchOperation {
-    PatchOperation::Remove(RemoveOperation { path: pointer(path) })
+    PatchOperation::Remove(RemoveOperation {
+        path: pointer(path),
+    })
 }
 
-/// Sets one entry of a map of the metadata, or the whole map where the object has none: JSON Patch can't add below a parent that is missing.
+/// Sets one entry of a map of the metadata, or the whole map where the object has none: JSON Patch
+/// can't add below a parent that is missing.
 pub fn set_entry(map: &str, exists: bool, key: &str, value: &str) -> PatchOperation {
     if exists {
         add(&["metadata", map, key], value.into())
     } else {
-        add(&["metadata", map], Value::Object(Map::from_iter([(key.to_owned(), value.into())])))
+        add(
+            &["metadata", map],
+            Value::Object(Map::from_iter([(key.to_owned(), value.into())])),
+        )
     }
 }
 
-/// Sets one annotation. Where there is none yet the whole map is written, so it must not have come into being meanwhile.
+/// Sets one annotation. Where there is none yet the whole map is written, so it must not have come
+/// into being meanwhile.
 pub fn annotate(metadata: &ObjectMeta, key: &str, value: &str) -> Vec<PatchOperation> {
     let exists = metadata.annotations.is_some();
     let unchanged = (!exists).then(|| test_version(metadata));
-    unchanged.into_iter().chain([set_entry("annotations", exists, key, value)]).collect()
+    unchanged
+        .into_iter()
+        .chain([set_entry("annotations", exists, key, value)])
+        .collect()
 }
 
 fn pointer(path: &[&str]) -> PointerBuf {

@@ -1,80 +1,105 @@
-//! The admission policies about the pod template of a guarded workload: its data volumes stay mounted, and another claim is warned about.
-//! Builders only.
+//! The admission policies about the pod template of a guarded workload: its data volumes stay
+//! mounted, and another claim is warned about. Builders only.
 
-use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, Validation, Variable};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, Validation, Variable,
+};
 
 use super::admission::{refused, rule, select_guarded, variable};
 use super::changes::{change_variables, policy};
 
-/// Name of the policy, and of its binding, that refuses to take data volumes out of a guarded workload.
+/// Name of the policy, and of its binding, that refuses to take data volumes out of a guarded
+/// workload.
 pub const TEMPLATE_POLICY: &str = "holdfast-template-guard";
-/// Name of the policy, and of its binding, that warns when a guarded workload is to start on another claim.
+/// Name of the policy, and of its binding, that warns when a guarded workload is to start on
+/// another claim.
 pub const OTHER_CLAIM_POLICY: &str = "holdfast-other-claim";
 
-/// Refuses UPDATE that takes a claim, or the mount of one, out of the pod template: the next start would be an empty database.
+/// Refuses UPDATE that takes a claim, or the mount of one, out of the pod template: the next start
+/// would be an empty database.
 pub(super) fn build_template_guard() -> ValidatingAdmissionPolicy {
     let mut variables = change_variables();
     variables.extend(template_variables());
     variables.extend([
-        variable("missing", "variables.before.map(v, v.name).filter(n, !variables.after.exists(v, v.name == n)).join(', ')".to_owned()),
+        variable(
+            "missing",
+            "variables.before.map(v, v.name).filter(n, !variables.after.exists(v, v.name == \
+            n)).join(', ')"
+                .to_owned(),
+        ),
         variable(
             "data",
-            "variables.before.map(v, v.name) + dyn(oldObject.spec).?volumeClaimTemplates.orValue([]).map(t, t.metadata.name)".to_owned(),
+            "variables.before.map(v, v.name) + \
+             dyn(oldObject.spec).?volumeClaimTemplates.orValue([]).map(t, t.metadata.name)"
+                .to_owned(),
         ),
         variable(
             "unmounted",
-            "oldObject.spec.template.spec.containers.map(c, c.?volumeMounts.orValue([]).filter(m, m.name in variables.data \
-             && !object.spec.template.spec.containers.exists(n, n.name == c.name && n.?volumeMounts.orValue([]).exists(k, k.name == m.name \
-             && k.mountPath == m.mountPath && k.?subPath.orValue('') == m.?subPath.orValue('')))).map(m, m.mountPath + ' of container ' + c.name)\
+            "oldObject.spec.template.spec.containers.map(c, c.?volumeMounts.orValue([]).filter(m, \
+             m.name in variables.data && !object.spec.template.spec.containers.exists(n, n.name == \
+             c.name && n.?volumeMounts.orValue([]).exists(k, k.name == m.name && k.mountPath == \
+             m.mountPath && k.?subPath.orValue('') == m.?subPath.orValue('')))).map(m, m.mountPath \
+             + ' of container ' + c.name)\
              .join(', ')).filter(text, text != '').join(', ')"
                 .to_owned(),
         ),
     ]);
-    let loss = "What would be lost: the data, from the next start on; Postgres would begin with an empty directory";
+    let loss = "What would be lost: the data, from the next start on; Postgres would begin with an \
+        empty directory";
     let validations = vec![
         refused(
             "variables.missing == '' || variables.confirmed",
             &format!(
-                "'Holdfast refuses to take the claim of volume ' + variables.missing + ' out of ' + variables.target + ': ' + variables.why + '. {loss}'"
+                "'Holdfast refuses to take the claim of volume ' + variables.missing + ' out of ' \
+                 + variables.target + ': ' + variables.why + '. {loss}'"
             ),
             "change it again",
         ),
         refused(
             "variables.unmounted == '' || variables.confirmed",
             &format!(
-                "'Holdfast refuses to take the mount at ' + variables.unmounted + ' out of ' + variables.target + ': ' + variables.why + '. {loss}'"
+                "'Holdfast refuses to take the mount at ' + variables.unmounted + ' out of ' + \
+                 variables.target + ': ' + variables.why + '. {loss}'"
             ),
             "change it again",
         ),
     ];
     let mut constraints = select_guarded();
-    constraints.resource_rules =
-        Some(vec![rule("apps", "v1", "statefulsets", &["UPDATE"]), rule("apps", "v1", "deployments", &["UPDATE"])]);
+    constraints.resource_rules = Some(vec![
+        rule("apps", "v1", "statefulsets", &["UPDATE"]),
+        rule("apps", "v1", "deployments", &["UPDATE"]),
+    ]);
     policy(TEMPLATE_POLICY, constraints, variables, validations)
 }
 
-/// Warns, and refuses nothing, when a volume is to come from another claim: how data is moved on purpose, and how it is lost from sight.
+/// Warns, and refuses nothing, when a volume is to come from another claim: how data is moved on
+/// purpose, and how it is lost from sight.
 pub(super) fn build_other_claim_warning() -> ValidatingAdmissionPolicy {
     let mut variables = template_variables().to_vec();
     variables.push(variable(
         "switched",
-        "variables.before.filter(v, variables.after.exists(n, n.name == v.name && n.persistentVolumeClaim.claimName \
-         != v.persistentVolumeClaim.claimName)).map(v, v.persistentVolumeClaim.claimName).join(', ')"
+        "variables.before.filter(v, variables.after.exists(n, n.name == v.name && \
+         n.persistentVolumeClaim.claimName != v.persistentVolumeClaim.claimName)).map(v, \
+         v.persistentVolumeClaim.claimName).join(', ')"
             .to_owned(),
     ));
     let warning = Validation {
         expression: "variables.switched == ''".to_owned(),
         message: Some("the next start is on another claim".to_owned()),
         message_expression: Some(
-            "'Holdfast: the next start of ' + object.metadata.name + ' will be without claim ' + variables.switched + ', on which it runs now. If its data is \
-             there, undo this: kubectl -n ' + object.metadata.namespace + ' rollout undo ' + request.kind.kind.lowerAscii() + '/' + object.metadata.name"
+            "'Holdfast: the next start of ' + object.metadata.name + ' will be without claim ' + \
+             variables.switched + ', on which it runs now. If its data is there, undo this: \
+             kubectl -n ' + object.metadata.namespace + ' rollout undo ' + \
+             request.kind.kind.lowerAscii() + '/' + object.metadata.name"
                 .to_owned(),
         ),
         ..Validation::default()
     };
     let mut constraints = select_guarded();
-    constraints.resource_rules =
-        Some(vec![rule("apps", "v1", "statefulsets", &["UPDATE"]), rule("apps", "v1", "deployments", &["UPDATE"])]);
+    constraints.resource_rules = Some(vec![
+        rule("apps", "v1", "statefulsets", &["UPDATE"]),
+        rule("apps", "v1", "deployments", &["UPDATE"]),
+    ]);
     let mut warns = policy(OTHER_CLAIM_POLICY, constraints, variables, vec![warning]);
     if let Some(spec) = &mut warns.spec {
         spec.failure_policy = Some("Ignore".to_owned());
@@ -84,6 +109,14 @@ pub(super) fn build_other_claim_warning() -> ValidatingAdmissionPolicy {
 
 /// The volumes that come from claims, as they were and as they would be.
 fn template_variables() -> [Variable; 2] {
-    let claims = |object: &str| format!("{object}.spec.template.spec.?volumes.orValue([]).filter(v, has(v.persistentVolumeClaim))");
-    [variable("before", claims("oldObject")), variable("after", claims("object"))]
+    let claims = |object: &str| {
+        format!(
+            "{object}.spec.template.spec.?volumes.orValue([]).filter(v, \
+             has(v.persistentVolumeClaim))"
+        )
+    };
+    [
+        variable("before", claims("oldObject")),
+        variable("after", claims("object")),
+    ]
 }

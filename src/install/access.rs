@@ -1,11 +1,14 @@
-//! Who may do what: the operator's roles, no wider than what it does, and the roles that add our kinds to `view`, `edit` and `admin`.
+//! Who may do what: the operator's roles, no wider than what it does, and the roles that add our
+//! kinds to `view`, `edit` and `admin`.
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
 use kube::api::ObjectMeta;
 use serde_json::Value;
 
 use super::InstallError;
-use crate::api::names::{AGENT_CLUSTER_ROLE, AGENT_SERVICE_ACCOUNT, GROUP, OPERATOR_SERVICE_ACCOUNT};
+use crate::api::names::{
+    AGENT_CLUSTER_ROLE, AGENT_SERVICE_ACCOUNT, GROUP, OPERATOR_SERVICE_ACCOUNT,
+};
 use crate::guard::{GUARD_POLICIES, definition_names};
 
 /// Name of the operator's service account, roles and Deployment.
@@ -28,7 +31,11 @@ pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
     };
     let binding = |role: &str| ClusterRoleBinding {
         metadata: named(role),
-        role_ref: RoleRef { api_group: Some(RBAC_GROUP.to_owned()), kind: "ClusterRole".to_owned(), name: role.to_owned() },
+        role_ref: RoleRef {
+            api_group: Some(RBAC_GROUP.to_owned()),
+            kind: "ClusterRole".to_owned(),
+            name: role.to_owned(),
+        },
         subjects: Some(vec![subject.clone()]),
     };
     Ok(vec![
@@ -36,22 +43,47 @@ pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
         serde_json::to_value(binding(OPERATOR))?,
         serde_json::to_value(cluster_role(RESTORE, restore_rules()))?,
         serde_json::to_value(binding(RESTORE))?,
-        serde_json::to_value(cluster_role(GATE, vec![rule("", &["pods/status"], &["patch"])]))?,
+        serde_json::to_value(cluster_role(
+            GATE,
+            vec![rule("", &["pods/status"], &["patch"])],
+        ))?,
         serde_json::to_value(binding(GATE))?,
-        serde_json::to_value(aggregated("holdfast-view", &["view", "edit", "admin"], view_rules()))?,
-        serde_json::to_value(aggregated("holdfast-edit", &["edit", "admin"], edit_rules()))?,
+        serde_json::to_value(aggregated(
+            "holdfast-view",
+            &["view", "edit", "admin"],
+            view_rules(),
+        ))?,
+        serde_json::to_value(aggregated(
+            "holdfast-edit",
+            &["edit", "admin"],
+            edit_rules(),
+        ))?,
     ])
 }
 
 /// What the operator does. It reads no Secret, writes no pod, and deletes nothing that holds data.
 ///
-/// `create` stands beside `patch` wherever server-side apply makes an object; it can't be limited to a name.
+/// `create` stands beside `patch` wherever server-side apply makes an object; it can't be limited
+/// to a name.
 fn operator_rules() -> Vec<PolicyRule> {
     vec![
-        // Deleted on trial only, as a dry run that must be refused; what is guarded, a person's confirmation alone lets go.
-        rule(GROUP, &["protecteddatabases"], &["get", "list", "watch", "patch", "delete"]),
-        rule(GROUP, &["databasechecks"], &["get", "list", "watch", "create", "patch", "delete"]),
-        rule(GROUP, &["databasebackups", "databaserestores"], &["get", "list", "watch"]),
+        // Deleted on trial only, as a dry run that must be refused; what is guarded, a person's
+        // confirmation alone lets go.
+        rule(
+            GROUP,
+            &["protecteddatabases"],
+            &["get", "list", "watch", "patch", "delete"],
+        ),
+        rule(
+            GROUP,
+            &["databasechecks"],
+            &["get", "list", "watch", "create", "patch", "delete"],
+        ),
+        rule(
+            GROUP,
+            &["databasebackups", "databaserestores"],
+            &["get", "list", "watch"],
+        ),
         rule(GROUP, &["databaseledgers"], &["get", "create", "patch"]),
         rule(
             GROUP,
@@ -64,67 +96,147 @@ fn operator_rules() -> Vec<PolicyRule> {
             ],
             &["patch"],
         ),
-        rule("", &["persistentvolumeclaims", "persistentvolumes"], &["get", "list", "watch", "patch"]),
+        rule(
+            "",
+            &["persistentvolumeclaims", "persistentvolumes"],
+            &["get", "list", "watch", "patch"],
+        ),
         rule("", &["namespaces"], &["get", "patch"]),
         rule("", &["pods"], &["get", "list", "watch"]),
-        rule("apps", &["statefulsets", "deployments"], &["get", "list", "watch", "patch"]),
+        rule(
+            "apps",
+            &["statefulsets", "deployments"],
+            &["get", "list", "watch", "patch"],
+        ),
         rule("apps", &["replicasets"], &["list"]),
         rule("batch", &["jobs"], &["list", "watch", "create"]),
-        rule("batch", &["cronjobs"], &["get", "list", "watch", "create", "patch", "delete"]),
+        rule(
+            "batch",
+            &["cronjobs"],
+            &["get", "list", "watch", "create", "patch", "delete"],
+        ),
         rule("", &["serviceaccounts"], &["create"]),
-        rule_for("", &["serviceaccounts"], &[AGENT_SERVICE_ACCOUNT], &["get", "patch"]),
+        rule_for(
+            "",
+            &["serviceaccounts"],
+            &[AGENT_SERVICE_ACCOUNT],
+            &["get", "patch"],
+        ),
         rule(RBAC_GROUP, &["rolebindings"], &["create"]),
-        rule_for(RBAC_GROUP, &["rolebindings"], &[AGENT_SERVICE_ACCOUNT], &["get", "patch"]),
-        rule_for(RBAC_GROUP, &["clusterroles"], &[AGENT_CLUSTER_ROLE], &["bind"]),
+        rule_for(
+            RBAC_GROUP,
+            &["rolebindings"],
+            &[AGENT_SERVICE_ACCOUNT],
+            &["get", "patch"],
+        ),
+        rule_for(
+            RBAC_GROUP,
+            &["clusterroles"],
+            &[AGENT_CLUSTER_ROLE],
+            &["bind"],
+        ),
         rule_for(
             "admissionregistration.k8s.io",
-            &["validatingadmissionpolicies", "validatingadmissionpolicybindings"],
+            &[
+                "validatingadmissionpolicies",
+                "validatingadmissionpolicybindings",
+            ],
             GUARD_POLICIES,
             &["get", "list", "watch", "update"],
         ),
         // Put back what somebody has deleted.
-        rule("admissionregistration.k8s.io", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], &["create"]),
-        rule_for(EXTENSIONS_GROUP, &[DEFINITIONS], &definition_names(), &["get", "list", "watch", "update"]),
-        // The same for definitions; the policy `holdfast-definition-guard` refuses those of other groups to it.
+        rule(
+            "admissionregistration.k8s.io",
+            &[
+                "validatingadmissionpolicies",
+                "validatingadmissionpolicybindings",
+            ],
+            &["create"],
+        ),
+        rule_for(
+            EXTENSIONS_GROUP,
+            &[DEFINITIONS],
+            &definition_names(),
+            &["get", "list", "watch", "update"],
+        ),
+        // The same for definitions; the policy `holdfast-definition-guard` refuses those of other
+        // groups to it.
         rule(EXTENSIONS_GROUP, &[DEFINITIONS], &["create"]),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ]
 }
 
-/// What a DatabaseRestore needs besides. Without this role a restore says that it is not allowed to, and everything else works.
+/// What a DatabaseRestore needs besides. Without this role a restore says that it is not allowed
+/// to, and everything else works.
 ///
-/// The guard's rules hold here too: a guarded claim goes only when a DatabaseRestore in its namespace confirmed it, a volume never.
+/// The guard's rules hold here too: a guarded claim goes only when a DatabaseRestore in its
+/// namespace confirmed it, a volume never.
 fn restore_rules() -> Vec<PolicyRule> {
-    vec![rule("", &["persistentvolumeclaims"], &["create", "delete"]), rule("", &["persistentvolumes"], &["create"])]
+    vec![
+        rule("", &["persistentvolumeclaims"], &["create", "delete"]),
+        rule("", &["persistentvolumes"], &["create"]),
+    ]
 }
 
 fn view_rules() -> Vec<PolicyRule> {
-    let read = ["protecteddatabases", "databasechecks", "databasebackups", "databaserestores", "databaseledgers"];
+    let read = [
+        "protecteddatabases",
+        "databasechecks",
+        "databasebackups",
+        "databaserestores",
+        "databaseledgers",
+    ];
     vec![rule(GROUP, &read, &["get", "list", "watch"])]
 }
 
 fn edit_rules() -> Vec<PolicyRule> {
-    let written = ["protecteddatabases", "databasechecks", "databasebackups", "databaserestores"];
-    vec![rule(GROUP, &written, &["create", "update", "patch", "delete", "deletecollection"])]
+    let written = [
+        "protecteddatabases",
+        "databasechecks",
+        "databasebackups",
+        "databaserestores",
+    ];
+    vec![rule(
+        GROUP,
+        &written,
+        &["create", "update", "patch", "delete", "deletecollection"],
+    )]
 }
 
 fn cluster_role(name: &str, rules: Vec<PolicyRule>) -> ClusterRole {
-    ClusterRole { metadata: named(name), rules: Some(rules), aggregation_rule: None }
+    ClusterRole {
+        metadata: named(name),
+        rules: Some(rules),
+        aggregation_rule: None,
+    }
 }
 
 fn aggregated(name: &str, into: &[&str], rules: Vec<PolicyRule>) -> ClusterRole {
     let mut role = cluster_role(name, rules);
-    let label = |role: &&str| (format!("{RBAC_GROUP}/aggregate-to-{role}"), "true".to_owned());
+    let label = |role: &&str| {
+        (
+            format!("{RBAC_GROUP}/aggregate-to-{role}"),
+            "true".to_owned(),
+        )
+    };
     role.metadata.labels = Some(into.iter().map(label).collect());
     role
 }
 
 fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
-    PolicyRule { api_groups: Some(vec![group.to_owned()]), resources: Some(owned(resources)), verbs: owned(verbs), ..PolicyRule::default() }
+    PolicyRule {
+        api_groups: Some(vec![group.to_owned()]),
+        resources: Some(owned(resources)),
+        verbs: owned(verbs),
+        ..PolicyRule::default()
+    }
 }
 
 fn rule_for(group: &str, resources: &[&str], names: &[&str], verbs: &[&str]) -> PolicyRule {
-    PolicyRule { resource_names: Some(owned(names)), ..rule(group, resources, verbs) }
+    PolicyRule {
+        resource_names: Some(owned(names)),
+        ..rule(group, resources, verbs)
+    }
 }
 
 fn owned(words: &[&str]) -> Vec<String> {
@@ -132,7 +244,10 @@ fn owned(words: &[&str]) -> Vec<String> {
 }
 
 fn named(name: &str) -> ObjectMeta {
-    ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        ..ObjectMeta::default()
+    }
 }
 
 #[cfg(test)]
@@ -143,23 +258,59 @@ mod tests {
     fn a_restore_may_replace_a_claim_and_no_volume() {
         let may_delete = |resource: &str| {
             restore_rules().iter().any(|rule| {
-                rule.resources.iter().flatten().any(|listed| listed == resource) && rule.verbs.iter().any(|verb| verb == "delete")
+                rule.resources
+                    .iter()
+                    .flatten()
+                    .any(|listed| listed == resource)
+                    && rule.verbs.iter().any(|verb| verb == "delete")
             })
         };
         assert!(may_delete("persistentvolumeclaims") && !may_delete("persistentvolumes"));
-        let verbs = restore_rules().into_iter().flat_map(|rule| rule.verbs).collect::<Vec<_>>();
-        assert!(verbs.iter().all(|verb| verb == "create" || verb == "delete"), "{verbs:?}");
+        let verbs = restore_rules()
+            .into_iter()
+            .flat_map(|rule| rule.verbs)
+            .collect::<Vec<_>>();
+        assert!(
+            verbs
+                .iter()
+                .all(|verb| verb == "create" || verb == "delete"),
+            "{verbs:?}"
+        );
     }
 
     #[test]
     fn the_operator_reads_no_secret_deletes_nothing_that_holds_data_and_uses_no_wildcard() {
-        let keepers = ["persistentvolumeclaims", "persistentvolumes", "namespaces", "statefulsets", "deployments", "databasebackups"];
+        let keepers = [
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "namespaces",
+            "statefulsets",
+            "deployments",
+            "databasebackups",
+        ];
         for rule in operator_rules() {
             let resources = rule.resources.unwrap_or_default();
-            assert!(!resources.iter().any(|resource| resource == "secrets" || resource == "*"), "{resources:?}");
-            assert!(!rule.verbs.iter().any(|verb| verb == "*" || verb == "escalate" || verb == "deletecollection"), "{resources:?}");
-            if resources.iter().any(|resource| keepers.contains(&resource.as_str())) {
-                assert!(!rule.verbs.iter().any(|verb| verb == "delete"), "{resources:?}");
+            assert!(
+                !resources
+                    .iter()
+                    .any(|resource| resource == "secrets" || resource == "*"),
+                "{resources:?}"
+            );
+            assert!(
+                !rule
+                    .verbs
+                    .iter()
+                    .any(|verb| verb == "*" || verb == "escalate" || verb == "deletecollection"),
+                "{resources:?}"
+            );
+            if resources
+                .iter()
+                .any(|resource| keepers.contains(&resource.as_str()))
+            {
+                assert!(
+                    !rule.verbs.iter().any(|verb| verb == "delete"),
+                    "{resources:?}"
+                );
             }
         }
     }

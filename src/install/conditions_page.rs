@@ -1,10 +1,12 @@
-//! `docs/conditions.md`: every condition and reason with its remedy, from the table in `api::reasons`.
+//! `docs/conditions.md`: every condition and reason with its remedy, from the table in
+//! `api::reasons`.
 
 use std::fmt::Write as _;
 
 use crate::api::reasons;
 
-const INTRODUCTION: &str = "<!-- Generated from src/api/reasons/ by `make generate`; do not edit. -->
+const INTRODUCTION: &str = "<!-- Generated from src/api/reasons/ by `make generate`; do not edit. \
+    -->
 # Conditions and reasons
 
 `kubectl describe protdb NAME` shows the conditions; each has a status, a reason from this page and a message about your objects.

@@ -7,5 +7,8 @@ use crate::guard::definitions;
 
 /// All of them, the one that people write first.
 pub fn build_definitions() -> Result<Vec<Value>, InstallError> {
-    definitions().iter().map(|definition| Ok(serde_json::to_value(definition)?)).collect()
+    definitions()
+        .iter()
+        .map(|definition| Ok(serde_json::to_value(definition)?))
+        .collect()
 }

@@ -26,7 +26,8 @@ pub fn print_crds() -> Result<String, InstallError> {
     yaml::documents(&build_definitions()?)
 }
 
-/// The whole installation as YAML, for `holdfast install-manifest` and `kubectl apply --server-side -f -`.
+/// The whole installation as YAML, for `holdfast install-manifest` and `kubectl apply --server-side
+/// -f -`.
 pub fn manifest(options: &InstallOptions) -> Result<String, InstallError> {
     let mut objects = vec![build_namespace(&options.namespace)];
     objects.extend(build_definitions()?);
@@ -34,7 +35,8 @@ pub fn manifest(options: &InstallOptions) -> Result<String, InstallError> {
     yaml::documents(&objects.into_iter().map(labelled).collect::<Vec<_>>())
 }
 
-/// Everything but the namespace and the definitions. The guard comes before the operator: from the first mark on, deletion is refused.
+/// Everything but the namespace and the definitions. The guard comes before the operator: from the
+/// first mark on, deletion is refused.
 pub(super) fn build_objects(options: &InstallOptions) -> Result<Vec<Value>, InstallError> {
     let mut objects = Vec::new();
     for (policy, binding) in policies(&options.namespace) {
@@ -51,7 +53,9 @@ pub(super) fn build_objects(options: &InstallOptions) -> Result<Vec<Value>, Inst
 /// Adds the label that all objects of the installation share.
 pub(super) fn labelled(mut object: Value) -> Value {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
+        let labels = metadata
+            .entry("labels")
+            .or_insert_with(|| Value::Object(Map::new()));
         labels["app.kubernetes.io/name"] = json!("holdfast");
     }
     object

@@ -1,4 +1,5 @@
-//! Everything that an installation consists of, built from one place: the manifest, the chart and the generated pages. No client.
+//! Everything that an installation consists of, built from one place: the manifest, the chart and
+//! the generated pages. No client.
 
 mod access;
 mod chart;

@@ -1,4 +1,5 @@
-//! What Prometheus is given: alerts on the operator's metrics, as a `PrometheusRule`, and where the metrics are, as a `PodMonitor`. Pure.
+//! What Prometheus is given: alerts on the operator's metrics, as a `PrometheusRule`, and where the
+//! metrics are, as a `PodMonitor`. Pure.
 
 use serde_json::{Value, json};
 
@@ -26,9 +27,12 @@ const ALERTS: [Alert; 7] = [
         expression: "holdfast_data_reset == 1",
         lasting: "0m",
         severity: "critical",
-        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the data looks reset ({{ $labels.reason }})",
-        description: "The data of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} is not what was last known good. What is there is left as it is. \
-                      What was expected, what is there and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the data looks reset \
+            ({{ $labels.reason }})",
+        description: "The data of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} is \
+                      not what was last known good. What is there is left as it is. What was \
+                      expected, what is there and what to do: kubectl holdfast status \
+                      {{ $labels.name }} -n {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastdatareset",
     },
     Alert {
@@ -37,8 +41,10 @@ const ALERTS: [Alert; 7] = [
         lasting: "5m",
         severity: "warning",
         summary: "{{ $labels.namespace }}/{{ $labels.name }}: deletion of the data is not refused",
-        description: "For 5 minutes it has not been seen that the claims and volumes of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} are \
-                      guarded. Why, and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        description: "For 5 minutes it has not been seen that the claims and volumes of \
+                      ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} are guarded. \
+                      Why, and what to do: kubectl holdfast status {{ $labels.name }} -n \
+                      {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastnotguarded",
     },
     Alert {
@@ -47,8 +53,10 @@ const ALERTS: [Alert; 7] = [
         lasting: "30m",
         severity: "warning",
         summary: "{{ $labels.namespace }}/{{ $labels.name }}: the data has not been verified",
-        description: "For 30 minutes nobody has been able to say that the data of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} is what was last \
-                      known good. Why, and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        description: "For 30 minutes nobody has been able to say that the data of \
+                      ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} is what was \
+                      last known good. Why, and what to do: kubectl holdfast status \
+                      {{ $labels.name }} -n {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastdatanotverified",
     },
     Alert {
@@ -57,8 +65,10 @@ const ALERTS: [Alert; 7] = [
         lasting: "15m",
         severity: "warning",
         summary: "{{ $labels.namespace }}/{{ $labels.name }}: there is no fresh backup",
-        description: "For 15 minutes ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} has had no good backup, or one that is older than its schedule \
-                      asks. Why, and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        description: "For 15 minutes ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} \
+                      has had no good backup, or one that is older than its schedule asks. Why, \
+                      and what to do: kubectl holdfast status {{ $labels.name }} -n \
+                      {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastbackupnotfresh",
     },
     Alert {
@@ -66,9 +76,12 @@ const ALERTS: [Alert; 7] = [
         expression: "holdfast_database_condition{condition=\"FilesMatch\"} == 0",
         lasting: "5m",
         severity: "warning",
-        summary: "{{ $labels.namespace }}/{{ $labels.name }}: rows and files do not belong together any more",
-        description: "Rows of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} name files that are not there, or no row names the files that are. \
-                      Which, and what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: rows and files do not belong \
+            together any more",
+        description: "Rows of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} name \
+                      files that are not there, or no row names the files that are. Which, and \
+                      what to do: kubectl holdfast status {{ $labels.name }} -n \
+                      {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastfilesmissing",
     },
     Alert {
@@ -76,9 +89,11 @@ const ALERTS: [Alert; 7] = [
         expression: "holdfast_database_condition{condition=\"Stalled\"} == 1",
         lasting: "5m",
         severity: "warning",
-        summary: "{{ $labels.namespace }}/{{ $labels.name }}: Holdfast can't go on until a person changes something",
-        description: "What stops Holdfast at ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }}, and what to do: \
-                      kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: Holdfast can't go on until a person \
+            changes something",
+        description: "What stops Holdfast at ProtectedDatabase \
+                      {{ $labels.namespace }}/{{ $labels.name }}, and what to do: kubectl holdfast \
+                      status {{ $labels.name }} -n {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfaststalled",
     },
     Alert {
@@ -87,8 +102,9 @@ const ALERTS: [Alert; 7] = [
         lasting: "10m",
         severity: "critical",
         summary: "The operator of Holdfast does not run, or Prometheus does not reach it",
-        description: "For 10 minutes there have been no metrics of Holdfast. Deletions are still refused and backups go on, but nobody looks whether data is lost. \
-                      Look: kubectl get deployment,pods -A -l app.kubernetes.io/name=holdfast",
+        description: "For 10 minutes there have been no metrics of Holdfast. Deletions are still \
+                      refused and backups go on, but nobody looks whether data is lost. Look: \
+                      kubectl get deployment,pods -A -l app.kubernetes.io/name=holdfast",
         runbook: "docs/notice.md#holdfastdown",
     },
 ];
@@ -104,7 +120,8 @@ pub fn build_prometheus_rule(namespace: &str) -> Value {
     })
 }
 
-/// Where the metrics are. The label `namespace` is that of the database, not of the operator's pod: so it is honoured.
+/// Where the metrics are. The label `namespace` is that of the database, not of the operator's pod:
+/// so it is honoured.
 pub fn build_pod_monitor(namespace: &str) -> Value {
     json!({
         "apiVersion": API_VERSION,

@@ -1,4 +1,5 @@
-//! The operator itself: its namespace, service account and Deployment, fit for Pod Security `restricted`.
+//! The operator itself: its namespace, service account and Deployment, fit for Pod Security
+//! `restricted`.
 
 use serde_json::{Value, json};
 

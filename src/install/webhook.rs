@@ -1,6 +1,8 @@
-//! What a webhook adds to the operator's Deployment: the Secret with its URL as a file, and the variable that names the file.
+//! What a webhook adds to the operator's Deployment: the Secret with its URL as a file, and the
+//! variable that names the file.
 //!
-//! It comes as a patch for those who install with kubectl, and as lines of the chart's template. Pure.
+//! It comes as a patch for those who install with kubectl, and as lines of the chart's template.
+//! Pure.
 
 use serde_json::{Value, json};
 
@@ -14,10 +16,11 @@ const LINES: &str = "holdfast-chart-webhook";
 /// The Secret of the patch.
 const SECRET: &str = "holdfast-webhook";
 
-/// The patch, for `kubectl patch deployment holdfast --patch-file`. Its lists are merged by name, so that a later apply of the installation
-/// leaves them.
+/// The patch, for `kubectl patch deployment holdfast --patch-file`. Its lists are merged by name,
+/// so that a later apply of the installation leaves them.
 pub fn build_webhook_patch() -> Value {
-    let container = json!({"name": OPERATOR, "env": [build_variable()], "volumeMounts": [build_mount()]});
+    let container =
+        json!({"name": OPERATOR, "env": [build_variable()], "volumeMounts": [build_mount()]});
     json!({"spec": {"template": {"spec": {"containers": [container], "volumes": [build_volume(SECRET, "url")]}}}})
 }
 
@@ -29,7 +32,8 @@ fn build_mount() -> Value {
     json!({"name": "webhook", "mountPath": FOLDER, "readOnly": true})
 }
 
-/// Optional, so that a Secret that is missing keeps the operator from nothing else; the operator says in its log what is missing.
+/// Optional, so that a Secret that is missing keeps the operator from nothing else; the operator
+/// says in its log what is missing.
 fn build_volume(secret: &str, key: &str) -> Value {
     let items = json!([{"key": key, "path": "url"}, {"key": "ca.crt", "path": "ca.crt"}]);
     json!({"name": "webhook", "secret": {"secretName": secret, "optional": true, "items": items}})
@@ -51,16 +55,29 @@ pub fn with_room(mut object: Value) -> Value {
 /// The lines that stand in for this one, if it is such a room.
 pub fn fill_room(line: &str) -> Result<Option<String>, InstallError> {
     let text = line.trim_start();
-    let Some(field) = text.strip_suffix(LINES).map(str::trim_end) else { return Ok(None) };
+    let Some(field) = text.strip_suffix(LINES).map(str::trim_end) else {
+        return Ok(None);
+    };
     let (heading, content) = match field {
         "-" => (None, build_variable()),
         "volumeMounts:" => (Some(field), build_mount()),
-        _ => (Some(field), build_volume("{{ .Values.webhook.secretName }}", "{{ .Values.webhook.key }}")),
+        _ => (
+            Some(field),
+            build_volume(
+                "{{ .Values.webhook.secretName }}",
+                "{{ .Values.webhook.key }}",
+            ),
+        ),
     };
     let list = yaml::document(&json!([content]))?;
     let space = " ".repeat(line.len() - text.len());
     let mut lines = vec!["{{- if .Values.webhook.secretName }}".to_owned()];
-    lines.extend(heading.into_iter().chain(list.lines()).map(|line| format!("{space}{line}")));
+    lines.extend(
+        heading
+            .into_iter()
+            .chain(list.lines())
+            .map(|line| format!("{space}{line}")),
+    );
     lines.push("{{- end }}\n".to_owned());
     Ok(Some(lines.join("\n")))
 }

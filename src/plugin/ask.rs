@@ -4,16 +4,21 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use super::error::PluginError;
 
-/// Whether a person types `name`. A pipe is no person: what it brings was written before anything was seen; then `script_command` is told.
+/// Whether a person types `name`. A pipe is no person: what it brings was written before anything
+/// was seen; then `script_command` is told.
 pub fn ask(question: &str, name: &str, script_command: &str) -> Result<bool, PluginError> {
     if !io::stdin().is_terminal() {
         eprintln!(
-            "\nerror: nobody can be asked, because the standard input is not a terminal. If you have read the above: {script_command}"
+            "\nerror: nobody can be asked, because the standard input is not a terminal. If you \
+             have read the above: {script_command}"
         );
         return Ok(false);
     }
     eprint!("\n{question}, type its name: ");
-    let broken = |source| PluginError::Terminal { doing: "ask on the terminal", source };
+    let broken = |source| PluginError::Terminal {
+        doing: "ask on the terminal",
+        source,
+    };
     io::stderr().flush().map_err(broken)?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(broken)?;

@@ -1,4 +1,5 @@
-//! The plugin's command line: what `kubectl holdfast --help` says, and which file each command leads to.
+//! The plugin's command line: what `kubectl holdfast --help` says, and which file each command
+//! leads to.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -21,8 +22,8 @@ use super::unlock::{self, UnlockArguments};
 /// The name under which kubectl finds the binary.
 const PLUGIN_NAME: &str = "kubectl-holdfast";
 
-/// Shows how safe your databases are, explains and reports what happened to them, brings them back, confirms deletions, accepts changes, and finds databases
-/// that nobody protects.
+/// Shows how safe your databases are, explains and reports what happened to them, brings them back,
+/// confirms deletions, accepts changes, and finds databases that nobody protects.
 ///
 /// It uses your kubeconfig and your own rights. It deletes no data, and it reads no Secret.
 #[derive(Debug, Parser)]
@@ -50,25 +51,31 @@ enum Command {
     /// Says of each ProtectedDatabase whether it is safe, and what to do when it is not.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
-    /// Says what the verdict about a database is, what was expected and what was found, which volume it is, and what to do.
+    /// Says what the verdict about a database is, what was expected and what was found, which
+    /// volume it is, and what to do.
     #[command(after_help = EXIT_CODES)]
     Explain(ExplainArguments),
-    /// Writes an incident report: expected and found, rows over time, a timeline, and answers to the questions that are always asked.
+    /// Writes an incident report: expected and found, rows over time, a timeline, and answers to
+    /// the questions that are always asked.
     #[command(after_help = EXIT_CODES)]
     Report(ReportArguments),
-    /// Brings a database's claims, volumes, namespace and ProtectedDatabase back as the ledger remembers them. Works without the operator.
+    /// Brings a database's claims, volumes, namespace and ProtectedDatabase back as the ledger
+    /// remembers them. Works without the operator.
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArguments),
-    /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes nothing itself.
+    /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes
+    /// nothing itself.
     #[command(after_help = EXIT_CODES)]
     Unlock(UnlockArguments),
     /// Says that a change of the data is meant: after a check has seen it, or before it is made.
     #[command(after_help = EXIT_CODES)]
     Accept(AcceptArguments),
-    /// Looks for Postgres in the whole cluster, or in one namespace with -n: who protects it, what endangers its data, how to protect it.
+    /// Looks for Postgres in the whole cluster, or in one namespace with -n: who protects it, what
+    /// endangers its data, how to protect it.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorArguments),
-    /// Prints the SQL of a role that can check and back up a database and nothing else, and the Secret for it. Runs nothing.
+    /// Prints the SQL of a role that can check and back up a database and nothing else, and the
+    /// Secret for it. Runs nothing.
     #[command(after_help = EXIT_CODES)]
     GrantSql(GrantSqlArguments),
 }
@@ -76,16 +83,26 @@ enum Command {
 /// Whether the binary was called under the plugin's name.
 #[must_use]
 pub fn is_plugin_name(program: Option<&OsStr>) -> bool {
-    program.and_then(|program| Path::new(program).file_name()).is_some_and(|name| name == PLUGIN_NAME)
+    program
+        .and_then(|program| Path::new(program).file_name())
+        .is_some_and(|name| name == PLUGIN_NAME)
 }
 
 /// Runs the plugin with the arguments that follow its name.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let plugin = Plugin::parse_from([OsString::from(PLUGIN_NAME)].into_iter().chain(arguments));
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&PluginError::Terminal { doing: "start the async runtime", source: error }),
+        Err(error) => {
+            return fail(&PluginError::Terminal {
+                doing: "start the async runtime",
+                source: error,
+            });
+        }
     };
     match runtime.block_on(run(plugin)) {
         Ok(ending) => ExitCode::from(ending.code()),
@@ -100,7 +117,8 @@ fn fail(error: &PluginError) -> ExitCode {
 
 async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
     let place = plugin.place;
-    let connect = async || Cluster::connect(place.context.as_deref(), place.namespace.as_deref()).await;
+    let connect =
+        async || Cluster::connect(place.context.as_deref(), place.namespace.as_deref()).await;
     match plugin.command {
         Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,

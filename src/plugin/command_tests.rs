@@ -23,32 +23,59 @@ fn the_help_reads() {
     let mut command = Plugin::command().term_width(100);
     command.build();
     let mut pages = vec![command.render_long_help().to_string()];
-    for name in ["status", "explain", "report", "unlock", "accept", "doctor", "grant-sql"] {
-        pages.push(command.find_subcommand_mut(name).unwrap().render_long_help().to_string());
+    for name in [
+        "status",
+        "explain",
+        "report",
+        "unlock",
+        "accept",
+        "doctor",
+        "grant-sql",
+    ] {
+        pages.push(
+            command
+                .find_subcommand_mut(name)
+                .unwrap()
+                .render_long_help()
+                .to_string(),
+        );
     }
     insta::assert_snapshot!(pages.join("\n=====\n\n"));
 }
 
 #[test]
 fn the_name_alone_decides() {
-    for (program, wanted) in
-        [("kubectl-holdfast", true), ("/usr/local/bin/kubectl-holdfast", true), ("holdfast", false), ("/kubectl-holdfast/holdfast", false)]
-    {
-        assert_eq!(is_plugin_name(Some(OsStr::new(program))), wanted, "{program}");
+    for (program, wanted) in [
+        ("kubectl-holdfast", true),
+        ("/usr/local/bin/kubectl-holdfast", true),
+        ("holdfast", false),
+        ("/kubectl-holdfast/holdfast", false),
+    ] {
+        assert_eq!(
+            is_plugin_name(Some(OsStr::new(program))),
+            wanted,
+            "{program}"
+        );
     }
     assert!(!is_plugin_name(None));
 }
 
 #[test]
 fn what_was_not_understood_is_said() {
-    assert!(refused("unlock pvc/data --yes").contains("--uid"), "a script must say which object it has seen");
+    assert!(
+        refused("unlock pvc/data --yes").contains("--uid"),
+        "a script must say which object it has seen"
+    );
     assert!(refused("unlock secret/data").contains("pvc, pv, statefulset"));
     assert!(refused("unlock pvc").contains("KIND/NAME"));
     assert!(refused("unlock pvc/").contains("KIND/NAME"));
     assert!(refused("unlock pvc/data --revoke --yes --uid 1").contains("--revoke"));
     assert!(refused("status knowledge -A").contains("--all-namespaces"));
     assert!(refused("bring-back knowledge").contains("bring-back"));
-    assert!(refused("accept knowledge").contains("--next"), "which of the three is meant must be said");
+    assert!(
+        refused("accept knowledge").contains("--next"),
+        "which of the three is meant must be said"
+    );
     assert!(refused("accept knowledge knowledge-1 --next").contains("--next"));
     assert!(refused("accept knowledge --revoke --yes").contains("--revoke"));
     assert!(refused("accept knowledge --next --for 8d").contains("give between 1m and 7d"));

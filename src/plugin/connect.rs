@@ -1,4 +1,5 @@
-//! The way to the cluster: the person's own kubeconfig, context and namespace, as kubectl takes them.
+//! The way to the cluster: the person's own kubeconfig, context and namespace, as kubectl takes
+//! them.
 
 use std::time::Duration;
 
@@ -26,19 +27,31 @@ pub struct Cluster {
 
 impl Cluster {
     /// Connects with the kubeconfig, or with the service account when the command runs in a pod.
-    pub async fn connect(context: Option<&str>, namespace: Option<&str>) -> Result<Self, PluginError> {
-        let options = KubeConfigOptions { context: context.map(ToOwned::to_owned), ..KubeConfigOptions::default() };
+    pub async fn connect(
+        context: Option<&str>,
+        namespace: Option<&str>,
+    ) -> Result<Self, PluginError> {
+        let options = KubeConfigOptions {
+            context: context.map(ToOwned::to_owned),
+            ..KubeConfigOptions::default()
+        };
         let mut config = match Config::from_kubeconfig(&options).await {
             Ok(config) => config,
             Err(source) => match Config::incluster() {
                 Ok(config) if context.is_none() => config,
-                _ => return Err(PluginError::Kubeconfig { source: Box::new(source) }),
+                _ => {
+                    return Err(PluginError::Kubeconfig {
+                        source: Box::new(source),
+                    });
+                }
             },
         };
         config.connect_timeout = Some(CONNECT_PATIENCE);
         config.read_timeout = Some(READ_PATIENCE);
         let default_namespace = config.default_namespace.clone();
-        let client = Client::try_from(config).map_err(|source| PluginError::Client { source: Box::new(source) })?;
+        let client = Client::try_from(config).map_err(|source| PluginError::Client {
+            source: Box::new(source),
+        })?;
         Ok(Self {
             client,
             namespace: namespace.map_or(default_namespace, ToOwned::to_owned),
@@ -49,6 +62,9 @@ impl Cluster {
 
     /// The context as a flag of kubectl, with a blank before it; empty if none was named.
     pub fn context_flag(&self) -> String {
-        self.context.as_ref().map(|context| format!(" --context {context}")).unwrap_or_default()
+        self.context
+            .as_ref()
+            .map(|context| format!(" --context {context}"))
+            .unwrap_or_default()
     }
 }

@@ -39,7 +39,13 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        for code in [Ending::Done.code(), FAILED, 2, Ending::NeedsAPerson.code(), Ending::NotConfirmed.code()] {
+        for code in [
+            Ending::Done.code(),
+            FAILED,
+            2,
+            Ending::NeedsAPerson.code(),
+            Ending::NotConfirmed.code(),
+        ] {
             assert!(EXIT_CODES.contains(&format!("\n  {code}  ")), "{code}");
         }
     }

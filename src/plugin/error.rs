@@ -1,4 +1,5 @@
-//! Why a command of the plugin failed: what was asked for, what the cluster answered, and the command to check it.
+//! Why a command of the plugin failed: what was asked for, what the cluster answered, and the
+//! command to check it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -33,17 +34,34 @@ impl Question {
     }
 
     /// A question about one object.
-    pub fn about(verb: &'static str, resource: &str, name: &str, namespace: Option<&str>, context: Option<&str>) -> Self {
-        Self { verb, name: Some(name.to_owned()), ..Self::list(resource, namespace, context) }
+    pub fn about(
+        verb: &'static str,
+        resource: &str,
+        name: &str,
+        namespace: Option<&str>,
+        context: Option<&str>,
+    ) -> Self {
+        Self {
+            verb,
+            name: Some(name.to_owned()),
+            ..Self::list(resource, namespace, context)
+        }
     }
 
     /// Why it can't be answered.
     pub fn failed(self, source: kube::Error) -> PluginError {
-        PluginError::Request { question: Box::new(self), source: Box::new(source) }
+        PluginError::Request {
+            question: Box::new(self),
+            source: Box::new(source),
+        }
     }
 
     fn scope(&self) -> String {
-        let context = self.context.as_ref().map(|context| format!(" --context {context}")).unwrap_or_default();
+        let context = self
+            .context
+            .as_ref()
+            .map(|context| format!(" --context {context}"))
+            .unwrap_or_default();
         match &self.namespace {
             Some(namespace) => format!(" -n {namespace}{context}"),
             None => context,
@@ -51,9 +69,22 @@ impl Question {
     }
 
     fn can_i(&self) -> String {
-        let name = self.name.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
-        let all = if self.namespace.is_none() && self.name.is_none() { " -A" } else { "" };
-        format!("kubectl auth can-i {} {}{name}{all}{}", self.verb, self.resource, self.scope())
+        let name = self
+            .name
+            .as_ref()
+            .map(|name| format!("/{name}"))
+            .unwrap_or_default();
+        let all = if self.namespace.is_none() && self.name.is_none() {
+            " -A"
+        } else {
+            ""
+        };
+        format!(
+            "kubectl auth can-i {} {}{name}{all}{}",
+            self.verb,
+            self.resource,
+            self.scope()
+        )
     }
 }
 
@@ -76,14 +107,18 @@ impl fmt::Display for Question {
 pub enum PluginError {
     /// There is no usable kubeconfig.
     #[error(
-        "no cluster to talk to: {source}; look with `kubectl config get-contexts`, and choose a context with --context or set KUBECONFIG"
+        "no cluster to talk to: {source}; look with `kubectl config get-contexts`, and choose a \
+         context with --context or set KUBECONFIG"
     )]
     Kubeconfig {
         /// What is wrong with it.
         source: Box<kube::config::KubeconfigError>,
     },
     /// A client can't be made of the kubeconfig.
-    #[error("the kubeconfig can't be used: {}; check with `kubectl cluster-info`", chain(source))]
+    #[error(
+        "the kubeconfig can't be used: {}; check with `kubectl cluster-info`",
+        chain(source)
+    )]
     Client {
         /// What is wrong with it.
         source: Box<kube::Error>,
@@ -98,16 +133,21 @@ pub enum PluginError {
     },
     /// What is there could not be read, so nothing was decided.
     #[error(
-        "{0}; what was done so far stays done, and the command goes on from there: check with `kubectl cluster-info`, then run it again"
+        "{0}; what was done so far stays done, and the command goes on from there: check with \
+         `kubectl cluster-info`, then run it again"
     )]
     Read(Box<ReadError>),
     /// A step of a recovery was refused.
-    #[error("{0}; what was done so far stays done, and the command goes on from there when it is run again")]
+    #[error(
+        "{0}; what was done so far stays done, and the command goes on from there when it is run \
+         again"
+    )]
     Step(Box<StepError>),
     /// A recovery took longer than it was given.
     #[error(
-        "after {seconds} s it is still to be done: {next}. What was done so far stays done; look with `kubectl get pvc,pods`, then run the \
-         command again: it goes on from there. --timeout gives it longer"
+        "after {seconds} s it is still to be done: {next}. What was done so far stays done; look \
+         with `kubectl get pvc,pods`, then run the command again: it goes on from there. --timeout \
+         gives it longer"
     )]
     Patience {
         /// How long it was given.
@@ -119,10 +159,16 @@ pub enum PluginError {
     #[error("the result can't be written: {0}; this is a mistake in holdfast, please report it")]
     Represent(String),
     /// A file is there that was not to be written over.
-    #[error("{0:?} is there already and was left as it is; choose another --file, or write over it with --force")]
+    #[error(
+        "{0:?} is there already and was left as it is; choose another --file, or write over it \
+         with --force"
+    )]
     FileThere(PathBuf),
     /// A file can't be written.
-    #[error("can't write {path:?}: {source}; see that its folder is there and that you may write to it, or choose another --file")]
+    #[error(
+        "can't write {path:?}: {source}; see that its folder is there and that you may write to \
+         it, or choose another --file"
+    )]
     File {
         /// The file.
         path: PathBuf,
@@ -142,22 +188,47 @@ pub enum PluginError {
 /// What the cluster's answer means, and what to do.
 fn explain(question: &Question, error: &kube::Error) -> String {
     let kube::Error::Api(status) = error else {
-        let scope = question.context.as_ref().map(|context| format!(" --context {context}")).unwrap_or_default();
-        return format!("can't {question}: the cluster can't be reached: {}; check with `kubectl cluster-info{scope}`", chain(error));
+        let scope = question
+            .context
+            .as_ref()
+            .map(|context| format!(" --context {context}"))
+            .unwrap_or_default();
+        return format!(
+            "can't {question}: the cluster can't be reached: {}; check with `kubectl \
+             cluster-info{scope}`",
+            chain(error)
+        );
     };
     let said = status.message.as_str();
     match status.code {
         401 => {
-            format!("can't {question}: the cluster does not accept the login of the kubeconfig ({said}); check with `kubectl auth whoami`")
+            format!(
+                "can't {question}: the cluster does not accept the login of the kubeconfig \
+                 ({said}); check with `kubectl auth whoami`"
+            )
         }
-        403 => format!("not allowed to {question}: {said}; check with `{}`, and ask for that right", question.can_i()),
+        403 => format!(
+            "not allowed to {question}: {said}; check with `{}`, and ask for that right",
+            question.can_i()
+        ),
         404 if question.name.is_none() && question.resource.ends_with(".holdfast.dev") => format!(
-            "can't {question}: Holdfast is not installed in this cluster; check with `kubectl get crd {}`, and install it as docs/install.md says",
+            "can't {question}: Holdfast is not installed in this cluster; check with `kubectl get \
+             crd {}`, and install it as docs/install.md says",
             question.resource
         ),
-        404 => format!("can't {question}: there is none; look with `kubectl get {}{}`", question.resource, question.scope()),
-        409 | 422 => format!("can't {question}: {said}; it may have changed meanwhile: run the command again"),
-        _ => format!("can't {question}: {said}; check with `kubectl get {}{}`", question.resource, question.scope()),
+        404 => format!(
+            "can't {question}: there is none; look with `kubectl get {}{}`",
+            question.resource,
+            question.scope()
+        ),
+        409 | 422 => format!(
+            "can't {question}: {said}; it may have changed meanwhile: run the command again"
+        ),
+        _ => format!(
+            "can't {question}: {said}; check with `kubectl get {}{}`",
+            question.resource,
+            question.scope()
+        ),
     }
 }
 
@@ -182,19 +253,27 @@ mod tests {
     use super::*;
 
     fn answer(code: u16, message: &str) -> kube::Error {
-        kube::Error::Api(Box::new(Status { code, message: message.to_owned(), ..Status::default() }))
+        kube::Error::Api(Box::new(Status {
+            code,
+            message: message.to_owned(),
+            ..Status::default()
+        }))
     }
 
     #[test]
     fn every_failure_says_what_happened_and_how_to_check_it() {
         let claim = || Question::about("get", "persistentvolumeclaims", "data", Some("atra"), None);
-        let databases = || Question::list("protecteddatabases.holdfast.dev", None, Some("production"));
+        let databases =
+            || Question::list("protecteddatabases.holdfast.dev", None, Some("production"));
         let unreachable = || kube::Error::Service("tcp connect error: connection refused".into());
         let said: Vec<String> = [
             claim().failed(answer(403, "persistentvolumeclaims \"data\" is forbidden")),
             databases().failed(answer(403, "protecteddatabases is forbidden")),
             claim().failed(answer(404, "not found")),
-            databases().failed(answer(404, "the server could not find the requested resource")),
+            databases().failed(answer(
+                404,
+                "the server could not find the requested resource",
+            )),
             claim().failed(answer(401, "Unauthorized")),
             claim().failed(answer(422, "the server rejected our request")),
             claim().failed(answer(500, "etcd is on holiday")),

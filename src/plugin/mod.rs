@@ -1,4 +1,5 @@
-//! `kubectl holdfast`: what people and scripts ask of Holdfast by hand. It reads, explains, reports, confirms and brings back; it deletes nothing that holds data and reads no Secret.
+//! `kubectl holdfast`: what people and scripts ask of Holdfast by hand. It reads, explains,
+//! reports, confirms and brings back; it deletes nothing that holds data and reads no Secret.
 
 mod accept;
 mod ask;
@@ -14,8 +15,6 @@ mod paging;
 mod recover;
 mod report;
 mod status;
-mod story;
 mod unlock;
-mod words;
 
 pub use command::*;

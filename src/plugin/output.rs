@@ -1,6 +1,5 @@
 //! Where results go: standard output, as text for people or as JSON or YAML for programs.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use clap::ValueEnum;
@@ -23,39 +22,28 @@ pub enum Format {
 /// Writes a text. A reader that has seen enough, such as `head`, is no failure.
 pub fn write_out(text: &str) -> Result<(), PluginError> {
     let mut output = io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(PluginError::Terminal { doing: "write to the standard output", source: error })
-        }
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(PluginError::Terminal {
+            doing: "write to the standard output",
+            source: error,
+        }),
         _ => Ok(()),
     }
 }
 
 /// A result as JSON.
 pub fn build_json<T: Serialize>(result: &T) -> Result<String, PluginError> {
-    serde_json::to_string_pretty(result).map(|text| text + "\n").map_err(|error| PluginError::Represent(error.to_string()))
+    serde_json::to_string_pretty(result)
+        .map(|text| text + "\n")
+        .map_err(|error| PluginError::Represent(error.to_string()))
 }
 
 /// A result as YAML.
 pub fn build_yaml<T: Serialize>(result: &T) -> Result<String, PluginError> {
-    let value = serde_json::to_value(result).map_err(|error| PluginError::Represent(error.to_string()))?;
+    let value =
+        serde_json::to_value(result).map_err(|error| PluginError::Represent(error.to_string()))?;
     install::build_document(&value).map_err(|error| PluginError::Represent(error.to_string()))
-}
-
-/// Rows under a heading, in columns as wide as they must be. The last column is not padded.
-pub fn build_table(heading: &[&str], rows: &[Vec<String>]) -> String {
-    let heading: Vec<String> = heading.iter().map(|&word| word.to_owned()).collect();
-    let widths: Vec<usize> = (0..heading.len())
-        .map(|column| rows.iter().chain([&heading]).filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in [&heading].into_iter().chain(rows) {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:width$}   ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }

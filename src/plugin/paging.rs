@@ -10,7 +10,10 @@ use serde::de::DeserializeOwned;
 const PAGE: u32 = 500;
 
 /// Reads all objects, a page at a time, and hands each page on before the next is read.
-pub async fn fetch_pages<K>(api: &Api<K>, mut page: impl AsyncFnMut(Vec<K>)) -> Result<(), kube::Error>
+pub async fn fetch_pages<K>(
+    api: &Api<K>,
+    mut page: impl AsyncFnMut(Vec<K>),
+) -> Result<(), kube::Error>
 where
     K: Clone + Debug + DeserializeOwned,
 {

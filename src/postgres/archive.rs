@@ -1,4 +1,5 @@
-//! Reads `pg_dump`'s custom format as it streams by: exact rows, bytes and a digest of every table, and proof that nothing is missing.
+//! Reads `pg_dump`'s custom format as it streams by: exact rows, bytes and a digest of every table,
+//! and proof that nothing is missing.
 
 use std::collections::BTreeMap;
 
@@ -61,9 +62,16 @@ enum State {
     /// Before the first byte of a block, or at the end.
     Block,
     /// In a table's data, before the length of a chunk.
-    Rows { entry: usize, counter: Box<RowCounter> },
+    Rows {
+        entry: usize,
+        counter: Box<RowCounter>,
+    },
     /// In a table's data, inside a chunk.
-    RowsChunk { entry: usize, counter: Box<RowCounter>, left: usize },
+    RowsChunk {
+        entry: usize,
+        counter: Box<RowCounter>,
+        left: usize,
+    },
     /// In large objects, before the id of one.
     Objects { entry: usize },
     /// In a large object, before the length of a chunk.
@@ -133,23 +141,34 @@ impl ArchiveParser {
     /// Says that the stream has ended, and returns what it held if that was a whole archive.
     pub fn finish(mut self) -> Result<ArchiveSummary, ArchiveError> {
         if let State::Head = self.state {
-            // The table of contents is only tried now and then while it grows; what came last may complete it.
+            // The table of contents is only tried now and then while it grows; what came last may
+            // complete it.
             self.next_head_attempt = 0;
             self.push(&[])?;
         }
-        let truncated = |missing: String| ArchiveError::Truncated { position: self.position, missing };
+        let truncated = |missing: String| ArchiveError::Truncated {
+            position: self.position,
+            missing,
+        };
         let Some(head) = &self.head else {
             return Err(truncated("inside its table of contents".to_owned()));
         };
         match &self.state {
             State::Block if self.pending.is_empty() => {}
             State::Rows { entry, .. } | State::RowsChunk { entry, .. } => {
-                return Err(truncated(format!("inside the data of {}", name_of(&head.entries[*entry]))));
+                return Err(truncated(format!(
+                    "inside the data of {}",
+                    name_of(&head.entries[*entry])
+                )));
             }
             _ => return Err(truncated("inside a block".to_owned())),
         }
         if let Some(index) = self.awaited.values().next() {
-            let missing = format!("without the data of {} and {} more", name_of(&head.entries[*index]), self.awaited.len() - 1);
+            let missing = format!(
+                "without the data of {} and {} more",
+                name_of(&head.entries[*index]),
+                self.awaited.len() - 1
+            );
             return Err(truncated(missing));
         }
         let mut tables = self.tables;
@@ -170,7 +189,12 @@ impl ArchiveParser {
             match self.step(&bytes[used..]) {
                 Ok(0) | Err(ReadProblem::More) => return Ok(used),
                 Ok(length) => used += length,
-                Err(ReadProblem::Odd(what)) => return Err(ArchiveError::Odd { position: self.position, what }),
+                Err(ReadProblem::Odd(what)) => {
+                    return Err(ArchiveError::Odd {
+                        position: self.position,
+                        what,
+                    });
+                }
             }
         }
     }
@@ -179,7 +203,9 @@ impl ArchiveParser {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let Some(integer_size) = self.head.as_ref().map(|head| head.integer_size) else { return self.step_head(bytes) };
+        let Some(integer_size) = self.head.as_ref().map(|head| head.integer_size) else {
+            return self.step_head(bytes);
+        };
         let mut reader = Reader::new(bytes, integer_size);
         match &mut self.state {
             State::RowsChunk { counter, left, .. } => {
@@ -211,28 +237,40 @@ impl ArchiveParser {
         }
         let number = reader.integer()?;
         let used = reader.position();
-        let number = usize::try_from(number).map_err(|_| ReadProblem::Odd(format!("a length of {number}")))?;
+        let number = usize::try_from(number)
+            .map_err(|_| ReadProblem::Odd(format!("a length of {number}")))?;
         self.enter(number)?;
         Ok(used)
     }
 
-    /// Reads head and contents. They are parsed anew when twice as much has come, so that the work stays linear.
+    /// Reads head and contents. They are parsed anew when twice as much has come, so that the work
+    /// stays linear.
     fn step_head(&mut self, bytes: &[u8]) -> Result<usize, ReadProblem> {
         if bytes.len() < self.next_head_attempt {
             return Err(ReadProblem::More);
         }
         match parse_head(bytes) {
             Ok((head, used)) => {
-                for (index, entry) in head.entries.iter().enumerate().filter(|(_, entry)| entry.has_data) {
+                for (index, entry) in head
+                    .entries
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, entry)| entry.has_data)
+                {
                     if self.awaited.insert(entry.dump_id, index).is_some() {
-                        return Err(ReadProblem::Odd(format!("two entries have the number {}", entry.dump_id)));
+                        return Err(ReadProblem::Odd(format!(
+                            "two entries have the number {}",
+                            entry.dump_id
+                        )));
                     }
                 }
                 self.head = Some(head);
                 self.state = State::Block;
                 Ok(used)
             }
-            Err(ReadProblem::More) if bytes.len() > HEAD_LIMIT => Err(ReadProblem::Odd("its table of contents has no end".to_owned())),
+            Err(ReadProblem::More) if bytes.len() > HEAD_LIMIT => Err(ReadProblem::Odd(
+                "its table of contents has no end".to_owned(),
+            )),
             Err(problem) => {
                 self.next_head_attempt = bytes.len().saturating_mul(2);
                 Err(problem)
@@ -242,28 +280,48 @@ impl ArchiveParser {
 
     fn begin_block(&mut self, kind: u8, dump_id: i64) -> Result<(), ReadProblem> {
         let Some(entry) = self.awaited.remove(&dump_id) else {
-            return Err(ReadProblem::Odd(format!("data comes for entry {dump_id}, which has none or had it before")));
+            return Err(ReadProblem::Odd(format!(
+                "data comes for entry {dump_id}, which has none or had it before"
+            )));
         };
-        let is_rows = self.head.as_ref().is_some_and(|head| head.entries[entry].description == "TABLE DATA");
+        let is_rows = self
+            .head
+            .as_ref()
+            .is_some_and(|head| head.entries[entry].description == "TABLE DATA");
         self.state = match (kind, is_rows) {
-            (BLOCK_DATA, true) => State::Rows { entry, counter: Box::default() },
+            (BLOCK_DATA, true) => State::Rows {
+                entry,
+                counter: Box::default(),
+            },
             (BLOCK_LARGE_OBJECTS, false) => State::Objects { entry },
-            _ => return Err(ReadProblem::Odd(format!("entry {dump_id} has a block of type {kind}"))),
+            _ => {
+                return Err(ReadProblem::Odd(format!(
+                    "entry {dump_id} has a block of type {kind}"
+                )));
+            }
         };
         Ok(())
     }
 
-    /// Acts on the number between chunks: the length of the next one, the id of a large object, or 0 for the end.
+    /// Acts on the number between chunks: the length of the next one, the id of a large object, or
+    /// 0 for the end.
     fn enter(&mut self, number: usize) -> Result<(), ReadProblem> {
         self.state = match std::mem::replace(&mut self.state, State::Block) {
-            State::Rows { entry, counter } if number > 0 => State::RowsChunk { entry, counter, left: number },
+            State::Rows { entry, counter } if number > 0 => State::RowsChunk {
+                entry,
+                counter,
+                left: number,
+            },
             State::Rows { entry, counter } => return self.end_table(entry, *counter),
             State::Objects { entry } if number > 0 => {
                 self.large_objects.count += 1;
                 State::Object { entry }
             }
             State::Objects { .. } => State::Block,
-            State::Object { entry } if number > 0 => State::ObjectChunk { entry, left: number },
+            State::Object { entry } if number > 0 => State::ObjectChunk {
+                entry,
+                left: number,
+            },
             State::Object { entry } => State::Objects { entry },
             other => other,
         };
@@ -271,18 +329,31 @@ impl ArchiveParser {
     }
 
     fn leave_chunk(&mut self) {
-        if let State::RowsChunk { entry, counter, .. } = std::mem::replace(&mut self.state, State::Block) {
+        if let State::RowsChunk { entry, counter, .. } =
+            std::mem::replace(&mut self.state, State::Block)
+        {
             self.state = State::Rows { entry, counter };
         }
     }
 
     fn end_table(&mut self, entry: usize, counter: RowCounter) -> Result<(), ReadProblem> {
-        let Some(entry) = self.head.as_ref().map(|head| &head.entries[entry]) else { return Ok(()) };
+        let Some(entry) = self.head.as_ref().map(|head| &head.entries[entry]) else {
+            return Ok(());
+        };
         let Some((rows, bytes, sha256)) = counter.finish() else {
-            return Err(ReadProblem::Odd(format!("the data of {} does not end as COPY does", name_of(entry))));
+            return Err(ReadProblem::Odd(format!(
+                "the data of {} does not end as COPY does",
+                name_of(entry)
+            )));
         };
         self.rows += rows;
-        self.tables.push(TableDigest { schema: entry.schema.clone(), name: entry.name.clone(), rows, bytes, sha256 });
+        self.tables.push(TableDigest {
+            schema: entry.schema.clone(),
+            name: entry.name.clone(),
+            rows,
+            bytes,
+            sha256,
+        });
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! The head and table of contents of `pg_dump`'s custom format, versions 1.14 to 1.16. The data behind them is in `archive`.
+//! The head and table of contents of `pg_dump`'s custom format, versions 1.14 to 1.16. The data
+//! behind them is in `archive`.
 
 /// Version of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +64,11 @@ pub struct Reader<'bytes> {
 impl<'bytes> Reader<'bytes> {
     /// Starts at the front.
     pub const fn new(bytes: &'bytes [u8], integer_size: usize) -> Self {
-        Self { bytes, position: 0, integer_size }
+        Self {
+            bytes,
+            position: 0,
+            integer_size,
+        }
     }
 
     /// Bytes read so far.
@@ -88,7 +93,10 @@ impl<'bytes> Reader<'bytes> {
     pub fn integer(&mut self) -> Result<i64, ReadProblem> {
         let sign = self.byte()?;
         let bytes = self.take(self.integer_size)?;
-        let magnitude = bytes.iter().rev().fold(0_i64, |value, byte| (value << 8) | i64::from(*byte));
+        let magnitude = bytes
+            .iter()
+            .rev()
+            .fold(0_i64, |value, byte| (value << 8) | i64::from(*byte));
         match sign {
             0 => Ok(magnitude),
             1 => Ok(-magnitude),
@@ -102,8 +110,12 @@ impl<'bytes> Reader<'bytes> {
         if length > TEXT_LIMIT {
             return Err(ReadProblem::Odd(format!("a text has {length} bytes")));
         }
-        let Ok(length) = usize::try_from(length) else { return Ok(None) };
-        Ok(Some(String::from_utf8_lossy(self.take(length)?).into_owned()))
+        let Ok(length) = usize::try_from(length) else {
+            return Ok(None);
+        };
+        Ok(Some(
+            String::from_utf8_lossy(self.take(length)?).into_owned(),
+        ))
     }
 
     fn text(&mut self) -> Result<String, ReadProblem> {
@@ -121,7 +133,10 @@ pub fn parse_head(bytes: &[u8]) -> Result<(ArchiveHead, usize), ReadProblem> {
     if reader.take(5)? != b"PGDMP" {
         return Err(ReadProblem::Odd("it does not begin with PGDMP".to_owned()));
     }
-    let version = ArchiveVersion { major: reader.byte()?, minor: reader.byte()? };
+    let version = ArchiveVersion {
+        major: reader.byte()?,
+        minor: reader.byte()?,
+    };
     reader.byte()?;
     if version.major != 1 || !(14..=16).contains(&version.minor) {
         return Err(ReadProblem::Odd(format!(
@@ -132,17 +147,27 @@ pub fn parse_head(bytes: &[u8]) -> Result<(ArchiveHead, usize), ReadProblem> {
     let integer_size = usize::from(reader.byte()?);
     let offset_size = usize::from(reader.byte()?);
     if !(1..=7).contains(&integer_size) || offset_size > 16 {
-        return Err(ReadProblem::Odd(format!("integers of {integer_size} and offsets of {offset_size} bytes")));
+        return Err(ReadProblem::Odd(format!(
+            "integers of {integer_size} and offsets of {offset_size} bytes"
+        )));
     }
     if reader.byte()? != FORMAT_CUSTOM {
-        return Err(ReadProblem::Odd("it is not in the custom format".to_owned()));
+        return Err(ReadProblem::Odd(
+            "it is not in the custom format".to_owned(),
+        ));
     }
     debug_assert_eq!(reader.position(), PREFIX_LENGTH);
     reader.integer_size = integer_size;
     // A level up to 1.14, the number of an algorithm from 1.15.
-    let compression = if version.minor >= 15 { i64::from(reader.byte()?) } else { reader.integer()? };
+    let compression = if version.minor >= 15 {
+        i64::from(reader.byte()?)
+    } else {
+        reader.integer()?
+    };
     if compression != 0 {
-        return Err(ReadProblem::Odd("its data is compressed, so its rows can't be counted".to_owned()));
+        return Err(ReadProblem::Odd(
+            "its data is compressed, so its rows can't be counted".to_owned(),
+        ));
     }
     for _ in 0..7 {
         reader.integer()?;
@@ -155,10 +180,23 @@ pub fn parse_head(bytes: &[u8]) -> Result<(ArchiveHead, usize), ReadProblem> {
     for _ in 0..count {
         entries.push(parse_entry(&mut reader, version, offset_size)?);
     }
-    Ok((ArchiveHead { version, integer_size, server_version, client_version, entries }, reader.position()))
+    Ok((
+        ArchiveHead {
+            version,
+            integer_size,
+            server_version,
+            client_version,
+            entries,
+        },
+        reader.position(),
+    ))
 }
 
-fn parse_entry(reader: &mut Reader<'_>, version: ArchiveVersion, offset_size: usize) -> Result<ContentsEntry, ReadProblem> {
+fn parse_entry(
+    reader: &mut Reader<'_>,
+    version: ArchiveVersion,
+    offset_size: usize,
+) -> Result<ContentsEntry, ReadProblem> {
     let dump_id = reader.integer()?;
     let has_data = reader.integer()? != 0;
     let _table_oid = reader.optional_text()?;
@@ -179,5 +217,12 @@ fn parse_entry(reader: &mut Reader<'_>, version: ArchiveVersion, offset_size: us
     let _with_oids = reader.optional_text()?;
     while reader.optional_text()?.is_some() {}
     reader.take(1 + offset_size)?;
-    Ok(ContentsEntry { dump_id, has_data, description, schema, name, copy_statement })
+    Ok(ContentsEntry {
+        dump_id,
+        has_data,
+        description,
+        schema,
+        name,
+        copy_statement,
+    })
 }

@@ -29,7 +29,8 @@ pub struct LargeObjectsDigest {
     pub bytes: u64,
 }
 
-/// Reads the data of one table as it comes, in pieces of any size. The last bytes are held back: they may be the end mark.
+/// Reads the data of one table as it comes, in pieces of any size. The last bytes are held back:
+/// they may be the end mark.
 #[derive(Debug, Default)]
 pub(super) struct RowCounter {
     rows: u64,
@@ -58,7 +59,8 @@ impl RowCounter {
     }
 
     fn settle(&mut self, data: &[u8]) {
-        // In COPY's text format a line end inside a value is written as `\n`, so each line is a row.
+        // In COPY's text format a line end inside a value is written as `\n`, so each line is a
+        // row.
         self.rows += memchr::memchr_iter(b'\n', data).count() as u64;
         self.bytes += data.len() as u64;
         self.digest.update(data);
@@ -71,7 +73,8 @@ impl RowCounter {
 
     /// Rows, bytes and digest, if the data ended as it must.
     pub(super) fn finish(self) -> Option<(u64, u64, String)> {
-        (self.tail == END_OF_ROWS).then(|| (self.rows, self.bytes, hex::encode(self.digest.finalize())))
+        (self.tail == END_OF_ROWS)
+            .then(|| (self.rows, self.bytes, hex::encode(self.digest.finalize())))
     }
 }
 
@@ -87,7 +90,11 @@ mod tests {
             let mut counter = RowCounter::default();
             data.chunks(size).for_each(|piece| counter.push(piece));
             let found = counter.finish();
-            assert_eq!(found.as_ref().map(|(rows, bytes, _)| (*rows, *bytes)), Some((3, 24)), "pieces of {size}");
+            assert_eq!(
+                found.as_ref().map(|(rows, bytes, _)| (*rows, *bytes)),
+                Some((3, 24)),
+                "pieces of {size}"
+            );
             assert_eq!(&found, expected.get_or_insert(found.clone()));
         }
     }
@@ -103,6 +110,9 @@ mod tests {
     fn an_empty_table_has_no_rows() {
         let mut counter = RowCounter::default();
         counter.push(END_OF_ROWS);
-        assert_eq!(counter.finish().map(|(rows, bytes, _)| (rows, bytes)), Some((0, 0)));
+        assert_eq!(
+            counter.finish().map(|(rows, bytes, _)| (rows, bytes)),
+            Some((0, 0))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Counting rows: tables with rules as far as they need to be, the others within a budget of time, the small ones first.
+//! Counting rows: tables with rules as far as they need to be, the others within a budget of time,
+//! the small ones first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,18 +11,23 @@ use crate::api::TableRule;
 use super::count_statement::{SHORT_LOCK, count, measure, pages_of, refusal};
 use super::effort::{Effort, Pace};
 use super::selection::{Counted, Told, build_evidence, select};
-use super::{CountOrder, CountedTables, ListedTable, PostgresError, PostgresErrorKind, Session, TableList};
+use super::{
+    CountOrder, CountedTables, ListedTable, PostgresError, PostgresErrorKind, Session, TableList,
+};
 
-/// How many tables one statement counts at most; each takes a lock for itself and its indexes while it runs.
+/// How many tables one statement counts at most; each takes a lock for itself and its indexes while
+/// it runs.
 const BATCH: usize = 50;
 /// A table with more pages than this is counted by a statement of its own.
 const BATCH_PAGES: i64 = 128;
-/// So many pages of tables without a rule are counted whatever the budget, the smallest tables first: what a reset leaves is small, and must be seen also on a
-/// busy server. 4 MiB, about 6 ms.
+/// So many pages of tables without a rule are counted whatever the budget, the smallest tables
+/// first: what a reset leaves is small, and must be seen also on a busy server. 4 MiB, about 6 ms.
 const ALWAYS_PAGES: i64 = 512;
-/// How many rows are counted of tables that do not fit into the budget, to know that they are there: more and more, while there is time.
+/// How many rows are counted of tables that do not fit into the budget, to know that they are
+/// there: more and more, while there is time.
 const PROBES: [i64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
-/// What is left of the deadline for the answer that says that a count was too slow, and for the report.
+/// What is left of the deadline for the answer that says that a count was too slow, and for the
+/// report.
 const RESERVE: Duration = Duration::from_millis(500);
 
 /// What has been counted so far.
@@ -35,18 +41,42 @@ struct Tally {
 }
 
 /// Counts the tables of the session's database.
-pub async fn count_tables(session: &Session, list: &TableList, order: &CountOrder<'_>) -> Result<CountedTables, PostgresError> {
+pub async fn count_tables(
+    session: &Session,
+    list: &TableList,
+    order: &CountOrder<'_>,
+) -> Result<CountedTables, PostgresError> {
     let told = select(list, order);
     let mut tally = Tally::default();
-    let mut needed = Effort::until(session.deadline().checked_sub(RESERVE).unwrap_or_else(Instant::now));
+    let mut needed = Effort::until(
+        session
+            .deadline()
+            .checked_sub(RESERVE)
+            .unwrap_or_else(Instant::now),
+    );
     for table in &told {
         if let Some(rule) = table.rule.filter(|_| table.is_needed()) {
             count_ruled(session, table, rule, &mut needed, &mut tally).await?;
         }
     }
-    let budget_left = if order.count_all { count_others(session, &told, needed, order.budget, &mut tally).await? } else { order.budget };
-    let evidence = build_evidence(session.database(), list, order, &told, &tally.counts, &tally.gone);
-    Ok(CountedTables { failures: tally.failures, budget_left, ..evidence })
+    let budget_left = if order.count_all {
+        count_others(session, &told, needed, order.budget, &mut tally).await?
+    } else {
+        order.budget
+    };
+    let evidence = build_evidence(
+        session.database(),
+        list,
+        order,
+        &told,
+        &tally.counts,
+        &tally.gone,
+    );
+    Ok(CountedTables {
+        failures: tally.failures,
+        budget_left,
+        ..evidence
+    })
 }
 
 /// Counts a table with a rule, part by part, to its end or to what is enough.
@@ -60,7 +90,11 @@ async fn count_ruled(
     let enough = told.enough();
     let mut rows = 0;
     for member in &told.members {
-        if let Some(counted) = tally.counts.get(&member.oid).filter(|counted| counted.is_all) {
+        if let Some(counted) = tally
+            .counts
+            .get(&member.oid)
+            .filter(|counted| counted.is_all)
+        {
             rows += counted.rows;
             continue;
         }
@@ -83,9 +117,13 @@ async fn count_ruled(
             }
             Err(error) => {
                 tracing::warn!(table = member.qualified_name(), "not counted: {error}");
-                // A count that ran out of time stays an estimate, which the operator tells apart; anything else is a failure.
+                // A count that ran out of time stays an estimate, which the operator tells apart;
+                // anything else is a failure.
                 if error.kind != PostgresErrorKind::Timeout {
-                    let message = format!("table {} (`spec.verification.tables`): {}", rule.name, error.message);
+                    let message = format!(
+                        "table {} (`spec.verification.tables`): {}",
+                        rule.name, error.message
+                    );
                     tally.failures.push(PostgresError::new(error.kind, message));
                 }
             }
@@ -94,8 +132,9 @@ async fn count_ruled(
     Ok(())
 }
 
-/// Counts the tables without a rule: the small ones to their end, the larger ones within the budget, and of those that are left enough to know that they
-/// have rows. Returns what is left of the budget.
+/// Counts the tables without a rule: the small ones to their end, the larger ones within the
+/// budget, and of those that are left enough to know that they have rows. Returns what is left of
+/// the budget.
 async fn count_others(
     session: &Session,
     told: &[Told<'_>],
@@ -104,8 +143,14 @@ async fn count_others(
     tally: &mut Tally,
 ) -> Result<Duration, PostgresError> {
     let mut seen: BTreeSet<i64> = tally.counts.keys().chain(&tally.gone).copied().collect();
-    let candidates = told.iter().filter(|told| !told.is_needed()).flat_map(|told| &told.members).copied();
-    let candidates: Vec<&ListedTable> = candidates.filter(|table| seen.insert(table.oid) && is_countable(session, table)).collect();
+    let candidates = told
+        .iter()
+        .filter(|told| !told.is_needed())
+        .flat_map(|told| &told.members)
+        .copied();
+    let candidates: Vec<&ListedTable> = candidates
+        .filter(|table| seen.insert(table.oid) && is_countable(session, table))
+        .collect();
     let mut tables = measure(session, &candidates, needed.time()).await?;
     tables.sort_by_key(|table| (table.pages, table.oid));
     let mut pages = 0_i64;
@@ -126,9 +171,18 @@ async fn count_others(
     let mut probing = counting.of(counting.left().saturating_add(kept));
     for enough in PROBES {
         for table in large.iter().rev() {
-            let is_known = tally.gone.contains(&table.oid) || tally.counts.get(&table.oid).is_some_and(|counted| counted.is_all);
-            if !is_known && !count_batch(session, &[table], Some(enough), &mut probing, tally).await? {
-                tracing::info!("the tables that are left are only estimated: spec.verification.countingBudget is used up");
+            let is_known = tally.gone.contains(&table.oid)
+                || tally
+                    .counts
+                    .get(&table.oid)
+                    .is_some_and(|counted| counted.is_all);
+            if !is_known
+                && !count_batch(session, &[table], Some(enough), &mut probing, tally).await?
+            {
+                tracing::info!(
+                    "the tables that are left are only estimated: spec.verification.countingBudget \
+                     is used up"
+                );
                 return Ok(probing.left());
             }
         }
@@ -137,7 +191,12 @@ async fn count_others(
 }
 
 /// Counts tables to their end, small ones together, while there is time.
-async fn count_in_batches(session: &Session, tables: &[ListedTable], effort: &mut Effort, tally: &mut Tally) -> Result<(), PostgresError> {
+async fn count_in_batches(
+    session: &Session,
+    tables: &[ListedTable],
+    effort: &mut Effort,
+    tally: &mut Tally,
+) -> Result<(), PostgresError> {
     let mut pending = tables;
     while !pending.is_empty() {
         let mut pages = 0_i64;
@@ -166,7 +225,8 @@ fn is_countable(session: &Session, table: &ListedTable) -> bool {
     }
 }
 
-/// Counts tables together; one by one when that fails. Says whether there is time for more; what can't end in time is not begun.
+/// Counts tables together; one by one when that fails. Says whether there is time for more; what
+/// can't end in time is not begun.
 async fn count_batch(
     session: &Session,
     batch: &[&ListedTable],
@@ -177,14 +237,26 @@ async fn count_batch(
     if effort.is_used_up() || tally.pace.least_time(enough, pages_of(batch)) > effort.time() {
         return Ok(false);
     }
-    match count(session, batch, enough, effort, &mut tally.pace, Some(SHORT_LOCK)).await {
+    match count(
+        session,
+        batch,
+        enough,
+        effort,
+        &mut tally.pace,
+        Some(SHORT_LOCK),
+    )
+    .await
+    {
         Ok(counted) => tally.counts.extend(counted),
         Err(error) if error.kind == PostgresErrorKind::ConnectionFailed => return Err(error),
         Err(error) if batch.len() == 1 => {
             if error.kind == PostgresErrorKind::TableGone {
                 tally.gone.extend(batch.iter().map(|table| table.oid));
             } else {
-                tracing::info!(table = batch.first().map(|table| table.qualified_name()), "not counted to its end: {error}");
+                tracing::info!(
+                    table = batch.first().map(|table| table.qualified_name()),
+                    "not counted to its end: {error}"
+                );
             }
         }
         Err(error) => {

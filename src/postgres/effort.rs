@@ -1,14 +1,17 @@
-//! How much counting may work, what can't be done in that time, and how it rests in between: whoever uses the database beside it should hardly notice.
+//! How much counting may work, what can't be done in that time, and how it rests in between:
+//! whoever uses the database beside it should hardly notice.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A check rests so many times as long as its statement has taken, so that it keeps the server busy a fiftieth of the time.
+/// A check rests so many times as long as its statement has taken, so that it keeps the server busy
+/// a fiftieth of the time.
 const RESTS: u32 = 50;
 /// All rests of one database together: somebody waits for the verdict.
 const RESTS_TOGETHER: Duration = Duration::from_secs(5);
-/// No rest is longer than this share of those that are left, so that the first is of 0.5 s at most and a check of many tables rests less and less.
+/// No rest is longer than this share of those that are left, so that the first is of 0.5 s at most
+/// and a check of many tables rests less and less.
 const SHARE_OF_THE_RESTS: u32 = 10;
 /// It never rests longer than this share of the time that is left until its end.
 const SHARE_OF_THE_TIME: u32 = 20;
@@ -24,7 +27,11 @@ pub(super) struct Effort {
 impl Effort {
     /// As much work as there is time for.
     pub const fn until(until: Instant) -> Self {
-        Self { left: Duration::MAX, until, rests: RESTS_TOGETHER }
+        Self {
+            left: Duration::MAX,
+            until,
+            rests: RESTS_TOGETHER,
+        }
     }
 
     /// So much work and no more.
@@ -34,7 +41,8 @@ impl Effort {
 
     /// How long the next statement may take.
     pub fn time(&self) -> Duration {
-        self.left.min(self.until.saturating_duration_since(Instant::now()))
+        self.left
+            .min(self.until.saturating_duration_since(Instant::now()))
     }
 
     /// Whether there is nothing left worth beginning with.
@@ -45,7 +53,11 @@ impl Effort {
     /// Notes what a statement took; returns how long to rest now.
     pub fn spend(&mut self, worked: Duration) -> Duration {
         self.left = self.left.saturating_sub(worked);
-        let rest = length_of_rest(worked, self.rests, self.until.saturating_duration_since(Instant::now()));
+        let rest = length_of_rest(
+            worked,
+            self.rests,
+            self.until.saturating_duration_since(Instant::now()),
+        );
         self.rests = self.rests.saturating_sub(rest);
         rest
     }
@@ -56,15 +68,16 @@ impl Effort {
     }
 }
 
-/// A table of fewer pages or rows than this says little about how fast counting is: its statement took its time for other things.
+/// A table of fewer pages or rows than this says little about how fast counting is: its statement
+/// took its time for other things.
 const TELLING_PAGES: i64 = 128;
 const TELLING_ROWS: i64 = 100_000;
 /// No server counts faster: what can't end even so is not begun, although nothing was counted yet.
 const FASTEST_PAGE: Duration = Duration::from_nanos(500);
 const FASTEST_ROW: Duration = Duration::from_nanos(10);
 
-/// What counting took so far, and the fastest that this server has counted, so that nothing is begun that would only be cut off: the server would
-/// have worked for nothing.
+/// What counting took so far, and the fastest that this server has counted, so that nothing is
+/// begun that would only be cut off: the server would have worked for nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     worked: Duration,
@@ -73,7 +86,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Notes a count that came to its end: how long it took, the rows if they are those of one table, and its pages if that was counted to its end.
+    /// Notes a count that came to its end: how long it took, the rows if they are those of one
+    /// table, and its pages if that was counted to its end.
     pub fn note(&mut self, worked: Duration, rows: Option<i64>, pages: Option<i64>) {
         self.worked = self.worked.saturating_add(worked);
         let least = |known: Option<Duration>, count: i64| {
@@ -95,8 +109,16 @@ impl Pace {
 
     /// How long counting takes at least: so many rows, or all of these pages if they hold fewer.
     pub fn least_time(&self, rows: Option<i64>, pages: i64) -> Duration {
-        let all = self.page.unwrap_or(FASTEST_PAGE).saturating_mul(number(pages));
-        rows.map_or(all, |rows| self.row.unwrap_or(FASTEST_ROW).saturating_mul(number(rows)).min(all))
+        let all = self
+            .page
+            .unwrap_or(FASTEST_PAGE)
+            .saturating_mul(number(pages));
+        rows.map_or(all, |rows| {
+            self.row
+                .unwrap_or(FASTEST_ROW)
+                .saturating_mul(number(rows))
+                .min(all)
+        })
     }
 }
 
@@ -104,9 +126,13 @@ fn number(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// How long to rest after a statement that took `worked`, with so much of the rests left and so much time until the end.
+/// How long to rest after a statement that took `worked`, with so much of the rests left and so
+/// much time until the end.
 fn length_of_rest(worked: Duration, rests: Duration, remaining: Duration) -> Duration {
-    worked.saturating_mul(RESTS).min(rests / SHARE_OF_THE_RESTS).min(remaining / SHARE_OF_THE_TIME)
+    worked
+        .saturating_mul(RESTS)
+        .min(rests / SHARE_OF_THE_RESTS)
+        .min(remaining / SHARE_OF_THE_TIME)
 }
 
 #[cfg(test)]
@@ -116,44 +142,83 @@ mod tests {
     #[test]
     fn rests_are_as_long_as_the_work_asks_and_never_use_the_time_up() {
         let milliseconds = Duration::from_millis;
-        let rest = |worked: u64, remaining: u64| length_of_rest(milliseconds(worked), RESTS_TOGETHER, milliseconds(remaining)).as_millis();
+        let rest = |worked: u64, remaining: u64| {
+            length_of_rest(
+                milliseconds(worked),
+                RESTS_TOGETHER,
+                milliseconds(remaining),
+            )
+            .as_millis()
+        };
         assert_eq!(rest(5, 60_000), 250);
         assert_eq!(rest(25, 60_000), 500, "not longer than the longest rest");
         assert_eq!(rest(1_000, 400), 20, "a twentieth of the time that is left");
         assert_eq!(rest(1_000, 0), 0);
         let mut effort = Effort::until(Instant::now() + Duration::from_hours(1));
         let together: Duration = (0..10_000).map(|_| effort.spend(milliseconds(10))).sum();
-        assert!(together <= RESTS_TOGETHER, "many tables do not make a check rest without an end: {together:?}");
+        assert!(
+            together <= RESTS_TOGETHER,
+            "many tables do not make a check rest without an end: {together:?}"
+        );
     }
 
     #[test]
     fn the_fastest_count_so_far_says_what_another_one_takes_at_least() {
         let milliseconds = Duration::from_millis;
         let mut pace = Pace::default();
-        assert_eq!(pace.least_time(None, 1_000_000), milliseconds(500), "nothing is known yet");
+        assert_eq!(
+            pace.least_time(None, 1_000_000),
+            milliseconds(500),
+            "nothing is known yet"
+        );
         pace.note(milliseconds(1), Some(10), Some(1));
-        assert_eq!(pace.least_time(None, 1_000_000), milliseconds(500), "a small statement says nothing of large ones");
-        assert_eq!(pace.least_time(Some(1_000_000), 1_000_000), milliseconds(10));
+        assert_eq!(
+            pace.least_time(None, 1_000_000),
+            milliseconds(500),
+            "a small statement says nothing of large ones"
+        );
+        assert_eq!(
+            pace.least_time(Some(1_000_000), 1_000_000),
+            milliseconds(10)
+        );
         pace.note(milliseconds(10), Some(100_000), Some(500));
         assert_eq!(pace.least_time(None, 1_000), milliseconds(20));
         assert_eq!(pace.least_time(Some(10_000), 1_000), milliseconds(1));
-        assert_eq!(pace.least_time(Some(1_000_000), 1_000), milliseconds(20), "not longer than all of it");
+        assert_eq!(
+            pace.least_time(Some(1_000_000), 1_000),
+            milliseconds(20),
+            "not longer than all of it"
+        );
         pace.note(milliseconds(30), Some(100_000), Some(500));
-        assert_eq!(pace.least_time(None, 1_000), milliseconds(20), "slower ones were disturbed");
+        assert_eq!(
+            pace.least_time(None, 1_000),
+            milliseconds(20),
+            "slower ones were disturbed"
+        );
         pace.note(milliseconds(5), Some(100_000), None);
-        assert_eq!((pace.least_time(None, 1_000), pace.least_time(Some(100_000), 1_000)), (milliseconds(20), milliseconds(5)));
+        assert_eq!(
+            (
+                pace.least_time(None, 1_000),
+                pace.least_time(Some(100_000), 1_000)
+            ),
+            (milliseconds(20), milliseconds(5))
+        );
         pace.note(milliseconds(7), None, None);
         assert_eq!(pace.worked(), milliseconds(53));
     }
 
     #[test]
     fn only_work_uses_the_budget_up() {
-        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1)).of(Duration::from_millis(30));
+        let mut effort =
+            Effort::until(Instant::now() + Duration::from_hours(1)).of(Duration::from_millis(30));
         assert!(!effort.is_used_up());
         effort.spend(Duration::from_millis(5));
         assert_eq!(effort.left(), Duration::from_millis(25));
         effort.spend(Duration::from_millis(25));
         assert!(effort.is_used_up());
-        assert!(Effort::until(Instant::now()).is_used_up(), "no time is left");
+        assert!(
+            Effort::until(Instant::now()).is_used_up(),
+            "no time is left"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The one error of this room, and how the server's answers are told apart. Messages never hold a password.
+//! The one error of this room, and how the server's answers are told apart. Messages never hold a
+//! password.
 
 use std::error::Error as _;
 
@@ -61,7 +62,10 @@ impl PostgresErrorKind {
     /// Whether the same may work a moment later without anyone changing anything.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::ConnectionFailed | Self::ServerStarting | Self::TooManyConnections)
+        matches!(
+            self,
+            Self::ConnectionFailed | Self::ServerStarting | Self::TooManyConnections
+        )
     }
 }
 
@@ -79,13 +83,19 @@ impl PostgresError {
     /// Joins a kind and a message.
     #[must_use]
     pub fn new(kind: PostgresErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 }
 
 impl From<PostgresError> for AgentFailure {
     fn from(error: PostgresError) -> Self {
-        Self { reason: error.kind.reason().to_owned(), message: error.message }
+        Self {
+            reason: error.kind.reason().to_owned(),
+            message: error.message,
+        }
     }
 }
 
@@ -101,7 +111,16 @@ pub fn bounded_line(text: &str) -> String {
 /// The same with a limit of one's own, in bytes.
 #[must_use]
 pub fn line_within(text: &str, limit: usize) -> String {
-    let mut line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let mut line: String = text
+        .chars()
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect();
     if line.len() > limit {
         line.truncate(line.floor_char_boundary(limit));
         line.push('…');
@@ -144,7 +163,11 @@ fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
 /// The server's own words with their SQLSTATE, or the chain of causes below the driver's error.
 fn answer_of(error: &tokio_postgres::Error) -> String {
     if let Some(answer) = error.as_db_error() {
-        return bounded_line(&format!("{} (SQLSTATE {})", answer.message(), answer.code().code()));
+        return bounded_line(&format!(
+            "{} (SQLSTATE {})",
+            answer.message(),
+            answer.code().code()
+        ));
     }
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -163,47 +186,63 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
     let role = quote_identifier(&login.username);
     match kind {
         Kind::ConnectionFailed => format!(
-            "Postgres can't be reached at {address}: {answer}. Nothing is known about the data. See that it runs and listens on all \
-             addresses (`listen_addresses = '*'`), that `spec.connection.port` is right and that network policies let the agent's pod in"
+            "Postgres can't be reached at {address}: {answer}. Nothing is known about the data. \
+             See that it runs and listens on all addresses (`listen_addresses = '*'`), that \
+             `spec.connection.port` is right and that network policies let the agent's pod in"
         ),
         Kind::PoolerRefused => format!(
-            "{address} refused the session's settings: {answer}. This looks like a connection pooler; set `spec.connection.host` and \
-             `spec.connection.port` to Postgres itself, or take `spec.connection.host` out to use the pod's own address"
+            "{address} refused the session's settings: {answer}. This looks like a connection \
+             pooler; set `spec.connection.host` and `spec.connection.port` to Postgres itself, or \
+             take `spec.connection.host` out to use the pod's own address"
         ),
         Kind::ServerStarting => {
-            format!("Postgres at {address} is starting up or shutting down: {answer}. It is tried again; its log says how far it is")
+            format!(
+                "Postgres at {address} is starting up or shutting down: {answer}. It is tried \
+                 again; its log says how far it is"
+            )
         }
         Kind::TooManyConnections => format!(
-            "Postgres at {address} has no free connection: {answer}. Raise `max_connections`, or give the role a connection of its own: \
-             `ALTER ROLE {role} CONNECTION LIMIT 5`"
+            "Postgres at {address} has no free connection: {answer}. Raise `max_connections`, or \
+             give the role a connection of its own: `ALTER ROLE {role} CONNECTION LIMIT 5`"
         ),
         Kind::TlsFailed => format!(
-            "the connection to {address} can't be encrypted as `spec.connection.tls` (mode {:?}) asks: {answer}. Correct \
-             `spec.connection.tls.mode`, or the certificate authority in the Secret of `spec.connection.tls.caSecret`",
+            "the connection to {address} can't be encrypted as `spec.connection.tls` (mode {:?}) \
+             asks: {answer}. Correct `spec.connection.tls.mode`, or the certificate authority in \
+             the Secret of `spec.connection.tls.caSecret`",
             login.tls_mode
         ),
         Kind::AuthenticationFailed => format!(
-            "Postgres at {address} refused the login of role {role}: {answer}. Correct the Secret `{}` (keys `{}` and `{}`, \
-             `spec.connection.credentialsSecret`), or let the role in by `pg_hba.conf`: `{}`",
+            "Postgres at {address} refused the login of role {role}: {answer}. Correct the Secret \
+             `{}` (keys `{}` and `{}`, `spec.connection.credentialsSecret`), or let the role in by \
+             `pg_hba.conf`: `{}`",
             secret.name,
             secret.username_key,
             secret.password_key,
             login.create_secret_command(),
         ),
         Kind::DatabaseNotFound => format!(
-            "the database {} does not exist on {address}: {answer}. Correct `spec.connection.database`, or create it",
+            "the database {} does not exist on {address}: {answer}. Correct \
+             `spec.connection.database`, or create it",
             quote_identifier(database)
         ),
         Kind::PermissionDenied => format!(
-            "role {role} may not do what is needed in database {}: {answer}. Grant it to read: `GRANT pg_monitor, pg_read_all_data TO {role}`",
+            "role {role} may not do what is needed in database {}: {answer}. Grant it to read: \
+             `GRANT pg_monitor, pg_read_all_data TO {role}`",
             quote_identifier(database)
         ),
         Kind::Timeout => format!(
-            "Postgres at {address} did not answer in time: {answer}. Something holds a lock, or there is more to count than fits into \
-             `spec.verification.timeout`; raise it"
+            "Postgres at {address} did not answer in time: {answer}. Something holds a lock, or \
+             there is more to count than fits into `spec.verification.timeout`; raise it"
         ),
-        Kind::SecretMissing | Kind::RowSecurity | Kind::UnknownSetting | Kind::TableGone | Kind::QueryFailed => {
-            format!("a query in database {} on {address} failed: {answer}. See the server's log", quote_identifier(database))
+        Kind::SecretMissing
+        | Kind::RowSecurity
+        | Kind::UnknownSetting
+        | Kind::TableGone
+        | Kind::QueryFailed => {
+            format!(
+                "a query in database {} on {address} failed: {answer}. See the server's log",
+                quote_identifier(database)
+            )
         }
     }
 }

@@ -18,6 +18,9 @@ mod tests {
 
     #[test]
     fn quotes_inside_a_name_are_doubled() {
-        assert_eq!(quote_qualified("a\"b", "Ünï; drop table x; --"), "\"a\"\"b\".\"Ünï; drop table x; --\"");
+        assert_eq!(
+            quote_qualified("a\"b", "Ünï; drop table x; --"),
+            "\"a\"\"b\".\"Ünï; drop table x; --\""
+        );
     }
 }

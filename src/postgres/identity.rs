@@ -1,4 +1,5 @@
-//! Which cluster of data answers: one query that works on a primary and on a replica, and the databases it holds.
+//! Which cluster of data answers: one query that works on a primary and on a replica, and the
+//! databases it holds.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -13,22 +14,27 @@ use super::{PostgresError, PostgresErrorKind, Session, TableList};
 /// The most databases that evidence carries; the ones asked for are always among them.
 const DATABASE_LIMIT: usize = 500;
 
-/// The flushed position, which no crash takes back: what is only written can be lost with the machine. Whoever may not read where the data lies gets an error from
-/// `current_setting`; `pg_settings` would be empty instead, but makes up all settings for it, which costs more than all the rest.
-const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_identifier, checkpoint.timeline_id::text as timeline, \
-    case when pg_catalog.pg_is_in_recovery() \
-        then coalesce(pg_catalog.pg_last_wal_replay_lsn(), pg_catalog.pg_last_wal_receive_lsn(), checkpoint.redo_lsn) \
-        else pg_catalog.pg_current_wal_flush_lsn() end::text as wal_position, \
-    pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())::text as next_transaction_id, \
-    pg_catalog.floor(extract(epoch from pg_catalog.pg_postmaster_start_time()))::bigint::text as started, \
+/// The flushed position, which no crash takes back: what is only written can be lost with the
+/// machine. Whoever may not read where the data lies gets an error from `current_setting`;
+/// `pg_settings` would be empty instead, but makes up all settings for it, which costs more than
+/// all the rest.
+const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_identifier, \
+    checkpoint.timeline_id::text as timeline, case when pg_catalog.pg_is_in_recovery() then \
+    coalesce(pg_catalog.pg_last_wal_replay_lsn(), pg_catalog.pg_last_wal_receive_lsn(), \
+    checkpoint.redo_lsn) else pg_catalog.pg_current_wal_flush_lsn() end::text as wal_position, \
+    pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())::text as \
+    next_transaction_id, pg_catalog.floor(extract(epoch from \
+    pg_catalog.pg_postmaster_start_time()))::bigint::text as started, \
     pg_catalog.floor(extract(epoch from pg_catalog.clock_timestamp()))::bigint::text as observed, \
-    pg_catalog.current_setting('server_version') as server_version, \
-    case when pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE') then pg_catalog.current_setting('data_directory') else '' end as data_directory, \
-    pg_catalog.pg_is_in_recovery()::text as in_recovery, pg_catalog.current_setting('is_superuser') as superuser \
-    from pg_catalog.pg_control_system() as system, pg_catalog.pg_control_checkpoint() as checkpoint";
+    pg_catalog.current_setting('server_version') as server_version, case when \
+    pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE') then \
+    pg_catalog.current_setting('data_directory') else '' end as data_directory, \
+    pg_catalog.pg_is_in_recovery()::text as in_recovery, \
+    pg_catalog.current_setting('is_superuser') as superuser from pg_catalog.pg_control_system() as \
+    system, pg_catalog.pg_control_checkpoint() as checkpoint";
 
-const DATABASES_QUERY: &str =
-    "select datname::text as name, oid::bigint::text as oid, datistemplate as template from pg_catalog.pg_database order by datname";
+const DATABASES_QUERY: &str = "select datname::text as name, oid::bigint::text as oid, \
+    datistemplate as template from pg_catalog.pg_database order by datname";
 
 /// What one round trip says of a server and of the database that was connected to.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,13 +63,23 @@ pub async fn fetch_identity(session: &Session) -> Result<ObservedIdentity, Postg
     read_identity(session, &session.fetch_row(IDENTITY_QUERY).await?)
 }
 
-/// Reads identity, databases and tables in one round trip. The databases come in the order of their names, without templates unless they are asked for.
-pub async fn fetch_overview(session: &Session, wanted: &[String]) -> Result<Overview, PostgresError> {
-    let mut sets = session.fetch_sets(&format!("{IDENTITY_QUERY}; {DATABASES_QUERY}; {TABLES_QUERY}")).await?.into_iter();
+/// Reads identity, databases and tables in one round trip. The databases come in the order of their
+/// names, without templates unless they are asked for.
+pub async fn fetch_overview(
+    session: &Session,
+    wanted: &[String],
+) -> Result<Overview, PostgresError> {
+    let mut sets = session
+        .fetch_sets(&format!(
+            "{IDENTITY_QUERY}; {DATABASES_QUERY}; {TABLES_QUERY}"
+        ))
+        .await?
+        .into_iter();
     let identity = sets.next().and_then(|mut rows| rows.pop()).ok_or_else(|| {
         PostgresError::new(
             PostgresErrorKind::QueryFailed,
-            "the server gave no identity, which no supported Postgres does; see its version and log",
+            "the server gave no identity, which no supported Postgres does; see its version and \
+             log",
         )
     })?;
     let databases = sets.next().unwrap_or_default();
@@ -75,15 +91,22 @@ pub async fn fetch_overview(session: &Session, wanted: &[String]) -> Result<Over
     })
 }
 
-fn read_identity(session: &Session, row: &SimpleQueryRow) -> Result<ObservedIdentity, PostgresError> {
+fn read_identity(
+    session: &Session,
+    row: &SimpleQueryRow,
+) -> Result<ObservedIdentity, PostgresError> {
     let system_identifier = session.text(row, "system_identifier")?.to_owned();
     // Postgres prints the identifier as a signed number; its upper half is the second of initdb.
-    let bits = system_identifier.parse::<i64>().map(i64::cast_unsigned).or_else(|_| system_identifier.parse::<u64>()).map_err(|_| {
-        PostgresError::new(
-            PostgresErrorKind::QueryFailed,
-            "the server's system identifier is not a number, which no supported Postgres does",
-        )
-    })?;
+    let bits = system_identifier
+        .parse::<i64>()
+        .map(i64::cast_unsigned)
+        .or_else(|_| system_identifier.parse::<u64>())
+        .map_err(|_| {
+            PostgresError::new(
+                PostgresErrorKind::QueryFailed,
+                "the server's system identifier is not a number, which no supported Postgres does",
+            )
+        })?;
     let initialized = i64::try_from(bits >> 32).unwrap_or_default();
     Ok(ObservedIdentity {
         observed_at: time_of(session.number(row, "observed")?),
@@ -101,7 +124,11 @@ fn read_identity(session: &Session, row: &SimpleQueryRow) -> Result<ObservedIden
     })
 }
 
-fn read_databases(session: &Session, rows: &[SimpleQueryRow], wanted: &[String]) -> Result<Vec<DatabaseEvidence>, PostgresError> {
+fn read_databases(
+    session: &Session,
+    rows: &[SimpleQueryRow],
+    wanted: &[String],
+) -> Result<Vec<DatabaseEvidence>, PostgresError> {
     let mut databases = Vec::new();
     let mut others = 0;
     for row in rows {
@@ -109,7 +136,10 @@ fn read_databases(session: &Session, rows: &[SimpleQueryRow], wanted: &[String])
         let is_wanted = wanted.iter().any(|wanted| wanted == name);
         if is_wanted || (!session.truth(row, "template")? && others < DATABASE_LIMIT) {
             others += usize::from(!is_wanted);
-            databases.push(DatabaseEvidence { name: name.to_owned(), oid: session.number(row, "oid")? });
+            databases.push(DatabaseEvidence {
+                name: name.to_owned(),
+                oid: session.number(row, "oid")?,
+            });
         }
     }
     Ok(databases)
@@ -117,23 +147,41 @@ fn read_databases(session: &Session, rows: &[SimpleQueryRow], wanted: &[String])
 
 /// Bytes that the database takes on disk.
 pub async fn fetch_database_size(session: &Session) -> Result<i64, PostgresError> {
-    let row = session.fetch_row("select pg_catalog.pg_database_size(pg_catalog.current_database())::text as bytes").await?;
+    let row = session
+        .fetch_row(
+            "select pg_catalog.pg_database_size(pg_catalog.current_database())::text as bytes",
+        )
+        .await?;
     session.number(&row, "bytes")
 }
 
 /// Whether this connection is encrypted.
 pub async fn fetch_encrypted(session: &Session) -> Result<bool, PostgresError> {
     let row = session
-        .fetch_row("select coalesce((select ssl from pg_catalog.pg_stat_ssl where pid = pg_catalog.pg_backend_pid()), false) as encrypted")
+        .fetch_row(
+            "select coalesce((select ssl from pg_catalog.pg_stat_ssl where pid = \
+            pg_catalog.pg_backend_pid()), false) as encrypted",
+        )
         .await?;
     session.truth(&row, "encrypted")
 }
 
 /// Extensions of the database with their versions.
 pub async fn fetch_extensions(session: &Session) -> Result<Vec<(String, String)>, PostgresError> {
-    let rows =
-        session.fetch_rows("select extname::text as name, extversion as version from pg_catalog.pg_extension order by extname").await?;
-    rows.iter().map(|row| Ok((session.text(row, "name")?.to_owned(), session.text(row, "version")?.to_owned()))).collect()
+    let rows = session
+        .fetch_rows(
+            "select extname::text as name, extversion as version from pg_catalog.pg_extension \
+            order by extname",
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                session.text(row, "name")?.to_owned(),
+                session.text(row, "version")?.to_owned(),
+            ))
+        })
+        .collect()
 }
 
 fn time_of(second: i64) -> Time {
@@ -142,5 +190,9 @@ fn time_of(second: i64) -> Time {
 
 /// Distributions append their own version in brackets; the first word is that of Postgres.
 fn short_version(version: &str) -> String {
-    version.split_whitespace().next().unwrap_or(version).to_owned()
+    version
+        .split_whitespace()
+        .next()
+        .unwrap_or(version)
+        .to_owned()
 }

@@ -1,4 +1,5 @@
-//! Who logs in where: the mounted credentials joined with the request. Passwords stay out of every `Debug` and message.
+//! Who logs in where: the mounted credentials joined with the request. Passwords stay out of every
+//! `Debug` and message.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -51,12 +52,17 @@ pub struct CertificateAuthority {
 
 impl fmt::Debug for Login {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Login").field("address", &self.address()).field("tls_mode", &self.tls_mode).finish_non_exhaustive()
+        formatter
+            .debug_struct("Login")
+            .field("address", &self.address())
+            .field("tls_mode", &self.tls_mode)
+            .finish_non_exhaustive()
     }
 }
 
 impl Login {
-    /// Reads what is mounted. A Secret or key that does not exist shows as a file that is not there.
+    /// Reads what is mounted. A Secret or key that does not exist shows as a file that is not
+    /// there.
     pub fn read(
         request: &ServerRequest,
         namespace: &str,
@@ -78,16 +84,24 @@ impl Login {
                 namespace: namespace.to_owned(),
             },
         };
-        login.username = login.read_credential(&credentials_directory.join("username"), &request.username_key)?;
-        login.password = login.read_credential(&credentials_directory.join("password"), &request.password_key)?;
+        login.username = login.read_credential(
+            &credentials_directory.join("username"),
+            &request.username_key,
+        )?;
+        login.password = login.read_credential(
+            &credentials_directory.join("password"),
+            &request.password_key,
+        )?;
         if request.tls_ca && request.tls_mode != TlsMode::Disable {
             let file = ca_directory.join("ca.crt");
             let pem = std::fs::read(&file).map_err(|error| {
                 PostgresError::new(
                     PostgresErrorKind::SecretMissing,
                     format!(
-                        "the Secret of `spec.connection.tls.caSecret`, or its key, does not exist in namespace `{namespace}` ({error}): the \
-                         server's certificate can't be verified. Create it: `kubectl create secret generic --namespace={namespace} NAME --from-file=ca.crt`"
+                        "the Secret of `spec.connection.tls.caSecret`, or its key, does not exist \
+                         in namespace `{namespace}` ({error}): the server's certificate can't be \
+                         verified. Create it: `kubectl create secret generic \
+                         --namespace={namespace} NAME --from-file=ca.crt`"
                     ),
                 )
             })?;
@@ -99,16 +113,26 @@ impl Login {
     /// `HOST:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 
     /// The command that makes the Secret as it should be.
     #[must_use]
     pub fn create_secret_command(&self) -> String {
-        let SecretNames { name, username_key, password_key, namespace } = &self.secret;
+        let SecretNames {
+            name,
+            username_key,
+            password_key,
+            namespace,
+        } = &self.secret;
         format!(
-            "kubectl create secret generic {name} --namespace={namespace} --from-literal={username_key}=USER \
-             --from-file={password_key}=FILE --dry-run=client -o yaml | kubectl apply -f -"
+            "kubectl create secret generic {name} --namespace={namespace} \
+             --from-literal={username_key}=USER --from-file={password_key}=FILE --dry-run=client \
+             -o yaml | kubectl apply -f -"
         )
     }
 
@@ -117,22 +141,29 @@ impl Login {
             PostgresError::new(
                 PostgresErrorKind::SecretMissing,
                 format!(
-                    "{what}, so there is nothing to log in with (`spec.connection.credentialsSecret`). Create it: `{}`",
+                    "{what}, so there is nothing to log in with \
+                     (`spec.connection.credentialsSecret`). Create it: `{}`",
                     self.create_secret_command()
                 ),
             )
         };
-        let place = format!("key `{key}` of Secret `{}` in namespace `{}`", self.secret.name, self.secret.namespace);
+        let place = format!(
+            "key `{key}` of Secret `{}` in namespace `{}`",
+            self.secret.name, self.secret.namespace
+        );
         match std::fs::read_to_string(file) {
-            // Files made by an editor or `echo` end with a line end that is no part of the credential.
+            // Files made by an editor or `echo` end with a line end that is no part of the
+            // credential.
             Ok(content) => match content.trim_end_matches(['\n', '\r']) {
                 "" => Err(missing(format!("{place} is empty"))),
-                value if value.contains('\0') => Err(missing(format!("{place} contains a zero byte"))),
+                value if value.contains('\0') => {
+                    Err(missing(format!("{place} contains a zero byte")))
+                }
                 value => Ok(value.to_owned()),
             },
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(missing(format!("{place} is not mounted: the Secret or the key does not exist")))
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(missing(format!(
+                "{place} is not mounted: the Secret or the key does not exist"
+            ))),
             Err(error) => Err(missing(format!("{place} can't be read ({error})"))),
         }
     }

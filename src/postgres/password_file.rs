@@ -7,10 +7,15 @@ use std::path::{Path, PathBuf};
 
 use super::Login;
 
-/// The line of a password file (<https://www.postgresql.org/docs/current/libpq-pgpass.html>): any database and address, this role.
+/// The line of a password file (<https://www.postgresql.org/docs/current/libpq-pgpass.html>): any
+/// database and address, this role.
 #[must_use]
 pub fn build_password_file(login: &Login) -> String {
-    format!("*:*:*:{}:{}\n", escape(&login.username), escape(&login.password))
+    format!(
+        "*:*:*:{}:{}\n",
+        escape(&login.username),
+        escape(&login.password)
+    )
 }
 
 fn escape(field: &str) -> String {
@@ -33,7 +38,12 @@ impl PasswordFile {
             ));
         }
         let path = directory.join("pgpass");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(build_password_file(login).as_bytes())?;
         file.sync_all()?;
@@ -49,7 +59,8 @@ impl PasswordFile {
 
 impl Drop for PasswordFile {
     fn drop(&mut self) {
-        // The directory is in memory and goes with the pod; there is nothing to tell anyone when this fails.
+        // The directory is in memory and goes with the pod; there is nothing to tell anyone when
+        // this fails.
         let _gone = std::fs::remove_file(&self.path);
     }
 }

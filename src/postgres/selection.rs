@@ -7,7 +7,8 @@ use crate::api::{CountKind, TableEvidence, TableRule};
 
 use super::{ListedTable, PostgresError, TableList};
 
-/// Up to this estimate a table is counted to its end even where a threshold would do: it takes a blink and says more.
+/// Up to this estimate a table is counted to its end even where a threshold would do: it takes a
+/// blink and says more.
 const THRESHOLD_FROM: i64 = 100_000;
 
 /// What is asked about one database.
@@ -37,14 +38,20 @@ pub(super) struct Told<'a> {
 impl Told<'_> {
     /// Whether nothing can be said of the data without its rows.
     pub fn is_needed(&self) -> bool {
-        self.rule.is_some_and(|rule| !rule.volatile || rule.min_rows.is_some())
+        self.rule
+            .is_some_and(|rule| !rule.volatile || rule.min_rows.is_some())
     }
 
     /// The number of rows that is enough to know, if there is one.
     pub fn enough(&self) -> Option<i64> {
         let rule = self.rule?;
-        let estimated: i64 = self.members.iter().map(|member| member.estimated_rows).fold(0, i64::saturating_add);
-        rule.min_rows.filter(|_| rule.max_drop_percent.is_none() && estimated > THRESHOLD_FROM)
+        let estimated: i64 = self
+            .members
+            .iter()
+            .map(|member| member.estimated_rows)
+            .fold(0, i64::saturating_add);
+        rule.min_rows
+            .filter(|_| rule.max_drop_percent.is_none() && estimated > THRESHOLD_FROM)
     }
 }
 
@@ -73,22 +80,44 @@ pub struct CountedTables {
     pub budget_left: Duration,
 }
 
-/// Chooses what is told: tables with rules, those that the last good check found, and then the largest.
+/// Chooses what is told: tables with rules, those that the last good check found, and then the
+/// largest.
 pub(super) fn select<'a>(list: &'a TableList, order: &CountOrder<'a>) -> Vec<Told<'a>> {
     let members = list.members();
-    let told = |table: &'a ListedTable, rule| Told { table, members: members.get(&table.oid).cloned().unwrap_or_default(), rule };
-    let by_name: BTreeMap<String, &ListedTable> = list.tables.iter().map(|table| (table.qualified_name(), table)).collect();
+    let told = |table: &'a ListedTable, rule| Told {
+        table,
+        members: members.get(&table.oid).cloned().unwrap_or_default(),
+        rule,
+    };
+    let by_name: BTreeMap<String, &ListedTable> = list
+        .tables
+        .iter()
+        .map(|table| (table.qualified_name(), table))
+        .collect();
     let mut seen = BTreeSet::new();
-    let ruled = order.rules.iter().filter_map(|rule| Some((*by_name.get(&rule.name)?, *rule)));
-    let mut chosen: Vec<Told<'a>> =
-        ruled.filter(|(table, _)| seen.insert(table.oid)).map(|(table, rule)| told(table, Some(rule))).collect();
+    let ruled = order
+        .rules
+        .iter()
+        .filter_map(|rule| Some((*by_name.get(&rule.name)?, *rule)));
+    let mut chosen: Vec<Told<'a>> = ruled
+        .filter(|(table, _)| seen.insert(table.oid))
+        .map(|(table, rule)| told(table, Some(rule)))
+        .collect();
     let size = |table: &ListedTable| {
         let parts = members.get(&table.oid).into_iter().flatten();
-        parts.fold((0, 0), |(rows, pages): (i64, i64), part| (rows.saturating_add(part.estimated_rows), pages.saturating_add(part.pages)))
+        parts.fold((0, 0), |(rows, pages): (i64, i64), part| {
+            (
+                rows.saturating_add(part.estimated_rows),
+                pages.saturating_add(part.pages),
+            )
+        })
     };
     let known: BTreeSet<&str> = order.known.iter().copied().collect();
     let is_known = |table: &ListedTable| known.contains(table.qualified_name().as_str());
-    let mut others: Vec<&ListedTable> = list.roots().filter(|table| seen.insert(table.oid)).collect();
+    let mut others: Vec<&ListedTable> = list
+        .roots()
+        .filter(|table| seen.insert(table.oid))
+        .collect();
     others.sort_by_cached_key(|table| (!is_known(table), std::cmp::Reverse(size(table))));
     others.truncate(order.room);
     chosen.extend(others.into_iter().map(|table| told(table, None)));
@@ -104,29 +133,74 @@ pub(super) fn build_evidence(
     counts: &BTreeMap<i64, Counted>,
     gone: &BTreeSet<i64>,
 ) -> CountedTables {
-    let names: BTreeSet<String> = list.tables.iter().filter(|table| !gone.contains(&table.oid)).map(ListedTable::qualified_name).collect();
-    let asked: BTreeSet<&str> = order.rules.iter().map(|rule| rule.name.as_str()).chain(order.known.iter().copied()).collect();
+    let names: BTreeSet<String> = list
+        .tables
+        .iter()
+        .filter(|table| !gone.contains(&table.oid))
+        .map(ListedTable::qualified_name)
+        .collect();
+    let asked: BTreeSet<&str> = order
+        .rules
+        .iter()
+        .map(|rule| rule.name.as_str())
+        .chain(order.known.iter().copied())
+        .collect();
     CountedTables {
         tables: told
             .iter()
             .filter(|told| !gone.contains(&told.table.oid))
             .map(|told| {
-                let parts: Vec<_> = told.members.iter().filter(|member| !gone.contains(&member.oid)).copied().collect();
+                let parts: Vec<_> = told
+                    .members
+                    .iter()
+                    .filter(|member| !gone.contains(&member.oid))
+                    .copied()
+                    .collect();
                 let (rows, count, at_least) = sum(&parts, told.enough(), counts);
-                let (oid, file_node, name) = (told.table.oid, told.table.file_node, told.table.qualified_name());
-                TableEvidence { database: database.to_owned(), name, oid, file_node, rows, count, at_least }
+                let (oid, file_node, name) = (
+                    told.table.oid,
+                    told.table.file_node,
+                    told.table.qualified_name(),
+                );
+                TableEvidence {
+                    database: database.to_owned(),
+                    name,
+                    oid,
+                    file_node,
+                    rows,
+                    count,
+                    at_least,
+                }
             })
             .collect(),
-        table_count: i64::try_from(list.roots().filter(|table| !gone.contains(&table.oid)).count()).unwrap_or(i64::MAX),
-        total_rows: counts.values().filter(|counted| counted.is_all).map(|counted| counted.rows).fold(0, i64::saturating_add),
-        absent: asked.into_iter().filter(|name| !names.contains(*name)).map(ToOwned::to_owned).collect(),
+        table_count: i64::try_from(
+            list.roots()
+                .filter(|table| !gone.contains(&table.oid))
+                .count(),
+        )
+        .unwrap_or(i64::MAX),
+        total_rows: counts
+            .values()
+            .filter(|counted| counted.is_all)
+            .map(|counted| counted.rows)
+            .fold(0, i64::saturating_add),
+        absent: asked
+            .into_iter()
+            .filter(|name| !names.contains(*name))
+            .map(ToOwned::to_owned)
+            .collect(),
         failures: Vec::new(),
         budget_left: order.budget,
     }
 }
 
-/// The rows of a table that consists of these, how well they are known, and how many of them surely.
-fn sum(parts: &[&ListedTable], enough: Option<i64>, counts: &BTreeMap<i64, Counted>) -> (i64, CountKind, Option<i64>) {
+/// The rows of a table that consists of these, how well they are known, and how many of them
+/// surely.
+fn sum(
+    parts: &[&ListedTable],
+    enough: Option<i64>,
+    counts: &BTreeMap<i64, Counted>,
+) -> (i64, CountKind, Option<i64>) {
     let (mut surely, mut best, mut is_all) = (0_i64, 0_i64, true);
     for part in parts {
         let counted = counts.get(&part.oid);
@@ -142,7 +216,11 @@ fn sum(parts: &[&ListedTable], enough: Option<i64>, counts: &BTreeMap<i64, Count
     match enough {
         _ if is_all => (surely, CountKind::Exact, None),
         Some(enough) if surely >= enough => (surely, CountKind::AtLeast, None),
-        _ => (best, CountKind::Estimated, Some(surely).filter(|surely| *surely > 0)),
+        _ => (
+            best,
+            CountKind::Estimated,
+            Some(surely).filter(|surely| *surely > 0),
+        ),
     }
 }
 
@@ -152,7 +230,12 @@ mod tests {
     use super::*;
 
     fn rule(name: &str, min_rows: Option<i64>, max_drop_percent: Option<i32>) -> TableRule {
-        TableRule { name: format!("public.{name}"), min_rows, max_drop_percent, ..TableRule::default() }
+        TableRule {
+            name: format!("public.{name}"),
+            min_rows,
+            max_drop_percent,
+            ..TableRule::default()
+        }
     }
 
     fn names(told: &[Told<'_>]) -> Vec<String> {
@@ -173,48 +256,126 @@ mod tests {
             parents: [(6, 5)].into(),
         };
         let (ruled, gone) = (rule("ruled", None, None), rule("no_such_table", None, None));
-        let order =
-            |room| CountOrder { rules: vec![&ruled, &gone], known: vec!["public.known", "public.dropped"], room, ..CountOrder::default() };
-        assert_eq!(names(&select(&list, &order(9))), ["ruled", "known", "events", "large", "tiny"]);
+        let order = |room| CountOrder {
+            rules: vec![&ruled, &gone],
+            known: vec!["public.known", "public.dropped"],
+            room,
+            ..CountOrder::default()
+        };
+        assert_eq!(
+            names(&select(&list, &order(9))),
+            ["ruled", "known", "events", "large", "tiny"]
+        );
         let few = order(2);
         let told = select(&list, &few);
         assert_eq!(names(&told), ["ruled", "known", "events"]);
         let evidence = build_evidence("d", &list, &few, &told, &BTreeMap::new(), &BTreeSet::new());
-        assert_eq!((evidence.table_count, evidence.absent), (5, vec!["public.dropped".to_owned(), "public.no_such_table".to_owned()]));
+        assert_eq!(
+            (evidence.table_count, evidence.absent),
+            (
+                5,
+                vec![
+                    "public.dropped".to_owned(),
+                    "public.no_such_table".to_owned()
+                ]
+            )
+        );
     }
 
     #[test]
     fn a_partition_is_told_by_itself_only_where_a_rule_names_it() {
-        let list = TableList { tables: vec![listed(5, "events", true, 0), listed(6, "events_1", false, 7)], parents: [(6, 5)].into() };
+        let list = TableList {
+            tables: vec![
+                listed(5, "events", true, 0),
+                listed(6, "events_1", false, 7),
+            ],
+            parents: [(6, 5)].into(),
+        };
         let named = rule("events_1", None, None);
-        let order = CountOrder { rules: vec![&named], known: vec!["public.events_1"], room: 9, ..CountOrder::default() };
+        let order = CountOrder {
+            rules: vec![&named],
+            known: vec!["public.events_1"],
+            room: 9,
+            ..CountOrder::default()
+        };
         let told = select(&list, &order);
         assert_eq!(names(&told), ["events_1", "events"]);
-        let counts = [(6, Counted { rows: 8, is_all: true })].into();
+        let counts = [(
+            6,
+            Counted {
+                rows: 8,
+                is_all: true,
+            },
+        )]
+        .into();
         let evidence = build_evidence("d", &list, &order, &told, &counts, &BTreeSet::new());
-        assert_eq!(evidence.tables.iter().map(|table| table.rows).collect::<Vec<_>>(), [8, 8]);
-        assert_eq!((evidence.total_rows, evidence.table_count), (8, 1), "its rows are there once");
+        assert_eq!(
+            evidence
+                .tables
+                .iter()
+                .map(|table| table.rows)
+                .collect::<Vec<_>>(),
+            [8, 8]
+        );
+        assert_eq!(
+            (evidence.total_rows, evidence.table_count),
+            (8, 1),
+            "its rows are there once"
+        );
     }
 
     #[test]
     fn only_what_was_counted_to_its_end_is_exact() {
         let (one, two) = (listed(1, "one", false, 700), listed(2, "two", false, 900));
         let all = |rows| Counted { rows, is_all: true };
-        let some = |rows| Counted { rows, is_all: false };
-        let sum = |enough, counts: &[(i64, Counted)]| sum(&[&one, &two], enough, &counts.iter().copied().collect());
-        assert_eq!(sum(None, &[(1, all(5)), (2, all(6))]), (11, CountKind::Exact, None));
-        assert_eq!(sum(None, &[(1, all(5))]), (905, CountKind::Estimated, Some(5)));
-        assert_eq!(sum(None, &[(1, all(5)), (2, some(100))]), (905, CountKind::Estimated, Some(105)));
+        let some = |rows| Counted {
+            rows,
+            is_all: false,
+        };
+        let sum = |enough, counts: &[(i64, Counted)]| {
+            sum(&[&one, &two], enough, &counts.iter().copied().collect())
+        };
+        assert_eq!(
+            sum(None, &[(1, all(5)), (2, all(6))]),
+            (11, CountKind::Exact, None)
+        );
+        assert_eq!(
+            sum(None, &[(1, all(5))]),
+            (905, CountKind::Estimated, Some(5))
+        );
+        assert_eq!(
+            sum(None, &[(1, all(5)), (2, some(100))]),
+            (905, CountKind::Estimated, Some(105))
+        );
         assert_eq!(sum(None, &[]), (1_600, CountKind::Estimated, None));
-        assert_eq!(sum(Some(100), &[(2, some(100))]), (100, CountKind::AtLeast, None));
-        assert_eq!(sum(Some(100), &[(1, all(5)), (2, all(6))]), (11, CountKind::Exact, None));
-        assert_eq!(sum(Some(100), &[(1, all(50))]), (950, CountKind::Estimated, Some(50)));
+        assert_eq!(
+            sum(Some(100), &[(2, some(100))]),
+            (100, CountKind::AtLeast, None)
+        );
+        assert_eq!(
+            sum(Some(100), &[(1, all(5)), (2, all(6))]),
+            (11, CountKind::Exact, None)
+        );
+        assert_eq!(
+            sum(Some(100), &[(1, all(50))]),
+            (950, CountKind::Estimated, Some(50))
+        );
     }
 
     #[test]
     fn a_minimum_is_enough_for_a_large_table_whose_share_nobody_asks_about() {
-        let (large, small) = (listed(1, "large", false, 2_000_000), listed(2, "small", false, 900));
-        let enough = |table, rule: &TableRule| Told { table, members: vec![table], rule: Some(rule) }.enough();
+        let (large, small) = (
+            listed(1, "large", false, 2_000_000),
+            listed(2, "small", false, 900),
+        );
+        let enough = |table, rule: &TableRule| {
+            Told {
+                table,
+                members: vec![table],
+                rule: Some(rule),
+            }
+            .enough()
+        };
         assert_eq!(enough(&large, &rule("large", Some(10), None)), Some(10));
         assert_eq!(enough(&large, &rule("large", Some(10), Some(20))), None);
         assert_eq!(enough(&small, &rule("small", Some(10), None)), None);

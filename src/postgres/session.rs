@@ -17,8 +17,20 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) const fn new(client: Client, driver: JoinHandle<()>, login: Login, database: String, deadline: Instant) -> Self {
-        Self { client, driver, login, database, deadline }
+    pub(super) const fn new(
+        client: Client,
+        driver: JoinHandle<()>,
+        login: Login,
+        database: String,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            client,
+            driver,
+            login,
+            database,
+            deadline,
+        }
     }
 
     pub(super) const fn client(&self) -> &Client {
@@ -56,8 +68,9 @@ impl Session {
             Err(_) => Err(PostgresError::new(
                 PostgresErrorKind::Timeout,
                 format!(
-                    "Postgres at {} did not answer within the time given. It is overloaded, stopped, or the network swallows its answers; \
-                     raise `spec.verification.timeout` if it is only slow",
+                    "Postgres at {} did not answer within the time given. It is overloaded, \
+                     stopped, or the network swallows its answers; raise \
+                     `spec.verification.timeout` if it is only slow",
                     self.login.address()
                 ),
             )),
@@ -66,11 +79,18 @@ impl Session {
 
     /// Runs statements that must give exactly one row.
     pub async fn fetch_row(&self, sql: &str) -> Result<SimpleQueryRow, PostgresError> {
-        self.fetch_rows(sql).await?.pop().ok_or_else(|| self.odd_answer("no row"))
+        self.fetch_rows(sql)
+            .await?
+            .pop()
+            .ok_or_else(|| self.odd_answer("no row"))
     }
 
     /// A column that must have a value.
-    pub fn text<'row>(&self, row: &'row SimpleQueryRow, column: &str) -> Result<&'row str, PostgresError> {
+    pub fn text<'row>(
+        &self,
+        row: &'row SimpleQueryRow,
+        column: &str,
+    ) -> Result<&'row str, PostgresError> {
         match row.try_get(column) {
             Ok(Some(value)) => Ok(value),
             Ok(None) => Err(self.odd_answer(&format!("nothing in column {column}"))),
@@ -80,7 +100,9 @@ impl Session {
 
     /// A column that must hold a whole number.
     pub fn number(&self, row: &SimpleQueryRow, column: &str) -> Result<i64, PostgresError> {
-        self.text(row, column)?.parse().map_err(|_| self.odd_answer(&format!("no whole number in column {column}")))
+        self.text(row, column)?
+            .parse()
+            .map_err(|_| self.odd_answer(&format!("no whole number in column {column}")))
     }
 
     /// A column that must hold a truth value.
@@ -92,7 +114,8 @@ impl Session {
         PostgresError::new(
             PostgresErrorKind::QueryFailed,
             format!(
-                "{} answered a query on its catalog with {what}, which no supported Postgres does; see its version and log",
+                "{} answered a query on its catalog with {what}, which no supported Postgres does; \
+                 see its version and log",
                 self.login.address()
             ),
         )

@@ -1,4 +1,5 @@
-//! Which tables there are, what belongs to what, and whether the role may count them. Views, foreign and temporary tables are never listed.
+//! Which tables there are, what belongs to what, and whether the role may count them. Views,
+//! foreign and temporary tables are never listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +8,18 @@ use tokio_postgres::SimpleQueryRow;
 use super::{PostgresError, Session};
 
 /// Both statements give all that counting needs of the catalog; they run in one round trip.
-pub(super) const TABLES_QUERY: &str = "select c.oid::bigint::text as oid, n.nspname::text as schema, c.relname::text as name, \
-     c.relkind = 'p' as partitioned, coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::bigint::text as file_node, \
+pub(super) const TABLES_QUERY: &str = "select c.oid::bigint::text as oid, n.nspname::text as \
+     schema, c.relname::text as name, c.relkind = 'p' as partitioned, \
+     coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::bigint::text as file_node, \
      greatest(c.reltuples, 0)::bigint::text as estimated, c.relpages::text as pages, \
      coalesce(pg_catalog.row_security_active(c.oid), false) as row_security, \
-     coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
-         and pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), false) as readable \
-     from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace \
-     where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema' \
-     and not pg_catalog.starts_with(n.nspname::text, 'pg_') order by n.nspname, c.relname; \
-     select inhrelid::bigint::text as child, inhparent::bigint::text as parent from pg_catalog.pg_inherits order by inhrelid, inhseqno";
+     coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE') and \
+     pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), false) as readable from \
+     pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where \
+     c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema' and \
+     not pg_catalog.starts_with(n.nspname::text, 'pg_') order by n.nspname, c.relname; select \
+     inhrelid::bigint::text as child, inhparent::bigint::text as parent from \
+     pg_catalog.pg_inherits order by inhrelid, inhseqno";
 
 /// An ordinary table, or a partitioned one, which holds no rows itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +57,8 @@ impl ListedTable {
 pub struct TableList {
     /// All of them.
     pub tables: Vec<ListedTable>,
-    /// For each partition, and each table that inherits, the table that it belongs to: the first one that it names.
+    /// For each partition, and each table that inherits, the table that it belongs to: the first
+    /// one that it names.
     pub parents: BTreeMap<i64, i64>,
 }
 
@@ -62,10 +66,15 @@ impl TableList {
     /// The tables that belong to no other one of the list.
     pub fn roots(&self) -> impl Iterator<Item = &ListedTable> {
         let listed: BTreeSet<i64> = self.tables.iter().map(|table| table.oid).collect();
-        self.tables.iter().filter(move |table| self.parents.get(&table.oid).is_none_or(|parent| !listed.contains(parent)))
+        self.tables.iter().filter(move |table| {
+            self.parents
+                .get(&table.oid)
+                .is_none_or(|parent| !listed.contains(parent))
+        })
     }
 
-    /// The tables with rows of their own that a table consists of, itself and all below it, by the object id of each table of the list.
+    /// The tables with rows of their own that a table consists of, itself and all below it, by the
+    /// object id of each table of the list.
     #[must_use]
     pub fn members(&self) -> BTreeMap<i64, Vec<&ListedTable>> {
         let mut members: BTreeMap<i64, Vec<&ListedTable>> = BTreeMap::new();
@@ -87,7 +96,10 @@ pub async fn fetch_tables(session: &Session) -> Result<TableList, PostgresError>
 }
 
 /// Reads the answer to [`TABLES_QUERY`].
-pub(super) fn read_tables(session: &Session, sets: &[Vec<SimpleQueryRow>]) -> Result<TableList, PostgresError> {
+pub(super) fn read_tables(
+    session: &Session,
+    sets: &[Vec<SimpleQueryRow>],
+) -> Result<TableList, PostgresError> {
     let mut list = TableList::default();
     for row in sets.first().into_iter().flatten() {
         list.tables.push(ListedTable {
@@ -103,7 +115,9 @@ pub(super) fn read_tables(session: &Session, sets: &[Vec<SimpleQueryRow>]) -> Re
         });
     }
     for row in sets.get(1).into_iter().flatten() {
-        list.parents.entry(session.number(row, "child")?).or_insert(session.number(row, "parent")?);
+        list.parents
+            .entry(session.number(row, "child")?)
+            .or_insert(session.number(row, "parent")?);
     }
     Ok(list)
 }
@@ -140,11 +154,27 @@ pub(super) mod tests {
             ],
             parents: [(2, 1), (3, 1), (4, 3), (6, 5), (7, 99)].into(),
         };
-        assert_eq!(list.roots().map(|table| table.name.as_str()).collect::<Vec<_>>(), ["events", "parent", "of_a_foreign_table"]);
+        assert_eq!(
+            list.roots()
+                .map(|table| table.name.as_str())
+                .collect::<Vec<_>>(),
+            ["events", "parent", "of_a_foreign_table"]
+        );
         let members = list.members();
-        let names = |oid| members.get(&oid).map(|tables| tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>());
+        let names = |oid| {
+            members.get(&oid).map(|tables| {
+                tables
+                    .iter()
+                    .map(|table| table.name.as_str())
+                    .collect::<Vec<_>>()
+            })
+        };
         assert_eq!(names(1), Some(vec!["events_low", "events_high_a"]));
         assert_eq!(names(3), Some(vec!["events_high_a"]));
-        assert_eq!(names(5), Some(vec!["parent", "child"]), "its own rows, and those below");
+        assert_eq!(
+            names(5),
+            Some(vec!["parent", "child"]),
+            "its own rows, and those below"
+        );
     }
 }

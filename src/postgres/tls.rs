@@ -8,7 +8,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -26,15 +28,26 @@ pub const fn driver_mode(mode: TlsMode) -> SslMode {
     }
 }
 
-/// The connector for a login: without a certificate authority nothing is verified, with one its chain is, and `VerifyFull`
-/// asks for the host's name too.
+/// The connector for a login: without a certificate authority nothing is verified, with one its
+/// chain is, and `VerifyFull` asks for the host's name too.
 pub fn build_connector(login: &Login) -> Result<MakeRustlsConnect, PostgresError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let chain = login.tls_ca.as_ref().map(|authority| ChainVerifier::new(&authority.pem, &provider)).transpose()?;
+    let chain = login
+        .tls_ca
+        .as_ref()
+        .map(|authority| ChainVerifier::new(&authority.pem, &provider))
+        .transpose()?;
     if chain.is_none() && login.tls_mode == TlsMode::VerifyFull {
-        return Err(failed("mode VerifyFull needs `spec.connection.tls.caSecret`, the certificate authority to verify the server with"));
+        return Err(failed(
+            "mode VerifyFull needs `spec.connection.tls.caSecret`, the certificate authority to \
+             verify the server with",
+        ));
     }
-    let verifier = Verifier { chain, verify_name: login.tls_mode == TlsMode::VerifyFull, provider: Arc::clone(&provider) };
+    let verifier = Verifier {
+        chain,
+        verify_name: login.tls_mode == TlsMode::VerifyFull,
+        provider: Arc::clone(&provider),
+    };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error.to_string()))?
@@ -45,7 +58,10 @@ pub fn build_connector(login: &Login) -> Result<MakeRustlsConnect, PostgresError
 }
 
 fn failed(what: &str) -> PostgresError {
-    PostgresError::new(PostgresErrorKind::TlsFailed, format!("the connection can't be encrypted: {what}. Correct `spec.connection.tls`"))
+    PostgresError::new(
+        PostgresErrorKind::TlsFailed,
+        format!("the connection can't be encrypted: {what}. Correct `spec.connection.tls`"),
+    )
 }
 
 /// Verifies a chain with rustls' own verifier.
@@ -57,17 +73,28 @@ struct ChainVerifier {
 
 impl ChainVerifier {
     fn new(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Self, PostgresError> {
-        let unusable = |what: String| failed(&format!("the certificate authority of `spec.connection.tls.caSecret` is not usable: {what}"));
-        let authorities: Vec<_> =
-            CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| unusable(error.to_string()))?;
+        let unusable = |what: String| {
+            failed(&format!(
+                "the certificate authority of `spec.connection.tls.caSecret` is not usable: {what}"
+            ))
+        };
+        let authorities: Vec<_> = CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<_, _>>()
+            .map_err(|error| unusable(error.to_string()))?;
         let mut roots = RootCertStore::empty();
         for authority in &authorities {
-            roots.add(authority.clone()).map_err(|error| unusable(error.to_string()))?;
+            roots
+                .add(authority.clone())
+                .map_err(|error| unusable(error.to_string()))?;
         }
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { verifier, authorities })
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+                .build()
+                .map_err(|error| unusable(error.to_string()))?;
+        Ok(Self {
+            verifier,
+            authorities,
+        })
     }
 }
 
@@ -90,20 +117,29 @@ impl ServerCertVerifier for Verifier {
         let Some(chain) = &self.chain else {
             return Ok(ServerCertVerified::assertion());
         };
-        if chain.authorities.iter().any(|authority| authority.as_ref() == end_entity.as_ref()) {
-            // A server's self-signed certificate given as its own authority: OpenSSL, and so libpq, takes it; webpki would not.
+        if chain
+            .authorities
+            .iter()
+            .any(|authority| authority.as_ref() == end_entity.as_ref())
+        {
+            // A server's self-signed certificate given as its own authority: OpenSSL, and so libpq,
+            // takes it; webpki would not.
             if self.verify_name {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             }
             return Ok(ServerCertVerified::assertion());
         }
         // The name is judged last, so a complaint about the name says that the chain is good.
-        match chain.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            Err(rustls::Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }))
-                if !self.verify_name =>
-            {
-                Ok(ServerCertVerified::assertion())
-            }
+        match chain.verifier.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        ) {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !self.verify_name => Ok(ServerCertVerified::assertion()),
             other => other,
         }
     }
@@ -115,8 +151,11 @@ impl ServerCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         match &self.chain {
-            Some(chain) => chain.verifier.verify_tls12_signature(message, certificate, signature),
-            // Nothing is known of the certificate, so a signature by it proves nothing; certificates too old for webpki work too.
+            Some(chain) => chain
+                .verifier
+                .verify_tls12_signature(message, certificate, signature),
+            // Nothing is known of the certificate, so a signature by it proves nothing;
+            // certificates too old for webpki work too.
             None => Ok(HandshakeSignatureValid::assertion()),
         }
     }
@@ -128,12 +167,16 @@ impl ServerCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         match &self.chain {
-            Some(chain) => chain.verifier.verify_tls13_signature(message, certificate, signature),
+            Some(chain) => chain
+                .verifier
+                .verify_tls13_signature(message, certificate, signature),
             None => Ok(HandshakeSignatureValid::assertion()),
         }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -47,8 +47,12 @@ pub fn plan(situation: &Situation) -> Result<Course, Obstacle> {
 
 fn bring_namespace(situation: &Situation, course: &mut Course) {
     let name = &situation.namespace_name;
-    let remembered =
-        situation.ledger.status.as_ref().map(|status| status.namespace_manifest.clone()).filter(|manifest| !manifest.is_null());
+    let remembered = situation
+        .ledger
+        .status
+        .as_ref()
+        .map(|status| status.namespace_manifest.clone())
+        .filter(|manifest| !manifest.is_null());
     let create = || {
         let manifest = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         Step::CreateNamespace(remembered.unwrap_or(manifest))
@@ -59,11 +63,17 @@ fn bring_namespace(situation: &Situation, course: &mut Course) {
             course.steps.push(create());
         }
         Some(metadata) if metadata.deletion_timestamp.is_some() => {
-            course.findings.push(format!("Namespace {name}: Terminating; what is guarded in it is held"));
+            course.findings.push(format!(
+                "Namespace {name}: Terminating; what is guarded in it is held"
+            ));
             if guard::is_labelled(metadata) && !guard::deletion_confirmed(metadata) {
-                course.steps.push(Step::ConfirmNamespace(Box::new(metadata.clone())));
+                course
+                    .steps
+                    .push(Step::ConfirmNamespace(Box::new(metadata.clone())));
             }
-            course.steps.push(Step::FinalizeNamespace(Box::new(metadata.clone())));
+            course
+                .steps
+                .push(Step::FinalizeNamespace(Box::new(metadata.clone())));
             course.steps.push(create());
         }
         Some(_) => {}
@@ -72,13 +82,32 @@ fn bring_namespace(situation: &Situation, course: &mut Course) {
 
 /// Lets the workload mount the claim again that the data was on at the last good check.
 fn mount_again(situation: &Situation, course: &mut Course) -> Result<(), Obstacle> {
-    let Some(workload) = &situation.workload else { return Ok(()) };
+    let Some(workload) = &situation.workload else {
+        return Ok(());
+    };
     for wanted in situation.places.iter().map(|place| &place.wanted) {
-        let Some(path) = wanted.mount_path.as_ref().filter(|_| !workload.mounts_claim(&wanted.claim)) else { continue };
-        let mounted = workload.mounts.iter().find(|mount| &mount.mount_path == path).map(|mount| mount.name.as_str());
-        let found = workload.volumes.iter().enumerate().find(|(_, volume)| Some(volume.name.as_str()) == mounted);
+        let Some(path) = wanted
+            .mount_path
+            .as_ref()
+            .filter(|_| !workload.mounts_claim(&wanted.claim))
+        else {
+            continue;
+        };
+        let mounted = workload
+            .mounts
+            .iter()
+            .find(|mount| &mount.mount_path == path)
+            .map(|mount| mount.name.as_str());
+        let found = workload
+            .volumes
+            .iter()
+            .enumerate()
+            .find(|(_, volume)| Some(volume.name.as_str()) == mounted);
         if let Some((index, volume)) = found {
-            let instead = volume.persistent_volume_claim.as_ref().map_or("no claim", |source| source.claim_name.as_str());
+            let instead = volume
+                .persistent_volume_claim
+                .as_ref()
+                .map_or("no claim", |source| source.claim_name.as_str());
             course.findings.push(format!(
                 "{} {}: mounts {instead} at {path} in place of claim {}",
                 workload.kind,
@@ -86,15 +115,21 @@ fn mount_again(situation: &Situation, course: &mut Course) -> Result<(), Obstacl
                 wanted.claim
             ));
             course.notes.push(format!(
-                "if {} {} comes from Git or a chart, name claim {} there too, or the next sync takes it away again",
+                "if {} {} comes from Git or a chart, name claim {} there too, or the next sync \
+                 takes it away again",
                 workload.kind,
                 workload.name(),
                 wanted.claim
             ));
-            // A pod that never became ready would hold a rolling update up, so all of them stop first.
+            // A pod that never became ready would hold a rolling update up, so all of them stop
+            // first.
             if !situation.workload_pods.is_empty() {
                 scale_down(situation, workload, course)?;
-                course.steps.push(Step::Await(format!("the pods of {} to stop: {}", workload.name(), situation.workload_pods.join(", "))));
+                course.steps.push(Step::Await(format!(
+                    "the pods of {} to stop: {}",
+                    workload.name(),
+                    situation.workload_pods.join(", ")
+                )));
             }
             course.steps.push(Step::Remount {
                 kind: workload.kind,
@@ -105,7 +140,8 @@ fn mount_again(situation: &Situation, course: &mut Course) -> Result<(), Obstacl
             });
         } else {
             course.notes.push(format!(
-                "{} {} does not mount claim {} at {path}, and its template has no volume there that could be changed: apply it as it was before",
+                "{} {} does not mount claim {} at {path}, and its template has no volume there \
+                 that could be changed: apply it as it was before",
                 workload.kind,
                 workload.name(),
                 wanted.claim
@@ -117,27 +153,50 @@ fn mount_again(situation: &Situation, course: &mut Course) -> Result<(), Obstacl
 
 fn bring_database(situation: &Situation, course: &mut Course) {
     let name = &situation.name;
-    let remembered = situation.ledger.status.as_ref().map(|status| &status.database_manifest).filter(|manifest| !manifest.is_null());
+    let remembered = situation
+        .ledger
+        .status
+        .as_ref()
+        .map(|status| &status.database_manifest)
+        .filter(|manifest| !manifest.is_null());
     let create = |course: &mut Course| match remembered {
-        Some(manifest) => course.steps.push(Step::CreateDatabase(guard::with_marks(manifest.clone(), &situation.owner()))),
+        Some(manifest) => course.steps.push(Step::CreateDatabase(guard::with_marks(
+            manifest.clone(),
+            &situation.owner(),
+        ))),
         None => course.notes.push(format!(
-            "the ledger does not remember ProtectedDatabase {name}: apply it again, so that the data is checked and backed up"
+            "the ledger does not remember ProtectedDatabase {name}: apply it again, so that the \
+             data is checked and backed up"
         )),
     };
-    match situation.database.as_ref().map(|database| &database.metadata) {
+    match situation
+        .database
+        .as_ref()
+        .map(|database| &database.metadata)
+    {
         None => {
-            course.findings.push(format!("ProtectedDatabase {name}: gone"));
+            course
+                .findings
+                .push(format!("ProtectedDatabase {name}: gone"));
             create(course);
         }
         Some(metadata) if metadata.deletion_timestamp.is_some() => {
-            course.findings.push(format!("ProtectedDatabase {name}: Terminating"));
+            course
+                .findings
+                .push(format!("ProtectedDatabase {name}: Terminating"));
             if !guard::deletion_confirmed(metadata) {
-                course.steps.push(Step::ConfirmDatabase(Box::new(metadata.clone())));
+                course
+                    .steps
+                    .push(Step::ConfirmDatabase(Box::new(metadata.clone())));
             }
             if guard::is_held(metadata) {
-                course.steps.push(Step::LetDatabaseGo(Box::new(metadata.clone())));
+                course
+                    .steps
+                    .push(Step::LetDatabaseGo(Box::new(metadata.clone())));
             }
-            course.steps.push(Step::Await(format!("ProtectedDatabase {name} to go")));
+            course
+                .steps
+                .push(Step::Await(format!("ProtectedDatabase {name} to go")));
             create(course);
         }
         Some(_) => {}
@@ -146,7 +205,11 @@ fn bring_database(situation: &Situation, course: &mut Course) {
 
 fn scale_up(situation: &Situation, course: &mut Course) {
     let Some(workload) = &situation.workload else {
-        course.notes.push("the workload is not there: apply it again from where you keep it; its claims wait for it".to_owned());
+        course.notes.push(
+            "the workload is not there: apply it again from where you keep it; its claims wait for \
+            it"
+                .to_owned(),
+        );
         return;
     };
     let scales_down = course.steps.iter().find_map(|step| match step {
@@ -154,7 +217,11 @@ fn scale_up(situation: &Situation, course: &mut Course) {
         _ => None,
     });
     if let Some(replicas) = scales_down.or(workload.replicas_before()) {
-        course.steps.push(Step::ScaleUp { kind: workload.kind, metadata: Box::new(workload.metadata.clone()), replicas });
+        course.steps.push(Step::ScaleUp {
+            kind: workload.kind,
+            metadata: Box::new(workload.metadata.clone()),
+            replicas,
+        });
     } else if workload.replicas == 0 {
         let (kind, name) = (workload.kind.to_string().to_lowercase(), workload.name());
         course.notes.push(format!(
@@ -165,18 +232,33 @@ fn scale_up(situation: &Situation, course: &mut Course) {
 }
 
 /// Plans to stop the pods of the workload, once.
-pub(super) fn scale_down(situation: &Situation, workload: &WorkloadState, course: &mut Course) -> Result<(), Obstacle> {
+pub(super) fn scale_down(
+    situation: &Situation,
+    workload: &WorkloadState,
+    course: &mut Course,
+) -> Result<(), Obstacle> {
     if workload.deletes_claims_when_scaled {
         return Err(Obstacle::new(format!(
-            "StatefulSet {workload} deletes its claims when it is scaled down, and its pods must stop. Set that to Retain first: kubectl -n {} \
-             patch statefulset {workload} --type=merge -p '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenScaled\":\"Retain\"}}}}}}'",
+            "StatefulSet {workload} deletes its claims when it is scaled down, and its pods must \
+             stop. Set that to Retain first: kubectl -n {} patch statefulset {workload} \
+             --type=merge -p \
+             '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenScaled\":\"Retain\"}}}}}}'",
             situation.namespace_name,
             workload = workload.name()
         )));
     }
-    if workload.replicas > 0 && !course.steps.iter().any(|step| matches!(step, Step::ScaleDown { .. })) {
+    if workload.replicas > 0
+        && !course
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::ScaleDown { .. }))
+    {
         let metadata = Box::new(workload.metadata.clone());
-        course.steps.push(Step::ScaleDown { kind: workload.kind, metadata, replicas: workload.replicas });
+        course.steps.push(Step::ScaleDown {
+            kind: workload.kind,
+            metadata,
+            replicas: workload.replicas,
+        });
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! Bringing back what is gone all the same: claims, volumes, namespaces. Planned purely from what was read; one step at a time, then read again.
+//! Bringing back what is gone all the same: claims, volumes, namespaces. Planned purely from what
+//! was read; one step at a time, then read again.
 //!
-//! Used by `kubectl holdfast recover`, with the rights of the person who calls it, and by the operator for a DatabaseRestore.
+//! Used by `kubectl holdfast recover`, with the rights of the person who calls it, and by the
+//! operator for a DatabaseRestore.
 
 mod act;
 mod away;

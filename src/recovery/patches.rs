@@ -10,8 +10,16 @@ use crate::guard::operations::{add, annotate, remove, replace, test, test_uid, t
 
 /// Scales to 0 and notes how many pods there were.
 pub fn build_scale_down(metadata: &ObjectMeta, replicas: i32) -> Patch {
-    let mut operations = vec![test_uid(metadata), test(&["spec", "replicas"], replicas.into()), replace(&["spec", "replicas"], 0.into())];
-    operations.extend(annotate(metadata, REPLICAS_BEFORE_ANNOTATION, &replicas.to_string()));
+    let mut operations = vec![
+        test_uid(metadata),
+        test(&["spec", "replicas"], replicas.into()),
+        replace(&["spec", "replicas"], 0.into()),
+    ];
+    operations.extend(annotate(
+        metadata,
+        REPLICAS_BEFORE_ANNOTATION,
+        &replicas.to_string(),
+    ));
     Patch(operations)
 }
 
@@ -26,14 +34,21 @@ pub fn build_nudge(metadata: &ObjectMeta, volume_version: &str) -> Patch {
 pub fn build_scale_up(metadata: &ObjectMeta, replicas: i32) -> Patch {
     Patch(vec![
         test_uid(metadata),
-        test(&["metadata", "annotations", REPLICAS_BEFORE_ANNOTATION], replicas.to_string().into()),
+        test(
+            &["metadata", "annotations", REPLICAS_BEFORE_ANNOTATION],
+            replicas.to_string().into(),
+        ),
         replace(&["spec", "replicas"], replicas.into()),
         remove(&["metadata", "annotations", REPLICAS_BEFORE_ANNOTATION]),
     ])
 }
 
 /// Ties a volume to a claim: to the next one of that name, or to the one with that UID.
-pub fn build_reservation(metadata: &ObjectMeta, claim_uid: Option<&str>, reference: Value) -> Patch {
+pub fn build_reservation(
+    metadata: &ObjectMeta,
+    claim_uid: Option<&str>,
+    reference: Value,
+) -> Patch {
     let mut operations = vec![test_uid(metadata)];
     if let Some(uid) = claim_uid {
         operations.push(test(&["spec", "claimRef", "uid"], uid.into()));
@@ -58,5 +73,9 @@ pub fn build_remount(metadata: &ObjectMeta, index: usize, volume: &Volume, claim
     let index = index.to_string();
     let path = ["spec", "template", "spec", "volumes", index.as_str()];
     let mounted = json!({"name": volume.name, "persistentVolumeClaim": {"claimName": claim}});
-    Patch(vec![test_uid(metadata), test(&path, json!(volume)), replace(&path, mounted)])
+    Patch(vec![
+        test_uid(metadata),
+        test(&path, json!(volume)),
+        replace(&path, mounted),
+    ])
 }

@@ -22,7 +22,9 @@ pub fn situation() -> Situation {
                 "namespaceManifest": {"metadata": {"name": "atra"}},
             },
         })),
-        namespace: Some(from(json!({"name": "atra", "uid": "u-ns", "labels": {"holdfast.dev/protected": "true"}}))),
+        namespace: Some(from(
+            json!({"name": "atra", "uid": "u-ns", "labels": {"holdfast.dev/protected": "true"}}),
+        )),
         database: Some(from(json!({
             "metadata": {"name": "knowledge", "namespace": "atra", "uid": "u-db", "finalizers": ["holdfast.dev/keep"]},
             "spec": {
@@ -34,7 +36,9 @@ pub fn situation() -> Situation {
             kind: WorkloadKind::StatefulSet,
             metadata: from(json!({"name": "pg", "uid": "u-sts"})),
             replicas: 1,
-            volumes: from(json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}])),
+            volumes: from(
+                json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]),
+            ),
             mounts: from(json!([{"name": "data", "mountPath": "/var/lib/postgresql/data"}])),
             claim_templates: Vec::new(),
             deletes_claims_when_scaled: false,
@@ -54,14 +58,19 @@ fn place() -> Place {
                 "metadata": {"name": "data", "namespace": "atra"},
                 "spec": {"storageClassName": "fast", "resources": {"requests": {"storage": "1Gi"}}},
             }),
-            volume_manifest: Some(json!({"metadata": {"name": "pv-1"}, "spec": {"persistentVolumeReclaimPolicy": "Delete"}})),
+            volume_manifest: Some(
+                json!({"metadata": {"name": "pv-1"}, "spec": {"persistentVolumeReclaimPolicy": "Delete"}}),
+            ),
         },
         claim: Some(from(claim("u-claim", "pv-1", "Bound"))),
         volume: Some(from(volume("pv-1", "u-claim", "Bound", "Retain"))),
         other_volume: None,
         held_by_other: false,
         same_storage: None,
-        pods: vec![MountingPod { name: "pg-0".to_owned(), uid: "u-pod".to_owned() }],
+        pods: vec![MountingPod {
+            name: "pg-0".to_owned(),
+            uid: "u-pod".to_owned(),
+        }],
     }
 }
 

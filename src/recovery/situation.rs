@@ -83,18 +83,34 @@ impl Place {
     /// The volume that the claim names.
     #[must_use]
     pub fn bound_to(&self) -> Option<&str> {
-        self.claim.as_ref()?.spec.as_ref()?.volume_name.as_deref().filter(|name| !name.is_empty())
+        self.claim
+            .as_ref()?
+            .spec
+            .as_ref()?
+            .volume_name
+            .as_deref()
+            .filter(|name| !name.is_empty())
     }
 
     /// Whether the claim is there, Bound to the volume that is wanted, and nobody has deleted it.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        let (Some(claim), Some(volume)) = (&self.claim, &self.volume) else { return false };
-        let holder = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()).and_then(|reference| reference.uid.as_deref());
+        let (Some(claim), Some(volume)) = (&self.claim, &self.volume) else {
+            return false;
+        };
+        let holder = volume
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.claim_ref.as_ref())
+            .and_then(|reference| reference.uid.as_deref());
         claim.metadata.deletion_timestamp.is_none()
             && self.bound_to() == Some(self.wanted.volume.as_str())
             && claim.metadata.uid.as_deref() == holder
-            && claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound")
+            && claim
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref())
+                == Some("Bound")
     }
 }
 
@@ -127,13 +143,22 @@ impl WorkloadState {
     /// Whether its pods mount a claim, by their template or by a claim template.
     #[must_use]
     pub fn mounts_claim(&self, claim: &str) -> bool {
-        self.volumes.iter().any(|volume| volume.persistent_volume_claim.as_ref().is_some_and(|source| source.claim_name == claim))
-            || resources::is_from_claim_template(claim, self.name(), &self.claim_templates)
+        self.volumes.iter().any(|volume| {
+            volume
+                .persistent_volume_claim
+                .as_ref()
+                .is_some_and(|source| source.claim_name == claim)
+        }) || resources::is_from_claim_template(claim, self.name(), &self.claim_templates)
     }
 
     /// How many pods it had before it was scaled to 0 for a recovery.
     #[must_use]
     pub fn replicas_before(&self) -> Option<i32> {
-        self.metadata.annotations.as_ref()?.get(names::REPLICAS_BEFORE_ANNOTATION)?.parse().ok()
+        self.metadata
+            .annotations
+            .as_ref()?
+            .get(names::REPLICAS_BEFORE_ANNOTATION)?
+            .parse()
+            .ok()
     }
 }

@@ -1,4 +1,5 @@
-//! Which claims a database needs, and which volume belongs to each: by the last good check, else by what the ledger remembers. Pure.
+//! Which claims a database needs, and which volume belongs to each: by the last good check, else by
+//! what the ledger remembers. Pure.
 
 use k8s_openapi::api::core::v1::PersistentVolume;
 use serde_json::Value;
@@ -17,16 +18,27 @@ pub fn choose(
     loose: Option<&PersistentVolume>,
 ) -> Result<Vec<Wanted>, Obstacle> {
     let status = ledger.status.clone().unwrap_or_default();
-    let good = status.baseline.as_ref().map(|baseline| baseline.volumes.as_slice()).unwrap_or_default();
+    let good = status
+        .baseline
+        .as_ref()
+        .map(|baseline| baseline.volumes.as_slice())
+        .unwrap_or_default();
     if let Some(volume) = volume {
-        let remembered = status.volumes.iter().find(|remembered| remembered.volume == volume);
+        let remembered = status
+            .volumes
+            .iter()
+            .find(|remembered| remembered.volume == volume);
         let wanted = match remembered {
             Some(remembered) => build(remembered, good),
             None => from_volume(volume, loose, &status.volumes, good, &ledger.spec.namespace)?,
         };
         return Ok(vec![wanted]);
     }
-    let mut names: Vec<&str> = status.volumes.iter().map(|remembered| remembered.claim.as_str()).collect();
+    let mut names: Vec<&str> = status
+        .volumes
+        .iter()
+        .map(|remembered| remembered.claim.as_str())
+        .collect();
     names.sort_unstable();
     names.dedup();
     let is_needed = |claim: &str| {
@@ -34,7 +46,11 @@ pub fn choose(
             || extra_claims.iter().any(|extra| extra == claim)
             || workload.is_none_or(|workload| workload.mounts_claim(claim))
     };
-    names.into_iter().filter(|claim| is_needed(claim)).map(|claim| choose_volume(claim, &status.volumes, good, ledger)).collect()
+    names
+        .into_iter()
+        .filter(|claim| is_needed(claim))
+        .map(|claim| choose_volume(claim, &status.volumes, good, ledger))
+        .collect()
 }
 
 fn choose_volume(
@@ -43,18 +59,24 @@ fn choose_volume(
     good: &[MountedVolume],
     ledger: &DatabaseLedger,
 ) -> Result<Wanted, Obstacle> {
-    let candidates: Vec<&RememberedVolume> = remembered.iter().filter(|remembered| remembered.claim == claim).collect();
+    let candidates: Vec<&RememberedVolume> = remembered
+        .iter()
+        .filter(|remembered| remembered.claim == claim)
+        .collect();
     let by_check = good.iter().find(|mounted| mounted.claim == claim);
     let chosen = match (by_check, candidates.as_slice()) {
-        (Some(mounted), _) => candidates.iter().find(|candidate| candidate.volume == mounted.volume),
+        (Some(mounted), _) => candidates
+            .iter()
+            .find(|candidate| candidate.volume == mounted.volume),
         (None, [only]) => Some(only),
         (None, _) => None,
     };
     chosen.map(|remembered| build(remembered, good)).ok_or_else(|| {
         let volumes = candidates.iter().map(|candidate| candidate.volume.as_str()).collect::<Vec<_>>();
         Obstacle::new(format!(
-            "claim {claim} has had several volumes, {}, and no good check says which one has the data. Look at them (kubectl get pv {}), then \
-             name one: kubectl holdfast recover {} -n {} --volume {}",
+            "claim {claim} has had several volumes, {}, and no good check says which one has the \
+             data. Look at them (kubectl get pv {}), then name one: kubectl holdfast recover {} -n \
+             {} --volume {}",
             volumes.join(" and "),
             volumes.join(" "),
             ledger.spec.database,
@@ -75,7 +97,9 @@ fn build(remembered: &RememberedVolume, good: &[MountedVolume]) -> Wanted {
 }
 
 fn mount_path(claim: &str, good: &[MountedVolume]) -> Option<String> {
-    good.iter().find(|mounted| mounted.claim == claim).map(|mounted| mounted.mount_path.clone())
+    good.iter()
+        .find(|mounted| mounted.claim == claim)
+        .map(|mounted| mounted.mount_path.clone())
 }
 
 /// A volume that the ledger does not know: it goes to the claim that it was bound to last.
@@ -88,15 +112,20 @@ fn from_volume(
 ) -> Result<Wanted, Obstacle> {
     let Some(found) = loose else {
         return Err(Obstacle::new(format!(
-            "there is no PersistentVolume {volume}, and the ledger does not remember it. See what there is: kubectl get pv"
+            "there is no PersistentVolume {volume}, and the ledger does not remember it. See what \
+             there is: kubectl get pv"
         )));
     };
     let spec = found.spec.clone().unwrap_or_default();
     let holder = spec.claim_ref.clone().unwrap_or_default();
-    let (Some(claim), Some(_)) = (holder.name, holder.namespace.filter(|place| place == namespace)) else {
+    let (Some(claim), Some(_)) = (
+        holder.name,
+        holder.namespace.filter(|place| place == namespace),
+    ) else {
         return Err(Obstacle::new(format!(
-            "PersistentVolume {volume} did not belong to a claim of namespace {namespace}, so it is not known whose place it would take. If it \
-             is the right one, reserve it first: kubectl patch pv {volume} --type=merge -p \
+            "PersistentVolume {volume} did not belong to a claim of namespace {namespace}, so it \
+             is not known whose place it would take. If it is the right one, reserve it first: \
+             kubectl patch pv {volume} --type=merge -p \
              '{{\"spec\":{{\"claimRef\":{{\"namespace\":\"{namespace}\",\"name\":\"CLAIM\"}}}}}}'"
         )));
     };
@@ -129,8 +158,15 @@ pub fn claim_to_create(wanted: &Wanted, owner: &str) -> Value {
     manifest
 }
 
-/// The volume as it is to be made: on Retain, guarded, and for its claim alone. `claim_uid` is that of the claim that lost it.
-pub fn volume_to_create(manifest: &Value, wanted: &Wanted, namespace: &str, claim_uid: Option<&str>, owner: &str) -> Value {
+/// The volume as it is to be made: on Retain, guarded, and for its claim alone. `claim_uid` is that
+/// of the claim that lost it.
+pub fn volume_to_create(
+    manifest: &Value,
+    wanted: &Wanted,
+    namespace: &str,
+    claim_uid: Option<&str>,
+    owner: &str,
+) -> Value {
     let mut manifest = guard::with_marks(manifest.clone(), owner);
     manifest["spec"]["persistentVolumeReclaimPolicy"] = guard::RETAIN.into();
     manifest["spec"]["claimRef"] = reference(namespace, &wanted.claim, claim_uid);

@@ -1,4 +1,5 @@
-//! Who agents are and what they may do: a service account and a role binding in each namespace with a ProtectedDatabase. Pure.
+//! Who agents are and what they may do: a service account and a role binding in each namespace with
+//! a ProtectedDatabase. Pure.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, RoleBinding, RoleRef, Subject};
@@ -9,7 +10,10 @@ use crate::api::names;
 /// The agents' service account of one namespace.
 #[must_use]
 pub fn build_agent_service_account(namespace: &str) -> ServiceAccount {
-    ServiceAccount { metadata: metadata(namespace), ..ServiceAccount::default() }
+    ServiceAccount {
+        metadata: metadata(namespace),
+        ..ServiceAccount::default()
+    }
 }
 
 /// Binds the agents' service account to their role, in one namespace only.
@@ -35,11 +39,18 @@ pub fn build_agent_role_binding(namespace: &str) -> RoleBinding {
 #[must_use]
 pub fn build_agent_cluster_role() -> ClusterRole {
     ClusterRole {
-        metadata: ObjectMeta { name: Some(names::AGENT_CLUSTER_ROLE.to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(names::AGENT_CLUSTER_ROLE.to_owned()),
+            ..ObjectMeta::default()
+        },
         rules: Some(vec![
             rule(names::GROUP, &["protecteddatabases"], &["get"]),
             rule(names::GROUP, &["databasebackups"], &["get", "create"]),
-            rule(names::GROUP, &["databasebackups/status", "databasechecks/status"], &["patch"]),
+            rule(
+                names::GROUP,
+                &["databasebackups/status", "databasechecks/status"],
+                &["patch"],
+            ),
             rule("", &["pods"], &["list"]),
         ]),
         aggregation_rule: None,
@@ -50,12 +61,28 @@ fn metadata(namespace: &str) -> ObjectMeta {
     ObjectMeta {
         name: Some(names::AGENT_SERVICE_ACCOUNT.to_owned()),
         namespace: Some(namespace.to_owned()),
-        labels: Some([(names::MANAGED_BY_LABEL.to_owned(), names::OPERATOR_MANAGER.to_owned())].into()),
+        labels: Some(
+            [(
+                names::MANAGED_BY_LABEL.to_owned(),
+                names::OPERATOR_MANAGER.to_owned(),
+            )]
+            .into(),
+        ),
         ..ObjectMeta::default()
     }
 }
 
 fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
-    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    PolicyRule { api_groups: Some(vec![group.to_owned()]), resources: Some(owned(resources)), verbs: owned(verbs), ..PolicyRule::default() }
+    let owned = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    PolicyRule {
+        api_groups: Some(vec![group.to_owned()]),
+        resources: Some(owned(resources)),
+        verbs: owned(verbs),
+        ..PolicyRule::default()
+    }
 }

@@ -1,19 +1,22 @@
-//! The pod that agents run in: the database's own image with our static binary, or our own, Secrets as files, Pod Security `restricted`. Pure.
+//! The pod that agents run in: the database's own image with our static binary, or our own, Secrets
+//! as files, Pod Security `restricted`. Pure.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, NodeAffinity,
-    NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
-    PodTemplateSpec, PreferredSchedulingTerm, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume,
-    VolumeMount,
+    Affinity, Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
+    LocalObjectReference, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm,
+    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
+    PodTemplateSpec, PreferredSchedulingTerm, ResourceRequirements, SeccompProfile,
+    SecretVolumeSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::ObjectMeta;
 
 use crate::api::{
-    BINARY_DIRECTORY, FILES_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase,
-    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
+    BINARY_DIRECTORY, FILES_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY,
+    POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY,
+    S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
@@ -55,14 +58,18 @@ pub(super) struct LookedAt<'a> {
     pub user: Option<i64>,
     /// Group to look as. Default: the agents' own.
     pub group: Option<i64>,
-    /// The node on which it is mounted already: a volume for one node at a time can be mounted nowhere else.
+    /// The node on which it is mounted already: a volume for one node at a time can be mounted
+    /// nowhere else.
     pub node: Option<&'a str>,
 }
 
 /// The labels of agents' Jobs and pods.
 pub(super) fn labels(database: &ProtectedDatabase, task: &str) -> BTreeMap<String, String> {
     [
-        (names::DATABASE_LABEL, database.metadata.name.as_deref().unwrap_or_default()),
+        (
+            names::DATABASE_LABEL,
+            database.metadata.name.as_deref().unwrap_or_default(),
+        ),
         (names::TASK_LABEL, task),
         (names::MANAGED_BY_LABEL, names::OPERATOR_MANAGER),
     ]
@@ -72,10 +79,18 @@ pub(super) fn labels(database: &ProtectedDatabase, task: &str) -> BTreeMap<Strin
 }
 
 /// The pod template of an agent.
-pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, settings: &AgentPodSettings) -> PodTemplateSpec {
+pub(super) fn build_template(
+    database: &ProtectedDatabase,
+    task: &Task<'_>,
+    settings: &AgentPodSettings,
+) -> PodTemplateSpec {
     let secrets = secrets(database, task.storage, task.claim.is_some());
     let mut mounts = vec![mount("work", WORK_DIRECTORY, false)];
-    mounts.extend(secrets.iter().map(|secret| mount(secret.volume, secret.directory, true)));
+    mounts.extend(
+        secrets
+            .iter()
+            .map(|secret| mount(secret.volume, secret.directory, true)),
+    );
     let mut volumes = vec![empty_dir("work", Some("Memory"), "1Mi")];
     volumes.extend(secrets.iter().map(SecretMount::volume));
     let mut agent = Container {
@@ -88,7 +103,8 @@ pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, sett
     };
     let mut install = None;
     if let Some(claim) = &task.claim {
-        // In our own image: this needs no program of Postgres, and the users' files are no business of the database's image.
+        // In our own image: this needs no program of Postgres, and the users' files are no business
+        // of the database's image.
         agent.image = Some(settings.agent_image.clone());
         agent.image_pull_policy = Some("IfNotPresent".to_owned());
         agent.args = Some(["agent", task.name].map(ToOwned::to_owned).to_vec());
@@ -96,7 +112,9 @@ pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, sett
         volumes.push(claim.volume());
     } else {
         agent.image = Some(settings.database_image.clone());
-        agent.image_pull_policy.clone_from(&settings.image_pull_policy);
+        agent
+            .image_pull_policy
+            .clone_from(&settings.image_pull_policy);
         agent.command = Some([BINARY, "agent", task.name].map(ToOwned::to_owned).to_vec());
         mounts.insert(0, mount("binary", BINARY_DIRECTORY, true));
         volumes.insert(0, empty_dir("binary", None, "256Mi"));
@@ -104,14 +122,25 @@ pub(super) fn build_template(database: &ProtectedDatabase, task: &Task<'_>, sett
     }
     agent.volume_mounts = Some(mounts);
     PodTemplateSpec {
-        metadata: Some(ObjectMeta { labels: Some(labels(database, task.name)), ..ObjectMeta::default() }),
+        metadata: Some(ObjectMeta {
+            labels: Some(labels(database, task.name)),
+            ..ObjectMeta::default()
+        }),
         spec: Some(PodSpec {
-            affinity: task.claim.as_ref().and_then(|claim| claim.node).map(prefer_node),
+            affinity: task
+                .claim
+                .as_ref()
+                .and_then(|claim| claim.node)
+                .map(prefer_node),
             automount_service_account_token: Some(true),
             containers: vec![agent],
             enable_service_links: Some(false),
             image_pull_secrets: Some(
-                settings.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect::<Vec<_>>(),
+                settings
+                    .image_pull_secrets
+                    .iter()
+                    .map(|name| LocalObjectReference { name: name.clone() })
+                    .collect::<Vec<_>>(),
             )
             .filter(|secrets| !secrets.is_empty()),
             init_containers: install,
@@ -131,7 +160,11 @@ fn build_install(settings: &AgentPodSettings) -> Container {
         name: "install".to_owned(),
         image: Some(settings.agent_image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
-        args: Some(["agent", "install", "--to", BINARY].map(ToOwned::to_owned).to_vec()),
+        args: Some(
+            ["agent", "install", "--to", BINARY]
+                .map(ToOwned::to_owned)
+                .to_vec(),
+        ),
         resources: Some(resources("64Mi")),
         security_context: Some(security_context()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
@@ -142,7 +175,11 @@ fn build_install(settings: &AgentPodSettings) -> Container {
 
 fn build_environment(task: &Task<'_>) -> Vec<EnvVar> {
     vec![
-        EnvVar { name: REQUEST_VARIABLE.to_owned(), value: Some(escape(&task.request)), ..EnvVar::default() },
+        EnvVar {
+            name: REQUEST_VARIABLE.to_owned(),
+            value: Some(escape(&task.request)),
+            ..EnvVar::default()
+        },
         EnvVar {
             name: JOB_NAME_VARIABLE.to_owned(),
             value_from: Some(EnvVarSource {
@@ -159,8 +196,9 @@ fn build_environment(task: &Task<'_>) -> Vec<EnvVar> {
 
 /// Who the pod's containers run as.
 ///
-/// A pod that looks at a claim has no `fsGroup`: with one, the kubelet gives every file on a volume to that group and makes it writable for it. It
-/// leaves out volumes that are mounted read-only, but a CSI driver with the capability `VOLUME_MOUNT_GROUP` is told the group all the same. The
+/// A pod that looks at a claim has no `fsGroup`: with one, the kubelet gives every file on a volume
+/// to that group and makes it writable for it. It leaves out volumes that are mounted read-only,
+/// but a CSI driver with the capability `VOLUME_MOUNT_GROUP` is told the group all the same. The
 /// users' files are not ours to change, so it is not left to that.
 fn pod_security_context(claim: Option<&LookedAt<'_>>) -> PodSecurityContext {
     PodSecurityContext {
@@ -168,19 +206,34 @@ fn pod_security_context(claim: Option<&LookedAt<'_>>) -> PodSecurityContext {
         run_as_group: Some(claim.and_then(|claim| claim.group).unwrap_or(USER)),
         run_as_non_root: Some(true),
         run_as_user: Some(claim.and_then(|claim| claim.user).unwrap_or(USER)),
-        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
         ..PodSecurityContext::default()
     }
 }
 
-/// A wish and no demand: a claim that can be mounted on several nodes is looked at from another one when this one is full.
+/// A wish and no demand: a claim that can be mounted on several nodes is looked at from another one
+/// when this one is full.
 fn prefer_node(node: &str) -> Affinity {
-    let requirement =
-        NodeSelectorRequirement { key: "metadata.name".to_owned(), operator: "In".to_owned(), values: Some(vec![node.to_owned()]) };
-    let preference = NodeSelectorTerm { match_fields: Some(vec![requirement]), ..NodeSelectorTerm::default() };
+    let requirement = NodeSelectorRequirement {
+        key: "metadata.name".to_owned(),
+        operator: "In".to_owned(),
+        values: Some(vec![node.to_owned()]),
+    };
+    let preference = NodeSelectorTerm {
+        match_fields: Some(vec![requirement]),
+        ..NodeSelectorTerm::default()
+    };
     Affinity {
         node_affinity: Some(NodeAffinity {
-            preferred_during_scheduling_ignored_during_execution: Some(vec![PreferredSchedulingTerm { preference, weight: 100 }]),
+            preferred_during_scheduling_ignored_during_execution: Some(vec![
+                PreferredSchedulingTerm {
+                    preference,
+                    weight: 100,
+                },
+            ]),
             ..NodeAffinity::default()
         }),
         ..Affinity::default()
@@ -191,13 +244,17 @@ impl LookedAt<'_> {
     fn volume(&self) -> Volume {
         Volume {
             name: "files".to_owned(),
-            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource { claim_name: self.claim.to_owned(), read_only: Some(true) }),
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                claim_name: self.claim.to_owned(),
+                read_only: Some(true),
+            }),
             ..Volume::default()
         }
     }
 }
 
-/// The kubelet reads a dollar in a variable as the beginning of another variable's name; a doubled one is a dollar. Names of tables may have one.
+/// The kubelet reads a dollar in a variable as the beginning of another variable's name; a doubled
+/// one is a dollar. Names of tables may have one.
 fn escape(value: &str) -> String {
     value.replace('$', "$$")
 }
@@ -214,14 +271,23 @@ struct SecretMount {
 
 impl SecretMount {
     fn volume(&self) -> Volume {
-        let items = self.files.iter().map(|(key, path)| KeyToPath { key: key.clone(), path: (*path).to_owned(), mode: None }).collect();
+        let items = self
+            .files
+            .iter()
+            .map(|(key, path)| KeyToPath {
+                key: key.clone(),
+                path: (*path).to_owned(),
+                mode: None,
+            })
+            .collect();
         Volume {
             name: self.volume.to_owned(),
             secret: Some(SecretVolumeSource {
                 secret_name: Some(self.secret.clone()),
                 items: Some(items),
                 default_mode: Some(self.mode),
-                // A missing Secret then shows as a missing file, which the agent can report; otherwise the pod would hang without a word.
+                // A missing Secret then shows as a missing file, which the agent can report;
+                // otherwise the pod would hang without a word.
                 optional: Some(true),
             }),
             ..Volume::default()
@@ -230,7 +296,8 @@ impl SecretMount {
 }
 
 fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> Vec<SecretMount> {
-    // Without an `fsGroup` the files belong to root's group. That all may read them shows them to nobody else: only our container mounts them.
+    // Without an `fsGroup` the files belong to root's group. That all may read them shows them to
+    // nobody else: only our container mounts them.
     let mode = if has_no_group { 0o444 } else { 0o440 };
     let connection = &database.spec.connection;
     let credentials = &connection.credentials_secret;
@@ -245,10 +312,19 @@ fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> V
         volume: "postgres",
         directory: POSTGRES_CREDENTIALS_DIRECTORY,
         secret: credentials.name.clone(),
-        files: vec![(credentials.username_key.clone(), "username"), (credentials.password_key.clone(), "password")],
+        files: vec![
+            (credentials.username_key.clone(), "username"),
+            (credentials.password_key.clone(), "password"),
+        ],
         mode,
     }];
-    mounts.extend(connection.tls.ca_secret.iter().map(|key| authority("postgres-ca", POSTGRES_CA_DIRECTORY, key)));
+    mounts.extend(
+        connection
+            .tls
+            .ca_secret
+            .iter()
+            .map(|key| authority("postgres-ca", POSTGRES_CA_DIRECTORY, key)),
+    );
     if let (true, Some(backup)) = (storage, &database.spec.backup) {
         let s3 = &backup.storage.s3;
         mounts.push(SecretMount {
@@ -256,24 +332,42 @@ fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> V
             directory: S3_CREDENTIALS_DIRECTORY,
             secret: s3.credentials_secret.name.clone(),
             files: vec![
-                (s3.credentials_secret.access_key_id_key.clone(), "accessKeyId"),
-                (s3.credentials_secret.secret_access_key_key.clone(), "secretAccessKey"),
+                (
+                    s3.credentials_secret.access_key_id_key.clone(),
+                    "accessKeyId",
+                ),
+                (
+                    s3.credentials_secret.secret_access_key_key.clone(),
+                    "secretAccessKey",
+                ),
             ],
             mode,
         });
-        mounts.extend(s3.ca_secret.iter().map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)));
+        mounts.extend(
+            s3.ca_secret
+                .iter()
+                .map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)),
+        );
     }
     mounts
 }
 
 fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
-    VolumeMount { name: volume.to_owned(), mount_path: path.to_owned(), read_only: Some(read_only), ..VolumeMount::default() }
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: Some(read_only),
+        ..VolumeMount::default()
+    }
 }
 
 fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
     Volume {
         name: name.to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource { medium: medium.map(ToOwned::to_owned), size_limit: Some(Quantity(limit.to_owned())) }),
+        empty_dir: Some(EmptyDirVolumeSource {
+            medium: medium.map(ToOwned::to_owned),
+            size_limit: Some(Quantity(limit.to_owned())),
+        }),
         ..Volume::default()
     }
 }
@@ -290,7 +384,10 @@ fn resources(memory_limit: &str) -> ResourceRequirements {
 fn security_context() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
-        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
         read_only_root_filesystem: Some(true),
         ..SecurityContext::default()
     }

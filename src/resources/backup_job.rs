@@ -8,22 +8,40 @@ use kube::api::ObjectMeta;
 use super::agent_pod::{AgentPodSettings, Task, build_template, labels};
 use crate::api::{BackupRequest, ProtectedDatabase, names};
 
-/// How long a backup's pod may take to start and to report, besides the backup's own time limit, in seconds.
+/// How long a backup's pod may take to start and to report, besides the backup's own time limit, in
+/// seconds.
 const MARGIN_SECONDS: u64 = 300;
 /// How late a backup may still start, in seconds.
 const START_WITHIN_SECONDS: i64 = 600;
 /// How long an ended Job stays to be looked at, in seconds.
 const KEPT_SECONDS: i32 = 86_400;
 
-/// The CronJob that takes the backups. It works without the operator. `None` when the database asks for no backup.
+/// The CronJob that takes the backups. It works without the operator. `None` when the database asks
+/// for no backup.
 #[must_use]
-pub fn build_backup_cron_job(database: &ProtectedDatabase, request: &BackupRequest, settings: &AgentPodSettings) -> Option<CronJob> {
+pub fn build_backup_cron_job(
+    database: &ProtectedDatabase,
+    request: &BackupRequest,
+    settings: &AgentPodSettings,
+) -> Option<CronJob> {
     let backup = database.spec.backup.as_ref()?;
-    let task = Task { name: "backup", request: serde_json::to_string(request).unwrap_or_default(), storage: true, claim: None };
-    let owner = database.controller_owner_ref(&()).map(|owner| OwnerReference { block_owner_deletion: Some(false), ..owner });
+    let task = Task {
+        name: "backup",
+        request: serde_json::to_string(request).unwrap_or_default(),
+        storage: true,
+        claim: None,
+    };
+    let owner = database
+        .controller_owner_ref(&())
+        .map(|owner| OwnerReference {
+            block_owner_deletion: Some(false),
+            ..owner
+        });
     Some(CronJob {
         metadata: ObjectMeta {
-            name: Some(names::backup_cron_job(database.metadata.name.as_deref().unwrap_or_default())),
+            name: Some(names::backup_cron_job(
+                database.metadata.name.as_deref().unwrap_or_default(),
+            )),
             namespace: database.metadata.namespace.clone(),
             labels: Some(labels(database, task.name)),
             owner_references: owner.map(|owner| vec![owner]),
@@ -31,17 +49,28 @@ pub fn build_backup_cron_job(database: &ProtectedDatabase, request: &BackupReque
         },
         spec: CronJobSpec {
             schedule: backup.schedule.clone(),
-            time_zone: Some(backup.time_zone.clone().unwrap_or_else(|| super::schedule::DEFAULT_TIME_ZONE.to_owned())),
+            time_zone: Some(
+                backup
+                    .time_zone
+                    .clone()
+                    .unwrap_or_else(|| super::schedule::DEFAULT_TIME_ZONE.to_owned()),
+            ),
             suspend: Some(database.spec.suspend),
             concurrency_policy: Some("Forbid".to_owned()),
             starting_deadline_seconds: Some(START_WITHIN_SECONDS),
             successful_jobs_history_limit: Some(3),
             failed_jobs_history_limit: Some(3),
             job_template: JobTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(database, task.name)), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels(database, task.name)),
+                    ..ObjectMeta::default()
+                }),
                 spec: Some(JobSpec {
                     backoff_limit: Some(0),
-                    active_deadline_seconds: i64::try_from(request.deadline_seconds.saturating_add(MARGIN_SECONDS)).ok(),
+                    active_deadline_seconds: i64::try_from(
+                        request.deadline_seconds.saturating_add(MARGIN_SECONDS),
+                    )
+                    .ok(),
                     ttl_seconds_after_finished: Some(KEPT_SECONDS),
                     template: build_template(database, &task, settings),
                     ..JobSpec::default()
@@ -61,10 +90,19 @@ pub fn build_first_backup_job(cron_job: &CronJob, name: &str) -> Job {
             name: Some(name.to_owned()),
             namespace: cron_job.metadata.namespace.clone(),
             labels: template.metadata.and_then(|metadata| metadata.labels),
-            annotations: Some([("cronjob.kubernetes.io/instantiate".to_owned(), "manual".to_owned())].into()),
-            owner_references: cron_job
-                .controller_owner_ref(&())
-                .map(|owner| vec![OwnerReference { block_owner_deletion: Some(false), ..owner }]),
+            annotations: Some(
+                [(
+                    "cronjob.kubernetes.io/instantiate".to_owned(),
+                    "manual".to_owned(),
+                )]
+                .into(),
+            ),
+            owner_references: cron_job.controller_owner_ref(&()).map(|owner| {
+                vec![OwnerReference {
+                    block_owner_deletion: Some(false),
+                    ..owner
+                }]
+            }),
             ..ObjectMeta::default()
         },
         spec: template.spec,

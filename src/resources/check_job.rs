@@ -8,27 +8,40 @@ use kube::api::ObjectMeta;
 use super::agent_pod::{AgentPodSettings, LookedAt, Task, build_template, labels};
 use crate::api::{CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, names};
 
-/// How long the pod may take to start and to report, besides the time limit of its task, in seconds. A claim that can't be mounted shows by it.
+/// How long the pod may take to start and to report, besides the time limit of its task, in
+/// seconds. A claim that can't be mounted shows by it.
 const MARGIN_SECONDS: u64 = 120;
 /// How long an ended Job stays to be looked at, in seconds.
 const KEPT_SECONDS: i32 = 900;
 
 /// The Job of one check, under the check's name, so that one check never has two.
 #[must_use]
-pub fn build_check_job(database: &ProtectedDatabase, check: &DatabaseCheck, request: &CheckRequest, settings: &AgentPodSettings) -> Job {
+pub fn build_check_job(
+    database: &ProtectedDatabase,
+    check: &DatabaseCheck,
+    request: &CheckRequest,
+    settings: &AgentPodSettings,
+) -> Job {
     let task = Task {
         name: "check",
         request: serde_json::to_string(request).unwrap_or_default(),
         storage: request.remembered_in.is_some(),
         claim: None,
     };
-    build_job(database, check, check.metadata.name.clone(), &task, request.timeout_seconds, settings)
+    build_job(
+        database,
+        check,
+        check.metadata.name.clone(),
+        &task,
+        request.timeout_seconds,
+        settings,
+    )
 }
 
 /// The Job that looks for the files of one rule. `node` is where the claim is mounted already.
 ///
-/// Each rule has a Job of its own: claims may be on different nodes, their files may belong to different users, and one that can't be mounted
-/// must not hide the others.
+/// Each rule has a Job of its own: claims may be on different nodes, their files may belong to
+/// different users, and one that can't be mounted must not hide the others.
 #[must_use]
 pub fn build_files_job(
     database: &ProtectedDatabase,
@@ -38,10 +51,30 @@ pub fn build_files_job(
     settings: &AgentPodSettings,
 ) -> Job {
     let rule = &request.rule;
-    let claim = LookedAt { claim: &rule.claim, user: rule.run_as_user, group: rule.run_as_group, node };
-    let task = Task { name: "files", request: serde_json::to_string(request).unwrap_or_default(), storage: false, claim: Some(claim) };
-    let name = names::files_job(check.metadata.uid.as_deref().unwrap_or_default(), request.place);
-    build_job(database, check, Some(name), &task, request.timeout_seconds, settings)
+    let claim = LookedAt {
+        claim: &rule.claim,
+        user: rule.run_as_user,
+        group: rule.run_as_group,
+        node,
+    };
+    let task = Task {
+        name: "files",
+        request: serde_json::to_string(request).unwrap_or_default(),
+        storage: false,
+        claim: Some(claim),
+    };
+    let name = names::files_job(
+        check.metadata.uid.as_deref().unwrap_or_default(),
+        request.place,
+    );
+    build_job(
+        database,
+        check,
+        Some(name),
+        &task,
+        request.timeout_seconds,
+        settings,
+    )
 }
 
 fn build_job(
@@ -52,7 +85,10 @@ fn build_job(
     timeout_seconds: u64,
     settings: &AgentPodSettings,
 ) -> Job {
-    let owner = check.controller_owner_ref(&()).map(|owner| OwnerReference { block_owner_deletion: Some(false), ..owner });
+    let owner = check.controller_owner_ref(&()).map(|owner| OwnerReference {
+        block_owner_deletion: Some(false),
+        ..owner
+    });
     Job {
         metadata: ObjectMeta {
             name,
@@ -62,9 +98,11 @@ fn build_job(
             ..ObjectMeta::default()
         },
         spec: Some(JobSpec {
-            // The operator decides whether and when to look again, so that a broken database or claim makes no loop of pods.
+            // The operator decides whether and when to look again, so that a broken database or
+            // claim makes no loop of pods.
             backoff_limit: Some(0),
-            active_deadline_seconds: i64::try_from(timeout_seconds.saturating_add(MARGIN_SECONDS)).ok(),
+            active_deadline_seconds: i64::try_from(timeout_seconds.saturating_add(MARGIN_SECONDS))
+                .ok(),
             ttl_seconds_after_finished: Some(KEPT_SECONDS),
             template: build_template(database, task, settings),
             ..JobSpec::default()

@@ -1,5 +1,6 @@
-//! One field of a cron line, read as Kubernetes reads it (robfig/cron, the parser of the `CronJob` controller), and written out as
-//! a plain list of numbers, which every cron library understands alike.
+//! One field of a cron line, read as Kubernetes reads it (robfig/cron, the parser of the `CronJob`
+//! controller), and written out as a plain list of numbers, which every cron library understands
+//! alike.
 
 /// What a field may hold.
 pub(super) struct Field {
@@ -10,23 +11,51 @@ pub(super) struct Field {
     words: &'static [&'static str],
 }
 
-const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: &[&str] = &[
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
 const WEEKDAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /// The five fields in their order. Sunday is 0 only: Kubernetes refuses 7.
 pub(super) const FIELDS: [Field; 5] = [
-    Field { name: "the minute", least: 0, most: 59, words: &[] },
-    Field { name: "the hour", least: 0, most: 23, words: &[] },
-    Field { name: "the day of the month", least: 1, most: 31, words: &[] },
-    Field { name: "the month", least: 1, most: 12, words: MONTHS },
-    Field { name: "the day of the week", least: 0, most: 6, words: WEEKDAYS },
+    Field {
+        name: "the minute",
+        least: 0,
+        most: 59,
+        words: &[],
+    },
+    Field {
+        name: "the hour",
+        least: 0,
+        most: 23,
+        words: &[],
+    },
+    Field {
+        name: "the day of the month",
+        least: 1,
+        most: 31,
+        words: &[],
+    },
+    Field {
+        name: "the month",
+        least: 1,
+        most: 12,
+        words: MONTHS,
+    },
+    Field {
+        name: "the day of the week",
+        least: 0,
+        most: 6,
+        words: WEEKDAYS,
+    },
 ];
 
 impl Field {
     /// The field as `*` or as a list of numbers.
     ///
-    /// `*` is kept apart from a list of all values because it decides whether the two kinds of day are joined by "and" or by "or".
-    /// Kubernetes asks whether any item is `*` or `?` without a step above 1; others ask only how the text begins.
+    /// `*` is kept apart from a list of all values because it decides whether the two kinds of day
+    /// are joined by "and" or by "or". Kubernetes asks whether any item is `*` or `?` without a
+    /// step above 1; others ask only how the text begins.
     pub(super) fn normalize(&self, text: &str) -> Result<String, String> {
         let mut wanted: u64 = 0;
         let mut any = false;
@@ -38,7 +67,9 @@ impl Field {
         if any {
             return Ok("*".to_owned());
         }
-        let values = (self.least..=self.most).filter(|value| wanted & (1 << value) != 0).map(|value| value.to_string());
+        let values = (self.least..=self.most)
+            .filter(|value| wanted & (1 << value) != 0)
+            .map(|value| value.to_string());
         Ok(values.collect::<Vec<_>>().join(","))
     }
 
@@ -61,17 +92,26 @@ impl Field {
             return Err(self.wrong(item));
         }
         let step = step.unwrap_or(1);
-        let bits = (first..=last).filter(|value| (value - first) % step == 0).fold(0, |bits, value| bits | 1 << value);
+        let bits = (first..=last)
+            .filter(|value| (value - first) % step == 0)
+            .fold(0, |bits, value| bits | 1 << value);
         Ok((bits, star && step == 1))
     }
 
     fn value(&self, text: &str, item: &str) -> Result<u32, String> {
-        let word = self.words.iter().position(|word| word.eq_ignore_ascii_case(text));
+        let word = self
+            .words
+            .iter()
+            .position(|word| word.eq_ignore_ascii_case(text));
         let value = match word {
-            Some(position) => u32::try_from(position).ok().map(|position| position + self.least),
+            Some(position) => u32::try_from(position)
+                .ok()
+                .map(|position| position + self.least),
             None => number(text),
         };
-        value.filter(|value| (self.least..=self.most).contains(value)).ok_or_else(|| self.wrong(item))
+        value
+            .filter(|value| (self.least..=self.most).contains(value))
+            .ok_or_else(|| self.wrong(item))
     }
 
     fn wrong(&self, item: &str) -> String {
@@ -80,7 +120,8 @@ impl Field {
             _ => String::new(),
         };
         format!(
-            "{item:?} is not {}: Kubernetes takes {} to {}{words}, *, ranges A-B, lists A,B and steps A/N",
+            "{item:?} is not {}: Kubernetes takes {} to {}{words}, *, ranges A-B, lists A,B and \
+             steps A/N",
             self.name, self.least, self.most
         )
     }
@@ -88,5 +129,9 @@ impl Field {
 
 /// Digits only: a sign is no number here.
 fn number(text: &str) -> Option<u32> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().ok()
+    } else {
+        None
+    }
 }

@@ -8,7 +8,10 @@ use crate::api::DECLARATION_LIMIT;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
     /// It is not written as a duration.
-    #[error("{field}: {text:?} is not a duration; write a number and a unit, such as 60s, 5m, 6h or 1h30m")]
+    #[error(
+        "{field}: {text:?} is not a duration; write a number and a unit, such as 60s, 5m, 6h or \
+         1h30m"
+    )]
     Malformed {
         /// The field.
         field: &'static str,
@@ -50,7 +53,13 @@ pub fn parse_files_timeout(text: &str) -> Result<Duration, DurationError> {
 /// # Errors
 /// It is no duration, or out of range.
 pub fn parse_patience(text: &str) -> Result<Duration, DurationError> {
-    within("spec.verification.gate.patience", text, 24 * 3600, "1s", "24h")
+    within(
+        "spec.verification.gate.patience",
+        text,
+        24 * 3600,
+        "1s",
+        "24h",
+    )
 }
 
 /// Reads `spec.verification.countingBudget`, 1 ms to 1 h.
@@ -58,7 +67,13 @@ pub fn parse_patience(text: &str) -> Result<Duration, DurationError> {
 /// # Errors
 /// It is no duration, or out of range.
 pub fn parse_counting_budget(text: &str) -> Result<Duration, DurationError> {
-    between("spec.verification.countingBudget", text, 1, 3_600_000, ["1ms", "1h"])
+    between(
+        "spec.verification.countingBudget",
+        text,
+        1,
+        3_600_000,
+        ["1ms", "1h"],
+    )
 }
 
 /// Reads `spec.backup.deadline`, 1 s to 7 d.
@@ -74,23 +89,50 @@ pub fn parse_deadline(text: &str) -> Result<Duration, DurationError> {
 /// # Errors
 /// It is no duration, or out of range.
 pub fn parse_declaration(text: &str) -> Result<Duration, DurationError> {
-    between("--for", text, 60_000, u64::try_from(DECLARATION_LIMIT.as_millis()).unwrap_or(u64::MAX), ["1m", "7d"])
+    between(
+        "--for",
+        text,
+        60_000,
+        u64::try_from(DECLARATION_LIMIT.as_millis()).unwrap_or(u64::MAX),
+        ["1m", "7d"],
+    )
 }
 
-fn within(field: &'static str, text: &str, most_seconds: u64, least: &'static str, most: &'static str) -> Result<Duration, DurationError> {
+fn within(
+    field: &'static str,
+    text: &str,
+    most_seconds: u64,
+    least: &'static str,
+    most: &'static str,
+) -> Result<Duration, DurationError> {
     between(field, text, 1000, most_seconds * 1000, [least, most])
 }
 
-fn between(field: &'static str, text: &str, least: u64, most: u64, range: [&'static str; 2]) -> Result<Duration, DurationError> {
-    let milliseconds = parse(text).ok_or_else(|| DurationError::Malformed { field, text: text.to_owned() })?;
+fn between(
+    field: &'static str,
+    text: &str,
+    least: u64,
+    most: u64,
+    range: [&'static str; 2],
+) -> Result<Duration, DurationError> {
+    let milliseconds = parse(text).ok_or_else(|| DurationError::Malformed {
+        field,
+        text: text.to_owned(),
+    })?;
     if (least..=most).contains(&milliseconds) {
         return Ok(Duration::from_millis(milliseconds));
     }
     let [least, most] = range;
-    Err(DurationError::OutOfRange { field, text: text.to_owned(), least, most })
+    Err(DurationError::OutOfRange {
+        field,
+        text: text.to_owned(),
+        least,
+        most,
+    })
 }
 
-/// The milliseconds of a text of numbers with units; `None` when it is none, or more than can be held.
+/// The milliseconds of a text of numbers with units; `None` when it is none, or more than can be
+/// held.
 fn parse(text: &str) -> Option<u64> {
     let mut rest = text;
     let mut total: u64 = 0;
@@ -121,17 +163,38 @@ mod tests {
     fn durations_are_read_and_ranges_kept() {
         assert_eq!(parse_timeout("60s"), Ok(Duration::from_mins(1)));
         assert_eq!(parse_timeout("1m30s"), Ok(Duration::from_secs(90)));
-        assert_eq!(parse_counting_budget("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_counting_budget("1s500ms"), Ok(Duration::from_millis(1500)));
-        assert!(matches!(parse_counting_budget("0ms"), Err(DurationError::OutOfRange { least: "1ms", .. })));
+        assert_eq!(
+            parse_counting_budget("500ms"),
+            Ok(Duration::from_millis(500))
+        );
+        assert_eq!(
+            parse_counting_budget("1s500ms"),
+            Ok(Duration::from_millis(1500))
+        );
+        assert!(matches!(
+            parse_counting_budget("0ms"),
+            Err(DurationError::OutOfRange { least: "1ms", .. })
+        ));
         assert_eq!(parse_deadline("6h"), Ok(Duration::from_hours(6)));
         assert_eq!(parse_deadline("7d"), Ok(Duration::from_hours(7 * 24)));
         for malformed in ["", "s", "5", "5x", "-5s", "1.5h", "5m5", "ж"] {
-            assert!(matches!(parse_timeout(malformed), Err(DurationError::Malformed { .. })), "{malformed}");
+            assert!(
+                matches!(
+                    parse_timeout(malformed),
+                    Err(DurationError::Malformed { .. })
+                ),
+                "{malformed}"
+            );
         }
         for range in ["0s", "61m"] {
-            assert!(matches!(parse_timeout(range), Err(DurationError::OutOfRange { .. })), "{range}");
+            assert!(
+                matches!(parse_timeout(range), Err(DurationError::OutOfRange { .. })),
+                "{range}"
+            );
         }
-        assert!(matches!(parse_deadline("99999999999999999999d"), Err(DurationError::Malformed { .. })));
+        assert!(matches!(
+            parse_deadline("99999999999999999999d"),
+            Err(DurationError::Malformed { .. })
+        ));
     }
 }

@@ -4,10 +4,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    AgentPodSettings, WorkloadReference, backup_request, build_agent_cluster_role, build_agent_role_binding, build_agent_service_account,
-    build_backup_cron_job, build_check_job, build_files_job, build_first_backup_job, check_request, files_request,
+    AgentPodSettings, WorkloadReference, backup_request, build_agent_cluster_role,
+    build_agent_role_binding, build_agent_service_account, build_backup_cron_job, build_check_job,
+    build_files_job, build_first_backup_job, check_request, files_request,
 };
-use crate::api::{BackupRequest, CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, REQUEST_VARIABLE, WorkloadKind};
+use crate::api::{
+    BackupRequest, CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, REQUEST_VARIABLE,
+    WorkloadKind,
+};
 
 /// A database that uses every field that matters to agents.
 fn database() -> ProtectedDatabase {
@@ -84,8 +88,17 @@ fn workload() -> WorkloadReference {
 
 /// The request in the environment of the agent's container, as the kubelet gives it to the agent.
 fn request_of(pod: &k8s_openapi::api::core::v1::PodTemplateSpec) -> String {
-    let environment = pod.spec.as_ref().unwrap().containers[0].env.as_ref().unwrap();
-    let value = environment.iter().find(|variable| variable.name == REQUEST_VARIABLE).unwrap().value.as_ref().unwrap();
+    let environment = pod.spec.as_ref().unwrap().containers[0]
+        .env
+        .as_ref()
+        .unwrap();
+    let value = environment
+        .iter()
+        .find(|variable| variable.name == REQUEST_VARIABLE)
+        .unwrap()
+        .value
+        .as_ref()
+        .unwrap();
     value.replace("$$", "$")
 }
 
@@ -94,7 +107,10 @@ fn the_job_of_a_check() {
     let request = check_request(&database(), &check(), "10.0.0.7");
     let job = build_check_job(&database(), &check(), &request, &settings());
     insta::assert_yaml_snapshot!("check_job", job);
-    assert_eq!(serde_json::from_str::<CheckRequest>(&request_of(&job.spec.unwrap().template)).unwrap(), request);
+    assert_eq!(
+        serde_json::from_str::<CheckRequest>(&request_of(&job.spec.unwrap().template)).unwrap(),
+        request
+    );
 }
 
 #[test]
@@ -106,16 +122,29 @@ fn the_cron_job_of_backups_and_its_first_job() {
     let job = build_first_backup_job(&cron_job, "knowledge-backup-first");
     insta::assert_yaml_snapshot!("first_backup_job", job.metadata);
     assert_eq!(job.spec, cron_job.spec.job_template.spec);
-    assert_eq!(serde_json::from_str::<BackupRequest>(&request_of(&job.spec.unwrap().template)).unwrap(), request);
+    assert_eq!(
+        serde_json::from_str::<BackupRequest>(&request_of(&job.spec.unwrap().template)).unwrap(),
+        request
+    );
 }
 
 #[test]
 fn a_small_database_and_what_is_asked_about_it() {
     let request = backup_request(&small_database(), &workload()).unwrap();
     insta::assert_yaml_snapshot!("small_backup_request", request);
-    insta::assert_yaml_snapshot!("small_check_request", check_request(&small_database(), &check(), "10.0.0.7"));
-    let settings = AgentPodSettings { image_pull_policy: None, image_pull_secrets: Vec::new(), ..settings() };
-    insta::assert_yaml_snapshot!("small_backup_cron_job", build_backup_cron_job(&small_database(), &request, &settings).unwrap());
+    insta::assert_yaml_snapshot!(
+        "small_check_request",
+        check_request(&small_database(), &check(), "10.0.0.7")
+    );
+    let settings = AgentPodSettings {
+        image_pull_policy: None,
+        image_pull_secrets: Vec::new(),
+        ..settings()
+    };
+    insta::assert_yaml_snapshot!(
+        "small_backup_cron_job",
+        build_backup_cron_job(&small_database(), &request, &settings).unwrap()
+    );
 }
 
 #[test]
@@ -124,12 +153,19 @@ fn without_a_backup_there_is_no_cron_job() {
     let request = backup_request(&database, &workload()).unwrap();
     database.spec.backup = None;
     assert_eq!(backup_request(&database, &workload()), None);
-    assert_eq!(build_backup_cron_job(&database, &request, &settings()), None);
+    assert_eq!(
+        build_backup_cron_job(&database, &request, &settings()),
+        None
+    );
 }
 
 #[test]
 fn who_agents_are_and_what_they_may_do() {
-    let all = (build_agent_service_account("atra"), build_agent_role_binding("atra"), build_agent_cluster_role());
+    let all = (
+        build_agent_service_account("atra"),
+        build_agent_role_binding("atra"),
+        build_agent_cluster_role(),
+    );
     insta::assert_yaml_snapshot!("agent_identity", all);
 }
 
@@ -141,8 +177,17 @@ fn names_with_dollars_reach_the_agent_as_they_are() {
         let request = check_request(&database, &check(), "10.0.0.7");
         let job = build_check_job(&database, &check(), &request, &settings());
         let environment = serde_json::to_string(&job).unwrap();
-        assert!(!environment.replace("$$", "").contains('$'), "{name}: a single dollar is left");
-        assert_eq!(serde_json::from_str::<CheckRequest>(&request_of(&job.spec.unwrap().template)).unwrap().server.databases[0], name);
+        assert!(
+            !environment.replace("$$", "").contains('$'),
+            "{name}: a single dollar is left"
+        );
+        assert_eq!(
+            serde_json::from_str::<CheckRequest>(&request_of(&job.spec.unwrap().template))
+                .unwrap()
+                .server
+                .databases[0],
+            name
+        );
     }
 }
 
@@ -150,16 +195,41 @@ fn names_with_dollars_reach_the_agent_as_they_are() {
 fn pods_meet_pod_security_restricted_and_hold_no_secret() {
     let request = backup_request(&database(), &workload()).unwrap();
     let cron_job = build_backup_cron_job(&database(), &request, &settings()).unwrap();
-    let pod = cron_job.spec.job_template.spec.unwrap().template.spec.unwrap();
+    let pod = cron_job
+        .spec
+        .job_template
+        .spec
+        .unwrap()
+        .template
+        .spec
+        .unwrap();
     let security = pod.security_context.unwrap();
-    assert_eq!((security.run_as_non_root, security.run_as_user), (Some(true), Some(65_532)));
+    assert_eq!(
+        (security.run_as_non_root, security.run_as_user),
+        (Some(true), Some(65_532))
+    );
     assert_eq!(security.seccomp_profile.unwrap().type_, "RuntimeDefault");
-    for container in pod.containers.iter().chain(pod.init_containers.iter().flatten()) {
+    for container in pod
+        .containers
+        .iter()
+        .chain(pod.init_containers.iter().flatten())
+    {
         let security = container.security_context.as_ref().unwrap();
-        assert_eq!((security.allow_privilege_escalation, security.read_only_root_filesystem), (Some(false), Some(true)));
-        assert_eq!(security.capabilities.as_ref().unwrap().drop, Some(vec!["ALL".to_owned()]));
+        assert_eq!(
+            (
+                security.allow_privilege_escalation,
+                security.read_only_root_filesystem
+            ),
+            (Some(false), Some(true))
+        );
+        assert_eq!(
+            security.capabilities.as_ref().unwrap().drop,
+            Some(vec!["ALL".to_owned()])
+        );
         assert!(container.env.iter().flatten().all(|variable| {
-            variable.value_from.as_ref().is_none_or(|source| source.secret_key_ref.is_none() && source.config_map_key_ref.is_none())
+            variable.value_from.as_ref().is_none_or(|source| {
+                source.secret_key_ref.is_none() && source.config_map_key_ref.is_none()
+            })
         }));
         assert_eq!(container.env_from, None);
     }
@@ -184,7 +254,10 @@ fn the_jobs_that_look_for_files() {
     let request = files_request(&database, &check(), 0, "10.0.0.7").unwrap();
     let job = build_files_job(&database, &check(), &request, Some("node-1"), &settings());
     insta::assert_yaml_snapshot!("files_job", job);
-    assert_eq!(serde_json::from_str::<FilesRequest>(&request_of(&job.spec.unwrap().template)).unwrap(), request);
+    assert_eq!(
+        serde_json::from_str::<FilesRequest>(&request_of(&job.spec.unwrap().template)).unwrap(),
+        request
+    );
     assert_eq!(files_request(&database, &check(), 2, "10.0.0.7"), None);
 }
 
@@ -196,17 +269,50 @@ fn the_users_files_are_mounted_read_only_and_are_given_to_no_group() {
         let job = build_files_job(&database, &check(), &request, None, &settings());
         let pod = job.spec.unwrap().template.spec.unwrap();
         let security = pod.security_context.unwrap();
-        assert_eq!(security.fs_group, None, "the kubelet would change the owner of the users' files");
-        assert_eq!((security.fs_group_change_policy, security.supplemental_groups, security.run_as_non_root), (None, None, Some(true)));
+        assert_eq!(
+            security.fs_group, None,
+            "the kubelet would change the owner of the users' files"
+        );
+        assert_eq!(
+            (
+                security.fs_group_change_policy,
+                security.supplemental_groups,
+                security.run_as_non_root
+            ),
+            (None, None, Some(true))
+        );
         assert!(security.run_as_user.unwrap() > 0 && security.run_as_group.unwrap() > 0);
-        let claims: Vec<_> = pod.volumes.iter().flatten().filter_map(|volume| volume.persistent_volume_claim.as_ref()).collect();
+        let claims: Vec<_> = pod
+            .volumes
+            .iter()
+            .flatten()
+            .filter_map(|volume| volume.persistent_volume_claim.as_ref())
+            .collect();
         assert!(claims.len() == 1 && claims.iter().all(|claim| claim.read_only == Some(true)));
-        let mounts: Vec<_> = pod.containers[0].volume_mounts.iter().flatten().filter(|mount| mount.name == "files").collect();
+        let mounts: Vec<_> = pod.containers[0]
+            .volume_mounts
+            .iter()
+            .flatten()
+            .filter(|mount| mount.name == "files")
+            .collect();
         assert!(mounts.len() == 1 && mounts.iter().all(|mount| mount.read_only == Some(true)));
-        for secret in pod.volumes.iter().flatten().filter_map(|volume| volume.secret.as_ref()) {
-            assert_eq!(secret.default_mode, Some(0o444), "without a group of its own the agent could not read it");
+        for secret in pod
+            .volumes
+            .iter()
+            .flatten()
+            .filter_map(|volume| volume.secret.as_ref())
+        {
+            assert_eq!(
+                secret.default_mode,
+                Some(0o444),
+                "without a group of its own the agent could not read it"
+            );
         }
-        assert_eq!((pod.init_containers, pod.containers.len()), (None, 1), "only the agent's container sees Secrets and files");
+        assert_eq!(
+            (pod.init_containers, pod.containers.len()),
+            (None, 1),
+            "only the agent's container sees Secrets and files"
+        );
         assert_eq!(
             pod.containers[0].image.as_deref(),
             Some("localhost/holdfast:test"),

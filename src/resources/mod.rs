@@ -1,4 +1,5 @@
-//! Builders of what the operator creates: agents' Jobs, the backup CronJob, the agents' identity. And how Kubernetes ties names together. Pure.
+//! Builders of what the operator creates: agents' Jobs, the backup CronJob, the agents' identity.
+//! And how Kubernetes ties names together. Pure.
 
 mod agent_identity;
 mod agent_pod;
@@ -15,12 +16,15 @@ mod golden_tests;
 #[cfg(test)]
 mod schedule_tests;
 
-pub use agent_identity::{build_agent_cluster_role, build_agent_role_binding, build_agent_service_account};
+pub use agent_identity::{
+    build_agent_cluster_role, build_agent_role_binding, build_agent_service_account,
+};
 pub use agent_pod::AgentPodSettings;
 pub use backup_job::{build_backup_cron_job, build_first_backup_job};
 pub use check_job::{build_check_job, build_files_job};
 pub use duration::{
-    DurationError, parse_counting_budget, parse_deadline, parse_declaration, parse_files_timeout, parse_patience, parse_timeout,
+    DurationError, parse_counting_budget, parse_deadline, parse_declaration, parse_files_timeout,
+    parse_patience, parse_timeout,
 };
 pub use requests::{WorkloadReference, backup_request, check_request, files_request};
 pub use schedule::{ScheduleError, next_tick, overdue_at};

@@ -2,8 +2,8 @@
 
 use super::{parse_counting_budget, parse_deadline, parse_files_timeout, parse_timeout};
 use crate::api::{
-    BackupRequest, CheckRequest, Connection, DatabaseCheck, FILE_PATH_LIMIT, FilesRequest, PodSelection, ProtectedDatabase, ServerRequest,
-    WorkloadKind,
+    BackupRequest, CheckRequest, Connection, DatabaseCheck, FILE_PATH_LIMIT, FilesRequest,
+    PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -19,9 +19,14 @@ pub struct WorkloadReference {
     pub container: String,
 }
 
-/// What a check's agent is asked; `address` is the pod's. A time limit that does not parse counts as the default.
+/// What a check's agent is asked; `address` is the pod's. A time limit that does not parse counts
+/// as the default.
 #[must_use]
-pub fn check_request(database: &ProtectedDatabase, check: &DatabaseCheck, address: &str) -> CheckRequest {
+pub fn check_request(
+    database: &ProtectedDatabase,
+    check: &DatabaseCheck,
+    address: &str,
+) -> CheckRequest {
     let spec = &database.spec;
     let mut server = server_request(&spec.connection, None);
     server.host.get_or_insert_with(|| address.to_owned());
@@ -33,17 +38,25 @@ pub fn check_request(database: &ProtectedDatabase, check: &DatabaseCheck, addres
         tables: spec.verification.tables.clone(),
         count_all_tables: spec.verification.baseline.max_drop_percent().is_some(),
         known_tables: Vec::new(),
-        timeout_seconds: parse_timeout(&spec.verification.timeout).map_or(60, |timeout| timeout.as_secs()),
+        timeout_seconds: parse_timeout(&spec.verification.timeout)
+            .map_or(60, |timeout| timeout.as_secs()),
         counting_milliseconds: parse_counting_budget(&spec.verification.counting_budget)
-            .map_or(20, |budget| u64::try_from(budget.as_millis()).unwrap_or(u64::MAX)),
+            .map_or(20, |budget| {
+                u64::try_from(budget.as_millis()).unwrap_or(u64::MAX)
+            }),
         remembered_in: None,
     }
 }
 
-/// What the agent is asked that looks for the files of one rule, by its place; `address` is the pod's. A time limit that does not parse, which
-/// the API server refuses, counts as the default.
+/// What the agent is asked that looks for the files of one rule, by its place; `address` is the
+/// pod's. A time limit that does not parse, which the API server refuses, counts as the default.
 #[must_use]
-pub fn files_request(database: &ProtectedDatabase, check: &DatabaseCheck, place: usize, address: &str) -> Option<FilesRequest> {
+pub fn files_request(
+    database: &ProtectedDatabase,
+    check: &DatabaseCheck,
+    place: usize,
+    address: &str,
+) -> Option<FilesRequest> {
     let rule = database.spec.verification.files.get(place)?.clone();
     let mut server = server_request(&database.spec.connection, None);
     server.host.get_or_insert_with(|| address.to_owned());
@@ -51,7 +64,8 @@ pub fn files_request(database: &ProtectedDatabase, check: &DatabaseCheck, place:
         namespace: database.metadata.namespace.clone().unwrap_or_default(),
         check: check.metadata.name.clone().unwrap_or_default(),
         place,
-        timeout_seconds: parse_files_timeout(&rule.timeout).map_or(600, |timeout| timeout.as_secs()),
+        timeout_seconds: parse_files_timeout(&rule.timeout)
+            .map_or(600, |timeout| timeout.as_secs()),
         rule,
         server,
         path_limit: FILE_PATH_LIMIT,
@@ -60,7 +74,10 @@ pub fn files_request(database: &ProtectedDatabase, check: &DatabaseCheck, place:
 
 /// What a backup's agent is asked. `None` when the database asks for no backup.
 #[must_use]
-pub fn backup_request(database: &ProtectedDatabase, workload: &WorkloadReference) -> Option<BackupRequest> {
+pub fn backup_request(
+    database: &ProtectedDatabase,
+    workload: &WorkloadReference,
+) -> Option<BackupRequest> {
     let backup = database.spec.backup.as_ref()?;
     let pods = PodSelection {
         selector: workload.selector.clone(),
@@ -74,7 +91,8 @@ pub fn backup_request(database: &ProtectedDatabase, workload: &WorkloadReference
         database_uid: database.metadata.uid.clone().unwrap_or_default(),
         server: server_request(&database.spec.connection, Some(pods)),
         storage: backup.storage.s3.clone(),
-        deadline_seconds: parse_deadline(&backup.deadline).map_or(6 * 3600, |deadline| deadline.as_secs()),
+        deadline_seconds: parse_deadline(&backup.deadline)
+            .map_or(6 * 3600, |deadline| deadline.as_secs()),
     })
 }
 

@@ -49,12 +49,18 @@ impl StoreError {
     /// Joins a kind and a message.
     #[must_use]
     pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 }
 
 impl From<StoreError> for AgentFailure {
     fn from(error: StoreError) -> Self {
-        Self { reason: error.kind.reason().to_owned(), message: error.message }
+        Self {
+            reason: error.kind.reason().to_owned(),
+            message: error.message,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Where things are in the bucket. Pure: readers compute every key from this, and a manifest never holds one.
+//! Where things are in the bucket. Pure: readers compute every key from this, and a manifest never
+//! holds one.
 
 use std::fmt::Write as _;
 
@@ -16,9 +17,16 @@ pub const MAIN_DUMP_NAME: &str = "dump.pgc.zst";
 pub struct SetPath(String);
 
 impl SetPath {
-    /// The folder of the set that began at `time`; `suffix` (8 hex digits) keeps two sets of one second apart.
+    /// The folder of the set that began at `time`; `suffix` (8 hex digits) keeps two sets of one
+    /// second apart.
     #[must_use]
-    pub fn new(prefix: &str, namespace: &str, database: &str, time: Timestamp, suffix: u32) -> Self {
+    pub fn new(
+        prefix: &str,
+        namespace: &str,
+        database: &str,
+        time: Timestamp,
+        suffix: u32,
+    ) -> Self {
         let folder = database_folder(prefix, namespace, database);
         let time = time.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
         Self(format!("{folder}{time}-{suffix:08x}"))
@@ -45,7 +53,8 @@ pub fn database_folder(prefix: &str, namespace: &str, database: &str) -> String 
     format!("{prefix}{separator}{namespace}/{database}/")
 }
 
-/// Name of the dump of a further database: its own name, percent-encoded so that any name is one path element.
+/// Name of the dump of a further database: its own name, percent-encoded so that any name is one
+/// path element.
 #[must_use]
 pub fn further_dump_name(database: &str) -> String {
     let mut encoded = String::new();
@@ -71,14 +80,23 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_the_design() {
-        assert_eq!(path("prod/eu"), "prod/eu/atra/knowledge/20261121T110001Z-000000ab/manifest.json");
-        assert_eq!(path(""), "atra/knowledge/20261121T110001Z-000000ab/manifest.json");
+        assert_eq!(
+            path("prod/eu"),
+            "prod/eu/atra/knowledge/20261121T110001Z-000000ab/manifest.json"
+        );
+        assert_eq!(
+            path(""),
+            "atra/knowledge/20261121T110001Z-000000ab/manifest.json"
+        );
     }
 
     #[test]
     fn any_database_name_is_one_path_element() {
         assert_eq!(further_dump_name("metrics_2"), "dump-metrics_2.pgc.zst");
-        assert_eq!(further_dump_name("../a b/ü%"), "dump-%2E%2E%2Fa%20b%2F%C3%BC%25.pgc.zst");
+        assert_eq!(
+            further_dump_name("../a b/ü%"),
+            "dump-%2E%2E%2Fa%20b%2F%C3%BC%25.pgc.zst"
+        );
         assert_eq!(further_dump_name("a.b"), "dump-a%2Eb.pgc.zst");
     }
 }

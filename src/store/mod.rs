@@ -1,4 +1,5 @@
-//! The bucket: where things are, what the manifest says, and uploads that are whole or not there. Nothing here deletes a finished object.
+//! The bucket: where things are, what the manifest says, and uploads that are whole or not there.
+//! Nothing here deletes a finished object.
 
 mod error;
 mod layout;

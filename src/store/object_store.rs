@@ -25,13 +25,26 @@ pub struct StoredPart {
 /// A bucket. Nothing overwrites: an object at the key is an error.
 pub trait ObjectStore: Clone + Send + Sync + 'static {
     /// Stores a small object and returns the storage's checksum.
-    fn put(&self, key: &str, body: Vec<u8>) -> impl Future<Output = Result<String, StoreError>> + Send;
+    fn put(
+        &self,
+        key: &str,
+        body: Vec<u8>,
+    ) -> impl Future<Output = Result<String, StoreError>> + Send;
     /// Begins an upload in parts.
     fn begin(&self, key: &str) -> impl Future<Output = Result<PendingUpload, StoreError>> + Send;
     /// Stores a part.
-    fn put_part(&self, upload: &PendingUpload, number: i32, body: Vec<u8>) -> impl Future<Output = Result<StoredPart, StoreError>> + Send;
+    fn put_part(
+        &self,
+        upload: &PendingUpload,
+        number: i32,
+        body: Vec<u8>,
+    ) -> impl Future<Output = Result<StoredPart, StoreError>> + Send;
     /// Makes the parts an object and returns the storage's checksum.
-    fn complete(&self, upload: &PendingUpload, parts: &[StoredPart]) -> impl Future<Output = Result<String, StoreError>> + Send;
+    fn complete(
+        &self,
+        upload: &PendingUpload,
+        parts: &[StoredPart],
+    ) -> impl Future<Output = Result<String, StoreError>> + Send;
     /// Throws the parts away. An upload that is gone already is no error.
     fn abort(&self, upload: &PendingUpload) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

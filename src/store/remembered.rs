@@ -1,6 +1,10 @@
-//! Finding the newest good set of a database in the bucket. What is there is not trusted: sizes are bounded, and what is no manifest is passed over.
+//! Finding the newest good set of a database in the bucket. What is there is not trusted: sizes are
+//! bounded, and what is no manifest is passed over.
 
-use super::{FORMAT_VERSION, MANIFEST_NAME, Manifest, S3Store, SetState, StoreError, StoreErrorKind, database_folder};
+use super::{
+    FORMAT_VERSION, MANIFEST_NAME, Manifest, S3Store, SetState, StoreError, StoreErrorKind,
+    database_folder,
+};
 
 /// How many sets are looked into, the newest first, before it is said that there is no good one.
 const SETS: usize = 50;
@@ -14,21 +18,30 @@ pub async fn fetch_newest_good(
     namespace: &str,
     database: &str,
 ) -> Result<Option<(String, Manifest)>, StoreError> {
-    let mut folders = store.list_folders(&database_folder(prefix, namespace, database)).await?;
+    let mut folders = store
+        .list_folders(&database_folder(prefix, namespace, database))
+        .await?;
     // Their names begin with the time.
     folders.sort_unstable_by(|one, other| other.cmp(one));
     for folder in folders.into_iter().take(SETS) {
         let path = folder.trim_end_matches('/');
-        let body = match store.fetch(&format!("{path}/{MANIFEST_NAME}"), MANIFEST_LIMIT).await {
+        let body = match store
+            .fetch(&format!("{path}/{MANIFEST_NAME}"), MANIFEST_LIMIT)
+            .await
+        {
             Ok((body, _)) => body,
             // No manifest, no backup.
             Err(error) if error.kind == StoreErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
         match serde_json::from_slice::<Manifest>(&body) {
-            Ok(manifest) if is_good(&manifest, namespace, database) => return Ok(Some((path.to_owned(), manifest))),
+            Ok(manifest) if is_good(&manifest, namespace, database) => {
+                return Ok(Some((path.to_owned(), manifest)));
+            }
             Ok(_) => {}
-            Err(error) => tracing::warn!(path, "passed over a manifest that can't be read: {error}"),
+            Err(error) => {
+                tracing::warn!(path, "passed over a manifest that can't be read: {error}");
+            }
         }
     }
     Ok(None)
@@ -37,5 +50,8 @@ pub async fn fetch_newest_good(
 fn is_good(manifest: &Manifest, namespace: &str, database: &str) -> bool {
     let of = &manifest.protected_database;
     let is_ours = of.namespace == namespace && of.name == database;
-    is_ours && manifest.format_version == FORMAT_VERSION && manifest.state == SetState::Good && !manifest.identity.in_recovery
+    is_ours
+        && manifest.format_version == FORMAT_VERSION
+        && manifest.state == SetState::Good
+        && !manifest.identity.in_recovery
 }

@@ -1,4 +1,5 @@
-//! An upload that is whole or not there: parts of one size, one in memory at a time, completed only when told to, aborted otherwise.
+//! An upload that is whole or not there: parts of one size, one in memory at a time, completed only
+//! when told to, aborted otherwise.
 
 use sha2::{Digest, Sha256};
 
@@ -17,7 +18,9 @@ const ABORT_ATTEMPTS: u32 = 3;
 #[must_use]
 pub fn choose_part_size(expected: u64) -> usize {
     let mebibytes = (expected / 5_000).div_ceil(1 << 20).min(5 << 10);
-    usize::try_from(mebibytes << 20).unwrap_or(SMALLEST_PART).max(SMALLEST_PART)
+    usize::try_from(mebibytes << 20)
+        .unwrap_or(SMALLEST_PART)
+        .max(SMALLEST_PART)
 }
 
 /// An object that was stored.
@@ -48,7 +51,16 @@ impl<S: ObjectStore> Upload<S> {
     /// Prepares an upload; nothing is sent yet.
     #[must_use]
     pub fn new(store: S, key: String, part_size: usize) -> Self {
-        Self { store, key, part_size, buffer: Vec::new(), digest: Sha256::new(), size: 0, pending: None, parts: Vec::new() }
+        Self {
+            store,
+            key,
+            part_size,
+            buffer: Vec::new(),
+            digest: Sha256::new(),
+            size: 0,
+            pending: None,
+            parts: Vec::new(),
+        }
     }
 
     /// Bytes so far.
@@ -62,7 +74,8 @@ impl<S: ObjectStore> Upload<S> {
         self.digest.update(bytes);
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
-            // A full part waits for the next byte: what fits into one part is stored by one plain request.
+            // A full part waits for the next byte: what fits into one part is stored by one plain
+            // request.
             if self.buffer.len() == self.part_size {
                 self.send_part().await?;
             }
@@ -79,7 +92,8 @@ impl<S: ObjectStore> Upload<S> {
             return Err(StoreError::new(
                 StoreErrorKind::UploadFailed,
                 format!(
-                    "`{}` has more than {PART_LIMIT} parts of {} bytes, the most that S3 takes: the database holds far more text than its size on disk says",
+                    "`{}` has more than {PART_LIMIT} parts of {} bytes, the most that S3 takes: \
+                     the database holds far more text than its size on disk says",
                     self.key, self.part_size
                 ),
             ));
@@ -87,14 +101,17 @@ impl<S: ObjectStore> Upload<S> {
         if self.pending.is_none() {
             self.pending = Some(self.store.begin(&self.key).await?);
         }
-        let Some(pending) = &self.pending else { return Ok(()) };
+        let Some(pending) = &self.pending else {
+            return Ok(());
+        };
         let body = std::mem::replace(&mut self.buffer, Vec::with_capacity(self.part_size));
         let part = self.store.put_part(pending, number, body).await?;
         self.parts.push(part);
         Ok(())
     }
 
-    /// Sends what is left, so that little stays in memory until [`Upload::complete`]. No more bytes may come.
+    /// Sends what is left, so that little stays in memory until [`Upload::complete`]. No more bytes
+    /// may come.
     pub async fn seal(&mut self) -> Result<(), StoreError> {
         if self.pending.is_some() || self.buffer.len() > KEPT_IN_MEMORY {
             self.send_part().await?;
@@ -110,10 +127,18 @@ impl<S: ObjectStore> Upload<S> {
         }
         let store_checksum = match &self.pending {
             Some(pending) => self.store.complete(pending, &self.parts).await?,
-            None => self.store.put(&self.key, std::mem::take(&mut self.buffer)).await?,
+            None => {
+                self.store
+                    .put(&self.key, std::mem::take(&mut self.buffer))
+                    .await?
+            }
         };
         self.pending = None;
-        Ok(StoredObject { size: self.size, sha256: hex::encode(self.digest.clone().finalize()), store_checksum })
+        Ok(StoredObject {
+            size: self.size,
+            sha256: hex::encode(self.digest.clone().finalize()),
+            store_checksum,
+        })
     }
 
     /// Throws away what was sent. What can't be thrown away is named in the log.
@@ -142,7 +167,11 @@ async fn abort_pending<S: ObjectStore>(store: &S, pending: &PendingUpload) {
 
 impl<S: ObjectStore> Drop for Upload<S> {
     fn drop(&mut self) {
-        let (Some(pending), Ok(runtime)) = (self.pending.take(), tokio::runtime::Handle::try_current()) else { return };
+        let (Some(pending), Ok(runtime)) =
+            (self.pending.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
         let store = self.store.clone();
         // The ways out that are foreseen await the abort; this is for those that are not.
         runtime.spawn(async move { abort_pending(&store, &pending).await });
@@ -158,8 +187,14 @@ mod tests {
         assert_eq!(choose_part_size(0), SMALLEST_PART);
         assert_eq!(choose_part_size(10 << 30), SMALLEST_PART);
         for expected in [100_u64 << 30, 1 << 40, 20 << 40] {
-            assert!(choose_part_size(expected) as u64 * 10_000 >= expected * 2, "{expected}");
+            assert!(
+                choose_part_size(expected) as u64 * 10_000 >= expected * 2,
+                "{expected}"
+            );
         }
-        assert!(choose_part_size(u64::MAX) <= 5 << 30, "S3 takes no part over 5 GiB");
+        assert!(
+            choose_part_size(u64::MAX) <= 5 << 30,
+            "S3 takes no part over 5 GiB"
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! What a verdict is made of and what it says. No judgement here.
 
-use crate::api::{AgentFailure, CheckOutcome, CheckTarget, Evidence, MountedVolume, ProtectedDatabaseSpec, TableEvidence, TableRule};
+use crate::api::{
+    AgentFailure, CheckOutcome, CheckTarget, Evidence, MountedVolume, ProtectedDatabaseSpec,
+    TableEvidence, TableRule,
+};
 
 /// One check to be judged.
 #[derive(Clone, Copy, Debug)]
@@ -61,11 +64,21 @@ pub(super) type TableKey = (String, String);
 
 impl Finding {
     pub(super) fn suspected(reason: &'static str, sentence: String) -> Self {
-        Self { outcome: CheckOutcome::Suspected, reason, sentence, tables: Vec::new() }
+        Self {
+            outcome: CheckOutcome::Suspected,
+            reason,
+            sentence,
+            tables: Vec::new(),
+        }
     }
 
     pub(super) fn unverifiable(reason: &'static str, sentence: String) -> Self {
-        Self { outcome: CheckOutcome::Unverifiable, reason, sentence, tables: Vec::new() }
+        Self {
+            outcome: CheckOutcome::Unverifiable,
+            reason,
+            sentence,
+            tables: Vec::new(),
+        }
     }
 }
 
@@ -82,7 +95,9 @@ impl<'a> Case<'a> {
     /// The database that a rule is about.
     pub(super) fn database_of(&self, rule: &'a TableRule) -> &'a str {
         let spec: &'a ProtectedDatabaseSpec = self.spec;
-        rule.database.as_deref().unwrap_or(&spec.connection.database)
+        rule.database
+            .as_deref()
+            .unwrap_or(&spec.connection.database)
     }
 
     /// The rules with their places in the spec.
@@ -98,18 +113,28 @@ impl<'a> Case<'a> {
 
     /// The table that a rule is about, as last known good.
     pub(super) fn known_good(&self, rule: &'a TableRule) -> Option<&'a TableEvidence> {
-        self.baseline?.evidence.table(self.database_of(rule), &rule.name)
+        self.baseline?
+            .evidence
+            .table(self.database_of(rule), &rule.name)
     }
 
-    /// Whether the database was seen both now and at the last good check, as far as `spec.connection` still asks for it.
+    /// Whether the database was seen both now and at the last good check, as far as
+    /// `spec.connection` still asks for it.
     pub(super) fn is_connected(&self, database: &str) -> bool {
-        self.spec.connection.databases().any(|name| name == database)
+        self.spec
+            .connection
+            .databases()
+            .any(|name| name == database)
     }
 
     /// The tables of the last good check that the spec still asks about.
     pub(super) fn compared(&self) -> Vec<Compared<'a>> {
-        let (Some(baseline), Some(evidence)) = (self.baseline, self.evidence) else { return Vec::new() };
-        let here = |table: &&TableEvidence| self.is_connected(&table.database) && has_database(evidence, &table.database);
+        let (Some(baseline), Some(evidence)) = (self.baseline, self.evidence) else {
+            return Vec::new();
+        };
+        let here = |table: &&TableEvidence| {
+            self.is_connected(&table.database) && has_database(evidence, &table.database)
+        };
         baseline
             .evidence
             .tables
@@ -118,7 +143,9 @@ impl<'a> Case<'a> {
             .map(|before| Compared {
                 before,
                 now: evidence.table(&before.database, &before.name),
-                rule: self.rules().find(|(_, rule)| rule.name == before.name && self.database_of(rule) == before.database),
+                rule: self.rules().find(|(_, rule)| {
+                    rule.name == before.name && self.database_of(rule) == before.database
+                }),
             })
             .collect()
     }
@@ -126,5 +153,8 @@ impl<'a> Case<'a> {
 
 /// Whether a database was found.
 pub(super) fn has_database(evidence: &Evidence, database: &str) -> bool {
-    evidence.databases.iter().any(|present| present.name == database)
+    evidence
+        .databases
+        .iter()
+        .any(|present| present.name == database)
 }

@@ -42,15 +42,27 @@ pub(super) fn judge_by(case: &Case<'_>, checks: impl Iterator<Item = Check>) -> 
             Some(_) | None => {}
         }
     }
-    let Some(evidence) = case.evidence else { return unverifiable(unverifiable::no_report(case)) };
+    let Some(evidence) = case.evidence else {
+        return unverifiable(unverifiable::no_report(case));
+    };
     match findings.first() {
-        None => Verdict { outcome: CheckOutcome::Verified, reason: reasons::VERIFIED, message: message::verified(case, evidence) },
-        Some(first) => {
-            Verdict { outcome: CheckOutcome::Suspected, reason: first.reason, message: message::suspected(case, evidence, &findings) }
-        }
+        None => Verdict {
+            outcome: CheckOutcome::Verified,
+            reason: reasons::VERIFIED,
+            message: message::verified(case, evidence),
+        },
+        Some(first) => Verdict {
+            outcome: CheckOutcome::Suspected,
+            reason: first.reason,
+            message: message::suspected(case, evidence, &findings),
+        },
     }
 }
 
 fn unverifiable(finding: Finding) -> Verdict {
-    Verdict { outcome: finding.outcome, reason: finding.reason, message: finding.sentence }
+    Verdict {
+        outcome: finding.outcome,
+        reason: finding.reason,
+        message: finding.sentence,
+    }
 }

@@ -1,7 +1,8 @@
-//! What the looks for files say together: missing ones first, then files that nobody names, then what is not known. Pure.
+//! What the looks for files say together: missing ones first, then files that nobody names, then
+//! what is not known. Pure.
 
-use super::words::{count, number};
 use crate::api::{CheckedFiles, ConditionStatus, FileRule, reasons};
+use crate::wording::{count, number};
 
 /// How many names a message tells of one rule.
 const NAMED: usize = 8;
@@ -41,37 +42,61 @@ pub struct FilesVerdict {
     pub message: String,
 }
 
-/// Judges the looks of one check. A file that could not be seen is never called missing, and one that is missing is told whatever else is not known.
+/// Judges the looks of one check. A file that could not be seen is never called missing, and one
+/// that is missing is told whatever else is not known.
 #[must_use]
 pub fn judge_files(case: &FilesCase<'_>) -> FilesVerdict {
     let unknown = unknown(case);
-    let missing: Vec<String> = ended(case).filter(|(_, found)| found.missing > 0).map(|(rule, found)| say_missing(rule, found)).collect();
+    let missing: Vec<String> = ended(case)
+        .filter(|(_, found)| found.missing > 0)
+        .map(|(rule, found)| say_missing(rule, found))
+        .collect();
     if !missing.is_empty() {
         return FilesVerdict {
             status: ConditionStatus::False,
             reason: reasons::FILES_MISSING,
-            message: format!("{}.{} {}", join(missing), say_unknown(&unknown), what_to_do_about_missing(case)),
+            message: format!(
+                "{}.{} {}",
+                join(missing),
+                say_unknown(&unknown),
+                what_to_do_about_missing(case)
+            ),
         };
     }
-    let orphaned: Vec<String> =
-        ended(case).filter(|(_, found)| is_orphaned(found)).map(|(rule, found)| say_orphaned(rule, found)).collect();
+    let orphaned: Vec<String> = ended(case)
+        .filter(|(_, found)| is_orphaned(found))
+        .map(|(rule, found)| say_orphaned(rule, found))
+        .collect();
     if !orphaned.is_empty() {
         return FilesVerdict {
             status: ConditionStatus::False,
             reason: reasons::FILES_ORPHANED,
-            message: format!("{}.{} {}", join(orphaned), say_unknown(&unknown), what_to_do_about_orphaned(case)),
+            message: format!(
+                "{}.{} {}",
+                join(orphaned),
+                say_unknown(&unknown),
+                what_to_do_about_orphaned(case)
+            ),
         };
     }
     if let Some((reason, _)) = unknown.first() {
         let message = join(unknown.iter().map(|(_, message)| message.clone()).collect());
-        return FilesVerdict { status: ConditionStatus::Unknown, reason, message: format!("{message}. The next check looks again") };
+        return FilesVerdict {
+            status: ConditionStatus::Unknown,
+            reason,
+            message: format!("{message}. The next check looks again"),
+        };
     }
     FilesVerdict {
         status: ConditionStatus::True,
         reason: reasons::FILES_MATCH,
         message: format!(
             "{}; as DatabaseCheck {} found",
-            join(ended(case).map(|(rule, found)| say_match(rule, found)).collect()),
+            join(
+                ended(case)
+                    .map(|(rule, found)| say_match(rule, found))
+                    .collect()
+            ),
             case.check
         ),
     }
@@ -97,13 +122,18 @@ fn unknown(case: &FilesCase<'_>) -> Vec<(&'static str, String)> {
             Look::NoClaim => unknown.push((
                 reasons::CLAIM_NOT_FOUND,
                 format!(
-                    "spec.verification.files[{place}] names PersistentVolumeClaim {}, which does not exist in namespace {}, so no file of it can be \
-                     looked for. Create it, or name one that exists: kubectl -n {} get pvc",
+                    "spec.verification.files[{place}] names PersistentVolumeClaim {}, which does \
+                     not exist in namespace {}, so no file of it can be looked for. Create it, or \
+                     name one that exists: kubectl -n {} get pvc",
                     rule.claim, case.namespace, case.namespace
                 ),
             )),
             Look::Ended(found) => {
-                unknown.extend(found.failure.as_ref().map(|failure| (reasons::known(&failure.reason), one_line(&failure.message))));
+                unknown.extend(
+                    found.failure.as_ref().map(|failure| {
+                        (reasons::known(&failure.reason), one_line(&failure.message))
+                    }),
+                );
             }
         }
     }
@@ -114,7 +144,10 @@ fn say_unknown(unknown: &[(&'static str, String)]) -> String {
     if unknown.is_empty() {
         return String::new();
     }
-    format!(" Besides, not all is known: {}.", join(unknown.iter().map(|(_, message)| message.clone()).collect()))
+    format!(
+        " Besides, not all is known: {}.",
+        join(unknown.iter().map(|(_, message)| message.clone()).collect())
+    )
 }
 
 fn say_missing(rule: &FileRule, found: &CheckedFiles) -> String {
@@ -131,7 +164,11 @@ fn say_missing(rule: &FileRule, found: &CheckedFiles) -> String {
 
 fn say_orphaned(rule: &FileRule, found: &CheckedFiles) -> String {
     let names = names(&found.unreferenced_names, found.files);
-    format!("no row names a file, and {} in {}: {names}", is_or_are(found.files, "file"), rule.place())
+    format!(
+        "no row names a file, and {} in {}: {names}",
+        is_or_are(found.files, "file"),
+        rule.place()
+    )
 }
 
 fn say_match(rule: &FileRule, found: &CheckedFiles) -> String {
@@ -143,40 +180,70 @@ fn say_match(rule: &FileRule, found: &CheckedFiles) -> String {
         0 => String::new(),
         unreferenced => {
             let names = names(&found.unreferenced_names, unreferenced);
-            format!(" (beside {} that no row names: {names})", count(unreferenced, "file"))
+            format!(
+                " (beside {} that no row names: {names})",
+                count(unreferenced, "file")
+            )
         }
     };
-    format!("{} in {place}, each with its file{more}", count(found.paths, "path"))
+    format!(
+        "{} in {place}, each with its file{more}",
+        count(found.paths, "path")
+    )
 }
 
 fn what_to_do_about_missing(case: &FilesCase<'_>) -> String {
-    let FilesCase { namespace, database, check, .. } = case;
+    let FilesCase {
+        namespace,
+        database,
+        check,
+        ..
+    } = case;
     format!(
-        "DatabaseCheck {check} found that. Next: see whether the claim has the volume that it should have: kubectl -n {namespace} get pvc, and kubectl \
-         holdfast status {database} -n {namespace}; put the files back, or correct the rows; the next check looks again. More names: kubectl -n \
-         {namespace} get dbcheck {check} -o jsonpath='{{.status.files}}'"
+        "DatabaseCheck {check} found that. Next: see whether the claim has the volume that it \
+         should have: kubectl -n {namespace} get pvc, and kubectl holdfast status {database} -n \
+         {namespace}; put the files back, or correct the rows; the next check looks again. More \
+         names: kubectl -n {namespace} get dbcheck {check} -o jsonpath='{{.status.files}}'"
     )
 }
 
 fn what_to_do_about_orphaned(case: &FilesCase<'_>) -> String {
-    let FilesCase { namespace, database, check, .. } = case;
+    let FilesCase {
+        namespace,
+        database,
+        check,
+        ..
+    } = case;
     format!(
-        "DatabaseCheck {check} found that. It looks as if the database had been reset and the files had stayed. Next: read what DataReset says: kubectl -n \
-         {namespace} describe protdb {database}; do not clean up the files, they belong to the rows that come back; if the rows were removed on purpose, \
-         remove the files too"
+        "DatabaseCheck {check} found that. It looks as if the database had been reset and the \
+         files had stayed. Next: read what DataReset says: kubectl -n {namespace} describe protdb \
+         {database}; do not clean up the files, they belong to the rows that come back; if the \
+         rows were removed on purpose, remove the files too"
     )
 }
 
 /// The first names, and how many more there are.
 fn names(first: &[String], all: i64) -> String {
-    let told: Vec<String> = first.iter().take(NAMED).map(|name| one_line(name)).collect();
+    let told: Vec<String> = first
+        .iter()
+        .take(NAMED)
+        .map(|name| one_line(name))
+        .collect();
     let more = all.saturating_sub(i64::try_from(told.len()).unwrap_or(i64::MAX));
     let told = told.join(", ");
-    if more > 0 { format!("{told} and {} more", number(more)) } else { told }
+    if more > 0 {
+        format!("{told} and {} more", number(more))
+    } else {
+        told
+    }
 }
 
 fn is_or_are(number: i64, one: &str) -> String {
-    format!("{} {}", count(number, one), if number == 1 { "is" } else { "are" })
+    format!(
+        "{} {}",
+        count(number, one),
+        if number == 1 { "is" } else { "are" }
+    )
 }
 
 /// Joins what is said of several rules, and says of how many more nothing is said.
@@ -191,7 +258,15 @@ fn join(mut said: Vec<String>) -> String {
 
 /// What comes from an agent's image is not trusted to be one line.
 fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    text.chars()
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -215,7 +290,11 @@ mod tests {
     }
 
     fn found(paths: i64, missing: i64, files: i64) -> CheckedFiles {
-        let names = |count: i64| (0..count.min(20)).map(|number| format!("{number:03}.png")).collect::<Vec<_>>();
+        let names = |count: i64| {
+            (0..count.min(20))
+                .map(|number| format!("{number:03}.png"))
+                .collect::<Vec<_>>()
+        };
         let unreferenced = files - (paths - missing);
         CheckedFiles {
             claim: "uploads".to_owned(),
@@ -231,8 +310,10 @@ mod tests {
     }
 
     fn failed(mut found: CheckedFiles, reason: &str) -> CheckedFiles {
-        found.failure =
-            Some(AgentFailure { reason: reason.to_owned(), message: format!("spec.verification.files[0]: it was {reason}\n!") });
+        found.failure = Some(AgentFailure {
+            reason: reason.to_owned(),
+            message: format!("spec.verification.files[0]: it was {reason}\n!"),
+        });
         found
     }
 
@@ -240,28 +321,72 @@ mod tests {
     fn what_each_look_says() {
         let cases: Vec<(&str, Vec<Option<CheckedFiles>>)> = vec![
             ("every path has its file", vec![Some(found(1200, 0, 1200))]),
-            ("files beside that no row names", vec![Some(found(1200, 0, 1203))]),
-            ("nothing named and nothing there", vec![Some(found(0, 0, 0))]),
+            (
+                "files beside that no row names",
+                vec![Some(found(1200, 0, 1203))],
+            ),
+            (
+                "nothing named and nothing there",
+                vec![Some(found(0, 0, 0))],
+            ),
             ("one missing", vec![Some(found(1200, 1, 1199))]),
-            ("more missing than are named", vec![Some(found(1200, 1200, 0))]),
+            (
+                "more missing than are named",
+                vec![Some(found(1200, 1200, 0))],
+            ),
             ("files and no rows", vec![Some(found(0, 0, 1200))]),
             ("one file and no rows", vec![Some(found(0, 0, 1))]),
-            ("unreadable", vec![Some(failed(found(10, 0, 5), "FilesUnreadable"))]),
-            ("unreadable, and one is missing all the same", vec![Some(failed(found(10, 1, 9), "FilesUnreadable"))]),
-            ("the query failed, which is no reason to call the files orphaned", vec![Some(failed(found(0, 0, 7), "QueryFailed"))]),
-            ("a reason that nobody knows", vec![Some(failed(found(0, 0, 0), "<script>"))]),
+            (
+                "unreadable",
+                vec![Some(failed(found(10, 0, 5), "FilesUnreadable"))],
+            ),
+            (
+                "unreadable, and one is missing all the same",
+                vec![Some(failed(found(10, 1, 9), "FilesUnreadable"))],
+            ),
+            (
+                "the query failed, which is no reason to call the files orphaned",
+                vec![Some(failed(found(0, 0, 7), "QueryFailed"))],
+            ),
+            (
+                "a reason that nobody knows",
+                vec![Some(failed(found(0, 0, 0), "<script>"))],
+            ),
             ("no claim", vec![None]),
-            ("no claim, and another rule misses a file", vec![None, Some(found(2, 1, 1))]),
-            ("no claim, and the files of another rule are orphaned", vec![None, Some(found(0, 0, 2))]),
+            (
+                "no claim, and another rule misses a file",
+                vec![None, Some(found(2, 1, 1))],
+            ),
+            (
+                "no claim, and the files of another rule are orphaned",
+                vec![None, Some(found(0, 0, 2))],
+            ),
             ("many rules", (0..5).map(|_| Some(found(2, 1, 1))).collect()),
         ];
         let mut text = String::new();
         let (whole, folder) = (rule(""), rule("trend_examples"));
         for (name, looks) in &cases {
             let rules = [&folder, &whole].into_iter().cycle();
-            let looks = rules.zip(looks.iter().map(|found| found.as_ref().map_or(Look::NoClaim, Look::Ended))).collect();
-            let verdict = judge_files(&FilesCase { namespace: "atra", database: "knowledge", check: "knowledge-1", looks });
-            let _ = writeln!(text, "== {name}\n{}/{}: {}\n", verdict.status.as_str(), verdict.reason, verdict.message);
+            let looks = rules
+                .zip(
+                    looks
+                        .iter()
+                        .map(|found| found.as_ref().map_or(Look::NoClaim, Look::Ended)),
+                )
+                .collect();
+            let verdict = judge_files(&FilesCase {
+                namespace: "atra",
+                database: "knowledge",
+                check: "knowledge-1",
+                looks,
+            });
+            let _ = writeln!(
+                text,
+                "== {name}\n{}/{}: {}\n",
+                verdict.status.as_str(),
+                verdict.reason,
+                verdict.message
+            );
         }
         insta::assert_snapshot!("files", text);
     }

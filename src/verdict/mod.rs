@@ -1,4 +1,5 @@
-//! The verdict: evidence and what was last known good, judged by an ordered chain of checks. Pure, no client.
+//! The verdict: evidence and what was last known good, judged by an ordered chain of checks. Pure,
+//! no client.
 
 mod aggregate;
 mod baseline;
@@ -33,4 +34,3 @@ pub use declared::*;
 pub use files::*;
 pub use volumes::directory_off_volume;
 pub(crate) use volumes::{is_same as is_same_volume, under as volume_under};
-pub(crate) use words::{count, number};

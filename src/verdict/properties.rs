@@ -13,12 +13,21 @@ const MINIMA: [Option<i64>; 4] = [None, Some(0), Some(80), Some(i64::MAX)];
 /// Every combination of rules for `public.experts` and of the baseline's percent.
 fn rules() -> Vec<(Option<TableRule>, IntOrString)> {
     let mut all = Vec::new();
-    let baselines = [IntOrString::Int(0), IntOrString::Int(50), IntOrString::String("Off".to_owned())];
+    let baselines = [
+        IntOrString::Int(0),
+        IntOrString::Int(50),
+        IntOrString::String("Off".to_owned()),
+    ];
     for baseline in baselines {
         all.push((None, baseline.clone()));
         for min_rows in MINIMA {
             for max_drop_percent in PERCENTS {
-                let rule = TableRule { name: "public.experts".to_owned(), min_rows, max_drop_percent, ..TableRule::default() };
+                let rule = TableRule {
+                    name: "public.experts".to_owned(),
+                    min_rows,
+                    max_drop_percent,
+                    ..TableRule::default()
+                };
                 all.push((Some(rule), baseline.clone()));
             }
         }
@@ -31,7 +40,9 @@ type Known = (i64, CountKind);
 
 /// Every number of rows, known in every way.
 fn all_known() -> Vec<Known> {
-    ROWS.iter().flat_map(|rows| COUNTS.map(|count| (*rows, count))).collect()
+    ROWS.iter()
+        .flat_map(|rows| COUNTS.map(|count| (*rows, count)))
+        .collect()
 }
 
 /// Calls `each` with every combination of rules, of these rows before, and of rows now.
@@ -55,8 +66,14 @@ fn for_all(befores: &[Known], mut each: impl FnMut(Sample, Option<TableRule>, Kn
 #[test]
 fn nothing_that_is_not_known_is_ever_a_reset() {
     for_all(&[(85, CountKind::Exact)], |sample, _, _, now| {
-        let unheard = sample.clone().without_evidence().failed(reasons::CONNECTION_FAILED, "refused");
-        let replica = sample.clone().other_cluster().now(|evidence| evidence.identity.in_recovery = true);
+        let unheard = sample
+            .clone()
+            .without_evidence()
+            .failed(reasons::CONNECTION_FAILED, "refused");
+        let replica = sample
+            .clone()
+            .other_cluster()
+            .now(|evidence| evidence.identity.in_recovery = true);
         let silent = sample.clone().without_evidence();
         for unknown in [unheard, replica, silent] {
             assert_eq!(unknown.judge().outcome, CheckOutcome::Unverifiable);
@@ -65,7 +82,9 @@ fn nothing_that_is_not_known_is_ever_a_reset() {
         if now.1 != CountKind::Exact {
             assert_ne!(sample.judge().outcome, CheckOutcome::Suspected, "{now:?}");
         }
-        let partial = sample.failed(reasons::TIMEOUT, "too slow").now(|evidence| evidence.tables.clear());
+        let partial = sample
+            .failed(reasons::TIMEOUT, "too slow")
+            .now(|evidence| evidence.tables.clear());
         assert_eq!(partial.judge().outcome, CheckOutcome::Unverifiable);
     });
 }
@@ -77,7 +96,12 @@ fn the_same_again_or_more_is_verified_unless_it_is_below_a_minimum() {
         let exact = before.1 == CountKind::Exact && now.1 == CountKind::Exact;
         if exact && now.0 >= before.0 && now.0 >= minimum {
             let verdict = sample.judge();
-            assert_eq!(verdict.outcome, CheckOutcome::Verified, "{before:?} -> {now:?}: {}", verdict.message);
+            assert_eq!(
+                verdict.outcome,
+                CheckOutcome::Verified,
+                "{before:?} -> {now:?}: {}",
+                verdict.message
+            );
         }
     });
 }
@@ -85,14 +109,26 @@ fn the_same_again_or_more_is_verified_unless_it_is_below_a_minimum() {
 #[test]
 fn a_table_is_suspected_exactly_when_its_own_limits_say_so() {
     for_all(&all_known(), |sample, rule, before, now| {
-        let Some(TableRule { min_rows, max_drop_percent: Some(percent), .. }) = rule else { return };
+        let Some(TableRule {
+            min_rows,
+            max_drop_percent: Some(percent),
+            ..
+        }) = rule
+        else {
+            return;
+        };
         if now.1 != CountKind::Exact {
             return;
         }
         let too_few = min_rows.is_some_and(|minimum| now.0 < minimum);
         let lost = i128::from(before.0) - i128::from(now.0);
-        let too_many_lost = before.1 != CountKind::Estimated && lost * 100 > i128::from(before.0) * i128::from(percent);
+        let too_many_lost = before.1 != CountKind::Estimated
+            && lost * 100 > i128::from(before.0) * i128::from(percent);
         let suspected = sample.judge().outcome == CheckOutcome::Suspected;
-        assert_eq!(suspected, too_few || too_many_lost, "{before:?} -> {now:?}, at least {min_rows:?}, {percent} %");
+        assert_eq!(
+            suspected,
+            too_few || too_many_lost,
+            "{before:?} -> {now:?}, at least {min_rows:?}, {percent} %"
+        );
     });
 }

@@ -1,5 +1,9 @@
-//! A database as in `incidents/002`, and small changes to it: what the tests of the verdict are made of.
-#![allow(clippy::expect_used, reason = "a sample that can't be built is a fault of the test")]
+//! A database as in `incidents/002`, and small changes to it: what the tests of the verdict are
+//! made of.
+#![allow(
+    clippy::expect_used,
+    reason = "a sample that can't be built is a fault of the test"
+)]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -8,7 +12,8 @@ use serde_json::json;
 use super::chain::{CHAIN, judge_by};
 use super::{Baseline, Case, Verdict, judge};
 use crate::api::{
-    AgentFailure, CheckTarget, CountKind, DatabaseEvidence, Evidence, Identity, MountedVolume, ProtectedDatabaseSpec, TableEvidence,
+    AgentFailure, CheckTarget, CountKind, DatabaseEvidence, Evidence, Identity, MountedVolume,
+    ProtectedDatabaseSpec, TableEvidence,
 };
 
 /// The second of initdb of the cluster with the data: 2026-01-19.
@@ -28,7 +33,11 @@ impl Sample {
     /// 85 experts, 26,337 nodes and a few other tables, a restart later, nothing changed.
     pub fn new() -> Self {
         let before = evidence();
-        let volumes = vec![volume("data-knowledge-postgres-0", "pvc-a", "2026-01-19T12:34:50Z")];
+        let volumes = vec![volume(
+            "data-knowledge-postgres-0",
+            "pvc-a",
+            "2026-01-19T12:34:50Z",
+        )];
         let target = CheckTarget {
             pod: "knowledge-postgres-0".to_owned(),
             pod_uid: "uid-of-the-pod".to_owned(),
@@ -41,7 +50,13 @@ impl Sample {
         let mut now = before.clone();
         now.identity.postmaster_started_at = time("2026-02-01T08:59:58Z");
         now.observed_at = time("2026-02-01T09:00:00Z");
-        Self { spec: spec(), baseline: Some((volumes, before)), evidence: Some(now), failure: None, target }
+        Self {
+            spec: spec(),
+            baseline: Some((volumes, before)),
+            evidence: Some(now),
+            failure: None,
+            target,
+        }
     }
 
     /// No check came before.
@@ -91,7 +106,10 @@ impl Sample {
 
     /// The agent gives up for this reason.
     pub fn failed(mut self, reason: &str, message: &str) -> Self {
-        self.failure = Some(AgentFailure { reason: reason.to_owned(), message: message.to_owned() });
+        self.failure = Some(AgentFailure {
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        });
         self
     }
 
@@ -112,7 +130,13 @@ impl Sample {
 
     /// The verdict of a chain that lacks one check.
     pub fn judge_without(&self, check: &str) -> Verdict {
-        judge_by(&self.case(), CHAIN.iter().filter(|(name, _)| *name != check).map(|(_, check)| *check))
+        judge_by(
+            &self.case(),
+            CHAIN
+                .iter()
+                .filter(|(name, _)| *name != check)
+                .map(|(_, check)| *check),
+        )
     }
 
     fn case(&self) -> Case<'_> {
@@ -121,7 +145,11 @@ impl Sample {
             database: "knowledge",
             check: "knowledge-2",
             spec: &self.spec,
-            baseline: self.baseline.as_ref().map(|(volumes, evidence)| Baseline { source: "DatabaseCheck knowledge-1", volumes, evidence }),
+            baseline: self.baseline.as_ref().map(|(volumes, evidence)| Baseline {
+                source: "DatabaseCheck knowledge-1",
+                volumes,
+                evidence,
+            }),
             evidence: self.evidence.as_ref(),
             failure: self.failure.as_ref(),
             target: &self.target,
@@ -136,14 +164,23 @@ pub fn set_rows(evidence: &mut Evidence, name: &str, rows: i64) {
 
 /// Gives a table that many rows, known that well.
 pub fn set_count(evidence: &mut Evidence, name: &str, rows: i64, count: CountKind) {
-    let table = evidence.tables.iter_mut().find(|table| table.name == name).expect("a table of the sample");
+    let table = evidence
+        .tables
+        .iter_mut()
+        .find(|table| table.name == name)
+        .expect("a table of the sample");
     (table.rows, table.count) = (rows, count);
 }
 
 /// Gives a table an estimate, and rows that were counted before the time was up.
 pub fn set_at_least(evidence: &mut Evidence, name: &str, estimate: i64, at_least: i64) {
     set_count(evidence, name, estimate, CountKind::Estimated);
-    evidence.tables.iter_mut().find(|table| table.name == name).expect("a table of the sample").at_least = Some(at_least);
+    evidence
+        .tables
+        .iter_mut()
+        .find(|table| table.name == name)
+        .expect("a table of the sample")
+        .at_least = Some(at_least);
 }
 
 /// Takes a table away.
@@ -161,7 +198,10 @@ pub fn drop_database(evidence: &mut Evidence, name: &str) {
 
 /// Adds a database.
 pub fn add_database(evidence: &mut Evidence, name: &str) {
-    evidence.databases.push(DatabaseEvidence { name: name.to_owned(), oid: 20_000 });
+    evidence.databases.push(DatabaseEvidence {
+        name: name.to_owned(),
+        oid: 20_000,
+    });
 }
 
 /// Adds a table.
@@ -173,7 +213,15 @@ pub fn add_table(evidence: &mut Evidence, database: &str, name: &str, rows: i64)
 /// A table, counted to the end.
 pub fn table(database: &str, name: &str, rows: i64) -> TableEvidence {
     let (database, name) = (database.to_owned(), name.to_owned());
-    TableEvidence { database, name, oid: 16_400, file_node: Some(16_400), rows, count: CountKind::Exact, at_least: None }
+    TableEvidence {
+        database,
+        name,
+        oid: 16_400,
+        file_node: Some(16_400),
+        rows,
+        count: CountKind::Exact,
+        at_least: None,
+    }
 }
 
 /// A volume at the place of the data.
@@ -228,7 +276,12 @@ fn evidence() -> Evidence {
             data_directory: "/var/lib/postgresql/data/pgdata".to_owned(),
             in_recovery: false,
         },
-        databases: ["knowledge_os", "postgres"].map(|name| DatabaseEvidence { name: name.to_owned(), oid: 16_384 }).into(),
+        databases: ["knowledge_os", "postgres"]
+            .map(|name| DatabaseEvidence {
+                name: name.to_owned(),
+                oid: 16_384,
+            })
+            .into(),
         table_count: 5,
         total_rows: tables.iter().map(|table| table.rows).sum(),
         tables,

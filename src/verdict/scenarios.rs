@@ -1,4 +1,5 @@
-//! Golden scenarios: what happened, and the verdict as a person reads it. Each check of the chain is proven by a scenario that needs it.
+//! Golden scenarios: what happened, and the verdict as a person reads it. Each check of the chain
+//! is proven by a scenario that needs it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -8,11 +9,16 @@ use serde_json::{Value, json};
 
 use super::chain::CHAIN;
 use super::incidents::{Scenario, cut, histories, incidents, losses, nearly_empty, rule};
-use super::sample::{Sample, add_database, add_table, drop_database, drop_table, set_at_least, set_count, set_rows};
+use super::sample::{
+    Sample, add_database, add_table, drop_database, drop_table, set_at_least, set_count, set_rows,
+};
 use crate::api::{CheckOutcome, CountKind, ProtectedDatabaseSpec, TableRule, reasons};
 
 fn volatile(name: &str) -> TableRule {
-    TableRule { volatile: true, ..rule(name) }
+    TableRule {
+        volatile: true,
+        ..rule(name)
+    }
 }
 
 fn baseline_off(spec: &mut ProtectedDatabaseSpec) {
@@ -24,14 +30,27 @@ fn benign() -> Vec<Scenario> {
     vec![
         ("restart", new(), None),
         ("first check", new().first(), None),
-        ("the role is a superuser", new().now(|now| now.superuser = true), None),
-        ("first check without rules", new().first().wanted(|spec| spec.verification.tables.clear()), None),
+        (
+            "the role is a superuser",
+            new().now(|now| now.superuser = true),
+            None,
+        ),
+        (
+            "first check without rules",
+            new()
+                .first()
+                .wanted(|spec| spec.verification.tables.clear()),
+            None,
+        ),
         (
             "first check of a database without tables",
-            new().first().wanted(|spec| spec.verification.tables.clear()).now(|now| {
-                now.tables.clear();
-                (now.table_count, now.total_rows) = (0, 0);
-            }),
+            new()
+                .first()
+                .wanted(|spec| spec.verification.tables.clear())
+                .now(|now| {
+                    now.tables.clear();
+                    (now.table_count, now.total_rows) = (0, 0);
+                }),
             None,
         ),
         (
@@ -58,8 +77,16 @@ fn benign() -> Vec<Scenario> {
 fn benign_tables() -> Vec<Scenario> {
     let new = Sample::new;
     vec![
-        ("legitimately empty table", new().now(|now| set_rows(now, "public.jobs", 0)), None),
-        ("small table dropped", new().now(|now| drop_table(now, "public.jobs")), None),
+        (
+            "legitimately empty table",
+            new().now(|now| set_rows(now, "public.jobs", 0)),
+            None,
+        ),
+        (
+            "small table dropped",
+            new().now(|now| drop_table(now, "public.jobs")),
+            None,
+        ),
         (
             "a replica that had everything was promoted",
             new().now(|now| {
@@ -71,7 +98,12 @@ fn benign_tables() -> Vec<Scenario> {
         (
             "a table that comes and goes is empty",
             new()
-                .wanted(|spec| spec.verification.tables.push(TableRule { max_drop_percent: Some(100), ..rule("public.audit") }))
+                .wanted(|spec| {
+                    spec.verification.tables.push(TableRule {
+                        max_drop_percent: Some(100),
+                        ..rule("public.audit")
+                    });
+                })
                 .now(|now| set_rows(now, "public.audit", 0)),
             None,
         ),
@@ -84,13 +116,19 @@ fn benign_shapes() -> Vec<Scenario> {
     vec![
         (
             "a volatile table is empty",
-            new().wanted(|spec| spec.verification.tables.push(volatile("public.audit"))).now(|now| set_rows(now, "public.audit", 0)),
+            new()
+                .wanted(|spec| spec.verification.tables.push(volatile("public.audit")))
+                .now(|now| set_rows(now, "public.audit", 0)),
             None,
         ),
         (
             "a volatile table is dropped, and one that never was is not missed",
             new()
-                .wanted(|spec| spec.verification.tables.extend([volatile("public.audit"), volatile("public.cache")]))
+                .wanted(|spec| {
+                    spec.verification
+                        .tables
+                        .extend([volatile("public.audit"), volatile("public.cache")]);
+                })
                 .now(|now| drop_table(now, "public.audit")),
             None,
         ),
@@ -126,7 +164,9 @@ fn benign_shapes() -> Vec<Scenario> {
         ),
         (
             "a large table has shrunk to what can be counted",
-            new().before(|before| set_at_least(before, "public.audit", 90_000_000, 10_000)).now(|now| set_rows(now, "public.audit", 6_000)),
+            new()
+                .before(|before| set_at_least(before, "public.audit", 90_000_000, 10_000))
+                .now(|now| set_rows(now, "public.audit", 6_000)),
             None,
         ),
     ]
@@ -138,11 +178,23 @@ fn benign_servers() -> Vec<Scenario> {
     vec![
         (
             "VACUUM FULL writes every table anew",
-            new().now(|now| now.tables.iter_mut().for_each(|table| table.file_node = Some(99_000))),
+            new().now(|now| {
+                now.tables
+                    .iter_mut()
+                    .for_each(|table| table.file_node = Some(99_000));
+            }),
             None,
         ),
-        ("volume moved, same cluster", new().on_volume("restored-data", "pvc-c"), None),
-        ("claim made anew for the same volume", new().on_volume("data-knowledge-postgres-0", "pvc-a"), None),
+        (
+            "volume moved, same cluster",
+            new().on_volume("restored-data", "pvc-c"),
+            None,
+        ),
+        (
+            "claim made anew for the same volume",
+            new().on_volume("data-knowledge-postgres-0", "pvc-a"),
+            None,
+        ),
         (
             "other databases come and go",
             new().now(|now| {
@@ -159,17 +211,34 @@ fn benign_servers() -> Vec<Scenario> {
             }),
             None,
         ),
-        ("baseline off, big unlisted table dropped", new().wanted(baseline_off).now(|now| drop_table(now, "public.audit")), None),
-        ("unlisted table only estimated", new().now(|now| set_count(now, "public.audit", 3, CountKind::Estimated)), None),
+        (
+            "baseline off, big unlisted table dropped",
+            new()
+                .wanted(baseline_off)
+                .now(|now| drop_table(now, "public.audit")),
+            None,
+        ),
+        (
+            "unlisted table only estimated",
+            new().now(|now| set_count(now, "public.audit", 3, CountKind::Estimated)),
+            None,
+        ),
         (
             "unlisted table was only estimated",
             new().before(|before| set_count(before, "public.audit", 900_000, CountKind::Estimated)),
             None,
         ),
-        ("counting stopped at the minimum", new().now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::AtLeast)), None),
+        (
+            "counting stopped at the minimum",
+            new().now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::AtLeast)),
+            None,
+        ),
         (
             "unlisted tables fall off the end of a long list",
-            new().before(cut).now(cut).now(|now| now.tables.retain(|table| table.name != "public.part_3" && table.name != "public.audit")),
+            new().before(cut).now(cut).now(|now| {
+                now.tables
+                    .retain(|table| table.name != "public.part_3" && table.name != "public.audit");
+            }),
             None,
         ),
         (
@@ -184,10 +253,20 @@ fn benign_servers() -> Vec<Scenario> {
             "many rules",
             new()
                 .wanted(|spec| {
-                    spec.verification.tables.extend((0..9).map(|position| rule(&format!("public.r{position}"))));
+                    spec.verification
+                        .tables
+                        .extend((0..9).map(|position| rule(&format!("public.r{position}"))));
                 })
-                .before(|before| (0..9).for_each(|position| add_table(before, "knowledge_os", &format!("public.r{position}"), 7)))
-                .now(|now| (0..9).for_each(|position| add_table(now, "knowledge_os", &format!("public.r{position}"), 7))),
+                .before(|before| {
+                    (0..9).for_each(|position| {
+                        add_table(before, "knowledge_os", &format!("public.r{position}"), 7);
+                    });
+                })
+                .now(|now| {
+                    (0..9).for_each(|position| {
+                        add_table(now, "knowledge_os", &format!("public.r{position}"), 7);
+                    });
+                }),
             None,
         ),
     ]
@@ -198,10 +277,17 @@ fn unverifiable() -> Vec<Scenario> {
     vec![
         (
             "wrong password",
-            new().without_evidence().failed(reasons::AUTHENTICATION_FAILED, "password authentication failed for user \"agent\""),
+            new().without_evidence().failed(
+                reasons::AUTHENTICATION_FAILED,
+                "password authentication failed for user \"agent\"",
+            ),
             Some("nothing_found"),
         ),
-        ("a word that is not documented", new().without_evidence().failed("Nonsense", "something"), Some("nothing_found")),
+        (
+            "a word that is not documented",
+            new().without_evidence().failed("Nonsense", "something"),
+            Some("nothing_found"),
+        ),
         ("no report at all", new().without_evidence(), None),
         (
             "a replica that lags far behind",
@@ -211,13 +297,28 @@ fn unverifiable() -> Vec<Scenario> {
             }),
             Some("in_recovery"),
         ),
-        ("a replica of something else", new().other_cluster().now(|now| now.identity.in_recovery = true), Some("in_recovery")),
+        (
+            "a replica of something else",
+            new()
+                .other_cluster()
+                .now(|now| now.identity.in_recovery = true),
+            Some("in_recovery"),
+        ),
         (
             "time ran out before the tables were seen",
-            new().failed(reasons::TIMEOUT, "the check took longer than 60 s").now(|now| now.tables.clear()),
+            new()
+                .failed(reasons::TIMEOUT, "the check took longer than 60 s")
+                .now(|now| now.tables.clear()),
             Some("incomplete"),
         ),
-        ("row security on a table", new().failed(reasons::ROW_SECURITY, "row security on public.experts hides rows"), Some("incomplete")),
+        (
+            "row security on a table",
+            new().failed(
+                reasons::ROW_SECURITY,
+                "row security on public.experts hides rows",
+            ),
+            Some("incomplete"),
+        ),
         (
             "first check, the database is not there yet",
             new().first().now(|now| drop_database(now, "knowledge_os")),
@@ -226,7 +327,10 @@ fn unverifiable() -> Vec<Scenario> {
         (
             "a further database that was never there",
             new()
-                .wanted(|spec| spec.connection.additional_databases = vec!["analytics".to_owned(), "bi".to_owned()])
+                .wanted(|spec| {
+                    spec.connection.additional_databases =
+                        vec!["analytics".to_owned(), "bi".to_owned()];
+                })
                 .now(|now| add_database(now, "analytics")),
             Some("database_not_found"),
         ),
@@ -235,10 +339,19 @@ fn unverifiable() -> Vec<Scenario> {
             new().wanted(|spec| spec.verification.tables.insert(1, rule("public.expert"))),
             Some("table_not_found"),
         ),
-        ("first check, a table is not there", new().first().now(|now| drop_table(now, "public.experts")), Some("table_not_found")),
+        (
+            "first check, a table is not there",
+            new().first().now(|now| drop_table(now, "public.experts")),
+            Some("table_not_found"),
+        ),
         (
             "a rule for a database that is not looked at",
-            new().wanted(|spec| spec.verification.tables.push(TableRule { database: Some("bi".to_owned()), ..rule("public.t") })),
+            new().wanted(|spec| {
+                spec.verification.tables.push(TableRule {
+                    database: Some("bi".to_owned()),
+                    ..rule("public.t")
+                });
+            }),
             Some("table_not_found"),
         ),
         (
@@ -266,8 +379,15 @@ fn as_expected(scenarios: Vec<Scenario>, outcome: CheckOutcome) -> BTreeMap<&'st
     for (name, sample, _) in scenarios {
         let verdict = sample.judge();
         assert_eq!(verdict.outcome, outcome, "{name}: {}", verdict.message);
-        assert!(reasons::find(verdict.reason).is_some(), "{name}: {} is not documented", verdict.reason);
-        let before = verdicts.insert(name, json!({ "reason": verdict.reason, "message": verdict.message }));
+        assert!(
+            reasons::find(verdict.reason).is_some(),
+            "{name}: {} is not documented",
+            verdict.reason
+        );
+        let before = verdicts.insert(
+            name,
+            json!({ "reason": verdict.reason, "message": verdict.message }),
+        );
         assert!(before.is_none(), "{name}: two scenarios of one name");
     }
     verdicts
@@ -275,52 +395,89 @@ fn as_expected(scenarios: Vec<Scenario>, outcome: CheckOutcome) -> BTreeMap<&'st
 
 #[test]
 fn incidents_are_suspected_by_the_right_reason() {
-    insta::assert_yaml_snapshot!("suspected", as_expected([incidents(), losses(), histories()].concat(), CheckOutcome::Suspected));
+    insta::assert_yaml_snapshot!(
+        "suspected",
+        as_expected(
+            [incidents(), losses(), histories()].concat(),
+            CheckOutcome::Suspected
+        )
+    );
 }
 
 #[test]
 fn benign_changes_are_verified() {
     insta::assert_yaml_snapshot!(
         "verified",
-        as_expected([benign(), benign_tables(), benign_shapes(), benign_servers()].concat(), CheckOutcome::Verified)
+        as_expected(
+            [benign(), benign_tables(), benign_shapes(), benign_servers()].concat(),
+            CheckOutcome::Verified
+        )
     );
 }
 
 #[test]
 fn what_can_not_be_judged_is_unverifiable() {
-    insta::assert_yaml_snapshot!("unverifiable", as_expected(unverifiable(), CheckOutcome::Unverifiable));
+    insta::assert_yaml_snapshot!(
+        "unverifiable",
+        as_expected(unverifiable(), CheckOutcome::Unverifiable)
+    );
 }
 
 #[test]
 fn each_check_is_needed_by_a_scenario() {
-    let scenarios: Vec<Scenario> =
-        [incidents(), losses(), histories(), benign(), benign_tables(), benign_shapes(), benign_servers(), unverifiable()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let scenarios: Vec<Scenario> = [
+        incidents(),
+        losses(),
+        histories(),
+        benign(),
+        benign_tables(),
+        benign_shapes(),
+        benign_servers(),
+        unverifiable(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     for (check, _) in CHAIN {
-        assert!(scenarios.iter().any(|(_, _, needs)| *needs == Some(check)), "no scenario needs {check}");
+        assert!(
+            scenarios.iter().any(|(_, _, needs)| *needs == Some(check)),
+            "no scenario needs {check}"
+        );
     }
     for (name, sample, needs) in scenarios {
         let Some(check) = needs else { continue };
         let (whole, without) = (sample.judge(), sample.judge_without(check));
-        assert_ne!((whole.outcome, whole.reason), (without.outcome, without.reason), "{name}: the verdict is the same without {check}");
+        assert_ne!(
+            (whole.outcome, whole.reason),
+            (without.outcome, without.reason),
+            "{name}: the verdict is the same without {check}"
+        );
     }
 }
 
 #[test]
 fn a_suspected_reset_names_what_was_there_what_is_there_and_the_commands() {
-    let verdict = Sample::new().other_cluster().on_volume("other-data", "pvc-b").now(nearly_empty).judge();
+    let verdict = Sample::new()
+        .other_cluster()
+        .on_volume("other-data", "pvc-b")
+        .now(nearly_empty)
+        .judge();
     for part in [
         "public.experts: 85 -> 1 rows",
         "public.knowledge_nodes: 26,337 -> 27 rows",
-        "volume pvc-a (claim data-knowledge-postgres-0, handle /volumes/pvc-a, created 2026-01-19T12:34:50Z)",
+        "volume pvc-a (claim data-knowledge-postgres-0, handle /volumes/pvc-a, created \
+         2026-01-19T12:34:50Z)",
         "volume pvc-b (claim other-data, handle /volumes/pvc-b, created 2026-01-21T08:00:00Z)",
         "cluster initialized 2026-01-19T12:34:56Z",
         "cluster initialized 2026-01-21T12:34:56Z",
         "kubectl get pv pvc-a pvc-b",
-        "kubectl annotate protdb -n atra knowledge holdfast.dev/accept-check=knowledge-2 --overwrite",
+        "kubectl annotate protdb -n atra knowledge holdfast.dev/accept-check=knowledge-2 \
+         --overwrite",
     ] {
-        assert!(verdict.message.contains(part), "{part} is missing in: {}", verdict.message);
+        assert!(
+            verdict.message.contains(part),
+            "{part} is missing in: {}",
+            verdict.message
+        );
     }
 }

@@ -13,7 +13,8 @@ pub(super) struct DataVolumes<'a> {
 }
 
 impl<'a> DataVolumes<'a> {
-    /// Finds the data's volume on both sides: by the data directory where the role may see it, else by what is mounted no longer.
+    /// Finds the data's volume on both sides: by the data directory where the role may see it, else
+    /// by what is mounted no longer.
     pub(super) fn compare(case: &Case<'a>, baseline: &Baseline<'a>) -> Option<Self> {
         let volumes: &'a [MountedVolume] = &case.target.volumes;
         let before_directory = baseline.evidence.identity.data_directory.as_str();
@@ -31,21 +32,32 @@ impl<'a> DataVolumes<'a> {
         Some(Self { before, now, moved })
     }
 
-    /// Without a directory any claim may hold the data: it has moved if one that was mounted is not mounted any more.
+    /// Without a directory any claim may hold the data: it has moved if one that was mounted is not
+    /// mounted any more.
     fn compare_all(before: &'a [MountedVolume], now: &'a [MountedVolume]) -> Self {
-        let gone = before.iter().find(|before| !now.iter().any(|now| is_same(before, now)));
+        let gone = before
+            .iter()
+            .find(|before| !now.iter().any(|now| is_same(before, now)));
         match gone {
             Some(gone) => {
                 let instead = now.iter().find(|now| now.mount_path == gone.mount_path);
-                Self { before: Some(gone), now: instead.or(now.first()), moved: true }
+                Self {
+                    before: Some(gone),
+                    now: instead.or(now.first()),
+                    moved: true,
+                }
             }
-            None => Self { before: before.first(), now: now.first(), moved: false },
+            None => Self {
+                before: before.first(),
+                now: now.first(),
+                moved: false,
+            },
         }
     }
 }
 
-/// The storage's own name decides; the object's name only where the storage gives none. A claim that was made anew
-/// and bound to the same volume is the same data.
+/// The storage's own name decides; the object's name only where the storage gives none. A claim
+/// that was made anew and bound to the same volume is the same data.
 pub(crate) fn is_same(one: &MountedVolume, other: &MountedVolume) -> bool {
     if one.volume_handle.is_empty() || other.volume_handle.is_empty() {
         return one.volume == other.volume;
@@ -53,25 +65,39 @@ pub(crate) fn is_same(one: &MountedVolume, other: &MountedVolume) -> bool {
     one.volume_handle == other.volume_handle
 }
 
-/// The data directory, if it can be seen to lie on none of the claims that are mounted: it is gone with the pod.
+/// The data directory, if it can be seen to lie on none of the claims that are mounted: it is gone
+/// with the pod.
 #[must_use]
-pub fn directory_off_volume<'a>(evidence: &'a Evidence, volumes: &[MountedVolume]) -> Option<&'a str> {
+pub fn directory_off_volume<'a>(
+    evidence: &'a Evidence,
+    volumes: &[MountedVolume],
+) -> Option<&'a str> {
     let directory = evidence.identity.data_directory.as_str();
     (!directory.is_empty() && under(volumes, directory).is_none()).then_some(directory)
 }
 
 /// The volume whose mount is the longest that the directory lies under.
-pub(crate) fn under<'a>(volumes: &'a [MountedVolume], directory: &str) -> Option<&'a MountedVolume> {
+pub(crate) fn under<'a>(
+    volumes: &'a [MountedVolume],
+    directory: &str,
+) -> Option<&'a MountedVolume> {
     let lies_under = |mount: &str| {
         let mount = mount.trim_end_matches('/');
-        directory.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        directory
+            .strip_prefix(mount)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    volumes.iter().filter(|volume| lies_under(&volume.mount_path)).max_by_key(|volume| volume.mount_path.trim_end_matches('/').len())
+    volumes
+        .iter()
+        .filter(|volume| lies_under(&volume.mount_path))
+        .max_by_key(|volume| volume.mount_path.trim_end_matches('/').len())
 }
 
 /// A volume with all that helps to find it again.
 pub(super) fn describe(volume: Option<&MountedVolume>) -> String {
-    let Some(volume) = volume else { return "no claim".to_owned() };
+    let Some(volume) = volume else {
+        return "no claim".to_owned();
+    };
     let mut details = vec![format!("claim {}", volume.claim)];
     if !volume.volume_handle.is_empty() {
         details.push(format!("handle {}", volume.volume_handle));
@@ -99,35 +125,61 @@ mod tests {
 
     #[test]
     fn the_longest_mount_that_the_directory_lies_under_holds_the_data() {
-        let volumes =
-            [volume("root", "a", "", "/var"), volume("data", "b", "", "/var/lib/postgresql/"), volume("other", "c", "", "/var/lib/post")];
+        let volumes = [
+            volume("root", "a", "", "/var"),
+            volume("data", "b", "", "/var/lib/postgresql/"),
+            volume("other", "c", "", "/var/lib/post"),
+        ];
         let name = |directory| under(&volumes, directory).map(|volume| volume.volume.as_str());
         assert_eq!(name("/var/lib/postgresql/data"), Some("b"));
         assert_eq!(name("/var/lib/postgresql"), Some("b"));
         assert_eq!(name("/var/lib/postgresql-old"), Some("a"));
         assert_eq!(name("/srv/data"), None);
-        assert_eq!(under(&[volume("data", "r", "", "/")], "/srv").map(|volume| volume.volume.as_str()), Some("r"));
+        assert_eq!(
+            under(&[volume("data", "r", "", "/")], "/srv").map(|volume| volume.volume.as_str()),
+            Some("r")
+        );
     }
 
     #[test]
     fn the_handle_decides_and_the_name_only_without_one() {
-        let same = |one: (&str, &str), other: (&str, &str)| is_same(&volume("a", one.0, one.1, "/d"), &volume("b", other.0, other.1, "/d"));
-        assert!(same(("pv-1", "disk-1"), ("pv-2", "disk-1")), "the object was made anew for the same disk");
-        assert!(!same(("pv-1", "disk-1"), ("pv-1", "disk-2")), "the object of that name is for another disk");
+        let same = |one: (&str, &str), other: (&str, &str)| {
+            is_same(
+                &volume("a", one.0, one.1, "/d"),
+                &volume("b", other.0, other.1, "/d"),
+            )
+        };
+        assert!(
+            same(("pv-1", "disk-1"), ("pv-2", "disk-1")),
+            "the object was made anew for the same disk"
+        );
+        assert!(
+            !same(("pv-1", "disk-1"), ("pv-1", "disk-2")),
+            "the object of that name is for another disk"
+        );
         assert!(same(("pv-1", ""), ("pv-1", "disk-1")));
         assert!(!same(("pv-1", ""), ("pv-2", "")));
     }
 
     #[test]
     fn without_a_directory_the_data_has_moved_only_if_a_claim_is_gone() {
-        let (data, cache, other) =
-            (volume("data", "a", "1", "/data"), volume("cache", "b", "2", "/cache"), volume("data", "c", "3", "/data"));
-        assert!(!DataVolumes::compare_all(std::slice::from_ref(&data), &[cache.clone(), data.clone()]).moved);
+        let (data, cache, other) = (
+            volume("data", "a", "1", "/data"),
+            volume("cache", "b", "2", "/cache"),
+            volume("data", "c", "3", "/data"),
+        );
+        assert!(
+            !DataVolumes::compare_all(std::slice::from_ref(&data), &[cache.clone(), data.clone()])
+                .moved
+        );
         let (before, now) = ([cache.clone(), data], [cache, other]);
         let moved = DataVolumes::compare_all(&before, &now);
         assert!(moved.moved);
         assert_eq!(
-            (moved.before.map(|volume| volume.volume.as_str()), moved.now.map(|volume| volume.volume.as_str())),
+            (
+                moved.before.map(|volume| volume.volume.as_str()),
+                moved.now.map(|volume| volume.volume.as_str())
+            ),
             (Some("a"), Some("c"))
         );
     }

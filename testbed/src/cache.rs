@@ -1,4 +1,5 @@
-//! The cache of everything slow to make, outside the tree and shared by all checkouts on the machine.
+//! The cache of everything slow to make, outside the tree and shared by all checkouts on the
+//! machine.
 //!
 //! Things are made beside their place and renamed into it, under a lock: what is there is complete.
 
@@ -18,14 +19,16 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache of this machine: `HOLDFAST_TESTBED_CACHE`, else `$XDG_CACHE_HOME/holdfast-testbed`, else `~/.cache/holdfast-testbed`.
+    /// The cache of this machine: `HOLDFAST_TESTBED_CACHE`, else
+    /// `$XDG_CACHE_HOME/holdfast-testbed`, else `~/.cache/holdfast-testbed`.
     pub fn open() -> Result<Self> {
         let folder = if let Some(folder) = std::env::var_os("HOLDFAST_TESTBED_CACHE") {
             PathBuf::from(folder)
         } else if let Some(folder) = std::env::var_os("XDG_CACHE_HOME") {
             PathBuf::from(folder).join("holdfast-testbed")
         } else {
-            let home = std::env::var_os("HOME").context("neither HOLDFAST_TESTBED_CACHE nor XDG_CACHE_HOME nor HOME is set")?;
+            let home = std::env::var_os("HOME")
+                .context("neither HOLDFAST_TESTBED_CACHE nor XDG_CACHE_HOME nor HOME is set")?;
             PathBuf::from(home).join(".cache/holdfast-testbed")
         };
         Self::at(&folder)
@@ -33,8 +36,11 @@ impl Cache {
 
     /// The cache in a given folder.
     pub fn at(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).with_context(|| format!("the cache folder {} can't be made", folder.display()))?;
-        Ok(Self { folder: folder.canonicalize()? })
+        fs::create_dir_all(folder)
+            .with_context(|| format!("the cache folder {} can't be made", folder.display()))?;
+        Ok(Self {
+            folder: folder.canonicalize()?,
+        })
     }
 
     /// A place in the cache.
@@ -43,8 +49,8 @@ impl Cache {
         self.folder.join(name)
     }
 
-    /// Makes `name` unless it is there: `make` gets an empty folder and leaves in it what is to be kept.
-    /// Only one process makes a thing; others wait for it and take it.
+    /// Makes `name` unless it is there: `make` gets an empty folder and leaves in it what is to be
+    /// kept. Only one process makes a thing; others wait for it and take it.
     pub fn folder(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let place = self.place(name);
         if place.is_dir() {
@@ -61,9 +67,14 @@ impl Cache {
         Ok(place)
     }
 
-    /// Makes the file `name` inside the folder `folder` of the cache unless it is there: `make` gets the path to write to
-    /// and an empty folder to work in.
-    pub fn file(&self, folder: &str, name: &str, make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
+    /// Makes the file `name` inside the folder `folder` of the cache unless it is there: `make`
+    /// gets the path to write to and an empty folder to work in.
+    pub fn file(
+        &self,
+        folder: &str,
+        name: &str,
+        make: impl FnOnce(&Path, &Path) -> Result<()>,
+    ) -> Result<PathBuf> {
         let place = self.place(folder).join(name);
         if place.is_file() {
             return Ok(place);
@@ -83,7 +94,8 @@ impl Cache {
         Ok(place)
     }
 
-    /// Takes the lock of one thing in the cache; it is released when the returned file is dropped, also by a killed process.
+    /// Takes the lock of one thing in the cache; it is released when the returned file is dropped,
+    /// also by a killed process.
     pub fn lock(&self, name: &str) -> Result<File> {
         lock(&self.folder.join(format!("{}.lock", name.replace('/', "-"))))
     }
@@ -99,7 +111,8 @@ pub fn begin_folder(folder: &Path) -> Result<()> {
 pub fn remove_folder(folder: &Path) -> Result<()> {
     if folder.exists() {
         mounts::unmount_below(&[folder.to_owned()])?;
-        fs::remove_dir_all(folder).with_context(|| format!("{} can't be removed", folder.display()))?;
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("{} can't be removed", folder.display()))?;
     }
     Ok(())
 }
@@ -115,10 +128,15 @@ pub fn lock(path: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            say(&format!("another testbed command holds {}, waiting for it", path.display()));
+            say(&format!(
+                "another testbed command holds {}, waiting for it",
+                path.display()
+            ));
             file.lock()?;
         }
-        Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("{} can't be locked", path.display())),
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("{} can't be locked", path.display()));
+        }
     }
     Ok(file)
 }
@@ -126,7 +144,10 @@ pub fn lock(path: &Path) -> Result<File> {
 /// A key for the cache: changes with any of the parts.
 #[must_use]
 pub fn key(parts: &[&str]) -> String {
-    let parts: Vec<_> = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|part| format!("{}:{part}", part.len()))
+        .collect();
     digest::of_text(&parts.concat())[..16].to_owned()
 }
 
@@ -145,9 +166,14 @@ mod tests {
         });
         assert!(failed.is_err());
         assert!(!cache.place("thing").exists());
-        let made = cache.folder("thing", |half| Ok(fs::write(half.join("b"), "whole")?)).unwrap();
+        let made = cache
+            .folder("thing", |half| Ok(fs::write(half.join("b"), "whole")?))
+            .unwrap();
         assert!(made.join("b").is_file());
-        assert!(!made.join("a").exists(), "what an earlier, failed attempt left is gone");
+        assert!(
+            !made.join("a").exists(),
+            "what an earlier, failed attempt left is gone"
+        );
         cache.folder("thing", |_| panic!("it is there")).unwrap();
     }
 

@@ -1,4 +1,5 @@
-//! The cgroup that holds all pods of one testbed: made before kubelet starts, removed with whatever still runs in it.
+//! The cgroup that holds all pods of one testbed: made before kubelet starts, removed with whatever
+//! still runs in it.
 
 use std::fs;
 use std::io;
@@ -15,8 +16,14 @@ const HIERARCHIES: &str = "/sys/fs/cgroup";
 pub fn create(layout: &Layout) -> Result<()> {
     for hierarchy in hierarchies()? {
         let folder = hierarchy.join(layout.machine_name());
-        fs::create_dir_all(&folder).with_context(|| format!("the cgroup {} can't be made: this needs root", folder.display()))?;
-        // In a version 1 hierarchy a new cpuset is empty, and no process can enter it before it has processors and memory.
+        fs::create_dir_all(&folder).with_context(|| {
+            format!(
+                "the cgroup {} can't be made: this needs root",
+                folder.display()
+            )
+        })?;
+        // In a version 1 hierarchy a new cpuset is empty, and no process can enter it before it has
+        // processors and memory.
         for file in ["cpuset.cpus", "cpuset.mems"] {
             if let Ok(value) = fs::read_to_string(hierarchy.join(file)) {
                 fs::write(folder.join(file), value)?;
@@ -52,7 +59,11 @@ pub fn remove(layout: &Layout, also_the_top: bool) -> Result<()> {
             match fs::remove_dir(&cgroup) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error).with_context(|| format!("the cgroup {} can't be removed", cgroup.display())),
+                Err(error) => {
+                    return Err(error).with_context(|| {
+                        format!("the cgroup {} can't be removed", cgroup.display())
+                    });
+                }
             }
         }
     }
@@ -62,10 +73,15 @@ pub fn remove(layout: &Layout, also_the_top: bool) -> Result<()> {
 /// The testbed's cgroups that exist.
 #[must_use]
 pub fn existing(layout: &Layout) -> Vec<PathBuf> {
-    hierarchies().unwrap_or_default().iter().flat_map(|hierarchy| descendants(&hierarchy.join(layout.machine_name()))).collect()
+    hierarchies()
+        .unwrap_or_default()
+        .iter()
+        .flat_map(|hierarchy| descendants(&hierarchy.join(layout.machine_name())))
+        .collect()
 }
 
-/// The mounted hierarchies: one on a machine with cgroup version 2, one per controller with version 1.
+/// The mounted hierarchies: one on a machine with cgroup version 2, one per controller with version
+/// 1.
 fn hierarchies() -> Result<Vec<PathBuf>> {
     let root = Path::new(HIERARCHIES);
     if root.join("cgroup.controllers").exists() {
@@ -88,8 +104,15 @@ fn descendants(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_owned()];
     while let Some(folder) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        waiting.extend(entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        waiting.extend(
+            entries
+                .flatten()
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path()),
+        );
         found.push(folder);
     }
     found
@@ -105,6 +128,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("a/b")).unwrap();
         let found = descendants(folder.path());
-        assert_eq!(found, [folder.path().to_owned(), folder.path().join("a"), folder.path().join("a/b")]);
+        assert_eq!(
+            found,
+            [
+                folder.path().to_owned(),
+                folder.path().join("a"),
+                folder.path().join("a/b")
+            ]
+        );
     }
 }

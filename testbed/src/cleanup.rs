@@ -1,4 +1,5 @@
-//! Removes what a testbed leaves on the machine: processes, mounts, cgroups, the network namespace and, if wanted, its state.
+//! Removes what a testbed leaves on the machine: processes, mounts, cgroups, the network namespace
+//! and, if wanted, its state.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +24,8 @@ use crate::shell;
 /// How long killed processes may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Removes everything but the logs and the lock. Safe to call at any time, also when nothing is there.
+/// Removes everything but the logs and the lock. Safe to call at any time, also when nothing is
+/// there.
 pub fn remove_everything(layout: &Layout) -> Result<()> {
     kill_processes(&component_processes(layout))?;
     remove_containers(layout)?;
@@ -37,12 +39,18 @@ pub fn remove_everything(layout: &Layout) -> Result<()> {
     remove_state(layout)
 }
 
-/// Kills the containers and what keeps them, and removes their mounts and cgroups: what a power loss does to a node.
+/// Kills the containers and what keeps them, and removes their mounts and cgroups: what a power
+/// loss does to a node.
 pub fn remove_containers(layout: &Layout) -> Result<()> {
     let mut keepers = container_keepers(layout);
     // The keepers first: they would report the death of their containers as an exit like any other.
     kill_processes(&keepers)?;
-    kill_processes(&cgroups::processes(layout).into_iter().map(Process::with_pid).collect::<Vec<_>>())?;
+    kill_processes(
+        &cgroups::processes(layout)
+            .into_iter()
+            .map(Process::with_pid)
+            .collect::<Vec<_>>(),
+    )?;
     keepers = container_keepers(layout);
     kill_processes(&keepers)?;
     mounts::unmount_below(&[layout.state().join("kubelet"), layout.runtime()])?;
@@ -60,8 +68,16 @@ pub fn leftovers(layout: &Layout) -> Vec<String> {
         .filter(|process| process.state() != State::Dead)
         .map(|process| format!("process {}", process.pid()))
         .collect();
-    found.extend(cgroups::existing(layout).iter().map(|cgroup| format!("cgroup {}", cgroup.display())));
-    found.extend(mounts::below(&[layout.state(), layout.runtime()]).iter().map(|mount| format!("mount {}", mount.display())));
+    found.extend(
+        cgroups::existing(layout)
+            .iter()
+            .map(|cgroup| format!("cgroup {}", cgroup.display())),
+    );
+    found.extend(
+        mounts::below(&[layout.state(), layout.runtime()])
+            .iter()
+            .map(|mount| format!("mount {}", mount.display())),
+    );
     if layout.network_namespace().exists() {
         found.push(format!("network namespace {}", layout.machine_name()));
     }
@@ -71,10 +87,14 @@ pub fn leftovers(layout: &Layout) -> Vec<String> {
 }
 
 fn component_processes(layout: &Layout) -> Vec<Process> {
-    Component::ALL.iter().filter_map(|component| process::find(layout, component.name())).collect()
+    Component::ALL
+        .iter()
+        .filter_map(|component| process::find(layout, component.name()))
+        .collect()
 }
 
-/// The shims: they keep containers running when containerd is gone, and name its socket on their command line.
+/// The shims: they keep containers running when containerd is gone, and name its socket on their
+/// command line.
 fn container_keepers(layout: &Layout) -> Vec<Process> {
     let socket = layout.containerd_socket().to_string_lossy().into_owned();
     all_processes()
@@ -88,23 +108,32 @@ fn container_keepers(layout: &Layout) -> Vec<Process> {
         .collect()
 }
 
-/// Every process in the testbed's network, whoever started it, except this one and those it was started by.
+/// Every process in the testbed's network, whoever started it, except this one and those it was
+/// started by.
 fn processes_in_network(layout: &Layout) -> Vec<Process> {
-    let Ok(namespace) = fs::metadata(layout.network_namespace()) else { return Vec::new() };
+    let Ok(namespace) = fs::metadata(layout.network_namespace()) else {
+        return Vec::new();
+    };
     let spared = this_process_and_its_ancestors();
     all_processes()
         .into_iter()
         .filter(|pid| !spared.contains(pid))
         .filter(|pid| {
-            fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|own| (own.dev(), own.ino()) == (namespace.dev(), namespace.ino()))
+            fs::metadata(format!("/proc/{pid}/ns/net"))
+                .is_ok_and(|own| (own.dev(), own.ino()) == (namespace.dev(), namespace.ino()))
         })
         .map(Process::with_pid)
         .collect()
 }
 
 fn all_processes() -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 fn this_process_and_its_ancestors() -> BTreeSet<i32> {
@@ -112,7 +141,10 @@ fn this_process_and_its_ancestors() -> BTreeSet<i32> {
     let mut pid = i32::try_from(std::process::id()).unwrap_or_default();
     while pid > 1 && found.insert(pid) {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        pid = status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok()).unwrap_or_default();
+        pid = status
+            .lines()
+            .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
+            .unwrap_or_default();
     }
     found
 }
@@ -122,9 +154,15 @@ fn kill_processes(processes: &[Process]) -> Result<()> {
         process.signal(Signal::SIGKILL)?;
     }
     let until = Instant::now() + PATIENCE;
-    while let Some(alive) = processes.iter().find(|process| process.state() != State::Dead) {
+    while let Some(alive) = processes
+        .iter()
+        .find(|process| process.state() != State::Dead)
+    {
         if Instant::now() > until {
-            bail!("process {} does not die: see `cat /proc/{0}/stack`", alive.pid());
+            bail!(
+                "process {} does not die: see `cat /proc/{0}/stack`",
+                alive.pid()
+            );
         }
         thread::sleep(Duration::from_millis(5));
     }
@@ -145,7 +183,9 @@ fn remove_cgroups(layout: &Layout, also_the_top: bool) -> Result<()> {
 
 /// Removes the state, but neither the logs, which are for reading, nor the lock, which is held.
 fn remove_state(layout: &Layout) -> Result<()> {
-    let Ok(entries) = fs::read_dir(layout.state()) else { return Ok(()) };
+    let Ok(entries) = fs::read_dir(layout.state()) else {
+        return Ok(());
+    };
     for entry in entries.flatten() {
         let path = entry.path();
         if path == layout.logs() || path.file_name().is_some_and(|name| name == "lock") {

@@ -20,7 +20,8 @@ struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-The cluster lives in a network namespace of its own and keeps its state in .testbed/; nothing of it survives `down` but the logs.
+The cluster lives in a network namespace of its own and keeps its state in .testbed/; nothing of \
+it survives `down` but the logs.
 What is slow to build is kept outside the checkout, in ~/.cache/holdfast-testbed or where HOLDFAST_TESTBED_CACHE says.
 
   cargo run -p testbed -- up
@@ -37,19 +38,22 @@ enum Command {
     Status,
     /// Print as JSON where the kubeconfig, the images and the S3 server are
     Info,
-    /// Run a command in the cluster's network, with KUBECONFIG set and kubectl, helm, holdfast and kubectl-holdfast on PATH
+    /// Run a command in the cluster's network, with KUBECONFIG set and kubectl, helm, holdfast and
+    /// kubectl-holdfast on PATH
     Exec(Exec),
     /// Import a container image, from an OCI tar or made from the operator's binary
     LoadImage(LoadImage),
     /// Build the operator, install it or bring it up to date, and wait until it is available
     Deploy,
-    /// Restart the node as a power loss would: all containers die, what is on disk stays, the pods come back
+    /// Restart the node as a power loss would: all containers die, what is on disk stays, the pods
+    /// come back
     RestartNode,
 }
 
 #[derive(Debug, Args)]
 struct Up {
-    /// What to build: what the demo needs, or also Postgres 17, helm and a GitOps agent for the tests
+    /// What to build: what the demo needs, or also Postgres 17, helm and a GitOps agent for the
+    /// tests
     #[arg(long, value_enum, default_value = "all", value_name = "WHAT")]
     only: Only,
 }
@@ -93,7 +97,13 @@ fn run(command: Command) -> Result<ExitCode> {
     let testbed = Testbed::discover()?;
     match command {
         Command::Up(Up { only }) => {
-            step("up", || testbed.up(if only == Only::Demo { Selection::Demo } else { Selection::All }))?;
+            step("up", || {
+                testbed.up(if only == Only::Demo {
+                    Selection::Demo
+                } else {
+                    Selection::All
+                })
+            })?;
         }
         Command::Down => {
             step("down", || testbed.down())?;
@@ -114,7 +124,9 @@ fn run(command: Command) -> Result<ExitCode> {
             return Err(error).context("nsenter can't be run");
         }
         Command::LoadImage(LoadImage { tar: Some(tar), .. }) => testbed.load_image(&tar)?,
-        Command::LoadImage(LoadImage { tar: None, .. }) => println!("{}", testbed.load_built_operator()?),
+        Command::LoadImage(LoadImage { tar: None, .. }) => {
+            println!("{}", testbed.load_built_operator()?);
+        }
         Command::Deploy => testbed.deploy()?,
         Command::RestartNode => step("restarting the node", || testbed.restart_node())?,
     }

@@ -45,10 +45,13 @@ pub fn up(layout: &Layout, parts: &Parts) -> Result<()> {
         }
     }
     if !cleanup::leftovers(layout).is_empty() {
-        step("removing what an earlier cluster left", || cleanup::remove_everything(layout))?;
+        step("removing what an earlier cluster left", || {
+            cleanup::remove_everything(layout)
+        })?;
     }
     start(layout, parts).or_else(|error| {
-        cleanup::remove_everything(layout).context("what the failed start left can't be removed")?;
+        cleanup::remove_everything(layout)
+            .context("what the failed start left can't be removed")?;
         Err(error.context("the cluster could not be started"))
     })
 }
@@ -58,14 +61,26 @@ pub fn down(layout: &Layout) -> Result<()> {
     cleanup::remove_everything(layout)
 }
 
-/// Brings a cluster whose processes are partly gone or frozen back; false when it has to be started anew.
+/// Brings a cluster whose processes are partly gone or frozen back; false when it has to be started
+/// anew.
 fn bring_back(layout: &Layout, parts: &Parts) -> Result<bool> {
-    let states: Vec<_> = Component::ALL.into_iter().map(|component| (component, state_of(layout, component))).collect();
-    let dead: Vec<_> = states.iter().filter(|(_, state)| *state == State::Dead).map(|(component, _)| *component).collect();
+    let states: Vec<_> = Component::ALL
+        .into_iter()
+        .map(|component| (component, state_of(layout, component)))
+        .collect();
+    let dead: Vec<_> = states
+        .iter()
+        .filter(|(_, state)| *state == State::Dead)
+        .map(|(component, _)| *component)
+        .collect();
     if !layout.network_namespace().exists() || dead.len() > 3 {
         return Ok(false);
     }
-    let frozen: Vec<_> = states.iter().filter(|(_, state)| *state == State::Frozen).map(|(component, _)| *component).collect();
+    let frozen: Vec<_> = states
+        .iter()
+        .filter(|(_, state)| *state == State::Frozen)
+        .map(|(component, _)| *component)
+        .collect();
     for component in &frozen {
         say(&format!("{component} is frozen: thawing it"));
         crate::control::thaw(layout, *component)?;
@@ -75,7 +90,9 @@ fn bring_back(layout: &Layout, parts: &Parts) -> Result<bool> {
         crate::control::start(layout, &parts.bin, *component)?;
     }
     if dead.is_empty() && frozen.is_empty() {
-        return inside(layout, || Ok(readiness::is_api_ready(layout) && readiness::is_node_ready(layout)));
+        return inside(layout, || {
+            Ok(readiness::is_api_ready(layout) && readiness::is_node_ready(layout))
+        });
     }
     inside(layout, || {
         readiness::wait_until_api_ready(layout)?;
@@ -87,7 +104,9 @@ fn bring_back(layout: &Layout, parts: &Parts) -> Result<bool> {
 fn add_images(layout: &Layout, parts: &Parts, record: &mut Record) -> Result<()> {
     for image in &parts.images {
         if !record.images.contains(&image.path) {
-            step(&format!("importing {}", image.name), || images::import(layout, &parts.bin, &image.path))?;
+            step(&format!("importing {}", image.name), || {
+                images::import(layout, &parts.bin, &image.path)
+            })?;
             record.images.push(image.path.clone());
         }
     }
@@ -96,13 +115,24 @@ fn add_images(layout: &Layout, parts: &Parts, record: &mut Record) -> Result<()>
 
 fn start(layout: &Layout, parts: &Parts) -> Result<()> {
     let (bin, store) = (parts.bin.as_path(), parts.store.as_path());
-    step("network, certificates and configuration", || prepare(layout, bin))?;
-    let spawn = |component: Component| process::spawn(layout, component.name(), &component.build_launch(layout, bin)).map(drop);
+    step("network, certificates and configuration", || {
+        prepare(layout, bin)
+    })?;
+    let spawn = |component: Component| {
+        process::spawn(
+            layout,
+            component.name(),
+            &component.build_launch(layout, bin),
+        )
+        .map(drop)
+    };
     step("control plane", || {
         for component in [Component::Etcd, Component::ObjectStore] {
             spawn(component)?;
         }
-        inside(layout, || readiness::wait_until_answering(layout, Component::Etcd))?;
+        inside(layout, || {
+            readiness::wait_until_answering(layout, Component::Etcd)
+        })?;
         spawn(Component::ApiServer)?;
         images::copy_store(store, &layout.state().join("containerd"))?;
         spawn(Component::Containerd)?;
@@ -113,29 +143,56 @@ fn start(layout: &Layout, parts: &Parts) -> Result<()> {
         })
     })?;
     step("node", || {
-        for component in [Component::Kubelet, Component::ControllerManager, Component::Scheduler, Component::Proxy, Component::Dns] {
+        for component in [
+            Component::Kubelet,
+            Component::ControllerManager,
+            Component::Scheduler,
+            Component::Proxy,
+            Component::Dns,
+        ] {
             spawn(component)?;
         }
         thread::scope(|scope| {
             // The provisioner ends when its settings are not there yet.
-            let provisioned = scope.spawn(|| provision::apply(layout, bin).and_then(|()| spawn(Component::Provisioner)));
+            let provisioned = scope.spawn(|| {
+                provision::apply(layout, bin).and_then(|()| spawn(Component::Provisioner))
+            });
             inside(layout, || {
                 readiness::wait_until_answering(layout, Component::Dns)?;
                 readiness::wait_until_node_ready(layout)
             })?;
-            provisioned.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            provisioned
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
         readiness::check_alive(layout, &Component::ALL)
     })?;
-    let images = parts.images.iter().map(|image| image.path.clone()).collect();
-    write_record(layout, &Record { bin: bin.to_owned(), images })
+    let images = parts
+        .images
+        .iter()
+        .map(|image| image.path.clone())
+        .collect();
+    write_record(
+        layout,
+        &Record {
+            bin: bin.to_owned(),
+            images,
+        },
+    )
 }
 
 /// Everything a start needs before the first process.
 fn prepare(layout: &Layout, bin: &Path) -> Result<()> {
     let state = layout.state();
-    for folder in [layout.configuration(), layout.logs(), layout.object_store(), layout.volumes(), layout.runtime()] {
-        fs::create_dir_all(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
+    for folder in [
+        layout.configuration(),
+        layout.logs(),
+        layout.object_store(),
+        layout.volumes(),
+        layout.runtime(),
+    ] {
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("{} can't be made", folder.display()))?;
     }
     for folder in ["etcd", "cni", "kubelet", "s3-versions", "pod-logs"] {
         fs::create_dir_all(state.join(folder))?;
@@ -147,11 +204,15 @@ fn prepare(layout: &Layout, bin: &Path) -> Result<()> {
     cgroups::create(layout)?;
     pki::write(&layout.pki())?;
     for (user, ..) in pki::USERS {
-        fs::write(layout.kubeconfig(user), kubeconfig::build(&layout.pki(), user))?;
+        fs::write(
+            layout.kubeconfig(user),
+            kubeconfig::build(&layout.pki(), user),
+        )?;
     }
     for component in Component::ALL {
         for (path, text) in component.build_configuration(layout, bin) {
-            fs::write(&path, text).with_context(|| format!("{} can't be written", path.display()))?;
+            fs::write(&path, text)
+                .with_context(|| format!("{} can't be written", path.display()))?;
         }
     }
     Ok(())
@@ -178,5 +239,8 @@ fn read_record(layout: &Layout) -> Option<Record> {
 }
 
 fn write_record(layout: &Layout, record: &Record) -> Result<()> {
-    Ok(fs::write(record_path(layout), serde_json::to_string_pretty(record)?)?)
+    Ok(fs::write(
+        record_path(layout),
+        serde_json::to_string_pretty(record)?,
+    )?)
 }

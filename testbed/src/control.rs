@@ -19,7 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn start(layout: &Layout, bin: &Path, component: Component) -> Result<()> {
     let state = process::find(layout, component.name()).map_or(State::Dead, Process::state);
     if state == State::Dead {
-        process::spawn(layout, component.name(), &component.build_launch(layout, bin))?;
+        process::spawn(
+            layout,
+            component.name(),
+            &component.build_launch(layout, bin),
+        )?;
     }
     inside(layout, || {
         readiness::wait_until_answering(layout, component)?;
@@ -50,8 +54,9 @@ pub fn thaw(layout: &Layout, component: Component) -> Result<()> {
     with_process(layout, component, Process::thaw)
 }
 
-/// Does to the node what a power loss and a new start do: kubelet, containerd and all containers die at once, mounts and
-/// runtime state are gone, what is on disk stays; then containerd and kubelet start again.
+/// Does to the node what a power loss and a new start do: kubelet, containerd and all containers
+/// die at once, mounts and runtime state are gone, what is on disk stays; then containerd and
+/// kubelet start again.
 pub fn restart_node(layout: &Layout, bin: &Path) -> Result<()> {
     kill(layout, Component::Kubelet)?;
     kill(layout, Component::Containerd)?;
@@ -62,7 +67,11 @@ pub fn restart_node(layout: &Layout, bin: &Path) -> Result<()> {
     inside(layout, || readiness::wait_until_node_ready(layout))
 }
 
-fn with_process(layout: &Layout, component: Component, act: impl FnOnce(Process) -> Result<()>) -> Result<()> {
+fn with_process(
+    layout: &Layout,
+    component: Component,
+    act: impl FnOnce(Process) -> Result<()>,
+) -> Result<()> {
     match process::find(layout, component.name()) {
         Some(process) => act(process).with_context(|| component.name()),
         None => Ok(()),

@@ -1,4 +1,5 @@
-//! Bringing the operator of this checkout into the cluster: build, image, manifests, wait until it is available.
+//! Bringing the operator of this checkout into the cluster: build, image, manifests, wait until it
+//! is available.
 
 use std::fs;
 use std::io::Write as _;
@@ -18,7 +19,10 @@ const NAMESPACE: &str = "holdfast-system";
 pub fn build(testbed: &Testbed) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--package", "holdfast"]).current_dir(testbed.layout().root()).stdin(Stdio::null());
+    command
+        .args(["build", "--package", "holdfast"])
+        .current_dir(testbed.layout().root())
+        .stdin(Stdio::null());
     let status = command.status().context("cargo can't be run")?;
     if !status.success() {
         bail!("the operator can't be built ({status}): see what cargo says above");
@@ -26,7 +30,8 @@ pub fn build(testbed: &Testbed) -> Result<()> {
     Ok(())
 }
 
-/// Packs the built binary as an image and imports it, unless the cluster has it; returns the image's name.
+/// Packs the built binary as an image and imports it, unless the cluster has it; returns the
+/// image's name.
 pub fn load_operator(testbed: &Testbed) -> Result<String> {
     let binary = testbed.layout().operator_binary();
     let image = OperatorImage::of(&binary)?;
@@ -47,34 +52,84 @@ pub fn load_operator(testbed: &Testbed) -> Result<String> {
     Ok(image.name)
 }
 
-/// Installs the operator with an image, or brings the installed one up to date, and waits until it is available.
+/// Installs the operator with an image, or brings the installed one up to date, and waits until it
+/// is available.
 pub fn install(testbed: &Testbed, image: &str) -> Result<()> {
     let mut printer = Command::new(testbed.layout().operator_binary());
-    let manifest = shell::run(printer.args(["install-manifest", "--image", image, "--namespace", NAMESPACE]))?;
+    let manifest = shell::run(printer.args([
+        "install-manifest",
+        "--image",
+        image,
+        "--namespace",
+        NAMESPACE,
+    ]))?;
     let path = testbed.layout().state().join("install.yaml");
     fs::File::create(&path)?.write_all(manifest.as_bytes())?;
     let path = path.to_string_lossy().into_owned();
-    step("applying CRDs and install.yaml", || testbed.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &path]).map(drop))?;
+    step("applying CRDs and install.yaml", || {
+        testbed
+            .kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &path])
+            .map(drop)
+    })?;
     let rolled_out = step("waiting for the operator", || {
-        testbed.kubectl(&["-n", NAMESPACE, "rollout", "status", "deployment/holdfast", "--timeout=90s"])?;
-        testbed.kubectl(&["-n", NAMESPACE, "wait", "--for=condition=Available", "deployment/holdfast", "--timeout=30s"])
+        testbed.kubectl(&[
+            "-n",
+            NAMESPACE,
+            "rollout",
+            "status",
+            "deployment/holdfast",
+            "--timeout=90s",
+        ])?;
+        testbed.kubectl(&[
+            "-n",
+            NAMESPACE,
+            "wait",
+            "--for=condition=Available",
+            "deployment/holdfast",
+            "--timeout=30s",
+        ])
     });
-    rolled_out.map(drop).with_context(|| format!("the operator does not become available\n{}", describe(testbed)))
+    rolled_out.map(drop).with_context(|| {
+        format!(
+            "the operator does not become available\n{}",
+            describe(testbed)
+        )
+    })
 }
 
 /// What can be seen of an operator that does not come up.
 fn describe(testbed: &Testbed) -> String {
     let looks: [&[&str]; 4] = [
-        &["-n", NAMESPACE, "get", "deployment,replicaset,pod", "-o", "wide"],
+        &[
+            "-n",
+            NAMESPACE,
+            "get",
+            "deployment,replicaset,pod",
+            "-o",
+            "wide",
+        ],
         &["-n", NAMESPACE, "get", "events", "--sort-by=.lastTimestamp"],
         &["-n", NAMESPACE, "logs", "deployment/holdfast", "--tail=30"],
-        &["-n", NAMESPACE, "logs", "deployment/holdfast", "--previous", "--tail=30"],
+        &[
+            "-n",
+            NAMESPACE,
+            "logs",
+            "deployment/holdfast",
+            "--previous",
+            "--tail=30",
+        ],
     ];
     looks
         .iter()
         .map(|look| {
-            let seen = testbed.kubectl(look).unwrap_or_else(|error| format!("{error:#}"));
-            format!("$ kubectl {}\n{}", look.join(" "), shell::last_lines(&seen, 30))
+            let seen = testbed
+                .kubectl(look)
+                .unwrap_or_else(|error| format!("{error:#}"));
+            format!(
+                "$ kubectl {}\n{}",
+                look.join(" "),
+                shell::last_lines(&seen, 30)
+            )
         })
         .collect::<Vec<_>>()
         .join("\n")

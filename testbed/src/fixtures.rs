@@ -1,4 +1,5 @@
-//! Manifests of a Postgres as users have it, for the demo and the tests: Secret, Service, StatefulSet and its claim.
+//! Manifests of a Postgres as users have it, for the demo and the tests: Secret, Service,
+//! StatefulSet and its claim.
 
 use crate::images::POSTGRES_15_IMAGE;
 
@@ -51,25 +52,37 @@ impl Postgres {
     /// The same with another image.
     #[must_use]
     pub fn with_image(self, image: &str) -> Self {
-        Self { image: image.to_owned(), ..self }
+        Self {
+            image: image.to_owned(),
+            ..self
+        }
     }
 
     /// The same with another database.
     #[must_use]
     pub fn with_database(self, database: &str) -> Self {
-        Self { database: database.to_owned(), ..self }
+        Self {
+            database: database.to_owned(),
+            ..self
+        }
     }
 
     /// The same on a claim of a given name.
     #[must_use]
     pub fn with_claim(self, claim: &str) -> Self {
-        Self { claim: DataClaim::Named(claim.to_owned()), ..self }
+        Self {
+            claim: DataClaim::Named(claim.to_owned()),
+            ..self
+        }
     }
 
     /// The same with the readiness gate.
     #[must_use]
     pub fn with_readiness_gate(self) -> Self {
-        Self { readiness_gate: true, ..self }
+        Self {
+            readiness_gate: true,
+            ..self
+        }
     }
 
     /// The name of its pod.
@@ -105,7 +118,12 @@ impl Postgres {
     }
 
     fn build_secret(&self) -> String {
-        let Self { namespace, user, password, .. } = self;
+        let Self {
+            namespace,
+            user,
+            password,
+            ..
+        } = self;
         format!(
             r#"apiVersion: v1
 kind: Secret
@@ -121,7 +139,9 @@ stringData:
     }
 
     fn build_service(&self) -> String {
-        let Self { namespace, name, .. } = self;
+        let Self {
+            namespace, name, ..
+        } = self;
         format!(
             "apiVersion: v1
 kind: Service
@@ -139,9 +159,19 @@ spec:
     }
 
     fn build_stateful_set(&self) -> String {
-        let Self { namespace, name, image, database, .. } = self;
+        let Self {
+            namespace,
+            name,
+            image,
+            database,
+            ..
+        } = self;
         let secret = self.secret();
-        let gate = if self.readiness_gate { "      readinessGates:\n      - conditionType: holdfast.dev/data-verified\n" } else { "" };
+        let gate = if self.readiness_gate {
+            "      readinessGates:\n      - conditionType: holdfast.dev/data-verified\n"
+        } else {
+            ""
+        };
         let data = match &self.claim {
             DataClaim::Template => "  volumeClaimTemplates:
   - metadata:
@@ -227,7 +257,8 @@ spec:
     )
 }
 
-/// The statements that make the tables of the incidents: `experts` and `knowledge_nodes`, with as many rows as said.
+/// The statements that make the tables of the incidents: `experts` and `knowledge_nodes`, with as
+/// many rows as said.
 #[must_use]
 pub fn build_knowledge(experts: u32, nodes: u32) -> String {
     format!(
@@ -247,15 +278,25 @@ mod tests {
 
     #[test]
     fn a_template_and_a_named_claim_lead_to_different_manifests() {
-        let template = Postgres::new("atra", "knowledge").with_database("knowledge_os").build_manifests();
+        let template = Postgres::new("atra", "knowledge")
+            .with_database("knowledge_os")
+            .build_manifests();
         assert!(template.contains("volumeClaimTemplates") && !template.contains("claimName"));
-        let named = Postgres::new("atra", "knowledge").with_claim("old").build_manifests();
-        assert!(named.contains("claimName: old") && named.contains("kind: PersistentVolumeClaim") && !named.contains("Templates"));
+        let named = Postgres::new("atra", "knowledge")
+            .with_claim("old")
+            .build_manifests();
+        assert!(
+            named.contains("claimName: old")
+                && named.contains("kind: PersistentVolumeClaim")
+                && !named.contains("Templates")
+        );
     }
 
     #[test]
     fn the_gate_goes_into_the_pod_template() {
-        let manifests = Postgres::new("atra", "knowledge").with_readiness_gate().build_manifests();
+        let manifests = Postgres::new("atra", "knowledge")
+            .with_readiness_gate()
+            .build_manifests();
         let (before, after) = manifests.split_once("readinessGates").unwrap();
         assert!(before.contains("template:") && after.contains("containers:"));
     }

@@ -36,7 +36,13 @@ pub struct ObjectStoreInfo {
 
 impl Default for ObjectStoreInfo {
     fn default() -> Self {
-        Self { endpoint: endpoint(), region: REGION, bucket: BUCKET, access_key_id: ACCESS_KEY, secret_access_key: SECRET_KEY }
+        Self {
+            endpoint: endpoint(),
+            region: REGION,
+            bucket: BUCKET,
+            access_key_id: ACCESS_KEY,
+            secret_access_key: SECRET_KEY,
+        }
     }
 }
 
@@ -55,7 +61,13 @@ mod tests {
         let json = serde_json::json!(info);
         assert_eq!(json["kubeconfig"], "/k");
         assert_eq!(json["images"][0], "localhost/postgres:15");
-        for field in ["endpoint", "region", "bucket", "accessKeyId", "secretAccessKey"] {
+        for field in [
+            "endpoint",
+            "region",
+            "bucket",
+            "accessKeyId",
+            "secretAccessKey",
+        ] {
             assert!(json["s3"][field].is_string(), "{field}");
         }
     }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::layout::API_PORT;
 
-/// The kubeconfig of a user whose certificate lies in `pki`. The address is loopback inside the network namespace.
+/// The kubeconfig of a user whose certificate lies in `pki`. The address is loopback inside the
+/// network namespace.
 #[must_use]
 pub fn build(pki: &Path, user: &str) -> String {
     let pki = pki.display();
@@ -42,6 +43,9 @@ mod tests {
         let kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
         assert_eq!(kubeconfig.current_context.as_deref(), Some("testbed"));
         let user = kubeconfig.auth_infos[0].auth_info.as_ref().unwrap();
-        assert_eq!(user.client_key.as_deref(), Some("/checkout/.testbed/pki/admin.key"));
+        assert_eq!(
+            user.client_key.as_deref(),
+            Some("/checkout/.testbed/pki/admin.key")
+        );
     }
 }

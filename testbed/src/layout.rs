@@ -1,4 +1,5 @@
-//! Where one checkout's testbed keeps its things, and the names it uses on the machine: all derived from the checkout's path.
+//! Where one checkout's testbed keeps its things, and the names it uses on the machine: all derived
+//! from the checkout's path.
 
 use std::path::{Path, PathBuf};
 
@@ -33,9 +34,13 @@ impl Layout {
     /// Finds the checkout that holds the current directory.
     pub fn discover() -> Result<Self> {
         let current = std::env::current_dir().context("the current directory can't be read")?;
-        let Some(root) = current.ancestors().find(|folder| folder.join("testbed/tools/go.mod").is_file()) else {
+        let Some(root) = current
+            .ancestors()
+            .find(|folder| folder.join("testbed/tools/go.mod").is_file())
+        else {
             bail!(
-                "{} is not inside a checkout of holdfast: no testbed/tools/go.mod here or above; cd into the checkout",
+                "{} is not inside a checkout of holdfast: no testbed/tools/go.mod here or above; \
+                 cd into the checkout",
                 current.display()
             );
         };
@@ -44,12 +49,18 @@ impl Layout {
 
     /// The layout of the checkout at `root`.
     pub fn at(root: &Path) -> Result<Self> {
-        let root = root.canonicalize().with_context(|| format!("{} can't be found", root.display()))?;
+        let root = root
+            .canonicalize()
+            .with_context(|| format!("{} can't be found", root.display()))?;
         let id = digest::of_text(&root.to_string_lossy())[..8].to_owned();
         let layout = Self { root, id };
         let longest = layout.state().join("kubelet/pod-resources/1234567890.sock");
         if longest.as_os_str().len() > LONGEST_SOCKET_PATH {
-            bail!("the path of this checkout is too long for Unix sockets ({}): move it to a shorter one", longest.display());
+            bail!(
+                "the path of this checkout is too long for Unix sockets ({}): move it to a shorter \
+                 one",
+                longest.display()
+            );
         }
         Ok(layout)
     }
@@ -147,7 +158,10 @@ impl Layout {
     /// The operator's binary as `cargo build` leaves it.
     #[must_use]
     pub fn operator_binary(&self) -> PathBuf {
-        self.target().join(format!("{}-unknown-linux-gnu/debug/holdfast", std::env::consts::ARCH))
+        self.target().join(format!(
+            "{}-unknown-linux-gnu/debug/holdfast",
+            std::env::consts::ARCH
+        ))
     }
 
     /// Cargo's target folder.
@@ -164,7 +178,10 @@ mod tests {
     #[test]
     fn two_checkouts_share_no_name() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (one, other) = (Layout::at(one.path()).unwrap(), Layout::at(other.path()).unwrap());
+        let (one, other) = (
+            Layout::at(one.path()).unwrap(),
+            Layout::at(other.path()).unwrap(),
+        );
         assert_ne!(one.network_namespace(), other.network_namespace());
         assert_ne!(one.runtime(), other.runtime());
         assert_ne!(one.state(), other.state());

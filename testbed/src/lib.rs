@@ -1,7 +1,8 @@
-//! A real one-node Kubernetes with Postgres images and an S3 server, for the demo, the tests and the benchmarks.
+//! A real one-node Kubernetes with Postgres images and an S3 server, for the demo, the tests and
+//! the benchmarks.
 //!
-//! Everything runs in one network namespace; nothing needs a container engine, an image registry or a download host.
-//! Tests use it like this:
+//! Everything runs in one network namespace; nothing needs a container engine, an image registry or
+//! a download host. Tests use it like this:
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -1,4 +1,5 @@
-//! A Postgres of this machine, started in a temporary folder on a loopback port: for tests and benchmarks that need a server and no cluster.
+//! A Postgres of this machine, started in a temporary folder on a loopback port: for tests and
+//! benchmarks that need a server and no cluster.
 
 use std::fs;
 use std::net::TcpListener;
@@ -22,7 +23,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// The user that Postgres runs as when root starts it.
 const USER: &str = "postgres";
 
-/// A server and its folder. Both go away with this value, and the server with the thread that started it.
+/// A server and its folder. Both go away with this value, and the server with the thread that
+/// started it.
 pub struct LocalPostgres {
     process: Option<Child>,
     port: u16,
@@ -31,19 +33,35 @@ pub struct LocalPostgres {
 }
 
 impl LocalPostgres {
-    /// Makes a cluster of data below `parent`, with this password of the superuser `postgres` and further settings, by the server's programs in
-    /// the folder `programs`; nothing runs yet.
+    /// Makes a cluster of data below `parent`, with this password of the superuser `postgres` and
+    /// further settings, by the server's programs in the folder `programs`; nothing runs yet.
     pub fn prepare(programs: &Path, parent: &Path, password: &str, settings: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("holdfast-postgres-").tempdir_in(parent);
-        let folder = folder.with_context(|| format!("no temporary folder can be made in {}", parent.display()))?;
-        let server = Self { process: None, port: free_port()?, programs: programs.to_owned(), folder };
+        let folder = tempfile::Builder::new()
+            .prefix("holdfast-postgres-")
+            .tempdir_in(parent);
+        let folder = folder
+            .with_context(|| format!("no temporary folder can be made in {}", parent.display()))?;
+        let server = Self {
+            process: None,
+            port: free_port()?,
+            programs: programs.to_owned(),
+            folder,
+        };
         fs::write(server.file("password"), password)?;
         server.give_to_postgres()?;
         let mut initdb = server.as_postgres("initdb");
-        initdb.args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--pwfile"]);
+        initdb.args([
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "--pwfile",
+        ]);
         shell::run(initdb.arg(server.file("password")).arg(server.file("data")))?;
         let settings = format!(
-            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\n{settings}\n",
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = \
+             '{}'\n{settings}\n",
             server.port,
             server.folder.path().display()
         );
@@ -57,10 +75,17 @@ impl LocalPostgres {
         self.launch_without_waiting()?;
         let until = Instant::now() + START_PATIENCE;
         let mut probe = self.program("pg_isready");
-        probe.args(["--quiet", "--host=127.0.0.1", &format!("--port={}", self.port)]);
+        probe.args([
+            "--quiet",
+            "--host=127.0.0.1",
+            &format!("--port={}", self.port),
+        ]);
         while !shell::output_of(&mut probe)?.status.success() {
             if Instant::now() > until {
-                bail!("Postgres did not start; its log:\n{}", shell::last_lines(&fs::read_to_string(self.file("log"))?, 15));
+                bail!(
+                    "Postgres did not start; its log:\n{}",
+                    shell::last_lines(&fs::read_to_string(self.file("log"))?, 15)
+                );
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -71,7 +96,12 @@ impl LocalPostgres {
     pub fn launch_without_waiting(&mut self) -> Result<()> {
         let log = fs::File::create(self.file("log"))?;
         let mut command = self.as_postgres("postgres");
-        command.arg("-D").arg(self.file("data")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+            .arg("-D")
+            .arg(self.file("data"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         self.process = Some(command.spawn().context("Postgres can't be started")?);
         Ok(())
     }
@@ -79,7 +109,11 @@ impl LocalPostgres {
     /// Gives every file to the user that Postgres runs as, after files were added.
     pub fn give_to_postgres(&self) -> Result<()> {
         if is_root() {
-            shell::run(Command::new("chown").args(["-R", &format!("{USER}:{USER}")]).arg(self.folder.path()))?;
+            shell::run(
+                Command::new("chown")
+                    .args(["-R", &format!("{USER}:{USER}")])
+                    .arg(self.folder.path()),
+            )?;
         }
         Ok(())
     }
@@ -112,18 +146,31 @@ impl LocalPostgres {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
         if is_root() {
-            command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"]);
+            command.args([
+                &format!("--reuid={USER}"),
+                &format!("--regid={USER}"),
+                "--clear-groups",
+            ]);
         }
-        command.arg(self.programs.join(program)).current_dir(self.folder.path()).env("LC_ALL", "C").env_remove("PGDATA");
+        command
+            .arg(self.programs.join(program))
+            .current_dir(self.folder.path())
+            .env("LC_ALL", "C")
+            .env_remove("PGDATA");
         command
     }
 
-    /// Ends the server at once: its children go with it, and its shared memory. What does not listen is killed.
+    /// Ends the server at once: its children go with it, and its shared memory. What does not
+    /// listen is killed.
     fn stop(&mut self) {
-        let Some(mut child) = self.process.take() else { return };
+        let Some(mut child) = self.process.take() else {
+            return;
+        };
         if let Ok(pid) = i32::try_from(child.id()) {
             let process = Process::with_pid(pid);
-            let told = process.signal(Signal::SIGQUIT).and_then(|()| process.signal(Signal::SIGCONT));
+            let told = process
+                .signal(Signal::SIGQUIT)
+                .and_then(|()| process.signal(Signal::SIGCONT));
             let until = Instant::now() + STOP_PATIENCE;
             while told.is_ok() && matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
                 thread::sleep(Duration::from_millis(10));
@@ -142,7 +189,10 @@ impl Drop for LocalPostgres {
 
 /// A port of the loopback address that nobody uses now.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("there is no free loopback port")?.local_addr()?.port())
+    Ok(TcpListener::bind("127.0.0.1:0")
+        .context("there is no free loopback port")?
+        .local_addr()?
+        .port())
 }
 
 fn is_root() -> bool {

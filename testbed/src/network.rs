@@ -1,4 +1,5 @@
-//! The network namespace everything runs in: nothing in it reaches an address outside, and its addresses exist only there.
+//! The network namespace everything runs in: nothing in it reaches an address outside, and its
+//! addresses exist only there.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,26 +26,39 @@ pub fn create(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// A command that runs inside the namespace. Not `ip netns exec`: that remounts /sys, which hides the cgroups from kubelet.
+/// A command that runs inside the namespace. Not `ip netns exec`: that remounts /sys, which hides
+/// the cgroups from kubelet.
 pub fn command(layout: &Layout, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("nsenter");
-    command.arg(format!("--net={}", layout.network_namespace().display())).arg("--").arg(program);
+    command
+        .arg(format!("--net={}", layout.network_namespace().display()))
+        .arg("--")
+        .arg(program);
     command
 }
 
-/// Runs a closure on a thread of its own that has entered the namespace; threads started by it are inside too.
+/// Runs a closure on a thread of its own that has entered the namespace; threads started by it are
+/// inside too.
 pub fn inside<T: Send>(layout: &Layout, work: impl FnOnce() -> T + Send) -> Result<T> {
     thread::scope(|scope| {
         let worker = scope.spawn(|| {
             enter(&layout.network_namespace())?;
             Ok(work())
         });
-        worker.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
+        worker
+            .join()
+            .unwrap_or_else(|payload| panic::resume_unwind(payload))
     })
 }
 
 fn enter(namespace: &Path) -> Result<()> {
-    let file = File::open(namespace)
-        .with_context(|| format!("{} can't be opened: the testbed is not up; run `cargo run -p testbed -- up`", namespace.display()))?;
-    setns(file, CloneFlags::CLONE_NEWNET).map_err(io::Error::from).context("the testbed's network can't be entered: this needs root")
+    let file = File::open(namespace).with_context(|| {
+        format!(
+            "{} can't be opened: the testbed is not up; run `cargo run -p testbed -- up`",
+            namespace.display()
+        )
+    })?;
+    setns(file, CloneFlags::CLONE_NEWNET)
+        .map_err(io::Error::from)
+        .context("the testbed's network can't be entered: this needs root")
 }

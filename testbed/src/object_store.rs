@@ -1,4 +1,5 @@
-//! A small S3 client for the testbed's own bucket: signed requests over plain HTTP, no more than tests and `up` need.
+//! A small S3 client for the testbed's own bucket: signed requests over plain HTTP, no more than
+//! tests and `up` need.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -40,7 +41,15 @@ pub fn create_bucket(layout: &Layout) -> Result<()> {
         r#"<VersioningConfiguration xmlns="{}"><Status>Enabled</Status></VersioningConfiguration>"#,
         "http://s3.amazonaws.com/doc/2006-03-01/"
     );
-    expect_success(&send("PUT", &format!("/{BUCKET}"), "versioning=", versioning.as_bytes())?, "versioning can't be enabled")
+    expect_success(
+        &send(
+            "PUT",
+            &format!("/{BUCKET}"),
+            "versioning=",
+            versioning.as_bytes(),
+        )?,
+        "versioning can't be enabled",
+    )
 }
 
 /// The keys in the bucket that begin with `prefix`, sorted. Must run inside the testbed's network.
@@ -48,7 +57,11 @@ pub fn list(prefix: &str) -> Result<Vec<String>> {
     let mut keys = Vec::new();
     let mut token = String::new();
     loop {
-        let continued = if token.is_empty() { String::new() } else { format!("continuation-token={}&", encode(&token, false)) };
+        let continued = if token.is_empty() {
+            String::new()
+        } else {
+            format!("continuation-token={}&", encode(&token, false))
+        };
         let query = format!("{continued}list-type=2&prefix={}", encode(prefix, false));
         let answer = send("GET", &format!("/{BUCKET}"), &query, b"")?;
         expect_success(&answer, "the bucket can't be listed")?;
@@ -72,19 +85,29 @@ pub fn get(key: &str) -> Result<Vec<u8>> {
 
 /// Writes an object. Must run inside the testbed's network.
 pub fn put(key: &str, content: &[u8]) -> Result<()> {
-    expect_success(&send("PUT", &format!("/{BUCKET}/{key}"), "", content)?, &format!("{key} can't be written"))
+    expect_success(
+        &send("PUT", &format!("/{BUCKET}/{key}"), "", content)?,
+        &format!("{key} can't be written"),
+    )
 }
 
 /// Deletes an object's newest version. Must run inside the testbed's network.
 pub fn delete(key: &str) -> Result<()> {
-    expect_success(&send("DELETE", &format!("/{BUCKET}/{key}"), "", b"")?, &format!("{key} can't be deleted"))
+    expect_success(
+        &send("DELETE", &format!("/{BUCKET}/{key}"), "", b"")?,
+        &format!("{key} can't be deleted"),
+    )
 }
 
 fn expect_success(answer: &Answer, what: &str) -> Result<()> {
     if (200..300).contains(&answer.status) {
         return Ok(());
     }
-    bail!("{what}: the S3 server answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body))
+    bail!(
+        "{what}: the S3 server answered {}: {}",
+        answer.status,
+        String::from_utf8_lossy(&answer.body)
+    )
 }
 
 /// Sends one signed request; `query` is encoded and sorted by name, as the signature wants it.
@@ -92,21 +115,33 @@ pub fn send(method: &str, path: &str, query: &str, body: &[u8]) -> Result<Answer
     let host = endpoint().trim_start_matches("http://").to_owned();
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let path = encode(path, true);
-    let signed = Request { method, host: &host, path: &path, query, time: &time, body_digest: &of_bytes(body) };
+    let signed = Request {
+        method,
+        host: &host,
+        path: &path,
+        query,
+        time: &time,
+        body_digest: &of_bytes(body),
+    };
     let authorization = signed.build_authorization();
-    let mut stream = TcpStream::connect(&host).with_context(|| format!("the S3 server at {host} can't be reached"))?;
+    let mut stream = TcpStream::connect(&host)
+        .with_context(|| format!("the S3 server at {host} can't be reached"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let separator = if query.is_empty() { "" } else { "?" };
     let head = format!(
-        "{method} {path}{separator}{query} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\
-         x-amz-date: {time}\r\nx-amz-content-sha256: {digest}\r\nAuthorization: {authorization}\r\n\r\n",
+        "{method} {path}{separator}{query} HTTP/1.1\r\nHost: {host}\r\nConnection: \
+         close\r\nContent-Length: {length}\r\n\
+         x-amz-date: {time}\r\nx-amz-content-sha256: {digest}\r\nAuthorization: \
+         {authorization}\r\n\r\n",
         length = body.len(),
         digest = signed.body_digest,
     );
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).context("the S3 server's answer can't be read")?;
+    stream
+        .read_to_end(&mut bytes)
+        .context("the S3 server's answer can't be read")?;
     parse_answer(&bytes)
 }
 
@@ -123,7 +158,14 @@ struct Request<'a> {
 impl Request<'_> {
     /// The value of the header `Authorization`, by AWS signature version 4.
     fn build_authorization(&self) -> String {
-        let Self { method, host, path, query, time, body_digest } = self;
+        let Self {
+            method,
+            host,
+            path,
+            query,
+            time,
+            body_digest,
+        } = self;
         let headers = "host;x-amz-content-sha256;x-amz-date";
         let canonical = format!(
             "{method}\n{path}\n{query}\nhost:{host}\nx-amz-content-sha256:{body_digest}\nx-amz-date:{time}\n\n{headers}\n{body_digest}"
@@ -133,9 +175,14 @@ impl Request<'_> {
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", of_text(&canonical));
         let key = [day, REGION, "s3", "aws4_request"]
             .iter()
-            .fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, part| authenticate(&key, part.as_bytes()).to_vec());
+            .fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, part| {
+                authenticate(&key, part.as_bytes()).to_vec()
+            });
         let signature = in_hexadecimal(&authenticate(&key, to_sign.as_bytes()));
-        format!("AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={headers}, Signature={signature}")
+        format!(
+            "AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={headers}, \
+             Signature={signature}"
+        )
     }
 }
 
@@ -147,14 +194,22 @@ fn authenticate(key: &[u8], message: &[u8]) -> [u8; 32] {
     } else {
         block[..key.len()].copy_from_slice(key);
     }
-    let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
+    let inner = Sha256::new()
+        .chain_update(block.map(|byte| byte ^ 0x36))
+        .chain_update(message)
+        .finalize();
+    Sha256::new()
+        .chain_update(block.map(|byte| byte ^ 0x5c))
+        .chain_update(inner)
+        .finalize()
+        .into()
 }
 
 /// Percent-encodes all but letters, digits and `-._~`; in a path the slashes stay.
 fn encode(text: &str, slashes_stay: bool) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (slashes_stay && byte == b'/') {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (slashes_stay && byte == b'/')
+        {
             encoded.push(char::from(byte));
         } else {
             let _ = write!(encoded, "%{byte:02X}");
@@ -164,11 +219,20 @@ fn encode(text: &str, slashes_stay: bool) -> String {
 }
 
 fn parse_answer(bytes: &[u8]) -> Result<Answer> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").context("the S3 server's answer has no headers")?;
+    let end = bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .context("the S3 server's answer has no headers")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("the S3 server's answer has no status")?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .context("the S3 server's answer has no status")?;
     let mut body = bytes[end + 4..].to_vec();
-    let is_chunked = head.lines().any(|line| line.eq_ignore_ascii_case("transfer-encoding: chunked"));
+    let is_chunked = head
+        .lines()
+        .any(|line| line.eq_ignore_ascii_case("transfer-encoding: chunked"));
     if is_chunked {
         body = join_chunks(&body)?;
     }
@@ -178,14 +242,21 @@ fn parse_answer(bytes: &[u8]) -> Result<Answer> {
 fn join_chunks(mut bytes: &[u8]) -> Result<Vec<u8>> {
     let mut whole = Vec::new();
     loop {
-        let end = bytes.windows(2).position(|two| two == b"\r\n").context("a chunk has no length")?;
+        let end = bytes
+            .windows(2)
+            .position(|two| two == b"\r\n")
+            .context("a chunk has no length")?;
         let length = usize::from_str_radix(std::str::from_utf8(&bytes[..end])?.trim(), 16)?;
         if length == 0 {
             return Ok(whole);
         }
-        let chunk = bytes.get(end + 2..end + 2 + length).context("a chunk is cut off")?;
+        let chunk = bytes
+            .get(end + 2..end + 2 + length)
+            .context("a chunk is cut off")?;
         whole.extend_from_slice(chunk);
-        bytes = bytes.get(end + 2 + length + 2..).context("a chunk is cut off")?;
+        bytes = bytes
+            .get(end + 2 + length + 2..)
+            .context("a chunk is cut off")?;
     }
 }
 
@@ -216,18 +287,29 @@ mod tests {
     fn message_authentication_is_the_known_one() {
         // RFC 4231, test case 2.
         let code = authenticate(b"Jefe", b"what do ya want for nothing?");
-        assert_eq!(in_hexadecimal(&code), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(
+            in_hexadecimal(&code),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 
     #[test]
     fn an_answer_in_chunks_is_joined() {
-        let answer = parse_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n").unwrap();
-        assert_eq!((answer.status, answer.body.as_slice()), (200, b"hello!".as_slice()));
+        let answer = parse_answer(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: \
+            chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!(
+            (answer.status, answer.body.as_slice()),
+            (200, b"hello!".as_slice())
+        );
     }
 
     #[test]
     fn keys_are_read_from_a_listing() {
-        let text = "<R><Contents><Key>a/b&amp;c</Key></Contents><Contents><Key>d</Key></Contents></R>";
+        let text =
+            "<R><Contents><Key>a/b&amp;c</Key></Contents><Contents><Key>d</Key></Contents></R>";
         assert_eq!(elements(text, "Key"), ["a/b&c", "d"]);
     }
 

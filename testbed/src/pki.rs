@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
 
 use crate::layout::{NODE_ADDRESS, NODE_NAME, SERVICE_API_ADDRESS};
@@ -40,21 +40,32 @@ pub const USERS: [(&str, &str, Option<&str>); 7] = [
 const ADMINISTRATORS: &str = "system:masters";
 
 fn subjects() -> Vec<Subject> {
-    let client = |(file, user, organization): (&'static str, &'static str, Option<&'static str>)| Subject {
-        file,
-        common_name: user.to_owned(),
-        organization,
-        addresses: &[],
-        names: &[],
-    };
+    let client =
+        |(file, user, organization): (&'static str, &'static str, Option<&'static str>)| Subject {
+            file,
+            common_name: user.to_owned(),
+            organization,
+            addresses: &[],
+            names: &[],
+        };
     let mut subjects: Vec<_> = USERS.into_iter().map(client).collect();
-    subjects.push(client(("apiserver-kubelet", "kube-apiserver-kubelet-client", Some(ADMINISTRATORS))));
+    subjects.push(client((
+        "apiserver-kubelet",
+        "kube-apiserver-kubelet-client",
+        Some(ADMINISTRATORS),
+    )));
     subjects.push(Subject {
         file: "apiserver",
         common_name: "kube-apiserver".to_owned(),
         organization: None,
         addresses: &["127.0.0.1", NODE_ADDRESS, SERVICE_API_ADDRESS],
-        names: &["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"],
+        names: &[
+            "localhost",
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+        ],
     });
     subjects.push(Subject {
         file: "kubelet",
@@ -66,44 +77,67 @@ fn subjects() -> Vec<Subject> {
     subjects
 }
 
-/// Writes the authority, all certificates and the key that signs service account tokens into a folder.
+/// Writes the authority, all certificates and the key that signs service account tokens into a
+/// folder.
 pub fn write(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     let mut authority = CertificateParams::default();
     authority.distinguished_name = build_name("holdfast-testbed", None);
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?).context("the certificate authority can't be made")?;
+    authority.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)
+        .context("the certificate authority can't be made")?;
     fs::write(folder.join("ca.crt"), authority.pem())?;
     for subject in subjects() {
         let key = KeyPair::generate()?;
         let certificate = build_parameters(&subject)?
             .signed_by(&key, &authority)
             .with_context(|| format!("the certificate of {} can't be made", subject.file))?;
-        fs::write(folder.join(format!("{}.crt", subject.file)), certificate.pem())?;
+        fs::write(
+            folder.join(format!("{}.crt", subject.file)),
+            certificate.pem(),
+        )?;
         write_key(&folder.join(format!("{}.key", subject.file)), &key)?;
     }
     let service_accounts = KeyPair::generate()?;
-    fs::write(folder.join("service-accounts.pub"), service_accounts.public_key_pem())?;
+    fs::write(
+        folder.join("service-accounts.pub"),
+        service_accounts.public_key_pem(),
+    )?;
     write_key(&folder.join("service-accounts.key"), &service_accounts)
 }
 
 fn write_key(path: &Path, key: &KeyPair) -> Result<()> {
     fs::write(path, key.serialize_pem())?;
-    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
+    Ok(fs::set_permissions(
+        path,
+        fs::Permissions::from_mode(0o600),
+    )?)
 }
 
 fn build_parameters(subject: &Subject) -> Result<CertificateParams> {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = build_name(&subject.common_name, subject.organization);
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    let purpose = if subject.addresses.is_empty() { ExtendedKeyUsagePurpose::ClientAuth } else { ExtendedKeyUsagePurpose::ServerAuth };
+    let purpose = if subject.addresses.is_empty() {
+        ExtendedKeyUsagePurpose::ClientAuth
+    } else {
+        ExtendedKeyUsagePurpose::ServerAuth
+    };
     parameters.extended_key_usages = vec![purpose];
     for address in subject.addresses {
-        parameters.subject_alt_names.push(SanType::IpAddress(address.parse::<IpAddr>()?));
+        parameters
+            .subject_alt_names
+            .push(SanType::IpAddress(address.parse::<IpAddr>()?));
     }
     for name in subject.names {
-        parameters.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
+        parameters
+            .subject_alt_names
+            .push(SanType::DnsName((*name).try_into()?));
     }
     Ok(parameters)
 }
@@ -128,7 +162,10 @@ mod tests {
         write(folder.path()).unwrap();
         for (file, ..) in USERS {
             assert!(folder.path().join(format!("{file}.crt")).is_file());
-            let mode = fs::metadata(folder.path().join(format!("{file}.key"))).unwrap().permissions().mode();
+            let mode = fs::metadata(folder.path().join(format!("{file}.key")))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }

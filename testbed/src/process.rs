@@ -17,7 +17,8 @@ use crate::shell;
 /// How long the kernel may take to do what a signal asks for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What to start: a program, its arguments, and its environment, which holds nothing of the person's own.
+/// What to start: a program, its arguments, and its environment, which holds nothing of the
+/// person's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Launch {
     /// The program.
@@ -28,7 +29,8 @@ pub struct Launch {
     pub environment: Vec<(String, String)>,
 }
 
-/// A process known by its number and the moment it was started: a number alone may belong to another process later.
+/// A process known by its number and the moment it was started: a number alone may belong to
+/// another process later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
     pid: i32,
@@ -46,11 +48,15 @@ pub enum State {
     Dead,
 }
 
-/// Starts a process in the testbed's network, in a session of its own, with its output in a log file, and writes its pid file.
+/// Starts a process in the testbed's network, in a session of its own, with its output in a log
+/// file, and writes its pid file.
 pub fn spawn(layout: &Layout, name: &str, launch: &Launch) -> Result<Process> {
     fs::create_dir_all(layout.logs())?;
     fs::create_dir_all(layout.pids())?;
-    let log = File::options().create(true).append(true).open(log_path(layout, name))?;
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(log_path(layout, name))?;
     let folder = launch.program.parent().unwrap_or(Path::new("/"));
     let namespace = format!("--net={}", layout.network_namespace().display());
     let mut child = std::process::Command::new("setsid")
@@ -58,7 +64,13 @@ pub fn spawn(layout: &Layout, name: &str, launch: &Launch) -> Result<Process> {
         .arg(&launch.program)
         .args(&launch.arguments)
         .env_clear()
-        .env("PATH", format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", folder.display()))
+        .env(
+            "PATH",
+            format!(
+                "{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                folder.display()
+            ),
+        )
         .env("HOME", layout.state())
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(layout.state())
@@ -70,8 +82,14 @@ pub fn spawn(layout: &Layout, name: &str, launch: &Launch) -> Result<Process> {
     let pid = i32::try_from(child.id())?;
     // A process that is alive for long collects those it started; the others are collected by init.
     thread::spawn(move || child.wait());
-    let process = Process { pid, started: start_time(pid).unwrap_or_default() };
-    fs::write(pid_path(layout, name), format!("{pid} {}\n", process.started))?;
+    let process = Process {
+        pid,
+        started: start_time(pid).unwrap_or_default(),
+    };
+    fs::write(
+        pid_path(layout, name),
+        format!("{pid} {}\n", process.started),
+    )?;
     Ok(process)
 }
 
@@ -79,7 +97,10 @@ pub fn spawn(layout: &Layout, name: &str, launch: &Launch) -> Result<Process> {
 pub fn find(layout: &Layout, name: &str) -> Option<Process> {
     let text = fs::read_to_string(pid_path(layout, name)).ok()?;
     let (pid, started) = text.trim().split_once(' ')?;
-    Some(Process { pid: pid.parse().ok()?, started: started.parse().ok()? })
+    Some(Process {
+        pid: pid.parse().ok()?,
+        started: started.parse().ok()?,
+    })
 }
 
 /// The log of a process started here.
@@ -92,8 +113,14 @@ pub fn log_path(layout: &Layout, name: &str) -> PathBuf {
 #[must_use]
 pub fn log_tail(layout: &Layout, name: &str, lines: usize) -> String {
     let path = log_path(layout, name);
-    let text = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    format!("last lines of {}:\n{}", path.display(), shell::last_lines(&text, lines))
+    let text = fs::read(&path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    format!(
+        "last lines of {}:\n{}",
+        path.display(),
+        shell::last_lines(&text, lines)
+    )
 }
 
 fn pid_path(layout: &Layout, name: &str) -> PathBuf {
@@ -104,7 +131,10 @@ impl Process {
     /// The process that has a number now.
     #[must_use]
     pub fn with_pid(pid: i32) -> Self {
-        Self { pid, started: start_time(pid).unwrap_or_default() }
+        Self {
+            pid,
+            started: start_time(pid).unwrap_or_default(),
+        }
     }
 
     /// Its number.
@@ -133,7 +163,9 @@ impl Process {
         }
         match kill(Pid::from_raw(self.pid), signal) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
-            Err(error) => Err(error).with_context(|| format!("process {} can't be signalled", self.pid)),
+            Err(error) => {
+                Err(error).with_context(|| format!("process {} can't be signalled", self.pid))
+            }
         }
     }
 
@@ -188,7 +220,8 @@ fn fetch_stat(pid: i32) -> Option<(char, u64)> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The state letter and the start time in a line of `/proc/PID/stat`; the name before them may hold spaces and brackets.
+/// The state letter and the start time in a line of `/proc/PID/stat`; the name before them may hold
+/// spaces and brackets.
 fn parse_stat(line: &str) -> Option<(char, u64)> {
     let mut fields = line[line.rfind(')')? + 1..].split_whitespace();
     let state = fields.next()?.chars().next()?;
@@ -202,7 +235,8 @@ mod tests {
 
     #[test]
     fn a_name_with_brackets_does_not_shift_the_fields() {
-        let line = "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 123456 1000 10 18446744073709551615";
+        let line = "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 123456 1000 10 \
+            18446744073709551615";
         assert_eq!(parse_stat(line), Some(('S', 123_456)));
     }
 
@@ -210,12 +244,22 @@ mod tests {
     fn a_reused_number_is_another_process() {
         let this = Process::with_pid(i32::try_from(std::process::id()).unwrap());
         assert_eq!(this.state(), State::Running);
-        assert_eq!(Process { started: this.started + 1, ..this }.state(), State::Dead);
+        assert_eq!(
+            Process {
+                started: this.started + 1,
+                ..this
+            }
+            .state(),
+            State::Dead
+        );
     }
 
     #[test]
     fn a_frozen_process_is_seen_as_such_and_can_still_be_stopped() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         let process = Process::with_pid(i32::try_from(child.id()).unwrap());
         process.freeze().unwrap();
         assert_eq!(process.state(), State::Frozen);

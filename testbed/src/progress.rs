@@ -1,4 +1,5 @@
-//! What the person sees while the testbed works: a line per step on standard error, with the seconds it took.
+//! What the person sees while the testbed works: a line per step on standard error, with the
+//! seconds it took.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,10 @@ pub fn step<T, E>(name: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T, 
     let outcome = work();
     match &outcome {
         Ok(_) => say(&format!("{name}: {}", in_words(begun.elapsed()))),
-        Err(_) => say(&format!("{name}: failed after {}", in_words(begun.elapsed()))),
+        Err(_) => say(&format!(
+            "{name}: failed after {}",
+            in_words(begun.elapsed())
+        )),
     }
     outcome
 }

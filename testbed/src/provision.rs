@@ -1,4 +1,5 @@
-//! What a fresh cluster gets before anyone uses it: the default StorageClass and what its provisioner needs.
+//! What a fresh cluster gets before anyone uses it: the default StorageClass and what its
+//! provisioner needs.
 
 use std::path::Path;
 
@@ -16,5 +17,7 @@ pub fn apply(layout: &Layout, bin: &Path) -> Result<()> {
         .arg(layout.kubeconfig("admin"))
         .args(["apply", "--server-side", "--validate=false", "-f"])
         .arg(layout.configuration().join("local-path.yaml"));
-    shell::run(&mut kubectl).map(drop).context("the default StorageClass can't be made")
+    shell::run(&mut kubectl)
+        .map(drop)
+        .context("the default StorageClass can't be made")
 }

@@ -1,4 +1,5 @@
-//! Folders of the machine that kubelet, containerd and the pods' network write to whatever their settings: one testbed's part of them.
+//! Folders of the machine that kubelet, containerd and the pods' network write to whatever their
+//! settings: one testbed's part of them.
 
 use std::fs;
 use std::io;
@@ -20,15 +21,31 @@ const KEEPER_SOCKETS: &str = "/run/containerd/s";
 
 /// Removes what belongs to this testbed, and sockets nobody listens to.
 pub fn clean(layout: &Layout) -> Result<()> {
-    let (state, runtime) = (layout.state(), layout.runtime().to_string_lossy().into_owned());
-    remove_where(CONTAINER_LOG_LINKS, |path| fs::read_link(path).is_ok_and(|target| target.starts_with(&state)))?;
-    remove_where(NETWORK_RESULTS, |path| fs::read_to_string(path).is_ok_and(|text| text.contains(&runtime)))?;
-    remove_where(KEEPER_SOCKETS, |path| UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
+    let (state, runtime) = (
+        layout.state(),
+        layout.runtime().to_string_lossy().into_owned(),
+    );
+    remove_where(CONTAINER_LOG_LINKS, |path| {
+        fs::read_link(path).is_ok_and(|target| target.starts_with(&state))
+    })?;
+    remove_where(NETWORK_RESULTS, |path| {
+        fs::read_to_string(path).is_ok_and(|text| text.contains(&runtime))
+    })?;
+    remove_where(KEEPER_SOCKETS, |path| {
+        UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    })
 }
 
 fn remove_where(folder: &str, condition: impl Fn(&Path) -> bool) -> Result<()> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
-    for path in entries.flatten().map(|entry| entry.path()).filter(|path| condition(path)) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(());
+    };
+    for path in entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| condition(path))
+    {
         match fs::remove_file(&path) {
             // Another testbed was faster.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -52,7 +69,8 @@ mod tests {
         drop(UnixListener::bind(&dead).unwrap());
         let _listener = UnixListener::bind(&alive).unwrap();
         remove_where(&folder.path().to_string_lossy(), |path| {
-            UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+            UnixStream::connect(path)
+                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
         })
         .unwrap();
         assert!(!dead.exists() && alive.exists());

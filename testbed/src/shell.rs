@@ -14,9 +14,13 @@ pub fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a command to its end, with nothing on its standard input; a failure of it is not an error here.
+/// Runs a command to its end, with nothing on its standard input; a failure of it is not an error
+/// here.
 pub fn output_of(command: &mut Command) -> Result<Output> {
-    command.stdin(Stdio::null()).output().with_context(|| format!("{} can't be run", name_of(command)))
+    command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{} can't be run", name_of(command)))
 }
 
 /// Makes a failed command an error that shows its last lines.
@@ -26,7 +30,12 @@ pub fn check(command: &Command, output: &Output) -> Result<()> {
     }
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    bail!("{} failed ({}):\n{}", name_of(command), output.status, last_lines(&text, LAST_LINES));
+    bail!(
+        "{} failed ({}):\n{}",
+        name_of(command),
+        output.status,
+        last_lines(&text, LAST_LINES)
+    );
 }
 
 /// The last lines of a text, indented.
@@ -34,7 +43,11 @@ pub fn check(command: &Command, output: &Output) -> Result<()> {
 pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<_> = text.lines().collect();
     let from = lines.len().saturating_sub(count);
-    lines[from..].iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    lines[from..]
+        .iter()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A command as a person would type it.
@@ -54,8 +67,16 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_program_and_shows_its_last_lines() {
-        let error = run(Command::new("sh").args(["-c", "echo first; echo why it failed >&2; exit 3"])).unwrap_err().to_string();
-        assert!(error.contains("sh -c") && error.contains("exit status: 3") && error.contains("    why it failed"), "{error}");
+        let error =
+            run(Command::new("sh").args(["-c", "echo first; echo why it failed >&2; exit 3"]))
+                .unwrap_err()
+                .to_string();
+        assert!(
+            error.contains("sh -c")
+                && error.contains("exit status: 3")
+                && error.contains("    why it failed"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -11,7 +11,10 @@ use crate::process::{self, State};
 /// A table of the components, and whether all of them run.
 #[must_use]
 pub fn describe(layout: &Layout) -> (String, bool) {
-    let mut table = format!("{:<26}{:<10}{:>8}{:>10}\n", "COMPONENT", "STATE", "PID", "MEMORY");
+    let mut table = format!(
+        "{:<26}{:<10}{:>8}{:>10}\n",
+        "COMPONENT", "STATE", "PID", "MEMORY"
+    );
     let mut all_run = true;
     for component in Component::ALL {
         let state = cluster::state_of(layout, component);
@@ -21,9 +24,16 @@ pub fn describe(layout: &Layout) -> (String, bool) {
             (State::Frozen, Some(process)) => ("frozen", Some(process.pid())),
             _ => ("dead", None),
         };
-        let memory = pid.and_then(fetch_memory).map(|mebibytes| format!("{mebibytes} MiB")).unwrap_or_default();
+        let memory = pid
+            .and_then(fetch_memory)
+            .map(|mebibytes| format!("{mebibytes} MiB"))
+            .unwrap_or_default();
         let pid = pid.map(|pid| pid.to_string()).unwrap_or_default();
-        let _ = writeln!(table, "{:<26}{word:<10}{pid:>8}{memory:>10}", component.name());
+        let _ = writeln!(
+            table,
+            "{:<26}{word:<10}{pid:>8}{memory:>10}",
+            component.name()
+        );
     }
     (table, all_run)
 }
@@ -31,7 +41,13 @@ pub fn describe(layout: &Layout) -> (String, bool) {
 /// The memory of a process that is its own or in use, in MiB.
 fn fetch_memory(pid: i32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kibibytes: u64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?.parse().ok()?;
+    let kibibytes: u64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?
+        .trim()
+        .strip_suffix(" kB")?
+        .parse()
+        .ok()?;
     Some(kibibytes / 1024)
 }
 
@@ -45,6 +61,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (table, all_run) = describe(&Layout::at(folder.path()).unwrap());
         assert!(!all_run);
-        assert_eq!(table.lines().filter(|line| line.contains("dead")).count(), Component::ALL.len());
+        assert_eq!(
+            table.lines().filter(|line| line.contains("dead")).count(),
+            Component::ALL.len()
+        );
     }
 }

@@ -36,20 +36,30 @@ pub struct Testbed {
 impl Testbed {
     /// The testbed of the checkout that holds the current directory.
     pub fn discover() -> Result<Self> {
-        Ok(Self { layout: Layout::discover()?, cache: Cache::open()? })
+        Ok(Self {
+            layout: Layout::discover()?,
+            cache: Cache::open()?,
+        })
     }
 
     /// The testbed of the checkout at `root`, with the machine's cache.
     pub fn at(root: &Path) -> Result<Self> {
-        Ok(Self { layout: Layout::at(root)?, cache: Cache::open()? })
+        Ok(Self {
+            layout: Layout::at(root)?,
+            cache: Cache::open()?,
+        })
     }
 
     /// The same with a cache of its own.
     pub fn with_cache(self, folder: &Path) -> Result<Self> {
-        Ok(Self { cache: Cache::at(folder)?, ..self })
+        Ok(Self {
+            cache: Cache::at(folder)?,
+            ..self
+        })
     }
 
-    /// What there is of the testbed on the machine, in words: processes, mounts, cgroups, the network namespace. Nothing after `down`.
+    /// What there is of the testbed on the machine, in words: processes, mounts, cgroups, the
+    /// network namespace. Nothing after `down`.
     #[must_use]
     pub fn leftovers(&self) -> Vec<String> {
         cleanup::leftovers(&self.layout)
@@ -67,14 +77,20 @@ impl Testbed {
         &self.layout
     }
 
-    /// Makes sure that the cluster is up, building what is missing. Does next to nothing when it is up.
+    /// Makes sure that the cluster is up, building what is missing. Does next to nothing when it is
+    /// up.
     pub fn up(&self, selection: Selection) -> Result<()> {
         let _lock = self.lock()?;
         packages::install_missing(selection)?;
         let (bin, image_files) = thread::scope(|scope| {
             let images = scope.spawn(|| images::image_files(&self.cache, selection));
             let bin = tools::build(&self.layout, &self.cache, selection);
-            (bin, images.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            (
+                bin,
+                images
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            )
         });
         let (bin, images) = (bin?, image_files?);
         let store = images::build_store(&self.cache, &bin, &images)?;
@@ -96,15 +112,23 @@ impl Testbed {
 
     /// The folder of binaries: of the running cluster, else the one a start would use.
     pub fn bin(&self) -> Result<PathBuf> {
-        cluster::recorded_bin(&self.layout).map_or_else(|| tools::bin_folder(&self.layout, &self.cache), Ok)
+        cluster::recorded_bin(&self.layout)
+            .map_or_else(|| tools::bin_folder(&self.layout, &self.cache), Ok)
     }
 
-    /// A command inside the testbed's network, with `KUBECONFIG` and the tools, `holdfast` and `kubectl-holdfast` among them, on `PATH`.
+    /// A command inside the testbed's network, with `KUBECONFIG` and the tools, `holdfast` and
+    /// `kubectl-holdfast` among them, on `PATH`.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {
         let mut command = network::command(&self.layout, program);
         let path = std::env::var("PATH").unwrap_or_default();
-        let path = format!("{}:{}:{path}", self.layout.links().display(), self.bin()?.display());
-        command.env("PATH", path).env("KUBECONFIG", self.layout.kubeconfig("admin"));
+        let path = format!(
+            "{}:{}:{path}",
+            self.layout.links().display(),
+            self.bin()?.display()
+        );
+        command
+            .env("PATH", path)
+            .env("KUBECONFIG", self.layout.kubeconfig("admin"));
         Ok(command)
     }
 
@@ -113,7 +137,8 @@ impl Testbed {
         shell::run(self.command("kubectl")?.args(arguments))
     }
 
-    /// Runs asynchronous work inside the testbed's network, on a thread and a runtime of its own. The caller's thread stays where it is.
+    /// Runs asynchronous work inside the testbed's network, on a thread and a runtime of its own.
+    /// The caller's thread stays where it is.
     pub fn run_in_network<T, F, Work>(&self, work: F) -> Result<T>
     where
         T: Send,
@@ -121,8 +146,12 @@ impl Testbed {
         Work: Future<Output = Result<T>>,
     {
         network::inside(&self.layout, || {
-            // Built inside: the runtime's threads are in the network of the thread that starts them.
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            // Built inside: the runtime's threads are in the network of the thread that starts
+            // them.
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()?;
             runtime.block_on(work())
         })?
     }
@@ -157,12 +186,14 @@ impl Testbed {
         control::thaw(&self.layout, component)
     }
 
-    /// Restarts the node as a power loss would: all containers die, what is on disk stays, and kubelet brings the pods back.
+    /// Restarts the node as a power loss would: all containers die, what is on disk stays, and
+    /// kubelet brings the pods back.
     pub fn restart_node(&self) -> Result<()> {
         control::restart_node(&self.layout, &self.bin()?)
     }
 
-    /// Builds the operator, packs it as an image and imports that; returns the image's name, which changes with the binary.
+    /// Builds the operator, packs it as an image and imports that; returns the image's name, which
+    /// changes with the binary.
     pub fn load_operator(&self) -> Result<String> {
         deploy::build(self)?;
         deploy::load_operator(self)
@@ -195,7 +226,8 @@ impl Testbed {
         })
     }
 
-    /// Puts `holdfast` and `kubectl-holdfast` on the PATH of commands; they are what cargo builds, when it has built them.
+    /// Puts `holdfast` and `kubectl-holdfast` on the PATH of commands; they are what cargo builds,
+    /// when it has built them.
     fn link_operator(&self) -> Result<()> {
         let links = self.layout.links();
         fs::create_dir_all(&links)?;
@@ -221,8 +253,12 @@ impl Testbed {
 /// A client with all rights, for the thread that is inside the testbed's network.
 pub(crate) async fn fetch_client(layout: &Layout) -> Result<Client> {
     let path: &Path = &layout.kubeconfig("admin");
-    let kubeconfig = Kubeconfig::read_from(path)
-        .with_context(|| format!("{} can't be read: the testbed is not up; run `cargo run -p testbed -- up`", path.display()))?;
+    let kubeconfig = Kubeconfig::read_from(path).with_context(|| {
+        format!(
+            "{} can't be read: the testbed is not up; run `cargo run -p testbed -- up`",
+            path.display()
+        )
+    })?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
 }

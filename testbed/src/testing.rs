@@ -15,18 +15,45 @@ impl Testbed {
     pub fn apply(&self, manifests: &str) -> Result<String> {
         let mut command = self.command("kubectl")?;
         command.args(["apply", "--server-side", "--force-conflicts", "-f", "-"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        child.stdin.take().context("kubectl has no standard input")?.write_all(manifests.as_bytes())?;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        child
+            .stdin
+            .take()
+            .context("kubectl has no standard input")?
+            .write_all(manifests.as_bytes())?;
         let output = child.wait_with_output()?;
         shell::check(&command, &output)?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Runs a statement in the container `postgres` of a pod, as the superuser the pod was made with; returns bare rows, columns parted by `|`.
-    pub fn sql(&self, namespace: &str, pod: &str, database: &str, statement: &str) -> Result<String> {
+    /// Runs a statement in the container `postgres` of a pod, as the superuser the pod was made
+    /// with; returns bare rows, columns parted by `|`.
+    pub fn sql(
+        &self,
+        namespace: &str,
+        pod: &str,
+        database: &str,
+        statement: &str,
+    ) -> Result<String> {
         let psql = r#"exec psql -X -A -t -q -v ON_ERROR_STOP=1 -U "${POSTGRES_USER:-postgres}" -d "$0" -c "$1""#;
-        let printed =
-            self.kubectl(&["--namespace", namespace, "exec", pod, "--container", "postgres", "--", "sh", "-c", psql, database, statement])?;
+        let printed = self.kubectl(&[
+            "--namespace",
+            namespace,
+            "exec",
+            pod,
+            "--container",
+            "postgres",
+            "--",
+            "sh",
+            "-c",
+            psql,
+            database,
+            statement,
+        ])?;
         Ok(printed.trim_end().to_owned())
     }
 

@@ -34,7 +34,11 @@ struct Tool {
 }
 
 const fn tool(package: &'static str) -> Tool {
-    Tool { package, rename: None, needed_by: Selection::Demo }
+    Tool {
+        package,
+        rename: None,
+        needed_by: Selection::Demo,
+    }
 }
 
 const TOOLS: [Tool; 12] = [
@@ -44,31 +48,63 @@ const TOOLS: [Tool; 12] = [
     tool("k8s.io/kubernetes/cmd/kube-scheduler"),
     tool("k8s.io/kubernetes/cmd/kubectl"),
     tool("k8s.io/kubernetes/cmd/kubelet"),
-    Tool { rename: Some(("server", "etcd")), ..tool("go.etcd.io/etcd/server/v3") },
+    Tool {
+        rename: Some(("server", "etcd")),
+        ..tool("go.etcd.io/etcd/server/v3")
+    },
     tool("github.com/coredns/coredns"),
     tool("github.com/versity/versitygw/cmd/versitygw"),
     tool("github.com/opencontainers/runc"),
-    Tool { needed_by: Selection::All, ..tool("helm.sh/helm/v4/cmd/helm") },
-    Tool { rename: Some(("agent", "gitops-agent")), needed_by: Selection::All, ..tool("github.com/argoproj/argo-cd/gitops-engine/agent") },
+    Tool {
+        needed_by: Selection::All,
+        ..tool("helm.sh/helm/v4/cmd/helm")
+    },
+    Tool {
+        rename: Some(("agent", "gitops-agent")),
+        needed_by: Selection::All,
+        ..tool("github.com/argoproj/argo-cd/gitops-engine/agent")
+    },
 ];
 
 impl Tool {
     fn name(&self) -> &'static str {
-        self.rename.map_or_else(|| self.package.rsplit('/').next().unwrap_or(self.package), |(_, name)| name)
+        self.rename.map_or_else(
+            || self.package.rsplit('/').next().unwrap_or(self.package),
+            |(_, name)| name,
+        )
     }
 }
 
 /// The linker flags of the binaries of `tools/go.mod`.
 fn linker_flags() -> String {
-    format!("-s -w -X k8s.io/component-base/version.gitVersion={}", versions::KUBERNETES)
+    format!(
+        "-s -w -X k8s.io/component-base/version.gitVersion={}",
+        versions::KUBERNETES
+    )
 }
 
 /// The programs built on their own: packages of one module at one version.
 fn standalone() -> [(String, Vec<&'static str>); 2] {
-    let containerd = |name: &str| format!("github.com/containerd/containerd/v2/cmd/{name}@{}", versions::CONTAINERD);
+    let containerd = |name: &str| {
+        format!(
+            "github.com/containerd/containerd/v2/cmd/{name}@{}",
+            versions::CONTAINERD
+        )
+    };
     [
-        (["containerd", "containerd-shim-runc-v2", "ctr"].map(containerd).join(" "), vec!["containerd", "containerd-shim-runc-v2", "ctr"]),
-        (format!("github.com/rancher/local-path-provisioner@{}", versions::LOCAL_PATH_PROVISIONER), vec!["local-path-provisioner"]),
+        (
+            ["containerd", "containerd-shim-runc-v2", "ctr"]
+                .map(containerd)
+                .join(" "),
+            vec!["containerd", "containerd-shim-runc-v2", "ctr"],
+        ),
+        (
+            format!(
+                "github.com/rancher/local-path-provisioner@{}",
+                versions::LOCAL_PATH_PROVISIONER
+            ),
+            vec!["local-path-provisioner"],
+        ),
     ]
 }
 
@@ -79,8 +115,18 @@ pub fn bin_folder(layout: &Layout, cache: &Cache) -> Result<PathBuf> {
         let path = tools.join(name);
         fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))
     };
-    let standalone: String = standalone().iter().map(|(packages, _)| packages.as_str()).collect();
-    Ok(cache.place(&cache::key(&[&read("go.mod")?, &read("go.sum")?, &linker_flags(), &standalone])).join("bin"))
+    let standalone: String = standalone()
+        .iter()
+        .map(|(packages, _)| packages.as_str())
+        .collect();
+    Ok(cache
+        .place(&cache::key(&[
+            &read("go.mod")?,
+            &read("go.sum")?,
+            &linker_flags(),
+            &standalone,
+        ]))
+        .join("bin"))
 }
 
 /// Builds what is missing of a selection and returns the folder of binaries.
@@ -98,17 +144,33 @@ pub fn build(layout: &Layout, cache: &Cache, selection: Selection) -> Result<Pat
     let missing: Vec<&Tool> = missing_tools(&bin, selection);
     if !missing.is_empty() {
         say(&format!(
-            "building {} from source: {}. The first time this takes about 7 minutes on 2 cores, because Kubernetes is compiled \
-             from its pinned Go modules; the result is kept in {}",
-            if missing.len() == 1 { "a tool".to_owned() } else { format!("{} tools", missing.len()) },
-            missing.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(" "),
+            "building {} from source: {}. The first time this takes about 7 minutes on 2 cores, \
+             because Kubernetes is compiled from its pinned Go modules; the result is kept in {}",
+            if missing.len() == 1 {
+                "a tool".to_owned()
+            } else {
+                format!("{} tools", missing.len())
+            },
+            missing
+                .iter()
+                .map(|tool| tool.name())
+                .collect::<Vec<_>>()
+                .join(" "),
             bin.display()
         ));
         cache::begin_folder(&half)?;
         let mut command = go();
         command
             .current_dir(layout.root().join("testbed/tools"))
-            .args(["build", "-v", "-tags", "seccomp", "-ldflags", &linker_flags(), "-o"])
+            .args([
+                "build",
+                "-v",
+                "-tags",
+                "seccomp",
+                "-ldflags",
+                &linker_flags(),
+                "-o",
+            ])
             .arg(format!("{}/", half.display()))
             .args(missing.iter().map(|tool| tool.package));
         run_with_progress("tools", &mut command)?;
@@ -121,10 +183,16 @@ pub fn build(layout: &Layout, cache: &Cache, selection: Selection) -> Result<Pat
         if names.iter().all(|name| bin.join(name).is_file()) {
             continue;
         }
-        say(&format!("building {}: about a minute the first time", names.join(" ")));
+        say(&format!(
+            "building {}: about a minute the first time",
+            names.join(" ")
+        ));
         cache::begin_folder(&half)?;
         let mut command = go();
-        command.env("GOBIN", &half).args(["install", "-v", "-trimpath", "-ldflags", "-s -w"]).args(packages.split(' '));
+        command
+            .env("GOBIN", &half)
+            .args(["install", "-v", "-trimpath", "-ldflags", "-s -w"])
+            .args(packages.split(' '));
         run_with_progress(names[0], &mut command)?;
         for name in names {
             fs::rename(half.join(name), bin.join(name))?;
@@ -135,17 +203,25 @@ pub fn build(layout: &Layout, cache: &Cache, selection: Selection) -> Result<Pat
 }
 
 fn is_complete(bin: &Path, selection: Selection) -> bool {
-    missing_tools(bin, selection).is_empty() && standalone().iter().all(|(_, names)| names.iter().all(|name| bin.join(name).is_file()))
+    missing_tools(bin, selection).is_empty()
+        && standalone()
+            .iter()
+            .all(|(_, names)| names.iter().all(|name| bin.join(name).is_file()))
 }
 
 fn missing_tools(bin: &Path, selection: Selection) -> Vec<&'static Tool> {
-    TOOLS.iter().filter(|tool| tool.needed_by <= selection && !bin.join(tool.name()).is_file()).collect()
+    TOOLS
+        .iter()
+        .filter(|tool| tool.needed_by <= selection && !bin.join(tool.name()).is_file())
+        .collect()
 }
 
 /// The Go tool, with nothing of the person's own settings that could change what is built.
 fn go() -> Command {
     let mut command = Command::new("go");
-    command.env("GOFLAGS", "-buildvcs=false").env("GOWORK", "off");
+    command
+        .env("GOFLAGS", "-buildvcs=false")
+        .env("GOWORK", "off");
     command
 }
 
@@ -164,9 +240,13 @@ fn run_with_progress(name: &str, command: &mut Command) -> Result<()> {
     let lines = std::thread::scope(|scope| {
         let compiled = &compiled;
         scope.spawn(move || {
-            while wait.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            while wait.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout)
+            {
                 let compiled = compiled.load(Ordering::Relaxed);
-                say(&format!("{name}: {compiled} packages compiled, {}", in_words(begun.elapsed())));
+                say(&format!(
+                    "{name}: {compiled} packages compiled, {}",
+                    in_words(begun.elapsed())
+                ));
             }
         });
         let mut lines = Vec::new();
@@ -179,7 +259,11 @@ fn run_with_progress(name: &str, command: &mut Command) -> Result<()> {
     })?;
     let status = child.wait()?;
     if !status.success() {
-        bail!("{} failed ({status}):\n{}", shell::name_of(command), shell::last_lines(&lines.join("\n"), 20));
+        bail!(
+            "{} failed ({status}):\n{}",
+            shell::name_of(command),
+            shell::last_lines(&lines.join("\n"), 20)
+        );
     }
     say(&format!("{name}: built in {}", in_words(begun.elapsed())));
     Ok(())
@@ -192,14 +276,25 @@ mod tests {
     #[test]
     fn tools_have_the_names_the_cluster_uses() {
         let names: Vec<_> = TOOLS.iter().map(Tool::name).collect();
-        assert!(names.contains(&"etcd") && names.contains(&"gitops-agent") && names.contains(&"kubelet"), "{names:?}");
+        assert!(
+            names.contains(&"etcd")
+                && names.contains(&"gitops-agent")
+                && names.contains(&"kubelet"),
+            "{names:?}"
+        );
     }
 
     #[test]
     fn the_demo_builds_neither_helm_nor_the_gitops_agent() {
         let empty = Path::new("/nonexistent");
-        let demo: Vec<_> = missing_tools(empty, Selection::Demo).iter().map(|tool| tool.name()).collect();
-        assert!(!demo.contains(&"helm") && !demo.contains(&"gitops-agent"), "{demo:?}");
+        let demo: Vec<_> = missing_tools(empty, Selection::Demo)
+            .iter()
+            .map(|tool| tool.name())
+            .collect();
+        assert!(
+            !demo.contains(&"helm") && !demo.contains(&"gitops-agent"),
+            "{demo:?}"
+        );
         assert_eq!(missing_tools(empty, Selection::All).len(), TOOLS.len());
     }
 }

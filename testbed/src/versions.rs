@@ -6,7 +6,8 @@ pub const KUBERNETES: &str = "v1.36.3";
 /// containerd: on its own, because its CRI is newer than the module of kubelet 1.36.
 pub const CONTAINERD: &str = "v2.4.2";
 
-/// The provisioner of dynamic volumes: on its own, because of an import that differs in case from others.
+/// The provisioner of dynamic volumes: on its own, because of an import that differs in case from
+/// others.
 pub const LOCAL_PATH_PROVISIONER: &str = "v0.0.30";
 
 /// A Postgres image: the major version and the Debian release that ships it.
@@ -19,7 +20,13 @@ pub struct PostgresRelease {
 }
 
 /// Postgres 15, from bookworm.
-pub const POSTGRES_15: PostgresRelease = PostgresRelease { major: 15, debian: "bookworm" };
+pub const POSTGRES_15: PostgresRelease = PostgresRelease {
+    major: 15,
+    debian: "bookworm",
+};
 
 /// Postgres 17, from trixie.
-pub const POSTGRES_17: PostgresRelease = PostgresRelease { major: 17, debian: "trixie" };
+pub const POSTGRES_17: PostgresRelease = PostgresRelease {
+    major: 17,
+    debian: "trixie",
+};

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Looks again and again until `look` returns `Ok`. Its error is what is seen instead; the last one is shown when time runs out.
+/// Looks again and again until `look` returns `Ok`. Its error is what is seen instead; the last one
+/// is shown when time runs out.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -23,7 +24,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// assert_eq!(found.unwrap(), "found");
 /// # });
 /// ```
-pub async fn wait_for<T, E: Display>(what: &str, patience: Duration, mut look: impl AsyncFnMut() -> Result<T, E>) -> Result<T> {
+pub async fn wait_for<T, E: Display>(
+    what: &str,
+    patience: Duration,
+    mut look: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T> {
     let until = Instant::now() + patience;
     let mut last_seen = "nothing yet".to_owned();
     loop {
@@ -33,7 +38,10 @@ pub async fn wait_for<T, E: Display>(what: &str, patience: Duration, mut look: i
             Err(_) => last_seen.push_str(" (and the last look did not end)"),
         }
         if Instant::now() + PAUSE > until {
-            bail!("waited {} s for {what}; last seen: {last_seen}", patience.as_secs());
+            bail!(
+                "waited {} s for {what}; last seen: {last_seen}",
+                patience.as_secs()
+            );
         }
         sleep(PAUSE).await;
     }
@@ -47,14 +55,25 @@ mod tests {
     #[tokio::test]
     async fn a_timeout_says_what_was_waited_for_and_last_seen() {
         let patience = Duration::from_millis(250);
-        let error = wait_for("the pod pg-0 to be Ready", patience, async || Err::<(), _>("phase Pending")).await.unwrap_err();
-        assert_eq!(error.to_string(), "waited 0 s for the pod pg-0 to be Ready; last seen: phase Pending");
+        let error = wait_for("the pod pg-0 to be Ready", patience, async || {
+            Err::<(), _>("phase Pending")
+        })
+        .await
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "waited 0 s for the pod pg-0 to be Ready; last seen: phase Pending"
+        );
     }
 
     #[tokio::test]
     async fn a_look_that_hangs_does_not_outlast_the_patience() {
         let patience = Duration::from_millis(200);
-        let error = wait_for("an answer", patience, async || std::future::pending::<Result<(), String>>().await).await.unwrap_err();
+        let error = wait_for("an answer", patience, async || {
+            std::future::pending::<Result<(), String>>().await
+        })
+        .await
+        .unwrap_err();
         assert!(error.to_string().contains("did not end"), "{error}");
     }
 }

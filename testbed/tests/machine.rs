@@ -1,4 +1,5 @@
-//! Whole clusters on this machine: started, disturbed, stopped, side by side. Needs root: `cargo test -p testbed --features machine`.
+//! Whole clusters on this machine: started, disturbed, stopped, side by side. Needs root: `cargo
+//! test -p testbed --features machine`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
@@ -11,7 +12,8 @@ use anyhow::Result;
 use testbed::fixtures::{Postgres, build_knowledge};
 use testbed::{Component, Selection, State, TemporaryNamespace, Testbed, wait_for};
 
-/// A checkout as far as the testbed looks at it, in a folder of its own; what it started is stopped at the end.
+/// A checkout as far as the testbed looks at it, in a folder of its own; what it started is stopped
+/// at the end.
 struct Checkout {
     testbed: Testbed,
     folder: tempfile::TempDir,
@@ -23,9 +25,18 @@ impl Checkout {
         let tools = folder.path().join("testbed/tools");
         fs::create_dir_all(&tools).unwrap();
         for file in ["go.mod", "go.sum"] {
-            fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(file), tools.join(file)).unwrap();
+            fs::copy(
+                Path::new(env!("CARGO_MANIFEST_DIR"))
+                    .join("tools")
+                    .join(file),
+                tools.join(file),
+            )
+            .unwrap();
         }
-        Self { testbed: Testbed::at(folder.path()).unwrap(), folder }
+        Self {
+            testbed: Testbed::at(folder.path()).unwrap(),
+            folder,
+        }
     }
 
     fn up(&self) -> Duration {
@@ -49,7 +60,10 @@ fn pids(testbed: &Testbed) -> Vec<(String, String)> {
         .unwrap()
         .map(|entry| {
             let entry = entry.unwrap();
-            (entry.file_name().to_string_lossy().into_owned(), fs::read_to_string(entry.path()).unwrap())
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                fs::read_to_string(entry.path()).unwrap(),
+            )
         })
         .collect();
     pids.sort();
@@ -58,12 +72,22 @@ fn pids(testbed: &Testbed) -> Vec<(String, String)> {
 
 fn start_postgres(testbed: &Testbed, postgres: &Postgres) {
     testbed.apply(&postgres.build_manifests()).unwrap();
-    let (namespace, name) = (&postgres.namespace, format!("statefulset/{}", postgres.name));
-    testbed.kubectl(&["-n", namespace, "rollout", "status", &name, "--timeout=60s"]).unwrap();
+    let (namespace, name) = (
+        &postgres.namespace,
+        format!("statefulset/{}", postgres.name),
+    );
+    testbed
+        .kubectl(&["-n", namespace, "rollout", "status", &name, "--timeout=60s"])
+        .unwrap();
 }
 
 fn count(testbed: &Testbed, postgres: &Postgres, table: &str) -> Result<String> {
-    testbed.sql(&postgres.namespace, &postgres.pod(), &postgres.database, &format!("select count(*) from {table}"))
+    testbed.sql(
+        &postgres.namespace,
+        &postgres.pod(),
+        &postgres.database,
+        &format!("select count(*) from {table}"),
+    )
 }
 
 #[test]
@@ -87,11 +111,18 @@ fn up_starts_only_the_component_that_is_gone() {
     assert_eq!(checkout.testbed.state_of(Component::Scheduler), State::Dead);
     assert_eq!(checkout.testbed.state_of(Component::Dns), State::Frozen);
     checkout.up();
-    assert_eq!(checkout.testbed.state_of(Component::Scheduler), State::Running);
+    assert_eq!(
+        checkout.testbed.state_of(Component::Scheduler),
+        State::Running
+    );
     assert_eq!(checkout.testbed.state_of(Component::Dns), State::Running);
     let after = pids(&checkout.testbed);
-    let changed: Vec<_> =
-        before.iter().zip(&after).filter(|(before, after)| before != after).map(|(before, _)| before.0.as_str()).collect();
+    let changed: Vec<_> = before
+        .iter()
+        .zip(&after)
+        .filter(|(before, after)| before != after)
+        .map(|(before, _)| before.0.as_str())
+        .collect();
     assert_eq!(changed, ["kube-scheduler.pid"]);
 }
 
@@ -106,8 +137,15 @@ fn up_after_everything_was_killed_cleans_up_and_starts() {
         }
     }
     let left = checkout.testbed.leftovers();
-    assert!(left.iter().any(|thing| thing.starts_with("mount ")), "the kill left mounts behind: {left:?}");
-    assert!(left.iter().any(|thing| thing.starts_with("network namespace")), "{left:?}");
+    assert!(
+        left.iter().any(|thing| thing.starts_with("mount ")),
+        "the kill left mounts behind: {left:?}"
+    );
+    assert!(
+        left.iter()
+            .any(|thing| thing.starts_with("network namespace")),
+        "{left:?}"
+    );
     let elapsed = checkout.up();
     eprintln!("up after kill -9 of everything {elapsed:?}");
     start_postgres(&checkout.testbed, &Postgres::new("default", "pg"));
@@ -124,15 +162,29 @@ fn two_checkouts_do_not_disturb_each_other() {
     for checkout in [&one, &other] {
         start_postgres(&checkout.testbed, &postgres);
     }
-    one.testbed.sql("default", "pg-0", "app", &build_knowledge(85, 100)).unwrap();
-    other.testbed.sql("default", "pg-0", "app", &build_knowledge(1, 2)).unwrap();
+    one.testbed
+        .sql("default", "pg-0", "app", &build_knowledge(85, 100))
+        .unwrap();
+    other
+        .testbed
+        .sql("default", "pg-0", "app", &build_knowledge(1, 2))
+        .unwrap();
     one.testbed.restart_node().unwrap();
     assert_eq!(count(&other.testbed, &postgres, "experts").unwrap(), "1");
     drop(one);
-    assert_eq!(count(&other.testbed, &postgres, "knowledge_nodes").unwrap(), "2");
+    assert_eq!(
+        count(&other.testbed, &postgres, "knowledge_nodes").unwrap(),
+        "2"
+    );
     other.testbed.kubectl(&["delete", "pod", "pg-0"]).unwrap();
-    other.testbed.kubectl(&["rollout", "status", "statefulset/pg", "--timeout=60s"]).unwrap();
-    assert_eq!(count(&other.testbed, &postgres, "knowledge_nodes").unwrap(), "2");
+    other
+        .testbed
+        .kubectl(&["rollout", "status", "statefulset/pg", "--timeout=60s"])
+        .unwrap();
+    assert_eq!(
+        count(&other.testbed, &postgres, "knowledge_nodes").unwrap(),
+        "2"
+    );
 }
 
 #[test]
@@ -142,23 +194,43 @@ fn a_restarted_node_brings_its_pods_back_with_their_volumes() {
     let testbed = &checkout.testbed;
     let postgres = Postgres::new("default", "pg");
     start_postgres(testbed, &postgres);
-    testbed.sql("default", "pg-0", "app", &build_knowledge(85, 26_337)).unwrap();
+    testbed
+        .sql("default", "pg-0", "app", &build_knowledge(85, 26_337))
+        .unwrap();
     let begun = Instant::now();
     testbed.restart_node().unwrap();
     let node = begun.elapsed();
-    let uid = testbed.kubectl(&["get", "pod", "pg-0", "-o", "jsonpath={.metadata.uid}"]).unwrap();
+    let uid = testbed
+        .kubectl(&["get", "pod", "pg-0", "-o", "jsonpath={.metadata.uid}"])
+        .unwrap();
     testbed
         .run_in_network(async || {
-            wait_for("the rows after the restart", Duration::from_mins(1), async || {
-                let rows = count(testbed, &postgres, "knowledge_nodes")?;
-                if rows == "26337" { Ok(()) } else { Err(anyhow::anyhow!("{rows} rows")) }
-            })
+            wait_for(
+                "the rows after the restart",
+                Duration::from_mins(1),
+                async || {
+                    let rows = count(testbed, &postgres, "knowledge_nodes")?;
+                    if rows == "26337" {
+                        Ok(())
+                    } else {
+                        Err(anyhow::anyhow!("{rows} rows"))
+                    }
+                },
+            )
             .await
         })
         .unwrap();
-    eprintln!("node restarted {node:?}, database back {:?}", begun.elapsed());
+    eprintln!(
+        "node restarted {node:?}, database back {:?}",
+        begun.elapsed()
+    );
     let status = "jsonpath={.metadata.uid} {.status.containerStatuses[0].restartCount}";
-    assert_eq!(testbed.kubectl(&["get", "pod", "pg-0", "-o", status]).unwrap(), format!("{uid} 1"));
+    assert_eq!(
+        testbed
+            .kubectl(&["get", "pod", "pg-0", "-o", status])
+            .unwrap(),
+        format!("{uid} 1")
+    );
 }
 
 #[test]
@@ -173,7 +245,11 @@ fn a_failed_start_names_the_component_shows_its_last_words_and_leaves_nothing() 
     fs::create_dir_all(cache.path().join(key).join("bin")).unwrap();
     for entry in fs::read_dir(&bin).unwrap() {
         let entry = entry.unwrap();
-        symlink(entry.path(), cache.path().join(key).join("bin").join(entry.file_name())).unwrap();
+        symlink(
+            entry.path(),
+            cache.path().join(key).join("bin").join(entry.file_name()),
+        )
+        .unwrap();
     }
     for entry in fs::read_dir(bin.parent().unwrap().parent().unwrap()).unwrap() {
         let entry = entry.unwrap();
@@ -184,11 +260,21 @@ fn a_failed_start_names_the_component_shows_its_last_words_and_leaves_nothing() 
     }
     let scheduler = cache.path().join(key).join("bin/kube-scheduler");
     fs::remove_file(&scheduler).unwrap();
-    fs::write(&scheduler, "#!/bin/sh\necho these are my last words >&2\nexit 1\n").unwrap();
+    fs::write(
+        &scheduler,
+        "#!/bin/sh\necho these are my last words >&2\nexit 1\n",
+    )
+    .unwrap();
     fs::set_permissions(&scheduler, fs::Permissions::from_mode(0o755)).unwrap();
-    let broken = Testbed::at(checkout.folder.path()).unwrap().with_cache(cache.path()).unwrap();
+    let broken = Testbed::at(checkout.folder.path())
+        .unwrap()
+        .with_cache(cache.path())
+        .unwrap();
     let error = format!("{:#}", broken.up(Selection::Demo).unwrap_err());
-    assert!(error.contains("kube-scheduler has died") && error.contains("these are my last words"), "{error}");
+    assert!(
+        error.contains("kube-scheduler has died") && error.contains("these are my last words"),
+        "{error}"
+    );
     assert_eq!(broken.leftovers(), Vec::<String>::new());
     checkout.up();
 }
@@ -203,16 +289,60 @@ fn a_deleted_namespace_takes_its_volumes_with_it_even_when_they_were_guarded() {
     let postgres = Postgres::new(&name, "pg");
     start_postgres(testbed, &postgres);
     let claim = postgres.claim_name();
-    let volume = testbed.kubectl(&["-n", &name, "get", "pvc", &claim, "-o", "jsonpath={.spec.volumeName}"]).unwrap();
-    let finalizers = r#"[{"op": "add", "path": "/metadata/finalizers/-", "value": "holdfast.dev/keep"}]"#;
-    testbed.kubectl(&["-n", &name, "patch", "pvc", &claim, "--type=json", "-p", finalizers]).unwrap();
-    testbed.kubectl(&["patch", "pv", &volume, "--type=json", "-p", finalizers]).unwrap();
+    let volume = testbed
+        .kubectl(&[
+            "-n",
+            &name,
+            "get",
+            "pvc",
+            &claim,
+            "-o",
+            "jsonpath={.spec.volumeName}",
+        ])
+        .unwrap();
+    let finalizers =
+        r#"[{"op": "add", "path": "/metadata/finalizers/-", "value": "holdfast.dev/keep"}]"#;
+    testbed
+        .kubectl(&[
+            "-n",
+            &name,
+            "patch",
+            "pvc",
+            &claim,
+            "--type=json",
+            "-p",
+            finalizers,
+        ])
+        .unwrap();
+    testbed
+        .kubectl(&["patch", "pv", &volume, "--type=json", "-p", finalizers])
+        .unwrap();
     let retain = r#"{"spec": {"persistentVolumeReclaimPolicy": "Retain"}}"#;
-    testbed.kubectl(&["patch", "pv", &volume, "-p", retain]).unwrap();
+    testbed
+        .kubectl(&["patch", "pv", &volume, "-p", retain])
+        .unwrap();
     drop(namespace);
-    testbed.kubectl(&["wait", "--for=delete", &format!("namespace/{name}"), "--timeout=60s"]).unwrap();
-    testbed.kubectl(&["wait", "--for=delete", &format!("pv/{volume}"), "--timeout=60s"]).unwrap();
-    assert_eq!(fs::read_dir(testbed.layout().volumes()).unwrap().count(), 0, "the folder of the volume is gone");
+    testbed
+        .kubectl(&[
+            "wait",
+            "--for=delete",
+            &format!("namespace/{name}"),
+            "--timeout=60s",
+        ])
+        .unwrap();
+    testbed
+        .kubectl(&[
+            "wait",
+            "--for=delete",
+            &format!("pv/{volume}"),
+            "--timeout=60s",
+        ])
+        .unwrap();
+    assert_eq!(
+        fs::read_dir(testbed.layout().volumes()).unwrap().count(),
+        0,
+        "the folder of the volume is gone"
+    );
 }
 
 #[test]
@@ -227,7 +357,9 @@ fn the_bucket_is_there_and_versioned() {
     assert_eq!(testbed.object("a b/one").unwrap(), b"second");
     testbed.delete_object("a b/one").unwrap();
     assert_eq!(testbed.object_keys("a b/").unwrap(), ["a b/two"]);
-    let versions = testbed.run_in_network(async || testbed::object_store::send("GET", "/holdfast", "versions=", b"")).unwrap();
+    let versions = testbed
+        .run_in_network(async || testbed::object_store::send("GET", "/holdfast", "versions=", b""))
+        .unwrap();
     let text = String::from_utf8(versions.body).unwrap();
     assert_eq!(text.matches("<Version>").count(), 3, "{text}");
     assert_eq!(text.matches("<DeleteMarker>").count(), 1, "{text}");

@@ -1,11 +1,14 @@
-//! A whole backup set from a real Postgres to a real S3 server, and that every way to fail leaves no backup.
+//! A whole backup set from a real Postgres to a real S3 server, and that every way to fail leaves
+//! no backup.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use holdfast::agent::{DumpPrograms, Interrupt, MountedFiles, SetOrder, SuspicionSource, TakenSet, take_set};
+use holdfast::agent::{
+    DumpPrograms, Interrupt, MountedFiles, SetOrder, SuspicionSource, TakenSet, take_set,
+};
 use holdfast::api::{AgentFailure, BackupRequest, reasons};
 use holdfast::postgres::Login;
 use holdfast::store::{Manifest, SetPath, SetState, Upload};
@@ -21,7 +24,10 @@ use crate::support::run;
 struct Says(Option<&'static str>);
 
 impl SuspicionSource for Says {
-    async fn fetch_suspicion(&self, _system_identifier: &str) -> Result<Option<String>, AgentFailure> {
+    async fn fetch_suspicion(
+        &self,
+        _system_identifier: &str,
+    ) -> Result<Option<String>, AgentFailure> {
         Ok(self.0.map(str::to_owned))
     }
 }
@@ -53,7 +59,13 @@ impl Scene {
             s3_ca: bucket.authority(),
             work: credentials.path().to_path_buf(),
         };
-        Self { postgres, bucket, request, files, _credentials: credentials }
+        Self {
+            postgres,
+            bucket,
+            request,
+            files,
+            _credentials: credentials,
+        }
     }
 
     fn order(&self) -> SetOrder<'_> {
@@ -61,8 +73,20 @@ impl Scene {
     }
 
     fn order_number(&self, number: u32) -> SetOrder<'_> {
-        let path = SetPath::new("prod", "atra", "knowledge", Timestamp::from_second(1_795_258_801).unwrap(), number);
-        SetOrder { request: &self.request, files: &self.files, host: "127.0.0.1".to_owned(), backup: "knowledge-backup-1".to_owned(), path }
+        let path = SetPath::new(
+            "prod",
+            "atra",
+            "knowledge",
+            Timestamp::from_second(1_795_258_801).unwrap(),
+            number,
+        );
+        SetOrder {
+            request: &self.request,
+            files: &self.files,
+            host: "127.0.0.1".to_owned(),
+            backup: "knowledge-backup-1".to_owned(),
+            path,
+        }
     }
 
     pub async fn take(&self, says: Option<&'static str>) -> Result<TakenSet, AgentFailure> {
@@ -71,12 +95,23 @@ impl Scene {
 
     /// Takes one set of several.
     pub async fn take_number(&self, number: u32) -> Result<TakenSet, AgentFailure> {
-        take_set(&self.order_number(number), &Says(None), &Interrupt::by_hand().1).await
+        take_set(
+            &self.order_number(number),
+            &Says(None),
+            &Interrupt::by_hand().1,
+        )
+        .await
     }
 
     fn assert_nothing_is_left(&self) {
-        assert_eq!((self.bucket.objects(), self.bucket.unfinished_parts()), (Vec::new(), 0));
-        assert!(!self.files.work.join("pgpass").exists(), "the password file is gone");
+        assert_eq!(
+            (self.bucket.objects(), self.bucket.unfinished_parts()),
+            (Vec::new(), 0)
+        );
+        assert!(
+            !self.files.work.join("pgpass").exists(),
+            "the password file is gone"
+        );
     }
 }
 
@@ -86,113 +121,243 @@ const FOLDER: &str = "prod/atra/knowledge/20261121T110001Z-00000007";
 async fn the_manifest_is_what_a_count_by_hand_gives_and_the_dump_restores() {
     let scene = Scene::new(&["knowledge_os", "odd ÷ name"], "agent", "secr:et\\");
     let postgres = &scene.postgres;
-    postgres.execute("postgres", "create role agent login password 'secr:et\\'; grant pg_monitor, pg_read_all_data to agent;").await;
+    postgres
+        .execute(
+            "postgres",
+            "create role agent login password 'secr:et\\'; grant pg_monitor, pg_read_all_data to \
+        agent;",
+        )
+        .await;
     for database in ["knowledge_os", "odd ÷ name", "restored"] {
-        postgres.execute("postgres", &format!("create database \"{database}\"")).await;
+        postgres
+            .execute("postgres", &format!("create database \"{database}\""))
+            .await;
     }
     postgres
         .execute(
             "knowledge_os",
-            "create table experts (id int primary key, name text); insert into experts select n, 'expert ' || n from generate_series(1, 85) n; \
-             create table knowledge_nodes (id int, body text); \
-             insert into knowledge_nodes select n, md5(n::text) || E'\\n' || repeat('text ', 40) from generate_series(1, 26337) n;",
+            "create table experts (id int primary key, name text); insert into experts select n, \
+             'expert ' || n from generate_series(1, 85) n; create table knowledge_nodes (id int, \
+             body text); insert into knowledge_nodes select n, md5(n::text) || E'\\n' || \
+             repeat('text ', 40) from generate_series(1, 26337) n;",
         )
         .await;
-    postgres.execute("odd ÷ name", "create table t (id int); insert into t values (1), (2)").await;
+    postgres
+        .execute(
+            "odd ÷ name",
+            "create table t (id int); insert into t values (1), (2)",
+        )
+        .await;
     let set = scene.take(None).await.unwrap();
 
-    let names = ["dump-odd%20%C3%B7%20name.pgc.zst", "dump.pgc.zst", "globals.sql.zst", "manifest.json"];
-    assert_eq!(scene.bucket.objects(), names.map(|name| format!("{FOLDER}/{name}")));
+    let names = [
+        "dump-odd%20%C3%B7%20name.pgc.zst",
+        "dump.pgc.zst",
+        "globals.sql.zst",
+        "manifest.json",
+    ];
+    assert_eq!(
+        scene.bucket.objects(),
+        names.map(|name| format!("{FOLDER}/{name}"))
+    );
     let stored = scene.bucket.read(&format!("{FOLDER}/manifest.json"));
     assert_eq!(set.manifest_sha256, hex::encode(Sha256::digest(&stored)));
     let manifest: Manifest = serde_json::from_slice(&stored).unwrap();
-    assert_eq!((&manifest, manifest.state, manifest.format_version), (&set.manifest, SetState::Good, 1));
+    assert_eq!(
+        (&manifest, manifest.state, manifest.format_version),
+        (&set.manifest, SetState::Good, 1)
+    );
     let text = String::from_utf8(stored).unwrap();
-    assert!(!text.contains("\"/") && !text.contains("secr:et"), "no absolute path and no secret: {text}");
+    assert!(
+        !text.contains("\"/") && !text.contains("secr:et"),
+        "no absolute path and no secret: {text}"
+    );
 
     let client = postgres.superuser("knowledge_os").await;
     for table in &manifest.databases[0].tables {
-        let counted: i64 = client.query_one(&format!("select count(*) from {}.{}", table.schema, table.name), &[]).await.unwrap().get(0);
+        let counted: i64 = client
+            .query_one(
+                &format!("select count(*) from {}.{}", table.schema, table.name),
+                &[],
+            )
+            .await
+            .unwrap()
+            .get(0);
         assert_eq!(table.rows, counted.unsigned_abs(), "{}", table.name);
     }
-    assert_eq!((manifest.databases[0].rows, manifest.databases[0].tables.len(), manifest.databases[1].rows), (85 + 26_337, 2, 2));
-    let identifier: i64 = client.query_one("select system_identifier from pg_control_system()", &[]).await.unwrap().get(0);
+    assert_eq!(
+        (
+            manifest.databases[0].rows,
+            manifest.databases[0].tables.len(),
+            manifest.databases[1].rows
+        ),
+        (85 + 26_337, 2, 2)
+    );
+    let identifier: i64 = client
+        .query_one("select system_identifier from pg_control_system()", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(manifest.identity.system_identifier, identifier.to_string());
     for object in &manifest.objects {
         let bytes = scene.bucket.read(&format!("{FOLDER}/{}", object.name));
-        assert_eq!((object.size, &object.sha256), (bytes.len() as u64, &hex::encode(Sha256::digest(&bytes))), "{}", object.name);
-        assert_eq!(zstd::decode_all(bytes.as_slice()).unwrap().len() as u64, object.raw_size);
+        assert_eq!(
+            (object.size, &object.sha256),
+            (bytes.len() as u64, &hex::encode(Sha256::digest(&bytes))),
+            "{}",
+            object.name
+        );
+        assert_eq!(
+            zstd::decode_all(bytes.as_slice()).unwrap().len() as u64,
+            object.raw_size
+        );
     }
-    let globals = zstd::decode_all(scene.bucket.read(&format!("{FOLDER}/globals.sql.zst")).as_slice()).unwrap();
+    let globals = zstd::decode_all(
+        scene
+            .bucket
+            .read(&format!("{FOLDER}/globals.sql.zst"))
+            .as_slice(),
+    )
+    .unwrap();
     let globals = String::from_utf8(globals).unwrap();
-    assert!(globals.contains("CREATE ROLE agent") && !globals.contains("PASSWORD"), "{globals}");
+    assert!(
+        globals.contains("CREATE ROLE agent") && !globals.contains("PASSWORD"),
+        "{globals}"
+    );
 
     let archive = scene.files.work.join("restored.pgc");
-    fs::write(&archive, zstd::decode_all(scene.bucket.read(&format!("{FOLDER}/dump.pgc.zst")).as_slice()).unwrap()).unwrap();
+    fs::write(
+        &archive,
+        zstd::decode_all(
+            scene
+                .bucket
+                .read(&format!("{FOLDER}/dump.pgc.zst"))
+                .as_slice(),
+        )
+        .unwrap(),
+    )
+    .unwrap();
     run(TestPostgres::program("pg_restore")
-        .args(["--exit-on-error", "--host=127.0.0.1", "--username=postgres", "--dbname=restored"])
+        .args([
+            "--exit-on-error",
+            "--host=127.0.0.1",
+            "--username=postgres",
+            "--dbname=restored",
+        ])
         .arg(format!("--port={}", postgres.port()))
         .arg(&archive)
         .env("PGPASSWORD", PASSWORD));
-    let rows: i64 = postgres.superuser("restored").await.query_one("select count(*) from knowledge_nodes", &[]).await.unwrap().get(0);
+    let rows: i64 = postgres
+        .superuser("restored")
+        .await
+        .query_one("select count(*) from knowledge_nodes", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(rows, 26_337);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_taken_while_the_data_looks_reset_is_suspect_and_says_why() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    let set = scene.take(Some("the data looked reset (RowsDropped)")).await.unwrap();
+    let set = scene
+        .take(Some("the data looked reset (RowsDropped)"))
+        .await
+        .unwrap();
     assert_eq!(set.manifest.state, SetState::Suspect);
-    assert_eq!(set.manifest.why.as_deref(), Some("the data looked reset (RowsDropped)"));
-    assert!(scene.bucket.objects().contains(&format!("{FOLDER}/manifest.json")), "evidence is kept");
+    assert_eq!(
+        set.manifest.why.as_deref(),
+        Some("the data looked reset (RowsDropped)")
+    );
+    assert!(
+        scene
+            .bucket
+            .objects()
+            .contains(&format!("{FOLDER}/manifest.json")),
+        "evidence is kept"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_thing_that_can_be_wrong_has_its_reason_and_leaves_nothing() {
     let mut scene = Scene::new(&["knowledge_os"], "postgres", PASSWORD);
     let failure = scene.take(None).await.unwrap_err();
-    assert_eq!(failure.reason, reasons::DATABASE_NOT_FOUND, "{}", failure.message);
+    assert_eq!(
+        failure.reason,
+        reasons::DATABASE_NOT_FOUND,
+        "{}",
+        failure.message
+    );
     scene.assert_nothing_is_left();
 
     scene.request.server.databases = vec!["postgres".to_owned()];
     scene.request.storage.bucket = "nowhere".to_owned();
     let failure = scene.take(None).await.unwrap_err();
-    assert_eq!(failure.reason, reasons::BUCKET_NOT_FOUND, "{}", failure.message);
+    assert_eq!(
+        failure.reason,
+        reasons::BUCKET_NOT_FOUND,
+        "{}",
+        failure.message
+    );
 
     scene.request.storage = scene.bucket.storage();
     fs::write(scene.files.postgres_credentials.join("password"), "wrong").unwrap();
     let failure = scene.take(None).await.unwrap_err();
-    assert_eq!(failure.reason, reasons::AUTHENTICATION_FAILED, "{}", failure.message);
+    assert_eq!(
+        failure.reason,
+        reasons::AUTHENTICATION_FAILED,
+        "{}",
+        failure.message
+    );
     scene.assert_nothing_is_left();
 
     fs::write(scene.files.postgres_credentials.join("password"), "secret").unwrap();
     fs::write(scene.files.postgres_credentials.join("username"), "weak").unwrap();
-    scene.postgres.execute("postgres", "create role weak login password 'secret'; create table t (id int)").await;
+    scene
+        .postgres
+        .execute(
+            "postgres",
+            "create role weak login password 'secret'; create table t (id int)",
+        )
+        .await;
     let failure = scene.take(None).await.unwrap_err();
     assert_eq!(failure.reason, reasons::DUMP_FAILED);
-    assert!(failure.message.contains("permission denied for table t"), "{}", failure.message);
+    assert!(
+        failure.message.contains("permission denied for table t"),
+        "{}",
+        failure.message
+    );
     scene.assert_nothing_is_left();
 }
 
 /// Random text, so that compression leaves several parts to upload.
-const BULKY: &str = "create table bulky (data text); insert into bulky select (select string_agg(md5(random()::text || n || m), '') \
-    from generate_series(1, 30) m) from generate_series(1, 60000) n;";
+const BULKY: &str = "create table bulky (data text); insert into bulky select (select \
+    string_agg(md5(random()::text || n || m), '') from generate_series(1, 30) m) from \
+    generate_series(1, 60000) n;";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_that_is_killed_midway_leaves_no_object_and_no_upload() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
     scene.postgres.execute("postgres", BULKY).await;
-    scene.postgres.execute("postgres", "create table zz_locked (id int)").await;
+    scene
+        .postgres
+        .execute("postgres", "create table zz_locked (id int)")
+        .await;
     let (parts, failure) = tokio::join!(
         async {
-            // Once parts are stored, the server ends the session of pg_dump: it exits with an error after much good data.
+            // Once parts are stored, the server ends the session of pg_dump: it exits with an error
+            // after much good data.
             while scene.bucket.unfinished_parts() < 2 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let parts = scene.bucket.unfinished_parts();
             scene
                 .postgres
-                .execute("postgres", "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holdfast-backup'")
+                .execute(
+                    "postgres",
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name \
+                    = 'holdfast-backup'",
+                )
                 .await;
             parts
         },
@@ -210,7 +375,10 @@ async fn an_interrupt_midway_leaves_no_object_and_no_upload() {
     scene.postgres.execute("postgres", BULKY).await;
     let (sender, interrupt) = Interrupt::by_hand();
     let order = scene.order();
-    let stop = AgentFailure { reason: reasons::TIMEOUT.to_owned(), message: "over".to_owned() };
+    let stop = AgentFailure {
+        reason: reasons::TIMEOUT.to_owned(),
+        message: "over".to_owned(),
+    };
     let ((), outcome) = tokio::join!(
         async {
             while scene.bucket.unfinished_parts() < 2 {
@@ -222,25 +390,49 @@ async fn an_interrupt_midway_leaves_no_object_and_no_upload() {
     );
     assert_eq!(outcome.unwrap_err(), stop);
     scene.assert_nothing_is_left();
-    let sessions = "select count(*) from pg_stat_activity where application_name = 'holdfast-backup'";
+    let sessions =
+        "select count(*) from pg_stat_activity where application_name = 'holdfast-backup'";
     let client = scene.postgres.superuser("postgres").await;
     let end = std::time::Instant::now() + Duration::from_secs(10);
-    while client.query_one(sessions, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+    while client
+        .query_one(sessions, &[])
+        .await
+        .unwrap()
+        .get::<_, i64>(0)
+        > 0
+    {
         assert!(std::time::Instant::now() < end, "pg_dump is gone");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Runs a stand-in for `pg_dump` that misbehaves in the way the script says; `$REAL` is the real one.
+/// Runs a stand-in for `pg_dump` that misbehaves in the way the script says; `$REAL` is the real
+/// one.
 async fn dump_with(scene: &Scene, script: &str) -> AgentFailure {
     let program = scene.files.work.join("misbehaving");
     let real = holdfast::postgres::find_program("pg_dump").unwrap();
-    fs::write(&program, format!("#!/bin/sh\nREAL={}\n{script}\n", real.display())).unwrap();
+    fs::write(
+        &program,
+        format!("#!/bin/sh\nREAL={}\n{script}\n", real.display()),
+    )
+    .unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let login = Login::read(&scene.request.server, "atra", "127.0.0.1", &scene.files.postgres_credentials, Path::new("/nowhere")).unwrap();
-    let programs = DumpPrograms::prepare(&login, &scene.files.work, false).unwrap().with_dump_program(program);
+    let login = Login::read(
+        &scene.request.server,
+        "atra",
+        "127.0.0.1",
+        &scene.files.postgres_credentials,
+        Path::new("/nowhere"),
+    )
+    .unwrap();
+    let programs = DumpPrograms::prepare(&login, &scene.files.work, false)
+        .unwrap()
+        .with_dump_program(program);
     let mut upload = Upload::new(scene.bucket.open(), "dump".to_owned(), 5 << 20);
-    let failure = programs.dump_database("postgres", "dump", &mut upload).await.expect_err("no dump");
+    let failure = programs
+        .dump_database("postgres", "dump", &mut upload)
+        .await
+        .expect_err("no dump");
     upload.abort().await;
     drop(programs);
     scene.assert_nothing_is_left();
@@ -252,13 +444,22 @@ async fn a_dump_counts_only_when_it_ended_well_and_is_whole() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
     scene.postgres.execute("postgres", BULKY).await;
     let cases = [
-        ("\"$REAL\" \"$@\" | head -c 20000000", reasons::DUMP_INCOMPLETE),
+        (
+            "\"$REAL\" \"$@\" | head -c 20000000",
+            reasons::DUMP_INCOMPLETE,
+        ),
         ("\"$REAL\" \"$@\"; exit 3", reasons::DUMP_FAILED),
         ("\"$REAL\" \"$@\"; echo extra", reasons::DUMP_INCOMPLETE),
         ("\"$REAL\" \"$@\"; kill -9 $$", reasons::DUMP_FAILED),
-        ("while :; do echo this is no archive; done", reasons::DUMP_INCOMPLETE),
+        (
+            "while :; do echo this is no archive; done",
+            reasons::DUMP_INCOMPLETE,
+        ),
         ("exit 0", reasons::DUMP_INCOMPLETE),
-        ("echo \"pg_dump: error: no way\" >&2; exit 1", reasons::DUMP_FAILED),
+        (
+            "echo \"pg_dump: error: no way\" >&2; exit 1",
+            reasons::DUMP_FAILED,
+        ),
     ];
     for (script, reason) in cases {
         let failure = dump_with(&scene, script).await;
@@ -270,10 +471,19 @@ async fn a_dump_counts_only_when_it_ended_well_and_is_whole() {
 async fn the_password_is_in_no_argument_and_no_environment() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
     let seen = scene.files.work.join("seen");
-    let script =
-        format!("tr '\\0' '\\n' < /proc/$$/environ > {0}; echo \"$@\" >> {0}; stat -c %a \"$PGPASSFILE\" >> {0}; exit 1", seen.display());
+    let script = format!(
+        "tr '\\0' '\\n' < /proc/$$/environ > {0}; echo \"$@\" >> {0}; stat -c %a \"$PGPASSFILE\" \
+         >> {0}; exit 1",
+        seen.display()
+    );
     dump_with(&scene, &script).await;
     let seen = fs::read_to_string(seen).unwrap();
-    assert!(seen.contains("PGUSER=postgres") && seen.ends_with("600\n"), "{seen}");
-    assert!(!seen.contains("pass:word") && !seen.contains("pass\\:word"), "{seen}");
+    assert!(
+        seen.contains("PGUSER=postgres") && seen.ends_with("600\n"),
+        "{seen}"
+    );
+    assert!(
+        !seen.contains("pass:word") && !seen.contains("pass\\:word"),
+        "{seen}"
+    );
 }

@@ -1,5 +1,10 @@
-//! The agent against real servers: Postgres of this machine and versitygw on loopback. No Kubernetes; the end-to-end tests have it.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first thing that is not as it should be")]
+//! The agent against real servers: Postgres of this machine and versitygw on loopback. No
+//! Kubernetes; the end-to-end tests have it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -21,16 +21,31 @@ async fn look(scene: &Scene, files: &MountedFiles, bucket: &str) -> Gathered {
 }
 
 async fn put(scene: &Scene, folder: &str, body: Vec<u8>) {
-    scene.bucket.open().put(&format!("prod/atra/knowledge/{folder}/manifest.json"), body).await.unwrap();
+    scene
+        .bucket
+        .open()
+        .put(&format!("prod/atra/knowledge/{folder}/manifest.json"), body)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_good_set_says_what_was_there_and_nothing_else_does() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", "create table experts (id int); insert into experts select generate_series(1, 85)").await;
+    scene
+        .postgres
+        .execute(
+            "postgres",
+            "create table experts (id int); insert into experts select generate_series(1, 85)",
+        )
+        .await;
     let bucket = scene.request.storage.bucket.clone();
     let nothing = look(&scene, &scene.files, &bucket).await;
-    assert_eq!((nothing.remembered, nothing.failure), (None, None), "an empty bucket remembers nothing");
+    assert_eq!(
+        (nothing.remembered, nothing.failure),
+        (None, None),
+        "an empty bucket remembers nothing"
+    );
 
     let good = scene.take(None).await.unwrap().manifest;
     let changed = |change: &dyn Fn(&mut Manifest)| {
@@ -39,38 +54,103 @@ async fn the_newest_good_set_says_what_was_there_and_nothing_else_does() {
         serde_json::to_vec(&manifest).unwrap()
     };
     // All of these are newer.
-    put(&scene, "20270101T000000Z-00000001", changed(&|manifest| manifest.state = SetState::Suspect)).await;
-    put(&scene, "20270102T000000Z-00000001", changed(&|manifest| manifest.format_version = 99)).await;
-    put(&scene, "20270103T000000Z-00000001", changed(&|manifest| manifest.protected_database.name = "other".to_owned())).await;
-    put(&scene, "20270104T000000Z-00000001", b"{\"formatVersion\": \"<script>\"".to_vec()).await;
-    scene.bucket.open().put("prod/atra/knowledge/20270105T000000Z-00000001/dump.pgc.zst", vec![1]).await.unwrap();
-    put(&scene, "20250101T000000Z-00000001", changed(&|manifest| manifest.identity.timeline = 77)).await;
+    put(
+        &scene,
+        "20270101T000000Z-00000001",
+        changed(&|manifest| manifest.state = SetState::Suspect),
+    )
+    .await;
+    put(
+        &scene,
+        "20270102T000000Z-00000001",
+        changed(&|manifest| manifest.format_version = 99),
+    )
+    .await;
+    put(
+        &scene,
+        "20270103T000000Z-00000001",
+        changed(&|manifest| manifest.protected_database.name = "other".to_owned()),
+    )
+    .await;
+    put(
+        &scene,
+        "20270104T000000Z-00000001",
+        b"{\"formatVersion\": \"<script>\"".to_vec(),
+    )
+    .await;
+    scene
+        .bucket
+        .open()
+        .put(
+            "prod/atra/knowledge/20270105T000000Z-00000001/dump.pgc.zst",
+            vec![1],
+        )
+        .await
+        .unwrap();
+    put(
+        &scene,
+        "20250101T000000Z-00000001",
+        changed(&|manifest| manifest.identity.timeline = 77),
+    )
+    .await;
 
     scene.postgres.execute("postgres", "truncate experts").await;
     let found = look(&scene, &scene.files, &bucket).await;
     assert_eq!(found.failure, None);
     let remembered = found.remembered.unwrap();
-    assert_eq!(remembered.path, "prod/atra/knowledge/20261121T110001Z-00000007");
+    assert_eq!(
+        remembered.path,
+        "prod/atra/knowledge/20261121T110001Z-00000007"
+    );
     let table = &remembered.evidence.tables[0];
-    assert_eq!((table.name.as_str(), table.rows, table.count), ("public.experts", 85, CountKind::Exact));
-    assert_eq!(remembered.evidence.identity.system_identifier, found.evidence.unwrap().identity.system_identifier);
-    assert_eq!((remembered.evidence.total_rows, remembered.evidence.identity.timeline), (85, 1));
+    assert_eq!(
+        (table.name.as_str(), table.rows, table.count),
+        ("public.experts", 85, CountKind::Exact)
+    );
+    assert_eq!(
+        remembered.evidence.identity.system_identifier,
+        found.evidence.unwrap().identity.system_identifier
+    );
+    assert_eq!(
+        (
+            remembered.evidence.total_rows,
+            remembered.evidence.identity.timeline
+        ),
+        (85, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_can_not_be_read_is_a_failure_and_one_that_does_not_exist_is_none() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
     let none = look(&scene, &scene.files, "no-such-bucket").await;
-    assert_eq!((none.remembered, none.failure), (None, None), "where there is no bucket there is no backup");
+    assert_eq!(
+        (none.remembered, none.failure),
+        (None, None),
+        "where there is no bucket there is no backup"
+    );
 
     let folder = tempfile::tempdir().unwrap();
     write_credentials(folder.path(), "test", "wrong");
-    let wrong = MountedFiles { s3_credentials: folder.path().to_path_buf(), ..scene.files.clone() };
+    let wrong = MountedFiles {
+        s3_credentials: folder.path().to_path_buf(),
+        ..scene.files.clone()
+    };
     let denied = look(&scene, &wrong, &scene.request.storage.bucket).await;
     let failure = denied.failure.unwrap();
     assert_eq!(failure.reason, reasons::STORAGE_DENIED);
-    assert!(failure.message.contains("whether a backup does is not known") && !failure.message.contains("wrong"), "{}", failure.message);
-    assert!(denied.evidence.is_some(), "what was found is told all the same");
+    assert!(
+        failure
+            .message
+            .contains("whether a backup does is not known")
+            && !failure.message.contains("wrong"),
+        "{}",
+        failure.message
+    );
+    assert!(
+        denied.evidence.is_some(),
+        "what was found is told all the same"
+    );
 
     fs::remove_file(folder.path().join("accessKeyId")).unwrap();
     let missing = look(&scene, &wrong, &scene.request.storage.bucket).await;

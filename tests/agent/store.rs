@@ -25,16 +25,28 @@ fn noise(length: usize) -> Vec<u8> {
 #[tokio::test]
 async fn small_and_large_objects_arrive_as_they_were() {
     let server = TestObjectStore::start();
-    for (key, length) in [("empty", 0), ("small", 1000), ("one part", PART), ("one byte more", PART + 1), ("three/parts", 2 * PART + 77)] {
+    for (key, length) in [
+        ("empty", 0),
+        ("small", 1000),
+        ("one part", PART),
+        ("one byte more", PART + 1),
+        ("three/parts", 2 * PART + 77),
+    ] {
         let content = noise(length);
         let mut upload = Upload::new(server.open(), key.to_owned(), PART);
         for piece in content.chunks(300_000) {
             upload.write(piece).await.unwrap();
         }
         upload.seal().await.unwrap();
-        assert!(!server.objects().contains(&key.to_owned()), "nothing is there before it is completed");
+        assert!(
+            !server.objects().contains(&key.to_owned()),
+            "nothing is there before it is completed"
+        );
         let stored = upload.complete().await.unwrap();
-        assert_eq!((stored.size, stored.sha256), (length as u64, hex::encode(Sha256::digest(&content))));
+        assert_eq!(
+            (stored.size, stored.sha256),
+            (length as u64, hex::encode(Sha256::digest(&content)))
+        );
         assert_eq!(server.read(key), content);
         assert!(!stored.store_checksum.is_empty() && !stored.store_checksum.contains('"'));
     }
@@ -48,7 +60,10 @@ async fn an_abort_or_a_dropped_upload_leaves_nothing() {
     upload.write(&noise(PART * 2)).await.unwrap();
     assert!(server.unfinished_parts() > 0);
     upload.abort().await;
-    assert_eq!((server.objects(), server.unfinished_parts()), (Vec::new(), 0));
+    assert_eq!(
+        (server.objects(), server.unfinished_parts()),
+        (Vec::new(), 0)
+    );
 
     let mut upload = Upload::new(server.open(), "dropped".to_owned(), PART);
     upload.write(&noise(PART * 2)).await.unwrap();
@@ -94,27 +109,50 @@ async fn what_is_wrong_with_the_storage_is_told_apart() {
     let open = |storage| S3Store::open(&storage, "atra", server.credentials(), &server.authority());
     let error = open(storage).unwrap().check_bucket().await.unwrap_err();
     assert_eq!(error.kind.reason(), reasons::BUCKET_NOT_FOUND, "{error}");
-    assert!(error.message.contains("`nowhere`") && error.message.contains("spec.backup.storage.s3.bucket"), "{error}");
+    assert!(
+        error.message.contains("`nowhere`")
+            && error.message.contains("spec.backup.storage.s3.bucket"),
+        "{error}"
+    );
 
     let mut storage = server.storage();
     storage.endpoint = Some(format!("http://127.0.0.1:{}", crate::support::free_port()));
     let error = open(storage).unwrap().check_bucket().await.unwrap_err();
     assert_eq!(error.kind.reason(), reasons::STORAGE_UNREACHABLE, "{error}");
-    assert!(error.message.contains("spec.backup.storage.s3.endpoint"), "{error}");
+    assert!(
+        error.message.contains("spec.backup.storage.s3.endpoint"),
+        "{error}"
+    );
 
     for (id, secret) in [("test", "wrong-secret"), ("nobody", "test-secret")] {
         let credentials = tempfile::tempdir().unwrap();
         write_credentials(credentials.path(), id, secret);
-        let store = S3Store::open(&server.storage(), "atra", credentials.path(), &server.authority()).unwrap();
+        let store = S3Store::open(
+            &server.storage(),
+            "atra",
+            credentials.path(),
+            &server.authority(),
+        )
+        .unwrap();
         let error = store.check_bucket().await.unwrap_err();
         assert_eq!(error.kind.reason(), reasons::STORAGE_DENIED, "{error}");
-        assert!(!error.message.contains("-secret") && error.message.contains("kubectl create secret generic s3-auth"), "{error}");
+        assert!(
+            !error.message.contains("-secret")
+                && error
+                    .message
+                    .contains("kubectl create secret generic s3-auth"),
+            "{error}"
+        );
     }
 
     let empty = tempfile::tempdir().unwrap();
-    let error = S3Store::open(&server.storage(), "atra", empty.path(), &server.authority()).unwrap_err();
+    let error =
+        S3Store::open(&server.storage(), "atra", empty.path(), &server.authority()).unwrap_err();
     assert_eq!(error.kind.reason(), reasons::SECRET_MISSING, "{error}");
-    assert!(error.message.contains("key `id` of Secret `s3-auth`"), "{error}");
+    assert!(
+        error.message.contains("key `id` of Secret `s3-auth`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -127,12 +165,31 @@ async fn https_is_verified_with_the_mounted_authority() {
 
     let other = tempfile::tempdir().unwrap();
     crate::support::make_certificates(other.path(), "IP:127.0.0.1");
-    let store = S3Store::open(&server.storage(), "atra", server.credentials(), other.path()).unwrap();
+    let store = S3Store::open(
+        &server.storage(),
+        "atra",
+        server.credentials(),
+        other.path(),
+    )
+    .unwrap();
     let error = store.check_bucket().await.unwrap_err();
     assert_eq!(error.kind.reason(), reasons::STORAGE_UNREACHABLE, "{error}");
-    assert!(error.message.contains("spec.backup.storage.s3.caSecret"), "{error}");
+    assert!(
+        error.message.contains("spec.backup.storage.s3.caSecret"),
+        "{error}"
+    );
 
-    std::fs::write(other.path().join("ca.crt"), "-----BEGIN CERTIFICATE-----\nnot a certificate\n-----END CERTIFICATE-----\n").unwrap();
-    let error = S3Store::open(&server.storage(), "atra", server.credentials(), other.path()).unwrap_err();
+    std::fs::write(
+        other.path().join("ca.crt"),
+        "-----BEGIN CERTIFICATE-----\nnot a certificate\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
+    let error = S3Store::open(
+        &server.storage(),
+        "atra",
+        server.credentials(),
+        other.path(),
+    )
+    .unwrap_err();
     assert_eq!(error.kind.reason(), reasons::SECRET_MISSING, "{error}");
 }

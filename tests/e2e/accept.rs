@@ -1,11 +1,14 @@
-//! `kubectl holdfast accept`: a person says that a change is meant, after it was seen or before it is made.
+//! `kubectl holdfast accept`: a person says that a change is meant, after it was seen or before it
+//! is made.
 
 use holdfast::api::{CheckOutcome, DeclaredChange, names, reasons};
 use k8s_openapi::jiff::{Timestamp, ToSpan};
 use kube::ResourceExt;
 
 use crate::data_lost::ask_for_a_check;
-use crate::support::{NAME, Scene, Server, assert_ran, beside_others, holdfast, holdfast_answered, outcome};
+use crate::support::{
+    NAME, Scene, Server, assert_ran, beside_others, holdfast, holdfast_answered, outcome,
+};
 
 #[test]
 fn what_a_check_has_found_is_accepted_by_a_person_who_has_read_it() {
@@ -20,23 +23,67 @@ fn what_a_check_has_found_is_accepted_by_a_person_who_has_read_it() {
         let accept = format!("accept {NAME} {suspected} -n {namespace}");
 
         let script = format!("kubectl holdfast accept {NAME} {suspected} --yes -n {namespace}");
-        assert_ran(&holdfast(scene, &accept), 4, &["not a terminal", &script, "public.knowledge_nodes: 26,337 -> 0 rows"]);
+        assert_ran(
+            &holdfast(scene, &accept),
+            4,
+            &[
+                "not a terminal",
+                &script,
+                "public.knowledge_nodes: 26,337 -> 0 rows",
+            ],
+        );
         let wrong = holdfast_answered(scene, &accept, "knowledge_os");
-        assert_ran(&wrong, 4, &["type its name", "public.experts in knowledge_os: 85", "nothing was changed"]);
+        assert_ran(
+            &wrong,
+            4,
+            &[
+                "type its name",
+                "public.experts in knowledge_os: 85",
+                "nothing was changed",
+            ],
+        );
         assert_ran(
             &holdfast(scene, &format!("accept {NAME} {good} --yes -n {namespace}")),
             3,
             &["Verified already", "Nothing was changed"],
         );
-        assert_ran(&holdfast(scene, &format!("accept {NAME} no-such --yes -n {namespace}")), 1, &["there is none", "databasechecks"]);
+        assert_ran(
+            &holdfast(
+                scene,
+                &format!("accept {NAME} no-such --yes -n {namespace}"),
+            ),
+            1,
+            &["there is none", "databasechecks"],
+        );
         let late = holdfast(scene, &format!("accept {NAME} --next --yes -n {namespace}"));
-        assert_ran(&late, 3, &["Nothing was declared", "looks reset already (TablesEmptied)", &suspected]);
-        assert!(!scene.database().await.annotations().contains_key(names::ACCEPT_CHECK_ANNOTATION));
+        assert_ran(
+            &late,
+            3,
+            &[
+                "Nothing was declared",
+                "looks reset already (TablesEmptied)",
+                &suspected,
+            ],
+        );
+        assert!(
+            !scene
+                .database()
+                .await
+                .annotations()
+                .contains_key(names::ACCEPT_CHECK_ANNOTATION)
+        );
         scene.wait_reset(reasons::TABLES_EMPTIED).await;
 
-        assert_ran(&holdfast_answered(scene, &accept, NAME), 0, &["Accepted", "kubectl holdfast status"]);
+        assert_ran(
+            &holdfast_answered(scene, &accept, NAME),
+            0,
+            &["Accepted", "kubectl holdfast status"],
+        );
         scene.wait_green().await;
-        assert_eq!(scene.status().await.baseline.expect("a baseline").check, suspected);
+        assert_eq!(
+            scene.status().await.baseline.expect("a baseline").check,
+            suspected
+        );
 
         let revoke = format!("accept {NAME} --revoke -n {namespace}");
         assert_ran(&holdfast(scene, &revoke), 0, &["taken off", &suspected]);
@@ -51,32 +98,70 @@ fn a_change_is_declared_before_it_is_made_and_the_declaration_taken_back() {
     beside_others("accept-next", async |scene| {
         let server = Server::new(scene);
         scene.protect_plainly(&server).await;
-        server.sql(scene, "CREATE TABLE legacy AS SELECT n AS id FROM generate_series(1, 500) n");
+        server.sql(
+            scene,
+            "CREATE TABLE legacy AS SELECT n AS id FROM generate_series(1, 500) n",
+        );
         let good = ask_for_a_check(scene).await;
         assert_eq!(outcome(&good), Some(CheckOutcome::Verified));
         scene.settle().await;
         let declare = format!("accept {NAME} --next --for 30m -n {}", scene.namespace());
 
         let asked = Timestamp::now();
-        assert_ran(&holdfast(scene, &declare), 4, &["not a terminal", "--next --for 1800s --yes", "keeps the rows"]);
-        assert_ran(&holdfast(scene, &format!("{declare} --yes")), 0, &["Declared, until", "--revoke"]);
+        assert_ran(
+            &holdfast(scene, &declare),
+            4,
+            &[
+                "not a terminal",
+                "--next --for 1800s --yes",
+                "keeps the rows",
+            ],
+        );
+        assert_ran(
+            &holdfast(scene, &format!("{declare} --yes")),
+            0,
+            &["Declared, until", "--revoke"],
+        );
         let declared = declared(scene).await.expect("a declaration");
         assert_eq!(declared.since, good.name_any());
         let least = asked + 30.minutes() - 1.second();
-        assert!((least..=Timestamp::now() + 30.minutes()).contains(&declared.until), "{declared}");
+        assert!(
+            (least..=Timestamp::now() + 30.minutes()).contains(&declared.until),
+            "{declared}"
+        );
 
-        assert_ran(&holdfast(scene, &format!("accept {NAME} --revoke -n {}", scene.namespace())), 0, &["taken off", &declared.to_string()]);
+        assert_ran(
+            &holdfast(
+                scene,
+                &format!("accept {NAME} --revoke -n {}", scene.namespace()),
+            ),
+            0,
+            &["taken off", &declared.to_string()],
+        );
         assert_eq!(self::declared(scene).await, None);
 
-        assert_ran(&holdfast_answered(scene, &declare, NAME), 0, &["Declared, until"]);
+        assert_ran(
+            &holdfast_answered(scene, &declare, NAME),
+            0,
+            &["Declared, until"],
+        );
         server.sql(scene, "DROP TABLE legacy");
-        assert_eq!(outcome(&ask_for_a_check(scene).await), Some(CheckOutcome::Verified), "it was declared");
+        assert_eq!(
+            outcome(&ask_for_a_check(scene).await),
+            Some(CheckOutcome::Verified),
+            "it was declared"
+        );
         scene.wait_green().await;
     });
 }
 
 async fn declared(scene: &Scene) -> Option<DeclaredChange> {
     let database = scene.database().await;
-    let text = database.annotations().get(names::ACCEPT_NEXT_CHANGE_ANNOTATION)?;
-    Some(text.parse().expect("a declaration that the operator can read"))
+    let text = database
+        .annotations()
+        .get(names::ACCEPT_NEXT_CHANGE_ANNOTATION)?;
+    Some(
+        text.parse()
+            .expect("a declaration that the operator can read"),
+    )
 }

@@ -1,4 +1,5 @@
-//! Somebody disarms the guard instead of deleting: marks, Retain, the tie between volume and claim, the data volume of the pod template.
+//! Somebody disarms the guard instead of deleting: marks, Retain, the tie between volume and claim,
+//! the data volume of the pod template.
 
 use std::io::Write as _;
 
@@ -8,7 +9,10 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::support::{ALL_ROWS, NAME, OPERATOR_NAMESPACE, Scene, Server, Start, assert_tells, beside_others, volume_of};
+use crate::support::{
+    ALL_ROWS, NAME, OPERATOR_NAMESPACE, Scene, Server, Start, assert_tells, beside_others,
+    volume_of,
+};
 
 #[test]
 fn nothing_that_guards_can_be_taken_off() {
@@ -22,15 +26,24 @@ fn nothing_that_guards_can_be_taken_off() {
     });
 }
 
-/// Tries every change; `server` has its claim named in its pod template. `whole_cluster::operator_down` tries them again while no operator runs.
+/// Tries every change; `server` has its claim named in its pod template.
+/// `whole_cluster::operator_down` tries them again while no operator runs.
 pub async fn try_every_change(scene: &Scene, server: &Server, start: &Start) {
     let before = guarded_objects(scene, server).await;
     for attempt in attempts(scene, server).await {
         assert_tells(&scene.refused(&attempt.words), &attempt.tells);
     }
     assert_finalize_is_refused(scene);
-    assert_eq!(guarded_objects(scene, server).await, before, "nothing has changed");
-    assert_eq!(server.wait_ready(scene, None).await, *start, "the pod was not touched");
+    assert_eq!(
+        guarded_objects(scene, server).await,
+        before,
+        "nothing has changed"
+    );
+    assert_eq!(
+        server.wait_ready(scene, None).await,
+        *start,
+        "the pod was not touched"
+    );
     assert_eq!(server.count(scene), ALL_ROWS);
 }
 
@@ -39,9 +52,19 @@ fn a_claim_template_can_not_lose_its_mount() {
     beside_others("change-template", async |scene| {
         let server = Server::seventeen(scene);
         scene.protect_plainly(&server).await;
-        let unmount = r#"[{"op":"remove","path":"/spec/template/spec/containers/0/volumeMounts/0"}]"#;
-        let refused = scene.refused(&format!("patch statefulset {} --type=json -p {unmount}", server.name));
-        assert_tells(&refused, &["refuses to take the mount at /var/lib/postgresql/data of container postgres out of StatefulSet"]);
+        let unmount =
+            r#"[{"op":"remove","path":"/spec/template/spec/containers/0/volumeMounts/0"}]"#;
+        let refused = scene.refused(&format!(
+            "patch statefulset {} --type=json -p {unmount}",
+            server.name
+        ));
+        assert_tells(
+            &refused,
+            &[
+                "refuses to take the mount at /var/lib/postgresql/data of container postgres out \
+                 of StatefulSet",
+            ],
+        );
     });
 }
 
@@ -53,25 +76,51 @@ fn server_side_apply_takes_no_mark_off_either() {
         let claims = scene.api::<PersistentVolumeClaim>();
         let body = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
             "metadata": {"name": server.claim(), "labels": {names::PROTECTED_LABEL: "false"}}});
-        let answer = claims.patch(&server.claim(), &PatchParams::apply("gitops").force(), &Patch::Apply(body)).await;
-        assert_tells(&answer.expect_err("a changed label").to_string(), &["refuses to take the label holdfast.dev/protected off"]);
+        let answer = claims
+            .patch(
+                &server.claim(),
+                &PatchParams::apply("gitops").force(),
+                &Patch::Apply(body),
+            )
+            .await;
+        assert_tells(
+            &answer.expect_err("a changed label").to_string(),
+            &["refuses to take the label holdfast.dev/protected off"],
+        );
     });
 }
 
-/// What a person confirms is done; what the operator finds then, it marks again, because the database still uses it.
+/// What a person confirms is done; what the operator finds then, it marks again, because the
+/// database still uses it.
 #[test]
 fn a_confirmed_change_is_let_through() {
     beside_others("change-confirmed", async |scene| {
         let server = Server::new(scene);
         scene.protect_plainly(&server).await;
-        let refused = scene.refused(&format!("label pvc {} {}-", server.claim(), names::PROTECTED_LABEL));
-        let (_, command) = refused.split_once("take it off again: kubectl ").expect("a command");
+        let refused = scene.refused(&format!(
+            "label pvc {} {}-",
+            server.claim(),
+            names::PROTECTED_LABEL
+        ));
+        let (_, command) = refused
+            .split_once("take it off again: kubectl ")
+            .expect("a command");
         scene.kubectl(command.trim());
-        scene.kubectl(&format!("label pvc {} {}-", server.claim(), names::PROTECTED_LABEL));
-        scene.wait_event("Warning", "MarksRemoved", "was guarded and is not any more").await;
+        scene.kubectl(&format!(
+            "label pvc {} {}-",
+            server.claim(),
+            names::PROTECTED_LABEL
+        ));
+        scene
+            .wait_event("Warning", "MarksRemoved", "was guarded and is not any more")
+            .await;
         scene.wait_green().await;
         let claim = scene.get::<PersistentVolumeClaim>(&server.claim()).await;
-        assert!(claim.labels().contains_key(names::PROTECTED_LABEL), "{:?}", claim.labels());
+        assert!(
+            claim.labels().contains_key(names::PROTECTED_LABEL),
+            "{:?}",
+            claim.labels()
+        );
     });
 }
 
@@ -82,24 +131,54 @@ fn the_operator_is_refused_too() {
         let server = Server::new(scene);
         scene.protect_plainly(&server).await;
         let volume = volume_of(scene, &server.claim()).await.name_any();
-        let uid = scene.kubectl(&format!("get pvc {} -o jsonpath={{.metadata.uid}}", server.claim()));
+        let uid = scene.kubectl(&format!(
+            "get pvc {} -o jsonpath={{.metadata.uid}}",
+            server.claim()
+        ));
         let operator = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast");
         let confirmation = format!("{}={uid}", names::CONFIRM_DELETION_ANNOTATION);
         let volume_uid = scene.kubectl(&format!("get pv {volume} -o jsonpath={{.metadata.uid}}"));
         let volume_confirmation = format!("{}={volume_uid}", names::CONFIRM_DELETION_ANNOTATION);
         let for_restore = names::CONFIRMED_FOR_ANNOTATION;
         for (words, tells) in [
-            (format!("annotate pvc {} {confirmation} {operator}", server.claim()), "operator can't confirm"),
             (
-                format!("patch pv {volume} --type=merge -p {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}} {operator}"),
+                format!("annotate pvc {} {confirmation} {operator}", server.claim()),
+                "operator can't confirm",
+            ),
+            (
+                format!(
+                    "patch pv {volume} --type=merge -p \
+                     {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}} {operator}"
+                ),
                 "from Retain to Delete",
             ),
-            (format!("delete protdb {NAME} --wait=false {operator}"), "refuses to delete"),
-            (format!("delete pvc {} --wait=false {operator}", server.claim()), "refuses to delete"),
-            (format!("delete pv {volume} --wait=false {operator}"), "cannot delete resource"),
-            // For a DatabaseRestore it confirms, but only that a claim of the restore's own namespace may go, never a volume.
-            (format!("annotate pvc {} {confirmation} {for_restore}=elsewhere/back {operator}", server.claim()), "operator can't confirm"),
-            (format!("annotate pv {volume} {volume_confirmation} {for_restore}=/back {operator}"), "operator can't confirm"),
+            (
+                format!("delete protdb {NAME} --wait=false {operator}"),
+                "refuses to delete",
+            ),
+            (
+                format!("delete pvc {} --wait=false {operator}", server.claim()),
+                "refuses to delete",
+            ),
+            (
+                format!("delete pv {volume} --wait=false {operator}"),
+                "cannot delete resource",
+            ),
+            // For a DatabaseRestore it confirms, but only that a claim of the restore's own
+            // namespace may go, never a volume.
+            (
+                format!(
+                    "annotate pvc {} {confirmation} {for_restore}=elsewhere/back {operator}",
+                    server.claim()
+                ),
+                "operator can't confirm",
+            ),
+            (
+                format!(
+                    "annotate pv {volume} {volume_confirmation} {for_restore}=/back {operator}"
+                ),
+                "operator can't confirm",
+            ),
             (format!("get secrets {operator}"), "cannot list resource"),
         ] {
             assert_tells(&scene.refused(&words), &[tells]);
@@ -120,12 +199,20 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
     let (claim, set, namespace) = (server.claim(), &server.name, scene.namespace());
     let volume = volume_of(scene, &claim).await.name_any();
     let (label, owner) = (names::PROTECTED_LABEL, names::PROTECTED_BY_ANNOTATION);
-    let off_label = vec!["refuses to take the label holdfast.dev/protected off", "take it off again: kubectl annotate"];
+    let off_label = vec![
+        "refuses to take the label holdfast.dev/protected off",
+        "take it off again: kubectl annotate",
+    ];
     let off_owner = vec!["refuses to take the annotation holdfast.dev/protected-by off"];
     let off_finalizer = vec!["refuses to take the finalizer holdfast.dev/keep off"];
     let no_finalizers = r#"{"metadata":{"finalizers":null}}"#;
     let mut all = Vec::new();
-    let mut attempt = |words: String, tells: &Vec<&'static str>| all.push(Attempt { words, tells: tells.clone() });
+    let mut attempt = |words: String, tells: &Vec<&'static str>| {
+        all.push(Attempt {
+            words,
+            tells: tells.clone(),
+        });
+    };
     for target in [
         format!("pvc {claim}"),
         format!("pv {volume}"),
@@ -134,33 +221,85 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
         format!("protdb {NAME}"),
     ] {
         attempt(format!("label {target} {label}-"), &off_label);
-        attempt(format!("label {target} {label}=false --overwrite"), &off_label);
-        attempt(format!("patch {target} --type=merge -p {{\"metadata\":{{\"labels\":null}}}}"), &off_label);
+        attempt(
+            format!("label {target} {label}=false --overwrite"),
+            &off_label,
+        );
+        attempt(
+            format!("patch {target} --type=merge -p {{\"metadata\":{{\"labels\":null}}}}"),
+            &off_label,
+        );
     }
-    for target in [format!("pvc {claim}"), format!("pv {volume}"), format!("statefulset {set}"), format!("protdb {NAME}")] {
+    for target in [
+        format!("pvc {claim}"),
+        format!("pv {volume}"),
+        format!("statefulset {set}"),
+        format!("protdb {NAME}"),
+    ] {
         attempt(format!("annotate {target} {owner}-"), &off_owner);
-        attempt(format!("annotate {target} {owner}=other/database --overwrite"), &off_owner);
+        attempt(
+            format!("annotate {target} {owner}=other/database --overwrite"),
+            &off_owner,
+        );
     }
-    for target in [format!("pvc {claim}"), format!("pv {volume}"), format!("protdb {NAME}")] {
-        attempt(format!("patch {target} --type=merge -p {no_finalizers}"), &off_finalizer);
+    for target in [
+        format!("pvc {claim}"),
+        format!("pv {volume}"),
+        format!("protdb {NAME}"),
+    ] {
+        attempt(
+            format!("patch {target} --type=merge -p {no_finalizers}"),
+            &off_finalizer,
+        );
     }
     for target in [format!("pvc {claim}"), format!("pv {volume}")] {
-        attempt(format!("patch {target} --subresource=status --type=merge -p {no_finalizers}"), &off_finalizer);
-        attempt(format!("patch {target} --subresource=status --type=merge -p {{\"metadata\":{{\"labels\":null}}}}"), &off_label);
+        attempt(
+            format!("patch {target} --subresource=status --type=merge -p {no_finalizers}"),
+            &off_finalizer,
+        );
+        attempt(
+            format!(
+                "patch {target} --subresource=status --type=merge -p \
+                 {{\"metadata\":{{\"labels\":null}}}}"
+            ),
+            &off_label,
+        );
     }
-    let off_retain = vec!["refuses to set PersistentVolume", "from Retain to Delete", "the files of the database"];
-    attempt(format!("patch pv {volume} --type=merge -p {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}}"), &off_retain);
-    let parted = vec!["refuses to part PersistentVolume", "another claim could take the volume"];
+    let off_retain = vec![
+        "refuses to set PersistentVolume",
+        "from Retain to Delete",
+        "the files of the database",
+    ];
+    attempt(
+        format!(
+            "patch pv {volume} --type=merge -p \
+             {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}}"
+        ),
+        &off_retain,
+    );
+    let parted = vec![
+        "refuses to part PersistentVolume",
+        "another claim could take the volume",
+    ];
     for change in [
         r#"{"op":"remove","path":"/spec/claimRef"}"#,
         r#"{"op":"remove","path":"/spec/claimRef/uid"}"#,
         r#"{"op":"replace","path":"/spec/claimRef/name","value":"other"}"#,
         r#"{"op":"replace","path":"/spec/claimRef/namespace","value":"default"}"#,
     ] {
-        attempt(format!("patch pv {volume} --type=json -p [{change}]"), &parted);
+        attempt(
+            format!("patch pv {volume} --type=json -p [{change}]"),
+            &parted,
+        );
     }
-    let unclaimed = vec!["refuses to take the claim of volume data out of StatefulSet", "from the next start on"];
-    let unmounted = vec!["refuses to take the mount at /var/lib/postgresql/data of container postgres out of StatefulSet"];
+    let unclaimed = vec![
+        "refuses to take the claim of volume data out of StatefulSet",
+        "from the next start on",
+    ];
+    let unmounted = vec![
+        "refuses to take the mount at /var/lib/postgresql/data of container postgres out of \
+         StatefulSet",
+    ];
     let empty = r#"{"op":"replace","path":"/spec/template/spec/volumes/1","value":{"name":"data","emptyDir":{}}}"#;
     let unmount = r#"{"op":"remove","path":"/spec/template/spec/containers/0/volumeMounts/0"}"#;
     let remove = r#"{"op":"remove","path":"/spec/template/spec/volumes/1"}"#;
@@ -171,13 +310,19 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
         (unmount.to_owned(), &unmounted),
         (elsewhere.to_owned(), &unmounted),
     ] {
-        attempt(format!("patch statefulset {set} --type=json -p [{changes}]"), tells);
+        attempt(
+            format!("patch statefulset {set} --type=json -p [{changes}]"),
+            tells,
+        );
     }
     all
 }
 
 fn assert_finalize_is_refused(scene: &Scene) {
-    let complaint = format!("{:#}", finalize(scene, "").expect_err("a namespace finalized"));
+    let complaint = format!(
+        "{:#}",
+        finalize(scene, "").expect_err("a namespace finalized")
+    );
     assert_tells(&complaint, &["Holdfast refuses to"]);
 }
 
@@ -189,15 +334,23 @@ pub fn finalize(scene: &Scene, query: &str) -> anyhow::Result<String> {
     file.write_all(body.to_string().as_bytes()).expect("a file");
     let path = file.path().display().to_string();
     let raw = format!("/api/v1/namespaces/{namespace}/finalize{query}");
-    scene.testbed.kubectl(&["replace", "--raw", &raw, "-f", &path])
+    scene
+        .testbed
+        .kubectl(&["replace", "--raw", &raw, "-f", &path])
 }
 
-/// UIDs and resource versions of everything that is guarded, but the ProtectedDatabase, whose status moves.
+/// UIDs and resource versions of everything that is guarded, but the ProtectedDatabase, whose
+/// status moves.
 pub async fn guarded_objects(scene: &Scene, server: &Server) -> Vec<String> {
     let volume = volume_of(scene, &server.claim()).await.name_any();
-    let version = "-o jsonpath={.metadata.uid}/{.metadata.resourceVersion}/{.metadata.finalizers}/{.metadata.labels}";
+    let version = "-o \
+        jsonpath={.metadata.uid}/{.metadata.resourceVersion}/{.metadata.finalizers}/{.metadata.labels}";
     let mut all = Vec::new();
-    for target in [format!("pvc {}", server.claim()), format!("pv {volume}"), format!("namespace {}", scene.namespace())] {
+    for target in [
+        format!("pvc {}", server.claim()),
+        format!("pv {volume}"),
+        format!("namespace {}", scene.namespace()),
+    ] {
         all.push(scene.kubectl(&format!("get {target} {version}")));
     }
     all

@@ -1,4 +1,5 @@
-//! What was deleted all the same comes back, by the commands that messages and docs give: the volume object, the claim.
+//! What was deleted all the same comes back, by the commands that messages and docs give: the
+//! volume object, the claim.
 
 use std::process::Stdio;
 
@@ -18,17 +19,37 @@ fn a_volume_object_that_is_gone_is_made_again_from_the_ledger() {
         let name = volume.name_any();
         confirm_deletion(scene, "pv", &name);
         scene.kubectl(&format!("delete pv {name} --wait=false"));
-        // Kubernetes' own finalizer keeps a bound volume; whoever takes it off by force makes the claim Lost.
-        scene.try_kubectl(&format!("patch pv {name} --type=merge -p {{\"metadata\":{{\"finalizers\":null}}}}")).ok();
-        let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_LOST).await;
+        // Kubernetes' own finalizer keeps a bound volume; whoever takes it off by force makes the
+        // claim Lost.
+        scene
+            .try_kubectl(&format!(
+                "patch pv {name} --type=merge -p {{\"metadata\":{{\"finalizers\":null}}}}"
+            ))
+            .ok();
+        let said = scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::CLAIM_LOST,
+            )
+            .await;
 
-        let (_, command) = said.message.split_once("the claim binds to it: ").expect("a command");
+        let (_, command) = said
+            .message
+            .split_once("the claim binds to it: ")
+            .expect("a command");
         shell(scene, command);
         wait_bound(scene, &server.claim()).await;
         let back = volume_of(scene, &server.claim()).await;
         assert_ne!(back.uid(), volume.uid());
         assert_eq!(server.count(scene), ALL_ROWS);
-        scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
+        scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::True,
+                reasons::GUARDED,
+            )
+            .await;
     });
 }
 
@@ -45,9 +66,11 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
         scene.kubectl(&format!("delete pvc {claim} --wait=false"));
         server.scale(scene, 0);
         scene
-            .wait("the claim to go", async || match scene.api::<PersistentVolumeClaim>().get_opt(&claim).await {
-                Ok(None) => Ok(()),
-                seen => Err(format!("{seen:?}")),
+            .wait("the claim to go", async || {
+                match scene.api::<PersistentVolumeClaim>().get_opt(&claim).await {
+                    Ok(None) => Ok(()),
+                    seen => Err(format!("{seen:?}")),
+                }
             })
             .await;
 
@@ -57,7 +80,9 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
         shell(
             scene,
             &format!(
-                "kubectl get dbledger {ledger} -o jsonpath='{{.status.volumes[?(@.volume==\"{volume}\")].claimManifest}}' | kubectl create -f -"
+                "kubectl get dbledger {ledger} -o \
+                 jsonpath='{{.status.volumes[?(@.volume==\"{volume}\")].claimManifest}}' | kubectl \
+                 create -f -"
             ),
         );
         server.scale(scene, 1);
@@ -66,10 +91,21 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
         let back = server.wait_ready(scene, Some(&start)).await;
         assert_eq!(server.count(scene), ALL_ROWS);
         scene.assert_checked_once(&back).await;
-        scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
+        scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::True,
+                reasons::GUARDED,
+            )
+            .await;
         let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());
         let guarded = volumes.get(&volume).await.expect("the volume");
-        assert!(!guarded.annotations().contains_key(names::CONFIRM_DELETION_ANNOTATION), "nothing is left that would let it go");
+        assert!(
+            !guarded
+                .annotations()
+                .contains_key(names::CONFIRM_DELETION_ANNOTATION),
+            "nothing is left that would let it go"
+        );
     });
 }
 
@@ -77,9 +113,11 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
 pub async fn wait_bound(scene: &Scene, claim: &str) {
     let phase = format!("get pvc {claim} -o jsonpath={{.status.phase}}");
     scene
-        .wait("the claim to be Bound", async || match scene.try_kubectl(&phase) {
-            Ok(phase) if phase == "Bound" => Ok(()),
-            Ok(other) | Err(other) => Err(other),
+        .wait("the claim to be Bound", async || {
+            match scene.try_kubectl(&phase) {
+                Ok(phase) if phase == "Bound" => Ok(()),
+                Ok(other) | Err(other) => Err(other),
+            }
         })
         .await;
 }
@@ -87,6 +125,14 @@ pub async fn wait_bound(scene: &Scene, claim: &str) {
 /// Runs a command as a person types it, in the testbed's network.
 pub fn shell(scene: &Scene, command: &str) {
     let mut shell = scene.testbed.command("bash").expect("a shell");
-    let output = shell.args(["-c", command]).stdin(Stdio::null()).output().expect("a shell");
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = shell
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .output()
+        .expect("a shell");
+    assert!(
+        output.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -1,14 +1,21 @@
-//! The data is gone from a server that runs as before: a fresh initdb, a dropped database, dropped and emptied tables, an older copy of it.
+//! The data is gone from a server that runs as before: a fresh initdb, a dropped database, dropped
+//! and emptied tables, an older copy of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use holdfast::api::{CheckOutcome, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck, DatabaseCheckSpec, names, reasons};
+use holdfast::api::{
+    CheckOutcome, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck, DatabaseCheckSpec,
+    names, reasons,
+};
 use kube::ResourceExt;
 use kube::api::PostParams;
 
-use crate::support::{DATABASE, NAME, Scene, Server, assert_tells, beside_others, outcome, volume_handle, volume_of, with_both};
+use crate::support::{
+    DATABASE, NAME, Scene, Server, assert_tells, beside_others, outcome, volume_handle, volume_of,
+    with_both,
+};
 
 #[test]
 fn a_fresh_initdb_on_the_same_volume_is_seen() {
@@ -22,7 +29,13 @@ fn a_fresh_initdb_on_the_same_volume_is_seen() {
         assert_ne!(before, now);
         assert_tells(
             &message,
-            &["initdb has run", &before, &now, "public.experts: 85 -> 1 rows", "public.knowledge_nodes: 26,337 -> 27 rows"],
+            &[
+                "initdb has run",
+                &before,
+                &now,
+                "public.experts: 85 -> 1 rows",
+                "public.knowledge_nodes: 26,337 -> 27 rows",
+            ],
         );
     });
 }
@@ -34,7 +47,13 @@ fn a_fresh_initdb_is_seen_also_without_any_rule() {
         server.shell(scene, "rm -rf $PGDATA/*");
         server.restart_pod(scene, &start).await;
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
-        assert_tells(&message, &["initdb has run", "public.knowledge_nodes: 26,337 -> 27 rows"]);
+        assert_tells(
+            &message,
+            &[
+                "initdb has run",
+                "public.knowledge_nodes: 26,337 -> 27 rows",
+            ],
+        );
     });
 }
 
@@ -42,10 +61,20 @@ fn a_fresh_initdb_is_seen_also_without_any_rule() {
 fn a_dropped_database_is_seen() {
     with_both("dropped-database", async |scene, server| {
         let start = scene.protect_filled(server).await;
-        server.sql_in(scene, "postgres", &format!("DROP DATABASE {DATABASE} WITH (FORCE)"));
+        server.sql_in(
+            scene,
+            "postgres",
+            &format!("DROP DATABASE {DATABASE} WITH (FORCE)"),
+        );
         server.restart_pod(scene, &start).await;
         let message = scene.wait_reset(reasons::DATABASE_MISSING).await;
-        assert_tells(&message, &["database \"knowledge_os\" does not exist; it had 26,422 rows in 2 tables", "get dbbackup"]);
+        assert_tells(
+            &message,
+            &[
+                "database \"knowledge_os\" does not exist; it had 26,422 rows in 2 tables",
+                "get dbbackup",
+            ],
+        );
     });
 }
 
@@ -56,7 +85,13 @@ fn a_dropped_table_is_seen() {
         server.sql(scene, "DROP TABLE knowledge_nodes");
         let check = ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::TABLES_MISSING).await;
-        assert_tells(&message, &["public.knowledge_nodes (had 26,337 rows)", &accept(scene, &check)]);
+        assert_tells(
+            &message,
+            &[
+                "public.knowledge_nodes (had 26,337 rows)",
+                &accept(scene, &check),
+            ],
+        );
     });
 }
 
@@ -69,7 +104,10 @@ fn a_renamed_schema_is_seen_until_it_has_its_name_again() {
         let message = scene.wait_reset(reasons::TABLES_MISSING).await;
         assert_tells(&message, &["public.knowledge_nodes (had 26,337 rows)"]);
         server.sql(scene, "ALTER SCHEMA put_away RENAME TO public");
-        assert_eq!(outcome(&ask_for_a_check(scene).await), Some(CheckOutcome::Verified));
+        assert_eq!(
+            outcome(&ask_for_a_check(scene).await),
+            Some(CheckOutcome::Verified)
+        );
         scene.wait_green().await;
     });
 }
@@ -81,7 +119,13 @@ fn nine_rows_of_ten_deleted_are_seen() {
         server.sql(scene, "DELETE FROM knowledge_nodes WHERE id % 10 <> 0");
         ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
-        assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 2,633 rows", "allows a loss of 50 %"]);
+        assert_tells(
+            &message,
+            &[
+                "public.knowledge_nodes: 26,337 -> 2,633 rows",
+                "allows a loss of 50 %",
+            ],
+        );
     });
 }
 
@@ -92,17 +136,36 @@ fn a_truncated_table_is_seen_until_its_rows_are_back() {
         server.sql(scene, "TRUNCATE knowledge_nodes");
         server.restart_pod(scene, &start).await;
         let message = scene.wait_reset(reasons::TABLES_EMPTIED).await;
-        assert_tells(&message, &["1 table that had rows is empty", "public.knowledge_nodes: 26,337 -> 0 rows", "minRows is 10,000"]);
+        assert_tells(
+            &message,
+            &[
+                "1 table that had rows is empty",
+                "public.knowledge_nodes: 26,337 -> 0 rows",
+                "minRows is 10,000",
+            ],
+        );
 
         // What is back is green again, without a word from a person.
-        server.sql(scene, "INSERT INTO knowledge_nodes SELECT n, 1, 'again' FROM generate_series(1, 26337) n");
-        assert_eq!(outcome(&ask_for_a_check(scene).await), Some(CheckOutcome::Verified));
+        server.sql(
+            scene,
+            "INSERT INTO knowledge_nodes SELECT n, 1, 'again' FROM generate_series(1, 26337) n",
+        );
+        assert_eq!(
+            outcome(&ask_for_a_check(scene).await),
+            Some(CheckOutcome::Verified)
+        );
         scene.wait_green().await;
 
         // The next loss has an event of its own, with its own figures.
         server.sql(scene, "DELETE FROM knowledge_nodes WHERE id > 9000");
         ask_for_a_check(scene).await;
-        scene.wait_event("Warning", reasons::ROWS_BELOW_MINIMUM, "public.knowledge_nodes: 26,337 -> 9,000 rows").await;
+        scene
+            .wait_event(
+                "Warning",
+                reasons::ROWS_BELOW_MINIMUM,
+                "public.knowledge_nodes: 26,337 -> 9,000 rows",
+            )
+            .await;
     });
 }
 
@@ -114,7 +177,14 @@ fn a_truncated_table_without_a_rule_is_a_reset_until_a_person_accepts_it() {
         let suspected = ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::TABLES_EMPTIED).await;
         let command = accept(scene, &suspected);
-        assert_tells(&message, &["public.knowledge_nodes: 26,337 -> 0 rows", "allows a loss of 50 %", &command]);
+        assert_tells(
+            &message,
+            &[
+                "public.knowledge_nodes: 26,337 -> 0 rows",
+                "allows a loss of 50 %",
+                &command,
+            ],
+        );
 
         // Latched: looking again does not make it good.
         let again = ask_for_a_check(scene).await;
@@ -122,12 +192,21 @@ fn a_truncated_table_without_a_rule_is_a_reset_until_a_person_accepts_it() {
         scene.settle().await;
         scene.wait_reset(reasons::TABLES_EMPTIED).await;
 
-        let (_, words) =
-            accept(scene, &again).split_once("kubectl ").map(|(start, rest)| (start.to_owned(), rest.to_owned())).expect("words");
+        let (_, words) = accept(scene, &again)
+            .split_once("kubectl ")
+            .map(|(start, rest)| (start.to_owned(), rest.to_owned()))
+            .expect("words");
         scene.kubectl(&words);
         scene.wait_green().await;
-        assert_eq!(scene.status().await.baseline.expect("a baseline").check, again.name_any());
-        assert_eq!(outcome(&ask_for_a_check(scene).await), Some(CheckOutcome::Verified), "an empty table is the new normal");
+        assert_eq!(
+            scene.status().await.baseline.expect("a baseline").check,
+            again.name_any()
+        );
+        assert_eq!(
+            outcome(&ask_for_a_check(scene).await),
+            Some(CheckOutcome::Verified),
+            "an empty table is the new normal"
+        );
     });
 }
 
@@ -136,27 +215,57 @@ fn a_check_that_does_not_exist_is_not_accepted() {
     beside_others("accept-nothing", async |scene| {
         let server = Server::new(scene);
         scene.protect_plainly(&server).await;
-        scene.kubectl(&format!("annotate protdb {NAME} {}=no-such-check", names::ACCEPT_CHECK_ANNOTATION));
-        let said = scene.wait_condition(ConditionType::Stalled, ConditionStatus::True, reasons::ACCEPTED_CHECK_INVALID).await;
-        assert_tells(&said.message, &["DatabaseCheck no-such-check", "does not exist"]);
-        scene.assert_condition(ConditionType::DataVerified, ConditionStatus::True, reasons::VERIFIED).await;
+        scene.kubectl(&format!(
+            "annotate protdb {NAME} {}=no-such-check",
+            names::ACCEPT_CHECK_ANNOTATION
+        ));
+        let said = scene
+            .wait_condition(
+                ConditionType::Stalled,
+                ConditionStatus::True,
+                reasons::ACCEPTED_CHECK_INVALID,
+            )
+            .await;
+        assert_tells(
+            &said.message,
+            &["DatabaseCheck no-such-check", "does not exist"],
+        );
+        scene
+            .assert_condition(
+                ConditionType::DataVerified,
+                ConditionStatus::True,
+                reasons::VERIFIED,
+            )
+            .await;
     });
 }
 
 /// What a person does to have the data looked at: creates a check that says no more than whose.
 pub async fn ask_for_a_check(scene: &Scene) -> DatabaseCheck {
-    let spec = DatabaseCheckSpec { database: NAME.to_owned(), trigger: CheckTrigger::Manual, target: None };
+    let spec = DatabaseCheckSpec {
+        database: NAME.to_owned(),
+        trigger: CheckTrigger::Manual,
+        target: None,
+    };
     let mut check = DatabaseCheck::new("", spec);
     check.metadata.name = None;
     check.metadata.generate_name = Some("by-hand-".to_owned());
-    let created = scene.api::<DatabaseCheck>().create(&PostParams::default(), &check).await.expect("a check");
+    let created = scene
+        .api::<DatabaseCheck>()
+        .create(&PostParams::default(), &check)
+        .await
+        .expect("a check");
     scene.wait_judged_check(&created.name_any()).await
 }
 
 /// The command that accepts a check, as messages have it.
 fn accept(scene: &Scene, check: &DatabaseCheck) -> String {
     let annotation = names::ACCEPT_CHECK_ANNOTATION;
-    format!("kubectl annotate protdb -n {} {NAME} {annotation}={} --overwrite", scene.namespace(), check.name_any())
+    format!(
+        "kubectl annotate protdb -n {} {NAME} {annotation}={} --overwrite",
+        scene.namespace(),
+        check.name_any()
+    )
 }
 
 /// An older copy of the volume is the same cluster of data, and its write-ahead log is behind.
@@ -165,24 +274,44 @@ fn an_older_copy_of_the_data_directory_is_a_rollback() {
     with_both("rolled-back", async |scene, server| {
         let start = scene.protect_filled(server).await;
         server.scale(scene, 0);
-        scene.wait_kubectl(&format!("wait --for=delete pod/{} --timeout=1s", server.pod())).await;
+        scene
+            .wait_kubectl(&format!(
+                "wait --for=delete pod/{} --timeout=1s",
+                server.pod()
+            ))
+            .await;
         let files = PathBuf::from(volume_handle(&volume_of(scene, &server.claim()).await));
         let snapshot = files.with_extension("last-week");
         copy(&files, &snapshot);
         server.scale(scene, 1);
         let later = server.wait_ready(scene, Some(&start)).await;
-        server.sql(scene, "INSERT INTO experts SELECT 1000 + n, 'new' FROM generate_series(1, 100) n");
+        server.sql(
+            scene,
+            "INSERT INTO experts SELECT 1000 + n, 'new' FROM generate_series(1, 100) n",
+        );
         ask_for_a_check(scene).await;
         scene.wait_green().await;
 
         server.scale(scene, 0);
-        scene.wait_kubectl(&format!("wait --for=delete pod/{} --timeout=1s", server.pod())).await;
+        scene
+            .wait_kubectl(&format!(
+                "wait --for=delete pod/{} --timeout=1s",
+                server.pod()
+            ))
+            .await;
         fs::remove_dir_all(&files).expect("the newer files");
         fs::rename(&snapshot, &files).expect("last week's files");
         server.scale(scene, 1);
         server.wait_ready(scene, Some(&later)).await;
         let message = scene.wait_reset(reasons::ROLLED_BACK).await;
-        assert_tells(&message, &["an older state of it", "write-ahead log", "public.experts: 185 -> 85 rows"]);
+        assert_tells(
+            &message,
+            &[
+                "an older state of it",
+                "write-ahead log",
+                "public.experts: 185 -> 85 rows",
+            ],
+        );
     });
 }
 
@@ -190,11 +319,22 @@ fn an_older_copy_of_the_data_directory_is_a_rollback() {
 fn a_database_that_was_dropped_and_made_anew_is_seen_even_with_all_its_rows() {
     with_both("made-anew", async |scene, server| {
         scene.protect_plainly(server).await;
-        server.sql_in(scene, "postgres", "ALTER DATABASE knowledge_os RENAME TO put_away");
-        server.sql_in(scene, "postgres", "CREATE DATABASE knowledge_os TEMPLATE put_away");
+        server.sql_in(
+            scene,
+            "postgres",
+            "ALTER DATABASE knowledge_os RENAME TO put_away",
+        );
+        server.sql_in(
+            scene,
+            "postgres",
+            "CREATE DATABASE knowledge_os TEMPLATE put_away",
+        );
         ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::DATABASE_RECREATED).await;
-        assert_tells(&message, &["database \"knowledge_os\" was dropped and created again (object id"]);
+        assert_tells(
+            &message,
+            &["database \"knowledge_os\" was dropped and created again (object id"],
+        );
     });
 }
 
@@ -202,15 +342,28 @@ fn a_database_that_was_dropped_and_made_anew_is_seen_even_with_all_its_rows() {
 fn a_schema_that_was_made_anew_and_seeded_is_called_a_seed() {
     with_both("seeded", async |scene, server| {
         scene.protect_filled(server).await;
-        server.sql(scene, "DELETE FROM knowledge_nodes WHERE id > 27; DELETE FROM experts WHERE id > 1");
+        server.sql(
+            scene,
+            "DELETE FROM knowledge_nodes WHERE id > 27; DELETE FROM experts WHERE id > 1",
+        );
         ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::SEED_ROWS_ONLY).await;
-        assert_tells(&message, &["28 rows in 2 tables are all that is left", "public.experts: 85 -> 1 rows"]);
+        assert_tells(
+            &message,
+            &[
+                "28 rows in 2 tables are all that is left",
+                "public.experts: 85 -> 1 rows",
+            ],
+        );
     });
 }
 
 /// Copies a folder with owners and modes.
 pub fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("--archive").args([from, to]).status().expect("cp");
+    let status = Command::new("cp")
+        .arg("--archive")
+        .args([from, to])
+        .status()
+        .expect("cp");
     assert!(status.success(), "a copy of {}", from.display());
 }

@@ -1,4 +1,5 @@
-//! A server that can't be looked at for a reason of its own: not knowing is not a reset, and not green either.
+//! A server that can't be looked at for a reason of its own: not knowing is not a reset, and not
+//! green either.
 
 use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, DatabaseCheck, reasons};
 use kube::ResourceExt;
@@ -7,8 +8,8 @@ use serde_json::json;
 use crate::bad_input::calm::assert_never_reset;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
-    ALL_ROWS, Scene, Server, assert_tells, beside_others, build_plain_database, cut_network, kill_container, mend_network, outcome,
-    with_both,
+    ALL_ROWS, Scene, Server, assert_tells, beside_others, build_plain_database, cut_network,
+    kill_container, mend_network, outcome, with_both,
 };
 
 #[test]
@@ -18,15 +19,44 @@ fn a_replica_proves_nothing_and_once_promoted_it_is_judged_as_what_it_is() {
         let good = scene.status().await.baseline.expect("a baseline").check;
         server.shell(scene, "touch $PGDATA/standby.signal");
         server.restart_pod(scene, &start).await;
-        let said = scene.wait_condition(ConditionType::DataVerified, ConditionStatus::Unknown, reasons::IN_RECOVERY).await;
+        let said = scene
+            .wait_condition(
+                ConditionType::DataVerified,
+                ConditionStatus::Unknown,
+                reasons::IN_RECOVERY,
+            )
+            .await;
         assert_tells(&said.message, &["proves nothing about the primary"]);
-        scene.assert_condition(ConditionType::DataReset, ConditionStatus::False, reasons::VERIFIED).await;
-        assert_eq!(scene.status().await.baseline.expect("a baseline").check, good, "never a baseline from a replica");
+        scene
+            .assert_condition(
+                ConditionType::DataReset,
+                ConditionStatus::False,
+                reasons::VERIFIED,
+            )
+            .await;
+        assert_eq!(
+            scene.status().await.baseline.expect("a baseline").check,
+            good,
+            "never a baseline from a replica"
+        );
 
         server.sql(scene, "SELECT pg_promote()");
         let check = ask_for_a_check(scene).await;
-        assert_eq!(outcome(&check), Some(CheckOutcome::Verified), "{:?}", check.status);
-        assert_eq!(check.status.and_then(|status| status.evidence).expect("evidence").identity.timeline, 2);
+        assert_eq!(
+            outcome(&check),
+            Some(CheckOutcome::Verified),
+            "{:?}",
+            check.status
+        );
+        assert_eq!(
+            check
+                .status
+                .and_then(|status| status.evidence)
+                .expect("evidence")
+                .identity
+                .timeline,
+            2
+        );
         scene.wait_verified().await;
         assert_never_reset(scene).await;
     });
@@ -43,11 +73,15 @@ fn a_server_without_a_free_connection_is_unknown_until_there_is_one() {
         scene.wait_verified().await;
         server.shell(
             scene,
-            "for n in 1 2 3 4 5; do setsid psql -U admin -d postgres -c 'select pg_sleep(600)' </dev/null >/dev/null 2>&1 & done",
+            "for n in 1 2 3 4 5; do setsid psql -U admin -d postgres -c 'select pg_sleep(600)' \
+             </dev/null >/dev/null 2>&1 & done",
         );
         scene
             .wait("all connections to be taken", async || {
-                match scene.testbed.sql(scene.namespace(), &server.pod(), "postgres", "SELECT 1") {
+                match scene
+                    .testbed
+                    .sql(scene.namespace(), &server.pod(), "postgres", "SELECT 1")
+                {
                     Err(error) if format!("{error:#}").contains("too many clients") => Ok(()),
                     other => Err(format!("{other:?}")),
                 }
@@ -64,17 +98,24 @@ fn a_server_without_a_free_connection_is_unknown_until_there_is_one() {
 fn a_full_disk_is_unknown_until_there_is_room() {
     with_both("disk-full", async |scene, server| {
         let mut manifests = server.build_manifests();
-        for set in manifests.iter_mut().filter(|manifest| manifest["kind"] == "StatefulSet") {
+        for set in manifests
+            .iter_mut()
+            .filter(|manifest| manifest["kind"] == "StatefulSet")
+        {
             let pod = &mut set["spec"]["template"]["spec"];
             // A file system of its own that has an end, and somebody beside Postgres who fills it.
-            pod["volumes"][1] = json!({"name": "data", "emptyDir": {"medium": "Memory", "sizeLimit": "160Mi"}});
+            pod["volumes"][1] =
+                json!({"name": "data", "emptyDir": {"medium": "Memory", "sizeLimit": "160Mi"}});
             let mut filler = pod["containers"][0].clone();
             filler["name"] = "filler".into();
             filler["command"] = json!(["sleep", "infinity"]);
             for field in ["readinessProbe", "ports", "env"] {
                 filler.as_object_mut().expect("a container").remove(field);
             }
-            pod["containers"].as_array_mut().expect("containers").push(filler);
+            pod["containers"]
+                .as_array_mut()
+                .expect("containers")
+                .push(filler);
         }
         scene.apply(&manifests);
         let start = server.wait_ready(scene, None).await;
@@ -86,18 +127,37 @@ fn a_full_disk_is_unknown_until_there_is_room() {
 
         let beside = |command: &str| {
             let pod = server.pod();
-            let words = ["-n", scene.namespace(), "exec", &pod, "-c", "filler", "--", "bash", "-c", command];
-            scene.testbed.kubectl(&words).unwrap_or_else(|error| panic!("{error:#}"))
+            let words = [
+                "-n",
+                scene.namespace(),
+                "exec",
+                &pod,
+                "-c",
+                "filler",
+                "--",
+                "bash",
+                "-c",
+                command,
+            ];
+            scene
+                .testbed
+                .kubectl(&words)
+                .unwrap_or_else(|error| panic!("{error:#}"))
         };
         beside("dd if=/dev/zero of=/var/lib/postgresql/data/filler bs=4k 2>/dev/null || true");
         kill_container(&start);
         scene
             .wait("the data to be not known", async || {
                 let verified = scene.condition(ConditionType::DataVerified).await;
-                if verified.status == "Unknown" { Ok(()) } else { Err(format!("{verified:?}")) }
+                if verified.status == "Unknown" {
+                    Ok(())
+                } else {
+                    Err(format!("{verified:?}"))
+                }
             })
             .await;
-        scene.wait_kubectl(&format!("wait pod/{} --for=jsonpath={{.status.containerStatuses[?(@.name==\"postgres\")].state.waiting.reason}}=CrashLoopBackOff --timeout=1s", server.pod())).await;
+        scene.wait_kubectl(&format!("wait pod/{} \
+            --for=jsonpath={{.status.containerStatuses[?(@.name==\"postgres\")].state.waiting.reason}}=CrashLoopBackOff --timeout=1s", server.pod())).await;
         assert_never_reset(scene).await;
         beside("rm /var/lib/postgresql/data/filler");
         server.wait_ready(scene, Some(&start)).await;
@@ -124,19 +184,36 @@ fn a_network_that_is_cut_between_check_and_database_is_unknown_until_it_is_mende
 fn a_server_that_recovers_for_long_is_starting_and_then_good() {
     with_both("starting", async |scene, server| {
         let start = scene.protect_plainly_within(server, "3s").await;
-        // A standby that takes no connections is what a server in crash recovery is to everybody who asks.
+        // A standby that takes no connections is what a server in crash recovery is to everybody
+        // who asks.
         server.sql(scene, "ALTER SYSTEM SET hot_standby = off");
         server.shell(scene, "touch $PGDATA/standby.signal");
         server.restart_pod_unready(scene, &start).await;
-        scene.wait_condition(ConditionType::DataVerified, ConditionStatus::Unknown, reasons::SERVER_STARTING).await;
-        scene.assert_condition(ConditionType::DataReset, ConditionStatus::False, reasons::VERIFIED).await;
+        scene
+            .wait_condition(
+                ConditionType::DataVerified,
+                ConditionStatus::Unknown,
+                reasons::SERVER_STARTING,
+            )
+            .await;
+        scene
+            .assert_condition(
+                ConditionType::DataReset,
+                ConditionStatus::False,
+                reasons::VERIFIED,
+            )
+            .await;
         server.shell(scene, "pg_ctl promote");
         assert_verified_again(scene).await;
     });
 }
 
 async fn assert_unknown(scene: &Scene, check: &DatabaseCheck, reason: &str) {
-    let verdict = check.status.as_ref().and_then(|status| status.verdict.clone()).expect("a verdict");
+    let verdict = check
+        .status
+        .as_ref()
+        .and_then(|status| status.verdict.clone())
+        .expect("a verdict");
     assert_eq!(
         (verdict.outcome, verdict.reason.as_str()),
         (CheckOutcome::Unverifiable, reason),
@@ -144,14 +221,24 @@ async fn assert_unknown(scene: &Scene, check: &DatabaseCheck, reason: &str) {
         check.name_any(),
         verdict.message
     );
-    scene.assert_condition(ConditionType::DataReset, ConditionStatus::False, reasons::VERIFIED).await;
+    scene
+        .assert_condition(
+            ConditionType::DataReset,
+            ConditionStatus::False,
+            reasons::VERIFIED,
+        )
+        .await;
 }
 
 async fn assert_verified_again(scene: &Scene) {
     scene
         .wait("a check that verifies the data", async || {
             let check = ask_for_a_check(scene).await;
-            if outcome(&check) == Some(CheckOutcome::Verified) { Ok(()) } else { Err(format!("{:?}", check.status)) }
+            if outcome(&check) == Some(CheckOutcome::Verified) {
+                Ok(())
+            } else {
+                Err(format!("{:?}", check.status))
+            }
         })
         .await;
     scene.wait_verified().await;

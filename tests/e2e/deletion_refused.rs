@@ -1,4 +1,5 @@
-//! Somebody deletes what holds the data: the API server refuses, says what would be lost and how to confirm, and does what is confirmed.
+//! Somebody deletes what holds the data: the API server refuses, says what would be lost and how to
+//! confirm, and does what is confirmed.
 
 use std::path::Path;
 
@@ -10,7 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 
-use crate::support::{ALL_ROWS, NAME, Scene, Server, assert_tells, beside_others, build_claim, volume_handle, volume_of};
+use crate::support::{
+    ALL_ROWS, NAME, Scene, Server, assert_tells, beside_others, build_claim, volume_handle,
+    volume_of,
+};
 
 #[test]
 fn nothing_that_leads_to_the_data_can_be_deleted() {
@@ -20,9 +24,21 @@ fn nothing_that_leads_to_the_data_can_be_deleted() {
         assert_everything_is_refused(scene, &server).await;
         scene.settle().await;
         let refused = scene.refused("delete pvc knowledge-data --wait=false");
-        let stake = "What would be lost: database knowledge_os with 26,422 rows in 2 tables, seen at 20";
-        assert_tells(&refused, &[stake, "; the last good backup is knowledge-backup-first of 20", "the way to the files of the database"]);
-        assert_eq!(server.wait_ready(scene, None).await, start, "the pod was not touched");
+        let stake =
+            "What would be lost: database knowledge_os with 26,422 rows in 2 tables, seen at 20";
+        assert_tells(
+            &refused,
+            &[
+                stake,
+                "; the last good backup is knowledge-backup-first of 20",
+                "the way to the files of the database",
+            ],
+        );
+        assert_eq!(
+            server.wait_ready(scene, None).await,
+            start,
+            "the pod was not touched"
+        );
         assert_eq!(server.count(scene), ALL_ROWS);
     });
 }
@@ -34,11 +50,17 @@ fn the_definitions_can_not_be_deleted() {
     });
 }
 
-/// Tries to delete every definition. The server decides on a dry run as on a real one, and a failure takes nothing along.
+/// Tries to delete every definition. The server decides on a dry run as on a real one, and a
+/// failure takes nothing along.
 pub fn assert_definitions_are_refused(scene: &Scene) {
     for definition in definition_names() {
         let refused = scene.refused(&format!("delete crd {definition} --dry-run=server"));
-        let wanted = ["Holdfast refuses to delete", definition, "every object of this kind", names::CONFIRM_DELETION_ANNOTATION];
+        let wanted = [
+            "Holdfast refuses to delete",
+            definition,
+            "every object of this kind",
+            names::CONFIRM_DELETION_ANNOTATION,
+        ];
         assert_tells(&refused, &wanted);
     }
 }
@@ -48,22 +70,51 @@ fn deleting_all_claims_leaves_the_guarded_one() {
     beside_others("refuse-all", async |scene| {
         let server = Server::new(scene);
         scene.protect_filled(&server).await;
-        scene.apply(&[build_claim(scene.namespace(), "a-sibling"), build_claim(scene.namespace(), "z-sibling")]);
+        scene.apply(&[
+            build_claim(scene.namespace(), "a-sibling"),
+            build_claim(scene.namespace(), "z-sibling"),
+        ]);
 
         let claims = scene.api::<PersistentVolumeClaim>();
-        let refused = claims.delete_collection(&DeleteParams::default(), &ListParams::default()).await;
-        let refused = refused.expect_err("the collection holds a guarded claim").to_string();
-        assert_tells(&refused, &["Holdfast refuses to delete PersistentVolumeClaim knowledge-data"]);
+        let refused = claims
+            .delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await;
+        let refused = refused
+            .expect_err("the collection holds a guarded claim")
+            .to_string();
+        assert_tells(
+            &refused,
+            &["Holdfast refuses to delete PersistentVolumeClaim knowledge-data"],
+        );
         let refused = scene.refused("delete pvc --all --wait=false");
-        assert_tells(&refused, &["Holdfast refuses to delete PersistentVolumeClaim knowledge-data"]);
+        assert_tells(
+            &refused,
+            &["Holdfast refuses to delete PersistentVolumeClaim knowledge-data"],
+        );
 
         scene
             .wait("the siblings, which nobody guards, to go", async || {
-                let left: Vec<String> = scene.list::<PersistentVolumeClaim>().await.iter().map(ResourceExt::name_any).collect();
-                if left == ["knowledge-data"] { Ok(()) } else { Err(format!("{left:?}")) }
+                let left: Vec<String> = scene
+                    .list::<PersistentVolumeClaim>()
+                    .await
+                    .iter()
+                    .map(ResourceExt::name_any)
+                    .collect();
+                if left == ["knowledge-data"] {
+                    Ok(())
+                } else {
+                    Err(format!("{left:?}"))
+                }
             })
             .await;
-        assert!(scene.get::<PersistentVolumeClaim>("knowledge-data").await.metadata.deletion_timestamp.is_none());
+        assert!(
+            scene
+                .get::<PersistentVolumeClaim>("knowledge-data")
+                .await
+                .metadata
+                .deletion_timestamp
+                .is_none()
+        );
         scene.settle().await;
         scene.wait_green().await;
     });
@@ -76,10 +127,23 @@ fn a_confirmation_of_another_object_confirms_nothing() {
         scene.protect_filled(&server).await;
         let other = scene.database().await.uid().expect("a UID");
         for value in ["true", "", &other] {
-            scene.kubectl(&format!("annotate pvc knowledge-data {}={value} --overwrite", names::CONFIRM_DELETION_ANNOTATION));
-            assert_tells(&scene.refused("delete pvc knowledge-data --wait=false"), &["Holdfast refuses to delete"]);
+            scene.kubectl(&format!(
+                "annotate pvc knowledge-data {}={value} --overwrite",
+                names::CONFIRM_DELETION_ANNOTATION
+            ));
+            assert_tells(
+                &scene.refused("delete pvc knowledge-data --wait=false"),
+                &["Holdfast refuses to delete"],
+            );
         }
-        assert!(scene.get::<PersistentVolumeClaim>("knowledge-data").await.metadata.deletion_timestamp.is_none());
+        assert!(
+            scene
+                .get::<PersistentVolumeClaim>("knowledge-data")
+                .await
+                .metadata
+                .deletion_timestamp
+                .is_none()
+        );
     });
 }
 
@@ -92,47 +156,85 @@ fn a_confirmed_claim_goes_and_its_volume_stays() {
         let refused = scene.refused("delete pvc knowledge-data --wait=false");
 
         // What the message tells to type, typed.
-        let (_, command) = refused.split_once("delete again: kubectl ").expect("a command");
+        let (_, command) = refused
+            .split_once("delete again: kubectl ")
+            .expect("a command");
         scene.kubectl(command.trim());
         scene.kubectl("delete pvc knowledge-data --wait=false");
         server.scale(scene, 0);
 
         scene
-            .wait("the claim to go", async || match scene.api::<PersistentVolumeClaim>().get_opt("knowledge-data").await {
-                Ok(None) => Ok(()),
-                Ok(Some(claim)) => Err(format!("finalizers {:?}", claim.metadata.finalizers)),
-                Err(error) => Err(error.to_string()),
+            .wait("the claim to go", async || {
+                match scene
+                    .api::<PersistentVolumeClaim>()
+                    .get_opt("knowledge-data")
+                    .await
+                {
+                    Ok(None) => Ok(()),
+                    Ok(Some(claim)) => Err(format!("finalizers {:?}", claim.metadata.finalizers)),
+                    Err(error) => Err(error.to_string()),
+                }
             })
             .await;
-        let left: PersistentVolume = Api::all(scene.client.clone()).get(&volume.name_any()).await.expect("the volume survives");
+        let left: PersistentVolume = Api::all(scene.client.clone())
+            .get(&volume.name_any())
+            .await
+            .expect("the volume survives");
         assert_eq!(left.uid(), volume.uid());
         assert!(left.metadata.deletion_timestamp.is_none());
-        assert!(Path::new(&volume_handle(&left)).join("pgdata/PG_VERSION").is_file(), "the files are there");
-        let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_NOT_FOUND).await;
+        assert!(
+            Path::new(&volume_handle(&left))
+                .join("pgdata/PG_VERSION")
+                .is_file(),
+            "the files are there"
+        );
+        let said = scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::CLAIM_NOT_FOUND,
+            )
+            .await;
         assert_tells(&said.message, &["knowledge-data", "does not exist"]);
         delete_the_kept_volume(scene, &left).await;
     });
 }
 
-/// The volume that a confirmed deletion of its claim has left behind is guarded like any other, and goes like any other.
+/// The volume that a confirmed deletion of its claim has left behind is guarded like any other, and
+/// goes like any other.
 async fn delete_the_kept_volume(scene: &Scene, volume: &PersistentVolume) {
     let name = volume.name_any();
     let refused = scene.refused(&format!("delete pv {name} --wait=false"));
-    let (_, command) = refused.split_once("delete again: kubectl ").expect("a command");
+    let (_, command) = refused
+        .split_once("delete again: kubectl ")
+        .expect("a command");
     scene.kubectl(command.trim());
     scene.kubectl(&format!("delete pv {name} --wait=false"));
     scene
-        .wait("the volume to go", async || match Api::<PersistentVolume>::all(scene.client.clone()).get_opt(&name).await {
-            Ok(None) => Ok(()),
-            Ok(Some(volume)) => Err(format!("finalizers {:?}", volume.metadata.finalizers)),
-            Err(error) => Err(error.to_string()),
-        })
+        .wait(
+            "the volume to go",
+            async || match Api::<PersistentVolume>::all(scene.client.clone())
+                .get_opt(&name)
+                .await
+            {
+                Ok(None) => Ok(()),
+                Ok(Some(volume)) => Err(format!("finalizers {:?}", volume.metadata.finalizers)),
+                Err(error) => Err(error.to_string()),
+            },
+        )
         .await;
-    assert!(Path::new(&volume_handle(volume)).join("pgdata/PG_VERSION").is_file(), "Retain leaves the files also then");
-    std::fs::remove_dir_all(volume_handle(volume)).expect("the files of a volume that nobody knows any more");
+    assert!(
+        Path::new(&volume_handle(volume))
+            .join("pgdata/PG_VERSION")
+            .is_file(),
+        "Retain leaves the files also then"
+    );
+    std::fs::remove_dir_all(volume_handle(volume))
+        .expect("the files of a volume that nobody knows any more");
 }
 
-/// Tries to delete whatever leads to the data, and sees that the answer helps and nothing has happened.
+/// Tries to delete whatever leads to the data, and sees that the answer helps and nothing has
+/// happened.
 pub async fn assert_everything_is_refused(scene: &Scene, server: &Server) {
     let volume = volume_of(scene, &server.claim()).await.name_any();
     let claim = server.claim();
@@ -156,7 +258,10 @@ pub async fn assert_everything_is_refused(scene: &Scene, server: &Server) {
         ];
         assert_tells(&refused, &wanted);
     }
-    let orphaning = scene.refused(&format!("delete statefulset {} --cascade=orphan --wait=false", server.name));
+    let orphaning = scene.refused(&format!(
+        "delete statefulset {} --cascade=orphan --wait=false",
+        server.name
+    ));
     assert_tells(&orphaning, &["Holdfast refuses to delete StatefulSet"]);
 
     let namespaces: Api<Namespace> = Api::all(scene.client.clone());
@@ -165,10 +270,17 @@ pub async fn assert_everything_is_refused(scene: &Scene, server: &Server) {
         scene.get::<PersistentVolumeClaim>(&claim).await.metadata,
         volumes.get(&volume).await.expect("the volume").metadata,
         scene.get::<StatefulSet>(&server.name).await.metadata,
-        namespaces.get(namespace).await.expect("the namespace").metadata,
+        namespaces
+            .get(namespace)
+            .await
+            .expect("the namespace")
+            .metadata,
         scene.get::<ProtectedDatabase>(NAME).await.metadata,
         scene.get::<Pod>(&server.pod()).await.metadata,
     ];
-    let going: Vec<&ObjectMeta> = left.iter().filter(|metadata| metadata.deletion_timestamp.is_some()).collect();
+    let going: Vec<&ObjectMeta> = left
+        .iter()
+        .filter(|metadata| metadata.deletion_timestamp.is_some())
+        .collect();
     assert!(going.is_empty(), "{going:?}");
 }

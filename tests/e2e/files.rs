@@ -1,4 +1,5 @@
-//! Rows and files belong together, as in `incidents/003`: a file that goes, rows that go while the files stay, and claims that can't be looked at.
+//! Rows and files belong together, as in `incidents/003`: a file that goes, rows that go while the
+//! files stay, and claims that can't be looked at.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,9 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::data_lost::ask_for_a_check;
-use crate::support::{Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, outcome};
+use crate::support::{
+    Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, outcome,
+};
 
 use ConditionStatus::{False, True, Unknown};
 use ConditionType::{DataReset, DataVerified, FilesMatch, Ready};
@@ -22,43 +25,76 @@ fn rows_and_files_that_part_are_told() {
         let server = start_with_uploads(scene).await;
         protect(scene, &server, &json!([rule("uploads")])).await;
         scene.wait_green().await;
-        let said = scene.assert_condition(FilesMatch, True, reasons::FILES_MATCH).await;
-        assert_tells(&said.message, &["3 paths in folder trend_examples of claim uploads", "beside 1 file that no row names: notes.txt"]);
+        let said = scene
+            .assert_condition(FilesMatch, True, reasons::FILES_MATCH)
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                "3 paths in folder trend_examples of claim uploads",
+                "beside 1 file that no row names: notes.txt",
+            ],
+        );
         scene.settle().await;
         assert_one_look_for_each_check(scene).await;
 
         upload(scene, "rm trend_examples/b.png");
         ask_for_a_check(scene).await;
-        let said = scene.wait_condition(FilesMatch, False, reasons::FILES_MISSING).await;
+        let said = scene
+            .wait_condition(FilesMatch, False, reasons::FILES_MISSING)
+            .await;
         let check = scene.checks().await.pop().expect("a check").name_any();
         assert_tells(
             &said.message,
-            &["1 of the 3 paths that rows name has no file", "/app/data/trend_examples/b.png", "claim uploads", &check],
+            &[
+                "1 of the 3 paths that rows name has no file",
+                "/app/data/trend_examples/b.png",
+                "claim uploads",
+                &check,
+            ],
         );
-        scene.wait_event("Warning", reasons::FILES_MISSING, "b.png").await;
+        scene
+            .wait_event("Warning", reasons::FILES_MISSING, "b.png")
+            .await;
         scene.wait_condition(Ready, False, reasons::NOT_READY).await;
         scene.wait_verified().await;
 
         upload(scene, "touch trend_examples/b.png");
         ask_for_a_check(scene).await;
-        scene.wait_condition(FilesMatch, True, reasons::FILES_MATCH).await;
+        scene
+            .wait_condition(FilesMatch, True, reasons::FILES_MATCH)
+            .await;
         scene.wait_green().await;
 
         server.sql(scene, "DELETE FROM trends");
         ask_for_a_check(scene).await;
-        let said = scene.wait_condition(FilesMatch, False, reasons::FILES_ORPHANED).await;
+        let said = scene
+            .wait_condition(FilesMatch, False, reasons::FILES_ORPHANED)
+            .await;
         assert_tells(
             &said.message,
-            &["no row names a file, and 4 files are in folder trend_examples", "a.png", "do not clean up the files"],
+            &[
+                "no row names a file, and 4 files are in folder trend_examples",
+                "a.png",
+                "do not clean up the files",
+            ],
         );
         assert_one_look_for_each_check(scene).await;
 
-        scene.change(json!({"spec": {"verification": {"files": null}}})).await;
+        scene
+            .change(json!({"spec": {"verification": {"files": null}}}))
+            .await;
         scene
             .wait("the condition to go with the rule", async || {
                 let conditions = scene.status().await.conditions;
-                let has = conditions.iter().any(|condition| condition.type_ == FilesMatch.as_str());
-                if has { Err(format!("{conditions:?}")) } else { Ok(()) }
+                let has = conditions
+                    .iter()
+                    .any(|condition| condition.type_ == FilesMatch.as_str());
+                if has {
+                    Err(format!("{conditions:?}"))
+                } else {
+                    Ok(())
+                }
             })
             .await;
     });
@@ -68,19 +104,34 @@ fn rows_and_files_that_part_are_told() {
 fn files_that_only_their_owner_may_list_are_looked_at_as_their_owner_and_stay_as_they_are() {
     beside_others("files-owner", async |scene| {
         let server = start_with_uploads(scene).await;
-        upload(scene, "chmod 700 trend_examples && chmod 600 trend_examples/*");
+        upload(
+            scene,
+            "chmod 700 trend_examples && chmod 600 trend_examples/*",
+        );
         let before = upload(scene, "stat -c %u:%g:%a trend_examples trend_examples/*");
         protect(scene, &server, &json!([rule("uploads")])).await;
-        let said = scene.wait_condition(FilesMatch, Unknown, reasons::FILES_UNREADABLE).await;
+        let said = scene
+            .wait_condition(FilesMatch, Unknown, reasons::FILES_UNREADABLE)
+            .await;
         assert_tells(&said.message, &["spec.verification.files[0]", "runAsUser"]);
-        scene.assert_condition(DataVerified, True, reasons::VERIFIED).await;
+        scene
+            .assert_condition(DataVerified, True, reasons::VERIFIED)
+            .await;
 
         let mut owned = rule("uploads");
         owned["runAsUser"] = json!(OWNER);
         owned["runAsGroup"] = json!(OWNER);
-        scene.change(json!({"spec": {"verification": {"files": [owned]}}})).await;
-        scene.wait_condition(FilesMatch, True, reasons::FILES_MATCH).await;
-        assert_eq!(upload(scene, "stat -c %u:%g:%a trend_examples trend_examples/*"), before, "looking changes nothing");
+        scene
+            .change(json!({"spec": {"verification": {"files": [owned]}}}))
+            .await;
+        scene
+            .wait_condition(FilesMatch, True, reasons::FILES_MATCH)
+            .await;
+        assert_eq!(
+            upload(scene, "stat -c %u:%g:%a trend_examples trend_examples/*"),
+            before,
+            "looking changes nothing"
+        );
     });
 }
 
@@ -90,15 +141,35 @@ fn a_claim_that_is_not_there_is_not_known_and_keeps_nothing_waiting() {
         let server = start_with_uploads(scene).await;
         protect(scene, &server, &json!([rule("gone"), rule("uploads")])).await;
         scene.wait_verified().await;
-        let said = scene.wait_condition(FilesMatch, Unknown, reasons::CLAIM_NOT_FOUND).await;
-        assert_tells(&said.message, &["spec.verification.files[0]", "PersistentVolumeClaim gone, which does not exist"]);
+        let said = scene
+            .wait_condition(FilesMatch, Unknown, reasons::CLAIM_NOT_FOUND)
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                "spec.verification.files[0]",
+                "PersistentVolumeClaim gone, which does not exist",
+            ],
+        );
         let jobs = scene.agent_jobs("files").await;
-        assert!(!jobs.is_empty() && jobs.iter().all(|job| job.ends_with("-1")), "only of the rule with a claim: {jobs:?}");
+        assert!(
+            !jobs.is_empty() && jobs.iter().all(|job| job.ends_with("-1")),
+            "only of the rule with a claim: {jobs:?}"
+        );
 
         upload(scene, "rm trend_examples/b.png");
         ask_for_a_check(scene).await;
-        let said = scene.wait_condition(FilesMatch, False, reasons::FILES_MISSING).await;
-        assert_tells(&said.message, &["b.png", "Besides, not all is known", "PersistentVolumeClaim gone"]);
+        let said = scene
+            .wait_condition(FilesMatch, False, reasons::FILES_MISSING)
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                "b.png",
+                "Besides, not all is known",
+                "PersistentVolumeClaim gone",
+            ],
+        );
     });
 }
 
@@ -113,28 +184,51 @@ fn a_claim_that_can_not_be_mounted_is_told_once_for_each_check_and_keeps_nothing
         short["timeout"] = json!("1s");
         protect(scene, &server, &json!([short, rule("uploads")])).await;
         scene.wait_verified().await;
-        scene.assert_condition(FilesMatch, Unknown, reasons::FILES_NOT_CHECKED).await;
-        let said = scene.wait_condition(FilesMatch, Unknown, reasons::JOB_FAILED).await;
-        assert_tells(&said.message, &["spec.verification.files[0]", "claim stuck can't be mounted", "DeadlineExceeded"]);
+        scene
+            .assert_condition(FilesMatch, Unknown, reasons::FILES_NOT_CHECKED)
+            .await;
+        let said = scene
+            .wait_condition(FilesMatch, Unknown, reasons::JOB_FAILED)
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                "spec.verification.files[0]",
+                "claim stuck can't be mounted",
+                "DeadlineExceeded",
+            ],
+        );
         scene.settle().await;
         assert_one_look_for_each_check(scene).await;
-        scene.assert_condition(DataReset, False, reasons::VERIFIED).await;
+        scene
+            .assert_condition(DataReset, False, reasons::VERIFIED)
+            .await;
     });
 }
 
-/// A filled server, its application's claim with four files, and rows that name three of them by the path in the application's container.
+/// A filled server, its application's claim with four files, and rows that name three of them by
+/// the path in the application's container.
 async fn start_with_uploads(scene: &Scene) -> Server {
     let server = Server::new(scene);
     server.start_filled(scene).await;
     server.sql(
         scene,
-        "CREATE TABLE trends (id int PRIMARY KEY, example_image_path text); \
-         INSERT INTO trends VALUES (1, '/app/data/trend_examples/a.png'), (2, '/app/data/trend_examples/b.png'), \
-         (3, '/app/data/trend_examples/sub/c.png'), (4, NULL)",
+        "CREATE TABLE trends (id int PRIMARY KEY, example_image_path text); INSERT INTO trends \
+         VALUES (1, '/app/data/trend_examples/a.png'), (2, '/app/data/trend_examples/b.png'), (3, \
+         '/app/data/trend_examples/sub/c.png'), (4, NULL)",
     );
-    scene.apply(&[build_claim(scene.namespace(), "uploads"), build_application(scene)]);
-    scene.wait_kubectl("wait --for=condition=Ready pod/application --timeout=1s").await;
-    upload(scene, "mkdir -p trend_examples/sub && touch trend_examples/{a,b}.png trend_examples/sub/c.png trend_examples/notes.txt");
+    scene.apply(&[
+        build_claim(scene.namespace(), "uploads"),
+        build_application(scene),
+    ]);
+    scene
+        .wait_kubectl("wait --for=condition=Ready pod/application --timeout=1s")
+        .await;
+    upload(
+        scene,
+        "mkdir -p trend_examples/sub && touch trend_examples/{a,b}.png trend_examples/sub/c.png \
+         trend_examples/notes.txt",
+    );
     server
 }
 
@@ -155,8 +249,20 @@ fn build_application(scene: &Scene) -> Value {
 
 /// Runs a command in the application's folder.
 fn upload(scene: &Scene, command: &str) -> String {
-    let arguments = ["-n", scene.namespace(), "exec", "application", "--", "bash", "-c", &format!("cd /app/data && {command}")];
-    scene.testbed.kubectl(&arguments).unwrap_or_else(|error| panic!("{error:#}"))
+    let arguments = [
+        "-n",
+        scene.namespace(),
+        "exec",
+        "application",
+        "--",
+        "bash",
+        "-c",
+        &format!("cd /app/data && {command}"),
+    ];
+    scene
+        .testbed
+        .kubectl(&arguments)
+        .unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 fn rule(claim: &str) -> Value {
@@ -169,13 +275,19 @@ async fn protect(scene: &Scene, server: &Server, rules: &Value) {
     scene.protect(&database).await;
 }
 
-/// Asserts that each check that could say something has one Job for each rule, and that there is no other.
+/// Asserts that each check that could say something has one Job for each rule, and that there is no
+/// other.
 async fn assert_one_look_for_each_check(scene: &Scene) {
     let rules = scene.database().await.spec.verification.files.len();
     let checks = scene.checks().await;
-    let checks = checks.iter().filter(|check| outcome(check).is_some_and(|outcome| outcome != CheckOutcome::Unverifiable));
-    let wanted: BTreeSet<String> =
-        checks.flat_map(|check| (0..rules).map(|place| names::files_job(&check.uid().unwrap_or_default(), place))).collect();
+    let checks = checks.iter().filter(|check| {
+        outcome(check).is_some_and(|outcome| outcome != CheckOutcome::Unverifiable)
+    });
+    let wanted: BTreeSet<String> = checks
+        .flat_map(|check| {
+            (0..rules).map(|place| names::files_job(&check.uid().unwrap_or_default(), place))
+        })
+        .collect();
     let found: BTreeSet<String> = scene.agent_jobs("files").await.into_iter().collect();
     assert_eq!(found, wanted);
 }

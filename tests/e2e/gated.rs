@@ -1,11 +1,15 @@
-//! The readiness gate, with an application that migrates and seeds whatever database answers: ungated it writes into the fresh one, gated it never connects.
+//! The readiness gate, with an application that migrates and seeds whatever database answers:
+//! ungated it writes into the fresh one, gated it never connects.
 
 use holdfast::api::{ConditionStatus, ConditionType, ProtectedDatabase, names, reasons};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use crate::data_lost::ask_for_a_check;
-use crate::support::{ALL_ROWS, DATABASE, NAME, Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, holdfast};
+use crate::support::{
+    ALL_ROWS, DATABASE, NAME, Scene, Server, assert_tells, beside_others, build_claim,
+    build_plain_database, holdfast,
+};
 
 /// What the application leaves behind in a database that it took for its own.
 const WRITTEN: &str = "SELECT count(*) FROM pg_class WHERE relname = 'written_by_the_app'";
@@ -20,20 +24,38 @@ fn an_application_never_reaches_a_reset_database_behind_the_gate() {
         scene.wait_reset(reasons::VOLUME_REPLACED).await;
         scene.apply(&[build_application(scene, &server)]);
         scene
-            .wait_kubectl("get pods -l job-name=application -o jsonpath={.items[0].status.containerStatuses[0].state.running.startedAt}")
+            .wait_kubectl(
+                "get pods -l job-name=application -o \
+                jsonpath={.items[0].status.containerStatuses[0].state.running.startedAt}",
+            )
             .await;
         wait_tries(scene).await;
-        assert_eq!(gate(scene, &server).await, Some(("False".to_owned(), reasons::VOLUME_REPLACED.to_owned())));
-        assert_eq!(server.sql(scene, WRITTEN), "0", "nothing reached the fresh database");
+        assert_eq!(
+            gate(scene, &server).await,
+            Some(("False".to_owned(), reasons::VOLUME_REPLACED.to_owned()))
+        );
+        assert_eq!(
+            server.sql(scene, WRITTEN),
+            "0",
+            "nothing reached the fresh database"
+        );
 
         // The data is back, and with it the traffic.
-        let recovered = holdfast(scene, &format!("recover {NAME} -n {} --yes", scene.namespace()));
+        let recovered = holdfast(
+            scene,
+            &format!("recover {NAME} -n {} --yes", scene.namespace()),
+        );
         assert_eq!(recovered.code, Some(0), "{}", recovered.printed);
         server.wait_ready(scene, None).await;
-        scene.wait_kubectl("wait job/application --for=condition=Complete --timeout=1s").await;
+        scene
+            .wait_kubectl("wait job/application --for=condition=Complete --timeout=1s")
+            .await;
         assert_eq!(server.sql(scene, WRITTEN), "1");
         assert_eq!(server.count(scene), ALL_ROWS);
-        assert_eq!(gate(scene, &server).await, Some(("True".to_owned(), reasons::VERIFIED.to_owned())));
+        assert_eq!(
+            gate(scene, &server).await,
+            Some(("True".to_owned(), reasons::VERIFIED.to_owned()))
+        );
     });
 }
 
@@ -48,8 +70,14 @@ fn an_application_writes_into_a_reset_database_without_the_gate() {
         scene.apply(&[build_application(scene, &server)]);
         scene.wait_reset(reasons::VOLUME_REPLACED).await;
         server.wait_ready(scene, Some(&start)).await;
-        scene.wait_kubectl("wait job/application --for=condition=Complete --timeout=1s").await;
-        assert_eq!(server.sql(scene, WRITTEN), "1", "it took the fresh database for its own");
+        scene
+            .wait_kubectl("wait job/application --for=condition=Complete --timeout=1s")
+            .await;
+        assert_eq!(
+            server.sql(scene, WRITTEN),
+            "1",
+            "it took the fresh database for its own"
+        );
     });
 }
 
@@ -62,7 +90,10 @@ fn the_gate_closes_on_a_loss_and_opens_when_a_person_accepts_it() {
         let lost = ask_for_a_check(scene).await;
         wait_gate(scene, &server, "False", reasons::TABLES_EMPTIED).await;
         let name = lost.metadata.name.expect("a name");
-        scene.kubectl(&format!("annotate protdb {NAME} {}={name}", names::ACCEPT_CHECK_ANNOTATION));
+        scene.kubectl(&format!(
+            "annotate protdb {NAME} {}={name}",
+            names::ACCEPT_CHECK_ANNOTATION
+        ));
         wait_gate(scene, &server, "True", reasons::VERIFIED).await;
         server.wait_ready(scene, None).await;
     });
@@ -75,14 +106,35 @@ fn what_becomes_of_a_pod_that_can_not_be_verified_is_the_users_choice() {
         let mut database = build_plain_database(scene, &server);
         database.spec.verification.gate.patience = "5s".to_owned();
         start_gated(scene, &server, database).await;
-        scene.kubectl("patch secret pg-auth --type=merge -p {\"stringData\":{\"password\":\"wrong\"}}");
+        scene.kubectl(
+            "patch secret pg-auth --type=merge -p {\"stringData\":{\"password\":\"wrong\"}}",
+        );
         scene.kubectl(&format!("delete pod {} --wait=false", server.pod()));
-        let said = scene.wait_condition(ConditionType::Stalled, ConditionStatus::True, reasons::GATE_HELD).await;
-        assert_tells(&said.message, &["gets no traffic", "not verified for 5s", "whenUnverifiable"]);
-        assert_eq!(gate(scene, &server).await, Some(("False".to_owned(), reasons::GATE_HELD.to_owned())));
+        let said = scene
+            .wait_condition(
+                ConditionType::Stalled,
+                ConditionStatus::True,
+                reasons::GATE_HELD,
+            )
+            .await;
+        assert_tells(
+            &said.message,
+            &["gets no traffic", "not verified for 5s", "whenUnverifiable"],
+        );
+        assert_eq!(
+            gate(scene, &server).await,
+            Some(("False".to_owned(), reasons::GATE_HELD.to_owned()))
+        );
 
-        let (_, command) = said.message.split_once("all the same: kubectl ").expect("a command");
-        scene.kubectl(&command.replace('\'', "").replace(&format!("-n {} ", scene.namespace()), ""));
+        let (_, command) = said
+            .message
+            .split_once("all the same: kubectl ")
+            .expect("a command");
+        scene.kubectl(
+            &command
+                .replace('\'', "")
+                .replace(&format!("-n {} ", scene.namespace()), ""),
+        );
         wait_gate(scene, &server, "True", reasons::GATE_OPENED).await;
         server.wait_ready(scene, None).await;
         let unknown = scene.condition(ConditionType::DataVerified).await;
@@ -90,16 +142,32 @@ fn what_becomes_of_a_pod_that_can_not_be_verified_is_the_users_choice() {
     });
 }
 
-/// A filled server whose pods ask for the gate, and the ProtectedDatabase without which it never opens.
+/// A filled server whose pods ask for the gate, and the ProtectedDatabase without which it never
+/// opens.
 async fn start_gated(scene: &Scene, server: &Server, database: ProtectedDatabase) {
     let mut manifests = server.build_manifests();
-    for set in manifests.iter_mut().filter(|manifest| manifest["kind"] == "StatefulSet") {
-        set["spec"]["template"]["spec"]["readinessGates"] = json!([{"conditionType": names::DATA_VERIFIED_GATE}]);
+    for set in manifests
+        .iter_mut()
+        .filter(|manifest| manifest["kind"] == "StatefulSet")
+    {
+        set["spec"]["template"]["spec"]["readinessGates"] =
+            json!([{"conditionType": names::DATA_VERIFIED_GATE}]);
     }
     scene.apply(&manifests);
-    // A pod behind the gate is not Ready, but its containers are, and not before the server that initdb needs for itself has gone.
-    scene.wait_kubectl(&format!("wait pod/{} --for=condition=ContainersReady --timeout=1s", server.pod())).await;
-    let answers = async || scene.testbed.sql(scene.namespace(), &server.pod(), DATABASE, "SELECT 1").map_err(|error| format!("{error:#}"));
+    // A pod behind the gate is not Ready, but its containers are, and not before the server that
+    // initdb needs for itself has gone.
+    scene
+        .wait_kubectl(&format!(
+            "wait pod/{} --for=condition=ContainersReady --timeout=1s",
+            server.pod()
+        ))
+        .await;
+    let answers = async || {
+        scene
+            .testbed
+            .sql(scene.namespace(), &server.pod(), DATABASE, "SELECT 1")
+            .map_err(|error| format!("{error:#}"))
+    };
     scene.wait("the server to answer", answers).await;
     server.fill(scene);
     assert_eq!(gate(scene, server).await, None, "nobody has set it yet");
@@ -112,13 +180,20 @@ async fn start_gated(scene: &Scene, server: &Server, database: ProtectedDatabase
 /// Lets the pod template name another claim. The pod that mounts it need not become ready.
 fn mount_other(scene: &Scene, server: &Server) {
     let patch = json!([{"op": "replace", "path": "/spec/template/spec/volumes/1/persistentVolumeClaim/claimName", "value": "other-data"}]);
-    scene.kubectl(&format!("patch statefulset {} --type=json -p {patch}", server.name));
+    scene.kubectl(&format!(
+        "patch statefulset {} --type=json -p {patch}",
+        server.name
+    ));
 }
 
 /// Status and reason of the pod's gate.
 async fn gate(scene: &Scene, server: &Server) -> Option<(String, String)> {
     let pod = scene.api::<Pod>().get_opt(&server.pod()).await.ok()??;
-    let condition = pod.status?.conditions?.into_iter().find(|condition| condition.type_ == names::DATA_VERIFIED_GATE)?;
+    let condition = pod
+        .status?
+        .conditions?
+        .into_iter()
+        .find(|condition| condition.type_ == names::DATA_VERIFIED_GATE)?;
     Some((condition.status, condition.reason.unwrap_or_default()))
 }
 
@@ -127,7 +202,11 @@ async fn wait_gate(scene: &Scene, server: &Server, status: &str, reason: &str) {
     scene
         .wait(&format!("the gate to be {status} ({reason})"), async || {
             let seen = gate(scene, server).await;
-            if seen == wanted { Ok(()) } else { Err(format!("{seen:?}")) }
+            if seen == wanted {
+                Ok(())
+            } else {
+                Err(format!("{seen:?}"))
+            }
         })
         .await;
 }
@@ -137,15 +216,24 @@ async fn wait_tries(scene: &Scene) {
     scene
         .wait("the application to try", async || {
             let log = scene.try_kubectl("logs job/application")?;
-            if log.matches("refused").count() >= 5 { Ok(()) } else { Err(log) }
+            if log.matches("refused").count() >= 5 {
+                Ok(())
+            } else {
+                Err(log)
+            }
         })
         .await;
 }
 
 /// Connects through the Service until somebody answers, then makes its tables and seeds them.
 fn build_application(scene: &Scene, server: &Server) -> Value {
-    let migrate = "CREATE TABLE written_by_the_app (id int); INSERT INTO written_by_the_app VALUES (1)";
-    let command = format!("until psql -h {} -U admin -d {DATABASE} -v ON_ERROR_STOP=1 -c \"{migrate}\"; do sleep 0.5; done", server.name);
+    let migrate =
+        "CREATE TABLE written_by_the_app (id int); INSERT INTO written_by_the_app VALUES (1)";
+    let command = format!(
+        "until psql -h {} -U admin -d {DATABASE} -v ON_ERROR_STOP=1 -c \"{migrate}\"; do sleep \
+         0.5; done",
+        server.name
+    );
     json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "application", "namespace": scene.namespace()},
         "spec": {"template": {"spec": {

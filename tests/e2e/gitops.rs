@@ -1,4 +1,5 @@
-//! Argo CD's own engine on a Git folder: a claim that is pruned, or is to be made anew, stays, and the sync says why until the folder has it again.
+//! Argo CD's own engine on a Git folder: a claim that is pruned, or is to be made anew, stays, and
+//! the sync says why until the folder has it again.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -25,9 +26,11 @@ pub async fn prune_folder(scene: &Scene) {
     folder.commit();
     let engine = Engine::start(scene, &folder);
     let uid = scene
-        .wait("the engine to make the claim", async || match scene.api::<PersistentVolumeClaim>().get_opt("in-git").await {
-            Ok(Some(claim)) => claim.uid().ok_or_else(|| "no UID".to_owned()),
-            seen => Err(format!("{seen:?} {}", engine.log())),
+        .wait("the engine to make the claim", async || {
+            match scene.api::<PersistentVolumeClaim>().get_opt("in-git").await {
+                Ok(Some(claim)) => claim.uid().ok_or_else(|| "no UID".to_owned()),
+                seen => Err(format!("{seen:?} {}", engine.log())),
+            }
         })
         .await;
     scene.kubectl(&format!("label pvc in-git {}=true", names::PROTECTED_LABEL));
@@ -42,7 +45,8 @@ pub async fn prune_folder(scene: &Scene) {
 
     let refusals = engine.refusals();
     let mut anew = claim.clone();
-    anew["metadata"]["annotations"] = json!({"argocd.argoproj.io/sync-options": "Replace=true,Force=true"});
+    anew["metadata"]["annotations"] =
+        json!({"argocd.argoproj.io/sync-options": "Replace=true,Force=true"});
     anew["metadata"]["labels"] = json!({"changed": "yes"});
     folder.write("claim", Some(&anew));
     folder.write("third", Some(&settings(scene, "third")));
@@ -87,11 +91,24 @@ impl Folder {
 
     fn commit(&self) {
         self.git(&["add", "--all"]);
-        self.git(&["-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", "Change"]);
+        self.git(&[
+            "-c",
+            "user.name=test",
+            "-c",
+            "user.email=test@localhost",
+            "commit",
+            "--quiet",
+            "--message",
+            "Change",
+        ]);
     }
 
     fn git(&self, words: &[&str]) {
-        let status = Command::new("git").args(words).current_dir(self.path()).status().expect("git");
+        let status = Command::new("git")
+            .args(words)
+            .current_dir(self.path())
+            .status()
+            .expect("git");
         assert!(status.success(), "git {words:?}");
     }
 }
@@ -105,10 +122,33 @@ struct Engine {
 impl Engine {
     fn start(scene: &Scene, folder: &Folder) -> Self {
         let log = tempfile::NamedTempFile::new().expect("a file");
-        let mut command = scene.testbed.command("gitops-agent").expect("the GitOps engine");
-        command.arg(folder.path()).args(["--path", "app", "--resync-seconds", "2", "--namespaced", "--namespace", scene.namespace()]);
-        let output = || Stdio::from(File::options().append(true).open(log.path()).expect("a file"));
-        let child = command.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn().expect("the GitOps engine");
+        let mut command = scene
+            .testbed
+            .command("gitops-agent")
+            .expect("the GitOps engine");
+        command.arg(folder.path()).args([
+            "--path",
+            "app",
+            "--resync-seconds",
+            "2",
+            "--namespaced",
+            "--namespace",
+            scene.namespace(),
+        ]);
+        let output = || {
+            Stdio::from(
+                File::options()
+                    .append(true)
+                    .open(log.path())
+                    .expect("a file"),
+            )
+        };
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output())
+            .spawn()
+            .expect("the GitOps engine");
         Self { child, log }
     }
 
@@ -117,7 +157,9 @@ impl Engine {
     }
 
     fn refusals(&self) -> usize {
-        self.log().matches("Holdfast refuses to delete PersistentVolumeClaim in-git").count()
+        self.log()
+            .matches("Holdfast refuses to delete PersistentVolumeClaim in-git")
+            .count()
     }
 
     async fn wait_refused(&self, scene: &Scene, before: usize) {
@@ -126,7 +168,15 @@ impl Engine {
                 if self.refusals() > before {
                     Ok(())
                 } else {
-                    Err(self.log().chars().rev().take(2000).collect::<Vec<_>>().into_iter().rev().collect())
+                    Err(self
+                        .log()
+                        .chars()
+                        .rev()
+                        .take(2000)
+                        .collect::<Vec<_>>()
+                        .into_iter()
+                        .rev()
+                        .collect())
                 }
             })
             .await;

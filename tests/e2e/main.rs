@@ -1,8 +1,14 @@
-//! End to end, on the testbed's real cluster: one module a disaster, and what must be true before, during and after it.
+//! End to end, on the testbed's real cluster: one module a disaster, and what must be true before,
+//! during and after it.
 //!
-//! Each test has a namespace of its own and runs beside the others. Those in `whole_cluster` disturb everybody, so they run alone;
-//! their module's name puts them last. `HOLDFAST_KEEP=1` leaves the namespace of a failed test to be looked at.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first thing that is not as it should be")]
+//! Each test has a namespace of its own and runs beside the others. Those in `whole_cluster`
+//! disturb everybody, so they run alone; their module's name puts them last. `HOLDFAST_KEEP=1`
+//! leaves the namespace of a failed test to be looked at.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! Nothing is wrong: data that grows, shrinks within what is allowed, or is empty on purpose raises nothing, whoever asks and however often.
+//! Nothing is wrong: data that grows, shrinks within what is allowed, or is empty on purpose raises
+//! nothing, whoever asks and however often.
 
 use holdfast::api::{CheckOutcome, CheckTrigger, ConditionType, reasons};
 use serde_json::json;
@@ -11,27 +12,46 @@ fn growth_and_empty_tables_raise_nothing_after_restarts_and_when_asked() {
     beside_others("growth", async |scene| {
         let server = Server::new(scene);
         let mut start = server.start_filled(scene).await;
-        server.sql(scene, "CREATE TABLE on_leave (id int); CREATE TABLE audit (id int)");
+        server.sql(
+            scene,
+            "CREATE TABLE on_leave (id int); CREATE TABLE audit (id int)",
+        );
         let mut database = build_database(scene, &server);
         database.spec.backup = None;
         let empty = json!({"name": "public.on_leave", "minRows": 0, "maxDropPercent": 0});
-        database.spec.verification.tables.push(serde_json::from_value(empty).expect("a rule"));
+        database
+            .spec
+            .verification
+            .tables
+            .push(serde_json::from_value(empty).expect("a rule"));
         scene.protect(&database).await;
         scene.wait_green().await;
 
         for round in 1..=2 {
             let grow = format!(
-                "INSERT INTO experts SELECT 1000 * {round} + n, 'new' FROM generate_series(1, 100) n; CREATE TABLE extra_{round} (id int)"
+                "INSERT INTO experts SELECT 1000 * {round} + n, 'new' FROM generate_series(1, 100) \
+                 n; CREATE TABLE extra_{round} (id int)"
             );
             server.sql(scene, &grow);
             start = server.restart_pod(scene, &start).await;
-            assert_eq!(outcome(&scene.wait_judged(&start).await), Some(CheckOutcome::Verified));
+            assert_eq!(
+                outcome(&scene.wait_judged(&start).await),
+                Some(CheckOutcome::Verified)
+            );
             scene.wait_green().await;
         }
         // Within what is allowed: 15 % of the nodes, and small tables that no rule names.
-        server.sql(scene, "DELETE FROM knowledge_nodes WHERE id % 100 < 15; DROP TABLE extra_1, audit");
+        server.sql(
+            scene,
+            "DELETE FROM knowledge_nodes WHERE id % 100 < 15; DROP TABLE extra_1, audit",
+        );
         let check = ask_for_a_check(scene).await;
-        assert_eq!(outcome(&check), Some(CheckOutcome::Verified), "{:?}", check.status);
+        assert_eq!(
+            outcome(&check),
+            Some(CheckOutcome::Verified),
+            "{:?}",
+            check.status
+        );
         scene.wait_green().await;
         assert_no_alarm_ever(scene).await;
     });
@@ -44,12 +64,21 @@ fn a_check_that_a_person_asks_for_is_told_what_to_look_at_and_judged() {
         let start = scene.protect_plainly(&server).await;
         let check = ask_for_a_check(scene).await;
         let target = check.spec.target.clone().expect("a target");
-        assert_eq!((target.pod_uid.as_str(), target.container_id.as_str()), (start.pod_uid.as_str(), start.container_id.as_str()));
+        assert_eq!(
+            (target.pod_uid.as_str(), target.container_id.as_str()),
+            (start.pod_uid.as_str(), start.container_id.as_str())
+        );
         assert_eq!(target.volumes.len(), 1, "{target:?}");
         assert_eq!(target.volumes[0].claim, "knowledge-data");
         let verdict = check.status.expect("a status").verdict.expect("a verdict");
-        assert_eq!((verdict.outcome, verdict.reason.as_str()), (CheckOutcome::Verified, reasons::VERIFIED));
-        assert!(verdict.baseline.is_some(), "it was compared with the first check");
+        assert_eq!(
+            (verdict.outcome, verdict.reason.as_str()),
+            (CheckOutcome::Verified, reasons::VERIFIED)
+        );
+        assert!(
+            verdict.baseline.is_some(),
+            "it was compared with the first check"
+        );
         scene.assert_checked_once(&start).await;
     });
 }
@@ -62,10 +91,17 @@ fn a_changed_rule_is_looked_at_without_waiting_for_a_restart() {
         let rules = |minimum: i64| json!({"spec": {"verification": {"tables": [{"name": "public.experts", "minRows": minimum}]}}});
         scene.change(rules(1000)).await;
         let message = scene.wait_reset(reasons::ROWS_BELOW_MINIMUM).await;
-        assert_tells(&message, &["public.experts: 85 -> 85 rows", "minRows is 1,000"]);
+        assert_tells(
+            &message,
+            &["public.experts: 85 -> 85 rows", "minRows is 1,000"],
+        );
         scene.change(rules(85)).await;
         scene.wait_green().await;
-        assert_eq!(scene.checks_of(&start).await.len(), 1, "what a person changed is no restart");
+        assert_eq!(
+            scene.checks_of(&start).await.len(),
+            1,
+            "what a person changed is no restart"
+        );
     });
 }
 
@@ -82,8 +118,12 @@ fn a_check_on_schedule_is_made_and_judged() {
         let check = scene
             .wait("a judged check on schedule", async || {
                 let checks = scene.checks().await;
-                let scheduled = checks.iter().find(|check| check.spec.trigger == CheckTrigger::Schedule && outcome(check).is_some());
-                scheduled.cloned().ok_or_else(|| format!("{} checks, none on schedule has ended", checks.len()))
+                let scheduled = checks.iter().find(|check| {
+                    check.spec.trigger == CheckTrigger::Schedule && outcome(check).is_some()
+                });
+                scheduled
+                    .cloned()
+                    .ok_or_else(|| format!("{} checks, none on schedule has ended", checks.len()))
             })
             .await;
         assert_eq!(outcome(&check), Some(CheckOutcome::Verified));
@@ -94,11 +134,19 @@ fn a_check_on_schedule_is_made_and_judged() {
 /// No check has ever suspected anything, and no event has ever warned of a reset.
 pub async fn assert_no_alarm_ever(scene: &Scene) {
     scene.settle().await;
-    let suspected: Vec<_> = scene.checks().await.into_iter().filter(|check| outcome(check) == Some(CheckOutcome::Suspected)).collect();
+    let suspected: Vec<_> = scene
+        .checks()
+        .await
+        .into_iter()
+        .filter(|check| outcome(check) == Some(CheckOutcome::Suspected))
+        .collect();
     assert!(suspected.is_empty(), "{suspected:?}");
     let reset = scene.condition(ConditionType::DataReset).await;
     assert_eq!(reset.status, "False");
     assert_tells(&reset.message, &["found the data as expected"]);
-    let events = scene.kubectl("get events --field-selector involvedObject.kind=ProtectedDatabase -o jsonpath={.items[*].message}");
+    let events = scene.kubectl(
+        "get events --field-selector involvedObject.kind=ProtectedDatabase -o \
+        jsonpath={.items[*].message}",
+    );
     assert!(!events.contains("DataReset is True"), "{events}");
 }

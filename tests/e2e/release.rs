@@ -1,13 +1,19 @@
-//! Somebody stops protecting a database on purpose: every mark goes, nothing hangs, and no data goes with it.
+//! Somebody stops protecting a database on purpose: every mark goes, nothing hangs, and no data
+//! goes with it.
 
-use holdfast::api::{ConditionStatus, ConditionType, DatabaseBackup, ProtectedDatabase, names, reasons};
+use holdfast::api::{
+    ConditionStatus, ConditionType, DatabaseBackup, ProtectedDatabase, names, reasons,
+};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
 use kube::Api;
 use kube::api::ObjectMeta;
 use serde_json::json;
 
-use crate::support::{ALL_ROWS, NAME, Scene, Server, beside_others, confirm_deletion, names_of, reclaim_policy, volume_of};
+use crate::support::{
+    ALL_ROWS, NAME, Scene, Server, beside_others, confirm_deletion, names_of, reclaim_policy,
+    volume_of,
+};
 
 #[test]
 fn a_confirmed_release_takes_the_marks_off_and_deletes_no_data() {
@@ -15,17 +21,34 @@ fn a_confirmed_release_takes_the_marks_off_and_deletes_no_data() {
         let server = Server::new(scene);
         let start = scene.protect_filled(&server).await;
         let backups = names_of(&scene.list::<DatabaseBackup>().await);
-        let path = scene.get::<DatabaseBackup>(&backups[0]).await.status.expect("a status").path.expect("a path");
+        let path = scene
+            .get::<DatabaseBackup>(&backups[0])
+            .await
+            .status
+            .expect("a status")
+            .path
+            .expect("a path");
         let objects = scene.testbed.object_keys(&path).expect("the bucket");
         assert!(objects.len() >= 3, "{objects:?}");
 
         release(scene).await;
 
         assert_released(scene, &server).await;
-        assert_eq!(server.wait_ready(scene, None).await, start, "the pod was not touched");
+        assert_eq!(
+            server.wait_ready(scene, None).await,
+            start,
+            "the pod was not touched"
+        );
         assert_eq!(server.count(scene), ALL_ROWS);
-        assert_eq!(names_of(&scene.list::<DatabaseBackup>().await), backups, "the backups outlive the ProtectedDatabase");
-        assert_eq!(scene.testbed.object_keys(&path).expect("the bucket"), objects);
+        assert_eq!(
+            names_of(&scene.list::<DatabaseBackup>().await),
+            backups,
+            "the backups outlive the ProtectedDatabase"
+        );
+        assert_eq!(
+            scene.testbed.object_keys(&path).expect("the bucket"),
+            objects
+        );
 
         // Nothing refuses any more, now that nothing is guarded.
         scene.kubectl(&format!("delete statefulset {} --timeout=60s", server.name));
@@ -38,13 +61,29 @@ fn a_guard_that_is_switched_off_leaves_no_mark_and_keeps_retain() {
     beside_others("release-off", async |scene| {
         let server = Server::new(scene);
         scene.protect_plainly(&server).await;
-        scene.change(json!({"spec": {"guard": {"deletion": "Off"}}})).await;
-        scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::GUARD_OFF).await;
+        scene
+            .change(json!({"spec": {"guard": {"deletion": "Off"}}}))
+            .await;
+        scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::GUARD_OFF,
+            )
+            .await;
         scene.settle().await;
         assert_released(scene, &server).await;
 
-        scene.change(json!({"spec": {"guard": {"deletion": "Deny"}}})).await;
-        scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
+        scene
+            .change(json!({"spec": {"guard": {"deletion": "Deny"}}}))
+            .await;
+        scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::True,
+                reasons::GUARDED,
+            )
+            .await;
     });
 }
 
@@ -53,10 +92,15 @@ pub async fn release(scene: &Scene) {
     confirm_deletion(scene, "protdb", NAME);
     scene.kubectl(&format!("delete protdb {NAME} --wait=false"));
     scene
-        .wait("the ProtectedDatabase to go", async || match scene.api::<ProtectedDatabase>().get_opt(NAME).await {
-            Ok(None) => Ok(()),
-            Ok(Some(database)) => Err(format!("{:?} {:?}", database.metadata.finalizers, database.status)),
-            Err(error) => Err(error.to_string()),
+        .wait("the ProtectedDatabase to go", async || {
+            match scene.api::<ProtectedDatabase>().get_opt(NAME).await {
+                Ok(None) => Ok(()),
+                Ok(Some(database)) => Err(format!(
+                    "{:?} {:?}",
+                    database.metadata.finalizers, database.status
+                )),
+                Err(error) => Err(error.to_string()),
+            }
         })
         .await;
 }
@@ -64,13 +108,24 @@ pub async fn release(scene: &Scene) {
 /// No mark is left anywhere but on the ProtectedDatabase; the volume is as safe as before.
 pub async fn assert_released(scene: &Scene, server: &Server) {
     let volume = volume_of(scene, &server.claim()).await;
-    assert_eq!(reclaim_policy(&volume), "Retain", "a release is not a reason to let the storage delete the volume");
+    assert_eq!(
+        reclaim_policy(&volume),
+        "Retain",
+        "a release is not a reason to let the storage delete the volume"
+    );
     let namespaces: Api<Namespace> = Api::all(scene.client.clone());
     let released = [
         volume.metadata,
-        scene.get::<PersistentVolumeClaim>(&server.claim()).await.metadata,
+        scene
+            .get::<PersistentVolumeClaim>(&server.claim())
+            .await
+            .metadata,
         scene.get::<StatefulSet>(&server.name).await.metadata,
-        namespaces.get(scene.namespace()).await.expect("the namespace").metadata,
+        namespaces
+            .get(scene.namespace())
+            .await
+            .expect("the namespace")
+            .metadata,
     ];
     for metadata in &released {
         assert!(!is_marked(metadata), "{metadata:?}");
@@ -79,8 +134,20 @@ pub async fn assert_released(scene: &Scene, server: &Server) {
 }
 
 fn is_marked(metadata: &ObjectMeta) -> bool {
-    let label = metadata.labels.iter().flatten().any(|(key, _)| key == names::PROTECTED_LABEL);
-    let annotation = metadata.annotations.iter().flatten().any(|(key, _)| key == names::PROTECTED_BY_ANNOTATION);
-    let finalizer = metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::KEEP_FINALIZER);
+    let label = metadata
+        .labels
+        .iter()
+        .flatten()
+        .any(|(key, _)| key == names::PROTECTED_LABEL);
+    let annotation = metadata
+        .annotations
+        .iter()
+        .flatten()
+        .any(|(key, _)| key == names::PROTECTED_BY_ANNOTATION);
+    let finalizer = metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|finalizer| finalizer == names::KEEP_FINALIZER);
     label || annotation || finalizer
 }

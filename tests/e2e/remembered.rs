@@ -22,10 +22,23 @@ fn a_database_that_only_its_last_good_backup_remembers_is_not_greeted_as_new() {
         database.spec.verification.tables.clear();
         scene.protect(&database).await;
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
-        let prefix = format!("as in the backup end-to-end/{}/knowledge/", scene.namespace());
-        assert_tells(&message, &[&prefix, "26,337 -> 27 rows", "28 rows in 2 tables are all that is left"]);
+        let prefix = format!(
+            "as in the backup end-to-end/{}/knowledge/",
+            scene.namespace()
+        );
+        assert_tells(
+            &message,
+            &[
+                &prefix,
+                "26,337 -> 27 rows",
+                "28 rows in 2 tables are all that is left",
+            ],
+        );
         let reset = scene.status().await;
-        assert!(reset.baseline.is_none() && reset.last_good_backup.is_some(), "nothing new counts as good: {reset:?}");
+        assert!(
+            reset.baseline.is_none() && reset.last_good_backup.is_some(),
+            "nothing new counts as good: {reset:?}"
+        );
     });
 }
 
@@ -39,8 +52,15 @@ fn a_database_that_only_its_last_good_backup_remembers_and_that_is_well_is_green
         scene.protect(&build_database(scene, &server)).await;
         scene.wait_verified().await;
         let checks = scene.checks().await;
-        let verdict = checks[0].status.as_ref().and_then(|status| status.verdict.clone()).expect("a verdict");
-        assert_tells(&verdict.message, &["same cluster as in the backup end-to-end/"]);
+        let verdict = checks[0]
+            .status
+            .as_ref()
+            .and_then(|status| status.verdict.clone())
+            .expect("a verdict");
+        assert_tells(
+            &verdict.message,
+            &["same cluster as in the backup end-to-end/"],
+        );
     });
 }
 
@@ -48,5 +68,11 @@ fn a_database_that_only_its_last_good_backup_remembers_and_that_is_well_is_green
 async fn forget(scene: &Scene) {
     forget_checks(scene).await;
     let ledgers: Api<DatabaseLedger> = Api::all(scene.client.clone());
-    ledgers.delete(&names::ledger(scene.namespace(), NAME), &DeleteParams::default()).await.expect("a deletion");
+    ledgers
+        .delete(
+            &names::ledger(scene.namespace(), NAME),
+            &DeleteParams::default(),
+        )
+        .await
+        .expect("a deletion");
 }

@@ -1,10 +1,14 @@
-//! The same by one object, a DatabaseRestore: the operator puts the volume back, keeps the one that was in its place, and says what it does before it does it.
+//! The same by one object, a DatabaseRestore: the operator puts the volume back, keeps the one that
+//! was in its place, and says what it does before it does it.
 
 use holdfast::api::{DatabaseRestore, RestoreState, reasons};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::support::{ALL_ROWS, NAME, Scene, Server, assert_kept, assert_tells, beside_others, confirm_deletion, lose_claim, volume_of};
+use crate::support::{
+    ALL_ROWS, NAME, Scene, Server, assert_kept, assert_tells, beside_others, confirm_deletion,
+    lose_claim, volume_of,
+};
 
 #[test]
 fn a_volume_takes_its_place_again_and_the_fresh_one_is_kept_until_asked_for() {
@@ -22,15 +26,29 @@ fn a_volume_takes_its_place_again_and_the_fresh_one_is_kept_until_asked_for() {
 
         scene.apply(&[restore(scene, "back", &right)]);
         let done = wait_state(scene, "back", RestoreState::Complete).await;
-        assert_tells(&done, &[&format!("claim {claim} is Bound to volume {right}"), "the data was away for", "has verified the data"]);
+        assert_tells(
+            &done,
+            &[
+                &format!("claim {claim} is Bound to volume {right}"),
+                "the data was away for",
+                "has verified the data",
+            ],
+        );
         let back = server.wait_ready(scene, Some(&fresh)).await;
         assert_eq!(server.count(scene), ALL_ROWS);
         scene.wait_green().await;
         assert_kept(scene, &wrong).await;
-        let events = scene.kubectl("get events --field-selector involvedObject.kind=DatabaseRestore -o jsonpath={.items[*].reason}");
-        assert_tells(&events, &["RestoreRunning", "RestoreVerifying", "RestoreComplete"]);
+        let events = scene.kubectl(
+            "get events --field-selector involvedObject.kind=DatabaseRestore -o \
+            jsonpath={.items[*].reason}",
+        );
+        assert_tells(
+            &events,
+            &["RestoreRunning", "RestoreVerifying", "RestoreComplete"],
+        );
 
-        // The other one can be looked at too: it is not the data, which is said, and the data is kept.
+        // The other one can be looked at too: it is not the data, which is said, and the data is
+        // kept.
         scene.apply(&[restore(scene, "look", &wrong)]);
         let failed = wait_state(scene, "look", RestoreState::Failed).await;
         assert_tells(&failed, &["is not the data that was last known good"]);
@@ -57,7 +75,13 @@ fn a_claim_and_a_volume_object_that_are_gone_are_made_again() {
 
         scene.apply(&[restore(scene, "back", &volume)]);
         let verifying = wait_state(scene, "back", RestoreState::Verifying).await;
-        assert_tells(&verifying, &[&format!("claim {} is Bound to volume {volume}", server.claim()), "no pod mounts it yet"]);
+        assert_tells(
+            &verifying,
+            &[
+                &format!("claim {} is Bound to volume {volume}", server.claim()),
+                "no pod mounts it yet",
+            ],
+        );
         server.scale(scene, 1);
         server.wait_ready(scene, Some(&start)).await;
         assert_eq!(server.count(scene), ALL_ROWS);
@@ -77,31 +101,57 @@ fn what_cannot_be_restored_is_said_and_nothing_is_touched() {
         let refused = |change: &dyn Fn(&mut Value)| {
             let mut manifest = restore(scene, "bad", &volume);
             change(&mut manifest["spec"]);
-            scene.testbed.apply(&manifest.to_string()).expect_err("it should be refused").to_string()
+            scene
+                .testbed
+                .apply(&manifest.to_string())
+                .expect_err("it should be refused")
+                .to_string()
         };
-        assert_tells(&refused(&|spec| spec["from"] = json!({"latestGood": true})), &["only volume is supported"]);
-        assert_tells(&refused(&|spec| spec["into"] = "Beside".into()), &["spec.into must be Replace for a volume"]);
-        assert_tells(&refused(&|spec| spec["confirm"] = "other".into()), &["spec.confirm with the name of the database"]);
-        assert_tells(&refused(&|spec| spec["from"] = json!({})), &["exactly one of backup, latestGood and volume"]);
+        assert_tells(
+            &refused(&|spec| spec["from"] = json!({"latestGood": true})),
+            &["only volume is supported"],
+        );
+        assert_tells(
+            &refused(&|spec| spec["into"] = "Beside".into()),
+            &["spec.into must be Replace for a volume"],
+        );
+        assert_tells(
+            &refused(&|spec| spec["confirm"] = "other".into()),
+            &["spec.confirm with the name of the database"],
+        );
+        assert_tells(
+            &refused(&|spec| spec["from"] = json!({})),
+            &["exactly one of backup, latestGood and volume"],
+        );
 
         let elsewhere = scene.another("restore-else");
         elsewhere.apply(&Server::new(&elsewhere).build_manifests());
         Server::new(&elsewhere).wait_ready(&elsewhere, None).await;
         let used = volume_of(&elsewhere, "knowledge-data").await.name_any();
         let mut unknown = restore(scene, "unknown", &volume);
-        (unknown["spec"]["database"], unknown["spec"]["confirm"]) = ("no-such".into(), "no-such".into());
+        (unknown["spec"]["database"], unknown["spec"]["confirm"]) =
+            ("no-such".into(), "no-such".into());
         scene.apply(&[restore(scene, "elsewhere", &used), unknown]);
-        assert_tells(&wait_state(scene, "elsewhere", RestoreState::Blocked).await, &["did not belong to a claim of namespace"]);
+        assert_tells(
+            &wait_state(scene, "elsewhere", RestoreState::Blocked).await,
+            &["did not belong to a claim of namespace"],
+        );
         assert_tells(
             &wait_state(scene, "unknown", RestoreState::Blocked).await,
             &["spec.database", "there is no ProtectedDatabase no-such"],
         );
         // The next one of the same database waits for the one that can't go on.
         scene.apply(&[restore(scene, "next", &volume)]);
-        assert_tells(&wait_state(scene, "next", RestoreState::Blocked).await, &["DatabaseRestore elsewhere", "waits for it"]);
+        assert_tells(
+            &wait_state(scene, "next", RestoreState::Blocked).await,
+            &["DatabaseRestore elsewhere", "waits for it"],
+        );
         scene.kubectl("delete dbrestore elsewhere");
         wait_state(scene, "next", RestoreState::Complete).await;
-        assert_eq!(volume_of(&elsewhere, "knowledge-data").await.name_any(), used);
+        assert_eq!(
+            volume_of(&elsewhere, "knowledge-data").await.name_any(),
+            used
+        );
         assert_eq!(server.count(scene), ALL_ROWS);
     });
 }
@@ -119,8 +169,17 @@ async fn wait_state(scene: &Scene, name: &str, state: RestoreState) -> String {
     let what = format!("DatabaseRestore {name} to be {state:?}");
     scene
         .wait(&what, async || {
-            let status = restores.get(name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
-            if status.state == Some(state) { Ok(status.message.unwrap_or_default()) } else { Err(format!("{status:?}")) }
+            let status = restores
+                .get(name)
+                .await
+                .map_err(|error| error.to_string())?
+                .status
+                .unwrap_or_default();
+            if status.state == Some(state) {
+                Ok(status.message.unwrap_or_default())
+            } else {
+                Err(format!("{status:?}"))
+            }
         })
         .await
 }

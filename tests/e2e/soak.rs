@@ -1,5 +1,6 @@
-//! The soak: a database that lives is restarted over and over, and nothing of it is ever taken for a loss. `make test` runs a short form, `make soak` 1,000
-//! restarts. It prints how long each verdict took from the moment in which the server accepted connections.
+//! The soak: a database that lives is restarted over and over, and nothing of it is ever taken for
+//! a loss. `make test` runs a short form, `make soak` 1,000 restarts. It prints how long each
+//! verdict took from the moment in which the server accepted connections.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -25,7 +26,9 @@ type Verdicts = Arc<Mutex<BTreeMap<String, SystemTime>>>;
 #[test]
 fn a_database_that_lives_and_is_restarted_over_and_over_raises_no_alarm() {
     beside_others("soak", async |scene| {
-        let restarts = std::env::var(RESTARTS_VARIABLE).map_or(SHORT, |number| number.parse().expect("a number of restarts"));
+        let restarts = std::env::var(RESTARTS_VARIABLE).map_or(SHORT, |number| {
+            number.parse().expect("a number of restarts")
+        });
         let server = Server::new(scene);
         let mut start = server.start_filled(scene).await;
         server.sql(scene, PREPARE);
@@ -37,14 +40,25 @@ fn a_database_that_lives_and_is_restarted_over_and_over_raises_no_alarm() {
             server.sql(scene, &live(restart));
             start = server.restart_pod(scene, &start).await;
             let check = scene.wait_judged(&start).await;
-            assert_eq!(outcome(&check), Some(CheckOutcome::Verified), "restart {restart}: {:?}", check.status);
+            assert_eq!(
+                outcome(&check),
+                Some(CheckOutcome::Verified),
+                "restart {restart}: {:?}",
+                check.status
+            );
             waits.extend(waited(scene, &server, &start, &verdicts));
             if restart % 50 == 0 {
-                println!("soak: {restart} of {restarts} restarts, {}", describe(&mut waits.clone()));
+                println!(
+                    "soak: {restart} of {restarts} restarts, {}",
+                    describe(&mut waits.clone())
+                );
             }
         }
         assert_no_alarm_ever(scene).await;
-        println!("soak: {restarts} restarts, no alarm; {}", describe(&mut waits));
+        println!(
+            "soak: {restarts} restarts, no alarm; {}",
+            describe(&mut waits)
+        );
     });
 }
 
@@ -52,11 +66,16 @@ fn living_database(scene: &Scene, server: &Server) -> ProtectedDatabase {
     let mut database = build_database(scene, server);
     database.spec.backup = None;
     let queue = json!({"name": "public.queue", "volatile": true});
-    database.spec.verification.tables.push(serde_json::from_value(queue).expect("a rule"));
+    database
+        .spec
+        .verification
+        .tables
+        .push(serde_json::from_value(queue).expect("a rule"));
     database
 }
 
-/// What the application has besides experts and nodes: a table in partitions by month, a queue, a table that others inherit from.
+/// What the application has besides experts and nodes: a table in partitions by month, a queue, a
+/// table that others inherit from.
 const PREPARE: &str = "CREATE TABLE events (month int, n int) PARTITION BY LIST (month);
     CREATE TABLE events_1 PARTITION OF events FOR VALUES IN (1); CREATE TABLE events_2 PARTITION OF events FOR VALUES IN (2);
     CREATE TABLE events_3 PARTITION OF events FOR VALUES IN (3);
@@ -67,7 +86,10 @@ const PREPARE: &str = "CREATE TABLE events (month int, n int) PARTITION BY LIST 
 /// What happens to a database between two restarts, and is no loss.
 fn live(restart: u32) -> String {
     match restart % 8 {
-        1 => format!("INSERT INTO knowledge_nodes SELECT {restart} * 100000 + n, 1, 'new' FROM generate_series(1, 3000) n"),
+        1 => format!(
+            "INSERT INTO knowledge_nodes SELECT {restart} * 100000 + n, 1, 'new' FROM \
+            generate_series(1, 3000) n"
+        ),
         2 => "DELETE FROM knowledge_nodes WHERE id % 12 = 0".to_owned(),
         3 => "VACUUM FULL".to_owned(),
         // The oldest month goes, the next one comes.
@@ -75,18 +97,24 @@ fn live(restart: u32) -> String {
             let round = restart / 8;
             let (oldest, next) = (round + 1, round + 4);
             format!(
-                "DROP TABLE events_{oldest}; CREATE TABLE events_{next} PARTITION OF events FOR VALUES IN ({next}); \
-                 INSERT INTO events SELECT {next}, n FROM generate_series(1, 1000) n"
+                "DROP TABLE events_{oldest}; CREATE TABLE events_{next} PARTITION OF events FOR \
+                 VALUES IN ({next}); INSERT INTO events SELECT {next}, n FROM generate_series(1, \
+                 1000) n"
             )
         }
         5 => "TRUNCATE queue".to_owned(),
         6 => format!(
-            "INSERT INTO queue SELECT generate_series(1, 5000); CREATE TABLE scratch_{restart} AS SELECT n FROM generate_series(1, 90) n; \
-             DROP TABLE IF EXISTS scratch_{}",
+            "INSERT INTO queue SELECT generate_series(1, 5000); CREATE TABLE scratch_{restart} AS \
+             SELECT n FROM generate_series(1, 90) n; DROP TABLE IF EXISTS scratch_{}",
             restart.saturating_sub(8)
         ),
-        7 => "UPDATE knowledge_nodes SET content = content || '.' WHERE id % 2 = 0; ANALYZE".to_owned(),
-        _ => "ALTER TABLE logs_today NO INHERIT logs; ALTER TABLE logs_today INHERIT logs; REINDEX TABLE knowledge_nodes".to_owned(),
+        7 => "UPDATE knowledge_nodes SET content = content || '.' WHERE id % 2 = 0; ANALYZE"
+            .to_owned(),
+        _ => {
+            "ALTER TABLE logs_today NO INHERIT logs; ALTER TABLE logs_today INHERIT logs; REINDEX \
+            TABLE knowledge_nodes"
+                .to_owned()
+        }
     }
 }
 
@@ -95,32 +123,55 @@ fn watch_verdicts(scene: &Scene) -> Verdicts {
     let seen = Verdicts::default();
     let (verdicts, checks) = (Arc::clone(&seen), scene.api::<DatabaseCheck>());
     tokio::spawn(async move {
-        let mut changes = watcher(checks, watcher::Config::default()).default_backoff().applied_objects().boxed();
+        let mut changes = watcher(checks, watcher::Config::default())
+            .default_backoff()
+            .applied_objects()
+            .boxed();
         while let Some(change) = changes.next().await {
             let Ok(check) = change else { continue };
-            let Some(target) = check.spec.target.as_ref().filter(|_| outcome(&check).is_some()) else { continue };
+            let Some(target) = check
+                .spec
+                .target
+                .as_ref()
+                .filter(|_| outcome(&check).is_some())
+            else {
+                continue;
+            };
             let mut seen = verdicts.lock().expect("the verdicts");
-            seen.entry(target.container_id.clone()).or_insert_with(SystemTime::now);
+            seen.entry(target.container_id.clone())
+                .or_insert_with(SystemTime::now);
         }
     });
     seen
 }
 
-/// How long it took from the server's word that it accepts connections to the verdict about that start.
+/// How long it took from the server's word that it accepts connections to the verdict about that
+/// start.
 fn waited(scene: &Scene, server: &Server, start: &Start, verdicts: &Verdicts) -> Option<Duration> {
     let log = scene.kubectl(&format!("logs {} -c postgres --timestamps", server.pod()));
-    let line = log.lines().rfind(|line| line.contains("database system is ready to accept connections"))?;
+    let line = log
+        .lines()
+        .rfind(|line| line.contains("database system is ready to accept connections"))?;
     let accepting: Timestamp = line.split_once(' ')?.0.parse().ok()?;
-    let judged = *verdicts.lock().expect("the verdicts").get(&start.container_id)?;
-    judged.duration_since(UNIX_EPOCH + Duration::try_from(accepting.as_duration()).ok()?).ok()
+    let judged = *verdicts
+        .lock()
+        .expect("the verdicts")
+        .get(&start.container_id)?;
+    judged
+        .duration_since(UNIX_EPOCH + Duration::try_from(accepting.as_duration()).ok()?)
+        .ok()
 }
 
 fn describe(waits: &mut [Duration]) -> String {
     waits.sort_unstable();
-    let at =
-        |percent: usize| waits.get((waits.len() * percent / 100).min(waits.len().saturating_sub(1))).map_or(0.0, Duration::as_secs_f64);
+    let at = |percent: usize| {
+        waits
+            .get((waits.len() * percent / 100).min(waits.len().saturating_sub(1)))
+            .map_or(0.0, Duration::as_secs_f64)
+    };
     format!(
-        "from accepting connections to the verdict: median {:.2} s, 99th percentile {:.2} s, longest {:.2} s, of {}",
+        "from accepting connections to the verdict: median {:.2} s, 99th percentile {:.2} s, \
+         longest {:.2} s, of {}",
         at(50),
         at(99),
         at(100),

@@ -1,11 +1,14 @@
-//! A tenant with all rights in a namespace of its own, and none elsewhere: what it writes there gives it no hold on the data of others.
+//! A tenant with all rights in a namespace of its own, and none elsewhere: what it writes there
+//! gives it no hold on the data of others.
 
 use holdfast::api::{ConditionStatus, ConditionType, WorkloadKind, names, reasons};
 use k8s_openapi::api::core::v1::PersistentVolume;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use crate::support::{Scene, Server, beside_others, build_claim, build_plain_database, reclaim_policy, volume_of};
+use crate::support::{
+    Scene, Server, beside_others, build_claim, build_plain_database, reclaim_policy, volume_of,
+};
 
 /// Kubernetes lets anybody write any volume's name into a claim. The volume says whose it is.
 #[test]
@@ -22,33 +25,78 @@ fn a_claim_that_only_names_a_volume_gives_no_hold_on_it() {
         let claim = |name: &str, volume: &str| {
             let mut claim = build_claim(tenant.namespace(), name);
             claim["spec"]["volumeName"] = json!(volume);
-            claim["spec"]["storageClassName"] = json!(if volume == guarded { "local-path" } else { "" });
+            claim["spec"]["storageClassName"] =
+                json!(if volume == guarded { "local-path" } else { "" });
             claim
         };
-        tenant.apply(&[claim("takes-guarded", &guarded), claim("takes-unguarded", &unguarded), build_deployment(&tenant)]);
+        tenant.apply(&[
+            claim("takes-guarded", &guarded),
+            claim("takes-unguarded", &unguarded),
+            build_deployment(&tenant),
+        ]);
         let mut database = build_plain_database(&tenant, &server);
         database.spec.workload.kind = Some(WorkloadKind::Deployment);
         "elsewhere".clone_into(&mut database.spec.workload.name);
         database.spec.extra_claims = vec!["takes-guarded".to_owned(), "takes-unguarded".to_owned()];
         tenant.protect(&database).await;
-        tenant.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_NOT_BOUND).await;
+        tenant
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::CLAIM_NOT_BOUND,
+            )
+            .await;
         tenant.settle().await;
-        tenant.assert_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_NOT_BOUND).await;
+        tenant
+            .assert_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::CLAIM_NOT_BOUND,
+            )
+            .await;
         let other = look(scene, &unguarded).await;
-        assert_eq!(reclaim_policy(&other), "Delete", "it is not the tenant's to keep");
-        assert!(!other.labels().contains_key(names::PROTECTED_LABEL), "{:?}", other.metadata);
-        assert!(!other.finalizers().iter().any(|finalizer| finalizer == names::KEEP_FINALIZER), "{:?}", other.metadata);
+        assert_eq!(
+            reclaim_policy(&other),
+            "Delete",
+            "it is not the tenant's to keep"
+        );
+        assert!(
+            !other.labels().contains_key(names::PROTECTED_LABEL),
+            "{:?}",
+            other.metadata
+        );
+        assert!(
+            !other
+                .finalizers()
+                .iter()
+                .any(|finalizer| finalizer == names::KEEP_FINALIZER),
+            "{:?}",
+            other.metadata
+        );
 
-        tenant.change(json!({"spec": {"guard": {"deletion": "Off"}}})).await;
-        tenant.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::GUARD_OFF).await;
+        tenant
+            .change(json!({"spec": {"guard": {"deletion": "Off"}}}))
+            .await;
+        tenant
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::GUARD_OFF,
+            )
+            .await;
         tenant.settle().await;
-        assert_eq!(look(scene, &guarded).await.metadata, before.metadata, "nothing of it was written");
+        assert_eq!(
+            look(scene, &guarded).await.metadata,
+            before.metadata,
+            "nothing of it was written"
+        );
         scene.settle().await;
         scene.wait_green().await;
     });
 }
 
-/// A volume that is reserved for a claim of the victim, which nobody guards; deleted when this is dropped.
+/// A volume that is reserved for a claim of the victim, which nobody guards; deleted when this is
+/// dropped.
 struct Unguarded<'a> {
     scene: &'a Scene,
     name: &'a str,
@@ -66,7 +114,9 @@ impl<'a> Unguarded<'a> {
 
 impl Drop for Unguarded<'_> {
     fn drop(&mut self) {
-        let deleted = self.scene.try_kubectl(&format!("delete pv {} --wait=false", self.name));
+        let deleted = self
+            .scene
+            .try_kubectl(&format!("delete pv {} --wait=false", self.name));
         if let Err(error) = deleted {
             eprintln!("{error}");
         }
@@ -74,7 +124,10 @@ impl Drop for Unguarded<'_> {
 }
 
 async fn look(scene: &Scene, volume: &str) -> PersistentVolume {
-    Api::all(scene.client.clone()).get(volume).await.expect("the volume")
+    Api::all(scene.client.clone())
+        .get(volume)
+        .await
+        .expect("the volume")
 }
 
 /// A Deployment without pods.

@@ -1,5 +1,6 @@
-//! The story, told: after a volume was switched, `explain` and `report` name both volumes, the rows, the restart and the way back. What
-//! somebody may not read is said, and the rest is told all the same.
+//! The story, told: after a volume was switched, `explain` and `report` name both volumes, the
+//! rows, the restart and the way back. What somebody may not read is said, and the rest is told all
+//! the same.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,10 @@ use holdfast::api::reasons;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::support::{NAME, Ran, Scene, Server, Start, assert_ran, assert_tells, beside_others, build_claim, holdfast, volume_of};
+use crate::support::{
+    NAME, Ran, Scene, Server, Start, assert_ran, assert_tells, beside_others, build_claim,
+    holdfast, volume_of,
+};
 
 #[test]
 fn a_switched_volume_is_explained_and_reported() {
@@ -19,7 +23,15 @@ fn a_switched_volume_is_explained_and_reported() {
         let namespace = scene.namespace();
         let explain = format!("explain {NAME} -n {namespace}");
         let green = holdfast(scene, &explain);
-        assert_ran(&green, 0, &["the data is what was last known good (Verified)", "26,422 rows in 2 tables", "nothing needs to be done"]);
+        assert_ran(
+            &green,
+            0,
+            &[
+                "the data is what was last known good (Verified)",
+                "26,422 rows in 2 tables",
+                "nothing needs to be done",
+            ],
+        );
 
         let old = volume_of(scene, "knowledge-data").await.name_any();
         scene.apply(&[build_claim(namespace, "other-data")]);
@@ -30,11 +42,17 @@ fn a_switched_volume_is_explained_and_reported() {
 
         let told = [
             "THE DATA LOOKS RESET (VolumeReplaced)",
-            &format!("the data directory lies on volume {new} of claim other-data; the data was on volume {old} of claim knowledge-data"),
+            &format!(
+                "the data directory lies on volume {new} of claim other-data; the data was on \
+                 volume {old} of claim knowledge-data"
+            ),
             "it is another cluster of data: initdb made this one at",
             "26,337",
             "99.8 % gone",
-            &format!("a new pod, on volume {new} of claim other-data instead of volume {old} of claim knowledge-data"),
+            &format!(
+                "a new pod, on volume {new} of claim other-data instead of volume {old} of claim \
+                 knowledge-data"
+            ),
             "THE LAST GOOD ONE",
             "Kubernetes keeps events for about an hour",
             &format!("kubectl get pv {old} -o wide"),
@@ -42,11 +60,32 @@ fn a_switched_volume_is_explained_and_reported() {
             &format!("kubectl holdfast accept {NAME} -n {namespace} {check}"),
         ];
         assert_ran(&holdfast(scene, &explain), 3, &told);
-        assert_data(&printed_json(scene, &format!("{explain} -o json")), &old, &new, &switched);
-        assert_data(&printed_json(scene, &format!("report {NAME} -n {namespace} -o json")), &old, &new, &switched);
+        assert_data(
+            &printed_json(scene, &format!("{explain} -o json")),
+            &old,
+            &new,
+            &switched,
+        );
+        assert_data(
+            &printed_json(scene, &format!("report {NAME} -n {namespace} -o json")),
+            &old,
+            &new,
+            &switched,
+        );
 
         let markdown = holdfast(scene, &format!("report {NAME} -n {namespace} -o md"));
-        assert_ran(&markdown, 3, &["# Incident report", "### Is the volume still there?", &old, &new, "| all tables | `", "▁"]);
+        assert_ran(
+            &markdown,
+            3,
+            &[
+                "# Incident report",
+                "### Is the volume still there?",
+                &old,
+                &new,
+                "| all tables | `",
+                "▁",
+            ],
+        );
         assert_page(scene, &old, &new);
     });
 }
@@ -66,12 +105,28 @@ fn what_may_not_be_read_is_said_and_the_rest_is_told() {
             "volume  not known: not allowed to get persistentvolumes",
             "not allowed to list events in namespace",
         ];
-        assert_ran(&reader.holdfast(scene, &format!("explain {NAME} -n {namespace}")), 0, &told);
+        assert_ran(
+            &reader.holdfast(scene, &format!("explain {NAME} -n {namespace}")),
+            0,
+            &told,
+        );
         let page = reader.holdfast(scene, &format!("report {NAME} -n {namespace} -o html"));
-        assert_ran(&page, 0, &["What could not be read", "not allowed to list pods", "</html>"]);
+        assert_ran(
+            &page,
+            0,
+            &[
+                "What could not be read",
+                "not allowed to list pods",
+                "</html>",
+            ],
+        );
 
         let absent = holdfast(scene, &format!("explain no-such -n {namespace}"));
-        assert_ran(&absent, 1, &["there is none", "kubectl get protecteddatabases"]);
+        assert_ran(
+            &absent,
+            1,
+            &["there is none", "kubectl get protecteddatabases"],
+        );
     });
 }
 
@@ -84,39 +139,102 @@ fn printed_json(scene: &Scene, words: &str) -> Value {
 fn assert_data(story: &Value, old: &str, new: &str, switched: &Start) {
     assert_eq!(story["verdict"]["standing"], json!("Reset"));
     assert_eq!(story["verdict"]["reason"], json!(reasons::VOLUME_REPLACED));
-    assert_eq!((&story["expected"]["rows"], &story["found"]["rows"]), (&json!(26_422), &json!(28)));
-    let rows: Vec<_> =
-        rows_of(story, "different").iter().map(|table| (table["expected"]["rows"].clone(), table["found"]["rows"].clone())).collect();
+    assert_eq!(
+        (&story["expected"]["rows"], &story["found"]["rows"]),
+        (&json!(26_422), &json!(28))
+    );
+    let rows: Vec<_> = rows_of(story, "different")
+        .iter()
+        .map(|table| {
+            (
+                table["expected"]["rows"].clone(),
+                table["found"]["rows"].clone(),
+            )
+        })
+        .collect();
     assert_eq!(rows, [(json!(26_337), json!(27)), (json!(85), json!(1))]);
-    let volume = |name: &str| story["volumes"].as_array().and_then(|all| all.iter().find(|volume| volume["volume"] == name)).cloned();
-    let (old, new) = (volume(old).expect("the old volume"), volume(new).expect("the new volume"));
-    assert_eq!((&old["isThere"], &new["isThere"]), (&json!(true), &json!(true)));
-    assert_eq!((&old["roles"][0], &new["roles"][0]), (&json!("Expected"), &json!("Found")));
+    let volume = |name: &str| {
+        story["volumes"]
+            .as_array()
+            .and_then(|all| all.iter().find(|volume| volume["volume"] == name))
+            .cloned()
+    };
+    let (old, new) = (
+        volume(old).expect("the old volume"),
+        volume(new).expect("the new volume"),
+    );
+    assert_eq!(
+        (&old["isThere"], &new["isThere"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(
+        (&old["roles"][0], &new["roles"][0]),
+        (&json!("Expected"), &json!("Found"))
+    );
     let starts = story["starts"].as_array().expect("starts");
     let last = starts.last().expect("a start");
-    assert_eq!((starts.len(), &last["podUid"], &last["volumeChanged"]), (2, &json!(switched.pod_uid), &json!(true)));
+    assert_eq!(
+        (starts.len(), &last["podUid"], &last["volumeChanged"]),
+        (2, &json!(switched.pod_uid), &json!(true))
+    );
     assert_eq!(story["answers"].as_array().map(Vec::len), Some(5));
-    assert_eq!(story["notKnown"], json!([]), "an administrator may read everything");
+    assert_eq!(
+        story["notKnown"],
+        json!([]),
+        "an administrator may read everything"
+    );
     let changed = &story["answers"][4]["answer"];
-    assert!(changed.as_str().is_some_and(|answer| answer.contains("claim knowledge-data -> other-data")), "{changed}");
+    assert!(
+        changed
+            .as_str()
+            .is_some_and(|answer| answer.contains("claim knowledge-data -> other-data")),
+        "{changed}"
+    );
 }
 
 fn rows_of<'a>(story: &'a Value, which: &str) -> &'a [Value] {
-    story["tables"][which].as_array().map(Vec::as_slice).unwrap_or_default()
+    story["tables"][which]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 /// The page goes into a file once and no second time, and a real browser reads it.
 fn assert_page(scene: &Scene, old: &str, new: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("report.html");
-    let report = format!("report {NAME} -n {} -o html --file {}", scene.namespace(), file.display());
+    let report = format!(
+        "report {NAME} -n {} -o html --file {}",
+        scene.namespace(),
+        file.display()
+    );
     assert_ran(&holdfast(scene, &report), 3, &["Written to"]);
     let page = fs::read_to_string(&file).expect("the report");
-    assert_ran(&holdfast(scene, &report), 1, &["is there already", "--force"]);
+    assert_ran(
+        &holdfast(scene, &report),
+        1,
+        &["is there already", "--force"],
+    );
     assert_eq!(fs::read_to_string(&file).expect("the report"), page);
-    assert_ran(&holdfast(scene, &format!("{report} --force")), 3, &["Written to"]);
+    assert_ran(
+        &holdfast(scene, &format!("{report} --force")),
+        3,
+        &["Written to"],
+    );
     let seen = read_in_browser(&file);
-    assert_tells(&seen, &["<svg", "◆ other volume", ">26,337</text>", ">27</text>", ">85</text>", "Five questions", old, new]);
+    assert_tells(
+        &seen,
+        &[
+            "<svg",
+            "◆ other volume",
+            ">26,337</text>",
+            ">27</text>",
+            ">85</text>",
+            "Five questions",
+            old,
+            new,
+        ],
+    );
     assert_eq!(seen.matches("<svg viewBox=\"0 0 960").count(), 1);
 }
 
@@ -124,11 +242,29 @@ fn assert_page(scene: &Scene, old: &str, new: &str) {
 fn read_in_browser(file: &Path) -> String {
     let profile = tempfile::tempdir().expect("a folder for the profile");
     let mut browser = Command::new("chromium");
-    browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]);
-    browser.args(["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--dump-dom"]);
-    browser.arg(format!("--user-data-dir={}", profile.path().display())).arg(format!("file://{}", file.display()));
+    browser.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]);
+    browser.args([
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--dump-dom",
+    ]);
+    browser
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("file://{}", file.display()));
     let output = browser.stdin(Stdio::null()).output().expect("chromium");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -141,7 +277,8 @@ impl Reader {
     fn create(scene: &Scene) -> Self {
         let namespace = scene.namespace();
         let metadata = json!({"name": "reader", "namespace": namespace});
-        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"});
+        let role =
+            json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"});
         scene.apply(&[
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}),
             json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata,
@@ -150,7 +287,8 @@ impl Reader {
                 "subjects": [{"kind": "ServiceAccount", "name": "reader", "namespace": namespace}]}),
         ]);
         let token = scene.kubectl("create token reader").trim().to_owned();
-        let mut config: Value = serde_json::from_str(&scene.kubectl("config view --raw -o json")).expect("a kubeconfig");
+        let mut config: Value = serde_json::from_str(&scene.kubectl("config view --raw -o json"))
+            .expect("a kubeconfig");
         config["users"][0]["user"] = json!({"token": token});
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("a kubeconfig");
@@ -159,9 +297,18 @@ impl Reader {
 
     fn holdfast(&self, scene: &Scene, words: &str) -> Ran {
         let mut command = scene.testbed.command("kubectl").expect("kubectl");
-        command.env("KUBECONFIG", self.folder.path().join("kubeconfig")).arg("holdfast").args(words.split(' ')).stdin(Stdio::null());
+        command
+            .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
+            .arg("holdfast")
+            .args(words.split(' '))
+            .stdin(Stdio::null());
         let output = command.output().expect("kubectl holdfast");
-        let printed = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-        Ran { code: output.status.code(), printed }
+        let printed = [output.stdout, output.stderr]
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .concat();
+        Ran {
+            code: output.status.code(),
+            printed,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The incident of `incidents/002-volume-switched.txt`: Postgres comes up on another volume, seeds itself, and everything looks healthy.
+//! The incident of `incidents/002-volume-switched.txt`: Postgres comes up on another volume, seeds
+//! itself, and everything looks healthy.
 
 use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, reasons};
 use kube::ResourceExt;
@@ -15,7 +16,11 @@ fn a_switched_volume_is_seen_and_the_old_one_mounted_back_is_green() {
         let switched = server.mount(scene, "other-data", &start).await;
         let message = scene.wait_reset(reasons::VOLUME_REPLACED).await;
         let new = volume_of(scene, "other-data").await;
-        assert_eq!(server.count(scene), (1, 27), "the application has seeded the empty volume, and Kubernetes calls the pod ready");
+        assert_eq!(
+            server.count(scene),
+            (1, 27),
+            "the application has seeded the empty volume, and Kubernetes calls the pod ready"
+        );
         let wanted = [
             old.name_any(),
             new.name_any(),
@@ -26,19 +31,40 @@ fn a_switched_volume_is_seen_and_the_old_one_mounted_back_is_green() {
             format!("kubectl get pv {} {}", old.name_any(), new.name_any()),
         ];
         assert_tells(&message, &wanted.each_ref().map(String::as_str));
-        assert_tells(&scene.kubectl(&format!("get protdb {NAME}")), &["VolumeReplaced"]);
-        assert_tells(&scene.kubectl(&format!("describe protdb {NAME}")), &[&old.name_any(), &new.name_any()]);
-        assert_eq!(outcome(&scene.wait_judged(&switched).await), Some(CheckOutcome::Suspected));
+        assert_tells(
+            &scene.kubectl(&format!("get protdb {NAME}")),
+            &["VolumeReplaced"],
+        );
+        assert_tells(
+            &scene.kubectl(&format!("describe protdb {NAME}")),
+            &[&old.name_any(), &new.name_any()],
+        );
+        assert_eq!(
+            outcome(&scene.wait_judged(&switched).await),
+            Some(CheckOutcome::Suspected)
+        );
 
-        // Both volumes are kept: the old one has the data, and what was written to the new one may be wanted too.
-        scene.wait_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
-        assert_tells(&scene.refused("delete pvc knowledge-data --wait=false"), &["Holdfast refuses to delete"]);
+        // Both volumes are kept: the old one has the data, and what was written to the new one may
+        // be wanted too.
+        scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::True,
+                reasons::GUARDED,
+            )
+            .await;
+        assert_tells(
+            &scene.refused("delete pvc knowledge-data --wait=false"),
+            &["Holdfast refuses to delete"],
+        );
 
         let back = server.mount(scene, "knowledge-data", &switched).await;
         scene.assert_checked_once(&back).await;
         scene.wait_green().await;
         assert_eq!(server.count(scene), ALL_ROWS);
         assert_eq!(scene.checks().await.len(), 3, "three starts, three checks");
-        scene.wait_event("Normal", reasons::VERIFIED, "DataReset is False").await;
+        scene
+            .wait_event("Normal", reasons::VERIFIED, "DataReset is False")
+            .await;
     });
 }

@@ -1,5 +1,6 @@
-//! The ways in which Kubernetes and its tools take data away, tried one after the other on one guarded database: none loses a byte.
-//! `whole_cluster::operator_down` tries them again while no operator runs.
+//! The ways in which Kubernetes and its tools take data away, tried one after the other on one
+//! guarded database: none loses a byte. `whole_cluster::operator_down` tries them again while no
+//! operator runs.
 
 use std::fs;
 use std::time::Duration;
@@ -33,11 +34,23 @@ pub async fn try_every_way(scene: &Scene, server: &Server, start: &Start) {
     let before = scene.get::<PersistentVolumeClaim>(&server.claim()).await;
     assert_everything_is_refused(scene, server).await;
     for cascade in ["orphan", "foreground", "background"] {
-        let words = format!("delete statefulset {} --cascade={cascade} --wait=false", server.name);
+        let words = format!(
+            "delete statefulset {} --cascade={cascade} --wait=false",
+            server.name
+        );
         assert_tells(&scene.refused(&words), &[REFUSED]);
     }
-    assert_tells(&scene.refused(&format!("delete pvc {} --force --grace-period=0 --wait=false", server.claim())), &[REFUSED]);
-    assert_tells(&scene.refused("delete statefulsets,deployments --all --wait=false"), &[REFUSED]);
+    assert_tells(
+        &scene.refused(&format!(
+            "delete pvc {} --force --grace-period=0 --wait=false",
+            server.claim()
+        )),
+        &[REFUSED],
+    );
+    assert_tells(
+        &scene.refused("delete statefulsets,deployments --all --wait=false"),
+        &[REFUSED],
+    );
     replace_by_force(scene, server);
     delete_a_deployment(scene);
     prune(scene);
@@ -45,7 +58,11 @@ pub async fn try_every_way(scene: &Scene, server: &Server, start: &Start) {
     replay_a_confirmation(scene);
     forge_a_confirmation(scene, server);
     collect_the_owner(scene, server).await;
-    assert_eq!(server.wait_ready(scene, None).await, *start, "the pod was not touched so far");
+    assert_eq!(
+        server.wait_ready(scene, None).await,
+        *start,
+        "the pod was not touched so far"
+    );
     scale_down_with_deletion(scene, server, start).await;
 
     let after = scene.get::<PersistentVolumeClaim>(&server.claim()).await;
@@ -55,7 +72,10 @@ pub async fn try_every_way(scene: &Scene, server: &Server, start: &Start) {
 }
 
 fn replace_by_force(scene: &Scene, server: &Server) {
-    for target in [format!("pvc {}", server.claim()), format!("statefulset {}", server.name)] {
+    for target in [
+        format!("pvc {}", server.claim()),
+        format!("statefulset {}", server.name),
+    ] {
         let (_file, words) = build_replacement(scene, &target);
         assert_tells(&scene.refused(&words), &[REFUSED]);
     }
@@ -64,13 +84,19 @@ fn replace_by_force(scene: &Scene, server: &Server) {
 /// `replace --force` is a deletion and a creation.
 pub fn build_replacement(scene: &Scene, target: &str) -> (tempfile::NamedTempFile, String) {
     let file = write(&scene.kubectl(&format!("get {target} -o json")));
-    let words = format!("replace --force --grace-period=0 -f {}", file.path().display());
+    let words = format!(
+        "replace --force --grace-period=0 -f {}",
+        file.path().display()
+    );
     (file, words)
 }
 
 fn delete_a_deployment(scene: &Scene) {
     create_a_deployment(scene);
-    assert_tells(&scene.refused("delete deployment guarded --wait=false"), &[REFUSED, "Deployment guarded"]);
+    assert_tells(
+        &scene.refused("delete deployment guarded --wait=false"),
+        &[REFUSED, "Deployment guarded"],
+    );
 }
 
 /// A Deployment without pods that carries the label.
@@ -94,29 +120,48 @@ pub fn build_pruning(scene: &Scene) -> (tempfile::NamedTempFile, String) {
         object["metadata"]["labels"] = json!({"from": "git"});
         object
     };
-    let config =
-        labelled(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": scene.namespace()}}));
+    let config = labelled(
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": scene.namespace()}}),
+    );
     let both = json!({"apiVersion": "v1", "kind": "List", "items": [config, labelled(build_claim(scene.namespace(), "pruned"))]});
     let everything = write(&both.to_string());
     scene.kubectl(&format!("apply -f {}", everything.path().display()));
     scene.kubectl(&format!("label pvc pruned {}=true", names::PROTECTED_LABEL));
     let rest = write(&config.to_string());
-    let words = format!("apply --prune -l from=git --prune-allowlist=core/v1/PersistentVolumeClaim -f {}", rest.path().display());
+    let words = format!(
+        "apply --prune -l from=git --prune-allowlist=core/v1/PersistentVolumeClaim -f {}",
+        rest.path().display()
+    );
     (rest, words)
 }
 
-/// A release `shop` with the guarded claim `released`, and its chart, in which `claim=false` leaves the claim out.
+/// A release `shop` with the guarded claim `released`, and its chart, in which `claim=false` leaves
+/// the claim out.
 pub fn install_release(scene: &Scene) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let templates = folder.path().join("templates");
     fs::create_dir(&templates).expect("a folder");
-    fs::write(folder.path().join("Chart.yaml"), "apiVersion: v2\nname: shop\nversion: 1.0.0\n").expect("a file");
+    fs::write(
+        folder.path().join("Chart.yaml"),
+        "apiVersion: v2\nname: shop\nversion: 1.0.0\n",
+    )
+    .expect("a file");
     fs::write(folder.path().join("values.yaml"), "claim: true\n").expect("a file");
     let claim = build_claim("{{ .Release.Namespace }}", "released");
-    fs::write(templates.join("claim.yaml"), format!("{{{{ if .Values.claim }}}}\n{claim}\n{{{{ end }}}}\n")).expect("a file");
+    fs::write(
+        templates.join("claim.yaml"),
+        format!("{{{{ if .Values.claim }}}}\n{claim}\n{{{{ end }}}}\n"),
+    )
+    .expect("a file");
     let (chart, namespace) = (folder.path().display(), scene.namespace());
-    helm(scene, &format!("install shop {chart} --namespace {namespace}"));
-    scene.kubectl(&format!("label pvc released {}=true", names::PROTECTED_LABEL));
+    helm(
+        scene,
+        &format!("install shop {chart} --namespace {namespace}"),
+    );
+    scene.kubectl(&format!(
+        "label pvc released {}=true",
+        names::PROTECTED_LABEL
+    ));
     folder
 }
 
@@ -127,23 +172,43 @@ fn helm_drops_the_claim(scene: &Scene) {
     let refused = |words: String, tells: &[&str]| {
         let mut command = scene.testbed.command("helm").expect("helm");
         let output = command.args(words.split(' ')).output().expect("helm");
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert_tells(&said, tells);
         let going = scene.kubectl("get pvc released -o jsonpath={.metadata.deletionTimestamp}");
         assert_eq!(going, "", "helm {words}");
     };
-    refused(format!("upgrade shop {chart} --namespace {namespace} --set claim=false"), &[REFUSED, "released"]);
+    refused(
+        format!("upgrade shop {chart} --namespace {namespace} --set claim=false"),
+        &[REFUSED, "released"],
+    );
     helm(scene, &format!("rollback shop 1 --namespace {namespace}"));
     // Helm says no more than that here; the refusal itself is in its debug log only.
-    refused(format!("uninstall shop --namespace {namespace} --timeout 20s"), &["failed to delete release: shop"]);
+    refused(
+        format!("uninstall shop --namespace {namespace} --timeout 20s"),
+        &["failed to delete release: shop"],
+    );
 }
 
 /// A confirmation names one object: the next one of the same name is not confirmed by it.
 fn replay_a_confirmation(scene: &Scene) {
     let claim = || build_claim(scene.namespace(), "replayed");
-    let label = || scene.kubectl(&format!("label pvc replayed {}=true", names::PROTECTED_LABEL));
+    let label = || {
+        scene.kubectl(&format!(
+            "label pvc replayed {}=true",
+            names::PROTECTED_LABEL
+        ))
+    };
     let uid = || scene.kubectl("get pvc replayed -o jsonpath={.metadata.uid}");
-    let confirm = |uid: &str| scene.kubectl(&format!("annotate pvc replayed {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+    let confirm = |uid: &str| {
+        scene.kubectl(&format!(
+            "annotate pvc replayed {}={uid}",
+            names::CONFIRM_DELETION_ANNOTATION
+        ))
+    };
     scene.apply(&[claim()]);
     label();
     let first = uid();
@@ -153,15 +218,25 @@ fn replay_a_confirmation(scene: &Scene) {
     label();
     confirm(&first);
     assert_ne!(uid(), first);
-    assert_tells(&scene.refused("delete pvc replayed --wait=false"), &[REFUSED]);
+    assert_tells(
+        &scene.refused("delete pvc replayed --wait=false"),
+        &[REFUSED],
+    );
 }
 
 /// Who may do anything in another namespace may confirm nothing in this one.
 fn forge_a_confirmation(scene: &Scene, server: &Server) {
     let tenant = scene.another("tenant");
     tenant.kubectl("create rolebinding all --clusterrole=admin --serviceaccount=default:tenant");
-    let uid = scene.kubectl(&format!("get pvc {} -o jsonpath={{.metadata.uid}}", server.claim()));
-    let words = format!("annotate pvc {} {}={uid}", server.claim(), names::CONFIRM_DELETION_ANNOTATION);
+    let uid = scene.kubectl(&format!(
+        "get pvc {} -o jsonpath={{.metadata.uid}}",
+        server.claim()
+    ));
+    let words = format!(
+        "annotate pvc {} {}={uid}",
+        server.claim(),
+        names::CONFIRM_DELETION_ANNOTATION
+    );
     let as_tenant = format!("{words} --dry-run=server --as=system:serviceaccount:default:tenant");
     assert_tells(&scene.refused(&as_tenant), &["cannot get resource"]);
     // It is the rights that it lacks, and nothing else.
@@ -170,14 +245,18 @@ fn forge_a_confirmation(scene: &Scene, server: &Server) {
     scene.kubectl("delete rolebinding tenant");
 }
 
-/// An owner reference put on the claim by hand, and the owner deleted: the garbage collector is refused too.
+/// An owner reference put on the claim by hand, and the owner deleted: the garbage collector is
+/// refused too.
 async fn collect_the_owner(scene: &Scene, server: &Server) {
     scene.apply(&[build_claim(scene.namespace(), "owned")]);
     delete_an_owner(scene, &["owned", &server.claim()]);
     // The unguarded sibling goes: the collector has been here.
     wait_gone(scene, "owned").await;
     assert_held(scene, &server.claim()).await;
-    scene.kubectl(&format!("patch pvc {} --type=merge -p {{\"metadata\":{{\"ownerReferences\":null}}}}", server.claim()));
+    scene.kubectl(&format!(
+        "patch pvc {} --type=merge -p {{\"metadata\":{{\"ownerReferences\":null}}}}",
+        server.claim()
+    ));
 }
 
 /// Makes an owner for claims, and deletes it.
@@ -195,13 +274,22 @@ pub fn delete_an_owner(scene: &Scene, claims: &[&str]) {
 async fn scale_down_with_deletion(scene: &Scene, server: &Server, start: &Start) {
     set_retention(scene, server, "Delete");
     server.scale(scene, 0);
-    scene.kubectl(&format!("wait --for=delete pod/{} --timeout=120s", server.pod()));
-    let owners = format!("get pvc {} -o jsonpath={{.metadata.ownerReferences[*].kind}}", server.claim());
+    scene.kubectl(&format!(
+        "wait --for=delete pod/{} --timeout=120s",
+        server.pod()
+    ));
+    let owners = format!(
+        "get pvc {} -o jsonpath={{.metadata.ownerReferences[*].kind}}",
+        server.claim()
+    );
     scene
-        .wait("the StatefulSet to give its claim to the pod that is gone", async || match scene.try_kubectl(&owners) {
-            Ok(kinds) if kinds.contains("Pod") => Ok(()),
-            Ok(other) | Err(other) => Err(other),
-        })
+        .wait(
+            "the StatefulSet to give its claim to the pod that is gone",
+            async || match scene.try_kubectl(&owners) {
+                Ok(kinds) if kinds.contains("Pod") => Ok(()),
+                Ok(other) | Err(other) => Err(other),
+            },
+        )
         .await;
     assert_held(scene, &server.claim()).await;
     set_retention(scene, server, "Retain");
@@ -212,15 +300,20 @@ async fn scale_down_with_deletion(scene: &Scene, server: &Server, start: &Start)
 /// Says what becomes of a StatefulSet's claims when it is scaled down or deleted.
 pub fn set_retention(scene: &Scene, server: &Server, policy: &str) {
     let patch = json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": policy, "whenScaled": policy}}});
-    scene.kubectl(&format!("patch statefulset {} --type=merge -p {patch}", server.name));
+    scene.kubectl(&format!(
+        "patch statefulset {} --type=merge -p {patch}",
+        server.name
+    ));
 }
 
 /// Waits until a claim is gone.
 pub async fn wait_gone(scene: &Scene, claim: &str) {
     scene
-        .wait(&format!("claim {claim} to go"), async || match scene.api::<PersistentVolumeClaim>().get_opt(claim).await {
-            Ok(None) => Ok(()),
-            seen => Err(format!("{seen:?}")),
+        .wait(&format!("claim {claim} to go"), async || {
+            match scene.api::<PersistentVolumeClaim>().get_opt(claim).await {
+                Ok(None) => Ok(()),
+                seen => Err(format!("{seen:?}")),
+            }
         })
         .await;
 }
@@ -228,7 +321,14 @@ pub async fn wait_gone(scene: &Scene, claim: &str) {
 /// Gives those who delete in the background time to try, and sees that the claim is not going.
 async fn assert_held(scene: &Scene, claim: &str) {
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(scene.get::<PersistentVolumeClaim>(claim).await.metadata.deletion_timestamp.is_none());
+    assert!(
+        scene
+            .get::<PersistentVolumeClaim>(claim)
+            .await
+            .metadata
+            .deletion_timestamp
+            .is_none()
+    );
 }
 
 fn write(text: &str) -> tempfile::NamedTempFile {

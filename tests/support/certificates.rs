@@ -4,7 +4,8 @@ use std::process::Command;
 
 use super::shell::run;
 
-/// A certificate authority and a certificate for these names, as files `ca.crt`, `server.crt` and `server.key` in a folder.
+/// A certificate authority and a certificate for these names, as files `ca.crt`, `server.crt` and
+/// `server.key` in a folder.
 pub fn make_certificates(folder: &std::path::Path, names: &str) {
     let file = |name: &str| folder.join(name).display().to_string();
     let openssl = |arguments: &[&str]| run(Command::new("openssl").args(arguments));
@@ -23,8 +24,23 @@ pub fn make_certificates(folder: &std::path::Path, names: &str) {
         "-out",
         &file("ca.crt"),
     ]);
-    openssl(&["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server", "-keyout", &file("server.key"), "-out", &file("server.csr")]);
-    std::fs::write(folder.join("names.cnf"), format!("subjectAltName={names}\n")).expect("a file");
+    openssl(&[
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=server",
+        "-keyout",
+        &file("server.key"),
+        "-out",
+        &file("server.csr"),
+    ]);
+    std::fs::write(
+        folder.join("names.cnf"),
+        format!("subjectAltName={names}\n"),
+    )
+    .expect("a file");
     openssl(&[
         "x509",
         "-req",

@@ -32,24 +32,37 @@ impl TestObjectStore {
         Self::start_with(false)
     }
 
-    /// Starts a server that speaks only TLS; its authority is in the file `ca.crt` of [`Self::authority`].
+    /// Starts a server that speaks only TLS; its authority is in the file `ca.crt` of
+    /// [`Self::authority`].
     pub fn start_encrypted() -> Self {
         Self::start_with(true)
     }
 
     fn start_with(encrypted: bool) -> Self {
-        let folder = tempfile::Builder::new().prefix("holdfast-s3-").tempdir_in("/tmp").expect("a temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("holdfast-s3-")
+            .tempdir_in("/tmp")
+            .expect("a temporary folder");
         let credentials = tempfile::tempdir().expect("a temporary folder");
         write_credentials(credentials.path(), ACCESS_KEY, SECRET_KEY);
         fs::create_dir_all(folder.path().join("data").join(BUCKET)).expect("the bucket");
         fs::create_dir(folder.path().join("tls")).expect("a folder");
         let port = free_port();
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(program()).arg(format!("--port=127.0.0.1:{port}"));
+        command
+            .args(["--pdeathsig", "KILL"])
+            .arg(program())
+            .arg(format!("--port=127.0.0.1:{port}"));
         if encrypted {
             super::make_certificates(&folder.path().join("tls"), "IP:127.0.0.1");
-            command.arg(format!("--cert={}", folder.path().join("tls/server.crt").display()));
-            command.arg(format!("--key={}", folder.path().join("tls/server.key").display()));
+            command.arg(format!(
+                "--cert={}",
+                folder.path().join("tls/server.crt").display()
+            ));
+            command.arg(format!(
+                "--key={}",
+                folder.path().join("tls/server.key").display()
+            ));
         }
         let process = command
             .arg("posix")
@@ -62,10 +75,20 @@ impl TestObjectStore {
             .expect("versitygw starts");
         let end = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "versitygw did not start: {}", fs::read_to_string(folder.path().join("log")).unwrap_or_default());
+            assert!(
+                Instant::now() < end,
+                "versitygw did not start: {}",
+                fs::read_to_string(folder.path().join("log")).unwrap_or_default()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
-        Self { folder, credentials, port, encrypted, process }
+        Self {
+            folder,
+            credentials,
+            port,
+            encrypted,
+            process,
+        }
     }
 
     /// The storage as a spec describes it.
@@ -82,7 +105,10 @@ impl TestObjectStore {
                 access_key_id_key: "id".to_owned(),
                 secret_access_key_key: "key".to_owned(),
             },
-            ca_secret: self.encrypted.then(|| SecretKey { name: "s3-ca".to_owned(), key: "ca.crt".to_owned() }),
+            ca_secret: self.encrypted.then(|| SecretKey {
+                name: "s3-ca".to_owned(),
+                key: "ca.crt".to_owned(),
+            }),
             object_lock: None,
         }
     }
@@ -99,13 +125,23 @@ impl TestObjectStore {
 
     /// A client with the right key.
     pub fn open(&self) -> S3Store {
-        S3Store::open(&self.storage(), "atra", self.credentials(), &self.authority()).expect("a client")
+        S3Store::open(
+            &self.storage(),
+            "atra",
+            self.credentials(),
+            &self.authority(),
+        )
+        .expect("a client")
     }
 
     /// The finished objects of the bucket, as the server keeps them.
     pub fn objects(&self) -> Vec<String> {
         let mut found = Vec::new();
-        collect(&self.folder.path().join("data").join(BUCKET), "", &mut found);
+        collect(
+            &self.folder.path().join("data").join(BUCKET),
+            "",
+            &mut found,
+        );
         found.retain(|key| !key.starts_with(".sgwtmp"));
         found.sort();
         found
@@ -114,8 +150,15 @@ impl TestObjectStore {
     /// How many files of uploads in parts the server still keeps.
     pub fn unfinished_parts(&self) -> usize {
         let mut found = Vec::new();
-        collect(&self.folder.path().join("data").join(BUCKET), "", &mut found);
-        found.iter().filter(|key| key.starts_with(".sgwtmp/multipart")).count()
+        collect(
+            &self.folder.path().join("data").join(BUCKET),
+            "",
+            &mut found,
+        );
+        found
+            .iter()
+            .filter(|key| key.starts_with(".sgwtmp/multipart"))
+            .count()
     }
 
     /// The content of an object.
@@ -153,9 +196,13 @@ fn program() -> PathBuf {
     if let Some(program) = std::env::var_os("HOLDFAST_VERSITYGW") {
         return program.into();
     }
-    let built = testbed::Testbed::discover().and_then(|testbed| testbed.bin()).map(|folder| folder.join("versitygw"));
+    let built = testbed::Testbed::discover()
+        .and_then(|testbed| testbed.bin())
+        .map(|folder| folder.join("versitygw"));
     match built {
         Ok(program) if program.is_file() => program,
-        _ => panic!("versitygw is not built; `make test` builds it, or by hand: cargo run -p testbed -- up"),
+        _ => panic!(
+            "versitygw is not built; `make test` builds it, or by hand: cargo run -p testbed -- up"
+        ),
     }
 }

@@ -28,7 +28,10 @@ impl TestPostgres {
     /// Makes a cluster of data with further settings; nothing runs yet.
     pub fn prepare(settings: &str) -> Self {
         let settings = format!("fsync = off\nmax_connections = 20\n{settings}");
-        Self { server: LocalPostgres::prepare(&bin_folder(), Path::new("/tmp"), PASSWORD, &settings).expect("a cluster of data") }
+        Self {
+            server: LocalPostgres::prepare(&bin_folder(), Path::new("/tmp"), PASSWORD, &settings)
+                .expect("a cluster of data"),
+        }
     }
 
     /// Starts the server and waits until it answers.
@@ -38,7 +41,9 @@ impl TestPostgres {
 
     /// Starts the server.
     pub fn launch_without_waiting(&mut self) {
-        self.server.launch_without_waiting().expect("Postgres starts");
+        self.server
+            .launch_without_waiting()
+            .expect("Postgres starts");
     }
 
     /// Gives every file to the user that Postgres runs as, after files were added.
@@ -61,8 +66,14 @@ impl TestPostgres {
         self.server.process_id().expect("a running server")
     }
 
-    /// A request for databases of this server, and a folder with the credentials as a Job mounts them.
-    pub fn request(&self, databases: &[&str], username: &str, password: &str) -> (ServerRequest, TempDir) {
+    /// A request for databases of this server, and a folder with the credentials as a Job mounts
+    /// them.
+    pub fn request(
+        &self,
+        databases: &[&str],
+        username: &str,
+        password: &str,
+    ) -> (ServerRequest, TempDir) {
         let credentials = tempfile::tempdir().expect("a temporary folder");
         fs::write(credentials.path().join("username"), username).expect("a file");
         fs::write(credentials.path().join("password"), format!("{password}\n")).expect("a file");
@@ -83,7 +94,12 @@ impl TestPostgres {
     /// A session of the superuser.
     pub async fn superuser(&self, database: &str) -> Client {
         let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(self.port()).user("postgres").password(PASSWORD).dbname(database);
+        config
+            .host("127.0.0.1")
+            .port(self.port())
+            .user("postgres")
+            .password(PASSWORD)
+            .dbname(database);
         let (client, connection) = config.connect(NoTls).await.expect("the superuser logs in");
         tokio::spawn(connection);
         client
@@ -91,7 +107,11 @@ impl TestPostgres {
 
     /// Runs statements as superuser.
     pub async fn execute(&self, database: &str, sql: &str) {
-        self.superuser(database).await.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        self.superuser(database)
+            .await
+            .batch_execute(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
     /// A client program of the same version.
@@ -101,6 +121,7 @@ impl TestPostgres {
 }
 
 fn bin_folder() -> PathBuf {
-    let initdb = holdfast::postgres::find_program("initdb").expect("initdb is not there; install it: apt-get install postgresql");
+    let initdb = holdfast::postgres::find_program("initdb")
+        .expect("initdb is not there; install it: apt-get install postgresql");
     initdb.parent().map(Path::to_path_buf).expect("a folder")
 }

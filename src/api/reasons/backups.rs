@@ -16,13 +16,16 @@ reasons! { BACKUPS:
         "The newest good backup is older than two intervals of the schedule.",
         "See `kubectl get dbbackup` for what the newest ones say.";
     NAME_TAKEN = "NameTaken" on "BackupFresh=False, Stalled=True":
-        "An object of the name that Holdfast needs was made by somebody else. It is neither changed nor deleted.",
+        "An object of the name that Holdfast needs was made by somebody else. It is neither \
+         changed nor deleted.",
         "Rename or delete the object that the message names; Holdfast then makes its own.";
     ENCRYPTION_UNSUPPORTED = "EncryptionUnsupported" on "BackupFresh=False":
-        "`spec.backup.encryption` is set, which this version can't do; no backup is taken, so that nothing leaves unencrypted.",
+        "`spec.backup.encryption` is set, which this version can't do; no backup is taken, so that \
+         nothing leaves unencrypted.",
         "Take the field out to have unencrypted backups.";
     DATA_SUSPECT = "DataSuspect" on "BackupFresh=False":
-        "The backup was taken while the data looked reset or had not been verified; it is kept, and never counts as good.",
+        "The backup was taken while the data looked reset or had not been verified; it is kept, \
+         and never counts as good.",
         "Bring the data back, or see what DataVerified says, first.";
     BUCKET_NOT_FOUND = "BucketNotFound" on "BackupFresh=False":
         "The bucket in `spec.backup.storage.s3.bucket` does not exist.",

@@ -1,7 +1,8 @@
 //! Every reason that a condition, a check or a backup can give, with what it means and what to do.
 //! `docs/conditions.md` is generated from these tables.
 
-/// Each reason as a constant, and the table of their explanations: name, word, conditions, meaning, remedy.
+/// Each reason as a constant, and the table of their explanations: name, word, conditions, meaning,
+/// remedy.
 macro_rules! reasons {
     ($table:ident: $($name:ident = $reason:literal on $conditions:literal: $meaning:literal, $remedy:literal;)*) => {
         // The meanings are also shown in a terminal, where backticks would be noise.
@@ -41,7 +42,9 @@ pub struct ReasonDocument {
 
 /// All reasons, in the order in which the documentation lists them.
 pub fn all() -> impl Iterator<Item = &'static ReasonDocument> {
-    [OVERALL, GUARD, DATA, CHECKS, FILES, BACKUPS].into_iter().flatten()
+    [OVERALL, GUARD, DATA, CHECKS, FILES, BACKUPS]
+        .into_iter()
+        .flatten()
 }
 
 /// Finds the explanation of a reason.
@@ -50,7 +53,8 @@ pub fn find(reason: &str) -> Option<&'static ReasonDocument> {
     all().find(|document| document.reason == reason)
 }
 
-/// The constant for a word that came from an agent, so that only documented reasons reach a condition.
+/// The constant for a word that came from an agent, so that only documented reasons reach a
+/// condition.
 #[must_use]
 pub fn known(reason: &str) -> &'static str {
     find(reason).map_or(QUERY_FAILED, |document| document.reason)

@@ -1,4 +1,5 @@
-//! The patches that accept, declare, and take both back: each applies to the very ProtectedDatabase that was shown, or not at all. Pure.
+//! The patches that accept, declare, and take both back: each applies to the very ProtectedDatabase
+//! that was shown, or not at all. Pure.
 
 use json_patch::Patch;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,7 +18,11 @@ pub fn build_acceptance(metadata: &ObjectMeta, check: &str) -> Patch {
 
 /// Declares the next change.
 pub fn build_declaration(metadata: &ObjectMeta, declared: &DeclaredChange) -> Patch {
-    set(metadata, ACCEPT_NEXT_CHANGE_ANNOTATION, &declared.to_string())
+    set(
+        metadata,
+        ACCEPT_NEXT_CHANGE_ANNOTATION,
+        &declared.to_string(),
+    )
 }
 
 /// Takes both off, as they were read. `None` if neither is there.
@@ -36,12 +41,26 @@ pub fn build_withdrawal(metadata: &ObjectMeta) -> Option<Patch> {
 
 /// What is accepted or declared now: annotation and value.
 pub fn accepted(metadata: &ObjectMeta) -> Vec<(&'static str, &str)> {
-    let value = |annotation| metadata.annotations.as_ref()?.get(annotation).map(String::as_str);
-    ANNOTATIONS.iter().filter_map(|annotation| Some((*annotation, value(*annotation)?))).collect()
+    let value = |annotation| {
+        metadata
+            .annotations
+            .as_ref()?
+            .get(annotation)
+            .map(String::as_str)
+    };
+    ANNOTATIONS
+        .iter()
+        .filter_map(|annotation| Some((*annotation, value(*annotation)?)))
+        .collect()
 }
 
 fn set(metadata: &ObjectMeta, annotation: &str, value: &str) -> Patch {
-    Patch([test_uid(metadata)].into_iter().chain(annotate(metadata, annotation, value)).collect())
+    Patch(
+        [test_uid(metadata)]
+            .into_iter()
+            .chain(annotate(metadata, annotation, value))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -61,7 +80,10 @@ mod tests {
     }
 
     fn declared() -> DeclaredChange {
-        DeclaredChange { since: "knowledge-1".to_owned(), until: "2026-02-01T14:00:00Z".parse().unwrap() }
+        DeclaredChange {
+            since: "knowledge-1".to_owned(),
+            until: "2026-02-01T14:00:00Z".parse().unwrap(),
+        }
     }
 
     #[test]
@@ -76,7 +98,13 @@ mod tests {
             let patch = build(&metadata(&live));
             json_patch::patch(&mut live, &patch).unwrap();
         }
-        let wanted = [(ACCEPT_CHECK_ANNOTATION, "knowledge-2"), (ACCEPT_NEXT_CHANGE_ANNOTATION, "knowledge-1/2026-02-01T14:00:00Z")];
+        let wanted = [
+            (ACCEPT_CHECK_ANNOTATION, "knowledge-2"),
+            (
+                ACCEPT_NEXT_CHANGE_ANNOTATION,
+                "knowledge-1/2026-02-01T14:00:00Z",
+            ),
+        ];
         assert_eq!(accepted(&metadata(&live)), wanted);
         let patch = build_withdrawal(&metadata(&live)).unwrap();
         json_patch::patch(&mut live, &patch).unwrap();
@@ -90,13 +118,23 @@ mod tests {
         let mut other = seen.clone();
         other["metadata"]["uid"] = "u-2".into();
         let seen = metadata(&seen);
-        for patch in [build_acceptance(&seen, "knowledge-1"), build_declaration(&seen, &declared()), build_withdrawal(&seen).unwrap()] {
-            assert!(json_patch::patch(&mut other.clone(), &patch).is_err(), "{patch:?}");
+        for patch in [
+            build_acceptance(&seen, "knowledge-1"),
+            build_declaration(&seen, &declared()),
+            build_withdrawal(&seen).unwrap(),
+        ] {
+            assert!(
+                json_patch::patch(&mut other.clone(), &patch).is_err(),
+                "{patch:?}"
+            );
         }
         let plain = metadata(&json!({"metadata": {"uid": "u-1", "resourceVersion": "7"}}));
         let mut meanwhile = object(&json!({"theirs": "stays"}));
         meanwhile["metadata"]["resourceVersion"] = "8".into();
-        assert!(json_patch::patch(&mut meanwhile, &build_acceptance(&plain, "knowledge-1")).is_err(), "annotations came into being");
+        assert!(
+            json_patch::patch(&mut meanwhile, &build_acceptance(&plain, "knowledge-1")).is_err(),
+            "annotations came into being"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Reads the database and the check, shows what would be accepted, asks, and sets or takes off the annotations.
+//! Reads the database and the check, shows what would be accepted, asks, and sets or takes off the
+//! annotations.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, CustomResourceExt as _};
 
 use super::{
-    Place, build_acceptance, build_declaration, build_withdrawal, declare, describe_accepted, describe_check, describe_declaration,
-    describe_declared, describe_withdrawn, refuse_check,
+    Place, build_acceptance, build_declaration, build_withdrawal, declare, describe_accepted,
+    describe_check, describe_declaration, describe_declared, describe_withdrawn, refuse_check,
 };
 use crate::api::names::PLUGIN_MANAGER;
 use crate::api::{DatabaseCheck, ProtectedDatabase};
@@ -32,7 +33,8 @@ const USAGE: &str = "kubectl holdfast accept NAME CHECK [--yes]
 pub struct AcceptArguments {
     /// Name of the ProtectedDatabase.
     name: String,
-    /// The DatabaseCheck whose findings are meant: what it found becomes what later checks are compared with.
+    /// The DatabaseCheck whose findings are meant: what it found becomes what later checks are
+    /// compared with.
     check: Option<String>,
     /// The next change is meant: before a major upgrade or a migration.
     #[arg(long)]
@@ -54,7 +56,11 @@ fn read_duration(text: &str) -> Result<Duration, String> {
 
 /// Runs `accept`.
 pub async fn run(cluster: &Cluster, arguments: &AcceptArguments) -> Result<Ending, PluginError> {
-    let place = Place { namespace: cluster.namespace.clone(), name: arguments.name.clone(), context_flag: cluster.context_flag() };
+    let place = Place {
+        namespace: cluster.namespace.clone(),
+        name: arguments.name.clone(),
+        context_flag: cluster.context_flag(),
+    };
     let database = fetch_database(cluster, &place.namespace, &place.name).await?;
     let now = Timestamp::now();
     if arguments.revoke {
@@ -68,7 +74,8 @@ pub async fn run(cluster: &Cluster, arguments: &AcceptArguments) -> Result<Endin
         if let Some(why) = refuse_check(&place.name, &check) {
             let (namespace, context) = (&place.namespace, &place.context_flag);
             eprintln!(
-                "DatabaseCheck {name} can't be accepted: {why}. Nothing was changed. Look at the checks: kubectl get dbcheck -n {namespace}{context}"
+                "DatabaseCheck {name} can't be accepted: {why}. Nothing was changed. Look at the \
+                 checks: kubectl get dbcheck -n {namespace}{context}"
             );
             return Ok(Ending::NeedsAPerson);
         }
@@ -82,40 +89,89 @@ pub async fn run(cluster: &Cluster, arguments: &AcceptArguments) -> Result<Endin
     let declared = match declare(&database, arguments.duration, now) {
         Ok(declared) => declared,
         Err(why) => {
-            eprintln!("Nothing was declared: {why}. How it stands: {}; to accept: {}", place.status_command(), place.command(" CHECK"));
+            eprintln!(
+                "Nothing was declared: {why}. How it stands: {}; to accept: {}",
+                place.status_command(),
+                place.command(" CHECK")
+            );
             return Ok(Ending::NeedsAPerson);
         }
     };
     write_out(&describe_declaration(&place, &declared, now))?;
-    if !confirmed(&place, arguments, &format!(" --next --for {}s", arguments.duration.as_secs()))? {
+    if !confirmed(
+        &place,
+        arguments,
+        &format!(" --next --for {}s", arguments.duration.as_secs()),
+    )? {
         return Ok(Ending::NotConfirmed);
     }
-    apply(cluster, &place, build_declaration(&database.metadata, &declared)).await?;
+    apply(
+        cluster,
+        &place,
+        build_declaration(&database.metadata, &declared),
+    )
+    .await?;
     say(&format!("\n{}", describe_declared(&place, &declared)))
 }
 
 fn confirmed(place: &Place, arguments: &AcceptArguments, words: &str) -> Result<bool, PluginError> {
     let script = place.command(&format!("{words} --yes"));
-    let answer = arguments.yes || ask(&format!("To accept this for {}", place.title()), &place.name, &script)?;
+    let answer = arguments.yes
+        || ask(
+            &format!("To accept this for {}", place.title()),
+            &place.name,
+            &script,
+        )?;
     if !answer {
         eprintln!("Not confirmed; nothing was changed.");
     }
     Ok(answer)
 }
 
-async fn apply(cluster: &Cluster, place: &Place, patch: json_patch::Patch) -> Result<(), PluginError> {
+async fn apply(
+    cluster: &Cluster,
+    place: &Place,
+    patch: json_patch::Patch,
+) -> Result<(), PluginError> {
     let api: Api<ProtectedDatabase> = Api::namespaced(cluster.client.clone(), &place.namespace);
-    let parameters = PatchParams { field_manager: Some(PLUGIN_MANAGER.to_owned()), ..PatchParams::default() };
-    let patched = api.patch_metadata(&place.name, &parameters, &Patch::<()>::Json(patch)).await;
+    let parameters = PatchParams {
+        field_manager: Some(PLUGIN_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patched = api
+        .patch_metadata(&place.name, &parameters, &Patch::<()>::Json(patch))
+        .await;
     let resource = ProtectedDatabase::crd_name();
-    let question = || Question::about("patch", resource, &place.name, Some(&place.namespace), cluster.context.as_deref());
+    let question = || {
+        Question::about(
+            "patch",
+            resource,
+            &place.name,
+            Some(&place.namespace),
+            cluster.context.as_deref(),
+        )
+    };
     patched.map(drop).map_err(|error| question().failed(error))
 }
 
-async fn fetch_check(cluster: &Cluster, namespace: &str, name: &str) -> Result<DatabaseCheck, PluginError> {
+async fn fetch_check(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+) -> Result<DatabaseCheck, PluginError> {
     let api: Api<DatabaseCheck> = Api::namespaced(cluster.client.clone(), namespace);
-    let question = || Question::about("get", DatabaseCheck::crd_name(), name, Some(namespace), cluster.context.as_deref());
-    api.get(name).await.map_err(|error| question().failed(error))
+    let question = || {
+        Question::about(
+            "get",
+            DatabaseCheck::crd_name(),
+            name,
+            Some(namespace),
+            cluster.context.as_deref(),
+        )
+    };
+    api.get(name)
+        .await
+        .map_err(|error| question().failed(error))
 }
 
 fn say(text: &str) -> Result<Ending, PluginError> {

@@ -1,5 +1,8 @@
 //! A database that looks reset, and the check that says so, for the tests of this room.
-#![allow(clippy::unwrap_used, reason = "a sample that can't be built is a fault of the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a sample that can't be built is a fault of the test"
+)]
 
 use serde_json::json;
 
@@ -7,7 +10,11 @@ use crate::api::{DatabaseCheck, ProtectedDatabase};
 
 /// The ProtectedDatabase; `reset` is the status of its condition `DataReset`.
 pub fn database(reset: &str) -> ProtectedDatabase {
-    let reason = if reset == "True" { "TablesEmptied" } else { "Verified" };
+    let reason = if reset == "True" {
+        "TablesEmptied"
+    } else {
+        "Verified"
+    };
     serde_json::from_value(json!({
         "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
         "metadata": {"name": "knowledge", "namespace": "atra", "uid": "u-1", "resourceVersion": "7"},
@@ -43,7 +50,8 @@ pub fn check() -> DatabaseCheck {
             },
             "verdict": {
                 "outcome": "Suspected", "reason": "TablesEmptied", "baseline": "knowledge-1a2b3c",
-                "message": "the data looks reset: 1 table that had rows is empty (public.knowledge_nodes: 26,337 -> 0 rows). Next: …",
+                "message": "the data looks reset: 1 table that had rows is empty \
+                    (public.knowledge_nodes: 26,337 -> 0 rows). Next: …",
             },
         },
     }))

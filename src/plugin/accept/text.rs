@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::accepted;
 use crate::api::{DatabaseCheck, DeclaredChange, ProtectedDatabase, TableEvidence};
-use crate::plugin::words::{date, moment};
 use crate::postgres::{bounded_line, line_within};
+use crate::wording::{date, moment};
 
 /// How many tables are listed; the rest is a number.
 const LISTED: usize = 20;
@@ -34,34 +34,69 @@ impl Place {
 
     /// `kubectl holdfast accept NAME …` with the words that follow the name.
     pub fn command(&self, words: &str) -> String {
-        format!("kubectl holdfast accept {}{words} -n {}{}", self.name, self.namespace, self.context_flag)
+        format!(
+            "kubectl holdfast accept {}{words} -n {}{}",
+            self.name, self.namespace, self.context_flag
+        )
     }
 
     /// The command that shows how it stands.
     pub fn status_command(&self) -> String {
-        format!("kubectl holdfast status {} -n {}{}", self.name, self.namespace, self.context_flag)
+        format!(
+            "kubectl holdfast status {} -n {}{}",
+            self.name, self.namespace, self.context_flag
+        )
     }
 }
 
 /// What would be accepted with a check.
-pub fn describe_check(place: &Place, database: &ProtectedDatabase, check: &DatabaseCheck, now: Timestamp) -> String {
+pub fn describe_check(
+    place: &Place,
+    database: &ProtectedDatabase,
+    check: &DatabaseCheck,
+    now: Timestamp,
+) -> String {
     let name = check.metadata.name.as_deref().unwrap_or_default();
     let status = check.status.clone().unwrap_or_default();
-    let ended = status.completion_time.map(|time| format!(", {}", moment(&time, now))).unwrap_or_default();
+    let ended = status
+        .completion_time
+        .map(|time| format!(", {}", moment(&time, now)))
+        .unwrap_or_default();
     let mut text = format!("{}, DatabaseCheck {name}{ended}\n", place.title());
     if let Some(verdict) = &status.verdict {
-        let _ = writeln!(text, "  {:?} ({}): {}", verdict.outcome, verdict.reason, line_within(&verdict.message, MESSAGE_LIMIT));
+        let _ = writeln!(
+            text,
+            "  {:?} ({}): {}",
+            verdict.outcome,
+            verdict.reason,
+            line_within(&verdict.message, MESSAGE_LIMIT)
+        );
     }
     text.push_str("\nWhat is there, and becomes what later checks are compared with:\n");
     if let Some(evidence) = &status.evidence {
-        let _ = writeln!(text, "  {} rows in {} tables", evidence.total_rows, evidence.table_count);
+        let _ = writeln!(
+            text,
+            "  {} rows in {} tables",
+            evidence.total_rows, evidence.table_count
+        );
         list_tables(&mut text, &evidence.tables);
     }
-    text.push_str("\nWhat that means:\n  - what was there before is not missed any more, and backups of what is there count as good\n");
-    let backup = database.status.as_ref().and_then(|status| status.last_good_backup.as_ref());
+    text.push_str(
+        "\nWhat that means:\n  - what was there before is not missed any more, and backups of what \
+        is there count as good\n",
+    );
+    let backup = database
+        .status
+        .as_ref()
+        .and_then(|status| status.last_good_backup.as_ref());
     let _ = match backup {
         Some(backup) => {
-            writeln!(text, "  - the last good backup of what was there before is {}, {}", backup.name, moment(&backup.time, now))
+            writeln!(
+                text,
+                "  - the last good backup of what was there before is {}, {}",
+                backup.name,
+                moment(&backup.time, now)
+            )
         }
         None => writeln!(text, "  - there is NO GOOD BACKUP of what was there before"),
     };
@@ -70,8 +105,14 @@ pub fn describe_check(place: &Place, database: &ProtectedDatabase, check: &Datab
 
 fn list_tables(text: &mut String, tables: &[TableEvidence]) {
     for table in tables.iter().take(LISTED) {
-        let _ =
-            writeln!(text, "  - {} in {}: {} ({:?})", bounded_line(&table.name), bounded_line(&table.database), table.rows, table.count);
+        let _ = writeln!(
+            text,
+            "  - {} in {}: {} ({:?})",
+            bounded_line(&table.name),
+            bounded_line(&table.database),
+            table.rows,
+            table.count
+        );
     }
     if tables.len() > LISTED {
         let _ = writeln!(text, "  - and {} more tables", tables.len() - LISTED);
@@ -81,9 +122,12 @@ fn list_tables(text: &mut String, tables: &[TableEvidence]) {
 /// What it means to declare the next change.
 pub fn describe_declaration(place: &Place, declared: &DeclaredChange, now: Timestamp) -> String {
     format!(
-        "{}: the next change of its data is to be taken for meant\n\nWhat that means:\n  - the first check that would find the data reset, after DatabaseCheck {} \
-         and until {}, is taken for good\n  - it is for a change that keeps the rows, such as pg_upgrade or a migration: a missing database, rows below a \
-         minimum, or less than half of all rows, is told as a reset all the same\n  - one change uses it up; after that, or after its end, nothing is declared\n",
+        "{}: the next change of its data is to be taken for meant\n\nWhat that means:\n  - the \
+         first check that would find the data reset, after DatabaseCheck {} and until {}, is taken \
+         for good\n  - it is for a change that keeps the rows, such as pg_upgrade or a migration: \
+         a missing database, rows below a minimum, or less than half of all rows, is told as a \
+         reset all the same\n  - one change uses it up; after that, or after its end, nothing is \
+         declared\n",
         place.title(),
         declared.since,
         moment(&Time(declared.until), now)
@@ -93,7 +137,8 @@ pub fn describe_declaration(place: &Place, declared: &DeclaredChange, now: Times
 /// What was done, and how it is undone.
 pub fn describe_accepted(place: &Place, check: &str) -> String {
     format!(
-        "Accepted: what DatabaseCheck {check} has found is what later checks are compared with.\n\nHow it stands:\n\n  {}\n\nTo take it back before the next check:\n\n  {}\n",
+        "Accepted: what DatabaseCheck {check} has found is what later checks are compared \
+         with.\n\nHow it stands:\n\n  {}\n\nTo take it back before the next check:\n\n  {}\n",
         place.status_command(),
         place.command(" --revoke")
     )
@@ -110,11 +155,21 @@ pub fn describe_declared(place: &Place, declared: &DeclaredChange) -> String {
 
 /// What was taken off.
 pub fn describe_withdrawn(place: &Place, metadata: &ObjectMeta) -> String {
-    let taken: Vec<String> = accepted(metadata).iter().map(|(annotation, value)| format!("{annotation}={}", bounded_line(value))).collect();
+    let taken: Vec<String> = accepted(metadata)
+        .iter()
+        .map(|(annotation, value)| format!("{annotation}={}", bounded_line(value)))
+        .collect();
     if taken.is_empty() {
-        return format!("{} accepts and declares nothing; nothing was changed.\n", place.title());
+        return format!(
+            "{} accepts and declares nothing; nothing was changed.\n",
+            place.title()
+        );
     }
-    format!("{}: taken off: {}. What a check has become by it already stays.\n", place.title(), taken.join(", "))
+    format!(
+        "{}: taken off: {}. What a check has become by it already stays.\n",
+        place.title(),
+        taken.join(", ")
+    )
 }
 
 #[cfg(test)]

@@ -1,18 +1,28 @@
 //! Golden tests of what a person reads.
-#![allow(clippy::unwrap_used, reason = "a sample that can't be built is a fault of the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a sample that can't be built is a fault of the test"
+)]
 
 use super::*;
 use crate::plugin::accept::build_acceptance;
 use crate::plugin::accept::sample::{check, database};
 
 fn place() -> Place {
-    Place { namespace: "atra".to_owned(), name: "knowledge".to_owned(), context_flag: " --context production".to_owned() }
+    Place {
+        namespace: "atra".to_owned(),
+        name: "knowledge".to_owned(),
+        context_flag: " --context production".to_owned(),
+    }
 }
 
 #[test]
 fn what_is_accepted_reads() {
     let now: Timestamp = "2026-02-01T12:00:00Z".parse().unwrap();
-    let declared = DeclaredChange { since: "knowledge-1a2b3c".to_owned(), until: "2026-02-01T14:00:00Z".parse().unwrap() };
+    let declared = DeclaredChange {
+        since: "knowledge-1a2b3c".to_owned(),
+        until: "2026-02-01T14:00:00Z".parse().unwrap(),
+    };
     let mut many = check();
     let evidence = many.status.as_mut().unwrap().evidence.as_mut().unwrap();
     let mut odd = evidence.tables[0].clone();
@@ -21,7 +31,10 @@ fn what_is_accepted_reads() {
     let mut lost = database("True");
     lost.status.as_mut().unwrap().last_good_backup = None;
     let mut marked = database("True");
-    json_patch_apply(&mut marked, &build_acceptance(&database("True").metadata, "knowledge-9z8y7x"));
+    json_patch_apply(
+        &mut marked,
+        &build_acceptance(&database("True").metadata, "knowledge-9z8y7x"),
+    );
     let texts = [
         describe_check(&place(), &database("True"), &check(), now),
         describe_check(&place(), &lost, &many, now),

@@ -1,4 +1,5 @@
-//! Walks the cluster's StatefulSets and Deployments, and writes what there is to say about those that run a Postgres.
+//! Walks the cluster's StatefulSets and Deployments, and writes what there is to say about those
+//! that run a Postgres.
 
 use clap::Args;
 use k8s_openapi::NamespaceResourceScope;
@@ -7,8 +8,8 @@ use kube::{Api, CustomResourceExt as _, Resource};
 
 use super::volumes::fetch_claims;
 use super::{
-    Cover, PostgresReport, PostgresWorkload, WorkloadSeen, build_cover, build_doctor_table, describe_reports, find_cover, judge,
-    read_deployment, read_stateful_set,
+    Cover, PostgresReport, PostgresWorkload, WorkloadSeen, build_cover, build_doctor_table,
+    describe_reports, find_cover, judge, read_deployment, read_stateful_set,
 };
 use crate::api::ProtectedDatabase;
 use crate::plugin::connect::Cluster;
@@ -26,57 +27,97 @@ pub struct DoctorArguments {
     /// json, yaml or table instead of text.
     #[arg(short, long)]
     output: Option<Format>,
-    /// Only the manifests that would protect what nobody protects, for `kubectl apply -f -`. Read them first.
+    /// Only the manifests that would protect what nobody protects, for `kubectl apply -f -`. Read
+    /// them first.
     #[arg(long, conflicts_with = "output")]
     manifests: bool,
 }
 
 /// Runs `doctor`.
 pub async fn run(cluster: &Cluster, arguments: &DoctorArguments) -> Result<Ending, PluginError> {
-    let namespace = (cluster.namespace_was_named && !arguments.all_namespaces).then_some(cluster.namespace.as_str());
+    let namespace = (cluster.namespace_was_named && !arguments.all_namespaces)
+        .then_some(cluster.namespace.as_str());
     let covers = fetch_covers(cluster, namespace).await?;
     let mut reports = Vec::new();
     for seen in fetch_postgres(cluster, namespace).await? {
         reports.push(fetch_report(cluster, seen, &covers).await);
     }
-    let place = namespace.map_or_else(|| "in this cluster".to_owned(), |namespace| format!("in namespace {namespace}"));
-    let flags = namespace.map(|namespace| format!(" -n {namespace}")).unwrap_or_default() + &cluster.context_flag();
+    let place = namespace.map_or_else(
+        || "in this cluster".to_owned(),
+        |namespace| format!("in namespace {namespace}"),
+    );
+    let flags = namespace
+        .map(|namespace| format!(" -n {namespace}"))
+        .unwrap_or_default()
+        + &cluster.context_flag();
     let text = match arguments.output {
-        _ if arguments.manifests => reports.iter().filter_map(|report| report.manifest.as_deref()).collect(),
+        _ if arguments.manifests => reports
+            .iter()
+            .filter_map(|report| report.manifest.as_deref())
+            .collect(),
         Some(Format::Json) => build_json(&reports)?,
         Some(Format::Yaml) => build_yaml(&reports)?,
         Some(Format::Table) if !reports.is_empty() => build_doctor_table(&reports),
         _ => describe_reports(&reports, &place, &flags),
     };
     write_out(&text)?;
-    Ok(if reports.iter().all(|report| report.findings.is_empty()) { Ending::Done } else { Ending::NeedsAPerson })
+    Ok(if reports.iter().all(|report| report.findings.is_empty()) {
+        Ending::Done
+    } else {
+        Ending::NeedsAPerson
+    })
 }
 
-/// Everything that runs a Postgres. Of all other workloads nothing is kept, so memory follows the number of databases.
-async fn fetch_postgres(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<WorkloadSeen>, PluginError> {
-    let failed = |resource| move |error| Question::list(resource, namespace, cluster.context.as_deref()).failed(error);
+/// Everything that runs a Postgres. Of all other workloads nothing is kept, so memory follows the
+/// number of databases.
+async fn fetch_postgres(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+) -> Result<Vec<WorkloadSeen>, PluginError> {
+    let failed = |resource| {
+        move |error| Question::list(resource, namespace, cluster.context.as_deref()).failed(error)
+    };
     let mut seen = Vec::new();
     let stateful_sets: Api<StatefulSet> = api(cluster, namespace);
-    fetch_pages(&stateful_sets, async |page| seen.extend(page.iter().filter_map(read_stateful_set)))
-        .await
-        .map_err(failed("statefulsets.apps"))?;
+    fetch_pages(&stateful_sets, async |page| {
+        seen.extend(page.iter().filter_map(read_stateful_set));
+    })
+    .await
+    .map_err(failed("statefulsets.apps"))?;
     let deployments: Api<Deployment> = api(cluster, namespace);
-    fetch_pages(&deployments, async |page| seen.extend(page.iter().filter_map(read_deployment)))
-        .await
-        .map_err(failed("deployments.apps"))?;
+    fetch_pages(&deployments, async |page| {
+        seen.extend(page.iter().filter_map(read_deployment));
+    })
+    .await
+    .map_err(failed("deployments.apps"))?;
     Ok(seen)
 }
 
 /// What covers which workload. In a cluster without Holdfast nothing does.
-async fn fetch_covers(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Cover>, PluginError> {
+async fn fetch_covers(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+) -> Result<Vec<Cover>, PluginError> {
     let databases: Api<ProtectedDatabase> = api(cluster, namespace);
     let mut covers = Vec::new();
-    match fetch_pages(&databases, async |page| covers.extend(page.iter().map(build_cover))).await {
+    match fetch_pages(&databases, async |page| {
+        covers.extend(page.iter().map(build_cover));
+    })
+    .await
+    {
         Err(kube::Error::Api(status)) if status.code == 404 => {
-            eprintln!("Holdfast is not installed in this cluster, so nothing is protected; docs/install.md says how to install it.");
+            eprintln!(
+                "Holdfast is not installed in this cluster, so nothing is protected; \
+                 docs/install.md says how to install it."
+            );
             Ok(covers)
         }
-        Err(error) => Err(Question::list(ProtectedDatabase::crd_name(), namespace, cluster.context.as_deref()).failed(error)),
+        Err(error) => Err(Question::list(
+            ProtectedDatabase::crd_name(),
+            namespace,
+            cluster.context.as_deref(),
+        )
+        .failed(error)),
         Ok(()) => Ok(covers),
     }
 }

@@ -1,8 +1,11 @@
-//! Which ProtectedDatabase covers which workload. Keeps a few words of each, whatever its size. Pure.
+//! Which ProtectedDatabase covers which workload. Keeps a few words of each, whatever its size.
+//! Pure.
 
 use kube::ResourceExt as _;
 
-use crate::api::{ConditionStatus, ConditionType, DeletionGuard, ProtectedDatabase, WorkloadKind, find_condition};
+use crate::api::{
+    ConditionStatus, ConditionType, DeletionGuard, ProtectedDatabase, WorkloadKind, find_condition,
+};
 
 /// A ProtectedDatabase, down to what tells which workload it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,11 @@ pub struct Cover {
 
 /// Takes out what matters.
 pub fn build_cover(database: &ProtectedDatabase) -> Cover {
-    let conditions = database.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let conditions = database
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
     let ready = find_condition(conditions, ConditionType::Ready);
     Cover {
         namespace: database.namespace().unwrap_or_default(),
@@ -34,8 +41,17 @@ pub fn build_cover(database: &ProtectedDatabase) -> Cover {
 }
 
 /// The ProtectedDatabase that covers a workload.
-pub fn find_cover<'a>(covers: &'a [Cover], namespace: &str, kind: WorkloadKind, name: &str) -> Option<&'a Cover> {
-    covers.iter().find(|cover| cover.namespace == namespace && cover.workload == name && cover.kind.is_none_or(|other| other == kind))
+pub fn find_cover<'a>(
+    covers: &'a [Cover],
+    namespace: &str,
+    kind: WorkloadKind,
+    name: &str,
+) -> Option<&'a Cover> {
+    covers.iter().find(|cover| {
+        cover.namespace == namespace
+            && cover.workload == name
+            && cover.kind.is_none_or(|other| other == kind)
+    })
 }
 
 #[cfg(test)]

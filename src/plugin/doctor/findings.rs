@@ -72,9 +72,16 @@ pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresRepor
     judge_cover(&workload, cover, &mut findings);
     judge_data(&workload, &mut findings);
     judge_volumes(&workload, &mut findings);
-    let mut not_known: Vec<String> = workload.claims.iter().filter_map(|claim| claim.unknown.clone()).collect();
+    let mut not_known: Vec<String> = workload
+        .claims
+        .iter()
+        .filter_map(|claim| claim.unknown.clone())
+        .collect();
     if workload.template.data.is_empty() {
-        not_known.push("which directory holds the data: no PGDATA in the template, and the image is not known".to_owned());
+        not_known.push(
+            "which directory holds the data: no PGDATA in the template, and the image is not known"
+                .to_owned(),
+        );
     }
     PostgresReport {
         namespace: workload.namespace,
@@ -91,35 +98,50 @@ pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresRepor
 
 fn judge_cover(workload: &PostgresWorkload, cover: Option<&Cover>, findings: &mut Vec<String>) {
     let Some(cover) = cover else {
-        findings.push("no ProtectedDatabase covers it: nothing refuses its deletion, and nobody sees when its data is gone".to_owned());
+        findings.push(
+            "no ProtectedDatabase covers it: nothing refuses its deletion, and nobody sees when \
+            its data is gone"
+                .to_owned(),
+        );
         return;
     };
     let (namespace, name) = (&workload.namespace, &cover.name);
     if !cover.denies_deletion {
         findings.push(format!(
-            "ProtectedDatabase {name} has spec.guard.deletion Off: nothing refuses the deletion of its data; take it out with \
-             `kubectl -n {namespace} edit protdb {name}`"
+            "ProtectedDatabase {name} has spec.guard.deletion Off: nothing refuses the deletion of \
+             its data; take it out with `kubectl -n {namespace} edit protdb {name}`"
         ));
     }
     if !cover.ready {
-        findings.push(format!("ProtectedDatabase {name} is not Ready; see why with `kubectl holdfast status {name} -n {namespace}`"));
+        findings.push(format!(
+            "ProtectedDatabase {name} is not Ready; see why with `kubectl holdfast status {name} \
+            -n {namespace}`"
+        ));
     }
 }
 
 fn judge_data(workload: &PostgresWorkload, findings: &mut Vec<String>) {
     let data = &workload.template.data;
-    let off: Vec<String> =
-        data.iter().filter(|place| !place.on_claim).map(|place| format!("{} is on {}", place.directory, place.on)).collect();
+    let off: Vec<String> = data
+        .iter()
+        .filter(|place| !place.on_claim)
+        .map(|place| format!("{} is on {}", place.directory, place.on))
+        .collect();
     if off.is_empty() {
         return;
     }
-    let remedy = "mount a claim there, or set PGDATA to a directory on one, and move the data before the next restart";
+    let remedy = "mount a claim there, or set PGDATA to a directory on one, and move the data \
+        before the next restart";
     if off.len() == data.len() {
-        findings.push(format!("the data directory lies on no claim: {}; {remedy}", off.join(", or ")));
+        findings.push(format!(
+            "the data directory lies on no claim: {}; {remedy}",
+            off.join(", or ")
+        ));
     } else {
         findings.push(format!(
-            "the data directory may lie on no claim: image {} does not say its version, and {}; see where it is with `kubectl -n {} exec {}/{} -c {} -- \
-             printenv PGDATA`, and name the version in the image's tag",
+            "the data directory may lie on no claim: image {} does not say its version, and {}; \
+             see where it is with `kubectl -n {} exec {}/{} -c {} -- printenv PGDATA`, and name \
+             the version in the image's tag",
             workload.template.image,
             off.join(", or "),
             workload.namespace,
@@ -134,17 +156,23 @@ fn judge_volumes(workload: &PostgresWorkload, findings: &mut Vec<String>) {
     for claim in &workload.claims {
         if let (Some(volume), Some("Delete")) = (&claim.volume, claim.reclaim_policy.as_deref()) {
             findings.push(format!(
-                "volume {volume} of claim {} has reclaim policy Delete: its files go with the claim; a ProtectedDatabase sets it to Retain, or do it \
-                 yourself: kubectl patch pv {volume} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
+                "volume {volume} of claim {} has reclaim policy Delete: its files go with the \
+                 claim; a ProtectedDatabase sets it to Retain, or do it yourself: kubectl patch pv \
+                 {volume} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
                 claim.name
             ));
         }
     }
     for when in &workload.claims_deleted_when {
-        let moment = if *when == "whenScaled" { "scaled down" } else { "deleted" };
+        let moment = if *when == "whenScaled" {
+            "scaled down"
+        } else {
+            "deleted"
+        };
         findings.push(format!(
-            "persistentVolumeClaimRetentionPolicy.{when} is Delete: its claims are deleted when the StatefulSet is {moment}; keep them: kubectl -n {} patch \
-             statefulset {} -p '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"{when}\":\"Retain\"}}}}}}'",
+            "persistentVolumeClaimRetentionPolicy.{when} is Delete: its claims are deleted when \
+             the StatefulSet is {moment}; keep them: kubectl -n {} patch statefulset {} -p \
+             '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"{when}\":\"Retain\"}}}}}}'",
             workload.namespace, workload.name
         ));
     }

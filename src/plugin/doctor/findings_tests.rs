@@ -1,12 +1,17 @@
 //! Golden tests of what doctor says, from workload objects to words and manifests.
-#![allow(clippy::unwrap_used, reason = "a sample that can't be built is a fault of the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a sample that can't be built is a fault of the test"
+)]
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{ProtectedDatabase, ProtectedDatabaseSpec};
-use crate::plugin::doctor::{build_cover, build_doctor_table, describe_reports, read_deployment, read_stateful_set};
+use crate::plugin::doctor::{
+    build_cover, build_doctor_table, describe_reports, read_deployment, read_stateful_set,
+};
 
 fn stateful_set(name: &str, container: &Value, change: &Value) -> StatefulSet {
     let mut object = json!({
@@ -47,19 +52,39 @@ fn careless() -> PostgresWorkload {
 }
 
 fn bare() -> PostgresWorkload {
-    workload(&stateful_set("bare", &json!({"name": "db", "image": "postgres:latest"}), &json!({})), "Delete")
+    workload(
+        &stateful_set(
+            "bare",
+            &json!({"name": "db", "image": "postgres:latest"}),
+            &json!({}),
+        ),
+        "Delete",
+    )
 }
 
 fn open() -> PostgresWorkload {
     let mounts = json!([{"name": "data", "mountPath": "/var/lib/postgresql/data"}]);
     let container = json!({"name": "db", "image": "postgres", "volumeMounts": mounts, "ports": [{"containerPort": 6000}],
         "env": [{"name": "POSTGRES_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "pg", "key": "secret"}}}]});
-    workload(&stateful_set("open", &container, &json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}})), "Retain")
+    workload(
+        &stateful_set(
+            "open",
+            &container,
+            &json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}),
+        ),
+        "Retain",
+    )
 }
 
 fn strange() -> PostgresWorkload {
-    let mut strange =
-        workload(&stateful_set("strange", &json!({"name": "db", "image": "shop/db", "ports": [{"containerPort": 5432}]}), &json!({})), "");
+    let mut strange = workload(
+        &stateful_set(
+            "strange",
+            &json!({"name": "db", "image": "shop/db", "ports": [{"containerPort": 5432}]}),
+            &json!({}),
+        ),
+        "",
+    );
     strange.claims = vec![ClaimFound {
         name: "data".to_owned(),
         volume: Some("pv".to_owned()),
@@ -105,7 +130,10 @@ fn what_doctor_says_reads() {
 #[test]
 fn a_well_kept_database_has_no_findings() {
     let report = judge(good(), Some(&cover("good", true, "Deny")));
-    assert_eq!((report.findings, report.not_known, report.manifest), (Vec::new(), Vec::new(), None));
+    assert_eq!(
+        (report.findings, report.not_known, report.manifest),
+        (Vec::new(), Vec::new(), None)
+    );
     assert_eq!(
         describe_reports(&[], "in namespace atra", ""),
         "No StatefulSet and no Deployment in namespace atra looks like a Postgres.\n"
@@ -116,7 +144,8 @@ fn a_well_kept_database_has_no_findings() {
 fn every_manifest_is_a_protected_database() {
     for workload in [careless(), bare(), open(), strange()] {
         let manifest = judge(workload, None).manifest.unwrap();
-        let object: ProtectedDatabase = serde_saphyr::from_str(&manifest).unwrap_or_else(|error| panic!("{error}\n{manifest}"));
+        let object: ProtectedDatabase =
+            serde_saphyr::from_str(&manifest).unwrap_or_else(|error| panic!("{error}\n{manifest}"));
         assert_eq!(object.metadata.namespace.as_deref(), Some("atra"));
     }
 }
@@ -131,6 +160,9 @@ fn a_deployment_is_read_like_a_stateful_set() {
         }}},
     }));
     let seen = read_deployment(&object.unwrap()).unwrap();
-    assert_eq!((seen.kind, seen.claim_names), (WorkloadKind::Deployment, vec!["db-data".to_owned()]));
+    assert_eq!(
+        (seen.kind, seen.claim_names),
+        (WorkloadKind::Deployment, vec!["db-data".to_owned()])
+    );
     assert!(seen.template.data[0].on_claim);
 }

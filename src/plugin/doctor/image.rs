@@ -1,9 +1,22 @@
-//! What the name of an image tells: whether it is a Postgres server, and where such an image keeps its data by default. Pure.
+//! What the name of an image tells: whether it is a Postgres server, and where such an image keeps
+//! its data by default. Pure.
 
 /// Words in the last part of an image's name that speak of a Postgres server.
 const SERVERS: &[&str] = &["postgres", "pgvector", "timescale", "postgis"];
-/// Words that speak of something else around Postgres, whose name holds one of the above all the same.
-const OTHERS: &[&str] = &["exporter", "operator", "postgrest", "pgbouncer", "pgpool", "pgadmin", "proxy", "backup", "migrat", "client"];
+/// Words that speak of something else around Postgres, whose name holds one of the above all the
+/// same.
+const OTHERS: &[&str] = &[
+    "exporter",
+    "operator",
+    "postgrest",
+    "pgbouncer",
+    "pgpool",
+    "pgadmin",
+    "proxy",
+    "backup",
+    "migrat",
+    "client",
+];
 
 /// From this version on the official image keeps its data in a directory named after the version
 /// (<https://hub.docker.com/_/postgres>, `PGDATA`).
@@ -32,8 +45,8 @@ pub fn image_kind(image: &str) -> ImageKind {
     }
 }
 
-/// The directories in which an image may keep its data when no variable says so: one if its name tells which, more if it does not,
-/// none if it is not known at all.
+/// The directories in which an image may keep its data when no variable says so: one if its name
+/// tells which, more if it does not, none if it is not known at all.
 pub fn default_data_directories(image: &str) -> Vec<String> {
     if image_kind(image) != ImageKind::Server {
         return Vec::new();
@@ -47,23 +60,33 @@ pub fn default_data_directories(image: &str) -> Vec<String> {
     }
     let before = "/var/lib/postgresql/data".to_owned();
     match major_version(image) {
-        Some(version) if version >= FIRST_IN_OWN_DIRECTORY => vec![format!("/var/lib/postgresql/{version}/docker")],
+        Some(version) if version >= FIRST_IN_OWN_DIRECTORY => {
+            vec![format!("/var/lib/postgresql/{version}/docker")]
+        }
         Some(_) => vec![before],
-        None => vec![before, format!("/var/lib/postgresql/{FIRST_IN_OWN_DIRECTORY}/docker")],
+        None => vec![
+            before,
+            format!("/var/lib/postgresql/{FIRST_IN_OWN_DIRECTORY}/docker"),
+        ],
     }
 }
 
 /// The major version of Postgres in an image's tag: `17.2-alpine`, `pg17`, `2.17.1-pg17`, `17-3.5`.
 fn major_version(image: &str) -> Option<u32> {
     let tag = without_digest(image).rsplit('/').next()?.split_once(':')?.1;
-    let named = tag.split(['-', '_']).find_map(|part| part.strip_prefix("pg")).map(leading_number);
+    let named = tag
+        .split(['-', '_'])
+        .find_map(|part| part.strip_prefix("pg"))
+        .map(leading_number);
     let is_postgres_first = matches!(last_part(image), name if !name.contains("timescale") && !name.contains("pgvector"));
     let version = named.unwrap_or_else(|| is_postgres_first.then(|| leading_number(tag)).flatten());
     version.filter(|version| (8..100).contains(version))
 }
 
 fn leading_number(text: &str) -> Option<u32> {
-    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
     text.get(..end)?.parse().ok()
 }
 
@@ -83,7 +106,9 @@ fn repository(image: &str) -> &str {
 
 fn last_part(image: &str) -> &str {
     let repository = repository(image);
-    repository.rsplit_once('/').map_or(repository, |(_, name)| name)
+    repository
+        .rsplit_once('/')
+        .map_or(repository, |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -121,17 +146,38 @@ mod tests {
         let wanted: &[(&str, &[&str])] = &[
             ("postgres:15", &["/var/lib/postgresql/data"]),
             ("postgres:9.6-alpine", &["/var/lib/postgresql/data"]),
-            ("registry.example.com:5000/postgres:17.2@sha256:0123", &["/var/lib/postgresql/data"]),
+            (
+                "registry.example.com:5000/postgres:17.2@sha256:0123",
+                &["/var/lib/postgresql/data"],
+            ),
             ("postgres:18", &["/var/lib/postgresql/18/docker"]),
-            ("pgvector/pgvector:0.8.1-pg18-trixie", &["/var/lib/postgresql/18/docker"]),
+            (
+                "pgvector/pgvector:0.8.1-pg18-trixie",
+                &["/var/lib/postgresql/18/docker"],
+            ),
             ("pgvector/pgvector:pg17", &["/var/lib/postgresql/data"]),
-            ("timescale/timescaledb:2.17.1-pg16", &["/var/lib/postgresql/data"]),
-            ("timescale/timescaledb:2.17.1", &["/var/lib/postgresql/data", "/var/lib/postgresql/18/docker"]),
+            (
+                "timescale/timescaledb:2.17.1-pg16",
+                &["/var/lib/postgresql/data"],
+            ),
+            (
+                "timescale/timescaledb:2.17.1",
+                &["/var/lib/postgresql/data", "/var/lib/postgresql/18/docker"],
+            ),
             ("postgis/postgis:18-3.6", &["/var/lib/postgresql/18/docker"]),
-            ("postgres:latest", &["/var/lib/postgresql/data", "/var/lib/postgresql/18/docker"]),
-            ("registry.example.com:5000/postgres", &["/var/lib/postgresql/data", "/var/lib/postgresql/18/docker"]),
+            (
+                "postgres:latest",
+                &["/var/lib/postgresql/data", "/var/lib/postgresql/18/docker"],
+            ),
+            (
+                "registry.example.com:5000/postgres",
+                &["/var/lib/postgresql/data", "/var/lib/postgresql/18/docker"],
+            ),
             ("bitnami/postgresql:16", &["/bitnami/postgresql/data"]),
-            ("timescale/timescaledb-ha:pg16", &["/home/postgres/pgdata/data"]),
+            (
+                "timescale/timescaledb-ha:pg16",
+                &["/home/postgres/pgdata/data"],
+            ),
             ("example/web:1", &[]),
         ];
         for (image, directories) in wanted {

@@ -1,4 +1,5 @@
-//! `kubectl holdfast doctor`: finds every Postgres, says who protects it and what endangers its data, and how to protect it.
+//! `kubectl holdfast doctor`: finds every Postgres, says who protects it and what endangers its
+//! data, and how to protect it.
 
 mod command;
 mod coverage;

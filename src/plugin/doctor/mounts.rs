@@ -16,11 +16,24 @@ pub struct DataPlace {
 }
 
 /// Says of each directory what it is on.
-pub fn data_places(pod: &PodSpec, container: &Container, claim_templates: &[String], directories: &[String]) -> Vec<DataPlace> {
-    directories.iter().map(|directory| data_place(pod, container, claim_templates, directory)).collect()
+pub fn data_places(
+    pod: &PodSpec,
+    container: &Container,
+    claim_templates: &[String],
+    directories: &[String],
+) -> Vec<DataPlace> {
+    directories
+        .iter()
+        .map(|directory| data_place(pod, container, claim_templates, directory))
+        .collect()
 }
 
-fn data_place(pod: &PodSpec, container: &Container, claim_templates: &[String], directory: &str) -> DataPlace {
+fn data_place(
+    pod: &PodSpec,
+    container: &Container,
+    claim_templates: &[String],
+    directory: &str,
+) -> DataPlace {
     let deepest = container
         .volume_mounts
         .iter()
@@ -28,14 +41,32 @@ fn data_place(pod: &PodSpec, container: &Container, claim_templates: &[String], 
         .filter(|mount| lies_below(directory, &mount.mount_path))
         .max_by_key(|mount| mount.mount_path.trim_end_matches('/').len());
     let (on_claim, on) = match deepest {
-        None => (false, "the container's own file system, which goes with every restart of the container".to_owned()),
-        Some(mount) if claim_templates.contains(&mount.name) => (true, format!("a claim of template {}", mount.name)),
-        Some(mount) => match pod.volumes.iter().flatten().find(|volume| volume.name == mount.name) {
+        None => (
+            false,
+            "the container's own file system, which goes with every restart of the container"
+                .to_owned(),
+        ),
+        Some(mount) if claim_templates.contains(&mount.name) => {
+            (true, format!("a claim of template {}", mount.name))
+        }
+        Some(mount) => match pod
+            .volumes
+            .iter()
+            .flatten()
+            .find(|volume| volume.name == mount.name)
+        {
             Some(volume) => source_of(volume),
-            None => (false, format!("volume {}, which the pod does not have", mount.name)),
+            None => (
+                false,
+                format!("volume {}, which the pod does not have", mount.name),
+            ),
         },
     };
-    DataPlace { directory: directory.to_owned(), on_claim, on }
+    DataPlace {
+        directory: directory.to_owned(),
+        on_claim,
+        on,
+    }
 }
 
 fn source_of(volume: &Volume) -> (bool, String) {
@@ -58,7 +89,10 @@ fn source_of(volume: &Volume) -> (bool, String) {
 /// Whether a path is a directory or lies below it.
 fn lies_below(path: &str, directory: &str) -> bool {
     let (path, directory) = (path.trim_end_matches('/'), directory.trim_end_matches('/'));
-    path == directory || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+    path == directory
+        || path
+            .strip_prefix(directory)
+            .is_some_and(|rest| rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -69,9 +103,17 @@ mod tests {
     fn a_directory_lies_below_itself_and_its_parents_only() {
         let wanted = [
             ("/var/lib/postgresql/data", "/var/lib/postgresql/data", true),
-            ("/var/lib/postgresql/data/pgdata", "/var/lib/postgresql/data/", true),
+            (
+                "/var/lib/postgresql/data/pgdata",
+                "/var/lib/postgresql/data/",
+                true,
+            ),
             ("/var/lib/postgresql/data", "/", true),
-            ("/var/lib/postgresql/database", "/var/lib/postgresql/data", false),
+            (
+                "/var/lib/postgresql/database",
+                "/var/lib/postgresql/data",
+                false,
+            ),
             ("/var/lib/postgresql", "/var/lib/postgresql/data", false),
         ];
         for (path, directory, below) in wanted {

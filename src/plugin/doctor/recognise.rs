@@ -1,4 +1,5 @@
-//! Recognises a Postgres server in a pod template, and reads out of it what it tells of the database. No Secret is read. Pure.
+//! Recognises a Postgres server in a pod template, and reads out of it what it tells of the
+//! database. No Secret is read. Pure.
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, SecretKeySelector};
 use serde::Serialize;
@@ -9,8 +10,15 @@ use super::{DataPlace, ImageKind, data_places, default_data_directories, image_k
 pub const POSTGRES_PORT: i32 = 5432;
 
 /// Variables that say that the server is elsewhere: the container is a client.
-const CLIENT_VARIABLES: &[&str] =
-    &["PGHOST", "POSTGRES_HOST", "POSTGRES_HOSTNAME", "POSTGRES_SERVER", "POSTGRES_URL", "POSTGRES_URI", "POSTGRES_PORT"];
+const CLIENT_VARIABLES: &[&str] = &[
+    "PGHOST",
+    "POSTGRES_HOST",
+    "POSTGRES_HOSTNAME",
+    "POSTGRES_SERVER",
+    "POSTGRES_URL",
+    "POSTGRES_URI",
+    "POSTGRES_PORT",
+];
 
 /// One key of a Secret that a variable comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,18 +55,25 @@ pub struct PostgresTemplate {
     pub data: Vec<DataPlace>,
 }
 
-/// Recognises a Postgres in a pod. `claim_templates` are the names of the StatefulSet's, which pods mount like volumes of their own.
+/// Recognises a Postgres in a pod. `claim_templates` are the names of the StatefulSet's, which pods
+/// mount like volumes of their own.
 ///
-/// The image's name tells most; then PGDATA, the port, and the variables of the official image. A container that is told where a
-/// server is runs none.
+/// The image's name tells most; then PGDATA, the port, and the variables of the official image. A
+/// container that is told where a server is runs none.
 pub fn recognise_postgres(pod: &PodSpec, claim_templates: &[String]) -> Option<PostgresTemplate> {
     let (_, because, container) = pod
         .containers
         .iter()
-        .filter_map(|container| evidence_of(container).map(|(rank, because)| (rank, because, container)))
+        .filter_map(|container| {
+            evidence_of(container).map(|(rank, because)| (rank, because, container))
+        })
         .min_by_key(|(rank, _, _)| *rank)?;
     let image = container.image.clone().unwrap_or_default();
-    let secret = |names: &[&str]| names.iter().find_map(|name| secret_reference(find_variable(container, name)?));
+    let secret = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| secret_reference(find_variable(container, name)?))
+    };
     let directories = data_directories(container, &image);
     Some(PostgresTemplate {
         container: container.name.clone(),
@@ -66,7 +81,12 @@ pub fn recognise_postgres(pod: &PodSpec, claim_templates: &[String]) -> Option<P
         port: other_port(container),
         database: database_of(container),
         username: secret(&["POSTGRES_USER", "POSTGRESQL_USERNAME"]),
-        password: secret(&["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD", "POSTGRES_POSTGRES_PASSWORD", "POSTGRESQL_POSTGRES_PASSWORD"]),
+        password: secret(&[
+            "POSTGRES_PASSWORD",
+            "POSTGRESQL_PASSWORD",
+            "POSTGRES_POSTGRES_PASSWORD",
+            "POSTGRESQL_POSTGRES_PASSWORD",
+        ]),
         data: data_places(pod, container, claim_templates, &directories),
         image,
     })
@@ -80,32 +100,55 @@ fn evidence_of(container: &Container) -> Option<(u8, String)> {
         ImageKind::Server => return Some((0, format!("image {image}"))),
         ImageKind::Unknown => {}
     }
-    let variables: Vec<&str> = container.env.iter().flatten().map(|variable| variable.name.as_str()).collect();
+    let variables: Vec<&str> = container
+        .env
+        .iter()
+        .flatten()
+        .map(|variable| variable.name.as_str())
+        .collect();
     if variables.contains(&"PGDATA") {
         return Some((1, "environment variable PGDATA".to_owned()));
     }
-    if container.ports.iter().flatten().any(|port| port.container_port == POSTGRES_PORT) {
+    if container
+        .ports
+        .iter()
+        .flatten()
+        .any(|port| port.container_port == POSTGRES_PORT)
+    {
         return Some((2, format!("container port {POSTGRES_PORT}")));
     }
     if variables.iter().any(|name| CLIENT_VARIABLES.contains(name)) {
         return None;
     }
-    let variable = variables.iter().find(|name| name.starts_with("POSTGRES_"))?;
+    let variable = variables
+        .iter()
+        .find(|name| name.starts_with("POSTGRES_"))?;
     Some((3, format!("environment variable {variable}")))
 }
 
 fn find_variable<'a>(container: &'a Container, name: &str) -> Option<&'a EnvVar> {
-    container.env.iter().flatten().find(|variable| variable.name == name)
+    container
+        .env
+        .iter()
+        .flatten()
+        .find(|variable| variable.name == name)
 }
 
 /// A value that is written in the template and refers to no other variable.
 fn literal<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
-    find_variable(container, name)?.value.as_deref().filter(|value| !value.is_empty() && !value.contains("$("))
+    find_variable(container, name)?
+        .value
+        .as_deref()
+        .filter(|value| !value.is_empty() && !value.contains("$("))
 }
 
 fn secret_reference(variable: &EnvVar) -> Option<SecretReference> {
-    let SecretKeySelector { name, key, .. } = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
-    (!name.is_empty()).then(|| SecretReference { name: name.clone(), key: key.clone() })
+    let SecretKeySelector { name, key, .. } =
+        variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
+    (!name.is_empty()).then(|| SecretReference {
+        name: name.clone(),
+        key: key.clone(),
+    })
 }
 
 /// The official image makes a database named after the user when none is named
@@ -114,7 +157,11 @@ fn database_of(container: &Container) -> Option<String> {
     ["POSTGRES_DB", "POSTGRESQL_DATABASE", "POSTGRES_DATABASE"]
         .iter()
         .find(|name| find_variable(container, name).is_some())
-        .or_else(|| ["POSTGRES_USER"].iter().find(|name| find_variable(container, name).is_some()))
+        .or_else(|| {
+            ["POSTGRES_USER"]
+                .iter()
+                .find(|name| find_variable(container, name).is_some())
+        })
         .and_then(|name| literal(container, name))
         .map(ToOwned::to_owned)
 }
@@ -122,19 +169,30 @@ fn database_of(container: &Container) -> Option<String> {
 /// A port that is told and is not the usual one: the one called after Postgres, or the only one.
 fn other_port(container: &Container) -> Option<u16> {
     let ports: Vec<_> = container.ports.iter().flatten().collect();
-    if ports.iter().any(|port| port.container_port == POSTGRES_PORT) {
+    if ports
+        .iter()
+        .any(|port| port.container_port == POSTGRES_PORT)
+    {
         return None;
     }
-    let named = ports.iter().find(|port| port.name.as_deref().is_some_and(|name| name.contains("postgres") || name.contains("pg")));
+    let named = ports.iter().find(|port| {
+        port.name
+            .as_deref()
+            .is_some_and(|name| name.contains("postgres") || name.contains("pg"))
+    });
     let port = named.or_else(|| ports.first().filter(|_| ports.len() == 1))?;
     u16::try_from(port.container_port).ok()
 }
 
-/// PGDATA says it; else the image's documentation. A variable whose value is not in the template leaves it open.
+/// PGDATA says it; else the image's documentation. A variable whose value is not in the template
+/// leaves it open.
 fn data_directories(container: &Container, image: &str) -> Vec<String> {
     for name in ["PGDATA", "POSTGRESQL_DATA_DIR"] {
         if find_variable(container, name).is_some() {
-            return literal(container, name).map(ToOwned::to_owned).into_iter().collect();
+            return literal(container, name)
+                .map(ToOwned::to_owned)
+                .into_iter()
+                .collect();
         }
     }
     default_data_directories(image)

@@ -1,5 +1,8 @@
 //! Golden tests of the recognition: templates as people write them, and what is read out of each.
-#![allow(clippy::unwrap_used, reason = "a sample that can't be built is a fault of the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a sample that can't be built is a fault of the test"
+)]
 
 use serde_json::{Value, json};
 
@@ -44,7 +47,11 @@ fn templates_are_read() {
             json!({"image": "postgres:18", "volumeMounts": data_at("/var/lib/postgresql/data")}),
             none.clone(),
         ),
-        ("a version that is not told", json!({"image": "postgres", "volumeMounts": data_at("/var/lib/postgresql/data")}), none.clone()),
+        (
+            "a version that is not told",
+            json!({"image": "postgres", "volumeMounts": data_at("/var/lib/postgresql/data")}),
+            none.clone(),
+        ),
         (
             "an emptyDir",
             json!({"image": "pgvector/pgvector:pg17", "volumeMounts": [{"name": "scratch", "mountPath": "/var/lib/postgresql"}]}),
@@ -55,7 +62,11 @@ fn templates_are_read() {
             json!({"image": "postgres:17", "volumeMounts": [{"name": "named", "mountPath": "/var/lib/postgresql"}, {"name": "scratch", "mountPath": "/var/lib/postgresql/data"}]}),
             json!([{"name": "scratch", "emptyDir": {}}, {"name": "named", "persistentVolumeClaim": {"claimName": "old"}}]),
         ),
-        ("nothing mounted", json!({"image": "timescale/timescaledb:2.17.1-pg16"}), none.clone()),
+        (
+            "nothing mounted",
+            json!({"image": "timescale/timescaledb:2.17.1-pg16"}),
+            none.clone(),
+        ),
         (
             "an image of one's own, by its port",
             json!({"image": "registry.example.com/shop/db:3", "ports": [{"containerPort": 5432}], "env": [{"name": "POSTGRES_HOST", "value": "::"}]}),
@@ -66,11 +77,20 @@ fn templates_are_read() {
             json!({"image": "shop/db", "env": [{"name": "PGDATA", "value": "$(ROOT)/pgdata"}], "ports": [{"name": "postgres", "containerPort": 6543}]}),
             none.clone(),
         ),
-        ("an image of one's own, by its variables", json!({"image": "shop/db", "env": [{"name": "POSTGRES_USER", "value": "app"}]}), none),
+        (
+            "an image of one's own, by its variables",
+            json!({"image": "shop/db", "env": [{"name": "POSTGRES_USER", "value": "app"}]}),
+            none,
+        ),
     ];
-    let read: Vec<(&str, Option<PostgresTemplate>)> =
-        samples.iter().map(|(what, container, volumes)| (*what, recognise(container, volumes))).collect();
-    assert!(read.iter().all(|(_, template)| template.is_some()), "{read:?}");
+    let read: Vec<(&str, Option<PostgresTemplate>)> = samples
+        .iter()
+        .map(|(what, container, volumes)| (*what, recognise(container, volumes)))
+        .collect();
+    assert!(
+        read.iter().all(|(_, template)| template.is_some()),
+        "{read:?}"
+    );
     insta::assert_yaml_snapshot!(read);
 }
 
@@ -97,5 +117,8 @@ fn the_server_is_told_from_what_stands_beside_it() {
         {"name": "server", "image": "postgres:17"},
     ]}))
     .unwrap();
-    assert_eq!(recognise_postgres(&pod, &[]).map(|template| template.container), Some("server".to_owned()));
+    assert_eq!(
+        recognise_postgres(&pod, &[]).map(|template| template.container),
+        Some("server".to_owned())
+    );
 }

@@ -1,4 +1,5 @@
-//! The ProtectedDatabase that would protect a Postgres, as YAML to be read, completed and applied. Pure.
+//! The ProtectedDatabase that would protect a Postgres, as YAML to be read, completed and applied.
+//! Pure.
 
 use std::fmt::Write as _;
 
@@ -10,14 +11,21 @@ use crate::install;
 
 /// One YAML document with comments on what the template does not tell, beginning with `---`.
 pub fn build_manifest(workload: &PostgresWorkload) -> String {
-    let PostgresWorkload { namespace, template, .. } = workload;
+    let PostgresWorkload {
+        namespace,
+        template,
+        ..
+    } = workload;
     let name = database_name(&workload.name);
     let (secret, comments) = credentials(namespace, &workload.name, template);
     let mut connection = Map::new();
     if let Some(port) = template.port {
         connection.insert("port".to_owned(), port.into());
     }
-    connection.insert("database".to_owned(), template.database.as_deref().unwrap_or("postgres").into());
+    connection.insert(
+        "database".to_owned(),
+        template.database.as_deref().unwrap_or("postgres").into(),
+    );
     connection.insert("credentialsSecret".to_owned(), secret);
     let object = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
@@ -29,15 +37,24 @@ pub fn build_manifest(workload: &PostgresWorkload) -> String {
         },
     });
     let mut text = "---\n".to_owned();
-    let _ = writeln!(text, "# Protects {} {} in namespace {namespace}.", workload.kind, workload.name);
+    let _ = writeln!(
+        text,
+        "# Protects {} {} in namespace {namespace}.",
+        workload.kind, workload.name
+    );
     if template.database.is_none() {
-        text.push_str("# The template does not tell the database's name: correct spec.connection.database.\n");
+        text.push_str(
+            "# The template does not tell the database's name: correct spec.connection.database.\n",
+        );
     }
     for comment in comments {
         let _ = writeln!(text, "# {comment}");
     }
-    text.push_str("# Without spec.backup no backup is taken: see `kubectl explain protdb.spec.backup`.\n");
-    // The object is built from words and numbers only, so that writing it can't fail; if it did, the comments would still be right.
+    text.push_str(
+        "# Without spec.backup no backup is taken: see `kubectl explain protdb.spec.backup`.\n",
+    );
+    // The object is built from words and numbers only, so that writing it can't fail; if it did,
+    // the comments would still be right.
     text.push_str(&install::build_document(&object).unwrap_or_default());
     text
 }
@@ -45,29 +62,48 @@ pub fn build_manifest(workload: &PostgresWorkload) -> String {
 /// A name that a ProtectedDatabase may have.
 fn database_name(workload: &str) -> &str {
     let end = workload.floor_char_boundary(DATABASE_NAME_LIMIT);
-    workload.get(..end).unwrap_or(workload).trim_end_matches(['-', '.'])
+    workload
+        .get(..end)
+        .unwrap_or(workload)
+        .trim_end_matches(['-', '.'])
 }
 
 /// The Secret to log in with, and what has to be said about it.
-fn credentials(namespace: &str, workload: &str, template: &PostgresTemplate) -> (Value, Vec<String>) {
+fn credentials(
+    namespace: &str,
+    workload: &str,
+    template: &PostgresTemplate,
+) -> (Value, Vec<String>) {
     let Some(password) = &template.password else {
         let name = format!("{workload}-holdfast");
         let comment = format!(
-            "The template names no Secret with the password: kubectl -n {namespace} create secret generic {name} --from-literal=username=USER --from-literal=password=PASSWORD"
+            "The template names no Secret with the password: kubectl -n {namespace} create secret \
+             generic {name} --from-literal=username=USER --from-literal=password=PASSWORD"
         );
         return (json!({"name": name}), vec![comment]);
     };
     match &template.username {
         Some(username) if username.name == password.name => {
             let secret = json!({"name": password.name, "usernameKey": username.key, "passwordKey": password.key});
-            (secret, vec!["This is the server's own user; a role with pg_monitor and pg_read_all_data is enough.".to_owned()])
+            (
+                secret,
+                vec![
+                    "This is the server's own user; a role with pg_monitor and pg_read_all_data is \
+                enough."
+                        .to_owned(),
+                ],
+            )
         }
         _ => {
             let comment = format!(
-                "Secret {} holds the password, and no user name as far as the template tells: it must have one under the key username, or name another Secret.",
+                "Secret {} holds the password, and no user name as far as the template tells: it \
+                 must have one under the key username, or name another Secret.",
                 password.name
             );
-            (json!({"name": password.name, "passwordKey": password.key}), vec![comment])
+            (
+                json!({"name": password.name, "passwordKey": password.key}),
+                vec![comment],
+            )
         }
     }
 }
@@ -79,7 +115,10 @@ mod tests {
     #[test]
     fn names_fit() {
         assert_eq!(database_name("knowledge-postgres"), "knowledge-postgres");
-        assert_eq!(database_name(&format!("{}-postgres", "a".repeat(39))), "a".repeat(39));
+        assert_eq!(
+            database_name(&format!("{}-postgres", "a".repeat(39))),
+            "a".repeat(39)
+        );
         assert_eq!(database_name(&"a".repeat(60)).len(), 40);
     }
 }

@@ -1,4 +1,5 @@
-//! Reads the claims of a Postgres and the volumes behind them. What can't be read is told, and is no failure of the whole.
+//! Reads the claims of a Postgres and the volumes behind them. What can't be read is told, and is
+//! no failure of the whole.
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::Api;
@@ -7,7 +8,8 @@ use super::ClaimFound;
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::Question;
 
-/// Reads the claims of these names; one that does not exist, such as that of a replica that never ran, is left out.
+/// Reads the claims of these names; one that does not exist, such as that of a replica that never
+/// ran, is left out.
 pub async fn fetch_claims(cluster: &Cluster, namespace: &str, names: &[String]) -> Vec<ClaimFound> {
     let mut found = Vec::new();
     for name in names {
@@ -18,21 +20,47 @@ pub async fn fetch_claims(cluster: &Cluster, namespace: &str, names: &[String]) 
 
 async fn fetch_claim(cluster: &Cluster, namespace: &str, name: &str) -> Option<ClaimFound> {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client.clone(), namespace);
-    let mut found = ClaimFound { name: name.to_owned(), volume: None, reclaim_policy: None, unknown: None };
+    let mut found = ClaimFound {
+        name: name.to_owned(),
+        volume: None,
+        reclaim_policy: None,
+        unknown: None,
+    };
     match claims.get_opt(name).await {
-        Ok(Some(claim)) => found.volume = claim.spec.and_then(|spec| spec.volume_name).filter(|volume| !volume.is_empty()),
+        Ok(Some(claim)) => {
+            found.volume = claim
+                .spec
+                .and_then(|spec| spec.volume_name)
+                .filter(|volume| !volume.is_empty());
+        }
         Ok(None) => return None,
         Err(error) => {
-            let question = Question::about("get", "persistentvolumeclaims", name, Some(namespace), cluster.context.as_deref());
+            let question = Question::about(
+                "get",
+                "persistentvolumeclaims",
+                name,
+                Some(namespace),
+                cluster.context.as_deref(),
+            );
             found.unknown = Some(question.failed(error).to_string());
         }
     }
     if let Some(volume) = &found.volume {
         let volumes: Api<PersistentVolume> = Api::all(cluster.client.clone());
         match volumes.get(volume).await {
-            Ok(volume) => found.reclaim_policy = volume.spec.and_then(|spec| spec.persistent_volume_reclaim_policy),
+            Ok(volume) => {
+                found.reclaim_policy = volume
+                    .spec
+                    .and_then(|spec| spec.persistent_volume_reclaim_policy);
+            }
             Err(error) => {
-                let question = Question::about("get", "persistentvolumes", volume, None, cluster.context.as_deref());
+                let question = Question::about(
+                    "get",
+                    "persistentvolumes",
+                    volume,
+                    None,
+                    cluster.context.as_deref(),
+                );
                 found.unknown = Some(question.failed(error).to_string());
             }
         }

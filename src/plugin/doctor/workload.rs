@@ -33,10 +33,21 @@ pub struct WorkloadSeen {
 pub fn read_stateful_set(object: &StatefulSet) -> Option<WorkloadSeen> {
     let spec = object.spec.as_ref()?;
     let pod = spec.template.spec.as_ref()?;
-    let templates: Vec<String> = spec.volume_claim_templates.iter().flatten().map(ResourceExt::name_any).collect();
+    let templates: Vec<String> = spec
+        .volume_claim_templates
+        .iter()
+        .flatten()
+        .map(ResourceExt::name_any)
+        .collect();
     let template = recognise_postgres(pod, &templates)?;
-    let retention = spec.persistent_volume_claim_retention_policy.clone().unwrap_or_default();
-    let moments = [("whenDeleted", retention.when_deleted), ("whenScaled", retention.when_scaled)];
+    let retention = spec
+        .persistent_volume_claim_retention_policy
+        .clone()
+        .unwrap_or_default();
+    let moments = [
+        ("whenDeleted", retention.when_deleted),
+        ("whenScaled", retention.when_scaled),
+    ];
     let mut claim_names = named_claims(pod);
     claim_names.extend(template_claims(&object.name_any(), spec, &templates));
     Some(WorkloadSeen {
@@ -44,7 +55,11 @@ pub fn read_stateful_set(object: &StatefulSet) -> Option<WorkloadSeen> {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
         template,
-        claims_deleted_when: moments.into_iter().filter(|(_, policy)| policy.as_deref() == Some("Delete")).map(|(when, _)| when).collect(),
+        claims_deleted_when: moments
+            .into_iter()
+            .filter(|(_, policy)| policy.as_deref() == Some("Delete"))
+            .map(|(when, _)| when)
+            .collect(),
         claim_names: claim_names.into_iter().collect(),
     })
 }
@@ -63,13 +78,28 @@ pub fn read_deployment(object: &Deployment) -> Option<WorkloadSeen> {
 }
 
 fn named_claims(pod: &PodSpec) -> BTreeSet<String> {
-    pod.volumes.iter().flatten().filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.clone())).collect()
+    pod.volumes
+        .iter()
+        .flatten()
+        .filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.clone()))
+        .collect()
 }
 
-/// The claims that the StatefulSet makes from its templates. One scaled to zero has kept that of its first pod.
+/// The claims that the StatefulSet makes from its templates. One scaled to zero has kept that of
+/// its first pod.
 fn template_claims(name: &str, spec: &StatefulSetSpec, templates: &[String]) -> Vec<String> {
-    let first = spec.ordinals.as_ref().and_then(|ordinals| ordinals.start).unwrap_or(0);
+    let first = spec
+        .ordinals
+        .as_ref()
+        .and_then(|ordinals| ordinals.start)
+        .unwrap_or(0);
     let replicas = spec.replicas.unwrap_or(1).clamp(1, REPLICAS_LOOKED_AT);
     let ordinals = first..first.saturating_add(replicas);
-    ordinals.flat_map(|ordinal| templates.iter().map(move |template| format!("{template}-{name}-{ordinal}"))).collect()
+    ordinals
+        .flat_map(|ordinal| {
+            templates
+                .iter()
+                .map(move |template| format!("{template}-{name}-{ordinal}"))
+        })
+        .collect()
 }

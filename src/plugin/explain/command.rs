@@ -3,11 +3,11 @@
 use clap::Args;
 
 use super::fetch_story;
+use crate::incident::{Standing, Story, describe_story};
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
 use crate::plugin::output::{Format, build_json, build_yaml, write_out};
-use crate::plugin::story::{Standing, Story, describe_story};
 
 /// What `explain` is asked.
 #[derive(Debug, Args)]
@@ -32,5 +32,9 @@ pub async fn run(cluster: &Cluster, arguments: &ExplainArguments) -> Result<Endi
 
 /// A reset needs a person. What could not be read is told, and is no failure.
 pub fn ending_of(story: &Story) -> Ending {
-    if story.verdict.standing == Standing::Reset { Ending::NeedsAPerson } else { Ending::Done }
+    if story.verdict.standing == Standing::Reset {
+        Ending::NeedsAPerson
+    } else {
+        Ending::Done
+    }
 }

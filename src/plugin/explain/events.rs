@@ -8,10 +8,10 @@ use kube::api::ListParams;
 
 use super::objects::fetch_picked;
 use crate::api::Workload;
-use crate::controller::Fact;
+use crate::incident::Gathered;
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::Question;
-use crate::plugin::story::Gathered;
+use crate::world::Fact;
 
 /// The namespace in which Kubernetes writes events about objects that are in none.
 const CLUSTER_EVENTS_NAMESPACE: &str = "default";
@@ -41,37 +41,71 @@ impl Concern {
 
     /// Whether the name is the workload's with as many words after it as controllers add, or fewer.
     fn is_of_workload(&self, name: &str, words: usize) -> bool {
-        let rest = self.workload.as_deref().and_then(|workload| name.strip_prefix(workload)?.strip_prefix('-'));
+        let rest = self
+            .workload
+            .as_deref()
+            .and_then(|workload| name.strip_prefix(workload)?.strip_prefix('-'));
         rest.is_some_and(|rest| !rest.is_empty() && rest.split('-').count() <= words)
     }
 }
 
 /// Reads the events of the namespace that are about the database, its workload, pods and claims.
-pub async fn fetch_events(cluster: &Cluster, gathered: &Gathered, workload: Option<&Workload>) -> Fact<Vec<Event>> {
-    let seen =
-        gathered.checks.known().into_iter().flatten().filter_map(|check| check.spec.target.as_ref()).map(|target| target.pod.clone());
-    let now = gathered.pods.known().into_iter().flatten().filter_map(|pod| pod.metadata.name.clone());
+pub async fn fetch_events(
+    cluster: &Cluster,
+    gathered: &Gathered,
+    workload: Option<&Workload>,
+) -> Fact<Vec<Event>> {
+    let seen = gathered
+        .checks
+        .known()
+        .into_iter()
+        .flatten()
+        .filter_map(|check| check.spec.target.as_ref())
+        .map(|target| target.pod.clone());
+    let now = gathered
+        .pods
+        .known()
+        .into_iter()
+        .flatten()
+        .filter_map(|pod| pod.metadata.name.clone());
     let concern = Concern {
         database: gathered.name.clone(),
         workload: workload.map(|workload| workload.name.clone()),
-        claims: gathered.claims.iter().map(|claim| claim.name.clone()).collect(),
+        claims: gathered
+            .claims
+            .iter()
+            .map(|claim| claim.name.clone())
+            .collect(),
         pods: seen.chain(now).collect(),
     };
-    fetch_picked(cluster, "events", |event: Event| concern.includes(&event.involved_object).then_some(event)).await
+    fetch_picked(cluster, "events", |event: Event| {
+        concern.includes(&event.involved_object).then_some(event)
+    })
+    .await
 }
 
 /// Reads the events about the volumes and nodes.
 pub async fn fetch_cluster_events(cluster: &Cluster, gathered: &Gathered) -> Fact<Vec<Event>> {
     let api: Api<Event> = Api::namespaced(cluster.client.clone(), CLUSTER_EVENTS_NAMESPACE);
-    let volumes = gathered.volumes.iter().map(|volume| ("PersistentVolume", &volume.name));
+    let volumes = gathered
+        .volumes
+        .iter()
+        .map(|volume| ("PersistentVolume", &volume.name));
     let nodes = gathered.nodes.iter().map(|node| ("Node", &node.name));
     let mut events = Vec::new();
     for (kind, name) in volumes.chain(nodes) {
         let selector = format!("involvedObject.kind={kind},involvedObject.name={name}");
-        match api.list(&ListParams::default().fields(&selector).limit(PER_OBJECT)).await {
+        match api
+            .list(&ListParams::default().fields(&selector).limit(PER_OBJECT))
+            .await
+        {
             Ok(list) => events.extend(list.items),
             Err(error) => {
-                let question = Question::list("events", Some(CLUSTER_EVENTS_NAMESPACE), cluster.context.as_deref());
+                let question = Question::list(
+                    "events",
+                    Some(CLUSTER_EVENTS_NAMESPACE),
+                    cluster.context.as_deref(),
+                );
                 return Fact::Unknown(question.failed(error).to_string());
             }
         }
@@ -92,17 +126,29 @@ mod tests {
             pods: BTreeSet::from(["old-0".to_owned()]),
         };
         let includes = |kind: &str, name: &str| {
-            concern.includes(&ObjectReference { kind: Some(kind.to_owned()), name: Some(name.to_owned()), ..ObjectReference::default() })
+            concern.includes(&ObjectReference {
+                kind: Some(kind.to_owned()),
+                name: Some(name.to_owned()),
+                ..ObjectReference::default()
+            })
         };
-        for (kind, name) in
-            [("ProtectedDatabase", "knowledge"), ("StatefulSet", "pg"), ("Pod", "pg-0"), ("Pod", "pg-7d4b-x2"), ("Pod", "old-0")]
-        {
+        for (kind, name) in [
+            ("ProtectedDatabase", "knowledge"),
+            ("StatefulSet", "pg"),
+            ("Pod", "pg-0"),
+            ("Pod", "pg-7d4b-x2"),
+            ("Pod", "old-0"),
+        ] {
             assert!(includes(kind, name), "{kind} {name}");
         }
         assert!(includes("ReplicaSet", "pg-7d4b") && includes("PersistentVolumeClaim", "data"));
-        for (kind, name) in
-            [("ProtectedDatabase", "other"), ("Pod", "pgadmin-0"), ("Pod", "pg-backup-29384-abcde"), ("Pod", "pg-"), ("Secret", "data")]
-        {
+        for (kind, name) in [
+            ("ProtectedDatabase", "other"),
+            ("Pod", "pgadmin-0"),
+            ("Pod", "pg-backup-29384-abcde"),
+            ("Pod", "pg-"),
+            ("Secret", "data"),
+        ] {
             assert!(!includes(kind, name), "{kind} {name}");
         }
     }

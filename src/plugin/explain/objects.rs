@@ -1,4 +1,5 @@
-//! Reads single objects and lists, each with the question that is asked, so that a refusal says how to check it. Nothing is judged here.
+//! Reads single objects and lists, each with the question that is asked, so that a refusal says how
+//! to check it. Nothing is judged here.
 
 use std::fmt::Debug;
 
@@ -10,12 +11,12 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use crate::api::{Workload, WorkloadKind};
-use crate::controller::Fact;
+use crate::incident::{Asked, RevisionSeen, WorkloadSeen};
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::Question;
 use crate::plugin::paging::fetch_pages;
-use crate::plugin::story::{Asked, RevisionSeen, WorkloadSeen};
 use crate::resources;
+use crate::world::Fact;
 
 /// The most objects of a kind that are kept.
 const KEPT: usize = 500;
@@ -38,11 +39,18 @@ pub async fn ask<K>(question: Question, api: &Api<K>, name: &str) -> Asked<K>
 where
     K: Clone + Debug + DeserializeOwned,
 {
-    Asked { name: name.to_owned(), found: look_up(question, api, name).await }
+    Asked {
+        name: name.to_owned(),
+        found: look_up(question, api, name).await,
+    }
 }
 
 /// Reads the objects of a kind that `pick` keeps something of, a page at a time.
-pub async fn fetch_picked<K, T>(cluster: &Cluster, resource: &str, pick: impl Fn(K) -> Option<T>) -> Fact<Vec<T>>
+pub async fn fetch_picked<K, T>(
+    cluster: &Cluster,
+    resource: &str,
+    pick: impl Fn(K) -> Option<T>,
+) -> Fact<Vec<T>>
 where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     K::DynamicType: Default,
@@ -57,65 +65,136 @@ where
     match read.await {
         Ok(()) => Fact::Known(kept),
         Err(error) => {
-            let question = Question::list(resource, Some(&cluster.namespace), cluster.context.as_deref());
+            let question = Question::list(
+                resource,
+                Some(&cluster.namespace),
+                cluster.context.as_deref(),
+            );
             Fact::Unknown(question.failed(error).to_string())
         }
     }
 }
 
 /// Reads the objects of one of our kinds that belong to a database.
-pub async fn fetch_listed<K>(cluster: &Cluster, database: &str, of: impl Fn(&K) -> &String) -> Fact<Vec<K>>
+pub async fn fetch_listed<K>(
+    cluster: &Cluster,
+    database: &str,
+    of: impl Fn(&K) -> &String,
+) -> Fact<Vec<K>>
 where
-    K: Resource<Scope = NamespaceResourceScope> + CustomResourceExt + Clone + Debug + DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope>
+        + CustomResourceExt
+        + Clone
+        + Debug
+        + DeserializeOwned,
     K::DynamicType: Default,
 {
-    fetch_picked(cluster, K::crd_name(), |object: K| (of(&object) == database).then_some(object)).await
+    fetch_picked(cluster, K::crd_name(), |object: K| {
+        (of(&object) == database).then_some(object)
+    })
+    .await
 }
 
 /// Reads the workload. Without a kind, the StatefulSet of that name, else the Deployment.
-pub async fn fetch_workload(cluster: &Cluster, wanted: Option<&Workload>) -> Fact<Option<WorkloadSeen>> {
+pub async fn fetch_workload(
+    cluster: &Cluster,
+    wanted: Option<&Workload>,
+) -> Fact<Option<WorkloadSeen>> {
     let Some(wanted) = wanted else {
-        return Fact::Unknown("could not read the workload: neither a ProtectedDatabase nor a DatabaseLedger names one".to_owned());
+        return Fact::Unknown(
+            "could not read the workload: neither a ProtectedDatabase nor a DatabaseLedger names \
+            one"
+            .to_owned(),
+        );
     };
-    let (name, namespace, context) = (wanted.name.as_str(), cluster.namespace.as_str(), cluster.context.as_deref());
+    let (name, namespace, context) = (
+        wanted.name.as_str(),
+        cluster.namespace.as_str(),
+        cluster.context.as_deref(),
+    );
     if wanted.kind != Some(WorkloadKind::Deployment) {
         let api: Api<StatefulSet> = Api::namespaced(cluster.client.clone(), namespace);
-        let found = look_up(Question::about("get", "statefulsets.apps", name, Some(namespace), context), &api, name).await;
+        let found = look_up(
+            Question::about("get", "statefulsets.apps", name, Some(namespace), context),
+            &api,
+            name,
+        )
+        .await;
         if wanted.kind.is_some() || !matches!(found, Fact::Known(None)) {
-            return found.map(|found| found.map(|set| seen(WorkloadKind::StatefulSet, set.metadata, set.spec.map(|spec| spec.template))));
+            return found.map(|found| {
+                found.map(|set| {
+                    seen(
+                        WorkloadKind::StatefulSet,
+                        set.metadata,
+                        set.spec.map(|spec| spec.template),
+                    )
+                })
+            });
         }
     }
     let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), namespace);
-    let found = look_up(Question::about("get", "deployments.apps", name, Some(namespace), context), &api, name).await;
-    found.map(|found| found.map(|set| seen(WorkloadKind::Deployment, set.metadata, set.spec.map(|spec| spec.template))))
+    let found = look_up(
+        Question::about("get", "deployments.apps", name, Some(namespace), context),
+        &api,
+        name,
+    )
+    .await;
+    found.map(|found| {
+        found.map(|set| {
+            seen(
+                WorkloadKind::Deployment,
+                set.metadata,
+                set.spec.map(|spec| spec.template),
+            )
+        })
+    })
 }
 
-fn seen(kind: WorkloadKind, metadata: ObjectMeta, template: Option<PodTemplateSpec>) -> WorkloadSeen {
-    WorkloadSeen { kind, metadata, template: template.unwrap_or_default() }
+fn seen(
+    kind: WorkloadKind,
+    metadata: ObjectMeta,
+    template: Option<PodTemplateSpec>,
+) -> WorkloadSeen {
+    WorkloadSeen {
+        kind,
+        metadata,
+        template: template.unwrap_or_default(),
+    }
 }
 
 /// Reads the workload's pods that there are.
 pub async fn fetch_pods(cluster: &Cluster, wanted: Option<&Workload>) -> Fact<Vec<Pod>> {
     let name = wanted.map(|wanted| wanted.name.clone());
-    fetch_picked(cluster, "pods", |pod: Pod| (name.is_some() && resources::workload_of(&pod.metadata) == name.as_deref()).then_some(pod))
-        .await
+    fetch_picked(cluster, "pods", |pod: Pod| {
+        (name.is_some() && resources::workload_of(&pod.metadata) == name.as_deref()).then_some(pod)
+    })
+    .await
 }
 
 /// Reads how the workload's pods were made before.
-pub async fn fetch_revisions(cluster: &Cluster, workload: &Fact<Option<WorkloadSeen>>) -> Fact<Vec<RevisionSeen>> {
+pub async fn fetch_revisions(
+    cluster: &Cluster,
+    workload: &Fact<Option<WorkloadSeen>>,
+) -> Fact<Vec<RevisionSeen>> {
     match workload {
         Fact::Unknown(why) => Fact::Unknown(why.clone()),
-        Fact::Known(None) => Fact::Unknown("there is no workload, so its revisions are gone with it".to_owned()),
+        Fact::Known(None) => {
+            Fact::Unknown("there is no workload, so its revisions are gone with it".to_owned())
+        }
         Fact::Known(Some(workload)) => {
             let uid = workload.metadata.uid.clone().unwrap_or_default();
             match workload.kind {
                 WorkloadKind::StatefulSet => {
-                    let pick =
-                        |revision: ControllerRevision| is_owned_by(&revision.metadata, &uid).then(|| of_controller_revision(&revision));
+                    let pick = |revision: ControllerRevision| {
+                        is_owned_by(&revision.metadata, &uid)
+                            .then(|| of_controller_revision(&revision))
+                    };
                     fetch_picked(cluster, "controllerrevisions.apps", pick).await
                 }
                 WorkloadKind::Deployment => {
-                    let pick = |set: ReplicaSet| is_owned_by(&set.metadata, &uid).then(|| of_replica_set(set));
+                    let pick = |set: ReplicaSet| {
+                        is_owned_by(&set.metadata, &uid).then(|| of_replica_set(set))
+                    };
                     fetch_picked(cluster, "replicasets.apps", pick).await
                 }
             }
@@ -124,11 +203,18 @@ pub async fn fetch_revisions(cluster: &Cluster, workload: &Fact<Option<WorkloadS
 }
 
 fn is_owned_by(metadata: &ObjectMeta, uid: &str) -> bool {
-    metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
+    metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .any(|owner| owner.uid == uid)
 }
 
 fn of_controller_revision(revision: &ControllerRevision) -> RevisionSeen {
-    let template = revision.data.as_ref().and_then(|data| data.0.pointer("/spec/template").cloned());
+    let template = revision
+        .data
+        .as_ref()
+        .and_then(|data| data.0.pointer("/spec/template").cloned());
     RevisionSeen {
         name: revision.name_any(),
         number: revision.revision,
@@ -140,7 +226,11 @@ fn of_controller_revision(revision: &ControllerRevision) -> RevisionSeen {
 fn of_replica_set(set: ReplicaSet) -> RevisionSeen {
     RevisionSeen {
         name: set.name_any(),
-        number: set.annotations().get(REVISION_ANNOTATION).and_then(|number| number.parse().ok()).unwrap_or_default(),
+        number: set
+            .annotations()
+            .get(REVISION_ANNOTATION)
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_default(),
         created: set.metadata.creation_timestamp,
         template: set.spec.and_then(|spec| spec.template),
     }

@@ -1,4 +1,5 @@
-//! Reads everything that a story is made of. A read that fails is a fact of the story, not the end of it. Nothing is judged here.
+//! Reads everything that a story is made of. A read that fails is a fact of the story, not the end
+//! of it. Nothing is judged here.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
@@ -7,12 +8,13 @@ use kube::{Api, CustomResourceExt as _};
 use super::events::{fetch_cluster_events, fetch_events};
 use super::objects::{ask, fetch_listed, fetch_pods, fetch_revisions, fetch_workload, look_up};
 use crate::api::{
-    DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, ProtectedDatabase, ProtectedDatabaseSpec, Workload, names,
+    DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, ProtectedDatabase,
+    ProtectedDatabaseSpec, Workload, names,
 };
-use crate::controller::Fact;
+use crate::incident::{Gathered, Story, build_story, name_volumes};
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::{PluginError, Question};
-use crate::plugin::story::{Gathered, Story, build_story, name_volumes};
+use crate::world::Fact;
 
 /// The most pods whose nodes are read.
 const NODES: usize = 8;
@@ -20,7 +22,8 @@ const NODES: usize = 8;
 /// Reads everything and tells it.
 ///
 /// # Errors
-/// There is neither such a database nor anything that remembers it, or the cluster can't be reached.
+/// There is neither such a database nor anything that remembers it, or the cluster can't be
+/// reached.
 pub async fn fetch_story(cluster: &Cluster, name: &str) -> Result<Story, PluginError> {
     Ok(build_story(&Box::pin(gather(cluster, name)).await?))
 }
@@ -29,8 +32,18 @@ async fn gather(cluster: &Cluster, name: &str) -> Result<Gathered, PluginError> 
     let namespace = cluster.namespace.as_str();
     let context = cluster.context.as_deref();
     let client = &cluster.client;
-    let database = Api::<ProtectedDatabase>::namespaced(client.clone(), namespace).get_opt(name).await;
-    let question = || Question::about("get", ProtectedDatabase::crd_name(), name, Some(namespace), context);
+    let database = Api::<ProtectedDatabase>::namespaced(client.clone(), namespace)
+        .get_opt(name)
+        .await;
+    let question = || {
+        Question::about(
+            "get",
+            ProtectedDatabase::crd_name(),
+            name,
+            Some(namespace),
+            context,
+        )
+    };
     let database = match database {
         Err(error) if !matches!(error, kube::Error::Api(_)) => return Err(question().failed(error)),
         Err(error) => Fact::Unknown(question().failed(error).to_string()),
@@ -38,18 +51,37 @@ async fn gather(cluster: &Cluster, name: &str) -> Result<Gathered, PluginError> 
     };
     let ledger_name = names::ledger(namespace, name);
     let ledger = look_up(
-        Question::about("get", DatabaseLedger::crd_name(), &ledger_name, None, context),
+        Question::about(
+            "get",
+            DatabaseLedger::crd_name(),
+            &ledger_name,
+            None,
+            context,
+        ),
         &Api::<DatabaseLedger>::all(client.clone()),
         &ledger_name,
     )
     .await;
-    if matches!((&database, &ledger), (Fact::Known(None), Fact::Known(None) | Fact::Unknown(_))) {
-        let absent = kube::core::Status { code: 404, ..kube::core::Status::default() };
+    if matches!(
+        (&database, &ledger),
+        (Fact::Known(None), Fact::Known(None) | Fact::Unknown(_))
+    ) {
+        let absent = kube::core::Status {
+            code: 404,
+            ..kube::core::Status::default()
+        };
         return Err(question().failed(kube::Error::Api(Box::new(absent))));
     }
-    let checks: Fact<Vec<DatabaseCheck>> = fetch_listed(cluster, name, |check: &DatabaseCheck| &check.spec.database).await;
-    let backups = fetch_listed(cluster, name, |backup: &DatabaseBackup| &backup.spec.database).await;
-    let restores = fetch_listed(cluster, name, |restore: &DatabaseRestore| &restore.spec.database).await;
+    let checks: Fact<Vec<DatabaseCheck>> =
+        fetch_listed(cluster, name, |check: &DatabaseCheck| &check.spec.database).await;
+    let backups = fetch_listed(cluster, name, |backup: &DatabaseBackup| {
+        &backup.spec.database
+    })
+    .await;
+    let restores = fetch_listed(cluster, name, |restore: &DatabaseRestore| {
+        &restore.spec.database
+    })
+    .await;
     let wanted = find_workload(&database, &ledger);
     let workload = fetch_workload(cluster, wanted.as_ref()).await;
     let mut gathered = Gathered {
@@ -79,7 +111,10 @@ async fn gather(cluster: &Cluster, name: &str) -> Result<Gathered, PluginError> 
 }
 
 /// The workload as the spec names it, else as the ledger remembers the spec.
-fn find_workload(database: &Fact<Option<ProtectedDatabase>>, ledger: &Fact<Option<DatabaseLedger>>) -> Option<Workload> {
+fn find_workload(
+    database: &Fact<Option<ProtectedDatabase>>,
+    ledger: &Fact<Option<DatabaseLedger>>,
+) -> Option<Workload> {
     if let Some(database) = database.known().and_then(Option::as_ref) {
         return Some(database.spec.workload.clone());
     }
@@ -89,14 +124,26 @@ fn find_workload(database: &Fact<Option<ProtectedDatabase>>, ledger: &Fact<Optio
 }
 
 async fn read_volumes(cluster: &Cluster, gathered: &mut Gathered) {
-    let (client, namespace, context) = (&cluster.client, cluster.namespace.as_str(), cluster.context.as_deref());
+    let (client, namespace, context) = (
+        &cluster.client,
+        cluster.namespace.as_str(),
+        cluster.context.as_deref(),
+    );
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let volumes: Api<PersistentVolume> = Api::all(client.clone());
     for (volume, claim) in name_volumes(gathered) {
         let question = Question::about("get", "persistentvolumes", &volume, None, context);
-        gathered.volumes.push(ask(question, &volumes, &volume).await);
+        gathered
+            .volumes
+            .push(ask(question, &volumes, &volume).await);
         if !claim.is_empty() && !gathered.claims.iter().any(|asked| asked.name == claim) {
-            let question = Question::about("get", "persistentvolumeclaims", &claim, Some(namespace), context);
+            let question = Question::about(
+                "get",
+                "persistentvolumeclaims",
+                &claim,
+                Some(namespace),
+                context,
+            );
             gathered.claims.push(ask(question, &claims, &claim).await);
         }
     }
@@ -104,7 +151,13 @@ async fn read_volumes(cluster: &Cluster, gathered: &mut Gathered) {
 
 async fn read_nodes(cluster: &Cluster, gathered: &mut Gathered) {
     let node_of = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
-    let mut names: Vec<String> = gathered.pods.known().into_iter().flatten().filter_map(node_of).collect();
+    let mut names: Vec<String> = gathered
+        .pods
+        .known()
+        .into_iter()
+        .flatten()
+        .filter_map(node_of)
+        .collect();
     names.sort();
     names.dedup();
     let nodes = Api::all(cluster.client.clone());

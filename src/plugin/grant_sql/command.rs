@@ -1,4 +1,5 @@
-//! Takes the databases from a ProtectedDatabase or from the command line, and prints the script. Connects to no Postgres.
+//! Takes the databases from a ProtectedDatabase or from the command line, and prints the script.
+//! Connects to no Postgres.
 
 use clap::Args;
 
@@ -14,7 +15,8 @@ use crate::plugin::status::fetch_database;
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["name", "databases"]))]
 pub struct GrantSqlArguments {
-    /// The ProtectedDatabase that names the databases. Without it name them with --database; no cluster is asked then.
+    /// The ProtectedDatabase that names the databases. Without it name them with --database; no
+    /// cluster is asked then.
     pub name: Option<String>,
     /// A database; may be given several times.
     #[arg(long = "database", value_name = "DATABASE")]
@@ -22,16 +24,19 @@ pub struct GrantSqlArguments {
     /// The role to make.
     #[arg(long, default_value = "holdfast")]
     role: String,
-    /// The major version of Postgres. Up to 13 there is no role that may read everything, so each schema is granted.
+    /// The major version of Postgres. Up to 13 there is no role that may read everything, so each
+    /// schema is granted.
     #[arg(long, value_name = "MAJOR", default_value_t = 14, value_parser = clap::value_parser!(u8).range(11..=99))]
     server_version: u8,
     /// A schema to read, up to Postgres 13; may be given several times.
     #[arg(long = "schema", value_name = "SCHEMA", default_value = "public")]
     schemas: Vec<String>,
-    /// A role that makes tables, up to Postgres 13; may be given several times. Default: the one that runs the script.
+    /// A role that makes tables, up to Postgres 13; may be given several times. Default: the one
+    /// that runs the script.
     #[arg(long = "owner", value_name = "ROLE")]
     owners: Vec<String>,
-    /// Lets the role see what row security hides. Needed where tables have policies, else they can't be counted or dumped.
+    /// Lets the role see what row security hides. Needed where tables have policies, else they
+    /// can't be counted or dumped.
     #[arg(long)]
     bypass_row_security: bool,
     /// Lets the role read large objects. Needed where there are any, else backups fail.
@@ -40,7 +45,10 @@ pub struct GrantSqlArguments {
 }
 
 /// Prints the script for the databases of the command line.
-pub fn run_without_cluster(arguments: &GrantSqlArguments, namespace: Option<&str>) -> Result<Ending, PluginError> {
+pub fn run_without_cluster(
+    arguments: &GrantSqlArguments,
+    namespace: Option<&str>,
+) -> Result<Ending, PluginError> {
     let usage = Use {
         namespace: namespace.unwrap_or("NAMESPACE").to_owned(),
         protected: None,
@@ -52,21 +60,42 @@ pub fn run_without_cluster(arguments: &GrantSqlArguments, namespace: Option<&str
 }
 
 /// Prints the script for a ProtectedDatabase.
-pub async fn run(cluster: &Cluster, arguments: &GrantSqlArguments, name: &str) -> Result<Ending, PluginError> {
-    let spec = fetch_database(cluster, &cluster.namespace, name).await?.spec;
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &GrantSqlArguments,
+    name: &str,
+) -> Result<Ending, PluginError> {
+    let spec = fetch_database(cluster, &cluster.namespace, name)
+        .await?
+        .spec;
     let usage = build_use(cluster, name, &spec);
-    print(arguments, spec.connection.databases().map(str::to_owned).collect(), &usage)
+    print(
+        arguments,
+        spec.connection.databases().map(str::to_owned).collect(),
+        &usage,
+    )
 }
 
 fn build_use(cluster: &Cluster, name: &str, spec: &ProtectedDatabaseSpec) -> Use {
-    let kind = spec.workload.kind.map_or_else(|| "statefulset".to_owned(), |kind| kind.to_string().to_ascii_lowercase());
-    let container = spec.workload.container.as_ref().map(|container| format!(" -c {container}")).unwrap_or_default();
+    let kind = spec.workload.kind.map_or_else(
+        || "statefulset".to_owned(),
+        |kind| kind.to_string().to_ascii_lowercase(),
+    );
+    let container = spec
+        .workload
+        .container
+        .as_ref()
+        .map(|container| format!(" -c {container}"))
+        .unwrap_or_default();
     Use {
         namespace: cluster.namespace.clone(),
         protected: Some(name.to_owned()),
         workload: format!("{kind}/{}{container}", spec.workload.name),
         // Not the Secret that is there: the server's own user is often in it.
-        secret: build_secret(&format!("{name}-holdfast"), Some(&spec.connection.credentials_secret)),
+        secret: build_secret(
+            &format!("{name}-holdfast"),
+            Some(&spec.connection.credentials_secret),
+        ),
         context_flag: cluster.context_flag(),
     }
 }
@@ -79,7 +108,11 @@ fn build_secret(name: &str, keys: Option<&CredentialsSecret>) -> CredentialsSecr
     }
 }
 
-fn print(arguments: &GrantSqlArguments, databases: Vec<String>, usage: &Use) -> Result<Ending, PluginError> {
+fn print(
+    arguments: &GrantSqlArguments,
+    databases: Vec<String>,
+    usage: &Use,
+) -> Result<Ending, PluginError> {
     let wanted = Wanted {
         role: arguments.role.clone(),
         databases,

@@ -1,4 +1,5 @@
-//! `kubectl holdfast grant-sql`: prints the SQL of a role that can check and back up a database, and nothing else.
+//! `kubectl holdfast grant-sql`: prints the SQL of a role that can check and back up a database,
+//! and nothing else.
 
 mod command;
 mod statements;

@@ -1,8 +1,10 @@
-//! What a role is given so that it can check and back up databases: each statement with its reason. Pure.
+//! What a role is given so that it can check and back up databases: each statement with its reason.
+//! Pure.
 
 use crate::postgres::quote_identifier;
 
-/// How many sessions the role may have: a check, a backup with `pg_dump` beside it, and room for one more of each.
+/// How many sessions the role may have: a check, a backup with `pg_dump` beside it, and room for
+/// one more of each.
 const CONNECTIONS: u8 = 6;
 
 /// What the role is for.
@@ -16,7 +18,8 @@ pub struct Wanted {
     pub before_fourteen: bool,
     /// The schemas, for servers before Postgres 14.
     pub schemas: Vec<String>,
-    /// The roles that make tables, for servers before Postgres 14; none for the one that runs the script.
+    /// The roles that make tables, for servers before Postgres 14; none for the one that runs the
+    /// script.
     pub owners: Vec<String>,
     /// Whether it is to see the rows that row security hides.
     pub bypass_row_security: bool,
@@ -39,36 +42,47 @@ pub struct Statement {
 pub fn build_server_statements(wanted: &Wanted) -> Vec<Statement> {
     let role = quote_identifier(&wanted.role);
     let mut statements = vec![Statement {
-        why: "A role that may log in. It is no superuser and has no password yet, so nobody can log in with one.",
+        why: "A role that may log in. It is no superuser and has no password yet, so nobody can \
+            log in with one.",
         page: "sql-createrole.html",
-        sql: format!("CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT {CONNECTIONS};"),
+        sql: format!(
+            "CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION \
+             LIMIT {CONNECTIONS};"
+        ),
     }];
     if !wanted.before_fourteen {
         statements.push(Statement {
-            why: "Reads every table, view and sequence, also those that are made later: for counting rows, and for pg_dump.",
+            why: "Reads every table, view and sequence, also those that are made later: for \
+                counting rows, and for pg_dump.",
             page: "predefined-roles.html",
             sql: format!("GRANT pg_read_all_data TO {role};"),
         });
     }
     statements.push(Statement {
-        why: "Reads the setting data_directory: so a check sees that the files lie on the volume, and not in the container.",
+        why: "Reads the setting data_directory: so a check sees that the files lie on the volume, \
+            and not in the container.",
         page: "predefined-roles.html",
         sql: format!("GRANT pg_read_all_settings TO {role};"),
     });
     statements.extend(wanted.databases.iter().map(|database| Statement {
         why: "Opens the database, also where PUBLIC may not.",
         page: "ddl-priv.html",
-        sql: format!("GRANT CONNECT ON DATABASE {} TO {role};", quote_identifier(database)),
+        sql: format!(
+            "GRANT CONNECT ON DATABASE {} TO {role};",
+            quote_identifier(database)
+        ),
     }));
     statements.push(Statement {
-        why: "Writes nothing, even what PUBLIC may write. Checks and pg_dump ask for read-only transactions themselves; this is for everything else.",
+        why: "Writes nothing, even what PUBLIC may write. Checks and pg_dump ask for read-only \
+            transactions themselves; this is for everything else.",
         page: "runtime-config-client.html",
         sql: format!("ALTER ROLE {role} SET default_transaction_read_only = on;"),
     });
     if wanted.bypass_row_security {
         statements.push(Statement {
-            why: "Sees the rows that row security hides from others. Without it a table with policies can't be counted, and pg_dump refuses to dump it. It \
-                  is for all tables of all databases, so give it only where there are such tables.",
+            why: "Sees the rows that row security hides from others. Without it a table with \
+                  policies can't be counted, and pg_dump refuses to dump it. It is for all tables \
+                  of all databases, so give it only where there are such tables.",
             page: "ddl-rowsecurity.html",
             sql: format!("ALTER ROLE {role} BYPASSRLS;"),
         });
@@ -88,11 +102,13 @@ pub fn build_database_statements(wanted: &Wanted) -> Vec<Statement> {
     if wanted.large_objects {
         let literal = format!("'{}'", wanted.role.replace('\'', "''"));
         statements.push(Statement {
-            why: "Reads the large objects that are there, which no predefined role reaches; pg_dump fails without it. Run it again when there are more. From \
-                  Postgres 18 on, ALTER DEFAULT PRIVILEGES … GRANT SELECT ON LARGE OBJECTS does it for later ones.",
+            why: "Reads the large objects that are there, which no predefined role reaches; \
+                  pg_dump fails without it. Run it again when there are more. From Postgres 18 on, \
+                  ALTER DEFAULT PRIVILEGES … GRANT SELECT ON LARGE OBJECTS does it for later ones.",
             page: "largeobjects.html",
             sql: format!(
-                "SELECT format('GRANT SELECT ON LARGE OBJECT %s TO %I', oid, {literal}) FROM pg_catalog.pg_largeobject_metadata \\gexec"
+                "SELECT format('GRANT SELECT ON LARGE OBJECT %s TO %I', oid, {literal}) FROM \
+                 pg_catalog.pg_largeobject_metadata \\gexec"
             ),
         });
     }
@@ -101,9 +117,16 @@ pub fn build_database_statements(wanted: &Wanted) -> Vec<Statement> {
 
 fn build_schema_statements(role: &str, schema: &str, owners: &[String]) -> Vec<Statement> {
     let schema = quote_identifier(schema);
-    let grant = |why, sql| Statement { why, page: "sql-grant.html", sql };
+    let grant = |why, sql| Statement {
+        why,
+        page: "sql-grant.html",
+        sql,
+    };
     let mut statements = vec![
-        grant("Finds what is in the schema.", format!("GRANT USAGE ON SCHEMA {schema} TO {role};")),
+        grant(
+            "Finds what is in the schema.",
+            format!("GRANT USAGE ON SCHEMA {schema} TO {role};"),
+        ),
         grant(
             "Reads the tables and views that are there: for counting rows, and for pg_dump.",
             format!("GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};"),
@@ -116,16 +139,28 @@ fn build_schema_statements(role: &str, schema: &str, owners: &[String]) -> Vec<S
     let makers: Vec<String> = if owners.is_empty() {
         vec![String::new()]
     } else {
-        owners.iter().map(|owner| format!("FOR ROLE {} ", quote_identifier(owner))).collect()
+        owners
+            .iter()
+            .map(|owner| format!("FOR ROLE {} ", quote_identifier(owner)))
+            .collect()
     };
     for maker in makers {
         let default = |why, what: &str| Statement {
             why,
             page: "sql-alterdefaultprivileges.html",
-            sql: format!("ALTER DEFAULT PRIVILEGES {maker}IN SCHEMA {schema} GRANT SELECT ON {what} TO {role};"),
+            sql: format!(
+                "ALTER DEFAULT PRIVILEGES {maker}IN SCHEMA {schema} GRANT SELECT ON {what} TO \
+                 {role};"
+            ),
         };
-        statements.push(default("The same for tables that this role makes later.", "TABLES"));
-        statements.push(default("The same for sequences that this role makes later.", "SEQUENCES"));
+        statements.push(default(
+            "The same for tables that this role makes later.",
+            "TABLES",
+        ));
+        statements.push(default(
+            "The same for sequences that this role makes later.",
+            "SEQUENCES",
+        ));
     }
     statements
 }

@@ -1,4 +1,5 @@
-//! The script that is printed, a comment before each statement, and what is left to do after it. Pure.
+//! The script that is printed, a comment before each statement, and what is left to do after it.
+//! Pure.
 
 use std::fmt::Write as _;
 
@@ -33,15 +34,23 @@ pub fn describe_grants(wanted: &Wanted, usage: &Use) -> String {
     let mut text = String::new();
     comment(
         &mut text,
-        "A role for the checks and backups of Holdfast, with what they need and no more. Read it, then run it as a superuser: save it as grants.sql, then",
+        "A role for the checks and backups of Holdfast, with what they need and no more. Read it, \
+         then run it as a superuser: save it as grants.sql, then",
     );
-    let _ = writeln!(text, "--   kubectl exec -i {psql} < grants.sql\n\\set ON_ERROR_STOP on\n");
+    let _ = writeln!(
+        text,
+        "--   kubectl exec -i {psql} < grants.sql\n\\set ON_ERROR_STOP on\n"
+    );
     for statement in build_server_statements(wanted) {
         write_statement(&mut text, &statement);
     }
     let inside = build_database_statements(wanted);
     for database in wanted.databases.iter().filter(|_| !inside.is_empty()) {
-        let _ = writeln!(text, "\\connect {}\n", quote_identifier(&bounded_line(database)));
+        let _ = writeln!(
+            text,
+            "\\connect {}\n",
+            quote_identifier(&bounded_line(database))
+        );
         for statement in &inside {
             write_statement(&mut text, statement);
         }
@@ -49,14 +58,26 @@ pub fn describe_grants(wanted: &Wanted, usage: &Use) -> String {
     if wanted.before_fourteen {
         comment(
             &mut text,
-            "A schema that is not named here is not read, and pg_dump fails on it: \\dn lists them, --schema names them. Default privileges are those of the \
-             role that runs this, or of those that --owner names.",
+            "A schema that is not named here is not read, and pg_dump fails on it: \\dn lists \
+             them, --schema names them. Default privileges are those of the role that runs this, \
+             or of those that --owner names.",
         );
         text.push('\n');
     }
-    comment(&mut text, "Then set the password, on a terminal. psql sends it hashed, and it is in no history and no log:");
-    let _ = writeln!(text, "--   kubectl exec -it {psql} -c {}", shell(&format!("\\password {}", quote_identifier(&wanted.role))));
-    comment(&mut text, "Put it into a file of its own, make the Secret of that, and remove the file:");
+    comment(
+        &mut text,
+        "Then set the password, on a terminal. psql sends it hashed, and it is in no history and \
+         no log:",
+    );
+    let _ = writeln!(
+        text,
+        "--   kubectl exec -it {psql} -c {}",
+        shell(&format!("\\password {}", quote_identifier(&wanted.role)))
+    );
+    comment(
+        &mut text,
+        "Put it into a file of its own, make the Secret of that, and remove the file:",
+    );
     let secret = &usage.secret;
     let _ = writeln!(
         text,
@@ -69,8 +90,15 @@ pub fn describe_grants(wanted: &Wanted, usage: &Use) -> String {
     if let Some(protected) = &usage.protected {
         let reference = json!({"name": secret.name, "usernameKey": secret.username_key, "passwordKey": secret.password_key});
         let patch = json!({"spec": {"connection": {"credentialsSecret": reference}}});
-        comment(&mut text, "Let Holdfast use it. The next check says whether it can:");
-        let _ = writeln!(text, "--   kubectl patch protdb {protected} {scope} --type=merge -p {}", shell(&patch.to_string()));
+        comment(
+            &mut text,
+            "Let Holdfast use it. The next check says whether it can:",
+        );
+        let _ = writeln!(
+            text,
+            "--   kubectl patch protdb {protected} {scope} --type=merge -p {}",
+            shell(&patch.to_string())
+        );
     }
     text
 }
@@ -99,7 +127,10 @@ fn comment(text: &mut String, words: &str) {
 /// A word as a shell takes it. It stands in a comment, so it is one line.
 fn shell(word: &str) -> String {
     let word = bounded_line(word);
-    if word.chars().all(|character| character.is_ascii_alphanumeric() || "-_./".contains(character)) {
+    if word
+        .chars()
+        .all(|character| character.is_ascii_alphanumeric() || "-_./".contains(character))
+    {
         return word;
     }
     format!("'{}'", word.replace('\'', "'\\''"))

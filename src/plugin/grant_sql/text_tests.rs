@@ -37,10 +37,21 @@ fn the_script_reads() {
         databases: vec!["knowledge_os".to_owned()],
         ..wanted()
     };
-    let all = Wanted { bypass_row_security: true, large_objects: true, ..wanted() };
+    let all = Wanted {
+        bypass_row_security: true,
+        large_objects: true,
+        ..wanted()
+    };
     let texts = [
         describe_grants(&wanted(), &usage()),
-        describe_grants(&all, &Use { protected: None, context_flag: " --context production".to_owned(), ..usage() }),
+        describe_grants(
+            &all,
+            &Use {
+                protected: None,
+                context_flag: " --context production".to_owned(),
+                ..usage()
+            },
+        ),
         describe_grants(&older, &usage()),
     ];
     insta::assert_snapshot!(texts.join("\n=====\n\n"));
@@ -49,16 +60,36 @@ fn the_script_reads() {
 #[test]
 fn a_name_stays_a_name() {
     let odd = "we\"ird'; drop role x; --\n$(reboot)\ndrop table y;";
-    let wanted = Wanted { role: odd.to_owned(), databases: vec![odd.to_owned()], large_objects: true, ..wanted() };
+    let wanted = Wanted {
+        role: odd.to_owned(),
+        databases: vec![odd.to_owned()],
+        large_objects: true,
+        ..wanted()
+    };
     let text = describe_grants(&wanted, &usage());
     let mut quoted = false;
     for (number, line) in text.lines().enumerate() {
-        // Inside of a quoted name a line may begin with anything; outside every line is a statement, a comment or a command of psql.
-        let known = ["--", "\\set", "\\connect", "CREATE ROLE", "GRANT", "ALTER ROLE", "SELECT format"];
-        assert!(quoted || line.is_empty() || known.iter().any(|start| line.starts_with(start)), "line {number}: {line}");
+        // Inside of a quoted name a line may begin with anything; outside every line is a
+        // statement, a comment or a command of psql.
+        let known = [
+            "--",
+            "\\set",
+            "\\connect",
+            "CREATE ROLE",
+            "GRANT",
+            "ALTER ROLE",
+            "SELECT format",
+        ];
+        assert!(
+            quoted || line.is_empty() || known.iter().any(|start| line.starts_with(start)),
+            "line {number}: {line}"
+        );
         if quoted || !line.starts_with("--") {
             quoted ^= line.matches('"').count() % 2 == 1;
         }
     }
-    assert!(text.contains(r#"'\password "we""ird'\''; drop role x; -- $(reboot) drop table y;"'"#), "{text}");
+    assert!(
+        text.contains(r#"'\password "we""ird'\''; drop role x; -- $(reboot) drop table y;"'"#),
+        "{text}"
+    );
 }

@@ -1,4 +1,5 @@
-//! Reads what is there, says what will be done, asks where that disturbs, and does it step by step until everything is where it belongs.
+//! Reads what is there, says what will be done, asks where that disturbs, and does it step by step
+//! until everything is where it belongs.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,9 @@ use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
 use crate::plugin::output::{Format, build_json, build_yaml, write_out};
-use crate::recovery::{Course, Hand, Obstacle, Place, ReadError, Situation, Step, away_since, fetch_situation, plan};
+use crate::recovery::{
+    Course, Hand, Obstacle, Place, ReadError, Situation, Step, away_since, fetch_situation, plan,
+};
 
 /// How long until the cluster is read again while something is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -22,9 +25,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What `recover` is asked.
 #[derive(Debug, Args)]
 pub struct RecoverArguments {
-    /// Name of the ProtectedDatabase. It need not be there any more, nor its namespace: the ledger remembers both.
+    /// Name of the ProtectedDatabase. It need not be there any more, nor its namespace: the ledger
+    /// remembers both.
     name: String,
-    /// Bring back this PersistentVolume only, to the claim that it belonged to. Default: all that the last good check ran on.
+    /// Bring back this PersistentVolume only, to the claim that it belonged to. Default: all that
+    /// the last good check ran on.
     #[arg(long)]
     volume: Option<String>,
     /// Only say what would be done.
@@ -33,7 +38,8 @@ pub struct RecoverArguments {
     /// Don't ask before pods are stopped or an object is taken away.
     #[arg(long)]
     yes: bool,
-    /// Give up after so many seconds. What is done stays done, and the command goes on from there when it is run again.
+    /// Give up after so many seconds. What is done stays done, and the command goes on from there
+    /// when it is run again.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// json or yaml instead of text.
@@ -55,7 +61,12 @@ pub async fn run(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Endi
         namespace: situation.namespace_name.clone(),
         name: situation.name.clone(),
         findings: course.findings.clone(),
-        steps: course.steps.iter().filter(|step| !matches!(step, Step::Await(_))).map(Step::describe).collect(),
+        steps: course
+            .steps
+            .iter()
+            .filter(|step| !matches!(step, Step::Await(_)))
+            .map(Step::describe)
+            .collect(),
         notes: course.notes.clone(),
         done: false,
         bound_after_seconds: None,
@@ -70,10 +81,19 @@ pub async fn run(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Endi
         }
         return finish(&report, arguments).map(|()| Ending::Done);
     }
-    let script = format!("kubectl holdfast recover {} -n {}{} --yes", situation.name, situation.namespace_name, cluster.context_flag());
+    let script = format!(
+        "kubectl holdfast recover {} -n {}{} --yes",
+        situation.name,
+        situation.namespace_name,
+        cluster.context_flag()
+    );
     if course.steps.iter().any(Step::disturbs)
         && !arguments.yes
-        && !ask(&format!("To bring {} back like that", situation.name), &situation.name, &script)?
+        && !ask(
+            &format!("To bring {} back like that", situation.name),
+            &situation.name,
+            &script,
+        )?
     {
         eprintln!("Not confirmed; nothing was changed.");
         return Ok(Ending::NotConfirmed);
@@ -90,13 +110,22 @@ pub async fn run(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Endi
             report.done = true;
             report.steps = carried.steps;
             report.notes = carried.notes;
-            report.bound_after_seconds = (!missing.is_empty()).then_some(carried.bound_after.as_secs_f64());
-            report.away_seconds = away.map(|since| (carried.bound_at - since).total(jiff::Unit::Second).unwrap_or_default());
+            report.bound_after_seconds =
+                (!missing.is_empty()).then_some(carried.bound_after.as_secs_f64());
+            report.away_seconds = away.map(|since| {
+                (carried.bound_at - since)
+                    .total(jiff::Unit::Second)
+                    .unwrap_or_default()
+            });
         }
         Err(obstacle) => return Ok(stopped(&obstacle)),
     }
     if says {
-        write_out(&describe_outcome(&report, &missing, &cluster.context_flag()))?;
+        write_out(&describe_outcome(
+            &report,
+            &missing,
+            &cluster.context_flag(),
+        ))?;
     }
     finish(&report, arguments).map(|()| Ending::Done)
 }
@@ -162,11 +191,19 @@ async fn carry_out(
             bound = Some((began.elapsed(), Timestamp::now()));
         }
         if let (true, Some((bound_after, bound_at))) = (course.steps.is_empty(), bound) {
-            return Ok(Ok(Carried { steps, notes, bound_after, bound_at }));
+            return Ok(Ok(Carried {
+                steps,
+                notes,
+                bound_after,
+                bound_at,
+            }));
         }
         if began.elapsed() > patience {
             let next = course.steps.first().map(Step::describe).unwrap_or_default();
-            return Err(PluginError::Patience { seconds: arguments.timeout, next });
+            return Err(PluginError::Patience {
+                seconds: arguments.timeout,
+                next,
+            });
         }
         if matches!(course.steps.first(), Some(Step::Await(_))) {
             sleep(PAUSE).await;
@@ -174,8 +211,16 @@ async fn carry_out(
     }
 }
 
-async fn look(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Result<(Situation, Course), Obstacle>, PluginError> {
-    let read = fetch_situation(&cluster.client, &cluster.namespace, &arguments.name, arguments.volume.as_deref());
+async fn look(
+    cluster: &Cluster,
+    arguments: &RecoverArguments,
+) -> Result<Result<(Situation, Course), Obstacle>, PluginError> {
+    let read = fetch_situation(
+        &cluster.client,
+        &cluster.namespace,
+        &arguments.name,
+        arguments.volume.as_deref(),
+    );
     match Box::pin(read).await {
         Ok(situation) => Ok(plan(&situation).map(|course| (situation, course))),
         Err(ReadError::Obstacle(obstacle)) => Ok(Err(obstacle)),
@@ -189,7 +234,14 @@ fn stopped(obstacle: &Obstacle) -> Ending {
 }
 
 fn progress(says: bool, began: Instant, what: &str) -> Result<(), PluginError> {
-    if says { write_out(&format!("[{:>5.1} s] {what}\n", began.elapsed().as_secs_f64())) } else { Ok(()) }
+    if says {
+        write_out(&format!(
+            "[{:>5.1} s] {what}\n",
+            began.elapsed().as_secs_f64()
+        ))
+    } else {
+        Ok(())
+    }
 }
 
 fn finish(report: &RecoveryReport, arguments: &RecoverArguments) -> Result<(), PluginError> {

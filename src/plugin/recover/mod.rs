@@ -1,4 +1,5 @@
-//! `kubectl holdfast recover`: brings claims, volumes and namespaces of a database back, with or without the operator.
+//! `kubectl holdfast recover`: brings claims, volumes and namespaces of a database back, with or
+//! without the operator.
 
 mod command;
 mod text;

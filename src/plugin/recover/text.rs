@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 
-use crate::plugin::words;
-use crate::recovery::{Course, Situation, Step, say_length};
-use crate::verdict::count;
+use crate::recovery::{Course, Situation, Step};
+use crate::wording;
+use crate::wording::count;
+use crate::wording::say_length;
 
 /// How a recovery went, for programs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,14 +41,23 @@ pub struct RecoveryReport {
 /// What was found and what is about to be done.
 pub fn describe_course(situation: &Situation, course: &Course, now: Timestamp) -> String {
     let mut text = format!("{}/{}", situation.namespace_name, situation.name);
-    let baseline = situation.ledger.status.as_ref().and_then(|status| status.baseline.as_ref());
+    let baseline = situation
+        .ledger
+        .status
+        .as_ref()
+        .and_then(|status| status.baseline.as_ref());
     let _ = match baseline {
         Some(baseline) => writeln!(
             text,
             ", as DatabaseLedger {} remembers it: {} at the last good check, {}",
-            situation.ledger.metadata.name.as_deref().unwrap_or_default(),
+            situation
+                .ledger
+                .metadata
+                .name
+                .as_deref()
+                .unwrap_or_default(),
             count(baseline.evidence.total_rows, "row"),
-            words::moment(&baseline.time, now)
+            wording::moment(&baseline.time, now)
         ),
         None => writeln!(text, ", which no check has found good yet"),
     };
@@ -58,7 +68,11 @@ pub fn describe_course(situation: &Situation, course: &Course, now: Timestamp) -
         text.push_str("\nEverything is where it belongs: there is nothing to bring back.\n");
     } else {
         text.push_str("\nWhat will be done:\n");
-        for step in course.steps.iter().filter(|step| !matches!(step, Step::Await(_))) {
+        for step in course
+            .steps
+            .iter()
+            .filter(|step| !matches!(step, Step::Await(_)))
+        {
             let _ = writeln!(text, "  - {}", step.describe());
         }
     }
@@ -66,22 +80,36 @@ pub fn describe_course(situation: &Situation, course: &Course, now: Timestamp) -
 }
 
 /// What came of it.
-pub fn describe_outcome(report: &RecoveryReport, places: &[(String, String)], context_flag: &str) -> String {
+pub fn describe_outcome(
+    report: &RecoveryReport,
+    places: &[(String, String)],
+    context_flag: &str,
+) -> String {
     let mut text = String::new();
     if let Some(seconds) = report.bound_after_seconds {
         for (claim, volume) in places {
-            let _ = writeln!(text, "Claim {claim} is Bound to volume {volume} again, {} after the command.", length(seconds));
+            let _ = writeln!(
+                text,
+                "Claim {claim} is Bound to volume {volume} again, {} after the command.",
+                length(seconds)
+            );
         }
     }
     if let (Some(since), Some(seconds)) = (&report.away_since, report.away_seconds) {
-        let _ = writeln!(text, "The data was away for {}, since {}.", length(seconds), words::date(since));
+        let _ = writeln!(
+            text,
+            "The data was away for {}, since {}.",
+            length(seconds),
+            wording::date(since)
+        );
     }
     for note in &report.notes {
         let _ = writeln!(text, "Note: {note}.");
     }
     let _ = writeln!(
         text,
-        "The check of the next start says whether it is the data: kubectl holdfast status {} -n {}{context_flag}",
+        "The check of the next start says whether it is the data: kubectl holdfast status {} -n \
+         {}{context_flag}",
         report.name, report.namespace
     );
     text

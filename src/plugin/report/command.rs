@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use crate::incident::{build_markdown, build_page};
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
 use crate::plugin::explain::{ending_of, fetch_story};
 use crate::plugin::output::{build_json, write_out};
-use crate::plugin::story::{build_markdown, build_page};
 
 /// What a report is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,7 +61,10 @@ pub async fn run(cluster: &Cluster, arguments: &ReportArguments) -> Result<Endin
 fn write_file(path: &Path, text: &str, force: bool) -> Result<(), PluginError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AlreadyExists => PluginError::FileThere(path.to_owned()),
-        _ => PluginError::File { path: path.to_owned(), source },
+        _ => PluginError::File {
+            path: path.to_owned(),
+            source,
+        },
     };
     let mut options = File::options();
     options.write(true);
@@ -71,12 +74,17 @@ fn write_file(path: &Path, text: &str, force: bool) -> Result<(), PluginError> {
         options.create_new(true)
     };
     let mut file = options.open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test ends at the first thing that is not as it should be"
+    )]
 
     use super::*;
 
@@ -86,11 +94,16 @@ mod tests {
         let path = folder.path().join("report.html");
         write_file(&path, "first, and longer", false).unwrap();
         let refused = write_file(&path, "second", false).unwrap_err().to_string();
-        assert!(refused.contains("report.html") && refused.contains("--force"), "{refused}");
+        assert!(
+            refused.contains("report.html") && refused.contains("--force"),
+            "{refused}"
+        );
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "first, and longer");
         write_file(&path, "second", true).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "second");
-        let nowhere = write_file(&folder.path().join("no/report.html"), "x", false).unwrap_err().to_string();
+        let nowhere = write_file(&folder.path().join("no/report.html"), "x", false)
+            .unwrap_err()
+            .to_string();
         assert!(nowhere.contains("report.html"), "{nowhere}");
     }
 }

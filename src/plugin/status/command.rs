@@ -29,8 +29,16 @@ pub struct StatusArguments {
 pub async fn run(cluster: &Cluster, arguments: &StatusArguments) -> Result<Ending, PluginError> {
     let now = Timestamp::now();
     let reports = match &arguments.name {
-        Some(name) => vec![build_report(fetch_database(cluster, &cluster.namespace, name).await?)],
-        None => fetch_reports(cluster, (!arguments.all_namespaces).then_some(cluster.namespace.as_str())).await?,
+        Some(name) => vec![build_report(
+            fetch_database(cluster, &cluster.namespace, name).await?,
+        )],
+        None => {
+            fetch_reports(
+                cluster,
+                (!arguments.all_namespaces).then_some(cluster.namespace.as_str()),
+            )
+            .await?
+        }
     };
     let text = match arguments.output {
         Some(Format::Json) if arguments.name.is_some() => build_json(&reports.first())?,
@@ -39,29 +47,64 @@ pub async fn run(cluster: &Cluster, arguments: &StatusArguments) -> Result<Endin
         Some(Format::Yaml) => build_yaml(&reports)?,
         _ if reports.is_empty() => nothing_found(cluster, arguments.all_namespaces),
         Some(Format::Table) => build_status_table(&reports, now),
-        None => reports.iter().map(|report| describe_database(report, now)).collect::<Vec<_>>().join("\n"),
+        None => reports
+            .iter()
+            .map(|report| describe_database(report, now))
+            .collect::<Vec<_>>()
+            .join("\n"),
     };
     write_out(&text)?;
-    Ok(if reports.iter().all(|report| report.ready) { Ending::Done } else { Ending::NeedsAPerson })
+    Ok(if reports.iter().all(|report| report.ready) {
+        Ending::Done
+    } else {
+        Ending::NeedsAPerson
+    })
 }
 
 /// Reads one ProtectedDatabase.
-pub async fn fetch_database(cluster: &Cluster, namespace: &str, name: &str) -> Result<ProtectedDatabase, PluginError> {
+pub async fn fetch_database(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+) -> Result<ProtectedDatabase, PluginError> {
     let api: Api<ProtectedDatabase> = Api::namespaced(cluster.client.clone(), namespace);
-    let question = || Question::about("get", ProtectedDatabase::crd_name(), name, Some(namespace), cluster.context.as_deref());
-    api.get(name).await.map_err(|error| question().failed(error))
+    let question = || {
+        Question::about(
+            "get",
+            ProtectedDatabase::crd_name(),
+            name,
+            Some(namespace),
+            cluster.context.as_deref(),
+        )
+    };
+    api.get(name)
+        .await
+        .map_err(|error| question().failed(error))
 }
 
-/// Reads what all ProtectedDatabases say, of one namespace or of all; of each only what is shown is kept.
-pub async fn fetch_reports(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<DatabaseReport>, PluginError> {
+/// Reads what all ProtectedDatabases say, of one namespace or of all; of each only what is shown is
+/// kept.
+pub async fn fetch_reports(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+) -> Result<Vec<DatabaseReport>, PluginError> {
     let api: Api<ProtectedDatabase> = match namespace {
         Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
         None => Api::all(cluster.client.clone()),
     };
     let mut reports = Vec::new();
-    fetch_pages(&api, async |page| reports.extend(page.into_iter().map(build_report)))
-        .await
-        .map_err(|error| Question::list(ProtectedDatabase::crd_name(), namespace, cluster.context.as_deref()).failed(error))?;
+    fetch_pages(&api, async |page| {
+        reports.extend(page.into_iter().map(build_report));
+    })
+    .await
+    .map_err(|error| {
+        Question::list(
+            ProtectedDatabase::crd_name(),
+            namespace,
+            cluster.context.as_deref(),
+        )
+        .failed(error)
+    })?;
     Ok(reports)
 }
 
@@ -69,10 +112,14 @@ fn nothing_found(cluster: &Cluster, everywhere: bool) -> String {
     let (place, scope) = if everywhere {
         ("in this cluster".to_owned(), String::new())
     } else {
-        (format!("in namespace {}", cluster.namespace), format!(" -n {}", cluster.namespace))
+        (
+            format!("in namespace {}", cluster.namespace),
+            format!(" -n {}", cluster.namespace),
+        )
     };
     format!(
-        "There is no ProtectedDatabase {place}. To look for databases that nobody protects: kubectl holdfast doctor{scope}{}\n",
+        "There is no ProtectedDatabase {place}. To look for databases that nobody protects: \
+         kubectl holdfast doctor{scope}{}\n",
         cluster.context_flag()
     )
 }

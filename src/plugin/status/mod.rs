@@ -1,9 +1,9 @@
 //! `kubectl holdfast status`: what is known of protected databases, in words.
 
 mod command;
-mod report;
+
 mod text;
 
+pub use crate::incident::{DatabaseReport, build_report};
 pub use command::*;
-pub use report::*;
 pub use text::*;

@@ -7,25 +7,76 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::DatabaseReport;
 use crate::api::{BackupSummary, ClaimStatus, ConditionType, find_condition};
-use crate::plugin::output::build_table;
-use crate::plugin::words::{ago, date, moment};
+use crate::wording::build_table;
+use crate::wording::{ago, date, moment};
 
-/// The conditions in the order in which they are told, with the words for True, False and anything else.
+/// The conditions in the order in which they are told, with the words for True, False and anything
+/// else.
 const WORDS: &[(ConditionType, [&str; 3])] = &[
-    (ConditionType::Guarded, ["deletions are refused", "NOT GUARDED", "not known whether deletions are refused"]),
+    (
+        ConditionType::Guarded,
+        [
+            "deletions are refused",
+            "NOT GUARDED",
+            "not known whether deletions are refused",
+        ],
+    ),
     (
         ConditionType::DataVerified,
-        ["the data is what was last known good", "THE DATA IS NOT VERIFIED", "not known whether the data is good"],
+        [
+            "the data is what was last known good",
+            "THE DATA IS NOT VERIFIED",
+            "not known whether the data is good",
+        ],
     ),
-    (ConditionType::DataReset, ["THE DATA LOOKS RESET", "no reset seen", "not known whether the data was reset"]),
+    (
+        ConditionType::DataReset,
+        [
+            "THE DATA LOOKS RESET",
+            "no reset seen",
+            "not known whether the data was reset",
+        ],
+    ),
     (
         ConditionType::FilesMatch,
-        ["the files that rows name are there", "FILES AND ROWS DO NOT MATCH", "not known whether the files that rows name are there"],
+        [
+            "the files that rows name are there",
+            "FILES AND ROWS DO NOT MATCH",
+            "not known whether the files that rows name are there",
+        ],
     ),
-    (ConditionType::BackupFresh, ["there is a fresh backup", "NO FRESH BACKUP", "not known whether the backup is fresh"]),
-    (ConditionType::RestoreProven, ["a restore has proven a backup", "no restore has proven a backup", "no restore has proven a backup"]),
-    (ConditionType::Stalled, ["THE OPERATOR CAN'T GO ON", "", "not known whether the operator can go on"]),
-    (ConditionType::Reconciling, ["the operator is at work", "", "not known whether the operator is at work"]),
+    (
+        ConditionType::BackupFresh,
+        [
+            "there is a fresh backup",
+            "NO FRESH BACKUP",
+            "not known whether the backup is fresh",
+        ],
+    ),
+    (
+        ConditionType::RestoreProven,
+        [
+            "a restore has proven a backup",
+            "no restore has proven a backup",
+            "no restore has proven a backup",
+        ],
+    ),
+    (
+        ConditionType::Stalled,
+        [
+            "THE OPERATOR CAN'T GO ON",
+            "",
+            "not known whether the operator can go on",
+        ],
+    ),
+    (
+        ConditionType::Reconciling,
+        [
+            "the operator is at work",
+            "",
+            "not known whether the operator is at work",
+        ],
+    ),
 ];
 
 /// One block of text, ending with a line break.
@@ -33,9 +84,17 @@ pub fn describe_database(report: &DatabaseReport, now: Timestamp) -> String {
     let status = &report.status;
     let mut text = format!("{}/{}: {}", report.namespace, report.name, headline(report));
     if let Some(ready) = find_condition(&status.conditions, ConditionType::Ready) {
-        let _ = write!(text, " (since {})", moment(&ready.last_transition_time, now));
+        let _ = write!(
+            text,
+            " (since {})",
+            moment(&ready.last_transition_time, now)
+        );
     }
-    let _ = writeln!(text, "\n  database {} of {}", report.database, report.workload);
+    let _ = writeln!(
+        text,
+        "\n  database {} of {}",
+        report.database, report.workload
+    );
     if report.being_deleted {
         text.push_str("  being deleted: the guard stays until the deletion is confirmed\n");
     }
@@ -74,18 +133,38 @@ pub fn build_status_table(reports: &[DatabaseReport], now: Timestamp) -> String 
                 report.namespace.clone(),
                 report.name.clone(),
                 if report.ready { "yes" } else { "NO" }.to_owned(),
-                find(ConditionType::DataVerified).map_or("unknown", |condition| condition.reason.as_str()).to_owned(),
-                find(ConditionType::Guarded).map_or("Unknown", |condition| condition.status.as_str()).to_owned(),
-                ago(status.last_good_backup.as_ref().map(|backup| &backup.time), now),
+                find(ConditionType::DataVerified)
+                    .map_or("unknown", |condition| condition.reason.as_str())
+                    .to_owned(),
+                find(ConditionType::Guarded)
+                    .map_or("Unknown", |condition| condition.status.as_str())
+                    .to_owned(),
+                ago(
+                    status.last_good_backup.as_ref().map(|backup| &backup.time),
+                    now,
+                ),
                 ago(status.last_check.as_ref().map(|check| &check.time), now),
             ]
         })
         .collect();
-    build_table(&["NAMESPACE", "NAME", "READY", "DATA", "GUARDED", "LAST GOOD BACKUP", "LAST CHECK"], &rows)
+    build_table(
+        &[
+            "NAMESPACE",
+            "NAME",
+            "READY",
+            "DATA",
+            "GUARDED",
+            "LAST GOOD BACKUP",
+            "LAST CHECK",
+        ],
+        &rows,
+    )
 }
 
 fn headline(report: &DatabaseReport) -> &'static str {
-    match find_condition(&report.status.conditions, ConditionType::Ready).map(|ready| ready.status.as_str()) {
+    match find_condition(&report.status.conditions, ConditionType::Ready)
+        .map(|ready| ready.status.as_str())
+    {
         _ if report.ready => "ready",
         Some("True") => "ready before its last change; not known now",
         Some("False") => "NOT READY",
@@ -100,7 +179,11 @@ fn describe_condition(text: &mut String, condition: &Condition, words: [&str; 3]
         _ => words[2],
     };
     if !said.is_empty() {
-        let _ = writeln!(text, "  {:<14} {said} ({})", condition.type_, condition.reason);
+        let _ = writeln!(
+            text,
+            "  {:<14} {said} ({})",
+            condition.type_, condition.reason
+        );
     }
 }
 
@@ -111,12 +194,36 @@ fn describe_claims(text: &mut String, claims: &[ClaimStatus], now: Timestamp) {
     }
     text.push('\n');
     for claim in claims {
-        let volume = if claim.volume.is_empty() { "not bound to a volume".to_owned() } else { format!("volume {}", claim.volume) };
-        let policy = if claim.reclaim_policy.is_empty() { String::new() } else { format!(", {}", claim.reclaim_policy) };
-        let guarded = if claim.guarded { "guarded" } else { "NOT GUARDED" };
-        let mounted = if claim.mounted { ", mounted" } else { ", not mounted" };
-        let since = claim.since.as_ref().map(|since| format!(", since {}", moment(since, now))).unwrap_or_default();
-        let _ = writeln!(text, "  claim          {}: {volume}{policy}, {guarded}{mounted}{since}", claim.name);
+        let volume = if claim.volume.is_empty() {
+            "not bound to a volume".to_owned()
+        } else {
+            format!("volume {}", claim.volume)
+        };
+        let policy = if claim.reclaim_policy.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", claim.reclaim_policy)
+        };
+        let guarded = if claim.guarded {
+            "guarded"
+        } else {
+            "NOT GUARDED"
+        };
+        let mounted = if claim.mounted {
+            ", mounted"
+        } else {
+            ", not mounted"
+        };
+        let since = claim
+            .since
+            .as_ref()
+            .map(|since| format!(", since {}", moment(since, now)))
+            .unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  claim          {}: {volume}{policy}, {guarded}{mounted}{since}",
+            claim.name
+        );
     }
 }
 
@@ -124,14 +231,22 @@ fn describe_checks(text: &mut String, report: &DatabaseReport, now: Timestamp) {
     match &report.status.baseline {
         Some(baseline) => {
             let (check, identifier) = (&baseline.check, &baseline.system_identifier);
-            let _ = writeln!(text, "  baseline       check {check} of {}, cluster of data {identifier}", date(&baseline.time));
+            let _ = writeln!(
+                text,
+                "  baseline       check {check} of {}, cluster of data {identifier}",
+                date(&baseline.time)
+            );
         }
         None => text.push_str("  baseline       none: no check has found the data good yet\n"),
     }
     match &report.status.last_check {
         Some(check) => {
             let when = moment(&check.time, now);
-            let _ = writeln!(text, "  last check     {:?} ({}): {}, {when}", check.outcome, check.reason, check.name);
+            let _ = writeln!(
+                text,
+                "  last check     {:?} ({}): {}, {when}",
+                check.outcome, check.reason, check.name
+            );
         }
         None => text.push_str("  last check     never\n"),
     }
@@ -139,16 +254,40 @@ fn describe_checks(text: &mut String, report: &DatabaseReport, now: Timestamp) {
 
 fn describe_backups(text: &mut String, report: &DatabaseReport, now: Timestamp) {
     let status = &report.status;
-    let told = |backup: &BackupSummary| format!("{:?}: {}, {}", backup.state, backup.name, moment(&backup.time, now));
+    let told = |backup: &BackupSummary| {
+        format!(
+            "{:?}: {}, {}",
+            backup.state,
+            backup.name,
+            moment(&backup.time, now)
+        )
+    };
     if !report.backup_wanted && status.last_backup.is_none() {
         text.push_str("  backup         none is asked for: spec.backup is not set\n");
         return;
     }
-    let _ = writeln!(text, "  last backup    {}", status.last_backup.as_ref().map_or_else(|| "never".to_owned(), told));
+    let _ = writeln!(
+        text,
+        "  last backup    {}",
+        status
+            .last_backup
+            .as_ref()
+            .map_or_else(|| "never".to_owned(), told)
+    );
     if status.last_good_backup != status.last_backup {
-        let _ = writeln!(text, "  last good one  {}", status.last_good_backup.as_ref().map_or_else(|| "never".to_owned(), told));
+        let _ = writeln!(
+            text,
+            "  last good one  {}",
+            status
+                .last_good_backup
+                .as_ref()
+                .map_or_else(|| "never".to_owned(), told)
+        );
     }
-    let next = status.next_backup.as_ref().map_or_else(|| "not planned".to_owned(), |next| moment(next, now));
+    let next = status
+        .next_backup
+        .as_ref()
+        .map_or_else(|| "not planned".to_owned(), |next| moment(next, now));
     let _ = writeln!(text, "  next backup    {next}");
 }
 

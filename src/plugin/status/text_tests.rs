@@ -1,5 +1,8 @@
 //! Golden tests of the words for a database: green, reset, new, changed since.
-#![allow(clippy::unwrap_used, reason = "a sample that can't be built is a fault of the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a sample that can't be built is a fault of the test"
+)]
 
 use serde_json::{Value, json};
 
@@ -48,11 +51,22 @@ fn green() -> Value {
 }
 
 fn reset() -> Value {
-    let message = "the volume was replaced; undo it: kubectl -n atra rollout undo statefulset/knowledge-postgres";
+    let message = "the volume was replaced; undo it: kubectl -n atra rollout undo \
+        statefulset/knowledge-postgres";
     let mut status = green();
     status["conditions"] = json!([
-        condition("Ready", "False", "NotReady", "DataReset is True (VolumeReplaced); that condition says more"),
-        condition("Guarded", "False", "ClaimNotFound", "claim knowledge-data does not exist"),
+        condition(
+            "Ready",
+            "False",
+            "NotReady",
+            "DataReset is True (VolumeReplaced); that condition says more"
+        ),
+        condition(
+            "Guarded",
+            "False",
+            "ClaimNotFound",
+            "claim knowledge-data does not exist"
+        ),
         condition("DataVerified", "False", "VolumeReplaced", message),
         condition("DataReset", "True", "VolumeReplaced", message),
         condition("BackupFresh", "Unknown", "NotKnown", "no backup was seen"),
@@ -60,7 +74,8 @@ fn reset() -> Value {
         condition("Reconciling", "True", "Progressing", "waiting"),
     ]);
     status["claims"][0]["guarded"] = false.into();
-    status["lastBackup"] = json!({"name": "knowledge-backup-2", "time": "2026-02-01T11:59:30Z", "state": "Suspect"});
+    status["lastBackup"] =
+        json!({"name": "knowledge-backup-2", "time": "2026-02-01T11:59:30Z", "state": "Suspect"});
     status
 }
 
@@ -79,7 +94,12 @@ fn a_green_database_reads() {
 fn a_reset_database_reads() {
     let report = build_report(object(&reset()));
     assert!(!report.ready);
-    assert_eq!(report.what_to_do.len(), 3, "each message once: {:?}", report.what_to_do);
+    assert_eq!(
+        report.what_to_do.len(),
+        3,
+        "each message once: {:?}",
+        report.what_to_do
+    );
     insta::assert_snapshot!(told(object(&reset())));
 }
 
@@ -97,25 +117,50 @@ fn what_is_said_of_an_older_spec_is_not_green() {
     changed.metadata.generation = Some(2);
     let report = build_report(changed.clone());
     assert!(!report.ready);
-    assert!(report.what_to_do[0].contains("has not looked at the last change yet"), "{:?}", report.what_to_do);
-    assert!(told(changed).starts_with("atra/knowledge: ready before its last change; not known now"));
+    assert!(
+        report.what_to_do[0].contains("has not looked at the last change yet"),
+        "{:?}",
+        report.what_to_do
+    );
+    assert!(
+        told(changed).starts_with("atra/knowledge: ready before its last change; not known now")
+    );
 }
 
 #[test]
 fn a_backup_that_nobody_asked_for_is_nothing_to_do() {
     let mut plain = object(&reset());
     plain.spec.backup = None;
-    assert!(!build_report(plain).what_to_do.iter().any(|message| message.contains("no backup")));
+    assert!(
+        !build_report(plain)
+            .what_to_do
+            .iter()
+            .any(|message| message.contains("no backup"))
+    );
 }
 
 #[test]
 fn files_are_told_where_they_are_asked_about() {
     let mut status = green();
-    status["conditions"][0] = condition("Ready", "False", "NotReady", "FilesMatch is False (FilesMissing); that condition says more");
+    status["conditions"][0] = condition(
+        "Ready",
+        "False",
+        "NotReady",
+        "FilesMatch is False (FilesMissing); that condition says more",
+    );
     let message = "1 of the 3 paths that rows name has no file in claim uploads: b.png";
-    status["conditions"].as_array_mut().unwrap().push(condition("FilesMatch", "False", "FilesMissing", message));
+    status["conditions"].as_array_mut().unwrap().push(condition(
+        "FilesMatch",
+        "False",
+        "FilesMissing",
+        message,
+    ));
     let said = told(object(&status));
-    assert!(said.contains("FilesMatch     FILES AND ROWS DO NOT MATCH (FilesMissing)") && said.contains(&format!("- {message}")), "{said}");
+    assert!(
+        said.contains("FilesMatch     FILES AND ROWS DO NOT MATCH (FilesMissing)")
+            && said.contains(&format!("- {message}")),
+        "{said}"
+    );
     assert!(!told(object(&green())).contains("FilesMatch"));
 }
 

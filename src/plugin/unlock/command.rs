@@ -18,10 +18,12 @@ use crate::plugin::status::{build_report, fetch_database, fetch_reports};
 /// What `unlock` is asked.
 #[derive(Debug, Args)]
 pub struct UnlockArguments {
-    /// The object: pvc, pv, statefulset, deployment, namespace, protdb, crd or dbledger, then its name.
+    /// The object: pvc, pv, statefulset, deployment, namespace, protdb, crd or dbledger, then its
+    /// name.
     #[arg(value_name = "KIND/NAME", value_parser = parse_named)]
     object: Named,
-    /// Don't ask. Only with the UID that was seen, so that no script confirms what it has not looked at.
+    /// Don't ask. Only with the UID that was seen, so that no script confirms what it has not
+    /// looked at.
     #[arg(long, requires = "uid")]
     yes: bool,
     /// The UID that the object must have: kubectl get KIND NAME -o jsonpath={.metadata.uid}
@@ -37,33 +39,68 @@ pub async fn run(cluster: &Cluster, arguments: &UnlockArguments) -> Result<Endin
     let Named { kind, name } = &arguments.object;
     let place = kind.namespaced.then_some(cluster.namespace.as_str());
     let api: Api<DynamicObject> = match place {
-        Some(namespace) => Api::namespaced_with(cluster.client.clone(), namespace, &kind.api_resource()),
+        Some(namespace) => {
+            Api::namespaced_with(cluster.client.clone(), namespace, &kind.api_resource())
+        }
         None => Api::all_with(cluster.client.clone(), &kind.api_resource()),
     };
-    let question = |verb| Question::about(verb, &kind.resource(), name, place, cluster.context.as_deref());
-    let metadata = api.get_metadata(name).await.map_err(|error| question("get").failed(error))?.metadata;
-    let target = Target { kind, metadata, context_flag: cluster.context_flag() };
+    let question = |verb| {
+        Question::about(
+            verb,
+            &kind.resource(),
+            name,
+            place,
+            cluster.context.as_deref(),
+        )
+    };
+    let metadata = api
+        .get_metadata(name)
+        .await
+        .map_err(|error| question("get").failed(error))?
+        .metadata;
+    let target = Target {
+        kind,
+        metadata,
+        context_flag: cluster.context_flag(),
+    };
     let apply = async |patch: json_patch::Patch| {
-        let parameters = PatchParams { field_manager: Some(PLUGIN_MANAGER.to_owned()), ..PatchParams::default() };
-        let patched = api.patch_metadata(name, &parameters, &Patch::<()>::Json(patch)).await;
-        patched.map(drop).map_err(|error| question("patch").failed(error))
+        let parameters = PatchParams {
+            field_manager: Some(PLUGIN_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patched = api
+            .patch_metadata(name, &parameters, &Patch::<()>::Json(patch))
+            .await;
+        patched
+            .map(drop)
+            .map_err(|error| question("patch").failed(error))
     };
     if arguments.revoke {
         return match build_revocation(&target.metadata) {
             Some(patch) => {
                 apply(patch).await?;
-                write_out(&format!("{}: the confirmation is taken off.\n", target.title()))?;
+                write_out(&format!(
+                    "{}: the confirmation is taken off.\n",
+                    target.title()
+                ))?;
                 Ok(Ending::Done)
             }
-            None => say(&format!("{} is not confirmed; nothing was changed.\n", target.title())),
+            None => say(&format!(
+                "{} is not confirmed; nothing was changed.\n",
+                target.title()
+            )),
         };
     }
     if !target.is_guarded() {
-        return say(&format!("Holdfast does not guard {}: nothing refuses its deletion, and nothing was changed.\n", target.title()));
+        return say(&format!(
+            "Holdfast does not guard {}: nothing refuses its deletion, and nothing was changed.\n",
+            target.title()
+        ));
     }
     if let Some(uid) = arguments.uid.as_deref().filter(|uid| *uid != target.uid()) {
         eprintln!(
-            "error: {} has the UID {}, not {uid}: it is not the object that you have seen; nothing was changed. Look at it: kubectl holdfast unlock {}/{name}",
+            "error: {} has the UID {}, not {uid}: it is not the object that you have seen; nothing \
+             was changed. Look at it: kubectl holdfast unlock {}/{name}",
             target.title(),
             target.uid(),
             kind.word
@@ -91,22 +128,34 @@ fn say(text: &str) -> Result<Ending, PluginError> {
     Ok(Ending::Done)
 }
 
-/// The databases that would be lost or go unguarded with an object. That they can't be read is told, and keeps nobody from going on.
+/// The databases that would be lost or go unguarded with an object. That they can't be read is
+/// told, and keeps nobody from going on.
 async fn fetch_databases(cluster: &Cluster, target: &Target) -> Databases {
     let fetched = match target.kind.kind {
         "Namespace" => fetch_reports(cluster, Some(target.name())).await,
-        "CustomResourceDefinition" if is_of_databases(target.kind, target.name()) => fetch_reports(cluster, None).await,
+        "CustomResourceDefinition" if is_of_databases(target.kind, target.name()) => {
+            fetch_reports(cluster, None).await
+        }
         "ProtectedDatabase" => fetch_one(cluster, &cluster.namespace, target.name()).await,
         _ => match marked_owner(&target.metadata).and_then(|owner| owner.split_once('/')) {
             Some((namespace, name)) => fetch_one(cluster, namespace, name).await,
             None => Ok(Vec::new()),
         },
     };
-    fetched.map_or_else(|error| Databases::Unknown(error.to_string()), Databases::Known)
+    fetched.map_or_else(
+        |error| Databases::Unknown(error.to_string()),
+        Databases::Known,
+    )
 }
 
-async fn fetch_one(cluster: &Cluster, namespace: &str, name: &str) -> Result<Vec<crate::plugin::status::DatabaseReport>, PluginError> {
-    fetch_database(cluster, namespace, name).await.map(|database| vec![build_report(database)])
+async fn fetch_one(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+) -> Result<Vec<crate::plugin::status::DatabaseReport>, PluginError> {
+    fetch_database(cluster, namespace, name)
+        .await
+        .map(|database| vec![build_report(database)])
 }
 
 fn is_of_databases(kind: &Kind, name: &str) -> bool {

@@ -24,13 +24,34 @@ pub struct Kind {
 
 /// All of them. A kind that the guard gains is one entry more; a test tells.
 pub const KINDS: &[Kind] = &[
-    built_in("PersistentVolumeClaim", "persistentvolumeclaims", "pvc", &[], true),
+    built_in(
+        "PersistentVolumeClaim",
+        "persistentvolumeclaims",
+        "pvc",
+        &[],
+        true,
+    ),
     built_in("PersistentVolume", "persistentvolumes", "pv", &[], false),
-    Kind { group: "apps", ..built_in("StatefulSet", "statefulsets", "statefulset", &["sts"], true) },
-    Kind { group: "apps", ..built_in("Deployment", "deployments", "deployment", &["deploy"], true) },
+    Kind {
+        group: "apps",
+        ..built_in("StatefulSet", "statefulsets", "statefulset", &["sts"], true)
+    },
+    Kind {
+        group: "apps",
+        ..built_in("Deployment", "deployments", "deployment", &["deploy"], true)
+    },
     built_in("Namespace", "namespaces", "namespace", &["ns"], false),
     ours("ProtectedDatabase", "protecteddatabases", "protdb", true),
-    Kind { group: "apiextensions.k8s.io", ..built_in("CustomResourceDefinition", "customresourcedefinitions", "crd", &["crds"], false) },
+    Kind {
+        group: "apiextensions.k8s.io",
+        ..built_in(
+            "CustomResourceDefinition",
+            "customresourcedefinitions",
+            "crd",
+            &["crds"],
+            false,
+        )
+    },
     ours("DatabaseLedger", "databaseledgers", "dbledger", false),
 ];
 
@@ -41,22 +62,46 @@ const fn built_in(
     aliases: &'static [&'static str],
     namespaced: bool,
 ) -> Kind {
-    Kind { kind, group: "", version: "v1", plural, word, aliases, namespaced }
+    Kind {
+        kind,
+        group: "",
+        version: "v1",
+        plural,
+        word,
+        aliases,
+        namespaced,
+    }
 }
 
-const fn ours(kind: &'static str, plural: &'static str, word: &'static str, namespaced: bool) -> Kind {
-    Kind { group: GROUP, version: crate::api::names::VERSION, ..built_in(kind, plural, word, &[], namespaced) }
+const fn ours(
+    kind: &'static str,
+    plural: &'static str,
+    word: &'static str,
+    namespaced: bool,
+) -> Kind {
+    Kind {
+        group: GROUP,
+        version: crate::api::names::VERSION,
+        ..built_in(kind, plural, word, &[], namespaced)
+    }
 }
 
 impl Kind {
     /// How it is asked for.
     pub fn api_resource(&self) -> ApiResource {
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(self.group, self.version, self.kind), self.plural)
+        ApiResource::from_gvk_with_plural(
+            &GroupVersionKind::gvk(self.group, self.version, self.kind),
+            self.plural,
+        )
     }
 
     /// Plural and group, as `kubectl auth can-i` and `kubectl get` take it.
     pub fn resource(&self) -> String {
-        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
     }
 
     /// What would be lost with an object of it, in the words of a refusal.
@@ -64,7 +109,10 @@ impl Kind {
         GUARDED_RESOURCES
             .iter()
             .find(|resource| resource.resource == self.plural && resource.group == self.group)
-            .map_or("every object of this kind in the whole cluster, without being asked again", |resource| resource.loss)
+            .map_or(
+                "every object of this kind in the whole cluster, without being asked again",
+                |resource| resource.loss,
+            )
     }
 
     fn is_called(&self, word: &str) -> bool {
@@ -88,14 +136,31 @@ pub struct Named {
 
 /// Reads `KIND/NAME`.
 pub fn parse_named(text: &str) -> Result<Named, String> {
-    let words = || KINDS.iter().map(|kind| kind.word).collect::<Vec<_>>().join(", ");
+    let words = || {
+        KINDS
+            .iter()
+            .map(|kind| kind.word)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let (kind, name) = match text.split_once('/') {
         Some((kind, name)) if !name.is_empty() && !name.contains('/') => (kind, name),
-        _ => return Err(format!("write it as KIND/NAME, where KIND is one of {}", words())),
+        _ => {
+            return Err(format!(
+                "write it as KIND/NAME, where KIND is one of {}",
+                words()
+            ));
+        }
     };
     match KINDS.iter().find(|candidate| candidate.is_called(kind)) {
-        Some(kind) => Ok(Named { kind, name: name.to_owned() }),
-        None => Err(format!("Holdfast guards no objects of kind {kind}; it guards {}", words())),
+        Some(kind) => Ok(Named {
+            kind,
+            name: name.to_owned(),
+        }),
+        None => Err(format!(
+            "Holdfast guards no objects of kind {kind}; it guards {}",
+            words()
+        )),
     }
 }
 
@@ -119,7 +184,11 @@ mod tests {
             ("dbledger", "DatabaseLedger"),
         ];
         for (word, kind) in wanted {
-            assert_eq!(parse_named(&format!("{word}/x")).map(|named| named.kind.kind), Ok(kind), "{word}");
+            assert_eq!(
+                parse_named(&format!("{word}/x")).map(|named| named.kind.kind),
+                Ok(kind),
+                "{word}"
+            );
         }
         for wrong in ["pvc", "pvc/", "pvc/a/b", "/a", "secret/a", ""] {
             assert!(parse_named(wrong).is_err(), "{wrong}");
@@ -129,9 +198,18 @@ mod tests {
     #[test]
     fn everything_that_is_guarded_can_be_unlocked_under_the_same_word() {
         for resource in GUARDED_RESOURCES {
-            let kind = KINDS.iter().find(|kind| kind.plural == resource.resource && kind.group == resource.group);
-            assert_eq!(kind.map(|kind| (kind.word, kind.version)), Some((resource.word, resource.version)));
+            let kind = KINDS
+                .iter()
+                .find(|kind| kind.plural == resource.resource && kind.group == resource.group);
+            assert_eq!(
+                kind.map(|kind| (kind.word, kind.version)),
+                Some((resource.word, resource.version))
+            );
         }
-        assert_eq!(KINDS.len(), GUARDED_RESOURCES.len() + 1, "and the definitions");
+        assert_eq!(
+            KINDS.len(),
+            GUARDED_RESOURCES.len() + 1,
+            "and the definitions"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `kubectl holdfast unlock`: shows what would be lost with an object, and confirms its deletion by its UID.
+//! `kubectl holdfast unlock`: shows what would be lost with an object, and confirms its deletion by
+//! its UID.
 
 mod command;
 mod kinds;

@@ -9,7 +9,7 @@ use crate::api::ConditionType;
 use crate::api::find_condition;
 use crate::guard::{marked_owner, noted_stake};
 use crate::plugin::status::DatabaseReport;
-use crate::plugin::words::moment;
+use crate::wording::moment;
 
 /// How many databases are listed; the rest is a number.
 const LISTED: usize = 20;
@@ -33,7 +33,9 @@ pub fn describe_stake(target: &Target, databases: &Databases, now: Timestamp) ->
         None => text.push_str("  guarded by Holdfast\n"),
     }
     if target.metadata.deletion_timestamp.is_some() {
-        text.push_str("  its deletion was asked for already, and goes on as soon as this is confirmed\n");
+        text.push_str(
+            "  its deletion was asked for already, and goes on as soon as this is confirmed\n",
+        );
     }
     text.push_str("\nWhat would be lost:\n");
     if let Some(noted) = noted_stake(&target.metadata) {
@@ -58,14 +60,22 @@ fn list_databases(text: &mut String, databases: &[DatabaseReport], now: Timestam
             database.namespace, database.name, database.database, database.workload
         );
         let status = &database.status;
-        if let Some(reset) = find_condition(&status.conditions, ConditionType::DataReset).filter(|reset| reset.status == "True") {
+        if let Some(reset) = find_condition(&status.conditions, ConditionType::DataReset)
+            .filter(|reset| reset.status == "True")
+        {
             let _ = writeln!(text, "      its data looks reset ({})", reset.reason);
         }
         let check = status.last_check.as_ref();
-        let check = check.map_or_else(|| "never".to_owned(), |check| format!("{:?}, {}", check.outcome, moment(&check.time, now)));
+        let check = check.map_or_else(
+            || "never".to_owned(),
+            |check| format!("{:?}, {}", check.outcome, moment(&check.time, now)),
+        );
         let _ = writeln!(text, "      last check:       {check}");
         let backup = status.last_good_backup.as_ref();
-        let backup = backup.map_or_else(|| "THERE IS NONE".to_owned(), |backup| format!("{}, {}", backup.name, moment(&backup.time, now)));
+        let backup = backup.map_or_else(
+            || "THERE IS NONE".to_owned(),
+            |backup| format!("{}, {}", backup.name, moment(&backup.time, now)),
+        );
         let _ = writeln!(text, "      last good backup: {backup}");
     }
     if databases.len() > LISTED {
@@ -76,13 +86,19 @@ fn list_databases(text: &mut String, databases: &[DatabaseReport], now: Timestam
 /// What remains to be done, once it is confirmed.
 pub fn describe_confirmed(target: &Target) -> String {
     let left = match target.kind.kind {
-        "PersistentVolumeClaim" => "\nIts volume stays, guarded, until it is confirmed and deleted itself.",
+        "PersistentVolumeClaim" => {
+            "\nIts volume stays, guarded, until it is confirmed and deleted itself."
+        }
         "PersistentVolume" => "\nIts files stay where they are: the reclaim policy is Retain.",
-        "Namespace" => "\nThe claims, workloads and ProtectedDatabases in it are guarded one by one: each must be confirmed too.",
+        "Namespace" => {
+            "\nThe claims, workloads and ProtectedDatabases in it are guarded one by one: each \
+             must be confirmed too."
+        }
         _ => "",
     };
     format!(
-        "Confirmed. Nothing is deleted yet; now this works:\n\n  {}\n\nTo take the confirmation off again:\n\n  {}\n{left}{}",
+        "Confirmed. Nothing is deleted yet; now this works:\n\n  {}\n\nTo take the confirmation \
+         off again:\n\n  {}\n{left}{}",
         target.delete_command(),
         target.revoke_command(),
         if left.is_empty() { "" } else { "\n" },

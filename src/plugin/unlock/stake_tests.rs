@@ -1,5 +1,8 @@
 //! Golden tests of what a person reads before confirming.
-#![allow(clippy::unwrap_used, reason = "a sample that can't be built is a fault of the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a sample that can't be built is a fault of the test"
+)]
 
 use serde_json::{Value, json};
 
@@ -15,7 +18,11 @@ fn target(named: &str, metadata: &Value) -> Target {
     if named.kind.namespaced {
         metadata["namespace"] = "atra".into();
     }
-    Target { kind: named.kind, metadata: serde_json::from_value(metadata).unwrap(), context_flag: String::new() }
+    Target {
+        kind: named.kind,
+        metadata: serde_json::from_value(metadata).unwrap(),
+        context_flag: String::new(),
+    }
 }
 
 fn database(name: &str, status: &Value) -> DatabaseReport {
@@ -56,12 +63,31 @@ fn what_would_be_lost_reads() {
     let claim = target("pvc/knowledge-data", &marks);
     let namespace = target("ns/atra", &label);
     let definition = target("crd/protecteddatabases.holdfast.dev", &json!({}));
-    let many = (0..23).map(|number| database(&format!("db-{number}"), &Value::Null)).collect();
+    let many = (0..23)
+        .map(|number| database(&format!("db-{number}"), &Value::Null))
+        .collect();
     let texts = [
-        describe_stake(&claim, &Databases::Known(vec![database("knowledge", &good())]), now),
-        describe_stake(&namespace, &Databases::Known(vec![database("knowledge", &good()), database("jobs", &reset())]), now),
+        describe_stake(
+            &claim,
+            &Databases::Known(vec![database("knowledge", &good())]),
+            now,
+        ),
+        describe_stake(
+            &namespace,
+            &Databases::Known(vec![
+                database("knowledge", &good()),
+                database("jobs", &reset()),
+            ]),
+            now,
+        ),
         describe_stake(&definition, &Databases::Known(many), now),
-        describe_stake(&claim, &Databases::Unknown("not allowed to get protecteddatabases.holdfast.dev knowledge".to_owned()), now),
+        describe_stake(
+            &claim,
+            &Databases::Unknown(
+                "not allowed to get protecteddatabases.holdfast.dev knowledge".to_owned(),
+            ),
+            now,
+        ),
         describe_confirmed(&claim),
         describe_confirmed(&namespace),
     ];
@@ -71,17 +97,44 @@ fn what_would_be_lost_reads() {
 #[test]
 fn what_nothing_refuses_is_not_guarded() {
     assert!(!target("pvc/data", &json!({})).is_guarded());
-    assert!(!target("pvc/data", &json!({"labels": {"holdfast.dev/protected": "false"}})).is_guarded());
-    assert!(target("pvc/data", &json!({"labels": {"holdfast.dev/protected": "true"}})).is_guarded());
+    assert!(
+        !target(
+            "pvc/data",
+            &json!({"labels": {"holdfast.dev/protected": "false"}})
+        )
+        .is_guarded()
+    );
+    assert!(
+        target(
+            "pvc/data",
+            &json!({"labels": {"holdfast.dev/protected": "true"}})
+        )
+        .is_guarded()
+    );
     assert!(target("crd/databasechecks.holdfast.dev", &json!({})).is_guarded());
-    assert!(!target("crd/things.example.com", &json!({"labels": {"holdfast.dev/protected": "true"}})).is_guarded());
+    assert!(
+        !target(
+            "crd/things.example.com",
+            &json!({"labels": {"holdfast.dev/protected": "true"}})
+        )
+        .is_guarded()
+    );
 }
 
 #[test]
 fn commands_lead_to_the_very_object() {
     let mut claim = target("pvc/data", &json!({}));
     claim.context_flag = " --context production".to_owned();
-    assert_eq!(claim.delete_command(), "kubectl delete pvc data -n atra --context production");
-    assert_eq!(claim.script_command(), "kubectl holdfast unlock pvc/data -n atra --context production --yes --uid u-1");
-    assert_eq!(target("pv/v", &json!({})).delete_command(), "kubectl delete pv v");
+    assert_eq!(
+        claim.delete_command(),
+        "kubectl delete pvc data -n atra --context production"
+    );
+    assert_eq!(
+        claim.script_command(),
+        "kubectl holdfast unlock pvc/data -n atra --context production --yes --uid u-1"
+    );
+    assert_eq!(
+        target("pv/v", &json!({})).delete_command(),
+        "kubectl delete pv v"
+    );
 }

@@ -1,4 +1,5 @@
-//! What there is to say about the object itself: whether anything refuses its deletion, and the command that deletes it. Pure.
+//! What there is to say about the object itself: whether anything refuses its deletion, and the
+//! command that deletes it. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -28,7 +29,8 @@ impl Target {
         self.metadata.uid.as_deref().unwrap_or_default()
     }
 
-    /// Whether the API server refuses its deletion: by the label, or by the name of one of our definitions.
+    /// Whether the API server refuses its deletion: by the label, or by the name of one of our
+    /// definitions.
     pub fn is_guarded(&self) -> bool {
         if self.kind.kind == "CustomResourceDefinition" {
             return self.name().ends_with(&format!(".{GROUP}"));
@@ -38,27 +40,53 @@ impl Target {
 
     /// `PersistentVolumeClaim data in namespace atra`.
     pub fn title(&self) -> String {
-        let place = self.metadata.namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
+        let place = self
+            .metadata
+            .namespace
+            .as_ref()
+            .map(|namespace| format!(" in namespace {namespace}"))
+            .unwrap_or_default();
         format!("{} {}{place}", self.kind.kind, self.name())
     }
 
     /// The command that deletes it.
     pub fn delete_command(&self) -> String {
-        format!("kubectl delete {} {}{}", self.kind.word, self.name(), self.scope())
+        format!(
+            "kubectl delete {} {}{}",
+            self.kind.word,
+            self.name(),
+            self.scope()
+        )
     }
 
     /// The command that takes a confirmation off again.
     pub fn revoke_command(&self) -> String {
-        format!("kubectl holdfast unlock {}/{}{} --revoke", self.kind.word, self.name(), self.scope())
+        format!(
+            "kubectl holdfast unlock {}/{}{} --revoke",
+            self.kind.word,
+            self.name(),
+            self.scope()
+        )
     }
 
     /// The command with which a script confirms what it has seen.
     pub fn script_command(&self) -> String {
-        format!("kubectl holdfast unlock {}/{}{} --yes --uid {}", self.kind.word, self.name(), self.scope(), self.uid())
+        format!(
+            "kubectl holdfast unlock {}/{}{} --yes --uid {}",
+            self.kind.word,
+            self.name(),
+            self.scope(),
+            self.uid()
+        )
     }
 
     fn scope(&self) -> String {
-        let namespace = self.metadata.namespace.as_ref().map(|namespace| format!(" -n {namespace}")).unwrap_or_default();
+        let namespace = self
+            .metadata
+            .namespace
+            .as_ref()
+            .map(|namespace| format!(" -n {namespace}"))
+            .unwrap_or_default();
         format!("{namespace}{}", self.context_flag)
     }
 }

@@ -3,14 +3,18 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{apiserver, containerd, controller_manager, dns, etcd, kubelet, object_store, provisioner, proxy, scheduler};
+use super::{
+    apiserver, containerd, controller_manager, dns, etcd, kubelet, object_store, provisioner,
+    proxy, scheduler,
+};
 use crate::layout::Layout;
 use crate::process::Launch;
 
 /// A configuration file: where it goes and what it holds.
 pub type ConfigurationFile = (PathBuf, String);
 
-/// A part of the cluster that is a process of its own, and can be stopped, killed or frozen on its own.
+/// A part of the cluster that is a process of its own, and can be stopped, killed or frozen on its
+/// own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {
     /// The store of the API server.
@@ -75,7 +79,12 @@ impl Component {
             Self::Kubelet => kubelet::build_configuration(layout),
             Self::Dns => dns::build_configuration(layout),
             Self::Provisioner => provisioner::build_configuration(layout),
-            Self::Etcd | Self::ApiServer | Self::ControllerManager | Self::Scheduler | Self::Proxy | Self::ObjectStore => Vec::new(),
+            Self::Etcd
+            | Self::ApiServer
+            | Self::ControllerManager
+            | Self::Scheduler
+            | Self::Proxy
+            | Self::ObjectStore => Vec::new(),
         }
     }
 
@@ -98,7 +107,8 @@ impl Component {
         launch
     }
 
-    /// The TCP port on the node's address or on loopback that answers when it is up, where there is one.
+    /// The TCP port on the node's address or on loopback that answers when it is up, where there is
+    /// one.
     #[must_use]
     pub fn port(self) -> Option<(&'static str, u16)> {
         match self {
@@ -107,7 +117,11 @@ impl Component {
             Self::Dns => Some((crate::layout::NODE_ADDRESS, 53)),
             Self::ApiServer => Some(("127.0.0.1", crate::layout::API_PORT)),
             Self::Kubelet => Some(("127.0.0.1", kubelet::HEALTH_PORT)),
-            Self::ControllerManager | Self::Scheduler | Self::Containerd | Self::Proxy | Self::Provisioner => None,
+            Self::ControllerManager
+            | Self::Scheduler
+            | Self::Containerd
+            | Self::Proxy
+            | Self::Provisioner => None,
         }
     }
 }
@@ -130,7 +144,10 @@ mod tests {
         let mut names = std::collections::BTreeSet::new();
         for component in Component::ALL {
             assert!(names.insert(component.name()));
-            assert_eq!(component.build_launch(&layout, Path::new("/bin")).program, Path::new("/bin").join(component.name()));
+            assert_eq!(
+                component.build_launch(&layout, Path::new("/bin")).program,
+                Path::new("/bin").join(component.name())
+            );
         }
     }
 
@@ -140,7 +157,11 @@ mod tests {
         let layout = Layout::at(folder.path()).unwrap();
         for component in Component::ALL {
             for (path, text) in component.build_configuration(&layout, Path::new("/bin")) {
-                assert!(path.starts_with(layout.state()), "{} is outside the state folder", path.display());
+                assert!(
+                    path.starts_with(layout.state()),
+                    "{} is outside the state folder",
+                    path.display()
+                );
                 assert!(!text.trim().is_empty());
             }
         }

@@ -9,9 +9,19 @@ use crate::process::Launch;
 
 pub fn build_configuration(layout: &Layout, bin: &Path) -> Vec<ConfigurationFile> {
     let state = layout.state();
-    let (root, cni, runtime) = (state.join("containerd"), state.join("cni"), layout.runtime());
-    let (root, cni, runtime, bin) = (root.display(), cni.display(), runtime.display(), bin.display());
-    // restrict_oom_score_adj: a machine without CAP_SYS_RESOURCE can't lower the score, and runc would die trying.
+    let (root, cni, runtime) = (
+        state.join("containerd"),
+        state.join("cni"),
+        layout.runtime(),
+    );
+    let (root, cni, runtime, bin) = (
+        root.display(),
+        cni.display(),
+        runtime.display(),
+        bin.display(),
+    );
+    // restrict_oom_score_adj: a machine without CAP_SYS_RESOURCE can't lower the score, and runc
+    // would die trying.
     let daemon = format!(
         r#"version = 3
 root = "{root}"
@@ -39,7 +49,8 @@ state = "{runtime}/containerd"
       BinaryName = "{bin}/runc"
 "#
     );
-    // Point-to-point links and not a bridge: traffic between pods is routed, so that Services work without br_netfilter.
+    // Point-to-point links and not a bridge: traffic between pods is routed, so that Services work
+    // without br_netfilter.
     let pods = format!(
         r#"{{
   "cniVersion": "1.0.0",
@@ -59,15 +70,25 @@ state = "{runtime}/containerd"
 }}
 "#
     );
-    vec![(layout.configuration().join("containerd.toml"), daemon), (state.join("cni/10-pods.conflist"), pods)]
+    vec![
+        (layout.configuration().join("containerd.toml"), daemon),
+        (state.join("cni/10-pods.conflist"), pods),
+    ]
 }
 
 pub fn build_launch(layout: &Layout) -> Launch {
-    Launch { arguments: vec![format!("--config={}", layout.configuration().join("containerd.toml").display())], ..Launch::default() }
+    Launch {
+        arguments: vec![format!(
+            "--config={}",
+            layout.configuration().join("containerd.toml").display()
+        )],
+        ..Launch::default()
+    }
 }
 
-/// A containerd without containers: it only unpacks images into `root`, which a cluster's containerd then starts from.
-/// Returns the configuration and where its socket is, both in the folder `work`.
+/// A containerd without containers: it only unpacks images into `root`, which a cluster's
+/// containerd then starts from. Returns the configuration and where its socket is, both in the
+/// folder `work`.
 #[must_use]
 pub fn build_image_store_launch(bin: &Path, root: &Path, work: &Path) -> (String, Launch) {
     let configuration = format!(
@@ -84,7 +105,10 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime",
     );
     let launch = Launch {
         program: bin.join("containerd"),
-        arguments: vec![format!("--config={}", work.join("containerd.toml").display())],
+        arguments: vec![format!(
+            "--config={}",
+            work.join("containerd.toml").display()
+        )],
         ..Launch::default()
     };
     (configuration, launch)

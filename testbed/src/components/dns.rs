@@ -21,5 +21,11 @@ pub fn build_configuration(layout: &Layout) -> Vec<ConfigurationFile> {
 }
 
 pub fn build_launch(layout: &Layout) -> Launch {
-    Launch { arguments: vec![format!("-conf={}", layout.configuration().join("Corefile").display())], ..Launch::default() }
+    Launch {
+        arguments: vec![format!(
+            "-conf={}",
+            layout.configuration().join("Corefile").display()
+        )],
+        ..Launch::default()
+    }
 }

@@ -1,4 +1,5 @@
-//! etcd: the store of the API server, without fsync, because a crash of the machine loses the cluster anyway.
+//! etcd: the store of the API server, without fsync, because a crash of the machine loses the
+//! cluster anyway.
 
 use crate::layout::Layout;
 use crate::process::Launch;

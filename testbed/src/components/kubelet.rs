@@ -11,7 +11,8 @@ pub fn build_configuration(layout: &Layout) -> Vec<ConfigurationFile> {
     let (pki, state) = (layout.pki(), layout.state());
     let (pki, state) = (pki.display(), state.display());
     let socket = layout.containerd_socket();
-    // Nothing is evicted and no image removed because the machine's disk is nearly full: that is the person's business.
+    // Nothing is evicted and no image removed because the machine's disk is nearly full: that is
+    // the person's business.
     let text = format!(
         r#"apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -54,7 +55,10 @@ evictionHard:
 pub fn build_launch(layout: &Layout) -> Launch {
     Launch {
         arguments: vec![
-            format!("--config={}", layout.configuration().join("kubelet.yaml").display()),
+            format!(
+                "--config={}",
+                layout.configuration().join("kubelet.yaml").display()
+            ),
             format!("--kubeconfig={}", layout.kubeconfig("node").display()),
             format!("--root-dir={}", layout.state().join("kubelet").display()),
             format!("--hostname-override={NODE_NAME}"),

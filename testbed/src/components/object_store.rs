@@ -26,10 +26,16 @@ pub fn build_launch(layout: &Layout) -> Launch {
             format!("--port={NODE_ADDRESS}:{PORT}"),
             format!("--region={REGION}"),
             "posix".to_owned(),
-            format!("--versioning-dir={}", layout.state().join("s3-versions").display()),
+            format!(
+                "--versioning-dir={}",
+                layout.state().join("s3-versions").display()
+            ),
             layout.object_store().display().to_string(),
         ],
-        environment: vec![("ROOT_ACCESS_KEY".to_owned(), ACCESS_KEY.to_owned()), ("ROOT_SECRET_KEY".to_owned(), SECRET_KEY.to_owned())],
+        environment: vec![
+            ("ROOT_ACCESS_KEY".to_owned(), ACCESS_KEY.to_owned()),
+            ("ROOT_SECRET_KEY".to_owned(), SECRET_KEY.to_owned()),
+        ],
         ..Launch::default()
     }
 }

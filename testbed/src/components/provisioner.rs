@@ -10,7 +10,10 @@ const NAMESPACE: &str = "local-path-storage";
 
 /// What it reads as a file: where on the node volumes go.
 fn build_paths(layout: &Layout) -> String {
-    format!(r#"{{"nodePathMap":[{{"node":"DEFAULT_PATH_FOR_NON_LISTED_NODES","paths":["{}"]}}]}}"#, layout.volumes().display())
+    format!(
+        r#"{{"nodePathMap":[{{"node":"DEFAULT_PATH_FOR_NON_LISTED_NODES","paths":["{}"]}}]}}"#,
+        layout.volumes().display()
+    )
 }
 
 pub fn build_configuration(layout: &Layout) -> Vec<ConfigurationFile> {
@@ -66,7 +69,10 @@ data:
 "#,
         paths = build_paths(layout)
     );
-    vec![(folder.join("local-path.json"), build_paths(layout)), (folder.join("local-path.yaml"), manifest)]
+    vec![
+        (folder.join("local-path.json"), build_paths(layout)),
+        (folder.join("local-path.yaml"), manifest),
+    ]
 }
 
 pub fn build_launch(layout: &Layout) -> Launch {
@@ -74,7 +80,11 @@ pub fn build_launch(layout: &Layout) -> Launch {
         arguments: [
             "start",
             "--config",
-            &layout.configuration().join("local-path.json").display().to_string(),
+            &layout
+                .configuration()
+                .join("local-path.json")
+                .display()
+                .to_string(),
             "--kubeconfig",
             &layout.kubeconfig("provisioner").display().to_string(),
             "--namespace",

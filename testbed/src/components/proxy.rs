@@ -10,7 +10,8 @@ pub fn build_launch(layout: &Layout) -> Launch {
             "--proxy-mode=nftables".to_owned(),
             format!("--cluster-cidr={POD_NETWORK}"),
             format!("--hostname-override={NODE_NAME}"),
-            // The size of the connection table belongs to the machine: a network namespace can't set it.
+            // The size of the connection table belongs to the machine: a network namespace can't
+            // set it.
             "--conntrack-max-per-core=0".to_owned(),
             "--conntrack-min=0".to_owned(),
         ],

@@ -1,4 +1,5 @@
-//! Writes OCI images: a tar of a few JSON files and one uncompressed layer. What goes into the layer is decided elsewhere.
+//! Writes OCI images: a tar of a few JSON files and one uncompressed layer. What goes into the
+//! layer is decided elsewhere.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -19,7 +20,11 @@ const CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// This machine's processor, in the words of the image specification.
-const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else {
+    "amd64"
+};
 
 /// How containers of an image are run, in the words of the OCI image specification.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +37,8 @@ pub struct Image {
     pub arguments: Vec<String>,
     /// `NAME=value`.
     pub environment: Vec<String>,
-    /// The user, by number where the pod's security settings shall be able to tell that it is not root.
+    /// The user, by number where the pod's security settings shall be able to tell that it is not
+    /// root.
     pub user: String,
     /// The signal that asks the program to end.
     pub stop_signal: Option<String>,
@@ -57,30 +63,42 @@ pub struct FinishedLayer {
 impl Layer {
     /// An empty layer, in a temporary file in `folder`.
     pub fn begin(folder: &Path) -> Result<Self> {
-        let file = tempfile::tempfile_in(folder).with_context(|| format!("no temporary file can be made in {}", folder.display()))?;
-        let writer = Hashing { inner: BufWriter::with_capacity(1 << 20, file), hasher: Sha256::new(), size: 0 };
-        Ok(Self { builder: Builder::new(writer) })
+        let file = tempfile::tempfile_in(folder)
+            .with_context(|| format!("no temporary file can be made in {}", folder.display()))?;
+        let writer = Hashing {
+            inner: BufWriter::with_capacity(1 << 20, file),
+            hasher: Sha256::new(),
+            size: 0,
+        };
+        Ok(Self {
+            builder: Builder::new(writer),
+        })
     }
 
     /// Adds a folder owned by root.
     pub fn add_folder(&mut self, path: &str, mode: u32) -> Result<()> {
         let mut header = build_header(EntryType::Directory, mode, 0);
-        Ok(self.builder.append_data(&mut header, format!("{path}/"), io::empty())?)
+        Ok(self
+            .builder
+            .append_data(&mut header, format!("{path}/"), io::empty())?)
     }
 
     /// Adds a file owned by root.
     pub fn add_file(&mut self, path: &str, mode: u32, source: &Path) -> Result<()> {
-        let file = File::open(source).with_context(|| format!("{} can't be read", source.display()))?;
+        let file =
+            File::open(source).with_context(|| format!("{} can't be read", source.display()))?;
         let mut header = build_header(EntryType::Regular, mode, file.metadata()?.len());
         Ok(self.builder.append_data(&mut header, path, file)?)
     }
 
-    /// Adds everything below `root`, with its owners, modes and links, except the folders named in `without`.
+    /// Adds everything below `root`, with its owners, modes and links, except the folders named in
+    /// `without`.
     pub fn add_tree(&mut self, root: &Path, without: &[&str]) -> Result<()> {
         let mut links: HashMap<(u64, u64), PathBuf> = HashMap::new();
         let mut waiting = vec![PathBuf::new()];
         while let Some(folder) = waiting.pop() {
-            let mut entries: Vec<_> = fs::read_dir(root.join(&folder))?.collect::<io::Result<_>>()?;
+            let mut entries: Vec<_> =
+                fs::read_dir(root.join(&folder))?.collect::<io::Result<_>>()?;
             entries.sort_by_key(fs::DirEntry::file_name);
             for entry in entries {
                 let path = folder.join(entry.file_name());
@@ -98,11 +116,21 @@ impl Layer {
         Ok(())
     }
 
-    fn add_entry(&mut self, root: &Path, path: &Path, metadata: &fs::Metadata, links: &mut HashMap<(u64, u64), PathBuf>) -> Result<()> {
+    fn add_entry(
+        &mut self,
+        root: &Path,
+        path: &Path,
+        metadata: &fs::Metadata,
+        links: &mut HashMap<(u64, u64), PathBuf>,
+    ) -> Result<()> {
         let mut header = Header::new_gnu();
         header.set_metadata(metadata);
         if metadata.is_symlink() {
-            return Ok(self.builder.append_link(&mut header, path, fs::read_link(root.join(path))?)?);
+            return Ok(self.builder.append_link(
+                &mut header,
+                path,
+                fs::read_link(root.join(path))?,
+            )?);
         }
         if metadata.is_file() {
             if metadata.nlink() > 1 {
@@ -113,7 +141,11 @@ impl Layer {
                 }
                 links.insert((metadata.dev(), metadata.ino()), path.to_owned());
             }
-            return Ok(self.builder.append_data(&mut header, path, File::open(root.join(path))?)?);
+            return Ok(self.builder.append_data(
+                &mut header,
+                path,
+                File::open(root.join(path))?,
+            )?);
         }
         if metadata.is_dir() {
             return Ok(self.builder.append_data(&mut header, path, io::empty())?);
@@ -127,9 +159,16 @@ impl Layer {
         let mut writer = self.builder.into_inner()?;
         writer.flush()?;
         let digest = digest::in_hexadecimal(&writer.hasher.finalize());
-        let mut file = writer.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let mut file = writer
+            .inner
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
         file.rewind()?;
-        Ok(FinishedLayer { file, size: writer.size, digest })
+        Ok(FinishedLayer {
+            file,
+            size: writer.size,
+            digest,
+        })
     }
 }
 
@@ -147,22 +186,37 @@ pub fn write(image: &Image, layer: FinishedLayer, target: &Path) -> Result<()> {
         .names
         .iter()
         .map(|name| {
-            let mut descriptor = build_descriptor(MANIFEST, &digest::of_text(&manifest), manifest.len() as u64);
+            let mut descriptor =
+                build_descriptor(MANIFEST, &digest::of_text(&manifest), manifest.len() as u64);
             let tag = name.rsplit_once(':').map_or("latest", |(_, tag)| tag);
-            descriptor["annotations"] = json!({"io.containerd.image.name": name, "org.opencontainers.image.ref.name": tag});
+            descriptor["annotations"] =
+                json!({"io.containerd.image.name": name, "org.opencontainers.image.ref.name": tag});
             descriptor
         })
         .collect();
     let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}).to_string();
 
-    let file = File::create(target).with_context(|| format!("{} can't be written", target.display()))?;
+    let file =
+        File::create(target).with_context(|| format!("{} can't be written", target.display()))?;
     let mut tar = Builder::new(BufWriter::with_capacity(1 << 20, file));
     append(&mut tar, "oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#)?;
     append(&mut tar, "index.json", &index)?;
-    append(&mut tar, &format!("blobs/sha256/{}", digest::of_text(&manifest)), &manifest)?;
-    append(&mut tar, &format!("blobs/sha256/{}", digest::of_text(&configuration)), &configuration)?;
+    append(
+        &mut tar,
+        &format!("blobs/sha256/{}", digest::of_text(&manifest)),
+        &manifest,
+    )?;
+    append(
+        &mut tar,
+        &format!("blobs/sha256/{}", digest::of_text(&configuration)),
+        &configuration,
+    )?;
     let mut header = build_header(EntryType::Regular, 0o644, layer.size);
-    tar.append_data(&mut header, format!("blobs/sha256/{}", layer.digest), layer.file)?;
+    tar.append_data(
+        &mut header,
+        format!("blobs/sha256/{}", layer.digest),
+        layer.file,
+    )?;
     tar.into_inner()?.flush()?;
     Ok(())
 }
@@ -188,8 +242,14 @@ fn build_descriptor(media_type: &str, digest: &str, size: u64) -> Value {
 }
 
 fn build_configuration(image: &Image, layer_digest: &str) -> Value {
-    let set = |names: &[String]| names.iter().map(|name| (name.clone(), json!({}))).collect::<serde_json::Map<_, _>>();
-    let mut config = json!({"User": image.user, "Env": image.environment, "Entrypoint": image.entrypoint});
+    let set = |names: &[String]| {
+        names
+            .iter()
+            .map(|name| (name.clone(), json!({})))
+            .collect::<serde_json::Map<_, _>>()
+    };
+    let mut config =
+        json!({"User": image.user, "Env": image.environment, "Entrypoint": image.entrypoint});
     if !image.arguments.is_empty() {
         config["Cmd"] = json!(image.arguments);
     }
@@ -240,7 +300,9 @@ mod tests {
     fn read_entry(image: &Path, path: &str) -> String {
         let mut archive = tar::Archive::new(File::open(image).unwrap());
         let mut entries = archive.entries().unwrap().map(Result::unwrap);
-        let mut entry = entries.find(|entry| entry.path().unwrap() == Path::new(path)).unwrap();
+        let mut entry = entries
+            .find(|entry| entry.path().unwrap() == Path::new(path))
+            .unwrap();
         let mut text = String::new();
         entry.read_to_string(&mut text).unwrap();
         text
@@ -271,10 +333,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = write_example(folder.path());
         let index: Value = serde_json::from_str(&read_entry(&target, "index.json")).unwrap();
-        assert_eq!(index["manifests"].as_array().unwrap().len(), 2, "one manifest under two names");
-        assert_eq!(index["manifests"][1]["annotations"]["io.containerd.image.name"], "localhost/example:dev");
+        assert_eq!(
+            index["manifests"].as_array().unwrap().len(),
+            2,
+            "one manifest under two names"
+        );
+        assert_eq!(
+            index["manifests"][1]["annotations"]["io.containerd.image.name"],
+            "localhost/example:dev"
+        );
         let blob = |descriptor: &Value| {
-            let digest = descriptor["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap().to_owned();
+            let digest = descriptor["digest"]
+                .as_str()
+                .unwrap()
+                .strip_prefix("sha256:")
+                .unwrap()
+                .to_owned();
             let text = read_entry(&target, &format!("blobs/sha256/{digest}"));
             assert_eq!(digest::of_text(&text), digest);
             assert_eq!(descriptor["size"], text.len());
@@ -282,7 +356,10 @@ mod tests {
         };
         let manifest: Value = serde_json::from_str(&blob(&index["manifests"][0])).unwrap();
         let configuration: Value = serde_json::from_str(&blob(&manifest["config"])).unwrap();
-        assert_eq!(configuration["rootfs"]["diff_ids"][0], manifest["layers"][0]["digest"]);
+        assert_eq!(
+            configuration["rootfs"]["diff_ids"][0],
+            manifest["layers"][0]["digest"]
+        );
         assert_eq!(configuration["config"]["User"], "65532");
         blob(&manifest["layers"][0]);
     }
@@ -292,14 +369,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut layer = Layer::begin(folder.path()).unwrap();
         write_example(folder.path());
-        layer.add_tree(&folder.path().join("tree"), &["proc/1"]).unwrap();
+        layer
+            .add_tree(&folder.path().join("tree"), &["proc/1"])
+            .unwrap();
         let mut archive = tar::Archive::new(layer.finish().unwrap().file);
         let kinds: std::collections::BTreeMap<String, EntryType> = archive
             .entries()
             .unwrap()
             .map(|entry| {
                 let entry = entry.unwrap();
-                (entry.path().unwrap().display().to_string(), entry.header().entry_type())
+                (
+                    entry.path().unwrap().display().to_string(),
+                    entry.header().entry_type(),
+                )
             })
             .collect();
         assert_eq!(kinds["bin/link"], EntryType::Symlink);

@@ -15,23 +15,37 @@ pub const OPERATOR_IMAGE: &str = "localhost/holdfast:dev";
 /// The operator's image of one particular binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorImage {
-    /// A name that changes with the binary, so that a Deployment that names it is rolled when the binary changes.
+    /// A name that changes with the binary, so that a Deployment that names it is rolled when the
+    /// binary changes.
     pub name: String,
 }
 
 impl OperatorImage {
     /// The image a binary would get.
     pub fn of(binary: &Path) -> Result<Self> {
-        let digest = digest::of_file(binary)
-            .with_context(|| format!("{} can't be read: build it with `cargo build -p holdfast`", binary.display()))?;
-        Ok(Self { name: format!("localhost/holdfast:{}", &digest[..12]) })
+        let digest = digest::of_file(binary).with_context(|| {
+            format!(
+                "{} can't be read: build it with `cargo build -p holdfast`",
+                binary.display()
+            )
+        })?;
+        Ok(Self {
+            name: format!("localhost/holdfast:{}", &digest[..12]),
+        })
     }
 }
 
-/// Packs a static binary as the operator's image, under its own name and as `localhost/holdfast:dev`.
-pub fn build_operator_image(binary: &Path, image: &OperatorImage, target: &Path, work: &Path) -> Result<()> {
+/// Packs a static binary as the operator's image, under its own name and as
+/// `localhost/holdfast:dev`.
+pub fn build_operator_image(
+    binary: &Path,
+    image: &OperatorImage,
+    target: &Path,
+    work: &Path,
+) -> Result<()> {
     let small = work.join("holdfast");
-    // Without symbols it is a third of the size, which the import feels; a machine without strip does without.
+    // Without symbols it is a third of the size, which the import feels; a machine without strip
+    // does without.
     let stripped = shell::run(Command::new("strip").arg("-o").arg(&small).arg(binary)).is_ok();
     let mut layer = Layer::begin(work)?;
     layer.add_folder("tmp", 0o1777)?;
@@ -63,7 +77,9 @@ mod tests {
 
     #[test]
     fn a_missing_binary_says_how_to_build_it() {
-        let error = OperatorImage::of(Path::new("/nonexistent/holdfast")).unwrap_err().to_string();
+        let error = OperatorImage::of(Path::new("/nonexistent/holdfast"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("cargo build -p holdfast"), "{error}");
     }
 }

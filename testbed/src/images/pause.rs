@@ -23,10 +23,19 @@ pub fn recipe() -> String {
 pub fn build(target: &Path, work: &Path) -> Result<()> {
     let (source, program) = (work.join("pause.c"), work.join("pause"));
     fs::write(&source, SOURCE)?;
-    shell::run(Command::new("cc").args(["-Os", "-static", "-s", "-o"]).arg(&program).arg(&source))?;
+    shell::run(
+        Command::new("cc")
+            .args(["-Os", "-static", "-s", "-o"])
+            .arg(&program)
+            .arg(&source),
+    )?;
     let mut layer = Layer::begin(work)?;
     layer.add_file("pause", 0o755, &program)?;
-    let image =
-        Image { names: vec![PAUSE_IMAGE.to_owned()], entrypoint: vec!["/pause".to_owned()], user: "65535".to_owned(), ..Image::default() };
+    let image = Image {
+        names: vec![PAUSE_IMAGE.to_owned()],
+        entrypoint: vec!["/pause".to_owned()],
+        user: "65535".to_owned(),
+        ..Image::default()
+    };
     oci::write(&image, layer.finish()?, target)
 }

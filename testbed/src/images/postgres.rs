@@ -1,4 +1,5 @@
-//! The Postgres images: Debian's packages in a minimal Debian, with an entrypoint that honours the well-known image's contract.
+//! The Postgres images: Debian's packages in a minimal Debian, with an entrypoint that honours the
+//! well-known image's contract.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,28 +24,38 @@ const PACKAGES: &str = "xz-utils,zstd,procps";
 
 /// What the image depends on.
 pub fn recipe(release: PostgresRelease) -> String {
-    format!("{release:?} {PACKAGES} {ENTRYPOINT} {}", build_scripts(release).concat())
+    format!(
+        "{release:?} {PACKAGES} {ENTRYPOINT} {}",
+        build_scripts(release).concat()
+    )
 }
 
 /// What is run in the root file system once the packages are in it.
 fn build_scripts(release: PostgresRelease) -> [String; 4] {
     let major = release.major;
-    // The users of the well-known image: claims made with it can be mounted here and the other way round.
-    let renumber = "groupmod --gid 999 postgres && usermod --uid 999 --gid 999 --home /var/lib/postgresql postgres".to_owned();
-    // What a running Postgres never reads: less to import.
-    let shrink = "rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* /dev/* /usr/share/doc /usr/share/man /usr/share/info \
-                  /usr/share/locale /usr/share/lintian /usr/share/bash-completion && \
-                  mkdir -p /var/cache/apt/archives/partial /var/log/postgresql"
+    // The users of the well-known image: claims made with it can be mounted here and the other way
+    // round.
+    let renumber = "groupmod --gid 999 postgres && usermod --uid 999 --gid 999 --home \
+        /var/lib/postgresql postgres"
         .to_owned();
-    // Just-in-time compilation drags in 100 MB of compiler; Debian itself made it optional later, and Postgres runs without it.
+    // What a running Postgres never reads: less to import.
+    let shrink = "rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* /dev/* /usr/share/doc \
+                  /usr/share/man /usr/share/info /usr/share/locale /usr/share/lintian \
+                  /usr/share/bash-completion && mkdir -p /var/cache/apt/archives/partial \
+                  /var/log/postgresql"
+        .to_owned();
+    // Just-in-time compilation drags in 100 MB of compiler; Debian itself made it optional later,
+    // and Postgres runs without it.
     let without_compiler = format!(
-        "rm -rf /usr/lib/postgresql/{major}/lib/llvmjit* /usr/lib/postgresql/{major}/lib/bitcode /usr/lib/*/libLLVM* /usr/lib/llvm-*"
+        "rm -rf /usr/lib/postgresql/{major}/lib/llvmjit* /usr/lib/postgresql/{major}/lib/bitcode \
+         /usr/lib/*/libLLVM* /usr/lib/llvm-*"
     );
-    let prepare = "install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data && \
-                   install -d -o postgres -g postgres -m 3777 /var/run/postgresql && \
-                   install -d -m 0755 /docker-entrypoint-initdb.d && \
-                   chown -R postgres:postgres /var/lib/postgresql /var/log/postgresql /etc/postgresql && \
-                   sed -i \"s/^#\\?listen_addresses.*/listen_addresses = '*'/\" /usr/share/postgresql/*/postgresql.conf.sample"
+    let prepare = "install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data && install \
+                   -d -o postgres -g postgres -m 3777 /var/run/postgresql && install -d -m 0755 \
+                   /docker-entrypoint-initdb.d && chown -R postgres:postgres /var/lib/postgresql \
+                   /var/log/postgresql /etc/postgresql && sed -i \
+                   \"s/^#\\?listen_addresses.*/listen_addresses = '*'/\" \
+                   /usr/share/postgresql/*/postgresql.conf.sample"
         .to_owned();
     [renumber, shrink, without_compiler, prepare]
 }
@@ -55,12 +66,26 @@ pub fn build(release: PostgresRelease, target: &Path, work: &Path) -> Result<()>
     let major = release.major;
     let packages = format!("postgresql-{major},{PACKAGES}");
     let mut debootstrap = Command::new("debootstrap");
-    debootstrap.args(["--variant=minbase", &format!("--include={packages}"), release.debian]).arg(&root).args(fetch_mirror());
+    debootstrap
+        .args([
+            "--variant=minbase",
+            &format!("--include={packages}"),
+            release.debian,
+        ])
+        .arg(&root)
+        .args(fetch_mirror());
     shell::run(&mut debootstrap).with_context(|| {
-        format!("the root file system of Postgres {major} can't be made: debootstrap needs Debian's mirror, over the proxy in http_proxy where there is one")
+        format!(
+            "the root file system of Postgres {major} can't be made: debootstrap needs Debian's \
+            mirror, over the proxy in http_proxy where there is one"
+        )
     })?;
     for script in build_scripts(release) {
-        shell::run(Command::new("chroot").arg(&root).args(["/bin/sh", "-ec", &script]))?;
+        shell::run(
+            Command::new("chroot")
+                .arg(&root)
+                .args(["/bin/sh", "-ec", &script]),
+        )?;
     }
     let entrypoint = root.join("usr/local/bin/docker-entrypoint.sh");
     fs::write(&entrypoint, ENTRYPOINT)?;
@@ -77,7 +102,9 @@ pub fn build(release: PostgresRelease, target: &Path, work: &Path) -> Result<()>
         entrypoint: vec!["docker-entrypoint.sh".to_owned()],
         arguments: vec!["postgres".to_owned()],
         environment: vec![
-            format!("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/{major}/bin"),
+            format!(
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/{major}/bin"
+            ),
             "LANG=C.UTF-8".to_owned(),
             format!("PG_MAJOR={major}"),
             "PGDATA=/var/lib/postgresql/data".to_owned(),
@@ -90,7 +117,8 @@ pub fn build(release: PostgresRelease, target: &Path, work: &Path) -> Result<()>
     oci::write(&image, layer.finish()?, target)
 }
 
-/// The mirror this machine's apt uses for Debian itself; without one debootstrap takes its own default.
+/// The mirror this machine's apt uses for Debian itself; without one debootstrap takes its own
+/// default.
 fn fetch_mirror() -> Option<String> {
     let output = shell::output_of(Command::new("apt-get").args([
         "indextargets",
@@ -99,5 +127,7 @@ fn fetch_mirror() -> Option<String> {
         "Created-By: Packages",
     ]))
     .ok()?;
-    String::from_utf8_lossy(&output.stdout).lines().find_map(|line| line.strip_prefix("Debian Debian ").map(str::to_owned))
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .find_map(|line| line.strip_prefix("Debian Debian ").map(str::to_owned))
 }

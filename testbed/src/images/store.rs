@@ -1,4 +1,5 @@
-//! The images a cluster starts with: built once, unpacked once into a store that each start takes by hard links.
+//! The images a cluster starts with: built once, unpacked once into a store that each start takes
+//! by hard links.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,13 +40,26 @@ struct Recipe {
 }
 
 fn recipes(selection: Selection) -> Vec<Recipe> {
-    let recipe = |name, needed_by, key: String, build| Recipe { name, needed_by, key: cache::key(&[&key]), build };
+    let recipe = |name, needed_by, key: String, build| Recipe {
+        name,
+        needed_by,
+        key: cache::key(&[&key]),
+        build,
+    };
     let mut all = vec![
         recipe(PAUSE_IMAGE, Selection::Demo, pause::recipe(), pause::build),
-        recipe(POSTGRES_15_IMAGE, Selection::Demo, postgres::recipe(POSTGRES_15), |target, work| {
-            postgres::build(POSTGRES_15, target, work)
-        }),
-        recipe(POSTGRES_17_IMAGE, Selection::All, postgres::recipe(POSTGRES_17), |target, work| postgres::build(POSTGRES_17, target, work)),
+        recipe(
+            POSTGRES_15_IMAGE,
+            Selection::Demo,
+            postgres::recipe(POSTGRES_15),
+            |target, work| postgres::build(POSTGRES_15, target, work),
+        ),
+        recipe(
+            POSTGRES_17_IMAGE,
+            Selection::All,
+            postgres::recipe(POSTGRES_17),
+            |target, work| postgres::build(POSTGRES_17, target, work),
+        ),
     ];
     all.retain(|recipe| recipe.needed_by <= selection);
     all
@@ -54,18 +68,40 @@ fn recipes(selection: Selection) -> Vec<Recipe> {
 /// Builds the images of a selection that are not in the cache yet.
 pub fn image_files(cache: &Cache, selection: Selection) -> Result<Vec<ImageFile>> {
     let build = |recipe: Recipe| {
-        let file = format!("{}-{}.tar", recipe.name.trim_start_matches("localhost/").replace(':', "-"), recipe.key);
-        let path =
-            cache.file("images", &file, |half, work| progress::step(&format!("image {}", recipe.name), || (recipe.build)(half, work)))?;
-        Ok(ImageFile { name: recipe.name, path })
+        let file = format!(
+            "{}-{}.tar",
+            recipe
+                .name
+                .trim_start_matches("localhost/")
+                .replace(':', "-"),
+            recipe.key
+        );
+        let path = cache.file("images", &file, |half, work| {
+            progress::step(&format!("image {}", recipe.name), || {
+                (recipe.build)(half, work)
+            })
+        })?;
+        Ok(ImageFile {
+            name: recipe.name,
+            path,
+        })
     };
     recipes(selection).into_iter().map(build).collect()
 }
 
-/// Unpacks images into an image store in the cache, by a containerd of its own, unless that was done before.
+/// Unpacks images into an image store in the cache, by a containerd of its own, unless that was
+/// done before.
 pub fn build_store(cache: &Cache, bin: &Path, images: &[ImageFile]) -> Result<PathBuf> {
-    let names: Vec<_> = images.iter().map(|image| image.path.to_string_lossy().into_owned()).collect();
-    let key = cache::key(&names.iter().map(|name| name.rsplit('/').next().unwrap_or(name)).collect::<Vec<_>>());
+    let names: Vec<_> = images
+        .iter()
+        .map(|image| image.path.to_string_lossy().into_owned())
+        .collect();
+    let key = cache::key(
+        &names
+            .iter()
+            .map(|name| name.rsplit('/').next().unwrap_or(name))
+            .collect::<Vec<_>>(),
+    );
     cache.folder(&format!("store-{key}"), |root| {
         progress::step("unpacking the images", || {
             // Not in the cache: the path of a Unix socket must be short.
@@ -82,13 +118,19 @@ pub fn build_store(cache: &Cache, bin: &Path, images: &[ImageFile]) -> Result<Pa
                 .context("containerd can't be started")?;
             let process = Process::with_pid(i32::try_from(child.id())?);
             let socket = work.path().join("containerd.sock");
-            let imported =
-                wait_for_socket(&socket, process).and_then(|()| images.iter().try_for_each(|image| import_into(bin, &socket, &image.path)));
+            let imported = wait_for_socket(&socket, process).and_then(|()| {
+                images
+                    .iter()
+                    .try_for_each(|image| import_into(bin, &socket, &image.path))
+            });
             process.stop(Duration::from_secs(10))?;
             child.wait()?;
             imported.with_context(|| {
                 let text = fs::read_to_string(&log).unwrap_or_default();
-                format!("last lines of containerd's log:\n{}", shell::last_lines(&text, 15))
+                format!(
+                    "last lines of containerd's log:\n{}",
+                    shell::last_lines(&text, 15)
+                )
             })
         })
     })
@@ -105,7 +147,8 @@ fn wait_for_socket(socket: &Path, process: Process) -> Result<()> {
     Ok(())
 }
 
-/// Gives a cluster an image store of its own: files that never change as hard links where the file system allows it.
+/// Gives a cluster an image store of its own: files that never change as hard links where the file
+/// system allows it.
 pub fn copy_store(store: &Path, target: &Path) -> Result<()> {
     let content = store.join(".");
     fs::create_dir_all(target)?;
@@ -113,11 +156,20 @@ pub fn copy_store(store: &Path, target: &Path) -> Result<()> {
     if linked.is_err() {
         fs::remove_dir_all(target)?;
         fs::create_dir_all(target)?;
-        shell::run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(&content).arg(target))?;
+        shell::run(
+            Command::new("cp")
+                .args(["-a", "--reflink=auto"])
+                .arg(&content)
+                .arg(target),
+        )?;
         return Ok(());
     }
     // The databases are written in place.
-    let databases = shell::run(Command::new("find").arg(&content).args(["-name", "*.db", "-printf", "%P\\n"]))?;
+    let databases = shell::run(
+        Command::new("find")
+            .arg(&content)
+            .args(["-name", "*.db", "-printf", "%P\\n"]),
+    )?;
     for database in databases.lines() {
         fs::remove_file(target.join(database))?;
         fs::copy(store.join(database), target.join(database))?;
@@ -136,13 +188,21 @@ fn import_into(bin: &Path, socket: &Path, image: &Path) -> Result<()> {
 
 /// The names of the images the running cluster has.
 pub fn fetch_image_names(layout: &Layout, bin: &Path) -> Result<Vec<String>> {
-    let listed = shell::run(ctr(bin, &layout.containerd_socket()).args(["images", "list", "--quiet"]))?;
-    Ok(listed.lines().filter(|name| !name.starts_with("sha256:")).map(str::to_owned).collect())
+    let listed =
+        shell::run(ctr(bin, &layout.containerd_socket()).args(["images", "list", "--quiet"]))?;
+    Ok(listed
+        .lines()
+        .filter(|name| !name.starts_with("sha256:"))
+        .map(str::to_owned)
+        .collect())
 }
 
 fn ctr(bin: &Path, socket: &Path) -> Command {
     let mut command = Command::new(bin.join("ctr"));
-    command.arg("--address").arg(socket).args(["--namespace", NAMESPACE]);
+    command
+        .arg("--address")
+        .arg(socket)
+        .args(["--namespace", NAMESPACE]);
     command
 }
 
@@ -162,14 +222,24 @@ mod tests {
         let copy = folder.path().join("copy");
         copy_store(&store, &copy).unwrap();
         fs::write(copy.join("snapshots/metadata.db"), "after").unwrap();
-        assert_eq!(fs::read_to_string(store.join("snapshots/metadata.db")).unwrap(), "before");
-        let inode = |root: &Path| fs::metadata(root.join("snapshots/1/fs/file")).unwrap().ino();
+        assert_eq!(
+            fs::read_to_string(store.join("snapshots/metadata.db")).unwrap(),
+            "before"
+        );
+        let inode = |root: &Path| {
+            fs::metadata(root.join("snapshots/1/fs/file"))
+                .unwrap()
+                .ino()
+        };
         assert_eq!(inode(&store), inode(&copy));
     }
 
     #[test]
     fn the_demo_needs_only_one_postgres() {
-        let names: Vec<_> = recipes(Selection::Demo).iter().map(|recipe| recipe.name).collect();
+        let names: Vec<_> = recipes(Selection::Demo)
+            .iter()
+            .map(|recipe| recipe.name)
+            .collect();
         assert_eq!(names, [PAUSE_IMAGE, POSTGRES_15_IMAGE]);
     }
 }

@@ -1,4 +1,5 @@
-//! What the API server refuses by schema and rules, naming the field. Nothing is stored: every try but the last is a dry run.
+//! What the API server refuses by schema and rules, naming the field. Nothing is stored: every try
+//! but the last is a dry run.
 
 use holdfast::api::{DatabaseBackup, DatabaseCheck, DatabaseRestore};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
@@ -8,38 +9,105 @@ use serde_json::{Value, json};
 
 use crate::support::{NAME, Scene, Server, assert_tells, beside_others, build_database};
 
-/// Where in the spec (a JSON pointer), what is written there, and what the answer says. Null takes the field out.
+/// Where in the spec (a JSON pointer), what is written there, and what the answer says. Null takes
+/// the field out.
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     let tables = |rule: Value| json!([rule]);
     let files = |wrong: Value| {
         let mut rule = json!({"claim": "uploads", "query": "select path from trends"});
-        rule.as_object_mut().expect("a rule").extend(wrong.as_object().expect("fields").clone());
+        rule.as_object_mut()
+            .expect("a rule")
+            .extend(wrong.as_object().expect("fields").clone());
         json!([rule])
     };
     vec![
         ("/workload", Value::Null, vec!["spec.workload"]),
         ("/workload/name", json!(""), vec!["spec.workload.name"]),
-        ("/workload/kind", json!("DaemonSet"), vec!["spec.workload.kind", "StatefulSet", "Deployment"]),
-        ("/connection/database", Value::Null, vec!["spec.connection.database"]),
-        ("/connection/database", json!("x".repeat(64)), vec!["spec.connection.database", "63"]),
+        (
+            "/workload/kind",
+            json!("DaemonSet"),
+            vec!["spec.workload.kind", "StatefulSet", "Deployment"],
+        ),
+        (
+            "/connection/database",
+            Value::Null,
+            vec!["spec.connection.database"],
+        ),
+        (
+            "/connection/database",
+            json!("x".repeat(64)),
+            vec!["spec.connection.database", "63"],
+        ),
         ("/connection/port", json!(0), vec!["spec.connection.port"]),
-        ("/connection/port", json!(70000), vec!["spec.connection.port", "65535"]),
-        ("/connection/port", json!("5432"), vec!["spec.connection.port", "integer"]),
-        ("/connection/credentialsSecret", Value::Null, vec!["spec.connection.credentialsSecret"]),
-        ("/connection/credentialsSecret", json!({"name": ""}), vec!["spec.connection.credentialsSecret.name"]),
+        (
+            "/connection/port",
+            json!(70000),
+            vec!["spec.connection.port", "65535"],
+        ),
+        (
+            "/connection/port",
+            json!("5432"),
+            vec!["spec.connection.port", "integer"],
+        ),
+        (
+            "/connection/credentialsSecret",
+            Value::Null,
+            vec!["spec.connection.credentialsSecret"],
+        ),
+        (
+            "/connection/credentialsSecret",
+            json!({"name": ""}),
+            vec!["spec.connection.credentialsSecret.name"],
+        ),
         (
             "/connection/additionalDatabases",
             json!(["knowledge_os"]),
-            vec!["spec.connection.additionalDatabases repeats", "list each database once"],
+            vec![
+                "spec.connection.additionalDatabases repeats",
+                "list each database once",
+            ],
         ),
-        ("/connection/additionalDatabases", json!(["a", "a"]), vec!["spec.connection.additionalDatabases", "Duplicate"]),
-        ("/connection/tls", json!({"mode": "VerifyFull"}), vec!["spec.connection.tls.mode VerifyFull needs spec.connection.tls.caSecret"]),
-        ("/connection/tls", json!({"mode": "verify-full"}), vec!["spec.connection.tls.mode", "VerifyFull"]),
-        ("/verification/tables", tables(json!({"name": "experts"})), vec!["spec.verification.tables[0].name"]),
-        ("/verification/tables", tables(json!({"name": "public.experts; DROP TABLE experts"})), vec!["spec.verification.tables[0].name"]),
-        ("/verification/tables", tables(json!({"name": "public.\"experts\""})), vec!["spec.verification.tables[0].name"]),
-        ("/verification/tables", tables(json!({"name": "a.b.c"})), vec!["spec.verification.tables[0].name"]),
-        ("/verification/tables", tables(json!({"name": "public.experts", "minRows": -1})), vec!["spec.verification.tables[0].minRows"]),
+        (
+            "/connection/additionalDatabases",
+            json!(["a", "a"]),
+            vec!["spec.connection.additionalDatabases", "Duplicate"],
+        ),
+        (
+            "/connection/tls",
+            json!({"mode": "VerifyFull"}),
+            vec!["spec.connection.tls.mode VerifyFull needs spec.connection.tls.caSecret"],
+        ),
+        (
+            "/connection/tls",
+            json!({"mode": "verify-full"}),
+            vec!["spec.connection.tls.mode", "VerifyFull"],
+        ),
+        (
+            "/verification/tables",
+            tables(json!({"name": "experts"})),
+            vec!["spec.verification.tables[0].name"],
+        ),
+        (
+            "/verification/tables",
+            tables(json!({"name": "public.experts; DROP TABLE experts"})),
+            vec!["spec.verification.tables[0].name"],
+        ),
+        (
+            "/verification/tables",
+            tables(json!({"name": "public.\"experts\""})),
+            vec!["spec.verification.tables[0].name"],
+        ),
+        (
+            "/verification/tables",
+            tables(json!({"name": "a.b.c"})),
+            vec!["spec.verification.tables[0].name"],
+        ),
+        (
+            "/verification/tables",
+            tables(json!({"name": "public.experts", "minRows": -1})),
+            vec!["spec.verification.tables[0].minRows"],
+        ),
         (
             "/verification/tables",
             tables(json!({"name": "public.experts", "maxDropPercent": 101})),
@@ -50,40 +118,148 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             json!({"maxDropPercent": 101}),
             vec!["spec.verification.baseline.maxDropPercent must be 0 to 100, or \"Off\""],
         ),
-        ("/verification/baseline", json!({"maxDropPercent": -1}), vec!["spec.verification.baseline.maxDropPercent must be 0 to 100"]),
+        (
+            "/verification/baseline",
+            json!({"maxDropPercent": -1}),
+            vec!["spec.verification.baseline.maxDropPercent must be 0 to 100"],
+        ),
         (
             "/verification/baseline",
             json!({"maxDropPercent": "on"}),
             vec!["spec.verification.baseline.maxDropPercent must be 0 to 100, or \"Off\""],
         ),
-        ("/verification/timeout", json!("1 minute"), vec!["spec.verification.timeout"]),
-        ("/verification/timeout", json!("1d"), vec!["spec.verification.timeout"]),
-        ("/verification/schedule", json!("every night"), vec!["spec.verification.schedule"]),
-        ("/verification/schedule", json!("@fortnightly"), vec!["spec.verification.schedule"]),
-        ("/verification/files", files(json!({"root": "a/../.."})), vec!["spec.verification.files: root must not contain `..`"]),
-        ("/verification/files", files(json!({"root": ".."})), vec!["spec.verification.files: root must not contain `..`"]),
-        ("/verification/files", files(json!({"prefix": "../a"})), vec!["spec.verification.files: prefix must not contain `..`"]),
-        ("/verification/files", files(json!({"timeout": "2h"})), vec!["spec.verification.files: timeout must be 1s to 1h"]),
-        ("/verification/files", files(json!({"timeout": "0s"})), vec!["spec.verification.files: timeout must be 1s to 1h"]),
-        ("/verification/files", files(json!({"timeout": "soon"})), vec!["spec.verification.files[0].timeout"]),
-        ("/verification/files", files(json!({"runAsUser": 0})), vec!["spec.verification.files[0].runAsUser"]),
-        ("/verification/files", files(json!({"runAsGroup": 0})), vec!["spec.verification.files[0].runAsGroup"]),
-        ("/verification/files", files(json!({"claim": ""})), vec!["spec.verification.files[0].claim"]),
-        ("/verification/files", files(json!({"query": ""})), vec!["spec.verification.files[0].query"]),
-        ("/guard", json!({"deletion": "off"}), vec!["spec.guard.deletion", "Off"]),
-        ("/guard", json!({"deletion": false}), vec!["spec.guard.deletion"]),
-        ("/extraClaims", json!(["a", "a"]), vec!["spec.extraClaims", "Duplicate"]),
+        (
+            "/verification/timeout",
+            json!("1 minute"),
+            vec!["spec.verification.timeout"],
+        ),
+        (
+            "/verification/timeout",
+            json!("1d"),
+            vec!["spec.verification.timeout"],
+        ),
+        (
+            "/verification/schedule",
+            json!("every night"),
+            vec!["spec.verification.schedule"],
+        ),
+        (
+            "/verification/schedule",
+            json!("@fortnightly"),
+            vec!["spec.verification.schedule"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"root": "a/../.."})),
+            vec!["spec.verification.files: root must not contain `..`"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"root": ".."})),
+            vec!["spec.verification.files: root must not contain `..`"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"prefix": "../a"})),
+            vec!["spec.verification.files: prefix must not contain `..`"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"timeout": "2h"})),
+            vec!["spec.verification.files: timeout must be 1s to 1h"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"timeout": "0s"})),
+            vec!["spec.verification.files: timeout must be 1s to 1h"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"timeout": "soon"})),
+            vec!["spec.verification.files[0].timeout"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"runAsUser": 0})),
+            vec!["spec.verification.files[0].runAsUser"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"runAsGroup": 0})),
+            vec!["spec.verification.files[0].runAsGroup"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"claim": ""})),
+            vec!["spec.verification.files[0].claim"],
+        ),
+        (
+            "/verification/files",
+            files(json!({"query": ""})),
+            vec!["spec.verification.files[0].query"],
+        ),
+        (
+            "/guard",
+            json!({"deletion": "off"}),
+            vec!["spec.guard.deletion", "Off"],
+        ),
+        (
+            "/guard",
+            json!({"deletion": false}),
+            vec!["spec.guard.deletion"],
+        ),
+        (
+            "/extraClaims",
+            json!(["a", "a"]),
+            vec!["spec.extraClaims", "Duplicate"],
+        ),
         ("/extraClaims", json!([""]), vec!["spec.extraClaims[0]"]),
         ("/suspend", json!("yes"), vec!["spec.suspend", "boolean"]),
-        ("/backup/schedule", json!("0 3 * *"), vec!["spec.backup.schedule"]),
-        ("/backup/deadline", json!("soon"), vec!["spec.backup.deadline"]),
-        ("/backup/retention", json!({}), vec!["spec.backup.retention needs at least one rule"]),
-        ("/backup/storage/s3/bucket", json!("No_Such_Bucket"), vec!["spec.backup.storage.s3.bucket"]),
-        ("/backup/storage/s3/prefix", json!("/absolute"), vec!["spec.backup.storage.s3.prefix"]),
-        ("/backup/storage/s3/endpoint", json!("s3.storage:9000"), vec!["spec.backup.storage.s3.endpoint"]),
-        ("/backup/storage/s3/credentialsSecret", Value::Null, vec!["spec.backup.storage.s3.credentialsSecret"]),
-        ("/backup/storage/s3/objectLock", json!({"mode": "Governance", "days": 0}), vec!["spec.backup.storage.s3.objectLock.days"]),
-        ("/drill", json!({"schedule": "sometimes"}), vec!["spec.drill.schedule"]),
+        (
+            "/backup/schedule",
+            json!("0 3 * *"),
+            vec!["spec.backup.schedule"],
+        ),
+        (
+            "/backup/deadline",
+            json!("soon"),
+            vec!["spec.backup.deadline"],
+        ),
+        (
+            "/backup/retention",
+            json!({}),
+            vec!["spec.backup.retention needs at least one rule"],
+        ),
+        (
+            "/backup/storage/s3/bucket",
+            json!("No_Such_Bucket"),
+            vec!["spec.backup.storage.s3.bucket"],
+        ),
+        (
+            "/backup/storage/s3/prefix",
+            json!("/absolute"),
+            vec!["spec.backup.storage.s3.prefix"],
+        ),
+        (
+            "/backup/storage/s3/endpoint",
+            json!("s3.storage:9000"),
+            vec!["spec.backup.storage.s3.endpoint"],
+        ),
+        (
+            "/backup/storage/s3/credentialsSecret",
+            Value::Null,
+            vec!["spec.backup.storage.s3.credentialsSecret"],
+        ),
+        (
+            "/backup/storage/s3/objectLock",
+            json!({"mode": "Governance", "days": 0}),
+            vec!["spec.backup.storage.s3.objectLock.days"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "sometimes"}),
+            vec!["spec.drill.schedule"],
+        ),
     ]
 }
 
@@ -92,7 +268,9 @@ fn a_spec_that_can_be_judged_by_itself_is_refused_with_its_field() {
     beside_others("bad-admission", async |scene| {
         let server = Server::new(scene);
         let right = serde_json::to_value(build_database(scene, &server)).expect("JSON");
-        dry_run(scene, "ProtectedDatabase", &right).await.expect("what the mistakes are made of is right");
+        dry_run(scene, "ProtectedDatabase", &right)
+            .await
+            .expect("what the mistakes are made of is right");
         for (pointer, value, tells) in mistakes() {
             let mut wrong = right.clone();
             write(&mut wrong["spec"], pointer, value.clone());
@@ -102,10 +280,17 @@ fn a_spec_that_can_be_judged_by_itself_is_refused_with_its_field() {
         }
         let mut long = right;
         long["metadata"]["name"] = json!("x".repeat(41));
-        let complaint = dry_run(scene, "ProtectedDatabase", &long).await.expect_err("a name of 41 characters");
-        assert_tells(&complaint, &["metadata.name must have at most 40 characters"]);
+        let complaint = dry_run(scene, "ProtectedDatabase", &long)
+            .await
+            .expect_err("a name of 41 characters");
+        assert_tells(
+            &complaint,
+            &["metadata.name must have at most 40 characters"],
+        );
         long["metadata"]["name"] = json!("x".repeat(40));
-        dry_run(scene, "ProtectedDatabase", &long).await.expect("a name of 40 characters");
+        dry_run(scene, "ProtectedDatabase", &long)
+            .await
+            .expect("a name of 40 characters");
     });
 }
 
@@ -114,22 +299,42 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
     beside_others("bad-restore", async |scene| {
         let restore = |spec: Value| json!({"metadata": {"name": "restore"}, "spec": spec});
         let mistakes = [
-            (json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace"}), "spec.into Replace needs spec.confirm"),
+            (
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace"}),
+                "spec.into Replace needs spec.confirm",
+            ),
             (
                 json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": "other"}),
                 "spec.into Replace needs spec.confirm",
             ),
-            (json!({"database": NAME, "from": {}, "into": "Beside"}), "spec.from needs exactly one of backup, latestGood and volume"),
-            (json!({"database": NAME, "from": {"latestGood": true, "volume": "pv"}, "into": "Beside"}), "spec.from needs exactly one"),
-            (json!({"database": NAME, "from": {"latestGood": true}, "into": "Nowhere"}), "spec.into"),
-            (json!({"from": {"latestGood": true}, "into": "Beside"}), "spec.database"),
+            (
+                json!({"database": NAME, "from": {}, "into": "Beside"}),
+                "spec.from needs exactly one of backup, latestGood and volume",
+            ),
+            (
+                json!({"database": NAME, "from": {"latestGood": true, "volume": "pv"}, "into": "Beside"}),
+                "spec.from needs exactly one",
+            ),
+            (
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Nowhere"}),
+                "spec.into",
+            ),
+            (
+                json!({"from": {"latestGood": true}, "into": "Beside"}),
+                "spec.database",
+            ),
         ];
         for (spec, tells) in mistakes {
-            let complaint = dry_run(scene, "DatabaseRestore", &restore(spec.clone())).await.expect_err(&spec.to_string());
+            let complaint = dry_run(scene, "DatabaseRestore", &restore(spec.clone()))
+                .await
+                .expect_err(&spec.to_string());
             assert_tells(&complaint, &[tells]);
         }
-        let right = json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "confirm": NAME});
-        dry_run(scene, "DatabaseRestore", &restore(right)).await.expect("a confirmed one");
+        let right =
+            json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "confirm": NAME});
+        dry_run(scene, "DatabaseRestore", &restore(right))
+            .await
+            .expect("a confirmed one");
     });
 }
 
@@ -142,22 +347,39 @@ fn what_was_asked_for_is_not_changed_afterwards() {
         let spec = json!({"database": "nobody", "from": {"volume": "one"}, "into": "Replace", "confirm": "nobody"});
         assert_fixed::<DatabaseRestore>(scene, &spec, &json!({"from": {"volume": "two"}})).await;
         let long = json!({"metadata": {"name": "x".repeat(64)}, "spec": {"database": "nobody"}});
-        let complaint = dry_run(scene, "DatabaseCheck", &long).await.expect_err("a name of 64 characters");
-        assert_tells(&complaint, &["metadata.name must have at most 63 characters"]);
+        let complaint = dry_run(scene, "DatabaseCheck", &long)
+            .await
+            .expect_err("a name of 64 characters");
+        assert_tells(
+            &complaint,
+            &["metadata.name must have at most 63 characters"],
+        );
     });
 }
 
 /// Asserts that an object's spec can't be changed once it is there.
 async fn assert_fixed<K>(scene: &Scene, spec: &Value, change: &Value)
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
 {
     let kind = K::kind(&());
     scene.apply(&[json!({"apiVersion": K::api_version(&()), "kind": kind,
         "metadata": {"name": "asked", "namespace": scene.namespace()}, "spec": spec})]);
     let patch = Patch::Merge(json!({"spec": change}));
-    let complaint = scene.api::<K>().patch("asked", &PatchParams::default(), &patch).await.expect_err("a changed spec");
-    assert_tells(&complaint.to_string(), &[&format!("spec of a {kind} can't be changed; create another one")]);
+    let complaint = scene
+        .api::<K>()
+        .patch("asked", &PatchParams::default(), &patch)
+        .await
+        .expect_err("a changed spec");
+    assert_tells(
+        &complaint.to_string(),
+        &[&format!(
+            "spec of a {kind} can't be changed; create another one"
+        )],
+    );
 }
 
 /// What the API server says to an object without storing it.
@@ -168,15 +390,25 @@ async fn dry_run(scene: &Scene, kind: &str, object: &Value) -> Result<(), String
     object["kind"] = json!(kind);
     object["metadata"]["namespace"] = json!(scene.namespace());
     let object: DynamicObject = serde_json::from_value(object).expect("an object");
-    let api: Api<DynamicObject> = Api::namespaced_with(scene.client.clone(), scene.namespace(), &resource);
-    let parameters = PostParams { dry_run: true, ..PostParams::default() };
-    api.create(&parameters, &object).await.map(drop).map_err(|error| error.to_string())
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(scene.client.clone(), scene.namespace(), &resource);
+    let parameters = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    api.create(&parameters, &object)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 /// Writes a value where the pointer leads, or takes out what is there.
 fn write(spec: &mut Value, pointer: &str, value: Value) {
     let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
-    let parent = spec.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object");
+    let parent = spec
+        .pointer_mut(parent)
+        .and_then(Value::as_object_mut)
+        .expect("an object");
     match value {
         Value::Null => parent.remove(field),
         value => parent.insert(field.to_owned(), value),

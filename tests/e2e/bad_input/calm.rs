@@ -21,44 +21,91 @@ pub struct Calm {
 impl Calm {
     /// Remembers the operator's pods.
     pub async fn before(scene: &Scene) -> Self {
-        Self { restarts: restarts(scene).await }
+        Self {
+            restarts: restarts(scene).await,
+        }
     }
 
     /// Asserts that the operator lives on, does nothing over and over, and has never seen a reset.
     pub async fn assert_kept(&self, scene: &Scene) {
         assert_quiet(scene).await;
-        assert_eq!(restarts(scene).await, self.restarts, "the operator must not crash");
+        assert_eq!(
+            restarts(scene).await,
+            self.restarts,
+            "the operator must not crash"
+        );
         assert_never_reset(scene).await;
     }
 }
 
 async fn restarts(scene: &Scene) -> Vec<(String, i32)> {
     let pods: Api<Pod> = Api::namespaced(scene.client.clone(), OPERATOR_NAMESPACE);
-    let pods = pods.list(&kube::api::ListParams::default()).await.expect("the operator's pods");
-    let count =
-        |pod: &Pod| pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten()).map(|one| one.restart_count).sum();
-    pods.iter().map(|pod| (pod.name_any(), count(pod))).collect()
+    let pods = pods
+        .list(&kube::api::ListParams::default())
+        .await
+        .expect("the operator's pods");
+    let count = |pod: &Pod| {
+        pod.status
+            .iter()
+            .flat_map(|status| status.container_statuses.iter().flatten())
+            .map(|one| one.restart_count)
+            .sum()
+    };
+    pods.iter()
+        .map(|pod| (pod.name_any(), count(pod)))
+        .collect()
 }
 
 /// Asserts that the operator acts on nothing of the namespace any more.
 async fn assert_quiet(scene: &Scene) {
     tokio::time::sleep(LISTENED).await;
     let since = format!("--since={}s", LISTENED.as_secs());
-    let log = scene.testbed.kubectl(&["-n", OPERATOR_NAMESPACE, "logs", "deployment/holdfast", &since]).expect("the operator's log");
+    let log = scene
+        .testbed
+        .kubectl(&[
+            "-n",
+            OPERATOR_NAMESPACE,
+            "logs",
+            "deployment/holdfast",
+            &since,
+        ])
+        .expect("the operator's log");
     let namespace = format!("\"namespace\":\"{}\"", scene.namespace());
-    let steps: Vec<&str> = log.lines().filter(|line| line.contains(&namespace)).collect();
-    assert!(steps.len() <= FEW_STEPS, "{} lines in {} s:\n{}", steps.len(), LISTENED.as_secs(), steps.join("\n"));
+    let steps: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(&namespace))
+        .collect();
+    assert!(
+        steps.len() <= FEW_STEPS,
+        "{} lines in {} s:\n{}",
+        steps.len(),
+        LISTENED.as_secs(),
+        steps.join("\n")
+    );
 }
 
-/// Waits until a condition has a reason and tells a person all of this; between two mistakes it may say something else for a moment.
+/// Waits until a condition has a reason and tells a person all of this; between two mistakes it may
+/// say something else for a moment.
 pub async fn wait_said(scene: &Scene, condition: ConditionType, reason: &str, tells: &[&str]) {
     scene
-        .wait(&format!("{} to say {reason} and {tells:?}", condition.as_str()), async || {
-            let status = scene.status().await;
-            let said = find_condition(&status.conditions, condition).ok_or("no such condition")?;
-            let is_so = said.reason == reason && tells.iter().all(|part| said.message.contains(part));
-            if is_so { Ok(()) } else { Err(format!("{} ({}): {}", said.status, said.reason, said.message)) }
-        })
+        .wait(
+            &format!("{} to say {reason} and {tells:?}", condition.as_str()),
+            async || {
+                let status = scene.status().await;
+                let said =
+                    find_condition(&status.conditions, condition).ok_or("no such condition")?;
+                let is_so =
+                    said.reason == reason && tells.iter().all(|part| said.message.contains(part));
+                if is_so {
+                    Ok(())
+                } else {
+                    Err(format!(
+                        "{} ({}): {}",
+                        said.status, said.reason, said.message
+                    ))
+                }
+            },
+        )
         .await;
 }
 
@@ -66,36 +113,72 @@ pub async fn wait_said(scene: &Scene, condition: ConditionType, reason: &str, te
 pub async fn assert_never_reset(scene: &Scene) {
     for database in scene.list::<holdfast::api::ProtectedDatabase>().await {
         let status = database.status.unwrap_or_default();
-        let reset = find_condition(&status.conditions, ConditionType::DataReset).expect("a condition DataReset");
-        assert_ne!(reset.status, ConditionStatus::True.as_str(), "{}", reset.message);
+        let reset = find_condition(&status.conditions, ConditionType::DataReset)
+            .expect("a condition DataReset");
+        assert_ne!(
+            reset.status,
+            ConditionStatus::True.as_str(),
+            "{}",
+            reset.message
+        );
     }
     for check in scene.checks().await {
-        assert_ne!(outcome(&check), Some(CheckOutcome::Suspected), "{:?}", check.status);
+        assert_ne!(
+            outcome(&check),
+            Some(CheckOutcome::Suspected),
+            "{:?}",
+            check.status
+        );
     }
     let events = scene.kubectl("get events -o jsonpath={.items[*].message}");
     assert!(!events.contains("DataReset is True"), "{events}");
 }
 
-/// Asserts that none of these values is anywhere but in Secrets: not in objects, not in the logs of agents or of the operator.
+/// Asserts that none of these values is anywhere but in Secrets: not in objects, not in the logs of
+/// agents or of the operator.
 pub async fn assert_no_secret_shown(scene: &Scene, secrets: &[&str]) {
     let kinds = "protdb,dbcheck,dbbackup,cronjobs,jobs,pods,events,configmaps,serviceaccounts,rolebindings,statefulsets,pvc";
-    let mut places = vec![(kinds.to_owned(), scene.kubectl(&format!("get {kinds} -o yaml")))];
+    let mut places = vec![(
+        kinds.to_owned(),
+        scene.kubectl(&format!("get {kinds} -o yaml")),
+    )];
     for pod in scene.list::<Pod>().await {
         let name = pod.name_any();
         // A pod that never started has no log.
-        let log = scene.try_kubectl(&format!("logs {name} --all-containers")).unwrap_or_default();
+        let log = scene
+            .try_kubectl(&format!("logs {name} --all-containers"))
+            .unwrap_or_default();
         places.push((format!("the log of {name}"), log));
     }
-    let log = scene.testbed.kubectl(&["-n", OPERATOR_NAMESPACE, "logs", "deployment/holdfast", "--tail=-1"]).expect("the operator's log");
+    let log = scene
+        .testbed
+        .kubectl(&[
+            "-n",
+            OPERATOR_NAMESPACE,
+            "logs",
+            "deployment/holdfast",
+            "--tail=-1",
+        ])
+        .expect("the operator's log");
     places.push(("the operator's log".to_owned(), log));
-    let logs = places.iter().filter(|(place, text)| place.starts_with("the log of") && !text.is_empty()).count();
+    let logs = places
+        .iter()
+        .filter(|(place, text)| place.starts_with("the log of") && !text.is_empty())
+        .count();
     assert!(logs >= 2, "there must be logs to look at");
     for (place, text) in &places {
         for secret in secrets {
-            assert!(!text.contains(secret), "{place} shows a secret that begins with {:?}", &secret[..4]);
+            assert!(
+                !text.contains(secret),
+                "{place} shows a secret that begins with {:?}",
+                &secret[..4]
+            );
             let encoded = k8s_openapi::ByteString(secret.as_bytes().to_vec());
             let encoded = serde_json::to_string(&encoded).expect("base64");
-            assert!(!text.contains(encoded.trim_matches('"')), "{place} shows a secret in base64");
+            assert!(
+                !text.contains(encoded.trim_matches('"')),
+                "{place} shows a secret in base64"
+            );
         }
     }
 }

@@ -20,17 +20,30 @@ fn mistakes() -> Vec<Mistake> {
         Mistake {
             patch: json!({"connection": {"port": 5432, "database": "nothing"}}),
             reason: reasons::DATABASE_NOT_FOUND,
-            tells: vec!["spec.connection.database", "\"nothing\"", "create it, or correct the field", "edit protdb"],
+            tells: vec![
+                "spec.connection.database",
+                "\"nothing\"",
+                "create it, or correct the field",
+                "edit protdb",
+            ],
         },
         Mistake {
             patch: json!({"connection": {"database": "knowledge_os"}, "verification": {"tables": [{"name": "public.experts"}, {"name": "public.nothing"}]}}),
             reason: reasons::TABLE_NOT_FOUND,
-            tells: vec!["spec.verification.tables[1].name", "public.nothing", "create it, or correct the name"],
+            tells: vec![
+                "spec.verification.tables[1].name",
+                "public.nothing",
+                "create it, or correct the name",
+            ],
         },
         Mistake {
             patch: json!({"verification": {"tables": [{"name": "public.experts", "minRows": 80}]}, "connection": {"credentialsSecret": {"name": "nowhere"}}}),
             reason: reasons::SECRET_MISSING,
-            tells: vec!["spec.connection.credentialsSecret", "`nowhere`", "kubectl create secret generic nowhere"],
+            tells: vec![
+                "spec.connection.credentialsSecret",
+                "`nowhere`",
+                "kubectl create secret generic nowhere",
+            ],
         },
         Mistake {
             patch: json!({"connection": {"credentialsSecret": {"name": "pg-auth"}, "tls": {"mode": "Require"}}}),
@@ -40,7 +53,12 @@ fn mistakes() -> Vec<Mistake> {
         Mistake {
             patch: json!({"connection": {"tls": {"mode": "Prefer"}, "credentialsSecret": {"name": "wrong-auth"}}}),
             reason: reasons::AUTHENTICATION_FAILED,
-            tells: vec!["spec.connection.credentialsSecret", "wrong-auth", "\"admin\"", "kubectl create secret generic wrong-auth"],
+            tells: vec![
+                "spec.connection.credentialsSecret",
+                "wrong-auth",
+                "\"admin\"",
+                "kubectl create secret generic wrong-auth",
+            ],
         },
         Mistake {
             patch: json!({"connection": {"credentialsSecret": {"name": "pg-auth"}, "host": "no-such-host"}}),
@@ -64,21 +82,62 @@ fn a_server_that_cannot_be_looked_at_is_unknown_with_the_field_to_correct_and_ne
         database.spec.verification.timeout = "3s".to_owned();
 
         scene.protect(&database).await;
-        wait_said(scene, ConditionType::DataVerified, reasons::CONNECTION_FAILED, &["spec.connection.port", "5433", "network policies"])
+        wait_said(
+            scene,
+            ConditionType::DataVerified,
+            reasons::CONNECTION_FAILED,
+            &["spec.connection.port", "5433", "network policies"],
+        )
+        .await;
+        scene
+            .assert_condition(
+                ConditionType::DataReset,
+                ConditionStatus::Unknown,
+                reasons::NEVER_CHECKED,
+            )
             .await;
-        scene.assert_condition(ConditionType::DataReset, ConditionStatus::Unknown, reasons::NEVER_CHECKED).await;
         for mistake in mistakes() {
             scene.change(json!({"spec": mistake.patch})).await;
-            wait_said(scene, ConditionType::DataVerified, mistake.reason, &mistake.tells).await;
-            scene.assert_condition(ConditionType::DataVerified, ConditionStatus::Unknown, mistake.reason).await;
-            scene.assert_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
-            scene.assert_condition(ConditionType::Ready, ConditionStatus::False, reasons::NOT_READY).await;
+            wait_said(
+                scene,
+                ConditionType::DataVerified,
+                mistake.reason,
+                &mistake.tells,
+            )
+            .await;
+            scene
+                .assert_condition(
+                    ConditionType::DataVerified,
+                    ConditionStatus::Unknown,
+                    mistake.reason,
+                )
+                .await;
+            scene
+                .assert_condition(
+                    ConditionType::Guarded,
+                    ConditionStatus::True,
+                    reasons::GUARDED,
+                )
+                .await;
+            scene
+                .assert_condition(
+                    ConditionType::Ready,
+                    ConditionStatus::False,
+                    reasons::NOT_READY,
+                )
+                .await;
             assert_never_reset(scene).await;
         }
         let tried = scene.checks().await.len();
-        assert!(tried <= 2 * (mistakes().len() + 1), "{tried} checks for {} mistakes", mistakes().len() + 1);
+        assert!(
+            tried <= 2 * (mistakes().len() + 1),
+            "{tried} checks for {} mistakes",
+            mistakes().len() + 1
+        );
 
-        scene.change(json!({"spec": {"connection": {"host": null}}})).await;
+        scene
+            .change(json!({"spec": {"connection": {"host": null}}}))
+            .await;
         scene.wait_verified().await;
         calm.assert_kept(scene).await;
         assert_no_secret_shown(scene, &[WRONG_PASSWORD, "correct-horse-battery-staple"]).await;

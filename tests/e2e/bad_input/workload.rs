@@ -1,6 +1,8 @@
 //! A workload that is not there, is there twice, or belongs to another ProtectedDatabase already.
 
-use holdfast::api::{ConditionStatus, ConditionType, ProtectedDatabase, WorkloadKind, find_condition, names, reasons};
+use holdfast::api::{
+    ConditionStatus, ConditionType, ProtectedDatabase, WorkloadKind, find_condition, names, reasons,
+};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use kube::api::PostParams;
@@ -20,36 +22,85 @@ fn a_workload_that_is_missing_ambiguous_or_has_no_such_container_is_named_and_re
         let mut database = build_plain_database(scene, &server);
         database.spec.workload.kind = None;
         scene.protect(&database).await;
-        let said = scene.wait_condition(ConditionType::Stalled, TRUE, reasons::WORKLOAD_NOT_FOUND).await;
+        let said = scene
+            .wait_condition(ConditionType::Stalled, TRUE, reasons::WORKLOAD_NOT_FOUND)
+            .await;
         assert_tells(
             &said.message,
-            &["spec.workload.name", "knowledge-postgres", "Create it, or correct the name", "get statefulsets,deployments"],
+            &[
+                "spec.workload.name",
+                "knowledge-postgres",
+                "Create it, or correct the name",
+                "get statefulsets,deployments",
+            ],
         );
-        scene.assert_condition(ConditionType::DataVerified, ConditionStatus::Unknown, reasons::WORKLOAD_NOT_FOUND).await;
-        scene.assert_condition(ConditionType::Guarded, FALSE, reasons::WORKLOAD_NOT_FOUND).await;
+        scene
+            .assert_condition(
+                ConditionType::DataVerified,
+                ConditionStatus::Unknown,
+                reasons::WORKLOAD_NOT_FOUND,
+            )
+            .await;
+        scene
+            .assert_condition(ConditionType::Guarded, FALSE, reasons::WORKLOAD_NOT_FOUND)
+            .await;
         calm.assert_kept(scene).await;
 
         // Created later, nothing else done.
         let start = server.start_filled(scene).await;
         scene.wait_verified().await;
-        scene.wait_condition(ConditionType::Guarded, TRUE, reasons::GUARDED).await;
+        scene
+            .wait_condition(ConditionType::Guarded, TRUE, reasons::GUARDED)
+            .await;
 
         scene.apply(&[build_deployment(scene, &server.name)]);
-        let said = scene.wait_condition(ConditionType::Stalled, TRUE, reasons::WORKLOAD_AMBIGUOUS).await;
+        let said = scene
+            .wait_condition(ConditionType::Stalled, TRUE, reasons::WORKLOAD_AMBIGUOUS)
+            .await;
         assert_tells(
             &said.message,
-            &["spec.workload.kind", "both a StatefulSet and a Deployment knowledge-postgres", "set spec.workload.kind"],
+            &[
+                "spec.workload.kind",
+                "both a StatefulSet and a Deployment knowledge-postgres",
+                "set spec.workload.kind",
+            ],
         );
         scene.change(json!({"spec": {"workload": {"kind": WorkloadKind::StatefulSet, "container": "wrong"}}})).await;
-        let said = scene.wait_condition(ConditionType::Stalled, TRUE, reasons::CONTAINER_NOT_FOUND).await;
-        assert_tells(&said.message, &["spec.workload.container", "no container wrong", "it has postgres", "Name the one"]);
-        scene.assert_condition(ConditionType::DataVerified, ConditionStatus::Unknown, reasons::CONTAINER_NOT_FOUND).await;
+        let said = scene
+            .wait_condition(ConditionType::Stalled, TRUE, reasons::CONTAINER_NOT_FOUND)
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                "spec.workload.container",
+                "no container wrong",
+                "it has postgres",
+                "Name the one",
+            ],
+        );
+        scene
+            .assert_condition(
+                ConditionType::DataVerified,
+                ConditionStatus::Unknown,
+                reasons::CONTAINER_NOT_FOUND,
+            )
+            .await;
         calm.assert_kept(scene).await;
 
-        scene.change(json!({"spec": {"workload": {"container": null}}})).await;
+        scene
+            .change(json!({"spec": {"workload": {"container": null}}}))
+            .await;
         scene.wait_green().await;
-        assert_eq!(scene.checks_of(&start).await.len(), 1, "one start, one check, whatever was wrong in between");
-        assert_eq!(scene.checks().await.len(), 2, "and one more for the spec that was corrected");
+        assert_eq!(
+            scene.checks_of(&start).await.len(),
+            1,
+            "one start, one check, whatever was wrong in between"
+        );
+        assert_eq!(
+            scene.checks().await.len(),
+            2,
+            "and one more for the spec that was corrected"
+        );
         calm.assert_kept(scene).await;
     });
 }
@@ -66,7 +117,14 @@ fn a_claim_in_use_by_two_databases_stays_with_the_first() {
         rival.metadata.name = Some("rival".to_owned());
         create(scene, &rival).await;
         let said = wait_stalled(scene, "rival", reasons::WORKLOAD_AMBIGUOUS).await;
-        assert_tells(&said, &["spec.workload", &format!("{}/{NAME}", scene.namespace()), "one workload has one owner"]);
+        assert_tells(
+            &said,
+            &[
+                "spec.workload",
+                &format!("{}/{NAME}", scene.namespace()),
+                "one workload has one owner",
+            ],
+        );
 
         scene.apply(&[build_deployment(scene, "elsewhere")]);
         let mut sharing = build_plain_database(scene, &server);
@@ -76,28 +134,57 @@ fn a_claim_in_use_by_two_databases_stays_with_the_first() {
         sharing.spec.extra_claims = vec![server.claim()];
         create(scene, &sharing).await;
         let said = wait_stalled(scene, "sharing", reasons::CLAIM_SHARED).await;
-        assert_tells(&said, &[&server.claim(), &format!("{}/{NAME}", scene.namespace()), "spec.extraClaims", "one claim has one owner"]);
+        assert_tells(
+            &said,
+            &[
+                &server.claim(),
+                &format!("{}/{NAME}", scene.namespace()),
+                "spec.extraClaims",
+                "one claim has one owner",
+            ],
+        );
         calm.assert_kept(scene).await;
 
         // They are released on purpose, and take nothing of the first along.
         for name in ["rival", "sharing"] {
-            let uid = scene.get::<ProtectedDatabase>(name).await.uid().expect("a UID");
-            scene.kubectl(&format!("annotate protdb {name} {}={uid}", names::CONFIRM_DELETION_ANNOTATION));
+            let uid = scene
+                .get::<ProtectedDatabase>(name)
+                .await
+                .uid()
+                .expect("a UID");
+            scene.kubectl(&format!(
+                "annotate protdb {name} {}={uid}",
+                names::CONFIRM_DELETION_ANNOTATION
+            ));
             scene.kubectl(&format!("delete protdb {name} --timeout=60s"));
         }
         let now: PersistentVolumeClaim = scene.get(&server.claim()).await;
-        assert_eq!(now.metadata.annotations, marked.metadata.annotations, "the marks of the first are left as they are");
+        assert_eq!(
+            now.metadata.annotations, marked.metadata.annotations,
+            "the marks of the first are left as they are"
+        );
         assert_eq!(now.metadata.labels, marked.metadata.labels);
         assert_eq!(now.metadata.finalizers, marked.metadata.finalizers);
-        assert_eq!(now.annotations()[names::PROTECTED_BY_ANNOTATION], format!("{}/{NAME}", scene.namespace()));
-        scene.assert_condition(ConditionType::Guarded, TRUE, reasons::GUARDED).await;
-        scene.assert_condition(ConditionType::DataVerified, TRUE, reasons::VERIFIED).await;
+        assert_eq!(
+            now.annotations()[names::PROTECTED_BY_ANNOTATION],
+            format!("{}/{NAME}", scene.namespace())
+        );
+        scene
+            .assert_condition(ConditionType::Guarded, TRUE, reasons::GUARDED)
+            .await;
+        scene
+            .assert_condition(ConditionType::DataVerified, TRUE, reasons::VERIFIED)
+            .await;
         assert_eq!(scene.checks().await.len(), 1, "the others check nothing");
     });
 }
 
 async fn create(scene: &Scene, database: &ProtectedDatabase) {
-    scene.api().create(&PostParams::default(), database).await.expect("the ProtectedDatabase to be accepted");
+    scene
+        .api()
+        .create(&PostParams::default(), database)
+        .await
+        .expect("the ProtectedDatabase to be accepted");
 }
 
 async fn wait_stalled(scene: &Scene, name: &str, reason: &str) -> String {
@@ -105,10 +192,17 @@ async fn wait_stalled(scene: &Scene, name: &str, reason: &str) -> String {
         .wait(&format!("{name} to be stalled ({reason})"), async || {
             let database: ProtectedDatabase = scene.get(name).await;
             let conditions = database.status.unwrap_or_default().conditions;
-            let guarded = find_condition(&conditions, ConditionType::Guarded).ok_or("no condition yet")?;
-            let stalled = find_condition(&conditions, ConditionType::Stalled).ok_or("no condition yet")?;
-            let is_so = stalled.status == "True" && stalled.reason == reason && guarded.status == "False";
-            if is_so { Ok(stalled.message.clone()) } else { Err(format!("{stalled:?} {guarded:?}")) }
+            let guarded =
+                find_condition(&conditions, ConditionType::Guarded).ok_or("no condition yet")?;
+            let stalled =
+                find_condition(&conditions, ConditionType::Stalled).ok_or("no condition yet")?;
+            let is_so =
+                stalled.status == "True" && stalled.reason == reason && guarded.status == "False";
+            if is_so {
+                Ok(stalled.message.clone())
+            } else {
+                Err(format!("{stalled:?} {guarded:?}"))
+            }
         })
         .await
 }

@@ -1,4 +1,5 @@
-//! The cluster that all tests share: brought up and given this checkout's operator once a process, and locked while it is used.
+//! The cluster that all tests share: brought up and given this checkout's operator once a process,
+//! and locked while it is used.
 
 use std::fs::File;
 use std::sync::OnceLock;
@@ -17,11 +18,13 @@ const TURN_PATIENCE: Duration = Duration::from_hours(1);
 pub enum Use {
     /// It stays in its namespace; others may do the same.
     Shared,
-    /// It disturbs everybody and must be alone, also among the processes of other people on this machine.
+    /// It disturbs everybody and must be alone, also among the processes of other people on this
+    /// machine.
     Alone,
 }
 
-/// The cluster with the operator in it. The first test of the process brings both up; nothing is skipped when they are missing.
+/// The cluster with the operator in it. The first test of the process brings both up; nothing is
+/// skipped when they are missing.
 pub fn cluster() -> &'static Testbed {
     static CLUSTER: OnceLock<Testbed> = OnceLock::new();
     CLUSTER.get_or_init(|| {
@@ -44,12 +47,17 @@ pub fn take_turn(testbed: &Testbed, usage: Use) -> File {
         if taken.is_ok() {
             return file;
         }
-        assert!(Instant::now() < until, "waited {} s for a turn on the cluster ({usage:?})", TURN_PATIENCE.as_secs());
+        assert!(
+            Instant::now() < until,
+            "waited {} s for a turn on the cluster ({usage:?})",
+            TURN_PATIENCE.as_secs()
+        );
         thread::sleep(Duration::from_millis(200));
     }
 }
 
-/// Installs this checkout's operator. Where other people's tests run on the very same operator, it is left as it is.
+/// Installs this checkout's operator. Where other people's tests run on the very same operator, it
+/// is left as it is.
 fn install(testbed: &Testbed) {
     let file = lock_file(testbed);
     if file.try_lock().is_ok() {
@@ -64,20 +72,57 @@ fn install(testbed: &Testbed) {
     }
 }
 
-/// Applies the manifest that the operator was installed with once more, and waits until the operator is available.
+/// Applies the manifest that the operator was installed with once more, and waits until the
+/// operator is available.
 pub fn reinstall(testbed: &Testbed) {
-    let manifest = testbed.layout().state().join("install.yaml").display().to_string();
-    testbed.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &manifest]).expect("the manifest to be applied");
-    let words = ["-n", OPERATOR_NAMESPACE, "rollout", "status", "deployment/holdfast", "--timeout=120s"];
-    testbed.kubectl(&words).expect("the operator to be available");
+    let manifest = testbed
+        .layout()
+        .state()
+        .join("install.yaml")
+        .display()
+        .to_string();
+    testbed
+        .kubectl(&[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-f",
+            &manifest,
+        ])
+        .expect("the manifest to be applied");
+    let words = [
+        "-n",
+        OPERATOR_NAMESPACE,
+        "rollout",
+        "status",
+        "deployment/holdfast",
+        "--timeout=120s",
+    ];
+    testbed
+        .kubectl(&words)
+        .expect("the operator to be available");
 }
 
 fn installed_image(testbed: &Testbed) -> Option<String> {
     let path = "jsonpath={.spec.template.spec.containers[0].image}";
-    testbed.kubectl(&["-n", OPERATOR_NAMESPACE, "get", "deployment", "holdfast", "-o", path]).ok()
+    testbed
+        .kubectl(&[
+            "-n",
+            OPERATOR_NAMESPACE,
+            "get",
+            "deployment",
+            "holdfast",
+            "-o",
+            path,
+        ])
+        .ok()
 }
 
 fn lock_file(testbed: &Testbed) -> File {
     let path = testbed.layout().state().join("end-to-end.lock");
-    File::options().create(true).append(true).open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use holdfast::api::{
-    CheckOutcome, CheckTrigger, ConditionStatus, ConditionType, DatabaseBackup, DatabaseCheck, ProtectedDatabase, ProtectedDatabaseSpec,
-    ProtectedDatabaseStatus, find_condition, names, reasons,
+    CheckOutcome, CheckTrigger, ConditionStatus, ConditionType, DatabaseBackup, DatabaseCheck,
+    ProtectedDatabase, ProtectedDatabaseSpec, ProtectedDatabaseStatus, find_condition, names,
+    reasons,
 };
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -41,7 +42,8 @@ pub fn build_database(scene: &Scene, server: &Server) -> ProtectedDatabase {
     database
 }
 
-/// The same without rules for single tables, and without backups: only what is compared with the last good check counts.
+/// The same without rules for single tables, and without backups: only what is compared with the
+/// last good check counts.
 pub fn build_plain_database(scene: &Scene, server: &Server) -> ProtectedDatabase {
     let mut database = build_database(scene, server);
     database.spec.verification.tables.clear();
@@ -57,7 +59,10 @@ impl Scene {
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3-auth", "namespace": self.namespace()},
             "stringData": {"accessKeyId": store.access_key_id, "secretAccessKey": store.secret_access_key},
         })]);
-        self.api().create(&PostParams::default(), database).await.expect("the ProtectedDatabase to be accepted");
+        self.api()
+            .create(&PostParams::default(), database)
+            .await
+            .expect("the ProtectedDatabase to be accepted");
     }
 
     /// Starts a filled server, protects it and waits until all is green.
@@ -99,74 +104,168 @@ impl Scene {
     /// A condition as it is now.
     pub async fn condition(&self, condition: ConditionType) -> Condition {
         let status = self.status().await;
-        find_condition(&status.conditions, condition).unwrap_or_else(|| panic!("no condition {}", condition.as_str())).clone()
+        find_condition(&status.conditions, condition)
+            .unwrap_or_else(|| panic!("no condition {}", condition.as_str()))
+            .clone()
     }
 
     /// Waits for a condition with exactly this value and reason.
-    pub async fn wait_condition(&self, condition: ConditionType, status: ConditionStatus, reason: &str) -> Condition {
-        let what = format!("{} to be {} ({reason})", condition.as_str(), status.as_str());
+    pub async fn wait_condition(
+        &self,
+        condition: ConditionType,
+        status: ConditionStatus,
+        reason: &str,
+    ) -> Condition {
+        let what = format!(
+            "{} to be {} ({reason})",
+            condition.as_str(),
+            status.as_str()
+        );
         let databases = self.api::<ProtectedDatabase>();
         self.wait(&what, async || {
-            let database = databases.get(NAME).await.map_err(|error| error.to_string())?;
+            let database = databases
+                .get(NAME)
+                .await
+                .map_err(|error| error.to_string())?;
             let conditions = database.status.unwrap_or_default().conditions;
             let found = find_condition(&conditions, condition).ok_or("no such condition")?;
             if found.status == status.as_str() && found.reason == reason {
                 return Ok(found.clone());
             }
-            Err(format!("{} ({}): {}", found.status, found.reason, found.message))
+            Err(format!(
+                "{} ({}): {}",
+                found.status, found.reason, found.message
+            ))
         })
         .await
     }
 
     /// Asserts a condition as it is now.
-    pub async fn assert_condition(&self, condition: ConditionType, status: ConditionStatus, reason: &str) -> Condition {
+    pub async fn assert_condition(
+        &self,
+        condition: ConditionType,
+        status: ConditionStatus,
+        reason: &str,
+    ) -> Condition {
         let found = self.condition(condition).await;
-        assert_eq!((found.status.as_str(), found.reason.as_str()), (status.as_str(), reason), "{}: {}", found.type_, found.message);
+        assert_eq!(
+            (found.status.as_str(), found.reason.as_str()),
+            (status.as_str(), reason),
+            "{}: {}",
+            found.type_,
+            found.message
+        );
         found
     }
 
     /// Waits until the database is Ready, and asserts what that means.
     pub async fn wait_green(&self) {
-        self.wait_condition(ConditionType::Ready, ConditionStatus::True, reasons::ALL_GOOD).await;
-        self.assert_condition(ConditionType::Guarded, ConditionStatus::True, reasons::GUARDED).await;
-        self.assert_condition(ConditionType::DataVerified, ConditionStatus::True, reasons::VERIFIED).await;
-        self.assert_condition(ConditionType::DataReset, ConditionStatus::False, reasons::VERIFIED).await;
-        self.assert_condition(ConditionType::Stalled, ConditionStatus::False, reasons::SETTLED).await;
+        self.wait_condition(
+            ConditionType::Ready,
+            ConditionStatus::True,
+            reasons::ALL_GOOD,
+        )
+        .await;
+        self.assert_condition(
+            ConditionType::Guarded,
+            ConditionStatus::True,
+            reasons::GUARDED,
+        )
+        .await;
+        self.assert_condition(
+            ConditionType::DataVerified,
+            ConditionStatus::True,
+            reasons::VERIFIED,
+        )
+        .await;
+        self.assert_condition(
+            ConditionType::DataReset,
+            ConditionStatus::False,
+            reasons::VERIFIED,
+        )
+        .await;
+        self.assert_condition(
+            ConditionType::Stalled,
+            ConditionStatus::False,
+            reasons::SETTLED,
+        )
+        .await;
     }
 
     /// Waits until the data is found to be reset for this reason; returns what is said of it.
     pub async fn wait_reset(&self, reason: &str) -> String {
-        let reset = self.wait_condition(ConditionType::DataReset, ConditionStatus::True, reason).await;
-        self.wait_condition(ConditionType::DataVerified, ConditionStatus::False, reason).await;
-        self.wait_condition(ConditionType::Ready, ConditionStatus::False, reasons::NOT_READY).await;
-        self.wait_event("Warning", reason, "DataReset is True").await;
+        let reset = self
+            .wait_condition(ConditionType::DataReset, ConditionStatus::True, reason)
+            .await;
+        self.wait_condition(ConditionType::DataVerified, ConditionStatus::False, reason)
+            .await;
+        self.wait_condition(
+            ConditionType::Ready,
+            ConditionStatus::False,
+            reasons::NOT_READY,
+        )
+        .await;
+        self.wait_event("Warning", reason, "DataReset is True")
+            .await;
         reset.message
     }
 
     /// Waits for an event of the ProtectedDatabase.
     pub async fn wait_event(&self, type_: &str, reason: &str, note: &str) {
-        let words = format!("get events --field-selector type={type_},reason={reason} -o jsonpath={{.items[*].message}}");
+        let words = format!(
+            "get events --field-selector type={type_},reason={reason} -o \
+             jsonpath={{.items[*].message}}"
+        );
         let what = format!("a {type_} event {reason}: {note}");
-        self.wait(&what, async || self.try_kubectl(&words).and_then(|text| if text.contains(note) { Ok(()) } else { Err(text) })).await;
+        self.wait(&what, async || {
+            self.try_kubectl(&words).and_then(|text| {
+                if text.contains(note) {
+                    Ok(())
+                } else {
+                    Err(text)
+                }
+            })
+        })
+        .await;
     }
 
     /// Waits until the data is found to be what was last known good.
     pub async fn wait_verified(&self) {
-        self.wait_condition(ConditionType::DataReset, ConditionStatus::False, reasons::VERIFIED).await;
-        self.wait_condition(ConditionType::DataVerified, ConditionStatus::True, reasons::VERIFIED).await;
+        self.wait_condition(
+            ConditionType::DataReset,
+            ConditionStatus::False,
+            reasons::VERIFIED,
+        )
+        .await;
+        self.wait_condition(
+            ConditionType::DataVerified,
+            ConditionStatus::True,
+            reasons::VERIFIED,
+        )
+        .await;
     }
 
     /// All checks, oldest first.
     pub async fn checks(&self) -> Vec<DatabaseCheck> {
         let mut checks = self.list::<DatabaseCheck>().await;
-        checks.sort_by_key(|check| (check.creation_timestamp().map(|time| time.0), check.name_any()));
+        checks.sort_by_key(|check| {
+            (
+                check.creation_timestamp().map(|time| time.0),
+                check.name_any(),
+            )
+        });
         checks
     }
 
     /// The checks of one start.
     pub async fn checks_of(&self, start: &Start) -> Vec<DatabaseCheck> {
         let mut checks = self.checks().await;
-        checks.retain(|check| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::Retry) && is_of(check, start));
+        checks.retain(|check| {
+            matches!(
+                check.spec.trigger,
+                CheckTrigger::Restart | CheckTrigger::Retry
+            ) && is_of(check, start)
+        });
         checks
     }
 
@@ -174,14 +273,27 @@ impl Scene {
     pub async fn wait_judged(&self, start: &Start) -> DatabaseCheck {
         let checks = self.api::<DatabaseCheck>();
         self.wait(&format!("a judged check of {start:?}"), async || {
-            let all = checks.list(&kube::api::ListParams::default()).await.map_err(|error| error.to_string())?;
-            let is_for_start = |check: &DatabaseCheck| matches!(check.spec.trigger, CheckTrigger::Restart | CheckTrigger::Retry);
-            let of_start = all
-                .items
-                .into_iter()
-                .find(|check| is_for_start(check) && is_of(check, start) && outcome(check) != Some(CheckOutcome::Unverifiable));
+            let all = checks
+                .list(&kube::api::ListParams::default())
+                .await
+                .map_err(|error| error.to_string())?;
+            let is_for_start = |check: &DatabaseCheck| {
+                matches!(
+                    check.spec.trigger,
+                    CheckTrigger::Restart | CheckTrigger::Retry
+                )
+            };
+            let of_start = all.items.into_iter().find(|check| {
+                is_for_start(check)
+                    && is_of(check, start)
+                    && outcome(check) != Some(CheckOutcome::Unverifiable)
+            });
             let check = of_start.ok_or("there is none")?;
-            if outcome(&check).is_some() { Ok(check) } else { Err(format!("{:?}", check.status)) }
+            if outcome(&check).is_some() {
+                Ok(check)
+            } else {
+                Err(format!("{:?}", check.status))
+            }
         })
         .await
     }
@@ -191,58 +303,121 @@ impl Scene {
         let checks = self.api::<DatabaseCheck>();
         self.wait(&format!("DatabaseCheck {name} to be judged"), async || {
             let check = checks.get(name).await.map_err(|error| error.to_string())?;
-            if outcome(&check).is_some() { Ok(check) } else { Err(format!("{:?} {:?}", check.spec.target, check.status)) }
+            if outcome(&check).is_some() {
+                Ok(check)
+            } else {
+                Err(format!("{:?} {:?}", check.spec.target, check.status))
+            }
         })
         .await
     }
 
-    /// Asserts that a start was checked once and verified, and that there is one Job for each check and no other.
+    /// Asserts that a start was checked once and verified, and that there is one Job for each check
+    /// and no other.
     pub async fn assert_checked_once(&self, start: &Start) {
         let check = self.wait_judged(start).await;
         self.settle().await;
         let of_start = self.checks_of(start).await;
-        assert_eq!(of_start.len(), 1, "one start, one check: {:?}", names_of(&of_start));
-        assert_eq!(outcome(&check), Some(CheckOutcome::Verified), "{:?}", check.status);
+        assert_eq!(
+            of_start.len(),
+            1,
+            "one start, one check: {:?}",
+            names_of(&of_start)
+        );
+        assert_eq!(
+            outcome(&check),
+            Some(CheckOutcome::Verified),
+            "{:?}",
+            check.status
+        );
         let mut jobs = self.agent_jobs("check").await;
         let mut checks = names_of(&self.checks().await);
         jobs.sort();
         checks.sort();
-        assert_eq!(jobs, checks, "every check has one Job, and no Job is without its check");
+        assert_eq!(
+            jobs, checks,
+            "every check has one Job, and no Job is without its check"
+        );
     }
 
-    /// Asserts what holds after every test: a start that was found good or reset once is not checked again for having started.
+    /// Asserts what holds after every test: a start that was found good or reset once is not
+    /// checked again for having started.
     pub async fn assert_no_start_judged_twice(&self) {
         let mut judged = BTreeSet::new();
         for check in self.checks().await {
-            let Some(target) = check.spec.target.clone() else { continue };
-            let is_definite = matches!(outcome(&check), Some(CheckOutcome::Verified | CheckOutcome::Suspected));
+            let Some(target) = check.spec.target.clone() else {
+                continue;
+            };
+            let is_definite = matches!(
+                outcome(&check),
+                Some(CheckOutcome::Verified | CheckOutcome::Suspected)
+            );
             if check.spec.trigger == CheckTrigger::Restart && is_definite {
-                let start = (check.spec.database.clone(), target.pod_uid, target.container_id);
-                assert!(judged.insert(start), "{} is the second check of one start", check.name_any());
+                let start = (
+                    check.spec.database.clone(),
+                    target.pod_uid,
+                    target.container_id,
+                );
+                assert!(
+                    judged.insert(start),
+                    "{} is the second check of one start",
+                    check.name_any()
+                );
             }
         }
     }
 
     /// Names of the agents' Jobs with a task.
     pub async fn agent_jobs(&self, task: &str) -> Vec<String> {
-        let labelled = kube::api::ListParams::default().labels(&format!("{}={task}", names::TASK_LABEL));
+        let labelled =
+            kube::api::ListParams::default().labels(&format!("{}={task}", names::TASK_LABEL));
         names_of(&self.api::<Job>().list(&labelled).await.expect("Jobs").items)
     }
 
-    /// Makes the operator look at the database twice more, which it shows by a condition that comes and goes, and waits until nothing is
-    /// left to do. What it would do by mistake, such as a second check of one start, it has done then.
+    /// Makes the operator look at the database twice more, which it shows by a condition that comes
+    /// and goes, and waits until nothing is left to do. What it would do by mistake, such as a
+    /// second check of one start, it has done then.
     pub async fn settle(&self) {
-        let accepted = self.database().await.annotations().get(names::ACCEPT_CHECK_ANNOTATION).cloned();
-        self.change(json!({"metadata": {"annotations": {names::ACCEPT_CHECK_ANNOTATION: "look-again"}}})).await;
-        self.wait_condition(ConditionType::Stalled, ConditionStatus::True, reasons::ACCEPTED_CHECK_INVALID).await;
-        self.change(json!({"metadata": {"annotations": {names::ACCEPT_CHECK_ANNOTATION: accepted}}})).await;
-        self.wait_condition(ConditionType::Stalled, ConditionStatus::False, reasons::SETTLED).await;
-        self.wait_condition(ConditionType::Reconciling, ConditionStatus::False, reasons::SETTLED).await;
+        let accepted = self
+            .database()
+            .await
+            .annotations()
+            .get(names::ACCEPT_CHECK_ANNOTATION)
+            .cloned();
+        self.change(
+            json!({"metadata": {"annotations": {names::ACCEPT_CHECK_ANNOTATION: "look-again"}}}),
+        )
+        .await;
+        self.wait_condition(
+            ConditionType::Stalled,
+            ConditionStatus::True,
+            reasons::ACCEPTED_CHECK_INVALID,
+        )
+        .await;
+        self.change(
+            json!({"metadata": {"annotations": {names::ACCEPT_CHECK_ANNOTATION: accepted}}}),
+        )
+        .await;
+        self.wait_condition(
+            ConditionType::Stalled,
+            ConditionStatus::False,
+            reasons::SETTLED,
+        )
+        .await;
+        self.wait_condition(
+            ConditionType::Reconciling,
+            ConditionStatus::False,
+            reasons::SETTLED,
+        )
+        .await;
     }
 
     /// Changes the ProtectedDatabase.
     pub async fn change(&self, patch: serde_json::Value) -> ProtectedDatabase {
-        self.api::<ProtectedDatabase>().patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await.expect("a change")
+        self.api::<ProtectedDatabase>()
+            .patch(NAME, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("a change")
     }
 
     /// Waits until a backup has ended.
@@ -250,8 +425,15 @@ impl Scene {
         let backups = self.api::<DatabaseBackup>();
         self.wait(&format!("DatabaseBackup {name} to end"), async || {
             let backup = backups.get(name).await.map_err(|error| error.to_string())?;
-            let ended = backup.status.as_ref().is_some_and(|status| status.completion_time.is_some());
-            if ended { Ok(backup) } else { Err(format!("{:?}", backup.status)) }
+            let ended = backup
+                .status
+                .as_ref()
+                .is_some_and(|status| status.completion_time.is_some());
+            if ended {
+                Ok(backup)
+            } else {
+                Err(format!("{:?}", backup.status))
+            }
         })
         .await
     }
@@ -264,12 +446,17 @@ pub fn outcome(check: &DatabaseCheck) -> Option<CheckOutcome> {
 
 /// Whether a check is of that start.
 pub fn is_of(check: &DatabaseCheck, start: &Start) -> bool {
-    check.spec.target.as_ref().is_some_and(|target| target.pod_uid == start.pod_uid && target.container_id == start.container_id)
+    check.spec.target.as_ref().is_some_and(|target| {
+        target.pod_uid == start.pod_uid && target.container_id == start.container_id
+    })
 }
 
 /// The names of objects.
 pub fn names_of<K: kube::Resource>(objects: &[K]) -> Vec<String> {
-    objects.iter().map(|object| object.meta().name.clone().unwrap_or_default()).collect()
+    objects
+        .iter()
+        .map(|object| object.meta().name.clone().unwrap_or_default())
+        .collect()
 }
 
 /// Asserts that a text tells a person all of this.

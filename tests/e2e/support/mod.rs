@@ -1,4 +1,5 @@
-//! What every end-to-end test needs: the cluster, a scene of its own in it, a Postgres, a ProtectedDatabase, and ways to look at them.
+//! What every end-to-end test needs: the cluster, a scene of its own in it, a Postgres, a
+//! ProtectedDatabase, and ways to look at them.
 
 mod cluster;
 mod containers;

@@ -1,4 +1,5 @@
-//! The scene of one test: a namespace of its own, a client, commands as a person types them. A failure shows all that there is to see.
+//! The scene of one test: a namespace of its own, a client, commands as a person types them. A
+//! failure shows all that there is to see.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -33,15 +34,28 @@ pub fn alone(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     run(name, Use::Alone, test);
 }
 
-/// Runs a test beside others with a Postgres 15 and, at the same time, with a Postgres 17, in a namespace each.
+/// Runs a test beside others with a Postgres 15 and, at the same time, with a Postgres 17, in a
+/// namespace each.
 pub fn with_both(name: &str, test: impl AsyncFn(&Scene, &Server) + Sync) {
     let testbed = cluster();
     let _turn = take_turn(testbed, Use::Shared);
     std::thread::scope(|threads| {
-        for (version, image) in [("15", testbed::POSTGRES_15_IMAGE), ("17", testbed::POSTGRES_17_IMAGE)] {
+        for (version, image) in [
+            ("15", testbed::POSTGRES_15_IMAGE),
+            ("17", testbed::POSTGRES_17_IMAGE),
+        ] {
             let (test, name) = (&test, format!("{name}-{version}"));
             threads.spawn(move || {
-                play(testbed, &name, async |scene| test(scene, &Server { image: image.to_owned(), ..Server::new(scene) }).await);
+                play(testbed, &name, async |scene| {
+                    test(
+                        scene,
+                        &Server {
+                            image: image.to_owned(),
+                            ..Server::new(scene)
+                        },
+                    )
+                    .await;
+                });
             });
         }
     });
@@ -56,7 +70,11 @@ fn run(name: &str, usage: Use, test: impl AsyncFnOnce(&Scene) + Send) {
 fn play(testbed: &'static Testbed, name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     let done = testbed.run_in_network(async move || {
         let namespace = create_namespace(testbed, name)?;
-        let scene = Scene { testbed, client: testbed.client().await?, namespace };
+        let scene = Scene {
+            testbed,
+            client: testbed.client().await?,
+            namespace,
+        };
         test(&scene).await;
         scene.assert_no_start_judged_twice().await;
         Ok(())
@@ -64,15 +82,26 @@ fn play(testbed: &'static Testbed, name: &str, test: impl AsyncFnOnce(&Scene) + 
     done.expect("a scene");
 }
 
-fn create_namespace(testbed: &'static Testbed, name: &str) -> anyhow::Result<TemporaryNamespace<'static>> {
-    TemporaryNamespace::create_with_labels(testbed, name, &[("pod-security.kubernetes.io/enforce", "restricted")])
+fn create_namespace(
+    testbed: &'static Testbed,
+    name: &str,
+) -> anyhow::Result<TemporaryNamespace<'static>> {
+    TemporaryNamespace::create_with_labels(
+        testbed,
+        name,
+        &[("pod-security.kubernetes.io/enforce", "restricted")],
+    )
 }
 
 impl Scene {
     /// Another namespace of the same test.
     pub fn another(&self, name: &str) -> Self {
         let namespace = create_namespace(self.testbed, name).expect("a namespace");
-        Self { testbed: self.testbed, client: self.client.clone(), namespace }
+        Self {
+            testbed: self.testbed,
+            client: self.client.clone(),
+            namespace,
+        }
     }
 
     /// The test's namespace.
@@ -95,7 +124,10 @@ impl Scene {
         K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
         K::DynamicType: Default,
     {
-        self.api::<K>().get(name).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+        self.api::<K>()
+            .get(name)
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// All objects of a kind in the test's namespace.
@@ -104,42 +136,62 @@ impl Scene {
         K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
         K::DynamicType: Default,
     {
-        self.api::<K>().list(&kube::api::ListParams::default()).await.expect("a list").items
+        self.api::<K>()
+            .list(&kube::api::ListParams::default())
+            .await
+            .expect("a list")
+            .items
     }
 
     /// Runs `kubectl -n NAMESPACE …`, words parted by blanks, and returns what it printed.
     pub fn kubectl(&self, words: &str) -> String {
-        self.try_kubectl(words).unwrap_or_else(|error| panic!("{error}"))
+        self.try_kubectl(words)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The same, for a command that must fail: returns what it complained about.
     pub fn refused(&self, words: &str) -> String {
         match self.try_kubectl(words) {
-            Ok(printed) => panic!("kubectl {words} should have been refused; it printed: {printed}"),
+            Ok(printed) => {
+                panic!("kubectl {words} should have been refused; it printed: {printed}")
+            }
             Err(complaint) => complaint,
         }
     }
 
     /// The same, for a command that may fail.
     pub fn try_kubectl(&self, words: &str) -> Result<String, String> {
-        let arguments: Vec<&str> = ["-n", self.namespace()].into_iter().chain(words.split(' ')).collect();
-        self.testbed.kubectl(&arguments).map_err(|error| format!("{error:#}"))
+        let arguments: Vec<&str> = ["-n", self.namespace()]
+            .into_iter()
+            .chain(words.split(' '))
+            .collect();
+        self.testbed
+            .kubectl(&arguments)
+            .map_err(|error| format!("{error:#}"))
     }
 
     /// Applies manifests.
     pub fn apply(&self, manifests: &[Value]) {
         let text: Vec<String> = manifests.iter().map(Value::to_string).collect();
-        self.testbed.apply(&text.join("\n---\n")).expect("the manifests to be accepted");
+        self.testbed
+            .apply(&text.join("\n---\n"))
+            .expect("the manifests to be accepted");
     }
 
-    /// Looks until `look` returns `Ok`; fails the test with what was last seen when it does not in time.
+    /// Looks until `look` returns `Ok`; fails the test with what was last seen when it does not in
+    /// time.
     pub async fn wait<T>(&self, what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
-        wait_for(what, PATIENCE, look).await.unwrap_or_else(|error| panic!("{error:#}"))
+        wait_for(what, PATIENCE, look)
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     /// Waits until `kubectl` does not complain any more.
     pub async fn wait_kubectl(&self, words: &str) -> String {
-        self.wait(&format!("kubectl {words}"), async || self.try_kubectl(words)).await
+        self.wait(&format!("kubectl {words}"), async || {
+            self.try_kubectl(words)
+        })
+        .await
     }
 }
 

@@ -1,4 +1,5 @@
-//! A Postgres as users have it: a StatefulSet under Pod Security `restricted`, whose application seeds an empty database by itself.
+//! A Postgres as users have it: a StatefulSet under Pod Security `restricted`, whose application
+//! seeds an empty database by itself.
 
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
@@ -58,7 +59,11 @@ impl Server {
 
     /// The same with a Postgres 17, on a claim from a claim template.
     pub fn seventeen(scene: &Scene) -> Self {
-        Self { image: testbed::POSTGRES_17_IMAGE.to_owned(), claim: DataClaim::Template, ..Self::new(scene) }
+        Self {
+            image: testbed::POSTGRES_17_IMAGE.to_owned(),
+            claim: DataClaim::Template,
+            ..Self::new(scene)
+        }
     }
 
     /// Name of its pod.
@@ -81,14 +86,31 @@ impl Server {
 
     /// The same in another database.
     pub fn sql_in(&self, scene: &Scene, database: &str, statement: &str) -> String {
-        scene.testbed.sql(&self.namespace, &self.pod(), database, statement).unwrap_or_else(|error| panic!("{error:#}"))
+        scene
+            .testbed
+            .sql(&self.namespace, &self.pod(), database, statement)
+            .unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     /// Runs a shell command in its container.
     pub fn shell(&self, scene: &Scene, command: &str) -> String {
         let pod = self.pod();
-        let arguments = ["-n", &self.namespace, "exec", &pod, "-c", "postgres", "--", "bash", "-c", command];
-        scene.testbed.kubectl(&arguments).unwrap_or_else(|error| panic!("{error:#}"))
+        let arguments = [
+            "-n",
+            &self.namespace,
+            "exec",
+            &pod,
+            "-c",
+            "postgres",
+            "--",
+            "bash",
+            "-c",
+            command,
+        ];
+        scene
+            .testbed
+            .kubectl(&arguments)
+            .unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     /// Rows of experts and of knowledge nodes, counted by hand.
@@ -98,9 +120,16 @@ impl Server {
 
     /// The same in another database.
     pub fn count_in(&self, scene: &Scene, database: &str) -> (u64, u64) {
-        let counted = self.sql_in(scene, database, "SELECT (SELECT count(*) FROM experts), (SELECT count(*) FROM knowledge_nodes)");
+        let counted = self.sql_in(
+            scene,
+            database,
+            "SELECT (SELECT count(*) FROM experts), (SELECT count(*) FROM knowledge_nodes)",
+        );
         let (experts, nodes) = counted.split_once('|').expect("two columns");
-        (experts.parse().expect("a number"), nodes.parse().expect("a number"))
+        (
+            experts.parse().expect("a number"),
+            nodes.parse().expect("a number"),
+        )
     }
 
     /// Starts it with an empty volume; the application seeds 1 expert and 27 nodes.
@@ -120,14 +149,18 @@ impl Server {
     pub fn fill(&self, scene: &Scene) {
         let statements = format!(
             "INSERT INTO experts SELECT n, 'expert ' || n FROM generate_series(2, {EXPERTS}) n; \
-             INSERT INTO knowledge_nodes SELECT n, 1 + n % {EXPERTS}, 'node ' || n FROM generate_series(28, {NODES}) n"
+             INSERT INTO knowledge_nodes SELECT n, 1 + n % {EXPERTS}, 'node ' || n FROM \
+             generate_series(28, {NODES}) n"
         );
         self.sql(scene, &statements);
     }
 
     /// Sets how many pods it has: none lets it go down, one brings it up again.
     pub fn scale(&self, scene: &Scene, replicas: u32) {
-        scene.kubectl(&format!("scale statefulset {} --replicas={replicas}", self.name));
+        scene.kubectl(&format!(
+            "scale statefulset {} --replicas={replicas}",
+            self.name
+        ));
     }
 
     /// Waits until its pod is ready, in another start than `before`, and the server answers.
@@ -135,12 +168,24 @@ impl Server {
         let pods = scene.api::<Pod>();
         let what = "the Postgres pod to be ready in a new start";
         let ready = async || {
-            let pod = pods.get(&self.pod()).await.map_err(|error| error.to_string())?;
+            let pod = pods
+                .get(&self.pod())
+                .await
+                .map_err(|error| error.to_string())?;
             let start = ready_start(&pod).ok_or_else(|| format!("not ready: {:?}", pod.status))?;
-            if before == Some(&start) { Err(format!("still {start:?}")) } else { Ok(start) }
+            if before == Some(&start) {
+                Err(format!("still {start:?}"))
+            } else {
+                Ok(start)
+            }
         };
         let start = scene.wait(what, ready).await;
-        let answer = async || scene.testbed.sql(&self.namespace, &self.pod(), "postgres", "SELECT 1").map_err(|error| format!("{error:#}"));
+        let answer = async || {
+            scene
+                .testbed
+                .sql(&self.namespace, &self.pod(), "postgres", "SELECT 1")
+                .map_err(|error| format!("{error:#}"))
+        };
         scene.wait("an answer of the server", answer).await;
         start
     }
@@ -151,17 +196,32 @@ impl Server {
         self.wait_ready(scene, Some(before)).await
     }
 
-    /// Deletes its pod and waits until the container of the next one runs, whether it takes connections or not.
+    /// Deletes its pod and waits until the container of the next one runs, whether it takes
+    /// connections or not.
     pub async fn restart_pod_unready(&self, scene: &Scene, before: &Start) {
         scene.kubectl(&format!("delete pod {} --wait=false", self.pod()));
         let pods = scene.api::<Pod>();
         scene
             .wait("the next pod's container to run", async || {
-                let pod = pods.get(&self.pod()).await.map_err(|error| error.to_string())?;
-                let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-                let is_running =
-                    containers.into_iter().any(|container| container.state.as_ref().is_some_and(|state| state.running.is_some()));
-                if is_running && pod.metadata.uid.as_ref() != Some(&before.pod_uid) { Ok(()) } else { Err(format!("{:?}", pod.status)) }
+                let pod = pods
+                    .get(&self.pod())
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let containers = pod
+                    .status
+                    .iter()
+                    .flat_map(|status| status.container_statuses.iter().flatten());
+                let is_running = containers.into_iter().any(|container| {
+                    container
+                        .state
+                        .as_ref()
+                        .is_some_and(|state| state.running.is_some())
+                });
+                if is_running && pod.metadata.uid.as_ref() != Some(&before.pod_uid) {
+                    Ok(())
+                } else {
+                    Err(format!("{:?}", pod.status))
+                }
             })
             .await;
     }
@@ -169,13 +229,18 @@ impl Server {
     /// Lets the pod template name another claim. Waits until the pod that mounts it is ready.
     pub async fn mount(&self, scene: &Scene, claim: &str, before: &Start) -> Start {
         let patch = json!([{"op": "replace", "path": "/spec/template/spec/volumes/1/persistentVolumeClaim/claimName", "value": claim}]);
-        scene.kubectl(&format!("patch statefulset {} --type=json -p {patch}", self.name));
+        scene.kubectl(&format!(
+            "patch statefulset {} --type=json -p {patch}",
+            self.name
+        ));
         self.wait_ready(scene, Some(before)).await
     }
 
     /// Everything, ready to be applied.
     pub fn build_manifests(&self) -> Vec<Value> {
-        let Self { name, namespace, .. } = self;
+        let Self {
+            name, namespace, ..
+        } = self;
         let mut all = vec![
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pg-auth", "namespace": namespace},
                 "stringData": {"username": "admin", "password": "correct-horse-battery-staple"}}),
@@ -191,7 +256,12 @@ impl Server {
     }
 
     fn build_stateful_set(&self) -> Value {
-        let Self { name, namespace, image, .. } = self;
+        let Self {
+            name,
+            namespace,
+            image,
+            ..
+        } = self;
         let from_secret = |key: &str| json!({"secretKeyRef": {"name": "pg-auth", "key": key}});
         let mut set = json!({
             "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name, "namespace": namespace},
@@ -227,8 +297,11 @@ impl Server {
         });
         match &self.claim {
             DataClaim::Named(claim) => {
-                let volumes = set["spec"]["template"]["spec"]["volumes"].as_array_mut().expect("volumes");
-                volumes.push(json!({"name": "data", "persistentVolumeClaim": {"claimName": claim}}));
+                let volumes = set["spec"]["template"]["spec"]["volumes"]
+                    .as_array_mut()
+                    .expect("volumes");
+                volumes
+                    .push(json!({"name": "data", "persistentVolumeClaim": {"claimName": claim}}));
             }
             DataClaim::Template => {
                 let mut template = build_claim(namespace, "data");
@@ -240,7 +313,8 @@ impl Server {
     }
 }
 
-/// What the application does with an empty database: it makes its tables and seeds them, and everything looks healthy.
+/// What the application does with an empty database: it makes its tables and seeds them, and
+/// everything looks healthy.
 const SEED: &str = "CREATE TABLE experts (id int PRIMARY KEY, name text NOT NULL);
 CREATE TABLE knowledge_nodes (id int PRIMARY KEY, expert_id int REFERENCES experts, content text NOT NULL);
 INSERT INTO experts VALUES (1, 'Default expert');
@@ -255,11 +329,25 @@ pub fn build_claim(namespace: &str, name: &str) -> Value {
 
 fn ready_start(pod: &Pod) -> Option<Start> {
     let status = pod.status.as_ref()?;
-    let is_ready = status.conditions.iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    let container = status.container_statuses.iter().flatten().find(|container| container.name == "postgres")?;
-    let is_running = container.state.as_ref().is_some_and(|state| state.running.is_some());
+    let is_ready = status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let container = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find(|container| container.name == "postgres")?;
+    let is_running = container
+        .state
+        .as_ref()
+        .is_some_and(|state| state.running.is_some());
     if !is_ready || !is_running || pod.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    Some(Start { pod_uid: pod.metadata.uid.clone()?, container_id: container.container_id.clone()? })
+    Some(Start {
+        pod_uid: pod.metadata.uid.clone()?,
+        container_id: container.container_id.clone()?,
+    })
 }

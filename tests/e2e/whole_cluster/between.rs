@@ -1,5 +1,5 @@
-//! What stands between an operator and the API server in a test: it keeps a record of all writes, and may show an older object, take the
-//! preconditions out of writes, or lose a write on its way.
+//! What stands between an operator and the API server in a test: it keeps a record of all writes,
+//! and may show an older object, take the preconditions out of writes, or lose a write on its way.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -44,22 +44,34 @@ impl Between {
 
     /// Shows an older object at a path.
     pub fn showing(self, path: &str, older: &Value) -> Self {
-        Self { older: Some((path.to_owned(), older.clone())), ..self }
+        Self {
+            older: Some((path.to_owned(), older.clone())),
+            ..self
+        }
     }
 
     /// Takes the tests out of every JSON patch.
     pub fn without_preconditions(self) -> Self {
-        Self { without_preconditions: true, ..self }
+        Self {
+            without_preconditions: true,
+            ..self
+        }
     }
 
     /// Loses every write to a path, and answers as if it had been carried out.
     pub fn losing(self, path: &str) -> Self {
-        Self { lost: Some(path.to_owned()), ..self }
+        Self {
+            lost: Some(path.to_owned()),
+            ..self
+        }
     }
 
     /// A client with this in between.
     pub fn build_client(self: &Arc<Self>, config: kube::Config) -> Client {
-        ClientBuilder::try_from(config).expect("a client").with_layer(&BetweenLayer(Arc::clone(self))).build()
+        ClientBuilder::try_from(config)
+            .expect("a client")
+            .with_layer(&BetweenLayer(Arc::clone(self)))
+            .build()
     }
 
     /// Everything that was written so far.
@@ -70,21 +82,32 @@ impl Between {
     /// How many writes to a path did not meet their preconditions.
     pub fn count_refused(&self, path: &str) -> usize {
         let unmet = [StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY];
-        self.writes().iter().filter(|write| write.path == path && unmet.contains(&write.answer)).count()
+        self.writes()
+            .iter()
+            .filter(|write| write.path == path && unmet.contains(&write.answer))
+            .count()
     }
 
     fn record(&self, path: &str, body: &str, answer: StatusCode) {
-        let write = Write { path: path.to_owned(), body: body.to_owned(), answer };
+        let write = Write {
+            path: path.to_owned(),
+            body: body.to_owned(),
+            answer,
+        };
         self.writes.lock().expect("writes").push(write);
     }
 
     /// The answer to a read, with the older object in the place of the one that is there.
     fn age(&self, path: &str, status: StatusCode, answer: Bytes) -> (StatusCode, Bytes) {
-        let Some((object_path, older)) = &self.older else { return (status, answer) };
+        let Some((object_path, older)) = &self.older else {
+            return (status, answer);
+        };
         if path == object_path {
             return (StatusCode::OK, older.to_string().into());
         }
-        let Some((list_path, name)) = object_path.rsplit_once('/') else { return (status, answer) };
+        let Some((list_path, name)) = object_path.rsplit_once('/') else {
+            return (status, answer);
+        };
         if path != list_path || status != StatusCode::OK {
             return (status, answer);
         }
@@ -115,7 +138,10 @@ impl<S> Layer<S> for BetweenLayer {
     type Service = BetweenService<S>;
 
     fn layer(&self, inner: S) -> BetweenService<S> {
-        BetweenService { inner, between: Arc::clone(&self.0) }
+        BetweenService {
+            inner,
+            between: Arc::clone(&self.0),
+        }
     }
 }
 
@@ -158,12 +184,20 @@ where
             });
         }
         let (parts, body) = request.into_parts();
-        let written = body.collect_bytes().now_or_never().expect("a body that is there").expect("a body");
+        let written = body
+            .collect_bytes()
+            .now_or_never()
+            .expect("a body that is there")
+            .expect("a body");
         let body = between.strip(&String::from_utf8_lossy(&written));
         let is_lost = between.lost.as_ref() == Some(&path);
         // A read in its place gets an answer of the right shape.
         let request = if is_lost {
-            Request::builder().uri(path.clone()).header("accept", "application/json").body(Body::empty()).expect("a request")
+            Request::builder()
+                .uri(path.clone())
+                .header("accept", "application/json")
+                .body(Body::empty())
+                .expect("a request")
         } else {
             Request::from_parts(parts, Body::from(body.clone().into_bytes()))
         };

@@ -1,4 +1,5 @@
-//! The operator installed by its Helm chart instead of the manifest: it takes over, and protects as before.
+//! The operator installed by its Helm chart instead of the manifest: it takes over, and protects as
+//! before.
 
 use crate::chart::{CHART, helm};
 use crate::support::{OPERATOR_NAMESPACE, Scene, Server, alone, reinstall};
@@ -18,7 +19,8 @@ fn the_chart_installs_an_operator_that_protects() {
     });
 }
 
-/// The manifest's operator replaced by the chart's; the manifest's is put back at the latest when this is dropped.
+/// The manifest's operator replaced by the chart's; the manifest's is put back at the latest when
+/// this is dropped.
 struct HelmInstalled<'a> {
     scene: &'a Scene,
     ended: bool,
@@ -26,14 +28,32 @@ struct HelmInstalled<'a> {
 
 impl<'a> HelmInstalled<'a> {
     fn begin(scene: &'a Scene) -> Self {
-        let image = scene.testbed.load_built_operator().expect("the operator's image");
-        let words = ["-n", OPERATOR_NAMESPACE, "delete", "deployment", "holdfast", "--cascade=foreground", "--timeout=60s"];
-        let installed = Self { scene, ended: false };
-        scene.testbed.kubectl(&words).expect("the manifest's operator to go");
+        let image = scene
+            .testbed
+            .load_built_operator()
+            .expect("the operator's image");
+        let words = [
+            "-n",
+            OPERATOR_NAMESPACE,
+            "delete",
+            "deployment",
+            "holdfast",
+            "--cascade=foreground",
+            "--timeout=60s",
+        ];
+        let installed = Self {
+            scene,
+            ended: false,
+        };
+        scene
+            .testbed
+            .kubectl(&words)
+            .expect("the manifest's operator to go");
         helm(
             scene,
             &format!(
-                "install holdfast {CHART} --namespace {OPERATOR_NAMESPACE} --take-ownership --force-conflicts --set image={image} --wait --timeout 90s"
+                "install holdfast {CHART} --namespace {OPERATOR_NAMESPACE} --take-ownership \
+                 --force-conflicts --set image={image} --wait --timeout 90s"
             ),
         );
         installed
@@ -46,7 +66,16 @@ impl<'a> HelmInstalled<'a> {
 
     fn put_back(&self) {
         let uninstalled = self.scene.testbed.command("helm").and_then(|mut command| {
-            Ok(command.args(["uninstall", "holdfast", "--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait"]).output()?)
+            Ok(command
+                .args([
+                    "uninstall",
+                    "holdfast",
+                    "--namespace",
+                    OPERATOR_NAMESPACE,
+                    "--ignore-not-found",
+                    "--wait",
+                ])
+                .output()?)
         });
         if let Ok(output) = &uninstalled {
             print!("{}", String::from_utf8_lossy(&output.stdout));

@@ -1,5 +1,5 @@
-//! People hear of a loss without asking: the webhook is told when the data is lost, again after a restart of the operator, and when a person
-//! has accepted it.
+//! People hear of a loss without asking: the webhook is told when the data is lost, again after a
+//! restart of the operator, and when a person has accepted it.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,8 @@ use super::operator_here::{Operator, deployed_agent_image, operator_config};
 use crate::data_lost::ask_for_a_check;
 use crate::support::{NAME, Scene, Server, alone, assert_ran, holdfast};
 
-/// How long an alert may take: longer than the operator's repetition, so that a failure shows as one.
+/// How long an alert may take: longer than the operator's repetition, so that a failure shows as
+/// one.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 #[test]
@@ -36,7 +37,8 @@ fn a_loss_is_told_again_after_a_restart_and_its_end_too() {
         let mut webhook = Receiver::start(&folder.path().join("url")).await;
         let client = Client::try_from(operator_config(scene).await).expect("a client");
         let image = deployed_agent_image(scene);
-        let start = || Operator::start_telling(scene, client.clone(), &image, folder.path().join("url"));
+        let start =
+            || Operator::start_telling(scene, client.clone(), &image, folder.path().join("url"));
         let operator = start();
 
         server.sql(scene, "TRUNCATE knowledge_nodes");
@@ -47,14 +49,26 @@ fn a_loss_is_told_again_after_a_restart_and_its_end_too() {
             "alertname": "HoldfastDataReset", "namespace": scene.namespace(), "name": NAME, "reason": "TablesEmptied", "severity": "critical",
         });
         assert_eq!((&told["labels"], &told["endsAt"]), (&labels, &Value::Null));
-        let description = told["annotations"]["description"].as_str().expect("a description");
-        assert!(description.contains("public.knowledge_nodes: 26,337 -> 0 rows"), "{description}");
-        assert_eq!(told["annotations"]["runbook"], "docs/conditions.md#tablesemptied");
+        let description = told["annotations"]["description"]
+            .as_str()
+            .expect("a description");
+        assert!(
+            description.contains("public.knowledge_nodes: 26,337 -> 0 rows"),
+            "{description}"
+        );
+        assert_eq!(
+            told["annotations"]["runbook"],
+            "docs/conditions.md#tablesemptied"
+        );
 
         operator.kill().await;
         webhook.forget();
         let operator = start();
-        assert_eq!(webhook.next_of(scene).await["labels"], labels, "what still holds is told again");
+        assert_eq!(
+            webhook.next_of(scene).await["labels"],
+            labels,
+            "what still holds is told again"
+        );
 
         let accept = format!("accept {NAME} {suspected} --yes -n {}", scene.namespace());
         assert_ran(&holdfast(scene, &accept), 0, &["Accepted"]);
@@ -65,7 +79,10 @@ fn a_loss_is_told_again_after_a_restart_and_its_end_too() {
                 break alert;
             }
         };
-        assert_eq!((&over["labels"], &over["startsAt"]), (&labels, &told["startsAt"]));
+        assert_eq!(
+            (&over["labels"], &over["startsAt"]),
+            (&labels, &told["startsAt"])
+        );
         operator.kill().await;
         down.end().await;
         scene.wait_green().await;
@@ -87,7 +104,12 @@ impl Receiver {
         let port = listener.local_addr().expect("an address").port();
         fs::write(url_file, format!("http://127.0.0.1:{port}/api/v2/alerts")).expect("a file");
         let (taken, alerts) = unbounded_channel();
-        let router = Router::new().route("/api/v2/alerts", post(take)).with_state(Intake { is_ready: Arc::default(), taken });
+        let router = Router::new()
+            .route("/api/v2/alerts", post(take))
+            .with_state(Intake {
+                is_ready: Arc::default(),
+                taken,
+            });
         // It ends with the test's runtime.
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self(alerts)
@@ -96,9 +118,14 @@ impl Receiver {
     /// The next alert about data in the scene's namespace.
     async fn next_of(&mut self, scene: &Scene) -> Value {
         loop {
-            let alert = tokio::time::timeout(PATIENCE, self.0.recv()).await.expect("an alert").expect("a receiver");
+            let alert = tokio::time::timeout(PATIENCE, self.0.recv())
+                .await
+                .expect("an alert")
+                .expect("a receiver");
             let labels = &alert["labels"];
-            if labels["namespace"] == scene.namespace() && labels["alertname"] == "HoldfastDataReset" {
+            if labels["namespace"] == scene.namespace()
+                && labels["alertname"] == "HoldfastDataReset"
+            {
                 return alert;
             }
         }
@@ -114,7 +141,9 @@ async fn take(State(intake): State<Intake>, body: Bytes) -> StatusCode {
     if !intake.is_ready.swap(true, Ordering::Relaxed) {
         return StatusCode::INTERNAL_SERVER_ERROR;
     }
-    let Ok(alerts) = serde_json::from_slice::<Vec<Value>>(&body) else { return StatusCode::BAD_REQUEST };
+    let Ok(alerts) = serde_json::from_slice::<Vec<Value>>(&body) else {
+        return StatusCode::BAD_REQUEST;
+    };
     for alert in alerts {
         // The test may be over.
         intake.taken.send(alert).ok();

@@ -1,4 +1,5 @@
-//! The operator does not run: deletions are refused all the same, and what it missed is caught up with when it returns.
+//! The operator does not run: deletions are refused all the same, and what it missed is caught up
+//! with when it returns.
 
 use holdfast::api::{names, reasons};
 use kube::ResourceExt;
@@ -39,9 +40,15 @@ fn nothing_that_guards_can_be_taken_off_without_the_operator() {
         try_every_change(scene, &server, &start).await;
         assert_definitions_are_refused(scene);
         let ledger = names::ledger(scene.namespace(), NAME);
-        assert_tells(&scene.refused(&format!("delete dbledger {ledger}")), &["Holdfast refuses to delete DatabaseLedger"]);
+        assert_tells(
+            &scene.refused(&format!("delete dbledger {ledger}")),
+            &["Holdfast refuses to delete DatabaseLedger"],
+        );
         for intrusion in intrusions(scene, &agent, &own, &other).await {
-            assert_tells(&intrusion.answer.expect_err(intrusion.fenced), &[intrusion.fenced]);
+            assert_tells(
+                &intrusion.answer.expect_err(intrusion.fenced),
+                &[intrusion.fenced],
+            );
         }
         down.end().await;
         scene.settle().await;
@@ -63,7 +70,10 @@ fn three_missed_restarts_get_one_check_for_the_newest_start() {
         scene.assert_checked_once(&newest).await;
         scene.wait_green().await;
         for gone in [missed, again] {
-            assert!(scene.checks_of(&gone).await.is_empty(), "a start that is gone can't be looked at");
+            assert!(
+                scene.checks_of(&gone).await.is_empty(),
+                "a start that is gone can't be looked at"
+            );
         }
         assert_eq!(scene.checks().await.len(), 2);
     });
@@ -80,7 +90,10 @@ fn a_loss_that_nobody_was_there_to_see_is_told_when_the_operator_returns() {
         server.restart_pod(scene, &switched).await;
         down.end().await;
         let message = scene.wait_reset(reasons::VOLUME_REPLACED).await;
-        assert_tells(&message, &["knowledge-data", "other-data", "26,337 -> 27 rows"]);
+        assert_tells(
+            &message,
+            &["knowledge-data", "other-data", "26,337 -> 27 rows"],
+        );
     });
 }
 
@@ -93,14 +106,19 @@ pub struct OperatorDown<'a> {
 impl<'a> OperatorDown<'a> {
     /// Scales the operator to 0 and waits until its pod is gone.
     pub async fn begin(scene: &'a Scene) -> Self {
-        let down = Self { scene, ended: false };
+        let down = Self {
+            scene,
+            ended: false,
+        };
         down.scale(0);
         let words = ["-n", OPERATOR_NAMESPACE, "get", "pods", "-o", "name"];
         scene
-            .wait("the operator's pod to go", async || match scene.testbed.kubectl(&words) {
-                Ok(pods) if pods.trim().is_empty() => Ok(()),
-                Ok(pods) => Err(pods),
-                Err(error) => Err(format!("{error:#}")),
+            .wait("the operator's pod to go", async || {
+                match scene.testbed.kubectl(&words) {
+                    Ok(pods) if pods.trim().is_empty() => Ok(()),
+                    Ok(pods) => Err(pods),
+                    Err(error) => Err(format!("{error:#}")),
+                }
             })
             .await;
         down
@@ -110,14 +128,37 @@ impl<'a> OperatorDown<'a> {
     pub async fn end(mut self) {
         self.scale(1);
         self.ended = true;
-        let words = ["-n", OPERATOR_NAMESPACE, "rollout", "status", "deployment/holdfast", "--timeout=10s"];
-        self.scene.wait("the operator", async || self.scene.testbed.kubectl(&words).map_err(|error| format!("{error:#}"))).await;
+        let words = [
+            "-n",
+            OPERATOR_NAMESPACE,
+            "rollout",
+            "status",
+            "deployment/holdfast",
+            "--timeout=10s",
+        ];
+        self.scene
+            .wait("the operator", async || {
+                self.scene
+                    .testbed
+                    .kubectl(&words)
+                    .map_err(|error| format!("{error:#}"))
+            })
+            .await;
     }
 
     fn scale(&self, replicas: u8) {
         let replicas = format!("--replicas={replicas}");
-        let words = ["-n", OPERATOR_NAMESPACE, "scale", "deployment/holdfast", &replicas];
-        self.scene.testbed.kubectl(&words).expect("the operator to be scaled");
+        let words = [
+            "-n",
+            OPERATOR_NAMESPACE,
+            "scale",
+            "deployment/holdfast",
+            &replicas,
+        ];
+        self.scene
+            .testbed
+            .kubectl(&words)
+            .expect("the operator to be scaled");
     }
 }
 

@@ -1,9 +1,10 @@
-//! The operator in the test's own process, with the rights of the one that is installed: it can be killed, and what it reads and writes can be meddled with.
+//! The operator in the test's own process, with the rights of the one that is installed: it can be
+//! killed, and what it reads and writes can be meddled with.
 
 use std::future::pending;
 use std::path::PathBuf;
 
-use holdfast::controller::{Metrics, Settings};
+use holdfast::engine::{Metrics, Settings};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::task::JoinHandle;
@@ -20,11 +21,21 @@ impl Operator {
     }
 
     /// The same, with a webhook.
-    pub fn start_telling(scene: &Scene, client: Client, agent_image: &str, webhook_url_file: PathBuf) -> Self {
+    pub fn start_telling(
+        scene: &Scene,
+        client: Client,
+        agent_image: &str,
+        webhook_url_file: PathBuf,
+    ) -> Self {
         Self::run(scene, client, agent_image, Some(webhook_url_file))
     }
 
-    fn run(scene: &Scene, client: Client, agent_image: &str, webhook_url_file: Option<PathBuf>) -> Self {
+    fn run(
+        scene: &Scene,
+        client: Client,
+        agent_image: &str,
+        webhook_url_file: Option<PathBuf>,
+    ) -> Self {
         let settings = Settings {
             agent_image: agent_image.to_owned(),
             concurrency: 4,
@@ -32,29 +43,57 @@ impl Operator {
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
             webhook_url_file,
         };
-        Self(tokio::spawn(holdfast::controller::run(client, settings, Metrics::default(), pending())))
+        Self(tokio::spawn(holdfast::engine::run(
+            client,
+            settings,
+            Metrics::default(),
+            pending(),
+        )))
     }
 
     /// Kills it and waits until it is dead.
     pub async fn kill(self) {
         self.0.abort();
-        let death = self.0.await.expect_err("a controller runs until it is killed");
+        let death = self
+            .0
+            .await
+            .expect_err("a controller runs until it is killed");
         assert!(death.is_cancelled(), "{death}");
     }
 }
 
-/// A configuration with the rights of the operator that is installed, and no more: the guard's rules know it by name.
+/// A configuration with the rights of the operator that is installed, and no more: the guard's
+/// rules know it by name.
 pub async fn operator_config(scene: &Scene) -> Config {
-    let kubeconfig = Kubeconfig::read_from(scene.testbed.layout().kubeconfig("admin")).expect("the kubeconfig");
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a configuration");
-    config.auth_info.impersonate = Some(format!("system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast"));
+    let kubeconfig =
+        Kubeconfig::read_from(scene.testbed.layout().kubeconfig("admin")).expect("the kubeconfig");
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .expect("a configuration");
+    config.auth_info.impersonate = Some(format!(
+        "system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast"
+    ));
     config
 }
 
 /// The image that the operator's Deployment gives to agents.
 pub fn deployed_agent_image(scene: &Scene) -> String {
     let path = "jsonpath={.spec.template.spec.containers[0].env[?(@.name==\"HOLDFAST_AGENT_IMAGE\")].value}";
-    let image = scene.testbed.kubectl(&["-n", OPERATOR_NAMESPACE, "get", "deployment", "holdfast", "-o", path]).expect("the Deployment");
-    assert!(!image.is_empty(), "the Deployment names no image for agents");
+    let image = scene
+        .testbed
+        .kubectl(&[
+            "-n",
+            OPERATOR_NAMESPACE,
+            "get",
+            "deployment",
+            "holdfast",
+            "-o",
+            path,
+        ])
+        .expect("the Deployment");
+    assert!(
+        !image.is_empty(),
+        "the Deployment names no image for agents"
+    );
     image
 }

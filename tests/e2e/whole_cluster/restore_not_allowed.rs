@@ -1,4 +1,5 @@
-//! An installation without the role for restores: a DatabaseRestore says what it is not allowed to, and goes on when it is.
+//! An installation without the role for restores: a DatabaseRestore says what it is not allowed to,
+//! and goes on when it is.
 
 use holdfast::api::{DatabaseRestore, RestoreState};
 use kube::ResourceExt;
@@ -32,11 +33,26 @@ fn a_restore_without_its_role_says_so_and_ends_when_the_role_is_there() {
 async fn wait(scene: &Scene, state: RestoreState, told: &str) {
     let restores = scene.api::<DatabaseRestore>();
     scene
-        .wait(&format!("the restore to be {state:?} and to say: {told}"), async || {
-            let status = restores.get("back").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
-            let says = status.message.as_deref().is_some_and(|message| message.contains(told));
-            if status.state == Some(state) && says { Ok(()) } else { Err(format!("{status:?}")) }
-        })
+        .wait(
+            &format!("the restore to be {state:?} and to say: {told}"),
+            async || {
+                let status = restores
+                    .get("back")
+                    .await
+                    .map_err(|error| error.to_string())?
+                    .status
+                    .unwrap_or_default();
+                let says = status
+                    .message
+                    .as_deref()
+                    .is_some_and(|message| message.contains(told));
+                if status.state == Some(state) && says {
+                    Ok(())
+                } else {
+                    Err(format!("{status:?}"))
+                }
+            },
+        )
         .await;
 }
 

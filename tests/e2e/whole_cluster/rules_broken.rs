@@ -1,7 +1,10 @@
-//! The rules are broken on purpose: each ends in an error. That closes for guarded objects only; everything else comes, changes and goes as if there
-//! were no Holdfast.
+//! The rules are broken on purpose: each ends in an error. That closes for guarded objects only;
+//! everything else comes, changes and goes as if there were no Holdfast.
 
-use holdfast::guard::{DEFINITION_POLICY, DELETION_POLICY, FENCE_POLICY, GUARD_POLICIES, MARKS_POLICY, TEMPLATE_POLICY, VOLUME_POLICY};
+use holdfast::guard::{
+    DEFINITION_POLICY, DELETION_POLICY, FENCE_POLICY, GUARD_POLICIES, MARKS_POLICY,
+    TEMPLATE_POLICY, VOLUME_POLICY,
+};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
@@ -9,7 +12,9 @@ use serde_json::{Value, json};
 
 use super::operator_down::OperatorDown;
 use crate::change_refused::attempts;
-use crate::support::{NAME, Scene, Server, alone, assert_tells, build_claim, build_plain_database, volume_of};
+use crate::support::{
+    NAME, Scene, Server, alone, assert_tells, build_claim, build_plain_database, volume_of,
+};
 
 /// An expression that the API server takes and that fails when it is evaluated.
 const BROKEN: &str = "dyn({})['missing'] == 'x'";
@@ -25,39 +30,70 @@ fn an_error_in_a_rule_closes_for_guarded_objects_only() {
         // With the operator up they would be put back.
         let down = OperatorDown::begin(scene).await;
         let probes = probes(scene, &server).await;
-        let uncovered = GUARD_POLICIES.iter().filter(|policy| probes.iter().all(|(probed, _)| probed != *policy));
-        assert_eq!(uncovered.collect::<Vec<_>>(), [&FENCE_POLICY], "of which only an agent's token would see anything");
-        let broken = json!([{"op": "replace", "path": "/spec/validations/0/expression", "value": BROKEN}]);
+        let uncovered = GUARD_POLICIES
+            .iter()
+            .filter(|policy| probes.iter().all(|(probed, _)| probed != *policy));
+        assert_eq!(
+            uncovered.collect::<Vec<_>>(),
+            [&FENCE_POLICY],
+            "of which only an agent's token would see anything"
+        );
+        let broken =
+            json!([{"op": "replace", "path": "/spec/validations/0/expression", "value": BROKEN}]);
         change_policy(scene, FENCE_POLICY, &broken);
         // One after the other: of several policies that refuse, the API server names one.
         for (policy, words) in &probes {
             change_policy(scene, policy, &broken);
             scene
-                .wait(&format!("{policy} to be broken"), async || match scene.try_kubectl(words) {
-                    Err(complaint) if complaint.contains(FAILED) && complaint.contains(policy) => Ok(()),
-                    Ok(other) | Err(other) => Err(other),
+                .wait(&format!("{policy} to be broken"), async || {
+                    match scene.try_kubectl(words) {
+                        Err(complaint)
+                            if complaint.contains(FAILED) && complaint.contains(policy) =>
+                        {
+                            Ok(())
+                        }
+                        Ok(other) | Err(other) => Err(other),
+                    }
                 })
                 .await;
         }
-        for target in
-            ["pvc knowledge-data", &format!("statefulset {}", server.name), &format!("namespace {}", scene.namespace()), "protdb knowledge"]
-        {
-            assert_tells(&scene.refused(&format!("delete {target} --wait=false")), &[FAILED]);
+        for target in [
+            "pvc knowledge-data",
+            &format!("statefulset {}", server.name),
+            &format!("namespace {}", scene.namespace()),
+            "protdb knowledge",
+        ] {
+            assert_tells(
+                &scene.refused(&format!("delete {target} --wait=false")),
+                &[FAILED],
+            );
         }
         for attempt in attempts(scene, &server).await {
-            assert_tells(&scene.refused(&format!("{} --dry-run=server", attempt.words)), &["denied request"]);
+            assert_tells(
+                &scene.refused(&format!("{} --dry-run=server", attempt.words)),
+                &["denied request"],
+            );
         }
         try_everything_else(scene, &server).await;
 
-        // Rules that open instead of closing when they are broken refuse nothing: what was asserted can fail.
+        // Rules that open instead of closing when they are broken refuse nothing: what was asserted
+        // can fail.
         for policy in GUARD_POLICIES {
-            change_policy(scene, policy, &json!([{"op": "replace", "path": "/spec/failurePolicy", "value": "Ignore"}]));
+            change_policy(
+                scene,
+                policy,
+                &json!([{"op": "replace", "path": "/spec/failurePolicy", "value": "Ignore"}]),
+            );
         }
-        scene.wait_kubectl("delete pvc knowledge-data --wait=false --dry-run=server").await;
+        scene
+            .wait_kubectl("delete pvc knowledge-data --wait=false --dry-run=server")
+            .await;
         down.end().await;
         scene
             .wait("deletions to be refused again", async || {
-                match scene.try_kubectl(&format!("delete protdb {NAME} --wait=false --dry-run=server")) {
+                match scene.try_kubectl(&format!(
+                    "delete protdb {NAME} --wait=false --dry-run=server"
+                )) {
                     Err(complaint) if complaint.contains("Holdfast refuses to delete") => Ok(()),
                     Ok(other) | Err(other) => Err(other),
                 }
@@ -68,22 +104,42 @@ fn an_error_in_a_rule_closes_for_guarded_objects_only() {
     });
 }
 
-/// For each policy a request that it evaluates, on trial; that of the marks last, because it evaluates what volume and template are probed with too.
+/// For each policy a request that it evaluates, on trial; that of the marks last, because it
+/// evaluates what volume and template are probed with too.
 async fn probes(scene: &Scene, server: &Server) -> Vec<(&'static str, String)> {
     let volume = volume_of(scene, &server.claim()).await.name_any();
     vec![
-        (DELETION_POLICY, "delete pvc knowledge-data --wait=false --dry-run=server".to_owned()),
-        (DEFINITION_POLICY, "delete crd databaserestores.holdfast.dev --wait=false --dry-run=server".to_owned()),
+        (
+            DELETION_POLICY,
+            "delete pvc knowledge-data --wait=false --dry-run=server".to_owned(),
+        ),
+        (
+            DEFINITION_POLICY,
+            "delete crd databaserestores.holdfast.dev --wait=false --dry-run=server".to_owned(),
+        ),
         (
             VOLUME_POLICY,
-            format!("patch pv {volume} --type=merge -p {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}} --dry-run=server"),
+            format!(
+                "patch pv {volume} --type=merge -p \
+                 {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}} --dry-run=server"
+            ),
         ),
-        (TEMPLATE_POLICY, format!("set env statefulset/{} NOTE=1 --dry-run=server", server.name)),
-        (MARKS_POLICY, "annotate pvc knowledge-data note=1 --dry-run=server".to_owned()),
+        (
+            TEMPLATE_POLICY,
+            format!(
+                "set env statefulset/{} NOTE=1 --dry-run=server",
+                server.name
+            ),
+        ),
+        (
+            MARKS_POLICY,
+            "annotate pvc knowledge-data note=1 --dry-run=server".to_owned(),
+        ),
     ]
 }
 
-/// Objects of every kind that a rule is about, but unguarded, and others: created, changed and deleted.
+/// Objects of every kind that a rule is about, but unguarded, and others: created, changed and
+/// deleted.
 async fn try_everything_else(scene: &Scene, server: &Server) {
     let namespace = scene.namespace();
     let other = format!("{namespace}-other");
@@ -94,7 +150,10 @@ async fn try_everything_else(scene: &Scene, server: &Server) {
     };
     let deployment = {
         let mut deployment = workload("Deployment");
-        deployment["spec"].as_object_mut().expect("a spec").remove("serviceName");
+        deployment["spec"]
+            .as_object_mut()
+            .expect("a spec")
+            .remove("serviceName");
         deployment
     };
     let mut unguarded = serde_json::to_value(build_plain_database(scene, server)).expect("JSON");
@@ -114,7 +173,10 @@ async fn try_everything_else(scene: &Scene, server: &Server) {
             "configmap other".to_owned(),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": namespace}}),
         ),
-        (format!("namespace {other}"), json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})),
+        (
+            format!("namespace {other}"),
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}}),
+        ),
         (
             format!("pv {other}"),
             json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": other}, "spec": {
@@ -134,21 +196,37 @@ async fn try_everything_else(scene: &Scene, server: &Server) {
         scene.kubectl(&format!("annotate {target} note=1"));
         scene.kubectl(&format!("label {target} note=1"));
     }
-    scene.kubectl(&format!("patch pv {other} --type=merge -p {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}}"));
+    scene.kubectl(&format!(
+        "patch pv {other} --type=merge -p \
+        {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}}"
+    ));
     scene.kubectl("set env statefulset/other NOTE=1");
     scene.kubectl("scale statefulset/other --replicas=0");
     for (target, _) in &all {
         scene.kubectl(&format!("delete {target} --timeout=60s"));
     }
-    scene.apply(&[build_claim(namespace, "one-more"), build_claim(namespace, "and-another")]);
+    scene.apply(&[
+        build_claim(namespace, "one-more"),
+        build_claim(namespace, "and-another"),
+    ]);
     let unguarded = ListParams::default().labels("!holdfast.dev/protected");
     let claims = scene.api::<PersistentVolumeClaim>();
-    claims.delete_collection(&DeleteParams::default(), &unguarded).await.expect("unguarded claims to go");
+    claims
+        .delete_collection(&DeleteParams::default(), &unguarded)
+        .await
+        .expect("unguarded claims to go");
 }
 
 fn change_policy(scene: &Scene, policy: &str, patch: &Value) {
     scene
         .testbed
-        .kubectl(&["patch", "validatingadmissionpolicy", policy, "--type=json", "-p", &patch.to_string()])
+        .kubectl(&[
+            "patch",
+            "validatingadmissionpolicy",
+            policy,
+            "--type=json",
+            "-p",
+            &patch.to_string(),
+        ])
         .expect("a policy that anybody with rights may change");
 }

@@ -1,5 +1,6 @@
-//! The same ways with their guard removed: what `ways`, `deletion_refused`, `change_refused` and `agents_fenced` see refused, happens. So each of
-//! those tests can fail. The layers below hold all the same: the finalizer keeps the claim, Retain keeps the files.
+//! The same ways with their guard removed: what `ways`, `deletion_refused`, `change_refused` and
+//! `agents_fenced` see refused, happens. So each of those tests can fail. The layers below hold all
+//! the same: the finalizer keeps the claim, Retain keeps the files.
 
 use std::path::Path;
 
@@ -15,8 +16,14 @@ use crate::agents_fenced::{intrusions, steal_token};
 use crate::change_refused::finalize;
 use crate::chart::helm;
 use crate::data_lost::ask_for_a_check;
-use crate::support::{NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells, build_claim, reclaim_policy, volume_handle, volume_of};
-use crate::ways::{build_pruning, build_replacement, create_a_deployment, delete_an_owner, install_release, set_retention, wait_gone};
+use crate::support::{
+    NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells, build_claim, reclaim_policy,
+    volume_handle, volume_of,
+};
+use crate::ways::{
+    build_pruning, build_replacement, create_a_deployment, delete_an_owner, install_release,
+    set_retention, wait_gone,
+};
 
 #[test]
 fn every_way_is_open_without_its_guard() {
@@ -35,13 +42,27 @@ fn every_way_is_open_without_its_guard() {
             scene.kubectl(&format!("{words} --dry-run=server"));
         }
         finalize(scene, "?dryRun=All").expect("a namespace finalized on trial");
-        let collection = DeleteParams { dry_run: true, ..DeleteParams::default() };
-        scene.api::<PersistentVolumeClaim>().delete_collection(&collection, &ListParams::default()).await.expect("a collection");
+        let collection = DeleteParams {
+            dry_run: true,
+            ..DeleteParams::default()
+        };
+        scene
+            .api::<PersistentVolumeClaim>()
+            .delete_collection(&collection, &ListParams::default())
+            .await
+            .expect("a collection");
         scene
             .wait("the agents' fence to be gone", async || {
                 let tried = intrusions(scene, &agent, &own, &other).await;
-                let fenced: Vec<String> = tried.into_iter().filter_map(|intrusion| intrusion.answer.err()).collect();
-                if fenced.is_empty() { Ok(()) } else { Err(format!("{fenced:?}")) }
+                let fenced: Vec<String> = tried
+                    .into_iter()
+                    .filter_map(|intrusion| intrusion.answer.err())
+                    .collect();
+                if fenced.is_empty() {
+                    Ok(())
+                } else {
+                    Err(format!("{fenced:?}"))
+                }
             })
             .await;
         lose_what_is_only_labelled(scene).await;
@@ -49,11 +70,28 @@ fn every_way_is_open_without_its_guard() {
 
         down.end().await;
         removed.wait_mended().await;
-        let said = scene.wait_condition(ConditionType::Guarded, ConditionStatus::False, reasons::CLAIM_TERMINATING).await;
-        assert_tells(&said.message, &[&server.claim(), "was deleted without confirmation", "our finalizer holds it"]);
+        let said = scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::CLAIM_TERMINATING,
+            )
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                &server.claim(),
+                "was deleted without confirmation",
+                "our finalizer holds it",
+            ],
+        );
         let volume = volume_of(scene, &server.claim()).await;
         assert_eq!(reclaim_policy(&volume), "Retain");
-        assert!(Path::new(&volume_handle(&volume)).join("pgdata/PG_VERSION").is_file());
+        assert!(
+            Path::new(&volume_handle(&volume))
+                .join("pgdata/PG_VERSION")
+                .is_file()
+        );
     });
 }
 
@@ -62,7 +100,11 @@ async fn trials(scene: &Scene, server: &Server) -> Vec<String> {
     let (claim, set) = (server.claim(), &server.name);
     let volume = volume_of(scene, &claim).await.name_any();
     let ledger = names::ledger(scene.namespace(), NAME);
-    let uid = scene.get::<PersistentVolumeClaim>(&claim).await.uid().expect("a UID");
+    let uid = scene
+        .get::<PersistentVolumeClaim>(&claim)
+        .await
+        .uid()
+        .expect("a UID");
     let operator = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast");
     let mut all = vec![
         format!("delete pvc {claim} --force --grace-period=0 --wait=false"),
@@ -75,11 +117,22 @@ async fn trials(scene: &Scene, server: &Server) -> Vec<String> {
         format!("delete dbledger {ledger} --wait=false"),
         format!("label dbledger {ledger} {}-", names::PROTECTED_LABEL),
         format!("patch statefulset {set} --type=json -p {UNMOUNT}"),
-        format!("annotate pvc {claim} {}={uid} {operator}", names::CONFIRM_DELETION_ANNOTATION),
-        format!("patch pv {volume} --type=merge -p {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}} {operator}"),
+        format!(
+            "annotate pvc {claim} {}={uid} {operator}",
+            names::CONFIRM_DELETION_ANNOTATION
+        ),
+        format!(
+            "patch pv {volume} --type=merge -p \
+             {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}} {operator}"
+        ),
     ];
-    all.extend(["orphan", "foreground", "background"].map(|cascade| format!("delete statefulset {set} --cascade={cascade} --wait=false")));
-    all.extend(definition_names().map(|definition| format!("delete crd {definition} --wait=false")));
+    all.extend(
+        ["orphan", "foreground", "background"]
+            .map(|cascade| format!("delete statefulset {set} --cascade={cascade} --wait=false")),
+    );
+    all.extend(
+        definition_names().map(|definition| format!("delete crd {definition} --wait=false")),
+    );
     all
 }
 
@@ -94,14 +147,23 @@ async fn lose_what_is_only_labelled(scene: &Scene) {
     let before = labelled("replaced");
     let (_file, words) = build_replacement(scene, "pvc replaced");
     scene.kubectl(&words);
-    assert_ne!(scene.kubectl("get pvc replaced -o jsonpath={.metadata.uid}"), before);
+    assert_ne!(
+        scene.kubectl("get pvc replaced -o jsonpath={.metadata.uid}"),
+        before
+    );
 
     let (_file, words) = build_pruning(scene);
     scene.kubectl(&words);
     wait_gone(scene, "pruned").await;
 
     let folder = install_release(scene);
-    helm(scene, &format!("upgrade shop {} --namespace {namespace} --set claim=false", folder.path().display()));
+    helm(
+        scene,
+        &format!(
+            "upgrade shop {} --namespace {namespace} --set claim=false",
+            folder.path().display()
+        ),
+    );
     wait_gone(scene, "released").await;
     helm(scene, &format!("uninstall shop --namespace {namespace}"));
 
@@ -112,7 +174,10 @@ async fn lose_what_is_only_labelled(scene: &Scene) {
     let first = labelled("replayed");
     scene.kubectl("delete pvc replayed --timeout=60s");
     assert_ne!(labelled("replayed"), first);
-    scene.kubectl(&format!("annotate pvc replayed {}={first}", names::CONFIRM_DELETION_ANNOTATION));
+    scene.kubectl(&format!(
+        "annotate pvc replayed {}={first}",
+        names::CONFIRM_DELETION_ANNOTATION
+    ));
     scene.kubectl("delete pvc replayed --timeout=60s");
 }
 
@@ -122,10 +187,25 @@ async fn lose_with_the_replica(scene: &Scene, server: &Server) {
     server.scale(scene, 0);
     scene
         .wait("the claim to be deleted", async || {
-            let claim = scene.api::<PersistentVolumeClaim>().get(&server.claim()).await.map_err(|error| error.to_string())?;
-            claim.metadata.deletion_timestamp.map(drop).ok_or_else(|| format!("{:?}", claim.metadata.owner_references))
+            let claim = scene
+                .api::<PersistentVolumeClaim>()
+                .get(&server.claim())
+                .await
+                .map_err(|error| error.to_string())?;
+            claim
+                .metadata
+                .deletion_timestamp
+                .map(drop)
+                .ok_or_else(|| format!("{:?}", claim.metadata.owner_references))
         })
         .await;
     let claim = scene.get::<PersistentVolumeClaim>(&server.claim()).await;
-    assert!(claim.finalizers().iter().any(|finalizer| finalizer == names::KEEP_FINALIZER), "{:?}", claim.finalizers());
+    assert!(
+        claim
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == names::KEEP_FINALIZER),
+        "{:?}",
+        claim.finalizers()
+    );
 }

@@ -1,4 +1,5 @@
-//! A client whose process dies at a given write: before the request leaves, or after it was carried out and before the answer is read.
+//! A client whose process dies at a given write: before the request leaves, or after it was carried
+//! out and before the answer is read.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -71,7 +72,10 @@ impl Fate {
 
     /// A client that nothing leaves after the death.
     pub fn build_client(self: &Arc<Self>, config: kube::Config) -> Client {
-        ClientBuilder::try_from(config).expect("a client").with_layer(&DoomedLayer(Arc::clone(self))).build()
+        ClientBuilder::try_from(config)
+            .expect("a client")
+            .with_layer(&DoomedLayer(Arc::clone(self)))
+            .build()
     }
 
     fn last_words(&self) -> Option<String> {
@@ -90,7 +94,10 @@ impl<S> Layer<S> for DoomedLayer {
     type Service = Doomed<S>;
 
     fn layer(&self, inner: S) -> Doomed<S> {
-        Doomed { inner, fate: Arc::clone(&self.0) }
+        Doomed {
+            inner,
+            fate: Arc::clone(&self.0),
+        }
     }
 }
 
@@ -119,9 +126,11 @@ where
             return Box::pin(pending());
         }
         let place = place(request.method(), request.uri().path());
-        // An event tells of a step and is none: whether it was written changes nothing for the next operator. The guard is tried by a dry run.
-        let is_no_write =
-            request.method() == Method::GET || ["POST events", "PATCH events", "DELETE protecteddatabases"].contains(&place.as_str());
+        // An event tells of a step and is none: whether it was written changes nothing for the next
+        // operator. The guard is tried by a dry run.
+        let is_no_write = request.method() == Method::GET
+            || ["POST events", "PATCH events", "DELETE protecteddatabases"]
+                .contains(&place.as_str());
         if is_no_write {
             return Box::pin(self.inner.call(request));
         }
@@ -131,7 +140,11 @@ where
             Write::FirstAt(last) => place == last,
         };
         // Also what is sent while the last write is under way comes too late.
-        let is_late = if is_last { self.fate.is_sealed.swap(true, Ordering::SeqCst) } else { self.fate.is_sealed.load(Ordering::SeqCst) };
+        let is_late = if is_last {
+            self.fate.is_sealed.swap(true, Ordering::SeqCst)
+        } else {
+            self.fate.is_sealed.load(Ordering::SeqCst)
+        };
         if is_late {
             return Box::pin(pending());
         }
@@ -158,6 +171,9 @@ fn place(method: &Method, path: &str) -> String {
     if parts[0] == "namespaces" && parts.len() > 2 {
         parts.drain(..2);
     }
-    let subresource = parts.get(2).map(|subresource| format!("/{subresource}")).unwrap_or_default();
+    let subresource = parts
+        .get(2)
+        .map(|subresource| format!("/{subresource}"))
+        .unwrap_or_default();
     format!("{method} {}{subresource}", parts[0])
 }

@@ -1,14 +1,17 @@
-//! A namespace in which controllers of this process protect a database, die, and are followed by others.
+//! A namespace in which controllers of this process protect a database, die, and are followed by
+//! others.
 
 use std::sync::Arc;
 
 use holdfast::api::{
-    BackupState, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase,
-    find_condition, names, reasons,
+    BackupState, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup, DatabaseCheck,
+    DatabaseLedger, ProtectedDatabase, find_condition, names, reasons,
 };
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    Namespace, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount,
+};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Config, ResourceExt};
@@ -17,7 +20,9 @@ use serde_json::json;
 use super::super::operator_here::Operator;
 use super::doomed::{Doom, Fate};
 use crate::protect::assert_marks;
-use crate::support::{NAME, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of};
+use crate::support::{
+    NAME, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of,
+};
 
 /// The place of one run after the other.
 pub struct Lane {
@@ -34,7 +39,15 @@ impl Lane {
     pub async fn open(scene: Scene, config: Config, agent_image: String) -> (Self, Start) {
         let server = Server::new(&scene);
         let start = server.start_seeded(&scene).await;
-        (Self { scene, server, config, agent_image }, start)
+        (
+            Self {
+                scene,
+                server,
+                config,
+                agent_image,
+            },
+            start,
+        )
     }
 
     /// Starts a controller.
@@ -47,7 +60,11 @@ impl Lane {
     }
 
     /// Runs a controller until it dies at a write, or is done. Says at which, or `None`.
-    pub async fn operate_until_death(&self, doom: Doom, done: impl Future<Output = ()>) -> Option<String> {
+    pub async fn operate_until_death(
+        &self,
+        doom: Doom,
+        done: impl Future<Output = ()>,
+    ) -> Option<String> {
         let fate = Fate::new(doom);
         let operator = self.operate_with(fate.build_client(self.config.clone()));
         let death = {
@@ -68,49 +85,120 @@ impl Lane {
         self.scene.protect(&database).await;
     }
 
-    /// Waits until the database is guarded, the start is verified, the first backup is taken and nothing is left to do.
+    /// Waits until the database is guarded, the start is verified, the first backup is taken and
+    /// nothing is left to do.
     pub async fn wait_done(&self, start: &Start) {
         let checks = self.scene.api::<DatabaseCheck>();
         self.scene
-            .wait("the start to be verified and everything to be green", async || {
-                let all = checks.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
-                let check = all.iter().find(|check| is_of(check, start)).ok_or("no check of the start")?;
-                let database = self.scene.api::<ProtectedDatabase>().get(NAME).await.map_err(|error| error.to_string())?;
-                let status = database.status.unwrap_or_default();
-                let find = |condition| find_condition(&status.conditions, condition).ok_or("no condition yet");
-                let holds = |condition, wanted: ConditionStatus| find(condition).map(|found| found.status == wanted.as_str());
-                let done = holds(ConditionType::Ready, ConditionStatus::True)?
-                    && holds(ConditionType::Reconciling, ConditionStatus::False)?
-                    && status.last_check.is_some_and(|last| last.name == check.name_any());
-                if done { Ok(()) } else { Err(format!("{:?} {:?}", status.conditions, check.status)) }
-            })
+            .wait(
+                "the start to be verified and everything to be green",
+                async || {
+                    let all = checks
+                        .list(&ListParams::default())
+                        .await
+                        .map_err(|error| error.to_string())?
+                        .items;
+                    let check = all
+                        .iter()
+                        .find(|check| is_of(check, start))
+                        .ok_or("no check of the start")?;
+                    let database = self
+                        .scene
+                        .api::<ProtectedDatabase>()
+                        .get(NAME)
+                        .await
+                        .map_err(|error| error.to_string())?;
+                    let status = database.status.unwrap_or_default();
+                    let find = |condition| {
+                        find_condition(&status.conditions, condition).ok_or("no condition yet")
+                    };
+                    let holds = |condition, wanted: ConditionStatus| {
+                        find(condition).map(|found| found.status == wanted.as_str())
+                    };
+                    let done = holds(ConditionType::Ready, ConditionStatus::True)?
+                        && holds(ConditionType::Reconciling, ConditionStatus::False)?
+                        && status
+                            .last_check
+                            .is_some_and(|last| last.name == check.name_any());
+                    if done {
+                        Ok(())
+                    } else {
+                        Err(format!("{:?} {:?}", status.conditions, check.status))
+                    }
+                },
+            )
             .await;
     }
 
-    /// Asserts that `starts` starts have led to one verified check and one Job each, this one among them.
+    /// Asserts that `starts` starts have led to one verified check and one Job each, this one among
+    /// them.
     pub async fn assert_checked_once_each(&self, start: &Start, starts: usize) {
         let checks = self.scene.checks().await;
-        assert_eq!(checks.len(), starts, "one check a start: {:?}", names_of(&checks));
+        assert_eq!(
+            checks.len(),
+            starts,
+            "one check a start: {:?}",
+            names_of(&checks)
+        );
         let of_start: Vec<_> = checks.iter().filter(|check| is_of(check, start)).collect();
-        assert_eq!(of_start.len(), 1, "exactly one check for this start: {:?}", names_of(&checks));
-        assert_eq!(outcome(of_start[0]), Some(CheckOutcome::Verified), "{:?}", of_start[0].status);
+        assert_eq!(
+            of_start.len(),
+            1,
+            "exactly one check for this start: {:?}",
+            names_of(&checks)
+        );
+        assert_eq!(
+            outcome(of_start[0]),
+            Some(CheckOutcome::Verified),
+            "{:?}",
+            of_start[0].status
+        );
         let mut jobs = self.scene.agent_jobs("check").await;
         let mut wanted = names_of(&checks);
         jobs.sort();
         wanted.sort();
         assert_eq!(jobs, wanted, "one Job a check");
-        let pods = self.scene.api::<Pod>().list(&ListParams::default().labels(&format!("{}=check", names::TASK_LABEL))).await;
-        let mut owners: Vec<String> = pods.expect("pods").iter().map(|pod| pod.labels()["batch.kubernetes.io/job-name"].clone()).collect();
+        let pods = self
+            .scene
+            .api::<Pod>()
+            .list(&ListParams::default().labels(&format!("{}=check", names::TASK_LABEL)))
+            .await;
+        let mut owners: Vec<String> = pods
+            .expect("pods")
+            .iter()
+            .map(|pod| pod.labels()["batch.kubernetes.io/job-name"].clone())
+            .collect();
         owners.sort();
         assert_eq!(owners, wanted, "one pod a Job");
-        self.scene.assert_condition(ConditionType::DataReset, ConditionStatus::False, reasons::VERIFIED).await;
-        // A crash between the first backup's Job and the status that calls the data good leaves a backup that does not count, and another follows.
+        self.scene
+            .assert_condition(
+                ConditionType::DataReset,
+                ConditionStatus::False,
+                reasons::VERIFIED,
+            )
+            .await;
+        // A crash between the first backup's Job and the status that calls the data good leaves a
+        // backup that does not count, and another follows.
         let backups = self.scene.list::<DatabaseBackup>().await;
-        let state = |backup: &DatabaseBackup| backup.status.as_ref().and_then(|status| status.state);
-        let good = backups.iter().filter(|backup| state(backup) == Some(BackupState::Complete)).count();
+        let state =
+            |backup: &DatabaseBackup| backup.status.as_ref().and_then(|status| status.state);
+        let good = backups
+            .iter()
+            .filter(|backup| state(backup) == Some(BackupState::Complete))
+            .count();
         assert_eq!(good, 1, "one good first backup: {backups:?}");
-        assert!(backups.iter().all(|backup| matches!(state(backup), Some(BackupState::Complete | BackupState::Suspect))), "{backups:?}");
-        assert_eq!(self.scene.agent_jobs("backup").await, names_of(&backups), "each has one Job");
+        assert!(
+            backups.iter().all(|backup| matches!(
+                state(backup),
+                Some(BackupState::Complete | BackupState::Suspect)
+            )),
+            "{backups:?}"
+        );
+        assert_eq!(
+            self.scene.agent_jobs("backup").await,
+            names_of(&backups),
+            "each has one Job"
+        );
     }
 
     /// Asserts that every mark is there.
@@ -120,23 +208,48 @@ impl Lane {
         let volume = volume_of(scene, &self.server.claim()).await;
         assert_eq!(reclaim_policy(&volume), "Retain");
         assert_marks(&volume, Some(&owner), true);
-        assert_marks(&scene.get::<PersistentVolumeClaim>(&self.server.claim()).await, Some(&owner), true);
+        assert_marks(
+            &scene
+                .get::<PersistentVolumeClaim>(&self.server.claim())
+                .await,
+            Some(&owner),
+            true,
+        );
         assert_marks(&scene.database().await, Some(&owner), true);
-        assert_marks(&scene.get::<StatefulSet>(&self.server.name).await, Some(&owner), false);
+        assert_marks(
+            &scene.get::<StatefulSet>(&self.server.name).await,
+            Some(&owner),
+            false,
+        );
         let namespaces: Api<Namespace> = Api::all(scene.client.clone());
-        assert_marks(&namespaces.get(scene.namespace()).await.expect("the namespace"), None, false);
+        assert_marks(
+            &namespaces
+                .get(scene.namespace())
+                .await
+                .expect("the namespace"),
+            None,
+            false,
+        );
     }
 
-    /// Releases the database on purpose, with the controller that runs, and takes away what protecting it has made.
+    /// Releases the database on purpose, with the controller that runs, and takes away what
+    /// protecting it has made.
     pub async fn release(&self) {
         let databases = self.scene.api::<ProtectedDatabase>();
         let uid = self.scene.database().await.uid();
-        self.scene.change(json!({"metadata": {"annotations": {names::CONFIRM_DELETION_ANNOTATION: uid}}})).await;
-        databases.delete(NAME, &DeleteParams::default()).await.expect("a confirmed deletion");
         self.scene
-            .wait("the ProtectedDatabase to go", async || match databases.get_opt(NAME).await {
-                Ok(None) => Ok(()),
-                seen => Err(format!("{seen:?}")),
+            .change(json!({"metadata": {"annotations": {names::CONFIRM_DELETION_ANNOTATION: uid}}}))
+            .await;
+        databases
+            .delete(NAME, &DeleteParams::default())
+            .await
+            .expect("a confirmed deletion");
+        self.scene
+            .wait("the ProtectedDatabase to go", async || {
+                match databases.get_opt(NAME).await {
+                    Ok(None) => Ok(()),
+                    seen => Err(format!("{seen:?}")),
+                }
             })
             .await;
     }
@@ -147,23 +260,63 @@ impl Lane {
         let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());
         let volume = volume_of(scene, &self.server.claim()).await.name_any();
         let patch = Patch::Merge(json!({"spec": {"persistentVolumeReclaimPolicy": "Delete"}}));
-        volumes.patch(&volume, &PatchParams::default(), &patch).await.expect("a volume on Delete");
+        volumes
+            .patch(&volume, &PatchParams::default(), &patch)
+            .await
+            .expect("a volume on Delete");
         let (everything, background) = (ListParams::default(), DeleteParams::background());
-        scene.api::<Job>().delete_collection(&background, &everything).await.expect("a deletion");
-        scene.api::<DatabaseCheck>().delete_collection(&background, &everything).await.expect("a deletion");
-        scene.api::<DatabaseBackup>().delete_collection(&background, &everything).await.expect("a deletion");
-        // Released, so that nothing refuses; without it the next ProtectedDatabase would meet the past of this one.
+        scene
+            .api::<Job>()
+            .delete_collection(&background, &everything)
+            .await
+            .expect("a deletion");
+        scene
+            .api::<DatabaseCheck>()
+            .delete_collection(&background, &everything)
+            .await
+            .expect("a deletion");
+        scene
+            .api::<DatabaseBackup>()
+            .delete_collection(&background, &everything)
+            .await
+            .expect("a deletion");
+        // Released, so that nothing refuses; without it the next ProtectedDatabase would meet the
+        // past of this one.
         let ledgers: Api<DatabaseLedger> = Api::all(scene.client.clone());
-        ledgers.delete(&names::ledger(scene.namespace(), NAME), &background).await.expect("a deletion");
-        scene.api::<ServiceAccount>().delete(names::AGENT_SERVICE_ACCOUNT, &background).await.expect("a deletion");
-        scene.api::<RoleBinding>().delete(names::AGENT_SERVICE_ACCOUNT, &background).await.expect("a deletion");
+        ledgers
+            .delete(&names::ledger(scene.namespace(), NAME), &background)
+            .await
+            .expect("a deletion");
+        scene
+            .api::<ServiceAccount>()
+            .delete(names::AGENT_SERVICE_ACCOUNT, &background)
+            .await
+            .expect("a deletion");
+        scene
+            .api::<RoleBinding>()
+            .delete(names::AGENT_SERVICE_ACCOUNT, &background)
+            .await
+            .expect("a deletion");
         scene
             .wait("everything that was made to go", async || {
                 let agents = scene.list::<Pod>().await.len() - 1;
-                let (jobs, checks) = (scene.list::<Job>().await.len(), scene.list::<DatabaseCheck>().await.len());
-                let (cron_jobs, backups) = (scene.list::<CronJob>().await.len(), scene.list::<DatabaseBackup>().await.len());
-                let left = format!("{agents} pods, {jobs} Jobs, {cron_jobs} CronJobs, {checks} checks, {backups} backups");
-                if agents + jobs + cron_jobs + checks + backups == 0 { Ok(()) } else { Err(left) }
+                let (jobs, checks) = (
+                    scene.list::<Job>().await.len(),
+                    scene.list::<DatabaseCheck>().await.len(),
+                );
+                let (cron_jobs, backups) = (
+                    scene.list::<CronJob>().await.len(),
+                    scene.list::<DatabaseBackup>().await.len(),
+                );
+                let left = format!(
+                    "{agents} pods, {jobs} Jobs, {cron_jobs} CronJobs, {checks} checks, {backups} \
+                    backups"
+                );
+                if agents + jobs + cron_jobs + checks + backups == 0 {
+                    Ok(())
+                } else {
+                    Err(left)
+                }
             })
             .await;
     }

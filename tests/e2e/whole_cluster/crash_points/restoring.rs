@@ -1,4 +1,5 @@
-//! The operator dies at any write of a DatabaseRestore that swaps one volume for another: the next one ends it, and both volumes are kept.
+//! The operator dies at any write of a DatabaseRestore that swaps one volume for another: the next
+//! one ends it, and both volumes are kept.
 
 use std::time::Instant;
 
@@ -55,7 +56,8 @@ fn a_crash_at_any_write_of_a_restore_keeps_both_volumes_and_the_next_operator_en
     });
 }
 
-/// Gives the server a fresh volume under the same claim. Returns the names of the volume with the data and of the fresh one.
+/// Gives the server a fresh volume under the same claim. Returns the names of the volume with the
+/// data and of the fresh one.
 async fn replace_volume(lane: &Lane) -> [String; 2] {
     let (scene, claim) = (&lane.scene, lane.server.claim());
     let right = volume_of(scene, &claim).await.name_any();
@@ -72,18 +74,35 @@ async fn wait_final(lane: &Lane, name: &str) {
     let restores = lane.scene.api::<DatabaseRestore>();
     lane.scene
         .wait("the restore to end", async || {
-            let status = restores.get(name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
-            if status.state.is_some_and(RestoreState::is_final) { Ok(()) } else { Err(format!("{status:?}")) }
+            let status = restores
+                .get(name)
+                .await
+                .map_err(|error| error.to_string())?
+                .status
+                .unwrap_or_default();
+            if status.state.is_some_and(RestoreState::is_final) {
+                Ok(())
+            } else {
+                Err(format!("{status:?}"))
+            }
         })
         .await;
 }
 
 async fn assert_swapped(lane: &Lane, wanted: &str, volumes: &[String; 2]) {
     let scene = &lane.scene;
-    assert_eq!(volume_of(scene, &lane.server.claim()).await.name_any(), wanted);
+    assert_eq!(
+        volume_of(scene, &lane.server.claim()).await.name_any(),
+        wanted
+    );
     let set = scene.get::<StatefulSet>(&lane.server.name).await;
     assert_eq!(set.spec.as_ref().and_then(|spec| spec.replicas), Some(1));
-    assert!(!set.annotations().contains_key(names::REPLICAS_BEFORE_ANNOTATION), "{:?}", set.annotations());
+    assert!(
+        !set.annotations()
+            .contains_key(names::REPLICAS_BEFORE_ANNOTATION),
+        "{:?}",
+        set.annotations()
+    );
     let api: Api<PersistentVolume> = Api::all(scene.client.clone());
     for volume in volumes {
         let volume = api.get(volume).await.expect("both volumes are kept");

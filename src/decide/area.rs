@@ -1,0 +1,27 @@
+//! What one area of a plan contributes, and what all areas ask.
+
+use crate::api::DeletionGuard;
+use crate::world::Observed;
+
+/// Something that only a person can change, and the sentence that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stall {
+    /// A constant of [`reasons`].
+    pub reason: &'static str,
+    /// What happened, what it means, what to do next.
+    pub message: String,
+}
+
+/// What one area of the plan contributes.
+#[derive(Debug, Default)]
+pub(crate) struct Area {
+    /// Something only a person can change.
+    pub stall: Option<Stall>,
+    /// What the area waits for.
+    pub waiting_on: Option<String>,
+}
+
+/// Whether the guard is wanted.
+pub(crate) fn guard_wanted(observed: &Observed) -> bool {
+    observed.database.spec.guard.deletion == DeletionGuard::Deny
+}

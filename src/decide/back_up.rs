@@ -1,0 +1,483 @@
+//! The backups' part of a plan: the CronJob, the first backup, and how fresh the newest good one
+//! is. Pure.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+use super::area::{Area, Stall};
+use super::check_jobs::{agent_pod, job_ended};
+use super::check_names;
+use super::judge::Judged;
+use super::ready::list;
+use crate::api::{
+    Backup, BackupState, BackupSummary, CheckOutcome, ConditionStatus, ConditionType,
+    DatabaseBackup, DesiredCondition, reasons,
+};
+use crate::plan::{Plan, Step};
+use crate::resources;
+use crate::world::Observed;
+
+/// Annotation on the CronJob and the Job of the first backup: the digest of what the CronJob should
+/// be, so that a pass that changes nothing writes nothing.
+const TEMPLATE_ANNOTATION: &str = "holdfast.dev/template-digest";
+/// How long to wait before the first backup is tried again: longer each time, then always the last.
+const RETRY_SECONDS: &[i64] = &[60, 300, 900, 3600];
+
+/// Plans backups and says how fresh they are.
+pub fn back_up(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    stall: Option<&Stall>,
+    plan: &mut Plan,
+) -> Area {
+    plan_orphans(observed, plan);
+    report(observed, plan);
+    let Some(backup) = &observed.database.spec.backup else {
+        plan_no_cron_job(observed, plan);
+        let message =
+            "there is no spec.backup: if the volume is lost, so is the data. Add one".to_owned();
+        condition(
+            plan,
+            ConditionStatus::False,
+            reasons::NO_BACKUP_CONFIGURED,
+            message,
+        );
+        return Area::default();
+    };
+    if backup.encryption.is_some() {
+        plan_no_cron_job(observed, plan);
+        let message =
+            "spec.backup.encryption is set, which this version can't do; no backup is taken, so \
+                       that nothing leaves unencrypted. Take the field out to have unencrypted \
+                       backups"
+                .to_owned();
+        condition(
+            plan,
+            ConditionStatus::False,
+            reasons::ENCRYPTION_UNSUPPORTED,
+            message.clone(),
+        );
+        return Area {
+            stall: Some(Stall {
+                reason: reasons::ENCRYPTION_UNSUPPORTED,
+                message,
+            }),
+            waiting_on: None,
+        };
+    }
+    let next = match validate(observed, backup) {
+        Ok(next) => next,
+        Err(stall) => {
+            condition(
+                plan,
+                ConditionStatus::False,
+                stall.reason,
+                stall.message.clone(),
+            );
+            return Area {
+                stall: Some(stall),
+                waiting_on: None,
+            };
+        }
+    };
+    if let Some(Some(present)) = observed.cron_job.known()
+        && !observed.is_ours(&present.metadata)
+    {
+        let stall = name_taken(observed, present);
+        condition(
+            plan,
+            ConditionStatus::False,
+            stall.reason,
+            stall.message.clone(),
+        );
+        return Area {
+            stall: Some(stall),
+            waiting_on: None,
+        };
+    }
+    // Without the neighbours it is not known whose workload it is.
+    let is_known = stall.is_none() && observed.neighbours.known().is_some();
+    let cron_job = if is_known {
+        desired_cron_job(observed)
+    } else {
+        None
+    };
+    if let Some(cron_job) = &cron_job {
+        plan_cron_job(observed, cron_job, plan);
+    }
+    if observed.database.spec.suspend {
+        condition(
+            plan,
+            ConditionStatus::Unknown,
+            reasons::SUSPENDED,
+            "spec.suspend is true: no backups are taken; set it to false".to_owned(),
+        );
+        return Area::default();
+    }
+    plan.status.next_backup = Some(next);
+    if let Some(cron_job) = &cron_job {
+        plan_first_backup(observed, judged, cron_job, plan);
+    }
+    fresh(observed, backup, plan)
+}
+
+fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, message: String) {
+    plan.conditions.push(DesiredCondition {
+        condition: ConditionType::BackupFresh,
+        status,
+        reason,
+        message,
+    });
+}
+
+fn name_taken(observed: &Observed, present: &CronJob) -> Stall {
+    let (namespace, name) = (
+        observed.namespace_name(),
+        present.metadata.name.as_deref().unwrap_or_default(),
+    );
+    let message = format!(
+        "CronJob {name} in namespace {namespace} was not made by Holdfast, which needs that name; \
+         it is left as it is, and no backup is taken. Rename or delete it: kubectl -n {namespace} \
+         get cronjob {name} -o yaml"
+    );
+    Stall {
+        reason: reasons::NAME_TAKEN,
+        message,
+    }
+}
+
+fn validate(observed: &Observed, backup: &Backup) -> Result<Time, Stall> {
+    let invalid = |message: String| Stall {
+        reason: reasons::INVALID_SPEC,
+        message,
+    };
+    resources::parse_deadline(&backup.deadline).map_err(|error| invalid(error.to_string()))?;
+    resources::next_tick(
+        "spec.backup.schedule",
+        &backup.schedule,
+        backup.time_zone.as_deref(),
+        &observed.now,
+    )
+    .map_err(|error| invalid(error.to_string()))
+}
+
+fn desired_cron_job(observed: &Observed) -> Option<CronJob> {
+    let workload = observed.workload_found()?;
+    let container =
+        workload.database_container(observed.database.spec.workload.container.as_deref())?;
+    let reference = resources::WorkloadReference {
+        kind: workload.kind,
+        name: workload.metadata.name.clone().unwrap_or_default(),
+        selector: workload.selector.clone(),
+        container: container.name.clone(),
+    };
+    let request = resources::backup_request(&observed.database, &reference)?;
+    let settings = agent_pod(observed, workload, &container.image);
+    let mut cron_job = resources::build_backup_cron_job(&observed.database, &request, &settings)?;
+    let digest = check_names::short_digest(&serde_json::to_string(&cron_job).unwrap_or_default());
+    cron_job
+        .metadata
+        .annotations
+        .get_or_insert_default()
+        .insert(TEMPLATE_ANNOTATION.to_owned(), digest);
+    Some(cron_job)
+}
+
+fn plan_cron_job(observed: &Observed, desired: &CronJob, plan: &mut Plan) {
+    let Some(present) = observed.cron_job.known() else {
+        return;
+    };
+    if present
+        .as_ref()
+        .is_some_and(|present| is_as_desired(present, desired))
+    {
+        return;
+    }
+    if observed.agent_identity.known() == Some(&false)
+        && !plan.steps.contains(&Step::EnsureAgentIdentity)
+    {
+        plan.steps.push(Step::EnsureAgentIdentity);
+    }
+    plan.steps
+        .push(Step::ApplyCronJob(Box::new(desired.clone())));
+}
+
+/// Whether a CronJob is what it should be: by the digest, which the operator's own writes carry,
+/// and by the fields that people change by hand.
+fn is_as_desired(present: &CronJob, desired: &CronJob) -> bool {
+    let by_hand = |cron_job: &CronJob| {
+        let spec = &cron_job.spec;
+        (
+            spec.schedule.clone(),
+            spec.time_zone.clone(),
+            spec.suspend,
+            spec.concurrency_policy.clone(),
+        )
+    };
+    template_digest(&present.metadata) == template_digest(&desired.metadata)
+        && by_hand(present) == by_hand(desired)
+}
+
+fn plan_no_cron_job(observed: &Observed, plan: &mut Plan) {
+    if let Some(Some(present)) = observed.cron_job.known()
+        && observed.is_ours(&present.metadata)
+    {
+        plan.steps
+            .push(Step::DeleteCronJob(Box::new(present.metadata.clone())));
+    }
+}
+
+/// The first backup is taken as soon as the data is verified, not at the first tick of the
+/// schedule.
+fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob, plan: &mut Plan) {
+    let verified = judged
+        .newest_definitive()
+        .is_some_and(|newest| newest.verdict.outcome == CheckOutcome::Verified);
+    let (Some(backups), Some(jobs), Some(Some(present))) = (
+        observed.backups.known(),
+        observed.jobs.known(),
+        observed.cron_job.known(),
+    ) else {
+        return;
+    };
+    let settled = |backup: &DatabaseBackup| {
+        matches!(
+            state(backup),
+            Some(BackupState::Complete | BackupState::Running)
+        )
+    };
+    let running = jobs
+        .iter()
+        .any(|job| is_backup(job) && job_ended(job).is_none());
+    if !verified || running || backups.iter().any(settled) {
+        return;
+    }
+    // A Job counts too: one that ended without a DatabaseBackup, or whose DatabaseBackup was
+    // deleted, still holds its name.
+    let names = backups
+        .iter()
+        .map(|backup| &backup.metadata.name)
+        .chain(jobs.iter().map(|job| &job.metadata.name));
+    let tried =
+        check_names::next_first_backup(observed.name(), names.flatten().map(String::as_str));
+    let reports = backups.iter().filter_map(ended);
+    let last = reports
+        .chain(
+            jobs.iter()
+                .filter(|job| is_backup(job))
+                .filter_map(job_ended_at),
+        )
+        .max_by_key(|time| time.0);
+    if let (Some(ended), true) = (last, tried > 0) {
+        let due = ended.0.as_second() + RETRY_SECONDS[(tried - 1).min(RETRY_SECONDS.len() - 1)];
+        let wait = due - observed.now.0.as_second();
+        if wait > 0 && !changed_since(jobs, desired) {
+            let wait = Duration::from_secs(u64::try_from(wait).unwrap_or(1));
+            plan.again_after = Some(plan.again_after.map_or(wait, |again| again.min(wait)));
+            return;
+        }
+    }
+    let mut owner = desired.clone();
+    owner.metadata.uid.clone_from(&present.metadata.uid);
+    let mut job = resources::build_first_backup_job(
+        &owner,
+        &check_names::first_backup(observed.name(), tried),
+    );
+    if let Some(digest) = template_digest(&desired.metadata) {
+        job.metadata
+            .annotations
+            .get_or_insert_default()
+            .insert(TEMPLATE_ANNOTATION.to_owned(), digest.to_owned());
+    }
+    plan.steps.push(Step::CreateJob(Box::new(job)));
+}
+
+fn template_digest(metadata: &ObjectMeta) -> Option<&str> {
+    metadata
+        .annotations
+        .as_ref()?
+        .get(TEMPLATE_ANNOTATION)
+        .map(String::as_str)
+}
+
+/// Whether a first backup would now be another one than the newest that was tried: a person has
+/// corrected something, so it is tried at once.
+fn changed_since(jobs: &[Job], desired: &CronJob) -> bool {
+    let tried = jobs
+        .iter()
+        .filter(|job| is_backup(job) && template_digest(&job.metadata).is_some());
+    let newest =
+        tried.max_by_key(|job| job.metadata.creation_timestamp.as_ref().map(|time| time.0));
+    newest.is_some_and(|job| template_digest(&job.metadata) != template_digest(&desired.metadata))
+}
+
+fn is_backup(job: &Job) -> bool {
+    job.metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(crate::api::names::TASK_LABEL))
+        .is_some_and(|task| task == "backup")
+}
+
+/// When a Job has ended, if it has.
+fn job_ended_at(job: &Job) -> Option<&Time> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    let ended = conditions.iter().find(|condition| {
+        matches!(condition.type_.as_str(), "Failed" | "Complete") && condition.status == "True"
+    })?;
+    ended.last_transition_time.as_ref()
+}
+
+/// A backup that says Running although its Job has ended was killed before it could say anything
+/// else.
+fn plan_orphans(observed: &Observed, plan: &mut Plan) {
+    let Some(jobs) = observed.jobs.known() else {
+        return;
+    };
+    for backup in list(&observed.backups)
+        .iter()
+        .filter(|backup| state(backup) == Some(BackupState::Running))
+    {
+        let name = backup.metadata.name.clone().unwrap_or_default();
+        let message = match jobs
+            .iter()
+            .find(|job| job.metadata.name.as_ref() == Some(&name))
+        {
+            None => format!(
+                "the agent's Job {name} is gone and had not reported; nothing of this backup counts"
+            ),
+            Some(job) => match job_ended(job) {
+                None => continue,
+                Some(why) => format!(
+                    "the agent's Job {name} ended without a report ({why}); nothing of this backup \
+                     counts"
+                ),
+            },
+        };
+        plan.steps.push(Step::FailBackup { name, message });
+    }
+}
+
+fn state(backup: &DatabaseBackup) -> Option<BackupState> {
+    backup.status.as_ref()?.state
+}
+
+fn ended(backup: &DatabaseBackup) -> Option<&Time> {
+    backup.status.as_ref()?.completion_time.as_ref()
+}
+
+fn summary(backup: &DatabaseBackup) -> Option<BackupSummary> {
+    let status = backup.status.as_ref()?;
+    let time = status
+        .completion_time
+        .clone()
+        .or_else(|| status.start_time.clone())
+        .or_else(|| backup.metadata.creation_timestamp.clone())?;
+    Some(BackupSummary {
+        name: backup.metadata.name.clone()?,
+        time,
+        state: status.state?,
+    })
+}
+
+fn report(observed: &Observed, plan: &mut Plan) {
+    let before = observed.database.status.as_ref();
+    let summaries: Vec<BackupSummary> =
+        list(&observed.backups).iter().filter_map(summary).collect();
+    let newest = |wanted: fn(&BackupSummary) -> bool| {
+        summaries
+            .iter()
+            .filter(|backup| wanted(backup))
+            .max_by_key(|backup| backup.time.0)
+            .cloned()
+    };
+    plan.status.last_backup =
+        newest(|_| true).or_else(|| before.and_then(|status| status.last_backup.clone()));
+    plan.status.last_good_backup = newest(|backup| backup.state == BackupState::Complete)
+        .or_else(|| before.and_then(|status| status.last_good_backup.clone()));
+}
+
+fn fresh(observed: &Observed, backup: &Backup, plan: &mut Plan) -> Area {
+    let newest = list(&observed.backups).iter().max_by_key(|backup| {
+        backup
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0)
+    });
+    let failure = newest.filter(|newest| {
+        matches!(
+            state(newest),
+            Some(BackupState::Failed | BackupState::Suspect)
+        )
+    });
+    let said = failure.and_then(|failed| {
+        let status = failed.status.as_ref()?;
+        Some((
+            reasons::known(status.reason.as_deref()?),
+            status.message.clone().unwrap_or_default(),
+        ))
+    });
+    let Some(good) = plan.status.last_good_backup.clone() else {
+        if let Some(why) = observed.backups.unknown() {
+            condition(
+                plan,
+                ConditionStatus::Unknown,
+                reasons::READ_FAILED,
+                why.to_owned(),
+            );
+            return Area::default();
+        }
+        let (reason, message) = said.unwrap_or_else(|| {
+            (
+                reasons::NEVER_SUCCEEDED,
+                "no backup has been completed yet; the first follows the first good check"
+                    .to_owned(),
+            )
+        });
+        condition(plan, ConditionStatus::False, reason, message);
+        let waiting = failure
+            .is_none()
+            .then(|| "the first backup has not been completed yet".to_owned());
+        return Area {
+            stall: None,
+            waiting_on: waiting,
+        };
+    };
+    let limit = resources::overdue_at(
+        "spec.backup.schedule",
+        &backup.schedule,
+        backup.time_zone.as_deref(),
+        &good.time,
+    );
+    let failed = said
+        .map(|(reason, message)| format!("; the newest one did not succeed ({reason}): {message}"))
+        .unwrap_or_default();
+    match limit {
+        Ok(limit) if limit.0 > observed.now.0 => {
+            let message = format!(
+                "the newest good backup is {}, completed at {}{failed}",
+                good.name, good.time.0
+            );
+            condition(plan, ConditionStatus::True, reasons::BACKUP_FRESH, message);
+        }
+        _ => {
+            let message = format!(
+                "the newest good backup is {}, completed at {}, which is older than two intervals \
+                 of spec.backup.schedule{failed}. See kubectl -n {} get dbbackup",
+                good.name,
+                good.time.0,
+                observed.namespace_name()
+            );
+            condition(
+                plan,
+                ConditionStatus::False,
+                reasons::BACKUP_OVERDUE,
+                message,
+            );
+        }
+    }
+    Area::default()
+}

@@ -1,0 +1,515 @@
+//! The checks' part of a plan: one for every container start, more on schedule and by hand, and the
+//! end of old ones. Pure.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::ObjectMeta;
+
+use super::area::{Area, Stall};
+use super::check_jobs::plan_jobs;
+use super::check_names;
+use super::data_conditions::{data_reset, data_verified, report};
+use super::files::{files_match, plan_files};
+use super::judge::{Judged, JudgedCheck, concluded, is_of, order};
+use super::ready::list;
+use crate::api::{
+    CheckOutcome, CheckTarget, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck,
+    DatabaseCheckSpec, MountedVolume, names, reasons,
+};
+use crate::plan::{Plan, Step};
+use crate::resources;
+use crate::world::{ContainerFact, Observed, PodFact, RunningContainer, VolumeFact};
+
+/// How long to wait before a start that could not be verified is tried again: longer each time,
+/// then always the last.
+const RETRY_SECONDS: &[u64] = &[10, 20, 40, 80, 160, 300];
+/// How much longer than `spec.verification.timeout` a check may take from its creation to its end,
+/// in seconds.
+const JOB_MARGIN_SECONDS: i64 = 120;
+/// How many checks of a database are kept, besides those that something refers to.
+const KEPT_CHECKS: usize = 30;
+
+/// A container that runs Postgres now.
+pub struct Running<'a> {
+    /// Its pod.
+    pub pod: &'a PodFact,
+    /// The container.
+    pub container: &'a RunningContainer,
+}
+
+/// Plans checks and says what is known of the data.
+pub fn check(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    stall: Option<&Stall>,
+    plan: &mut Plan,
+) -> Area {
+    for (name, verdict) in &judged.unwritten {
+        plan.steps.push(Step::JudgeCheck {
+            name: (*name).to_owned(),
+            verdict: verdict.clone(),
+        });
+    }
+    report(observed, judged, plan);
+    let invalid = invalid_spec(observed);
+    let running = running(observed);
+    let blocked = stall.is_some()
+        || invalid.is_some()
+        || observed.database.spec.suspend
+        || !readable(observed);
+    if !blocked {
+        if observed.agent_identity.known() == Some(&false) && !running.is_empty() {
+            plan.steps.push(Step::EnsureAgentIdentity);
+        }
+        for start in running
+            .iter()
+            .filter(|start| has_known_volumes(observed, start))
+        {
+            plan_restart_check(observed, judged, start, plan);
+        }
+        if let Some(primary) =
+            primary(judged, &running).filter(|primary| has_known_volumes(observed, primary))
+        {
+            plan_scheduled_check(observed, primary, plan);
+            plan_manual_checks(observed, primary, plan);
+            plan_files(observed, judged, primary, plan);
+        }
+        plan_jobs(observed, judged, &running, plan);
+        plan_pruning(observed, judged, &running, plan);
+    }
+    let verified = data_verified(observed, judged, stall, invalid.as_ref(), &running);
+    let files = files_match(observed, judged, stall.or(invalid.as_ref()));
+    // Once something is known of the data, files that were not looked for are being looked for.
+    let is_looking = verified.status != ConditionStatus::Unknown;
+    let waits = [
+        Some(&verified).filter(|verified| verified.reason == reasons::CHECKING),
+        files
+            .as_ref()
+            .filter(|files| is_looking && files.reason == reasons::FILES_NOT_CHECKED),
+    ];
+    let waiting_on = waits
+        .into_iter()
+        .flatten()
+        .next()
+        .map(|condition| condition.message.clone());
+    plan.conditions.push(verified);
+    plan.conditions.push(data_reset(observed, judged, &running));
+    if files.is_none() {
+        plan.withdrawn.push(ConditionType::FilesMatch);
+    }
+    plan.conditions.extend(files);
+    Area {
+        stall: invalid.or_else(|| judged.acceptance.stall()),
+        waiting_on,
+    }
+}
+
+/// Whether all that a check depends on was read. Without the neighbours it is not known whose
+/// workload it is.
+fn readable(observed: &Observed) -> bool {
+    [
+        observed.workload.unknown(),
+        observed.neighbours.unknown(),
+        observed.pods.unknown(),
+        observed.claims.unknown(),
+        observed.checks.unknown(),
+        observed.jobs.unknown(),
+    ]
+    .into_iter()
+    .all(|unknown| unknown.is_none())
+}
+
+/// The start that checks are for that no start asked for: the first that is not known to be a
+/// replica.
+fn primary<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Option<&'a Running<'b>> {
+    let is_replica = |start: &&Running<'_>| {
+        judged
+            .newest_of(&start.pod.uid, &start.container.id)
+            .is_some_and(|newest| newest.verdict.reason == reasons::IN_RECOVERY)
+    };
+    running
+        .iter()
+        .find(|start| !is_replica(start))
+        .or(running.first())
+}
+
+/// The parts of the spec that the API server's schema can't judge.
+fn invalid_spec(observed: &Observed) -> Option<Stall> {
+    let verification = &observed.database.spec.verification;
+    let timeout = resources::parse_timeout(&verification.timeout)
+        .err()
+        .map(|error| error.to_string());
+    let schedule = verification
+        .schedule
+        .as_deref()
+        .and_then(|line| {
+            resources::next_tick("spec.verification.schedule", line, None, &observed.now).err()
+        })
+        .map(|error| error.to_string());
+    let patience = resources::parse_patience(&verification.gate.patience)
+        .err()
+        .map(|error| error.to_string());
+    let budget = resources::parse_counting_budget(&verification.counting_budget)
+        .err()
+        .map(|error| error.to_string());
+    timeout
+        .or(schedule)
+        .or(patience)
+        .or(budget)
+        .map(|error| Stall {
+            reason: reasons::INVALID_SPEC,
+            message: error,
+        })
+}
+
+fn running(observed: &Observed) -> Vec<Running<'_>> {
+    let Some(container) = database_container(observed) else {
+        return Vec::new();
+    };
+    list(&observed.pods)
+        .iter()
+        .filter(|pod| !pod.terminating && pod.address.is_some())
+        .filter_map(|pod| {
+            let container = pod
+                .running
+                .iter()
+                .find(|running| running.name == container.name)?;
+            Some(Running { pod, container })
+        })
+        .collect()
+}
+
+fn database_container(observed: &Observed) -> Option<&ContainerFact> {
+    observed
+        .workload_found()?
+        .database_container(observed.database.spec.workload.container.as_deref())
+}
+
+/// Whether the volumes of a start could be read: a check that leaves one out would be compared as
+/// if the data had moved.
+fn has_known_volumes(observed: &Observed, start: &Running<'_>) -> bool {
+    let claims = observed.claims_by_name();
+    let mut mounts = start
+        .pod
+        .mounts
+        .iter()
+        .filter(|mount| mount.container == start.container.name);
+    !mounts.any(|mount| {
+        claims
+            .get(mount.claim.as_str())
+            .is_some_and(|claim| matches!(claim.volume, VolumeFact::Unknown(_)))
+    })
+}
+
+fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget {
+    let claims = observed.claims_by_name();
+    let volumes = start
+        .pod
+        .mounts
+        .iter()
+        .filter(|mount| mount.container == start.container.name)
+        .filter_map(|mount| {
+            let claim = claims.get(mount.claim.as_str())?;
+            let metadata = claim.metadata.as_ref()?;
+            let (volume, volume_handle, created_at) = match &claim.volume {
+                VolumeFact::Found(found) => (
+                    found.metadata.name.clone().unwrap_or_default(),
+                    found.handle.clone(),
+                    found.metadata.creation_timestamp.clone(),
+                ),
+                VolumeFact::Gone(name) => (name.clone(), String::new(), None),
+                VolumeFact::NotBound | VolumeFact::Unknown(_) => return None,
+            };
+            Some(MountedVolume {
+                claim: mount.claim.clone(),
+                claim_uid: metadata.uid.clone().unwrap_or_default(),
+                volume,
+                volume_handle,
+                created_at,
+                mount_path: mount.path.clone(),
+            })
+        })
+        .collect();
+    CheckTarget {
+        pod: start.pod.name.clone(),
+        pod_uid: start.pod.uid.clone(),
+        container: start.container.name.clone(),
+        container_id: start.container.id.clone(),
+        attempt,
+        database_generation: observed.database.metadata.generation.unwrap_or_default(),
+        volumes,
+    }
+}
+
+fn build_check(
+    observed: &Observed,
+    name: String,
+    trigger: CheckTrigger,
+    target: CheckTarget,
+) -> DatabaseCheck {
+    let labels = [
+        (names::DATABASE_LABEL, observed.name()),
+        (names::MANAGED_BY_LABEL, names::OPERATOR_MANAGER),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .collect();
+    let mut check = DatabaseCheck::new(
+        &name,
+        DatabaseCheckSpec {
+            database: observed.name().to_owned(),
+            trigger,
+            target: Some(target),
+        },
+    );
+    check.metadata = ObjectMeta {
+        name: Some(name),
+        namespace: Some(observed.namespace_name().to_owned()),
+        labels: Some(labels),
+        ..ObjectMeta::default()
+    };
+    check
+}
+
+/// One check for every container start, and another try when nothing could be said.
+fn plan_restart_check(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    start: &Running<'_>,
+    plan: &mut Plan,
+) {
+    let all = list(&observed.checks);
+    let of_start = |check: &&DatabaseCheck| is_of(check, &start.pod.uid, &start.container.id);
+    let pending = all.iter().filter(of_start).any(|check| !has_outcome(check));
+    if pending {
+        return;
+    }
+    let is_attempt = |check: &&DatabaseCheck| {
+        matches!(
+            check.spec.trigger,
+            CheckTrigger::Restart | CheckTrigger::Retry | CheckTrigger::SpecChange
+        )
+    };
+    let attempts = all.iter().filter(of_start).filter(is_attempt);
+    let tried = attempts
+        .filter_map(|check| check.spec.target.as_ref())
+        .map(|target| target.attempt.saturating_add(1))
+        .max();
+    // The check of the start itself may have been pruned since: what was looked at is not new.
+    let is_known = judged
+        .newest_of(&start.pod.uid, &start.container.id)
+        .is_some();
+    let next = tried.unwrap_or(i32::from(is_known));
+    if next > 0 {
+        match next_try(observed, judged, start, next) {
+            None => return,
+            Some(wait) if !wait.is_zero() => {
+                again(plan, wait);
+                return;
+            }
+            Some(_) => {}
+        }
+    }
+    let name =
+        check_names::restart_check(observed.name(), &start.pod.uid, &start.container.id, next);
+    // Creating it again would change nothing, and would be tried without a pause.
+    if all
+        .iter()
+        .any(|check| check.metadata.name.as_ref() == Some(&name))
+    {
+        return;
+    }
+    let trigger = match next {
+        0 => CheckTrigger::Restart,
+        _ if is_outdated(observed, judged, start) => CheckTrigger::SpecChange,
+        _ => CheckTrigger::Retry,
+    };
+    let check = build_check(observed, name, trigger, target(observed, start, next));
+    plan.steps.push(Step::CreateCheck(Box::new(check)));
+}
+
+/// Whether the spec was changed since a start was last looked at.
+pub fn is_outdated(observed: &Observed, judged: &Judged<'_>, start: &Running<'_>) -> bool {
+    let generation = observed.database.metadata.generation.unwrap_or_default();
+    let newest = judged.newest_of(&start.pod.uid, &start.container.id);
+    newest.is_some_and(|newest| {
+        newest
+            .check
+            .spec
+            .target
+            .as_ref()
+            .map_or(0, |target| target.database_generation)
+            < generation
+    })
+}
+
+/// How long until the next try, if there is to be one: at once when the spec was changed since,
+/// otherwise never after a definite outcome.
+fn next_try(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    start: &Running<'_>,
+    attempt: i32,
+) -> Option<Duration> {
+    let newest = judged.newest_of(&start.pod.uid, &start.container.id)?;
+    if is_outdated(observed, judged, start) {
+        return Some(Duration::ZERO);
+    }
+    if newest.verdict.outcome != CheckOutcome::Unverifiable {
+        return None;
+    }
+    let tries = usize::try_from(attempt.max(1) - 1)
+        .unwrap_or(usize::MAX)
+        .min(RETRY_SECONDS.len() - 1);
+    let due = ended_second(observed, newest)
+        .saturating_add(i64::try_from(RETRY_SECONDS[tries]).unwrap_or(i64::MAX));
+    let wait = due.saturating_sub(observed.now.0.as_second());
+    Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
+}
+
+/// When a check ended, within the time that its Job can have taken: an agent's wrong clock makes
+/// neither a loop of Jobs nor a long wait.
+fn ended_second(observed: &Observed, check: &JudgedCheck<'_>) -> i64 {
+    let ended = check.ended.0.as_second();
+    let Some(created) = &check.check.metadata.creation_timestamp else {
+        return ended;
+    };
+    let timeout =
+        resources::parse_timeout(&observed.database.spec.verification.timeout).unwrap_or_default();
+    let longest = i64::try_from(timeout.as_secs())
+        .unwrap_or(i64::MAX)
+        .saturating_add(JOB_MARGIN_SECONDS);
+    let created = created.0.as_second();
+    ended.clamp(created, created.saturating_add(longest))
+}
+
+/// Whether a check has ended, by a report or by a verdict without one.
+pub fn has_outcome(check: &DatabaseCheck) -> bool {
+    concluded(check).is_some()
+}
+
+/// Looks again after at most that long, and never without a pause.
+pub fn again(plan: &mut Plan, wait: Duration) {
+    let wait = wait.max(Duration::from_secs(1));
+    plan.again_after = Some(plan.again_after.map_or(wait, |present| present.min(wait)));
+}
+
+/// The newest tick of the schedule gets a check, unless one was made since; ticks missed while
+/// nobody looked get one together.
+fn plan_scheduled_check(observed: &Observed, start: &Running<'_>, plan: &mut Plan) {
+    const FIELD: &str = "spec.verification.schedule";
+    let Some(line) = observed.database.spec.verification.schedule.as_deref() else {
+        return;
+    };
+    let checks = list(&observed.checks);
+    // Only checks of this start count: those of a replica say nothing about the data.
+    let of_start = checks
+        .iter()
+        .filter(|check| is_of(check, &start.pod.uid, &start.container.id));
+    let newest = of_start
+        .filter_map(|check| check.metadata.creation_timestamp.as_ref())
+        .max_by_key(|time| time.0);
+    let since = newest
+        .or(observed.database.metadata.creation_timestamp.as_ref())
+        .unwrap_or(&observed.now);
+    let Ok(mut due) = resources::next_tick(FIELD, line, None, since) else {
+        return;
+    };
+    let name = |tick: &Time| check_names::scheduled_check(observed.name(), tick.0.as_second());
+    // By the API server's clock a tick's check may have been made before the tick.
+    if checks
+        .iter()
+        .any(|check| check.metadata.name.as_ref() == Some(&name(&due)))
+    {
+        let Ok(after) = resources::next_tick(FIELD, line, None, &due) else {
+            return;
+        };
+        due = after;
+    }
+    if due.0 > observed.now.0 {
+        let wait = due.0.as_second() - observed.now.0.as_second();
+        again(plan, Duration::from_secs(u64::try_from(wait).unwrap_or(0)));
+        return;
+    }
+    let is_planned = plan
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::CreateCheck(_)));
+    if is_planned || checks.iter().any(|check| !has_outcome(check)) {
+        return;
+    }
+    let check = build_check(
+        observed,
+        name(&due),
+        CheckTrigger::Schedule,
+        target(observed, start, 0),
+    );
+    plan.steps.push(Step::CreateCheck(Box::new(check)));
+}
+
+/// A check that a person created is told what to look at.
+fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan) {
+    for check in list(&observed.checks)
+        .iter()
+        .filter(|check| check.spec.target.is_none() && !has_outcome(check))
+    {
+        let name = check.metadata.name.clone().unwrap_or_default();
+        plan.steps.push(Step::AimCheck {
+            name,
+            target: Box::new(target(observed, start, 0)),
+        });
+    }
+}
+
+/// Old checks go, never one that something refers to, also those without a report: a pod that can't
+/// start makes one at each try.
+fn plan_pruning(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    running: &[Running<'_>],
+    plan: &mut Plan,
+) {
+    // What only a backup remembers is known from the check that read it, as long as no check is
+    // good.
+    let is_needed = |check: &DatabaseCheck| {
+        let remembers = check
+            .status
+            .as_ref()
+            .is_some_and(|status| status.remembered.is_some());
+        judged.acceptance.needs(check) || (judged.baseline.is_none() && remembers)
+    };
+    let remembered = observed
+        .database
+        .status
+        .as_ref()
+        .and_then(|status| status.baseline.as_ref())
+        .map(|baseline| &baseline.check);
+    let baseline = judged
+        .baseline
+        .and_then(|baseline| baseline.metadata.name.as_ref());
+    let newest = running.iter().flat_map(|start| {
+        let (pod, container) = (&start.pod.uid, &start.container.id);
+        [
+            judged.newest_of(pod, container),
+            judged.newest_definitive_of(pod, container),
+        ]
+    });
+    let newest = newest
+        .chain([judged.newest_definitive()])
+        .flatten()
+        .filter_map(|newest| newest.check.metadata.name.as_ref());
+    let kept: Vec<&String> = newest
+        .chain([remembered, baseline].into_iter().flatten())
+        .collect();
+    let mut all: Vec<&JudgedCheck<'_>> = judged.verdicts.values().collect();
+    all.sort_by_key(|judged| std::cmp::Reverse(order(judged.check)));
+    let old = all
+        .into_iter()
+        .skip(KEPT_CHECKS)
+        .filter(|old| !is_needed(old.check))
+        .map(|judged| &judged.check.metadata);
+    let unneeded = old.filter(|old| !old.name.as_ref().is_some_and(|name| kept.contains(&name)));
+    plan.steps
+        .extend(unneeded.map(|old| Step::PruneCheck(Box::new(old.clone()))));
+}

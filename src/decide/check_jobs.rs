@@ -1,0 +1,191 @@
+//! The Jobs of checks: each check that has no outcome gets one, or an end. Also how any agent's pod
+//! is to be. Pure.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+
+use super::check::{Running, again, has_outcome};
+use super::judge::Judged;
+use super::ready::list;
+use crate::api::{
+    CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, TableEvidence, TableName, reasons,
+};
+use crate::plan::{Plan, Step};
+use crate::resources;
+use crate::world::{Observed, WorkloadFound};
+
+/// The kernel lets no variable be longer than 128 KiB, rules included.
+const KNOWN_TABLES_BYTES: usize = 48 * 1024;
+
+/// Every check that has no outcome needs a Job, or an end.
+pub fn plan_jobs(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    running: &[Running<'_>],
+    plan: &mut Plan,
+) {
+    for check in list(&observed.checks)
+        .iter()
+        .filter(|check| !has_outcome(check))
+    {
+        let (Some(name), Some(target)) =
+            (check.metadata.name.as_deref(), check.spec.target.as_ref())
+        else {
+            continue;
+        };
+        let start = running.iter().find(|start| {
+            start.pod.uid == target.pod_uid && start.container.id == target.container_id
+        });
+        let job = list(&observed.jobs)
+            .iter()
+            .find(|job| job.metadata.name.as_deref() == Some(name));
+        match (job, start) {
+            // The Job of a check of the same name that was deleted: it goes by itself, and then
+            // there is room for one of ours.
+            (Some(job), _) if !is_controlled_by(job, check) => {}
+            (Some(job), _) => {
+                if let Some(why) = job_ended(job) {
+                    plan.steps.push(unreported(
+                        name,
+                        reasons::JOB_FAILED,
+                        job_failed(observed, name, why),
+                    ));
+                }
+            }
+            (None, Some(start)) => plan.steps.extend(build_job(observed, judged, check, start)),
+            (None, None) => {
+                let message = format!(
+                    "the container that this check was for (pod {}) is gone; nothing was looked at",
+                    target.pod
+                );
+                plan.steps
+                    .push(unreported(name, reasons::SUPERSEDED, message));
+            }
+        }
+    }
+    // A new check's Job needs the UID that the API server gives the check: the next pass builds it.
+    if plan
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::CreateCheck(_)))
+    {
+        again(plan, Duration::ZERO);
+    }
+}
+
+fn is_controlled_by(job: &Job, check: &DatabaseCheck) -> bool {
+    job.metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .any(|owner| Some(&owner.uid) == check.metadata.uid.as_ref())
+}
+
+fn unreported(name: &str, reason: &'static str, message: String) -> Step {
+    let verdict = CheckVerdict {
+        outcome: CheckOutcome::Unverifiable,
+        reason: reason.to_owned(),
+        message,
+        baseline: None,
+        declared_by: None,
+    };
+    Step::JudgeCheck {
+        name: name.to_owned(),
+        verdict,
+    }
+}
+
+fn job_failed(observed: &Observed, name: &str, why: &str) -> String {
+    let namespace = observed.namespace_name();
+    format!(
+        "the agent's Job {name} ended without a report ({why}); nothing can be said about the \
+         data. It is tried again; look at kubectl -n {namespace} describe job {name} and kubectl \
+         -n {namespace} logs job/{name}"
+    )
+}
+
+/// Why a Job has ended, if it has.
+pub fn job_ended(job: &Job) -> Option<&str> {
+    job.status
+        .as_ref()?
+        .conditions
+        .as_ref()?
+        .iter()
+        .find_map(
+            |condition| match (condition.type_.as_str(), condition.status.as_str()) {
+                ("Failed" | "Complete", "True") => {
+                    Some(condition.reason.as_deref().unwrap_or("no reason given"))
+                }
+                _ => None,
+            },
+        )
+}
+
+fn build_job(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    check: &DatabaseCheck,
+    start: &Running<'_>,
+) -> Option<Step> {
+    let address = start.pod.address.as_deref()?;
+    let workload = observed.workload_found()?;
+    let settings = agent_pod(observed, workload, &start.container.image);
+    let mut request = resources::check_request(&observed.database, check, address);
+    match &judged.known_good {
+        Some(known) if request.count_all_tables => {
+            request.known_tables = known_tables(&known.evidence);
+        }
+        Some(_) => {}
+        None => {
+            request.remembered_in = observed
+                .database
+                .spec
+                .backup
+                .as_ref()
+                .map(|backup| backup.storage.s3.clone());
+        }
+    }
+    Some(Step::CreateJob(Box::new(resources::build_check_job(
+        &observed.database,
+        check,
+        &request,
+        &settings,
+    ))))
+}
+
+/// The tables that the agent looks for even where there are more than it has room for, as far as a
+/// variable of its pod has room for their names.
+fn known_tables(evidence: &Evidence) -> Vec<TableName> {
+    let mut room = KNOWN_TABLES_BYTES;
+    let mut fits = |table: &&TableEvidence| {
+        let bytes = serde_json::to_string(&table.name).map_or(usize::MAX, |name| name.len())
+            + table.database.len()
+            + 40;
+        room = room.saturating_sub(bytes);
+        room > 0
+    };
+    let names = evidence.tables.iter().take_while(|table| fits(table));
+    names
+        .map(|table| TableName {
+            database: table.database.clone(),
+            name: table.name.clone(),
+        })
+        .collect()
+}
+
+/// How an agent's pod is to be: in the database's own image, fetched as the workload fetches it.
+pub fn agent_pod(
+    observed: &Observed,
+    workload: &WorkloadFound,
+    image: &str,
+) -> resources::AgentPodSettings {
+    let container =
+        workload.database_container(observed.database.spec.workload.container.as_deref());
+    resources::AgentPodSettings {
+        agent_image: observed.agent_image.clone(),
+        database_image: image.to_owned(),
+        image_pull_policy: container.and_then(|container| container.image_pull_policy.clone()),
+        image_pull_secrets: workload.image_pull_secrets.clone(),
+    }
+}

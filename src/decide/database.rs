@@ -1,0 +1,134 @@
+//! What one pass does about one database: each area in its order.
+
+use std::time::Duration;
+
+use super::area::{Area, Stall, guard_wanted};
+use super::{back_up, check, gate, judge, loss_summary, protect, ready, release, remember};
+use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
+use crate::plan::Plan;
+use crate::world::{Observed, WorkloadFact};
+
+/// How long until an undisturbed database is looked at again; watches come first, this only catches
+/// what they missed.
+const RESYNC: Duration = Duration::from_mins(10);
+
+/// How long until what could not be read is read again: no watch says that it can be.
+const READ_AGAIN: Duration = Duration::from_secs(10);
+
+/// Decides what to do about one database.
+#[must_use]
+pub fn decide(observed: &Observed) -> Plan {
+    let pause = if observed.unread().is_empty() {
+        RESYNC
+    } else {
+        READ_AGAIN
+    };
+    let mut plan = Plan {
+        again_after: Some(pause),
+        ..Plan::default()
+    };
+    plan.status.observed_generation = observed.database.metadata.generation;
+    if observed.database.metadata.deletion_timestamp.is_some() {
+        release::release_all(observed, &mut plan);
+        return plan;
+    }
+    let judged = judge::judge_checks(observed);
+    let stall = stalled(observed);
+    // Before anything that may fail: a gate that must close does not wait.
+    let gating = gate::gate(observed, &judged, &mut plan);
+    let guarding = protect::guard(observed, &judged, stall.as_ref(), &mut plan);
+    let checking = check::check(observed, &judged, stall.as_ref(), &mut plan);
+    let backing_up = back_up::back_up(observed, &judged, stall.as_ref(), &mut plan);
+    if guard_wanted(observed) {
+        loss_summary::note_stakes(observed, &judged, &mut plan);
+        remember::remember(observed, &judged, &mut plan);
+    }
+    plan.conditions.push(DesiredCondition {
+        condition: ConditionType::RestoreProven,
+        status: ConditionStatus::Unknown,
+        reason: reasons::NOT_CONFIGURED,
+        message: "no backup has been proven by a restore; drills are not there yet".to_owned(),
+    });
+    let areas = [
+        Area {
+            stall,
+            waiting_on: None,
+        },
+        guarding,
+        gating,
+        checking,
+        backing_up,
+    ];
+    ready::summarize(observed, &areas, &mut plan);
+    plan
+}
+
+/// What keeps the operator from working with the workload at all.
+fn stalled(observed: &Observed) -> Option<Stall> {
+    let spec = &observed.database.spec;
+    let namespace = observed.namespace_name();
+    let name = &spec.workload.name;
+    let kind = spec.workload.kind.map_or_else(
+        || "StatefulSet or Deployment".to_owned(),
+        |kind| kind.to_string(),
+    );
+    if let Some(rival) = observed.rival() {
+        return Some(Stall {
+            reason: reasons::WORKLOAD_AMBIGUOUS,
+            message: format!(
+                "spec.workload: ProtectedDatabase {namespace}/{rival}, which is older, names \
+                 {name} too; one workload has one owner. Delete one of the two, or name another \
+                 workload"
+            ),
+        });
+    }
+    match observed.workload.known()? {
+        WorkloadFact::NotFound => Some(Stall {
+            reason: reasons::WORKLOAD_NOT_FOUND,
+            message: format!(
+                "spec.workload.name: there is no {kind} {name} in namespace {namespace}, so \
+                 nothing can be verified or backed up; claims that carry marks stay guarded. \
+                 Create it, or correct the name: kubectl -n {namespace} get \
+                 statefulsets,deployments"
+            ),
+        }),
+        WorkloadFact::Ambiguous => Some(Stall {
+            reason: reasons::WORKLOAD_AMBIGUOUS,
+            message: format!(
+                "spec.workload.kind: namespace {namespace} has both a StatefulSet and a Deployment \
+                 {name}; set spec.workload.kind to the one that runs Postgres"
+            ),
+        }),
+        WorkloadFact::Found(found) => {
+            if found
+                .database_container(spec.workload.container.as_deref())
+                .is_some()
+            {
+                return None;
+            }
+            let containers = found
+                .containers
+                .iter()
+                .map(|container| container.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
+            Some(Stall {
+                reason: reasons::CONTAINER_NOT_FOUND,
+                message: match &spec.workload.container {
+                    Some(container) => {
+                        format!(
+                            "spec.workload.container: {} {name} has no container {container}; it \
+                             has {containers}. Name the one that runs Postgres",
+                            found.kind
+                        )
+                    }
+                    None => format!(
+                        "spec.workload.container: {} {name} has several containers ({containers}) \
+                         and none is called postgres; name the one that runs Postgres",
+                        found.kind
+                    ),
+                },
+            })
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The readiness gate: no traffic reaches a pod that asks for it before its data is verified, and
+//! none while it looks reset. Pure.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::area::{Area, Stall};
+use super::judge::{Judged, JudgedCheck};
+use super::ready::list;
+use crate::api::{CheckOutcome, WhenUnverifiable, reasons};
+use crate::plan::{GateStep, Plan, Step};
+use crate::resources;
+use crate::world::{GateFact, Observed, PodFact, RunningContainer};
+
+/// Plans what the gates of the pods are to say. What could not be read leaves them as they are.
+pub fn gate(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) -> Area {
+    let (Some(workload), Some(_), Some(_)) = (
+        observed.workload_found(),
+        observed.pods.known(),
+        observed.checks.known(),
+    ) else {
+        return Area::default();
+    };
+    let container = workload
+        .database_container(observed.database.spec.workload.container.as_deref())
+        .map(|container| container.name.as_str());
+    let mut area = Area::default();
+    if observed.rival().is_some() {
+        return area;
+    }
+    for pod in list(&observed.pods).iter().filter(|pod| !pod.terminating) {
+        let Some(present) = &pod.gate else { continue };
+        let running = pod
+            .running
+            .iter()
+            .find(|running| Some(running.name.as_str()) == container);
+        let wanted = wanted(observed, judged, pod, running, plan);
+        if wanted.reason == reasons::GATE_HELD {
+            area.stall
+                .get_or_insert_with(|| held(observed, pod, &wanted));
+        }
+        if *present != wanted {
+            let step = GateStep {
+                pod: pod.name.clone(),
+                pod_uid: pod.uid.clone(),
+                gate: wanted,
+                at: observed.now.clone(),
+            };
+            plan.steps.push(Step::SetGate(Box::new(step)));
+        }
+    }
+    area
+}
+
+fn wanted(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    pod: &PodFact,
+    running: Option<&RunningContainer>,
+    plan: &mut Plan,
+) -> GateFact {
+    let open = |reason: &str, message: String| GateFact {
+        is_open: true,
+        reason: reason.to_owned(),
+        message,
+    };
+    let closed = |reason: &str, message: String| GateFact {
+        is_open: false,
+        reason: reason.to_owned(),
+        message,
+    };
+    if observed.database.spec.suspend {
+        return open(
+            reasons::SUSPENDED,
+            "spec.suspend is true: nobody looks at the data".to_owned(),
+        );
+    }
+    let Some(running) = running else {
+        return closed(
+            reasons::NO_RUNNING_POD,
+            "its Postgres container does not run".to_owned(),
+        );
+    };
+    if let Some(definitive) = judged.newest_definitive_of(&pod.uid, &running.id) {
+        let check = definitive
+            .check
+            .metadata
+            .name
+            .as_deref()
+            .unwrap_or_default();
+        return match definitive.verdict.outcome {
+            CheckOutcome::Verified => open(
+                reasons::VERIFIED,
+                format!("DatabaseCheck {check} found the data as expected"),
+            ),
+            _ => closed(
+                definitive.verdict.reason,
+                format!(
+                    "DatabaseCheck {check} says that the data looks reset; the ProtectedDatabase \
+                     says more"
+                ),
+            ),
+        };
+    }
+    let newest = judged.newest_of(&pod.uid, &running.id);
+    if newest.is_some_and(|newest| is_known_replica(judged, newest)) {
+        return open(
+            reasons::IN_RECOVERY,
+            "it is a replica of the known cluster of data".to_owned(),
+        );
+    }
+    let why = newest.map_or("its data is being checked", |newest| {
+        newest.verdict.message.as_str()
+    });
+    if remaining_patience(observed, running).is_none_or(|remaining| remaining.is_zero()) {
+        let patience = &observed.database.spec.verification.gate.patience;
+        return match observed.database.spec.verification.gate.when_unverifiable {
+            WhenUnverifiable::Open => open(
+                reasons::GATE_OPENED,
+                format!("not verified for {patience} (spec.verification.gate): {why}"),
+            ),
+            WhenUnverifiable::Hold => closed(
+                reasons::GATE_HELD,
+                format!("not verified for {patience} (spec.verification.gate): {why}"),
+            ),
+        };
+    }
+    if let Some(remaining) = remaining_patience(observed, running) {
+        plan.again_after = Some(
+            plan.again_after
+                .map_or(remaining, |again| again.min(remaining)),
+        );
+    }
+    closed(
+        newest.map_or(reasons::CHECKING, |newest| newest.verdict.reason),
+        why.to_owned(),
+    )
+}
+
+/// Whether a check could not verify a pod only because it is a replica, and of the cluster that was
+/// last known good.
+fn is_known_replica(judged: &Judged<'_>, newest: &JudgedCheck<'_>) -> bool {
+    let identifier = |check: &crate::api::DatabaseCheck| {
+        check
+            .evidence()
+            .map(|evidence| evidence.identity.system_identifier.clone())
+    };
+    newest.verdict.reason == reasons::IN_RECOVERY
+        && judged
+            .baseline
+            .and_then(identifier)
+            .is_some_and(|known| identifier(newest.check) == Some(known))
+}
+
+/// How much longer a verdict is waited for. `None` when it is not known since when: then it has
+/// been waited for long enough.
+fn remaining_patience(observed: &Observed, running: &RunningContainer) -> Option<Duration> {
+    let patience =
+        resources::parse_patience(&observed.database.spec.verification.gate.patience).ok()?;
+    let Time(started) = running.started_at.as_ref()?;
+    let waited = Duration::try_from(observed.now.0.duration_since(*started)).unwrap_or_default();
+    Some(patience.saturating_sub(waited))
+}
+
+fn held(observed: &Observed, pod: &PodFact, gate: &GateFact) -> Stall {
+    Stall {
+        reason: reasons::GATE_HELD,
+        message: format!(
+            "Pod {} gets no traffic, because its data is {}. It is let through as soon as a check \
+             verifies it; to let it through all the same: kubectl -n {} patch protdb {} \
+             --type=merge -p \
+             '{{\"spec\":{{\"verification\":{{\"gate\":{{\"whenUnverifiable\":\"Open\"}}}}}}}}'",
+            pod.name,
+            gate.message,
+            observed.namespace_name(),
+            observed.name()
+        ),
+    }
+}

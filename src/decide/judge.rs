@@ -1,0 +1,442 @@
+//! Which verdict each check gets and which check is the baseline, from the checks alone. Pure.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::accept::{Acceptance, acceptance};
+use super::ready::list;
+use crate::api::{
+    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, LedgerBaseline,
+    MountedVolume, names, reasons,
+};
+use crate::verdict::{self, Verdict};
+use crate::world::Observed;
+
+/// What the checks say.
+#[derive(Debug, Default)]
+pub struct Judged<'a> {
+    /// The verdict of every check that has ended, by name.
+    pub verdicts: BTreeMap<&'a str, JudgedCheck<'a>>,
+    /// The newest good check.
+    pub baseline: Option<&'a DatabaseCheck>,
+    /// What new checks are compared with: what that check found, and the last counts of what it
+    /// only estimated.
+    pub known_good: Option<KnownGood<'a>>,
+    /// Verdicts that are not yet in the status of their check.
+    pub unwritten: Vec<(&'a str, CheckVerdict)>,
+    /// What a person has accepted.
+    pub acceptance: Acceptance<'a>,
+}
+
+/// What was last known good.
+#[derive(Clone, Debug)]
+pub struct KnownGood<'a> {
+    /// Kind and name of where that is known from.
+    pub source: String,
+    /// Name of the check, or path of the backup.
+    pub name: &'a str,
+    /// The volumes that it saw.
+    pub volumes: &'a [MountedVolume],
+    /// What was there.
+    pub evidence: Cow<'a, Evidence>,
+}
+
+/// A check that has ended and its verdict.
+#[derive(Clone, Debug)]
+pub struct JudgedCheck<'a> {
+    /// The check.
+    pub check: &'a DatabaseCheck,
+    /// When it ended; when it was made if its agent never reported.
+    pub ended: &'a Time,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+impl<'a> Judged<'a> {
+    /// The newest check that said Verified or Suspected, about whichever container.
+    pub fn newest_definitive(&self) -> Option<&JudgedCheck<'a>> {
+        self.verdicts
+            .values()
+            .filter(|judged| judged.verdict.outcome != CheckOutcome::Unverifiable)
+            .max_by_key(|judged| order(judged.check))
+    }
+
+    /// The newest check that has ended.
+    pub fn newest(&self) -> Option<&JudgedCheck<'a>> {
+        self.verdicts
+            .values()
+            .max_by_key(|judged| order(judged.check))
+    }
+
+    /// The newest check of one container start that said Verified or Suspected.
+    pub fn newest_definitive_of(
+        &self,
+        pod_uid: &str,
+        container_id: &str,
+    ) -> Option<&JudgedCheck<'a>> {
+        let definitive = self
+            .verdicts
+            .values()
+            .filter(|judged| judged.verdict.outcome != CheckOutcome::Unverifiable);
+        definitive
+            .filter(|judged| is_of(judged.check, pod_uid, container_id))
+            .max_by_key(|judged| order(judged.check))
+    }
+
+    /// The newest check of one container start that has ended.
+    pub fn newest_of(&self, pod_uid: &str, container_id: &str) -> Option<&JudgedCheck<'a>> {
+        self.verdicts
+            .values()
+            .filter(|judged| is_of(judged.check, pod_uid, container_id))
+            .max_by_key(|judged| order(judged.check))
+    }
+}
+
+/// Whether a check looks at that container start.
+pub fn is_of(check: &DatabaseCheck, pod_uid: &str, container_id: &str) -> bool {
+    check
+        .spec
+        .target
+        .as_ref()
+        .is_some_and(|target| target.pod_uid == pod_uid && target.container_id == container_id)
+}
+
+/// The agent's report, if there is one: when it ended.
+pub fn ended(check: &DatabaseCheck) -> Option<&Time> {
+    let status = check.status.as_ref()?;
+    if status.evidence.is_none() && status.failure.is_none() {
+        return None;
+    }
+    status.completion_time.as_ref()
+}
+
+/// When a check ended, by a report or by a verdict without one; the time is then that at which it
+/// was made.
+pub fn concluded(check: &DatabaseCheck) -> Option<&Time> {
+    let is_judged = check
+        .status
+        .as_ref()
+        .is_some_and(|status| status.verdict.is_some());
+    ended(check).or_else(|| {
+        check
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .filter(|_| is_judged)
+    })
+}
+
+/// The order of checks: by the API server's clock, which no agent can set. Within one second by the
+/// agents' own, and by name.
+pub fn order(check: &DatabaseCheck) -> (Option<Timestamp>, Option<Timestamp>, Option<&str>) {
+    (
+        check
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0),
+        ended(check).map(|time| time.0),
+        check.metadata.name.as_deref(),
+    )
+}
+
+/// Judges the checks in the order in which they were made.
+pub fn judge_checks(observed: &Observed) -> Judged<'_> {
+    let mut ended_checks: Vec<(&DatabaseCheck, &Time)> = list(&observed.checks)
+        .iter()
+        .filter_map(|check| Some((check, concluded(check)?)))
+        .collect();
+    let remembered = remembered(observed);
+    ended_checks.extend(remembered.and_then(|check| Some((check, concluded(check)?))));
+    ended_checks.sort_by_key(|(check, _)| order(check));
+    let mut judged = Judged {
+        acceptance: acceptance(observed),
+        ..Judged::default()
+    };
+    let mut lost_baseline = lost_baseline(observed);
+    let newest_by_target = newest_by_target(&ended_checks);
+    for (check, time) in ended_checks {
+        if remembered.is_some_and(|remembered| std::ptr::eq(remembered, check)) {
+            judged.take_for_good(observed, check, false);
+            lost_baseline = None;
+            continue;
+        }
+        let name = check.metadata.name.as_deref().unwrap_or_default();
+        let stored = check
+            .status
+            .as_ref()
+            .and_then(|status| status.verdict.as_ref());
+        if judged.known_good.is_none()
+            && stored.is_none_or(|stored| stored.outcome != CheckOutcome::Verified)
+        {
+            judged.known_good = from_backup(observed, check);
+            lost_baseline = lost_baseline.filter(|_| judged.known_good.is_none());
+        }
+        let mut declared_by = stored.and_then(|stored| stored.declared_by.clone());
+        let verdict = match stored {
+            // Its agent never reported, so there is nothing to judge again.
+            Some(stored) if ended(check).is_none() => from_stored(stored),
+            Some(stored) if stored.outcome == CheckOutcome::Verified => from_stored(stored),
+            _ if judged.acceptance.accepts(check) => Verdict {
+                outcome: CheckOutcome::Verified,
+                reason: reasons::VERIFIED,
+                message: format!(
+                    "accepted by the annotation {}; it is what later checks are compared with",
+                    names::ACCEPT_CHECK_ANNOTATION
+                ),
+            },
+            Some(stored) if !newest_by_target.contains(&name) => from_stored(stored),
+            // What it was compared with is gone: the reset that was seen then stays seen.
+            Some(stored)
+                if stored.outcome == CheckOutcome::Suspected && lost_baseline.is_some() =>
+            {
+                from_stored(stored)
+            }
+            // Whoever has a past must not be greeted as new because it could not be read.
+            Some(stored) if observed.ledger.known().is_none() => from_stored(stored),
+            None if observed.ledger.known().is_none() => continue,
+            _ => {
+                let (verdict, declared) = judge_one(
+                    observed,
+                    check,
+                    judged.known_good.as_ref(),
+                    lost_baseline.as_deref(),
+                    &judged.acceptance,
+                );
+                declared_by = declared;
+                verdict
+            }
+        };
+        let compared_with = judged
+            .known_good
+            .as_ref()
+            .map(|known| known.name.to_owned());
+        if !stored.is_some_and(|stored| {
+            stored.outcome == verdict.outcome && stored.reason == verdict.reason
+        }) {
+            let (reason, message) = (verdict.reason.to_owned(), verdict.message.clone());
+            let unwritten = CheckVerdict {
+                outcome: verdict.outcome,
+                reason,
+                message,
+                baseline: compared_with,
+                declared_by,
+            };
+            judged.unwritten.push((name, unwritten));
+        }
+        let is_primary = check
+            .evidence()
+            .is_some_and(|evidence| !evidence.identity.in_recovery);
+        if verdict.outcome == CheckOutcome::Verified && is_primary {
+            let is_accepted = judged.acceptance.accepts(check);
+            judged.take_for_good(observed, check, is_accepted);
+            lost_baseline = None;
+        }
+        judged.verdicts.insert(
+            name,
+            JudgedCheck {
+                check,
+                ended: time,
+                verdict,
+            },
+        );
+    }
+    judged
+}
+
+impl<'a> Judged<'a> {
+    /// Makes a check what later ones are compared with.
+    fn take_for_good(
+        &mut self,
+        observed: &'a Observed,
+        check: &'a DatabaseCheck,
+        is_accepted: bool,
+    ) {
+        let (Some(name), Some(found)) = (check.metadata.name.as_deref(), check.evidence()) else {
+            return;
+        };
+        let is_other_cluster = |known: &KnownGood<'_>| {
+            known.evidence.identity.system_identifier != found.identity.system_identifier
+        };
+        // What was counted before belongs to what an accepted check, or another cluster, replaces.
+        let is_anew = is_accepted || self.known_good.as_ref().is_some_and(is_other_cluster);
+        let known = match (in_ledger(observed, check), &self.known_good) {
+            _ if is_anew => Cow::Borrowed(found),
+            // The checks with the counts that this one did not repeat may be gone: the ledger has
+            // what was carried over from them.
+            (Some(ledger), _) => Cow::Borrowed(&ledger.evidence),
+            (None, Some(before)) => Cow::Owned(verdict::carry_counts(&before.evidence, found)),
+            (None, None) => Cow::Borrowed(found),
+        };
+        self.known_good = Some(KnownGood {
+            source: format!("DatabaseCheck {name}"),
+            name,
+            volumes: check
+                .spec
+                .target
+                .as_ref()
+                .map(|target| target.volumes.as_slice())
+                .unwrap_or_default(),
+            evidence: known,
+        });
+        self.baseline = Some(check);
+    }
+}
+
+/// What the ledger has of that very check.
+fn in_ledger<'a>(observed: &'a Observed, check: &DatabaseCheck) -> Option<&'a LedgerBaseline> {
+    let baseline = observed
+        .ledger
+        .known()?
+        .as_ref()?
+        .ledger
+        .status
+        .as_ref()?
+        .baseline
+        .as_ref()?;
+    (Some(&baseline.check) == check.metadata.name.as_ref() && ended(check) == Some(&baseline.time))
+        .then_some(baseline)
+}
+
+/// What a backup says was there, as the agent read it because nothing else remembers. Of another
+/// cluster than the status remembers it says nothing.
+fn from_backup<'a>(observed: &'a Observed, check: &'a DatabaseCheck) -> Option<KnownGood<'a>> {
+    let remembered = check.status.as_ref()?.remembered.as_ref()?;
+    let said = observed
+        .database
+        .status
+        .as_ref()
+        .and_then(|status| status.baseline.as_ref());
+    if said.is_some_and(|said| {
+        said.system_identifier != remembered.evidence.identity.system_identifier
+    }) {
+        return None;
+    }
+    Some(KnownGood {
+        source: format!("the backup {}", remembered.path),
+        name: &remembered.path,
+        volumes: &[],
+        evidence: Cow::Borrowed(&remembered.evidence),
+    })
+}
+
+/// The newest check of each container start: only these are judged again when the spec or the
+/// baseline changes.
+fn newest_by_target<'a>(ended: &[(&'a DatabaseCheck, &Time)]) -> Vec<&'a str> {
+    let mut newest: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for (check, _) in ended {
+        if let (Some(target), Some(name)) = (&check.spec.target, check.metadata.name.as_deref()) {
+            newest.insert((&target.pod_uid, &target.container_id), name);
+        }
+    }
+    newest.into_values().collect()
+}
+
+/// What the ledger remembers as good, while the check itself is not there: gone with its namespace,
+/// pruned, or deleted by hand.
+fn remembered(observed: &Observed) -> Option<&DatabaseCheck> {
+    let remembered = observed.ledger.known()?.as_ref()?.remembered.as_ref()?;
+    let checks = observed.checks.known()?;
+    let is_there = checks.iter().any(|check| {
+        check.metadata.name == remembered.metadata.name && ended(check) == ended(remembered)
+    });
+    (!is_there).then_some(remembered)
+}
+
+fn from_stored(stored: &CheckVerdict) -> Verdict {
+    Verdict {
+        outcome: stored.outcome,
+        reason: reasons::known(&stored.reason),
+        message: stored.message.clone(),
+    }
+}
+
+/// The baseline that the status remembers, when its check is gone and none newer can take its
+/// place.
+fn lost_baseline(observed: &Observed) -> Option<String> {
+    let remembered = observed.database.status.as_ref()?.baseline.as_ref()?;
+    let checks = observed.checks.known()?;
+    // Also by its end: a start whose check was deleted gets another of the same name.
+    let found = checks.iter().any(|check| {
+        let has_evidence = check
+            .status
+            .as_ref()
+            .is_some_and(|status| status.evidence.is_some());
+        check.metadata.name.as_ref() == Some(&remembered.check)
+            && has_evidence
+            && ended(check) == Some(&remembered.time)
+    });
+    if found {
+        None
+    } else {
+        Some(remembered.check.clone())
+    }
+}
+
+/// Judges one check; also by which declaration it is good, if it is good because somebody said so
+/// beforehand.
+fn judge_one(
+    observed: &Observed,
+    check: &DatabaseCheck,
+    known_good: Option<&KnownGood<'_>>,
+    lost: Option<&str>,
+    acceptance: &Acceptance<'_>,
+) -> (Verdict, Option<String>) {
+    let status = check.status.clone().unwrap_or_default();
+    let target = check.spec.target.clone().unwrap_or_else(no_target);
+    // Without evidence the agent's own reason says more, and there is nothing to accept.
+    let missing = lost
+        .filter(|_| status.evidence.is_some())
+        .map(|lost| AgentFailure {
+            reason: reasons::BASELINE_MISSING.to_owned(),
+            message: format!(
+                "DatabaseCheck {lost}, which held the last known good evidence, does not exist any \
+             more, so nothing can be compared. If the data is as it should be, accept this check: \
+             kubectl -n {} annotate protdb {} {}={} --overwrite",
+                observed.namespace_name(),
+                observed.name(),
+                names::ACCEPT_CHECK_ANNOTATION,
+                check.metadata.name.as_deref().unwrap_or_default()
+            ),
+        });
+    let evidence = if missing.is_some() {
+        None
+    } else {
+        status.evidence.as_ref()
+    };
+    let case = verdict::Case {
+        namespace: observed.namespace_name(),
+        database: observed.name(),
+        check: check.metadata.name.as_deref().unwrap_or_default(),
+        spec: &observed.database.spec,
+        baseline: known_good.map(|known| verdict::Baseline {
+            source: &known.source,
+            volumes: known.volumes,
+            evidence: &known.evidence,
+        }),
+        evidence,
+        failure: missing.as_ref().or(status.failure.as_ref()),
+        target: &target,
+    };
+    let verdict = verdict::judge(&case);
+    if verdict.outcome == CheckOutcome::Suspected {
+        acceptance.apply(&case, check, verdict)
+    } else {
+        (verdict, None)
+    }
+}
+
+fn no_target() -> CheckTarget {
+    CheckTarget {
+        pod: String::new(),
+        pod_uid: String::new(),
+        container: String::new(),
+        container_id: String::new(),
+        attempt: 0,
+        database_generation: 0,
+        volumes: Vec::new(),
+    }
+}

@@ -1,0 +1,494 @@
+//! The guard's part of a plan: Retain first, then the marks, then what can be read back. Pure.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::area::{Area, Stall, guard_wanted};
+use super::judge::Judged;
+use super::ways_back::{recover_command, recreate_volume};
+use super::{claims_report, release, removed_marks, surroundings};
+use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
+use crate::guard::{self, MarkState, Marks};
+use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
+use crate::verdict::directory_off_volume;
+use crate::world::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
+
+/// How long until a claim that does not exist is looked for again.
+const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
+
+/// How long until a deletion is tried again that should have been refused.
+const TRIAL_PAUSE: Duration = Duration::from_secs(10);
+
+/// A reason why the guard is not complete, the most serious first.
+pub(super) struct Gap {
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl Gap {
+    /// A claim or volume whose marks are not all there.
+    fn marking(observed: &Observed, kind: &str, metadata: &ObjectMeta, doing: &str) -> Self {
+        let (reason, message) = removed_marks::say_marking(observed, kind, metadata, doing);
+        Self { reason, message }
+    }
+}
+
+/// What is said when the data lies beside the claims: nothing can guard what goes with the pod.
+fn off_volume(observed: &Observed, judged: &Judged<'_>) -> Option<Gap> {
+    let pods = observed.pods.known()?.iter().filter(|pod| !pod.terminating);
+    let (pod, directory) = pods
+        .flat_map(|pod| pod.running.iter().map(move |container| (pod, container)))
+        .find_map(|(pod, container)| {
+            let check = judged.newest_of(&pod.uid, &container.id)?.check;
+            Some((
+                pod,
+                directory_off_volume(check.evidence()?, &check.spec.target.as_ref()?.volumes)?,
+            ))
+        })?;
+    Some(Gap {
+        reason: reasons::DATA_OFF_VOLUME,
+        message: format!(
+            "the data directory {directory} of pod {} lies on no PersistentVolumeClaim: nothing \
+             guards it, and it may be gone with the pod. Back it up, then mount a claim there, or \
+             set PGDATA to a folder on the one that is mounted: kubectl -n {} describe pod {}",
+            pod.name,
+            observed.namespace_name(),
+            pod.name
+        ),
+    })
+}
+
+/// Plans the marks and says what of the guard is there.
+pub fn guard(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    stall: Option<&Stall>,
+    plan: &mut Plan,
+) -> Area {
+    claims_report::report_claims(observed, plan);
+    if !guard_wanted(observed) {
+        if release::release_guard(observed, &Permit::GuardOff, plan) {
+            release::release_database(observed, Permit::GuardOff, plan);
+        }
+        let message = release::unconfirmed(observed).map_or_else(
+            || {
+                "spec.guard.deletion is Off: nothing refuses to delete the claims and volumes of \
+                this database"
+                    .to_owned()
+            },
+            |waits| {
+                format!(
+                    "spec.guard.deletion is Off, and the marks stay until that is settled: {waits}"
+                )
+            },
+        );
+        condition(plan, ConditionStatus::False, reasons::GUARD_OFF, message);
+        return Area::default();
+    }
+    let owner = observed.owner();
+    let mut gaps = Vec::new();
+    if guard::mark_state(&observed.database.metadata, &owner, Marks::Held) != MarkState::Ours {
+        plan.steps.push(Step::MarkDatabase(Box::new(
+            observed.database.metadata.clone(),
+        )));
+        gaps.push(Gap {
+            reason: reasons::GUARDING,
+            message: "the ProtectedDatabase itself is being marked".to_owned(),
+        });
+    }
+    match &observed.claims.known() {
+        None => gaps.extend(unknown(observed.claims.unknown())),
+        Some(claims) => {
+            for claim in *claims {
+                guard_claim(observed, claim, plan, &mut gaps);
+            }
+            if claims.is_empty() && stall.is_none() {
+                gaps.push(Gap {
+                    reason: reasons::NO_CLAIMS,
+                    message: format!(
+                        "the workload mounts no PersistentVolumeClaim: its data is gone with the \
+                         pod. Mount a claim at the data directory of {}",
+                        observed.database.spec.workload.name
+                    ),
+                });
+            }
+        }
+    }
+    gaps.extend(off_volume(observed, judged));
+    guard_kept_volumes(observed, plan, &mut gaps);
+    surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
+    match &observed.policy {
+        crate::world::Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
+        crate::world::Fact::Known(PolicyFact::Missing(what)) => gaps.push(Gap {
+            reason: reasons::POLICY_MISSING,
+            message: format!(
+                "{what}, so the API server may not refuse deletions; finalizers and Retain hold \
+                 alone. The operator puts it back; if this stays, apply the installation manifest \
+                 again: kubectl apply --server-side -f install.yaml"
+            ),
+        }),
+        crate::world::Fact::Known(PolicyFact::DefinitionChanged(what)) => gaps.push(Gap {
+            reason: reasons::DEFINITION_CHANGED,
+            message: format!(
+                "{what}; what is written to objects of this kind may be lost or refused. Claims \
+                 and volumes stay guarded. The operator puts back what is not being deleted; if \
+                 this stays, apply the definitions again: holdfast crd | kubectl apply \
+                 --server-side --force-conflicts -f -"
+            ),
+        }),
+        crate::world::Fact::Known(PolicyFact::NotEnforced) => {
+            gaps.push(Gap {
+                reason: reasons::POLICY_MISSING,
+                message: format!(
+                    "the API server has accepted to delete this ProtectedDatabase on trial \
+                     (kubectl -n {} delete protdb {} --dry-run=server), though the admission \
+                     policies are there; it takes about a second to enforce new ones. Finalizers \
+                     and Retain hold alone",
+                    observed.namespace_name(),
+                    observed.name()
+                ),
+            });
+            plan.again_after = Some(TRIAL_PAUSE);
+        }
+        crate::world::Fact::Known(PolicyFact::InForce) => {}
+    }
+    let area_stall = gaps
+        .iter()
+        .find(|gap| gap.reason == reasons::CLAIM_SHARED)
+        .map(|gap| Stall {
+            reason: gap.reason,
+            message: gap.message.clone(),
+        });
+    if let Some(stall) = stall {
+        gaps.insert(
+            0,
+            Gap {
+                reason: stall.reason,
+                message: stall.message.clone(),
+            },
+        );
+    }
+    // What a person must see comes before what waiting will mend.
+    gaps.sort_by_key(|gap| match gap.reason {
+        reasons::GUARDING => 3,
+        reasons::CLAIM_NOT_BOUND => 2,
+        reasons::NAMESPACE_TERMINATING => 0,
+        _ => 1,
+    });
+    let waiting_on = gaps
+        .iter()
+        .find(|gap| gap.reason == reasons::GUARDING)
+        .map(|gap| gap.message.clone());
+    if let Some(gap) = gaps.into_iter().next() {
+        condition(plan, ConditionStatus::False, gap.reason, gap.message);
+    } else {
+        let guarded = plan
+            .status
+            .claims
+            .iter()
+            .map(|claim| format!("{} ({})", claim.name, claim.volume))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let message = format!(
+            "deletion is refused, finalizers are set and volumes are on Retain for {guarded}"
+        );
+        condition(plan, ConditionStatus::True, reasons::GUARDED, message);
+    }
+    Area {
+        stall: area_stall,
+        waiting_on,
+    }
+}
+
+fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, message: String) {
+    plan.conditions.push(DesiredCondition {
+        condition: ConditionType::Guarded,
+        status,
+        reason,
+        message,
+    });
+}
+
+pub(super) fn unknown(why: Option<&str>) -> Option<Gap> {
+    let why = why?;
+    Some(Gap {
+        reason: reasons::GUARDING,
+        message: format!("{why}; nothing is changed until it can be read"),
+    })
+}
+
+fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    let namespace = observed.namespace_name();
+    let name = &claim.name;
+    let Some(metadata) = &claim.metadata else {
+        let field = if claim.origin.extra {
+            "spec.extraClaims"
+        } else {
+            "the workload's pod template"
+        };
+        gaps.push(Gap {
+            reason: reasons::CLAIM_NOT_FOUND,
+            message: format!(
+                "{field} names PersistentVolumeClaim {name}, which does not exist in namespace \
+                 {namespace}. If it was there before, bring it back: {}. Else create it, or name \
+                 one that exists: kubectl -n {namespace} get pvc",
+                recover_command(observed)
+            ),
+        });
+        // Claims without marks are not watched: that it was created is seen only by looking.
+        plan.again_after = Some(
+            plan.again_after
+                .map_or(MISSING_CLAIM_PAUSE, |again| again.min(MISSING_CLAIM_PAUSE)),
+        );
+        return;
+    };
+    let owner = observed.owner();
+    let state = guard::mark_state(metadata, &owner, Marks::Held);
+    if let MarkState::MarkedBy(other) = &state {
+        gaps.push(Gap {
+            reason: reasons::CLAIM_SHARED,
+            message: format!(
+                "PersistentVolumeClaim {name} is guarded by ProtectedDatabase {other} already; one \
+                 claim has one owner, and its marks are left as they are. Take {name} out of one \
+                 of the two (spec.workload, spec.extraClaims); if {other} does not exist any more, \
+                 take its mark off: kubectl -n {namespace} annotate pvc {name} {}-, which answers \
+                 with the command that confirms it",
+                crate::api::names::PROTECTED_BY_ANNOTATION
+            ),
+        });
+        return;
+    }
+    if metadata.deletion_timestamp.is_some() {
+        guard_terminating_claim(observed, claim, plan, gaps);
+        return;
+    }
+    let retained = guard_volume(observed, claim, plan, gaps);
+    if state != MarkState::Ours && retained {
+        plan.steps.push(Step::MarkClaim(Box::new(metadata.clone())));
+        gaps.push(Gap::marking(
+            observed,
+            "PersistentVolumeClaim",
+            metadata,
+            "marked",
+        ));
+    }
+}
+
+fn guard_terminating_claim(
+    observed: &Observed,
+    claim: &ClaimFact,
+    plan: &mut Plan,
+    gaps: &mut Vec<Gap>,
+) {
+    let (Some(metadata), namespace, name) =
+        (&claim.metadata, observed.namespace_name(), &claim.name)
+    else {
+        return;
+    };
+    let retained = guard_volume(observed, claim, plan, gaps);
+    if guard::deletion_confirmed(metadata) && retained {
+        if guard::is_held(metadata) {
+            // A volume that is written to by an earlier step is looked at by it.
+            if let VolumeFact::Found(volume) = &claim.volume
+                && !plan
+                    .steps
+                    .iter()
+                    .any(|step| step.writes_volume(&volume.metadata))
+            {
+                plan.steps
+                    .push(Step::AssertVolume(Box::new(volume.metadata.clone())));
+            }
+            plan.steps.push(Step::ReleaseClaim(Release {
+                metadata: Box::new(metadata.clone()),
+                permit: Permit::Confirmed,
+            }));
+        }
+        gaps.push(Gap {
+            reason: reasons::GUARDING,
+            message: format!("PersistentVolumeClaim {name} is going: its deletion was confirmed"),
+        });
+        return;
+    }
+    let holds = if guard::is_held(metadata) {
+        "our finalizer"
+    } else {
+        "nothing but its pod, or another's finalizer,"
+    };
+    gaps.push(Gap {
+        reason: reasons::CLAIM_TERMINATING,
+        message: format!(
+            "PersistentVolumeClaim {name} was deleted without confirmation; {holds} holds it and \
+             its volume is kept on Retain. The running pod still has its data: do not stop it \
+             before you have a backup: kubectl -n {namespace} create job --from=cronjob/{} \
+             {}-backup-now; then bring the claim back, which stops the pod for a moment: {}",
+            crate::api::names::backup_cron_job(observed.name()),
+            observed.name(),
+            recover_command(observed)
+        ),
+    });
+}
+
+/// A volume that is being deleted takes no new finalizer; it is kept on Retain, and let go only
+/// when its deletion is confirmed.
+fn guard_terminating_volume(
+    observed: &Observed,
+    claim: &str,
+    volume: &VolumeFound,
+    plan: &mut Plan,
+    gaps: &mut Vec<Gap>,
+) {
+    let (metadata, name) = (
+        &volume.metadata,
+        volume.metadata.name.as_deref().unwrap_or_default(),
+    );
+    let is_retained = volume.reclaim_policy == guard::RETAIN;
+    if !is_retained {
+        plan.steps.push(Step::RetainVolume(VolumeStep {
+            metadata: Box::new(metadata.clone()),
+            reclaim_policy: volume.reclaim_policy.clone(),
+        }));
+    }
+    if guard::deletion_confirmed(metadata) {
+        if is_retained && guard::is_held(metadata) {
+            plan.steps.push(Step::ReleaseVolume(Release {
+                metadata: Box::new(metadata.clone()),
+                permit: Permit::Confirmed,
+            }));
+        }
+        gaps.push(Gap {
+            reason: reasons::GUARDING,
+            message: format!("PersistentVolume {name} is going: its deletion was confirmed"),
+        });
+        return;
+    }
+    gaps.push(Gap {
+        reason: reasons::CLAIM_TERMINATING,
+        message: format!(
+            "PersistentVolume {name} of claim {claim} was deleted without confirmation; a \
+             finalizer holds it. Its data stays, but the object goes with the claim. The ledger \
+             remembers it; when it is gone: {}",
+            recreate_volume(observed, name)
+        ),
+    });
+}
+
+/// Plans Retain and the marks of a claim's volume. Says whether the volume is, or will be by then,
+/// on Retain.
+fn guard_volume(
+    observed: &Observed,
+    claim: &ClaimFact,
+    plan: &mut Plan,
+    gaps: &mut Vec<Gap>,
+) -> bool {
+    let (namespace, name) = (observed.namespace_name(), &claim.name);
+    match &claim.volume {
+        VolumeFact::NotBound if claim.phase == "Lost" => {
+            gaps.push(Gap {
+                reason: reasons::CLAIM_LOST,
+                message: format!(
+                    "PersistentVolumeClaim {name} has lost its PersistentVolume {}, which does not \
+                     name this claim any more. Do not delete the claim: bring the two together \
+                     again: {}",
+                    claim.manifest["spec"]["volumeName"]
+                        .as_str()
+                        .unwrap_or_default(),
+                    recover_command(observed)
+                ),
+            });
+            true
+        }
+        VolumeFact::NotBound => {
+            gaps.push(Gap {
+                reason: reasons::CLAIM_NOT_BOUND,
+                message: format!(
+                    "PersistentVolumeClaim {name} has no volume yet: kubectl -n {namespace} \
+                     describe pvc {name} says what it waits for"
+                ),
+            });
+            true
+        }
+        VolumeFact::Gone(volume) => {
+            gaps.push(Gap {
+                reason: reasons::CLAIM_LOST,
+                message: format!(
+                    "PersistentVolumeClaim {name} is bound to PersistentVolume {volume}, which \
+                     does not exist any more. Do not delete the claim: bring the PersistentVolume \
+                     back: {}. By hand, create it again as the ledger remembers it, and the claim \
+                     binds to it: {}",
+                    recover_command(observed),
+                    recreate_volume(observed, volume)
+                ),
+            });
+            true
+        }
+        VolumeFact::Unknown(why) => {
+            gaps.extend(unknown(Some(why)));
+            false
+        }
+        VolumeFact::Found(volume) => {
+            let metadata = &volume.metadata;
+            let volume_name = metadata.name.as_deref().unwrap_or_default();
+            let step = || VolumeStep {
+                metadata: Box::new(metadata.clone()),
+                reclaim_policy: volume.reclaim_policy.clone(),
+            };
+            let retained = volume.reclaim_policy == guard::RETAIN;
+            match guard::mark_state(metadata, &observed.owner(), Marks::Held) {
+                _ if metadata.deletion_timestamp.is_some() => {
+                    guard_terminating_volume(observed, &claim.name, volume, plan, gaps);
+                }
+                MarkState::Ours if retained => {}
+                MarkState::MarkedBy(other) => {
+                    if !retained {
+                        plan.steps.push(Step::RetainVolume(step()));
+                    }
+                    gaps.push(Gap {
+                        reason: reasons::CLAIM_SHARED,
+                        message: format!(
+                            "PersistentVolume {volume_name} of claim {name} carries the mark of \
+                            ProtectedDatabase {other}"
+                        ),
+                    });
+                }
+                _ => {
+                    plan.steps.push(Step::MarkVolume(step()));
+                    gaps.push(Gap::marking(
+                        observed,
+                        "PersistentVolume",
+                        metadata,
+                        "set to Retain and marked",
+                    ));
+                }
+            }
+            true
+        }
+    }
+}
+
+/// Keeps the volumes whose claim is gone: they hold what was the data.
+fn guard_kept_volumes(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    if let Some(why) = observed.kept_volumes.unknown() {
+        gaps.extend(unknown(Some(why)));
+    }
+    for kept in observed.kept_volumes.known().into_iter().flatten() {
+        let volume = &kept.volume;
+        let is_complete =
+            guard::mark_state(&volume.metadata, &observed.owner(), Marks::Held) == MarkState::Ours;
+        if volume.metadata.deletion_timestamp.is_some() {
+            guard_terminating_volume(observed, &kept.claim, volume, plan, gaps);
+        } else if !is_complete || volume.reclaim_policy != guard::RETAIN {
+            let metadata = Box::new(volume.metadata.clone());
+            plan.steps.push(Step::MarkVolume(VolumeStep {
+                metadata,
+                reclaim_policy: volume.reclaim_policy.clone(),
+            }));
+            gaps.push(Gap::marking(
+                observed,
+                "PersistentVolume",
+                &volume.metadata,
+                "set to Retain and marked",
+            ));
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The way out: taking the marks off in an order in which nothing is left without an owner. Deletes
+//! no data. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::area::guard_wanted;
+use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
+use crate::guard::{self, MarkState, Marks};
+use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
+use crate::world::{Observed, VolumeFact};
+
+/// Plans what the deletion of a ProtectedDatabase asks for: all marks off if it is confirmed,
+/// nothing if it is not.
+pub fn release_all(observed: &Observed, plan: &mut Plan) {
+    let metadata = &observed.database.metadata;
+    if let Some(status) = &observed.database.status {
+        let generation = plan.status.observed_generation;
+        plan.status = status.clone();
+        plan.status.conditions = Vec::new();
+        plan.status.observed_generation = generation;
+    }
+    if !metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|finalizer| finalizer == crate::api::names::KEEP_FINALIZER)
+    {
+        return;
+    }
+    let uid = metadata.uid.clone().unwrap_or_default();
+    let permit = if guard_wanted(observed) {
+        Permit::DatabaseConfirmed(uid.clone())
+    } else {
+        Permit::GuardOff
+    };
+    if permit != Permit::GuardOff && !guard::deletion_confirmed(metadata) {
+        let (namespace, name) = (observed.namespace_name(), observed.name());
+        let message = format!(
+            "the ProtectedDatabase was deleted without confirmation; the guard stays until you \
+             confirm, but nothing is checked any more: kubectl -n {namespace} annotate protdb \
+             {name} {}={uid}",
+            crate::api::names::CONFIRM_DELETION_ANNOTATION
+        );
+        let said = |condition, status, reason, message: &str| DesiredCondition {
+            condition,
+            status,
+            reason,
+            message: message.to_owned(),
+        };
+        plan.conditions.push(said(
+            ConditionType::Stalled,
+            ConditionStatus::True,
+            reasons::DELETION_NOT_CONFIRMED,
+            &message,
+        ));
+        plan.conditions.push(said(
+            ConditionType::Ready,
+            ConditionStatus::False,
+            reasons::NOT_READY,
+            &message,
+        ));
+        return;
+    }
+    if release_guard(observed, &permit, plan) {
+        release_database(observed, permit, plan);
+    } else {
+        plan.conditions.push(DesiredCondition {
+            condition: ConditionType::Reconciling,
+            status: ConditionStatus::True,
+            reason: reasons::PROGRESSING,
+            message: unconfirmed(observed).unwrap_or_else(|| {
+                "the marks are being taken off; the ProtectedDatabase goes when all that carries \
+                 them was read"
+                    .to_owned()
+            }),
+        });
+    }
+}
+
+/// Plans to take the database's own marks off, if it has any.
+pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
+    let metadata = &observed.database.metadata;
+    if matches!(
+        guard::mark_state(metadata, &observed.owner(), Marks::Held),
+        MarkState::Ours | MarkState::Partial
+    ) {
+        let release = Release {
+            metadata: Box::new(metadata.clone()),
+            permit,
+        };
+        if release.may_go() {
+            plan.steps.push(Step::ReleaseDatabase(release));
+        }
+    }
+}
+
+/// What is being deleted without confirmation and so holds the whole release up, with the command
+/// that confirms it.
+pub fn unconfirmed(observed: &Observed) -> Option<String> {
+    let owner = observed.owner();
+    let claims = observed.claims.known().into_iter().flatten();
+    let of_claims = claims.flat_map(|claim| {
+        let volume = match &claim.volume {
+            VolumeFact::Found(volume) => Some(("pv", &volume.metadata)),
+            VolumeFact::NotBound | VolumeFact::Gone(_) | VolumeFact::Unknown(_) => None,
+        };
+        claim
+            .metadata
+            .as_ref()
+            .map(|metadata| ("pvc", metadata))
+            .into_iter()
+            .chain(volume)
+    });
+    let kept = observed
+        .kept_volumes
+        .known()
+        .into_iter()
+        .flatten()
+        .map(|kept| ("pv", &kept.volume.metadata));
+    let mut going = of_claims.chain(kept).filter(|(_, metadata)| {
+        guard::marked_owner(metadata) == Some(owner.as_str())
+            && metadata.deletion_timestamp.is_some()
+            && !guard::deletion_confirmed(metadata)
+    });
+    let (word, metadata) = going.next()?;
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let place = metadata
+        .namespace
+        .as_deref()
+        .map_or_else(String::new, |namespace| format!(" -n {namespace}"));
+    Some(format!(
+        "{word} {name} is being deleted, which nobody has confirmed; without the finalizer it \
+         would be gone. If it may go: kubectl annotate {word} {name}{place} --overwrite {}={}",
+        crate::api::names::CONFIRM_DELETION_ANNOTATION,
+        metadata.uid.as_deref().unwrap_or_default()
+    ))
+}
+
+/// Plans to take all marks off but the database's own. Says whether everything that carries one was
+/// read.
+pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> bool {
+    let owner = observed.owner();
+    let release = |metadata: &ObjectMeta| Release {
+        metadata: Box::new(metadata.clone()),
+        permit: permit.clone(),
+    };
+    let (
+        Some(claims),
+        Some(kept_volumes),
+        Some(_),
+        Some(namespace),
+        Some(neighbours),
+        Some(ledger),
+    ) = (
+        observed.claims.known(),
+        observed.kept_volumes.known(),
+        observed.workload.known(),
+        observed.namespace.known(),
+        observed.neighbours.known(),
+        observed.ledger.known(),
+    )
+    else {
+        return false;
+    };
+    if unconfirmed(observed).is_some() {
+        return false;
+    }
+    let is_ours = |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
+    let mut complete = true;
+    let before = plan.steps.len();
+    for claim in claims {
+        let marked = claim.metadata.as_ref().filter(|metadata| is_ours(metadata));
+        match &claim.volume {
+            VolumeFact::Found(volume) if marked.is_some() || is_ours(&volume.metadata) => {
+                if volume.reclaim_policy != guard::RETAIN {
+                    let metadata = Box::new(volume.metadata.clone());
+                    plan.steps.push(Step::RetainVolume(VolumeStep {
+                        metadata,
+                        reclaim_policy: volume.reclaim_policy.clone(),
+                    }));
+                    complete = false;
+                    continue;
+                }
+                plan.steps.push(if is_ours(&volume.metadata) {
+                    Step::ReleaseVolume(release(&volume.metadata))
+                } else {
+                    Step::AssertVolume(Box::new(volume.metadata.clone()))
+                });
+            }
+            VolumeFact::Unknown(_) => {
+                complete = false;
+                continue;
+            }
+            VolumeFact::Found(_) | VolumeFact::NotBound | VolumeFact::Gone(_) => {}
+        }
+        plan.steps
+            .extend(marked.map(|metadata| Step::ReleaseClaim(release(metadata))));
+    }
+    for volume in kept_volumes
+        .iter()
+        .map(|kept| &kept.volume)
+        .filter(|volume| is_ours(&volume.metadata))
+    {
+        if volume.reclaim_policy == guard::RETAIN {
+            plan.steps
+                .push(Step::ReleaseVolume(release(&volume.metadata)));
+        } else {
+            let metadata = Box::new(volume.metadata.clone());
+            plan.steps.push(Step::RetainVolume(VolumeStep {
+                metadata,
+                reclaim_policy: volume.reclaim_policy.clone(),
+            }));
+            complete = false;
+        }
+    }
+    if let Some(ledger) = ledger
+        .as_ref()
+        .map(|fact| &fact.ledger.metadata)
+        .filter(|metadata| is_ours(metadata))
+    {
+        plan.steps.push(Step::ReleaseLedger(release(ledger)));
+    }
+    if let Some(workload) = observed.workload_found()
+        && guard::marked_owner(&workload.metadata) == Some(owner.as_str())
+    {
+        plan.steps.push(Step::ReleaseWorkload(
+            workload.kind,
+            release(&workload.metadata),
+        ));
+    }
+    // The mark of a namespace is shared: the last of its databases takes it off.
+    let last = neighbours.iter().all(|neighbour| !neighbour.guards);
+    if last && guard::mark_state(namespace, &owner, Marks::Shared) == MarkState::Ours {
+        plan.steps.push(Step::ReleaseNamespace(release(namespace)));
+    }
+    if plan.steps.len() > before {
+        plan.steps.insert(
+            before,
+            Step::AssertDatabase(Box::new(observed.database.metadata.clone())),
+        );
+    }
+    complete
+}

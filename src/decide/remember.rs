@@ -1,0 +1,139 @@
+//! What is written into the ledger: the memory outside the namespace. Pure.
+
+use super::judge::{Judged, ended};
+use super::ready::list;
+use crate::api::{
+    DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT, LedgerBaseline,
+    RememberedBackup, RememberedVolume, names,
+};
+use crate::guard::{self, MarkState, Marks};
+use crate::plan::{Plan, Step};
+use crate::world::{Observed, VolumeFact};
+
+/// Plans to bring the ledger up to date. What can't be read now, or is not known now, is remembered
+/// as before.
+pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
+    let owner = observed.owner();
+    let Some(present) = observed.ledger.known() else {
+        return;
+    };
+    // The database's own mark comes first: from then on its deletion is refused, and the ledger's
+    // with it.
+    if guard::mark_state(&observed.database.metadata, &owner, Marks::Held) != MarkState::Ours {
+        return;
+    }
+    let present = present.as_ref().map(|fact| &fact.ledger);
+    if present.is_none_or(|ledger| {
+        guard::mark_state(&ledger.metadata, &owner, Marks::Named) != MarkState::Ours
+    }) {
+        plan.steps
+            .push(Step::MarkLedger(Box::new(build_ledger(observed))));
+    }
+    let before = present
+        .and_then(|ledger| ledger.status.clone())
+        .unwrap_or_default();
+    let status = DatabaseLedgerStatus {
+        database_uid: observed.database.metadata.uid.clone().unwrap_or_default(),
+        namespace_manifest: observed.namespace.known().map_or_else(
+            || before.namespace_manifest.clone(),
+            guard::build_namespace_manifest,
+        ),
+        database_manifest: guard::build_database_manifest(&observed.database),
+        baseline: baseline(judged).or_else(|| before.baseline.clone()),
+        volumes: volumes(observed, &before.volumes),
+        last_good_backup: last_good_backup(observed, plan)
+            .or_else(|| before.last_good_backup.clone()),
+    };
+    if status != before {
+        let name = names::ledger(observed.namespace_name(), observed.name());
+        plan.steps.push(Step::WriteLedger {
+            name,
+            status: Box::new(status),
+        });
+    }
+}
+
+fn build_ledger(observed: &Observed) -> DatabaseLedger {
+    let (namespace, database) = (
+        observed.namespace_name().to_owned(),
+        observed.name().to_owned(),
+    );
+    let mut ledger = DatabaseLedger::new(
+        &names::ledger(&namespace, &database),
+        DatabaseLedgerSpec {
+            namespace,
+            database,
+        },
+    );
+    ledger.metadata.labels = Some(
+        [(
+            names::PROTECTED_LABEL.to_owned(),
+            guard::PROTECTED_VALUE.to_owned(),
+        )]
+        .into(),
+    );
+    ledger.metadata.annotations =
+        Some([(names::PROTECTED_BY_ANNOTATION.to_owned(), observed.owner())].into());
+    ledger
+}
+
+fn baseline(judged: &Judged<'_>) -> Option<LedgerBaseline> {
+    let (check, known) = (judged.baseline?, judged.known_good.as_ref()?);
+    Some(LedgerBaseline {
+        check: check.metadata.name.clone()?,
+        time: ended(check)?.clone(),
+        volumes: known.volumes.to_vec(),
+        evidence: known.evidence.clone().into_owned(),
+    })
+}
+
+/// The volumes that are there, then those that were; by the name of the volume, because a claim's
+/// name can lead to another one.
+fn volumes(observed: &Observed, before: &[RememberedVolume]) -> Vec<RememberedVolume> {
+    let owner = observed.owner();
+    let claims = observed.claims.known().into_iter().flatten();
+    let mut volumes: Vec<RememberedVolume> = claims
+        .filter_map(|claim| {
+            let metadata = claim.metadata.as_ref()?;
+            let VolumeFact::Found(volume) = &claim.volume else {
+                return None;
+            };
+            (guard::marked_owner(&volume.metadata) == Some(owner.as_str())).then(|| {
+                RememberedVolume {
+                    claim: claim.name.clone(),
+                    claim_uid: metadata.uid.clone().unwrap_or_default(),
+                    volume: volume.metadata.name.clone().unwrap_or_default(),
+                    volume_handle: volume.handle.clone(),
+                    claim_manifest: claim.manifest.clone(),
+                    volume_manifest: volume.manifest.clone(),
+                }
+            })
+        })
+        .collect();
+    for old in before {
+        if volumes.iter().all(|volume| volume.volume != old.volume) {
+            volumes.push(old.clone());
+        }
+    }
+    volumes.truncate(LEDGER_VOLUME_LIMIT);
+    volumes
+}
+
+fn last_good_backup(observed: &Observed, plan: &Plan) -> Option<RememberedBackup> {
+    let good = plan.status.last_good_backup.as_ref()?;
+    let backup = list(&observed.backups)
+        .iter()
+        .find(|backup| backup.metadata.name.as_deref() == Some(good.name.as_str()))?;
+    let storage = &observed.database.spec.backup.as_ref()?.storage.s3;
+    Some(RememberedBackup {
+        name: good.name.clone(),
+        time: good.time.clone(),
+        bucket: storage.bucket.clone(),
+        endpoint: storage.endpoint.clone().unwrap_or_default(),
+        path: backup
+            .status
+            .as_ref()
+            .and_then(|status| status.path.clone())
+            .unwrap_or_default(),
+    })
+}

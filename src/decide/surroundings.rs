@@ -1,0 +1,63 @@
+//! What would take the claims with it, the workload and the namespace: their marks, and what is
+//! said when the namespace goes. Pure.
+
+use super::protect::{Gap, unknown};
+use super::ways_back::recover_command;
+use crate::api::reasons;
+use crate::guard::{self, MarkState, Marks};
+use crate::plan::{Plan, Step};
+use crate::world::Fact;
+use crate::world::Observed;
+
+/// Marks what would take the claims with it: the workload and the namespace. Never with a
+/// finalizer.
+pub fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    if let Some(why) = observed.neighbours.unknown() {
+        gaps.extend(unknown(Some(why)));
+        return;
+    }
+    if observed.rival().is_some() {
+        return;
+    }
+    if let Some(workload) = observed.workload_found()
+        && workload.metadata.deletion_timestamp.is_none()
+        && matches!(
+            guard::mark_state(&workload.metadata, owner, Marks::Named),
+            MarkState::Unmarked | MarkState::Partial
+        )
+    {
+        plan.steps.push(Step::MarkWorkload(
+            workload.kind,
+            Box::new(workload.metadata.clone()),
+        ));
+        gaps.push(Gap {
+            reason: reasons::GUARDING,
+            message: format!("the {} is being marked", workload.kind),
+        });
+    }
+    match &observed.namespace {
+        Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
+        Fact::Known(metadata) => {
+            if metadata.deletion_timestamp.is_some() {
+                gaps.push(Gap {
+                    reason: reasons::NAMESPACE_TERMINATING,
+                    message: format!(
+                        "Namespace {} is being deleted, and its pods go; what is guarded in it is \
+                         held, and the volumes are on Retain. That can't be undone, but it can be \
+                         made again with what it holds: {}. Then apply again what you keep \
+                         elsewhere, such as the workload",
+                        observed.namespace_name(),
+                        recover_command(observed)
+                    ),
+                });
+            } else if guard::mark_state(metadata, owner, Marks::Shared) != MarkState::Ours {
+                plan.steps
+                    .push(Step::MarkNamespace(Box::new(metadata.clone())));
+                gaps.push(Gap {
+                    reason: reasons::GUARDING,
+                    message: "the namespace is being marked".to_owned(),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The task that tells the webhook, and the handle by which passes leave what is to be told.
+//! Leaving it never waits.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::address::read_address;
+use super::client::post;
+use super::pending::Board;
+use crate::engine::metrics::Metrics;
+
+/// How fast the webhook is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How long one request may take.
+    pub limit: Duration,
+    /// The pause after a first failure; it doubles with each further one, give or take a random
+    /// part.
+    pub first_pause: Duration,
+    /// The longest pause after failures.
+    pub longest_pause: Duration,
+    /// How often an alert that fires is sent again. Alertmanager takes an alert for over when it
+    /// has not heard of it for 5 minutes.
+    pub repeat: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            limit: Duration::from_secs(10),
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_mins(1),
+            repeat: Duration::from_mins(1),
+        }
+    }
+}
+
+/// Who is told, and how fast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// The file with the URL, a mounted Secret.
+    pub url_file: PathBuf,
+    /// How fast.
+    pub pace: Pace,
+}
+
+/// What is to be told. All clones are one.
+#[derive(Clone, Default)]
+pub struct Notices {
+    shared: Option<Arc<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    board: Mutex<Board>,
+    news: Notify,
+}
+
+impl Shared {
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Notices {
+    /// For somebody who is told. The default is for nobody, and keeps nothing.
+    #[must_use]
+    pub fn for_webhook() -> Self {
+        Self {
+            shared: Some(Arc::default()),
+        }
+    }
+
+    /// Leaves what a pass reported of a database.
+    pub fn observe(&self, namespace: &str, name: &str, conditions: &[Condition], now: Timestamp) {
+        self.change(|board| board.observe(namespace, name, conditions, now));
+    }
+
+    /// Ends the alerts of a database that is gone.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.change(|board| board.forget(namespace, name, Timestamp::now()));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Board) -> bool) {
+        let Some(shared) = &self.shared else { return };
+        if change(&mut shared.board()) {
+            shared.news.notify_one();
+        }
+    }
+}
+
+/// Tells the webhook what is left in `notices`, for ever.
+pub async fn deliver(notices: Notices, webhook: Webhook, metrics: Metrics) {
+    let Some(shared) = notices.shared else { return };
+    let Webhook { url_file, pace } = webhook;
+    examine(&url_file, &metrics);
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(pace.first_pause)
+        .with_max_delay(pace.longest_pause)
+        .with_factor(2.0)
+        .with_jitter()
+        .without_max_times();
+    let mut failures = pauses.build();
+    let began = Instant::now();
+    loop {
+        let due = shared.board().due(began.elapsed(), pace.repeat);
+        if due.is_empty() {
+            let pause = shared.board().pause(began.elapsed(), pace.repeat);
+            wait(&shared.news, pause).await;
+            continue;
+        }
+        match post(&url_file, &due, pace.limit).await {
+            Ok(()) => {
+                shared.board().accepted(&due, began.elapsed());
+                metrics.count_alerts_sent(due.len());
+                failures = pauses.build();
+            }
+            Err(error) => {
+                metrics.count_webhook_failure();
+                tracing::warn!(%error, alerts = due.len(), "the webhook has not been told");
+                tokio::time::sleep(failures.next().unwrap_or(pace.longest_pause)).await;
+            }
+        }
+    }
+}
+
+/// Looks at the file before anything happens, so that a mistake is seen on the day it is made.
+fn examine(url_file: &Path, metrics: &Metrics) {
+    match read_address(url_file) {
+        Ok(_) => tracing::info!(file = %url_file.display(), "alerts go to a webhook"),
+        Err(error) => {
+            metrics.count_webhook_failure();
+            tracing::error!(%error, "no alert can be sent; everything else goes on");
+        }
+    }
+}
+
+async fn wait(news: &Notify, pause: Option<Duration>) {
+    match pause {
+        Some(pause) => drop(tokio::time::timeout(pause, news.notified()).await),
+        None => news.notified().await,
+    }
+}
+
+#[cfg(test)]
+#[path = "deliver_tests.rs"]
+mod tests;

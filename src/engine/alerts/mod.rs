@@ -1,0 +1,11 @@
+//! Telling people: conditions that need somebody become alerts, and a webhook gets them. A task of
+//! its own; no pass waits for it.
+
+mod address;
+mod alert;
+mod client;
+mod deliver;
+mod error;
+mod pending;
+
+pub use deliver::{Notices, Pace, Webhook, deliver};

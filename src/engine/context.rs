@@ -1,0 +1,67 @@
+//! What every pass shares: the client, the settings, who reports events, the metrics.
+
+use std::path::PathBuf;
+
+use kube::Client;
+use kube::runtime::events::Reporter;
+
+use super::alerts::Notices;
+use super::drift_repair::Disturbance;
+use super::metrics::Metrics;
+use crate::api::names;
+
+/// How the operator was started.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The image that agents' binary is copied from: the operator's own.
+    pub agent_image: String,
+    /// How many databases are worked on at once. One broken database must slow no other.
+    pub concurrency: u16,
+    /// Only this namespace; all without it.
+    pub namespace: Option<String>,
+    /// Where the operator runs: the guard's rules know it by its service account there.
+    pub operator_namespace: String,
+    /// The file with the URL of the webhook that gets alerts, a mounted Secret. Nobody gets them
+    /// without it.
+    pub webhook_url_file: Option<PathBuf>,
+}
+
+/// What every pass shares.
+pub struct Context {
+    /// The client.
+    pub client: Client,
+    /// How the operator was started.
+    pub settings: Settings,
+    /// In whose name events are written.
+    pub reporter: Reporter,
+    /// Counters and gauges.
+    pub metrics: Metrics,
+    /// What the webhook is to be told.
+    pub notices: Notices,
+    /// What is wrong with the admission policies and definitions, or was a moment ago.
+    pub disturbance: Disturbance,
+}
+
+impl Context {
+    /// Makes the context of one operator.
+    #[must_use]
+    pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
+        let reporter = Reporter {
+            controller: names::OPERATOR_MANAGER.to_owned(),
+            instance: std::env::var("HOSTNAME").ok(),
+        };
+        let notices = if settings.webhook_url_file.is_some() {
+            Notices::for_webhook()
+        } else {
+            Notices::default()
+        };
+        Self {
+            client,
+            settings,
+            reporter,
+            metrics,
+            notices,
+            disturbance: Disturbance::default(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Our `CustomResourceDefinition`s: read, compared with what was built, put back. One that is being
+//! deleted can't be, which is said.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, ResourceExt};
+
+use super::{Mending, replace, say_changed};
+use crate::engine::Context;
+use crate::guard;
+
+/// A definition that is not as built.
+pub struct DefinitionDrift {
+    /// The definition as built.
+    pub built: CustomResourceDefinition,
+    /// What is there instead.
+    present: Option<CustomResourceDefinition>,
+    /// What is not so.
+    pub difference: String,
+}
+
+/// The definitions that are not as built.
+pub async fn find_drifts(context: &Context) -> Result<Vec<DefinitionDrift>, kube::Error> {
+    let api: Api<CustomResourceDefinition> = Api::all(context.client.clone());
+    let looked = guard::definitions().into_iter().map(async |built| {
+        let name = built.name_any();
+        let present = api.get_opt(&name).await?;
+        let difference = match &present {
+            None => Some(format!("CustomResourceDefinition {name} does not exist")),
+            Some(present) if present.metadata.deletion_timestamp.is_some() => Some(format!(
+                "CustomResourceDefinition {name} is being deleted, which can't be undone: every \
+                 object of its kind goes with it, and only those with our finalizer are still \
+                 there. Save them now: kubectl get {name} -A -o yaml > {name}.yaml; docs/guard.md \
+                 says how to go on"
+            )),
+            Some(present) if guard::definition_differs(present, &built) => Some(say_changed(
+                &format!("CustomResourceDefinition {name}"),
+                &present.metadata,
+            )),
+            Some(_) => None,
+        };
+        Ok::<_, kube::Error>(difference.map(|difference| DefinitionDrift {
+            built,
+            present,
+            difference,
+        }))
+    });
+    Ok(futures::future::try_join_all(looked)
+        .await?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// Puts a definition back, in the place of exactly the one that was read.
+pub async fn put_back(context: &Context, drift: &DefinitionDrift) -> Result<Mending, kube::Error> {
+    match &drift.present {
+        Some(present) if present.metadata.deletion_timestamp.is_some() => {
+            return Ok(Mending::Impossible);
+        }
+        Some(present) => {
+            replace(
+                context,
+                Some(present),
+                &guard::restore_definition(present, &drift.built),
+            )
+            .await?;
+        }
+        None => replace(context, None, &drift.built).await?,
+    }
+    Ok(Mending::Done)
+}

@@ -1,0 +1,95 @@
+//! The admission policies and their bindings: read, compared with what was built, put back.
+
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use kube::{Api, Resource};
+
+use super::{Mending, replace, say_changed};
+use crate::engine::Context;
+use crate::guard;
+
+/// A policy, its binding, and what of them is not as built.
+pub struct PolicyDrift {
+    /// The policy as built.
+    pub policy: ValidatingAdmissionPolicy,
+    /// Its binding as built.
+    pub binding: ValidatingAdmissionPolicyBinding,
+    /// What is not so.
+    pub difference: String,
+}
+
+/// The policies that are not as built.
+pub async fn find_drifts(context: &Context) -> Result<Vec<PolicyDrift>, kube::Error> {
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(context.client.clone());
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(context.client.clone());
+    let built = guard::policies(&context.settings.operator_namespace).into_iter();
+    let guards = built.filter(|(policy, _)| {
+        policy
+            .metadata
+            .name
+            .as_deref()
+            .is_some_and(|name| guard::GUARD_POLICIES.contains(&name))
+    });
+    let looked = guards.map(async |(policy, binding)| {
+        let name = policy.metadata.name.clone().unwrap_or_default();
+        let (present_policy, present_binding) =
+            tokio::try_join!(policies.get_opt(&name), bindings.get_opt(&name))?;
+        let difference = match (&present_policy, &present_binding) {
+            (None, _) => Some(format!("ValidatingAdmissionPolicy {name} does not exist")),
+            (_, None) => Some(format!(
+                "ValidatingAdmissionPolicyBinding {name} does not exist"
+            )),
+            (Some(present_policy), Some(present_binding)) => {
+                guard::policy_difference((present_policy, present_binding), (&policy, &binding))
+                    .map(|changed| match changed {
+                        guard::Changed::Policy => say_changed(
+                            &format!("ValidatingAdmissionPolicy {name}"),
+                            &present_policy.metadata,
+                        ),
+                        guard::Changed::Binding => say_changed(
+                            &format!("ValidatingAdmissionPolicyBinding {name}"),
+                            &present_binding.metadata,
+                        ),
+                    })
+            }
+        };
+        Ok::<_, kube::Error>(difference.map(|difference| PolicyDrift {
+            policy,
+            binding,
+            difference,
+        }))
+    });
+    Ok(futures::future::try_join_all(looked)
+        .await?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// Puts a policy and its binding back.
+pub async fn put_back(context: &Context, drift: &PolicyDrift) -> Result<Mending, kube::Error> {
+    put_back_one(context, &drift.policy).await?;
+    put_back_one(context, &drift.binding).await?;
+    Ok(Mending::Done)
+}
+
+async fn put_back_one<K>(context: &Context, built: &K) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::all(context.client.clone());
+    let present = api
+        .get_opt(built.meta().name.as_deref().unwrap_or_default())
+        .await?;
+    let mut wanted = built.clone();
+    if let Some(present) = &present {
+        wanted.meta_mut().clone_from(present.meta());
+        wanted.meta_mut().managed_fields = None;
+    }
+    replace(context, present.as_ref(), &wanted).await
+}

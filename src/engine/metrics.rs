@@ -1,0 +1,285 @@
+//! Counters and gauges for Prometheus. Labels are bounded by the number of databases.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::api::{
+    ConditionStatus, ConditionType, ProtectedDatabaseStatus, find_condition, reasons,
+};
+
+/// The conditions that are shown as gauges.
+const SHOWN: [ConditionType; 7] = [
+    ConditionType::Ready,
+    ConditionType::Stalled,
+    ConditionType::Guarded,
+    ConditionType::DataVerified,
+    ConditionType::DataReset,
+    ConditionType::FilesMatch,
+    ConditionType::BackupFresh,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DatabaseLabels {
+    namespace: String,
+    name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConditionLabels {
+    namespace: String,
+    name: String,
+    condition: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResetLabels {
+    namespace: String,
+    name: String,
+    reason: &'static str,
+}
+
+/// The reason that is shown of each database that looks reset, by namespace and name: the series of
+/// the reason before must go.
+type ShownResets = BTreeMap<(String, String), &'static str>;
+
+/// The operator's metrics.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    passes: Counter,
+    failures: Counter,
+    steps: Counter,
+    mended_policies: Counter,
+    mended_definitions: Counter,
+    alerts_sent: Counter,
+    webhook_failures: Counter,
+    conditions: Family<ConditionLabels, Gauge>,
+    resets: Family<ResetLabels, Gauge>,
+    shown_resets: Arc<Mutex<ShownResets>>,
+    last_good_backup: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
+    last_check: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("holdfast");
+        let (passes, failures, steps) =
+            (Counter::default(), Counter::default(), Counter::default());
+        let (mended_policies, mended_definitions) = (Counter::default(), Counter::default());
+        let (alerts_sent, webhook_failures) = (Counter::default(), Counter::default());
+        registry.register(
+            "webhook_sent",
+            "Alerts that the webhook has accepted, repetitions included",
+            alerts_sent.clone(),
+        );
+        registry.register(
+            "webhook_failures",
+            "Requests to the webhook that failed, and looks at its URL when the operator started",
+            webhook_failures.clone(),
+        );
+        let resets = Family::<ResetLabels, Gauge>::default();
+        registry.register(
+            "data_reset",
+            "1 for a ProtectedDatabase whose data looks reset, with the reason; absent for all \
+             others",
+            resets.clone(),
+        );
+        registry.register(
+            "guard_policies_mended",
+            "Admission policies that somebody had taken off or edited and that were put back",
+            mended_policies.clone(),
+        );
+        registry.register(
+            "guard_definitions_mended",
+            "Definitions of our kinds that somebody had deleted or edited and that were put back",
+            mended_definitions.clone(),
+        );
+        let conditions = Family::<ConditionLabels, Gauge>::default();
+        let last_good_backup = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
+        let last_check = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
+        registry.register("passes", "Passes of the controller", passes.clone());
+        registry.register("pass_failures", "Passes that ended early", failures.clone());
+        registry.register("steps", "Writes that were begun", steps.clone());
+        registry.register(
+            "database_condition",
+            "Conditions of a ProtectedDatabase: 1 is True, 0 is False, -1 is Unknown; BackupFresh \
+             is absent where no backup is asked for",
+            conditions.clone(),
+        );
+        registry.register(
+            "last_good_backup_timestamp_seconds",
+            "When the newest good backup was completed, in seconds since 1970; absent when there \
+             is none",
+            last_good_backup.clone(),
+        );
+        registry.register(
+            "last_check_timestamp_seconds",
+            "When the newest check ended, in seconds since 1970",
+            last_check.clone(),
+        );
+        let registry = Arc::new(registry);
+        Self {
+            registry,
+            passes,
+            failures,
+            steps,
+            mended_policies,
+            mended_definitions,
+            alerts_sent,
+            webhook_failures,
+            conditions,
+            resets,
+            shown_resets: Arc::default(),
+            last_good_backup,
+            last_check,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a pass that began.
+    pub fn count_pass(&self) {
+        self.passes.inc();
+    }
+
+    /// Counts a policy of the guard that was put back.
+    pub fn count_mended_policy(&self) {
+        self.mended_policies.inc();
+    }
+
+    /// Counts a definition that was put back.
+    pub fn count_mended_definition(&self) {
+        self.mended_definitions.inc();
+    }
+
+    /// Counts a pass that ended early.
+    pub fn count_failure(&self) {
+        self.failures.inc();
+    }
+
+    /// Counts a write that was begun.
+    pub fn count_step(&self) {
+        self.steps.inc();
+    }
+
+    /// Counts alerts that the webhook has accepted.
+    pub fn count_alerts_sent(&self, alerts: usize) {
+        self.alerts_sent.inc_by(alerts as u64);
+    }
+
+    /// Counts a request to the webhook that failed.
+    pub fn count_webhook_failure(&self) {
+        self.webhook_failures.inc();
+    }
+
+    /// Shows what was reported of a database.
+    pub fn observe_database(&self, namespace: &str, name: &str, status: &ProtectedDatabaseStatus) {
+        for condition in SHOWN {
+            let labels = ConditionLabels {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                condition: condition.as_str(),
+            };
+            let found = find_condition(&status.conditions, condition);
+            // Without rules about files, or without a backup that is asked for, nobody waits for an
+            // answer about them.
+            let is_asked_for = match found {
+                Some(found) => found.reason != reasons::NO_BACKUP_CONFIGURED,
+                None => condition != ConditionType::FilesMatch,
+            };
+            if !is_asked_for {
+                self.conditions.remove(&labels);
+                continue;
+            }
+            let value = match found.map(|found| found.status.as_str()) {
+                Some("True") => 1,
+                Some("False") => 0,
+                _ => -1,
+            };
+            self.conditions.get_or_create(&labels).set(value);
+        }
+        let reset = find_condition(&status.conditions, ConditionType::DataReset);
+        let reset = reset.filter(|reset| reset.status == ConditionStatus::True.as_str());
+        self.show_reset(
+            namespace,
+            name,
+            reset.map(|reset| reasons::known(&reset.reason)),
+        );
+        let labels = DatabaseLabels {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        if let Some(backup) = &status.last_good_backup {
+            self.last_good_backup
+                .get_or_create(&labels)
+                .set(backup.time.0.as_duration().as_secs_f64());
+        }
+        if let Some(check) = &status.last_check {
+            self.last_check
+                .get_or_create(&labels)
+                .set(check.time.0.as_duration().as_secs_f64());
+        }
+    }
+
+    fn show_reset(&self, namespace: &str, name: &str, reason: Option<&'static str>) {
+        let labels = |reason| ResetLabels {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            reason,
+        };
+        let mut shown = self
+            .shown_resets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let key = (namespace.to_owned(), name.to_owned());
+        let before = match reason {
+            Some(reason) => shown.insert(key, reason),
+            None => shown.remove(&key),
+        };
+        if let Some(before) = before.filter(|before| reason != Some(*before)) {
+            self.resets.remove(&labels(before));
+        }
+        if let Some(reason) = reason {
+            self.resets.get_or_create(&labels(reason)).set(1);
+        }
+    }
+
+    /// Forgets a database that is gone.
+    pub fn forget_database(&self, namespace: &str, name: &str) {
+        for condition in SHOWN {
+            self.conditions.remove(&ConditionLabels {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                condition: condition.as_str(),
+            });
+        }
+        self.show_reset(namespace, name, None);
+        let labels = DatabaseLabels {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        self.last_good_backup.remove(&labels);
+        self.last_check.remove(&labels);
+    }
+
+    /// The text that Prometheus reads.
+    ///
+    /// # Errors
+    /// The text could not be written.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+//! Tests of the series that come and go with what is reported.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a sample that can't be built is a fault of the test"
+)]
+
+use serde_json::json;
+
+use super::*;
+
+fn status(type_: &str, value: &str, reason: &str) -> ProtectedDatabaseStatus {
+    let condition = json!({"type": type_, "status": value, "reason": reason, "message": "", "lastTransitionTime": "2026-02-01T09:00:00Z"});
+    serde_json::from_value(json!({"conditions": [condition]})).unwrap()
+}
+
+fn series(metrics: &Metrics, name: &str) -> Vec<String> {
+    let text = metrics.encode().unwrap();
+    text.lines()
+        .filter(|line| line.starts_with(&format!("holdfast_{name}{{")))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_reset_is_one_series_with_its_reason_and_goes_when_it_is_over() {
+    let metrics = Metrics::default();
+    metrics.observe_database(
+        "atra",
+        "knowledge",
+        &status("DataReset", "False", "Verified"),
+    );
+    assert!(series(&metrics, "data_reset").is_empty());
+    metrics.observe_database("atra", "other", &status("DataReset", "True", "RolledBack"));
+    let other = "holdfast_data_reset{namespace=\"atra\",name=\"other\",reason=\"RolledBack\"} 1";
+    for reason in ["RowsDropped", "RowsDropped", "TablesEmptied"] {
+        metrics.observe_database("atra", "knowledge", &status("DataReset", "True", reason));
+        let mut found = series(&metrics, "data_reset");
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                format!(
+                    "holdfast_data_reset{{namespace=\"atra\",name=\"knowledge\",reason=\"{reason}\"}} 1"
+                ),
+                other.to_owned()
+            ]
+        );
+    }
+    metrics.observe_database(
+        "atra",
+        "knowledge",
+        &status("DataReset", "False", "Verified"),
+    );
+    assert_eq!(series(&metrics, "data_reset"), [other]);
+    metrics.forget_database("atra", "other");
+    assert!(series(&metrics, "data_reset").is_empty());
+}
+
+#[test]
+fn a_reason_that_is_not_documented_makes_no_series_of_its_own() {
+    let metrics = Metrics::default();
+    metrics.observe_database(
+        "atra",
+        "knowledge",
+        &status("DataReset", "True", "Invented1"),
+    );
+    assert_eq!(
+        series(&metrics, "data_reset"),
+        ["holdfast_data_reset{namespace=\"atra\",name=\"knowledge\",reason=\"QueryFailed\"} 1"]
+    );
+}
+
+#[test]
+fn a_database_that_asks_for_no_backup_is_not_shown_to_lack_one() {
+    let metrics = Metrics::default();
+    let shown = |metrics: &Metrics| {
+        series(metrics, "database_condition")
+            .iter()
+            .any(|line| line.contains("BackupFresh"))
+    };
+    metrics.observe_database(
+        "atra",
+        "knowledge",
+        &status("BackupFresh", "False", "BackupOverdue"),
+    );
+    assert!(shown(&metrics));
+    metrics.observe_database(
+        "atra",
+        "knowledge",
+        &status("BackupFresh", "False", "NoBackupConfigured"),
+    );
+    assert!(!shown(&metrics));
+}
+
+#[test]
+fn nothing_is_shown_of_files_that_nobody_asks_about() {
+    let metrics = Metrics::default();
+    metrics.observe_database(
+        "atra",
+        "knowledge",
+        &status("FilesMatch", "Unknown", "FilesNotChecked"),
+    );
+    assert!(
+        metrics
+            .encode()
+            .unwrap()
+            .contains(r#"condition="FilesMatch"} -1"#),
+        "{}",
+        metrics.encode().unwrap()
+    );
+    metrics.observe_database("atra", "knowledge", &ProtectedDatabaseStatus::default());
+    assert!(
+        !metrics.encode().unwrap().contains("FilesMatch"),
+        "{}",
+        metrics.encode().unwrap()
+    );
+}

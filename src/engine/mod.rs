@@ -1,0 +1,22 @@
+//! The operator: one short pipeline, observe -> decide -> rules -> execute -> report.
+
+mod alerts;
+mod context;
+mod drift_repair;
+mod events;
+mod execute;
+mod metrics;
+mod pass;
+mod probes;
+mod report;
+mod restoring;
+mod run;
+mod startup;
+mod triggers;
+
+pub use alerts::{Notices, Pace, Webhook, deliver};
+pub use context::{Context, Settings};
+pub use metrics::Metrics;
+pub use probes::serve as serve_probes;
+pub use run::run;
+pub use startup::{StartupError, require_kinds};

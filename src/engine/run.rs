@@ -1,0 +1,209 @@
+//! Wires the watches to the passes and runs until told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, Stream, StreamExt};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use tokio::task::JoinSet;
+
+use super::alerts::{Pace, Webhook, deliver};
+use super::context::{Context, Settings};
+use super::drift_repair::keep;
+use super::metrics::Metrics;
+use super::pass::{PassError, reconcile, retry};
+use super::restoring::run_restores;
+use super::triggers::{self, GuardedDatabase};
+use crate::api::{DatabaseBackup, DatabaseCheck, names};
+use crate::guard;
+
+/// Runs the controller until `stop` resolves. What is under way then is finished.
+pub async fn run(
+    client: Client,
+    settings: Settings,
+    metrics: Metrics,
+    stop: impl Future<Output = ()> + Send + Sync + 'static,
+) {
+    let stop = stop.shared();
+    let context = Arc::new(Context::new(client.clone(), settings.clone(), metrics));
+    // A task of its own, which ends with this function: no pass waits for the webhook.
+    let mut notifier = JoinSet::new();
+    if let Some(url_file) = settings.webhook_url_file.clone() {
+        let webhook = Webhook {
+            url_file,
+            pace: Pace::default(),
+        };
+        notifier.spawn(deliver(
+            context.notices.clone(),
+            webhook,
+            context.metrics.clone(),
+        ));
+    }
+    let scope = settings.namespace.as_deref();
+    let controller = Controller::new(
+        namespaced::<GuardedDatabase>(&client, scope),
+        watcher::Config::default(),
+    )
+    .with_config(
+        Config::default()
+            .concurrency(settings.concurrency)
+            .debounce(Duration::from_millis(20)),
+    );
+    let store = controller.store();
+    let labelled = watcher::Config::default().labels(names::DATABASE_LABEL);
+    let protected = watcher::Config::default().labels(&format!("{}=true", names::PROTECTED_LABEL));
+    let (by_pod, by_stateful_set, by_deployment) = (store.clone(), store.clone(), store);
+    let (mend, mended) = futures::channel::mpsc::channel(1);
+    let controller = controller
+        .watches(
+            namespaced::<PartialObjectMeta<Pod>>(&client, scope),
+            watcher::Config::default(),
+            move |pod| triggers::from_pod(&by_pod, pod.meta()),
+        )
+        .watches(
+            namespaced::<PartialObjectMeta<StatefulSet>>(&client, scope),
+            watcher::Config::default(),
+            move |set| {
+                triggers::from_workload(
+                    &by_stateful_set,
+                    &set.namespace().unwrap_or_default(),
+                    &set.name_any(),
+                )
+            },
+        )
+        .watches(
+            namespaced::<PartialObjectMeta<Deployment>>(&client, scope),
+            watcher::Config::default(),
+            move |deployment| {
+                triggers::from_workload(
+                    &by_deployment,
+                    &deployment.namespace().unwrap_or_default(),
+                    &deployment.name_any(),
+                )
+            },
+        )
+        .watches(
+            namespaced::<DatabaseCheck>(&client, scope),
+            watcher::Config::default(),
+            |check| {
+                Some(
+                    ObjectRef::new(&check.spec.database)
+                        .within(check.metadata.namespace.as_deref()?),
+                )
+            },
+        )
+        .watches(
+            namespaced::<DatabaseBackup>(&client, scope),
+            watcher::Config::default(),
+            |backup| {
+                Some(
+                    ObjectRef::new(&backup.spec.database)
+                        .within(backup.metadata.namespace.as_deref()?),
+                )
+            },
+        )
+        .watches(
+            namespaced::<PartialObjectMeta<Job>>(&client, scope),
+            labelled.clone(),
+            |job| triggers::from_label(job.meta()),
+        )
+        .watches(
+            namespaced::<PartialObjectMeta<CronJob>>(&client, scope),
+            labelled,
+            |cron_job| triggers::from_label(cron_job.meta()),
+        )
+        .watches(
+            namespaced::<PartialObjectMeta<PersistentVolumeClaim>>(&client, scope),
+            protected.clone(),
+            |claim| triggers::from_mark(claim.meta()),
+        )
+        .watches(
+            Api::<PartialObjectMeta<PersistentVolume>>::all(client.clone()),
+            protected,
+            |volume| triggers::from_mark(volume.meta()),
+        )
+        .reconcile_all_on(mended)
+        .graceful_shutdown_on(stop.clone())
+        .run(pass, failed, context.clone())
+        .for_each(|_| std::future::ready(()));
+    let policies = futures::stream::select(
+        touched::<ValidatingAdmissionPolicy>(&client, guard::GUARD_POLICIES),
+        touched::<ValidatingAdmissionPolicyBinding>(&client, guard::GUARD_POLICIES),
+    );
+    let ticks = futures::stream::select(
+        policies,
+        touched::<CustomResourceDefinition>(&client, &guard::definition_names()),
+    );
+    let both = futures::future::join(controller, run_restores(context.clone(), stop));
+    tokio::select! {
+        _ = both => {}
+        () = keep(context, ticks, mend) => {}
+    }
+}
+
+fn namespaced<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// A tick for every change to one of these objects, each watched by its name: the operator's role
+/// allows no more. Errors are waited out.
+fn touched<K>(client: &Client, names: &[&str]) -> impl Stream<Item = ()> + Send + 'static + use<K>
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+    PartialObjectMeta<K>: Resource<DynamicType = ()>,
+{
+    let watches = names.iter().map(|name| {
+        let api = Api::<PartialObjectMeta<K>>::all(client.clone());
+        let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        watcher(api, only)
+            .default_backoff()
+            .touched_objects()
+            .filter_map(|touched| std::future::ready(touched.ok().map(drop)))
+            .boxed()
+    });
+    futures::stream::select_all(watches.collect::<Vec<_>>())
+}
+
+async fn pass(database: Arc<GuardedDatabase>, context: Arc<Context>) -> Result<Action, PassError> {
+    let namespace = database.namespace().unwrap_or_default();
+    let name = database.name_any();
+    if let Err(invalid) = &database.0 {
+        tracing::error!(namespace, name, error = %invalid.error, "this ProtectedDatabase can't be \
+            decoded; apply the current CRDs: holdfast crd | kubectl apply --server-side -f -");
+        return Ok(Action::await_change());
+    }
+    context.metrics.count_pass();
+    Box::pin(reconcile(&context, &namespace, &name)).await
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is that of the runtime"
+)]
+fn failed(database: Arc<GuardedDatabase>, error: &PassError, context: Arc<Context>) -> Action {
+    retry(&database, error, &context)
+}

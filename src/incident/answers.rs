@@ -1,0 +1,354 @@
+//! The five questions that are asked after every incident, answered in Kubernetes' terms. Pure.
+
+use k8s_openapi::api::core::v1::Pod;
+
+use super::looks::Account;
+use super::shell::word;
+use super::{
+    Answer, EventTold, EventsTold, Line, StartTold, VolumeRole, VolumeTold, disk, updates,
+};
+use crate::wording::count;
+use crate::wording::date;
+use crate::world::Fact;
+
+/// Words in events about volumes and claims that go.
+const REMOVAL_WORDS: &[&str] = &[
+    "delet",
+    "releas",
+    "lost",
+    "recycl",
+    "remov",
+    "reclaim",
+    "unbound",
+    "failedmount",
+    "refuse",
+];
+
+/// All five, in the order in which they are asked.
+pub(super) fn answer_all(
+    account: &Account<'_>,
+    starts: &[StartTold],
+    volumes: &[VolumeTold],
+    events: &EventsTold,
+) -> Vec<Answer> {
+    vec![
+        restarted(account, starts),
+        volume_there(account, starts, volumes),
+        disk::answer(account, events),
+        volume_removed(account, volumes, events),
+        updates::answer(account, events),
+    ]
+}
+
+fn restarted(account: &Account<'_>, starts: &[StartTold]) -> Answer {
+    let mut facts: Vec<Line> = starts
+        .iter()
+        .map(|start| {
+            let seen = if start.is_exact {
+                "server started"
+            } else {
+                "first seen"
+            };
+            format!(
+                "{}: {seen} in pod {} ({})",
+                date(&start.time),
+                start.pod,
+                start.change
+            )
+            .into()
+        })
+        .collect();
+    facts.extend(
+        account
+            .gathered
+            .pods
+            .known()
+            .into_iter()
+            .flatten()
+            .flat_map(describe_pod),
+    );
+    let number = i64::try_from(starts.len()).unwrap_or(i64::MAX);
+    let answer = match starts {
+        [] => "Not known: no check has looked at a start of the container".to_owned(),
+        [only] => format!("No restart was seen: one start, at {}", date(&only.time)),
+        [.., last] => format!(
+            "Yes: {} were seen, the last at {} ({})",
+            count(number, "start"),
+            date(&last.time),
+            last.change
+        ),
+    };
+    let mut not_known = vec![Line::from(
+        "starts that no check has looked at, and starts before the oldest check that is kept",
+    )];
+    not_known.extend(account.gathered.pods.unknown().map(Line::from));
+    let mut commands = vec![account.kubectl("get pods -o wide")];
+    commands.extend(
+        starts
+            .last()
+            .map(|start| account.kubectl(&format!("describe pod {}", word(start.pod.as_str())))),
+    );
+    Answer {
+        question: "Was the workload or its container restarted, and when?".into(),
+        answer: answer.into(),
+        facts,
+        not_known,
+        commands: commands.into_iter().map(Line::from).collect(),
+    }
+}
+
+/// What a pod says of its containers now.
+fn describe_pod(pod: &Pod) -> Vec<Line> {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let created = pod
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or_else(|| "an unknown time".to_owned(), date);
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_deref())
+        .unwrap_or_default();
+    statuses
+        .iter()
+        .map(|status| {
+            let running = status
+                .state
+                .as_ref()
+                .and_then(|state| state.running.as_ref())
+                .and_then(|running| running.started_at.as_ref());
+            let running = running.map_or_else(
+                || "not running".to_owned(),
+                |time| format!("running since {}", date(time)),
+            );
+            let ended = status
+                .last_state
+                .as_ref()
+                .and_then(|state| state.terminated.as_ref())
+                .map(|ended| {
+                    let at = ended
+                        .finished_at
+                        .as_ref()
+                        .map(|time| format!(" at {}", date(time)))
+                        .unwrap_or_default();
+                    format!(
+                        "; the one before ended{at} with exit code {} ({})",
+                        ended.exit_code,
+                        ended.reason.as_deref().unwrap_or("no reason given")
+                    )
+                });
+            let restarts = count(i64::from(status.restart_count), "restart");
+            format!(
+                "pod {name} (created {created}), container {}: {running}, {restarts}{}",
+                status.name,
+                ended.unwrap_or_default()
+            )
+            .into()
+        })
+        .collect()
+}
+
+fn volume_there(account: &Account<'_>, starts: &[StartTold], volumes: &[VolumeTold]) -> Answer {
+    let mut facts: Vec<Line> = volumes
+        .iter()
+        .map(|volume| {
+            let created = volume.created_at.as_ref().map_or_else(
+                || "creation time not known".to_owned(),
+                |time| format!("created {}", date(time)),
+            );
+            let handle = if volume.handle.as_str().is_empty() {
+                String::new()
+            } else {
+                format!(", handle {}", volume.handle)
+            };
+            format!(
+                "volume {} ({created}{handle}): {}; claim {}: {}",
+                volume.volume, volume.state, volume.claim, volume.claim_state
+            )
+            .into()
+        })
+        .collect();
+    let switches: Vec<&StartTold> = starts.iter().filter(|start| start.volume_changed).collect();
+    facts.extend(switches.iter().map(|start| {
+        Line::from(format!(
+            "{}: the volume was switched: {}",
+            date(&start.time),
+            start.change
+        ))
+    }));
+    let expected = account
+        .expected
+        .as_ref()
+        .and_then(super::looks::Seen::data_volume);
+    let expected = expected.and_then(|expected| {
+        volumes
+            .iter()
+            .find(|volume| volume.volume.as_str() == expected.volume)
+    });
+    let moved = super::identity::has_moved(account);
+    let answer = match expected {
+        None => "Not known: nothing tells which volume had the data".to_owned(),
+        Some(volume) => {
+            let there = match volume.is_there {
+                Some(true) if moved => "Yes, but the database does not use it: volume",
+                Some(true) => "Yes: volume",
+                Some(false) => "NO: there is no such object any more as volume",
+                None => "Not known: it could not be read whether there still is volume",
+            };
+            let now = account
+                .found
+                .as_ref()
+                .and_then(super::looks::Seen::data_volume)
+                .filter(|_| moved);
+            let now = now
+                .map(|now| {
+                    format!(
+                        "; the data directory lies on volume {} of claim {}",
+                        now.volume, now.claim
+                    )
+                })
+                .unwrap_or_default();
+            format!("{there} {} of claim {}{now}", volume.volume, volume.claim)
+        }
+    };
+    let names = volumes.iter().map(|volume| word(volume.volume.as_str()));
+    let look = ["get pv".to_owned()]
+        .into_iter()
+        .chain(names)
+        .collect::<Vec<_>>()
+        .join(" ");
+    Answer {
+        question: "Is the volume still there?".into(),
+        answer: answer.into(),
+        facts,
+        not_known: vec![
+            "whether the storage behind a volume object still has its files: Kubernetes does not \
+            look inside"
+                .into(),
+        ],
+        commands: [account.kubectl_cluster(&look), account.kubectl("get pvc")]
+            .map(Line::from)
+            .into(),
+    }
+}
+
+fn volume_removed(account: &Account<'_>, volumes: &[VolumeTold], events: &EventsTold) -> Answer {
+    let gone: Vec<&VolumeTold> = volumes
+        .iter()
+        .filter(|volume| volume.is_there == Some(false))
+        .collect();
+    let removals: Vec<&EventTold> = events
+        .listed
+        .iter()
+        .filter(|event| is_about_removal(event))
+        .collect();
+    let restores = account
+        .gathered
+        .restores
+        .known()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mut facts: Vec<Line> = gone
+        .iter()
+        .map(|volume| {
+            let by = if volume.roles.contains(&VolumeRole::Remembered) {
+                "the DatabaseLedger remembers it"
+            } else {
+                "a check has seen it"
+            };
+            format!(
+                "volume {} of claim {} is gone; {by}",
+                volume.volume, volume.claim
+            )
+            .into()
+        })
+        .collect();
+    facts.extend(gone_claims(account));
+    facts.extend(removals.iter().map(|event| {
+        Line::from(format!(
+            "{}: {} {}: {}",
+            date(&event.time),
+            event.object,
+            event.reason,
+            event.message
+        ))
+    }));
+    for restore in restores {
+        let state = restore
+            .status
+            .as_ref()
+            .and_then(|status| status.state)
+            .map_or_else(|| "not begun".to_owned(), |state| format!("{state:?}"));
+        let from = restore.spec.from.volume.as_deref().unwrap_or("a backup");
+        facts.push(
+            format!(
+                "DatabaseRestore {} from {from}: {state}",
+                restore.metadata.name.as_deref().unwrap_or_default()
+            )
+            .into(),
+        );
+    }
+    let answer = match (gone.is_empty(), removals.last()) {
+        (false, _) => format!(
+            "Yes: {} that held the data is gone",
+            count(i64::try_from(gone.len()).unwrap_or(i64::MAX), "volume")
+        ),
+        (true, Some(event)) => format!(
+            "Events speak of it, last at {}: {} {}",
+            date(&event.time),
+            event.object,
+            event.reason
+        ),
+        (true, None) => "No: no volume that is remembered is gone, and no event that is still \
+            there speaks of it"
+            .to_owned(),
+    };
+    let mut not_known = vec![
+        events.note.clone(),
+        "who deleted an object: only the API server's audit log says so, where one is kept".into(),
+    ];
+    not_known.extend(
+        [
+            account.gathered.ledger.unknown(),
+            account.gathered.restores.unknown(),
+        ]
+        .into_iter()
+        .flatten()
+        .map(Line::from),
+    );
+    let commands = [
+        account.kubectl("get events --sort-by=.lastTimestamp"),
+        account.kubectl_cluster(
+            "-n default get events --field-selector involvedObject.kind=PersistentVolume",
+        ),
+        account.kubectl_cluster(&format!(
+            "get dbledger {} -o yaml",
+            crate::api::names::ledger(&account.gathered.namespace, &account.gathered.name)
+        )),
+    ];
+    Answer {
+        question: "Are there logs or events about the removal of a volume?".into(),
+        answer: answer.into(),
+        facts,
+        not_known,
+        commands: commands.map(Line::from).into(),
+    }
+}
+
+fn gone_claims(account: &Account<'_>) -> Vec<Line> {
+    let gone = account
+        .gathered
+        .claims
+        .iter()
+        .filter(|claim| matches!(claim.found, Fact::Known(None)));
+    gone.map(|claim| format!("claim {} is gone", claim.name).into())
+        .collect()
+}
+
+fn is_about_removal(event: &EventTold) -> bool {
+    let object = event.object.as_str();
+    let text = format!("{} {}", event.reason, event.message).to_lowercase();
+    (object.starts_with("PersistentVolume") || object.starts_with("ProtectedDatabase "))
+        && REMOVAL_WORDS.iter().any(|word| text.contains(word))
+}

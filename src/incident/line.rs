@@ -1,0 +1,125 @@
+//! Text that is shown: one line, bounded, without characters that a terminal or a reader's eye
+//! would be deceived by. Pure.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The most characters that one piece of text may have.
+const LIMIT: usize = 4_000;
+
+/// One line of text. Names of tables and messages come from a database that is not trusted, so a
+/// story holds no other kind of text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Line(String);
+
+impl Line {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same as the beginning of a sentence, where it stands on a page and not on a terminal.
+    #[must_use]
+    pub fn capitalized(&self) -> Self {
+        let mut characters = self.0.chars();
+        Self(
+            characters
+                .next()
+                .into_iter()
+                .flat_map(char::to_uppercase)
+                .chain(characters)
+                .collect(),
+        )
+    }
+
+    /// How many characters it has.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.0.chars().count()
+    }
+
+    /// Its beginning, with an ellipsis where something was left out.
+    #[must_use]
+    pub fn cut(&self, limit: usize) -> Self {
+        if self.width() <= limit {
+            return self.clone();
+        }
+        Self(
+            self.0
+                .chars()
+                .take(limit.saturating_sub(1))
+                .chain(['…'])
+                .collect(),
+        )
+    }
+}
+
+impl From<&str> for Line {
+    fn from(text: &str) -> Self {
+        let mut clean = String::with_capacity(text.len());
+        for (position, character) in text.chars().enumerate() {
+            if position == LIMIT {
+                clean.push('…');
+                break;
+            }
+            match character {
+                '\n' | '\r' | '\t' => clean.push(' '),
+                deceiving if is_deceiving(deceiving) => clean.extend(deceiving.escape_unicode()),
+                harmless => clean.push(harmless),
+            }
+        }
+        Self(clean)
+    }
+}
+
+impl From<String> for Line {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+/// Characters that move a terminal's cursor, turn the direction of writing, or can't be seen.
+fn is_deceiving(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_deceive_is_shown_instead() {
+        assert_eq!(
+            Line::from("a\u{1b}[31mred\u{7}").as_str(),
+            "a\\u{1b}[31mred\\u{7}"
+        );
+        assert_eq!(Line::from("one\ntwo\r\tthree").as_str(), "one two  three");
+        assert_eq!(
+            Line::from("evil\u{202e}cod\u{200b}e\u{9b}2J").as_str(),
+            "evil\\u{202e}cod\\u{200b}e\\u{9b}2J"
+        );
+        assert_eq!(
+            Line::from("узел 節點 é").as_str(),
+            "узел 節點 é",
+            "other people's letters stay"
+        );
+    }
+
+    #[test]
+    fn no_line_is_longer_than_its_limit() {
+        assert_eq!(Line::from("x".repeat(10_000)).width(), LIMIT + 1);
+        assert_eq!(Line::from("pvc-3fa29287").cut(6).as_str(), "pvc-3…");
+        assert_eq!(Line::from("pvc").cut(3).as_str(), "pvc");
+    }
+}

@@ -1,0 +1,297 @@
+//! Which looks matter: what was last known good, the newest that said anything definite, the newest
+//! of all. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Gathered, Look};
+use crate::api::{
+    CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, LedgerBaseline, MountedVolume,
+    ProtectedDatabaseSpec, ProtectedDatabaseStatus,
+};
+use crate::verdict;
+
+/// One look as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct Seen<'a> {
+    pub check: &'a str,
+    pub source: String,
+    pub time: Time,
+    pub verdict: Option<&'a CheckVerdict>,
+    pub volumes: &'a [MountedVolume],
+    pub evidence: Option<&'a Evidence>,
+}
+
+/// What was read, with the looks that matter picked out of it.
+pub(super) struct Account<'a> {
+    pub gathered: &'a Gathered,
+    /// The checks, oldest first.
+    pub checks: Vec<&'a DatabaseCheck>,
+    pub expected: Option<Seen<'a>>,
+    pub found: Option<Seen<'a>>,
+    pub newest: Option<Seen<'a>>,
+}
+
+impl<'a> Account<'a> {
+    /// Picks the looks.
+    pub fn open(gathered: &'a Gathered) -> Self {
+        let mut checks: Vec<&DatabaseCheck> =
+            gathered.checks.known().into_iter().flatten().collect();
+        checks.sort_by_key(|check| (time_of(check), check.metadata.name.clone()));
+        let judged = |check: &&&DatabaseCheck| verdict_of(check).is_some();
+        let definite = |check: &&&DatabaseCheck| {
+            verdict_of(check).is_some_and(|verdict| verdict.outcome != CheckOutcome::Unverifiable)
+        };
+        let found = checks
+            .iter()
+            .rev()
+            .find(definite)
+            .map(|check| Seen::of(check));
+        let newest = checks
+            .iter()
+            .rev()
+            .find(judged)
+            .map(|check| Seen::of(check));
+        let newest = newest.filter(|newest| {
+            found
+                .as_ref()
+                .is_none_or(|found| found.check != newest.check)
+        });
+        let mut account = Self {
+            gathered,
+            checks,
+            expected: None,
+            found,
+            newest,
+        };
+        account.expected = account.find_expected();
+        account
+    }
+
+    /// The check that the status names, else what the ledger remembers of it. Where that is the
+    /// newest look itself, the one that it was compared with.
+    fn find_expected(&self) -> Option<Seen<'a>> {
+        let named = self
+            .status()
+            .and_then(|status| status.baseline.as_ref())
+            .and_then(|baseline| self.find(&baseline.check));
+        let named = named.map(|named| self.with_last_counts(named));
+        let expected = named
+            .or_else(|| self.remembered().map(|baseline| self.of_ledger(baseline)))
+            .or_else(|| self.of_backup());
+        let found = self.found.as_ref().filter(|found| {
+            expected
+                .as_ref()
+                .is_some_and(|expected| expected.check == found.check)
+        });
+        let before = found
+            .and_then(|found| found.verdict?.baseline.as_deref())
+            .and_then(|before| self.find(before));
+        before.or(expected)
+    }
+
+    fn find(&self, name: &str) -> Option<Seen<'a>> {
+        self.checks
+            .iter()
+            .find(|check| check.metadata.name.as_deref() == Some(name))
+            .map(|check| Seen::of(check))
+    }
+
+    /// What a check could only estimate, the ledger remembers as it was counted last, and that is
+    /// what later checks are compared with.
+    fn with_last_counts(&self, named: Seen<'a>) -> Seen<'a> {
+        match self.remembered().filter(|baseline| {
+            baseline.check == named.check && Some(&baseline.evidence) != named.evidence
+        }) {
+            Some(baseline) => Seen {
+                source: format!(
+                    "{}, with the last counts of the DatabaseLedger",
+                    named.source
+                ),
+                evidence: Some(&baseline.evidence),
+                ..named
+            },
+            None => named,
+        }
+    }
+
+    /// What a check has read in the bucket, because nothing else remembers.
+    fn of_backup(&self) -> Option<Seen<'a>> {
+        let remembered = self
+            .checks
+            .iter()
+            .rev()
+            .find_map(|check| check.status.as_ref()?.remembered.as_ref())?;
+        Some(Seen {
+            check: &remembered.path,
+            source: format!("the manifest of the backup {}", remembered.path),
+            time: remembered.evidence.observed_at.clone(),
+            verdict: None,
+            volumes: &[],
+            evidence: Some(&remembered.evidence),
+        })
+    }
+
+    fn of_ledger(&self, baseline: &'a LedgerBaseline) -> Seen<'a> {
+        Seen {
+            check: &baseline.check,
+            source: format!(
+                "DatabaseLedger {}, status.baseline",
+                crate::api::names::ledger(&self.gathered.namespace, &self.gathered.name)
+            ),
+            time: baseline.time.clone(),
+            verdict: None,
+            volumes: &baseline.volumes,
+            evidence: Some(&baseline.evidence),
+        }
+    }
+
+    fn remembered(&self) -> Option<&'a LedgerBaseline> {
+        self.gathered
+            .ledger
+            .known()?
+            .as_ref()?
+            .status
+            .as_ref()?
+            .baseline
+            .as_ref()
+    }
+
+    /// What the operator says.
+    pub fn status(&self) -> Option<&'a ProtectedDatabaseStatus> {
+        self.gathered.database.known()?.as_ref()?.status.as_ref()
+    }
+
+    /// What the user asks for.
+    pub fn spec(&self) -> Option<&'a ProtectedDatabaseSpec> {
+        self.gathered
+            .database
+            .known()?
+            .as_ref()
+            .map(|database| &database.spec)
+    }
+
+    /// A command of kubectl in the database's namespace.
+    pub fn kubectl(&self, words: &str) -> String {
+        format!(
+            "kubectl -n {}{} {words}",
+            self.gathered.namespace, self.gathered.context_flag
+        )
+    }
+
+    /// A command of kubectl outside of namespaces.
+    pub fn kubectl_cluster(&self, words: &str) -> String {
+        format!("kubectl{} {words}", self.gathered.context_flag)
+    }
+
+    /// A command of the plugin about this database.
+    pub fn holdfast(&self, words: &str) -> String {
+        let Gathered {
+            name,
+            namespace,
+            context_flag,
+            ..
+        } = self.gathered;
+        let (command, flags) = words.split_once(' ').unwrap_or((words, ""));
+        let flags = if flags.is_empty() {
+            String::new()
+        } else {
+            format!(" {flags}")
+        };
+        format!("kubectl holdfast {command} {name} -n {namespace}{context_flag}{flags}")
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn of(check: &'a DatabaseCheck) -> Self {
+        Self {
+            check: check.metadata.name.as_deref().unwrap_or_default(),
+            source: format!(
+                "DatabaseCheck {}",
+                check.metadata.name.as_deref().unwrap_or_default()
+            ),
+            time: Time(time_of(check)),
+            verdict: verdict_of(check),
+            volumes: volumes_of(check),
+            evidence: check.evidence(),
+        }
+    }
+
+    /// The volume that the data is on, as far as the evidence tells.
+    pub fn data_volume(&self) -> Option<&'a MountedVolume> {
+        data_volume(self.volumes, self.evidence)
+    }
+
+    /// The look as it is told.
+    pub fn tell(&self) -> Look {
+        Look {
+            check: self.check.into(),
+            source: self.source.as_str().into(),
+            time: self.time.clone(),
+            outcome: self.verdict.map(|verdict| verdict.outcome),
+            reason: self
+                .verdict
+                .map(|verdict| verdict.reason.as_str())
+                .unwrap_or_default()
+                .into(),
+            message: self
+                .verdict
+                .map(|verdict| verdict.message.as_str())
+                .unwrap_or_default()
+                .into(),
+            rows: self.evidence.map(|evidence| evidence.total_rows),
+            tables: self.evidence.map(|evidence| evidence.table_count),
+        }
+    }
+}
+
+/// When a check ended, else when it was asked for.
+pub(super) fn time_of(check: &DatabaseCheck) -> Timestamp {
+    let ended = check
+        .status
+        .as_ref()
+        .and_then(|status| status.completion_time.as_ref());
+    ended
+        .or(check.metadata.creation_timestamp.as_ref())
+        .map(|time| time.0)
+        .unwrap_or_default()
+}
+
+/// The operator's judgement of a check.
+pub(super) fn verdict_of(check: &DatabaseCheck) -> Option<&CheckVerdict> {
+    check.status.as_ref()?.verdict.as_ref()
+}
+
+/// What a check's container mounted.
+pub(super) fn volumes_of(check: &DatabaseCheck) -> &[MountedVolume] {
+    check
+        .spec
+        .target
+        .as_ref()
+        .map(|target| target.volumes.as_slice())
+        .unwrap_or_default()
+}
+
+/// The volume under the data directory; where no look saw the directory, the only volume that there
+/// is.
+pub(super) fn data_volume<'a>(
+    volumes: &'a [MountedVolume],
+    evidence: Option<&Evidence>,
+) -> Option<&'a MountedVolume> {
+    match (
+        evidence.map(|evidence| evidence.identity.data_directory.as_str()),
+        volumes,
+    ) {
+        (Some(directory), _) if !directory.is_empty() => verdict::volume_under(volumes, directory),
+        (_, [only]) => Some(only),
+        _ => None,
+    }
+}
+
+/// A volume with all that helps to find it again.
+pub(super) fn describe_volume(volume: Option<&MountedVolume>) -> String {
+    let Some(volume) = volume else {
+        return "no claim, as far as can be told".to_owned();
+    };
+    format!("volume {} of claim {}", volume.volume, volume.claim)
+}

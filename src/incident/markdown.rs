@@ -1,0 +1,425 @@
+//! The story as Markdown, for an issue or a wiki. Everything from outside is escaped. Pure.
+
+use std::fmt::{Display, Write as _};
+
+use super::differences::{say_count, say_rows, say_side};
+use super::sparkline::draw_sparkline;
+use super::text::{NO_BASELINE, NOTHING_FOUND, describe_look, headline};
+use super::{Answer, Curve, Line, MomentKind, Story};
+use crate::api::CheckOutcome;
+use crate::wording::{date, moment};
+
+/// How many points a table of rows over time shows.
+const POINTS: usize = 40;
+
+/// The whole report.
+#[must_use]
+pub fn build_markdown(story: &Story) -> String {
+    let verdict = &story.verdict;
+    let mut text = format!(
+        "# Incident report: {}/{}\n\n",
+        escape(&story.namespace),
+        escape(&story.name)
+    );
+    let _ = write!(
+        text,
+        "**{}** ({})",
+        Line::from(headline(verdict.standing)).capitalized(),
+        escape(&verdict.reason)
+    );
+    if let Some(since) = &verdict.since {
+        let _ = write!(text, ", since {}", moment(since, story.told_at.0));
+    }
+    let _ = writeln!(
+        text,
+        ".\n\n{}. Told at {}.",
+        escape(&story.about.capitalized()),
+        date(&story.told_at)
+    );
+    describe_summary(&mut text, story);
+    describe_expected(&mut text, story);
+    describe_rows(&mut text, story);
+    text.push_str("\n## Five questions\n");
+    for answer in &story.answers {
+        describe_answer(&mut text, answer);
+    }
+    describe_timeline(&mut text, story);
+    describe_backups(&mut text, story);
+    text.push_str("\n## What to do\n\n");
+    for (position, step) in story.next_steps.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "{}. {}.",
+            position + 1,
+            escape(&step.says.capitalized())
+        );
+        if let Some(command) = &step.command {
+            let _ = writeln!(text, "\n   {}\n", code(command));
+        }
+    }
+    text.push_str("\n## What could not be read\n\n");
+    if story.not_known.is_empty() {
+        text.push_str("Everything that was asked for could be read.\n");
+    }
+    list(&mut text, &story.not_known);
+    text
+}
+
+/// Text that Markdown takes for text: neither markup, nor HTML, nor a link, nor somebody's name.
+fn escape(text: &impl Display) -> String {
+    let text = text.to_string();
+    let mut escaped = String::with_capacity(text.len());
+    for (position, character) in text.char_indices() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '@' => escaped.push_str("&#64;"),
+            ':' if text[position..].starts_with("://") => escaped.push_str("&#58;"),
+            '.' if text[..position].ends_with("www") => escaped.push_str("&#46;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' | '!' => {
+                escaped.extend(['\\', character]);
+            }
+            '#' | '+' | '-' | '=' if position == 0 => escaped.extend(['\\', character]),
+            '.' | ')'
+                if position > 0
+                    && text[..position].bytes().all(|byte| byte.is_ascii_digit())
+                    && is_end_of_word(&text[position + 1..]) =>
+            {
+                escaped.extend(['\\', character]);
+            }
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+fn is_end_of_word(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with(' ')
+}
+
+/// A command in one line, in a fence that is longer than any run of backticks in it.
+fn code(text: &impl Display) -> String {
+    let text = text.to_string();
+    let longest = text
+        .split(|character| character != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let blank = if longest > 0 { " " } else { "" };
+    format!("{fence}{blank}{text}{blank}{fence}")
+}
+
+fn list<T: Display>(text: &mut String, items: &[T]) {
+    for item in items {
+        let _ = writeln!(text, "- {}", escape(item));
+    }
+}
+
+fn table(text: &mut String, heading: &[&str], rows: &[Vec<String>]) {
+    let _ = writeln!(
+        text,
+        "| {} |\n|{}",
+        heading.join(" | "),
+        "---|".repeat(heading.len())
+    );
+    for row in rows {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
+    }
+}
+
+fn describe_summary(text: &mut String, story: &Story) {
+    let verdict = &story.verdict;
+    text.push_str("\n## Summary\n\n");
+    for said in [&verdict.meaning, &verdict.certainty]
+        .into_iter()
+        .filter(|said| !said.as_str().is_empty())
+    {
+        let _ = writeln!(text, "{}\n", escape(&said.capitalized()));
+    }
+    for sentence in &verdict.sentences {
+        let _ = writeln!(
+            text,
+            "- {}  \n  *as told by {}*",
+            escape(&sentence.says.capitalized()),
+            escape(&sentence.evidence)
+        );
+    }
+}
+
+fn describe_expected(text: &mut String, story: &Story) {
+    text.push_str("\n## Expected and found\n\n");
+    let _ = writeln!(
+        text,
+        "- expected: {}",
+        escape(&describe_look(story.expected.as_ref(), NO_BASELINE))
+    );
+    let _ = writeln!(
+        text,
+        "- found: {}",
+        escape(&describe_look(story.found.as_ref(), NOTHING_FOUND))
+    );
+    if let Some(newest) = &story.newest {
+        let _ = writeln!(
+            text,
+            "- newest: {}; {}",
+            escape(&describe_look(Some(newest), "")),
+            escape(&newest.reason)
+        );
+    }
+    if !story.compared.is_empty() {
+        let mark = |alarming: bool| if alarming { "**differs**" } else { "" };
+        let rows: Vec<Vec<String>> = story
+            .compared
+            .iter()
+            .map(|row| {
+                vec![
+                    escape(&row.what),
+                    escape(&row.expected),
+                    escape(&row.found),
+                    mark(row.alarming).to_owned(),
+                ]
+            })
+            .collect();
+        text.push('\n');
+        table(text, &["", "expected", "found", ""], &rows);
+    }
+    if !story.tables.different.is_empty() {
+        let rows: Vec<Vec<String>> = story
+            .tables
+            .different
+            .iter()
+            .map(|table| {
+                let counted = table
+                    .found
+                    .or(table.expected)
+                    .map(say_count)
+                    .unwrap_or_default();
+                vec![
+                    escape(&table.table),
+                    say_side(table.expected),
+                    say_side(table.found),
+                    counted.to_owned(),
+                    format!(
+                        "{}{}",
+                        if table.lost { "**lost** " } else { "" },
+                        escape(&table.change)
+                    ),
+                ]
+            })
+            .collect();
+        text.push('\n');
+        table(
+            text,
+            &["table", "expected", "found", "how", "change"],
+            &rows,
+        );
+    }
+    let _ = match &story.tables {
+        told if told.compared => {
+            writeln!(
+                text,
+                "\nTables with as many rows as expected: {}. Tables that differ and are not \
+                 listed: {}.",
+                told.same, told.left_out
+            )
+        }
+        _ => writeln!(
+            text,
+            "\nWhich tables differ is not known: there are no two looks to compare."
+        ),
+    };
+}
+
+fn describe_rows(text: &mut String, story: &Story) {
+    text.push_str("\n## Rows over time\n\n");
+    let curves: Vec<&Curve> = story
+        .series
+        .curves
+        .iter()
+        .filter(|curve| !curve.points.is_empty())
+        .collect();
+    if curves.is_empty() {
+        text.push_str("No check that is there has counted rows.\n");
+        return;
+    }
+    let rows: Vec<Vec<String>> = curves
+        .iter()
+        .map(|curve| {
+            let said = |point: Option<&super::Point>| {
+                point.map(|point| say_rows(point.seen)).unwrap_or_default()
+            };
+            let most = curve.points.iter().max_by_key(|point| point.seen.rows);
+            vec![
+                escape(&curve.name),
+                format!("`{}`", draw_sparkline(curve)),
+                said(curve.points.first()),
+                said(most),
+                said(curve.points.last()),
+            ]
+        })
+        .collect();
+    table(
+        text,
+        &[
+            "",
+            "one mark a check, oldest first",
+            "first",
+            "most",
+            "last",
+        ],
+        &rows,
+    );
+    let Some(all) = curves.first() else { return };
+    let skipped = all.points.len().saturating_sub(POINTS);
+    let rows: Vec<Vec<String>> = all
+        .points
+        .iter()
+        .skip(skipped)
+        .map(|point| {
+            let outcome = point
+                .outcome
+                .map_or_else(|| "not judged".to_owned(), |outcome| format!("{outcome:?}"));
+            let outcome = if point.outcome == Some(CheckOutcome::Suspected) {
+                format!("**{outcome}**")
+            } else {
+                outcome
+            };
+            vec![
+                date(&point.time),
+                escape(&point.check),
+                outcome,
+                say_rows(point.seen),
+            ]
+        })
+        .collect();
+    text.push('\n');
+    table(
+        text,
+        &["time", "check", "outcome", "rows in all tables"],
+        &rows,
+    );
+}
+
+fn describe_answer(text: &mut String, answer: &Answer) {
+    let _ = writeln!(
+        text,
+        "\n### {}\n\n{}.\n",
+        escape(&answer.question),
+        escape(&answer.answer)
+    );
+    list(text, &answer.facts);
+    for unknown in &answer.not_known {
+        let _ = writeln!(text, "- *not known:* {}", escape(unknown));
+    }
+    for command in &answer.commands {
+        let _ = writeln!(text, "- {}", code(command));
+    }
+}
+
+fn describe_timeline(text: &mut String, story: &Story) {
+    text.push_str("\n## Timeline\n\n");
+    if story.timeline.left_out > 0 {
+        let _ = writeln!(
+            text,
+            "{} older moments are left out.\n",
+            story.timeline.left_out
+        );
+    }
+    let rows: Vec<Vec<String>> = story
+        .timeline
+        .moments
+        .iter()
+        .map(|moment| {
+            let mark = if moment.alarming { "**!**" } else { "" };
+            vec![
+                date(&moment.time),
+                say_kind(moment.kind).to_owned(),
+                mark.to_owned(),
+                escape(&moment.says.cut(600)),
+            ]
+        })
+        .collect();
+    table(text, &["time", "what", "", ""], &rows);
+    let _ = writeln!(text, "\n{}.", escape(&story.events.note));
+}
+
+/// A kind of moment in one word.
+pub(super) fn say_kind(kind: MomentKind) -> &'static str {
+    match kind {
+        MomentKind::Made => "made",
+        MomentKind::Template => "update",
+        MomentKind::Start => "start",
+        MomentKind::Volume => "volume",
+        MomentKind::Check => "check",
+        MomentKind::Backup => "backup",
+        MomentKind::Restore => "restore",
+        MomentKind::Condition => "condition",
+        MomentKind::Event => "event",
+        MomentKind::Node => "node",
+    }
+}
+
+fn describe_backups(text: &mut String, story: &Story) {
+    text.push_str("\n## Backups\n\n");
+    if story.backups.is_empty() {
+        text.push_str("None is known.\n");
+        return;
+    }
+    let rows: Vec<Vec<String>> = story
+        .backups
+        .iter()
+        .map(|backup| {
+            let state = backup
+                .state
+                .map_or_else(|| "not begun".to_owned(), |state| format!("{state:?}"));
+            let last = if backup.last_good {
+                "**the last good one**"
+            } else {
+                ""
+            };
+            let time = backup.time.as_ref().map(date).unwrap_or_default();
+            let rows = backup.rows.map(crate::wording::number).unwrap_or_default();
+            vec![
+                escape(&backup.name),
+                time,
+                state,
+                rows,
+                escape(&backup.path),
+                format!("{last} {}", escape(&backup.message.cut(300))),
+            ]
+        })
+        .collect();
+    table(
+        text,
+        &["backup", "time", "state", "rows", "path", ""],
+        &rows,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_taken_for_markup() {
+        let said =
+            escape(&"<script>|`x`|*b*_i_[a](https://x) ![i](y) @all www.x.org ~~s~~ $m$ &lt;");
+        assert_eq!(
+            said,
+            r"&lt;script&gt;\|\`x\`\|\*b\*\_i\_\[a\](https&#58;//x) \!\[i\](y) &#64;all www&#46;x.org \~\~s\~\~ \$m\$ &amp;lt;"
+        );
+        assert_eq!(
+            [
+                escape(&"# a"),
+                escape(&"- a"),
+                escape(&"1. a"),
+                escape(&"1.5 - a.")
+            ],
+            [r"\# a", r"\- a", r"1\. a", "1.5 - a."]
+        );
+        assert_eq!(code(&"echo `id`"), "`` echo `id` ``");
+        assert_eq!(code(&"plain"), "`plain`");
+    }
+}

@@ -1,0 +1,299 @@
+//! Golden tests of the story in every format: an incident, a healthy database, one that can hardly
+//! be read, one with hostile names.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+use super::sample::{HOSTILE, healthy, hostile, incident, recovered, unreadable};
+use super::*;
+use crate::world::Fact;
+
+fn all_formats(gathered: &Gathered) -> [(&'static str, String); 4] {
+    let story = build_story(gathered);
+    [
+        ("text", describe_story(&story)),
+        ("md", build_markdown(&story)),
+        ("html", build_page(&story)),
+        ("json", serde_json::to_string_pretty(&story).unwrap() + "\n"),
+    ]
+}
+
+#[test]
+fn every_format_reads() {
+    let samples = vec![
+        ("incident", incident()),
+        ("healthy", healthy()),
+        ("unreadable", unreadable()),
+        ("hostile", hostile()),
+        ("recovered", recovered()),
+    ];
+    for (name, sample) in samples {
+        for (format, text) in all_formats(&sample) {
+            insta::assert_snapshot!(format!("{name}_{format}"), text);
+        }
+    }
+}
+
+#[test]
+fn only_a_reset_needs_a_person() {
+    let is_reset = |gathered| build_story(&gathered).verdict.standing == Standing::Reset;
+    assert_eq!(
+        [
+            is_reset(incident()),
+            is_reset(healthy()),
+            is_reset(unreadable())
+        ],
+        [true, false, true]
+    );
+    let mut blind = unreadable();
+    blind.database = Fact::Unknown("forbidden".to_owned());
+    assert_eq!(
+        build_story(&blind).verdict.standing,
+        Standing::NotKnown,
+        "not knowing is neither good nor a reset"
+    );
+    let mut gone = incident();
+    gone.database = Fact::Known(None);
+    assert!(
+        build_story(&gone)
+            .about
+            .as_str()
+            .contains("no such ProtectedDatabase")
+    );
+    assert_eq!(
+        build_story(&gone).verdict.standing,
+        Standing::Reset,
+        "the check is still there to be read"
+    );
+}
+
+#[test]
+fn an_incident_that_is_over_is_still_told() {
+    let story = build_story(&recovered());
+    assert_eq!(story.verdict.standing, Standing::Good);
+    let switches = story
+        .starts
+        .iter()
+        .filter(|start| start.volume_changed)
+        .count();
+    assert_eq!(
+        (switches, story.series.volumes.len()),
+        (2, 3),
+        "there and back"
+    );
+    assert!(
+        story.answers[0]
+            .answer
+            .as_str()
+            .starts_with("Yes: 3 starts were seen"),
+        "{}",
+        story.answers[0].answer
+    );
+}
+
+#[test]
+fn what_somebody_has_accepted_is_told_with_what_it_was_compared_with() {
+    let mut accepted = incident();
+    if let Fact::Known(Some(database)) = &mut accepted.database {
+        let annotation = (
+            crate::api::names::ACCEPT_CHECK_ANNOTATION.to_owned(),
+            "knowledge-s6".to_owned(),
+        );
+        database.metadata.annotations = Some([annotation].into());
+        let status = database.status.as_mut().unwrap();
+        status.conditions.iter_mut().for_each(|condition| {
+            condition.status = if condition.type_ == "DataReset" {
+                "False"
+            } else {
+                "True"
+            }
+            .to_owned();
+        });
+        status.baseline.as_mut().unwrap().check = "knowledge-s6".to_owned();
+    }
+    let story = build_story(&accepted);
+    assert_eq!(story.verdict.standing, Standing::Good);
+    assert!(
+        story.verdict.sentences[0]
+            .says
+            .as_str()
+            .contains("somebody has accepted what DatabaseCheck knowledge-s6 found")
+    );
+    assert_eq!(
+        story.expected.unwrap().check.as_str(),
+        "knowledge-1",
+        "the one that the accepted check was compared with"
+    );
+}
+
+#[test]
+fn what_could_not_be_read_is_said_in_every_format() {
+    for (format, text) in all_formats(&unreadable()) {
+        for what in [
+            "nodes/n1",
+            "persistentvolumes/pvc-a",
+            "list databasechecks.holdfast.dev",
+            "list pods",
+            "list events",
+        ] {
+            assert!(text.contains(what), "{format}: {what}");
+        }
+    }
+    let story = build_story(&unreadable());
+    assert!(
+        story
+            .answers
+            .iter()
+            .all(|answer| !answer.not_known.is_empty()),
+        "each answer says what it could not know"
+    );
+    assert_eq!(
+        story.volumes[0].is_there, None,
+        "a volume that can't be read is not called gone"
+    );
+}
+
+#[test]
+fn hostile_names_do_no_harm_in_any_format() {
+    for (format, text) in all_formats(&hostile()) {
+        let deceiving = text.chars().find(|character| {
+            *character != '\n' && (character.is_control() || *character == '\u{202e}')
+        });
+        assert_eq!(deceiving, None, "{format}");
+        assert!(!text.contains(HOSTILE), "{format}");
+        assert!(
+            !text.lines().any(|line| line.starts_with("# h1")),
+            "{format}: a name begins no line"
+        );
+    }
+    let [_, (_, markdown), (_, page), _] = all_formats(&hostile());
+    for harmful in [
+        "<script",
+        "<img",
+        "</style></svg>",
+        "**x**",
+        "`id`",
+        "[a](javascript",
+    ] {
+        assert!(
+            !outside_of_code(&markdown).contains(harmful),
+            "markdown: {harmful}"
+        );
+    }
+    assert_eq!(
+        page.matches("<script").count() + page.matches("<img").count(),
+        0
+    );
+    assert_eq!(page.matches("</style>").count(), 1);
+    let rows = markdown
+        .lines()
+        .filter(|line| line.starts_with("| public.experts"))
+        .map(unescaped_bars);
+    assert!(
+        rows.clone().count() > 0 && rows.clone().all(|bars| bars == 6),
+        "a name makes no column: {:?}",
+        rows.collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn no_command_that_is_shown_runs_a_name() {
+    let story = build_story(&hostile());
+    let answers = story.answers.iter().flat_map(|answer| &answer.commands);
+    let commands: Vec<&Line> = story
+        .next_steps
+        .iter()
+        .filter_map(|step| step.command.as_ref())
+        .chain(answers)
+        .collect();
+    assert!(
+        commands
+            .iter()
+            .any(|command| command.as_str().contains("get pv 'pvc-a; rm -rf ~")),
+        "{commands:?}"
+    );
+    for command in commands {
+        let quoted: Vec<&str> = command.as_str().split('\'').step_by(2).collect();
+        assert!(!quoted.concat().contains("rm -rf"), "{command}");
+    }
+}
+
+#[test]
+fn the_page_asks_nothing_of_anybody() {
+    let page = build_page(&build_story(&incident()));
+    for outside in [
+        "http://", "https://", "src=", "href=", "url(", "@import", "<script", "<link", "<iframe",
+    ] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("default-src 'none'"));
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let mut gathered = incident();
+    if let (Fact::Known(checks), Fact::Known(events)) = (&mut gathered.checks, &mut gathered.events)
+    {
+        let (check, event) = (checks[6].clone(), events[0].clone());
+        for number in 0..2_000 {
+            let mut more = check.clone();
+            more.metadata.name = Some(format!("knowledge-{number}"));
+            let table = more
+                .status
+                .as_ref()
+                .unwrap()
+                .evidence
+                .as_ref()
+                .unwrap()
+                .tables[0]
+                .clone();
+            let tables = &mut more
+                .status
+                .as_mut()
+                .unwrap()
+                .evidence
+                .as_mut()
+                .unwrap()
+                .tables;
+            tables.extend((0..20).map(|position| crate::api::TableEvidence {
+                name: format!("public.t{position}"),
+                ..table.clone()
+            }));
+            checks.push(more);
+            let mut more = event.clone();
+            more.message = Some("x".repeat(10_000));
+            events.push(more);
+        }
+    }
+    let story = build_story(&gathered);
+    assert_eq!(
+        (story.events.listed.len(), story.timeline.moments.len()),
+        (80, 200)
+    );
+    assert!(story.series.curves[0].points.len() <= 200);
+    let page = build_page(&story);
+    assert!(page.len() < 2_000_000, "{}", page.len());
+}
+
+/// What is left of Markdown without its code spans.
+fn outside_of_code(markdown: &str) -> String {
+    let mut left = String::new();
+    for line in markdown.lines() {
+        let mut rest = line;
+        while let Some((before, after)) = rest.split_once("`` ") {
+            left.push_str(before);
+            rest = after.split_once(" ``").map_or("", |(_, after)| after);
+        }
+        left.push_str(rest);
+        left.push('\n');
+    }
+    left
+}
+
+fn unescaped_bars(line: &str) -> usize {
+    let bars = line
+        .match_indices('|')
+        .filter(|(position, _)| !line[..*position].ends_with('\\'));
+    bars.count()
+}

@@ -1,0 +1,298 @@
+//! Scenarios of backups: the CronJob, the first backup, how fresh the newest good one is.
+
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+
+use super::render::{Scenario, plans};
+use super::sample::{Sample, from, known, metadata};
+use super::sample_objects::{
+    backup, bad_backup, check, complete_backup, ended_job, job, judged, reset,
+};
+use crate::api::{Backup, CheckOutcome};
+use crate::world::Fact;
+use crate::world::WorkloadFact;
+
+#[test]
+fn plans_of_backups() {
+    insta::assert_snapshot!("back_up", plans(scenarios()));
+}
+
+fn verified() -> Sample {
+    Sample::guarded()
+        .checks(vec![check("knowledge-1", "2026-02-01T09:00:00Z")])
+        .after_a_pass()
+}
+
+fn failed(name: &str, at: &str) -> crate::api::DatabaseBackup {
+    bad_backup(name, at, "Failed", "StorageUnreachable")
+}
+
+fn cron_job(change: impl FnOnce(&mut CronJob)) -> Sample {
+    Sample::settled().with(|observed| change(known(&mut observed.cron_job).get_or_insert_default()))
+}
+
+fn wanting(change: impl FnOnce(&mut Backup)) -> Sample {
+    Sample::settled().wanted(|spec| {
+        if let Some(backup) = &mut spec.backup {
+            change(backup);
+        }
+    })
+}
+
+fn not_ours() -> CronJob {
+    CronJob {
+        metadata: metadata("knowledge-backup"),
+        ..CronJob::default()
+    }
+}
+
+/// The Job of a first backup that was made of another template.
+fn tried_otherwise() -> Job {
+    let mut job = ended_job(
+        "knowledge-backup-first",
+        "backup",
+        "2026-02-01T09:29:31Z",
+        "CompletionsReached",
+    );
+    job.metadata.annotations = Some(
+        [(
+            "holdfast.dev/template-digest".to_owned(),
+            "another".to_owned(),
+        )]
+        .into(),
+    );
+    job
+}
+
+pub fn scenarios() -> Vec<Scenario> {
+    [first_backups(), cron_jobs(), freshness()].concat()
+}
+
+fn first_backups() -> Vec<Scenario> {
+    let twice = || {
+        verified().backups(vec![
+            failed("knowledge-backup-first", "2026-02-01T09:10:00Z"),
+            failed("knowledge-backup-first-1", "2026-02-01T09:28:00Z"),
+        ])
+    };
+    vec![
+        ("verified and never backed up", verified()),
+        (
+            "verified before the CronJob is there",
+            verified().with(|observed| observed.cron_job = Fact::Known(None)),
+        ),
+        (
+            "the first backup's Job runs",
+            verified().jobs(vec![job("knowledge-backup-first", "backup")]),
+        ),
+        (
+            "the first backup runs",
+            verified()
+                .jobs(vec![job("knowledge-backup-first", "backup")])
+                .backups(vec![backup(
+                    "knowledge-backup-first",
+                    "2026-02-01T09:29:00Z",
+                    "Running",
+                )]),
+        ),
+        (
+            "the first backup failed a moment ago",
+            verified().backups(vec![failed(
+                "knowledge-backup-first",
+                "2026-02-01T09:29:30Z",
+            )]),
+        ),
+        (
+            "the first backup failed a while ago",
+            verified().backups(vec![failed(
+                "knowledge-backup-first",
+                "2026-02-01T09:20:00Z",
+            )]),
+        ),
+        ("the first backup failed twice", twice()),
+        (
+            "the first backup failed and the spec was changed",
+            twice().wanted(|spec| {
+                spec.backup
+                    .as_mut()
+                    .into_iter()
+                    .for_each(|backup| backup.storage.s3.bucket = "other".to_owned());
+            }),
+        ),
+        (
+            "the first backup failed a moment ago and was not the one that is wanted now",
+            verified()
+                .backups(vec![failed(
+                    "knowledge-backup-first",
+                    "2026-02-01T09:29:30Z",
+                )])
+                .jobs(vec![tried_otherwise()]),
+        ),
+        (
+            "the first backup's Job ended a moment ago and its DatabaseBackup was deleted",
+            verified().jobs(vec![ended_job(
+                "knowledge-backup-first",
+                "backup",
+                "2026-02-01T09:29:30Z",
+                "CompletionsReached",
+            )]),
+        ),
+        (
+            "the first backup's Job failed without a word",
+            verified().jobs(vec![ended_job(
+                "knowledge-backup-first",
+                "backup",
+                "2026-02-01T09:20:00Z",
+                "BackoffLimitExceeded",
+            )]),
+        ),
+        (
+            "a reset is known and nothing was backed up yet",
+            verified().and_check(judged(
+                reset("knowledge-2", "2026-02-01T09:20:00Z"),
+                CheckOutcome::Suspected,
+                "ClusterReinitialized",
+            )),
+        ),
+        (
+            "the only backup is suspect",
+            verified().backups(vec![bad_backup(
+                "knowledge-backup-1",
+                "2026-02-01T09:10:00Z",
+                "Suspect",
+                "DataSuspect",
+            )]),
+        ),
+        (
+            "the backup was taken by its schedule and the data verified",
+            verified().backups(vec![complete_backup(
+                "knowledge-backup-29384",
+                "2026-02-01T09:10:00Z",
+            )]),
+        ),
+    ]
+}
+
+fn cron_jobs() -> Vec<Scenario> {
+    vec![
+        (
+            "the schedule was changed",
+            wanting(|backup| backup.schedule = "0 4 * * *".to_owned()),
+        ),
+        (
+            "the image was changed",
+            Sample::settled()
+                .workload(|workload| workload.containers[0].image = "postgres:16".to_owned()),
+        ),
+        (
+            "somebody deleted the CronJob",
+            Sample::settled().with(|observed| observed.cron_job = Fact::Known(None)),
+        ),
+        (
+            "somebody suspended the CronJob",
+            cron_job(|cron_job| cron_job.spec.suspend = Some(true)),
+        ),
+        (
+            "somebody changed the CronJob's schedule",
+            cron_job(|cron_job| cron_job.spec.schedule = "0 0 1 1 *".to_owned()),
+        ),
+        (
+            "the CronJob of that name is somebody else's",
+            Sample::guarded().with(|observed| observed.cron_job = Fact::Known(Some(not_ours()))),
+        ),
+        (
+            "the CronJob of that name is somebody else's and no backup is wanted",
+            Sample::settled()
+                .wanted(|spec| spec.backup = None)
+                .with(|observed| observed.cron_job = Fact::Known(Some(not_ours()))),
+        ),
+        (
+            "the backup was taken out of the spec",
+            Sample::settled().wanted(|spec| spec.backup = None),
+        ),
+        (
+            "encryption is asked for",
+            wanting(|backup| {
+                backup.encryption = from(
+                    serde_json::json!({ "ageRecipientsSecret": { "name": "age", "key": "recipients" } }),
+                );
+            }),
+        ),
+        (
+            "the backup's schedule never fires",
+            wanting(|backup| backup.schedule = "0 0 31 2 *".to_owned()),
+        ),
+        (
+            "the backup's time zone is unknown",
+            wanting(|backup| backup.time_zone = Some("Europe/Atlantis".to_owned())),
+        ),
+        (
+            "the backup's deadline is out of range",
+            wanting(|backup| backup.deadline = "30d".to_owned()),
+        ),
+        (
+            "suspended with a backup",
+            Sample::settled().wanted(|spec| spec.suspend = true),
+        ),
+        (
+            "the workload is gone and backups were taken",
+            Sample::settled()
+                .with(|observed| observed.workload = Fact::Known(WorkloadFact::NotFound))
+                .pods(Vec::new()),
+        ),
+    ]
+}
+
+fn freshness() -> Vec<Scenario> {
+    let good = || complete_backup("knowledge-backup-first", "2026-02-01T09:01:00Z");
+    let running = |name: &str| backup(name, "2026-02-01T09:20:00Z", "Running");
+    vec![
+        (
+            "the newest good backup is overdue",
+            Sample::settled().at("2026-02-05T09:00:00Z"),
+        ),
+        (
+            "the newest backup failed and a good one is there",
+            Sample::settled().backups(vec![
+                good(),
+                failed("knowledge-backup-2", "2026-02-01T09:20:00Z"),
+            ]),
+        ),
+        (
+            "the newest backup is suspect and a good one is there",
+            Sample::settled().backups(vec![
+                good(),
+                bad_backup(
+                    "knowledge-backup-2",
+                    "2026-02-01T09:20:00Z",
+                    "Suspect",
+                    "DataSuspect",
+                ),
+            ]),
+        ),
+        (
+            "a running backup has no Job",
+            Sample::settled().backups(vec![good(), running("knowledge-backup-2")]),
+        ),
+        (
+            "a running backup's Job has ended",
+            Sample::settled()
+                .backups(vec![good(), running("knowledge-backup-2")])
+                .jobs(vec![ended_job(
+                    "knowledge-backup-2",
+                    "backup",
+                    "2026-02-01T09:25:00Z",
+                    "DeadlineExceeded",
+                )]),
+        ),
+        (
+            "a running backup's Job runs",
+            Sample::settled()
+                .backups(vec![good(), running("knowledge-backup-2")])
+                .jobs(vec![job("knowledge-backup-2", "backup")]),
+        ),
+        (
+            "the backups were deleted and are remembered",
+            Sample::settled().backups(Vec::new()),
+        ),
+    ]
+}

@@ -1,0 +1,163 @@
+//! Scenarios of the readiness gate: when it opens, when it closes, and what becomes of a pod that
+//! can't be verified.
+
+use super::render::{Scenario, plans};
+use super::sample::{Sample, known, time};
+use super::sample_objects::{
+    check, in_recovery, judged, of_container, pending, reset, unverifiable,
+};
+use crate::api::CheckOutcome::{Suspected, Unverifiable};
+use crate::api::{DatabaseCheck, ProtectedDatabaseSpec, WhenUnverifiable, reasons};
+use crate::world::Fact;
+use crate::world::{GateFact, NeighbourFact};
+
+#[test]
+fn plans_of_the_gate() {
+    insta::assert_snapshot!("gate", plans(scenarios()));
+}
+
+fn gated(sample: Sample) -> Sample {
+    sample.with(|observed| {
+        for pod in known(&mut observed.pods) {
+            pod.gate = Some(GateFact::default());
+        }
+    })
+}
+
+fn open(sample: Sample) -> Sample {
+    let gate = GateFact {
+        is_open: true,
+        reason: reasons::VERIFIED.to_owned(),
+        message: "DatabaseCheck knowledge-1 found the data as expected".to_owned(),
+    };
+    sample.with(|observed| {
+        for pod in known(&mut observed.pods) {
+            pod.gate = Some(gate.clone());
+        }
+    })
+}
+
+/// Started two minutes ago.
+fn young(sample: Sample) -> Sample {
+    let started = time("2026-02-01T09:28:00Z");
+    sample.with(|observed| {
+        known(&mut observed.pods)
+            .iter_mut()
+            .flat_map(|pod| &mut pod.running)
+            .for_each(|running| running.started_at = Some(started.clone()));
+    })
+}
+
+fn new_start(check: DatabaseCheck) -> DatabaseCheck {
+    of_container(check, "knowledge-postgres-0", "pod-1", "containerd://2")
+}
+
+fn wrong_password() -> DatabaseCheck {
+    judged(
+        new_start(unverifiable(
+            "knowledge-2",
+            "2026-02-01T09:29:00Z",
+            reasons::AUTHENTICATION_FAILED,
+        )),
+        Unverifiable,
+        reasons::AUTHENTICATION_FAILED,
+    )
+}
+
+fn opens(spec: &mut ProtectedDatabaseSpec) {
+    spec.verification.gate.when_unverifiable = WhenUnverifiable::Open;
+}
+
+pub fn scenarios() -> Vec<Scenario> {
+    let settled = Sample::settled;
+    let restarted = || young(settled().restarted());
+    let rival = |observed: &mut crate::world::Observed| {
+        observed.neighbours = Fact::Known(vec![NeighbourFact {
+            name: "other".to_owned(),
+            same_workload: true,
+            older: true,
+            guards: true,
+        }]);
+    };
+    vec![
+        ("a gated pod is verified", gated(settled())),
+        ("a gated pod is verified and let through", open(settled())),
+        ("a gated container was restarted", open(restarted())),
+        (
+            "a gated container is being checked",
+            gated(restarted().and_check(new_start(pending("knowledge-2", "2026-02-01T09:29:00Z")))),
+        ),
+        (
+            "a gated container came up with other data",
+            gated(restarted().and_check(judged(
+                new_start(reset("knowledge-2", "2026-02-01T09:29:00Z")),
+                Suspected,
+                "ClusterReinitialized",
+            ))),
+        ),
+        (
+            "data is lost from a gated pod that was let through",
+            open(settled().and_check(judged(
+                reset("knowledge-2", "2026-02-01T09:29:00Z"),
+                Suspected,
+                "ClusterReinitialized",
+            ))),
+        ),
+        (
+            "a gated container does not run",
+            open(settled().with(|observed| known(&mut observed.pods)[0].running.clear())),
+        ),
+        (
+            "a gated pod can't be verified yet",
+            gated(restarted().and_check(wrong_password())),
+        ),
+        (
+            "a gated pod could not be verified in time",
+            gated(settled().restarted().and_check(wrong_password())),
+        ),
+        (
+            "a gated pod could not be verified in time, and availability is worth more",
+            gated(
+                settled()
+                    .restarted()
+                    .and_check(wrong_password())
+                    .wanted(opens),
+            ),
+        ),
+        (
+            "a gated replica of the known cluster",
+            gated(restarted().and_check(judged(
+                new_start(in_recovery(check("knowledge-2", "2026-02-01T09:29:00Z"))),
+                Unverifiable,
+                reasons::IN_RECOVERY,
+            ))),
+        ),
+        (
+            "a gated replica of another cluster",
+            gated(restarted().and_check(judged(
+                new_start(in_recovery(reset("knowledge-2", "2026-02-01T09:29:00Z"))),
+                Unverifiable,
+                reasons::IN_RECOVERY,
+            ))),
+        ),
+        (
+            "a gated pod of a suspended database",
+            gated(restarted().wanted(|spec| spec.suspend = true)),
+        ),
+        (
+            "a gated pod that another ProtectedDatabase looks after",
+            gated(settled().with(rival)),
+        ),
+        (
+            "the checks of a gated pod could not be read",
+            open(settled().with(|observed| {
+                observed.checks =
+                    Fact::Unknown("could not read the DatabaseChecks: refused".to_owned());
+            })),
+        ),
+        (
+            "the patience is no duration",
+            gated(settled().wanted(|spec| "0s".clone_into(&mut spec.verification.gate.patience))),
+        ),
+    ]
+}

@@ -1,0 +1,24 @@
+//! Golden scenarios: what is seen, and the whole plan as text; a world in memory that carries plans
+//! out; and the rules' test table.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+mod accept;
+mod back_up;
+mod check;
+mod files;
+mod gate;
+mod in_memory;
+mod judge;
+mod passing_time;
+mod properties;
+mod protect;
+mod reading;
+mod release;
+mod render;
+mod rules_tests;
+mod sample;
+mod sample_objects;

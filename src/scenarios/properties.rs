@@ -1,0 +1,108 @@
+//! What must hold for every golden scenario.
+
+use std::collections::BTreeSet;
+
+use super::in_memory::World;
+use super::render::{PASSES, Scenario, render};
+use super::sample::Sample;
+use super::{accept, back_up, check, files, gate, judge, protect, reading, release};
+use crate::api::{ConditionStatus, ConditionType};
+use crate::decide::decide;
+use crate::plan::check_plan;
+
+pub fn all() -> Vec<Scenario> {
+    [
+        protect::scenarios(),
+        release::scenarios(),
+        check::scenarios(),
+        files::scenarios(),
+        judge::scenarios(),
+        back_up::scenarios(),
+        reading::scenarios(),
+        gate::scenarios(),
+        accept::scenarios(),
+    ]
+    .concat()
+}
+
+#[test]
+fn every_scenario_has_a_name_of_its_own() {
+    let scenarios = all();
+    let names: BTreeSet<_> = scenarios.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names.len(), scenarios.len());
+    assert!(scenarios.len() >= 60, "{}", scenarios.len());
+}
+
+#[test]
+fn no_plan_breaks_a_rule() {
+    for (name, Sample(observed)) in all() {
+        assert_eq!(check_plan(&observed, &decide(&observed)), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn a_plan_depends_on_nothing_but_what_is_seen() {
+    for (name, Sample(observed)) in all() {
+        assert_eq!(
+            render(&decide(&observed)),
+            render(&decide(&observed.clone())),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_looked_at_again_without_a_pause() {
+    for (name, Sample(observed)) in all() {
+        let again = decide(&observed).again_after;
+        assert!(
+            again.is_some_and(|again| (1..=600).contains(&again.as_secs())),
+            "{name}: {again:?}"
+        );
+    }
+}
+
+#[test]
+fn every_scenario_comes_to_rest_while_no_agent_reports() {
+    for (name, Sample(observed)) in all() {
+        let mut world = World::new(observed);
+        let rest = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.settle(PASSES)));
+        assert!(rest.is_ok(), "{name}: {:#?}", world.done);
+    }
+}
+
+#[test]
+fn at_rest_another_pass_says_the_same() {
+    for (name, Sample(observed)) in all() {
+        let mut world = World::new(observed);
+        let rest = world.settle(PASSES);
+        if world.database_gone {
+            continue;
+        }
+        let status = world.observed.database.status.clone();
+        let again = world.pass();
+        assert_eq!(render(&rest), render(&again), "{name}");
+        assert_eq!(
+            status, world.observed.database.status,
+            "{name}: a pass that changes nothing writes nothing"
+        );
+    }
+}
+
+#[test]
+fn ready_is_never_true_beside_a_condition_that_is_not_as_it_should_be() {
+    for (name, Sample(observed)) in all() {
+        let plan = decide(&observed);
+        let is = |condition, status| {
+            plan.conditions
+                .iter()
+                .any(|found| found.condition == condition && found.status == status)
+        };
+        if is(ConditionType::Ready, ConditionStatus::True) {
+            let good = is(ConditionType::Guarded, ConditionStatus::True)
+                && is(ConditionType::DataVerified, ConditionStatus::True)
+                && is(ConditionType::DataReset, ConditionStatus::False);
+            assert!(good, "{name}");
+        }
+    }
+}

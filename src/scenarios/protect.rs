@@ -1,0 +1,284 @@
+//! Scenarios of the guard: Retain, marks, and what stands in their way.
+
+use super::render::{Scenario, plans};
+use super::sample::{Sample, confirm, delete, known, mark, metadata, volume};
+use crate::api::{DeletionGuard, names};
+use crate::guard::Marks;
+use crate::world::Fact;
+use crate::world::{ClaimFact, ClaimOrigin, NeighbourFact, PolicyFact, VolumeFact, WorkloadFact};
+
+const OWNER: &str = "atra/knowledge";
+const OTHER: &str = "atra/other";
+
+#[test]
+fn plans_of_the_guard() {
+    insta::assert_snapshot!("protect", plans(scenarios()));
+}
+
+fn shared(sample: Sample, owner: &str) -> Sample {
+    sample.claim(|claim| mark(claim.metadata.get_or_insert_default(), owner, Marks::Held))
+}
+
+fn terminating(sample: Sample) -> Sample {
+    sample.claim(|claim| delete(claim.metadata.get_or_insert_default()))
+}
+
+fn extra_claim(name: &str, exists: bool) -> ClaimFact {
+    ClaimFact {
+        name: name.to_owned(),
+        origin: ClaimOrigin {
+            extra: true,
+            ..ClaimOrigin::default()
+        },
+        metadata: exists.then(|| metadata(name)),
+        phase: "Bound".to_owned(),
+        manifest: serde_json::Value::Null,
+        volume: if exists {
+            VolumeFact::Found(Box::new(volume("pvc-redis", "Delete")))
+        } else {
+            VolumeFact::NotBound
+        },
+    }
+}
+
+fn off(sample: Sample) -> Sample {
+    sample.wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+}
+
+pub fn scenarios() -> Vec<Scenario> {
+    [
+        of_kept_volumes(),
+        of_claims_and_volumes(),
+        of_what_stands_in_the_way(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn of_kept_volumes() -> Vec<Scenario> {
+    vec![
+        (
+            "a claim was deleted with confirmation and its volume is kept",
+            Sample::settled().kept_volume("pvc-old", |_| ()),
+        ),
+        (
+            "a kept volume is on Delete again",
+            Sample::settled().kept_volume("pvc-old", |volume| {
+                volume.reclaim_policy = "Delete".to_owned();
+            }),
+        ),
+        (
+            "a kept volume lost its marks",
+            Sample::settled().kept_volume("pvc-old", |volume| volume.metadata.labels = None),
+        ),
+        (
+            "a kept volume was deleted without confirmation",
+            Sample::settled().kept_volume("pvc-old", |volume| delete(&mut volume.metadata)),
+        ),
+        (
+            "a kept volume was deleted with confirmation",
+            Sample::settled().kept_volume("pvc-old", |volume| {
+                delete(&mut volume.metadata);
+                confirm(&mut volume.metadata);
+            }),
+        ),
+    ]
+}
+
+fn of_claims_and_volumes() -> Vec<Scenario> {
+    let (first, settled) = (Sample::first_sight, Sample::settled);
+    vec![
+        ("first sight", first()),
+        ("everything is settled", settled()),
+        (
+            "the volume is still on Delete",
+            settled().volume(|volume| volume.reclaim_policy = "Delete".to_owned()),
+        ),
+        (
+            "the volume is marked and the claim is not yet",
+            first().volume(|volume| {
+                mark(&mut volume.metadata, OWNER, Marks::Held);
+                volume.reclaim_policy = "Retain".to_owned();
+            }),
+        ),
+        (
+            "the claim is marked and its volume is not",
+            shared(first(), OWNER),
+        ),
+        (
+            "somebody took the finalizer off the claim",
+            settled().claim(|claim| claim.metadata.get_or_insert_default().finalizers = None),
+        ),
+        (
+            "somebody took the mark off the ProtectedDatabase",
+            settled().database(|database| database.metadata.finalizers = None),
+        ),
+        (
+            "somebody has tied the volume to another claim",
+            settled().claim(|claim| {
+                claim.volume = VolumeFact::NotBound;
+                "Lost".clone_into(&mut claim.phase);
+            }),
+        ),
+        (
+            "the namespace is being deleted",
+            settled().with(|observed| delete(known(&mut observed.namespace))),
+        ),
+        (
+            "somebody took the label off the namespace",
+            settled().with(|observed| known(&mut observed.namespace).labels = None),
+        ),
+        (
+            "the workload was made anew without marks",
+            settled().workload(|workload| workload.metadata = metadata("knowledge-postgres")),
+        ),
+        (
+            "the workload is going",
+            first().workload(|workload| delete(&mut workload.metadata)),
+        ),
+        (
+            "the claim is not bound yet",
+            first().claim(|claim| {
+                claim.phase = "Pending".to_owned();
+                claim.volume = VolumeFact::NotBound;
+            }),
+        ),
+        (
+            "the claim has lost its volume",
+            settled().claim(|claim| {
+                claim.phase = "Lost".to_owned();
+                claim.volume = VolumeFact::Gone("pvc-a".to_owned());
+            }),
+        ),
+        ("the claim is another database's", shared(first(), OTHER)),
+        (
+            "the volume is another database's and on Delete",
+            first().volume(|volume| mark(&mut volume.metadata, OTHER, Marks::Held)),
+        ),
+        (
+            "the claim was deleted without confirmation",
+            terminating(settled()),
+        ),
+        (
+            "the claim was deleted before it was ever marked",
+            terminating(first()),
+        ),
+        (
+            "the claim was deleted with confirmation",
+            terminating(settled()).claim(|claim| confirm(claim.metadata.get_or_insert_default())),
+        ),
+        (
+            "the claim was deleted with confirmation and its volume is on Delete",
+            terminating(settled())
+                .claim(|claim| confirm(claim.metadata.get_or_insert_default()))
+                .volume(|volume| volume.reclaim_policy = "Delete".to_owned()),
+        ),
+        (
+            "the claim carries the UID of another claim as confirmation",
+            terminating(settled()).claim(|claim| {
+                let annotations = claim
+                    .metadata
+                    .get_or_insert_default()
+                    .annotations
+                    .get_or_insert_default();
+                annotations.insert(
+                    names::CONFIRM_DELETION_ANNOTATION.to_owned(),
+                    "uid-of-the-one-before".to_owned(),
+                );
+            }),
+        ),
+        (
+            "the volume was deleted without confirmation",
+            settled().volume(|volume| delete(&mut volume.metadata)),
+        ),
+        (
+            "the volume was deleted before it was ever marked",
+            first().volume(|volume| delete(&mut volume.metadata)),
+        ),
+        (
+            "the volume was deleted with confirmation",
+            settled().volume(|volume| {
+                delete(&mut volume.metadata);
+                confirm(&mut volume.metadata);
+            }),
+        ),
+        (
+            "an extra claim is found",
+            settled().claims(|claims| claims.push(extra_claim("redis-data", true))),
+        ),
+        (
+            "an extra claim does not exist",
+            settled().claims(|claims| claims.push(extra_claim("redis-data", false))),
+        ),
+        ("the workload mounts no claim", settled().claims(Vec::clear)),
+    ]
+}
+
+fn of_what_stands_in_the_way() -> Vec<Scenario> {
+    let (first, settled) = (Sample::first_sight, Sample::settled);
+    let neighbour = |older, same_workload| NeighbourFact {
+        name: "other".to_owned(),
+        same_workload,
+        older,
+        guards: true,
+    };
+    vec![
+        (
+            "the admission policy is missing",
+            settled().with(|observed| {
+                observed.policy = Fact::Known(PolicyFact::Missing("ValidatingAdmissionPolicy \
+                    holdfast-guard does not exist".to_owned()));
+            }),
+        ),
+        (
+            "a definition was edited",
+            settled().with(|observed| {
+                let what = "CustomResourceDefinition databaseledgers.holdfast.dev does not exist".to_owned();
+                observed.policy = Fact::Known(PolicyFact::DefinitionChanged(what));
+            }),
+        ),
+        ("the API server accepts a deletion on trial", settled().with(|observed| observed.policy = Fact::Known(PolicyFact::NotEnforced))),
+        (
+            "somebody took the label off the claim and is known by name",
+            settled().claim(|claim| {
+                let metadata = claim.metadata.get_or_insert_default();
+                metadata.labels = None;
+                metadata.managed_fields = serde_json::from_value(serde_json::json!([
+                    {"manager": "kubectl-label", "operation": "Update", "time": "2026-02-01T09:20:00Z"},
+                    {"manager": "holdfast", "operation": "Update", "time": "2026-02-01T09:10:00Z"},
+                ]))
+                .ok();
+            }),
+        ),
+        ("the guard is switched off", off(settled())),
+        ("the guard was never on", off(first())),
+        (
+            "the guard is switched off and the volume is on Delete",
+            off(settled()).volume(|volume| volume.reclaim_policy = "Delete".to_owned()),
+        ),
+        (
+            "the guard is switched off beside a neighbour",
+            off(settled()).with(|observed| observed.neighbours = Fact::Known(vec![neighbour(false, false)])),
+        ),
+        ("the guard is switched off and the database deleted", off(settled()).deleted()),
+        ("the workload does not exist", settled().with(|observed| observed.workload = Fact::Known(WorkloadFact::NotFound))),
+        ("two workloads have the name", settled().with(|observed| observed.workload = Fact::Known(WorkloadFact::Ambiguous))),
+        (
+            "an older database names the same workload",
+            first().with(|observed| observed.neighbours = Fact::Known(vec![neighbour(true, true)])),
+        ),
+        (
+            "a younger database names the same workload",
+            settled().with(|observed| observed.neighbours = Fact::Known(vec![neighbour(false, true)])),
+        ),
+        (
+            "no container is called postgres",
+            settled().workload(|workload| {
+                workload.containers[0].name = "db".to_owned();
+                let sidecar = crate::world::ContainerFact { name: "metrics".to_owned(), ..workload.containers[0].clone() };
+                workload.containers.push(sidecar);
+            }),
+        ),
+    ]
+}

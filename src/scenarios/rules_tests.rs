@@ -1,0 +1,629 @@
+//! Every rule of the plan refuses what it is there for, and nothing else does: without the rule the
+//! bad plan passes.
+
+use super::sample::{Sample, confirm, delete, known, mark, metadata};
+use super::sample_objects::{check, complete_backup};
+use crate::api::{DeletionGuard, WorkloadKind};
+use crate::guard::Marks;
+use crate::plan::{GateStep, Permit, Plan, Release, Step, VolumeStep};
+use crate::plan::{RULES, check_by, check_plan};
+use crate::world::Fact;
+use crate::world::{GateFact, Observed, VolumeFact};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+/// A rule, a situation, the steps that it refuses, and the steps in their place that it lets pass.
+struct Case {
+    rule: &'static str,
+    observed: Observed,
+    bad: Vec<Step>,
+    good: Vec<Step>,
+}
+
+fn plan(steps: &[Step]) -> Plan {
+    Plan {
+        steps: steps.to_vec(),
+        ..Plan::default()
+    }
+}
+
+/// A plan of these steps after a look at what the other rules want looked at.
+fn plan_for(rule: &str, observed: &Observed, steps: &[Step]) -> Plan {
+    let mut all = Vec::new();
+    if rule != DATABASE_SEEN {
+        all.push(Step::AssertDatabase(Box::new(
+            observed.database.metadata.clone(),
+        )));
+    }
+    if let Some(VolumeFact::Found(volume)) = observed
+        .claims
+        .known()
+        .and_then(|claims| claims.first())
+        .map(|claim| &claim.volume)
+        && rule != VOLUME_SEEN
+    {
+        all.push(Step::AssertVolume(Box::new(volume.metadata.clone())));
+    }
+    all.extend_from_slice(steps);
+    plan(&all)
+}
+
+const DATABASE_SEEN: &str = "releases_follow_a_look_at_the_database";
+const VOLUME_SEEN: &str = "claims_follow_a_look_at_their_volume";
+
+fn claim(observed: &Observed) -> Box<ObjectMeta> {
+    Box::new(
+        observed
+            .claims
+            .known()
+            .and_then(|claims| claims[0].metadata.clone())
+            .unwrap_or_default(),
+    )
+}
+
+fn volume(observed: &Observed) -> VolumeStep {
+    match observed.claims.known().map(|claims| &claims[0].volume) {
+        Some(VolumeFact::Found(volume)) => VolumeStep {
+            metadata: Box::new(volume.metadata.clone()),
+            reclaim_policy: volume.reclaim_policy.clone(),
+        },
+        other => panic!("no volume but {other:?}"),
+    }
+}
+
+fn release(metadata: &ObjectMeta, permit: Permit) -> Release {
+    Release {
+        metadata: Box::new(metadata.clone()),
+        permit,
+    }
+}
+
+fn by_database() -> Permit {
+    Permit::DatabaseConfirmed("uid-of-knowledge".to_owned())
+}
+
+fn anonymous(metadata: &ObjectMeta) -> Box<ObjectMeta> {
+    Box::new(ObjectMeta {
+        resource_version: None,
+        ..metadata.clone()
+    })
+}
+
+fn pinned() -> Vec<Case> {
+    let observed = Sample::settled().deleted().deletion_confirmed().0;
+    let (claim, volume) = (claim(&observed), volume(&observed));
+    let (database, namespace) = (observed.database.metadata.clone(), metadata("atra"));
+    let foreign_version = |step: VolumeStep| VolumeStep {
+        metadata: anonymous(&step.metadata),
+        ..step
+    };
+    let case = |bad, good| Case {
+        rule: "writes_are_pinned",
+        observed: observed.clone(),
+        bad: vec![bad],
+        good: vec![good],
+    };
+    let named = |metadata: &ObjectMeta| Box::new(metadata.clone());
+    let workload = metadata("knowledge-postgres");
+    vec![
+        case(
+            Step::MarkDatabase(anonymous(&database)),
+            Step::MarkDatabase(named(&database)),
+        ),
+        case(
+            Step::MarkClaim(anonymous(&claim)),
+            Step::MarkClaim(claim.clone()),
+        ),
+        case(
+            Step::MarkNamespace(anonymous(&namespace)),
+            Step::MarkNamespace(named(&namespace)),
+        ),
+        case(
+            Step::MarkWorkload(WorkloadKind::StatefulSet, anonymous(&workload)),
+            Step::MarkWorkload(WorkloadKind::StatefulSet, named(&workload)),
+        ),
+        case(
+            Step::MarkVolume(foreign_version(volume.clone())),
+            Step::MarkVolume(volume.clone()),
+        ),
+        case(
+            Step::RetainVolume(foreign_version(volume.clone())),
+            Step::RetainVolume(volume.clone()),
+        ),
+        case(
+            Step::PruneCheck(anonymous(&metadata("old"))),
+            Step::PruneCheck(named(&metadata("old"))),
+        ),
+        case(
+            Step::ReleaseClaim(release(&anonymous(&claim), by_database())),
+            Step::ReleaseClaim(release(&claim, by_database())),
+        ),
+        case(
+            Step::ReleaseWorkload(
+                WorkloadKind::StatefulSet,
+                release(&anonymous(&workload), by_database()),
+            ),
+            Step::ReleaseWorkload(WorkloadKind::StatefulSet, release(&workload, by_database())),
+        ),
+    ]
+}
+
+fn permitted() -> Vec<Case> {
+    let case = |observed: &Observed, bad, good| Case {
+        rule: "releases_are_permitted",
+        observed: observed.clone(),
+        bad: vec![bad],
+        good: vec![good],
+    };
+    let settled = Sample::settled().0;
+    let here = claim(&settled);
+    let mut going = here.clone();
+    delete(&mut going);
+    let mut confirmed = going.clone();
+    confirm(&mut confirmed);
+    let confirmed_release = Step::ReleaseClaim(release(&confirmed, Permit::Confirmed));
+    let deleted = Sample::settled().deleted().0;
+    let confirmed_database = Sample::settled().deleted().deletion_confirmed().0;
+    let not_deleted = Sample::settled().deletion_confirmed().0;
+    let off = Sample::settled()
+        .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .0;
+    let mut confirmed_here = here.clone();
+    confirm(&mut confirmed_here);
+    let nothing = Step::EnsureAgentIdentity;
+    let other = Permit::DatabaseConfirmed("uid-of-another".to_owned());
+    vec![
+        case(
+            &settled,
+            Step::ReleaseClaim(release(&here, Permit::Confirmed)),
+            confirmed_release,
+        ),
+        case(
+            &settled,
+            Step::ReleaseVolume(release(&volume(&settled).metadata, Permit::Confirmed)),
+            nothing.clone(),
+        ),
+        case(
+            &settled,
+            Step::ReleaseWorkload(WorkloadKind::StatefulSet, release(&here, Permit::Confirmed)),
+            nothing.clone(),
+        ),
+        case(
+            &settled,
+            Step::ReleaseNamespace(release(&metadata("atra"), Permit::GuardOff)),
+            nothing.clone(),
+        ),
+        case(
+            &deleted,
+            Step::ReleaseClaim(release(&here, by_database())),
+            nothing.clone(),
+        ),
+        case(
+            &not_deleted,
+            Step::ReleaseClaim(release(&here, by_database())),
+            nothing,
+        ),
+        case(
+            &confirmed_database,
+            Step::ReleaseClaim(release(&here, other)),
+            Step::ReleaseClaim(release(&here, by_database())),
+        ),
+        case(
+            &settled,
+            Step::ReleaseClaim(release(&here, Permit::GuardOff)),
+            Step::ReleaseClaim(release(&confirmed_here, Permit::Confirmed)),
+        ),
+        case(
+            &off,
+            Step::ReleaseClaim(release(&here, by_database())),
+            Step::ReleaseClaim(release(&here, Permit::GuardOff)),
+        ),
+    ]
+}
+
+fn going() -> Vec<Case> {
+    let rule = "what_is_going_is_let_go_by_its_own_confirmation";
+    let observed = Sample::settled().deleted().deletion_confirmed().0;
+    let going = |metadata: &ObjectMeta| {
+        let mut going = metadata.clone();
+        delete(&mut going);
+        going
+    };
+    let confirmed = |metadata: &ObjectMeta| {
+        let mut confirmed = going(metadata);
+        confirm(&mut confirmed);
+        confirmed
+    };
+    let case = |bad, good| Case {
+        rule,
+        observed: observed.clone(),
+        bad: vec![bad],
+        good: vec![good],
+    };
+    let (claim, volume) = (claim(&observed), volume(&observed).metadata);
+    vec![
+        case(
+            Step::ReleaseClaim(release(&going(&claim), by_database())),
+            Step::ReleaseClaim(release(&confirmed(&claim), by_database())),
+        ),
+        case(
+            Step::ReleaseVolume(release(&going(&volume), by_database())),
+            Step::ReleaseVolume(release(&confirmed(&volume), by_database())),
+        ),
+    ]
+}
+
+fn retained() -> Vec<Case> {
+    let first = Sample::first_sight().0;
+    let case = |observed: &Observed, bad, good| Case {
+        rule: "volumes_are_retained_first",
+        observed: observed.clone(),
+        bad,
+        good,
+    };
+    let mark = |observed: &Observed| Step::MarkClaim(claim(observed));
+    let on_delete = Sample::settled()
+        .volume(|volume| volume.reclaim_policy = "Delete".to_owned())
+        .deleted()
+        .deletion_confirmed()
+        .0;
+    let let_go = |observed: &Observed| Step::ReleaseClaim(release(&claim(observed), by_database()));
+    let volume_goes = |observed: &Observed| {
+        Step::ReleaseVolume(release(&volume(observed).metadata, by_database()))
+    };
+    let unread = Sample::first_sight()
+        .claim(|claim| claim.volume = VolumeFact::Unknown("refused".to_owned()))
+        .0;
+    let nothing = || vec![Step::EnsureAgentIdentity];
+    let mut other = volume(&first);
+    other.metadata.uid = Some("uid-of-another".to_owned());
+    vec![
+        case(
+            &first,
+            vec![mark(&first)],
+            vec![Step::MarkVolume(volume(&first)), mark(&first)],
+        ),
+        case(
+            &first,
+            vec![mark(&first), Step::MarkVolume(volume(&first))],
+            vec![Step::RetainVolume(volume(&first)), mark(&first)],
+        ),
+        case(
+            &first,
+            vec![Step::MarkVolume(other), mark(&first)],
+            nothing(),
+        ),
+        case(
+            &on_delete,
+            vec![let_go(&on_delete)],
+            vec![Step::RetainVolume(volume(&on_delete)), let_go(&on_delete)],
+        ),
+        case(
+            &on_delete,
+            vec![volume_goes(&on_delete)],
+            vec![
+                Step::RetainVolume(volume(&on_delete)),
+                volume_goes(&on_delete),
+            ],
+        ),
+        case(&unread, vec![mark(&unread)], nothing()),
+        case(
+            &first,
+            vec![Step::MarkClaim(Box::new(metadata("not-read")))],
+            nothing(),
+        ),
+    ]
+}
+
+fn looked_at() -> Vec<Case> {
+    let observed = Sample::settled().deleted().deletion_confirmed().0;
+    let off = Sample::settled()
+        .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .0;
+    let volume = volume(&observed).metadata;
+    let volume_goes = |permit| Step::ReleaseVolume(release(&volume, permit));
+    let claim_goes = Step::ReleaseClaim(release(&claim(&observed), by_database()));
+    let seen = |metadata: &ObjectMeta| Step::AssertDatabase(Box::new(metadata.clone()));
+    let database = &observed.database.metadata;
+    let case = |rule, observed: &Observed, bad, good| Case {
+        rule,
+        observed: observed.clone(),
+        bad,
+        good,
+    };
+    vec![
+        case(
+            DATABASE_SEEN,
+            &observed,
+            vec![volume_goes(by_database())],
+            vec![seen(database), volume_goes(by_database())],
+        ),
+        case(
+            DATABASE_SEEN,
+            &observed,
+            vec![volume_goes(by_database()), seen(database)],
+            vec![seen(database), volume_goes(by_database())],
+        ),
+        case(
+            DATABASE_SEEN,
+            &observed,
+            vec![seen(&metadata("another")), volume_goes(by_database())],
+            vec![seen(database)],
+        ),
+        case(
+            DATABASE_SEEN,
+            &off,
+            vec![volume_goes(Permit::GuardOff)],
+            vec![seen(database), volume_goes(Permit::GuardOff)],
+        ),
+        case(
+            VOLUME_SEEN,
+            &observed,
+            vec![claim_goes.clone()],
+            vec![Step::AssertVolume(volume.clone()), claim_goes.clone()],
+        ),
+        case(
+            VOLUME_SEEN,
+            &observed,
+            vec![claim_goes.clone()],
+            vec![volume_goes(by_database()), claim_goes.clone()],
+        ),
+        case(
+            VOLUME_SEEN,
+            &observed,
+            vec![
+                Step::AssertVolume(Box::new(metadata("another"))),
+                claim_goes,
+            ],
+            vec![seen(database)],
+        ),
+    ]
+}
+
+fn database_last() -> Vec<Case> {
+    let observed = Sample::settled().deleted().deletion_confirmed().0;
+    let case = |observed: &Observed, bad, good| Case {
+        rule: "the_database_is_released_last",
+        observed: observed.clone(),
+        bad,
+        good,
+    };
+    let database = Step::ReleaseDatabase(release(&observed.database.metadata, by_database()));
+    let claim_goes = Step::ReleaseClaim(release(&claim(&observed), by_database()));
+    let volume_goes = Step::ReleaseVolume(release(&volume(&observed).metadata, by_database()));
+    let in_order = || vec![volume_goes.clone(), claim_goes.clone(), database.clone()];
+    let unread = Sample(observed.clone())
+        .with(|observed| observed.claims = Fact::Unknown("refused".to_owned()))
+        .0;
+    vec![
+        case(
+            &observed,
+            vec![volume_goes.clone(), database.clone()],
+            in_order(),
+        ),
+        case(
+            &observed,
+            vec![claim_goes.clone(), database.clone()],
+            in_order(),
+        ),
+        case(
+            &observed,
+            vec![volume_goes.clone(), database.clone(), claim_goes.clone()],
+            in_order(),
+        ),
+        case(
+            &unread,
+            vec![database.clone()],
+            vec![Step::EnsureAgentIdentity],
+        ),
+    ]
+}
+
+fn ours() -> Vec<Case> {
+    let theirs = Sample::settled()
+        .claim(|claim| {
+            *claim.metadata.get_or_insert_default() = metadata("data-knowledge-postgres-0");
+            mark(
+                claim.metadata.get_or_insert_default(),
+                "atra/other",
+                Marks::Held,
+            );
+        })
+        .deleted()
+        .deletion_confirmed()
+        .0;
+    let unmarked = Box::new(metadata("data-knowledge-postgres-0"));
+    let case = |bad, good| Case {
+        rule: "only_our_claims",
+        observed: theirs.clone(),
+        bad: vec![bad],
+        good: vec![good],
+    };
+    vec![
+        case(
+            Step::MarkClaim(claim(&theirs)),
+            Step::MarkClaim(unmarked.clone()),
+        ),
+        case(
+            Step::ReleaseClaim(release(&claim(&theirs), by_database())),
+            Step::ReleaseClaim(release(&unmarked, by_database())),
+        ),
+    ]
+}
+
+fn evidence_kept() -> Vec<Case> {
+    let observed = Sample::settled()
+        .and_check(check("accepted", "2026-02-01T07:00:00Z"))
+        .and_check(check("old", "2026-02-01T06:00:00Z"))
+        .annotated(crate::api::names::ACCEPT_CHECK_ANNOTATION, "accepted")
+        .0;
+    let prune = |name: &str| vec![Step::PruneCheck(Box::new(metadata(name)))];
+    let case = |bad| Case {
+        rule: "evidence_is_kept",
+        observed: observed.clone(),
+        bad,
+        good: prune("old"),
+    };
+    vec![case(prune("knowledge-1")), case(prune("accepted"))]
+}
+
+fn our_cron_job() -> Vec<Case> {
+    let ours = Sample::settled();
+    let theirs = ours.clone().with(|observed| {
+        known(&mut observed.cron_job)
+            .get_or_insert_default()
+            .metadata = metadata("knowledge-backup");
+    });
+    let read = |Sample(observed): &Sample| {
+        observed
+            .cron_job
+            .known()
+            .cloned()
+            .flatten()
+            .unwrap_or_default()
+    };
+    let rule = "only_our_cron_job";
+    let nothing = || vec![Step::EnsureAgentIdentity];
+    let delete = |sample: &Sample| {
+        let mut metadata = read(sample).metadata;
+        metadata.resource_version = Some("100".to_owned());
+        vec![Step::DeleteCronJob(Box::new(metadata))]
+    };
+    let apply = || vec![Step::ApplyCronJob(Box::new(read(&ours)))];
+    let unread = ours
+        .clone()
+        .with(|observed| observed.cron_job = Fact::Unknown("refused".to_owned()));
+    vec![
+        Case {
+            rule,
+            observed: theirs.0.clone(),
+            bad: delete(&theirs),
+            good: nothing(),
+        },
+        Case {
+            rule,
+            observed: theirs.0,
+            bad: apply(),
+            good: nothing(),
+        },
+        Case {
+            rule,
+            observed: unread.0,
+            bad: apply(),
+            good: nothing(),
+        },
+        Case {
+            rule,
+            observed: ours.0.clone(),
+            bad: vec![Step::DeleteCronJob(Box::new(metadata("another")))],
+            good: delete(&ours),
+        },
+    ]
+}
+
+fn gates() -> Vec<Case> {
+    let settled = Sample::settled();
+    let set = |pod_uid: &str, is_open| {
+        let gate = GateFact {
+            is_open,
+            reason: "Verified".to_owned(),
+            message: String::new(),
+        };
+        vec![Step::SetGate(Box::new(GateStep {
+            pod: "knowledge-postgres-0".to_owned(),
+            pod_uid: pod_uid.to_owned(),
+            gate,
+            at: settled.0.now.clone(),
+        }))]
+    };
+    let case = |observed: &Sample, bad, good| Case {
+        rule: "gates_open_for_a_reason",
+        observed: observed.0.clone(),
+        bad,
+        good,
+    };
+    let restarted = settled.clone().restarted();
+    vec![
+        case(
+            &settled,
+            set("pod-of-another-start", true),
+            set("pod-1", true),
+        ),
+        case(&restarted, set("pod-1", true), set("pod-1", false)),
+    ]
+}
+
+fn cases() -> Vec<Case> {
+    [
+        pinned(),
+        permitted(),
+        going(),
+        looked_at(),
+        retained(),
+        database_last(),
+        ours(),
+        evidence_kept(),
+        our_cron_job(),
+        gates(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn every_rule_refuses_what_it_is_there_for_and_lets_the_rest_pass() {
+    for Case {
+        rule,
+        observed,
+        bad,
+        good,
+    } in cases()
+    {
+        let refused = check_plan(&observed, &plan_for(rule, &observed, &bad));
+        assert!(refused.is_err(), "{rule}: {}", bad[0].describe());
+        assert_eq!(
+            check_plan(&observed, &plan_for(rule, &observed, &good)),
+            Ok(()),
+            "{rule}: {}",
+            good[0].describe()
+        );
+    }
+}
+
+#[test]
+fn without_its_rule_every_bad_plan_passes() {
+    for Case {
+        rule,
+        observed,
+        bad,
+        ..
+    } in cases()
+    {
+        let others: Vec<_> = RULES.iter().filter(|(name, _)| *name != rule).collect();
+        assert_eq!(
+            check_by(&observed, &plan_for(rule, &observed, &bad), &others),
+            Ok(()),
+            "{rule}: {}",
+            bad[0].describe()
+        );
+    }
+}
+
+#[test]
+fn every_rule_has_a_case() {
+    for (name, _) in RULES {
+        assert!(cases().iter().any(|case| case.rule == *name), "{name}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_step_and_says_why() {
+    let observed = Sample::first_sight()
+        .backups(vec![complete_backup("b", "2026-02-01T09:00:00Z")])
+        .0;
+    let refused = check_plan(&observed, &plan(&[Step::MarkClaim(claim(&observed))]))
+        .map_err(|violation| violation.to_string());
+    let text = "refusing to mark PersistentVolumeClaim data-knowledge-postgres-0: its volume is \
+        not on Retain; nothing of this plan was done";
+    assert_eq!(refused, Err(text.to_owned()));
+}

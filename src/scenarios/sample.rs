@@ -1,0 +1,357 @@
+//! A protected database as the operator sees it, and small changes to it: what the tests of the
+//! controller are made of.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a sample that can't be built is a fault of the test"
+)]
+
+use std::sync::Arc;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde_json::{Value, json};
+
+use super::in_memory::World;
+use super::sample_objects::{check, complete_backup};
+use crate::api::{
+    DatabaseBackup, DatabaseCheck, ProtectedDatabase, ProtectedDatabaseSpec, WorkloadKind, names,
+};
+use crate::decide::decide;
+use crate::guard::Marks;
+use crate::plan::Step;
+use crate::world::Fact;
+use crate::world::{
+    ClaimFact, ClaimOrigin, ContainerFact, KeptVolume, LedgerFact, MountFact, Observed, PodFact,
+    PolicyFact, RunningContainer, VolumeFact, VolumeFound, WorkloadFact, WorkloadFound,
+};
+
+/// When the passes of the samples begin.
+pub const NOW: &str = "2026-02-01T09:30:00Z";
+
+/// An observation and small changes to it.
+#[derive(Clone, Debug)]
+pub struct Sample(pub Observed);
+
+impl Sample {
+    /// A database that runs and was protected a moment ago: nothing is marked, checked or backed
+    /// up, and its volume is on Delete.
+    pub fn first_sight() -> Self {
+        let claim = ClaimFact {
+            name: "data-knowledge-postgres-0".to_owned(),
+            origin: ClaimOrigin {
+                template: true,
+                pod: true,
+                ..ClaimOrigin::default()
+            },
+            metadata: Some(metadata("data-knowledge-postgres-0")),
+            phase: "Bound".to_owned(),
+            volume: VolumeFact::Found(Box::new(volume("pvc-a", "Delete"))),
+            manifest: Value::Null,
+        };
+        Self(Observed {
+            database: Arc::new(database()),
+            now: time(NOW),
+            agent_image: "holdfast:test".to_owned(),
+            workload: Fact::Known(WorkloadFact::Found(Box::new(workload()))),
+            neighbours: Fact::Known(Vec::new()),
+            pods: Fact::Known(vec![pod("knowledge-postgres-0", "pod-1", "containerd://1")]),
+            claims: Fact::Known(vec![claim]),
+            namespace: Fact::Known(ObjectMeta {
+                namespace: None,
+                ..metadata("atra")
+            }),
+            policy: Fact::Known(PolicyFact::InForce),
+            ledger: Fact::Known(None),
+            checks: Fact::Known(Vec::new()),
+            backups: Fact::Known(Vec::new()),
+            jobs: Fact::Known(Vec::new()),
+            cron_job: Fact::Known(None),
+            agent_identity: Fact::Known(false),
+            file_places: Fact::Known(Vec::new()),
+            kept_volumes: Fact::Known(Vec::new()),
+        })
+    }
+
+    /// Guarded, with its CronJob and the agents' identity; not yet checked.
+    pub fn guarded() -> Self {
+        let mut world = World::new(Self::first_sight().0);
+        world.act_on(|step| !matches!(step, Step::CreateCheck(_) | Step::CreateJob(_)));
+        Self(world.observed).after_a_pass()
+    }
+
+    /// With what is at stake noted on the claims, and everything in the ledger.
+    fn with_memory(self) -> Self {
+        let mut world = World::new(self.0);
+        world.act_on(|step| {
+            matches!(
+                step,
+                Step::NoteStake { .. } | Step::MarkLedger(_) | Step::WriteLedger { .. }
+            )
+        });
+        Self(world.observed)
+    }
+
+    /// Everything is done: guarded, verified at 09:00, backed up at 09:01.
+    pub fn settled() -> Self {
+        Self::guarded()
+            .checks(vec![check("knowledge-1", "2026-02-01T09:00:00Z")])
+            .backups(vec![complete_backup(
+                "knowledge-backup-first",
+                "2026-02-01T09:01:00Z",
+            )])
+            .with_memory()
+            .after_a_pass()
+    }
+
+    /// The status is what a pass reports; nothing else is done.
+    pub fn after_a_pass(self) -> Self {
+        let mut world = World::new(self.0);
+        let plan = decide(&world.observed);
+        world.report(&plan);
+        Self(world.observed)
+    }
+
+    pub fn with(mut self, change: impl FnOnce(&mut Observed)) -> Self {
+        change(&mut self.0);
+        self
+    }
+
+    pub fn at(self, now: &str) -> Self {
+        self.with(|observed| observed.now = time(now))
+    }
+
+    pub fn database(self, change: impl FnOnce(&mut ProtectedDatabase)) -> Self {
+        self.with(|observed| change(Arc::make_mut(&mut observed.database)))
+    }
+
+    /// Changes the spec, which begins another generation.
+    pub fn wanted(self, change: impl FnOnce(&mut ProtectedDatabaseSpec)) -> Self {
+        self.database(|database| {
+            change(&mut database.spec);
+            database.metadata.generation = database
+                .metadata
+                .generation
+                .map(|generation| generation + 1);
+        })
+    }
+
+    pub fn annotated(self, key: &str, value: &str) -> Self {
+        self.database(|database| {
+            database
+                .metadata
+                .annotations
+                .get_or_insert_default()
+                .insert(key.to_owned(), value.to_owned());
+        })
+    }
+
+    /// The ProtectedDatabase is deleted; our finalizer holds it.
+    pub fn deleted(self) -> Self {
+        self.database(|database| {
+            database.metadata.deletion_timestamp = Some(time("2026-02-01T09:29:00Z"));
+        })
+    }
+
+    pub fn deletion_confirmed(self) -> Self {
+        self.annotated(names::CONFIRM_DELETION_ANNOTATION, "uid-of-knowledge")
+    }
+
+    pub fn claims(self, change: impl FnOnce(&mut Vec<ClaimFact>)) -> Self {
+        self.with(|observed| change(known(&mut observed.claims)))
+    }
+
+    pub fn claim(self, change: impl FnOnce(&mut ClaimFact)) -> Self {
+        self.claims(|claims| change(&mut claims[0]))
+    }
+
+    pub fn volume(self, change: impl FnOnce(&mut VolumeFound)) -> Self {
+        self.claim(|claim| match &mut claim.volume {
+            VolumeFact::Found(found) => change(found),
+            other => panic!("the sample has no volume but {other:?}"),
+        })
+    }
+
+    /// A volume whose claim is gone: marked and retained, but for what `change` does to it.
+    pub fn kept_volume(self, name: &str, change: impl FnOnce(&mut VolumeFound)) -> Self {
+        let mut kept = volume(name, "Retain");
+        mark(&mut kept.metadata, "atra/knowledge", Marks::Held);
+        kept.claim_uid = Some("uid-of-an-older-claim".to_owned());
+        change(&mut kept);
+        self.with(|observed| {
+            let claim_uid = "uid-of-an-older-claim".to_owned();
+            known(&mut observed.kept_volumes).push(KeptVolume {
+                claim: "older-claim".to_owned(),
+                claim_uid,
+                volume: kept,
+            });
+        })
+    }
+
+    pub fn workload(self, change: impl FnOnce(&mut WorkloadFound)) -> Self {
+        self.with(|observed| match known(&mut observed.workload) {
+            WorkloadFact::Found(found) => change(found),
+            other => panic!("the sample has no workload but {other:?}"),
+        })
+    }
+
+    pub fn pods(self, pods: Vec<PodFact>) -> Self {
+        self.with(|observed| observed.pods = Fact::Known(pods))
+    }
+
+    /// The container was started again.
+    pub fn restarted(self) -> Self {
+        self.pods(vec![pod("knowledge-postgres-0", "pod-1", "containerd://2")])
+    }
+
+    /// Another history: the ledger remembers nothing of the one before.
+    pub fn checks(self, checks: Vec<DatabaseCheck>) -> Self {
+        self.only_checks(checks).with(|observed| {
+            if let Fact::Known(Some(fact)) = &mut observed.ledger {
+                let mut ledger = fact.ledger.clone();
+                ledger
+                    .status
+                    .iter_mut()
+                    .for_each(|status| status.baseline = None);
+                *fact = LedgerFact::new(ledger);
+            }
+        })
+    }
+
+    /// These checks are there and no others; the ledger remembers what it remembered.
+    pub fn only_checks(self, checks: Vec<DatabaseCheck>) -> Self {
+        self.with(|observed| observed.checks = Fact::Known(checks))
+    }
+
+    pub fn and_check(self, check: DatabaseCheck) -> Self {
+        self.with(|observed| known(&mut observed.checks).push(check))
+    }
+
+    pub fn backups(self, backups: Vec<DatabaseBackup>) -> Self {
+        self.with(|observed| observed.backups = Fact::Known(backups))
+    }
+
+    pub fn jobs(self, jobs: Vec<Job>) -> Self {
+        self.with(|observed| observed.jobs = Fact::Known(jobs))
+    }
+}
+
+pub fn known<T: std::fmt::Debug>(fact: &mut Fact<T>) -> &mut T {
+    match fact {
+        Fact::Known(value) => value,
+        Fact::Unknown(why) => panic!("the sample does not know: {why}"),
+    }
+}
+
+/// The metadata of an object that nobody has marked.
+pub fn metadata(name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some("atra".to_owned()),
+        uid: Some(format!("uid-of-{name}")),
+        resource_version: Some("100".to_owned()),
+        creation_timestamp: Some(time("2026-01-19T12:34:50Z")),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Sets the marks of an owner as the guard's own patches do.
+pub fn mark(metadata: &mut ObjectMeta, owner: &str, marks: Marks) {
+    if let Some(patch) = crate::guard::build_mark_patch(metadata, owner, marks) {
+        super::in_memory::patch(metadata, &mut String::new(), &patch).unwrap();
+    }
+}
+
+/// Deletes an object that a finalizer holds.
+pub fn delete(metadata: &mut ObjectMeta) {
+    metadata.deletion_timestamp = Some(time("2026-02-01T09:29:00Z"));
+}
+
+/// Confirms the deletion of an object.
+pub fn confirm(metadata: &mut ObjectMeta) {
+    let uid = metadata.uid.clone().unwrap();
+    metadata
+        .annotations
+        .get_or_insert_default()
+        .insert(names::CONFIRM_DELETION_ANNOTATION.to_owned(), uid);
+}
+
+pub fn volume(name: &str, reclaim_policy: &str) -> VolumeFound {
+    VolumeFound {
+        metadata: ObjectMeta {
+            namespace: None,
+            ..metadata(name)
+        },
+        reclaim_policy: reclaim_policy.to_owned(),
+        handle: format!("/volumes/{name}"),
+        claim_uid: None,
+        manifest: Value::Null,
+    }
+}
+
+pub fn pod(name: &str, uid: &str, container_id: &str) -> PodFact {
+    PodFact {
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+        address: Some("10.0.0.7".to_owned()),
+        terminating: false,
+        running: vec![RunningContainer {
+            name: "postgres".to_owned(),
+            id: container_id.to_owned(),
+            image: "postgres:15".to_owned(),
+            started_at: Some(time("2026-02-01T08:59:00Z")),
+        }],
+        mounts: vec![MountFact {
+            claim: format!("data-{name}"),
+            container: "postgres".to_owned(),
+            path: "/var/lib/postgresql/data".to_owned(),
+        }],
+        created_at: Some(time("2026-02-01T08:59:00Z")),
+        gate: None,
+    }
+}
+
+pub fn time(text: &str) -> Time {
+    Time(text.parse::<jiff::Timestamp>().unwrap())
+}
+
+pub fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn workload() -> WorkloadFound {
+    WorkloadFound {
+        kind: WorkloadKind::StatefulSet,
+        metadata: metadata("knowledge-postgres"),
+        selector: "app=knowledge".to_owned(),
+        replicas: 1,
+        containers: vec![ContainerFact {
+            name: "postgres".to_owned(),
+            image: "postgres:15".to_owned(),
+            image_pull_policy: None,
+        }],
+        template_claims: Vec::new(),
+        claim_templates: vec!["data".to_owned()],
+        image_pull_secrets: Vec::new(),
+    }
+}
+
+fn database() -> ProtectedDatabase {
+    from(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
+        "metadata": {
+            "name": "knowledge", "namespace": "atra", "uid": "uid-of-knowledge", "resourceVersion": "100", "generation": 1,
+            "creationTimestamp": "2026-02-01T08:58:00Z",
+        },
+        "spec": {
+            "workload": { "kind": "StatefulSet", "name": "knowledge-postgres" },
+            "connection": { "database": "knowledge_os", "credentialsSecret": { "name": "pg-auth" } },
+            "verification": { "tables": [
+                { "name": "public.experts", "minRows": 80 }, { "name": "public.knowledge_nodes", "minRows": 10000 },
+            ] },
+            "backup": {
+                "schedule": "0 3 * * *",
+                "storage": { "s3": { "bucket": "backups", "credentialsSecret": { "name": "s3-auth" } } },
+            },
+        },
+    }))
+}

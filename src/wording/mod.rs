@@ -1,0 +1,9 @@
+//! How numbers, times, lists and tables are printed, the same for everybody. Pure.
+
+mod number;
+mod table;
+mod time;
+
+pub use number::{count, list, number};
+pub use table::build_table;
+pub use time::{ago, date, moment, say_length};
