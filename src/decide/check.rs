@@ -46,7 +46,7 @@ pub fn check(
     plan: &mut Plan,
 ) -> Area {
     for (name, verdict) in &judged.unwritten {
-        plan.steps.push(Step::JudgeCheck {
+        plan.steps.push(Step::WriteVerdict {
             name: (*name).to_owned(),
             verdict: verdict.clone(),
         });
@@ -455,7 +455,7 @@ fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan)
         .filter(|check| check.spec.target.is_none() && !has_outcome(check))
     {
         let name = check.metadata.name.clone().unwrap_or_default();
-        plan.steps.push(Step::AimCheck {
+        plan.steps.push(Step::SetCheckTarget {
             name,
             target: Box::new(target(observed, start, 0)),
         });
@@ -511,5 +511,5 @@ fn plan_pruning(
         .map(|judged| &judged.check.metadata);
     let unneeded = old.filter(|old| !old.name.as_ref().is_some_and(|name| kept.contains(&name)));
     plan.steps
-        .extend(unneeded.map(|old| Step::PruneCheck(Box::new(old.clone()))));
+        .extend(unneeded.map(|old| Step::DeleteCheck(Box::new(old.clone()))));
 }

@@ -18,7 +18,7 @@ const REQUIRED: &[(ConditionType, ConditionStatus)] = &[
 /// Adds Stalled, Reconciling and Ready to a plan that has all other conditions.
 pub fn summarize(observed: &Observed, areas: &[Area], plan: &mut Plan) {
     let stall = areas.iter().find_map(|area| area.stall.as_ref());
-    let unread = observed.unread();
+    let unread = observed.unknown_parts();
     let waiting = unread
         .first()
         .copied()

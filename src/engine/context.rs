@@ -6,7 +6,7 @@ use kube::Client;
 use kube::runtime::events::Reporter;
 
 use super::alerts::Notices;
-use super::drift_repair::Disturbance;
+use super::disturbance::Disturbance;
 use super::metrics::Metrics;
 use crate::api::names;
 

@@ -56,8 +56,8 @@ pub struct Metrics {
     passes: Counter,
     failures: Counter,
     steps: Counter,
-    mended_policies: Counter,
-    mended_definitions: Counter,
+    repaired_policies: Counter,
+    repaired_definitions: Counter,
     alerts_sent: Counter,
     webhook_failures: Counter,
     conditions: Family<ConditionLabels, Gauge>,
@@ -72,7 +72,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("holdfast");
         let (passes, failures, steps) =
             (Counter::default(), Counter::default(), Counter::default());
-        let (mended_policies, mended_definitions) = (Counter::default(), Counter::default());
+        let (repaired_policies, repaired_definitions) = (Counter::default(), Counter::default());
         let (alerts_sent, webhook_failures) = (Counter::default(), Counter::default());
         registry.register(
             "webhook_sent",
@@ -92,14 +92,14 @@ impl Default for Metrics {
             resets.clone(),
         );
         registry.register(
-            "guard_policies_mended",
+            "guard_policies_repaired",
             "Admission policies that somebody had taken off or edited and that were put back",
-            mended_policies.clone(),
+            repaired_policies.clone(),
         );
         registry.register(
-            "guard_definitions_mended",
+            "guard_definitions_repaired",
             "Definitions of our kinds that somebody had deleted or edited and that were put back",
-            mended_definitions.clone(),
+            repaired_definitions.clone(),
         );
         let conditions = Family::<ConditionLabels, Gauge>::default();
         let last_good_backup = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
@@ -130,8 +130,8 @@ impl Default for Metrics {
             passes,
             failures,
             steps,
-            mended_policies,
-            mended_definitions,
+            repaired_policies,
+            repaired_definitions,
             alerts_sent,
             webhook_failures,
             conditions,
@@ -150,13 +150,13 @@ impl Metrics {
     }
 
     /// Counts a policy of the guard that was put back.
-    pub fn count_mended_policy(&self) {
-        self.mended_policies.inc();
+    pub fn count_repaired_policy(&self) {
+        self.repaired_policies.inc();
     }
 
     /// Counts a definition that was put back.
-    pub fn count_mended_definition(&self) {
-        self.mended_definitions.inc();
+    pub fn count_repaired_definition(&self) {
+        self.repaired_definitions.inc();
     }
 
     /// Counts a pass that ended early.

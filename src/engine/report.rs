@@ -1,25 +1,20 @@
 //! The last stage: the status and the events, after success and after failure alike. Nothing is
 //! decided here.
 
-use std::time::Duration;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
-use serde_json::json;
 
-use super::pass::PassError;
+use super::error::PassError;
 use super::{Context, events};
 use crate::api::{
     ConditionChange, ConditionStatus, ConditionType, DesiredCondition, ProtectedDatabase,
     ProtectedDatabaseStatus, names, reasons, set_condition,
 };
+use crate::execute::{WriteError, Writer, within_time};
 use crate::plan::Plan;
 use crate::world::Observed;
 
-/// How long the report may take.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reasons that pass by themselves in the course of every start; a warning for each would bury the
 /// others.
 pub(super) const PASSING: &[&str] = &[
@@ -42,7 +37,7 @@ pub async fn report(
     observed: &Observed,
     plan: Plan,
     failure: Option<&PassError>,
-) -> Result<(), kube::Error> {
+) -> Result<(), WriteError> {
     let before = observed.database.status.clone().unwrap_or_default();
     let mut status = plan.status;
     status.conditions.clone_from(&before.conditions);
@@ -132,30 +127,24 @@ async fn write_status(
     context: &Context,
     observed: &Observed,
     status: &ProtectedDatabaseStatus,
-) -> Result<(), kube::Error> {
-    let api: Api<ProtectedDatabase> =
-        Api::namespaced(context.client.clone(), observed.namespace_name());
-    // The UID pins the object: a ProtectedDatabase recreated under the name never gets the status
-    // of the one before.
-    let body = json!({
-        "apiVersion": ProtectedDatabase::api_version(&()), "kind": ProtectedDatabase::kind(&()),
-        "metadata": { "name": observed.name(), "uid": observed.database.metadata.uid },
-        "status": status,
-    });
-    let patch = Patch::Apply(body);
-    let parameters = PatchParams::apply(names::OPERATOR_MANAGER).force();
-    let write = api.patch_status(observed.name(), &parameters, &patch);
-    match tokio::time::timeout(REPORT_TIMEOUT, write).await {
-        Ok(Err(kube::Error::Api(answer))) if answer.reason == "NotFound" => Ok(()),
-        Ok(result) => result.map(drop),
-        Err(_) => {
-            let message = "no answer from the API server to the status";
-            Err(kube::Error::Service(Box::new(std::io::Error::new(
-                std::io::ErrorKind::TimedOut,
-                message,
-            ))))
+) -> Result<(), WriteError> {
+    let client = context.client.clone();
+    let api: Api<ProtectedDatabase> = Api::namespaced(client.clone(), observed.namespace_name());
+    let uid = observed.database.metadata.uid.as_deref();
+    let writer = Writer {
+        client,
+        manager: names::OPERATOR_MANAGER,
+    };
+    let write = async {
+        match writer
+            .apply_status(&api, (observed.name(), uid), status)
+            .await
+        {
+            Err(kube::Error::Api(answer)) if answer.reason == "NotFound" => Ok(()),
+            other => other,
         }
-    }
+    };
+    within_time("write the status of the ProtectedDatabase", write).await
 }
 
 /// Whether a transition is worth an event, and of which type.

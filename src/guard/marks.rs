@@ -131,14 +131,14 @@ pub fn build_volume_patch(
 
 /// What the operator has noted on an object would be lost with it.
 #[must_use]
-pub fn noted_stake(meta: &ObjectMeta) -> Option<&str> {
+pub fn noted_loss(meta: &ObjectMeta) -> Option<&str> {
     annotation(meta, AT_STAKE_ANNOTATION)
 }
 
 /// Notes on an object what would be lost with it. `None` if just that is noted. Depends on the UID
 /// only: a note loses nothing.
 #[must_use]
-pub fn build_stake_patch(meta: &ObjectMeta, stake: &str) -> Option<Patch> {
+pub fn build_loss_patch(meta: &ObjectMeta, stake: &str) -> Option<Patch> {
     let note = || {
         set_entry(
             "annotations",
@@ -147,7 +147,7 @@ pub fn build_stake_patch(meta: &ObjectMeta, stake: &str) -> Option<Patch> {
             stake,
         )
     };
-    (noted_stake(meta) != Some(stake)).then(|| Patch(vec![test_uid(meta), note()]))
+    (noted_loss(meta) != Some(stake)).then(|| Patch(vec![test_uid(meta), note()]))
 }
 
 /// Takes our marks off: the finalizer by its index and with a test of its value, so that nobody
@@ -169,7 +169,7 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
             PROTECTED_BY_ANNOTATION,
         ]));
     }
-    if noted_stake(meta).is_some() {
+    if noted_loss(meta).is_some() {
         operations.push(remove(&["metadata", "annotations", AT_STAKE_ANNOTATION]));
     }
     if meta
@@ -195,7 +195,7 @@ pub fn build_unchanged_patch(meta: &ObjectMeta) -> Patch {
 /// Takes our finalizer off, whatever else has changed on the object, and leaves the other marks.
 /// `None` if it is not there.
 #[must_use]
-pub fn build_letting_go_patch(meta: &ObjectMeta) -> Option<Patch> {
+pub fn build_finalizer_removal(meta: &ObjectMeta) -> Option<Patch> {
     is_held(meta).then(|| Patch([test_uid(meta)].into_iter().chain(let_go(meta)).collect()))
 }
 

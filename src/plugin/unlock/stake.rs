@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Target;
 use crate::api::ConditionType;
 use crate::api::find_condition;
-use crate::guard::{marked_owner, noted_stake};
+use crate::guard::{marked_owner, noted_loss};
 use crate::plugin::status::DatabaseReport;
 use crate::wording::moment;
 
@@ -38,7 +38,7 @@ pub fn describe_stake(target: &Target, databases: &Databases, now: Timestamp) ->
         );
     }
     text.push_str("\nWhat would be lost:\n");
-    if let Some(noted) = noted_stake(&target.metadata) {
+    if let Some(noted) = noted_loss(&target.metadata) {
         let _ = writeln!(text, "  - {noted}");
     }
     let _ = writeln!(text, "  - {}", target.kind.loss());
