@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 use super::course::{Course, Obstacle, scale_down};
 use super::wanted::{claim_to_create, volume_to_create};
 use super::{Place, Situation, Step, Wanted};
-use crate::api::names::BOUND_AGAIN_ANNOTATION;
+use crate::api::names::REBOUND_VOLUME_VERSION_ANNOTATION;
 use crate::guard::{self, MarkState, Marks};
 
 /// Plans the steps for one claim.
@@ -299,7 +299,7 @@ fn nudge(claim: &PersistentVolumeClaim, place: &Place) -> Option<Step> {
         .metadata
         .annotations
         .as_ref()
-        .and_then(|annotations| annotations.get(BOUND_AGAIN_ANNOTATION));
+        .and_then(|annotations| annotations.get(REBOUND_VOLUME_VERSION_ANNOTATION));
     (is_lost && is_known && holds(claim, place) && noted != Some(&volume_version)).then(|| {
         Step::NudgeClaim {
             metadata: Box::new(claim.metadata.clone()),

@@ -46,8 +46,8 @@ pub fn decide(
     }
     let mut status = DatabaseRestoreStatus {
         start_time: before.start_time.clone().or_else(|| Some(now.clone())),
-        away_since: before
-            .away_since
+        unavailable_since: before
+            .unavailable_since
             .clone()
             .or_else(|| away_since(situation).map(Time)),
         ..before.clone()
@@ -221,7 +221,7 @@ fn say_bound(status: &DatabaseRestoreStatus, situation: &Situation) -> String {
             ", {} after this restore began",
             say_length(bound.0.duration_since(start.0))
         );
-        if let Some(away) = &status.away_since {
+        if let Some(away) = &status.unavailable_since {
             let _ = write!(
                 said,
                 "; the data was away for {}",

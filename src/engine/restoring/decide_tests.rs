@@ -37,7 +37,7 @@ fn gone() -> Situation {
 
 #[test]
 fn a_restore_says_how_far_it_is() {
-    let under_way = json!({"state": "Running", "startTime": "2026-02-01T09:03:00Z", "awaySince": "2026-02-01T09:00:00Z"});
+    let under_way = json!({"state": "Running", "startTime": "2026-02-01T09:03:00Z", "unavailableSince": "2026-02-01T09:00:00Z"});
     let mut no_pod = situation();
     no_pod.places[0].pods.clear();
     let mut elsewhere = situation();

@@ -215,7 +215,7 @@ fn describe_claims(text: &mut String, claims: &[ClaimStatus], now: Timestamp) {
             ", not mounted"
         };
         let since = claim
-            .since
+            .creation_time
             .as_ref()
             .map(|since| format!(", since {}", moment(since, now)))
             .unwrap_or_default();
