@@ -155,7 +155,10 @@ fn files_are_told_where_they_are_asked_about() {
         "FilesMissing",
         message,
     ));
-    let said = told(object(&status));
+    let mut database = object(&status);
+    let rule = json!({"claim": "uploads", "query": "select path from uploads"});
+    database.spec.verification.files = vec![serde_json::from_value(rule).unwrap()];
+    let said = told(database);
     assert!(
         said.contains("FilesMatch     FILES AND ROWS DO NOT MATCH (FilesMissing)")
             && said.contains(&format!("- {message}")),
