@@ -126,9 +126,9 @@ pub struct DatabaseRestoreStatus {
     /// When the operator began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
-    /// Since when the data was away, where the cluster knows it.
+    /// Since when the data was unavailable, where the cluster knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub away_since: Option<Time>,
+    pub unavailable_since: Option<Time>,
     /// When the claim was Bound to the volume again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_time: Option<Time>,

@@ -147,7 +147,7 @@ fn invalid_spec(observed: &Observed) -> Option<Stall> {
             resources::next_tick("spec.verification.schedule", line, None, &observed.now).err()
         })
         .map(|error| error.to_string());
-    let patience = resources::parse_patience(&verification.gate.patience)
+    let gate_timeout = resources::parse_gate_timeout(&verification.gate.timeout)
         .err()
         .map(|error| error.to_string());
     let budget = resources::parse_counting_budget(&verification.counting_budget)
@@ -155,7 +155,7 @@ fn invalid_spec(observed: &Observed) -> Option<Stall> {
         .map(|error| error.to_string());
     timeout
         .or(schedule)
-        .or(patience)
+        .or(gate_timeout)
         .or(budget)
         .map(|error| Stall {
             reason: reasons::INVALID_SPEC,
@@ -476,7 +476,7 @@ fn plan_pruning(
         let remembers = check
             .status
             .as_ref()
-            .is_some_and(|status| status.remembered.is_some());
+            .is_some_and(|status| status.backup_evidence.is_some());
         judged.acceptance.needs(check) || (judged.baseline.is_none() && remembers)
     };
     let remembered = observed

@@ -15,15 +15,10 @@ use crate::api::{
 };
 
 /// The conditions that are shown as gauges.
-const SHOWN: [ConditionType; 7] = [
-    ConditionType::Ready,
-    ConditionType::Stalled,
-    ConditionType::Guarded,
-    ConditionType::DataVerified,
-    ConditionType::DataReset,
-    ConditionType::FilesMatch,
-    ConditionType::BackupFresh,
-];
+fn shown() -> impl Iterator<Item = ConditionType> {
+    let all = ConditionType::ALL.iter().copied();
+    all.filter(|type_| type_.row().is_metric)
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DatabaseLabels {
@@ -181,20 +176,14 @@ impl Metrics {
 
     /// Shows what was reported of a database.
     pub fn observe_database(&self, namespace: &str, name: &str, status: &ProtectedDatabaseStatus) {
-        for condition in SHOWN {
+        for condition in shown() {
             let labels = ConditionLabels {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 condition: condition.as_str(),
             };
             let found = find_condition(&status.conditions, condition);
-            // Without rules about files, or without a backup that is asked for, nobody waits for an
-            // answer about them.
-            let is_asked_for = match found {
-                Some(found) => found.reason != reasons::NO_BACKUP_CONFIGURED,
-                None => condition != ConditionType::FilesMatch,
-            };
-            if !is_asked_for {
+            if !condition.is_asked_for_by_status(found) {
                 self.conditions.remove(&labels);
                 continue;
             }
@@ -253,7 +242,7 @@ impl Metrics {
 
     /// Forgets a database that is gone.
     pub fn forget_database(&self, namespace: &str, name: &str) {
-        for condition in SHOWN {
+        for condition in shown() {
             self.conditions.remove(&ConditionLabels {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),

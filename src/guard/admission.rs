@@ -22,7 +22,7 @@ use super::templates::{
     OTHER_CLAIM_POLICY, TEMPLATE_POLICY, build_other_claim_warning, build_template_guard,
 };
 use crate::api::names::{
-    AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, GROUP, OPERATOR_SERVICE_ACCOUNT,
+    CONFIRM_DELETION_ANNOTATION, GROUP, LOSS_SUMMARY_ANNOTATION, OPERATOR_SERVICE_ACCOUNT,
     PROTECTED_BY_ANNOTATION, PROTECTED_LABEL,
 };
 
@@ -303,7 +303,7 @@ pub(super) fn owner() -> Variable {
 
 /// What the operator has noted on the object, as the beginning of a list.
 pub(super) fn stake() -> Variable {
-    let noted = old_annotation(AT_STAKE_ANNOTATION);
+    let noted = old_annotation(LOSS_SUMMARY_ANNOTATION);
     variable(
         "stake",
         format!("{noted} == '' ? '' : {noted} + '; with it goes '"),

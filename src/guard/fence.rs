@@ -26,7 +26,7 @@ const OF_THE_CHECK: &[&str] = &[
     "completionTime",
     "evidence",
     "failure",
-    "remembered",
+    "backupEvidence",
     "verdict",
 ];
 

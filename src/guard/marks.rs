@@ -24,7 +24,7 @@ use serde_json::json;
 
 use super::operations::{add, remove, replace, set_entry, test, test_uid, test_version};
 use crate::api::names::{
-    AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION,
+    CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, LOSS_SUMMARY_ANNOTATION, PROTECTED_BY_ANNOTATION,
     PROTECTED_LABEL,
 };
 
@@ -132,7 +132,7 @@ pub fn build_volume_patch(
 /// What the operator has noted on an object would be lost with it.
 #[must_use]
 pub fn noted_loss(meta: &ObjectMeta) -> Option<&str> {
-    annotation(meta, AT_STAKE_ANNOTATION)
+    annotation(meta, LOSS_SUMMARY_ANNOTATION)
 }
 
 /// Notes on an object what would be lost with it. `None` if just that is noted. Depends on the UID
@@ -143,7 +143,7 @@ pub fn build_loss_patch(meta: &ObjectMeta, stake: &str) -> Option<Patch> {
         set_entry(
             "annotations",
             meta.annotations.is_some(),
-            AT_STAKE_ANNOTATION,
+            LOSS_SUMMARY_ANNOTATION,
             stake,
         )
     };
@@ -170,7 +170,11 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
         ]));
     }
     if noted_loss(meta).is_some() {
-        operations.push(remove(&["metadata", "annotations", AT_STAKE_ANNOTATION]));
+        operations.push(remove(&[
+            "metadata",
+            "annotations",
+            LOSS_SUMMARY_ANNOTATION,
+        ]));
     }
     if meta
         .labels

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Volume;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
-use crate::api::names::{BOUND_AGAIN_ANNOTATION, REPLICAS_BEFORE_ANNOTATION};
+use crate::api::names::{REBOUND_VOLUME_VERSION_ANNOTATION, REPLICAS_BEFORE_ANNOTATION};
 use crate::guard::operations::{add, annotate, remove, replace, test, test_uid, test_version};
 
 /// Scales to 0 and notes how many pods there were.
@@ -27,7 +27,11 @@ pub fn build_scale_down(metadata: &ObjectMeta, replicas: i32) -> Patch {
 /// Notes on a claim in which state its volume came back.
 pub fn build_touch(metadata: &ObjectMeta, volume_version: &str) -> Patch {
     let mut operations = vec![test_uid(metadata)];
-    operations.extend(annotate(metadata, BOUND_AGAIN_ANNOTATION, volume_version));
+    operations.extend(annotate(
+        metadata,
+        REBOUND_VOLUME_VERSION_ANNOTATION,
+        volume_version,
+    ));
     Patch(operations)
 }
 

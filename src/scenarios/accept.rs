@@ -8,8 +8,8 @@ use super::render::{Scenario, plans};
 use super::sample::{Sample, from};
 use super::sample_objects::{check, evidence, of_container, reset, unjudged, unverifiable};
 use crate::api::{
-    CheckOutcome, CheckRequest, CountKind, DatabaseCheck, REQUEST_VARIABLE, RememberedEvidence,
-    names, reasons,
+    BackupEvidence, CheckOutcome, CheckRequest, CountKind, DatabaseCheck, REQUEST_VARIABLE, names,
+    reasons,
 };
 use crate::decide::decide;
 use crate::plan::Plan;
@@ -44,7 +44,7 @@ fn remembering(mut check: DatabaseCheck) -> DatabaseCheck {
     let mut evidence = evidence();
     evidence.identity.data_directory.clear();
     let path = "prod/atra/knowledge/20260131T030000Z-000000ab".to_owned();
-    check.status.get_or_insert_default().remembered = Some(RememberedEvidence { path, evidence });
+    check.status.get_or_insert_default().backup_evidence = Some(BackupEvidence { path, evidence });
     check
 }
 

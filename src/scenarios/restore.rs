@@ -57,7 +57,7 @@ fn on_another() -> ObservedRecovery {
 fn a_restore_says_how_far_it_is() {
     let under_way = json!({
         "state": "Running", "startTime": "2026-02-01T09:03:00Z",
-        "awaySince": "2026-02-01T09:00:00Z",
+        "unavailableSince": "2026-02-01T09:00:00Z",
     });
     let mut no_pod = observed();
     binding(&mut no_pod).pods.clear();

@@ -18,12 +18,12 @@ reasons! { DATA:
         "Wait; `kubectl get dbcheck` shows it.";
     GATE_HELD = "GateHeld" on "Stalled=True, and data-verified=False of the pod":
         "A pod with the readiness gate could not be verified for longer than \
-         spec.verification.gate.patience, and gets no traffic.",
+         spec.verification.gate.timeout, and gets no traffic.",
         "The message says why it can't be verified. It is let through as soon as a check verifies \
          it, or when spec.verification.gate.whenUnverifiable is Open.";
     GATE_OPENED = "GateOpened" on "data-verified=True of the pod":
         "A pod with the readiness gate could not be verified for longer than \
-         spec.verification.gate.patience, and gets traffic because \
+         spec.verification.gate.timeout, and gets traffic because \
          spec.verification.gate.whenUnverifiable is Open.",
         "DataVerified says why it can't be verified.";
     NO_RUNNING_POD = "NoRunningPod" on "DataVerified=Unknown, BackupFresh=False":

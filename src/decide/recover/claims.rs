@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeSpec;
 
 use super::desired::{build_claim, build_volume};
 use super::workload::plan_scale_down;
-use crate::api::names::BOUND_AGAIN_ANNOTATION;
+use crate::api::names::REBOUND_VOLUME_VERSION_ANNOTATION;
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Blocker, RecoveryPlan, Step, VolumeStep};
 use crate::world::{
@@ -258,7 +258,7 @@ fn touch(claim: &ClaimFact, binding: &ClaimBinding) -> Option<Step> {
     let (metadata, volume) = (claim.metadata.as_ref()?, binding.volume.as_ref()?);
     let volume_version = volume.metadata.resource_version.clone()?;
     let annotations = metadata.annotations.as_ref();
-    let noted = annotations.and_then(|annotations| annotations.get(BOUND_AGAIN_ANNOTATION));
+    let noted = annotations.and_then(|annotations| annotations.get(REBOUND_VOLUME_VERSION_ANNOTATION));
     let is_due = claim.phase == "Lost" && volume.phase == "Bound" && binding.holds_volume();
     (is_due && noted != Some(&volume_version)).then(|| Step::TouchClaim {
         metadata: Box::new(metadata.clone()),

@@ -51,8 +51,8 @@ pub fn decide_restore(
     }
     let mut status = DatabaseRestoreStatus {
         start_time: before.start_time.clone().or_else(|| Some(now.clone())),
-        away_since: before
-            .away_since
+        unavailable_since: before
+            .unavailable_since
             .clone()
             .or_else(|| unavailable_since(observed).map(Time)),
         ..before.clone()
@@ -216,7 +216,7 @@ fn say_bound(status: &DatabaseRestoreStatus, bindings: &[ClaimBinding]) -> Strin
     if let (Some(start), Some(bound)) = (&status.start_time, &status.bound_time) {
         let took = say_length(bound.0.duration_since(start.0));
         let _ = write!(said, ", {took} after this restore began");
-        if let Some(since) = &status.away_since {
+        if let Some(since) = &status.unavailable_since {
             let outage = say_length(bound.0.duration_since(since.0));
             let _ = write!(said, "; the data was unavailable for {outage}");
         }
