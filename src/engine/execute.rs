@@ -110,7 +110,12 @@ async fn write(
             patch_released(&ledgers, release, &owner, Marks::Named).await
         }
         Step::NoteStake { metadata, stake } => {
-            patch(&claims, metadata, guard::build_stake_patch(metadata, stake)).await
+            patch(
+                &claims,
+                metadata,
+                guard::build_loss_summary_patch(metadata, stake),
+            )
+            .await
         }
         Step::MarkNamespace(metadata) => {
             patch(&namespaces, metadata, mark(metadata, Marks::Shared)).await

@@ -157,7 +157,7 @@ impl World {
                 let claim = self.claim(read.name.as_deref());
                 patch_object(
                     claim.metadata.as_mut().expect("a claim"),
-                    guard::build_stake_patch(read, stake),
+                    guard::build_loss_summary_patch(read, stake),
                 );
             }
             Step::MarkNamespace(read) => {
