@@ -9,22 +9,22 @@ const INTRODUCTION: &str = "<!-- Generated from src/api/reasons/ by `make genera
     -->
 # Conditions and reasons
 
-`kubectl describe protdb NAME` shows the conditions; each has a status, a reason from this page and a message about your objects.
-\"Never happened\" and \"unknown\" are not green: a condition is `True` only when it was seen to hold.
+`kubectl describe protdb NAME` shows the conditions. Each has a status, a reason from this page, and a message about your objects.
+A condition is `True` only when it was seen to hold. \"Never happened\" and \"not known\" are not green.
 
-| condition | true means |
+| condition | when it is `True` |
 |---|---|
-| `Ready` | guarded, verified, backed up, and the data does not look reset; computed from the others |
-| `Reconciling` | the operator is still at work |
-| `Stalled` | the operator can't go on until a person changes something |
-| `Guarded` | deletion is refused and the volumes are on Retain, as read back |
-| `DataVerified` | the data of the container that runs now is what was last known good |
-| `DataReset` | **bad when true**: the data looks reset; it stays true until the data is back or a person accepts the change |
-| `FilesMatch` | the files that rows name are there; only with `spec.verification.files` |
-| `BackupFresh` | the newest good backup is not older than its schedule asks |
-| `RestoreProven` | a backup was proven by a restore |
+| `Ready` | the data is guarded, verified and backed up; computed from the others |
+| `Reconciling` | the operator is not done yet |
+| `Stalled` | the operator can't continue until you change something |
+| `Guarded` | deletions are refused and the volumes are on Retain, as read back |
+| `DataVerified` | the container that runs now has the data of the last good check |
+| `DataReset` | **bad**: the data looks reset; stays `True` until the data is restored or you accept the change |
+| `FilesMatch` | there is a file for every path in the rows; only with `spec.verification.files` |
+| `BackupFresh` | the newest good backup is not older than its schedule allows |
+| `RestoreProven` | a restore has proven a backup |
 
-The same words are in `status.verdict.reason` of a DatabaseCheck and `status.reason` of a DatabaseBackup.
+A DatabaseCheck has the same words in `status.verdict.reason`, a DatabaseBackup in `status.reason`.
 
 ";
 
