@@ -27,7 +27,7 @@ pub fn note_losses(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
         let is_ours = guard::mark_state(metadata, &owner, Marks::Held) == MarkState::Ours;
         if is_ours
             && metadata.deletion_timestamp.is_none()
-            && guard::noted_loss(metadata) != Some(loss.as_str())
+            && guard::loss_summary(metadata) != Some(loss.as_str())
         {
             plan.steps.push(Step::NoteLoss {
                 metadata: Box::new(metadata.clone()),

@@ -16,7 +16,6 @@ use crate::execute::{WriteError, Writer, within_time};
 use crate::plan::Plan;
 use crate::world::Observed;
 
-
 /// Reports what the plan says, and what of it failed.
 ///
 /// # Errors

@@ -126,7 +126,7 @@ impl Executor {
                 writer.patch(&volumes, &volume.metadata, patch).await
             }
             Step::NoteLoss { metadata, loss } => {
-                let patch = guard::build_loss_patch(metadata, loss);
+                let patch = guard::build_loss_summary_patch(metadata, loss);
                 writer.patch(&claims, metadata, patch).await
             }
             Step::MarkLedger(ledger) => writer.apply(&ledgers, ledger.as_ref()).await,

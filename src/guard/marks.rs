@@ -13,7 +13,7 @@
 //! would be written once for each of them, contended by all, and limited by the 256 KiB of an
 //! object's annotations. The last of them takes the label off.
 //!
-//! Every patch but those for Retain and for what is at stake is conditional on `metadata.uid` and
+//! Every patch but those for Retain and for the loss summary is conditional on `metadata.uid` and
 //! `metadata.resourceVersion`: it applies to exactly the object that was looked at, or the API
 //! server answers 422 and nothing has changed. Retain depends on the UID only, so that no
 //! concurrent write can delay it.
@@ -129,25 +129,25 @@ pub fn build_volume_patch(
     (!operations.is_empty()).then(|| conditional(meta, operations))
 }
 
-/// What the operator has noted on an object would be lost with it.
+/// What would be lost with an object, as the operator has noted on it.
 #[must_use]
-pub fn noted_loss(meta: &ObjectMeta) -> Option<&str> {
+pub fn loss_summary(meta: &ObjectMeta) -> Option<&str> {
     annotation(meta, LOSS_SUMMARY_ANNOTATION)
 }
 
-/// Notes on an object what would be lost with it. `None` if just that is noted. Depends on the UID
-/// only: a note loses nothing.
+/// Notes on an object what would be lost with it. `None` if exactly that is noted. Depends on the
+/// UID only: a note loses nothing.
 #[must_use]
-pub fn build_loss_patch(meta: &ObjectMeta, stake: &str) -> Option<Patch> {
+pub fn build_loss_summary_patch(meta: &ObjectMeta, summary: &str) -> Option<Patch> {
     let note = || {
         set_entry(
             "annotations",
             meta.annotations.is_some(),
             LOSS_SUMMARY_ANNOTATION,
-            stake,
+            summary,
         )
     };
-    (noted_loss(meta) != Some(stake)).then(|| Patch(vec![test_uid(meta), note()]))
+    (loss_summary(meta) != Some(summary)).then(|| Patch(vec![test_uid(meta), note()]))
 }
 
 /// Takes our marks off: the finalizer by its index and with a test of its value, so that nobody
@@ -169,7 +169,7 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
             PROTECTED_BY_ANNOTATION,
         ]));
     }
-    if noted_loss(meta).is_some() {
+    if loss_summary(meta).is_some() {
         operations.push(remove(&[
             "metadata",
             "annotations",

@@ -9,10 +9,10 @@ const INTRODUCTION: &str = "<!-- Generated from src/api/reasons/ by `make genera
     -->
 # Conditions and reasons
 
-`kubectl describe protdb NAME` shows the conditions; each has a status, a reason from this page and a message about your objects.
-\"Never happened\" and \"unknown\" are not green: a condition is `True` only when it was seen to hold.
+`kubectl describe protdb NAME` shows the conditions. Each has a status, a reason from this page, and a message about your objects.
+A condition is `True` only when it was seen to hold. \"Never happened\" and \"not known\" are not green.
 
-| condition | true means |
+| condition | when it is `True` |
 |---|---|
 ";
 

@@ -156,7 +156,7 @@ impl Passes {
                 let claim = self.claim(read.name.as_deref());
                 patch_object(
                     claim.metadata.as_mut().expect("a claim"),
-                    guard::build_loss_patch(read, loss),
+                    guard::build_loss_summary_patch(read, loss),
                 );
             }
             Step::MarkNamespace(read) => {

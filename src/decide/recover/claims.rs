@@ -258,7 +258,8 @@ fn touch(claim: &ClaimFact, binding: &ClaimBinding) -> Option<Step> {
     let (metadata, volume) = (claim.metadata.as_ref()?, binding.volume.as_ref()?);
     let volume_version = volume.metadata.resource_version.clone()?;
     let annotations = metadata.annotations.as_ref();
-    let noted = annotations.and_then(|annotations| annotations.get(REBOUND_VOLUME_VERSION_ANNOTATION));
+    let noted =
+        annotations.and_then(|annotations| annotations.get(REBOUND_VOLUME_VERSION_ANNOTATION));
     let is_due = claim.phase == "Lost" && volume.phase == "Bound" && binding.holds_volume();
     (is_due && noted != Some(&volume_version)).then(|| Step::TouchClaim {
         metadata: Box::new(metadata.clone()),

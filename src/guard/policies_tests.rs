@@ -81,8 +81,3 @@ fn messages_are_one_line_because_the_api_server_drops_those_that_are_not() {
         }
     }
 }
-
-#[test]
-fn the_deletion_guard_reads() {
-    insta::assert_yaml_snapshot!(serde_json::to_value(build_deletion_guard()).unwrap());
-}
