@@ -7,8 +7,11 @@
 )]
 
 mod accept;
+mod api_server;
 mod back_up;
 mod check;
+mod cluster;
+mod crash_points;
 mod files;
 mod gate;
 mod in_memory;
