@@ -12,6 +12,7 @@ mod check;
 mod files;
 mod gate;
 mod in_memory;
+mod invalid_spec;
 mod judge;
 mod passing_time;
 mod properties;
