@@ -59,6 +59,10 @@ const INVALID_BACKUP: &[(&str, Change)] = &[
     }),
 ];
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "samples are built where they are planned for"
+)]
 fn plan(sample: Sample) -> Plan {
     decide(&sample.0)
 }

@@ -14,7 +14,7 @@ use crate::plugin::ask::ask;
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
-use crate::plugin::output::{Format, build_json, build_yaml, write_out};
+use crate::plugin::output::{DataFormat, build_json, build_yaml, write_out};
 use crate::recovery::{
     Course, Hand, Obstacle, Place, ReadError, Situation, Step, away_since, fetch_situation, plan,
 };
@@ -44,12 +44,12 @@ pub struct RecoverArguments {
     timeout: u64,
     /// json or yaml instead of text.
     #[arg(short, long)]
-    output: Option<Format>,
+    output: Option<DataFormat>,
 }
 
 /// Runs `recover`.
 pub async fn run(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Ending, PluginError> {
-    let says = matches!(arguments.output, None | Some(Format::Table));
+    let says = arguments.output.is_none();
     let (situation, course) = match look(cluster, arguments).await? {
         Ok(found) => found,
         Err(obstacle) => return Ok(stopped(&obstacle)),
@@ -246,8 +246,8 @@ fn progress(says: bool, began: Instant, what: &str) -> Result<(), PluginError> {
 
 fn finish(report: &RecoveryReport, arguments: &RecoverArguments) -> Result<(), PluginError> {
     match arguments.output {
-        Some(Format::Json) => write_out(&build_json(report)?),
-        Some(Format::Yaml) => write_out(&build_yaml(report)?),
-        None | Some(Format::Table) => Ok(()),
+        Some(DataFormat::Json) => write_out(&build_json(report)?),
+        Some(DataFormat::Yaml) => write_out(&build_yaml(report)?),
+        None => Ok(()),
     }
 }
