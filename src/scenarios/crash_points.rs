@@ -73,7 +73,7 @@ async fn protected() -> Cluster {
 #[tokio::test]
 async fn at_every_write_while_protecting() {
     let writes = sweep(
-        async || Cluster::new(),
+        &Cluster::new(),
         operate,
         |cluster, crash| {
             assert_verified(cluster, crash);

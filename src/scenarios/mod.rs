@@ -15,6 +15,7 @@ mod crash_points;
 mod files;
 mod gate;
 mod in_memory;
+mod invalid_spec;
 mod judge;
 mod passing_time;
 mod properties;
