@@ -20,13 +20,13 @@ help: ## Lists the targets
 demo: ## Starts a real cluster, protects a database, loses its volume and shows how that is caught
 	@demo/demo.sh
 
-demo-guard: ## Shows five ways of losing that database, each refused or undone
+demo-guard: ## Shows attempts to lose that database, each refused or undone
 	@demo/guard.sh
 
 test: lint deny test-fast test-real ## Everything: format, lint, deny, unit and golden tests, then real servers and a real cluster
 
 test-fast: ## Unit and golden tests; needs no cluster and no server
-	$(CARGO) test --workspace --lib --bins --test pure_rooms
+	$(CARGO) test --workspace --lib --bins --test pure_rooms --test words
 
 test-real: build ## The agent with a real Postgres and S3, reports in a real browser, the testbed itself, then end to end on a cluster
 	$(TESTBED) up
