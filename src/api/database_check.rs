@@ -1,4 +1,4 @@
-//! `DatabaseCheck`: one look at a database and what came of it.
+//! `DatabaseCheck`: one check of a database and what came of it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};

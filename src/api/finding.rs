@@ -300,6 +300,14 @@ impl Finding {
         }
     }
 
+    /// The word in its `type`.
+    #[must_use]
+    pub fn type_word(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        let word = value.get("type").and_then(Value::as_str);
+        word.unwrap_or_default().to_owned()
+    }
+
     /// The database clusters that it is about, before and now.
     #[must_use]
     pub const fn clusters(&self) -> Option<(&ClusterState, &ClusterState)> {
@@ -323,6 +331,21 @@ impl Finding {
             | Self::RowsDropped { tables, .. }
             | Self::NotCounted { tables, .. } => tables,
             _ => &[],
+        }
+    }
+
+    /// How many more databases or tables it is about than it lists.
+    #[must_use]
+    pub const fn left_out(&self) -> i64 {
+        match self {
+            Self::DatabaseMissing { left_out, .. }
+            | Self::DatabaseRecreated { left_out, .. }
+            | Self::TablesMissing { left_out, .. }
+            | Self::TablesEmptied { left_out, .. }
+            | Self::RowsBelowMinimum { left_out, .. }
+            | Self::RowsDropped { left_out, .. }
+            | Self::NotCounted { left_out, .. } => *left_out,
+            _ => 0,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::api::{
     clippy::struct_excessive_bools,
     reason = "facts that don't depend on each other, each a field of the JSON"
 )]
-pub struct DatabaseReport {
+pub struct DatabaseOverview {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -50,7 +50,7 @@ const WELL: &[(ConditionType, ConditionStatus)] = &[
 
 /// Takes out what is shown.
 #[must_use]
-pub fn build_report(object: ProtectedDatabase) -> DatabaseReport {
+pub fn build_overview(object: ProtectedDatabase) -> DatabaseOverview {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let (generation, being_deleted) = (
         object.metadata.generation,
@@ -74,7 +74,7 @@ pub fn build_report(object: ProtectedDatabase) -> DatabaseReport {
     } else {
         what_to_do(&status, is_current, spec.backup.is_some())
     };
-    DatabaseReport {
+    DatabaseOverview {
         workload: format!("{kind} {}", spec.workload.name),
         database: spec.connection.database,
         suspended: spec.suspend,

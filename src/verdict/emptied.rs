@@ -5,7 +5,7 @@ use crate::api::{CountKind, Evidence, Finding};
 use super::input::{Input, TablePair};
 use super::rows::{allowed_drop, change_of, has_dropped};
 
-/// More rows than this in the whole database are no seed any more.
+/// More rows than this in the whole database are more than a seed.
 const SEED_LIMIT: i64 = 1_000;
 /// A table that has kept a larger share of its rows than one in so many has not been seeded anew.
 const SEED_SHARE: i64 = 20;

@@ -62,11 +62,6 @@ fn least(schema: &Value) -> Value {
     }
 }
 
-fn type_of(finding: &Finding) -> String {
-    let value = serde_json::to_value(finding).unwrap();
-    value["type"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn every_suspected_reset_is_a_row_of_the_detection_page_and_a_documented_reason() {
     let rows: Vec<&str> = DETECTION_PAGE
@@ -77,7 +72,7 @@ fn every_suspected_reset_is_a_row_of_the_detection_page_and_a_documented_reason(
         if finding.outcome() != CheckOutcome::Suspected {
             continue;
         }
-        let word = type_of(&finding);
+        let word = finding.type_word();
         assert_eq!(
             word,
             finding.reason(),

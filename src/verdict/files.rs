@@ -43,7 +43,7 @@ pub struct FilesVerdict {
 }
 
 /// Judges the files of one check. A file that could not be seen is never called missing, and one
-/// that is missing is told whatever else is not known.
+/// that is missing is said whatever else is not known.
 #[must_use]
 pub fn judge_files(input: &FilesInput<'_>) -> FilesVerdict {
     let unknown = unknown(input);
@@ -222,19 +222,19 @@ fn what_to_do_about_orphaned(input: &FilesInput<'_>) -> String {
     )
 }
 
-/// The first names, and how many more there are.
+/// The first names, and how many more.
 fn names(first: &[String], all: i64) -> String {
-    let told: Vec<String> = first
+    let named: Vec<String> = first
         .iter()
         .take(NAMED)
         .map(|name| one_line(name))
         .collect();
-    let more = all.saturating_sub(i64::try_from(told.len()).unwrap_or(i64::MAX));
-    let told = told.join(", ");
+    let more = all.saturating_sub(i64::try_from(named.len()).unwrap_or(i64::MAX));
+    let named = named.join(", ");
     if more > 0 {
-        format!("{told} and {} more", number(more))
+        format!("{named} and {} more", number(more))
     } else {
-        told
+        named
     }
 }
 
@@ -341,7 +341,7 @@ mod tests {
                 vec![Some(failed(found(10, 0, 5), "FilesUnreadable"))],
             ),
             (
-                "unreadable, and one is missing all the same",
+                "unreadable, and one is missing besides",
                 vec![Some(failed(found(10, 1, 9), "FilesUnreadable"))],
             ),
             (

@@ -20,7 +20,7 @@ use crate::api::{
 /// The second of initdb of the cluster with the data: 2026-01-19.
 const INITIALIZED: u64 = 1_768_826_096;
 
-/// A case that owns its parts.
+/// An input that owns its parts.
 #[derive(Clone, Debug)]
 pub struct Sample {
     pub spec: ProtectedDatabaseSpec,

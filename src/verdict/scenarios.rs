@@ -191,7 +191,7 @@ fn benign_servers() -> Vec<Scenario> {
             None,
         ),
         (
-            "claim made anew for the same volume",
+            "claim recreated for the same volume",
             new().on_volume("data-knowledge-postgres-0", "pvc-a"),
             None,
         ),
@@ -375,18 +375,13 @@ fn unverifiable() -> Vec<Scenario> {
 }
 
 fn types_of(findings: &[Finding]) -> String {
-    let types = findings
-        .iter()
-        .map(|finding| serde_json::to_value(finding).unwrap()["type"].clone());
-    types
-        .map(|word| word.as_str().unwrap().to_owned())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let types: Vec<String> = findings.iter().map(Finding::type_word).collect();
+    types.join(" ")
 }
 
 fn as_expected(scenarios: Vec<Scenario>, outcome: CheckOutcome) -> BTreeMap<&'static str, Value> {
     let mut verdicts = BTreeMap::new();
-    let mut told: Vec<(String, &str)> = Vec::new();
+    let mut written: Vec<(String, &str)> = Vec::new();
     for (name, sample, _) in scenarios {
         let verdict = sample.judge();
         assert_eq!(verdict.outcome, outcome, "{name}: {}", verdict.message);
@@ -401,11 +396,11 @@ fn as_expected(scenarios: Vec<Scenario>, outcome: CheckOutcome) -> BTreeMap<&'st
             "reason": verdict.reason,
             "found": found,
         });
-        if let Some((_, earlier)) = told.iter().find(|(earlier, _)| earlier == rest) {
+        if let Some((_, earlier)) = written.iter().find(|(earlier, _)| earlier == rest) {
             described["rest"] = format!("as of {earlier}").into();
         } else if !rest.is_empty() {
             described["rest"] = rest.into();
-            told.push((rest.to_owned(), name));
+            written.push((rest.to_owned(), name));
         }
         let before = verdicts.insert(name, described);
         assert!(before.is_none(), "{name}: two scenarios of one name");
