@@ -154,8 +154,7 @@ impl ConditionType {
     pub const fn row(self) -> ConditionRow {
         match self {
             Self::Ready => ConditionRow {
-                meaning: "guarded, verified, backed up, and the data does not look reset; \
-                    computed from the others",
+                meaning: "the data is guarded, verified and backed up; computed from the others",
                 normal: True,
                 is_required_for_ready: false,
                 calls_for_action: false,
@@ -166,7 +165,7 @@ impl ConditionType {
                 events: NO_EVENTS,
             },
             Self::Stalled => ConditionRow {
-                meaning: "the operator can't go on until a person changes something",
+                meaning: "the operator can't continue until you change something",
                 normal: False,
                 is_required_for_ready: false,
                 calls_for_action: true,
@@ -184,8 +183,8 @@ impl ConditionType {
                 },
             },
             Self::DataReset => ConditionRow {
-                meaning: "**bad when true**: the data looks reset; it stays true until the data \
-                    is back or a person accepts the change",
+                meaning: "**bad**: the data looks reset; stays `True` until the data is restored \
+                    or you accept the change",
                 normal: False,
                 is_required_for_ready: true,
                 calls_for_action: true,
@@ -204,7 +203,7 @@ impl ConditionType {
                 },
             },
             Self::Guarded => ConditionRow {
-                meaning: "deletion is refused and the volumes are on Retain, as read back",
+                meaning: "deletions are refused and the volumes are on Retain, as read back",
                 normal: True,
                 is_required_for_ready: true,
                 calls_for_action: true,
@@ -223,7 +222,7 @@ impl ConditionType {
                 },
             },
             Self::DataVerified => ConditionRow {
-                meaning: "the data of the container that runs now is what was last known good",
+                meaning: "the container that runs now has the data of the last good check",
                 normal: True,
                 is_required_for_ready: true,
                 calls_for_action: true,
@@ -240,7 +239,7 @@ impl ConditionType {
                 },
             },
             Self::FilesMatch => ConditionRow {
-                meaning: "the files that rows name are there; only with \
+                meaning: "there is a file for every path in the rows; only with \
                     `spec.verification.files`",
                 normal: True,
                 is_required_for_ready: true,
@@ -260,7 +259,7 @@ impl ConditionType {
                 },
             },
             Self::BackupFresh => ConditionRow {
-                meaning: "the newest good backup is not older than its schedule asks",
+                meaning: "the newest good backup is not older than its schedule allows",
                 normal: True,
                 is_required_for_ready: true,
                 calls_for_action: true,
@@ -279,7 +278,7 @@ impl ConditionType {
                 },
             },
             Self::RestoreProven => ConditionRow {
-                meaning: "a backup was proven by a restore",
+                meaning: "a restore has proven a backup",
                 normal: True,
                 is_required_for_ready: false,
                 calls_for_action: false,
@@ -290,7 +289,7 @@ impl ConditionType {
                 events: NO_EVENTS,
             },
             Self::Reconciling => ConditionRow {
-                meaning: "the operator is still at work",
+                meaning: "the operator is not done yet",
                 normal: False,
                 is_required_for_ready: false,
                 calls_for_action: false,

@@ -29,6 +29,7 @@ pub struct Settings {
 #[cfg(test)]
 impl Settings {
     /// An operator of a test, in that namespace.
+    #[must_use]
     pub fn for_tests(operator_namespace: &str) -> Self {
         Self {
             agent_image: String::new(),

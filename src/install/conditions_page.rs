@@ -17,7 +17,7 @@ A condition is `True` only when it was seen to hold. \"Never happened\" and \"no
 ";
 
 const AFTER_THE_TABLE: &str = "
-The same words are in `status.verdict.reason` of a DatabaseCheck and `status.reason` of a DatabaseBackup.
+A DatabaseCheck has the same words in `status.verdict.reason`, a DatabaseBackup in `status.reason`.
 
 ";
 

@@ -95,7 +95,6 @@ impl Step {
                 uid(&volume.metadata),
                 "Retain loses nothing, whatever else has changed",
             ),
-            Self::NoteLoss { metadata, .. } => Pin::Uid(uid(metadata), "a note loses nothing"),
             Self::SetGate(step) => Pin::Uid(
                 Some(step.pod_uid.as_str()).filter(|uid| !uid.is_empty()),
                 "a pod's conditions change all the time",
@@ -129,7 +128,9 @@ impl Step {
                 uid(metadata),
                 "the claim's UID that it replaces is compared, or the version where there is none",
             ),
-            Self::TouchClaim { metadata, .. } => Pin::Uid(uid(metadata), "a note loses nothing"),
+            Self::NoteLoss { metadata, .. } | Self::TouchClaim { metadata, .. } => {
+                Pin::Uid(uid(metadata), "a note loses nothing")
+            }
             Self::MountClaim { metadata, .. } => {
                 Pin::Uid(uid(metadata), "the volume that it replaces is compared")
             }

@@ -302,7 +302,7 @@ impl Store {
                 return refusal(code, "Invalid", "a test of the patch failed");
             }
         } else if content_type.contains("strategic") {
-            let conditions = body["status"]["conditions"].clone();
+            let conditions = &body["status"]["conditions"];
             merge_conditions(&mut object["status"]["conditions"], conditions);
         } else if is_apply && target.plural != "databasechecks" && body.get("status").is_some() {
             // The operator owns the whole status of these kinds.
@@ -359,7 +359,7 @@ pub fn metadata(object: &Value) -> ObjectMeta {
     serde_json::from_value(object["metadata"].clone()).expect("metadata")
 }
 
-fn merge_conditions(present: &mut Value, conditions: Value) {
+fn merge_conditions(present: &mut Value, conditions: &Value) {
     let mut all = present.as_array().cloned().unwrap_or_default();
     for condition in conditions.as_array().cloned().unwrap_or_default() {
         all.retain(|other| other["type"] != condition["type"]);

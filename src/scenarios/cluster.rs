@@ -308,7 +308,7 @@ fn release(store: &mut Store) {
             store.remove(&volume_key);
         } else if volume["status"]["phase"] != "Released" {
             store.update(&volume_key, |volume| {
-                volume["status"]["phase"] = "Released".into()
+                volume["status"]["phase"] = "Released".into();
             });
         }
     }

@@ -323,15 +323,16 @@ fn no_plan_of_a_recovery_breaks_a_rule() {
 
 #[test]
 fn what_could_not_be_read_blocks() {
-    let parts: [(&str, fn(&mut ObservedRecovery)); 6] = [
+    type Forget = fn(&mut ObservedRecovery);
+    let parts: [(&str, Forget); 6] = [
         ("the claims", |observed| observed.bindings = unread()),
         ("the database", |observed| observed.database = unread()),
         ("the namespace", |observed| {
-            observed.world.namespace = unread()
+            observed.world.namespace = unread();
         }),
         ("the ledger", |observed| observed.world.ledger = unread()),
         ("the workload", |observed| {
-            observed.world.workload = unread()
+            observed.world.workload = unread();
         }),
         ("the pods", |observed| {
             workload(observed).volumes[0].persistent_volume_claim = None;

@@ -301,7 +301,7 @@ fn own() -> Vec<Case> {
     let case = |bad: Step, good: Step| Case::new(rule, &observed, vec![bad], vec![good]);
     let other = |metadata: &ObjectMeta| {
         changed(metadata, |metadata| {
-            metadata.uid = Some("u-other".to_owned())
+            metadata.uid = Some("u-other".to_owned());
         })
     };
     let touch = |metadata| Step::TouchClaim {

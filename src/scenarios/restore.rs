@@ -73,7 +73,7 @@ fn a_restore_says_how_far_it_is() {
         observed.world.checks = Fact::Known(vec![check(outcome)]);
         observed
     };
-    let cases = [
+    let cases = vec![
         ("asked for", json!({}), gone()),
         ("announced", under_way.clone(), gone()),
         (

@@ -50,7 +50,7 @@ pub async fn restore(
     if before.state.is_some_and(RestoreState::is_final) || is_deleted {
         return Ok(Action::await_change());
     }
-    let (decision, recovery) = decide(context, &reader, &found).await?;
+    let (decision, recovery) = Box::pin(decide(context, &reader, &found)).await?;
     report(context, &found, &before, &decision.status).await?;
     if let Some(recovery) = recovery {
         let scope = Scope::Restore {
@@ -128,7 +128,8 @@ async fn decide(
         );
         return Ok((blocked(before(), message), None));
     }
-    let mut recovery = look(&context.client, &namespace, database, Some(volume)).await;
+    let read = look(&context.client, &namespace, database, Some(volume));
+    let mut recovery = Box::pin(read).await;
     if known(recovery.observed.database.clone())?.is_none() {
         let message = format!(
             "spec.database: ProtectedDatabase {database} does not exist in namespace {namespace}. \
