@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -20,7 +22,7 @@ pub fn build(testbed: &Testbed) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--package", "holdfast"])
+        .args(["build", "--workspace"])
         .current_dir(testbed.layout().root())
         .stdin(Stdio::null());
     let status = command.status().context("cargo can't be run")?;
@@ -89,12 +91,34 @@ pub fn install(testbed: &Testbed, image: &str) -> Result<()> {
             "--timeout=30s",
         ])
     });
-    rolled_out.map(drop).with_context(|| {
+    rolled_out.with_context(|| {
         format!(
             "the operator does not become available\n{}",
             describe(testbed)
         )
-    })
+    })?;
+    Ok(fs::write(record_path(testbed), fingerprint(testbed)?)?)
+}
+
+/// Whether the operator that was installed last is the binary that is there now.
+pub fn is_current(testbed: &Testbed) -> bool {
+    let recorded = fs::read_to_string(record_path(testbed)).ok();
+    recorded.is_some() && recorded == fingerprint(testbed).ok()
+}
+
+fn record_path(testbed: &Testbed) -> PathBuf {
+    testbed.layout().state().join("deployed")
+}
+
+/// What tells one build of the binary from the next, without reading all of it.
+fn fingerprint(testbed: &Testbed) -> Result<String> {
+    let binary = testbed.layout().operator_binary().metadata()?;
+    Ok(format!(
+        "{} {}.{}",
+        binary.len(),
+        binary.mtime(),
+        binary.mtime_nsec()
+    ))
 }
 
 /// What can be seen of an operator that does not come up.

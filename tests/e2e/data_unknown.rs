@@ -109,7 +109,7 @@ fn a_full_disk_is_unknown_until_there_is_room() {
             let mut filler = pod["containers"][0].clone();
             filler["name"] = "filler".into();
             filler["command"] = json!(["sleep", "infinity"]);
-            for field in ["readinessProbe", "ports", "env"] {
+            for field in ["args", "readinessProbe", "ports", "env"] {
                 filler.as_object_mut().expect("a container").remove(field);
             }
             pod["containers"]
@@ -126,22 +126,10 @@ fn a_full_disk_is_unknown_until_there_is_room() {
         scene.wait_verified().await;
 
         let beside = |command: &str| {
-            let pod = server.pod();
-            let words = [
-                "-n",
-                scene.namespace(),
-                "exec",
-                &pod,
-                "-c",
-                "filler",
-                "--",
-                "bash",
-                "-c",
-                command,
-            ];
+            let command = ["bash", "-c", command];
             scene
                 .testbed
-                .kubectl(&words)
+                .exec(scene.namespace(), &server.pod(), "filler", &command)
                 .unwrap_or_else(|error| panic!("{error:#}"))
         };
         beside("dd if=/dev/zero of=/var/lib/postgresql/data/filler bs=4k 2>/dev/null || true");

@@ -8,8 +8,10 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use testbed::{TemporaryNamespace, Testbed, wait_for};
+use testbed::{TemporaryNamespace, Testbed};
+use tokio::time::Instant;
 
+use super::changes::Changes;
 use super::{Server, Use, cluster, looks, take_turn};
 
 /// How long anything that is to come may take, on a slow machine with other tests at work.
@@ -21,6 +23,7 @@ pub struct Scene {
     pub testbed: &'static Testbed,
     /// A client with all rights.
     pub client: Client,
+    changes: Changes,
     namespace: TemporaryNamespace<'static>,
 }
 
@@ -29,7 +32,7 @@ pub fn beside_others(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     run(name, Use::Shared, test);
 }
 
-/// Runs a test that disturbs the whole cluster, alone.
+/// Runs a test that disturbs the whole cluster, alone on a cluster of its own.
 pub fn alone(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     run(name, Use::Alone, test);
 }
@@ -37,7 +40,7 @@ pub fn alone(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
 /// Runs a test beside others with a Postgres 15 and, at the same time, with a Postgres 17, in a
 /// namespace each.
 pub fn with_both(name: &str, test: impl AsyncFn(&Scene, &Server) + Sync) {
-    let testbed = cluster();
+    let testbed = cluster(Use::Shared);
     let _turn = take_turn(testbed, Use::Shared);
     std::thread::scope(|threads| {
         for (version, image) in [
@@ -62,7 +65,7 @@ pub fn with_both(name: &str, test: impl AsyncFn(&Scene, &Server) + Sync) {
 }
 
 fn run(name: &str, usage: Use, test: impl AsyncFnOnce(&Scene) + Send) {
-    let testbed = cluster();
+    let testbed = cluster(usage);
     let _turn = take_turn(testbed, usage);
     play(testbed, name, test);
 }
@@ -70,9 +73,11 @@ fn run(name: &str, usage: Use, test: impl AsyncFnOnce(&Scene) + Send) {
 fn play(testbed: &'static Testbed, name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     let done = testbed.run_in_network(async move || {
         let namespace = create_namespace(testbed, name)?;
+        let client = testbed.client().await?;
         let scene = Scene {
             testbed,
-            client: testbed.client().await?,
+            changes: Changes::watch(&client, namespace.name()),
+            client,
             namespace,
         };
         test(&scene).await;
@@ -100,6 +105,7 @@ impl Scene {
         Self {
             testbed: self.testbed,
             client: self.client.clone(),
+            changes: Changes::watch(&self.client, namespace.name()),
             namespace,
         }
     }
@@ -178,12 +184,24 @@ impl Scene {
             .expect("the manifests to be accepted");
     }
 
-    /// Looks until `look` returns `Ok`; fails the test with what was last seen when it does not in
-    /// time.
-    pub async fn wait<T>(&self, what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
-        wait_for(what, PATIENCE, look)
-            .await
-            .unwrap_or_else(|error| panic!("{error:#}"))
+    /// Looks until `look` returns `Ok`, again whenever something in the namespace has changed;
+    /// fails the test with what was last seen when it does not in time.
+    pub async fn wait<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+        let until = Instant::now() + PATIENCE;
+        let mut changes = self.changes.listen();
+        loop {
+            let seen = match tokio::time::timeout_at(until, look()).await {
+                Ok(Ok(found)) => return found,
+                Ok(Err(seen)) => seen,
+                Err(_) => "the last look did not end".to_owned(),
+            };
+            assert!(
+                Instant::now() < until,
+                "waited {} s for {what}; last seen: {seen}",
+                PATIENCE.as_secs()
+            );
+            changes.next().await;
+        }
     }
 
     /// Waits until `kubectl` does not complain any more.
