@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use kube::Client;
+use kube::core::{Selector, SelectorExt as _};
 use kube::runtime::events::Reporter;
+use kube::{Api, Client, Resource, ResourceExt as _};
 
 use super::alerts::Notices;
 use super::drift_repair::Disturbance;
 use super::metrics::Metrics;
-use crate::api::names;
+use crate::api::{ProtectedDatabase, names};
 
 /// How the operator was started.
 #[derive(Clone, Debug)]
@@ -19,6 +20,9 @@ pub struct Settings {
     pub concurrency: u16,
     /// Only this namespace; all without it.
     pub namespace: Option<String>,
+    /// The labels of the databases that are its own; an empty one selects all. Others are left to
+    /// the operators whose they are.
+    pub selector: Selector,
     /// Where the operator runs: the guard's rules know it by its service account there.
     pub operator_namespace: String,
     /// The file with the URL of the webhook that gets alerts, a mounted Secret. Nobody gets them
@@ -42,6 +46,13 @@ pub struct Context {
     pub disturbance: Disturbance,
 }
 
+impl Settings {
+    /// Whether a database is this operator's own, by its labels as they are now.
+    pub fn selects(&self, database: &impl Resource) -> bool {
+        self.selector.matches(database.labels())
+    }
+}
+
 impl Context {
     /// Makes the context of one operator.
     #[must_use]
@@ -63,5 +74,18 @@ impl Context {
             notices,
             disturbance: Disturbance::default(),
         }
+    }
+
+    /// Whether a database is left to another operator. One that is not there is left to nobody.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub async fn is_of_another(&self, namespace: &str, name: &str) -> kube::Result<bool> {
+        if self.settings.selector.selects_all() {
+            return Ok(false);
+        }
+        let databases: Api<ProtectedDatabase> = Api::namespaced(self.client.clone(), namespace);
+        let database = databases.get_metadata_opt(name).await?;
+        Ok(database.is_some_and(|database| !self.settings.selects(&database)))
     }
 }

@@ -40,7 +40,9 @@ pub async fn reconcile(
     namespace: &str,
     name: &str,
 ) -> Result<Action, PassError> {
-    let Some(database) = fetch_database(context, namespace, name).await? else {
+    let found = fetch_database(context, namespace, name).await?;
+    // Its labels may have changed a moment ago: then it is another operator's by now.
+    let Some(database) = found.filter(|found| context.settings.selects(found)) else {
         context.metrics.forget_database(namespace, name);
         context.notices.forget(namespace, name);
         return Ok(Action::await_change());

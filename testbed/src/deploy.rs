@@ -56,7 +56,7 @@ pub fn load_operator(testbed: &Testbed) -> Result<String> {
 
 /// Installs the operator with an image, or brings the installed one up to date, and waits until it
 /// is available.
-pub fn install(testbed: &Testbed, image: &str) -> Result<()> {
+pub fn install(testbed: &Testbed, image: &str, selector: &str) -> Result<()> {
     let mut printer = Command::new(testbed.layout().operator_binary());
     let manifest = shell::run(printer.args([
         "install-manifest",
@@ -64,6 +64,8 @@ pub fn install(testbed: &Testbed, image: &str) -> Result<()> {
         image,
         "--namespace",
         NAMESPACE,
+        "--selector",
+        selector,
     ]))?;
     let path = testbed.layout().state().join("install.yaml");
     fs::File::create(&path)?.write_all(manifest.as_bytes())?;

@@ -252,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
         let real = folder.path().join("real");
-        std::fs::create_dir(&real).unwrap();
+        fs::create_dir(&real).unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
         assert_eq!(Layout::at(&real).unwrap(), Layout::at(&link).unwrap());
     }
@@ -261,7 +261,7 @@ mod tests {
     fn a_path_too_long_for_sockets_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("a".repeat(90));
-        std::fs::create_dir(&deep).unwrap();
+        fs::create_dir(&deep).unwrap();
         let error = Layout::at(&deep).unwrap_err().to_string();
         assert!(error.contains("too long for Unix sockets"), "{error}");
     }

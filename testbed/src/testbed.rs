@@ -226,8 +226,13 @@ impl Testbed {
 
     /// Builds the operator, installs it or brings it up to date, and waits until it is available.
     pub fn deploy(&self) -> Result<()> {
+        self.deploy_for("")
+    }
+
+    /// The same, for the databases that a label selector matches.
+    pub fn deploy_for(&self, selector: &str) -> Result<()> {
         let image = self.load_operator()?;
-        deploy::install(self, &image)
+        deploy::install(self, &image, selector)
     }
 
     /// Whether the operator that was installed last is the binary that is there now.

@@ -66,6 +66,13 @@ pub async fn restore(
     if state.is_some_and(RestoreState::is_final) || found.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
+    if context
+        .is_of_another(namespace, &found.spec.database)
+        .await
+        .map_err(asked("read the ProtectedDatabase"))?
+    {
+        return Ok(Action::requeue(LATER));
+    }
     let decision = look(context, &found, namespace).await?;
     report(context, &api, &found, &decision.status)
         .await

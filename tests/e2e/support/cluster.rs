@@ -10,6 +10,8 @@ use testbed::{Selection, Testbed};
 
 /// The namespace of the operator.
 pub const OPERATOR_NAMESPACE: &str = "holdfast-system";
+/// The label of the databases that the operator of the shared cluster leaves alone.
+pub const SHARD_LABEL: &str = "example.org/shard";
 /// How long a test waits for others to leave the cluster to it.
 const TURN_PATIENCE: Duration = Duration::from_hours(1);
 
@@ -35,7 +37,7 @@ pub fn cluster(usage: Use) -> &'static Testbed {
         let own = Testbed::discover().expect("the checkout");
         let testbed = own.named(name).expect("a name");
         testbed.up(Selection::All).expect("the testbed");
-        install(&testbed);
+        install(&testbed, usage);
         testbed
     })
 }
@@ -62,11 +64,15 @@ pub fn take_turn(testbed: &Testbed, usage: Use) -> File {
 }
 
 /// Installs this checkout's operator, unless another process has done so or does it now.
-fn install(testbed: &Testbed) {
+fn install(testbed: &Testbed, usage: Use) {
+    let selector = match usage {
+        Use::Shared => format!("!{SHARD_LABEL}"),
+        Use::Alone => String::new(),
+    };
     let file = lock_file(testbed);
     while !testbed.is_deployed() {
         if file.try_lock().is_ok() {
-            testbed.deploy().expect("the operator");
+            testbed.deploy_for(&selector).expect("the operator");
             return;
         }
         thread::sleep(Duration::from_millis(200));

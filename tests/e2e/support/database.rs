@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::{DATABASE, Scene, Server, Start};
+use super::{DATABASE, SHARD_LABEL, Scene, Server, Start};
 
 /// Name of the ProtectedDatabase of every test.
 pub const NAME: &str = "knowledge";
@@ -59,8 +59,13 @@ impl Scene {
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3-auth", "namespace": self.namespace()},
             "stringData": {"accessKeyId": store.access_key_id, "secretAccessKey": store.secret_access_key},
         })]);
+        let mut database = database.clone();
+        if self.is_shard() {
+            let labels = database.labels_mut();
+            labels.insert(SHARD_LABEL.to_owned(), "own".to_owned());
+        }
         self.api()
-            .create(&PostParams::default(), database)
+            .create(&PostParams::default(), &database)
             .await
             .expect("the ProtectedDatabase to be accepted");
     }

@@ -2,6 +2,7 @@
 //! failure shows all that there is to see.
 
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
@@ -25,11 +26,21 @@ pub struct Scene {
     pub client: Client,
     changes: Changes,
     namespace: TemporaryNamespace<'static>,
+    is_shard: AtomicBool,
 }
 
 /// Runs a test in a namespace of its own, beside others.
 pub fn beside_others(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     run(name, Use::Shared, test);
+}
+
+/// Runs a test beside others whose databases are left alone by the operator that is installed: it
+/// brings one of its own.
+pub fn in_shard(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
+    beside_others(name, async move |scene| {
+        scene.is_shard.store(true, Ordering::Relaxed);
+        test(scene).await;
+    });
 }
 
 /// Runs a test that disturbs the whole cluster, alone on a cluster of its own.
@@ -79,6 +90,7 @@ fn play(testbed: &'static Testbed, name: &str, test: impl AsyncFnOnce(&Scene) + 
             changes: Changes::watch(&client, namespace.name()),
             client,
             namespace,
+            is_shard: AtomicBool::new(false),
         };
         test(&scene).await;
         scene.assert_no_start_judged_twice().await;
@@ -107,7 +119,18 @@ impl Scene {
             client: self.client.clone(),
             changes: Changes::watch(&self.client, namespace.name()),
             namespace,
+            is_shard: AtomicBool::new(self.is_shard()),
         }
+    }
+
+    /// Whether its databases are left alone by the operator that is installed.
+    pub fn is_shard(&self) -> bool {
+        self.is_shard.load(Ordering::Relaxed)
+    }
+
+    /// Gives the databases that are made from now on to the operator that is installed.
+    pub fn leave_shard(&self) {
+        self.is_shard.store(false, Ordering::Relaxed);
     }
 
     /// The test's namespace.
