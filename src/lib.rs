@@ -6,6 +6,7 @@ pub mod api;
 pub mod cli;
 pub mod decide;
 pub mod engine;
+pub mod execute;
 pub mod guard;
 pub mod incident;
 pub mod install;

@@ -17,14 +17,6 @@ const ROOMS: &[&str] = &[
     "src/agent/named_paths.rs",
     "src/plan",
     "src/world/observed.rs",
-    "src/engine/restoring/decide.rs",
-    "src/recovery/away.rs",
-    "src/recovery/course.rs",
-    "src/recovery/patches.rs",
-    "src/recovery/places.rs",
-    "src/recovery/situation.rs",
-    "src/recovery/step.rs",
-    "src/recovery/wanted.rs",
     "src/plugin/recover/text.rs",
     "src/plugin/accept/annotations.rs",
     "src/plugin/accept/judge.rs",
@@ -48,6 +40,12 @@ const ROOMS: &[&str] = &[
     "bench/src/figures.rs",
     "bench/src/layout.rs",
     "bench/src/report.rs",
+    "src/world/claims.rs",
+    "src/world/fact.rs",
+    "src/world/ledger.rs",
+    "src/world/pods.rs",
+    "src/world/recovery.rs",
+    "src/world/workload.rs",
 ];
 
 /// What would make a room impure, and why.

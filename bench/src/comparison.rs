@@ -144,7 +144,7 @@ fn sum_up(evidence: &Evidence) -> Found {
     Found {
         tables: evidence.table_count,
         exact: of(CountKind::Exact),
-        enough: of(CountKind::AtLeast),
+        enough: of(CountKind::LowerBound),
         estimated: of(CountKind::Estimated),
         surely: evidence.tables.iter().map(TableEvidence::least_rows).sum(),
     }

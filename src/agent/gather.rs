@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{
-    AgentFailure, CheckRequest, EVIDENCE_TABLE_LIMIT, Evidence, RememberedEvidence, TableEvidence,
+    AgentFailure, BackupEvidence, CheckRequest, EVIDENCE_TABLE_LIMIT, Evidence, TableEvidence,
     TableName,
 };
 use crate::postgres::{
@@ -28,7 +28,7 @@ pub struct Gathered {
     /// Why nothing, or not everything.
     pub failure: Option<AgentFailure>,
     /// What the newest good backup says was there, if that was asked.
-    pub remembered: Option<RememberedEvidence>,
+    pub backup_evidence: Option<BackupEvidence>,
 }
 
 impl Gathered {
@@ -51,7 +51,7 @@ pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
     };
     let (mut gathered, remembered) = tokio::join!(gather_evidence(request, files), remembered);
     match remembered {
-        Ok(remembered) => gathered.remembered = remembered,
+        Ok(found) => gathered.backup_evidence = found,
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
     }
     gathered
@@ -129,14 +129,14 @@ async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gather
         tables: bound_tables(found.tables, request),
         table_count: found.table_count,
         total_rows: found.total_rows,
-        absent: Some(absent),
+        missing_tables: Some(absent),
         superuser,
         observed_at: observed.observed_at,
     };
     Gathered {
         evidence: Some(evidence),
         failure: join_problems(found.failures),
-        remembered: None,
+        backup_evidence: None,
     }
 }
 

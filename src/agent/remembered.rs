@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::timeout;
 
 use crate::api::{
-    AgentFailure, CheckRequest, CountKind, DatabaseEvidence, EVIDENCE_TABLE_LIMIT, Evidence,
-    Identity, RememberedEvidence, S3Storage, TableEvidence, reasons,
+    AgentFailure, BackupEvidence, CheckRequest, CountKind, DatabaseEvidence, EVIDENCE_TABLE_LIMIT,
+    Evidence, Identity, S3Storage, TableEvidence, reasons,
 };
 use crate::store::{Manifest, S3Store, StoreErrorKind, fetch_newest_good};
 
@@ -23,7 +23,7 @@ pub async fn fetch_remembered(
     request: &CheckRequest,
     storage: &S3Storage,
     files: &MountedFiles,
-) -> Result<Option<RememberedEvidence>, AgentFailure> {
+) -> Result<Option<BackupEvidence>, AgentFailure> {
     let look = async {
         let store = S3Store::open(
             storage,
@@ -60,7 +60,7 @@ pub async fn fetch_remembered(
             });
         }
     };
-    Ok(found.map(|(path, manifest)| RememberedEvidence {
+    Ok(found.map(|(path, manifest)| BackupEvidence {
         path,
         evidence: build_evidence(&manifest),
     }))
@@ -88,10 +88,10 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
             database: database.name.clone(),
             name: format!("{}.{}", table.schema, table.name),
             oid: 0,
-            file_node: None,
+            relfilenode: None,
             rows: i64::try_from(table.rows).unwrap_or(i64::MAX),
             count: CountKind::Exact,
-            at_least: None,
+            lower_bound: None,
         })
         .collect();
     let total_rows = tables
@@ -124,7 +124,7 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
         tables,
         table_count,
         total_rows,
-        absent: None,
+        missing_tables: None,
         superuser: false,
         observed_at: identity.snapshot_time.clone(),
     }

@@ -1,48 +1,9 @@
-//! Condition types and the one way to set them, which says whether anything changed.
+//! The one way to set a condition, which says whether anything changed. What each type of condition
+//! means to the rest of the program is in `condition_types`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// The types of condition on a `ProtectedDatabase`, one owner each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ConditionType {
-    /// Guarded, verified and backed up; computed from the others, never set by hand.
-    Ready,
-    /// The operator is still at work (kstatus).
-    Reconciling,
-    /// The operator can't go on until a person changes something (kstatus).
-    Stalled,
-    /// Deletion is refused and the volumes are retained, as read back.
-    Guarded,
-    /// The data of the container that runs now was found to be what was last known good.
-    DataVerified,
-    /// The data looks reset. Abnormal when true; stays until the data is back or a person accepts
-    /// the change.
-    DataReset,
-    /// The files that rows name are there. Only with `spec.verification.files`.
-    FilesMatch,
-    /// The newest good backup is not older than its schedule asks.
-    BackupFresh,
-    /// A backup was proven by a restore.
-    RestoreProven,
-}
-
-impl ConditionType {
-    /// The word in `status.conditions[].type`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Reconciling => "Reconciling",
-            Self::Stalled => "Stalled",
-            Self::Guarded => "Guarded",
-            Self::DataVerified => "DataVerified",
-            Self::DataReset => "DataReset",
-            Self::FilesMatch => "FilesMatch",
-            Self::BackupFresh => "BackupFresh",
-            Self::RestoreProven => "RestoreProven",
-        }
-    }
-}
+use super::ConditionType;
 
 /// The three values of a condition. Unknown is not green.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

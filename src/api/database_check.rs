@@ -132,7 +132,7 @@ pub struct DatabaseCheckStatus {
     /// What the newest good backup says was there, read when nothing else remembers it. Written by
     /// the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remembered: Option<RememberedEvidence>,
+    pub backup_evidence: Option<BackupEvidence>,
     /// What was found of the files that rows refer to, one entry a rule of
     /// `spec.verification.files`. Written by Jobs of their own, which begin when the data has been
     /// looked at.
@@ -156,7 +156,7 @@ impl DatabaseCheck {
 /// What the manifest of a backup says was there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RememberedEvidence {
+pub struct BackupEvidence {
     /// The backup's path in the bucket.
     pub path: String,
     /// What was there, as the dump has it.

@@ -118,12 +118,17 @@ pub struct DatabaseRestoreStatus {
     /// What happened and what to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What it stops or removes on its way, with the UID of each object. Each is announced here in a
+    /// pass before it is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub announced: Vec<String>,
     /// When the operator began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
-    /// Since when the data was away, where the cluster knows it.
+    /// Since when the data was unavailable, where the cluster knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub away_since: Option<Time>,
+    pub unavailable_since: Option<Time>,
     /// When the claim was Bound to the volume again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_time: Option<Time>,

@@ -30,7 +30,7 @@ pub struct Evidence {
     /// Tables that the agent was asked to look for, by name, and that do not exist. Older agents do
     /// not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub absent: Option<Vec<TableName>>,
+    pub missing_tables: Option<Vec<TableName>>,
     /// Whether the agent's role is a superuser, which is more than a check needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superuser: bool,
@@ -108,7 +108,7 @@ pub struct TableEvidence {
     pub oid: i64,
     /// Its file; it changes with TRUNCATE and rewrites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file_node: Option<i64>,
+    pub relfilenode: Option<i64>,
     /// Rows, read as `count` says.
     pub rows: i64,
     /// How far the number of rows can be relied on.
@@ -116,7 +116,7 @@ pub struct TableEvidence {
     /// Rows that are surely there although `rows` is an estimate: counting began, and stopped
     /// there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<i64>,
+    pub lower_bound: Option<i64>,
 }
 
 impl TableEvidence {
@@ -124,8 +124,8 @@ impl TableEvidence {
     #[must_use]
     pub fn least_rows(&self) -> i64 {
         match self.count {
-            CountKind::Exact | CountKind::AtLeast => self.rows,
-            CountKind::Estimated => self.at_least.unwrap_or(0),
+            CountKind::Exact | CountKind::LowerBound => self.rows,
+            CountKind::Estimated => self.lower_bound.unwrap_or(0),
         }
     }
 }
@@ -136,7 +136,9 @@ pub enum CountKind {
     /// Every row was counted.
     Exact,
     /// Counting stopped there because it was enough; there may be more.
-    AtLeast,
+    // Checks and ledgers from before say `AtLeast`, and must stay readable.
+    #[serde(alias = "AtLeast")]
+    LowerBound,
     /// The planner's estimate; never enough to call anything a reset.
     Estimated,
 }

@@ -3,6 +3,7 @@
 mod agent_request;
 mod backup_spec;
 mod checked_files;
+mod condition_types;
 mod conditions;
 mod connection;
 mod database_backup;
@@ -17,17 +18,46 @@ mod protected_database;
 mod protected_database_status;
 pub mod reasons;
 
-pub use agent_request::*;
-pub use backup_spec::*;
-pub use checked_files::*;
-pub use conditions::*;
-pub use connection::*;
-pub use database_backup::*;
-pub use database_check::*;
-pub use database_ledger::*;
-pub use database_restore::*;
-pub use declared_change::*;
-pub use evidence::*;
-pub use file_rule::*;
-pub use protected_database::*;
-pub use protected_database_status::*;
+pub use agent_request::{
+    BINARY_DIRECTORY, BackupRequest, CheckRequest, FILES_DIRECTORY, FilesRequest,
+    JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, PodSelection,
+    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest, WORK_DIRECTORY,
+};
+pub use backup_spec::{
+    Backup, BackupDirectory, Drill, Encryption, ObjectLock, ObjectLockMode, Retention,
+    S3CredentialsSecret, S3Storage, Storage,
+};
+pub use checked_files::{CheckedFiles, FILE_NAME_LIMIT, FILE_PATH_LIMIT};
+pub use condition_types::{
+    ConditionAlert, ConditionEvents, ConditionRow, ConditionType, Severity, Subject,
+    TransitionEvent, Unasked, passes_by_itself,
+};
+pub use conditions::{
+    ConditionChange, ConditionStatus, DesiredCondition, find_condition, set_condition,
+};
+pub use connection::{Connection, CredentialsSecret, SecretKey, Tls, TlsMode};
+pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
+pub use database_check::{
+    AgentFailure, BackupEvidence, CheckOutcome, CheckTarget, CheckTrigger, CheckVerdict,
+    DatabaseCheck, DatabaseCheckSpec, DatabaseCheckStatus, MountedVolume,
+};
+pub use database_ledger::{
+    DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT, LedgerBaseline,
+    RememberedBackup, RememberedVolume,
+};
+pub use database_restore::{
+    DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, RestoreSource, RestoreState,
+    RestoreTarget,
+};
+pub use declared_change::{DECLARATION_LIMIT, DeclaredChange};
+pub use evidence::{
+    CountKind, DatabaseEvidence, EVIDENCE_TABLE_LIMIT, Evidence, Identity, TableEvidence, TableName,
+};
+pub use file_rule::{FILE_RULE_LIMIT, FileRule, place};
+pub use protected_database::{
+    Baseline, DeletionGuard, Gate, Guard, ProtectedDatabase, ProtectedDatabaseSpec, TableRule,
+    Verification, WhenUnverifiable, Workload, WorkloadKind,
+};
+pub use protected_database_status::{
+    BackupSummary, BaselineStatus, CheckSummary, ClaimStatus, ProtectedDatabaseStatus,
+};

@@ -12,7 +12,7 @@ pub const PROTECTED_LABEL: &str = "holdfast.dev/protected";
 pub const PROTECTED_BY_ANNOTATION: &str = "holdfast.dev/protected-by";
 /// Annotation on guarded claims: what would be lost with them, shown by the API server when it
 /// refuses.
-pub const AT_STAKE_ANNOTATION: &str = "holdfast.dev/at-stake";
+pub const LOSS_SUMMARY_ANNOTATION: &str = "holdfast.dev/loss-summary";
 /// Finalizer on guarded claims, volumes and `ProtectedDatabase`s. Never on a workload: a
 /// terminating `StatefulSet` no longer recreates its pods.
 pub const KEEP_FINALIZER: &str = "holdfast.dev/keep";
@@ -24,7 +24,7 @@ pub const CONFIRM_DELETION_ANNOTATION: &str = "holdfast.dev/confirm-deletion";
 pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";
 /// Annotation on a claim that was Lost: the resource version with which its volume came back. Its
 /// writing lets the binder look at the claim at once.
-pub const BOUND_AGAIN_ANNOTATION: &str = "holdfast.dev/bound-again-to";
+pub const REBOUND_VOLUME_VERSION_ANNOTATION: &str = "holdfast.dev/rebound-volume-version";
 /// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
 pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";
 /// Readiness gate that a pod template may ask for: no traffic reaches such a pod before its data is

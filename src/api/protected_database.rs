@@ -181,9 +181,9 @@ impl Default for Verification {
 #[serde(rename_all = "camelCase")]
 pub struct Gate {
     /// How long to wait for a verdict after the container started, such as `5m`. 1 s to 24 h.
-    #[serde(default = "default_patience")]
+    #[serde(default = "default_gate_timeout")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
-    pub patience: String,
+    pub timeout: String,
     /// What happens then.
     #[serde(default)]
     pub when_unverifiable: WhenUnverifiable,
@@ -192,13 +192,13 @@ pub struct Gate {
 impl Default for Gate {
     fn default() -> Self {
         Self {
-            patience: default_patience(),
+            timeout: default_gate_timeout(),
             when_unverifiable: WhenUnverifiable::default(),
         }
     }
 }
 
-/// What happens to a gated pod that could not be verified for longer than `patience`.
+/// What happens to a gated pod that could not be verified for longer than `timeout`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WhenUnverifiable {
     /// It gets no traffic, and `Stalled` says so.
@@ -208,7 +208,7 @@ pub enum WhenUnverifiable {
     Open,
 }
 
-fn default_patience() -> String {
+fn default_gate_timeout() -> String {
     "5m".to_owned()
 }
 

@@ -67,7 +67,7 @@ pub struct ClaimStatus {
     pub mounted: bool,
     /// When the claim was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Time>,
+    pub creation_time: Option<Time>,
 }
 
 /// What later checks are compared with.

@@ -46,7 +46,7 @@ pub fn check(
     plan: &mut Plan,
 ) -> Area {
     for (name, verdict) in &judged.unwritten {
-        plan.steps.push(Step::JudgeCheck {
+        plan.steps.push(Step::WriteVerdict {
             name: (*name).to_owned(),
             verdict: verdict.clone(),
         });
@@ -147,7 +147,7 @@ fn invalid_spec(observed: &Observed) -> Option<Stall> {
             resources::next_tick("spec.verification.schedule", line, None, &observed.now).err()
         })
         .map(|error| error.to_string());
-    let patience = resources::parse_patience(&verification.gate.patience)
+    let gate_timeout = resources::parse_gate_timeout(&verification.gate.timeout)
         .err()
         .map(|error| error.to_string());
     let budget = resources::parse_counting_budget(&verification.counting_budget)
@@ -155,7 +155,7 @@ fn invalid_spec(observed: &Observed) -> Option<Stall> {
         .map(|error| error.to_string());
     timeout
         .or(schedule)
-        .or(patience)
+        .or(gate_timeout)
         .or(budget)
         .map(|error| Stall {
             reason: reasons::INVALID_SPEC,
@@ -455,7 +455,7 @@ fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan)
         .filter(|check| check.spec.target.is_none() && !has_outcome(check))
     {
         let name = check.metadata.name.clone().unwrap_or_default();
-        plan.steps.push(Step::AimCheck {
+        plan.steps.push(Step::SetCheckTarget {
             name,
             target: Box::new(target(observed, start, 0)),
         });
@@ -476,7 +476,7 @@ fn plan_pruning(
         let remembers = check
             .status
             .as_ref()
-            .is_some_and(|status| status.remembered.is_some());
+            .is_some_and(|status| status.backup_evidence.is_some());
         judged.acceptance.needs(check) || (judged.baseline.is_none() && remembers)
     };
     let remembered = observed
@@ -511,5 +511,5 @@ fn plan_pruning(
         .map(|judged| &judged.check.metadata);
     let unneeded = old.filter(|old| !old.name.as_ref().is_some_and(|name| kept.contains(&name)));
     plan.steps
-        .extend(unneeded.map(|old| Step::PruneCheck(Box::new(old.clone()))));
+        .extend(unneeded.map(|old| Step::DeleteCheck(Box::new(old.clone()))));
 }

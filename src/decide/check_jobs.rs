@@ -90,7 +90,7 @@ fn unreported(name: &str, reason: &'static str, message: String) -> Step {
         baseline: None,
         declared_by: None,
     };
-    Step::JudgeCheck {
+    Step::WriteVerdict {
         name: name.to_owned(),
         verdict,
     }

@@ -59,7 +59,7 @@ pub fn report_claims(observed: &Observed, plan: &mut Plan) {
                 reclaim_policy: policy,
                 guarded,
                 mounted: claim.origin.pod,
-                since: metadata.creation_timestamp.clone(),
+                creation_time: metadata.creation_timestamp.clone(),
             })
         })
         .collect();
@@ -87,10 +87,10 @@ fn report_kept_volumes(observed: &Observed, before: &[&ClaimStatus], plan: &mut 
         let (metadata, volume) = (&kept.volume.metadata, &kept.volume);
         let name = metadata.name.clone().unwrap_or_default();
         plan.status.claims.push(ClaimStatus {
-            since: before
+            creation_time: before
                 .iter()
                 .find(|said| said.volume == name)
-                .and_then(|said| said.since.clone()),
+                .and_then(|said| said.creation_time.clone()),
             name: kept.claim.clone(),
             uid: kept.claim_uid.clone(),
             volume: name,

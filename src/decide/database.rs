@@ -18,7 +18,7 @@ const READ_AGAIN: Duration = Duration::from_secs(10);
 /// Decides what to do about one database.
 #[must_use]
 pub fn decide(observed: &Observed) -> Plan {
-    let pause = if observed.unread().is_empty() {
+    let pause = if observed.unknown_parts().is_empty() {
         RESYNC
     } else {
         READ_AGAIN
@@ -40,7 +40,7 @@ pub fn decide(observed: &Observed) -> Plan {
     let checking = check::check(observed, &judged, stall.as_ref(), &mut plan);
     let backing_up = back_up::back_up(observed, &judged, stall.as_ref(), &mut plan);
     if guard_wanted(observed) {
-        loss_summary::note_stakes(observed, &judged, &mut plan);
+        loss_summary::note_losses(observed, &judged, &mut plan);
         remember::remember(observed, &judged, &mut plan);
     }
     plan.conditions.push(DesiredCondition {

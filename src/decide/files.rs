@@ -36,7 +36,7 @@ pub fn plan_files(
     let newest = judged.newest_definitive_of(&primary.pod.uid, &primary.container.id);
     let (Some(newest), Some(places)) = (
         newest.filter(|newest| is_asked(observed, newest)),
-        observed.file_places.known(),
+        observed.file_claims.known(),
     ) else {
         return;
     };
@@ -215,7 +215,7 @@ pub fn files_match(
             "spec.suspend is true: files are not looked for; set it to false".to_owned(),
         );
     }
-    if let Some(why) = observed.checks.unknown().or(observed.file_places.unknown()) {
+    if let Some(why) = observed.checks.unknown().or(observed.file_claims.unknown()) {
         return unknown(reasons::READ_FAILED, why.to_owned());
     }
     let ended = judged
@@ -246,7 +246,7 @@ fn looks<'a>(
     let rules = observed.database.spec.verification.files.iter().enumerate();
     rules
         .map(|(place, rule)| {
-            let has_claim = list(&observed.file_places)
+            let has_claim = list(&observed.file_claims)
                 .iter()
                 .any(|found| found.claim == rule.claim);
             match result_of(check, place) {

@@ -113,20 +113,20 @@ fn wanted(
     let why = newest.map_or("its data is being checked", |newest| {
         newest.verdict.message.as_str()
     });
-    if remaining_patience(observed, running).is_none_or(|remaining| remaining.is_zero()) {
-        let patience = &observed.database.spec.verification.gate.patience;
+    if time_until_timeout(observed, running).is_none_or(|remaining| remaining.is_zero()) {
+        let timeout = &observed.database.spec.verification.gate.timeout;
         return match observed.database.spec.verification.gate.when_unverifiable {
             WhenUnverifiable::Open => open(
                 reasons::GATE_OPENED,
-                format!("not verified for {patience} (spec.verification.gate): {why}"),
+                format!("not verified for {timeout} (spec.verification.gate): {why}"),
             ),
             WhenUnverifiable::Hold => closed(
                 reasons::GATE_HELD,
-                format!("not verified for {patience} (spec.verification.gate): {why}"),
+                format!("not verified for {timeout} (spec.verification.gate): {why}"),
             ),
         };
     }
-    if let Some(remaining) = remaining_patience(observed, running) {
+    if let Some(remaining) = time_until_timeout(observed, running) {
         plan.again_after = Some(
             plan.again_after
                 .map_or(remaining, |again| again.min(remaining)),
@@ -155,12 +155,12 @@ fn is_known_replica(judged: &Judged<'_>, newest: &JudgedCheck<'_>) -> bool {
 
 /// How much longer a verdict is waited for. `None` when it is not known since when: then it has
 /// been waited for long enough.
-fn remaining_patience(observed: &Observed, running: &RunningContainer) -> Option<Duration> {
-    let patience =
-        resources::parse_patience(&observed.database.spec.verification.gate.patience).ok()?;
+fn time_until_timeout(observed: &Observed, running: &RunningContainer) -> Option<Duration> {
+    let timeout =
+        resources::parse_gate_timeout(&observed.database.spec.verification.gate.timeout).ok()?;
     let Time(started) = running.started_at.as_ref()?;
     let waited = Duration::try_from(observed.now.0.duration_since(*started)).unwrap_or_default();
-    Some(patience.saturating_sub(waited))
+    Some(timeout.saturating_sub(waited))
 }
 
 fn held(observed: &Observed, pod: &PodFact, gate: &GateFact) -> Stall {

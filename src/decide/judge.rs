@@ -304,7 +304,7 @@ fn in_ledger<'a>(observed: &'a Observed, check: &DatabaseCheck) -> Option<&'a Le
 /// What a backup says was there, as the agent read it because nothing else remembers. Of another
 /// cluster than the status remembers it says nothing.
 fn from_backup<'a>(observed: &'a Observed, check: &'a DatabaseCheck) -> Option<KnownGood<'a>> {
-    let remembered = check.status.as_ref()?.remembered.as_ref()?;
+    let remembered = check.status.as_ref()?.backup_evidence.as_ref()?;
     let said = observed
         .database
         .status

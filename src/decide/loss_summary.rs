@@ -9,8 +9,8 @@ use crate::world::Observed;
 
 /// Plans to note the rows of the last good check, and the last good backup, on the claims that the
 /// database runs on.
-pub fn note_stakes(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
-    let Some(stake) = describe(observed, judged, plan) else {
+pub fn note_losses(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
+    let Some(loss) = describe(observed, judged, plan) else {
         return;
     };
     let owner = observed.owner();
@@ -27,11 +27,11 @@ pub fn note_stakes(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
         let is_ours = guard::mark_state(metadata, &owner, Marks::Held) == MarkState::Ours;
         if is_ours
             && metadata.deletion_timestamp.is_none()
-            && guard::noted_stake(metadata) != Some(stake.as_str())
+            && guard::loss_summary(metadata) != Some(loss.as_str())
         {
-            plan.steps.push(Step::NoteStake {
+            plan.steps.push(Step::NoteLoss {
                 metadata: Box::new(metadata.clone()),
-                stake: stake.clone(),
+                loss: loss.clone(),
             });
         }
     }

@@ -2,37 +2,22 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
 use super::area::{Area, Stall, guard_wanted};
+use super::gap::{Gap, unknown};
 use super::judge::Judged;
 use super::ways_back::{recover_command, recreate_volume};
-use super::{claims_report, release, removed_marks, surroundings};
+use super::{claims_report, release, surroundings};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
 use crate::verdict::directory_off_volume;
-use crate::world::{ClaimFact, Observed, PolicyFact, VolumeFact, VolumeFound};
+use crate::world::{ClaimFact, Fact, Observed, PolicyFact, VolumeFact, VolumeFound};
 
 /// How long until a claim that does not exist is looked for again.
 const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
 
 /// How long until a deletion is tried again that should have been refused.
 const TRIAL_PAUSE: Duration = Duration::from_secs(10);
-
-/// A reason why the guard is not complete, the most serious first.
-pub(super) struct Gap {
-    pub reason: &'static str,
-    pub message: String,
-}
-
-impl Gap {
-    /// A claim or volume whose marks are not all there.
-    fn marking(observed: &Observed, kind: &str, metadata: &ObjectMeta, doing: &str) -> Self {
-        let (reason, message) = removed_marks::say_marking(observed, kind, metadata, doing);
-        Self { reason, message }
-    }
-}
 
 /// What is said when the data lies beside the claims: nothing can guard what goes with the pod.
 fn off_volume(observed: &Observed, judged: &Judged<'_>) -> Option<Gap> {
@@ -119,8 +104,8 @@ pub fn guard(
     guard_kept_volumes(observed, plan, &mut gaps);
     surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     match &observed.policy {
-        crate::world::Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
-        crate::world::Fact::Known(PolicyFact::Missing(what)) => gaps.push(Gap {
+        Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
+        Fact::Known(PolicyFact::Missing(what)) => gaps.push(Gap {
             reason: reasons::POLICY_MISSING,
             message: format!(
                 "{what}, so the API server may not refuse deletions; finalizers and Retain hold \
@@ -128,7 +113,7 @@ pub fn guard(
                  again: kubectl apply --server-side -f install.yaml"
             ),
         }),
-        crate::world::Fact::Known(PolicyFact::DefinitionChanged(what)) => gaps.push(Gap {
+        Fact::Known(PolicyFact::DefinitionChanged(what)) => gaps.push(Gap {
             reason: reasons::DEFINITION_CHANGED,
             message: format!(
                 "{what}; what is written to objects of this kind may be lost or refused. Claims \
@@ -137,7 +122,7 @@ pub fn guard(
                  --server-side --force-conflicts -f -"
             ),
         }),
-        crate::world::Fact::Known(PolicyFact::NotEnforced) => {
+        Fact::Known(PolicyFact::NotEnforced) => {
             gaps.push(Gap {
                 reason: reasons::POLICY_MISSING,
                 message: format!(
@@ -151,7 +136,7 @@ pub fn guard(
             });
             plan.again_after = Some(TRIAL_PAUSE);
         }
-        crate::world::Fact::Known(PolicyFact::InForce) => {}
+        Fact::Known(PolicyFact::InForce) => {}
     }
     let area_stall = gaps
         .iter()
@@ -208,14 +193,6 @@ fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, mes
         reason,
         message,
     });
-}
-
-pub(super) fn unknown(why: Option<&str>) -> Option<Gap> {
-    let why = why?;
-    Some(Gap {
-        reason: reasons::GUARDING,
-        message: format!("{why}; nothing is changed until it can be read"),
-    })
 }
 
 fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &mut Vec<Gap>) {

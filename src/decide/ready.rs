@@ -1,24 +1,17 @@
 //! The summary: Stalled, Reconciling and Ready, computed from the rest and never set by hand. Pure.
 
 use super::area::Area;
-use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
+use crate::api::{
+    ConditionStatus, ConditionType, DesiredCondition, ProtectedDatabaseSpec, reasons,
+};
 use crate::plan::Plan;
 use crate::world::Fact;
 use crate::world::Observed;
 
-/// The conditions that must hold for Ready, and the value that each must have.
-const REQUIRED: &[(ConditionType, ConditionStatus)] = &[
-    (ConditionType::DataReset, ConditionStatus::False),
-    (ConditionType::Guarded, ConditionStatus::True),
-    (ConditionType::DataVerified, ConditionStatus::True),
-    (ConditionType::FilesMatch, ConditionStatus::True),
-    (ConditionType::BackupFresh, ConditionStatus::True),
-];
-
 /// Adds Stalled, Reconciling and Ready to a plan that has all other conditions.
 pub fn summarize(observed: &Observed, areas: &[Area], plan: &mut Plan) {
     let stall = areas.iter().find_map(|area| area.stall.as_ref());
-    let unread = observed.unread();
+    let unread = observed.unknown_parts();
     let waiting = unread
         .first()
         .copied()
@@ -48,28 +41,22 @@ pub fn summarize(observed: &Observed, areas: &[Area], plan: &mut Plan) {
         },
         None => settled(ConditionType::Reconciling),
     });
-    let ready = ready(observed, plan);
+    let ready = ready(&observed.database.spec, plan);
     plan.conditions.push(ready);
 }
 
-fn ready(observed: &Observed, plan: &Plan) -> DesiredCondition {
-    let spec = &observed.database.spec;
-    let missing = REQUIRED.iter().find_map(|(condition, wanted)| {
-        // A database is judged by what it asks for.
-        let is_asked_for = match condition {
-            ConditionType::BackupFresh => spec.backup.is_some(),
-            ConditionType::FilesMatch => !spec.verification.files.is_empty(),
-            _ => true,
-        };
-        if !is_asked_for {
-            return None;
-        }
+fn ready(spec: &ProtectedDatabaseSpec, plan: &Plan) -> DesiredCondition {
+    let required = ConditionType::ALL
+        .iter()
+        .filter(|type_| type_.row().is_required_for_ready && type_.is_asked_for(spec));
+    let mut required = required.copied();
+    let missing = required.find_map(|condition| {
         match plan
             .conditions
             .iter()
-            .find(|candidate| candidate.condition == *condition)
+            .find(|candidate| candidate.condition == condition)
         {
-            Some(found) if found.status == *wanted => None,
+            Some(found) if condition.is_normal(found.status.as_str()) => None,
             Some(found) => Some(format!(
                 "{} is {} ({}); that condition says more",
                 condition.as_str(),
@@ -98,4 +85,57 @@ fn ready(observed: &Observed, plan: &Plan) -> DesiredCondition {
 /// Keeps a fact's reading apart from its absence when a sentence needs it.
 pub fn list<T>(fact: &Fact<Vec<T>>) -> &[T] {
     fact.known().map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a sample that can't be built is a fault of the test"
+    )]
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Each condition that the table requires takes Ready away when it is not normal, and no other
+    /// does.
+    #[test]
+    fn ready_follows_the_table_of_conditions() {
+        let mut spec = json!({"workload": {"name": "pg"}, "connection": {"database": "app", "credentialsSecret": {"name": "pg"}}});
+        compare(&serde_json::from_value(spec.clone()).unwrap());
+        spec["verification"] = json!({"files": [{"claim": "uploads", "query": "select 1"}]});
+        spec["backup"] = json!({"schedule": "@daily", "storage": {"s3": {"bucket": "backups", "credentialsSecret": {"name": "s3"}}}});
+        compare(&serde_json::from_value(spec).unwrap());
+    }
+
+    fn compare(spec: &ProtectedDatabaseSpec) {
+        let with = |abnormal: Option<ConditionType>| {
+            let mut plan = Plan::default();
+            for type_ in ConditionType::ALL {
+                let normal = type_.row().normal;
+                let status = match (abnormal == Some(*type_), normal) {
+                    (false, normal) => normal,
+                    (true, _) => ConditionStatus::Unknown,
+                };
+                plan.conditions.push(DesiredCondition {
+                    condition: *type_,
+                    status,
+                    reason: reasons::SETTLED,
+                    message: String::new(),
+                });
+            }
+            ready(spec, &plan).status
+        };
+        assert_eq!(with(None), ConditionStatus::True);
+        for type_ in ConditionType::ALL {
+            let is_required = type_.row().is_required_for_ready && type_.is_asked_for(spec);
+            let expected = if is_required {
+                ConditionStatus::False
+            } else {
+                ConditionStatus::True
+            };
+            assert_eq!(with(Some(*type_)), expected, "{type_:?}");
+        }
+    }
 }

@@ -88,7 +88,7 @@ pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
             metadata: Box::new(metadata.clone()),
             permit,
         };
-        if release.may_go() {
+        if release.is_safe() {
             plan.steps.push(Step::ReleaseDatabase(release));
         }
     }
@@ -230,7 +230,10 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
     }
     // The mark of a namespace is shared: the last of its databases takes it off.
     let last = neighbours.iter().all(|neighbour| !neighbour.guards);
-    if last && guard::mark_state(namespace, &owner, Marks::Shared) == MarkState::Ours {
+    if let Some(namespace) = namespace
+        && last
+        && guard::mark_state(namespace, &owner, Marks::Shared) == MarkState::Ours
+    {
         plan.steps.push(Step::ReleaseNamespace(release(namespace)));
     }
     if plan.steps.len() > before {

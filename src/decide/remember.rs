@@ -34,10 +34,14 @@ pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
         .unwrap_or_default();
     let status = DatabaseLedgerStatus {
         database_uid: observed.database.metadata.uid.clone().unwrap_or_default(),
-        namespace_manifest: observed.namespace.known().map_or_else(
-            || before.namespace_manifest.clone(),
-            guard::build_namespace_manifest,
-        ),
+        namespace_manifest: observed
+            .namespace
+            .known()
+            .and_then(Option::as_ref)
+            .map_or_else(
+                || before.namespace_manifest.clone(),
+                guard::build_namespace_manifest,
+            ),
         database_manifest: guard::build_database_manifest(&observed.database),
         baseline: baseline(judged).or_else(|| before.baseline.clone()),
         volumes: volumes(observed, &before.volumes),

@@ -1,7 +1,7 @@
 //! What would take the claims with it, the workload and the namespace: their marks, and what is
 //! said when the namespace goes. Pure.
 
-use super::protect::{Gap, unknown};
+use super::gap::{Gap, unknown};
 use super::ways_back::recover_command;
 use crate::api::reasons;
 use crate::guard::{self, MarkState, Marks};
@@ -37,7 +37,11 @@ pub fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps
     }
     match &observed.namespace {
         Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
-        Fact::Known(metadata) => {
+        Fact::Known(None) => {
+            let why = format!("Namespace {} does not exist", observed.namespace_name());
+            gaps.extend(unknown(Some(&why)));
+        }
+        Fact::Known(Some(metadata)) => {
             if metadata.deletion_timestamp.is_some() {
                 gaps.push(Gap {
                     reason: reasons::NAMESPACE_TERMINATING,

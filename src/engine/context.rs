@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use kube::core::{Selector, SelectorExt as _};
 use kube::runtime::events::Reporter;
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::{Client, Resource, ResourceExt as _};
 
 use super::alerts::Notices;
-use super::drift_repair::Disturbance;
+use super::disturbance::Disturbance;
 use super::metrics::Metrics;
-use crate::api::{ProtectedDatabase, names};
+use crate::api::names;
 
 /// How the operator was started.
 #[derive(Clone, Debug)]
@@ -74,18 +74,5 @@ impl Context {
             notices,
             disturbance: Disturbance::default(),
         }
-    }
-
-    /// Whether a database is left to another operator. One that is not there is left to nobody.
-    ///
-    /// # Errors
-    /// It could not be read.
-    pub async fn is_of_another(&self, namespace: &str, name: &str) -> kube::Result<bool> {
-        if self.settings.selector.selects_all() {
-            return Ok(false);
-        }
-        let databases: Api<ProtectedDatabase> = Api::namespaced(self.client.clone(), namespace);
-        let database = databases.get_metadata_opt(name).await?;
-        Ok(database.is_some_and(|database| !self.settings.selects(&database)))
     }
 }

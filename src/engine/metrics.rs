@@ -15,15 +15,10 @@ use crate::api::{
 };
 
 /// The conditions that are shown as gauges.
-const SHOWN: [ConditionType; 7] = [
-    ConditionType::Ready,
-    ConditionType::Stalled,
-    ConditionType::Guarded,
-    ConditionType::DataVerified,
-    ConditionType::DataReset,
-    ConditionType::FilesMatch,
-    ConditionType::BackupFresh,
-];
+fn shown() -> impl Iterator<Item = ConditionType> {
+    let all = ConditionType::ALL.iter().copied();
+    all.filter(|type_| type_.row().is_metric)
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DatabaseLabels {
@@ -56,8 +51,8 @@ pub struct Metrics {
     passes: Counter,
     failures: Counter,
     steps: Counter,
-    mended_policies: Counter,
-    mended_definitions: Counter,
+    repaired_policies: Counter,
+    repaired_definitions: Counter,
     alerts_sent: Counter,
     webhook_failures: Counter,
     conditions: Family<ConditionLabels, Gauge>,
@@ -72,7 +67,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("holdfast");
         let (passes, failures, steps) =
             (Counter::default(), Counter::default(), Counter::default());
-        let (mended_policies, mended_definitions) = (Counter::default(), Counter::default());
+        let (repaired_policies, repaired_definitions) = (Counter::default(), Counter::default());
         let (alerts_sent, webhook_failures) = (Counter::default(), Counter::default());
         registry.register(
             "webhook_sent",
@@ -92,14 +87,14 @@ impl Default for Metrics {
             resets.clone(),
         );
         registry.register(
-            "guard_policies_mended",
+            "guard_policies_repaired",
             "Admission policies that somebody had taken off or edited and that were put back",
-            mended_policies.clone(),
+            repaired_policies.clone(),
         );
         registry.register(
-            "guard_definitions_mended",
+            "guard_definitions_repaired",
             "Definitions of our kinds that somebody had deleted or edited and that were put back",
-            mended_definitions.clone(),
+            repaired_definitions.clone(),
         );
         let conditions = Family::<ConditionLabels, Gauge>::default();
         let last_good_backup = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
@@ -130,8 +125,8 @@ impl Default for Metrics {
             passes,
             failures,
             steps,
-            mended_policies,
-            mended_definitions,
+            repaired_policies,
+            repaired_definitions,
             alerts_sent,
             webhook_failures,
             conditions,
@@ -150,13 +145,13 @@ impl Metrics {
     }
 
     /// Counts a policy of the guard that was put back.
-    pub fn count_mended_policy(&self) {
-        self.mended_policies.inc();
+    pub fn count_repaired_policy(&self) {
+        self.repaired_policies.inc();
     }
 
     /// Counts a definition that was put back.
-    pub fn count_mended_definition(&self) {
-        self.mended_definitions.inc();
+    pub fn count_repaired_definition(&self) {
+        self.repaired_definitions.inc();
     }
 
     /// Counts a pass that ended early.
@@ -181,20 +176,14 @@ impl Metrics {
 
     /// Shows what was reported of a database.
     pub fn observe_database(&self, namespace: &str, name: &str, status: &ProtectedDatabaseStatus) {
-        for condition in SHOWN {
+        for condition in shown() {
             let labels = ConditionLabels {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 condition: condition.as_str(),
             };
             let found = find_condition(&status.conditions, condition);
-            // Without rules about files, or without a backup that is asked for, nobody waits for an
-            // answer about them.
-            let is_asked_for = match found {
-                Some(found) => found.reason != reasons::NO_BACKUP_CONFIGURED,
-                None => condition != ConditionType::FilesMatch,
-            };
-            if !is_asked_for {
+            if !condition.is_asked_for_by_status(found) {
                 self.conditions.remove(&labels);
                 continue;
             }
@@ -253,7 +242,7 @@ impl Metrics {
 
     /// Forgets a database that is gone.
     pub fn forget_database(&self, namespace: &str, name: &str) {
-        for condition in SHOWN {
+        for condition in shown() {
             self.conditions.remove(&ConditionLabels {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),

@@ -115,3 +115,20 @@ fn nothing_is_shown_of_files_that_nobody_asks_about() {
         metrics.encode().unwrap()
     );
 }
+
+#[test]
+fn the_series_of_conditions_follow_the_table() {
+    let metrics = Metrics::default();
+    let conditions: Vec<_> = ConditionType::ALL
+        .iter()
+        .map(|type_| json!({"type": type_.as_str(), "status": "True", "reason": "X", "message": "", "lastTransitionTime": "2026-02-01T09:00:00Z"}))
+        .collect();
+    let status = serde_json::from_value(json!({"conditions": conditions})).unwrap();
+    metrics.observe_database("atra", "knowledge", &status);
+    let shown = series(&metrics, "database_condition");
+    for type_ in ConditionType::ALL {
+        let label = format!("condition=\"{}\"", type_.as_str());
+        let is_shown = shown.iter().any(|series| series.contains(&label));
+        assert_eq!(is_shown, type_.row().is_metric, "{type_:?}");
+    }
+}

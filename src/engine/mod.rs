@@ -2,9 +2,10 @@
 
 mod alerts;
 mod context;
+mod disturbance;
 mod drift_repair;
+mod error;
 mod events;
-mod execute;
 mod metrics;
 mod pass;
 mod probes;

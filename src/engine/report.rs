@@ -1,37 +1,20 @@
 //! The last stage: the status and the events, after success and after failure alike. Nothing is
 //! decided here.
 
-use std::time::Duration;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
-use serde_json::json;
 
-use super::pass::PassError;
+use super::error::PassError;
 use super::{Context, events};
 use crate::api::{
     ConditionChange, ConditionStatus, ConditionType, DesiredCondition, ProtectedDatabase,
-    ProtectedDatabaseStatus, names, reasons, set_condition,
+    ProtectedDatabaseStatus, TransitionEvent, find_condition, names, passes_by_itself, reasons,
+    set_condition,
 };
+use crate::execute::{WriteError, Writer, within_time};
 use crate::plan::Plan;
 use crate::world::Observed;
-
-/// How long the report may take.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Reasons that pass by themselves in the course of every start; a warning for each would bury the
-/// others.
-pub(super) const PASSING: &[&str] = &[
-    reasons::GUARDING,
-    reasons::CLAIM_NOT_BOUND,
-    reasons::NEVER_SUCCEEDED,
-    reasons::CHECKING,
-    reasons::FILES_NOT_CHECKED,
-    reasons::NO_RUNNING_POD,
-    reasons::SUSPENDED,
-    reasons::SERVER_STARTING,
-];
 
 /// Reports what the plan says, and what of it failed.
 ///
@@ -42,7 +25,7 @@ pub async fn report(
     observed: &Observed,
     plan: Plan,
     failure: Option<&PassError>,
-) -> Result<(), kube::Error> {
+) -> Result<(), WriteError> {
     let before = observed.database.status.clone().unwrap_or_default();
     let mut status = plan.status;
     status.conditions.clone_from(&before.conditions);
@@ -66,7 +49,7 @@ pub async fn report(
     });
     status
         .conditions
-        .sort_by_key(|condition| order(&condition.type_));
+        .sort_by_key(|condition| ConditionType::position(&condition.type_));
     context
         .metrics
         .observe_database(observed.namespace_name(), observed.name(), &status);
@@ -110,83 +93,48 @@ fn with_failure(
     conditions
 }
 
-fn order(type_: &str) -> usize {
-    const ORDER: &[ConditionType] = &[
-        ConditionType::Ready,
-        ConditionType::DataReset,
-        ConditionType::DataVerified,
-        ConditionType::Guarded,
-        ConditionType::FilesMatch,
-        ConditionType::BackupFresh,
-        ConditionType::RestoreProven,
-        ConditionType::Reconciling,
-        ConditionType::Stalled,
-    ];
-    ORDER
-        .iter()
-        .position(|condition| condition.as_str() == type_)
-        .unwrap_or(ORDER.len())
-}
-
 async fn write_status(
     context: &Context,
     observed: &Observed,
     status: &ProtectedDatabaseStatus,
-) -> Result<(), kube::Error> {
-    let api: Api<ProtectedDatabase> =
-        Api::namespaced(context.client.clone(), observed.namespace_name());
-    // The UID pins the object: a ProtectedDatabase recreated under the name never gets the status
-    // of the one before.
-    let body = json!({
-        "apiVersion": ProtectedDatabase::api_version(&()), "kind": ProtectedDatabase::kind(&()),
-        "metadata": { "name": observed.name(), "uid": observed.database.metadata.uid },
-        "status": status,
-    });
-    let patch = Patch::Apply(body);
-    let parameters = PatchParams::apply(names::OPERATOR_MANAGER).force();
-    let write = api.patch_status(observed.name(), &parameters, &patch);
-    match tokio::time::timeout(REPORT_TIMEOUT, write).await {
-        Ok(Err(kube::Error::Api(answer))) if answer.reason == "NotFound" => Ok(()),
-        Ok(result) => result.map(drop),
-        Err(_) => {
-            let message = "no answer from the API server to the status";
-            Err(kube::Error::Service(Box::new(std::io::Error::new(
-                std::io::ErrorKind::TimedOut,
-                message,
-            ))))
+) -> Result<(), WriteError> {
+    let client = context.client.clone();
+    let api: Api<ProtectedDatabase> = Api::namespaced(client.clone(), observed.namespace_name());
+    let uid = observed.database.metadata.uid.as_deref();
+    let writer = Writer {
+        client,
+        manager: names::OPERATOR_MANAGER,
+    };
+    let write = async {
+        match writer
+            .apply_status(&api, (observed.name(), uid), status)
+            .await
+        {
+            Err(kube::Error::Api(answer)) if answer.reason == "NotFound" => Ok(()),
+            other => other,
         }
-    }
+    };
+    within_time("write the status of the ProtectedDatabase", write).await
 }
 
 /// Whether a transition is worth an event, and of which type.
 fn event_type(transition: &DesiredCondition, before: &[Condition]) -> Option<EventType> {
-    let known_before = before
-        .iter()
-        .any(|condition| condition.type_ == transition.condition.as_str());
-    match (transition.condition, transition.status) {
-        (ConditionType::DataReset | ConditionType::Stalled, ConditionStatus::True) => {
-            Some(EventType::Warning)
+    let events = transition.condition.row().events;
+    let event = match transition.status {
+        ConditionStatus::True => events.on_true,
+        ConditionStatus::False => events.on_false,
+        ConditionStatus::Unknown => events.on_unknown,
+    };
+    match event {
+        TransitionEvent::Silent => None,
+        TransitionEvent::Normal => Some(EventType::Normal),
+        TransitionEvent::NormalUnlessFirst => {
+            find_condition(before, transition.condition).map(|_| EventType::Normal)
         }
-        (ConditionType::DataReset, ConditionStatus::False) if known_before => {
-            Some(EventType::Normal)
+        TransitionEvent::Warning => Some(EventType::Warning),
+        TransitionEvent::WarningUnlessPassing => {
+            (!passes_by_itself(transition.reason)).then_some(EventType::Warning)
         }
-        (
-            ConditionType::DataVerified
-            | ConditionType::FilesMatch
-            | ConditionType::Guarded
-            | ConditionType::BackupFresh,
-            ConditionStatus::True,
-        ) => Some(EventType::Normal),
-        (
-            ConditionType::Guarded | ConditionType::FilesMatch | ConditionType::BackupFresh,
-            ConditionStatus::False,
-        )
-        | (ConditionType::DataVerified | ConditionType::FilesMatch, ConditionStatus::Unknown)
-            if !PASSING.contains(&transition.reason) =>
-        {
-            Some(EventType::Warning)
-        }
-        _ => None,
     }
 }
 
@@ -214,4 +162,67 @@ async fn publish(
         secondary: None,
     };
     events::publish(context, event, &observed.database.object_ref(&())).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transition(
+        condition: ConditionType,
+        status: ConditionStatus,
+        reason: &'static str,
+    ) -> DesiredCondition {
+        DesiredCondition {
+            condition,
+            status,
+            reason,
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn events_follow_the_table_of_conditions() {
+        let values = [
+            ConditionStatus::True,
+            ConditionStatus::False,
+            ConditionStatus::Unknown,
+        ];
+        let told = |reason, before: &[Condition]| -> String {
+            ConditionType::ALL
+                .iter()
+                .flat_map(|type_| values.map(|value| (*type_, value)))
+                .filter_map(|(type_, value)| {
+                    let event = event_type(&transition(type_, value, reason), before)?;
+                    Some(format!("{type_:?}={value:?} {event:?}\n"))
+                })
+                .collect()
+        };
+        assert_eq!(
+            told(reasons::QUERY_FAILED, &[]),
+            "Stalled=True Warning\nDataReset=True Warning\nGuarded=True Normal\n\
+             Guarded=False Warning\nDataVerified=True Normal\nDataVerified=Unknown Warning\n\
+             FilesMatch=True Normal\nFilesMatch=False Warning\nFilesMatch=Unknown Warning\n\
+             BackupFresh=True Normal\nBackupFresh=False Warning\n"
+        );
+        let passing = told(reasons::CHECKING, &[]);
+        assert_eq!(
+            passing.matches("Warning").count(),
+            2,
+            "what passes by itself is no warning: {passing}"
+        );
+        let mut before = Vec::new();
+        let first = transition(
+            ConditionType::DataReset,
+            ConditionStatus::True,
+            reasons::ROLLED_BACK,
+        );
+        let _ = set_condition(
+            &mut before,
+            first,
+            None,
+            &k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH),
+        );
+        assert!(told(reasons::VERIFIED, &before).contains("DataReset=False Normal"));
+    }
 }

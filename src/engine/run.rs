@@ -20,9 +20,10 @@ use tokio::task::JoinSet;
 
 use super::alerts::{Pace, Webhook, deliver};
 use super::context::{Context, Settings};
-use super::drift_repair::keep;
+use super::drift_repair::run_drift_repair;
+use super::error::PassError;
 use super::metrics::Metrics;
-use super::pass::{PassError, reconcile, retry};
+use super::pass::{reconcile, retry};
 use super::restoring::run_restores;
 use super::triggers::{self, GuardedDatabase};
 use crate::api::{DatabaseBackup, DatabaseCheck, names};
@@ -65,7 +66,7 @@ pub async fn run(
     let labelled = watcher::Config::default().labels(names::DATABASE_LABEL);
     let protected = watcher::Config::default().labels(&format!("{}=true", names::PROTECTED_LABEL));
     let (by_pod, by_stateful_set, by_deployment) = (store.clone(), store.clone(), store);
-    let (mend, mended) = futures::channel::mpsc::channel(1);
+    let (repair, repaired) = futures::channel::mpsc::channel(1);
     let controller = controller
         .watches(
             namespaced::<PartialObjectMeta<Pod>>(&client, scope),
@@ -134,7 +135,7 @@ pub async fn run(
             protected,
             |volume| triggers::from_mark(volume.meta()),
         )
-        .reconcile_all_on(mended)
+        .reconcile_all_on(repaired)
         .graceful_shutdown_on(stop.clone())
         .run(pass, failed, context.clone())
         .for_each(|_| std::future::ready(()));
@@ -149,7 +150,7 @@ pub async fn run(
     let both = futures::future::join(controller, run_restores(context.clone(), stop));
     tokio::select! {
         _ = both => {}
-        () = keep(context, ticks, mend) => {}
+        () = run_drift_repair(context, ticks, repair) => {}
     }
 }
 

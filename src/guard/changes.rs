@@ -1,39 +1,36 @@
 //! The admission policies that refuse changes which would disarm the guard: its marks, Retain, the
 //! tie between volume and claim. Builders only.
 
-use k8s_openapi::api::admissionregistration::v1::{
-    MatchResources, ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec, Validation, Variable,
-};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 
-use super::admission::{
-    confirmation_variables, look, metadata, owner, refused, rule, select_guarded, variable, why,
-};
 use super::cel::{new_annotation, new_label, old_annotation, old_label, quote};
+use super::policy::{forbid_unless, policy, rule, select_guarded, variable};
+use super::refusal::{refusal_variables, refuse_unless};
 use super::{PROTECTED_VALUE, RETAIN};
 use crate::api::names::{
     CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION, GROUP, KEEP_FINALIZER,
     OPERATOR_SERVICE_ACCOUNT, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL, VERSION,
 };
 
-/// Name of the policy, and of its binding, that refuses to take marks off guarded objects.
+/// Name of the policy, and of its binding, that refuses to remove marks from guarded objects.
 pub const MARKS_POLICY: &str = "holdfast-marks-guard";
-/// Name of the policy, and of its binding, that refuses to let go of a guarded volume.
+/// Name of the policy, and of its binding, that refuses to give a guarded volume up.
 pub const VOLUME_POLICY: &str = "holdfast-volume-guard";
 
 /// The one who finishes the deletion of a namespace, and only when nothing is left in it.
 const NAMESPACE_CONTROLLER: &str = "system:serviceaccount:kube-system:namespace-controller";
 
-/// Refuses UPDATE that takes off a mark. The last finalizer off a terminating object deletes it
-/// without a DELETE, so this is the same wall.
+/// Refuses UPDATE that removes a mark. Without its last finalizer a terminating object is deleted,
+/// and no DELETE is asked for, so this rule is as strict as that for deletions.
 ///
-/// The operator, in `operator_namespace`, may take marks off what nobody is deleting: how a
-/// ProtectedDatabase is released. What is being deleted it may let go of only when a person has
-/// confirmed that. It can't confirm but for a claim whose place a DatabaseRestore in the same
-/// namespace gives to another volume: the claim's own volume is kept, and no volume is ever let go
-/// of like that.
+/// The operator, in `operator_namespace`, may remove marks from an object that nobody is deleting:
+/// that is how a ProtectedDatabase is released. From a terminating object it may remove them only
+/// when a user has confirmed the deletion. It can't confirm a deletion itself, with one exception:
+/// a claim that a DatabaseRestore in the same namespace replaces. The volume of that claim is kept,
+/// and a volume is never confirmed like that.
 pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmissionPolicy {
     let operator = format!("system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}");
-    let mut variables = change_variables();
+    let mut variables = refusal_variables();
     let has = |object: &str| {
         format!(
             "{object}.metadata.?finalizers.orValue([]).exists(f, f == {})",
@@ -79,28 +76,27 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
                 .to_owned(),
         ),
     ]);
-    let mark = |kept: &str, what: &str| {
-        refused(
+    let mark = |kept: &str, mark: &str| {
+        refuse_unless(
             &format!("variables.{kept} || variables.released"),
             &format!(
-                "'Holdfast refuses to take the {what} off ' + variables.target + ': ' + \
-                 variables.why + '. What would be lost: the guard; the next deletion would not be \
-                 refused'"
+                "'Holdfast refuses to remove the {mark} from ' + variables.target + ': ' + \
+                 variables.guarded + '. Without the mark the next deletion would not be refused'"
             ),
-            "take it off again",
+            "remove the mark",
         )
     };
-    let finalize = refused(
+    let finalize = refuse_unless(
         &format!(
             "!variables.finalizes || variables.confirmed || request.userInfo.username == {}",
             quote(NAMESPACE_CONTROLLER)
         ),
-        "'Holdfast refuses to finalize ' + variables.target + ': ' + variables.why + '. What would \
-         be lost: the namespace with everything in it would go without being asked again'",
-        "finalize it again",
+        "'Holdfast refuses to finalize ' + variables.target + ': ' + variables.guarded + '. If it \
+         were finalized, everything in it would be lost without another question'",
+        "finalize it",
     );
-    let self_confirmed = Validation {
-        expression: format!(
+    let self_confirmed = forbid_unless(
+        format!(
             "!variables.by_operator || {} == {} || (request.resource.resource == \
              'persistentvolumeclaims' && {}.startsWith(oldObject.metadata.?namespace.orValue('') + \
              '/'))",
@@ -108,14 +104,9 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
             old_annotation(CONFIRM_DELETION_ANNOTATION),
             new_annotation(CONFIRMED_FOR_ANNOTATION)
         ),
-        message: Some(
-            "Holdfast's operator can't confirm a deletion: only people do. For a claim it hands on \
-             what a DatabaseRestore confirms"
-                .to_owned(),
-        ),
-        reason: Some("Forbidden".to_owned()),
-        ..Validation::default()
-    };
+        "Holdfast's operator can't confirm a deletion; a user must. The exception is a claim that \
+         a DatabaseRestore in the same namespace replaces",
+    );
     let validations = vec![
         mark("labelled", &format!("label {PROTECTED_LABEL}")),
         mark("named", &format!("annotation {PROTECTED_BY_ANNOTATION}")),
@@ -123,7 +114,6 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
         finalize,
         self_confirmed,
     ];
-    let mut constraints = select_guarded();
     // Subresources of built-in kinds take changes of metadata too.
     let kinds = [
         ("", "v1", "persistentvolumeclaims"),
@@ -147,14 +137,13 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
         }
     }
     rules.push(rule("", "v1", "namespaces/finalize", &["UPDATE"]));
-    constraints.resource_rules = Some(rules);
-    policy(MARKS_POLICY, constraints, variables, validations)
+    policy(MARKS_POLICY, select_guarded(rules), variables, validations)
 }
 
 /// Refuses UPDATE of a guarded volume that gives its data up: Retain taken back, or the claim that
 /// it is bound to, or reserved for, changed.
 pub(super) fn build_volume_guard() -> ValidatingAdmissionPolicy {
-    let mut variables = change_variables();
+    let mut variables = refusal_variables();
     let retained = quote(RETAIN);
     let policy_of =
         |object: &str| format!("{object}.spec.?persistentVolumeReclaimPolicy.orValue('')");
@@ -201,52 +190,25 @@ pub(super) fn build_volume_guard() -> ValidatingAdmissionPolicy {
         ),
     ]);
     let validations = vec![
-        refused(
+        refuse_unless(
             "variables.kept || variables.confirmed",
-            "'Holdfast refuses to set ' + variables.target + ' from Retain to ' + \
-             object.spec.?persistentVolumeReclaimPolicy.orValue('nothing') + ': ' + variables.why \
-             + '. What would be lost: the files of the database, as soon as its claim goes'",
-            "set it again",
+            "'Holdfast refuses to change the reclaim policy of ' + variables.target + ' from \
+             Retain to ' + object.spec.?persistentVolumeReclaimPolicy.orValue('nothing') + ': ' + \
+             variables.guarded + '. The storage would delete the files of the database together \
+             with the claim'",
+            "change it",
         ),
-        refused(
+        refuse_unless(
             "variables.bound || variables.confirmed",
-            "'Holdfast refuses to part ' + variables.target + ' from claim ' + variables.claim + \
-             ': ' + variables.why + '. What would be lost: the way to the files of the database; \
-             another claim could take the volume'",
-            "change it again",
+            "'Holdfast refuses to unbind ' + variables.target + ' from PersistentVolumeClaim ' + \
+             variables.claim + ': ' + variables.guarded + '. Another claim could take the volume, \
+             and Postgres would start on an empty one'",
+            "unbind it",
         ),
     ];
-    let mut constraints = select_guarded();
-    constraints.resource_rules = Some(vec![
+    let rules = vec![
         rule("", "v1", "persistentvolumes", &["UPDATE"]),
         rule("", "v1", "persistentvolumes/status", &["UPDATE"]),
-    ]);
-    policy(VOLUME_POLICY, constraints, variables, validations)
-}
-
-/// What every rule about a change needs: the object's name, its owner, and whether it is confirmed.
-pub(super) fn change_variables() -> Vec<Variable> {
-    let mut variables = confirmation_variables();
-    variables.extend([owner(), why(), look()]);
-    variables
-}
-
-/// A policy that fails closed for the guarded objects that it selects.
-pub(super) fn policy(
-    name: &str,
-    constraints: MatchResources,
-    variables: Vec<Variable>,
-    validations: Vec<Validation>,
-) -> ValidatingAdmissionPolicy {
-    ValidatingAdmissionPolicy {
-        metadata: metadata(name),
-        spec: Some(ValidatingAdmissionPolicySpec {
-            failure_policy: Some("Fail".to_owned()),
-            match_constraints: Some(constraints),
-            variables: Some(variables),
-            validations: Some(validations),
-            ..ValidatingAdmissionPolicySpec::default()
-        }),
-        status: None,
-    }
+    ];
+    policy(VOLUME_POLICY, select_guarded(rules), variables, validations)
 }

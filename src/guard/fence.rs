@@ -2,12 +2,11 @@
 //! own check, backup or restore. Builders only.
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, MatchResources, ValidatingAdmissionPolicy, Validation,
+    MatchCondition, MatchResources, ValidatingAdmissionPolicy,
 };
 
-use super::admission::{rule, variable};
 use super::cel::quote;
-use super::changes::policy;
+use super::policy::{forbid_unless, policy, rule, variable};
 use crate::api::names::{AGENT_SERVICE_ACCOUNT, FILES_JOB_PREFIX, GROUP, VERSION};
 
 /// Name of the policy, and of its binding, that fences agents in.
@@ -26,12 +25,12 @@ const OF_THE_CHECK: &[&str] = &[
     "completionTime",
     "evidence",
     "failure",
-    "remembered",
+    "backupEvidence",
     "verdict",
 ];
 
-/// Refuses what an agent writes about anything but its own Job: it runs beside a database that
-/// nobody trusts.
+/// Refuses what an agent writes about anything but its own Job: it runs beside a database that is
+/// not trusted.
 ///
 /// Known by the name of the service account, in whatever namespace; others are not evaluated at
 /// all.
@@ -83,29 +82,31 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         .join(" && ");
     let validations =
         vec![
-        refusal(
+        forbid_unless(
             "variables.own || variables.looksForFiles".to_owned(),
-            "Holdfast's agents report only about the check, backup or restore of their own Job",
+            "Holdfast refuses this write: an agent reports only about the check, backup or \
+             restore of its own Job",
         ),
-        refusal(
+        forbid_unless(
             "request.?subResource.orValue('') == 'status' || (request.operation == 'CREATE' && \
              request.resource.resource == 'databasebackups')"
                 .to_owned(),
-            "Holdfast's agents write a status and nothing else; only a backup's agent creates an \
-             object, its own DatabaseBackup",
+            "Holdfast refuses this write: an agent writes only to the status of its object; the \
+             one object that it may create is the DatabaseBackup of its own Job",
         ),
-        refusal(
+        forbid_unless(
             format!("{is_other} || {}", unchanged("verdict")),
-            "Holdfast's agents bring evidence; the verdict is the operator's",
+            "Holdfast refuses this write: an agent reports evidence; only the operator writes the \
+             verdict",
         ),
-        refusal(
+        forbid_unless(
             format!("!variables.looksForFiles || ({of_the_check})"),
-            "Holdfast's agents that look for files report what they saw of files and nothing of \
+            "Holdfast refuses this write: an agent that looks for files reports only files, not \
              the data",
         ),
-        refusal(
+        forbid_unless(
             format!("{is_other} || variables.looksForFiles || {}", unchanged("files")),
-            "Holdfast's agents that look at the data report nothing of files",
+            "Holdfast refuses this write: an agent that checks the data does not report files",
         ),
     ];
     let mut rules = Vec::new();
@@ -144,15 +145,6 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         }]);
     }
     fence
-}
-
-fn refusal(expression: String, message: &str) -> Validation {
-    Validation {
-        expression,
-        message: Some(message.to_owned()),
-        reason: Some("Forbidden".to_owned()),
-        ..Validation::default()
-    }
 }
 
 #[cfg(test)]

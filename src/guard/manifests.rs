@@ -107,7 +107,7 @@ mod tests {
                 "name": "data", "namespace": "atra", "uid": "u-1", "resourceVersion": "7", "generation": 3, "creationTimestamp": "2026-02-01T09:00:00Z",
                 "finalizers": ["kubernetes.io/pvc-protection", "holdfast.dev/keep"],
                 "labels": {"app": "pg", "holdfast.dev/protected": "true"},
-                "annotations": {"holdfast.dev/at-stake": "x", "kubectl.kubernetes.io/last-applied-configuration": "{}", "pv.kubernetes.io/bind-completed": "yes", "volume.kubernetes.io/storage-provisioner": "p"},
+                "annotations": {"holdfast.dev/loss-summary": "x", "kubectl.kubernetes.io/last-applied-configuration": "{}", "pv.kubernetes.io/bind-completed": "yes", "volume.kubernetes.io/storage-provisioner": "p"},
             },
             "spec": {"storageClassName": "fast", "volumeName": "pv-1"}, "status": {"phase": "Bound"},
         }))

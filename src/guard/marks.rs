@@ -13,7 +13,7 @@
 //! would be written once for each of them, contended by all, and limited by the 256 KiB of an
 //! object's annotations. The last of them takes the label off.
 //!
-//! Every patch but those for Retain and for what is at stake is conditional on `metadata.uid` and
+//! Every patch but those for Retain and for the loss summary is conditional on `metadata.uid` and
 //! `metadata.resourceVersion`: it applies to exactly the object that was looked at, or the API
 //! server answers 422 and nothing has changed. Retain depends on the UID only, so that no
 //! concurrent write can delay it.
@@ -24,7 +24,7 @@ use serde_json::json;
 
 use super::operations::{add, remove, replace, set_entry, test, test_uid, test_version};
 use crate::api::names::{
-    AT_STAKE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION,
+    CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, LOSS_SUMMARY_ANNOTATION, PROTECTED_BY_ANNOTATION,
     PROTECTED_LABEL,
 };
 
@@ -129,25 +129,25 @@ pub fn build_volume_patch(
     (!operations.is_empty()).then(|| conditional(meta, operations))
 }
 
-/// What the operator has noted on an object would be lost with it.
+/// What would be lost with an object, as the operator has noted on it.
 #[must_use]
-pub fn noted_stake(meta: &ObjectMeta) -> Option<&str> {
-    annotation(meta, AT_STAKE_ANNOTATION)
+pub fn loss_summary(meta: &ObjectMeta) -> Option<&str> {
+    annotation(meta, LOSS_SUMMARY_ANNOTATION)
 }
 
-/// Notes on an object what would be lost with it. `None` if just that is noted. Depends on the UID
-/// only: a note loses nothing.
+/// Notes on an object what would be lost with it. `None` if exactly that is noted. Depends on the
+/// UID only: a note loses nothing.
 #[must_use]
-pub fn build_stake_patch(meta: &ObjectMeta, stake: &str) -> Option<Patch> {
+pub fn build_loss_summary_patch(meta: &ObjectMeta, summary: &str) -> Option<Patch> {
     let note = || {
         set_entry(
             "annotations",
             meta.annotations.is_some(),
-            AT_STAKE_ANNOTATION,
-            stake,
+            LOSS_SUMMARY_ANNOTATION,
+            summary,
         )
     };
-    (noted_stake(meta) != Some(stake)).then(|| Patch(vec![test_uid(meta), note()]))
+    (loss_summary(meta) != Some(summary)).then(|| Patch(vec![test_uid(meta), note()]))
 }
 
 /// Takes our marks off: the finalizer by its index and with a test of its value, so that nobody
@@ -169,8 +169,12 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
             PROTECTED_BY_ANNOTATION,
         ]));
     }
-    if noted_stake(meta).is_some() {
-        operations.push(remove(&["metadata", "annotations", AT_STAKE_ANNOTATION]));
+    if loss_summary(meta).is_some() {
+        operations.push(remove(&[
+            "metadata",
+            "annotations",
+            LOSS_SUMMARY_ANNOTATION,
+        ]));
     }
     if meta
         .labels
@@ -195,7 +199,7 @@ pub fn build_unchanged_patch(meta: &ObjectMeta) -> Patch {
 /// Takes our finalizer off, whatever else has changed on the object, and leaves the other marks.
 /// `None` if it is not there.
 #[must_use]
-pub fn build_letting_go_patch(meta: &ObjectMeta) -> Option<Patch> {
+pub fn build_finalizer_removal(meta: &ObjectMeta) -> Option<Patch> {
     is_held(meta).then(|| Patch([test_uid(meta)].into_iter().chain(let_go(meta)).collect()))
 }
 

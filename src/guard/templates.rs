@@ -2,23 +2,23 @@
 //! mounted, and another claim is warned about. Builders only.
 
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, Validation, Variable,
+    NamedRuleWithOperations, ValidatingAdmissionPolicy, Validation, Variable,
 };
 
-use super::admission::{refused, rule, select_guarded, variable};
-use super::changes::{change_variables, policy};
+use super::policy::{policy, rule, select_guarded, variable};
+use super::refusal::{refusal_variables, refuse_unless};
 
-/// Name of the policy, and of its binding, that refuses to take data volumes out of a guarded
+/// Name of the policy, and of its binding, that refuses to remove data volumes from a guarded
 /// workload.
 pub const TEMPLATE_POLICY: &str = "holdfast-template-guard";
 /// Name of the policy, and of its binding, that warns when a guarded workload is to start on
 /// another claim.
 pub const OTHER_CLAIM_POLICY: &str = "holdfast-other-claim";
 
-/// Refuses UPDATE that takes a claim, or the mount of one, out of the pod template: the next start
-/// would be an empty database.
+/// Refuses UPDATE that removes a claim, or the mount of one, from the pod template: the next start
+/// would be on an empty directory.
 pub(super) fn build_template_guard() -> ValidatingAdmissionPolicy {
-    let mut variables = change_variables();
+    let mut variables = refusal_variables();
     variables.extend(template_variables());
     variables.extend([
         variable(
@@ -44,36 +44,35 @@ pub(super) fn build_template_guard() -> ValidatingAdmissionPolicy {
                 .to_owned(),
         ),
     ]);
-    let loss = "What would be lost: the data, from the next start on; Postgres would begin with an \
-        empty directory";
+    let loss = "Postgres would start on an empty directory";
     let validations = vec![
-        refused(
+        refuse_unless(
             "variables.missing == '' || variables.confirmed",
             &format!(
-                "'Holdfast refuses to take the claim of volume ' + variables.missing + ' out of ' \
-                 + variables.target + ': ' + variables.why + '. {loss}'"
+                "'Holdfast refuses to remove the claim of volume ' + variables.missing + ' from ' \
+                 + variables.target + ': ' + variables.guarded + '. {loss}'"
             ),
-            "change it again",
+            "change it",
         ),
-        refused(
+        refuse_unless(
             "variables.unmounted == '' || variables.confirmed",
             &format!(
-                "'Holdfast refuses to take the mount at ' + variables.unmounted + ' out of ' + \
-                 variables.target + ': ' + variables.why + '. {loss}'"
+                "'Holdfast refuses to remove the mount at ' + variables.unmounted + ' from ' + \
+                 variables.target + ': ' + variables.guarded + '. {loss}'"
             ),
-            "change it again",
+            "change it",
         ),
     ];
-    let mut constraints = select_guarded();
-    constraints.resource_rules = Some(vec![
-        rule("apps", "v1", "statefulsets", &["UPDATE"]),
-        rule("apps", "v1", "deployments", &["UPDATE"]),
-    ]);
-    policy(TEMPLATE_POLICY, constraints, variables, validations)
+    policy(
+        TEMPLATE_POLICY,
+        select_guarded(template_changes()),
+        variables,
+        validations,
+    )
 }
 
 /// Warns, and refuses nothing, when a volume is to come from another claim: how data is moved on
-/// purpose, and how it is lost from sight.
+/// purpose, and also how it is lost.
 pub(super) fn build_other_claim_warning() -> ValidatingAdmissionPolicy {
     let mut variables = template_variables().to_vec();
     variables.push(variable(
@@ -87,24 +86,32 @@ pub(super) fn build_other_claim_warning() -> ValidatingAdmissionPolicy {
         expression: "variables.switched == ''".to_owned(),
         message: Some("the next start is on another claim".to_owned()),
         message_expression: Some(
-            "'Holdfast: the next start of ' + object.metadata.name + ' will be without claim ' + \
-             variables.switched + ', on which it runs now. If its data is there, undo this: \
-             kubectl -n ' + object.metadata.namespace + ' rollout undo ' + \
-             request.kind.kind.lowerAscii() + '/' + object.metadata.name"
+            "'Holdfast warns: ' + request.kind.kind + ' ' + object.metadata.name + ' runs on claim \
+             ' + variables.switched + ', and its next start would be on another claim. If the data \
+             is on the current claim, undo the change: kubectl rollout undo ' + \
+             request.kind.kind.lowerAscii() + '/' + object.metadata.name + ' -n ' + \
+             object.metadata.namespace"
                 .to_owned(),
         ),
         ..Validation::default()
     };
-    let mut constraints = select_guarded();
-    constraints.resource_rules = Some(vec![
-        rule("apps", "v1", "statefulsets", &["UPDATE"]),
-        rule("apps", "v1", "deployments", &["UPDATE"]),
-    ]);
-    let mut warns = policy(OTHER_CLAIM_POLICY, constraints, variables, vec![warning]);
+    let mut warns = policy(
+        OTHER_CLAIM_POLICY,
+        select_guarded(template_changes()),
+        variables,
+        vec![warning],
+    );
     if let Some(spec) = &mut warns.spec {
         spec.failure_policy = Some("Ignore".to_owned());
     }
     warns
+}
+
+fn template_changes() -> Vec<NamedRuleWithOperations> {
+    vec![
+        rule("apps", "v1", "statefulsets", &["UPDATE"]),
+        rule("apps", "v1", "deployments", &["UPDATE"]),
+    ]
 }
 
 /// The volumes that come from claims, as they were and as they would be.

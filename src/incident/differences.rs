@@ -66,7 +66,7 @@ pub(super) fn say_rows(seen: RowsSeen) -> String {
     let rows = number(seen.rows);
     match seen.count {
         CountKind::Exact => rows,
-        CountKind::AtLeast => format!("at least {rows}"),
+        CountKind::LowerBound => format!("at least {rows}"),
         CountKind::Estimated => format!("about {rows}"),
     }
 }
@@ -75,7 +75,7 @@ pub(super) fn say_rows(seen: RowsSeen) -> String {
 pub(super) fn say_count(seen: RowsSeen) -> &'static str {
     match seen.count {
         CountKind::Exact => "counted",
-        CountKind::AtLeast => "counted up to there",
+        CountKind::LowerBound => "counted up to there",
         CountKind::Estimated => "estimated",
     }
 }
@@ -106,7 +106,7 @@ fn is_surely_absent(evidence: &Evidence, table: &TableEvidence) -> bool {
         usize::try_from(evidence.table_count).is_ok_and(|tables| tables <= evidence.tables.len());
     names_all
         || evidence
-            .absent
+            .missing_tables
             .iter()
             .flatten()
             .any(|absent| absent.name == table.name && absent.database == table.database)

@@ -121,7 +121,7 @@ impl<'a> Account<'a> {
             .checks
             .iter()
             .rev()
-            .find_map(|check| check.status.as_ref()?.remembered.as_ref())?;
+            .find_map(|check| check.status.as_ref()?.backup_evidence.as_ref())?;
         Some(Seen {
             check: &remembered.path,
             source: format!("the manifest of the backup {}", remembered.path),

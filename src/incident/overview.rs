@@ -5,7 +5,8 @@ use kube::ResourceExt as _;
 use serde::Serialize;
 
 use crate::api::{
-    ConditionStatus, ConditionType, ProtectedDatabase, ProtectedDatabaseStatus, find_condition,
+    ConditionStatus, ConditionType, ProtectedDatabase, ProtectedDatabaseSpec,
+    ProtectedDatabaseStatus, find_condition,
 };
 
 /// What is shown of one ProtectedDatabase.
@@ -38,16 +39,6 @@ pub struct DatabaseReport {
     pub status: ProtectedDatabaseStatus,
 }
 
-/// The conditions that must hold, and the value that is well, most urgent first.
-const WELL: &[(ConditionType, ConditionStatus)] = &[
-    (ConditionType::Stalled, ConditionStatus::False),
-    (ConditionType::DataReset, ConditionStatus::False),
-    (ConditionType::Guarded, ConditionStatus::True),
-    (ConditionType::DataVerified, ConditionStatus::True),
-    (ConditionType::FilesMatch, ConditionStatus::True),
-    (ConditionType::BackupFresh, ConditionStatus::True),
-];
-
 /// Takes out what is shown.
 #[must_use]
 pub fn build_report(object: ProtectedDatabase) -> DatabaseReport {
@@ -72,7 +63,7 @@ pub fn build_report(object: ProtectedDatabase) -> DatabaseReport {
     let what_to_do = if ready {
         Vec::new()
     } else {
-        what_to_do(&status, is_current, spec.backup.is_some())
+        what_to_do(&status, is_current, &spec)
     };
     DatabaseReport {
         workload: format!("{kind} {}", spec.workload.name),
@@ -96,7 +87,7 @@ fn is(conditions: &[Condition], condition: ConditionType, wanted: ConditionStatu
 fn what_to_do(
     status: &ProtectedDatabaseStatus,
     is_current: bool,
-    backup_wanted: bool,
+    spec: &ProtectedDatabaseSpec,
 ) -> Vec<String> {
     let operator =
         "see that the operator runs: kubectl get deployment -A -l app.kubernetes.io/name=holdfast";
@@ -110,12 +101,14 @@ fn what_to_do(
             before; {operator}"
         ));
     }
-    for (condition, wanted) in WELL {
-        let Some(found) = find_condition(&status.conditions, *condition) else {
-            continue;
-        };
-        let is_asked_for = *condition != ConditionType::BackupFresh || backup_wanted;
-        if is_asked_for && found.status != wanted.as_str() && !said.contains(&found.message) {
+    let asked_for = ConditionType::ALL
+        .iter()
+        .filter(|type_| type_.row().calls_for_action && type_.is_asked_for(spec));
+    for type_ in asked_for {
+        let found = find_condition(&status.conditions, *type_);
+        if let Some(found) = found.filter(|found| !type_.is_normal(&found.status))
+            && !said.contains(&found.message)
+        {
             said.push(found.message.clone());
         }
     }
@@ -126,4 +119,53 @@ fn what_to_do(
         );
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a sample that can't be built is a fault of the test"
+    )]
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// What calls for action is told in the order of the table, and nothing else.
+    #[test]
+    fn what_to_do_follows_the_table_of_conditions() {
+        let abnormal: Vec<_> = ConditionType::ALL
+            .iter()
+            .rev()
+            .map(|type_| json!({"type": type_.as_str(), "status": "Unknown", "reason": "X", "message": type_.as_str(), "lastTransitionTime": "2026-02-01T09:00:00Z"}))
+            .collect();
+        let object = |spec: serde_json::Value| -> ProtectedDatabase {
+            serde_json::from_value(json!({
+                "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase", "metadata": {"name": "knowledge", "namespace": "atra"},
+                "spec": spec, "status": {"conditions": abnormal},
+            }))
+            .unwrap()
+        };
+        let spec = json!({"workload": {"name": "pg"}, "connection": {"database": "app", "credentialsSecret": {"name": "pg"}}});
+        assert_eq!(
+            build_report(object(spec.clone())).what_to_do,
+            ["Stalled", "DataReset", "Guarded", "DataVerified"],
+            "no files and no backup are asked for"
+        );
+        let mut with_both = spec;
+        with_both["verification"] = json!({"files": [{"claim": "uploads", "query": "select 1"}]});
+        with_both["backup"] = json!({"schedule": "@daily", "storage": {"s3": {"bucket": "backups", "credentialsSecret": {"name": "s3"}}}});
+        assert_eq!(
+            build_report(object(with_both)).what_to_do,
+            [
+                "Stalled",
+                "DataReset",
+                "Guarded",
+                "DataVerified",
+                "FilesMatch",
+                "BackupFresh"
+            ]
+        );
+    }
 }

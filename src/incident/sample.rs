@@ -173,7 +173,7 @@ fn database_json() -> Value {
                 condition("BackupFresh", "True", "Fresh", "2026-01-27T02:12:00Z"),
             ],
             "claims": [{"name": "atra-knowledge-postgres-data", "uid": "uid-of-atra-knowledge-postgres-data", "volume": "pvc-a",
-                "volumeHandle": "/volumes/pvc-a", "reclaimPolicy": "Retain", "guarded": true, "mounted": true, "since": "2026-01-19T12:34:50Z"}],
+                "volumeHandle": "/volumes/pvc-a", "reclaimPolicy": "Retain", "guarded": true, "mounted": true, "creationTime": "2026-01-19T12:34:50Z"}],
             "baseline": {"check": "knowledge-s5", "time": "2026-02-01T03:00:04Z", "systemIdentifier": EXPECTED},
             "lastGoodBackup": {"name": "knowledge-backup-29498580", "time": "2026-02-01T03:02:11Z", "state": "Complete"},
         },
@@ -357,7 +357,7 @@ pub fn incident() -> Gathered {
         database["status"]["conditions"][position] = changed;
     }
     let other = json!({"name": "knowledge-os-postgres-data", "uid": "u-2", "volume": "pvc-b", "volumeHandle": "/volumes/pvc-b",
-        "reclaimPolicy": "Retain", "guarded": true, "mounted": true, "since": "2026-01-21T12:34:48Z"});
+        "reclaimPolicy": "Retain", "guarded": true, "mounted": true, "creationTime": "2026-01-21T12:34:48Z"});
     database["status"]["claims"][0]["mounted"] = false.into();
     database["status"]["claims"]
         .as_array_mut()

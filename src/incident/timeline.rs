@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::looks::{Account, time_of, verdict_of};
 use super::updates::{find_server_versions, find_template_changes};
 use super::{BackupTold, EventsTold, Line, Moment, MomentKind, StartTold, Timeline, VolumeTold};
-use crate::api::{BackupState, CheckOutcome, ConditionType, RestoreState, find_condition};
+use crate::api::{BackupState, CheckOutcome, ConditionType, RestoreState, Subject, find_condition};
 use crate::wording::count;
 
 /// The most moments that are listed.
@@ -273,17 +273,13 @@ fn find_conditions(account: &Account<'_>) -> Vec<Moment> {
         .status()
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
-    let told = [
-        ConditionType::DataReset,
-        ConditionType::DataVerified,
-        ConditionType::Guarded,
-    ];
-    let found = told
-        .into_iter()
-        .filter_map(|type_| Some((type_, find_condition(conditions, type_)?)));
+    let found = ConditionType::ALL
+        .iter()
+        .filter(|type_| type_.row().subject == Subject::Data)
+        .filter_map(|type_| Some((type_, find_condition(conditions, *type_)?)));
     found
         .map(|(type_, condition)| {
-            let alarming = (condition.status == "True") == (type_ == ConditionType::DataReset);
+            let alarming = !type_.is_normal(&condition.status);
             let says = format!(
                 "{} is {} ({}) since then",
                 condition.type_, condition.status, condition.reason

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::identity::{cluster_of, has_moved};
 use super::looks::{Account, Seen, describe_volume};
 use super::{Line, Sentence, Standing, StartTold, TablesTold, VerdictTold};
-use crate::api::{CheckOutcome, ConditionType, CountKind, find_condition, names, reasons};
+use crate::api::{CheckOutcome, ConditionType, CountKind, Subject, find_condition, names, reasons};
 use crate::wording::date;
 use crate::wording::{count, number};
 
@@ -305,15 +305,10 @@ fn say_conditions(account: &Account<'_>) -> Option<Sentence> {
         .status()
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
-    let told = [
-        ConditionType::DataReset,
-        ConditionType::DataVerified,
-        ConditionType::Guarded,
-        ConditionType::BackupFresh,
-    ];
-    let said: Vec<String> = told
-        .into_iter()
-        .filter_map(|type_| find_condition(conditions, type_))
+    let said: Vec<String> = ConditionType::ALL
+        .iter()
+        .filter(|type_| matches!(type_.row().subject, Subject::Data | Subject::Backups))
+        .filter_map(|type_| find_condition(conditions, *type_))
         .map(|condition| {
             format!(
                 "{} is {} ({}) since {}",

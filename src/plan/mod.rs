@@ -1,9 +1,19 @@
 //! Steps as data, and the rules that vet every plan before its first write. Pure.
 
+mod database_plan;
+mod describe;
+pub(crate) mod patches;
+mod recovery_plan;
+mod recovery_rules;
+mod release_rules;
+mod requirements;
 mod rules;
 mod step;
 
+pub use database_plan::Plan;
+pub use recovery_plan::{Blocker, RecoveryPlan};
+pub use requirements::{Actor, Disturbance, Permission, Pin};
 #[cfg(test)]
-pub(crate) use rules::{RULES, check_by};
-pub use rules::{RuleViolation, check_plan};
-pub use step::*;
+pub(crate) use rules::{RULES, Rule, check_by};
+pub use rules::{RuleViolation, Scope, check_plan, check_recovery};
+pub use step::{GateStep, Permit, Release, ScaleStep, Step, StepKind, VolumeStep};

@@ -1,11 +1,13 @@
-//! Vets every finished plan before anything of it is done: no step may lose data. Pure.
+//! Vets every plan before anything of it is done: no step may lose data. Pure.
+//!
+//! A rule reads what the step was decided from; what it does not know, it refuses.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-use super::step::{Permit, Plan, Release, Step};
-use crate::api::{DeletionGuard, WhenUnverifiable, names};
+use super::release_rules as release;
+use super::requirements::{Actor, Permission, Pin};
+use super::{Plan, RecoveryPlan, Step, recovery_rules as recovery};
+use crate::api::{ProtectedDatabaseStatus, WhenUnverifiable, names};
 use crate::guard;
-use crate::world::{ClaimFact, KeptVolume, Observed, VolumeFact};
+use crate::world::{Observed, ObservedRecovery};
 
 /// A plan that must not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,52 +19,150 @@ pub struct RuleViolation {
     pub why: &'static str,
 }
 
-pub(crate) type Rule = fn(&Observed, &Plan, usize) -> Result<(), &'static str>;
+/// Who carries a plan out, and what it was decided from.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// The operator, in its pass for one database.
+    Database {
+        /// What the pass saw.
+        observed: &'a Observed,
+        /// The status that the plan reports.
+        status: &'a ProtectedDatabaseStatus,
+    },
+    /// The operator, for a `DatabaseRestore`.
+    Restore {
+        /// What the pass saw.
+        observed: &'a ObservedRecovery,
+        /// What its status has announced before this pass.
+        announced: &'a [String],
+    },
+    /// A user of `kubectl holdfast recover`.
+    User {
+        /// What was read.
+        observed: &'a ObservedRecovery,
+        /// What the user has confirmed; none if they were not to be asked.
+        confirmed: Option<&'a [String]>,
+    },
+}
+
+impl<'a> Scope<'a> {
+    const fn actor(&self) -> Actor {
+        match self {
+            Self::Database { .. } => Actor::Operator,
+            Self::Restore { .. } => Actor::Restore,
+            Self::User { .. } => Actor::User,
+        }
+    }
+
+    /// What the operator's pass saw.
+    pub(super) fn database(&self) -> Result<&'a Observed, &'static str> {
+        match self {
+            Self::Database { observed, .. } => Ok(observed),
+            Self::Restore { .. } | Self::User { .. } => {
+                Err("it belongs to the operator's pass for a database")
+            }
+        }
+    }
+
+    /// What was read of a database that is brought back.
+    pub(super) fn recovery(&self) -> Result<&'a ObservedRecovery, &'static str> {
+        match self {
+            Self::Restore { observed, .. } | Self::User { observed, .. } => Ok(observed),
+            Self::Database { .. } => Err("it belongs to a recovery"),
+        }
+    }
+}
+
+pub(crate) type Rule = fn(&Scope<'_>, &[Step], usize) -> Result<(), &'static str>;
 
 /// The rules and their names, each a "make sure that …".
 pub(crate) const RULES: &[(&str, Rule)] = &[
+    ("steps_are_for_who_may", steps_are_for_who_may),
     ("writes_are_pinned", writes_are_pinned),
-    ("releases_are_permitted", releases_are_permitted),
     (
-        "what_is_going_is_let_go_by_its_own_confirmation",
-        what_is_going_is_let_go_by_its_own_confirmation,
+        "what_is_confirmed_is_terminating",
+        what_is_confirmed_is_terminating,
+    ),
+    ("removals_are_confirmed", removals_are_confirmed),
+    ("disturbances_were_agreed_to", disturbances_were_agreed_to),
+    ("releases_are_permitted", release::releases_are_permitted),
+    (
+        "terminating_objects_are_released_by_their_own_confirmation",
+        release::terminating_objects_are_released_by_their_own_confirmation,
     ),
     (
-        "releases_follow_a_look_at_the_database",
-        releases_follow_a_look_at_the_database,
+        "releases_follow_an_assertion_of_the_database",
+        release::releases_follow_an_assertion_of_the_database,
     ),
-    ("volumes_are_retained_first", volumes_are_retained_first),
     (
-        "claims_follow_a_look_at_their_volume",
-        claims_follow_a_look_at_their_volume,
+        "volumes_are_retained_first",
+        release::volumes_are_retained_first,
+    ),
+    (
+        "claims_follow_an_assertion_of_their_volume",
+        release::claims_follow_an_assertion_of_their_volume,
     ),
     (
         "the_database_is_released_last",
-        the_database_is_released_last,
+        release::the_database_is_released_last,
     ),
     ("only_our_claims", only_our_claims),
     ("only_our_cron_job", only_our_cron_job),
     ("evidence_is_kept", evidence_is_kept),
     ("gates_open_for_a_reason", gates_open_for_a_reason),
+    (
+        "recovery_stays_with_the_databases_own",
+        recovery::recovery_stays_with_the_databases_own,
+    ),
+    (
+        "claims_go_when_their_volume_is_kept",
+        recovery::claims_go_when_their_volume_is_kept,
+    ),
+    ("claims_go_without_pods", recovery::claims_go_without_pods),
+    (
+        "volumes_are_not_taken_from_others",
+        recovery::volumes_are_not_taken_from_others,
+    ),
+    (
+        "scaling_down_deletes_no_claim",
+        recovery::scaling_down_deletes_no_claim,
+    ),
+    (
+        "confirmations_of_volumes_are_revoked",
+        recovery::confirmations_of_volumes_are_revoked,
+    ),
 ];
 
-/// Checks every step of a plan against every rule.
+/// Vets the plan of the operator's pass for one database.
 ///
 /// # Errors
 /// The first step that breaks a rule, and the rule.
 pub fn check_plan(observed: &Observed, plan: &Plan) -> Result<(), RuleViolation> {
-    check_by(observed, plan, &RULES.iter().collect::<Vec<_>>())
+    let status = &plan.status;
+    check_steps(&Scope::Database { observed, status }, &plan.steps)
 }
 
-/// Checks every step of a plan against the given rules.
+/// Vets the plan of a recovery.
+///
+/// # Errors
+/// The first step that breaks a rule, and the rule.
+pub fn check_recovery(scope: &Scope<'_>, plan: &RecoveryPlan) -> Result<(), RuleViolation> {
+    check_steps(scope, &plan.steps)
+}
+
+fn check_steps(scope: &Scope<'_>, steps: &[Step]) -> Result<(), RuleViolation> {
+    check_by(scope, steps, &RULES.iter().collect::<Vec<_>>())
+}
+
+/// Vets every step by the given rules.
 pub(crate) fn check_by(
-    observed: &Observed,
-    plan: &Plan,
+    scope: &Scope<'_>,
+    steps: &[Step],
     rules: &[&(&str, Rule)],
 ) -> Result<(), RuleViolation> {
-    for (position, step) in plan.steps.iter().enumerate() {
+    for (position, step) in steps.iter().enumerate() {
         for (_, rule) in rules {
-            rule(observed, plan, position).map_err(|why| RuleViolation {
+            rule(scope, steps, position).map_err(|why| RuleViolation {
                 step: step.describe(),
                 why,
             })?;
@@ -71,38 +171,28 @@ pub(crate) fn check_by(
     Ok(())
 }
 
-fn release(step: &Step) -> Option<&Release> {
-    match step {
-        Step::ReleaseClaim(release)
-        | Step::ReleaseVolume(release)
-        | Step::ReleaseWorkload(_, release)
-        | Step::ReleaseNamespace(release)
-        | Step::ReleaseLedger(release)
-        | Step::ReleaseDatabase(release) => Some(release),
-        _ => None,
+/// Make sure that each step is carried out only by those who may.
+fn steps_are_for_who_may(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    if steps[position].actors().contains(&scope.actor()) {
+        Ok(())
+    } else {
+        Err("it is not for the one who carries this plan out")
     }
 }
 
 /// Make sure that every change to an object of others, and every deletion, names the very object
-/// that was read: UID and resource version.
-fn writes_are_pinned(_: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
-    let metadata = match &plan.steps[position] {
-        Step::MarkDatabase(metadata)
-        | Step::MarkClaim(metadata)
-        | Step::NoteStake { metadata, .. }
-        | Step::MarkWorkload(_, metadata)
-        | Step::MarkNamespace(metadata)
-        | Step::DeleteCronJob(metadata)
-        | Step::AssertDatabase(metadata)
-        | Step::AssertVolume(metadata)
-        | Step::PruneCheck(metadata) => metadata,
-        Step::RetainVolume(volume) | Step::MarkVolume(volume) => &volume.metadata,
-        step => match release(step) {
-            Some(release) => &release.metadata,
-            None => return Ok(()),
-        },
+/// that was read.
+fn writes_are_pinned(_: &Scope<'_>, steps: &[Step], position: usize) -> Result<(), &'static str> {
+    let is_pinned = match steps[position].pin() {
+        Pin::Version(metadata) => metadata.uid.is_some() && metadata.resource_version.is_some(),
+        Pin::Uid(uid, _) => uid.is_some(),
+        Pin::NewName | Pin::OwnFields | Pin::NoWrite => true,
     };
-    if metadata.uid.is_some() && metadata.resource_version.is_some() {
+    if is_pinned {
         Ok(())
     } else {
         Err(
@@ -112,263 +202,145 @@ fn writes_are_pinned(_: &Observed, plan: &Plan, position: usize) -> Result<(), &
     }
 }
 
-/// Make sure that nothing is released without a confirmation that names the object, or the
-/// database, by UID, or the guard being off.
-fn releases_are_permitted(
-    observed: &Observed,
-    plan: &Plan,
+/// Make sure that the deletion of a namespace or a ProtectedDatabase is confirmed only where it is
+/// under way: it can't be undone any more.
+fn what_is_confirmed_is_terminating(
+    _: &Scope<'_>,
+    steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
-    let Some(release) = release(&plan.steps[position]) else {
-        return Ok(());
-    };
-    let database = &observed.database.metadata;
-    let allowed = match &release.permit {
-        Permit::Confirmed => guard::deletion_confirmed(&release.metadata),
-        Permit::DatabaseConfirmed(uid) => {
-            Some(uid) == database.uid.as_ref()
-                && database.deletion_timestamp.is_some()
-                && guard::deletion_confirmed(database)
-        }
-        Permit::GuardOff => observed.database.spec.guard.deletion == DeletionGuard::Off,
-    };
-    if allowed {
-        Ok(())
-    } else {
-        Err("its deletion is not confirmed by its UID")
-    }
-}
-
-/// Make sure that the last finalizer of an object that is being deleted is taken off only when that
-/// very deletion is confirmed.
-fn what_is_going_is_let_go_by_its_own_confirmation(
-    _: &Observed,
-    plan: &Plan,
-    position: usize,
-) -> Result<(), &'static str> {
-    match &plan.steps[position] {
-        Step::ReleaseClaim(release)
-        | Step::ReleaseVolume(release)
-        | Step::ReleaseDatabase(release)
-            if !release.may_go() =>
-        {
-            Err("it is being deleted and would be gone, which nobody has confirmed")
+    match steps[position].permission() {
+        Permission::Terminating(metadata) if metadata.deletion_timestamp.is_none() => {
+            Err("nobody has deleted it")
         }
         _ => Ok(()),
     }
 }
 
-/// Make sure that what is released because of the ProtectedDatabase is released only after the API
-/// server has said that it is still the one that was read: a cache may have shown an older one, of
-/// the same name, and the release's own preconditions say nothing about it.
-fn releases_follow_a_look_at_the_database(
-    observed: &Observed,
-    plan: &Plan,
+/// Make sure that an object that we guard is deleted, or its last finalizer removed, only when that
+/// very deletion is confirmed.
+fn removals_are_confirmed(
+    _: &Scope<'_>,
+    steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
-    let step = &plan.steps[position];
-    let is_by_database = release(step).is_some_and(|release| release.permit != Permit::Confirmed);
-    if !is_by_database || matches!(step, Step::ReleaseDatabase(_)) {
-        return Ok(());
+    let (metadata, must_be_deleted) = match steps[position].permission() {
+        Permission::Confirmation(metadata) => (metadata, false),
+        Permission::ConfirmedDeletion(metadata) => (metadata, true),
+        Permission::NotNeeded
+        | Permission::Release(_)
+        | Permission::Terminating(_)
+        | Permission::OwnObject => return Ok(()),
+    };
+    let earlier = &steps[..position];
+    let is_confirmed = guard::deletion_confirmed(metadata)
+        || earlier.iter().any(|step| match step {
+            Step::ConfirmNamespaceDeletion(confirmed)
+            | Step::ConfirmClaimDeletion(confirmed)
+            | Step::ConfirmDatabaseDeletion(confirmed) => confirmed.uid == metadata.uid,
+            _ => false,
+        });
+    let is_guarded = guard::is_labelled(metadata) || guard::is_held(metadata);
+    if is_guarded && !is_confirmed {
+        return Err("its deletion is not confirmed by its UID");
     }
-    let seen = |step: &Step| matches!(step, Step::AssertDatabase(metadata) if metadata.uid == observed.database.metadata.uid);
-    if plan.steps[..position].iter().any(seen) {
-        Ok(())
-    } else {
-        Err("the ProtectedDatabase that allows it may not be there any more")
-    }
-}
-
-/// Make sure that a claim is released only after a write has shown that its volume is still the one
-/// that was read, on Retain.
-fn claims_follow_a_look_at_their_volume(
-    observed: &Observed,
-    plan: &Plan,
-    position: usize,
-) -> Result<(), &'static str> {
-    let Step::ReleaseClaim(release) = &plan.steps[position] else {
-        return Ok(());
-    };
-    let claims = observed.claims_by_name();
-    let claim = claims.get(release.metadata.name.as_deref().unwrap_or_default());
-    let Some(VolumeFact::Found(volume)) = claim.map(|claim| &claim.volume) else {
-        return Ok(());
-    };
-    if plan.steps[..position]
-        .iter()
-        .any(|step| step.writes_volume(&volume.metadata))
-    {
-        Ok(())
-    } else {
-        Err("its volume may not be on Retain any more")
-    }
-}
-
-/// Make sure that a claim is marked, and claim or volume released, only when the volume is on
-/// Retain, or set to it by an earlier step.
-fn volumes_are_retained_first(
-    observed: &Observed,
-    plan: &Plan,
-    position: usize,
-) -> Result<(), &'static str> {
-    let claims = observed.claims_by_name();
-    let claim = match &plan.steps[position] {
-        Step::MarkClaim(metadata) => claims.get(metadata.name.as_deref().unwrap_or_default()),
-        Step::ReleaseClaim(release) => {
-            claims.get(release.metadata.name.as_deref().unwrap_or_default())
-        }
-        Step::ReleaseVolume(release) => {
-            let is_kept = |kept: &&KeptVolume| kept.volume.metadata.uid == release.metadata.uid;
-            if let Some(kept) = observed
-                .kept_volumes
-                .known()
-                .into_iter()
-                .flatten()
-                .find(is_kept)
-            {
-                return if kept.volume.reclaim_policy == guard::RETAIN {
-                    Ok(())
-                } else {
-                    Err("its volume is not on Retain")
-                };
-            }
-            claims
-                .values()
-                .find(|claim| is_volume(claim, &release.metadata))
-        }
-        _ => return Ok(()),
-    };
-    let Some(claim) = claim else {
-        return Err("its claim was not read in this pass");
-    };
-    match &claim.volume {
-        VolumeFact::NotBound | VolumeFact::Gone(_) => Ok(()),
-        VolumeFact::Unknown(_) => Err("its volume could not be read, so it may not be on Retain"),
-        VolumeFact::Found(volume) if volume.reclaim_policy == "Retain" => Ok(()),
-        VolumeFact::Found(volume) if retained_before(plan, position, &volume.metadata) => Ok(()),
-        VolumeFact::Found(_) => Err("its volume is not on Retain"),
-    }
-}
-
-fn is_volume(claim: &ClaimFact, metadata: &ObjectMeta) -> bool {
-    matches!(&claim.volume, VolumeFact::Found(volume) if volume.metadata.uid == metadata.uid)
-}
-
-fn retained_before(plan: &Plan, position: usize, volume: &ObjectMeta) -> bool {
-    plan.steps[..position]
-        .iter()
-        .any(|step| matches!(step, Step::RetainVolume(step) | Step::MarkVolume(step) if step.metadata.uid == volume.uid))
-}
-
-/// Make sure that the ProtectedDatabase goes last: whatever still carries its mark would be left
-/// without an owner.
-fn the_database_is_released_last(
-    observed: &Observed,
-    plan: &Plan,
-    position: usize,
-) -> Result<(), &'static str> {
-    if !matches!(plan.steps[position], Step::ReleaseDatabase(_)) {
-        return Ok(());
-    }
-    let Some(claims) = observed.claims.known() else {
-        return Err("the claims could not be read, so some may still carry its mark");
-    };
-    let owner = observed.owner();
-    let is_released = |claim: &ClaimFact| {
-        let mut before = plan.steps[..position].iter();
-        before.any(|step| matches!(step, Step::ReleaseClaim(release) if release.metadata.name.as_deref() == Some(claim.name.as_str())))
-    };
-    let is_volume_released = |claim: &ClaimFact| {
-        plan.steps[..position].iter().any(|step| matches!(step, Step::ReleaseVolume(release) if is_volume(claim, &release.metadata)))
-    };
-    let Some(kept_volumes) = observed.kept_volumes.known() else {
-        return Err(
-            "the volumes without a claim could not be read, so some may still carry its mark",
-        );
-    };
-    for kept in kept_volumes
-        .iter()
-        .filter(|kept| guard::marked_owner(&kept.volume.metadata) == Some(owner.as_str()))
-    {
-        let is_kept = |step: &Step| matches!(step, Step::ReleaseVolume(release) if release.metadata.uid == kept.volume.metadata.uid);
-        if !plan.steps[..position].iter().any(is_kept) {
-            return Err("a volume whose claim is gone still carries its mark");
-        }
-    }
-    for claim in claims {
-        if claim.origin.marked && !is_released(claim) {
-            return Err("a claim still carries its mark");
-        }
-        let marked = matches!(&claim.volume, VolumeFact::Found(volume) if guard::marked_owner(&volume.metadata) == Some(owner.as_str()));
-        if marked && !is_volume_released(claim) {
-            return Err("a volume still carries its mark");
-        }
+    let is_deleted = metadata.deletion_timestamp.is_some()
+        || earlier
+            .iter()
+            .any(|step| matches!(step, Step::DeleteClaim(deleted) if deleted.uid == metadata.uid));
+    if must_be_deleted && !is_deleted {
+        return Err("it is not being deleted");
     }
     Ok(())
 }
 
-/// Make sure that only claims without another's mark are marked, written on or released.
-fn only_our_claims(observed: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
-    let metadata = match &plan.steps[position] {
-        Step::MarkClaim(metadata) | Step::NoteStake { metadata, .. } => metadata,
+/// Make sure that what stops pods or removes an object in a recovery was among what the user
+/// confirmed, or what the status of the `DatabaseRestore` announced.
+fn disturbances_were_agreed_to(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let agreed = match scope {
+        Scope::Database { .. }
+        | Scope::User {
+            confirmed: None, ..
+        } => return Ok(()),
+        Scope::Restore { announced, .. } => announced,
+        Scope::User {
+            confirmed: Some(confirmed),
+            ..
+        } => confirmed,
+    };
+    match steps[position].consent() {
+        Some(consent) if !agreed.contains(&consent) => {
+            Err("it stops pods or removes an object, and was not confirmed or announced before")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Make sure that only claims without another's mark are marked, written to or released.
+fn only_our_claims(scope: &Scope<'_>, steps: &[Step], position: usize) -> Result<(), &'static str> {
+    let metadata = match &steps[position] {
+        Step::MarkClaim(metadata) | Step::NoteLoss { metadata, .. } => metadata,
         Step::ReleaseClaim(release) => &release.metadata,
         _ => return Ok(()),
     };
+    let owner = scope.database()?.owner();
     match guard::marked_owner(metadata) {
-        Some(other) if other != observed.owner() => {
-            Err("it carries the mark of another ProtectedDatabase")
-        }
+        Some(other) if other != owner => Err("it carries the mark of another ProtectedDatabase"),
         _ => Ok(()),
     }
 }
 
 /// Make sure that a CronJob is changed or deleted only when it is ours, or when there is none.
 fn only_our_cron_job(
-    observed: &Observed,
-    plan: &Plan,
+    scope: &Scope<'_>,
+    steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
-    let present = observed.cron_job.known().map(Option::as_ref);
-    match (&plan.steps[position], present) {
-        (Step::ApplyCronJob(_) | Step::DeleteCronJob(_), None) => {
-            Err("the CronJob could not be read, so it may be somebody else's")
-        }
-        (Step::ApplyCronJob(_) | Step::DeleteCronJob(_), Some(Some(present)))
-            if !observed.is_ours(&present.metadata) =>
-        {
-            Err("the CronJob of that name is not one of Holdfast's")
-        }
-        (Step::DeleteCronJob(metadata), Some(present))
-            if present.is_none_or(|present| present.metadata.uid != metadata.uid) =>
-        {
+    let step = &steps[position];
+    if !matches!(step, Step::ApplyCronJob(_) | Step::DeleteCronJob(_)) {
+        return Ok(());
+    }
+    let observed = scope.database()?;
+    let Some(present) = observed.cron_job.known() else {
+        return Err("the CronJob could not be read, so it may be somebody else's");
+    };
+    if let Some(present) = present
+        && !observed.is_ours(&present.metadata)
+    {
+        return Err("the CronJob of that name is not one of Holdfast's");
+    }
+    let read_uid = present.as_ref().map(|present| &present.metadata.uid);
+    match step {
+        Step::DeleteCronJob(metadata) if read_uid != Some(&metadata.uid) => {
             Err("it is not the CronJob that was read")
         }
         _ => Ok(()),
     }
 }
 
-/// Make sure that no check is deleted that later ones are compared with, or that a person has
-/// accepted.
-fn evidence_is_kept(observed: &Observed, plan: &Plan, position: usize) -> Result<(), &'static str> {
-    let Step::PruneCheck(metadata) = &plan.steps[position] else {
+/// Make sure that no check is deleted that later ones are compared with, or that was accepted.
+fn evidence_is_kept(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let Step::DeleteCheck(metadata) = &steps[position] else {
         return Ok(());
     };
+    let Scope::Database { observed, status } = scope else {
+        return Err("checks are deleted by the operator's pass only");
+    };
     let name = metadata.name.as_ref();
-    let before = observed
-        .database
-        .status
-        .as_ref()
-        .and_then(|status| status.baseline.as_ref());
-    let is_baseline = [before, plan.status.baseline.as_ref()]
-        .into_iter()
-        .flatten()
-        .any(|baseline| Some(&baseline.check) == name);
-    let accepted = observed
-        .database
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
+    let before = observed.database.status.as_ref();
+    let before = before.and_then(|status| status.baseline.as_ref());
+    let mut baselines = [before, status.baseline.as_ref()].into_iter().flatten();
+    let is_baseline = baselines.any(|baseline| Some(&baseline.check) == name);
+    let annotations = observed.database.metadata.annotations.as_ref();
+    let accepted = annotations.and_then(|all| all.get(names::ACCEPT_CHECK_ANNOTATION));
     if is_baseline || (name.is_some() && name == accepted) {
         Err("it is what the data is compared with")
     } else {
@@ -379,23 +351,24 @@ fn evidence_is_kept(observed: &Observed, plan: &Plan, position: usize) -> Result
 /// Make sure that a gate opens only for a container that runs now and that a check has looked into,
 /// or because the spec says so.
 fn gates_open_for_a_reason(
-    observed: &Observed,
-    plan: &Plan,
+    scope: &Scope<'_>,
+    steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
-    let Step::SetGate(step) = &plan.steps[position] else {
+    let Step::SetGate(step) = &steps[position] else {
         return Ok(());
     };
+    let observed = scope.database()?;
     let spec = &observed.database.spec;
     let is_allowed =
         spec.suspend || spec.verification.gate.when_unverifiable == WhenUnverifiable::Open;
     let pods = observed.pods.known().into_iter().flatten();
     let runs = |id: &str| {
-        pods.clone().any(|pod| {
-            pod.uid == step.pod_uid && pod.running.iter().any(|running| running.id == id)
-        })
+        let mut pods = pods.clone().filter(|pod| pod.uid == step.pod_uid);
+        pods.any(|pod| pod.running.iter().any(|running| running.id == id))
     };
-    let is_looked_into = observed.checks.known().into_iter().flatten().any(|check| {
+    let mut checks = observed.checks.known().into_iter().flatten();
+    let is_checked = checks.any(|check| {
         let target = check.spec.target.as_ref();
         target.is_some_and(|target| target.pod_uid == step.pod_uid && runs(&target.container_id))
             && check
@@ -403,7 +376,7 @@ fn gates_open_for_a_reason(
                 .as_ref()
                 .is_some_and(|status| status.evidence.is_some())
     });
-    if !step.gate.is_open || is_allowed || is_looked_into {
+    if !step.gate.is_open || is_allowed || is_checked {
         Ok(())
     } else {
         Err("no check has looked into the container that runs in this pod")

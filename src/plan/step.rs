@@ -1,53 +1,40 @@
-//! The plan: intents as data, in the order in which they are carried out. Nothing is done or read
-//! here.
-
-use std::time::Duration;
+//! The steps: one write each, as data. The operator's pass, a `DatabaseRestore` and `kubectl
+//! holdfast recover` are made of the same ones. Nothing is done or read here.
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::Volume;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde_json::Value;
 
 use crate::api::{
-    CheckTarget, CheckVerdict, CheckedFiles, ConditionType, DatabaseCheck, DatabaseLedger,
-    DatabaseLedgerStatus, DesiredCondition, ProtectedDatabaseStatus, WorkloadKind,
+    CheckTarget, CheckVerdict, CheckedFiles, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus,
+    WorkloadKind,
 };
 use crate::guard;
 use crate::world::GateFact;
 
-/// What one pass intends.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {
-    /// What to write, in this order. The first failure ends the pass.
-    pub steps: Vec<Step>,
-    /// The status to report, without its conditions.
-    pub status: ProtectedDatabaseStatus,
-    /// The conditions to report.
-    pub conditions: Vec<DesiredCondition>,
-    /// The conditions that are not about this database any more.
-    pub withdrawn: Vec<ConditionType>,
-    /// When to look again without being called.
-    pub again_after: Option<Duration>,
-}
-
-/// One write. The metadata that a step carries was read live in this pass; its UID and resource
-/// version become preconditions.
-#[derive(Clone, Debug, PartialEq)]
+/// One write. The metadata that a step carries was read live in this pass; what of it is a
+/// precondition, [`Step::pin`] says.
+#[derive(Clone, Debug, PartialEq, strum::EnumDiscriminants)]
+#[strum_discriminants(name(StepKind), derive(strum::EnumIter, Hash, PartialOrd, Ord))]
 pub enum Step {
     /// Marks the ProtectedDatabase itself, finalizer included.
     MarkDatabase(Box<ObjectMeta>),
     /// Sets a volume to Retain and changes nothing else.
     RetainVolume(VolumeStep),
-    /// Sets a volume to Retain and marks it, finalizer included, in one write.
+    /// Sets a volume to Retain and marks it, finalizer included, in one write. Sets it to Retain
+    /// alone where another ProtectedDatabase has marked it.
     MarkVolume(VolumeStep),
     /// Marks a claim, finalizer included.
     MarkClaim(Box<ObjectMeta>),
     /// Notes on a claim what would be lost with it.
-    NoteStake {
+    NoteLoss {
         /// The claim.
         metadata: Box<ObjectMeta>,
         /// What would be lost.
-        stake: String,
+        loss: String,
     },
-    /// Makes the ledger, or marks it again.
+    /// Creates the ledger, or marks it again.
     MarkLedger(Box<DatabaseLedger>),
     /// Writes the memory into the ledger.
     WriteLedger {
@@ -56,7 +43,7 @@ pub enum Step {
         /// What is remembered from now on.
         status: Box<DatabaseLedgerStatus>,
     },
-    /// Takes the marks off the ledger. It stays, and may be deleted from then on.
+    /// Removes the marks of the ledger. It stays, and may be deleted from then on.
     ReleaseLedger(Release),
     /// Marks the workload; never with a finalizer.
     MarkWorkload(WorkloadKind, Box<ObjectMeta>),
@@ -64,28 +51,28 @@ pub enum Step {
     MarkNamespace(Box<ObjectMeta>),
     /// Opens or closes the readiness gate of a pod.
     SetGate(Box<GateStep>),
-    /// Makes the agents' service account and role binding.
+    /// Creates the agents' service account and role binding.
     EnsureAgentIdentity,
-    /// Creates a check; one that exists already is left as it is.
+    /// Creates a check; one that already exists is left as it is.
     CreateCheck(Box<DatabaseCheck>),
-    /// Tells a check that a person created what to look at.
-    AimCheck {
+    /// Sets the target of a check that a user created.
+    SetCheckTarget {
         /// Name of the check.
         name: String,
-        /// What it looks at.
+        /// What it checks.
         target: Box<CheckTarget>,
     },
-    /// Creates an agent's Job; one that exists already is left as it is.
+    /// Creates an agent's Job; one that already exists is left as it is.
     CreateJob(Box<Job>),
     /// Writes the verdict into a check's status.
-    JudgeCheck {
+    WriteVerdict {
         /// Name of the check.
         name: String,
         /// The verdict.
         verdict: CheckVerdict,
     },
     /// Writes into a check's status that the Job of one rule has ended without saying whether the
-    /// files are there.
+    /// files exist.
     FailFiles {
         /// Name of the check.
         check: String,
@@ -104,22 +91,91 @@ pub enum Step {
         message: String,
     },
     /// Deletes a check that nothing refers to any more.
-    PruneCheck(Box<ObjectMeta>),
-    /// Changes nothing, and fails when the ProtectedDatabase is not the very one any more that the
+    DeleteCheck(Box<ObjectMeta>),
+    /// Changes nothing, and fails when the ProtectedDatabase is no longer the very one that the
     /// releases after it were decided by.
     AssertDatabase(Box<ObjectMeta>),
     /// The same for a volume whose claim is released because it is on Retain.
     AssertVolume(Box<ObjectMeta>),
-    /// Takes the marks off a claim.
+    /// Removes the marks of a claim.
     ReleaseClaim(Release),
-    /// Takes the marks off a volume; it stays on Retain.
+    /// Removes the marks of a volume; it stays on Retain.
     ReleaseVolume(Release),
-    /// Takes the marks off the workload.
+    /// Removes the marks of the workload.
     ReleaseWorkload(WorkloadKind, Release),
-    /// Takes the marks off the namespace.
+    /// Removes the marks of the namespace.
     ReleaseNamespace(Release),
-    /// Takes the marks off the ProtectedDatabase itself.
+    /// Removes the marks of the ProtectedDatabase itself.
     ReleaseDatabase(Release),
+    /// Confirms the deletion of a namespace that is Terminating.
+    ConfirmNamespaceDeletion(Box<ObjectMeta>),
+    /// Ends the deletion of a namespace: the object goes, what is guarded in it stays.
+    FinalizeNamespace(Box<ObjectMeta>),
+    /// Recreates the namespace.
+    CreateNamespace(Value),
+    /// Recreates a volume object, on Retain and marked.
+    CreateVolume(Value),
+    /// Scales the workload to 0 and notes on it how many pods it had.
+    ScaleDown(ScaleStep),
+    /// Confirms the deletion of a claim, whose volume is kept.
+    ConfirmClaimDeletion(Box<ObjectMeta>),
+    /// Deletes a claim that has the name of the one that is wanted. Its volume is kept.
+    DeleteClaim(Box<ObjectMeta>),
+    /// Removes our finalizer from a claim that is Terminating and confirmed.
+    FinishClaimDeletion(Box<ObjectMeta>),
+    /// Reserves the volume for the claim that is wanted, so that no other can take it; or binds it
+    /// to the very claim that exists and names it.
+    ReserveVolume {
+        /// Its metadata.
+        metadata: Box<ObjectMeta>,
+        /// The UID of the claim that it was bound to; none if it has no claim.
+        claim_uid: Option<String>,
+        /// Namespace of the claim.
+        namespace: String,
+        /// Name of the claim.
+        claim: String,
+        /// The UID of the claim that exists and names the volume; none if the next one of that name
+        /// is to have it.
+        for_uid: Option<String>,
+    },
+    /// Confirms that a guarded volume may be bound to its claim again, though it names another one,
+    /// which does not exist.
+    ConfirmVolumeChange(Box<ObjectMeta>),
+    /// Removes that confirmation, so that nothing is left that would permit to delete the volume.
+    RevokeVolumeChange(Box<ObjectMeta>),
+    /// Recreates a claim, on its volume and marked.
+    CreateClaim(Value),
+    /// Writes to a claim that is Lost and whose volume exists again, so that it is bound at once:
+    /// by itself the volume controller does so only every 15 s.
+    TouchClaim {
+        /// The claim's metadata.
+        metadata: Box<ObjectMeta>,
+        /// The resource version of the volume.
+        volume_version: String,
+    },
+    /// Sets the claim that a volume of the pod template mounts.
+    MountClaim {
+        /// Kind of the workload.
+        kind: WorkloadKind,
+        /// Its metadata.
+        metadata: Box<ObjectMeta>,
+        /// Which of the template's volumes.
+        index: usize,
+        /// That volume as it is.
+        volume: Box<Volume>,
+        /// The claim to mount.
+        claim: String,
+    },
+    /// Confirms the deletion of a ProtectedDatabase that is Terminating, because it is recreated.
+    ConfirmDatabaseDeletion(Box<ObjectMeta>),
+    /// Removes our finalizer from a ProtectedDatabase that is Terminating and confirmed.
+    FinishDatabaseDeletion(Box<ObjectMeta>),
+    /// Recreates the ProtectedDatabase.
+    CreateDatabase(Value),
+    /// Gives the workload back the pods that it had.
+    ScaleUp(ScaleStep),
+    /// Nothing to do but to read again; what is waited for.
+    Await(String),
 }
 
 /// A volume as it was read live in this pass.
@@ -129,6 +185,17 @@ pub struct VolumeStep {
     pub metadata: Box<ObjectMeta>,
     /// Its reclaim policy.
     pub reclaim_policy: String,
+}
+
+/// A workload whose number of pods changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScaleStep {
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its metadata.
+    pub metadata: Box<ObjectMeta>,
+    /// How many pods it has before it is scaled to 0, and after it is scaled up.
+    pub replicas: i32,
 }
 
 /// What a pod's readiness gate is to say.
@@ -144,7 +211,7 @@ pub struct GateStep {
     pub at: Time,
 }
 
-/// A release and what allows it.
+/// A release and what permits it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Release {
     /// The object as it was read live in this pass.
@@ -154,15 +221,15 @@ pub struct Release {
 }
 
 impl Release {
-    /// Whether the object stays without its finalizer, or is meant to go: it is not being deleted,
-    /// or that is confirmed. The API server refuses the rest to the operator too.
+    /// Whether the object stays without its finalizer, or its deletion is confirmed. The API server
+    /// refuses the rest to the operator too.
     #[must_use]
-    pub fn may_go(&self) -> bool {
+    pub fn is_safe(&self) -> bool {
         self.metadata.deletion_timestamp.is_none() || guard::deletion_confirmed(&self.metadata)
     }
 }
 
-/// What allows a release.
+/// What permits a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permit {
     /// The object's own deletion is confirmed by its UID.
@@ -171,90 +238,4 @@ pub enum Permit {
     DatabaseConfirmed(String),
     /// The guard is switched off in the spec of the ProtectedDatabase.
     GuardOff,
-}
-
-impl Step {
-    /// Whether the step writes to that volume, or sees that it is still the one that was read.
-    #[must_use]
-    pub fn writes_volume(&self, volume: &ObjectMeta) -> bool {
-        match self {
-            Self::RetainVolume(step) | Self::MarkVolume(step) => step.metadata.uid == volume.uid,
-            Self::ReleaseVolume(release) => release.metadata.uid == volume.uid,
-            Self::AssertVolume(metadata) => metadata.uid == volume.uid,
-            _ => false,
-        }
-    }
-
-    /// What the step does, in a few words for logs, events and errors.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let name = |metadata: &ObjectMeta| metadata.name.clone().unwrap_or_default();
-        match self {
-            Self::MarkDatabase(_) => "mark the ProtectedDatabase".to_owned(),
-            Self::RetainVolume(volume) => {
-                format!("set PersistentVolume {} to Retain", name(&volume.metadata))
-            }
-            Self::MarkVolume(volume) => format!(
-                "retain and mark PersistentVolume {}",
-                name(&volume.metadata)
-            ),
-            Self::MarkClaim(metadata) => format!("mark PersistentVolumeClaim {}", name(metadata)),
-            Self::NoteStake { metadata, .. } => format!(
-                "note on PersistentVolumeClaim {} what would be lost with it",
-                name(metadata)
-            ),
-            Self::MarkLedger(ledger) => format!("mark DatabaseLedger {}", name(&ledger.metadata)),
-            Self::WriteLedger { name, .. } => format!("write DatabaseLedger {name}"),
-            Self::ReleaseLedger(release) => {
-                format!("release DatabaseLedger {}", name(&release.metadata))
-            }
-            Self::MarkWorkload(kind, metadata) => format!("mark {kind} {}", name(metadata)),
-            Self::MarkNamespace(metadata) => format!("mark Namespace {}", name(metadata)),
-            Self::SetGate(step) => {
-                format!(
-                    "{} the gate of Pod {}: {}",
-                    if step.gate.is_open { "open" } else { "close" },
-                    step.pod,
-                    step.gate.reason
-                )
-            }
-            Self::EnsureAgentIdentity => {
-                "create the agents' service account and role binding".to_owned()
-            }
-            Self::CreateCheck(check) => format!("create DatabaseCheck {}", name(&check.metadata)),
-            Self::AimCheck { name, .. } => format!("aim DatabaseCheck {name}"),
-            Self::CreateJob(job) => format!("create Job {}", name(&job.metadata)),
-            Self::JudgeCheck { name, .. } => format!("judge DatabaseCheck {name}"),
-            Self::FailFiles { check, files } => format!(
-                "note in DatabaseCheck {check} that rule {} was not looked at",
-                files.rule
-            ),
-            Self::ApplyCronJob(cron_job) => format!("apply CronJob {}", name(&cron_job.metadata)),
-            Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
-            Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
-            Self::PruneCheck(metadata) => {
-                format!("delete the old DatabaseCheck {}", name(metadata))
-            }
-            Self::AssertDatabase(_) => {
-                "see that the ProtectedDatabase is still the one that was read".to_owned()
-            }
-            Self::AssertVolume(metadata) => format!(
-                "see that PersistentVolume {} is still the one that was read",
-                name(metadata)
-            ),
-            Self::ReleaseClaim(release) => {
-                format!("release PersistentVolumeClaim {}", name(&release.metadata))
-            }
-            Self::ReleaseVolume(release) => {
-                format!("release PersistentVolume {}", name(&release.metadata))
-            }
-            Self::ReleaseWorkload(kind, release) => {
-                format!("release {kind} {}", name(&release.metadata))
-            }
-            Self::ReleaseNamespace(release) => {
-                format!("release Namespace {}", name(&release.metadata))
-            }
-            Self::ReleaseDatabase(_) => "release the ProtectedDatabase".to_owned(),
-        }
-    }
 }

@@ -78,7 +78,7 @@ fn what_was_not_understood_is_said() {
     );
     assert!(refused("accept knowledge knowledge-1 --next").contains("--next"));
     assert!(refused("accept knowledge --revoke --yes").contains("--revoke"));
-    assert!(refused("accept knowledge --next --for 8d").contains("give between 1m and 7d"));
+    assert!(refused("accept knowledge --next --duration 8d").contains("give between 1m and 7d"));
     assert!(refused("grant-sql").contains("--database"));
     assert!(refused("grant-sql knowledge --database x").contains("--database"));
     assert!(refused("report knowledge").contains("--output"));

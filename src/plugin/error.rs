@@ -4,7 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::recovery::{ReadError, StepError};
+use crate::execute::WriteError;
+use crate::plan::RuleViolation;
 
 /// A request to the cluster, in the words of `kubectl auth can-i`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -136,13 +137,16 @@ pub enum PluginError {
         "{0}; what was done so far stays done, and the command goes on from there: check with \
          `kubectl cluster-info`, then run it again"
     )]
-    Read(Box<ReadError>),
+    Read(String),
     /// A step of a recovery was refused.
     #[error(
         "{0}; what was done so far stays done, and the command goes on from there when it is run \
          again"
     )]
-    Step(Box<StepError>),
+    Step(Box<WriteError>),
+    /// A plan would have broken a rule of the engine.
+    #[error("{0}. This is a mistake in holdfast, please report it")]
+    Rule(RuleViolation),
     /// A recovery took longer than it was given.
     #[error(
         "after {seconds} s it is still to be done: {next}. What was done so far stays done; look \

@@ -156,20 +156,20 @@ pub(super) fn build_evidence(
                     .filter(|member| !gone.contains(&member.oid))
                     .copied()
                     .collect();
-                let (rows, count, at_least) = sum(&parts, told.enough(), counts);
-                let (oid, file_node, name) = (
+                let (rows, count, lower_bound) = sum(&parts, told.enough(), counts);
+                let (oid, relfilenode, name) = (
                     told.table.oid,
-                    told.table.file_node,
+                    told.table.relfilenode,
                     told.table.qualified_name(),
                 );
                 TableEvidence {
                     database: database.to_owned(),
                     name,
                     oid,
-                    file_node,
+                    relfilenode,
                     rows,
                     count,
-                    at_least,
+                    lower_bound,
                 }
             })
             .collect(),
@@ -215,7 +215,7 @@ fn sum(
     }
     match enough {
         _ if is_all => (surely, CountKind::Exact, None),
-        Some(enough) if surely >= enough => (surely, CountKind::AtLeast, None),
+        Some(enough) if surely >= enough => (surely, CountKind::LowerBound, None),
         _ => (
             best,
             CountKind::Estimated,
@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(sum(None, &[]), (1_600, CountKind::Estimated, None));
         assert_eq!(
             sum(Some(100), &[(2, some(100))]),
-            (100, CountKind::AtLeast, None)
+            (100, CountKind::LowerBound, None)
         );
         assert_eq!(
             sum(Some(100), &[(1, all(5)), (2, all(6))]),

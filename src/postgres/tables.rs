@@ -10,7 +10,7 @@ use super::{PostgresError, Session};
 /// Both statements give all that counting needs of the catalog; they run in one round trip.
 pub(super) const TABLES_QUERY: &str = "select c.oid::bigint::text as oid, n.nspname::text as \
      schema, c.relname::text as name, c.relkind = 'p' as partitioned, \
-     coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::bigint::text as file_node, \
+     coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::bigint::text as relfilenode, \
      greatest(c.reltuples, 0)::bigint::text as estimated, c.relpages::text as pages, \
      coalesce(pg_catalog.row_security_active(c.oid), false) as row_security, \
      coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE') and \
@@ -33,7 +33,7 @@ pub struct ListedTable {
     /// Whether it is partitioned.
     pub partitioned: bool,
     /// Its file; none for a partitioned table.
-    pub file_node: Option<i64>,
+    pub relfilenode: Option<i64>,
     /// The planner's estimate of its rows, never below 0.
     pub estimated_rows: i64,
     /// Its size in pages: at the last analyze, or as measured since.
@@ -107,7 +107,7 @@ pub(super) fn read_tables(
             schema: session.text(row, "schema")?.to_owned(),
             name: session.text(row, "name")?.to_owned(),
             partitioned: session.truth(row, "partitioned")?,
-            file_node: Some(session.number(row, "file_node")?).filter(|node| *node != 0),
+            relfilenode: Some(session.number(row, "relfilenode")?).filter(|node| *node != 0),
             estimated_rows: session.number(row, "estimated")?,
             pages: session.number(row, "pages")?,
             row_security: session.truth(row, "row_security")?,
@@ -132,7 +132,7 @@ pub(super) mod tests {
             schema: "public".to_owned(),
             name: name.to_owned(),
             partitioned,
-            file_node: Some(oid).filter(|_| !partitioned),
+            relfilenode: Some(oid).filter(|_| !partitioned),
             estimated_rows,
             pages: estimated_rows / 100,
             row_security: false,

@@ -48,13 +48,13 @@ pub fn parse_files_timeout(text: &str) -> Result<Duration, DurationError> {
     within("spec.verification.files[].timeout", text, 3600, "1s", "1h")
 }
 
-/// Reads `spec.verification.gate.patience`, 1 s to 24 h.
+/// Reads `spec.verification.gate.timeout`, 1 s to 24 h.
 ///
 /// # Errors
 /// It is no duration, or out of range.
-pub fn parse_patience(text: &str) -> Result<Duration, DurationError> {
+pub fn parse_gate_timeout(text: &str) -> Result<Duration, DurationError> {
     within(
-        "spec.verification.gate.patience",
+        "spec.verification.gate.timeout",
         text,
         24 * 3600,
         "1s",
@@ -90,7 +90,7 @@ pub fn parse_deadline(text: &str) -> Result<Duration, DurationError> {
 /// It is no duration, or out of range.
 pub fn parse_declaration(text: &str) -> Result<Duration, DurationError> {
     between(
-        "--for",
+        "--duration",
         text,
         60_000,
         u64::try_from(DECLARATION_LIMIT.as_millis()).unwrap_or(u64::MAX),

@@ -24,7 +24,7 @@ pub use backup_job::{build_backup_cron_job, build_first_backup_job};
 pub use check_job::{build_check_job, build_files_job};
 pub use duration::{
     DurationError, parse_counting_budget, parse_deadline, parse_declaration, parse_files_timeout,
-    parse_patience, parse_timeout,
+    parse_gate_timeout, parse_timeout,
 };
 pub use requests::{WorkloadReference, backup_request, check_request, files_request};
 pub use schedule::{ScheduleError, next_tick, overdue_at};

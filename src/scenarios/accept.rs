@@ -3,13 +3,13 @@
 
 use k8s_openapi::api::batch::v1::Job;
 
-use super::in_memory::World;
+use super::in_memory::Passes;
 use super::render::{Scenario, plans};
 use super::sample::{Sample, from};
 use super::sample_objects::{check, evidence, of_container, reset, unjudged, unverifiable};
 use crate::api::{
-    CheckOutcome, CheckRequest, CountKind, DatabaseCheck, REQUEST_VARIABLE, RememberedEvidence,
-    names, reasons,
+    BackupEvidence, CheckOutcome, CheckRequest, CountKind, DatabaseCheck, REQUEST_VARIABLE, names,
+    reasons,
 };
 use crate::decide::decide;
 use crate::plan::Plan;
@@ -44,7 +44,7 @@ fn remembering(mut check: DatabaseCheck) -> DatabaseCheck {
     let mut evidence = evidence();
     evidence.identity.data_directory.clear();
     let path = "prod/atra/knowledge/20260131T030000Z-000000ab".to_owned();
-    check.status.get_or_insert_default().remembered = Some(RememberedEvidence { path, evidence });
+    check.status.get_or_insert_default().backup_evidence = Some(BackupEvidence { path, evidence });
     check
 }
 
@@ -130,7 +130,7 @@ fn off_volume(mut check: DatabaseCheck) -> DatabaseCheck {
 
 #[test]
 fn what_was_declared_is_used_up_by_one_change() {
-    let mut world = World::new(after_the_upgrade(DECLARED).0);
+    let mut world = Passes::new(after_the_upgrade(DECLARED).0);
     world.settle(8);
     assert_eq!(
         baseline(&decide(&world.observed)),
@@ -163,7 +163,7 @@ fn baseline(plan: &Plan) -> Option<String> {
 #[test]
 fn an_agent_is_asked_for_known_tables_and_looks_into_the_bucket_only_when_nothing_else_remembers() {
     let request = |sample: Sample| -> Option<CheckRequest> {
-        let mut world = World::new(sample.0);
+        let mut world = Passes::new(sample.0);
         world.settle(8);
         let jobs = world.observed.jobs.known().cloned().unwrap_or_default();
         let is_check = |job: &&Job| {
@@ -279,7 +279,7 @@ fn the_check_that_a_declaration_needs_is_not_pruned() {
             .steps
             .iter()
             .filter_map(|step| {
-                if let Step::PruneCheck(check) = step {
+                if let Step::DeleteCheck(check) = step {
                     check.name.clone()
                 } else {
                     None

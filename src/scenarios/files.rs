@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::in_memory::World;
+use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, plans};
 use super::sample::{Sample, from, known, time};
 use super::sample_objects::{
@@ -16,7 +16,7 @@ use crate::api::{
 use crate::decide::decide;
 use crate::plan::Step;
 use crate::world::Fact;
-use crate::world::{FilePlace, Observed};
+use crate::world::{FileClaim, Observed};
 
 const JOB: &str = "files-uid-of-knowledge-1-0";
 
@@ -40,11 +40,11 @@ fn asked(claims: &[&str]) -> Sample {
             .spec
             .verification
             .files = claims.iter().map(|claim| rule(claim)).collect();
-        let place = |claim: &str, node: Option<&str>| FilePlace {
+        let place = |claim: &str, node: Option<&str>| FileClaim {
             claim: claim.to_owned(),
             node: node.map(ToOwned::to_owned),
         };
-        observed.file_places = Fact::Known(vec![
+        observed.file_claims = Fact::Known(vec![
             place("uploads", Some("node-1")),
             place("avatars", None),
         ]);
@@ -231,7 +231,7 @@ fn holds() -> Vec<Scenario> {
         (
             "files are to be looked for, and the claims are not known",
             asked(&["uploads"]).with(|observed| {
-                observed.file_places = Fact::Unknown(
+                observed.file_claims = Fact::Unknown(
                     "could not read the claims of spec.verification.files: refused".to_owned(),
                 );
             }),
@@ -239,7 +239,7 @@ fn holds() -> Vec<Scenario> {
     ]
 }
 
-fn files_jobs(world: &World) -> Vec<&String> {
+fn files_jobs(world: &Passes) -> Vec<&String> {
     world
         .done
         .iter()
@@ -257,7 +257,7 @@ fn condition(observed: &Observed, condition: ConditionType) -> Option<(&str, &st
 /// and nothing is tried again before the next check.
 #[test]
 fn a_look_that_fails_is_not_repeated_for_the_same_check() {
-    let mut world = World::new(asked(&["uploads", "avatars"]).0);
+    let mut world = Passes::new(asked(&["uploads", "avatars"]).0);
     world.settle(PASSES);
     assert_eq!(files_jobs(&world).len(), 2);
     for job in known(&mut world.observed.jobs).iter_mut() {
@@ -283,7 +283,7 @@ fn a_look_that_fails_is_not_repeated_for_the_same_check() {
 #[test]
 fn all_of_many_rules_are_looked_at() {
     let claims = ["uploads"; 11];
-    let mut world = World::new(asked(&claims).0);
+    let mut world = Passes::new(asked(&claims).0);
     for _ in 0..PASSES {
         world.pass();
         let jobs = std::mem::take(known(&mut world.observed.jobs));
@@ -322,7 +322,7 @@ fn files_say_nothing_about_the_data() {
             .verification
             .files
             .clear();
-        without.file_places = Fact::Known(Vec::new());
+        without.file_claims = Fact::Known(Vec::new());
         let data = |observed: &Observed| {
             let of_data = |condition: &ConditionType| {
                 matches!(

@@ -156,8 +156,8 @@ pub fn scenarios() -> Vec<Scenario> {
             })),
         ),
         (
-            "the patience is no duration",
-            gated(settled().wanted(|spec| "0s".clone_into(&mut spec.verification.gate.patience))),
+            "the gate timeout is no duration",
+            gated(settled().wanted(|spec| "0s".clone_into(&mut spec.verification.gate.timeout))),
         ),
     ]
 }

@@ -1,5 +1,4 @@
-//! A tiny world for the controller's tests: it does in memory what the API server would do with a
-//! plan, through the guard's own patches.
+//! Passes over facts in memory: what the API server would do with a plan, through the guard's own patches.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,7 +21,7 @@ use crate::world::{ClaimFact, LedgerFact, Observed, VolumeFact, VolumeFound, Wor
 
 /// What the operator sees, and what its writes make of it.
 #[derive(Clone, Debug)]
-pub struct World {
+pub struct Passes {
     pub observed: Observed,
     /// What was done, in order.
     pub done: Vec<String>,
@@ -30,7 +29,7 @@ pub struct World {
     pub database_gone: bool,
 }
 
-impl World {
+impl Passes {
     pub fn new(observed: Observed) -> Self {
         Self {
             observed,
@@ -93,7 +92,7 @@ impl World {
                 &mut status.conditions,
                 desired,
                 database.metadata.generation,
-                &self.observed.now,
+                &self.observed.world.now,
             );
         }
         status.conditions.retain(|condition| {
@@ -150,19 +149,21 @@ impl World {
                 );
                 *known(&mut self.observed.ledger) = Some(LedgerFact::new(ledger));
             }
-            Step::NoteStake {
+            Step::NoteLoss {
                 metadata: read,
-                stake,
+                loss,
             } => {
                 let claim = self.claim(read.name.as_deref());
                 patch_object(
                     claim.metadata.as_mut().expect("a claim"),
-                    guard::build_stake_patch(read, stake),
+                    guard::build_loss_summary_patch(read, loss),
                 );
             }
             Step::MarkNamespace(read) => {
                 patch_object(
-                    known(&mut self.observed.namespace),
+                    known(&mut self.observed.namespace)
+                        .as_mut()
+                        .expect("a namespace"),
                     guard::build_mark_patch(read, &owner, Marks::Shared),
                 );
             }
@@ -203,7 +204,9 @@ impl World {
             Step::ReleaseClaim(release) => self.release_claim(&release.metadata, &owner),
             Step::ReleaseNamespace(release) => {
                 patch_object(
-                    known(&mut self.observed.namespace),
+                    known(&mut self.observed.namespace)
+                        .as_mut()
+                        .expect("a namespace"),
                     guard::build_release_patch(&release.metadata, &owner, Marks::Shared),
                 );
             }
@@ -268,7 +271,7 @@ impl World {
                     jobs.push(job);
                 }
             }
-            Step::AimCheck { name, target } => {
+            Step::SetCheckTarget { name, target } => {
                 let spec = &mut self.check(name).spec;
                 assert_eq!(
                     spec.target, None,
@@ -276,7 +279,7 @@ impl World {
                 );
                 spec.target = Some(target.as_ref().clone());
             }
-            Step::JudgeCheck { name, verdict } => {
+            Step::WriteVerdict { name, verdict } => {
                 self.check(name).status.get_or_insert_default().verdict = Some(verdict.clone());
             }
             Step::FailFiles { check, files } => self.report_files(check, files.as_ref().clone()),
@@ -298,7 +301,7 @@ impl World {
                 status.message = Some(message.clone());
                 status.completion_time = Some(now);
             }
-            Step::PruneCheck(metadata) => {
+            Step::DeleteCheck(metadata) => {
                 known(&mut self.observed.checks).retain(|check| check.metadata.uid != metadata.uid);
             }
             other => panic!("no way to {}", other.describe()),
@@ -324,21 +327,20 @@ impl World {
     }
 
     fn claim(&mut self, name: Option<&str>) -> &mut ClaimFact {
-        known(&mut self.observed.claims)
+        known(&mut self.observed.world.claims)
             .iter_mut()
             .find(|claim| Some(claim.name.as_str()) == name)
             .expect("the claim")
     }
 
     fn volume(&mut self, read: &ObjectMeta) -> &mut VolumeFound {
-        let bound =
-            known(&mut self.observed.claims)
-                .iter_mut()
-                .filter_map(|claim| match &mut claim.volume {
-                    VolumeFact::Found(volume) => Some(volume.as_mut()),
-                    _ => None,
-                });
-        let kept = match &mut self.observed.kept_volumes {
+        let bound = known(&mut self.observed.world.claims)
+            .iter_mut()
+            .filter_map(|claim| match &mut claim.volume {
+                VolumeFact::Found(volume) => Some(volume.as_mut()),
+                _ => None,
+            });
+        let kept = match &mut self.observed.world.kept_volumes {
             Fact::Known(kept) => kept.as_mut_slice(),
             Fact::Unknown(_) => &mut [],
         };

@@ -46,7 +46,7 @@ fn new_start(check: DatabaseCheck) -> DatabaseCheck {
 
 /// A ProtectedDatabase that was made anew, of which only the ledger remembers anything.
 fn comes_back(checks: Vec<DatabaseCheck>) -> Sample {
-    let past = Sample::settled().0.ledger;
+    let past = Sample::settled().0.world.ledger;
     Sample::guarded()
         .only_checks(checks)
         .with(|observed| observed.ledger = past)

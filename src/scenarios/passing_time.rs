@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::in_memory::World;
+use super::in_memory::Passes;
 use super::properties::all;
 use super::render::PASSES;
 use super::sample::{Sample, from, known, pod, time};
@@ -25,7 +25,7 @@ enum Agents {
 }
 
 /// Lets every Job that runs end, a moment later.
-fn let_jobs_end(world: &mut World, agents: Agents) {
+fn let_jobs_end(world: &mut Passes, agents: Agents) {
     let now = world.observed.now.clone();
     let mut ended = Vec::new();
     if world.observed.jobs.known().is_none()
@@ -82,7 +82,7 @@ fn let_jobs_end(world: &mut World, agents: Agents) {
 
 /// Passes until neither the operator nor an agent has anything to do; what agents report calls the
 /// operator at once.
-fn rest(world: &mut World, agents: Agents) -> Duration {
+fn rest(world: &mut Passes, agents: Agents) -> Duration {
     loop {
         let plan = world.settle(PASSES);
         let done = world.done.len();
@@ -95,7 +95,7 @@ fn rest(world: &mut World, agents: Agents) -> Duration {
 }
 
 /// Time goes by: passes when the operator wants them. Says how many pauses there were.
-fn minutes(world: &mut World, agents: Agents, minutes: i64) -> usize {
+fn minutes(world: &mut Passes, agents: Agents, minutes: i64) -> usize {
     let end = world.observed.now.0 + jiff::Span::new().minutes(minutes);
     let mut pauses = 0;
     while world.observed.now.0 < end && !world.database_gone {
@@ -106,11 +106,11 @@ fn minutes(world: &mut World, agents: Agents, minutes: i64) -> usize {
     pauses
 }
 
-fn later(world: &mut World) {
+fn later(world: &mut Passes) {
     world.observed.now = Time(world.observed.now.0 + jiff::Span::new().minutes(1));
 }
 
-fn created(world: &World, prefix: &str) -> usize {
+fn created(world: &Passes, prefix: &str) -> usize {
     world
         .done
         .iter()
@@ -125,7 +125,7 @@ fn is(observed: &Observed, condition: ConditionType) -> Option<String> {
 
 #[test]
 fn from_first_sight_to_ready_with_one_check_and_one_backup() {
-    let mut world = World::new(Sample::first_sight().0);
+    let mut world = Passes::new(Sample::first_sight().0);
     for _ in 0..4 {
         world.settle(PASSES);
         let_jobs_end(&mut world, Agents::Report);
@@ -140,7 +140,7 @@ fn from_first_sight_to_ready_with_one_check_and_one_backup() {
 #[test]
 fn whatever_is_seen_first_ten_minutes_are_bounded_when_agents_report() {
     for (name, Sample(observed)) in all() {
-        let mut world = World::new(observed);
+        let mut world = Passes::new(observed);
         let pauses = minutes(&mut world, Agents::Report, 10);
         let (checks, jobs) = (
             created(&world, "create DatabaseCheck"),
@@ -157,7 +157,7 @@ fn whatever_is_seen_first_ten_minutes_are_bounded_when_agents_report() {
 #[test]
 fn agents_that_can_say_nothing_or_crash_make_no_loop_of_jobs() {
     for agents in [Agents::SayNothingCanBeSaid, Agents::Crash] {
-        let mut world = World::new(Sample::guarded().0);
+        let mut world = Passes::new(Sample::guarded().0);
         let pauses = minutes(&mut world, agents, 6 * 60);
         let checks = created(&world, "create DatabaseCheck");
         assert!(
@@ -180,7 +180,7 @@ fn a_database_that_is_well_is_checked_once_a_tick() {
             database.spec.verification.schedule = Some("*/30 * * * *".to_owned());
         })
     };
-    let mut world = World::new(half_hourly(Sample::settled()).0);
+    let mut world = Passes::new(half_hourly(Sample::settled()).0);
     minutes(&mut world, Agents::Report, 24 * 60);
     assert_eq!(
         created(&world, "create DatabaseCheck"),
@@ -188,7 +188,7 @@ fn a_database_that_is_well_is_checked_once_a_tick() {
         "{:#?}",
         world.done
     );
-    let mut behind = World::new(half_hourly(Sample::settled()).0);
+    let mut behind = Passes::new(half_hourly(Sample::settled()).0);
     for _ in 0..200 {
         // The API server's clock is three seconds behind the operator's.
         behind.settle(PASSES);
@@ -211,7 +211,7 @@ fn a_database_that_is_well_is_checked_once_a_tick() {
 
 #[test]
 fn every_container_start_gets_exactly_one_check() {
-    let mut world = World::new(Sample::settled().0);
+    let mut world = Passes::new(Sample::settled().0);
     for start in 2..12 {
         known(&mut world.observed.pods)[0] = pod(
             "knowledge-postgres-0",
@@ -232,12 +232,12 @@ fn every_container_start_gets_exactly_one_check() {
 
 #[test]
 fn a_reset_is_told_until_the_data_is_back() {
-    let mut world = World::new(Sample::settled().0);
-    let start = |world: &mut World, id: &str| {
+    let mut world = Passes::new(Sample::settled().0);
+    let start = |world: &mut Passes, id: &str| {
         known(&mut world.observed.pods)[0] = pod("knowledge-postgres-0", "pod-1", id);
     };
     later(&mut world);
-    let said = |world: &World| is(&world.observed, ConditionType::DataReset).unwrap_or_default();
+    let said = |world: &Passes| is(&world.observed, ConditionType::DataReset).unwrap_or_default();
     start(&mut world, "containerd://2");
     world.settle(PASSES);
     let_jobs_end(&mut world, Agents::Report);
@@ -272,7 +272,7 @@ fn a_reset_is_told_until_the_data_is_back() {
     assert_eq!(said(&world), "False", "the data is back");
 }
 
-fn newest_name(world: &mut World) -> String {
+fn newest_name(world: &mut Passes) -> String {
     known(&mut world.observed.checks)
         .last()
         .and_then(|check| check.metadata.name.clone())
@@ -281,7 +281,7 @@ fn newest_name(world: &mut World) -> String {
 
 #[test]
 fn a_check_by_hand_is_aimed_run_and_judged() {
-    let mut world = World::new(
+    let mut world = Passes::new(
         Sample::settled()
             .and_check(manual("look", "2026-02-01T09:29:58Z"))
             .0,
@@ -294,9 +294,9 @@ fn a_check_by_hand_is_aimed_run_and_judged() {
     assert_eq!(
         world.done,
         [
-            "aim DatabaseCheck look",
+            "set the target of DatabaseCheck look",
             "create Job look",
-            "judge DatabaseCheck look",
+            "write the verdict of DatabaseCheck look",
             "write DatabaseLedger atra.knowledge"
         ]
     );

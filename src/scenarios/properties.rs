@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::in_memory::World;
+use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, render};
 use super::sample::Sample;
 use super::{accept, back_up, check, files, gate, judge, protect, reading, release};
@@ -65,7 +65,7 @@ fn nothing_is_looked_at_again_without_a_pause() {
 #[test]
 fn every_scenario_comes_to_rest_while_no_agent_reports() {
     for (name, Sample(observed)) in all() {
-        let mut world = World::new(observed);
+        let mut world = Passes::new(observed);
         let rest = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.settle(PASSES)));
         assert!(rest.is_ok(), "{name}: {:#?}", world.done);
     }
@@ -74,7 +74,7 @@ fn every_scenario_comes_to_rest_while_no_agent_reports() {
 #[test]
 fn at_rest_another_pass_says_the_same() {
     for (name, Sample(observed)) in all() {
-        let mut world = World::new(observed);
+        let mut world = Passes::new(observed);
         let rest = world.settle(PASSES);
         if world.database_gone {
             continue;

@@ -25,6 +25,7 @@ fn terminating(sample: Sample) -> Sample {
 
 fn extra_claim(name: &str, exists: bool) -> ClaimFact {
     ClaimFact {
+        volume_name: None,
         name: name.to_owned(),
         origin: ClaimOrigin {
             extra: true,
@@ -123,11 +124,12 @@ fn of_claims_and_volumes() -> Vec<Scenario> {
         ),
         (
             "the namespace is being deleted",
-            settled().with(|observed| delete(known(&mut observed.namespace))),
+            settled().with(|observed| delete(known(&mut observed.namespace).as_mut().unwrap())),
         ),
         (
             "somebody took the label off the namespace",
-            settled().with(|observed| known(&mut observed.namespace).labels = None),
+            settled()
+                .with(|observed| known(&mut observed.namespace).as_mut().unwrap().labels = None),
         ),
         (
             "the workload was made anew without marks",

@@ -1,6 +1,6 @@
 //! Scenarios of the way out: the ProtectedDatabase was deleted.
 
-use super::in_memory::World;
+use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, plans};
 use super::sample::{Sample, delete, known, mark};
 use crate::guard::{self, MarkState, Marks};
@@ -143,7 +143,7 @@ fn after_the_way_out_nothing_is_marked_and_the_volume_is_on_retain() {
         .into_iter()
         .filter(|(name, _)| gone.contains(name))
     {
-        let mut world = World::new(observed);
+        let mut world = Passes::new(observed);
         world.settle(PASSES);
         assert!(world.database_gone, "{name}");
         for claim in known(&mut world.observed.claims) {
@@ -163,7 +163,11 @@ fn after_the_way_out_nothing_is_marked_and_the_volume_is_on_retain() {
             }
         }
         assert_eq!(
-            guard::mark_state(known(&mut world.observed.namespace), OWNER, Marks::Shared),
+            guard::mark_state(
+                known(&mut world.observed.namespace).as_ref().unwrap(),
+                OWNER,
+                Marks::Shared
+            ),
             MarkState::Unmarked,
             "{name}"
         );

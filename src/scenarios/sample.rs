@@ -11,7 +11,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Value, json};
 
-use super::in_memory::World;
+use super::in_memory::Passes;
 use super::sample_objects::{check, complete_backup};
 use crate::api::{
     DatabaseBackup, DatabaseCheck, ProtectedDatabase, ProtectedDatabaseSpec, WorkloadKind, names,
@@ -19,10 +19,10 @@ use crate::api::{
 use crate::decide::decide;
 use crate::guard::Marks;
 use crate::plan::Step;
-use crate::world::Fact;
 use crate::world::{
-    ClaimFact, ClaimOrigin, ContainerFact, KeptVolume, LedgerFact, MountFact, Observed, PodFact,
-    PolicyFact, RunningContainer, VolumeFact, VolumeFound, WorkloadFact, WorkloadFound,
+    ClaimFact, ClaimOrigin, ContainerFact, Fact, KeptVolume, LedgerFact, MountFact, Observed,
+    PodFact, PolicyFact, RunningContainer, VolumeFact, VolumeFound, WorkloadFact, WorkloadFound,
+    World,
 };
 
 /// When the passes of the samples begin.
@@ -45,21 +45,19 @@ impl Sample {
             },
             metadata: Some(metadata("data-knowledge-postgres-0")),
             phase: "Bound".to_owned(),
+            volume_name: Some("pvc-a".to_owned()),
             volume: VolumeFact::Found(Box::new(volume("pvc-a", "Delete"))),
             manifest: Value::Null,
         };
-        Self(Observed {
-            database: Arc::new(database()),
-            now: time(NOW),
-            agent_image: "holdfast:test".to_owned(),
+        let world = World {
             workload: Fact::Known(WorkloadFact::Found(Box::new(workload()))),
             neighbours: Fact::Known(Vec::new()),
             pods: Fact::Known(vec![pod("knowledge-postgres-0", "pod-1", "containerd://1")]),
             claims: Fact::Known(vec![claim]),
-            namespace: Fact::Known(ObjectMeta {
+            namespace: Fact::Known(Some(ObjectMeta {
                 namespace: None,
                 ..metadata("atra")
-            }),
+            })),
             policy: Fact::Known(PolicyFact::InForce),
             ledger: Fact::Known(None),
             checks: Fact::Known(Vec::new()),
@@ -67,28 +65,34 @@ impl Sample {
             jobs: Fact::Known(Vec::new()),
             cron_job: Fact::Known(None),
             agent_identity: Fact::Known(false),
-            file_places: Fact::Known(Vec::new()),
+            file_claims: Fact::Known(Vec::new()),
             kept_volumes: Fact::Known(Vec::new()),
+            ..World::unread("atra", "knowledge", time(NOW))
+        };
+        Self(Observed {
+            database: Arc::new(database()),
+            agent_image: "holdfast:test".to_owned(),
+            world,
         })
     }
 
     /// Guarded, with its CronJob and the agents' identity; not yet checked.
     pub fn guarded() -> Self {
-        let mut world = World::new(Self::first_sight().0);
-        world.act_on(|step| !matches!(step, Step::CreateCheck(_) | Step::CreateJob(_)));
-        Self(world.observed).after_a_pass()
+        let mut passes = Passes::new(Self::first_sight().0);
+        passes.act_on(|step| !matches!(step, Step::CreateCheck(_) | Step::CreateJob(_)));
+        Self(passes.observed).after_a_pass()
     }
 
     /// With what is at stake noted on the claims, and everything in the ledger.
     fn with_memory(self) -> Self {
-        let mut world = World::new(self.0);
-        world.act_on(|step| {
+        let mut passes = Passes::new(self.0);
+        passes.act_on(|step| {
             matches!(
                 step,
-                Step::NoteStake { .. } | Step::MarkLedger(_) | Step::WriteLedger { .. }
+                Step::NoteLoss { .. } | Step::MarkLedger(_) | Step::WriteLedger { .. }
             )
         });
-        Self(world.observed)
+        Self(passes.observed)
     }
 
     /// Everything is done: guarded, verified at 09:00, backed up at 09:01.
@@ -105,10 +109,10 @@ impl Sample {
 
     /// The status is what a pass reports; nothing else is done.
     pub fn after_a_pass(self) -> Self {
-        let mut world = World::new(self.0);
-        let plan = decide(&world.observed);
-        world.report(&plan);
-        Self(world.observed)
+        let mut passes = Passes::new(self.0);
+        let plan = decide(&passes.observed);
+        passes.report(&plan);
+        Self(passes.observed)
     }
 
     pub fn with(mut self, change: impl FnOnce(&mut Observed)) -> Self {
@@ -175,7 +179,7 @@ impl Sample {
     pub fn kept_volume(self, name: &str, change: impl FnOnce(&mut VolumeFound)) -> Self {
         let mut kept = volume(name, "Retain");
         mark(&mut kept.metadata, "atra/knowledge", Marks::Held);
-        kept.claim_uid = Some("uid-of-an-older-claim".to_owned());
+        kept.claim = from(json!({"uid": "uid-of-an-older-claim"}));
         change(&mut kept);
         self.with(|observed| {
             let claim_uid = "uid-of-an-older-claim".to_owned();
@@ -283,7 +287,9 @@ pub fn volume(name: &str, reclaim_policy: &str) -> VolumeFound {
         },
         reclaim_policy: reclaim_policy.to_owned(),
         handle: format!("/volumes/{name}"),
-        claim_uid: None,
+        claim: None,
+        phase: "Bound".to_owned(),
+        phase_since: None,
         manifest: Value::Null,
     }
 }
@@ -293,7 +299,10 @@ pub fn pod(name: &str, uid: &str, container_id: &str) -> PodFact {
         name: name.to_owned(),
         uid: uid.to_owned(),
         address: Some("10.0.0.7".to_owned()),
+        node: None,
+        ended: false,
         terminating: false,
+        claims: vec![format!("data-{name}")],
         running: vec![RunningContainer {
             name: "postgres".to_owned(),
             id: container_id.to_owned(),
@@ -327,10 +336,12 @@ fn workload() -> WorkloadFound {
         containers: vec![ContainerFact {
             name: "postgres".to_owned(),
             image: "postgres:15".to_owned(),
+            mounts: Vec::new(),
             image_pull_policy: None,
         }],
-        template_claims: Vec::new(),
+        volumes: Vec::new(),
         claim_templates: vec!["data".to_owned()],
+        deletes_claims_when_scaled: false,
         image_pull_secrets: Vec::new(),
     }
 }

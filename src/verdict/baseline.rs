@@ -24,7 +24,7 @@ pub fn carry_counts(before: &Evidence, now: &Evidence) -> Evidence {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{Sample, set_at_least, set_count, set_rows};
+    use super::super::sample::{Sample, set_count, set_lower_bound, set_rows};
     use super::*;
 
     #[test]
@@ -63,10 +63,15 @@ mod tests {
             exact(5_000)
         );
         assert_eq!(
-            rows(&now(&|now| set_at_least(now, "public.audit", 9_000, 100))),
+            rows(&now(&|now| set_lower_bound(
+                now,
+                "public.audit",
+                9_000,
+                100
+            ))),
             exact(5_000)
         );
-        let more = now(&|now| set_at_least(now, "public.audit", 9_000, 8_000));
+        let more = now(&|now| set_lower_bound(now, "public.audit", 9_000, 8_000));
         assert_eq!(
             rows(&more),
             Some((9_000, CountKind::Estimated)),

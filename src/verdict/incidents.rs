@@ -2,7 +2,7 @@
 //! suspected.
 
 use super::sample::{
-    Sample, add_database, add_table, drop_database, drop_table, set_at_least, set_rows, table,
+    Sample, add_database, add_table, drop_database, drop_table, set_lower_bound, set_rows, table,
 };
 use crate::api::{Evidence, TableName, TableRule, reasons};
 
@@ -112,7 +112,7 @@ pub(super) fn incidents() -> Vec<Scenario> {
         (
             "TRUNCATE of a table that was too large to be counted",
             new()
-                .before(|before| set_at_least(before, "public.audit", 90_000_000, 10_000))
+                .before(|before| set_lower_bound(before, "public.audit", 90_000_000, 10_000))
                 .now(|now| set_rows(now, "public.audit", 0)),
             Some("tables_emptied"),
         ),
@@ -120,7 +120,7 @@ pub(super) fn incidents() -> Vec<Scenario> {
             "DROP TABLE of a table that fell off the end of a long list, but was asked for",
             new().before(cut).now(cut).now(|now| {
                 now.tables.retain(|table| table.name != "public.audit");
-                now.absent = Some(vec![TableName {
+                now.missing_tables = Some(vec![TableName {
                     database: "knowledge_os".to_owned(),
                     name: "public.audit".to_owned(),
                 }]);

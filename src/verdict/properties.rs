@@ -6,7 +6,11 @@ use super::sample::{Sample, set_count};
 use crate::api::{CheckOutcome, CountKind, TableRule, reasons};
 
 const ROWS: [i64; 5] = [0, 79, 80, 100, i64::MAX];
-const COUNTS: [CountKind; 3] = [CountKind::Exact, CountKind::AtLeast, CountKind::Estimated];
+const COUNTS: [CountKind; 3] = [
+    CountKind::Exact,
+    CountKind::LowerBound,
+    CountKind::Estimated,
+];
 const PERCENTS: [Option<i32>; 4] = [None, Some(0), Some(20), Some(100)];
 const MINIMA: [Option<i64>; 4] = [None, Some(0), Some(80), Some(i64::MAX)];
 

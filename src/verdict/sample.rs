@@ -173,14 +173,14 @@ pub fn set_count(evidence: &mut Evidence, name: &str, rows: i64, count: CountKin
 }
 
 /// Gives a table an estimate, and rows that were counted before the time was up.
-pub fn set_at_least(evidence: &mut Evidence, name: &str, estimate: i64, at_least: i64) {
+pub fn set_lower_bound(evidence: &mut Evidence, name: &str, estimate: i64, lower_bound: i64) {
     set_count(evidence, name, estimate, CountKind::Estimated);
     evidence
         .tables
         .iter_mut()
         .find(|table| table.name == name)
         .expect("a table of the sample")
-        .at_least = Some(at_least);
+        .lower_bound = Some(lower_bound);
 }
 
 /// Takes a table away.
@@ -217,10 +217,10 @@ pub fn table(database: &str, name: &str, rows: i64) -> TableEvidence {
         database,
         name,
         oid: 16_400,
-        file_node: Some(16_400),
+        relfilenode: Some(16_400),
         rows,
         count: CountKind::Exact,
-        at_least: None,
+        lower_bound: None,
     }
 }
 
@@ -285,7 +285,7 @@ fn evidence() -> Evidence {
         table_count: 5,
         total_rows: tables.iter().map(|table| table.rows).sum(),
         tables,
-        absent: None,
+        missing_tables: None,
         superuser: false,
         observed_at: time("2026-01-31T09:00:00Z"),
     }

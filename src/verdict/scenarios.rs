@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::chain::CHAIN;
 use super::incidents::{Scenario, cut, histories, incidents, losses, nearly_empty, rule};
 use super::sample::{
-    Sample, add_database, add_table, drop_database, drop_table, set_at_least, set_count, set_rows,
+    Sample, add_database, add_table, drop_database, drop_table, set_count, set_lower_bound,
+    set_rows,
 };
 use crate::api::{CheckOutcome, CountKind, ProtectedDatabaseSpec, TableRule, reasons};
 
@@ -144,7 +145,7 @@ fn benign_shapes() -> Vec<Scenario> {
             new().now(|now| {
                 drop_table(now, "public.audit");
                 add_table(now, "knowledge_os", "public.all_audits", 5_000);
-                now.absent = Some(Vec::new());
+                now.missing_tables = Some(Vec::new());
             }),
             None,
         ),
@@ -158,14 +159,14 @@ fn benign_shapes() -> Vec<Scenario> {
         (
             "a large table keeps more rows than were counted of it",
             new()
-                .before(|before| set_at_least(before, "public.audit", 90_000_000, 10_000))
-                .now(|now| set_at_least(now, "public.audit", 60_000_000, 10_000)),
+                .before(|before| set_lower_bound(before, "public.audit", 90_000_000, 10_000))
+                .now(|now| set_lower_bound(now, "public.audit", 60_000_000, 10_000)),
             None,
         ),
         (
             "a large table has shrunk to what can be counted",
             new()
-                .before(|before| set_at_least(before, "public.audit", 90_000_000, 10_000))
+                .before(|before| set_lower_bound(before, "public.audit", 90_000_000, 10_000))
                 .now(|now| set_rows(now, "public.audit", 6_000)),
             None,
         ),
@@ -181,7 +182,7 @@ fn benign_servers() -> Vec<Scenario> {
             new().now(|now| {
                 now.tables
                     .iter_mut()
-                    .for_each(|table| table.file_node = Some(99_000));
+                    .for_each(|table| table.relfilenode = Some(99_000));
             }),
             None,
         ),
@@ -230,7 +231,8 @@ fn benign_servers() -> Vec<Scenario> {
         ),
         (
             "counting stopped at the minimum",
-            new().now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::AtLeast)),
+            new()
+                .now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::LowerBound)),
             None,
         ),
         (
@@ -368,7 +370,7 @@ fn unverifiable() -> Vec<Scenario> {
             "the minimum was raised after counting stopped at the old one",
             new()
                 .wanted(|spec| spec.verification.tables[1].min_rows = Some(20_000))
-                .now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::AtLeast)),
+                .now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::LowerBound)),
             Some("not_counted"),
         ),
     ]

@@ -58,7 +58,7 @@ fn is_missed(case: &Case<'_>, evidence: &Evidence, table: &Compared<'_>) -> bool
 /// Whether a table that is not in the evidence does not exist: it may be one of more tables than
 /// there is room for, or have become part of another one.
 fn is_absent(evidence: &Evidence, table: &Compared<'_>) -> bool {
-    match &evidence.absent {
+    match &evidence.missing_tables {
         Some(absent) => absent.iter().any(|absent| {
             absent.name == table.before.name && absent.database == table.before.database
         }),

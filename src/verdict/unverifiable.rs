@@ -117,7 +117,7 @@ fn is_enough(rule: &TableRule, rows: i64, count: CountKind) -> bool {
     let minimum = rule.min_rows.unwrap_or(0);
     match count {
         CountKind::Exact => true,
-        CountKind::AtLeast => rows >= minimum,
+        CountKind::LowerBound => rows >= minimum,
         CountKind::Estimated => {
             minimum <= 0
                 && (rule.volatile || rule.max_drop_percent.is_none_or(|percent| percent >= 100))

@@ -9,7 +9,7 @@ pub(super) fn rows(table: &TableEvidence) -> String {
     let rows = number(table.rows);
     match table.count {
         CountKind::Exact => rows,
-        CountKind::AtLeast => format!("at least {rows}"),
+        CountKind::LowerBound => format!("at least {rows}"),
         CountKind::Estimated => format!("about {rows} (estimated)"),
     }
 }

@@ -1,9 +1,27 @@
-//! What is read of the cluster for one database: each part a fact, also when the read failed.
+//! What is known of one database and what it runs on: each part a fact, also when the read failed.
+//! Whoever needs to know something of the cluster reads it here; nobody judges here.
 
+mod claims;
 mod fact;
+mod ledger;
 mod observe;
 mod observed;
+mod pods;
+mod read_claims;
+mod read_pods;
+mod read_recovery;
+mod read_volumes;
+mod read_workload;
+mod reader;
+mod recovery;
+mod workload;
 
+pub use claims::{ClaimFact, ClaimOrigin, KeptVolume, VolumeFact, VolumeFound};
 pub use fact::Fact;
+pub use ledger::LedgerFact;
 pub use observe::observe;
-pub use observed::*;
+pub use observed::{FileClaim, NeighbourFact, Observed, PolicyFact, World};
+pub use pods::{GateFact, MountFact, PodFact, RunningContainer};
+pub use reader::Reader;
+pub use recovery::{ClaimBinding, DesiredClaim, ObservedRecovery};
+pub use workload::{ContainerFact, WorkloadFact, WorkloadFound};

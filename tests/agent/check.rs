@@ -405,7 +405,7 @@ async fn tables_that_were_known_are_looked_for_among_ten_thousand_others() {
         (5000, CountKind::Exact),
         "the largest are told"
     );
-    assert_eq!(evidence.absent, Some(vec![known("public.dropped")]));
+    assert_eq!(evidence.missing_tables, Some(vec![known("public.dropped")]));
 }
 
 #[tokio::test]
@@ -510,7 +510,7 @@ async fn a_table_that_is_dropped_while_others_are_counted_is_not_told() {
             .collect::<Vec<_>>(),
         ["public.kept"]
     );
-    assert_eq!(evidence.absent, Some(vec![known("public.dropped")]));
+    assert_eq!(evidence.missing_tables, Some(vec![known("public.dropped")]));
 }
 
 #[tokio::test]
@@ -604,7 +604,7 @@ async fn only_tables_with_rules_are_counted_when_the_others_are_off() {
             table(&found, "public.huge").rows,
             table(&found, "public.huge").count
         ),
-        (1000, CountKind::AtLeast)
+        (1000, CountKind::LowerBound)
     );
     assert_eq!(found.evidence.unwrap().total_rows, 5);
 }

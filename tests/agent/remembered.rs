@@ -42,7 +42,7 @@ async fn the_newest_good_set_says_what_was_there_and_nothing_else_does() {
     let bucket = scene.request.storage.bucket.clone();
     let nothing = look(&scene, &scene.files, &bucket).await;
     assert_eq!(
-        (nothing.remembered, nothing.failure),
+        (nothing.backup_evidence, nothing.failure),
         (None, None),
         "an empty bucket remembers nothing"
     );
@@ -97,7 +97,7 @@ async fn the_newest_good_set_says_what_was_there_and_nothing_else_does() {
     scene.postgres.execute("postgres", "truncate experts").await;
     let found = look(&scene, &scene.files, &bucket).await;
     assert_eq!(found.failure, None);
-    let remembered = found.remembered.unwrap();
+    let remembered = found.backup_evidence.unwrap();
     assert_eq!(
         remembered.path,
         "prod/atra/knowledge/20261121T110001Z-00000007"
@@ -125,7 +125,7 @@ async fn a_bucket_that_can_not_be_read_is_a_failure_and_one_that_does_not_exist_
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
     let none = look(&scene, &scene.files, "no-such-bucket").await;
     assert_eq!(
-        (none.remembered, none.failure),
+        (none.backup_evidence, none.failure),
         (None, None),
         "where there is no bucket there is no backup"
     );

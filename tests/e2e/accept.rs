@@ -105,7 +105,10 @@ fn a_change_is_declared_before_it_is_made_and_the_declaration_taken_back() {
         let good = ask_for_a_check(scene).await;
         assert_eq!(outcome(&good), Some(CheckOutcome::Verified));
         scene.settle().await;
-        let declare = format!("accept {NAME} --next --for 30m -n {}", scene.namespace());
+        let declare = format!(
+            "accept {NAME} --next --duration 30m -n {}",
+            scene.namespace()
+        );
 
         let asked = Timestamp::now();
         assert_ran(
@@ -113,7 +116,7 @@ fn a_change_is_declared_before_it_is_made_and_the_declaration_taken_back() {
             4,
             &[
                 "not a terminal",
-                "--next --for 1800s --yes",
+                "--next --duration 1800s --yes",
                 "keeps the rows",
             ],
         );

@@ -88,20 +88,20 @@ fn an_agent_that_looks_for_files_writes_nothing_of_the_data() {
                 &write(&manager, &own, status)
                     .await
                     .expect_err("what is said of the data"),
-                &["nothing of the data"],
+                &["only files, not the data"],
             );
         }
         let taken_away = write(names::AGENT_MANAGER, &own, json!({"files": [seen(0)]})).await;
         assert_tells(
             &taken_away.expect_err("the evidence taken away under its manager"),
-            &["nothing of the data"],
+            &["only files, not the data"],
         );
         let verdict = json!({"verdict": {"outcome": "Verified", "reason": "Verified", "message": "all is well"}});
         write(&manager, &own, verdict).await.expect_err("a verdict");
         let foreign = write(&manager, &other, json!({"files": [seen(0)]})).await;
         assert_tells(
             &foreign.expect_err("the files of another check"),
-            &["of their own Job"],
+            &["of its own Job"],
         );
     });
 }
@@ -141,19 +141,19 @@ pub async fn intrusions(scene: &Scene, client: &Client, own: &str, other: &str) 
         .map_err(|error| error.to_string());
     vec![
         Intrusion {
-            fenced: "the verdict is the operator's",
+            fenced: "only the operator writes the verdict",
             answer: report(scene, client, own, lie, true).await,
         },
         Intrusion {
-            fenced: "report nothing of files",
+            fenced: "does not report files",
             answer: report(scene, client, own, json!({"files": [seen(0)]}), true).await,
         },
         Intrusion {
-            fenced: "of their own Job",
+            fenced: "of its own Job",
             answer: report(scene, client, other, json!({"startTime": START}), true).await,
         },
         Intrusion {
-            fenced: "of their own Job",
+            fenced: "of its own Job",
             answer: made,
         },
     ]

@@ -61,8 +61,8 @@ fn a_claim_template_can_not_lose_its_mount() {
         assert_tells(
             &refused,
             &[
-                "refuses to take the mount at /var/lib/postgresql/data of container postgres out \
-                 of StatefulSet",
+                "refuses to remove the mount at /var/lib/postgresql/data of container postgres \
+                 from StatefulSet",
             ],
         );
     });
@@ -85,7 +85,7 @@ fn server_side_apply_takes_no_mark_off_either() {
             .await;
         assert_tells(
             &answer.expect_err("a changed label").to_string(),
-            &["refuses to take the label holdfast.dev/protected off"],
+            &["refuses to remove the label holdfast.dev/protected from"],
         );
     });
 }
@@ -103,7 +103,7 @@ fn a_confirmed_change_is_let_through() {
             names::PROTECTED_LABEL
         ));
         let (_, command) = refused
-            .split_once("take it off again: kubectl ")
+            .split_once("Without the plugin: kubectl ")
             .expect("a command");
         scene.kubectl(command.trim());
         scene.kubectl(&format!(
@@ -200,11 +200,11 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
     let volume = volume_of(scene, &claim).await.name_any();
     let (label, owner) = (names::PROTECTED_LABEL, names::PROTECTED_BY_ANNOTATION);
     let off_label = vec![
-        "refuses to take the label holdfast.dev/protected off",
-        "take it off again: kubectl annotate",
+        "refuses to remove the label holdfast.dev/protected from",
+        "Without the plugin: kubectl annotate",
     ];
-    let off_owner = vec!["refuses to take the annotation holdfast.dev/protected-by off"];
-    let off_finalizer = vec!["refuses to take the finalizer holdfast.dev/keep off"];
+    let off_owner = vec!["refuses to remove the annotation holdfast.dev/protected-by from"];
+    let off_finalizer = vec!["refuses to remove the finalizer holdfast.dev/keep from"];
     let no_finalizers = r#"{"metadata":{"finalizers":null}}"#;
     let mut all = Vec::new();
     let mut attempt = |words: String, tells: &Vec<&'static str>| {
@@ -266,7 +266,7 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
         );
     }
     let off_retain = vec![
-        "refuses to set PersistentVolume",
+        "refuses to change the reclaim policy of PersistentVolume",
         "from Retain to Delete",
         "the files of the database",
     ];
@@ -278,8 +278,8 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
         &off_retain,
     );
     let parted = vec![
-        "refuses to part PersistentVolume",
-        "another claim could take the volume",
+        "refuses to unbind PersistentVolume",
+        "Another claim could take the volume",
     ];
     for change in [
         r#"{"op":"remove","path":"/spec/claimRef"}"#,
@@ -293,11 +293,11 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
         );
     }
     let unclaimed = vec![
-        "refuses to take the claim of volume data out of StatefulSet",
-        "from the next start on",
+        "refuses to remove the claim of volume data from StatefulSet",
+        "Postgres would start on an empty directory",
     ];
     let unmounted = vec![
-        "refuses to take the mount at /var/lib/postgresql/data of container postgres out of \
+        "refuses to remove the mount at /var/lib/postgresql/data of container postgres from \
          StatefulSet",
     ];
     let empty = r#"{"op":"replace","path":"/spec/template/spec/volumes/1","value":{"name":"data","emptyDir":{}}}"#;

@@ -24,14 +24,14 @@ fn nothing_that_leads_to_the_data_can_be_deleted() {
         assert_everything_is_refused(scene, &server).await;
         scene.settle().await;
         let refused = scene.refused("delete pvc knowledge-data --wait=false");
-        let stake =
-            "What would be lost: database knowledge_os with 26,422 rows in 2 tables, seen at 20";
+        let contents = "it holds database knowledge_os with 26,422 rows in 2 tables, seen at 20";
         assert_tells(
             &refused,
             &[
-                stake,
+                contents,
                 "; the last good backup is knowledge-backup-first of 20",
-                "the way to the files of the database",
+                "If it were deleted, Postgres would start on an empty volume",
+                &format!("kubectl holdfast status knowledge -n {}", scene.namespace()),
             ],
         );
         assert_eq!(
@@ -252,7 +252,8 @@ pub async fn assert_everything_is_refused(scene: &Scene, server: &Server) {
         let confirmation = format!("{}={uid}", names::CONFIRM_DELETION_ANNOTATION);
         let wanted = [
             &format!("Holdfast refuses to delete {kind} {name}"),
-            "What would be lost: ",
+            "If it were deleted, ",
+            &format!("kubectl holdfast unlock {word}/{name}"),
             &format!("kubectl annotate {word} {name}"),
             &confirmation,
         ];

@@ -104,7 +104,7 @@ fn what_becomes_of_a_pod_that_can_not_be_verified_is_the_users_choice() {
     beside_others("gate-unknown", async |scene| {
         let server = Server::new(scene);
         let mut database = build_plain_database(scene, &server);
-        database.spec.verification.gate.patience = "5s".to_owned();
+        database.spec.verification.gate.timeout = "5s".to_owned();
         start_gated(scene, &server, database).await;
         scene.kubectl(
             "patch secret pg-auth --type=merge -p {\"stringData\":{\"password\":\"wrong\"}}",

@@ -72,7 +72,7 @@ fn everything_that_is_needed_to_come_back_is_remembered_outside_the_namespace() 
                 "label dbledger {name} {}-",
                 names::PROTECTED_LABEL
             )),
-            &["refuses to take the label"],
+            &["refuses to remove the label"],
         );
     });
 }

@@ -192,7 +192,7 @@ fn unlock_names_what_each_kind_would_take_along() {
             assert_ran(
                 &holdfast(scene, &format!("unlock {object} -n {namespace}")),
                 4,
-                &["What would be lost:", &database, "last check:"],
+                &["If it is deleted:", &database, "last check:"],
             );
         }
         scene.kubectl("create deployment bystander --image=localhost/bystander --replicas=0");

@@ -128,7 +128,7 @@ fn a_pod_template_that_names_another_claim_is_put_right() {
             &[
                 "mounts other-data",
                 "mount claim knowledge-data as volume data again",
-                "The data was away for",
+                "The data was unavailable for",
                 "Git",
             ],
         );
@@ -183,7 +183,7 @@ fn a_volume_object_comes_back_and_its_claim_leaves_lost() {
             &recovered,
             0,
             &[
-                &format!("make PersistentVolume {name} again"),
+                &format!("recreate PersistentVolume {name}"),
                 &format!("Claim {claim} is Bound to volume {name} again"),
             ],
         );
@@ -220,10 +220,10 @@ fn a_namespace_that_is_gone_comes_back_with_its_database() {
 
         let recovered = holdfast(scene, &format!("recover {NAME} -n {namespace}"));
         let told = [
-            "make Namespace",
+            "recreate Namespace",
             "make ProtectedDatabase",
             "the workload is not there",
-            "The data was away for",
+            "The data was unavailable for",
         ];
         assert_ran(&recovered, 0, &told);
         assert_tells(
@@ -305,7 +305,7 @@ fn a_namespace_that_is_stuck_terminating_comes_back() {
             &[
                 "Terminating",
                 "end the deletion of Namespace",
-                "make Namespace",
+                "recreate Namespace",
             ],
         );
         let after = scene.get::<PersistentVolumeClaim>(&claim).await;

@@ -30,7 +30,7 @@ fn a_volume_takes_its_place_again_and_the_fresh_one_is_kept_until_asked_for() {
             &done,
             &[
                 &format!("claim {claim} is Bound to volume {right}"),
-                "the data was away for",
+                "the data was unavailable for",
                 "has verified the data",
             ],
         );

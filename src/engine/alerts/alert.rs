@@ -6,22 +6,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
 use crate::api::names::{GROUP, VERSION};
-use crate::api::{ConditionStatus, ConditionType, find_condition, reasons};
-use crate::engine::report::PASSING;
+use crate::api::{
+    ConditionAlert, ConditionType, Severity, find_condition, passes_by_itself, reasons,
+};
 use crate::postgres::line_within;
 
 /// The longest description, in bytes: long enough for what to do, which comes last.
 const DESCRIPTION_LIMIT: usize = 4_000;
-
-/// How urgent an alert is; the more urgent comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Data is at stake now.
-    Critical,
-    /// Something needs a person soon.
-    Warning,
-}
 
 /// What makes an alert this alert. All values are bounded: names of objects, and words of this
 /// program.
@@ -79,100 +70,56 @@ pub enum Finding {
     Held,
 }
 
-/// A condition that alerts, the value that does, and how it is called.
-struct Rule {
-    condition: ConditionType,
-    bad: ConditionStatus,
-    good: ConditionStatus,
-    alertname: &'static str,
-    severity: Severity,
-    summary: &'static str,
-}
-
-const RULES: [Rule; 5] = [
-    Rule {
-        condition: ConditionType::DataReset,
-        bad: ConditionStatus::True,
-        good: ConditionStatus::False,
-        alertname: "HoldfastDataReset",
-        severity: Severity::Critical,
-        summary: "the data looks reset",
-    },
-    Rule {
-        condition: ConditionType::Stalled,
-        bad: ConditionStatus::True,
-        good: ConditionStatus::False,
-        alertname: "HoldfastStalled",
-        severity: Severity::Warning,
-        summary: "Holdfast can't go on until a person changes something",
-    },
-    Rule {
-        condition: ConditionType::BackupFresh,
-        bad: ConditionStatus::False,
-        good: ConditionStatus::True,
-        alertname: "HoldfastBackupNotFresh",
-        severity: Severity::Warning,
-        summary: "there is no fresh backup",
-    },
-    Rule {
-        condition: ConditionType::Guarded,
-        bad: ConditionStatus::False,
-        good: ConditionStatus::True,
-        alertname: "HoldfastNotGuarded",
-        severity: Severity::Warning,
-        summary: "deletion of the data is not refused",
-    },
-    Rule {
-        condition: ConditionType::FilesMatch,
-        bad: ConditionStatus::False,
-        good: ConditionStatus::True,
-        alertname: "HoldfastFilesMissing",
-        severity: Severity::Warning,
-        summary: "rows and files do not belong together any more",
-    },
-];
-
 /// Reads the conditions of one database: for each that alerts, the alert's name and what is found.
 pub fn find_alerts(
     namespace: &str,
     name: &str,
     conditions: &[Condition],
 ) -> Vec<(&'static str, Finding)> {
-    RULES
+    let alerting = ConditionType::ALL
         .iter()
-        .map(|rule| (rule.alertname, find(rule, namespace, name, conditions)))
+        .filter_map(|type_| Some((*type_, type_.row().alert?)));
+    alerting
+        .map(|(type_, alert)| {
+            let finding = find(type_, &alert, namespace, name, conditions);
+            (alert.name, finding)
+        })
         .collect()
 }
 
-fn find(rule: &Rule, namespace: &str, name: &str, conditions: &[Condition]) -> Finding {
-    let Some(condition) = find_condition(conditions, rule.condition) else {
-        // Where nobody asks about files any more, nobody is told of them.
-        let is_withdrawn = rule.condition == ConditionType::FilesMatch && !conditions.is_empty();
-        return if is_withdrawn {
-            Finding::Over
-        } else {
-            Finding::Held
-        };
-    };
-    let status = condition.status.as_str();
-    // That no backup is asked for is a person's choice; Ready does not mind it either.
-    if status == rule.good.as_str() || condition.reason == reasons::NO_BACKUP_CONFIGURED {
+fn find(
+    type_: ConditionType,
+    alert: &ConditionAlert,
+    namespace: &str,
+    name: &str,
+    conditions: &[Condition],
+) -> Finding {
+    let found = find_condition(conditions, type_);
+    // That nobody asks for it, any more, is a person's choice; Ready does not mind it either. Where
+    // there are no conditions at all, nothing is known yet.
+    if !conditions.is_empty() && !type_.is_asked_for_by_status(found) {
         return Finding::Over;
     }
-    if status != rule.bad.as_str() || PASSING.contains(&condition.reason.as_str()) {
+    let Some(condition) = found else {
+        return Finding::Held;
+    };
+    if type_.is_normal(&condition.status) {
+        return Finding::Over;
+    }
+    if !type_.is_abnormal(&condition.status) || passes_by_itself(&condition.reason) {
         return Finding::Held;
     }
     let reason = reasons::known(&condition.reason);
     Finding::Firing(Box::new(Alert {
         labels: Labels {
-            severity: rule.severity,
-            alertname: rule.alertname,
+            severity: alert.severity,
+            alertname: alert.name,
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             reason,
         },
         annotations: Annotations {
-            summary: format!("{namespace}/{name}: {} ({reason})", rule.summary),
+            summary: format!("{namespace}/{name}: {} ({reason})", alert.summary),
             // The message may quote a database that is not trusted: one line of bounded length.
             description: line_within(&condition.message, DESCRIPTION_LIMIT),
             runbook: format!("docs/conditions.md#{}", reason.to_ascii_lowercase()),

@@ -167,3 +167,34 @@ fn every_runbook_is_a_section_that_exists() {
         assert!(sections.iter().any(|known| known == section), "{section}");
     }
 }
+
+#[test]
+fn alerts_follow_the_table_of_conditions() {
+    for type_ in ConditionType::ALL {
+        let [abnormal, normal] = if type_.is_normal("True") {
+            ["False", "True"]
+        } else {
+            ["True", "False"]
+        };
+        let said = |status| {
+            let condition = condition(type_.as_str(), status, "QueryFailed", "");
+            let alerts = find_alerts("atra", "knowledge", &[condition]);
+            let expected = type_.row().alert?;
+            let (_, finding) = alerts
+                .into_iter()
+                .find(|(name, _)| *name == expected.name)?;
+            Some(finding)
+        };
+        let severity = match said(abnormal) {
+            Some(Finding::Firing(alert)) => Some(alert.labels.severity),
+            _ => None,
+        };
+        assert_eq!(
+            severity,
+            type_.row().alert.map(|alert| alert.severity),
+            "{type_:?}"
+        );
+        let over = type_.row().alert.map(|_| Finding::Over);
+        assert_eq!(said(normal), over, "{type_:?}");
+    }
+}

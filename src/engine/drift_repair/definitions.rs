@@ -4,7 +4,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, ResourceExt};
 
-use super::{Mending, replace, say_changed};
+use super::shared::{Repair, say_changed, writer};
 use crate::engine::Context;
 use crate::guard;
 
@@ -52,20 +52,21 @@ pub async fn find_drifts(context: &Context) -> Result<Vec<DefinitionDrift>, kube
 }
 
 /// Puts a definition back, in the place of exactly the one that was read.
-pub async fn put_back(context: &Context, drift: &DefinitionDrift) -> Result<Mending, kube::Error> {
+pub async fn put_back(context: &Context, drift: &DefinitionDrift) -> Result<Repair, kube::Error> {
     match &drift.present {
         Some(present) if present.metadata.deletion_timestamp.is_some() => {
-            return Ok(Mending::Impossible);
+            return Ok(Repair::Impossible);
         }
-        Some(present) => {
-            replace(
-                context,
-                Some(present),
-                &guard::restore_definition(present, &drift.built),
-            )
-            .await?;
+        present => {
+            let api: Api<CustomResourceDefinition> = Api::all(context.client.clone());
+            let wanted = present.as_ref().map_or_else(
+                || drift.built.clone(),
+                |present| guard::restore_definition(present, &drift.built),
+            );
+            writer(context)
+                .replace(&api, present.as_ref(), &wanted)
+                .await?;
         }
-        None => replace(context, None, &drift.built).await?,
     }
-    Ok(Mending::Done)
+    Ok(Repair::Done)
 }

@@ -5,7 +5,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use kube::{Api, Resource};
 
-use super::{Mending, replace, say_changed};
+use super::shared::{Repair, say_changed, writer};
 use crate::engine::Context;
 use crate::guard;
 
@@ -68,10 +68,10 @@ pub async fn find_drifts(context: &Context) -> Result<Vec<PolicyDrift>, kube::Er
 }
 
 /// Puts a policy and its binding back.
-pub async fn put_back(context: &Context, drift: &PolicyDrift) -> Result<Mending, kube::Error> {
+pub async fn put_back(context: &Context, drift: &PolicyDrift) -> Result<Repair, kube::Error> {
     put_back_one(context, &drift.policy).await?;
     put_back_one(context, &drift.binding).await?;
-    Ok(Mending::Done)
+    Ok(Repair::Done)
 }
 
 async fn put_back_one<K>(context: &Context, built: &K) -> Result<(), kube::Error>
@@ -91,5 +91,7 @@ where
         wanted.meta_mut().clone_from(present.meta());
         wanted.meta_mut().managed_fields = None;
     }
-    replace(context, present.as_ref(), &wanted).await
+    writer(context)
+        .replace(&api, present.as_ref(), &wanted)
+        .await
 }

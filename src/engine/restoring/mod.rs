@@ -1,11 +1,7 @@
 //! `DatabaseRestore`s: a volume that is asked back is put back, step by step, and the status says
 //! each before it is done.
 
-mod decide;
 mod pass;
 mod watch;
 
 pub use watch::run_restores;
-
-#[cfg(test)]
-mod decide_tests;

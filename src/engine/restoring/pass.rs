@@ -1,45 +1,40 @@
-//! One pass for one DatabaseRestore: read, decide, report, act.
+//! One pass for one `DatabaseRestore`: read, decide, report, execute.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
-use serde_json::json;
 
-use super::decide::{Decision, blocked, decide, failed};
 use crate::api::{
     DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState, names,
 };
+use crate::decide::recover::{Decision, blocked, decide_restore, failed};
 use crate::engine::Context;
 use crate::engine::events::publish;
-use crate::recovery::{Hand, ReadError, StepError, fetch_situation, plan};
+use crate::execute::{Executor, WriteError, Writer, within_time};
+use crate::plan::{RuleViolation, Scope, Step, check_recovery};
+use crate::recovery::{Recovery, look};
+use crate::world::{Fact, Reader};
 
-/// How soon what is waited for is looked at again.
+/// How soon what is waited for is read again.
 const SOON: Duration = Duration::from_millis(200);
-/// How soon what a person must settle, or a check must find, is looked at again.
+/// How soon what the user must resolve, or a check must find, is read again.
 const LATER: Duration = Duration::from_secs(5);
 
 /// What ended a pass early.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// A read failed; nothing was decided.
+    #[error("{0}")]
+    Read(String),
+    /// The plan broke a rule; nothing of it was done.
     #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A step was refused.
+    Rule(#[from] RuleViolation),
+    /// A write was refused or not answered.
     #[error(transparent)]
-    Step(#[from] StepError),
-    /// The API server did not do what it was asked to.
-    #[error("could not {doing}: {source}")]
-    Request {
-        /// What was asked.
-        doing: &'static str,
-        /// Its answer.
-        source: Box<kube::Error>,
-    },
+    Write(#[from] WriteError),
 }
 
 /// One pass.
@@ -48,58 +43,43 @@ pub async fn restore(
     namespace: &str,
     name: &str,
 ) -> Result<Action, RestoreError> {
-    let api: Api<DatabaseRestore> = Api::namespaced(context.client.clone(), namespace);
-    let asked = |doing| {
-        move |source| RestoreError::Request {
-            doing,
-            source: Box::new(source),
-        }
-    };
-    let Some(found) = api
-        .get_opt(name)
-        .await
-        .map_err(asked("read the DatabaseRestore"))?
-    else {
+    let reader = Reader::new(context.client.clone(), namespace);
+    let Some(found) = known(reader.get::<DatabaseRestore>(name).await)? else {
         return Ok(Action::await_change());
     };
-    let state = found.status.as_ref().and_then(|status| status.state);
-    if state.is_some_and(RestoreState::is_final) || found.metadata.deletion_timestamp.is_some() {
+    let before = found.status.clone().unwrap_or_default();
+    let is_deleted = found.metadata.deletion_timestamp.is_some();
+    if before.state.is_some_and(RestoreState::is_final) || is_deleted {
         return Ok(Action::await_change());
     }
-    if context
-        .is_of_another(namespace, &found.spec.database)
-        .await
-        .map_err(asked("read the ProtectedDatabase"))?
-    {
+    let database = known(reader.get::<ProtectedDatabase>(&found.spec.database).await)?;
+    if database.is_some_and(|database| !context.settings.selects(&database)) {
+        // It is another operator's; one that is not there is left to nobody.
         return Ok(Action::requeue(LATER));
     }
-    let decision = look(context, &found, namespace).await?;
-    report(context, &api, &found, &decision.status)
-        .await
-        .map_err(asked("write the status of the DatabaseRestore"))?;
-    let hand = Hand {
-        client: context.client.clone(),
-        manager: names::OPERATOR_MANAGER,
-        namespace: namespace.to_owned(),
-        owner: names::protected_by(namespace, &found.spec.database),
-        restore: Some(format!("{namespace}/{name}")),
-    };
-    for step in &decision.steps {
-        tracing::info!(namespace, name, step = step.describe(), "restoring");
-        match hand.act(step).await {
+    let (decision, recovery) = decide(context, &reader, &found).await?;
+    report(context, &found, &before, &decision.status).await?;
+    if let Some(recovery) = recovery {
+        let scope = Scope::Restore {
+            observed: &recovery.observed,
+            announced: &before.announced,
+        };
+        let steps = &decision.plan.steps;
+        let carried_out = match check_recovery(&scope, &decision.plan) {
+            Ok(()) => execute(context, &found, steps).await,
+            Err(violation) => Err(violation.into()),
+        };
+        match carried_out {
             Ok(()) => {}
-            Err(error) if error.is_conflict() => return Ok(Action::requeue(SOON)),
+            Err(RestoreError::Write(error)) if error.is_conflict() => {
+                return Ok(Action::requeue(SOON));
+            }
             Err(error) => {
-                let first = decision.steps.first().unwrap_or(step);
-                let status = failed(&decision.status, first, &error.to_string());
-                let announced = DatabaseRestore {
-                    status: Some(decision.status.clone()),
-                    ..found.clone()
-                };
-                report(context, &api, &announced, &status)
-                    .await
-                    .map_err(asked("write the status of the DatabaseRestore"))?;
-                return Err(error.into());
+                if let Some(first) = steps.first() {
+                    let status = failed(&decision.status, first, &error.to_string());
+                    report(context, &found, &decision.status, &status).await?;
+                }
+                return Err(error);
             }
         }
     }
@@ -109,131 +89,107 @@ pub async fn restore(
     }))
 }
 
-async fn look(
+async fn execute(
     context: &Context,
     restore: &DatabaseRestore,
-    namespace: &str,
-) -> Result<Decision, RestoreError> {
-    let before = restore.status.clone().unwrap_or_default();
+    steps: &[Step],
+) -> Result<(), RestoreError> {
+    let (namespace, name) = (restore.namespace().unwrap_or_default(), restore.name_any());
+    let client = context.client.clone();
     let database = &restore.spec.database;
-    let Some(volume) = restore.spec.from.volume.as_deref() else {
-        return Ok(blocked(
-            before,
-            "spec.from: only volume is supported in this version".to_owned(),
-        ));
-    };
-    let asked = |doing| {
-        move |source| RestoreError::Request {
-            doing,
-            source: Box::new(source),
-        }
-    };
-    let databases: Api<ProtectedDatabase> = Api::namespaced(context.client.clone(), namespace);
-    if databases
-        .get_metadata_opt(database)
-        .await
-        .map_err(asked("read the ProtectedDatabase"))?
-        .is_none()
-    {
-        let message = format!(
-            "spec.database: there is no ProtectedDatabase {database} in namespace {namespace}. \
-             Apply it, or bring it back: kubectl holdfast recover {database} -n {namespace}"
-        );
-        return Ok(blocked(before, message));
+    let executor = Executor::new(client, names::OPERATOR_MANAGER, &namespace, database);
+    let executor = executor.for_restore(&name);
+    for step in steps {
+        tracing::info!(namespace, name, step = step.describe(), "restoring");
+        executor.execute(step).await?;
     }
-    if let Some(other) = fetch_earlier(context, restore, namespace)
-        .await
-        .map_err(asked("list the DatabaseRestores"))?
-    {
-        return Ok(blocked(
-            before,
-            format!(
-                "DatabaseRestore {other} of the same database came first and is not done yet; this \
-                 one waits for it"
-            ),
-        ));
-    }
-    let situation = match Box::pin(fetch_situation(
-        &context.client,
-        namespace,
-        database,
-        Some(volume),
-    ))
-    .await
-    {
-        Err(ReadError::Obstacle(obstacle)) => return Ok(blocked(before, obstacle.to_string())),
-        other => other?,
-    };
-    let checks: Api<DatabaseCheck> = Api::namespaced(context.client.clone(), namespace);
-    let of_database = ListParams::default().fields(&format!("spec.database={database}"));
-    let checks = checks
-        .list(&of_database)
-        .await
-        .map_err(asked("list the DatabaseChecks"))?
-        .items;
-    Ok(decide(
-        restore,
-        &situation,
-        plan(&situation),
-        &checks,
-        &Time(Timestamp::now()),
-    ))
+    Ok(())
 }
 
-/// The name of another restore of the same database that is not done and was there before.
-async fn fetch_earlier(
+fn known<T>(fact: Fact<T>) -> Result<T, RestoreError> {
+    match fact {
+        Fact::Known(value) => Ok(value),
+        Fact::Unknown(why) => Err(RestoreError::Read(why)),
+    }
+}
+
+/// What is to be done; with what it was decided from, where anything is.
+async fn decide(
     context: &Context,
+    reader: &Reader,
     restore: &DatabaseRestore,
-    namespace: &str,
-) -> Result<Option<String>, kube::Error> {
-    let api: Api<DatabaseRestore> = Api::namespaced(context.client.clone(), namespace);
-    // Times have whole seconds; of one second the names decide, which a person can see.
+) -> Result<(Decision, Option<Recovery>), RestoreError> {
+    let before = || restore.status.clone().unwrap_or_default();
+    let (namespace, database) = (
+        restore.namespace().unwrap_or_default(),
+        restore.spec.database.as_str(),
+    );
+    let Some(volume) = restore.spec.from.volume.as_deref() else {
+        let message = "spec.from: only volume is supported in this version";
+        return Ok((blocked(before(), message.to_owned()), None));
+    };
+    if let Some(other) = fetch_earlier(reader, restore).await? {
+        let message = format!(
+            "DatabaseRestore {other} of the same database is older and not done yet; this one \
+             waits for it"
+        );
+        return Ok((blocked(before(), message), None));
+    }
+    let mut recovery = look(&context.client, &namespace, database, Some(volume)).await;
+    if known(recovery.observed.database.clone())?.is_none() {
+        let message = format!(
+            "spec.database: ProtectedDatabase {database} does not exist in namespace {namespace}. \
+             Apply it, or bring it back: kubectl holdfast recover {database} -n {namespace}"
+        );
+        return Ok((blocked(before(), message), None));
+    }
+    let of_database = ListParams::default().fields(&format!("spec.database={database}"));
+    recovery.observed.world.checks = reader.list::<DatabaseCheck>(&of_database).await;
+    let decision = decide_restore(restore, &recovery.observed, recovery.plan.clone());
+    Ok((decision, Some(recovery)))
+}
+
+/// The name of another restore of the same database that is not done and is older.
+async fn fetch_earlier(
+    reader: &Reader,
+    restore: &DatabaseRestore,
+) -> Result<Option<String>, RestoreError> {
+    // Times have whole seconds; within one second the names decide, which a user can see.
     let age = |restore: &DatabaseRestore| {
-        (
-            restore.creation_timestamp().map(|time| time.0),
-            restore.name_any(),
-        )
+        let created = restore.creation_timestamp();
+        (created.map(|time| time.0), restore.name_any())
     };
     let is_open = |other: &&DatabaseRestore| {
+        let state = other.status.as_ref().and_then(|status| status.state);
         other.spec.database == restore.spec.database
             && other.uid() != restore.uid()
-            && !other
-                .status
-                .as_ref()
-                .and_then(|status| status.state)
-                .is_some_and(RestoreState::is_final)
+            && !state.is_some_and(RestoreState::is_final)
     };
-    let list = api.list(&ListParams::default()).await?;
-    Ok(list
-        .items
-        .iter()
-        .filter(is_open)
-        .filter(|other| age(other) < age(restore))
-        .map(ResourceExt::name_any)
-        .next())
+    let all = known(reader.list::<DatabaseRestore>(&ListParams::default()).await)?;
+    let mut open = all.iter().filter(is_open);
+    let earlier = open.find(|other| age(other) < age(restore));
+    Ok(earlier.map(ResourceExt::name_any))
 }
 
 /// Writes the status where it differs, and an event where the state does.
 async fn report(
     context: &Context,
-    api: &Api<DatabaseRestore>,
     restore: &DatabaseRestore,
+    before: &DatabaseRestoreStatus,
     status: &DatabaseRestoreStatus,
-) -> Result<(), kube::Error> {
-    let before = restore.status.clone().unwrap_or_default();
-    if *status == before {
+) -> Result<(), WriteError> {
+    if status == before {
         return Ok(());
     }
-    let body = json!({
-        "apiVersion": DatabaseRestore::api_version(&()), "kind": DatabaseRestore::kind(&()),
-        "metadata": { "name": restore.name_any(), "uid": restore.uid() }, "status": status,
-    });
-    api.patch_status(
-        &restore.name_any(),
-        &PatchParams::apply(names::OPERATOR_MANAGER).force(),
-        &Patch::Apply(body),
-    )
-    .await?;
+    let (namespace, name) = (restore.namespace().unwrap_or_default(), restore.name_any());
+    let writer = Writer {
+        client: context.client.clone(),
+        manager: names::OPERATOR_MANAGER,
+    };
+    let api: Api<DatabaseRestore> = Api::namespaced(context.client.clone(), &namespace);
+    let uid = restore.metadata.uid.as_deref();
+    let write = writer.apply_status(&api, (&name, uid), status);
+    within_time("write the status of the DatabaseRestore", write).await?;
     if let Some(state) = status.state.filter(|state| before.state != Some(*state)) {
         let is_bad = matches!(state, RestoreState::Blocked | RestoreState::Failed);
         let event = Event {

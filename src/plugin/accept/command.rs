@@ -24,7 +24,7 @@ use crate::resources::parse_declaration;
 
 /// The group is shown before the name otherwise.
 const USAGE: &str = "kubectl holdfast accept NAME CHECK [--yes]
-       kubectl holdfast accept NAME --next [--for DURATION] [--yes]
+       kubectl holdfast accept NAME --next [--duration DURATION] [--yes]
        kubectl holdfast accept NAME --revoke";
 
 /// What `accept` is asked.
@@ -40,7 +40,7 @@ pub struct AcceptArguments {
     #[arg(long)]
     next: bool,
     /// How long from now the change may be seen, up to 7d.
-    #[arg(long = "for", value_name = "DURATION", default_value = "2h", value_parser = read_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = read_duration)]
     duration: Duration,
     /// Don't ask.
     #[arg(long, conflicts_with = "revoke")]
@@ -101,7 +101,7 @@ pub async fn run(cluster: &Cluster, arguments: &AcceptArguments) -> Result<Endin
     if !confirmed(
         &place,
         arguments,
-        &format!(" --next --for {}s", arguments.duration.as_secs()),
+        &format!(" --next --duration {}s", arguments.duration.as_secs()),
     )? {
         return Ok(Ending::NotConfirmed);
     }

@@ -1,23 +1,25 @@
-//! Reads what is there, says what will be done, asks where that disturbs, and does it step by step
-//! until everything is where it belongs.
+//! Reads what exists, says what will be done, asks before what stops pods or removes an object, and
+//! does it step by step until everything is where it belongs.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::sleep;
 
-use super::{RecoveryReport, describe_course, describe_outcome};
+use super::text::{RecoveryReport, describe_outcome, describe_plan};
 use crate::api::names::PLUGIN_MANAGER;
+use crate::decide::recover::unavailable_since;
+use crate::execute::Executor;
+use crate::plan::{Blocker, RecoveryPlan, Scope, Step, check_recovery};
 use crate::plugin::ask::ask;
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
 use crate::plugin::output::{Format, build_json, build_yaml, write_out};
-use crate::recovery::{
-    Course, Hand, Obstacle, Place, ReadError, Situation, Step, away_since, fetch_situation, plan,
-};
+use crate::recovery::{Recovery, look};
+use crate::world::ObservedRecovery;
 
 /// How long until the cluster is read again while something is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -49,198 +51,253 @@ pub struct RecoverArguments {
 
 /// Runs `recover`.
 pub async fn run(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Ending, PluginError> {
-    let says = matches!(arguments.output, None | Some(Format::Table));
-    let (situation, course) = match look(cluster, arguments).await? {
-        Ok(found) => found,
-        Err(obstacle) => return Ok(stopped(&obstacle)),
+    let recovery = look_at(cluster, arguments).await;
+    let plan = match recovery.plan {
+        Ok(plan) => plan,
+        Err(blocker) => return blocked(blocker),
     };
-    if says {
-        write_out(&describe_course(&situation, &course, Timestamp::now()))?;
-    }
-    let mut report = RecoveryReport {
-        namespace: situation.namespace_name.clone(),
-        name: situation.name.clone(),
-        findings: course.findings.clone(),
-        steps: course
-            .steps
-            .iter()
-            .filter(|step| !matches!(step, Step::Await(_)))
-            .map(Step::describe)
-            .collect(),
-        notes: course.notes.clone(),
-        done: false,
-        bound_after_seconds: None,
-        away_since: away_since(&situation).map(Time),
-        away_seconds: None,
-    };
-    if course.steps.is_empty() || arguments.dry_run {
-        if says {
-            for note in &course.notes {
-                write_out(&format!("Note: {note}.\n"))?;
-            }
+    let observed = recovery.observed;
+    let run = Run::new(cluster, arguments);
+    run.say(&describe_plan(&observed, &plan, Timestamp::now()))?;
+    let mut report = RecoveryReport::new(&observed, &plan);
+    if plan.steps.is_empty() || arguments.dry_run {
+        for note in &plan.notes {
+            run.say(&format!("Note: {note}.\n"))?;
         }
         return finish(&report, arguments).map(|()| Ending::Done);
     }
-    let script = format!(
-        "kubectl holdfast recover {} -n {}{} --yes",
-        situation.name,
-        situation.namespace_name,
-        cluster.context_flag()
-    );
-    if course.steps.iter().any(Step::disturbs)
-        && !arguments.yes
-        && !ask(
-            &format!("To bring {} back like that", situation.name),
-            &situation.name,
-            &script,
-        )?
-    {
+    let mut consent = Consent::new(arguments.yes);
+    if !run.ask(&plan, &mut consent)? {
         eprintln!("Not confirmed; nothing was changed.");
         return Ok(Ending::NotConfirmed);
     }
-    let away = away_since(&situation);
-    let missing: Vec<(String, String)> = situation
-        .places
+    let since = unavailable_since(&observed);
+    let missing: Vec<(String, String)> = observed
+        .known_bindings()
         .iter()
-        .filter(|place| !place.is_well())
-        .map(|place| (place.wanted.claim.clone(), place.wanted.volume.clone()))
+        .filter(|binding| !binding.is_bound())
+        .map(|binding| {
+            (
+                binding.desired.claim.clone(),
+                binding.desired.volume.clone(),
+            )
+        })
         .collect();
-    match Box::pin(carry_out(cluster, arguments, situation, course, says)).await? {
-        Ok(carried) => {
+    match Box::pin(run.carry_out(observed, plan, &mut consent)).await? {
+        Outcome::Done(done) => {
             report.done = true;
-            report.steps = carried.steps;
-            report.notes = carried.notes;
-            report.bound_after_seconds =
-                (!missing.is_empty()).then_some(carried.bound_after.as_secs_f64());
-            report.away_seconds = away.map(|since| {
-                (carried.bound_at - since)
-                    .total(jiff::Unit::Second)
-                    .unwrap_or_default()
+            report.steps = done.steps;
+            report.notes = done.notes;
+            let seconds = done.bound_after.as_secs_f64();
+            report.bound_after_seconds = (!missing.is_empty()).then_some(seconds);
+            report.unavailable_seconds = since.map(|since| {
+                let outage = done.bound_at - since;
+                outage.total(jiff::Unit::Second).unwrap_or_default()
             });
         }
-        Err(obstacle) => return Ok(stopped(&obstacle)),
+        Outcome::Blocked(blocker) => return blocked(blocker),
+        Outcome::NotConfirmed => {
+            eprintln!(
+                "Not confirmed; what was done so far stays done, and the command goes on from \
+                 there when it is run again."
+            );
+            return Ok(Ending::NotConfirmed);
+        }
     }
-    if says {
-        write_out(&describe_outcome(
-            &report,
-            &missing,
-            &cluster.context_flag(),
-        ))?;
-    }
+    run.say(&describe_outcome(
+        &report,
+        &missing,
+        &cluster.context_flag(),
+    ))?;
     finish(&report, arguments).map(|()| Ending::Done)
 }
 
+/// What the user has agreed to, step by step; everything with `--yes`.
+struct Consent {
+    everything: bool,
+    steps: Vec<String>,
+}
+
+impl Consent {
+    const fn new(everything: bool) -> Self {
+        Self {
+            everything,
+            steps: Vec::new(),
+        }
+    }
+
+    /// The steps that nobody has agreed to yet.
+    fn missing(&self, plan: &RecoveryPlan) -> Vec<String> {
+        let wanted = plan.steps.iter().filter_map(Step::consent);
+        wanted
+            .filter(|step| !self.everything && !self.steps.contains(step))
+            .collect()
+    }
+
+    fn scope<'a>(&'a self, observed: &'a ObservedRecovery) -> Scope<'a> {
+        Scope::User {
+            observed,
+            confirmed: (!self.everything).then_some(self.steps.as_slice()),
+        }
+    }
+}
+
 /// How it went.
-struct Carried {
+enum Outcome {
+    Done(Done),
+    Blocked(Blocker),
+    NotConfirmed,
+}
+
+struct Done {
     steps: Vec<String>,
     notes: Vec<String>,
     bound_after: Duration,
     bound_at: Timestamp,
 }
 
-async fn carry_out(
-    cluster: &Cluster,
-    arguments: &RecoverArguments,
-    mut situation: Situation,
-    mut course: Course,
-    says: bool,
-) -> Result<Result<Carried, Obstacle>, PluginError> {
-    let began = Instant::now();
-    let patience = Duration::from_secs(arguments.timeout);
-    let hand = Hand {
-        client: cluster.client.clone(),
-        manager: PLUGIN_MANAGER,
-        namespace: situation.namespace_name.clone(),
-        owner: situation.owner(),
-        restore: None,
-    };
-    let (mut steps, mut notes, mut bound) = (Vec::new(), course.notes.clone(), None);
-    let mut waiting = String::new();
-    loop {
-        for step in &course.steps {
-            if let Step::Await(what) = step {
-                if *what != waiting {
-                    waiting.clone_from(what);
-                    progress(says, began, &step.describe())?;
-                }
-                break;
+/// One run of the command.
+struct Run<'a> {
+    cluster: &'a Cluster,
+    arguments: &'a RecoverArguments,
+    began: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn new(cluster: &'a Cluster, arguments: &'a RecoverArguments) -> Self {
+        Self {
+            cluster,
+            arguments,
+            began: Instant::now(),
+        }
+    }
+
+    fn say(&self, text: &str) -> Result<(), PluginError> {
+        match self.arguments.output {
+            None | Some(Format::Table) => write_out(text),
+            Some(Format::Json | Format::Yaml) => Ok(()),
+        }
+    }
+
+    fn say_progress(&self, what: &str) -> Result<(), PluginError> {
+        let seconds = self.began.elapsed().as_secs_f64();
+        self.say(&format!("[{seconds:>5.1} s] {what}\n"))
+    }
+
+    /// Asks for what nobody has agreed to yet; says whether all of it is agreed to now.
+    fn ask(&self, plan: &RecoveryPlan, consent: &mut Consent) -> Result<bool, PluginError> {
+        let missing = consent.missing(plan);
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        let name = &self.arguments.name;
+        let script = format!(
+            "kubectl holdfast recover {name} -n {}{} --yes",
+            self.cluster.namespace,
+            self.cluster.context_flag()
+        );
+        let mut question = "These steps stop pods or remove an object:\n".to_owned();
+        for step in &missing {
+            let _ = writeln!(question, "  - {step}");
+        }
+        let _ = write!(question, "To carry them out for {name}");
+        let is_confirmed = ask(&question, name, &script)?;
+        if is_confirmed {
+            consent.steps.extend(missing);
+        }
+        Ok(is_confirmed)
+    }
+
+    async fn carry_out(
+        &self,
+        mut observed: ObservedRecovery,
+        mut plan: RecoveryPlan,
+        consent: &mut Consent,
+    ) -> Result<Outcome, PluginError> {
+        let timeout = Duration::from_secs(self.arguments.timeout);
+        let client = self.cluster.client.clone();
+        let (namespace, name) = (&self.cluster.namespace, &self.arguments.name);
+        let executor = Executor::new(client, PLUGIN_MANAGER, namespace, name);
+        let (mut steps, mut notes, mut bound) = (Vec::new(), plan.notes.clone(), None);
+        let mut waiting = String::new();
+        loop {
+            if !self.ask(&plan, consent)? {
+                return Ok(Outcome::NotConfirmed);
             }
-            match hand.act(step).await {
-                Ok(()) => {
-                    progress(says, began, &step.describe())?;
-                    steps.push(step.describe());
-                }
-                // Somebody else wrote first: what is there now is read again.
-                Err(error) if error.is_conflict() && began.elapsed() < patience => {
-                    sleep(PAUSE).await;
+            check_recovery(&consent.scope(&observed), &plan).map_err(PluginError::Rule)?;
+            for step in &plan.steps {
+                if let Step::Await(what) = step {
+                    if *what != waiting {
+                        waiting.clone_from(what);
+                        self.say_progress(&step.describe())?;
+                    }
                     break;
                 }
-                Err(error) => return Err(PluginError::Step(Box::new(error))),
+                match executor.execute(step).await {
+                    Ok(()) => {
+                        self.say_progress(&step.describe())?;
+                        steps.push(step.describe());
+                    }
+                    // Somebody else wrote first: what exists now is read again.
+                    Err(error) if error.is_conflict() && self.began.elapsed() < timeout => {
+                        sleep(PAUSE).await;
+                        break;
+                    }
+                    Err(error) => return Err(PluginError::Step(Box::new(error))),
+                }
             }
-        }
-        (situation, course) = match look(cluster, arguments).await? {
-            Ok(found) => found,
-            Err(obstacle) => return Ok(Err(obstacle)),
-        };
-        for note in &course.notes {
-            if !notes.contains(note) {
-                notes.push(note.clone());
+            let recovery = look_at(self.cluster, self.arguments).await;
+            observed = recovery.observed;
+            plan = match recovery.plan {
+                Ok(plan) => plan,
+                Err(blocker) => return Ok(Outcome::Blocked(blocker)),
+            };
+            for note in &plan.notes {
+                if !notes.contains(note) {
+                    notes.push(note.clone());
+                }
             }
-        }
-        if bound.is_none() && situation.places.iter().all(Place::is_well) {
-            bound = Some((began.elapsed(), Timestamp::now()));
-        }
-        if let (true, Some((bound_after, bound_at))) = (course.steps.is_empty(), bound) {
-            return Ok(Ok(Carried {
-                steps,
-                notes,
-                bound_after,
-                bound_at,
-            }));
-        }
-        if began.elapsed() > patience {
-            let next = course.steps.first().map(Step::describe).unwrap_or_default();
-            return Err(PluginError::Patience {
-                seconds: arguments.timeout,
-                next,
-            });
-        }
-        if matches!(course.steps.first(), Some(Step::Await(_))) {
-            sleep(PAUSE).await;
+            if bound.is_none() && observed.all_bound() {
+                bound = Some((self.began.elapsed(), Timestamp::now()));
+            }
+            if let (true, Some((bound_after, bound_at))) = (plan.steps.is_empty(), bound) {
+                return Ok(Outcome::Done(Done {
+                    steps,
+                    notes,
+                    bound_after,
+                    bound_at,
+                }));
+            }
+            if self.began.elapsed() > timeout {
+                let next = plan.steps.first().map(Step::describe).unwrap_or_default();
+                let seconds = self.arguments.timeout;
+                return Err(PluginError::Patience { seconds, next });
+            }
+            if matches!(plan.steps.first(), Some(Step::Await(_))) {
+                sleep(PAUSE).await;
+            }
         }
     }
 }
 
-async fn look(
-    cluster: &Cluster,
-    arguments: &RecoverArguments,
-) -> Result<Result<(Situation, Course), Obstacle>, PluginError> {
-    let read = fetch_situation(
+async fn look_at(cluster: &Cluster, arguments: &RecoverArguments) -> Recovery {
+    let volume = arguments.volume.as_deref();
+    Box::pin(look(
         &cluster.client,
         &cluster.namespace,
         &arguments.name,
-        arguments.volume.as_deref(),
-    );
-    match Box::pin(read).await {
-        Ok(situation) => Ok(plan(&situation).map(|course| (situation, course))),
-        Err(ReadError::Obstacle(obstacle)) => Ok(Err(obstacle)),
-        Err(error) => Err(PluginError::Read(Box::new(error))),
-    }
+        volume,
+    ))
+    .await
 }
 
-fn stopped(obstacle: &Obstacle) -> Ending {
-    eprintln!("error: {obstacle}");
-    Ending::NeedsAPerson
-}
-
-fn progress(says: bool, began: Instant, what: &str) -> Result<(), PluginError> {
-    if says {
-        write_out(&format!(
-            "[{:>5.1} s] {what}\n",
-            began.elapsed().as_secs_f64()
-        ))
-    } else {
-        Ok(())
+fn blocked(blocker: Blocker) -> Result<Ending, PluginError> {
+    match blocker {
+        Blocker::Unread(why) => Err(PluginError::Read(why)),
+        Blocker::Unresolved(message) => {
+            eprintln!("error: {message}");
+            Ok(Ending::NeedsAPerson)
+        }
     }
 }
 

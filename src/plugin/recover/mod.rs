@@ -4,5 +4,4 @@
 mod command;
 mod text;
 
-pub use command::*;
-pub use text::*;
+pub use command::{RecoverArguments, run};

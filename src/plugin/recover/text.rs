@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 
-use crate::recovery::{Course, Situation, Step};
-use crate::wording;
-use crate::wording::count;
-use crate::wording::say_length;
+use crate::decide::recover::unavailable_since;
+use crate::plan::{RecoveryPlan, Step};
+use crate::wording::{count, date, moment, say_length};
+use crate::world::ObservedRecovery;
 
 /// How a recovery went, for programs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,56 +23,71 @@ pub struct RecoveryReport {
     pub findings: Vec<String>,
     /// What was done, or with `--dry-run` would be.
     pub steps: Vec<String>,
-    /// What a person should know and the command does not do.
+    /// What the user should know and the command does not do.
     pub notes: Vec<String>,
     /// Whether anything was done.
     pub done: bool,
     /// Seconds from the command, or the answer, to the claims being Bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound_after_seconds: Option<f64>,
-    /// Since when the data was away, where the cluster knows it.
+    /// Since when the data was unavailable, where the cluster knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub away_since: Option<Time>,
-    /// How long the data was away, in seconds.
+    pub unavailable_since: Option<Time>,
+    /// How long the data was unavailable, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub away_seconds: Option<f64>,
+    pub unavailable_seconds: Option<f64>,
+}
+
+impl RecoveryReport {
+    /// What was found, and what would be done.
+    pub fn new(observed: &ObservedRecovery, plan: &RecoveryPlan) -> Self {
+        Self {
+            namespace: observed.world.namespace_name.clone(),
+            name: observed.world.name.clone(),
+            findings: plan.findings.clone(),
+            steps: writes(plan).map(Step::describe).collect(),
+            notes: plan.notes.clone(),
+            done: false,
+            bound_after_seconds: None,
+            unavailable_since: unavailable_since(observed).map(Time),
+            unavailable_seconds: None,
+        }
+    }
+}
+
+fn writes(plan: &RecoveryPlan) -> impl Iterator<Item = &Step> {
+    let steps = plan.steps.iter();
+    steps.filter(|step| !matches!(step, Step::Await(_)))
 }
 
 /// What was found and what is about to be done.
-pub fn describe_course(situation: &Situation, course: &Course, now: Timestamp) -> String {
-    let mut text = format!("{}/{}", situation.namespace_name, situation.name);
-    let baseline = situation
+pub fn describe_plan(observed: &ObservedRecovery, plan: &RecoveryPlan, now: Timestamp) -> String {
+    let world = &observed.world;
+    let mut text = format!("{}/{}", world.namespace_name, world.name);
+    let ledger = world
         .ledger
-        .status
-        .as_ref()
-        .and_then(|status| status.baseline.as_ref());
-    let _ = match baseline {
-        Some(baseline) => writeln!(
+        .known()
+        .and_then(Option::as_ref)
+        .map(|fact| &fact.ledger);
+    let status = ledger.and_then(|ledger| ledger.status.as_ref());
+    let _ = match (ledger, status.and_then(|status| status.baseline.as_ref())) {
+        (Some(ledger), Some(baseline)) => writeln!(
             text,
             ", as DatabaseLedger {} remembers it: {} at the last good check, {}",
-            situation
-                .ledger
-                .metadata
-                .name
-                .as_deref()
-                .unwrap_or_default(),
+            ledger.metadata.name.as_deref().unwrap_or_default(),
             count(baseline.evidence.total_rows, "row"),
-            wording::moment(&baseline.time, now)
+            moment(&baseline.time, now)
         ),
-        None => writeln!(text, ", which no check has found good yet"),
+        _ => writeln!(text, ", which no check has found good yet"),
     };
-    for finding in &course.findings {
+    for finding in &plan.findings {
         let _ = writeln!(text, "  {finding}");
     }
-    if course.steps.is_empty() {
+    if plan.steps.is_empty() {
         text.push_str("\nEverything is where it belongs: there is nothing to bring back.\n");
     } else {
         text.push_str("\nWhat will be done:\n");
-        for step in course
-            .steps
-            .iter()
-            .filter(|step| !matches!(step, Step::Await(_)))
-        {
+        for step in writes(plan) {
             let _ = writeln!(text, "  - {}", step.describe());
         }
     }
@@ -95,12 +110,12 @@ pub fn describe_outcome(
             );
         }
     }
-    if let (Some(since), Some(seconds)) = (&report.away_since, report.away_seconds) {
+    if let (Some(since), Some(seconds)) = (&report.unavailable_since, report.unavailable_seconds) {
         let _ = writeln!(
             text,
-            "The data was away for {}, since {}.",
+            "The data was unavailable for {}, since {}.",
             length(seconds),
-            wording::date(since)
+            date(since)
         );
     }
     for note in &report.notes {

@@ -10,74 +10,53 @@ use crate::api::{BackupSummary, ClaimStatus, ConditionType, find_condition};
 use crate::wording::build_table;
 use crate::wording::{ago, date, moment};
 
-/// The conditions in the order in which they are told, with the words for True, False and anything
-/// else.
-const WORDS: &[(ConditionType, [&str; 3])] = &[
-    (
-        ConditionType::Guarded,
-        [
-            "deletions are refused",
-            "NOT GUARDED",
-            "not known whether deletions are refused",
-        ],
-    ),
-    (
-        ConditionType::DataVerified,
-        [
-            "the data is what was last known good",
-            "THE DATA IS NOT VERIFIED",
-            "not known whether the data is good",
-        ],
-    ),
-    (
-        ConditionType::DataReset,
-        [
-            "THE DATA LOOKS RESET",
-            "no reset seen",
-            "not known whether the data was reset",
-        ],
-    ),
-    (
-        ConditionType::FilesMatch,
-        [
-            "the files that rows name are there",
-            "FILES AND ROWS DO NOT MATCH",
-            "not known whether the files that rows name are there",
-        ],
-    ),
-    (
-        ConditionType::BackupFresh,
-        [
-            "there is a fresh backup",
-            "NO FRESH BACKUP",
-            "not known whether the backup is fresh",
-        ],
-    ),
-    (
-        ConditionType::RestoreProven,
-        [
-            "a restore has proven a backup",
-            "no restore has proven a backup",
-            "no restore has proven a backup",
-        ],
-    ),
-    (
-        ConditionType::Stalled,
-        [
+/// What a condition says when it is True, False and anything else; empty where it is not worth a
+/// line. Ready is in the headline.
+fn words(type_: ConditionType) -> [&'static str; 3] {
+    match type_ {
+        ConditionType::Ready => ["", "", ""],
+        ConditionType::Stalled => [
             "THE OPERATOR CAN'T GO ON",
             "",
             "not known whether the operator can go on",
         ],
-    ),
-    (
-        ConditionType::Reconciling,
-        [
+        ConditionType::DataReset => [
+            "THE DATA LOOKS RESET",
+            "no reset seen",
+            "not known whether the data was reset",
+        ],
+        ConditionType::Guarded => [
+            "deletions are refused",
+            "NOT GUARDED",
+            "not known whether deletions are refused",
+        ],
+        ConditionType::DataVerified => [
+            "the data is what was last known good",
+            "THE DATA IS NOT VERIFIED",
+            "not known whether the data is good",
+        ],
+        ConditionType::FilesMatch => [
+            "the files that rows name are there",
+            "FILES AND ROWS DO NOT MATCH",
+            "not known whether the files that rows name are there",
+        ],
+        ConditionType::BackupFresh => [
+            "there is a fresh backup",
+            "NO FRESH BACKUP",
+            "not known whether the backup is fresh",
+        ],
+        ConditionType::RestoreProven => [
+            "a restore has proven a backup",
+            "no restore has proven a backup",
+            "no restore has proven a backup",
+        ],
+        ConditionType::Reconciling => [
             "the operator is at work",
             "",
             "not known whether the operator is at work",
         ],
-    ),
-];
+    }
+}
 
 /// One block of text, ending with a line break.
 pub fn describe_database(report: &DatabaseReport, now: Timestamp) -> String {
@@ -104,9 +83,9 @@ pub fn describe_database(report: &DatabaseReport, now: Timestamp) -> String {
     if !status.conditions.is_empty() {
         text.push('\n');
     }
-    for (type_, words) in WORDS {
+    for type_ in ConditionType::ALL {
         if let Some(condition) = find_condition(&status.conditions, *type_) {
-            describe_condition(&mut text, condition, *words);
+            describe_condition(&mut text, condition, words(*type_));
         }
     }
     describe_claims(&mut text, &status.claims, now);
@@ -215,7 +194,7 @@ fn describe_claims(text: &mut String, claims: &[ClaimStatus], now: Timestamp) {
             ", not mounted"
         };
         let since = claim
-            .since
+            .creation_time
             .as_ref()
             .map(|since| format!(", since {}", moment(since, now)))
             .unwrap_or_default();

@@ -41,7 +41,7 @@ fn green() -> Value {
             condition("RestoreProven", "Unknown", "NotSupported", "m"),
         ],
         "claims": [{"name": "knowledge-data", "uid": "u", "volume": "pvc-a", "volumeHandle": "/volumes/pvc-a", "reclaimPolicy": "Retain",
-            "guarded": true, "mounted": true, "since": "2026-01-19T12:34:50Z"}],
+            "guarded": true, "mounted": true, "creationTime": "2026-01-19T12:34:50Z"}],
         "baseline": {"check": "knowledge-1", "time": "2026-02-01T09:00:00Z", "systemIdentifier": "7488888888888888888"},
         "lastCheck": {"name": "knowledge-1", "time": "2026-02-01T09:00:00Z", "outcome": "Verified", "reason": "Verified"},
         "lastBackup": {"name": "knowledge-backup-first", "time": "2026-02-01T09:01:00Z", "state": "Complete"},
@@ -155,7 +155,10 @@ fn files_are_told_where_they_are_asked_about() {
         "FilesMissing",
         message,
     ));
-    let said = told(object(&status));
+    let mut database = object(&status);
+    let rule = json!({"claim": "uploads", "query": "select path from uploads"});
+    database.spec.verification.files = vec![serde_json::from_value(rule).unwrap()];
+    let said = told(database);
     assert!(
         said.contains("FilesMatch     FILES AND ROWS DO NOT MATCH (FilesMissing)")
             && said.contains(&format!("- {message}")),

@@ -3,7 +3,7 @@
 use kube::core::{ApiResource, GroupVersionKind};
 
 use crate::api::names::GROUP;
-use crate::guard::GUARDED_RESOURCES;
+use crate::guard::{DEFINITION_CONSEQUENCE, GUARDED_RESOURCES};
 
 /// A kind whose deletion can be confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,15 +104,12 @@ impl Kind {
         }
     }
 
-    /// What would be lost with an object of it, in the words of a refusal.
-    pub fn loss(&self) -> &'static str {
+    /// What happens when an object of it is deleted, in the words of a refusal.
+    pub fn consequence(&self) -> &'static str {
         GUARDED_RESOURCES
             .iter()
             .find(|resource| resource.resource == self.plural && resource.group == self.group)
-            .map_or(
-                "every object of this kind in the whole cluster, without being asked again",
-                |resource| resource.loss,
-            )
+            .map_or(DEFINITION_CONSEQUENCE, |resource| resource.consequence)
     }
 
     fn is_called(&self, word: &str) -> bool {

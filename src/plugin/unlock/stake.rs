@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Target;
 use crate::api::ConditionType;
 use crate::api::find_condition;
-use crate::guard::{marked_owner, noted_stake};
+use crate::guard::{loss_summary, marked_owner};
 use crate::plugin::status::DatabaseReport;
 use crate::wording::moment;
 
@@ -37,11 +37,11 @@ pub fn describe_stake(target: &Target, databases: &Databases, now: Timestamp) ->
             "  its deletion was asked for already, and goes on as soon as this is confirmed\n",
         );
     }
-    text.push_str("\nWhat would be lost:\n");
-    if let Some(noted) = noted_stake(&target.metadata) {
-        let _ = writeln!(text, "  - {noted}");
+    if let Some(noted) = loss_summary(&target.metadata) {
+        let _ = writeln!(text, "  holds {noted}");
     }
-    let _ = writeln!(text, "  - {}", target.kind.loss());
+    text.push_str("\nIf it is deleted:\n");
+    let _ = writeln!(text, "  - {}", target.kind.consequence());
     match databases {
         Databases::Known(databases) => list_databases(&mut text, databases, now),
         Databases::Unknown(why) => {

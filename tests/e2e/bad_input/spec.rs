@@ -64,8 +64,8 @@ fn mistakes() -> Vec<(Value, &'static str, &'static str)> {
             "out of range; give between 1s and 1h",
         ),
         (
-            json!({"verification": {"gate": {"patience": "25h"}}}),
-            "spec.verification.gate.patience",
+            json!({"verification": {"gate": {"timeout": "25h"}}}),
+            "spec.verification.gate.timeout",
             "out of range; give between 1s and 24h",
         ),
     ]

@@ -281,8 +281,8 @@ async fn wait_remembered(scene: &Scene) {
         .await;
 }
 
-const POLICIES_MENDED: &str = "holdfast_guard_policies_mended_total ";
-const DEFINITIONS_MENDED: &str = "holdfast_guard_definitions_mended_total ";
+const POLICIES_MENDED: &str = "holdfast_guard_policies_repaired_total ";
+const DEFINITIONS_MENDED: &str = "holdfast_guard_definitions_repaired_total ";
 
 /// Waits for an event about a policy or a definition, which are in no namespace.
 async fn wait_told(scene: &Scene, reason: &str, note: &str) {

@@ -77,7 +77,7 @@ fn a_claim_that_is_deleted_then_is_held_and_loses_nothing() {
             ));
             assert_tells(
                 &refused,
-                &["refuses to take the finalizer holdfast.dev/keep off"],
+                &["refuses to remove the finalizer holdfast.dev/keep from"],
             );
         }
         let volume = volume_of(scene, "knowledge-data").await;

@@ -1,0 +1,15 @@
+//! How a database is brought back: which claim belongs to which volume, and the steps that bring
+//! them together again. Pure.
+
+mod claims;
+mod desired;
+mod objects;
+mod plan;
+mod restore;
+mod unavailable;
+mod workload;
+
+pub use desired::{desired_claims, spec_of};
+pub use plan::plan_recovery;
+pub use restore::{Decision, blocked, decide_restore, failed};
+pub use unavailable::unavailable_since;

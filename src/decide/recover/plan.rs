@@ -1,0 +1,49 @@
+//! From what was read to the steps that bring a database back, and what blocks them.
+
+use super::claims::restore_binding;
+use super::{objects, workload};
+use crate::plan::{Blocker, RecoveryPlan};
+use crate::world::{Fact, ObservedRecovery, WorkloadFact, WorkloadFound};
+
+/// Plans how to bring a database back.
+///
+/// # Errors
+/// What blocks it; then nothing is to be done.
+pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocker> {
+    let mut plan = RecoveryPlan::default();
+    let workload = workload_of(observed)?;
+    objects::plan_namespace(observed, &mut plan)?;
+    for binding in known(&observed.bindings)? {
+        restore_binding(observed, workload, binding, &mut plan)?;
+    }
+    if let Some(workload) = workload {
+        workload::plan_mounts(observed, workload, &mut plan)?;
+    }
+    objects::plan_database(observed, &mut plan)?;
+    workload::plan_scale_up(observed, workload, &mut plan);
+    Ok(plan)
+}
+
+/// The value of a fact; what is not known blocks.
+pub fn known<T>(fact: &Fact<T>) -> Result<&T, Blocker> {
+    match fact {
+        Fact::Known(value) => Ok(value),
+        Fact::Unknown(why) => Err(Blocker::Unread(why.clone())),
+    }
+}
+
+/// The workload, if it exists. Two of one name are left alone: the wrong one must not be scaled
+/// down.
+fn workload_of(observed: &ObservedRecovery) -> Result<Option<&WorkloadFound>, Blocker> {
+    let (namespace, name) = (&observed.world.namespace_name, &observed.world.name);
+    match known(&observed.world.workload)? {
+        WorkloadFact::Found(found) => Ok(Some(found)),
+        WorkloadFact::NotFound => Ok(None),
+        WorkloadFact::Ambiguous => Err(Blocker::new(format!(
+            "namespace {namespace} has both a StatefulSet and a Deployment of the name in \
+             spec.workload, and spec.workload.kind does not say which one runs Postgres. Set it: \
+             kubectl -n {namespace} patch protdb {name} --type=merge -p \
+             '{{\"spec\":{{\"workload\":{{\"kind\":\"StatefulSet\"}}}}}}'"
+        ))),
+    }
+}

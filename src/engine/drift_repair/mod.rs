@@ -1,0 +1,8 @@
+//! Admission policies and definitions that are not as installed: found, put back, said.
+
+mod definitions;
+mod policies;
+mod run;
+mod shared;
+
+pub use run::{fetch_policy, run_drift_repair};

@@ -1,0 +1,199 @@
+//! Keeps what the guard stands on as it was built: admission policies and definitions that somebody
+//! deletes or edits are put back at once, and said.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc::Sender;
+use futures::{FutureExt, Stream, StreamExt};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource;
+use kube::runtime::events::{Event, EventType};
+
+use super::definitions::{self, DefinitionDrift};
+use super::policies::{self, PolicyDrift};
+use super::shared::Repair;
+use crate::api::reasons;
+use crate::engine::Context;
+use crate::engine::events::publish;
+use crate::execute::{WriteError, within_time};
+use crate::world::{Fact, PolicyFact};
+
+/// How often policies and definitions are looked at without being told.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+/// The same while something could not be put back.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// How long ticks are waited for that belong together.
+const TOGETHER: Duration = Duration::from_millis(200);
+/// How long the API server takes to enforce a policy, as measured (0.7 s), with something to spare.
+const ENFORCEMENT: Duration = Duration::from_millis(1500);
+
+/// Something that is not as built.
+enum Drift {
+    Policy(Box<PolicyDrift>),
+    Definition(Box<DefinitionDrift>),
+}
+
+impl Drift {
+    fn fact(&self) -> PolicyFact {
+        match self {
+            Self::Policy(drift) => PolicyFact::Missing(drift.difference.clone()),
+            Self::Definition(drift) => PolicyFact::DefinitionChanged(drift.difference.clone()),
+        }
+    }
+
+    fn difference(&self) -> &str {
+        match self {
+            Self::Policy(drift) => &drift.difference,
+            Self::Definition(drift) => &drift.difference,
+        }
+    }
+
+    /// The object that events are about, and their reason.
+    fn regarding(&self) -> (ObjectReference, &'static str) {
+        match self {
+            Self::Policy(drift) => (drift.policy.object_ref(&()), reasons::POLICY_MISSING),
+            Self::Definition(drift) => (drift.built.object_ref(&()), reasons::DEFINITION_CHANGED),
+        }
+    }
+
+    /// The command that does by hand what the operator could not.
+    fn by_hand(&self) -> &'static str {
+        match self {
+            Self::Policy(_) => {
+                "Apply the installation manifest again: kubectl apply --server-side -f install.yaml"
+            }
+            Self::Definition(_) => {
+                "Apply the definitions again: holdfast crd | kubectl apply --server-side \
+                 --force-conflicts -f -"
+            }
+        }
+    }
+}
+
+/// Repairs on every tick, and from time to time without one. Tells `databases` when what they say of
+/// the guard may have changed.
+pub async fn run_drift_repair(
+    context: Arc<Context>,
+    ticks: impl Stream<Item = ()> + Send,
+    mut databases: Sender<()>,
+) {
+    let mut ticks = std::pin::pin!(ticks);
+    loop {
+        let pause = if context.disturbance.current().is_some() {
+            TRY_AGAIN
+        } else {
+            LOOK_AGAIN
+        };
+        // Without a tick in time it is looked at all the same.
+        if let Ok(None) = tokio::time::timeout(pause, ticks.next()).await {
+            tokio::time::sleep(pause).await;
+        }
+        // Every watch begins with a tick, and one change gives several: one look answers them all.
+        tokio::time::sleep(TOGETHER).await;
+        while let Some(Some(())) = ticks.next().now_or_never() {}
+        let drifts = match find_drifts(&context).await {
+            Ok(drifts) => drifts,
+            Err(error) => {
+                tracing::warn!(%error, "could not read the admission policies and definitions");
+                continue;
+            }
+        };
+        let Some(first) = drifts.first() else {
+            if context.disturbance.current().is_some() {
+                context.disturbance.set(None);
+                let _ = databases.try_send(());
+            }
+            continue;
+        };
+        context.disturbance.set(Some(first.fact()));
+        // A full channel holds a tick already.
+        let _ = databases.try_send(());
+        let mut left = None;
+        for drift in &drifts {
+            if !repair(&context, drift).await {
+                left.get_or_insert_with(|| drift.fact());
+            }
+        }
+        tokio::time::sleep(ENFORCEMENT).await;
+        context.disturbance.set(left);
+        let _ = databases.try_send(());
+    }
+}
+
+/// Whether the guard stands on what was built, or the first difference. Policies are read; what is
+/// known of the definitions, which are large, is what was seen of them last.
+pub async fn fetch_policy(context: &Context) -> Fact<PolicyFact> {
+    if let Some(what) = context.disturbance.current() {
+        return Fact::Known(what);
+    }
+    Fact::from_read(
+        "the admission policies",
+        policies::find_drifts(context).await,
+    )
+    .map(|drifts| {
+        drifts
+            .into_iter()
+            .next()
+            .map_or(PolicyFact::InForce, |drift| {
+                PolicyFact::Missing(drift.difference)
+            })
+    })
+}
+
+async fn find_drifts(context: &Context) -> Result<Vec<Drift>, kube::Error> {
+    let (policies, definitions) = tokio::try_join!(
+        policies::find_drifts(context),
+        definitions::find_drifts(context)
+    )?;
+    let policies = policies
+        .into_iter()
+        .map(|drift| Drift::Policy(Box::new(drift)));
+    Ok(policies
+        .chain(
+            definitions
+                .into_iter()
+                .map(|drift| Drift::Definition(Box::new(drift))),
+        )
+        .collect())
+}
+
+/// Puts one thing back and says so. Says whether it is back.
+async fn repair(context: &Context, drift: &Drift) -> bool {
+    let put_back = async {
+        match drift {
+            Drift::Policy(drift) => policies::put_back(context, drift).await,
+            Drift::Definition(drift) => definitions::put_back(context, drift).await,
+        }
+    };
+    let repair = within_time("put it back", put_back).await;
+    let is_done = matches!(repair, Ok(Repair::Done));
+    if is_done {
+        match drift {
+            Drift::Policy(_) => context.metrics.count_repaired_policy(),
+            Drift::Definition(_) => context.metrics.count_repaired_definition(),
+        }
+    }
+    let (difference, by_hand) = (drift.difference(), drift.by_hand());
+    let note = match &repair {
+        Ok(Repair::Done) => {
+            format!("{difference}. It was put back. Who did it is in the API server's audit log")
+        }
+        Ok(Repair::Impossible) => difference.to_owned(),
+        Err(error @ WriteError::TimedOut { .. }) => {
+            format!("{difference}. {error}; it is tried again")
+        }
+        Err(error) => format!("{difference}. {error}. {by_hand}"),
+    };
+    tracing::warn!(note, "the guard was disarmed");
+    let (regarding, reason) = drift.regarding();
+    let event = Event {
+        type_: EventType::Warning,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: "Repair".to_owned(),
+        secondary: None,
+    };
+    publish(context, event, &regarding).await;
+    is_done
+}

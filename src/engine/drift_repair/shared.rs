@@ -1,0 +1,32 @@
+//! What repairing policies and repairing definitions share.
+
+use kube::api::ObjectMeta;
+
+use crate::api::names;
+use crate::engine::Context;
+use crate::execute::Writer;
+use crate::guard;
+
+/// What came of putting something back.
+pub enum Repair {
+    /// It is as built.
+    Done,
+    /// It can't be put back, for a reason that the drift itself tells.
+    Impossible,
+}
+
+/// What is said of an object that is not as built, with the one who changed it last.
+pub fn say_changed(what: &str, metadata: &ObjectMeta) -> String {
+    let who = guard::last_other_manager(metadata).map_or_else(String::new, |who| {
+        format!("; the last change on record is by {who}")
+    });
+    format!("{what} is not the one that this version installs{who}")
+}
+
+/// Writes what was built.
+pub fn writer(context: &Context) -> Writer {
+    Writer {
+        client: context.client.clone(),
+        manager: names::OPERATOR_MANAGER,
+    }
+}

@@ -1,0 +1,269 @@
+//! One write to the API server: a time limit, a field manager, and what its failure means.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use json_patch::Patch as JsonPatch;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// How long one write may take. The client itself would try for minutes.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A write that was not done, or of which that is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The API server refused, or a precondition did not hold: the object is not the one that was
+    /// read.
+    #[error("could not {doing}: {source}")]
+    Refused {
+        /// What was to be done.
+        doing: String,
+        /// The API server's answer.
+        source: Box<kube::Error>,
+    },
+    /// The volume of a claim that was to go is not kept.
+    #[error("did not {doing}: {why}")]
+    NotKept {
+        /// What was to be done.
+        doing: String,
+        /// What was read.
+        why: String,
+    },
+    /// No answer in time. The write may have happened; the next pass reads what there is.
+    #[error("could not {doing}: no answer from the API server in {} s", WRITE_TIMEOUT.as_secs())]
+    TimedOut {
+        /// What was to be done.
+        doing: String,
+    },
+}
+
+impl WriteError {
+    /// Whether a precondition did not hold: somebody else wrote first, and reading again settles
+    /// it.
+    #[must_use]
+    pub fn is_precondition(&self) -> bool {
+        matches!(self.code(), Some(409 | 422))
+    }
+
+    /// The same, or the object is gone.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.code(), Some(404 | 409 | 422))
+    }
+
+    fn code(&self) -> Option<u16> {
+        match self {
+            Self::Refused { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::NotKept { .. } | Self::TimedOut { .. } => None,
+        }
+    }
+}
+
+/// Waits for a write, but not for ever. `doing` says what it does, as an imperative.
+///
+/// # Errors
+/// It was refused, or not answered in time.
+pub async fn within_time<T>(
+    doing: &str,
+    write: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, WriteError> {
+    match tokio::time::timeout(WRITE_TIMEOUT, Box::pin(write)).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(WriteError::Refused {
+            doing: doing.to_owned(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(WriteError::TimedOut {
+            doing: doing.to_owned(),
+        }),
+    }
+}
+
+/// Writes with the rights of a client, in the name of a field manager.
+#[derive(Clone)]
+pub struct Writer {
+    /// The client.
+    pub client: Client,
+    /// The field manager.
+    pub manager: &'static str,
+}
+
+impl Writer {
+    fn patch_parameters(&self) -> PatchParams {
+        PatchParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..PatchParams::default()
+        }
+    }
+
+    fn post_parameters(&self) -> PostParams {
+        PostParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..PostParams::default()
+        }
+    }
+
+    /// Sends a JSON patch, whose tests of UID and resource version are its preconditions. Nothing
+    /// to patch is done already.
+    pub(crate) async fn patch<K>(
+        &self,
+        api: &Api<K>,
+        metadata: &ObjectMeta,
+        body: Option<JsonPatch>,
+    ) -> Result<(), kube::Error>
+    where
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let Some(body) = body else { return Ok(()) };
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let patch = Patch::Json::<()>(body);
+        api.patch_metadata(name, &self.patch_parameters(), &patch)
+            .await
+            .map(drop)
+    }
+
+    /// Creates an object; where the name already exists nothing is changed: it came from an earlier
+    /// try, or from somebody quicker.
+    pub(crate) async fn create<K>(&self, api: &Api<K>, object: &K) -> Result<(), kube::Error>
+    where
+        K: Clone + Debug + Serialize + DeserializeOwned,
+    {
+        match api.create(&self.post_parameters(), object).await {
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// The same, from a manifest.
+    pub(crate) async fn create_manifest<K>(
+        &self,
+        api: &Api<K>,
+        manifest: &Value,
+    ) -> Result<(), kube::Error>
+    where
+        K: Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let object = serde_json::from_value(manifest.clone()).map_err(kube::Error::SerdeError)?;
+        self.create(api, &object).await
+    }
+
+    /// Applies an object that is all ours.
+    pub(crate) async fn apply<K>(&self, api: &Api<K>, object: &K) -> Result<(), kube::Error>
+    where
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let name = object.meta().name.clone().unwrap_or_default();
+        let parameters = PatchParams::apply(self.manager).force();
+        api.patch(&name, &parameters, &Patch::Apply(object))
+            .await
+            .map(drop)
+    }
+
+    /// Applies a status, or that part of one which this manager owns. The UID, where there is one,
+    /// pins the object: one recreated under the name never gets the status of the one before.
+    pub(crate) async fn apply_status<K>(
+        &self,
+        api: &Api<K>,
+        (name, uid): (&str, Option<&str>),
+        status: &impl Serialize,
+    ) -> Result<(), kube::Error>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let mut body = serde_json::json!({
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()),
+            "metadata": {"name": name}, "status": status,
+        });
+        if let Some(uid) = uid {
+            body["metadata"]["uid"] = uid.into();
+        }
+        let parameters = PatchParams::apply(self.manager).force();
+        api.patch_status(name, &parameters, &Patch::Apply(body))
+            .await
+            .map(drop)
+    }
+
+    /// Merges into an object of ours.
+    pub(crate) async fn merge<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        body: Value,
+    ) -> Result<(), kube::Error>
+    where
+        K: Clone + Debug + DeserializeOwned,
+    {
+        api.patch(name, &self.patch_parameters(), &Patch::Merge(body))
+            .await
+            .map(drop)
+    }
+
+    /// Patches the status of an object.
+    pub(crate) async fn patch_status<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        patch: &Patch<Value>,
+    ) -> Result<(), kube::Error>
+    where
+        K: Clone + Debug + DeserializeOwned,
+    {
+        api.patch_status(name, &self.patch_parameters(), patch)
+            .await
+            .map(drop)
+    }
+
+    /// Puts an object in the place of the one that was read, or creates it where none was. Replaced
+    /// and not applied: what somebody added must go too.
+    pub(crate) async fn replace<K>(
+        &self,
+        api: &Api<K>,
+        present: Option<&K>,
+        wanted: &K,
+    ) -> Result<(), kube::Error>
+    where
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let Some(present) = present else {
+            return api.create(&self.post_parameters(), wanted).await.map(drop);
+        };
+        let name = present.meta().name.as_deref().unwrap_or_default();
+        api.replace(name, &self.post_parameters(), wanted)
+            .await
+            .map(drop)
+    }
+
+    /// Deletes exactly the object that was read; one that is gone already is what was wanted.
+    pub(crate) async fn delete<K>(
+        &self,
+        api: &Api<K>,
+        metadata: &ObjectMeta,
+    ) -> Result<(), kube::Error>
+    where
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let preconditions = Preconditions {
+            uid: metadata.uid.clone(),
+            resource_version: metadata.resource_version.clone(),
+        };
+        let parameters = DeleteParams {
+            preconditions: Some(preconditions),
+            ..DeleteParams::background()
+        };
+        match api
+            .delete(metadata.name.as_deref().unwrap_or_default(), &parameters)
+            .await
+        {
+            Err(kube::Error::Api(status)) if status.reason == "NotFound" => Ok(()),
+            other => other.map(drop),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Every admission policy of an installation. Who installs them is in `install`.
+//!
+//! A policy's selection decides which objects its rules are evaluated for at all: others are never
+//! slowed, and an error in a rule closes for the selected ones only.
+
+use super::changes::{MARKS_POLICY, VOLUME_POLICY, build_marks_guard, build_volume_guard};
+use super::deletions::{
+    DEFINITION_POLICY, DELETION_POLICY, build_definition_guard, build_deletion_guard,
+};
+use super::fence::{FENCE_POLICY, build_agent_fence};
+use super::policy::{BoundPolicy, denying, warning};
+use super::templates::{TEMPLATE_POLICY, build_other_claim_warning, build_template_guard};
+use super::unsupported_fields::build_unsupported_fields_warning;
+
+/// Names of the policies, and of their bindings, without which nothing is refused.
+pub const GUARD_POLICIES: &[&str] = &[
+    DELETION_POLICY,
+    DEFINITION_POLICY,
+    MARKS_POLICY,
+    VOLUME_POLICY,
+    TEMPLATE_POLICY,
+    FENCE_POLICY,
+];
+
+/// Every policy with its binding, in the order in which they are installed, for an operator in
+/// `operator_namespace`. A new policy is one entry.
+#[must_use]
+pub fn policies(operator_namespace: &str) -> Vec<BoundPolicy> {
+    vec![
+        denying(build_deletion_guard()),
+        denying(build_definition_guard(operator_namespace)),
+        denying(build_marks_guard(operator_namespace)),
+        denying(build_volume_guard()),
+        denying(build_template_guard()),
+        denying(build_agent_fence()),
+        warning(build_other_claim_warning()),
+        warning(build_unsupported_fields_warning()),
+    ]
+}
+
+#[cfg(test)]
+#[path = "policies_tests.rs"]
+mod tests;

@@ -1,0 +1,270 @@
+//! The rules about bringing back: nothing goes that is not kept, nothing is taken from others. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+
+use super::Step;
+use super::release_rules::is_retained_by;
+use super::rules::Scope;
+use crate::guard;
+use crate::world::{ClaimBinding, ClaimFact, ObservedRecovery, VolumeFound};
+
+/// Which part of the database's claims and volumes a step of a recovery is about.
+enum Part<'a> {
+    /// A claim that exists.
+    Claim(&'a ObjectMeta),
+    /// A volume that exists.
+    Volume(&'a ObjectMeta),
+    /// A claim of that name, and the volume that it is to have.
+    NewClaim(&'a Value),
+    /// A volume of that name.
+    NewVolume(&'a Value),
+    /// The workload that the spec names.
+    Workload(&'a ObjectMeta),
+    /// The namespace of the database.
+    Namespace(&'a ObjectMeta),
+    /// The ProtectedDatabase.
+    Database(&'a ObjectMeta),
+    /// None of them, or not a step of a recovery alone.
+    Other,
+}
+
+fn part(step: &Step) -> Part<'_> {
+    match step {
+        Step::ConfirmClaimDeletion(metadata)
+        | Step::DeleteClaim(metadata)
+        | Step::FinishClaimDeletion(metadata)
+        | Step::TouchClaim { metadata, .. } => Part::Claim(metadata),
+        Step::RetainVolume(volume) | Step::MarkVolume(volume) => Part::Volume(&volume.metadata),
+        Step::ReserveVolume { metadata, .. }
+        | Step::ConfirmVolumeChange(metadata)
+        | Step::RevokeVolumeChange(metadata) => Part::Volume(metadata),
+        Step::CreateClaim(manifest) => Part::NewClaim(manifest),
+        Step::CreateVolume(manifest) => Part::NewVolume(manifest),
+        Step::ScaleDown(step) | Step::ScaleUp(step) => Part::Workload(&step.metadata),
+        Step::MountClaim { metadata, .. } => Part::Workload(metadata),
+        Step::ConfirmNamespaceDeletion(metadata) | Step::FinalizeNamespace(metadata) => {
+            Part::Namespace(metadata)
+        }
+        Step::ConfirmDatabaseDeletion(metadata) | Step::FinishDatabaseDeletion(metadata) => {
+            Part::Database(metadata)
+        }
+        Step::MarkDatabase(_)
+        | Step::MarkClaim(_)
+        | Step::NoteLoss { .. }
+        | Step::MarkLedger(_)
+        | Step::WriteLedger { .. }
+        | Step::ReleaseLedger(_)
+        | Step::MarkWorkload(..)
+        | Step::MarkNamespace(_)
+        | Step::SetGate(_)
+        | Step::EnsureAgentIdentity
+        | Step::CreateCheck(_)
+        | Step::SetCheckTarget { .. }
+        | Step::CreateJob(_)
+        | Step::WriteVerdict { .. }
+        | Step::FailFiles { .. }
+        | Step::ApplyCronJob(_)
+        | Step::DeleteCronJob(_)
+        | Step::FailBackup { .. }
+        | Step::DeleteCheck(_)
+        | Step::AssertDatabase(_)
+        | Step::AssertVolume(_)
+        | Step::ReleaseClaim(_)
+        | Step::ReleaseVolume(_)
+        | Step::ReleaseWorkload(..)
+        | Step::ReleaseNamespace(_)
+        | Step::ReleaseDatabase(_)
+        | Step::CreateNamespace(_)
+        | Step::CreateDatabase(_)
+        | Step::Await(_) => Part::Other,
+    }
+}
+
+/// Make sure that a recovery touches only what is the database's own: the claims and volumes that
+/// belong to it, its workload, its namespace, itself; and nothing that another database has marked.
+pub fn recovery_stays_with_the_databases_own(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let step = &steps[position];
+    // The operator's pass retains and marks too, by rules of its own.
+    if let (Scope::Database { .. }, Step::RetainVolume(_) | Step::MarkVolume(_)) = (scope, step) {
+        return Ok(());
+    }
+    let part = part(step);
+    if matches!(part, Part::Other) {
+        return Ok(());
+    }
+    let observed = scope.recovery()?;
+    let bindings = observed.known_bindings();
+    let is_theirs = match part {
+        Part::Claim(metadata) => {
+            not_marked_by_another(observed, metadata)?;
+            bindings.iter().any(|binding| is_claim(binding, metadata))
+        }
+        Part::Volume(metadata) => bindings.iter().any(|binding| {
+            let mut volumes = binding.volume.iter().chain(&binding.other_volume);
+            volumes.any(|volume| volume.metadata.uid == metadata.uid)
+        }),
+        Part::NewClaim(manifest) => bindings.iter().any(|binding| {
+            manifest["metadata"]["name"] == binding.desired.claim.as_str()
+                && manifest["spec"]["volumeName"] == binding.desired.volume.as_str()
+        }),
+        Part::NewVolume(manifest) => bindings
+            .iter()
+            .any(|binding| manifest["metadata"]["name"] == binding.desired.volume.as_str()),
+        Part::Workload(metadata) => observed
+            .world
+            .workload_found()
+            .is_some_and(|workload| workload.metadata.uid == metadata.uid),
+        Part::Namespace(metadata) => {
+            let namespace = observed.world.namespace.known().and_then(Option::as_ref);
+            namespace.is_some_and(|namespace| namespace.uid == metadata.uid)
+        }
+        Part::Database(metadata) => {
+            let database = observed.database.known().and_then(Option::as_ref);
+            database.is_some_and(|database| database.metadata.uid == metadata.uid)
+        }
+        Part::Other => true,
+    };
+    if is_theirs {
+        Ok(())
+    } else {
+        Err("it is not what was read of this database")
+    }
+}
+
+fn not_marked_by_another(
+    observed: &ObservedRecovery,
+    metadata: &ObjectMeta,
+) -> Result<(), &'static str> {
+    match guard::marked_owner(metadata) {
+        Some(other) if other != observed.world.owner() => {
+            Err("it carries the mark of another ProtectedDatabase")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_claim(binding: &ClaimBinding, metadata: &ObjectMeta) -> bool {
+    let claim = binding.claim.as_ref().and_then(ClaimFact::uid);
+    claim.is_some() && claim == metadata.uid.as_deref()
+}
+
+/// The binding of a claim that is to go.
+fn binding_of_removed<'a>(
+    scope: &Scope<'a>,
+    step: &Step,
+) -> Result<Option<&'a ClaimBinding>, &'static str> {
+    let (Step::DeleteClaim(metadata) | Step::FinishClaimDeletion(metadata)) = step else {
+        return Ok(None);
+    };
+    let mut bindings = scope.recovery()?.known_bindings().iter();
+    match bindings.find(|binding| is_claim(binding, metadata)) {
+        Some(binding) => Ok(Some(binding)),
+        None => Err("it is not what was read of this database"),
+    }
+}
+
+/// Make sure that a claim goes only when the volume that it is bound to is on Retain, or set to it
+/// by an earlier step.
+pub fn claims_go_when_their_volume_is_kept(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let Some(binding) = binding_of_removed(scope, &steps[position])? else {
+        return Ok(());
+    };
+    match binding.bound_volume() {
+        Some(volume)
+            if !volume.is_retained() && !is_retained_by(&steps[..position], &volume.metadata) =>
+        {
+            Err("its volume is not on Retain")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Make sure that a claim goes only when no pod has it any more, or after a wait for those pods: a
+/// pod keeps writing to a volume whose claim is gone.
+pub fn claims_go_without_pods(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let Some(binding) = binding_of_removed(scope, &steps[position])? else {
+        return Ok(());
+    };
+    let is_awaited = |step: &Step| matches!(step, Step::Await(_));
+    if binding.pods.is_empty() || steps[..position].iter().any(is_awaited) {
+        Ok(())
+    } else {
+        Err("pods still mount it")
+    }
+}
+
+/// Make sure that no volume is bound to two claims, and no storage is behind two volumes.
+pub fn volumes_are_not_taken_from_others(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    match &steps[position] {
+        Step::ReserveVolume { metadata, .. } | Step::ConfirmVolumeChange(metadata) => {
+            let is_it = |volume: &VolumeFound| volume.metadata.uid == metadata.uid;
+            let mut bindings = scope.recovery()?.known_bindings().iter();
+            let binding = bindings.find(|binding| binding.volume.as_ref().is_some_and(is_it));
+            match binding {
+                Some(binding) if !binding.held_by_other => Ok(()),
+                Some(_) => Err("it is bound to another claim, which exists"),
+                None => Err("it is not what was read of this database"),
+            }
+        }
+        Step::CreateVolume(manifest) => {
+            let name = &manifest["metadata"]["name"];
+            let mut bindings = scope.recovery()?.known_bindings().iter();
+            match bindings.find(|binding| *name == binding.desired.volume.as_str()) {
+                Some(binding) if binding.same_storage.is_none() => Ok(()),
+                Some(_) => Err("another PersistentVolume is for the same storage"),
+                None => Err("it is not what was read of this database"),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Make sure that no workload is scaled to 0 that deletes its claims then.
+pub fn scaling_down_deletes_no_claim(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    if !matches!(steps[position], Step::ScaleDown(_)) {
+        return Ok(());
+    }
+    match scope.recovery()?.world.workload_found() {
+        Some(workload) if !workload.deletes_claims_when_scaled => Ok(()),
+        Some(_) => Err("it deletes its claims when it is scaled down"),
+        None => Err("the workload was not read, so it may delete its claims"),
+    }
+}
+
+/// Make sure that a confirmation on a volume does not stay: it would permit the volume's deletion.
+pub fn confirmations_of_volumes_are_revoked(
+    _: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let Step::ConfirmVolumeChange(confirmed) = &steps[position] else {
+        return Ok(());
+    };
+    let revokes = |step: &Step| matches!(step, Step::RevokeVolumeChange(metadata) if metadata.uid == confirmed.uid);
+    if steps[position..].iter().any(revokes) {
+        Ok(())
+    } else {
+        Err("its confirmation would stay and permit to delete it")
+    }
+}

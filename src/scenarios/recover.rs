@@ -1,0 +1,350 @@
+//! What is planned for every way in which claim, volume, namespace and ProtectedDatabase can be
+//! amiss; golden. And that no course lets a claim go whose volume would go with it.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::json;
+
+use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
+use super::sample::{from, known};
+use crate::decide::recover::{plan_recovery, unavailable_since};
+use crate::plan::{Scope, check_recovery};
+use crate::world::{ClaimBinding, Fact, ObservedRecovery, WorkloadFact, WorkloadFound};
+
+/// What is seen, and its name.
+type Scenario = (&'static str, ObservedRecovery);
+
+/// The only binding.
+pub fn binding(observed: &mut ObservedRecovery) -> &mut ClaimBinding {
+    &mut known(&mut observed.bindings)[0]
+}
+
+fn workload(observed: &mut ObservedRecovery) -> &mut WorkloadFound {
+    match known(&mut observed.world.workload) {
+        WorkloadFact::Found(found) => found,
+        other => panic!("the sample has no workload but {other:?}"),
+    }
+}
+
+fn scenario(name: &'static str, change: impl FnOnce(&mut ObservedRecovery)) -> Scenario {
+    let mut observed = observed();
+    change(&mut observed);
+    (name, observed)
+}
+
+fn deleted(metadata: &mut ObjectMeta) {
+    metadata.deletion_timestamp = from(json!("2026-02-01T09:00:00Z"));
+}
+
+fn claim_metadata(observed: &mut ObservedRecovery) -> &mut ObjectMeta {
+    let claim = binding(observed).claim.as_mut();
+    let metadata = claim.and_then(|claim| claim.metadata.as_mut());
+    metadata.expect("a claim")
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+pub fn scenarios() -> Vec<Scenario> {
+    let released = || Some(volume_fact(volume("pv-1", "u-claim", "Released", "Retain")));
+    let without_claim = |observed: &mut ObservedRecovery| {
+        binding(observed).claim = None;
+        binding(observed).pods.clear();
+        binding(observed).volume = released();
+    };
+    let on_another = |observed: &mut ObservedRecovery| {
+        binding(observed).claim = Some(claim_fact(claim("u-fresh", "pv-2", "Bound")));
+        binding(observed).volume = released();
+        binding(observed).other_volume =
+            Some(volume_fact(volume("pv-2", "u-fresh", "Bound", "Retain")));
+    };
+    vec![
+        scenario("everything where it belongs", |_| {}),
+        scenario("the claim is gone", without_claim),
+        scenario(
+            "the claim has just gone, and the binder has not seen it",
+            |observed| {
+                without_claim(observed);
+                binding(observed).volume =
+                    Some(volume_fact(volume("pv-1", "u-claim", "Bound", "Retain")));
+            },
+        ),
+        scenario("the claim is gone and the volume reserved", |observed| {
+            without_claim(observed);
+            binding(observed).volume = Some(volume_fact(volume("pv-1", "", "Available", "Retain")));
+        }),
+        scenario(
+            "a fresh claim waits and the volume is reserved",
+            |observed| {
+                without_claim(observed);
+                let mut fresh = claim("u-fresh", "", "Pending");
+                fresh["spec"]["volumeName"] = json!(null);
+                binding(observed).claim = Some(claim_fact(fresh));
+                binding(observed).volume =
+                    Some(volume_fact(volume("pv-1", "", "Available", "Retain")));
+            },
+        ),
+        scenario("a fresh claim of another size waits", |observed| {
+            without_claim(observed);
+            let mut fresh = claim("u-fresh", "", "Pending");
+            fresh["spec"] =
+                json!({"storageClassName": "fast", "resources": {"requests": {"storage": "9Gi"}}});
+            binding(observed).claim = Some(claim_fact(fresh));
+        }),
+        scenario("the claim is Terminating, its pod runs", |observed| {
+            deleted(claim_metadata(observed));
+        }),
+        scenario(
+            "the claim is Terminating and its volume is on Delete",
+            |observed| {
+                deleted(claim_metadata(observed));
+                binding(observed).volume =
+                    Some(volume_fact(volume("pv-1", "u-claim", "Bound", "Delete")));
+            },
+        ),
+        scenario(
+            "the claim is Terminating, confirmed and without pods",
+            |observed| {
+                binding(observed).pods.clear();
+                let metadata = claim_metadata(observed);
+                deleted(metadata);
+                metadata.annotations.get_or_insert_default().insert(
+                    "holdfast.dev/confirm-deletion".to_owned(),
+                    "u-claim".to_owned(),
+                );
+            },
+        ),
+        scenario("the claim is on another volume", on_another),
+        scenario(
+            "the claim is on another volume, which is on Delete",
+            |observed| {
+                on_another(observed);
+                let mut other = volume("pv-2", "u-fresh", "Bound", "Delete");
+                other["metadata"] =
+                    json!({"name": "pv-2", "uid": "u-pv-2", "resourceVersion": "9"});
+                binding(observed).other_volume = Some(volume_fact(other));
+            },
+        ),
+        scenario(
+            "the claim is on another volume, and the StatefulSet deletes its claims when scaled",
+            |observed| {
+                on_another(observed);
+                workload(observed).deletes_claims_when_scaled = true;
+            },
+        ),
+        scenario("the volume is gone and its claim Lost", |observed| {
+            binding(observed).claim = Some(claim_fact(claim("u-claim", "pv-1", "Lost")));
+            binding(observed).volume = None;
+        }),
+        scenario(
+            "the volume was made again, and its claim is still Lost",
+            |observed| {
+                binding(observed).claim = Some(claim_fact(claim("u-claim", "pv-1", "Lost")));
+            },
+        ),
+        scenario("claim and volume are gone", |observed| {
+            without_claim(observed);
+            binding(observed).volume = None;
+        }),
+        scenario(
+            "claim and volume are gone, and nobody remembers the volume",
+            |observed| {
+                without_claim(observed);
+                binding(observed).volume = None;
+                binding(observed).desired.volume_manifest = None;
+            },
+        ),
+        scenario(
+            "the claim is gone, and the volume of that name is for other storage",
+            |observed| {
+                without_claim(observed);
+                let mut other = volume("pv-1", "u-claim", "Released", "Retain");
+                other["spec"]["hostPath"] = json!({"path": "/volumes/another"});
+                binding(observed).volume = Some(volume_fact(other));
+                binding(observed).desired.volume_manifest =
+                    Some(json!({"spec": {"hostPath": {"path": "/volumes/pv-1"}}}));
+            },
+        ),
+        scenario(
+            "claim and volume are gone, and another volume is for the same storage",
+            |observed| {
+                without_claim(observed);
+                binding(observed).volume = None;
+                binding(observed).same_storage = Some("pv-9".to_owned());
+            },
+        ),
+        scenario("the claim is gone and the volume Terminating", |observed| {
+            without_claim(observed);
+            deleted(
+                &mut binding(observed)
+                    .volume
+                    .as_mut()
+                    .expect("a volume")
+                    .metadata,
+            );
+        }),
+        scenario(
+            "the claim is gone and the volume is another claim's",
+            |observed| {
+                without_claim(observed);
+                let mut taken = volume("pv-1", "u-other", "Bound", "Retain");
+                taken["spec"]["claimRef"] =
+                    json!({"namespace": "shop", "name": "orders", "uid": "u-other"});
+                binding(observed).volume = Some(volume_fact(taken));
+                binding(observed).held_by_other = true;
+            },
+        ),
+        scenario(
+            "the volume was tied to a claim that is not there",
+            |observed| {
+                binding(observed).claim = Some(claim_fact(claim("u-claim", "pv-1", "Lost")));
+                let mut taken = volume("pv-1", "", "Available", "Retain");
+                taken["spec"]["claimRef"] = json!({"namespace": "atra", "name": "nobody"});
+                binding(observed).volume = Some(volume_fact(taken));
+            },
+        ),
+        scenario(
+            "the volume was tied to a claim of the same name that is gone, and another of that \
+             name is Lost",
+            |observed| {
+                binding(observed).claim = Some(claim_fact(claim("u-claim", "pv-1", "Lost")));
+                binding(observed).volume = Some(volume_fact(volume(
+                    "pv-1", "u-before", "Released", "Retain",
+                )));
+            },
+        ),
+        scenario(
+            "the volume is reserved for a claim of that name, and the claim is still Lost",
+            |observed| {
+                binding(observed).claim = Some(claim_fact(claim("u-claim", "pv-1", "Lost")));
+                binding(observed).volume =
+                    Some(volume_fact(volume("pv-1", "", "Available", "Retain")));
+            },
+        ),
+        scenario("the pod template mounts another claim", |observed| {
+            workload(observed).volumes =
+                from(json!([{"name": "data", "persistentVolumeClaim": {"claimName": "other"}}]));
+            binding(observed).pods.clear();
+        }),
+        scenario("the StatefulSet has another claim template", |observed| {
+            workload(observed).volumes.clear();
+            workload(observed).claim_templates = vec!["renamed".to_owned()];
+        }),
+        scenario(
+            "the namespace is Terminating and its pods are gone",
+            |observed| {
+                deleted(
+                    known(&mut observed.world.namespace)
+                        .as_mut()
+                        .expect("a namespace"),
+                );
+                observed.world.workload = Fact::Known(WorkloadFact::NotFound);
+            },
+        ),
+        scenario(
+            "namespace, claim and ProtectedDatabase are gone",
+            |observed| {
+                without_claim(observed);
+                observed.world.namespace = Fact::Known(None);
+                observed.world.workload = Fact::Known(WorkloadFact::NotFound);
+                observed.database = Fact::Known(None);
+            },
+        ),
+        scenario("the ProtectedDatabase is Terminating", |observed| {
+            deleted(
+                &mut known(&mut observed.database)
+                    .as_mut()
+                    .expect("a database")
+                    .metadata,
+            );
+        }),
+        scenario(
+            "a recovery was interrupted after it had scaled down",
+            |observed| {
+                without_claim(observed);
+                workload(observed).replicas = 0;
+                workload(observed).metadata.annotations =
+                    from(json!({"holdfast.dev/replicas-before-recovery": "3"}));
+            },
+        ),
+        scenario("the volumes can't be read", |observed| {
+            observed.bindings = Fact::Unknown("could not read PersistentVolume pv-1".to_owned());
+        }),
+        scenario("the ledger can't be read", |observed| {
+            observed.world.ledger = Fact::Unknown("could not read DatabaseLedger".to_owned());
+        }),
+    ]
+}
+
+#[test]
+fn every_way_back_reads() {
+    let mut text = String::new();
+    for (name, observed) in scenarios() {
+        let _ = writeln!(text, "# {name}");
+        match plan_recovery(&observed) {
+            Ok(plan) => {
+                for finding in &plan.findings {
+                    let _ = writeln!(text, "found: {finding}");
+                }
+                for step in &plan.steps {
+                    let mark = if step.consent().is_some() { "!" } else { "-" };
+                    let _ = writeln!(text, "  {mark} {}", step.describe());
+                }
+                for note in &plan.notes {
+                    let _ = writeln!(text, "note: {note}");
+                }
+            }
+            Err(blocker) => {
+                let _ = writeln!(text, "blocked: {blocker}");
+            }
+        }
+        let since = unavailable_since(&observed).map_or_else(
+            || "not known, or not unavailable".to_owned(),
+            |since: Timestamp| since.to_string(),
+        );
+        let _ = writeln!(text, "unavailable since: {since}\n");
+    }
+    insta::assert_snapshot!("recover", text);
+}
+
+#[test]
+fn no_plan_of_a_recovery_breaks_a_rule() {
+    for (name, observed) in scenarios() {
+        let Ok(plan) = plan_recovery(&observed) else {
+            continue;
+        };
+        let scope = Scope::User {
+            observed: &observed,
+            confirmed: None,
+        };
+        assert_eq!(check_recovery(&scope, &plan), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn what_could_not_be_read_blocks() {
+    let parts: [(&str, fn(&mut ObservedRecovery)); 6] = [
+        ("the claims", |observed| observed.bindings = unread()),
+        ("the database", |observed| observed.database = unread()),
+        ("the namespace", |observed| {
+            observed.world.namespace = unread()
+        }),
+        ("the ledger", |observed| observed.world.ledger = unread()),
+        ("the workload", |observed| {
+            observed.world.workload = unread()
+        }),
+        ("the pods", |observed| {
+            workload(observed).volumes[0].persistent_volume_claim = None;
+            observed.world.pods = unread();
+        }),
+    ];
+    for (part, forget) in parts {
+        let mut observed = observed();
+        forget(&mut observed);
+        assert!(plan_recovery(&observed).is_err(), "{part}");
+    }
+}
+
+fn unread<T>() -> Fact<T> {
+    Fact::Unknown("could not read it".to_owned())
+}

@@ -1,0 +1,138 @@
+//! A database whose claim is on its volume, for tests that take something away.
+
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use serde_json::{Value, json};
+
+use super::sample::{from, time};
+use crate::api::WorkloadKind;
+use crate::world::{
+    ClaimBinding, ClaimFact, ContainerFact, DesiredClaim, Fact, LedgerFact, ObservedRecovery,
+    PodFact, VolumeFound, WorkloadFact, WorkloadFound, World,
+};
+
+/// Everything where it belongs.
+pub fn observed() -> ObservedRecovery {
+    let ledger = from(json!({
+        "metadata": {"name": "atra.knowledge"},
+        "spec": {"namespace": "atra", "database": "knowledge"},
+        "status": {
+            "databaseManifest": {
+                "metadata": {"name": "knowledge", "namespace": "atra"}, "spec": {},
+            },
+            "namespaceManifest": {"metadata": {"name": "atra"}},
+        },
+    }));
+    let database = from(json!({
+        "metadata": {
+            "name": "knowledge", "namespace": "atra", "uid": "u-db",
+            "finalizers": ["holdfast.dev/keep"],
+        },
+        "spec": {
+            "workload": {"name": "pg"},
+            "connection": {"database": "knowledge_os", "credentialsSecret": {"name": "auth"}},
+        },
+    }));
+    let namespace = from(json!({
+        "name": "atra", "uid": "u-ns", "labels": {"holdfast.dev/protected": "true"},
+    }));
+    ObservedRecovery {
+        database: Fact::Known(Some(database)),
+        bindings: Fact::Known(vec![binding()]),
+        world: World {
+            namespace: Fact::Known(Some(namespace)),
+            ledger: Fact::Known(Some(LedgerFact::new(ledger))),
+            workload: Fact::Known(WorkloadFact::Found(Box::new(workload()))),
+            pods: Fact::Known(vec![pod()]),
+            checks: Fact::Known(Vec::new()),
+            ..World::unread("atra", "knowledge", time("2026-02-01T09:04:00Z"))
+        },
+    }
+}
+
+fn workload() -> WorkloadFound {
+    WorkloadFound {
+        kind: WorkloadKind::StatefulSet,
+        metadata: from(json!({"name": "pg", "uid": "u-sts"})),
+        selector: "app=pg".to_owned(),
+        replicas: 1,
+        containers: vec![ContainerFact {
+            name: "postgres".to_owned(),
+            image: "postgres:15".to_owned(),
+            mounts: from(json!([{"name": "data", "mountPath": "/var/lib/postgresql/data"}])),
+            image_pull_policy: None,
+        }],
+        volumes: from(json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}])),
+        claim_templates: Vec::new(),
+        deletes_claims_when_scaled: false,
+        image_pull_secrets: Vec::new(),
+    }
+}
+
+fn pod() -> PodFact {
+    PodFact {
+        claims: vec!["data".to_owned()],
+        ..super::sample::pod("pg-0", "u-pod", "containerd://1")
+    }
+}
+
+fn binding() -> ClaimBinding {
+    ClaimBinding {
+        desired: DesiredClaim {
+            claim: "data".to_owned(),
+            volume: "pv-1".to_owned(),
+            mount_path: Some("/var/lib/postgresql/data".to_owned()),
+            claim_manifest: json!({
+                "metadata": {"name": "data", "namespace": "atra"},
+                "spec": {
+                    "storageClassName": "fast", "resources": {"requests": {"storage": "1Gi"}},
+                },
+            }),
+            volume_manifest: Some(json!({
+                "metadata": {"name": "pv-1"}, "spec": {"persistentVolumeReclaimPolicy": "Delete"},
+            })),
+        },
+        claim: Some(claim_fact(claim("u-claim", "pv-1", "Bound"))),
+        volume: Some(volume_fact(volume("pv-1", "u-claim", "Bound", "Retain"))),
+        other_volume: None,
+        held_by_other: false,
+        same_storage: None,
+        pods: vec![pod()],
+    }
+}
+
+/// A claim as it is read.
+pub fn claim_fact(claim: Value) -> ClaimFact {
+    ClaimFact::from(&from::<PersistentVolumeClaim>(claim))
+}
+
+/// A volume as it is read.
+pub fn volume_fact(volume: Value) -> VolumeFound {
+    VolumeFound::from(from::<PersistentVolume>(volume))
+}
+
+/// A guarded claim.
+pub fn claim(uid: &str, volume: &str, phase: &str) -> Value {
+    json!({
+        "metadata": {
+            "name": "data", "namespace": "atra", "uid": uid, "resourceVersion": "7", "labels": {"holdfast.dev/protected": "true"},
+            "annotations": {"holdfast.dev/protected-by": "atra/knowledge"}, "finalizers": ["kubernetes.io/pvc-protection", "holdfast.dev/keep"],
+        },
+        "spec": {"storageClassName": "fast", "volumeName": volume, "resources": {"requests": {"storage": "1Gi"}}}, "status": {"phase": phase},
+    })
+}
+
+/// A guarded volume that is tied to a claim called `data`.
+pub fn volume(name: &str, claim_uid: &str, phase: &str, policy: &str) -> Value {
+    let mut volume = json!({
+        "metadata": {
+            "name": name, "uid": format!("u-{name}"), "resourceVersion": "9", "labels": {"holdfast.dev/protected": "true"},
+            "annotations": {"holdfast.dev/protected-by": "atra/knowledge"}, "finalizers": ["holdfast.dev/keep"],
+        },
+        "spec": {"persistentVolumeReclaimPolicy": policy, "claimRef": {"namespace": "atra", "name": "data"}},
+        "status": {"phase": phase, "lastPhaseTransitionTime": "2026-02-01T09:00:00Z"},
+    });
+    if !claim_uid.is_empty() {
+        volume["spec"]["claimRef"]["uid"] = claim_uid.into();
+    }
+    volume
+}

@@ -1,0 +1,152 @@
+//! What a `DatabaseRestore` says and does on its way; golden.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::recover::binding;
+use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
+use super::sample::from;
+use crate::api::{DatabaseCheck, DatabaseRestore, RestoreState};
+use crate::decide::recover::{Decision, decide_restore, plan_recovery};
+use crate::plan::Step;
+use crate::world::{Fact, ObservedRecovery, WorkloadFact};
+
+fn restore(status: &serde_json::Value) -> DatabaseRestore {
+    from(json!({
+        "metadata": {"name": "back", "namespace": "atra", "uid": "u-restore"},
+        "spec": {"database": "knowledge", "from": {"volume": "pv-1"}, "into": "Replace", "confirm": "knowledge"},
+        "status": status,
+    }))
+}
+
+fn check(outcome: &str) -> DatabaseCheck {
+    from(json!({
+        "metadata": {"name": "check-1", "creationTimestamp": "2026-02-01T09:05:00Z"},
+        "spec": {"database": "knowledge", "trigger": "Restart", "target": {
+            "pod": "pg-0", "podUid": "u-pod", "container": "postgres", "containerId": "c-1", "volumes": []}},
+        "status": {"verdict": {"outcome": outcome, "reason": outcome, "message": "1 expert in \
+            place of 85"}},
+    }))
+}
+
+fn gone() -> ObservedRecovery {
+    let mut observed = observed();
+    binding(&mut observed).claim = None;
+    binding(&mut observed).pods.clear();
+    binding(&mut observed).volume =
+        Some(volume_fact(volume("pv-1", "u-claim", "Released", "Retain")));
+    observed
+}
+
+fn decided(status: &serde_json::Value, observed: &ObservedRecovery) -> Decision {
+    decide_restore(&restore(status), observed, plan_recovery(observed))
+}
+
+/// On another volume, with a pod that must stop before the claim goes.
+fn on_another() -> ObservedRecovery {
+    let mut observed = observed();
+    let binding = binding(&mut observed);
+    binding.claim = Some(claim_fact(claim("u-fresh", "pv-2", "Bound")));
+    binding.volume = Some(volume_fact(volume("pv-1", "u-claim", "Released", "Retain")));
+    binding.other_volume = Some(volume_fact(volume("pv-2", "u-fresh", "Bound", "Retain")));
+    observed
+}
+
+#[test]
+fn a_restore_says_how_far_it_is() {
+    let under_way = json!({
+        "state": "Running", "startTime": "2026-02-01T09:03:00Z",
+        "unavailableSince": "2026-02-01T09:00:00Z",
+    });
+    let mut no_pod = observed();
+    binding(&mut no_pod).pods.clear();
+    let mut elsewhere = observed();
+    binding(&mut elsewhere).desired.mount_path = None;
+    let mut namespace_gone = gone();
+    namespace_gone.world.namespace = Fact::Known(None);
+    let mut without_volume = gone();
+    binding(&mut without_volume).volume = None;
+    binding(&mut without_volume).desired.volume_manifest = None;
+    let checked = |outcome: &str| {
+        let mut observed = observed();
+        observed.world.checks = Fact::Known(vec![check(outcome)]);
+        observed
+    };
+    let cases = [
+        ("asked for", json!({}), gone()),
+        ("announced", under_way.clone(), gone()),
+        (
+            "pods are not announced to stop yet",
+            under_way.clone(),
+            on_another(),
+        ),
+        ("blocked", under_way.clone(), without_volume),
+        ("not the operator's", under_way.clone(), namespace_gone),
+        ("bound, no pod", under_way.clone(), no_pod),
+        ("bound, not checked yet", under_way.clone(), observed()),
+        ("bound, verified", under_way.clone(), checked("Verified")),
+        (
+            "bound, not the data",
+            under_way.clone(),
+            checked("Suspected"),
+        ),
+        (
+            "bound, unverifiable",
+            under_way.clone(),
+            checked("Unverifiable"),
+        ),
+        ("bound, no check reads it", under_way, elsewhere),
+    ];
+    let mut text = String::new();
+    for (name, status, observed) in cases {
+        let Decision { status, plan } = decided(&status, &observed);
+        let message = status.message.unwrap_or_default();
+        let _ = writeln!(text, "# {name}\n{:?}: {message}", status.state);
+        for step in &status.announced {
+            let _ = writeln!(text, "  announced: {step}");
+        }
+        for step in &plan.steps {
+            let _ = writeln!(text, "  - {}", step.describe());
+        }
+        text.push('\n');
+    }
+    insta::assert_snapshot!("restore", text);
+}
+
+#[test]
+fn nothing_is_done_that_the_status_did_not_announce() {
+    for state in [
+        None,
+        Some(RestoreState::Blocked),
+        Some(RestoreState::Verifying),
+    ] {
+        let decision = decided(&json!({"state": state}), &gone());
+        assert_eq!(
+            (decision.status.state, decision.plan.steps),
+            (Some(RestoreState::Running), Vec::<Step>::new())
+        );
+    }
+}
+
+#[test]
+fn pods_stop_only_after_that_was_announced() {
+    let observed = on_another();
+    let first = decided(&json!({"state": "Running"}), &observed);
+    assert_eq!(first.plan.steps, []);
+    let announced = json!({"state": "Running", "announced": first.status.announced});
+    let second = decided(&announced, &observed);
+    assert!(matches!(
+        second.plan.steps[..],
+        [Step::ReserveVolume { .. }, Step::ScaleDown(_)]
+    ));
+    let mut another = on_another();
+    if let Fact::Known(WorkloadFact::Found(workload)) = &mut another.world.workload {
+        workload.metadata.uid = Some("u-another".to_owned());
+    }
+    assert_eq!(
+        decided(&announced, &another).plan.steps,
+        [],
+        "it was announced for another one"
+    );
+}

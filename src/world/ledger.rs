@@ -1,0 +1,47 @@
+//! The ledger as it was read.
+
+use crate::api::{
+    CheckTarget, CheckTrigger, DatabaseCheck, DatabaseCheckSpec, DatabaseCheckStatus,
+    DatabaseLedger,
+};
+
+/// The ledger, and what it remembers as good in the shape of the check that found it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LedgerFact {
+    /// The ledger.
+    pub ledger: DatabaseLedger,
+    /// The check that it remembers; the object itself may be gone with its namespace.
+    pub remembered: Option<DatabaseCheck>,
+}
+
+impl LedgerFact {
+    /// Reads what a ledger remembers.
+    #[must_use]
+    pub fn new(ledger: DatabaseLedger) -> Self {
+        let baseline = ledger
+            .status
+            .as_ref()
+            .and_then(|status| status.baseline.as_ref());
+        let remembered = baseline.map(|baseline| {
+            let target = CheckTarget {
+                volumes: baseline.volumes.clone(),
+                ..CheckTarget::default()
+            };
+            let spec = DatabaseCheckSpec {
+                database: ledger.spec.database.clone(),
+                trigger: CheckTrigger::Restart,
+                target: Some(target),
+            };
+            let mut check = DatabaseCheck::new(&baseline.check, spec);
+            check.metadata.namespace = Some(ledger.spec.namespace.clone());
+            check.metadata.creation_timestamp = Some(baseline.time.clone());
+            check.status = Some(DatabaseCheckStatus {
+                completion_time: Some(baseline.time.clone()),
+                evidence: Some(baseline.evidence.clone()),
+                ..DatabaseCheckStatus::default()
+            });
+            check
+        });
+        Self { ledger, remembered }
+    }
+}

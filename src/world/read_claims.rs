@@ -1,0 +1,140 @@
+//! Reads the claims that belong to a database.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt;
+use kube::api::ListParams;
+use serde_json::Value;
+
+use super::{ClaimFact, ClaimOrigin, Fact, FileClaim, PodFact, Reader, VolumeFact, WorkloadFound};
+use crate::api::{ProtectedDatabase, names};
+use crate::guard;
+
+impl Reader {
+    /// Reads the claims that belong to a database, by any of the ways in which a claim can.
+    pub async fn database_claims(
+        &self,
+        database: &ProtectedDatabase,
+        workload: Option<&WorkloadFound>,
+        pods: &[PodFact],
+    ) -> Fact<Vec<ClaimFact>> {
+        let existing = match self
+            .list::<PersistentVolumeClaim>(&ListParams::default())
+            .await
+        {
+            Fact::Known(existing) => existing,
+            Fact::Unknown(why) => return Fact::Unknown(why),
+        };
+        let owner = names::protected_by(&self.namespace, &database.name_any());
+        let mut origins: BTreeMap<String, ClaimOrigin> = BTreeMap::new();
+        for name in &database.spec.extra_claims {
+            origins.entry(name.clone()).or_default().extra = true;
+        }
+        for name in workload
+            .iter()
+            .flat_map(|workload| workload.template_claims())
+        {
+            origins.entry(name.to_owned()).or_default().template = true;
+        }
+        for mount in pods.iter().flat_map(|pod| &pod.mounts) {
+            origins.entry(mount.claim.clone()).or_default().pod = true;
+        }
+        for claim in &existing {
+            let name = claim.name_any();
+            if workload.is_some_and(|workload| workload.makes_claim(&name)) {
+                origins.entry(name.clone()).or_default().template = true;
+            }
+            if claim.annotations().get(names::PROTECTED_BY_ANNOTATION) == Some(&owner) {
+                origins.entry(name).or_default().marked = true;
+            }
+        }
+        let mut claims = Vec::with_capacity(origins.len());
+        for (name, origin) in origins {
+            let claim = existing.iter().find(|claim| claim.name_any() == name);
+            claims.push(match claim {
+                Some(claim) => ClaimFact {
+                    origin,
+                    volume: self.volume_of(claim).await,
+                    ..ClaimFact::from(claim)
+                },
+                None => missing_claim(name, origin),
+            });
+        }
+        Fact::Known(claims)
+    }
+
+    /// Reads one claim, whosever it is, without its volume.
+    pub async fn claim(&self, name: &str) -> Fact<Option<ClaimFact>> {
+        let claim = self.get::<PersistentVolumeClaim>(name).await;
+        claim.map(|claim| claim.as_ref().map(ClaimFact::from))
+    }
+
+    /// Reads which claims of `spec.verification.files` exist, and on which node a pod has them.
+    /// Asks nothing when there are no such rules.
+    pub async fn file_claims(&self, database: &ProtectedDatabase) -> Fact<Vec<FileClaim>> {
+        let rules = &database.spec.verification.files;
+        if rules.is_empty() {
+            return Fact::Known(Vec::new());
+        }
+        let api = self.namespaced::<PersistentVolumeClaim>();
+        let everything = ListParams::default();
+        let (claims, pods) = tokio::join!(api.list_metadata(&everything), self.namespace_pods());
+        let pods = match pods {
+            Fact::Known(pods) => pods,
+            Fact::Unknown(why) => return Fact::Unknown(why),
+        };
+        Fact::from_read("the claims of spec.verification.files", claims).map(|claims| {
+            let names = claims.items.iter().map(ResourceExt::name_any);
+            names
+                .filter(|name| rules.iter().any(|rule| rule.claim == *name))
+                .map(|claim| FileClaim {
+                    node: node_of(&pods, &claim),
+                    claim,
+                })
+                .collect()
+        })
+    }
+}
+
+/// The node of a pod that has the claim.
+fn node_of(pods: &[PodFact], claim: &str) -> Option<String> {
+    let has_claim = |pod: &&PodFact| pod.claims.iter().any(|candidate| candidate == claim);
+    pods.iter()
+        .filter(has_claim)
+        .find_map(|pod| pod.node.clone())
+}
+
+impl From<&PersistentVolumeClaim> for ClaimFact {
+    /// A claim whose volume was not read.
+    fn from(claim: &PersistentVolumeClaim) -> Self {
+        let spec = claim.spec.as_ref();
+        Self {
+            name: claim.name_any(),
+            origin: ClaimOrigin::default(),
+            metadata: Some(claim.metadata.clone()),
+            phase: claim
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.clone())
+                .unwrap_or_default(),
+            volume_name: spec
+                .and_then(|spec| spec.volume_name.clone())
+                .filter(|name| !name.is_empty()),
+            volume: VolumeFact::Unknown("it was not asked for".to_owned()),
+            manifest: guard::build_claim_manifest(claim),
+        }
+    }
+}
+
+fn missing_claim(name: String, origin: ClaimOrigin) -> ClaimFact {
+    ClaimFact {
+        name,
+        origin,
+        metadata: None,
+        phase: String::new(),
+        volume_name: None,
+        volume: VolumeFact::NotBound,
+        manifest: Value::Null,
+    }
+}

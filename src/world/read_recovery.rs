@@ -1,0 +1,110 @@
+//! Reads what of the claims and volumes that a database needs exists.
+
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, PersistentVolumeSpec};
+use kube::Api;
+use kube::ResourceExt;
+
+use super::{ClaimBinding, DesiredClaim, Fact, LedgerFact, PodFact, Reader, VolumeFound, World};
+use crate::api::{DatabaseLedger, ProtectedDatabase, names};
+use crate::guard;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// Takes the value out of a fact, or returns why it is not known.
+macro_rules! known {
+    ($fact:expr) => {
+        match $fact {
+            Fact::Known(value) => value,
+            Fact::Unknown(why) => return Fact::Unknown(why),
+        }
+    };
+}
+
+impl Reader {
+    /// Reads what is known of a database that may be gone: its namespace, the ProtectedDatabase and
+    /// the ledger.
+    pub async fn remains(&self, name: &str) -> (World, Fact<Option<ProtectedDatabase>>) {
+        let ledger_name = names::ledger(&self.namespace, name);
+        let (namespace, database, ledger) = tokio::join!(
+            self.get_cluster_metadata::<Namespace>(&self.namespace),
+            self.get::<ProtectedDatabase>(name),
+            self.get_cluster::<DatabaseLedger>(&ledger_name),
+        );
+        let world = World {
+            namespace,
+            ledger: ledger.map(|ledger| ledger.map(LedgerFact::new)),
+            ..World::unread(&self.namespace, name, Time(Timestamp::now()))
+        };
+        (world, database)
+    }
+
+    /// Reads what of the desired claims and volumes exists.
+    pub async fn bindings(&self, desired: Vec<DesiredClaim>) -> Fact<Vec<ClaimBinding>> {
+        let pods = known!(self.namespace_pods().await);
+        let mut bindings = Vec::with_capacity(desired.len());
+        for desired in desired {
+            bindings.push(known!(self.binding(desired, &pods).await));
+        }
+        Fact::Known(bindings)
+    }
+
+    async fn binding(&self, desired: DesiredClaim, pods: &[PodFact]) -> Fact<ClaimBinding> {
+        let (claim, volume) =
+            tokio::join!(self.claim(&desired.claim), self.volume(&desired.volume));
+        let (claim, volume) = (known!(claim), known!(volume));
+        let bound_to = claim
+            .as_ref()
+            .and_then(|claim| claim.volume_name.as_deref());
+        let other_volume = match bound_to.filter(|bound| *bound != desired.volume) {
+            Some(other) => known!(self.volume(other).await),
+            None => None,
+        };
+        let (held_by_other, same_storage) = match &volume {
+            Some(volume) => (
+                known!(self.is_held_by_other(&desired.claim, volume).await),
+                None,
+            ),
+            None => (false, known!(self.same_storage(&desired).await)),
+        };
+        let has_claim = |pod: &&PodFact| pod.claims.contains(&desired.claim);
+        let pods = pods.iter().filter(has_claim).cloned().collect();
+        Fact::Known(ClaimBinding {
+            desired,
+            claim,
+            volume,
+            other_volume,
+            held_by_other,
+            same_storage,
+            pods,
+        })
+    }
+
+    /// Whether the volume is for another claim than the desired one, and that claim exists: the one
+    /// that it names by UID, or by name alone.
+    async fn is_held_by_other(&self, claim: &str, volume: &VolumeFound) -> Fact<bool> {
+        let holder = volume.claim.clone().unwrap_or_default();
+        let (Some(name), Some(namespace)) = (holder.name, holder.namespace) else {
+            return Fact::Known(false);
+        };
+        if name == claim && namespace == self.namespace {
+            return Fact::Known(false);
+        }
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &namespace);
+        let what = format!("PersistentVolumeClaim {namespace}/{name}");
+        Fact::from_read(&what, claims.get_metadata_opt(&name).await).map(|found| {
+            found.is_some_and(|found| holder.uid.is_none() || found.uid() == holder.uid)
+        })
+    }
+
+    /// Another volume object for the storage of a volume that is gone: with both, two claims would
+    /// have the same files.
+    async fn same_storage(&self, desired: &DesiredClaim) -> Fact<Option<String>> {
+        let manifest = desired.volume_manifest.as_ref();
+        let spec = manifest.and_then(|manifest| manifest.get("spec").cloned());
+        let spec = spec.and_then(|spec| serde_json::from_value::<PersistentVolumeSpec>(spec).ok());
+        match spec.map(|spec| guard::volume_handle(&spec)) {
+            Some(handle) if !handle.is_empty() => self.volume_with_handle(&handle).await,
+            _ => Fact::Known(None),
+        }
+    }
+}

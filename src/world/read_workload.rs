@@ -1,0 +1,102 @@
+//! Reads the workload that runs Postgres.
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use kube::ResourceExt;
+use kube::core::Selector;
+
+use super::{ContainerFact, Fact, Reader, WorkloadFact, WorkloadFound};
+use crate::api::{Workload, WorkloadKind};
+
+impl Reader {
+    /// Reads the workload that the spec names.
+    pub async fn workload(&self, workload: &Workload) -> Fact<WorkloadFact> {
+        let stateful_set = async {
+            match workload.kind {
+                Some(WorkloadKind::Deployment) => Fact::Known(None),
+                _ => self.get::<StatefulSet>(&workload.name).await,
+            }
+        };
+        let deployment = async {
+            match workload.kind {
+                Some(WorkloadKind::StatefulSet) => Fact::Known(None),
+                _ => self.get::<Deployment>(&workload.name).await,
+            }
+        };
+        match tokio::join!(stateful_set, deployment) {
+            (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why),
+            (Fact::Known(Some(_)), Fact::Known(Some(_))) => Fact::Known(WorkloadFact::Ambiguous),
+            (Fact::Known(Some(found)), _) => {
+                Fact::Known(WorkloadFact::Found(Box::new(stateful_set_found(found))))
+            }
+            (_, Fact::Known(Some(found))) => {
+                Fact::Known(WorkloadFact::Found(Box::new(deployment_found(found))))
+            }
+            (Fact::Known(None), Fact::Known(None)) => Fact::Known(WorkloadFact::NotFound),
+        }
+    }
+}
+
+fn stateful_set_found(object: StatefulSet) -> WorkloadFound {
+    let spec = object.spec.unwrap_or_default();
+    let claim_templates = spec.volume_claim_templates.unwrap_or_default();
+    let retention = spec.persistent_volume_claim_retention_policy;
+    let when_scaled = retention.and_then(|policy| policy.when_scaled);
+    WorkloadFound {
+        metadata: object.metadata,
+        claim_templates: claim_templates.iter().map(ResourceExt::name_any).collect(),
+        deletes_claims_when_scaled: when_scaled.as_deref() == Some("Delete"),
+        ..found(
+            WorkloadKind::StatefulSet,
+            spec.selector,
+            spec.replicas,
+            spec.template,
+        )
+    }
+}
+
+fn deployment_found(object: Deployment) -> WorkloadFound {
+    let spec = object.spec.unwrap_or_default();
+    WorkloadFound {
+        metadata: object.metadata,
+        ..found(
+            WorkloadKind::Deployment,
+            spec.selector,
+            spec.replicas,
+            spec.template,
+        )
+    }
+}
+
+fn found(
+    kind: WorkloadKind,
+    selector: LabelSelector,
+    replicas: Option<i32>,
+    template: PodTemplateSpec,
+) -> WorkloadFound {
+    let pod = template.spec.unwrap_or_default();
+    let containers = pod.containers.into_iter().map(|container| ContainerFact {
+        name: container.name,
+        image: container.image.unwrap_or_default(),
+        mounts: container.volume_mounts.unwrap_or_default(),
+        image_pull_policy: container.image_pull_policy,
+    });
+    let pull_secrets = pod.image_pull_secrets.unwrap_or_default().into_iter();
+    WorkloadFound {
+        kind,
+        metadata: ObjectMeta::default(),
+        selector: Selector::try_from(selector)
+            .map(|selector| selector.to_string())
+            .unwrap_or_default(),
+        replicas: replicas.unwrap_or(1),
+        containers: containers.collect(),
+        volumes: pod.volumes.unwrap_or_default(),
+        claim_templates: Vec::new(),
+        deletes_claims_when_scaled: false,
+        image_pull_secrets: pull_secrets
+            .map(|reference| reference.name)
+            .filter(|name| !name.is_empty())
+            .collect(),
+    }
+}

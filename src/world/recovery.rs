@@ -1,0 +1,102 @@
+//! What is read before a database is brought back: which claim belongs to which volume, and what of
+//! it exists.
+
+use serde_json::Value;
+
+use super::{ClaimFact, Fact, PodFact, VolumeFound, World};
+use crate::api::ProtectedDatabase;
+
+/// What one pass sees of a database that is to be brought back; the ProtectedDatabase itself may be
+/// gone.
+#[derive(Clone, Debug)]
+pub struct ObservedRecovery {
+    /// The ProtectedDatabase, if it exists.
+    pub database: Fact<Option<ProtectedDatabase>>,
+    /// The claims that the database needs, and the volume that belongs to each.
+    pub bindings: Fact<Vec<ClaimBinding>>,
+    /// What is known of it.
+    pub world: World,
+}
+
+/// A claim that the database needs, and the volume that belongs to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredClaim {
+    /// Name of the claim.
+    pub claim: String,
+    /// Name of the volume.
+    pub volume: String,
+    /// Where the database's container had it mounted at the last good check; none if it did not.
+    pub mount_path: Option<String>,
+    /// The claim as it can be created again.
+    pub claim_manifest: Value,
+    /// The volume as it can be created again, if it is remembered.
+    pub volume_manifest: Option<Value>,
+}
+
+/// One claim, as desired and as it is.
+#[derive(Clone, Debug)]
+pub struct ClaimBinding {
+    /// What belongs together.
+    pub desired: DesiredClaim,
+    /// The claim of that name, if it exists.
+    pub claim: Option<ClaimFact>,
+    /// The volume that is desired, if it exists.
+    pub volume: Option<VolumeFound>,
+    /// The volume that the claim is bound to instead, if it exists.
+    pub other_volume: Option<VolumeFound>,
+    /// Whether the volume is bound to, or reserved for, another claim that exists.
+    pub held_by_other: bool,
+    /// Another volume object for the same storage, looked for when the desired one is gone.
+    pub same_storage: Option<String>,
+    /// The pods that mount the claim and have not ended.
+    pub pods: Vec<PodFact>,
+}
+
+impl ClaimBinding {
+    /// The volume that the claim names.
+    #[must_use]
+    pub fn bound_to(&self) -> Option<&str> {
+        self.claim.as_ref()?.volume_name.as_deref()
+    }
+
+    /// The volume that the claim is bound to, the desired one or another.
+    #[must_use]
+    pub fn bound_volume(&self) -> Option<&VolumeFound> {
+        match self.bound_to() {
+            Some(bound) if bound == self.desired.volume => self.volume.as_ref(),
+            Some(_) => self.other_volume.as_ref(),
+            None => None,
+        }
+    }
+
+    /// Whether the volume is bound to this very claim.
+    #[must_use]
+    pub fn holds_volume(&self) -> bool {
+        let holder = self.volume.as_ref().and_then(VolumeFound::claim_uid);
+        holder.is_some() && holder == self.claim.as_ref().and_then(ClaimFact::uid)
+    }
+
+    /// Whether the claim exists, is Bound to the desired volume, and nobody has deleted it.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        let is_bound = |claim: &ClaimFact| claim.is_live() && claim.phase == "Bound";
+        self.claim.as_ref().is_some_and(is_bound)
+            && self.bound_to() == Some(self.desired.volume.as_str())
+            && self.holds_volume()
+    }
+}
+
+impl ObservedRecovery {
+    /// The bindings; none if they are not known.
+    #[must_use]
+    pub fn known_bindings(&self) -> &[ClaimBinding] {
+        self.bindings.known().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether every claim is known to be where it belongs.
+    #[must_use]
+    pub fn all_bound(&self) -> bool {
+        let bindings = self.bindings.known();
+        bindings.is_some_and(|bindings| bindings.iter().all(ClaimBinding::is_bound))
+    }
+}
