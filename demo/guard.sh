@@ -45,7 +45,7 @@ step "And if it goes all the same: the volume object, confirmed and its finalize
 quiet "kubectl annotate pv $volume --overwrite holdfast.dev/confirm-deletion=\$(kubectl get pv $volume -o jsonpath='{.metadata.uid}')" >/dev/null
 run "kubectl delete pv $volume --wait=false"
 quiet "kubectl patch pv $volume --type=merge -p '{\"metadata\":{\"finalizers\":null}}'" >/dev/null 2>&1 || true
-wait_for 60 "the claim to be Lost" "kubectl -n atra get pvc $claim -o jsonpath='{.status.phase}' | grep -qx Lost"
+wait_for 60 "the claim to be Lost" "kubectl -n atra get pvc $claim -o jsonpath='{.status.phase}' | grep -x Lost"
 run "kubectl -n atra get pvc $claim"
 say "The ledger remembers it, and one command brings it back:"
 run "kubectl holdfast recover knowledge -n atra"
