@@ -24,7 +24,7 @@ help: ## Lists the targets
 demo: ## Starts a real cluster, protects a database, loses its volume and shows how that is caught
 	@demo/demo.sh
 
-demo-guard: ## Shows five ways of losing that database, each refused or undone
+demo-guard: ## Shows attempts to lose that database, each refused or undone
 	@demo/guard.sh
 
 test: lint deny test-fast test-real ## Everything: format, lint, deny, unit and golden tests, then real servers and a real cluster

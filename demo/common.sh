@@ -1,4 +1,4 @@
-# What the demos share: steps, commands that are printed before they run, waiting. Sourced by them, at the root of the checkout.
+# What the demos share: steps, commands that are printed before they run, waiting. Sourced at the root of the checkout.
 # shellcheck shell=bash
 
 bold=$(tput bold 2>/dev/null || true) dim=$(tput dim 2>/dev/null || true) plain=$(tput sgr0 2>/dev/null || true)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Shows the main job in one go: protect, verify, back up, refuse, catch a switched volume, and find the data again.
-# Every command it runs is printed as a person would type it in the shell that `cargo run -p testbed -- exec -- bash` opens.
+# Shows the main job: protect, verify, back up, refuse a deletion, notice a switched volume, recover the data.
+# Every command is printed as you would type it in the shell that `cargo run -p testbed -- exec -- bash` opens.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 . demo/common.sh
 
-step "1. A real Kubernetes, a real Postgres image and a real S3 server, in a network of their own"
-say "Building the testbed first (cargo; minutes only on a machine that has never built it) …"
+step "1. Start a real Kubernetes, a real Postgres image and a real S3 server, in their own network"
+say "Building the testbed first; this takes minutes only the first time …"
 cargo build --package testbed
 "$testbed" up --only demo
 "$testbed" deploy
@@ -16,23 +16,23 @@ value() { python3 -c 'import json,sys; value=json.loads(sys.argv[1])
 for key in sys.argv[2].split("."): value=value[key]
 print(value)' "$information" "$1"; }
 S3_ENDPOINT=$(value s3.endpoint) S3_REGION=$(value s3.region) S3_BUCKET=$(value s3.bucket)
-# One for each run: a database whose backups are in the bucket already would be compared with them.
+# One per run: a database that has backups in the bucket would be compared with them.
 S3_PREFIX=demo/$(date +%s)
 S3_ACCESS_KEY_ID=$(value s3.accessKeyId) S3_SECRET_ACCESS_KEY=$(value s3.secretAccessKey)
 
 if quiet 'kubectl get namespace atra' >/dev/null 2>&1; then
-  step "   The demo ran here before: its database is released on purpose and removed"
+  step "   The demo ran here before: release and delete its database"
   quiet './demo/remove.sh' || fail "could not remove what the last run left; start from nothing with: cargo run -p testbed -- down"
 fi
 
-step "2. A database like any other: 85 experts, 26,337 knowledge nodes"
+step "2. Start an ordinary database: 85 experts, 26,337 knowledge nodes"
 run 'kubectl apply -f examples/knowledge/database.yaml'
 wait_for 120 "the Postgres pod to be ready" 'kubectl -n atra wait --for=condition=Ready pod/knowledge-postgres-0 --timeout=1s'
 run 'kubectl -n atra exec -i knowledge-postgres-0 -c postgres -- psql -q -U admin -d knowledge_os < examples/knowledge/data.sql'
 run "$count"
 
-step "3. Protect it"
-say 'examples/knowledge/protected-database.yaml says: at least 80 experts, at least 10,000 nodes, a backup every night.'
+step "3. Protect it with a ProtectedDatabase"
+say 'examples/knowledge/protected-database.yaml: at least 80 experts, at least 10,000 nodes, a backup every night.'
 printf '%s$ kubectl apply -f examples/knowledge/protected-database.yaml%s\n' "$dim" "$plain"
 sed -e "s|\${S3_ENDPOINT}|$S3_ENDPOINT|; s|\${S3_REGION}|$S3_REGION|; s|\${S3_BUCKET}|$S3_BUCKET|" \
   -e "s|\${S3_PREFIX}|$S3_PREFIX|; s|\${S3_ACCESS_KEY_ID}|$S3_ACCESS_KEY_ID|; s|\${S3_SECRET_ACCESS_KEY}|$S3_SECRET_ACCESS_KEY|" \
@@ -40,10 +40,10 @@ sed -e "s|\${S3_ENDPOINT}|$S3_ENDPOINT|; s|\${S3_REGION}|$S3_REGION|; s|\${S3_BU
 wait_for 90 "the first check to be green" "$(condition DataVerified True)"
 wait_for 60 "the volume to be guarded" "$(condition Guarded True)"
 run 'kubectl -n atra get dbcheck'
-say 'The volume was on Delete, as Kubernetes makes them. Now:'
+say 'The reclaim policy of the volume was Delete, the default. Now:'
 run "kubectl get pv -o custom-columns='VOLUME:.metadata.name,CLAIM:.spec.claimRef.name,POLICY:.spec.persistentVolumeReclaimPolicy,PROTECTED BY:.metadata.annotations.holdfast\.dev/protected-by'"
 
-step "4. The first backup does not wait for the night"
+step "4. The first backup starts after the first good check"
 wait_for 120 "the first backup to be complete" "kubectl -n atra get dbbackup -o jsonpath='{.items[*].status.state}' | grep Complete"
 run 'kubectl -n atra get dbbackup'
 path=$(quiet "kubectl -n atra get dbbackup -o jsonpath='{.items[0].status.path}'")
@@ -51,34 +51,34 @@ say "In the bucket, below $path:"
 signed="curl -sSf --aws-sigv4 aws:amz:$S3_REGION:s3 -u $S3_ACCESS_KEY_ID:$S3_SECRET_ACCESS_KEY -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD'"
 # curl signs a query string as it stands, and the signature wants a slash in it encoded.
 run "$signed '$S3_ENDPOINT/$S3_BUCKET?list-type=2&prefix=${S3_PREFIX//\//%2F}' | grep -o '<Key>[^<]*' | cut -c6-"
-say 'The manifest, written last, counts the rows of the dump itself:'
+say 'The manifest is written last. Its row counts are those of the dump:'
 run "$signed $S3_ENDPOINT/$S3_BUCKET/$path/manifest.json | python3 -m json.tool | grep -E '\"(state|systemIdentifier|name|rows|sha256)\"'"
 wait_for 30 "everything to be green" "$(condition Ready True)"
 run 'kubectl -n atra get protdb'
 
-step "5. Somebody cleans up"
-say 'The API server itself refuses; the operator need not even be running.'
+step "5. Somebody deletes the PersistentVolumeClaim"
+say 'The API server refuses it, also while the operator is down:'
 printf '%s$ kubectl -n atra delete pvc atra-knowledge-postgres-data%s\n' "$dim" "$plain"
 if quiet 'kubectl -n atra delete pvc atra-knowledge-postgres-data --wait=false' 2>&1; then fail "the claim could be deleted"; fi
 
-step "6. The incident: started from another folder, Postgres comes up on another volume"
+step "6. The incident: Postgres starts on another volume"
 run 'kubectl apply -f examples/knowledge/other-claim.yaml'
 incident=$SECONDS
 run "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/template/spec/volumes/0/persistentVolumeClaim/claimName\",\"value\":\"knowledge-os-postgres-data\"}]'"
 wait_for 90 "the reset to be seen" "$(condition DataReset True)"
 seen=$((SECONDS - incident))
-say "Kubernetes thinks that all is well, and so does the application:"
+say "Kubernetes sees nothing wrong, and neither does the application:"
 wait_for 60 "the pod to be ready" 'kubectl -n atra wait --for=condition=Ready pod/knowledge-postgres-0 --timeout=1s'
 run 'kubectl -n atra get pods'
 run "$count"
-say "Holdfast does not ($seen s after the command, the pod's restart included):"
+say "Holdfast does, $seen s after the command, including the restart of the pod:"
 run 'kubectl -n atra get protdb'
 run 'kubectl -n atra describe protdb knowledge | sed -n "/^Status:/,/^Events:/p" | grep -A 8 -B 6 "Type: *DataReset"'
 run 'kubectl holdfast explain knowledge -n atra | sed -n "/^Expected and found/,/^Restarts/p"'
-say "The same as a page for everybody who asks, with a plot of the rows over time: target/incident.html"
+say "The same as an incident report, with a plot of the rows over time: target/incident.html"
 run 'kubectl holdfast report knowledge -n atra -o html --file target/incident.html --force || true'
 
-step "7. The volume with the data was never gone: one command brings it back"
+step "7. One command mounts the volume with the data again"
 back=$SECONDS
 run 'kubectl holdfast recover knowledge -n atra --yes'
 wait_for 90 "the data to be verified again" "$(condition DataVerified True) && $(condition DataReset False)"
@@ -87,10 +87,10 @@ run "$count"
 wait_for 30 "everything to be green" "$(condition Ready True)"
 run 'kubectl -n atra get protdb'
 
-step "8. The same behind the gate: what looks reset gets no traffic"
+step "8. The same with the readiness gate: no traffic to data that looks reset"
 run "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op\":\"add\",\"path\":\"/spec/template/spec/readinessGates\",\"value\":[{\"conditionType\":\"holdfast.dev/data-verified\"}]}]'"
 wait_for 90 "the pod behind the gate to be verified and ready" "kubectl -n atra get pod knowledge-postgres-0 -o jsonpath='{.spec.readinessGates}' | grep holdfast && kubectl -n atra wait --for=condition=Ready pod/knowledge-postgres-0 --timeout=1s"
-say "The incident again, and an application that seeds what it finds:"
+say "The incident again, with an application that seeds an empty database:"
 run "kubectl -n atra patch statefulset knowledge-postgres --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/template/spec/volumes/0/persistentVolumeClaim/claimName\",\"value\":\"knowledge-os-postgres-data\"}]'"
 wait_for 90 "the reset to be seen" "$(condition DataReset True)"
 run 'kubectl apply -f examples/knowledge/application.yaml'
@@ -107,8 +107,8 @@ wait_for 30 "everything to be green" "$(condition Ready True)"
 printf '\n%sDone in %d s.%s\n' "$bold" "$((SECONDS - started))" "$plain"
 cat <<END
 Look around in a shell with kubectl on its PATH:   cargo run -p testbed -- exec -- bash
-  kubectl -n atra describe protdb knowledge        what is known of the database, and since when
-  kubectl -n atra get dbcheck,dbbackup             every look at the data, every backup
-  kubectl explain protdb.spec                      what can be asked for
+  kubectl -n atra describe protdb knowledge        what is known about the database, and since when
+  kubectl -n atra get dbcheck,dbbackup             every check, every backup
+  kubectl explain protdb.spec                      what you can configure
 Stop it, leaving nothing behind:                   make down
 END

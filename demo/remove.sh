@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes the demo's database away again, on purpose: the confirmation, the release, then the namespace and its volumes.
+# Removes the database of the demo: confirms and releases it, then deletes the namespace and its volumes.
 # Run it in the testbed's network: cargo run -p testbed -- exec -- demo/remove.sh
 set -euo pipefail
 
@@ -8,7 +8,7 @@ if kubectl -n atra get protdb knowledge >/dev/null 2>&1; then
   kubectl -n atra annotate protdb knowledge "holdfast.dev/confirm-deletion=$uid" --overwrite
   kubectl -n atra delete protdb knowledge --timeout=60s
 fi
-# Else the next database of the name would be compared with this one.
+# Otherwise the next database of this name would be compared with this one.
 kubectl delete dbledger atra.knowledge --ignore-not-found
 volumes=$(kubectl get pv -o jsonpath='{range .items[?(@.spec.claimRef.namespace=="atra")]}{.metadata.name}{" "}{end}')
 kubectl delete namespace atra --timeout=120s

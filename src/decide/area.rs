@@ -1,6 +1,7 @@
 //! What one area of a plan contributes, and what all areas ask.
 
-use crate::api::DeletionGuard;
+use crate::api::{DeletionGuard, reasons};
+use crate::resources::{SpecError, describe_errors};
 use crate::world::Observed;
 
 /// Something that only a person can change, and the sentence that says so.
@@ -10,6 +11,16 @@ pub(crate) struct Stall {
     pub reason: &'static str,
     /// What happened, what it means, what to do next.
     pub message: String,
+}
+
+impl Stall {
+    /// What is wrong with a spec, by its fields.
+    pub fn invalid_spec(errors: &[SpecError]) -> Self {
+        Self {
+            reason: reasons::INVALID_SPEC,
+            message: describe_errors(errors),
+        }
+    }
 }
 
 /// What one area of the plan contributes.

@@ -12,11 +12,11 @@ use super::check_names;
 use super::judge::Judged;
 use super::ready::list;
 use crate::api::{
-    Backup, BackupState, BackupSummary, CheckOutcome, ConditionStatus, ConditionType,
-    DatabaseBackup, DesiredCondition, reasons,
+    BackupState, BackupSummary, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup,
+    DesiredCondition, reasons,
 };
 use crate::plan::{Plan, Step};
-use crate::resources;
+use crate::resources::{self, ValidBackup};
 use crate::world::Observed;
 
 /// Annotation on the CronJob and the Job of the first backup: the digest of what the CronJob should
@@ -34,7 +34,7 @@ pub fn back_up(
 ) -> Area {
     plan_orphans(observed, plan);
     report(observed, plan);
-    let Some(backup) = &observed.database.spec.backup else {
+    let Some(asked) = &observed.database.spec.backup else {
         plan_no_cron_job(observed, plan);
         let message =
             "there is no spec.backup: if the volume is lost, so is the data. Add one".to_owned();
@@ -46,7 +46,7 @@ pub fn back_up(
         );
         return Area::default();
     };
-    if backup.encryption.is_some() {
+    if asked.encryption.is_some() {
         plan_no_cron_job(observed, plan);
         let message =
             "spec.backup.encryption is set, which this version can't do; no backup is taken, so \
@@ -67,9 +67,11 @@ pub fn back_up(
             waiting_on: None,
         };
     }
-    let next = match validate(observed, backup) {
-        Ok(next) => next,
-        Err(stall) => {
+    let backup = match &judged.spec.backup {
+        Ok(Some(backup)) => backup,
+        Ok(None) => return Area::default(),
+        Err(errors) => {
+            let stall = Stall::invalid_spec(errors);
             condition(
                 plan,
                 ConditionStatus::False,
@@ -100,7 +102,7 @@ pub fn back_up(
     // Without the neighbours it is not known whose workload it is.
     let is_known = stall.is_none() && observed.neighbours.known().is_some();
     let cron_job = if is_known {
-        desired_cron_job(observed)
+        desired_cron_job(observed, backup)
     } else {
         None
     };
@@ -116,7 +118,7 @@ pub fn back_up(
         );
         return Area::default();
     }
-    plan.status.next_backup = Some(next);
+    plan.status.next_backup = backup.schedule.next_tick(&observed.now);
     if let Some(cron_job) = &cron_job {
         plan_first_backup(observed, judged, cron_job, plan);
     }
@@ -148,22 +150,7 @@ fn name_taken(observed: &Observed, present: &CronJob) -> Stall {
     }
 }
 
-fn validate(observed: &Observed, backup: &Backup) -> Result<Time, Stall> {
-    let invalid = |message: String| Stall {
-        reason: reasons::INVALID_SPEC,
-        message,
-    };
-    resources::parse_deadline(&backup.deadline).map_err(|error| invalid(error.to_string()))?;
-    resources::next_tick(
-        "spec.backup.schedule",
-        &backup.schedule,
-        backup.time_zone.as_deref(),
-        &observed.now,
-    )
-    .map_err(|error| invalid(error.to_string()))
-}
-
-fn desired_cron_job(observed: &Observed) -> Option<CronJob> {
+fn desired_cron_job(observed: &Observed, backup: &ValidBackup) -> Option<CronJob> {
     let workload = observed.workload_found()?;
     let container =
         workload.database_container(observed.database.spec.workload.container.as_deref())?;
@@ -173,9 +160,10 @@ fn desired_cron_job(observed: &Observed) -> Option<CronJob> {
         selector: workload.selector.clone(),
         container: container.name.clone(),
     };
-    let request = resources::backup_request(&observed.database, &reference)?;
+    let request = resources::backup_request(&observed.database, backup, &reference);
     let settings = agent_pod(observed, workload, &container.image);
-    let mut cron_job = resources::build_backup_cron_job(&observed.database, &request, &settings)?;
+    let mut cron_job =
+        resources::build_backup_cron_job(&observed.database, &backup.schedule, &request, &settings);
     let digest = check_names::short_digest(&serde_json::to_string(&cron_job).unwrap_or_default());
     cron_job
         .metadata
@@ -399,7 +387,7 @@ fn report(observed: &Observed, plan: &mut Plan) {
         .or_else(|| before.and_then(|status| status.last_good_backup.clone()));
 }
 
-fn fresh(observed: &Observed, backup: &Backup, plan: &mut Plan) -> Area {
+fn fresh(observed: &Observed, backup: &ValidBackup, plan: &mut Plan) -> Area {
     let newest = list(&observed.backups).iter().max_by_key(|backup| {
         backup
             .metadata
@@ -446,17 +434,12 @@ fn fresh(observed: &Observed, backup: &Backup, plan: &mut Plan) -> Area {
             waiting_on: waiting,
         };
     };
-    let limit = resources::overdue_at(
-        "spec.backup.schedule",
-        &backup.schedule,
-        backup.time_zone.as_deref(),
-        &good.time,
-    );
+    let limit = backup.schedule.overdue_at(&good.time);
     let failed = said
         .map(|(reason, message)| format!("; the newest one did not succeed ({reason}): {message}"))
         .unwrap_or_default();
     match limit {
-        Ok(limit) if limit.0 > observed.now.0 => {
+        Some(limit) if limit.0 > observed.now.0 => {
             let message = format!(
                 "the newest good backup is {}, completed at {}{failed}",
                 good.name, good.time.0

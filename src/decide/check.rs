@@ -18,7 +18,7 @@ use crate::api::{
     DatabaseCheckSpec, MountedVolume, names, reasons,
 };
 use crate::plan::{Plan, Step};
-use crate::resources;
+use crate::resources::ValidVerification;
 use crate::world::{ContainerFact, Observed, PodFact, RunningContainer, VolumeFact};
 
 /// How long to wait before a start that could not be verified is tried again: longer each time,
@@ -52,13 +52,13 @@ pub fn check(
         });
     }
     report(observed, judged, plan);
-    let invalid = invalid_spec(observed);
+    let (verification, invalid) = match &judged.spec.verification {
+        Ok(verification) => (Some(verification), None),
+        Err(errors) => (None, Some(Stall::invalid_spec(errors))),
+    };
     let running = running(observed);
-    let blocked = stall.is_some()
-        || invalid.is_some()
-        || observed.database.spec.suspend
-        || !readable(observed);
-    if !blocked {
+    let blocked = stall.is_some() || observed.database.spec.suspend || !readable(observed);
+    if let Some(verification) = verification.filter(|_| !blocked) {
         if observed.agent_identity.known() == Some(&false) && !running.is_empty() {
             plan.steps.push(Step::EnsureAgentIdentity);
         }
@@ -66,16 +66,16 @@ pub fn check(
             .iter()
             .filter(|start| has_known_volumes(observed, start))
         {
-            plan_restart_check(observed, judged, start, plan);
+            plan_restart_check(observed, verification, judged, start, plan);
         }
         if let Some(primary) =
             primary(judged, &running).filter(|primary| has_known_volumes(observed, primary))
         {
-            plan_scheduled_check(observed, primary, plan);
+            plan_scheduled_check(observed, verification, primary, plan);
             plan_manual_checks(observed, primary, plan);
-            plan_files(observed, judged, primary, plan);
+            plan_files(observed, verification, judged, primary, plan);
         }
-        plan_jobs(observed, judged, &running, plan);
+        plan_jobs(observed, verification, judged, &running, plan);
         plan_pruning(observed, judged, &running, plan);
     }
     let verified = data_verified(observed, judged, stall, invalid.as_ref(), &running);
@@ -132,35 +132,6 @@ fn primary<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Option<&'
         .iter()
         .find(|start| !is_replica(start))
         .or(running.first())
-}
-
-/// The parts of the spec that the API server's schema can't judge.
-fn invalid_spec(observed: &Observed) -> Option<Stall> {
-    let verification = &observed.database.spec.verification;
-    let timeout = resources::parse_timeout(&verification.timeout)
-        .err()
-        .map(|error| error.to_string());
-    let schedule = verification
-        .schedule
-        .as_deref()
-        .and_then(|line| {
-            resources::next_tick("spec.verification.schedule", line, None, &observed.now).err()
-        })
-        .map(|error| error.to_string());
-    let gate_timeout = resources::parse_gate_timeout(&verification.gate.timeout)
-        .err()
-        .map(|error| error.to_string());
-    let budget = resources::parse_counting_budget(&verification.counting_budget)
-        .err()
-        .map(|error| error.to_string());
-    timeout
-        .or(schedule)
-        .or(gate_timeout)
-        .or(budget)
-        .map(|error| Stall {
-            reason: reasons::INVALID_SPEC,
-            message: error,
-        })
 }
 
 fn running(observed: &Observed) -> Vec<Running<'_>> {
@@ -275,6 +246,7 @@ fn build_check(
 /// One check for every container start, and another try when nothing could be said.
 fn plan_restart_check(
     observed: &Observed,
+    verification: &ValidVerification,
     judged: &Judged<'_>,
     start: &Running<'_>,
     plan: &mut Plan,
@@ -302,7 +274,7 @@ fn plan_restart_check(
         .is_some();
     let next = tried.unwrap_or(i32::from(is_known));
     if next > 0 {
-        match next_try(observed, judged, start, next) {
+        match next_try(observed, verification, judged, start, next) {
             None => return,
             Some(wait) if !wait.is_zero() => {
                 again(plan, wait);
@@ -348,6 +320,7 @@ pub fn is_outdated(observed: &Observed, judged: &Judged<'_>, start: &Running<'_>
 /// otherwise never after a definite outcome.
 fn next_try(
     observed: &Observed,
+    verification: &ValidVerification,
     judged: &Judged<'_>,
     start: &Running<'_>,
     attempt: i32,
@@ -362,7 +335,7 @@ fn next_try(
     let tries = usize::try_from(attempt.max(1) - 1)
         .unwrap_or(usize::MAX)
         .min(RETRY_SECONDS.len() - 1);
-    let due = ended_second(observed, newest)
+    let due = ended_second(verification, newest)
         .saturating_add(i64::try_from(RETRY_SECONDS[tries]).unwrap_or(i64::MAX));
     let wait = due.saturating_sub(observed.now.0.as_second());
     Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
@@ -370,14 +343,12 @@ fn next_try(
 
 /// When a check ended, within the time that its Job can have taken: an agent's wrong clock makes
 /// neither a loop of Jobs nor a long wait.
-fn ended_second(observed: &Observed, check: &JudgedCheck<'_>) -> i64 {
+fn ended_second(verification: &ValidVerification, check: &JudgedCheck<'_>) -> i64 {
     let ended = check.ended.0.as_second();
     let Some(created) = &check.check.metadata.creation_timestamp else {
         return ended;
     };
-    let timeout =
-        resources::parse_timeout(&observed.database.spec.verification.timeout).unwrap_or_default();
-    let longest = i64::try_from(timeout.as_secs())
+    let longest = i64::try_from(verification.timeout.as_secs())
         .unwrap_or(i64::MAX)
         .saturating_add(JOB_MARGIN_SECONDS);
     let created = created.0.as_second();
@@ -397,9 +368,13 @@ pub fn again(plan: &mut Plan, wait: Duration) {
 
 /// The newest tick of the schedule gets a check, unless one was made since; ticks missed while
 /// nobody looked get one together.
-fn plan_scheduled_check(observed: &Observed, start: &Running<'_>, plan: &mut Plan) {
-    const FIELD: &str = "spec.verification.schedule";
-    let Some(line) = observed.database.spec.verification.schedule.as_deref() else {
+fn plan_scheduled_check(
+    observed: &Observed,
+    verification: &ValidVerification,
+    start: &Running<'_>,
+    plan: &mut Plan,
+) {
+    let Some(schedule) = &verification.schedule else {
         return;
     };
     let checks = list(&observed.checks);
@@ -413,7 +388,7 @@ fn plan_scheduled_check(observed: &Observed, start: &Running<'_>, plan: &mut Pla
     let since = newest
         .or(observed.database.metadata.creation_timestamp.as_ref())
         .unwrap_or(&observed.now);
-    let Ok(mut due) = resources::next_tick(FIELD, line, None, since) else {
+    let Some(mut due) = schedule.next_tick(since) else {
         return;
     };
     let name = |tick: &Time| check_names::scheduled_check(observed.name(), tick.0.as_second());
@@ -422,7 +397,7 @@ fn plan_scheduled_check(observed: &Observed, start: &Running<'_>, plan: &mut Pla
         .iter()
         .any(|check| check.metadata.name.as_ref() == Some(&name(&due)))
     {
-        let Ok(after) = resources::next_tick(FIELD, line, None, &due) else {
+        let Some(after) = schedule.next_tick(&due) else {
             return;
         };
         due = after;

@@ -12,7 +12,7 @@ use crate::api::{
     CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, TableEvidence, TableName, reasons,
 };
 use crate::plan::{Plan, Step};
-use crate::resources;
+use crate::resources::{self, ValidVerification};
 use crate::world::{Observed, WorkloadFound};
 
 /// The kernel lets no variable be longer than 128 KiB, rules included.
@@ -21,6 +21,7 @@ const KNOWN_TABLES_BYTES: usize = 48 * 1024;
 /// Every check that has no outcome needs a Job, or an end.
 pub fn plan_jobs(
     observed: &Observed,
+    verification: &ValidVerification,
     judged: &Judged<'_>,
     running: &[Running<'_>],
     plan: &mut Plan,
@@ -53,7 +54,10 @@ pub fn plan_jobs(
                     ));
                 }
             }
-            (None, Some(start)) => plan.steps.extend(build_job(observed, judged, check, start)),
+            (None, Some(start)) => {
+                plan.steps
+                    .extend(build_job(observed, verification, judged, check, start));
+            }
             (None, None) => {
                 let message = format!(
                     "the container that this check was for (pod {}) is gone; nothing was looked at",
@@ -124,6 +128,7 @@ pub fn job_ended(job: &Job) -> Option<&str> {
 
 fn build_job(
     observed: &Observed,
+    verification: &ValidVerification,
     judged: &Judged<'_>,
     check: &DatabaseCheck,
     start: &Running<'_>,
@@ -131,7 +136,7 @@ fn build_job(
     let address = start.pod.address.as_deref()?;
     let workload = observed.workload_found()?;
     let settings = agent_pod(observed, workload, &start.container.image);
-    let mut request = resources::check_request(&observed.database, check, address);
+    let mut request = resources::check_request(&observed.database, verification, check, address);
     match &judged.known_good {
         Some(known) if request.count_all_tables => {
             request.known_tables = known_tables(&known.evidence);

@@ -58,6 +58,15 @@ pub fn decide(observed: &Observed) -> Plan {
         gating,
         checking,
         backing_up,
+        Area {
+            stall: judged
+                .spec
+                .drill
+                .as_ref()
+                .err()
+                .map(|errors| Stall::invalid_spec(errors)),
+            waiting_on: None,
+        },
     ];
     ready::summarize(observed, &areas, &mut plan);
     plan

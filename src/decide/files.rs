@@ -15,7 +15,7 @@ use crate::api::{
     DatabaseCheck, DesiredCondition, FileRule, names, reasons,
 };
 use crate::plan::{Plan, Step};
-use crate::resources;
+use crate::resources::{self, ValidVerification};
 use crate::verdict::{FilesCase, Look, judge_files};
 use crate::world::Observed;
 
@@ -29,6 +29,7 @@ const REPORT_SECONDS: i64 = 30;
 /// data.
 pub fn plan_files(
     observed: &Observed,
+    verification: &ValidVerification,
     judged: &Judged<'_>,
     primary: &Running<'_>,
     plan: &mut Plan,
@@ -73,7 +74,14 @@ pub fn plan_files(
                 let Some(found) = places.iter().find(|found| found.claim == rule.claim) else {
                     continue;
                 };
-                let step = build_job(observed, check, place, primary, found.node.as_deref());
+                let step = build_job(
+                    observed,
+                    verification,
+                    check,
+                    place,
+                    primary,
+                    found.node.as_deref(),
+                );
                 under_way += usize::from(step.is_some());
                 plan.steps.extend(step);
             }
@@ -109,6 +117,7 @@ fn result_of(check: &DatabaseCheck, place: usize) -> Option<&CheckedFiles> {
 
 fn build_job(
     observed: &Observed,
+    verification: &ValidVerification,
     check: &DatabaseCheck,
     place: usize,
     primary: &Running<'_>,
@@ -120,7 +129,8 @@ fn build_job(
         observed.workload_found()?,
         &primary.container.image,
     );
-    let request = resources::files_request(&observed.database, check, place, address)?;
+    let request =
+        resources::files_request(&observed.database, verification, check, place, address)?;
     Some(Step::CreateJob(Box::new(resources::build_files_job(
         &observed.database,
         check,

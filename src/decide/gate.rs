@@ -10,7 +10,7 @@ use super::judge::{Judged, JudgedCheck};
 use super::ready::list;
 use crate::api::{CheckOutcome, WhenUnverifiable, reasons};
 use crate::plan::{GateStep, Plan, Step};
-use crate::resources;
+use crate::resources::describe_errors;
 use crate::world::{GateFact, Observed, PodFact, RunningContainer};
 
 /// Plans what the gates of the pods are to say. What could not be read leaves them as they are.
@@ -113,7 +113,12 @@ fn wanted(
     let why = newest.map_or("its data is being checked", |newest| {
         newest.verdict.message.as_str()
     });
-    if time_until_timeout(observed, running).is_none_or(|remaining| remaining.is_zero()) {
+    let left = match &judged.spec.gate_timeout {
+        Ok(timeout) => time_left(observed, *timeout, running),
+        // Not even `whenUnverifiable: Open` lets it through at a time that nobody can tell.
+        Err(errors) => return closed(reasons::INVALID_SPEC, describe_errors(errors)),
+    };
+    if left.is_zero() {
         let timeout = &observed.database.spec.verification.gate.timeout;
         return match observed.database.spec.verification.gate.when_unverifiable {
             WhenUnverifiable::Open => open(
@@ -126,12 +131,7 @@ fn wanted(
             ),
         };
     }
-    if let Some(remaining) = time_until_timeout(observed, running) {
-        plan.again_after = Some(
-            plan.again_after
-                .map_or(remaining, |again| again.min(remaining)),
-        );
-    }
+    plan.again_after = Some(plan.again_after.map_or(left, |again| again.min(left)));
     closed(
         newest.map_or(reasons::CHECKING, |newest| newest.verdict.reason),
         why.to_owned(),
@@ -153,14 +153,14 @@ fn is_known_replica(judged: &Judged<'_>, newest: &JudgedCheck<'_>) -> bool {
             .is_some_and(|known| identifier(newest.check) == Some(known))
 }
 
-/// How much longer a verdict is waited for. `None` when it is not known since when: then it has
-/// been waited for long enough.
-fn time_until_timeout(observed: &Observed, running: &RunningContainer) -> Option<Duration> {
-    let timeout =
-        resources::parse_gate_timeout(&observed.database.spec.verification.gate.timeout).ok()?;
-    let Time(started) = running.started_at.as_ref()?;
+/// How much longer a verdict is waited for. When it is not known since when, it has been waited for
+/// long enough.
+fn time_left(observed: &Observed, timeout: Duration, running: &RunningContainer) -> Duration {
+    let Some(Time(started)) = running.started_at.as_ref() else {
+        return Duration::ZERO;
+    };
     let waited = Duration::try_from(observed.now.0.duration_since(*started)).unwrap_or_default();
-    Some(timeout.saturating_sub(waited))
+    timeout.saturating_sub(waited)
 }
 
 fn held(observed: &Observed, pod: &PodFact, gate: &GateFact) -> Stall {

@@ -12,11 +12,12 @@ use crate::api::{
     AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, LedgerBaseline,
     MountedVolume, names, reasons,
 };
+use crate::resources::SpecParts;
 use crate::verdict::{self, Verdict};
 use crate::world::Observed;
 
 /// What the checks say.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Judged<'a> {
     /// The verdict of every check that has ended, by name.
     pub verdicts: BTreeMap<&'a str, JudgedCheck<'a>>,
@@ -29,6 +30,8 @@ pub struct Judged<'a> {
     pub unwritten: Vec<(&'a str, CheckVerdict)>,
     /// What a person has accepted.
     pub acceptance: Acceptance<'a>,
+    /// The spec, read once for the whole pass.
+    pub spec: SpecParts,
 }
 
 /// What was last known good.
@@ -153,9 +156,16 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
     ended_checks.extend(remembered.and_then(|check| Some((check, concluded(check)?))));
     ended_checks.sort_by_key(|(check, _)| order(check));
     let mut judged = Judged {
+        verdicts: BTreeMap::new(),
+        baseline: None,
+        known_good: None,
+        unwritten: Vec::new(),
         acceptance: acceptance(observed),
-        ..Judged::default()
+        spec: SpecParts::parse(&observed.database.spec),
     };
+    // Whoever has a past must not be greeted as new because it could not be read, and nothing is
+    // judged by rules that can't be.
+    let is_held = observed.ledger.known().is_none() || judged.spec.has_unusable_rules();
     let mut lost_baseline = lost_baseline(observed);
     let newest_by_target = newest_by_target(&ended_checks);
     for (check, time) in ended_checks {
@@ -195,9 +205,8 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             {
                 from_stored(stored)
             }
-            // Whoever has a past must not be greeted as new because it could not be read.
-            Some(stored) if observed.ledger.known().is_none() => from_stored(stored),
-            None if observed.ledger.known().is_none() => continue,
+            Some(stored) if is_held => from_stored(stored),
+            None if is_held => continue,
             _ => {
                 let (verdict, declared) = judge_one(
                     observed,

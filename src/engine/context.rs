@@ -30,6 +30,20 @@ pub struct Settings {
     pub webhook_url_file: Option<PathBuf>,
 }
 
+#[cfg(test)]
+impl Settings {
+    /// An operator of a test, in that namespace.
+    pub fn for_tests(operator_namespace: &str) -> Self {
+        Self {
+            agent_image: String::new(),
+            concurrency: 1,
+            namespace: None,
+            operator_namespace: operator_namespace.to_owned(),
+            webhook_url_file: None,
+        }
+    }
+}
+
 /// What every pass shares.
 pub struct Context {
     /// The client.

@@ -17,7 +17,13 @@ mod triggers;
 
 pub use alerts::{Notices, Pace, Webhook, deliver};
 pub use context::{Context, Settings};
+#[cfg(test)]
+pub(crate) use error::PassError;
 pub use metrics::Metrics;
+#[cfg(test)]
+pub(crate) use pass::reconcile;
 pub use probes::serve as serve_probes;
+#[cfg(test)]
+pub(crate) use restoring::{RestoreError, restore};
 pub use run::run;
 pub use startup::{StartupError, require_kinds};

@@ -1,4 +1,4 @@
-//! The patches that confirm a deletion and take the confirmation off again: each applies to the
+//! The patches that confirm a deletion and remove the confirmation again: each applies to the
 //! very object that was shown, or not at all. Pure.
 
 use json_patch::Patch;
@@ -32,7 +32,7 @@ pub fn build_confirmation_for(metadata: &ObjectMeta, restore: &str) -> Patch {
     Patch(operations)
 }
 
-/// Takes a confirmation off. `None` if there is none.
+/// Removes a confirmation. `None` if there is none.
 #[must_use]
 pub fn build_revocation(metadata: &ObjectMeta) -> Option<Patch> {
     let confirmed = metadata
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmation_is_what_the_guard_takes_for_one_and_can_be_taken_off() {
+    fn a_confirmation_is_what_the_guard_takes_for_one_and_can_be_removed() {
         for annotations in [
             Value::Null,
             json!({}),

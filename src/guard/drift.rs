@@ -46,7 +46,7 @@ pub(super) fn value(object: &impl Serialize) -> Value {
     serde_json::to_value(object).unwrap_or(Value::Null)
 }
 
-/// Whether `present` is what was built, but for defaults: one field more can take every object out
+/// Whether `present` is what was built, except for defaults: one field more can take every object out
 /// of a policy's reach.
 pub(super) fn is_built(present: &Value, built: &Value) -> bool {
     match (present, built) {

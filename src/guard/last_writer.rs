@@ -1,4 +1,4 @@
-//! Who changed an object last, as far as the object itself tells. Pure.
+//! Who changed an object last, as far as the object itself says. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 

@@ -1,4 +1,4 @@
-//! The marks that make an object a guarded one: how to read them, set them and take them off. Pure:
+//! The marks that make an object a guarded one: how to read, set and remove them. Pure:
 //! patches are built, not sent.
 //!
 //! Which object carries what:
@@ -11,10 +11,10 @@
 //!
 //! A Namespace may hold thousands of ProtectedDatabases, so it carries no list of them: a list
 //! would be written once for each of them, contended by all, and limited by the 256 KiB of an
-//! object's annotations. The last of them takes the label off.
+//! object's annotations. The last of them removes the label.
 //!
 //! Every patch but those for Retain and for the loss summary is conditional on `metadata.uid` and
-//! `metadata.resourceVersion`: it applies to exactly the object that was looked at, or the API
+//! `metadata.resourceVersion`: it applies to exactly the object that was read, or the API
 //! server answers 422 and nothing has changed. Retain depends on the UID only, so that no
 //! concurrent write can delay it.
 
@@ -63,7 +63,7 @@ pub fn marked_owner(meta: &ObjectMeta) -> Option<&str> {
     annotation(meta, PROTECTED_BY_ANNOTATION).filter(|owner| !owner.is_empty())
 }
 
-/// Whether a person has confirmed the deletion of exactly this object: the annotation holds its own
+/// Whether a user has confirmed the deletion of exactly this object: the annotation holds its own
 /// UID.
 #[must_use]
 pub fn deletion_confirmed(meta: &ObjectMeta) -> bool {
@@ -150,7 +150,7 @@ pub fn build_loss_summary_patch(meta: &ObjectMeta, summary: &str) -> Option<Patc
     (loss_summary(meta) != Some(summary)).then(|| Patch(vec![test_uid(meta), note()]))
 }
 
-/// Takes our marks off: the finalizer by its index and with a test of its value, so that nobody
+/// Removes our marks: the finalizer by its index and with a test of its value, so that nobody
 /// else's is removed. A volume stays on Retain. `None` if there are none, or if they are another
 /// ProtectedDatabase's.
 #[must_use]
@@ -196,14 +196,14 @@ pub fn build_unchanged_patch(meta: &ObjectMeta) -> Patch {
     conditional(meta, Vec::new())
 }
 
-/// Takes our finalizer off, whatever else has changed on the object, and leaves the other marks.
+/// Removes our finalizer, whatever else has changed on the object, and leaves the other marks.
 /// `None` if it is not there.
 #[must_use]
 pub fn build_finalizer_removal(meta: &ObjectMeta) -> Option<Patch> {
     is_held(meta).then(|| Patch([test_uid(meta)].into_iter().chain(let_go(meta)).collect()))
 }
 
-/// Takes our finalizer off by its place and its name, so that nobody else's is removed.
+/// Removes our finalizer by its place and its name, so that nobody else's is removed.
 fn let_go(meta: &ObjectMeta) -> Vec<PatchOperation> {
     let Some(index) = finalizer_index(meta).map(|index| index.to_string()) else {
         return Vec::new();

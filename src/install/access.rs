@@ -67,8 +67,8 @@ pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
 /// to a name.
 fn operator_rules() -> Vec<PolicyRule> {
     vec![
-        // Deleted on trial only, as a dry run that must be refused; what is guarded, a person's
-        // confirmation alone lets go.
+        // Deleted as a dry run only, which must be refused: without a user's confirmation the guard
+        // refuses the operator too.
         rule(
             GROUP,
             &["protecteddatabases"],
@@ -166,7 +166,7 @@ fn operator_rules() -> Vec<PolicyRule> {
     ]
 }
 
-/// What a DatabaseRestore needs besides. Without this role a restore says that it is not allowed
+/// What a DatabaseRestore needs in addition. Without this role a restore says that it is not allowed
 /// to, and everything else works.
 ///
 /// The guard's rules hold here too: a guarded claim goes only when a DatabaseRestore in its

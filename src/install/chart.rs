@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::definitions::build_definitions;
 use super::manifest::{InstallOptions, build_objects};
 use super::monitoring::{build_pod_monitor, build_prometheus_rule};
-use super::webhook::{fill_room, with_room};
+use super::webhook::{fill_placeholder, with_placeholder};
 use super::{InstallError, yaml};
 
 /// Stand-ins that can't occur otherwise, each replaced by what Helm fills in.
@@ -48,7 +48,7 @@ pub fn build_templates() -> Result<Vec<(&'static str, String)>, InstallError> {
                 operator
                     .into_iter()
                     .map(with_resources)
-                    .map(with_room)
+                    .map(with_placeholder)
                     .collect(),
             )?,
         ),
@@ -78,7 +78,7 @@ fn with_resources(mut object: Value) -> Value {
 }
 
 /// One object that is there only when the value says `enabled`, with the labels of that value
-/// besides: by them a Prometheus finds its own.
+/// added: by them a Prometheus finds its own.
 fn template_if(value: &str, object: Value) -> Result<String, InstallError> {
     let labels = "{{- include \"holdfast.labels\" . | nindent 4 }}\n";
     let more = format!(
@@ -113,7 +113,7 @@ fn fill(line: &str) -> Result<String, InstallError> {
             key.trim_end(),
             indent + 2
         )
-    } else if let Some(lines) = fill_room(line)? {
+    } else if let Some(lines) = fill_placeholder(line)? {
         lines
     } else {
         format!(

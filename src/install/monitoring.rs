@@ -89,8 +89,8 @@ const ALERTS: [Alert; 7] = [
         expression: "holdfast_database_condition{condition=\"Stalled\"} == 1",
         lasting: "5m",
         severity: "warning",
-        summary: "{{ $labels.namespace }}/{{ $labels.name }}: Holdfast can't go on until a person \
-            changes something",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: Holdfast can't continue until you \
+            change something",
         description: "What stops Holdfast at ProtectedDatabase \
                       {{ $labels.namespace }}/{{ $labels.name }}, and what to do: kubectl holdfast \
                       status {{ $labels.name }} -n {{ $labels.namespace }}",

@@ -10,8 +10,8 @@ use super::access::OPERATOR;
 use super::{InstallError, yaml};
 
 /// Where the Secret is mounted.
-const FOLDER: &str = "/etc/holdfast/webhook";
-/// A stand-in in the template for lines that are there only with a webhook.
+const DIRECTORY: &str = "/etc/holdfast/webhook";
+/// A placeholder in the template for lines that are there only with a webhook.
 const LINES: &str = "holdfast-chart-webhook";
 /// The Secret of the patch.
 const SECRET: &str = "holdfast-webhook";
@@ -25,11 +25,11 @@ pub fn build_webhook_patch() -> Value {
 }
 
 fn build_variable() -> Value {
-    json!({"name": "HOLDFAST_WEBHOOK_URL_FILE", "value": format!("{FOLDER}/url")})
+    json!({"name": "HOLDFAST_WEBHOOK_URL_FILE", "value": format!("{DIRECTORY}/url")})
 }
 
 fn build_mount() -> Value {
-    json!({"name": "webhook", "mountPath": FOLDER, "readOnly": true})
+    json!({"name": "webhook", "mountPath": DIRECTORY, "readOnly": true})
 }
 
 /// Optional, so that a Secret that is missing keeps the operator from nothing else; the operator
@@ -39,8 +39,8 @@ fn build_volume(secret: &str, key: &str) -> Value {
     json!({"name": "webhook", "secret": {"secretName": secret, "optional": true, "items": items}})
 }
 
-/// Leaves room for the lines in a Deployment of the chart.
-pub fn with_room(mut object: Value) -> Value {
+/// Puts a placeholder for the lines into a Deployment of the chart.
+pub fn with_placeholder(mut object: Value) -> Value {
     if let Some(pod) = object.pointer_mut("/spec/template/spec") {
         pod["volumes"] = json!(LINES);
         let container = &mut pod["containers"][0];
@@ -52,8 +52,8 @@ pub fn with_room(mut object: Value) -> Value {
     object
 }
 
-/// The lines that stand in for this one, if it is such a room.
-pub fn fill_room(line: &str) -> Result<Option<String>, InstallError> {
+/// The lines that replace this one, if it is such a placeholder.
+pub fn fill_placeholder(line: &str) -> Result<Option<String>, InstallError> {
     let text = line.trim_start();
     let Some(field) = text.strip_suffix(LINES).map(str::trim_end) else {
         return Ok(None);

@@ -85,3 +85,31 @@ fn what_was_not_understood_is_said() {
     assert!(refused("report knowledge -o html --force").contains("--file"));
     assert!(refused("recover knowledge --timeout 0").contains("1..=86400"));
 }
+
+/// Each command offers a table exactly where it has one, and refuses it everywhere else.
+#[test]
+fn a_table_is_taken_only_where_there_is_one() {
+    let mut command = Plugin::command();
+    command.build();
+    let subcommands = command.get_subcommands();
+    for subcommand in subcommands.filter(|subcommand| subcommand.get_name() != "help") {
+        let name = subcommand.get_name();
+        let output = subcommand
+            .get_arguments()
+            .find(|argument| argument.get_long() == Some("output"));
+        let Some(output) = output else {
+            assert!(
+                refused(&format!("{name} x -o table")).contains("-o"),
+                "{name}"
+            );
+            continue;
+        };
+        let values = output.get_possible_values();
+        let offers = values.iter().any(|value| value.get_name() == "table");
+        assert_eq!(offers, matches!(name, "status" | "doctor"), "{name}");
+        if !offers {
+            let error = refused(&format!("{name} knowledge -o table"));
+            assert!(error.contains("possible values: "), "{name}: {error}");
+        }
+    }
+}

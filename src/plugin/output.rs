@@ -8,9 +8,18 @@ use serde::Serialize;
 use super::error::PluginError;
 use crate::install;
 
-/// How a result is written.
+/// How a result is written that has no table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum DataFormat {
+    /// All of it, for programs.
+    Json,
+    /// All of it, for programs and people.
+    Yaml,
+}
+
+/// How a result of several objects is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
     /// All of it, for programs.
     Json,
     /// All of it, for programs and people.

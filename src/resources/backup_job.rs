@@ -6,6 +6,7 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 
 use super::agent_pod::{AgentPodSettings, Task, build_template, labels};
+use super::schedule::Schedule;
 use crate::api::{BackupRequest, ProtectedDatabase, names};
 
 /// How long a backup's pod may take to start and to report, besides the backup's own time limit, in
@@ -16,15 +17,14 @@ const START_WITHIN_SECONDS: i64 = 600;
 /// How long an ended Job stays to be looked at, in seconds.
 const KEPT_SECONDS: i32 = 86_400;
 
-/// The CronJob that takes the backups. It works without the operator. `None` when the database asks
-/// for no backup.
+/// The CronJob that takes the backups. It works without the operator.
 #[must_use]
 pub fn build_backup_cron_job(
     database: &ProtectedDatabase,
+    schedule: &Schedule,
     request: &BackupRequest,
     settings: &AgentPodSettings,
-) -> Option<CronJob> {
-    let backup = database.spec.backup.as_ref()?;
+) -> CronJob {
     let task = Task {
         name: "backup",
         request: serde_json::to_string(request).unwrap_or_default(),
@@ -37,7 +37,7 @@ pub fn build_backup_cron_job(
             block_owner_deletion: Some(false),
             ..owner
         });
-    Some(CronJob {
+    CronJob {
         metadata: ObjectMeta {
             name: Some(names::backup_cron_job(
                 database.metadata.name.as_deref().unwrap_or_default(),
@@ -48,13 +48,8 @@ pub fn build_backup_cron_job(
             ..ObjectMeta::default()
         },
         spec: CronJobSpec {
-            schedule: backup.schedule.clone(),
-            time_zone: Some(
-                backup
-                    .time_zone
-                    .clone()
-                    .unwrap_or_else(|| super::schedule::DEFAULT_TIME_ZONE.to_owned()),
-            ),
+            schedule: schedule.line().to_owned(),
+            time_zone: Some(schedule.time_zone().to_owned()),
             suspend: Some(database.spec.suspend),
             concurrency_policy: Some("Forbid".to_owned()),
             starting_deadline_seconds: Some(START_WITHIN_SECONDS),
@@ -78,7 +73,7 @@ pub fn build_backup_cron_job(
             },
         },
         status: None,
-    })
+    }
 }
 
 /// A Job from the CronJob's template, as `kubectl create job --from=cronjob/NAME` makes it.

@@ -1,139 +1,49 @@
-//! Durations as the spec writes them: `60s`, `5m`, `1h30m`, `7d`. Pure.
+//! Durations as people write them: `60s`, `5m`, `1h30m`, `7d`, each within a range. Pure.
 
 use std::time::Duration;
 
-use crate::api::DECLARATION_LIMIT;
+/// The shortest and the longest duration that a field takes, as people write them.
+pub type DurationRange = [&'static str; 2];
+
+/// How long from now a declared change may be seen: at most `api::DECLARATION_LIMIT`.
+pub const DECLARATION_RANGE: DurationRange = ["1m", "7d"];
 
 /// A duration that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
     /// It is not written as a duration.
-    #[error(
-        "{field}: {text:?} is not a duration; write a number and a unit, such as 60s, 5m, 6h or \
-         1h30m"
-    )]
-    Malformed {
-        /// The field.
-        field: &'static str,
-        /// What it says.
-        text: String,
-    },
+    #[error("{0:?} is not a duration; write a number and a unit, such as 60s, 5m, 6h or 1h30m")]
+    Malformed(String),
     /// It is too short or too long.
-    #[error("{field}: {text} is out of range; give between {least} and {most}")]
+    #[error("{text} is out of range; give between {} and {}", range[0], range[1])]
     OutOfRange {
-        /// The field.
-        field: &'static str,
         /// What it says.
         text: String,
-        /// The shortest that is allowed.
-        least: &'static str,
-        /// The longest that is allowed.
-        most: &'static str,
+        /// What is allowed.
+        range: DurationRange,
     },
 }
 
-/// Reads `spec.verification.timeout`, 1 s to 1 h.
+/// Reads a duration.
 ///
 /// # Errors
 /// It is no duration, or out of range.
-pub fn parse_timeout(text: &str) -> Result<Duration, DurationError> {
-    within("spec.verification.timeout", text, 3600, "1s", "1h")
-}
-
-/// Reads the `timeout` of a rule in `spec.verification.files`, 1 s to 1 h.
-///
-/// # Errors
-/// It is no duration, or out of range.
-pub fn parse_files_timeout(text: &str) -> Result<Duration, DurationError> {
-    within("spec.verification.files[].timeout", text, 3600, "1s", "1h")
-}
-
-/// Reads `spec.verification.gate.timeout`, 1 s to 24 h.
-///
-/// # Errors
-/// It is no duration, or out of range.
-pub fn parse_gate_timeout(text: &str) -> Result<Duration, DurationError> {
-    within(
-        "spec.verification.gate.timeout",
-        text,
-        24 * 3600,
-        "1s",
-        "24h",
-    )
-}
-
-/// Reads `spec.verification.countingBudget`, 1 ms to 1 h.
-///
-/// # Errors
-/// It is no duration, or out of range.
-pub fn parse_counting_budget(text: &str) -> Result<Duration, DurationError> {
-    between(
-        "spec.verification.countingBudget",
-        text,
-        1,
-        3_600_000,
-        ["1ms", "1h"],
-    )
-}
-
-/// Reads `spec.backup.deadline`, 1 s to 7 d.
-///
-/// # Errors
-/// It is no duration, or out of range.
-pub fn parse_deadline(text: &str) -> Result<Duration, DurationError> {
-    within("spec.backup.deadline", text, 7 * 86_400, "1s", "7d")
-}
-
-/// Reads how long from now a declared change may be seen, 1 min to 7 d.
-///
-/// # Errors
-/// It is no duration, or out of range.
-pub fn parse_declaration(text: &str) -> Result<Duration, DurationError> {
-    between(
-        "--duration",
-        text,
-        60_000,
-        u64::try_from(DECLARATION_LIMIT.as_millis()).unwrap_or(u64::MAX),
-        ["1m", "7d"],
-    )
-}
-
-fn within(
-    field: &'static str,
-    text: &str,
-    most_seconds: u64,
-    least: &'static str,
-    most: &'static str,
-) -> Result<Duration, DurationError> {
-    between(field, text, 1000, most_seconds * 1000, [least, most])
-}
-
-fn between(
-    field: &'static str,
-    text: &str,
-    least: u64,
-    most: u64,
-    range: [&'static str; 2],
-) -> Result<Duration, DurationError> {
-    let milliseconds = parse(text).ok_or_else(|| DurationError::Malformed {
-        field,
-        text: text.to_owned(),
-    })?;
+pub fn parse_duration(text: &str, range: DurationRange) -> Result<Duration, DurationError> {
+    let milliseconds =
+        parse_milliseconds(text).ok_or_else(|| DurationError::Malformed(text.to_owned()))?;
+    let [least, most] = range.map(|end| parse_milliseconds(end).unwrap_or_default());
     if (least..=most).contains(&milliseconds) {
         return Ok(Duration::from_millis(milliseconds));
     }
-    let [least, most] = range;
     Err(DurationError::OutOfRange {
-        field,
         text: text.to_owned(),
-        least,
-        most,
+        range,
     })
 }
 
 /// The milliseconds of a text of numbers with units; `None` when it is none, or more than can be
 /// held.
-fn parse(text: &str) -> Option<u64> {
+fn parse_milliseconds(text: &str) -> Option<u64> {
     let mut rest = text;
     let mut total: u64 = 0;
     while !rest.is_empty() {
@@ -158,43 +68,48 @@ fn parse(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::DECLARATION_LIMIT;
 
     #[test]
     fn durations_are_read_and_ranges_kept() {
-        assert_eq!(parse_timeout("60s"), Ok(Duration::from_mins(1)));
-        assert_eq!(parse_timeout("1m30s"), Ok(Duration::from_secs(90)));
+        let hour = |text| parse_duration(text, ["1ms", "1h"]);
+        assert_eq!(hour("60s"), Ok(Duration::from_mins(1)));
+        assert_eq!(hour("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(hour("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(hour("1s500ms"), Ok(Duration::from_millis(1500)));
         assert_eq!(
-            parse_counting_budget("500ms"),
-            Ok(Duration::from_millis(500))
+            parse_duration("7d", ["1s", "7d"]),
+            Ok(Duration::from_hours(7 * 24))
         );
-        assert_eq!(
-            parse_counting_budget("1s500ms"),
-            Ok(Duration::from_millis(1500))
-        );
-        assert!(matches!(
-            parse_counting_budget("0ms"),
-            Err(DurationError::OutOfRange { least: "1ms", .. })
-        ));
-        assert_eq!(parse_deadline("6h"), Ok(Duration::from_hours(6)));
-        assert_eq!(parse_deadline("7d"), Ok(Duration::from_hours(7 * 24)));
-        for malformed in ["", "s", "5", "5x", "-5s", "1.5h", "5m5", "ж"] {
+        for malformed in [
+            "",
+            "s",
+            "5",
+            "5x",
+            "-5s",
+            "1.5h",
+            "5m5",
+            "ж",
+            "99999999999999999999d",
+        ] {
             assert!(
-                matches!(
-                    parse_timeout(malformed),
-                    Err(DurationError::Malformed { .. })
-                ),
+                matches!(hour(malformed), Err(DurationError::Malformed(_))),
                 "{malformed}"
             );
         }
-        for range in ["0s", "61m"] {
+        for outside in ["0s", "0ms", "61m"] {
             assert!(
-                matches!(parse_timeout(range), Err(DurationError::OutOfRange { .. })),
-                "{range}"
+                matches!(hour(outside), Err(DurationError::OutOfRange { .. })),
+                "{outside}"
             );
         }
-        assert!(matches!(
-            parse_deadline("99999999999999999999d"),
-            Err(DurationError::Malformed { .. })
-        ));
+    }
+
+    #[test]
+    fn a_declaration_is_as_long_as_the_operator_lets_it_be() {
+        assert_eq!(
+            parse_duration(DECLARATION_RANGE[1], DECLARATION_RANGE),
+            Ok(DECLARATION_LIMIT)
+        );
     }
 }

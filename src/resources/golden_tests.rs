@@ -4,9 +4,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    AgentPodSettings, WorkloadReference, backup_request, build_agent_cluster_role,
-    build_agent_role_binding, build_agent_service_account, build_backup_cron_job, build_check_job,
-    build_files_job, build_first_backup_job, check_request, files_request,
+    AgentPodSettings, ValidBackup, ValidSpec, WorkloadReference, backup_request,
+    build_agent_cluster_role, build_agent_role_binding, build_agent_service_account,
+    build_backup_cron_job, build_check_job, build_files_job, build_first_backup_job, check_request,
+    files_request,
 };
 use crate::api::{
     BackupRequest, CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, REQUEST_VARIABLE,
@@ -60,6 +61,14 @@ fn from<K: serde::de::DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
 }
 
+fn valid(database: &ProtectedDatabase) -> ValidSpec {
+    ValidSpec::parse(&database.spec).unwrap()
+}
+
+fn valid_backup(database: &ProtectedDatabase) -> ValidBackup {
+    valid(database).backup.unwrap()
+}
+
 fn check() -> DatabaseCheck {
     from(json!({
         "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseCheck",
@@ -104,7 +113,12 @@ fn request_of(pod: &k8s_openapi::api::core::v1::PodTemplateSpec) -> String {
 
 #[test]
 fn the_job_of_a_check() {
-    let request = check_request(&database(), &check(), "10.0.0.7");
+    let request = check_request(
+        &database(),
+        &valid(&database()).verification,
+        &check(),
+        "10.0.0.7",
+    );
     let job = build_check_job(&database(), &check(), &request, &settings());
     insta::assert_yaml_snapshot!("check_job", job);
     assert_eq!(
@@ -115,8 +129,13 @@ fn the_job_of_a_check() {
 
 #[test]
 fn the_cron_job_of_backups_and_its_first_job() {
-    let request = backup_request(&database(), &workload()).unwrap();
-    let mut cron_job = build_backup_cron_job(&database(), &request, &settings()).unwrap();
+    let request = backup_request(&database(), &valid_backup(&database()), &workload());
+    let mut cron_job = build_backup_cron_job(
+        &database(),
+        &valid_backup(&database()).schedule,
+        &request,
+        &settings(),
+    );
     insta::assert_yaml_snapshot!("backup_cron_job", cron_job);
     cron_job.metadata.uid = Some("uid-of-the-cron-job".to_owned());
     let job = build_first_backup_job(&cron_job, "knowledge-backup-first");
@@ -130,11 +149,20 @@ fn the_cron_job_of_backups_and_its_first_job() {
 
 #[test]
 fn a_small_database_and_what_is_asked_about_it() {
-    let request = backup_request(&small_database(), &workload()).unwrap();
+    let request = backup_request(
+        &small_database(),
+        &valid_backup(&small_database()),
+        &workload(),
+    );
     insta::assert_yaml_snapshot!("small_backup_request", request);
     insta::assert_yaml_snapshot!(
         "small_check_request",
-        check_request(&small_database(), &check(), "10.0.0.7")
+        check_request(
+            &small_database(),
+            &valid(&small_database()).verification,
+            &check(),
+            "10.0.0.7"
+        )
     );
     let settings = AgentPodSettings {
         image_pull_policy: None,
@@ -143,19 +171,12 @@ fn a_small_database_and_what_is_asked_about_it() {
     };
     insta::assert_yaml_snapshot!(
         "small_backup_cron_job",
-        build_backup_cron_job(&small_database(), &request, &settings).unwrap()
-    );
-}
-
-#[test]
-fn without_a_backup_there_is_no_cron_job() {
-    let mut database = database();
-    let request = backup_request(&database, &workload()).unwrap();
-    database.spec.backup = None;
-    assert_eq!(backup_request(&database, &workload()), None);
-    assert_eq!(
-        build_backup_cron_job(&database, &request, &settings()),
-        None
+        build_backup_cron_job(
+            &small_database(),
+            &valid_backup(&small_database()).schedule,
+            &request,
+            &settings
+        )
     );
 }
 
@@ -174,7 +195,12 @@ fn names_with_dollars_reach_the_agent_as_they_are() {
     let mut database = database();
     for name in ["a$b", "a$$b", "$(HOLDFAST_JOB_NAME)", "$$(x)", "$"] {
         name.clone_into(&mut database.spec.connection.database);
-        let request = check_request(&database, &check(), "10.0.0.7");
+        let request = check_request(
+            &database,
+            &valid(&database).verification,
+            &check(),
+            "10.0.0.7",
+        );
         let job = build_check_job(&database, &check(), &request, &settings());
         let environment = serde_json::to_string(&job).unwrap();
         assert!(
@@ -193,8 +219,13 @@ fn names_with_dollars_reach_the_agent_as_they_are() {
 
 #[test]
 fn pods_meet_pod_security_restricted_and_hold_no_secret() {
-    let request = backup_request(&database(), &workload()).unwrap();
-    let cron_job = build_backup_cron_job(&database(), &request, &settings()).unwrap();
+    let request = backup_request(&database(), &valid_backup(&database()), &workload());
+    let cron_job = build_backup_cron_job(
+        &database(),
+        &valid_backup(&database()).schedule,
+        &request,
+        &settings(),
+    );
     let pod = cron_job
         .spec
         .job_template
@@ -251,21 +282,44 @@ fn database_with_files() -> ProtectedDatabase {
 #[test]
 fn the_jobs_that_look_for_files() {
     let database = database_with_files();
-    let request = files_request(&database, &check(), 0, "10.0.0.7").unwrap();
+    let request = files_request(
+        &database,
+        &valid(&database).verification,
+        &check(),
+        0,
+        "10.0.0.7",
+    )
+    .unwrap();
     let job = build_files_job(&database, &check(), &request, Some("node-1"), &settings());
     insta::assert_yaml_snapshot!("files_job", job);
     assert_eq!(
         serde_json::from_str::<FilesRequest>(&request_of(&job.spec.unwrap().template)).unwrap(),
         request
     );
-    assert_eq!(files_request(&database, &check(), 2, "10.0.0.7"), None);
+    assert_eq!(
+        files_request(
+            &database,
+            &valid(&database).verification,
+            &check(),
+            2,
+            "10.0.0.7"
+        ),
+        None
+    );
 }
 
 #[test]
 fn the_users_files_are_mounted_read_only_and_are_given_to_no_group() {
     let database = database_with_files();
     for place in 0..2 {
-        let request = files_request(&database, &check(), place, "10.0.0.7").unwrap();
+        let request = files_request(
+            &database,
+            &valid(&database).verification,
+            &check(),
+            place,
+            "10.0.0.7",
+        )
+        .unwrap();
         let job = build_files_job(&database, &check(), &request, None, &settings());
         let pod = job.spec.unwrap().template.spec.unwrap();
         let security = pod.security_context.unwrap();

@@ -1,5 +1,5 @@
-//! Builders of what the operator creates: agents' Jobs, the backup CronJob, the agents' identity.
-//! And how Kubernetes ties names together. Pure.
+//! Builders of what the operator creates: agents' Jobs, the backup CronJob, the agents' identity. The
+//! spec, read once. And how Kubernetes ties names together. Pure.
 
 mod agent_identity;
 mod agent_pod;
@@ -9,6 +9,7 @@ mod cron_field;
 mod duration;
 mod requests;
 mod schedule;
+mod valid_spec;
 mod workloads;
 
 #[cfg(test)]
@@ -22,10 +23,11 @@ pub use agent_identity::{
 pub use agent_pod::AgentPodSettings;
 pub use backup_job::{build_backup_cron_job, build_first_backup_job};
 pub use check_job::{build_check_job, build_files_job};
-pub use duration::{
-    DurationError, parse_counting_budget, parse_deadline, parse_declaration, parse_files_timeout,
-    parse_gate_timeout, parse_timeout,
-};
+pub use duration::{DECLARATION_RANGE, DurationError, DurationRange, parse_duration};
 pub use requests::{WorkloadReference, backup_request, check_request, files_request};
-pub use schedule::{ScheduleError, next_tick, overdue_at};
+pub use schedule::{Schedule, ScheduleError};
+pub use valid_spec::{
+    SpecError, SpecParts, ValidBackup, ValidSpec, ValidTableRule, ValidVerification,
+    describe_errors,
+};
 pub use workloads::{database_container, is_from_claim_template, workload_of};

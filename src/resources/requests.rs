@@ -1,6 +1,6 @@
 //! What agents are asked to do, from the spec. Pure, and never with a secret.
 
-use super::{parse_counting_budget, parse_deadline, parse_files_timeout, parse_timeout};
+use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
     BackupRequest, CheckRequest, Connection, DatabaseCheck, FILE_PATH_LIMIT, FilesRequest,
     PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind,
@@ -19,11 +19,11 @@ pub struct WorkloadReference {
     pub container: String,
 }
 
-/// What a check's agent is asked; `address` is the pod's. A time limit that does not parse counts
-/// as the default.
+/// What a check's agent is asked; `address` is the pod's.
 #[must_use]
 pub fn check_request(
     database: &ProtectedDatabase,
+    verification: &ValidVerification,
     check: &DatabaseCheck,
     address: &str,
 ) -> CheckRequest {
@@ -36,23 +36,21 @@ pub fn check_request(
         check: check.metadata.name.clone().unwrap_or_default(),
         server,
         tables: spec.verification.tables.clone(),
-        count_all_tables: spec.verification.baseline.max_drop_percent().is_some(),
+        count_all_tables: verification.max_drop_percent.is_some(),
         known_tables: Vec::new(),
-        timeout_seconds: parse_timeout(&spec.verification.timeout)
-            .map_or(60, |timeout| timeout.as_secs()),
-        counting_milliseconds: parse_counting_budget(&spec.verification.counting_budget)
-            .map_or(20, |budget| {
-                u64::try_from(budget.as_millis()).unwrap_or(u64::MAX)
-            }),
+        timeout_seconds: verification.timeout.as_secs(),
+        counting_milliseconds: u64::try_from(verification.counting_budget.as_millis())
+            .unwrap_or(u64::MAX),
         remembered_in: None,
     }
 }
 
-/// What the agent is asked that looks for the files of one rule, by its place; `address` is the
-/// pod's. A time limit that does not parse, which the API server refuses, counts as the default.
+/// What the agent is asked that looks for the files of one rule, by its place in the spec;
+/// `address` is the pod's.
 #[must_use]
 pub fn files_request(
     database: &ProtectedDatabase,
+    verification: &ValidVerification,
     check: &DatabaseCheck,
     place: usize,
     address: &str,
@@ -64,36 +62,34 @@ pub fn files_request(
         namespace: database.metadata.namespace.clone().unwrap_or_default(),
         check: check.metadata.name.clone().unwrap_or_default(),
         place,
-        timeout_seconds: parse_files_timeout(&rule.timeout)
-            .map_or(600, |timeout| timeout.as_secs()),
+        timeout_seconds: verification.file_timeouts.get(place)?.as_secs(),
         rule,
         server,
         path_limit: FILE_PATH_LIMIT,
     })
 }
 
-/// What a backup's agent is asked. `None` when the database asks for no backup.
+/// What a backup's agent is asked.
 #[must_use]
 pub fn backup_request(
     database: &ProtectedDatabase,
+    backup: &ValidBackup,
     workload: &WorkloadReference,
-) -> Option<BackupRequest> {
-    let backup = database.spec.backup.as_ref()?;
+) -> BackupRequest {
     let pods = PodSelection {
         selector: workload.selector.clone(),
         controller_kind: workload.kind.to_string(),
         controller_name: workload.name.clone(),
         container: workload.container.clone(),
     };
-    Some(BackupRequest {
+    BackupRequest {
         namespace: database.metadata.namespace.clone().unwrap_or_default(),
         database: database.metadata.name.clone().unwrap_or_default(),
         database_uid: database.metadata.uid.clone().unwrap_or_default(),
         server: server_request(&database.spec.connection, Some(pods)),
-        storage: backup.storage.s3.clone(),
-        deadline_seconds: parse_deadline(&backup.deadline)
-            .map_or(6 * 3600, |deadline| deadline.as_secs()),
-    })
+        storage: backup.storage.clone(),
+        deadline_seconds: backup.deadline.as_secs(),
+    }
 }
 
 fn server_request(connection: &Connection, pods: Option<PodSelection>) -> ServerRequest {

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::cron_field::FIELDS;
 
 /// The time zone of a schedule that names none.
-pub(super) const DEFAULT_TIME_ZONE: &str = "Etc/UTC";
+const DEFAULT_TIME_ZONE: &str = "Etc/UTC";
 
 /// The macros of Kubernetes, which takes them in small letters only, and what they stand for.
 const MACROS: [(&str, &str); 7] = [
@@ -21,17 +21,18 @@ const MACROS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
+/// A moment long ago, after which every cron line that ever fires does so within eight years.
+const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// A cron line that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// It is no cron line.
     #[error(
-        "{field}: {line:?} is not a cron line ({reason}); write minute, hour, day of month, month \
-         and day of week, such as \"0 3 * * *\", or a macro such as @daily"
+        "{line:?} is not a cron line ({reason}); write minute, hour, day of month, month and day \
+         of week, such as \"0 3 * * *\", or a macro such as @daily"
     )]
     Malformed {
-        /// The field.
-        field: &'static str,
         /// What it says.
         line: String,
         /// What is wrong with it.
@@ -39,90 +40,37 @@ pub enum ScheduleError {
     },
     /// The time zone is not known.
     #[error(
-        "{field}: time zone {zone:?} is not in the IANA database; write one such as Europe/Berlin, \
-         with its capital letters"
+        "time zone {0:?} is not in the IANA database; write one such as Europe/Berlin, with its \
+         capital letters"
     )]
-    TimeZone {
-        /// The field.
-        field: &'static str,
-        /// What it says.
-        zone: String,
-    },
+    TimeZone(String),
     /// No such date comes.
     #[error(
-        "{field}: {line:?} never fires; there is no such date. Write one that comes, such as \"0 3 \
-         * * *\""
+        "{0:?} never fires; there is no such date. Write one that comes, such as \"0 3 * * *\""
     )]
-    NeverFires {
-        /// The field.
-        field: &'static str,
-        /// What it says.
-        line: String,
-    },
+    NeverFires(String),
 }
 
-/// The first tick of a line after `after`, in `zone` or UTC. `field` is where the line is.
-pub fn next_tick(
-    field: &'static str,
-    line: &str,
-    zone: Option<&str>,
-    after: &Time,
-) -> Result<Time, ScheduleError> {
-    Schedule::parse(field, line, zone)?.next(after.0).map(Time)
-}
-
-/// When a backup completed at `good` is overdue if none follows: two intervals of the schedule
-/// later, and not before two ticks have passed.
-///
-/// The interval is that of the ticks that follow, so that a schedule of working days (`0 3 * *
-/// 1-5`) is not overdue on Sunday, and a first backup taken a minute before its tick is not overdue
-/// after one interval.
-pub fn overdue_at(
-    field: &'static str,
-    line: &str,
-    zone: Option<&str>,
-    good: &Time,
-) -> Result<Time, ScheduleError> {
-    let schedule = Schedule::parse(field, line, zone)?;
-    let first = schedule.next(good.0)?;
-    let second = schedule.next(first)?;
-    let third = schedule.next(second)?;
-    let two_intervals_later = good
-        .0
-        .checked_add(third.duration_since(first))
-        .unwrap_or(Timestamp::MAX);
-    Ok(Time(two_intervals_later.max(second)))
-}
-
-/// A cron line that has been read.
-struct Schedule<'a> {
-    field: &'static str,
-    line: &'a str,
+/// A cron line in its time zone, read as Kubernetes reads it. It fires some day.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    line: String,
+    time_zone: String,
     crontab: Crontab,
 }
 
-impl<'a> Schedule<'a> {
+impl Schedule {
     /// Reads the fields as Kubernetes does, and hands plain lists of numbers to the library that
-    /// finds the dates.
-    fn parse(
-        field: &'static str,
-        line: &'a str,
-        zone: Option<&str>,
-    ) -> Result<Self, ScheduleError> {
-        let zone = zone.unwrap_or(DEFAULT_TIME_ZONE);
-        if !is_time_zone(zone) {
-            let field = if field == "spec.backup.schedule" {
-                "spec.backup.timeZone"
-            } else {
-                field
-            };
-            return Err(ScheduleError::TimeZone {
-                field,
-                zone: zone.to_owned(),
-            });
+    /// finds the dates. Without a zone it is UTC.
+    ///
+    /// # Errors
+    /// It is no cron line, the zone is not known, or no such date comes.
+    pub fn parse(line: &str, time_zone: Option<&str>) -> Result<Self, ScheduleError> {
+        let time_zone = time_zone.unwrap_or(DEFAULT_TIME_ZONE);
+        if !is_time_zone(time_zone) {
+            return Err(ScheduleError::TimeZone(time_zone.to_owned()));
         }
         let malformed = |reason: String| ScheduleError::Malformed {
-            field,
             line: line.to_owned(),
             reason,
         };
@@ -142,23 +90,59 @@ impl<'a> Schedule<'a> {
             plain.push_str(&cron_field.normalize(text).map_err(malformed)?);
             plain.push(' ');
         }
-        plain.push_str(zone);
+        plain.push_str(time_zone);
         let crontab =
             cronexpr::parse_crontab(&plain).map_err(|error| malformed(error.to_string()))?;
-        Ok(Self {
-            field,
-            line,
+        let schedule = Self {
+            line: line.to_owned(),
+            time_zone: time_zone.to_owned(),
             crontab,
-        })
+        };
+        match schedule.tick_after(LONG_AGO) {
+            Some(_) => Ok(schedule),
+            None => Err(ScheduleError::NeverFires(line.to_owned())),
+        }
     }
 
-    fn next(&self, after: Timestamp) -> Result<Timestamp, ScheduleError> {
-        let next = self.crontab.find_next(MakeTimestamp(after));
-        next.map(|tick| tick.timestamp())
-            .map_err(|_| ScheduleError::NeverFires {
-                field: self.field,
-                line: self.line.to_owned(),
-            })
+    /// The line as it was written.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// The zone that it is read in, by its IANA name.
+    #[must_use]
+    pub fn time_zone(&self) -> &str {
+        &self.time_zone
+    }
+
+    /// The first tick after `after`; `None` past the end of the calendar.
+    #[must_use]
+    pub fn next_tick(&self, after: &Time) -> Option<Time> {
+        self.tick_after(after.0).map(Time)
+    }
+
+    /// When a backup completed at `good` is overdue if none follows: two intervals of the schedule
+    /// later, and not before two ticks have passed.
+    ///
+    /// The interval is that of the ticks that follow, so that a schedule of working days (`0 3 * *
+    /// 1-5`) is not overdue on Sunday, and a first backup taken a minute before its tick is not
+    /// overdue after one interval.
+    #[must_use]
+    pub fn overdue_at(&self, good: &Time) -> Option<Time> {
+        let first = self.tick_after(good.0)?;
+        let second = self.tick_after(first)?;
+        let third = self.tick_after(second)?;
+        let two_intervals_later = good
+            .0
+            .checked_add(third.duration_since(first))
+            .unwrap_or(Timestamp::MAX);
+        Some(Time(two_intervals_later.max(second)))
+    }
+
+    fn tick_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let next = self.crontab.find_next(MakeTimestamp(after)).ok()?;
+        Some(next.timestamp())
     }
 }
 

@@ -7,11 +7,15 @@
 )]
 
 mod accept;
+mod api_server;
 mod back_up;
 mod check;
+mod cluster;
+mod crash_points;
 mod files;
 mod gate;
 mod in_memory;
+mod invalid_spec;
 mod judge;
 mod passing_time;
 mod properties;

@@ -4,4 +4,6 @@
 mod pass;
 mod watch;
 
+#[cfg(test)]
+pub(crate) use pass::{RestoreError, restore};
 pub use watch::run_restores;

@@ -20,7 +20,7 @@ use crate::plugin::ending::Ending;
 use crate::plugin::error::{PluginError, Question};
 use crate::plugin::output::write_out;
 use crate::plugin::status::fetch_database;
-use crate::resources::parse_declaration;
+use crate::resources::{DECLARATION_RANGE, parse_duration};
 
 /// The group is shown before the name otherwise.
 const USAGE: &str = "kubectl holdfast accept NAME CHECK [--yes]
@@ -51,7 +51,7 @@ pub struct AcceptArguments {
 }
 
 fn read_duration(text: &str) -> Result<Duration, String> {
-    parse_declaration(text).map_err(|error| error.to_string())
+    parse_duration(text, DECLARATION_RANGE).map_err(|error| error.to_string())
 }
 
 /// Runs `accept`.

@@ -15,7 +15,7 @@ use crate::api::ProtectedDatabase;
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::{PluginError, Question};
-use crate::plugin::output::{Format, build_json, build_yaml, write_out};
+use crate::plugin::output::{ListFormat, build_json, build_yaml, write_out};
 use crate::plugin::paging::fetch_pages;
 
 /// What `doctor` is asked.
@@ -26,7 +26,7 @@ pub struct DoctorArguments {
     all_namespaces: bool,
     /// json, yaml or table instead of text.
     #[arg(short, long)]
-    output: Option<Format>,
+    output: Option<ListFormat>,
     /// Only the manifests that would protect what nobody protects, for `kubectl apply -f -`. Read
     /// them first.
     #[arg(long, conflicts_with = "output")]
@@ -55,9 +55,9 @@ pub async fn run(cluster: &Cluster, arguments: &DoctorArguments) -> Result<Endin
             .iter()
             .filter_map(|report| report.manifest.as_deref())
             .collect(),
-        Some(Format::Json) => build_json(&reports)?,
-        Some(Format::Yaml) => build_yaml(&reports)?,
-        Some(Format::Table) if !reports.is_empty() => build_doctor_table(&reports),
+        Some(ListFormat::Json) => build_json(&reports)?,
+        Some(ListFormat::Yaml) => build_yaml(&reports)?,
+        Some(ListFormat::Table) if !reports.is_empty() => build_doctor_table(&reports),
         _ => describe_reports(&reports, &place, &flags),
     };
     write_out(&text)?;

@@ -7,7 +7,7 @@ use crate::incident::{Standing, Story, describe_story};
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
-use crate::plugin::output::{Format, build_json, build_yaml, write_out};
+use crate::plugin::output::{DataFormat, build_json, build_yaml, write_out};
 
 /// What `explain` is asked.
 #[derive(Debug, Args)]
@@ -16,16 +16,16 @@ pub struct ExplainArguments {
     name: String,
     /// json or yaml instead of text: all that is known, as data.
     #[arg(short, long)]
-    output: Option<Format>,
+    output: Option<DataFormat>,
 }
 
 /// Runs `explain`.
 pub async fn run(cluster: &Cluster, arguments: &ExplainArguments) -> Result<Ending, PluginError> {
     let story = fetch_story(cluster, &arguments.name).await?;
     write_out(&match arguments.output {
-        Some(Format::Json) => build_json(&story)?,
-        Some(Format::Yaml) => build_yaml(&story)?,
-        None | Some(Format::Table) => describe_story(&story),
+        Some(DataFormat::Json) => build_json(&story)?,
+        Some(DataFormat::Yaml) => build_yaml(&story)?,
+        None => describe_story(&story),
     })?;
     Ok(ending_of(&story))
 }

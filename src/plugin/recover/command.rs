@@ -17,7 +17,7 @@ use crate::plugin::ask::ask;
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
-use crate::plugin::output::{Format, build_json, build_yaml, write_out};
+use crate::plugin::output::{DataFormat, build_json, build_yaml, write_out};
 use crate::recovery::{Recovery, look};
 use crate::world::ObservedRecovery;
 
@@ -46,7 +46,7 @@ pub struct RecoverArguments {
     timeout: u64,
     /// json or yaml instead of text.
     #[arg(short, long)]
-    output: Option<Format>,
+    output: Option<DataFormat>,
 }
 
 /// Runs `recover`.
@@ -174,8 +174,8 @@ impl<'a> Run<'a> {
 
     fn say(&self, text: &str) -> Result<(), PluginError> {
         match self.arguments.output {
-            None | Some(Format::Table) => write_out(text),
-            Some(Format::Json | Format::Yaml) => Ok(()),
+            None => write_out(text),
+            Some(DataFormat::Json | DataFormat::Yaml) => Ok(()),
         }
     }
 
@@ -303,8 +303,8 @@ fn blocked(blocker: Blocker) -> Result<Ending, PluginError> {
 
 fn finish(report: &RecoveryReport, arguments: &RecoverArguments) -> Result<(), PluginError> {
     match arguments.output {
-        Some(Format::Json) => write_out(&build_json(report)?),
-        Some(Format::Yaml) => write_out(&build_yaml(report)?),
-        None | Some(Format::Table) => Ok(()),
+        Some(DataFormat::Json) => write_out(&build_json(report)?),
+        Some(DataFormat::Yaml) => write_out(&build_yaml(report)?),
+        None => Ok(()),
     }
 }

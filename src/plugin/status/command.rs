@@ -9,7 +9,7 @@ use crate::api::ProtectedDatabase;
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::{PluginError, Question};
-use crate::plugin::output::{Format, build_json, build_yaml, write_out};
+use crate::plugin::output::{ListFormat, build_json, build_yaml, write_out};
 use crate::plugin::paging::fetch_pages;
 
 /// What `status` is asked.
@@ -22,7 +22,7 @@ pub struct StatusArguments {
     all_namespaces: bool,
     /// json, yaml or table instead of one block of text each.
     #[arg(short, long)]
-    output: Option<Format>,
+    output: Option<ListFormat>,
 }
 
 /// Runs `status`.
@@ -41,12 +41,12 @@ pub async fn run(cluster: &Cluster, arguments: &StatusArguments) -> Result<Endin
         }
     };
     let text = match arguments.output {
-        Some(Format::Json) if arguments.name.is_some() => build_json(&reports.first())?,
-        Some(Format::Yaml) if arguments.name.is_some() => build_yaml(&reports.first())?,
-        Some(Format::Json) => build_json(&reports)?,
-        Some(Format::Yaml) => build_yaml(&reports)?,
+        Some(ListFormat::Json) if arguments.name.is_some() => build_json(&reports.first())?,
+        Some(ListFormat::Yaml) if arguments.name.is_some() => build_yaml(&reports.first())?,
+        Some(ListFormat::Json) => build_json(&reports)?,
+        Some(ListFormat::Yaml) => build_yaml(&reports)?,
         _ if reports.is_empty() => nothing_found(cluster, arguments.all_namespaces),
-        Some(Format::Table) => build_status_table(&reports, now),
+        Some(ListFormat::Table) => build_status_table(&reports, now),
         None => reports
             .iter()
             .map(|report| describe_database(report, now))

@@ -1,0 +1,472 @@
+//! A spec that has been read: every text that means something else (a duration, a cron line, a
+//! percentage, the name of a table, an endpoint) is parsed once, here, and nobody else parses it
+//! again. The definition's schema refuses first; this is for objects from before it did. Pure.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::duration::{DurationRange, parse_duration};
+use super::schedule::{Schedule, ScheduleError};
+use crate::api::{
+    Backup, Connection, FILE_RULE_LIMIT, FileRule, ProtectedDatabaseSpec, S3Storage, TableRule,
+    TlsMode, Verification,
+};
+
+/// A field that can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct SpecError {
+    /// The field, such as `spec.verification.tables[2].name`.
+    pub field: String,
+    /// What is wrong with it and what to write.
+    pub message: String,
+}
+
+/// A spec whose every field can be used.
+#[derive(Clone, Debug)]
+pub struct ValidSpec {
+    /// What checks go by.
+    pub verification: ValidVerification,
+    /// How long a gated pod waits for a verdict.
+    pub gate_timeout: Duration,
+    /// What backups go by, if any are asked for.
+    pub backup: Option<ValidBackup>,
+    /// When drills are due, if any are asked for.
+    pub drill: Option<Schedule>,
+}
+
+/// What checks go by.
+#[derive(Clone, Debug)]
+pub struct ValidVerification {
+    /// When to check besides every restart.
+    pub schedule: Option<Schedule>,
+    /// Longest time that a check may take.
+    pub timeout: Duration,
+    /// Longest time for counting tables without a rule.
+    pub counting_budget: Duration,
+    /// The share that a table without a rule may lose, in percent; `None` is any.
+    pub max_drop_percent: Option<i32>,
+    /// The rules of single tables, in the order of the spec.
+    pub tables: Vec<ValidTableRule>,
+    /// For each rule about files, in the order of the spec, how long looking may take.
+    pub file_timeouts: Vec<Duration>,
+}
+
+/// The name of a table, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidTableRule {
+    /// The schema.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+}
+
+/// What backups go by.
+#[derive(Clone, Debug)]
+pub struct ValidBackup {
+    /// When they are taken.
+    pub schedule: Schedule,
+    /// Longest time that one may take.
+    pub deadline: Duration,
+    /// Where they go.
+    pub storage: S3Storage,
+}
+
+/// The parts of a spec, each read for itself: what is wrong with the backups holds no check, and
+/// the other way round. The guard needs none of them.
+#[derive(Clone, Debug)]
+pub struct SpecParts {
+    /// What checks need.
+    pub verification: Result<ValidVerification, Vec<SpecError>>,
+    /// What the readiness gate needs. It holds checks, too.
+    pub gate_timeout: Result<Duration, Vec<SpecError>>,
+    /// What backups need.
+    pub backup: Result<Option<ValidBackup>, Vec<SpecError>>,
+    /// What drills need.
+    pub drill: Result<Option<Schedule>, Vec<SpecError>>,
+}
+
+impl ValidSpec {
+    /// Reads a spec.
+    ///
+    /// # Errors
+    /// Every field that can't be used.
+    pub fn parse(spec: &ProtectedDatabaseSpec) -> Result<Self, Vec<SpecError>> {
+        match SpecParts::parse(spec) {
+            SpecParts {
+                verification: Ok(verification),
+                gate_timeout: Ok(gate_timeout),
+                backup: Ok(backup),
+                drill: Ok(drill),
+            } => Ok(Self {
+                verification,
+                gate_timeout,
+                backup,
+                drill,
+            }),
+            parts => Err(parts.errors()),
+        }
+    }
+}
+
+impl SpecParts {
+    /// Reads each part of a spec.
+    #[must_use]
+    pub fn parse(spec: &ProtectedDatabaseSpec) -> Self {
+        let mut reader = Reader::default();
+        read_connection(&mut reader, &spec.connection);
+        let connection = reader.errors;
+
+        let mut reader = Reader::default();
+        let gate_timeout = reader.duration(
+            "spec.verification.gate.timeout",
+            &spec.verification.gate.timeout,
+            GATE_RANGE,
+        );
+        let gate_timeout = reader.finish(gate_timeout);
+
+        let mut reader = Reader::from(&connection);
+        let verification = read_verification(&mut reader, &spec.verification);
+        if let Err(errors) = &gate_timeout {
+            reader.errors.extend(errors.iter().cloned());
+        }
+        let verification = reader.finish(verification);
+
+        let mut reader = Reader::from(&connection);
+        let backup = if let Some(backup) = &spec.backup {
+            read_backup(&mut reader, backup).map(Some)
+        } else {
+            // Nothing is backed up, so nothing is wrong with how.
+            reader.errors.clear();
+            Some(None)
+        };
+        let backup = reader.finish(backup);
+
+        let mut reader = Reader::default();
+        let drill = match &spec.drill {
+            Some(drill) => reader
+                .schedule("spec.drill", &drill.schedule, None)
+                .map(Some),
+            None => Some(None),
+        };
+        let drill = reader.finish(drill);
+        Self {
+            verification,
+            gate_timeout,
+            backup,
+            drill,
+        }
+    }
+
+    /// Every field that can't be used, each once.
+    #[must_use]
+    pub fn errors(&self) -> Vec<SpecError> {
+        let parts = [
+            self.verification.as_ref().err(),
+            self.backup.as_ref().err(),
+            self.drill.as_ref().err(),
+        ];
+        let mut errors: Vec<SpecError> = Vec::new();
+        for error in parts.into_iter().flatten().flatten() {
+            if !errors.contains(error) {
+                errors.push(error.clone());
+            }
+        }
+        errors
+    }
+
+    /// Whether what the data is compared by can't be used: then nothing is judged by it.
+    #[must_use]
+    pub fn has_unusable_rules(&self) -> bool {
+        let is_rule = |error: &SpecError| {
+            error.field.starts_with("spec.verification.tables")
+                || error.field.starts_with("spec.verification.baseline")
+        };
+        self.verification
+            .as_ref()
+            .is_err_and(|errors| errors.iter().any(is_rule))
+    }
+}
+
+/// Every error in one message; the first field comes first.
+#[must_use]
+pub fn describe_errors(errors: &[SpecError]) -> String {
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+const CHECK_RANGE: DurationRange = ["1s", "1h"];
+const COUNTING_RANGE: DurationRange = ["1ms", "1h"];
+const GATE_RANGE: DurationRange = ["1s", "24h"];
+const BACKUP_RANGE: DurationRange = ["1s", "7d"];
+
+/// Collects what is wrong while it reads on, so that all of it is said at once.
+#[derive(Default)]
+struct Reader {
+    errors: Vec<SpecError>,
+}
+
+impl Reader {
+    fn from(errors: &[SpecError]) -> Self {
+        Self {
+            errors: errors.to_vec(),
+        }
+    }
+
+    fn finish<T>(self, value: Option<T>) -> Result<T, Vec<SpecError>> {
+        match value {
+            Some(value) if self.errors.is_empty() => Ok(value),
+            _ => Err(self.errors),
+        }
+    }
+
+    fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.errors.push(SpecError {
+            field: field.into(),
+            message: message.into(),
+        });
+    }
+
+    fn require(&mut self, holds: bool, field: impl Into<String>, message: impl Into<String>) {
+        if !holds {
+            self.refuse(field, message);
+        }
+    }
+
+    fn duration(
+        &mut self,
+        field: impl Into<String>,
+        text: &str,
+        range: DurationRange,
+    ) -> Option<Duration> {
+        parse_duration(text, range)
+            .map_err(|error| self.refuse(field, error.to_string()))
+            .ok()
+    }
+
+    /// `parent` has the fields `schedule` and `timeZone`.
+    fn schedule(&mut self, parent: &str, line: &str, zone: Option<&str>) -> Option<Schedule> {
+        Schedule::parse(line, zone)
+            .map_err(|error| {
+                let field = match error {
+                    ScheduleError::TimeZone(_) => "timeZone",
+                    ScheduleError::Malformed { .. } | ScheduleError::NeverFires(_) => "schedule",
+                };
+                self.refuse(format!("{parent}.{field}"), error.to_string());
+            })
+            .ok()
+    }
+}
+
+fn read_connection(reader: &mut Reader, connection: &Connection) {
+    reader.require(
+        connection.port > 0,
+        "spec.connection.port",
+        "0 is no port; write 1 to 65535",
+    );
+    reader.require(
+        connection.tls.mode != TlsMode::VerifyFull || connection.tls.ca_secret.is_some(),
+        "spec.connection.tls.caSecret",
+        "the mode VerifyFull needs the certificate authority to verify the server with",
+    );
+}
+
+fn read_verification(
+    reader: &mut Reader,
+    verification: &Verification,
+) -> Option<ValidVerification> {
+    let timeout = reader.duration(
+        "spec.verification.timeout",
+        &verification.timeout,
+        CHECK_RANGE,
+    );
+    let schedule = verification
+        .schedule
+        .as_deref()
+        .map(|line| reader.schedule("spec.verification", line, None));
+    let counting_budget = reader.duration(
+        "spec.verification.countingBudget",
+        &verification.counting_budget,
+        COUNTING_RANGE,
+    );
+    let max_drop_percent = match &verification.baseline.max_drop_percent {
+        IntOrString::Int(percent) if (0..=100).contains(percent) => Some(Some(*percent)),
+        IntOrString::String(word) if word == "Off" => Some(None),
+        other => {
+            let said = match other {
+                IntOrString::Int(percent) => percent.to_string(),
+                IntOrString::String(word) => format!("{word:?}"),
+            };
+            reader.refuse(
+                "spec.verification.baseline.maxDropPercent",
+                format!("{said} is no share; write 0 to 100, or \"Off\""),
+            );
+            None
+        }
+    };
+    let tables: Vec<_> = verification
+        .tables
+        .iter()
+        .enumerate()
+        .map(|(position, rule)| read_table_rule(reader, position, rule))
+        .collect();
+    reader.require(
+        verification.files.len() <= FILE_RULE_LIMIT,
+        "spec.verification.files",
+        format!("there are more than {FILE_RULE_LIMIT} rules; keep the most important ones"),
+    );
+    let file_timeouts: Vec<_> = verification
+        .files
+        .iter()
+        .enumerate()
+        .map(|(position, rule)| read_file_rule(reader, position, rule))
+        .collect();
+    Some(ValidVerification {
+        schedule: match schedule {
+            Some(schedule) => Some(schedule?),
+            None => None,
+        },
+        timeout: timeout?,
+        counting_budget: counting_budget?,
+        max_drop_percent: max_drop_percent?,
+        tables: tables.into_iter().collect::<Option<_>>()?,
+        file_timeouts: file_timeouts.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn read_table_rule(
+    reader: &mut Reader,
+    position: usize,
+    rule: &TableRule,
+) -> Option<ValidTableRule> {
+    let field = |name: &str| format!("spec.verification.tables[{position}].{name}");
+    let is_name = |part: &str| {
+        (1..=63).contains(&part.chars().count())
+            && !part.contains(|character: char| {
+                character.is_whitespace() || matches!(character, '.' | '"' | '\'' | ';')
+            })
+    };
+    let name = rule
+        .name
+        .split_once('.')
+        .filter(|(schema, table)| is_name(schema) && is_name(table));
+    reader.require(
+        name.is_some(),
+        field("name"),
+        format!(
+            "{:?} is not SCHEMA.TABLE, without quotes, such as public.experts",
+            rule.name
+        ),
+    );
+    reader.require(
+        rule.min_rows.is_none_or(|rows| rows >= 0),
+        field("minRows"),
+        "no table has fewer than 0 rows; write 0 or more",
+    );
+    reader.require(
+        rule.max_drop_percent
+            .is_none_or(|percent| (0..=100).contains(&percent)),
+        field("maxDropPercent"),
+        "it is a share; write 0 to 100",
+    );
+    reader.require(
+        !rule.volatile || rule.max_drop_percent.is_none(),
+        field("maxDropPercent"),
+        "a volatile table may lose any share of its rows; leave out maxDropPercent, or volatile",
+    );
+    name.map(|(schema, table)| ValidTableRule {
+        schema: schema.to_owned(),
+        table: table.to_owned(),
+    })
+}
+
+fn read_file_rule(reader: &mut Reader, position: usize, rule: &FileRule) -> Option<Duration> {
+    let field = |name: &str| format!("spec.verification.files[{position}].{name}");
+    for (name, path) in [("root", &rule.root), ("prefix", &rule.prefix)] {
+        reader.require(
+            !path.split('/').any(|part| part == ".."),
+            field(name),
+            "it must not contain `..`",
+        );
+    }
+    for (name, id) in [
+        ("runAsUser", rule.run_as_user),
+        ("runAsGroup", rule.run_as_group),
+    ] {
+        reader.require(
+            id.is_none_or(|id| (1..i64::from(u32::MAX)).contains(&id)),
+            field(name),
+            "an agent never looks as root; write 1 to 4294967294",
+        );
+    }
+    reader.duration(field("timeout"), &rule.timeout, CHECK_RANGE)
+}
+
+fn read_backup(reader: &mut Reader, backup: &Backup) -> Option<ValidBackup> {
+    let deadline = reader.duration("spec.backup.deadline", &backup.deadline, BACKUP_RANGE);
+    let schedule = reader.schedule("spec.backup", &backup.schedule, backup.time_zone.as_deref());
+    read_storage(reader, &backup.storage.s3);
+    Some(ValidBackup {
+        schedule: schedule?,
+        deadline: deadline?,
+        storage: backup.storage.s3.clone(),
+    })
+}
+
+fn read_storage(reader: &mut Reader, storage: &S3Storage) {
+    let is_end = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = storage.bucket.as_bytes();
+    let is_bucket = (3..=63).contains(&bytes.len())
+        && bytes
+            .iter()
+            .all(|byte| is_end(*byte) || matches!(byte, b'.' | b'-'))
+        && bytes.first().copied().is_some_and(is_end)
+        && bytes.last().copied().is_some_and(is_end);
+    reader.require(
+        is_bucket,
+        "spec.backup.storage.s3.bucket",
+        format!(
+            "{:?} is not the name of a bucket: 3 to 63 small letters, digits, dots and dashes",
+            storage.bucket
+        ),
+    );
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'=' | b'-')
+            })
+    };
+    reader.require(
+        storage.prefix.is_empty() || storage.prefix.split('/').all(is_part),
+        "spec.backup.storage.s3.prefix",
+        format!(
+            "{:?} is not a path of letters, digits and `._=-` without leading or trailing slash",
+            storage.prefix
+        ),
+    );
+    let is_endpoint = |endpoint: &str| {
+        let host = endpoint
+            .strip_prefix("https://")
+            .or_else(|| endpoint.strip_prefix("http://"))
+            .map(|host| host.strip_suffix('/').unwrap_or(host));
+        host.is_some_and(|host| {
+            !host.is_empty()
+                && !host.contains(|character: char| {
+                    character.is_whitespace() || matches!(character, '/' | '?' | '#')
+                })
+        })
+    };
+    reader.require(
+        storage.endpoint.as_deref().is_none_or(is_endpoint),
+        "spec.backup.storage.s3.endpoint",
+        format!(
+            "{:?} is not the URL of a server, such as https://s3.storage:9000",
+            storage.endpoint.as_deref().unwrap_or_default()
+        ),
+    );
+}
+
+#[cfg(test)]
+#[path = "valid_spec_tests.rs"]
+mod tests;

@@ -1,0 +1,455 @@
+//! A cluster in memory: what kubelet, volume controller, provisioner and agents do, over the API
+//! server in memory. One Postgres that runs wherever its claim is.
+
+use serde_json::{Value, json};
+
+use super::api_server::{ApiServer, CrashPoint, Key, Store, metadata};
+use super::sample_objects::evidence;
+use crate::api::{DatabaseCheck, DatabaseRestore, ProtectedDatabase, names};
+use crate::engine::{Context, Metrics, PassError, RestoreError, Settings, reconcile, restore};
+use crate::guard;
+
+/// The volume with the data.
+pub const DATA_VOLUME: &str = "pv-data";
+/// Rows of a database that was just initialized.
+const SEED_ROWS: [i64; 2] = [1, 27];
+
+/// The cluster.
+#[derive(Clone, Default)]
+pub struct Cluster {
+    pub server: ApiServer,
+}
+
+fn key(plural: &str, namespace: &str, name: &str) -> Key {
+    (plural.to_owned(), namespace.to_owned(), name.to_owned())
+}
+
+impl Cluster {
+    /// A Postgres with data, and a ProtectedDatabase that nobody has seen yet.
+    pub fn new() -> Self {
+        let cluster = Self::default();
+        let mut store = cluster.server.store();
+        let mut create = |plural: &str, namespace: &str, object: Value| {
+            let name = object["metadata"]["name"]
+                .as_str()
+                .expect("a name")
+                .to_owned();
+            store.create(key(plural, namespace, &name), object);
+        };
+        for (policy, binding) in guard::policies("holdfast-system") {
+            create("validatingadmissionpolicies", "", json!(policy));
+            create("validatingadmissionpolicybindings", "", json!(binding));
+        }
+        create("namespaces", "", json!({"metadata": {"name": "atra"}}));
+        create("persistentvolumes", "", volume(DATA_VOLUME, "data"));
+        create("persistentvolumeclaims", "atra", claim(DATA_VOLUME));
+        create("statefulsets", "atra", stateful_set());
+        create("protecteddatabases", "atra", database());
+        drop(store);
+        cluster.settle_kubernetes();
+        cluster
+    }
+
+    /// Another cluster in the same state.
+    pub fn fork(&self) -> Self {
+        Self {
+            server: self.server.fork(),
+        }
+    }
+
+    /// A new process of the operator, which may die at a write.
+    pub fn operator(&self, crash: Option<CrashPoint>) -> Context {
+        let settings = Settings {
+            agent_image: "holdfast:test".to_owned(),
+            ..Settings::for_tests("holdfast-system")
+        };
+        Context::new(self.server.client(crash), settings, Metrics::default())
+    }
+
+    /// Passes of one operator, and what Kubernetes does between them, until nothing changes any
+    /// more or the operator is dead.
+    pub async fn operate(&self, operator: &Context) {
+        let mut quiet = 0;
+        for _ in 0..400 {
+            let before = self.server.store().version();
+            let passed: Result<_, PassError> = reconcile(operator, "atra", "knowledge").await;
+            self.restore(operator).await;
+            if self.server.has_crashed() {
+                return;
+            }
+            if let Err(error) = passed {
+                assert!(is_conflict(&error.to_string()), "{error}");
+            }
+            self.settle_kubernetes();
+            quiet = if self.server.store().version() == before {
+                quiet + 1
+            } else {
+                0
+            };
+            if quiet == 3 {
+                return;
+            }
+        }
+        panic!("it does not come to rest: {:?}", self.server.store().writes);
+    }
+
+    async fn restore(&self, operator: &Context) {
+        let restores = self.server.store().all("databaserestores");
+        for ((_, namespace, name), _) in restores {
+            let done: Result<_, RestoreError> = restore(operator, &namespace, &name).await;
+            if let Err(error) = done
+                && !self.server.has_crashed()
+            {
+                assert!(is_conflict(&error.to_string()), "{error}");
+            }
+        }
+    }
+
+    /// Lets the controllers of Kubernetes, and the agents, work until they have nothing to do.
+    pub fn settle_kubernetes(&self) {
+        loop {
+            let mut store = self.server.store();
+            let before = store.version();
+            bind(&mut store);
+            release(&mut store);
+            run_pods(&mut store);
+            run_agents(&mut store);
+            if store.version() == before {
+                return;
+            }
+        }
+    }
+
+    /// The container is started again.
+    pub fn restart(&self) {
+        let mut store = self.server.store();
+        for (key, _) in store.all("pods") {
+            store.remove(&key);
+        }
+        drop(store);
+        self.settle_kubernetes();
+    }
+
+    /// The claim goes although it is guarded, as by somebody who has taken the guard away.
+    pub fn lose_claim(&self) {
+        let mut store = self.server.store();
+        for (key, _) in store.all("pods") {
+            store.remove(&key);
+        }
+        store.remove(&key("persistentvolumeclaims", "atra", "data"));
+    }
+
+    /// The claim has another, empty volume instead.
+    pub fn switch_volume(&self) {
+        self.lose_claim();
+        let mut store = self.server.store();
+        let mut fresh = claim("");
+        fresh["spec"]["volumeName"].take();
+        store.create(key("persistentvolumeclaims", "atra", "data"), fresh);
+        drop(store);
+        self.settle_kubernetes();
+    }
+
+    /// Namespace and everything in it go.
+    pub fn lose_namespace(&self) {
+        let mut store = self.server.store();
+        let plurals = [
+            "pods",
+            "persistentvolumeclaims",
+            "statefulsets",
+            "protecteddatabases",
+            "databasechecks",
+            "jobs",
+        ];
+        for (key, _) in plurals
+            .iter()
+            .flat_map(|plural| store.all(plural))
+            .collect::<Vec<_>>()
+        {
+            store.remove(&key);
+        }
+        store.remove(&key("namespaces", "", "atra"));
+        drop(store);
+        self.settle_kubernetes();
+    }
+
+    /// Asks for the data volume back.
+    pub fn ask_for_restore(&self) {
+        let restore: DatabaseRestore = super::sample::from(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
+            "metadata": {"name": "back", "namespace": "atra"},
+            "spec": {
+                "database": "knowledge", "from": {"volume": DATA_VOLUME}, "into": "Replace",
+                "confirm": "knowledge",
+            },
+        }));
+        let key = key("databaserestores", "atra", "back");
+        self.server.store().create(key, json!(restore));
+    }
+
+    /// The workload is applied again, as its owner does after its namespace was gone.
+    pub fn apply_workload(&self) {
+        let key = key("statefulsets", "atra", "pg");
+        self.server.store().create(key, stateful_set());
+        self.settle_kubernetes();
+    }
+
+    /// Whether the volume with the data is there, on Retain: then nothing is lost.
+    pub fn keeps_data(&self) -> bool {
+        let store = self.server.store();
+        store
+            .get("persistentvolumes", "", DATA_VOLUME)
+            .is_some_and(|volume| volume["spec"]["persistentVolumeReclaimPolicy"] == guard::RETAIN)
+    }
+
+    /// The volume that the running pod has.
+    pub fn mounted_volume(&self) -> Option<String> {
+        let store = self.server.store();
+        let (_, _) = store.all("pods").first()?;
+        let claim = store.get("persistentvolumeclaims", "atra", "data")?;
+        claim["spec"]["volumeName"].as_str().map(ToOwned::to_owned)
+    }
+
+    /// Status and reason of a condition of the ProtectedDatabase.
+    pub fn condition(&self, type_: &str) -> Option<(String, String)> {
+        let store = self.server.store();
+        let database = store.get("protecteddatabases", "atra", "knowledge")?;
+        let conditions = database["status"]["conditions"].as_array()?;
+        let found = conditions
+            .iter()
+            .find(|condition| condition["type"] == type_)?;
+        let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+        Some((text("status"), text("reason")))
+    }
+}
+
+/// Whether a failure is one that another pass settles.
+fn is_conflict(error: &str) -> bool {
+    [
+        "already exists",
+        "precondition",
+        "test of the patch",
+        "another object",
+        "does not exist",
+    ]
+    .iter()
+    .any(|words| error.contains(words))
+}
+
+/// Binds claims to the volumes that they name or that are reserved for them; makes an empty one for
+/// those that have none.
+fn bind(store: &mut Store) {
+    for (claim_key, claim) in store.all("persistentvolumeclaims") {
+        let uid = metadata(&claim).uid.unwrap_or_default();
+        let name = claim_key.2.clone();
+        if claim["metadata"]["deletionTimestamp"].is_string() {
+            continue;
+        }
+        let volumes = store.all("persistentvolumes");
+        let is_for_it = |volume: &Value| {
+            let reference = &volume["spec"]["claimRef"];
+            let holder = reference["uid"].as_str().unwrap_or_default();
+            reference["name"] == name && (holder.is_empty() || holder == uid)
+        };
+        let named = claim["spec"]["volumeName"]
+            .as_str()
+            .filter(|name| !name.is_empty());
+        let found = match named {
+            Some(named) => volumes.iter().find(|((.., volume), _)| volume == named),
+            None => volumes.iter().find(|(_, volume)| is_for_it(volume)),
+        };
+        match (found, named) {
+            (Some((volume_key, volume)), _) if is_for_it(volume) => {
+                store.update(volume_key, |volume| {
+                    volume["spec"]["claimRef"]["uid"] = uid.clone().into();
+                    volume["status"]["phase"] = "Bound".into();
+                });
+                store.update(&claim_key, |claim| {
+                    claim["spec"]["volumeName"] = volume_key.2.clone().into();
+                    claim["status"]["phase"] = "Bound".into();
+                });
+            }
+            (None, None) => {
+                let fresh = format!("pv-{uid}");
+                let mut volume = volume(&fresh, &name);
+                volume["spec"]["claimRef"]["uid"] = uid.into();
+                store.create(key("persistentvolumes", "", &fresh), volume);
+            }
+            (None, Some(_)) => {
+                store.update(&claim_key, |claim| claim["status"]["phase"] = "Lost".into());
+            }
+            (Some(_), _) => {}
+        }
+    }
+}
+
+/// A volume whose claim is gone is Released; on Delete its files go with it.
+fn release(store: &mut Store) {
+    let claims: Vec<String> = store
+        .all("persistentvolumeclaims")
+        .iter()
+        .filter_map(|(_, claim)| metadata(claim).uid)
+        .collect();
+    for (volume_key, volume) in store.all("persistentvolumes") {
+        let reference = &volume["spec"]["claimRef"];
+        let holder = reference["uid"].as_str().unwrap_or_default();
+        if holder.is_empty() {
+            if reference.is_object() && volume["status"]["phase"] == "Released" {
+                store.update(&volume_key, |volume| {
+                    volume["status"]["phase"] = "Available".into();
+                });
+            }
+            continue;
+        }
+        if claims.iter().any(|claim| claim == holder) {
+            continue;
+        }
+        if volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete" {
+            store.remove(&volume_key);
+        } else if volume["status"]["phase"] != "Released" {
+            store.update(&volume_key, |volume| {
+                volume["status"]["phase"] = "Released".into()
+            });
+        }
+    }
+}
+
+/// Runs the pod of the StatefulSet as long as its claim is bound.
+fn run_pods(store: &mut Store) {
+    let pod_key = key("pods", "atra", "pg-0");
+    let Some(set) = store.get("statefulsets", "atra", "pg").cloned() else {
+        return;
+    };
+    let claim = store.get("persistentvolumeclaims", "atra", "data");
+    let is_bound = claim.is_some_and(|claim| {
+        claim["status"]["phase"] == "Bound" && claim["metadata"]["deletionTimestamp"].is_null()
+    });
+    let pod = store.get("pods", "atra", "pg-0").is_some();
+    if set["spec"]["replicas"] == 0 {
+        store.remove(&pod_key);
+    } else if is_bound && !pod {
+        let started = store.version();
+        let now = jiff::Timestamp::now().to_string();
+        let owner = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "pg", "controller": true,
+            "uid": metadata(&set).uid,
+        });
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "pg-0", "namespace": "atra", "labels": {"app": "pg"},
+                "ownerReferences": [owner],
+            },
+            "spec": set["spec"]["template"]["spec"],
+            "status": {
+                "phase": "Running", "podIP": "10.0.0.7",
+                "containerStatuses": [{
+                    "name": "postgres", "containerID": format!("containerd://{started}"),
+                    "image": "postgres:15", "imageID": "", "ready": true, "restartCount": 0,
+                    "state": {"running": {"startedAt": now}},
+                }],
+            },
+        });
+        store.create(pod_key, pod);
+    }
+}
+
+/// Reports for every check whose Job exists: the data, or an empty database on any other volume.
+fn run_agents(store: &mut Store) {
+    for (check_key, check) in store.all("databasechecks") {
+        let is_reported = check["status"]["evidence"].is_object();
+        let has_job = store.get("jobs", "atra", &check_key.2).is_some();
+        let check: DatabaseCheck = super::sample::from(check);
+        let Some(target) = check.spec.target.filter(|_| has_job && !is_reported) else {
+            continue;
+        };
+        let mut found = evidence();
+        let is_data = target
+            .volumes
+            .iter()
+            .any(|volume| volume.volume == DATA_VOLUME);
+        if !is_data {
+            "7599999999999999999".clone_into(&mut found.identity.system_identifier);
+            for (table, rows) in found.tables.iter_mut().zip(SEED_ROWS) {
+                table.rows = rows;
+            }
+        }
+        let now = jiff::Timestamp::now().to_string();
+        store.update(&check_key, |check| {
+            check["status"]["startTime"] = now.clone().into();
+            check["status"]["completionTime"] = now.into();
+            check["status"]["evidence"] = json!(found);
+        });
+        store.update(&key("jobs", "atra", &check_key.2), |job| {
+            job["status"] = json!({"succeeded": 1});
+        });
+    }
+}
+
+fn database() -> Value {
+    let database: ProtectedDatabase = super::sample::from(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
+        "metadata": {"name": "knowledge", "namespace": "atra"},
+        "spec": {
+            "workload": {"kind": "StatefulSet", "name": "pg"},
+            "connection": {"database": "knowledge_os", "credentialsSecret": {"name": "pg-auth"}},
+        },
+    }));
+    json!(database)
+}
+
+fn claim(volume: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "namespace": "atra"},
+        "spec": {
+            "storageClassName": "fast", "accessModes": ["ReadWriteOnce"], "volumeName": volume,
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    })
+}
+
+fn volume(name: &str, claim: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
+        "spec": {
+            "persistentVolumeReclaimPolicy": "Delete", "storageClassName": "fast",
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+            "hostPath": {"path": format!("/volumes/{name}")},
+            "claimRef": {"namespace": "atra", "name": claim},
+        },
+        "status": {"phase": "Available"},
+    })
+}
+
+fn stateful_set() -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {"name": "pg", "namespace": "atra"},
+        "spec": {
+            "replicas": 1, "serviceName": "pg", "selector": {"matchLabels": {"app": "pg"}},
+            "template": {
+                "metadata": {"labels": {"app": "pg"}},
+                "spec": {
+                    "containers": [{
+                        "name": "postgres", "image": "postgres:15",
+                        "volumeMounts": [
+                            {"name": "data", "mountPath": "/var/lib/postgresql/data"},
+                        ],
+                    }],
+                    "volumes": [
+                        {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+                    ],
+                },
+            },
+        },
+    })
+}
+
+/// Names of the check Jobs.
+pub fn check_jobs(store: &Store) -> Vec<String> {
+    let jobs = store.all("jobs");
+    let is_check = |job: &Value| job["metadata"]["labels"][names::TASK_LABEL] == "check";
+    let jobs = jobs.into_iter().filter(|(_, job)| is_check(job));
+    jobs.map(|((.., name), _)| name).collect()
+}

@@ -1,0 +1,199 @@
+//! The process dies before and after each of its writes, one after the other, and the next one
+//! finishes what it began: once, completely, and without losing the data at any moment. For
+//! protecting a database, for a restart, for a `DatabaseRestore` and for `recover`.
+
+use super::api_server::{CrashPoint, Moment};
+use super::cluster::{Cluster, DATA_VOLUME, check_jobs};
+use crate::api::names::PLUGIN_MANAGER;
+use crate::execute::Executor;
+use crate::plan::{Scope, Step, check_recovery};
+use crate::recovery::look;
+
+/// Dies at every write of `work`, in a cluster of its own each time, and lets `work` run once more.
+/// Returns how many writes there are.
+async fn sweep(
+    prepared: &Cluster,
+    work: impl AsyncFn(&Cluster, Option<CrashPoint>),
+    done: impl Fn(&Cluster, Option<CrashPoint>),
+) -> usize {
+    for write in 1..200 {
+        for moment in [Moment::Before, Moment::After] {
+            let crash = CrashPoint { write, moment };
+            let cluster = prepared.fork();
+            work(&cluster, Some(crash)).await;
+            if !cluster.server.has_crashed() {
+                done(&cluster, None);
+                return write - 1;
+            }
+            cluster.settle_kubernetes();
+            work(&cluster, None).await;
+            done(&cluster, Some(crash));
+        }
+    }
+    panic!("it never ends");
+}
+
+async fn operate(cluster: &Cluster, crash: Option<CrashPoint>) {
+    let operator = cluster.operator(crash);
+    cluster.operate(&operator).await;
+}
+
+/// Everything is protected and verified, and the data is where it was.
+fn assert_verified(cluster: &Cluster, crash: Option<CrashPoint>) {
+    assert!(cluster.keeps_data(), "{crash:?}");
+    assert_eq!(
+        cluster.mounted_volume().as_deref(),
+        Some(DATA_VOLUME),
+        "{crash:?}"
+    );
+    let is = |condition: &str| cluster.condition(condition).map(|(status, _)| status);
+    assert_eq!(is("Guarded").as_deref(), Some("True"), "{crash:?}");
+    assert_eq!(is("DataVerified").as_deref(), Some("True"), "{crash:?}");
+    assert_eq!(is("DataReset").as_deref(), Some("False"), "{crash:?}");
+}
+
+/// One check for each start, and one Job for each check.
+fn assert_checks(cluster: &Cluster, starts: usize, crash: Option<CrashPoint>) {
+    let store = cluster.server.store();
+    let checks: Vec<String> = store
+        .all("databasechecks")
+        .into_iter()
+        .map(|((.., name), _)| name)
+        .collect();
+    assert_eq!(checks.len(), starts, "{crash:?}: {checks:?}");
+    assert_eq!(check_jobs(&store), checks, "{crash:?}");
+}
+
+async fn protected() -> Cluster {
+    let cluster = Cluster::new();
+    operate(&cluster, None).await;
+    cluster
+}
+
+#[tokio::test]
+async fn at_every_write_while_protecting() {
+    let writes = sweep(
+        &Cluster::new(),
+        operate,
+        |cluster, crash| {
+            assert_verified(cluster, crash);
+            assert_checks(cluster, 1, crash);
+        },
+    )
+    .await;
+    assert!(writes >= 12, "{writes}");
+}
+
+#[tokio::test]
+async fn at_every_write_after_a_restart() {
+    let cluster = protected().await;
+    cluster.restart();
+    let writes = sweep(&cluster, operate, |cluster, crash| {
+        assert_verified(cluster, crash);
+        assert_checks(cluster, 2, crash);
+    })
+    .await;
+    assert!(writes >= 4, "{writes}");
+}
+
+#[tokio::test]
+async fn at_every_write_of_a_restore() {
+    let cluster = protected().await;
+    cluster.switch_volume();
+    operate(&cluster, None).await;
+    let is_reset = cluster.condition("DataReset").map(|(status, _)| status);
+    assert_eq!(is_reset.as_deref(), Some("True"));
+    cluster.ask_for_restore();
+    let writes = sweep(&cluster, operate, |cluster, crash| {
+        assert_verified(cluster, crash);
+        let store = cluster.server.store();
+        let restore = store
+            .get("databaserestores", "atra", "back")
+            .expect("the restore");
+        assert_eq!(
+            restore["status"]["state"], "Complete",
+            "{crash:?}: {restore}"
+        );
+        let volumes = store.all("persistentvolumes");
+        assert_eq!(volumes.len(), 2, "{crash:?}: the replaced volume is kept");
+    })
+    .await;
+    assert!(writes >= 10, "{writes}");
+}
+
+/// What `kubectl holdfast recover --yes` does, over and over until nothing is left to do.
+async fn recover(cluster: &Cluster, crash: Option<CrashPoint>) {
+    let client = cluster.server.client(crash);
+    let executor = Executor::new(client.clone(), PLUGIN_MANAGER, "atra", "knowledge");
+    for _ in 0..100 {
+        let recovery = look(&client, "atra", "knowledge", None).await;
+        if cluster.server.has_crashed() {
+            return;
+        }
+        let plan = recovery.plan.expect("nothing blocks it");
+        if plan.steps.is_empty() {
+            return;
+        }
+        let scope = Scope::User {
+            observed: &recovery.observed,
+            confirmed: None,
+        };
+        assert_eq!(check_recovery(&scope, &plan), Ok(()));
+        for step in plan
+            .steps
+            .iter()
+            .take_while(|step| !matches!(step, Step::Await(_)))
+        {
+            if let Err(error) = executor.execute(step).await {
+                if cluster.server.has_crashed() {
+                    return;
+                }
+                assert!(error.is_conflict(), "{error}");
+                break;
+            }
+        }
+        cluster.settle_kubernetes();
+    }
+    panic!("it never ends: {:?}", cluster.server.store().writes);
+}
+
+fn assert_recovered(cluster: &Cluster, crash: Option<CrashPoint>) {
+    assert!(cluster.keeps_data(), "{crash:?}");
+    assert_eq!(
+        cluster.mounted_volume().as_deref(),
+        Some(DATA_VOLUME),
+        "{crash:?}"
+    );
+}
+
+#[tokio::test]
+async fn at_every_write_of_a_recovery_of_a_claim() {
+    let cluster = protected().await;
+    cluster.lose_claim();
+    cluster.settle_kubernetes();
+    let writes = sweep(&cluster, recover, assert_recovered).await;
+    assert!(writes >= 2, "{writes}");
+}
+
+#[tokio::test]
+async fn at_every_write_of_a_recovery_from_another_volume() {
+    let cluster = protected().await;
+    cluster.switch_volume();
+    operate(&cluster, None).await;
+    let writes = sweep(&cluster, recover, assert_recovered).await;
+    assert!(writes >= 6, "{writes}");
+}
+
+#[tokio::test]
+async fn at_every_write_of_a_recovery_of_a_namespace() {
+    let cluster = protected().await;
+    cluster.lose_namespace();
+    let recover_and_apply = async |cluster: &Cluster, crash| {
+        recover(cluster, crash).await;
+        if !cluster.server.has_crashed() {
+            cluster.apply_workload();
+        }
+    };
+    let writes = sweep(&cluster, recover_and_apply, assert_recovered).await;
+    assert!(writes >= 4, "{writes}");
+}

@@ -1,0 +1,212 @@
+//! Specs from before the definition's schema refused them: they hold what depends on them, are said
+//! by field, and never weaken the guard.
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::sample::{Sample, known};
+use super::sample_objects::{reset, unjudged};
+use crate::api::{
+    ConditionStatus, ConditionType, ProtectedDatabaseSpec, WhenUnverifiable, reasons,
+};
+use crate::decide::decide;
+use crate::plan::{Plan, Step};
+use crate::world::GateFact;
+
+type Change = fn(&mut ProtectedDatabaseSpec);
+
+const INVALID_VERIFICATION: &[(&str, Change)] = &[
+    ("spec.verification.timeout", |spec| {
+        spec.verification.timeout = "soon".to_owned();
+    }),
+    ("spec.verification.countingBudget", |spec| {
+        spec.verification.counting_budget = "0ms".to_owned();
+    }),
+    ("spec.verification.gate.timeout", |spec| {
+        spec.verification.gate.timeout = "25h".to_owned();
+    }),
+    ("spec.verification.schedule", |spec| {
+        spec.verification.schedule = Some("every day".to_owned());
+    }),
+    ("spec.verification.baseline.maxDropPercent", |spec| {
+        spec.verification.baseline.max_drop_percent = IntOrString::Int(900);
+    }),
+    ("spec.verification.tables[0].name", |spec| {
+        spec.verification.tables[0].name = "experts".to_owned();
+    }),
+    ("spec.connection.port", |spec| spec.connection.port = 0),
+];
+
+const INVALID_BACKUP: &[(&str, Change)] = &[
+    ("spec.backup.schedule", |spec| {
+        spec.backup
+            .iter_mut()
+            .for_each(|backup| backup.schedule = "never".to_owned());
+    }),
+    ("spec.backup.timeZone", |spec| {
+        spec.backup
+            .iter_mut()
+            .for_each(|backup| backup.time_zone = Some("Mars".to_owned()));
+    }),
+    ("spec.backup.deadline", |spec| {
+        spec.backup
+            .iter_mut()
+            .for_each(|backup| backup.deadline = "8d".to_owned());
+    }),
+    ("spec.backup.storage.s3.endpoint", |spec| {
+        spec.backup.iter_mut().for_each(|backup| {
+            backup.storage.s3.endpoint = Some("s3.storage".to_owned());
+        });
+    }),
+];
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "samples are built where they are planned for"
+)]
+fn plan(sample: Sample) -> Plan {
+    decide(&sample.0)
+}
+
+fn is_a_check(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::CreateCheck(_) | Step::AimCheck { .. } | Step::CreateJob(_) | Step::JudgeCheck { .. }
+    )
+}
+
+fn said(plan: &Plan, condition: ConditionType) -> (ConditionStatus, &'static str, &str) {
+    let found = plan
+        .conditions
+        .iter()
+        .find(|found| found.condition == condition)
+        .unwrap();
+    (found.status, found.reason, &found.message)
+}
+
+#[test]
+fn an_invalid_field_of_the_verification_is_named_and_holds_checks() {
+    let valid = plan(Sample::settled().restarted());
+    assert!(valid.steps.iter().any(is_a_check), "a restart is checked");
+    for (field, change) in INVALID_VERIFICATION {
+        let held = plan(Sample::settled().restarted().wanted(change));
+        assert!(!held.steps.iter().any(is_a_check), "{field}: {held:#?}");
+        let (status, reason, message) = said(&held, ConditionType::Stalled);
+        assert_eq!(
+            (status, reason),
+            (ConditionStatus::True, reasons::INVALID_SPEC)
+        );
+        assert!(
+            message.starts_with(&format!("{field}: ")),
+            "{field}: {message}"
+        );
+        let (status, reason, _) = said(&held, ConditionType::DataVerified);
+        assert_eq!(
+            (status, reason),
+            (ConditionStatus::Unknown, reasons::INVALID_SPEC)
+        );
+    }
+}
+
+#[test]
+fn an_invalid_field_of_the_backup_is_named_and_changes_no_cron_job() {
+    for (field, change) in INVALID_BACKUP {
+        let held = plan(Sample::settled().wanted(change));
+        let is_backup = |step: &Step| {
+            matches!(
+                step,
+                Step::ApplyCronJob(_) | Step::CreateJob(_) | Step::DeleteCronJob(_)
+            )
+        };
+        assert!(!held.steps.iter().any(is_backup), "{field}: {held:#?}");
+        let (status, reason, message) = said(&held, ConditionType::BackupFresh);
+        assert_eq!(
+            (status, reason),
+            (ConditionStatus::False, reasons::INVALID_SPEC)
+        );
+        assert!(
+            message.starts_with(&format!("{field}: ")),
+            "{field}: {message}"
+        );
+        let (status, ..) = said(&held, ConditionType::Stalled);
+        assert_eq!(status, ConditionStatus::True, "{field}");
+    }
+}
+
+#[test]
+fn an_invalid_spec_never_weakens_the_guard() {
+    let marks = |sample: Sample| -> Vec<Step> {
+        let guards = |step: &Step| {
+            matches!(
+                step,
+                Step::MarkDatabase(_)
+                    | Step::RetainVolume(_)
+                    | Step::MarkVolume(_)
+                    | Step::MarkClaim(_)
+                    | Step::MarkWorkload(..)
+                    | Step::MarkNamespace(_)
+                    | Step::ReleaseClaim(_)
+                    | Step::ReleaseVolume(_)
+                    | Step::ReleaseWorkload(..)
+                    | Step::ReleaseNamespace(_)
+                    | Step::ReleaseLedger(_)
+            )
+        };
+        plan(sample).steps.into_iter().filter(guards).collect()
+    };
+    assert!(!marks(Sample::first_sight()).is_empty());
+    assert_eq!(marks(Sample::settled()), []);
+    for (field, change) in INVALID_VERIFICATION.iter().chain(INVALID_BACKUP) {
+        // The generation is that of the valid spec, so that the writes can be compared whole.
+        let invalid = |sample: Sample| sample.database(|database| change(&mut database.spec));
+        assert_eq!(
+            marks(invalid(Sample::first_sight())),
+            marks(Sample::first_sight()),
+            "{field}: what is not guarded yet is guarded all the same"
+        );
+        assert_eq!(
+            marks(invalid(Sample::settled())),
+            [],
+            "{field}: what is guarded stays so"
+        );
+        let (status, ..) = said(&plan(invalid(Sample::settled())), ConditionType::Guarded);
+        assert_eq!(status, ConditionStatus::True, "{field}");
+    }
+}
+
+#[test]
+fn a_gate_whose_timeout_can_not_be_read_stays_closed() {
+    let gated = |timeout: &str| {
+        let restarted = Sample::settled().restarted().wanted(|spec| {
+            timeout.clone_into(&mut spec.verification.gate.timeout);
+            spec.verification.gate.when_unverifiable = WhenUnverifiable::Open;
+        });
+        let restarted = restarted.with(|observed| {
+            for pod in known(&mut observed.pods) {
+                pod.gate = Some(GateFact::default());
+            }
+        });
+        plan(restarted)
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::SetGate(step) if step.gate.is_open))
+    };
+    assert!(gated("1s"), "the person prefers traffic to knowing");
+    assert!(!gated("soon"));
+}
+
+#[test]
+fn nothing_is_judged_by_rules_that_can_not_be_read() {
+    let looks_reset =
+        || Sample::settled().and_check(unjudged(reset("knowledge-2", "2026-02-01T09:29:00Z")));
+    let judges = |plan: &Plan| {
+        plan.steps
+            .iter()
+            .any(|step| matches!(step, Step::JudgeCheck { .. }))
+    };
+    assert!(judges(&plan(looks_reset())));
+    for (field, change) in INVALID_VERIFICATION {
+        let is_rule = field.contains(".baseline.") || field.contains(".tables[");
+        let invalid = plan(looks_reset().wanted(change));
+        assert_eq!(judges(&invalid), !is_rule, "{field}");
+    }
+}
