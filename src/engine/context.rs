@@ -38,6 +38,7 @@ impl Settings {
             agent_image: String::new(),
             concurrency: 1,
             namespace: None,
+            selector: Selector::default(),
             operator_namespace: operator_namespace.to_owned(),
             webhook_url_file: None,
         }

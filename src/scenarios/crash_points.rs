@@ -72,14 +72,10 @@ async fn protected() -> Cluster {
 
 #[tokio::test]
 async fn at_every_write_while_protecting() {
-    let writes = sweep(
-        &Cluster::new(),
-        operate,
-        |cluster, crash| {
-            assert_verified(cluster, crash);
-            assert_checks(cluster, 1, crash);
-        },
-    )
+    let writes = sweep(&Cluster::new(), operate, |cluster, crash| {
+        assert_verified(cluster, crash);
+        assert_checks(cluster, 1, crash);
+    })
     .await;
     assert!(writes >= 12, "{writes}");
 }

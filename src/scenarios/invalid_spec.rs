@@ -70,7 +70,10 @@ fn plan(sample: Sample) -> Plan {
 fn is_a_check(step: &Step) -> bool {
     matches!(
         step,
-        Step::CreateCheck(_) | Step::AimCheck { .. } | Step::CreateJob(_) | Step::JudgeCheck { .. }
+        Step::CreateCheck(_)
+            | Step::SetCheckTarget { .. }
+            | Step::CreateJob(_)
+            | Step::WriteVerdict { .. }
     )
 }
 
@@ -201,7 +204,7 @@ fn nothing_is_judged_by_rules_that_can_not_be_read() {
     let judges = |plan: &Plan| {
         plan.steps
             .iter()
-            .any(|step| matches!(step, Step::JudgeCheck { .. }))
+            .any(|step| matches!(step, Step::WriteVerdict { .. }))
     };
     assert!(judges(&plan(looks_reset())));
     for (field, change) in INVALID_VERIFICATION {
