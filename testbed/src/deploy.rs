@@ -99,24 +99,28 @@ pub fn install(testbed: &Testbed, image: &str, selector: &str) -> Result<()> {
             describe(testbed)
         )
     })?;
-    Ok(fs::write(record_path(testbed), fingerprint(testbed)?)?)
+    Ok(fs::write(
+        record_path(testbed),
+        fingerprint(testbed, selector)?,
+    )?)
 }
 
-/// Whether the operator that was installed last is the binary that is there now.
-pub fn is_current(testbed: &Testbed) -> bool {
+/// Whether the operator that was installed last is the binary that is there now, for the databases
+/// that the selector matches.
+pub fn is_current(testbed: &Testbed, selector: &str) -> bool {
     let recorded = fs::read_to_string(record_path(testbed)).ok();
-    recorded.is_some() && recorded == fingerprint(testbed).ok()
+    recorded.is_some() && recorded == fingerprint(testbed, selector).ok()
 }
 
 fn record_path(testbed: &Testbed) -> PathBuf {
     testbed.layout().state().join("deployed")
 }
 
-/// What tells one build of the binary from the next, without reading all of it.
-fn fingerprint(testbed: &Testbed) -> Result<String> {
+/// What tells one installation from the next, without reading all of the binary.
+fn fingerprint(testbed: &Testbed, selector: &str) -> Result<String> {
     let binary = testbed.layout().operator_binary().metadata()?;
     Ok(format!(
-        "{} {}.{}",
+        "{selector} {} {}.{}",
         binary.len(),
         binary.mtime(),
         binary.mtime_nsec()

@@ -235,10 +235,11 @@ impl Testbed {
         deploy::install(self, &image, selector)
     }
 
-    /// Whether the operator that was installed last is the binary that is there now.
+    /// Whether the operator that was installed last is the binary that is there now, for the
+    /// databases that the selector matches.
     #[must_use]
-    pub fn is_deployed(&self) -> bool {
-        deploy::is_current(self)
+    pub fn is_deployed_for(&self, selector: &str) -> bool {
+        deploy::is_current(self, selector)
     }
 
     /// Imports images from an OCI tar.

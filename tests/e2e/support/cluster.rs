@@ -70,7 +70,7 @@ fn install(testbed: &Testbed, usage: Use) {
         Use::Alone => String::new(),
     };
     let file = lock_file(testbed);
-    while !testbed.is_deployed() {
+    while !testbed.is_deployed_for(&selector) {
         if file.try_lock().is_ok() {
             testbed.deploy_for(&selector).expect("the operator");
             return;
