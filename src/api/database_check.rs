@@ -1,11 +1,11 @@
-//! `DatabaseCheck`: one look at a database and what came of it.
+//! `DatabaseCheck`: one check of a database and what came of it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckedFiles, Evidence};
+use super::{CheckedFiles, Evidence, Finding};
 
 /// One verification run. To ask for one by hand, create an object with `database` and `trigger:
 /// Manual`; the rest is filled in.
@@ -174,7 +174,7 @@ pub struct AgentFailure {
 }
 
 /// The operator's judgement of a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckVerdict {
     /// Verified, Suspected or Unverifiable.
@@ -183,6 +183,12 @@ pub struct CheckVerdict {
     pub reason: String,
     /// What was expected, what is there, what to do.
     pub message: String,
+    /// What was found, as data: what makes it Suspected or Unverifiable, the gravest first, then
+    /// changes that are no loss. Checks of older versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), transform = super::finding::merge_types)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
+    pub findings: Vec<Finding>,
     /// The check that this one was compared with; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,

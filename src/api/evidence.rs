@@ -1,4 +1,4 @@
-//! What one look at a server found: the evidence that a check carries and the verdict chain judges.
+//! What one check of a server found: the evidence that it carries and the verdict chain judges.
 //! No opinions here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 /// rows.
 pub const EVIDENCE_TABLE_LIMIT: usize = 500;
 
-/// What one look at a server found.
+/// What one check of a server found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
-    /// Which cluster of data this is, and where it stands.
+    /// Which database cluster this is, and where it stands.
     pub identity: Identity,
     /// The databases that exist, in the order of their names.
     #[serde(default)]
@@ -34,7 +34,7 @@ pub struct Evidence {
     /// Whether the agent's role is a superuser, which is more than a check needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superuser: bool,
-    /// When the look was taken, by the database's clock.
+    /// When the server was asked, by the database's clock.
     #[schemars(with = "Time")]
     pub observed_at: Time,
 }
@@ -49,11 +49,11 @@ impl Evidence {
     }
 }
 
-/// Which cluster of data answers, and where it stands in its history.
+/// Which database cluster answers, and where it stands in its history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
-    /// The identifier that initdb gave this cluster of data, a decimal number of 64 bits.
+    /// The identifier that initdb gave this database cluster, a decimal number of 64 bits.
     pub system_identifier: String,
     /// When initdb made it: the upper 32 bits of the identifier.
     pub initialized_at: Time,
@@ -95,7 +95,7 @@ pub struct TableName {
     pub name: String,
 }
 
-/// A table and its rows. Partitions and inheriting tables are told as part of the table that they
+/// A table and its rows. Partitions and inheriting tables count as part of the table that they
 /// belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -13,6 +13,7 @@ mod database_restore;
 mod declared_change;
 mod evidence;
 mod file_rule;
+mod finding;
 pub mod names;
 mod protected_database;
 mod protected_database_status;
@@ -54,6 +55,10 @@ pub use evidence::{
     CountKind, DatabaseEvidence, EVIDENCE_TABLE_LIMIT, Evidence, Identity, TableEvidence, TableName,
 };
 pub use file_rule::{FILE_RULE_LIMIT, FileRule, place};
+pub use finding::{
+    ClusterState, FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding, LostDatabase, RowCount, RowLimit,
+    TableChange,
+};
 pub use protected_database::{
     Baseline, DeletionGuard, Gate, Guard, ProtectedDatabase, ProtectedDatabaseSpec, TableRule,
     Verification, WhenUnverifiable, Workload, WorkloadKind,

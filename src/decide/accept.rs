@@ -3,7 +3,7 @@
 use super::area::Stall;
 use super::ready::list;
 use crate::api::{CheckOutcome, DECLARATION_LIMIT, DatabaseCheck, DeclaredChange, names, reasons};
-use crate::verdict::{self, Case, Verdict};
+use crate::verdict::{self, Input, Verdict};
 use crate::world::Observed;
 
 /// What the annotations of a ProtectedDatabase accept.
@@ -180,7 +180,7 @@ impl Acceptance<'_> {
     /// which declaration.
     pub fn apply(
         &self,
-        case: &Case<'_>,
+        input: &Input<'_>,
         check: &DatabaseCheck,
         suspected: Verdict,
     ) -> (Verdict, Option<String>) {
@@ -200,7 +200,7 @@ impl Acceptance<'_> {
         let Some(declared) = self.declared.as_ref().filter(is_in_time) else {
             return (suspected, None);
         };
-        if let Some(why) = verdict::refuse_declared(case) {
+        if let Some(why) = verdict::refuse_declared(input) {
             let message = format!(
                 "a change was declared beforehand, but this is a loss and not a change of its \
                  kind: {why}. {} What was declared waits for the change that is meant, until {}.",
@@ -225,6 +225,7 @@ impl Acceptance<'_> {
                 outcome: CheckOutcome::Verified,
                 reason: reasons::VERIFIED,
                 message,
+                findings: suspected.findings,
             },
             self.declaration.map(ToOwned::to_owned),
         )

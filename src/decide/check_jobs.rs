@@ -9,7 +9,8 @@ use super::check::{Running, again, has_outcome};
 use super::judge::Judged;
 use super::ready::list;
 use crate::api::{
-    CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, TableEvidence, TableName, reasons,
+    AgentFailure, CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, Finding, TableEvidence,
+    TableName, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidVerification};
@@ -87,10 +88,15 @@ fn is_controlled_by(job: &Job, check: &DatabaseCheck) -> bool {
 }
 
 fn unreported(name: &str, reason: &'static str, message: String) -> Step {
+    let failure = AgentFailure {
+        reason: reason.to_owned(),
+        message: message.clone(),
+    };
     let verdict = CheckVerdict {
         outcome: CheckOutcome::Unverifiable,
         reason: reason.to_owned(),
         message,
+        findings: vec![Finding::AgentFailed { failure }],
         baseline: None,
         declared_by: None,
     };

@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidVerification};
-use crate::verdict::{FilesCase, Look, judge_files};
+use crate::verdict::{FileCheck, FilesInput, judge_files};
 use crate::world::Observed;
 
 /// How many rules of a database are looked at together: each asks the server for a connection.
@@ -232,27 +232,28 @@ pub fn files_match(
         .verdicts
         .values()
         .filter(|judged| is_asked(observed, judged));
-    let ended = ended.filter_map(|judged| Some((judged.check, looks(observed, judged.check)?)));
-    let Some((check, looks)) = ended.max_by_key(|(check, _)| order(check)) else {
+    let ended =
+        ended.filter_map(|judged| Some((judged.check, file_checks(observed, judged.check)?)));
+    let Some((check, checks)) = ended.max_by_key(|(check, _)| order(check)) else {
         let message = "the files that rows name have not been looked for yet, as the rules are \
                        now; that follows a check that can say something about the data";
         return unknown(reasons::FILES_NOT_CHECKED, message.to_owned());
     };
-    let case = FilesCase {
+    let input = FilesInput {
         namespace: observed.namespace_name(),
         database: observed.name(),
         check: check.metadata.name.as_deref().unwrap_or_default(),
-        looks,
+        checks,
     };
-    let verdict = judge_files(&case);
+    let verdict = judge_files(&input);
     Some(condition(verdict.status, verdict.reason, verdict.message))
 }
 
 /// What came of every rule for one check; `None` while some are not looked at yet.
-fn looks<'a>(
+fn file_checks<'a>(
     observed: &'a Observed,
     check: &'a DatabaseCheck,
-) -> Option<Vec<(&'a FileRule, Look<'a>)>> {
+) -> Option<Vec<(&'a FileRule, FileCheck<'a>)>> {
     let rules = observed.database.spec.verification.files.iter().enumerate();
     rules
         .map(|(place, rule)| {
@@ -260,8 +261,8 @@ fn looks<'a>(
                 .iter()
                 .any(|found| found.claim == rule.claim);
             match result_of(check, place) {
-                Some(found) => Some((rule, Look::Ended(found))),
-                None if !has_claim => Some((rule, Look::NoClaim)),
+                Some(found) => Some((rule, FileCheck::Ended(found))),
+                None if !has_claim => Some((rule, FileCheck::NoClaim)),
                 None => None,
             }
         })

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::accept::{Acceptance, acceptance};
 use super::ready::list;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, LedgerBaseline,
-    MountedVolume, names, reasons,
+    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, Finding,
+    LedgerBaseline, MountedVolume, names, reasons,
 };
 use crate::resources::SpecParts;
 use crate::verdict::{self, Verdict};
@@ -197,6 +197,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                     "accepted by the annotation {}; it is what later checks are compared with",
                     names::ACCEPT_CHECK_ANNOTATION
                 ),
+                findings: stored.map(known_findings).unwrap_or_default(),
             },
             Some(stored) if !newest_by_target.contains(&name) => from_stored(stored),
             // What it was compared with is gone: the reset that was seen then stays seen.
@@ -231,6 +232,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                 outcome: verdict.outcome,
                 reason,
                 message,
+                findings: verdict.findings.clone(),
                 baseline: compared_with,
                 declared_by,
             };
@@ -360,7 +362,14 @@ fn from_stored(stored: &CheckVerdict) -> Verdict {
         outcome: stored.outcome,
         reason: reasons::known(&stored.reason),
         message: stored.message.clone(),
+        findings: known_findings(stored),
     }
+}
+
+/// What another version found can't be written again.
+fn known_findings(stored: &CheckVerdict) -> Vec<Finding> {
+    let is_known = |finding: &&Finding| **finding != Finding::Unknown;
+    stored.findings.iter().filter(is_known).cloned().collect()
 }
 
 /// The baseline that the status remembers, when its check is gone and none newer can take its
@@ -416,7 +425,7 @@ fn judge_one(
     } else {
         status.evidence.as_ref()
     };
-    let case = verdict::Case {
+    let input = verdict::Input {
         namespace: observed.namespace_name(),
         database: observed.name(),
         check: check.metadata.name.as_deref().unwrap_or_default(),
@@ -430,9 +439,9 @@ fn judge_one(
         failure: missing.as_ref().or(status.failure.as_ref()),
         target: &target,
     };
-    let verdict = verdict::judge(&case);
+    let verdict = verdict::judge(&input);
     if verdict.outcome == CheckOutcome::Suspected {
-        acceptance.apply(&case, check, verdict)
+        acceptance.apply(&input, check, verdict)
     } else {
         (verdict, None)
     }

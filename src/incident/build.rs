@@ -1,55 +1,51 @@
-//! From what was read to the story: everything is told once here, and only laid out elsewhere.
+//! From what was read to the incident: everything is said once here, and only laid out elsewhere.
 //! Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::answers::answer_all;
-use super::backups::tell_backups;
-use super::differences::compare_tables;
-use super::events::tell_events;
-use super::identity::compare;
-use super::looks::{Account, Seen};
+use super::assessment::assess;
+use super::differences::{list_properties, list_tables};
+use super::facts::{Facts, Lookup};
+use super::history::{build_series, list_events, list_starts};
+use super::model::Incident;
 use super::next_steps::plan_next_steps;
-use super::series::build_series;
-use super::starts::tell_starts;
+use super::questions::answer_questions;
+use super::safe_text::SafeText;
+use super::selection::{CheckView, Selection};
+use super::storage::{list_backups, list_volumes};
 use super::timeline::build_timeline;
-use super::verdict::tell_verdict;
-use super::volumes::tell_volumes;
-use super::{Asked, Gathered, Line, Story};
 use crate::world::Fact;
 
-pub use super::volumes::name_volumes;
-
-/// Tells the story of what was read.
-pub fn build_story(gathered: &Gathered) -> Story {
-    let account = Account::open(gathered);
-    let starts = tell_starts(&account);
-    let tables = compare_tables(&account);
-    let volumes = tell_volumes(&account);
-    let backups = tell_backups(&account);
-    let events = tell_events(&account);
-    let verdict = tell_verdict(&account, &tables, &starts);
-    Story {
-        namespace: gathered.namespace.as_str().into(),
-        name: gathered.name.as_str().into(),
-        told_at: Time(gathered.now),
-        about: describe_database(&account),
-        expected: account.expected.as_ref().map(Seen::tell),
-        found: account.found.as_ref().map(Seen::tell),
-        newest: account.newest.as_ref().map(Seen::tell),
-        compared: compare(&account),
-        series: build_series(&account, &starts),
-        answers: answer_all(&account, &starts, &volumes, &events),
-        timeline: build_timeline(&account, &starts, &volumes, &backups, &events),
+/// Builds the incident of what was read.
+pub fn build_incident(facts: &Facts) -> Incident {
+    let selection = Selection::of(facts);
+    let starts = list_starts(&selection);
+    let tables = list_tables(&selection);
+    let volumes = list_volumes(&selection);
+    let backups = list_backups(&selection);
+    let events = list_events(&selection);
+    let assessment = assess(&selection, &starts);
+    Incident {
+        namespace: facts.namespace.as_str().into(),
+        name: facts.name.as_str().into(),
+        read_at: Time(facts.now),
+        about: describe_database(&selection),
+        expected: selection.expected.as_ref().map(CheckView::entry),
+        found: selection.found.as_ref().map(CheckView::entry),
+        newest: selection.newest.as_ref().map(CheckView::entry),
+        compared: list_properties(&selection),
+        series: build_series(&selection, &starts),
+        questions: answer_questions(&selection, &starts, &volumes, &events),
+        timeline: build_timeline(&selection, &starts, &volumes, &backups, &events),
         next_steps: plan_next_steps(
-            &account,
-            verdict.standing,
-            verdict.reason.as_str(),
+            &selection,
+            assessment.state,
+            assessment.reason.as_str(),
             &volumes,
             &backups,
         ),
-        not_known: list_unknown(gathered),
-        verdict,
+        unread: list_unread(facts),
+        assessment,
         tables,
         volumes,
         starts,
@@ -58,12 +54,11 @@ pub fn build_story(gathered: &Gathered) -> Story {
     }
 }
 
-fn describe_database(account: &Account<'_>) -> Line {
-    let Some(spec) = account.spec() else {
-        return match &account.gathered.database {
+fn describe_database(selection: &Selection<'_>) -> SafeText {
+    let Some(spec) = selection.spec() else {
+        return match &selection.facts.database {
             Fact::Known(_) => {
-                "there is no such ProtectedDatabase any more; the DatabaseLedger remembers it"
-                    .into()
+                "the ProtectedDatabase no longer exists; the DatabaseLedger remembers it".into()
             }
             Fact::Unknown(_) => "the ProtectedDatabase could not be read".into(),
         };
@@ -80,24 +75,24 @@ fn describe_database(account: &Account<'_>) -> Line {
 }
 
 /// Every read that failed, each reason once.
-fn list_unknown(gathered: &Gathered) -> Vec<Line> {
+fn list_unread(facts: &Facts) -> Vec<SafeText> {
     let lists = [
-        gathered.database.unknown(),
-        gathered.ledger.unknown(),
-        gathered.checks.unknown(),
-        gathered.backups.unknown(),
-        gathered.restores.unknown(),
-        gathered.workload.unknown(),
-        gathered.revisions.unknown(),
-        gathered.pods.unknown(),
-        gathered.events.unknown(),
-        gathered.cluster_events.unknown(),
+        facts.database.unknown(),
+        facts.ledger.unknown(),
+        facts.checks.unknown(),
+        facts.backups.unknown(),
+        facts.restores.unknown(),
+        facts.workload.unknown(),
+        facts.revisions.unknown(),
+        facts.pods.unknown(),
+        facts.events.unknown(),
+        facts.cluster_events.unknown(),
     ];
-    let asked = unknown_of(&gathered.claims)
-        .chain(unknown_of(&gathered.volumes))
-        .chain(unknown_of(&gathered.nodes));
-    let mut said: Vec<Line> = Vec::new();
-    for why in lists.into_iter().flatten().chain(asked).map(Line::from) {
+    let asked = unknown_of(&facts.claims)
+        .chain(unknown_of(&facts.volumes))
+        .chain(unknown_of(&facts.nodes));
+    let mut said: Vec<SafeText> = Vec::new();
+    for why in lists.into_iter().flatten().chain(asked).map(SafeText::from) {
         if !said.contains(&why) {
             said.push(why);
         }
@@ -105,6 +100,6 @@ fn list_unknown(gathered: &Gathered) -> Vec<Line> {
     said
 }
 
-fn unknown_of<T>(asked: &[Asked<T>]) -> impl Iterator<Item = &str> {
+fn unknown_of<T>(asked: &[Lookup<T>]) -> impl Iterator<Item = &str> {
     asked.iter().filter_map(|asked| asked.found.unknown())
 }

@@ -1,173 +1,209 @@
-//! Tables that differ between what was expected and what was found. Pure.
+//! What differs between what was expected and what was found, printed from the findings of the
+//! check: tables, and identity, server and volume side by side. Nothing is compared here. Pure.
 
 use std::cmp::Reverse;
 
-use super::looks::Account;
-use super::{Line, RowsSeen, TableDifference, TablesTold};
-use crate::api::{CountKind, Evidence, TableEvidence};
-use crate::wording::{count, number};
+use super::model::{Comparison, TableDifference, TableDifferences};
+use super::phrases::share_gone;
+use super::safe_text::SafeText;
+use super::selection::{CheckView, Selection};
+use crate::api::{Finding, Identity, MountedVolume, RowCount, TableChange};
+use crate::verdict;
+use crate::wording::{count, date};
 
 /// The most tables that are listed.
 const LISTED: usize = 60;
 /// The most characters of a name.
 const NAME_LIMIT: usize = 120;
+/// What is written where nothing is known.
+const NOT_SEEN: &str = "not seen";
 
-/// Compares every table of both looks.
-pub(super) fn compare_tables(account: &Account<'_>) -> TablesTold {
-    let evidence = |seen: &Option<super::looks::Seen<'_>>| {
-        seen.as_ref().and_then(|seen| seen.evidence.cloned())
-    };
-    let (Some(expected), Some(found)) = (evidence(&account.expected), evidence(&account.found))
-    else {
-        return TablesTold::default();
-    };
-    let main = account.spec().map(|spec| spec.connection.database.as_str());
-    let name = |table: &TableEvidence| name_table(&table.database, &table.name, main);
-    let mut different: Vec<TableDifference> = Vec::new();
-    let mut same = 0;
-    for before in &expected.tables {
-        let now = found.table(&before.database, &before.name);
-        if now.is_some_and(|now| (now.rows, now.count) == (before.rows, before.count)) {
-            same += 1;
-        } else if now.is_some() || is_surely_absent(&found, before) {
-            different.push(difference(name(before), Some(before), now));
+/// A property of the identity: its name, how it is written, whether its difference is alarming.
+type OfIdentity<'a> = (&'a str, fn(&Identity) -> String, bool);
+
+/// The tables that the findings name, each once, those that lost most first.
+pub(super) fn list_tables(selection: &Selection<'_>) -> TableDifferences {
+    let findings = selection.findings();
+    let main = selection
+        .spec()
+        .map(|spec| spec.connection.database.as_str());
+    let mut named: Vec<&TableChange> = Vec::new();
+    for table in findings.iter().flat_map(Finding::tables) {
+        let is_named = named
+            .iter()
+            .any(|other| (&other.database, &other.name) == (&table.database, &table.name));
+        if !is_named {
+            named.push(table);
         }
     }
-    let new = found.tables.iter().filter(|now| {
-        expected.table(&now.database, &now.name).is_none() && is_surely_absent(&expected, now)
-    });
-    different.extend(new.map(|now| difference(name(now), None, Some(now))));
-    different.sort_by_key(|difference| (!difference.lost, Reverse(lost_rows(difference))));
-    let left_out = different.len().saturating_sub(LISTED);
-    different.truncate(LISTED);
-    TablesTold {
-        compared: true,
-        different,
+    named.sort_by_key(|table| Reverse(lost_rows(table)));
+    let surplus = i64::try_from(named.len().saturating_sub(LISTED)).unwrap_or(i64::MAX);
+    let left_out = findings
+        .iter()
+        .map(Finding::left_out)
+        .fold(surplus, i64::saturating_add);
+    TableDifferences {
+        is_known: selection.has_findings(),
+        listed: named
+            .into_iter()
+            .take(LISTED)
+            .map(|table| describe_difference(table, main))
+            .collect(),
         left_out,
-        same,
     }
 }
 
 /// A table's name, with its database if that is not the main one.
-pub(super) fn name_table(database: &str, name: &str, main: Option<&str>) -> Line {
-    let name = Line::from(name).cut(NAME_LIMIT);
-    if main == Some(database) {
-        name
-    } else {
-        Line::from(format!(
-            "{name} (database {})",
-            Line::from(database).cut(NAME_LIMIT)
-        ))
-    }
+pub(super) fn name_table(database: &str, name: &str, main: Option<&str>) -> SafeText {
+    let name = SafeText::from(name).cut(NAME_LIMIT);
+    let database = SafeText::from(database).cut(NAME_LIMIT);
+    let main = main.map(|main| SafeText::from(main).cut(NAME_LIMIT));
+    let main = main.as_ref().map(SafeText::as_str);
+    verdict::name_table(database.as_str(), name.as_str(), main).into()
 }
 
-/// A number of rows, with how it was read.
-pub(super) fn say_rows(seen: RowsSeen) -> String {
-    let rows = number(seen.rows);
-    match seen.count {
-        CountKind::Exact => rows,
-        CountKind::LowerBound => format!("at least {rows}"),
-        CountKind::Estimated => format!("about {rows}"),
-    }
-}
-
-/// How a number of rows was read.
-pub(super) fn say_count(seen: RowsSeen) -> &'static str {
-    match seen.count {
-        CountKind::Exact => "counted",
-        CountKind::LowerBound => "counted up to there",
-        CountKind::Estimated => "estimated",
-    }
-}
-
-/// One side of a difference.
-pub(super) fn say_side(seen: Option<RowsSeen>) -> String {
-    seen.map_or_else(|| "not there".to_owned(), say_rows)
-}
-
-/// The share that is gone, in percent with one digit behind the point, never rounded up to all of
-/// it.
-pub(super) fn share_gone(before: i64, now: i64) -> Option<String> {
-    if before <= 0 || now >= before {
-        return None;
-    }
-    let per_mille = i128::from(before - now) * 1_000 / i128::from(before);
-    Some(if now == 0 {
-        "100 %".to_owned()
-    } else {
-        format!("{}.{} %", per_mille / 10, per_mille % 10)
-    })
-}
-
-/// Evidence names 500 tables at most; one that it does not name is only surely not there when it
-/// names all that there are.
-fn is_surely_absent(evidence: &Evidence, table: &TableEvidence) -> bool {
-    let names_all =
-        usize::try_from(evidence.table_count).is_ok_and(|tables| tables <= evidence.tables.len());
-    names_all
-        || evidence
-            .missing_tables
-            .iter()
-            .flatten()
-            .any(|absent| absent.name == table.name && absent.database == table.database)
-}
-
-fn difference(
-    table: Line,
-    before: Option<&TableEvidence>,
-    now: Option<&TableEvidence>,
-) -> TableDifference {
-    let seen = |table: &TableEvidence| RowsSeen {
-        rows: table.rows,
-        count: table.count,
-    };
-    let (expected, found) = (before.map(seen), now.map(seen));
-    let (change, lost) = match (expected, found) {
-        (Some(before), None) => (
-            format!("the table is gone, with {}", count(before.rows, "row")),
-            true,
-        ),
-        (None, _) => ("new".to_owned(), false),
+fn describe_difference(table: &TableChange, main: Option<&str>) -> TableDifference {
+    let rows = |counted: Option<RowCount>| counted.map_or(0, |counted| counted.rows);
+    let change = match (table.before, table.now) {
+        (Some(before), None) => format!("the table is gone, with {}", count(before.rows, "row")),
+        (None, _) => "no good check has counted it".to_owned(),
         (Some(before), Some(now)) => match share_gone(before.rows, now.rows) {
-            Some(share) => (
-                format!("−{} ({share} gone)", count(before.rows - now.rows, "row")),
-                true,
-            ),
-            None if now.rows == before.rows => ("as many, counted otherwise".to_owned(), false),
-            None => (format!("+{}", count(now.rows - before.rows, "row")), false),
+            Some(share) => format!("−{} ({share} gone)", count(before.rows - now.rows, "row")),
+            None => format!("+{}", count(now.rows - before.rows, "row")),
         },
     };
     TableDifference {
-        table,
-        expected,
-        found,
+        table: name_table(&table.database, &table.name, main),
+        expected: table.before,
+        found: table.now,
         change: change.into(),
-        lost,
+        lost: rows(table.now) < rows(table.before),
     }
 }
 
-fn lost_rows(difference: &TableDifference) -> i64 {
-    let rows = |seen: Option<RowsSeen>| seen.map_or(0, |seen| seen.rows);
-    rows(difference.expected) - rows(difference.found)
+fn lost_rows(table: &TableChange) -> i64 {
+    let rows = |counted: Option<RowCount>| counted.map_or(0, |counted| counted.rows);
+    rows(table.before) - rows(table.now)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_share_is_never_rounded_up_to_everything() {
-        assert_eq!(share_gone(26_422, 28).as_deref(), Some("99.8 %"));
-        assert_eq!(share_gone(1_000_000, 1).as_deref(), Some("99.9 %"));
-        assert_eq!(share_gone(5_000, 0).as_deref(), Some("100 %"));
-        assert_eq!(
-            [
-                share_gone(5, 5),
-                share_gone(5, 6),
-                share_gone(0, 0),
-                share_gone(-1, -2)
-            ],
-            [const { None }; 4]
-        );
+/// Both checks side by side, a property a row. With one check only, the other side says so. What
+/// the findings are about is alarming.
+pub(super) fn list_properties(selection: &Selection<'_>) -> Vec<Comparison> {
+    let (expected, found) = (selection.expected.as_ref(), selection.found.as_ref());
+    if expected.is_none() && found.is_none() {
+        return Vec::new();
     }
+    let row =
+        |what: &str, of: &dyn Fn(&CheckView<'_>) -> Option<String>, alarming: bool| Comparison {
+            what: what.into(),
+            expected: side(expected, of),
+            found: side(found, of),
+            alarming,
+        };
+    let has = |is: fn(&Finding) -> bool| selection.findings().iter().any(is);
+    let moved = selection.moved_from().is_some();
+    let off_volume = has(|finding| matches!(finding, Finding::DataOffVolume { .. }));
+    let rolled_back = has(|finding| matches!(finding, Finding::RolledBack { .. }));
+    let other_cluster = selection.is_other_cluster();
+    let mut rows = vec![
+        row("check", &|check| Some(check.name.to_owned()), false),
+        row("taken at", &|check| Some(date(&check.time)), false),
+        row("verdict", &|check| Some(say_verdict(check)), false),
+        row("rows", &rows_in_all, false),
+        row(
+            "volume of the data",
+            &|check| volume(check, |volume| volume.volume.clone()),
+            moved,
+        ),
+        row(
+            "its claim",
+            &|check| volume(check, |volume| volume.claim.clone()),
+            false,
+        ),
+        row(
+            "its handle",
+            &|check| volume(check, |volume| volume.volume_handle.clone()),
+            moved,
+        ),
+        row(
+            "it was created",
+            &|check| check.data_volume()?.created_at.as_ref().map(date),
+            false,
+        ),
+    ];
+    let of_identity: [OfIdentity<'_>; 8] = [
+        (
+            "system identifier",
+            |identity| identity.system_identifier.clone(),
+            other_cluster,
+        ),
+        (
+            "initialized",
+            |identity| date(&identity.initialized_at),
+            other_cluster,
+        ),
+        (
+            "timeline",
+            |identity| identity.timeline.to_string(),
+            rolled_back,
+        ),
+        (
+            "WAL position",
+            |identity| identity.wal_position.clone(),
+            rolled_back,
+        ),
+        (
+            "next transaction",
+            |identity| identity.next_transaction_id.clone(),
+            false,
+        ),
+        (
+            "server version",
+            |identity| identity.server_version.clone(),
+            false,
+        ),
+        (
+            "data directory",
+            |identity| identity.data_directory.clone(),
+            off_volume,
+        ),
+        (
+            "server started",
+            |identity| date(&identity.postmaster_started_at),
+            false,
+        ),
+    ];
+    rows.extend(of_identity.map(|(what, of, alarming)| {
+        let of = |check: &CheckView<'_>| check.evidence.map(|evidence| of(&evidence.identity));
+        row(what, &of, alarming)
+    }));
+    rows
+}
+
+fn side(check: Option<&CheckView<'_>>, of: &dyn Fn(&CheckView<'_>) -> Option<String>) -> SafeText {
+    check
+        .and_then(of)
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| NOT_SEEN.to_owned())
+        .into()
+}
+
+fn say_verdict(check: &CheckView<'_>) -> String {
+    match check.verdict {
+        Some(verdict) => format!("{:?} ({})", verdict.outcome, verdict.reason),
+        None => "good when it was remembered".to_owned(),
+    }
+}
+
+fn rows_in_all(check: &CheckView<'_>) -> Option<String> {
+    let evidence = check.evidence?;
+    Some(format!(
+        "{} in {}",
+        count(evidence.total_rows, "row"),
+        count(evidence.table_count, "table")
+    ))
+}
+
+fn volume(check: &CheckView<'_>, of: impl Fn(&MountedVolume) -> String) -> Option<String> {
+    check.data_volume().map(of)
 }

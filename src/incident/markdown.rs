@@ -1,11 +1,13 @@
-//! The story as Markdown, for an issue or a wiki. Everything from outside is escaped. Pure.
+//! The incident as Markdown, for an issue or a wiki. Everything from outside is escaped. Pure.
 
 use std::fmt::{Display, Write as _};
 
-use super::differences::{say_count, say_rows, say_side};
-use super::sparkline::draw_sparkline;
-use super::text::{NO_BASELINE, NOTHING_FOUND, describe_look, headline};
-use super::{Answer, Curve, Line, MomentKind, Story};
+use super::model::{Curve, Incident, Point, Question};
+use super::phrases::{
+    NO_BASELINE, NOTHING_FOUND, describe_check, headline, no_tables, say_count, say_kind, say_rows,
+    say_side,
+};
+use super::safe_text::SafeText;
 use crate::api::CheckOutcome;
 use crate::wording::{date, moment};
 
@@ -14,39 +16,39 @@ const POINTS: usize = 40;
 
 /// The whole report.
 #[must_use]
-pub fn build_markdown(story: &Story) -> String {
-    let verdict = &story.verdict;
+pub fn build_markdown(incident: &Incident) -> String {
+    let assessment = &incident.assessment;
     let mut text = format!(
         "# Incident report: {}/{}\n\n",
-        escape(&story.namespace),
-        escape(&story.name)
+        escape(&incident.namespace),
+        escape(&incident.name)
     );
     let _ = write!(
         text,
         "**{}** ({})",
-        Line::from(headline(verdict.standing)).capitalized(),
-        escape(&verdict.reason)
+        SafeText::from(headline(assessment.state)).capitalized(),
+        escape(&assessment.reason)
     );
-    if let Some(since) = &verdict.since {
-        let _ = write!(text, ", since {}", moment(since, story.told_at.0));
+    if let Some(since) = &assessment.since {
+        let _ = write!(text, ", since {}", moment(since, incident.read_at.0));
     }
     let _ = writeln!(
         text,
-        ".\n\n{}. Told at {}.",
-        escape(&story.about.capitalized()),
-        date(&story.told_at)
+        ".\n\n{}. Read at {}.",
+        escape(&incident.about.capitalized()),
+        date(&incident.read_at)
     );
-    describe_summary(&mut text, story);
-    describe_expected(&mut text, story);
-    describe_rows(&mut text, story);
+    describe_summary(&mut text, incident);
+    describe_expected(&mut text, incident);
+    describe_rows(&mut text, incident);
     text.push_str("\n## Five questions\n");
-    for answer in &story.answers {
+    for answer in &incident.questions {
         describe_answer(&mut text, answer);
     }
-    describe_timeline(&mut text, story);
-    describe_backups(&mut text, story);
+    describe_timeline(&mut text, incident);
+    describe_backups(&mut text, incident);
     text.push_str("\n## What to do\n\n");
-    for (position, step) in story.next_steps.iter().enumerate() {
+    for (position, step) in incident.next_steps.iter().enumerate() {
         let _ = writeln!(
             text,
             "{}. {}.",
@@ -58,10 +60,10 @@ pub fn build_markdown(story: &Story) -> String {
         }
     }
     text.push_str("\n## What could not be read\n\n");
-    if story.not_known.is_empty() {
+    if incident.unread.is_empty() {
         text.push_str("Everything that was asked for could be read.\n");
     }
-    list(&mut text, &story.not_known);
+    list(&mut text, &incident.unread);
     text
 }
 
@@ -129,48 +131,48 @@ fn table(text: &mut String, heading: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-fn describe_summary(text: &mut String, story: &Story) {
-    let verdict = &story.verdict;
+fn describe_summary(text: &mut String, incident: &Incident) {
+    let assessment = &incident.assessment;
     text.push_str("\n## Summary\n\n");
-    for said in [&verdict.meaning, &verdict.certainty]
+    for said in [&assessment.meaning, &assessment.certainty]
         .into_iter()
         .filter(|said| !said.as_str().is_empty())
     {
         let _ = writeln!(text, "{}\n", escape(&said.capitalized()));
     }
-    for sentence in &verdict.sentences {
+    for statement in &assessment.statements {
         let _ = writeln!(
             text,
-            "- {}  \n  *as told by {}*",
-            escape(&sentence.says.capitalized()),
-            escape(&sentence.evidence)
+            "- {}  \n  *according to {}*",
+            escape(&statement.says.capitalized()),
+            escape(&statement.source)
         );
     }
 }
 
-fn describe_expected(text: &mut String, story: &Story) {
+fn describe_expected(text: &mut String, incident: &Incident) {
     text.push_str("\n## Expected and found\n\n");
     let _ = writeln!(
         text,
         "- expected: {}",
-        escape(&describe_look(story.expected.as_ref(), NO_BASELINE))
+        escape(&describe_check(incident.expected.as_ref(), NO_BASELINE))
     );
     let _ = writeln!(
         text,
         "- found: {}",
-        escape(&describe_look(story.found.as_ref(), NOTHING_FOUND))
+        escape(&describe_check(incident.found.as_ref(), NOTHING_FOUND))
     );
-    if let Some(newest) = &story.newest {
+    if let Some(newest) = &incident.newest {
         let _ = writeln!(
             text,
             "- newest: {}; {}",
-            escape(&describe_look(Some(newest), "")),
+            escape(&describe_check(Some(newest), "")),
             escape(&newest.reason)
         );
     }
-    if !story.compared.is_empty() {
+    if !incident.compared.is_empty() {
         let mark = |alarming: bool| if alarming { "**differs**" } else { "" };
-        let rows: Vec<Vec<String>> = story
+        let rows: Vec<Vec<String>> = incident
             .compared
             .iter()
             .map(|row| {
@@ -185,56 +187,44 @@ fn describe_expected(text: &mut String, story: &Story) {
         text.push('\n');
         table(text, &["", "expected", "found", ""], &rows);
     }
-    if !story.tables.different.is_empty() {
-        let rows: Vec<Vec<String>> = story
-            .tables
-            .different
-            .iter()
-            .map(|table| {
-                let counted = table
-                    .found
-                    .or(table.expected)
-                    .map(say_count)
-                    .unwrap_or_default();
-                vec![
-                    escape(&table.table),
-                    say_side(table.expected),
-                    say_side(table.found),
-                    counted.to_owned(),
-                    format!(
-                        "{}{}",
-                        if table.lost { "**lost** " } else { "" },
-                        escape(&table.change)
-                    ),
-                ]
-            })
-            .collect();
-        text.push('\n');
-        table(
-            text,
-            &["table", "expected", "found", "how", "change"],
-            &rows,
-        );
+    text.push('\n');
+    let tables = &incident.tables;
+    if tables.listed.is_empty() {
+        let _ = writeln!(text, "Tables that differ: {}.", no_tables(tables));
+        return;
     }
-    let _ = match &story.tables {
-        told if told.compared => {
-            writeln!(
-                text,
-                "\nTables with as many rows as expected: {}. Tables that differ and are not \
-                 listed: {}.",
-                told.same, told.left_out
-            )
-        }
-        _ => writeln!(
-            text,
-            "\nWhich tables differ is not known: there are no two looks to compare."
-        ),
-    };
+    let rows: Vec<Vec<String>> = tables
+        .listed
+        .iter()
+        .map(|row| {
+            let counted = row
+                .found
+                .or(row.expected)
+                .map(say_count)
+                .unwrap_or_default();
+            let lost = if row.lost { "**lost** " } else { "" };
+            vec![
+                escape(&row.table),
+                say_side(row.expected),
+                say_side(row.found),
+                counted.to_owned(),
+                format!("{lost}{}", escape(&row.change)),
+            ]
+        })
+        .collect();
+    table(
+        text,
+        &["table", "expected", "found", "how", "change"],
+        &rows,
+    );
+    if tables.left_out > 0 {
+        let _ = writeln!(text, "\nTables that are not listed: {}.", tables.left_out);
+    }
 }
 
-fn describe_rows(text: &mut String, story: &Story) {
+fn describe_rows(text: &mut String, incident: &Incident) {
     text.push_str("\n## Rows over time\n\n");
-    let curves: Vec<&Curve> = story
+    let curves: Vec<&Curve> = incident
         .series
         .curves
         .iter()
@@ -247,10 +237,12 @@ fn describe_rows(text: &mut String, story: &Story) {
     let rows: Vec<Vec<String>> = curves
         .iter()
         .map(|curve| {
-            let said = |point: Option<&super::Point>| {
-                point.map(|point| say_rows(point.seen)).unwrap_or_default()
+            let said = |point: Option<&Point>| {
+                point
+                    .map(|point| say_rows(point.counted))
+                    .unwrap_or_default()
             };
-            let most = curve.points.iter().max_by_key(|point| point.seen.rows);
+            let most = curve.points.iter().max_by_key(|point| point.counted.rows);
             vec![
                 escape(&curve.name),
                 format!("`{}`", draw_sparkline(curve)),
@@ -290,7 +282,7 @@ fn describe_rows(text: &mut String, story: &Story) {
                 date(&point.time),
                 escape(&point.check),
                 outcome,
-                say_rows(point.seen),
+                say_rows(point.counted),
             ]
         })
         .collect();
@@ -302,7 +294,7 @@ fn describe_rows(text: &mut String, story: &Story) {
     );
 }
 
-fn describe_answer(text: &mut String, answer: &Answer) {
+fn describe_answer(text: &mut String, answer: &Question) {
     let _ = writeln!(
         text,
         "\n### {}\n\n{}.\n",
@@ -310,7 +302,7 @@ fn describe_answer(text: &mut String, answer: &Answer) {
         escape(&answer.answer)
     );
     list(text, &answer.facts);
-    for unknown in &answer.not_known {
+    for unknown in &answer.unknown {
         let _ = writeln!(text, "- *not known:* {}", escape(unknown));
     }
     for command in &answer.commands {
@@ -318,56 +310,40 @@ fn describe_answer(text: &mut String, answer: &Answer) {
     }
 }
 
-fn describe_timeline(text: &mut String, story: &Story) {
+fn describe_timeline(text: &mut String, incident: &Incident) {
     text.push_str("\n## Timeline\n\n");
-    if story.timeline.left_out > 0 {
+    if incident.timeline.left_out > 0 {
         let _ = writeln!(
             text,
-            "{} older moments are left out.\n",
-            story.timeline.left_out
+            "{} older entries are left out.\n",
+            incident.timeline.left_out
         );
     }
-    let rows: Vec<Vec<String>> = story
+    let rows: Vec<Vec<String>> = incident
         .timeline
-        .moments
+        .entries
         .iter()
-        .map(|moment| {
-            let mark = if moment.alarming { "**!**" } else { "" };
+        .map(|entry| {
+            let mark = if entry.alarming { "**!**" } else { "" };
             vec![
-                date(&moment.time),
-                say_kind(moment.kind).to_owned(),
+                date(&entry.time),
+                say_kind(entry.kind).to_owned(),
                 mark.to_owned(),
-                escape(&moment.says.cut(600)),
+                escape(&entry.says.cut(600)),
             ]
         })
         .collect();
     table(text, &["time", "what", "", ""], &rows);
-    let _ = writeln!(text, "\n{}.", escape(&story.events.note));
+    let _ = writeln!(text, "\n{}.", escape(&incident.events.note));
 }
 
-/// A kind of moment in one word.
-pub(super) fn say_kind(kind: MomentKind) -> &'static str {
-    match kind {
-        MomentKind::Made => "made",
-        MomentKind::Template => "update",
-        MomentKind::Start => "start",
-        MomentKind::Volume => "volume",
-        MomentKind::Check => "check",
-        MomentKind::Backup => "backup",
-        MomentKind::Restore => "restore",
-        MomentKind::Condition => "condition",
-        MomentKind::Event => "event",
-        MomentKind::Node => "node",
-    }
-}
-
-fn describe_backups(text: &mut String, story: &Story) {
+fn describe_backups(text: &mut String, incident: &Incident) {
     text.push_str("\n## Backups\n\n");
-    if story.backups.is_empty() {
+    if incident.backups.is_empty() {
         text.push_str("None is known.\n");
         return;
     }
-    let rows: Vec<Vec<String>> = story
+    let rows: Vec<Vec<String>> = incident
         .backups
         .iter()
         .map(|backup| {
@@ -396,6 +372,33 @@ fn describe_backups(text: &mut String, story: &Story) {
         &["backup", "time", "state", "rows", "path", ""],
         &rows,
     );
+}
+
+/// From nothing to the most.
+const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// One character a check, oldest first.
+pub(super) fn draw_sparkline(curve: &Curve) -> String {
+    let most = curve
+        .points
+        .iter()
+        .map(|point| point.counted.rows)
+        .max()
+        .unwrap_or(0)
+        .max(1);
+    let draw = |rows: i64| {
+        let position = i128::from(rows.max(0)) * 7 / i128::from(most);
+        usize::try_from(position)
+            .ok()
+            .and_then(|position| STEPS.get(position))
+            .copied()
+            .unwrap_or('█')
+    };
+    curve
+        .points
+        .iter()
+        .map(|point| draw(point.counted.rows))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,45 +1,37 @@
-//! The story of one database: what was read becomes one account of it, and that account text,
-//! Markdown, a page or data. Pure.
+//! The account of an incident: what was read of one database becomes one account of it, and that
+//! becomes text, Markdown, a page or data. Pure.
 
-mod answers;
-mod backups;
+mod assessment;
 mod build;
 mod differences;
-mod disk;
-mod events;
-mod gathered;
-mod happenings;
-mod identity;
-mod line;
-mod looks;
+mod facts;
+mod history;
 mod markdown;
 mod model;
 mod next_steps;
 mod overview;
 mod page;
+mod phrases;
 mod plot;
 mod plot_scale;
-mod series;
-mod shell;
-mod sparkline;
-mod starts;
+mod questions;
+mod safe_text;
+mod selection;
+mod storage;
+mod surroundings;
 mod text;
 mod timeline;
-mod updates;
-mod verdict;
-mod volumes;
 
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod tests;
 
-pub use build::*;
-pub use gathered::*;
-pub use happenings::*;
-pub use line::*;
-pub use markdown::*;
-pub use model::*;
-pub use overview::*;
-pub use page::*;
-pub use text::*;
+pub use build::build_incident;
+pub use facts::{Facts, Lookup, TemplateRevision, WorkloadFacts};
+pub use markdown::build_markdown;
+pub use model::{DataState, Incident};
+pub use overview::{DatabaseOverview, build_overview};
+pub use page::build_page;
+pub use storage::name_volumes;
+pub use text::build_text;

@@ -1,80 +1,75 @@
 //! What to do next, with the very commands: the way back first, the acceptance last. Pure.
 
-use super::build_report;
-use super::identity::has_moved;
-use super::looks::Account;
-use super::shell::word;
-use super::{BackupTold, NextStep, Standing, VolumeTold};
+use super::model::{BackupEntry, DataState, NextStep, VolumeEntry};
+use super::overview::build_overview;
+use super::safe_text::shell_word;
+use super::selection::Selection;
 use crate::api::reasons;
 use crate::wording::date;
 
 /// The steps.
 pub(super) fn plan_next_steps(
-    account: &Account<'_>,
-    standing: Standing,
+    selection: &Selection<'_>,
+    state: DataState,
     reason: &str,
-    volumes: &[VolumeTold],
-    backups: &[BackupTold],
+    volumes: &[VolumeEntry],
+    backups: &[BackupEntry],
 ) -> Vec<NextStep> {
-    match standing {
-        Standing::Reset => after_a_reset(account, volumes, backups),
-        Standing::Good => when_good(account),
-        Standing::NotKnown => when_not_known(account, reason),
+    match state {
+        DataState::Reset => after_a_reset(selection, volumes, backups),
+        DataState::Good => when_good(selection),
+        DataState::Unknown => when_not_known(selection, reason),
     }
 }
 
 fn after_a_reset(
-    account: &Account<'_>,
-    volumes: &[VolumeTold],
-    backups: &[BackupTold],
+    selection: &Selection<'_>,
+    volumes: &[VolumeEntry],
+    backups: &[BackupEntry],
 ) -> Vec<NextStep> {
     let mut steps = vec![advice(
         "delete no claim and no volume until the data is back: what is on them may be wanted",
     )];
-    let expected = account
-        .expected
-        .as_ref()
-        .and_then(super::looks::Seen::data_volume);
-    if let Some(expected) = expected.filter(|_| has_moved(account)) {
-        let told = volumes
+    if let Some(expected) = selection.moved_from() {
+        let listed = volumes
             .iter()
             .find(|volume| volume.volume.as_str() == expected.volume);
-        match told.and_then(|told| told.is_there) {
+        match listed.and_then(|volume| volume.is_there) {
             Some(false) => steps.push(advice(&format!(
-                "volume {}, which had the data, is gone as an object; recover makes it again where \
+                "volume {}, which had the data, is gone as an object; recover recreates it where \
                  its storage is still there",
                 expected.volume
             ))),
             Some(true) => steps.push(advice(&format!(
-                "volume {}, which had the data, is there: bring it back",
+                "volume {}, which had the data, exists: bring it back",
                 expected.volume
             ))),
             None => steps.push(advice(&format!(
-                "see whether volume {}, which had the data, is there",
+                "see whether volume {}, which had the data, exists",
                 expected.volume
             ))),
         }
         steps.push(step(
-            "look at the volume",
-            account.kubectl_cluster(&format!("get pv {} -o wide", word(&expected.volume))),
+            "see the volume",
+            selection.kubectl_cluster(&format!("get pv {} -o wide", shell_word(&expected.volume))),
         ));
         steps.push(step(
             "see what bringing it back would do",
-            account.holdfast("recover --dry-run"),
+            selection.holdfast("recover --dry-run"),
         ));
-        steps.push(step("bring it back", account.holdfast("recover")));
+        steps.push(step("bring it back", selection.holdfast("recover")));
     }
-    if account.expected.is_none() || account.found.is_none() {
+    if selection.expected.is_none() || selection.found.is_none() {
         steps.push(step(
             "see whether a volume can be brought back",
-            account.holdfast("recover --dry-run"),
+            selection.holdfast("recover --dry-run"),
         ));
     }
     let good = backups.iter().rev().find(|backup| backup.last_good);
     let says = match good {
         Some(good) => format!(
             "{} restore from a backup; the last good one is {} of {}",
-            if has_moved(account) {
+            if selection.moved_from().is_some() {
                 "if the volume can't be brought back,"
             } else {
                 "where no volume can be brought back,"
@@ -82,32 +77,32 @@ fn after_a_reset(
             good.name,
             good.time.as_ref().map(date).unwrap_or_default()
         ),
-        None => "see which backups there are; no good one is known".to_owned(),
+        None => "see which backups exist; no good one is known".to_owned(),
     };
-    steps.push(step(&says, account.kubectl("get dbbackup -o wide")));
-    if let Some(found) = &account.found {
+    steps.push(step(&says, selection.kubectl("get dbbackup -o wide")));
+    if let Some(found) = &selection.found {
         let says =
             "or, if this is how the data should be, accept it: later checks are compared with it";
         steps.push(step(
             says,
-            account.holdfast(&format!("accept {}", word(found.check))),
+            selection.holdfast(&format!("accept {}", shell_word(found.name))),
         ));
     }
     steps.push(step(
         "afterwards, see that it is safe again",
-        account.holdfast("status"),
+        selection.holdfast("status"),
     ));
     steps
 }
 
-fn when_good(account: &Account<'_>) -> Vec<NextStep> {
-    let report = account
-        .gathered
+fn when_good(selection: &Selection<'_>) -> Vec<NextStep> {
+    let report = selection
+        .facts
         .database
         .known()
         .and_then(Option::as_ref)
         .cloned()
-        .map(build_report);
+        .map(build_overview);
     let mut steps: Vec<NextStep> = report
         .into_iter()
         .flat_map(|report| report.what_to_do)
@@ -119,20 +114,20 @@ fn when_good(account: &Account<'_>) -> Vec<NextStep> {
     steps
 }
 
-fn when_not_known(account: &Account<'_>, reason: &str) -> Vec<NextStep> {
+fn when_not_known(selection: &Selection<'_>, reason: &str) -> Vec<NextStep> {
     let mut steps = Vec::new();
     steps.extend(reasons::find(reason).map(|document| advice(document.remedy)));
     steps.push(step(
         "see what the operator says",
-        account.holdfast("status"),
+        selection.holdfast("status"),
     ));
     steps.push(step(
         "see what checks have found",
-        account.kubectl("get dbcheck -o wide"),
+        selection.kubectl("get dbcheck -o wide"),
     ));
     steps.push(step(
         "see what can be brought back",
-        account.holdfast("recover --dry-run"),
+        selection.holdfast("recover --dry-run"),
     ));
     steps
 }

@@ -16,7 +16,7 @@ use crate::api::{
     clippy::struct_excessive_bools,
     reason = "facts that don't depend on each other, each a field of the JSON"
 )]
-pub struct DatabaseReport {
+pub struct DatabaseOverview {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -41,7 +41,7 @@ pub struct DatabaseReport {
 
 /// Takes out what is shown.
 #[must_use]
-pub fn build_report(object: ProtectedDatabase) -> DatabaseReport {
+pub fn build_overview(object: ProtectedDatabase) -> DatabaseOverview {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let (generation, being_deleted) = (
         object.metadata.generation,
@@ -65,7 +65,7 @@ pub fn build_report(object: ProtectedDatabase) -> DatabaseReport {
     } else {
         what_to_do(&status, is_current, &spec)
     };
-    DatabaseReport {
+    DatabaseOverview {
         workload: format!("{kind} {}", spec.workload.name),
         database: spec.connection.database,
         suspended: spec.suspend,
@@ -149,7 +149,7 @@ mod tests {
         };
         let spec = json!({"workload": {"name": "pg"}, "connection": {"database": "app", "credentialsSecret": {"name": "pg"}}});
         assert_eq!(
-            build_report(object(spec.clone())).what_to_do,
+            build_overview(object(spec.clone())).what_to_do,
             ["Stalled", "DataReset", "Guarded", "DataVerified"],
             "no files and no backup are asked for"
         );
@@ -157,7 +157,7 @@ mod tests {
         with_both["verification"] = json!({"files": [{"claim": "uploads", "query": "select 1"}]});
         with_both["backup"] = json!({"schedule": "@daily", "storage": {"s3": {"bucket": "backups", "credentialsSecret": {"name": "s3"}}}});
         assert_eq!(
-            build_report(object(with_both)).what_to_do,
+            build_overview(object(with_both)).what_to_do,
             [
                 "Stalled",
                 "DataReset",

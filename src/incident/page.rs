@@ -1,15 +1,16 @@
-//! The story as one page of HTML that needs nothing else: no script, no picture, no font from
+//! The incident as one page of HTML that needs nothing else: no script, no picture, no font from
 //! elsewhere. Pure.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::differences::{say_count, say_rows, say_side};
-use super::markdown::say_kind;
+use super::model::{DataState, Incident, Question, Series};
+use super::phrases::{
+    NO_BASELINE, NOTHING_FOUND, describe_check, headline, no_tables, say_count, say_kind, say_rows,
+    say_side,
+};
 use super::plot::draw_plot;
-use super::text::{NO_BASELINE, NOTHING_FOUND, describe_look, headline};
-use super::{Answer, Line, Series, Standing, Story};
-use crate::wording::number;
-use crate::wording::{date, moment};
+use super::safe_text::SafeText;
+use crate::wording::{date, moment, number};
 
 /// The page's style: it follows what the reader's system prefers, light or dark.
 const STYLE: &str = include_str!("page.css");
@@ -17,12 +18,12 @@ const STYLE: &str = include_str!("page.css");
 const NOTHING_FROM_ELSEWHERE: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 /// How much of a message a row of the timeline shows.
-const MOMENT_WORDS: usize = 600;
+const ENTRY_WORDS: usize = 600;
 
 /// The whole page.
 #[must_use]
-pub fn build_page(story: &Story) -> String {
-    let title = format!("{}/{}: incident report", story.namespace, story.name);
+pub fn build_page(incident: &Incident) -> String {
+    let title = format!("{}/{}: incident report", incident.namespace, incident.name);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -36,23 +37,23 @@ pub fn build_page(story: &Story) -> String {
             }
             body {
                 header {
-                    p class="told" { "Incident report, told at " (date(&story.told_at)) }
-                    h1 { (story.namespace) "/" (story.name) }
-                    p { (story.about.capitalized()) "." }
-                    (tell_verdict(story))
+                    p class="read" { "Incident report, read at " (date(&incident.read_at)) }
+                    h1 { (incident.namespace) "/" (incident.name) }
+                    p { (incident.about.capitalized()) "." }
+                    (render_assessment(incident))
                 }
                 main {
-                    (tell_rows(&story.series))
-                    (tell_expected(story))
-                    (tell_next_steps(story))
+                    (render_rows(&incident.series))
+                    (render_expected(incident))
+                    (render_next_steps(incident))
                     h2 { "Five questions" }
-                    @for answer in &story.answers { (tell_answer(answer)) }
-                    (tell_evidence(story))
-                    (tell_timeline(story))
-                    (tell_backups(story))
-                    (tell_unknown(story))
+                    @for answer in &incident.questions { (render_answer(answer)) }
+                    (render_evidence(incident))
+                    (render_timeline(incident))
+                    (render_backups(incident))
+                    (render_unknown(incident))
                 }
-                footer { "Told by kubectl holdfast report. Every time is in UTC. Rows are those \
+                footer { "Written by kubectl holdfast report. Every time is in UTC. Rows are those \
                     that a check has counted." }
             }
         }
@@ -62,24 +63,24 @@ pub fn build_page(story: &Story) -> String {
     page.into_string().replace("><", ">\n<") + "\n"
 }
 
-fn tell_verdict(story: &Story) -> Markup {
-    let verdict = &story.verdict;
-    let class = match verdict.standing {
-        Standing::Reset => "verdict reset",
-        Standing::Good => "verdict good",
-        Standing::NotKnown => "verdict",
+fn render_assessment(incident: &Incident) -> Markup {
+    let assessment = &incident.assessment;
+    let class = match assessment.state {
+        DataState::Reset => "verdict reset",
+        DataState::Good => "verdict good",
+        DataState::Unknown => "verdict",
     };
     html! {
         section class=(class) {
-            strong { (Line::from(headline(verdict.standing)).capitalized()) " (" (verdict.reason) ")" }
-            @if let Some(since) = &verdict.since { p { "Since " (moment(since, story.told_at.0)) "." } }
-            p { (verdict.meaning) }
-            p { "How sure: " (verdict.certainty) "." }
+            strong { (SafeText::from(headline(assessment.state)).capitalized()) " (" (assessment.reason) ")" }
+            @if let Some(since) = &assessment.since { p { "Since " (moment(since, incident.read_at.0)) "." } }
+            p { (assessment.meaning) }
+            p { "How sure: " (assessment.certainty) "." }
         }
     }
 }
 
-fn tell_rows(series: &Series) -> Markup {
+fn render_rows(series: &Series) -> Markup {
     html! {
         h2 { "Rows over time" }
         (draw_plot(series))
@@ -95,12 +96,12 @@ fn tell_rows(series: &Series) -> Markup {
             }
             p class="note" { "Each sign is a check; between two checks nothing is known. Every \
                 scale begins at 0." }
-            (tell_points(series))
+            (render_points(series))
         }
     }
 }
 
-fn tell_points(series: &Series) -> Markup {
+fn render_points(series: &Series) -> Markup {
     let points = series
         .curves
         .first()
@@ -117,7 +118,7 @@ fn tell_points(series: &Series) -> Markup {
                     td { @if let Some(outcome) = point.outcome { (format!("{outcome:?}")) } @else { "not judged" } }
                     @for curve in &series.curves {
                         @let same = curve.points.iter().find(|other| other.check == point.check);
-                        td class="number" { @if let Some(same) = same { (say_rows(same.seen)) } @else { "not seen" } }
+                        td class="number" { @if let Some(same) = same { (say_rows(same.counted)) } @else { "not seen" } }
                     }
                 } } }
             } }
@@ -125,20 +126,20 @@ fn tell_points(series: &Series) -> Markup {
     }
 }
 
-fn tell_expected(story: &Story) -> Markup {
+fn render_expected(incident: &Incident) -> Markup {
     html! {
         h2 { "Expected and found" }
-        p { "Expected: " (describe_look(story.expected.as_ref(), NO_BASELINE)) "." }
-        p { "Found: " (describe_look(story.found.as_ref(), NOTHING_FOUND)) "." }
-        @if let Some(newest) = &story.newest {
-            p { "The newest check, which could not tell: " (describe_look(Some(newest), "")) ", " (newest.reason) "." }
+        p { "Expected: " (describe_check(incident.expected.as_ref(), NO_BASELINE)) "." }
+        p { "Found: " (describe_check(incident.found.as_ref(), NOTHING_FOUND)) "." }
+        @if let Some(newest) = &incident.newest {
+            p { "The newest check, which could not tell: " (describe_check(Some(newest), "")) ", " (newest.reason) "." }
         }
-        (tell_tables(story))
-        @if !story.compared.is_empty() {
-            h3 { "Cluster of data, server and volume" }
+        (render_tables(incident))
+        @if !incident.compared.is_empty() {
+            h3 { "Database cluster, server and volume" }
             div class="wide" { table {
                 thead { tr { th { "" } th { "expected" } th { "found" } th { "" } } }
-                tbody { @for row in &story.compared { tr class=[row.alarming.then_some("alarming")] {
+                tbody { @for row in &incident.compared { tr class=[row.alarming.then_some("alarming")] {
                     th scope="row" { (row.what) } td { (row.expected) } td { (row.found) }
                     td { @if row.alarming { span class="sign" { "≠ differs" } } }
                 } } }
@@ -147,14 +148,14 @@ fn tell_expected(story: &Story) -> Markup {
     }
 }
 
-fn tell_tables(story: &Story) -> Markup {
-    let told = &story.tables;
+fn render_tables(incident: &Incident) -> Markup {
+    let tables = &incident.tables;
     html! {
-        @if !told.different.is_empty() {
-            h3 { "Tables that differ" }
+        h3 { "Tables that differ" }
+        @if tables.listed.is_empty() { p class="note" { (no_tables(tables)) "." } } @else {
             div class="wide" { table {
                 thead { tr { th { "table" } th class="number" { "expected" } th class="number" { "found" } th { "how" } th { "change" } } }
-                tbody { @for table in &told.different { tr class=[table.lost.then_some("alarming")] {
+                tbody { @for table in &tables.listed { tr class=[table.lost.then_some("alarming")] {
                     th scope="row" { (table.table) }
                     td class="number" { (say_side(table.expected)) }
                     td class="number" { (say_side(table.found)) }
@@ -163,70 +164,63 @@ fn tell_tables(story: &Story) -> Markup {
                 } } }
             } }
         }
-        @if told.compared {
-            p class="note" {
-                "Tables with as many rows as expected: " (told.same) "."
-                @if told.left_out > 0 { " Tables that differ and are not listed: " (told.left_out) "." }
-            }
-        } @else {
-            p { "Which tables differ is not known: there are no two looks to compare." }
-        }
+        @if tables.left_out > 0 { p class="note" { "Tables that are not listed: " (tables.left_out) "." } }
     }
 }
 
-fn tell_next_steps(story: &Story) -> Markup {
+fn render_next_steps(incident: &Incident) -> Markup {
     html! {
         h2 { "What to do" }
-        ol { @for step in &story.next_steps { li {
+        ol { @for step in &incident.next_steps { li {
             (step.says.capitalized()) "."
             @if let Some(command) = &step.command { code class="command" { (command) } }
         } } }
     }
 }
 
-fn tell_answer(answer: &Answer) -> Markup {
+fn render_answer(answer: &Question) -> Markup {
     html! {
         h3 { (answer.question) }
         p class="answer" { (answer.answer) "." }
         ul {
             @for fact in &answer.facts { li { (fact) } }
-            @for unknown in &answer.not_known { li class="unknown" { "Not known: " (unknown) } }
+            @for unknown in &answer.unknown { li class="unknown" { "Not known: " (unknown) } }
         }
         @for command in &answer.commands { code class="command" { (command) } }
     }
 }
 
-fn tell_evidence(story: &Story) -> Markup {
+fn render_evidence(incident: &Incident) -> Markup {
     html! {
         h2 { "What says so" }
-        ul { @for sentence in &story.verdict.sentences { li { (sentence.says.capitalized()) span class="evidence" { "as told by " (sentence.evidence) } } } }
+        ul { @for statement in &incident.assessment.statements { li { (statement.says.capitalized()) span class="evidence" { "according to " (statement.source) } } } }
     }
 }
 
-fn tell_timeline(story: &Story) -> Markup {
+fn render_timeline(incident: &Incident) -> Markup {
     html! {
         h2 { "Timeline" }
-        @if story.timeline.left_out > 0 { p class="note" { (story.timeline.left_out) " older \
-            moments are left out." } }
+        @if incident.timeline.left_out > 0 { p class="note" { (incident.timeline.left_out) " older \
+            entries are left out." } }
         div class="wide" { table {
             thead { tr { th { "time" } th { "what" } th { "" } } }
-            tbody { @for moment in &story.timeline.moments { tr class=[moment.alarming.then_some("alarming")] {
-                td class="time" { (date(&moment.time)) }
-                td { @if moment.alarming { span class="sign" { "! " } } (say_kind(moment.kind)) }
-                td { (moment.says.cut(MOMENT_WORDS)) }
+            tbody { @for entry in &incident.timeline.entries { tr class=[entry.alarming.then_some("alarming")] {
+                td class="time" { (date(&entry.time)) }
+                td { @if entry.alarming { span class="sign" { "! " } } (say_kind(entry.kind)) }
+                td { (entry.says.cut(ENTRY_WORDS)) }
             } } }
         } }
-        p class="note" { (story.events.note) "." }
+        p class="note" { (incident.events.note) "." }
     }
 }
 
-fn tell_backups(story: &Story) -> Markup {
+fn render_backups(incident: &Incident) -> Markup {
     html! {
         h2 { "Backups" }
-        @if story.backups.is_empty() { p { "None is known." } } @else {
+        @if incident.backups.is_empty() { p { "None is known." } } @else {
             div class="wide" { table {
                 thead { tr { th { "backup" } th { "time" } th { "state" } th class="number" { "rows" } th { "path" } th { "" } } }
-                tbody { @for backup in &story.backups { tr {
+                tbody { @for backup in &incident.backups { tr {
                     th scope="row" { (backup.name) }
                     td class="time" { @if let Some(time) = &backup.time { (date(time)) } }
                     td { @if let Some(state) = backup.state { (format!("{state:?}")) } @else { "not begun" } }
@@ -239,10 +233,10 @@ fn tell_backups(story: &Story) -> Markup {
     }
 }
 
-fn tell_unknown(story: &Story) -> Markup {
+fn render_unknown(incident: &Incident) -> Markup {
     html! {
         h2 { "What could not be read" }
-        @if story.not_known.is_empty() { p { "Everything that was asked for could be read." } }
-        ul { @for why in &story.not_known { li { (why) } } }
+        @if incident.unread.is_empty() { p { "Everything that was asked for could be read." } }
+        ul { @for why in &incident.unread { li { (why) } } }
     }
 }

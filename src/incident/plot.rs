@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::differences::{say_rows, share_gone};
+use super::model::{Curve, Point, Series};
+use super::phrases::{say_rows, share_gone};
 use super::plot_scale::{RowScale, TimeScale, round};
-use super::{Curve, Line, Point, Series};
+use super::safe_text::SafeText;
 use crate::api::{CheckOutcome, CountKind};
-use crate::wording::date;
-use crate::wording::number;
+use crate::wording::{date, number};
 
 /// Width of the picture, and of what lies left and right of the curves.
 const WIDTH: f64 = 960.0;
@@ -45,7 +45,7 @@ struct Panel<'a> {
     rows: RowScale,
 }
 
-/// The picture, or a sentence where there is nothing to draw.
+/// The picture, or a statement where there is nothing to draw.
 pub(super) fn draw_plot(series: &Series) -> Markup {
     if series.curves.iter().all(|curve| curve.points.is_empty()) {
         return html! { p { "No check that is there has counted rows, so there is nothing to draw." } };
@@ -84,14 +84,14 @@ pub(super) fn draw_plot(series: &Series) -> Markup {
 fn describe(series: &Series) -> String {
     let said = series.curves.iter().filter_map(|curve| {
         let (first, last) = (curve.points.first()?, curve.points.last()?);
-        let most = curve.points.iter().max_by_key(|point| point.seen.rows)?;
+        let most = curve.points.iter().max_by_key(|point| point.counted.rows)?;
         Some(format!(
             "{}: {} rows at {}, {} at most, {} at {}.",
             curve.name,
-            say_rows(first.seen),
+            say_rows(first.counted),
             date(&first.time),
-            say_rows(most.seen),
-            say_rows(last.seen),
+            say_rows(most.counted),
+            say_rows(last.counted),
             date(&last.time)
         ))
     });
@@ -125,7 +125,7 @@ fn lay_out<'a>(series: &'a Series, time: &TimeScale) -> Vec<Panel<'a>> {
         let (begin, height) = (top + TITLE, if panels.is_empty() { TALL } else { SMALL });
         let most = points
             .iter()
-            .map(|point| point.seen.rows)
+            .map(|point| point.counted.rows)
             .chain(curve.minimum)
             .max()
             .unwrap_or(1);
@@ -214,7 +214,7 @@ fn draw_panel(panel: &Panel<'_>, series: &Series, time: &TimeScale) -> Markup {
             @if let Some(minimum) = curve.minimum.filter(|minimum| *minimum > 0) { (draw_minimum(panel, minimum)) }
             @if !good.is_empty() { path class="good" d=(good) {} }
             @if !bad.is_empty() { path class="bad" d=(bad) {} }
-            @for point in &panel.points { (draw_point(point, time.x(point.time.0), rows.y(point.seen.rows))) }
+            @for point in &panel.points { (draw_point(point, time.x(point.time.0), rows.y(point.counted.rows))) }
             (label_reference(panel, series, time))
             (label_last(panel))
         }
@@ -226,7 +226,7 @@ fn draw_minimum(panel: &Panel<'_>, minimum: i64) -> Markup {
     let is_curve_below = panel
         .points
         .first()
-        .is_some_and(|first| first.seen.rows < minimum);
+        .is_some_and(|first| first.counted.rows < minimum);
     let is_above = (is_curve_below && y - 20.0 > panel.top) || y + 16.0 > panel.bottom;
     html! {
         line class="minimum" x1=(LEFT) x2=(RIGHT) y1=(y) y2=(y) {}
@@ -234,19 +234,19 @@ fn draw_minimum(panel: &Panel<'_>, minimum: i64) -> Markup {
     }
 }
 
-/// A curve stays where the last look found it until the next look: between two looks nothing is
+/// A curve stays where the last check found it until the next: between two checks nothing is
 /// known.
 fn draw_paths(panel: &Panel<'_>, time: &TimeScale) -> (String, String) {
     let (mut good, mut bad) = (String::new(), String::new());
     for (position, point) in panel.points.iter().enumerate() {
-        let (x, y) = (time.x(point.time.0), panel.rows.y(point.seen.rows));
+        let (x, y) = (time.x(point.time.0), panel.rows.y(point.counted.rows));
         let next = panel.points.get(position + 1);
         let end = next.map_or(RIGHT, |next| time.x(next.time.0));
         let path = if is_bad(point) { &mut bad } else { &mut good };
         let _ = write!(path, "M{x} {y}H{end}");
         if let Some(next) = next {
             let path = if is_bad(next) { &mut bad } else { &mut good };
-            let _ = write!(path, "M{end} {y}V{}", panel.rows.y(next.seen.rows));
+            let _ = write!(path, "M{end} {y}V{}", panel.rows.y(next.counted.rows));
         }
     }
     (good, bad)
@@ -263,11 +263,11 @@ fn draw_point(point: &Point, x: f64, y: f64) -> Markup {
     let words = format!(
         "{}: {} rows, {outcome}, check {}",
         date(&point.time),
-        say_rows(point.seen),
+        say_rows(point.counted),
         point.check
     );
-    let sure =
-        point.outcome == Some(CheckOutcome::Verified) && point.seen.count != CountKind::Estimated;
+    let sure = point.outcome == Some(CheckOutcome::Verified)
+        && point.counted.count != CountKind::Estimated;
     html! {
         @if is_bad(point) {
             rect class="bad-point" x=(round(x - 5.0)) y=(round(y - 5.0)) width="10" height="10" { title { (words) } }
@@ -298,14 +298,14 @@ fn label_reference(panel: &Panel<'_>, series: &Series, time: &TimeScale) -> Mark
         .filter(|x| (fall - 120.0..=fall).contains(x));
     let end = round(marks.fold(fall, f64::min) - 8.0);
     let is_near_the_edge = end < LEFT + 80.0;
-    let y = round(panel.rows.y(before.seen.rows) - 8.0);
+    let y = round(panel.rows.y(before.counted.rows) - 8.0);
     let x = if is_near_the_edge { LEFT + 6.0 } else { end };
     html! {
-        text class="value" x=(x) y=(y) text-anchor=(if is_near_the_edge { "start" } else { "end" }) { (say_rows(before.seen)) }
+        text class="value" x=(x) y=(y) text-anchor=(if is_near_the_edge { "start" } else { "end" }) { (say_rows(before.counted)) }
         @if let Some(back) = panel.points.get(position + 1..).and_then(|rest| rest.iter().position(|point| !is_bad(point)))
             && back > 0
         {
-            text class="value bad-words" x=(round(fall + 8.0)) y=(round((panel.rows.y(now.seen.rows) - 8.0).max(panel.top + 12.0))) { (say_rows(now.seen)) }
+            text class="value bad-words" x=(round(fall + 8.0)) y=(round((panel.rows.y(now.counted.rows) - 8.0).max(panel.top + 12.0))) { (say_rows(now.counted)) }
         }
     }
 }
@@ -321,15 +321,15 @@ fn label_last(panel: &Panel<'_>) -> Markup {
         .rev()
         .find(|point| !is_bad(point))
         .filter(|_| is_bad(last));
-    let share = before.and_then(|before| share_gone(before.seen.rows, last.seen.rows));
+    let share = before.and_then(|before| share_gone(before.counted.rows, last.counted.rows));
     let bottom = if share.is_some() {
         panel.bottom - 14.0
     } else {
         panel.bottom
     };
-    let y = round((panel.rows.y(last.seen.rows) + 5.0).min(bottom));
+    let y = round((panel.rows.y(last.counted.rows) + 5.0).min(bottom));
     html! {
-        text class=(if is_bad(last) { "last bad-words" } else { "last" }) x=(RIGHT + 14.0) y=(y) { (say_rows(last.seen)) }
+        text class=(if is_bad(last) { "last bad-words" } else { "last" }) x=(RIGHT + 14.0) y=(y) { (say_rows(last.counted)) }
         @if let Some(share) = share { text class="small bad-words" x=(RIGHT + 14.0) y=(y + 16.0) { "▼ " (share) " gone" } }
     }
 }
@@ -376,7 +376,7 @@ fn draw_volumes(series: &Series, time: &TimeScale, top: f64) -> Markup {
 }
 
 /// In its bar, cut where it must be; the last one beside it when its bar is too short.
-fn label_volume(volume: &Line, begin: f64, end: f64, is_last: bool, y: f64) -> Markup {
+fn label_volume(volume: &SafeText, begin: f64, end: f64, is_last: bool, y: f64) -> Markup {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Series;
+use super::model::Series;
 use crate::api::CheckOutcome;
 
 /// Lengths between ticks that read well, in seconds.
@@ -14,8 +14,8 @@ const TICK_STEPS: &[i64] = &[
 ];
 /// The most ticks.
 const TICKS: i64 = 6;
-/// How many looks before a loss are shown at least.
-const LOOKS_BEFORE: usize = 6;
+/// How many checks before a loss are shown at least.
+const CHECKS_BEFORE: usize = 6;
 
 /// From time to place.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Tick {
 
 impl TimeScale {
     /// The window around the last loss, so that what came after it has room; without a loss all
-    /// looks.
+    /// checks.
     pub fn around(series: &Series, left: f64, right: f64) -> Self {
         let points = series
             .curves
@@ -55,7 +55,7 @@ impl TimeScale {
         let from = fall.map_or(first, |position| {
             let at = times.get(position + 1).copied().unwrap_or(last);
             let known = times
-                .get((position + 1).saturating_sub(LOOKS_BEFORE))
+                .get((position + 1).saturating_sub(CHECKS_BEFORE))
                 .copied()
                 .unwrap_or(first);
             known.min(at - 4.0 * (last - at)).max(first)

@@ -9,8 +9,9 @@ use k8s_openapi::jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Asked, Gathered, RevisionSeen, WorkloadSeen};
-use crate::api::{DatabaseCheck, WorkloadKind};
+use super::facts::{Facts, Lookup, TemplateRevision, WorkloadFacts};
+use crate::api::{CheckOutcome, DatabaseCheck, WorkloadKind};
+use crate::verdict::{Baseline, Input, judge};
 use crate::world::Fact;
 
 const EXPECTED: &str = "7596965867463589888";
@@ -95,9 +96,6 @@ fn bad_check(name: &str, time: &str, trigger: &str, rows: [i64; 3]) -> DatabaseC
         time,
         rows,
     );
-    let message = "the data looks reset: the volume was replaced; public.experts: 85 -> 1 rows; \
-                   public.knowledge_nodes: 26,337 -> 27 rows. Next: kubectl holdfast recover \
-                   knowledge -n atra";
     check(
         name,
         time,
@@ -105,7 +103,7 @@ fn bad_check(name: &str, time: &str, trigger: &str, rows: [i64; 3]) -> DatabaseC
         ("knowledge-postgres-0", "uid-of-pod-2", "containerd://2"),
         &new_volume(),
         &evidence,
-        ["Suspected", "VolumeReplaced", message],
+        ["Suspected", "VolumeReplaced", "not judged yet"],
     )
 }
 
@@ -199,14 +197,14 @@ fn volume_object(
     name: &str,
     claim: &str,
     created: &str,
-) -> Asked<k8s_openapi::api::core::v1::PersistentVolume> {
+) -> Lookup<k8s_openapi::api::core::v1::PersistentVolume> {
     let object = json!({
         "metadata": {"name": name, "creationTimestamp": created},
         "spec": {"persistentVolumeReclaimPolicy": "Retain", "capacity": {"storage": "20Gi"}, "hostPath": {"path": format!("/volumes/{name}")},
             "claimRef": {"namespace": "atra", "name": claim}},
         "status": {"phase": "Bound", "lastPhaseTransitionTime": created},
     });
-    Asked {
+    Lookup {
         name: name.to_owned(),
         found: Fact::Known(Some(from(object))),
     }
@@ -216,20 +214,20 @@ fn claim_object(
     name: &str,
     volume: &str,
     created: &str,
-) -> Asked<k8s_openapi::api::core::v1::PersistentVolumeClaim> {
+) -> Lookup<k8s_openapi::api::core::v1::PersistentVolumeClaim> {
     let object = json!({
         "metadata": {"name": name, "namespace": "atra", "creationTimestamp": created},
         "spec": {"volumeName": volume, "resources": {"requests": {"storage": "20Gi"}}},
         "status": {"phase": "Bound", "capacity": {"storage": "20Gi"}},
     });
-    Asked {
+    Lookup {
         name: name.to_owned(),
         found: Fact::Known(Some(from(object))),
     }
 }
 
-fn revision(number: i64, created: &str, claim: &str) -> RevisionSeen {
-    RevisionSeen {
+fn revision(number: i64, created: &str, claim: &str) -> TemplateRevision {
+    TemplateRevision {
         name: format!("knowledge-postgres-{number}"),
         number,
         created: Some(from(json!(created))),
@@ -254,14 +252,14 @@ fn pod(uid: &str, created: &str, claim: &str) -> k8s_openapi::api::core::v1::Pod
     from(object)
 }
 
-fn node() -> Asked<k8s_openapi::api::core::v1::Node> {
+fn node() -> Lookup<k8s_openapi::api::core::v1::Node> {
     let condition = |type_: &str, status: &str| json!({"type": type_, "status": status, "lastTransitionTime": "2025-12-12T07:00:00Z"});
     let object = json!({"metadata": {"name": "n1"}, "status": {
         "conditions": [condition("DiskPressure", "False"), condition("Ready", "True")],
         "nodeInfo": {"bootID": "b0071d", "kernelVersion": "6.12.9", "kubeletVersion": "v1.36.0", "osImage": "Debian GNU/Linux 12", "architecture": "amd64",
             "containerRuntimeVersion": "containerd://2", "kubeProxyVersion": "", "machineID": "", "operatingSystem": "linux", "systemUUID": ""},
     }});
-    Asked {
+    Lookup {
         name: "n1".to_owned(),
         found: Fact::Known(Some(from(object))),
     }
@@ -272,8 +270,8 @@ fn now(text: &str) -> Timestamp {
 }
 
 /// Everything is as it should be.
-pub fn healthy() -> Gathered {
-    Gathered {
+pub fn healthy() -> Facts {
+    Facts {
         namespace: "atra".to_owned(),
         name: "knowledge".to_owned(),
         context_flag: String::new(),
@@ -296,7 +294,7 @@ pub fn healthy() -> Gathered {
             )),
         ]),
         restores: Fact::Known(Vec::new()),
-        workload: Fact::Known(Some(WorkloadSeen {
+        workload: Fact::Known(Some(WorkloadFacts {
             kind: WorkloadKind::StatefulSet,
             metadata: from(
                 json!({"name": "knowledge-postgres", "uid": "u", "managedFields": [
@@ -333,7 +331,46 @@ pub fn healthy() -> Gathered {
 
 /// The database came up on another volume, with 1 expert and 27 nodes, and everything else looked
 /// healthy.
-pub fn incident() -> Gathered {
+pub fn incident() -> Facts {
+    let mut facts = unjudged_incident();
+    judge_again(&mut facts);
+    facts
+}
+
+/// Judges the checks of the other volume as the operator does.
+fn judge_again(facts: &mut Facts) {
+    let (Fact::Known(Some(database)), Fact::Known(checks)) = (&facts.database, &mut facts.checks)
+    else {
+        return;
+    };
+    let good = checks[5].clone();
+    let baseline = Baseline {
+        source: "DatabaseCheck knowledge-s5",
+        volumes: &good.spec.target.as_ref().expect("a target").volumes,
+        evidence: good.evidence().expect("evidence"),
+    };
+    for check in checks {
+        let status = check.status.as_mut().expect("a status");
+        let verdict = status.verdict.as_mut().expect("a verdict");
+        if verdict.outcome != CheckOutcome::Suspected {
+            continue;
+        }
+        let judged = judge(&Input {
+            namespace: "atra",
+            database: "knowledge",
+            check: check.metadata.name.as_deref().expect("a name"),
+            spec: &database.spec,
+            baseline: Some(baseline),
+            evidence: status.evidence.as_ref(),
+            failure: None,
+            target: check.spec.target.as_ref().expect("a target"),
+        });
+        judged.reason.clone_into(&mut verdict.reason);
+        (verdict.message, verdict.findings) = (judged.message, judged.findings);
+    }
+}
+
+fn unjudged_incident() -> Facts {
     let mut checks = good_checks();
     checks.push(bad_check(
         "knowledge-2",
@@ -382,7 +419,7 @@ pub fn incident() -> Gathered {
         "Suspect",
         28,
     )));
-    Gathered {
+    Facts {
         now: now("2026-02-01T12:00:00Z"),
         database: Fact::Known(Some(from(database))),
         checks: Fact::Known(checks),
@@ -458,11 +495,11 @@ pub fn incident() -> Gathered {
 }
 
 /// The incident is over: the old volume is mounted back, and a check has found the data good.
-pub fn recovered() -> Gathered {
-    let mut gathered = incident();
-    gathered.now = now("2026-02-01T12:30:00Z");
-    gathered.database = healthy().database;
-    if let Fact::Known(checks) = &mut gathered.checks {
+pub fn recovered() -> Facts {
+    let mut facts = incident();
+    facts.now = now("2026-02-01T12:30:00Z");
+    facts.database = healthy().database;
+    if let Fact::Known(checks) = &mut facts.checks {
         let mut back = good_check(
             "knowledge-3",
             "2026-02-01T11:58:20Z",
@@ -481,29 +518,29 @@ pub fn recovered() -> Gathered {
         identity.postmaster_started_at = from(json!("2026-02-01T11:58:16Z"));
         checks.push(back);
     }
-    gathered
+    facts
 }
 
 /// The same as the incident, seen by somebody who may read nearly nothing.
-pub fn unreadable() -> Gathered {
+pub fn unreadable() -> Facts {
     fn refused<T>(what: &str) -> Fact<T> {
         Fact::Unknown(format!(
             "not allowed to list {what} in namespace atra: forbidden; check with `kubectl auth \
              can-i list {what} -n atra`, and ask for that right"
         ))
     }
-    fn asked<T>(what: &str, name: &str) -> Asked<T> {
+    fn asked<T>(what: &str, name: &str) -> Lookup<T> {
         let why = format!(
             "not allowed to get {what} {name}: forbidden; check with `kubectl auth can-i get \
              {what}/{name}`, and ask for that right"
         );
-        Asked {
+        Lookup {
             name: name.to_owned(),
             found: Fact::Unknown(why),
         }
     }
     let claims = ["atra-knowledge-postgres-data", "knowledge-os-postgres-data"];
-    Gathered {
+    Facts {
         ledger: refused("databaseledgers.holdfast.dev"),
         checks: refused("databasechecks.holdfast.dev"),
         backups: refused("databasebackups.holdfast.dev"),
@@ -529,9 +566,9 @@ pub const HOSTILE: &str = "</style></svg><script>alert(1)</script><img src=x \
     onerror=alert(1)>|`id`|**x** [a](javascript:x)\u{1b}[2J\u{202e}\n\n# h1";
 
 /// The incident, by a database and objects whose names are hostile.
-pub fn hostile() -> Gathered {
-    let mut gathered = incident();
-    if let Fact::Known(checks) = &mut gathered.checks {
+pub fn hostile() -> Facts {
+    let mut facts = incident();
+    if let Fact::Known(checks) = &mut facts.checks {
         for check in checks {
             let target = check.spec.target.as_mut().expect("a target");
             target.pod = HOSTILE.to_owned();
@@ -541,6 +578,7 @@ pub fn hostile() -> Gathered {
             }
             let status = check.status.as_mut().expect("a status");
             let evidence = status.evidence.as_mut().expect("evidence");
+            HOSTILE.clone_into(&mut evidence.databases[0].name);
             for table in &mut evidence.tables {
                 table.name.push_str(HOSTILE);
                 HOSTILE.clone_into(&mut table.database);
@@ -552,25 +590,30 @@ pub fn hostile() -> Gathered {
             ] {
                 text.push_str(HOSTILE);
             }
-            let verdict = status.verdict.as_mut().expect("a verdict");
-            verdict.message.push_str(HOSTILE);
-            verdict.reason.push_str(HOSTILE);
         }
     }
-    if let Fact::Known(Some(database)) = &mut gathered.database {
+    if let Fact::Known(Some(database)) = &mut facts.database {
         database.spec.connection.database = HOSTILE.to_owned();
         for rule in &mut database.spec.verification.tables {
             rule.name.push_str(HOSTILE);
         }
     }
-    if let Fact::Known(events) = &mut gathered.events {
+    judge_again(&mut facts);
+    if let Fact::Known(checks) = &mut facts.checks {
+        for status in checks.iter_mut().filter_map(|check| check.status.as_mut()) {
+            let verdict = status.verdict.as_mut().expect("a verdict");
+            verdict.message.push_str(HOSTILE);
+            verdict.reason.push_str(HOSTILE);
+        }
+    }
+    if let Fact::Known(events) = &mut facts.events {
         for event in events {
             event.message = Some(HOSTILE.to_owned());
         }
     }
-    gathered.volumes = vec![Asked {
+    facts.volumes = vec![Lookup {
         name: "pvc-a".to_owned(),
         found: Fact::Unknown(HOSTILE.to_owned()),
     }];
-    gathered
+    facts
 }

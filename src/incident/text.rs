@@ -1,64 +1,64 @@
-//! The story on a terminal. Pure.
+//! The incident on a terminal. Pure.
 
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::differences::{say_count, say_side};
-use super::{Look, Standing, Story, TableDifference};
-use crate::wording::build_table;
-use crate::wording::count;
-use crate::wording::{date, moment};
+use super::model::{Incident, TableDifference};
+use super::phrases::{
+    NO_BASELINE, NOTHING_FOUND, describe_check, headline, no_tables, say_count, say_side,
+};
+use crate::wording::{build_table, count, date, moment};
 
-/// How many moments are shown; the report has them all.
+/// How many events are shown; the report has them all.
 const EVENTS_SHOWN: usize = 25;
 /// How wide a cell of a table may be.
 const CELL: usize = 60;
 
-/// The whole story, ending with a line break.
+/// The whole incident, ending with a line break.
 #[must_use]
-pub fn describe_story(story: &Story) -> String {
-    let now = story.told_at.0;
-    let verdict = &story.verdict;
+pub fn build_text(incident: &Incident) -> String {
+    let now = incident.read_at.0;
+    let assessment = &incident.assessment;
     let mut text = format!(
         "{}/{}: {} ({})",
-        story.namespace,
-        story.name,
-        headline(verdict.standing),
-        verdict.reason
+        incident.namespace,
+        incident.name,
+        headline(assessment.state),
+        assessment.reason
     );
-    if let Some(since) = &verdict.since {
+    if let Some(since) = &assessment.since {
         let _ = write!(text, ", since {}", moment(since, now));
     }
-    let _ = writeln!(text, "\n  {}", story.about);
-    for said in [&verdict.meaning, &verdict.certainty]
+    let _ = writeln!(text, "\n  {}", incident.about);
+    for said in [&assessment.meaning, &assessment.certainty]
         .into_iter()
         .filter(|said| !said.as_str().is_empty())
     {
         let _ = writeln!(text, "  {said}");
     }
     section(&mut text, "Why");
-    for sentence in &verdict.sentences {
+    for statement in &assessment.statements {
         let _ = writeln!(
             text,
-            "  - {}\n      as told by {}",
-            sentence.says, sentence.evidence
+            "  - {}\n      according to {}",
+            statement.says, statement.source
         );
     }
-    describe_looks(&mut text, story);
-    describe_tables(&mut text, story);
-    describe_volumes(&mut text, story);
-    describe_starts(&mut text, story);
-    describe_backups(&mut text, story, now);
-    describe_events(&mut text, story);
-    if !story.not_known.is_empty() {
+    describe_checks(&mut text, incident);
+    describe_tables(&mut text, incident);
+    describe_volumes(&mut text, incident);
+    describe_starts(&mut text, incident);
+    describe_backups(&mut text, incident, now);
+    describe_events(&mut text, incident);
+    if !incident.unread.is_empty() {
         section(&mut text, "What could not be read");
-        for why in &story.not_known {
+        for why in &incident.unread {
             let _ = writeln!(text, "  ? {why}");
         }
     }
     section(&mut text, "What to do");
-    for step in &story.next_steps {
+    for step in &incident.next_steps {
         let _ = writeln!(text, "  - {}", step.says);
         if let Some(command) = &step.command {
             let _ = writeln!(text, "      {command}");
@@ -66,37 +66,6 @@ pub fn describe_story(story: &Story) -> String {
     }
     text
 }
-
-/// The verdict in a few words.
-pub(super) fn headline(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Reset => "THE DATA LOOKS RESET",
-        Standing::Good => "the data is what was last known good",
-        Standing::NotKnown => "NOT KNOWN whether the data is good",
-    }
-}
-
-/// What is said where there is no look of a kind.
-pub(super) fn describe_look(look: Option<&Look>, none: &str) -> String {
-    let Some(look) = look else {
-        return none.to_owned();
-    };
-    let rows = look
-        .rows
-        .map(|rows| format!(": {}", count(rows, "row")))
-        .unwrap_or_default();
-    let tables = look
-        .tables
-        .map(|tables| format!(" in {}", count(tables, "table")))
-        .unwrap_or_default();
-    format!("{} of {}{rows}{tables}", look.source, date(&look.time))
-}
-
-/// What is said when no check has found the data good.
-pub(super) const NO_BASELINE: &str =
-    "nothing: no check has found the data good yet, or none could be read";
-/// What is said when no check has said anything definite.
-pub(super) const NOTHING_FOUND: &str = "nothing definite: no check that is there could tell";
 
 fn section(text: &mut String, title: &str) {
     let _ = writeln!(text, "\n{title}");
@@ -108,30 +77,30 @@ fn indented(text: &mut String, table: &str) {
     }
 }
 
-fn describe_looks(text: &mut String, story: &Story) {
+fn describe_checks(text: &mut String, incident: &Incident) {
     section(text, "Expected and found");
     let _ = writeln!(
         text,
         "  expected: {}",
-        describe_look(story.expected.as_ref(), NO_BASELINE)
+        describe_check(incident.expected.as_ref(), NO_BASELINE)
     );
     let _ = writeln!(
         text,
         "  found:    {}",
-        describe_look(story.found.as_ref(), NOTHING_FOUND)
+        describe_check(incident.found.as_ref(), NOTHING_FOUND)
     );
-    if let Some(newest) = &story.newest {
+    if let Some(newest) = &incident.newest {
         let _ = writeln!(
             text,
             "  newest:   {}; {}",
-            describe_look(Some(newest), ""),
+            describe_check(Some(newest), ""),
             newest.reason
         );
     }
-    if story.compared.is_empty() {
+    if incident.compared.is_empty() {
         return;
     }
-    let rows: Vec<Vec<String>> = story
+    let rows: Vec<Vec<String>> = incident
         .compared
         .iter()
         .map(|row| {
@@ -148,19 +117,11 @@ fn describe_looks(text: &mut String, story: &Story) {
     indented(text, &build_table(&["", "", "EXPECTED", "FOUND"], &rows));
 }
 
-fn describe_tables(text: &mut String, story: &Story) {
+fn describe_tables(text: &mut String, incident: &Incident) {
     section(text, "Tables that differ");
-    let told = &story.tables;
-    if !told.compared {
-        text.push_str("  not known: there are no two looks to compare\n");
-        return;
-    }
-    if told.different.is_empty() {
-        let _ = writeln!(
-            text,
-            "  none; {} with as many rows as expected",
-            count(i64::try_from(told.same).unwrap_or(i64::MAX), "table")
-        );
+    let tables = &incident.tables;
+    if tables.listed.is_empty() {
+        let _ = writeln!(text, "  {}", no_tables(tables));
         return;
     }
     let row = |table: &TableDifference| {
@@ -177,27 +138,22 @@ fn describe_tables(text: &mut String, story: &Story) {
             table.change.to_string(),
         ]
     };
-    let rows: Vec<Vec<String>> = told.different.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = tables.listed.iter().map(row).collect();
     indented(
         text,
         &build_table(&["TABLE", "EXPECTED", "FOUND", "HOW", "CHANGE"], &rows),
     );
-    if told.left_out > 0 {
-        let _ = writeln!(text, "  and {} more", told.left_out);
+    if tables.left_out > 0 {
+        let _ = writeln!(text, "  and {} more", tables.left_out);
     }
-    let _ = writeln!(
-        text,
-        "  {} with as many rows as expected",
-        count(i64::try_from(told.same).unwrap_or(i64::MAX), "table")
-    );
 }
 
-fn describe_volumes(text: &mut String, story: &Story) {
+fn describe_volumes(text: &mut String, incident: &Incident) {
     section(text, "Which volume it is, and since when");
-    if story.volumes.is_empty() {
+    if incident.volumes.is_empty() {
         text.push_str("  no volume is known\n");
     }
-    for volume in &story.volumes {
+    for volume in &incident.volumes {
         let roles: Vec<String> = volume
             .roles
             .iter()
@@ -221,12 +177,12 @@ fn describe_volumes(text: &mut String, story: &Story) {
     }
 }
 
-fn describe_starts(text: &mut String, story: &Story) {
+fn describe_starts(text: &mut String, incident: &Incident) {
     section(text, "Restarts, as the checks have seen them");
-    if story.starts.is_empty() {
+    if incident.starts.is_empty() {
         text.push_str("  none is known\n");
     }
-    for start in &story.starts {
+    for start in &incident.starts {
         let mark = if start.volume_changed { "!" } else { " " };
         let about = if start.is_exact { "" } else { "first seen " };
         let _ = writeln!(
@@ -242,12 +198,12 @@ fn describe_starts(text: &mut String, story: &Story) {
     }
 }
 
-fn describe_backups(text: &mut String, story: &Story, now: Timestamp) {
+fn describe_backups(text: &mut String, incident: &Incident, now: Timestamp) {
     section(text, "Backups");
-    if story.backups.is_empty() {
+    if incident.backups.is_empty() {
         text.push_str("  none is known\n");
     }
-    for backup in &story.backups {
+    for backup in &incident.backups {
         let state = backup
             .state
             .map_or_else(|| "not begun".to_owned(), |state| format!("{state:?}"));
@@ -275,17 +231,17 @@ fn describe_backups(text: &mut String, story: &Story, now: Timestamp) {
     }
 }
 
-fn describe_events(text: &mut String, story: &Story) {
+fn describe_events(text: &mut String, incident: &Incident) {
     section(text, "Kubernetes events, newest last");
-    let skipped = story.events.listed.len().saturating_sub(EVENTS_SHOWN);
-    if skipped + story.events.left_out > 0 {
+    let skipped = incident.events.listed.len().saturating_sub(EVENTS_SHOWN);
+    if skipped + incident.events.left_out > 0 {
         let _ = writeln!(
             text,
             "  {} older ones are left out",
-            skipped + story.events.left_out
+            skipped + incident.events.left_out
         );
     }
-    for event in story.events.listed.iter().skip(skipped) {
+    for event in incident.events.listed.iter().skip(skipped) {
         let mark = if event.warning { "!" } else { " " };
         let times = if event.count > 1 {
             format!(" ({} times)", event.count)
@@ -301,5 +257,5 @@ fn describe_events(text: &mut String, story: &Story) {
             event.message.cut(300)
         );
     }
-    let _ = writeln!(text, "  {}.", story.events.note);
+    let _ = writeln!(text, "  {}.", incident.events.note);
 }

@@ -1,47 +1,50 @@
-//! Everything that happened, in one list: what was made, starts, checks, volume changes, backups,
+//! Everything that happened, in one list: what was created, starts, checks, volume changes, backups,
 //! restores, events. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::looks::{Account, time_of, verdict_of};
-use super::updates::{find_server_versions, find_template_changes};
-use super::{BackupTold, EventsTold, Line, Moment, MomentKind, StartTold, Timeline, VolumeTold};
+use super::model::{
+    BackupEntry, EntryKind, EventList, StartEntry, Timeline, TimelineEntry, VolumeEntry,
+};
+use super::safe_text::SafeText;
+use super::selection::{Selection, time_of, verdict_of};
+use super::surroundings::{find_server_versions, find_template_changes};
 use crate::api::{BackupState, CheckOutcome, ConditionType, RestoreState, Subject, find_condition};
 use crate::wording::count;
 
-/// The most moments that are listed.
+/// The most entries that are listed.
 const LISTED: usize = 200;
 
 /// Builds the list.
 pub(super) fn build_timeline(
-    account: &Account<'_>,
-    starts: &[StartTold],
-    volumes: &[VolumeTold],
-    backups: &[BackupTold],
-    events: &EventsTold,
+    selection: &Selection<'_>,
+    starts: &[StartEntry],
+    volumes: &[VolumeEntry],
+    backups: &[BackupEntry],
+    events: &EventList,
 ) -> Timeline {
-    let mut moments = find_made(account, volumes);
-    moments.extend(find_template_changes(account.gathered));
-    moments.extend(find_server_versions(account));
-    moments.extend(starts.iter().flat_map(tell_start));
-    moments.extend(find_checks(account));
-    moments.extend(backups.iter().filter_map(tell_backup));
-    moments.extend(find_restores(account));
-    moments.extend(find_conditions(account));
-    moments.extend(find_ends(account));
-    moments.extend(find_nodes(account));
-    moments.extend(events.listed.iter().map(|event| {
+    let mut entries = find_creations(selection, volumes);
+    entries.extend(find_template_changes(selection.facts));
+    entries.extend(find_server_versions(selection));
+    entries.extend(starts.iter().flat_map(tell_start));
+    entries.extend(find_checks(selection));
+    entries.extend(backups.iter().filter_map(tell_backup));
+    entries.extend(find_restores(selection));
+    entries.extend(find_conditions(selection));
+    entries.extend(find_ends(selection));
+    entries.extend(find_nodes(selection));
+    entries.extend(events.listed.iter().map(|event| {
         let times = if event.count > 1 {
             format!(" ({} times)", event.count)
         } else {
             String::new()
         };
         let kind = if event.object.as_str().starts_with("Node ") {
-            MomentKind::Node
+            EntryKind::Node
         } else {
-            MomentKind::Event
+            EntryKind::Event
         };
-        moment(
+        entry(
             &event.time,
             kind,
             event.warning,
@@ -51,17 +54,17 @@ pub(super) fn build_timeline(
             ),
         )
     }));
-    moments.sort_by(|one, other| {
+    entries.sort_by(|one, other| {
         (one.time.0, one.kind, &one.says).cmp(&(other.time.0, other.kind, &other.says))
     });
-    moments.dedup();
-    let left_out = moments.len().saturating_sub(LISTED);
-    moments.drain(..left_out);
-    Timeline { left_out, moments }
+    entries.dedup();
+    let left_out = entries.len().saturating_sub(LISTED);
+    entries.drain(..left_out);
+    Timeline { left_out, entries }
 }
 
-fn moment(time: &Time, kind: MomentKind, alarming: bool, says: impl Into<Line>) -> Moment {
-    Moment {
+fn entry(time: &Time, kind: EntryKind, alarming: bool, says: impl Into<SafeText>) -> TimelineEntry {
+    TimelineEntry {
         time: time.clone(),
         kind,
         alarming,
@@ -69,13 +72,13 @@ fn moment(time: &Time, kind: MomentKind, alarming: bool, says: impl Into<Line>) 
     }
 }
 
-/// When volumes, claims and clusters of data were made.
-fn find_made(account: &Account<'_>, volumes: &[VolumeTold]) -> Vec<Moment> {
-    let made = |time: &Time, says: String| moment(time, MomentKind::Made, false, says);
-    let mut moments: Vec<Moment> = volumes
+/// When volumes, claims and database clusters were created.
+fn find_creations(selection: &Selection<'_>, volumes: &[VolumeEntry]) -> Vec<TimelineEntry> {
+    let created = |time: &Time, says: String| entry(time, EntryKind::Created, false, says);
+    let mut entries: Vec<TimelineEntry> = volumes
         .iter()
         .filter_map(|volume| {
-            Some(made(
+            Some(created(
                 volume.created_at.as_ref()?,
                 format!(
                     "volume {} was created, for claim {}",
@@ -84,50 +87,50 @@ fn find_made(account: &Account<'_>, volumes: &[VolumeTold]) -> Vec<Moment> {
             ))
         })
         .collect();
-    let evidence = account.checks.iter().filter_map(|check| check.evidence());
-    let evidence = evidence.chain(account.expected.as_ref().and_then(|seen| seen.evidence));
+    let evidence = selection.checks.iter().filter_map(|check| check.evidence());
+    let evidence = evidence.chain(selection.expected.as_ref().and_then(|seen| seen.evidence));
     let mut identifiers: Vec<&str> = Vec::new();
     for identity in evidence.map(|evidence| &evidence.identity) {
         if !identifiers.contains(&identity.system_identifier.as_str()) {
             identifiers.push(&identity.system_identifier);
-            moments.push(made(
+            entries.push(created(
                 &identity.initialized_at,
                 format!(
-                    "initdb made the cluster of data {}",
+                    "initdb made the database cluster {}",
                     identity.system_identifier
                 ),
             ));
         }
     }
-    moments
+    entries
 }
 
-fn tell_start(start: &StartTold) -> Vec<Moment> {
+fn tell_start(start: &StartEntry) -> Vec<TimelineEntry> {
     let seen = if start.is_exact {
         "server started"
     } else {
         "start first seen"
     };
-    let mut moments = vec![moment(
+    let mut entries = vec![entry(
         &start.time,
-        MomentKind::Start,
+        EntryKind::Start,
         false,
         format!("{seen} in pod {}: {}", start.pod, start.change),
     )];
     if start.volume_changed {
         let volume = start.data_volume.clone().unwrap_or_default();
-        moments.push(moment(
+        entries.push(entry(
             &start.time,
-            MomentKind::Volume,
+            EntryKind::Volume,
             true,
             format!("the data directory lies on volume {volume} from here on"),
         ));
     }
-    moments
+    entries
 }
 
-fn find_checks(account: &Account<'_>) -> Vec<Moment> {
-    let checks = account.checks.iter().map(|check| {
+fn find_checks(selection: &Selection<'_>) -> Vec<TimelineEntry> {
+    let checks = selection.checks.iter().map(|check| {
         let name = check.metadata.name.as_deref().unwrap_or_default();
         let rows = check
             .evidence()
@@ -139,9 +142,9 @@ fn find_checks(account: &Account<'_>) -> Vec<Moment> {
             || "not judged yet".to_owned(),
             |verdict| format!("{:?} ({})", verdict.outcome, verdict.reason),
         );
-        moment(
+        entry(
             &Time(time_of(check)),
-            MomentKind::Check,
+            EntryKind::Check,
             alarming,
             format!("check {name} ({:?}): {said}{rows}", check.spec.trigger),
         )
@@ -149,7 +152,7 @@ fn find_checks(account: &Account<'_>) -> Vec<Moment> {
     checks.collect()
 }
 
-fn tell_backup(backup: &BackupTold) -> Option<Moment> {
+fn tell_backup(backup: &BackupEntry) -> Option<TimelineEntry> {
     let state = backup
         .state
         .map_or_else(|| "not begun".to_owned(), |state| format!("{state:?}"));
@@ -161,32 +164,32 @@ fn tell_backup(backup: &BackupTold) -> Option<Moment> {
         backup.state,
         Some(BackupState::Suspect | BackupState::Failed)
     );
-    Some(moment(
+    Some(entry(
         backup.time.as_ref()?,
-        MomentKind::Backup,
+        EntryKind::Backup,
         alarming,
         format!("backup {}: {state}{rows}", backup.name),
     ))
 }
 
-fn find_restores(account: &Account<'_>) -> Vec<Moment> {
-    let restores = account.gathered.restores.known().into_iter().flatten();
+fn find_restores(selection: &Selection<'_>) -> Vec<TimelineEntry> {
+    let restores = selection.facts.restores.known().into_iter().flatten();
     restores
         .flat_map(|restore| {
             let name = restore.metadata.name.as_deref().unwrap_or_default();
             let status = restore.status.clone().unwrap_or_default();
             let began = status.start_time.map(|time| {
-                moment(
+                entry(
                     &time,
-                    MomentKind::Restore,
+                    EntryKind::Restore,
                     false,
                     format!("restore {name} began"),
                 )
             });
             let bound = status.bound_time.map(|time| {
-                moment(
+                entry(
                     &time,
-                    MomentKind::Restore,
+                    EntryKind::Restore,
                     false,
                     format!("restore {name}: the claim is on its volume again"),
                 )
@@ -195,9 +198,9 @@ fn find_restores(account: &Account<'_>) -> Vec<Moment> {
                 .completion_time
                 .zip(status.state)
                 .map(|(time, state)| {
-                    moment(
+                    entry(
                         &time,
-                        MomentKind::Restore,
+                        EntryKind::Restore,
                         state == RestoreState::Failed,
                         format!("restore {name} ended: {state:?}"),
                     )
@@ -208,8 +211,8 @@ fn find_restores(account: &Account<'_>) -> Vec<Moment> {
 }
 
 /// When containers ended that the pods of now still remember.
-fn find_ends(account: &Account<'_>) -> Vec<Moment> {
-    let pods = account.gathered.pods.known().into_iter().flatten();
+fn find_ends(selection: &Selection<'_>) -> Vec<TimelineEntry> {
+    let pods = selection.facts.pods.known().into_iter().flatten();
     let statuses = pods.flat_map(|pod| {
         let name = pod.metadata.name.as_deref().unwrap_or_default();
         let containers = pod
@@ -227,9 +230,9 @@ fn find_ends(account: &Account<'_>) -> Vec<Moment> {
                 "container {} of pod {pod} ended with exit code {} ({reason})",
                 container.name, ended.exit_code
             );
-            Some(moment(
+            Some(entry(
                 ended.finished_at.as_ref()?,
-                MomentKind::Start,
+                EntryKind::Start,
                 ended.exit_code != 0,
                 says,
             ))
@@ -237,9 +240,9 @@ fn find_ends(account: &Account<'_>) -> Vec<Moment> {
         .collect()
 }
 
-fn find_nodes(account: &Account<'_>) -> Vec<Moment> {
-    let nodes = account
-        .gathered
+fn find_nodes(selection: &Selection<'_>) -> Vec<TimelineEntry> {
+    let nodes = selection
+        .facts
         .nodes
         .iter()
         .filter_map(|node| Some((&node.name, node.found.known()?.as_ref()?.status.as_ref()?)));
@@ -258,9 +261,9 @@ fn find_nodes(account: &Account<'_>) -> Vec<Moment> {
                 "node {name}: {} is {} since then",
                 condition.type_, condition.status
             );
-            Some(moment(
+            Some(entry(
                 condition.last_transition_time.as_ref()?,
-                MomentKind::Node,
+                EntryKind::Node,
                 alarming,
                 says,
             ))
@@ -268,8 +271,8 @@ fn find_nodes(account: &Account<'_>) -> Vec<Moment> {
         .collect()
 }
 
-fn find_conditions(account: &Account<'_>) -> Vec<Moment> {
-    let conditions = account
+fn find_conditions(selection: &Selection<'_>) -> Vec<TimelineEntry> {
+    let conditions = selection
         .status()
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
@@ -284,9 +287,9 @@ fn find_conditions(account: &Account<'_>) -> Vec<Moment> {
                 "{} is {} ({}) since then",
                 condition.type_, condition.status, condition.reason
             );
-            moment(
+            entry(
                 &condition.last_transition_time,
-                MomentKind::Condition,
+                EntryKind::Condition,
                 alarming,
                 says,
             )

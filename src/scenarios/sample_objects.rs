@@ -167,6 +167,7 @@ pub fn evidence() -> Evidence {
 
 fn verdict(outcome: CheckOutcome, reason: &str) -> CheckVerdict {
     CheckVerdict {
+        findings: Vec::new(),
         outcome,
         reason: reason.to_owned(),
         message: format!("as said before: {reason}"),

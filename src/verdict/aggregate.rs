@@ -2,7 +2,7 @@
 
 use crate::api::{CheckOutcome, reasons};
 
-use super::Verdict;
+use super::input::Verdict;
 
 /// Joins the verdicts of the newest checks of all running pods: a suspected reset of any one wins,
 /// then a good verdict (which only a primary gets), then the reason why nothing can be said, that
@@ -23,6 +23,7 @@ pub fn aggregate(verdicts: &[Verdict]) -> Verdict {
             outcome: CheckOutcome::Unverifiable,
             reason: reasons::NO_RUNNING_POD,
             message: "no pod runs, so nothing can be checked; start the workload".to_owned(),
+            findings: Vec::new(),
         })
 }
 
@@ -36,6 +37,7 @@ mod tests {
             outcome,
             reason,
             message: String::new(),
+            findings: Vec::new(),
         }
     }
 

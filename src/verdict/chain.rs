@@ -1,14 +1,15 @@
 //! The ordered chain: which check comes before which, and how their findings become one verdict.
 
-use crate::api::{CheckOutcome, reasons};
+use crate::api::{CheckOutcome, FINDING_LIMIT, Finding, reasons};
 
-use super::case::Finding;
-use super::{Case, Verdict, emptied, history, identity, message, rows, tables, unverifiable};
+use super::input::{Input, Verdict};
+use super::{emptied, history, identity, message, notes, rows, tables, unverifiable};
 
-/// A check of the chain: what it finds in a case, given what the ones before it found.
-type Check = for<'case, 'data> fn(&'case Case<'data>, &[Finding]) -> Option<Finding>;
+/// A check of the chain: what it finds, given what the ones before it found.
+type Check = for<'input, 'data> fn(&'input Input<'data>, &[Finding]) -> Option<Finding>;
 
-/// The chain. The first hit names the reason; later ones are still told.
+/// The chain. The first suspected reset names the reason; later ones are still said. What can't be
+/// judged ends the chain, unless something is suspected already.
 pub(super) const CHAIN: [(&str, Check); 14] = [
     ("nothing_found", unverifiable::nothing_found),
     ("in_recovery", unverifiable::in_recovery),
@@ -26,43 +27,65 @@ pub(super) const CHAIN: [(&str, Check); 14] = [
     ("not_counted", unverifiable::not_counted),
 ];
 
+/// What is said beside the verdict and never changes it.
+pub(super) const NOTES: [(&str, Check); 2] = [
+    ("volume_changed", notes::volume_changed),
+    ("superuser_role", notes::superuser_role),
+];
+
 /// Judges one check. What can't be judged is Unverifiable, never a reset.
 #[must_use]
-pub fn judge(case: &Case<'_>) -> Verdict {
-    judge_by(case, CHAIN.iter().map(|(_, check)| *check))
+pub fn judge(input: &Input<'_>) -> Verdict {
+    judge_by(input, CHAIN.iter().chain(&NOTES).map(|(_, check)| *check))
 }
 
 /// Judges by the given checks.
-pub(super) fn judge_by(case: &Case<'_>, checks: impl Iterator<Item = Check>) -> Verdict {
+pub(super) fn judge_by(input: &Input<'_>, checks: impl Iterator<Item = Check>) -> Verdict {
     let mut findings: Vec<Finding> = Vec::new();
     for check in checks {
-        match check(case, &findings) {
-            Some(finding) if finding.outcome == CheckOutcome::Suspected => findings.push(finding),
-            Some(finding) if findings.is_empty() => return unverifiable(finding),
-            Some(_) | None => {}
+        let Some(finding) = check(input, &findings) else {
+            continue;
+        };
+        match finding.outcome() {
+            CheckOutcome::Suspected | CheckOutcome::Verified => findings.push(finding),
+            CheckOutcome::Unverifiable if findings.is_empty() => {
+                return unverifiable(input, finding);
+            }
+            CheckOutcome::Unverifiable => {}
         }
     }
-    let Some(evidence) = case.evidence else {
-        return unverifiable(unverifiable::no_report(case));
+    let Some(evidence) = input.evidence else {
+        return unverifiable(input, unverifiable::no_report(input));
     };
-    match findings.first() {
-        None => Verdict {
-            outcome: CheckOutcome::Verified,
-            reason: reasons::VERIFIED,
-            message: message::verified(case, evidence),
-        },
-        Some(first) => Verdict {
-            outcome: CheckOutcome::Suspected,
-            reason: first.reason,
-            message: message::suspected(case, evidence, &findings),
-        },
+    let suspected = findings
+        .iter()
+        .find(|finding| finding.outcome() == CheckOutcome::Suspected);
+    let (outcome, reason, message) = match suspected {
+        None => (
+            CheckOutcome::Verified,
+            reasons::VERIFIED,
+            message::verified(input, evidence, &findings),
+        ),
+        Some(first) => (
+            CheckOutcome::Suspected,
+            first.reason(),
+            message::suspected(input, evidence, &findings),
+        ),
+    };
+    findings.truncate(FINDING_LIMIT);
+    Verdict {
+        outcome,
+        reason,
+        message,
+        findings: findings.into_iter().map(Finding::bounded).collect(),
     }
 }
 
-fn unverifiable(finding: Finding) -> Verdict {
+fn unverifiable(input: &Input<'_>, finding: Finding) -> Verdict {
     Verdict {
-        outcome: finding.outcome,
-        reason: finding.reason,
-        message: finding.sentence,
+        outcome: CheckOutcome::Unverifiable,
+        reason: finding.reason(),
+        message: message::unverifiable(input, &finding),
+        findings: vec![finding.bounded()],
     }
 }

@@ -1,19 +1,21 @@
 //! Whether a change that a person declared beforehand may be taken for the one that was meant. A
 //! loss never is.
 
-use super::Case;
 use super::identity::database_missing;
+use super::input::Input;
 use super::rows::rows_below_minimum;
+use super::sentence::say_finding;
 use crate::wording;
 
 /// Why a change that looks like a reset is not accepted although one was declared; `None` when it
 /// may be. A major upgrade or a migration keeps the rows: what has lost most of them is looked at
 /// by a person first.
 #[must_use]
-pub fn refuse_declared(case: &Case<'_>) -> Option<String> {
-    let (baseline, evidence) = (case.baseline?.evidence, case.evidence?);
-    if let Some(finding) = database_missing(case, &[]).or_else(|| rows_below_minimum(case, &[])) {
-        return Some(finding.sentence);
+pub fn refuse_declared(input: &Input<'_>) -> Option<String> {
+    let (baseline, evidence) = (input.baseline?.evidence, input.evidence?);
+    if let Some(finding) = database_missing(input, &[]).or_else(|| rows_below_minimum(input, &[])) {
+        let main = input.spec.connection.database.as_str();
+        return Some(say_finding(&finding, &[], Some(main)));
     }
     let rows = |evidence: &crate::api::Evidence| {
         evidence

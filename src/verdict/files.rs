@@ -1,4 +1,4 @@
-//! What the looks for files say together: missing ones first, then files that nobody names, then
+//! What the checks of files say together: missing ones first, then files that nobody names, then
 //! what is not known. Pure.
 
 use crate::api::{CheckedFiles, ConditionStatus, FileRule, reasons};
@@ -9,9 +9,9 @@ const NAMED: usize = 8;
 /// How many rules a message tells about.
 const RULES: usize = 3;
 
-/// The looks of one check.
+/// What one check is judged by, as far as files go.
 #[derive(Clone, Debug)]
-pub struct FilesCase<'a> {
+pub struct FilesInput<'a> {
     /// Namespace of everything, for the commands in messages.
     pub namespace: &'a str,
     /// Name of the ProtectedDatabase.
@@ -19,15 +19,15 @@ pub struct FilesCase<'a> {
     /// Name of the check.
     pub check: &'a str,
     /// Each rule and what came of it.
-    pub looks: Vec<(&'a FileRule, Look<'a>)>,
+    pub checks: Vec<(&'a FileRule, FileCheck<'a>)>,
 }
 
 /// What came of one rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Look<'a> {
-    /// It was looked.
+pub enum FileCheck<'a> {
+    /// Its files were looked for.
     Ended(&'a CheckedFiles),
-    /// There is no claim to look at.
+    /// Its PersistentVolumeClaim does not exist.
     NoClaim,
 }
 
@@ -42,12 +42,12 @@ pub struct FilesVerdict {
     pub message: String,
 }
 
-/// Judges the looks of one check. A file that could not be seen is never called missing, and one
-/// that is missing is told whatever else is not known.
+/// Judges the files of one check. A file that could not be seen is never called missing, and one
+/// that is missing is said whatever else is not known.
 #[must_use]
-pub fn judge_files(case: &FilesCase<'_>) -> FilesVerdict {
-    let unknown = unknown(case);
-    let missing: Vec<String> = ended(case)
+pub fn judge_files(input: &FilesInput<'_>) -> FilesVerdict {
+    let unknown = unknown(input);
+    let missing: Vec<String> = ended(input)
         .filter(|(_, found)| found.missing > 0)
         .map(|(rule, found)| say_missing(rule, found))
         .collect();
@@ -59,11 +59,11 @@ pub fn judge_files(case: &FilesCase<'_>) -> FilesVerdict {
                 "{}.{} {}",
                 join(missing),
                 say_unknown(&unknown),
-                what_to_do_about_missing(case)
+                what_to_do_about_missing(input)
             ),
         };
     }
-    let orphaned: Vec<String> = ended(case)
+    let orphaned: Vec<String> = ended(input)
         .filter(|(_, found)| is_orphaned(found))
         .map(|(rule, found)| say_orphaned(rule, found))
         .collect();
@@ -75,7 +75,7 @@ pub fn judge_files(case: &FilesCase<'_>) -> FilesVerdict {
                 "{}.{} {}",
                 join(orphaned),
                 say_unknown(&unknown),
-                what_to_do_about_orphaned(case)
+                what_to_do_about_orphaned(input)
             ),
         };
     }
@@ -93,19 +93,19 @@ pub fn judge_files(case: &FilesCase<'_>) -> FilesVerdict {
         message: format!(
             "{}; as DatabaseCheck {} found",
             join(
-                ended(case)
+                ended(input)
                     .map(|(rule, found)| say_match(rule, found))
                     .collect()
             ),
-            case.check
+            input.check
         ),
     }
 }
 
-fn ended<'a>(case: &'a FilesCase<'a>) -> impl Iterator<Item = (&'a FileRule, &'a CheckedFiles)> {
-    case.looks.iter().filter_map(|(rule, look)| match look {
-        Look::Ended(found) => Some((*rule, *found)),
-        Look::NoClaim => None,
+fn ended<'a>(input: &'a FilesInput<'a>) -> impl Iterator<Item = (&'a FileRule, &'a CheckedFiles)> {
+    input.checks.iter().filter_map(|(rule, check)| match check {
+        FileCheck::Ended(found) => Some((*rule, *found)),
+        FileCheck::NoClaim => None,
     })
 }
 
@@ -115,20 +115,20 @@ fn is_orphaned(found: &CheckedFiles) -> bool {
 }
 
 /// What is not known and why, in the order of the rules.
-fn unknown(case: &FilesCase<'_>) -> Vec<(&'static str, String)> {
+fn unknown(input: &FilesInput<'_>) -> Vec<(&'static str, String)> {
     let mut unknown = Vec::new();
-    for (place, (rule, look)) in case.looks.iter().enumerate() {
-        match look {
-            Look::NoClaim => unknown.push((
+    for (position, (rule, check)) in input.checks.iter().enumerate() {
+        match check {
+            FileCheck::NoClaim => unknown.push((
                 reasons::CLAIM_NOT_FOUND,
                 format!(
-                    "spec.verification.files[{place}] names PersistentVolumeClaim {}, which does \
+                    "spec.verification.files[{position}] names PersistentVolumeClaim {}, which does \
                      not exist in namespace {}, so no file of it can be looked for. Create it, or \
                      name one that exists: kubectl -n {} get pvc",
-                    rule.claim, case.namespace, case.namespace
+                    rule.claim, input.namespace, input.namespace
                 ),
             )),
-            Look::Ended(found) => {
+            FileCheck::Ended(found) => {
                 unknown.extend(
                     found.failure.as_ref().map(|failure| {
                         (reasons::known(&failure.reason), one_line(&failure.message))
@@ -192,13 +192,13 @@ fn say_match(rule: &FileRule, found: &CheckedFiles) -> String {
     )
 }
 
-fn what_to_do_about_missing(case: &FilesCase<'_>) -> String {
-    let FilesCase {
+fn what_to_do_about_missing(input: &FilesInput<'_>) -> String {
+    let FilesInput {
         namespace,
         database,
         check,
         ..
-    } = case;
+    } = input;
     format!(
         "DatabaseCheck {check} found that. Next: see whether the claim has the volume that it \
          should have: kubectl -n {namespace} get pvc, and kubectl holdfast status {database} -n \
@@ -207,13 +207,13 @@ fn what_to_do_about_missing(case: &FilesCase<'_>) -> String {
     )
 }
 
-fn what_to_do_about_orphaned(case: &FilesCase<'_>) -> String {
-    let FilesCase {
+fn what_to_do_about_orphaned(input: &FilesInput<'_>) -> String {
+    let FilesInput {
         namespace,
         database,
         check,
         ..
-    } = case;
+    } = input;
     format!(
         "DatabaseCheck {check} found that. It looks as if the database had been reset and the \
          files had stayed. Next: read what DataReset says: kubectl -n {namespace} describe protdb \
@@ -222,19 +222,19 @@ fn what_to_do_about_orphaned(case: &FilesCase<'_>) -> String {
     )
 }
 
-/// The first names, and how many more there are.
+/// The first names, and how many more.
 fn names(first: &[String], all: i64) -> String {
-    let told: Vec<String> = first
+    let named: Vec<String> = first
         .iter()
         .take(NAMED)
         .map(|name| one_line(name))
         .collect();
-    let more = all.saturating_sub(i64::try_from(told.len()).unwrap_or(i64::MAX));
-    let told = told.join(", ");
+    let more = all.saturating_sub(i64::try_from(named.len()).unwrap_or(i64::MAX));
+    let named = named.join(", ");
     if more > 0 {
-        format!("{told} and {} more", number(more))
+        format!("{named} and {} more", number(more))
     } else {
-        told
+        named
     }
 }
 
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_look_says() {
+    fn what_each_check_of_files_says() {
         let cases: Vec<(&str, Vec<Option<CheckedFiles>>)> = vec![
             ("every path has its file", vec![Some(found(1200, 0, 1200))]),
             (
@@ -341,7 +341,7 @@ mod tests {
                 vec![Some(failed(found(10, 0, 5), "FilesUnreadable"))],
             ),
             (
-                "unreadable, and one is missing all the same",
+                "unreadable, and one is missing besides",
                 vec![Some(failed(found(10, 1, 9), "FilesUnreadable"))],
             ),
             (
@@ -365,20 +365,20 @@ mod tests {
         ];
         let mut text = String::new();
         let (whole, folder) = (rule(""), rule("trend_examples"));
-        for (name, looks) in &cases {
+        for (name, found) in &cases {
             let rules = [&folder, &whole].into_iter().cycle();
-            let looks = rules
+            let checks = rules
                 .zip(
-                    looks
+                    found
                         .iter()
-                        .map(|found| found.as_ref().map_or(Look::NoClaim, Look::Ended)),
+                        .map(|found| found.as_ref().map_or(FileCheck::NoClaim, FileCheck::Ended)),
                 )
                 .collect();
-            let verdict = judge_files(&FilesCase {
+            let verdict = judge_files(&FilesInput {
                 namespace: "atra",
                 database: "knowledge",
                 check: "knowledge-1",
-                looks,
+                checks,
             });
             let _ = writeln!(
                 text,

@@ -1,69 +1,50 @@
-//! Checks of where the cluster of data stands in its own history: whether it went back, and whether
-//! a database was made anew in it.
+//! Checks of where the database cluster stands in its own history: whether it went back, and
+//! whether a database was recreated in it.
 
-use crate::api::{Identity, reasons};
-use crate::wording;
+use crate::api::{Finding, Identity};
 
-use super::Case;
-use super::case::Finding;
-
-/// Make sure that the same cluster has not gone back: neither its write-ahead log nor its timeline
-/// ever does by itself, not even in a crash, because only what was flushed to disk is compared.
-pub(super) fn rolled_back(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
-    let (before, now) = (&case.baseline?.evidence.identity, &case.evidence?.identity);
-    if before.system_identifier != now.system_identifier {
-        return None;
-    }
-    let is_behind = wal_position(now)? < wal_position(before)? || now.timeline < before.timeline;
-    is_behind.then(|| {
-        let sentence = format!(
-            "it is the known cluster of data, but an older state of it: its write-ahead log is at \
-             {} on timeline {}, and was at {} on timeline {} at the last good check",
-            now.wal_position, now.timeline, before.wal_position, before.timeline
-        );
-        Finding::suspected(reasons::ROLLED_BACK, sentence)
-    })
-}
+use super::identity::{describe_loss, find_database};
+use super::input::Input;
+use super::volumes::{DataVolumes, cluster_state};
 
 /// The object id of a database that only a backup tells of.
 const UNKNOWN_OID: i64 = 0;
 
+/// Make sure that the same cluster has not gone back: neither its write-ahead log nor its timeline
+/// ever does by itself, not even in a crash, because only what was flushed to disk is compared.
+pub(super) fn rolled_back(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+    let (baseline, evidence) = (input.baseline?, input.evidence?);
+    let (before, now) = (&baseline.evidence.identity, &evidence.identity);
+    if before.system_identifier != now.system_identifier {
+        return None;
+    }
+    let is_behind = wal_position(now)? < wal_position(before)? || now.timeline < before.timeline;
+    let volumes = DataVolumes::compare(input, &baseline)?;
+    is_behind.then(|| Finding::RolledBack {
+        before: cluster_state(baseline.evidence, volumes.before),
+        now: cluster_state(evidence, volumes.now),
+    })
+}
+
 /// Make sure that no database was dropped and created again under its name: its object id would be
 /// another one.
-pub(super) fn database_recreated(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
-    let (before, now) = (case.baseline?.evidence, case.evidence?);
+pub(super) fn database_recreated(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+    let (before, now) = (input.baseline?.evidence, input.evidence?);
     if before.identity.system_identifier != now.identity.system_identifier {
         return None;
     }
-    let oid = |evidence: &crate::api::Evidence, name: &str| {
-        evidence
-            .databases
-            .iter()
-            .find(|database| database.name == name)
-            .map(|database| database.oid)
-    };
-    let made_anew: Vec<String> = case
+    let databases: Vec<_> = input
         .spec
         .connection
         .databases()
-        .filter_map(|name| {
-            let (before, now) = (oid(before, name)?, oid(now, name)?);
-            (before != now && before != UNKNOWN_OID).then(|| {
-                format!(
-                    "database \"{name}\" was dropped and created again (object id {before} -> \
-                    {now})"
-                )
-            })
-        })
+        .filter_map(|name| find_database(before, name).zip(find_database(now, name)))
+        .filter(|(was, is)| was.oid != is.oid && was.oid != UNKNOWN_OID)
+        .map(|(was, is)| describe_loss(before, was, Some(is.oid)))
         .collect();
-    if made_anew.is_empty() {
-        None
-    } else {
-        Some(Finding::suspected(
-            reasons::DATABASE_RECREATED,
-            wording::list(&made_anew),
-        ))
-    }
+    (!databases.is_empty()).then_some(Finding::DatabaseRecreated {
+        databases,
+        left_out: 0,
+    })
 }
 
 /// `16/B374D848`, two hexadecimal halves, as a number.

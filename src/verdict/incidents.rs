@@ -105,7 +105,7 @@ pub(super) fn incidents() -> Vec<Scenario> {
             Some("cluster_changed"),
         ),
         (
-            "a Deployment with an emptyDir, its pod made anew",
+            "a Deployment with an emptyDir, its pod recreated",
             new().other_cluster().on_no_volume().now(nearly_empty),
             Some("cluster_changed"),
         ),
@@ -273,12 +273,12 @@ pub(super) fn losses() -> Vec<Scenario> {
     ]
 }
 
-/// What happens to the cluster of data itself, or to all of it.
+/// What happens to the database cluster itself, or to all of it.
 pub(super) fn histories() -> Vec<Scenario> {
     let new = Sample::new;
     vec![
         (
-            "the schema made anew and seeded, in the same cluster",
+            "the schema recreated and seeded, in the same cluster",
             new().now(|now| {
                 nearly_empty(now);
                 set_rows(now, "public.jobs", 0);

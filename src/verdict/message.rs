@@ -1,73 +1,104 @@
-//! The texts of verdicts: what was expected, what is there, all that was found, and what to do next
-//! with the very commands.
+//! The texts of verdicts: what happened, what it is compared with, and what to do next, the one
+//! shortest command first and the acceptance last.
 
-use std::fmt::Write as _;
-
-use crate::api::{Evidence, MountedVolume, reasons};
+use crate::api::names::ACCEPT_CHECK_ANNOTATION;
+use crate::api::{ClusterState, Evidence, Finding, MountedVolume, RowCount};
 use crate::wording;
 
-use super::case::Finding;
-use super::volumes::{DataVolumes, describe};
-use super::{Baseline, Case, words};
-use crate::api::names::ACCEPT_CHECK_ANNOTATION;
+use super::input::{Baseline, Input};
+use super::sentence::{describe_volume, name_table, say_finding, say_rows};
+use super::volumes::{DataVolumes, cluster_state};
 
 /// How many tables a good verdict names.
 const NAMED_TABLES: usize = 5;
 
 /// What is said about a suspected reset: every finding down the chain, not only the first.
-pub(super) fn suspected(case: &Case<'_>, evidence: &Evidence, findings: &[Finding]) -> String {
-    let found: Vec<&str> = findings
+pub(super) fn suspected(input: &Input<'_>, evidence: &Evidence, findings: &[Finding]) -> String {
+    let main = Some(input.spec.connection.database.as_str());
+    let found: Vec<String> = findings
         .iter()
-        .map(|finding| finding.sentence.as_str())
+        .filter(|finding| finding.outcome() == crate::api::CheckOutcome::Suspected)
+        .map(|finding| say_finding(finding, findings, main))
         .collect();
-    let volumes = case
+    let volumes = input
         .baseline
-        .and_then(|baseline| DataVolumes::compare(case, &baseline));
-    let (found, comparison) = (found.join("; "), comparison(case, evidence, volumes));
+        .and_then(|baseline| DataVolumes::compare(input, &baseline));
+    let (found, comparison) = (found.join("; "), comparison(input, evidence, volumes));
     format!(
         "the data looks reset: {found}.{comparison} Next: {}.",
-        next(case, findings, volumes).join("; ")
+        next_steps(input, findings, volumes).join(". ")
     )
 }
 
+/// What is said when nothing can be said about the data.
+pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
+    let main = Some(input.spec.connection.database.as_str());
+    let sentence = say_finding(finding, &[], main);
+    let (namespace, database) = (input.namespace, input.database);
+    let edit = format!("kubectl -n {namespace} edit protdb {database}");
+    match finding {
+        Finding::InRecovery {} => format!(
+            "{sentence}; wait for the recovery to end, or set spec.connection.host to the primary"
+        ),
+        Finding::DatabaseNotFound { .. } => {
+            format!("{sentence}; create it, or correct the field: {edit}")
+        }
+        Finding::TableNotFound {
+            is_connected: true, ..
+        } => format!("{sentence}; create it, or correct the name: {edit}"),
+        Finding::TableNotFound { .. } => format!(
+            "{sentence}; add it to spec.connection.additionalDatabases, or correct the field: \
+             {edit}"
+        ),
+        Finding::NotCounted { .. } => format!(
+            "{sentence}; raise the timeout ({} now), or wait for the next check: {edit}",
+            input.spec.verification.timeout
+        ),
+        // An agent says itself what to do.
+        _ => sentence,
+    }
+}
+
 /// Which volume and cluster were expected and which are there; said once if they are the same.
-fn comparison(case: &Case<'_>, evidence: &Evidence, volumes: Option<DataVolumes<'_>>) -> String {
-    let (Some(baseline), Some(volumes)) = (case.baseline, volumes) else {
-        let now = describe(case.target.volumes.first());
+fn comparison(input: &Input<'_>, evidence: &Evidence, volumes: Option<DataVolumes<'_>>) -> String {
+    let (Some(baseline), Some(volumes)) = (input.baseline, volumes) else {
+        let now = describe_volume(input.target.volumes.first());
         return format!(
             " No good check came before. Found: {now}, {}.",
-            cluster(evidence)
+            describe_cluster(&cluster_state(evidence, None))
         );
     };
-    let (before, now) = (cluster(baseline.evidence), cluster(evidence));
+    let before = describe_cluster(&cluster_state(baseline.evidence, None));
+    let now = describe_cluster(&cluster_state(evidence, None));
     let known = format!("{} of {}", baseline.source, baseline.evidence.observed_at.0);
     if !volumes.moved && before == now {
         return format!(
-            " Volume and cluster are those of {known}: {}, {now}.",
-            describe(volumes.now)
+            " Volume and database cluster are those of {known}: {}, {now}.",
+            describe_volume(volumes.now)
         );
     }
     format!(
         " Expected, as in {known}: {}, {before}. Found: {}, {now}.",
-        describe(volumes.before),
-        describe(volumes.now)
+        describe_volume(volumes.before),
+        describe_volume(volumes.now)
     )
 }
 
 /// What is said about data that is as expected.
-pub(super) fn verified(case: &Case<'_>, evidence: &Evidence) -> String {
-    let mut named: Vec<String> = case
+pub(super) fn verified(input: &Input<'_>, evidence: &Evidence, notes: &[Finding]) -> String {
+    let main = Some(input.spec.connection.database.as_str());
+    let mut named: Vec<String> = input
         .rules()
         .filter_map(|(_, rule)| {
-            let now = case.found(rule)?;
+            let now = input.found(rule)?;
             let minimum = rule
                 .min_rows
                 .map(|minimum| format!(" (at least {})", wording::number(minimum)))
                 .unwrap_or_default();
             Some(format!(
                 "{} rows in {}{minimum}",
-                words::rows(now),
-                words::table(case, &now.database, &now.name)
+                say_rows(RowCount::from(now)),
+                name_table(&now.database, &now.name, main)
             ))
         })
         .collect();
@@ -83,47 +114,44 @@ pub(super) fn verified(case: &Case<'_>, evidence: &Evidence) -> String {
     if more > 0 {
         named.push(format!("{more} more as expected"));
     }
-    let mut text = format!("{}; {}", named.join(", "), relation(case));
-    if evidence.superuser {
-        let _ = write!(
-            text,
-            "; the role that looks is a superuser, which is more than it needs: kubectl holdfast \
-             grant-sql {} -n {}",
-            case.database, case.namespace
-        );
-    }
-    text
+    let mut said = vec![named.join(", "), relation(input)];
+    said.extend(notes.iter().map(|note| {
+        let sentence = say_finding(note, notes, main);
+        match note {
+            Finding::SuperuserRole {} => format!(
+                "{sentence}: kubectl holdfast grant-sql {} -n {}",
+                input.database, input.namespace
+            ),
+            _ => sentence,
+        }
+    }));
+    said.join("; ")
 }
 
 /// How good data relates to what was last known good.
-fn relation(case: &Case<'_>) -> String {
-    let Some(baseline) = case.baseline else {
-        return "the first good check: it becomes what later ones are compared with".to_owned();
-    };
-    let same = format!("same cluster as in {}", baseline.source);
-    match DataVolumes::compare(case, &baseline) {
-        Some(volumes) if volumes.moved => {
-            format!(
-                "{same}, which has moved from {} to {}",
-                describe(volumes.before),
-                describe(volumes.now)
-            )
-        }
-        _ => same,
+fn relation(input: &Input<'_>) -> String {
+    match input.baseline {
+        None => "the first good check: it becomes what later ones are compared with".to_owned(),
+        Some(baseline) => format!("same database cluster as in {}", baseline.source),
     }
 }
 
-fn cluster(evidence: &Evidence) -> String {
+fn describe_cluster(cluster: &ClusterState) -> String {
     format!(
-        "cluster initialized {} (system identifier {})",
-        evidence.identity.initialized_at.0, evidence.identity.system_identifier
+        "database cluster initialized {} (system identifier {})",
+        cluster.initialized_at.0, cluster.system_identifier
     )
 }
 
 /// What to do, the way back first and the acceptance last.
-fn next(case: &Case<'_>, findings: &[Finding], volumes: Option<DataVolumes<'_>>) -> Vec<String> {
+fn next_steps(
+    input: &Input<'_>,
+    findings: &[Finding],
+    volumes: Option<DataVolumes<'_>>,
+) -> Vec<String> {
+    let namespace = input.namespace;
     let mut steps = Vec::new();
-    match (case.baseline, volumes) {
+    match (input.baseline, volumes) {
         (
             Some(baseline),
             Some(DataVolumes {
@@ -131,65 +159,68 @@ fn next(case: &Case<'_>, findings: &[Finding], volumes: Option<DataVolumes<'_>>)
                 now,
                 moved: true,
             }),
-        ) => {
-            steps.extend(mount_back(case, &baseline, before, now));
-        }
+        ) => steps.extend(mount_back(input, &baseline, before, now)),
         _ => steps.push(format!(
-            "see which backups there are to restore from with kubectl -n {} get dbbackup",
-            case.namespace
+            "restore from a backup: kubectl -n {namespace} get dbbackup"
         )),
     }
-    let too_few = findings
+    let suspected = findings
         .iter()
-        .any(|finding| finding.reason == reasons::ROWS_BELOW_MINIMUM);
-    let lower = "lower minRows where it says more than you want";
+        .filter(|finding| finding.outcome() == crate::api::CheckOutcome::Suspected);
+    let has_too_few = findings
+        .iter()
+        .any(|finding| matches!(finding, Finding::RowsBelowMinimum { .. }));
     let accept = format!(
-        "kubectl annotate protdb -n {} {} {ACCEPT_CHECK_ANNOTATION}={} --overwrite",
-        case.namespace, case.database, case.check
+        "kubectl annotate protdb -n {namespace} {} {ACCEPT_CHECK_ANNOTATION}={} --overwrite",
+        input.database, input.check
     );
-    steps.push(match (too_few, findings.len()) {
+    let is_meant = "If this is how it should be,";
+    steps.push(match (has_too_few, suspected.count()) {
         (true, 1) => format!(
-            "or, if this is how it should be, {lower}: kubectl -n {} edit protdb {}",
-            case.namespace, case.database
+            "{is_meant} lower minRows: kubectl -n {namespace} edit protdb {}",
+            input.database
         ),
-        (true, _) => format!("or, if this is how it should be, {lower} and accept it: {accept}"),
-        (false, _) => format!("or, if this is how it should be, accept it: {accept}"),
+        (true, _) => format!("{is_meant} lower minRows and accept it: {accept}"),
+        (false, _) => format!("{is_meant} accept it: {accept}"),
     });
     steps
 }
 
 fn mount_back(
-    case: &Case<'_>,
+    input: &Input<'_>,
     baseline: &Baseline<'_>,
     before: &MountedVolume,
     now: Option<&MountedVolume>,
-) -> [String; 2] {
+) -> [String; 4] {
+    let (namespace, workload) = (input.namespace, &input.spec.workload.name);
     let present = now
         .map(|now| format!(" {}", now.volume))
         .unwrap_or_default();
     let claim = &before.claim;
-    let workload = &case.spec.workload.name;
     let way = match now {
         Some(now) if now.claim == *claim => {
             format!("bind claim {claim} to volume {} again", before.volume)
         }
         Some(_) => format!("let {workload} mount claim {claim} again"),
         None => format!(
-            "let its data directory lie on claim {claim} again (it was mounted at {})",
+            "put its data directory on claim {claim} again (it was mounted at {})",
             before.mount_path
         ),
     };
     [
         format!(
-            "look at the volumes with kubectl get pv {}{present} and at the pod with kubectl -n {} \
-             describe pod {}",
-            before.volume, case.namespace, case.target.pod
+            "bring volume {} back, which has the data of {}: kubectl holdfast recover {} -n \
+             {namespace}",
+            before.volume, baseline.source, input.database
         ),
         format!(
-            "if volume {} is there it has the data of {}: kubectl holdfast recover {} -n {} brings \
-             it back (by hand: scale {workload} to 0, {way}, scale it up); if not, restore from a \
-             backup (kubectl -n {} get dbbackup)",
-            before.volume, baseline.source, case.database, case.namespace, case.namespace
+            "See whether it exists: kubectl get pv {}{present}, and what the pod mounts: kubectl \
+             -n {namespace} describe pod {}",
+            before.volume, input.target.pod
+        ),
+        format!("By hand: scale {workload} to 0, {way}, scale it up"),
+        format!(
+            "If the volume is gone, restore from a backup: kubectl -n {namespace} get dbbackup"
         ),
     ]
 }

@@ -3,20 +3,23 @@
 
 mod aggregate;
 mod baseline;
-mod case;
 mod chain;
 mod declared;
 mod emptied;
 mod files;
 mod history;
 mod identity;
+mod input;
 mod message;
+mod notes;
 mod rows;
+mod sentence;
 mod tables;
 mod unverifiable;
 mod volumes;
-mod words;
 
+#[cfg(test)]
+mod every_finding;
 #[cfg(test)]
 mod incidents;
 #[cfg(test)]
@@ -26,11 +29,11 @@ mod sample;
 #[cfg(test)]
 mod scenarios;
 
-pub use aggregate::*;
-pub use baseline::*;
-pub use case::*;
-pub use chain::*;
-pub use declared::*;
-pub use files::*;
-pub use volumes::directory_off_volume;
-pub(crate) use volumes::{is_same as is_same_volume, under as volume_under};
+pub use aggregate::aggregate;
+pub use baseline::carry_counts;
+pub use chain::judge;
+pub use declared::refuse_declared;
+pub use files::{FileCheck, FilesInput, FilesVerdict, judge_files};
+pub use input::{Baseline, Input, Verdict};
+pub use sentence::{describe_volume, name_table, say_finding, say_rows};
+pub use volumes::{directory_off_volume, is_same_volume, volume_under};

@@ -1,80 +1,57 @@
 //! Checks of the rows: fewer than are wanted, or many fewer than there were. Only rows that were
 //! counted are judged.
 
-use crate::api::{CountKind, TableEvidence, TableRule, reasons};
-use crate::wording;
+use crate::api::{CountKind, Finding, RowCount, RowLimit, TableChange, TableEvidence, TableRule};
 
-use super::case::{Compared, Finding};
+use super::input::{Input, TablePair};
 use super::tables::UNLISTED_FROM_ROWS;
-use super::{Case, words};
 
 /// Make sure that every table with `minRows` has that many rows, counted to the end.
-pub(super) fn rows_below_minimum(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
-    let mut finding = Finding::suspected(reasons::ROWS_BELOW_MINIMUM, String::new());
-    let mut sentences = Vec::new();
-    for (position, rule) in case.rules() {
-        let (Some(minimum), Some(now)) = (rule.min_rows, case.found(rule)) else {
-            continue;
+pub(super) fn rows_below_minimum(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+    let below = input.rules().filter_map(|(position, rule)| {
+        let (minimum, now) = (rule.min_rows?, input.found(rule)?);
+        let limit = RowLimit {
+            field: format!("spec.verification.tables[{position}].minRows"),
+            value: minimum,
         };
-        if now.count != CountKind::Exact || now.rows >= minimum {
-            continue;
-        }
-        let change = change(case, case.known_good(rule), now);
-        sentences.push(format!(
-            "{change} (spec.verification.tables[{position}].minRows is {})",
-            wording::number(minimum)
-        ));
-        finding
-            .tables
-            .push((now.database.clone(), now.name.clone()));
-    }
-    finding.sentence = wording::list(&sentences);
-    if sentences.is_empty() {
-        None
-    } else {
-        Some(finding)
-    }
+        (now.count == CountKind::Exact && now.rows < minimum)
+            .then(|| change_of(input.known_good(rule), now, limit))
+    });
+    let tables: Vec<TableChange> = below.collect();
+    (!tables.is_empty()).then_some(Finding::RowsBelowMinimum {
+        tables,
+        left_out: 0,
+    })
 }
 
 /// Make sure that no table has lost a larger share of its rows than is allowed: of those that were
-/// surely there, and what is left counted to the end.
-pub(super) fn rows_dropped(case: &Case<'_>, earlier: &[Finding]) -> Option<Finding> {
-    let mut finding = Finding::suspected(reasons::ROWS_DROPPED, String::new());
-    let mut sentences = Vec::new();
-    for table in case.compared() {
-        let (Some(now), Some((percent, field))) = (table.now, allowed_drop(case, &table)) else {
-            continue;
-        };
-        if !has_dropped(table.before, now, percent) {
-            continue;
-        }
-        let key = (now.database.clone(), now.name.clone());
-        if earlier.iter().any(|finding| finding.tables.contains(&key)) {
-            continue;
-        }
-        sentences.push(format!(
-            "{} ({field} allows a loss of {percent} %)",
-            change(case, Some(table.before), now)
-        ));
-        finding.tables.push(key);
-    }
-    finding.sentence = wording::list(&sentences);
-    if sentences.is_empty() {
-        None
-    } else {
-        Some(finding)
-    }
+/// surely there, and what is left counted to the end. What earlier checks found is left out.
+pub(super) fn rows_dropped(input: &Input<'_>, earlier: &[Finding]) -> Option<Finding> {
+    let is_new = |now: &TableEvidence| {
+        !earlier
+            .iter()
+            .flat_map(Finding::tables)
+            .any(|other| (&other.database, &other.name) == (&now.database, &now.name))
+    };
+    let dropped = input.table_pairs().into_iter().filter_map(|table| {
+        let (now, limit) = (table.now?, allowed_drop(input, &table)?);
+        (has_dropped(table.before, now, limit.value) && is_new(now))
+            .then(|| change_of(Some(table.before), now, limit))
+    });
+    let tables: Vec<TableChange> = dropped.collect();
+    (!tables.is_empty()).then_some(Finding::RowsDropped {
+        tables,
+        left_out: 0,
+    })
 }
 
 /// The largest loss that is allowed, in percent, and the field that says so.
-pub(super) fn allowed_drop(case: &Case<'_>, table: &Compared<'_>) -> Option<(i32, String)> {
-    let baseline = case.spec.verification.baseline.max_drop_percent();
+pub(super) fn allowed_drop(input: &Input<'_>, table: &TablePair<'_>) -> Option<RowLimit> {
     let of_all = || {
-        baseline.map(|percent| {
-            (
-                percent,
-                "spec.verification.baseline.maxDropPercent".to_owned(),
-            )
+        let percent = input.spec.verification.baseline.max_drop_percent()?;
+        Some(RowLimit {
+            field: "spec.verification.baseline.maxDropPercent".to_owned(),
+            value: percent.into(),
         })
     };
     match table.rule {
@@ -85,10 +62,10 @@ pub(super) fn allowed_drop(case: &Case<'_>, table: &Compared<'_>) -> Option<(i32
                 max_drop_percent: Some(percent),
                 ..
             },
-        )) => Some((
-            *percent,
-            format!("spec.verification.tables[{position}].maxDropPercent"),
-        )),
+        )) => Some(RowLimit {
+            field: format!("spec.verification.tables[{position}].maxDropPercent"),
+            value: (*percent).into(),
+        }),
         Some(_) => of_all(),
         None if table.before.rows >= UNLISTED_FROM_ROWS => of_all(),
         None => None,
@@ -97,24 +74,22 @@ pub(super) fn allowed_drop(case: &Case<'_>, table: &Compared<'_>) -> Option<(i32
 
 /// Whether more is lost than that share: if it is of the rows that were surely there, it is of the
 /// rows that there really were, too.
-pub(super) fn has_dropped(before: &TableEvidence, now: &TableEvidence, percent: i32) -> bool {
+pub(super) fn has_dropped(before: &TableEvidence, now: &TableEvidence, percent: i64) -> bool {
     let had = i128::from(before.least_rows());
     let lost = had - i128::from(now.rows);
     now.count == CountKind::Exact && lost * 100 > had * i128::from(percent)
 }
 
-pub(super) fn change(
-    case: &Case<'_>,
+pub(super) fn change_of(
     before: Option<&TableEvidence>,
     now: &TableEvidence,
-) -> String {
-    let name = words::table(case, &now.database, &now.name);
-    match before {
-        Some(before) => format!(
-            "{name}: {} -> {} rows",
-            words::rows(before),
-            words::rows(now)
-        ),
-        None => format!("{name} has {}", wording::count(now.rows, "row")),
+    limit: RowLimit,
+) -> TableChange {
+    TableChange {
+        database: now.database.clone(),
+        name: now.name.clone(),
+        before: before.map(RowCount::from),
+        now: Some(RowCount::from(now)),
+        limit: Some(limit),
     }
 }

@@ -9,8 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
-use super::chain::{CHAIN, judge_by};
-use super::{Baseline, Case, Verdict, judge};
+use super::chain::{CHAIN, NOTES, judge_by};
+use super::input::{Baseline, Input, Verdict};
+use super::{judge, refuse_declared};
 use crate::api::{
     AgentFailure, CheckTarget, CountKind, DatabaseEvidence, Evidence, Identity, MountedVolume,
     ProtectedDatabaseSpec, TableEvidence,
@@ -19,7 +20,7 @@ use crate::api::{
 /// The second of initdb of the cluster with the data: 2026-01-19.
 const INITIALIZED: u64 = 1_768_826_096;
 
-/// A case that owns its parts.
+/// An input that owns its parts.
 #[derive(Clone, Debug)]
 pub struct Sample {
     pub spec: ProtectedDatabaseSpec,
@@ -120,27 +121,28 @@ impl Sample {
     }
 
     pub fn judge(&self) -> Verdict {
-        judge(&self.case())
+        judge(&self.input())
     }
 
     /// Why a change that was declared is not accepted.
     pub fn refuse_declared(&self) -> Option<String> {
-        super::refuse_declared(&self.case())
+        refuse_declared(&self.input())
     }
 
     /// The verdict of a chain that lacks one check.
     pub fn judge_without(&self, check: &str) -> Verdict {
         judge_by(
-            &self.case(),
+            &self.input(),
             CHAIN
                 .iter()
+                .chain(&NOTES)
                 .filter(|(name, _)| *name != check)
                 .map(|(_, check)| *check),
         )
     }
 
-    fn case(&self) -> Case<'_> {
-        Case {
+    fn input(&self) -> Input<'_> {
+        Input {
             namespace: "atra",
             database: "knowledge",
             check: "knowledge-2",

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
-use super::chain::CHAIN;
+use super::chain::{CHAIN, NOTES};
 use super::incidents::{Scenario, cut, histories, incidents, losses, nearly_empty, rule};
 use super::sample::{
     Sample, add_database, add_table, drop_database, drop_table, set_count, set_lower_bound,
     set_rows,
 };
-use crate::api::{CheckOutcome, CountKind, ProtectedDatabaseSpec, TableRule, reasons};
+use crate::api::{CheckOutcome, CountKind, Finding, ProtectedDatabaseSpec, TableRule, reasons};
 
 fn volatile(name: &str) -> TableRule {
     TableRule {
@@ -192,7 +192,7 @@ fn benign_servers() -> Vec<Scenario> {
             None,
         ),
         (
-            "claim made anew for the same volume",
+            "claim recreated for the same volume",
             new().on_volume("data-knowledge-postgres-0", "pvc-a"),
             None,
         ),
@@ -376,8 +376,14 @@ fn unverifiable() -> Vec<Scenario> {
     ]
 }
 
+fn types_of(findings: &[Finding]) -> String {
+    let types: Vec<String> = findings.iter().map(Finding::type_word).collect();
+    types.join(" ")
+}
+
 fn as_expected(scenarios: Vec<Scenario>, outcome: CheckOutcome) -> BTreeMap<&'static str, Value> {
     let mut verdicts = BTreeMap::new();
+    let mut written: Vec<(String, &str)> = Vec::new();
     for (name, sample, _) in scenarios {
         let verdict = sample.judge();
         assert_eq!(verdict.outcome, outcome, "{name}: {}", verdict.message);
@@ -386,13 +392,35 @@ fn as_expected(scenarios: Vec<Scenario>, outcome: CheckOutcome) -> BTreeMap<&'st
             "{name}: {} is not documented",
             verdict.reason
         );
-        let before = verdicts.insert(
-            name,
-            json!({ "reason": verdict.reason, "message": verdict.message }),
-        );
+        let (found, rest) = split_message(&verdict.message);
+        let mut described = json!({
+            "findings": types_of(&verdict.findings),
+            "reason": verdict.reason,
+            "found": found,
+        });
+        if let Some((_, earlier)) = written.iter().find(|(earlier, _)| earlier == rest) {
+            described["rest"] = format!("as of {earlier}").into();
+        } else if !rest.is_empty() {
+            described["rest"] = rest.into();
+            written.push((rest.to_owned(), name));
+        }
+        let before = verdicts.insert(name, described);
         assert!(before.is_none(), "{name}: two scenarios of one name");
     }
     verdicts
+}
+
+/// What was found, and what it is compared with and what to do: the latter is the same for many.
+fn split_message(message: &str) -> (&str, &str) {
+    let rest = [
+        " Volume and database cluster ",
+        " Expected, as in ",
+        " No good check came ",
+    ]
+    .iter()
+    .filter_map(|begin| message.find(begin))
+    .min();
+    message.split_at(rest.unwrap_or(message.len()))
 }
 
 #[test]
@@ -455,6 +483,44 @@ fn each_check_is_needed_by_a_scenario() {
             "{name}: the verdict is the same without {check}"
         );
     }
+}
+
+#[test]
+fn each_note_is_needed_by_a_scenario_and_changes_no_verdict() {
+    let scenarios = || {
+        [
+            incidents(),
+            losses(),
+            histories(),
+            benign(),
+            benign_servers(),
+        ]
+        .into_iter()
+        .flatten()
+    };
+    for (note, _) in NOTES {
+        let mut is_needed = false;
+        for (name, sample, _) in scenarios() {
+            let (whole, without) = (sample.judge(), sample.judge_without(note));
+            assert_eq!(
+                (whole.outcome, whole.reason),
+                (without.outcome, without.reason),
+                "{name}: {note} is a note and no check"
+            );
+            is_needed |= whole.findings != without.findings;
+        }
+        assert!(is_needed, "no scenario needs {note}");
+    }
+}
+
+#[test]
+fn findings_are_data() {
+    let verdict = Sample::new()
+        .other_cluster()
+        .on_volume("other-data", "pvc-b")
+        .now(nearly_empty)
+        .judge();
+    insta::assert_yaml_snapshot!("findings", verdict.findings);
 }
 
 #[test]

@@ -1,54 +1,49 @@
 //! Check of the tables: whether those that were there are there.
 
-use crate::api::{Evidence, reasons};
-use crate::wording;
+use crate::api::{Evidence, Finding, RowCount, TableChange};
 
-use super::case::{Compared, Finding};
-use super::{Case, words};
+use super::input::{Input, TablePair};
 
 /// Unlisted tables that had fewer rows than this at the last good check come and go without a word.
 pub(super) const UNLISTED_FROM_ROWS: i64 = 100;
 
 /// Make sure that every table that the last good check found still exists: those with rules, and
 /// unless the baseline is off every other one that had 100 rows.
-pub(super) fn tables_missing(case: &Case<'_>, _: &[Finding]) -> Option<Finding> {
-    let evidence = case.evidence?;
+pub(super) fn tables_missing(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+    let evidence = input.evidence?;
     // An agent that could not look everywhere says nothing about what it did not see.
-    if case.failure.is_some() {
+    if input.failure.is_some() {
         return None;
     }
-    let gone: Vec<Compared<'_>> = case
-        .compared()
+    let gone = input
+        .table_pairs()
         .into_iter()
-        .filter(|table| table.now.is_none() && is_missed(case, evidence, table))
-        .collect();
-    let tables: Vec<_> = gone
-        .iter()
-        .map(|table| (table.before.database.clone(), table.before.name.clone()))
-        .collect();
-    let names: Vec<String> = gone
-        .iter()
-        .map(|table| {
-            let name = words::table(case, &table.before.database, &table.before.name);
-            format!("{name} (had {} rows)", words::rows(table.before))
+        .filter(|table| table.now.is_none() && is_missed(input, evidence, table));
+    let tables: Vec<TableChange> = gone
+        .map(|table| TableChange {
+            database: table.before.database.clone(),
+            name: table.before.name.clone(),
+            before: Some(RowCount::from(table.before)),
+            now: None,
+            limit: None,
         })
         .collect();
-    let sentence = match names.len() {
-        0 => return None,
-        1 => format!("table {} does not exist", wording::list(&names)),
-        many => format!("{many} tables do not exist: {}", wording::list(&names)),
-    };
-    Some(Finding {
+    (!tables.is_empty()).then_some(Finding::TablesMissing {
         tables,
-        ..Finding::suspected(reasons::TABLES_MISSING, sentence)
+        left_out: 0,
     })
 }
 
-fn is_missed(case: &Case<'_>, evidence: &Evidence, table: &Compared<'_>) -> bool {
+fn is_missed(input: &Input<'_>, evidence: &Evidence, table: &TablePair<'_>) -> bool {
     let wanted = match table.rule {
         Some((_, rule)) => !rule.volatile,
         None => {
-            case.spec.verification.baseline.max_drop_percent().is_some()
+            input
+                .spec
+                .verification
+                .baseline
+                .max_drop_percent()
+                .is_some()
                 && table.before.rows >= UNLISTED_FROM_ROWS
         }
     };
@@ -57,7 +52,7 @@ fn is_missed(case: &Case<'_>, evidence: &Evidence, table: &Compared<'_>) -> bool
 
 /// Whether a table that is not in the evidence does not exist: it may be one of more tables than
 /// there is room for, or have become part of another one.
-fn is_absent(evidence: &Evidence, table: &Compared<'_>) -> bool {
+fn is_absent(evidence: &Evidence, table: &TablePair<'_>) -> bool {
     match &evidence.missing_tables {
         Some(absent) => absent.iter().any(|absent| {
             absent.name == table.before.name && absent.database == table.before.database

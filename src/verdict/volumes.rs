@@ -1,8 +1,8 @@
 //! Which volume the data is on, and whether that is still the same one.
 
-use crate::api::{Evidence, MountedVolume};
+use crate::api::{ClusterState, Evidence, MountedVolume};
 
-use super::{Baseline, Case};
+use super::input::{Baseline, Input};
 
 /// Where the data was and is. A side is `None` when its data is on no claim.
 #[derive(Clone, Copy, Debug)]
@@ -15,17 +15,17 @@ pub(super) struct DataVolumes<'a> {
 impl<'a> DataVolumes<'a> {
     /// Finds the data's volume on both sides: by the data directory where the role may see it, else
     /// by what is mounted no longer.
-    pub(super) fn compare(case: &Case<'a>, baseline: &Baseline<'a>) -> Option<Self> {
-        let volumes: &'a [MountedVolume] = &case.target.volumes;
+    pub(super) fn compare(input: &Input<'a>, baseline: &Baseline<'a>) -> Option<Self> {
+        let volumes: &'a [MountedVolume] = &input.target.volumes;
         let before_directory = baseline.evidence.identity.data_directory.as_str();
-        let now_directory = case.evidence?.identity.data_directory.as_str();
+        let now_directory = input.evidence?.identity.data_directory.as_str();
         if before_directory.is_empty() || now_directory.is_empty() {
             return Some(Self::compare_all(baseline.volumes, volumes));
         }
-        let before = under(baseline.volumes, before_directory);
-        let now = under(volumes, now_directory);
+        let before = volume_under(baseline.volumes, before_directory);
+        let now = volume_under(volumes, now_directory);
         let moved = match (before, now) {
-            (Some(before), Some(now)) => !is_same(before, now),
+            (Some(before), Some(now)) => !is_same_volume(before, now),
             (None, None) => false,
             _ => true,
         };
@@ -37,7 +37,7 @@ impl<'a> DataVolumes<'a> {
     fn compare_all(before: &'a [MountedVolume], now: &'a [MountedVolume]) -> Self {
         let gone = before
             .iter()
-            .find(|before| !now.iter().any(|now| is_same(before, now)));
+            .find(|before| !now.iter().any(|now| is_same_volume(before, now)));
         match gone {
             Some(gone) => {
                 let instead = now.iter().find(|now| now.mount_path == gone.mount_path);
@@ -56,9 +56,23 @@ impl<'a> DataVolumes<'a> {
     }
 }
 
+/// A database cluster as a finding carries it.
+pub(super) fn cluster_state(evidence: &Evidence, volume: Option<&MountedVolume>) -> ClusterState {
+    let identity = &evidence.identity;
+    ClusterState {
+        system_identifier: identity.system_identifier.clone(),
+        initialized_at: identity.initialized_at.clone(),
+        timeline: identity.timeline,
+        wal_position: identity.wal_position.clone(),
+        data_directory: identity.data_directory.clone(),
+        volume: volume.cloned(),
+    }
+}
+
 /// The storage's own name decides; the object's name only where the storage gives none. A claim
-/// that was made anew and bound to the same volume is the same data.
-pub(crate) fn is_same(one: &MountedVolume, other: &MountedVolume) -> bool {
+/// that was recreated and bound to the same volume is the same data.
+#[must_use]
+pub fn is_same_volume(one: &MountedVolume, other: &MountedVolume) -> bool {
     if one.volume_handle.is_empty() || other.volume_handle.is_empty() {
         return one.volume == other.volume;
     }
@@ -73,11 +87,12 @@ pub fn directory_off_volume<'a>(
     volumes: &[MountedVolume],
 ) -> Option<&'a str> {
     let directory = evidence.identity.data_directory.as_str();
-    (!directory.is_empty() && under(volumes, directory).is_none()).then_some(directory)
+    (!directory.is_empty() && volume_under(volumes, directory).is_none()).then_some(directory)
 }
 
 /// The volume whose mount is the longest that the directory lies under.
-pub(crate) fn under<'a>(
+#[must_use]
+pub fn volume_under<'a>(
     volumes: &'a [MountedVolume],
     directory: &str,
 ) -> Option<&'a MountedVolume> {
@@ -91,21 +106,6 @@ pub(crate) fn under<'a>(
         .iter()
         .filter(|volume| lies_under(&volume.mount_path))
         .max_by_key(|volume| volume.mount_path.trim_end_matches('/').len())
-}
-
-/// A volume with all that helps to find it again.
-pub(super) fn describe(volume: Option<&MountedVolume>) -> String {
-    let Some(volume) = volume else {
-        return "no claim".to_owned();
-    };
-    let mut details = vec![format!("claim {}", volume.claim)];
-    if !volume.volume_handle.is_empty() {
-        details.push(format!("handle {}", volume.volume_handle));
-    }
-    if let Some(created) = &volume.created_at {
-        details.push(format!("created {}", created.0));
-    }
-    format!("volume {} ({})", volume.volume, details.join(", "))
 }
 
 #[cfg(test)]
@@ -130,13 +130,15 @@ mod tests {
             volume("data", "b", "", "/var/lib/postgresql/"),
             volume("other", "c", "", "/var/lib/post"),
         ];
-        let name = |directory| under(&volumes, directory).map(|volume| volume.volume.as_str());
+        let name =
+            |directory| volume_under(&volumes, directory).map(|volume| volume.volume.as_str());
         assert_eq!(name("/var/lib/postgresql/data"), Some("b"));
         assert_eq!(name("/var/lib/postgresql"), Some("b"));
         assert_eq!(name("/var/lib/postgresql-old"), Some("a"));
         assert_eq!(name("/srv/data"), None);
         assert_eq!(
-            under(&[volume("data", "r", "", "/")], "/srv").map(|volume| volume.volume.as_str()),
+            volume_under(&[volume("data", "r", "", "/")], "/srv")
+                .map(|volume| volume.volume.as_str()),
             Some("r")
         );
     }
@@ -144,14 +146,14 @@ mod tests {
     #[test]
     fn the_handle_decides_and_the_name_only_without_one() {
         let same = |one: (&str, &str), other: (&str, &str)| {
-            is_same(
+            is_same_volume(
                 &volume("a", one.0, one.1, "/d"),
                 &volume("b", other.0, other.1, "/d"),
             )
         };
         assert!(
             same(("pv-1", "disk-1"), ("pv-2", "disk-1")),
-            "the object was made anew for the same disk"
+            "the object was recreated for the same disk"
         );
         assert!(
             !same(("pv-1", "disk-1"), ("pv-1", "disk-2")),

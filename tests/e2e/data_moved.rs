@@ -39,7 +39,7 @@ fn a_newer_image_with_its_data_off_the_mount_is_seen_and_the_older_one_is_green_
         assert_tells(
             &message,
             &[
-                "the data directory /var/lib/postgresql/17/docker is on no claim",
+                "the data directory /var/lib/postgresql/17/docker is on no PersistentVolumeClaim",
                 &volume,
                 "26,337 -> 27 rows",
                 "(it was mounted at",
@@ -111,8 +111,8 @@ fn a_deployment_that_keeps_its_data_in_an_empty_dir_is_warned_about_before_and_t
         assert_tells(
             &message,
             &[
-                "the data directory /var/lib/postgresql/data/pgdata is on no claim, so that it \
-                 begins empty with every pod",
+                "the data directory /var/lib/postgresql/data/pgdata is on no PersistentVolumeClaim, so it \
+                 starts empty with every pod",
             ],
         );
     });

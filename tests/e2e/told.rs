@@ -42,11 +42,10 @@ fn a_switched_volume_is_explained_and_reported() {
 
         let told = [
             "THE DATA LOOKS RESET (VolumeReplaced)",
-            &format!(
-                "the data directory lies on volume {new} of claim other-data; the data was on \
-                 volume {old} of claim knowledge-data"
-            ),
-            "it is another cluster of data: initdb made this one at",
+            "the pod runs on another volume than the one with the data",
+            &format!("the data was on volume {old} (claim knowledge-data"),
+            &format!("now it is on volume {new} (claim other-data"),
+            "it is surely another database cluster",
             "26,337",
             "99.8 % gone",
             &format!(
@@ -137,13 +136,16 @@ fn printed_json(scene: &Scene, words: &str) -> Value {
 }
 
 fn assert_data(story: &Value, old: &str, new: &str, switched: &Start) {
-    assert_eq!(story["verdict"]["standing"], json!("Reset"));
-    assert_eq!(story["verdict"]["reason"], json!(reasons::VOLUME_REPLACED));
+    assert_eq!(story["assessment"]["state"], json!("Reset"));
+    assert_eq!(
+        story["assessment"]["reason"],
+        json!(reasons::VOLUME_REPLACED)
+    );
     assert_eq!(
         (&story["expected"]["rows"], &story["found"]["rows"]),
         (&json!(26_422), &json!(28))
     );
-    let rows: Vec<_> = rows_of(story, "different")
+    let rows: Vec<_> = rows_of(story, "listed")
         .iter()
         .map(|table| {
             (
@@ -177,13 +179,13 @@ fn assert_data(story: &Value, old: &str, new: &str, switched: &Start) {
         (starts.len(), &last["podUid"], &last["volumeChanged"]),
         (2, &json!(switched.pod_uid), &json!(true))
     );
-    assert_eq!(story["answers"].as_array().map(Vec::len), Some(5));
+    assert_eq!(story["questions"].as_array().map(Vec::len), Some(5));
     assert_eq!(
-        story["notKnown"],
+        story["unread"],
         json!([]),
         "an administrator may read everything"
     );
-    let changed = &story["answers"][4]["answer"];
+    let changed = &story["questions"][4]["answer"];
     assert!(
         changed
             .as_str()

@@ -1,9 +1,9 @@
-//! Reads everything about one database and tells it on the terminal.
+//! Reads everything about one database and explains it on the terminal.
 
 use clap::Args;
 
-use super::fetch_story;
-use crate::incident::{Standing, Story, describe_story};
+use super::fetch_incident;
+use crate::incident::{DataState, Incident, build_text};
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
@@ -12,7 +12,7 @@ use crate::plugin::output::{DataFormat, build_json, build_yaml, write_out};
 /// What `explain` is asked.
 #[derive(Debug, Args)]
 pub struct ExplainArguments {
-    /// Name of the ProtectedDatabase. It need not be there any more: the ledger remembers it.
+    /// Name of the ProtectedDatabase. It need not exist any longer: the ledger remembers it.
     name: String,
     /// json or yaml instead of text: all that is known, as data.
     #[arg(short, long)]
@@ -21,18 +21,18 @@ pub struct ExplainArguments {
 
 /// Runs `explain`.
 pub async fn run(cluster: &Cluster, arguments: &ExplainArguments) -> Result<Ending, PluginError> {
-    let story = fetch_story(cluster, &arguments.name).await?;
+    let incident = fetch_incident(cluster, &arguments.name).await?;
     write_out(&match arguments.output {
-        Some(DataFormat::Json) => build_json(&story)?,
-        Some(DataFormat::Yaml) => build_yaml(&story)?,
-        None => describe_story(&story),
+        Some(DataFormat::Json) => build_json(&incident)?,
+        Some(DataFormat::Yaml) => build_yaml(&incident)?,
+        None => build_text(&incident),
     })?;
-    Ok(ending_of(&story))
+    Ok(ending_of(&incident))
 }
 
-/// A reset needs a person. What could not be read is told, and is no failure.
-pub fn ending_of(story: &Story) -> Ending {
-    if story.verdict.standing == Standing::Reset {
+/// A reset needs a person. What could not be read is said, and is no failure.
+pub fn ending_of(incident: &Incident) -> Ending {
+    if incident.assessment.state == DataState::Reset {
         Ending::NeedsAPerson
     } else {
         Ending::Done

@@ -8,7 +8,7 @@ use kube::api::ListParams;
 
 use super::objects::fetch_picked;
 use crate::api::Workload;
-use crate::incident::Gathered;
+use crate::incident::Facts;
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::Question;
 use crate::world::Fact;
@@ -52,26 +52,26 @@ impl Concern {
 /// Reads the events of the namespace that are about the database, its workload, pods and claims.
 pub async fn fetch_events(
     cluster: &Cluster,
-    gathered: &Gathered,
+    facts: &Facts,
     workload: Option<&Workload>,
 ) -> Fact<Vec<Event>> {
-    let seen = gathered
+    let seen = facts
         .checks
         .known()
         .into_iter()
         .flatten()
         .filter_map(|check| check.spec.target.as_ref())
         .map(|target| target.pod.clone());
-    let now = gathered
+    let now = facts
         .pods
         .known()
         .into_iter()
         .flatten()
         .filter_map(|pod| pod.metadata.name.clone());
     let concern = Concern {
-        database: gathered.name.clone(),
+        database: facts.name.clone(),
         workload: workload.map(|workload| workload.name.clone()),
-        claims: gathered
+        claims: facts
             .claims
             .iter()
             .map(|claim| claim.name.clone())
@@ -85,13 +85,13 @@ pub async fn fetch_events(
 }
 
 /// Reads the events about the volumes and nodes.
-pub async fn fetch_cluster_events(cluster: &Cluster, gathered: &Gathered) -> Fact<Vec<Event>> {
+pub async fn fetch_cluster_events(cluster: &Cluster, facts: &Facts) -> Fact<Vec<Event>> {
     let api: Api<Event> = Api::namespaced(cluster.client.clone(), CLUSTER_EVENTS_NAMESPACE);
-    let volumes = gathered
+    let volumes = facts
         .volumes
         .iter()
         .map(|volume| ("PersistentVolume", &volume.name));
-    let nodes = gathered.nodes.iter().map(|node| ("Node", &node.name));
+    let nodes = facts.nodes.iter().map(|node| ("Node", &node.name));
     let mut events = Vec::new();
     for (kind, name) in volumes.chain(nodes) {
         let selector = format!("involvedObject.kind={kind},involvedObject.name={name}");

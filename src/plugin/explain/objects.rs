@@ -11,7 +11,7 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use crate::api::{Workload, WorkloadKind};
-use crate::incident::{Asked, RevisionSeen, WorkloadSeen};
+use crate::incident::{Lookup, TemplateRevision, WorkloadFacts};
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::Question;
 use crate::plugin::paging::fetch_pages;
@@ -35,11 +35,11 @@ where
 }
 
 /// The same, with the name.
-pub async fn ask<K>(question: Question, api: &Api<K>, name: &str) -> Asked<K>
+pub async fn ask<K>(question: Question, api: &Api<K>, name: &str) -> Lookup<K>
 where
     K: Clone + Debug + DeserializeOwned,
 {
-    Asked {
+    Lookup {
         name: name.to_owned(),
         found: look_up(question, api, name).await,
     }
@@ -99,7 +99,7 @@ where
 pub async fn fetch_workload(
     cluster: &Cluster,
     wanted: Option<&Workload>,
-) -> Fact<Option<WorkloadSeen>> {
+) -> Fact<Option<WorkloadFacts>> {
     let Some(wanted) = wanted else {
         return Fact::Unknown(
             "could not read the workload: neither a ProtectedDatabase nor a DatabaseLedger names \
@@ -154,8 +154,8 @@ fn seen(
     kind: WorkloadKind,
     metadata: ObjectMeta,
     template: Option<PodTemplateSpec>,
-) -> WorkloadSeen {
-    WorkloadSeen {
+) -> WorkloadFacts {
+    WorkloadFacts {
         kind,
         metadata,
         template: template.unwrap_or_default(),
@@ -174,8 +174,8 @@ pub async fn fetch_pods(cluster: &Cluster, wanted: Option<&Workload>) -> Fact<Ve
 /// Reads how the workload's pods were made before.
 pub async fn fetch_revisions(
     cluster: &Cluster,
-    workload: &Fact<Option<WorkloadSeen>>,
-) -> Fact<Vec<RevisionSeen>> {
+    workload: &Fact<Option<WorkloadFacts>>,
+) -> Fact<Vec<TemplateRevision>> {
     match workload {
         Fact::Unknown(why) => Fact::Unknown(why.clone()),
         Fact::Known(None) => {
@@ -210,12 +210,12 @@ fn is_owned_by(metadata: &ObjectMeta, uid: &str) -> bool {
         .any(|owner| owner.uid == uid)
 }
 
-fn of_controller_revision(revision: &ControllerRevision) -> RevisionSeen {
+fn of_controller_revision(revision: &ControllerRevision) -> TemplateRevision {
     let template = revision
         .data
         .as_ref()
         .and_then(|data| data.0.pointer("/spec/template").cloned());
-    RevisionSeen {
+    TemplateRevision {
         name: revision.name_any(),
         number: revision.revision,
         created: revision.metadata.creation_timestamp.clone(),
@@ -223,8 +223,8 @@ fn of_controller_revision(revision: &ControllerRevision) -> RevisionSeen {
     }
 }
 
-fn of_replica_set(set: ReplicaSet) -> RevisionSeen {
-    RevisionSeen {
+fn of_replica_set(set: ReplicaSet) -> TemplateRevision {
+    TemplateRevision {
         name: set.name_any(),
         number: set
             .annotations()

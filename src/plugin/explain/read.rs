@@ -1,5 +1,5 @@
-//! Reads everything that a story is made of. A read that fails is a fact of the story, not the end
-//! of it. Nothing is judged here.
+//! Reads everything that an incident is made of. A read that fails is a fact of the incident, not
+//! the end of it. Nothing is judged here.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
@@ -11,7 +11,7 @@ use crate::api::{
     DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, ProtectedDatabase,
     ProtectedDatabaseSpec, Workload, names,
 };
-use crate::incident::{Gathered, Story, build_story, name_volumes};
+use crate::incident::{Facts, Incident, build_incident, name_volumes};
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::{PluginError, Question};
 use crate::world::Fact;
@@ -19,16 +19,16 @@ use crate::world::Fact;
 /// The most pods whose nodes are read.
 const NODES: usize = 8;
 
-/// Reads everything and tells it.
+/// Reads everything and builds the account of it.
 ///
 /// # Errors
 /// There is neither such a database nor anything that remembers it, or the cluster can't be
 /// reached.
-pub async fn fetch_story(cluster: &Cluster, name: &str) -> Result<Story, PluginError> {
-    Ok(build_story(&Box::pin(gather(cluster, name)).await?))
+pub async fn fetch_incident(cluster: &Cluster, name: &str) -> Result<Incident, PluginError> {
+    Ok(build_incident(&Box::pin(fetch_facts(cluster, name)).await?))
 }
 
-async fn gather(cluster: &Cluster, name: &str) -> Result<Gathered, PluginError> {
+async fn fetch_facts(cluster: &Cluster, name: &str) -> Result<Facts, PluginError> {
     let namespace = cluster.namespace.as_str();
     let context = cluster.context.as_deref();
     let client = &cluster.client;
@@ -84,7 +84,7 @@ async fn gather(cluster: &Cluster, name: &str) -> Result<Gathered, PluginError> 
     .await;
     let wanted = find_workload(&database, &ledger);
     let workload = fetch_workload(cluster, wanted.as_ref()).await;
-    let mut gathered = Gathered {
+    let mut facts = Facts {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         context_flag: cluster.context_flag(),
@@ -103,11 +103,11 @@ async fn gather(cluster: &Cluster, name: &str) -> Result<Gathered, PluginError> 
         events: Fact::Known(Vec::new()),
         cluster_events: Fact::Known(Vec::new()),
     };
-    read_volumes(cluster, &mut gathered).await;
-    read_nodes(cluster, &mut gathered).await;
-    gathered.events = fetch_events(cluster, &gathered, wanted.as_ref()).await;
-    gathered.cluster_events = fetch_cluster_events(cluster, &gathered).await;
-    Ok(gathered)
+    read_volumes(cluster, &mut facts).await;
+    read_nodes(cluster, &mut facts).await;
+    facts.events = fetch_events(cluster, &facts, wanted.as_ref()).await;
+    facts.cluster_events = fetch_cluster_events(cluster, &facts).await;
+    Ok(facts)
 }
 
 /// The workload as the spec names it, else as the ledger remembers the spec.
@@ -123,7 +123,7 @@ fn find_workload(
     Some(spec.workload)
 }
 
-async fn read_volumes(cluster: &Cluster, gathered: &mut Gathered) {
+async fn read_volumes(cluster: &Cluster, facts: &mut Facts) {
     let (client, namespace, context) = (
         &cluster.client,
         cluster.namespace.as_str(),
@@ -131,12 +131,10 @@ async fn read_volumes(cluster: &Cluster, gathered: &mut Gathered) {
     );
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let volumes: Api<PersistentVolume> = Api::all(client.clone());
-    for (volume, claim) in name_volumes(gathered) {
+    for (volume, claim) in name_volumes(facts) {
         let question = Question::about("get", "persistentvolumes", &volume, None, context);
-        gathered
-            .volumes
-            .push(ask(question, &volumes, &volume).await);
-        if !claim.is_empty() && !gathered.claims.iter().any(|asked| asked.name == claim) {
+        facts.volumes.push(ask(question, &volumes, &volume).await);
+        if !claim.is_empty() && !facts.claims.iter().any(|asked| asked.name == claim) {
             let question = Question::about(
                 "get",
                 "persistentvolumeclaims",
@@ -144,14 +142,14 @@ async fn read_volumes(cluster: &Cluster, gathered: &mut Gathered) {
                 Some(namespace),
                 context,
             );
-            gathered.claims.push(ask(question, &claims, &claim).await);
+            facts.claims.push(ask(question, &claims, &claim).await);
         }
     }
 }
 
-async fn read_nodes(cluster: &Cluster, gathered: &mut Gathered) {
+async fn read_nodes(cluster: &Cluster, facts: &mut Facts) {
     let node_of = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
-    let mut names: Vec<String> = gathered
+    let mut names: Vec<String> = facts
         .pods
         .known()
         .into_iter()
@@ -163,6 +161,6 @@ async fn read_nodes(cluster: &Cluster, gathered: &mut Gathered) {
     let nodes = Api::all(cluster.client.clone());
     for name in names.iter().take(NODES) {
         let question = Question::about("get", "nodes", name, None, cluster.context.as_deref());
-        gathered.nodes.push(ask(question, &nodes, name).await);
+        facts.nodes.push(ask(question, &nodes, name).await);
     }
 }

@@ -10,7 +10,7 @@ use crate::incident::{build_markdown, build_page};
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
-use crate::plugin::explain::{ending_of, fetch_story};
+use crate::plugin::explain::{ending_of, fetch_incident};
 use crate::plugin::output::{build_json, write_out};
 
 /// What a report is written as.
@@ -27,7 +27,7 @@ pub enum ReportFormat {
 /// What `report` is asked.
 #[derive(Debug, Args)]
 pub struct ReportArguments {
-    /// Name of the ProtectedDatabase. It need not be there any more: the ledger remembers it.
+    /// Name of the ProtectedDatabase. It need not exist any longer: the ledger remembers it.
     name: String,
     /// What the report is written as.
     #[arg(short, long)]
@@ -42,11 +42,11 @@ pub struct ReportArguments {
 
 /// Runs `report`.
 pub async fn run(cluster: &Cluster, arguments: &ReportArguments) -> Result<Ending, PluginError> {
-    let story = fetch_story(cluster, &arguments.name).await?;
+    let incident = fetch_incident(cluster, &arguments.name).await?;
     let text = match arguments.output {
-        ReportFormat::Html => build_page(&story),
-        ReportFormat::Md => build_markdown(&story),
-        ReportFormat::Json => build_json(&story)?,
+        ReportFormat::Html => build_page(&incident),
+        ReportFormat::Md => build_markdown(&incident),
+        ReportFormat::Json => build_json(&incident)?,
     };
     match &arguments.file {
         None => write_out(&text)?,
@@ -55,7 +55,7 @@ pub async fn run(cluster: &Cluster, arguments: &ReportArguments) -> Result<Endin
             eprintln!("Written to {}.", path.display());
         }
     }
-    Ok(ending_of(&story))
+    Ok(ending_of(&incident))
 }
 
 fn write_file(path: &Path, text: &str, force: bool) -> Result<(), PluginError> {

@@ -4,7 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use kube::{Api, CustomResourceExt as _};
 
-use super::{DatabaseReport, build_report, build_status_table, describe_database};
+use super::{DatabaseOverview, build_overview, build_status_table, describe_database};
 use crate::api::ProtectedDatabase;
 use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
@@ -29,7 +29,7 @@ pub struct StatusArguments {
 pub async fn run(cluster: &Cluster, arguments: &StatusArguments) -> Result<Ending, PluginError> {
     let now = Timestamp::now();
     let reports = match &arguments.name {
-        Some(name) => vec![build_report(
+        Some(name) => vec![build_overview(
             fetch_database(cluster, &cluster.namespace, name).await?,
         )],
         None => {
@@ -87,14 +87,14 @@ pub async fn fetch_database(
 pub async fn fetch_reports(
     cluster: &Cluster,
     namespace: Option<&str>,
-) -> Result<Vec<DatabaseReport>, PluginError> {
+) -> Result<Vec<DatabaseOverview>, PluginError> {
     let api: Api<ProtectedDatabase> = match namespace {
         Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
         None => Api::all(cluster.client.clone()),
     };
     let mut reports = Vec::new();
     fetch_pages(&api, async |page| {
-        reports.extend(page.into_iter().map(build_report));
+        reports.extend(page.into_iter().map(build_overview));
     })
     .await
     .map_err(|error| {

@@ -4,6 +4,6 @@ mod command;
 
 mod text;
 
-pub use crate::incident::{DatabaseReport, build_report};
+pub use crate::incident::{DatabaseOverview, build_overview};
 pub use command::*;
 pub use text::*;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::DatabaseReport;
+use super::DatabaseOverview;
 use crate::api::{BackupSummary, ClaimStatus, ConditionType, find_condition};
 use crate::wording::build_table;
 use crate::wording::{ago, date, moment};
@@ -59,7 +59,7 @@ fn words(type_: ConditionType) -> [&'static str; 3] {
 }
 
 /// One block of text, ending with a line break.
-pub fn describe_database(report: &DatabaseReport, now: Timestamp) -> String {
+pub fn describe_database(report: &DatabaseOverview, now: Timestamp) -> String {
     let status = &report.status;
     let mut text = format!("{}/{}: {}", report.namespace, report.name, headline(report));
     if let Some(ready) = find_condition(&status.conditions, ConditionType::Ready) {
@@ -102,7 +102,7 @@ pub fn describe_database(report: &DatabaseReport, now: Timestamp) -> String {
 }
 
 /// One line each.
-pub fn build_status_table(reports: &[DatabaseReport], now: Timestamp) -> String {
+pub fn build_status_table(reports: &[DatabaseOverview], now: Timestamp) -> String {
     let rows: Vec<Vec<String>> = reports
         .iter()
         .map(|report| {
@@ -140,7 +140,7 @@ pub fn build_status_table(reports: &[DatabaseReport], now: Timestamp) -> String 
     )
 }
 
-fn headline(report: &DatabaseReport) -> &'static str {
+fn headline(report: &DatabaseOverview) -> &'static str {
     match find_condition(&report.status.conditions, ConditionType::Ready)
         .map(|ready| ready.status.as_str())
     {
@@ -206,13 +206,13 @@ fn describe_claims(text: &mut String, claims: &[ClaimStatus], now: Timestamp) {
     }
 }
 
-fn describe_checks(text: &mut String, report: &DatabaseReport, now: Timestamp) {
+fn describe_checks(text: &mut String, report: &DatabaseOverview, now: Timestamp) {
     match &report.status.baseline {
         Some(baseline) => {
             let (check, identifier) = (&baseline.check, &baseline.system_identifier);
             let _ = writeln!(
                 text,
-                "  baseline       check {check} of {}, cluster of data {identifier}",
+                "  baseline       check {check} of {}, database cluster {identifier}",
                 date(&baseline.time)
             );
         }
@@ -231,9 +231,9 @@ fn describe_checks(text: &mut String, report: &DatabaseReport, now: Timestamp) {
     }
 }
 
-fn describe_backups(text: &mut String, report: &DatabaseReport, now: Timestamp) {
+fn describe_backups(text: &mut String, report: &DatabaseOverview, now: Timestamp) {
     let status = &report.status;
-    let told = |backup: &BackupSummary| {
+    let describe = |backup: &BackupSummary| {
         format!(
             "{:?}: {}, {}",
             backup.state,
@@ -251,7 +251,7 @@ fn describe_backups(text: &mut String, report: &DatabaseReport, now: Timestamp) 
         status
             .last_backup
             .as_ref()
-            .map_or_else(|| "never".to_owned(), told)
+            .map_or_else(|| "never".to_owned(), describe)
     );
     if status.last_good_backup != status.last_backup {
         let _ = writeln!(
@@ -260,7 +260,7 @@ fn describe_backups(text: &mut String, report: &DatabaseReport, now: Timestamp) 
             status
                 .last_good_backup
                 .as_ref()
-                .map_or_else(|| "never".to_owned(), told)
+                .map_or_else(|| "never".to_owned(), describe)
         );
     }
     let next = status

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::ProtectedDatabase;
-use crate::plugin::status::build_report;
+use crate::plugin::status::build_overview;
 
 const NOW: &str = "2026-02-01T12:00:00Z";
 
@@ -80,19 +80,19 @@ fn reset() -> Value {
 }
 
 fn told(object: ProtectedDatabase) -> String {
-    describe_database(&build_report(object), NOW.parse().unwrap())
+    describe_database(&build_overview(object), NOW.parse().unwrap())
 }
 
 #[test]
 fn a_green_database_reads() {
-    let report = build_report(object(&green()));
+    let report = build_overview(object(&green()));
     assert!(report.ready && report.what_to_do.is_empty());
     insta::assert_snapshot!(told(object(&green())));
 }
 
 #[test]
 fn a_reset_database_reads() {
-    let report = build_report(object(&reset()));
+    let report = build_overview(object(&reset()));
     assert!(!report.ready);
     assert_eq!(
         report.what_to_do.len(),
@@ -115,7 +115,7 @@ fn a_new_database_reads() {
 fn what_is_said_of_an_older_spec_is_not_green() {
     let mut changed = object(&green());
     changed.metadata.generation = Some(2);
-    let report = build_report(changed.clone());
+    let report = build_overview(changed.clone());
     assert!(!report.ready);
     assert!(
         report.what_to_do[0].contains("has not looked at the last change yet"),
@@ -132,7 +132,7 @@ fn a_backup_that_nobody_asked_for_is_nothing_to_do() {
     let mut plain = object(&reset());
     plain.spec.backup = None;
     assert!(
-        !build_report(plain)
+        !build_overview(plain)
             .what_to_do
             .iter()
             .any(|message| message.contains("no backup"))
@@ -171,6 +171,6 @@ fn files_are_told_where_they_are_asked_about() {
 fn the_table_reads() {
     let mut other = object(&Value::Null);
     other.metadata.name = Some("a-database-with-a-longer-name".to_owned());
-    let reports = [object(&green()), object(&reset()), other].map(build_report);
+    let reports = [object(&green()), object(&reset()), other].map(build_overview);
     insta::assert_snapshot!(build_status_table(&reports, NOW.parse().unwrap()));
 }

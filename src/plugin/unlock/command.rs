@@ -13,7 +13,7 @@ use crate::plugin::connect::Cluster;
 use crate::plugin::ending::Ending;
 use crate::plugin::error::{PluginError, Question};
 use crate::plugin::output::write_out;
-use crate::plugin::status::{build_report, fetch_database, fetch_reports};
+use crate::plugin::status::{build_overview, fetch_database, fetch_reports};
 
 /// What `unlock` is asked.
 #[derive(Debug, Args)]
@@ -152,10 +152,10 @@ async fn fetch_one(
     cluster: &Cluster,
     namespace: &str,
     name: &str,
-) -> Result<Vec<crate::plugin::status::DatabaseReport>, PluginError> {
+) -> Result<Vec<crate::plugin::status::DatabaseOverview>, PluginError> {
     fetch_database(cluster, namespace, name)
         .await
-        .map(|database| vec![build_report(database)])
+        .map(|database| vec![build_overview(database)])
 }
 
 fn is_of_databases(kind: &Kind, name: &str) -> bool {

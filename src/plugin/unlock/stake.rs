@@ -8,7 +8,7 @@ use super::Target;
 use crate::api::ConditionType;
 use crate::api::find_condition;
 use crate::guard::{loss_summary, marked_owner};
-use crate::plugin::status::DatabaseReport;
+use crate::plugin::status::DatabaseOverview;
 use crate::wording::moment;
 
 /// How many databases are listed; the rest is a number.
@@ -18,7 +18,7 @@ const LISTED: usize = 20;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Databases {
     /// These.
-    Known(Vec<DatabaseReport>),
+    Known(Vec<DatabaseOverview>),
     /// They can't be read, because of this.
     Unknown(String),
 }
@@ -51,7 +51,7 @@ pub fn describe_stake(target: &Target, databases: &Databases, now: Timestamp) ->
     text
 }
 
-fn list_databases(text: &mut String, databases: &[DatabaseReport], now: Timestamp) {
+fn list_databases(text: &mut String, databases: &[DatabaseOverview], now: Timestamp) {
     for database in databases.iter().take(LISTED) {
         let ready = if database.ready { "ready" } else { "NOT READY" };
         let _ = writeln!(

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::plugin::status::build_report;
+use crate::plugin::status::build_overview;
 use crate::plugin::unlock::parse_named;
 
 fn target(named: &str, metadata: &Value) -> Target {
@@ -25,7 +25,7 @@ fn target(named: &str, metadata: &Value) -> Target {
     }
 }
 
-fn database(name: &str, status: &Value) -> DatabaseReport {
+fn database(name: &str, status: &Value) -> DatabaseOverview {
     let object = json!({
         "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase", "metadata": {"name": name, "namespace": "atra"},
         "spec": {
@@ -34,7 +34,7 @@ fn database(name: &str, status: &Value) -> DatabaseReport {
         },
         "status": status,
     });
-    build_report(serde_json::from_value(object).unwrap())
+    build_overview(serde_json::from_value(object).unwrap())
 }
 
 fn good() -> Value {

@@ -1,20 +1,21 @@
-//! Which looks matter: what was last known good, the newest that said anything definite, the newest
+//! Which checks matter: what was last known good, the newest that said anything definite, the newest
 //! of all. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Gathered, Look};
+use super::facts::Facts;
+use super::model::CheckEntry;
 use crate::api::{
-    CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, LedgerBaseline, MountedVolume,
+    CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, Finding, LedgerBaseline, MountedVolume,
     ProtectedDatabaseSpec, ProtectedDatabaseStatus,
 };
 use crate::verdict;
 
-/// One look as it was read.
+/// One check as it was read.
 #[derive(Clone, Debug)]
-pub(super) struct Seen<'a> {
-    pub check: &'a str,
+pub(super) struct CheckView<'a> {
+    pub name: &'a str,
     pub source: String,
     pub time: Time,
     pub verdict: Option<&'a CheckVerdict>,
@@ -22,21 +23,20 @@ pub(super) struct Seen<'a> {
     pub evidence: Option<&'a Evidence>,
 }
 
-/// What was read, with the looks that matter picked out of it.
-pub(super) struct Account<'a> {
-    pub gathered: &'a Gathered,
+/// What was read, with the checks that matter picked out of it.
+pub(super) struct Selection<'a> {
+    pub facts: &'a Facts,
     /// The checks, oldest first.
     pub checks: Vec<&'a DatabaseCheck>,
-    pub expected: Option<Seen<'a>>,
-    pub found: Option<Seen<'a>>,
-    pub newest: Option<Seen<'a>>,
+    pub expected: Option<CheckView<'a>>,
+    pub found: Option<CheckView<'a>>,
+    pub newest: Option<CheckView<'a>>,
 }
 
-impl<'a> Account<'a> {
-    /// Picks the looks.
-    pub fn open(gathered: &'a Gathered) -> Self {
-        let mut checks: Vec<&DatabaseCheck> =
-            gathered.checks.known().into_iter().flatten().collect();
+impl<'a> Selection<'a> {
+    /// Picks the checks.
+    pub fn of(facts: &'a Facts) -> Self {
+        let mut checks: Vec<&DatabaseCheck> = facts.checks.known().into_iter().flatten().collect();
         checks.sort_by_key(|check| (time_of(check), check.metadata.name.clone()));
         let judged = |check: &&&DatabaseCheck| verdict_of(check).is_some();
         let definite = |check: &&&DatabaseCheck| {
@@ -46,31 +46,28 @@ impl<'a> Account<'a> {
             .iter()
             .rev()
             .find(definite)
-            .map(|check| Seen::of(check));
+            .map(|check| CheckView::of(check));
         let newest = checks
             .iter()
             .rev()
             .find(judged)
-            .map(|check| Seen::of(check));
-        let newest = newest.filter(|newest| {
-            found
-                .as_ref()
-                .is_none_or(|found| found.check != newest.check)
-        });
-        let mut account = Self {
-            gathered,
+            .map(|check| CheckView::of(check));
+        let newest =
+            newest.filter(|newest| found.as_ref().is_none_or(|found| found.name != newest.name));
+        let mut selection = Self {
+            facts,
             checks,
             expected: None,
             found,
             newest,
         };
-        account.expected = account.find_expected();
-        account
+        selection.expected = selection.find_expected();
+        selection
     }
 
     /// The check that the status names, else what the ledger remembers of it. Where that is the
-    /// newest look itself, the one that it was compared with.
-    fn find_expected(&self) -> Option<Seen<'a>> {
+    /// newest check itself, the one that it was compared with.
+    fn find_expected(&self) -> Option<CheckView<'a>> {
         let named = self
             .status()
             .and_then(|status| status.baseline.as_ref())
@@ -82,7 +79,7 @@ impl<'a> Account<'a> {
         let found = self.found.as_ref().filter(|found| {
             expected
                 .as_ref()
-                .is_some_and(|expected| expected.check == found.check)
+                .is_some_and(|expected| expected.name == found.name)
         });
         let before = found
             .and_then(|found| found.verdict?.baseline.as_deref())
@@ -90,20 +87,20 @@ impl<'a> Account<'a> {
         before.or(expected)
     }
 
-    fn find(&self, name: &str) -> Option<Seen<'a>> {
+    fn find(&self, name: &str) -> Option<CheckView<'a>> {
         self.checks
             .iter()
             .find(|check| check.metadata.name.as_deref() == Some(name))
-            .map(|check| Seen::of(check))
+            .map(|check| CheckView::of(check))
     }
 
     /// What a check could only estimate, the ledger remembers as it was counted last, and that is
     /// what later checks are compared with.
-    fn with_last_counts(&self, named: Seen<'a>) -> Seen<'a> {
+    fn with_last_counts(&self, named: CheckView<'a>) -> CheckView<'a> {
         match self.remembered().filter(|baseline| {
-            baseline.check == named.check && Some(&baseline.evidence) != named.evidence
+            baseline.check == named.name && Some(&baseline.evidence) != named.evidence
         }) {
-            Some(baseline) => Seen {
+            Some(baseline) => CheckView {
                 source: format!(
                     "{}, with the last counts of the DatabaseLedger",
                     named.source
@@ -116,14 +113,14 @@ impl<'a> Account<'a> {
     }
 
     /// What a check has read in the bucket, because nothing else remembers.
-    fn of_backup(&self) -> Option<Seen<'a>> {
+    fn of_backup(&self) -> Option<CheckView<'a>> {
         let remembered = self
             .checks
             .iter()
             .rev()
             .find_map(|check| check.status.as_ref()?.backup_evidence.as_ref())?;
-        Some(Seen {
-            check: &remembered.path,
+        Some(CheckView {
+            name: &remembered.path,
             source: format!("the manifest of the backup {}", remembered.path),
             time: remembered.evidence.observed_at.clone(),
             verdict: None,
@@ -132,12 +129,12 @@ impl<'a> Account<'a> {
         })
     }
 
-    fn of_ledger(&self, baseline: &'a LedgerBaseline) -> Seen<'a> {
-        Seen {
-            check: &baseline.check,
+    fn of_ledger(&self, baseline: &'a LedgerBaseline) -> CheckView<'a> {
+        CheckView {
+            name: &baseline.check,
             source: format!(
                 "DatabaseLedger {}, status.baseline",
-                crate::api::names::ledger(&self.gathered.namespace, &self.gathered.name)
+                crate::api::names::ledger(&self.facts.namespace, &self.facts.name)
             ),
             time: baseline.time.clone(),
             verdict: None,
@@ -147,7 +144,7 @@ impl<'a> Account<'a> {
     }
 
     fn remembered(&self) -> Option<&'a LedgerBaseline> {
-        self.gathered
+        self.facts
             .ledger
             .known()?
             .as_ref()?
@@ -157,14 +154,56 @@ impl<'a> Account<'a> {
             .as_ref()
     }
 
+    /// What the newest definite check found, as data.
+    pub fn findings(&self) -> &'a [Finding] {
+        self.found
+            .as_ref()
+            .and_then(|found| found.verdict)
+            .map(|verdict| verdict.findings.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// Whether that check says as data what it found: an older version did not, and one that found
+    /// nothing need not.
+    pub fn has_findings(&self) -> bool {
+        self.found
+            .as_ref()
+            .and_then(|found| found.verdict)
+            .is_some_and(|verdict| {
+                !verdict.findings.is_empty() || verdict.outcome == CheckOutcome::Verified
+            })
+    }
+
+    /// The volume that the data was on, if it was found to be on another one now, or on none.
+    pub fn moved_from(&self) -> Option<&'a MountedVolume> {
+        self.findings().iter().find_map(|finding| match finding {
+            Finding::VolumeReplaced { before, .. }
+            | Finding::DataOffVolume { before, .. }
+            | Finding::VolumeChanged { before, .. } => before.volume.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// Whether another database cluster was found.
+    pub fn is_other_cluster(&self) -> bool {
+        self.findings().iter().any(|finding| {
+            matches!(
+                finding,
+                Finding::ClusterReinitialized { .. }
+                    | Finding::VolumeReplaced { .. }
+                    | Finding::DataOffVolume { .. }
+            )
+        })
+    }
+
     /// What the operator says.
     pub fn status(&self) -> Option<&'a ProtectedDatabaseStatus> {
-        self.gathered.database.known()?.as_ref()?.status.as_ref()
+        self.facts.database.known()?.as_ref()?.status.as_ref()
     }
 
     /// What the user asks for.
     pub fn spec(&self) -> Option<&'a ProtectedDatabaseSpec> {
-        self.gathered
+        self.facts
             .database
             .known()?
             .as_ref()
@@ -175,23 +214,23 @@ impl<'a> Account<'a> {
     pub fn kubectl(&self, words: &str) -> String {
         format!(
             "kubectl -n {}{} {words}",
-            self.gathered.namespace, self.gathered.context_flag
+            self.facts.namespace, self.facts.context_flag
         )
     }
 
     /// A command of kubectl outside of namespaces.
     pub fn kubectl_cluster(&self, words: &str) -> String {
-        format!("kubectl{} {words}", self.gathered.context_flag)
+        format!("kubectl{} {words}", self.facts.context_flag)
     }
 
     /// A command of the plugin about this database.
     pub fn holdfast(&self, words: &str) -> String {
-        let Gathered {
+        let Facts {
             name,
             namespace,
             context_flag,
             ..
-        } = self.gathered;
+        } = self.facts;
         let (command, flags) = words.split_once(' ').unwrap_or((words, ""));
         let flags = if flags.is_empty() {
             String::new()
@@ -202,10 +241,10 @@ impl<'a> Account<'a> {
     }
 }
 
-impl<'a> Seen<'a> {
+impl<'a> CheckView<'a> {
     fn of(check: &'a DatabaseCheck) -> Self {
         Self {
-            check: check.metadata.name.as_deref().unwrap_or_default(),
+            name: check.metadata.name.as_deref().unwrap_or_default(),
             source: format!(
                 "DatabaseCheck {}",
                 check.metadata.name.as_deref().unwrap_or_default()
@@ -222,10 +261,10 @@ impl<'a> Seen<'a> {
         data_volume(self.volumes, self.evidence)
     }
 
-    /// The look as it is told.
-    pub fn tell(&self) -> Look {
-        Look {
-            check: self.check.into(),
+    /// The check as it is listed.
+    pub fn entry(&self) -> CheckEntry {
+        CheckEntry {
+            check: self.name.into(),
             source: self.source.as_str().into(),
             time: self.time.clone(),
             outcome: self.verdict.map(|verdict| verdict.outcome),
@@ -272,8 +311,8 @@ pub(super) fn volumes_of(check: &DatabaseCheck) -> &[MountedVolume] {
         .unwrap_or_default()
 }
 
-/// The volume under the data directory; where no look saw the directory, the only volume that there
-/// is.
+/// The volume under the data directory; where no check saw the directory, the only volume that
+/// there is.
 pub(super) fn data_volume<'a>(
     volumes: &'a [MountedVolume],
     evidence: Option<&Evidence>,
@@ -289,9 +328,9 @@ pub(super) fn data_volume<'a>(
 }
 
 /// A volume with all that helps to find it again.
-pub(super) fn describe_volume(volume: Option<&MountedVolume>) -> String {
+pub(super) fn describe_data_volume(volume: Option<&MountedVolume>) -> String {
     let Some(volume) = volume else {
-        return "no claim, as far as can be told".to_owned();
+        return "no PersistentVolumeClaim, as far as is known".to_owned();
     };
     format!("volume {} of claim {}", volume.volume, volume.claim)
 }

@@ -1,4 +1,4 @@
-//! Everything that was read for a story, as it was read. What could not be read says why. No
+//! Everything that was read for one incident, as it was read. What could not be read says why. No
 //! judgement here. Pure.
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::world::Fact;
 
 /// An object that was asked for by its name; none when there is none.
 #[derive(Clone, Debug)]
-pub struct Asked<T> {
+pub struct Lookup<T> {
     /// Its name.
     pub name: String,
     /// What came of it.
@@ -23,7 +23,7 @@ pub struct Asked<T> {
 
 /// The workload that runs the database.
 #[derive(Clone, Debug)]
-pub struct WorkloadSeen {
+pub struct WorkloadFacts {
     /// Its kind.
     pub kind: WorkloadKind,
     /// Its metadata.
@@ -34,7 +34,7 @@ pub struct WorkloadSeen {
 
 /// How the workload's pods were made at some time.
 #[derive(Clone, Debug)]
-pub struct RevisionSeen {
+pub struct TemplateRevision {
     /// Name of the `ControllerRevision` or `ReplicaSet`.
     pub name: String,
     /// Its number; it grows when an older one is taken up again.
@@ -47,7 +47,7 @@ pub struct RevisionSeen {
 
 /// Everything that was read.
 #[derive(Clone, Debug)]
-pub struct Gathered {
+pub struct Facts {
     /// Namespace of the database.
     pub namespace: String,
     /// Name of the ProtectedDatabase.
@@ -67,17 +67,17 @@ pub struct Gathered {
     /// Its restores.
     pub restores: Fact<Vec<DatabaseRestore>>,
     /// The workload.
-    pub workload: Fact<Option<WorkloadSeen>>,
+    pub workload: Fact<Option<WorkloadFacts>>,
     /// The workload's revisions.
-    pub revisions: Fact<Vec<RevisionSeen>>,
+    pub revisions: Fact<Vec<TemplateRevision>>,
     /// The workload's pods that there are now.
     pub pods: Fact<Vec<Pod>>,
     /// The claims that anything above names.
-    pub claims: Vec<Asked<PersistentVolumeClaim>>,
+    pub claims: Vec<Lookup<PersistentVolumeClaim>>,
     /// The volumes that anything above names.
-    pub volumes: Vec<Asked<PersistentVolume>>,
+    pub volumes: Vec<Lookup<PersistentVolume>>,
     /// The nodes of the pods.
-    pub nodes: Vec<Asked<Node>>,
+    pub nodes: Vec<Lookup<Node>>,
     /// Events about any of it, in its namespace.
     pub events: Fact<Vec<Event>>,
     /// Events about volumes and nodes, which are in no namespace.

@@ -2,13 +2,11 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::looks::Account;
-use super::shell::word;
-use super::{
-    Answer, EventTold, EventsTold, Line, StartTold, VolumeRole, VolumeTold, disk, updates,
-};
-use crate::wording::count;
-use crate::wording::date;
+use super::model::{EventEntry, EventList, Question, StartEntry, VolumeEntry, VolumeRole};
+use super::safe_text::{SafeText, shell_word};
+use super::selection::{CheckView, Selection};
+use super::surroundings::{answer_disk, answer_updates};
+use crate::wording::{count, date};
 use crate::world::Fact;
 
 /// Words in events about volumes and claims that go.
@@ -25,23 +23,23 @@ const REMOVAL_WORDS: &[&str] = &[
 ];
 
 /// All five, in the order in which they are asked.
-pub(super) fn answer_all(
-    account: &Account<'_>,
-    starts: &[StartTold],
-    volumes: &[VolumeTold],
-    events: &EventsTold,
-) -> Vec<Answer> {
+pub(super) fn answer_questions(
+    selection: &Selection<'_>,
+    starts: &[StartEntry],
+    volumes: &[VolumeEntry],
+    events: &EventList,
+) -> Vec<Question> {
     vec![
-        restarted(account, starts),
-        volume_there(account, starts, volumes),
-        disk::answer(account, events),
-        volume_removed(account, volumes, events),
-        updates::answer(account, events),
+        restarted(selection, starts),
+        volume_there(selection, starts, volumes),
+        answer_disk(selection, events),
+        volume_removed(selection, volumes, events),
+        answer_updates(selection, events),
     ]
 }
 
-fn restarted(account: &Account<'_>, starts: &[StartTold]) -> Answer {
-    let mut facts: Vec<Line> = starts
+fn restarted(selection: &Selection<'_>, starts: &[StartEntry]) -> Question {
+    let mut facts: Vec<SafeText> = starts
         .iter()
         .map(|start| {
             let seen = if start.is_exact {
@@ -59,8 +57,8 @@ fn restarted(account: &Account<'_>, starts: &[StartTold]) -> Answer {
         })
         .collect();
     facts.extend(
-        account
-            .gathered
+        selection
+            .facts
             .pods
             .known()
             .into_iter()
@@ -78,27 +76,25 @@ fn restarted(account: &Account<'_>, starts: &[StartTold]) -> Answer {
             last.change
         ),
     };
-    let mut not_known = vec![Line::from(
+    let mut unknown = vec![SafeText::from(
         "starts that no check has looked at, and starts before the oldest check that is kept",
     )];
-    not_known.extend(account.gathered.pods.unknown().map(Line::from));
-    let mut commands = vec![account.kubectl("get pods -o wide")];
-    commands.extend(
-        starts
-            .last()
-            .map(|start| account.kubectl(&format!("describe pod {}", word(start.pod.as_str())))),
-    );
-    Answer {
+    unknown.extend(selection.facts.pods.unknown().map(SafeText::from));
+    let mut commands = vec![selection.kubectl("get pods -o wide")];
+    commands.extend(starts.last().map(|start| {
+        selection.kubectl(&format!("describe pod {}", shell_word(start.pod.as_str())))
+    }));
+    Question {
         question: "Was the workload or its container restarted, and when?".into(),
         answer: answer.into(),
         facts,
-        not_known,
-        commands: commands.into_iter().map(Line::from).collect(),
+        unknown,
+        commands: commands.into_iter().map(SafeText::from).collect(),
     }
 }
 
 /// What a pod says of its containers now.
-fn describe_pod(pod: &Pod) -> Vec<Line> {
+fn describe_pod(pod: &Pod) -> Vec<SafeText> {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let created = pod
         .metadata
@@ -149,8 +145,12 @@ fn describe_pod(pod: &Pod) -> Vec<Line> {
         .collect()
 }
 
-fn volume_there(account: &Account<'_>, starts: &[StartTold], volumes: &[VolumeTold]) -> Answer {
-    let mut facts: Vec<Line> = volumes
+fn volume_there(
+    selection: &Selection<'_>,
+    starts: &[StartEntry],
+    volumes: &[VolumeEntry],
+) -> Question {
+    let mut facts: Vec<SafeText> = volumes
         .iter()
         .map(|volume| {
             let created = volume.created_at.as_ref().map_or_else(
@@ -169,37 +169,34 @@ fn volume_there(account: &Account<'_>, starts: &[StartTold], volumes: &[VolumeTo
             .into()
         })
         .collect();
-    let switches: Vec<&StartTold> = starts.iter().filter(|start| start.volume_changed).collect();
+    let switches: Vec<&StartEntry> = starts.iter().filter(|start| start.volume_changed).collect();
     facts.extend(switches.iter().map(|start| {
-        Line::from(format!(
+        SafeText::from(format!(
             "{}: the volume was switched: {}",
             date(&start.time),
             start.change
         ))
     }));
-    let expected = account
-        .expected
-        .as_ref()
-        .and_then(super::looks::Seen::data_volume);
+    let expected = selection.expected.as_ref().and_then(CheckView::data_volume);
     let expected = expected.and_then(|expected| {
         volumes
             .iter()
             .find(|volume| volume.volume.as_str() == expected.volume)
     });
-    let moved = super::identity::has_moved(account);
+    let moved = selection.moved_from().is_some();
     let answer = match expected {
         None => "Not known: nothing tells which volume had the data".to_owned(),
         Some(volume) => {
             let there = match volume.is_there {
                 Some(true) if moved => "Yes, but the database does not use it: volume",
                 Some(true) => "Yes: volume",
-                Some(false) => "NO: there is no such object any more as volume",
-                None => "Not known: it could not be read whether there still is volume",
+                Some(false) => "NO: no object is left of volume",
+                None => "Not known: it could not be read whether it still exists: volume",
             };
-            let now = account
+            let now = selection
                 .found
                 .as_ref()
-                .and_then(super::looks::Seen::data_volume)
+                .and_then(CheckView::data_volume)
                 .filter(|_| moved);
             let now = now
                 .map(|now| {
@@ -212,44 +209,53 @@ fn volume_there(account: &Account<'_>, starts: &[StartTold], volumes: &[VolumeTo
             format!("{there} {} of claim {}{now}", volume.volume, volume.claim)
         }
     };
-    let names = volumes.iter().map(|volume| word(volume.volume.as_str()));
-    let look = ["get pv".to_owned()]
+    let names = volumes
+        .iter()
+        .map(|volume| shell_word(volume.volume.as_str()));
+    let get_volumes = ["get pv".to_owned()]
         .into_iter()
         .chain(names)
         .collect::<Vec<_>>()
         .join(" ");
-    Answer {
+    Question {
         question: "Is the volume still there?".into(),
         answer: answer.into(),
         facts,
-        not_known: vec![
+        unknown: vec![
             "whether the storage behind a volume object still has its files: Kubernetes does not \
             look inside"
                 .into(),
         ],
-        commands: [account.kubectl_cluster(&look), account.kubectl("get pvc")]
-            .map(Line::from)
-            .into(),
+        commands: [
+            selection.kubectl_cluster(&get_volumes),
+            selection.kubectl("get pvc"),
+        ]
+        .map(SafeText::from)
+        .into(),
     }
 }
 
-fn volume_removed(account: &Account<'_>, volumes: &[VolumeTold], events: &EventsTold) -> Answer {
-    let gone: Vec<&VolumeTold> = volumes
+fn volume_removed(
+    selection: &Selection<'_>,
+    volumes: &[VolumeEntry],
+    events: &EventList,
+) -> Question {
+    let gone: Vec<&VolumeEntry> = volumes
         .iter()
         .filter(|volume| volume.is_there == Some(false))
         .collect();
-    let removals: Vec<&EventTold> = events
+    let removals: Vec<&EventEntry> = events
         .listed
         .iter()
         .filter(|event| is_about_removal(event))
         .collect();
-    let restores = account
-        .gathered
+    let restores = selection
+        .facts
         .restores
         .known()
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let mut facts: Vec<Line> = gone
+    let mut facts: Vec<SafeText> = gone
         .iter()
         .map(|volume| {
             let by = if volume.roles.contains(&VolumeRole::Remembered) {
@@ -264,9 +270,9 @@ fn volume_removed(account: &Account<'_>, volumes: &[VolumeTold], events: &Events
             .into()
         })
         .collect();
-    facts.extend(gone_claims(account));
+    facts.extend(gone_claims(selection));
     facts.extend(removals.iter().map(|event| {
-        Line::from(format!(
+        SafeText::from(format!(
             "{}: {} {}: {}",
             date(&event.time),
             event.object,
@@ -300,45 +306,45 @@ fn volume_removed(account: &Account<'_>, volumes: &[VolumeTold], events: &Events
             event.object,
             event.reason
         ),
-        (true, None) => "No: no volume that is remembered is gone, and no event that is still \
-            there speaks of it"
+        (true, None) => "No: no volume that is remembered is gone, and no event that still \
+            exists speaks of it"
             .to_owned(),
     };
-    let mut not_known = vec![
+    let mut unknown = vec![
         events.note.clone(),
         "who deleted an object: only the API server's audit log says so, where one is kept".into(),
     ];
-    not_known.extend(
+    unknown.extend(
         [
-            account.gathered.ledger.unknown(),
-            account.gathered.restores.unknown(),
+            selection.facts.ledger.unknown(),
+            selection.facts.restores.unknown(),
         ]
         .into_iter()
         .flatten()
-        .map(Line::from),
+        .map(SafeText::from),
     );
     let commands = [
-        account.kubectl("get events --sort-by=.lastTimestamp"),
-        account.kubectl_cluster(
+        selection.kubectl("get events --sort-by=.lastTimestamp"),
+        selection.kubectl_cluster(
             "-n default get events --field-selector involvedObject.kind=PersistentVolume",
         ),
-        account.kubectl_cluster(&format!(
+        selection.kubectl_cluster(&format!(
             "get dbledger {} -o yaml",
-            crate::api::names::ledger(&account.gathered.namespace, &account.gathered.name)
+            crate::api::names::ledger(&selection.facts.namespace, &selection.facts.name)
         )),
     ];
-    Answer {
+    Question {
         question: "Are there logs or events about the removal of a volume?".into(),
         answer: answer.into(),
         facts,
-        not_known,
-        commands: commands.map(Line::from).into(),
+        unknown,
+        commands: commands.map(SafeText::from).into(),
     }
 }
 
-fn gone_claims(account: &Account<'_>) -> Vec<Line> {
-    let gone = account
-        .gathered
+fn gone_claims(selection: &Selection<'_>) -> Vec<SafeText> {
+    let gone = selection
+        .facts
         .claims
         .iter()
         .filter(|claim| matches!(claim.found, Fact::Known(None)));
@@ -346,7 +352,7 @@ fn gone_claims(account: &Account<'_>) -> Vec<Line> {
         .collect()
 }
 
-fn is_about_removal(event: &EventTold) -> bool {
+fn is_about_removal(event: &EventEntry) -> bool {
     let object = event.object.as_str();
     let text = format!("{} {}", event.reason, event.message).to_lowercase();
     (object.starts_with("PersistentVolume") || object.starts_with("ProtectedDatabase "))

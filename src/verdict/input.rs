@@ -1,13 +1,13 @@
-//! What a verdict is made of and what it says. No judgement here.
+//! What a check is judged by, and what comes of it. No judgement here.
 
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, Evidence, MountedVolume, ProtectedDatabaseSpec,
-    TableEvidence, TableRule,
+    AgentFailure, CheckOutcome, CheckTarget, Evidence, Finding, MountedVolume,
+    ProtectedDatabaseSpec, TableEvidence, TableRule,
 };
 
-/// One check to be judged.
+/// Everything that one check is judged by.
 #[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
+pub struct Input<'a> {
     /// Namespace of everything, for the commands in messages.
     pub namespace: &'a str,
     /// Name of the ProtectedDatabase.
@@ -46,44 +46,12 @@ pub struct Verdict {
     pub reason: &'static str,
     /// What was expected, what is there, what to do.
     pub message: String,
+    /// What was found, as data.
+    pub findings: Vec<Finding>,
 }
 
-/// What one check of the chain has found to be wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub outcome: CheckOutcome,
-    pub reason: &'static str,
-    /// What was found, without what to do about a suspected reset: that depends on all findings.
-    pub sentence: String,
-    /// The tables it is about, so that none is named twice.
-    pub tables: Vec<TableKey>,
-}
-
-/// A table by its database and its name.
-pub(super) type TableKey = (String, String);
-
-impl Finding {
-    pub(super) fn suspected(reason: &'static str, sentence: String) -> Self {
-        Self {
-            outcome: CheckOutcome::Suspected,
-            reason,
-            sentence,
-            tables: Vec::new(),
-        }
-    }
-
-    pub(super) fn unverifiable(reason: &'static str, sentence: String) -> Self {
-        Self {
-            outcome: CheckOutcome::Unverifiable,
-            reason,
-            sentence,
-            tables: Vec::new(),
-        }
-    }
-}
-
-/// A table that was last known good and is compared with what is there now.
-pub(super) struct Compared<'a> {
+/// A table that was last known good, and the same table now.
+pub(super) struct TablePair<'a> {
     pub before: &'a TableEvidence,
     /// `None` if the table is not in the evidence.
     pub now: Option<&'a TableEvidence>,
@@ -91,7 +59,7 @@ pub(super) struct Compared<'a> {
     pub rule: Option<(usize, &'a TableRule)>,
 }
 
-impl<'a> Case<'a> {
+impl<'a> Input<'a> {
     /// The database that a rule is about.
     pub(super) fn database_of(&self, rule: &'a TableRule) -> &'a str {
         let spec: &'a ProtectedDatabaseSpec = self.spec;
@@ -118,8 +86,7 @@ impl<'a> Case<'a> {
             .table(self.database_of(rule), &rule.name)
     }
 
-    /// Whether the database was seen both now and at the last good check, as far as
-    /// `spec.connection` still asks for it.
+    /// Whether `spec.connection` asks for that database.
     pub(super) fn is_connected(&self, database: &str) -> bool {
         self.spec
             .connection
@@ -128,7 +95,7 @@ impl<'a> Case<'a> {
     }
 
     /// The tables of the last good check that the spec still asks about.
-    pub(super) fn compared(&self) -> Vec<Compared<'a>> {
+    pub(super) fn table_pairs(&self) -> Vec<TablePair<'a>> {
         let (Some(baseline), Some(evidence)) = (self.baseline, self.evidence) else {
             return Vec::new();
         };
@@ -140,7 +107,7 @@ impl<'a> Case<'a> {
             .tables
             .iter()
             .filter(here)
-            .map(|before| Compared {
+            .map(|before| TablePair {
                 before,
                 now: evidence.table(&before.database, &before.name),
                 rule: self.rules().find(|(_, rule)| {

@@ -1,0 +1,492 @@
+//! What a check found, as data: each finding is a value of its own type. Sentences are made of it
+//! where they are needed; none is kept here.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{AgentFailure, CheckOutcome, CountKind, MountedVolume, TableEvidence, reasons};
+
+/// The most findings that a verdict carries.
+pub const FINDING_LIMIT: usize = 32;
+/// The most databases or tables that one finding names; `leftOut` counts the others.
+pub const FINDING_ITEM_LIMIT: usize = 100;
+
+/// One thing that a check found. `type` says what it is, and of a suspected reset it is the reason
+/// as well; the fields that belong to it are set, the others are not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum Finding {
+    /// Databases of the last good check do not exist.
+    DatabaseMissing {
+        /// The databases that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        databases: Vec<LostDatabase>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Another database cluster is on the same volume.
+    ClusterReinitialized {
+        /// The database cluster of the last good check.
+        before: ClusterState,
+        /// The database cluster that was found.
+        now: ClusterState,
+        /// `spec.connection.host`, where the check asked a host instead of the pod.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+    },
+    /// Another database cluster is on another volume.
+    VolumeReplaced {
+        /// The database cluster of the last good check.
+        before: ClusterState,
+        /// The database cluster that was found.
+        now: ClusterState,
+    },
+    /// Another database cluster is in a directory that is on no PersistentVolumeClaim.
+    DataOffVolume {
+        /// The database cluster of the last good check.
+        before: ClusterState,
+        /// The database cluster that was found.
+        now: ClusterState,
+    },
+    /// The same database cluster is in an older state.
+    RolledBack {
+        /// The database cluster of the last good check.
+        before: ClusterState,
+        /// The database cluster that was found.
+        now: ClusterState,
+    },
+    /// Databases were dropped and created again under their names.
+    DatabaseRecreated {
+        /// The databases that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        databases: Vec<LostDatabase>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Tables of the last good check do not exist.
+    TablesMissing {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Tables that had rows have none.
+    TablesEmptied {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Hardly anything is left, as much as an application seeds.
+    SeedRowsOnly {
+        /// Rows that are left in the whole database.
+        rows: i64,
+        /// Tables that these rows are in.
+        table_count: i64,
+    },
+    /// Tables have fewer rows than their `minRows`.
+    RowsBelowMinimum {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Tables have lost a larger share of their rows than is allowed.
+    RowsDropped {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// The agent could not look, or not everywhere, or ended without a report.
+    AgentFailed {
+        /// Why.
+        failure: AgentFailure,
+    },
+    /// The server is a replica or still recovering.
+    InRecovery {},
+    /// A database of the spec does not exist, and no good check has ever seen it.
+    DatabaseNotFound {
+        /// Name of the database.
+        database: String,
+        /// The field of the ProtectedDatabase that asks for it.
+        field: String,
+    },
+    /// A table of the spec does not exist, and no good check has ever seen it.
+    TableNotFound {
+        /// Name of the database.
+        database: String,
+        /// The field of the ProtectedDatabase that asks for it.
+        field: String,
+        /// `schema.table`.
+        table: String,
+        /// Whether the database is one that checks connect to.
+        is_connected: bool,
+    },
+    /// Tables with rules were not counted far enough.
+    NotCounted {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// The same database cluster is on another volume. By itself no loss.
+    VolumeChanged {
+        /// The database cluster of the last good check.
+        before: ClusterState,
+        /// The database cluster that was found.
+        now: ClusterState,
+    },
+    /// The agent's role is a superuser, which is more than a check needs. By itself no loss.
+    SuperuserRole {},
+    /// Written by another version of Holdfast, and not known to this one.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// A database cluster, where it stands in its history and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterState {
+    /// The identifier that initdb gave the database cluster.
+    pub system_identifier: String,
+    /// When initdb ran.
+    pub initialized_at: Time,
+    /// Timeline of the write-ahead log.
+    pub timeline: i64,
+    /// Position of the write-ahead log, such as `0/1A2B3C8`.
+    pub wal_position: String,
+    /// The server's data directory; empty if the role may not see it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_directory: String,
+    /// The volume that the data directory is on; none if it is on no PersistentVolumeClaim, or if
+    /// that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<MountedVolume>,
+}
+
+/// A database that is gone, or that was dropped and created again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LostDatabase {
+    /// Its name.
+    pub name: String,
+    /// Its object id at the last good check.
+    pub oid_before: i64,
+    /// Its object id now; none if it does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oid_now: Option<i64>,
+    /// Rows that were counted in it at the last good check.
+    pub rows: i64,
+    /// Tables that it had at the last good check.
+    pub table_count: i64,
+}
+
+/// A table, before and now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableChange {
+    /// The database that it is in.
+    pub database: String,
+    /// `schema.table`.
+    pub name: String,
+    /// Its rows at the last good check; none if that did not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<RowCount>,
+    /// Its rows now; none if it does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<RowCount>,
+    /// The limit that it is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<RowLimit>,
+}
+
+/// A number of rows and how far it can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RowCount {
+    /// The number.
+    pub rows: i64,
+    /// How it was read.
+    pub count: CountKind,
+}
+
+/// A limit for the rows of a table, and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RowLimit {
+    /// The field of the ProtectedDatabase, `spec.verification.tables[0].minRows`.
+    pub field: String,
+    /// Its value: rows or percent, as the field has it.
+    pub value: i64,
+}
+
+impl From<&TableEvidence> for RowCount {
+    fn from(table: &TableEvidence) -> Self {
+        Self {
+            rows: table.rows,
+            count: table.count,
+        }
+    }
+}
+
+impl Finding {
+    /// What it makes of a check by itself: Verified is a change that is no loss. One of another
+    /// version is never taken for a loss: the verdict beside it says whether there is one.
+    #[must_use]
+    pub const fn outcome(&self) -> CheckOutcome {
+        match self {
+            Self::DatabaseMissing { .. }
+            | Self::ClusterReinitialized { .. }
+            | Self::VolumeReplaced { .. }
+            | Self::DataOffVolume { .. }
+            | Self::RolledBack { .. }
+            | Self::DatabaseRecreated { .. }
+            | Self::TablesMissing { .. }
+            | Self::TablesEmptied { .. }
+            | Self::SeedRowsOnly { .. }
+            | Self::RowsBelowMinimum { .. }
+            | Self::RowsDropped { .. } => CheckOutcome::Suspected,
+            Self::AgentFailed { .. }
+            | Self::InRecovery {}
+            | Self::DatabaseNotFound { .. }
+            | Self::TableNotFound { .. }
+            | Self::NotCounted { .. } => CheckOutcome::Unverifiable,
+            Self::VolumeChanged { .. } | Self::SuperuserRole {} | Self::Unknown => {
+                CheckOutcome::Verified
+            }
+        }
+    }
+
+    /// The word for it in `reason` of a verdict and of a condition, a constant of
+    /// [`crate::api::reasons`].
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::DatabaseMissing { .. } => reasons::DATABASE_MISSING,
+            Self::ClusterReinitialized { .. } => reasons::CLUSTER_REINITIALIZED,
+            Self::VolumeReplaced { .. } => reasons::VOLUME_REPLACED,
+            Self::DataOffVolume { .. } => reasons::DATA_OFF_VOLUME,
+            Self::RolledBack { .. } => reasons::ROLLED_BACK,
+            Self::DatabaseRecreated { .. } => reasons::DATABASE_RECREATED,
+            Self::TablesMissing { .. } => reasons::TABLES_MISSING,
+            Self::TablesEmptied { .. } => reasons::TABLES_EMPTIED,
+            Self::SeedRowsOnly { .. } => reasons::SEED_ROWS_ONLY,
+            Self::RowsBelowMinimum { .. } => reasons::ROWS_BELOW_MINIMUM,
+            Self::RowsDropped { .. } => reasons::ROWS_DROPPED,
+            Self::AgentFailed { failure } => reasons::known(&failure.reason),
+            Self::InRecovery {} => reasons::IN_RECOVERY,
+            Self::DatabaseNotFound { .. } => reasons::DATABASE_NOT_FOUND,
+            Self::TableNotFound { .. } => reasons::TABLE_NOT_FOUND,
+            Self::NotCounted { .. } => reasons::NOT_COUNTED,
+            Self::VolumeChanged { .. } | Self::SuperuserRole {} | Self::Unknown => {
+                reasons::VERIFIED
+            }
+        }
+    }
+
+    /// The word in its `type`.
+    #[must_use]
+    pub fn type_word(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        let word = value.get("type").and_then(Value::as_str);
+        word.unwrap_or_default().to_owned()
+    }
+
+    /// The database clusters that it is about, before and now.
+    #[must_use]
+    pub const fn clusters(&self) -> Option<(&ClusterState, &ClusterState)> {
+        match self {
+            Self::ClusterReinitialized { before, now, .. }
+            | Self::VolumeReplaced { before, now }
+            | Self::DataOffVolume { before, now }
+            | Self::RolledBack { before, now }
+            | Self::VolumeChanged { before, now } => Some((before, now)),
+            _ => None,
+        }
+    }
+
+    /// The tables that it is about.
+    #[must_use]
+    pub fn tables(&self) -> &[TableChange] {
+        match self {
+            Self::TablesMissing { tables, .. }
+            | Self::TablesEmptied { tables, .. }
+            | Self::RowsBelowMinimum { tables, .. }
+            | Self::RowsDropped { tables, .. }
+            | Self::NotCounted { tables, .. } => tables,
+            _ => &[],
+        }
+    }
+
+    /// How many more databases or tables it is about than it lists.
+    #[must_use]
+    pub const fn left_out(&self) -> i64 {
+        match self {
+            Self::DatabaseMissing { left_out, .. }
+            | Self::DatabaseRecreated { left_out, .. }
+            | Self::TablesMissing { left_out, .. }
+            | Self::TablesEmptied { left_out, .. }
+            | Self::RowsBelowMinimum { left_out, .. }
+            | Self::RowsDropped { left_out, .. }
+            | Self::NotCounted { left_out, .. } => *left_out,
+            _ => 0,
+        }
+    }
+
+    /// The same, with no more databases or tables than a status has room for.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        match &mut self {
+            Self::DatabaseMissing {
+                databases,
+                left_out,
+            }
+            | Self::DatabaseRecreated {
+                databases,
+                left_out,
+            } => cut(databases, left_out),
+            Self::TablesMissing { tables, left_out }
+            | Self::TablesEmptied { tables, left_out }
+            | Self::RowsBelowMinimum { tables, left_out }
+            | Self::RowsDropped { tables, left_out }
+            | Self::NotCounted { tables, left_out } => cut(tables, left_out),
+            _ => {}
+        }
+        self
+    }
+}
+
+fn cut<T>(items: &mut Vec<T>, left_out: &mut i64) {
+    let surplus = items.len().saturating_sub(FINDING_ITEM_LIMIT);
+    items.truncate(FINDING_ITEM_LIMIT);
+    *left_out = left_out.saturating_add(i64::try_from(surplus).unwrap_or(i64::MAX));
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes what it may skip by reference"
+)]
+const fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// Makes one object of the types of a list of findings, as a structural schema must be: `type` says
+/// which there are, every other field is optional. `type` takes any word, so that the definition of
+/// one version does not refuse the verdicts of another.
+pub(super) fn merge_types(list: &mut Schema) {
+    let Some(schema) = list.get_mut("items").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let Some(Value::Array(variants)) = schema.remove("oneOf") else {
+        return;
+    };
+    let mut words = Vec::new();
+    let mut properties = Map::new();
+    for variant in &variants {
+        let word = variant
+            .pointer("/properties/type/const")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let meaning = variant
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        words.push(format!("{word}: {meaning}"));
+        let fields = variant.get("properties").and_then(Value::as_object);
+        for (name, field) in fields.into_iter().flatten() {
+            properties.insert(name.clone(), field.clone());
+        }
+    }
+    let description = format!("What was found. {}", words.join(" "));
+    properties.insert(
+        "type".to_owned(),
+        json!({ "type": "string", "maxLength": 64, "description": description }),
+    );
+    schema.insert("type".to_owned(), "object".into());
+    schema.insert("properties".to_owned(), Value::Object(properties));
+    schema.insert("required".to_owned(), json!(["type"]));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test ends at the first thing that is not as it should be"
+    )]
+
+    use super::*;
+
+    #[test]
+    fn the_type_of_a_finding_is_its_reason() {
+        let table = TableChange {
+            database: "d".to_owned(),
+            name: "public.t".to_owned(),
+            before: Some(RowCount {
+                rows: 5,
+                count: CountKind::Exact,
+            }),
+            now: None,
+            limit: None,
+        };
+        let found = Finding::TablesMissing {
+            tables: vec![table],
+            left_out: 0,
+        };
+        assert_eq!(
+            serde_json::to_value(&found).unwrap(),
+            json!({
+                "type": "TablesMissing",
+                "tables": [{"database": "d", "name": "public.t", "before": {"rows": 5, "count": "Exact"}}],
+            })
+        );
+        assert_eq!(found.reason(), "TablesMissing");
+    }
+
+    #[test]
+    fn a_finding_of_a_newer_version_can_be_read() {
+        let found: Finding =
+            serde_json::from_value(json!({"type": "TablesRenamed", "tables": [{"new": true}]}))
+                .unwrap();
+        assert_eq!(found, Finding::Unknown);
+        assert_ne!(found.outcome(), CheckOutcome::Suspected);
+    }
+
+    #[test]
+    fn a_finding_has_a_bounded_size() {
+        let database = |number: i64| LostDatabase {
+            name: format!("d{number}"),
+            oid_before: number,
+            oid_now: None,
+            rows: 1,
+            table_count: 1,
+        };
+        let found = Finding::DatabaseMissing {
+            databases: (0..250).map(database).collect(),
+            left_out: 0,
+        };
+        let Finding::DatabaseMissing {
+            databases,
+            left_out,
+        } = found.bounded()
+        else {
+            unreachable!("it stays what it is")
+        };
+        assert_eq!((databases.len(), left_out), (FINDING_ITEM_LIMIT, 150));
+    }
+}

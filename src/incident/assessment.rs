@@ -1,0 +1,280 @@
+//! How it stands with the data, and what says so. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::model::{Assessment, DataState, StartEntry, Statement};
+use super::safe_text::SafeText;
+use super::selection::{CheckView, Selection};
+use crate::api::{
+    CheckOutcome, ClusterState, ConditionType, CountKind, find_condition, names, reasons,
+};
+use crate::verdict::{self, describe_volume};
+use crate::wording::date;
+
+/// The state with its statements.
+pub(super) fn assess(selection: &Selection<'_>, starts: &[StartEntry]) -> Assessment {
+    let (state, reason, since) = find_state(selection);
+    let meaning = reasons::find(&reason).map_or("", |document| document.meaning);
+    let mut statements = Vec::new();
+    if state == DataState::Reset {
+        statements.extend(say_findings(selection));
+        statements.extend(say_start(selection, starts));
+    }
+    let is_said = statements
+        .iter()
+        .any(|statement| statement.finding.is_some());
+    statements.extend(say_acceptance(selection));
+    statements.extend(say_declaration(selection));
+    statements.extend(say_conditions(selection));
+    // A check of an older version has words only.
+    let unsaid = selection.found.as_ref().filter(|_| !is_said);
+    statements.extend(unsaid.and_then(quote));
+    statements.extend(selection.newest.as_ref().and_then(quote));
+    if statements.is_empty() {
+        statements.push(Statement {
+            says: "no check has said anything about the data".into(),
+            source: "nothing could be found that says more".into(),
+            finding: None,
+        });
+    }
+    Assessment {
+        state,
+        reason: reason.into(),
+        since,
+        meaning: meaning.into(),
+        certainty: certainty(selection, state),
+        statements,
+    }
+}
+
+/// The operator's word counts, because only it knows what a person has accepted. Where it can't be
+/// read, the newest definite check does.
+fn find_state(selection: &Selection<'_>) -> (DataState, String, Option<Time>) {
+    let conditions = selection
+        .status()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
+    let find = |type_: ConditionType| find_condition(conditions, type_);
+    if let Some(reset) = find(ConditionType::DataReset).filter(|reset| reset.status == "True") {
+        return (
+            DataState::Reset,
+            reset.reason.clone(),
+            Some(reset.last_transition_time.clone()),
+        );
+    }
+    if let Some(verified) = find(ConditionType::DataVerified) {
+        let state = if verified.status == "True" {
+            DataState::Good
+        } else {
+            DataState::Unknown
+        };
+        return (
+            state,
+            verified.reason.clone(),
+            Some(verified.last_transition_time.clone()),
+        );
+    }
+    match selection
+        .found
+        .as_ref()
+        .and_then(|found| Some((found, found.verdict?)))
+    {
+        Some((found, verdict)) if verdict.outcome == CheckOutcome::Suspected => (
+            DataState::Reset,
+            verdict.reason.clone(),
+            Some(found.time.clone()),
+        ),
+        _ if selection.facts.checks.known().is_some_and(Vec::is_empty) => {
+            (DataState::Unknown, reasons::NEVER_CHECKED.to_owned(), None)
+        }
+        _ => (DataState::Unknown, reasons::READ_FAILED.to_owned(), None),
+    }
+}
+
+fn certainty(selection: &Selection<'_>, state: DataState) -> SafeText {
+    let Some(found) = &selection.found else {
+        return match state {
+            DataState::Unknown => "nothing is sure: no check that says anything definite can be \
+                seen"
+                .into(),
+            _ => "the operator's conditions say so; no check that says anything definite can be \
+                seen to confirm it"
+                .into(),
+        };
+    };
+    let mut said = Vec::new();
+    if state == DataState::Reset && selection.is_other_cluster() {
+        said.push(
+            "it is surely another database cluster, because only initdb sets a system identifier"
+                .to_owned(),
+        );
+    }
+    if let Some(evidence) = found.evidence {
+        let counted = evidence
+            .tables
+            .iter()
+            .filter(|table| table.count == CountKind::Exact)
+            .count();
+        let tables = evidence.tables.len();
+        said.push(format!(
+            "{counted} of {tables} tables seen were counted row by row"
+        ));
+    }
+    if let Some(newest) = &selection.newest {
+        said.push(format!(
+            "the newest check, {} of {}, could not tell",
+            newest.name,
+            date(&newest.time)
+        ));
+    }
+    said.join("; ").into()
+}
+
+/// Each finding, and where the data was and is.
+fn say_findings(selection: &Selection<'_>) -> Vec<Statement> {
+    let Some(found) = &selection.found else {
+        return Vec::new();
+    };
+    let findings = selection.findings();
+    let main = selection
+        .spec()
+        .map(|spec| spec.connection.database.as_str());
+    let mut statements = Vec::new();
+    for finding in findings {
+        let state = |says: String| Statement {
+            says: says.into(),
+            source: format!("status.verdict.findings of {}", found.source).into(),
+            finding: Some(finding.type_word().into()),
+        };
+        statements.push(state(verdict::say_finding(finding, findings, main)));
+        statements.extend(finding.clusters().map(|(before, now)| {
+            state(format!(
+                "the data was {}; now it is {}",
+                say_place(before),
+                say_place(now)
+            ))
+        }));
+    }
+    statements
+}
+
+fn say_place(cluster: &ClusterState) -> String {
+    format!(
+        "on {}, in the database cluster that was initialized at {} (system identifier {})",
+        describe_volume(cluster.volume.as_ref()),
+        date(&cluster.initialized_at),
+        cluster.system_identifier
+    )
+}
+
+fn say_start(selection: &Selection<'_>, starts: &[StartEntry]) -> Option<Statement> {
+    let found = selection.found.as_ref()?;
+    let start = starts
+        .iter()
+        .rev()
+        .find(|start| start.time.0 <= found.time.0)?;
+    let says = format!(
+        "it was seen in pod {}, whose server started at {}: {}",
+        start.pod,
+        date(&start.time),
+        start.change
+    );
+    Some(Statement {
+        says: says.into(),
+        source: format!("spec.target of DatabaseCheck {}", start.check).into(),
+        finding: None,
+    })
+}
+
+/// Only an acceptance makes good what looked reset, so it must be said who made it so.
+fn say_acceptance(selection: &Selection<'_>) -> Option<Statement> {
+    let database = selection.facts.database.known()?.as_ref()?;
+    let accepted = database
+        .metadata
+        .annotations
+        .as_ref()?
+        .get(names::ACCEPT_CHECK_ANNOTATION)?;
+    if Some(accepted)
+        != selection
+            .status()?
+            .baseline
+            .as_ref()
+            .map(|baseline| &baseline.check)
+    {
+        return None;
+    }
+    let says = format!(
+        "somebody has accepted what DatabaseCheck {accepted} found as how the data should be"
+    );
+    let evidence = format!(
+        "the annotation {} of ProtectedDatabase {}",
+        names::ACCEPT_CHECK_ANNOTATION,
+        selection.facts.name
+    );
+    Some(Statement {
+        says: says.into(),
+        source: evidence.into(),
+        finding: None,
+    })
+}
+
+fn say_declaration(selection: &Selection<'_>) -> Option<Statement> {
+    let found = selection.found.as_ref()?;
+    let declared = found.verdict?.declared_by.as_deref()?;
+    let says =
+        format!("somebody had declared beforehand that the next change is meant: {declared}");
+    Some(Statement {
+        says: says.into(),
+        source: format!("status.verdict.declaredBy of {}", found.source).into(),
+        finding: None,
+    })
+}
+
+fn say_conditions(selection: &Selection<'_>) -> Option<Statement> {
+    let conditions = selection
+        .status()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
+    let shown = [
+        ConditionType::DataReset,
+        ConditionType::DataVerified,
+        ConditionType::Guarded,
+        ConditionType::BackupFresh,
+    ];
+    let said: Vec<String> = shown
+        .into_iter()
+        .filter_map(|type_| find_condition(conditions, type_))
+        .map(|condition| {
+            format!(
+                "{} is {} ({}) since {}",
+                condition.type_,
+                condition.status,
+                condition.reason,
+                date(&condition.last_transition_time)
+            )
+        })
+        .collect();
+    let evidence = format!(
+        "status.conditions of ProtectedDatabase {}",
+        selection.facts.name
+    );
+    (!said.is_empty()).then(|| Statement {
+        says: said.join("; ").into(),
+        source: evidence.into(),
+        finding: None,
+    })
+}
+
+/// The operator's own words about a check.
+fn quote(check: &CheckView<'_>) -> Option<Statement> {
+    let verdict = check.verdict?;
+    Some(Statement {
+        says: format!(
+            "the operator's verdict, {:?} ({}): {}",
+            verdict.outcome, verdict.reason, verdict.message
+        )
+        .into(),
+        source: format!("status.verdict of {}", check.source).into(),
+        finding: None,
+    })
+}
