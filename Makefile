@@ -10,6 +10,10 @@ TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast-tools
 RESTARTS ?= 1000
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+NEXTEST_VERSION := 0.9.151
+NEXTEST_ROOT := $(TOOLS)/cargo-nextest-$(NEXTEST_VERSION)
+NEXTEST := $(NEXTEST_ROOT)/bin/cargo-nextest
+REAL_TESTS := --test agent --test monitoring --test browser --test machine --test e2e
 TESTBED := $(CARGO) run --quiet -p testbed --
 
 .PHONY: help demo demo-guard test test-fast test-real soak bench-check lint fmt deny generate build image up down
@@ -28,18 +32,11 @@ test: lint deny test-fast test-real ## Everything: format, lint, deny, unit and 
 test-fast: ## Unit and golden tests; needs no cluster and no server
 	$(CARGO) test --workspace --lib --bins --test pure_rooms --test words
 
-test-real: build ## The agent with a real Postgres and S3, reports in a real browser, the testbed itself, then end to end on a cluster
-	$(TESTBED) up
-	$(CARGO) test -p holdfast --test agent
-	$(CARGO) test -p holdfast --test monitoring
-	$(CARGO) test -p holdfast --test browser
-	$(CARGO) test -p testbed --features machine -- --test-threads=1
-	$(TESTBED) deploy
-	$(CARGO) test -p holdfast --test e2e -- --test-threads=4
+test-real: build $(NEXTEST) ## The agent with a real Postgres and S3, reports in a real browser, the testbed itself, end to end on two clusters
+	$(TESTBED) --cluster tests up
+	$(NEXTEST) nextest run --workspace $(REAL_TESTS) || status=$$?; testbed/durations.sh; exit $${status:-0}
 
 soak: build ## 1,000 restarts of a living database: no alarm, and how long each verdict took (about 1 h 40 min; RESTARTS=100 for fewer)
-	$(TESTBED) up
-	$(TESTBED) deploy
 	HOLDFAST_SOAK_RESTARTS=$(RESTARTS) $(CARGO) test -p holdfast --test e2e -- soak --nocapture
 
 # The agent as it is shipped: built for release. BENCH="--quick" is a try of two minutes; BENCH="--help" lists what else there is.
@@ -61,6 +58,10 @@ $(CARGO_DENY):
 	@echo "building cargo-deny $(CARGO_DENY_VERSION) once, into $(TOOLS) (about 4 minutes on 2 cores)"
 	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
 
+$(NEXTEST):
+	@echo "building cargo-nextest $(NEXTEST_VERSION) once, into $(TOOLS) (about 3 minutes on 2 cores)"
+	$(CARGO) install cargo-nextest --version $(NEXTEST_VERSION) --locked --debug --no-default-features --features default-no-update --root $(NEXTEST_ROOT)
+
 generate: ## Writes crds/, deploy/install.yaml, the chart's templates and docs/conditions.md from the code
 	$(CARGO) run --quiet -p holdfast -- generate --to .
 
@@ -74,5 +75,5 @@ up: ## Starts the testbed and installs Holdfast on it
 	$(TESTBED) up
 	$(TESTBED) deploy
 
-down: ## Stops the testbed and leaves nothing behind
-	$(TESTBED) down
+down: ## Stops the testbed, the clusters of the tests too, and leaves nothing behind
+	$(TESTBED) down --all

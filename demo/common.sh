@@ -5,11 +5,11 @@ bold=$(tput bold 2>/dev/null || true) dim=$(tput dim 2>/dev/null || true) plain=
 started=$SECONDS
 step() { printf '\n%s== %s%s\n' "$bold" "$1" "$plain"; }
 say() { printf '%s\n' "$1"; }
-run() { # prints a command, then runs it in the testbed's network
+run() { # prints a command, then runs it in the testbed's network; it fails when any command of a pipe fails
   printf '%s$ %s%s\n' "$dim" "$1" "$plain"
-  "$testbed" exec -- bash -c "$1"
+  "$testbed" exec -- bash -o pipefail -c "$1"
 }
-quiet() { "$testbed" exec -- bash -c "$1"; }
+quiet() { "$testbed" exec -- bash -o pipefail -c "$1"; }
 fail() {
   printf '\n%s: %s\n' "$(basename "$0")" "$1" >&2
   quiet 'kubectl -n atra describe protdb knowledge; kubectl -n atra get pods,pvc,dbcheck,dbbackup; kubectl -n holdfast-system logs deploy/holdfast --tail=30' >&2 || true
@@ -23,7 +23,7 @@ wait_for() { # wait_for SECONDS WHAT COMMAND: polls until the command succeeds
   done
 }
 condition() { # condition TYPE STATUS: a test of a condition of the ProtectedDatabase
-  printf "kubectl -n atra get protdb knowledge -o jsonpath='{.status.conditions[?(@.type==\"%s\")].status}' | grep -qx %s" "$1" "$2"
+  printf "kubectl -n atra get protdb knowledge -o jsonpath='{.status.conditions[?(@.type==\"%s\")].status}' | grep -x %s" "$1" "$2"
 }
 testbed=${CARGO_TARGET_DIR:-target}/$(rustc -vV | sed -n "s/^host: //p")/debug/testbed
 # shellcheck disable=SC2034 # used by those that source this

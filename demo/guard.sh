@@ -45,7 +45,7 @@ step "6. The PersistentVolume is deleted anyway: confirmed, its finalizers remov
 quiet "kubectl annotate pv $volume --overwrite holdfast.dev/confirm-deletion=\$(kubectl get pv $volume -o jsonpath='{.metadata.uid}')" >/dev/null
 run "kubectl delete pv $volume --wait=false"
 quiet "kubectl patch pv $volume --type=merge -p '{\"metadata\":{\"finalizers\":null}}'" >/dev/null 2>&1 || true
-wait_for 60 "the claim to be Lost" "kubectl -n atra get pvc $claim -o jsonpath='{.status.phase}' | grep -qx Lost"
+wait_for 60 "the claim to be Lost" "kubectl -n atra get pvc $claim -o jsonpath='{.status.phase}' | grep -x Lost"
 run "kubectl -n atra get pvc $claim"
 say "The ledger has its manifest, and one command recreates it:"
 run "kubectl holdfast recover knowledge -n atra"

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use kube::core::Selector;
 
 use crate::agent::{self, AgentCommand};
 use crate::engine::{self, Metrics, Settings};
@@ -62,6 +63,10 @@ struct OperatorArguments {
     /// Watch only this namespace. Default: all.
     #[arg(long, env = "HOLDFAST_NAMESPACE")]
     namespace: Option<String>,
+    /// Only the `ProtectedDatabase`s with these labels are this operator's own, as kubectl takes
+    /// them: `shard=a`, `!canary`, `tier in (a,b)`. Default: all.
+    #[arg(long, env = "HOLDFAST_SELECTOR", default_value = "", hide_default_value = true, value_parser = install::parse_selector)]
+    selector: Selector,
     /// The namespace that the operator runs in: the guard's rules know it by its service account
     /// there.
     #[arg(
@@ -138,6 +143,7 @@ async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
         agent_image: arguments.agent_image,
         concurrency: arguments.concurrency,
         namespace: arguments.namespace,
+        selector: arguments.selector,
         operator_namespace: arguments.operator_namespace,
         webhook_url_file: arguments.webhook_url_file,
     };
@@ -145,6 +151,7 @@ async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         namespace = settings.namespace,
+        selector = %settings.selector,
         "the operator is running"
     );
     engine::run(client, settings, metrics, stop_signal()).await;

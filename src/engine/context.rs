@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use kube::Client;
+use kube::core::{Selector, SelectorExt as _};
 use kube::runtime::events::Reporter;
+use kube::{Client, Resource, ResourceExt as _};
 
 use super::alerts::Notices;
 use super::disturbance::Disturbance;
@@ -19,6 +20,9 @@ pub struct Settings {
     pub concurrency: u16,
     /// Only this namespace; all without it.
     pub namespace: Option<String>,
+    /// The labels of the databases that are its own; an empty one selects all. Others are left to
+    /// the operators whose they are.
+    pub selector: Selector,
     /// Where the operator runs: the guard's rules know it by its service account there.
     pub operator_namespace: String,
     /// The file with the URL of the webhook that gets alerts, a mounted Secret. Nobody gets them
@@ -35,6 +39,7 @@ impl Settings {
             agent_image: String::new(),
             concurrency: 1,
             namespace: None,
+            selector: Selector::default(),
             operator_namespace: operator_namespace.to_owned(),
             webhook_url_file: None,
         }
@@ -55,6 +60,13 @@ pub struct Context {
     pub notices: Notices,
     /// What is wrong with the admission policies and definitions, or was a moment ago.
     pub disturbance: Disturbance,
+}
+
+impl Settings {
+    /// Whether a database is this operator's own, by its labels as they are now.
+    pub fn selects(&self, database: &impl Resource) -> bool {
+        self.selector.matches(database.labels())
+    }
 }
 
 impl Context {

@@ -29,7 +29,8 @@ pub async fn reconcile(
         Fact::Known(database) => database,
         Fact::Unknown(why) => return Err(PassError::Read(why)),
     };
-    let Some(database) = database else {
+    // Its labels may have changed a moment ago: then it is another operator's by now.
+    let Some(database) = database.filter(|found| context.settings.selects(found)) else {
         context.metrics.forget_database(namespace, name);
         context.notices.forget(namespace, name);
         return Ok(Action::await_change());

@@ -54,7 +54,8 @@ pub async fn run(
     let scope = settings.namespace.as_deref();
     let controller = Controller::new(
         namespaced::<GuardedDatabase>(&client, scope),
-        watcher::Config::default(),
+        // A trigger for a database that is not in the store leads to no pass.
+        watcher::Config::default().labels_from(&settings.selector),
     )
     .with_config(
         Config::default()

@@ -31,6 +31,7 @@ pub fn generated_files() -> Result<Vec<(PathBuf, String)>, InstallError> {
         })
         .collect::<Result<Vec<_>, InstallError>>()?;
     let options = InstallOptions {
+        selector: None,
         image: DEFAULT_IMAGE.to_owned(),
         namespace: DEFAULT_NAMESPACE.to_owned(),
     };

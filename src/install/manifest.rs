@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::access::build_access;
 use super::definitions::build_definitions;
 use super::operator::{build_deployment, build_namespace, build_service_account};
+use super::selector::parse_selector;
 use super::{InstallError, yaml};
 use crate::guard::policies;
 use crate::resources::build_agent_cluster_role;
@@ -19,6 +20,15 @@ pub struct InstallOptions {
     /// The namespace of the operator.
     #[arg(long, default_value = "holdfast-system")]
     pub namespace: String,
+    /// The labels of the `ProtectedDatabase`s that are the operator's own, as kubectl takes them.
+    /// Default: all are.
+    #[arg(long, value_parser = parse_selector_text)]
+    pub selector: Option<String>,
+}
+
+/// A selector that can be read, as it was written.
+fn parse_selector_text(text: &str) -> Result<String, String> {
+    parse_selector(text).map(|_| text.to_owned())
 }
 
 /// The `CustomResourceDefinition`s as YAML, for `holdfast crd`.
@@ -46,7 +56,11 @@ pub(super) fn build_objects(options: &InstallOptions) -> Result<Vec<Value>, Inst
     objects.push(build_service_account(&options.namespace));
     objects.push(serde_json::to_value(build_agent_cluster_role())?);
     objects.extend(build_access(&options.namespace)?);
-    objects.push(build_deployment(&options.image, &options.namespace));
+    objects.push(build_deployment(
+        &options.image,
+        &options.namespace,
+        options.selector.as_deref(),
+    ));
     Ok(objects)
 }
 

@@ -10,10 +10,12 @@ mod generate;
 mod manifest;
 mod monitoring;
 mod operator;
+mod selector;
 mod webhook;
 mod yaml;
 
 pub use error::InstallError;
 pub use generate::{generate, generated_files};
 pub use manifest::{InstallOptions, manifest, print_crds};
+pub use selector::parse_selector;
 pub(crate) use yaml::document as build_document;

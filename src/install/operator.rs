@@ -29,8 +29,9 @@ pub fn build_service_account(namespace: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": OPERATOR, "namespace": namespace}})
 }
 
-/// The operator's Deployment: one replica and `Recreate`, so that two never run side by side.
-pub fn build_deployment(image: &str, namespace: &str) -> Value {
+/// The operator's Deployment: one replica and `Recreate`, so that two never run side by side for
+/// the same databases; it works on all of them, or on those with labels.
+pub fn build_deployment(image: &str, namespace: &str, databases: Option<&str>) -> Value {
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -49,23 +50,26 @@ pub fn build_deployment(image: &str, namespace: &str) -> Value {
                         "runAsGroup": 65532,
                         "seccompProfile": {"type": "RuntimeDefault"},
                     },
-                    "containers": [build_container(image)],
+                    "containers": [build_container(image, databases)],
                 },
             },
         },
     })
 }
 
-fn build_container(image: &str) -> Value {
+fn build_container(image: &str, databases: Option<&str>) -> Value {
+    let mut variables = vec![
+        json!({"name": "HOLDFAST_AGENT_IMAGE", "value": image}),
+        json!({"name": "HOLDFAST_OPERATOR_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}),
+    ];
+    let limited = databases.filter(|labels| !labels.is_empty());
+    variables.extend(limited.map(|labels| json!({"name": "HOLDFAST_SELECTOR", "value": labels})));
     json!({
         "name": OPERATOR,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "args": ["operator"],
-        "env": [
-            {"name": "HOLDFAST_AGENT_IMAGE", "value": image},
-            {"name": "HOLDFAST_OPERATOR_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
-        ],
+        "env": variables,
         "ports": [{"name": "http", "containerPort": HTTP_PORT}],
         "livenessProbe": {
             "httpGet": {"path": "/healthz", "port": "http"},

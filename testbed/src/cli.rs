@@ -15,13 +15,21 @@ use crate::tools::Selection;
 #[derive(Debug, Parser)]
 #[command(name = "testbed", version, about, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Arguments {
+    /// A cluster of its own, beside that of the checkout: lowercase letters and digits
+    #[arg(
+        long,
+        global = true,
+        env = "HOLDFAST_TESTBED_CLUSTER",
+        value_name = "NAME"
+    )]
+    cluster: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
 
 const AFTER_HELP: &str = "\
-The cluster lives in a network namespace of its own and keeps its state in .testbed/; nothing of \
-it survives `down` but the logs.
+The cluster lives in a network namespace of its own and keeps its state in .testbed/, or in
+.testbed-NAME/ with --cluster NAME; nothing of it survives `down` but the logs.
 What is slow to build is kept outside the checkout, in ~/.cache/holdfast-testbed or where HOLDFAST_TESTBED_CACHE says.
 
   cargo run -p testbed -- up
@@ -33,7 +41,7 @@ enum Command {
     /// Start the cluster, building first what is missing; does nothing when it is up
     Up(Up),
     /// Stop the cluster and remove everything of it but the logs
-    Down,
+    Down(Down),
     /// Show the components; the exit status is 1 unless all of them run
     Status,
     /// Print as JSON where the kubeconfig, the images and the S3 server are
@@ -56,6 +64,13 @@ struct Up {
     /// tests
     #[arg(long, value_enum, default_value = "all", value_name = "WHAT")]
     only: Only,
+}
+
+#[derive(Debug, Args)]
+struct Down {
+    /// All clusters of this checkout: its own and every named one
+    #[arg(long, conflicts_with = "cluster")]
+    all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -84,7 +99,7 @@ enum Only {
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("testbed: {error:#}");
@@ -93,9 +108,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<ExitCode> {
-    let testbed = Testbed::discover()?;
-    match command {
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    let own = Testbed::discover()?;
+    let testbed = match &arguments.cluster {
+        Some(name) => own.named(name)?,
+        None => own,
+    };
+    match arguments.command {
         Command::Up(Up { only }) => {
             step("up", || {
                 testbed.up(if only == Only::Demo {
@@ -105,10 +124,17 @@ fn run(command: Command) -> Result<ExitCode> {
                 })
             })?;
         }
-        Command::Down => {
-            step("down", || testbed.down())?;
-            for leftover in testbed.leftovers() {
-                say(&format!("left behind: {leftover}"));
+        Command::Down(Down { all }) => {
+            let named = if all {
+                testbed.all_named()?
+            } else {
+                Vec::new()
+            };
+            for testbed in named.iter().chain([&testbed]) {
+                step("down", || testbed.down())?;
+                for leftover in testbed.leftovers() {
+                    say(&format!("left behind: {leftover}"));
+                }
             }
         }
         Command::Status => {

@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -20,7 +22,7 @@ pub fn build(testbed: &Testbed) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--package", "holdfast"])
+        .args(["build", "--workspace"])
         .current_dir(testbed.layout().root())
         .stdin(Stdio::null());
     let status = command.status().context("cargo can't be run")?;
@@ -54,7 +56,7 @@ pub fn load_operator(testbed: &Testbed) -> Result<String> {
 
 /// Installs the operator with an image, or brings the installed one up to date, and waits until it
 /// is available.
-pub fn install(testbed: &Testbed, image: &str) -> Result<()> {
+pub fn install(testbed: &Testbed, image: &str, selector: &str) -> Result<()> {
     let mut printer = Command::new(testbed.layout().operator_binary());
     let manifest = shell::run(printer.args([
         "install-manifest",
@@ -62,6 +64,8 @@ pub fn install(testbed: &Testbed, image: &str) -> Result<()> {
         image,
         "--namespace",
         NAMESPACE,
+        "--selector",
+        selector,
     ]))?;
     let path = testbed.layout().state().join("install.yaml");
     fs::File::create(&path)?.write_all(manifest.as_bytes())?;
@@ -89,12 +93,38 @@ pub fn install(testbed: &Testbed, image: &str) -> Result<()> {
             "--timeout=30s",
         ])
     });
-    rolled_out.map(drop).with_context(|| {
+    rolled_out.with_context(|| {
         format!(
             "the operator does not become available\n{}",
             describe(testbed)
         )
-    })
+    })?;
+    Ok(fs::write(
+        record_path(testbed),
+        fingerprint(testbed, selector)?,
+    )?)
+}
+
+/// Whether the operator that was installed last is the binary that is there now, for the databases
+/// that the selector matches.
+pub fn is_current(testbed: &Testbed, selector: &str) -> bool {
+    let recorded = fs::read_to_string(record_path(testbed)).ok();
+    recorded.is_some() && recorded == fingerprint(testbed, selector).ok()
+}
+
+fn record_path(testbed: &Testbed) -> PathBuf {
+    testbed.layout().state().join("deployed")
+}
+
+/// What tells one installation from the next, without reading all of the binary.
+fn fingerprint(testbed: &Testbed, selector: &str) -> Result<String> {
+    let binary = testbed.layout().operator_binary().metadata()?;
+    Ok(format!(
+        "{selector} {} {}.{}",
+        binary.len(),
+        binary.mtime(),
+        binary.mtime_nsec()
+    ))
 }
 
 /// What can be seen of an operator that does not come up.

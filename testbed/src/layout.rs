@@ -1,6 +1,7 @@
-//! Where one checkout's testbed keeps its things, and the names it uses on the machine: all derived
-//! from the checkout's path.
+//! Where one cluster of a checkout keeps its things, and the names it uses on the machine: all
+//! derived from the checkout's path and the cluster's name.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -23,10 +24,14 @@ pub const API_PORT: u16 = 6443;
 /// The longest path the kernel takes for a Unix socket.
 const LONGEST_SOCKET_PATH: usize = 107;
 
-/// The places and names of one checkout's testbed.
+/// The folder with the state of the checkout's own cluster; those of named clusters begin with it.
+const STATE: &str = ".testbed";
+
+/// The places and names of one cluster of a checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
+    state: PathBuf,
     id: String,
 }
 
@@ -52,8 +57,41 @@ impl Layout {
         let root = root
             .canonicalize()
             .with_context(|| format!("{} can't be found", root.display()))?;
-        let id = digest::of_text(&root.to_string_lossy())[..8].to_owned();
-        let layout = Self { root, id };
+        Self::build(&root, STATE, &root.to_string_lossy())
+    }
+
+    /// The layout of another cluster of the same checkout, which runs beside the others. Its name
+    /// consists of lowercase letters and digits.
+    pub fn named(&self, name: &str) -> Result<Self> {
+        if name.is_empty() || !name.bytes().all(is_of_a_name) {
+            bail!("{name:?} can't be the name of a cluster: use lowercase letters and digits");
+        }
+        let text = format!("{}\n{name}", self.root.display());
+        Self::build(&self.root, &format!("{STATE}-{name}"), &text)
+    }
+
+    /// The named clusters of this checkout that have left a state folder.
+    pub fn all_named(&self) -> Result<Vec<Self>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.root)?.flatten() {
+            let file_name = entry.file_name();
+            if let Some(name) = file_name
+                .to_str()
+                .and_then(|file_name| file_name.strip_prefix(STATE)?.strip_prefix('-'))
+            {
+                found.push(self.named(name)?);
+            }
+        }
+        found.sort_by(|one, other| one.state.cmp(&other.state));
+        Ok(found)
+    }
+
+    fn build(root: &Path, state: &str, identity: &str) -> Result<Self> {
+        let layout = Self {
+            root: root.to_owned(),
+            state: root.join(state),
+            id: digest::of_text(identity)[..8].to_owned(),
+        };
         let longest = layout.state().join("kubelet/pod-resources/1234567890.sock");
         if longest.as_os_str().len() > LONGEST_SOCKET_PATH {
             bail!(
@@ -71,7 +109,7 @@ impl Layout {
         &self.root
     }
 
-    /// Eight hexadecimal digits that tell this checkout from others on the machine.
+    /// Eight hexadecimal digits that tell this cluster from others on the machine.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -80,7 +118,7 @@ impl Layout {
     /// The state folder, ignored by git.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.root.join(".testbed")
+        self.state.clone()
     }
 
     /// What a reboot would lose: containerd's socket and the running containers' mounts.
@@ -170,6 +208,10 @@ impl Layout {
     }
 }
 
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
@@ -188,11 +230,29 @@ mod tests {
     }
 
     #[test]
+    fn two_clusters_of_a_checkout_share_no_name_and_can_be_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = Layout::at(folder.path()).unwrap();
+        let named = own.named("tests").unwrap();
+        assert_ne!(named.network_namespace(), own.network_namespace());
+        assert_ne!(named.runtime(), own.runtime());
+        assert!(!named.state().starts_with(own.state()), "{named:?}");
+        assert_eq!(named.operator_binary(), own.operator_binary());
+        for layout in [&own, &named] {
+            fs::create_dir(layout.state()).unwrap();
+        }
+        assert_eq!(own.all_named().unwrap(), [named]);
+        for name in ["", "Upper", "a/b", "a b", ".."] {
+            own.named(name).unwrap_err();
+        }
+    }
+
+    #[test]
     fn the_same_checkout_keeps_its_names() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
         let real = folder.path().join("real");
-        std::fs::create_dir(&real).unwrap();
+        fs::create_dir(&real).unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
         assert_eq!(Layout::at(&real).unwrap(), Layout::at(&link).unwrap());
     }
@@ -201,7 +261,7 @@ mod tests {
     fn a_path_too_long_for_sockets_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("a".repeat(90));
-        std::fs::create_dir(&deep).unwrap();
+        fs::create_dir(&deep).unwrap();
         let error = Layout::at(&deep).unwrap_err().to_string();
         assert!(error.contains("too long for Unix sockets"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The handle the command line and the tests use: one checkout's testbed.
+//! The handle the command line and the tests use: one cluster of a checkout.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -26,7 +26,7 @@ use crate::process::State;
 use crate::shell;
 use crate::tools::{self, Selection};
 
-/// One checkout's testbed, up or not.
+/// One cluster of a checkout, up or not.
 #[derive(Clone, Debug)]
 pub struct Testbed {
     layout: Layout,
@@ -48,6 +48,26 @@ impl Testbed {
             layout: Layout::at(root)?,
             cache: Cache::open()?,
         })
+    }
+
+    /// Another cluster of the same checkout, by its name; it runs beside the others.
+    pub fn named(&self, name: &str) -> Result<Self> {
+        Ok(Self {
+            layout: self.layout.named(name)?,
+            cache: self.cache.clone(),
+        })
+    }
+
+    /// The named clusters of the same checkout that were ever started.
+    pub fn all_named(&self) -> Result<Vec<Self>> {
+        let layouts = self.layout.all_named()?;
+        Ok(layouts
+            .into_iter()
+            .map(|layout| Self {
+                layout,
+                cache: self.cache.clone(),
+            })
+            .collect())
     }
 
     /// The same with a cache of its own.
@@ -206,8 +226,20 @@ impl Testbed {
 
     /// Builds the operator, installs it or brings it up to date, and waits until it is available.
     pub fn deploy(&self) -> Result<()> {
+        self.deploy_for("")
+    }
+
+    /// The same, for the databases that a label selector matches.
+    pub fn deploy_for(&self, selector: &str) -> Result<()> {
         let image = self.load_operator()?;
-        deploy::install(self, &image)
+        deploy::install(self, &image, selector)
+    }
+
+    /// Whether the operator that was installed last is the binary that is there now, for the
+    /// databases that the selector matches.
+    #[must_use]
+    pub fn is_deployed_for(&self, selector: &str) -> bool {
+        deploy::is_current(self, selector)
     }
 
     /// Imports images from an OCI tar.

@@ -1,5 +1,5 @@
 //! Whole clusters on this machine: started, disturbed, stopped, side by side. Needs root: `cargo
-//! test -p testbed --features machine`.
+//! test -p testbed --test machine`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;

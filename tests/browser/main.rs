@@ -85,8 +85,7 @@ struct Measured {
 
 /// A page of the golden tests as a file.
 fn golden_page(name: &str) -> (TempDir, PathBuf) {
-    let snapshot =
-        format!("src/plugin/story/snapshots/holdfast__plugin__story__tests__{name}_html.snap");
+    let snapshot = format!("src/incident/snapshots/holdfast__incident__tests__{name}_html.snap");
     let snapshot =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(snapshot)).unwrap();
     let page = snapshot.splitn(3, "---\n").nth(2).unwrap();

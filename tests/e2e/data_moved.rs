@@ -20,7 +20,8 @@ use crate::support::{
 fn a_newer_image_with_its_data_off_the_mount_is_seen_and_the_older_one_is_green_again() {
     beside_others("off-mount", async |scene| {
         let server = Server::new(scene);
-        let start = scene.protect_plainly(&server).await;
+        // The check waits for initdb, however slow the machine is, and must have time to count then.
+        let start = scene.protect_plainly_within(&server, "5m").await;
         let volume = volume_of(scene, &server.claim()).await.name_any();
         set_image(
             scene,

@@ -1,9 +1,10 @@
 //! End to end, on the testbed's real cluster: one module a disaster, and what must be true before,
 //! during and after it.
 //!
-//! Each test has a namespace of its own and runs beside the others. Those in `whole_cluster`
-//! disturb everybody, so they run alone; their module's name puts them last. `HOLDFAST_KEEP=1`
-//! leaves the namespace of a failed test to be looked at.
+//! Each test has a namespace of its own and runs beside the others, those in `shard` with an
+//! operator of their own. Those in `whole_cluster` disturb everybody, so they run one after the
+//! other, on a cluster of their own. `HOLDFAST_KEEP=1` leaves the namespace of a failed test to be
+//! looked at.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -38,6 +39,7 @@ mod release;
 mod remembered;
 mod restart;
 mod restored;
+mod shard;
 mod soak;
 mod tenant;
 mod told;

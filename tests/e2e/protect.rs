@@ -26,7 +26,7 @@ fn a_postgres_17_on_a_claim_from_a_template_is_guarded_verified_and_backed_up() 
 }
 
 /// Nobody names the new claim: it is known by the StatefulSet that makes it.
-/// `whole_cluster::claim_newborn` has what may happen before that.
+/// `shard::claim_newborn` has what may happen before that.
 #[test]
 fn a_claim_that_comes_with_another_replica_is_guarded_too() {
     beside_others("protect-scaled", async |scene| {

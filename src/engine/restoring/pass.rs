@@ -7,7 +7,9 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 
-use crate::api::{DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, RestoreState, names};
+use crate::api::{
+    DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState, names,
+};
 use crate::decide::recover::{Decision, blocked, decide_restore, failed};
 use crate::engine::Context;
 use crate::engine::events::publish;
@@ -49,6 +51,11 @@ pub async fn restore(
     let is_deleted = found.metadata.deletion_timestamp.is_some();
     if before.state.is_some_and(RestoreState::is_final) || is_deleted {
         return Ok(Action::await_change());
+    }
+    let database = known(reader.get::<ProtectedDatabase>(&found.spec.database).await)?;
+    if database.is_some_and(|database| !context.settings.selects(&database)) {
+        // It is another operator's; one that is not there is left to nobody.
+        return Ok(Action::requeue(LATER));
     }
     let (decision, recovery) = Box::pin(decide(context, &reader, &found)).await?;
     report(context, &found, &before, &decision.status).await?;

@@ -1,5 +1,5 @@
-//! The cluster that all tests share: brought up and given this checkout's operator once a process,
-//! and locked while it is used.
+//! The two clusters of the tests: brought up and given this checkout's operator by whichever test
+//! comes first, and locked while they are used. Neither is the one that `make demo` runs on.
 
 use std::fs::File;
 use std::sync::OnceLock;
@@ -10,6 +10,8 @@ use testbed::{Selection, Testbed};
 
 /// The namespace of the operator.
 pub const OPERATOR_NAMESPACE: &str = "holdfast-system";
+/// The label of the databases that the operator of the shared cluster leaves alone.
+pub const SHARD_LABEL: &str = "example.org/shard";
 /// How long a test waits for others to leave the cluster to it.
 const TURN_PATIENCE: Duration = Duration::from_hours(1);
 
@@ -18,19 +20,24 @@ const TURN_PATIENCE: Duration = Duration::from_hours(1);
 pub enum Use {
     /// It stays in its namespace; others may do the same.
     Shared,
-    /// It disturbs everybody and must be alone, also among the processes of other people on this
-    /// machine.
+    /// It disturbs everybody: one after the other, on a cluster where nobody else is.
     Alone,
 }
 
-/// The cluster with the operator in it. The first test of the process brings both up; nothing is
+/// The cluster for that use, with the operator in it. The first test brings both up; nothing is
 /// skipped when they are missing.
-pub fn cluster() -> &'static Testbed {
-    static CLUSTER: OnceLock<Testbed> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let testbed = Testbed::discover().expect("the checkout");
+pub fn cluster(usage: Use) -> &'static Testbed {
+    static SHARED: OnceLock<Testbed> = OnceLock::new();
+    static ALONE: OnceLock<Testbed> = OnceLock::new();
+    let (held, name) = match usage {
+        Use::Shared => (&SHARED, "tests"),
+        Use::Alone => (&ALONE, "alone"),
+    };
+    held.get_or_init(|| {
+        let own = Testbed::discover().expect("the checkout");
+        let testbed = own.named(name).expect("a name");
         testbed.up(Selection::All).expect("the testbed");
-        install(&testbed);
+        install(&testbed, usage);
         testbed
     })
 }
@@ -56,19 +63,19 @@ pub fn take_turn(testbed: &Testbed, usage: Use) -> File {
     }
 }
 
-/// Installs this checkout's operator. Where other people's tests run on the very same operator, it
-/// is left as it is.
-fn install(testbed: &Testbed) {
+/// Installs this checkout's operator, unless another process has done so or does it now.
+fn install(testbed: &Testbed, usage: Use) {
+    let selector = match usage {
+        Use::Shared => format!("!{SHARD_LABEL}"),
+        Use::Alone => String::new(),
+    };
     let file = lock_file(testbed);
-    if file.try_lock().is_ok() {
-        testbed.deploy().expect("the operator");
-        return;
-    }
-    let image = testbed.load_operator().expect("the operator's image");
-    if installed_image(testbed).as_deref() != Some(image.as_str()) {
-        drop(file);
-        let _turn = take_turn(testbed, Use::Alone);
-        testbed.deploy().expect("the operator");
+    while !testbed.is_deployed_for(&selector) {
+        if file.try_lock().is_ok() {
+            testbed.deploy_for(&selector).expect("the operator");
+            return;
+        }
+        thread::sleep(Duration::from_millis(200));
     }
 }
 
@@ -101,21 +108,6 @@ pub fn reinstall(testbed: &Testbed) {
     testbed
         .kubectl(&words)
         .expect("the operator to be available");
-}
-
-fn installed_image(testbed: &Testbed) -> Option<String> {
-    let path = "jsonpath={.spec.template.spec.containers[0].image}";
-    testbed
-        .kubectl(&[
-            "-n",
-            OPERATOR_NAMESPACE,
-            "get",
-            "deployment",
-            "holdfast",
-            "-o",
-            path,
-        ])
-        .ok()
 }
 
 fn lock_file(testbed: &Testbed) -> File {

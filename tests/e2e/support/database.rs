@@ -8,12 +8,13 @@ use holdfast::api::{
     reasons,
 };
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::{DATABASE, Scene, Server, Start};
+use super::{DATABASE, SHARD_LABEL, Scene, Server, Start};
 
 /// Name of the ProtectedDatabase of every test.
 pub const NAME: &str = "knowledge";
@@ -59,8 +60,13 @@ impl Scene {
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3-auth", "namespace": self.namespace()},
             "stringData": {"accessKeyId": store.access_key_id, "secretAccessKey": store.secret_access_key},
         })]);
+        let mut database = database.clone();
+        if self.is_shard() {
+            let labels = database.labels_mut();
+            labels.insert(SHARD_LABEL.to_owned(), "own".to_owned());
+        }
         self.api()
-            .create(&PostParams::default(), database)
+            .create(&PostParams::default(), &database)
             .await
             .expect("the ProtectedDatabase to be accepted");
     }
@@ -212,19 +218,23 @@ impl Scene {
 
     /// Waits for an event of the ProtectedDatabase.
     pub async fn wait_event(&self, type_: &str, reason: &str, note: &str) {
-        let words = format!(
-            "get events --field-selector type={type_},reason={reason} -o \
-             jsonpath={{.items[*].message}}"
-        );
+        let events = self.api::<Event>();
+        let selected = ListParams::default().fields(&format!("type={type_},reason={reason}"));
         let what = format!("a {type_} event {reason}: {note}");
         self.wait(&what, async || {
-            self.try_kubectl(&words).and_then(|text| {
-                if text.contains(note) {
-                    Ok(())
-                } else {
-                    Err(text)
-                }
-            })
+            let found = events
+                .list(&selected)
+                .await
+                .map_err(|error| error.to_string())?;
+            let told: Vec<String> = found
+                .into_iter()
+                .filter_map(|event| event.message)
+                .collect();
+            if told.iter().any(|message| message.contains(note)) {
+                Ok(())
+            } else {
+                Err(format!("{told:?}"))
+            }
         })
         .await;
     }
@@ -274,7 +284,7 @@ impl Scene {
         let checks = self.api::<DatabaseCheck>();
         self.wait(&format!("a judged check of {start:?}"), async || {
             let all = checks
-                .list(&kube::api::ListParams::default())
+                .list(&ListParams::default())
                 .await
                 .map_err(|error| error.to_string())?;
             let is_for_start = |check: &DatabaseCheck| {
@@ -369,8 +379,7 @@ impl Scene {
 
     /// Names of the agents' Jobs with a task.
     pub async fn agent_jobs(&self, task: &str) -> Vec<String> {
-        let labelled =
-            kube::api::ListParams::default().labels(&format!("{}={task}", names::TASK_LABEL));
+        let labelled = ListParams::default().labels(&format!("{}={task}", names::TASK_LABEL));
         names_of(&self.api::<Job>().list(&labelled).await.expect("Jobs").items)
     }
 

@@ -1,6 +1,7 @@
 //! What every end-to-end test needs: the cluster, a scene of its own in it, a Postgres, a
 //! ProtectedDatabase, and ways to look at them.
 
+mod changes;
 mod cluster;
 mod containers;
 mod database;

@@ -2,14 +2,17 @@
 //! failure shows all that there is to see.
 
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use testbed::{TemporaryNamespace, Testbed, wait_for};
+use testbed::{TemporaryNamespace, Testbed};
+use tokio::time::Instant;
 
+use super::changes::Changes;
 use super::{Server, Use, cluster, looks, take_turn};
 
 /// How long anything that is to come may take, on a slow machine with other tests at work.
@@ -21,7 +24,9 @@ pub struct Scene {
     pub testbed: &'static Testbed,
     /// A client with all rights.
     pub client: Client,
+    changes: Changes,
     namespace: TemporaryNamespace<'static>,
+    is_shard: AtomicBool,
 }
 
 /// Runs a test in a namespace of its own, beside others.
@@ -29,7 +34,16 @@ pub fn beside_others(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     run(name, Use::Shared, test);
 }
 
-/// Runs a test that disturbs the whole cluster, alone.
+/// Runs a test beside others whose databases are left alone by the operator that is installed: it
+/// brings one of its own.
+pub fn in_shard(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
+    beside_others(name, async move |scene| {
+        scene.is_shard.store(true, Ordering::Relaxed);
+        test(scene).await;
+    });
+}
+
+/// Runs a test that disturbs the whole cluster, alone on a cluster of its own.
 pub fn alone(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     run(name, Use::Alone, test);
 }
@@ -37,7 +51,7 @@ pub fn alone(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
 /// Runs a test beside others with a Postgres 15 and, at the same time, with a Postgres 17, in a
 /// namespace each.
 pub fn with_both(name: &str, test: impl AsyncFn(&Scene, &Server) + Sync) {
-    let testbed = cluster();
+    let testbed = cluster(Use::Shared);
     let _turn = take_turn(testbed, Use::Shared);
     std::thread::scope(|threads| {
         for (version, image) in [
@@ -62,7 +76,7 @@ pub fn with_both(name: &str, test: impl AsyncFn(&Scene, &Server) + Sync) {
 }
 
 fn run(name: &str, usage: Use, test: impl AsyncFnOnce(&Scene) + Send) {
-    let testbed = cluster();
+    let testbed = cluster(usage);
     let _turn = take_turn(testbed, usage);
     play(testbed, name, test);
 }
@@ -70,10 +84,13 @@ fn run(name: &str, usage: Use, test: impl AsyncFnOnce(&Scene) + Send) {
 fn play(testbed: &'static Testbed, name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     let done = testbed.run_in_network(async move || {
         let namespace = create_namespace(testbed, name)?;
+        let client = testbed.client().await?;
         let scene = Scene {
             testbed,
-            client: testbed.client().await?,
+            changes: Changes::watch(&client, namespace.name()),
+            client,
             namespace,
+            is_shard: AtomicBool::new(false),
         };
         test(&scene).await;
         scene.assert_no_start_judged_twice().await;
@@ -100,8 +117,20 @@ impl Scene {
         Self {
             testbed: self.testbed,
             client: self.client.clone(),
+            changes: Changes::watch(&self.client, namespace.name()),
             namespace,
+            is_shard: AtomicBool::new(self.is_shard()),
         }
+    }
+
+    /// Whether its databases are left alone by the operator that is installed.
+    pub fn is_shard(&self) -> bool {
+        self.is_shard.load(Ordering::Relaxed)
+    }
+
+    /// Gives the databases that are made from now on to the operator that is installed.
+    pub fn leave_shard(&self) {
+        self.is_shard.store(false, Ordering::Relaxed);
     }
 
     /// The test's namespace.
@@ -178,12 +207,24 @@ impl Scene {
             .expect("the manifests to be accepted");
     }
 
-    /// Looks until `look` returns `Ok`; fails the test with what was last seen when it does not in
-    /// time.
-    pub async fn wait<T>(&self, what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
-        wait_for(what, PATIENCE, look)
-            .await
-            .unwrap_or_else(|error| panic!("{error:#}"))
+    /// Looks until `look` returns `Ok`, again whenever something in the namespace has changed;
+    /// fails the test with what was last seen when it does not in time.
+    pub async fn wait<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+        let until = Instant::now() + PATIENCE;
+        let mut changes = self.changes.listen();
+        loop {
+            let seen = match tokio::time::timeout_at(until, look()).await {
+                Ok(Ok(found)) => return found,
+                Ok(Err(seen)) => seen,
+                Err(_) => "the last look did not end".to_owned(),
+            };
+            assert!(
+                Instant::now() < until,
+                "waited {} s for {what}; last seen: {seen}",
+                PATIENCE.as_secs()
+            );
+            changes.next().await;
+        }
     }
 
     /// Waits until `kubectl` does not complain any more.

@@ -57,29 +57,6 @@ fn nothing_that_guards_can_be_taken_off_without_the_operator() {
 }
 
 #[test]
-fn three_missed_restarts_get_one_check_for_the_newest_start() {
-    alone("down-restart", async |scene| {
-        let server = Server::new(scene);
-        let first = scene.protect_filled(&server).await;
-        let down = OperatorDown::begin(scene).await;
-        let missed = server.restart_pod(scene, &first).await;
-        let again = server.restart_pod(scene, &missed).await;
-        let newest = server.restart_pod(scene, &again).await;
-        assert_eq!(scene.checks().await.len(), 1, "nobody is there to look");
-        down.end().await;
-        scene.assert_checked_once(&newest).await;
-        scene.wait_green().await;
-        for gone in [missed, again] {
-            assert!(
-                scene.checks_of(&gone).await.is_empty(),
-                "a start that is gone can't be looked at"
-            );
-        }
-        assert_eq!(scene.checks().await.len(), 2);
-    });
-}
-
-#[test]
 fn a_loss_that_nobody_was_there_to_see_is_told_when_the_operator_returns() {
     alone("down-lost", async |scene| {
         let server = Server::new(scene);

@@ -1,8 +1,6 @@
 //! A namespace in which controllers of this process protect a database, die, and are followed by
 //! others.
 
-use std::sync::Arc;
-
 use holdfast::api::{
     BackupState, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup, DatabaseCheck,
     DatabaseLedger, ProtectedDatabase, find_condition, names, reasons,
@@ -14,37 +12,35 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::super::operator_here::Operator;
-use super::doomed::{Doom, Fate};
+use super::super::operator::{Installation, Operator};
+use super::crashing_client::{Crash, CrashPoint};
 use crate::protect::assert_marks;
 use crate::support::{
     NAME, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of,
 };
 
-/// The place of one run after the other.
-pub struct Lane {
-    /// Its namespace.
+/// A namespace for one run after the other.
+pub struct Worker {
+    /// Its scene.
     pub scene: Scene,
     /// Its server.
     pub server: Server,
-    config: Config,
-    agent_image: String,
+    installation: Installation,
 }
 
-impl Lane {
-    /// A lane with a server that runs.
-    pub async fn open(scene: Scene, config: Config, agent_image: String) -> (Self, Start) {
+impl Worker {
+    /// A worker with a server that runs.
+    pub async fn open(scene: Scene, installation: Installation) -> (Self, Start) {
         let server = Server::new(&scene);
         let start = server.start_seeded(&scene).await;
         (
             Self {
                 scene,
                 server,
-                config,
-                agent_image,
+                installation,
             },
             start,
         )
@@ -52,30 +48,19 @@ impl Lane {
 
     /// Starts a controller.
     pub fn operate(&self) -> Operator {
-        self.operate_with(Client::try_from(self.config.clone()).expect("a client"))
+        self.installation.operate(&self.scene)
     }
 
-    fn operate_with(&self, client: Client) -> Operator {
-        Operator::start(&self.scene, client, &self.agent_image)
-    }
-
-    /// Runs a controller until it dies at a write, or is done. Says at which, or `None`.
-    pub async fn operate_until_death(
-        &self,
-        doom: Doom,
-        done: impl Future<Output = ()>,
-    ) -> Option<String> {
-        let fate = Fate::new(doom);
-        let operator = self.operate_with(fate.build_client(self.config.clone()));
-        let death = {
-            let fate = Arc::clone(&fate);
-            tokio::select! {
-                words = fate.strike() => Some(words),
-                () = done => None,
-            }
-        };
+    /// Runs a controller until it dies at the point, which must come before it is done.
+    pub async fn operate_until_crash(&self, point: CrashPoint, done: impl Future<Output = ()>) {
+        let crash = Crash::at(point);
+        let client = crash.build_client(self.installation.config.clone());
+        let operator = self.installation.operate_through(&self.scene, client);
+        tokio::select! {
+            () = crash.wait() => {}
+            () = done => panic!("{point:?} was not reached"),
+        }
         operator.kill().await;
-        death
     }
 
     /// Creates the ProtectedDatabase.

@@ -10,10 +10,9 @@ use kube::{Api, ResourceExt};
 use serde_json::Value;
 
 use super::between::{Between, Write};
-use super::operator_down::OperatorDown;
-use super::operator_here::{Operator, deployed_agent_image, operator_config};
+use super::operator::{Installation, Operator};
 use crate::support::{
-    ALL_ROWS, Server, alone, assert_tells, build_plain_database, reclaim_policy, volume_handle,
+    ALL_ROWS, Server, assert_tells, build_plain_database, in_shard, reclaim_policy, volume_handle,
     volume_of,
 };
 
@@ -22,19 +21,19 @@ const LOST: usize = 3;
 
 #[test]
 fn a_new_claim_is_called_guarded_only_after_its_volume_was_read_back_on_retain() {
-    alone("newborn", async |scene| {
-        let down = OperatorDown::begin(scene).await;
+    in_shard("newborn", async |scene| {
         let server = Server::new(scene);
         server.start_filled(scene).await;
         let volume = volume_of(scene, &server.claim()).await;
         assert_eq!(reclaim_policy(&volume), "Delete");
         let path = format!("/api/v1/persistentvolumes/{}", volume.name_any());
         scene.protect(&build_plain_database(scene, &server)).await;
-        let (config, image) = (operator_config(scene).await, deployed_agent_image(scene));
+        let installation = Installation::read(scene).await;
 
         // Whatever is answered to its writes, it believes what it reads.
         let losing = Arc::new(Between::new().losing(&path));
-        let operator = Operator::start(scene, losing.build_client(config.clone()), &image);
+        let operator =
+            installation.operate_through(scene, losing.build_client(installation.config.clone()));
         scene
             .wait("the volume to be set to Retain over and over", async || {
                 let tried = losing
@@ -58,7 +57,8 @@ fn a_new_claim_is_called_guarded_only_after_its_volume_was_read_back_on_retain()
         );
 
         let honest = Arc::new(Between::new());
-        let operator = Operator::start(scene, honest.build_client(config), &image);
+        let operator =
+            installation.operate_through(scene, honest.build_client(installation.config.clone()));
         scene
             .wait_condition(
                 ConditionType::Guarded,
@@ -80,22 +80,21 @@ fn a_new_claim_is_called_guarded_only_after_its_volume_was_read_back_on_retain()
             "Retain comes first"
         );
         assert!(guarded_said(&writes[retained..]).contains(&"True".to_owned()));
-        down.end().await;
+        let _operator = installation.operate(scene);
         scene.wait_green().await;
     });
 }
 
 #[test]
 fn a_new_claim_that_is_deleted_before_it_was_marked_keeps_its_files_as_long_as_its_pod_runs() {
-    alone("newborn-deleted", async |scene| {
-        let down = OperatorDown::begin(scene).await;
+    in_shard("newborn-deleted", async |scene| {
         let server = Server::new(scene);
         let start = server.start_filled(scene).await;
         let volume = volume_of(scene, &server.claim()).await;
         assert_eq!(reclaim_policy(&volume), "Delete");
         scene.protect(&build_plain_database(scene, &server)).await;
         scene.kubectl(&format!("delete pvc {} --wait=false", server.claim()));
-        down.end().await;
+        let _operator = Operator::start(scene).await;
 
         let said = scene
             .wait_condition(
@@ -159,8 +158,7 @@ fn a_new_claim_that_is_deleted_before_it_was_marked_keeps_its_files_as_long_as_i
 /// Nothing held it and its volume was on Delete: it is gone, and nobody says otherwise.
 #[test]
 fn a_new_claim_that_was_gone_before_anybody_looked_is_said_to_be_gone() {
-    alone("newborn-gone", async |scene| {
-        let down = OperatorDown::begin(scene).await;
+    in_shard("newborn-gone", async |scene| {
         let server = Server::new(scene);
         server.start_filled(scene).await;
         let volume = volume_of(scene, &server.claim()).await;
@@ -171,7 +169,7 @@ fn a_new_claim_that_was_gone_before_anybody_looked_is_said_to_be_gone() {
         ));
         scene.protect(&build_plain_database(scene, &server)).await;
         scene.kubectl(&format!("delete pvc {} --timeout=60s", server.claim()));
-        down.end().await;
+        let _operator = Operator::start(scene).await;
 
         let said = scene
             .wait_condition(

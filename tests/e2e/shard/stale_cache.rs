@@ -5,16 +5,15 @@
 use std::sync::Arc;
 
 use holdfast::api::{ConditionStatus, ConditionType, names, reasons};
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use serde_json::Value;
 
 use super::between::Between;
-use super::operator_down::OperatorDown;
-use super::operator_here::{Operator, deployed_agent_image, operator_config};
+use super::operator::Installation;
 use crate::coming_back::{shell, wait_bound};
 use crate::support::{
-    ALL_ROWS, NAME, Scene, Server, alone, build_plain_database, confirm_deletion, reclaim_policy,
-    volume_of,
+    ALL_ROWS, NAME, Scene, Server, build_plain_database, confirm_deletion, in_shard,
+    reclaim_policy, volume_of,
 };
 
 /// How often a release must have been refused: the operator tries again, and does not get used to
@@ -23,26 +22,28 @@ const REFUSALS: usize = 2;
 
 #[test]
 fn an_older_object_of_the_same_name_takes_nothing_off_the_one_that_lives() {
-    alone("stale", async |scene| {
+    in_shard("stale", async |scene| {
         let server = Server::new(scene);
+        let installation = Installation::read(scene).await;
+        let operator = installation.operate(scene);
         let start = scene.protect_plainly(&server).await;
         scene.settle().await;
-        let down = OperatorDown::begin(scene).await;
+        operator.kill().await;
         let all = [
             outlive_volume(scene, &server).await,
             outlive_claim(scene, &server).await,
             outlive_database(scene, &server).await,
         ];
-        down.end().await;
+        let operator = installation.operate(scene);
         scene.wait_green().await;
         scene.settle().await;
+        operator.kill().await;
 
-        let down = OperatorDown::begin(scene).await;
-        let (config, image) = (operator_config(scene).await, deployed_agent_image(scene));
         let before = marks(scene, &server);
         for older in &all {
             let between = Arc::new(Between::new().showing(&older.path, &older.body));
-            let operator = Operator::start(scene, between.build_client(config.clone()), &image);
+            let operator = installation
+                .operate_through(scene, between.build_client(installation.config.clone()));
             wait_refused(scene, &between, older).await;
             operator.kill().await;
             assert_eq!(marks(scene, &server), before, "{}", older.path);
@@ -55,19 +56,16 @@ fn an_older_object_of_the_same_name_takes_nothing_off_the_one_that_lives() {
                     .showing(&older.path, &older.body)
                     .without_preconditions(),
             );
-            let operator = Operator::start(scene, between.build_client(config.clone()), &image);
+            let operator = installation
+                .operate_through(scene, between.build_client(installation.config.clone()));
             wait_unmarked(scene, &server, older.loses).await;
             operator.kill().await;
-            let operator = Operator::start(
-                scene,
-                Client::try_from(config.clone()).expect("a client"),
-                &image,
-            );
+            let operator = installation.operate(scene);
             wait_marked_again(scene, &server, &before).await;
             operator.kill().await;
         }
 
-        down.end().await;
+        let _operator = installation.operate(scene);
         scene
             .wait_condition(
                 ConditionType::Guarded,

@@ -12,15 +12,14 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Router, body::Bytes};
 use holdfast::api::reasons;
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::operator_down::OperatorDown;
-use super::operator_here::{Operator, deployed_agent_image, operator_config};
+use super::operator::Installation;
 use crate::data_lost::ask_for_a_check;
-use crate::support::{NAME, Scene, Server, alone, assert_ran, holdfast};
+use crate::support::{NAME, Scene, Server, assert_ran, holdfast, in_shard};
 
 /// How long an alert may take: longer than the operator's repetition, so that a failure shows as
 /// one.
@@ -28,17 +27,16 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 #[test]
 fn a_loss_is_told_again_after_a_restart_and_its_end_too() {
-    alone("noticed", async |scene| {
+    in_shard("noticed", async |scene| {
         let server = Server::new(scene);
+        let installation = Installation::read(scene).await;
+        let first = installation.operate(scene);
         scene.protect_plainly(&server).await;
         scene.settle().await;
-        let down = OperatorDown::begin(scene).await;
+        first.kill().await;
         let folder = tempfile::tempdir().expect("a folder");
         let mut webhook = Receiver::start(&folder.path().join("url")).await;
-        let client = Client::try_from(operator_config(scene).await).expect("a client");
-        let image = deployed_agent_image(scene);
-        let start =
-            || Operator::start_telling(scene, client.clone(), &image, folder.path().join("url"));
+        let start = || installation.operate_telling(scene, folder.path().join("url"));
         let operator = start();
 
         server.sql(scene, "TRUNCATE knowledge_nodes");
@@ -84,7 +82,8 @@ fn a_loss_is_told_again_after_a_restart_and_its_end_too() {
             (&labels, &told["startsAt"])
         );
         operator.kill().await;
-        down.end().await;
+        let _operator = installation.operate(scene);
+        scene.settle().await;
         scene.wait_green().await;
     });
 }

@@ -3,8 +3,8 @@
 
 use std::future::pending;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use axum::http::{Method, Request, Response};
@@ -22,91 +22,82 @@ pub enum Moment {
     After,
 }
 
-/// Which write of a process is its last.
-#[derive(Clone, Copy, Debug)]
-pub enum Write {
-    /// By its number, from 1.
-    Number(usize),
-    /// The first one of this method and kind.
-    FirstAt(&'static str),
-}
-
 /// When a process is to die.
 #[derive(Clone, Copy, Debug)]
-pub struct Doom {
-    pub write: Write,
+pub struct CrashPoint {
+    /// The first write of this method and kind.
+    pub write: &'static str,
+    /// Before it or after it.
     pub moment: Moment,
 }
 
-/// How a process that is to die lives up to then.
+/// A process that is to die at a point, up to then.
 #[derive(Debug)]
-pub struct Fate {
-    doom: Doom,
-    writes: AtomicUsize,
+pub struct Crash {
+    point: CrashPoint,
     is_sealed: AtomicBool,
-    last_words: Mutex<Option<String>>,
-    struck: Notify,
+    has_happened: AtomicBool,
+    happened: Notify,
 }
 
-impl Fate {
-    pub fn new(doom: Doom) -> Arc<Self> {
+impl Crash {
+    pub fn at(point: CrashPoint) -> Arc<Self> {
         Arc::new(Self {
-            doom,
-            writes: AtomicUsize::new(0),
+            point,
             is_sealed: AtomicBool::new(false),
-            last_words: Mutex::new(None),
-            struck: Notify::new(),
+            has_happened: AtomicBool::new(false),
+            happened: Notify::new(),
         })
     }
 
-    /// Waits for the death; returns the method and the kind of the write at which it came.
-    pub async fn strike(&self) -> String {
+    /// Waits for the crash.
+    pub async fn wait(&self) {
         loop {
-            let struck = self.struck.notified();
-            if let Some(words) = self.last_words() {
-                return words;
+            let happened = self.happened.notified();
+            if self.has_happened() {
+                return;
             }
-            struck.await;
+            happened.await;
         }
     }
 
-    /// A client that nothing leaves after the death.
+    /// A client that nothing leaves after the crash.
     pub fn build_client(self: &Arc<Self>, config: kube::Config) -> Client {
         ClientBuilder::try_from(config)
             .expect("a client")
-            .with_layer(&DoomedLayer(Arc::clone(self)))
+            .with_layer(&CrashingLayer(Arc::clone(self)))
             .build()
     }
 
-    fn last_words(&self) -> Option<String> {
-        self.last_words.lock().expect("last words").clone()
+    fn has_happened(&self) -> bool {
+        self.has_happened.load(Ordering::SeqCst)
     }
 
-    fn die(&self, words: String) {
-        *self.last_words.lock().expect("last words") = Some(words);
-        self.struck.notify_waiters();
+    fn happen(&self) {
+        self.has_happened.store(true, Ordering::SeqCst);
+        self.happened.notify_waiters();
     }
 }
 
-struct DoomedLayer(Arc<Fate>);
+struct CrashingLayer(Arc<Crash>);
 
-impl<S> Layer<S> for DoomedLayer {
-    type Service = Doomed<S>;
+impl<S> Layer<S> for CrashingLayer {
+    type Service = Crashing<S>;
 
-    fn layer(&self, inner: S) -> Doomed<S> {
-        Doomed {
+    fn layer(&self, inner: S) -> Crashing<S> {
+        Crashing {
             inner,
-            fate: Arc::clone(&self.0),
+            crash: Arc::clone(&self.0),
         }
     }
 }
 
-struct Doomed<S> {
+struct Crashing<S> {
     inner: S,
-    fate: Arc<Fate>,
+    crash: Arc<Crash>,
 }
 
-impl<S, B> Service<Request<Body>> for Doomed<S>
+impl<S, B> Service<Request<Body>> for Crashing<S>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Future: Send + 'static,
@@ -122,28 +113,24 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if self.fate.last_words().is_some() {
+        if self.crash.has_happened() {
             return Box::pin(pending());
         }
-        let place = place(request.method(), request.uri().path());
+        let write = name_write(request.method(), request.uri().path());
         // An event tells of a step and is none: whether it was written changes nothing for the next
         // operator. The guard is tried by a dry run.
         let is_no_write = request.method() == Method::GET
             || ["POST events", "PATCH events", "DELETE protecteddatabases"]
-                .contains(&place.as_str());
+                .contains(&write.as_str());
         if is_no_write {
             return Box::pin(self.inner.call(request));
         }
-        let number = self.fate.writes.fetch_add(1, Ordering::SeqCst) + 1;
-        let is_last = match self.fate.doom.write {
-            Write::Number(last) => number == last,
-            Write::FirstAt(last) => place == last,
-        };
+        let is_last = write == self.crash.point.write;
         // Also what is sent while the last write is under way comes too late.
         let is_late = if is_last {
-            self.fate.is_sealed.swap(true, Ordering::SeqCst)
+            self.crash.is_sealed.swap(true, Ordering::SeqCst)
         } else {
-            self.fate.is_sealed.load(Ordering::SeqCst)
+            self.crash.is_sealed.load(Ordering::SeqCst)
         };
         if is_late {
             return Box::pin(pending());
@@ -151,21 +138,21 @@ where
         if !is_last {
             return Box::pin(self.inner.call(request));
         }
-        if self.fate.doom.moment == Moment::Before {
-            self.fate.die(place);
+        if self.crash.point.moment == Moment::Before {
+            self.crash.happen();
             return Box::pin(pending());
         }
-        let (answer, fate) = (self.inner.call(request), Arc::clone(&self.fate));
+        let (answer, crash) = (self.inner.call(request), Arc::clone(&self.crash));
         Box::pin(async move {
             drop(answer.await);
-            fate.die(place);
+            crash.happen();
             pending().await
         })
     }
 }
 
 /// Method and kind of a write, without names: `PATCH databasechecks/status`.
-fn place(method: &Method, path: &str) -> String {
+fn name_write(method: &Method, path: &str) -> String {
     let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     parts.drain(..if parts[0] == "api" { 2 } else { 3 });
     if parts[0] == "namespaces" && parts.len() > 2 {

@@ -1,0 +1,131 @@
+//! The operator in the test's own process, with the rights of the one that is installed: it can be
+//! killed, and what it reads and writes can be meddled with.
+
+use std::future::pending;
+use std::path::PathBuf;
+
+use holdfast::engine::{Metrics, Settings};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Expression;
+use kube::{Client, Config};
+use tokio::task::JoinHandle;
+
+use crate::support::{OPERATOR_NAMESPACE, SHARD_LABEL, Scene};
+
+/// A controller that runs until it is killed, at the latest when this is dropped.
+pub struct Operator(Option<JoinHandle<()>>);
+
+impl Operator {
+    /// Starts one for the scene's shard.
+    pub async fn start(scene: &Scene) -> Self {
+        Installation::read(scene).await.operate(scene)
+    }
+
+    /// Kills it and waits until it is dead.
+    pub async fn kill(mut self) {
+        let running = self.0.take().expect("a controller");
+        running.abort();
+        let death = running
+            .await
+            .expect_err("a controller runs until it is killed");
+        assert!(death.is_cancelled(), "{death}");
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            running.abort();
+        }
+    }
+}
+
+/// What an operator takes over from the one that is installed.
+#[derive(Clone)]
+pub struct Installation {
+    /// The configuration of a client with its rights.
+    pub config: Config,
+    agent_image: String,
+}
+
+impl Installation {
+    /// Reads it from the cluster.
+    pub async fn read(scene: &Scene) -> Self {
+        Self {
+            config: operator_config(scene).await,
+            agent_image: deployed_agent_image(scene),
+        }
+    }
+
+    /// Starts an operator for the scene's shard.
+    pub fn operate(&self, scene: &Scene) -> Operator {
+        self.operate_through(scene, self.client())
+    }
+
+    /// The same, with a client that does not do all that it is asked to.
+    pub fn operate_through(&self, scene: &Scene, client: Client) -> Operator {
+        self.run(scene, client, None)
+    }
+
+    /// The same, with a webhook.
+    pub fn operate_telling(&self, scene: &Scene, webhook_url_file: PathBuf) -> Operator {
+        self.run(scene, self.client(), Some(webhook_url_file))
+    }
+
+    fn client(&self) -> Client {
+        Client::try_from(self.config.clone()).expect("a client")
+    }
+
+    fn run(&self, scene: &Scene, client: Client, webhook_url_file: Option<PathBuf>) -> Operator {
+        let settings = Settings {
+            agent_image: self.agent_image.clone(),
+            concurrency: 4,
+            namespace: Some(scene.namespace().to_owned()),
+            selector: Expression::Exists(SHARD_LABEL.to_owned()).into(),
+            operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+            webhook_url_file,
+        };
+        Operator(Some(tokio::spawn(holdfast::engine::run(
+            client,
+            settings,
+            Metrics::default(),
+            pending(),
+        ))))
+    }
+}
+
+/// A configuration with the rights of the operator that is installed, and no more: the guard's
+/// rules know it by name.
+async fn operator_config(scene: &Scene) -> Config {
+    let kubeconfig =
+        Kubeconfig::read_from(scene.testbed.layout().kubeconfig("admin")).expect("the kubeconfig");
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .expect("a configuration");
+    config.auth_info.impersonate = Some(format!(
+        "system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast"
+    ));
+    config
+}
+
+/// The image that the operator's Deployment gives to agents.
+fn deployed_agent_image(scene: &Scene) -> String {
+    let path = "jsonpath={.spec.template.spec.containers[0].env[?(@.name==\"HOLDFAST_AGENT_IMAGE\")].value}";
+    let image = scene
+        .testbed
+        .kubectl(&[
+            "-n",
+            OPERATOR_NAMESPACE,
+            "get",
+            "deployment",
+            "holdfast",
+            "-o",
+            path,
+        ])
+        .expect("the Deployment");
+    assert!(
+        !image.is_empty(),
+        "the Deployment names no image for agents"
+    );
+    image
+}
