@@ -15,4 +15,7 @@ pub enum PassError {
     /// A write was refused or not answered; what came after it was not done.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The status could not be written.
+    #[error("{0}")]
+    Report(WriteError),
 }

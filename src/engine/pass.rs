@@ -58,7 +58,9 @@ pub async fn reconcile(
             }
         }
     }
-    report(context, &observed, plan, failure.as_ref()).await?;
+    report(context, &observed, plan, failure.as_ref())
+        .await
+        .map_err(PassError::Report)?;
     match failure {
         Some(failure) => Err(failure),
         None if steps.is_empty() => {

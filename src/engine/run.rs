@@ -12,7 +12,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::PartialObjectMeta;
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -38,6 +38,7 @@ pub async fn run(
 ) {
     let stop = stop.shared();
     let context = Arc::new(Context::new(client.clone(), settings.clone(), metrics));
+    let forgets = Arc::clone(&context);
     // A task of its own, which ends with this function: no pass waits for the webhook.
     let mut notifier = JoinSet::new();
     if let Some(url_file) = settings.webhook_url_file.clone() {
@@ -138,7 +139,15 @@ pub async fn run(
         .reconcile_all_on(repaired)
         .graceful_shutdown_on(stop.clone())
         .run(pass, failed, context.clone())
-        .for_each(|_| std::future::ready(()));
+        .for_each(|passed| {
+            // One that is gone, or not this operator's any more, is told of nowhere.
+            if let Err(controller::Error::ObjectNotFound(gone)) = passed {
+                let namespace = gone.namespace.unwrap_or_default();
+                forgets.metrics.forget_database(&namespace, &gone.name);
+                forgets.notices.forget(&namespace, &gone.name);
+            }
+            std::future::ready(())
+        });
     let policies = futures::stream::select(
         touched::<ValidatingAdmissionPolicy>(&client, guard::GUARD_POLICIES),
         touched::<ValidatingAdmissionPolicyBinding>(&client, guard::GUARD_POLICIES),

@@ -67,6 +67,10 @@ impl Executor {
     pub async fn execute(&self, step: &Step) -> Result<(), WriteError> {
         let doing = step.describe();
         match step {
+            Step::ConfirmClaimDeletion(metadata) => {
+                self.fetch_kept(&doing, metadata).await?;
+                within_time(&doing, self.write(step)).await
+            }
             Step::DeleteClaim(metadata) => {
                 let read = self.fetch_kept(&doing, metadata).await?;
                 let claims = self.namespaced::<PersistentVolumeClaim>();

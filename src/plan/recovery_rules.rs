@@ -153,12 +153,15 @@ fn is_claim(binding: &ClaimBinding, metadata: &ObjectMeta) -> bool {
     claim.is_some() && claim == metadata.uid.as_deref()
 }
 
-/// The binding of a claim that is to go.
+/// The binding of a claim that is to go. A confirmation permits that, so it is the first step of it.
 fn binding_of_removed<'a>(
     scope: &Scope<'a>,
     step: &Step,
 ) -> Result<Option<&'a ClaimBinding>, &'static str> {
-    let (Step::DeleteClaim(metadata) | Step::FinishClaimDeletion(metadata)) = step else {
+    let (Step::ConfirmClaimDeletion(metadata)
+    | Step::DeleteClaim(metadata)
+    | Step::FinishClaimDeletion(metadata)) = step
+    else {
         return Ok(None);
     };
     let mut bindings = scope.recovery()?.known_bindings().iter();
@@ -206,31 +209,102 @@ pub fn claims_go_without_pods(
     }
 }
 
-/// Make sure that no volume is bound to two claims, and no storage is behind two volumes.
+/// Make sure that no volume is bound to two claims or to another claim than its own, that none is
+/// taken from another database, and that no storage is behind two volumes.
 pub fn volumes_are_not_taken_from_others(
     scope: &Scope<'_>,
     steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
     match &steps[position] {
-        Step::ReserveVolume { metadata, .. } | Step::ConfirmVolumeChange(metadata) => {
-            let is_it = |volume: &VolumeFound| volume.metadata.uid == metadata.uid;
-            let mut bindings = scope.recovery()?.known_bindings().iter();
-            let binding = bindings.find(|binding| binding.volume.as_ref().is_some_and(is_it));
-            match binding {
-                Some(binding) if !binding.held_by_other => Ok(()),
-                Some(_) => Err("it is bound to another claim, which exists"),
-                None => Err("it is not what was read of this database"),
+        Step::ConfirmVolumeChange(metadata) => reservable(scope.recovery()?, metadata).map(drop),
+        Step::ReserveVolume {
+            metadata,
+            namespace,
+            claim,
+            for_uid,
+            ..
+        } => {
+            let observed = scope.recovery()?;
+            let binding = reservable(observed, metadata)?;
+            let uid = binding.claim.as_ref().and_then(ClaimFact::uid);
+            let is_its_claim = *claim == binding.desired.claim
+                && *namespace == observed.world.namespace_name
+                && for_uid.as_deref().is_none_or(|wanted| Some(wanted) == uid);
+            if is_its_claim {
+                Ok(())
+            } else {
+                Err("it would be bound to another claim than its own")
             }
         }
-        Step::CreateVolume(manifest) => {
-            let name = &manifest["metadata"]["name"];
-            let mut bindings = scope.recovery()?.known_bindings().iter();
-            match bindings.find(|binding| *name == binding.desired.volume.as_str()) {
-                Some(binding) if binding.same_storage.is_none() => Ok(()),
-                Some(_) => Err("another PersistentVolume is for the same storage"),
-                None => Err("it is not what was read of this database"),
+        Step::CreateVolume(manifest) => created_safely(scope.recovery()?, manifest),
+        _ => Ok(()),
+    }
+}
+
+/// The binding of a volume that may be reserved.
+fn reservable<'a>(
+    observed: &'a ObservedRecovery,
+    metadata: &ObjectMeta,
+) -> Result<&'a ClaimBinding, &'static str> {
+    not_marked_by_another(observed, metadata)?;
+    let is_it = |volume: &VolumeFound| volume.metadata.uid == metadata.uid;
+    let mut bindings = observed.known_bindings().iter();
+    match bindings.find(|binding| binding.volume.as_ref().is_some_and(is_it)) {
+        Some(binding) if !binding.held_by_other => Ok(binding),
+        Some(_) => Err("it is bound to another claim, which exists"),
+        None => Err("it is not what was read of this database"),
+    }
+}
+
+/// Whether a volume is created on Retain, for its own claim, and for storage that no other volume
+/// has.
+fn created_safely(observed: &ObservedRecovery, manifest: &Value) -> Result<(), &'static str> {
+    let (name, spec) = (&manifest["metadata"]["name"], &manifest["spec"]);
+    let mut bindings = observed.known_bindings().iter();
+    let Some(binding) = bindings.find(|binding| *name == binding.desired.volume.as_str()) else {
+        return Err("it is not what was read of this database");
+    };
+    let is_its_claim = spec["claimRef"]["name"] == binding.desired.claim.as_str()
+        && spec["claimRef"]["namespace"] == observed.world.namespace_name.as_str();
+    if binding.same_storage.is_some() {
+        Err("another PersistentVolume is for the same storage")
+    } else if spec["persistentVolumeReclaimPolicy"] != guard::RETAIN {
+        Err("it would not be on Retain")
+    } else if !is_its_claim {
+        Err("it would be bound to another claim than its own")
+    } else {
+        Ok(())
+    }
+}
+
+/// Make sure that another claim is mounted only where it belongs to the database and no pod runs,
+/// and that pods start only when every claim is bound: else an empty one is made for them.
+pub fn pods_start_on_their_own_claims(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let waits = steps[..position]
+        .iter()
+        .any(|step| matches!(step, Step::Await(_)));
+    match &steps[position] {
+        Step::MountClaim { claim, .. } => {
+            let observed = scope.recovery()?;
+            let mut bindings = observed.known_bindings().iter();
+            if !bindings.any(|binding| binding.desired.claim == *claim) {
+                return Err("the claim is not what was read of this database");
             }
+            let pods = observed.world.pods.known();
+            let have_stopped = pods.is_some_and(|pods| pods.iter().all(|pod| pod.ended));
+            if waits || have_stopped {
+                Ok(())
+            } else {
+                Err("its pods have not stopped")
+            }
+        }
+        Step::ScaleUp(_) if !waits && !scope.recovery()?.all_bound() => {
+            Err("a claim is not bound to its volume yet")
         }
         _ => Ok(()),
     }

@@ -124,6 +124,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         recovery::volumes_are_not_taken_from_others,
     ),
     (
+        "pods_start_on_their_own_claims",
+        recovery::pods_start_on_their_own_claims,
+    ),
+    (
         "scaling_down_deletes_no_claim",
         recovery::scaling_down_deletes_no_claim,
     ),

@@ -267,6 +267,23 @@ pub fn scenarios() -> Vec<Scenario> {
                     from(json!({"holdfast.dev/replicas-before-recovery": "3"}));
             },
         ),
+        scenario("another database guards the claim by now", |observed| {
+            on_another(observed);
+            let annotations = claim_metadata(observed).annotations.get_or_insert_default();
+            annotations.insert(
+                "holdfast.dev/protected-by".to_owned(),
+                "atra/other".to_owned(),
+            );
+        }),
+        scenario("another database guards the volume", |observed| {
+            without_claim(observed);
+            let volume = binding(observed).volume.as_mut().expect("a volume");
+            let annotations = volume.metadata.annotations.get_or_insert_default();
+            annotations.insert(
+                "holdfast.dev/protected-by".to_owned(),
+                "atra/other".to_owned(),
+            );
+        }),
         scenario("the volumes can't be read", |observed| {
             observed.bindings = Fact::Unknown("could not read PersistentVolume pv-1".to_owned());
         }),

@@ -9,7 +9,7 @@ use super::sample::{confirm, delete, from, known};
 use crate::api::WorkloadKind;
 use crate::guard;
 use crate::plan::{RULES, Rule, RuleViolation, ScaleStep, Scope, Step, VolumeStep, check_by};
-use crate::world::{ClaimFact, ObservedRecovery, VolumeFound, WorkloadFact};
+use crate::world::{ClaimFact, Fact, ObservedRecovery, VolumeFound, WorkloadFact};
 
 /// Who carries the plan out.
 #[derive(Clone, Debug)]
@@ -317,13 +317,6 @@ fn own() -> Vec<Case> {
     let new_claim = |name: &str, volume: &str| {
         Step::CreateClaim(json!({"metadata": {"name": name}, "spec": {"volumeName": volume}}))
     };
-    let scale_up = |uid: &str| {
-        Step::ScaleUp(ScaleStep {
-            kind: WorkloadKind::StatefulSet,
-            metadata: from(json!({"name": "pg", "uid": uid})),
-            replicas: 1,
-        })
-    };
     let namespace = known(&mut observed.clone().world.namespace)
         .clone()
         .expect("a namespace");
@@ -343,7 +336,12 @@ fn own() -> Vec<Case> {
         case(retain(other(&volume)), retain(volume.clone())),
         case(new_claim("orders", "pv-1"), new_claim("data", "pv-1")),
         case(new_claim("data", "pv-9"), new_claim("data", "pv-1")),
-        case(scale_up("u-other"), scale_up("u-sts")),
+        Case::new(
+            rule,
+            &super::recovery_sample::observed(),
+            vec![scale_up("u-other")],
+            vec![scale_up("u-sts")],
+        ),
         case(
             Step::ConfirmNamespaceDeletion(deleted(&other(&namespace))),
             Step::ConfirmNamespaceDeletion(deleted(&namespace)),
@@ -387,21 +385,102 @@ fn without_pods() -> Vec<Case> {
     )]
 }
 
+/// A volume object as it is recreated.
+fn created(policy: &str, claim: &str) -> Vec<Step> {
+    vec![Step::CreateVolume(json!({
+        "metadata": {"name": "pv-1"},
+        "spec": {
+            "persistentVolumeReclaimPolicy": policy,
+            "claimRef": {"namespace": "atra", "name": claim},
+        },
+    }))]
+}
+
 fn not_taken() -> Vec<Case> {
     let mut observed = on_another("Retain");
     let volume = volume_of(&mut observed);
     let mut held = observed.clone();
     binding(&mut held).held_by_other = true;
-    let mut twin = observed.clone();
-    binding(&mut twin).volume = None;
+    let mut gone = observed.clone();
+    binding(&mut gone).volume = None;
+    let mut twin = gone.clone();
     binding(&mut twin).same_storage = Some("pv-9".to_owned());
-    let create = vec![Step::CreateVolume(json!({"metadata": {"name": "pv-1"}}))];
+    let mut theirs = observed.clone();
+    let marked = changed(&volume, |volume| {
+        let annotations = volume.annotations.get_or_insert_default();
+        annotations.insert(
+            "holdfast.dev/protected-by".to_owned(),
+            "atra/other".to_owned(),
+        );
+    });
+    let present = &mut binding(&mut theirs).volume;
+    present.as_mut().expect("a volume").metadata = (*marked).clone();
+    let for_another = Step::ReserveVolume {
+        metadata: volume.clone(),
+        claim_uid: None,
+        namespace: "atra".to_owned(),
+        claim: "orders".to_owned(),
+        for_uid: None,
+    };
     let nothing = vec![Step::Await("nothing".to_owned())];
     let rule = "volumes_are_not_taken_from_others";
     vec![
-        Case::new(rule, &held, vec![reserve(volume)], nothing.clone()),
-        Case::new(rule, &twin, create, nothing),
+        Case::new(rule, &held, vec![reserve(volume.clone())], nothing.clone()),
+        Case::new(rule, &observed, vec![for_another], vec![reserve(volume)]),
+        Case::new(rule, &theirs, vec![reserve(marked)], nothing.clone()),
+        Case::new(rule, &twin, created("Retain", "data"), nothing),
+        Case::new(
+            rule,
+            &gone,
+            created("Delete", "data"),
+            created("Retain", "data"),
+        ),
+        Case::new(
+            rule,
+            &gone,
+            created("Retain", "orders"),
+            created("Retain", "data"),
+        ),
     ]
+}
+
+fn started() -> Vec<Case> {
+    let running = observed();
+    let mut stopped = observed();
+    stopped.world.pods = Fact::Known(Vec::new());
+    let unbound = on_another("Retain");
+    let mount = |claim: &str| Step::MountClaim {
+        kind: WorkloadKind::StatefulSet,
+        metadata: from(json!({"name": "pg", "uid": "u-sts"})),
+        index: 0,
+        volume: Box::default(),
+        claim: claim.to_owned(),
+    };
+    let wait = || Step::Await("it".to_owned());
+    let rule = "pods_start_on_their_own_claims";
+    vec![
+        Case::new(rule, &stopped, vec![mount("orders")], vec![mount("data")]),
+        Case::new(
+            rule,
+            &running,
+            vec![mount("data")],
+            vec![wait(), mount("data")],
+        ),
+        Case::new(
+            rule,
+            &unbound,
+            vec![scale_up("u-sts")],
+            vec![wait(), scale_up("u-sts")],
+        ),
+    ]
+}
+
+fn scale_up(uid: &str) -> Step {
+    Step::ScaleUp(ScaleStep {
+        kind: WorkloadKind::StatefulSet,
+        metadata: from(json!({"name": "pg", "uid": uid})),
+        replicas: 1,
+    })
 }
 
 fn scaled() -> Vec<Case> {
@@ -439,6 +518,7 @@ fn cases() -> Vec<Case> {
         kept(),
         without_pods(),
         not_taken(),
+        started(),
         scaled(),
         revoked(),
     ]

@@ -100,13 +100,13 @@ fn a_restore_says_how_far_it_is() {
     ];
     let mut text = String::new();
     for (name, status, observed) in cases {
-        let Decision { status, plan } = decided(&status, &observed);
+        let Decision { status, due, .. } = decided(&status, &observed);
         let message = status.message.unwrap_or_default();
         let _ = writeln!(text, "# {name}\n{:?}: {message}", status.state);
         for step in &status.announced {
             let _ = writeln!(text, "  announced: {step}");
         }
-        for step in &plan.steps {
+        for step in &due {
             let _ = writeln!(text, "  - {}", step.describe());
         }
         text.push('\n');
@@ -123,7 +123,7 @@ fn nothing_is_done_that_the_status_did_not_announce() {
     ] {
         let decision = decided(&json!({"state": state}), &gone());
         assert_eq!(
-            (decision.status.state, decision.plan.steps),
+            (decision.status.state, decision.due),
             (Some(RestoreState::Running), Vec::<Step>::new())
         );
     }
@@ -133,11 +133,11 @@ fn nothing_is_done_that_the_status_did_not_announce() {
 fn pods_stop_only_after_that_was_announced() {
     let observed = on_another();
     let first = decided(&json!({"state": "Running"}), &observed);
-    assert_eq!(first.plan.steps, []);
+    assert_eq!(first.due, []);
     let announced = json!({"state": "Running", "announced": first.status.announced});
     let second = decided(&announced, &observed);
     assert!(matches!(
-        second.plan.steps[..],
+        second.due[..],
         [Step::ReserveVolume { .. }, Step::ScaleDown(_)]
     ));
     let mut another = on_another();
@@ -145,8 +145,30 @@ fn pods_stop_only_after_that_was_announced() {
         workload.metadata.uid = Some("u-another".to_owned());
     }
     assert_eq!(
-        decided(&announced, &another).plan.steps,
+        decided(&announced, &another).due,
         [],
         "it was announced for another one"
     );
+}
+
+#[test]
+fn what_a_later_step_may_not_do_is_refused_before_the_pods_stop() {
+    let mut observed = on_another();
+    let claim = binding(&mut observed).claim.as_mut();
+    let metadata = claim
+        .and_then(|claim| claim.metadata.as_mut())
+        .expect("a claim");
+    let annotations = metadata.annotations.get_or_insert_default();
+    annotations.insert(
+        "holdfast.dev/protected-by".to_owned(),
+        "atra/other".to_owned(),
+    );
+    let decision = decided(&json!({"state": "Running"}), &observed);
+    assert_eq!(decision.status.state, Some(RestoreState::Blocked));
+    let message = decision.status.message.unwrap_or_default();
+    assert!(
+        message.contains("guarded by ProtectedDatabase atra/other"),
+        "{message}"
+    );
+    assert_eq!(decision.due, []);
 }

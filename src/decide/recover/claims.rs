@@ -1,6 +1,7 @@
 //! One claim and its volume: which steps bind them together again.
 
 use k8s_openapi::api::core::v1::PersistentVolumeSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::desired::{build_claim, build_volume};
 use super::workload::plan_scale_down;
@@ -25,6 +26,7 @@ pub fn restore_binding(
         ));
         return Ok(());
     }
+    refuse_claim_of_another(observed, binding)?;
     plan.findings.push(describe(binding));
     let names_it = binding.bound_to() == Some(volume_name);
     let unbound = binding
@@ -68,7 +70,7 @@ fn restore_volume(
             .push(recreate_volume(observed, binding, unbound)?);
         return Ok(());
     };
-    refuse_volume(binding, volume)?;
+    refuse_volume(observed, binding, volume)?;
     let holder = volume.claim.clone().unwrap_or_default();
     let is_for_it = holder.name.as_deref() == Some(desired.claim.as_str())
         && holder.namespace.as_deref() == Some(&observed.world.namespace_name);
@@ -131,9 +133,45 @@ fn recreate_volume(
     Ok(Step::CreateVolume(volume))
 }
 
+/// The other ProtectedDatabase that has marked an object, if one has.
+fn marked_by_another<'a>(observed: &ObservedRecovery, metadata: &'a ObjectMeta) -> Option<&'a str> {
+    guard::marked_owner(metadata).filter(|owner| *owner != observed.world.owner())
+}
+
+/// A claim that another database guards by now is not this one's any more.
+fn refuse_claim_of_another(
+    observed: &ObservedRecovery,
+    binding: &ClaimBinding,
+) -> Result<(), Blocker> {
+    let metadata = binding
+        .claim
+        .as_ref()
+        .and_then(|claim| claim.metadata.as_ref());
+    let Some(other) = metadata.and_then(|metadata| marked_by_another(observed, metadata)) else {
+        return Ok(());
+    };
+    let (namespace, name) = (&observed.world.namespace_name, &observed.world.name);
+    Err(Blocker::new(format!(
+        "claim {} is guarded by ProtectedDatabase {other} now, so it is left there. To bring back \
+         another claim of {name}, name its volume: kubectl holdfast recover {name} -n {namespace} \
+         --volume VOLUME",
+        binding.desired.claim
+    )))
+}
+
 /// What blocks the use of a volume that exists.
-fn refuse_volume(binding: &ClaimBinding, volume: &VolumeFound) -> Result<(), Blocker> {
+fn refuse_volume(
+    observed: &ObservedRecovery,
+    binding: &ClaimBinding,
+    volume: &VolumeFound,
+) -> Result<(), Blocker> {
     let name = &binding.desired.volume;
+    if let Some(other) = marked_by_another(observed, &volume.metadata) {
+        return Err(Blocker::new(format!(
+            "PersistentVolume {name} is guarded by ProtectedDatabase {other}, so it is left there. \
+             Look at it: kubectl get pv {name} -o yaml"
+        )));
+    }
     if volume.metadata.deletion_timestamp.is_some() {
         return Err(Blocker::new(format!(
             "PersistentVolume {name} was deleted, and only finalizers keep the object: a claim that \

@@ -17,9 +17,12 @@ use crate::world::{ClaimBinding, Fact, ObservedRecovery};
 pub struct Decision {
     /// The status to write, if it differs.
     pub status: DatabaseRestoreStatus,
-    /// The steps to carry out, up to the first wait. Only what the status as it was read announced
-    /// already.
+    /// The whole plan, which is vetted as a whole: nothing of it is done when a later step may not
+    /// be.
     pub plan: RecoveryPlan,
+    /// The steps of it to carry out, up to the first wait. Only what the status as it was read
+    /// announced already.
+    pub due: Vec<Step>,
 }
 
 /// Decides about a restore that is not final.
@@ -33,7 +36,7 @@ pub fn decide_restore(
         restore.status.clone().unwrap_or_default(),
         &observed.world.now,
     );
-    let mut plan = match plan {
+    let plan = match plan {
         Ok(plan) => plan,
         Err(blocker) => return blocked(before, blocker.to_string()),
     };
@@ -72,17 +75,15 @@ pub fn decide_restore(
             && disturbing
                 .iter()
                 .all(|step| before.announced.contains(step));
-        for step in disturbing {
-            if !status.announced.contains(&step) {
-                status.announced.push(step);
-            }
-        }
-        plan.steps = if is_announced {
-            until_wait(plan.steps)
+        let due = if is_announced {
+            until_wait(&plan.steps)
         } else {
             Vec::new()
         };
-        return Decision { status, plan };
+        // Only what this plan needs, so that the list is bounded: what comes back is announced
+        // again.
+        status.announced = disturbing;
+        return Decision { status, plan, due };
     }
     status.bound_time = status.bound_time.or_else(|| Some(now.clone()));
     match &observed.world.checks {
@@ -92,15 +93,17 @@ pub fn decide_restore(
             status.message = Some(why.clone());
         }
     }
-    Decision { status, plan }
+    Decision {
+        status,
+        plan,
+        due: Vec::new(),
+    }
 }
 
-fn until_wait(steps: Vec<Step>) -> Vec<Step> {
-    let is_wait = |step: &Step| matches!(step, Step::Await(_));
-    steps
-        .into_iter()
-        .take_while(|step| !is_wait(step))
-        .collect()
+fn until_wait(steps: &[Step]) -> Vec<Step> {
+    let is_wait = |step: &&Step| matches!(step, Step::Await(_));
+    let due = steps.iter().take_while(|step| !is_wait(step));
+    due.cloned().collect()
 }
 
 /// What is due.
@@ -128,6 +131,7 @@ pub fn blocked(before: DatabaseRestoreStatus, message: String) -> Decision {
             ..before
         },
         plan: RecoveryPlan::default(),
+        due: Vec::new(),
     }
 }
 

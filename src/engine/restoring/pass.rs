@@ -14,7 +14,7 @@ use crate::decide::recover::{Decision, blocked, decide_restore, failed};
 use crate::engine::Context;
 use crate::engine::events::publish;
 use crate::execute::{Executor, WriteError, Writer, within_time};
-use crate::plan::{RuleViolation, Scope, Step, check_recovery};
+use crate::plan::{Blocker, RuleViolation, Scope, Step, check_recovery};
 use crate::recovery::{Recovery, look};
 use crate::world::{Fact, Reader};
 
@@ -64,8 +64,10 @@ pub async fn restore(
             observed: &recovery.observed,
             announced: &before.announced,
         };
-        let steps = &decision.plan.steps;
+        let steps = &decision.due;
         let carried_out = match check_recovery(&scope, &decision.plan) {
+            // What is not announced yet breaks a rule, and is not due.
+            _ if steps.is_empty() => Ok(()),
             Ok(()) => execute(context, &found, steps).await,
             Err(violation) => Err(violation.into()),
         };
@@ -146,6 +148,9 @@ async fn decide(
     }
     let of_database = ListParams::default().fields(&format!("spec.database={database}"));
     recovery.observed.world.checks = reader.list::<DatabaseCheck>(&of_database).await;
+    if let Err(Blocker::Unread(why)) = recovery.plan {
+        return Err(RestoreError::Read(why));
+    }
     let decision = decide_restore(restore, &recovery.observed, recovery.plan.clone());
     Ok((decision, Some(recovery)))
 }

@@ -1,6 +1,7 @@
 //! Reads what exists, says what will be done, asks before what stops pods or removes an object, and
 //! does it step by step until everything is where it belongs.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -160,7 +161,8 @@ struct Done {
 struct Run<'a> {
     cluster: &'a Cluster,
     arguments: &'a RecoverArguments,
-    began: Instant,
+    /// When the work began, not counting the time in which the user was asked.
+    began: Cell<Instant>,
 }
 
 impl<'a> Run<'a> {
@@ -168,7 +170,7 @@ impl<'a> Run<'a> {
         Self {
             cluster,
             arguments,
-            began: Instant::now(),
+            began: Cell::new(Instant::now()),
         }
     }
 
@@ -180,7 +182,7 @@ impl<'a> Run<'a> {
     }
 
     fn say_progress(&self, what: &str) -> Result<(), PluginError> {
-        let seconds = self.began.elapsed().as_secs_f64();
+        let seconds = self.began.get().elapsed().as_secs_f64();
         self.say(&format!("[{seconds:>5.1} s] {what}\n"))
     }
 
@@ -201,7 +203,9 @@ impl<'a> Run<'a> {
             let _ = writeln!(question, "  - {step}");
         }
         let _ = write!(question, "To carry them out for {name}");
+        let asked = Instant::now();
         let is_confirmed = ask(&question, name, &script)?;
+        self.began.set(self.began.get() + asked.elapsed());
         if is_confirmed {
             consent.steps.extend(missing);
         }
@@ -239,7 +243,7 @@ impl<'a> Run<'a> {
                         steps.push(step.describe());
                     }
                     // Somebody else wrote first: what exists now is read again.
-                    Err(error) if error.is_conflict() && self.began.elapsed() < timeout => {
+                    Err(error) if error.is_conflict() && self.began.get().elapsed() < timeout => {
                         sleep(PAUSE).await;
                         break;
                     }
@@ -258,7 +262,7 @@ impl<'a> Run<'a> {
                 }
             }
             if bound.is_none() && observed.all_bound() {
-                bound = Some((self.began.elapsed(), Timestamp::now()));
+                bound = Some((self.began.get().elapsed(), Timestamp::now()));
             }
             if let (true, Some((bound_after, bound_at))) = (plan.steps.is_empty(), bound) {
                 return Ok(Outcome::Done(Done {
@@ -268,14 +272,12 @@ impl<'a> Run<'a> {
                     bound_at,
                 }));
             }
-            if self.began.elapsed() > timeout {
+            if self.began.get().elapsed() > timeout {
                 let next = plan.steps.first().map(Step::describe).unwrap_or_default();
                 let seconds = self.arguments.timeout;
                 return Err(PluginError::Patience { seconds, next });
             }
-            if matches!(plan.steps.first(), Some(Step::Await(_))) {
-                sleep(PAUSE).await;
-            }
+            sleep(PAUSE).await;
         }
     }
 }
