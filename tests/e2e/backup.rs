@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use holdfast::api::{BackupState, ConditionStatus, ConditionType, DatabaseBackup, reasons};
+use holdfast::api::{BackupState, ConditionType, DatabaseBackup, reasons};
 use holdfast::store::{Manifest, SetState};
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
