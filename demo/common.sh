@@ -9,6 +9,12 @@ run() { # prints a command, then runs it in the testbed's network; it fails when
   printf '%s$ %s%s\n' "$dim" "$1" "$plain"
   "$testbed" exec -- bash -o pipefail -c "$1"
 }
+run_on_reset() { # the same for a command that says by exit code 3 that the data looks reset, and must say so
+  local code=0
+  run "$1" || code=$?
+  ((code == 3)) || fail "exit code $code instead of 3"
+  say "(exit code 3: the data looks reset)"
+}
 quiet() { "$testbed" exec -- bash -o pipefail -c "$1"; }
 fail() {
   printf '\n%s: %s\n' "$(basename "$0")" "$1" >&2

@@ -74,9 +74,9 @@ run "$count"
 say "Holdfast does, $seen s after the command, including the restart of the pod:"
 run 'kubectl -n atra get protdb'
 run 'kubectl -n atra describe protdb knowledge | sed -n "/^Status:/,/^Events:/p" | grep -A 8 -B 6 "Type: *DataReset"'
-run 'kubectl holdfast explain knowledge -n atra | sed -n "/^Expected and found/,/^Restarts/p"'
+run_on_reset 'kubectl holdfast explain knowledge -n atra | sed -n "/^Expected and found/,/^Restarts/p"'
 say "The same as an incident report, with a plot of the rows over time: target/incident.html"
-run 'kubectl holdfast report knowledge -n atra -o html --file target/incident.html --force || true'
+run_on_reset 'kubectl holdfast report knowledge -n atra -o html --file target/incident.html --force'
 
 step "7. One command mounts the volume with the data again"
 back=$SECONDS

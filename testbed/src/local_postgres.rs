@@ -74,22 +74,24 @@ impl LocalPostgres {
     pub fn launch(&mut self) -> Result<()> {
         self.launch_without_waiting()?;
         let until = Instant::now() + START_PATIENCE;
-        let mut probe = self.program("pg_isready");
-        probe.args([
-            "--quiet",
-            "--host=127.0.0.1",
-            &format!("--port={}", self.port),
-        ]);
-        while !shell::output_of(&mut probe)?.status.success() {
+        while !self.is_ready() {
             if Instant::now() > until {
                 bail!(
                     "Postgres did not start; its log:\n{}",
                     shell::last_lines(&fs::read_to_string(self.file("log"))?, 15)
                 );
             }
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    /// Whether the server takes connections, as it notes in its own file for `pg_ctl`.
+    fn is_ready(&self) -> bool {
+        let noted = fs::read_to_string(self.file("data/postmaster.pid")).unwrap_or_default();
+        let mut lines = noted.lines().map(str::trim);
+        let is_this = lines.next().and_then(|pid| pid.parse().ok()) == self.process_id();
+        is_this && matches!(lines.nth(6), Some("ready" | "standby"))
     }
 
     /// Starts the server.

@@ -74,6 +74,7 @@ impl Browser {
         );
         browser.session = attached["sessionId"].as_str().map(ToOwned::to_owned);
         browser.ask("Page.enable", &json!({}));
+        browser.ask("Page.setLifecycleEventsEnabled", &json!({"enabled": true}));
         browser
     }
 
@@ -93,7 +94,13 @@ impl Browser {
             &json!({"url": format!("file://{}", file.display())}),
         );
         assert_eq!(navigated["errorText"], Value::Null, "{}", file.display());
-        self.wait_for(|message| message["method"] == "Page.loadEventFired");
+        // Of this navigation: the empty page that a browser begins with may be loaded only now.
+        self.wait_for(|message| {
+            let event = &message["params"];
+            message["method"] == "Page.lifecycleEvent"
+                && event["name"] == "load"
+                && event["loaderId"] == navigated["loaderId"]
+        });
     }
 
     /// Evaluates an expression in the page.

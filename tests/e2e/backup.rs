@@ -4,11 +4,12 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use holdfast::api::{BackupState, ConditionStatus, ConditionType, DatabaseBackup, reasons};
+use holdfast::api::{BackupState, ConditionType, DatabaseBackup, reasons};
 use holdfast::store::{Manifest, SetState};
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
+use crate::bad_input::calm::wait_said;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{DATABASE, EXPERTS, NAME, NODES, Scene, Server, assert_tells, beside_others};
 
@@ -79,14 +80,13 @@ fn a_backup_of_data_that_looks_reset_is_kept_and_does_not_count() {
             Some(good),
             "the good one stays the good one"
         );
-        let fresh = scene
-            .assert_condition(
-                ConditionType::BackupFresh,
-                ConditionStatus::True,
-                reasons::BACKUP_FRESH,
-            )
-            .await;
-        assert_tells(&fresh.message, &[reasons::DATA_SUSPECT]);
+        wait_said(
+            scene,
+            ConditionType::BackupFresh,
+            reasons::BACKUP_FRESH,
+            &[reasons::DATA_SUSPECT],
+        )
+        .await;
 
         server.sql(
             scene,
