@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use super::accept::{self, AcceptArguments};
 use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
-use super::ending::{EXIT_CODES, Ending, FAILED};
 use super::error::PluginError;
+use super::exit_status::{EXIT_CODES, ExitStatus, FAILED};
 use super::explain::{self, ExplainArguments};
 use super::grant_sql::{self, GrantSqlArguments};
 use super::recover::{self, RecoverArguments};
@@ -105,7 +105,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match runtime.block_on(run(plugin)) {
-        Ok(ending) => ExitCode::from(ending.code()),
+        Ok(status) => ExitCode::from(status.code()),
         Err(error) => fail(&error),
     }
 }
@@ -115,7 +115,7 @@ fn fail(error: &PluginError) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
+async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
     let place = plugin.place;
     let connect =
         async || Cluster::connect(place.context.as_deref(), place.namespace.as_deref()).await;

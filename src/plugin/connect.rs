@@ -9,13 +9,12 @@ use kube::{Client, Config};
 use super::error::PluginError;
 
 /// How long the cluster may take to accept a connection; a person waits for it.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
-const READ_PATIENCE: Duration = Duration::from_mins(1);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The cluster that a command talks to.
 pub struct Cluster {
-    /// Its client.
     pub client: Client,
     /// The namespace of the command line, else the context's.
     pub namespace: String,
@@ -46,8 +45,8 @@ impl Cluster {
                 }
             },
         };
-        config.connect_timeout = Some(CONNECT_PATIENCE);
-        config.read_timeout = Some(READ_PATIENCE);
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        config.read_timeout = Some(READ_TIMEOUT);
         let default_namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|source| PluginError::Client {
             source: Box::new(source),

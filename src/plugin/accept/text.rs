@@ -18,9 +18,7 @@ const MESSAGE_LIMIT: usize = 8_000;
 /// The ProtectedDatabase that a command is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// The context of the command line, as a flag with a blank before it.
     pub context_flag: String,

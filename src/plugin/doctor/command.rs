@@ -13,8 +13,8 @@ use super::{
 };
 use crate::api::ProtectedDatabase;
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
-use crate::plugin::error::{PluginError, Question};
+use crate::plugin::error::{ClusterRequest, PluginError};
+use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::{ListFormat, build_json, build_yaml, write_out};
 use crate::plugin::paging::fetch_pages;
 
@@ -34,7 +34,10 @@ pub struct DoctorArguments {
 }
 
 /// Runs `doctor`.
-pub async fn run(cluster: &Cluster, arguments: &DoctorArguments) -> Result<Ending, PluginError> {
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &DoctorArguments,
+) -> Result<ExitStatus, PluginError> {
     let namespace = (cluster.namespace_was_named && !arguments.all_namespaces)
         .then_some(cluster.namespace.as_str());
     let covers = fetch_covers(cluster, namespace).await?;
@@ -62,9 +65,9 @@ pub async fn run(cluster: &Cluster, arguments: &DoctorArguments) -> Result<Endin
     };
     write_out(&text)?;
     Ok(if reports.iter().all(|report| report.findings.is_empty()) {
-        Ending::Done
+        ExitStatus::Done
     } else {
-        Ending::NeedsAPerson
+        ExitStatus::NeedsAttention
     })
 }
 
@@ -75,7 +78,9 @@ async fn fetch_postgres(
     namespace: Option<&str>,
 ) -> Result<Vec<WorkloadSeen>, PluginError> {
     let failed = |resource| {
-        move |error| Question::list(resource, namespace, cluster.context.as_deref()).failed(error)
+        move |error| {
+            ClusterRequest::list(resource, namespace, cluster.context.as_deref()).failed(error)
+        }
     };
     let mut seen = Vec::new();
     let stateful_sets: Api<StatefulSet> = api(cluster, namespace);
@@ -112,7 +117,7 @@ async fn fetch_covers(
             );
             Ok(covers)
         }
-        Err(error) => Err(Question::list(
+        Err(error) => Err(ClusterRequest::list(
             ProtectedDatabase::crd_name(),
             namespace,
             cluster.context.as_deref(),

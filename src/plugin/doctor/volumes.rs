@@ -6,7 +6,7 @@ use kube::Api;
 
 use super::ClaimFound;
 use crate::plugin::connect::Cluster;
-use crate::plugin::error::Question;
+use crate::plugin::error::ClusterRequest;
 
 /// Reads the claims of these names; one that does not exist, such as that of a replica that never
 /// ran, is left out.
@@ -35,7 +35,7 @@ async fn fetch_claim(cluster: &Cluster, namespace: &str, name: &str) -> Option<C
         }
         Ok(None) => return None,
         Err(error) => {
-            let question = Question::about(
+            let question = ClusterRequest::about(
                 "get",
                 "persistentvolumeclaims",
                 name,
@@ -54,7 +54,7 @@ async fn fetch_claim(cluster: &Cluster, namespace: &str, name: &str) -> Option<C
                     .and_then(|spec| spec.persistent_volume_reclaim_policy);
             }
             Err(error) => {
-                let question = Question::about(
+                let question = ClusterRequest::about(
                     "get",
                     "persistentvolumes",
                     volume,

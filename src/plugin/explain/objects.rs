@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::api::{Workload, WorkloadKind};
 use crate::incident::{Lookup, TemplateRevision, WorkloadFacts};
 use crate::plugin::connect::Cluster;
-use crate::plugin::error::Question;
+use crate::plugin::error::ClusterRequest;
 use crate::plugin::paging::fetch_pages;
 use crate::resources;
 use crate::world::Fact;
@@ -24,7 +24,7 @@ const KEPT: usize = 500;
 const REVISION_ANNOTATION: &str = "deployment.kubernetes.io/revision";
 
 /// Reads one object by its name.
-pub async fn look_up<K>(question: Question, api: &Api<K>, name: &str) -> Fact<Option<K>>
+pub async fn look_up<K>(question: ClusterRequest, api: &Api<K>, name: &str) -> Fact<Option<K>>
 where
     K: Clone + Debug + DeserializeOwned,
 {
@@ -35,7 +35,7 @@ where
 }
 
 /// The same, with the name.
-pub async fn ask<K>(question: Question, api: &Api<K>, name: &str) -> Lookup<K>
+pub async fn ask<K>(question: ClusterRequest, api: &Api<K>, name: &str) -> Lookup<K>
 where
     K: Clone + Debug + DeserializeOwned,
 {
@@ -65,7 +65,7 @@ where
     match read.await {
         Ok(()) => Fact::Known(kept),
         Err(error) => {
-            let question = Question::list(
+            let question = ClusterRequest::list(
                 resource,
                 Some(&cluster.namespace),
                 cluster.context.as_deref(),
@@ -115,7 +115,7 @@ pub async fn fetch_workload(
     if wanted.kind != Some(WorkloadKind::Deployment) {
         let api: Api<StatefulSet> = Api::namespaced(cluster.client.clone(), namespace);
         let found = look_up(
-            Question::about("get", "statefulsets.apps", name, Some(namespace), context),
+            ClusterRequest::about("get", "statefulsets.apps", name, Some(namespace), context),
             &api,
             name,
         )
@@ -134,7 +134,7 @@ pub async fn fetch_workload(
     }
     let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), namespace);
     let found = look_up(
-        Question::about("get", "deployments.apps", name, Some(namespace), context),
+        ClusterRequest::about("get", "deployments.apps", name, Some(namespace), context),
         &api,
         name,
     )

@@ -13,7 +13,7 @@ use crate::api::{
 };
 use crate::incident::{Facts, Incident, build_incident, name_volumes};
 use crate::plugin::connect::Cluster;
-use crate::plugin::error::{PluginError, Question};
+use crate::plugin::error::{ClusterRequest, PluginError};
 use crate::world::Fact;
 
 /// The most pods whose nodes are read.
@@ -36,7 +36,7 @@ async fn fetch_facts(cluster: &Cluster, name: &str) -> Result<Facts, PluginError
         .get_opt(name)
         .await;
     let question = || {
-        Question::about(
+        ClusterRequest::about(
             "get",
             ProtectedDatabase::crd_name(),
             name,
@@ -51,7 +51,7 @@ async fn fetch_facts(cluster: &Cluster, name: &str) -> Result<Facts, PluginError
     };
     let ledger_name = names::ledger(namespace, name);
     let ledger = look_up(
-        Question::about(
+        ClusterRequest::about(
             "get",
             DatabaseLedger::crd_name(),
             &ledger_name,
@@ -132,10 +132,10 @@ async fn read_volumes(cluster: &Cluster, facts: &mut Facts) {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let volumes: Api<PersistentVolume> = Api::all(client.clone());
     for (volume, claim) in name_volumes(facts) {
-        let question = Question::about("get", "persistentvolumes", &volume, None, context);
+        let question = ClusterRequest::about("get", "persistentvolumes", &volume, None, context);
         facts.volumes.push(ask(question, &volumes, &volume).await);
         if !claim.is_empty() && !facts.claims.iter().any(|asked| asked.name == claim) {
-            let question = Question::about(
+            let question = ClusterRequest::about(
                 "get",
                 "persistentvolumeclaims",
                 &claim,
@@ -160,7 +160,8 @@ async fn read_nodes(cluster: &Cluster, facts: &mut Facts) {
     names.dedup();
     let nodes = Api::all(cluster.client.clone());
     for name in names.iter().take(NODES) {
-        let question = Question::about("get", "nodes", name, None, cluster.context.as_deref());
+        let question =
+            ClusterRequest::about("get", "nodes", name, None, cluster.context.as_deref());
         facts.nodes.push(ask(question, &nodes, name).await);
     }
 }

@@ -4,11 +4,12 @@ use clap::Args;
 use jiff::Timestamp;
 use kube::{Api, CustomResourceExt as _};
 
-use super::{DatabaseOverview, build_overview, build_status_table, describe_database};
+use super::{build_status_table, describe_database};
 use crate::api::ProtectedDatabase;
+use crate::incident::{DatabaseOverview, build_overview};
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
-use crate::plugin::error::{PluginError, Question};
+use crate::plugin::error::{ClusterRequest, PluginError};
+use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::{ListFormat, build_json, build_yaml, write_out};
 use crate::plugin::paging::fetch_pages;
 
@@ -26,7 +27,10 @@ pub struct StatusArguments {
 }
 
 /// Runs `status`.
-pub async fn run(cluster: &Cluster, arguments: &StatusArguments) -> Result<Ending, PluginError> {
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &StatusArguments,
+) -> Result<ExitStatus, PluginError> {
     let now = Timestamp::now();
     let reports = match &arguments.name {
         Some(name) => vec![build_overview(
@@ -55,9 +59,9 @@ pub async fn run(cluster: &Cluster, arguments: &StatusArguments) -> Result<Endin
     };
     write_out(&text)?;
     Ok(if reports.iter().all(|report| report.ready) {
-        Ending::Done
+        ExitStatus::Done
     } else {
-        Ending::NeedsAPerson
+        ExitStatus::NeedsAttention
     })
 }
 
@@ -69,7 +73,7 @@ pub async fn fetch_database(
 ) -> Result<ProtectedDatabase, PluginError> {
     let api: Api<ProtectedDatabase> = Api::namespaced(cluster.client.clone(), namespace);
     let question = || {
-        Question::about(
+        ClusterRequest::about(
             "get",
             ProtectedDatabase::crd_name(),
             name,
@@ -98,7 +102,7 @@ pub async fn fetch_reports(
     })
     .await
     .map_err(|error| {
-        Question::list(
+        ClusterRequest::list(
             ProtectedDatabase::crd_name(),
             namespace,
             cluster.context.as_deref(),
