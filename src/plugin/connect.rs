@@ -7,6 +7,7 @@ use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
 use super::error::PluginError;
+use crate::world::Reader;
 
 /// How long the cluster may take to accept a connection; a person waits for it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,6 +58,11 @@ impl Cluster {
             namespace_was_named: namespace.is_some(),
             context: context.map(ToOwned::to_owned),
         })
+    }
+
+    /// Reads from the namespace of the command line.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.client.clone(), &self.namespace)
     }
 
     /// The context as a flag of kubectl, with a blank before it; empty if none was named.

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use kube::core::Status;
+
 use crate::execute::WriteError;
 use crate::plan::RuleViolation;
 
@@ -55,6 +57,14 @@ impl ClusterRequest {
             question: Box::new(self),
             source: Box::new(source),
         }
+    }
+
+    /// That there is no such object.
+    pub fn absent(self) -> PluginError {
+        self.failed(kube::Error::Api(Box::new(Status {
+            code: 404,
+            ..Status::default()
+        })))
     }
 
     fn scope(&self) -> String {
@@ -252,8 +262,6 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
-
     use super::*;
 
     fn answer(code: u16, message: &str) -> kube::Error {

@@ -21,6 +21,7 @@ use crate::plugin::output::write_out;
 use crate::plugin::status::fetch_database;
 use crate::plugin::write::patch;
 use crate::resources::{DECLARATION_RANGE, parse_duration};
+use crate::world::Reader;
 
 /// The group is shown before the name otherwise.
 const USAGE: &str = "kubectl holdfast accept NAME CHECK [--yes]
@@ -153,19 +154,19 @@ async fn fetch_check(
     namespace: &str,
     name: &str,
 ) -> Result<DatabaseCheck, PluginError> {
-    let api: Api<DatabaseCheck> = Api::namespaced(cluster.client.clone(), namespace);
-    let question = || {
-        ClusterRequest::about(
-            "get",
-            DatabaseCheck::crd_name(),
-            name,
-            Some(namespace),
-            cluster.context.as_deref(),
-        )
-    };
-    api.get(name)
-        .await
-        .map_err(|error| question().failed(error))
+    let request = ClusterRequest::about(
+        "get",
+        DatabaseCheck::crd_name(),
+        name,
+        Some(namespace),
+        cluster.context.as_deref(),
+    );
+    let reader = Reader::new(cluster.client.clone(), namespace);
+    match reader.find(name).await {
+        Ok(Some(check)) => Ok(check),
+        Ok(None) => Err(request.absent()),
+        Err(error) => Err(request.failed(error)),
+    }
 }
 
 fn say(text: &str) -> Result<ExitStatus, PluginError> {

@@ -23,25 +23,23 @@ const KEPT: usize = 500;
 /// The annotation in which a Deployment numbers its `ReplicaSets`.
 const REVISION_ANNOTATION: &str = "deployment.kubernetes.io/revision";
 
-/// Reads one object by its name.
-pub async fn look_up<K>(question: ClusterRequest, api: &Api<K>, name: &str) -> Fact<Option<K>>
-where
-    K: Clone + Debug + DeserializeOwned,
-{
-    match api.get_opt(name).await {
+/// What the API server said of one object; why it could not be read is told with the request.
+pub fn told<K>(request: ClusterRequest, answer: Result<Option<K>, kube::Error>) -> Fact<Option<K>> {
+    match answer {
         Ok(found) => Fact::Known(found),
-        Err(error) => Fact::Unknown(question.failed(error).to_string()),
+        Err(error) => Fact::Unknown(request.failed(error).to_string()),
     }
 }
 
 /// The same, with the name.
-pub async fn ask<K>(question: ClusterRequest, api: &Api<K>, name: &str) -> Lookup<K>
-where
-    K: Clone + Debug + DeserializeOwned,
-{
+pub fn told_of<K>(
+    name: &str,
+    request: ClusterRequest,
+    answer: Result<Option<K>, kube::Error>,
+) -> Lookup<K> {
     Lookup {
         name: name.to_owned(),
-        found: look_up(question, api, name).await,
+        found: told(request, answer),
     }
 }
 
@@ -113,13 +111,10 @@ pub async fn fetch_workload(
         cluster.context.as_deref(),
     );
     if wanted.kind != Some(WorkloadKind::Deployment) {
-        let api: Api<StatefulSet> = Api::namespaced(cluster.client.clone(), namespace);
-        let found = look_up(
+        let found = told(
             ClusterRequest::about("get", "statefulsets.apps", name, Some(namespace), context),
-            &api,
-            name,
-        )
-        .await;
+            cluster.reader().find::<StatefulSet>(name).await,
+        );
         if wanted.kind.is_some() || !matches!(found, Fact::Known(None)) {
             return found.map(|found| {
                 found.map(|set| {
@@ -132,13 +127,10 @@ pub async fn fetch_workload(
             });
         }
     }
-    let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), namespace);
-    let found = look_up(
+    let found = told(
         ClusterRequest::about("get", "deployments.apps", name, Some(namespace), context),
-        &api,
-        name,
-    )
-    .await;
+        cluster.reader().find::<Deployment>(name).await,
+    );
     found.map(|found| {
         found.map(|set| {
             seen(

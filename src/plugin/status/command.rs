@@ -12,6 +12,7 @@ use crate::plugin::error::{ClusterRequest, PluginError};
 use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::{ListFormat, build_json, build_yaml, write_out};
 use crate::plugin::paging::fetch_pages;
+use crate::world::Reader;
 
 /// What `status` is asked.
 #[derive(Debug, Args)]
@@ -71,19 +72,19 @@ pub async fn fetch_database(
     namespace: &str,
     name: &str,
 ) -> Result<ProtectedDatabase, PluginError> {
-    let api: Api<ProtectedDatabase> = Api::namespaced(cluster.client.clone(), namespace);
-    let question = || {
-        ClusterRequest::about(
-            "get",
-            ProtectedDatabase::crd_name(),
-            name,
-            Some(namespace),
-            cluster.context.as_deref(),
-        )
-    };
-    api.get(name)
-        .await
-        .map_err(|error| question().failed(error))
+    let request = ClusterRequest::about(
+        "get",
+        ProtectedDatabase::crd_name(),
+        name,
+        Some(namespace),
+        cluster.context.as_deref(),
+    );
+    let reader = Reader::new(cluster.client.clone(), namespace);
+    match reader.find(name).await {
+        Ok(Some(database)) => Ok(database),
+        Ok(None) => Err(request.absent()),
+        Err(error) => Err(request.failed(error)),
+    }
 }
 
 /// Reads what all ProtectedDatabases say, of one namespace or of all; of each only what is shown is
