@@ -30,14 +30,14 @@ const PLUGIN_NAME: &str = "kubectl-holdfast";
 #[command(name = PLUGIN_NAME, bin_name = "kubectl holdfast", version, max_term_width = 120, after_help = EXIT_CODES)]
 struct Plugin {
     #[command(flatten)]
-    place: Place,
+    cluster: ClusterArguments,
     #[command(subcommand)]
     command: Command,
 }
 
 /// Which cluster, and where in it.
 #[derive(Debug, Args)]
-struct Place {
+struct ClusterArguments {
     /// The namespace. Default: that of the kubeconfig's context.
     #[arg(short, long, global = true, help_heading = "Cluster")]
     namespace: Option<String>,
@@ -116,9 +116,9 @@ fn fail(error: &PluginError) -> ExitCode {
 }
 
 async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
-    let place = plugin.place;
+    let chosen = plugin.cluster;
     let connect =
-        async || Cluster::connect(place.context.as_deref(), place.namespace.as_deref()).await;
+        async || Cluster::connect(chosen.context.as_deref(), chosen.namespace.as_deref()).await;
     match plugin.command {
         Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
@@ -127,7 +127,7 @@ async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
         Command::Doctor(arguments) => doctor::run(&connect().await?, &arguments).await,
         Command::GrantSql(arguments) => match &arguments.name {
             Some(name) => grant_sql::run(&connect().await?, &arguments, name).await,
-            None => grant_sql::run_without_cluster(&arguments, place.namespace.as_deref()),
+            None => grant_sql::run_without_cluster(&arguments, chosen.namespace.as_deref()),
         },
         Command::Explain(arguments) => Box::pin(explain::run(&connect().await?, &arguments)).await,
         Command::Report(arguments) => Box::pin(report::run(&connect().await?, &arguments)).await,

@@ -9,8 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, CustomResourceExt as _};
 
 use super::{
-    Place, build_acceptance, build_declaration, build_withdrawal, declare, describe_accepted,
-    describe_check, describe_declaration, describe_declared, describe_withdrawn, refuse_check,
+    DatabaseReference, build_acceptance, build_declaration, build_withdrawal, declare,
+    describe_accepted, describe_check, describe_declaration, describe_declared, describe_withdrawn,
+    refuse_check,
 };
 use crate::api::{DatabaseCheck, ProtectedDatabase};
 use crate::plugin::ask::ask;
@@ -60,51 +61,51 @@ pub async fn run(
     cluster: &Cluster,
     arguments: &AcceptArguments,
 ) -> Result<ExitStatus, PluginError> {
-    let place = Place {
+    let reference = DatabaseReference {
         namespace: cluster.namespace.clone(),
         name: arguments.name.clone(),
         context_flag: cluster.context_flag(),
     };
-    let database = fetch_database(cluster, &place.namespace, &place.name).await?;
+    let database = fetch_database(cluster, &reference.namespace, &reference.name).await?;
     let now = Timestamp::now();
     if arguments.revoke {
         if let Some(withdrawal) = build_withdrawal(&database.metadata) {
             apply(cluster, &database.metadata, withdrawal).await?;
         }
-        return say(&describe_withdrawn(&place, &database.metadata));
+        return say(&describe_withdrawn(&reference, &database.metadata));
     }
     if let Some(name) = &arguments.check {
-        let check = fetch_check(cluster, &place.namespace, name).await?;
-        if let Some(why) = refuse_check(&place.name, &check) {
-            let (namespace, context) = (&place.namespace, &place.context_flag);
+        let check = fetch_check(cluster, &reference.namespace, name).await?;
+        if let Some(why) = refuse_check(&reference.name, &check) {
+            let (namespace, context) = (&reference.namespace, &reference.context_flag);
             eprintln!(
                 "DatabaseCheck {name} can't be accepted: {why}. Nothing was changed. Look at the \
                  checks: kubectl get dbcheck -n {namespace}{context}"
             );
             return Ok(ExitStatus::NeedsAttention);
         }
-        write_out(&describe_check(&place, &database, &check, now))?;
-        if !confirmed(&place, arguments, &format!(" {name}"))? {
+        write_out(&describe_check(&reference, &database, &check, now))?;
+        if !confirmed(&reference, arguments, &format!(" {name}"))? {
             return Ok(ExitStatus::NotConfirmed);
         }
         let acceptance = build_acceptance(&database.metadata, name);
         apply(cluster, &database.metadata, acceptance).await?;
-        return say(&format!("\n{}", describe_accepted(&place, name)));
+        return say(&format!("\n{}", describe_accepted(&reference, name)));
     }
     let declared = match declare(&database, arguments.duration, now) {
         Ok(declared) => declared,
         Err(why) => {
             eprintln!(
                 "Nothing was declared: {why}. How it stands: {}; to accept: {}",
-                place.status_command(),
-                place.command(" CHECK")
+                reference.status_command(),
+                reference.command(" CHECK")
             );
             return Ok(ExitStatus::NeedsAttention);
         }
     };
-    write_out(&describe_declaration(&place, &declared, now))?;
+    write_out(&describe_declaration(&reference, &declared, now))?;
     if !confirmed(
-        &place,
+        &reference,
         arguments,
         &format!(" --next --duration {}s", arguments.duration.as_secs()),
     )? {
@@ -112,15 +113,19 @@ pub async fn run(
     }
     let declaration = build_declaration(&database.metadata, &declared);
     apply(cluster, &database.metadata, declaration).await?;
-    say(&format!("\n{}", describe_declared(&place, &declared)))
+    say(&format!("\n{}", describe_declared(&reference, &declared)))
 }
 
-fn confirmed(place: &Place, arguments: &AcceptArguments, words: &str) -> Result<bool, PluginError> {
-    let script = place.command(&format!("{words} --yes"));
+fn confirmed(
+    reference: &DatabaseReference,
+    arguments: &AcceptArguments,
+    words: &str,
+) -> Result<bool, PluginError> {
+    let script = reference.command(&format!("{words} --yes"));
     let answer = arguments.yes
         || ask(
-            &format!("To accept this for {}", place.title()),
-            &place.name,
+            &format!("To accept this for {}", reference.title()),
+            &reference.name,
             &script,
         )?;
     if !answer {

@@ -12,6 +12,6 @@ pub use annotations::{accepted, build_acceptance, build_declaration, build_withd
 pub use command::{AcceptArguments, run};
 pub use judge::{declare, refuse_check};
 pub use text::{
-    Place, describe_accepted, describe_check, describe_declaration, describe_declared,
+    DatabaseReference, describe_accepted, describe_check, describe_declaration, describe_declared,
     describe_withdrawn,
 };

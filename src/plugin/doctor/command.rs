@@ -2,9 +2,8 @@
 //! that run a Postgres.
 
 use clap::Args;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use kube::{Api, CustomResourceExt as _, Resource};
+use kube::CustomResourceExt as _;
 
 use super::volumes::fetch_claims;
 use super::{
@@ -83,14 +82,12 @@ async fn fetch_postgres(
         }
     };
     let mut seen = Vec::new();
-    let stateful_sets: Api<StatefulSet> = api(cluster, namespace);
-    fetch_pages(&stateful_sets, async |page| {
+    fetch_pages::<StatefulSet>(cluster, namespace, async |page| {
         seen.extend(page.iter().filter_map(read_stateful_set));
     })
     .await
     .map_err(failed("statefulsets.apps"))?;
-    let deployments: Api<Deployment> = api(cluster, namespace);
-    fetch_pages(&deployments, async |page| {
+    fetch_pages::<Deployment>(cluster, namespace, async |page| {
         seen.extend(page.iter().filter_map(read_deployment));
     })
     .await
@@ -103,9 +100,8 @@ async fn fetch_covers(
     cluster: &Cluster,
     namespace: Option<&str>,
 ) -> Result<Vec<Cover>, PluginError> {
-    let databases: Api<ProtectedDatabase> = api(cluster, namespace);
     let mut covers = Vec::new();
-    match fetch_pages(&databases, async |page| {
+    match fetch_pages::<ProtectedDatabase>(cluster, namespace, async |page| {
         covers.extend(page.iter().map(build_cover));
     })
     .await
@@ -139,15 +135,4 @@ async fn fetch_report(cluster: &Cluster, seen: WorkloadSeen, covers: &[Cover]) -
         claims,
     };
     judge(workload, cover)
-}
-
-fn api<K>(cluster: &Cluster, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<Scope = NamespaceResourceScope>,
-    K::DynamicType: Default,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
-        None => Api::all(cluster.client.clone()),
-    }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Api, CustomResourceExt, Resource, ResourceExt as _};
+use kube::{CustomResourceExt, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use crate::api::{Workload, WorkloadKind};
@@ -53,9 +53,8 @@ where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     K::DynamicType: Default,
 {
-    let api: Api<K> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let mut kept = Vec::new();
-    let read = fetch_pages(&api, async |page| {
+    let read = fetch_pages(cluster, Some(&cluster.namespace), async |page| {
         kept.extend(page.into_iter().filter_map(&pick));
         let surplus = kept.len().saturating_sub(KEPT);
         kept.drain(..surplus);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use kube::{Api, CustomResourceExt as _};
+use kube::CustomResourceExt as _;
 
 use super::{build_status_table, describe_database};
 use crate::api::ProtectedDatabase;
@@ -38,7 +38,7 @@ pub async fn run(
             fetch_database(cluster, &cluster.namespace, name).await?,
         )],
         None => {
-            fetch_reports(
+            fetch_overviews(
                 cluster,
                 (!arguments.all_namespaces).then_some(cluster.namespace.as_str()),
             )
@@ -89,16 +89,12 @@ pub async fn fetch_database(
 
 /// Reads what all ProtectedDatabases say, of one namespace or of all; of each only what is shown is
 /// kept.
-pub async fn fetch_reports(
+pub async fn fetch_overviews(
     cluster: &Cluster,
     namespace: Option<&str>,
 ) -> Result<Vec<DatabaseOverview>, PluginError> {
-    let api: Api<ProtectedDatabase> = match namespace {
-        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
-        None => Api::all(cluster.client.clone()),
-    };
     let mut reports = Vec::new();
-    fetch_pages(&api, async |page| {
+    fetch_pages(cluster, namespace, async |page| {
         reports.extend(page.into_iter().map(build_overview));
     })
     .await

@@ -3,5 +3,5 @@
 mod command;
 mod text;
 
-pub use command::{StatusArguments, fetch_database, fetch_reports, run};
+pub use command::{StatusArguments, fetch_database, fetch_overviews, run};
 pub use text::{build_status_table, describe_database};

@@ -14,7 +14,7 @@ use crate::plugin::connect::Cluster;
 use crate::plugin::error::{ClusterRequest, PluginError};
 use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::write_out;
-use crate::plugin::status::{fetch_database, fetch_reports};
+use crate::plugin::status::{fetch_database, fetch_overviews};
 use crate::plugin::write::patch;
 
 /// What `unlock` is asked.
@@ -128,9 +128,9 @@ fn say(text: &str) -> Result<ExitStatus, PluginError> {
 /// told, and keeps nobody from going on.
 async fn fetch_databases(cluster: &Cluster, target: &Target) -> Databases {
     let fetched = match target.kind.kind {
-        "Namespace" => fetch_reports(cluster, Some(target.name())).await,
+        "Namespace" => fetch_overviews(cluster, Some(target.name())).await,
         "CustomResourceDefinition" if is_of_databases(target.kind, target.name()) => {
-            fetch_reports(cluster, None).await
+            fetch_overviews(cluster, None).await
         }
         "ProtectedDatabase" => fetch_one(cluster, &cluster.namespace, target.name()).await,
         _ => match marked_owner(&target.metadata).and_then(|owner| owner.split_once('/')) {
