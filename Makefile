@@ -30,7 +30,7 @@ demo-guard: ## Shows attempts to lose that database, each refused or undone
 test: lint deny test-fast test-real ## Everything: format, lint, deny, unit and golden tests, then real servers and a real cluster
 
 test-fast: ## Unit and golden tests; needs no cluster and no server
-	$(CARGO) test --workspace --lib --bins --test pure_rooms --test words
+	$(CARGO) test --workspace --lib --bins --test pure_rooms --test layout --test words
 
 test-real: build $(NEXTEST) ## The agent with a real Postgres and S3, reports in a real browser, the testbed itself, end to end on two clusters
 	$(TESTBED) --cluster tests up

@@ -31,7 +31,6 @@ pub struct Found {
 pub struct Comparison {
     /// How many tables there are.
     pub tables: usize,
-    /// Their rows.
     pub rows: u64,
     /// The size of the database in bytes.
     pub size: u64,

@@ -14,7 +14,6 @@ const MINIMUM: u64 = 10_000;
 pub struct Table {
     /// Its name, in the schema `public`.
     pub name: String,
-    /// Its rows.
     pub rows: u64,
     /// What is expected of it.
     pub rule: Option<Expectation>,

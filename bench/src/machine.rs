@@ -7,7 +7,6 @@ use std::thread;
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::statvfs::statvfs;
 
-/// A gibibyte.
 pub const GIBIBYTE: u64 = 1 << 30;
 /// What is left free for everybody else.
 const SPARE: u64 = 2 * GIBIBYTE;

@@ -31,7 +31,6 @@ pub enum Pace {
 /// What was measured at one pace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
-    /// The pace.
     pub pace: Pace,
     /// Transactions in a second, a window each.
     pub throughput: Vec<f64>,

@@ -14,13 +14,13 @@ use crate::wording::count;
 
 use super::MountedFiles;
 use super::file_walk::{Seen, Unread, Walked, look_at, walk};
-use super::named_paths::{FirstNames, Known, NamedPaths, Place};
+use super::named_paths::{FirstNames, Known, NamedPaths, PathTarget};
 
 /// Why what is behind a link is not looked at.
 const LINK: &str = "a symbolic link, which is not followed";
 
-/// What a look is about, and how far it came.
-struct Look<'a> {
+/// What a search is about, and how far it came.
+struct Search<'a> {
     request: &'a FilesRequest,
     files: &'a MountedFiles,
     deadline: Instant,
@@ -35,19 +35,19 @@ pub async fn look_for_files(
     files: &MountedFiles,
 ) -> CheckedFiles {
     let deadline = Instant::now() + Duration::from_secs(request.timeout_seconds.max(1));
-    let mut look = Look {
+    let mut search = Search {
         request,
         files,
         deadline,
         found: nothing_found(request),
     };
-    if let Err(failure) = look.run(claim).await {
-        look.found.failure = Some(failure);
+    if let Err(failure) = search.run(claim).await {
+        search.found.failure = Some(failure);
     }
-    look.found
+    search.found
 }
 
-/// The result of a look that has seen nothing.
+/// The result of a search that has seen nothing.
 #[must_use]
 pub fn nothing_found(request: &FilesRequest) -> CheckedFiles {
     CheckedFiles {
@@ -58,7 +58,7 @@ pub fn nothing_found(request: &FilesRequest) -> CheckedFiles {
     }
 }
 
-impl Look<'_> {
+impl Search<'_> {
     async fn run(&mut self, claim: &Path) -> Result<(), AgentFailure> {
         let rule = &self.request.rule;
         let mut named = NamedPaths::new(&rule.prefix);
@@ -229,8 +229,8 @@ impl Settling<'_> {
     fn settle(&mut self, path: &[u8]) {
         let seen = match self.named.unfound(path) {
             None => return,
-            Some(Place::Outside) => Seen::Nothing,
-            Some(Place::Below(relative)) => look_at(self.folder, &relative),
+            Some(PathTarget::Outside) => Seen::Nothing,
+            Some(PathTarget::Below(relative)) => look_at(self.folder, &relative),
         };
         let known = match seen {
             Seen::File => Known::Found,

@@ -56,9 +56,9 @@ impl NamedPaths {
     /// Where a path leads below the root, while no file was found for it. `None` when there is
     /// nothing left to see.
     #[must_use]
-    pub fn unfound(&self, path: &[u8]) -> Option<Place> {
+    pub fn unfound(&self, path: &[u8]) -> Option<PathTarget> {
         (self.paths.get(&self.key(path)) == Some(&Known::Named))
-            .then(|| place_of(path, &self.prefix))
+            .then(|| target_of(path, &self.prefix))
     }
 
     /// Takes note of what was seen of a path after all.
@@ -82,16 +82,16 @@ impl NamedPaths {
     }
 
     fn key(&self, path: &[u8]) -> [u8; DIGEST_LENGTH] {
-        match place_of(path, &self.prefix) {
-            Place::Below(relative) => digest(true, &relative),
-            Place::Outside => digest(false, path),
+        match target_of(path, &self.prefix) {
+            PathTarget::Below(relative) => digest(true, &relative),
+            PathTarget::Outside => digest(false, path),
         }
     }
 }
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum PathTarget {
     /// Below the root; empty for the root itself.
     Below(Vec<u8>),
     /// It has a `..`, which is never followed.
@@ -101,14 +101,14 @@ pub enum Place {
 /// Where a path of a row leads, without the prefix. Slashes only part names: a leading one, a
 /// doubled one and `./` say nothing.
 #[must_use]
-pub fn place_of(path: &[u8], prefix: &[u8]) -> Place {
+pub fn target_of(path: &[u8], prefix: &[u8]) -> PathTarget {
     let names: Vec<&[u8]> = components(path).collect();
     let before: Vec<&[u8]> = components(prefix).collect();
     let below = names.strip_prefix(before.as_slice()).unwrap_or(&names);
     if below.contains(&b"..".as_slice()) {
-        Place::Outside
+        PathTarget::Outside
     } else {
-        Place::Below(below.join(&b'/'))
+        PathTarget::Below(below.join(&b'/'))
     }
 }
 
@@ -177,8 +177,8 @@ pub fn tell(name: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn below(path: &str) -> Place {
-        Place::Below(path.as_bytes().to_vec())
+    fn below(path: &str) -> PathTarget {
+        PathTarget::Below(path.as_bytes().to_vec())
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
             "a/b.png/",
         ] {
             assert_eq!(
-                place_of(path.as_bytes(), prefix.as_bytes()),
+                target_of(path.as_bytes(), prefix.as_bytes()),
                 below("a/b.png"),
                 "{path}"
             );
@@ -202,23 +202,23 @@ mod tests {
 
     #[test]
     fn a_prefix_is_taken_off_once_and_only_whole_names_of_it() {
-        assert_eq!(place_of(b"/data/data/a", b"/data"), below("data/a"));
-        assert_eq!(place_of(b"/database/a", b"/data"), below("database/a"));
-        assert_eq!(place_of(b"/data", b"/data"), below(""));
-        assert_eq!(place_of(b"b/data/a", b"/data"), below("b/data/a"));
-        assert_eq!(place_of(b"a", b""), below("a"));
+        assert_eq!(target_of(b"/data/data/a", b"/data"), below("data/a"));
+        assert_eq!(target_of(b"/database/a", b"/data"), below("database/a"));
+        assert_eq!(target_of(b"/data", b"/data"), below(""));
+        assert_eq!(target_of(b"b/data/a", b"/data"), below("b/data/a"));
+        assert_eq!(target_of(b"a", b""), below("a"));
     }
 
     #[test]
     fn two_dots_lead_nowhere_also_where_they_would_stay_inside() {
         for path in ["..", "../../etc/passwd", "a/../b", "/data/../a", "a/.."] {
             assert_eq!(
-                place_of(path.as_bytes(), b"/data"),
-                Place::Outside,
+                target_of(path.as_bytes(), b"/data"),
+                PathTarget::Outside,
                 "{path}"
             );
         }
-        assert_eq!(place_of(b"..a/b..", b""), below("..a/b.."));
+        assert_eq!(target_of(b"..a/b..", b""), below("..a/b.."));
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         assert!(named.find(b"a") && !named.find(b"c") && !named.find(b"../a"));
         assert_eq!(named.unfound(b"/app/a"), None);
         assert_eq!(named.unfound(b"/app/b"), Some(below("b")));
-        assert_eq!(named.unfound(b"../a"), Some(Place::Outside));
+        assert_eq!(named.unfound(b"../a"), Some(PathTarget::Outside));
         assert_eq!(named.unfound(b"new"), None, "no row named it at first");
         named.settle(b"b", Known::Missing);
         named.settle(b"../a", Known::Unseen);

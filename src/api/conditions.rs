@@ -3,30 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::ConditionType;
-
-/// The three values of a condition. Unknown is not green.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConditionStatus {
-    /// It holds.
-    True,
-    /// It does not hold.
-    False,
-    /// It is not known whether it holds.
-    Unknown,
-}
-
-impl ConditionStatus {
-    /// The word in `status.conditions[].status`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
-    }
-}
+use super::{ConditionStatus, ConditionType};
 
 /// What a condition should say.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckedFiles, Evidence, Finding};
+use super::{AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, MountedVolume};
 
 /// One verification run. To ask for one by hand, create an object with `database` and `trigger:
 /// Manual`; the rest is filled in.
@@ -93,26 +93,6 @@ pub struct CheckTarget {
     pub volumes: Vec<MountedVolume>,
 }
 
-/// A claim that is mounted, and the volume behind it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MountedVolume {
-    /// Name of the claim.
-    pub claim: String,
-    /// UID of the claim.
-    pub claim_uid: String,
-    /// Name of the `PersistentVolume`.
-    pub volume: String,
-    /// The storage's own name for the volume: the CSI handle, or the path of a local one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub volume_handle: String,
-    /// When the volume was created.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Time>,
-    /// Where the container mounts it.
-    pub mount_path: String,
-}
-
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -163,16 +143,6 @@ pub struct BackupEvidence {
     pub evidence: Evidence,
 }
 
-/// Why an agent could not do its work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AgentFailure {
-    /// One word, listed in `docs/conditions.md`.
-    pub reason: String,
-    /// What happened, what it means and what to do next. Never a secret.
-    pub message: String,
-}
-
 /// The operator's judgement of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -196,15 +166,4 @@ pub struct CheckVerdict {
     /// by, if it was declared beforehand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_by: Option<String>,
-}
-
-/// The three outcomes of a check. There is no fourth, and the third is neither of the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum CheckOutcome {
-    /// The data is what was last known good, or has grown from it.
-    Verified,
-    /// The data looks reset.
-    Suspected,
-    /// Nothing can be said.
-    Unverifiable,
 }

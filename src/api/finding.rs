@@ -349,7 +349,7 @@ impl Finding {
         }
     }
 
-    /// The same, with no more databases or tables than a status has room for.
+    /// The same, with no more databases or tables than a status can hold.
     #[must_use]
     pub fn bounded(mut self) -> Self {
         match &mut self {

@@ -1,8 +1,11 @@
 //! The contract: the kinds of `holdfast.dev/v1alpha1`, their conditions, labels and names. No I/O.
+#![warn(missing_docs)]
 
 mod agent_request;
 mod backup_spec;
+mod check_outcome;
 mod checked_files;
+mod condition_status;
 mod condition_types;
 mod conditions;
 mod connection;
@@ -14,6 +17,7 @@ mod declared_change;
 mod evidence;
 mod file_rule;
 mod finding;
+mod mounted_volume;
 pub mod names;
 mod protected_database;
 mod protected_database_status;
@@ -28,19 +32,19 @@ pub use backup_spec::{
     Backup, BackupDirectory, Drill, Encryption, ObjectLock, ObjectLockMode, Retention,
     S3CredentialsSecret, S3Storage, Storage,
 };
+pub use check_outcome::{AgentFailure, CheckOutcome};
 pub use checked_files::{CheckedFiles, FILE_NAME_LIMIT, FILE_PATH_LIMIT};
+pub use condition_status::ConditionStatus;
 pub use condition_types::{
     ConditionAlert, ConditionEvents, ConditionRow, ConditionType, Severity, Subject,
     TransitionEvent, Unasked, passes_by_itself,
 };
-pub use conditions::{
-    ConditionChange, ConditionStatus, DesiredCondition, find_condition, set_condition,
-};
+pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_condition};
 pub use connection::{Connection, CredentialsSecret, SecretKey, Tls, TlsMode};
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
-    AgentFailure, BackupEvidence, CheckOutcome, CheckTarget, CheckTrigger, CheckVerdict,
-    DatabaseCheck, DatabaseCheckSpec, DatabaseCheckStatus, MountedVolume,
+    BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseCheckSpec,
+    DatabaseCheckStatus,
 };
 pub use database_ledger::{
     DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT, LedgerBaseline,
@@ -59,6 +63,7 @@ pub use finding::{
     ClusterState, FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding, LostDatabase, RowCount, RowLimit,
     TableChange,
 };
+pub use mounted_volume::MountedVolume;
 pub use protected_database::{
     Baseline, DeletionGuard, Gate, Guard, ProtectedDatabase, ProtectedDatabaseSpec, TableRule,
     Verification, WhenUnverifiable, Workload, WorkloadKind,

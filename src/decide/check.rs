@@ -11,15 +11,16 @@ use super::check_jobs::plan_jobs;
 use super::check_names;
 use super::data_conditions::{data_reset, data_verified, report};
 use super::files::{files_match, plan_files};
-use super::judge::{Judged, JudgedCheck, concluded, is_of, order};
+use super::judge::{Judged, JudgedCheck, has_outcome, is_of, order};
 use super::ready::list;
+use super::running::{Running, has_known_volumes, is_outdated, primary, running};
 use crate::api::{
     CheckOutcome, CheckTarget, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck,
     DatabaseCheckSpec, MountedVolume, names, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::ValidVerification;
-use crate::world::{ContainerFact, Observed, PodFact, RunningContainer, VolumeFact};
+use crate::world::{Observed, VolumeFact};
 
 /// How long to wait before a start that could not be verified is tried again: longer each time,
 /// then always the last.
@@ -29,14 +30,6 @@ const RETRY_SECONDS: &[u64] = &[10, 20, 40, 80, 160, 300];
 const JOB_MARGIN_SECONDS: i64 = 120;
 /// How many checks of a database are kept, besides those that something refers to.
 const KEPT_CHECKS: usize = 30;
-
-/// A container that runs Postgres now.
-pub struct Running<'a> {
-    /// Its pod.
-    pub pod: &'a PodFact,
-    /// The container.
-    pub container: &'a RunningContainer,
-}
 
 /// Plans checks and says what is known of the data.
 pub fn check(
@@ -118,59 +111,6 @@ fn readable(observed: &Observed) -> bool {
     ]
     .into_iter()
     .all(|unknown| unknown.is_none())
-}
-
-/// The start that checks are for that no start asked for: the first that is not known to be a
-/// replica.
-fn primary<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Option<&'a Running<'b>> {
-    let is_replica = |start: &&Running<'_>| {
-        judged
-            .newest_of(&start.pod.uid, &start.container.id)
-            .is_some_and(|newest| newest.verdict.reason == reasons::IN_RECOVERY)
-    };
-    running
-        .iter()
-        .find(|start| !is_replica(start))
-        .or(running.first())
-}
-
-fn running(observed: &Observed) -> Vec<Running<'_>> {
-    let Some(container) = database_container(observed) else {
-        return Vec::new();
-    };
-    list(&observed.pods)
-        .iter()
-        .filter(|pod| !pod.terminating && pod.address.is_some())
-        .filter_map(|pod| {
-            let container = pod
-                .running
-                .iter()
-                .find(|running| running.name == container.name)?;
-            Some(Running { pod, container })
-        })
-        .collect()
-}
-
-fn database_container(observed: &Observed) -> Option<&ContainerFact> {
-    observed
-        .workload_found()?
-        .database_container(observed.database.spec.workload.container.as_deref())
-}
-
-/// Whether the volumes of a start could be read: a check that leaves one out would be compared as
-/// if the data had moved.
-fn has_known_volumes(observed: &Observed, start: &Running<'_>) -> bool {
-    let claims = observed.claims_by_name();
-    let mut mounts = start
-        .pod
-        .mounts
-        .iter()
-        .filter(|mount| mount.container == start.container.name);
-    !mounts.any(|mount| {
-        claims
-            .get(mount.claim.as_str())
-            .is_some_and(|claim| matches!(claim.volume, VolumeFact::Unknown(_)))
-    })
 }
 
 fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget {
@@ -277,7 +217,7 @@ fn plan_restart_check(
         match next_try(observed, verification, judged, start, next) {
             None => return,
             Some(wait) if !wait.is_zero() => {
-                again(plan, wait);
+                plan.read_again_after(wait);
                 return;
             }
             Some(_) => {}
@@ -299,21 +239,6 @@ fn plan_restart_check(
     };
     let check = build_check(observed, name, trigger, target(observed, start, next));
     plan.steps.push(Step::CreateCheck(Box::new(check)));
-}
-
-/// Whether the spec was changed since a start was last looked at.
-pub fn is_outdated(observed: &Observed, judged: &Judged<'_>, start: &Running<'_>) -> bool {
-    let generation = observed.database.metadata.generation.unwrap_or_default();
-    let newest = judged.newest_of(&start.pod.uid, &start.container.id);
-    newest.is_some_and(|newest| {
-        newest
-            .check
-            .spec
-            .target
-            .as_ref()
-            .map_or(0, |target| target.database_generation)
-            < generation
-    })
 }
 
 /// How long until the next try, if there is to be one: at once when the spec was changed since,
@@ -355,17 +280,6 @@ fn ended_second(verification: &ValidVerification, check: &JudgedCheck<'_>) -> i6
     ended.clamp(created, created.saturating_add(longest))
 }
 
-/// Whether a check has ended, by a report or by a verdict without one.
-pub fn has_outcome(check: &DatabaseCheck) -> bool {
-    concluded(check).is_some()
-}
-
-/// Looks again after at most that long, and never without a pause.
-pub fn again(plan: &mut Plan, wait: Duration) {
-    let wait = wait.max(Duration::from_secs(1));
-    plan.again_after = Some(plan.again_after.map_or(wait, |present| present.min(wait)));
-}
-
 /// The newest tick of the schedule gets a check, unless one was made since; ticks missed while
 /// nobody looked get one together.
 fn plan_scheduled_check(
@@ -404,7 +318,7 @@ fn plan_scheduled_check(
     }
     if due.0 > observed.now.0 {
         let wait = due.0.as_second() - observed.now.0.as_second();
-        again(plan, Duration::from_secs(u64::try_from(wait).unwrap_or(0)));
+        plan.read_again_after(Duration::from_secs(u64::try_from(wait).unwrap_or(0)));
         return;
     }
     let is_planned = plan

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 
-use super::check::{Running, again, has_outcome};
-use super::judge::Judged;
+use super::judge::{Judged, has_outcome};
 use super::ready::list;
+use super::running::Running;
 use crate::api::{
     AgentFailure, CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, Finding, TableEvidence,
     TableName, reasons,
@@ -75,7 +75,7 @@ pub fn plan_jobs(
         .iter()
         .any(|step| matches!(step, Step::CreateCheck(_)))
     {
-        again(plan, Duration::ZERO);
+        plan.read_again_after(Duration::ZERO);
     }
 }
 

@@ -2,8 +2,8 @@
 //! checks. Plans nothing. Pure.
 
 use super::area::Stall;
-use super::check::{Running, is_outdated};
 use super::judge::{Judged, JudgedCheck, ended};
+use super::running::{Running, is_outdated};
 use crate::api::{
     BaselineStatus, CheckOutcome, CheckSummary, ConditionStatus, ConditionType, DesiredCondition,
     find_condition, reasons,

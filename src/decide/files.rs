@@ -6,10 +6,10 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::area::Stall;
-use super::check::{Running, again};
 use super::check_jobs::{agent_pod, job_ended};
 use super::judge::{Judged, JudgedCheck, order};
 use super::ready::list;
+use super::running::Running;
 use crate::api::{
     AgentFailure, CheckOutcome, CheckTrigger, CheckedFiles, ConditionStatus, ConditionType,
     DatabaseCheck, DesiredCondition, FileRule, names, reasons,
@@ -164,10 +164,7 @@ fn plan_end(
             .saturating_sub(observed.now.0.as_second())
     });
     if left > 0 {
-        again(
-            plan,
-            Duration::from_secs(u64::try_from(left).unwrap_or_default()),
-        );
+        plan.read_again_after(Duration::from_secs(u64::try_from(left).unwrap_or_default()));
         return;
     }
     let (namespace, name) = (

@@ -50,11 +50,9 @@ pub struct KnownGood<'a> {
 /// A check that has ended and its verdict.
 #[derive(Clone, Debug)]
 pub struct JudgedCheck<'a> {
-    /// The check.
     pub check: &'a DatabaseCheck,
     /// When it ended; when it was made if its agent never reported.
     pub ended: &'a Time,
-    /// The verdict.
     pub verdict: Verdict,
 }
 
@@ -130,6 +128,11 @@ pub fn concluded(check: &DatabaseCheck) -> Option<&Time> {
             .as_ref()
             .filter(|_| is_judged)
     })
+}
+
+/// Whether a check has ended, by a report or by a verdict without one.
+pub fn has_outcome(check: &DatabaseCheck) -> bool {
+    concluded(check).is_some()
 }
 
 /// The order of checks: by the API server's clock, which no agent can set. Within one second by the

@@ -20,6 +20,7 @@ pub mod recover;
 mod release;
 mod remember;
 mod removed_marks;
+mod running;
 mod surroundings;
 mod ways_back;
 

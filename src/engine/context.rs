@@ -48,7 +48,6 @@ impl Settings {
 
 /// What every pass shares.
 pub struct Context {
-    /// The client.
     pub client: Client,
     /// How the operator was started.
     pub settings: Settings,

@@ -13,7 +13,6 @@ pub enum StartupError {
          role first: holdfast install-manifest --image IMAGE | kubectl apply --server-side -f -"
     )]
     Kind {
-        /// The kind.
         kind: &'static str,
         /// The API server's answer.
         source: Box<kube::Error>,

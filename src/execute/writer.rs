@@ -90,7 +90,6 @@ pub async fn within_time<T>(
 /// Writes with the rights of a client, in the name of a field manager.
 #[derive(Clone)]
 pub struct Writer {
-    /// The client.
     pub client: Client,
     /// The field manager.
     pub manager: &'static str,

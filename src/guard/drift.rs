@@ -9,9 +9,7 @@ use serde_json::Value;
 /// Which of the two objects is not the one that was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
-    /// The policy.
     Policy,
-    /// Its binding.
     Binding,
 }
 

@@ -15,7 +15,6 @@ use crate::world::Fact;
 /// An object that was asked for by its name; none when there is none.
 #[derive(Clone, Debug)]
 pub struct Lookup<T> {
-    /// Its name.
     pub name: String,
     /// What came of it.
     pub found: Fact<Option<T>>,
@@ -24,9 +23,7 @@ pub struct Lookup<T> {
 /// The workload that runs the database.
 #[derive(Clone, Debug)]
 pub struct WorkloadFacts {
-    /// Its kind.
     pub kind: WorkloadKind,
-    /// Its metadata.
     pub metadata: ObjectMeta,
     /// How its pods are made.
     pub template: PodTemplateSpec,
@@ -60,13 +57,9 @@ pub struct Facts {
     pub database: Fact<Option<ProtectedDatabase>>,
     /// What is remembered of it.
     pub ledger: Fact<Option<DatabaseLedger>>,
-    /// Its checks.
     pub checks: Fact<Vec<DatabaseCheck>>,
-    /// Its backups.
     pub backups: Fact<Vec<DatabaseBackup>>,
-    /// Its restores.
     pub restores: Fact<Vec<DatabaseRestore>>,
-    /// The workload.
     pub workload: Fact<Option<WorkloadFacts>>,
     /// The workload's revisions.
     pub revisions: Fact<Vec<TemplateRevision>>,

@@ -28,7 +28,6 @@ pub struct Incident {
     pub newest: Option<CheckEntry>,
     /// What was expected beside what was found: identity, volume, server.
     pub compared: Vec<Comparison>,
-    /// The tables.
     pub tables: TableDifferences,
     /// Every volume that holds or held the data.
     pub volumes: Vec<VolumeEntry>,
@@ -232,7 +231,6 @@ pub struct StartEntry {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupEntry {
-    /// Its name.
     pub name: SafeText,
     /// When it ended, or began if it still runs.
     pub time: Option<Time>,
@@ -286,7 +284,6 @@ pub struct Series {
     pub curves: Vec<Curve>,
     /// Which volume the data was on, oldest first.
     pub volumes: Vec<VolumeSpan>,
-    /// The starts.
     pub starts: Vec<Time>,
 }
 
@@ -310,7 +307,6 @@ pub struct Point {
     pub time: Time,
     /// Rows; 0 for a table that does not exist.
     pub counted: RowCount,
-    /// The check.
     pub check: SafeText,
     /// What came of it.
     pub outcome: Option<CheckOutcome>,
@@ -322,7 +318,6 @@ pub struct Point {
 pub struct VolumeSpan {
     /// Since when.
     pub from: Time,
-    /// The volume.
     pub volume: SafeText,
 }
 
@@ -330,7 +325,6 @@ pub struct VolumeSpan {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Question {
-    /// The question.
     pub question: SafeText,
     /// The answer in one statement.
     pub answer: SafeText,

@@ -17,9 +17,7 @@ use crate::api::{
     reason = "facts that don't depend on each other, each a field of the JSON"
 )]
 pub struct DatabaseOverview {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// The database that must exist.
     pub database: String,

@@ -19,3 +19,11 @@ pub struct Plan {
     /// When to read again without being called.
     pub again_after: Option<Duration>,
 }
+
+impl Plan {
+    /// Reads again after at most that long, and never without a pause.
+    pub fn read_again_after(&mut self, wait: Duration) {
+        let wait = wait.max(Duration::from_secs(1));
+        self.again_after = Some(self.again_after.map_or(wait, |present| present.min(wait)));
+    }
+}

@@ -8,6 +8,7 @@ mod recovery_rules;
 mod release_rules;
 mod requirements;
 mod rules;
+mod scope;
 mod step;
 
 pub use database_plan::Plan;
@@ -15,5 +16,6 @@ pub use recovery_plan::{Blocker, RecoveryPlan};
 pub use requirements::{Actor, Disturbance, Permission, Pin};
 #[cfg(test)]
 pub(crate) use rules::{RULES, Rule, check_by};
-pub use rules::{RuleViolation, Scope, check_plan, check_recovery};
+pub use rules::{RuleViolation, check_plan, check_recovery};
+pub use scope::Scope;
 pub use step::{GateStep, Permit, Release, ScaleStep, Step, StepKind, VolumeStep};

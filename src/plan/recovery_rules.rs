@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Step;
 use super::release_rules::is_retained_by;
-use super::rules::Scope;
+use super::scope::Scope;
 use crate::guard;
 use crate::world::{ClaimBinding, ClaimFact, ObservedRecovery, VolumeFound};
 

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::requirements::Permission;
-use super::rules::Scope;
+use super::scope::Scope;
 use super::{Permit, Step};
 use crate::api::DeletionGuard;
 use crate::guard;

@@ -3,74 +3,20 @@
 //! A rule reads what the step was decided from; what it does not know, it refuses.
 
 use super::release_rules as release;
-use super::requirements::{Actor, Permission, Pin};
+use super::requirements::{Permission, Pin};
+use super::scope::Scope;
 use super::{Plan, RecoveryPlan, Step, recovery_rules as recovery};
-use crate::api::{ProtectedDatabaseStatus, WhenUnverifiable, names};
+use crate::api::{WhenUnverifiable, names};
 use crate::guard;
-use crate::world::{Observed, ObservedRecovery};
+use crate::world::Observed;
 
 /// A plan that must not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("refusing to {step}: {why}; nothing of this plan was done")]
 pub struct RuleViolation {
-    /// The step.
     pub step: String,
     /// The rule that it breaks.
     pub why: &'static str,
-}
-
-/// Who carries a plan out, and what it was decided from.
-#[derive(Clone, Copy, Debug)]
-pub enum Scope<'a> {
-    /// The operator, in its pass for one database.
-    Database {
-        /// What the pass saw.
-        observed: &'a Observed,
-        /// The status that the plan reports.
-        status: &'a ProtectedDatabaseStatus,
-    },
-    /// The operator, for a `DatabaseRestore`.
-    Restore {
-        /// What the pass saw.
-        observed: &'a ObservedRecovery,
-        /// What its status has announced before this pass.
-        announced: &'a [String],
-    },
-    /// A user of `kubectl holdfast recover`.
-    User {
-        /// What was read.
-        observed: &'a ObservedRecovery,
-        /// What the user has confirmed; none if they were not to be asked.
-        confirmed: Option<&'a [String]>,
-    },
-}
-
-impl<'a> Scope<'a> {
-    const fn actor(&self) -> Actor {
-        match self {
-            Self::Database { .. } => Actor::Operator,
-            Self::Restore { .. } => Actor::Restore,
-            Self::User { .. } => Actor::User,
-        }
-    }
-
-    /// What the operator's pass saw.
-    pub(super) fn database(&self) -> Result<&'a Observed, &'static str> {
-        match self {
-            Self::Database { observed, .. } => Ok(observed),
-            Self::Restore { .. } | Self::User { .. } => {
-                Err("it belongs to the operator's pass for a database")
-            }
-        }
-    }
-
-    /// What was read of a database that is brought back.
-    pub(super) fn recovery(&self) -> Result<&'a ObservedRecovery, &'static str> {
-        match self {
-            Self::Restore { observed, .. } | Self::User { observed, .. } => Ok(observed),
-            Self::Database { .. } => Err("it belongs to a recovery"),
-        }
-    }
 }
 
 pub(crate) type Rule = fn(&Scope<'_>, &[Step], usize) -> Result<(), &'static str>;

@@ -68,7 +68,6 @@ pub enum Step {
     WriteVerdict {
         /// Name of the check.
         name: String,
-        /// The verdict.
         verdict: CheckVerdict,
     },
     /// Writes into a check's status that the Job of one rule has ended without saying whether the
@@ -126,7 +125,6 @@ pub enum Step {
     /// Reserves the volume for the claim that is wanted, so that no other can take it; or binds it
     /// to the very claim that exists and names it.
     ReserveVolume {
-        /// Its metadata.
         metadata: Box<ObjectMeta>,
         /// The UID of the claim that it was bound to; none if it has no claim.
         claim_uid: Option<String>,
@@ -157,7 +155,6 @@ pub enum Step {
     MountClaim {
         /// Kind of the workload.
         kind: WorkloadKind,
-        /// Its metadata.
         metadata: Box<ObjectMeta>,
         /// Which of the template's volumes.
         index: usize,
@@ -181,18 +178,14 @@ pub enum Step {
 /// A volume as it was read live in this pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VolumeStep {
-    /// Its metadata.
     pub metadata: Box<ObjectMeta>,
-    /// Its reclaim policy.
     pub reclaim_policy: String,
 }
 
 /// A workload whose number of pods changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScaleStep {
-    /// Its kind.
     pub kind: WorkloadKind,
-    /// Its metadata.
     pub metadata: Box<ObjectMeta>,
     /// How many pods it has before it is scaled to 0, and after it is scaled up.
     pub replicas: i32,

@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use super::accept::{self, AcceptArguments};
 use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
-use super::ending::{EXIT_CODES, Ending, FAILED};
 use super::error::PluginError;
+use super::exit_status::{EXIT_CODES, ExitStatus, FAILED};
 use super::explain::{self, ExplainArguments};
 use super::grant_sql::{self, GrantSqlArguments};
 use super::recover::{self, RecoverArguments};
@@ -30,14 +30,14 @@ const PLUGIN_NAME: &str = "kubectl-holdfast";
 #[command(name = PLUGIN_NAME, bin_name = "kubectl holdfast", version, max_term_width = 120, after_help = EXIT_CODES)]
 struct Plugin {
     #[command(flatten)]
-    place: Place,
+    cluster: ClusterArguments,
     #[command(subcommand)]
     command: Command,
 }
 
 /// Which cluster, and where in it.
 #[derive(Debug, Args)]
-struct Place {
+struct ClusterArguments {
     /// The namespace. Default: that of the kubeconfig's context.
     #[arg(short, long, global = true, help_heading = "Cluster")]
     namespace: Option<String>,
@@ -105,7 +105,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match runtime.block_on(run(plugin)) {
-        Ok(ending) => ExitCode::from(ending.code()),
+        Ok(status) => ExitCode::from(status.code()),
         Err(error) => fail(&error),
     }
 }
@@ -115,10 +115,10 @@ fn fail(error: &PluginError) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
-    let place = plugin.place;
+async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
+    let chosen = plugin.cluster;
     let connect =
-        async || Cluster::connect(place.context.as_deref(), place.namespace.as_deref()).await;
+        async || Cluster::connect(chosen.context.as_deref(), chosen.namespace.as_deref()).await;
     match plugin.command {
         Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
@@ -127,7 +127,7 @@ async fn run(plugin: Plugin) -> Result<Ending, PluginError> {
         Command::Doctor(arguments) => doctor::run(&connect().await?, &arguments).await,
         Command::GrantSql(arguments) => match &arguments.name {
             Some(name) => grant_sql::run(&connect().await?, &arguments, name).await,
-            None => grant_sql::run_without_cluster(&arguments, place.namespace.as_deref()),
+            None => grant_sql::run_without_cluster(&arguments, chosen.namespace.as_deref()),
         },
         Command::Explain(arguments) => Box::pin(explain::run(&connect().await?, &arguments)).await,
         Command::Report(arguments) => Box::pin(report::run(&connect().await?, &arguments)).await,

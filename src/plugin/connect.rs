@@ -7,15 +7,15 @@ use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
 use super::error::PluginError;
+use crate::world::Reader;
 
 /// How long the cluster may take to accept a connection; a person waits for it.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
-const READ_PATIENCE: Duration = Duration::from_mins(1);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The cluster that a command talks to.
 pub struct Cluster {
-    /// Its client.
     pub client: Client,
     /// The namespace of the command line, else the context's.
     pub namespace: String,
@@ -46,8 +46,8 @@ impl Cluster {
                 }
             },
         };
-        config.connect_timeout = Some(CONNECT_PATIENCE);
-        config.read_timeout = Some(READ_PATIENCE);
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        config.read_timeout = Some(READ_TIMEOUT);
         let default_namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|source| PluginError::Client {
             source: Box::new(source),
@@ -58,6 +58,11 @@ impl Cluster {
             namespace_was_named: namespace.is_some(),
             context: context.map(ToOwned::to_owned),
         })
+    }
+
+    /// Reads from the namespace of the command line.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.client.clone(), &self.namespace)
     }
 
     /// The context as a flag of kubectl, with a blank before it; empty if none was named.

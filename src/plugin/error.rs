@@ -4,12 +4,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use kube::core::Status;
+
 use crate::execute::WriteError;
 use crate::plan::RuleViolation;
 
 /// A request to the cluster, in the words of `kubectl auth can-i`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
+pub struct ClusterRequest {
     /// `get`, `list` or `patch`.
     pub verb: &'static str,
     /// Plural of the kind, with its group where it has one: `protecteddatabases.holdfast.dev`.
@@ -22,7 +24,7 @@ pub struct Question {
     pub context: Option<String>,
 }
 
-impl Question {
+impl ClusterRequest {
     /// A question about all objects of a kind.
     pub fn list(resource: &str, namespace: Option<&str>, context: Option<&str>) -> Self {
         Self {
@@ -57,6 +59,14 @@ impl Question {
         }
     }
 
+    /// That there is no such object.
+    pub fn absent(self) -> PluginError {
+        self.failed(kube::Error::Api(Box::new(Status {
+            code: 404,
+            ..Status::default()
+        })))
+    }
+
     fn scope(&self) -> String {
         let context = self
             .context
@@ -89,7 +99,7 @@ impl Question {
     }
 }
 
-impl fmt::Display for Question {
+impl fmt::Display for ClusterRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.verb, self.resource)?;
         if let Some(name) = &self.name {
@@ -128,7 +138,7 @@ pub enum PluginError {
     #[error("{}", explain(question, source))]
     Request {
         /// What was asked.
-        question: Box<Question>,
+        question: Box<ClusterRequest>,
         /// What came of it.
         source: Box<kube::Error>,
     },
@@ -153,7 +163,7 @@ pub enum PluginError {
          with `kubectl get pvc,pods`, then run the command again: it goes on from there. --timeout \
          gives it longer"
     )]
-    Patience {
+    OutOfTime {
         /// How long it was given.
         seconds: u64,
         /// The next step.
@@ -190,7 +200,7 @@ pub enum PluginError {
 }
 
 /// What the cluster's answer means, and what to do.
-fn explain(question: &Question, error: &kube::Error) -> String {
+fn explain(question: &ClusterRequest, error: &kube::Error) -> String {
     let kube::Error::Api(status) = error else {
         let scope = question
             .context
@@ -252,8 +262,6 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
-
     use super::*;
 
     fn answer(code: u16, message: &str) -> kube::Error {
@@ -266,9 +274,10 @@ mod tests {
 
     #[test]
     fn every_failure_says_what_happened_and_how_to_check_it() {
-        let claim = || Question::about("get", "persistentvolumeclaims", "data", Some("atra"), None);
+        let claim =
+            || ClusterRequest::about("get", "persistentvolumeclaims", "data", Some("atra"), None);
         let databases =
-            || Question::list("protecteddatabases.holdfast.dev", None, Some("production"));
+            || ClusterRequest::list("protecteddatabases.holdfast.dev", None, Some("production"));
         let unreachable = || kube::Error::Service("tcp connect error: connection refused".into());
         let said: Vec<String> = [
             claim().failed(answer(403, "persistentvolumeclaims \"data\" is forbidden")),

@@ -6,8 +6,8 @@ mod ask;
 mod command;
 mod connect;
 mod doctor;
-mod ending;
 mod error;
+mod exit_status;
 mod explain;
 mod grant_sql;
 mod output;
@@ -16,5 +16,6 @@ mod recover;
 mod report;
 mod status;
 mod unlock;
+mod write;
 
-pub use command::*;
+pub use command::{is_plugin_name, main};

@@ -2,21 +2,32 @@
 
 use std::fmt::Debug;
 
-use kube::Api;
+use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+
+use super::connect::Cluster;
 
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
 
-/// Reads all objects, a page at a time, and hands each page on before the next is read.
+/// Reads all objects of a namespace, or of all namespaces, and hands each page on before the next is
+/// read.
 pub async fn fetch_pages<K>(
-    api: &Api<K>,
+    cluster: &Cluster,
+    namespace: Option<&str>,
     mut page: impl AsyncFnMut(Vec<K>),
 ) -> Result<(), kube::Error>
 where
-    K: Clone + Debug + DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    K::DynamicType: Default,
 {
+    let client = cluster.client.clone();
+    let api: Api<K> = match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
     let mut parameters = ListParams::default().limit(PAGE);
     loop {
         let list = api.list(&parameters).await?;

@@ -38,7 +38,6 @@ pub struct ArchiveHead {
     pub server_version: String,
     /// Version of `pg_dump`.
     pub client_version: String,
-    /// The entries.
     pub entries: Vec<ContentsEntry>,
 }
 

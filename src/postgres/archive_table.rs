@@ -25,7 +25,6 @@ pub struct TableDigest {
 pub struct LargeObjectsDigest {
     /// How many.
     pub count: u64,
-    /// Their bytes.
     pub bytes: u64,
 }
 

@@ -1,13 +1,9 @@
-//! Who logs in where: the mounted credentials joined with the request. Passwords stay out of every
-//! `Debug` and message.
+//! Who logs in where. Passwords stay out of every `Debug` and message.
 
 use std::fmt;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::api::{ServerRequest, TlsMode};
-
-use super::{PostgresError, PostgresErrorKind};
+use crate::api::TlsMode;
 
 /// Names of the Secret and its keys, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +27,6 @@ pub struct Login {
     pub port: u16,
     /// Role to log in as.
     pub username: String,
-    /// Its password.
     pub password: String,
     /// How much encryption.
     pub tls_mode: TlsMode,
@@ -61,55 +56,6 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
-    /// Reads what is mounted. A Secret or key that does not exist shows as a file that is not
-    /// there.
-    pub fn read(
-        request: &ServerRequest,
-        namespace: &str,
-        host: &str,
-        credentials_directory: &Path,
-        ca_directory: &Path,
-    ) -> Result<Self, PostgresError> {
-        let mut login = Self {
-            host: host.to_owned(),
-            port: request.port,
-            username: String::new(),
-            password: String::new(),
-            tls_mode: request.tls_mode,
-            tls_ca: None,
-            secret: SecretNames {
-                name: request.credentials_secret.clone(),
-                username_key: request.username_key.clone(),
-                password_key: request.password_key.clone(),
-                namespace: namespace.to_owned(),
-            },
-        };
-        login.username = login.read_credential(
-            &credentials_directory.join("username"),
-            &request.username_key,
-        )?;
-        login.password = login.read_credential(
-            &credentials_directory.join("password"),
-            &request.password_key,
-        )?;
-        if request.tls_ca && request.tls_mode != TlsMode::Disable {
-            let file = ca_directory.join("ca.crt");
-            let pem = std::fs::read(&file).map_err(|error| {
-                PostgresError::new(
-                    PostgresErrorKind::SecretMissing,
-                    format!(
-                        "the Secret of `spec.connection.tls.caSecret`, or its key, does not exist \
-                         in namespace `{namespace}` ({error}): the server's certificate can't be \
-                         verified. Create it: `kubectl create secret generic \
-                         --namespace={namespace} NAME --from-file=ca.crt`"
-                    ),
-                )
-            })?;
-            login.tls_ca = Some(CertificateAuthority { file, pem });
-        }
-        Ok(login)
-    }
-
     /// `HOST:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
@@ -134,37 +80,5 @@ impl Login {
              --from-literal={username_key}=USER --from-file={password_key}=FILE --dry-run=client \
              -o yaml | kubectl apply -f -"
         )
-    }
-
-    fn read_credential(&self, file: &Path, key: &str) -> Result<String, PostgresError> {
-        let missing = |what: String| {
-            PostgresError::new(
-                PostgresErrorKind::SecretMissing,
-                format!(
-                    "{what}, so there is nothing to log in with \
-                     (`spec.connection.credentialsSecret`). Create it: `{}`",
-                    self.create_secret_command()
-                ),
-            )
-        };
-        let place = format!(
-            "key `{key}` of Secret `{}` in namespace `{}`",
-            self.secret.name, self.secret.namespace
-        );
-        match std::fs::read_to_string(file) {
-            // Files made by an editor or `echo` end with a line end that is no part of the
-            // credential.
-            Ok(content) => match content.trim_end_matches(['\n', '\r']) {
-                "" => Err(missing(format!("{place} is empty"))),
-                value if value.contains('\0') => {
-                    Err(missing(format!("{place} contains a zero byte")))
-                }
-                value => Ok(value.to_owned()),
-            },
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(missing(format!(
-                "{place} is not mounted: the Secret or the key does not exist"
-            ))),
-            Err(error) => Err(missing(format!("{place} can't be read ({error})"))),
-        }
     }
 }

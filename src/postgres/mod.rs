@@ -15,25 +15,28 @@ mod login;
 mod password_file;
 mod paths;
 mod programs;
+mod read_login;
 mod selection;
 mod session;
 mod tables;
 mod tls;
 
-pub use archive::*;
-pub use connect::*;
-pub use counting::*;
-pub use error::*;
-pub use identifier::*;
-pub use identity::*;
-pub use login::*;
-pub use password_file::*;
-pub use paths::*;
-pub use programs::*;
-pub use selection::{CountOrder, CountedTables};
-pub use session::*;
-pub use tables::*;
-pub use tls::*;
-
+pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
 pub use archive_head::{ArchiveVersion, ContentsEntry};
 pub use archive_table::{LargeObjectsDigest, TableDigest};
+pub use connect::{APPLICATION_NAME, connect};
+pub use counting::count_tables;
+pub use error::{PostgresError, PostgresErrorKind, bounded_line, classify, line_within};
+pub use identifier::{quote_identifier, quote_qualified};
+pub use identity::{
+    ObservedIdentity, Overview, fetch_database_size, fetch_encrypted, fetch_extensions,
+    fetch_identity, fetch_overview,
+};
+pub use login::{CertificateAuthority, Login, SecretNames};
+pub use password_file::{PasswordFile, build_password_file};
+pub use paths::stream_paths;
+pub use programs::{find_program, find_program_in};
+pub use selection::{CountOrder, CountedTables};
+pub use session::Session;
+pub use tables::{ListedTable, TableList, fetch_tables};
+pub use tls::{build_connector, driver_mode};

@@ -26,9 +26,7 @@ pub(super) const TABLES_QUERY: &str = "select c.oid::bigint::text as oid, n.nspn
 pub struct ListedTable {
     /// Its object id.
     pub oid: i64,
-    /// Its schema.
     pub schema: String,
-    /// Its name.
     pub name: String,
     /// Whether it is partitioned.
     pub partitioned: bool,

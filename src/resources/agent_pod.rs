@@ -47,11 +47,11 @@ pub(super) struct Task<'a> {
     /// Whether the bucket's credentials are mounted.
     pub storage: bool,
     /// The claim that is looked at, if one is.
-    pub claim: Option<LookedAt<'a>>,
+    pub claim: Option<ExaminedClaim<'a>>,
 }
 
 /// A claim of the user's that is looked at.
-pub(super) struct LookedAt<'a> {
+pub(super) struct ExaminedClaim<'a> {
     /// Its name.
     pub claim: &'a str,
     /// User to look as. Default: the agents' own.
@@ -200,7 +200,7 @@ fn build_environment(task: &Task<'_>) -> Vec<EnvVar> {
 /// to that group and makes it writable for it. It leaves out volumes that are mounted read-only,
 /// but a CSI driver with the capability `VOLUME_MOUNT_GROUP` is told the group all the same. The
 /// users' files are not ours to change, so it is not left to that.
-fn pod_security_context(claim: Option<&LookedAt<'_>>) -> PodSecurityContext {
+fn pod_security_context(claim: Option<&ExaminedClaim<'_>>) -> PodSecurityContext {
     PodSecurityContext {
         fs_group: if claim.is_some() { None } else { Some(USER) },
         run_as_group: Some(claim.and_then(|claim| claim.group).unwrap_or(USER)),
@@ -240,7 +240,7 @@ fn prefer_node(node: &str) -> Affinity {
     }
 }
 
-impl LookedAt<'_> {
+impl ExaminedClaim<'_> {
     fn volume(&self) -> Volume {
         Volume {
             name: "files".to_owned(),

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use kube::api::ObjectMeta;
 
-use super::agent_pod::{AgentPodSettings, LookedAt, Task, build_template, labels};
+use super::agent_pod::{AgentPodSettings, ExaminedClaim, Task, build_template, labels};
 use crate::api::{CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, names};
 
 /// How long the pod may take to start and to report, besides the time limit of its task, in
@@ -51,7 +51,7 @@ pub fn build_files_job(
     settings: &AgentPodSettings,
 ) -> Job {
     let rule = &request.rule;
-    let claim = LookedAt {
+    let claim = ExaminedClaim {
         claim: &rule.claim,
         user: rule.run_as_user,
         group: rule.run_as_group,

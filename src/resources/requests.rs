@@ -9,9 +9,7 @@ use crate::api::{
 /// The workload that an agent finds the pod by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadReference {
-    /// Its kind.
     pub kind: WorkloadKind,
-    /// Its name.
     pub name: String,
     /// Its label selector as a query.
     pub selector: String,

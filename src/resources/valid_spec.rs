@@ -56,9 +56,7 @@ pub struct ValidVerification {
 /// The name of a table, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidTableRule {
-    /// The schema.
     pub schema: String,
-    /// The table.
     pub table: String,
 }
 

@@ -5,8 +5,9 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::in_memory::Passes;
 use super::render::{Scenario, plans};
-use super::sample::{Sample, from};
+use super::sample::Sample;
 use super::sample_objects::{check, evidence, of_container, reset, unjudged, unverifiable};
+use super::sample_parts::from;
 use crate::api::{
     BackupEvidence, CheckOutcome, CheckRequest, CountKind, DatabaseCheck, REQUEST_VARIABLE, names,
     reasons,
@@ -272,7 +273,7 @@ fn the_check_that_a_declaration_needs_is_not_pruned() {
     };
     let pruned = |value: &str| {
         let sample = declared(value).with(|observed| {
-            let checks = super::sample::known(&mut observed.checks);
+            let checks = super::sample_parts::known(&mut observed.checks);
             checks.extend((0..40).map(old));
         });
         decide(&sample.0)

@@ -3,10 +3,11 @@
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 
 use super::render::{Scenario, plans};
-use super::sample::{Sample, from, known, metadata};
+use super::sample::Sample;
 use super::sample_objects::{
     backup, bad_backup, check, complete_backup, ended_job, job, judged, reset,
 };
+use super::sample_parts::{from, known, metadata};
 use crate::api::{Backup, CheckOutcome};
 use crate::world::Fact;
 use crate::world::WorkloadFact;

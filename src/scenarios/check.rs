@@ -2,11 +2,12 @@
 //! Jobs.
 
 use super::render::{Scenario, plans};
-use super::sample::{Sample, known, pod};
+use super::sample::Sample;
 use super::sample_objects::{
     attempt, by_clock, check, ended_job, in_recovery, job, judged, manual, of_container, pending,
     reset, unjudged, unreported, unverifiable,
 };
+use super::sample_parts::{known, pod};
 use crate::api::{CheckOutcome, CheckTrigger, DatabaseCheck};
 use crate::world::Fact;
 

@@ -175,7 +175,7 @@ impl Cluster {
 
     /// Asks for the data volume back.
     pub fn ask_for_restore(&self) {
-        let restore: DatabaseRestore = super::sample::from(json!({
+        let restore: DatabaseRestore = super::sample_parts::from(json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
             "metadata": {"name": "back", "namespace": "atra"},
             "spec": {
@@ -359,7 +359,7 @@ fn run_agents(store: &mut Store) {
     for (check_key, check) in store.all("databasechecks") {
         let is_reported = check["status"]["evidence"].is_object();
         let has_job = store.get("jobs", "atra", &check_key.2).is_some();
-        let check: DatabaseCheck = super::sample::from(check);
+        let check: DatabaseCheck = super::sample_parts::from(check);
         let Some(target) = check.spec.target.filter(|_| has_job && !is_reported) else {
             continue;
         };
@@ -387,7 +387,7 @@ fn run_agents(store: &mut Store) {
 }
 
 fn database() -> Value {
-    let database: ProtectedDatabase = super::sample::from(json!({
+    let database: ProtectedDatabase = super::sample_parts::from(json!({
         "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
         "metadata": {"name": "knowledge", "namespace": "atra"},
         "spec": {

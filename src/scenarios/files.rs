@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, plans};
-use super::sample::{Sample, from, known, time};
+use super::sample::Sample;
 use super::sample_objects::{
     check, ended_job, in_recovery, job, judged, pending, reset, unverifiable,
 };
+use super::sample_parts::{from, known, time};
 use crate::api::{
     AgentFailure, CheckOutcome, CheckedFiles, ConditionStatus, ConditionType, DatabaseCheck,
     FileRule, find_condition, names,

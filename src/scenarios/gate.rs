@@ -2,10 +2,11 @@
 //! can't be verified.
 
 use super::render::{Scenario, plans};
-use super::sample::{Sample, known, time};
+use super::sample::Sample;
 use super::sample_objects::{
     check, in_recovery, judged, of_container, pending, reset, unverifiable,
 };
+use super::sample_parts::{known, time};
 use crate::api::CheckOutcome::{Suspected, Unverifiable};
 use crate::api::{DatabaseCheck, ProtectedDatabaseSpec, WhenUnverifiable, reasons};
 use crate::world::Fact;

@@ -11,7 +11,7 @@ use json_patch::{Patch, PatchError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
-use super::sample::known;
+use super::sample_parts::known;
 use crate::api::{BackupState, CheckedFiles, reasons, set_condition};
 use crate::decide::decide;
 use crate::guard::{self, Marks};

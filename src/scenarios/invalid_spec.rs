@@ -3,8 +3,9 @@
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::sample::{Sample, known};
+use super::sample::Sample;
 use super::sample_objects::{reset, unjudged};
+use super::sample_parts::known;
 use crate::api::{
     ConditionStatus, ConditionType, ProtectedDatabaseSpec, WhenUnverifiable, reasons,
 };

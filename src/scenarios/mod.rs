@@ -31,4 +31,5 @@ mod restore;
 mod rules_tests;
 mod sample;
 mod sample_objects;
+mod sample_parts;
 mod steps_tests;

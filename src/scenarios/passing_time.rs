@@ -8,8 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::in_memory::Passes;
 use super::properties::all;
 use super::render::PASSES;
-use super::sample::{Sample, from, known, pod, time};
+use super::sample::Sample;
 use super::sample_objects::{complete_backup, evidence, manual};
+use super::sample_parts::{from, known, pod, time};
 use crate::api::{
     AgentFailure, CheckOutcome, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck,
     find_condition, names,

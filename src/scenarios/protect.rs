@@ -1,7 +1,8 @@
 //! Scenarios of the guard: Retain, marks, and what stands in their way.
 
 use super::render::{Scenario, plans};
-use super::sample::{Sample, confirm, delete, known, mark, metadata, volume};
+use super::sample::{Sample, mark};
+use super::sample_parts::{confirm, delete, known, metadata, volume};
 use crate::api::{DeletionGuard, names};
 use crate::guard::Marks;
 use crate::world::Fact;

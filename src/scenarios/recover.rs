@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
 use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
-use super::sample::{from, known};
+use super::sample_parts::{from, known};
 use crate::decide::recover::{plan_recovery, unavailable_since};
 use crate::plan::{Scope, check_recovery};
 use crate::world::{ClaimBinding, Fact, ObservedRecovery, WorkloadFact, WorkloadFound};

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::recover::binding;
 use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
-use super::sample::{confirm, delete, from, known};
+use super::sample_parts::{confirm, delete, from, known};
 use crate::api::WorkloadKind;
 use crate::guard;
 use crate::plan::{RULES, Rule, RuleViolation, ScaleStep, Scope, Step, VolumeStep, check_by};

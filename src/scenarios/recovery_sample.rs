@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use serde_json::{Value, json};
 
-use super::sample::{from, time};
+use super::sample_parts::{from, time};
 use crate::api::WorkloadKind;
 use crate::world::{
     ClaimBinding, ClaimFact, ContainerFact, DesiredClaim, Fact, LedgerFact, ObservedRecovery,
@@ -71,7 +71,7 @@ fn workload() -> WorkloadFound {
 fn pod() -> PodFact {
     PodFact {
         claims: vec!["data".to_owned()],
-        ..super::sample::pod("pg-0", "u-pod", "containerd://1")
+        ..super::sample_parts::pod("pg-0", "u-pod", "containerd://1")
     }
 }
 

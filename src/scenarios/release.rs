@@ -2,7 +2,8 @@
 
 use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, plans};
-use super::sample::{Sample, delete, known, mark};
+use super::sample::{Sample, mark};
+use super::sample_parts::{delete, known};
 use crate::guard::{self, MarkState, Marks};
 use crate::world::Fact;
 use crate::world::{NeighbourFact, VolumeFact, WorkloadFact};

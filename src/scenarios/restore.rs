@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::recover::binding;
 use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
-use super::sample::from;
+use super::sample_parts::from;
 use crate::api::{DatabaseCheck, DatabaseRestore, RestoreState};
 use crate::decide::recover::{Decision, decide_restore, plan_recovery};
 use crate::plan::Step;

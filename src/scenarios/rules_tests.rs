@@ -2,8 +2,9 @@
 //! bad plan passes.
 
 use super::recovery_rules_tests;
-use super::sample::{Sample, confirm, delete, known, mark, metadata};
+use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
+use super::sample_parts::{confirm, delete, known, metadata};
 use crate::api::{DeletionGuard, WorkloadKind};
 use crate::guard::Marks;
 use crate::plan::{

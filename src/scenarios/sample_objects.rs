@@ -4,7 +4,7 @@
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::json;
 
-use super::sample::{from, metadata, time};
+use super::sample_parts::{from, metadata, time};
 use crate::api::{
     AgentFailure, CheckOutcome, CheckVerdict, DatabaseBackup, DatabaseCheck, Evidence, names,
 };

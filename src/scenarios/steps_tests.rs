@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use serde_json::json;
 use strum::IntoEnumIterator as _;
 
-use super::sample::{Sample, confirm, delete, from, metadata, time};
+use super::sample::Sample;
 use super::sample_objects::check;
+use super::sample_parts::{confirm, delete, from, metadata, time};
 use crate::api::{CheckTarget, CheckVerdict, CheckedFiles, DatabaseLedger, WorkloadKind};
 use crate::plan::{
     Disturbance, GateStep, Permission, Permit, Pin, Release, ScaleStep, Step, StepKind, VolumeStep,

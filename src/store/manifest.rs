@@ -53,11 +53,8 @@ pub enum SetState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProtectedDatabaseReference {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// Its UID.
     pub uid: String,
 }
 
@@ -85,7 +82,6 @@ pub struct ManifestIdentity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestDatabase {
-    /// Its name.
     pub name: String,
     /// Name of its object in the set.
     pub object: String,
@@ -95,7 +91,6 @@ pub struct ManifestDatabase {
     pub tables: Vec<ManifestTable>,
     /// How many large objects it has, and their bytes.
     pub large_objects: ManifestLargeObjects,
-    /// Its extensions.
     pub extensions: Vec<ManifestExtension>,
 }
 
@@ -103,9 +98,7 @@ pub struct ManifestDatabase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestTable {
-    /// Its schema.
     pub schema: String,
-    /// Its name.
     pub name: String,
     /// Rows, counted in the dump.
     pub rows: u64,
@@ -121,7 +114,6 @@ pub struct ManifestTable {
 pub struct ManifestLargeObjects {
     /// How many.
     pub count: u64,
-    /// Their bytes.
     pub bytes: u64,
 }
 
@@ -129,9 +121,7 @@ pub struct ManifestLargeObjects {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestExtension {
-    /// Its name.
     pub name: String,
-    /// Its version.
     pub version: String,
 }
 

@@ -9,10 +9,16 @@ mod remembered;
 mod s3;
 mod upload;
 
-pub use error::*;
-pub use layout::*;
-pub use manifest::*;
-pub use object_store::*;
-pub use remembered::*;
-pub use s3::*;
-pub use upload::*;
+pub use error::{StoreError, StoreErrorKind};
+pub use layout::{
+    GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, SetPath, database_folder, further_dump_name,
+};
+pub use manifest::{
+    Compression, Durations, FORMAT_VERSION, Manifest, ManifestDatabase, ManifestExtension,
+    ManifestIdentity, ManifestLargeObjects, ManifestObject, ManifestTable,
+    ProtectedDatabaseReference, SetState,
+};
+pub use object_store::{ObjectStore, PendingUpload, StoredPart};
+pub use remembered::fetch_newest_good;
+pub use s3::S3Store;
+pub use upload::{SMALLEST_PART, StoredObject, Upload, choose_part_size};

@@ -26,7 +26,6 @@ pub struct ClaimOrigin {
 /// A claim that belongs to the database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimFact {
-    /// Its name.
     pub name: String,
     /// Why it belongs to the database.
     pub origin: ClaimOrigin,
@@ -49,7 +48,6 @@ pub struct KeptVolume {
     pub claim: String,
     /// UID of that claim.
     pub claim_uid: String,
-    /// The volume.
     pub volume: VolumeFound,
 }
 
@@ -69,7 +67,6 @@ pub enum VolumeFact {
 /// A volume, as far as it matters here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VolumeFound {
-    /// Its metadata.
     pub metadata: ObjectMeta,
     /// `Retain`, `Delete` or `Recycle`.
     pub reclaim_policy: String,

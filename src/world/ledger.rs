@@ -8,7 +8,6 @@ use crate::api::{
 /// The ledger, and what it remembers as good in the shape of the check that found it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LedgerFact {
-    /// The ledger.
     pub ledger: DatabaseLedger,
     /// The check that it remembers; the object itself may be gone with its namespace.
     pub remembered: Option<DatabaseCheck>,

@@ -90,7 +90,6 @@ pub struct FileClaim {
 /// Another ProtectedDatabase of the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeighbourFact {
-    /// Its name.
     pub name: String,
     /// Whether it names the same workload.
     pub same_workload: bool,

@@ -5,9 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 /// One pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodFact {
-    /// Its name.
     pub name: String,
-    /// Its UID.
     pub uid: String,
     /// Its address, once it has one.
     pub address: Option<String>,
@@ -43,7 +41,6 @@ pub struct GateFact {
 /// A container that runs now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunningContainer {
-    /// Its name.
     pub name: String,
     /// Its id; a restart gives a new one.
     pub id: String,

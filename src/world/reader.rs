@@ -43,6 +43,29 @@ impl Reader {
         Api::all(self.client.clone())
     }
 
+    /// Reads one object of the namespace, if it exists, for those who say in words of their own why
+    /// it could not be read.
+    pub async fn find<K>(&self, name: &str) -> Result<Option<K>, kube::Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        self.namespaced::<K>().get_opt(name).await
+    }
+
+    /// Reads one object that belongs to no namespace, likewise.
+    pub async fn find_cluster<K>(&self, name: &str) -> Result<Option<K>, kube::Error>
+    where
+        K: Resource<Scope = ClusterResourceScope, DynamicType = ()>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        self.cluster::<K>().get_opt(name).await
+    }
+
     /// Reads one object of the namespace, if it exists.
     pub async fn get<K>(&self, name: &str) -> Fact<Option<K>>
     where
@@ -52,7 +75,7 @@ impl Reader {
             + DeserializeOwned,
     {
         let what = format!("{} {name}", K::kind(&()));
-        Fact::from_read(&what, self.namespaced::<K>().get_opt(name).await)
+        Fact::from_read(&what, self.find::<K>(name).await)
     }
 
     /// Reads one object that belongs to no namespace, if it exists.
@@ -64,7 +87,7 @@ impl Reader {
             + DeserializeOwned,
     {
         let what = format!("{} {name}", K::kind(&()));
-        Fact::from_read(&what, self.cluster::<K>().get_opt(name).await)
+        Fact::from_read(&what, self.find_cluster::<K>(name).await)
     }
 
     /// Reads the metadata of one object that belongs to no namespace, if it exists.

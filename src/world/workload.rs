@@ -20,9 +20,7 @@ pub enum WorkloadFact {
 /// The workload, as far as it matters here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadFound {
-    /// Its kind.
     pub kind: WorkloadKind,
-    /// Its metadata.
     pub metadata: ObjectMeta,
     /// Its label selector as a query.
     pub selector: String,
@@ -43,9 +41,7 @@ pub struct WorkloadFound {
 /// A container of a template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContainerFact {
-    /// Its name.
     pub name: String,
-    /// Its image.
     pub image: String,
     /// Where it mounts which volumes of the template.
     pub mounts: Vec<VolumeMount>,

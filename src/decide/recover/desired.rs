@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::plan::known;
+use super::known::known;
 use crate::api::{DatabaseLedgerStatus, MountedVolume, ProtectedDatabaseSpec, RememberedVolume};
 use crate::guard;
 use crate::plan::Blocker;

@@ -3,6 +3,7 @@
 
 mod claims;
 mod desired;
+mod known;
 mod objects;
 mod plan;
 mod restore;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::plan::known;
+use super::known::known;
 use crate::guard;
 use crate::plan::{Blocker, RecoveryPlan, Step};
 use crate::world::ObservedRecovery;

@@ -1,9 +1,10 @@
 //! From what was read to the steps that bring a database back, and what blocks them.
 
 use super::claims::restore_binding;
+use super::known::known;
 use super::{objects, workload};
 use crate::plan::{Blocker, RecoveryPlan};
-use crate::world::{Fact, ObservedRecovery, WorkloadFact, WorkloadFound};
+use crate::world::{ObservedRecovery, WorkloadFact, WorkloadFound};
 
 /// Plans how to bring a database back.
 ///
@@ -22,14 +23,6 @@ pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocke
     objects::plan_database(observed, &mut plan)?;
     workload::plan_scale_up(observed, workload, &mut plan);
     Ok(plan)
-}
-
-/// The value of a fact; what is not known blocks.
-pub fn known<T>(fact: &Fact<T>) -> Result<&T, Blocker> {
-    match fact {
-        Fact::Known(value) => Ok(value),
-        Fact::Unknown(why) => Err(Blocker::Unread(why.clone())),
-    }
 }
 
 /// The workload, if it exists. Two of one name are left alone: the wrong one must not be scaled

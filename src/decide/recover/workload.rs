@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::VolumeMount;
 
-use super::plan::known;
+use super::known::known;
 use crate::plan::{Blocker, RecoveryPlan, ScaleStep, Step};
 use crate::world::{DesiredClaim, ObservedRecovery, WorkloadFound};
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::address::read_address;
 use super::client::post;
-use super::pending::Board;
+use super::pending::PendingAlerts;
 use crate::engine::metrics::Metrics;
 
 /// How fast the webhook is told.
@@ -59,13 +59,13 @@ pub struct Notices {
 
 #[derive(Default)]
 struct Shared {
-    board: Mutex<Board>,
+    pending: Mutex<PendingAlerts>,
     news: Notify,
 }
 
 impl Shared {
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, PendingAlerts> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,17 +80,17 @@ impl Notices {
 
     /// Leaves what a pass reported of a database.
     pub fn observe(&self, namespace: &str, name: &str, conditions: &[Condition], now: Timestamp) {
-        self.change(|board| board.observe(namespace, name, conditions, now));
+        self.change(|pending| pending.observe(namespace, name, conditions, now));
     }
 
     /// Ends the alerts of a database that is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
-        self.change(|board| board.forget(namespace, name, Timestamp::now()));
+        self.change(|pending| pending.forget(namespace, name, Timestamp::now()));
     }
 
-    fn change(&self, change: impl FnOnce(&mut Board) -> bool) {
+    fn change(&self, change: impl FnOnce(&mut PendingAlerts) -> bool) {
         let Some(shared) = &self.shared else { return };
-        if change(&mut shared.board()) {
+        if change(&mut shared.pending()) {
             shared.news.notify_one();
         }
     }
@@ -110,15 +110,15 @@ pub async fn deliver(notices: Notices, webhook: Webhook, metrics: Metrics) {
     let mut failures = pauses.build();
     let began = Instant::now();
     loop {
-        let due = shared.board().due(began.elapsed(), pace.repeat);
+        let due = shared.pending().due(began.elapsed(), pace.repeat);
         if due.is_empty() {
-            let pause = shared.board().pause(began.elapsed(), pace.repeat);
+            let pause = shared.pending().pause(began.elapsed(), pace.repeat);
             wait(&shared.news, pause).await;
             continue;
         }
         match post(&url_file, &due, pace.limit).await {
             Ok(()) => {
-                shared.board().accepted(&due, began.elapsed());
+                shared.pending().accepted(&due, began.elapsed());
                 metrics.count_alerts_sent(due.len());
                 failures = pauses.build();
             }

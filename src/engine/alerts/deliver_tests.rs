@@ -26,7 +26,7 @@ use super::*;
 const TOKEN: &str = "t0ken";
 
 /// How long something may take; only a failure takes so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a webhook takes a request.
 #[derive(Clone, Copy, Debug)]
@@ -109,14 +109,14 @@ impl Scene {
     }
 
     async fn next(&mut self) -> Arrived {
-        tokio::time::timeout(PATIENCE, self.arrived.recv())
+        tokio::time::timeout(TIMEOUT, self.arrived.recv())
             .await
             .expect("something to arrive")
             .unwrap()
     }
 
     async fn wait_count(&self, name: &str, wanted: u64) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while self.count(name) < wanted {
             assert!(
                 Instant::now() < end,

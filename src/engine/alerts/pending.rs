@@ -20,11 +20,11 @@ struct Entry {
 
 /// The latest state of every alert.
 #[derive(Default)]
-pub struct Board {
+pub struct PendingAlerts {
     entries: BTreeMap<Labels, Entry>,
 }
 
-impl Board {
+impl PendingAlerts {
     /// Takes in what a pass reported of one database. Says whether something is to be sent at once.
     pub fn observe(
         &mut self,

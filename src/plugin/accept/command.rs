@@ -5,22 +5,24 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, CustomResourceExt as _};
 
 use super::{
-    Place, build_acceptance, build_declaration, build_withdrawal, declare, describe_accepted,
-    describe_check, describe_declaration, describe_declared, describe_withdrawn, refuse_check,
+    DatabaseReference, build_acceptance, build_declaration, build_withdrawal, declare,
+    describe_accepted, describe_check, describe_declaration, describe_declared, describe_withdrawn,
+    refuse_check,
 };
-use crate::api::names::PLUGIN_MANAGER;
 use crate::api::{DatabaseCheck, ProtectedDatabase};
 use crate::plugin::ask::ask;
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
-use crate::plugin::error::{PluginError, Question};
+use crate::plugin::error::{ClusterRequest, PluginError};
+use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::write_out;
 use crate::plugin::status::fetch_database;
+use crate::plugin::write::patch;
 use crate::resources::{DECLARATION_RANGE, parse_duration};
+use crate::world::Reader;
 
 /// The group is shown before the name otherwise.
 const USAGE: &str = "kubectl holdfast accept NAME CHECK [--yes]
@@ -55,71 +57,75 @@ fn read_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Runs `accept`.
-pub async fn run(cluster: &Cluster, arguments: &AcceptArguments) -> Result<Ending, PluginError> {
-    let place = Place {
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &AcceptArguments,
+) -> Result<ExitStatus, PluginError> {
+    let reference = DatabaseReference {
         namespace: cluster.namespace.clone(),
         name: arguments.name.clone(),
         context_flag: cluster.context_flag(),
     };
-    let database = fetch_database(cluster, &place.namespace, &place.name).await?;
+    let database = fetch_database(cluster, &reference.namespace, &reference.name).await?;
     let now = Timestamp::now();
     if arguments.revoke {
-        if let Some(patch) = build_withdrawal(&database.metadata) {
-            apply(cluster, &place, patch).await?;
+        if let Some(withdrawal) = build_withdrawal(&database.metadata) {
+            apply(cluster, &database.metadata, withdrawal).await?;
         }
-        return say(&describe_withdrawn(&place, &database.metadata));
+        return say(&describe_withdrawn(&reference, &database.metadata));
     }
     if let Some(name) = &arguments.check {
-        let check = fetch_check(cluster, &place.namespace, name).await?;
-        if let Some(why) = refuse_check(&place.name, &check) {
-            let (namespace, context) = (&place.namespace, &place.context_flag);
+        let check = fetch_check(cluster, &reference.namespace, name).await?;
+        if let Some(why) = refuse_check(&reference.name, &check) {
+            let (namespace, context) = (&reference.namespace, &reference.context_flag);
             eprintln!(
                 "DatabaseCheck {name} can't be accepted: {why}. Nothing was changed. Look at the \
                  checks: kubectl get dbcheck -n {namespace}{context}"
             );
-            return Ok(Ending::NeedsAPerson);
+            return Ok(ExitStatus::NeedsAttention);
         }
-        write_out(&describe_check(&place, &database, &check, now))?;
-        if !confirmed(&place, arguments, &format!(" {name}"))? {
-            return Ok(Ending::NotConfirmed);
+        write_out(&describe_check(&reference, &database, &check, now))?;
+        if !confirmed(&reference, arguments, &format!(" {name}"))? {
+            return Ok(ExitStatus::NotConfirmed);
         }
-        apply(cluster, &place, build_acceptance(&database.metadata, name)).await?;
-        return say(&format!("\n{}", describe_accepted(&place, name)));
+        let acceptance = build_acceptance(&database.metadata, name);
+        apply(cluster, &database.metadata, acceptance).await?;
+        return say(&format!("\n{}", describe_accepted(&reference, name)));
     }
     let declared = match declare(&database, arguments.duration, now) {
         Ok(declared) => declared,
         Err(why) => {
             eprintln!(
                 "Nothing was declared: {why}. How it stands: {}; to accept: {}",
-                place.status_command(),
-                place.command(" CHECK")
+                reference.status_command(),
+                reference.command(" CHECK")
             );
-            return Ok(Ending::NeedsAPerson);
+            return Ok(ExitStatus::NeedsAttention);
         }
     };
-    write_out(&describe_declaration(&place, &declared, now))?;
+    write_out(&describe_declaration(&reference, &declared, now))?;
     if !confirmed(
-        &place,
+        &reference,
         arguments,
         &format!(" --next --duration {}s", arguments.duration.as_secs()),
     )? {
-        return Ok(Ending::NotConfirmed);
+        return Ok(ExitStatus::NotConfirmed);
     }
-    apply(
-        cluster,
-        &place,
-        build_declaration(&database.metadata, &declared),
-    )
-    .await?;
-    say(&format!("\n{}", describe_declared(&place, &declared)))
+    let declaration = build_declaration(&database.metadata, &declared);
+    apply(cluster, &database.metadata, declaration).await?;
+    say(&format!("\n{}", describe_declared(&reference, &declared)))
 }
 
-fn confirmed(place: &Place, arguments: &AcceptArguments, words: &str) -> Result<bool, PluginError> {
-    let script = place.command(&format!("{words} --yes"));
+fn confirmed(
+    reference: &DatabaseReference,
+    arguments: &AcceptArguments,
+    words: &str,
+) -> Result<bool, PluginError> {
+    let script = reference.command(&format!("{words} --yes"));
     let answer = arguments.yes
         || ask(
-            &format!("To accept this for {}", place.title()),
-            &place.name,
+            &format!("To accept this for {}", reference.title()),
+            &reference.name,
             &script,
         )?;
     if !answer {
@@ -130,28 +136,22 @@ fn confirmed(place: &Place, arguments: &AcceptArguments, words: &str) -> Result<
 
 async fn apply(
     cluster: &Cluster,
-    place: &Place,
-    patch: json_patch::Patch,
+    metadata: &ObjectMeta,
+    body: json_patch::Patch,
 ) -> Result<(), PluginError> {
-    let api: Api<ProtectedDatabase> = Api::namespaced(cluster.client.clone(), &place.namespace);
-    let parameters = PatchParams {
-        field_manager: Some(PLUGIN_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let patched = api
-        .patch_metadata(&place.name, &parameters, &Patch::<()>::Json(patch))
-        .await;
-    let resource = ProtectedDatabase::crd_name();
-    let question = || {
-        Question::about(
-            "patch",
-            resource,
-            &place.name,
-            Some(&place.namespace),
-            cluster.context.as_deref(),
-        )
-    };
-    patched.map(drop).map_err(|error| question().failed(error))
+    let (namespace, name) = (
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default(),
+    );
+    let api: Api<ProtectedDatabase> = Api::namespaced(cluster.client.clone(), namespace);
+    let request = ClusterRequest::about(
+        "patch",
+        ProtectedDatabase::crd_name(),
+        name,
+        Some(namespace),
+        cluster.context.as_deref(),
+    );
+    patch(cluster, &api, metadata, body, request).await
 }
 
 async fn fetch_check(
@@ -159,22 +159,22 @@ async fn fetch_check(
     namespace: &str,
     name: &str,
 ) -> Result<DatabaseCheck, PluginError> {
-    let api: Api<DatabaseCheck> = Api::namespaced(cluster.client.clone(), namespace);
-    let question = || {
-        Question::about(
-            "get",
-            DatabaseCheck::crd_name(),
-            name,
-            Some(namespace),
-            cluster.context.as_deref(),
-        )
-    };
-    api.get(name)
-        .await
-        .map_err(|error| question().failed(error))
+    let request = ClusterRequest::about(
+        "get",
+        DatabaseCheck::crd_name(),
+        name,
+        Some(namespace),
+        cluster.context.as_deref(),
+    );
+    let reader = Reader::new(cluster.client.clone(), namespace);
+    match reader.find(name).await {
+        Ok(Some(check)) => Ok(check),
+        Ok(None) => Err(request.absent()),
+        Err(error) => Err(request.failed(error)),
+    }
 }
 
-fn say(text: &str) -> Result<Ending, PluginError> {
+fn say(text: &str) -> Result<ExitStatus, PluginError> {
     write_out(text)?;
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }

@@ -8,7 +8,10 @@ mod judge;
 mod sample;
 mod text;
 
-pub use annotations::*;
-pub use command::*;
-pub use judge::*;
-pub use text::*;
+pub use annotations::{accepted, build_acceptance, build_declaration, build_withdrawal};
+pub use command::{AcceptArguments, run};
+pub use judge::{declare, refuse_check};
+pub use text::{
+    DatabaseReference, describe_accepted, describe_check, describe_declaration, describe_declared,
+    describe_withdrawn,
+};

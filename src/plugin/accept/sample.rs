@@ -32,7 +32,6 @@ pub fn database(reset: &str) -> ProtectedDatabase {
     .unwrap()
 }
 
-/// The check.
 pub fn check() -> DatabaseCheck {
     let table = |name: &str, rows: i64| json!({"database": "knowledge_os", "name": name, "oid": 1, "rows": rows, "count": "Exact"});
     serde_json::from_value(json!({

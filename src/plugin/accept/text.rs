@@ -17,16 +17,14 @@ const MESSAGE_LIMIT: usize = 8_000;
 
 /// The ProtectedDatabase that a command is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Its namespace.
+pub struct DatabaseReference {
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// The context of the command line, as a flag with a blank before it.
     pub context_flag: String,
 }
 
-impl Place {
+impl DatabaseReference {
     /// `ProtectedDatabase atra/knowledge`.
     pub fn title(&self) -> String {
         format!("ProtectedDatabase {}/{}", self.namespace, self.name)
@@ -51,7 +49,7 @@ impl Place {
 
 /// What would be accepted with a check.
 pub fn describe_check(
-    place: &Place,
+    reference: &DatabaseReference,
     database: &ProtectedDatabase,
     check: &DatabaseCheck,
     now: Timestamp,
@@ -62,7 +60,7 @@ pub fn describe_check(
         .completion_time
         .map(|time| format!(", {}", moment(&time, now)))
         .unwrap_or_default();
-    let mut text = format!("{}, DatabaseCheck {name}{ended}\n", place.title());
+    let mut text = format!("{}, DatabaseCheck {name}{ended}\n", reference.title());
     if let Some(verdict) = &status.verdict {
         let _ = writeln!(
             text,
@@ -120,7 +118,11 @@ fn list_tables(text: &mut String, tables: &[TableEvidence]) {
 }
 
 /// What it means to declare the next change.
-pub fn describe_declaration(place: &Place, declared: &DeclaredChange, now: Timestamp) -> String {
+pub fn describe_declaration(
+    reference: &DatabaseReference,
+    declared: &DeclaredChange,
+    now: Timestamp,
+) -> String {
     format!(
         "{}: the next change of its data is to be taken for meant\n\nWhat that means:\n  - the \
          first check that would find the data reset, after DatabaseCheck {} and until {}, is taken \
@@ -128,33 +130,33 @@ pub fn describe_declaration(place: &Place, declared: &DeclaredChange, now: Times
          a missing database, rows below a minimum, or less than half of all rows, is told as a \
          reset all the same\n  - one change uses it up; after that, or after its end, nothing is \
          declared\n",
-        place.title(),
+        reference.title(),
         declared.since,
         moment(&Time(declared.until), now)
     )
 }
 
 /// What was done, and how it is undone.
-pub fn describe_accepted(place: &Place, check: &str) -> String {
+pub fn describe_accepted(reference: &DatabaseReference, check: &str) -> String {
     format!(
         "Accepted: what DatabaseCheck {check} has found is what later checks are compared \
          with.\n\nHow it stands:\n\n  {}\n\nTo take it back before the next check:\n\n  {}\n",
-        place.status_command(),
-        place.command(" --revoke")
+        reference.status_command(),
+        reference.command(" --revoke")
     )
 }
 
 /// What was declared, and how it is undone.
-pub fn describe_declared(place: &Place, declared: &DeclaredChange) -> String {
+pub fn describe_declared(reference: &DatabaseReference, declared: &DeclaredChange) -> String {
     format!(
         "Declared, until {}. Now make the change.\n\nTo take it back:\n\n  {}\n",
         date(&Time(declared.until)),
-        place.command(" --revoke")
+        reference.command(" --revoke")
     )
 }
 
 /// What was taken off.
-pub fn describe_withdrawn(place: &Place, metadata: &ObjectMeta) -> String {
+pub fn describe_withdrawn(reference: &DatabaseReference, metadata: &ObjectMeta) -> String {
     let taken: Vec<String> = accepted(metadata)
         .iter()
         .map(|(annotation, value)| format!("{annotation}={}", bounded_line(value)))
@@ -162,12 +164,12 @@ pub fn describe_withdrawn(place: &Place, metadata: &ObjectMeta) -> String {
     if taken.is_empty() {
         return format!(
             "{} accepts and declares nothing; nothing was changed.\n",
-            place.title()
+            reference.title()
         );
     }
     format!(
         "{}: taken off: {}. What a check has become by it already stays.\n",
-        place.title(),
+        reference.title(),
         taken.join(", ")
     )
 }

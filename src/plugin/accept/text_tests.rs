@@ -8,8 +8,8 @@ use super::*;
 use crate::plugin::accept::build_acceptance;
 use crate::plugin::accept::sample::{check, database};
 
-fn place() -> Place {
-    Place {
+fn reference() -> DatabaseReference {
+    DatabaseReference {
         namespace: "atra".to_owned(),
         name: "knowledge".to_owned(),
         context_flag: " --context production".to_owned(),
@@ -36,13 +36,13 @@ fn what_is_accepted_reads() {
         &build_acceptance(&database("True").metadata, "knowledge-9z8y7x"),
     );
     let texts = [
-        describe_check(&place(), &database("True"), &check(), now),
-        describe_check(&place(), &lost, &many, now),
-        describe_accepted(&place(), "knowledge-9z8y7x"),
-        describe_declaration(&place(), &declared, now),
-        describe_declared(&place(), &declared),
-        describe_withdrawn(&place(), &marked.metadata),
-        describe_withdrawn(&place(), &database("True").metadata),
+        describe_check(&reference(), &database("True"), &check(), now),
+        describe_check(&reference(), &lost, &many, now),
+        describe_accepted(&reference(), "knowledge-9z8y7x"),
+        describe_declaration(&reference(), &declared, now),
+        describe_declared(&reference(), &declared),
+        describe_withdrawn(&reference(), &marked.metadata),
+        describe_withdrawn(&reference(), &database("True").metadata),
     ];
     insta::assert_snapshot!(texts.join("=====\n"));
 }

@@ -2,9 +2,8 @@
 //! that run a Postgres.
 
 use clap::Args;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use kube::{Api, CustomResourceExt as _, Resource};
+use kube::CustomResourceExt as _;
 
 use super::volumes::fetch_claims;
 use super::{
@@ -13,8 +12,8 @@ use super::{
 };
 use crate::api::ProtectedDatabase;
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
-use crate::plugin::error::{PluginError, Question};
+use crate::plugin::error::{ClusterRequest, PluginError};
+use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::{ListFormat, build_json, build_yaml, write_out};
 use crate::plugin::paging::fetch_pages;
 
@@ -34,7 +33,10 @@ pub struct DoctorArguments {
 }
 
 /// Runs `doctor`.
-pub async fn run(cluster: &Cluster, arguments: &DoctorArguments) -> Result<Ending, PluginError> {
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &DoctorArguments,
+) -> Result<ExitStatus, PluginError> {
     let namespace = (cluster.namespace_was_named && !arguments.all_namespaces)
         .then_some(cluster.namespace.as_str());
     let covers = fetch_covers(cluster, namespace).await?;
@@ -62,9 +64,9 @@ pub async fn run(cluster: &Cluster, arguments: &DoctorArguments) -> Result<Endin
     };
     write_out(&text)?;
     Ok(if reports.iter().all(|report| report.findings.is_empty()) {
-        Ending::Done
+        ExitStatus::Done
     } else {
-        Ending::NeedsAPerson
+        ExitStatus::NeedsAttention
     })
 }
 
@@ -75,17 +77,17 @@ async fn fetch_postgres(
     namespace: Option<&str>,
 ) -> Result<Vec<WorkloadSeen>, PluginError> {
     let failed = |resource| {
-        move |error| Question::list(resource, namespace, cluster.context.as_deref()).failed(error)
+        move |error| {
+            ClusterRequest::list(resource, namespace, cluster.context.as_deref()).failed(error)
+        }
     };
     let mut seen = Vec::new();
-    let stateful_sets: Api<StatefulSet> = api(cluster, namespace);
-    fetch_pages(&stateful_sets, async |page| {
+    fetch_pages::<StatefulSet>(cluster, namespace, async |page| {
         seen.extend(page.iter().filter_map(read_stateful_set));
     })
     .await
     .map_err(failed("statefulsets.apps"))?;
-    let deployments: Api<Deployment> = api(cluster, namespace);
-    fetch_pages(&deployments, async |page| {
+    fetch_pages::<Deployment>(cluster, namespace, async |page| {
         seen.extend(page.iter().filter_map(read_deployment));
     })
     .await
@@ -98,9 +100,8 @@ async fn fetch_covers(
     cluster: &Cluster,
     namespace: Option<&str>,
 ) -> Result<Vec<Cover>, PluginError> {
-    let databases: Api<ProtectedDatabase> = api(cluster, namespace);
     let mut covers = Vec::new();
-    match fetch_pages(&databases, async |page| {
+    match fetch_pages::<ProtectedDatabase>(cluster, namespace, async |page| {
         covers.extend(page.iter().map(build_cover));
     })
     .await
@@ -112,7 +113,7 @@ async fn fetch_covers(
             );
             Ok(covers)
         }
-        Err(error) => Err(Question::list(
+        Err(error) => Err(ClusterRequest::list(
             ProtectedDatabase::crd_name(),
             namespace,
             cluster.context.as_deref(),
@@ -134,15 +135,4 @@ async fn fetch_report(cluster: &Cluster, seen: WorkloadSeen, covers: &[Cover]) -
         claims,
     };
     judge(workload, cover)
-}
-
-fn api<K>(cluster: &Cluster, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<Scope = NamespaceResourceScope>,
-    K::DynamicType: Default,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
-        None => Api::all(cluster.client.clone()),
-    }
 }

@@ -10,9 +10,7 @@ use crate::api::{
 /// A ProtectedDatabase, down to what tells which workload it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cover {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     kind: Option<WorkloadKind>,
     workload: String,

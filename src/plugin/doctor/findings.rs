@@ -2,56 +2,19 @@
 
 use serde::Serialize;
 
-use super::{Cover, PostgresTemplate};
+use super::{ClaimFound, Cover, PostgresTemplate, PostgresWorkload};
 use crate::api::WorkloadKind;
-
-/// A workload that runs a Postgres, with everything that was read of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PostgresWorkload {
-    /// StatefulSet or Deployment.
-    pub kind: WorkloadKind,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// What its pod template tells.
-    pub template: PostgresTemplate,
-    /// The moments at which its claims are deleted automatically.
-    pub claims_deleted_when: Vec<&'static str>,
-    /// Its claims.
-    pub claims: Vec<ClaimFound>,
-}
-
-/// A claim and what is known of its volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClaimFound {
-    /// Its name.
-    pub name: String,
-    /// Its volume; none if it is not bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub volume: Option<String>,
-    /// The volume's reclaim policy; none if it is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reclaim_policy: Option<String>,
-    /// Why it is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unknown: Option<String>,
-}
 
 /// What is said of one Postgres.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresReport {
-    /// Its namespace.
     pub namespace: String,
     /// StatefulSet or Deployment.
     pub kind: WorkloadKind,
-    /// Its name.
     pub name: String,
     /// What its pod template tells.
     pub template: PostgresTemplate,
-    /// Its claims.
     pub claims: Vec<ClaimFound>,
     /// The ProtectedDatabase that covers it.
     #[serde(skip_serializing_if = "Option::is_none")]

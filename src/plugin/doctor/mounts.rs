@@ -7,7 +7,6 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataPlace {
-    /// The directory.
     pub directory: String,
     /// Whether it lies on a claim, and so outlives the pod.
     pub on_claim: bool,

@@ -25,7 +25,6 @@ const CLIENT_VARIABLES: &[&str] = &[
 pub struct SecretReference {
     /// Name of the Secret.
     pub name: String,
-    /// The key.
     pub key: String,
 }
 
@@ -35,7 +34,6 @@ pub struct SecretReference {
 pub struct PostgresTemplate {
     /// The container that runs it.
     pub container: String,
-    /// Its image.
     pub image: String,
     /// Why it is taken for a Postgres.
     pub because: String,

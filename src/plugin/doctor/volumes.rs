@@ -2,11 +2,11 @@
 //! no failure of the whole.
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
-use kube::Api;
 
 use super::ClaimFound;
 use crate::plugin::connect::Cluster;
-use crate::plugin::error::Question;
+use crate::plugin::error::ClusterRequest;
+use crate::world::Reader;
 
 /// Reads the claims of these names; one that does not exist, such as that of a replica that never
 /// ran, is left out.
@@ -19,14 +19,14 @@ pub async fn fetch_claims(cluster: &Cluster, namespace: &str, names: &[String]) 
 }
 
 async fn fetch_claim(cluster: &Cluster, namespace: &str, name: &str) -> Option<ClaimFound> {
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client.clone(), namespace);
+    let reader = Reader::new(cluster.client.clone(), namespace);
     let mut found = ClaimFound {
         name: name.to_owned(),
         volume: None,
         reclaim_policy: None,
         unknown: None,
     };
-    match claims.get_opt(name).await {
+    match reader.find::<PersistentVolumeClaim>(name).await {
         Ok(Some(claim)) => {
             found.volume = claim
                 .spec
@@ -35,7 +35,7 @@ async fn fetch_claim(cluster: &Cluster, namespace: &str, name: &str) -> Option<C
         }
         Ok(None) => return None,
         Err(error) => {
-            let question = Question::about(
+            let question = ClusterRequest::about(
                 "get",
                 "persistentvolumeclaims",
                 name,
@@ -46,23 +46,21 @@ async fn fetch_claim(cluster: &Cluster, namespace: &str, name: &str) -> Option<C
         }
     }
     if let Some(volume) = &found.volume {
-        let volumes: Api<PersistentVolume> = Api::all(cluster.client.clone());
-        match volumes.get(volume).await {
-            Ok(volume) => {
+        let request = ClusterRequest::about(
+            "get",
+            "persistentvolumes",
+            volume,
+            None,
+            cluster.context.as_deref(),
+        );
+        match reader.find_cluster::<PersistentVolume>(volume).await {
+            Ok(Some(volume)) => {
                 found.reclaim_policy = volume
                     .spec
                     .and_then(|spec| spec.persistent_volume_reclaim_policy);
             }
-            Err(error) => {
-                let question = Question::about(
-                    "get",
-                    "persistentvolumes",
-                    volume,
-                    None,
-                    cluster.context.as_deref(),
-                );
-                found.unknown = Some(question.failed(error).to_string());
-            }
+            Ok(None) => found.unknown = Some(request.absent().to_string()),
+            Err(error) => found.unknown = Some(request.failed(error).to_string()),
         }
     }
     Some(found)

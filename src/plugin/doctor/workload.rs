@@ -17,9 +17,7 @@ const REPLICAS_LOOKED_AT: i32 = 32;
 pub struct WorkloadSeen {
     /// StatefulSet or Deployment.
     pub kind: WorkloadKind,
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// What its pod template tells.
     pub template: PostgresTemplate,

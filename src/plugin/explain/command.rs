@@ -5,8 +5,8 @@ use clap::Args;
 use super::fetch_incident;
 use crate::incident::{DataState, Incident, build_text};
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
+use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::{DataFormat, build_json, build_yaml, write_out};
 
 /// What `explain` is asked.
@@ -20,21 +20,24 @@ pub struct ExplainArguments {
 }
 
 /// Runs `explain`.
-pub async fn run(cluster: &Cluster, arguments: &ExplainArguments) -> Result<Ending, PluginError> {
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &ExplainArguments,
+) -> Result<ExitStatus, PluginError> {
     let incident = fetch_incident(cluster, &arguments.name).await?;
     write_out(&match arguments.output {
         Some(DataFormat::Json) => build_json(&incident)?,
         Some(DataFormat::Yaml) => build_yaml(&incident)?,
         None => build_text(&incident),
     })?;
-    Ok(ending_of(&incident))
+    Ok(exit_status_of(&incident))
 }
 
 /// A reset needs a person. What could not be read is said, and is no failure.
-pub fn ending_of(incident: &Incident) -> Ending {
+pub fn exit_status_of(incident: &Incident) -> ExitStatus {
     if incident.assessment.state == DataState::Reset {
-        Ending::NeedsAPerson
+        ExitStatus::NeedsAttention
     } else {
-        Ending::Done
+        ExitStatus::Done
     }
 }

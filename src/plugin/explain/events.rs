@@ -10,7 +10,7 @@ use super::objects::fetch_picked;
 use crate::api::Workload;
 use crate::incident::Facts;
 use crate::plugin::connect::Cluster;
-use crate::plugin::error::Question;
+use crate::plugin::error::ClusterRequest;
 use crate::world::Fact;
 
 /// The namespace in which Kubernetes writes events about objects that are in none.
@@ -101,7 +101,7 @@ pub async fn fetch_cluster_events(cluster: &Cluster, facts: &Facts) -> Fact<Vec<
         {
             Ok(list) => events.extend(list.items),
             Err(error) => {
-                let question = Question::list(
+                let question = ClusterRequest::list(
                     "events",
                     Some(CLUSTER_EVENTS_NAMESPACE),
                     cluster.context.as_deref(),

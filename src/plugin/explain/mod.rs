@@ -5,5 +5,5 @@ mod events;
 mod objects;
 mod read;
 
-pub use command::*;
-pub use read::*;
+pub use command::{ExplainArguments, exit_status_of, run};
+pub use read::fetch_incident;

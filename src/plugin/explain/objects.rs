@@ -7,13 +7,13 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Api, CustomResourceExt, Resource, ResourceExt as _};
+use kube::{CustomResourceExt, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
 use crate::api::{Workload, WorkloadKind};
 use crate::incident::{Lookup, TemplateRevision, WorkloadFacts};
 use crate::plugin::connect::Cluster;
-use crate::plugin::error::Question;
+use crate::plugin::error::ClusterRequest;
 use crate::plugin::paging::fetch_pages;
 use crate::resources;
 use crate::world::Fact;
@@ -23,25 +23,23 @@ const KEPT: usize = 500;
 /// The annotation in which a Deployment numbers its `ReplicaSets`.
 const REVISION_ANNOTATION: &str = "deployment.kubernetes.io/revision";
 
-/// Reads one object by its name.
-pub async fn look_up<K>(question: Question, api: &Api<K>, name: &str) -> Fact<Option<K>>
-where
-    K: Clone + Debug + DeserializeOwned,
-{
-    match api.get_opt(name).await {
+/// What the API server said of one object; why it could not be read is told with the request.
+pub fn told<K>(request: ClusterRequest, answer: Result<Option<K>, kube::Error>) -> Fact<Option<K>> {
+    match answer {
         Ok(found) => Fact::Known(found),
-        Err(error) => Fact::Unknown(question.failed(error).to_string()),
+        Err(error) => Fact::Unknown(request.failed(error).to_string()),
     }
 }
 
 /// The same, with the name.
-pub async fn ask<K>(question: Question, api: &Api<K>, name: &str) -> Lookup<K>
-where
-    K: Clone + Debug + DeserializeOwned,
-{
+pub fn told_of<K>(
+    name: &str,
+    request: ClusterRequest,
+    answer: Result<Option<K>, kube::Error>,
+) -> Lookup<K> {
     Lookup {
         name: name.to_owned(),
-        found: look_up(question, api, name).await,
+        found: told(request, answer),
     }
 }
 
@@ -55,9 +53,8 @@ where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     K::DynamicType: Default,
 {
-    let api: Api<K> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let mut kept = Vec::new();
-    let read = fetch_pages(&api, async |page| {
+    let read = fetch_pages(cluster, Some(&cluster.namespace), async |page| {
         kept.extend(page.into_iter().filter_map(&pick));
         let surplus = kept.len().saturating_sub(KEPT);
         kept.drain(..surplus);
@@ -65,7 +62,7 @@ where
     match read.await {
         Ok(()) => Fact::Known(kept),
         Err(error) => {
-            let question = Question::list(
+            let question = ClusterRequest::list(
                 resource,
                 Some(&cluster.namespace),
                 cluster.context.as_deref(),
@@ -113,13 +110,10 @@ pub async fn fetch_workload(
         cluster.context.as_deref(),
     );
     if wanted.kind != Some(WorkloadKind::Deployment) {
-        let api: Api<StatefulSet> = Api::namespaced(cluster.client.clone(), namespace);
-        let found = look_up(
-            Question::about("get", "statefulsets.apps", name, Some(namespace), context),
-            &api,
-            name,
-        )
-        .await;
+        let found = told(
+            ClusterRequest::about("get", "statefulsets.apps", name, Some(namespace), context),
+            cluster.reader().find::<StatefulSet>(name).await,
+        );
         if wanted.kind.is_some() || !matches!(found, Fact::Known(None)) {
             return found.map(|found| {
                 found.map(|set| {
@@ -132,13 +126,10 @@ pub async fn fetch_workload(
             });
         }
     }
-    let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), namespace);
-    let found = look_up(
-        Question::about("get", "deployments.apps", name, Some(namespace), context),
-        &api,
-        name,
-    )
-    .await;
+    let found = told(
+        ClusterRequest::about("get", "deployments.apps", name, Some(namespace), context),
+        cluster.reader().find::<Deployment>(name).await,
+    );
     found.map(|found| {
         found.map(|set| {
             seen(

@@ -2,18 +2,18 @@
 //! the end of it. Nothing is judged here.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
-use kube::{Api, CustomResourceExt as _};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use kube::CustomResourceExt as _;
 
 use super::events::{fetch_cluster_events, fetch_events};
-use super::objects::{ask, fetch_listed, fetch_pods, fetch_revisions, fetch_workload, look_up};
+use super::objects::{fetch_listed, fetch_pods, fetch_revisions, fetch_workload, told, told_of};
 use crate::api::{
     DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, ProtectedDatabase,
     ProtectedDatabaseSpec, Workload, names,
 };
 use crate::incident::{Facts, Incident, build_incident, name_volumes};
 use crate::plugin::connect::Cluster;
-use crate::plugin::error::{PluginError, Question};
+use crate::plugin::error::{ClusterRequest, PluginError};
 use crate::world::Fact;
 
 /// The most pods whose nodes are read.
@@ -31,12 +31,10 @@ pub async fn fetch_incident(cluster: &Cluster, name: &str) -> Result<Incident, P
 async fn fetch_facts(cluster: &Cluster, name: &str) -> Result<Facts, PluginError> {
     let namespace = cluster.namespace.as_str();
     let context = cluster.context.as_deref();
-    let client = &cluster.client;
-    let database = Api::<ProtectedDatabase>::namespaced(client.clone(), namespace)
-        .get_opt(name)
-        .await;
+    let reader = cluster.reader();
+    let database = reader.find::<ProtectedDatabase>(name).await;
     let question = || {
-        Question::about(
+        ClusterRequest::about(
             "get",
             ProtectedDatabase::crd_name(),
             name,
@@ -50,27 +48,21 @@ async fn fetch_facts(cluster: &Cluster, name: &str) -> Result<Facts, PluginError
         Ok(found) => Fact::Known(found),
     };
     let ledger_name = names::ledger(namespace, name);
-    let ledger = look_up(
-        Question::about(
+    let ledger = told(
+        ClusterRequest::about(
             "get",
             DatabaseLedger::crd_name(),
             &ledger_name,
             None,
             context,
         ),
-        &Api::<DatabaseLedger>::all(client.clone()),
-        &ledger_name,
-    )
-    .await;
+        reader.find_cluster::<DatabaseLedger>(&ledger_name).await,
+    );
     if matches!(
         (&database, &ledger),
         (Fact::Known(None), Fact::Known(None) | Fact::Unknown(_))
     ) {
-        let absent = kube::core::Status {
-            code: 404,
-            ..kube::core::Status::default()
-        };
-        return Err(question().failed(kube::Error::Api(Box::new(absent))));
+        return Err(question().absent());
     }
     let checks: Fact<Vec<DatabaseCheck>> =
         fetch_listed(cluster, name, |check: &DatabaseCheck| &check.spec.database).await;
@@ -124,25 +116,22 @@ fn find_workload(
 }
 
 async fn read_volumes(cluster: &Cluster, facts: &mut Facts) {
-    let (client, namespace, context) = (
-        &cluster.client,
-        cluster.namespace.as_str(),
-        cluster.context.as_deref(),
-    );
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-    let volumes: Api<PersistentVolume> = Api::all(client.clone());
+    let (namespace, context) = (cluster.namespace.as_str(), cluster.context.as_deref());
+    let reader = cluster.reader();
     for (volume, claim) in name_volumes(facts) {
-        let question = Question::about("get", "persistentvolumes", &volume, None, context);
-        facts.volumes.push(ask(question, &volumes, &volume).await);
+        let question = ClusterRequest::about("get", "persistentvolumes", &volume, None, context);
+        let answer = reader.find_cluster::<PersistentVolume>(&volume).await;
+        facts.volumes.push(told_of(&volume, question, answer));
         if !claim.is_empty() && !facts.claims.iter().any(|asked| asked.name == claim) {
-            let question = Question::about(
+            let question = ClusterRequest::about(
                 "get",
                 "persistentvolumeclaims",
                 &claim,
                 Some(namespace),
                 context,
             );
-            facts.claims.push(ask(question, &claims, &claim).await);
+            let answer = reader.find::<PersistentVolumeClaim>(&claim).await;
+            facts.claims.push(told_of(&claim, question, answer));
         }
     }
 }
@@ -158,9 +147,11 @@ async fn read_nodes(cluster: &Cluster, facts: &mut Facts) {
         .collect();
     names.sort();
     names.dedup();
-    let nodes = Api::all(cluster.client.clone());
+    let reader = cluster.reader();
     for name in names.iter().take(NODES) {
-        let question = Question::about("get", "nodes", name, None, cluster.context.as_deref());
-        facts.nodes.push(ask(question, &nodes, name).await);
+        let question =
+            ClusterRequest::about("get", "nodes", name, None, cluster.context.as_deref());
+        let answer = reader.find_cluster::<Node>(name).await;
+        facts.nodes.push(told_of(name, question, answer));
     }
 }

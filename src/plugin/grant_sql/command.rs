@@ -3,11 +3,11 @@
 
 use clap::Args;
 
-use super::{Use, Wanted, describe_grants};
+use super::{GrantRequest, Use, describe_grants};
 use crate::api::{CredentialsSecret, ProtectedDatabaseSpec};
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
+use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::write_out;
 use crate::plugin::status::fetch_database;
 
@@ -48,7 +48,7 @@ pub struct GrantSqlArguments {
 pub fn run_without_cluster(
     arguments: &GrantSqlArguments,
     namespace: Option<&str>,
-) -> Result<Ending, PluginError> {
+) -> Result<ExitStatus, PluginError> {
     let usage = Use {
         namespace: namespace.unwrap_or("NAMESPACE").to_owned(),
         protected: None,
@@ -64,7 +64,7 @@ pub async fn run(
     cluster: &Cluster,
     arguments: &GrantSqlArguments,
     name: &str,
-) -> Result<Ending, PluginError> {
+) -> Result<ExitStatus, PluginError> {
     let spec = fetch_database(cluster, &cluster.namespace, name)
         .await?
         .spec;
@@ -112,8 +112,8 @@ fn print(
     arguments: &GrantSqlArguments,
     databases: Vec<String>,
     usage: &Use,
-) -> Result<Ending, PluginError> {
-    let wanted = Wanted {
+) -> Result<ExitStatus, PluginError> {
+    let request = GrantRequest {
         role: arguments.role.clone(),
         databases,
         before_fourteen: arguments.server_version < 14,
@@ -122,6 +122,6 @@ fn print(
         bypass_row_security: arguments.bypass_row_security,
         large_objects: arguments.large_objects,
     };
-    write_out(&describe_grants(&wanted, usage))?;
-    Ok(Ending::Done)
+    write_out(&describe_grants(&request, usage))?;
+    Ok(ExitStatus::Done)
 }

@@ -5,6 +5,6 @@ mod command;
 mod statements;
 mod text;
 
-pub use command::*;
-pub use statements::*;
-pub use text::*;
+pub use command::{GrantSqlArguments, run, run_without_cluster};
+pub use statements::{GrantRequest, Statement, build_database_statements, build_server_statements};
+pub use text::{Use, describe_grants};

@@ -9,10 +9,9 @@ const CONNECTIONS: u8 = 6;
 
 /// What the role is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct GrantRequest {
     /// Its name.
     pub role: String,
-    /// The databases.
     pub databases: Vec<String>,
     /// Whether the server is older than Postgres 14, which has no `pg_read_all_data`.
     pub before_fourteen: bool,
@@ -39,8 +38,8 @@ pub struct Statement {
 }
 
 /// What is run once for the server, in any database.
-pub fn build_server_statements(wanted: &Wanted) -> Vec<Statement> {
-    let role = quote_identifier(&wanted.role);
+pub fn build_server_statements(request: &GrantRequest) -> Vec<Statement> {
+    let role = quote_identifier(&request.role);
     let mut statements = vec![Statement {
         why: "A role that may log in. It is no superuser and has no password yet, so nobody can \
             log in with one.",
@@ -50,7 +49,7 @@ pub fn build_server_statements(wanted: &Wanted) -> Vec<Statement> {
              LIMIT {CONNECTIONS};"
         ),
     }];
-    if !wanted.before_fourteen {
+    if !request.before_fourteen {
         statements.push(Statement {
             why: "Reads every table, view and sequence, also those that are made later: for \
                 counting rows, and for pg_dump.",
@@ -64,7 +63,7 @@ pub fn build_server_statements(wanted: &Wanted) -> Vec<Statement> {
         page: "predefined-roles.html",
         sql: format!("GRANT pg_read_all_settings TO {role};"),
     });
-    statements.extend(wanted.databases.iter().map(|database| Statement {
+    statements.extend(request.databases.iter().map(|database| Statement {
         why: "Opens the database, also where PUBLIC may not.",
         page: "ddl-priv.html",
         sql: format!(
@@ -78,7 +77,7 @@ pub fn build_server_statements(wanted: &Wanted) -> Vec<Statement> {
         page: "runtime-config-client.html",
         sql: format!("ALTER ROLE {role} SET default_transaction_read_only = on;"),
     });
-    if wanted.bypass_row_security {
+    if request.bypass_row_security {
         statements.push(Statement {
             why: "Sees the rows that row security hides from others. Without it a table with \
                   policies can't be counted, and pg_dump refuses to dump it. It is for all tables \
@@ -91,16 +90,16 @@ pub fn build_server_statements(wanted: &Wanted) -> Vec<Statement> {
 }
 
 /// What is run in each of the databases.
-pub fn build_database_statements(wanted: &Wanted) -> Vec<Statement> {
-    let role = quote_identifier(&wanted.role);
+pub fn build_database_statements(request: &GrantRequest) -> Vec<Statement> {
+    let role = quote_identifier(&request.role);
     let mut statements = Vec::new();
-    if wanted.before_fourteen {
-        for schema in &wanted.schemas {
-            statements.extend(build_schema_statements(&role, schema, &wanted.owners));
+    if request.before_fourteen {
+        for schema in &request.schemas {
+            statements.extend(build_schema_statements(&role, schema, &request.owners));
         }
     }
-    if wanted.large_objects {
-        let literal = format!("'{}'", wanted.role.replace('\'', "''"));
+    if request.large_objects {
+        let literal = format!("'{}'", request.role.replace('\'', "''"));
         statements.push(Statement {
             why: "Reads the large objects that are there, which no predefined role reaches; \
                   pg_dump fails without it. Run it again when there are more. From Postgres 18 on, \

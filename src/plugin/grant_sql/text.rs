@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Statement, Wanted, build_database_statements, build_server_statements};
+use super::{GrantRequest, Statement, build_database_statements, build_server_statements};
 use crate::api::CredentialsSecret;
 use crate::postgres::{bounded_line, quote_identifier};
 
@@ -15,7 +15,6 @@ const WIDTH: usize = 120;
 /// Where the role is to be used, as far as that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// The namespace.
     pub namespace: String,
     /// The ProtectedDatabase, if there is one.
     pub protected: Option<String>,
@@ -28,7 +27,7 @@ pub struct Use {
 }
 
 /// The whole script: SQL, and comments.
-pub fn describe_grants(wanted: &Wanted, usage: &Use) -> String {
+pub fn describe_grants(request: &GrantRequest, usage: &Use) -> String {
     let scope = format!("-n {}{}", usage.namespace, usage.context_flag);
     let psql = format!("{} {scope} -- psql -U postgres", usage.workload);
     let mut text = String::new();
@@ -41,11 +40,11 @@ pub fn describe_grants(wanted: &Wanted, usage: &Use) -> String {
         text,
         "--   kubectl exec -i {psql} < grants.sql\n\\set ON_ERROR_STOP on\n"
     );
-    for statement in build_server_statements(wanted) {
+    for statement in build_server_statements(request) {
         write_statement(&mut text, &statement);
     }
-    let inside = build_database_statements(wanted);
-    for database in wanted.databases.iter().filter(|_| !inside.is_empty()) {
+    let inside = build_database_statements(request);
+    for database in request.databases.iter().filter(|_| !inside.is_empty()) {
         let _ = writeln!(
             text,
             "\\connect {}\n",
@@ -55,7 +54,7 @@ pub fn describe_grants(wanted: &Wanted, usage: &Use) -> String {
             write_statement(&mut text, statement);
         }
     }
-    if wanted.before_fourteen {
+    if request.before_fourteen {
         comment(
             &mut text,
             "A schema that is not named here is not read, and pg_dump fails on it: \\dn lists \
@@ -72,7 +71,7 @@ pub fn describe_grants(wanted: &Wanted, usage: &Use) -> String {
     let _ = writeln!(
         text,
         "--   kubectl exec -it {psql} -c {}",
-        shell(&format!("\\password {}", quote_identifier(&wanted.role)))
+        shell(&format!("\\password {}", quote_identifier(&request.role)))
     );
     comment(
         &mut text,
@@ -84,7 +83,7 @@ pub fn describe_grants(wanted: &Wanted, usage: &Use) -> String {
         "--   kubectl create secret generic {} {scope} --from-literal={}={} --from-file={}=FILE",
         secret.name,
         secret.username_key,
-        shell(&wanted.role),
+        shell(&request.role),
         secret.password_key
     );
     if let Some(protected) = &usage.protected {

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn wanted() -> Wanted {
-    Wanted {
+fn request() -> GrantRequest {
+    GrantRequest {
         role: "holdfast".to_owned(),
         databases: vec!["knowledge_os".to_owned(), "metrics".to_owned()],
         before_fourteen: false,
@@ -30,20 +30,20 @@ fn usage() -> Use {
 
 #[test]
 fn the_script_reads() {
-    let older = Wanted {
+    let older = GrantRequest {
         before_fourteen: true,
         schemas: vec!["public".to_owned(), "app".to_owned()],
         owners: vec!["migrator".to_owned()],
         databases: vec!["knowledge_os".to_owned()],
-        ..wanted()
+        ..request()
     };
-    let all = Wanted {
+    let all = GrantRequest {
         bypass_row_security: true,
         large_objects: true,
-        ..wanted()
+        ..request()
     };
     let texts = [
-        describe_grants(&wanted(), &usage()),
+        describe_grants(&request(), &usage()),
         describe_grants(
             &all,
             &Use {
@@ -60,13 +60,13 @@ fn the_script_reads() {
 #[test]
 fn a_name_stays_a_name() {
     let odd = "we\"ird'; drop role x; --\n$(reboot)\ndrop table y;";
-    let wanted = Wanted {
+    let request = GrantRequest {
         role: odd.to_owned(),
         databases: vec![odd.to_owned()],
         large_objects: true,
-        ..wanted()
+        ..request()
     };
-    let text = describe_grants(&wanted, &usage());
+    let text = describe_grants(&request, &usage());
     let mut quoted = false;
     for (number, line) in text.lines().enumerate() {
         // Inside of a quoted name a line may begin with anything; outside every line is a

@@ -16,8 +16,8 @@ use crate::execute::Executor;
 use crate::plan::{Blocker, RecoveryPlan, Scope, Step, check_recovery};
 use crate::plugin::ask::ask;
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
+use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::{DataFormat, build_json, build_yaml, write_out};
 use crate::recovery::{Recovery, look};
 use crate::world::ObservedRecovery;
@@ -51,7 +51,10 @@ pub struct RecoverArguments {
 }
 
 /// Runs `recover`.
-pub async fn run(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Ending, PluginError> {
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &RecoverArguments,
+) -> Result<ExitStatus, PluginError> {
     let recovery = look_at(cluster, arguments).await;
     let plan = match recovery.plan {
         Ok(plan) => plan,
@@ -65,12 +68,12 @@ pub async fn run(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Endi
         for note in &plan.notes {
             run.say(&format!("Note: {note}.\n"))?;
         }
-        return finish(&report, arguments).map(|()| Ending::Done);
+        return finish(&report, arguments).map(|()| ExitStatus::Done);
     }
     let mut consent = Consent::new(arguments.yes);
     if !run.ask(&plan, &mut consent)? {
         eprintln!("Not confirmed; nothing was changed.");
-        return Ok(Ending::NotConfirmed);
+        return Ok(ExitStatus::NotConfirmed);
     }
     let since = unavailable_since(&observed);
     let missing: Vec<(String, String)> = observed
@@ -102,7 +105,7 @@ pub async fn run(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Endi
                 "Not confirmed; what was done so far stays done, and the command goes on from \
                  there when it is run again."
             );
-            return Ok(Ending::NotConfirmed);
+            return Ok(ExitStatus::NotConfirmed);
         }
     }
     run.say(&describe_outcome(
@@ -110,7 +113,7 @@ pub async fn run(cluster: &Cluster, arguments: &RecoverArguments) -> Result<Endi
         &missing,
         &cluster.context_flag(),
     ))?;
-    finish(&report, arguments).map(|()| Ending::Done)
+    finish(&report, arguments).map(|()| ExitStatus::Done)
 }
 
 /// What the user has agreed to, step by step; everything with `--yes`.
@@ -275,7 +278,7 @@ impl<'a> Run<'a> {
             if self.began.get().elapsed() > timeout {
                 let next = plan.steps.first().map(Step::describe).unwrap_or_default();
                 let seconds = self.arguments.timeout;
-                return Err(PluginError::Patience { seconds, next });
+                return Err(PluginError::OutOfTime { seconds, next });
             }
             sleep(PAUSE).await;
         }
@@ -293,12 +296,12 @@ async fn look_at(cluster: &Cluster, arguments: &RecoverArguments) -> Recovery {
     .await
 }
 
-fn blocked(blocker: Blocker) -> Result<Ending, PluginError> {
+fn blocked(blocker: Blocker) -> Result<ExitStatus, PluginError> {
     match blocker {
         Blocker::Unread(why) => Err(PluginError::Read(why)),
         Blocker::Unresolved(message) => {
             eprintln!("error: {message}");
-            Ok(Ending::NeedsAPerson)
+            Ok(ExitStatus::NeedsAttention)
         }
     }
 }

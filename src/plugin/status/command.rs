@@ -2,15 +2,17 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use kube::{Api, CustomResourceExt as _};
+use kube::CustomResourceExt as _;
 
-use super::{DatabaseOverview, build_overview, build_status_table, describe_database};
+use super::{build_status_table, describe_database};
 use crate::api::ProtectedDatabase;
+use crate::incident::{DatabaseOverview, build_overview};
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
-use crate::plugin::error::{PluginError, Question};
+use crate::plugin::error::{ClusterRequest, PluginError};
+use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::{ListFormat, build_json, build_yaml, write_out};
 use crate::plugin::paging::fetch_pages;
+use crate::world::Reader;
 
 /// What `status` is asked.
 #[derive(Debug, Args)]
@@ -26,14 +28,17 @@ pub struct StatusArguments {
 }
 
 /// Runs `status`.
-pub async fn run(cluster: &Cluster, arguments: &StatusArguments) -> Result<Ending, PluginError> {
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &StatusArguments,
+) -> Result<ExitStatus, PluginError> {
     let now = Timestamp::now();
     let reports = match &arguments.name {
         Some(name) => vec![build_overview(
             fetch_database(cluster, &cluster.namespace, name).await?,
         )],
         None => {
-            fetch_reports(
+            fetch_overviews(
                 cluster,
                 (!arguments.all_namespaces).then_some(cluster.namespace.as_str()),
             )
@@ -55,9 +60,9 @@ pub async fn run(cluster: &Cluster, arguments: &StatusArguments) -> Result<Endin
     };
     write_out(&text)?;
     Ok(if reports.iter().all(|report| report.ready) {
-        Ending::Done
+        ExitStatus::Done
     } else {
-        Ending::NeedsAPerson
+        ExitStatus::NeedsAttention
     })
 }
 
@@ -67,38 +72,34 @@ pub async fn fetch_database(
     namespace: &str,
     name: &str,
 ) -> Result<ProtectedDatabase, PluginError> {
-    let api: Api<ProtectedDatabase> = Api::namespaced(cluster.client.clone(), namespace);
-    let question = || {
-        Question::about(
-            "get",
-            ProtectedDatabase::crd_name(),
-            name,
-            Some(namespace),
-            cluster.context.as_deref(),
-        )
-    };
-    api.get(name)
-        .await
-        .map_err(|error| question().failed(error))
+    let request = ClusterRequest::about(
+        "get",
+        ProtectedDatabase::crd_name(),
+        name,
+        Some(namespace),
+        cluster.context.as_deref(),
+    );
+    let reader = Reader::new(cluster.client.clone(), namespace);
+    match reader.find(name).await {
+        Ok(Some(database)) => Ok(database),
+        Ok(None) => Err(request.absent()),
+        Err(error) => Err(request.failed(error)),
+    }
 }
 
 /// Reads what all ProtectedDatabases say, of one namespace or of all; of each only what is shown is
 /// kept.
-pub async fn fetch_reports(
+pub async fn fetch_overviews(
     cluster: &Cluster,
     namespace: Option<&str>,
 ) -> Result<Vec<DatabaseOverview>, PluginError> {
-    let api: Api<ProtectedDatabase> = match namespace {
-        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
-        None => Api::all(cluster.client.clone()),
-    };
     let mut reports = Vec::new();
-    fetch_pages(&api, async |page| {
+    fetch_pages(cluster, namespace, async |page| {
         reports.extend(page.into_iter().map(build_overview));
     })
     .await
     .map_err(|error| {
-        Question::list(
+        ClusterRequest::list(
             ProtectedDatabase::crd_name(),
             namespace,
             cluster.context.as_deref(),

@@ -1,9 +1,7 @@
 //! `kubectl holdfast status`: what is known of protected databases, in words.
 
 mod command;
-
 mod text;
 
-pub use crate::incident::{DatabaseOverview, build_overview};
-pub use command::*;
-pub use text::*;
+pub use command::{StatusArguments, fetch_database, fetch_overviews, run};
+pub use text::{build_status_table, describe_database};

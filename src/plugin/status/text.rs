@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::DatabaseOverview;
 use crate::api::{BackupSummary, ClaimStatus, ConditionType, find_condition};
-use crate::wording::build_table;
-use crate::wording::{ago, date, moment};
+use crate::incident::DatabaseOverview;
+use crate::wording::{ago, build_table, date, moment};
 
 /// What a condition says when it is True, False and anything else; empty where it is not worth a
 /// line. Ready is in the headline.

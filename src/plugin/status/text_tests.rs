@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::ProtectedDatabase;
-use crate::plugin::status::build_overview;
+use crate::incident::build_overview;
 
 const NOW: &str = "2026-02-01T12:00:00Z";
 

@@ -3,17 +3,19 @@
 use clap::Args;
 use jiff::Timestamp;
 use kube::Api;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::DynamicObject;
 
-use super::{Databases, Kind, Named, Target, describe_confirmed, describe_stake, parse_named};
-use crate::api::names::{GROUP, PLUGIN_MANAGER};
+use super::{Databases, Kind, Named, Target, describe_confirmed, describe_loss, parse_named};
+use crate::api::names::GROUP;
 use crate::guard::{build_confirmation, build_revocation, deletion_confirmed, marked_owner};
+use crate::incident::build_overview;
 use crate::plugin::ask::ask;
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
-use crate::plugin::error::{PluginError, Question};
+use crate::plugin::error::{ClusterRequest, PluginError};
+use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::write_out;
-use crate::plugin::status::{build_overview, fetch_database, fetch_reports};
+use crate::plugin::status::{fetch_database, fetch_overviews};
+use crate::plugin::write::patch;
 
 /// What `unlock` is asked.
 #[derive(Debug, Args)]
@@ -35,7 +37,10 @@ pub struct UnlockArguments {
 }
 
 /// Runs `unlock`.
-pub async fn run(cluster: &Cluster, arguments: &UnlockArguments) -> Result<Ending, PluginError> {
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &UnlockArguments,
+) -> Result<ExitStatus, PluginError> {
     let Named { kind, name } = &arguments.object;
     let place = kind.namespaced.then_some(cluster.namespace.as_str());
     let api: Api<DynamicObject> = match place {
@@ -45,7 +50,7 @@ pub async fn run(cluster: &Cluster, arguments: &UnlockArguments) -> Result<Endin
         None => Api::all_with(cluster.client.clone(), &kind.api_resource()),
     };
     let question = |verb| {
-        Question::about(
+        ClusterRequest::about(
             verb,
             &kind.resource(),
             name,
@@ -63,27 +68,18 @@ pub async fn run(cluster: &Cluster, arguments: &UnlockArguments) -> Result<Endin
         metadata,
         context_flag: cluster.context_flag(),
     };
-    let apply = async |patch: json_patch::Patch| {
-        let parameters = PatchParams {
-            field_manager: Some(PLUGIN_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let patched = api
-            .patch_metadata(name, &parameters, &Patch::<()>::Json(patch))
-            .await;
-        patched
-            .map(drop)
-            .map_err(|error| question("patch").failed(error))
+    let apply = async |body: json_patch::Patch| {
+        patch(cluster, &api, &target.metadata, body, question("patch")).await
     };
     if arguments.revoke {
         return match build_revocation(&target.metadata) {
-            Some(patch) => {
-                apply(patch).await?;
+            Some(revocation) => {
+                apply(revocation).await?;
                 write_out(&format!(
                     "{}: the confirmation is taken off.\n",
                     target.title()
                 ))?;
-                Ok(Ending::Done)
+                Ok(ExitStatus::Done)
             }
             None => say(&format!(
                 "{} is not confirmed; nothing was changed.\n",
@@ -105,36 +101,36 @@ pub async fn run(cluster: &Cluster, arguments: &UnlockArguments) -> Result<Endin
             target.uid(),
             kind.word
         );
-        return Ok(Ending::NotConfirmed);
+        return Ok(ExitStatus::NotConfirmed);
     }
     if deletion_confirmed(&target.metadata) {
         write_out("Confirmed before. ")?;
         return say(&describe_confirmed(&target));
     }
     let databases = fetch_databases(cluster, &target).await;
-    write_out(&describe_stake(&target, &databases, Timestamp::now()))?;
+    write_out(&describe_loss(&target, &databases, Timestamp::now()))?;
     let question = format!("To confirm the deletion of this {}", target.kind.kind);
     if !arguments.yes && !ask(&question, target.name(), &target.script_command())? {
         eprintln!("Not confirmed; nothing was changed.");
-        return Ok(Ending::NotConfirmed);
+        return Ok(ExitStatus::NotConfirmed);
     }
     apply(build_confirmation(&target.metadata)).await?;
     write_out("\n")?;
     say(&describe_confirmed(&target))
 }
 
-fn say(text: &str) -> Result<Ending, PluginError> {
+fn say(text: &str) -> Result<ExitStatus, PluginError> {
     write_out(text)?;
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// The databases that would be lost or go unguarded with an object. That they can't be read is
 /// told, and keeps nobody from going on.
 async fn fetch_databases(cluster: &Cluster, target: &Target) -> Databases {
     let fetched = match target.kind.kind {
-        "Namespace" => fetch_reports(cluster, Some(target.name())).await,
+        "Namespace" => fetch_overviews(cluster, Some(target.name())).await,
         "CustomResourceDefinition" if is_of_databases(target.kind, target.name()) => {
-            fetch_reports(cluster, None).await
+            fetch_overviews(cluster, None).await
         }
         "ProtectedDatabase" => fetch_one(cluster, &cluster.namespace, target.name()).await,
         _ => match marked_owner(&target.metadata).and_then(|owner| owner.split_once('/')) {
@@ -152,7 +148,7 @@ async fn fetch_one(
     cluster: &Cluster,
     namespace: &str,
     name: &str,
-) -> Result<Vec<crate::plugin::status::DatabaseOverview>, PluginError> {
+) -> Result<Vec<crate::incident::DatabaseOverview>, PluginError> {
     fetch_database(cluster, namespace, name)
         .await
         .map(|database| vec![build_overview(database)])

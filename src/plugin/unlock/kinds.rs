@@ -125,9 +125,7 @@ impl Kind {
 /// The object that a command line names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// Its kind.
     pub kind: &'static Kind,
-    /// Its name.
     pub name: String,
 }
 

@@ -3,10 +3,10 @@
 
 mod command;
 mod kinds;
-mod stake;
+mod loss_summary;
 mod target;
 
-pub use command::*;
-pub use kinds::*;
-pub use stake::*;
-pub use target::*;
+pub use command::{UnlockArguments, run};
+pub use kinds::{Kind, Named, parse_named};
+pub use loss_summary::{Databases, describe_confirmed, describe_loss};
+pub use target::Target;

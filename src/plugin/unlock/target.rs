@@ -10,7 +10,6 @@ use crate::guard::is_labelled;
 /// The object whose deletion is to be confirmed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// Its kind.
     pub kind: &'static Kind,
     /// Its metadata, as read.
     pub metadata: ObjectMeta,
@@ -19,12 +18,10 @@ pub struct Target {
 }
 
 impl Target {
-    /// Its name.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// Its UID.
     pub fn uid(&self) -> &str {
         self.metadata.uid.as_deref().unwrap_or_default()
     }

@@ -2,21 +2,21 @@
 
 /// How a command ended, when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExitStatus {
     /// All is well, or what was asked for is done.
     Done,
     /// It looked and found something that needs a person.
-    NeedsAPerson,
+    NeedsAttention,
     /// What was asked for was not confirmed, and nothing was changed.
     NotConfirmed,
 }
 
-impl Ending {
+impl ExitStatus {
     /// The exit code.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::NeedsAPerson => 3,
+            Self::NeedsAttention => 3,
             Self::NotConfirmed => 4,
         }
     }
@@ -40,11 +40,11 @@ mod tests {
     #[test]
     fn the_help_lists_every_code() {
         for code in [
-            Ending::Done.code(),
+            ExitStatus::Done.code(),
             FAILED,
             2,
-            Ending::NeedsAPerson.code(),
-            Ending::NotConfirmed.code(),
+            ExitStatus::NeedsAttention.code(),
+            ExitStatus::NotConfirmed.code(),
         ] {
             assert!(EXIT_CODES.contains(&format!("\n  {code}  ")), "{code}");
         }

@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::Target;
-use crate::api::ConditionType;
-use crate::api::find_condition;
+use crate::api::{ConditionType, find_condition};
 use crate::guard::{loss_summary, marked_owner};
-use crate::plugin::status::DatabaseOverview;
+use crate::incident::DatabaseOverview;
 use crate::wording::moment;
 
 /// How many databases are listed; the rest is a number.
@@ -24,7 +23,7 @@ pub enum Databases {
 }
 
 /// Everything that a person should read before confirming, ending with a line break.
-pub fn describe_stake(target: &Target, databases: &Databases, now: Timestamp) -> String {
+pub fn describe_loss(target: &Target, databases: &Databases, now: Timestamp) -> String {
     let mut text = format!("{} (uid {})\n", target.title(), target.uid());
     match marked_owner(&target.metadata) {
         Some(owner) => {
@@ -106,5 +105,5 @@ pub fn describe_confirmed(target: &Target) -> String {
 }
 
 #[cfg(test)]
-#[path = "stake_tests.rs"]
+#[path = "loss_summary_tests.rs"]
 mod tests;

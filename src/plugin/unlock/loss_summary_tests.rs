@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::plugin::status::build_overview;
+use crate::incident::build_overview;
 use crate::plugin::unlock::parse_named;
 
 fn target(named: &str, metadata: &Value) -> Target {
@@ -67,12 +67,12 @@ fn what_would_be_lost_reads() {
         .map(|number| database(&format!("db-{number}"), &Value::Null))
         .collect();
     let texts = [
-        describe_stake(
+        describe_loss(
             &claim,
             &Databases::Known(vec![database("knowledge", &good())]),
             now,
         ),
-        describe_stake(
+        describe_loss(
             &namespace,
             &Databases::Known(vec![
                 database("knowledge", &good()),
@@ -80,8 +80,8 @@ fn what_would_be_lost_reads() {
             ]),
             now,
         ),
-        describe_stake(&definition, &Databases::Known(many), now),
-        describe_stake(
+        describe_loss(&definition, &Databases::Known(many), now),
+        describe_loss(
             &claim,
             &Databases::Unknown(
                 "not allowed to get protecteddatabases.holdfast.dev knowledge".to_owned(),

@@ -1,4 +1,4 @@
-//! Reads everything about one database and writes it as a report.
+//! `kubectl holdfast report`: an incident report in one file, for people who were not there.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 
 use crate::incident::{build_markdown, build_page};
 use crate::plugin::connect::Cluster;
-use crate::plugin::ending::Ending;
 use crate::plugin::error::PluginError;
-use crate::plugin::explain::{ending_of, fetch_incident};
+use crate::plugin::exit_status::ExitStatus;
+use crate::plugin::explain::{exit_status_of, fetch_incident};
 use crate::plugin::output::{build_json, write_out};
 
 /// What a report is written as.
@@ -41,7 +41,10 @@ pub struct ReportArguments {
 }
 
 /// Runs `report`.
-pub async fn run(cluster: &Cluster, arguments: &ReportArguments) -> Result<Ending, PluginError> {
+pub async fn run(
+    cluster: &Cluster,
+    arguments: &ReportArguments,
+) -> Result<ExitStatus, PluginError> {
     let incident = fetch_incident(cluster, &arguments.name).await?;
     let text = match arguments.output {
         ReportFormat::Html => build_page(&incident),
@@ -55,7 +58,7 @@ pub async fn run(cluster: &Cluster, arguments: &ReportArguments) -> Result<Endin
             eprintln!("Written to {}.", path.display());
         }
     }
-    Ok(ending_of(&incident))
+    Ok(exit_status_of(&incident))
 }
 
 fn write_file(path: &Path, text: &str, force: bool) -> Result<(), PluginError> {

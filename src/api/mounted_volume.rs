@@ -1,0 +1,25 @@
+//! A volume as a container sees it, which checks, findings and the ledger carry.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A claim that is mounted, and the volume behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MountedVolume {
+    /// Name of the claim.
+    pub claim: String,
+    /// UID of the claim.
+    pub claim_uid: String,
+    /// Name of the `PersistentVolume`.
+    pub volume: String,
+    /// The storage's own name for the volume: the CSI handle, or the path of a local one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub volume_handle: String,
+    /// When the volume was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    /// Where the container mounts it.
+    pub mount_path: String,
+}

@@ -1,0 +1,59 @@
+//! Who carries a plan out, and what it was decided from. Pure.
+
+use super::Actor;
+use crate::api::ProtectedDatabaseStatus;
+use crate::world::{Observed, ObservedRecovery};
+
+/// Who carries a plan out, and what it was decided from.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// The operator, in its pass for one database.
+    Database {
+        /// What the pass saw.
+        observed: &'a Observed,
+        /// The status that the plan reports.
+        status: &'a ProtectedDatabaseStatus,
+    },
+    /// The operator, for a `DatabaseRestore`.
+    Restore {
+        /// What the pass saw.
+        observed: &'a ObservedRecovery,
+        /// What its status has announced before this pass.
+        announced: &'a [String],
+    },
+    /// A user of `kubectl holdfast recover`.
+    User {
+        /// What was read.
+        observed: &'a ObservedRecovery,
+        /// What the user has confirmed; none if they were not to be asked.
+        confirmed: Option<&'a [String]>,
+    },
+}
+
+impl<'a> Scope<'a> {
+    pub(super) const fn actor(&self) -> Actor {
+        match self {
+            Self::Database { .. } => Actor::Operator,
+            Self::Restore { .. } => Actor::Restore,
+            Self::User { .. } => Actor::User,
+        }
+    }
+
+    /// What the operator's pass saw.
+    pub(super) fn database(&self) -> Result<&'a Observed, &'static str> {
+        match self {
+            Self::Database { observed, .. } => Ok(observed),
+            Self::Restore { .. } | Self::User { .. } => {
+                Err("it belongs to the operator's pass for a database")
+            }
+        }
+    }
+
+    /// What was read of a database that is brought back.
+    pub(super) fn recovery(&self) -> Result<&'a ObservedRecovery, &'static str> {
+        match self {
+            Self::Restore { observed, .. } | Self::User { observed, .. } => Ok(observed),
+            Self::Database { .. } => Err("it belongs to a recovery"),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! A workload that runs a Postgres, with its claims as they were read. Pure.
+
+use serde::Serialize;
+
+use super::PostgresTemplate;
+use crate::api::WorkloadKind;
+
+/// A workload that runs a Postgres, with everything that was read of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresWorkload {
+    /// StatefulSet or Deployment.
+    pub kind: WorkloadKind,
+    pub namespace: String,
+    pub name: String,
+    /// What its pod template tells.
+    pub template: PostgresTemplate,
+    /// The moments at which its claims are deleted automatically.
+    pub claims_deleted_when: Vec<&'static str>,
+    pub claims: Vec<ClaimFound>,
+}
+
+/// A claim and what is known of its volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimFound {
+    pub name: String,
+    /// Its volume; none if it is not bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
+    /// The volume's reclaim policy; none if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reclaim_policy: Option<String>,
+    /// Why it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}

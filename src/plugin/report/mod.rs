@@ -1,5 +1,0 @@
-//! `kubectl holdfast report`: an incident report in one file, for people who were not there.
-
-mod command;
-
-pub use command::*;
