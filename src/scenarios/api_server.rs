@@ -154,7 +154,10 @@ impl Store {
         if target.plural == "events" || is_dry_run {
             return self.write(method, &target, content_type, body, is_dry_run);
         }
-        self.writes.push(format!("{method} {}", target.plural));
+        let subresource = target.subresource.as_deref();
+        let subresource = subresource.map_or_else(String::new, |name| format!("/{name}"));
+        self.writes
+            .push(format!("{method} {}{subresource}", target.plural));
         let crash = self.crash.filter(|crash| crash.write == self.writes.len());
         match crash.map(|crash| crash.moment) {
             None => self.write(method, &target, content_type, body, false),
