@@ -157,7 +157,7 @@ fn a_confirmed_claim_goes_and_its_volume_stays() {
 
         // What the message tells to type, typed.
         let (_, command) = refused
-            .split_once("delete again: kubectl ")
+            .split_once("Without the plugin: kubectl ")
             .expect("a command");
         scene.kubectl(command.trim());
         scene.kubectl("delete pvc knowledge-data --wait=false");
@@ -206,7 +206,7 @@ async fn delete_the_kept_volume(scene: &Scene, volume: &PersistentVolume) {
     let name = volume.name_any();
     let refused = scene.refused(&format!("delete pv {name} --wait=false"));
     let (_, command) = refused
-        .split_once("delete again: kubectl ")
+        .split_once("Without the plugin: kubectl ")
         .expect("a command");
     scene.kubectl(command.trim());
     scene.kubectl(&format!("delete pv {name} --wait=false"));

@@ -64,7 +64,7 @@ fn everything_that_is_needed_to_come_back_is_remembered_outside_the_namespace() 
             &refused,
             &[
                 "Holdfast refuses to delete DatabaseLedger",
-                "what is remembered of the database outside its namespace",
+                "nothing outside the namespace would record which volume holds the database",
             ],
         );
         assert_tells(

@@ -94,7 +94,7 @@ fn the_right_volume_comes_back_in_place_of_a_fresh_one_which_is_kept() {
         assert_eq!(recovered.code, Some(0), "{}", recovered.printed);
         let report: Value = serde_json::from_str(&recovered.printed).expect("JSON");
         assert!(
-            report["awaySeconds"]
+            report["unavailableSeconds"]
                 .as_f64()
                 .is_some_and(|away| away > 0.0),
             "{report}"
@@ -127,7 +127,7 @@ fn a_pod_template_that_names_another_claim_is_put_right() {
             0,
             &[
                 "mounts other-data",
-                "mount claim knowledge-data as volume data again",
+                "mount claim knowledge-data in StatefulSet",
                 "The data was unavailable for",
                 "Git",
             ],
@@ -221,8 +221,8 @@ fn a_namespace_that_is_gone_comes_back_with_its_database() {
         let recovered = holdfast(scene, &format!("recover {NAME} -n {namespace}"));
         let told = [
             "recreate Namespace",
-            "make ProtectedDatabase",
-            "the workload is not there",
+            "recreate ProtectedDatabase",
+            "the workload does not exist",
             "The data was unavailable for",
         ];
         assert_ran(&recovered, 0, &told);
@@ -355,7 +355,7 @@ fn recover_says_what_it_does_not_know() {
         assert_ran(
             &no_volume,
             3,
-            &["there is no PersistentVolume no-such", "kubectl get pv"],
+            &["PersistentVolume no-such does not exist", "kubectl get pv"],
         );
 
         // The wrong one of two workloads of a name must not be scaled down.

@@ -59,7 +59,7 @@ fn a_database_that_only_its_last_good_backup_remembers_and_that_is_well_is_green
             .expect("a verdict");
         assert_tells(
             &verdict.message,
-            &["same cluster as in the backup end-to-end/"],
+            &["same database cluster as in the backup end-to-end/"],
         );
     });
 }

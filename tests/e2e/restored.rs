@@ -138,7 +138,7 @@ fn what_cannot_be_restored_is_said_and_nothing_is_touched() {
         );
         assert_tells(
             &wait_state(scene, "unknown", RestoreState::Blocked).await,
-            &["spec.database", "there is no ProtectedDatabase no-such"],
+            &["spec.database", "ProtectedDatabase no-such does not exist"],
         );
         // The next one of the same database waits for the one that can't go on.
         scene.apply(&[restore(scene, "next", &volume)]);
