@@ -202,7 +202,7 @@ impl Counting<'_> {
     }
 }
 
-/// Connects to the first database that exists: a missing one must not hide which cluster of data
+/// Connects to the first database that exists: a missing one must not hide which database cluster
 /// answers.
 async fn connect_somewhere(
     login: &Login,

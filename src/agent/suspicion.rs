@@ -96,7 +96,7 @@ pub fn suspicion_of(database: &ProtectedDatabase, system_identifier: &str) -> Op
         .as_ref()
         .filter(|baseline| baseline.system_identifier != system_identifier)?;
     Some(format!(
-        "the cluster of data has the system identifier {system_identifier}, and the last known \
+        "the database cluster has the system identifier {system_identifier}, and the last known \
          good one (check {}) had {}: initdb has run, or another volume is mounted",
         baseline.check, baseline.system_identifier
     ))

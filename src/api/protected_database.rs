@@ -238,7 +238,7 @@ pub struct TableRule {
     #[schemars(range(min = 0, max = 100))]
     pub max_drop_percent: Option<i32>,
     /// Its rows come and go, as those of a queue or a cache do, and the table itself may: neither
-    /// is a reset. `minRows` counts all the same.
+    /// is a reset. `minRows` still counts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub volatile: bool,
 }

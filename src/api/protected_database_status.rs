@@ -78,7 +78,7 @@ pub struct BaselineStatus {
     pub check: String,
     /// When that check ended.
     pub time: Time,
-    /// The identifier that initdb gave the cluster of data.
+    /// The identifier that initdb gave the database cluster.
     pub system_identifier: String,
 }
 

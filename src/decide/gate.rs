@@ -107,7 +107,7 @@ fn wanted(
     if newest.is_some_and(|newest| is_known_replica(judged, newest)) {
         return open(
             reasons::IN_RECOVERY,
-            "it is a replica of the known cluster of data".to_owned(),
+            "it is a replica of the known database cluster".to_owned(),
         );
     }
     let why = newest.map_or("its data is being checked", |newest| {

@@ -1,4 +1,4 @@
-//! Which cluster of data answers: one query that works on a primary and on a replica, and the
+//! Which database cluster answers: one query that works on a primary and on a replica, and the
 //! databases it holds.
 
 use jiff::Timestamp;
@@ -39,7 +39,7 @@ const DATABASES_QUERY: &str = "select datname::text as name, oid::bigint::text a
 /// What one round trip says of a server and of the database that was connected to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overview {
-    /// Which cluster of data answers.
+    /// Which database cluster answers.
     pub observed: ObservedIdentity,
     /// Whether the role that asks is a superuser.
     pub superuser: bool,
@@ -52,7 +52,7 @@ pub struct Overview {
 /// An identity and when it was read, by the database's clock.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObservedIdentity {
-    /// Which cluster of data answers.
+    /// Which database cluster answers.
     pub identity: Identity,
     /// When, by the database's clock.
     pub observed_at: Time,

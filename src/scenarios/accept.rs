@@ -27,7 +27,7 @@ fn new_start(check: DatabaseCheck) -> DatabaseCheck {
     of_container(check, "knowledge-postgres-0", "pod-1", "containerd://2")
 }
 
-/// What `pg_upgrade` leaves: another cluster of data with all rows.
+/// What `pg_upgrade` leaves: another database cluster with all rows.
 fn upgraded(name: &str, created: &str) -> DatabaseCheck {
     let mut check = unjudged(check(name, created));
     if let Some(evidence) = check

@@ -21,7 +21,7 @@ pub struct Manifest {
     pub backup: String,
     /// The `ProtectedDatabase`.
     pub protected_database: ProtectedDatabaseReference,
-    /// Which cluster of data was dumped, read before the dump.
+    /// Which database cluster was dumped, read before the dump.
     pub identity: ManifestIdentity,
     /// Version of the server, as it says itself.
     pub server_version: String,
@@ -58,7 +58,7 @@ pub struct ProtectedDatabaseReference {
     pub uid: String,
 }
 
-/// Which cluster of data was dumped.
+/// Which database cluster was dumped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestIdentity {
