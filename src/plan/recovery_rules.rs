@@ -191,6 +191,12 @@ pub fn claims_go_when_their_volume_is_kept(
     }
 }
 
+/// Whether a wait comes before a step: then everything is read and vetted again in between.
+fn waits_before(steps: &[Step], position: usize) -> bool {
+    let mut earlier = steps[..position].iter();
+    earlier.any(|step| matches!(step, Step::Await(_)))
+}
+
 /// Make sure that a claim goes only when no pod has it any more, or after a wait for those pods: a
 /// pod keeps writing to a volume whose claim is gone.
 pub fn claims_go_without_pods(
@@ -201,8 +207,7 @@ pub fn claims_go_without_pods(
     let Some(binding) = binding_of_removed(scope, &steps[position])? else {
         return Ok(());
     };
-    let is_awaited = |step: &Step| matches!(step, Step::Await(_));
-    if binding.pods.is_empty() || steps[..position].iter().any(is_awaited) {
+    if binding.pods.is_empty() || waits_before(steps, position) {
         Ok(())
     } else {
         Err("pods still mount it")
@@ -285,9 +290,7 @@ pub fn pods_start_on_their_own_claims(
     steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
-    let waits = steps[..position]
-        .iter()
-        .any(|step| matches!(step, Step::Await(_)));
+    let waits = waits_before(steps, position);
     match &steps[position] {
         Step::MountClaim { claim, .. } => {
             let observed = scope.recovery()?;

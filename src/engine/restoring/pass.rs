@@ -54,7 +54,7 @@ pub async fn restore(
     }
     let database = known(reader.get::<ProtectedDatabase>(&found.spec.database).await)?;
     if database.is_some_and(|database| !context.settings.selects(&database)) {
-        // It is another operator's; one that is not there is left to nobody.
+        // It is another operator's.
         return Ok(Action::requeue(LATER));
     }
     let (decision, recovery) = Box::pin(decide(context, &reader, &found)).await?;
