@@ -1,4 +1,4 @@
-//! The command line: what `holdfast --help` says, and which room each command leads to.
+//! The command line: what `holdfast --help` says, and which module runs each command.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ pub struct Cli {
 enum Command {
     /// Runs the operator: guards, checks and backs up every `ProtectedDatabase`.
     Operator(OperatorArguments),
-    /// Runs inside the Jobs that the operator makes. Not for people.
+    /// Runs inside the Jobs that the operator creates. Not for users.
     #[command(subcommand)]
     Agent(AgentCommand),
     /// Prints the custom resource definitions: `holdfast crd | kubectl apply --server-side -f -`.
@@ -63,12 +63,12 @@ struct OperatorArguments {
     /// Watch only this namespace. Default: all.
     #[arg(long, env = "HOLDFAST_NAMESPACE")]
     namespace: Option<String>,
-    /// Only the `ProtectedDatabase`s with these labels are this operator's own, as kubectl takes
-    /// them: `shard=a`, `!canary`, `tier in (a,b)`. Default: all.
+    /// This operator handles only the `ProtectedDatabase`s with these labels, in the syntax of
+    /// kubectl: `shard=a`, `!canary`, `tier in (a,b)`. Default: all.
     #[arg(long, env = "HOLDFAST_SELECTOR", default_value = "", hide_default_value = true, value_parser = install::parse_selector)]
     selector: Selector,
-    /// The namespace that the operator runs in: the guard's rules know it by its service account
-    /// there.
+    /// The namespace that the operator runs in. The guard recognizes the operator by its service
+    /// account there.
     #[arg(
         long,
         env = "HOLDFAST_OPERATOR_NAMESPACE",
@@ -78,9 +78,9 @@ struct OperatorArguments {
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
-    /// The file with the URL of a webhook that gets alerts as Alertmanager takes them: a mounted
-    /// Secret, read anew for every request. A certificate authority of its own lies beside it as
-    /// ca.crt.
+    /// The file with the URL of a webhook that receives alerts in the format of Alertmanager: a
+    /// mounted Secret, read again for every request. If the webhook has a certificate authority of
+    /// its own, that is beside the file as ca.crt.
     #[arg(long, env = "HOLDFAST_WEBHOOK_URL_FILE", value_name = "PATH")]
     webhook_url_file: Option<PathBuf>,
 }

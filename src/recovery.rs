@@ -1,5 +1,5 @@
-//! One pass over a database that is to be brought back: what exists, and what is to be done. Used by
-//! `kubectl holdfast recover`, with the rights of whoever calls it, and by the operator for a
+//! One pass over a database that is to be recovered: what exists, and what is to be done. Used by
+//! `kubectl holdfast recover`, with the permissions of its user, and by the operator for a
 //! `DatabaseRestore`.
 
 use kube::Client;
@@ -16,8 +16,8 @@ pub struct Recovery {
     pub plan: Result<RecoveryPlan, Blocker>,
 }
 
-/// Reads what exists of one database and plans how to bring it back. With `volume` only the claim
-/// that this volume belongs to.
+/// Reads what exists of one database and plans how to recover it. With `volume` only the claim that
+/// this volume belongs to.
 pub async fn look(client: &Client, namespace: &str, name: &str, volume: Option<&str>) -> Recovery {
     let mut observed = fetch(client, namespace, name).await;
     let reader = Reader::new(client.clone(), namespace);

@@ -1,5 +1,5 @@
-//! `holdfast agent backup`: makes the `DatabaseBackup`, takes the set, and writes to its status how
-//! that went.
+//! `holdfast agent backup`: creates the `DatabaseBackup`, takes the set, and writes the outcome to
+//! its status.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use super::{
     take_set,
 };
 
-/// Runs a backup to its report. `name` is that of the Job and of the `DatabaseBackup`.
+/// Runs a backup and reports it. `name` is that of the Job and of the `DatabaseBackup`.
 pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()> {
     let started_at = Timestamp::now();
     let interrupt = Interrupt::listen(
@@ -101,7 +101,7 @@ async fn take(
     take_set(&order, &suspicion, interrupt).await
 }
 
-/// Makes the `DatabaseBackup` unless it is there; says whether it has been taken already.
+/// Creates the `DatabaseBackup` unless it exists. Returns whether it has been taken already.
 async fn ensure_backup(
     client: &Client,
     request: &BackupRequest,
@@ -125,7 +125,7 @@ async fn ensure_backup(
         },
         status: None,
     };
-    let what = format!("make the DatabaseBackup {}/{name}", request.namespace);
+    let what = format!("create the DatabaseBackup {}/{name}", request.namespace);
     let found = kubernetes::persist(&what, || async {
         match api.create(&PostParams::default(), &backup).await {
             Err(kube::Error::Api(status)) if status.code == 409 => api.get(name).await,
@@ -135,8 +135,8 @@ async fn ensure_backup(
     .await?;
     if found.spec.database != request.database {
         anyhow::bail!(
-            "the DatabaseBackup {}/{name} exists and is of the database `{}`; delete it, the next \
-             backup has another name",
+            "the DatabaseBackup {}/{name} already exists for the database `{}`, so this backup was \
+             not taken. Delete it, or wait for the next backup, which has another name",
             request.namespace,
             found.spec.database
         );

@@ -34,7 +34,7 @@ pub struct SetOrder<'request> {
     pub host: String,
     /// Name of the `DatabaseBackup`.
     pub backup: String,
-    /// The set's folder.
+    /// The set's directory.
     pub path: SetPath,
 }
 

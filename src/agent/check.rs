@@ -13,7 +13,7 @@ use super::{Gathered, Interrupt, MountedFiles, gather, kubernetes};
 /// What is allowed beyond the budget of the queries before the check is cut off.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Runs a check to its report.
+/// Runs a check and reports it.
 pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
     let client = kubernetes::connect().await?;
     let start_time = Time(Timestamp::now());
@@ -34,7 +34,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
             system_identifier = evidence.identity.system_identifier,
             tables = evidence.table_count,
             rows = evidence.total_rows,
-            "looked at the database"
+            "checked the database"
         );
     }
     let status = DatabaseCheckStatus {

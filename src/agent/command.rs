@@ -9,16 +9,16 @@ use crate::api::{JOB_NAME_VARIABLE, REQUEST_VARIABLE};
 
 use super::{backup, check, files, install};
 
-/// What an agent does. These are started by Jobs that the operator makes, not by people.
+/// What an agent does. These are started by Jobs of the operator, not by users.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum AgentCommand {
     /// Copy this program to a path that another container can run it from.
     Install {
-        /// Where to.
+        /// The path to copy to.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
-    /// Look at the database that `HOLDFAST_REQUEST` names, and report to its `DatabaseCheck`.
+    /// Check the database that `HOLDFAST_REQUEST` names, and report to its `DatabaseCheck`.
     Check,
     /// Look for the files that rows of the database name, as `HOLDFAST_REQUEST` says, and report to
     /// the `DatabaseCheck`.
@@ -49,7 +49,7 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
 
 fn read_request<Request: DeserializeOwned>() -> anyhow::Result<Request> {
     let json = std::env::var(REQUEST_VARIABLE).with_context(|| {
-        format!("{REQUEST_VARIABLE} is not set; agents are started by Jobs that the operator makes")
+        format!("{REQUEST_VARIABLE} is not set; agents are started by Jobs of the operator")
     })?;
     serde_json::from_str(&json).with_context(|| {
         format!(

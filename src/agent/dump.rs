@@ -45,8 +45,8 @@ impl DumpPrograms {
             find_program(name).ok_or_else(|| {
                 failure(format!(
                     "the program {name} is not in the database's image, neither on PATH nor below \
-                     /usr/lib/postgresql, so it can't be dumped. Backups run in that image: add \
-                     the Postgres client programs to it, or use the official image"
+                     /usr/lib/postgresql, so the database can't be dumped. Backups run in that \
+                     image: add the Postgres client programs to it, or use the official image"
                 ))
             })
         };
@@ -123,7 +123,7 @@ impl DumpPrograms {
         {
             command.env_remove(name);
         }
-        let folder = self.password_file.path().parent().unwrap_or(Path::new("/"));
+        let directory = self.password_file.path().parent().unwrap_or(Path::new("/"));
         command
             .env("PGHOST", &self.login.host)
             .env("PGPORT", self.login.port.to_string())
@@ -136,7 +136,7 @@ impl DumpPrograms {
             .env("PGCONNECT_TIMEOUT", "30")
             .env("LC_ALL", "C")
             // libpq looks for certificates of its own below the home.
-            .env("HOME", folder)
+            .env("HOME", directory)
             .arg("--no-password")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -158,7 +158,7 @@ impl DumpPrograms {
     ) -> Result<Inspected, AgentFailure> {
         let mut child = command.spawn().map_err(|error| {
             failure(format!(
-                "{program} can't be started: {error}. See that the image can run it"
+                "{program} can't be started: {error}. Make sure that the image can run it"
             ))
         })?;
         let (Some(output), Some(messages)) = (child.stdout.take(), child.stderr.take()) else {
@@ -197,7 +197,7 @@ async fn wait(child: &mut Child, program: &str) -> Result<ExitStatus, AgentFailu
     child
         .wait()
         .await
-        .map_err(|error| failure(format!("how {program} ended can't be known: {error}")))
+        .map_err(|error| failure(format!("the exit code of {program} is unknown: {error}")))
 }
 
 /// libpq has no "encrypt if offered, and then verify": once the server is known to offer it, it is
@@ -233,22 +233,22 @@ fn incomplete(program: &str, what: &str, lines: &str) -> AgentFailure {
     AgentFailure {
         reason: reasons::DUMP_INCOMPLETE.to_owned(),
         message: format!(
-            "what {program} wrote is not a whole dump, so it was thrown away: {what}.{lines} See \
-             the pod's log"
+            "the output of {program} is not a complete dump, so it was discarded: {what}.{lines} \
+             See the pod's log"
         ),
     }
 }
 
 fn explain_exit(program: &str, status: ExitStatus, lines: &str) -> String {
     let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with code {code}"),
+        (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(9)) => {
             "was killed by signal 9, most likely because the pod has too little memory".to_owned()
         }
         (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
     };
     let lines = if lines.is_empty() {
-        "it said nothing"
+        "it wrote no message"
     } else {
         lines
     };

@@ -1,5 +1,5 @@
-//! The way of a dump's bytes: read, inspected, compressed, handed on. Inspection and compression
-//! have a thread of their own.
+//! What happens to a dump's bytes: read, inspected, compressed, passed on. Inspection and
+//! compression have a thread of their own.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -128,7 +128,7 @@ pub fn start(
 async fn read(mut source: impl AsyncRead + Unpin, sender: mpsc::Sender<std::io::Result<Vec<u8>>>) {
     loop {
         let mut piece = Vec::with_capacity(PIECE);
-        // A pipe gives at most 64 KiB at once; filling the piece saves hand-overs.
+        // A pipe gives at most 64 KiB at once; filling the piece saves messages.
         let outcome = loop {
             match source.read_buf(&mut piece).await {
                 Ok(0) => break Ok(true),

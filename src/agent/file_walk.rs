@@ -13,8 +13,8 @@ use super::named_paths::{FirstNames, NamedPaths, components, tell};
 
 /// What `mkfs` makes on a volume of its own, for root only. No application's file is in there.
 const RECOVERED_BY_FSCK: &str = "lost+found";
-/// Folders that are read at once. What is deeper makes a level above be kept in memory.
-const OPEN_FOLDERS: usize = 64;
+/// Directories that are read at once. What is deeper makes a level above be kept in memory.
+const OPEN_DIRECTORIES: usize = 64;
 
 /// What was seen on a walk.
 #[derive(Debug, Default)]
@@ -29,10 +29,10 @@ pub struct Walked {
     pub unread: Unread,
 }
 
-/// What could not be looked at, and why the first of it could not.
+/// What could not be read, and why the first of it could not.
 #[derive(Debug, Default)]
 pub struct Unread {
-    /// How many folders or paths.
+    /// How many directories or paths.
     pub count: u64,
     /// One of them, and the reason.
     pub first: Option<String>,
@@ -46,7 +46,7 @@ impl Unread {
             format!(
                 "{} ({why})",
                 if path.is_empty() {
-                    "the folder itself".to_owned()
+                    "the directory itself".to_owned()
                 } else {
                     tell(path)
                 }
@@ -60,7 +60,7 @@ impl Unread {
 pub enum Seen {
     /// A regular file.
     File,
-    /// A folder, or something else that is no regular file.
+    /// A directory, or something else that is no regular file.
     Other,
     /// Nothing.
     Nothing,
@@ -70,10 +70,10 @@ pub enum Seen {
     Unread(io::Error),
 }
 
-/// Looks at one path below `folder`, name by name, so that no link is followed on the way.
+/// Looks at one path below `directory`, name by name, so that no link is followed on the way.
 #[must_use]
-pub fn look_at(folder: &Path, relative: &[u8]) -> Seen {
-    let mut path = PathBuf::from(folder);
+pub fn look_at(directory: &Path, relative: &[u8]) -> Seen {
+    let mut path = PathBuf::from(directory);
     let mut seen = Seen::Other;
     for name in components(relative) {
         path.push(OsStr::from_bytes(name));
@@ -99,12 +99,12 @@ fn is_no_such_path(error: &io::Error) -> bool {
     )
 }
 
-/// Walks through all files below `folder` and takes note of those that rows name. Ends without a
-/// result when told to stop.
+/// Walks through all files below `directory` and takes note of those that rows name. Ends without a
+/// result when `stop` is set.
 ///
-/// The order is the file system's: sorting would keep every name of a folder in memory.
+/// The order is the file system's: sorting would keep every name of a directory in memory.
 pub fn walk(
-    folder: &Path,
+    directory: &Path,
     is_whole_claim: bool,
     named: &mut NamedPaths,
     stop: &AtomicBool,
@@ -113,17 +113,17 @@ pub fn walk(
     let is_wanted = |entry: &DirEntry| {
         !(is_whole_claim && entry.depth() == 1 && entry.file_name() == RECOVERED_BY_FSCK)
     };
-    let entries = WalkDir::new(folder)
+    let entries = WalkDir::new(directory)
         .follow_links(false)
         .follow_root_links(false)
-        .max_open(OPEN_FOLDERS);
+        .max_open(OPEN_DIRECTORIES);
     for entry in entries.into_iter().filter_entry(is_wanted) {
         if stop.load(Ordering::Relaxed) {
             return None;
         }
         match entry {
             Ok(entry) if entry.file_type().is_file() => {
-                let relative = relative(folder, entry.path());
+                let relative = relative(directory, entry.path());
                 walked.files += 1;
                 if !named.find(relative) {
                     walked.unreferenced += 1;
@@ -141,7 +141,7 @@ pub fn walk(
                 walked.unread.note(
                     error
                         .path()
-                        .map(|path| relative(folder, path))
+                        .map(|path| relative(directory, path))
                         .unwrap_or_default(),
                     &why,
                 );
@@ -151,8 +151,8 @@ pub fn walk(
     Some(walked)
 }
 
-fn relative<'a>(folder: &Path, path: &'a Path) -> &'a [u8] {
-    path.strip_prefix(folder)
+fn relative<'a>(directory: &Path, path: &'a Path) -> &'a [u8] {
+    path.strip_prefix(directory)
         .unwrap_or(path)
         .as_os_str()
         .as_bytes()

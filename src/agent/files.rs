@@ -12,10 +12,10 @@ use crate::api::{DatabaseCheck, FILES_DIRECTORY, FilesRequest, names};
 
 use super::{Interrupt, MountedFiles, kubernetes, look_for_files, nothing_found};
 
-/// What is allowed beyond the budget of the look before it is cut off.
+/// What is allowed beyond the timeout of the rule before the agent stops.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Runs a look to its report.
+/// Looks for the files and reports them.
 pub async fn run_files(request: FilesRequest) -> anyhow::Result<()> {
     let client = kubernetes::connect().await?;
     let start_time = Some(Time(Timestamp::now()));

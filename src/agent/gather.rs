@@ -1,5 +1,5 @@
 //! Gathering the evidence of a check: identity, databases, tables and rows, as far as they can be
-//! had within the time given.
+//! read within the timeout.
 
 use std::time::Duration;
 
@@ -185,7 +185,7 @@ impl Counting<'_> {
                 .collect(),
             count_all: self.request.count_all_tables,
             budget: self.budget,
-            room: EVIDENCE_TABLE_LIMIT,
+            table_limit: EVIDENCE_TABLE_LIMIT,
         };
         let counted = count_tables(&session, &list, &order).await?;
         self.budget = counted.budget_left;
@@ -267,7 +267,7 @@ fn join_problems(problems: Vec<PostgresError>) -> Option<AgentFailure> {
     let mut failure = AgentFailure::from(problems.into_iter().next()?);
     if more > 0 {
         failure.message = format!(
-            "{} ({more} more like this; the pod's log has them)",
+            "{} (failures that are not shown: {more}; see the pod's log)",
             failure.message
         );
     }

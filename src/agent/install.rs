@@ -12,25 +12,25 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Copies the running program to `to`, executable by everyone. It appears there whole or not at
 /// all.
 pub fn install(to: &Path) -> anyhow::Result<()> {
-    let folder = to
+    let directory = to
         .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
+        .filter(|directory| !directory.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let name = to.file_name().with_context(|| {
         format!(
-            "{} names no file; give the path of the program to be",
+            "{} names no file; give the path to copy the program to",
             to.display()
         )
     })?;
-    fs::create_dir_all(folder).with_context(|| {
+    fs::create_dir_all(directory).with_context(|| {
         format!(
-            "the folder {} can't be made; is the volume mounted writable?",
-            folder.display()
+            "the directory {} can't be created; is the volume mounted writable?",
+            directory.display()
         )
     })?;
     let mut unfinished = name.to_os_string();
     unfinished.push(".unfinished");
-    let unfinished = folder.join(unfinished);
+    let unfinished = directory.join(unfinished);
     let copy = || -> std::io::Result<()> {
         fs::copy(OWN_PROGRAM, &unfinished)?;
         fs::set_permissions(&unfinished, Permissions::from_mode(0o755))?;

@@ -1,4 +1,4 @@
-//! What ends an agent's work before it is done: its deadline, or the pod being told to stop.
+//! What ends an agent's work before it is done: its deadline, or a signal to stop the pod.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::api::{AgentFailure, reasons};
 
-/// Tells when to stop, and why.
+/// Says when to stop, and why.
 #[derive(Clone, Debug)]
 pub struct Interrupt {
     cause: watch::Receiver<Option<AgentFailure>>,
@@ -33,7 +33,7 @@ impl Interrupt {
                 _ = stop.recv() => told_to_stop(),
                 () = tokio::time::sleep(deadline) => (
                     reasons::TIMEOUT,
-                    format!("it took longer than the {} s that `{field}` allows, and was ended. \
+                    format!("it took longer than the {} s that `{field}` allows, and was stopped. \
                         Raise `{field}`, or see in the pod's log what is slow", deadline.as_secs()),
                 ),
             };
@@ -61,7 +61,7 @@ impl Interrupt {
 }
 
 fn told_to_stop() -> (&'static str, String) {
-    let message = "the agent's pod was told to stop before it was done: it was evicted, deleted, \
-        or its node is shut down. It is tried again";
+    let message = "the agent's pod was stopped before it was done: it was evicted or deleted, or \
+        its node is shut down. It is tried again";
     (reasons::JOB_FAILED, message.to_owned())
 }

@@ -29,7 +29,7 @@ pub async fn connect() -> anyhow::Result<Client> {
     };
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = Some(REQUEST_LIMIT);
-    Client::try_from(config).context("no client for the API server could be made")
+    Client::try_from(config).context("no client for the API server could be created")
 }
 
 /// Runs a request until it succeeds, fails for good, or `REPORT_LIMIT` is over.

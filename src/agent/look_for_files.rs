@@ -16,7 +16,7 @@ use super::MountedFiles;
 use super::file_walk::{Seen, Unread, Walked, look_at, walk};
 use super::named_paths::{FirstNames, Known, NamedPaths, PathTarget};
 
-/// Why what is behind a link is not looked at.
+/// Why what is behind a link is not read.
 const LINK: &str = "a symbolic link, which is not followed";
 
 /// What a search is about, and how far it came.
@@ -27,7 +27,7 @@ struct Search<'a> {
     found: CheckedFiles,
 }
 
-/// Looks for the files of one rule on the claim that is mounted at `claim`. What fails is told
+/// Looks for the files of one rule on the claim that is mounted at `claim`. What fails is reported
 /// beside what was seen.
 pub async fn look_for_files(
     request: &FilesRequest,
@@ -75,15 +75,15 @@ impl Search<'_> {
             return Err(self.too_many_paths());
         }
         // After the query: a row that comes with a file is not seen without it.
-        let folder = self.find_folder(claim)?;
-        let (mut named, walked) = walk_apart(folder.clone(), rule.root.is_empty(), named).await;
+        let directory = self.find_directory(claim)?;
+        let (mut named, walked) = walk_apart(directory.clone(), rule.root.is_empty(), named).await;
         self.found.files = number(walked.files);
         self.found.found = number(named.count_known(Known::Found));
         self.found.unreferenced = number(walked.unreferenced);
         self.found.unreferenced_names = walked.unreferenced_names.told();
         let mut unread = walked.unread;
         if named.count_known(Known::Found) < named.count() {
-            self.settle(&folder, &mut named, &mut unread).await?;
+            self.settle(&directory, &mut named, &mut unread).await?;
         }
         if unread.count == 0 {
             Ok(())
@@ -96,13 +96,13 @@ impl Search<'_> {
     /// misses nothing, and a file that came since is there.
     async fn settle(
         &mut self,
-        folder: &Path,
+        directory: &Path,
         named: &mut NamedPaths,
         unread: &mut Unread,
     ) -> Result<(), AgentFailure> {
         let session = self.connect().await?;
         let mut settling = Settling {
-            folder,
+            directory,
             named,
             unread,
             missing_names: FirstNames::default(),
@@ -146,14 +146,14 @@ impl Search<'_> {
             .map_err(|error| self.explain(&error))
     }
 
-    /// The folder of the rule. One that is not there holds no file, which is for the comparison to
-    /// tell; a link leads nobody knows where.
-    fn find_folder(&self, claim: &Path) -> Result<PathBuf, AgentFailure> {
+    /// The directory of the rule. One that does not exist has no files, which the comparison
+    /// reports. Where a link leads is not known.
+    fn find_directory(&self, claim: &Path) -> Result<PathBuf, AgentFailure> {
         let root = &self.request.rule.root;
         let mut unread = Unread::default();
         match look_at(claim, root.as_bytes()) {
             Seen::Link => unread.note(root.as_bytes(), LINK),
-            Seen::File => unread.note(root.as_bytes(), "a file, not a folder"),
+            Seen::File => unread.note(root.as_bytes(), "a file, not a directory"),
             Seen::Unread(error) => unread.note(root.as_bytes(), &error.to_string()),
             Seen::Other | Seen::Nothing => {
                 // A leading slash would make it a path of this container.
@@ -172,8 +172,8 @@ impl Search<'_> {
         let message = if error.kind == PostgresErrorKind::Timeout {
             format!(
                 "{field}: the rows were not read within the {} s that `timeout` of the rule \
-                 allows, so it is not known which files they name. Raise it, or see with EXPLAIN \
-                 why the query is slow",
+                 allows, so it is not known which files they name. Raise `timeout`, or see with \
+                 EXPLAIN why the query is slow",
                 self.request.timeout_seconds
             )
         } else {
@@ -187,9 +187,9 @@ impl Search<'_> {
 
     fn too_many_paths(&self) -> AgentFailure {
         let message = format!(
-            "{}: the query returns more than {}, which is more than is compared, so nothing is \
-             known about the files. Split the rule: several queries, each with a `where` and the \
-             folder that its paths are in",
+            "{}: the query returns more than {}, the most that one rule compares, so nothing is \
+             known about the files. Split the rule into several, each with a `where` and its own \
+             `root`",
             self.field(),
             count(number(self.request.path_limit), "path")
         );
@@ -201,9 +201,9 @@ impl Search<'_> {
 
     fn not_all_read(&self, unread: &Unread) -> AgentFailure {
         let message = format!(
-            "{}: {} of {} could not be looked at, the first being {}; a file that was not seen \
-             there may be there. Set `runAsUser` and `runAsGroup` of the rule to the owner of the \
-             files, or `root` to the folder that a link leads to",
+            "{}: {} of {} could not be read, the first being {}. Files there may exist, so they \
+             are not called missing. Set `runAsUser` and `runAsGroup` of the rule to the owner of \
+             the files, or `root` to the directory that a link leads to",
             self.field(),
             count(number(unread.count), "path"),
             self.request.rule.place(),
@@ -216,9 +216,9 @@ impl Search<'_> {
     }
 }
 
-/// Looks once more at what the walk did not come upon.
+/// Looks once more for what the walk did not find.
 struct Settling<'a> {
-    folder: &'a Path,
+    directory: &'a Path,
     named: &'a mut NamedPaths,
     unread: &'a mut Unread,
     missing_names: FirstNames,
@@ -230,7 +230,7 @@ impl Settling<'_> {
         let seen = match self.named.unfound(path) {
             None => return,
             Some(PathTarget::Outside) => Seen::Nothing,
-            Some(PathTarget::Below(relative)) => look_at(self.folder, &relative),
+            Some(PathTarget::Below(relative)) => look_at(self.directory, &relative),
         };
         let known = match seen {
             Seen::File => Known::Found,
@@ -254,7 +254,7 @@ impl Settling<'_> {
 /// Walks on a thread of its own, which may wait for a disk. It stops when nobody waits for it any
 /// more.
 async fn walk_apart(
-    folder: PathBuf,
+    directory: PathBuf,
     is_whole_claim: bool,
     mut named: NamedPaths,
 ) -> (NamedPaths, Walked) {
@@ -267,7 +267,7 @@ async fn walk_apart(
     let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
     let told = Arc::clone(&stop.0);
     let task = tokio::task::spawn_blocking(move || {
-        let walked = walk(&folder, is_whole_claim, &mut named, &told);
+        let walked = walk(&directory, is_whole_claim, &mut named, &told);
         (named, walked.unwrap_or_default())
     });
     match task.await {
@@ -291,16 +291,16 @@ mod tests {
 
     #[test]
     fn a_file_that_came_since_is_there_and_a_row_that_went_since_misses_nothing() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let mut named = NamedPaths::new("");
         for path in ["walked", "came-since", "went-with-its-file", "missing"] {
             named.insert(path.as_bytes());
         }
         assert!(named.find(b"walked"));
-        std::fs::write(folder.path().join("came-since"), "").unwrap();
+        std::fs::write(directory.path().join("came-since"), "").unwrap();
         let mut unread = Unread::default();
         let mut settling = Settling {
-            folder: folder.path(),
+            directory: directory.path(),
             named: &mut named,
             unread: &mut unread,
             missing_names: FirstNames::default(),
@@ -322,11 +322,11 @@ mod tests {
 
     #[test]
     fn a_walk_that_nobody_waits_for_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a"), "").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("a"), "").unwrap();
         assert!(
             walk(
-                folder.path(),
+                directory.path(),
                 true,
                 &mut NamedPaths::new(""),
                 &AtomicBool::new(true)

@@ -7,7 +7,7 @@ use crate::api::{
     S3_CREDENTIALS_DIRECTORY, WORK_DIRECTORY,
 };
 
-/// The mounted folders. The default is what Jobs mount.
+/// The mounted directories. The default is what Jobs mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountedFiles {
     /// User name and password of Postgres.
@@ -18,7 +18,7 @@ pub struct MountedFiles {
     pub s3_credentials: PathBuf,
     /// Certificate authority of the bucket's endpoint.
     pub s3_ca: PathBuf,
-    /// A folder in memory for the password file.
+    /// A directory in memory for the password file.
     pub work: PathBuf,
 }
 

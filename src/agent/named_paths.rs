@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::FILE_NAME_LIMIT;
 
-/// The longest name that is told, in bytes.
+/// The longest name that is reported, in bytes.
 const NAME_LIMIT: usize = 160;
 /// Bytes of a digest that are kept.
 const DIGEST_LENGTH: usize = 16;
@@ -33,7 +33,7 @@ pub struct NamedPaths {
 }
 
 impl NamedPaths {
-    /// No paths yet; `prefix` is taken off the front of each.
+    /// No paths yet; `prefix` is removed from the front of each.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl NamedPaths {
             .then(|| target_of(path, &self.prefix))
     }
 
-    /// Takes note of what was seen of a path after all.
+    /// Takes note of what was seen of a path later.
     pub fn settle(&mut self, path: &[u8], known: Known) {
         self.paths.insert(self.key(path), known);
     }
@@ -127,7 +127,7 @@ fn digest(is_below: bool, path: &[u8]) -> [u8; DIGEST_LENGTH] {
     short
 }
 
-/// The first names in their order, as many as are told.
+/// The first names in their order, as many as are reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FirstNames(BTreeSet<Vec<u8>>);
 
@@ -144,15 +144,15 @@ impl FirstNames {
         }
     }
 
-    /// The names as they are told.
+    /// The names as they are reported.
     #[must_use]
     pub fn told(&self) -> Vec<String> {
         self.0.iter().map(|name| tell(name)).collect()
     }
 }
 
-/// A name as it is told: whoever chose it can neither end the line, nor turn the direction of the
-/// text, nor fill the page.
+/// A name as it is reported: whoever chose it can neither end the line, nor turn the direction of
+/// the text, nor fill the page.
 #[must_use]
 pub fn tell(name: &[u8]) -> String {
     let mut text = String::new();

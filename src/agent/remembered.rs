@@ -14,11 +14,11 @@ use crate::store::{Manifest, S3Store, StoreErrorKind, fetch_newest_good};
 
 use super::MountedFiles;
 
-/// The longest that looking into the bucket may take.
+/// The longest time that reading the bucket may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Reads what the newest good set of this database remembers. Not being able to look is a failure:
-/// somebody who has a past must not be greeted as new.
+/// a database that has a backup must not be treated as new.
 pub async fn fetch_remembered(
     request: &CheckRequest,
     storage: &S3Storage,
@@ -68,12 +68,12 @@ pub async fn fetch_remembered(
 
 fn unknown(why: &str) -> String {
     format!(
-        "nothing in the cluster remembers what should be there, and whether a backup does is not \
-         known: {why}"
+        "nothing in the cluster remembers what data should be there, and the backups could not be \
+         read: {why}"
     )
 }
 
-/// A manifest as evidence: the rows are exact, what it does not tell is empty.
+/// A manifest as evidence: the rows are exact, what it does not say is empty.
 #[must_use]
 pub fn build_evidence(manifest: &Manifest) -> Evidence {
     let identity = &manifest.identity;

@@ -54,9 +54,9 @@ impl SuspicionSource for ProtectedDatabaseSuspicion {
             Ok(_) => Err(AgentFailure {
                 reason: reasons::JOB_FAILED.to_owned(),
                 message: format!(
-                    "the ProtectedDatabase {} that this backup is for was deleted meanwhile, so \
-                     nothing says whether its data is good. If there is a new one of that name, \
-                     its own backups follow",
+                    "the ProtectedDatabase {} was deleted during this backup, so it is not known \
+                     whether its data is good. If there is a new one of that name, it gets backups \
+                     of its own",
                     self.name
                 ),
             }),
@@ -68,13 +68,13 @@ impl SuspicionSource for ProtectedDatabaseSuspicion {
     }
 }
 
-/// Judges by the conditions, and by the identity, which may tell of a reset before the next check
+/// Judges by the conditions, and by the identity, which may show a reset before the next check
 /// does.
 #[must_use]
 pub fn suspicion_of(database: &ProtectedDatabase, system_identifier: &str) -> Option<String> {
     let unverified = || {
         Some(
-            "no check has verified the data yet, so nothing says whether it is what it should be"
+            "no check has verified the data yet, so it is not known whether the data is good"
                 .to_owned(),
         )
     };

@@ -84,8 +84,8 @@ pub struct CheckRequest {
     pub tables: Vec<TableRule>,
     /// Whether tables without a rule are counted too.
     pub count_all_tables: bool,
-    /// Tables that the last good check found, besides those with rules: these are looked for even
-    /// where there are more than evidence has room for.
+    /// Tables that the last good check found, in addition to those with rules. They are looked for
+    /// even when there are more tables than evidence can list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_tables: Vec<TableName>,
     /// Budget of the whole check in seconds, waiting for a starting server included.
@@ -93,8 +93,8 @@ pub struct CheckRequest {
     /// Budget for counting tables without a rule, in milliseconds.
     #[serde(default = "default_counting_budget")]
     pub counting_milliseconds: u64,
-    /// Where the backups are, when nothing else remembers what was last known good: the newest good
-    /// set says.
+    /// Where the backups are. Set when nothing else remembers what was last known good: then the
+    /// newest good backup set says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered_in: Option<S3Storage>,
 }
@@ -103,7 +103,7 @@ fn default_counting_budget() -> u64 {
     10
 }
 
-/// A look at the files that the rows of one rule name.
+/// One look for the files that the rows of one rule name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FilesRequest {

@@ -26,18 +26,19 @@ pub struct Backup {
     pub time_zone: Option<String>,
     /// Where the backups go.
     pub storage: Storage,
-    /// Which backups to keep. Not acted on yet: nothing is ever deleted from the bucket.
+    /// Which backups to keep. Not supported yet: nothing is ever deleted from the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
-    /// Directories of other claims to archive in the same backup set. Not acted on yet.
+    /// Directories of other claims to archive in the same backup set. Not supported yet: they are
+    /// not in the backup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub directories: Vec<BackupDirectory>,
-    /// Encryption of what is uploaded. Not supported yet: while this is set no backup is taken, so
-    /// that nothing leaves unencrypted.
+    /// Encryption of what is uploaded. Not supported yet: while this is set, no backup is taken, so
+    /// that nothing is uploaded unencrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
-    /// Longest time that one backup may take, such as `6h` or `90m`; it is then ended and marked
+    /// Timeout of one backup, such as `6h` or `90m`. A backup that takes longer is ended and marked
     /// Failed. 1 s to 7 d.
     #[serde(default = "default_deadline")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h|d))+$"), length(max = 20))]
@@ -74,17 +75,18 @@ pub struct S3Storage {
     #[serde(default = "default_region")]
     #[schemars(length(min = 1, max = 64))]
     pub region: String,
-    /// Whether the bucket is a path (`http://host/bucket`) and not a part of the host name. Most
-    /// servers besides Amazon's need it.
+    /// Whether the bucket is part of the path (`http://host/bucket`) and not of the host name. Most
+    /// servers other than Amazon's need it.
     #[serde(default)]
     pub force_path_style: bool,
     /// Secret in the same namespace with the access key. Agents mount it; the operator never reads
     /// it.
     pub credentials_secret: S3CredentialsSecret,
-    /// Certificate authority (PEM) of an `https` endpoint, besides the public ones.
+    /// Certificate authority (PEM) of an `https` endpoint, in addition to the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret: Option<SecretKey>,
-    /// Retention lock on every uploaded object. Not acted on yet.
+    /// Retention lock on every uploaded object. Not supported yet: objects are uploaded without a
+    /// lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_lock: Option<ObjectLock>,
 }
@@ -120,13 +122,13 @@ pub struct ObjectLock {
 /// Who may shorten an object's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ObjectLockMode {
-    /// Those with a special permission.
+    /// Users with a special permission.
     Governance,
     /// Nobody.
     Compliance,
 }
 
-/// Which good backups are kept; a backup stays while any rule keeps it.
+/// Which good backups to keep. A backup is kept while at least one rule keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.keepLast) || has(self.keepDays) || has(self.keepWeekly) \
@@ -142,11 +144,11 @@ pub struct Retention {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3650))]
     pub keep_days: Option<i32>,
-    /// Keep one a week for this many weeks.
+    /// Keep one per week for this many weeks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 520))]
     pub keep_weekly: Option<i32>,
-    /// Keep one a month for this many months.
+    /// Keep one per month for this many months.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 120))]
     pub keep_monthly: Option<i32>,
@@ -169,11 +171,12 @@ pub struct BackupDirectory {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Encryption {
-    /// Secret whose key lists the recipients (public keys), one a line.
+    /// Secret whose key lists the recipients (public keys), one per line.
     pub age_recipients_secret: SecretKey,
 }
 
-/// Regular restores into a throwaway server that prove the backups. Not acted on yet.
+/// Regular restores of a backup into a temporary server, to prove that backups work. Not supported
+/// yet: nothing is restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Drill {

@@ -3,14 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The three outcomes of a check. There is no fourth, and the third is neither of the others.
+/// The three outcomes of a check. Unverifiable is neither good nor bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CheckOutcome {
-    /// The data is what was last known good, or has grown from it.
+    /// The data is that of the last good check, or has grown from it.
     Verified,
     /// The data looks reset.
     Suspected,
-    /// Nothing can be said.
+    /// It is not known whether the data is good.
     Unverifiable,
 }
 

@@ -1,13 +1,13 @@
 //! The three values of a condition.
 
-/// The three values of a condition. Unknown is not green.
+/// The three values of a condition. Unknown is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionStatus {
-    /// It holds.
+    /// What the condition says is so.
     True,
-    /// It does not hold.
+    /// It is not so.
     False,
-    /// It is not known whether it holds.
+    /// It is not known.
     Unknown,
 }
 

@@ -1,5 +1,5 @@
-//! The types of condition on a `ProtectedDatabase`, and the one table of what each means to the rest
-//! of the program: for Ready, events, alerts, metrics and every list that people read.
+//! The types of condition on a `ProtectedDatabase`, and the one table of what each means to the
+//! rest of the program: for Ready, events, alerts, metrics and every list that users read.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::{ConditionStatus, ProtectedDatabaseSpec, reasons};
 macro_rules! condition_types {
     ($($name:ident),* $(,)?) => {
         /// The types of condition on a `ProtectedDatabase`, one owner each, in the order in which
-        /// they are shown: what a person should act on first comes first.
+        /// they are shown: what you should act on first comes first.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum ConditionType {
             $(#[allow(missing_docs, reason = "`ConditionRow::meaning` says it")] $name,)*
@@ -48,11 +48,11 @@ condition_types! {
 pub struct ConditionRow {
     /// What it means when it is True, as `docs/conditions.md` says it.
     pub meaning: &'static str,
-    /// The value that is well.
+    /// The good value.
     pub normal: ConditionStatus,
-    /// Whether Ready needs it to be normal, where it is asked for.
+    /// Whether Ready needs it to be good, if the spec asks for it.
     pub is_required_for_ready: bool,
-    /// Whether its message tells a person what to do while it is not normal.
+    /// Whether its message says what to do while it is not good.
     pub calls_for_action: bool,
     /// What it is about.
     pub subject: Subject,
@@ -60,16 +60,16 @@ pub struct ConditionRow {
     pub unasked: Unasked,
     /// Whether it is a series of the metric `holdfast_database_condition`.
     pub is_metric: bool,
-    /// The alert of the webhook that fires while it is not normal.
+    /// The alert of the webhook that fires while it is not good.
     pub alert: Option<ConditionAlert>,
-    /// What becomes of a change to each value.
+    /// Which event a change to each value makes.
     pub events: ConditionEvents,
 }
 
 /// What a condition is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// How far the operator is with its work; nothing of the database itself.
+    /// How far the operator is with its work, not the database itself.
     Operator,
     /// The data and the volumes under it.
     Data,
@@ -77,7 +77,7 @@ pub enum Subject {
     Files,
     /// The backups.
     Backups,
-    /// What was proven of the backups.
+    /// Whether a restore has proven the backups.
     Restores,
 }
 
@@ -98,22 +98,22 @@ pub enum Unasked {
 pub enum Severity {
     /// Data can be lost now.
     Critical,
-    /// Something needs a person soon.
+    /// A user must do something soon.
     Warning,
 }
 
-/// The alert of a condition that is not normal.
+/// The alert of a condition that is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConditionAlert {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// How urgent it is.
     pub severity: Severity,
-    /// What it says after the database's name.
+    /// What it says, after the name of the database.
     pub summary: &'static str,
 }
 
-/// What becomes of a change to each value.
+/// Which event a change to each value makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConditionEvents {
     /// When it becomes True.
@@ -131,7 +131,7 @@ pub enum TransitionEvent {
     Silent,
     /// A Normal one.
     Normal,
-    /// A Normal one, if the condition was there before: at first it is no news.
+    /// A Normal one, if the condition existed before: the first value is no news.
     NormalUnlessFirst,
     /// A Warning.
     Warning,
@@ -175,7 +175,7 @@ impl ConditionType {
                 alert: Some(ConditionAlert {
                     name: "HoldfastStalled",
                     severity: Severity::Warning,
-                    summary: "Holdfast can't go on until a person changes something",
+                    summary: "Holdfast can't continue until you change something",
                 }),
                 events: ConditionEvents {
                     on_true: Warning,
@@ -250,7 +250,7 @@ impl ConditionType {
                 alert: Some(ConditionAlert {
                     name: "HoldfastFilesMissing",
                     severity: Severity::Warning,
-                    summary: "rows and files do not belong together any more",
+                    summary: "rows and files do not match any more",
                 }),
                 events: ConditionEvents {
                     on_true: Normal,
@@ -302,7 +302,7 @@ impl ConditionType {
         }
     }
 
-    /// Whether a spec asks for it. A database is judged by what it asks for.
+    /// Whether a spec asks for it. Ready depends only on what the spec asks for.
     #[must_use]
     pub fn is_asked_for(self, spec: &ProtectedDatabaseSpec) -> bool {
         match self {
@@ -328,13 +328,13 @@ impl ConditionType {
         }
     }
 
-    /// Whether a value is the one that is well.
+    /// Whether a value is the good one.
     #[must_use]
     pub fn is_normal(self, status: &str) -> bool {
         status == self.row().normal.as_str()
     }
 
-    /// Whether a value is the opposite of the one that is well. Unknown is neither.
+    /// Whether a value is the opposite of the good one. Unknown is neither.
     #[must_use]
     pub fn is_abnormal(self, status: &str) -> bool {
         match self.row().normal {
@@ -343,8 +343,8 @@ impl ConditionType {
         }
     }
 
-    /// Its place among those that are shown, by the word in `status.conditions[].type`; words that
-    /// this version does not know come last.
+    /// Its position among those that are shown, by the word in `status.conditions[].type`; words
+    /// that this version does not know come last.
     #[must_use]
     pub fn position(type_: &str) -> usize {
         Self::ALL
@@ -354,8 +354,8 @@ impl ConditionType {
     }
 }
 
-/// Whether a reason passes by itself in the course of every start: a warning for each would bury
-/// the others.
+/// Whether a reason goes away by itself during every start. Warnings about these would hide the
+/// others.
 #[must_use]
 pub fn passes_by_itself(reason: &str) -> bool {
     [
@@ -385,7 +385,7 @@ mod tests {
             }
             assert!(
                 row.normal != ConditionStatus::Unknown,
-                "{type_:?}: unknown is never well"
+                "{type_:?}: Unknown is never good"
             );
         }
     }

@@ -1,5 +1,5 @@
-//! The one way to set a condition, which says whether anything changed. What each type of condition
-//! means to the rest of the program is in `condition_types`.
+//! The only function that sets a condition; it says whether anything changed. What each type of
+//! condition means to the rest of the program is in `condition_types`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -12,7 +12,7 @@ pub struct DesiredCondition {
     pub condition: ConditionType,
     /// Its value.
     pub status: ConditionStatus,
-    /// One word, a constant of [`super::reasons`].
+    /// A constant of [`super::reasons`].
     pub reason: &'static str,
     /// What happened, what it means, what to do next.
     pub message: String,
@@ -22,9 +22,9 @@ pub struct DesiredCondition {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionChange {
-    /// It said exactly that before.
+    /// Nothing changed.
     Unchanged,
-    /// The message or generation changed, the value and reason did not.
+    /// The message or the generation changed, but not the value and the reason.
     Updated,
     /// The value or the reason changed: worth an event.
     Transitioned,

@@ -25,7 +25,7 @@ pub struct Connection {
     /// (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html>).
     #[schemars(length(min = 1, max = 63))]
     pub database: String,
-    /// Further databases of the same server that must exist. At most 32.
+    /// Additional databases of the same server that must exist. At most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -1,4 +1,4 @@
-//! `DatabaseBackup`: one backup set in the bucket and how it came about.
+//! `DatabaseBackup`: one backup set in the bucket, and how the backup went.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
@@ -72,11 +72,11 @@ pub struct DatabaseBackupSpec {
     pub database: String,
 }
 
-/// How a backup came about.
+/// How a backup went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseBackupStatus {
-    /// Where it stands. A set counts only when Complete.
+    /// State of the backup. A set counts only when Complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<BackupState>,
     /// One word for Suspect and Failed, listed in `docs/conditions.md`.
@@ -94,7 +94,7 @@ pub struct DatabaseBackupStatus {
     /// How long it took, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i64>,
-    /// The set's folder in the bucket, without the bucket's name.
+    /// The set's directory in the bucket, without the bucket's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// SHA-256 of `manifest.json`, in hex.
@@ -117,15 +117,15 @@ pub struct DatabaseBackupStatus {
     pub system_identifier: Option<String>,
 }
 
-/// Where a backup stands.
+/// The state of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum BackupState {
-    /// Being taken.
+    /// The backup is being taken.
     Running,
-    /// Taken, its manifest written.
+    /// The backup is taken and its manifest is written.
     Complete,
-    /// Taken, but while the data looked reset; it never replaces a good one.
+    /// The backup is taken, but the data looked reset. It never replaces a good backup.
     Suspect,
-    /// Not taken. Nothing is left at the final keys.
+    /// The backup failed. Nothing is left under its final keys.
     Failed,
 }

@@ -1,4 +1,4 @@
-//! `DatabaseCheck`: one check of a database and what came of it.
+//! `DatabaseCheck`: one check of a database and its result.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, MountedVolume};
 
-/// One verification run. To ask for one by hand, create an object with `database` and `trigger:
-/// Manual`; the rest is filled in.
+/// One check. To ask for one yourself, create an object with `database` and `trigger: Manual`; the
+/// operator sets the rest.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -21,8 +21,7 @@ use super::{AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, Mounted
     derive = "PartialEq",
     selectable = ".spec.database",
     status = "DatabaseCheckStatus",
-    doc = "One verification run of a ProtectedDatabase: identity, tables and rows as found, and \
-        the verdict.",
+    doc = "One check of a ProtectedDatabase: identity, tables and rows as found, and the verdict.",
     validation = Rule::new("self.metadata.name.size() <= 63")
         .message("metadata.name must have at most 63 characters: the check's Job and its pod carry \
             it as a label"),
@@ -31,7 +30,7 @@ use super::{AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, Mounted
     printcolumn(name = "Outcome", type_ = "string", json_path = ".status.verdict.outcome", description = "Verified, Suspected or Unverifiable"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.verdict.reason", description = "Why"),
     printcolumn(name = "Rows", type_ = "integer", json_path = ".status.evidence.totalRows", description = "Rows counted in all tables"),
-    printcolumn(name = "Pod", type_ = "string", json_path = ".spec.target.pod", priority = "1", description = "The pod that was looked at"),
+    printcolumn(name = "Pod", type_ = "string", json_path = ".spec.target.pod", priority = "1", description = "The pod that was checked"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -46,7 +45,7 @@ pub struct DatabaseCheckSpec {
     /// What asked for the check.
     #[serde(default)]
     pub trigger: CheckTrigger,
-    /// What is looked at. Filled in by the operator, once.
+    /// What is checked. The operator sets it, once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<CheckTarget>,
 }
@@ -56,21 +55,20 @@ pub struct DatabaseCheckSpec {
 pub enum CheckTrigger {
     /// A pod or its container started.
     Restart,
-    /// The check before could say nothing.
+    /// The check before was Unverifiable.
     Retry,
-    /// The spec of the ProtectedDatabase changed, so that the last answer may be one to another
-    /// question.
+    /// The spec of the ProtectedDatabase changed, so the last verdict may no longer apply.
     SpecChange,
     /// `spec.verification.schedule`.
     Schedule,
-    /// A person.
+    /// A user.
     #[default]
     Manual,
-    /// A restore that proves itself.
+    /// A restore that is being verified.
     Restore,
 }
 
-/// One start of the database's container, with the volumes it saw.
+/// One start of the database's container, and the volumes that it mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckTarget {
@@ -82,7 +80,7 @@ pub struct CheckTarget {
     pub container: String,
     /// Id of the running container; a restart gives a new one.
     pub container_id: String,
-    /// How often this start has been tried to check before, 0 for the first time.
+    /// How often a check of this start was tried before; 0 for the first check.
     #[serde(default)]
     pub attempt: i32,
     /// `metadata.generation` of the `ProtectedDatabase` when the check was made.
@@ -106,21 +104,21 @@ pub struct DatabaseCheckStatus {
     /// What was found. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
-    /// Why nothing, or not everything, could be found. Written by the check's Job.
+    /// Why nothing, or not everything, could be checked. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AgentFailure>,
-    /// What the newest good backup says was there, read when nothing else remembers it. Written by
-    /// the check's Job.
+    /// What the manifest of the newest good backup says. Only read when nothing else remembers the
+    /// last good data. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_evidence: Option<BackupEvidence>,
-    /// What was found of the files that rows refer to, one entry a rule of
-    /// `spec.verification.files`. Written by Jobs of their own, which begin when the data has been
-    /// looked at.
+    /// What was found of the files that rows refer to, one entry per rule of
+    /// `spec.verification.files`. Written by separate Jobs, which start after the check of the
+    /// data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["rule".to_owned()]))]
     #[schemars(length(max = 32))]
     pub files: Vec<CheckedFiles>,
-    /// What the operator makes of the data.
+    /// The operator's verdict on the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<CheckVerdict>,
 }
@@ -133,17 +131,17 @@ impl DatabaseCheck {
     }
 }
 
-/// What the manifest of a backup says was there.
+/// What the manifest of a backup says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupEvidence {
     /// The backup's path in the bucket.
     pub path: String,
-    /// What was there, as the dump has it.
+    /// What the dump contains.
     pub evidence: Evidence,
 }
 
-/// The operator's judgement of a check.
+/// The operator's verdict on a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckVerdict {
@@ -151,10 +149,10 @@ pub struct CheckVerdict {
     pub outcome: CheckOutcome,
     /// One word, listed in `docs/conditions.md`.
     pub reason: String,
-    /// What was expected, what is there, what to do.
+    /// What was expected, what was found, and what to do.
     pub message: String,
-    /// What was found, as data: what makes it Suspected or Unverifiable, the gravest first, then
-    /// changes that are no loss. Checks of older versions have none.
+    /// The findings: first those that make the check Suspected or Unverifiable, the most severe
+    /// first, then changes that are no loss. Checks of older versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), transform = super::finding::merge_types)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
@@ -162,8 +160,8 @@ pub struct CheckVerdict {
     /// The check that this one was compared with; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
-    /// The value of the annotation `holdfast.dev/accept-next-change` that the change was declared
-    /// by, if it was declared beforehand.
+    /// The value of the annotation `holdfast.dev/accept-next-change` that declared the change, if a
+    /// user declared it beforehand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_by: Option<String>,
 }

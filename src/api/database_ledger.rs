@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Evidence, MountedVolume};
 
-/// The most volumes that a ledger remembers; those that are in use come first.
+/// The most volumes that a ledger remembers; volumes in use come first.
 pub const LEDGER_VOLUME_LIMIT: usize = 32;
 
 /// What is remembered of a protected database outside its namespace. The operator writes it; its
@@ -71,22 +71,23 @@ pub struct DatabaseLedgerSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseLedgerStatus {
-    /// UID of the `ProtectedDatabase` that was written about last.
+    /// UID of the `ProtectedDatabase` that this was last written for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub database_uid: String,
-    /// The namespace, as it can be made again: its name, labels and annotations.
+    /// What is needed to recreate the namespace: its name, labels and annotations.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(schema_with = "any_object")]
     pub namespace_manifest: Value,
-    /// The `ProtectedDatabase`, without what the API server adds and without the marks.
+    /// The manifest of the `ProtectedDatabase`, without marks and without fields that the API
+    /// server sets.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(schema_with = "any_object")]
     pub database_manifest: Value,
-    /// What was last known good; a `ProtectedDatabase` that comes back under the name is compared
-    /// with it.
+    /// What was last known good. A `ProtectedDatabase` that is created again with this name is
+    /// compared with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<LedgerBaseline>,
-    /// The claims and volumes that hold the database, or held it, at most 32.
+    /// The claims and volumes that hold the database, or once held it, at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<RememberedVolume>,
     /// The newest good backup and where it is.
@@ -109,7 +110,7 @@ pub struct LedgerBaseline {
     pub evidence: Evidence,
 }
 
-/// A claim and its volume, as they can be made again.
+/// A claim and its volume, with what is needed to recreate them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RememberedVolume {
@@ -119,13 +120,13 @@ pub struct RememberedVolume {
     pub claim_uid: String,
     /// Name of the `PersistentVolume`.
     pub volume: String,
-    /// The storage's own name for the volume.
+    /// The storage's name for the volume: the CSI handle, or the path of a local volume.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub volume_handle: String,
-    /// The claim, without what the API server adds and without the marks.
+    /// The manifest of the claim, without marks and without fields that the API server sets.
     #[schemars(schema_with = "any_object")]
     pub claim_manifest: Value,
-    /// The volume, without what the API server adds and without the marks.
+    /// The manifest of the volume, without marks and without fields that the API server sets.
     #[schemars(schema_with = "any_object")]
     pub volume_manifest: Value,
 }
@@ -140,7 +141,7 @@ pub struct RememberedBackup {
     pub time: Time,
     /// The bucket.
     pub bucket: String,
-    /// The endpoint of the object store; empty is that of the region.
+    /// The endpoint of the object store; empty means Amazon's endpoint for the region.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub endpoint: String,
     /// Its path in the bucket.

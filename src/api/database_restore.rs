@@ -1,11 +1,11 @@
-//! `DatabaseRestore`: a request to bring data back.
+//! `DatabaseRestore`: a request to restore data.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A request to bring data back: a volume to the claim that it belongs to. Backups follow in a
+/// A request to restore data: it binds a volume to its claim again. Restoring backups follows in a
 /// later version.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
     namespaced,
     derive = "PartialEq",
     status = "DatabaseRestoreStatus",
-    doc = "A request to bring data back: a volume to the claim that it belongs to. It is carried \
-        out once; its status says how far it is.",
+    doc = "A request to restore data: it binds a volume to its claim again. It runs once; its \
+        status says how far it is.",
     printcolumn(
         name = "Database",
         type_ = "string",
@@ -57,8 +57,8 @@ use serde::{Deserialize, Serialize};
     .message("spec.from: only volume is supported in this version; to restore a backup, use \
         pg_restore with the dump that the DatabaseBackup names"))]
 #[x_kube(validation = Rule::new("!has(self.from.volume) || self.into == 'Replace'")
-    .message("spec.into must be Replace for a volume: it is mounted in the place of the one that \
-        is there, which is kept"))]
+    .message("spec.into must be Replace for a volume: it is mounted instead of the present volume, \
+        which is kept"))]
 #[x_kube(validation = Rule::new("self.into != 'Replace' || (has(self.confirm) && self.confirm == \
     self.database)")
     .message("spec.into Replace needs spec.confirm with the name of the database, so that nobody \
@@ -100,60 +100,61 @@ pub struct RestoreSource {
 /// Where restored data goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RestoreTarget {
-    /// Takes the place of the data that is there, which is kept under another name.
+    /// Replaces the present data, which is kept under another name.
     Replace,
-    /// A new database beside the one that is there.
+    /// A new database beside the existing one.
     Beside,
-    /// A throwaway server, to prove that it works.
+    /// A temporary server, to prove that the backup works.
     Scratch,
 }
 
-/// How far a restore has come.
+/// How far a restore is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseRestoreStatus {
-    /// Where it stands.
+    /// State of the restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<RestoreState>,
     /// What happened and what to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What it stops or removes on its way, with the UID of each object. Each is announced here in a
-    /// pass before it is done.
+    /// What the restore stops or removes, with the UID of each object. Each is listed here at least
+    /// one pass before it happens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub announced: Vec<String>,
     /// When the operator began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
-    /// Since when the data was unavailable, where the cluster knows it.
+    /// Since when the data was unavailable, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable_since: Option<Time>,
     /// When the claim was Bound to the volume again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_time: Option<Time>,
-    /// When the data was verified, or found not to be the data.
+    /// When the data was verified, or found to be other data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
 }
 
-/// Where a restore stands.
+/// The state of a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RestoreState {
-    /// Under way.
+    /// The restore is in progress.
     Running,
-    /// It can't go on; the message says what to do. It goes on by itself when that is done.
+    /// The restore can't continue; the message says what to do. It continues by itself when that is
+    /// done.
     Blocked,
-    /// The volume is in its place; the check of the next start is waited for.
+    /// The claim is Bound to the volume; the check of the next start has not ended yet.
     Verifying,
-    /// The data is back and verified.
+    /// The data is restored and verified.
     Complete,
-    /// The volume is in its place, and what is on it is not what was last known good.
+    /// The claim is Bound to the volume, but its data is not what was last known good.
     Failed,
 }
 
 impl RestoreState {
-    /// Whether nothing more will happen.
+    /// Whether the restore has ended.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Complete | Self::Failed)

@@ -1,4 +1,4 @@
-//! A change of the data that a person declares before it is made: the value of the annotation
+//! A change of the data that a user declares before it is made: the value of the annotation
 //! `holdfast.dev/accept-next-change`.
 
 use std::fmt;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The longest time for which a change can be declared: whoever keeps the annotation in Git has not
-/// agreed to every later loss.
+/// The longest time for which a change can be declared. Limited, because an annotation that stays
+/// in Git must not accept every later loss.
 pub const DECLARATION_LIMIT: Duration = Duration::from_hours(7 * 24);
 
-/// `CHECK/TIME`: the first change after that DatabaseCheck and before that time is meant.
+/// `CHECK/TIME`: accepts the first change after that DatabaseCheck and before that time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredChange {
     /// The DatabaseCheck that saw the data as it was before the change.

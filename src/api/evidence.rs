@@ -1,5 +1,5 @@
-//! What one check of a server found: the evidence that it carries and the verdict chain judges.
-//! No opinions here.
+//! What one check of a server found: the evidence, which the verdict chain judges. Nothing is
+//! judged here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
@@ -14,27 +14,27 @@ pub const EVIDENCE_TABLE_LIMIT: usize = 500;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
-    /// Which database cluster this is, and where it stands.
+    /// Which database cluster this is, and its position in the write-ahead log.
     pub identity: Identity,
-    /// The databases that exist, in the order of their names.
+    /// The databases that exist, sorted by name.
     #[serde(default)]
     pub databases: Vec<DatabaseEvidence>,
     /// The tables, at most 500, with their rows. A partitioned table, or one that others inherit
     /// from, is one table.
     #[serde(default)]
     pub tables: Vec<TableEvidence>,
-    /// How many tables there are, also those not listed.
+    /// How many tables exist, including those not listed.
     pub table_count: i64,
     /// Rows in all tables that were counted.
     pub total_rows: i64,
-    /// Tables that the agent was asked to look for, by name, and that do not exist. Older agents do
-    /// not say.
+    /// Tables that the agent was asked to look for and that do not exist. Older agents do not
+    /// report them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_tables: Option<Vec<TableName>>,
     /// Whether the agent's role is a superuser, which is more than a check needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superuser: bool,
-    /// When the server was asked, by the database's clock.
+    /// When the server answered, by its own clock.
     #[schemars(with = "Time")]
     pub observed_at: Time,
 }
@@ -49,13 +49,13 @@ impl Evidence {
     }
 }
 
-/// Which database cluster answers, and where it stands in its history.
+/// Which database cluster answered, and its position in the write-ahead log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
     /// The identifier that initdb gave this database cluster, a decimal number of 64 bits.
     pub system_identifier: String,
-    /// When initdb made it: the upper 32 bits of the identifier.
+    /// When initdb created it: the upper 32 bits of the identifier.
     pub initialized_at: Time,
     /// Timeline of the write-ahead log; it grows with every promotion.
     pub timeline: i64,
@@ -68,7 +68,7 @@ pub struct Identity {
     pub postmaster_started_at: Time,
     /// Version of the server, such as `15.18`.
     pub server_version: String,
-    /// The server's data directory; empty if the role may not see it.
+    /// The server's data directory; empty if the role is not allowed to read it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data_directory: String,
     /// Whether the server is a replica or still recovering.
@@ -106,21 +106,21 @@ pub struct TableEvidence {
     pub name: String,
     /// Its object id; it changes when the table is dropped and created again.
     pub oid: i64,
-    /// Its file; it changes with TRUNCATE and rewrites.
+    /// Number of its file (relfilenode); it changes with TRUNCATE and when the table is rewritten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relfilenode: Option<i64>,
     /// Rows, read as `count` says.
     pub rows: i64,
     /// How far the number of rows can be relied on.
     pub count: CountKind,
-    /// Rows that are surely there although `rows` is an estimate: counting began, and stopped
-    /// there.
+    /// Rows that surely exist although `rows` is an estimate: counting began, and stopped at this
+    /// number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lower_bound: Option<i64>,
 }
 
 impl TableEvidence {
-    /// Rows that are surely there.
+    /// Rows that surely exist.
     #[must_use]
     pub fn least_rows(&self) -> i64 {
         match self.count {
@@ -139,6 +139,6 @@ pub enum CountKind {
     // Checks and ledgers from before say `AtLeast`, and must stay readable.
     #[serde(alias = "AtLeast")]
     LowerBound,
-    /// The planner's estimate; never enough to call anything a reset.
+    /// The planner's estimate; never enough to report a reset.
     Estimated,
 }

@@ -1,5 +1,5 @@
-//! What a check found, as data: each finding is a value of its own type. Sentences are made of it
-//! where they are needed; none is kept here.
+//! What a check found, as data: each finding is a value of its own type. Sentences are built from
+//! it where they are needed; none is stored.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::{JsonSchema, Schema};
@@ -13,17 +13,17 @@ pub const FINDING_LIMIT: usize = 32;
 /// The most databases or tables that one finding names; `leftOut` counts the others.
 pub const FINDING_ITEM_LIMIT: usize = 100;
 
-/// One thing that a check found. `type` says what it is, and of a suspected reset it is the reason
-/// as well; the fields that belong to it are set, the others are not.
+/// One thing that a check found. `type` says what it is; for a suspected reset it is also the
+/// reason. Only the fields of that type are set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum Finding {
     /// Databases of the last good check do not exist.
     DatabaseMissing {
-        /// The databases that it is about, at most 100.
+        /// The databases concerned, at most 100.
         #[schemars(length(max = 100))]
         databases: Vec<LostDatabase>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
@@ -44,14 +44,14 @@ pub enum Finding {
         /// The database cluster that was found.
         now: ClusterState,
     },
-    /// Another database cluster is in a directory that is on no PersistentVolumeClaim.
+    /// Another database cluster is running, in a directory that is not on a PersistentVolumeClaim.
     DataOffVolume {
         /// The database cluster of the last good check.
         before: ClusterState,
         /// The database cluster that was found.
         now: ClusterState,
     },
-    /// The same database cluster is in an older state.
+    /// The database cluster is the same, but in an older state.
     RolledBack {
         /// The database cluster of the last good check.
         before: ClusterState,
@@ -60,32 +60,32 @@ pub enum Finding {
     },
     /// Databases were dropped and created again under their names.
     DatabaseRecreated {
-        /// The databases that it is about, at most 100.
+        /// The databases concerned, at most 100.
         #[schemars(length(max = 100))]
         databases: Vec<LostDatabase>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
     /// Tables of the last good check do not exist.
     TablesMissing {
-        /// The tables that it is about, at most 100.
+        /// The tables concerned, at most 100.
         #[schemars(length(max = 100))]
         tables: Vec<TableChange>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
     /// Tables that had rows have none.
     TablesEmptied {
-        /// The tables that it is about, at most 100.
+        /// The tables concerned, at most 100.
         #[schemars(length(max = 100))]
         tables: Vec<TableChange>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
-    /// Hardly anything is left, as much as an application seeds.
+    /// Hardly any rows are left: as many as an application inserts into an empty database.
     SeedRowsOnly {
         /// Rows that are left in the whole database.
         rows: i64,
@@ -94,23 +94,23 @@ pub enum Finding {
     },
     /// Tables have fewer rows than their `minRows`.
     RowsBelowMinimum {
-        /// The tables that it is about, at most 100.
+        /// The tables concerned, at most 100.
         #[schemars(length(max = 100))]
         tables: Vec<TableChange>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
     /// Tables have lost a larger share of their rows than is allowed.
     RowsDropped {
-        /// The tables that it is about, at most 100.
+        /// The tables concerned, at most 100.
         #[schemars(length(max = 100))]
         tables: Vec<TableChange>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
-    /// The agent could not look, or not everywhere, or ended without a report.
+    /// The agent could not check everything, or ended without a report.
     AgentFailed {
         /// Why.
         failure: AgentFailure,
@@ -121,45 +121,45 @@ pub enum Finding {
     DatabaseNotFound {
         /// Name of the database.
         database: String,
-        /// The field of the ProtectedDatabase that asks for it.
+        /// The field of the ProtectedDatabase that names it.
         field: String,
     },
     /// A table of the spec does not exist, and no good check has ever seen it.
     TableNotFound {
         /// Name of the database.
         database: String,
-        /// The field of the ProtectedDatabase that asks for it.
+        /// The field of the ProtectedDatabase that names it.
         field: String,
         /// `schema.table`.
         table: String,
-        /// Whether the database is one that checks connect to.
+        /// Whether checks connect to this database.
         is_connected: bool,
     },
-    /// Tables with rules were not counted far enough.
+    /// Tables with rules were not counted far enough to judge them.
     NotCounted {
-        /// The tables that it is about, at most 100.
+        /// The tables concerned, at most 100.
         #[schemars(length(max = 100))]
         tables: Vec<TableChange>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
-    /// The same database cluster is on another volume. By itself no loss.
+    /// The same database cluster is on another volume. This alone is no loss.
     VolumeChanged {
         /// The database cluster of the last good check.
         before: ClusterState,
         /// The database cluster that was found.
         now: ClusterState,
     },
-    /// The agent's role is a superuser, which is more than a check needs. By itself no loss.
+    /// The agent's role is a superuser, which is more than a check needs. This alone is no loss.
     SuperuserRole {},
-    /// Written by another version of Holdfast, and not known to this one.
+    /// Written by another version of Holdfast, and unknown to this one.
     #[serde(other)]
     #[schemars(skip)]
     Unknown,
 }
 
-/// A database cluster, where it stands in its history and where it lies.
+/// A database cluster, its position in the write-ahead log, and its volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterState {
@@ -171,16 +171,16 @@ pub struct ClusterState {
     pub timeline: i64,
     /// Position of the write-ahead log, such as `0/1A2B3C8`.
     pub wal_position: String,
-    /// The server's data directory; empty if the role may not see it.
+    /// The server's data directory; empty if the role is not allowed to read it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data_directory: String,
-    /// The volume that the data directory is on; none if it is on no PersistentVolumeClaim, or if
-    /// that is not known.
+    /// The volume that the data directory is on; not set if it is not on a PersistentVolumeClaim,
+    /// or if that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<MountedVolume>,
 }
 
-/// A database that is gone, or that was dropped and created again.
+/// A database that does not exist, or that was dropped and created again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LostDatabase {
@@ -188,7 +188,7 @@ pub struct LostDatabase {
     pub name: String,
     /// Its object id at the last good check.
     pub oid_before: i64,
-    /// Its object id now; none if it does not exist.
+    /// Its object id now; not set if it does not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oid_now: Option<i64>,
     /// Rows that were counted in it at the last good check.
@@ -205,13 +205,13 @@ pub struct TableChange {
     pub database: String,
     /// `schema.table`.
     pub name: String,
-    /// Its rows at the last good check; none if that did not see it.
+    /// Its rows at the last good check; not set if that check did not report the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<RowCount>,
-    /// Its rows now; none if it does not exist.
+    /// Its rows now; not set if it does not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<RowCount>,
-    /// The limit that it is compared with.
+    /// The limit for its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<RowLimit>,
 }
@@ -246,8 +246,9 @@ impl From<&TableEvidence> for RowCount {
 }
 
 impl Finding {
-    /// What it makes of a check by itself: Verified is a change that is no loss. One of another
-    /// version is never taken for a loss: the verdict beside it says whether there is one.
+    /// The outcome of a check that has only this finding: Verified is a change that is no loss. A
+    /// finding of another version never counts as a loss: the verdict beside it says whether there
+    /// is one.
     #[must_use]
     pub const fn outcome(&self) -> CheckOutcome {
         match self {

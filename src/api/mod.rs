@@ -1,4 +1,5 @@
-//! The contract: the kinds of `holdfast.dev/v1alpha1`, their conditions, labels and names. No I/O.
+//! The public API: the kinds of `holdfast.dev/v1alpha1`, their conditions, labels and names. No
+//! I/O.
 #![warn(missing_docs)]
 
 mod agent_request;

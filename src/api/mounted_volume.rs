@@ -1,4 +1,4 @@
-//! A volume as a container sees it, which checks, findings and the ledger carry.
+//! A volume as a container mounts it, for checks, findings and the ledger.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ pub struct MountedVolume {
     pub claim_uid: String,
     /// Name of the `PersistentVolume`.
     pub volume: String,
-    /// The storage's own name for the volume: the CSI handle, or the path of a local one.
+    /// The storage's name for the volume: the CSI handle, or the path of a local volume.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub volume_handle: String,
     /// When the volume was created.

@@ -22,8 +22,8 @@ pub const CONFIRM_DELETION_ANNOTATION: &str = "holdfast.dev/confirm-deletion";
 /// Annotation on a claim whose deletion the operator has confirmed for a `DatabaseRestore`: that
 /// restore, `NAMESPACE/NAME`.
 pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";
-/// Annotation on a claim that was Lost: the resource version with which its volume came back. Its
-/// writing lets the binder look at the claim at once.
+/// Annotation on a claim that was Lost: the resource version of its recreated volume. Writing it
+/// makes the volume controller read the claim at once.
 pub const REBOUND_VOLUME_VERSION_ANNOTATION: &str = "holdfast.dev/rebound-volume-version";
 /// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
 pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";
@@ -33,7 +33,7 @@ pub const DATA_VERIFIED_GATE: &str = "holdfast.dev/data-verified";
 /// Annotation on a `ProtectedDatabase`: the `DatabaseCheck` whose evidence becomes the new
 /// baseline.
 pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
-/// Annotation on a `ProtectedDatabase`: the next change of its data is meant,
+/// Annotation on a `ProtectedDatabase`: accepts the next change of its data,
 /// [`super::DeclaredChange`].
 pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
@@ -53,11 +53,10 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const OPERATOR_MANAGER: &str = "holdfast";
 /// Field manager of agents, the programs inside Jobs.
 pub const AGENT_MANAGER: &str = "holdfast-agent";
-/// What the field managers of agents that look for files begin with; the place of the rule follows.
-/// Each has its own: an apply takes away what the same manager has applied before and leaves out
-/// now.
+/// Prefix of the field managers of agents that look for files; the index of the rule follows. Each
+/// has its own: an apply removes what the same manager applied before and leaves out now.
 const FILES_MANAGER: &str = "holdfast-agent-files";
-/// What the names of Jobs that look for files begin with; the UID of the check follows.
+/// Prefix of the names of Jobs that look for files; the UID of the check follows.
 pub const FILES_JOB_PREFIX: &str = "files-";
 /// Field manager of the plugin, `kubectl holdfast`.
 pub const PLUGIN_MANAGER: &str = "kubectl-holdfast";

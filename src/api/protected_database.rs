@@ -35,24 +35,24 @@ use super::{Backup, Connection, Drill, FileRule, ProtectedDatabaseStatus};
 pub struct ProtectedDatabaseSpec {
     /// The workload that runs Postgres.
     pub workload: Workload,
-    /// Further claims of the namespace to guard with it, such as those of a cache or of uploaded
-    /// files. At most 32.
+    /// Additional claims of the namespace to guard, such as those of a cache or of uploaded files.
+    /// At most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub extra_claims: Vec<String>,
     /// How to reach the database.
     pub connection: Connection,
-    /// What to refuse.
+    /// What the API server refuses.
     #[serde(default)]
     pub guard: Guard,
-    /// What to look at after every restart and on schedule.
+    /// What to check after every restart and on schedule.
     #[serde(default)]
     pub verification: Verification,
     /// Where and when to back up. Without it no backup is taken and `BackupFresh` says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Backup>,
-    /// When to prove the backups by restoring one. Not acted on yet.
+    /// When to prove the backups by restoring one. Not supported yet: nothing is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
     /// Stops checks and backups. The guard stays.
@@ -64,8 +64,8 @@ pub struct ProtectedDatabaseSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Workload {
-    /// `StatefulSet` or `Deployment`. Without it the one of that name is used; if there are both,
-    /// nothing is done until you say which.
+    /// `StatefulSet` or `Deployment`. Default: the one with that name. If both exist, nothing is
+    /// done until you set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<WorkloadKind>,
     /// Its name, in the same namespace.
@@ -101,8 +101,8 @@ impl std::fmt::Display for WorkloadKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Guard {
-    /// Whether deletion of guarded objects is refused. Quote `"Off"`: YAML reads the bare word as
-    /// false.
+    /// Whether deletion of guarded objects is refused. Quote `"Off"`: YAML reads the unquoted word
+    /// as false.
     #[serde(default)]
     pub deletion: DeletionGuard,
 }
@@ -110,19 +110,18 @@ pub struct Guard {
 /// Whether deletion of guarded objects is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionGuard {
-    /// Refused without confirmation; volumes are set to Retain.
+    /// Deletion is refused until it is confirmed, and volumes are set to Retain.
     #[default]
     Deny,
-    /// Nothing is marked and nothing refused. Marks that are there are taken off; volumes stay on
-    /// Retain.
+    /// Nothing is refused. Existing marks are removed; volumes stay on Retain.
     Off,
 }
 
-/// What to look at after every restart and on schedule.
+/// What to check after every restart and on schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
-    /// When to check besides every restart, as five cron fields in UTC or a macro such as
+    /// When to check in addition to every restart, as five cron fields in UTC or a macro such as
     /// `@hourly`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -132,30 +131,30 @@ pub struct Verification {
         length(max = 100)
     )]
     pub schedule: Option<String>,
-    /// What is expected of single tables. At most 200.
+    /// Rules for single tables. At most 200.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub tables: Vec<TableRule>,
-    /// What is expected of every table that is not listed.
+    /// What is expected of every table without a rule.
     #[serde(default)]
     pub baseline: Baseline,
-    /// Files that rows refer to: whether they are there. At most 32 rules.
+    /// Files that rows refer to, and that must exist. At most 32 rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub files: Vec<FileRule>,
-    /// Longest time that a check may take from its first connection, such as `60s` or `5m`. A
-    /// server that is still starting is waited for within it. 1 s to 1 h.
+    /// Timeout of a check from its first connection, such as `60s` or `5m`. It includes waiting for
+    /// a server that is still starting. 1 s to 1 h.
     #[serde(default = "default_timeout")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
     pub timeout: String,
-    /// Longest time that counting tables without a rule of their own may take together, such as
-    /// `20ms` or `2s`. 1 ms to 1 h. The smallest ones, up to 4 MiB in all, are counted in any case.
-    /// What does not fit is estimated; only counted rows are ever called reset. Tables in `tables`
-    /// are counted as far as they need to be, within `timeout`.
+    /// Time for counting all tables without a rule together, such as `20ms` or `2s`. 1 ms to 1 h.
+    /// The smallest tables, up to 4 MiB in all, are always counted. The rows of the others are
+    /// estimated; an estimate alone is never reported as a reset. Tables in `tables` are counted as
+    /// far as their rules need it, within `timeout`.
     #[serde(default = "default_counting_budget")]
     #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"), length(max = 20))]
     pub counting_budget: String,
-    /// What becomes of pods with the readiness gate `holdfast.dev/data-verified` whose data can't
+    /// What happens to pods with the readiness gate `holdfast.dev/data-verified` whose data can't
     /// be verified.
     #[serde(default)]
     pub gate: Gate,
@@ -175,8 +174,8 @@ impl Default for Verification {
     }
 }
 
-/// What becomes of gated pods whose data can't be verified. A pod whose data looks reset is held
-/// back in any case.
+/// What happens to pods with the readiness gate whose data can't be verified. A pod whose data
+/// looks reset never gets traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gate {
@@ -184,7 +183,7 @@ pub struct Gate {
     #[serde(default = "default_gate_timeout")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
     pub timeout: String,
-    /// What happens then.
+    /// What happens after `timeout`.
     #[serde(default)]
     pub when_unverifiable: WhenUnverifiable,
 }
@@ -198,13 +197,14 @@ impl Default for Gate {
     }
 }
 
-/// What happens to a gated pod that could not be verified for longer than `timeout`.
+/// What happens to a pod with the readiness gate that could not be verified for longer than
+/// `timeout`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WhenUnverifiable {
     /// It gets no traffic, and `Stalled` says so.
     #[default]
     Hold,
-    /// It gets traffic; availability is worth more than knowing.
+    /// It gets traffic: availability matters more than verified data.
     Open,
 }
 
@@ -220,36 +220,36 @@ fn default_gate_timeout() -> String {
     .message("spec.verification.tables: a volatile table may lose any share of its rows; leave out \
         maxDropPercent, or volatile"))]
 pub struct TableRule {
-    /// `schema.table`, spelt as in the catalog (no quotes; capital letters count). Names that
-    /// contain a dot can't be listed.
+    /// `schema.table`, as in the catalog: without quotes, and case-sensitive. Names that contain a
+    /// dot can't be listed.
     #[schemars(regex(pattern = r#"^[^.\s"';]{1,63}\.[^.\s"';]{1,63}$"#))]
     pub name: String,
     /// The database that it is in. Default: `spec.connection.database`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub database: Option<String>,
-    /// Fewer rows than this are a reset. 0 or more.
+    /// Fewer rows than this count as a reset. 0 or more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub min_rows: Option<i64>,
-    /// Losing more than this share of the rows since the last good check is a reset. Percent, 0 to
-    /// 100. Default: that of `baseline`.
+    /// Losing more than this share of the rows since the last good check counts as a reset.
+    /// Percent, 0 to 100. Default: `maxDropPercent` of `baseline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_drop_percent: Option<i32>,
-    /// Its rows come and go, as those of a queue or a cache do, and the table itself may: neither
-    /// is a reset. `minRows` still counts.
+    /// For a table such as a queue or a cache: losing its rows, or the table itself, is no reset.
+    /// `minRows` still applies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub volatile: bool,
 }
 
-/// What is expected of every table that is not listed.
+/// What is expected of every table without a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Baseline {
-    /// Losing more than this share of the rows since the last good check is a reset, for tables
-    /// that had at least 100 rows. Percent, 0 to 100, or `"Off"` (quoted: YAML reads the bare word
-    /// as false).
+    /// Losing more than this share of the rows since the last good check counts as a reset, for
+    /// tables that had at least 100 rows. Percent, 0 to 100, or `"Off"` (quoted: YAML reads the
+    /// unquoted word as false).
     #[serde(default = "default_max_drop_percent")]
     #[x_kube(validation = Rule::new("type(self) == int ? self >= 0 && self <= 100 : self == 'Off'")
         .message("spec.verification.baseline.maxDropPercent must be 0 to 100, or \"Off\""))]

@@ -1,4 +1,4 @@
-//! The status of a `ProtectedDatabase`: what the operator says. Bounded in size.
+//! The status of a `ProtectedDatabase`: what the operator reports. Limited in size.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BackupState, CheckOutcome};
 
-/// What the operator says about a protected database.
+/// What the operator reports about a protected database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProtectedDatabaseStatus {
@@ -54,13 +54,13 @@ pub struct ClaimStatus {
     /// Name of the volume; empty while the claim is not bound.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub volume: String,
-    /// The storage's own name for the volume.
+    /// The storage's name for the volume: the CSI handle, or the path of a local volume.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub volume_handle: String,
-    /// What happens to the volume when the claim goes.
+    /// What happens to the volume when the claim is deleted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reclaim_policy: String,
-    /// Whether the marks are on claim and volume and the volume is retained, as read back.
+    /// Whether claim and volume have their marks and the volume is on Retain, as read back.
     pub guarded: bool,
     /// Whether a pod of the workload mounts it now.
     #[serde(default)]
@@ -90,9 +90,9 @@ pub struct CheckSummary {
     pub name: String,
     /// When it ended.
     pub time: Time,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: CheckOutcome,
-    /// One word for why.
+    /// Why, as one word.
     pub reason: String,
 }
 
@@ -104,6 +104,6 @@ pub struct BackupSummary {
     pub name: String,
     /// When it ended, or began if it still runs.
     pub time: Time,
-    /// Where it stands.
+    /// Its state.
     pub state: BackupState,
 }

@@ -1,4 +1,4 @@
-//! What a person has accepted: a check after a change, or the next change before it is made. Pure.
+//! What a user has accepted: a check after a change, or the next change before it is made. Pure.
 
 use super::area::Stall;
 use super::ready::list;
@@ -18,7 +18,7 @@ pub struct Acceptance<'a> {
     problems: Vec<String>,
 }
 
-/// A declaration that holds.
+/// A declaration that is valid.
 #[derive(Debug)]
 struct Declared<'a> {
     change: DeclaredChange,
@@ -75,13 +75,13 @@ fn check_problem(check: Option<&DatabaseCheck>) -> Option<&'static str> {
         None => Some("does not exist for this database"),
         Some(None) => Some("has no evidence"),
         Some(Some(evidence)) if evidence.identity.in_recovery => {
-            Some("looked at a replica or a server that was still recovering")
+            Some("checked a replica, or a server that was still recovering")
         }
         Some(Some(_)) => None,
     }
 }
 
-/// Reads a declaration. One that has been used, or is over, declares nothing any more.
+/// Reads a declaration. One that was used, or has expired, declares nothing any more.
 fn read_declaration<'a>(
     observed: &'a Observed,
     text: &'a str,
@@ -105,8 +105,8 @@ fn read_declaration<'a>(
     match since.filter(|check| is_verified(check)) {
         Some(since) => Ok(Some(Declared { change, since })),
         None => Err(format!(
-            "DatabaseCheck {} does not exist for this database, or did not find its data good, so \
-             the change that comes has nothing to be compared with",
+            "DatabaseCheck {} does not exist for this database, or did not verify its data, so \
+             there is nothing to compare the declared change with",
             change.since
         )),
     }
@@ -120,7 +120,7 @@ fn is_verified(check: &DatabaseCheck) -> bool {
         .is_some_and(|verdict| verdict.outcome == CheckOutcome::Verified)
 }
 
-/// The declaration by which a check was taken for good.
+/// The declaration by which a check counts as good.
 fn declared_by(check: &DatabaseCheck) -> Option<&str> {
     check
         .status
@@ -135,12 +135,12 @@ fn problem(observed: &Observed, annotation: &str, what: &str) -> String {
     let (namespace, name) = (observed.namespace_name(), observed.name());
     format!(
         "metadata.annotations[{annotation}]: {what}. See kubectl -n {namespace} get dbcheck, or \
-         take the annotation off: kubectl -n {namespace} annotate protdb {name} {annotation}-"
+         remove the annotation: kubectl -n {namespace} annotate protdb {name} {annotation}-"
     )
 }
 
 impl Acceptance<'_> {
-    /// Something that only a person can change.
+    /// Something that only a user can change.
     pub fn stall(&self) -> Option<Stall> {
         self.problems.first().map(|message| Stall {
             reason: reasons::ACCEPTED_CHECK_INVALID,
@@ -154,7 +154,7 @@ impl Acceptance<'_> {
             .is_some_and(|name| check.metadata.name.as_deref() == Some(name))
     }
 
-    /// Whether a person has accepted this check.
+    /// Whether a user has accepted this check.
     pub fn accepts(&self, check: &DatabaseCheck) -> bool {
         self.names(check)
             && check
@@ -163,7 +163,7 @@ impl Acceptance<'_> {
     }
 
     /// Whether this check is still needed: it is accepted, a declared change is compared with it,
-    /// or it tells that the declaration is used up.
+    /// or it shows that the declaration is used up.
     pub fn needs(&self, check: &DatabaseCheck) -> bool {
         let is_since = self
             .declared
@@ -202,8 +202,8 @@ impl Acceptance<'_> {
         };
         if let Some(why) = verdict::refuse_declared(input) {
             let message = format!(
-                "a change was declared beforehand, but this is a loss and not a change of its \
-                 kind: {why}. {} What was declared waits for the change that is meant, until {}.",
+                "a change was declared beforehand, but this is a loss and not that change: {why}. \
+                 {} The declaration stays valid until {}.",
                 suspected.message, declared.change.until
             );
             return (
@@ -215,8 +215,8 @@ impl Acceptance<'_> {
             );
         }
         let message = format!(
-            "a change ({}) that was declared beforehand by the annotation {}, which is used up \
-             with it; it is what later checks are compared with",
+            "a change ({}) that the annotation {} declared beforehand. The declaration is used up \
+             now, and later checks are compared with this one",
             suspected.reason,
             names::ACCEPT_NEXT_CHANGE_ANNOTATION
         );

@@ -1,10 +1,10 @@
-//! What one area of a plan contributes, and what all areas ask.
+//! What one area of a plan contributes, and what all areas need to know.
 
 use crate::api::{DeletionGuard, reasons};
 use crate::resources::{SpecError, describe_errors};
 use crate::world::Observed;
 
-/// Something that only a person can change, and the sentence that says so.
+/// Something that only a user can change, and the sentence that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stall {
     /// A constant of [`reasons`].
@@ -26,7 +26,7 @@ impl Stall {
 /// What one area of the plan contributes.
 #[derive(Debug, Default)]
 pub(crate) struct Area {
-    /// Something only a person can change.
+    /// Something that only a user can change.
     pub stall: Option<Stall>,
     /// What the area waits for.
     pub waiting_on: Option<String>,

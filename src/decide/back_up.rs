@@ -37,7 +37,7 @@ pub fn back_up(
     let Some(asked) = &observed.database.spec.backup else {
         plan_no_cron_job(observed, plan);
         let message =
-            "there is no spec.backup: if the volume is lost, so is the data. Add one".to_owned();
+            "there is no spec.backup: if the volume is lost, the data is lost. Set it".to_owned();
         condition(
             plan,
             ConditionStatus::False,
@@ -49,9 +49,9 @@ pub fn back_up(
     if asked.encryption.is_some() {
         plan_no_cron_job(observed, plan);
         let message =
-            "spec.backup.encryption is set, which this version can't do; no backup is taken, so \
-                       that nothing leaves unencrypted. Take the field out to have unencrypted \
-                       backups"
+            "spec.backup.encryption is set, which this version does not support; no backup is \
+             taken, so that nothing is uploaded unencrypted. Remove the field to get unencrypted \
+             backups"
                 .to_owned();
         condition(
             plan,
@@ -140,9 +140,9 @@ fn name_taken(observed: &Observed, present: &CronJob) -> Stall {
         present.metadata.name.as_deref().unwrap_or_default(),
     );
     let message = format!(
-        "CronJob {name} in namespace {namespace} was not made by Holdfast, which needs that name; \
-         it is left as it is, and no backup is taken. Rename or delete it: kubectl -n {namespace} \
-         get cronjob {name} -o yaml"
+        "CronJob {name} in namespace {namespace} was not created by Holdfast, which needs that \
+         name. It is not changed, and no backup is taken. Rename or delete it: kubectl -n \
+         {namespace} get cronjob {name} -o yaml"
     );
     Stall {
         reason: reasons::NAME_TAKEN,
@@ -193,7 +193,7 @@ fn plan_cron_job(observed: &Observed, desired: &CronJob, plan: &mut Plan) {
 }
 
 /// Whether a CronJob is what it should be: by the digest, which the operator's own writes carry,
-/// and by the fields that people change by hand.
+/// and by the fields that users change by hand.
 fn is_as_desired(present: &CronJob, desired: &CronJob) -> bool {
     let by_hand = |cron_job: &CronJob| {
         let spec = &cron_job.spec;
@@ -243,7 +243,7 @@ fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob
         return;
     }
     // A Job counts too: one that ended without a DatabaseBackup, or whose DatabaseBackup was
-    // deleted, still holds its name.
+    // deleted, still has its name.
     let names = backups
         .iter()
         .map(|backup| &backup.metadata.name)
@@ -290,8 +290,8 @@ fn template_digest(metadata: &ObjectMeta) -> Option<&str> {
         .map(String::as_str)
 }
 
-/// Whether a first backup would now be another one than the newest that was tried: a person has
-/// corrected something, so it is tried at once.
+/// Whether a first backup would now differ from the newest that was tried: a user has corrected
+/// something, so it is tried at once.
 fn changed_since(jobs: &[Job], desired: &CronJob) -> bool {
     let tried = jobs
         .iter()
@@ -334,13 +334,13 @@ fn plan_orphans(observed: &Observed, plan: &mut Plan) {
             .find(|job| job.metadata.name.as_ref() == Some(&name))
         {
             None => format!(
-                "the agent's Job {name} is gone and had not reported; nothing of this backup counts"
+                "the agent's Job {name} was deleted before it reported; this backup does not count"
             ),
             Some(job) => match job_ended(job) {
                 None => continue,
                 Some(why) => format!(
-                    "the agent's Job {name} ended without a report ({why}); nothing of this backup \
-                     counts"
+                    "the agent's Job {name} ended without a report ({why}); this backup does not \
+                     count"
                 ),
             },
         };
@@ -421,7 +421,7 @@ fn fresh(observed: &Observed, backup: &ValidBackup, plan: &mut Plan) -> Area {
         let (reason, message) = said.unwrap_or_else(|| {
             (
                 reasons::NEVER_SUCCEEDED,
-                "no backup has been completed yet; the first follows the first good check"
+                "no backup has been completed yet; the first one starts after the first good check"
                     .to_owned(),
             )
         });

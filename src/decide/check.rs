@@ -1,5 +1,5 @@
-//! The checks' part of a plan: one for every container start, more on schedule and by hand, and the
-//! end of old ones. Pure.
+//! The checks' part of a plan: one for every container start, more on schedule and on request, and
+//! the deletion of old ones. Pure.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ use crate::world::{Observed, VolumeFact};
 /// How long to wait before a start that could not be verified is tried again: longer each time,
 /// then always the last.
 const RETRY_SECONDS: &[u64] = &[10, 20, 40, 80, 160, 300];
-/// How much longer than `spec.verification.timeout` a check may take from its creation to its end,
-/// in seconds.
+/// How much longer than `spec.verification.timeout` a check may take from its creation until it has
+/// ended, in seconds.
 const JOB_MARGIN_SECONDS: i64 = 120;
-/// How many checks of a database are kept, besides those that something refers to.
+/// How many checks of a database are kept, in addition to those that something refers to.
 const KEPT_CHECKS: usize = 30;
 
 /// Plans checks and says what is known of the data.
@@ -183,7 +183,7 @@ fn build_check(
     check
 }
 
-/// One check for every container start, and another try when nothing could be said.
+/// One check for every container start, and another try when it was Unverifiable.
 fn plan_restart_check(
     observed: &Observed,
     verification: &ValidVerification,
@@ -208,7 +208,7 @@ fn plan_restart_check(
         .filter_map(|check| check.spec.target.as_ref())
         .map(|target| target.attempt.saturating_add(1))
         .max();
-    // The check of the start itself may have been pruned since: what was looked at is not new.
+    // The check of the start itself may have been pruned since: what was checked is not new.
     let is_known = judged
         .newest_of(&start.pod.uid, &start.container.id)
         .is_some();
@@ -280,8 +280,8 @@ fn ended_second(verification: &ValidVerification, check: &JudgedCheck<'_>) -> i6
     ended.clamp(created, created.saturating_add(longest))
 }
 
-/// The newest tick of the schedule gets a check, unless one was made since; ticks missed while
-/// nobody looked get one together.
+/// The newest tick of the schedule gets a check, unless one was created since; ticks that were
+/// missed while the operator was down get one together.
 fn plan_scheduled_check(
     observed: &Observed,
     verification: &ValidVerification,
@@ -337,7 +337,7 @@ fn plan_scheduled_check(
     plan.steps.push(Step::CreateCheck(Box::new(check)));
 }
 
-/// A check that a person created is told what to look at.
+/// Sets the target of a check that a user created.
 fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan) {
     for check in list(&observed.checks)
         .iter()
@@ -351,8 +351,8 @@ fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan)
     }
 }
 
-/// Old checks go, never one that something refers to, also those without a report: a pod that can't
-/// start makes one at each try.
+/// Old checks are deleted, also those without a report: a pod that can't start makes one at each
+/// try. Never one that something refers to.
 fn plan_pruning(
     observed: &Observed,
     judged: &Judged<'_>,

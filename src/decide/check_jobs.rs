@@ -1,5 +1,5 @@
-//! The Jobs of checks: each check that has no outcome gets one, or an end. Also how any agent's pod
-//! is to be. Pure.
+//! The Jobs of checks: each check that has no outcome gets a Job, or a verdict. Also how the pod of
+//! any agent must be. Pure.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::world::{Observed, WorkloadFound};
 /// The kernel lets no variable be longer than 128 KiB, rules included.
 const KNOWN_TABLES_BYTES: usize = 48 * 1024;
 
-/// Every check that has no outcome needs a Job, or an end.
+/// Every check that has no outcome needs a Job, or a verdict.
 pub fn plan_jobs(
     observed: &Observed,
     verification: &ValidVerification,
@@ -43,8 +43,8 @@ pub fn plan_jobs(
             .iter()
             .find(|job| job.metadata.name.as_deref() == Some(name));
         match (job, start) {
-            // The Job of a check of the same name that was deleted: it goes by itself, and then
-            // there is room for one of ours.
+            // The Job of a check of the same name that was deleted: it is deleted by itself, and
+            // then its name is free for the new one.
             (Some(job), _) if !is_controlled_by(job, check) => {}
             (Some(job), _) => {
                 if let Some(why) = job_ended(job) {
@@ -61,7 +61,8 @@ pub fn plan_jobs(
             }
             (None, None) => {
                 let message = format!(
-                    "the container that this check was for (pod {}) is gone; nothing was looked at",
+                    "the container that this check was for (pod {}) no longer runs; nothing was \
+                     checked",
                     target.pod
                 );
                 plan.steps
@@ -109,9 +110,9 @@ fn unreported(name: &str, reason: &'static str, message: String) -> Step {
 fn job_failed(observed: &Observed, name: &str, why: &str) -> String {
     let namespace = observed.namespace_name();
     format!(
-        "the agent's Job {name} ended without a report ({why}); nothing can be said about the \
-         data. It is tried again; look at kubectl -n {namespace} describe job {name} and kubectl \
-         -n {namespace} logs job/{name}"
+        "the agent's Job {name} ended without a report ({why}), so it is not known whether the \
+         data is good. The check is repeated; see kubectl -n {namespace} describe job {name} and \
+         kubectl -n {namespace} logs job/{name}"
     )
 }
 
@@ -165,16 +166,16 @@ fn build_job(
     ))))
 }
 
-/// The tables that the agent looks for even where there are more than it has room for, as far as a
-/// variable of its pod has room for their names.
+/// The tables that the agent looks for even when there are more than it can report, as far as their
+/// names fit into a variable of its pod.
 fn known_tables(evidence: &Evidence) -> Vec<TableName> {
-    let mut room = KNOWN_TABLES_BYTES;
+    let mut space = KNOWN_TABLES_BYTES;
     let mut fits = |table: &&TableEvidence| {
         let bytes = serde_json::to_string(&table.name).map_or(usize::MAX, |name| name.len())
             + table.database.len()
             + 40;
-        room = room.saturating_sub(bytes);
-        room > 0
+        space = space.saturating_sub(bytes);
+        space > 0
     };
     let names = evidence.tables.iter().take_while(|table| fits(table));
     names
@@ -185,7 +186,7 @@ fn known_tables(evidence: &Evidence) -> Vec<TableName> {
         .collect()
 }
 
-/// How an agent's pod is to be: in the database's own image, fetched as the workload fetches it.
+/// How an agent's pod must be: with the database's own image, pulled as the workload pulls it.
 pub fn agent_pod(
     observed: &Observed,
     workload: &WorkloadFound,

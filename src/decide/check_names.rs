@@ -44,7 +44,7 @@ pub fn next_first_backup<'a>(database: &str, taken: impl Iterator<Item = &'a str
         .map_or(0, |highest| highest.saturating_add(1))
 }
 
-/// A short digest of a text, for names and for telling whether a template changed.
+/// A short digest of a text, for names and to see whether a template changed.
 pub fn short_digest(text: &str) -> String {
     let mut digest = hex::encode(Sha256::digest(text.as_bytes()));
     digest.truncate(DIGITS);

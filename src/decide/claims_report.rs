@@ -1,5 +1,5 @@
-//! What the status says of claims and volumes: those that are there, and volumes whose claim is
-//! gone. Pure.
+//! What the status says of claims and volumes: those that exist, and volumes whose claim is gone.
+//! Pure.
 
 use crate::api::ClaimStatus;
 use crate::guard::{self, MarkState, Marks};
@@ -10,7 +10,7 @@ use crate::world::{Observed, VolumeFact};
 pub fn report_claims(observed: &Observed, plan: &mut Plan) {
     let owner = observed.owner();
     let Some(claims) = observed.claims.known() else {
-        // What was said last stays: a failed read says nothing new.
+        // What was reported last stays: a failed read is no news.
         plan.status.claims = observed
             .database
             .status
@@ -66,7 +66,7 @@ pub fn report_claims(observed: &Observed, plan: &mut Plan) {
     report_kept_volumes(observed, &before, plan);
 }
 
-/// Adds the volumes whose claim is gone. What can't be read now is said as it was said last.
+/// Adds the volumes whose claim is gone. What can't be read now stays as it was reported last.
 fn report_kept_volumes(observed: &Observed, before: &[&ClaimStatus], plan: &mut Plan) {
     let owner = observed.owner();
     let is_said = |said: &ClaimStatus, plan: &Plan| {

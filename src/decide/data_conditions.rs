@@ -1,4 +1,4 @@
-//! What the checks say together: `DataVerified`, `DataReset` and what the status remembers of
+//! What all checks together say: `DataVerified`, `DataReset` and what the status remembers of
 //! checks. Plans nothing. Pure.
 
 use super::area::Stall;
@@ -11,7 +11,7 @@ use crate::api::{
 use crate::plan::Plan;
 use crate::world::Observed;
 
-/// Reports the newest check and the baseline. What was said before stays while nothing newer is
+/// Reports the newest check and the baseline. What was reported before stays while nothing newer is
 /// known.
 pub fn report(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
     let before = observed.database.status.as_ref();
@@ -110,15 +110,15 @@ pub fn data_verified(
         }
         CheckOutcome::Suspected => {
             let message = "the data looks reset; the condition DataReset says what was expected, \
-                what is there and what to do"
+                what was found and what to do"
                 .to_owned();
             condition(ConditionStatus::False, verdict.reason, message)
         }
     }
 }
 
-/// Whether the data looks reset: in any container that runs now, or as the newest check that said
-/// anything has it.
+/// Whether the data looks reset: in any container that runs now, or in the newest check that was
+/// not Unverifiable.
 pub fn data_reset(
     observed: &Observed,
     judged: &Judged<'_>,
@@ -172,7 +172,7 @@ pub fn data_reset(
         None => condition(
             ConditionStatus::Unknown,
             reasons::NEVER_CHECKED,
-            "no check has said anything about the data yet".to_owned(),
+            "no check has judged the data yet".to_owned(),
         ),
     }
 }

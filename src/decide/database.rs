@@ -8,8 +8,8 @@ use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::plan::Plan;
 use crate::world::{Observed, WorkloadFact};
 
-/// How long until an undisturbed database is looked at again; watches come first, this only catches
-/// what they missed.
+/// How long until an undisturbed database is read again; watches come first, this only finds what
+/// they missed.
 const RESYNC: Duration = Duration::from_mins(10);
 
 /// How long until what could not be read is read again: no watch says that it can be.
@@ -47,7 +47,8 @@ pub fn decide(observed: &Observed) -> Plan {
         condition: ConditionType::RestoreProven,
         status: ConditionStatus::Unknown,
         reason: reasons::NOT_CONFIGURED,
-        message: "no backup has been proven by a restore; drills are not there yet".to_owned(),
+        message: "no backup has been proven by a restore; this version does not run restore drills"
+            .to_owned(),
     });
     let areas = [
         Area {
@@ -86,8 +87,8 @@ fn stalled(observed: &Observed) -> Option<Stall> {
             reason: reasons::WORKLOAD_AMBIGUOUS,
             message: format!(
                 "spec.workload: ProtectedDatabase {namespace}/{rival}, which is older, names \
-                 {name} too; one workload has one owner. Delete one of the two, or name another \
-                 workload"
+                 {name} too, and a workload can belong to only one. Delete one of the two, or name \
+                 another workload"
             ),
         });
     }

@@ -1,5 +1,5 @@
-//! Looking for the files that rows refer to: after a check a Job for each rule, once, and what they
-//! say together. Pure.
+//! Looking for the files that rows refer to: after a check one Job per rule, once, and what all of
+//! them say together. Pure.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use crate::resources::{self, ValidVerification};
 use crate::verdict::{FileCheck, FilesInput, judge_files};
 use crate::world::Observed;
 
-/// How many rules of a database are looked at together: each asks the server for a connection.
+/// How many rules of a database are checked at the same time: each needs a connection to the
+/// server.
 const AT_ONCE: usize = 4;
 /// How long after the end of a Job its report may still be on its way into what is read, in
 /// seconds: checks and Jobs are read side by side.
 const REPORT_SECONDS: i64 = 30;
 
-/// Plans the Jobs for the newest check of the primary's start that could say something about the
-/// data.
+/// Plans the Jobs for the newest check of the primary's start that was not Unverifiable.
 pub fn plan_files(
     observed: &Observed,
     verification: &ValidVerification,
@@ -140,8 +140,8 @@ fn build_job(
     ))))
 }
 
-/// A Job that ended without a report is told once, in its check: a Job goes by itself after a
-/// while, and would be made again.
+/// A Job that ended without a report is noted once, in its check: a Job is deleted by itself after
+/// a while, and would be created again.
 fn plan_end(
     observed: &Observed,
     check: &DatabaseCheck,
@@ -194,8 +194,8 @@ fn plan_end(
     });
 }
 
-/// Says whether the files are there, as the newest check has it whose looks have all ended. Without
-/// rules there is nothing to say.
+/// Says whether the files exist, by the newest check whose Jobs have all ended. Without rules there
+/// is nothing to report.
 pub fn files_match(
     observed: &Observed,
     judged: &Judged<'_>,
@@ -232,8 +232,8 @@ pub fn files_match(
     let ended =
         ended.filter_map(|judged| Some((judged.check, file_checks(observed, judged.check)?)));
     let Some((check, checks)) = ended.max_by_key(|(check, _)| order(check)) else {
-        let message = "the files that rows name have not been looked for yet, as the rules are \
-                       now; that follows a check that can say something about the data";
+        let message = "the files that rows name have not been checked under the present rules yet; \
+            that follows the next check that verifies or suspects the data";
         return unknown(reasons::FILES_NOT_CHECKED, message.to_owned());
     };
     let input = FilesInput {
@@ -246,7 +246,7 @@ pub fn files_match(
     Some(condition(verdict.status, verdict.reason, verdict.message))
 }
 
-/// What came of every rule for one check; `None` while some are not looked at yet.
+/// The result of every rule for one check; `None` while some are not checked yet.
 fn file_checks<'a>(
     observed: &'a Observed,
     check: &'a DatabaseCheck,

@@ -13,7 +13,7 @@ use crate::plan::{GateStep, Plan, Step};
 use crate::resources::describe_errors;
 use crate::world::{GateFact, Observed, PodFact, RunningContainer};
 
-/// Plans what the gates of the pods are to say. What could not be read leaves them as they are.
+/// Plans the conditions of the pods' gates. What could not be read leaves them unchanged.
 pub fn gate(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) -> Area {
     let (Some(workload), Some(_), Some(_)) = (
         observed.workload_found(),
@@ -73,7 +73,7 @@ fn wanted(
     if observed.database.spec.suspend {
         return open(
             reasons::SUSPENDED,
-            "spec.suspend is true: nobody looks at the data".to_owned(),
+            "spec.suspend is true: the data is not checked".to_owned(),
         );
     }
     let Some(running) = running else {
@@ -97,8 +97,8 @@ fn wanted(
             _ => closed(
                 definitive.verdict.reason,
                 format!(
-                    "DatabaseCheck {check} says that the data looks reset; the ProtectedDatabase \
-                     says more"
+                    "DatabaseCheck {check} found that the data looks reset; see the condition \
+                     DataReset of the ProtectedDatabase"
                 ),
             ),
         };
@@ -115,7 +115,7 @@ fn wanted(
     });
     let left = match &judged.spec.gate_timeout {
         Ok(timeout) => time_left(observed, *timeout, running),
-        // Not even `whenUnverifiable: Open` lets it through at a time that nobody can tell.
+        // Not even `whenUnverifiable: Open` opens it at a time that is not known.
         Err(errors) => return closed(reasons::INVALID_SPEC, describe_errors(errors)),
     };
     if left.is_zero() {
@@ -153,8 +153,7 @@ fn is_known_replica(judged: &Judged<'_>, newest: &JudgedCheck<'_>) -> bool {
             .is_some_and(|known| identifier(newest.check) == Some(known))
 }
 
-/// How much longer a verdict is waited for. When it is not known since when, it has been waited for
-/// long enough.
+/// How much longer to wait for a verdict. If it is not known since when, the wait is over.
 fn time_left(observed: &Observed, timeout: Duration, running: &RunningContainer) -> Duration {
     let Some(Time(started)) = running.started_at.as_ref() else {
         return Duration::ZERO;
@@ -167,8 +166,8 @@ fn held(observed: &Observed, pod: &PodFact, gate: &GateFact) -> Stall {
     Stall {
         reason: reasons::GATE_HELD,
         message: format!(
-            "Pod {} gets no traffic, because its data is {}. It is let through as soon as a check \
-             verifies it; to let it through all the same: kubectl -n {} patch protdb {} \
+            "Pod {} gets no traffic, because its data is {}. It gets traffic as soon as a check \
+             verifies the data; to give it traffic anyway: kubectl -n {} patch protdb {} \
              --type=merge -p \
              '{{\"spec\":{{\"verification\":{{\"gate\":{{\"whenUnverifiable\":\"Open\"}}}}}}}}'",
             pod.name,

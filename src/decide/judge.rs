@@ -28,7 +28,7 @@ pub struct Judged<'a> {
     pub known_good: Option<KnownGood<'a>>,
     /// Verdicts that are not yet in the status of their check.
     pub unwritten: Vec<(&'a str, CheckVerdict)>,
-    /// What a person has accepted.
+    /// What a user has accepted.
     pub acceptance: Acceptance<'a>,
     /// The spec, read once for the whole pass.
     pub spec: SpecParts,
@@ -37,13 +37,13 @@ pub struct Judged<'a> {
 /// What was last known good.
 #[derive(Clone, Debug)]
 pub struct KnownGood<'a> {
-    /// Kind and name of where that is known from.
+    /// Kind and name of the object that says it.
     pub source: String,
     /// Name of the check, or path of the backup.
     pub name: &'a str,
     /// The volumes that it saw.
     pub volumes: &'a [MountedVolume],
-    /// What was there.
+    /// What was found.
     pub evidence: Cow<'a, Evidence>,
 }
 
@@ -51,7 +51,7 @@ pub struct KnownGood<'a> {
 #[derive(Clone, Debug)]
 pub struct JudgedCheck<'a> {
     pub check: &'a DatabaseCheck,
-    /// When it ended; when it was made if its agent never reported.
+    /// When it ended; when it was created, if its agent never reported.
     pub ended: &'a Time,
     pub verdict: Verdict,
 }
@@ -166,8 +166,8 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
         acceptance: acceptance(observed),
         spec: SpecParts::parse(&observed.database.spec),
     };
-    // Whoever has a past must not be greeted as new because it could not be read, and nothing is
-    // judged by rules that can't be.
+    // A database with a past must not be treated as new because that past could not be read, and
+    // nothing is judged by rules that can't be read.
     let is_held = observed.ledger.known().is_none() || judged.spec.has_unusable_rules();
     let mut lost_baseline = lost_baseline(observed);
     let newest_by_target = newest_by_target(&ended_checks);
@@ -197,13 +197,13 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                 outcome: CheckOutcome::Verified,
                 reason: reasons::VERIFIED,
                 message: format!(
-                    "accepted by the annotation {}; it is what later checks are compared with",
+                    "accepted by the annotation {}; later checks are compared with this one",
                     names::ACCEPT_CHECK_ANNOTATION
                 ),
                 findings: stored.map(known_findings).unwrap_or_default(),
             },
             Some(stored) if !newest_by_target.contains(&name) => from_stored(stored),
-            // What it was compared with is gone: the reset that was seen then stays seen.
+            // What it was compared with is gone: the reset that was reported then stays.
             Some(stored)
                 if stored.outcome == CheckOutcome::Suspected && lost_baseline.is_some() =>
             {
@@ -262,7 +262,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
 }
 
 impl<'a> Judged<'a> {
-    /// Makes a check what later ones are compared with.
+    /// Makes a check the baseline.
     fn take_for_good(
         &mut self,
         observed: &'a Observed,
@@ -315,8 +315,8 @@ fn in_ledger<'a>(observed: &'a Observed, check: &DatabaseCheck) -> Option<&'a Le
         .then_some(baseline)
 }
 
-/// What a backup says was there, as the agent read it because nothing else remembers. Of another
-/// cluster than the status remembers it says nothing.
+/// What the manifest of a backup says. The agent read it because nothing else remembers the data.
+/// It says nothing about another database cluster than the status remembers.
 fn from_backup<'a>(observed: &'a Observed, check: &'a DatabaseCheck) -> Option<KnownGood<'a>> {
     let remembered = check.status.as_ref()?.backup_evidence.as_ref()?;
     let said = observed
@@ -375,8 +375,7 @@ fn known_findings(stored: &CheckVerdict) -> Vec<Finding> {
     stored.findings.iter().filter(is_known).cloned().collect()
 }
 
-/// The baseline that the status remembers, when its check is gone and none newer can take its
-/// place.
+/// The baseline that the status remembers, when its check is gone and no newer one can replace it.
 fn lost_baseline(observed: &Observed) -> Option<String> {
     let remembered = observed.database.status.as_ref()?.baseline.as_ref()?;
     let checks = observed.checks.known()?;
@@ -397,8 +396,8 @@ fn lost_baseline(observed: &Observed) -> Option<String> {
     }
 }
 
-/// Judges one check; also by which declaration it is good, if it is good because somebody said so
-/// beforehand.
+/// Judges one check; also returns the declaration by which it is good, if a user declared the
+/// change beforehand.
 fn judge_one(
     observed: &Observed,
     check: &DatabaseCheck,
@@ -414,9 +413,9 @@ fn judge_one(
         .map(|lost| AgentFailure {
             reason: reasons::BASELINE_MISSING.to_owned(),
             message: format!(
-                "DatabaseCheck {lost}, which held the last known good evidence, does not exist any \
-             more, so nothing can be compared. If the data is as it should be, accept this check: \
-             kubectl -n {} annotate protdb {} {}={} --overwrite",
+                "DatabaseCheck {lost}, the last good check, does not exist any more, so there is \
+             nothing to compare the data with. If the data is right, accept this check: kubectl -n \
+             {} annotate protdb {} {}={} --overwrite",
                 observed.namespace_name(),
                 observed.name(),
                 names::ACCEPT_CHECK_ANNOTATION,

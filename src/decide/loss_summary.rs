@@ -1,5 +1,5 @@
-//! What would be lost with a claim, written on the claim itself: the API server shows it in a
-//! refusal, with the operator up or down. Pure.
+//! What would be lost with a claim, written on the claim itself: the API server shows it when it
+//! refuses a deletion, also while the operator is down. Pure.
 
 use super::judge::Judged;
 use crate::guard::{self, MarkState, Marks};

@@ -19,7 +19,8 @@ const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
 /// How long until a deletion is tried again that should have been refused.
 const TRIAL_PAUSE: Duration = Duration::from_secs(10);
 
-/// What is said when the data lies beside the claims: nothing can guard what goes with the pod.
+/// The gap when the data directory is not on a claim: nothing can guard what is deleted with the
+/// pod.
 fn off_volume(observed: &Observed, judged: &Judged<'_>) -> Option<Gap> {
     let pods = observed.pods.known()?.iter().filter(|pod| !pod.terminating);
     let (pod, directory) = pods
@@ -34,9 +35,9 @@ fn off_volume(observed: &Observed, judged: &Judged<'_>) -> Option<Gap> {
     Some(Gap {
         reason: reasons::DATA_OFF_VOLUME,
         message: format!(
-            "the data directory {directory} of pod {} lies on no PersistentVolumeClaim: nothing \
-             guards it, and it may be gone with the pod. Back it up, then mount a claim there, or \
-             set PGDATA to a folder on the one that is mounted: kubectl -n {} describe pod {}",
+            "the data directory {directory} of pod {} is not on a PersistentVolumeClaim: nothing \
+             guards it, and it may be lost with the pod. Back it up, then mount a claim there, or \
+             set PGDATA to a directory on the claim that is mounted: kubectl -n {} describe pod {}",
             pod.name,
             observed.namespace_name(),
             pod.name
@@ -44,7 +45,7 @@ fn off_volume(observed: &Observed, judged: &Judged<'_>) -> Option<Gap> {
     })
 }
 
-/// Plans the marks and says what of the guard is there.
+/// Plans the marks, and reports whether the guard is complete.
 pub fn guard(
     observed: &Observed,
     judged: &Judged<'_>,
@@ -63,9 +64,7 @@ pub fn guard(
                     .to_owned()
             },
             |waits| {
-                format!(
-                    "spec.guard.deletion is Off, and the marks stay until that is settled: {waits}"
-                )
+                format!("spec.guard.deletion is Off, but the marks can't be removed yet: {waits}")
             },
         );
         condition(plan, ConditionStatus::False, reasons::GUARD_OFF, message);
@@ -92,8 +91,8 @@ pub fn guard(
                 gaps.push(Gap {
                     reason: reasons::NO_CLAIMS,
                     message: format!(
-                        "the workload mounts no PersistentVolumeClaim: its data is gone with the \
-                         pod. Mount a claim at the data directory of {}",
+                        "the workload mounts no PersistentVolumeClaim: its data is lost when the \
+                         pod is deleted. Mount a claim at the data directory of {}",
                         observed.database.spec.workload.name
                     ),
                 });
@@ -108,8 +107,8 @@ pub fn guard(
         Fact::Known(PolicyFact::Missing(what)) => gaps.push(Gap {
             reason: reasons::POLICY_MISSING,
             message: format!(
-                "{what}, so the API server may not refuse deletions; finalizers and Retain hold \
-                 alone. The operator puts it back; if this stays, apply the installation manifest \
+                "{what}, so the API server may not refuse deletions; finalizers and Retain still \
+                 hold. The operator restores it; if this stays, apply the installation manifest \
                  again: kubectl apply --server-side -f install.yaml"
             ),
         }),
@@ -117,7 +116,7 @@ pub fn guard(
             reason: reasons::DEFINITION_CHANGED,
             message: format!(
                 "{what}; what is written to objects of this kind may be lost or refused. Claims \
-                 and volumes stay guarded. The operator puts back what is not being deleted; if \
+                 and volumes stay guarded. The operator restores what is not being deleted; if \
                  this stays, apply the definitions again: holdfast crd | kubectl apply \
                  --server-side --force-conflicts -f -"
             ),
@@ -126,10 +125,10 @@ pub fn guard(
             gaps.push(Gap {
                 reason: reasons::POLICY_MISSING,
                 message: format!(
-                    "the API server has accepted to delete this ProtectedDatabase on trial \
-                     (kubectl -n {} delete protdb {} --dry-run=server), though the admission \
-                     policies are there; it takes about a second to enforce new ones. Finalizers \
-                     and Retain hold alone",
+                    "the API server did not refuse a dry-run delete of this ProtectedDatabase \
+                     (kubectl -n {} delete protdb {} --dry-run=server), although the admission \
+                     policies exist; it takes about a second to enforce new ones. Finalizers and \
+                     Retain still hold",
                     observed.namespace_name(),
                     observed.name()
                 ),
@@ -154,7 +153,7 @@ pub fn guard(
             },
         );
     }
-    // What a person must see comes before what waiting will mend.
+    // What a user must see comes before what passes by waiting.
     gaps.sort_by_key(|gap| match gap.reason {
         reasons::GUARDING => 3,
         reasons::CLAIM_NOT_BOUND => 2,
@@ -208,7 +207,7 @@ fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &m
             reason: reasons::CLAIM_NOT_FOUND,
             message: format!(
                 "{field} names PersistentVolumeClaim {name}, which does not exist in namespace \
-                 {namespace}. If it was there before, bring it back: {}. Else create it, or name \
+                 {namespace}. If it existed before, recover it: {}. Otherwise create it, or name \
                  one that exists: kubectl -n {namespace} get pvc",
                 recover_command(observed)
             ),
@@ -226,11 +225,11 @@ fn guard_claim(observed: &Observed, claim: &ClaimFact, plan: &mut Plan, gaps: &m
         gaps.push(Gap {
             reason: reasons::CLAIM_SHARED,
             message: format!(
-                "PersistentVolumeClaim {name} is guarded by ProtectedDatabase {other} already; one \
-                 claim has one owner, and its marks are left as they are. Take {name} out of one \
-                 of the two (spec.workload, spec.extraClaims); if {other} does not exist any more, \
-                 take its mark off: kubectl -n {namespace} annotate pvc {name} {}-, which answers \
-                 with the command that confirms it",
+                "PersistentVolumeClaim {name} is already guarded by ProtectedDatabase {other}; a \
+                 claim can belong to only one, so its marks are not changed. Remove {name} from \
+                 one of the two (spec.workload, spec.extraClaims). If {other} does not exist any \
+                 more, remove its mark; the refusal says how to confirm that: kubectl -n \
+                 {namespace} annotate pvc {name} {}-",
                 crate::api::names::PROTECTED_BY_ANNOTATION
             ),
         });
@@ -266,7 +265,7 @@ fn guard_terminating_claim(
     let retained = guard_volume(observed, claim, plan, gaps);
     if guard::deletion_confirmed(metadata) && retained {
         if guard::is_held(metadata) {
-            // A volume that is written to by an earlier step is looked at by it.
+            // A volume that an earlier step writes to is checked by that step.
             if let VolumeFact::Found(volume) = &claim.volume
                 && !plan
                     .steps
@@ -283,22 +282,22 @@ fn guard_terminating_claim(
         }
         gaps.push(Gap {
             reason: reasons::GUARDING,
-            message: format!("PersistentVolumeClaim {name} is going: its deletion was confirmed"),
+            message: format!("PersistentVolumeClaim {name} is being deleted, as was confirmed"),
         });
         return;
     }
     let holds = if guard::is_held(metadata) {
-        "our finalizer"
+        "the finalizer of Holdfast"
     } else {
-        "nothing but its pod, or another's finalizer,"
+        "only its pod, or another finalizer,"
     };
     gaps.push(Gap {
         reason: reasons::CLAIM_TERMINATING,
         message: format!(
-            "PersistentVolumeClaim {name} was deleted without confirmation; {holds} holds it and \
-             its volume is kept on Retain. The running pod still has its data: do not stop it \
-             before you have a backup: kubectl -n {namespace} create job --from=cronjob/{} \
-             {}-backup-now; then bring the claim back, which stops the pod for a moment: {}",
+            "PersistentVolumeClaim {name} was deleted without confirmation; {holds} holds it, and \
+             its volume is on Retain. The running pod still has the data: do not stop it before \
+             you have a backup: kubectl -n {namespace} create job --from=cronjob/{} {}-backup-now; \
+             then recover the claim, which stops the pod for a moment: {}",
             crate::api::names::backup_cron_job(observed.name()),
             observed.name(),
             recover_command(observed)
@@ -306,7 +305,7 @@ fn guard_terminating_claim(
     });
 }
 
-/// A volume that is being deleted takes no new finalizer; it is kept on Retain, and let go only
+/// A volume that is being deleted takes no new finalizer; it is kept on Retain, and released only
 /// when its deletion is confirmed.
 fn guard_terminating_volume(
     observed: &Observed,
@@ -335,7 +334,7 @@ fn guard_terminating_volume(
         }
         gaps.push(Gap {
             reason: reasons::GUARDING,
-            message: format!("PersistentVolume {name} is going: its deletion was confirmed"),
+            message: format!("PersistentVolume {name} is being deleted, as was confirmed"),
         });
         return;
     }
@@ -343,8 +342,8 @@ fn guard_terminating_volume(
         reason: reasons::CLAIM_TERMINATING,
         message: format!(
             "PersistentVolume {name} of claim {claim} was deleted without confirmation; a \
-             finalizer holds it. Its data stays, but the object goes with the claim. The ledger \
-             remembers it; when it is gone: {}",
+             finalizer holds it. Its data stays, but the object is deleted with the claim. The \
+             ledger remembers it. When it is gone, recreate it: {}",
             recreate_volume(observed, name)
         ),
     });
@@ -365,7 +364,7 @@ fn guard_volume(
                 reason: reasons::CLAIM_LOST,
                 message: format!(
                     "PersistentVolumeClaim {name} has lost its PersistentVolume {}, which does not \
-                     name this claim any more. Do not delete the claim: bring the two together \
+                     name this claim any more. Do not delete the claim. Bind it to the volume \
                      again: {}",
                     claim.manifest["spec"]["volumeName"]
                         .as_str()
@@ -390,9 +389,8 @@ fn guard_volume(
                 reason: reasons::CLAIM_LOST,
                 message: format!(
                     "PersistentVolumeClaim {name} is bound to PersistentVolume {volume}, which \
-                     does not exist any more. Do not delete the claim: bring the PersistentVolume \
-                     back: {}. By hand, create it again as the ledger remembers it, and the claim \
-                     binds to it: {}",
+                     does not exist any more. Do not delete the claim. Recreate the \
+                     PersistentVolume, and the claim binds to it: {}. Without the plugin: {}",
                     recover_command(observed),
                     recreate_volume(observed, volume)
                 ),
@@ -443,7 +441,7 @@ fn guard_volume(
     }
 }
 
-/// Keeps the volumes whose claim is gone: they hold what was the data.
+/// Keeps the volumes whose claim is gone: they have the data.
 fn guard_kept_volumes(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>) {
     if let Some(why) = observed.kept_volumes.unknown() {
         gaps.extend(unknown(Some(why)));

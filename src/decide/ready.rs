@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// Each condition that the table requires takes Ready away when it is not normal, and no other
+    /// Each condition that the table requires makes Ready False when it is not good, and no other
     /// does.
     #[test]
     fn ready_follows_the_table_of_conditions() {

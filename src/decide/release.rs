@@ -1,5 +1,5 @@
-//! The way out: taking the marks off in an order in which nothing is left without an owner. Deletes
-//! no data. Pure.
+//! The end of a ProtectedDatabase: removing the marks in an order in which nothing is left without
+//! an owner. Deletes no data. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -9,7 +9,7 @@ use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
 use crate::world::{Observed, VolumeFact};
 
-/// Plans what the deletion of a ProtectedDatabase asks for: all marks off if it is confirmed,
+/// Plans what the deletion of a ProtectedDatabase asks for: to remove all marks if it is confirmed,
 /// nothing if it is not.
 pub fn release_all(observed: &Observed, plan: &mut Plan) {
     let metadata = &observed.database.metadata;
@@ -37,8 +37,8 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
         let (namespace, name) = (observed.namespace_name(), observed.name());
         let message = format!(
             "the ProtectedDatabase was deleted without confirmation; the guard stays until you \
-             confirm, but nothing is checked any more: kubectl -n {namespace} annotate protdb \
-             {name} {}={uid}",
+             confirm, but nothing is checked any more. Confirm: kubectl -n {namespace} annotate \
+             protdb {name} {}={uid}",
             crate::api::names::CONFIRM_DELETION_ANNOTATION
         );
         let said = |condition, status, reason, message: &str| DesiredCondition {
@@ -69,15 +69,15 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
             status: ConditionStatus::True,
             reason: reasons::PROGRESSING,
             message: unconfirmed(observed).unwrap_or_else(|| {
-                "the marks are being taken off; the ProtectedDatabase goes when all that carries \
-                 them was read"
+                "the marks are being removed; the ProtectedDatabase is deleted once every object \
+                 with marks could be read"
                     .to_owned()
             }),
         });
     }
 }
 
-/// Plans to take the database's own marks off, if it has any.
+/// Plans to remove the database's own marks, if it has any.
 pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
     let metadata = &observed.database.metadata;
     if matches!(
@@ -94,7 +94,7 @@ pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
     }
 }
 
-/// What is being deleted without confirmation and so holds the whole release up, with the command
+/// What is being deleted without confirmation and so blocks the whole release, with the command
 /// that confirms it.
 pub fn unconfirmed(observed: &Observed) -> Option<String> {
     let owner = observed.owner();
@@ -130,14 +130,15 @@ pub fn unconfirmed(observed: &Observed) -> Option<String> {
         .map_or_else(String::new, |namespace| format!(" -n {namespace}"));
     Some(format!(
         "{word} {name} is being deleted, which nobody has confirmed; without the finalizer it \
-         would be gone. If it may go: kubectl annotate {word} {name}{place} --overwrite {}={}",
+         would be gone. If it may be deleted: kubectl annotate {word} {name}{place} --overwrite \
+         {}={}",
         crate::api::names::CONFIRM_DELETION_ANNOTATION,
         metadata.uid.as_deref().unwrap_or_default()
     ))
 }
 
-/// Plans to take all marks off but the database's own. Says whether everything that carries one was
-/// read.
+/// Plans to remove all marks except the database's own. Says whether everything that carries one
+/// was read.
 pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> bool {
     let owner = observed.owner();
     let release = |metadata: &ObjectMeta| Release {
@@ -228,7 +229,7 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
             release(&workload.metadata),
         ));
     }
-    // The mark of a namespace is shared: the last of its databases takes it off.
+    // The mark of a namespace is shared: the last of its databases removes it.
     let last = neighbours.iter().all(|neighbour| !neighbour.guards);
     if let Some(namespace) = namespace
         && last

@@ -91,7 +91,7 @@ fn baseline(judged: &Judged<'_>) -> Option<LedgerBaseline> {
     })
 }
 
-/// The volumes that are there, then those that were; by the name of the volume, because a claim's
+/// The volumes that exist, then those that existed; by the name of the volume, because a claim's
 /// name can lead to another one.
 fn volumes(observed: &Observed, before: &[RememberedVolume]) -> Vec<RememberedVolume> {
     let owner = observed.owner();

@@ -1,4 +1,4 @@
-//! Marks that were there and are not any more: somebody took them off, and it is said who. Pure.
+//! Marks that were removed by somebody, and who it was. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -7,7 +7,7 @@ use crate::guard;
 use crate::world::Observed;
 
 /// Reason and message for a claim or volume that is marked in this pass: for the first time, or
-/// because its guard was taken off.
+/// because its marks were removed.
 pub fn say_marking(
     observed: &Observed,
     kind: &str,
@@ -30,9 +30,10 @@ pub fn say_marking(
         format!(" (the last change on record is by {who})")
     });
     let message = format!(
-        "{kind} {name} was guarded and is not any more: somebody took a mark or Retain off{who}. \
-         It is being {doing} again. The API server refuses that; if it did not, look at the \
-         admission policies: kubectl get validatingadmissionpolicy,validatingadmissionpolicybinding"
+        "{kind} {name} was guarded and is not any more: somebody removed a mark or Retain{who}. It \
+         is being {doing} again. The API server should have refused that; see whether the \
+         admission policies are there: kubectl get \
+         validatingadmissionpolicy,validatingadmissionpolicybinding"
     );
     (reasons::MARKS_REMOVED, message)
 }

@@ -11,8 +11,7 @@ pub struct Running<'a> {
     pub container: &'a RunningContainer,
 }
 
-/// The start that checks are for that no start asked for: the first that is not known to be a
-/// replica.
+/// The start for checks that no start asked for: the first that is not known to be a replica.
 pub fn primary<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Option<&'a Running<'b>> {
     let is_replica = |start: &&Running<'_>| {
         judged
@@ -65,7 +64,7 @@ pub fn has_known_volumes(observed: &Observed, start: &Running<'_>) -> bool {
     })
 }
 
-/// Whether the spec was changed since a start was last looked at.
+/// Whether the spec was changed since a start was last checked.
 pub fn is_outdated(observed: &Observed, judged: &Judged<'_>, start: &Running<'_>) -> bool {
     let generation = observed.database.metadata.generation.unwrap_or_default();
     let newest = judged.newest_of(&start.pod.uid, &start.container.id);

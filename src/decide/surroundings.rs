@@ -1,5 +1,5 @@
-//! What would take the claims with it, the workload and the namespace: their marks, and what is
-//! said when the namespace goes. Pure.
+//! What would delete the claims with it, the workload and the namespace: their marks, and the gap
+//! when the namespace is being deleted. Pure.
 
 use super::gap::{Gap, unknown};
 use super::ways_back::recover_command;
@@ -9,7 +9,7 @@ use crate::plan::{Plan, Step};
 use crate::world::Fact;
 use crate::world::Observed;
 
-/// Marks what would take the claims with it: the workload and the namespace. Never with a
+/// Marks what would delete the claims with it: the workload and the namespace. Never with a
 /// finalizer.
 pub fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps: &mut Vec<Gap>) {
     if let Some(why) = observed.neighbours.unknown() {
@@ -46,10 +46,10 @@ pub fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps
                 gaps.push(Gap {
                     reason: reasons::NAMESPACE_TERMINATING,
                     message: format!(
-                        "Namespace {} is being deleted, and its pods go; what is guarded in it is \
-                         held, and the volumes are on Retain. That can't be undone, but it can be \
-                         made again with what it holds: {}. Then apply again what you keep \
-                         elsewhere, such as the workload",
+                        "Namespace {} is being deleted, and its pods with it. What is guarded in \
+                         it is held, and the volumes are on Retain. The deletion can't be undone. \
+                         Recreate the namespace and what was guarded in it: {}. Then apply the \
+                         rest again, such as the workload",
                         observed.namespace_name(),
                         recover_command(observed)
                     ),

@@ -1,9 +1,9 @@
-//! The commands that bring back what is gone, for messages. Pure.
+//! The commands that recreate what is gone, for messages. Pure.
 
 use crate::api::names;
 use crate::world::Observed;
 
-/// The command that brings everything back that the ledger remembers.
+/// The command that recovers everything that the ledger remembers.
 pub fn recover_command(observed: &Observed) -> String {
     format!(
         "kubectl holdfast recover {} -n {}",
@@ -12,7 +12,7 @@ pub fn recover_command(observed: &Observed) -> String {
     )
 }
 
-/// The command that makes a volume again that is gone.
+/// The command that recreates a volume that is gone.
 pub fn recreate_volume(observed: &Observed, volume: &str) -> String {
     let ledger = names::ledger(observed.namespace_name(), observed.name());
     format!(

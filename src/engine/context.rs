@@ -16,17 +16,17 @@ use crate::api::names;
 pub struct Settings {
     /// The image that agents' binary is copied from: the operator's own.
     pub agent_image: String,
-    /// How many databases are worked on at once. One broken database must slow no other.
+    /// How many databases are worked on at once. A broken database must not slow down the others.
     pub concurrency: u16,
     /// Only this namespace; all without it.
     pub namespace: Option<String>,
-    /// The labels of the databases that are its own; an empty one selects all. Others are left to
-    /// the operators whose they are.
+    /// The labels of the databases that are its own; an empty selector selects all. Other operators
+    /// have the others.
     pub selector: Selector,
     /// Where the operator runs: the guard's rules know it by its service account there.
     pub operator_namespace: String,
-    /// The file with the URL of the webhook that gets alerts, a mounted Secret. Nobody gets them
-    /// without it.
+    /// The file with the URL of the webhook that gets alerts, a mounted Secret. Without it no alert
+    /// is sent.
     pub webhook_url_file: Option<PathBuf>,
 }
 
@@ -55,7 +55,7 @@ pub struct Context {
     pub reporter: Reporter,
     /// Counters and gauges.
     pub metrics: Metrics,
-    /// What the webhook is to be told.
+    /// The alerts to send to the webhook.
     pub notices: Notices,
     /// What is wrong with the admission policies and definitions, or was a moment ago.
     pub disturbance: Disturbance,

@@ -76,7 +76,8 @@ impl Default for Metrics {
         );
         registry.register(
             "webhook_failures",
-            "Requests to the webhook that failed, and looks at its URL when the operator started",
+            "Requests to the webhook that failed, and failed reads of its URL when the operator \
+             started",
             webhook_failures.clone(),
         );
         let resets = Family::<ResetLabels, Gauge>::default();
@@ -88,12 +89,13 @@ impl Default for Metrics {
         );
         registry.register(
             "guard_policies_repaired",
-            "Admission policies that somebody had taken off or edited and that were put back",
+            "Admission policies that somebody deleted or edited and that the operator restored",
             repaired_policies.clone(),
         );
         registry.register(
             "guard_definitions_repaired",
-            "Definitions of our kinds that somebody had deleted or edited and that were put back",
+            "CustomResourceDefinitions that somebody deleted or edited and that the operator \
+             restored",
             repaired_definitions.clone(),
         );
         let conditions = Family::<ConditionLabels, Gauge>::default();
@@ -105,7 +107,7 @@ impl Default for Metrics {
         registry.register(
             "database_condition",
             "Conditions of a ProtectedDatabase: 1 is True, 0 is False, -1 is Unknown; BackupFresh \
-             is absent where no backup is asked for",
+             is absent if the spec has no backup",
             conditions.clone(),
         );
         registry.register(
@@ -144,12 +146,12 @@ impl Metrics {
         self.passes.inc();
     }
 
-    /// Counts a policy of the guard that was put back.
+    /// Counts a policy of the guard that was restored.
     pub fn count_repaired_policy(&self) {
         self.repaired_policies.inc();
     }
 
-    /// Counts a definition that was put back.
+    /// Counts a definition that was restored.
     pub fn count_repaired_definition(&self) {
         self.repaired_definitions.inc();
     }

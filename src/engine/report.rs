@@ -68,7 +68,7 @@ pub async fn report(
     Ok(())
 }
 
-/// Adds what went wrong to what the plan says, so that a failure is seen where people look.
+/// Adds what went wrong to what the plan says, so that a failure is seen where users look.
 fn with_failure(
     mut conditions: Vec<DesiredCondition>,
     failure: Option<&PassError>,

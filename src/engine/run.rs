@@ -29,7 +29,7 @@ use super::triggers::{self, GuardedDatabase};
 use crate::api::{DatabaseBackup, DatabaseCheck, names};
 use crate::guard;
 
-/// Runs the controller until `stop` resolves. What is under way then is finished.
+/// Runs the controller until `stop` resolves. What is in progress then is finished.
 pub async fn run(
     client: Client,
     settings: Settings,
@@ -140,7 +140,7 @@ pub async fn run(
         .graceful_shutdown_on(stop.clone())
         .run(pass, failed, context.clone())
         .for_each(|passed| {
-            // One that is gone, or not this operator's any more, is told of nowhere.
+            // One that is gone, or not this operator's any more, is no longer reported.
             if let Err(controller::Error::ObjectNotFound(gone)) = passed {
                 let namespace = gone.namespace.unwrap_or_default();
                 forgets.metrics.forget_database(&namespace, &gone.name);

@@ -33,13 +33,13 @@ pub struct Executor {
     namespace: String,
     /// `NAMESPACE/NAME` of the database.
     owner: String,
-    /// `NAMESPACE/NAME` of the `DatabaseRestore` whose confirmation is handed on; none for a user,
-    /// who confirms by being asked.
+    /// `NAMESPACE/NAME` of the `DatabaseRestore` whose confirmation is passed on; none for a user,
+    /// who confirms when asked.
     restore: Option<String>,
 }
 
 impl Executor {
-    /// Writes with the rights of `client`, in the name of `manager`, for the database `name`.
+    /// Writes with the permissions of `client`, in the name of `manager`, for the database `name`.
     #[must_use]
     pub fn new(client: Client, manager: &'static str, namespace: &str, name: &str) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Executor {
         }
     }
 
-    /// Hands on the confirmation of a `DatabaseRestore` of the namespace.
+    /// Passes on the confirmation of a `DatabaseRestore` of the namespace.
     #[must_use]
     pub fn for_restore(self, restore: &str) -> Self {
         Self {
@@ -62,8 +62,8 @@ impl Executor {
     /// Carries out one step.
     ///
     /// # Errors
-    /// The write was refused or not answered in time, or the volume of a claim that would go is not
-    /// kept.
+    /// The write was refused or not answered in time, or the volume of a claim that would
+    /// be deleted is not kept.
     pub async fn execute(&self, step: &Step) -> Result<(), WriteError> {
         let doing = step.describe();
         match step {
@@ -150,8 +150,8 @@ impl Executor {
                 writer.apply_status(&checks, (name, None), &status).await
             }
             Step::FailFiles { check, files } => {
-                // In the place of the agent that did not report: under the operator's own manager
-                // the verdict would be removed.
+                // Instead of the agent that did not report: under the operator's own manager the
+                // verdict would be removed.
                 let rule = usize::try_from(files.rule).unwrap_or_default();
                 let body = json!({
                     "apiVersion": DatabaseCheck::api_version(&()),
@@ -263,8 +263,8 @@ impl Executor {
         }
     }
 
-    /// Reads claim and volume once more: what is to go must be the claim that was seen, and its
-    /// volume must be on Retain. Returns the claim as it was read now.
+    /// Reads claim and volume once more: what is to be deleted must be the claim that was read, and
+    /// its volume must be on Retain. Returns the claim as it was read now.
     async fn fetch_kept(
         &self,
         doing: &str,
@@ -398,8 +398,8 @@ impl Executor {
     }
 }
 
-/// The way out of a namespace that is Terminating: its own finalizers are removed, and what is held
-/// in it stays.
+/// Ends the deletion of a namespace that is Terminating: its own finalizers are removed, and what
+/// is held in it stays.
 async fn finalize(namespaces: &Api<Namespace>, metadata: &ObjectMeta) -> Result<(), kube::Error> {
     let name = metadata.name.as_deref().unwrap_or_default();
     let Some(mut namespace) = namespaces.get_opt(name).await? else {

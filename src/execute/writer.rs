@@ -26,7 +26,7 @@ pub enum WriteError {
         /// The API server's answer.
         source: Box<kube::Error>,
     },
-    /// The volume of a claim that was to go is not kept.
+    /// The volume of a claim that was to be deleted is not kept.
     #[error("did not {doing}: {why}")]
     NotKept {
         /// What was to be done.
@@ -87,7 +87,7 @@ pub async fn within_time<T>(
     }
 }
 
-/// Writes with the rights of a client, in the name of a field manager.
+/// Writes with the permissions of a client, in the name of a field manager.
 #[derive(Clone)]
 pub struct Writer {
     pub client: Client,
@@ -129,8 +129,8 @@ impl Writer {
             .map(drop)
     }
 
-    /// Creates an object; where the name already exists nothing is changed: it came from an earlier
-    /// try, or from somebody quicker.
+    /// Creates an object; where the name already exists nothing is changed: an earlier try created
+    /// it, or somebody else did.
     pub(crate) async fn create<K>(&self, api: &Api<K>, object: &K) -> Result<(), kube::Error>
     where
         K: Clone + Debug + Serialize + DeserializeOwned,
@@ -220,8 +220,8 @@ impl Writer {
             .map(drop)
     }
 
-    /// Puts an object in the place of the one that was read, or creates it where none was. Replaced
-    /// and not applied: what somebody added must go too.
+    /// Replaces the object that was read, or creates it if there was none. Replaced and not
+    /// applied: what somebody added must be removed too.
     pub(crate) async fn replace<K>(
         &self,
         api: &Api<K>,
@@ -240,7 +240,7 @@ impl Writer {
             .map(drop)
     }
 
-    /// Deletes exactly the object that was read; one that is gone already is what was wanted.
+    /// Deletes exactly the object that was read; one that no longer exists counts as deleted.
     pub(crate) async fn delete<K>(
         &self,
         api: &Api<K>,

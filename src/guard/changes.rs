@@ -17,7 +17,7 @@ pub const MARKS_POLICY: &str = "holdfast-marks-guard";
 /// Name of the policy, and of its binding, that refuses to give a guarded volume up.
 pub const VOLUME_POLICY: &str = "holdfast-volume-guard";
 
-/// The one who finishes the deletion of a namespace, and only when nothing is left in it.
+/// It finishes the deletion of a namespace, and only when nothing is left in it.
 const NAMESPACE_CONTROLLER: &str = "system:serviceaccount:kube-system:namespace-controller";
 
 /// Refuses UPDATE that removes a mark. Without its last finalizer a terminating object is deleted,
@@ -140,8 +140,8 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
     policy(MARKS_POLICY, select_guarded(rules), variables, validations)
 }
 
-/// Refuses UPDATE of a guarded volume that gives its data up: Retain taken back, or the claim that
-/// it is bound to, or reserved for, changed.
+/// Refuses UPDATE of a guarded volume that would lose its data: Retain is changed, or the claim
+/// that it is bound to, or reserved for.
 pub(super) fn build_volume_guard() -> ValidatingAdmissionPolicy {
     let mut variables = refusal_variables();
     let retained = quote(RETAIN);

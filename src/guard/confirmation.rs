@@ -19,12 +19,12 @@ pub fn build_confirmation(metadata: &ObjectMeta) -> Patch {
     )
 }
 
-/// Hands the confirmation of a DatabaseRestore, `NAMESPACE/NAME`, on to exactly this claim: all
+/// Passes the confirmation of a DatabaseRestore, `NAMESPACE/NAME`, on to exactly this claim: all
 /// that the operator may confirm.
 #[must_use]
 pub fn build_confirmation_for(metadata: &ObjectMeta, restore: &str) -> Patch {
     let Patch(mut operations) = build_confirmation(metadata);
-    // The confirmation comes last and makes the map where there is none.
+    // The confirmation comes last and creates the map if there is none.
     operations.push(add(
         &["metadata", "annotations", CONFIRMED_FOR_ANNOTATION],
         restore.into(),

@@ -1,9 +1,9 @@
 //! Our `CustomResourceDefinition`s: how they are installed, and whether the one that the API server
 //! has still is that. Pure.
 //!
-//! Each names the version that installed it. A definition of a newer version is none of an older
-//! operator's business: during an upgrade the manifest comes before the operator, and an older
-//! schema put back over a newer one would take fields away that are in use.
+//! Each names the version that installed it. An older operator does not change a definition of a
+//! newer version: during an upgrade the manifest comes before the operator, and an older schema
+//! would remove fields that are in use.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ pub fn definition_names() -> [&'static str; 5] {
     ]
 }
 
-/// All definitions as they are installed, the one that people write first. They say themselves what
-/// the API server would fill in.
+/// All definitions as they are installed, the one that users write first. They contain what the API
+/// server would fill in.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     [
@@ -62,7 +62,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
     .collect()
 }
 
-/// Takes the line breaks of the source out of every description: `kubectl explain` wraps by itself.
+/// Removes the line breaks of the source from every description: `kubectl explain` wraps by itself.
 fn unwrap_lines(schema: Option<&mut JSONSchemaProps>) {
     let Some(schema) = schema else { return };
     if let Some(description) = &mut schema.description {
@@ -83,7 +83,7 @@ fn unwrap_lines(schema: Option<&mut JSONSchemaProps>) {
     }
 }
 
-/// Whether a definition is to be put back: it is not the one that was built, and not a newer
+/// Whether a definition is to be restored: it is not the one that was built, and not a newer
 /// version's.
 #[must_use]
 pub fn definition_differs(
@@ -98,8 +98,8 @@ pub fn definition_differs(
     marked.metadata != present.metadata || !is_built(&value(&present.spec), &value(&built.spec))
 }
 
-/// The definition that is there with the spec and the marks that were built; what others have noted
-/// on it stays.
+/// The definition that is there with the spec and the marks that were built; what others have added
+/// to its metadata stays.
 #[must_use]
 pub fn restore_definition(
     present: &CustomResourceDefinition,

@@ -1,9 +1,9 @@
-//! The storage's own name for a volume, which stays when the object is made again. Pure.
+//! The storage's name for a volume, which stays when the object is recreated. Pure.
 
 use k8s_openapi::api::core::v1::PersistentVolumeSpec;
 
-/// The storage's own name for a volume: the CSI driver and handle, or the path of a local one.
-/// Empty for a kind of storage that is not known here.
+/// The storage's name for a volume: the CSI driver and handle, or the path of a local volume. Empty
+/// for a kind of storage that is not known here.
 #[must_use]
 pub fn volume_handle(spec: &PersistentVolumeSpec) -> String {
     if let Some(csi) = &spec.csi {

@@ -1,5 +1,4 @@
-//! Objects as they can be made again: without what the API server adds, and without our marks.
-//! Pure.
+//! Manifests to recreate objects: without what the API server adds, and without our marks. Pure.
 
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -11,8 +10,8 @@ use super::PROTECTED_VALUE;
 use crate::api::ProtectedDatabase;
 use crate::api::names::{GROUP, KEEP_FINALIZER, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL};
 
-/// Annotations that others write about one life of an object. With those of the binder a claim that
-/// is made again would be Lost at once.
+/// Annotations that others write about one life of an object. With those of the volume controller a
+/// recreated claim would be Lost at once.
 const PASSING: &[&str] = &[
     "kubectl.kubernetes.io/last-applied-configuration",
     "pv.kubernetes.io/bind-completed",

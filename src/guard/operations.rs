@@ -30,7 +30,7 @@ pub fn test_version(metadata: &ObjectMeta) -> PatchOperation {
     )
 }
 
-/// Sets a field, whether it is there or not.
+/// Sets a field, whether it exists or not.
 pub fn add(path: &[&str], value: Value) -> PatchOperation {
     PatchOperation::Add(AddOperation {
         path: pointer(path),
@@ -38,7 +38,7 @@ pub fn add(path: &[&str], value: Value) -> PatchOperation {
     })
 }
 
-/// Sets a field that is there.
+/// Sets a field that exists.
 pub fn replace(path: &[&str], value: Value) -> PatchOperation {
     PatchOperation::Replace(ReplaceOperation {
         path: pointer(path),
@@ -46,7 +46,7 @@ pub fn replace(path: &[&str], value: Value) -> PatchOperation {
     })
 }
 
-/// Takes a field away.
+/// Removes a field.
 pub fn remove(path: &[&str]) -> PatchOperation {
     PatchOperation::Remove(RemoveOperation {
         path: pointer(path),

@@ -1,4 +1,4 @@
-//! How it stands with the data, and what says so. Pure.
+//! The state of the data, and what says so. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -32,8 +32,8 @@ pub(super) fn assess(selection: &Selection<'_>, starts: &[StartEntry]) -> Assess
     statements.extend(selection.newest.as_ref().and_then(quote));
     if statements.is_empty() {
         statements.push(Statement {
-            says: "no check has said anything about the data".into(),
-            source: "nothing could be found that says more".into(),
+            says: "nothing says whether the data is good".into(),
+            source: "all objects that could be read".into(),
             finding: None,
         });
     }
@@ -47,7 +47,7 @@ pub(super) fn assess(selection: &Selection<'_>, starts: &[StartEntry]) -> Assess
     }
 }
 
-/// The operator's word counts, because only it knows what a person has accepted. Where it can't be
+/// The operator's conditions count, because only they know what was accepted. Where they can't be
 /// read, the newest definite check does.
 fn find_state(selection: &Selection<'_>) -> (DataState, String, Option<Time>) {
     let conditions = selection
@@ -94,18 +94,20 @@ fn find_state(selection: &Selection<'_>) -> (DataState, String, Option<Time>) {
 fn certainty(selection: &Selection<'_>, state: DataState) -> SafeText {
     let Some(found) = &selection.found else {
         return match state {
-            DataState::Unknown => "nothing is sure: no check that says anything definite can be \
-                seen"
+            DataState::Unknown => "nothing is certain: no check with a definite verdict could be \
+                read"
                 .into(),
-            _ => "the operator's conditions say so; no check that says anything definite can be \
-                seen to confirm it"
-                .into(),
+            _ => {
+                "the operator's conditions say so; no check with a definite verdict could be read \
+                to confirm it"
+                    .into()
+            }
         };
     };
     let mut said = Vec::new();
     if state == DataState::Reset && selection.is_other_cluster() {
         said.push(
-            "it is surely another database cluster, because only initdb sets a system identifier"
+            "it is certainly another database cluster, because only initdb sets a system identifier"
                 .to_owned(),
         );
     }
@@ -122,7 +124,7 @@ fn certainty(selection: &Selection<'_>, state: DataState) -> SafeText {
     }
     if let Some(newest) = &selection.newest {
         said.push(format!(
-            "the newest check, {} of {}, could not tell",
+            "the newest check, {} of {}, is Unverifiable",
             newest.name,
             date(&newest.time)
         ));
@@ -204,7 +206,7 @@ fn say_acceptance(selection: &Selection<'_>) -> Option<Statement> {
         return None;
     }
     let says = format!(
-        "somebody has accepted what DatabaseCheck {accepted} found as how the data should be"
+        "somebody has accepted what DatabaseCheck {accepted} found: the data is as intended"
     );
     let evidence = format!(
         "the annotation {} of ProtectedDatabase {}",
@@ -222,7 +224,7 @@ fn say_declaration(selection: &Selection<'_>) -> Option<Statement> {
     let found = selection.found.as_ref()?;
     let declared = found.verdict?.declared_by.as_deref()?;
     let says =
-        format!("somebody had declared beforehand that the next change is meant: {declared}");
+        format!("somebody had declared beforehand that the next change is intended: {declared}");
     Some(Statement {
         says: says.into(),
         source: format!("status.verdict.declaredBy of {}", found.source).into(),

@@ -1,5 +1,5 @@
-//! From what was read to the incident: everything is said once here, and only laid out elsewhere.
-//! Pure.
+//! From what was read to the incident: the sentences are built here once, and only laid out
+//! elsewhere. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

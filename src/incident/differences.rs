@@ -86,7 +86,7 @@ fn lost_rows(table: &TableChange) -> i64 {
     rows(table.before) - rows(table.now)
 }
 
-/// Both checks side by side, a property a row. With one check only, the other side says so. What
+/// Both checks side by side, a property per row. With one check only, the other side says so. What
 /// the findings are about is alarming.
 pub(super) fn list_properties(selection: &Selection<'_>) -> Vec<Comparison> {
     let (expected, found) = (selection.expected.as_ref(), selection.found.as_ref());
@@ -107,7 +107,7 @@ pub(super) fn list_properties(selection: &Selection<'_>) -> Vec<Comparison> {
     let other_cluster = selection.is_other_cluster();
     let mut rows = vec![
         row("check", &|check| Some(check.name.to_owned()), false),
-        row("taken at", &|check| Some(date(&check.time)), false),
+        row("ended at", &|check| Some(date(&check.time)), false),
         row("verdict", &|check| Some(say_verdict(check)), false),
         row("rows", &rows_in_all, false),
         row(
@@ -126,7 +126,7 @@ pub(super) fn list_properties(selection: &Selection<'_>) -> Vec<Comparison> {
             moved,
         ),
         row(
-            "it was created",
+            "volume created",
             &|check| check.data_volume()?.created_at.as_ref().map(date),
             false,
         ),
@@ -191,7 +191,7 @@ fn side(check: Option<&CheckView<'_>>, of: &dyn Fn(&CheckView<'_>) -> Option<Str
 fn say_verdict(check: &CheckView<'_>) -> String {
     match check.verdict {
         Some(verdict) => format!("{:?} ({})", verdict.outcome, verdict.reason),
-        None => "good when it was remembered".to_owned(),
+        None => "good, as it was remembered".to_owned(),
     }
 }
 

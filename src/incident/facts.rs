@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::world::Fact;
 
-/// An object that was asked for by its name; none when there is none.
+/// An object that was read by its name; none if it does not exist.
 #[derive(Clone, Debug)]
 pub struct Lookup<T> {
     pub name: String,
@@ -34,7 +34,7 @@ pub struct WorkloadFacts {
 pub struct TemplateRevision {
     /// Name of the `ControllerRevision` or `ReplicaSet`.
     pub name: String,
-    /// Its number; it grows when an older one is taken up again.
+    /// Its number; it grows when an older one is used again.
     pub number: i64,
     /// Since when there is such a revision.
     pub created: Option<Time>,

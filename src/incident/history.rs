@@ -25,7 +25,7 @@ struct Start<'a> {
     data: Option<&'a MountedVolume>,
 }
 
-/// Every start that a check has looked at, oldest first.
+/// Every start that a check has seen, oldest first.
 pub(super) fn list_starts(selection: &Selection<'_>) -> Vec<StartEntry> {
     let starts = find_starts(selection);
     let mut listed: Vec<StartEntry> = Vec::new();

@@ -231,7 +231,7 @@ fn describe_rows(text: &mut String, incident: &Incident) {
         .filter(|curve| !curve.points.is_empty())
         .collect();
     if curves.is_empty() {
-        text.push_str("No check that is there has counted rows.\n");
+        text.push_str("No check that still exists has counted rows.\n");
         return;
     }
     let rows: Vec<Vec<String>> = curves
@@ -256,7 +256,7 @@ fn describe_rows(text: &mut String, incident: &Incident) {
         text,
         &[
             "",
-            "one mark a check, oldest first",
+            "one mark per check, oldest first",
             "first",
             "most",
             "last",
@@ -377,7 +377,7 @@ fn describe_backups(text: &mut String, incident: &Incident) {
 /// From nothing to the most.
 const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// One character a check, oldest first.
+/// One character per check, oldest first.
 pub(super) fn draw_sparkline(curve: &Curve) -> String {
     let most = curve
         .points

@@ -18,7 +18,7 @@ pub struct Incident {
     pub read_at: Time,
     /// The database and what runs it: `knowledge_os of StatefulSet knowledge-postgres`.
     pub about: SafeText,
-    /// How it stands with the data.
+    /// The state of the data.
     pub assessment: Assessment,
     /// What was last known good.
     pub expected: Option<CheckEntry>,
@@ -49,7 +49,7 @@ pub struct Incident {
     pub unread: Vec<SafeText>,
 }
 
-/// How it stands with the data.
+/// The state of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum DataState {
     /// It looks reset.
@@ -60,11 +60,11 @@ pub enum DataState {
     Unknown,
 }
 
-/// How it stands with the data, and what says so.
+/// The state of the data, and what says so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Assessment {
-    /// How it stands.
+    /// The state.
     pub state: DataState,
     /// One word for why, listed in `docs/conditions.md`.
     pub reason: SafeText,
@@ -72,21 +72,21 @@ pub struct Assessment {
     pub since: Option<Time>,
     /// What the reason means.
     pub meaning: SafeText,
-    /// How sure that is.
+    /// How certain that is.
     pub certainty: SafeText,
-    /// Each thing that is said, with what says so.
+    /// Each statement, with what says so.
     pub statements: Vec<Statement>,
 }
 
-/// Something that is said, and where it is written.
+/// A statement, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Statement {
-    /// What is said.
+    /// The sentence.
     pub says: SafeText,
     /// What says so: objects and fields that anybody can read again.
     pub source: SafeText,
-    /// The type of the finding that it says; none for anything else.
+    /// The type of the finding that it is about; none for anything else.
     pub finding: Option<SafeText>,
 }
 
@@ -98,13 +98,13 @@ pub struct CheckEntry {
     pub check: SafeText,
     /// Where it was read: the check itself, or the ledger that remembers it.
     pub source: SafeText,
-    /// When it was taken.
+    /// When it ended.
     pub time: Time,
-    /// What came of it; none while nobody has judged it.
+    /// Its outcome; none while it has no verdict.
     pub outcome: Option<CheckOutcome>,
     /// One word for why.
     pub reason: SafeText,
-    /// The operator's own words.
+    /// The operator's message.
     pub message: SafeText,
     /// Rows in all tables that were counted.
     pub rows: Option<i64>,
@@ -130,7 +130,7 @@ pub struct Comparison {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TableDifferences {
-    /// Whether the check says as data what it found; checks of older versions only have words.
+    /// Whether the check lists its findings; checks of older versions have only a message.
     pub is_known: bool,
     /// The tables, those that lost most first.
     pub listed: Vec<TableDifference>,
@@ -158,9 +158,9 @@ pub struct TableDifference {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NextStep {
-    /// What it is good for.
+    /// What it does.
     pub says: SafeText,
-    /// The very command; none when it is advice.
+    /// The command; none if it is advice.
     pub command: Option<SafeText>,
 }
 
@@ -207,7 +207,7 @@ pub enum VolumeRole {
 pub struct StartEntry {
     /// When the server process started, else when the start was first seen.
     pub time: Time,
-    /// Whether the time is the server's own word.
+    /// Whether the time is what the server says.
     pub is_exact: bool,
     /// Name of the pod.
     pub pod: SafeText,
@@ -308,7 +308,7 @@ pub struct Point {
     /// Rows; 0 for a table that does not exist.
     pub counted: RowCount,
     pub check: SafeText,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Option<CheckOutcome>,
 }
 
@@ -332,7 +332,7 @@ pub struct Question {
     pub facts: Vec<SafeText>,
     /// What can't be known from here.
     pub unknown: Vec<SafeText>,
-    /// Commands that tell more.
+    /// Commands that say more.
     pub commands: Vec<SafeText>,
 }
 
@@ -377,9 +377,9 @@ pub enum EntryKind {
     Backup,
     /// A restore began or ended.
     Restore,
-    /// The operator's word about the whole changed.
+    /// A condition changed.
     Condition,
-    /// Kubernetes said something.
+    /// Kubernetes wrote an event.
     Event,
     /// A node changed.
     Node,

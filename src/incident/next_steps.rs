@@ -1,4 +1,4 @@
-//! What to do next, with the very commands: the way back first, the acceptance last. Pure.
+//! What to do next, with the commands: recovery first, acceptance last. Pure.
 
 use super::model::{BackupEntry, DataState, NextStep, VolumeEntry};
 use super::overview::build_overview;
@@ -28,7 +28,7 @@ fn after_a_reset(
     backups: &[BackupEntry],
 ) -> Vec<NextStep> {
     let mut steps = vec![advice(
-        "delete no claim and no volume until the data is back: what is on them may be wanted",
+        "delete no claim and no volume until the data is back: the old data may be on them",
     )];
     if let Some(expected) = selection.moved_from() {
         let listed = volumes
@@ -36,8 +36,8 @@ fn after_a_reset(
             .find(|volume| volume.volume.as_str() == expected.volume);
         match listed.and_then(|volume| volume.is_there) {
             Some(false) => steps.push(advice(&format!(
-                "volume {}, which had the data, is gone as an object; recover recreates it where \
-                 its storage is still there",
+                "PersistentVolume {}, which had the data, does not exist; recover recreates it if \
+                 its storage still exists",
                 expected.volume
             ))),
             Some(true) => steps.push(advice(&format!(
@@ -72,7 +72,7 @@ fn after_a_reset(
             if selection.moved_from().is_some() {
                 "if the volume can't be brought back,"
             } else {
-                "where no volume can be brought back,"
+                "if no volume can be brought back,"
             },
             good.name,
             good.time.as_ref().map(date).unwrap_or_default()

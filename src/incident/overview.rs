@@ -25,7 +25,7 @@ pub struct DatabaseOverview {
     pub workload: String,
     /// Whether the Ready condition is True and is about what is wanted now.
     pub ready: bool,
-    /// What a person should do, most urgent first; empty when it is ready.
+    /// What to do, most urgent first; empty when it is ready.
     pub what_to_do: Vec<String>,
     /// Whether somebody asked for its deletion.
     pub being_deleted: bool,
@@ -37,7 +37,7 @@ pub struct DatabaseOverview {
     pub status: ProtectedDatabaseStatus,
 }
 
-/// Takes out what is shown.
+/// Keeps what is shown.
 #[must_use]
 pub fn build_overview(object: ProtectedDatabase) -> DatabaseOverview {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
@@ -95,8 +95,8 @@ fn what_to_do(
     let mut said: Vec<String> = Vec::new();
     if !is_current {
         said.push(format!(
-            "the operator has not looked at the last change yet, what follows is about the one \
-            before; {operator}"
+            "the operator has not looked at the last change yet; what follows is about the spec \
+            before it; {operator}"
         ));
     }
     let asked_for = ConditionType::ALL
@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    /// What calls for action is told in the order of the table, and nothing else.
+    /// What calls for action is listed in the order of the table, and nothing else.
     #[test]
     fn what_to_do_follows_the_table_of_conditions() {
         let abnormal: Vec<_> = ConditionType::ALL

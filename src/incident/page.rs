@@ -17,7 +17,7 @@ const STYLE: &str = include_str!("page.css");
 /// A browser loads and runs nothing for this page, whatever might slip into it.
 const NOTHING_FROM_ELSEWHERE: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-/// How much of a message a row of the timeline shows.
+/// How much of a message one row of the timeline shows.
 const ENTRY_WORDS: usize = 600;
 
 /// The whole page.
@@ -58,7 +58,7 @@ pub fn build_page(incident: &Incident) -> String {
             }
         }
     };
-    // A line an element, so that the page can be read and compared as text too; between elements
+    // One line per element, so that the page can be read and compared as text too; between elements
     // `><` is never text.
     page.into_string().replace("><", ">\n<") + "\n"
 }
@@ -75,7 +75,7 @@ fn render_assessment(incident: &Incident) -> Markup {
             strong { (SafeText::from(headline(assessment.state)).capitalized()) " (" (assessment.reason) ")" }
             @if let Some(since) = &assessment.since { p { "Since " (moment(since, incident.read_at.0)) "." } }
             p { (assessment.meaning) }
-            p { "How sure: " (assessment.certainty) "." }
+            p { "How certain: " (assessment.certainty) "." }
         }
     }
 }
@@ -109,7 +109,7 @@ fn render_points(series: &Series) -> Markup {
         .unwrap_or_default();
     html! {
         details {
-            summary { "The numbers of the picture" }
+            summary { "The numbers in the plot" }
             div class="wide" { table {
                 thead { tr { th { "time" } th { "check" } th { "outcome" } @for curve in &series.curves { th class="number" { (curve.name) } } } }
                 tbody { @for point in points { tr {
@@ -132,7 +132,7 @@ fn render_expected(incident: &Incident) -> Markup {
         p { "Expected: " (describe_check(incident.expected.as_ref(), NO_BASELINE)) "." }
         p { "Found: " (describe_check(incident.found.as_ref(), NOTHING_FOUND)) "." }
         @if let Some(newest) = &incident.newest {
-            p { "The newest check, which could not tell: " (describe_check(Some(newest), "")) ", " (newest.reason) "." }
+            p { "The newest check, which is Unverifiable: " (describe_check(Some(newest), "")) ", " (newest.reason) "." }
         }
         (render_tables(incident))
         @if !incident.compared.is_empty() {
@@ -192,7 +192,7 @@ fn render_answer(answer: &Question) -> Markup {
 
 fn render_evidence(incident: &Incident) -> Markup {
     html! {
-        h2 { "What says so" }
+        h2 { "Evidence" }
         ul { @for statement in &incident.assessment.statements { li { (statement.says.capitalized()) span class="evidence" { "according to " (statement.source) } } } }
     }
 }

@@ -4,13 +4,13 @@ use super::model::{CheckEntry, DataState, EntryKind, TableDifferences};
 use crate::api::{CountKind, RowCount};
 use crate::wording::{count, date, number};
 
-/// What is said when no check has found the data good.
+/// Stands for the check where none has found the data good.
 pub(super) const NO_BASELINE: &str =
     "nothing: no check has found the data good yet, or none could be read";
-/// What is said when no check has said anything definite.
-pub(super) const NOTHING_FOUND: &str = "nothing definite: no check that still exists could tell";
+/// Stands for the check where none has a definite verdict.
+pub(super) const NOTHING_FOUND: &str = "nothing: no check that still exists has a definite verdict";
 
-/// How it stands with the data, in a few words.
+/// The state of the data, in a few words.
 pub(super) const fn headline(state: DataState) -> &'static str {
     match state {
         DataState::Reset => "THE DATA LOOKS RESET",
@@ -19,7 +19,7 @@ pub(super) const fn headline(state: DataState) -> &'static str {
     }
 }
 
-/// A check in one line, or what is said where there is none.
+/// A check in one line, or `none` if there is no check.
 pub(super) fn describe_check(check: Option<&CheckEntry>, none: &str) -> String {
     let Some(check) = check else {
         return none.to_owned();
@@ -35,12 +35,12 @@ pub(super) fn describe_check(check: Option<&CheckEntry>, none: &str) -> String {
     format!("{} of {}{rows}{tables}", check.source, date(&check.time))
 }
 
-/// What is said about tables where none is listed.
+/// Stands for the tables where none is listed.
 pub(super) const fn no_tables(tables: &TableDifferences) -> &'static str {
     if tables.is_known {
         "none: the check found no loss"
     } else {
-        "not known: no check that could be read says as data what it found"
+        "not known: no check that could be read lists its findings"
     }
 }
 

@@ -1,5 +1,5 @@
-//! Rows over time as a picture: inline SVG with words for every sign, one panel a table, starts and
-//! volumes below. Pure.
+//! Rows over time as a picture: inline SVG with words for every sign, one panel per table, starts
+//! and volumes below. Pure.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ use crate::wording::{date, number};
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 72.0;
 const RIGHT: f64 = 770.0;
-/// Room for the labels of volume changes.
+/// Space for the labels of volume changes.
 const HEADER: f64 = 26.0;
 /// Heights of the panels' parts.
 const TITLE: f64 = 34.0;
@@ -48,7 +48,7 @@ struct Panel<'a> {
 /// The picture, or a statement where there is nothing to draw.
 pub(super) fn draw_plot(series: &Series) -> Markup {
     if series.curves.iter().all(|curve| curve.points.is_empty()) {
-        return html! { p { "No check that is there has counted rows, so there is nothing to draw." } };
+        return html! { p { "No check that still exists has counted rows, so there is nothing to draw." } };
     }
     let time = TimeScale::around(series, LEFT, RIGHT);
     let panels = lay_out(series, &time);
@@ -75,7 +75,7 @@ pub(super) fn draw_plot(series: &Series) -> Markup {
                 (draw_volumes(series, &time, lanes + LANE))
             }
         }
-        @if hidden > 0 { p class="note" { (hidden) " earlier checks are not in the picture; the \
+        @if hidden > 0 { p class="note" { (hidden) " earlier checks are not in the plot; the \
             timeline has them." } }
     }
 }
@@ -163,7 +163,7 @@ fn draw_start_lines(series: &Series, time: &TimeScale, lanes: f64) -> Markup {
     }
 }
 
-/// A strong line where the data came to lie on another volume; a label where there is room for one.
+/// A strong line where the data is on another volume from then on; a label where one fits.
 fn draw_changes(series: &Series, time: &TimeScale, lanes: f64) -> Markup {
     let mut free_from = 0.0;
     let changes = series

@@ -36,7 +36,7 @@ pub(super) struct Tick {
 }
 
 impl TimeScale {
-    /// The window around the last loss, so that what came after it has room; without a loss all
+    /// The window around the last loss, so that what came after it has space; without a loss all
     /// checks.
     pub fn around(series: &Series, left: f64, right: f64) -> Self {
         let points = series
@@ -60,10 +60,10 @@ impl TimeScale {
                 .unwrap_or(first);
             known.min(at - 4.0 * (last - at)).max(first)
         });
-        let room = ((last - from) * 0.04).max(15.0);
+        let margin = ((last - from) * 0.04).max(15.0);
         Self {
-            from: from - room,
-            to: last + room,
+            from: from - margin,
+            to: last + margin,
             left,
             right,
         }

@@ -1,4 +1,4 @@
-//! The five questions that are asked after every incident, answered in Kubernetes' terms. Pure.
+//! The five questions after every incident, answered in Kubernetes' terms. Pure.
 
 use k8s_openapi::api::core::v1::Pod;
 
@@ -9,7 +9,7 @@ use super::surroundings::{answer_disk, answer_updates};
 use crate::wording::{count, date};
 use crate::world::Fact;
 
-/// Words in events about volumes and claims that go.
+/// Words in events about volumes and claims that are removed.
 const REMOVAL_WORDS: &[&str] = &[
     "delet",
     "releas",
@@ -22,7 +22,7 @@ const REMOVAL_WORDS: &[&str] = &[
     "refuse",
 ];
 
-/// All five, in the order in which they are asked.
+/// All five, in this order.
 pub(super) fn answer_questions(
     selection: &Selection<'_>,
     starts: &[StartEntry],
@@ -67,7 +67,7 @@ fn restarted(selection: &Selection<'_>, starts: &[StartEntry]) -> Question {
     );
     let number = i64::try_from(starts.len()).unwrap_or(i64::MAX);
     let answer = match starts {
-        [] => "Not known: no check has looked at a start of the container".to_owned(),
+        [] => "Not known: no check has seen a start of the container".to_owned(),
         [only] => format!("No restart was seen: one start, at {}", date(&only.time)),
         [.., last] => format!(
             "Yes: {} were seen, the last at {} ({})",
@@ -77,7 +77,7 @@ fn restarted(selection: &Selection<'_>, starts: &[StartEntry]) -> Question {
         ),
     };
     let mut unknown = vec![SafeText::from(
-        "starts that no check has looked at, and starts before the oldest check that is kept",
+        "starts that no check has seen, and starts before the oldest check that still exists",
     )];
     unknown.extend(selection.facts.pods.unknown().map(SafeText::from));
     let mut commands = vec![selection.kubectl("get pods -o wide")];
@@ -185,12 +185,12 @@ fn volume_there(
     });
     let moved = selection.moved_from().is_some();
     let answer = match expected {
-        None => "Not known: nothing tells which volume had the data".to_owned(),
+        None => "Not known: nothing says which volume had the data".to_owned(),
         Some(volume) => {
             let there = match volume.is_there {
                 Some(true) if moved => "Yes, but the database does not use it: volume",
                 Some(true) => "Yes: volume",
-                Some(false) => "NO: no object is left of volume",
+                Some(false) => "NO: the PersistentVolume no longer exists: volume",
                 None => "Not known: it could not be read whether it still exists: volume",
             };
             let now = selection
@@ -201,7 +201,7 @@ fn volume_there(
             let now = now
                 .map(|now| {
                     format!(
-                        "; the data directory lies on volume {} of claim {}",
+                        "; the data directory is on volume {} of claim {}",
                         now.volume, now.claim
                     )
                 })
@@ -297,17 +297,17 @@ fn volume_removed(
     }
     let answer = match (gone.is_empty(), removals.last()) {
         (false, _) => format!(
-            "Yes: {} that held the data is gone",
+            "Yes: the removal of {} that held the data",
             count(i64::try_from(gone.len()).unwrap_or(i64::MAX), "volume")
         ),
         (true, Some(event)) => format!(
-            "Events speak of it, last at {}: {} {}",
+            "There are events about it, the last at {}: {} {}",
             date(&event.time),
             event.object,
             event.reason
         ),
         (true, None) => "No: no volume that is remembered is gone, and no event that still \
-            exists speaks of it"
+            exists is about it"
             .to_owned(),
     };
     let mut unknown = vec![

@@ -154,7 +154,7 @@ impl<'a> Selection<'a> {
             .as_ref()
     }
 
-    /// What the newest definite check found, as data.
+    /// The findings of the newest definite check.
     pub fn findings(&self) -> &'a [Finding] {
         self.found
             .as_ref()
@@ -163,8 +163,8 @@ impl<'a> Selection<'a> {
             .unwrap_or_default()
     }
 
-    /// Whether that check says as data what it found: an older version did not, and one that found
-    /// nothing need not.
+    /// Whether that check lists its findings: an older version did not, and one that found nothing
+    /// need not.
     pub fn has_findings(&self) -> bool {
         self.found
             .as_ref()
@@ -256,7 +256,7 @@ impl<'a> CheckView<'a> {
         }
     }
 
-    /// The volume that the data is on, as far as the evidence tells.
+    /// The volume that the data is on, as far as the evidence says.
     pub fn data_volume(&self) -> Option<&'a MountedVolume> {
         data_volume(self.volumes, self.evidence)
     }

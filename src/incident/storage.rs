@@ -1,4 +1,4 @@
-//! Where the data is and was: volumes, since when they are there and whether they still are, and
+//! Where the data is and was: volumes, since when they exist and whether they still do, and
 //! the backups. Pure.
 
 use std::collections::BTreeMap;
@@ -166,9 +166,9 @@ pub(super) fn find<'a, T>(asked: &'a [Lookup<T>], name: &str) -> Option<&'a Fact
 fn describe<T>(found: Option<&Fact<Option<T>>>, words: impl Fn(&T) -> String) -> SafeText {
     match found {
         Some(Fact::Known(Some(object))) => words(object).into(),
-        Some(Fact::Known(None)) => "GONE: no such object exists".into(),
+        Some(Fact::Known(None)) => "GONE: the object does not exist".into(),
         Some(Fact::Unknown(why)) => format!("not known: {why}").into(),
-        None => "not known: it was not asked for".into(),
+        None => "not known: it was not read".into(),
     }
 }
 
@@ -181,7 +181,7 @@ fn describe_volume(volume: &PersistentVolume) -> String {
     }
     if let Some(reference) = spec.claim_ref {
         said.push(format!(
-            "tied to claim {}/{}",
+            "for claim {}/{}",
             reference.namespace.unwrap_or_default(),
             reference.name.unwrap_or_default()
         ));
@@ -315,7 +315,7 @@ fn remembered(selection: &Selection<'_>) -> Option<BackupEntry> {
     })
 }
 
-/// The last good backup as the ProtectedDatabase says it, where the object itself can't be read.
+/// The last good backup as the ProtectedDatabase reports it, where the object itself can't be read.
 fn summarized(selection: &Selection<'_>) -> Option<BackupEntry> {
     let backup = selection.status()?.last_good_backup.as_ref()?;
     Some(BackupEntry {

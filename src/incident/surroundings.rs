@@ -61,20 +61,19 @@ pub(super) fn answer_disk(selection: &Selection<'_>, events: &EventList) -> Ques
     }));
     let answer = if !under_pressure.is_empty() {
         format!(
-            "A disk is short: DiskPressure is True on node {}",
+            "A disk is nearly full: DiskPressure is True on node {}",
             under_pressure.join(", ")
         )
     } else if let Some(event) = about_disk.last() {
         format!(
-            "Events speak of a disk, last at {}: {}",
+            "There are events about a disk, the last at {}: {}",
             date(&event.time),
             event.reason
         )
     } else if nodes.is_empty() {
-        "Not known: no node of a pod could be read, and no event speaks of a disk".to_owned()
+        "Not known: no node of a pod could be read, and no event is about a disk".to_owned()
     } else {
-        "Nothing speaks of a full disk: no DiskPressure on the node now, and no event about it"
-            .to_owned()
+        "No sign of a full disk: no DiskPressure on the node now, and no event about it".to_owned()
     };
     let mut unknown = vec![SafeText::from(
         "how full a volume is: Kubernetes' objects don't say; the command below asks the container \
@@ -133,7 +132,7 @@ fn describe_capacities(selection: &Selection<'_>) -> Vec<SafeText> {
                 asked.unwrap_or_else(|| "nothing".to_owned()),
             );
             format!(
-                "claim {}: capacity {capacity}, asked for {asked}{resizing}",
+                "claim {}: capacity {capacity}, requested {asked}{resizing}",
                 claim.name
             )
             .into()
@@ -206,7 +205,7 @@ fn commands(selection: &Selection<'_>) -> Vec<String> {
     commands
 }
 
-/// Words in events about nodes that come and go, as kubelet and node controller write them.
+/// Reasons of events about nodes that stop and start, as kubelet and node controller write them.
 const NODE_EVENTS: &[&str] = &[
     "Rebooted",
     "Starting",
@@ -262,12 +261,12 @@ pub(super) fn answer_updates(selection: &Selection<'_>, events: &EventList) -> Q
             found"
             .to_owned(),
         (0, None, None) => "Not known: the workload's revisions could not be read, and nothing \
-            else tells of a change"
+            else shows a change"
             .to_owned(),
     };
     let mut unknown = vec![SafeText::from(
-        "whether a node was rebooted: Kubernetes tells its boot id of now and remembers none of \
-         before; Ready may also change without a reboot",
+        "whether a node was rebooted: Kubernetes keeps only the present boot id; Ready may also \
+         change without a reboot",
     )];
     unknown.extend(selection.facts.revisions.unknown().map(SafeText::from));
     unknown.extend(
@@ -416,7 +415,7 @@ fn describe_images(facts: &Facts) -> Option<SafeText> {
     let workload = facts.workload.known()?.as_ref()?;
     Some(
         format!(
-            "the pod template asks for image {} and claim {} now",
+            "the pod template now has image {} and claim {}",
             join(&images(&workload.template)),
             join(&claims(&workload.template))
         )

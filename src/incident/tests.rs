@@ -47,7 +47,7 @@ fn every_format_reads() {
     }
 }
 
-/// The lines that the incident's own text does not have: what repeats is looked at once.
+/// The lines that the incident's own text does not have: what repeats is compared once.
 fn beyond(known: &str, text: &str) -> String {
     let known: BTreeSet<&str> = known.lines().collect();
     let new: Vec<&str> = text.lines().filter(|line| !known.contains(line)).collect();

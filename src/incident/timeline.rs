@@ -96,7 +96,7 @@ fn find_creations(selection: &Selection<'_>, volumes: &[VolumeEntry]) -> Vec<Tim
             entries.push(created(
                 &identity.initialized_at,
                 format!(
-                    "initdb made the database cluster {}",
+                    "initdb created database cluster {}",
                     identity.system_identifier
                 ),
             ));
@@ -123,7 +123,7 @@ fn tell_start(start: &StartEntry) -> Vec<TimelineEntry> {
             &start.time,
             EntryKind::Volume,
             true,
-            format!("the data directory lies on volume {volume} from here on"),
+            format!("the data directory is on volume {volume} from here on"),
         ));
     }
     entries

@@ -144,7 +144,7 @@ fn operator_rules() -> Vec<PolicyRule> {
             GUARD_POLICIES,
             &["get", "list", "watch", "update"],
         ),
-        // Put back what somebody has deleted.
+        // To restore what somebody has deleted.
         rule(
             "admissionregistration.k8s.io",
             &[
@@ -166,10 +166,10 @@ fn operator_rules() -> Vec<PolicyRule> {
     ]
 }
 
-/// What a DatabaseRestore needs in addition. Without this role a restore says that it is not allowed
-/// to, and everything else works.
+/// What a DatabaseRestore needs in addition. Without this role a restore reports that it is not
+/// allowed to continue, and everything else works.
 ///
-/// The guard's rules hold here too: a guarded claim goes only when a DatabaseRestore in its
+/// The guard's rules hold here too: a guarded claim is deleted only when a DatabaseRestore in its
 /// namespace confirmed it, a volume never.
 fn restore_rules() -> Vec<PolicyRule> {
     vec![

@@ -63,8 +63,8 @@ pub fn build_templates() -> Result<Vec<(&'static str, String)>, InstallError> {
     ])
 }
 
-/// Helm leaves the object when the release goes: with a definition would go all its objects, with a
-/// policy the guard.
+/// Helm keeps the object when the release is uninstalled: without a definition all its objects
+/// would be deleted, without a policy the guard would be gone.
 fn kept(mut definition: Value) -> Value {
     definition["metadata"]["annotations"]["helm.sh/resource-policy"] = json!("keep");
     definition

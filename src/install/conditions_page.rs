@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "<!-- Generated from src/api/reasons/ by `make genera
 # Conditions and reasons
 
 `kubectl describe protdb NAME` shows the conditions. Each has a status, a reason from this page, and a message about your objects.
-A condition is `True` only when it was seen to hold. \"Never happened\" and \"not known\" are not green.
+A condition is `True` only when the operator has seen it. \"Never happened\" and \"not known\" are never `True`.
 
 | condition | when it is `True` |
 |---|---|

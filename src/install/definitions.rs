@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::InstallError;
 use crate::guard::definitions;
 
-/// All of them, the one that people write first.
+/// All of them, the one that users write first.
 pub fn build_definitions() -> Result<Vec<Value>, InstallError> {
     definitions()
         .iter()

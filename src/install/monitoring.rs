@@ -13,7 +13,7 @@ const API_VERSION: &str = "monitoring.coreos.com/v1";
 struct Alert {
     name: &'static str,
     expression: &'static str,
-    /// How long it must hold, so that what passes by itself alerts nobody.
+    /// How long it must be so, so that what passes by itself raises no alert.
     lasting: &'static str,
     severity: &'static str,
     summary: &'static str,
@@ -30,8 +30,8 @@ const ALERTS: [Alert; 7] = [
         summary: "{{ $labels.namespace }}/{{ $labels.name }}: the data looks reset \
             ({{ $labels.reason }})",
         description: "The data of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} is \
-                      not what was last known good. What is there is left as it is. What was \
-                      expected, what is there and what to do: kubectl holdfast status \
+                      not what was last known good. Holdfast does not change it. What was \
+                      expected, what was found and what to do: kubectl holdfast status \
                       {{ $labels.name }} -n {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastdatareset",
     },
@@ -41,9 +41,9 @@ const ALERTS: [Alert; 7] = [
         lasting: "5m",
         severity: "warning",
         summary: "{{ $labels.namespace }}/{{ $labels.name }}: deletion of the data is not refused",
-        description: "For 5 minutes it has not been seen that the claims and volumes of \
-                      ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} are guarded. \
-                      Why, and what to do: kubectl holdfast status {{ $labels.name }} -n \
+        description: "For 5 minutes the claims and volumes of ProtectedDatabase \
+                      {{ $labels.namespace }}/{{ $labels.name }} have not been fully guarded. Why, \
+                      and what to do: kubectl holdfast status {{ $labels.name }} -n \
                       {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastnotguarded",
     },
@@ -53,10 +53,9 @@ const ALERTS: [Alert; 7] = [
         lasting: "30m",
         severity: "warning",
         summary: "{{ $labels.namespace }}/{{ $labels.name }}: the data has not been verified",
-        description: "For 30 minutes nobody has been able to say that the data of \
-                      ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} is what was \
-                      last known good. Why, and what to do: kubectl holdfast status \
-                      {{ $labels.name }} -n {{ $labels.namespace }}",
+        description: "For 30 minutes no check has verified the data of ProtectedDatabase \
+                      {{ $labels.namespace }}/{{ $labels.name }}. Why, and what to do: kubectl \
+                      holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastdatanotverified",
     },
     Alert {
@@ -66,8 +65,8 @@ const ALERTS: [Alert; 7] = [
         severity: "warning",
         summary: "{{ $labels.namespace }}/{{ $labels.name }}: there is no fresh backup",
         description: "For 15 minutes ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} \
-                      has had no good backup, or one that is older than its schedule asks. Why, \
-                      and what to do: kubectl holdfast status {{ $labels.name }} -n \
+                      has had no good backup, or only one that is older than its schedule allows. \
+                      Why, and what to do: kubectl holdfast status {{ $labels.name }} -n \
                       {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastbackupnotfresh",
     },
@@ -76,10 +75,9 @@ const ALERTS: [Alert; 7] = [
         expression: "holdfast_database_condition{condition=\"FilesMatch\"} == 0",
         lasting: "5m",
         severity: "warning",
-        summary: "{{ $labels.namespace }}/{{ $labels.name }}: rows and files do not belong \
-            together any more",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: rows and files do not match any more",
         description: "Rows of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} name \
-                      files that are not there, or no row names the files that are. Which, and \
+                      files that do not exist, or there are files that no row names. Which, and \
                       what to do: kubectl holdfast status {{ $labels.name }} -n \
                       {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastfilesmissing",
@@ -103,7 +101,7 @@ const ALERTS: [Alert; 7] = [
         severity: "critical",
         summary: "The operator of Holdfast does not run, or Prometheus does not reach it",
         description: "For 10 minutes there have been no metrics of Holdfast. Deletions are still \
-                      refused and backups go on, but nobody looks whether data is lost. Look: \
+                      refused and backups are still taken, but lost data goes unnoticed. See: \
                       kubectl get deployment,pods -A -l app.kubernetes.io/name=holdfast",
         runbook: "docs/notice.md#holdfastdown",
     },

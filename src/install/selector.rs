@@ -11,7 +11,7 @@ const LONGEST: usize = 63;
 /// `!shard`, several of them with commas between. An empty text selects everything.
 ///
 /// # Errors
-/// What is wrong, for the person who wrote it.
+/// What is wrong, for the user who wrote it.
 pub fn parse_selector(text: &str) -> Result<Selector, String> {
     split_outside_lists(text)
         .into_iter()

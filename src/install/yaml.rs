@@ -1,4 +1,4 @@
-//! Objects as YAML that kubectl and people read alike.
+//! Objects as YAML.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! The patches of the steps that bring back: each applies to the very object that was read, or not
-//! at all. Pure.
+//! The patches of the steps of a recovery: each applies to the very object that was read, or not at
+//! all. Pure.
 
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Volume;
@@ -24,7 +24,7 @@ pub fn build_scale_down(metadata: &ObjectMeta, replicas: i32) -> Patch {
     Patch(operations)
 }
 
-/// Notes on a claim in which state its volume came back.
+/// Notes on a claim the resource version of its recreated volume.
 pub fn build_touch(metadata: &ObjectMeta, volume_version: &str) -> Patch {
     let mut operations = vec![test_uid(metadata)];
     operations.extend(annotate(

@@ -1,4 +1,4 @@
-//! How a database is brought back, or what blocks it.
+//! How a database is recovered, or what blocks it.
 
 use super::Step;
 
@@ -7,19 +7,19 @@ use super::Step;
 pub struct RecoveryPlan {
     /// The steps; none when everything is where it belongs.
     pub steps: Vec<Step>,
-    /// What was found, a sentence each.
+    /// What was found, one sentence each.
     pub findings: Vec<String>,
     /// What the user should know and the steps do not do.
     pub notes: Vec<String>,
 }
 
-/// What blocks a recovery. Nothing is done while it stands.
+/// What blocks a recovery. Nothing is done until it is resolved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocker {
     /// Something that the user has to decide or change, and the command for it.
     #[error("{0}")]
     Unresolved(String),
-    /// A read failed, so what it would have told is not known.
+    /// A read failed, so what it would have returned is not known.
     #[error("{0}; nothing is changed until it can be read")]
     Unread(String),
 }

@@ -1,4 +1,5 @@
-//! The rules about bringing back: nothing goes that is not kept, nothing is taken from others. Pure.
+//! The rules about recoveries: nothing is deleted that is not kept, nothing is taken from others.
+//! Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
@@ -153,7 +154,8 @@ fn is_claim(binding: &ClaimBinding, metadata: &ObjectMeta) -> bool {
     claim.is_some() && claim == metadata.uid.as_deref()
 }
 
-/// The binding of a claim that is to go. A confirmation permits that, so it is the first step of it.
+/// The binding of a claim that is to be deleted. A confirmation permits that, so it is the first
+/// step of it.
 fn binding_of_removed<'a>(
     scope: &Scope<'a>,
     step: &Step,
@@ -171,8 +173,8 @@ fn binding_of_removed<'a>(
     }
 }
 
-/// Make sure that a claim goes only when the volume that it is bound to is on Retain, or set to it
-/// by an earlier step.
+/// Make sure that a claim is deleted only when the volume that it is bound to is on Retain, or set
+/// to it by an earlier step.
 pub fn claims_go_when_their_volume_is_kept(
     scope: &Scope<'_>,
     steps: &[Step],
@@ -197,8 +199,8 @@ fn waits_before(steps: &[Step], position: usize) -> bool {
     earlier.any(|step| matches!(step, Step::Await(_)))
 }
 
-/// Make sure that a claim goes only when no pod has it any more, or after a wait for those pods: a
-/// pod keeps writing to a volume whose claim is gone.
+/// Make sure that a claim is deleted only when no pod mounts it any more, or after a wait for those
+/// pods: a pod keeps writing to a volume whose claim is gone.
 pub fn claims_go_without_pods(
     scope: &Scope<'_>,
     steps: &[Step],

@@ -179,8 +179,8 @@ pub fn is_retained_by(steps: &[Step], volume: &ObjectMeta) -> bool {
     })
 }
 
-/// Make sure that the ProtectedDatabase goes last: whatever still carries its mark would be left
-/// without an owner.
+/// Make sure that the ProtectedDatabase is released last: whatever still carries its mark would be
+/// left without an owner.
 pub fn the_database_is_released_last(
     scope: &Scope<'_>,
     steps: &[Step],

@@ -1,5 +1,5 @@
 //! What each step requires: what pins it, what permits it, who may carry it out, what it disturbs.
-//! Every match names every step, so that a new one does not compile until all four are said.
+//! Every match names every step, so that a new one does not compile until all four are answered.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -26,7 +26,7 @@ pub enum Pin<'a> {
 pub enum Permission<'a> {
     /// It removes no protection and no object.
     NotNeeded,
-    /// A release says itself what permits it.
+    /// The release names what permits it.
     Release(&'a Release),
     /// The deletion that it confirms is under way, and can't be undone.
     Terminating(&'a ObjectMeta),
@@ -36,7 +36,7 @@ pub enum Permission<'a> {
     /// The same, and the object is being deleted.
     ConfirmedDeletion(&'a ObjectMeta),
     /// It deletes an object that is Holdfast's own, which the rules about evidence and ownership
-    /// look at.
+    /// check.
     OwnObject,
 }
 
@@ -47,18 +47,18 @@ pub enum Actor {
     Operator,
     /// The operator, for a `DatabaseRestore`.
     Restore,
-    /// A user of `kubectl holdfast recover`, with their own rights.
+    /// A user of `kubectl holdfast recover`, with their own permissions.
     User,
 }
 
-/// What running pods or existing objects a step takes away.
+/// Which running pods or existing objects a step removes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Disturbance<'a> {
     /// None.
     None,
     /// Pods of this workload stop.
     StopsPods(&'a ObjectMeta),
-    /// This object goes.
+    /// This object is deleted.
     RemovesObject(&'a ObjectMeta),
 }
 
@@ -247,8 +247,8 @@ impl Step {
             | Self::TouchClaim { .. }
             | Self::MountClaim { .. }
             | Self::ScaleUp(_) => RECOVERY,
-            // Namespaces and ProtectedDatabases are not the operator's to remove or to create, and
-            // it may confirm nothing about a volume.
+            // The operator may not remove or create namespaces and ProtectedDatabases, and it may
+            // confirm nothing about a volume.
             Self::ConfirmNamespaceDeletion(_)
             | Self::FinalizeNamespace(_)
             | Self::CreateNamespace(_)
@@ -260,7 +260,7 @@ impl Step {
         }
     }
 
-    /// What the step takes away. Who brings a database back is asked before.
+    /// What the step removes. A user who recovers a database is asked before it.
     #[must_use]
     pub fn disturbance(&self) -> Disturbance<'_> {
         match self {
@@ -272,7 +272,7 @@ impl Step {
             | Self::FinishDatabaseDeletion(metadata)
             | Self::DeleteCronJob(metadata)
             | Self::DeleteCheck(metadata) => Disturbance::RemovesObject(metadata),
-            // An object that is being deleted goes with its last finalizer.
+            // An object that is being deleted is gone with its last finalizer.
             Self::ReleaseClaim(release)
             | Self::ReleaseVolume(release)
             | Self::ReleaseDatabase(release)
@@ -323,7 +323,7 @@ impl Step {
     }
 
     /// What a user confirms who is asked before the step: what it does, and to which very object.
-    /// None for a step that takes nothing away.
+    /// None for a step that removes nothing.
     #[must_use]
     pub fn consent(&self) -> Option<String> {
         let (Disturbance::StopsPods(metadata) | Disturbance::RemovesObject(metadata)) =

@@ -130,7 +130,7 @@ fn steps_are_for_who_may(
     if steps[position].actors().contains(&scope.actor()) {
         Ok(())
     } else {
-        Err("it is not for the one who carries this plan out")
+        Err("whoever carries out this plan may not do that")
     }
 }
 
@@ -298,8 +298,8 @@ fn evidence_is_kept(
     }
 }
 
-/// Make sure that a gate opens only for a container that runs now and that a check has looked into,
-/// or because the spec says so.
+/// Make sure that a gate opens only for a container that runs now and that was checked, or because
+/// the spec says so.
 fn gates_open_for_a_reason(
     scope: &Scope<'_>,
     steps: &[Step],
@@ -329,6 +329,6 @@ fn gates_open_for_a_reason(
     if !step.gate.is_open || is_allowed || is_checked {
         Ok(())
     } else {
-        Err("no check has looked into the container that runs in this pod")
+        Err("the container that runs in this pod was not checked")
     }
 }

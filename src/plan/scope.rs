@@ -49,7 +49,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What was read of a database that is brought back.
+    /// What was read of a database that is recovered.
     pub(super) fn recovery(&self) -> Result<&'a ObservedRecovery, &'static str> {
         match self {
             Self::Restore { observed, .. } | Self::User { observed, .. } => Ok(observed),

@@ -75,7 +75,7 @@ pub enum Step {
     FailFiles {
         /// Name of the check.
         check: String,
-        /// What stands in the place of the report.
+        /// What replaces the report.
         files: Box<CheckedFiles>,
     },
     /// Makes the backup CronJob what it should be.
@@ -108,7 +108,7 @@ pub enum Step {
     ReleaseDatabase(Release),
     /// Confirms the deletion of a namespace that is Terminating.
     ConfirmNamespaceDeletion(Box<ObjectMeta>),
-    /// Ends the deletion of a namespace: the object goes, what is guarded in it stays.
+    /// Ends the deletion of a namespace: the object is deleted, what is guarded in it stays.
     FinalizeNamespace(Box<ObjectMeta>),
     /// Recreates the namespace.
     CreateNamespace(Value),
@@ -169,7 +169,7 @@ pub enum Step {
     FinishDatabaseDeletion(Box<ObjectMeta>),
     /// Recreates the ProtectedDatabase.
     CreateDatabase(Value),
-    /// Gives the workload back the pods that it had.
+    /// Scales the workload back to the pods that it had.
     ScaleUp(ScaleStep),
     /// Nothing to do but to read again; what is waited for.
     Await(String),
@@ -191,7 +191,7 @@ pub struct ScaleStep {
     pub replicas: i32,
 }
 
-/// What a pod's readiness gate is to say.
+/// The condition for a pod's readiness gate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GateStep {
     /// Name of the pod.

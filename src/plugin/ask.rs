@@ -1,16 +1,16 @@
-//! Asking a person on the terminal before something that disturbs or can't be undone.
+//! Asks the user on the terminal before something that disturbs or can't be undone.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use super::error::PluginError;
 
-/// Whether a person types `name`. A pipe is no person: what it brings was written before anything
-/// was seen; then `script_command` is told.
+/// Whether the user types `name`. What comes from a pipe does not count, because it was written
+/// before anything was shown; then `script_command` is printed.
 pub fn ask(question: &str, name: &str, script_command: &str) -> Result<bool, PluginError> {
     if !io::stdin().is_terminal() {
         eprintln!(
-            "\nerror: nobody can be asked, because the standard input is not a terminal. If you \
-             have read the above: {script_command}"
+            "\nerror: nobody can confirm this, because the standard input is not a terminal. If \
+             you have read the above: {script_command}"
         );
         return Ok(false);
     }

@@ -1,5 +1,5 @@
-//! The plugin's command line: what `kubectl holdfast --help` says, and which file each command
-//! leads to.
+//! The plugin's command line: what `kubectl holdfast --help` says, and which module runs each
+//! command.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -23,9 +23,9 @@ use super::unlock::{self, UnlockArguments};
 const PLUGIN_NAME: &str = "kubectl-holdfast";
 
 /// Shows how safe your databases are, explains and reports what happened to them, brings them back,
-/// confirms deletions, accepts changes, and finds databases that nobody protects.
+/// confirms deletions, accepts changes, and finds databases that nothing protects.
 ///
-/// It uses your kubeconfig and your own rights. It deletes no data, and it reads no Secret.
+/// It uses your kubeconfig and your own permissions. It deletes no data and reads no Secret.
 #[derive(Debug, Parser)]
 #[command(name = PLUGIN_NAME, bin_name = "kubectl holdfast", version, max_term_width = 120, after_help = EXIT_CODES)]
 struct Plugin {
@@ -48,7 +48,7 @@ struct ClusterArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Says of each ProtectedDatabase whether it is safe, and what to do when it is not.
+    /// Says whether each ProtectedDatabase is safe, and what to do if it is not.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
     /// Says what the verdict about a database is, what was expected and what was found, which
@@ -56,10 +56,10 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     Explain(ExplainArguments),
     /// Writes an incident report: expected and found, rows over time, a timeline, and answers to
-    /// the questions that are always asked.
+    /// the usual questions.
     #[command(after_help = EXIT_CODES)]
     Report(ReportArguments),
-    /// Brings a database's claims, volumes, namespace and ProtectedDatabase back as the ledger
+    /// Brings back a database's claims, volumes, namespace and ProtectedDatabase, as the ledger
     /// remembers them. Works without the operator.
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArguments),
@@ -67,10 +67,10 @@ enum Command {
     /// nothing itself.
     #[command(after_help = EXIT_CODES)]
     Unlock(UnlockArguments),
-    /// Says that a change of the data is meant: after a check has seen it, or before it is made.
+    /// Says that a change of the data is intended: after a check has seen it, or before it is made.
     #[command(after_help = EXIT_CODES)]
     Accept(AcceptArguments),
-    /// Looks for Postgres in the whole cluster, or in one namespace with -n: who protects it, what
+    /// Finds every Postgres in the cluster, or in one namespace with -n: what protects it, what
     /// endangers its data, how to protect it.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorArguments),

@@ -1,5 +1,5 @@
-//! The way to the cluster: the person's own kubeconfig, context and namespace, as kubectl takes
-//! them.
+//! The connection to the cluster: the user's own kubeconfig, context and namespace, as kubectl
+//! reads them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use kube::{Client, Config};
 use super::error::PluginError;
 use crate::world::Reader;
 
-/// How long the cluster may take to accept a connection; a person waits for it.
+/// How long the cluster may take to accept a connection; the user waits for it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);

@@ -59,7 +59,7 @@ impl ClusterRequest {
         }
     }
 
-    /// That there is no such object.
+    /// That it does not exist.
     pub fn absent(self) -> PluginError {
         self.failed(kube::Error::Api(Box::new(Status {
             code: 404,
@@ -155,33 +155,33 @@ pub enum PluginError {
     )]
     Step(Box<WriteError>),
     /// A plan would have broken a rule of the engine.
-    #[error("{0}. This is a mistake in holdfast, please report it")]
+    #[error("{0}. This is a bug in Holdfast, please report it")]
     Rule(RuleViolation),
-    /// A recovery took longer than it was given.
+    /// A recovery took longer than its timeout.
     #[error(
-        "after {seconds} s it is still to be done: {next}. What was done so far stays done; look \
-         with `kubectl get pvc,pods`, then run the command again: it goes on from there. --timeout \
-         gives it longer"
+        "not finished after {seconds} s; the next step is: {next}. What was done so far stays \
+         done. Look with `kubectl get pvc,pods`, then run the command again: it goes on from \
+         there. --timeout gives it longer"
     )]
     OutOfTime {
-        /// How long it was given.
+        /// Its timeout.
         seconds: u64,
         /// The next step.
         next: String,
     },
     /// An object can't be written as JSON or YAML.
-    #[error("the result can't be written: {0}; this is a mistake in holdfast, please report it")]
+    #[error("the result can't be written: {0}; this is a bug in Holdfast, please report it")]
     Represent(String),
-    /// A file is there that was not to be written over.
+    /// A file already exists and was not to be overwritten.
     #[error(
-        "{0:?} is there already and was left as it is; choose another --file, or write over it \
-         with --force"
+        "{0:?} already exists and was not changed; choose another --file, or overwrite it with \
+         --force"
     )]
     FileThere(PathBuf),
     /// A file can't be written.
     #[error(
-        "can't write {path:?}: {source}; see that its folder is there and that you may write to \
-         it, or choose another --file"
+        "can't write {path:?}: {source}; make sure that its directory exists and that you may \
+         write to it, or choose another --file"
     )]
     File {
         /// The file.
@@ -222,7 +222,7 @@ fn explain(question: &ClusterRequest, error: &kube::Error) -> String {
             )
         }
         403 => format!(
-            "not allowed to {question}: {said}; check with `{}`, and ask for that right",
+            "not allowed to {question}: {said}; check with `{}`, and ask for that permission",
             question.can_i()
         ),
         404 if question.name.is_none() && question.resource.ends_with(".holdfast.dev") => format!(
@@ -231,12 +231,12 @@ fn explain(question: &ClusterRequest, error: &kube::Error) -> String {
             question.resource
         ),
         404 => format!(
-            "can't {question}: there is none; look with `kubectl get {}{}`",
+            "can't {question}: it does not exist; look with `kubectl get {}{}`",
             question.resource,
             question.scope()
         ),
         409 | 422 => format!(
-            "can't {question}: {said}; it may have changed meanwhile: run the command again"
+            "can't {question}: {said}; it may have changed in the meantime: run the command again"
         ),
         _ => format!(
             "can't {question}: {said}; check with `kubectl get {}{}`",

@@ -1,11 +1,11 @@
-//! How a command ended, and the exit code that tells scripts so.
+//! How a command ended, and the exit code that says so to scripts.
 
 /// How a command ended, when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     /// All is well, or what was asked for is done.
     Done,
-    /// It looked and found something that needs a person.
+    /// It found something for the user to decide.
     NeedsAttention,
     /// What was asked for was not confirmed, and nothing was changed.
     NotConfirmed,
@@ -30,7 +30,7 @@ pub const EXIT_CODES: &str = "Exit codes:
   0  all is well, or what was asked for is done
   1  something failed; the message says what, and the command to check it
   2  the command line was not understood
-  3  looked, and found something that needs a person
+  3  found something for you to decide; the output says what to do
   4  not confirmed; nothing was changed";
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `kubectl holdfast`: what people and scripts ask of Holdfast by hand. It reads, explains,
-//! reports, confirms and brings back; it deletes nothing that holds data and reads no Secret.
+//! `kubectl holdfast`: commands for users and scripts. It reads, explains, reports, confirms and
+//! brings back; it deletes nothing that holds data and reads no Secret.
 
 mod accept;
 mod ask;

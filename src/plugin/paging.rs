@@ -12,8 +12,8 @@ use super::connect::Cluster;
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
 
-/// Reads all objects of a namespace, or of all namespaces, and hands each page on before the next is
-/// read.
+/// Reads all objects of a namespace, or of all namespaces, and passes each page on before the next
+/// is read.
 pub async fn fetch_pages<K>(
     cluster: &Cluster,
     namespace: Option<&str>,

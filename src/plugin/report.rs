@@ -16,7 +16,7 @@ use crate::plugin::output::{build_json, write_out};
 /// What a report is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// One page that needs nothing else, with a picture of the rows over time.
+    /// One page that needs nothing else, with a plot of the rows over time.
     Html,
     /// For an issue or a wiki.
     Md,
@@ -24,7 +24,7 @@ pub enum ReportFormat {
     Json,
 }
 
-/// What `report` is asked.
+/// The arguments of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArguments {
     /// Name of the ProtectedDatabase. It need not exist any longer: the ledger remembers it.
@@ -32,10 +32,10 @@ pub struct ReportArguments {
     /// What the report is written as.
     #[arg(short, long)]
     output: ReportFormat,
-    /// Write a file instead of the standard output. A file that is there is left as it is.
+    /// Write a file instead of the standard output. An existing file is kept without --force.
     #[arg(long)]
     file: Option<PathBuf>,
-    /// Write over the file that is there.
+    /// Overwrite an existing file.
     #[arg(long, requires = "file")]
     force: bool,
 }
@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_there_is_left_as_it_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("report.html");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("report.html");
         write_file(&path, "first, and longer", false).unwrap();
         let refused = write_file(&path, "second", false).unwrap_err().to_string();
         assert!(
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "first, and longer");
         write_file(&path, "second", true).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "second");
-        let nowhere = write_file(&folder.path().join("no/report.html"), "x", false)
+        let nowhere = write_file(&directory.path().join("no/report.html"), "x", false)
             .unwrap_err()
             .to_string();
         assert!(nowhere.contains("report.html"), "{nowhere}");

@@ -243,7 +243,7 @@ impl ArchiveParser {
         Ok(used)
     }
 
-    /// Reads head and contents. They are parsed anew when twice as much has come, so that the work
+    /// Reads head and contents. They are parsed again when twice as much has come, so that the work
     /// stays linear.
     fn step_head(&mut self, bytes: &[u8]) -> Result<usize, ReadProblem> {
         if bytes.len() < self.next_head_attempt {

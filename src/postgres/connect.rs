@@ -12,7 +12,7 @@ use super::{
 
 /// What agents call themselves in `pg_stat_activity`.
 pub const APPLICATION_NAME: &str = "holdfast-check";
-/// A single try to connect never takes longer, so that a server that swallows packets is tried more
+/// A single try to connect never takes longer, so that a server that drops packets is tried more
 /// than once.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 /// Pause between tries.
@@ -95,26 +95,22 @@ async fn try_connect(
             restricted,
         ));
     let connector = build_connector(login)?;
-    let (client, connection) = match timeout_at(
-        deadline.min(now + ATTEMPT_LIMIT),
-        config.connect(connector),
-    )
-    .await
-    {
-        Ok(Ok(pair)) => pair,
-        Ok(Err(error)) => return Err(classify(&error, login, database)),
-        Err(_) => {
-            return Err(PostgresError::new(
-                PostgresErrorKind::ConnectionFailed,
-                format!(
-                    "nothing answered at {} within the time given, so nothing is known about the \
-                     data. See that Postgres runs, that `spec.connection.port` is right and that \
-                     network policies let the agent's pod in",
-                    login.address()
-                ),
-            ));
-        }
-    };
+    let (client, connection) =
+        match timeout_at(deadline.min(now + ATTEMPT_LIMIT), config.connect(connector)).await {
+            Ok(Ok(pair)) => pair,
+            Ok(Err(error)) => return Err(classify(&error, login, database)),
+            Err(_) => {
+                return Err(PostgresError::new(
+                    PostgresErrorKind::ConnectionFailed,
+                    format!(
+                        "nothing answered at {} within the timeout, so nothing is known about the \
+                     data. Check that Postgres runs, that `spec.connection.port` is right and that \
+                     network policies allow the agent's pod",
+                        login.address()
+                    ),
+                ));
+            }
+        };
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!("the connection ended: {error}");

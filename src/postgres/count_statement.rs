@@ -136,7 +136,7 @@ fn limits(time: Duration, lock: Option<Duration>) -> String {
     format!("set statement_timeout = {milliseconds}; {lock}")
 }
 
-/// Why a count of this table would fail, or lie.
+/// Why a count of this table would fail, or be wrong.
 pub(super) fn refusal(session: &Session, table: &ListedTable) -> Option<PostgresError> {
     let role = quote_identifier(&session.login().username);
     let name = table.qualified_name();
@@ -158,7 +158,7 @@ pub(super) fn refusal(session: &Session, table: &ListedTable) -> Option<Postgres
             PostgresErrorKind::RowSecurity,
             format!(
                 "row security hides rows of table {name} in database {database} from role {role}, \
-                 so a count would lie. Let the role see all rows: `ALTER ROLE {role} BYPASSRLS`"
+                 so a count would be wrong. Let the role see them: `ALTER ROLE {role} BYPASSRLS`"
             ),
         )
     })

@@ -79,7 +79,7 @@ pub async fn count_tables(
     })
 }
 
-/// Counts a table with a rule, part by part, to its end or to what is enough.
+/// Counts a table with a rule, part by part, completely or as far as is enough.
 async fn count_ruled(
     session: &Session,
     told: &Told<'_>,
@@ -117,7 +117,7 @@ async fn count_ruled(
             }
             Err(error) => {
                 tracing::warn!(table = member.qualified_name(), "not counted: {error}");
-                // A count that ran out of time stays an estimate, which the operator tells apart;
+                // A count that ran out of time stays an estimate, which the operator can see;
                 // anything else is a failure.
                 if error.kind != PostgresErrorKind::Timeout {
                     let message = format!(
@@ -132,7 +132,7 @@ async fn count_ruled(
     Ok(())
 }
 
-/// Counts the tables without a rule: the small ones to their end, the larger ones within the
+/// Counts the tables without a rule: the small ones completely, the larger ones within the
 /// budget, and of those that are left enough to know that they have rows. Returns what is left of
 /// the budget.
 async fn count_others(
@@ -190,7 +190,7 @@ async fn count_others(
     Ok(probing.left())
 }
 
-/// Counts tables to their end, small ones together, while there is time.
+/// Counts tables completely, small ones together, while there is time.
 async fn count_in_batches(
     session: &Session,
     tables: &[ListedTable],
@@ -255,7 +255,7 @@ async fn count_batch(
             } else {
                 tracing::info!(
                     table = batch.first().map(|table| table.qualified_name()),
-                    "not counted to its end: {error}"
+                    "not counted completely: {error}"
                 );
             }
         }

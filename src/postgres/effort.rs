@@ -86,8 +86,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Notes a count that came to its end: how long it took, the rows if they are those of one
-    /// table, and its pages if that was counted to its end.
+    /// Notes a count that has ended: how long it took, the rows if they are those of one table, and
+    /// its pages if that was counted completely.
     pub fn note(&mut self, worked: Duration, rows: Option<i64>, pages: Option<i64>) {
         self.worked = self.worked.saturating_add(worked);
         let least = |known: Option<Duration>, count: i64| {

@@ -1,5 +1,5 @@
-//! The one error of this room, and how the server's answers are told apart. Messages never hold a
-//! password.
+//! The one error of this module, and how it is derived from the server's answers. Messages never
+//! hold a password.
 
 use std::error::Error as _;
 
@@ -187,18 +187,18 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
     match kind {
         Kind::ConnectionFailed => format!(
             "Postgres can't be reached at {address}: {answer}. Nothing is known about the data. \
-             See that it runs and listens on all addresses (`listen_addresses = '*'`), that \
-             `spec.connection.port` is right and that network policies let the agent's pod in"
+             Check that it runs and listens on all addresses (`listen_addresses = '*'`), that \
+             `spec.connection.port` is right and that network policies allow the agent's pod"
         ),
         Kind::PoolerRefused => format!(
             "{address} refused the session's settings: {answer}. This looks like a connection \
              pooler; set `spec.connection.host` and `spec.connection.port` to Postgres itself, or \
-             take `spec.connection.host` out to use the pod's own address"
+             remove `spec.connection.host` to use the pod's own address"
         ),
         Kind::ServerStarting => {
             format!(
                 "Postgres at {address} is starting up or shutting down: {answer}. It is tried \
-                 again; its log says how far it is"
+                 again; the log of Postgres says how far it is"
             )
         }
         Kind::TooManyConnections => format!(
@@ -212,9 +212,9 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
             login.tls_mode
         ),
         Kind::AuthenticationFailed => format!(
-            "Postgres at {address} refused the login of role {role}: {answer}. Correct the Secret \
-             `{}` (keys `{}` and `{}`, `spec.connection.credentialsSecret`), or let the role in by \
-             `pg_hba.conf`: `{}`",
+            "Postgres at {address} refused the login of role {role}: {answer}. Allow the role in \
+             `pg_hba.conf`, or correct the Secret `{}` (keys `{}` and `{}`, \
+             `spec.connection.credentialsSecret`): `{}`",
             secret.name,
             secret.username_key,
             secret.password_key,

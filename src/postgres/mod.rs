@@ -1,5 +1,5 @@
-//! Asking a Postgres that nobody vouches for: connect, identity, tables, counting, and what
-//! `pg_dump` writes. Nothing here writes to it.
+//! Asking a Postgres that is not trusted: connect, identity, tables, counting, and what `pg_dump`
+//! writes. Nothing here writes to it.
 
 mod archive;
 mod archive_head;

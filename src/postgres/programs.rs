@@ -15,11 +15,11 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     )
 }
 
-/// As [`find_program`], in these folders and below this root of versions.
+/// As [`find_program`], in these directories and below this root of versions.
 #[must_use]
 pub fn find_program_in(
     name: &str,
-    folders: impl Iterator<Item = PathBuf>,
+    directories: impl Iterator<Item = PathBuf>,
     versions: &Path,
 ) -> Option<PathBuf> {
     let mut numbered: Vec<(u32, PathBuf)> = std::fs::read_dir(versions)
@@ -36,10 +36,10 @@ pub fn find_program_in(
     numbered.sort();
     // Debian's /usr/bin/pg_dump is a script in Perl that chooses a version by configuration; the
     // program itself is surer.
-    let beside = numbered.into_iter().rev().map(|(_, folder)| folder);
+    let beside = numbered.into_iter().rev().map(|(_, directory)| directory);
     beside
-        .chain(folders)
-        .map(|folder| folder.join(name))
+        .chain(directories)
+        .map(|directory| directory.join(name))
         .find(|candidate| is_executable(candidate))
 }
 

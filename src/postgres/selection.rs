@@ -1,4 +1,4 @@
-//! Which tables of a database are told, and how far each is to be counted. Pure.
+//! Which tables of a database are reported, and how far each is to be counted. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,8 +7,8 @@ use crate::api::{CountKind, TableEvidence, TableRule};
 
 use super::{ListedTable, PostgresError, TableList};
 
-/// Up to this estimate a table is counted to its end even where a threshold would do: it takes a
-/// blink and says more.
+/// Up to this estimate a table is counted completely even where a threshold would do: it takes no
+/// time and says more.
 const THRESHOLD_FROM: i64 = 100_000;
 
 /// What is asked about one database.
@@ -22,11 +22,11 @@ pub struct CountOrder<'a> {
     pub count_all: bool,
     /// How long counting those may take.
     pub budget: Duration,
-    /// The most tables to tell, those with rules not among them.
-    pub room: usize,
+    /// The most tables to report, those with rules not among them.
+    pub table_limit: usize,
 }
 
-/// A table to be told, and what it consists of.
+/// A table to be reported, and what it consists of.
 #[derive(Clone, Debug)]
 pub(super) struct Told<'a> {
     pub table: &'a ListedTable,
@@ -66,11 +66,11 @@ pub(super) struct Counted {
 /// The tables of one database with their rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CountedTables {
-    /// The tables that are told.
+    /// The tables that are reported.
     pub tables: Vec<TableEvidence>,
     /// How many tables there are; partitions and inheriting tables are part of theirs.
     pub table_count: i64,
-    /// Rows in the tables that were counted to their end.
+    /// Rows in the tables that were counted completely.
     pub total_rows: i64,
     /// Names of tables that were asked for and do not exist.
     pub absent: Vec<String>,
@@ -80,7 +80,7 @@ pub struct CountedTables {
     pub budget_left: Duration,
 }
 
-/// Chooses what is told: tables with rules, those that the last good check found, and then the
+/// Chooses what is reported: tables with rules, those that the last good check found, and then the
 /// largest.
 pub(super) fn select<'a>(list: &'a TableList, order: &CountOrder<'a>) -> Vec<Told<'a>> {
     let members = list.members();
@@ -119,7 +119,7 @@ pub(super) fn select<'a>(list: &'a TableList, order: &CountOrder<'a>) -> Vec<Tol
         .filter(|table| seen.insert(table.oid))
         .collect();
     others.sort_by_cached_key(|table| (!is_known(table), std::cmp::Reverse(size(table))));
-    others.truncate(order.room);
+    others.truncate(order.table_limit);
     chosen.extend(others.into_iter().map(|table| told(table, None)));
     chosen
 }
@@ -256,10 +256,10 @@ mod tests {
             parents: [(6, 5)].into(),
         };
         let (ruled, gone) = (rule("ruled", None, None), rule("no_such_table", None, None));
-        let order = |room| CountOrder {
+        let order = |table_limit| CountOrder {
             rules: vec![&ruled, &gone],
             known: vec!["public.known", "public.dropped"],
-            room,
+            table_limit,
             ..CountOrder::default()
         };
         assert_eq!(
@@ -295,7 +295,7 @@ mod tests {
         let order = CountOrder {
             rules: vec![&named],
             known: vec!["public.events_1"],
-            room: 9,
+            table_limit: 9,
             ..CountOrder::default()
         };
         let told = select(&list, &order);

@@ -68,9 +68,9 @@ impl Session {
             Err(_) => Err(PostgresError::new(
                 PostgresErrorKind::Timeout,
                 format!(
-                    "Postgres at {} did not answer within the time given. It is overloaded, \
-                     stopped, or the network swallows its answers; raise \
-                     `spec.verification.timeout` if it is only slow",
+                    "Postgres at {} did not answer within the timeout. It is overloaded or \
+                     stopped, or the network drops its answers; raise `spec.verification.timeout` \
+                     if it is only slow",
                     self.login.address()
                 ),
             )),

@@ -46,11 +46,11 @@ pub(super) struct Task<'a> {
     pub request: String,
     /// Whether the bucket's credentials are mounted.
     pub storage: bool,
-    /// The claim that is looked at, if one is.
+    /// The claim whose files are checked, if any.
     pub claim: Option<ExaminedClaim<'a>>,
 }
 
-/// A claim of the user's that is looked at.
+/// A claim of the user whose files are checked.
 pub(super) struct ExaminedClaim<'a> {
     /// Its name.
     pub claim: &'a str,
@@ -198,8 +198,8 @@ fn build_environment(task: &Task<'_>) -> Vec<EnvVar> {
 ///
 /// A pod that looks at a claim has no `fsGroup`: with one, the kubelet gives every file on a volume
 /// to that group and makes it writable for it. It leaves out volumes that are mounted read-only,
-/// but a CSI driver with the capability `VOLUME_MOUNT_GROUP` is told the group all the same. The
-/// users' files are not ours to change, so it is not left to that.
+/// but a CSI driver with the capability `VOLUME_MOUNT_GROUP` gets the group anyway. The users'
+/// files are not ours to change, so none is set.
 fn pod_security_context(claim: Option<&ExaminedClaim<'_>>) -> PodSecurityContext {
     PodSecurityContext {
         fs_group: if claim.is_some() { None } else { Some(USER) },
@@ -214,8 +214,8 @@ fn pod_security_context(claim: Option<&ExaminedClaim<'_>>) -> PodSecurityContext
     }
 }
 
-/// A wish and no demand: a claim that can be mounted on several nodes is looked at from another one
-/// when this one is full.
+/// A preference and no requirement: a claim that can be mounted on several nodes is read from
+/// another one when this one is full.
 fn prefer_node(node: &str) -> Affinity {
     let requirement = NodeSelectorRequirement {
         key: "metadata.name".to_owned(),

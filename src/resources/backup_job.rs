@@ -9,12 +9,12 @@ use super::agent_pod::{AgentPodSettings, Task, build_template, labels};
 use super::schedule::Schedule;
 use crate::api::{BackupRequest, ProtectedDatabase, names};
 
-/// How long a backup's pod may take to start and to report, besides the backup's own time limit, in
-/// seconds.
+/// How long a backup's pod may take to start and to report, in addition to the backup's deadline,
+/// in seconds.
 const MARGIN_SECONDS: u64 = 300;
 /// How late a backup may still start, in seconds.
 const START_WITHIN_SECONDS: i64 = 600;
-/// How long an ended Job stays to be looked at, in seconds.
+/// How long an ended Job is kept for reading, in seconds.
 const KEPT_SECONDS: i32 = 86_400;
 
 /// The CronJob that takes the backups. It works without the operator.

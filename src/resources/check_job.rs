@@ -8,10 +8,10 @@ use kube::api::ObjectMeta;
 use super::agent_pod::{AgentPodSettings, ExaminedClaim, Task, build_template, labels};
 use crate::api::{CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, names};
 
-/// How long the pod may take to start and to report, besides the time limit of its task, in
+/// How long the pod may take to start and to report, in addition to the timeout of its task, in
 /// seconds. A claim that can't be mounted shows by it.
 const MARGIN_SECONDS: u64 = 120;
-/// How long an ended Job stays to be looked at, in seconds.
+/// How long an ended Job is kept for reading, in seconds.
 const KEPT_SECONDS: i32 = 900;
 
 /// The Job of one check, under the check's name, so that one check never has two.

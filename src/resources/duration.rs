@@ -1,8 +1,8 @@
-//! Durations as people write them: `60s`, `5m`, `1h30m`, `7d`, each within a range. Pure.
+//! Durations as users write them: `60s`, `5m`, `1h30m`, `7d`, each within a range. Pure.
 
 use std::time::Duration;
 
-/// The shortest and the longest duration that a field takes, as people write them.
+/// The shortest and the longest duration that a field takes, as users write them.
 pub type DurationRange = [&'static str; 2];
 
 /// How long from now a declared change may be seen: at most `api::DECLARATION_LIMIT`.

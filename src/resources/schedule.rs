@@ -10,7 +10,7 @@ use super::cron_field::FIELDS;
 /// The time zone of a schedule that names none.
 const DEFAULT_TIME_ZONE: &str = "Etc/UTC";
 
-/// The macros of Kubernetes, which takes them in small letters only, and what they stand for.
+/// The macros of Kubernetes, which takes them in lowercase only, and what they stand for.
 const MACROS: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
@@ -44,9 +44,9 @@ pub enum ScheduleError {
          capital letters"
     )]
     TimeZone(String),
-    /// No such date comes.
+    /// There is no such date.
     #[error(
-        "{0:?} never fires; there is no such date. Write one that comes, such as \"0 3 * * *\""
+        "{0:?} never fires; there is no such date. Write one that exists, such as \"0 3 * * *\""
     )]
     NeverFires(String),
 }
@@ -64,7 +64,7 @@ impl Schedule {
     /// finds the dates. Without a zone it is UTC.
     ///
     /// # Errors
-    /// It is no cron line, the zone is not known, or no such date comes.
+    /// It is no cron line, the zone is not known, or there is no such date.
     pub fn parse(line: &str, time_zone: Option<&str>) -> Result<Self, ScheduleError> {
         let time_zone = time_zone.unwrap_or(DEFAULT_TIME_ZONE);
         if !is_time_zone(time_zone) {

@@ -76,7 +76,7 @@ fn errors_say_what_is_wrong_and_what_to_do() {
     assert_eq!(
         text("0 0 31 2 *", None),
         "\"0 0 31 2 *\" never fires; there is no such date. Write one that \
-         comes, such as \"0 3 * * *\""
+         exists, such as \"0 3 * * *\""
     );
     for zone in [
         "Mars/Olympus",

@@ -39,7 +39,7 @@ pub struct ValidSpec {
 /// What checks go by.
 #[derive(Clone, Debug)]
 pub struct ValidVerification {
-    /// When to check besides every restart.
+    /// When to check in addition to every restart.
     pub schedule: Option<Schedule>,
     /// Longest time that a check may take.
     pub timeout: Duration,
@@ -71,13 +71,13 @@ pub struct ValidBackup {
     pub storage: S3Storage,
 }
 
-/// The parts of a spec, each read for itself: what is wrong with the backups holds no check, and
-/// the other way round. The guard needs none of them.
+/// The parts of a spec, each read for itself: an error in the part of the backups does not stop
+/// checks, nor the reverse. The guard needs none of them.
 #[derive(Clone, Debug)]
 pub struct SpecParts {
     /// What checks need.
     pub verification: Result<ValidVerification, Vec<SpecError>>,
-    /// What the readiness gate needs. It holds checks, too.
+    /// What the readiness gate needs. An error in it stops checks, too.
     pub gate_timeout: Result<Duration, Vec<SpecError>>,
     /// What backups need.
     pub backup: Result<Option<ValidBackup>, Vec<SpecError>>,
@@ -199,7 +199,7 @@ const COUNTING_RANGE: DurationRange = ["1ms", "1h"];
 const GATE_RANGE: DurationRange = ["1s", "24h"];
 const BACKUP_RANGE: DurationRange = ["1s", "7d"];
 
-/// Collects what is wrong while it reads on, so that all of it is said at once.
+/// Collects what is wrong while it reads on, so that all of it is reported at once.
 #[derive(Default)]
 struct Reader {
     errors: Vec<SpecError>,
@@ -298,7 +298,7 @@ fn read_verification(
             };
             reader.refuse(
                 "spec.verification.baseline.maxDropPercent",
-                format!("{said} is no share; write 0 to 100, or \"Off\""),
+                format!("{said} is not a percentage; write 0 to 100, or \"Off\""),
             );
             None
         }
@@ -366,12 +366,12 @@ fn read_table_rule(
         rule.max_drop_percent
             .is_none_or(|percent| (0..=100).contains(&percent)),
         field("maxDropPercent"),
-        "it is a share; write 0 to 100",
+        "it is a percentage; write 0 to 100",
     );
     reader.require(
         !rule.volatile || rule.max_drop_percent.is_none(),
         field("maxDropPercent"),
-        "a volatile table may lose any share of its rows; leave out maxDropPercent, or volatile",
+        "a volatile table may lose all its rows; remove maxDropPercent, or volatile",
     );
     name.map(|(schema, table)| ValidTableRule {
         schema: schema.to_owned(),
@@ -395,7 +395,7 @@ fn read_file_rule(reader: &mut Reader, position: usize, rule: &FileRule) -> Opti
         reader.require(
             id.is_none_or(|id| (1..i64::from(u32::MAX)).contains(&id)),
             field(name),
-            "an agent never looks as root; write 1 to 4294967294",
+            "an agent never runs as root; write 1 to 4294967294",
         );
     }
     reader.duration(field("timeout"), &rule.timeout, CHECK_RANGE)
@@ -425,7 +425,7 @@ fn read_storage(reader: &mut Reader, storage: &S3Storage) {
         is_bucket,
         "spec.backup.storage.s3.bucket",
         format!(
-            "{:?} is not the name of a bucket: 3 to 63 small letters, digits, dots and dashes",
+            "{:?} is not the name of a bucket: 3 to 63 lowercase letters, digits, dots and hyphens",
             storage.bucket
         ),
     );

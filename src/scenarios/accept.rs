@@ -90,14 +90,14 @@ pub fn scenarios() -> Vec<Scenario> {
             after_the_upgrade("yes"),
         ),
         (
-            "a database comes back and only a backup remembers it",
+            "a database is recreated and only a backup remembers it",
             first(remembering(unjudged(check(
                 "knowledge-1",
                 "2026-02-01T09:29:50Z",
             )))),
         ),
         (
-            "a database comes back without its data and only a backup remembers it",
+            "a database is recreated without its data and only a backup remembers it",
             first(remembering(reset("knowledge-1", "2026-02-01T09:29:50Z"))),
         ),
         (

@@ -170,7 +170,7 @@ fn jobs() -> Vec<Scenario> {
             )]),
         ),
         (
-            "a check was made anew while the Job of the one before is still there",
+            "a check was recreated while the Job of the one before still exists",
             new()
                 .and_check(check_of_start())
                 .jobs(vec![ended_job(
@@ -318,17 +318,17 @@ fn schedules() -> Vec<Scenario> {
 fn by_hand() -> Vec<Scenario> {
     let asked = || Sample::settled().and_check(manual("look", "2026-02-01T09:29:58Z"));
     vec![
-        ("a person asked for a check", asked()),
+        ("a user asked for a check", asked()),
         (
-            "a person asked for a check and no pod runs",
+            "a user asked for a check and no pod runs",
             asked().pods(Vec::new()),
         ),
         (
-            "a person asked for a check while suspended",
+            "a user asked for a check while suspended",
             asked().wanted(|spec| spec.suspend = true),
         ),
         (
-            "a person asked for a check with the last attempt that a number can hold",
+            "a user asked for a check with the last attempt that a number can hold",
             Sample::settled().checks(vec![attempt(
                 unverifiable("look", "2026-02-01T09:00:00Z", "Timeout"),
                 i32::MAX,

@@ -1,5 +1,5 @@
-//! Scenarios of files that rows refer to: one look for each rule after a check, and what is said of
-//! it.
+//! Scenarios of files that rows refer to: one look for each rule after a check, and what is
+//! reported about it.
 
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ fn looks() -> Vec<Scenario> {
             "files to look for on a claim that is not there, and on one that is",
             asked(&["gone", "uploads"]),
         ),
-        ("more rules than are looked at together", asked(&many)),
+        ("more rules than are checked together", asked(&many)),
         (
             "the files are being looked for",
             asked(&["uploads"]).jobs(vec![job(JOB, "files")]),
@@ -165,7 +165,7 @@ fn looks() -> Vec<Scenario> {
     ]
 }
 
-/// What is said.
+/// What is reported.
 fn answers() -> Vec<Scenario> {
     let failure = AgentFailure {
         reason: "FilesUnreadable".to_owned(),
@@ -254,8 +254,8 @@ fn condition(observed: &Observed, condition: ConditionType) -> Option<(&str, &st
         .map(|found| (found.status.as_str(), found.reason.as_str()))
 }
 
-/// The agents crash, time passes, and the Jobs go by themselves: what was not seen is told once,
-/// and nothing is tried again before the next check.
+/// The agents crash, time passes, and the Jobs go by themselves: what was not seen is reported
+/// once, and nothing is tried again before the next check.
 #[test]
 fn a_look_that_fails_is_not_repeated_for_the_same_check() {
     let mut world = Passes::new(asked(&["uploads", "avatars"]).0);
@@ -313,7 +313,7 @@ fn all_of_many_rules_are_looked_at() {
     );
 }
 
-/// What is not known of files, or wrong with them, changes nothing that is said of the data.
+/// What is not known of files, or wrong with them, changes nothing that is reported about the data.
 #[test]
 fn files_say_nothing_about_the_data() {
     for (name, Sample(observed)) in scenarios() {

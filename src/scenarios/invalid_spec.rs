@@ -1,5 +1,5 @@
-//! Specs from before the definition's schema refused them: they hold what depends on them, are said
-//! by field, and never weaken the guard.
+//! Specs from before the definition's schema refused them: what depends on them waits, the message
+//! names the field, and the guard is never weakened.
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -165,7 +165,7 @@ fn an_invalid_spec_never_weakens_the_guard() {
         assert_eq!(
             marks(invalid(Sample::first_sight())),
             marks(Sample::first_sight()),
-            "{field}: what is not guarded yet is guarded all the same"
+            "{field}: what is not guarded yet is guarded anyway"
         );
         assert_eq!(
             marks(invalid(Sample::settled())),

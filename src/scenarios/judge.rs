@@ -1,4 +1,4 @@
-//! Scenarios of verdicts: the baseline, resets and how long they are told, acceptance.
+//! Scenarios of verdicts: the baseline, resets and how long they are reported, acceptance.
 
 use super::render::{Scenario, plans};
 use super::sample::Sample;
@@ -44,7 +44,7 @@ fn new_start(check: DatabaseCheck) -> DatabaseCheck {
     of_container(check, "knowledge-postgres-0", "pod-1", "containerd://2")
 }
 
-/// A ProtectedDatabase that was made anew, of which only the ledger remembers anything.
+/// A ProtectedDatabase that was recreated, of which only the ledger remembers anything.
 fn comes_back(checks: Vec<DatabaseCheck>) -> Sample {
     let past = Sample::settled().0.world.ledger;
     Sample::guarded()
@@ -77,19 +77,19 @@ fn of_the_ledger() -> Vec<Scenario> {
             Sample::settled().checks(vec![reset("knowledge-1", "2026-02-01T09:29:50Z")]),
         ),
         (
-            "a database comes back under its name and is not checked yet",
+            "a database is recreated under its name and is not checked yet",
             comes_back(Vec::new()),
         ),
         (
-            "a database comes back under its name with its data",
+            "a database is recreated under its name with its data",
             comes_back(vec![unjudged(check("knowledge-2", "2026-02-01T09:29:50Z"))]),
         ),
         (
-            "a database comes back under its name without its data",
+            "a database is recreated under its name without its data",
             comes_back(vec![reset("knowledge-2", "2026-02-01T09:29:50Z")]),
         ),
         (
-            "a database comes back under its name and its past can't be read",
+            "a database is recreated under its name and its past can't be read",
             comes_back(vec![reset("knowledge-2", "2026-02-01T09:29:50Z")]).with(|observed| {
                 observed.ledger =
                     Fact::Unknown("could not read the DatabaseLedger: refused".to_owned());

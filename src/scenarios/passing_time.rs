@@ -147,7 +147,7 @@ fn whatever_is_seen_first_ten_minutes_are_bounded_when_agents_report() {
             created(&world, "create DatabaseCheck"),
             created(&world, "create Job"),
         );
-        // What can't be read is read again every ten seconds; replicas are looked at every five
+        // What can't be read is read again every ten seconds; replicas are checked every five
         // minutes.
         assert!(pauses <= 61, "{name}: {pauses} pauses");
         assert!(checks <= 7, "{name}: {checks} checks");

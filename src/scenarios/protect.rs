@@ -109,11 +109,11 @@ fn of_claims_and_volumes() -> Vec<Scenario> {
             shared(first(), OWNER),
         ),
         (
-            "somebody took the finalizer off the claim",
+            "somebody removed the finalizer of the claim",
             settled().claim(|claim| claim.metadata.get_or_insert_default().finalizers = None),
         ),
         (
-            "somebody took the mark off the ProtectedDatabase",
+            "somebody removed the mark of the ProtectedDatabase",
             settled().database(|database| database.metadata.finalizers = None),
         ),
         (
@@ -128,12 +128,12 @@ fn of_claims_and_volumes() -> Vec<Scenario> {
             settled().with(|observed| delete(known(&mut observed.namespace).as_mut().unwrap())),
         ),
         (
-            "somebody took the label off the namespace",
+            "somebody removed the label of the namespace",
             settled()
                 .with(|observed| known(&mut observed.namespace).as_mut().unwrap().labels = None),
         ),
         (
-            "the workload was made anew without marks",
+            "the workload was recreated without marks",
             settled().workload(|workload| workload.metadata = metadata("knowledge-postgres")),
         ),
         (
@@ -241,9 +241,9 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
                 observed.policy = Fact::Known(PolicyFact::DefinitionChanged(what));
             }),
         ),
-        ("the API server accepts a deletion on trial", settled().with(|observed| observed.policy = Fact::Known(PolicyFact::NotEnforced))),
+        ("the API server accepts a dry-run delete", settled().with(|observed| observed.policy = Fact::Known(PolicyFact::NotEnforced))),
         (
-            "somebody took the label off the claim and is known by name",
+            "somebody removed the label of the claim and is known by name",
             settled().claim(|claim| {
                 let metadata = claim.metadata.get_or_insert_default();
                 metadata.labels = None;

@@ -83,7 +83,7 @@ pub fn scenarios() -> Vec<Scenario> {
             }),
         ),
         (
-            "the database goes and a volume whose claim is gone is let go too",
+            "the database goes and a volume whose claim is gone is released too",
             confirmed().kept_volume("pvc-old", |_| ()),
         ),
         (

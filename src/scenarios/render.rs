@@ -1,4 +1,4 @@
-//! A whole plan as a person reads it, for golden scenarios.
+//! A whole plan as text to read, for golden scenarios.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ pub fn plans(scenarios: Vec<Scenario>) -> String {
     text
 }
 
-/// A whole plan as a person reads it.
+/// A whole plan as text to read.
 pub fn render(plan: &Plan) -> String {
     let mut text = String::new();
     if plan.steps.is_empty() {

@@ -81,7 +81,7 @@ impl Sample {
         Self(passes.observed).after_a_pass()
     }
 
-    /// With what is at stake noted on the claims, and everything in the ledger.
+    /// With what would be lost noted on the claims, and everything in the ledger.
     fn with_memory(self) -> Self {
         let mut passes = Passes::new(self.0);
         passes.act_on(|step| {
@@ -173,7 +173,7 @@ impl Sample {
         })
     }
 
-    /// A volume whose claim is gone: marked and retained, but for what `change` does to it.
+    /// A volume whose claim is gone: marked and retained, except for what `change` does to it.
     pub fn kept_volume(self, name: &str, change: impl FnOnce(&mut VolumeFound)) -> Self {
         let mut kept = volume(name, "Retain");
         mark(&mut kept.metadata, "atra/knowledge", Marks::Held);

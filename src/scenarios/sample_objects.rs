@@ -85,7 +85,7 @@ pub fn unreported(name: &str, created: &str, reason: &str) -> DatabaseCheck {
     check
 }
 
-/// A check that a person asked for.
+/// A check that a user asked for.
 pub fn manual(name: &str, created: &str) -> DatabaseCheck {
     let mut check = pending(name, created);
     check.spec.trigger = crate::api::CheckTrigger::Manual;

@@ -1,4 +1,4 @@
-//! The one error of this room and the reason that each kind maps to.
+//! The one error of this module and the reason that each kind maps to.
 
 use crate::api::{AgentFailure, reasons};
 
@@ -15,7 +15,7 @@ pub enum StoreErrorKind {
     Unreachable,
     /// No object is at the key.
     NotFound,
-    /// An object is at the key already; nothing is overwritten.
+    /// An object already exists at the key; nothing is overwritten.
     AlreadyExists,
     /// Any other answer of the storage.
     UploadFailed,

@@ -12,12 +12,12 @@ pub const GLOBALS_NAME: &str = "globals.sql.zst";
 /// Name of the main database's dump in a set.
 pub const MAIN_DUMP_NAME: &str = "dump.pgc.zst";
 
-/// The folder of one backup set: `PREFIX/NAMESPACE/NAME/TIME-SUFFIX`.
+/// The directory of one backup set: `PREFIX/NAMESPACE/NAME/TIME-SUFFIX`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetPath(String);
 
 impl SetPath {
-    /// The folder of the set that began at `time`; `suffix` (8 hex digits) keeps two sets of one
+    /// The directory of the set that began at `time`; `suffix` (8 hex digits) keeps two sets of one
     /// second apart.
     #[must_use]
     pub fn new(
@@ -27,12 +27,12 @@ impl SetPath {
         time: Timestamp,
         suffix: u32,
     ) -> Self {
-        let folder = database_folder(prefix, namespace, database);
+        let directory = database_folder(prefix, namespace, database);
         let time = time.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
-        Self(format!("{folder}{time}-{suffix:08x}"))
+        Self(format!("{directory}{time}-{suffix:08x}"))
     }
 
-    /// The folder, without a slash at its end.
+    /// The directory, without a slash at its end.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,7 +45,7 @@ impl SetPath {
     }
 }
 
-/// The folder of all sets of a database, with a slash at its end.
+/// The directory of all sets of a database, with a slash at its end.
 #[must_use]
 pub fn database_folder(prefix: &str, namespace: &str, database: &str) -> String {
     let prefix = prefix.trim_matches('/');

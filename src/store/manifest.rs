@@ -31,7 +31,7 @@ pub struct Manifest {
     pub holdfast_version: String,
     /// The databases in the set, the main one first.
     pub databases: Vec<ManifestDatabase>,
-    /// The objects of the set besides the manifest.
+    /// The objects of the set, except the manifest.
     pub objects: Vec<ManifestObject>,
     /// Public keys that the set is encrypted for; empty if it is not encrypted.
     pub recipients: Vec<String>,
@@ -129,7 +129,7 @@ pub struct ManifestExtension {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestObject {
-    /// Its name in the set's folder.
+    /// Its name in the set's directory.
     pub name: String,
     /// Bytes stored.
     pub size: u64,

@@ -6,7 +6,7 @@ use super::{
     database_folder,
 };
 
-/// How many sets are looked into, the newest first, before it is said that there is no good one.
+/// How many sets are read, the newest first, before it is reported that there is no good one.
 const SETS: usize = 50;
 /// The largest manifest that is read, in bytes: about 100,000 tables.
 const MANIFEST_LIMIT: usize = 32 * 1024 * 1024;
@@ -18,13 +18,13 @@ pub async fn fetch_newest_good(
     namespace: &str,
     database: &str,
 ) -> Result<Option<(String, Manifest)>, StoreError> {
-    let mut folders = store
+    let mut directories = store
         .list_folders(&database_folder(prefix, namespace, database))
         .await?;
     // Their names begin with the time.
-    folders.sort_unstable_by(|one, other| other.cmp(one));
-    for folder in folders.into_iter().take(SETS) {
-        let path = folder.trim_end_matches('/');
+    directories.sort_unstable_by(|one, other| other.cmp(one));
+    for directory in directories.into_iter().take(SETS) {
+        let path = directory.trim_end_matches('/');
         let body = match store
             .fetch(&format!("{path}/{MANIFEST_NAME}"), MANIFEST_LIMIT)
             .await

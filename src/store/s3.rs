@@ -1,5 +1,5 @@
-//! An S3 bucket by `aws-sdk-s3`, with settings that servers besides Amazon's take too, and its
-//! errors in our words.
+//! An S3 bucket by `aws-sdk-s3`, with settings that other servers than Amazon's accept too, and
+//! its errors with what to do.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -118,25 +118,25 @@ impl S3Store {
             .map_err(|error| self.explain(&error, "looking into the bucket"))
     }
 
-    /// Names the folders directly below a folder, each with a slash at its end.
-    pub async fn list_folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        let mut folders = Vec::new();
+    /// Lists the directories directly below a directory, each with a slash at its end.
+    pub async fn list_folders(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        let mut directories = Vec::new();
         let request = self
             .client
             .list_objects_v2()
             .bucket(&self.storage.bucket)
-            .prefix(folder)
+            .prefix(directory)
             .delimiter("/");
         let mut pages = request.into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| self.explain(&error, "looking into the bucket"))?;
-            folders.extend(
+            directories.extend(
                 page.common_prefixes()
                     .iter()
                     .filter_map(|found| found.prefix().map(ToOwned::to_owned)),
             );
         }
-        Ok(folders)
+        Ok(directories)
     }
 
     /// Reads an object, which must not be larger than `limit` bytes, and its checksum.
@@ -155,7 +155,7 @@ impl S3Store {
         while let Some(chunk) = answer.body.try_next().await.map_err(|error| {
             StoreError::new(
                 StoreErrorKind::Unreachable,
-                format!("the storage broke off while `{key}` was read ({error})"),
+                format!("the connection to the storage broke while `{key}` was read ({error})"),
             )
         })? {
             body.extend_from_slice(&chunk);
@@ -191,8 +191,8 @@ impl S3Store {
             ),
             StoreErrorKind::Denied => format!(
                 "{endpoint} refused the access key while {doing} `{bucket}` ({answer}). Correct \
-                 the Secret of `spec.backup.storage.s3.credentialsSecret`, or give its key the \
-                 right to list, read and write below the prefix: `{}`",
+                 the Secret of `spec.backup.storage.s3.credentialsSecret`, or allow its key to \
+                 list, read and write below the prefix: `{}`",
                 create_secret_command(&self.storage, &self.namespace)
             ),
             StoreErrorKind::Unreachable => format!(
@@ -202,17 +202,17 @@ impl S3Store {
             ),
             StoreErrorKind::AlreadyExists => {
                 format!(
-                    "an object is at the key already while {doing} `{bucket}` ({answer}); nothing \
-                     was overwritten. Take another backup"
+                    "an object already exists at the key while {doing} `{bucket}` ({answer}); \
+                     nothing was overwritten. Take another backup"
                 )
             }
             StoreErrorKind::NotFound => {
-                format!("nothing is at the key in the bucket `{bucket}` at {endpoint} ({answer})")
+                format!("no object is at the key in the bucket `{bucket}` at {endpoint} ({answer})")
             }
             StoreErrorKind::SecretMissing | StoreErrorKind::UploadFailed => {
                 format!(
-                    "{endpoint} failed while {doing} `{bucket}` ({answer}); nothing is at the \
-                     final key. It is tried again at the next backup"
+                    "{endpoint} failed while {doing} `{bucket}` ({answer}), so no object was \
+                     stored. The next backup tries again"
                 )
             }
         };

@@ -1,5 +1,5 @@
 //! An upload that is whole or not there: parts of one size, one in memory at a time, completed only
-//! when told to, aborted otherwise.
+//! on request, aborted otherwise.
 
 use sha2::{Digest, Sha256};
 
@@ -173,7 +173,7 @@ impl<S: ObjectStore> Drop for Upload<S> {
             return;
         };
         let store = self.store.clone();
-        // The ways out that are foreseen await the abort; this is for those that are not.
+        // Where an end is expected, the abort is awaited; this is for unexpected ends.
         runtime.spawn(async move { abort_pending(&store, &pending).await });
     }
 }

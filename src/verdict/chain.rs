@@ -8,8 +8,8 @@ use super::{emptied, history, identity, message, notes, rows, tables, unverifiab
 /// A check of the chain: what it finds, given what the ones before it found.
 type Check = for<'input, 'data> fn(&'input Input<'data>, &[Finding]) -> Option<Finding>;
 
-/// The chain. The first suspected reset names the reason; later ones are still said. What can't be
-/// judged ends the chain, unless something is suspected already.
+/// The chain. The first suspected reset names the reason; later ones are reported too. What can't
+/// be judged ends the chain, unless something is suspected already.
 pub(super) const CHAIN: [(&str, Check); 14] = [
     ("nothing_found", unverifiable::nothing_found),
     ("in_recovery", unverifiable::in_recovery),
@@ -27,7 +27,7 @@ pub(super) const CHAIN: [(&str, Check); 14] = [
     ("not_counted", unverifiable::not_counted),
 ];
 
-/// What is said beside the verdict and never changes it.
+/// What is reported beside the verdict and never changes it.
 pub(super) const NOTES: [(&str, Check); 2] = [
     ("volume_changed", notes::volume_changed),
     ("superuser_role", notes::superuser_role),

@@ -1,4 +1,4 @@
-//! Whether a change that a person declared beforehand may be taken for the one that was meant. A
+//! Whether a change that a user declared beforehand may be taken for the one that was meant. A
 //! loss never is.
 
 use super::identity::database_missing;
@@ -8,8 +8,8 @@ use super::sentence::say_finding;
 use crate::wording;
 
 /// Why a change that looks like a reset is not accepted although one was declared; `None` when it
-/// may be. A major upgrade or a migration keeps the rows: what has lost most of them is looked at
-/// by a person first.
+/// may be. A major upgrade or a migration keeps the rows: if most of them are lost, a user must
+/// decide first.
 #[must_use]
 pub fn refuse_declared(input: &Input<'_>) -> Option<String> {
     let (baseline, evidence) = (input.baseline?.evidence, input.evidence?);

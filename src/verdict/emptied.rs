@@ -7,11 +7,11 @@ use super::rows::{allowed_drop, change_of, has_dropped};
 
 /// More rows than this in the whole database are more than a seed.
 const SEED_LIMIT: i64 = 1_000;
-/// A table that has kept a larger share of its rows than one in so many has not been seeded anew.
+/// A table that has kept a larger share of its rows than one in so many has not been seeded again.
 const SEED_SHARE: i64 = 20;
 
 /// Make sure that no table has lost all its rows, and that not all of them have lost all but a few;
-/// both numbers counted to the end. Tables whose rules allow that are left out.
+/// both numbers counted completely. Tables whose rules allow that are left out.
 pub(super) fn tables_emptied(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
     let evidence = input.evidence?;
     let watched: Vec<TablePair<'_>> = input

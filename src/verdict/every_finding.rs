@@ -110,7 +110,7 @@ fn a_field_means_the_same_in_every_type() {
         for (name, field) in one["properties"].as_object().unwrap() {
             if name != "type" {
                 let known = fields.entry(name.clone()).or_insert_with(|| field.clone());
-                assert_eq!(known, field, "the definition has room for one field {name}");
+                assert_eq!(known, field, "the definition has only one field {name}");
             }
         }
     }

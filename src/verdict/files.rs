@@ -4,9 +4,9 @@
 use crate::api::{CheckedFiles, ConditionStatus, FileRule, reasons};
 use crate::wording::{count, number};
 
-/// How many names a message tells of one rule.
+/// How many names a message lists for each rule.
 const NAMED: usize = 8;
-/// How many rules a message tells about.
+/// How many rules a message is about.
 const RULES: usize = 3;
 
 /// What one check is judged by, as far as files go.
@@ -36,14 +36,14 @@ pub enum FileCheck<'a> {
 pub struct FilesVerdict {
     /// Whether the files that rows name are there.
     pub status: ConditionStatus,
-    /// One word, a constant of [`reasons`].
+    /// The reason, a constant of [`reasons`].
     pub reason: &'static str,
     /// What was found and what to do.
     pub message: String,
 }
 
 /// Judges the files of one check. A file that could not be seen is never called missing, and one
-/// that is missing is said whatever else is not known.
+/// that is missing is reported whatever else is not known.
 #[must_use]
 pub fn judge_files(input: &FilesInput<'_>) -> FilesVerdict {
     let unknown = unknown(input);
@@ -109,7 +109,7 @@ fn ended<'a>(input: &'a FilesInput<'a>) -> impl Iterator<Item = (&'a FileRule, &
     })
 }
 
-/// The rows name none, and that was seen to its end, but there are files.
+/// The rows name none, and all of them were read, but there are files.
 fn is_orphaned(found: &CheckedFiles) -> bool {
     found.failure.is_none() && found.paths == 0 && found.files > 0
 }
@@ -123,8 +123,8 @@ fn unknown(input: &FilesInput<'_>) -> Vec<(&'static str, String)> {
                 reasons::CLAIM_NOT_FOUND,
                 format!(
                     "spec.verification.files[{position}] names PersistentVolumeClaim {}, which does \
-                     not exist in namespace {}, so no file of it can be looked for. Create it, or \
-                     name one that exists: kubectl -n {} get pvc",
+                     not exist in namespace {}, so its files can't be checked. Create it, or name \
+                     one that exists: kubectl -n {} get pvc",
                     rule.claim, input.namespace, input.namespace
                 ),
             )),
@@ -145,7 +145,7 @@ fn say_unknown(unknown: &[(&'static str, String)]) -> String {
         return String::new();
     }
     format!(
-        " Besides, not all is known: {}.",
+        " Also, not everything is known: {}.",
         join(unknown.iter().map(|(_, message)| message.clone()).collect())
     )
 }
@@ -217,8 +217,8 @@ fn what_to_do_about_orphaned(input: &FilesInput<'_>) -> String {
     format!(
         "DatabaseCheck {check} found that. It looks as if the database had been reset and the \
          files had stayed. Next: read what DataReset says: kubectl -n {namespace} describe protdb \
-         {database}; do not clean up the files, they belong to the rows that come back; if the \
-         rows were removed on purpose, remove the files too"
+         {database}; do not delete the files, they belong to the rows that were lost; if the \
+         rows were deleted on purpose, delete the files too"
     )
 }
 
@@ -246,12 +246,12 @@ fn is_or_are(number: i64, one: &str) -> String {
     )
 }
 
-/// Joins what is said of several rules, and says of how many more nothing is said.
+/// Joins the texts about several rules, and counts the rules that are left out.
 fn join(mut said: Vec<String>) -> String {
     let more = said.len().saturating_sub(RULES);
     said.truncate(RULES);
     if more > 0 {
-        said.push(format!("and the same of {more} more rules"));
+        said.push(format!("and the same for {more} more rules"));
     }
     said.join("; ")
 }
@@ -341,7 +341,7 @@ mod tests {
                 vec![Some(failed(found(10, 0, 5), "FilesUnreadable"))],
             ),
             (
-                "unreadable, and one is missing besides",
+                "unreadable, and one is missing too",
                 vec![Some(failed(found(10, 1, 9), "FilesUnreadable"))],
             ),
             (
@@ -364,9 +364,9 @@ mod tests {
             ("many rules", (0..5).map(|_| Some(found(2, 1, 1))).collect()),
         ];
         let mut text = String::new();
-        let (whole, folder) = (rule(""), rule("trend_examples"));
+        let (whole, directory) = (rule(""), rule("trend_examples"));
         for (name, found) in &cases {
-            let rules = [&folder, &whole].into_iter().cycle();
+            let rules = [&directory, &whole].into_iter().cycle();
             let checks = rules
                 .zip(
                     found

@@ -7,7 +7,7 @@ use super::identity::{describe_loss, find_database};
 use super::input::Input;
 use super::volumes::{DataVolumes, cluster_state};
 
-/// The object id of a database that only a backup tells of.
+/// The object id of a database that only a backup names.
 const UNKNOWN_OID: i64 = 0;
 
 /// Make sure that the same cluster has not gone back: neither its write-ahead log nor its timeline

@@ -1,4 +1,4 @@
-//! What happened to other people's data, and the check that sees it: scenarios that must be
+//! What happened to other users' data, and the check that sees it: scenarios that must be
 //! suspected.
 
 use super::sample::{
@@ -33,7 +33,7 @@ pub(super) fn without_rows(evidence: &mut Evidence) {
     }
 }
 
-/// As many tables as fill the evidence, and more that it has no room for.
+/// As many tables as fill the evidence, and more that it can't hold.
 pub(super) fn cut(evidence: &mut Evidence) {
     for position in 0..495 {
         evidence.tables.push(table(

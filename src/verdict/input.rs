@@ -22,7 +22,7 @@ pub struct Input<'a> {
     pub evidence: Option<&'a Evidence>,
     /// Why the agent found nothing, or not everything.
     pub failure: Option<&'a AgentFailure>,
-    /// What was looked at.
+    /// What was checked.
     pub target: &'a CheckTarget,
 }
 
@@ -42,7 +42,7 @@ pub struct Baseline<'a> {
 pub struct Verdict {
     /// Verified, Suspected or Unverifiable.
     pub outcome: CheckOutcome,
-    /// One word, a constant of [`crate::api::reasons`].
+    /// The reason, a constant of [`crate::api::reasons`].
     pub reason: &'static str,
     /// What was expected, what is there, what to do.
     pub message: String,

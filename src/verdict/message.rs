@@ -12,7 +12,7 @@ use super::volumes::{DataVolumes, cluster_state};
 /// How many tables a good verdict names.
 const NAMED_TABLES: usize = 5;
 
-/// What is said about a suspected reset: every finding down the chain, not only the first.
+/// What is reported about a suspected reset: every finding down the chain, not only the first.
 pub(super) fn suspected(input: &Input<'_>, evidence: &Evidence, findings: &[Finding]) -> String {
     let main = Some(input.spec.connection.database.as_str());
     let found: Vec<String> = findings
@@ -30,7 +30,7 @@ pub(super) fn suspected(input: &Input<'_>, evidence: &Evidence, findings: &[Find
     )
 }
 
-/// What is said when nothing can be said about the data.
+/// The message when nothing is known about the data.
 pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
     let main = Some(input.spec.connection.database.as_str());
     let sentence = say_finding(finding, &[], main);
@@ -51,7 +51,7 @@ pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
              {edit}"
         ),
         Finding::NotCounted { .. } => format!(
-            "{sentence}; raise the timeout ({} now), or wait for the next check: {edit}",
+            "{sentence}; wait for the next check, or raise the timeout ({} now): {edit}",
             input.spec.verification.timeout
         ),
         // An agent says itself what to do.
@@ -59,7 +59,7 @@ pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
     }
 }
 
-/// Which volume and cluster were expected and which are there; said once if they are the same.
+/// Which volume and cluster were expected and which were found, once if they are the same.
 fn comparison(input: &Input<'_>, evidence: &Evidence, volumes: Option<DataVolumes<'_>>) -> String {
     let (Some(baseline), Some(volumes)) = (input.baseline, volumes) else {
         let now = describe_volume(input.target.volumes.first());
@@ -84,7 +84,7 @@ fn comparison(input: &Input<'_>, evidence: &Evidence, volumes: Option<DataVolume
     )
 }
 
-/// What is said about data that is as expected.
+/// The message about data that is as expected.
 pub(super) fn verified(input: &Input<'_>, evidence: &Evidence, notes: &[Finding]) -> String {
     let main = Some(input.spec.connection.database.as_str());
     let mut named: Vec<String> = input
@@ -131,7 +131,7 @@ pub(super) fn verified(input: &Input<'_>, evidence: &Evidence, notes: &[Finding]
 /// How good data relates to what was last known good.
 fn relation(input: &Input<'_>) -> String {
     match input.baseline {
-        None => "the first good check: it becomes what later ones are compared with".to_owned(),
+        None => "this is the first good check, and later checks are compared with it".to_owned(),
         Some(baseline) => format!("same database cluster as in {}", baseline.source),
     }
 }
@@ -143,7 +143,7 @@ fn describe_cluster(cluster: &ClusterState) -> String {
     )
 }
 
-/// What to do, the way back first and the acceptance last.
+/// What to do, the recovery first and the acceptance last.
 fn next_steps(
     input: &Input<'_>,
     findings: &[Finding],

@@ -42,7 +42,7 @@ fn rules() -> Vec<(Option<TableRule>, IntOrString)> {
 /// Rows that are known that well.
 type Known = (i64, CountKind);
 
-/// Every number of rows, known in every way.
+/// Every number of rows, with every kind of count.
 fn all_known() -> Vec<Known> {
     ROWS.iter()
         .flat_map(|rows| COUNTS.map(|count| (*rows, count)))

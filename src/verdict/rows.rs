@@ -6,7 +6,7 @@ use crate::api::{CountKind, Finding, RowCount, RowLimit, TableChange, TableEvide
 use super::input::{Input, TablePair};
 use super::tables::UNLISTED_FROM_ROWS;
 
-/// Make sure that every table with `minRows` has that many rows, counted to the end.
+/// Make sure that every table with `minRows` has that many rows, counted completely.
 pub(super) fn rows_below_minimum(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
     let below = input.rules().filter_map(|(position, rule)| {
         let (minimum, now) = (rule.min_rows?, input.found(rule)?);
@@ -25,7 +25,7 @@ pub(super) fn rows_below_minimum(input: &Input<'_>, _: &[Finding]) -> Option<Fin
 }
 
 /// Make sure that no table has lost a larger share of its rows than is allowed: of those that were
-/// surely there, and what is left counted to the end. What earlier checks found is left out.
+/// surely there, and what is left counted completely. What earlier checks found is left out.
 pub(super) fn rows_dropped(input: &Input<'_>, earlier: &[Finding]) -> Option<Finding> {
     let is_new = |now: &TableEvidence| {
         !earlier

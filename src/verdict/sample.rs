@@ -159,7 +159,7 @@ impl Sample {
     }
 }
 
-/// Gives a table that many rows, counted to the end.
+/// Gives a table that many rows, counted completely.
 pub fn set_rows(evidence: &mut Evidence, name: &str, rows: i64) {
     set_count(evidence, name, rows, CountKind::Exact);
 }
@@ -185,13 +185,13 @@ pub fn set_lower_bound(evidence: &mut Evidence, name: &str, estimate: i64, lower
         .lower_bound = Some(lower_bound);
 }
 
-/// Takes a table away.
+/// Removes a table.
 pub fn drop_table(evidence: &mut Evidence, name: &str) {
     evidence.tables.retain(|table| table.name != name);
     evidence.table_count -= 1;
 }
 
-/// Takes a database away with all its tables.
+/// Removes a database with all its tables.
 pub fn drop_database(evidence: &mut Evidence, name: &str) {
     evidence.databases.retain(|database| database.name != name);
     evidence.tables.retain(|table| table.database != name);
@@ -212,7 +212,7 @@ pub fn add_table(evidence: &mut Evidence, database: &str, name: &str, rows: i64)
     evidence.table_count += 1;
 }
 
-/// A table, counted to the end.
+/// A table, counted completely.
 pub fn table(database: &str, name: &str, rows: i64) -> TableEvidence {
     let (database, name) = (database.to_owned(), name.to_owned());
     TableEvidence {

@@ -1,4 +1,4 @@
-//! Golden scenarios: what happened, and the verdict as a person reads it. Each check of the chain
+//! Golden scenarios: what happened, and the verdict as a user reads it. Each check of the chain
 //! is proven by a scenario that needs it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -178,7 +178,7 @@ fn benign_servers() -> Vec<Scenario> {
     let new = Sample::new;
     vec![
         (
-            "VACUUM FULL writes every table anew",
+            "VACUUM FULL writes every table again",
             new().now(|now| {
                 now.tables
                     .iter_mut()
@@ -347,7 +347,7 @@ fn unverifiable() -> Vec<Scenario> {
             Some("table_not_found"),
         ),
         (
-            "a rule for a database that is not looked at",
+            "a rule for a database that is not checked",
             new().wanted(|spec| {
                 spec.verification.tables.push(TableRule {
                     database: Some("bi".to_owned()),

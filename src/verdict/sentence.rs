@@ -1,5 +1,5 @@
-//! Each finding as a sentence, for every audience. What to do about it is said elsewhere, because
-//! that depends on all findings together.
+//! Each finding as a sentence, for every audience. What to do about it is written elsewhere,
+//! because that depends on all findings together.
 
 use crate::api::{
     AgentFailure, ClusterState, CountKind, Finding, LostDatabase, RowCount, TableChange,
@@ -52,7 +52,7 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
             say_emptied(tables, *left_out, among, main_database)
         }
         Finding::SeedRowsOnly { rows, table_count } => format!(
-            "{} in {} are all that is left, as many as an application seeds",
+            "all that is left is {} in {}, as many as an application seeds",
             count(*rows, "row"),
             count(*table_count, "table")
         ),
@@ -245,7 +245,7 @@ fn total<T>(items: &[T], left_out: i64) -> i64 {
         .saturating_add(left_out)
 }
 
-/// The first of the items, and how many more there are with those that a status had no room for.
+/// The first of the items, and how many more there are with those that a status left out.
 fn name_all(items: impl IntoIterator<Item = String>, left_out: i64) -> String {
     let items: Vec<String> = items.into_iter().collect();
     if left_out == 0 {
@@ -256,5 +256,5 @@ fn name_all(items: impl IntoIterator<Item = String>, left_out: i64) -> String {
     format!("{} and {} more", named.join(", "), number(more))
 }
 
-/// How many items are named where a status had no room for all.
+/// How many items are named where a status left some out.
 const NAMED: usize = 8;

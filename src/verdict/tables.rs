@@ -4,7 +4,8 @@ use crate::api::{Evidence, Finding, RowCount, TableChange};
 
 use super::input::{Input, TablePair};
 
-/// Unlisted tables that had fewer rows than this at the last good check come and go without a word.
+/// Unlisted tables that had fewer rows than this at the last good check come and go without a
+/// finding.
 pub(super) const UNLISTED_FROM_ROWS: i64 = 100;
 
 /// Make sure that every table that the last good check found still exists: those with rules, and
@@ -51,7 +52,7 @@ fn is_missed(input: &Input<'_>, evidence: &Evidence, table: &TablePair<'_>) -> b
 }
 
 /// Whether a table that is not in the evidence does not exist: it may be one of more tables than
-/// there is room for, or have become part of another one.
+/// the evidence holds, or have become part of another one.
 fn is_absent(evidence: &Evidence, table: &TablePair<'_>) -> bool {
     match &evidence.missing_tables {
         Some(absent) => absent.iter().any(|absent| {

@@ -1,4 +1,4 @@
-//! Numbers and lists as people say them.
+//! Numbers and lists as text.
 
 /// How many items a list names; the rest is a number.
 const LISTED: usize = 8;

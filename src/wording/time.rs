@@ -1,4 +1,4 @@
-//! Times and lengths of time as people say them.
+//! Times and lengths of time as text.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -46,7 +46,7 @@ pub fn date(time: &Time) -> String {
     time.0.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// A length of time as people say it: `0.8 s`, `42 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`.
+/// A length of time as text: `0.8 s`, `42 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`.
 #[must_use]
 pub fn say_length(length: jiff::SignedDuration) -> String {
     let seconds = length.as_secs().max(0);

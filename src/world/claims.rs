@@ -37,7 +37,7 @@ pub struct ClaimFact {
     pub volume_name: Option<String>,
     /// The volume that it is bound to, read live.
     pub volume: VolumeFact,
-    /// How it can be made again; null if it does not exist.
+    /// Its manifest, to recreate it; null if it does not exist.
     pub manifest: Value,
 }
 
@@ -70,7 +70,7 @@ pub struct VolumeFound {
     pub metadata: ObjectMeta,
     /// `Retain`, `Delete` or `Recycle`.
     pub reclaim_policy: String,
-    /// The storage's own name for it.
+    /// The storage's name for it.
     pub handle: String,
     /// The claim that it is for.
     pub claim: Option<ObjectReference>,
@@ -78,7 +78,7 @@ pub struct VolumeFound {
     pub phase: String,
     /// Since when it is in that phase.
     pub phase_since: Option<Time>,
-    /// How it can be made again.
+    /// Its manifest, to recreate it.
     pub manifest: Value,
 }
 

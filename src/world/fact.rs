@@ -6,7 +6,7 @@
 pub enum Fact<T> {
     /// The read succeeded.
     Known(T),
-    /// The read failed, and why. Whatever depends on it holds still.
+    /// The read failed, and why. Whatever depends on it is not changed.
     Unknown(String),
 }
 

@@ -1,5 +1,5 @@
 //! What is known of one database and what it runs on: each part a fact, also when the read failed.
-//! Whoever needs to know something of the cluster reads it here; nobody judges here.
+//! Everything that is read from the Kubernetes cluster is read here; nothing is judged here.
 
 mod claims;
 mod fact;

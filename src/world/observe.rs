@@ -18,8 +18,8 @@ use crate::guard;
 
 /// Reads everything that matters for one database.
 ///
-/// `policy` tells whether the admission policies are as they were installed, which only the
-/// operator knows.
+/// `policy` says whether the admission policies are as they were installed, which only the operator
+/// knows.
 pub async fn observe(
     client: &Client,
     agent_image: &str,
@@ -43,7 +43,7 @@ pub async fn observe(
         }
     };
     let labelled = ListParams::default().labels(&format!("{}={name}", names::DATABASE_LABEL));
-    // By field and not by label: a check that a person creates carries no label of ours.
+    // By field and not by label: a check that a user creates has no label of ours.
     let of_database = ListParams::default().fields(&format!("spec.database={name}"));
     let (ledger_name, cron_job_name) = (
         names::ledger(&namespace, &name),
@@ -162,7 +162,7 @@ impl Reader {
                 Fact::Known(PolicyFact::InForce)
             }
             Err(error) => Fact::Unknown(format!(
-                "could not try by a dry-run delete whether a deletion is refused: {error}"
+                "could not try with a dry-run delete whether a deletion is refused: {error}"
             )),
             Ok(_) => Fact::Known(PolicyFact::NotEnforced),
         }

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, names};
 
-/// What is known of one database, a fact per question. What nobody asked for is not known, so that
-/// whatever depends on it holds.
+/// What is known of one database, one fact per question. What was not read is not known, so that
+/// whatever depends on it is not changed.
 #[derive(Clone, Debug)]
 pub struct World {
     /// Namespace of the database.
@@ -29,7 +29,7 @@ pub struct World {
     pub workload: Fact<WorkloadFact>,
     /// The workload's pods.
     pub pods: Fact<Vec<PodFact>>,
-    /// The claims that belong to the database, by any of the ways in which a claim can.
+    /// The claims that belong to the database, for whichever of the possible reasons.
     pub claims: Fact<Vec<ClaimFact>>,
     /// The volumes of claims that are gone, as far as they are still this database's.
     pub kept_volumes: Fact<Vec<KeptVolume>>,
@@ -95,8 +95,8 @@ pub struct NeighbourFact {
     pub same_workload: bool,
     /// Whether it is the older of the two.
     pub older: bool,
-    /// Whether it guards what the two share, such as the namespace: its guard is on, and it is not
-    /// going for good.
+    /// Whether it guards what the two share, such as the namespace: its guard is on, and its
+    /// deletion is not confirmed.
     pub guards: bool,
 }
 
@@ -110,7 +110,7 @@ pub enum PolicyFact {
     /// One of our definitions is missing, edited or being deleted, or was a moment ago; the text
     /// says which.
     DefinitionChanged(String),
-    /// They are there, and the API server has accepted a deletion on trial all the same.
+    /// They exist, and the API server has still accepted a dry-run delete.
     NotEnforced,
 }
 
@@ -167,7 +167,7 @@ impl World {
     /// Why each part that could not be read is not known.
     #[must_use]
     pub fn unknown_parts(&self) -> Vec<&str> {
-        // Every field is named: one that is added does not compile until it is said here too.
+        // Every field is named: one that is added does not compile until it is handled here too.
         let Self {
             namespace_name: _,
             name: _,

@@ -12,7 +12,7 @@ use crate::api::{ProtectedDatabase, names};
 use crate::guard;
 
 impl Reader {
-    /// Reads the claims that belong to a database, by any of the ways in which a claim can.
+    /// Reads the claims that belong to a database, for whichever of the possible reasons.
     pub async fn database_claims(
         &self,
         database: &ProtectedDatabase,

@@ -10,7 +10,7 @@ use crate::guard;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// Takes the value out of a fact, or returns why it is not known.
+/// Returns the value of a fact, or why it is not known.
 macro_rules! known {
     ($fact:expr) => {
         match $fact {

@@ -14,7 +14,7 @@ const KEPT_LIMIT: usize = 32;
 
 impl Reader {
     /// Reads the volume that a claim names. Anybody may write any volume's name into a claim: one
-    /// that says it is another claim's, or nobody's, is not this one's yet.
+    /// that names another claim, or none, does not belong to this claim yet.
     pub(super) async fn volume_of(&self, claim: &PersistentVolumeClaim) -> VolumeFact {
         let spec = claim.spec.as_ref();
         let name = spec.and_then(|spec| spec.volume_name.clone());
@@ -51,8 +51,8 @@ impl Reader {
             .map(|list| list.items.iter().find(is_same).map(ResourceExt::name_any))
     }
 
-    /// Reads the volumes whose claim is gone: those that the status remembers, and on the way out
-    /// every one that carries the mark.
+    /// Reads the volumes whose claim is gone: those that the status remembers, and during the
+    /// release every one that carries the mark.
     pub(super) async fn kept_volumes(
         &self,
         database: &ProtectedDatabase,

@@ -18,7 +18,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader with the rights of `client`.
+    /// A reader with the permissions of `client`.
     #[must_use]
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {

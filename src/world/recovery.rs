@@ -1,12 +1,12 @@
-//! What is read before a database is brought back: which claim belongs to which volume, and what of
-//! it exists.
+//! What is read before a database is recovered: which claim belongs to which volume, and what of it
+//! exists.
 
 use serde_json::Value;
 
 use super::{ClaimFact, Fact, PodFact, VolumeFound, World};
 use crate::api::ProtectedDatabase;
 
-/// What one pass sees of a database that is to be brought back; the ProtectedDatabase itself may be
+/// What one pass sees of a database that is to be recovered; the ProtectedDatabase itself may be
 /// gone.
 #[derive(Clone, Debug)]
 pub struct ObservedRecovery {

@@ -249,9 +249,8 @@ async fn a_link_is_not_followed_and_what_is_behind_it_is_not_called_missing() {
         (reasons::FILES_UNREADABLE, [5, 1, 1, 1, 0])
     );
     assert!(
-        message(&found).contains(
-            "spec.verification.files[2]: 3 paths of claim uploads could not be looked at"
-        ),
+        message(&found)
+            .contains("spec.verification.files[2]: 3 paths of claim uploads could not be read"),
         "{}",
         message(&found)
     );

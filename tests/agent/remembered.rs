@@ -140,9 +140,7 @@ async fn a_bucket_that_can_not_be_read_is_a_failure_and_one_that_does_not_exist_
     let failure = denied.failure.unwrap();
     assert_eq!(failure.reason, reasons::STORAGE_DENIED);
     assert!(
-        failure
-            .message
-            .contains("whether a backup does is not known")
+        failure.message.contains("the backups could not be read")
             && !failure.message.contains("wrong"),
         "{}",
         failure.message

@@ -53,7 +53,7 @@ fn what_a_check_has_found_is_accepted_by_a_person_who_has_read_it() {
                 &format!("accept {NAME} no-such --yes -n {namespace}"),
             ),
             1,
-            &["there is none", "databasechecks"],
+            &["does not exist", "databasechecks"],
         );
         let late = holdfast(scene, &format!("accept {NAME} --next --yes -n {namespace}"));
         assert_ran(
@@ -86,7 +86,7 @@ fn what_a_check_has_found_is_accepted_by_a_person_who_has_read_it() {
         );
 
         let revoke = format!("accept {NAME} --revoke -n {namespace}");
-        assert_ran(&holdfast(scene, &revoke), 0, &["taken off", &suspected]);
+        assert_ran(&holdfast(scene, &revoke), 0, &["removed", &suspected]);
         assert_ran(&holdfast(scene, &revoke), 0, &["nothing was changed"]);
         scene.settle().await;
         scene.wait_green().await;
@@ -139,7 +139,7 @@ fn a_change_is_declared_before_it_is_made_and_the_declaration_taken_back() {
                 &format!("accept {NAME} --revoke -n {}", scene.namespace()),
             ),
             0,
-            &["taken off", &declared.to_string()],
+            &["removed", &declared.to_string()],
         );
         assert_eq!(self::declared(scene).await, None);
 

@@ -351,7 +351,7 @@ fn a_schema_that_was_made_anew_and_seeded_is_called_a_seed() {
         assert_tells(
             &message,
             &[
-                "28 rows in 2 tables are all that is left",
+                "all that is left is 28 rows in 2 tables",
                 "public.experts: 85 -> 1 rows",
             ],
         );

@@ -56,7 +56,7 @@ fn a_newer_image_with_its_data_off_the_mount_is_seen_and_the_older_one_is_green_
             &guarded.message,
             &[
                 "/var/lib/postgresql/17/docker",
-                "lies on no PersistentVolumeClaim",
+                "is not on a PersistentVolumeClaim",
             ],
         );
 
@@ -103,7 +103,10 @@ fn a_deployment_that_keeps_its_data_in_an_empty_dir_is_warned_about_before_and_t
                 reasons::NO_CLAIMS,
             )
             .await;
-        assert_tells(&warned.message, &["its data is gone with the pod"]);
+        assert_tells(
+            &warned.message,
+            &["its data is lost when the pod is deleted"],
+        );
 
         scene.kubectl(&format!("delete pod -l app={}", server.name));
         scene.wait_kubectl(&ready).await;

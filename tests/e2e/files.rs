@@ -31,7 +31,7 @@ fn rows_and_files_that_part_are_told() {
         assert_tells(
             &said.message,
             &[
-                "3 paths in folder trend_examples of claim uploads",
+                "3 paths in directory trend_examples of claim uploads",
                 "beside 1 file that no row names: notes.txt",
             ],
         );
@@ -74,9 +74,9 @@ fn rows_and_files_that_part_are_told() {
         assert_tells(
             &said.message,
             &[
-                "no row names a file, and 4 files are in folder trend_examples",
+                "no row names a file, and 4 files are in directory trend_examples",
                 "a.png",
-                "do not clean up the files",
+                "do not delete the files",
             ],
         );
         assert_one_look_for_each_check(scene).await;
@@ -166,7 +166,7 @@ fn a_claim_that_is_not_there_is_not_known_and_keeps_nothing_waiting() {
             &said.message,
             &[
                 "b.png",
-                "Besides, not all is known",
+                "Also, not everything is known",
                 "PersistentVolumeClaim gone",
             ],
         );

@@ -128,7 +128,7 @@ fn what_becomes_of_a_pod_that_can_not_be_verified_is_the_users_choice() {
 
         let (_, command) = said
             .message
-            .split_once("all the same: kubectl ")
+            .split_once("anyway: kubectl ")
             .expect("a command");
         scene.kubectl(
             &command

@@ -77,7 +77,7 @@ fn status_tells_a_green_database_from_a_reset_one() {
         assert_ran(
             &holdfast(scene, &format!("status no-such -n {namespace}")),
             1,
-            &["there is none", "kubectl get protecteddatabases"],
+            &["does not exist", "kubectl get protecteddatabases"],
         );
         assert_ran(
             &holdfast(scene, "status --context no-such"),
@@ -130,7 +130,7 @@ fn a_claim_is_unlocked_by_its_name_and_then_goes() {
         assert_ran(
             &holdfast(scene, &format!("{unlock} --revoke")),
             0,
-            &["the confirmation is taken off"],
+            &["the confirmation was removed"],
         );
         assert_still_refused(scene, &claim).await;
 
@@ -225,7 +225,7 @@ fn doctor_finds_what_nobody_protects() {
             "volume {volume} of claim {} has reclaim policy Delete",
             server.claim()
         );
-        let off_claim = "the data directory lies on no claim: /var/lib/postgresql/data/pgdata is \
+        let off_claim = "the data directory is on no claim: /var/lib/postgresql/data/pgdata is \
             on volume data: an emptyDir";
         let retention = "persistentVolumeClaimRetentionPolicy.whenDeleted is Delete";
         assert_ran(
@@ -272,10 +272,7 @@ fn doctor_finds_what_nobody_protects() {
         assert_ran(
             &well,
             0,
-            &[
-                &format!("protected by {namespace}/{name}"),
-                "nothing to be done",
-            ],
+            &[&format!("protected by {namespace}/{name}"), "nothing to do"],
         );
     });
 }

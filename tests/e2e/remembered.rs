@@ -31,7 +31,7 @@ fn a_database_that_only_its_last_good_backup_remembers_is_not_greeted_as_new() {
             &[
                 &prefix,
                 "26,337 -> 27 rows",
-                "28 rows in 2 tables are all that is left",
+                "all that is left is 28 rows in 2 tables",
             ],
         );
         let reset = scene.status().await;

@@ -45,7 +45,7 @@ fn a_switched_volume_is_explained_and_reported() {
             "the pod runs on another volume than the one with the data",
             &format!("the data was on volume {old} (claim knowledge-data"),
             &format!("now it is on volume {new} (claim other-data"),
-            "it is surely another database cluster",
+            "it is certainly another database cluster",
             "26,337",
             "99.8 % gone",
             &format!(
@@ -124,7 +124,7 @@ fn what_may_not_be_read_is_said_and_the_rest_is_told() {
         assert_ran(
             &absent,
             1,
-            &["there is none", "kubectl get protecteddatabases"],
+            &["does not exist", "kubectl get protecteddatabases"],
         );
     });
 }
@@ -212,11 +212,7 @@ fn assert_page(scene: &Scene, old: &str, new: &str) {
     );
     assert_ran(&holdfast(scene, &report), 3, &["Written to"]);
     let page = fs::read_to_string(&file).expect("the report");
-    assert_ran(
-        &holdfast(scene, &report),
-        1,
-        &["is there already", "--force"],
-    );
+    assert_ran(&holdfast(scene, &report), 1, &["already exists", "--force"]);
     assert_eq!(fs::read_to_string(&file).expect("the report"), page);
     assert_ran(
         &holdfast(scene, &format!("{report} --force")),

@@ -81,7 +81,7 @@ fn restore_volume(
     if is_reserved || binding.holds_volume() {
         return Ok(());
     }
-    // The guard refuses to bind a volume to a claim of another name, and a user may confirm it: the
+    // The guard refuses to bind a volume to a claim of another name until a user confirms it: the
     // claim that it names now does not exist.
     let is_renamed = holder.name.is_some() && !is_for_it && guard::is_labelled(&volume.metadata);
     let metadata = || Box::new(volume.metadata.clone());
@@ -138,7 +138,7 @@ fn marked_by_another<'a>(observed: &ObservedRecovery, metadata: &'a ObjectMeta) 
     guard::marked_owner(metadata).filter(|owner| *owner != observed.world.owner())
 }
 
-/// A claim that another database guards by now is not this one's any more.
+/// A claim that another database guards by now no longer belongs to this one.
 fn refuse_claim_of_another(
     observed: &ObservedRecovery,
     binding: &ClaimBinding,
@@ -152,7 +152,7 @@ fn refuse_claim_of_another(
     };
     let (namespace, name) = (&observed.world.namespace_name, &observed.world.name);
     Err(Blocker::new(format!(
-        "claim {} is guarded by ProtectedDatabase {other} now, so it is left there. To bring back \
+        "claim {} is guarded by ProtectedDatabase {other} now, so it is not changed. To recover \
          another claim of {name}, name its volume: kubectl holdfast recover {name} -n {namespace} \
          --volume VOLUME",
         binding.desired.claim
@@ -168,8 +168,8 @@ fn refuse_volume(
     let name = &binding.desired.volume;
     if let Some(other) = marked_by_another(observed, &volume.metadata) {
         return Err(Blocker::new(format!(
-            "PersistentVolume {name} is guarded by ProtectedDatabase {other}, so it is left there. \
-             Look at it: kubectl get pv {name} -o yaml"
+            "PersistentVolume {name} is guarded by ProtectedDatabase {other}, so it is not \
+             changed. See it: kubectl get pv {name} -o yaml"
         )));
     }
     if volume.metadata.deletion_timestamp.is_some() {
@@ -182,16 +182,15 @@ fn refuse_volume(
     }
     if let Some((remembered, present)) = other_storage(&binding.desired, volume) {
         return Err(Blocker::new(format!(
-            "PersistentVolume {name} exists, but for other storage than the one that held the \
-             data: that was {remembered}, this is {present}. Look at it: kubectl get pv {name} -o \
-             yaml"
+            "PersistentVolume {name} exists, but not for the storage that had the data: that was \
+             {remembered}, this is {present}. See it: kubectl get pv {name} -o yaml"
         )));
     }
     if binding.held_by_other {
         let holder = volume.claim.clone().unwrap_or_default();
         return Err(Blocker::new(format!(
-            "PersistentVolume {name} belongs to claim {}/{} now, so it is left there. Look at \
-             both: kubectl get pv {name}",
+            "PersistentVolume {name} belongs to claim {}/{} now, so it is not changed. See both: \
+             kubectl get pv {name}",
             holder.namespace.unwrap_or_default(),
             holder.name.unwrap_or_default(),
         )));
@@ -290,8 +289,8 @@ fn is_waiting(claim: &ClaimFact, binding: &ClaimBinding) -> bool {
         && same("/resources/requests/storage")
 }
 
-/// A claim that is Lost is not looked at when its volume exists again; any change to it makes the
-/// volume controller do so. Once for each state of the volume.
+/// The volume controller does not read a Lost claim again when its volume exists again; any change
+/// to the claim makes it do so. Once for each state of the volume.
 fn touch(claim: &ClaimFact, binding: &ClaimBinding) -> Option<Step> {
     let (metadata, volume) = (claim.metadata.as_ref()?, binding.volume.as_ref()?);
     let volume_version = volume.metadata.resource_version.clone()?;

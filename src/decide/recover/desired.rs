@@ -31,7 +31,7 @@ struct Memory {
 /// this volume belongs to.
 ///
 /// # Errors
-/// What was read does not say what is to come back.
+/// What was read does not say what to recover.
 pub fn desired_claims(
     observed: &ObservedRecovery,
     volume: Option<(&str, Option<&VolumeFound>)>,
@@ -70,7 +70,7 @@ pub fn desired_claims(
     desired.collect()
 }
 
-/// What the ledger remembers. Without one only a volume that the user names can be brought back.
+/// What the ledger remembers. Without a ledger, only a volume that the user names can be recovered.
 fn memory(observed: &ObservedRecovery, volume_is_named: bool) -> Result<Memory, Blocker> {
     let world = &observed.world;
     let (namespace, name) = (&world.namespace_name, &world.name);
@@ -116,8 +116,8 @@ fn choose_volume(
             candidates.iter().map(|candidate| candidate.volume.as_str()).collect();
         Blocker::new(format!(
             "claim {claim} has had several volumes, {}, and no good check says which one has the \
-             data. Look at them (kubectl get pv {}), then name one: kubectl holdfast recover {} -n \
-             {} --volume {}",
+             data. See them (kubectl get pv {}), then name one: kubectl holdfast recover {} -n {} \
+             --volume {}",
             volumes.join(" and "),
             volumes.join(" "),
             observed.world.name,

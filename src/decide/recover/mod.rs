@@ -1,5 +1,5 @@
-//! How a database is brought back: which claim belongs to which volume, and the steps that bring
-//! them together again. Pure.
+//! How a database is recovered: which claim belongs to which volume, and the steps that bind them
+//! again. Pure.
 
 mod claims;
 mod desired;

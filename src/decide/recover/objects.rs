@@ -1,4 +1,4 @@
-//! Bringing back the namespace and the ProtectedDatabase.
+//! Recreating the namespace and the ProtectedDatabase.
 
 use serde_json::{Value, json};
 

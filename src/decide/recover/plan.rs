@@ -1,4 +1,4 @@
-//! From what was read to the steps that bring a database back, and what blocks them.
+//! From what was read to the steps that recover a database, and what blocks them.
 
 use super::claims::restore_binding;
 use super::known::known;
@@ -6,7 +6,7 @@ use super::{objects, workload};
 use crate::plan::{Blocker, RecoveryPlan};
 use crate::world::{ObservedRecovery, WorkloadFact, WorkloadFound};
 
-/// Plans how to bring a database back.
+/// Plans how to recover a database.
 ///
 /// # Errors
 /// What blocks it; then nothing is to be done.

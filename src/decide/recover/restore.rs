@@ -45,7 +45,8 @@ pub fn decide_restore(
         return blocked(
             before,
             format!(
-                "it needs to {}, which the operator may not do: kubectl holdfast recover {} -n {}",
+                "it needs to {}, which the operator is not allowed to do. Do it yourself: kubectl \
+                 holdfast recover {} -n {}",
                 step.describe(),
                 observed.world.name,
                 observed.world.namespace_name
@@ -80,7 +81,7 @@ pub fn decide_restore(
         } else {
             Vec::new()
         };
-        // Only what this plan needs, so that the list is bounded: what comes back is announced
+        // Only what this plan needs, so that the list is bounded: what is due again is announced
         // again.
         status.announced = disturbing;
         return Decision { status, plan, due };
@@ -121,7 +122,7 @@ pub fn failed(before: &DatabaseRestoreStatus, first: &Step, error: &str) -> Data
     }
 }
 
-/// A restore that can't go on; it goes on by itself when that is resolved.
+/// A restore that is blocked; it continues by itself when that is resolved.
 #[must_use]
 pub fn blocked(before: DatabaseRestoreStatus, message: String) -> Decision {
     Decision {

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use crate::api::{ConditionType, find_condition, reasons};
 use crate::world::{ClaimBinding, ObservedRecovery};
 
-/// Reasons of `Guarded=False` that mean that the way to the data is lost.
+/// Reasons of `Guarded=False` that mean that the data can't be reached.
 const UNAVAILABLE: &[&str] = &[reasons::CLAIM_LOST, reasons::CLAIM_NOT_FOUND];
 
 /// Since when the data has been unavailable: the first of what the volumes, and the conditions of
-/// the ProtectedDatabase, say. `None` if nothing is amiss, or nothing says when it began.
+/// the ProtectedDatabase, say. `None` if nothing is wrong, or nothing says when it began.
 #[must_use]
 pub fn unavailable_since(observed: &ObservedRecovery) -> Option<Timestamp> {
     let bindings = observed.known_bindings().iter();

@@ -120,7 +120,7 @@ fn scale(workload: &WorkloadFound, replicas: i32) -> ScaleStep {
     }
 }
 
-/// Plans to give the workload back the pods that it had.
+/// Plans to scale the workload back to the pods that it had.
 pub fn plan_scale_up(
     observed: &ObservedRecovery,
     workload: Option<&WorkloadFound>,

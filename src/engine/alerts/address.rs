@@ -1,4 +1,4 @@
-//! Where the webhook is: the file with its URL, read anew for every request, because a mounted
+//! Where the webhook is: the file with its URL, read again for every request, because a mounted
 //! Secret may change. It is never logged.
 
 use std::fs;
@@ -118,8 +118,8 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_told_without_repeating_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("url");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("url");
         let missing = read_address(&file).err().unwrap().to_string();
         assert!(
             missing.contains("can't be read from") && missing.contains("--from-file=url=FILE"),

@@ -14,13 +14,13 @@ use crate::postgres::line_within;
 /// The longest description, in bytes: long enough for what to do, which comes last.
 const DESCRIPTION_LIMIT: usize = 4_000;
 
-/// What makes an alert this alert. All values are bounded: names of objects, and words of this
+/// The labels that identify an alert. All values are bounded: names of objects, and words of this
 /// program.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Labels {
     /// How urgent it is.
     pub severity: Severity,
-    /// What it is called.
+    /// Its name.
     pub alertname: &'static str,
     /// Namespace of the ProtectedDatabase.
     pub namespace: String,
@@ -30,7 +30,7 @@ pub struct Labels {
     pub reason: &'static str,
 }
 
-/// What it tells people.
+/// What users read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Annotations {
     /// One line.
@@ -45,9 +45,9 @@ pub struct Annotations {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
-    /// What makes it this alert.
+    /// The labels that identify it.
     pub labels: Labels,
-    /// What it tells people.
+    /// What users read.
     pub annotations: Annotations,
     /// Since when.
     pub starts_at: Timestamp,
@@ -64,9 +64,9 @@ pub struct Alert {
 pub enum Finding {
     /// It fires.
     Firing(Box<Alert>),
-    /// It is as it should be.
+    /// The condition is good.
     Over,
-    /// Not known, or about to pass by itself: what was said before stays.
+    /// Not known, or about to pass by itself: what was sent before stays.
     Held,
 }
 
@@ -95,8 +95,8 @@ fn find(
     conditions: &[Condition],
 ) -> Finding {
     let found = find_condition(conditions, type_);
-    // That nobody asks for it, any more, is a person's choice; Ready does not mind it either. Where
-    // there are no conditions at all, nothing is known yet.
+    // A user may choose not to ask for it any more; Ready does not need it then either. Where there
+    // are no conditions at all, nothing is known yet.
     if !conditions.is_empty() && !type_.is_asked_for_by_status(found) {
         return Finding::Over;
     }

@@ -1,4 +1,4 @@
-//! Golden tests of what becomes of conditions.
+//! Golden tests of the alerts that conditions make.
 #![allow(
     clippy::unwrap_used,
     reason = "a sample that can't be built is a fault of the test"

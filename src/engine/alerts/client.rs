@@ -1,4 +1,4 @@
-//! One request to the webhook. A new connection each time: there is one a minute, and URL and
+//! One request to the webhook. A new connection each time: there is one per minute, and URL and
 //! authorities may have changed.
 
 use std::path::Path;

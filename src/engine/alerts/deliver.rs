@@ -1,5 +1,5 @@
-//! The task that tells the webhook, and the handle by which passes leave what is to be told.
-//! Leaving it never waits.
+//! The task that sends alerts to the webhook, and the handle by which passes leave them. Leaving
+//! one never waits.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use super::client::post;
 use super::pending::PendingAlerts;
 use crate::engine::metrics::Metrics;
 
-/// How fast the webhook is told.
+/// How fast alerts are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// How long one request may take.
@@ -26,8 +26,8 @@ pub struct Pace {
     pub first_pause: Duration,
     /// The longest pause after failures.
     pub longest_pause: Duration,
-    /// How often an alert that fires is sent again. Alertmanager takes an alert for over when it
-    /// has not heard of it for 5 minutes.
+    /// How often an alert that fires is sent again. Alertmanager resolves an alert that was not
+    /// sent for 5 minutes.
     pub repeat: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Default for Pace {
     }
 }
 
-/// Who is told, and how fast.
+/// Where alerts go, and how fast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     /// The file with the URL, a mounted Secret.
@@ -51,7 +51,7 @@ pub struct Webhook {
     pub pace: Pace,
 }
 
-/// What is to be told. All clones are one.
+/// The alerts to send. All clones share them.
 #[derive(Clone, Default)]
 pub struct Notices {
     shared: Option<Arc<Shared>>,
@@ -70,7 +70,7 @@ impl Shared {
 }
 
 impl Notices {
-    /// For somebody who is told. The default is for nobody, and keeps nothing.
+    /// For an operator with a webhook. The default has none, and keeps nothing.
     #[must_use]
     pub fn for_webhook() -> Self {
         Self {
@@ -96,7 +96,7 @@ impl Notices {
     }
 }
 
-/// Tells the webhook what is left in `notices`, for ever.
+/// Sends the webhook what is left in `notices`, for ever.
 pub async fn deliver(notices: Notices, webhook: Webhook, metrics: Metrics) {
     let Some(shared) = notices.shared else { return };
     let Webhook { url_file, pace } = webhook;
@@ -124,20 +124,20 @@ pub async fn deliver(notices: Notices, webhook: Webhook, metrics: Metrics) {
             }
             Err(error) => {
                 metrics.count_webhook_failure();
-                tracing::warn!(%error, alerts = due.len(), "the webhook has not been told");
+                tracing::warn!(%error, alerts = due.len(), "alerts have not been sent");
                 tokio::time::sleep(failures.next().unwrap_or(pace.longest_pause)).await;
             }
         }
     }
 }
 
-/// Looks at the file before anything happens, so that a mistake is seen on the day it is made.
+/// Reads the file before anything happens, so that a mistake is seen on the day it is made.
 fn examine(url_file: &Path, metrics: &Metrics) {
     match read_address(url_file) {
         Ok(_) => tracing::info!(file = %url_file.display(), "alerts go to a webhook"),
         Err(error) => {
             metrics.count_webhook_failure();
-            tracing::error!(%error, "no alert can be sent; everything else goes on");
+            tracing::error!(%error, "no alert can be sent; everything else continues");
         }
     }
 }

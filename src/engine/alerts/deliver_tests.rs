@@ -48,7 +48,7 @@ struct Manners {
 /// A webhook on loopback, and the file with its URL.
 struct Scene {
     tasks: JoinSet<()>,
-    folder: TempDir,
+    directory: TempDir,
     port: u16,
     arrived: UnboundedReceiver<Arrived>,
     metrics: Metrics,
@@ -72,7 +72,7 @@ impl Scene {
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let scene = Self {
             tasks,
-            folder: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().unwrap(),
             port,
             arrived,
             metrics: Metrics::default(),
@@ -85,12 +85,12 @@ impl Scene {
     }
 
     fn write(&self, url: &str) {
-        fs::write(self.folder.path().join("url"), url).unwrap();
+        fs::write(self.directory.path().join("url"), url).unwrap();
     }
 
     fn deliver(&mut self, pace: Pace) {
         let webhook = Webhook {
-            url_file: self.folder.path().join("url"),
+            url_file: self.directory.path().join("url"),
             pace,
         };
         self.tasks
@@ -164,7 +164,7 @@ async fn take(State(manners): State<Manners>, request: Request) -> StatusCode {
     }
 }
 
-/// Fast, but for repetitions, of which there are none.
+/// Fast, except for repetitions, of which there are none.
 fn brisk() -> Pace {
     Pace {
         limit: Duration::from_millis(300),
@@ -241,7 +241,7 @@ async fn a_webhook_that_is_silent_or_gone_holds_nobody_up() {
     scene.observe("True", "RowsDropped");
     scene.next().await;
     // The request is under way and will not end. This runs on the same thread, so a wait anywhere
-    // would never come back.
+    // would never end.
     for number in 0..10_000 {
         scene.observe(
             if number % 2 == 0 { "True" } else { "False" },
@@ -256,12 +256,12 @@ async fn a_webhook_that_is_silent_or_gone_holds_nobody_up() {
 #[tokio::test]
 async fn a_url_that_is_wrong_at_first_is_counted_and_taken_as_soon_as_it_is_right() {
     let mut scene = Scene::start(&[]).await;
-    let right = fs::read_to_string(scene.folder.path().join("url")).unwrap();
+    let right = fs::read_to_string(scene.directory.path().join("url")).unwrap();
     scene.write("not a url");
     scene.deliver(brisk());
     scene.wait_count("failures", 1).await;
     scene.observe("True", "RowsDropped");
-    // One for the look at the start, one for the request.
+    // One for the read at the start, one for the request.
     scene.wait_count("failures", 2).await;
     scene.write(&right);
     assert_eq!(scene.next().await.2[0]["labels"]["reason"], "RowsDropped");
@@ -270,7 +270,7 @@ async fn a_url_that_is_wrong_at_first_is_counted_and_taken_as_soon_as_it_is_righ
 #[tokio::test]
 async fn no_failure_tells_the_url() {
     let scene = Scene::start(&[Manner::Status(500), Manner::Silence]).await;
-    let file = scene.folder.path().join("url");
+    let file = scene.directory.path().join("url");
     let mut said = Vec::new();
     for _ in 0..2 {
         said.push(

@@ -1,4 +1,5 @@
-//! Why the webhook was not told, in words. None of them holds the URL: it may carry a token.
+//! Why alerts were not sent to the webhook, in words. None of them contains the URL: it may carry a
+//! token.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,11 +8,11 @@ use std::time::Duration;
 const SET: &str = "kubectl create secret generic holdfast-webhook -n holdfast-system \
                    --from-file=url=FILE --dry-run=client -o yaml | kubectl apply -f -";
 
-/// Why the webhook was not told.
+/// Why alerts were not sent to the webhook.
 #[derive(Debug, thiserror::Error)]
 pub enum NoticeError {
     /// The file with the URL can't be read.
-    #[error("the webhook's URL can't be read from {path} ({source}), so nobody is told. Set it: \
+    #[error("the webhook's URL can't be read from {path} ({source}), so no alert is sent. Set it: \
         {SET}", path = path.display())]
     Unreadable {
         /// The file.
@@ -19,16 +20,16 @@ pub enum NoticeError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// What is in the file is no URL that can be used.
-    #[error("what is in {path} can't be used as the webhook's URL: {what}. So nobody is told. Set \
-        it: {SET}", path = path.display())]
+    /// The content of the file is not a URL that can be used.
+    #[error("the content of {path} can't be used as the webhook's URL: {what}. No alert is sent. \
+        Set it: {SET}", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         what: &'static str,
     },
-    /// There is nobody to trust, or the authority that was given is none.
+    /// There is no certificate authority to trust, or the one that was given can't be used.
     #[error(
         "the webhook's certificate can't be verified: {what}. Put the certificate of its authority \
          into the same Secret, under the key ca.crt"

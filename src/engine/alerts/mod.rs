@@ -1,5 +1,5 @@
-//! Telling people: conditions that need somebody become alerts, and a webhook gets them. A task of
-//! its own; no pass waits for it.
+//! Alerts: conditions that need a user become alerts, and a webhook gets them. A task of its own;
+//! no pass waits for it.
 
 mod address;
 mod alert;

@@ -1,5 +1,5 @@
-//! What the webhook is to be told: the latest state of every alert, and nothing of what came before
-//! it, so that it can't grow. Pure.
+//! What is to be sent to the webhook: the latest state of every alert and nothing older, so that it
+//! can't grow. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl PendingAlerts {
 
     fn fire(&mut self, alert: Alert) -> bool {
         match self.entries.get_mut(&alert.labels) {
-            // A new text goes with the next repetition.
+            // A new text is sent with the next repetition.
             Some(entry) if entry.alert.ends_at.is_none() => {
                 entry.alert = alert;
                 entry.accepted.is_none()

@@ -1,4 +1,4 @@
-//! Tests of what is told when, and that nothing piles up.
+//! Tests of which alerts are sent when, and that nothing piles up.
 #![allow(
     clippy::unwrap_used,
     reason = "a sample that can't be built is a fault of the test"

@@ -1,5 +1,5 @@
-//! Our `CustomResourceDefinition`s: read, compared with what was built, put back. One that is being
-//! deleted can't be, which is said.
+//! Our `CustomResourceDefinition`s: read, compared with what was built, restored. One that is being
+//! deleted can't be restored, which is reported.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, ResourceExt};
@@ -28,9 +28,9 @@ pub async fn find_drifts(context: &Context) -> Result<Vec<DefinitionDrift>, kube
             None => Some(format!("CustomResourceDefinition {name} does not exist")),
             Some(present) if present.metadata.deletion_timestamp.is_some() => Some(format!(
                 "CustomResourceDefinition {name} is being deleted, which can't be undone: every \
-                 object of its kind goes with it, and only those with our finalizer are still \
-                 there. Save them now: kubectl get {name} -A -o yaml > {name}.yaml; docs/guard.md \
-                 says how to go on"
+                 object of its kind is deleted too, and only those with the finalizer of Holdfast \
+                 still exist. Save them now: kubectl get {name} -A -o yaml > {name}.yaml; \
+                 docs/guard.md says what to do next"
             )),
             Some(present) if guard::definition_differs(present, &built) => Some(say_changed(
                 &format!("CustomResourceDefinition {name}"),
@@ -51,7 +51,7 @@ pub async fn find_drifts(context: &Context) -> Result<Vec<DefinitionDrift>, kube
         .collect())
 }
 
-/// Puts a definition back, in the place of exactly the one that was read.
+/// Restores a definition: replaces exactly the one that was read.
 pub async fn put_back(context: &Context, drift: &DefinitionDrift) -> Result<Repair, kube::Error> {
     match &drift.present {
         Some(present) if present.metadata.deletion_timestamp.is_some() => {

@@ -1,4 +1,4 @@
-//! Admission policies and definitions that are not as installed: found, put back, said.
+//! Admission policies and definitions that are not as installed: found, restored, reported.
 
 mod definitions;
 mod policies;

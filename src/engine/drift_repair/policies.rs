@@ -1,4 +1,4 @@
-//! The admission policies and their bindings: read, compared with what was built, put back.
+//! The admission policies and their bindings: read, compared with what was built, restored.
 
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -67,7 +67,7 @@ pub async fn find_drifts(context: &Context) -> Result<Vec<PolicyDrift>, kube::Er
         .collect())
 }
 
-/// Puts a policy and its binding back.
+/// Restores a policy and its binding.
 pub async fn put_back(context: &Context, drift: &PolicyDrift) -> Result<Repair, kube::Error> {
     put_back_one(context, &drift.policy).await?;
     put_back_one(context, &drift.binding).await?;

@@ -1,5 +1,5 @@
 //! Keeps what the guard stands on as it was built: admission policies and definitions that somebody
-//! deletes or edits are put back at once, and said.
+//! deletes or edits are restored at once, and an event says so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::engine::events::publish;
 use crate::execute::{WriteError, within_time};
 use crate::world::{Fact, PolicyFact};
 
-/// How often policies and definitions are looked at without being told.
+/// How often policies and definitions are read without a tick.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
-/// The same while something could not be put back.
+/// The same while something could not be restored.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
-/// How long ticks are waited for that belong together.
+/// How long ticks are collected that belong together.
 const TOGETHER: Duration = Duration::from_millis(200);
 /// How long the API server takes to enforce a policy, as measured (0.7 s), with something to spare.
 const ENFORCEMENT: Duration = Duration::from_millis(1500);
@@ -71,8 +71,8 @@ impl Drift {
     }
 }
 
-/// Repairs on every tick, and from time to time without one. Tells `databases` when what they say of
-/// the guard may have changed.
+/// Repairs on every tick, and from time to time without one. Sends a tick to `databases` when what
+/// they report of the guard may have changed.
 pub async fn run_drift_repair(
     context: Arc<Context>,
     ticks: impl Stream<Item = ()> + Send,
@@ -85,11 +85,11 @@ pub async fn run_drift_repair(
         } else {
             LOOK_AGAIN
         };
-        // Without a tick in time it is looked at all the same.
+        // Without a tick in time it is still read.
         if let Ok(None) = tokio::time::timeout(pause, ticks.next()).await {
             tokio::time::sleep(pause).await;
         }
-        // Every watch begins with a tick, and one change gives several: one look answers them all.
+        // Every watch begins with a tick, and one change gives several: one read answers them all.
         tokio::time::sleep(TOGETHER).await;
         while let Some(Some(())) = ticks.next().now_or_never() {}
         let drifts = match find_drifts(&context).await {
@@ -158,7 +158,7 @@ async fn find_drifts(context: &Context) -> Result<Vec<Drift>, kube::Error> {
         .collect())
 }
 
-/// Puts one thing back and says so. Says whether it is back.
+/// Restores one thing and writes an event. Returns whether it is restored.
 async fn repair(context: &Context, drift: &Drift) -> bool {
     let put_back = async {
         match drift {
@@ -166,7 +166,7 @@ async fn repair(context: &Context, drift: &Drift) -> bool {
             Drift::Definition(drift) => definitions::put_back(context, drift).await,
         }
     };
-    let repair = within_time("put it back", put_back).await;
+    let repair = within_time("restore it", put_back).await;
     let is_done = matches!(repair, Ok(Repair::Done));
     if is_done {
         match drift {
@@ -177,7 +177,7 @@ async fn repair(context: &Context, drift: &Drift) -> bool {
     let (difference, by_hand) = (drift.difference(), drift.by_hand());
     let note = match &repair {
         Ok(Repair::Done) => {
-            format!("{difference}. It was put back. Who did it is in the API server's audit log")
+            format!("{difference}. It was restored. The API server's audit log says who did it")
         }
         Ok(Repair::Impossible) => difference.to_owned(),
         Err(error @ WriteError::TimedOut { .. }) => {

@@ -7,15 +7,15 @@ use crate::engine::Context;
 use crate::execute::Writer;
 use crate::guard;
 
-/// What came of putting something back.
+/// The result of restoring something.
 pub enum Repair {
     /// It is as built.
     Done,
-    /// It can't be put back, for a reason that the drift itself tells.
+    /// It can't be restored, for a reason that the drift itself says.
     Impossible,
 }
 
-/// What is said of an object that is not as built, with the one who changed it last.
+/// What is reported of an object that is not as built, with who changed it last.
 pub fn say_changed(what: &str, metadata: &ObjectMeta) -> String {
     let who = guard::last_other_manager(metadata).map_or_else(String::new, |who| {
         format!("; the last change on record is by {who}")

@@ -1,5 +1,5 @@
-//! `DatabaseRestore`s: a volume that is asked back is put back, step by step, and the status says
-//! each before it is done.
+//! `DatabaseRestore`s: binds a volume to its claim again, step by step. The status announces each
+//! step before it is done.
 
 mod pass;
 mod watch;

@@ -18,9 +18,9 @@ use crate::plan::{Blocker, RuleViolation, Scope, Step, check_recovery};
 use crate::recovery::{Recovery, look};
 use crate::world::{Fact, Reader};
 
-/// How soon what is waited for is read again.
+/// How soon to read again what the restore waits for.
 const SOON: Duration = Duration::from_millis(200);
-/// How soon what the user must resolve, or a check must find, is read again.
+/// How soon to read again what the user must resolve, or a check must find.
 const LATER: Duration = Duration::from_secs(5);
 
 /// What ended a pass early.
@@ -54,7 +54,7 @@ pub async fn restore(
     }
     let database = known(reader.get::<ProtectedDatabase>(&found.spec.database).await)?;
     if database.is_some_and(|database| !context.settings.selects(&database)) {
-        // It is another operator's.
+        // It belongs to another operator.
         return Ok(Action::requeue(LATER));
     }
     let (decision, recovery) = Box::pin(decide(context, &reader, &found)).await?;
@@ -142,7 +142,7 @@ async fn decide(
     if known(recovery.observed.database.clone())?.is_none() {
         let message = format!(
             "spec.database: ProtectedDatabase {database} does not exist in namespace {namespace}. \
-             Apply it, or bring it back: kubectl holdfast recover {database} -n {namespace}"
+             Apply it, or recover it: kubectl holdfast recover {database} -n {namespace}"
         );
         return Ok((blocked(before(), message), None));
     }

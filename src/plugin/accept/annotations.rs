@@ -1,5 +1,5 @@
-//! The patches that accept, declare, and take both back: each applies to the very ProtectedDatabase
-//! that was shown, or not at all. Pure.
+//! The patches that accept a check, declare a change, and revoke both. Each applies only to the
+//! ProtectedDatabase that was shown. Pure.
 
 use json_patch::Patch;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -8,7 +8,7 @@ use crate::api::DeclaredChange;
 use crate::api::names::{ACCEPT_CHECK_ANNOTATION, ACCEPT_NEXT_CHANGE_ANNOTATION};
 use crate::guard::operations::{annotate, remove, test, test_uid};
 
-/// Both ways to accept.
+/// One annotation accepts a check, the other declares a change.
 const ANNOTATIONS: [&str; 2] = [ACCEPT_CHECK_ANNOTATION, ACCEPT_NEXT_CHANGE_ANNOTATION];
 
 /// Accepts what a check has found.
@@ -25,7 +25,7 @@ pub fn build_declaration(metadata: &ObjectMeta, declared: &DeclaredChange) -> Pa
     )
 }
 
-/// Takes both off, as they were read. `None` if neither is there.
+/// Removes both, if they are still as they were read. `None` if neither is set.
 pub fn build_withdrawal(metadata: &ObjectMeta) -> Option<Patch> {
     let present = accepted(metadata);
     if present.is_empty() {
@@ -133,7 +133,7 @@ mod tests {
         meanwhile["metadata"]["resourceVersion"] = "8".into();
         assert!(
             json_patch::patch(&mut meanwhile, &build_acceptance(&plain, "knowledge-1")).is_err(),
-            "annotations came into being"
+            "annotations were added"
         );
     }
 

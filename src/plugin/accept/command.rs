@@ -1,4 +1,4 @@
-//! Reads the database and the check, shows what would be accepted, asks, and sets or takes off the
+//! Reads the database and the check, shows what would be accepted, asks, and sets or removes the
 //! annotations.
 
 use std::time::Duration;
@@ -24,30 +24,30 @@ use crate::plugin::write::patch;
 use crate::resources::{DECLARATION_RANGE, parse_duration};
 use crate::world::Reader;
 
-/// The group is shown before the name otherwise.
+/// Without it, the help shows the group before the name.
 const USAGE: &str = "kubectl holdfast accept NAME CHECK [--yes]
        kubectl holdfast accept NAME --next [--duration DURATION] [--yes]
        kubectl holdfast accept NAME --revoke";
 
-/// What `accept` is asked.
+/// The arguments of `accept`.
 #[derive(Debug, Args)]
 #[command(override_usage = USAGE, group = clap::ArgGroup::new("what").required(true).args(["check", "next", "revoke"]))]
 pub struct AcceptArguments {
     /// Name of the ProtectedDatabase.
     name: String,
-    /// The DatabaseCheck whose findings are meant: what it found becomes what later checks are
+    /// The DatabaseCheck to accept. What it found becomes the baseline that later checks are
     /// compared with.
     check: Option<String>,
-    /// The next change is meant: before a major upgrade or a migration.
+    /// Accepts the next change in advance: before a major upgrade or a migration.
     #[arg(long)]
     next: bool,
-    /// How long from now the change may be seen, up to 7d.
+    /// With --next: how long from now that is valid, up to 7d.
     #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = read_duration)]
     duration: Duration,
     /// Don't ask.
     #[arg(long, conflicts_with = "revoke")]
     yes: bool,
-    /// Takes back what was accepted or declared, as far as no check has become good by it yet.
+    /// Removes the acceptance or declaration. A check that has become good by it stays good.
     #[arg(long)]
     revoke: bool,
 }
@@ -79,7 +79,7 @@ pub async fn run(
         if let Some(why) = refuse_check(&reference.name, &check) {
             let (namespace, context) = (&reference.namespace, &reference.context_flag);
             eprintln!(
-                "DatabaseCheck {name} can't be accepted: {why}. Nothing was changed. Look at the \
+                "DatabaseCheck {name} can't be accepted: {why}. Nothing was changed. List the \
                  checks: kubectl get dbcheck -n {namespace}{context}"
             );
             return Ok(ExitStatus::NeedsAttention);
@@ -96,7 +96,7 @@ pub async fn run(
         Ok(declared) => declared,
         Err(why) => {
             eprintln!(
-                "Nothing was declared: {why}. How it stands: {}; to accept: {}",
+                "Nothing was declared: {why}. See the state: {}; accept a check: {}",
                 reference.status_command(),
                 reference.command(" CHECK")
             );

@@ -21,12 +21,12 @@ pub fn refuse_check(database: &str, check: &DatabaseCheck) -> Option<String> {
         ));
     }
     match (evidence, status.and_then(|status| status.verdict.as_ref())) {
-        (None, _) => Some(
-            "it has no evidence: it has not ended yet, or could not look at the data".to_owned(),
-        ),
+        (None, _) => {
+            Some("it has no evidence: it has not ended yet, or could not read the data".to_owned())
+        }
         (Some(evidence), _) if evidence.identity.in_recovery => Some(
-            "it looked at a replica, or at a server that was still recovering, which proves \
-                nothing about the primary"
+            "it ran against a replica, or against a server that was still in recovery. That \
+                proves nothing about the primary"
                 .to_owned(),
         ),
         (Some(_), None) => {
@@ -49,7 +49,7 @@ pub fn declare(
     let until = SignedDuration::try_from(duration)
         .ok()
         .and_then(|duration| now.checked_add(duration).ok());
-    let until = until.ok_or("the end lies too far ahead")?;
+    let until = until.ok_or("the end is too far in the future")?;
     let reset = find_condition(&status.conditions, ConditionType::DataReset)
         .filter(|reset| reset.status == ConditionStatus::True.as_str());
     if let Some(reset) = reset {
@@ -57,13 +57,13 @@ pub fn declare(
             .last_check
             .map_or_else(|| "CHECK".to_owned(), |check| check.name);
         return Err(format!(
-            "the data looks reset already ({}), and what is declared is a change that is still to \
-             come. If what is there is meant, accept the check: CHECK is {check}",
+            "the data looks reset already ({}), and only a change that is still to come can be \
+             declared. If the data is as you want it, accept the check: CHECK is {check}",
             reset.reason
         ));
     }
     let since = status.baseline.ok_or(
-        "no check has found the data good yet, so the change that comes has nothing to be compared \
+        "no check has found the data good yet, so the next change has nothing to be compared \
         with",
     )?;
     // Whole seconds: that is how people read and write it.

@@ -1,5 +1,5 @@
-//! `kubectl holdfast accept`: a change of the data is meant, said after it was seen or before it is
-//! made.
+//! `kubectl holdfast accept`: says that a change of the data is intended, after a check has seen it
+//! or before it is made.
 
 mod annotations;
 mod command;

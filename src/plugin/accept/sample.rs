@@ -1,4 +1,4 @@
-//! A database that looks reset, and the check that says so, for the tests of this room.
+//! A database that looks reset, and the check that says so, for the tests of this module.
 #![allow(
     clippy::unwrap_used,
     reason = "a sample that can't be built is a fault of the test"

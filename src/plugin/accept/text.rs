@@ -1,4 +1,4 @@
-//! What a person reads before and after accepting. Pure.
+//! What the user reads before and after accepting. Pure.
 
 use std::fmt::Write as _;
 
@@ -38,7 +38,7 @@ impl DatabaseReference {
         )
     }
 
-    /// The command that shows how it stands.
+    /// The command that shows the state.
     pub fn status_command(&self) -> String {
         format!(
             "kubectl holdfast status {} -n {}{}",
@@ -70,7 +70,7 @@ pub fn describe_check(
             line_within(&verdict.message, MESSAGE_LIMIT)
         );
     }
-    text.push_str("\nWhat is there, and becomes what later checks are compared with:\n");
+    text.push_str("\nWhat it found, and later checks will be compared with:\n");
     if let Some(evidence) = &status.evidence {
         let _ = writeln!(
             text,
@@ -80,8 +80,8 @@ pub fn describe_check(
         list_tables(&mut text, &evidence.tables);
     }
     text.push_str(
-        "\nWhat that means:\n  - what was there before is not missed any more, and backups of what \
-        is there count as good\n",
+        "\nWhat that means:\n  - earlier data is no longer reported as missing, and backups of the \
+        data that is there now count as good\n",
     );
     let backup = database
         .status
@@ -91,12 +91,12 @@ pub fn describe_check(
         Some(backup) => {
             writeln!(
                 text,
-                "  - the last good backup of what was there before is {}, {}",
+                "  - the last good backup of the earlier data is {}, {}",
                 backup.name,
                 moment(&backup.time, now)
             )
         }
-        None => writeln!(text, "  - there is NO GOOD BACKUP of what was there before"),
+        None => writeln!(text, "  - there is NO GOOD BACKUP of the earlier data"),
     };
     text
 }
@@ -124,12 +124,11 @@ pub fn describe_declaration(
     now: Timestamp,
 ) -> String {
     format!(
-        "{}: the next change of its data is to be taken for meant\n\nWhat that means:\n  - the \
-         first check that would find the data reset, after DatabaseCheck {} and until {}, is taken \
-         for good\n  - it is for a change that keeps the rows, such as pg_upgrade or a migration: \
-         a missing database, rows below a minimum, or less than half of all rows, is told as a \
-         reset all the same\n  - one change uses it up; after that, or after its end, nothing is \
-         declared\n",
+        "{}: declare that the next change of its data is intended\n\nWhat that means:\n  - the \
+         first check that would find the data reset, after DatabaseCheck {} and until {}, counts \
+         as good\n  - it is for a change that keeps the rows, such as pg_upgrade or a migration: a \
+         missing database, rows below a minimum, or less than half of all rows is still reported \
+         as a reset\n  - it is for one change only\n",
         reference.title(),
         declared.since,
         moment(&Time(declared.until), now)
@@ -139,8 +138,8 @@ pub fn describe_declaration(
 /// What was done, and how it is undone.
 pub fn describe_accepted(reference: &DatabaseReference, check: &str) -> String {
     format!(
-        "Accepted: what DatabaseCheck {check} has found is what later checks are compared \
-         with.\n\nHow it stands:\n\n  {}\n\nTo take it back before the next check:\n\n  {}\n",
+        "Accepted: later checks are compared with what DatabaseCheck {check} has found.\n\nTo see \
+         the state:\n\n  {}\n\nTo revoke it before the next check:\n\n  {}\n",
         reference.status_command(),
         reference.command(" --revoke")
     )
@@ -149,13 +148,13 @@ pub fn describe_accepted(reference: &DatabaseReference, check: &str) -> String {
 /// What was declared, and how it is undone.
 pub fn describe_declared(reference: &DatabaseReference, declared: &DeclaredChange) -> String {
     format!(
-        "Declared, until {}. Now make the change.\n\nTo take it back:\n\n  {}\n",
+        "Declared, until {}. Now make the change.\n\nTo revoke it:\n\n  {}\n",
         date(&Time(declared.until)),
         reference.command(" --revoke")
     )
 }
 
-/// What was taken off.
+/// What was removed.
 pub fn describe_withdrawn(reference: &DatabaseReference, metadata: &ObjectMeta) -> String {
     let taken: Vec<String> = accepted(metadata)
         .iter()
@@ -168,7 +167,7 @@ pub fn describe_withdrawn(reference: &DatabaseReference, metadata: &ObjectMeta) 
         );
     }
     format!(
-        "{}: taken off: {}. What a check has become by it already stays.\n",
+        "{}: removed: {}. A check that has become good by it stays good.\n",
         reference.title(),
         taken.join(", ")
     )

@@ -1,4 +1,4 @@
-//! Golden tests of what a person reads.
+//! Golden tests of what the user reads.
 #![allow(
     clippy::unwrap_used,
     reason = "a sample that can't be built is a fault of the test"

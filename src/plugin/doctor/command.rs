@@ -1,5 +1,4 @@
-//! Walks the cluster's StatefulSets and Deployments, and writes what there is to say about those
-//! that run a Postgres.
+//! Walks the cluster's StatefulSets and Deployments, and reports on those that run a Postgres.
 
 use clap::Args;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -17,7 +16,7 @@ use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::{ListFormat, build_json, build_yaml, write_out};
 use crate::plugin::paging::fetch_pages;
 
-/// What `doctor` is asked.
+/// The arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
     /// The whole cluster; the default, unless -n names a namespace.
@@ -26,7 +25,7 @@ pub struct DoctorArguments {
     /// json, yaml or table instead of text.
     #[arg(short, long)]
     output: Option<ListFormat>,
-    /// Only the manifests that would protect what nobody protects, for `kubectl apply -f -`. Read
+    /// Only the manifests that would protect what nothing protects, for `kubectl apply -f -`. Read
     /// them first.
     #[arg(long, conflicts_with = "output")]
     manifests: bool,

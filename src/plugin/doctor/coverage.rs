@@ -7,7 +7,7 @@ use crate::api::{
     ConditionStatus, ConditionType, DeletionGuard, ProtectedDatabase, WorkloadKind, find_condition,
 };
 
-/// A ProtectedDatabase, down to what tells which workload it covers.
+/// A ProtectedDatabase, down to what says which workload it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cover {
     pub namespace: String,
@@ -20,7 +20,7 @@ pub struct Cover {
     pub denies_deletion: bool,
 }
 
-/// Takes out what matters.
+/// Keeps what matters.
 pub fn build_cover(database: &ProtectedDatabase) -> Cover {
     let conditions = database
         .status

@@ -1,11 +1,11 @@
-//! What is to be said of one Postgres: who protects it, and what endangers its data. Pure.
+//! The report about one Postgres: what protects it, and what endangers its data. Pure.
 
 use serde::Serialize;
 
 use super::{ClaimFound, Cover, PostgresTemplate, PostgresWorkload};
 use crate::api::WorkloadKind;
 
-/// What is said of one Postgres.
+/// The report about one Postgres.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresReport {
@@ -13,13 +13,13 @@ pub struct PostgresReport {
     /// StatefulSet or Deployment.
     pub kind: WorkloadKind,
     pub name: String,
-    /// What its pod template tells.
+    /// What its pod template says.
     pub template: PostgresTemplate,
     pub claims: Vec<ClaimFound>,
     /// The ProtectedDatabase that covers it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protected_by: Option<String>,
-    /// What needs a person, and what to do.
+    /// What you should change, and how.
     pub findings: Vec<String>,
     /// What could not be found out.
     pub not_known: Vec<String>,
@@ -62,8 +62,8 @@ pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresRepor
 fn judge_cover(workload: &PostgresWorkload, cover: Option<&Cover>, findings: &mut Vec<String>) {
     let Some(cover) = cover else {
         findings.push(
-            "no ProtectedDatabase covers it: nothing refuses its deletion, and nobody sees when \
-            its data is gone"
+            "no ProtectedDatabase covers it: nothing refuses its deletion, and nothing reports \
+            when its data is gone"
                 .to_owned(),
         );
         return;
@@ -72,7 +72,7 @@ fn judge_cover(workload: &PostgresWorkload, cover: Option<&Cover>, findings: &mu
     if !cover.denies_deletion {
         findings.push(format!(
             "ProtectedDatabase {name} has spec.guard.deletion Off: nothing refuses the deletion of \
-             its data; take it out with `kubectl -n {namespace} edit protdb {name}`"
+             its data; remove that with `kubectl -n {namespace} edit protdb {name}`"
         ));
     }
     if !cover.ready {
@@ -97,12 +97,12 @@ fn judge_data(workload: &PostgresWorkload, findings: &mut Vec<String>) {
         before the next restart";
     if off.len() == data.len() {
         findings.push(format!(
-            "the data directory lies on no claim: {}; {remedy}",
+            "the data directory is on no claim: {}; {remedy}",
             off.join(", or ")
         ));
     } else {
         findings.push(format!(
-            "the data directory may lie on no claim: image {} does not say its version, and {}; \
+            "the data directory may be on no claim: image {} does not say its version, and {}; \
              see where it is with `kubectl -n {} exec {}/{} -c {} -- printenv PGDATA`, and name \
              the version in the image's tag",
             workload.template.image,
@@ -119,9 +119,10 @@ fn judge_volumes(workload: &PostgresWorkload, findings: &mut Vec<String>) {
     for claim in &workload.claims {
         if let (Some(volume), Some("Delete")) = (&claim.volume, claim.reclaim_policy.as_deref()) {
             findings.push(format!(
-                "volume {volume} of claim {} has reclaim policy Delete: its files go with the \
-                 claim; a ProtectedDatabase sets it to Retain, or do it yourself: kubectl patch pv \
-                 {volume} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
+                "volume {volume} of claim {} has reclaim policy Delete: its files are deleted \
+                 with the claim; a ProtectedDatabase sets it to Retain, or do it yourself: kubectl \
+                 patch pv {volume} -p \
+                 '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",
                 claim.name
             ));
         }

@@ -1,10 +1,9 @@
-//! What the name of an image tells: whether it is a Postgres server, and where such an image keeps
+//! What the name of an image says: whether it is a Postgres server, and where such an image keeps
 //! its data by default. Pure.
 
 /// Words in the last part of an image's name that speak of a Postgres server.
 const SERVERS: &[&str] = &["postgres", "pgvector", "timescale", "postgis"];
-/// Words that speak of something else around Postgres, whose name holds one of the above all the
-/// same.
+/// Words that speak of something else around Postgres, even if the name contains one of the above.
 const OTHERS: &[&str] = &[
     "exporter",
     "operator",
@@ -46,7 +45,7 @@ pub fn image_kind(image: &str) -> ImageKind {
 }
 
 /// The directories in which an image may keep its data when no variable says so: one if its name
-/// tells which, more if it does not, none if it is not known at all.
+/// says which, more if it does not, none if it is not known at all.
 pub fn default_data_directories(image: &str) -> Vec<String> {
     if image_kind(image) != ImageKind::Server {
         return Vec::new();

@@ -1,4 +1,5 @@
-//! What a directory of a container is on: a claim, or something that goes with the pod. Pure.
+//! What a directory of a container is on: a claim, or something that is deleted with the pod.
+//! Pure.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use serde::Serialize;
@@ -8,9 +9,9 @@ use serde::Serialize;
 #[serde(rename_all = "camelCase")]
 pub struct DataPlace {
     pub directory: String,
-    /// Whether it lies on a claim, and so outlives the pod.
+    /// Whether it is on a claim, and so outlives the pod.
     pub on_claim: bool,
-    /// What it lies on, in words.
+    /// What it is on, in words.
     pub on: String,
 }
 
@@ -42,7 +43,7 @@ fn data_place(
     let (on_claim, on) = match deepest {
         None => (
             false,
-            "the container's own file system, which goes with every restart of the container"
+            "the container's own file system, which is lost at every restart of the container"
                 .to_owned(),
         ),
         Some(mount) if claim_templates.contains(&mount.name) => {
@@ -74,9 +75,9 @@ fn source_of(volume: &Volume) -> (bool, String) {
         return (true, format!("claim {}", claim.claim_name));
     }
     let kind = if volume.empty_dir.is_some() {
-        "an emptyDir, which goes with the pod"
+        "an emptyDir, which is deleted with the pod"
     } else if volume.ephemeral.is_some() {
-        "an ephemeral volume, which goes with the pod"
+        "an ephemeral volume, which is deleted with the pod"
     } else if volume.host_path.is_some() {
         "a hostPath, which is a directory of whichever node the pod runs on"
     } else {

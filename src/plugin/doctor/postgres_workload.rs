@@ -12,7 +12,7 @@ pub struct PostgresWorkload {
     pub kind: WorkloadKind,
     pub namespace: String,
     pub name: String,
-    /// What its pod template tells.
+    /// What its pod template says.
     pub template: PostgresTemplate,
     /// The moments at which its claims are deleted automatically.
     pub claims_deleted_when: Vec<&'static str>,

@@ -1,4 +1,4 @@
-//! Recognises a Postgres server in a pod template, and reads out of it what it tells of the
+//! Recognises a Postgres server in a pod template, and reads from it what it says about the
 //! database. No Secret is read. Pure.
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, SecretKeySelector};
@@ -28,7 +28,7 @@ pub struct SecretReference {
     pub key: String,
 }
 
-/// A Postgres server, as its pod template tells it.
+/// A Postgres server, as its pod template describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresTemplate {
@@ -40,7 +40,7 @@ pub struct PostgresTemplate {
     /// Its port, if it is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// The database it makes, as far as the template says.
+    /// The database it creates, as far as the template says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
     /// Where the user's name is.
@@ -56,8 +56,8 @@ pub struct PostgresTemplate {
 /// Recognises a Postgres in a pod. `claim_templates` are the names of the StatefulSet's, which pods
 /// mount like volumes of their own.
 ///
-/// The image's name tells most; then PGDATA, the port, and the variables of the official image. A
-/// container that is told where a server is runs none.
+/// The image's name says most; then PGDATA, the port, and the variables of the official image. A
+/// container with the address of a server is a client.
 pub fn recognise_postgres(pod: &PodSpec, claim_templates: &[String]) -> Option<PostgresTemplate> {
     let (_, because, container) = pod
         .containers
@@ -149,7 +149,7 @@ fn secret_reference(variable: &EnvVar) -> Option<SecretReference> {
     })
 }
 
-/// The official image makes a database named after the user when none is named
+/// The official image creates a database named after the user when none is named
 /// (<https://hub.docker.com/_/postgres>, `POSTGRES_DB`).
 fn database_of(container: &Container) -> Option<String> {
     ["POSTGRES_DB", "POSTGRESQL_DATABASE", "POSTGRES_DATABASE"]
@@ -164,7 +164,7 @@ fn database_of(container: &Container) -> Option<String> {
         .map(ToOwned::to_owned)
 }
 
-/// A port that is told and is not the usual one: the one called after Postgres, or the only one.
+/// A port that is named and is not the usual one: the one called after Postgres, or the only one.
 fn other_port(container: &Container) -> Option<u16> {
     let ports: Vec<_> = container.ports.iter().flatten().collect();
     if ports

@@ -1,4 +1,4 @@
-//! Golden tests of the recognition: templates as people write them, and what is read out of each.
+//! Golden tests of the recognition: templates as people write them, and what is read from each.
 #![allow(
     clippy::unwrap_used,
     reason = "a sample that can't be built is a fault of the test"
@@ -48,7 +48,7 @@ fn templates_are_read() {
             none.clone(),
         ),
         (
-            "a version that is not told",
+            "a version that is not named",
             json!({"image": "postgres", "volumeMounts": data_at("/var/lib/postgresql/data")}),
             none.clone(),
         ),
@@ -73,7 +73,7 @@ fn templates_are_read() {
             none.clone(),
         ),
         (
-            "an image of one's own, by PGDATA that is not told",
+            "an image of one's own, by PGDATA whose value is not in the template",
             json!({"image": "shop/db", "env": [{"name": "PGDATA", "value": "$(ROOT)/pgdata"}], "ports": [{"name": "postgres", "containerPort": 6543}]}),
             none.clone(),
         ),

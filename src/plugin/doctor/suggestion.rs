@@ -9,7 +9,7 @@ use super::{PostgresTemplate, PostgresWorkload};
 use crate::api::names::{DATABASE_NAME_LIMIT, GROUP, VERSION};
 use crate::install;
 
-/// One YAML document with comments on what the template does not tell, beginning with `---`.
+/// One YAML document with comments on what the template does not say, beginning with `---`.
 pub fn build_manifest(workload: &PostgresWorkload) -> String {
     let PostgresWorkload {
         namespace,
@@ -44,14 +44,14 @@ pub fn build_manifest(workload: &PostgresWorkload) -> String {
     );
     if template.database.is_none() {
         text.push_str(
-            "# The template does not tell the database's name: correct spec.connection.database.\n",
+            "# The template does not name the database: correct spec.connection.database.\n",
         );
     }
     for comment in comments {
         let _ = writeln!(text, "# {comment}");
     }
     text.push_str(
-        "# Without spec.backup no backup is taken: see `kubectl explain protdb.spec.backup`.\n",
+        "# Without spec.backup no backups are made: see `kubectl explain protdb.spec.backup`.\n",
     );
     // The object is built from words and numbers only, so that writing it can't fail; if it did,
     // the comments would still be right.
@@ -96,8 +96,8 @@ fn credentials(
         }
         _ => {
             let comment = format!(
-                "Secret {} holds the password, and no user name as far as the template tells: it \
-                 must have one under the key username, or name another Secret.",
+                "The template names Secret {} for the password, but none for the user name: add it \
+                 to this Secret under the key username, or name another Secret.",
                 password.name
             );
             (

@@ -53,7 +53,7 @@ fn describe_report(text: &mut String, report: &PostgresReport) {
     let _ = writeln!(text, "{kind} {name} in namespace {namespace}: {protection}");
     let _ = writeln!(
         text,
-        "  taken for a Postgres by {}, container {}",
+        "  recognised as Postgres by {}, container {}",
         template.because, template.container
     );
     for place in template.data.iter().filter(|place| place.on_claim) {
@@ -78,7 +78,7 @@ fn describe_report(text: &mut String, report: &PostgresReport) {
         let _ = writeln!(text, "  ? not known: {unknown}");
     }
     if report.findings.is_empty() {
-        text.push_str("  nothing to be done\n");
+        text.push_str("  nothing to do\n");
     }
     if let Some(manifest) = &report.manifest {
         let _ = write!(text, "\n{manifest}");

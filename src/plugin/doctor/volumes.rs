@@ -1,5 +1,5 @@
-//! Reads the claims of a Postgres and the volumes behind them. What can't be read is told, and is
-//! no failure of the whole.
+//! Reads the claims of a Postgres and the volumes behind them. What can't be read is reported,
+//! and the rest goes on.
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 

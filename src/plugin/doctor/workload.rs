@@ -9,17 +9,17 @@ use kube::ResourceExt;
 use super::{PostgresTemplate, recognise_postgres};
 use crate::api::WorkloadKind;
 
-/// More replicas than this are not looked at one by one.
+/// The claims of more replicas than this are not read.
 const REPLICAS_LOOKED_AT: i32 = 32;
 
-/// A workload that runs a Postgres, as its own object tells it.
+/// A workload that runs a Postgres, as its own object describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadSeen {
     /// StatefulSet or Deployment.
     pub kind: WorkloadKind,
     pub namespace: String,
     pub name: String,
-    /// What its pod template tells.
+    /// What its pod template says.
     pub template: PostgresTemplate,
     /// The moments at which its claims are deleted automatically.
     pub claims_deleted_when: Vec<&'static str>,
@@ -83,7 +83,7 @@ fn named_claims(pod: &PodSpec) -> BTreeSet<String> {
         .collect()
 }
 
-/// The claims that the StatefulSet makes from its templates. One scaled to zero has kept that of
+/// The claims that the StatefulSet creates from its templates. One scaled to zero has kept that of
 /// its first pod.
 fn template_claims(name: &str, spec: &StatefulSetSpec, templates: &[String]) -> Vec<String> {
     let first = spec

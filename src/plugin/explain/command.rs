@@ -9,7 +9,7 @@ use crate::plugin::error::PluginError;
 use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::{DataFormat, build_json, build_yaml, write_out};
 
-/// What `explain` is asked.
+/// The arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArguments {
     /// Name of the ProtectedDatabase. It need not exist any longer: the ledger remembers it.
@@ -33,7 +33,7 @@ pub async fn run(
     Ok(exit_status_of(&incident))
 }
 
-/// A reset needs a person. What could not be read is said, and is no failure.
+/// A reset needs the user. What could not be read is reported, and is no failure.
 pub fn exit_status_of(incident: &Incident) -> ExitStatus {
     if incident.assessment.state == DataState::Reset {
         ExitStatus::NeedsAttention

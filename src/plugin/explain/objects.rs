@@ -23,7 +23,7 @@ const KEPT: usize = 500;
 /// The annotation in which a Deployment numbers its `ReplicaSets`.
 const REVISION_ANNOTATION: &str = "deployment.kubernetes.io/revision";
 
-/// What the API server said of one object; why it could not be read is told with the request.
+/// What the API server said of one object; if it could not be read, the reason names the request.
 pub fn told<K>(request: ClusterRequest, answer: Result<Option<K>, kube::Error>) -> Fact<Option<K>> {
     match answer {
         Ok(found) => Fact::Known(found),
@@ -170,7 +170,7 @@ pub async fn fetch_revisions(
     match workload {
         Fact::Unknown(why) => Fact::Unknown(why.clone()),
         Fact::Known(None) => {
-            Fact::Unknown("there is no workload, so its revisions are gone with it".to_owned())
+            Fact::Unknown("the workload does not exist, so its revisions don't either".to_owned())
         }
         Fact::Known(Some(workload)) => {
             let uid = workload.metadata.uid.clone().unwrap_or_default();

@@ -11,17 +11,17 @@ use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::write_out;
 use crate::plugin::status::fetch_database;
 
-/// What `grant-sql` is asked.
+/// The arguments of `grant-sql`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["name", "databases"]))]
 pub struct GrantSqlArguments {
-    /// The ProtectedDatabase that names the databases. Without it name them with --database; no
+    /// The ProtectedDatabase that names the databases. Without it, name them with --database; no
     /// cluster is asked then.
     pub name: Option<String>,
     /// A database; may be given several times.
     #[arg(long = "database", value_name = "DATABASE")]
     databases: Vec<String>,
-    /// The role to make.
+    /// The role to create.
     #[arg(long, default_value = "holdfast")]
     role: String,
     /// The major version of Postgres. Up to 13 there is no role that may read everything, so each
@@ -31,7 +31,7 @@ pub struct GrantSqlArguments {
     /// A schema to read, up to Postgres 13; may be given several times.
     #[arg(long = "schema", value_name = "SCHEMA", default_value = "public")]
     schemas: Vec<String>,
-    /// A role that makes tables, up to Postgres 13; may be given several times. Default: the one
+    /// A role that creates tables, up to Postgres 13; may be given several times. Default: the one
     /// that runs the script.
     #[arg(long = "owner", value_name = "ROLE")]
     owners: Vec<String>,

@@ -3,8 +3,8 @@
 
 use crate::postgres::quote_identifier;
 
-/// How many sessions the role may have: a check, a backup with `pg_dump` beside it, and room for
-/// one more of each.
+/// How many sessions the role may have: a check, a backup with `pg_dump` beside it, and one more
+/// of each.
 const CONNECTIONS: u8 = 6;
 
 /// What the role is for.
@@ -17,7 +17,7 @@ pub struct GrantRequest {
     pub before_fourteen: bool,
     /// The schemas, for servers before Postgres 14.
     pub schemas: Vec<String>,
-    /// The roles that make tables, for servers before Postgres 14; none for the one that runs the
+    /// The roles that create tables, for servers before Postgres 14; none for the one that runs the
     /// script.
     pub owners: Vec<String>,
     /// Whether it is to see the rows that row security hides.
@@ -51,20 +51,20 @@ pub fn build_server_statements(request: &GrantRequest) -> Vec<Statement> {
     }];
     if !request.before_fourteen {
         statements.push(Statement {
-            why: "Reads every table, view and sequence, also those that are made later: for \
+            why: "Reads every table, view and sequence, also those that are created later: for \
                 counting rows, and for pg_dump.",
             page: "predefined-roles.html",
             sql: format!("GRANT pg_read_all_data TO {role};"),
         });
     }
     statements.push(Statement {
-        why: "Reads the setting data_directory: so a check sees that the files lie on the volume, \
+        why: "Reads the setting data_directory: so a check sees that the files are on the volume, \
             and not in the container.",
         page: "predefined-roles.html",
         sql: format!("GRANT pg_read_all_settings TO {role};"),
     });
     statements.extend(request.databases.iter().map(|database| Statement {
-        why: "Opens the database, also where PUBLIC may not.",
+        why: "Connects to the database, also where PUBLIC may not.",
         page: "ddl-priv.html",
         sql: format!(
             "GRANT CONNECT ON DATABASE {} TO {role};",
@@ -153,11 +153,11 @@ fn build_schema_statements(role: &str, schema: &str, owners: &[String]) -> Vec<S
             ),
         };
         statements.push(default(
-            "The same for tables that this role makes later.",
+            "The same for tables that this role creates later.",
             "TABLES",
         ));
         statements.push(default(
-            "The same for sequences that this role makes later.",
+            "The same for sequences that this role creates later.",
             "SEQUENCES",
         ));
     }

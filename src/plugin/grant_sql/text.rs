@@ -75,7 +75,7 @@ pub fn describe_grants(request: &GrantRequest, usage: &Use) -> String {
     );
     comment(
         &mut text,
-        "Put it into a file of its own, make the Secret of that, and remove the file:",
+        "Put it into a file of its own, create the Secret from that, and delete the file:",
     );
     let secret = &usage.secret;
     let _ = writeln!(

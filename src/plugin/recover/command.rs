@@ -25,24 +25,24 @@ use crate::world::ObservedRecovery;
 /// How long until the cluster is read again while something is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What `recover` is asked.
+/// The arguments of `recover`.
 #[derive(Debug, Args)]
 pub struct RecoverArguments {
-    /// Name of the ProtectedDatabase. It need not be there any more, nor its namespace: the ledger
+    /// Name of the ProtectedDatabase. It need not exist any longer, nor its namespace: the ledger
     /// remembers both.
     name: String,
-    /// Bring back this PersistentVolume only, to the claim that it belonged to. Default: all that
+    /// Bring back only this PersistentVolume, to the claim that it belonged to. Default: all that
     /// the last good check ran on.
     #[arg(long)]
     volume: Option<String>,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
-    /// Don't ask before pods are stopped or an object is taken away.
+    /// Don't ask before pods are stopped or an object is removed.
     #[arg(long)]
     yes: bool,
-    /// Give up after so many seconds. What is done stays done, and the command goes on from there
-    /// when it is run again.
+    /// Give up after this many seconds. What was done stays done, and the command goes on from
+    /// there when it is run again.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// json or yaml instead of text.

@@ -1,4 +1,4 @@
-//! `kubectl holdfast recover`: brings claims, volumes and namespaces of a database back, with or
+//! `kubectl holdfast recover`: brings back claims, volumes and namespaces of a database, with or
 //! without the operator.
 
 mod command;

@@ -14,7 +14,7 @@ use crate::plugin::output::{ListFormat, build_json, build_yaml, write_out};
 use crate::plugin::paging::fetch_pages;
 use crate::world::Reader;
 
-/// What `status` is asked.
+/// The arguments of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArguments {
     /// Name of one ProtectedDatabase. Default: all of the namespace.
@@ -119,7 +119,7 @@ fn nothing_found(cluster: &Cluster, everywhere: bool) -> String {
         )
     };
     format!(
-        "There is no ProtectedDatabase {place}. To look for databases that nobody protects: \
+        "There is no ProtectedDatabase {place}. To find databases that nothing protects: \
          kubectl holdfast doctor{scope}{}\n",
         cluster.context_flag()
     )

@@ -35,9 +35,9 @@ fn words(type_: ConditionType) -> [&'static str; 3] {
             "not known whether the data is good",
         ],
         ConditionType::FilesMatch => [
-            "the files that rows name are there",
+            "every file that the rows name exists",
             "FILES AND ROWS DO NOT MATCH",
-            "not known whether the files that rows name are there",
+            "not known whether every file that the rows name exists",
         ],
         ConditionType::BackupFresh => [
             "there is a fresh backup",
@@ -241,7 +241,7 @@ fn describe_backups(text: &mut String, report: &DatabaseOverview, now: Timestamp
         )
     };
     if !report.backup_wanted && status.last_backup.is_none() {
-        text.push_str("  backup         none is asked for: spec.backup is not set\n");
+        text.push_str("  backup         none: spec.backup is not set\n");
         return;
     }
     let _ = writeln!(

@@ -1,4 +1,4 @@
-//! Reads the object, shows what would be lost, asks, and sets or takes off the confirmation.
+//! Reads the object, shows what would be lost, asks, and sets or removes the confirmation.
 
 use clap::Args;
 use jiff::Timestamp;
@@ -17,21 +17,20 @@ use crate::plugin::output::write_out;
 use crate::plugin::status::{fetch_database, fetch_overviews};
 use crate::plugin::write::patch;
 
-/// What `unlock` is asked.
+/// The arguments of `unlock`.
 #[derive(Debug, Args)]
 pub struct UnlockArguments {
     /// The object: pvc, pv, statefulset, deployment, namespace, protdb, crd or dbledger, then its
     /// name.
     #[arg(value_name = "KIND/NAME", value_parser = parse_named)]
     object: Named,
-    /// Don't ask. Only with the UID that was seen, so that no script confirms what it has not
-    /// looked at.
+    /// Don't ask. Needs --uid, so that a script confirms only the object that it has looked at.
     #[arg(long, requires = "uid")]
     yes: bool,
     /// The UID that the object must have: kubectl get KIND NAME -o jsonpath={.metadata.uid}
     #[arg(long)]
     uid: Option<String>,
-    /// Takes the confirmation off again.
+    /// Removes the confirmation.
     #[arg(long, conflicts_with_all = ["yes", "uid"])]
     revoke: bool,
 }
@@ -76,7 +75,7 @@ pub async fn run(
             Some(revocation) => {
                 apply(revocation).await?;
                 write_out(&format!(
-                    "{}: the confirmation is taken off.\n",
+                    "{}: the confirmation was removed.\n",
                     target.title()
                 ))?;
                 Ok(ExitStatus::Done)
@@ -124,8 +123,8 @@ fn say(text: &str) -> Result<ExitStatus, PluginError> {
     Ok(ExitStatus::Done)
 }
 
-/// The databases that would be lost or go unguarded with an object. That they can't be read is
-/// told, and keeps nobody from going on.
+/// The databases that would be lost, or no longer guarded, without the object. If they can't be
+/// read, that is reported, and the user may still confirm.
 async fn fetch_databases(cluster: &Cluster, target: &Target) -> Databases {
     let fetched = match target.kind.kind {
         "Namespace" => fetch_overviews(cluster, Some(target.name())).await,

@@ -16,13 +16,13 @@ pub struct Kind {
     pub plural: &'static str,
     /// What kubectl calls it, short; used in commands.
     pub word: &'static str,
-    /// Other words for it, besides kind and plural.
+    /// Other words for it than kind and plural.
     aliases: &'static [&'static str],
     /// Whether its objects are in namespaces.
     pub namespaced: bool,
 }
 
-/// All of them. A kind that the guard gains is one entry more; a test tells.
+/// All of them. A new kind in the guard needs an entry here; a test fails without it.
 pub const KINDS: &[Kind] = &[
     built_in(
         "PersistentVolumeClaim",

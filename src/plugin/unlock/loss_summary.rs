@@ -22,7 +22,7 @@ pub enum Databases {
     Unknown(String),
 }
 
-/// Everything that a person should read before confirming, ending with a line break.
+/// Everything that the user should read before confirming, ending with a line break.
 pub fn describe_loss(target: &Target, databases: &Databases, now: Timestamp) -> String {
     let mut text = format!("{} (uid {})\n", target.title(), target.uid());
     match marked_owner(&target.metadata) {
@@ -33,7 +33,7 @@ pub fn describe_loss(target: &Target, databases: &Databases, now: Timestamp) -> 
     }
     if target.metadata.deletion_timestamp.is_some() {
         text.push_str(
-            "  its deletion was asked for already, and goes on as soon as this is confirmed\n",
+            "  it is being deleted already: the deletion goes on as soon as it is confirmed\n",
         );
     }
     if let Some(noted) = loss_summary(&target.metadata) {
@@ -86,7 +86,7 @@ fn list_databases(text: &mut String, databases: &[DatabaseOverview], now: Timest
 pub fn describe_confirmed(target: &Target) -> String {
     let left = match target.kind.kind {
         "PersistentVolumeClaim" => {
-            "\nIts volume stays, guarded, until it is confirmed and deleted itself."
+            "\nIts volume stays, and stays guarded: confirm and delete it separately."
         }
         "PersistentVolume" => "\nIts files stay where they are: the reclaim policy is Retain.",
         "Namespace" => {
@@ -96,8 +96,8 @@ pub fn describe_confirmed(target: &Target) -> String {
         _ => "",
     };
     format!(
-        "Confirmed. Nothing is deleted yet; now this works:\n\n  {}\n\nTo take the confirmation \
-         off again:\n\n  {}\n{left}{}",
+        "Confirmed. Nothing is deleted yet; now this works:\n\n  {}\n\nTo revoke the \
+         confirmation:\n\n  {}\n{left}{}",
         target.delete_command(),
         target.revoke_command(),
         if left.is_empty() { "" } else { "\n" },

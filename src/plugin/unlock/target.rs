@@ -56,7 +56,7 @@ impl Target {
         )
     }
 
-    /// The command that takes a confirmation off again.
+    /// The command that revokes a confirmation.
     pub fn revoke_command(&self) -> String {
         format!(
             "kubectl holdfast unlock {}/{}{} --revoke",

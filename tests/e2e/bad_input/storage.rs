@@ -140,7 +140,7 @@ async fn assert_encryption_stops_backups(scene: &Scene, calm: &Calm) {
         &[
             "spec.backup.encryption",
             "no backup is taken",
-            "Take the field out",
+            "Remove the field",
         ],
     );
     scene

@@ -122,7 +122,7 @@ fn a_claim_in_use_by_two_databases_stays_with_the_first() {
             &[
                 "spec.workload",
                 &format!("{}/{NAME}", scene.namespace()),
-                "one workload has one owner",
+                "a workload can belong to only one",
             ],
         );
 
@@ -140,7 +140,7 @@ fn a_claim_in_use_by_two_databases_stays_with_the_first() {
                 &server.claim(),
                 &format!("{}/{NAME}", scene.namespace()),
                 "spec.extraClaims",
-                "one claim has one owner",
+                "a claim can belong to only one",
             ],
         );
         calm.assert_kept(scene).await;

@@ -105,8 +105,8 @@ fn a_new_claim_that_is_deleted_before_it_was_marked_keeps_its_files_as_long_as_i
             .await;
         let tells = [
             "knowledge-data was deleted without confirmation",
-            "its volume is kept on Retain",
-            "still has its data: do not stop it",
+            "its volume is on Retain",
+            "still has the data: do not stop it",
         ];
         assert_tells(&said.message, &tells);
         scene

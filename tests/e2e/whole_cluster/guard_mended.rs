@@ -69,7 +69,7 @@ fn a_policy_that_is_deleted_or_edited_is_back_and_the_one_who_did_it_is_named() 
             wait_told(
                 scene,
                 reasons::POLICY_MISSING,
-                &format!("ValidatingAdmissionPolicy {policy} does not exist. It was put back"),
+                &format!("ValidatingAdmissionPolicy {policy} does not exist. It was restored"),
             )
             .await;
         }
@@ -135,7 +135,7 @@ fn a_definition_that_is_edited_or_deleted_is_back_and_the_one_who_did_it_is_name
         wait_told(
             scene,
             reasons::DEFINITION_CHANGED,
-            &format!("CustomResourceDefinition {LEDGERS} does not exist. It was put back"),
+            &format!("CustomResourceDefinition {LEDGERS} does not exist. It was restored"),
         )
         .await;
         wait_as_built(scene, LEDGERS).await;

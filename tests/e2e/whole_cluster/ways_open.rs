@@ -82,7 +82,7 @@ fn every_way_is_open_without_its_guard() {
             &[
                 &server.claim(),
                 "was deleted without confirmation",
-                "our finalizer holds it",
+                "the finalizer of Holdfast holds it",
             ],
         );
         let volume = volume_of(scene, &server.claim()).await;
