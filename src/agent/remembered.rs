@@ -92,6 +92,7 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
             rows: i64::try_from(table.rows).unwrap_or(i64::MAX),
             count: CountKind::Exact,
             lower_bound: None,
+            unlogged: false,
         })
         .collect();
     let total_rows = tables
@@ -125,6 +126,9 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
         table_count,
         total_rows,
         missing_tables: None,
+        coverage: Vec::new(),
+        other_databases: Vec::new(),
+        sequences: Vec::new(),
         superuser: false,
         observed_at: identity.snapshot_time.clone(),
     }

@@ -156,6 +156,8 @@ pub async fn run(
         policies,
         touched::<CustomResourceDefinition>(&client, &guard::definition_names()),
     );
+    let disturbance = context.disturbance.clone();
+    let ticks = ticks.inspect(move |()| disturbance.touch());
     let both = futures::future::join(controller, run_restores(context.clone(), stop));
     tokio::select! {
         _ = both => {}

@@ -170,6 +170,7 @@ pub(super) fn build_evidence(
                     rows,
                     count,
                     lower_bound,
+                    unlogged: false,
                 }
             })
             .collect(),

@@ -3,7 +3,6 @@
 //! operator runs.
 
 use std::fs;
-use std::time::Duration;
 
 use holdfast::api::names;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -318,17 +317,20 @@ pub async fn wait_gone(scene: &Scene, claim: &str) {
         .await;
 }
 
-/// Gives those who delete in the background time to try, and sees that the claim is not going.
+/// Sees that the garbage collector spares a claim: another claim with the same owners, created
+/// later, is collected, and this one is not even being deleted.
 async fn assert_held(scene: &Scene, claim: &str) {
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(
-        scene
-            .get::<PersistentVolumeClaim>(claim)
-            .await
-            .metadata
-            .deletion_timestamp
-            .is_none()
-    );
+    let owners = scene
+        .get::<PersistentVolumeClaim>(claim)
+        .await
+        .metadata
+        .owner_references;
+    let mut witness = build_claim(scene.namespace(), "witness");
+    witness["metadata"]["ownerReferences"] = json!(owners.expect("an owner"));
+    scene.apply(&[witness]);
+    wait_gone(scene, "witness").await;
+    let held = scene.get::<PersistentVolumeClaim>(claim).await;
+    assert_eq!(held.metadata.deletion_timestamp, None);
 }
 
 fn write(text: &str) -> tempfile::NamedTempFile {

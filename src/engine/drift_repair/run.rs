@@ -2,7 +2,7 @@
 //! deletes or edits are restored at once, and an event says so.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::Sender;
 use futures::{FutureExt, Stream, StreamExt};
@@ -121,17 +121,22 @@ pub async fn run_drift_repair(
     }
 }
 
-/// Whether the guard stands on what was built, or the first difference. Policies are read; what is
-/// known of the definitions, which are large, is what was seen of them last.
+/// Whether the guard stands on what was built, or the first difference. Policies are read, once for
+/// all passes of a moment; what is known of the definitions, which are large, is what was seen of
+/// them last.
 pub async fn fetch_policy(context: &Context) -> Fact<PolicyFact> {
     if let Some(what) = context.disturbance.current() {
         return Fact::Known(what);
     }
-    Fact::from_read(
-        "the admission policies",
-        policies::find_drifts(context).await,
-    )
-    .map(|drifts| {
+    if context.disturbance.has_good_reading() {
+        return Fact::Known(PolicyFact::InForce);
+    }
+    let began = Instant::now();
+    let drifts = policies::find_drifts(context).await;
+    if drifts.as_ref().is_ok_and(Vec::is_empty) {
+        context.disturbance.note_good_reading(began);
+    }
+    Fact::from_read("the admission policies", drifts).map(|drifts| {
         drifts
             .into_iter()
             .next()
