@@ -1,4 +1,5 @@
-//! A whole plan as text to read, for golden scenarios.
+//! A plan as text to read, for golden scenarios: what differs from the plan of a database with which
+//! nothing is wrong.
 
 use std::fmt::Write as _;
 
@@ -12,91 +13,127 @@ pub type Scenario = (&'static str, Sample);
 /// How many passes may follow each other without a pause until nothing is left to do.
 pub const PASSES: usize = 8;
 
-/// The plans of some scenarios as one text.
+/// The plans of some scenarios as one text: that of a settled database as it is, of the others what
+/// differs from it.
 pub fn plans(scenarios: Vec<Scenario>) -> String {
-    let mut text = String::new();
+    let settled = lines(&decide(&Sample::settled().0));
+    let mut text = String::from("== settled\n");
+    for line in &settled {
+        let _ = writeln!(text, "{}", line.text);
+    }
     for (name, Sample(observed)) in scenarios {
-        let _ = writeln!(text, "== {name}\n{}", render(&decide(&observed)));
+        let _ = writeln!(text, "\n== {name}");
+        let plan = lines(&decide(&observed));
+        let is_as_settled = |line: &Line| settled.contains(line);
+        for line in plan.iter().filter(|line| !is_as_settled(line)) {
+            let _ = writeln!(text, "{}", line.text);
+        }
+        let is_missing = |line: &Line| plan.iter().all(|other| other.about != line.about);
+        for line in settled.iter().filter(|line| is_missing(line)) {
+            let _ = writeln!(text, "no {}", line.about);
+        }
     }
     text
+}
+
+/// One line of a plan, and what it is about; empty for a step.
+#[derive(PartialEq)]
+struct Line {
+    about: String,
+    text: String,
 }
 
 /// A whole plan as text to read.
 pub fn render(plan: &Plan) -> String {
     let mut text = String::new();
+    for line in lines(plan) {
+        let _ = writeln!(text, "{}", line.text);
+    }
+    text
+}
+
+fn lines(plan: &Plan) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut add = |about: String, value: String| {
+        let text = format!("{about}{value}");
+        lines.push(Line { about, text });
+    };
     if plan.steps.is_empty() {
-        text.push_str("no steps\n");
+        add(String::new(), "no steps".to_owned());
     }
     for step in &plan.steps {
-        let _ = writeln!(text, "- {}", step.describe());
+        add(String::new(), format!("- {}", step.describe()));
     }
     for condition in &plan.conditions {
-        let (type_, status) = (condition.condition.as_str(), condition.status.as_str());
-        let _ = writeln!(
-            text,
-            "{type_}={status}/{}: {}",
-            condition.reason, condition.message
+        let value = format!(
+            "={}/{}: {}",
+            condition.status.as_str(),
+            condition.reason,
+            condition.message
         );
+        add(condition.condition.as_str().to_owned(), value);
     }
     let status = &plan.status;
     for claim in &status.claims {
-        let (guarded, mounted) = (
-            if claim.guarded {
-                "guarded"
-            } else {
-                "not guarded"
-            },
-            if claim.mounted {
-                "mounted"
-            } else {
-                "not mounted"
-            },
+        let word = |is: bool, word: &'static str| if is { ["", word] } else { ["not ", word] };
+        let guarded = word(claim.guarded, "guarded").concat();
+        let mounted = word(claim.mounted, "mounted").concat();
+        let value = format!(
+            " on {} ({}), {guarded}, {mounted}",
+            claim.volume, claim.reclaim_policy
         );
-        let _ = writeln!(
-            text,
-            "claim {} on {} ({}), {guarded}, {mounted}",
-            claim.name, claim.volume, claim.reclaim_policy
-        );
+        add(format!("claim {}", claim.name), value);
     }
-    let baseline = status
-        .baseline
-        .as_ref()
-        .map(|baseline| format!("{} at {}", baseline.check, baseline.time.0));
-    let check = status.last_check.as_ref().map(|check| {
-        format!(
-            "{} at {}: {:?} {}",
-            check.name, check.time.0, check.outcome, check.reason
-        )
-    });
-    let backup = status
-        .last_backup
-        .as_ref()
-        .map(|backup| format!("{} at {}: {:?}", backup.name, backup.time.0, backup.state));
-    let good = status
-        .last_good_backup
-        .as_ref()
-        .map(|backup| format!("{} at {}", backup.name, backup.time.0));
-    let next = status.next_backup.as_ref().map(|next| next.0.to_string());
-    let fields = [
-        ("baseline", baseline),
-        ("last check", check),
-        ("last backup", backup),
-        ("last good backup", good),
-        ("next backup", next),
-    ];
-    for (field, value) in fields
-        .into_iter()
-        .filter_map(|(field, value)| Some((field, value?)))
-    {
-        let _ = writeln!(text, "{field}: {value}");
+    for (field, value) in fields(plan) {
+        if let Some(value) = value {
+            add(field.to_owned(), format!(": {value}"));
+        }
     }
-    let generation = status
-        .observed_generation
-        .map_or_else(|| "none".to_owned(), |generation| generation.to_string());
+    lines
+}
+
+/// The single fields of the status, and when the next pass is.
+fn fields(plan: &Plan) -> [(&'static str, Option<String>); 7] {
+    let status = &plan.status;
+    let baseline = status.baseline.as_ref();
+    let check = status.last_check.as_ref();
+    let backup = status.last_backup.as_ref();
+    let good = status.last_good_backup.as_ref();
     let again = plan.again_after.map_or_else(
         || "when called".to_owned(),
         |again| format!("after {} s", again.as_secs()),
     );
-    let _ = writeln!(text, "generation {generation}, again {again}");
-    text
+    [
+        (
+            "baseline",
+            baseline.map(|baseline| format!("{} at {}", baseline.check, baseline.time.0)),
+        ),
+        (
+            "last check",
+            check.map(|check| {
+                let (name, time, outcome) = (&check.name, check.time.0, &check.outcome);
+                format!("{name} at {time}: {outcome:?} {}", check.reason)
+            }),
+        ),
+        (
+            "last backup",
+            backup
+                .map(|backup| format!("{} at {}: {:?}", backup.name, backup.time.0, backup.state)),
+        ),
+        (
+            "last good backup",
+            good.map(|good| format!("{} at {}", good.name, good.time.0)),
+        ),
+        (
+            "next backup",
+            status.next_backup.as_ref().map(|next| next.0.to_string()),
+        ),
+        (
+            "observed generation",
+            status
+                .observed_generation
+                .map(|generation| generation.to_string()),
+        ),
+        ("again", Some(again)),
+    ]
 }
