@@ -1,5 +1,5 @@
-//! Golden scenarios: what is seen, and the whole plan as text; a world in memory that carries plans
-//! out; and the rules' test table.
+//! Golden scenarios: what is seen, and what of the plan differs from a settled one; a world in memory
+//! that carries plans out; and the rules' test table.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
