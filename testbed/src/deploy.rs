@@ -17,8 +17,40 @@ use crate::testbed::Testbed;
 /// Where the operator runs.
 const NAMESPACE: &str = "holdfast-system";
 
+impl Testbed {
+    /// Builds the operator, packs it as an image and imports that; returns the image's name, which
+    /// changes with the binary.
+    pub fn load_operator(&self) -> Result<String> {
+        build(self)?;
+        load_operator(self)
+    }
+
+    /// Packs the operator's binary as it is, without building it, and imports the image.
+    pub fn load_built_operator(&self) -> Result<String> {
+        load_operator(self)
+    }
+
+    /// Builds the operator, installs it or brings it up to date, and waits until it is available.
+    pub fn deploy(&self) -> Result<()> {
+        self.deploy_for("")
+    }
+
+    /// The same, for the databases that a label selector matches.
+    pub fn deploy_for(&self, selector: &str) -> Result<()> {
+        let image = self.load_operator()?;
+        install(self, &image, selector)
+    }
+
+    /// Whether the operator that was installed last is the binary that is there now, for the
+    /// databases that the selector matches.
+    #[must_use]
+    pub fn is_deployed_for(&self, selector: &str) -> bool {
+        is_current(self, selector)
+    }
+}
+
 /// Builds the operator's binary.
-pub fn build(testbed: &Testbed) -> Result<()> {
+fn build(testbed: &Testbed) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -34,7 +66,7 @@ pub fn build(testbed: &Testbed) -> Result<()> {
 
 /// Packs the built binary as an image and imports it, unless the cluster has it; returns the
 /// image's name.
-pub fn load_operator(testbed: &Testbed) -> Result<String> {
+fn load_operator(testbed: &Testbed) -> Result<String> {
     let binary = testbed.layout().operator_binary();
     let image = OperatorImage::of(&binary)?;
     let bin = testbed.bin()?;
@@ -56,7 +88,7 @@ pub fn load_operator(testbed: &Testbed) -> Result<String> {
 
 /// Installs the operator with an image, or brings the installed one up to date, and waits until it
 /// is available.
-pub fn install(testbed: &Testbed, image: &str, selector: &str) -> Result<()> {
+fn install(testbed: &Testbed, image: &str, selector: &str) -> Result<()> {
     let mut printer = Command::new(testbed.layout().operator_binary());
     let manifest = shell::run(printer.args([
         "install-manifest",
@@ -107,7 +139,7 @@ pub fn install(testbed: &Testbed, image: &str, selector: &str) -> Result<()> {
 
 /// Whether the operator that was installed last is the binary that is there now, for the databases
 /// that the selector matches.
-pub fn is_current(testbed: &Testbed, selector: &str) -> bool {
+fn is_current(testbed: &Testbed, selector: &str) -> bool {
     let recorded = fs::read_to_string(record_path(testbed)).ok();
     recorded.is_some() && recorded == fingerprint(testbed, selector).ok()
 }

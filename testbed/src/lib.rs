@@ -26,6 +26,7 @@ mod cache;
 mod cgroups;
 mod cleanup;
 pub mod cli;
+mod client;
 mod cluster;
 mod components;
 mod control;

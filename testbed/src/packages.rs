@@ -9,10 +9,10 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::Uid;
 
-use crate::Selection;
 use crate::cache::Cache;
 use crate::progress::say;
 use crate::shell;
+use crate::tools::Selection;
 
 /// What the cluster, the building of its tools and the demo need from Debian.
 const PACKAGES: [&str; 16] = [

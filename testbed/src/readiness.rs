@@ -9,11 +9,11 @@ use anyhow::{Result, bail};
 use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client};
 
+use crate::client;
 use crate::components::Component;
 use crate::layout::{Layout, NODE_NAME};
 use crate::network;
 use crate::process::{self, State};
-use crate::testbed::fetch_client;
 
 /// How long a component may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -112,7 +112,7 @@ fn ask<T>(layout: &Layout, question: impl AsyncFnOnce(Client) -> Result<T>) -> R
     runtime.block_on(async {
         let patience = Duration::from_secs(5);
         tokio::time::timeout(patience, async {
-            question(fetch_client(layout).await?).await
+            question(client::fetch(layout).await?).await
         })
         .await?
     })

@@ -8,15 +8,14 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::Client;
 
 use crate::cache::{self, Cache};
 use crate::cleanup;
+use crate::client;
 use crate::cluster::{self, Parts};
 use crate::components::Component;
 use crate::control;
-use crate::deploy;
 use crate::images;
 use crate::info::{Info, ObjectStoreInfo};
 use crate::layout::Layout;
@@ -178,7 +177,7 @@ impl Testbed {
 
     /// A client with all rights. Works only inside the testbed's network.
     pub async fn client(&self) -> Result<Client> {
-        fetch_client(&self.layout).await
+        client::fetch(&self.layout).await
     }
 
     /// Starts a component and waits until it answers.
@@ -210,36 +209,6 @@ impl Testbed {
     /// kubelet brings the pods back.
     pub fn restart_node(&self) -> Result<()> {
         control::restart_node(&self.layout, &self.bin()?)
-    }
-
-    /// Builds the operator, packs it as an image and imports that; returns the image's name, which
-    /// changes with the binary.
-    pub fn load_operator(&self) -> Result<String> {
-        deploy::build(self)?;
-        deploy::load_operator(self)
-    }
-
-    /// Packs the operator's binary as it is, without building it, and imports the image.
-    pub fn load_built_operator(&self) -> Result<String> {
-        deploy::load_operator(self)
-    }
-
-    /// Builds the operator, installs it or brings it up to date, and waits until it is available.
-    pub fn deploy(&self) -> Result<()> {
-        self.deploy_for("")
-    }
-
-    /// The same, for the databases that a label selector matches.
-    pub fn deploy_for(&self, selector: &str) -> Result<()> {
-        let image = self.load_operator()?;
-        deploy::install(self, &image, selector)
-    }
-
-    /// Whether the operator that was installed last is the binary that is there now, for the
-    /// databases that the selector matches.
-    #[must_use]
-    pub fn is_deployed_for(&self, selector: &str) -> bool {
-        deploy::is_current(self, selector)
     }
 
     /// Imports images from an OCI tar.
@@ -280,17 +249,4 @@ impl Testbed {
     pub fn cache(&self) -> &Cache {
         &self.cache
     }
-}
-
-/// A client with all rights, for the thread that is inside the testbed's network.
-pub(crate) async fn fetch_client(layout: &Layout) -> Result<Client> {
-    let path: &Path = &layout.kubeconfig("admin");
-    let kubeconfig = Kubeconfig::read_from(path).with_context(|| {
-        format!(
-            "{} can't be read: the testbed is not up; run `cargo run -p testbed -- up`",
-            path.display()
-        )
-    })?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config)?)
 }
