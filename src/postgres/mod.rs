@@ -6,37 +6,53 @@ mod archive_head;
 mod archive_table;
 mod connect;
 mod count_statement;
+mod counted;
 mod counting;
+mod coverage;
 mod effort;
+mod elsewhere;
 mod error;
 mod identifier;
 mod identity;
+mod list_tables;
 mod login;
+mod other_databases;
+mod owner_code;
 mod password_file;
 mod paths;
 mod programs;
 mod read_login;
 mod selection;
+mod sequences;
 mod session;
+mod settings;
 mod tables;
+mod tally;
 mod tls;
 
 pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
 pub use archive_head::{ArchiveVersion, ContentsEntry};
 pub use archive_table::{LargeObjectsDigest, TableDigest};
 pub use connect::{APPLICATION_NAME, connect};
-pub use counting::count_tables;
+pub use counted::{CountedTables, build_tables};
+pub use counting::{Allowance, count_rest, count_small, has_rest};
 pub use error::{PostgresError, PostgresErrorKind, bounded_line, classify, line_within};
-pub use identifier::{quote_identifier, quote_qualified};
+pub use identifier::{
+    name_column, quote_identifier, quote_literal, quote_qualified, read_name,
+};
 pub use identity::{
     ObservedIdentity, Overview, fetch_database_size, fetch_encrypted, fetch_extensions,
     fetch_identity, fetch_overview,
 };
+pub use list_tables::fetch_tables;
 pub use login::{CertificateAuthority, Login, SecretNames};
+pub use other_databases::fetch_other_databases;
 pub use password_file::{PasswordFile, build_password_file};
 pub use paths::stream_paths;
 pub use programs::{find_program, find_program_in};
-pub use selection::{CountOrder, CountedTables};
+pub use selection::CountOrder;
+pub use sequences::fetch_sequences;
 pub use session::Session;
-pub use tables::{ListedTable, TableList, fetch_tables};
+pub use tables::{ListedTable, TableList};
+pub use tally::Tally;
 pub use tls::{build_connector, driver_mode};
