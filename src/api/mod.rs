@@ -17,11 +17,13 @@ mod declared_change;
 mod evidence;
 mod file_rule;
 mod finding;
+mod finding_schema;
 mod mounted_volume;
 pub mod names;
 mod protected_database;
 mod protected_database_status;
 pub mod reasons;
+mod without_login;
 
 pub use agent_request::{
     BINARY_DIRECTORY, BackupRequest, CheckRequest, FILES_DIRECTORY, FilesRequest,
@@ -73,3 +75,4 @@ pub use protected_database::{
 pub use protected_database_status::{
     BackupSummary, BaselineStatus, CheckSummary, ClaimStatus, ProtectedDatabaseStatus,
 };
+pub use without_login::{LoginMethod, WithoutLogin};

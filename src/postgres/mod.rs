@@ -4,6 +4,7 @@
 mod archive;
 mod archive_head;
 mod archive_table;
+mod before_login;
 mod connect;
 mod count_statement;
 mod counting;
@@ -24,6 +25,7 @@ mod tls;
 pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
 pub use archive_head::{ArchiveVersion, ContentsEntry};
 pub use archive_table::{LargeObjectsDigest, TableDigest};
+pub use before_login::fetch_without_login;
 pub use connect::{APPLICATION_NAME, connect};
 pub use counting::count_tables;
 pub use error::{PostgresError, PostgresErrorKind, bounded_line, classify, line_within};

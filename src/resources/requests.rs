@@ -40,6 +40,12 @@ pub fn check_request(
         counting_milliseconds: u64::try_from(verification.counting_budget.as_millis())
             .unwrap_or(u64::MAX),
         remembered_in: None,
+        configured_directory: check
+            .spec
+            .target
+            .as_ref()
+            .map(|target| target.configured_directory.clone())
+            .unwrap_or_default(),
     }
 }
 
