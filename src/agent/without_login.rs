@@ -1,8 +1,8 @@
 //! What a check can learn of a server without logging in: noted when the data could be read, and
 //! what is left when it could not.
 
-use crate::api::{CheckRequest, WithoutLogin, reasons};
-use crate::postgres::{Login, fetch_without_login};
+use crate::api::{CheckRequest, DEFAULT_PORT, WithoutLogin, reasons};
+use crate::postgres::{Login, fetch_digest_at, fetch_without_login};
 
 use super::{Gathered, MountedFiles};
 
@@ -35,6 +35,14 @@ pub async fn look_without_login(
         }
         _ => WithoutLogin::default(),
     };
+    if let (true, Some(host), Some(database)) = (
+        request.ask_default_port,
+        &request.server.host,
+        request.server.databases.first(),
+    ) {
+        let stranger = Login::nobody(host, DEFAULT_PORT, request.server.tls_mode);
+        found.default_port_digest = fetch_digest_at(&stranger, database).await;
+    }
     found.configured_directory = if request.configured_directory.is_empty() {
         std::env::var(DIRECTORY_VARIABLE).unwrap_or_default()
     } else {

@@ -42,7 +42,7 @@ pub use condition_types::{
     TransitionEvent, Unasked, passes_by_itself,
 };
 pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_condition};
-pub use connection::{Connection, CredentialsSecret, SecretKey, Tls, TlsMode};
+pub use connection::{Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode};
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
     BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseCheckSpec,

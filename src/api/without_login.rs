@@ -27,6 +27,10 @@ pub struct WithoutLogin {
     /// Whether the server says that the agent's role does not exist. Most methods don't tell.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub role_missing: bool,
+    /// The same digest at the default port, where the spec has another one: a fresh `initdb` listens
+    /// there. Empty if nothing listens there, none if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_port_digest: Option<String>,
     /// The data directory that the pod or its image configures; empty if neither does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub configured_directory: String,

@@ -24,6 +24,8 @@ use super::{APPLICATION_NAME, Login, build_connector};
 const NOBODY: &str = "holdfast-asks-for-nobody";
 /// How long one question may take.
 const LIMIT: Duration = Duration::from_secs(3);
+/// How long it may take to see whether something listens.
+const SHORT_LIMIT: Duration = Duration::from_secs(1);
 /// The longest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 64 * 1024;
 /// Begins a SCRAM exchange without channel binding. The nonce need not be random, because the
@@ -68,6 +70,19 @@ pub async fn fetch_without_login(
     build(&nobody, &own, login.map(|login| login.username.as_str()))
 }
 
+/// The digest for nobody at another port of the server; empty if nothing listens there.
+pub async fn fetch_digest_at(stranger: &Login, database: &str) -> Option<String> {
+    let address = (stranger.host.as_str(), stranger.port);
+    match timeout(SHORT_LIMIT, TcpStream::connect(address)).await {
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Some(String::new()),
+        Ok(Ok(_)) => match ask(stranger, database, true).await {
+            Answer::Salt(salt) => Some(digest(&salt)),
+            _ => None,
+        },
+        Ok(Err(_)) | Err(_) => None,
+    }
+}
+
 fn build(nobody: &Answer, own: &Answer, role: Option<&str>) -> WithoutLogin {
     let salt = |answer: &Answer| match answer {
         Answer::Salt(salt) => Some(digest(salt)),
@@ -88,6 +103,7 @@ fn build(nobody: &Answer, own: &Answer, role: Option<&str>) -> WithoutLogin {
         role: role.map(digest),
         role_digest: salt(own),
         role_missing: role.is_some_and(|role| says_the_same(own, role, nobody)),
+        default_port_digest: None,
         configured_directory: String::new(),
     }
 }

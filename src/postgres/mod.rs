@@ -25,7 +25,7 @@ mod tls;
 pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
 pub use archive_head::{ArchiveVersion, ContentsEntry};
 pub use archive_table::{LargeObjectsDigest, TableDigest};
-pub use before_login::fetch_without_login;
+pub use before_login::{fetch_digest_at, fetch_without_login};
 pub use connect::{APPLICATION_NAME, connect};
 pub use counting::count_tables;
 pub use error::{PostgresError, PostgresErrorKind, bounded_line, classify, line_within};

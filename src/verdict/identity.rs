@@ -38,7 +38,8 @@ pub(super) fn cluster_changed(input: &Input<'_>, _: &[Finding]) -> Option<Findin
         before: &before.data_directory,
         now: &now.data_directory,
     };
-    let is_elsewhere = directories.differ_on(&volumes);
+    let is_elsewhere =
+        directories.differ_on(&volumes) && !has_its_rows(baseline.evidence, evidence);
     Some(other_cluster(
         input,
         volumes,
@@ -47,6 +48,17 @@ pub(super) fn cluster_changed(input: &Input<'_>, _: &[Finding]) -> Option<Findin
         before,
         now,
     ))
+}
+
+/// Whether most rows are there: what `pg_upgrade` leaves is another database cluster in another
+/// directory, too.
+fn has_its_rows(before: &Evidence, now: &Evidence) -> bool {
+    let rows = |evidence: &Evidence| {
+        let rows = evidence.tables.iter().map(|table| table.rows);
+        rows.fold(0, i64::saturating_add)
+    };
+    let had = rows(before);
+    had > 0 && rows(now) >= had / 2
 }
 
 /// Which finding it is that another database cluster answers: by where it lies.

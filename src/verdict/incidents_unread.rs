@@ -1,7 +1,7 @@
 //! What happened to servers that the checks could not log in to: resets that must be suspected all
 //! the same, and refusals that are none.
 
-use super::incidents::Scenario;
+use super::incidents::{Scenario, nearly_empty};
 use super::sample::{Sample, volume};
 use crate::api::{LoginMethod, WithoutLogin, reasons};
 
@@ -25,6 +25,18 @@ fn on_other_volume() -> Sample {
     Sample::new().on_volume("other-data", "pvc-b")
 }
 
+/// Nothing listens at the port of the spec, and before nothing did at the default port.
+fn at_other_port() -> Sample {
+    let mut sample = Sample::new()
+        .failed(reasons::CONNECTION_FAILED, "connection refused")
+        .without_evidence()
+        .says(without_salts(LoginMethod::Unknown));
+    if let Some(before) = &mut sample.before_login {
+        before.default_port_digest = Some(String::new());
+    }
+    sample
+}
+
 /// The role of the checks was in the database that is gone.
 pub(super) fn unread_incidents() -> Vec<Scenario> {
     let new = Sample::new;
@@ -37,6 +49,17 @@ pub(super) fn unread_incidents() -> Vec<Scenario> {
         (
             "another volume with a fresh database, the role is gone",
             on_other_volume().refused().says(other_cluster),
+            Some("other_cluster_unread"),
+        ),
+        (
+            "initdb, and the server listens at the default port: its settings were in PGDATA",
+            {
+                let mut sample = at_other_port();
+                sample.target.attempt = 3;
+                sample.says(|now| {
+                    now.default_port_digest = Some("another-salt-of-nobody".to_owned());
+                })
+            },
             Some("other_cluster_unread"),
         ),
         (
@@ -134,7 +157,7 @@ pub(super) fn unread_incidents() -> Vec<Scenario> {
         (
             "the pod of another ordinal with a claim of its own, and no salt",
             new()
-                .on_volume("data-knowledge-postgres-1", "pvc-b")
+                .on_pod_one()
                 .refused()
                 .says(without_salts(LoginMethod::Md5)),
             Some("other_volume_unread"),
@@ -183,6 +206,21 @@ pub(super) fn refusals() -> Vec<Scenario> {
             None,
         ),
         (
+            "the port was changed to the default one",
+            {
+                let mut sample = at_other_port();
+                sample.target.attempt = 3;
+                sample.says(|now| now.default_port_digest = Some("salt-of-nobody".to_owned()))
+            },
+            None,
+        ),
+        (
+            "something listens at the default port, and the server may still start",
+            at_other_port()
+                .says(|now| now.default_port_digest = Some("salt-of-a-pooler".to_owned())),
+            None,
+        ),
+        (
             "refused before any check was good",
             new().first().refused(),
             None,
@@ -208,16 +246,14 @@ pub(super) fn refusals() -> Vec<Scenario> {
         ),
         (
             "a replica has a volume of its own, and the Secret is wrong",
-            new()
-                .on_volume("data-knowledge-postgres-1", "pvc-b")
-                .refused(),
+            new().on_pod_one().refused(),
             None,
         ),
         (
             "a replica that was seen before is refused, by md5",
             {
                 let mut sample = new()
-                    .on_volume("data-knowledge-postgres-1", "pvc-b")
+                    .on_pod_one()
                     .refused()
                     .says(without_salts(LoginMethod::Md5));
                 sample.replica_volumes = vec![volume(
@@ -238,7 +274,7 @@ pub(super) fn other_directories() -> Vec<Scenario> {
     vec![
         (
             "PGDATA was changed, and initdb ran beside the data",
-            new().other_cluster().now(|now| {
+            new().other_cluster().now(nearly_empty).now(|now| {
                 now.identity.data_directory = "/var/lib/postgresql/data".to_owned();
             }),
             Some("cluster_changed"),
@@ -246,7 +282,7 @@ pub(super) fn other_directories() -> Vec<Scenario> {
         (
             "another subPath of the claim is mounted, and initdb ran in it",
             {
-                let mut sample = new().other_cluster();
+                let mut sample = new().other_cluster().now(nearly_empty);
                 sample.target.volumes[0].sub_path = "postgres".to_owned();
                 sample
             },
@@ -260,7 +296,8 @@ pub(super) fn other_directories() -> Vec<Scenario> {
                         before.identity.data_directory =
                             "/var/lib/postgresql/data/17/docker".to_owned();
                     })
-                    .other_cluster();
+                    .other_cluster()
+                    .now(nearly_empty);
                 if let Some(now) = &mut sample.evidence {
                     now.identity.data_directory = "/var/lib/postgresql/data/18/docker".to_owned();
                     now.identity.server_version = "18.1".to_owned();
@@ -268,6 +305,22 @@ pub(super) fn other_directories() -> Vec<Scenario> {
                 sample
             },
             Some("cluster_changed"),
+        ),
+        (
+            "pg_upgrade has made another directory with all the rows",
+            new().other_cluster().now(|now| {
+                now.identity.data_directory = "/var/lib/postgresql/data/17".to_owned();
+                now.identity.server_version = "17.6".to_owned();
+            }),
+            Some("cluster_changed"),
+        ),
+        (
+            "PGDATA was changed to an older copy of the cluster on the same claim",
+            new().now(|now| {
+                now.identity.data_directory = "/var/lib/postgresql/data/before".to_owned();
+                now.identity.wal_position = "0/1000000".to_owned();
+            }),
+            Some("rolled_back"),
         ),
         (
             "the same path on another node, with a fresh database",
@@ -283,9 +336,7 @@ pub(super) fn other_directories() -> Vec<Scenario> {
         ),
         (
             "the pod of another ordinal, with a fresh database",
-            new()
-                .other_cluster()
-                .on_volume("data-knowledge-postgres-1", "pvc-b"),
+            new().other_cluster().on_pod_one(),
             Some("cluster_changed"),
         ),
     ]

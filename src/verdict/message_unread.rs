@@ -1,6 +1,6 @@
 //! The texts of verdicts about a server that nobody could log in to.
 
-use crate::api::{Finding, LoginMethod, reasons};
+use crate::api::{DEFAULT_PORT, Finding, LoginMethod, reasons};
 
 use super::input::Input;
 use super::sentence::{describe_cluster, describe_volume, say_finding};
@@ -29,7 +29,14 @@ pub(super) fn suspected(input: &Input<'_>, findings: &[Finding]) -> String {
 
 /// What the salts say of a login that was refused, and what is not known.
 pub(super) fn explain_login(input: &Input<'_>) -> Option<String> {
-    if input.failure?.reason != reasons::AUTHENTICATION_FAILED {
+    let reason = input.failure?.reason.as_str();
+    if reason == reasons::CONNECTION_FAILED && explain_refusal(input) == Refusal::SameCluster {
+        return Some(format!(
+            "The database cluster of the last good check listens at port {DEFAULT_PORT}: correct \
+             spec.connection.port"
+        ));
+    }
+    if reason != reasons::AUTHENTICATION_FAILED {
         return None;
     }
     Some(match explain_refusal(input) {

@@ -97,6 +97,12 @@ impl Sample {
         self
     }
 
+    /// It is the second pod of the StatefulSet, with the claim of its own.
+    pub fn on_pod_one(mut self) -> Self {
+        "knowledge-postgres-1".clone_into(&mut self.target.pod);
+        self.on_volume("data-knowledge-postgres-1", "pvc-b")
+    }
+
     /// No claim is mounted, neither now nor before.
     pub fn on_no_volume(mut self) -> Self {
         self.target.volumes.clear();
@@ -278,6 +284,7 @@ pub fn without_login() -> WithoutLogin {
         role: Some("name-of-the-role".to_owned()),
         role_digest: Some("salt-of-the-role".to_owned()),
         role_missing: false,
+        default_port_digest: None,
         configured_directory: "/var/lib/postgresql/data/pgdata".to_owned(),
     }
 }

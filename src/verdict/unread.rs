@@ -37,9 +37,14 @@ impl<'a> Unread<'a> {
 
     /// Whether the database cluster is that of the last good check; `None` if that is not known.
     fn is_same_cluster(&self, input: &Input<'_>) -> Option<bool> {
-        let before = self.baseline.without_login?.cluster_digest.as_ref()?;
-        let now = input.without_login?.cluster_digest.as_ref()?;
-        Some(before == now)
+        let (before, now) = (self.baseline.without_login?, input.without_login?);
+        let known = before.cluster_digest.as_ref()?;
+        match &now.cluster_digest {
+            Some(found) => Some(known == found),
+            None => listens_at_default_port(before, now)
+                .filter(|_| self.is_final(input))
+                .map(|found| known == found),
+        }
     }
 
     /// Whether the server has had the time that a start may take. One that recovers answers later,
@@ -57,6 +62,14 @@ impl<'a> Unread<'a> {
         }
         (before, unread_state(self.directories.now, self.volumes.now))
     }
+}
+
+/// The digest of a server that answers at the default port where nothing listened before.
+fn listens_at_default_port<'a>(before: &WithoutLogin, now: &'a WithoutLogin) -> Option<&'a String> {
+    let was_free = before.default_port_digest.as_deref() == Some("");
+    now.default_port_digest
+        .as_ref()
+        .filter(|digest| was_free && !digest.is_empty())
 }
 
 fn passes(reason: &str) -> bool {
@@ -108,7 +121,7 @@ pub(super) fn other_volume(input: &Input<'_>, found: &[Finding]) -> Option<Findi
         .volumes
         .before
         .zip(unread.volumes.now)
-        .is_some_and(|(before, now)| other_ordinal(before, now).is_some());
+        .is_some_and(|(before, now)| other_ordinal(&input.target.pod, before, now).is_some());
     // A replica has a volume of its own, with a copy of the same database cluster.
     if unread.volumes.now.is_some_and(is_of_replica)
         || (is_sibling && unread.is_same_cluster(input) == Some(true))
@@ -188,17 +201,22 @@ pub(super) fn explain_refusal(input: &Input<'_>) -> Refusal {
     }
 }
 
-/// The ordinals of two claims that one claim template has made for different pods of one
-/// StatefulSet.
+/// The ordinal of the pod that had the claim before, if one claim template has made both claims for
+/// different pods of one StatefulSet.
 pub(super) fn other_ordinal<'a>(
+    pod: &str,
     before: &'a MountedVolume,
-    now: &'a MountedVolume,
-) -> Option<(&'a str, &'a str)> {
-    let part = |claim: &'a str| {
-        let (name, ordinal) = claim.rsplit_once('-')?;
-        (!ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit()))
-            .then_some((name, ordinal))
-    };
-    let ((name, was), (other, is)) = (part(&before.claim)?, part(&now.claim)?);
-    (name == other && was != is).then_some((was, is))
+    now: &MountedVolume,
+) -> Option<&'a str> {
+    let template = now.claim.strip_suffix(pod)?;
+    let (name, is) = split_ordinal(pod)?;
+    let (other, was) = split_ordinal(before.claim.strip_prefix(template)?)?;
+    (template.ends_with('-') && name == other && was != is).then_some(was)
+}
+
+/// `knowledge-postgres-0` as its name and its ordinal.
+fn split_ordinal(pod: &str) -> Option<(&str, &str)> {
+    let (name, ordinal) = pod.rsplit_once('-')?;
+    let is_number = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some((name, ordinal))
 }

@@ -13,15 +13,24 @@ pub(super) fn mount_back(
     baseline: &Baseline<'_>,
     before: &MountedVolume,
     now: Option<&MountedVolume>,
-) -> [String; 4] {
+) -> Vec<String> {
     let (namespace, workload) = (input.namespace, &input.spec.workload.name);
     let present = now
         .map(|now| format!(" {}", now.volume))
         .unwrap_or_default();
     let claim = &before.claim;
-    let special = special_way(input, before, now);
+    let see = format!(
+        "See whether it exists: kubectl get pv {}{present}, and what the pod mounts: kubectl -n \
+         {namespace} describe pod {}",
+        before.volume, input.target.pod
+    );
+    let gone = format!(
+        "If the volume is gone, restore from a backup: kubectl -n {namespace} get dbbackup"
+    );
+    if let Some(way) = now.and_then(|now| special_way(input, before, now)) {
+        return vec![way, see, gone];
+    }
     let way = match now {
-        _ if special.is_some() => special.unwrap_or_default(),
         Some(now) if now.claim == *claim => {
             format!("bind claim {claim} to volume {} again", before.volume)
         }
@@ -31,21 +40,15 @@ pub(super) fn mount_back(
             before.mount_path
         ),
     };
-    [
+    vec![
         format!(
             "bring volume {} back, which has the data of {}: kubectl holdfast recover {} -n \
              {namespace}",
             before.volume, baseline.source, input.database
         ),
-        format!(
-            "See whether it exists: kubectl get pv {}{present}, and what the pod mounts: kubectl \
-             -n {namespace} describe pod {}",
-            before.volume, input.target.pod
-        ),
+        see,
         format!("By hand: scale {workload} to 0, {way}, scale it up"),
-        format!(
-            "If the volume is gone, restore from a backup: kubectl -n {namespace} get dbbackup"
-        ),
+        gone,
     ]
 }
 
@@ -54,6 +57,11 @@ pub(super) fn on_same_volume(input: &Input<'_>, findings: &[Finding]) -> Vec<Str
     let namespace = input.namespace;
     let elsewhere = findings.iter().find_map(|finding| match finding {
         Finding::OtherDataDirectory { before, .. } => Some(before),
+        Finding::RolledBack { before, now }
+            if !now.data_directory.is_empty() && before.data_directory != now.data_directory =>
+        {
+            Some(before)
+        }
         _ => None,
     });
     if let Some(before) = elsewhere {
@@ -124,12 +132,7 @@ fn find_command(input: &Input<'_>) -> String {
 
 /// How a volume gets back under the pod where binding a claim is not the way: another node, or
 /// another pod of the StatefulSet.
-pub(super) fn special_way(
-    input: &Input<'_>,
-    before: &MountedVolume,
-    now: Option<&MountedVolume>,
-) -> Option<String> {
-    let now = now?;
+fn special_way(input: &Input<'_>, before: &MountedVolume, now: &MountedVolume) -> Option<String> {
     let workload = &input.spec.workload.name;
     if !before.node.is_empty() && !now.node.is_empty() && before.node != now.node {
         return Some(format!(
@@ -137,9 +140,10 @@ pub(super) fn special_way(
             before.node
         ));
     }
-    let (was, is) = other_ordinal(before, now)?;
+    let was = other_ordinal(&input.target.pod, before, now)?;
     Some(format!(
-        "the data is on the claim of pod {workload}-{was}, and this is pod {workload}-{is}: set \
-         spec.ordinals.start and spec.replicas back"
+        "let the StatefulSet run pod {workload}-{was} again, whose claim {} has the data: put \
+         spec.ordinals.start and spec.replicas of {workload} back",
+        before.claim
     ))
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use holdfast::agent::{Gathered, gather};
 use holdfast::api::{LoginMethod, TlsMode, WithoutLogin, reasons};
+use holdfast::postgres::{Login, fetch_digest_at};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::check::{check_request, mounted};
 use crate::support::postgres::{PASSWORD, TestPostgres};
-use crate::support::run;
+use crate::support::{free_port, run};
 
 const AGENT: &str = "create role agent login password 'secret'";
 
@@ -133,6 +134,22 @@ async fn a_server_without_passwords_says_that_a_role_is_missing() {
     assert!(
         !said(&server, "secret").await.role_missing,
         "it may not log in"
+    );
+}
+
+#[tokio::test]
+async fn another_port_is_asked_without_a_login() {
+    let server = TestPostgres::start();
+    server.execute("postgres", AGENT).await;
+    let known = said(&server, "secret").await.cluster_digest;
+    let stranger = |port| Login::nobody("127.0.0.1", port, TlsMode::Prefer);
+    assert_eq!(
+        fetch_digest_at(&stranger(server.port()), "postgres").await,
+        known
+    );
+    assert_eq!(
+        fetch_digest_at(&stranger(free_port()), "postgres").await,
+        Some(String::new())
     );
 }
 
