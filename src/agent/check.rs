@@ -42,6 +42,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         completion_time: Some(Time(Timestamp::now())),
         evidence: gathered.evidence,
         failure: gathered.failure,
+        without_login: gathered.without_login,
         backup_evidence: gathered.backup_evidence,
         files: Vec::new(),
         verdict: None,

@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use crate::api::{
     AgentFailure, BackupEvidence, CheckRequest, EVIDENCE_TABLE_LIMIT, Evidence, TableEvidence,
-    TableName,
+    TableName, WithoutLogin,
 };
 use crate::postgres::{
     CountOrder, CountedTables, Login, Overview, PostgresError, PostgresErrorKind, Session,
     TableList, connect, count_tables, fetch_overview, fetch_tables,
 };
 
-use super::{MountedFiles, fetch_remembered};
+use super::{MountedFiles, fetch_remembered, look_without_login};
 
 /// Databases that nearly every server has, to ask for its identity when the one that should exist
 /// does not.
@@ -29,6 +29,8 @@ pub struct Gathered {
     pub failure: Option<AgentFailure>,
     /// What the newest good backup says was there, if that was asked.
     pub backup_evidence: Option<BackupEvidence>,
+    /// What the server says before a login.
+    pub without_login: Option<WithoutLogin>,
 }
 
 impl Gathered {
@@ -54,6 +56,7 @@ pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
         Ok(found) => gathered.backup_evidence = found,
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
     }
+    gathered.without_login = Some(look_without_login(request, files, &gathered).await);
     gathered
 }
 
@@ -139,7 +142,7 @@ async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gather
     Gathered {
         evidence: Some(evidence),
         failure: join_problems(found.failures),
-        backup_evidence: None,
+        ..Gathered::default()
     }
 }
 

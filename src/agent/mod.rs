@@ -19,6 +19,7 @@ mod mounted;
 mod named_paths;
 mod remembered;
 mod suspicion;
+mod without_login;
 
 pub use backup_set::{SetOrder, TakenSet, take_set};
 pub use command::{AgentCommand, run};
@@ -30,3 +31,4 @@ pub use look_for_files::{look_for_files, nothing_found};
 pub use mounted::MountedFiles;
 pub use remembered::{build_evidence, fetch_remembered};
 pub use suspicion::{ProtectedDatabaseSuspicion, SuspicionSource, suspicion_of};
+pub use without_login::look_without_login;

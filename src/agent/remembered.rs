@@ -63,6 +63,7 @@ pub async fn fetch_remembered(
     Ok(found.map(|(path, manifest)| BackupEvidence {
         path,
         evidence: build_evidence(&manifest),
+        cluster_digest: manifest.identity.cluster_digest,
     }))
 }
 

@@ -97,6 +97,12 @@ pub struct CheckRequest {
     /// set says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered_in: Option<S3Storage>,
+    /// Whether to ask at the default port, too, without a login.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ask_default_port: bool,
+    /// The data directory that the pod configures; empty if it leaves that to its image.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub configured_directory: String,
 }
 
 fn default_counting_budget() -> u64 {

@@ -5,7 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, MountedVolume};
+use super::{
+    AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, MountedVolume, WithoutLogin,
+};
 
 /// One verification run. To ask for one by hand, create an object with `database` and `trigger:
 /// Manual`; the rest is filled in.
@@ -91,6 +93,10 @@ pub struct CheckTarget {
     /// The claims mounted into the container and the volumes behind them.
     #[serde(default)]
     pub volumes: Vec<MountedVolume>,
+    /// The data directory that the pod itself configures: its `PGDATA`, or an argument of the
+    /// server. Empty if it leaves that to the image.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub configured_directory: String,
 }
 
 /// What a check found.
@@ -109,6 +115,9 @@ pub struct DatabaseCheckStatus {
     /// Why nothing, or not everything, could be found. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AgentFailure>,
+    /// What the server says before a login. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_login: Option<WithoutLogin>,
     /// What the newest good backup says was there, read when nothing else remembers it. Written by
     /// the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +135,12 @@ pub struct DatabaseCheckStatus {
 }
 
 impl DatabaseCheck {
+    /// What the check learnt of the server without logging in.
+    #[must_use]
+    pub fn without_login(&self) -> Option<&WithoutLogin> {
+        self.status.as_ref()?.without_login.as_ref()
+    }
+
     /// What the check found, if its agent found anything.
     #[must_use]
     pub fn evidence(&self) -> Option<&Evidence> {
@@ -141,6 +156,9 @@ pub struct BackupEvidence {
     pub path: String,
     /// What was there, as the dump has it.
     pub evidence: Evidence,
+    /// Digest of the salt that the server gave for a role that does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_digest: Option<String>,
 }
 
 /// The operator's judgement of a check.
@@ -156,7 +174,7 @@ pub struct CheckVerdict {
     /// What was found, as data: what makes it Suspected or Unverifiable, the gravest first, then
     /// changes that are no loss. Checks of older versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), transform = super::finding::merge_types)]
+    #[schemars(length(max = 32), transform = super::finding_schema::merge_types)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub findings: Vec<Finding>,
     /// The check that this one was compared with; none for the first.

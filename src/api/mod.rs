@@ -17,11 +17,13 @@ mod declared_change;
 mod evidence;
 mod file_rule;
 mod finding;
+mod finding_schema;
 mod mounted_volume;
 pub mod names;
 mod protected_database;
 mod protected_database_status;
 pub mod reasons;
+mod without_login;
 
 pub use agent_request::{
     BINARY_DIRECTORY, BackupRequest, CheckRequest, FILES_DIRECTORY, FilesRequest,
@@ -40,7 +42,7 @@ pub use condition_types::{
     TransitionEvent, Unasked, passes_by_itself,
 };
 pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_condition};
-pub use connection::{Connection, CredentialsSecret, SecretKey, Tls, TlsMode};
+pub use connection::{Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode};
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
     BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseCheckSpec,
@@ -73,3 +75,4 @@ pub use protected_database::{
 pub use protected_database_status::{
     BackupSummary, BaselineStatus, CheckSummary, ClaimStatus, ProtectedDatabaseStatus,
 };
+pub use without_login::{LoginMethod, WithoutLogin};

@@ -13,6 +13,7 @@ mod files;
 mod gap;
 mod gate;
 mod judge;
+mod known_good;
 mod loss_summary;
 mod protect;
 mod ready;

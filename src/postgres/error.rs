@@ -122,6 +122,8 @@ impl From<PostgresError> for AgentFailure {
     }
 }
 
+/// How the answer of a server that refuses a role for another reason than its password ends.
+const NOT_AUTHORIZED: &str = "(SQLSTATE 28000)";
 /// The longest text of the server that is passed on, in bytes.
 const ANSWER_LIMIT: usize = 600;
 
@@ -234,10 +236,19 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
              the Secret of `spec.connection.tls.caSecret`",
             login.tls_mode
         ),
+        // `pg_hba.conf`, a role that may not log in, or none of that name where no password is asked.
+        Kind::AuthenticationFailed if answer.contains(NOT_AUTHORIZED) => format!(
+            "Postgres at {address} refused the login of role {role}: {answer}. Let it in by \
+             `pg_hba.conf`, create it (`kubectl holdfast grant-sql`), or name another in the Secret \
+             `{}` (keys `{}` and `{}`, `spec.connection.credentialsSecret`)",
+            secret.name, secret.username_key, secret.password_key,
+        ),
         Kind::AuthenticationFailed => format!(
-            "Postgres at {address} refused the login of role {role}: {answer}. Correct the Secret \
-             `{}` (keys `{}` and `{}`, `spec.connection.credentialsSecret`), or let the role in by \
-             `pg_hba.conf`: `{}`",
+            "Postgres at {address} refused the login of role {role}: {answer}. A volume keeps the \
+             passwords that it was made with: another one in the Secret or in `POSTGRES_PASSWORD` \
+             changes nothing in the database. Set it there as well, `ALTER ROLE {role} PASSWORD \
+             '…'`, or write the old one back into the Secret `{}` (keys `{}` and `{}`, \
+             `spec.connection.credentialsSecret`): `{}`",
             secret.name,
             secret.username_key,
             secret.password_key,

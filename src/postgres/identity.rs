@@ -14,12 +14,17 @@ use super::{PostgresError, PostgresErrorKind, Session, TableList, name_column};
 /// The most databases that evidence carries; the ones asked for are always among them.
 const DATABASE_LIMIT: usize = 500;
 
+/// The timeline of a primary is that of the write-ahead log that it writes: `pg_control` has that of
+/// the last checkpoint, which comes some time after a promotion.
+///
 /// The flushed position, which no crash takes back: what is only written can be lost with the
 /// machine. Whoever may not read where the data lies gets an error from `current_setting`;
 /// `pg_settings` would be empty instead, but makes up all settings for it, which costs more than
 /// all the rest.
 const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_identifier, \
-    checkpoint.timeline_id::text as timeline, case when pg_catalog.pg_is_in_recovery() then \
+    case when pg_catalog.pg_is_in_recovery() then checkpoint.timeline_id::bigint else \
+    ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), \
+    8))::bit(32)::bigint end::text as timeline, case when pg_catalog.pg_is_in_recovery() then \
     coalesce(pg_catalog.pg_last_wal_replay_lsn(), pg_catalog.pg_last_wal_receive_lsn(), \
     checkpoint.redo_lsn) else pg_catalog.pg_current_wal_flush_lsn() end::text as wal_position, \
     pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())::text as \

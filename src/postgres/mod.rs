@@ -4,6 +4,7 @@
 mod archive;
 mod archive_head;
 mod archive_table;
+mod before_login;
 mod connect;
 mod count_statement;
 mod counted;
@@ -33,6 +34,7 @@ mod tls;
 pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
 pub use archive_head::{ArchiveVersion, ContentsEntry};
 pub use archive_table::{LargeObjectsDigest, TableDigest};
+pub use before_login::{fetch_digest_at, fetch_without_login};
 pub use connect::{APPLICATION_NAME, connect};
 pub use counted::{CountedTables, build_tables};
 pub use counting::{Allowance, count_rest, count_small, has_rest};

@@ -45,6 +45,25 @@ fn tried(tries: i32) -> Sample {
     after_a_good_start(checks.collect())
 }
 
+/// The login was refused, and the volume is another one.
+fn unread_on_other_volume() -> DatabaseCheck {
+    let mut check = unverifiable(
+        "knowledge-try-0",
+        "2026-02-01T09:29:50Z",
+        "AuthenticationFailed",
+    );
+    for volume in check
+        .spec
+        .target
+        .iter_mut()
+        .flat_map(|target| &mut target.volumes)
+    {
+        "pvc-b".clone_into(&mut volume.volume);
+        "/volumes/pvc-b".clone_into(&mut volume.volume_handle);
+    }
+    check
+}
+
 /// The start before this one was verified.
 fn after_a_good_start(mut checks: Vec<DatabaseCheck>) -> Sample {
     let good = of_container(
@@ -236,6 +255,14 @@ fn tries() -> Vec<Scenario> {
         ("six tries could not say anything", tried(6)),
         ("seven tries could not say anything", tried(7)),
         ("a try is due", tried(1).at("2026-02-01T09:30:05Z")),
+        (
+            "nothing could be read on another volume",
+            after_a_good_start(vec![unread_on_other_volume()]),
+        ),
+        (
+            "nothing could be read on another volume, and a try is due",
+            after_a_good_start(vec![unread_on_other_volume()]).at("2026-02-01T09:30:05Z"),
+        ),
         (
             "the spec was changed after a try",
             tried(3).wanted(|spec| spec.connection.port = 5433),

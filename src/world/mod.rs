@@ -2,6 +2,7 @@
 //! Whoever needs to know something of the cluster reads it here; nobody judges here.
 
 mod claims;
+mod data_directory;
 mod fact;
 mod ledger;
 mod observe;

@@ -43,6 +43,14 @@ async fn a_wrong_password_names_the_secret_and_is_not_tried_again() {
                 .message
                 .contains("kubectl create secret generic pg-auth")
     );
+    assert!(
+        failure
+            .message
+            .contains("A volume keeps the passwords that it was made with")
+            && failure.message.contains("ALTER ROLE \"postgres\" PASSWORD"),
+        "{}",
+        failure.message
+    );
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 

@@ -11,6 +11,7 @@ mod support;
 
 mod archive;
 mod backup;
+mod before_login;
 mod check;
 mod connection;
 mod files;

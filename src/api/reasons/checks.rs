@@ -24,8 +24,12 @@ reasons! { CHECKS:
          connections from the agent's pod.";
     AUTHENTICATION_FAILED = "AuthenticationFailed" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":
-        "The server refused the user name or the password.",
-        "Correct the Secret that `spec.connection.credentialsSecret` names.";
+        "The server refused the user name or the password. A volume keeps the passwords that it was \
+         made with: another one in the Secret or in `POSTGRES_PASSWORD` changes nothing in the \
+         database.",
+        "Set the password of the Secret in the database (`ALTER ROLE … PASSWORD`), or write the old \
+         one back into the Secret that `spec.connection.credentialsSecret` names. If the role does \
+         not exist, `kubectl holdfast grant-sql NAME -n NAMESPACE` prints the SQL for it.";
     SECRET_MISSING = "SecretMissing" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":
         "A Secret, or a key in it, does not exist.",
