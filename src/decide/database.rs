@@ -32,7 +32,8 @@ pub fn decide(observed: &Observed) -> Plan {
         release::release_all(observed, &mut plan);
         return plan;
     }
-    let judged = judge::judge_checks(observed);
+    let mut judged = judge::judge_checks(observed);
+    first_part::judge_first_parts(observed, &mut judged);
     let stall = stalled(observed);
     // Before anything that may fail: a gate that must close does not wait.
     let gating = gate::gate(observed, &judged, &mut plan);

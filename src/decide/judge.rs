@@ -258,6 +258,12 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
 }
 
 impl<'a> Judged<'a> {
+    /// Judges a check that has not ended.
+    pub fn judge_now(&self, observed: &Observed, check: &DatabaseCheck) -> Verdict {
+        let (known, acceptance) = (self.known_good.as_ref(), &self.acceptance);
+        judge_one(observed, check, known, None, &self.replica_volumes, acceptance).0
+    }
+
     /// Whether a check has seen a replica of the database cluster that is known to be good.
     fn is_replica_of_known(&self, check: &DatabaseCheck) -> bool {
         let found = check.evidence().map(|evidence| &evidence.identity);

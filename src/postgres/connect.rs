@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Config;
 
+use super::session::LOCK_LIMIT;
 use super::settings::{build_options, build_question};
 use super::{
     Login, PostgresError, PostgresErrorKind, Session, build_connector, classify, driver_mode,
@@ -18,9 +19,6 @@ pub const APPLICATION_NAME: &str = "holdfast-check";
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 /// Pause between tries.
 const PAUSE: Duration = Duration::from_millis(400);
-/// The longest wait for a lock of others.
-const LOCK_LIMIT: Duration = Duration::from_secs(5);
-
 /// Connects to `database`; what may pass by itself (a server that starts, no free connection) is
 /// tried again until `deadline`.
 pub async fn connect(

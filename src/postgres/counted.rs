@@ -43,7 +43,7 @@ pub fn build_tables(
         .rules
         .iter()
         .map(|rule| rule.name.as_str())
-        .chain(order.known.iter().copied())
+        .chain(order.known.iter().map(|known| known.name.as_str()))
         .collect();
     CountedTables {
         tables: told
@@ -99,7 +99,7 @@ mod tests {
     use super::super::selection::Counted;
     use super::super::tables::tests::listed;
     use super::*;
-    use crate::api::TableRule;
+    use crate::api::{KnownTable, TableRule};
 
     fn rule(name: &str) -> TableRule {
         TableRule {
@@ -115,9 +115,15 @@ mod tests {
             ..TableList::default()
         };
         let (ruled, gone) = (rule("ruled"), rule("no_such_table"));
+        let known_table = |name: &str| KnownTable {
+            database: "d".to_owned(),
+            name: format!("public.{name}"),
+            rows: None,
+        };
+        let (known, dropped) = (known_table("known"), known_table("dropped"));
         let order = CountOrder {
             rules: vec![&ruled, &gone],
-            known: vec!["public.known", "public.dropped"],
+            known: vec![&known, &dropped],
             ..CountOrder::default()
         };
         let found = build_tables("d", &list, &order, &Tally::default());

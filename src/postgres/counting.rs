@@ -2,7 +2,7 @@
 //! tables with rules as far as they need to be, those that have shrunk, and the others within a
 //! budget of time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -68,6 +68,7 @@ pub async fn count_small(
 ) -> Result<Tally, PostgresError> {
     let mut tally = Tally::default();
     let mut effort = effort(session, allowance);
+    mark_shrunk(list, order);
     let sizes = measure(session, &measurable(list, order), &mut effort).await?;
     for table in &mut list.tables {
         if let Some(pages) = sizes.get(&table.oid) {
@@ -107,14 +108,52 @@ pub async fn count_small(
     Ok(tally)
 }
 
-/// Whether something is left for [`count_rest`].
+/// Marks tables that seem to have far fewer rows than the last good check has counted.
+fn mark_shrunk(list: &mut TableList, order: &CountOrder<'_>) {
+    let mut shrunk = BTreeSet::new();
+    {
+        let members = list.members();
+        let by_name: BTreeMap<String, i64> = list
+            .tables
+            .iter()
+            .map(|table| (table.qualified_name(), table.oid))
+            .collect();
+        for (known, rows) in order
+            .known
+            .iter()
+            .filter_map(|known| Some((known, known.rows?)))
+        {
+            let parts = by_name.get(&known.name).and_then(|oid| members.get(oid));
+            let parts = parts.map(Vec::as_slice).unwrap_or_default();
+            let estimated = parts
+                .iter()
+                .map(|part| part.estimated_rows)
+                .fold(0, i64::saturating_add);
+            if estimated < rows / 2 {
+                shrunk.extend(parts.iter().map(|part| part.oid));
+            }
+        }
+    }
+    for table in &mut list.tables {
+        table.has_shrunk |= shrunk.contains(&table.oid);
+    }
+}
+
+/// Whether [`count_rest`] will take its time: tables are left that are counted whatever the budget.
 #[must_use]
-pub fn has_rest(list: &TableList, order: &CountOrder<'_>, tally: &Tally) -> bool {
-    select(list, order)
-        .iter()
-        .filter(|told| order.count_all || told.is_needed())
-        .flat_map(|told| &told.members)
-        .any(|table| is_left(table, tally))
+pub fn takes_long(
+    session: &Session,
+    list: &TableList,
+    order: &CountOrder<'_>,
+    tally: &Tally,
+) -> bool {
+    select(list, order).iter().any(|told| {
+        told.members.iter().any(|table| {
+            (told.is_needed() || order.count_all && table.has_shrunk)
+                && is_left(table, tally)
+                && refusal(session, table).is_none()
+        })
+    })
 }
 
 /// Counts what [`count_small`] has left: tables with rules, those that have shrunk, and the others

@@ -22,6 +22,7 @@ mod owner_code;
 mod password_file;
 mod paths;
 mod programs;
+mod query_guard;
 mod read_login;
 mod selection;
 mod sequences;
@@ -37,7 +38,7 @@ pub use archive_table::{LargeObjectsDigest, TableDigest};
 pub use before_login::{fetch_digest_at, fetch_without_login};
 pub use connect::{APPLICATION_NAME, connect};
 pub use counted::{CountedTables, build_tables};
-pub use counting::{Allowance, count_rest, count_small, has_rest};
+pub use counting::{Allowance, count_rest, count_small, takes_long};
 pub use error::{PostgresError, PostgresErrorKind, bounded_line, classify, line_within};
 pub use identifier::{
     name_column, quote_identifier, quote_literal, quote_qualified, read_name,

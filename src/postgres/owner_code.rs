@@ -20,6 +20,15 @@ pub(super) struct OwnerCode {
 /// notes: other functions, operators, types and constraints of types. What came with the server
 /// leaves no such note. A domain is code as well: its owner may add a check at any time.
 pub(super) fn build_query() -> String {
+    format!(
+        "select f.oid::bigint::text as oid, {} as code from ({}) as f; {OWN_OBJECTS}",
+        name_column("f.code"),
+        build_tables_query()
+    )
+}
+
+/// The tables with code, by object id and name of the code.
+pub(super) fn build_tables_query() -> String {
     let class = |name: &str| format!("'pg_catalog.{name}'::pg_catalog.regclass::pg_catalog.oid");
     let (function, kind, index, statistics, constraint) = (
         class("pg_proc"),
@@ -30,10 +39,6 @@ pub(super) fn build_query() -> String {
     );
     let operator = class("pg_operator");
     let superusers = "(select a.oid from pg_catalog.pg_roles as a where a.rolsuper)";
-    let said = name_column(
-        "(case when f.is_type then pg_catalog.format('type %s', f.code::pg_catalog.regtype) else \
-         pg_catalog.format('function %s', f.code::pg_catalog.regprocedure) end)",
-    );
     format!(
         "with recursive reached(class, object, is_type, code) as (select {function}, p.oid, false, \
          p.oid from pg_catalog.pg_proc as p where p.proowner not in {superusers} union select \
@@ -49,9 +54,10 @@ pub(super) fn build_query() -> String {
          from reached as r join pg_catalog.pg_partitioned_table as p on r.class = {index} and \
          p.partrelid = r.object union all select s.stxrelid, r.is_type, r.code from reached as r \
          join pg_catalog.pg_statistic_ext as s on r.class = {statistics} and s.oid = r.object) \
-         select f.relation::bigint::text as oid, {said} as code from (select distinct on \
-         (relation) relation, is_type, code from found order by relation, is_type, code) as f; \
-         {OWN_OBJECTS}"
+         select f.relation as oid, case when f.is_type then pg_catalog.format('type %s', \
+         f.code::pg_catalog.regtype) else pg_catalog.format('function %s', \
+         f.code::pg_catalog.regprocedure) end as code from (select distinct on (relation) \
+         relation, is_type, code from found order by relation, is_type, code) as f"
     )
 }
 

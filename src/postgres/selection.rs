@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{CountKind, TableRule};
+use crate::api::{CountKind, KnownTable, TableRule};
 
 use super::{ListedTable, TableList};
 
@@ -15,8 +15,8 @@ const THRESHOLD_FROM: i64 = 100_000;
 pub struct CountOrder<'a> {
     /// The rules of its tables.
     pub rules: Vec<&'a TableRule>,
-    /// Names of tables that the last good check found.
-    pub known: Vec<&'a str>,
+    /// Tables that the last good check found.
+    pub known: Vec<&'a KnownTable>,
     /// Whether tables without a rule are counted too.
     pub count_all: bool,
     /// The most tables to tell, those with rules not among them.
@@ -95,7 +95,11 @@ pub(super) fn select<'a>(list: &'a TableList, order: &CountOrder<'a>) -> Vec<Tol
             )
         })
     };
-    let known: BTreeSet<&str> = order.known.iter().copied().collect();
+    let known: BTreeSet<&str> = order
+        .known
+        .iter()
+        .map(|known| known.name.as_str())
+        .collect();
     let is_known = |table: &ListedTable| known.contains(table.qualified_name().as_str());
     let mut others: Vec<&ListedTable> = list
         .roots()
@@ -151,6 +155,14 @@ mod tests {
         }
     }
 
+    fn known_table(name: &str) -> KnownTable {
+        KnownTable {
+            database: "d".to_owned(),
+            name: format!("public.{name}"),
+            rows: None,
+        }
+    }
+
     fn names(told: &[Told<'_>]) -> Vec<String> {
         told.iter().map(|told| told.table.name.clone()).collect()
     }
@@ -169,9 +181,10 @@ mod tests {
             parents: [(6, 5)].into(),
         };
         let (ruled, gone) = (rule("ruled", None, None), rule("no_such_table", None, None));
+        let (known, dropped) = (known_table("known"), known_table("dropped"));
         let order = |room| CountOrder {
             rules: vec![&ruled, &gone],
-            known: vec!["public.known", "public.dropped"],
+            known: vec![&known, &dropped],
             room,
             ..CountOrder::default()
         };
@@ -193,10 +206,10 @@ mod tests {
             ],
             parents: [(6, 5)].into(),
         };
-        let named = rule("events_1", None, None);
+        let (named, known) = (rule("events_1", None, None), known_table("events_1"));
         let order = CountOrder {
             rules: vec![&named],
-            known: vec!["public.events_1"],
+            known: vec![&known],
             room: 9,
             ..CountOrder::default()
         };

@@ -11,7 +11,7 @@ use super::settings::{Limits, build_local_settings};
 use super::{Login, PostgresError, PostgresErrorKind, classify, read_name};
 
 /// The longest wait for a lock of others.
-const LOCK_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const LOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// An open connection to one database.
 #[derive(Debug)]
