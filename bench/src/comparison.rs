@@ -106,7 +106,9 @@ pub async fn compare(
     }
     let budget = plan.counting_budgets.first().copied().unwrap_or_default();
     let workers = (
-        meter.watch(server.check(&databases, &rules, budget)).await?,
+        meter
+            .watch(server.check(&databases, &rules, budget))
+            .await?,
         meter
             .watch(count_everything(server, database, tables))
             .await?,

@@ -56,8 +56,7 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
     let partitions_comparison = compare(&server, PARTITIONS, &partitioned, size, &plan).await?;
     say("starting the server again, as a replica");
     server.become_replica().await?;
-    let replica_comparison =
-        compare(&server, LARGE, &large, large_comparison.size, &plan).await?;
+    let replica_comparison = compare(&server, LARGE, &large, large_comparison.size, &plan).await?;
     Ok(Report {
         machine,
         version,

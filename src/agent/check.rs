@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Client;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::api::{CheckRequest, DatabaseCheck, DatabaseCheckStatus, Evidence};
 
@@ -14,6 +15,8 @@ use super::{Gathered, Interrupt, MountedFiles, gather_in_parts, kubernetes};
 
 /// What is allowed beyond the budget of the queries before the check is cut off.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long the first part of a report is tried; the whole report must not wait for it.
+const FIRST_REPORT: Duration = Duration::from_secs(5);
 
 /// Runs a check to its report.
 pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
@@ -75,9 +78,10 @@ async fn report_first(
         ..DatabaseCheckStatus::default()
     };
     let (namespace, name) = (&request.namespace, &request.check);
-    if let Err(error) =
-        kubernetes::apply_status::<DatabaseCheck>(client, namespace, name, &status).await
-    {
-        tracing::warn!("the first part could not be reported: {error:#}");
+    let report = kubernetes::apply_status::<DatabaseCheck>(client, namespace, name, &status);
+    match timeout(FIRST_REPORT, report).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!("the first part could not be reported: {error:#}"),
+        Err(_) => tracing::warn!("the first part was not reported in time"),
     }
 }

@@ -63,7 +63,7 @@ pub async fn gather_in_parts(
             None => Ok(None),
         }
     };
-    let (mut gathered, remembered) = 
+    let (mut gathered, remembered) =
         tokio::join!(gather_evidence(request, files, first_part), remembered);
     match remembered {
         Ok(found) => gathered.backup_evidence = found,
@@ -197,10 +197,7 @@ async fn count_first(
             counting.count_small(session, tables).await;
         }
     }
-    match open {
-        Some(session) => Some(session),
-        None => counting.connect(login, evidence.databases.first()?.name.as_str()).await,
-    }
+    open
 }
 
 /// How long to wait before large tables are counted; never more than a part of the time there is.

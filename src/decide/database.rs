@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::area::{Area, Stall, guard_wanted};
-use super::{back_up, check, gate, judge, loss_summary, protect, ready, release, remember};
+use super::{
+    back_up, check, first_part, gate, judge, loss_summary, protect, ready, release, remember,
+};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::plan::Plan;
 use crate::world::{Observed, WorkloadFact};

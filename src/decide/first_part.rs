@@ -20,7 +20,10 @@ fn is_first_part(check: &DatabaseCheck) -> bool {
 /// Judges first parts, and takes those that look reset for checks that have ended. They are judged
 /// again when the agent has.
 pub(super) fn judge_first_parts<'a>(observed: &'a Observed, judged: &mut Judged<'a>) {
-    for check in list(&observed.checks).iter().filter(|check| is_first_part(check)) {
+    for check in list(&observed.checks)
+        .iter()
+        .filter(|check| is_first_part(check))
+    {
         let (Some(name), Some(made)) = (
             check.metadata.name.as_deref(),
             check.metadata.creation_timestamp.as_ref(),

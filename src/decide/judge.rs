@@ -261,7 +261,15 @@ impl<'a> Judged<'a> {
     /// Judges a check that has not ended.
     pub fn judge_now(&self, observed: &Observed, check: &DatabaseCheck) -> Verdict {
         let (known, acceptance) = (self.known_good.as_ref(), &self.acceptance);
-        judge_one(observed, check, known, None, &self.replica_volumes, acceptance).0
+        judge_one(
+            observed,
+            check,
+            known,
+            None,
+            &self.replica_volumes,
+            acceptance,
+        )
+        .0
     }
 
     /// Whether a check has seen a replica of the database cluster that is known to be good.

@@ -139,4 +139,3 @@ async fn ensure_settings(session: &Session, restricted: bool) -> Result<(), Post
         ),
     ))
 }
-

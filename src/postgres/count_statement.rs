@@ -50,7 +50,9 @@ pub(super) async fn measure(
              = 'AccessExclusiveLock')) as measured where pages is not null"
         );
         let begin = Instant::now();
-        let answer = session.fetch_within(&select, effort.time(), SHORT_LOCK).await;
+        let answer = session
+            .fetch_within(&select, effort.time(), SHORT_LOCK)
+            .await;
         tokio::time::sleep(effort.spend(begin.elapsed())).await;
         match answer {
             Ok(sets) => {

@@ -9,14 +9,10 @@ use tokio::time::Instant;
 
 use crate::api::{NotCountedReason, TableRule};
 
-use super::count_statement::{
-    SHORT_LOCK, count, measure, owner_code_error, pages_of, refusal,
-};
+use super::count_statement::{SHORT_LOCK, count, measure, owner_code_error, pages_of, refusal};
 use super::effort::{Effort, RESTS_TOGETHER};
 use super::selection::{Counted, Told, select};
-use super::{
-    CountOrder, ListedTable, PostgresError, PostgresErrorKind, Session, TableList, Tally,
-};
+use super::{CountOrder, ListedTable, PostgresError, PostgresErrorKind, Session, TableList, Tally};
 
 /// How many tables one statement counts at most; each takes a lock for itself and its indexes while
 /// it runs.
@@ -100,7 +96,11 @@ pub async fn count_small(
         pages = pages.saturating_add(table.pages.max(1));
         pages <= ALWAYS_PAGES
     };
-    let small: Vec<&ListedTable> = tables.iter().take_while(|table| is_small(table)).copied().collect();
+    let small: Vec<&ListedTable> = tables
+        .iter()
+        .take_while(|table| is_small(table))
+        .copied()
+        .collect();
     count_in_batches(session, &small, &mut effort, &mut tally).await?;
     // A small table that somebody has locked was waited for, which is no work.
     allowance.budget = allowance.budget.saturating_sub(tally.pace.worked());
@@ -222,6 +222,9 @@ async fn count_ruled(
     let enough = told.enough();
     let mut rows = 0;
     for member in &told.members {
+        if member.stored_elsewhere {
+            continue;
+        }
         // What can't be counted is said even where it has no pages at the moment.
         if let Some(problem) = refusal(session, member) {
             tally.failures.push(problem);
@@ -318,8 +321,7 @@ async fn count_others(
         })
         .collect();
     tables.sort_by_key(|table| (table.pages, table.oid));
-    let (shrunk, others): (Vec<_>, Vec<_>) =
-        tables.into_iter().partition(|table| table.has_shrunk);
+    let (shrunk, others): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.has_shrunk);
     let mut looking = needed.of(needed.time() / SHARE_OF_THE_SHRUNK);
     count_in_batches(session, &shrunk, &mut looking, tally).await?;
     needed = looking.of(Duration::MAX);

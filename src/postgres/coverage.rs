@@ -42,7 +42,10 @@ pub(super) fn build_coverage(
         ..Coverage::default()
     };
     let mut missed: BTreeMap<NotCountedReason, Vec<(i64, String)>> = BTreeMap::new();
-    for table in list.roots().filter(|table| !tally.gone.contains(&table.oid)) {
+    for table in list
+        .roots()
+        .filter(|table| !tally.gone.contains(&table.oid))
+    {
         let parts: Vec<&ListedTable> = members
             .get(&table.oid)
             .into_iter()
@@ -53,7 +56,10 @@ pub(super) fn build_coverage(
         let enough = enough.get(&table.oid).copied();
         let (rows, count, lower_bound) = sum(&parts, enough, &tally.counts);
         let is_counted = count != CountKind::Estimated;
-        let reason = std::iter::once(table)
+        // A partitioned table itself is never read.
+        let root = Some(table).filter(|root| root.stored_elsewhere || root.owner_code.is_some());
+        let reason = root
+            .into_iter()
             .chain(parts.iter().copied())
             .find_map(inherent_reason)
             .or_else(|| {
@@ -66,7 +72,11 @@ pub(super) fn build_coverage(
                         .unwrap_or(NotCountedReason::Budget)
                 })
             });
-        let surely = if is_counted { rows } else { lower_bound.unwrap_or(0) };
+        let surely = if is_counted {
+            rows
+        } else {
+            lower_bound.unwrap_or(0)
+        };
         coverage.table_count += 1;
         coverage.counted_rows = coverage.counted_rows.saturating_add(surely);
         coverage.estimated_rows = coverage.estimated_rows.saturating_add(rows);
@@ -97,7 +107,7 @@ fn describe((reason, mut tables): (NotCountedReason, Vec<(i64, String)>)) -> Not
 
 #[cfg(test)]
 mod tests {
-    use super::super::selection::{Counted, CountOrder, select};
+    use super::super::selection::{CountOrder, Counted, select};
     use super::super::tables::tests::listed;
     use super::*;
 

@@ -214,8 +214,8 @@ mod tests {
 
     #[test]
     fn only_work_uses_the_budget_up() {
-        let mut effort =
-            Effort::until(Instant::now() + Duration::from_hours(1), RESTS_TOGETHER).of(Duration::from_millis(30));
+        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1), RESTS_TOGETHER)
+            .of(Duration::from_millis(30));
         assert!(!effort.is_used_up());
         effort.spend(Duration::from_millis(5));
         assert_eq!(effort.left(), Duration::from_millis(25));

@@ -124,11 +124,18 @@ fn pass_owner_code_down(list: &mut TableList) {
     if of_partitioned.is_empty() {
         return;
     }
-    for table in list.tables.iter_mut().filter(|table| table.owner_code.is_none()) {
+    for table in list
+        .tables
+        .iter_mut()
+        .filter(|table| table.owner_code.is_none())
+    {
         let mut seen = BTreeSet::new();
         let mut above = list.parents.get(&table.oid).copied();
         while let Some(oid) = above.filter(|oid| seen.insert(*oid)) {
-            table.owner_code = table.owner_code.take().or(of_partitioned.get(&oid).cloned());
+            table.owner_code = table
+                .owner_code
+                .take()
+                .or(of_partitioned.get(&oid).cloned());
             above = list.parents.get(&oid).copied();
         }
     }
@@ -143,15 +150,24 @@ mod tests {
     fn the_statistics_say_more_than_the_last_analyze_until_a_crash_forgets_them() {
         // Analyzed, live, dead, deleted since the statistics began, pages: estimate, shrunk.
         let cases = [
-            ((Some(1_000_000), 1_000_000, 0, 0, 9_000), (1_000_000, false)),
+            (
+                (Some(1_000_000), 1_000_000, 0, 0, 9_000),
+                (1_000_000, false),
+            ),
             ((Some(1_000_000), 0, 0, 0, 9_000), (1_000_000, false)),
             ((None, 0, 0, 0, 9_000), (0, false)),
             // DELETE of all, then a few new rows: before anything, after analyze, after VACUUM.
-            ((Some(1_000_000), 85, 1_000_000, 1_000_000, 9_000), (85, true)),
+            (
+                (Some(1_000_000), 85, 1_000_000, 1_000_000, 9_000),
+                (85, true),
+            ),
             ((Some(85), 85, 1_000_000, 1_000_000, 9_000), (85, true)),
             ((Some(85), 85, 0, 1_000_000, 9_000), (85, true)),
             ((Some(85), 0, 0, 0, 9_000), (85, true)),
-            ((Some(1_000_000), 990_000, 10_000, 10_000, 9_000), (990_000, false)),
+            (
+                (Some(1_000_000), 990_000, 10_000, 10_000, 9_000),
+                (990_000, false),
+            ),
             ((Some(0), 0, 0, 0, 0), (0, false)),
         ];
         for ((analyzed, live, dead, deleted, pages), expected) in cases {

@@ -40,9 +40,7 @@ pub use connect::{APPLICATION_NAME, connect};
 pub use counted::{CountedTables, build_tables};
 pub use counting::{Allowance, count_rest, count_small, takes_long};
 pub use error::{PostgresError, PostgresErrorKind, bounded_line, classify, line_within};
-pub use identifier::{
-    name_column, quote_identifier, quote_literal, quote_qualified, read_name,
-};
+pub use identifier::{name_column, quote_identifier, quote_literal, quote_qualified, read_name};
 pub use identity::{
     ObservedIdentity, Overview, fetch_database_size, fetch_encrypted, fetch_extensions,
     fetch_identity, fetch_overview,

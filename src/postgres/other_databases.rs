@@ -96,5 +96,8 @@ async fn fetch_sums(
 ) -> Result<(i64, i64), PostgresError> {
     let session = connect(login, database, end).await?;
     let row = session.fetch_row(SUMS).await?;
-    Ok((session.number(&row, "tables")?, session.number(&row, "rows")?))
+    Ok((
+        session.number(&row, "tables")?,
+        session.number(&row, "rows")?,
+    ))
 }

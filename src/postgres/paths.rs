@@ -54,7 +54,9 @@ pub async fn stream_paths(
     let settings = session.build_local_settings(remaining, LOCK_LIMIT);
     let search_path = build_local_setting("search_path", SEARCH_PATH);
     session
-        .fetch_plainly(&format!("begin read only; {settings}; select {search_path}"))
+        .fetch_plainly(&format!(
+            "begin read only; {settings}; select {search_path}"
+        ))
         .await?;
     let streamed = stream_parsed(session, &wrap(query, limit), &mut take).await;
     // Whatever happened: a pooler would give the transaction to the next client.

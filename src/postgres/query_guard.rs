@@ -6,8 +6,7 @@ use super::owner_code;
 use super::quote_literal;
 
 /// Functions of somebody who is no superuser.
-const FOREIGN: &str =
-    "not in (select a.oid from pg_catalog.pg_roles as a where a.rolsuper)";
+const FOREIGN: &str = "not in (select a.oid from pg_catalog.pg_roles as a where a.rolsuper)";
 
 /// A question about the text of a query, to be asked before the server has parsed it: what of its
 /// words names a function or operator that somebody could have put before one of the server's own.

@@ -172,7 +172,11 @@ impl Session {
 
     /// A column with a name, by [`name_column`](super::name_column): with what is no UTF-8 shown
     /// by its bytes, and whether there was nothing like that.
-    pub fn name(&self, row: &SimpleQueryRow, column: &str) -> Result<(String, bool), PostgresError> {
+    pub fn name(
+        &self,
+        row: &SimpleQueryRow,
+        column: &str,
+    ) -> Result<(String, bool), PostgresError> {
         read_name(self.text(row, column)?)
             .ok_or_else(|| self.odd_answer(&format!("no name in column {column}")))
     }

@@ -103,7 +103,11 @@ mod tests {
 
     #[test]
     fn the_settings_override_those_of_database_and_role() {
-        insta::assert_snapshot!(build_options(Duration::from_mins(1), Duration::from_secs(5), true));
+        insta::assert_snapshot!(build_options(
+            Duration::from_mins(1),
+            Duration::from_secs(5),
+            true
+        ));
         assert!(
             !build_options(Duration::ZERO, Duration::ZERO, false).contains("restrict_"),
             "older minor releases refuse it"

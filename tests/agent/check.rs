@@ -2,8 +2,8 @@
 
 use holdfast::agent::{Gathered, MountedFiles, gather};
 use holdfast::api::{
-    CheckRequest, CountKind, EVIDENCE_TABLE_LIMIT, KnownTable, ServerRequest, TableEvidence, TableName,
-    TableRule, reasons,
+    CheckRequest, CountKind, EVIDENCE_TABLE_LIMIT, KnownTable, ServerRequest, TableEvidence,
+    TableName, TableRule, reasons,
 };
 use tempfile::TempDir;
 

@@ -265,7 +265,10 @@ async fn other_databases_and_sequences_are_said() {
 async fn a_replica_is_asked_for_its_identity_only() {
     let mut server = TestPostgres::start();
     server
-        .execute("postgres", &format!("{AGENT} create table t (id int); checkpoint"))
+        .execute(
+            "postgres",
+            &format!("{AGENT} create table t (id int); checkpoint"),
+        )
         .await;
     run(std::process::Command::new("kill").args(["-INT", &server.process_id().to_string()]));
     while server.file("data/postmaster.pid").exists() {

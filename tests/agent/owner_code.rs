@@ -107,8 +107,10 @@ impl Scene {
     /// Lays every trap.
     async fn lay_traps(&self) {
         for (name, trap) in WAYS_IN {
-            self.own(&format!("create table app.{name} as select 1 as id; {trap}"))
-                .await;
+            self.own(&format!(
+                "create table app.{name} as select 1 as id; {trap}"
+            ))
+            .await;
         }
         self.own(
             "create table app.keyed (id int) partition by list ((app.code(1) + id)); create table \
