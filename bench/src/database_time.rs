@@ -82,23 +82,9 @@ impl<'a> Meter<'a> {
     pub async fn watch<T>(&self, work: impl Future<Output = Result<T>>) -> Result<i64> {
         let observer = self.server.superuser(MAINTENANCE).await?;
         let seen = Cell::new(0);
-        let watching = async {
-            loop {
-                let workers: i64 = observer
-                    .query_one(
-                        "select count(*) from pg_stat_activity where backend_type = 'parallel \
-                         worker'",
-                        &[],
-                    )
-                    .await?
-                    .get(0);
-                seen.set(seen.get().max(workers));
-                sleep(BETWEEN_LOOKS).await;
-            }
-        };
         let watching: Result<Infallible> = tokio::select! {
             done = work => { done?; return Ok(seen.get()) }
-            problem = watching => problem,
+            problem = watch_workers(&observer, &seen) => problem,
         };
         match watching? {}
     }
@@ -129,5 +115,16 @@ impl<'a> Meter<'a> {
                    statements join pg_roles as roles on roles.oid = statements.userid where \
                    roles.rolname = $1";
         Ok(self.observer.query_one(sum, &[&role]).await?.get(0))
+    }
+}
+
+/// Looks for parallel workers until it is dropped.
+async fn watch_workers(observer: &Client, seen: &Cell<i64>) -> Result<Infallible> {
+    loop {
+        let question =
+            "select count(*) from pg_stat_activity where backend_type = 'parallel worker'";
+        let workers: i64 = observer.query_one(question, &[]).await?.get(0);
+        seen.set(seen.get().max(workers));
+        sleep(BETWEEN_LOOKS).await;
     }
 }

@@ -105,12 +105,9 @@ impl<'a> Counting<'a> {
         let mut failures = Vec::new();
         for database in self.databases.iter_mut().filter(|found| found.has_rest) {
             let order = build_order(self.request, &database.name);
-            let counted = async {
-                let session = connect(login, &database.name, self.deadline).await?;
-                let (list, tally) = (&database.list, &mut database.tally);
-                count_rest(&session, list, &order, &mut self.allowance, tally).await
-            };
-            failures.extend(counted.await.err());
+            let counted =
+                count_rest_of(login, self.deadline, &order, &mut self.allowance, database).await;
+            failures.extend(counted.err());
         }
         failures.into_iter().for_each(|error| self.note(error));
     }
@@ -156,6 +153,18 @@ impl<'a> Counting<'a> {
         sequences.truncate(EVIDENCE_SEQUENCE_LIMIT);
         evidence.sequences = sequences;
     }
+}
+
+async fn count_rest_of(
+    login: &Login,
+    deadline: Instant,
+    order: &CountOrder<'_>,
+    allowance: &mut Allowance,
+    database: &mut Database,
+) -> Result<(), PostgresError> {
+    let session = connect(login, &database.name, deadline).await?;
+    let (list, tally) = (&database.list, &mut database.tally);
+    count_rest(&session, list, order, allowance, tally).await
 }
 
 /// What is asked about one database.

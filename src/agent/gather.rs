@@ -177,14 +177,18 @@ async fn count_first(
     session: Session,
     tables: TableList,
 ) -> Option<Session> {
-    let exists = |name: &String| {
+    let exists = |name: &str| {
         evidence
             .databases
             .iter()
-            .any(|database| database.name == *name)
+            .any(|database| database.name == name)
     };
     let (mut open, mut listed) = (Some(session), Some(tables));
-    for database in counting.databases().iter().filter(|name| exists(name)) {
+    for database in counting
+        .databases()
+        .iter()
+        .filter(|name| exists(name.as_str()))
+    {
         let is_open = open
             .as_ref()
             .is_some_and(|session| session.database() == database);

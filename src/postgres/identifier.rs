@@ -30,18 +30,7 @@ pub fn name_column(expression: &str) -> String {
 /// nothing like that.
 #[must_use]
 pub fn read_name(hexadecimal: &str) -> Option<(String, bool)> {
-    let digits = hexadecimal.as_bytes();
-    let bytes: Option<Vec<u8>> = digits
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => {
-                let digit = |digit: u8| char::from(digit).to_digit(16);
-                u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
-            }
-            _ => None,
-        })
-        .collect();
-    Some(match String::from_utf8(bytes?) {
+    Some(match String::from_utf8(hex::decode(hexadecimal).ok()?) {
         Ok(name) => (name, true),
         Err(error) => (show_bytes(error.as_bytes()), false),
     })

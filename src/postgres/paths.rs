@@ -60,8 +60,10 @@ pub async fn stream_paths(
         .await?;
     let streamed = stream_parsed(session, &wrap(query, limit), &mut take).await;
     // Whatever happened: a pooler would give the transaction to the next client.
-    session.fetch_plainly("rollback").await?;
-    streamed
+    let ended = session.fetch_plainly("rollback").await;
+    let count = streamed?;
+    ended?;
+    Ok(count)
 }
 
 /// Parses, looks, and runs, within the transaction that was begun.
@@ -89,7 +91,7 @@ async fn stream_parsed(
     let aside = build_local_setting("search_path", "");
     refuse_code_with(
         session,
-        session
+        &session
             .fetch_plainly(&format!("select {aside} as aside; {question}"))
             .await?,
     )?;
@@ -128,10 +130,10 @@ async fn stream_parsed(
 }
 
 async fn refuse_code(session: &Session, question: &str) -> Result<(), PostgresError> {
-    refuse_code_with(session, session.fetch_rows(question).await?)
+    refuse_code_with(session, &session.fetch_rows(question).await?)
 }
 
-fn refuse_code_with(session: &Session, rows: Vec<SimpleQueryRow>) -> Result<(), PostgresError> {
+fn refuse_code_with(session: &Session, rows: &[SimpleQueryRow]) -> Result<(), PostgresError> {
     let code = rows
         .iter()
         .find_map(|row| row.try_get("code").ok().flatten());

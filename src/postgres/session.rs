@@ -188,18 +188,6 @@ impl Session {
             .map_err(|_| self.odd_answer(&format!("no whole number in column {column}")))
     }
 
-    /// A column that may hold a whole number.
-    pub fn maybe_number(
-        &self,
-        row: &SimpleQueryRow,
-        column: &str,
-    ) -> Result<Option<i64>, PostgresError> {
-        match row.try_get(column) {
-            Ok(None) => Ok(None),
-            _ => self.number(row, column).map(Some),
-        }
-    }
-
     /// A column that must hold a truth value.
     pub fn truth(&self, row: &SimpleQueryRow, column: &str) -> Result<bool, PostgresError> {
         Ok(self.text(row, column)? == "t")
