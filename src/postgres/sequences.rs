@@ -21,7 +21,7 @@ pub async fn fetch_sequences(session: &Session) -> Result<Vec<SequenceEvidence>,
          c.relnamespace where c.relkind = 'S' and c.relpersistence = 'p' and n.nspname <> \
          'information_schema' and not pg_catalog.starts_with(n.nspname::text, 'pg_') and \
          pg_catalog.has_schema_privilege(n.oid, 'USAGE') and \
-         pg_catalog.has_sequence_privilege(c.oid, 'SELECT') order by c.oid limit {READ}) as s \
+         pg_catalog.has_table_privilege(c.oid, 'SELECT') order by c.oid limit {READ}) as s \
          where s.last is not null order by s.last desc, s.oid limit {EVIDENCE_SEQUENCE_LIMIT}",
         name_column("s.nspname"),
         name_column("s.relname"),
