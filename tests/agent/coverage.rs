@@ -214,9 +214,8 @@ async fn empty_partitions_are_known_to_be_empty_without_a_count() {
 #[tokio::test]
 async fn other_databases_and_sequences_are_said() {
     let server = TestPostgres::start();
-    server
-        .execute("postgres", &format!("{AGENT} create database shop"))
-        .await;
+    server.execute("postgres", AGENT).await;
+    server.execute("postgres", "create database shop").await;
     server.execute("postgres", "create database closed").await;
     server
         .execute("postgres", "revoke connect on database closed from public")
@@ -325,11 +324,10 @@ async fn names_in_any_encoding_are_read() {
     server
         .execute(
             "postgres",
-            &format!(
-                "{AGENT} create database plain encoding 'SQL_ASCII' template template0 locale 'C'"
-            ),
+            "create database plain encoding 'SQL_ASCII' template template0 locale 'C'",
         )
         .await;
+    server.execute("postgres", AGENT).await;
     server
         .execute(
             "postgres",
