@@ -159,7 +159,7 @@ fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
         names.join(", "),
         build_local_setting("lock_timeout", &NO_LOCK.as_millis().to_string()),
         tables.len(),
-        build_ddl_question(&oids),
+        build_ddl_question(tables),
         listed.join(", "),
         build_recheck(&known),
         counts.join(" union all ")
@@ -168,7 +168,10 @@ fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
 
 /// Who is about to change one of these tables: what is not committed yet can't be seen, but it holds
 /// a lock. A VACUUM holds the same one and changes nothing.
-fn build_ddl_question(oids: &str) -> String {
+fn build_ddl_question(tables: &[&ListedTable]) -> String {
+    let of_others = tables.iter().filter(|table| !table.of_superuser);
+    // No table has the number 0: the list is never empty.
+    let oids = join(std::iter::once(0).chain(of_others.map(|table| table.oid)));
     format!(
         "select from pg_catalog.pg_locks as l where l.locktype = 'relation' and l.relation in \
          ({oids}) and l.pid <> pg_catalog.pg_backend_pid() and l.mode in \

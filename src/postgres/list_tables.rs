@@ -17,7 +17,8 @@ pub(super) fn build_query() -> String {
         "select c.oid::bigint::text as oid, {} as schema, {} as name, c.relkind::text as kind, \
          coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::bigint::text as relfilenode, \
          c.reltuples::bigint::text as analyzed, c.relpages::text as pages, c.relpersistence = 'u' \
-         as unlogged, coalesce(c.relam, 0) = 2 as heap, \
+         as unlogged, coalesce(c.relam, 0) = 2 as heap, c.relowner in (select a.oid from \
+         pg_catalog.pg_roles as a where a.rolsuper) as of_superuser, \
          coalesce(pg_catalog.pg_stat_get_live_tuples(c.oid), 0)::text as live, \
          coalesce(pg_catalog.pg_stat_get_dead_tuples(c.oid), 0)::text as dead, \
          coalesce(pg_catalog.pg_stat_get_tuples_deleted(c.oid), 0)::text as deleted, \
@@ -93,6 +94,7 @@ pub(super) async fn read_tables(
             pages,
             is_measured: false,
             is_heap: session.truth(row, "heap")?,
+            of_superuser: session.truth(row, "of_superuser")?,
             row_security: session.truth(row, "row_security")?,
             readable: session.truth(row, "readable")?,
             unlogged: session.truth(row, "unlogged")?,

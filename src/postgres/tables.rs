@@ -25,6 +25,8 @@ pub struct ListedTable {
     pub is_measured: bool,
     /// Whether it is stored in Postgres' own way, so that no pages are no rows.
     pub is_heap: bool,
+    /// Whether a superuser owns it, so that nobody else can change it.
+    pub of_superuser: bool,
     /// Whether row security would hide rows from the role.
     pub row_security: bool,
     /// Whether the role may read it.
@@ -108,6 +110,7 @@ pub(super) mod tests {
             pages: estimated_rows / 100,
             is_measured: false,
             is_heap: !partitioned,
+            of_superuser: true,
             row_security: false,
             readable: true,
             unlogged: false,

@@ -317,7 +317,32 @@ async fn code_that_is_added_while_a_count_waits_is_not_run() {
 }
 
 #[tokio::test]
-async fn an_owner_who_adds_and_removes_code_all_the_time_is_seen() {
+async fn a_table_that_its_owner_is_changing_is_not_counted() {
+    let scene = Scene::start().await;
+    scene.own("create table app.busy as select 1 as id").await;
+    let owner = scene.server.superuser("shop").await;
+    owner
+        .batch_execute(
+            "set role owner; begin; create statistics app.trap on (app.code(1) + id), (id + 1) \
+             from app.busy",
+        )
+        .await
+        .unwrap();
+    let found = scene.check("agent", &["app.busy"]).await;
+    assert_eq!(found.failure, None, "the next check may be able to");
+    let evidence = found.evidence.unwrap();
+    let missed = &evidence.coverage[0].not_counted[0];
+    assert_eq!(
+        (missed.reason, missed.tables.as_slice()),
+        (NotCountedReason::Locked, ["app.busy".to_owned()].as_slice())
+    );
+    assert!(!scene.ran_as("agent"));
+}
+
+/// What remains, measured: `cargo test --test agent -- --ignored --nocapture all_the_time`.
+#[tokio::test]
+#[ignore = "measures how often an owner succeeds who does nothing else"]
+async fn an_owner_who_adds_and_removes_code_all_the_time() {
     let scene = Scene::start().await;
     scene
         .own("create table app.busy as select g as id from generate_series(1, 100) g")
@@ -333,15 +358,14 @@ async fn an_owner_who_adds_and_removes_code_all_the_time_is_seen() {
             }
         }
     });
-    let mut counted = 0;
-    for _ in 0..20 {
+    let (mut counted, checks) = (0, 200);
+    for _ in 0..checks {
         let found = scene.check("agent", &[]).await;
         let table = found.evidence.as_ref().unwrap().table("shop", "app.busy");
         counted += u32::from(table.unwrap().count == CountKind::Exact);
     }
     busy.abort();
-    eprintln!(
-        "counted {counted} times of 20; code ran: {}",
-        scene.ran_as("agent")
-    );
+    let log = fs::read_to_string(scene.server.file("log")).unwrap();
+    let ran = log.matches("code ran as agent").count();
+    println!("{checks} checks, counted in {counted}, code ran in {ran}");
 }
