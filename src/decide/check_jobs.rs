@@ -99,6 +99,7 @@ fn unreported(name: &str, reason: &'static str, message: String) -> Step {
         findings: vec![Finding::AgentFailed { failure }],
         baseline: None,
         declared_by: None,
+        partial: false,
     };
     Step::WriteVerdict {
         name: name.to_owned(),
@@ -143,6 +144,7 @@ fn judge_unreported(
                 .filter(|_| is_suspected)
                 .map(|known| known.name.to_owned()),
             declared_by: None,
+            partial: false,
         },
     }
 }

@@ -44,6 +44,7 @@ pub(super) fn judge_first_parts<'a>(observed: &'a Observed, judged: &mut Judged<
                 .as_ref()
                 .map(|known| known.name.to_owned()),
             declared_by: None,
+            partial: true,
         };
         judged.unwritten.push((name, unwritten));
         let found = JudgedCheck {

@@ -10,8 +10,8 @@ use super::accept::{Acceptance, acceptance};
 use super::known_good::{KnownGood, from_backup};
 use super::ready::list;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, Finding,
-    LedgerBaseline, MountedVolume, WithoutLogin, names, reasons,
+    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Finding, LedgerBaseline,
+    MountedVolume, names, reasons,
 };
 use crate::resources::SpecParts;
 use crate::verdict::{self, Verdict};
@@ -220,7 +220,11 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             .as_ref()
             .map(|known| known.name.to_owned());
         if !stored.is_some_and(|stored| {
-            stored.outcome == verdict.outcome && stored.reason == verdict.reason
+            // What was said of a first part is said again of the whole.
+            let is_of_first_part = stored.partial && ended(check).is_some();
+            stored.outcome == verdict.outcome
+                && stored.reason == verdict.reason
+                && !is_of_first_part
         }) {
             let (reason, message) = (verdict.reason.to_owned(), verdict.message.clone());
             let unwritten = CheckVerdict {
@@ -230,6 +234,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                 findings: verdict.findings.clone(),
                 baseline: compared_with,
                 declared_by,
+                partial: false,
             };
             judged.unwritten.push((name, unwritten));
         }
