@@ -64,6 +64,15 @@ fn unread_on_other_volume() -> DatabaseCheck {
     check
 }
 
+fn judged_by_its_first_part(check: DatabaseCheck) -> DatabaseCheck {
+    let mut check = judged(check, CheckOutcome::Suspected, "ClusterReinitialized");
+    let status = check.status.get_or_insert_default();
+    if let Some(verdict) = &mut status.verdict {
+        verdict.partial = true;
+    }
+    check
+}
+
 /// The agent still counts large tables.
 fn first_part(check: DatabaseCheck) -> DatabaseCheck {
     let mut check = of_container(
@@ -200,6 +209,15 @@ fn jobs() -> Vec<Scenario> {
             new()
                 .and_check(first_part(reset("knowledge-new", "2026-02-01T09:29:50Z")))
                 .jobs(vec![job("knowledge-new", "check")]),
+        ),
+        (
+            "a check whose first part looked reset has reported everything",
+            new().and_check(judged_by_its_first_part(of_container(
+                reset("knowledge-new", "2026-02-01T09:29:50Z"),
+                "knowledge-postgres-0",
+                "pod-1",
+                "containerd://2",
+            ))),
         ),
         (
             "a check's first part looks good while its Job runs",
