@@ -170,8 +170,10 @@ fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
 /// a lock. A VACUUM holds the same one and changes nothing.
 fn build_ddl_question(tables: &[&ListedTable]) -> String {
     let of_others = tables.iter().filter(|table| !table.of_superuser);
-    // No table has the number 0: the list is never empty.
-    let oids = join(std::iter::once(0).chain(of_others.map(|table| table.oid)));
+    let oids = join(of_others.map(|table| table.oid));
+    if oids.is_empty() {
+        return "select where false".to_owned();
+    }
     format!(
         "select from pg_catalog.pg_locks as l where l.locktype = 'relation' and l.relation in \
          ({oids}) and l.pid <> pg_catalog.pg_backend_pid() and l.mode in \
