@@ -63,8 +63,10 @@ pub async fn gather_in_parts(
             None => Ok(None),
         }
     };
-    let (mut gathered, remembered) =
-        tokio::join!(gather_evidence(request, files, first_part), remembered);
+    let (mut gathered, remembered) = tokio::join!(
+        Box::pin(gather_evidence(request, files, first_part)),
+        remembered
+    );
     match remembered {
         Ok(found) => gathered.backup_evidence = found,
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),

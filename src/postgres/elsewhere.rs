@@ -1,4 +1,4 @@
-//! Tables whose rows an extension keeps elsewhere: TimescaleDB compresses old chunks into tables of
+//! Tables whose rows an extension keeps elsewhere: `TimescaleDB` compresses old chunks into tables of
 //! its own, Citus moves rows to other servers. A count would find none of them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ pub(super) const RECOGNITION: &str = "select n.nspname::text as schema, c.relnam
     (n.nspname = '_timescaledb_catalog' and c.relname in ('hypertable', 'chunk') or n.nspname = \
     'pg_catalog' and c.relname in ('pg_dist_partition', 'pg_dist_shard'))";
 
-/// The schemas that TimescaleDB keeps its own tables in. Those come and go with compression, and
+/// The schemas that `TimescaleDB` keeps its own tables in. Those come and go with compression, and
 /// hold what other tables count.
 const INTERNAL_SCHEMAS: &str = "_timescaledb_";
 

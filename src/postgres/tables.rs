@@ -5,6 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An ordinary table, a partitioned one, which holds no rows itself, or a part of either that is
 /// on another server.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers of the catalog, each of which is yes or no by itself"
+)]
 pub struct ListedTable {
     /// Its object id.
     pub oid: i64,
