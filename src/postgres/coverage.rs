@@ -142,6 +142,6 @@ mod tests {
             ..CountOrder::default()
         };
         let coverage = build_coverage("shop", &list, &select(&list, &order), &tally);
-        insta::assert_json_snapshot!(coverage);
+        insta::assert_debug_snapshot!(coverage);
     }
 }

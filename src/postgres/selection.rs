@@ -261,6 +261,10 @@ mod tests {
             listed(1, "large", false, 2_000_000),
             listed(2, "small", false, 900),
         );
+        let shrunk = ListedTable {
+            has_shrunk: true,
+            ..large.clone()
+        };
         let enough = |table, rule: &TableRule| {
             Told {
                 table,
@@ -273,8 +277,6 @@ mod tests {
         assert_eq!(enough(&large, &rule("large", Some(10), Some(20))), None);
         assert_eq!(enough(&small, &rule("small", Some(10), None)), None);
         assert_eq!(enough(&large, &rule("large", None, None)), None);
-        let mut shrunk = large;
-        shrunk.has_shrunk = true;
         assert_eq!(enough(&shrunk, &rule("large", Some(10), None)), None);
     }
 }
