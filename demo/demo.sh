@@ -31,7 +31,10 @@ wait_for 120 "the Postgres pod to be ready" 'kubectl -n atra wait --for=conditio
 run 'kubectl -n atra exec -i knowledge-postgres-0 -c postgres -- psql -q -U admin -d knowledge_os < examples/knowledge/data.sql'
 run "$count"
 
-step "3. Protect it with a ProtectedDatabase"
+step "3. Give the checks a role of their own, and protect it with a ProtectedDatabase"
+run "kubectl holdfast grant-sql --database knowledge_os | kubectl -n atra exec -i knowledge-postgres-0 -c postgres -- psql -q -v ON_ERROR_STOP=1 -U admin -d knowledge_os"
+say 'A person sets its password by \\password, so that it is in no history. Here it is the one of the example:'
+run "kubectl -n atra exec -i knowledge-postgres-0 -c postgres -- psql -q -U admin -d knowledge_os <<< \"ALTER ROLE holdfast PASSWORD '\$(kubectl -n atra get secret pg-holdfast -o jsonpath='{.data.password}' | base64 -d)'\""
 say 'examples/knowledge/protected-database.yaml: at least 80 experts, at least 10,000 nodes, a backup every night.'
 printf '%s$ kubectl apply -f examples/knowledge/protected-database.yaml%s\n' "$dim" "$plain"
 sed -e "s|\${S3_ENDPOINT}|$S3_ENDPOINT|; s|\${S3_REGION}|$S3_REGION|; s|\${S3_BUCKET}|$S3_BUCKET|" \

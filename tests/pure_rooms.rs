@@ -42,6 +42,7 @@ const ROOMS: &[&str] = &[
     "bench/src/layout.rs",
     "bench/src/report.rs",
     "src/world/claims.rs",
+    "src/world/data_directory.rs",
     "src/world/fact.rs",
     "src/world/ledger.rs",
     "src/world/pods.rs",

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::{AgentFailure, BackupRequest, reasons};
 use crate::postgres::{
     ArchiveSummary, Login, ObservedIdentity, connect, fetch_database_size, fetch_encrypted,
-    fetch_extensions, fetch_identity,
+    fetch_extensions, fetch_identity, fetch_without_login,
 };
 use crate::store::{
     Compression, Durations, FORMAT_VERSION, GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, Manifest,
@@ -59,6 +59,7 @@ struct InFlight {
 /// What was read and dumped before anything appeared in the bucket.
 struct Filled {
     observed: ObservedIdentity,
+    cluster_digest: Option<String>,
     databases: Vec<ManifestDatabase>,
     client_version: String,
     server_version: String,
@@ -185,6 +186,10 @@ async fn fill(
             fetch_encrypted(&session).await?,
         )
     };
+    let stranger = Login::nobody(&login.host, login.port, login.tls_mode);
+    let cluster_digest = fetch_without_login(&stranger, None, main)
+        .await
+        .cluster_digest;
     let system_identifier = &observed.identity.system_identifier;
     let mut suspicions: Vec<String> = suspicion
         .fetch_suspicion(system_identifier)
@@ -263,6 +268,7 @@ async fn fill(
     suspicions.dedup();
     Ok(Filled {
         observed,
+        cluster_digest,
         databases,
         client_version,
         server_version,
@@ -333,6 +339,7 @@ fn build_manifest(
             next_transaction_id: identity.next_transaction_id,
             snapshot_time: filled.observed.observed_at,
             in_recovery: identity.in_recovery,
+            cluster_digest: filled.cluster_digest,
         },
         server_version: filled.server_version,
         client_version: filled.client_version,

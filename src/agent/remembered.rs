@@ -63,6 +63,7 @@ pub async fn fetch_remembered(
     Ok(found.map(|(path, manifest)| BackupEvidence {
         path,
         evidence: build_evidence(&manifest),
+        cluster_digest: manifest.identity.cluster_digest,
     }))
 }
 
@@ -130,6 +131,7 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
         other_databases: Vec::new(),
         sequences: Vec::new(),
         superuser: false,
+        partial: false,
         observed_at: identity.snapshot_time.clone(),
     }
 }

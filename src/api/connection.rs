@@ -4,6 +4,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The port of a Postgres that nobody has configured.
+pub const DEFAULT_PORT: u16 = 5432;
+
 /// How the agents reach the server. Nothing here is a secret: credentials are named, never written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -108,7 +111,7 @@ pub enum TlsMode {
 }
 
 fn default_port() -> u16 {
-    5432
+    DEFAULT_PORT
 }
 
 fn default_username_key() -> String {

@@ -5,7 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, MountedVolume};
+use super::{
+    AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, MountedVolume, WithoutLogin,
+};
 
 /// One check. To ask for one yourself, create an object with `database` and `trigger: Manual`; the
 /// operator sets the rest.
@@ -89,6 +91,10 @@ pub struct CheckTarget {
     /// The claims mounted into the container and the volumes behind them.
     #[serde(default)]
     pub volumes: Vec<MountedVolume>,
+    /// The data directory that the pod itself configures: its `PGDATA`, or an argument of the
+    /// server. Empty if it leaves that to the image.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub configured_directory: String,
 }
 
 /// What a check found.
@@ -107,8 +113,11 @@ pub struct DatabaseCheckStatus {
     /// Why nothing, or not everything, could be checked. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AgentFailure>,
-    /// What the manifest of the newest good backup says. Only read when nothing else remembers the
-    /// last good data. Written by the check's Job.
+    /// What the server says before a login. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_login: Option<WithoutLogin>,
+    /// What the newest good backup says was there, read when nothing else remembers it. Written by
+    /// the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_evidence: Option<BackupEvidence>,
     /// What was found of the files that rows refer to, one entry per rule of
@@ -124,6 +133,12 @@ pub struct DatabaseCheckStatus {
 }
 
 impl DatabaseCheck {
+    /// What the check learnt of the server without logging in.
+    #[must_use]
+    pub fn without_login(&self) -> Option<&WithoutLogin> {
+        self.status.as_ref()?.without_login.as_ref()
+    }
+
     /// What the check found, if its agent found anything.
     #[must_use]
     pub fn evidence(&self) -> Option<&Evidence> {
@@ -139,6 +154,9 @@ pub struct BackupEvidence {
     pub path: String,
     /// What the dump contains.
     pub evidence: Evidence,
+    /// Digest of the salt that the server gave for a role that does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_digest: Option<String>,
 }
 
 /// The operator's verdict on a check.
@@ -154,7 +172,7 @@ pub struct CheckVerdict {
     /// The findings: first those that make the check Suspected or Unverifiable, the most severe
     /// first, then changes that are no loss. Checks of older versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), transform = super::finding::merge_types)]
+    #[schemars(length(max = 32), transform = super::finding_schema::merge_types)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub findings: Vec<Finding>,
     /// The check that this one was compared with; none for the first.
@@ -164,4 +182,7 @@ pub struct CheckVerdict {
     /// user declared it beforehand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_by: Option<String>,
+    /// Whether the agent was still counting large tables. It is judged again when it has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Evidence, MountedVolume};
+use super::{Evidence, MountedVolume, WithoutLogin};
 
 /// The most volumes that a ledger remembers; volumes in use come first.
 pub const LEDGER_VOLUME_LIMIT: usize = 32;
@@ -108,6 +108,9 @@ pub struct LedgerBaseline {
     pub volumes: Vec<MountedVolume>,
     /// What was found.
     pub evidence: Evidence,
+    /// What the server said before a login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_login: Option<WithoutLogin>,
 }
 
 /// A claim and its volume, with what is needed to recreate them.

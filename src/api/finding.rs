@@ -2,9 +2,9 @@
 //! it where they are needed; none is stored.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use schemars::{JsonSchema, Schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::{AgentFailure, CheckOutcome, CountKind, MountedVolume, TableEvidence, reasons};
 
@@ -51,7 +51,29 @@ pub enum Finding {
         /// The database cluster that was found.
         now: ClusterState,
     },
-    /// The database cluster is the same, but in an older state.
+    /// Another database cluster is in another directory of the same volume, or nothing can be read
+    /// there.
+    OtherDataDirectory {
+        /// The database cluster of the last good check.
+        before: ClusterState,
+        /// The database cluster that was found.
+        now: ClusterState,
+    },
+    /// The pod runs on another volume, and nothing can be read.
+    OtherVolumeUnread {
+        /// The database cluster of the last good check.
+        before: ClusterState,
+        /// The database cluster that was found.
+        now: ClusterState,
+    },
+    /// The role of the checks is gone, was created again, or has another password in the database.
+    RoleChanged {
+        /// Whether the database cluster is known to be that of the last good check.
+        same_cluster: bool,
+        /// Whether the server says that the role does not exist.
+        role_missing: bool,
+    },
+    /// The same database cluster is in an older state.
     RolledBack {
         /// The database cluster of the last good check.
         before: ClusterState,
@@ -163,13 +185,17 @@ pub enum Finding {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterState {
-    /// The identifier that initdb gave the database cluster.
+    /// The identifier that initdb gave the database cluster; empty if nobody could log in.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub system_identifier: String,
-    /// When initdb ran.
-    pub initialized_at: Time,
-    /// Timeline of the write-ahead log.
+    /// When initdb ran; none if nobody could log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialized_at: Option<Time>,
+    /// Timeline of the write-ahead log; 0 if nobody could log in.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub timeline: i64,
-    /// Position of the write-ahead log, such as `0/1A2B3C8`.
+    /// Position of the write-ahead log, such as `0/1A2B3C8`; empty if nobody could log in.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub wal_position: String,
     /// The server's data directory; empty if the role is not allowed to read it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -256,6 +282,9 @@ impl Finding {
             | Self::ClusterReinitialized { .. }
             | Self::VolumeReplaced { .. }
             | Self::DataOffVolume { .. }
+            | Self::OtherDataDirectory { .. }
+            | Self::OtherVolumeUnread { .. }
+            | Self::RoleChanged { .. }
             | Self::RolledBack { .. }
             | Self::DatabaseRecreated { .. }
             | Self::TablesMissing { .. }
@@ -283,6 +312,9 @@ impl Finding {
             Self::ClusterReinitialized { .. } => reasons::CLUSTER_REINITIALIZED,
             Self::VolumeReplaced { .. } => reasons::VOLUME_REPLACED,
             Self::DataOffVolume { .. } => reasons::DATA_OFF_VOLUME,
+            Self::OtherDataDirectory { .. } => reasons::OTHER_DATA_DIRECTORY,
+            Self::OtherVolumeUnread { .. } => reasons::OTHER_VOLUME_UNREAD,
+            Self::RoleChanged { .. } => reasons::ROLE_CHANGED,
             Self::RolledBack { .. } => reasons::ROLLED_BACK,
             Self::DatabaseRecreated { .. } => reasons::DATABASE_RECREATED,
             Self::TablesMissing { .. } => reasons::TABLES_MISSING,
@@ -316,6 +348,8 @@ impl Finding {
             Self::ClusterReinitialized { before, now, .. }
             | Self::VolumeReplaced { before, now }
             | Self::DataOffVolume { before, now }
+            | Self::OtherDataDirectory { before, now }
+            | Self::OtherVolumeUnread { before, now }
             | Self::RolledBack { before, now }
             | Self::VolumeChanged { before, now } => Some((before, now)),
             _ => None,
@@ -387,49 +421,14 @@ const fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
-/// Makes one object of the types of a list of findings, as a structural schema must be: `type` says
-/// which there are, every other field is optional. `type` takes any word, so that the definition of
-/// one version does not refuse the verdicts of another.
-pub(super) fn merge_types(list: &mut Schema) {
-    let Some(schema) = list.get_mut("items").and_then(Value::as_object_mut) else {
-        return;
-    };
-    let Some(Value::Array(variants)) = schema.remove("oneOf") else {
-        return;
-    };
-    let mut words = Vec::new();
-    let mut properties = Map::new();
-    for variant in &variants {
-        let word = variant
-            .pointer("/properties/type/const")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let meaning = variant
-            .get("description")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        words.push(format!("{word}: {meaning}"));
-        let fields = variant.get("properties").and_then(Value::as_object);
-        for (name, field) in fields.into_iter().flatten() {
-            properties.insert(name.clone(), field.clone());
-        }
-    }
-    let description = format!("What was found. {}", words.join(" "));
-    properties.insert(
-        "type".to_owned(),
-        json!({ "type": "string", "maxLength": 64, "description": description }),
-    );
-    schema.insert("type".to_owned(), "object".into());
-    schema.insert("properties".to_owned(), Value::Object(properties));
-    schema.insert("required".to_owned(), json!(["type"]));
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(
         clippy::unwrap_used,
         reason = "a test ends at the first thing that is not as it should be"
     )]
+
+    use serde_json::json;
 
     use super::*;
 

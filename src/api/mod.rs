@@ -18,16 +18,19 @@ mod declared_change;
 mod evidence;
 mod file_rule;
 mod finding;
+mod finding_schema;
 mod mounted_volume;
 pub mod names;
 mod protected_database;
 mod protected_database_status;
 pub mod reasons;
+mod without_login;
 
 pub use agent_request::{
     BINARY_DIRECTORY, BackupRequest, CheckRequest, FILES_DIRECTORY, FilesRequest,
-    JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, PodSelection,
-    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest, WORK_DIRECTORY,
+    JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
+    PodSelection, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest,
+    WORK_DIRECTORY,
 };
 pub use backup_spec::{
     Backup, BackupDirectory, Drill, Encryption, ObjectLock, ObjectLockMode, Retention,
@@ -41,7 +44,7 @@ pub use condition_types::{
     TransitionEvent, Unasked, passes_by_itself,
 };
 pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_condition};
-pub use connection::{Connection, CredentialsSecret, SecretKey, Tls, TlsMode};
+pub use connection::{Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode};
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
     BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseCheckSpec,
@@ -74,3 +77,4 @@ pub use protected_database::{
 pub use protected_database_status::{
     BackupSummary, BaselineStatus, CheckSummary, ClaimStatus, ProtectedDatabaseStatus,
 };
+pub use without_login::{LoginMethod, WithoutLogin};

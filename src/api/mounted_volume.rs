@@ -17,9 +17,16 @@ pub struct MountedVolume {
     /// The storage's name for the volume: the CSI handle, or the path of a local volume.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub volume_handle: String,
+    /// The node that the volume is on: set for `hostPath` and `local` volumes, which are other files
+    /// on another node.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub node: String,
     /// When the volume was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Time>,
     /// Where the container mounts it.
     pub mount_path: String,
+    /// The directory of the volume that is mounted, if it is not all of it: `subPath`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sub_path: String,
 }

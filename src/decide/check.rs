@@ -123,13 +123,14 @@ fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget
         .filter_map(|mount| {
             let claim = claims.get(mount.claim.as_str())?;
             let metadata = claim.metadata.as_ref()?;
-            let (volume, volume_handle, created_at) = match &claim.volume {
+            let (volume, volume_handle, is_of_node, created_at) = match &claim.volume {
                 VolumeFact::Found(found) => (
                     found.metadata.name.clone().unwrap_or_default(),
                     found.handle.clone(),
+                    found.is_of_node,
                     found.metadata.creation_timestamp.clone(),
                 ),
-                VolumeFact::Gone(name) => (name.clone(), String::new(), None),
+                VolumeFact::Gone(name) => (name.clone(), String::new(), false, None),
                 VolumeFact::NotBound | VolumeFact::Unknown(_) => return None,
             };
             Some(MountedVolume {
@@ -137,8 +138,14 @@ fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget
                 claim_uid: metadata.uid.clone().unwrap_or_default(),
                 volume,
                 volume_handle,
+                node: if is_of_node {
+                    start.pod.node.clone().unwrap_or_default()
+                } else {
+                    String::new()
+                },
                 created_at,
                 mount_path: mount.path.clone(),
+                sub_path: mount.sub_path.clone(),
             })
         })
         .collect();
@@ -150,6 +157,7 @@ fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget
         attempt,
         database_generation: observed.database.metadata.generation.unwrap_or_default(),
         volumes,
+        configured_directory: start.container.configured_directory.clone(),
     }
 }
 
@@ -254,7 +262,8 @@ fn next_try(
     if is_outdated(observed, judged, start) {
         return Some(Duration::ZERO);
     }
-    if newest.verdict.outcome != CheckOutcome::Unverifiable {
+    // What is suspected because nothing could be read is looked at again until it can be.
+    if newest.verdict.outcome != CheckOutcome::Unverifiable && newest.check.evidence().is_some() {
         return None;
     }
     let tries = usize::try_from(attempt.max(1) - 1)

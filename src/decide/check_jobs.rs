@@ -6,14 +6,16 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::judge::{Judged, has_outcome};
+use super::known_good::KnownGood;
 use super::ready::list;
 use super::running::Running;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, Finding, TableEvidence,
-    TableName, reasons,
+    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, Finding,
+    KnownTable, TableEvidence, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidVerification};
+use crate::verdict;
 use crate::world::{Observed, WorkloadFound};
 
 /// The kernel lets no variable be longer than 128 KiB, rules included.
@@ -48,11 +50,9 @@ pub fn plan_jobs(
             (Some(job), _) if !is_controlled_by(job, check) => {}
             (Some(job), _) => {
                 if let Some(why) = job_ended(job) {
-                    plan.steps.push(unreported(
-                        name,
-                        reasons::JOB_FAILED,
-                        job_failed(observed, name, why),
-                    ));
+                    let message = job_failed(observed, name, why);
+                    plan.steps
+                        .push(judge_unreported(observed, judged, name, target, message));
                 }
             }
             (None, Some(start)) => {
@@ -100,10 +100,53 @@ fn unreported(name: &str, reason: &'static str, message: String) -> Step {
         findings: vec![Finding::AgentFailed { failure }],
         baseline: None,
         declared_by: None,
+        partial: false,
     };
     Step::WriteVerdict {
         name: name.to_owned(),
         verdict,
+    }
+}
+
+/// A Job without a report says nothing of the data, but its volume may be another one.
+fn judge_unreported(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    name: &str,
+    target: &CheckTarget,
+    message: String,
+) -> Step {
+    let known = judged.known_good.as_ref();
+    let failure = AgentFailure {
+        reason: reasons::JOB_FAILED.to_owned(),
+        message,
+    };
+    let verdict = verdict::judge(&verdict::Input {
+        namespace: observed.namespace_name(),
+        database: observed.name(),
+        check: name,
+        spec: &observed.database.spec,
+        baseline: known.map(KnownGood::as_baseline),
+        evidence: None,
+        failure: Some(&failure),
+        without_login: None,
+        replica_volumes: &judged.replica_volumes,
+        target,
+    });
+    let is_suspected = verdict.outcome == CheckOutcome::Suspected;
+    Step::WriteVerdict {
+        name: name.to_owned(),
+        verdict: CheckVerdict {
+            outcome: verdict.outcome,
+            reason: verdict.reason.to_owned(),
+            message: verdict.message,
+            findings: verdict.findings,
+            baseline: known
+                .filter(|_| is_suspected)
+                .map(|known| known.name.to_owned()),
+            declared_by: None,
+            partial: false,
+        },
     }
 }
 
@@ -166,22 +209,23 @@ fn build_job(
     ))))
 }
 
-/// The tables that the agent looks for even when there are more than it can report, as far as their
-/// names fit into a variable of its pod.
-fn known_tables(evidence: &Evidence) -> Vec<TableName> {
-    let mut space = KNOWN_TABLES_BYTES;
+/// The tables that the agent looks for even where there are more than it has room for, as far as a
+/// variable of its pod has room for their names.
+fn known_tables(evidence: &Evidence) -> Vec<KnownTable> {
+    let mut room = KNOWN_TABLES_BYTES;
     let mut fits = |table: &&TableEvidence| {
         let bytes = serde_json::to_string(&table.name).map_or(usize::MAX, |name| name.len())
             + table.database.len()
-            + 40;
-        space = space.saturating_sub(bytes);
-        space > 0
+            + 64;
+        room = room.saturating_sub(bytes);
+        room > 0
     };
     let names = evidence.tables.iter().take_while(|table| fits(table));
     names
-        .map(|table| TableName {
+        .map(|table| KnownTable {
             database: table.database.clone(),
             name: table.name.clone(),
+            rows: Some(table.least_rows()).filter(|rows| *rows > 0),
         })
         .collect()
 }

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::accept::{Acceptance, acceptance};
+use super::known_good::{KnownGood, from_backup};
 use super::ready::list;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, Finding,
-    LedgerBaseline, MountedVolume, names, reasons,
+    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Finding, LedgerBaseline,
+    MountedVolume, names, reasons,
 };
 use crate::resources::SpecParts;
 use crate::verdict::{self, Verdict};
@@ -28,23 +29,12 @@ pub struct Judged<'a> {
     pub known_good: Option<KnownGood<'a>>,
     /// Verdicts that are not yet in the status of their check.
     pub unwritten: Vec<(&'a str, CheckVerdict)>,
-    /// What a user has accepted.
+    /// The volumes on which replicas of it were seen.
+    pub replica_volumes: Vec<&'a MountedVolume>,
+    /// What a person has accepted.
     pub acceptance: Acceptance<'a>,
     /// The spec, read once for the whole pass.
     pub spec: SpecParts,
-}
-
-/// What was last known good.
-#[derive(Clone, Debug)]
-pub struct KnownGood<'a> {
-    /// Kind and name of the object that says it.
-    pub source: String,
-    /// Name of the check, or path of the backup.
-    pub name: &'a str,
-    /// The volumes that it saw.
-    pub volumes: &'a [MountedVolume],
-    /// What was found.
-    pub evidence: Cow<'a, Evidence>,
 }
 
 /// A check that has ended and its verdict.
@@ -163,6 +153,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
         baseline: None,
         known_good: None,
         unwritten: Vec::new(),
+        replica_volumes: Vec::new(),
         acceptance: acceptance(observed),
         spec: SpecParts::parse(&observed.database.spec),
     };
@@ -217,6 +208,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                     check,
                     judged.known_good.as_ref(),
                     lost_baseline.as_deref(),
+                    &judged.replica_volumes,
                     &judged.acceptance,
                 );
                 declared_by = declared;
@@ -228,7 +220,11 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             .as_ref()
             .map(|known| known.name.to_owned());
         if !stored.is_some_and(|stored| {
-            stored.outcome == verdict.outcome && stored.reason == verdict.reason
+            // What was said of a first part is said again of the whole.
+            let is_of_first_part = stored.partial && ended(check).is_some();
+            stored.outcome == verdict.outcome
+                && stored.reason == verdict.reason
+                && !is_of_first_part
         }) {
             let (reason, message) = (verdict.reason.to_owned(), verdict.message.clone());
             let unwritten = CheckVerdict {
@@ -238,8 +234,13 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                 findings: verdict.findings.clone(),
                 baseline: compared_with,
                 declared_by,
+                partial: false,
             };
             judged.unwritten.push((name, unwritten));
+        }
+        if judged.is_replica_of_known(check) {
+            let seen = check.spec.target.iter().flat_map(|target| &target.volumes);
+            judged.replica_volumes.extend(seen);
         }
         let is_primary = check
             .evidence()
@@ -262,7 +263,33 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
 }
 
 impl<'a> Judged<'a> {
-    /// Makes a check the baseline.
+    /// Judges a check that has not ended.
+    pub fn judge_now(&self, observed: &Observed, check: &DatabaseCheck) -> Verdict {
+        let (known, acceptance) = (self.known_good.as_ref(), &self.acceptance);
+        judge_one(
+            observed,
+            check,
+            known,
+            None,
+            &self.replica_volumes,
+            acceptance,
+        )
+        .0
+    }
+
+    /// Whether a check has seen a replica of the database cluster that is known to be good.
+    fn is_replica_of_known(&self, check: &DatabaseCheck) -> bool {
+        let found = check.evidence().map(|evidence| &evidence.identity);
+        self.known_good
+            .as_ref()
+            .zip(found)
+            .is_some_and(|(known, found)| {
+                found.in_recovery
+                    && found.system_identifier == known.evidence.identity.system_identifier
+            })
+    }
+
+    /// Makes a check what later ones are compared with.
     fn take_for_good(
         &mut self,
         observed: &'a Observed,
@@ -285,6 +312,13 @@ impl<'a> Judged<'a> {
             (None, Some(before)) => Cow::Owned(verdict::carry_counts(&before.evidence, found)),
             (None, None) => Cow::Borrowed(found),
         };
+        let without_login = verdict::carry_cluster_digest(
+            check.without_login(),
+            self.known_good
+                .as_ref()
+                .filter(|known| !is_other_cluster(known))
+                .and_then(|known| known.without_login.as_ref()),
+        );
         self.known_good = Some(KnownGood {
             source: format!("DatabaseCheck {name}"),
             name,
@@ -295,6 +329,7 @@ impl<'a> Judged<'a> {
                 .map(|target| target.volumes.as_slice())
                 .unwrap_or_default(),
             evidence: known,
+            without_login,
         });
         self.baseline = Some(check);
     }
@@ -313,28 +348,6 @@ fn in_ledger<'a>(observed: &'a Observed, check: &DatabaseCheck) -> Option<&'a Le
         .as_ref()?;
     (Some(&baseline.check) == check.metadata.name.as_ref() && ended(check) == Some(&baseline.time))
         .then_some(baseline)
-}
-
-/// What the manifest of a backup says. The agent read it because nothing else remembers the data.
-/// It says nothing about another database cluster than the status remembers.
-fn from_backup<'a>(observed: &'a Observed, check: &'a DatabaseCheck) -> Option<KnownGood<'a>> {
-    let remembered = check.status.as_ref()?.backup_evidence.as_ref()?;
-    let said = observed
-        .database
-        .status
-        .as_ref()
-        .and_then(|status| status.baseline.as_ref());
-    if said.is_some_and(|said| {
-        said.system_identifier != remembered.evidence.identity.system_identifier
-    }) {
-        return None;
-    }
-    Some(KnownGood {
-        source: format!("the backup {}", remembered.path),
-        name: &remembered.path,
-        volumes: &[],
-        evidence: Cow::Borrowed(&remembered.evidence),
-    })
 }
 
 /// The newest check of each container start: only these are judged again when the spec or the
@@ -403,6 +416,7 @@ fn judge_one(
     check: &DatabaseCheck,
     known_good: Option<&KnownGood<'_>>,
     lost: Option<&str>,
+    replica_volumes: &[&MountedVolume],
     acceptance: &Acceptance<'_>,
 ) -> (Verdict, Option<String>) {
     let status = check.status.clone().unwrap_or_default();
@@ -432,17 +446,16 @@ fn judge_one(
         database: observed.name(),
         check: check.metadata.name.as_deref().unwrap_or_default(),
         spec: &observed.database.spec,
-        baseline: known_good.map(|known| verdict::Baseline {
-            source: &known.source,
-            volumes: known.volumes,
-            evidence: &known.evidence,
-        }),
+        baseline: known_good.map(KnownGood::as_baseline),
         evidence,
         failure: missing.as_ref().or(status.failure.as_ref()),
+        without_login: status.without_login.as_ref(),
+        replica_volumes,
         target: &target,
     };
     let verdict = verdict::judge(&input);
-    if verdict.outcome == CheckOutcome::Suspected {
+    // Nobody can have meant a change of what nobody could read.
+    if verdict.outcome == CheckOutcome::Suspected && evidence.is_some() {
         acceptance.apply(&input, check, verdict)
     } else {
         (verdict, None)
@@ -458,5 +471,6 @@ fn no_target() -> CheckTarget {
         attempt: 0,
         database_generation: 0,
         volumes: Vec::new(),
+        configured_directory: String::new(),
     }
 }

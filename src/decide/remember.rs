@@ -88,6 +88,7 @@ fn baseline(judged: &Judged<'_>) -> Option<LedgerBaseline> {
         time: ended(check)?.clone(),
         volumes: known.volumes.to_vec(),
         evidence: known.evidence.clone().into_owned(),
+        without_login: known.without_login.clone(),
     })
 }
 

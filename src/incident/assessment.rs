@@ -161,12 +161,15 @@ fn say_findings(selection: &Selection<'_>) -> Vec<Statement> {
 }
 
 fn say_place(cluster: &ClusterState) -> String {
-    format!(
-        "on {}, in the database cluster that was initialized at {} (system identifier {})",
-        describe_volume(cluster.volume.as_ref()),
-        date(&cluster.initialized_at),
-        cluster.system_identifier
-    )
+    let volume = describe_volume(cluster.volume.as_ref());
+    match &cluster.initialized_at {
+        Some(initialized_at) => format!(
+            "on {volume}, in the database cluster that was initialized at {} (system identifier {})",
+            date(initialized_at),
+            cluster.system_identifier
+        ),
+        None => format!("on {volume}, in a database cluster that nobody could log in to"),
+    }
 }
 
 fn say_start(selection: &Selection<'_>, starts: &[StartEntry]) -> Option<Statement> {

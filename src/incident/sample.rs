@@ -348,6 +348,7 @@ fn judge_again(facts: &mut Facts) {
         source: "DatabaseCheck knowledge-s5",
         volumes: &good.spec.target.as_ref().expect("a target").volumes,
         evidence: good.evidence().expect("evidence"),
+        without_login: None,
     };
     for check in checks {
         let status = check.status.as_mut().expect("a status");
@@ -363,6 +364,8 @@ fn judge_again(facts: &mut Facts) {
             baseline: Some(baseline),
             evidence: status.evidence.as_ref(),
             failure: None,
+            without_login: None,
+            replica_volumes: &[],
             target: check.spec.target.as_ref().expect("a target"),
         });
         judged.reason.clone_into(&mut verdict.reason);

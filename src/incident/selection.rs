@@ -179,6 +179,7 @@ impl<'a> Selection<'a> {
         self.findings().iter().find_map(|finding| match finding {
             Finding::VolumeReplaced { before, .. }
             | Finding::DataOffVolume { before, .. }
+            | Finding::OtherVolumeUnread { before, .. }
             | Finding::VolumeChanged { before, .. } => before.volume.as_ref(),
             _ => None,
         })
@@ -192,6 +193,7 @@ impl<'a> Selection<'a> {
                 Finding::ClusterReinitialized { .. }
                     | Finding::VolumeReplaced { .. }
                     | Finding::DataOffVolume { .. }
+                    | Finding::OtherDataDirectory { .. }
             )
         })
     }

@@ -2,8 +2,8 @@
 
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
-    BackupRequest, CheckRequest, Connection, DatabaseCheck, FILE_PATH_LIMIT, FilesRequest,
-    PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind,
+    BackupRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck, FILE_PATH_LIMIT,
+    FilesRequest, PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -40,6 +40,13 @@ pub fn check_request(
         counting_milliseconds: u64::try_from(verification.counting_budget.as_millis())
             .unwrap_or(u64::MAX),
         remembered_in: None,
+        ask_default_port: spec.connection.host.is_none() && spec.connection.port != DEFAULT_PORT,
+        configured_directory: check
+            .spec
+            .target
+            .as_ref()
+            .map(|target| target.configured_directory.clone())
+            .unwrap_or_default(),
     }
 }
 

@@ -45,7 +45,11 @@ fn remembering(mut check: DatabaseCheck) -> DatabaseCheck {
     let mut evidence = evidence();
     evidence.identity.data_directory.clear();
     let path = "prod/atra/knowledge/20260131T030000Z-000000ab".to_owned();
-    check.status.get_or_insert_default().backup_evidence = Some(BackupEvidence { path, evidence });
+    check.status.get_or_insert_default().backup_evidence = Some(BackupEvidence {
+        path,
+        evidence,
+        cluster_digest: None,
+    });
     check
 }
 

@@ -45,6 +45,50 @@ fn tried(tries: i32) -> Sample {
     after_a_good_start(checks.collect())
 }
 
+/// The login was refused, and the volume is another one.
+fn unread_on_other_volume() -> DatabaseCheck {
+    let mut check = unverifiable(
+        "knowledge-try-0",
+        "2026-02-01T09:29:50Z",
+        "AuthenticationFailed",
+    );
+    for volume in check
+        .spec
+        .target
+        .iter_mut()
+        .flat_map(|target| &mut target.volumes)
+    {
+        "pvc-b".clone_into(&mut volume.volume);
+        "/volumes/pvc-b".clone_into(&mut volume.volume_handle);
+    }
+    check
+}
+
+fn judged_by_its_first_part(check: DatabaseCheck) -> DatabaseCheck {
+    let mut check = judged(check, CheckOutcome::Suspected, "ClusterReinitialized");
+    let status = check.status.get_or_insert_default();
+    if let Some(verdict) = &mut status.verdict {
+        verdict.partial = true;
+    }
+    check
+}
+
+/// The agent still counts large tables.
+fn first_part(check: DatabaseCheck) -> DatabaseCheck {
+    let mut check = of_container(
+        unjudged(check),
+        "knowledge-postgres-0",
+        "pod-1",
+        "containerd://2",
+    );
+    let status = check.status.get_or_insert_default();
+    status.completion_time = None;
+    if let Some(evidence) = &mut status.evidence {
+        evidence.partial = true;
+    }
+    check
+}
+
 /// The start before this one was verified.
 fn after_a_good_start(mut checks: Vec<DatabaseCheck>) -> Sample {
     let good = of_container(
@@ -161,6 +205,27 @@ fn jobs() -> Vec<Scenario> {
                 .jobs(vec![job("knowledge-new", "check")]),
         ),
         (
+            "a check's first part looks reset while its Job runs",
+            new()
+                .and_check(first_part(reset("knowledge-new", "2026-02-01T09:29:50Z")))
+                .jobs(vec![job("knowledge-new", "check")]),
+        ),
+        (
+            "a check whose first part looked reset has reported everything",
+            new().and_check(judged_by_its_first_part(of_container(
+                reset("knowledge-new", "2026-02-01T09:29:50Z"),
+                "knowledge-postgres-0",
+                "pod-1",
+                "containerd://2",
+            ))),
+        ),
+        (
+            "a check's first part looks good while its Job runs",
+            new()
+                .and_check(first_part(check("knowledge-new", "2026-02-01T09:29:50Z")))
+                .jobs(vec![job("knowledge-new", "check")]),
+        ),
+        (
             "a check's Job ended without a report",
             new().and_check(check_of_start()).jobs(vec![ended_job(
                 "knowledge-new",
@@ -236,6 +301,14 @@ fn tries() -> Vec<Scenario> {
         ("six tries could not say anything", tried(6)),
         ("seven tries could not say anything", tried(7)),
         ("a try is due", tried(1).at("2026-02-01T09:30:05Z")),
+        (
+            "nothing could be read on another volume",
+            after_a_good_start(vec![unread_on_other_volume()]),
+        ),
+        (
+            "nothing could be read on another volume, and a try is due",
+            after_a_good_start(vec![unread_on_other_volume()]).at("2026-02-01T09:30:05Z"),
+        ),
         (
             "the spec was changed after a try",
             tried(3).wanted(|spec| spec.connection.port = 5433),

@@ -76,6 +76,10 @@ pub struct ManifestIdentity {
     pub snapshot_time: Time,
     /// Whether the server was a replica.
     pub in_recovery: bool,
+    /// Digest of the salt that the server gives for a role that does not exist: tells another
+    /// database cluster without a login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_digest: Option<String>,
 }
 
 /// A database in the set.

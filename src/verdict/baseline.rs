@@ -1,7 +1,7 @@
 //! How the baseline moves: what a good check could only estimate is remembered as it was counted
 //! last.
 
-use crate::api::{CountKind, Evidence, TableEvidence};
+use crate::api::{CountKind, Evidence, TableEvidence, WithoutLogin};
 
 /// The evidence of a good check as later ones are compared with it. A table that it only estimated,
 /// because the time was up, keeps the last count: otherwise what was lost since would never be
@@ -20,6 +20,27 @@ pub fn carry_counts(before: &Evidence, now: &Evidence) -> Evidence {
         }
     }
     carried
+}
+
+/// What a good check learnt without logging in. What it did not learn of the database cluster stays
+/// as it was known.
+#[must_use]
+pub fn carry_cluster_digest(
+    found: Option<&WithoutLogin>,
+    before: Option<&WithoutLogin>,
+) -> Option<WithoutLogin> {
+    let mut found = match (found, before) {
+        (Some(found), _) => found.clone(),
+        // The password may have been changed since: an older agent said nothing.
+        (None, before) => WithoutLogin {
+            role_digest: None,
+            ..before?.clone()
+        },
+    };
+    if found.cluster_digest.is_none() {
+        found.cluster_digest = before.and_then(|before| before.cluster_digest.clone());
+    }
+    Some(found)
 }
 
 #[cfg(test)]

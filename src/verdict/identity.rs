@@ -1,9 +1,9 @@
 //! Checks of which database cluster answers: its databases, its identifier, its volume.
 
-use crate::api::{CountKind, DatabaseEvidence, Evidence, Finding, LostDatabase};
+use crate::api::{ClusterState, CountKind, DatabaseEvidence, Evidence, Finding, LostDatabase};
 
 use super::input::{Input, has_database};
-use super::volumes::{DataVolumes, cluster_state, directory_off_volume};
+use super::volumes::{DataVolumes, Directories, cluster_state, directory_off_volume};
 
 /// Make sure that every database that the last good check found, and that the spec still asks for,
 /// exists.
@@ -34,7 +34,47 @@ pub(super) fn cluster_changed(input: &Input<'_>, _: &[Finding]) -> Option<Findin
     let is_off_volume = directory_off_volume(evidence, &input.target.volumes).is_some();
     let before = cluster_state(baseline.evidence, volumes.before);
     let now = cluster_state(evidence, volumes.now);
-    Some(match volumes {
+    let directories = Directories {
+        before: &before.data_directory,
+        now: &now.data_directory,
+    };
+    let is_elsewhere =
+        directories.differ_on(&volumes) && !has_its_rows(baseline.evidence, evidence);
+    Some(other_cluster(
+        input,
+        volumes,
+        is_off_volume,
+        is_elsewhere,
+        before,
+        now,
+    ))
+}
+
+/// Whether most rows are there: what `pg_upgrade` leaves is another database cluster in another
+/// directory, too.
+fn has_its_rows(before: &Evidence, now: &Evidence) -> bool {
+    let rows = |evidence: &Evidence| {
+        let rows = evidence.tables.iter().map(|table| table.rows);
+        rows.fold(0, i64::saturating_add)
+    };
+    let had = rows(before);
+    had > 0 && rows(now) >= had / 2
+}
+
+/// Which finding it is that another database cluster answers: by where it lies.
+pub(super) fn other_cluster(
+    input: &Input<'_>,
+    volumes: DataVolumes<'_>,
+    is_off_volume: bool,
+    is_elsewhere: bool,
+    before: ClusterState,
+    now: ClusterState,
+) -> Finding {
+    match volumes {
+        // What runs at a host need not be what the pod has mounted.
+        _ if is_elsewhere && input.spec.connection.host.is_none() => {
+            Finding::OtherDataDirectory { before, now }
+        }
         DataVolumes { moved: false, .. } if !is_off_volume => Finding::ClusterReinitialized {
             before,
             now,
@@ -42,7 +82,7 @@ pub(super) fn cluster_changed(input: &Input<'_>, _: &[Finding]) -> Option<Findin
         },
         DataVolumes { now: Some(_), .. } => Finding::VolumeReplaced { before, now },
         DataVolumes { now: None, .. } => Finding::DataOffVolume { before, now },
-    })
+    }
 }
 
 pub(super) fn find_database<'a>(

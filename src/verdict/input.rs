@@ -2,7 +2,7 @@
 
 use crate::api::{
     AgentFailure, CheckOutcome, CheckTarget, Evidence, Finding, MountedVolume,
-    ProtectedDatabaseSpec, TableEvidence, TableRule,
+    ProtectedDatabaseSpec, TableEvidence, TableRule, WithoutLogin,
 };
 
 /// Everything that one check is judged by.
@@ -22,7 +22,11 @@ pub struct Input<'a> {
     pub evidence: Option<&'a Evidence>,
     /// Why the agent found nothing, or not everything.
     pub failure: Option<&'a AgentFailure>,
-    /// What was checked.
+    /// What the server says before a login.
+    pub without_login: Option<&'a WithoutLogin>,
+    /// Volumes on which earlier checks have seen replicas of the database cluster.
+    pub replica_volumes: &'a [&'a MountedVolume],
+    /// What was looked at.
     pub target: &'a CheckTarget,
 }
 
@@ -35,6 +39,8 @@ pub struct Baseline<'a> {
     pub volumes: &'a [MountedVolume],
     /// What it found.
     pub evidence: &'a Evidence,
+    /// What the server said before a login.
+    pub without_login: Option<&'a WithoutLogin>,
 }
 
 /// The judgement of a check.

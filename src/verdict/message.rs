@@ -2,12 +2,14 @@
 //! shortest command first and the acceptance last.
 
 use crate::api::names::ACCEPT_CHECK_ANNOTATION;
-use crate::api::{ClusterState, Evidence, Finding, MountedVolume, RowCount};
+use crate::api::{Evidence, Finding, RowCount};
 use crate::wording;
 
-use super::input::{Baseline, Input};
-use super::sentence::{describe_volume, name_table, say_finding, say_rows};
+use super::input::Input;
+use super::message_unread::explain_login;
+use super::sentence::{describe_cluster, describe_volume, name_table, say_finding, say_rows};
 use super::volumes::{DataVolumes, cluster_state};
+use super::ways_back::{mount_back, on_same_volume};
 
 /// How many tables a good verdict names.
 const NAMED_TABLES: usize = 5;
@@ -55,7 +57,10 @@ pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
             input.spec.verification.timeout
         ),
         // An agent says itself what to do.
-        _ => sentence,
+        _ => match explain_login(input) {
+            Some(why) => format!("{sentence}. {why}"),
+            None => sentence,
+        },
     }
 }
 
@@ -118,14 +123,21 @@ pub(super) fn verified(input: &Input<'_>, evidence: &Evidence, notes: &[Finding]
     said.extend(notes.iter().map(|note| {
         let sentence = say_finding(note, notes, main);
         match note {
-            Finding::SuperuserRole {} => format!(
-                "{sentence}: kubectl holdfast grant-sql {} -n {}",
-                input.database, input.namespace
-            ),
+            Finding::SuperuserRole {} => say_role(input, note),
             _ => sentence,
         }
     }));
     said.join("; ")
+}
+
+/// What is said of a superuser role.
+pub(super) fn say_role(input: &Input<'_>, note: &Finding) -> String {
+    format!(
+        "{}: kubectl holdfast grant-sql {} -n {}",
+        say_finding(note, &[], None),
+        input.database,
+        input.namespace
+    )
 }
 
 /// How good data relates to what was last known good.
@@ -136,14 +148,7 @@ fn relation(input: &Input<'_>) -> String {
     }
 }
 
-fn describe_cluster(cluster: &ClusterState) -> String {
-    format!(
-        "database cluster initialized {} (system identifier {})",
-        cluster.initialized_at.0, cluster.system_identifier
-    )
-}
-
-/// What to do, the recovery first and the acceptance last.
+/// What to do, the way back first and the acceptance last.
 fn next_steps(
     input: &Input<'_>,
     findings: &[Finding],
@@ -160,9 +165,7 @@ fn next_steps(
                 moved: true,
             }),
         ) => steps.extend(mount_back(input, &baseline, before, now)),
-        _ => steps.push(format!(
-            "restore from a backup: kubectl -n {namespace} get dbbackup"
-        )),
+        _ => steps.extend(on_same_volume(input, findings)),
     }
     let suspected = findings
         .iter()
@@ -184,43 +187,4 @@ fn next_steps(
         (false, _) => format!("{is_meant} accept it: {accept}"),
     });
     steps
-}
-
-fn mount_back(
-    input: &Input<'_>,
-    baseline: &Baseline<'_>,
-    before: &MountedVolume,
-    now: Option<&MountedVolume>,
-) -> [String; 4] {
-    let (namespace, workload) = (input.namespace, &input.spec.workload.name);
-    let present = now
-        .map(|now| format!(" {}", now.volume))
-        .unwrap_or_default();
-    let claim = &before.claim;
-    let way = match now {
-        Some(now) if now.claim == *claim => {
-            format!("bind claim {claim} to volume {} again", before.volume)
-        }
-        Some(_) => format!("let {workload} mount claim {claim} again"),
-        None => format!(
-            "put its data directory on claim {claim} again (it was mounted at {})",
-            before.mount_path
-        ),
-    };
-    [
-        format!(
-            "bring volume {} back, which has the data of {}: kubectl holdfast recover {} -n \
-             {namespace}",
-            before.volume, baseline.source, input.database
-        ),
-        format!(
-            "See whether it exists: kubectl get pv {}{present}, and what the pod mounts: kubectl \
-             -n {namespace} describe pod {}",
-            before.volume, input.target.pod
-        ),
-        format!("By hand: scale {workload} to 0, {way}, scale it up"),
-        format!(
-            "If the volume is gone, restore from a backup: kubectl -n {namespace} get dbbackup"
-        ),
-    ]
 }

@@ -11,17 +11,22 @@ mod history;
 mod identity;
 mod input;
 mod message;
+mod message_unread;
 mod notes;
 mod rows;
 mod sentence;
 mod tables;
+mod unread;
 mod unverifiable;
 mod volumes;
+mod ways_back;
 
 #[cfg(test)]
 mod every_finding;
 #[cfg(test)]
 mod incidents;
+#[cfg(test)]
+mod incidents_unread;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -30,7 +35,7 @@ mod sample;
 mod scenarios;
 
 pub use aggregate::aggregate;
-pub use baseline::carry_counts;
+pub use baseline::{carry_cluster_digest, carry_counts};
 pub use chain::judge;
 pub use declared::refuse_declared;
 pub use files::{FileCheck, FilesInput, FilesVerdict, judge_files};

@@ -13,8 +13,8 @@ use super::chain::{CHAIN, NOTES, judge_by};
 use super::input::{Baseline, Input, Verdict};
 use super::{judge, refuse_declared};
 use crate::api::{
-    AgentFailure, CheckTarget, CountKind, DatabaseEvidence, Evidence, Identity, MountedVolume,
-    ProtectedDatabaseSpec, TableEvidence,
+    AgentFailure, CheckTarget, CountKind, DatabaseEvidence, Evidence, Identity, LoginMethod,
+    MountedVolume, ProtectedDatabaseSpec, TableEvidence, WithoutLogin, reasons,
 };
 
 /// The second of initdb of the cluster with the data: 2026-01-19.
@@ -27,6 +27,9 @@ pub struct Sample {
     pub baseline: Option<(Vec<MountedVolume>, Evidence)>,
     pub evidence: Option<Evidence>,
     pub failure: Option<AgentFailure>,
+    pub before_login: Option<WithoutLogin>,
+    pub now_login: Option<WithoutLogin>,
+    pub replica_volumes: Vec<MountedVolume>,
     pub target: CheckTarget,
 }
 
@@ -47,6 +50,7 @@ impl Sample {
             attempt: 0,
             database_generation: 1,
             volumes: volumes.clone(),
+            configured_directory: String::new(),
         };
         let mut now = before.clone();
         now.identity.postmaster_started_at = time("2026-02-01T08:59:58Z");
@@ -56,6 +60,9 @@ impl Sample {
             baseline: Some((volumes, before)),
             evidence: Some(now),
             failure: None,
+            before_login: Some(without_login()),
+            now_login: Some(without_login()),
+            replica_volumes: Vec::new(),
             target,
         }
     }
@@ -90,6 +97,12 @@ impl Sample {
         self
     }
 
+    /// It is the second pod of the StatefulSet, with the claim of its own.
+    pub fn on_pod_one(mut self) -> Self {
+        "knowledge-postgres-1".clone_into(&mut self.target.pod);
+        self.on_volume("data-knowledge-postgres-1", "pvc-b")
+    }
+
     /// No claim is mounted, neither now nor before.
     pub fn on_no_volume(mut self) -> Self {
         self.target.volumes.clear();
@@ -114,6 +127,21 @@ impl Sample {
         self
     }
 
+    /// The login is refused.
+    pub fn refused(self) -> Self {
+        self.failed(
+            reasons::AUTHENTICATION_FAILED,
+            "Postgres at 10.0.0.7:5432 refused the login of role \"holdfast\"",
+        )
+        .without_evidence()
+    }
+
+    /// What the server says before a login is another thing.
+    pub fn says(mut self, change: impl FnOnce(&mut WithoutLogin)) -> Self {
+        change(self.now_login.as_mut().expect("something was said"));
+        self
+    }
+
     /// The agent found nothing.
     pub fn without_evidence(mut self) -> Self {
         self.evidence = None;
@@ -121,18 +149,18 @@ impl Sample {
     }
 
     pub fn judge(&self) -> Verdict {
-        judge(&self.input())
+        judge(&self.input(&self.replicas()))
     }
 
     /// Why a change that was declared is not accepted.
     pub fn refuse_declared(&self) -> Option<String> {
-        refuse_declared(&self.input())
+        refuse_declared(&self.input(&self.replicas()))
     }
 
     /// The verdict of a chain that lacks one check.
     pub fn judge_without(&self, check: &str) -> Verdict {
         judge_by(
-            &self.input(),
+            &self.input(&self.replicas()),
             CHAIN
                 .iter()
                 .chain(&NOTES)
@@ -141,7 +169,11 @@ impl Sample {
         )
     }
 
-    fn input(&self) -> Input<'_> {
+    fn replicas(&self) -> Vec<&MountedVolume> {
+        self.replica_volumes.iter().collect()
+    }
+
+    fn input<'a>(&'a self, replica_volumes: &'a [&'a MountedVolume]) -> Input<'a> {
         Input {
             namespace: "atra",
             database: "knowledge",
@@ -151,9 +183,12 @@ impl Sample {
                 source: "DatabaseCheck knowledge-1",
                 volumes,
                 evidence,
+                without_login: self.before_login.as_ref(),
             }),
             evidence: self.evidence.as_ref(),
             failure: self.failure.as_ref(),
+            without_login: self.now_login.as_ref(),
+            replica_volumes,
             target: &self.target,
         }
     }
@@ -234,8 +269,23 @@ pub fn volume(claim: &str, name: &str, created: &str) -> MountedVolume {
         claim_uid: format!("uid-of-{claim}-for-{name}"),
         volume: name.to_owned(),
         volume_handle: format!("/volumes/{name}"),
+        node: String::new(),
         created_at: Some(time(created)),
         mount_path: "/var/lib/postgresql/data".to_owned(),
+        sub_path: String::new(),
+    }
+}
+
+/// What a server says before a login, as long as nothing changes.
+pub fn without_login() -> WithoutLogin {
+    WithoutLogin {
+        method: LoginMethod::ScramSha256,
+        cluster_digest: Some("salt-of-nobody".to_owned()),
+        role: Some("name-of-the-role".to_owned()),
+        role_digest: Some("salt-of-the-role".to_owned()),
+        role_missing: false,
+        default_port_digest: None,
+        configured_directory: "/var/lib/postgresql/data/pgdata".to_owned(),
     }
 }
 
@@ -293,6 +343,7 @@ fn evidence() -> Evidence {
         other_databases: Vec::new(),
         sequences: Vec::new(),
         superuser: false,
+        partial: false,
         observed_at: time("2026-01-31T09:00:00Z"),
     }
 }

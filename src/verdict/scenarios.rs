@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::chain::{CHAIN, NOTES};
 use super::incidents::{Scenario, cut, histories, incidents, losses, nearly_empty, rule};
+use super::incidents_unread::{other_directories, refusals, same_directory, unread_incidents};
 use super::sample::{
     Sample, add_database, add_table, drop_database, drop_table, set_count, set_lower_bound,
     set_rows,
@@ -414,6 +415,7 @@ fn as_expected(scenarios: Vec<Scenario>, outcome: CheckOutcome) -> BTreeMap<&'st
 fn split_message(message: &str) -> (&str, &str) {
     let rest = [
         " Volume and database cluster ",
+        " Nothing could be read: ",
         " Expected, as in ",
         " No good check came ",
     ]
@@ -428,7 +430,14 @@ fn incidents_are_suspected_by_the_right_reason() {
     insta::assert_yaml_snapshot!(
         "suspected",
         as_expected(
-            [incidents(), losses(), histories()].concat(),
+            [
+                incidents(),
+                losses(),
+                histories(),
+                unread_incidents(),
+                other_directories(),
+            ]
+            .concat(),
             CheckOutcome::Suspected
         )
     );
@@ -439,7 +448,14 @@ fn benign_changes_are_verified() {
     insta::assert_yaml_snapshot!(
         "verified",
         as_expected(
-            [benign(), benign_tables(), benign_shapes(), benign_servers()].concat(),
+            [
+                benign(),
+                benign_tables(),
+                benign_shapes(),
+                benign_servers(),
+                same_directory(),
+            ]
+            .concat(),
             CheckOutcome::Verified
         )
     );
@@ -449,7 +465,10 @@ fn benign_changes_are_verified() {
 fn what_can_not_be_judged_is_unverifiable() {
     insta::assert_yaml_snapshot!(
         "unverifiable",
-        as_expected(unverifiable(), CheckOutcome::Unverifiable)
+        as_expected(
+            [unverifiable(), refusals()].concat(),
+            CheckOutcome::Unverifiable
+        )
     );
 }
 
@@ -464,6 +483,10 @@ fn each_check_is_needed_by_a_scenario() {
         benign_shapes(),
         benign_servers(),
         unverifiable(),
+        unread_incidents(),
+        other_directories(),
+        same_directory(),
+        refusals(),
     ]
     .into_iter()
     .flatten()

@@ -33,6 +33,22 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
              pod; another database cluster is in it",
             now.data_directory
         ),
+        Finding::OtherDataDirectory { before, now } => format!(
+            "Postgres runs in another directory of the same volume: was {}, is {}; another database \
+             cluster is in it, or nothing that can be read",
+            say_directory(before),
+            say_directory(now)
+        ),
+        Finding::OtherVolumeUnread { before, now } => format!(
+            "the pod runs on another volume than the one with the data, and nothing on it can be \
+             read: was on {}, is on {}",
+            describe_volume(before.volume.as_ref()),
+            describe_volume(now.volume.as_ref())
+        ),
+        Finding::RoleChanged {
+            same_cluster,
+            role_missing,
+        } => say_role_change(*same_cluster, *role_missing),
         Finding::RolledBack { before, now } => say_rollback(before, now),
         Finding::DatabaseRecreated {
             databases,
@@ -154,10 +170,24 @@ pub fn describe_volume(volume: Option<&crate::api::MountedVolume>) -> String {
     if !volume.volume_handle.is_empty() {
         details.push(format!("handle {}", volume.volume_handle));
     }
+    if !volume.node.is_empty() {
+        details.push(format!("on node {}", volume.node));
+    }
     if let Some(created) = &volume.created_at {
         details.push(format!("created {}", created.0));
     }
     format!("volume {} ({})", volume.volume, details.join(", "))
+}
+
+/// A database cluster by its initdb.
+pub(super) fn describe_cluster(cluster: &ClusterState) -> String {
+    match &cluster.initialized_at {
+        Some(initialized_at) => format!(
+            "database cluster initialized {} (system identifier {})",
+            initialized_at.0, cluster.system_identifier
+        ),
+        None => "a database cluster that nobody could log in to".to_owned(),
+    }
 }
 
 fn say_missing_database(database: &LostDatabase) -> String {
@@ -176,6 +206,35 @@ fn say_recreated_database(database: &LostDatabase) -> String {
         database.oid_before,
         database.oid_now.unwrap_or_default()
     )
+}
+
+/// A data directory, and which part of the volume is mounted there.
+fn say_directory(cluster: &ClusterState) -> String {
+    let sub_path = cluster
+        .volume
+        .as_ref()
+        .map(|volume| volume.sub_path.as_str())
+        .filter(|path| !path.is_empty());
+    match sub_path {
+        Some(path) => format!("{} (subPath {path})", cluster.data_directory),
+        None => cluster.data_directory.clone(),
+    }
+}
+
+fn say_role_change(same_cluster: bool, role_missing: bool) -> String {
+    let cluster = if same_cluster {
+        "the database cluster is that of the last good check"
+    } else {
+        "whether the database cluster is that of the last good check is not known"
+    };
+    if role_missing {
+        format!("the role of the checks does not exist any more; {cluster}")
+    } else {
+        format!(
+            "the role of the checks is not as it was in the database: it is gone, was created \
+             again, or its password was changed there or has expired; {cluster}"
+        )
+    }
 }
 
 fn say_rollback(before: &ClusterState, now: &ClusterState) -> String {

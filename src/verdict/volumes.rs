@@ -1,6 +1,6 @@
 //! Which volume the data is on, and whether that is still the same one.
 
-use crate::api::{ClusterState, Evidence, MountedVolume};
+use crate::api::{ClusterState, Evidence, MountedVolume, WithoutLogin};
 
 use super::input::{Baseline, Input};
 
@@ -32,6 +32,25 @@ impl<'a> DataVolumes<'a> {
         Some(Self { before, now, moved })
     }
 
+    /// The same where nothing could be read: the directory is the one that pod or image configure, or
+    /// that of the last good check.
+    pub(super) fn compare_unread(input: &Input<'a>, baseline: &Baseline<'a>) -> Self {
+        let volumes: &'a [MountedVolume] = &input.target.volumes;
+        let directories = Directories::unread(input, baseline);
+        if directories.before.is_empty() || directories.now.is_empty() {
+            return Self::compare_all(baseline.volumes, volumes);
+        }
+        let before = volume_under(baseline.volumes, directories.before);
+        let now = volume_under(volumes, directories.now);
+        let moved = match (before, now) {
+            (Some(before), Some(now)) => !is_same_volume(before, now),
+            // It may be mounted somewhere else, and configured by a file that is on it.
+            (Some(before), None) => !volumes.iter().any(|now| is_same_volume(before, now)),
+            (None, _) => false,
+        };
+        Self { before, now, moved }
+    }
+
     /// Without a directory any claim may hold the data: it has moved if one that was mounted is not
     /// mounted any more.
     fn compare_all(before: &'a [MountedVolume], now: &'a [MountedVolume]) -> Self {
@@ -56,12 +75,78 @@ impl<'a> DataVolumes<'a> {
     }
 }
 
+/// The data directory of both sides, as far as it is known; empty where it is not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Directories<'a> {
+    pub before: &'a str,
+    pub now: &'a str,
+}
+
+impl<'a> Directories<'a> {
+    /// Where nothing could be read: two values of the same origin, so that what an image calls its
+    /// data directory is never compared with what a server does.
+    pub(super) fn unread(input: &Input<'a>, baseline: &Baseline<'a>) -> Self {
+        let configured = |found: Option<&'a WithoutLogin>| {
+            found.map_or("", |found| found.configured_directory.as_str())
+        };
+        let (before, now) = (
+            configured(baseline.without_login),
+            configured(input.without_login),
+        );
+        if before.is_empty() || now.is_empty() {
+            let same = baseline.evidence.identity.data_directory.as_str();
+            return Self {
+                before: same,
+                now: same,
+            };
+        }
+        Self { before, now }
+    }
+
+    /// Whether both are on the same volume, and in different directories of it: another path below
+    /// the mount, or another `subPath`.
+    pub(super) fn differ_on(self, volumes: &DataVolumes<'_>) -> bool {
+        let (Some(before), Some(now)) = (volumes.before, volumes.now) else {
+            return false;
+        };
+        match (place_on(before, self.before), place_on(now, self.now)) {
+            (Some(before), Some(now)) => !volumes.moved && before != now,
+            _ => false,
+        }
+    }
+}
+
+/// Where a directory is on the volume itself, however much of it is mounted wherever.
+pub(super) fn place_on(volume: &MountedVolume, directory: &str) -> Option<String> {
+    let below = directory.strip_prefix(volume.mount_path.trim_end_matches('/'))?;
+    if directory.is_empty() || !(below.is_empty() || below.starts_with('/')) {
+        return None;
+    }
+    let parts = volume.sub_path.split('/').chain(below.split('/'));
+    let parts: Vec<&str> = parts
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    Some(format!("/{}", parts.join("/")))
+}
+
+/// A database cluster that nobody could log in to, as a finding carries it.
+pub(super) fn unread_state(directory: &str, volume: Option<&MountedVolume>) -> ClusterState {
+    ClusterState {
+        system_identifier: String::new(),
+        initialized_at: None,
+        timeline: 0,
+        wal_position: String::new(),
+        data_directory: directory.to_owned(),
+        volume: volume.cloned(),
+    }
+}
+
 /// A database cluster as a finding carries it.
 pub(super) fn cluster_state(evidence: &Evidence, volume: Option<&MountedVolume>) -> ClusterState {
     let identity = &evidence.identity;
     ClusterState {
         system_identifier: identity.system_identifier.clone(),
-        initialized_at: identity.initialized_at.clone(),
+        initialized_at: Some(identity.initialized_at.clone()),
         timeline: identity.timeline,
         wal_position: identity.wal_position.clone(),
         data_directory: identity.data_directory.clone(),
@@ -70,9 +155,13 @@ pub(super) fn cluster_state(evidence: &Evidence, volume: Option<&MountedVolume>)
 }
 
 /// The storage's own name decides; the object's name only where the storage gives none. A claim
-/// that was recreated and bound to the same volume is the same data.
+/// that was recreated and bound to the same volume is the same data. A path is another volume on
+/// another node.
 #[must_use]
 pub fn is_same_volume(one: &MountedVolume, other: &MountedVolume) -> bool {
+    if !one.node.is_empty() && !other.node.is_empty() && one.node != other.node {
+        return false;
+    }
     if one.volume_handle.is_empty() || other.volume_handle.is_empty() {
         return one.volume == other.volume;
     }
@@ -118,8 +207,10 @@ mod tests {
             claim_uid: format!("uid-of-{claim}"),
             volume: name.to_owned(),
             volume_handle: handle.to_owned(),
+            node: String::new(),
             created_at: None,
             mount_path: mount.to_owned(),
+            sub_path: String::new(),
         }
     }
 
@@ -161,6 +252,42 @@ mod tests {
         );
         assert!(same(("pv-1", ""), ("pv-1", "disk-1")));
         assert!(!same(("pv-1", ""), ("pv-2", "")));
+    }
+
+    #[test]
+    fn a_path_of_another_node_is_another_volume() {
+        let on_node = |node: &str| MountedVolume {
+            node: node.to_owned(),
+            ..volume("data", "pv-1", "/disks/1", "/data")
+        };
+        assert!(is_same_volume(&on_node("one"), &on_node("one")));
+        assert!(!is_same_volume(&on_node("one"), &on_node("two")));
+        assert!(
+            is_same_volume(&on_node(""), &on_node("two")),
+            "an older check did not note the node"
+        );
+    }
+
+    #[test]
+    fn a_directory_has_its_place_on_the_volume_itself() {
+        let place = |mount: &str, sub_path: &str, directory: &str| {
+            let volume = MountedVolume {
+                sub_path: sub_path.to_owned(),
+                ..volume("data", "pv-1", "", mount)
+            };
+            place_on(&volume, directory)
+        };
+        let data = Some("/pgdata".to_owned());
+        assert_eq!(place("/var/lib/pg", "", "/var/lib/pg/pgdata"), data);
+        assert_eq!(
+            place("/data/", "", "/data/pgdata/"),
+            data,
+            "mounted elsewhere"
+        );
+        assert_eq!(place("/data", "pgdata", "/data"), data);
+        assert_eq!(place("/data", "", "/data"), Some("/".to_owned()));
+        assert_eq!(place("/data", "", "/data-old"), None);
+        assert_eq!(place("/data", "", ""), None);
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub struct VolumeFound {
     pub reclaim_policy: String,
     /// The storage's name for it.
     pub handle: String,
+    /// Whether it is files of one node: `hostPath` or `local`.
+    pub is_of_node: bool,
     /// The claim that it is for.
     pub claim: Option<ObjectReference>,
     /// `Available`, `Bound`, `Released` or `Failed`.

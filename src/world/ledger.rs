@@ -37,6 +37,7 @@ impl LedgerFact {
             check.status = Some(DatabaseCheckStatus {
                 completion_time: Some(baseline.time.clone()),
                 evidence: Some(baseline.evidence.clone()),
+                without_login: baseline.without_login.clone(),
                 ..DatabaseCheckStatus::default()
             });
             check

@@ -2,6 +2,7 @@
 //! Everything that is read from the Kubernetes cluster is read here; nothing is judged here.
 
 mod claims;
+mod data_directory;
 mod fact;
 mod ledger;
 mod observe;

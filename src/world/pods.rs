@@ -48,6 +48,8 @@ pub struct RunningContainer {
     pub image: String,
     /// When it started.
     pub started_at: Option<Time>,
+    /// The data directory that the pod's spec configures; empty if it leaves that to the image.
+    pub configured_directory: String,
 }
 
 /// A claim mounted into a container.
@@ -59,4 +61,6 @@ pub struct MountFact {
     pub container: String,
     /// Where it is mounted.
     pub path: String,
+    /// The directory of the volume that is mounted; empty for all of it.
+    pub sub_path: String,
 }

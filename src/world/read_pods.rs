@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Resource, ResourceExt};
 
+use super::data_directory::{configured_directory, mounted_sub_path};
 use super::{Fact, GateFact, MountFact, PodFact, Reader, RunningContainer, WorkloadFound};
 use crate::api::{WorkloadKind, names};
 
@@ -95,7 +96,7 @@ impl From<&Pod> for PodFact {
             ended: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
             terminating: pod.metadata.deletion_timestamp.is_some(),
             running: running_containers(&spec, &status),
-            mounts: claim_mounts(&spec, &claims),
+            mounts: claim_mounts(pod, &spec, &claims),
             claims: claims
                 .iter()
                 .map(|(_, claim)| (*claim).to_owned())
@@ -107,7 +108,7 @@ impl From<&Pod> for PodFact {
     }
 }
 
-fn claim_mounts(spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<MountFact> {
+fn claim_mounts(pod: &Pod, spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<MountFact> {
     let mut mounts = Vec::new();
     for container in &spec.containers {
         for mount in container.volume_mounts.iter().flatten() {
@@ -116,6 +117,7 @@ fn claim_mounts(spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<MountFact> {
                     claim: (*claim).to_owned(),
                     container: container.name.clone(),
                     path: mount.mount_path.clone(),
+                    sub_path: mounted_sub_path(&pod.metadata, container, mount),
                 });
             }
         }
@@ -124,12 +126,9 @@ fn claim_mounts(spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<MountFact> {
 }
 
 fn running_containers(spec: &PodSpec, status: &PodStatus) -> Vec<RunningContainer> {
-    let image_of = |name: &str| {
+    let container_of = |name: &str| {
         let mut containers = spec.containers.iter();
-        containers
-            .find(|container| container.name == name)
-            .and_then(|container| container.image.clone())
-            .unwrap_or_default()
+        containers.find(|container| container.name == name)
     };
     let containers = status.container_statuses.iter().flatten();
     containers
@@ -138,8 +137,13 @@ fn running_containers(spec: &PodSpec, status: &PodStatus) -> Vec<RunningContaine
             Some(RunningContainer {
                 name: container.name.clone(),
                 id: container.container_id.clone()?,
-                image: image_of(&container.name),
+                image: container_of(&container.name)
+                    .and_then(|container| container.image.clone())
+                    .unwrap_or_default(),
                 started_at: running.started_at.clone(),
+                configured_directory: container_of(&container.name)
+                    .map(configured_directory)
+                    .unwrap_or_default(),
             })
         })
         .collect()

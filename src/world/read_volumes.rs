@@ -136,6 +136,7 @@ impl From<PersistentVolume> for VolumeFound {
                 .clone()
                 .unwrap_or_else(|| guard::RETAIN.to_owned()),
             handle: guard::volume_handle(&spec),
+            is_of_node: spec.host_path.is_some() || spec.local.is_some(),
             claim: spec.claim_ref,
             phase: status.phase.unwrap_or_default(),
             phase_since: status.last_phase_transition_time,

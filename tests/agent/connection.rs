@@ -43,6 +43,14 @@ async fn a_wrong_password_names_the_secret_and_is_not_tried_again() {
                 .message
                 .contains("kubectl create secret generic pg-auth")
     );
+    assert!(
+        failure
+            .message
+            .contains("A volume keeps the passwords that it was made with")
+            && failure.message.contains("ALTER ROLE \"postgres\" PASSWORD"),
+        "{}",
+        failure.message
+    );
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
@@ -159,7 +167,8 @@ async fn a_hot_standby_gives_an_identity_that_says_so() {
     assert!(after.identity.in_recovery && !before.identity.in_recovery);
     assert_eq!(
         (after.identity.system_identifier, after.total_rows),
-        (before.identity.system_identifier, 1)
+        (before.identity.system_identifier, 0),
+        "what it has proves nothing about the primary"
     );
 }
 

@@ -11,9 +11,14 @@ mod support;
 
 mod archive;
 mod backup;
+mod before_login;
 mod check;
 mod connection;
+mod coverage;
 mod files;
+mod files_owner_code;
 mod granted;
+mod owner_code;
 mod remembered;
+mod settings;
 mod store;

@@ -17,9 +17,106 @@ use crate::support::{
     with_both,
 };
 
+/// The role of the checks is gone with the database that it was in, and nothing can be read.
 #[test]
-fn a_fresh_initdb_on_the_same_volume_is_seen() {
+fn a_fresh_initdb_on_the_same_volume_is_seen_although_nobody_can_log_in() {
+    with_both("initdb-granted", async |scene, server| {
+        let start = scene.protect_filled(server).await;
+        server.shell(scene, "rm -rf $PGDATA/*");
+        let fresh = server.restart_pod(scene, &start).await;
+        let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
+        assert_tells(
+            &message,
+            &[
+                "initdb has run",
+                "refused the login of role \"holdfast\"",
+                "The volume is the same: volume ",
+                "-name PG_VERSION",
+                "kubectl holdfast grant-sql knowledge",
+            ],
+        );
+        let check = scene.wait_judged(&fresh).await;
+        let seen = check.status.as_ref().expect("a status");
+        assert!(seen.evidence.is_none(), "{seen:?}");
+
+        // It is looked at again until it can be read, and then it says what is left.
+        server.grant(scene);
+        scene
+            .wait("a check that could read what is left", async || {
+                let message = scene.condition(ConditionType::DataReset).await.message;
+                if message.contains("public.knowledge_nodes: 26,337 -> 27 rows") {
+                    Ok(())
+                } else {
+                    Err(message)
+                }
+            })
+            .await;
+        scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
+    });
+}
+
+#[test]
+fn a_directory_that_was_moved_aside_on_its_volume_can_be_found_by_what_the_message_says() {
+    beside_others("moved-aside", async |scene| {
+        let server = Server::new(scene);
+        let start = scene.protect_plainly(&server).await;
+        server.shell(scene, "mv $PGDATA /var/lib/postgresql/data/moved-away");
+        server.restart_pod(scene, &start).await;
+        let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
+        let (_, command) = message.split_once(" -- ").expect("a command");
+        let (command, _) = command.split_once(". ").expect("the end of it");
+        let found = server.shell(scene, command);
+        assert_tells(&found, &["moved-away/PG_VERSION", "pgdata/PG_VERSION"]);
+    });
+}
+
+/// The server's own files say which role may log in: it is the same database, and it is another
+/// role.
+#[test]
+fn a_role_that_was_dropped_and_created_again_is_told_from_a_wrong_secret() {
+    with_both("role-changed", async |scene, server| {
+        scene.protect_plainly(server).await;
+        scene.kubectl(
+            "patch secret pg-holdfast --type=merge -p {\"stringData\":{\"password\":\"wrong\"}}",
+        );
+        let refused = ask_for_a_check(scene).await;
+        let verdict = refused
+            .status
+            .and_then(|status| status.verdict)
+            .expect("a verdict");
+        assert_eq!(
+            (verdict.outcome, verdict.reason.as_str()),
+            (CheckOutcome::Unverifiable, reasons::AUTHENTICATION_FAILED)
+        );
+        assert_tells(
+            &verdict.message,
+            &[
+                "so it is the Secret that changed",
+                "A volume keeps the passwords that it was made with",
+                "ALTER ROLE \"holdfast\" PASSWORD",
+            ],
+        );
+
+        server.sql(
+            scene,
+            "ALTER ROLE holdfast RENAME TO holdfast_before; CREATE ROLE holdfast LOGIN PASSWORD 'other'",
+        );
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::ROLE_CHANGED).await;
+        assert_tells(
+            &message,
+            &[
+                "the database cluster is that of the last good check",
+                "write it into the Secret pg-holdfast",
+            ],
+        );
+    });
+}
+
+#[test]
+fn a_fresh_initdb_on_the_same_volume_is_seen_with_what_is_left_by_a_superuser() {
     with_both("initdb", async |scene, server| {
+        let server = &server.as_superuser();
         let start = scene.protect_filled(server).await;
         let before = server.sql(scene, "SELECT system_identifier FROM pg_control_system()");
         server.shell(scene, "mv $PGDATA /var/lib/postgresql/data/moved-away");
@@ -49,10 +146,7 @@ fn a_fresh_initdb_is_seen_also_without_any_rule() {
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
         assert_tells(
             &message,
-            &[
-                "initdb has run",
-                "public.knowledge_nodes: 26,337 -> 27 rows",
-            ],
+            &["initdb has run", "Otherwise restore from a backup: kubectl"],
         );
     });
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use holdfast::api::{ConditionStatus, ConditionType, WorkloadKind, reasons};
+use holdfast::api::{ConditionStatus, ConditionType, DeletionGuard, WorkloadKind, reasons};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -41,10 +41,10 @@ fn a_newer_image_with_its_data_off_the_mount_is_seen_and_the_older_one_is_green_
             &[
                 "the data directory /var/lib/postgresql/17/docker is on no PersistentVolumeClaim",
                 &volume,
-                "26,337 -> 27 rows",
                 "(it was mounted at",
             ],
         );
+        server.grant(scene);
         let guarded = scene
             .wait_condition(
                 ConditionType::Guarded,
@@ -72,6 +72,94 @@ fn a_newer_image_with_its_data_off_the_mount_is_seen_and_the_older_one_is_green_
     });
 }
 
+/// As when an image or a chart is changed: the data is where it was, and Postgres runs beside it.
+#[test]
+fn another_directory_of_the_same_claim_is_told_with_both_directories_and_put_back_is_green() {
+    with_both("other-directory", async |scene, server| {
+        let start = scene.protect_plainly(server).await;
+        set_image(scene, server, &server.image, "/var/lib/postgresql/data/17");
+        let elsewhere = server.wait_ready(scene, Some(&start)).await;
+        let message = scene.wait_reset(reasons::OTHER_DATA_DIRECTORY).await;
+        assert_tells(
+            &message,
+            &[
+                "was /var/lib/postgresql/data/pgdata, is /var/lib/postgresql/data/17",
+                "put the directory back",
+            ],
+        );
+        assert!(!message.contains("restore from a backup"), "{message}");
+        set_image(
+            scene,
+            server,
+            &server.image,
+            "/var/lib/postgresql/data/pgdata",
+        );
+        server.wait_ready(scene, Some(&elsewhere)).await;
+        scene.wait_green().await;
+        assert_eq!(server.count(scene), ALL_ROWS);
+    });
+}
+
+/// The same, read by a superuser, and by another part of the claim.
+#[test]
+fn another_sub_path_of_the_same_claim_is_told() {
+    beside_others("other-sub-path", async |scene| {
+        let server = Server::new(scene).as_superuser();
+        let start = server.start_filled(scene).await;
+        // The guard refuses to mount another part of the claim.
+        let mut database = build_plain_database(scene, &server);
+        database.spec.guard.deletion = DeletionGuard::Off;
+        scene.protect(&database).await;
+        scene.wait_verified().await;
+        server.shell(scene, "mkdir /var/lib/postgresql/data/new");
+        let patch = json!([{"op": "add", "path": "/spec/template/spec/containers/0/volumeMounts/0/subPath", "value": "new"}]);
+        scene.kubectl(&format!(
+            "patch statefulset {} --type=json -p {patch}",
+            server.name
+        ));
+        server.wait_ready(scene, Some(&start)).await;
+        let message = scene.wait_reset(reasons::OTHER_DATA_DIRECTORY).await;
+        assert_tells(
+            &message,
+            &[
+                "is /var/lib/postgresql/data/pgdata (subPath new)",
+                "public.knowledge_nodes: 26,337 -> 27 rows",
+            ],
+        );
+    });
+}
+
+/// Nothing is known but the volume: the server gives no salt, and lets nobody in.
+#[test]
+fn another_volume_on_which_nothing_can_be_read_is_told() {
+    with_both("other-unread", async |scene, server| {
+        let start = scene.protect_plainly(server).await;
+        let old = volume_of(scene, &server.claim()).await;
+        scene.apply(&[build_claim(scene.namespace(), "other-data")]);
+        let patch = json!([{"op": "add", "path": "/spec/template/spec/containers/0/env/-",
+            "value": {"name": "POSTGRES_HOST_AUTH_METHOD", "value": "reject"}}]);
+        scene.kubectl(&format!(
+            "patch statefulset {} --type=json -p {patch}",
+            server.name
+        ));
+        let rejecting = server.wait_ready(scene, Some(&start)).await;
+        scene.wait_green().await;
+        server.mount(scene, "other-data", &rejecting).await;
+        let message = scene.wait_reset(reasons::OTHER_VOLUME_UNREAD).await;
+        let new = volume_of(scene, "other-data").await;
+        assert_tells(
+            &message,
+            &[
+                "nothing on it can be read",
+                "pg_hba.conf rejects",
+                &old.name_any(),
+                &new.name_any(),
+                "kubectl holdfast recover",
+            ],
+        );
+    });
+}
+
 fn set_image(scene: &Scene, server: &Server, image: &str, directory: &str) {
     let patch = json!([
         {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image},
@@ -86,6 +174,7 @@ fn set_image(scene: &Scene, server: &Server, image: &str, directory: &str) {
 #[test]
 fn a_deployment_that_keeps_its_data_in_an_empty_dir_is_warned_about_before_and_told_after() {
     with_both("empty-dir", async |scene, server| {
+        let server = &server.as_superuser();
         scene.apply(&deployment_on_an_empty_dir(server));
         let ready = format!(
             "wait deployment/{} --for=condition=Available --timeout=1s",

@@ -124,6 +124,7 @@ fn a_full_disk_is_unknown_until_there_is_room() {
         }
         scene.apply(&manifests);
         let start = server.wait_ready(scene, None).await;
+        server.grant(scene);
         server.fill(scene);
         let mut database = build_plain_database(scene, server);
         database.spec.workload.container = Some("postgres".to_owned());

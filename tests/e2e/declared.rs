@@ -13,7 +13,7 @@ use crate::support::{DATABASE, NAME, Scene, Server, assert_tells, beside_others,
 #[test]
 fn a_declared_upgrade_is_accepted_when_its_rows_are_there_and_not_before() {
     beside_others("declared", async |scene| {
-        let server = Server::new(scene);
+        let server = Server::new(scene).as_superuser();
         let start = scene.protect_plainly(&server).await;
         let declared = declare(scene).await;
 

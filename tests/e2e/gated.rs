@@ -107,7 +107,7 @@ fn what_becomes_of_a_pod_that_can_not_be_verified_is_the_users_choice() {
         database.spec.verification.gate.timeout = "5s".to_owned();
         start_gated(scene, &server, database).await;
         scene.kubectl(
-            "patch secret pg-auth --type=merge -p {\"stringData\":{\"password\":\"wrong\"}}",
+            "patch secret pg-holdfast --type=merge -p {\"stringData\":{\"password\":\"wrong\"}}",
         );
         scene.kubectl(&format!("delete pod {} --wait=false", server.pod()));
         let said = scene
@@ -169,6 +169,7 @@ async fn start_gated(scene: &Scene, server: &Server, database: ProtectedDatabase
             .map_err(|error| format!("{error:#}"))
     };
     scene.wait("the server to answer", answers).await;
+    server.grant(scene);
     server.fill(scene);
     assert_eq!(gate(scene, server).await, None, "nobody has set it yet");
     scene.protect(&database).await;

@@ -11,7 +11,7 @@ use crate::support::{NAME, Scene, Server, assert_tells, beside_others, build_dat
 #[test]
 fn a_database_that_only_its_last_good_backup_remembers_is_not_greeted_as_new() {
     beside_others("only-backup", async |scene| {
-        let server = Server::new(scene);
+        let server = Server::new(scene).as_superuser();
         let start = scene.protect_filled(&server).await;
         release(scene).await;
         forget(scene).await;

@@ -18,7 +18,7 @@ use crate::support::{
 #[test]
 fn a_switched_volume_is_explained_and_reported() {
     beside_others("told", async |scene| {
-        let server = Server::new(scene);
+        let server = Server::new(scene).as_superuser();
         let start = scene.protect_filled(&server).await;
         let namespace = scene.namespace();
         let explain = format!("explain {NAME} -n {namespace}");

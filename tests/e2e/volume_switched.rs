@@ -6,9 +6,35 @@ use kube::ResourceExt;
 
 use crate::support::{ALL_ROWS, NAME, assert_tells, build_claim, outcome, volume_of, with_both};
 
+/// The role of the checks is on the old volume: what is on the new one can't be read.
+#[test]
+fn a_switched_volume_is_seen_although_nobody_can_log_in_and_mounted_back_is_green() {
+    with_both("switched-granted", async |scene, server| {
+        let start = scene.protect_filled(server).await;
+        let old = volume_of(scene, "knowledge-data").await;
+        scene.apply(&[build_claim(scene.namespace(), "other-data")]);
+        let switched = server.mount(scene, "other-data", &start).await;
+        let message = scene.wait_reset(reasons::VOLUME_REPLACED).await;
+        let new = volume_of(scene, "other-data").await;
+        let wanted = [
+            old.name_any(),
+            new.name_any(),
+            "claim knowledge-data".to_owned(),
+            "claim other-data".to_owned(),
+            "refused the login of role \"holdfast\"".to_owned(),
+            format!("kubectl holdfast recover {NAME}"),
+        ];
+        assert_tells(&message, &wanted.each_ref().map(String::as_str));
+        server.mount(scene, "knowledge-data", &switched).await;
+        scene.wait_green().await;
+        assert_eq!(server.count(scene), ALL_ROWS);
+    });
+}
+
 #[test]
 fn a_switched_volume_is_seen_and_the_old_one_mounted_back_is_green() {
     with_both("switched", async |scene, server| {
+        let server = &server.as_superuser();
         let start = scene.protect_filled(server).await;
         let old = volume_of(scene, "knowledge-data").await;
 

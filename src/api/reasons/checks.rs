@@ -24,8 +24,12 @@ reasons! { CHECKS:
          connections from the agent's pod.";
     AUTHENTICATION_FAILED = "AuthenticationFailed" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":
-        "The server refused the user name or the password.",
-        "Correct the Secret that `spec.connection.credentialsSecret` names.";
+        "The server refused the user name or the password. A volume keeps the passwords that it was \
+         made with: another one in the Secret or in `POSTGRES_PASSWORD` changes nothing in the \
+         database.",
+        "Set the password of the Secret in the database (`ALTER ROLE … PASSWORD`), or write the old \
+         one back into the Secret that `spec.connection.credentialsSecret` names. If the role does \
+         not exist, `kubectl holdfast grant-sql NAME -n NAMESPACE` prints the SQL for it.";
     SECRET_MISSING = "SecretMissing" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":
         "A Secret, or a key in it, does not exist.",
@@ -37,6 +41,17 @@ reasons! { CHECKS:
     ROW_SECURITY = "RowSecurity" on "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown":
         "Row security hides rows from the role, so a count would be too low.",
         "Use a role with BYPASSRLS.";
+    OWNER_CODE = "OwnerCode" on "DataVerified=Unknown, FilesMatch=Unknown":
+        "To read a table the server would run code as the role of the checks that the owner of \
+         the table has written: a function in an index, in extended statistics or in a partition \
+         key. The message names both. Nothing was run.",
+        "Read the function. If it is harmless, let a superuser own it: `ALTER FUNCTION … OWNER TO \
+         postgres`. Otherwise remove the index, or the table from `spec.verification`.";
+    SETTINGS_IGNORED = "SettingsIgnored" on "DataVerified=Unknown, BackupFresh=False, \
+        FilesMatch=Unknown":
+        "The server did not apply the settings that protect a check, so nothing was read. A \
+         connection pooler drops them.",
+        "Set `spec.connection.host` and `port` to Postgres itself, or remove `host`.";
     TOO_MANY_CONNECTIONS = "TooManyConnections" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":
         "The server has no free connection.",

@@ -49,8 +49,11 @@ reasons! { DATA:
          it again. Otherwise restore the database from the last good backup.";
     CLUSTER_REINITIALIZED = "ClusterReinitialized" on "DataVerified=False, DataReset=True":
         "initdb has created a new database cluster on the same volume: the system identifier is \
-         another one. The old files are gone from this volume.",
-        "Restore the database from the last good backup.";
+         another one. Where the role of the checks can't log in, the salt that the server gives \
+         for a role that does not exist is another one. The old files are gone from this \
+         directory.",
+        "See whether they were moved to another directory of the volume: the message has the \
+         command. Otherwise restore the database from the last good backup.";
     VOLUME_REPLACED = "VolumeReplaced" on "DataVerified=False, DataReset=True":
         "The pod runs on another volume, with another database cluster: the system identifier is \
          another one.",
@@ -64,6 +67,24 @@ reasons! { DATA:
          one.",
         "Mount the claim where the image keeps its data, or set PGDATA to a directory below the \
          mount. The message names the directory and the volume with the data.";
+    OTHER_DATA_DIRECTORY = "OtherDataDirectory" on "DataVerified=False, DataReset=True":
+        "Postgres runs in another directory of the same volume, with another database cluster: \
+         PGDATA, `subPath`, the mount path or the image was changed. The directory with the data \
+         should still be there.",
+        "Put it back: the message names both directories. Do not restore anything before.";
+    OTHER_VOLUME_UNREAD = "OtherVolumeUnread" on "DataVerified=False, DataReset=True":
+        "The pod runs on another volume than at the last good check, and nothing on it can be \
+         read. So nothing shows that it has the data.",
+        "`kubectl holdfast recover NAME -n NAMESPACE` mounts the volume with the data again. If the \
+         data was moved on purpose, let the checks log in: the message says what they were \
+         refused.";
+    ROLE_CHANGED = "RoleChanged" on "DataVerified=False, DataReset=True":
+        "The login of the checks is refused, and not because of the Secret: in the database their \
+         role is gone, was created again, or has another or an expired password. An older copy of \
+         the data looks like this too.",
+        "If somebody changed the password in the database, write it into the Secret. Otherwise see \
+         whether the data is there, and create the role again: `kubectl holdfast grant-sql NAME -n \
+         NAMESPACE`.";
     ROLLED_BACK = "RolledBack" on "DataVerified=False, DataReset=True":
         "The database cluster is the same, but older: its write-ahead log or its timeline went \
          back. An old copy of the volume or a snapshot was restored, or the server recovered to an \

@@ -24,7 +24,7 @@ pub fn build_database(scene: &Scene, server: &Server) -> ProtectedDatabase {
     let store = testbed::ObjectStoreInfo::default();
     let spec = json!({
         "workload": {"kind": "StatefulSet", "name": server.name, "container": "postgres"},
-        "connection": {"database": DATABASE, "credentialsSecret": {"name": "pg-auth"}},
+        "connection": {"database": DATABASE, "credentialsSecret": {"name": server.secret()}},
         "verification": {"tables": [
             {"name": "public.experts", "minRows": 80},
             {"name": "public.knowledge_nodes", "minRows": 10000, "maxDropPercent": 20},

@@ -4,7 +4,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-use super::Scene;
+use super::{Scene, holdfast};
 
 /// The database of every server here.
 pub const DATABASE: &str = "knowledge_os";
@@ -37,6 +37,20 @@ pub enum DataClaim {
     Template,
 }
 
+/// Whom the checks and backups of a server log in as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckRole {
+    /// The role that `kubectl holdfast grant-sql` makes. It is in the database, so it goes with it.
+    Granted,
+    /// The superuser, which the image makes again with every initdb.
+    Superuser,
+}
+
+/// The role that is granted.
+pub const GRANTED_ROLE: &str = "holdfast";
+/// Its password.
+const GRANTED_PASSWORD: &str = "wrong-donkey-capacitor-pin";
+
 /// A Postgres with one pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -48,6 +62,8 @@ pub struct Server {
     pub claim: DataClaim,
     /// The test's namespace.
     pub namespace: String,
+    /// Whom its checks log in as.
+    pub role: CheckRole,
 }
 
 /// One start of the server's container.
@@ -67,6 +83,7 @@ impl Server {
             image: testbed::POSTGRES_15_IMAGE.to_owned(),
             claim: DataClaim::Named("knowledge-data".to_owned()),
             namespace: scene.namespace().to_owned(),
+            role: CheckRole::Granted,
         }
     }
 
@@ -77,6 +94,41 @@ impl Server {
             claim: DataClaim::Template,
             ..Self::new(scene)
         }
+    }
+
+    /// The same, with checks that log in as the superuser.
+    pub fn as_superuser(&self) -> Self {
+        Self {
+            role: CheckRole::Superuser,
+            ..self.clone()
+        }
+    }
+
+    /// Name of the Secret that its checks log in with.
+    pub fn secret(&self) -> &'static str {
+        match self.role {
+            CheckRole::Granted => "pg-holdfast",
+            CheckRole::Superuser => "pg-auth",
+        }
+    }
+
+    /// What a person does who gives the checks a role: runs what `grant-sql` prints, and sets its
+    /// password.
+    pub fn grant(&self, scene: &Scene) {
+        if self.role == CheckRole::Superuser {
+            return;
+        }
+        let script = holdfast(scene, &format!("grant-sql --database {DATABASE}"));
+        assert_eq!(script.code, Some(0), "{}", script.printed);
+        let password = format!("ALTER ROLE {GRANTED_ROLE} PASSWORD '{GRANTED_PASSWORD}';");
+        self.shell(
+            scene,
+            &format!(
+                "psql -X -q -v ON_ERROR_STOP=1 -U \"$POSTGRES_USER\" -d {DATABASE} <<'END'\n{}\n\
+                 {password}\nEND",
+                script.printed
+            ),
+        );
     }
 
     /// Name of its pod.
@@ -136,7 +188,9 @@ impl Server {
     /// Starts it with an empty volume; the application seeds 1 expert and 27 nodes.
     pub async fn start_seeded(&self, scene: &Scene) -> Start {
         scene.apply(&self.build_manifests());
-        self.wait_ready(scene, None).await
+        let start = self.wait_ready(scene, None).await;
+        self.grant(scene);
+        start
     }
 
     /// Starts it and fills it with the data of the incident.
@@ -245,6 +299,8 @@ impl Server {
         let mut all = vec![
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pg-auth", "namespace": namespace},
                 "stringData": {"username": "admin", "password": "correct-horse-battery-staple"}}),
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pg-holdfast", "namespace": namespace},
+                "stringData": {"username": GRANTED_ROLE, "password": GRANTED_PASSWORD}}),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "seed", "namespace": namespace}, "data": {"seed.sql": SEED}}),
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
                 "spec": {"selector": {"app": name}, "ports": [{"port": 5432}]}}),

@@ -69,7 +69,7 @@ fn a_loss_that_nobody_was_there_to_see_is_told_when_the_operator_returns() {
         let message = scene.wait_reset(reasons::VOLUME_REPLACED).await;
         assert_tells(
             &message,
-            &["knowledge-data", "other-data", "26,337 -> 27 rows"],
+            &["knowledge-data", "other-data", "refused the login"],
         );
     });
 }

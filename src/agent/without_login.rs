@@ -1,0 +1,52 @@
+//! What a check can learn of a server without logging in: noted when the data could be read, and
+//! what is left when it could not.
+
+use crate::api::{CheckRequest, DEFAULT_PORT, WithoutLogin, reasons};
+use crate::postgres::{Login, fetch_digest_at, fetch_without_login};
+
+use super::{Gathered, MountedFiles};
+
+/// Where the image says that the data directory is: the agent runs in the image of the database.
+const DIRECTORY_VARIABLE: &str = "PGDATA";
+
+/// Asks the server, unless nothing listens there.
+pub async fn look_without_login(
+    request: &CheckRequest,
+    files: &MountedFiles,
+    gathered: &Gathered,
+) -> WithoutLogin {
+    let is_unreachable = gathered.evidence.is_none()
+        && gathered
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.reason == reasons::CONNECTION_FAILED);
+    let mut found = match (&request.server.host, request.server.databases.first()) {
+        (Some(host), Some(database)) if !is_unreachable => {
+            let server = &request.server;
+            let login = Login::read(
+                server,
+                &request.namespace,
+                host,
+                &files.postgres_credentials,
+                &files.postgres_ca,
+            );
+            let stranger = Login::nobody(host, server.port, server.tls_mode);
+            fetch_without_login(&stranger, login.ok().as_ref(), database).await
+        }
+        _ => WithoutLogin::default(),
+    };
+    if let (true, Some(host), Some(database)) = (
+        request.ask_default_port,
+        &request.server.host,
+        request.server.databases.first(),
+    ) {
+        let stranger = Login::nobody(host, DEFAULT_PORT, request.server.tls_mode);
+        found.default_port_digest = fetch_digest_at(&stranger, database).await;
+    }
+    found.configured_directory = if request.configured_directory.is_empty() {
+        std::env::var(DIRECTORY_VARIABLE).unwrap_or_default()
+    } else {
+        request.configured_directory.clone()
+    };
+    found
+}

@@ -1,0 +1,149 @@
+//! What to do about a reset that is suspected: the ways back to data that may still be there, the
+//! shortest first.
+
+use crate::api::{Finding, MountedVolume};
+
+use super::input::{Baseline, Input};
+use super::unread::other_ordinal;
+use super::volumes::place_on;
+
+/// Mounts the volume with the data again.
+pub(super) fn mount_back(
+    input: &Input<'_>,
+    baseline: &Baseline<'_>,
+    before: &MountedVolume,
+    now: Option<&MountedVolume>,
+) -> Vec<String> {
+    let (namespace, workload) = (input.namespace, &input.spec.workload.name);
+    let present = now
+        .map(|now| format!(" {}", now.volume))
+        .unwrap_or_default();
+    let claim = &before.claim;
+    let see = format!(
+        "See whether it exists: kubectl get pv {}{present}, and what the pod mounts: kubectl -n \
+         {namespace} describe pod {}",
+        before.volume, input.target.pod
+    );
+    let gone = format!(
+        "If the volume is gone, restore from a backup: kubectl -n {namespace} get dbbackup"
+    );
+    if let Some(way) = now.and_then(|now| special_way(input, before, now)) {
+        return vec![way, see, gone];
+    }
+    let way = match now {
+        Some(now) if now.claim == *claim => {
+            format!("bind claim {claim} to volume {} again", before.volume)
+        }
+        Some(_) => format!("let {workload} mount claim {claim} again"),
+        None => format!(
+            "put its data directory on claim {claim} again (it was mounted at {})",
+            before.mount_path
+        ),
+    };
+    vec![
+        format!(
+            "bring volume {} back, which has the data of {}: kubectl holdfast recover {} -n \
+             {namespace}",
+            before.volume, baseline.source, input.database
+        ),
+        see,
+        format!("By hand: scale {workload} to 0, {way}, scale it up"),
+        gone,
+    ]
+}
+
+/// The ways back where the pod has the volume that it had.
+pub(super) fn on_same_volume(input: &Input<'_>, findings: &[Finding]) -> Vec<String> {
+    let namespace = input.namespace;
+    let elsewhere = findings.iter().find_map(|finding| match finding {
+        Finding::OtherDataDirectory { before, .. } => Some(before),
+        Finding::RolledBack { before, now }
+            if !now.data_directory.is_empty() && before.data_directory != now.data_directory =>
+        {
+            Some(before)
+        }
+        _ => None,
+    });
+    if let Some(before) = elsewhere {
+        let place = before
+            .volume
+            .as_ref()
+            .and_then(|volume| place_on(volume, &before.data_directory));
+        return vec![
+            format!(
+                "put the directory back: let the pod use {} again (PGDATA, subPath, the mount path \
+                 or the image was changed; on the volume it is {}): kubectl -n {namespace} edit {} \
+                 {}",
+                before.data_directory,
+                place.as_deref().unwrap_or("not known"),
+                workload_kind(input),
+                input.spec.workload.name
+            ),
+            format!("See what is on the volume: {}", find_command(input)),
+        ];
+    }
+    let is_other_cluster = findings.iter().any(|finding| {
+        matches!(
+            finding,
+            Finding::ClusterReinitialized { host: None, .. } | Finding::RoleChanged { .. }
+        )
+    });
+    let mut steps = Vec::new();
+    if is_other_cluster && !input.target.volumes.is_empty() {
+        steps.push(format!(
+            "see whether the data was moved to another directory of the volume: {}",
+            find_command(input)
+        ));
+    }
+    steps.push(format!(
+        "{} from a backup: kubectl -n {namespace} get dbbackup",
+        if steps.is_empty() {
+            "restore"
+        } else {
+            "Otherwise restore"
+        }
+    ));
+    steps
+}
+
+fn workload_kind(input: &Input<'_>) -> String {
+    input.spec.workload.kind.map_or_else(
+        || "statefulset".to_owned(),
+        |kind| kind.to_string().to_ascii_lowercase(),
+    )
+}
+
+/// Lists every data directory below the mounts.
+fn find_command(input: &Input<'_>) -> String {
+    let mounts: Vec<&str> = input
+        .target
+        .volumes
+        .iter()
+        .map(|volume| volume.mount_path.as_str())
+        .collect();
+    format!(
+        "kubectl -n {} exec {} -c {} -- find {} -maxdepth 4 -name PG_VERSION -not -path '*/base/*'",
+        input.namespace,
+        input.target.pod,
+        input.target.container,
+        mounts.join(" ")
+    )
+}
+
+/// How a volume gets back under the pod where binding a claim is not the way: another node, or
+/// another pod of the StatefulSet.
+fn special_way(input: &Input<'_>, before: &MountedVolume, now: &MountedVolume) -> Option<String> {
+    let workload = &input.spec.workload.name;
+    if !before.node.is_empty() && !now.node.is_empty() && before.node != now.node {
+        return Some(format!(
+            "let the pod of {workload} run on node {} again, where its files are",
+            before.node
+        ));
+    }
+    let was = other_ordinal(&input.target.pod, before, now)?;
+    Some(format!(
+        "let the StatefulSet run pod {workload}-{was} again, whose claim {} has the data: put \
+         spec.ordinals.start and spec.replicas of {workload} back",
+        before.claim
+    ))
+}
