@@ -43,6 +43,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         evidence: gathered.evidence,
         failure: gathered.failure,
         backup_evidence: gathered.backup_evidence,
+        backup_elsewhere: gathered.backup_elsewhere,
         files: Vec::new(),
         verdict: None,
     };

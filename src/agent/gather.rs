@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{
-    AgentFailure, BackupEvidence, CheckRequest, EVIDENCE_TABLE_LIMIT, Evidence, TableEvidence,
-    TableName,
+    AgentFailure, BackupElsewhere, BackupEvidence, CheckRequest, EVIDENCE_TABLE_LIMIT, Evidence,
+    TableEvidence, TableName,
 };
 use crate::postgres::{
     CountOrder, CountedTables, Login, Overview, PostgresError, PostgresErrorKind, Session,
     TableList, connect, count_tables, fetch_overview, fetch_tables,
 };
 
-use super::{MountedFiles, fetch_remembered};
+use super::{MountedFiles, Remembered, fetch_remembered};
 
 /// Databases that nearly every server has, to ask for its identity when the one that should exist
 /// does not.
@@ -29,6 +29,8 @@ pub struct Gathered {
     pub failure: Option<AgentFailure>,
     /// What the newest good backup says was there, if that was asked.
     pub backup_evidence: Option<BackupEvidence>,
+    /// Another namespace's backup of a database of the same name, if that was asked.
+    pub backup_elsewhere: Option<BackupElsewhere>,
 }
 
 impl Gathered {
@@ -46,12 +48,15 @@ pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
     let remembered = async {
         match &request.remembered_in {
             Some(storage) => fetch_remembered(request, storage, files).await,
-            None => Ok(None),
+            None => Ok(Remembered::default()),
         }
     };
     let (mut gathered, remembered) = tokio::join!(gather_evidence(request, files), remembered);
     match remembered {
-        Ok(found) => gathered.backup_evidence = found,
+        Ok(found) => {
+            gathered.backup_evidence = found.own;
+            gathered.backup_elsewhere = found.elsewhere;
+        }
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
     }
     gathered
@@ -140,6 +145,7 @@ async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gather
         evidence: Some(evidence),
         failure: join_problems(found.failures),
         backup_evidence: None,
+        backup_elsewhere: None,
     }
 }
 

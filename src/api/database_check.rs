@@ -113,6 +113,10 @@ pub struct DatabaseCheckStatus {
     /// the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_evidence: Option<BackupEvidence>,
+    /// A backup of a database of the same name in another namespace, read when the bucket has none
+    /// of this one. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_elsewhere: Option<BackupElsewhere>,
     /// What was found of the files that rows refer to, one entry a rule of
     /// `spec.verification.files`. Written by Jobs of their own, which begin when the data has been
     /// looked at.
@@ -141,6 +145,18 @@ pub struct BackupEvidence {
     pub path: String,
     /// What was there, as the dump has it.
     pub evidence: Evidence,
+}
+
+/// A backup of a database of the same name in another namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupElsewhere {
+    /// The namespace whose backup it is.
+    pub namespace: String,
+    /// The backup's path in the bucket.
+    pub path: String,
+    /// Rows in that backup.
+    pub rows: i64,
 }
 
 /// The operator's judgement of a check.

@@ -6,7 +6,10 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{AgentFailure, CheckOutcome, CountKind, MountedVolume, TableEvidence, reasons};
+use super::{
+    AgentFailure, CheckOutcome, CountKind, Coverage, MountedVolume, OtherDatabase, TableEvidence,
+    reasons,
+};
 
 /// The most findings that a verdict carries.
 pub const FINDING_LIMIT: usize = 32;
@@ -67,6 +70,22 @@ pub enum Finding {
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
+    /// An older state of the data was put over the newer one: sequences went back, and tables have
+    /// fewer rows.
+    OlderData {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+        /// The sequences that went back, at most 100.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 100))]
+        sequences: Vec<SequenceChange>,
+        /// How many tables were created again under their names.
+        recreated_tables: i64,
+    },
     /// Tables of the last good check do not exist.
     TablesMissing {
         /// The tables that it is about, at most 100.
@@ -110,6 +129,25 @@ pub enum Finding {
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
+    /// Most tables are gone from a database that has more of them than evidence lists.
+    TableCountDropped {
+        /// Tables that the database had at the last good check.
+        tables_before: i64,
+        /// Tables that it has now.
+        tables_now: i64,
+        /// Name of the database.
+        database: String,
+    },
+    /// Within a week, and by several checks, tables have lost a larger share of their rows than is
+    /// allowed.
+    RowsDwindled {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
     /// The agent could not look, or not everywhere, or ended without a report.
     AgentFailed {
         /// Why.
@@ -143,6 +181,78 @@ pub enum Finding {
         /// How many more databases or tables it is about than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
+    },
+    /// No table was counted, so nothing is known of the rows.
+    NothingCounted {
+        /// How much of each database was counted.
+        coverage: Vec<Coverage>,
+    },
+    /// No good check came before, and the databases have no rows.
+    NoRows {
+        /// Databases of the server that no check connects to, and that have rows, at most 32.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 32))]
+        others: Vec<OtherDatabase>,
+    },
+    /// No good check came before, and a database of the same name in another namespace was backed
+    /// up with far more rows.
+    MoreRowsElsewhere {
+        /// The namespace whose backup it is.
+        namespace: String,
+        /// The backup's path in the bucket.
+        path: String,
+        /// Rows in that backup.
+        rows_in_backup: i64,
+        /// Rows that were counted now.
+        rows_now: i64,
+    },
+    /// Tables without a rule have lost rows or are gone. By itself no reset.
+    TablesChanged {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Tables have other names than at the last good check. By itself no loss.
+    TablesRenamed {
+        /// The tables with both names, at most 100.
+        #[schemars(length(max = 100))]
+        renamed: Vec<RenamedTable>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Not all tables were counted. By itself no loss.
+    PartlyCounted {
+        /// How much of each database was counted.
+        coverage: Vec<Coverage>,
+    },
+    /// Databases of the server that no check connects to have rows. By itself no loss.
+    OtherDatabases {
+        /// Databases of the server that no check connects to, and that have rows, at most 32.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 32))]
+        others: Vec<OtherDatabase>,
+    },
+    /// Databases that no check connects to, and that the server had at the last good check, do not
+    /// exist. By itself no reset.
+    OtherDatabasesMissing {
+        /// The databases that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        databases: Vec<LostDatabase>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Another database cluster of a higher major version has the same rows, as after pg_upgrade.
+    /// By itself no loss.
+    LooksUpgraded {
+        /// Version of the server at the last good check.
+        version_before: String,
+        /// Version of the server now.
+        version_now: String,
     },
     /// The same database cluster is on another volume. By itself no loss.
     VolumeChanged {
@@ -216,6 +326,32 @@ pub struct TableChange {
     pub limit: Option<RowLimit>,
 }
 
+/// A sequence, before and now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SequenceChange {
+    /// The database that it is in.
+    pub database: String,
+    /// `schema.sequence`.
+    pub name: String,
+    /// The last value that it had given at the last good check.
+    pub before: i64,
+    /// The last value that it has given now.
+    pub now: i64,
+}
+
+/// A table that has another name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RenamedTable {
+    /// The database that it is in.
+    pub database: String,
+    /// `schema.table` at the last good check.
+    pub name_before: String,
+    /// `schema.table` now.
+    pub name_now: String,
+}
+
 /// A number of rows and how far it can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -257,20 +393,47 @@ impl Finding {
             | Self::DataOffVolume { .. }
             | Self::RolledBack { .. }
             | Self::DatabaseRecreated { .. }
+            | Self::OlderData { .. }
             | Self::TablesMissing { .. }
             | Self::TablesEmptied { .. }
             | Self::SeedRowsOnly { .. }
             | Self::RowsBelowMinimum { .. }
-            | Self::RowsDropped { .. } => CheckOutcome::Suspected,
+            | Self::RowsDropped { .. }
+            | Self::TableCountDropped { .. }
+            | Self::RowsDwindled { .. } => CheckOutcome::Suspected,
             Self::AgentFailed { .. }
             | Self::InRecovery {}
             | Self::DatabaseNotFound { .. }
             | Self::TableNotFound { .. }
-            | Self::NotCounted { .. } => CheckOutcome::Unverifiable,
-            Self::VolumeChanged { .. } | Self::SuperuserRole {} | Self::Unknown => {
-                CheckOutcome::Verified
-            }
+            | Self::NotCounted { .. }
+            | Self::NothingCounted { .. }
+            | Self::NoRows { .. }
+            | Self::MoreRowsElsewhere { .. } => CheckOutcome::Unverifiable,
+            Self::TablesChanged { .. }
+            | Self::TablesRenamed { .. }
+            | Self::PartlyCounted { .. }
+            | Self::OtherDatabases { .. }
+            | Self::OtherDatabasesMissing { .. }
+            | Self::LooksUpgraded { .. }
+            | Self::VolumeChanged { .. }
+            | Self::SuperuserRole {}
+            | Self::Unknown => CheckOutcome::Verified,
         }
+    }
+
+    /// Whether it says that this is other data than before, whatever the rows are.
+    #[must_use]
+    pub const fn is_identity(&self) -> bool {
+        matches!(
+            self,
+            Self::DatabaseMissing { .. }
+                | Self::ClusterReinitialized { .. }
+                | Self::VolumeReplaced { .. }
+                | Self::DataOffVolume { .. }
+                | Self::RolledBack { .. }
+                | Self::DatabaseRecreated { .. }
+                | Self::OlderData { .. }
+        )
     }
 
     /// The word for it in `reason` of a verdict and of a condition, a constant of
@@ -284,19 +447,32 @@ impl Finding {
             Self::DataOffVolume { .. } => reasons::DATA_OFF_VOLUME,
             Self::RolledBack { .. } => reasons::ROLLED_BACK,
             Self::DatabaseRecreated { .. } => reasons::DATABASE_RECREATED,
+            Self::OlderData { .. } => reasons::OLDER_DATA,
             Self::TablesMissing { .. } => reasons::TABLES_MISSING,
             Self::TablesEmptied { .. } => reasons::TABLES_EMPTIED,
             Self::SeedRowsOnly { .. } => reasons::SEED_ROWS_ONLY,
             Self::RowsBelowMinimum { .. } => reasons::ROWS_BELOW_MINIMUM,
             Self::RowsDropped { .. } => reasons::ROWS_DROPPED,
+            Self::TableCountDropped { .. } => reasons::TABLE_COUNT_DROPPED,
+            Self::RowsDwindled { .. } => reasons::ROWS_DWINDLED,
             Self::AgentFailed { failure } => reasons::known(&failure.reason),
             Self::InRecovery {} => reasons::IN_RECOVERY,
             Self::DatabaseNotFound { .. } => reasons::DATABASE_NOT_FOUND,
             Self::TableNotFound { .. } => reasons::TABLE_NOT_FOUND,
             Self::NotCounted { .. } => reasons::NOT_COUNTED,
-            Self::VolumeChanged { .. } | Self::SuperuserRole {} | Self::Unknown => {
-                reasons::VERIFIED
-            }
+            Self::NothingCounted { .. } => reasons::NOTHING_COUNTED,
+            Self::NoRows { others } if others.is_empty() => reasons::NEW,
+            Self::NoRows { .. } => reasons::NO_ROWS,
+            Self::MoreRowsElsewhere { .. } => reasons::MORE_ROWS_ELSEWHERE,
+            Self::TablesChanged { .. } => reasons::TABLES_CHANGED,
+            Self::OtherDatabasesMissing { .. } => reasons::OTHER_DATABASES_MISSING,
+            Self::TablesRenamed { .. }
+            | Self::PartlyCounted { .. }
+            | Self::OtherDatabases { .. }
+            | Self::LooksUpgraded { .. }
+            | Self::VolumeChanged { .. }
+            | Self::SuperuserRole {}
+            | Self::Unknown => reasons::VERIFIED,
         }
     }
 
@@ -325,10 +501,13 @@ impl Finding {
     #[must_use]
     pub fn tables(&self) -> &[TableChange] {
         match self {
-            Self::TablesMissing { tables, .. }
+            Self::OlderData { tables, .. }
+            | Self::TablesMissing { tables, .. }
             | Self::TablesEmptied { tables, .. }
             | Self::RowsBelowMinimum { tables, .. }
             | Self::RowsDropped { tables, .. }
+            | Self::RowsDwindled { tables, .. }
+            | Self::TablesChanged { tables, .. }
             | Self::NotCounted { tables, .. } => tables,
             _ => &[],
         }
@@ -340,10 +519,15 @@ impl Finding {
         match self {
             Self::DatabaseMissing { left_out, .. }
             | Self::DatabaseRecreated { left_out, .. }
+            | Self::OtherDatabasesMissing { left_out, .. }
+            | Self::OlderData { left_out, .. }
             | Self::TablesMissing { left_out, .. }
             | Self::TablesEmptied { left_out, .. }
             | Self::RowsBelowMinimum { left_out, .. }
             | Self::RowsDropped { left_out, .. }
+            | Self::RowsDwindled { left_out, .. }
+            | Self::TablesChanged { left_out, .. }
+            | Self::TablesRenamed { left_out, .. }
             | Self::NotCounted { left_out, .. } => *left_out,
             _ => 0,
         }
@@ -360,12 +544,28 @@ impl Finding {
             | Self::DatabaseRecreated {
                 databases,
                 left_out,
+            }
+            | Self::OtherDatabasesMissing {
+                databases,
+                left_out,
             } => cut(databases, left_out),
+            Self::OlderData {
+                tables,
+                left_out,
+                sequences,
+                ..
+            } => {
+                cut(tables, left_out);
+                sequences.truncate(FINDING_ITEM_LIMIT);
+            }
             Self::TablesMissing { tables, left_out }
             | Self::TablesEmptied { tables, left_out }
             | Self::RowsBelowMinimum { tables, left_out }
             | Self::RowsDropped { tables, left_out }
+            | Self::RowsDwindled { tables, left_out }
+            | Self::TablesChanged { tables, left_out }
             | Self::NotCounted { tables, left_out } => cut(tables, left_out),
+            Self::TablesRenamed { renamed, left_out } => cut(renamed, left_out),
             _ => {}
         }
         self
@@ -461,7 +661,7 @@ mod tests {
     #[test]
     fn a_finding_of_a_newer_version_can_be_read() {
         let found: Finding =
-            serde_json::from_value(json!({"type": "TablesRenamed", "tables": [{"new": true}]}))
+            serde_json::from_value(json!({"type": "TablesPainted", "tables": [{"new": true}]}))
                 .unwrap();
         assert_eq!(found, Finding::Unknown);
         assert_ne!(found.outcome(), CheckOutcome::Suspected);

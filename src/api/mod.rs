@@ -43,12 +43,12 @@ pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_cond
 pub use connection::{Connection, CredentialsSecret, SecretKey, Tls, TlsMode};
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
-    BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseCheckSpec,
-    DatabaseCheckStatus,
+    BackupElsewhere, BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck,
+    DatabaseCheckSpec, DatabaseCheckStatus,
 };
 pub use database_ledger::{
-    DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT, LedgerBaseline,
-    RememberedBackup, RememberedVolume,
+    BestCount, DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT,
+    LedgerBaseline, RememberedBackup, RememberedVolume,
 };
 pub use database_restore::{
     DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, RestoreSource, RestoreState,
@@ -62,8 +62,8 @@ pub use evidence::{
 };
 pub use file_rule::{FILE_RULE_LIMIT, FileRule, place};
 pub use finding::{
-    ClusterState, FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding, LostDatabase, RowCount, RowLimit,
-    TableChange,
+    ClusterState, FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding, LostDatabase, RenamedTable, RowCount,
+    RowLimit, SequenceChange, TableChange,
 };
 pub use mounted_volume::MountedVolume;
 pub use protected_database::{

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::accept::{Acceptance, acceptance};
 use super::ready::list;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, Finding,
-    LedgerBaseline, MountedVolume, names, reasons,
+    AgentFailure, BestCount, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence,
+    Finding, LedgerBaseline, MountedVolume, names, reasons,
 };
 use crate::resources::SpecParts;
 use crate::verdict::{self, Verdict};
@@ -45,6 +45,10 @@ pub struct KnownGood<'a> {
     pub volumes: &'a [MountedVolume],
     /// What was there.
     pub evidence: Cow<'a, Evidence>,
+    /// Tables that had more rows within the last 7 days.
+    pub best: Vec<BestCount>,
+    /// When the check was created, by the API server's clock; none for a backup.
+    pub created: Option<Timestamp>,
 }
 
 /// A check that has ended and its verdict.
@@ -245,7 +249,12 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             .evidence()
             .is_some_and(|evidence| !evidence.identity.in_recovery);
         if verdict.outcome == CheckOutcome::Verified && is_primary {
-            let is_accepted = judged.acceptance.accepts(check);
+            // Good in spite of what was found: somebody has accepted it, now or before.
+            let is_accepted = judged.acceptance.accepts(check)
+                || verdict
+                    .findings
+                    .iter()
+                    .any(|finding| finding.outcome() == CheckOutcome::Suspected);
             judged.take_for_good(observed, check, is_accepted);
             lost_baseline = None;
         }
@@ -277,6 +286,22 @@ impl<'a> Judged<'a> {
         };
         // What was counted before belongs to what an accepted check, or another cluster, replaces.
         let is_anew = is_accepted || self.known_good.as_ref().is_some_and(is_other_cluster);
+        let created = check
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0);
+        let best = match (in_ledger(observed, check), &self.known_good) {
+            _ if is_anew => Vec::new(),
+            (Some(ledger), _) => verdict::recent(&ledger.best, created),
+            (None, Some(before)) => verdict::carry_best(
+                &verdict::recent(&before.best, created),
+                &before.evidence,
+                before.created,
+                found,
+            ),
+            (None, None) => Vec::new(),
+        };
         let known = match (in_ledger(observed, check), &self.known_good) {
             _ if is_anew => Cow::Borrowed(found),
             // The checks with the counts that this one did not repeat may be gone: the ledger has
@@ -295,6 +320,8 @@ impl<'a> Judged<'a> {
                 .map(|target| target.volumes.as_slice())
                 .unwrap_or_default(),
             evidence: known,
+            best,
+            created,
         });
         self.baseline = Some(check);
     }
@@ -334,6 +361,8 @@ fn from_backup<'a>(observed: &'a Observed, check: &'a DatabaseCheck) -> Option<K
         name: &remembered.path,
         volumes: &[],
         evidence: Cow::Borrowed(&remembered.evidence),
+        best: Vec::new(),
+        created: None,
     })
 }
 
@@ -428,6 +457,12 @@ fn judge_one(
     } else {
         status.evidence.as_ref()
     };
+    let created = check
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0);
+    let best = known_good.map(|known| verdict::recent(&known.best, created));
     let input = verdict::Input {
         namespace: observed.namespace_name(),
         database: observed.name(),
@@ -437,9 +472,11 @@ fn judge_one(
             source: &known.source,
             volumes: known.volumes,
             evidence: &known.evidence,
+            best: best.as_deref().unwrap_or_default(),
         }),
         evidence,
         failure: missing.as_ref().or(status.failure.as_ref()),
+        elsewhere: status.backup_elsewhere.as_ref(),
         target: &target,
     };
     let verdict = verdict::judge(&input);

@@ -33,6 +33,9 @@ pub(super) struct Told<'a> {
     /// The tables with rows that it consists of.
     pub members: Vec<&'a ListedTable>,
     pub rule: Option<&'a TableRule>,
+    /// Whether every table is judged by the share of its rows that is left, unless its rule says
+    /// otherwise.
+    pub is_share_judged: bool,
 }
 
 impl Told<'_> {
@@ -50,8 +53,13 @@ impl Told<'_> {
             .iter()
             .map(|member| member.estimated_rows)
             .fold(0, i64::saturating_add);
+        // A minimum says nothing about the share that was lost, which is judged as well.
+        let is_share_judged = match rule.max_drop_percent {
+            Some(percent) => percent < 100,
+            None => self.is_share_judged && !rule.volatile,
+        };
         rule.min_rows
-            .filter(|_| rule.max_drop_percent.is_none() && estimated > THRESHOLD_FROM)
+            .filter(|_| !is_share_judged && estimated > THRESHOLD_FROM)
     }
 }
 
@@ -88,6 +96,7 @@ pub(super) fn select<'a>(list: &'a TableList, order: &CountOrder<'a>) -> Vec<Tol
         table,
         members: members.get(&table.oid).cloned().unwrap_or_default(),
         rule,
+        is_share_judged: order.count_all,
     };
     let by_name: BTreeMap<String, &ListedTable> = list
         .tables
@@ -369,17 +378,25 @@ mod tests {
             listed(1, "large", false, 2_000_000),
             listed(2, "small", false, 900),
         );
-        let enough = |table, rule: &TableRule| {
+        let enough = |table, rule: &TableRule, is_share_judged| {
             Told {
                 table,
                 members: vec![table],
                 rule: Some(rule),
+                is_share_judged,
             }
             .enough()
         };
-        assert_eq!(enough(&large, &rule("large", Some(10), None)), Some(10));
-        assert_eq!(enough(&large, &rule("large", Some(10), Some(20))), None);
-        assert_eq!(enough(&small, &rule("small", Some(10), None)), None);
-        assert_eq!(enough(&large, &rule("large", None, None)), None);
+        let minimum = rule("large", Some(10), None);
+        assert_eq!(enough(&large, &minimum, false), Some(10));
+        assert_eq!(
+            enough(&large, &minimum, true),
+            None,
+            "of 2,000,000 rows 1,500 may be left, and are more than 10"
+        );
+        let any = |share| enough(&large, &rule("large", Some(10), Some(share)), true);
+        assert_eq!((any(20), any(100)), (None, Some(10)));
+        assert_eq!(enough(&small, &rule("small", Some(10), None), false), None);
+        assert_eq!(enough(&large, &rule("large", None, None), false), None);
     }
 }

@@ -1,9 +1,11 @@
 //! What a check is judged by, and what comes of it. No judgement here.
 
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, Evidence, Finding, MountedVolume,
-    ProtectedDatabaseSpec, TableEvidence, TableRule,
+    AgentFailure, BackupElsewhere, BestCount, CheckOutcome, CheckTarget, Evidence, Finding,
+    MountedVolume, ProtectedDatabaseSpec, TableEvidence, TableRule,
 };
+
+use super::renames::renamed;
 
 /// Everything that one check is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,8 @@ pub struct Input<'a> {
     pub evidence: Option<&'a Evidence>,
     /// Why the agent found nothing, or not everything.
     pub failure: Option<&'a AgentFailure>,
+    /// A backup of a database of the same name in another namespace.
+    pub elsewhere: Option<&'a BackupElsewhere>,
     /// What was looked at.
     pub target: &'a CheckTarget,
 }
@@ -35,6 +39,8 @@ pub struct Baseline<'a> {
     pub volumes: &'a [MountedVolume],
     /// What it found.
     pub evidence: &'a Evidence,
+    /// Tables that had more rows within the last 7 days.
+    pub best: &'a [BestCount],
 }
 
 /// The judgement of a check.
@@ -53,10 +59,27 @@ pub struct Verdict {
 /// A table that was last known good, and the same table now.
 pub(super) struct TablePair<'a> {
     pub before: &'a TableEvidence,
-    /// `None` if the table is not in the evidence.
+    /// The same table, by its name or under another one; `None` if it is not in the evidence.
     pub now: Option<&'a TableEvidence>,
     /// The table's own rule and its place in the spec.
     pub rule: Option<(usize, &'a TableRule)>,
+}
+
+impl TablePair<'_> {
+    /// Whether it has a rule that asks for its rows.
+    pub fn is_listed(&self) -> bool {
+        self.rule.is_some_and(|(_, rule)| !rule.volatile)
+    }
+
+    /// Whether its rows come and go: a rule says so, or a crash empties it and no rule has limits
+    /// of its own for it.
+    pub fn is_volatile(&self) -> bool {
+        let is_unlogged = self.before.unlogged || self.now.is_some_and(|now| now.unlogged);
+        match self.rule {
+            Some((_, rule)) => rule.volatile || is_unlogged && rule.max_drop_percent.is_none(),
+            None => is_unlogged,
+        }
+    }
 }
 
 impl<'a> Input<'a> {
@@ -74,9 +97,11 @@ impl<'a> Input<'a> {
         spec.verification.tables.iter().enumerate()
     }
 
-    /// The table that a rule is about, as found.
+    /// The table that a rule is about, as found: by its name, or under another one.
     pub(super) fn found(&self, rule: &'a TableRule) -> Option<&'a TableEvidence> {
-        self.evidence?.table(self.database_of(rule), &rule.name)
+        self.evidence?
+            .table(self.database_of(rule), &rule.name)
+            .or_else(|| renamed(self, self.known_good(rule)?))
     }
 
     /// The table that a rule is about, as last known good.
@@ -109,7 +134,9 @@ impl<'a> Input<'a> {
             .filter(here)
             .map(|before| TablePair {
                 before,
-                now: evidence.table(&before.database, &before.name),
+                now: evidence
+                    .table(&before.database, &before.name)
+                    .or_else(|| renamed(self, before)),
                 rule: self.rules().find(|(_, rule)| {
                     rule.name == before.name && self.database_of(rule) == before.database
                 }),

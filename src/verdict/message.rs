@@ -6,11 +6,15 @@ use crate::api::{ClusterState, Evidence, Finding, MountedVolume, RowCount};
 use crate::wording;
 
 use super::input::{Baseline, Input};
+use super::say_note::print_rule;
 use super::sentence::{describe_volume, name_table, say_finding, say_rows};
 use super::volumes::{DataVolumes, cluster_state};
 
 /// How many tables a good verdict names.
 const NAMED_TABLES: usize = 5;
+
+/// How many rules a message prints.
+const NAMED_RULES: usize = 3;
 
 /// What is said about a suspected reset: every finding down the chain, not only the first.
 pub(super) fn suspected(input: &Input<'_>, evidence: &Evidence, findings: &[Finding]) -> String {
@@ -24,8 +28,18 @@ pub(super) fn suspected(input: &Input<'_>, evidence: &Evidence, findings: &[Find
         .baseline
         .and_then(|baseline| DataVolumes::compare(input, &baseline));
     let (found, comparison) = (found.join("; "), comparison(input, evidence, volumes));
+    let beside: String = findings
+        .iter()
+        .filter(|finding| {
+            matches!(
+                finding,
+                Finding::LooksUpgraded { .. } | Finding::TablesRenamed { .. }
+            )
+        })
+        .map(|note| format!(" Note: {}.", say_finding(note, findings, main)))
+        .collect();
     format!(
-        "the data looks reset: {found}.{comparison} Next: {}.",
+        "the data looks reset: {found}.{beside}{comparison} Next: {}.",
         next_steps(input, findings, volumes).join(". ")
     )
 }
@@ -51,8 +65,28 @@ pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
              {edit}"
         ),
         Finding::NotCounted { .. } => format!(
-            "{sentence}; raise the timeout ({} now), or wait for the next check: {edit}",
+            "{sentence}; raise the timeout ({} now), wait for the next check, or, where minRows is \
+             enough, set maxDropPercent: 100 in the rule: {edit}",
             input.spec.verification.timeout
+        ),
+        Finding::NothingCounted { .. } => format!(
+            "{sentence}. Let the role read the tables: kubectl holdfast grant-sql {database} -n \
+             {namespace}"
+        ),
+        Finding::NoRows { others } if others.is_empty() => format!(
+            "{sentence}; it is verified as soon as it has rows. If it should have rows, see which \
+             volume the pod mounts: kubectl -n {namespace} describe pod {}",
+            input.target.pod
+        ),
+        Finding::NoRows { .. } => format!(
+            "{sentence}. Correct spec.connection.database: {edit}. If an empty database is right: \
+             {}",
+            accept(input)
+        ),
+        Finding::MoreRowsElsewhere { .. } => format!(
+            "{sentence}. If it should have those rows, restore that backup; if it is another \
+             database: {}",
+            accept(input)
         ),
         // An agent says itself what to do.
         _ => sentence,
@@ -118,6 +152,17 @@ pub(super) fn verified(input: &Input<'_>, evidence: &Evidence, notes: &[Finding]
     said.extend(notes.iter().map(|note| {
         let sentence = say_finding(note, notes, main);
         match note {
+            Finding::TablesChanged { tables, .. } => {
+                let rules: Vec<String> = tables
+                    .iter()
+                    .take(NAMED_RULES)
+                    .map(|table| print_rule(table, &input.spec.connection.database))
+                    .collect();
+                format!(
+                    "{sentence} (where that is usual, add to spec.verification.tables: {})",
+                    rules.join(", ")
+                )
+            }
             Finding::SuperuserRole {} => format!(
                 "{sentence}: kubectl holdfast grant-sql {} -n {}",
                 input.database, input.namespace
@@ -170,10 +215,7 @@ fn next_steps(
     let has_too_few = findings
         .iter()
         .any(|finding| matches!(finding, Finding::RowsBelowMinimum { .. }));
-    let accept = format!(
-        "kubectl annotate protdb -n {namespace} {} {ACCEPT_CHECK_ANNOTATION}={} --overwrite",
-        input.database, input.check
-    );
+    let accept = accept(input);
     let is_meant = "If this is how it should be,";
     steps.push(match (has_too_few, suspected.count()) {
         (true, 1) => format!(
@@ -184,6 +226,14 @@ fn next_steps(
         (false, _) => format!("{is_meant} accept it: {accept}"),
     });
     steps
+}
+
+/// The command that makes this check what later ones are compared with.
+fn accept(input: &Input<'_>) -> String {
+    format!(
+        "kubectl annotate protdb -n {} {} {ACCEPT_CHECK_ANNOTATION}={} --overwrite",
+        input.namespace, input.database, input.check
+    )
 }
 
 fn mount_back(

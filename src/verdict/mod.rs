@@ -4,17 +4,26 @@
 mod aggregate;
 mod baseline;
 mod chain;
+mod coverage;
 mod declared;
+mod dwindled;
 mod emptied;
 mod files;
+mod first_look;
+mod gating;
+mod habits;
 mod history;
 mod identity;
 mod input;
 mod message;
 mod notes;
+mod older;
+mod renames;
 mod rows;
+mod say_note;
 mod sentence;
 mod tables;
+mod unlisted;
 mod unverifiable;
 mod volumes;
 
@@ -23,6 +32,10 @@ mod every_finding;
 #[cfg(test)]
 mod incidents;
 #[cfg(test)]
+mod more_losses;
+#[cfg(test)]
+mod ordinary_life;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod sample;
@@ -30,10 +43,13 @@ mod sample;
 mod scenarios;
 
 pub use aggregate::aggregate;
-pub use baseline::carry_counts;
+pub use baseline::{carry_best, carry_counts, recent};
 pub use chain::judge;
+pub use coverage::describe_coverage;
 pub use declared::refuse_declared;
 pub use files::{FileCheck, FilesInput, FilesVerdict, judge_files};
+pub use gating::closes_open_gate;
 pub use input::{Baseline, Input, Verdict};
+pub use say_note::{print_rule, say_elsewhere};
 pub use sentence::{describe_volume, name_table, say_finding, say_rows};
 pub use volumes::{directory_off_volume, is_same_volume, volume_under};

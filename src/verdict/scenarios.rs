@@ -9,11 +9,16 @@ use serde_json::{Value, json};
 
 use super::chain::{CHAIN, NOTES};
 use super::incidents::{Scenario, cut, histories, incidents, losses, nearly_empty, rule};
+use super::more_losses::{hidden, older};
+use super::ordinary_life::{dropped, other, renamed, used_up};
 use super::sample::{
     Sample, add_database, add_table, drop_database, drop_table, set_count, set_lower_bound,
     set_rows,
 };
-use crate::api::{CheckOutcome, CountKind, Finding, ProtectedDatabaseSpec, TableRule, reasons};
+use crate::api::{
+    BackupElsewhere, CheckOutcome, CountKind, Coverage, Finding, NotCounted, NotCountedReason,
+    ProtectedDatabaseSpec, TableRule, reasons,
+};
 
 fn volatile(name: &str) -> TableRule {
     TableRule {
@@ -41,17 +46,6 @@ fn benign() -> Vec<Scenario> {
             new()
                 .first()
                 .wanted(|spec| spec.verification.tables.clear()),
-            None,
-        ),
-        (
-            "first check of a database without tables",
-            new()
-                .first()
-                .wanted(|spec| spec.verification.tables.clear())
-                .now(|now| {
-                    now.tables.clear();
-                    (now.table_count, now.total_rows) = (0, 0);
-                }),
             None,
         ),
         (
@@ -230,12 +224,6 @@ fn benign_servers() -> Vec<Scenario> {
             None,
         ),
         (
-            "counting stopped at the minimum",
-            new()
-                .now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::LowerBound)),
-            None,
-        ),
-        (
             "unlisted tables fall off the end of a long list",
             new().before(cut).now(cut).now(|now| {
                 now.tables
@@ -376,6 +364,106 @@ fn unverifiable() -> Vec<Scenario> {
     ]
 }
 
+/// Another database cluster that is the known one, upgraded.
+fn upgraded() -> Vec<Scenario> {
+    vec![(
+        "pg_upgrade that nobody declared",
+        Sample::new()
+            .other_cluster()
+            .now(|now| now.identity.server_version = "17.2".to_owned()),
+        Some("cluster_changed"),
+    )]
+}
+
+/// What is not green although nothing is known to be lost.
+fn not_known() -> Vec<Scenario> {
+    let new = Sample::new;
+    let first = || {
+        new()
+            .first()
+            .wanted(|spec| spec.verification.tables.clear())
+    };
+    vec![
+        (
+            "first check of a database without tables",
+            new()
+                .first()
+                .wanted(|spec| spec.verification.tables.clear())
+                .now(|now| {
+                    now.tables.clear();
+                    (now.table_count, now.total_rows) = (0, 0);
+                }),
+            Some("no_rows"),
+        ),
+        (
+            "counting stopped at the minimum",
+            new()
+                .now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::LowerBound)),
+            Some("not_counted"),
+        ),
+        (
+            "first check, the wrong database",
+            first().now(|now| {
+                now.tables.clear();
+                (now.table_count, now.total_rows) = (0, 0);
+                now.other_databases.push(other("shop", 20_400));
+            }),
+            Some("no_rows"),
+        ),
+        (
+            "first check, another namespace has backups with far more rows",
+            {
+                let mut sample = new().first();
+                sample.elsewhere = Some(BackupElsewhere {
+                    namespace: "production".to_owned(),
+                    path: "production/knowledge/20260131T030000Z-000000ab".to_owned(),
+                    rows: 4_000_000,
+                });
+                sample
+            },
+            Some("more_rows_elsewhere"),
+        ),
+        (
+            "the role may read nothing",
+            new()
+                .wanted(|spec| spec.verification.tables.clear())
+                .now(|now| {
+                    now.tables.iter_mut().for_each(|table| {
+                        (table.rows, table.count) = (0, CountKind::Estimated);
+                    });
+                    now.total_rows = 0;
+                    now.coverage.push(Coverage {
+                        database: "knowledge_os".to_owned(),
+                        table_count: 120,
+                        not_counted: vec![NotCounted {
+                            reason: NotCountedReason::NotReadable,
+                            table_count: 120,
+                            tables: vec!["public.experts".to_owned()],
+                        }],
+                        ..Coverage::default()
+                    });
+                }),
+            Some("nothing_counted"),
+        ),
+        (
+            "an older agent that may read nothing",
+            first().now(|now| {
+                now.tables.iter_mut().for_each(|table| {
+                    (table.rows, table.count) = (0, CountKind::Estimated);
+                });
+            }),
+            Some("nothing_counted"),
+        ),
+        (
+            "a listed table without numbers is only estimated",
+            new()
+                .wanted(|spec| spec.verification.tables.push(rule("public.audit")))
+                .now(|now| set_count(now, "public.audit", 5_000, CountKind::Estimated)),
+            Some("not_counted"),
+        ),
+    ]
+}
+
 fn types_of(findings: &[Finding]) -> String {
     let types: Vec<String> = findings.iter().map(Finding::type_word).collect();
     types.join(" ")
@@ -428,7 +516,7 @@ fn incidents_are_suspected_by_the_right_reason() {
     insta::assert_yaml_snapshot!(
         "suspected",
         as_expected(
-            [incidents(), losses(), histories()].concat(),
+            [incidents(), losses(), histories(), upgraded()].concat(),
             CheckOutcome::Suspected
         )
     );
@@ -442,6 +530,32 @@ fn benign_changes_are_verified() {
             [benign(), benign_tables(), benign_shapes(), benign_servers()].concat(),
             CheckOutcome::Verified
         )
+    );
+}
+
+#[test]
+fn ordinary_life_is_verified() {
+    let scenarios = [used_up(), renamed(), dropped()].concat();
+    assert!(scenarios.len() > 25);
+    insta::assert_yaml_snapshot!(
+        "ordinary_life",
+        as_expected(scenarios, CheckOutcome::Verified)
+    );
+}
+
+#[test]
+fn losses_that_a_share_of_one_table_hides_are_suspected() {
+    insta::assert_yaml_snapshot!(
+        "more_losses",
+        as_expected([older(), hidden()].concat(), CheckOutcome::Suspected)
+    );
+}
+
+#[test]
+fn what_is_not_known_is_not_green() {
+    insta::assert_yaml_snapshot!(
+        "not_known",
+        as_expected(not_known(), CheckOutcome::Unverifiable)
     );
 }
 
@@ -464,6 +578,9 @@ fn each_check_is_needed_by_a_scenario() {
         benign_shapes(),
         benign_servers(),
         unverifiable(),
+        not_known(),
+        older(),
+        hidden(),
     ]
     .into_iter()
     .flatten()
@@ -493,7 +610,11 @@ fn each_note_is_needed_by_a_scenario_and_changes_no_verdict() {
             losses(),
             histories(),
             benign(),
+            benign_shapes(),
             benign_servers(),
+            upgraded(),
+            renamed(),
+            dropped(),
         ]
         .into_iter()
         .flatten()

@@ -11,10 +11,11 @@ use holdfast::api::{
 };
 use kube::ResourceExt;
 use kube::api::PostParams;
+use serde_json::json;
 
 use crate::support::{
-    DATABASE, NAME, Scene, Server, assert_tells, beside_others, outcome, volume_handle, volume_of,
-    with_both,
+    DATABASE, NAME, Scene, Server, assert_tells, beside_others, build_plain_database, outcome,
+    volume_handle, volume_of, with_both,
 };
 
 #[test]
@@ -354,6 +355,51 @@ fn a_schema_that_was_made_anew_and_seeded_is_called_a_seed() {
                 "28 rows in 2 tables are all that is left",
                 "public.experts: 85 -> 1 rows",
             ],
+        );
+    });
+}
+
+#[test]
+fn a_loss_of_rows_that_min_rows_does_not_hide_is_seen() {
+    with_both("min-rows", async |scene, server| {
+        server.start_filled(scene).await;
+        server.sql(
+            scene,
+            "CREATE TABLE orders AS SELECT n AS id FROM generate_series(1, 200000) n; ANALYZE orders",
+        );
+        let mut database = build_plain_database(scene, server);
+        let rule = json!({"name": "public.orders", "minRows": 1000});
+        database
+            .spec
+            .verification
+            .tables
+            .push(serde_json::from_value(rule).expect("a rule"));
+        scene.protect(&database).await;
+        scene.wait_green().await;
+        server.sql(scene, "DELETE FROM orders WHERE id > 1500");
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
+        assert_tells(&message, &["public.orders: 200,000 -> 1,500 rows"]);
+    });
+}
+
+#[test]
+fn small_tables_that_are_dropped_together_are_seen() {
+    with_both("small-tables", async |scene, server| {
+        server.start_filled(scene).await;
+        server.sql(
+            scene,
+            "DROP TABLE knowledge_nodes; CREATE TABLE roles AS SELECT n AS id FROM \
+             generate_series(1, 40) n; CREATE TABLE settings AS TABLE roles",
+        );
+        scene.protect(&build_plain_database(scene, server)).await;
+        scene.wait_green().await;
+        server.sql(scene, "DROP TABLE experts, roles, settings");
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::TABLES_MISSING).await;
+        assert_tells(
+            &message,
+            &["3 tables do not exist", "public.experts (had 85 rows)"],
         );
     });
 }
