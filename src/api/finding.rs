@@ -1,14 +1,13 @@
 //! What a check found, as data: each finding is a value of its own type. Sentences are made of it
 //! where they are needed; none is kept here.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    AgentFailure, CheckOutcome, CountKind, Coverage, MountedVolume, OtherDatabase, TableEvidence,
-    reasons,
+    AgentFailure, CheckOutcome, ClusterState, Coverage, LostDatabase, OtherDatabase, RenamedTable,
+    SequenceChange, TableChange, reasons,
 };
 
 /// The most findings that a verdict carries.
@@ -269,118 +268,6 @@ pub enum Finding {
     Unknown,
 }
 
-/// A database cluster, where it stands in its history and where it lies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ClusterState {
-    /// The identifier that initdb gave the database cluster.
-    pub system_identifier: String,
-    /// When initdb ran.
-    pub initialized_at: Time,
-    /// Timeline of the write-ahead log.
-    pub timeline: i64,
-    /// Position of the write-ahead log, such as `0/1A2B3C8`.
-    pub wal_position: String,
-    /// The server's data directory; empty if the role may not see it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub data_directory: String,
-    /// The volume that the data directory is on; none if it is on no PersistentVolumeClaim, or if
-    /// that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub volume: Option<MountedVolume>,
-}
-
-/// A database that is gone, or that was dropped and created again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LostDatabase {
-    /// Its name.
-    pub name: String,
-    /// Its object id at the last good check.
-    pub oid_before: i64,
-    /// Its object id now; none if it does not exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oid_now: Option<i64>,
-    /// Rows that were counted in it at the last good check.
-    pub rows: i64,
-    /// Tables that it had at the last good check.
-    pub table_count: i64,
-}
-
-/// A table, before and now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TableChange {
-    /// The database that it is in.
-    pub database: String,
-    /// `schema.table`.
-    pub name: String,
-    /// Its rows at the last good check; none if that did not see it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<RowCount>,
-    /// Its rows now; none if it does not exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub now: Option<RowCount>,
-    /// The limit that it is compared with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<RowLimit>,
-}
-
-/// A sequence, before and now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SequenceChange {
-    /// The database that it is in.
-    pub database: String,
-    /// `schema.sequence`.
-    pub name: String,
-    /// The last value that it had given at the last good check.
-    pub before: i64,
-    /// The last value that it has given now.
-    pub now: i64,
-}
-
-/// A table that has another name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RenamedTable {
-    /// The database that it is in.
-    pub database: String,
-    /// `schema.table` at the last good check.
-    pub name_before: String,
-    /// `schema.table` now.
-    pub name_now: String,
-}
-
-/// A number of rows and how far it can be relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RowCount {
-    /// The number.
-    pub rows: i64,
-    /// How it was read.
-    pub count: CountKind,
-}
-
-/// A limit for the rows of a table, and where it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RowLimit {
-    /// The field of the ProtectedDatabase, `spec.verification.tables[0].minRows`.
-    pub field: String,
-    /// Its value: rows or percent, as the field has it.
-    pub value: i64,
-}
-
-impl From<&TableEvidence> for RowCount {
-    fn from(table: &TableEvidence) -> Self {
-        Self {
-            rows: table.rows,
-            count: table.count,
-        }
-    }
-}
-
 impl Finding {
     /// What it makes of a check by itself: Verified is a change that is no loss. One of another
     /// version is never taken for a loss: the verdict beside it says whether there is one.
@@ -624,69 +511,5 @@ pub(super) fn merge_types(list: &mut Schema) {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test ends at the first thing that is not as it should be"
-    )]
-
-    use super::*;
-
-    #[test]
-    fn the_type_of_a_finding_is_its_reason() {
-        let table = TableChange {
-            database: "d".to_owned(),
-            name: "public.t".to_owned(),
-            before: Some(RowCount {
-                rows: 5,
-                count: CountKind::Exact,
-            }),
-            now: None,
-            limit: None,
-        };
-        let found = Finding::TablesMissing {
-            tables: vec![table],
-            left_out: 0,
-        };
-        assert_eq!(
-            serde_json::to_value(&found).unwrap(),
-            json!({
-                "type": "TablesMissing",
-                "tables": [{"database": "d", "name": "public.t", "before": {"rows": 5, "count": "Exact"}}],
-            })
-        );
-        assert_eq!(found.reason(), "TablesMissing");
-    }
-
-    #[test]
-    fn a_finding_of_a_newer_version_can_be_read() {
-        let found: Finding =
-            serde_json::from_value(json!({"type": "TablesPainted", "tables": [{"new": true}]}))
-                .unwrap();
-        assert_eq!(found, Finding::Unknown);
-        assert_ne!(found.outcome(), CheckOutcome::Suspected);
-    }
-
-    #[test]
-    fn a_finding_has_a_bounded_size() {
-        let database = |number: i64| LostDatabase {
-            name: format!("d{number}"),
-            oid_before: number,
-            oid_now: None,
-            rows: 1,
-            table_count: 1,
-        };
-        let found = Finding::DatabaseMissing {
-            databases: (0..250).map(database).collect(),
-            left_out: 0,
-        };
-        let Finding::DatabaseMissing {
-            databases,
-            left_out,
-        } = found.bounded()
-        else {
-            unreachable!("it stays what it is")
-        };
-        assert_eq!((databases.len(), left_out), (FINDING_ITEM_LIMIT, 150));
-    }
-}
+#[path = "finding_tests.rs"]
+mod tests;

@@ -17,6 +17,7 @@ mod declared_change;
 mod evidence;
 mod file_rule;
 mod finding;
+mod finding_parts;
 mod mounted_volume;
 pub mod names;
 mod protected_database;
@@ -61,9 +62,9 @@ pub use evidence::{
     OtherDatabase, SequenceEvidence, TableEvidence, TableName,
 };
 pub use file_rule::{FILE_RULE_LIMIT, FileRule, place};
-pub use finding::{
-    ClusterState, FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding, LostDatabase, RenamedTable, RowCount,
-    RowLimit, SequenceChange, TableChange,
+pub use finding::{FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding};
+pub use finding_parts::{
+    ClusterState, LostDatabase, RenamedTable, RowCount, RowLimit, SequenceChange, TableChange,
 };
 pub use mounted_volume::MountedVolume;
 pub use protected_database::{

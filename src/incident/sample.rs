@@ -348,6 +348,7 @@ fn judge_again(facts: &mut Facts) {
         source: "DatabaseCheck knowledge-s5",
         volumes: &good.spec.target.as_ref().expect("a target").volumes,
         evidence: good.evidence().expect("evidence"),
+        best: &[],
     };
     for check in checks {
         let status = check.status.as_mut().expect("a status");
@@ -363,6 +364,7 @@ fn judge_again(facts: &mut Facts) {
             baseline: Some(baseline),
             evidence: status.evidence.as_ref(),
             failure: None,
+            elsewhere: None,
             target: check.spec.target.as_ref().expect("a target"),
         });
         judged.reason.clone_into(&mut verdict.reason);

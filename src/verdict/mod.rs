@@ -34,6 +34,8 @@ mod incidents;
 #[cfg(test)]
 mod more_losses;
 #[cfg(test)]
+mod not_known;
+#[cfg(test)]
 mod ordinary_life;
 #[cfg(test)]
 mod properties;

@@ -111,6 +111,64 @@ fn what_tables_without_a_rule_do_every_day_is_said_and_is_no_reset() {
 }
 
 #[test]
+fn copies_and_detached_partitions_raise_nothing() {
+    with_both("copies", async |scene, server| {
+        server.start_filled(scene).await;
+        server.sql(
+            scene,
+            "CREATE TABLE orders AS SELECT n FROM generate_series(1, 90000) n; CREATE TABLE events \
+             (month int, n int) PARTITION BY LIST (month); CREATE TABLE events_1 PARTITION OF events \
+             FOR VALUES IN (1); CREATE TABLE events_2 PARTITION OF events FOR VALUES IN (2); INSERT \
+             INTO events SELECT 1 + n % 2, n FROM generate_series(1, 80000) n; CREATE SCHEMA repack; \
+             CREATE TABLE repack.table_1 AS TABLE orders; CREATE TABLE orders__dbt_tmp AS TABLE \
+             orders; CREATE TABLE orders__dbt_backup AS TABLE orders",
+        );
+        server.sql_in(scene, "postgres", "CREATE DATABASE scratch");
+        scene.protect(&build_plain_database(scene, server)).await;
+        scene.wait_green().await;
+        server.sql(
+            scene,
+            "CREATE TABLE orders_new AS TABLE orders; DROP TABLE orders; ALTER TABLE orders_new \
+             RENAME TO orders; ALTER TABLE events DETACH PARTITION events_1; DROP SCHEMA repack \
+             CASCADE; DROP TABLE orders__dbt_tmp, orders__dbt_backup",
+        );
+        let check = ask_for_a_check(scene).await;
+        assert_eq!(
+            outcome(&check),
+            Some(CheckOutcome::Verified),
+            "{:?}",
+            check.status
+        );
+        scene
+            .wait_condition(
+                ConditionType::DataChanged,
+                ConditionStatus::False,
+                reasons::UNCHANGED,
+            )
+            .await;
+        server.sql(scene, "DROP TABLE events_1");
+        server.sql_in(scene, "postgres", "DROP DATABASE scratch");
+        let check = ask_for_a_check(scene).await;
+        assert_eq!(outcome(&check), Some(CheckOutcome::Verified));
+        let said = scene
+            .wait_condition(
+                ConditionType::DataChanged,
+                ConditionStatus::True,
+                reasons::TABLES_CHANGED,
+            )
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                "public.events_1 does not exist",
+                "do not exist any more: scratch",
+            ],
+        );
+        assert_no_alarm_ever(scene).await;
+    });
+}
+
+#[test]
 fn a_check_that_a_person_asks_for_is_told_what_to_look_at_and_judged() {
     beside_others("by-hand", async |scene| {
         let server = Server::new(scene);
