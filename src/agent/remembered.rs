@@ -11,7 +11,7 @@ use crate::api::{
     EVIDENCE_TABLE_LIMIT, Evidence, Identity, S3Storage, TableEvidence, reasons,
 };
 use crate::store::{
-    Manifest, S3Store, StoreErrorKind, fetch_elsewhere, fetch_newest_good, rows_of,
+    Manifest, S3Store, StoreError, StoreErrorKind, fetch_elsewhere, fetch_newest_good, rows_of,
 };
 
 use super::MountedFiles;
@@ -46,7 +46,7 @@ pub async fn fetch_remembered(
             (&storage.prefix, &request.namespace, &request.database);
         let own = fetch_newest_good(&store, prefix, namespace, database).await?;
         if own.is_some() {
-            return Ok((own, None));
+            return Ok::<_, StoreError>((own, None));
         }
         // The key may be limited to this namespace, which says nothing about the others.
         let elsewhere = fetch_elsewhere(&store, prefix, namespace, database)

@@ -11,6 +11,9 @@ const COMPARED_TABLES: usize = 3;
 /// So many of 100 tables recreated at once are all of them.
 const RECREATED_PERCENT: usize = 80;
 
+/// A sequence that has less than one in so many of its values was restarted.
+const RESTARTED_SHARE: i64 = 10;
+
 /// Make sure that no older state was put over the data. Sequences never go back by themselves: that
 /// some do, and all tables were recreated, or that most do, and rows are missing, is a restore. A
 /// full refresh of a warehouse recreates all tables as well, and moves no sequence.
@@ -129,7 +132,9 @@ impl Sequences {
             if now.last_value > before.last_value {
                 found.ahead += 1;
             }
-            if now.last_value < before.last_value {
+            // One that begins again belongs to a table that was emptied, not to an older state.
+            let is_restarted = now.last_value.saturating_mul(RESTARTED_SHARE) < before.last_value;
+            if now.last_value < before.last_value && !is_restarted {
                 found.back.push(SequenceChange {
                     database: database.to_owned(),
                     name: before.name.clone(),

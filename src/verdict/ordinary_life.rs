@@ -228,6 +228,22 @@ pub(super) fn renamed() -> Vec<Scenario> {
             None,
         ),
         (
+            "two tables of work are emptied by TRUNCATE RESTART IDENTITY, and filled a little",
+            with(&[("public.work", 800), ("public.steps", 400)])
+                .both(|evidence| {
+                    add_sequence(evidence, MAIN, "public.work_id_seq", 80_000);
+                    add_sequence(evidence, MAIN, "public.steps_id_seq", 90_000);
+                    add_sequence(evidence, MAIN, "public.experts_id_seq", 85);
+                })
+                .now(|now| {
+                    set_rows(now, "public.work", 12);
+                    set_rows(now, "public.steps", 30);
+                    now.sequences[0].last_value = 12;
+                    now.sequences[1].last_value = 30;
+                }),
+            None,
+        ),
+        (
             "a queue is emptied by TRUNCATE RESTART IDENTITY",
             emptied(&[("public.queue", 5_000)])
                 .both(|evidence| {
