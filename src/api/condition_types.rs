@@ -240,8 +240,7 @@ impl ConditionType {
                 },
             },
             Self::DataChanged => ConditionRow {
-                meaning: "within the last 24 hours, tables without a rule lost rows or are gone, or \
-                    another database of the server is: by itself no reset",
+                meaning: "a table without a rule lost its rows in the last 24 hours; by itself no reset",
                 normal: False,
                 is_required_for_ready: false,
                 calls_for_action: true,

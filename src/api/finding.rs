@@ -245,7 +245,7 @@ pub enum Finding {
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
-    /// Another database cluster of a higher major version has the same rows, as after pg_upgrade.
+    /// Another database cluster of a higher major version has the same rows, as after `pg_upgrade`.
     /// By itself no loss.
     LooksUpgraded {
         /// Version of the server at the last good check.

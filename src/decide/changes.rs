@@ -1,6 +1,8 @@
 //! `DataChanged`: what checks saw that no rule covers and that by itself is no reset. It stays for a
 //! day, because the next check is already compared with what is there now. Pure.
 
+use std::fmt::Write as _;
+
 use jiff::SignedDuration;
 
 use super::judge::{Judged, JudgedCheck, order};
@@ -112,13 +114,14 @@ fn describe(observed: &Observed, check: &str, changes: &[Finding]) -> String {
             .map(|table| print_rule(table, main))
             .collect();
         let listed = print_rule(first, main).replace(", volatile: true", "");
-        message.push_str(&format!(
+        let _ = write!(
+            message,
             ". If that is usual, add to spec.verification.tables: {}. If such a loss is to be a \
              reset, add {listed}. Edit: kubectl -n {} edit protdb {}",
             rules.join(", "),
             observed.namespace_name(),
             observed.name()
-        ));
+        );
     }
     message
 }

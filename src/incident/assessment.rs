@@ -14,8 +14,8 @@ pub(super) fn assess(selection: &Selection<'_>, starts: &[StartEntry]) -> Assess
     let (state, reason, since) = find_state(selection);
     let meaning = reasons::find(&reason).map_or("", |document| document.meaning);
     let mut statements = Vec::new();
-    statements.extend(say_findings(selection, state));
     if state == DataState::Reset {
+        statements.extend(say_findings(selection, state));
         statements.extend(say_start(selection, starts));
     }
     let is_said = state == DataState::Reset
@@ -24,6 +24,9 @@ pub(super) fn assess(selection: &Selection<'_>, starts: &[StartEntry]) -> Assess
             .any(|statement| statement.finding.is_some());
     statements.extend(say_acceptance(selection));
     statements.extend(say_declaration(selection));
+    if state != DataState::Reset {
+        statements.extend(say_findings(selection, state));
+    }
     statements.extend(say_conditions(selection));
     // A check of an older version has words only.
     let unsaid = selection.found.as_ref().filter(|_| !is_said);

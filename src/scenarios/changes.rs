@@ -158,7 +158,7 @@ fn an_open_gate_stays_open_for_tables_that_nobody_listed() {
             .iter()
             .any(|step| matches!(step, Step::SetGate(gate) if !gate.gate.is_open))
     };
-    let lost = || sample(&[(5_000, 11_000)]);
+    let lost = || sample(&[(5_000, 8_000)]);
     assert!(!gate(lost()), "a listed table is lost");
     assert!(gate(lost().wanted(|spec| spec.verification.tables.clear())));
 }

@@ -133,7 +133,12 @@ mod tests {
 
     #[test]
     fn a_loss_is_seen_across_a_check_that_had_no_time_to_count() {
-        let mut sample = Sample::new();
+        let mut sample = Sample::new().wanted(|spec| {
+            spec.verification.tables.push(crate::api::TableRule {
+                name: "public.audit".to_owned(),
+                ..crate::api::TableRule::default()
+            });
+        });
         let hurried = |evidence: &mut Evidence| {
             set_count(evidence, "public.audit", 5_000, CountKind::Estimated);
         };

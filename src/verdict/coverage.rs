@@ -1,5 +1,7 @@
 //! How much was counted: what was not is never called verified.
 
+use std::fmt::Write as _;
+
 use crate::api::{CountKind, Coverage, Evidence, Finding, NotCountedReason};
 use crate::wording::{count, list, number, printable};
 
@@ -102,9 +104,14 @@ fn coverage_of(evidence: &Evidence, database: &str) -> Option<Coverage> {
         counted_rows: counted()
             .map(|table| table.rows)
             .fold(0, i64::saturating_add),
-        estimated_rows: tables()
-            .map(|table| table.rows)
-            .fold(0, i64::saturating_add),
+        // Of tables that are not listed nothing is known.
+        estimated_rows: if table_count > listed {
+            0
+        } else {
+            tables()
+                .map(|table| table.rows)
+                .fold(0, i64::saturating_add)
+        },
         not_counted: Vec::new(),
     })
 }
@@ -131,11 +138,18 @@ pub(super) fn say_coverage(coverage: &[Coverage], main_database: Option<&str>) -
             } else {
                 format!(" of database {}", printable(&of.database))
             };
+            let share = if of.estimated_rows > 0 {
+                format!(
+                    ", {} % of the rows",
+                    share(of.counted_rows, of.estimated_rows)
+                )
+            } else {
+                String::new()
+            };
             let mut said = format!(
-                "counted {} of {}{place}, {} % of the rows",
+                "counted {} of {}{place}{share}",
                 number(of.counted_tables),
                 count(of.table_count, "table"),
-                share(of.counted_rows, of.estimated_rows)
             );
             let why: Vec<String> = of
                 .not_counted
@@ -160,7 +174,7 @@ pub(super) fn say_coverage(coverage: &[Coverage], main_database: Option<&str>) -
                 })
                 .collect();
             if !why.is_empty() {
-                said.push_str(&format!(" (not counted: {})", why.join("; ")));
+                let _ = write!(said, " (not counted: {})", why.join("; "));
             }
             said
         })

@@ -28,7 +28,7 @@ pub(super) fn suspected(input: &Input<'_>, evidence: &Evidence, findings: &[Find
         .baseline
         .and_then(|baseline| DataVolumes::compare(input, &baseline));
     let (found, comparison) = (found.join("; "), comparison(input, evidence, volumes));
-    let beside: String = findings
+    let beside: Vec<String> = findings
         .iter()
         .filter(|finding| {
             matches!(
@@ -38,6 +38,7 @@ pub(super) fn suspected(input: &Input<'_>, evidence: &Evidence, findings: &[Find
         })
         .map(|note| format!(" Note: {}.", say_finding(note, findings, main)))
         .collect();
+    let beside = beside.concat();
     format!(
         "the data looks reset: {found}.{beside}{comparison} Next: {}.",
         next_steps(input, findings, volumes).join(". ")

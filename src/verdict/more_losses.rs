@@ -143,7 +143,10 @@ pub(super) fn hidden() -> Vec<Scenario> {
         ),
         (
             "all tables of a small database are dropped",
-            settings().now(|now| now.tables.clear()),
+            settings().now(|now| {
+                now.tables.clear();
+                now.table_count = 0;
+            }),
             Some("tables_missing"),
         ),
         (

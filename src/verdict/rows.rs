@@ -45,9 +45,11 @@ pub(super) fn rows_dropped(input: &Input<'_>, earlier: &[Finding]) -> Option<Fin
         .table_pairs()
         .into_iter()
         .filter(is_lost)
+        .chain(resets(input, earlier, Kind::Emptied))
         .chain(resets(input, earlier, Kind::Reduced))
         .filter_map(|table| {
-            let (now, limit) = (table.now?, allowed_drop(input, &table)?);
+            let limit = allowed_drop(input, &table).or_else(|| limit_of_all(input))?;
+            let now = table.now?;
             is_new(now).then(|| change_of(Some(table.before), now, limit))
         });
     let tables: Vec<TableChange> = dropped.collect();

@@ -103,10 +103,14 @@ pub(super) fn moved(input: &Input<'_>, before: &TableEvidence) -> i128 {
     let (Some(baseline), Some(evidence)) = (input.baseline, input.evidence) else {
         return 0;
     };
+    // A table that is only in another schema, with nothing left in its own, has moved nowhere that
+    // the application looks.
+    let is_left = evidence.table(&before.database, &before.name).is_some();
     evidence
         .tables
         .iter()
         .filter(|other| other.database == before.database && other.name != before.name)
+        .filter(|other| is_left || other.oid != before.oid || before.oid == 0)
         .filter(|other| is_related(&before.name, &other.name))
         .map(
             |other| match baseline.evidence.table(&other.database, &other.name) {
@@ -133,22 +137,13 @@ pub(super) fn moved(input: &Input<'_>, before: &TableEvidence) -> i128 {
 }
 
 /// The databases in which what tables without a rule have lost is a reset.
-pub(super) fn reset_databases<'a>(
-    input: &Input<'a>,
-    earlier: &[Finding],
-    losses: &[Loss<'a>],
-) -> BTreeSet<&'a str> {
-    // Another database cluster, or an older state, is a reset whatever the tables are. That one
-    // database is missing says nothing about another.
-    let is_other_data = earlier.iter().any(|finding| {
-        finding.is_identity() && !matches!(finding, Finding::DatabaseMissing { .. })
-    });
+fn reset_databases<'a>(input: &Input<'a>, losses: &[Loss<'a>]) -> BTreeSet<&'a str> {
     losses
         .iter()
         .map(|loss| loss.table.before.database.as_str())
         .collect::<BTreeSet<_>>()
         .into_iter()
-        .filter(|database| is_other_data || is_reset(input, database, losses))
+        .filter(|database| is_reset(input, database, losses))
         .collect()
 }
 
@@ -156,17 +151,23 @@ fn is_reset(input: &Input<'_>, database: &str, losses: &[Loss<'_>]) -> bool {
     let Some(percent) = input.spec.verification.baseline.max_drop_percent() else {
         return false;
     };
-    let compared: Vec<TablePair<'_>> = input
-        .table_pairs()
-        .into_iter()
-        .filter(|table| table.before.database == database && rows_had(table.before) > 0)
-        .filter(|table| !table.is_volatile() && !is_staging(&table.before.name))
-        .collect();
-    let had: i128 = compared.iter().map(|table| rows_had(table.before)).sum();
     let unusual: Vec<&Loss<'_>> = losses
         .iter()
         .filter(|loss| loss.table.before.database == database && !loss.is_usual)
         .collect();
+    let is_compared = |table: &TablePair<'_>| {
+        let name = table.before.name.as_str();
+        let is_usual = table.rule.is_none() && (is_used_up(name) || is_pruned(name));
+        let is_lost = || unusual.iter().any(|loss| loss.table.before.name == name);
+        !table.is_volatile() && !is_staging(name) && (!is_usual || is_lost())
+    };
+    let compared: Vec<TablePair<'_>> = input
+        .table_pairs()
+        .into_iter()
+        .filter(|table| table.before.database == database && rows_had(table.before) > 0)
+        .filter(is_compared)
+        .collect();
+    let had: i128 = compared.iter().map(|table| rows_had(table.before)).sum();
     let lost: i128 = unusual.iter().map(|loss| loss.lost.max(0)).sum();
     let is_share = |share: i128| lost * 100 > had * share;
     let missing = unusual
@@ -183,11 +184,19 @@ fn is_reset(input: &Input<'_>, database: &str, losses: &[Loss<'_>]) -> bool {
 /// The losses of one kind that are a reset.
 pub(super) fn resets<'a>(input: &Input<'a>, earlier: &[Finding], kind: Kind) -> Vec<TablePair<'a>> {
     let losses = losses(input);
-    let databases = reset_databases(input, earlier, &losses);
+    let databases = reset_databases(input, &losses);
+    // Another database cluster, or an older state, is a reset whatever the tables are, and so is a
+    // seed. That one database is missing says nothing about another.
+    let is_other_data = earlier.iter().any(|finding| match finding {
+        Finding::DatabaseMissing { .. } => false,
+        Finding::SeedRowsOnly { .. } => true,
+        _ => finding.is_identity(),
+    });
+    let is_reset =
+        |loss: &Loss<'_>| !loss.is_usual && databases.contains(loss.table.before.database.as_str());
     losses
         .into_iter()
-        .filter(|loss| loss.kind == kind && !loss.is_usual)
-        .filter(|loss| databases.contains(loss.table.before.database.as_str()))
+        .filter(|loss| loss.kind == kind && (is_other_data || is_reset(loss)))
         .map(|loss| loss.table)
         .collect()
 }
