@@ -54,6 +54,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         failure: gathered.failure,
         without_login: gathered.without_login,
         backup_evidence: gathered.backup_evidence,
+        backup_elsewhere: gathered.backup_elsewhere,
         files: Vec::new(),
         verdict: None,
     };

@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::api::{AgentFailure, BackupEvidence, CheckRequest, Evidence, WithoutLogin};
+use crate::api::{
+    AgentFailure, BackupElsewhere, BackupEvidence, CheckRequest, Evidence, WithoutLogin,
+};
 use crate::postgres::{
     Login, ObservedIdentity, Overview, PostgresError, PostgresErrorKind, Session, TableList,
     connect, fetch_other_databases, fetch_overview,
 };
 
 use super::counting::Counting;
-use super::{MountedFiles, fetch_remembered, look_without_login};
+use super::{MountedFiles, Remembered, fetch_remembered, look_without_login};
 
 /// Databases that nearly every server has, to ask for its identity when the one that should exist
 /// does not.
@@ -30,6 +32,8 @@ pub struct Gathered {
     pub backup_evidence: Option<BackupEvidence>,
     /// What the server says before a login.
     pub without_login: Option<WithoutLogin>,
+    /// Another namespace's backup of a database of the same name, if that was asked.
+    pub backup_elsewhere: Option<BackupElsewhere>,
 }
 
 impl Gathered {
@@ -60,7 +64,7 @@ pub async fn gather_in_parts(
     let remembered = async {
         match &request.remembered_in {
             Some(storage) => fetch_remembered(request, storage, files).await,
-            None => Ok(None),
+            None => Ok(Remembered::default()),
         }
     };
     let (mut gathered, remembered) = tokio::join!(
@@ -68,7 +72,10 @@ pub async fn gather_in_parts(
         remembered
     );
     match remembered {
-        Ok(found) => gathered.backup_evidence = found,
+        Ok(found) => {
+            gathered.backup_evidence = found.own;
+            gathered.backup_elsewhere = found.elsewhere;
+        }
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
     }
     gathered.without_login = Some(look_without_login(request, files, &gathered).await);

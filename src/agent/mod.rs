@@ -30,6 +30,6 @@ pub use install::install;
 pub use interrupt::Interrupt;
 pub use look_for_files::{look_for_files, nothing_found};
 pub use mounted::MountedFiles;
-pub use remembered::{build_evidence, fetch_remembered};
+pub use remembered::{Remembered, build_evidence, fetch_remembered};
 pub use suspicion::{ProtectedDatabaseSuspicion, SuspicionSource, suspicion_of};
 pub use without_login::look_without_login;

@@ -7,15 +7,26 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::timeout;
 
 use crate::api::{
-    AgentFailure, BackupEvidence, CheckRequest, CountKind, DatabaseEvidence, EVIDENCE_TABLE_LIMIT,
-    Evidence, Identity, S3Storage, TableEvidence, reasons,
+    AgentFailure, BackupElsewhere, BackupEvidence, CheckRequest, CountKind, DatabaseEvidence,
+    EVIDENCE_TABLE_LIMIT, Evidence, Identity, S3Storage, TableEvidence, reasons,
 };
-use crate::store::{Manifest, S3Store, StoreErrorKind, fetch_newest_good};
+use crate::store::{
+    Manifest, S3Store, StoreError, StoreErrorKind, fetch_elsewhere, fetch_newest_good, rows_of,
+};
 
 use super::MountedFiles;
 
 /// The longest time that reading the bucket may take.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// What the bucket knows of a database that nothing else remembers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remembered {
+    /// What its own newest good set says.
+    pub own: Option<BackupEvidence>,
+    /// Another namespace's set of a database of the same name, where there is none of its own.
+    pub elsewhere: Option<BackupElsewhere>,
+}
 
 /// Reads what the newest good set of this database remembers. Not being able to look is a failure:
 /// a database that has a backup must not be treated as new.
@@ -23,7 +34,7 @@ pub async fn fetch_remembered(
     request: &CheckRequest,
     storage: &S3Storage,
     files: &MountedFiles,
-) -> Result<Option<BackupEvidence>, AgentFailure> {
+) -> Result<Remembered, AgentFailure> {
     let look = async {
         let store = S3Store::open(
             storage,
@@ -31,18 +42,25 @@ pub async fn fetch_remembered(
             &files.s3_credentials,
             &files.s3_ca,
         )?;
-        fetch_newest_good(
-            &store,
-            &storage.prefix,
-            &request.namespace,
-            &request.database,
-        )
-        .await
+        let (prefix, namespace, database) =
+            (&storage.prefix, &request.namespace, &request.database);
+        let own = fetch_newest_good(&store, prefix, namespace, database).await?;
+        if own.is_some() {
+            return Ok::<_, StoreError>((own, None));
+        }
+        // The key may be limited to this namespace, which says nothing about the others.
+        let elsewhere = fetch_elsewhere(&store, prefix, namespace, database)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::info!("other namespaces in the bucket can't be read: {error}");
+                None
+            });
+        Ok((own, elsewhere))
     };
-    let found = match timeout(LIMIT, look).await {
+    let (own, elsewhere) = match timeout(LIMIT, look).await {
         Ok(Ok(found)) => found,
         // Where there is no bucket there is no backup.
-        Ok(Err(error)) if error.kind == StoreErrorKind::BucketNotFound => None,
+        Ok(Err(error)) if error.kind == StoreErrorKind::BucketNotFound => (None, None),
         Ok(Err(error)) => {
             return Err(AgentFailure {
                 reason: error.kind.reason().to_owned(),
@@ -60,11 +78,18 @@ pub async fn fetch_remembered(
             });
         }
     };
-    Ok(found.map(|(path, manifest)| BackupEvidence {
-        path,
-        evidence: build_evidence(&manifest),
-        cluster_digest: manifest.identity.cluster_digest,
-    }))
+    Ok(Remembered {
+        own: own.map(|(path, manifest)| BackupEvidence {
+            path,
+            evidence: build_evidence(&manifest),
+            cluster_digest: manifest.identity.cluster_digest,
+        }),
+        elsewhere: elsewhere.map(|(namespace, path, manifest)| BackupElsewhere {
+            namespace,
+            path,
+            rows: i64::try_from(rows_of(&manifest)).unwrap_or(i64::MAX),
+        }),
+    })
 }
 
 fn unknown(why: &str) -> String {

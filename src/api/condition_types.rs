@@ -37,6 +37,7 @@ condition_types! {
     DataReset,
     Guarded,
     DataVerified,
+    DataChanged,
     FilesMatch,
     BackupFresh,
     RestoreProven,
@@ -238,6 +239,21 @@ impl ConditionType {
                     on_unknown: WarningUnlessPassing,
                 },
             },
+            Self::DataChanged => ConditionRow {
+                meaning: "a table without a rule lost its rows in the last 24 hours; by itself no reset",
+                normal: False,
+                is_required_for_ready: false,
+                calls_for_action: true,
+                subject: Subject::Data,
+                unasked: Unasked::Never,
+                is_metric: true,
+                // Ordinary life does this every day.
+                alert: None,
+                events: ConditionEvents {
+                    on_true: Normal,
+                    ..NO_EVENTS
+                },
+            },
             Self::FilesMatch => ConditionRow {
                 meaning: "there is a file for every path in the rows; only with \
                     `spec.verification.files`",
@@ -314,6 +330,7 @@ impl ConditionType {
             | Self::DataReset
             | Self::Guarded
             | Self::DataVerified
+            | Self::DataChanged
             | Self::Reconciling => true,
         }
     }

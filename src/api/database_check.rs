@@ -120,6 +120,10 @@ pub struct DatabaseCheckStatus {
     /// the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_evidence: Option<BackupEvidence>,
+    /// A backup of a database of the same name in another namespace, read when the bucket has none
+    /// of this one. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_elsewhere: Option<BackupElsewhere>,
     /// What was found of the files that rows refer to, one entry per rule of
     /// `spec.verification.files`. Written by separate Jobs, which start after the check of the
     /// data.
@@ -157,6 +161,18 @@ pub struct BackupEvidence {
     /// Digest of the salt that the server gave for a role that does not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_digest: Option<String>,
+}
+
+/// A backup of a database of the same name in another namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupElsewhere {
+    /// The namespace whose backup it is.
+    pub namespace: String,
+    /// The backup's path in the bucket.
+    pub path: String,
+    /// Rows in that backup.
+    pub rows: i64,
 }
 
 /// The operator's verdict on a check.

@@ -101,16 +101,38 @@ pub struct DatabaseLedgerStatus {
 pub struct LedgerBaseline {
     /// Name of the `DatabaseCheck` whose evidence it is.
     pub check: String,
-    /// When that check ended.
+    /// When that check ended, by the agent's clock.
     pub time: Time,
+    /// When that check was created, by the API server's clock. Older versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Time>,
     /// The volumes that the database ran on.
     #[serde(default)]
     pub volumes: Vec<MountedVolume>,
+    /// Tables that had more rows within the last 7 days, at most 500.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub best: Vec<BestCount>,
     /// What was found.
     pub evidence: Evidence,
     /// What the server said before a login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_login: Option<WithoutLogin>,
+}
+
+/// The most rows that a table had within the last 7 days, where that is more than at the last good
+/// check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BestCount {
+    /// The database that it is in.
+    pub database: String,
+    /// `schema.table`.
+    pub name: String,
+    /// Rows that were surely there.
+    pub rows: i64,
+    /// When the check that counted them was created.
+    pub time: Time,
 }
 
 /// A claim and its volume, with what is needed to recreate them.

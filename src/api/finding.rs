@@ -1,12 +1,14 @@
 //! What a check found, as data: each finding is a value of its own type. Sentences are built from
 //! it where they are needed; none is stored.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AgentFailure, CheckOutcome, CountKind, MountedVolume, TableEvidence, reasons};
+use super::{
+    AgentFailure, CheckOutcome, ClusterState, Coverage, LostDatabase, OtherDatabase, RenamedTable,
+    SequenceChange, TableChange, reasons,
+};
 
 /// The most findings that a verdict carries.
 pub const FINDING_LIMIT: usize = 32;
@@ -89,6 +91,22 @@ pub enum Finding {
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
+    /// An older state of the data was put over the newer one: sequences went back, and tables have
+    /// fewer rows.
+    OlderData {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+        /// The sequences that went back, at most 100.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 100))]
+        sequences: Vec<SequenceChange>,
+        /// How many tables were created again under their names.
+        recreated_tables: i64,
+    },
     /// Tables of the last good check do not exist.
     TablesMissing {
         /// The tables concerned, at most 100.
@@ -132,6 +150,25 @@ pub enum Finding {
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
+    /// Most tables are gone from a database that has more of them than evidence lists.
+    TableCountDropped {
+        /// Tables that the database had at the last good check.
+        tables_before: i64,
+        /// Tables that it has now.
+        tables_now: i64,
+        /// Name of the database.
+        database: String,
+    },
+    /// Within a week, and by several checks, tables have lost a larger share of their rows than is
+    /// allowed.
+    RowsDwindled {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
     /// The agent could not check everything, or ended without a report.
     AgentFailed {
         /// Why.
@@ -166,6 +203,78 @@ pub enum Finding {
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
+    /// No table was counted, so nothing is known of the rows.
+    NothingCounted {
+        /// How much of each database was counted.
+        coverage: Vec<Coverage>,
+    },
+    /// No good check came before, and the databases have no rows.
+    NoRows {
+        /// Databases of the server that no check connects to, and that have rows, at most 32.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 32))]
+        others: Vec<OtherDatabase>,
+    },
+    /// No good check came before, and a database of the same name in another namespace was backed
+    /// up with far more rows.
+    MoreRowsElsewhere {
+        /// The namespace whose backup it is.
+        namespace: String,
+        /// The backup's path in the bucket.
+        path: String,
+        /// Rows in that backup.
+        rows_in_backup: i64,
+        /// Rows that were counted now.
+        rows_now: i64,
+    },
+    /// Tables without a rule have lost rows or are gone. By itself no reset.
+    TablesChanged {
+        /// The tables that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        tables: Vec<TableChange>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Tables have other names than at the last good check. By itself no loss.
+    TablesRenamed {
+        /// The tables with both names, at most 100.
+        #[schemars(length(max = 100))]
+        renamed: Vec<RenamedTable>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Not all tables were counted. By itself no loss.
+    PartlyCounted {
+        /// How much of each database was counted.
+        coverage: Vec<Coverage>,
+    },
+    /// Databases of the server that no check connects to have rows. By itself no loss.
+    OtherDatabases {
+        /// Databases of the server that no check connects to, and that have rows, at most 32.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 32))]
+        others: Vec<OtherDatabase>,
+    },
+    /// Databases that no check connects to, and that the server had at the last good check, do not
+    /// exist. By itself no reset.
+    OtherDatabasesMissing {
+        /// The databases that it is about, at most 100.
+        #[schemars(length(max = 100))]
+        databases: Vec<LostDatabase>,
+        /// How many more databases or tables it is about than are listed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left_out: i64,
+    },
+    /// Another database cluster of a higher major version has the same rows, as after `pg_upgrade`.
+    /// By itself no loss.
+    LooksUpgraded {
+        /// Version of the server at the last good check.
+        version_before: String,
+        /// Version of the server now.
+        version_now: String,
+    },
     /// The same database cluster is on another volume. This alone is no loss.
     VolumeChanged {
         /// The database cluster of the last good check.
@@ -179,96 +288,6 @@ pub enum Finding {
     #[serde(other)]
     #[schemars(skip)]
     Unknown,
-}
-
-/// A database cluster, its position in the write-ahead log, and its volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ClusterState {
-    /// The identifier that initdb gave the database cluster; empty if nobody could log in.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub system_identifier: String,
-    /// When initdb ran; none if nobody could log in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub initialized_at: Option<Time>,
-    /// Timeline of the write-ahead log; 0 if nobody could log in.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub timeline: i64,
-    /// Position of the write-ahead log, such as `0/1A2B3C8`; empty if nobody could log in.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub wal_position: String,
-    /// The server's data directory; empty if the role is not allowed to read it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub data_directory: String,
-    /// The volume that the data directory is on; not set if it is not on a PersistentVolumeClaim,
-    /// or if that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub volume: Option<MountedVolume>,
-}
-
-/// A database that does not exist, or that was dropped and created again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LostDatabase {
-    /// Its name.
-    pub name: String,
-    /// Its object id at the last good check.
-    pub oid_before: i64,
-    /// Its object id now; not set if it does not exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oid_now: Option<i64>,
-    /// Rows that were counted in it at the last good check.
-    pub rows: i64,
-    /// Tables that it had at the last good check.
-    pub table_count: i64,
-}
-
-/// A table, before and now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TableChange {
-    /// The database that it is in.
-    pub database: String,
-    /// `schema.table`.
-    pub name: String,
-    /// Its rows at the last good check; not set if that check did not report the table.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<RowCount>,
-    /// Its rows now; not set if it does not exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub now: Option<RowCount>,
-    /// The limit for its rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<RowLimit>,
-}
-
-/// A number of rows and how far it can be relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RowCount {
-    /// The number.
-    pub rows: i64,
-    /// How it was read.
-    pub count: CountKind,
-}
-
-/// A limit for the rows of a table, and where it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RowLimit {
-    /// The field of the ProtectedDatabase, `spec.verification.tables[0].minRows`.
-    pub field: String,
-    /// Its value: rows or percent, as the field has it.
-    pub value: i64,
-}
-
-impl From<&TableEvidence> for RowCount {
-    fn from(table: &TableEvidence) -> Self {
-        Self {
-            rows: table.rows,
-            count: table.count,
-        }
-    }
 }
 
 impl Finding {
@@ -287,20 +306,47 @@ impl Finding {
             | Self::RoleChanged { .. }
             | Self::RolledBack { .. }
             | Self::DatabaseRecreated { .. }
+            | Self::OlderData { .. }
             | Self::TablesMissing { .. }
             | Self::TablesEmptied { .. }
             | Self::SeedRowsOnly { .. }
             | Self::RowsBelowMinimum { .. }
-            | Self::RowsDropped { .. } => CheckOutcome::Suspected,
+            | Self::RowsDropped { .. }
+            | Self::TableCountDropped { .. }
+            | Self::RowsDwindled { .. } => CheckOutcome::Suspected,
             Self::AgentFailed { .. }
             | Self::InRecovery {}
             | Self::DatabaseNotFound { .. }
             | Self::TableNotFound { .. }
-            | Self::NotCounted { .. } => CheckOutcome::Unverifiable,
-            Self::VolumeChanged { .. } | Self::SuperuserRole {} | Self::Unknown => {
-                CheckOutcome::Verified
-            }
+            | Self::NotCounted { .. }
+            | Self::NothingCounted { .. }
+            | Self::NoRows { .. }
+            | Self::MoreRowsElsewhere { .. } => CheckOutcome::Unverifiable,
+            Self::TablesChanged { .. }
+            | Self::TablesRenamed { .. }
+            | Self::PartlyCounted { .. }
+            | Self::OtherDatabases { .. }
+            | Self::OtherDatabasesMissing { .. }
+            | Self::LooksUpgraded { .. }
+            | Self::VolumeChanged { .. }
+            | Self::SuperuserRole {}
+            | Self::Unknown => CheckOutcome::Verified,
         }
+    }
+
+    /// Whether it says that this is other data than before, whatever the rows are.
+    #[must_use]
+    pub const fn is_identity(&self) -> bool {
+        matches!(
+            self,
+            Self::DatabaseMissing { .. }
+                | Self::ClusterReinitialized { .. }
+                | Self::VolumeReplaced { .. }
+                | Self::DataOffVolume { .. }
+                | Self::RolledBack { .. }
+                | Self::DatabaseRecreated { .. }
+                | Self::OlderData { .. }
+        )
     }
 
     /// The word for it in `reason` of a verdict and of a condition, a constant of
@@ -317,19 +363,32 @@ impl Finding {
             Self::RoleChanged { .. } => reasons::ROLE_CHANGED,
             Self::RolledBack { .. } => reasons::ROLLED_BACK,
             Self::DatabaseRecreated { .. } => reasons::DATABASE_RECREATED,
+            Self::OlderData { .. } => reasons::OLDER_DATA,
             Self::TablesMissing { .. } => reasons::TABLES_MISSING,
             Self::TablesEmptied { .. } => reasons::TABLES_EMPTIED,
             Self::SeedRowsOnly { .. } => reasons::SEED_ROWS_ONLY,
             Self::RowsBelowMinimum { .. } => reasons::ROWS_BELOW_MINIMUM,
             Self::RowsDropped { .. } => reasons::ROWS_DROPPED,
+            Self::TableCountDropped { .. } => reasons::TABLE_COUNT_DROPPED,
+            Self::RowsDwindled { .. } => reasons::ROWS_DWINDLED,
             Self::AgentFailed { failure } => reasons::known(&failure.reason),
             Self::InRecovery {} => reasons::IN_RECOVERY,
             Self::DatabaseNotFound { .. } => reasons::DATABASE_NOT_FOUND,
             Self::TableNotFound { .. } => reasons::TABLE_NOT_FOUND,
             Self::NotCounted { .. } => reasons::NOT_COUNTED,
-            Self::VolumeChanged { .. } | Self::SuperuserRole {} | Self::Unknown => {
-                reasons::VERIFIED
-            }
+            Self::NothingCounted { .. } => reasons::NOTHING_COUNTED,
+            Self::NoRows { others } if others.is_empty() => reasons::NEW,
+            Self::NoRows { .. } => reasons::NO_ROWS,
+            Self::MoreRowsElsewhere { .. } => reasons::MORE_ROWS_ELSEWHERE,
+            Self::TablesChanged { .. } => reasons::TABLES_CHANGED,
+            Self::OtherDatabasesMissing { .. } => reasons::OTHER_DATABASES_MISSING,
+            Self::TablesRenamed { .. }
+            | Self::PartlyCounted { .. }
+            | Self::OtherDatabases { .. }
+            | Self::LooksUpgraded { .. }
+            | Self::VolumeChanged { .. }
+            | Self::SuperuserRole {}
+            | Self::Unknown => reasons::VERIFIED,
         }
     }
 
@@ -360,10 +419,13 @@ impl Finding {
     #[must_use]
     pub fn tables(&self) -> &[TableChange] {
         match self {
-            Self::TablesMissing { tables, .. }
+            Self::OlderData { tables, .. }
+            | Self::TablesMissing { tables, .. }
             | Self::TablesEmptied { tables, .. }
             | Self::RowsBelowMinimum { tables, .. }
             | Self::RowsDropped { tables, .. }
+            | Self::RowsDwindled { tables, .. }
+            | Self::TablesChanged { tables, .. }
             | Self::NotCounted { tables, .. } => tables,
             _ => &[],
         }
@@ -375,10 +437,15 @@ impl Finding {
         match self {
             Self::DatabaseMissing { left_out, .. }
             | Self::DatabaseRecreated { left_out, .. }
+            | Self::OtherDatabasesMissing { left_out, .. }
+            | Self::OlderData { left_out, .. }
             | Self::TablesMissing { left_out, .. }
             | Self::TablesEmptied { left_out, .. }
             | Self::RowsBelowMinimum { left_out, .. }
             | Self::RowsDropped { left_out, .. }
+            | Self::RowsDwindled { left_out, .. }
+            | Self::TablesChanged { left_out, .. }
+            | Self::TablesRenamed { left_out, .. }
             | Self::NotCounted { left_out, .. } => *left_out,
             _ => 0,
         }
@@ -395,12 +462,28 @@ impl Finding {
             | Self::DatabaseRecreated {
                 databases,
                 left_out,
+            }
+            | Self::OtherDatabasesMissing {
+                databases,
+                left_out,
             } => cut(databases, left_out),
+            Self::OlderData {
+                tables,
+                left_out,
+                sequences,
+                ..
+            } => {
+                cut(tables, left_out);
+                sequences.truncate(FINDING_ITEM_LIMIT);
+            }
             Self::TablesMissing { tables, left_out }
             | Self::TablesEmptied { tables, left_out }
             | Self::RowsBelowMinimum { tables, left_out }
             | Self::RowsDropped { tables, left_out }
+            | Self::RowsDwindled { tables, left_out }
+            | Self::TablesChanged { tables, left_out }
             | Self::NotCounted { tables, left_out } => cut(tables, left_out),
+            Self::TablesRenamed { renamed, left_out } => cut(renamed, left_out),
             _ => {}
         }
         self
@@ -417,76 +500,10 @@ fn cut<T>(items: &mut Vec<T>, left_out: &mut i64) {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes what it may skip by reference"
 )]
-const fn is_zero(number: &i64) -> bool {
+pub(super) const fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test ends at the first thing that is not as it should be"
-    )]
-
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_type_of_a_finding_is_its_reason() {
-        let table = TableChange {
-            database: "d".to_owned(),
-            name: "public.t".to_owned(),
-            before: Some(RowCount {
-                rows: 5,
-                count: CountKind::Exact,
-            }),
-            now: None,
-            limit: None,
-        };
-        let found = Finding::TablesMissing {
-            tables: vec![table],
-            left_out: 0,
-        };
-        assert_eq!(
-            serde_json::to_value(&found).unwrap(),
-            json!({
-                "type": "TablesMissing",
-                "tables": [{"database": "d", "name": "public.t", "before": {"rows": 5, "count": "Exact"}}],
-            })
-        );
-        assert_eq!(found.reason(), "TablesMissing");
-    }
-
-    #[test]
-    fn a_finding_of_a_newer_version_can_be_read() {
-        let found: Finding =
-            serde_json::from_value(json!({"type": "TablesRenamed", "tables": [{"new": true}]}))
-                .unwrap();
-        assert_eq!(found, Finding::Unknown);
-        assert_ne!(found.outcome(), CheckOutcome::Suspected);
-    }
-
-    #[test]
-    fn a_finding_has_a_bounded_size() {
-        let database = |number: i64| LostDatabase {
-            name: format!("d{number}"),
-            oid_before: number,
-            oid_now: None,
-            rows: 1,
-            table_count: 1,
-        };
-        let found = Finding::DatabaseMissing {
-            databases: (0..250).map(database).collect(),
-            left_out: 0,
-        };
-        let Finding::DatabaseMissing {
-            databases,
-            left_out,
-        } = found.bounded()
-        else {
-            unreachable!("it stays what it is")
-        };
-        assert_eq!((databases.len(), left_out), (FINDING_ITEM_LIMIT, 150));
-    }
-}
+#[path = "finding_tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@ mod declared_change;
 mod evidence;
 mod file_rule;
 mod finding;
+mod finding_parts;
 mod finding_schema;
 mod mounted_volume;
 pub mod names;
@@ -47,12 +48,12 @@ pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_cond
 pub use connection::{Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode};
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
-    BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseCheckSpec,
-    DatabaseCheckStatus,
+    BackupElsewhere, BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck,
+    DatabaseCheckSpec, DatabaseCheckStatus,
 };
 pub use database_ledger::{
-    DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT, LedgerBaseline,
-    RememberedBackup, RememberedVolume,
+    BestCount, DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT,
+    LedgerBaseline, RememberedBackup, RememberedVolume,
 };
 pub use database_restore::{
     DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, RestoreSource, RestoreState,
@@ -65,9 +66,9 @@ pub use evidence::{
     OtherDatabase, SequenceEvidence, TableEvidence, TableName,
 };
 pub use file_rule::{FILE_RULE_LIMIT, FileRule, place};
-pub use finding::{
-    ClusterState, FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding, LostDatabase, RowCount, RowLimit,
-    TableChange,
+pub use finding::{FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding};
+pub use finding_parts::{
+    ClusterState, LostDatabase, RenamedTable, RowCount, RowLimit, SequenceChange, TableChange,
 };
 pub use mounted_volume::MountedVolume;
 pub use protected_database::{

@@ -228,7 +228,8 @@ pub struct TableRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub database: Option<String>,
-    /// Fewer rows than this count as a reset. 0 or more.
+    /// Fewer rows than this count as a reset. 0 or more. The share that may be lost counts as well,
+    /// unless `maxDropPercent` is 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub min_rows: Option<i64>,
@@ -247,9 +248,9 @@ pub struct TableRule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Baseline {
-    /// Losing more than this share of the rows since the last good check counts as a reset, for
-    /// tables that had at least 100 rows. Percent, 0 to 100, or `"Off"` (quoted: YAML reads the
-    /// unquoted word as false).
+    /// Losing more than this share of the rows since the last good check counts as a reset: for each
+    /// table with a rule that has no share of its own, and for all other tables of a database
+    /// together. Percent, 0 to 100, or `"Off"` (quoted: YAML reads the unquoted word as false).
     #[serde(default = "default_max_drop_percent")]
     #[x_kube(validation = Rule::new("type(self) == int ? self >= 0 && self <= 100 : self == 'Off'")
         .message("spec.verification.baseline.maxDropPercent must be 0 to 100, or \"Off\""))]

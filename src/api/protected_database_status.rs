@@ -14,7 +14,7 @@ pub struct ProtectedDatabaseStatus {
     /// The `metadata.generation` that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `Guarded`, `DataVerified`, `DataReset`, `BackupFresh` and
+    /// `Ready`, `Reconciling`, `Stalled`, `Guarded`, `DataVerified`, `DataReset`, `DataChanged`, `BackupFresh` and
     /// `RestoreProven`, and `FilesMatch` with `spec.verification.files`; each reason is explained
     /// in `docs/conditions.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -162,6 +162,12 @@ impl Acceptance<'_> {
                 .is_some_and(|evidence| !evidence.identity.in_recovery)
     }
 
+    /// Whether a change was declared that is still to come: then every table is to be counted, or
+    /// nobody could tell it from a loss.
+    pub fn is_awaiting_change(&self) -> bool {
+        self.declared.is_some()
+    }
+
     /// Whether this check is still needed: it is accepted, a declared change is compared with it,
     /// or it shows that the declaration is used up.
     pub fn needs(&self, check: &DatabaseCheck) -> bool {

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ObjectMeta;
 
 use super::area::{Area, Stall};
+use super::changes::data_changed;
 use super::check_jobs::plan_jobs;
 use super::check_names;
 use super::data_conditions::{data_reset, data_verified, report};
@@ -88,6 +89,7 @@ pub fn check(
         .map(|condition| condition.message.clone());
     plan.conditions.push(verified);
     plan.conditions.push(data_reset(observed, judged, &running));
+    plan.conditions.push(data_changed(observed, judged));
     if files.is_none() {
         plan.withdrawn.push(ConditionType::FilesMatch);
     }

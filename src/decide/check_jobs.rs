@@ -187,6 +187,9 @@ fn build_job(
     let workload = observed.workload_found()?;
     let settings = agent_pod(observed, workload, &start.container.image);
     let mut request = resources::check_request(&observed.database, verification, check, address);
+    if judged.acceptance.is_awaiting_change() {
+        request.counting_milliseconds = request.timeout_seconds.saturating_mul(1_000);
+    }
     match &judged.known_good {
         Some(known) if request.count_all_tables => {
             request.known_tables = known_tables(&known.evidence);

@@ -6,11 +6,12 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::area::{Area, Stall};
-use super::judge::{Judged, JudgedCheck};
+use super::judge::{Judged, JudgedCheck, is_of};
 use super::ready::list;
 use crate::api::{CheckOutcome, WhenUnverifiable, reasons};
 use crate::plan::{GateStep, Plan, Step};
 use crate::resources::describe_errors;
+use crate::verdict::closes_open_gate;
 use crate::world::{GateFact, Observed, PodFact, RunningContainer};
 
 /// Plans the conditions of the pods' gates. What could not be read leaves them unchanged.
@@ -89,11 +90,20 @@ fn wanted(
             .name
             .as_deref()
             .unwrap_or_default();
-        return match definitive.verdict.outcome {
-            CheckOutcome::Verified => open(
+        let has_traffic = pod.gate.as_ref().filter(|present| present.is_open);
+        return match (definitive.verdict.outcome, has_traffic) {
+            (CheckOutcome::Verified, _) => open(
                 reasons::VERIFIED,
                 format!("DatabaseCheck {check} found the data as expected"),
             ),
+            // The application that has its traffic keeps it, unless this is other data or a loss of
+            // tables that the spec lists.
+            (_, Some(present))
+                if was_verified(judged, pod, running)
+                    && !closes_open_gate(&definitive.verdict.findings, &observed.database.spec) =>
+            {
+                present.clone()
+            }
             _ => closed(
                 definitive.verdict.reason,
                 format!(
@@ -136,6 +146,14 @@ fn wanted(
         newest.map_or(reasons::CHECKING, |newest| newest.verdict.reason),
         why.to_owned(),
     )
+}
+
+/// Whether a check of this very start has verified the data.
+fn was_verified(judged: &Judged<'_>, pod: &PodFact, running: &RunningContainer) -> bool {
+    judged.verdicts.values().any(|judged| {
+        judged.verdict.outcome == CheckOutcome::Verified
+            && is_of(judged.check, &pod.uid, &running.id)
+    })
 }
 
 /// Whether a check could not verify a pod only because it is a replica, and of the cluster that was

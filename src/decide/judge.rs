@@ -246,7 +246,12 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             .evidence()
             .is_some_and(|evidence| !evidence.identity.in_recovery);
         if verdict.outcome == CheckOutcome::Verified && is_primary {
-            let is_accepted = judged.acceptance.accepts(check);
+            // Good in spite of what was found: somebody has accepted it, now or before.
+            let is_accepted = judged.acceptance.accepts(check)
+                || verdict
+                    .findings
+                    .iter()
+                    .any(|finding| finding.outcome() == CheckOutcome::Suspected);
             judged.take_for_good(observed, check, is_accepted);
             lost_baseline = None;
         }
@@ -304,6 +309,22 @@ impl<'a> Judged<'a> {
         };
         // What was counted before belongs to what an accepted check, or another cluster, replaces.
         let is_anew = is_accepted || self.known_good.as_ref().is_some_and(is_other_cluster);
+        let created = check
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0);
+        let best = match (in_ledger(observed, check), &self.known_good) {
+            _ if is_anew => Vec::new(),
+            (Some(ledger), _) => verdict::recent(&ledger.best, created),
+            (None, Some(before)) => verdict::carry_best(
+                &verdict::recent(&before.best, created),
+                &before.evidence,
+                before.created,
+                found,
+            ),
+            (None, None) => Vec::new(),
+        };
         let known = match (in_ledger(observed, check), &self.known_good) {
             _ if is_anew => Cow::Borrowed(found),
             // The checks with the counts that this one did not repeat may be gone: the ledger has
@@ -329,6 +350,8 @@ impl<'a> Judged<'a> {
                 .map(|target| target.volumes.as_slice())
                 .unwrap_or_default(),
             evidence: known,
+            best,
+            created,
             without_login,
         });
         self.baseline = Some(check);
@@ -441,14 +464,21 @@ fn judge_one(
     } else {
         status.evidence.as_ref()
     };
+    let created = check
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0);
+    let best = known_good.map(|known| verdict::recent(&known.best, created));
     let input = verdict::Input {
         namespace: observed.namespace_name(),
         database: observed.name(),
         check: check.metadata.name.as_deref().unwrap_or_default(),
         spec: &observed.database.spec,
-        baseline: known_good.map(KnownGood::as_baseline),
+        baseline: known_good.map(|known| known.as_baseline(best.as_deref().unwrap_or_default())),
         evidence,
         failure: missing.as_ref().or(status.failure.as_ref()),
+        elsewhere: status.backup_elsewhere.as_ref(),
         without_login: status.without_login.as_ref(),
         replica_volumes,
         target: &target,

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::api::{DatabaseCheck, Evidence, MountedVolume, WithoutLogin};
+use jiff::Timestamp;
+
+use crate::api::{BestCount, DatabaseCheck, Evidence, MountedVolume, WithoutLogin};
 use crate::verdict;
 use crate::world::Observed;
 
@@ -17,17 +19,22 @@ pub struct KnownGood<'a> {
     pub volumes: &'a [MountedVolume],
     /// What was there.
     pub evidence: Cow<'a, Evidence>,
+    /// Tables that had more rows within the last 7 days.
+    pub best: Vec<BestCount>,
+    /// When the check was created, by the API server's clock; none for a backup.
+    pub created: Option<Timestamp>,
     /// What the server said before a login.
     pub without_login: Option<WithoutLogin>,
 }
 
 impl KnownGood<'_> {
-    /// The same for the verdict of a check.
-    pub fn as_baseline(&self) -> verdict::Baseline<'_> {
+    /// The same for the verdict of a check; `best` are the counts that still matter at its time.
+    pub fn as_baseline<'b>(&'b self, best: &'b [BestCount]) -> verdict::Baseline<'b> {
         verdict::Baseline {
             source: &self.source,
             volumes: self.volumes,
             evidence: &self.evidence,
+            best,
             without_login: self.without_login.as_ref(),
         }
     }
@@ -52,6 +59,8 @@ pub fn from_backup<'a>(observed: &'a Observed, check: &'a DatabaseCheck) -> Opti
         name: &remembered.path,
         volumes: &[],
         evidence: Cow::Borrowed(&remembered.evidence),
+        best: Vec::new(),
+        created: None,
         without_login: Some(WithoutLogin {
             cluster_digest: remembered.cluster_digest.clone(),
             ..WithoutLogin::default()

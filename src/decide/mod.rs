@@ -3,6 +3,7 @@
 mod accept;
 mod area;
 mod back_up;
+mod changes;
 mod check;
 mod check_jobs;
 mod check_names;

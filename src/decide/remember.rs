@@ -86,6 +86,8 @@ fn baseline(judged: &Judged<'_>) -> Option<LedgerBaseline> {
     Some(LedgerBaseline {
         check: check.metadata.name.clone()?,
         time: ended(check)?.clone(),
+        created: check.metadata.creation_timestamp.clone(),
+        best: known.best.clone(),
         volumes: known.volumes.to_vec(),
         evidence: known.evidence.clone().into_owned(),
         without_login: known.without_login.clone(),

@@ -202,7 +202,7 @@ mod tests {
             told(reasons::QUERY_FAILED, &[]),
             "Stalled=True Warning\nDataReset=True Warning\nGuarded=True Normal\n\
              Guarded=False Warning\nDataVerified=True Normal\nDataVerified=Unknown Warning\n\
-             FilesMatch=True Normal\nFilesMatch=False Warning\nFilesMatch=Unknown Warning\n\
+             DataChanged=True Normal\nFilesMatch=True Normal\nFilesMatch=False Warning\nFilesMatch=Unknown Warning\n\
              BackupFresh=True Normal\nBackupFresh=False Warning\n"
         );
         let passing = told(reasons::CHECKING, &[]);

@@ -5,9 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::model::{Assessment, DataState, StartEntry, Statement};
 use super::safe_text::SafeText;
 use super::selection::{CheckView, Selection};
-use crate::api::{
-    CheckOutcome, ClusterState, ConditionType, CountKind, find_condition, names, reasons,
-};
+use crate::api::{CheckOutcome, ClusterState, ConditionType, find_condition, names, reasons};
 use crate::verdict::{self, describe_volume};
 use crate::wording::date;
 
@@ -17,14 +15,18 @@ pub(super) fn assess(selection: &Selection<'_>, starts: &[StartEntry]) -> Assess
     let meaning = reasons::find(&reason).map_or("", |document| document.meaning);
     let mut statements = Vec::new();
     if state == DataState::Reset {
-        statements.extend(say_findings(selection));
+        statements.extend(say_findings(selection, state));
         statements.extend(say_start(selection, starts));
     }
-    let is_said = statements
-        .iter()
-        .any(|statement| statement.finding.is_some());
+    let is_said = state == DataState::Reset
+        && statements
+            .iter()
+            .any(|statement| statement.finding.is_some());
     statements.extend(say_acceptance(selection));
     statements.extend(say_declaration(selection));
+    if state != DataState::Reset {
+        statements.extend(say_findings(selection, state));
+    }
     statements.extend(say_conditions(selection));
     // A check of an older version has words only.
     let unsaid = selection.found.as_ref().filter(|_| !is_said);
@@ -111,17 +113,13 @@ fn certainty(selection: &Selection<'_>, state: DataState) -> SafeText {
                 .to_owned(),
         );
     }
-    if let Some(evidence) = found.evidence {
-        let counted = evidence
-            .tables
-            .iter()
-            .filter(|table| table.count == CountKind::Exact)
-            .count();
-        let tables = evidence.tables.len();
-        said.push(format!(
-            "{counted} of {tables} tables seen were counted row by row"
-        ));
-    }
+    let main = selection
+        .spec()
+        .map(|spec| spec.connection.database.as_str());
+    let coverage = found
+        .evidence
+        .and_then(|evidence| verdict::describe_coverage(evidence, main));
+    said.extend(coverage.map(|coverage| format!("the check {coverage}")));
     if let Some(newest) = &selection.newest {
         said.push(format!(
             "the newest check, {} of {}, is Unverifiable",
@@ -132,8 +130,8 @@ fn certainty(selection: &Selection<'_>, state: DataState) -> SafeText {
     said.join("; ").into()
 }
 
-/// Each finding, and where the data was and is.
-fn say_findings(selection: &Selection<'_>) -> Vec<Statement> {
+/// Each finding, and where the data was and is. What a user has accepted is not listed again.
+fn say_findings(selection: &Selection<'_>, state: DataState) -> Vec<Statement> {
     let Some(found) = &selection.found else {
         return Vec::new();
     };
@@ -143,14 +141,18 @@ fn say_findings(selection: &Selection<'_>) -> Vec<Statement> {
         .map(|spec| spec.connection.database.as_str());
     let mut statements = Vec::new();
     for finding in findings {
-        let state = |says: String| Statement {
+        let is_accepted = state != DataState::Reset && finding.outcome() == CheckOutcome::Suspected;
+        if is_accepted {
+            continue;
+        }
+        let statement = |says: String| Statement {
             says: says.into(),
             source: format!("status.verdict.findings of {}", found.source).into(),
             finding: Some(finding.type_word().into()),
         };
-        statements.push(state(verdict::say_finding(finding, findings, main)));
+        statements.push(statement(verdict::say_finding(finding, findings, main)));
         statements.extend(finding.clusters().map(|(before, now)| {
-            state(format!(
+            statement(format!(
                 "the data was {}; now it is {}",
                 say_place(before),
                 say_place(now)
@@ -243,6 +245,7 @@ fn say_conditions(selection: &Selection<'_>) -> Option<Statement> {
     let shown = [
         ConditionType::DataReset,
         ConditionType::DataVerified,
+        ConditionType::DataChanged,
         ConditionType::Guarded,
         ConditionType::BackupFresh,
     ];

@@ -148,7 +148,13 @@ mod tests {
         let spec = json!({"workload": {"name": "pg"}, "connection": {"database": "app", "credentialsSecret": {"name": "pg"}}});
         assert_eq!(
             build_overview(object(spec.clone())).what_to_do,
-            ["Stalled", "DataReset", "Guarded", "DataVerified"],
+            [
+                "Stalled",
+                "DataReset",
+                "Guarded",
+                "DataVerified",
+                "DataChanged"
+            ],
             "no files and no backup are asked for"
         );
         let mut with_both = spec;
@@ -161,6 +167,7 @@ mod tests {
                 "DataReset",
                 "Guarded",
                 "DataVerified",
+                "DataChanged",
                 "FilesMatch",
                 "BackupFresh"
             ]

@@ -349,6 +349,7 @@ fn judge_again(facts: &mut Facts) {
         volumes: &good.spec.target.as_ref().expect("a target").volumes,
         evidence: good.evidence().expect("evidence"),
         without_login: None,
+        best: &[],
     };
     for check in checks {
         let status = check.status.as_mut().expect("a status");
@@ -366,6 +367,7 @@ fn judge_again(facts: &mut Facts) {
             failure: None,
             without_login: None,
             replica_volumes: &[],
+            elsewhere: None,
             target: check.spec.target.as_ref().expect("a target"),
         });
         judged.reason.clone_into(&mut verdict.reason);

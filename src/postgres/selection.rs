@@ -30,6 +30,9 @@ pub(super) struct Told<'a> {
     /// The tables with rows that it consists of.
     pub members: Vec<&'a ListedTable>,
     pub rule: Option<&'a TableRule>,
+    /// Whether every table is judged by the share of its rows that is left, unless its rule says
+    /// otherwise.
+    pub is_share_judged: bool,
 }
 
 impl Told<'_> {
@@ -49,9 +52,13 @@ impl Told<'_> {
             .fold(0, i64::saturating_add);
         // What the statistics say has shrunk is not enough to be estimated.
         let has_shrunk = self.members.iter().any(|member| member.has_shrunk);
-        rule.min_rows.filter(|_| {
-            rule.max_drop_percent.is_none() && estimated > THRESHOLD_FROM && !has_shrunk
-        })
+        // A minimum says nothing about the share that was lost, which is judged as well.
+        let is_share_judged = match rule.max_drop_percent {
+            Some(percent) => percent < 100,
+            None => self.is_share_judged && !rule.volatile,
+        };
+        rule.min_rows
+            .filter(|_| !is_share_judged && !has_shrunk && estimated > THRESHOLD_FROM)
     }
 }
 
@@ -71,6 +78,7 @@ pub(super) fn select<'a>(list: &'a TableList, order: &CountOrder<'a>) -> Vec<Tol
         table,
         members: members.get(&table.oid).cloned().unwrap_or_default(),
         rule,
+        is_share_judged: order.count_all,
     };
     let by_name: BTreeMap<String, &ListedTable> = list
         .tables
@@ -265,18 +273,26 @@ mod tests {
             has_shrunk: true,
             ..large.clone()
         };
-        let enough = |table, rule: &TableRule| {
+        let enough = |table, rule: &TableRule, is_share_judged| {
             Told {
                 table,
                 members: vec![table],
                 rule: Some(rule),
+                is_share_judged,
             }
             .enough()
         };
-        assert_eq!(enough(&large, &rule("large", Some(10), None)), Some(10));
-        assert_eq!(enough(&large, &rule("large", Some(10), Some(20))), None);
-        assert_eq!(enough(&small, &rule("small", Some(10), None)), None);
-        assert_eq!(enough(&large, &rule("large", None, None)), None);
-        assert_eq!(enough(&shrunk, &rule("large", Some(10), None)), None);
+        let minimum = rule("large", Some(10), None);
+        assert_eq!(enough(&large, &minimum, false), Some(10));
+        assert_eq!(
+            enough(&large, &minimum, true),
+            None,
+            "of 2,000,000 rows 1,500 may be left, and are more than 10"
+        );
+        let any = |share| enough(&large, &rule("large", Some(10), Some(share)), true);
+        assert_eq!((any(20), any(100)), (None, Some(10)));
+        assert_eq!(enough(&small, &rule("small", Some(10), None), false), None);
+        assert_eq!(enough(&large, &rule("large", None, None), false), None);
+        assert_eq!(enough(&shrunk, &rule("large", Some(10), None), false), None);
     }
 }

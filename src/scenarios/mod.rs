@@ -10,6 +10,7 @@
 mod accept;
 mod api_server;
 mod back_up;
+mod changes;
 mod check;
 mod cluster;
 mod crash_points;

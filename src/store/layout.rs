@@ -45,12 +45,18 @@ impl SetPath {
     }
 }
 
+/// The directory of all namespaces, with a slash at its end unless it is the whole bucket.
+#[must_use]
+pub fn root_directory(prefix: &str) -> String {
+    let prefix = prefix.trim_matches('/');
+    let separator = if prefix.is_empty() { "" } else { "/" };
+    format!("{prefix}{separator}")
+}
+
 /// The directory of all sets of a database, with a slash at its end.
 #[must_use]
 pub fn database_folder(prefix: &str, namespace: &str, database: &str) -> String {
-    let prefix = prefix.trim_matches('/');
-    let separator = if prefix.is_empty() { "" } else { "/" };
-    format!("{prefix}{separator}{namespace}/{database}/")
+    format!("{}{namespace}/{database}/", root_folder(prefix))
 }
 
 /// Name of the dump of a further database: its own name, percent-encoded so that any name is one

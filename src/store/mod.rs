@@ -12,6 +12,7 @@ mod upload;
 pub use error::{StoreError, StoreErrorKind};
 pub use layout::{
     GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, SetPath, database_folder, further_dump_name,
+    root_folder,
 };
 pub use manifest::{
     Compression, Durations, FORMAT_VERSION, Manifest, ManifestDatabase, ManifestExtension,
@@ -19,6 +20,6 @@ pub use manifest::{
     ProtectedDatabaseReference, SetState,
 };
 pub use object_store::{ObjectStore, PendingUpload, StoredPart};
-pub use remembered::fetch_newest_good;
+pub use remembered::{fetch_elsewhere, fetch_newest_good, rows_of};
 pub use s3::S3Store;
 pub use upload::{SMALLEST_PART, StoredObject, Upload, choose_part_size};

@@ -3,11 +3,13 @@
 
 use super::{
     FORMAT_VERSION, MANIFEST_NAME, Manifest, S3Store, SetState, StoreError, StoreErrorKind,
-    database_folder,
+    database_folder, root_folder,
 };
 
 /// How many sets are read, the newest first, before it is reported that there is no good one.
 const SETS: usize = 50;
+/// How many other namespaces are looked into.
+const NAMESPACES: usize = 50;
 /// The largest manifest that is read, in bytes: about 100,000 tables.
 const MANIFEST_LIMIT: usize = 32 * 1024 * 1024;
 
@@ -45,6 +47,40 @@ pub async fn fetch_newest_good(
         }
     }
     Ok(None)
+}
+
+/// The namespace, the path and the manifest of the good set with the most rows that another
+/// namespace has of a database of that name.
+pub async fn fetch_elsewhere(
+    store: &S3Store,
+    prefix: &str,
+    namespace: &str,
+    database: &str,
+) -> Result<Option<(String, String, Manifest)>, StoreError> {
+    let root = root_folder(prefix);
+    let folders = store.list_folders(&root).await?;
+    let mut most = None;
+    for folder in folders.iter().take(NAMESPACES) {
+        let other = folder.trim_start_matches(&root).trim_end_matches('/');
+        if other == namespace || other.is_empty() {
+            continue;
+        }
+        if let Some((path, manifest)) = fetch_newest_good(store, prefix, other, database).await? {
+            let is_more = most
+                .as_ref()
+                .is_none_or(|(_, _, before)| rows_of(&manifest) > rows_of(before));
+            if is_more {
+                most = Some((other.to_owned(), path, manifest));
+            }
+        }
+    }
+    Ok(most)
+}
+
+/// Rows of all databases of a set.
+pub fn rows_of(manifest: &Manifest) -> u64 {
+    let rows = manifest.databases.iter().map(|database| database.rows);
+    rows.fold(0, u64::saturating_add)
 }
 
 fn is_good(manifest: &Manifest, namespace: &str, database: &str) -> bool {

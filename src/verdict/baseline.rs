@@ -1,7 +1,15 @@
 //! How the baseline moves: what a good check could only estimate is remembered as it was counted
 //! last.
 
-use crate::api::{CountKind, Evidence, TableEvidence, WithoutLogin};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::{
+    BestCount, CountKind, EVIDENCE_TABLE_LIMIT, Evidence, TableEvidence, WithoutLogin,
+};
+
+/// How long the most rows of a table are remembered.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The evidence of a good check as later ones are compared with it. A table that it only estimated,
 /// because the time was up, keeps the last count: otherwise what was lost since would never be
@@ -41,6 +49,52 @@ pub fn carry_cluster_digest(
         found.cluster_digest = before.and_then(|before| before.cluster_digest.clone());
     }
     Some(found)
+}
+
+/// The most rows that tables had, as far as that is not longer ago than a week.
+#[must_use]
+pub fn recent(best: &[BestCount], now: Option<Timestamp>) -> Vec<BestCount> {
+    let is_recent =
+        |best: &&BestCount| now.is_none_or(|now| now.duration_since(best.time.0) < REMEMBERED);
+    best.iter().filter(is_recent).cloned().collect()
+}
+
+/// The most rows that tables had within a week, after a further good check: where `now` has fewer
+/// than `before`, which was created at `since`, or than what was best already. Tables that are gone
+/// are forgotten.
+#[must_use]
+pub fn carry_best(
+    best: &[BestCount],
+    before: &Evidence,
+    since: Option<Timestamp>,
+    now: &Evidence,
+) -> Vec<BestCount> {
+    let mut carried: Vec<BestCount> = now
+        .tables
+        .iter()
+        .filter_map(|table| {
+            let remembered = best
+                .iter()
+                .find(|best| best.name == table.name && best.database == table.database);
+            let last = before
+                .table(&table.database, &table.name)
+                .zip(since)
+                .map(|(before, since)| (before.least_rows(), Time(since)));
+            let (rows, time) = remembered
+                .map(|best| (best.rows, best.time.clone()))
+                .into_iter()
+                .chain(last)
+                .max_by_key(|(rows, _)| *rows)?;
+            (rows > table.least_rows()).then(|| BestCount {
+                database: table.database.clone(),
+                name: table.name.clone(),
+                rows,
+                time,
+            })
+        })
+        .collect();
+    carried.truncate(EVIDENCE_TABLE_LIMIT);
+    carried
 }
 
 #[cfg(test)]
@@ -102,7 +156,12 @@ mod tests {
 
     #[test]
     fn a_loss_is_seen_across_a_check_that_had_no_time_to_count() {
-        let mut sample = Sample::new();
+        let mut sample = Sample::new().wanted(|spec| {
+            spec.verification.tables.push(crate::api::TableRule {
+                name: "public.audit".to_owned(),
+                ..crate::api::TableRule::default()
+            });
+        });
         let hurried = |evidence: &mut Evidence| {
             set_count(evidence, "public.audit", 5_000, CountKind::Estimated);
         };
@@ -114,5 +173,54 @@ mod tests {
         *before = carry_counts(before, &now);
         let lost = sample.now(|now| set_rows(now, "public.audit", 500)).judge();
         assert_eq!(lost.reason, crate::api::reasons::ROWS_DROPPED);
+    }
+
+    #[test]
+    fn the_most_rows_are_remembered_for_a_week_while_there_are_fewer() {
+        let known = Sample::new().baseline;
+        let Some((_, before)) = known else {
+            return assert!(known.is_some());
+        };
+        let at = |day: i64| Timestamp::from_second(86_400 * day).unwrap_or_default();
+        let mut fewer = before.clone();
+        set_rows(&mut fewer, "public.audit", 3_000);
+        let best = carry_best(&[], &before, Some(at(1)), &fewer);
+        let told: Vec<_> = best
+            .iter()
+            .map(|best| (best.name.as_str(), best.rows, best.time.0))
+            .collect();
+        assert_eq!(told, [("public.audit", 5_000, at(1))]);
+        let mut least = before.clone();
+        set_rows(&mut least, "public.audit", 1_800);
+        let again = carry_best(&best, &fewer, Some(at(2)), &least);
+        assert_eq!(again, best, "the first day is still the best");
+        assert!(carry_best(&again, &least, Some(at(3)), &before).is_empty());
+        assert_eq!(recent(&best, Some(at(7))), best);
+        assert!(recent(&best, Some(at(8))).is_empty());
+        fewer.tables.retain(|table| table.name != "public.audit");
+        assert!(carry_best(&best, &before, Some(at(2)), &fewer).is_empty());
+    }
+
+    #[test]
+    fn a_slow_loss_is_a_reset_when_it_is_more_than_one_check_allows() {
+        let best = |rows: i64| BestCount {
+            database: "knowledge_os".to_owned(),
+            name: "public.knowledge_nodes".to_owned(),
+            rows,
+            time: Time(Timestamp::UNIX_EPOCH),
+        };
+        let judge = |most: i64, rule: bool| {
+            let mut sample =
+                Sample::new().now(|now| set_rows(now, "public.knowledge_nodes", 22_000));
+            if !rule {
+                sample = sample.wanted(|spec| spec.verification.tables.clear());
+            }
+            sample.best = vec![best(most)];
+            sample.judge().reason
+        };
+        assert_eq!(judge(27_000, true), crate::api::reasons::VERIFIED);
+        assert_eq!(judge(30_000, true), crate::api::reasons::ROWS_DWINDLED);
+        assert_eq!(judge(40_000, false), crate::api::reasons::VERIFIED);
+        assert_eq!(judge(60_000, false), crate::api::reasons::ROWS_DWINDLED);
     }
 }

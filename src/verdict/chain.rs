@@ -5,7 +5,8 @@ use crate::wording::escaped;
 
 use super::input::{Input, Verdict};
 use super::{
-    emptied, history, identity, message, message_unread, notes, rows, tables, unread, unverifiable,
+    coverage, dwindled, emptied, first_look, history, identity, message, message_unread, notes,
+    older, renames, rows, tables, unlisted, unread, unverifiable,
 };
 
 /// A check of the chain: what it finds, given what the ones before it found.
@@ -13,7 +14,7 @@ type Check = for<'input, 'data> fn(&'input Input<'data>, &[Finding]) -> Option<F
 
 /// The chain. The first suspected reset names the reason; later ones are still said. What can't be
 /// judged ends the chain, unless something is suspected already.
-pub(super) const CHAIN: [(&str, Check); 19] = [
+pub(super) const CHAIN: [(&str, Check); 25] = [
     ("other_cluster_unread", unread::other_cluster),
     ("other_volume_unread", unread::other_volume),
     ("other_directory_unread", unread::other_directory),
@@ -25,19 +26,31 @@ pub(super) const CHAIN: [(&str, Check); 19] = [
     ("cluster_changed", identity::cluster_changed),
     ("rolled_back", history::rolled_back),
     ("database_recreated", history::database_recreated),
+    ("older_data", older::older_data),
     ("tables_missing", tables::tables_missing),
     ("tables_emptied", emptied::tables_emptied),
     ("rows_below_minimum", rows::rows_below_minimum),
     ("rows_dropped", rows::rows_dropped),
+    ("table_count_dropped", unlisted::table_count_dropped),
+    ("rows_dwindled", dwindled::rows_dwindled),
     ("incomplete", unverifiable::incomplete),
     ("database_not_found", unverifiable::database_not_found),
     ("table_not_found", unverifiable::table_not_found),
+    ("nothing_counted", coverage::nothing_counted),
     ("not_counted", unverifiable::not_counted),
+    ("no_rows", first_look::no_rows),
+    ("more_rows_elsewhere", first_look::more_rows_elsewhere),
 ];
 
 /// What is reported beside the verdict and never changes it.
-pub(super) const NOTES: [(&str, Check); 2] = [
+pub(super) const NOTES: [(&str, Check); 8] = [
+    ("looks_upgraded", notes::looks_upgraded),
+    ("tables_changed", unlisted::tables_changed),
+    ("other_databases_missing", notes::other_databases_missing),
+    ("tables_renamed", renames::tables_renamed),
     ("volume_changed", notes::volume_changed),
+    ("partly_counted", coverage::partly_counted),
+    ("other_databases", notes::other_databases),
     ("superuser_role", notes::superuser_role),
 ];
 

@@ -1,44 +1,109 @@
 //! Whether a change that a user declared beforehand may be taken for the one that was meant. A
 //! loss never is.
 
-use super::identity::database_missing;
-use super::input::Input;
-use super::rows::rows_below_minimum;
-use super::sentence::say_finding;
+use crate::api::CountKind;
 use crate::wording;
+
+use super::identity::database_missing;
+use super::input::{Input, TablePair};
+use super::rows::rows_below_minimum;
+use super::sentence::{name_table, say_finding};
+use super::tables::is_absent;
+
+/// The largest loss of a declared change, in percent: of a table with a rule, and of all others
+/// together.
+const DECLARED_LOSS: i128 = 50;
 
 /// Why a change that looks like a reset is not accepted although one was declared; `None` when it
 /// may be. A major upgrade or a migration keeps the rows: if most of them are lost, a user must
-/// decide first.
+/// decide first. Each table counts by itself, and only with rows that were counted: neither growth of
+/// another table nor an estimate makes up for a loss.
 #[must_use]
 pub fn refuse_declared(input: &Input<'_>) -> Option<String> {
-    let (baseline, evidence) = (input.baseline?.evidence, input.evidence?);
+    let (_, evidence) = (input.baseline?.evidence, input.evidence?);
+    let main = Some(input.spec.connection.database.as_str());
     if let Some(finding) = database_missing(input, &[]).or_else(|| rows_below_minimum(input, &[])) {
-        let main = input.spec.connection.database.as_str();
-        return Some(say_finding(&finding, &[], Some(main)));
+        return Some(say_finding(&finding, &[], main));
     }
-    let rows = |evidence: &crate::api::Evidence| {
-        evidence
-            .tables
-            .iter()
-            .map(|table| table.rows)
-            .fold(0, i64::saturating_add)
+    let tables: Vec<TablePair<'_>> = input
+        .table_pairs()
+        .into_iter()
+        .filter(|table| !table.is_volatile() && table.before.least_rows() > 0)
+        .collect();
+    let name = |table: &TablePair<'_>| name_table(&table.before.database, &table.before.name, main);
+    let had = |table: &TablePair<'_>| i128::from(table.before.least_rows());
+    let kept = |table: &TablePair<'_>| {
+        let now = table.now.map_or(0, |now| i128::from(now.least_rows()));
+        now.min(had(table))
     };
-    let (had, has) = (rows(baseline), rows(evidence));
-    (has < had / 2).then(|| {
-        format!(
+    let is_unknown = |table: &TablePair<'_>| match table.now {
+        Some(now) => now.count != CountKind::Exact && kept(table) < had(table),
+        None => !is_absent(evidence, table),
+    };
+    let loses_most = |had: i128, kept: i128| (had - kept) * 100 > had * DECLARED_LOSS;
+    let listed = tables
+        .iter()
+        .filter(|table| table.is_listed() && allows_no_more(table))
+        .find(|table| !is_unknown(table) && loses_most(had(table), kept(table)));
+    if let Some(table) = listed {
+        return Some(format!(
+            "of the {} of table {} only {} are left",
+            wording::count(table.before.least_rows(), "row"),
+            name(table),
+            wording::number(i64::try_from(kept(table)).unwrap_or(i64::MAX))
+        ));
+    }
+    let all_had: i128 = tables.iter().map(had).sum();
+    let surely_kept: i128 = tables.iter().map(kept).sum();
+    let unknown: Vec<String> = tables
+        .iter()
+        .filter(|table| is_unknown(table))
+        .map(name)
+        .collect();
+    let maybe_kept: i128 = tables
+        .iter()
+        .map(|table| {
+            if is_unknown(table) {
+                had(table)
+            } else {
+                kept(table)
+            }
+        })
+        .sum();
+    let number = |rows: i128| i64::try_from(rows).unwrap_or(i64::MAX);
+    if loses_most(all_had, maybe_kept) {
+        return Some(format!(
             "of {} only {} are left",
-            wording::count(had, "row"),
-            wording::number(has)
+            wording::count(number(all_had), "row"),
+            wording::number(number(maybe_kept))
+        ));
+    }
+    loses_most(all_had, surely_kept).then(|| {
+        format!(
+            "only {} of {} were counted, and it is not known whether the others are there: {}. \
+             Raise spec.verification.timeout ({} now), so that all are counted",
+            wording::number(number(surely_kept)),
+            wording::count(number(all_had), "row"),
+            wording::list(&unknown),
+            input.spec.verification.timeout
         )
     })
+}
+
+/// Whether its rule does not allow it to lose everything.
+fn allows_no_more(table: &TablePair<'_>) -> bool {
+    table
+        .rule
+        .is_none_or(|(_, rule)| rule.max_drop_percent.is_none_or(|percent| percent < 100))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::incidents::nearly_empty;
-    use super::super::sample::{Sample, drop_database, drop_table, set_rows};
-    use crate::api::CheckOutcome;
+    use super::super::sample::{
+        Sample, add_table, drop_database, drop_table, set_count, set_lower_bound, set_rows,
+    };
+    use crate::api::{CheckOutcome, CountKind, Evidence};
 
     #[test]
     fn an_upgrade_or_a_migration_may_be_declared_and_a_loss_may_not() {
@@ -58,7 +123,11 @@ mod tests {
             "pg_upgrade to another volume"
         );
         assert_eq!(
-            refused(new().now(|now| drop_table(now, "public.audit"))),
+            refused(
+                new()
+                    .other_cluster()
+                    .now(|now| drop_table(now, "public.audit"))
+            ),
             None,
             "a migration"
         );
@@ -76,10 +145,40 @@ mod tests {
         let empty = new()
             .wanted(|spec| spec.verification.tables.clear())
             .other_cluster()
-            .now(|now| now.tables.clear());
+            .now(|now| {
+                now.tables.clear();
+                now.table_count = 0;
+            });
         assert_eq!(
             refused(empty).as_deref(),
             Some("of 31,434 rows only 0 are left")
+        );
+        let upgraded = |change: fn(&mut Evidence)| refused(new().other_cluster().now(change));
+        assert_eq!(
+            upgraded(|now| set_lower_bound(now, "public.audit", 0, 4_000)),
+            None,
+            "after pg_upgrade the planner knows no rows"
+        );
+        let unknown = upgraded(|now| {
+            now.tables
+                .retain(|table| table.name != "public.knowledge_nodes");
+            add_table(now, "knowledge_os", "public.grown", 900_000);
+        });
+        assert_eq!(
+            unknown.as_deref(),
+            Some("of the 26,337 rows of table public.knowledge_nodes only 0 are left"),
+            "another table that has grown makes up for nothing"
+        );
+        let estimated = new()
+            .wanted(|spec| spec.verification.tables.clear())
+            .other_cluster()
+            .now(|now| {
+                set_count(now, "public.knowledge_nodes", 26_337, CountKind::Estimated);
+            });
+        let refused_estimate = refused(estimated).unwrap_or_default();
+        assert!(
+            refused_estimate.starts_with("only 5,097 of 31,434 rows were counted"),
+            "{refused_estimate}"
         );
         let gone = refused(new().now(|now| drop_database(now, "knowledge_os"))).unwrap_or_default();
         assert!(

@@ -2,8 +2,10 @@
 
 use crate::api::{CountKind, Evidence, Finding};
 
+use super::habits::{is_staging, is_used_up};
 use super::input::{Input, TablePair};
-use super::rows::{allowed_drop, change_of, has_dropped};
+use super::rows::{allowed_drop, change_of, has_dropped, limit_of_all};
+use super::unlisted::{Kind, resets};
 
 /// More rows than this in the whole database are more than a seed.
 const SEED_LIMIT: i64 = 1_000;
@@ -12,7 +14,7 @@ const SEED_SHARE: i64 = 20;
 
 /// Make sure that no table has lost all its rows, and that not all of them have lost all but a few;
 /// both numbers counted completely. Tables whose rules allow that are left out.
-pub(super) fn tables_emptied(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+pub(super) fn tables_emptied(input: &Input<'_>, earlier: &[Finding]) -> Option<Finding> {
     let evidence = input.evidence?;
     let watched: Vec<TablePair<'_>> = input
         .table_pairs()
@@ -22,12 +24,22 @@ pub(super) fn tables_emptied(input: &Input<'_>, _: &[Finding]) -> Option<Finding
     if let Some(seed) = seed_only(input, evidence, &watched) {
         return Some(seed);
     }
-    let emptied = watched.iter().filter_map(|table| {
-        let now = table.now.filter(|now| now.rows == 0)?;
-        let limit = allowed_drop(input, table)?;
-        has_dropped(table.before, now, limit.value)
-            .then(|| change_of(Some(table.before), now, limit))
-    });
+    let is_emptied = |table: &TablePair<'_>| {
+        let limit = allowed_drop(input, table);
+        let now = table.now.filter(|now| now.rows == 0);
+        table.is_listed()
+            && now
+                .zip(limit)
+                .is_some_and(|(now, limit)| has_dropped(table.before, now, limit.value))
+    };
+    let emptied = watched
+        .into_iter()
+        .filter(is_emptied)
+        .chain(resets(input, earlier, Kind::Emptied))
+        .filter_map(|table| {
+            let limit = allowed_drop(input, &table).or_else(|| limit_of_all(input))?;
+            Some(change_of(Some(table.before), table.now?, limit))
+        });
     let tables: Vec<_> = emptied.collect();
     (!tables.is_empty()).then_some(Finding::TablesEmptied {
         tables,
@@ -37,7 +49,10 @@ pub(super) fn tables_emptied(input: &Input<'_>, _: &[Finding]) -> Option<Finding
 
 /// Whether a table had rows, and must not lose all of them.
 fn is_watched(input: &Input<'_>, table: &TablePair<'_>) -> bool {
+    let name = table.before.name.as_str();
+    let is_usual = table.rule.is_none() && (is_staging(name) || is_used_up(name));
     table.before.least_rows() > 0
+        && !is_usual
         && allowed_drop(input, table).is_some_and(|limit| limit.value < 100)
 }
 

@@ -4,7 +4,7 @@
 use super::sample::{
     Sample, add_database, add_table, drop_database, drop_table, set_lower_bound, set_rows, table,
 };
-use crate::api::{Evidence, TableName, TableRule, reasons};
+use crate::api::{Evidence, TableRule, reasons};
 
 /// A scenario: its name, what is judged, and the check without which the verdict would be another.
 pub(super) type Scenario = (&'static str, Sample, Option<&'static str>);
@@ -117,17 +117,6 @@ pub(super) fn incidents() -> Vec<Scenario> {
             Some("tables_emptied"),
         ),
         (
-            "DROP TABLE of a table that fell off the end of a long list, but was asked for",
-            new().before(cut).now(cut).now(|now| {
-                now.tables.retain(|table| table.name != "public.audit");
-                now.missing_tables = Some(vec![TableName {
-                    database: "knowledge_os".to_owned(),
-                    name: "public.audit".to_owned(),
-                }]);
-            }),
-            Some("tables_missing"),
-        ),
-        (
             "a volatile table below its minimum",
             new()
                 .wanted(|spec| {
@@ -166,11 +155,6 @@ pub(super) fn losses() -> Vec<Scenario> {
             Some("tables_missing"),
         ),
         (
-            "DROP TABLE of a table without a rule",
-            new().now(|now| drop_table(now, "public.audit")),
-            Some("tables_missing"),
-        ),
-        (
             "DROP SCHEMA",
             new().now(|now| now.tables.clear()),
             Some("tables_missing"),
@@ -179,16 +163,6 @@ pub(super) fn losses() -> Vec<Scenario> {
             "TRUNCATE of a table with a rule",
             new().now(|now| set_rows(now, "public.knowledge_nodes", 0)),
             Some("tables_emptied"),
-        ),
-        (
-            "TRUNCATE of a table without a rule",
-            new().now(|now| set_rows(now, "public.audit", 0)),
-            Some("tables_emptied"),
-        ),
-        (
-            "DELETE of 90 %",
-            new().now(|now| set_rows(now, "public.audit", 500)),
-            Some("rows_dropped"),
         ),
         (
             "24 % of the nodes gone, 20 allowed",

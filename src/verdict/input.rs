@@ -1,9 +1,11 @@
 //! What a check is judged by, and what comes of it. No judgement here.
 
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, Evidence, Finding, MountedVolume,
-    ProtectedDatabaseSpec, TableEvidence, TableRule, WithoutLogin,
+    AgentFailure, BackupElsewhere, BestCount, CheckOutcome, CheckTarget, Evidence, Finding,
+    MountedVolume, ProtectedDatabaseSpec, TableEvidence, TableRule, WithoutLogin,
 };
+
+use super::renames::renamed;
 
 /// Everything that one check is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +28,8 @@ pub struct Input<'a> {
     pub without_login: Option<&'a WithoutLogin>,
     /// Volumes on which earlier checks have seen replicas of the database cluster.
     pub replica_volumes: &'a [&'a MountedVolume],
+    /// A backup of a database of the same name in another namespace.
+    pub elsewhere: Option<&'a BackupElsewhere>,
     /// What was looked at.
     pub target: &'a CheckTarget,
 }
@@ -41,6 +45,8 @@ pub struct Baseline<'a> {
     pub evidence: &'a Evidence,
     /// What the server said before a login.
     pub without_login: Option<&'a WithoutLogin>,
+    /// Tables that had more rows within the last 7 days.
+    pub best: &'a [BestCount],
 }
 
 /// The judgement of a check.
@@ -59,10 +65,27 @@ pub struct Verdict {
 /// A table that was last known good, and the same table now.
 pub(super) struct TablePair<'a> {
     pub before: &'a TableEvidence,
-    /// `None` if the table is not in the evidence.
+    /// The same table, by its name or under another one; `None` if it is not in the evidence.
     pub now: Option<&'a TableEvidence>,
     /// The table's own rule and its place in the spec.
     pub rule: Option<(usize, &'a TableRule)>,
+}
+
+impl TablePair<'_> {
+    /// Whether it has a rule that asks for its rows.
+    pub fn is_listed(&self) -> bool {
+        self.rule.is_some_and(|(_, rule)| !rule.volatile)
+    }
+
+    /// Whether its rows come and go: a rule says so, or a crash empties it and no rule has limits
+    /// of its own for it.
+    pub fn is_volatile(&self) -> bool {
+        let is_unlogged = self.before.unlogged || self.now.is_some_and(|now| now.unlogged);
+        match self.rule {
+            Some((_, rule)) => rule.volatile || is_unlogged && rule.max_drop_percent.is_none(),
+            None => is_unlogged,
+        }
+    }
 }
 
 impl<'a> Input<'a> {
@@ -80,9 +103,11 @@ impl<'a> Input<'a> {
         spec.verification.tables.iter().enumerate()
     }
 
-    /// The table that a rule is about, as found.
+    /// The table that a rule is about, as found: by its name, or under another one.
     pub(super) fn found(&self, rule: &'a TableRule) -> Option<&'a TableEvidence> {
-        self.evidence?.table(self.database_of(rule), &rule.name)
+        self.evidence?
+            .table(self.database_of(rule), &rule.name)
+            .or_else(|| renamed(self, self.known_good(rule)?))
     }
 
     /// The table that a rule is about, as last known good.
@@ -115,7 +140,9 @@ impl<'a> Input<'a> {
             .filter(here)
             .map(|before| TablePair {
                 before,
-                now: evidence.table(&before.database, &before.name),
+                now: evidence
+                    .table(&before.database, &before.name)
+                    .or_else(|| renamed(self, before)),
                 rule: self.rules().find(|(_, rule)| {
                     rule.name == before.name && self.database_of(rule) == before.database
                 }),

@@ -7,12 +7,16 @@ use crate::wording;
 
 use super::input::Input;
 use super::message_unread::explain_login;
+use super::say_note::print_rule;
 use super::sentence::{describe_cluster, describe_volume, name_table, say_finding, say_rows};
 use super::volumes::{DataVolumes, cluster_state};
 use super::ways_back::{mount_back, on_same_volume};
 
 /// How many tables a good verdict names.
 const NAMED_TABLES: usize = 5;
+
+/// How many rules a message prints.
+const NAMED_RULES: usize = 3;
 
 /// What is reported about a suspected reset: every finding down the chain, not only the first.
 pub(super) fn suspected(input: &Input<'_>, evidence: &Evidence, findings: &[Finding]) -> String {
@@ -26,8 +30,19 @@ pub(super) fn suspected(input: &Input<'_>, evidence: &Evidence, findings: &[Find
         .baseline
         .and_then(|baseline| DataVolumes::compare(input, &baseline));
     let (found, comparison) = (found.join("; "), comparison(input, evidence, volumes));
+    let beside: Vec<String> = findings
+        .iter()
+        .filter(|finding| {
+            matches!(
+                finding,
+                Finding::LooksUpgraded { .. } | Finding::TablesRenamed { .. }
+            )
+        })
+        .map(|note| format!(" Note: {}.", say_finding(note, findings, main)))
+        .collect();
+    let beside = beside.concat();
     format!(
-        "the data looks reset: {found}.{comparison} Next: {}.",
+        "the data looks reset: {found}.{beside}{comparison} Next: {}.",
         next_steps(input, findings, volumes).join(". ")
     )
 }
@@ -53,8 +68,28 @@ pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
              {edit}"
         ),
         Finding::NotCounted { .. } => format!(
-            "{sentence}; wait for the next check, or raise the timeout ({} now): {edit}",
+            "{sentence}; wait for the next check, raise the timeout ({} now), or, where minRows is \
+             enough, set maxDropPercent: 100 in the rule: {edit}",
             input.spec.verification.timeout
+        ),
+        Finding::NothingCounted { .. } => format!(
+            "{sentence}. Let the role read the tables: kubectl holdfast grant-sql {database} -n \
+             {namespace}"
+        ),
+        Finding::NoRows { others } if others.is_empty() => format!(
+            "{sentence}; it is verified as soon as it has rows. If it should have rows, see which \
+             volume the pod mounts: kubectl -n {namespace} describe pod {}",
+            input.target.pod
+        ),
+        Finding::NoRows { .. } => format!(
+            "{sentence}. Correct spec.connection.database: {edit}. If an empty database is right: \
+             {}",
+            accept(input)
+        ),
+        Finding::MoreRowsElsewhere { .. } => format!(
+            "{sentence}. If it should have those rows, restore that backup; if it is another \
+             database: {}",
+            accept(input)
         ),
         // An agent says itself what to do.
         _ => match explain_login(input) {
@@ -123,6 +158,17 @@ pub(super) fn verified(input: &Input<'_>, evidence: &Evidence, notes: &[Finding]
     said.extend(notes.iter().map(|note| {
         let sentence = say_finding(note, notes, main);
         match note {
+            Finding::TablesChanged { tables, .. } => {
+                let rules: Vec<String> = tables
+                    .iter()
+                    .take(NAMED_RULES)
+                    .map(|table| print_rule(table, &input.spec.connection.database))
+                    .collect();
+                format!(
+                    "{sentence} (where that is usual, add to spec.verification.tables: {})",
+                    rules.join(", ")
+                )
+            }
             Finding::SuperuserRole {} => say_role(input, note),
             _ => sentence,
         }
@@ -173,10 +219,7 @@ fn next_steps(
     let has_too_few = findings
         .iter()
         .any(|finding| matches!(finding, Finding::RowsBelowMinimum { .. }));
-    let accept = format!(
-        "kubectl annotate protdb -n {namespace} {} {ACCEPT_CHECK_ANNOTATION}={} --overwrite",
-        input.database, input.check
-    );
+    let accept = accept(input);
     let is_meant = "If this is how it should be,";
     steps.push(match (has_too_few, suspected.count()) {
         (true, 1) => format!(
@@ -187,4 +230,12 @@ fn next_steps(
         (false, _) => format!("{is_meant} accept it: {accept}"),
     });
     steps
+}
+
+/// The command that makes this check what later ones are compared with.
+fn accept(input: &Input<'_>) -> String {
+    format!(
+        "kubectl annotate protdb -n {} {} {ACCEPT_CHECK_ANNOTATION}={} --overwrite",
+        input.namespace, input.database, input.check
+    )
 }

@@ -4,18 +4,27 @@
 mod aggregate;
 mod baseline;
 mod chain;
+mod coverage;
 mod declared;
+mod dwindled;
 mod emptied;
 mod files;
+mod first_look;
+mod gating;
+mod habits;
 mod history;
 mod identity;
 mod input;
 mod message;
 mod message_unread;
 mod notes;
+mod older;
+mod renames;
 mod rows;
+mod say_note;
 mod sentence;
 mod tables;
+mod unlisted;
 mod unread;
 mod unverifiable;
 mod volumes;
@@ -27,6 +36,11 @@ mod every_finding;
 mod incidents;
 #[cfg(test)]
 mod incidents_unread;
+mod more_losses;
+#[cfg(test)]
+mod not_known;
+#[cfg(test)]
+mod ordinary_life;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -35,10 +49,13 @@ mod sample;
 mod scenarios;
 
 pub use aggregate::aggregate;
-pub use baseline::{carry_cluster_digest, carry_counts};
+pub use baseline::{carry_best, carry_cluster_digest, carry_counts, recent};
 pub use chain::judge;
+pub use coverage::describe_coverage;
 pub use declared::refuse_declared;
 pub use files::{FileCheck, FilesInput, FilesVerdict, judge_files};
+pub use gating::closes_open_gate;
 pub use input::{Baseline, Input, Verdict};
+pub use say_note::{print_rule, say_elsewhere};
 pub use sentence::{describe_volume, name_table, say_finding, say_rows};
 pub use volumes::{directory_off_volume, is_same_volume, volume_under};

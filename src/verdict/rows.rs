@@ -4,7 +4,7 @@
 use crate::api::{CountKind, Finding, RowCount, RowLimit, TableChange, TableEvidence, TableRule};
 
 use super::input::{Input, TablePair};
-use super::tables::UNLISTED_FROM_ROWS;
+use super::unlisted::{Kind, SMALL_TABLE_ROWS, moved, resets};
 
 /// Make sure that every table with `minRows` has that many rows, counted completely.
 pub(super) fn rows_below_minimum(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
@@ -33,11 +33,25 @@ pub(super) fn rows_dropped(input: &Input<'_>, earlier: &[Finding]) -> Option<Fin
             .flat_map(Finding::tables)
             .any(|other| (&other.database, &other.name) == (&now.database, &now.name))
     };
-    let dropped = input.table_pairs().into_iter().filter_map(|table| {
-        let (now, limit) = (table.now?, allowed_drop(input, &table)?);
-        (has_dropped(table.before, now, limit.value) && is_new(now))
-            .then(|| change_of(Some(table.before), now, limit))
-    });
+    let is_lost = |table: &TablePair<'_>| {
+        let Some((now, limit)) = table.now.zip(allowed_drop(input, table)) else {
+            return false;
+        };
+        table.is_listed()
+            && has_dropped(table.before, now, limit.value)
+            && !has_moved(input, table, limit.value)
+    };
+    let dropped = input
+        .table_pairs()
+        .into_iter()
+        .filter(is_lost)
+        .chain(resets(input, earlier, Kind::Emptied))
+        .chain(resets(input, earlier, Kind::Reduced))
+        .filter_map(|table| {
+            let limit = allowed_drop(input, &table).or_else(|| limit_of_all(input))?;
+            let now = table.now?;
+            is_new(now).then(|| change_of(Some(table.before), now, limit))
+        });
     let tables: Vec<TableChange> = dropped.collect();
     (!tables.is_empty()).then_some(Finding::RowsDropped {
         tables,
@@ -45,17 +59,26 @@ pub(super) fn rows_dropped(input: &Input<'_>, earlier: &[Finding]) -> Option<Fin
     })
 }
 
+/// Whether the rows of a listed table are in a partition that was detached, or in its archive: then
+/// they are not lost, unless its own rule says how many it must keep.
+fn has_moved(input: &Input<'_>, table: &TablePair<'_>, percent: i64) -> bool {
+    let has_own_limit = table
+        .rule
+        .is_some_and(|(_, rule)| rule.max_drop_percent.is_some());
+    let rows = table.now.map_or(0, |now| now.rows);
+    if has_own_limit || rows == 0 {
+        return false;
+    }
+    let had = i128::from(table.before.least_rows());
+    let lost = had - i128::from(rows) - moved(input, table.before);
+    lost * 100 <= had * i128::from(percent)
+}
+
 /// The largest loss that is allowed, in percent, and the field that says so.
 pub(super) fn allowed_drop(input: &Input<'_>, table: &TablePair<'_>) -> Option<RowLimit> {
-    let of_all = || {
-        let percent = input.spec.verification.baseline.max_drop_percent()?;
-        Some(RowLimit {
-            field: "spec.verification.baseline.maxDropPercent".to_owned(),
-            value: percent.into(),
-        })
-    };
+    let of_all = || limit_of_all(input);
     match table.rule {
-        Some((_, TableRule { volatile: true, .. })) => None,
+        _ if table.is_volatile() => None,
         Some((
             position,
             TableRule {
@@ -67,9 +90,18 @@ pub(super) fn allowed_drop(input: &Input<'_>, table: &TablePair<'_>) -> Option<R
             value: (*percent).into(),
         }),
         Some(_) => of_all(),
-        None if table.before.rows >= UNLISTED_FROM_ROWS => of_all(),
+        None if table.before.rows >= SMALL_TABLE_ROWS => of_all(),
         None => None,
     }
+}
+
+/// The largest loss that is allowed of any table, in percent.
+pub(super) fn limit_of_all(input: &Input<'_>) -> Option<RowLimit> {
+    let percent = input.spec.verification.baseline.max_drop_percent()?;
+    Some(RowLimit {
+        field: "spec.verification.baseline.maxDropPercent".to_owned(),
+        value: percent.into(),
+    })
 }
 
 /// Whether more is lost than that share: if it is of the rows that were surely there, it is of the

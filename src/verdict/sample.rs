@@ -13,8 +13,9 @@ use super::chain::{CHAIN, NOTES, judge_by};
 use super::input::{Baseline, Input, Verdict};
 use super::{judge, refuse_declared};
 use crate::api::{
-    AgentFailure, CheckTarget, CountKind, DatabaseEvidence, Evidence, Identity, LoginMethod,
-    MountedVolume, ProtectedDatabaseSpec, TableEvidence, WithoutLogin, reasons,
+    AgentFailure, BackupElsewhere, BestCount, CheckTarget, CountKind, DatabaseEvidence, Evidence,
+    Identity, LoginMethod, MountedVolume, ProtectedDatabaseSpec, SequenceEvidence, TableEvidence,
+    WithoutLogin, reasons,
 };
 
 /// The second of initdb of the cluster with the data: 2026-01-19.
@@ -31,6 +32,10 @@ pub struct Sample {
     pub now_login: Option<WithoutLogin>,
     pub replica_volumes: Vec<MountedVolume>,
     pub target: CheckTarget,
+    /// Tables that had more rows within a week.
+    pub best: Vec<BestCount>,
+    /// A backup of another namespace.
+    pub elsewhere: Option<BackupElsewhere>,
 }
 
 impl Sample {
@@ -64,6 +69,8 @@ impl Sample {
             now_login: Some(without_login()),
             replica_volumes: Vec::new(),
             target,
+            best: Vec::new(),
+            elsewhere: None,
         }
     }
 
@@ -77,6 +84,11 @@ impl Sample {
     pub fn now(mut self, change: impl FnOnce(&mut Evidence)) -> Self {
         change(self.evidence.as_mut().expect("evidence"));
         self
+    }
+
+    /// Changes what was there and is there.
+    pub fn both(self, change: impl Fn(&mut Evidence)) -> Self {
+        self.before(&change).now(&change)
     }
 
     /// Changes what was there at the last good check.
@@ -183,10 +195,12 @@ impl Sample {
                 source: "DatabaseCheck knowledge-1",
                 volumes,
                 evidence,
+                best: &self.best,
                 without_login: self.before_login.as_ref(),
             }),
             evidence: self.evidence.as_ref(),
             failure: self.failure.as_ref(),
+            elsewhere: self.elsewhere.as_ref(),
             without_login: self.now_login.as_ref(),
             replica_volumes,
             target: &self.target,
@@ -220,6 +234,41 @@ pub fn set_lower_bound(evidence: &mut Evidence, name: &str, estimate: i64, lower
         .lower_bound = Some(lower_bound);
 }
 
+/// Gives a table another name.
+pub fn rename(evidence: &mut Evidence, name: &str, to: &str) {
+    find(evidence, name).name = to.to_owned();
+}
+
+/// Drops a table and creates it again, with its rows.
+pub fn recreate(evidence: &mut Evidence, name: &str) {
+    let table = find(evidence, name);
+    table.oid += 2_000_000_000;
+    table.relfilenode = Some(table.oid);
+}
+
+/// Makes a table unlogged.
+pub fn unlog(evidence: &mut Evidence, name: &str) {
+    find(evidence, name).unlogged = true;
+}
+
+/// Adds a sequence.
+pub fn add_sequence(evidence: &mut Evidence, database: &str, name: &str, last_value: i64) {
+    evidence.sequences.push(SequenceEvidence {
+        database: database.to_owned(),
+        name: name.to_owned(),
+        oid: 40_000,
+        last_value,
+    });
+}
+
+fn find<'a>(evidence: &'a mut Evidence, name: &str) -> &'a mut TableEvidence {
+    evidence
+        .tables
+        .iter_mut()
+        .find(|table| table.name == name)
+        .expect("a table of the sample")
+}
+
 /// Removes a table.
 pub fn drop_table(evidence: &mut Evidence, name: &str) {
     evidence.tables.retain(|table| table.name != name);
@@ -250,11 +299,15 @@ pub fn add_table(evidence: &mut Evidence, database: &str, name: &str, rows: i64)
 /// A table, counted completely.
 pub fn table(database: &str, name: &str, rows: i64) -> TableEvidence {
     let (database, name) = (database.to_owned(), name.to_owned());
+    // The same name has the same object id in every sample.
+    let oid = name.bytes().fold(16_400, |oid, byte| {
+        (oid * 31 + i64::from(byte)) % 1_000_000_007
+    });
     TableEvidence {
         database,
         name,
-        oid: 16_400,
-        relfilenode: Some(16_400),
+        oid,
+        relfilenode: Some(oid),
         rows,
         count: CountKind::Exact,
         lower_bound: None,
@@ -329,10 +382,10 @@ fn evidence() -> Evidence {
             data_directory: "/var/lib/postgresql/data/pgdata".to_owned(),
             in_recovery: false,
         },
-        databases: ["knowledge_os", "postgres"]
-            .map(|name| DatabaseEvidence {
+        databases: [("knowledge_os", 16_384), ("postgres", 5)]
+            .map(|(name, oid)| DatabaseEvidence {
                 name: name.to_owned(),
-                oid: 16_384,
+                oid,
             })
             .into(),
         table_count: 5,

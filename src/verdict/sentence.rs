@@ -4,7 +4,9 @@
 use crate::api::{
     AgentFailure, ClusterState, CountKind, Finding, LostDatabase, RowCount, TableChange,
 };
-use crate::wording::{self, count, number};
+use crate::wording::{self, count, escaped, number};
+
+use super::say_note::{say_note, say_older};
 
 /// A finding as a sentence without a full stop. `among` are all findings of the verdict, so that no
 /// table is named twice; tables of other databases than `main_database` are named with theirs.
@@ -54,6 +56,18 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
             databases,
             left_out,
         } => name_all(databases.iter().map(say_recreated_database), *left_out),
+        Finding::OlderData {
+            tables,
+            left_out,
+            sequences,
+            recreated_tables,
+        } => say_older(
+            tables,
+            *left_out,
+            sequences,
+            *recreated_tables,
+            main_database,
+        ),
         Finding::TablesMissing { tables, left_out } => {
             let names = tables.iter().map(|table| {
                 let rows = table.before.map(say_rows).unwrap_or_default();
@@ -90,6 +104,23 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
             tables.iter().map(|table| say_drop(table, main_database)),
             *left_out,
         ),
+        Finding::TableCountDropped {
+            tables_before,
+            tables_now,
+            database,
+        } => format!(
+            "of {} in database \"{}\" only {} are left",
+            count(*tables_before, "table"),
+            escaped(database),
+            number(*tables_now)
+        ),
+        Finding::RowsDwindled { tables, left_out } => format!(
+            "within 7 days, step by step: {}",
+            name_all(
+                tables.iter().map(|table| say_drop(table, main_database)),
+                *left_out,
+            )
+        ),
         Finding::AgentFailed {
             failure: AgentFailure { message, .. },
         } => message.clone(),
@@ -97,7 +128,8 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
             nothing about the primary"
             .to_owned(),
         Finding::DatabaseNotFound { database, field } => format!(
-            "{field}: database \"{database}\" does not exist, and no good check has ever seen it"
+            "{field}: database \"{}\" does not exist, and no good check has ever seen it",
+            escaped(database)
         ),
         Finding::TableNotFound {
             database,
@@ -105,12 +137,17 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
             table,
             is_connected: true,
         } => format!(
-            "{field}: table {table} does not exist in database \"{database}\", and no good check \
-             has ever seen it"
+            "{field}: table {} does not exist in database \"{}\", and no good check has ever seen \
+             it",
+            escaped(table),
+            escaped(database)
         ),
         Finding::TableNotFound {
             database, field, ..
-        } => format!("{field}: no check connects to database \"{database}\""),
+        } => format!(
+            "{field}: no check connects to database \"{}\"",
+            escaped(database)
+        ),
         Finding::NotCounted { tables, left_out } => {
             let counted = tables.iter().map(|table| {
                 let rows = table.now.map(say_rows).unwrap_or_default();
@@ -133,6 +170,15 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
         Finding::SuperuserRole {} => {
             "the role of the checks is a superuser, which is more than they need".to_owned()
         }
+        Finding::NothingCounted { .. }
+        | Finding::NoRows { .. }
+        | Finding::MoreRowsElsewhere { .. }
+        | Finding::TablesChanged { .. }
+        | Finding::TablesRenamed { .. }
+        | Finding::PartlyCounted { .. }
+        | Finding::OtherDatabases { .. }
+        | Finding::OtherDatabasesMissing { .. }
+        | Finding::LooksUpgraded { .. } => say_note(finding, main_database).unwrap_or_default(),
         Finding::Unknown => {
             "something that only another version of kubectl holdfast can describe".to_owned()
         }
@@ -142,10 +188,11 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
 /// `schema.table`, with its database if that is not the main one.
 #[must_use]
 pub fn name_table(database: &str, name: &str, main_database: Option<&str>) -> String {
+    let name = escaped(name);
     if main_database == Some(database) {
-        name.to_owned()
+        name
     } else {
-        format!("{name} (database {database})")
+        format!("{name} (database {})", escaped(database))
     }
 }
 
@@ -193,7 +240,7 @@ pub(super) fn describe_cluster(cluster: &ClusterState) -> String {
 fn say_missing_database(database: &LostDatabase) -> String {
     format!(
         "database \"{}\" does not exist; it had {} in {}",
-        database.name,
+        escaped(&database.name),
         count(database.rows, "row"),
         count(database.table_count, "table")
     )
@@ -202,7 +249,7 @@ fn say_missing_database(database: &LostDatabase) -> String {
 fn say_recreated_database(database: &LostDatabase) -> String {
     format!(
         "database \"{}\" was dropped and created again (object id {} -> {})",
-        database.name,
+        escaped(&database.name),
         database.oid_before,
         database.oid_now.unwrap_or_default()
     )
@@ -286,7 +333,7 @@ fn say_drop(table: &TableChange, main_database: Option<&str>) -> String {
     }
 }
 
-fn say_change(table: &TableChange, main_database: Option<&str>) -> String {
+pub(super) fn say_change(table: &TableChange, main_database: Option<&str>) -> String {
     let name = name_table(&table.database, &table.name, main_database);
     match (table.before, table.now) {
         (Some(before), Some(now)) => {
@@ -305,7 +352,7 @@ fn total<T>(items: &[T], left_out: i64) -> i64 {
 }
 
 /// The first of the items, and how many more there are with those that a status left out.
-fn name_all(items: impl IntoIterator<Item = String>, left_out: i64) -> String {
+pub(super) fn name_all(items: impl IntoIterator<Item = String>, left_out: i64) -> String {
     let items: Vec<String> = items.into_iter().collect();
     if left_out == 0 {
         return wording::list(&items);

@@ -3,24 +3,24 @@
 use crate::api::{Evidence, Finding, RowCount, TableChange};
 
 use super::input::{Input, TablePair};
+use super::unlisted::{Kind, resets};
 
-/// Unlisted tables that had fewer rows than this at the last good check come and go without a
-/// finding.
-pub(super) const UNLISTED_FROM_ROWS: i64 = 100;
-
-/// Make sure that every table that the last good check found still exists: those with rules, and
-/// unless the baseline is off every other one that had 100 rows.
-pub(super) fn tables_missing(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+/// Make sure that every table that the last good check found still exists: those with rules, and of
+/// the others so many that it is no migration.
+pub(super) fn tables_missing(input: &Input<'_>, earlier: &[Finding]) -> Option<Finding> {
     let evidence = input.evidence?;
     // An agent that could not look everywhere says nothing about what it did not see.
     if input.failure.is_some() {
         return None;
     }
-    let gone = input
+    let is_gone = |table: &TablePair<'_>| {
+        table.is_listed() && table.now.is_none() && is_absent(evidence, table)
+    };
+    let tables: Vec<TableChange> = input
         .table_pairs()
         .into_iter()
-        .filter(|table| table.now.is_none() && is_missed(input, evidence, table));
-    let tables: Vec<TableChange> = gone
+        .filter(is_gone)
+        .chain(resets(input, earlier, Kind::Missing))
         .map(|table| TableChange {
             database: table.before.database.clone(),
             name: table.before.name.clone(),
@@ -35,25 +35,9 @@ pub(super) fn tables_missing(input: &Input<'_>, _: &[Finding]) -> Option<Finding
     })
 }
 
-fn is_missed(input: &Input<'_>, evidence: &Evidence, table: &TablePair<'_>) -> bool {
-    let wanted = match table.rule {
-        Some((_, rule)) => !rule.volatile,
-        None => {
-            input
-                .spec
-                .verification
-                .baseline
-                .max_drop_percent()
-                .is_some()
-                && table.before.rows >= UNLISTED_FROM_ROWS
-        }
-    };
-    wanted && is_absent(evidence, table)
-}
-
 /// Whether a table that is not in the evidence does not exist: it may be one of more tables than
 /// the evidence holds, or have become part of another one.
-fn is_absent(evidence: &Evidence, table: &TablePair<'_>) -> bool {
+pub(super) fn is_absent(evidence: &Evidence, table: &TablePair<'_>) -> bool {
     match &evidence.missing_tables {
         Some(absent) => absent.iter().any(|absent| {
             absent.name == table.before.name && absent.database == table.before.database

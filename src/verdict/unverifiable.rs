@@ -1,7 +1,8 @@
 //! Checks of whether anything can be said at all. None of them ever raises a reset.
 
 use crate::api::{
-    AgentFailure, CountKind, Finding, RowCount, RowLimit, TableChange, TableRule, reasons,
+    AgentFailure, CountKind, Finding, RowCount, RowLimit, TableChange, TableEvidence, TableRule,
+    reasons,
 };
 
 use super::input::{Input, has_database};
@@ -89,15 +90,21 @@ pub(super) fn table_not_found(input: &Input<'_>, _: &[Finding]) -> Option<Findin
 pub(super) fn not_counted(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
     let unknown = input.rules().filter_map(|(position, rule)| {
         let now = input.found(rule)?;
-        let limit = unmet_limit(rule, now.rows, now.count)?;
+        let before = input.known_good(rule);
+        let (field, value) = unmet_limit(input, rule, before, now)?;
+        let of_rule = format!("spec.verification.tables[{position}]");
         Some(TableChange {
             database: now.database.clone(),
             name: now.name.clone(),
-            before: input.known_good(rule).map(RowCount::from),
+            before: before.map(RowCount::from),
             now: Some(RowCount::from(now)),
             limit: Some(RowLimit {
-                field: format!("spec.verification.tables[{position}].{}", limit.0),
-                value: limit.1,
+                field: match field {
+                    Field::MinRows => format!("{of_rule}.minRows"),
+                    Field::MaxDropPercent => format!("{of_rule}.maxDropPercent"),
+                    Field::OfAll => "spec.verification.baseline.maxDropPercent".to_owned(),
+                },
+                value,
             }),
         })
     });
@@ -108,18 +115,42 @@ pub(super) fn not_counted(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
     })
 }
 
-/// The limit of a rule that a count does not suffice for: one that stopped early is enough for a
-/// minimum that it reached, an estimate for nothing.
-fn unmet_limit(rule: &TableRule, rows: i64, count: CountKind) -> Option<(&'static str, i64)> {
-    let minimum = rule.min_rows.unwrap_or(0);
-    let too_little_for_minimum = match count {
-        CountKind::Exact => false,
-        CountKind::LowerBound => rows < minimum,
-        CountKind::Estimated => minimum > 0,
-    };
-    if too_little_for_minimum {
-        return Some(("minRows", minimum));
+/// The field with a limit.
+enum Field {
+    MinRows,
+    MaxDropPercent,
+    OfAll,
+}
+
+/// The limit of a rule that a count does not suffice for: rows that are surely there are enough for
+/// a minimum or a share that they reach, an estimate for nothing.
+fn unmet_limit(
+    input: &Input<'_>,
+    rule: &TableRule,
+    before: Option<&TableEvidence>,
+    now: &TableEvidence,
+) -> Option<(Field, i64)> {
+    if now.count == CountKind::Exact {
+        return None;
     }
-    let percent = rule.max_drop_percent.filter(|percent| *percent < 100)?;
-    (count == CountKind::Estimated && !rule.volatile).then(|| ("maxDropPercent", percent.into()))
+    let minimum = rule.min_rows.unwrap_or(0);
+    if minimum > 0 && now.least_rows() < minimum {
+        return Some((Field::MinRows, minimum));
+    }
+    let of_all = input.spec.verification.baseline.max_drop_percent();
+    let (field, percent) = match rule.max_drop_percent {
+        Some(percent) => (Field::MaxDropPercent, percent),
+        None => (Field::OfAll, of_all?),
+    };
+    let is_unlogged = now.unlogged && rule.max_drop_percent.is_none();
+    if rule.volatile || is_unlogged || percent >= 100 {
+        return None;
+    }
+    // What nobody has counted before can't be missed, and nothing is verified of it.
+    let is_proven = before.is_some_and(|before| {
+        let had = i128::from(before.least_rows());
+        let lost = had - i128::from(now.least_rows());
+        before.count != CountKind::Estimated && lost * 100 <= had * i128::from(percent)
+    });
+    (!is_proven).then_some((field, percent.into()))
 }

@@ -33,7 +33,9 @@ impl LedgerFact {
             };
             let mut check = DatabaseCheck::new(&baseline.check, spec);
             check.metadata.namespace = Some(ledger.spec.namespace.clone());
-            check.metadata.creation_timestamp = Some(baseline.time.clone());
+            // An agent's clock orders nothing, unless an older version noted no other time.
+            let created = baseline.created.as_ref().unwrap_or(&baseline.time);
+            check.metadata.creation_timestamp = Some(created.clone());
             check.status = Some(DatabaseCheckStatus {
                 completion_time: Some(baseline.time.clone()),
                 evidence: Some(baseline.evidence.clone()),

@@ -30,6 +30,33 @@ async fn put(scene: &Scene, folder: &str, body: Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_without_a_set_of_ones_own_says_which_namespace_has_one() {
+    let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
+    scene
+        .postgres
+        .execute(
+            "postgres",
+            "create table experts (id int); insert into experts select generate_series(1, 85)",
+        )
+        .await;
+    scene.take(None).await.unwrap();
+    let mut request = check_request(scene.request.server.clone(), &[]);
+    request.server.host = Some("127.0.0.1".to_owned());
+    request.remembered_in = Some(scene.request.storage.clone());
+    let own = gather(&request, &scene.files).await;
+    assert!(own.backup_evidence.is_some() && own.backup_elsewhere.is_none());
+    "staging".clone_into(&mut request.namespace);
+    let other = gather(&request, &scene.files).await;
+    assert_eq!((other.failure, other.backup_evidence), (None, None));
+    let elsewhere = other.backup_elsewhere.unwrap();
+    assert_eq!((elsewhere.namespace.as_str(), elsewhere.rows), ("atra", 85));
+    assert!(
+        elsewhere.path.starts_with("prod/atra/knowledge/"),
+        "{elsewhere:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_newest_good_set_says_what_was_there_and_nothing_else_does() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
     scene

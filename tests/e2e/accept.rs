@@ -100,7 +100,8 @@ fn a_change_is_declared_before_it_is_made_and_the_declaration_taken_back() {
         scene.protect_plainly(&server).await;
         server.sql(
             scene,
-            "CREATE TABLE legacy AS SELECT n AS id FROM generate_series(1, 500) n",
+            "CREATE TABLE legacy AS SELECT n AS id FROM generate_series(1, 500) n; CREATE TABLE \
+             legacy_owners AS TABLE legacy; CREATE TABLE legacy_groups AS TABLE legacy",
         );
         let good = ask_for_a_check(scene).await;
         assert_eq!(outcome(&good), Some(CheckOutcome::Verified));
@@ -148,7 +149,7 @@ fn a_change_is_declared_before_it_is_made_and_the_declaration_taken_back() {
             0,
             &["Declared, until"],
         );
-        server.sql(scene, "DROP TABLE legacy");
+        server.sql(scene, "DROP TABLE legacy, legacy_owners, legacy_groups");
         assert_eq!(
             outcome(&ask_for_a_check(scene).await),
             Some(CheckOutcome::Verified),

@@ -174,7 +174,7 @@ async fn take_and_restore(scene: &Scene, server: &Server) {
 
 /// The set is where the design says, and nothing else is there.
 fn assert_path(scene: &Scene, path: &str) {
-    let folder = format!("{PREFIX}/{}/{NAME}/", scene.namespace());
+    let folder = format!("{PREFIX}/{0}/{0}/{NAME}/", scene.namespace());
     let set = path
         .strip_prefix(&folder)
         .unwrap_or_else(|| panic!("{path} is not below {folder}"));

@@ -11,10 +11,11 @@ use holdfast::api::{
 };
 use kube::ResourceExt;
 use kube::api::PostParams;
+use serde_json::json;
 
 use crate::support::{
-    DATABASE, NAME, Scene, Server, assert_tells, beside_others, outcome, volume_handle, volume_of,
-    with_both,
+    DATABASE, NAME, Scene, Server, assert_tells, beside_others, build_database,
+    build_plain_database, outcome, volume_handle, volume_of, with_both,
 };
 
 /// The role of the checks is gone with the database that it was in, and nothing can be read.
@@ -448,6 +449,132 @@ fn a_schema_that_was_made_anew_and_seeded_is_called_a_seed() {
                 "all that is left is 28 rows in 2 tables",
                 "public.experts: 85 -> 1 rows",
             ],
+        );
+    });
+}
+
+#[test]
+fn a_loss_of_rows_that_min_rows_does_not_hide_is_seen() {
+    with_both("min-rows", async |scene, server| {
+        server.start_filled(scene).await;
+        server.sql(
+            scene,
+            "CREATE TABLE orders AS SELECT n AS id FROM generate_series(1, 200000) n; ANALYZE orders",
+        );
+        let mut database = build_plain_database(scene, server);
+        let rule = json!({"name": "public.orders", "minRows": 1000});
+        database
+            .spec
+            .verification
+            .tables
+            .push(serde_json::from_value(rule).expect("a rule"));
+        scene.protect(&database).await;
+        scene.wait_green().await;
+        server.sql(scene, "DELETE FROM orders WHERE id > 1500");
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::ROWS_DROPPED).await;
+        assert_tells(&message, &["public.orders: 200,000 -> 1,500 rows"]);
+    });
+}
+
+#[test]
+fn small_tables_that_are_dropped_together_are_seen() {
+    with_both("small-tables", async |scene, server| {
+        server.start_filled(scene).await;
+        server.sql(
+            scene,
+            "DROP TABLE knowledge_nodes; CREATE TABLE roles AS SELECT n AS id FROM \
+             generate_series(1, 40) n; CREATE TABLE settings AS TABLE roles",
+        );
+        scene.protect(&build_plain_database(scene, server)).await;
+        scene.wait_green().await;
+        server.sql(scene, "DROP TABLE experts, roles, settings");
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::TABLES_MISSING).await;
+        assert_tells(
+            &message,
+            &["3 tables do not exist", "public.experts (had 85 rows)"],
+        );
+    });
+}
+
+#[test]
+fn an_old_dump_that_is_restored_over_the_data_is_seen() {
+    with_both("old-dump", async |scene, server| {
+        server.start_filled(scene).await;
+        server.sql(
+            scene,
+            "CREATE TABLE notes (id serial PRIMARY KEY, n int); INSERT INTO notes (n) SELECT \
+             generate_series(1, 900)",
+        );
+        server.shell(
+            scene,
+            "pg_dump -U admin -Fc -f /var/lib/postgresql/data/dump knowledge_os",
+        );
+        server.sql(
+            scene,
+            "INSERT INTO notes (n) SELECT generate_series(1, 90); INSERT INTO knowledge_nodes SELECT \
+             100000 + n, 1, 'new' FROM generate_series(1, 2000) n",
+        );
+        scene.protect(&build_plain_database(scene, server)).await;
+        scene.wait_green().await;
+        server.shell(
+            scene,
+            "pg_restore -U admin --clean -d knowledge_os /var/lib/postgresql/data/dump",
+        );
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::OLDER_DATA).await;
+        assert_tells(
+            &message,
+            &[
+                "an older state of the data was put over the newer one",
+                "public.notes: 990 -> 900 rows",
+            ],
+        );
+    });
+}
+
+#[test]
+fn most_of_very_many_tables_dropped_are_seen() {
+    beside_others("many-tables", async |scene| {
+        let server = Server::new(scene);
+        server.start_filled(scene).await;
+        // One transaction would need more locks than there are.
+        server.sql(
+            scene,
+            "DO $$ BEGIN FOR n IN 1..1500 LOOP EXECUTE format('CREATE TABLE part_%s (id int)', n); \
+             IF n % 50 = 0 THEN COMMIT; END IF; END LOOP; END $$",
+        );
+        scene.protect(&build_database(scene, &server)).await;
+        scene.wait_green().await;
+        server.sql(
+            scene,
+            "DO $$ BEGIN FOR n IN 400..1500 LOOP EXECUTE format('DROP TABLE part_%s', n); IF n % 50 \
+             = 0 THEN COMMIT; END IF; END LOOP; END $$",
+        );
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::TABLE_COUNT_DROPPED).await;
+        assert_tells(&message, &["of 1,502 tables", "only 401 are left"]);
+    });
+}
+
+#[test]
+fn a_loss_in_small_steps_is_seen() {
+    beside_others("small-steps", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        server.sql(scene, "DELETE FROM knowledge_nodes WHERE id % 10 < 4");
+        assert_eq!(
+            outcome(&ask_for_a_check(scene).await),
+            Some(CheckOutcome::Verified)
+        );
+        scene.settle().await;
+        server.sql(scene, "DELETE FROM knowledge_nodes WHERE id % 10 < 6");
+        ask_for_a_check(scene).await;
+        let message = scene.wait_reset(reasons::ROWS_DWINDLED).await;
+        assert_tells(
+            &message,
+            &["within 7 days", "public.knowledge_nodes: 26,337 -> "],
         );
     });
 }

@@ -238,3 +238,36 @@ async fn assert_verified_again(scene: &Scene) {
     scene.wait_verified().await;
     assert_never_reset(scene).await;
 }
+
+#[test]
+fn a_first_check_without_rows_is_not_green() {
+    beside_others("no-rows", async |scene| {
+        let server = Server::new(scene);
+        server.start_filled(scene).await;
+        server.sql_in(scene, "postgres", "CREATE DATABASE fresh");
+        let mut database = build_plain_database(scene, &server);
+        "fresh".clone_into(&mut database.spec.connection.database);
+        scene.protect(&database).await;
+        scene
+            .wait("the first check to say that it found no rows", async || {
+                let verified = scene.condition(ConditionType::DataVerified).await;
+                let is_said = [reasons::NEW, reasons::NO_ROWS].contains(&verified.reason.as_str());
+                if is_said && verified.status == "Unknown" {
+                    Ok(())
+                } else {
+                    Err(format!("{verified:?}"))
+                }
+            })
+            .await;
+        server.sql_in(
+            scene,
+            "fresh",
+            "CREATE TABLE first AS SELECT n FROM generate_series(1, 5) n",
+        );
+        assert_eq!(
+            outcome(&ask_for_a_check(scene).await),
+            Some(CheckOutcome::Verified)
+        );
+        scene.wait_green().await;
+    });
+}

@@ -82,14 +82,18 @@ fn a_declared_migration_is_accepted_without_a_word_and_one_that_was_not_is_told(
         scene.protect_plainly(&server).await;
         server.sql(
             scene,
-            "CREATE TABLE legacy AS SELECT n AS id FROM generate_series(1, 500) n",
+            "CREATE TABLE legacy AS SELECT n AS id FROM generate_series(1, 500) n; CREATE TABLE \
+             legacy_owners AS TABLE legacy; CREATE TABLE legacy_groups AS TABLE legacy",
         );
         assert_eq!(
             outcome(&ask_for_a_check(scene).await),
             Some(CheckOutcome::Verified)
         );
         declare(scene).await;
-        server.sql(scene, "DROP TABLE legacy; CREATE TABLE modern (id int)");
+        server.sql(
+            scene,
+            "DROP TABLE legacy, legacy_owners, legacy_groups; CREATE TABLE modern (id int)",
+        );
         assert_eq!(
             outcome(&ask_for_a_check(scene).await),
             Some(CheckOutcome::Verified)

@@ -85,7 +85,14 @@ fn an_application_writes_into_a_reset_database_without_the_gate() {
 fn the_gate_closes_on_a_loss_and_opens_when_a_person_accepts_it() {
     beside_others("gate-accept", async |scene| {
         let server = Server::new(scene);
-        start_gated(scene, &server, build_plain_database(scene, &server)).await;
+        let mut database = build_plain_database(scene, &server);
+        let rule = json!({"name": "public.knowledge_nodes"});
+        database
+            .spec
+            .verification
+            .tables
+            .push(serde_json::from_value(rule).expect("a rule"));
+        start_gated(scene, &server, database).await;
         server.sql(scene, "TRUNCATE knowledge_nodes");
         let lost = ask_for_a_check(scene).await;
         wait_gate(scene, &server, "False", reasons::TABLES_EMPTIED).await;
@@ -96,6 +103,19 @@ fn the_gate_closes_on_a_loss_and_opens_when_a_person_accepts_it() {
         ));
         wait_gate(scene, &server, "True", reasons::VERIFIED).await;
         server.wait_ready(scene, None).await;
+    });
+}
+
+#[test]
+fn an_open_gate_stays_open_when_tables_that_nobody_listed_lose_their_rows() {
+    beside_others("gate-unlisted", async |scene| {
+        let server = Server::new(scene);
+        start_gated(scene, &server, build_plain_database(scene, &server)).await;
+        server.sql(scene, "TRUNCATE knowledge_nodes");
+        ask_for_a_check(scene).await;
+        scene.wait_reset(reasons::TABLES_EMPTIED).await;
+        scene.settle().await;
+        wait_gate(scene, &server, "True", reasons::VERIFIED).await;
     });
 }
 

@@ -1,11 +1,14 @@
 //! Nothing is wrong: data that grows, shrinks within what is allowed, or is empty on purpose raises
 //! nothing, whoever asks and however often.
 
-use holdfast::api::{CheckOutcome, CheckTrigger, ConditionType, reasons};
+use holdfast::api::{CheckOutcome, CheckTrigger, ConditionStatus, ConditionType, reasons};
 use serde_json::json;
 
 use crate::data_lost::ask_for_a_check;
-use crate::support::{Scene, Server, assert_tells, beside_others, build_database, outcome};
+use crate::support::{
+    Scene, Server, assert_tells, beside_others, build_database, build_plain_database, outcome,
+    with_both,
+};
 
 #[test]
 fn growth_and_empty_tables_raise_nothing_after_restarts_and_when_asked() {
@@ -53,6 +56,114 @@ fn growth_and_empty_tables_raise_nothing_after_restarts_and_when_asked() {
             check.status
         );
         scene.wait_green().await;
+        assert_no_alarm_ever(scene).await;
+    });
+}
+
+#[test]
+fn what_tables_without_a_rule_do_every_day_is_said_and_is_no_reset() {
+    with_both("every-day", async |scene, server| {
+        server.start_filled(scene).await;
+        server.sql(
+            scene,
+            "CREATE TABLE queue AS SELECT n FROM generate_series(1, 5000) n; CREATE TABLE \
+             request_log AS SELECT n FROM generate_series(1, 90000) n; CREATE TABLE notes AS SELECT n \
+             FROM generate_series(1, 300) n; CREATE TABLE legacy AS TABLE notes; CREATE TABLE \
+             notes__dbt_backup AS TABLE notes",
+        );
+        let database = build_plain_database(scene, server);
+        scene.protect(&database).await;
+        scene.wait_green().await;
+        server.sql(
+            scene,
+            "TRUNCATE queue; DELETE FROM request_log WHERE n > 9000; ALTER TABLE notes RENAME TO \
+             remarks; DROP TABLE legacy, notes__dbt_backup",
+        );
+        let check = ask_for_a_check(scene).await;
+        assert_eq!(
+            outcome(&check),
+            Some(CheckOutcome::Verified),
+            "{:?}",
+            check.status
+        );
+        let said = scene
+            .wait_condition(
+                ConditionType::DataChanged,
+                ConditionStatus::True,
+                reasons::TABLES_CHANGED,
+            )
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                "public.queue: 5,000 -> 0 rows",
+                "public.request_log: 90,000 -> 9,000 rows",
+                "public.legacy does not exist (had 300 rows)",
+                "{name: public.queue, volatile: true}",
+            ],
+        );
+        assert!(!said.message.contains("__dbt_backup"), "{}", said.message);
+        let verified = scene.condition(ConditionType::DataVerified).await;
+        assert_tells(&verified.message, &["public.notes is now public.remarks"]);
+        scene.wait_green().await;
+        assert_no_alarm_ever(scene).await;
+    });
+}
+
+#[test]
+fn copies_and_detached_partitions_raise_nothing() {
+    with_both("copies", async |scene, server| {
+        server.start_filled(scene).await;
+        server.sql(
+            scene,
+            "CREATE TABLE orders AS SELECT n FROM generate_series(1, 90000) n; CREATE TABLE events \
+             (month int, n int) PARTITION BY LIST (month); CREATE TABLE events_1 PARTITION OF events \
+             FOR VALUES IN (1); CREATE TABLE events_2 PARTITION OF events FOR VALUES IN (2); INSERT \
+             INTO events SELECT 1 + n % 2, n FROM generate_series(1, 80000) n; CREATE SCHEMA repack; \
+             CREATE TABLE repack.table_1 AS TABLE orders; CREATE TABLE orders__dbt_tmp AS TABLE \
+             orders; CREATE TABLE orders__dbt_backup AS TABLE orders",
+        );
+        server.sql_in(scene, "postgres", "CREATE DATABASE scratch");
+        scene.protect(&build_plain_database(scene, server)).await;
+        scene.wait_green().await;
+        server.sql(
+            scene,
+            "CREATE TABLE orders_new AS TABLE orders; DROP TABLE orders; ALTER TABLE orders_new \
+             RENAME TO orders; ALTER TABLE events DETACH PARTITION events_1; DROP SCHEMA repack \
+             CASCADE; DROP TABLE orders__dbt_tmp, orders__dbt_backup",
+        );
+        let check = ask_for_a_check(scene).await;
+        assert_eq!(
+            outcome(&check),
+            Some(CheckOutcome::Verified),
+            "{:?}",
+            check.status
+        );
+        scene
+            .wait_condition(
+                ConditionType::DataChanged,
+                ConditionStatus::False,
+                reasons::UNCHANGED,
+            )
+            .await;
+        server.sql(scene, "DROP TABLE events_1");
+        server.sql_in(scene, "postgres", "DROP DATABASE scratch");
+        let check = ask_for_a_check(scene).await;
+        assert_eq!(outcome(&check), Some(CheckOutcome::Verified));
+        let said = scene
+            .wait_condition(
+                ConditionType::DataChanged,
+                ConditionStatus::True,
+                reasons::TABLES_CHANGED,
+            )
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                "public.events_1 does not exist",
+                "do not exist any more: scratch",
+            ],
+        );
         assert_no_alarm_ever(scene).await;
     });
 }

@@ -23,7 +23,7 @@ fn a_database_that_only_its_last_good_backup_remembers_is_not_greeted_as_new() {
         scene.protect(&database).await;
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
         let prefix = format!(
-            "as in the backup end-to-end/{}/knowledge/",
+            "as in the backup end-to-end/{0}/{0}/knowledge/",
             scene.namespace()
         );
         assert_tells(

@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::no_false_alarm::assert_no_alarm_ever;
+use crate::support::{
+    Scene, Server, Start, beside_others, build_database, kill_container, outcome,
+};
 use futures::StreamExt;
 use holdfast::api::{CheckOutcome, DatabaseCheck, ProtectedDatabase};
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::{WatchStreamExt, watcher};
-use serde_json::json;
-
-use crate::no_false_alarm::assert_no_alarm_ever;
-use crate::support::{Scene, Server, Start, beside_others, build_database, outcome};
 
 /// Restarts of the short form: each kind of change once.
-const SHORT: u32 = 8;
+const SHORT: u32 = 12;
 /// The variable with another number of restarts.
 const RESTARTS_VARIABLE: &str = "HOLDFAST_SOAK_RESTARTS";
 
@@ -38,7 +38,13 @@ fn a_database_that_lives_and_is_restarted_over_and_over_raises_no_alarm() {
         let mut waits = Vec::new();
         for restart in 1..=restarts {
             server.sql(scene, &live(restart));
-            start = server.restart_pod(scene, &start).await;
+            start = if restart % 12 == 11 {
+                // A crash, which empties what is unlogged.
+                kill_container(&start);
+                server.wait_ready(scene, Some(&start)).await
+            } else {
+                server.restart_pod(scene, &start).await
+            };
             let check = scene.wait_judged(&start).await;
             assert_eq!(
                 outcome(&check),
@@ -65,27 +71,23 @@ fn a_database_that_lives_and_is_restarted_over_and_over_raises_no_alarm() {
 fn living_database(scene: &Scene, server: &Server) -> ProtectedDatabase {
     let mut database = build_database(scene, server);
     database.spec.backup = None;
-    let queue = json!({"name": "public.queue", "volatile": true});
-    database
-        .spec
-        .verification
-        .tables
-        .push(serde_json::from_value(queue).expect("a rule"));
     database
 }
 
-/// What the application has besides experts and nodes: a table in partitions by month, a queue, a
-/// table that others inherit from.
+/// What the application has besides experts and nodes: a table in partitions by month, a queue and a
+/// log that no rule names, an unlogged table, a table that others inherit from.
 const PREPARE: &str = "CREATE TABLE events (month int, n int) PARTITION BY LIST (month);
     CREATE TABLE events_1 PARTITION OF events FOR VALUES IN (1); CREATE TABLE events_2 PARTITION OF events FOR VALUES IN (2);
     CREATE TABLE events_3 PARTITION OF events FOR VALUES IN (3);
     INSERT INTO events SELECT 1 + n % 3, n FROM generate_series(1, 3000) n;
     CREATE TABLE queue AS SELECT n FROM generate_series(1, 5000) n;
+    CREATE TABLE request_log AS SELECT n FROM generate_series(1, 60000) n;
+    CREATE UNLOGGED TABLE pages AS SELECT n FROM generate_series(1, 40000) n; CREATE TABLE notes AS SELECT n FROM generate_series(1, 700) n;
     CREATE TABLE logs (n int); CREATE TABLE logs_today () INHERITS (logs); INSERT INTO logs_today SELECT generate_series(1, 500)";
 
 /// What happens to a database between two restarts, and is no loss.
 fn live(restart: u32) -> String {
-    match restart % 8 {
+    match restart % 12 {
         1 => format!(
             "INSERT INTO knowledge_nodes SELECT {restart} * 100000 + n, 1, 'new' FROM \
             generate_series(1, 3000) n"
@@ -94,7 +96,7 @@ fn live(restart: u32) -> String {
         3 => "VACUUM FULL".to_owned(),
         // The oldest month goes, the next one comes.
         4 => {
-            let round = restart / 8;
+            let round = restart / 12;
             let (oldest, next) = (round + 1, round + 4);
             format!(
                 "DROP TABLE events_{oldest}; CREATE TABLE events_{next} PARTITION OF events FOR \
@@ -106,10 +108,21 @@ fn live(restart: u32) -> String {
         6 => format!(
             "INSERT INTO queue SELECT generate_series(1, 5000); CREATE TABLE scratch_{restart} AS \
              SELECT n FROM generate_series(1, 90) n; DROP TABLE IF EXISTS scratch_{}",
-            restart.saturating_sub(8)
+            restart.saturating_sub(12)
         ),
         7 => "UPDATE knowledge_nodes SET content = content || '.' WHERE id % 2 = 0; ANALYZE"
             .to_owned(),
+        8 => "DELETE FROM request_log WHERE n > 3000".to_owned(),
+        9 => format!(
+            "ALTER TABLE notes RENAME TO notes_{restart}; ALTER TABLE notes_{restart} RENAME TO \
+             remarks_{restart}; INSERT INTO request_log SELECT generate_series(3001, 60000)"
+        ),
+        10 => format!(
+            "ALTER TABLE remarks_{} RENAME TO notes; CREATE TABLE shadow AS TABLE notes; DROP TABLE \
+             notes; ALTER TABLE shadow RENAME TO notes; INSERT INTO pages SELECT generate_series(1, \
+             40000)",
+            restart - 1
+        ),
         _ => {
             "ALTER TABLE logs_today NO INHERIT logs; ALTER TABLE logs_today INHERIT logs; REINDEX \
             TABLE knowledge_nodes"

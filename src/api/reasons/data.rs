@@ -94,6 +94,11 @@ reasons! { DATA:
     DATABASE_RECREATED = "DatabaseRecreated" on "DataVerified=False, DataReset=True":
         "A database was dropped and created again under the same name.",
         "Restore it from the last good backup. If it was recreated on purpose, accept the check.";
+    OLDER_DATA = "OlderData" on "DataVerified=False, DataReset=True":
+        "An older state of the data was put over the newer one, such as an old dump that was \
+         restored: sequences went back, and tables have fewer rows.",
+        "Restore the database from the last good backup. If the older state is meant, accept the \
+         check.";
     TABLES_MISSING = "TablesMissing" on "DataVerified=False, DataReset=True":
         "Tables that the last good check saw do not exist.",
         "Restore them from the last good backup. If they were dropped on purpose, accept the \
@@ -113,4 +118,44 @@ reasons! { DATA:
     ROWS_DROPPED = "RowsDropped" on "DataVerified=False, DataReset=True":
         "A table lost a larger share of its rows than `maxDropPercent` allows.",
         "Restore the rows. If they were deleted on purpose, accept the check.";
+    TABLE_COUNT_DROPPED = "TableCountDropped" on "DataVerified=False, DataReset=True":
+        "A database with more tables than a check lists has lost a larger share of its tables than \
+         `spec.verification.baseline.maxDropPercent` allows.",
+        "Restore the tables from the last good backup. If they were dropped on purpose, accept the \
+         check.";
+    ROWS_DWINDLED = "RowsDwindled" on "DataVerified=False, DataReset=True":
+        "Each check found a loss that is allowed, but together, within 7 days, tables lost a larger \
+         share of their rows than `maxDropPercent` allows.",
+        "Restore the rows. If they were deleted on purpose, accept the check.";
+    NOTHING_COUNTED = "NothingCounted" on "DataVerified=Unknown":
+        "No table of a database could be counted, so nothing is known of its rows. In most cases \
+         the role of the checks may not read the tables.",
+        "`kubectl holdfast grant-sql NAME -n NAMESPACE` prints the SQL for the role.";
+    NEW = "New" on "DataVerified=Unknown":
+        "The database has no rows, and no check has ever seen rows in it.",
+        "Nothing to do: it is verified as soon as it has rows. If it should have rows, see that \
+         `spec.connection.database` is right, and that the volume is the one with the data.";
+    NO_ROWS = "NoRows" on "DataVerified=Unknown":
+        "No good check came before, the database has no rows, and other databases of the server \
+         have some: it may be the wrong database.",
+        "Correct `spec.connection.database`. If an empty database is right, accept the check.";
+    MORE_ROWS_ELSEWHERE = "MoreRowsElsewhere" on "DataVerified=Unknown":
+        "No good check came before, and the bucket has a backup of a database of the same name in \
+         another namespace, with far more rows: this may be the wrong or an empty volume.",
+        "If it should have those rows, restore that backup. If it is another database, accept the \
+         check.";
+    UNCHANGED = "Unchanged" on "DataChanged=False":
+        "No check of the last 24 hours saw a table without a rule lose its rows, or another \
+         database of the server disappear.",
+        "Nothing to do.";
+    TABLES_CHANGED = "TablesChanged" on "DataChanged=True":
+        "Tables without a rule in `spec.verification.tables` lost rows or were dropped. By itself \
+         this is no reset: queues, logs and staging tables do so every day.",
+        "If it was meant, nothing to do, or add a rule with `volatile: true`. If not, restore the \
+         rows from the last good backup, and add a rule for the table: then it is a reset.";
+    OTHER_DATABASES_MISSING = "OtherDatabasesMissing" on "DataChanged=True":
+        "Databases that the server had at the last good check do not exist. No check connects to \
+         them, so what was in them is not known.",
+        "If it was not meant, restore them. Add databases that matter to \
+         `spec.connection.additionalDatabases`.";
 }

@@ -34,6 +34,7 @@ fn words(type_: ConditionType) -> [&'static str; 3] {
             "THE DATA IS NOT VERIFIED",
             "not known whether the data is good",
         ],
+        ConditionType::DataChanged => ["tables without a rule have changed", "", ""],
         ConditionType::FilesMatch => [
             "every file that the rows name exists",
             "FILES AND ROWS DO NOT MATCH",

@@ -19,7 +19,8 @@ use super::{DATABASE, SHARD_LABEL, Scene, Server, Start};
 /// Name of the ProtectedDatabase of every test.
 pub const NAME: &str = "knowledge";
 
-/// What the example asks for: at least 80 experts, at least 10,000 nodes, a backup every night.
+/// What the example asks for: at least 80 experts, at least 10,000 nodes, a backup every night. Each
+/// scene has a prefix of its own in the bucket: a first check looks at other namespaces, too.
 pub fn build_database(scene: &Scene, server: &Server) -> ProtectedDatabase {
     let store = testbed::ObjectStoreInfo::default();
     let spec = json!({
@@ -32,7 +33,7 @@ pub fn build_database(scene: &Scene, server: &Server) -> ProtectedDatabase {
         "backup": {
             "schedule": "0 3 * * *", "timeZone": "Europe/Berlin",
             "storage": {"s3": {
-                "bucket": store.bucket, "prefix": "end-to-end", "endpoint": store.endpoint, "region": store.region,
+                "bucket": store.bucket, "prefix": format!("end-to-end/{}", scene.namespace()), "endpoint": store.endpoint, "region": store.region,
                 "forcePathStyle": true, "credentialsSecret": {"name": "s3-auth"},
             }},
         },

@@ -1,0 +1,60 @@
+//! Checks of what no good check came before: whether this can be the database that is meant.
+
+use crate::api::{CountKind, Evidence, Finding, OtherDatabase};
+
+use super::input::Input;
+
+/// A backup elsewhere with fewer rows more than this says nothing.
+const FAR_MORE_ROWS: i64 = 100;
+/// A database whose rows are not known has some if it is larger than this. An empty one has about
+/// 8 MB.
+const EMPTY_BYTES: i64 = 16 * 1024 * 1024;
+
+/// Make sure that the first check finds rows: what has none is not known to be the right database.
+pub(super) fn no_rows(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+    let evidence = input.evidence?;
+    // With a baseline, rows were verified once, or a user accepted that there are none.
+    (input.baseline.is_none() && is_empty(evidence)).then(|| Finding::NoRows {
+        others: with_rows(evidence),
+    })
+}
+
+/// Whether all tables were counted, and have no rows.
+fn is_empty(evidence: &Evidence) -> bool {
+    evidence.total_rows <= 0
+        && evidence
+            .tables
+            .iter()
+            .all(|table| table.rows == 0 && table.count == CountKind::Exact)
+}
+
+/// The databases of the server with rows that no check connects to.
+pub(super) fn with_rows(evidence: &Evidence) -> Vec<OtherDatabase> {
+    evidence
+        .other_databases
+        .iter()
+        .filter(|other| match other.estimated_rows {
+            Some(rows) => rows > 0,
+            None => other.size_bytes.is_some_and(|bytes| bytes > EMPTY_BYTES),
+        })
+        .cloned()
+        .collect()
+}
+
+/// Make sure that the bucket has no backup of the same database in another namespace with far more
+/// rows.
+pub(super) fn more_rows_elsewhere(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+    let (evidence, elsewhere) = (input.evidence?, input.elsewhere?);
+    let rows_now = evidence
+        .tables
+        .iter()
+        .map(|table| table.rows)
+        .fold(0, i64::saturating_add);
+    let is_far_more = elsewhere.rows / 2 > rows_now && elsewhere.rows - rows_now >= FAR_MORE_ROWS;
+    (input.baseline.is_none() && is_far_more).then(|| Finding::MoreRowsElsewhere {
+        namespace: elsewhere.namespace.clone(),
+        path: elsewhere.path.clone(),
+        rows_in_backup: elsewhere.rows,
+        rows_now,
+    })
+}

@@ -1,0 +1,107 @@
+//! What is not green although nothing is known to be lost, and what only looks like a loss:
+//! scenarios.
+
+use super::incidents::{Scenario, rule};
+use super::ordinary_life::other;
+use super::sample::{Sample, set_count};
+use crate::api::{BackupElsewhere, CountKind, Coverage, NotCounted, NotCountedReason};
+
+/// Another database cluster that is the known one, upgraded.
+pub(super) fn upgraded() -> Vec<Scenario> {
+    vec![(
+        "pg_upgrade that nobody declared",
+        Sample::new()
+            .other_cluster()
+            .now(|now| now.identity.server_version = "17.2".to_owned()),
+        Some("cluster_changed"),
+    )]
+}
+
+/// What is not green although nothing is known to be lost.
+pub(super) fn not_known() -> Vec<Scenario> {
+    let new = Sample::new;
+    let first = || {
+        new()
+            .first()
+            .wanted(|spec| spec.verification.tables.clear())
+    };
+    vec![
+        (
+            "first check of a database without tables",
+            new()
+                .first()
+                .wanted(|spec| spec.verification.tables.clear())
+                .now(|now| {
+                    now.tables.clear();
+                    (now.table_count, now.total_rows) = (0, 0);
+                }),
+            Some("no_rows"),
+        ),
+        (
+            "counting stopped at the minimum",
+            new()
+                .now(|now| set_count(now, "public.knowledge_nodes", 10_000, CountKind::LowerBound)),
+            Some("not_counted"),
+        ),
+        (
+            "first check, the wrong database",
+            first().now(|now| {
+                now.tables.clear();
+                (now.table_count, now.total_rows) = (0, 0);
+                now.other_databases.push(other("shop", 20_400));
+            }),
+            Some("no_rows"),
+        ),
+        (
+            "first check, another namespace has backups with far more rows",
+            {
+                let mut sample = new().first();
+                sample.elsewhere = Some(BackupElsewhere {
+                    namespace: "production".to_owned(),
+                    path: "production/knowledge/20260131T030000Z-000000ab".to_owned(),
+                    rows: 4_000_000,
+                });
+                sample
+            },
+            Some("more_rows_elsewhere"),
+        ),
+        (
+            "the role may read nothing",
+            new()
+                .wanted(|spec| spec.verification.tables.clear())
+                .now(|now| {
+                    now.tables.iter_mut().for_each(|table| {
+                        (table.rows, table.count) = (0, CountKind::Estimated);
+                    });
+                    now.total_rows = 0;
+                    now.coverage.push(Coverage {
+                        database: "knowledge_os".to_owned(),
+                        table_count: 120,
+                        not_counted: vec![NotCounted {
+                            reason: NotCountedReason::NotReadable,
+                            table_count: 120,
+                            tables: vec!["public.experts".to_owned()],
+                        }],
+                        ..Coverage::default()
+                    });
+                }),
+            Some("nothing_counted"),
+        ),
+        (
+            "an older agent that may read nothing",
+            first().now(|now| {
+                now.tables.iter_mut().for_each(|table| {
+                    (table.rows, table.count) = (0, CountKind::Estimated);
+                });
+            }),
+            Some("nothing_counted"),
+        ),
+        (
+            "a listed table without numbers is only estimated",
+            new()
+                .wanted(|spec| spec.verification.tables.push(rule("public.audit")))
+                .now(|now| set_count(now, "public.audit", 5_000, CountKind::Estimated)),
+            Some("not_counted"),
+        ),
+    ]
+}
