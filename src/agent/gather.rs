@@ -104,12 +104,12 @@ async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gather
         absent: Vec::new(),
     };
     let mut first = Some((session, tables));
-    for database in request
-        .server
-        .databases
-        .iter()
-        .filter(|name| databases.iter().any(|database| database.name == **name))
-    {
+    // A replica is asked who it is and nothing more: what it has says nothing about the primary, and
+    // its sessions may be cancelled for a count.
+    let is_counted = |name: &&String| {
+        !observed.identity.in_recovery && databases.iter().any(|database| database.name == **name)
+    };
+    for database in request.server.databases.iter().filter(is_counted) {
         // One connection at a time: what was connected to only for the identity is closed before
         // the next is opened.
         let reused = first

@@ -29,4 +29,4 @@ pub use interrupt::Interrupt;
 pub use look_for_files::{look_for_files, nothing_found};
 pub use mounted::MountedFiles;
 pub use remembered::{build_evidence, fetch_remembered};
-pub use suspicion::{ProtectedDatabaseSuspicion, SuspicionSource, suspicion_of};
+pub use suspicion::{Look, ProtectedDatabaseSuspicion, SuspicionSource, look_since, suspicion_of};

@@ -111,6 +111,9 @@ pub struct ConditionAlert {
     pub severity: Severity,
     /// What it says after the database's name.
     pub summary: &'static str,
+    /// The one reason for which it fires, while the condition is Unknown. Without it it fires while
+    /// the condition is the opposite of well, whatever the reason.
+    pub only_for: Option<&'static str>,
 }
 
 /// What becomes of a change to each value.
@@ -176,6 +179,7 @@ impl ConditionType {
                     name: "HoldfastStalled",
                     severity: Severity::Warning,
                     summary: "Holdfast can't go on until a person changes something",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Warning,
@@ -195,6 +199,7 @@ impl ConditionType {
                     name: "HoldfastDataReset",
                     severity: Severity::Critical,
                     summary: "the data looks reset",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Warning,
@@ -214,6 +219,7 @@ impl ConditionType {
                     name: "HoldfastNotGuarded",
                     severity: Severity::Warning,
                     summary: "deletion of the data is not refused",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Normal,
@@ -229,8 +235,14 @@ impl ConditionType {
                 subject: Subject::Data,
                 unasked: Unasked::Never,
                 is_metric: true,
-                // DataReset alerts, and only a verdict makes it True.
-                alert: None,
+                // DataReset alerts, and only a verdict makes it True. That nobody looks is said by
+                // nothing else.
+                alert: Some(ConditionAlert {
+                    name: "HoldfastCheckOverdue",
+                    severity: Severity::Warning,
+                    summary: "nobody has checked the data for too long",
+                    only_for: Some(reasons::CHECK_OVERDUE),
+                }),
                 events: ConditionEvents {
                     on_true: Normal,
                     // DataReset says it.
@@ -251,6 +263,7 @@ impl ConditionType {
                     name: "HoldfastFilesMissing",
                     severity: Severity::Warning,
                     summary: "rows and files do not belong together any more",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Normal,
@@ -270,6 +283,7 @@ impl ConditionType {
                     name: "HoldfastBackupNotFresh",
                     severity: Severity::Warning,
                     summary: "there is no fresh backup",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Normal,

@@ -61,8 +61,10 @@ pub enum CheckTrigger {
     /// The spec of the ProtectedDatabase changed, so that the last answer may be one to another
     /// question.
     SpecChange,
-    /// `spec.verification.schedule`.
+    /// `spec.verification.schedule`, or every hour without it.
     Schedule,
+    /// A backup begins: it counts as good only if the data is verified then.
+    Backup,
     /// A person.
     #[default]
     Manual,

@@ -162,6 +162,7 @@ fn build_job(
         check,
         &request,
         &settings,
+        observed.pace.margin,
     ))))
 }
 

@@ -9,6 +9,8 @@ use super::input::{Baseline, Input};
 use super::sentence::{describe_volume, name_table, say_finding, say_rows};
 use super::volumes::{DataVolumes, cluster_state};
 
+/// What the source of a baseline begins with that only a backup tells of.
+const BACKUP: &str = "the backup ";
 /// How many tables a good verdict names.
 const NAMED_TABLES: usize = 5;
 
@@ -160,6 +162,9 @@ fn next_steps(
                 moved: true,
             }),
         ) => steps.extend(mount_back(input, &baseline, before, now)),
+        (Some(baseline), _) if baseline.source.starts_with(BACKUP) => {
+            return adopt_or_declare_new(input, &baseline);
+        }
         _ => steps.push(format!(
             "restore from a backup: kubectl -n {namespace} get dbbackup"
         )),
@@ -184,6 +189,26 @@ fn next_steps(
         (false, _) => format!("{is_meant} accept it: {accept}"),
     });
     steps
+}
+
+/// What to do when only the bucket knows of a past: it is this database's, or it is another one that
+/// had its name.
+fn adopt_or_declare_new(input: &Input<'_>, baseline: &Baseline<'_>) -> Vec<String> {
+    let (namespace, database, check) = (input.namespace, input.database, input.check);
+    let path = baseline.source.trim_start_matches(BACKUP);
+    vec![
+        format!(
+            "if that past is this database's, restore it before anything is written: see whether a \
+             volume has it, kubectl holdfast recover {database} -n {namespace} --dry-run; \
+             otherwise restore the dump, zstd -dc dump.pgc.zst | pg_restore -d {} of {path} in the \
+             bucket",
+            input.spec.connection.database
+        ),
+        format!(
+            "If this is a new database, declare it so: kubectl holdfast accept {database} {check} \
+             -n {namespace}"
+        ),
+    ]
 }
 
 fn mount_back(

@@ -158,8 +158,13 @@ async fn a_hot_standby_gives_an_identity_that_says_so() {
         .unwrap();
     assert!(after.identity.in_recovery && !before.identity.in_recovery);
     assert_eq!(
-        (after.identity.system_identifier, after.total_rows),
-        (before.identity.system_identifier, 1)
+        after.identity.system_identifier,
+        before.identity.system_identifier
+    );
+    assert_eq!(
+        (before.total_rows, after.total_rows, after.tables.len()),
+        (1, 0, 0),
+        "a replica is asked who it is, and nothing is counted"
     );
 }
 
