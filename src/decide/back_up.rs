@@ -24,6 +24,8 @@ use crate::world::Observed;
 const TEMPLATE_ANNOTATION: &str = "holdfast.dev/template-digest";
 /// How much longer than a check may take a backup waits for its verdict.
 const CHECK_MARGIN: Duration = Duration::from_mins(1);
+/// How long a check may take while the spec does not say so in a way that can be used.
+const CHECK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Plans backups and says how fresh they are.
 pub fn back_up(
@@ -164,11 +166,9 @@ fn desired_cron_job(
         selector: workload.selector.clone(),
         container: container.name.clone(),
     };
-    // Without rules that can be used no check is made, and the backup does not wait for one.
     let check = judged.spec.verification.as_ref();
-    let check_limit = check.map_or(Duration::ZERO, |verification| {
-        verification.timeout + observed.pace.margin + CHECK_MARGIN
-    });
+    let timeout = check.map_or(CHECK_TIMEOUT, |verification| verification.timeout);
+    let check_limit = timeout + observed.pace.margin + CHECK_MARGIN;
     let request = resources::backup_request(&observed.database, backup, &reference, check_limit);
     let settings = agent_pod(observed, workload, &container.image);
     let mut cron_job =

@@ -124,7 +124,14 @@ fn plan_restart_check(
 ) {
     let all = list(&observed.checks);
     let of_start = |check: &&DatabaseCheck| is_of(check, &start.pod.uid, &start.container.id);
-    let pending = all.iter().filter(of_start).any(|check| !has_outcome(check));
+    // One that has reported and can't be judged, because the past could not be read, is waited for,
+    // too: another would be no wiser.
+    let is_judged = |check: &DatabaseCheck| {
+        let name = check.metadata.name.as_deref();
+        name.is_some_and(|name| judged.verdicts.contains_key(name))
+    };
+    let mut of_this = all.iter().filter(of_start);
+    let pending = of_this.any(|check| !has_outcome(check) || !is_judged(check));
     if pending {
         return;
     }

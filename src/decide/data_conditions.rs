@@ -233,7 +233,7 @@ fn overdue(
     };
     let why = match judged.spec.check_schedule.as_ref() {
         Ok(CheckSchedule::Off) => {
-            "because spec.verification.schedule is Off. Remove the field to have the data checked \
+            "spec.verification.schedule is Off. Remove the field to have the data checked \
              every hour"
                 .to_owned()
         }

@@ -41,21 +41,21 @@ pub fn primaries<'a, 'b>(
         })
         .collect();
     found.sort_by_key(|(_, newest)| std::cmp::Reverse(order(newest.check)));
-    let [(newer, look), others @ ..] = found.as_slice() else {
-        return Primaries::AtMostOne;
-    };
-    let both = others
-        .iter()
-        .find(|(_, other)| was_primary_before(judged, newer, look, other));
-    match (both, others.last()) {
-        (Some((other, _)), _) => Primaries::Two(newer, other),
-        (None, Some((older, _))) => Primaries::Unsure { newer, older },
-        (None, None) => Primaries::AtMostOne,
+    let mut pairs = found.iter().flat_map(|one| {
+        let others = found.iter().filter(|other| !std::ptr::eq(one.0, other.0));
+        others.map(move |other| (one, other))
+    });
+    let both =
+        pairs.find(|((start, look), (_, other))| was_primary_around(judged, start, look, other));
+    match (both, found.as_slice()) {
+        (Some(((one, _), (other, _))), _) => Primaries::Two(one, other),
+        (None, [(newer, _), .., (older, _)]) => Primaries::Unsure { newer, older },
+        (None, _) => Primaries::AtMostOne,
     }
 }
 
-/// Whether the server that `look` found had been a primary already when `other` was made.
-fn was_primary_before(
+/// Whether the server that `look` found was a primary before `other` was made and after.
+fn was_primary_around(
     judged: &Judged<'_>,
     start: &Running<'_>,
     look: &JudgedCheck<'_>,
@@ -66,12 +66,10 @@ fn was_primary_before(
         (!identity.in_recovery).then(|| identity.postmaster_started_at.clone())
     };
     let made = |judged: &JudgedCheck<'_>| order(judged.check).0;
-    judged
-        .verdicts
-        .values()
-        .filter(|earlier| is_of(earlier.check, &start.pod.uid, &start.container.id))
-        .any(|earlier| {
-            !std::ptr::eq(earlier.check, look.check)
+    made(look) >= made(other)
+        && judged.verdicts.values().any(|earlier| {
+            is_of(earlier.check, &start.pod.uid, &start.container.id)
+                && !std::ptr::eq(earlier.check, look.check)
                 && made(earlier) <= made(other)
                 && server(earlier).is_some()
                 && server(earlier) == server(look)

@@ -6,11 +6,12 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::build_check::{build_check, target};
+use super::check_jobs::job_ended;
 use super::check_names;
 use super::judge::{has_outcome, is_of};
 use super::ready::list;
 use super::running::Running;
-use crate::api::{BackupState, CheckTrigger, DatabaseCheck};
+use crate::api::{BackupState, CheckTrigger, DatabaseBackup, DatabaseCheck};
 use crate::plan::{Plan, Step};
 use crate::resources::CheckSchedule;
 use crate::world::Observed;
@@ -76,7 +77,7 @@ pub fn plan_backup_check(observed: &Observed, start: &Running<'_>, plan: &mut Pl
         .iter()
         .filter(|backup| {
             let state = backup.status.as_ref().and_then(|status| status.state);
-            state == Some(BackupState::Running)
+            state == Some(BackupState::Running) && runs(observed, backup)
         })
         .filter_map(|backup| {
             let begun = backup.metadata.creation_timestamp.clone()?;
@@ -103,6 +104,13 @@ pub fn plan_backup_check(observed: &Observed, start: &Running<'_>, plan: &mut Pl
         target(observed, start, 0),
     );
     plan.steps.push(Step::CreateCheck(Box::new(check)));
+}
+
+/// Whether the Job of a backup has not ended.
+fn runs(observed: &Observed, backup: &DatabaseBackup) -> bool {
+    list(&observed.jobs)
+        .iter()
+        .any(|job| job.metadata.name == backup.metadata.name && job_ended(job).is_none())
 }
 
 fn has_name(checks: &[DatabaseCheck], name: &str) -> bool {

@@ -68,7 +68,7 @@ fn next_hourly(uid: &str, after: Timestamp) -> Option<Timestamp> {
     let number = digest
         .iter()
         .take(4)
-        .fold(0_i64, |value, byte| value << 8 | i64::from(*byte));
+        .fold(0_i64, |value, byte| (value << 8) | i64::from(*byte));
     let offset = number % INTERVAL_SECONDS;
     let hours = (after.as_second() - offset).div_euclid(INTERVAL_SECONDS) + 1;
     Timestamp::from_second(hours * INTERVAL_SECONDS + offset).ok()

@@ -73,6 +73,12 @@ fn every_alert_reads() {
             "FilesMissing",
             "3 files that rows name are missing on claim uploads",
         ),
+        condition(
+            "DataVerified",
+            "Unknown",
+            "CheckOverdue",
+            "the last good check is too old",
+        ),
     ];
     let alerts: Vec<Alert> = find_alerts("atra", "knowledge", &conditions)
         .into_iter()
