@@ -146,6 +146,7 @@ async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
         selector: arguments.selector,
         operator_namespace: arguments.operator_namespace,
         webhook_url_file: arguments.webhook_url_file,
+        pace: engine::JobPace::default(),
     };
     ready.store(true, Ordering::Relaxed);
     tracing::info!(

@@ -62,7 +62,7 @@ fn the_rules_are_rules() {
         &["check", "rules", "--lint=all", "--lint-fatal", "rules.json"],
         None,
     );
-    assert!(said.contains("7 rules found"), "{said}");
+    assert!(said.contains("8 rules found"), "{said}");
 }
 
 fn condition(name: &str, condition: &str, values: &str) -> Value {
@@ -132,7 +132,22 @@ fn each_alert_fires_when_it_should_and_not_before() {
             {"exp_labels": {"severity": "critical"}, "exp_annotations": down},
         ]}),
     );
+    // The last good check counts for ten minutes, and the alert waits for as long again.
+    let overdue = json!({"namespace": "atra", "name": "bad", "severity": "warning"});
+    let annotations = filled_in(&rule, "HoldfastCheckOverdue", &overdue);
+    cases.push(json!({"eval_time": "20m", "alertname": "HoldfastCheckOverdue", "exp_alerts": []}));
+    cases.push(
+        json!({"eval_time": "22m", "alertname": "HoldfastCheckOverdue", "exp_alerts": [{"exp_labels": overdue, "exp_annotations": annotations}]}),
+    );
+    let until = |name: &str, values: &str| {
+        let series = format!(
+            "holdfast_verified_until_timestamp_seconds{{namespace=\"atra\",name=\"{name}\"}}"
+        );
+        json!({"series": series, "values": values})
+    };
     let mut series = vec![
+        until("bad", "600x80"),
+        until("well", "600+60x80"),
         json!({"series": "holdfast_data_reset{namespace=\"atra\",name=\"bad\",reason=\"RowsDropped\"}", "values": "_ _ 1x20 stale"}),
         json!({"series": "holdfast_passes_total", "values": "1+1x50 stale"}),
     ];

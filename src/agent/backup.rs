@@ -30,13 +30,15 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         "spec.backup.deadline",
     )?;
     let client = kubernetes::connect().await?;
-    if ensure_backup(&client, &request, name).await? {
+    let backup = ensure_backup(&client, &request, name).await?;
+    if is_taken(&backup) {
         tracing::info!(
             backup = name,
             "this backup was taken already; its Job was started again"
         );
         return Ok(());
     }
+    let check_since = backup.check_since();
     let storage = &request.storage;
     let path = SetPath::new(
         &storage.prefix,
@@ -52,7 +54,16 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         ..DatabaseBackupStatus::default()
     };
     kubernetes::apply_status::<DatabaseBackup>(&client, &request.namespace, name, &status).await?;
-    match take(&client, &request, name, path, &interrupt).await {
+    match take(
+        &client,
+        &request,
+        name,
+        check_since.as_ref(),
+        path,
+        &interrupt,
+    )
+    .await
+    {
         Ok(set) => describe_set(&mut status, &set, &request),
         Err(failure) => {
             tracing::error!(
@@ -76,6 +87,7 @@ async fn take(
     client: &Client,
     request: &BackupRequest,
     name: &str,
+    check_since: Option<&Time>,
     path: SetPath,
     interrupt: &Interrupt,
 ) -> Result<TakenSet, AgentFailure> {
@@ -85,12 +97,19 @@ async fn take(
         host = host::find_host(client, request, &files) => host?,
     };
     tracing::info!(host, path = path.as_str(), "backing up");
-    let suspicion = ProtectedDatabaseSuspicion::new(
+    let mut suspicion = ProtectedDatabaseSuspicion::new(
         client,
         &request.namespace,
         &request.database,
         &request.database_uid,
     );
+    if let Some(since) = check_since {
+        let limit = Duration::from_secs(request.check_seconds);
+        tokio::select! {
+            failure = interrupt.wait() => return Err(failure),
+            () = suspicion.wait_for_check(since, limit) => {}
+        }
+    }
     let order = SetOrder {
         request,
         files: &files,
@@ -106,7 +125,7 @@ async fn ensure_backup(
     client: &Client,
     request: &BackupRequest,
     name: &str,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<DatabaseBackup> {
     let api: Api<DatabaseBackup> = Api::namespaced(client.clone(), &request.namespace);
     let backup = DatabaseBackup {
         metadata: ObjectMeta {
@@ -141,11 +160,13 @@ async fn ensure_backup(
             found.spec.database
         );
     }
-    let state = found.status.and_then(|status| status.state);
-    Ok(matches!(
-        state,
-        Some(BackupState::Complete | BackupState::Suspect)
-    ))
+    Ok(found)
+}
+
+/// Whether a backup has been taken already.
+fn is_taken(backup: &DatabaseBackup) -> bool {
+    let state = backup.status.as_ref().and_then(|status| status.state);
+    matches!(state, Some(BackupState::Complete | BackupState::Suspect))
 }
 
 fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &BackupRequest) {

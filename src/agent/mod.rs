@@ -31,5 +31,5 @@ pub use interrupt::Interrupt;
 pub use look_for_files::{look_for_files, nothing_found};
 pub use mounted::MountedFiles;
 pub use remembered::{Remembered, build_evidence, fetch_remembered};
-pub use suspicion::{ProtectedDatabaseSuspicion, SuspicionSource, suspicion_of};
+pub use suspicion::{Look, ProtectedDatabaseSuspicion, SuspicionSource, look_since, suspicion_of};
 pub use without_login::look_without_login;

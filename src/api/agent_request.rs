@@ -158,4 +158,11 @@ pub struct BackupRequest {
     pub storage: S3Storage,
     /// Longest time the backup may take, in seconds.
     pub deadline_seconds: u64,
+    /// How long the operator's check of the data is waited for before the dump, in seconds.
+    #[serde(default = "default_check_seconds")]
+    pub check_seconds: u64,
+}
+
+fn default_check_seconds() -> u64 {
+    300
 }

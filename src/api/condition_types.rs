@@ -112,6 +112,9 @@ pub struct ConditionAlert {
     pub severity: Severity,
     /// What it says, after the name of the database.
     pub summary: &'static str,
+    /// The one reason for which it fires, while the condition is Unknown. Without it it fires while
+    /// the condition is the opposite of well, whatever the reason.
+    pub only_for: Option<&'static str>,
 }
 
 /// Which event a change to each value makes.
@@ -177,6 +180,7 @@ impl ConditionType {
                     name: "HoldfastStalled",
                     severity: Severity::Warning,
                     summary: "Holdfast can't continue until you change something",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Warning,
@@ -196,6 +200,7 @@ impl ConditionType {
                     name: "HoldfastDataReset",
                     severity: Severity::Critical,
                     summary: "the data looks reset",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Warning,
@@ -215,6 +220,7 @@ impl ConditionType {
                     name: "HoldfastNotGuarded",
                     severity: Severity::Warning,
                     summary: "deletion of the data is not refused",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Normal,
@@ -230,8 +236,14 @@ impl ConditionType {
                 subject: Subject::Data,
                 unasked: Unasked::Never,
                 is_metric: true,
-                // DataReset alerts, and only a verdict makes it True.
-                alert: None,
+                // DataReset alerts, and only a verdict makes it True. That nobody looks is said by
+                // nothing else.
+                alert: Some(ConditionAlert {
+                    name: "HoldfastCheckOverdue",
+                    severity: Severity::Warning,
+                    summary: "nobody has checked the data for too long",
+                    only_for: Some(reasons::CHECK_OVERDUE),
+                }),
                 events: ConditionEvents {
                     on_true: Normal,
                     // DataReset says it.
@@ -267,6 +279,7 @@ impl ConditionType {
                     name: "HoldfastFilesMissing",
                     severity: Severity::Warning,
                     summary: "rows and files do not match any more",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Normal,
@@ -286,6 +299,7 @@ impl ConditionType {
                     name: "HoldfastBackupNotFresh",
                     severity: Severity::Warning,
                     summary: "there is no fresh backup",
+                    only_for: None,
                 }),
                 events: ConditionEvents {
                     on_true: Normal,

@@ -1,9 +1,12 @@
 //! `DatabaseBackup`: one backup set in the bucket, and how the backup went.
 
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::names;
 
 /// One backup set. Written by backup Jobs; deleting the object deletes nothing in the bucket.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -70,6 +73,26 @@ pub struct DatabaseBackupSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
     #[schemars(length(min = 1, max = 40))]
     pub database: String,
+}
+
+/// How long before the first backup a check may have been made: the backup follows the first good
+/// check at once.
+const FIRST_CHECK_AGE: SignedDuration = SignedDuration::from_mins(2);
+
+impl DatabaseBackup {
+    /// Since when a check counts as one that was made for this backup: since it began.
+    #[must_use]
+    pub fn check_since(&self) -> Option<Time> {
+        let begun = self.metadata.creation_timestamp.as_ref()?.0;
+        let name = self.metadata.name.as_deref().unwrap_or_default();
+        let is_first = name.starts_with(&names::first_backup(&self.spec.database));
+        let age = if is_first {
+            FIRST_CHECK_AGE
+        } else {
+            SignedDuration::ZERO
+        };
+        Some(Time(begun.checked_sub(age).unwrap_or(begun)))
+    }
 }
 
 /// How a backup went.

@@ -61,8 +61,10 @@ pub enum CheckTrigger {
     Retry,
     /// The spec of the ProtectedDatabase changed, so the last verdict may no longer apply.
     SpecChange,
-    /// `spec.verification.schedule`.
+    /// `spec.verification.schedule`, or every hour without it.
     Schedule,
+    /// A backup begins: it counts as good only if the data is verified then.
+    Backup,
     /// A user.
     #[default]
     Manual,

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::finding_parts::is_zero;
 use super::{
     AgentFailure, CheckOutcome, ClusterState, Coverage, LostDatabase, OtherDatabase, RenamedTable,
     SequenceChange, TableChange, reasons,
@@ -494,14 +495,6 @@ fn cut<T>(items: &mut Vec<T>, left_out: &mut i64) {
     let surplus = items.len().saturating_sub(FINDING_ITEM_LIMIT);
     items.truncate(FINDING_ITEM_LIMIT);
     *left_out = left_out.saturating_add(i64::try_from(surplus).unwrap_or(i64::MAX));
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes what it may skip by reference"
-)]
-pub(super) const fn is_zero(number: &i64) -> bool {
-    *number == 0
 }
 
 #[cfg(test)]

@@ -77,6 +77,12 @@ pub fn backup_cron_job(database: &str) -> String {
     format!("{database}-backup")
 }
 
+/// What the names of the Jobs of the first backup begin with, and of what they make.
+#[must_use]
+pub fn first_backup(database: &str) -> String {
+    format!("{database}-backup-first")
+}
+
 /// Field manager of the agent that looks for the files of one rule.
 #[must_use]
 pub fn files_manager(rule: usize) -> String {

@@ -118,15 +118,23 @@ pub enum DeletionGuard {
 }
 
 /// What to check after every restart and on schedule.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.timeout) >= duration('1s') && \
+    duration(self.timeout) <= duration('1h')")
+    .message("spec.verification.timeout must be 1s to 1h"))]
+#[x_kube(validation = Rule::new("duration(self.countingBudget) >= duration('1ms') && \
+    duration(self.countingBudget) <= duration('1h')")
+    .message("spec.verification.countingBudget must be 1ms to 1h"))]
 pub struct Verification {
     /// When to check in addition to every restart, as five cron fields in UTC or a macro such as
-    /// `@hourly`.
+    /// `@daily`. Default: every hour, at a minute of its own. `"Off"` checks only at restarts and
+    /// backups. Two intervals after the last good check, 2 hours with `"Off"`, and at the latest
+    /// after 32 days, `DataVerified` becomes Unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         regex(
-            pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"
+            pattern = r"^(Off|@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"
         ),
         length(max = 100)
     )]
@@ -176,8 +184,11 @@ impl Default for Verification {
 
 /// What happens to pods with the readiness gate whose data can't be verified. A pod whose data
 /// looks reset never gets traffic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.timeout) >= duration('1s') && \
+    duration(self.timeout) <= duration('24h')")
+    .message("spec.verification.gate.timeout must be 1s to 24h"))]
 pub struct Gate {
     /// How long to wait for a verdict after the container started, such as `5m`. 1 s to 24 h.
     #[serde(default = "default_gate_timeout")]

@@ -29,6 +29,10 @@ pub struct ProtectedDatabaseStatus {
     /// The newest check that has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check: Option<CheckSummary>,
+    /// Until when the last good check counts: then `DataVerified` becomes Unknown. Absent while it
+    /// is not True for another reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_until: Option<Time>,
     /// The newest backup, whatever its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_backup: Option<BackupSummary>,
@@ -80,6 +84,9 @@ pub struct BaselineStatus {
     pub time: Time,
     /// The identifier that initdb gave the database cluster.
     pub system_identifier: String,
+    /// When that check was made, by the API server's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Time>,
 }
 
 /// One check in a few words.
@@ -90,6 +97,9 @@ pub struct CheckSummary {
     pub name: String,
     /// When it ended.
     pub time: Time,
+    /// When it was made, by the API server's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Time>,
     /// Its outcome.
     pub outcome: CheckOutcome,
     /// Why, as one word.

@@ -22,8 +22,10 @@ use crate::world::Observed;
 /// Annotation on the CronJob and the Job of the first backup: the digest of what the CronJob should
 /// be, so that a pass that changes nothing writes nothing.
 const TEMPLATE_ANNOTATION: &str = "holdfast.dev/template-digest";
-/// How long to wait before the first backup is tried again: longer each time, then always the last.
-const RETRY_SECONDS: &[i64] = &[60, 300, 900, 3600];
+/// How much longer than a check may take a backup waits for its verdict.
+const CHECK_MARGIN: Duration = Duration::from_mins(1);
+/// How long a check may take while the spec does not say so in a way that can be used.
+const CHECK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Plans backups and says how fresh they are.
 pub fn back_up(
@@ -102,7 +104,7 @@ pub fn back_up(
     // Without the neighbours it is not known whose workload it is.
     let is_known = stall.is_none() && observed.neighbours.known().is_some();
     let cron_job = if is_known {
-        desired_cron_job(observed, backup)
+        desired_cron_job(observed, judged, backup)
     } else {
         None
     };
@@ -150,7 +152,11 @@ fn name_taken(observed: &Observed, present: &CronJob) -> Stall {
     }
 }
 
-fn desired_cron_job(observed: &Observed, backup: &ValidBackup) -> Option<CronJob> {
+fn desired_cron_job(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    backup: &ValidBackup,
+) -> Option<CronJob> {
     let workload = observed.workload_found()?;
     let container =
         workload.database_container(observed.database.spec.workload.container.as_deref())?;
@@ -160,7 +166,10 @@ fn desired_cron_job(observed: &Observed, backup: &ValidBackup) -> Option<CronJob
         selector: workload.selector.clone(),
         container: container.name.clone(),
     };
-    let request = resources::backup_request(&observed.database, backup, &reference);
+    let check = judged.spec.verification.as_ref();
+    let timeout = check.map_or(CHECK_TIMEOUT, |verification| verification.timeout);
+    let check_limit = timeout + observed.pace.margin + CHECK_MARGIN;
+    let request = resources::backup_request(&observed.database, backup, &reference, check_limit);
     let settings = agent_pod(observed, workload, &container.image);
     let mut cron_job =
         resources::build_backup_cron_job(&observed.database, &backup.schedule, &request, &settings);
@@ -259,7 +268,11 @@ fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob
         )
         .max_by_key(|time| time.0);
     if let (Some(ended), true) = (last, tried > 0) {
-        let due = ended.0.as_second() + RETRY_SECONDS[(tried - 1).min(RETRY_SECONDS.len() - 1)];
+        let pause = observed.pace.first_backup.after(tried).as_secs();
+        let due = ended
+            .0
+            .as_second()
+            .saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));
         let wait = due - observed.now.0.as_second();
         if wait > 0 && !changed_since(jobs, desired) {
             let wait = Duration::from_secs(u64::try_from(wait).unwrap_or(1));

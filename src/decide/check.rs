@@ -1,12 +1,8 @@
 //! The checks' part of a plan: one for every container start, more on schedule and on request, and
 //! the deletion of old ones. Pure.
 
-use std::time::Duration;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::ObjectMeta;
-
 use super::area::{Area, Stall};
+use super::build_check::{build_check, target};
 use super::changes::data_changed;
 use super::check_jobs::plan_jobs;
 use super::check_names;
@@ -14,22 +10,19 @@ use super::data_conditions::{data_reset, data_verified, report};
 use super::files::{files_match, plan_files};
 use super::judge::{Judged, JudgedCheck, has_outcome, is_of, order};
 use super::ready::list;
+use super::retry::next_try;
 use super::running::{Running, has_known_volumes, is_outdated, primary, running};
-use crate::api::{
-    CheckOutcome, CheckTarget, CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck,
-    DatabaseCheckSpec, MountedVolume, names, reasons,
-};
+use super::scheduled::{plan_backup_check, plan_scheduled_check};
+use crate::api::{CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck, reasons};
 use crate::plan::{Plan, Step};
 use crate::resources::ValidVerification;
-use crate::world::{Observed, VolumeFact};
+use crate::world::Observed;
 
-/// How long to wait before a start that could not be verified is tried again: longer each time,
-/// then always the last.
-const RETRY_SECONDS: &[u64] = &[10, 20, 40, 80, 160, 300];
-/// How much longer than `spec.verification.timeout` a check may take from its creation until it has
-/// ended, in seconds.
-const JOB_MARGIN_SECONDS: i64 = 120;
-/// How many checks of a database are kept, in addition to those that something refers to.
+/// How many of the newest checks of a container that runs are kept in any case: two show that it has
+/// been a primary all the time in between.
+const KEPT_OF_A_START: usize = 2;
+/// How many checks of a database are kept, in addition to those that something refers to: those that tell of
+/// its starts, and those that are made as time goes by.
 const KEPT_CHECKS: usize = 30;
 
 /// Plans checks and says what is known of the data.
@@ -60,19 +53,22 @@ pub fn check(
             .iter()
             .filter(|start| has_known_volumes(observed, start))
         {
-            plan_restart_check(observed, verification, judged, start, plan);
+            plan_restart_check(observed, verification, judged, &running, start, plan);
         }
         if let Some(primary) =
             primary(judged, &running).filter(|primary| has_known_volumes(observed, primary))
         {
-            plan_scheduled_check(observed, verification, primary, plan);
+            plan_backup_check(observed, primary, plan);
+            if let Ok(schedule) = &judged.spec.check_schedule {
+                plan_scheduled_check(observed, schedule, primary, plan);
+            }
             plan_manual_checks(observed, primary, plan);
             plan_files(observed, verification, judged, primary, plan);
         }
         plan_jobs(observed, verification, judged, &running, plan);
         plan_pruning(observed, judged, &running, plan);
     }
-    let verified = data_verified(observed, judged, stall, invalid.as_ref(), &running);
+    let verified = data_verified(observed, judged, stall, invalid.as_ref(), &running, plan);
     let files = files_match(observed, judged, stall.or(invalid.as_ref()));
     // Once something is known of the data, files that were not looked for are being looked for.
     let is_looking = verified.status != ConditionStatus::Unknown;
@@ -94,8 +90,12 @@ pub fn check(
         plan.withdrawn.push(ConditionType::FilesMatch);
     }
     plan.conditions.extend(files);
+    let schedule = judged.spec.check_schedule.as_ref().err();
+    let unscheduled = schedule.map(|errors| Stall::invalid_spec(errors));
     Area {
-        stall: invalid.or_else(|| judged.acceptance.stall()),
+        stall: invalid
+            .or(unscheduled)
+            .or_else(|| judged.acceptance.stall()),
         waiting_on,
     }
 }
@@ -115,95 +115,25 @@ fn readable(observed: &Observed) -> bool {
     .all(|unknown| unknown.is_none())
 }
 
-fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget {
-    let claims = observed.claims_by_name();
-    let volumes = start
-        .pod
-        .mounts
-        .iter()
-        .filter(|mount| mount.container == start.container.name)
-        .filter_map(|mount| {
-            let claim = claims.get(mount.claim.as_str())?;
-            let metadata = claim.metadata.as_ref()?;
-            let (volume, volume_handle, is_of_node, created_at) = match &claim.volume {
-                VolumeFact::Found(found) => (
-                    found.metadata.name.clone().unwrap_or_default(),
-                    found.handle.clone(),
-                    found.is_of_node,
-                    found.metadata.creation_timestamp.clone(),
-                ),
-                VolumeFact::Gone(name) => (name.clone(), String::new(), false, None),
-                VolumeFact::NotBound | VolumeFact::Unknown(_) => return None,
-            };
-            Some(MountedVolume {
-                claim: mount.claim.clone(),
-                claim_uid: metadata.uid.clone().unwrap_or_default(),
-                volume,
-                volume_handle,
-                node: if is_of_node {
-                    start.pod.node.clone().unwrap_or_default()
-                } else {
-                    String::new()
-                },
-                created_at,
-                mount_path: mount.path.clone(),
-                sub_path: mount.sub_path.clone(),
-            })
-        })
-        .collect();
-    CheckTarget {
-        pod: start.pod.name.clone(),
-        pod_uid: start.pod.uid.clone(),
-        container: start.container.name.clone(),
-        container_id: start.container.id.clone(),
-        attempt,
-        database_generation: observed.database.metadata.generation.unwrap_or_default(),
-        volumes,
-        configured_directory: start.container.configured_directory.clone(),
-    }
-}
-
-fn build_check(
-    observed: &Observed,
-    name: String,
-    trigger: CheckTrigger,
-    target: CheckTarget,
-) -> DatabaseCheck {
-    let labels = [
-        (names::DATABASE_LABEL, observed.name()),
-        (names::MANAGED_BY_LABEL, names::OPERATOR_MANAGER),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .collect();
-    let mut check = DatabaseCheck::new(
-        &name,
-        DatabaseCheckSpec {
-            database: observed.name().to_owned(),
-            trigger,
-            target: Some(target),
-        },
-    );
-    check.metadata = ObjectMeta {
-        name: Some(name),
-        namespace: Some(observed.namespace_name().to_owned()),
-        labels: Some(labels),
-        ..ObjectMeta::default()
-    };
-    check
-}
-
-/// One check for every container start, and another try when it was Unverifiable.
+/// One check for every container start, and another try when nothing could be said.
 fn plan_restart_check(
     observed: &Observed,
     verification: &ValidVerification,
     judged: &Judged<'_>,
+    running: &[Running<'_>],
     start: &Running<'_>,
     plan: &mut Plan,
 ) {
     let all = list(&observed.checks);
     let of_start = |check: &&DatabaseCheck| is_of(check, &start.pod.uid, &start.container.id);
-    let pending = all.iter().filter(of_start).any(|check| !has_outcome(check));
+    // One that has reported and can't be judged, because the past could not be read, is waited for,
+    // too: another would be no wiser.
+    let is_judged = |check: &DatabaseCheck| {
+        let name = check.metadata.name.as_deref();
+        name.is_some_and(|name| judged.verdicts.contains_key(name))
+    };
+    let mut of_this = all.iter().filter(of_start);
+    let pending = of_this.any(|check| !has_outcome(check) || !is_judged(check));
     if pending {
         return;
     }
@@ -224,7 +154,7 @@ fn plan_restart_check(
         .is_some();
     let next = tried.unwrap_or(i32::from(is_known));
     if next > 0 {
-        match next_try(observed, verification, judged, start, next) {
+        match next_try(observed, verification, judged, running, start) {
             None => return,
             Some(wait) if !wait.is_zero() => {
                 plan.read_again_after(wait);
@@ -248,103 +178,6 @@ fn plan_restart_check(
         _ => CheckTrigger::Retry,
     };
     let check = build_check(observed, name, trigger, target(observed, start, next));
-    plan.steps.push(Step::CreateCheck(Box::new(check)));
-}
-
-/// How long until the next try, if there is to be one: at once when the spec was changed since,
-/// otherwise never after a definite outcome.
-fn next_try(
-    observed: &Observed,
-    verification: &ValidVerification,
-    judged: &Judged<'_>,
-    start: &Running<'_>,
-    attempt: i32,
-) -> Option<Duration> {
-    let newest = judged.newest_of(&start.pod.uid, &start.container.id)?;
-    if is_outdated(observed, judged, start) {
-        return Some(Duration::ZERO);
-    }
-    // What is suspected because nothing could be read is looked at again until it can be.
-    if newest.verdict.outcome != CheckOutcome::Unverifiable && newest.check.evidence().is_some() {
-        return None;
-    }
-    let tries = usize::try_from(attempt.max(1) - 1)
-        .unwrap_or(usize::MAX)
-        .min(RETRY_SECONDS.len() - 1);
-    let due = ended_second(verification, newest)
-        .saturating_add(i64::try_from(RETRY_SECONDS[tries]).unwrap_or(i64::MAX));
-    let wait = due.saturating_sub(observed.now.0.as_second());
-    Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
-}
-
-/// When a check ended, within the time that its Job can have taken: an agent's wrong clock makes
-/// neither a loop of Jobs nor a long wait.
-fn ended_second(verification: &ValidVerification, check: &JudgedCheck<'_>) -> i64 {
-    let ended = check.ended.0.as_second();
-    let Some(created) = &check.check.metadata.creation_timestamp else {
-        return ended;
-    };
-    let longest = i64::try_from(verification.timeout.as_secs())
-        .unwrap_or(i64::MAX)
-        .saturating_add(JOB_MARGIN_SECONDS);
-    let created = created.0.as_second();
-    ended.clamp(created, created.saturating_add(longest))
-}
-
-/// The newest tick of the schedule gets a check, unless one was created since; ticks that were
-/// missed while the operator was down get one together.
-fn plan_scheduled_check(
-    observed: &Observed,
-    verification: &ValidVerification,
-    start: &Running<'_>,
-    plan: &mut Plan,
-) {
-    let Some(schedule) = &verification.schedule else {
-        return;
-    };
-    let checks = list(&observed.checks);
-    // Only checks of this start count: those of a replica say nothing about the data.
-    let of_start = checks
-        .iter()
-        .filter(|check| is_of(check, &start.pod.uid, &start.container.id));
-    let newest = of_start
-        .filter_map(|check| check.metadata.creation_timestamp.as_ref())
-        .max_by_key(|time| time.0);
-    let since = newest
-        .or(observed.database.metadata.creation_timestamp.as_ref())
-        .unwrap_or(&observed.now);
-    let Some(mut due) = schedule.next_tick(since) else {
-        return;
-    };
-    let name = |tick: &Time| check_names::scheduled_check(observed.name(), tick.0.as_second());
-    // By the API server's clock a tick's check may have been made before the tick.
-    if checks
-        .iter()
-        .any(|check| check.metadata.name.as_ref() == Some(&name(&due)))
-    {
-        let Some(after) = schedule.next_tick(&due) else {
-            return;
-        };
-        due = after;
-    }
-    if due.0 > observed.now.0 {
-        let wait = due.0.as_second() - observed.now.0.as_second();
-        plan.read_again_after(Duration::from_secs(u64::try_from(wait).unwrap_or(0)));
-        return;
-    }
-    let is_planned = plan
-        .steps
-        .iter()
-        .any(|step| matches!(step, Step::CreateCheck(_)));
-    if is_planned || checks.iter().any(|check| !has_outcome(check)) {
-        return;
-    }
-    let check = build_check(
-        observed,
-        name(&due),
-        CheckTrigger::Schedule,
-        target(observed, start, 0),
-    );
     plan.steps.push(Step::CreateCheck(Box::new(check)));
 }
 
@@ -388,6 +221,8 @@ fn plan_pruning(
     let baseline = judged
         .baseline
         .and_then(|baseline| baseline.metadata.name.as_ref());
+    let mut all: Vec<&JudgedCheck<'_>> = judged.verdicts.values().collect();
+    all.sort_by_key(|judged| std::cmp::Reverse(order(judged.check)));
     let newest = running.iter().flat_map(|start| {
         let (pod, container) = (&start.pod.uid, &start.container.id);
         [
@@ -395,18 +230,31 @@ fn plan_pruning(
             judged.newest_definitive_of(pod, container),
         ]
     });
+    let of_running = running.iter().flat_map(|start| {
+        let checks = all.iter().map(|judged| judged.check);
+        checks
+            .filter(|check| is_of(check, &start.pod.uid, &start.container.id))
+            .take(KEPT_OF_A_START)
+    });
+    let of_running: Vec<_> = of_running.collect();
     let newest = newest
         .chain([judged.newest_definitive()])
         .flatten()
-        .filter_map(|newest| newest.check.metadata.name.as_ref());
+        .map(|newest| newest.check)
+        .chain(of_running)
+        .filter_map(|newest| newest.metadata.name.as_ref());
     let kept: Vec<&String> = newest
         .chain([remembered, baseline].into_iter().flatten())
         .collect();
-    let mut all: Vec<&JudgedCheck<'_>> = judged.verdicts.values().collect();
-    all.sort_by_key(|judged| std::cmp::Reverse(order(judged.check)));
-    let old = all
+    let (routine, asked): (Vec<_>, Vec<_>) = all.into_iter().partition(|judged| {
+        matches!(
+            judged.check.spec.trigger,
+            CheckTrigger::Schedule | CheckTrigger::Backup
+        )
+    });
+    let old = [routine, asked]
         .into_iter()
-        .skip(KEPT_CHECKS)
+        .flat_map(|kind| kind.into_iter().skip(KEPT_CHECKS))
         .filter(|old| !is_needed(old.check))
         .map(|judged| &judged.check.metadata);
     let unneeded = old.filter(|old| !old.name.as_ref().is_some_and(|name| kept.contains(&name)));

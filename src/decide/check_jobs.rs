@@ -209,6 +209,7 @@ fn build_job(
         check,
         &request,
         &settings,
+        observed.pace.margin,
     ))))
 }
 

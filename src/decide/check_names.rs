@@ -3,6 +3,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::api::names;
+
 /// Hex digits of a digest that go into a name.
 const DIGITS: usize = 10;
 
@@ -21,12 +23,18 @@ pub fn scheduled_check(database: &str, tick_second: i64) -> String {
     format!("{database}-s{tick_second}")
 }
 
+/// The name of the check for the backups that began in that second.
+pub fn backup_check(database: &str, begun_second: i64) -> String {
+    format!("{database}-b{begun_second}")
+}
+
 /// The name of the first backup's Job; `attempt` 0 is the first.
 pub fn first_backup(database: &str, attempt: usize) -> String {
+    let first = names::first_backup(database);
     if attempt == 0 {
-        format!("{database}-backup-first")
+        first
     } else {
-        format!("{database}-backup-first-{attempt}")
+        format!("{first}-{attempt}")
     }
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::area::Stall;
 use super::check_jobs::{agent_pod, job_ended};
-use super::judge::{Judged, JudgedCheck, order};
+use super::judge::{Judged, JudgedCheck, is_of, order};
 use super::ready::list;
 use super::running::Running;
 use crate::api::{
@@ -34,7 +34,12 @@ pub fn plan_files(
     primary: &Running<'_>,
     plan: &mut Plan,
 ) {
-    let newest = judged.newest_definitive_of(&primary.pod.uid, &primary.container.id);
+    let of_start = judged.verdicts.values().filter(|judged| {
+        is_of(judged.check, &primary.pod.uid, &primary.container.id)
+            && judged.verdict.outcome != CheckOutcome::Unverifiable
+            && judged.check.spec.trigger != CheckTrigger::Backup
+    });
+    let newest = of_start.max_by_key(|judged| order(judged.check));
     let (Some(newest), Some(places)) = (
         newest.filter(|newest| is_asked(observed, newest)),
         observed.file_claims.known(),
@@ -90,7 +95,7 @@ pub fn plan_files(
 }
 
 /// Whether a check is one that files are looked for after: it found evidence, and asked for what
-/// the spec asks for now.
+/// the spec asks for now. A backup that begins does not wait for files.
 fn is_asked(observed: &Observed, judged: &JudgedCheck<'_>) -> bool {
     let generation = observed.database.metadata.generation.unwrap_or_default();
     let is_current = judged
@@ -103,7 +108,10 @@ fn is_asked(observed: &Observed, judged: &JudgedCheck<'_>) -> bool {
     is_current
         && judged.check.evidence().is_some()
         && can_say
-        && judged.check.spec.trigger != CheckTrigger::Restore
+        && !matches!(
+            judged.check.spec.trigger,
+            CheckTrigger::Restore | CheckTrigger::Backup
+        )
 }
 
 fn result_of(check: &DatabaseCheck, place: usize) -> Option<&CheckedFiles> {
@@ -137,6 +145,7 @@ fn build_job(
         &request,
         node,
         &settings,
+        observed.pace.margin,
     ))))
 }
 

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::area::{Area, Stall};
 use super::judge::{Judged, JudgedCheck, is_of};
+use super::new_database::is_new;
 use super::ready::list;
 use crate::api::{CheckOutcome, WhenUnverifiable, reasons};
 use crate::plan::{GateStep, Plan, Step};
@@ -118,6 +119,12 @@ fn wanted(
         return open(
             reasons::IN_RECOVERY,
             "it is a replica of the known database cluster".to_owned(),
+        );
+    }
+    if newest.is_some_and(|newest| is_new(observed, judged, newest)) {
+        return open(
+            reasons::NEW,
+            "the database is new: it has no rows yet, and nothing knows of any".to_owned(),
         );
     }
     let why = newest.map_or("its data is being checked", |newest| {

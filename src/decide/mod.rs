@@ -1,8 +1,10 @@
 //! From what was observed to a plan. Pure: no client, no clock, no async.
 
 mod accept;
+mod age;
 mod area;
 mod back_up;
+mod build_check;
 mod changes;
 mod check;
 mod check_jobs;
@@ -17,13 +19,17 @@ mod gate;
 mod judge;
 mod known_good;
 mod loss_summary;
+mod new_database;
+mod primaries;
 mod protect;
 mod ready;
 pub mod recover;
 mod release;
 mod remember;
 mod removed_marks;
+mod retry;
 mod running;
+mod scheduled;
 mod surroundings;
 mod ways_back;
 

@@ -13,15 +13,27 @@ pub struct Running<'a> {
 
 /// The start for checks that no start asked for: the first that is not known to be a replica.
 pub fn primary<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Option<&'a Running<'b>> {
-    let is_replica = |start: &&Running<'_>| {
-        judged
-            .newest_of(&start.pod.uid, &start.container.id)
-            .is_some_and(|newest| newest.verdict.reason == reasons::IN_RECOVERY)
-    };
     running
         .iter()
-        .find(|start| !is_replica(start))
+        .find(|start| role(judged, start) != Some(Role::Replica))
         .or(running.first())
+}
+
+/// What a server was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Primary,
+    Replica,
+}
+
+/// What the newest check of a start has found the server to be, if it found anything.
+pub fn role(judged: &Judged<'_>, start: &Running<'_>) -> Option<Role> {
+    let newest = judged.newest_of(&start.pod.uid, &start.container.id)?;
+    if newest.verdict.reason == reasons::IN_RECOVERY {
+        return Some(Role::Replica);
+    }
+    let evidence = newest.check.evidence()?;
+    (!evidence.identity.in_recovery).then_some(Role::Primary)
 }
 
 /// The containers that run Postgres now.

@@ -10,6 +10,7 @@ use super::alerts::Notices;
 use super::disturbance::Disturbance;
 use super::metrics::Metrics;
 use crate::api::names;
+pub use crate::resources::{JobPace, Pauses};
 
 /// How the operator was started.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Settings {
     /// The file with the URL of the webhook that gets alerts, a mounted Secret. Without it no alert
     /// is sent.
     pub webhook_url_file: Option<PathBuf>,
+    /// How patient it is with agents' Jobs. Only tests change it.
+    pub pace: JobPace,
 }
 
 #[cfg(test)]
@@ -42,6 +45,7 @@ impl Settings {
             selector: Selector::default(),
             operator_namespace: operator_namespace.to_owned(),
             webhook_url_file: None,
+            pace: JobPace::default(),
         }
     }
 }

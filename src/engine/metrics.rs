@@ -60,6 +60,7 @@ pub struct Metrics {
     shown_resets: Arc<Mutex<ShownResets>>,
     last_good_backup: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
     last_check: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
+    verified_until: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -121,6 +122,13 @@ impl Default for Metrics {
             "When the newest check ended, in seconds since 1970",
             last_check.clone(),
         );
+        let verified_until = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
+        registry.register(
+            "verified_until_timestamp_seconds",
+            "Until when the last good check counts, in seconds since 1970; absent while the data is \
+             not verified for another reason",
+            verified_until.clone(),
+        );
         let registry = Arc::new(registry);
         Self {
             registry,
@@ -136,6 +144,7 @@ impl Default for Metrics {
             shown_resets: Arc::default(),
             last_good_backup,
             last_check,
+            verified_until,
         }
     }
 }
@@ -217,6 +226,16 @@ impl Metrics {
                 .get_or_create(&labels)
                 .set(check.time.0.as_duration().as_secs_f64());
         }
+        match &status.verified_until {
+            Some(until) => {
+                self.verified_until
+                    .get_or_create(&labels)
+                    .set(until.0.as_duration().as_secs_f64());
+            }
+            None => {
+                self.verified_until.remove(&labels);
+            }
+        }
     }
 
     fn show_reset(&self, namespace: &str, name: &str, reason: Option<&'static str>) {
@@ -258,6 +277,7 @@ impl Metrics {
         };
         self.last_good_backup.remove(&labels);
         self.last_check.remove(&labels);
+        self.verified_until.remove(&labels);
     }
 
     /// The text that Prometheus reads.

@@ -16,7 +16,7 @@ mod startup;
 mod triggers;
 
 pub use alerts::{Notices, Pace, Webhook, deliver};
-pub use context::{Context, Settings};
+pub use context::{Context, JobPace, Pauses, Settings};
 #[cfg(test)]
 pub(crate) use error::PassError;
 pub use metrics::Metrics;

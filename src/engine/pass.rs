@@ -38,6 +38,7 @@ pub async fn reconcile(
     let observed = Box::pin(observe(
         &context.client,
         &context.settings.agent_image,
+        context.settings.pace,
         drift_repair::fetch_policy(context),
         database,
     ))

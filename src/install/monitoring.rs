@@ -21,7 +21,7 @@ struct Alert {
     runbook: &'static str,
 }
 
-const ALERTS: [Alert; 7] = [
+const ALERTS: [Alert; 8] = [
     Alert {
         name: "HoldfastDataReset",
         expression: "holdfast_data_reset == 1",
@@ -57,6 +57,19 @@ const ALERTS: [Alert; 7] = [
                       {{ $labels.namespace }}/{{ $labels.name }}. Why, and what to do: kubectl \
                       holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastdatanotverified",
+    },
+    Alert {
+        name: "HoldfastCheckOverdue",
+        expression: "time() > holdfast_verified_until_timestamp_seconds",
+        lasting: "10m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: nobody has checked the data for too \
+            long",
+        description: "No check has found the data of ProtectedDatabase \
+                      {{ $labels.namespace }}/{{ $labels.name }} good for two intervals of its \
+                      schedule, so a loss would go unnoticed. Why, and what to do: kubectl \
+                      holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastcheckoverdue",
     },
     Alert {
         name: "HoldfastBackupNotFresh",

@@ -17,7 +17,10 @@ fn every_alert_is_about_a_metric_that_there_is() {
     metrics.observe_database(
         "atra",
         "knowledge",
-        &serde_json::from_value(json!({"conditions": [reset]})).unwrap(),
+        &serde_json::from_value(
+            json!({"conditions": [reset], "verifiedUntil": "2026-02-01T11:00:00Z"}),
+        )
+        .unwrap(),
     );
     let offered = metrics.encode().unwrap();
     for alert in &ALERTS {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::accept::{self, AcceptArguments};
+use super::check::{self, CheckArguments};
 use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
 use super::error::PluginError;
@@ -70,6 +71,9 @@ enum Command {
     /// Says that a change of the data is intended: after a check has seen it, or before it is made.
     #[command(after_help = EXIT_CODES)]
     Accept(AcceptArguments),
+    /// Asks the operator to check the data now.
+    #[command(after_help = EXIT_CODES)]
+    Check(CheckArguments),
     /// Finds every Postgres in the cluster, or in one namespace with -n: what protects it, what
     /// endangers its data, how to protect it.
     #[command(after_help = EXIT_CODES)]
@@ -124,6 +128,7 @@ async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
         Command::Unlock(arguments) => unlock::run(&connect().await?, &arguments).await,
         Command::Accept(arguments) => accept::run(&connect().await?, &arguments).await,
+        Command::Check(arguments) => check::run(&connect().await?, &arguments).await,
         Command::Doctor(arguments) => doctor::run(&connect().await?, &arguments).await,
         Command::GrantSql(arguments) => match &arguments.name {
             Some(name) => grant_sql::run(&connect().await?, &arguments, name).await,

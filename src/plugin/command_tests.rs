@@ -29,6 +29,7 @@ fn the_help_reads() {
         "report",
         "unlock",
         "accept",
+        "check",
         "doctor",
         "grant-sql",
     ] {

@@ -3,6 +3,7 @@
 
 mod accept;
 mod ask;
+mod check;
 mod command;
 mod connect;
 mod doctor;

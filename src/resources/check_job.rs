@@ -1,5 +1,7 @@
 //! The Jobs of one check: that of the check itself, and one for each rule about files. Pure.
 
+use std::time::Duration;
+
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
@@ -8,9 +10,6 @@ use kube::api::ObjectMeta;
 use super::agent_pod::{AgentPodSettings, ExaminedClaim, Task, build_template, labels};
 use crate::api::{CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, names};
 
-/// How long the pod may take to start and to report, in addition to the timeout of its task, in
-/// seconds. A claim that can't be mounted shows by it.
-const MARGIN_SECONDS: u64 = 120;
 /// How long an ended Job is kept for reading, in seconds.
 const KEPT_SECONDS: i32 = 900;
 
@@ -21,6 +20,7 @@ pub fn build_check_job(
     check: &DatabaseCheck,
     request: &CheckRequest,
     settings: &AgentPodSettings,
+    margin: Duration,
 ) -> Job {
     let task = Task {
         name: "check",
@@ -33,7 +33,7 @@ pub fn build_check_job(
         check,
         check.metadata.name.clone(),
         &task,
-        request.timeout_seconds,
+        Duration::from_secs(request.timeout_seconds).saturating_add(margin),
         settings,
     )
 }
@@ -49,6 +49,7 @@ pub fn build_files_job(
     request: &FilesRequest,
     node: Option<&str>,
     settings: &AgentPodSettings,
+    margin: Duration,
 ) -> Job {
     let rule = &request.rule;
     let claim = ExaminedClaim {
@@ -72,7 +73,7 @@ pub fn build_files_job(
         check,
         Some(name),
         &task,
-        request.timeout_seconds,
+        Duration::from_secs(request.timeout_seconds).saturating_add(margin),
         settings,
     )
 }
@@ -82,7 +83,7 @@ fn build_job(
     check: &DatabaseCheck,
     name: Option<String>,
     task: &Task<'_>,
-    timeout_seconds: u64,
+    deadline: Duration,
     settings: &AgentPodSettings,
 ) -> Job {
     let owner = check.controller_owner_ref(&()).map(|owner| OwnerReference {
@@ -101,8 +102,7 @@ fn build_job(
             // The operator decides whether and when to look again, so that a broken database or
             // claim makes no loop of pods.
             backoff_limit: Some(0),
-            active_deadline_seconds: i64::try_from(timeout_seconds.saturating_add(MARGIN_SECONDS))
-                .ok(),
+            active_deadline_seconds: i64::try_from(deadline.as_secs()).ok(),
             ttl_seconds_after_finished: Some(KEPT_SECONDS),
             template: build_template(database, task, settings),
             ..JobSpec::default()

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    AgentPodSettings, ValidBackup, ValidSpec, WorkloadReference, backup_request,
+    AgentPodSettings, JobPace, ValidBackup, ValidSpec, WorkloadReference, backup_request,
     build_agent_cluster_role, build_agent_role_binding, build_agent_service_account,
     build_backup_cron_job, build_check_job, build_files_job, build_first_backup_job, check_request,
     files_request,
@@ -77,6 +77,9 @@ fn check() -> DatabaseCheck {
     }))
 }
 
+/// How long a backup waits for a check of the data.
+const CHECK_LIMIT: std::time::Duration = std::time::Duration::from_mins(4);
+
 fn settings() -> AgentPodSettings {
     AgentPodSettings {
         agent_image: "localhost/holdfast:test".to_owned(),
@@ -119,7 +122,13 @@ fn the_job_of_a_check() {
         &check(),
         "10.0.0.7",
     );
-    let job = build_check_job(&database(), &check(), &request, &settings());
+    let job = build_check_job(
+        &database(),
+        &check(),
+        &request,
+        &settings(),
+        JobPace::default().margin,
+    );
     insta::assert_yaml_snapshot!("check_job", job);
     assert_eq!(
         serde_json::from_str::<CheckRequest>(&request_of(&job.spec.unwrap().template)).unwrap(),
@@ -129,7 +138,12 @@ fn the_job_of_a_check() {
 
 #[test]
 fn the_cron_job_of_backups_and_its_first_job() {
-    let request = backup_request(&database(), &valid_backup(&database()), &workload());
+    let request = backup_request(
+        &database(),
+        &valid_backup(&database()),
+        &workload(),
+        CHECK_LIMIT,
+    );
     let mut cron_job = build_backup_cron_job(
         &database(),
         &valid_backup(&database()).schedule,
@@ -153,6 +167,7 @@ fn a_small_database_and_what_is_asked_about_it() {
         &small_database(),
         &valid_backup(&small_database()),
         &workload(),
+        CHECK_LIMIT,
     );
     insta::assert_yaml_snapshot!("small_backup_request", request);
     insta::assert_yaml_snapshot!(
@@ -201,7 +216,13 @@ fn names_with_dollars_reach_the_agent_as_they_are() {
             &check(),
             "10.0.0.7",
         );
-        let job = build_check_job(&database, &check(), &request, &settings());
+        let job = build_check_job(
+            &database,
+            &check(),
+            &request,
+            &settings(),
+            JobPace::default().margin,
+        );
         let environment = serde_json::to_string(&job).unwrap();
         assert!(
             !environment.replace("$$", "").contains('$'),
@@ -219,7 +240,12 @@ fn names_with_dollars_reach_the_agent_as_they_are() {
 
 #[test]
 fn pods_meet_pod_security_restricted_and_hold_no_secret() {
-    let request = backup_request(&database(), &valid_backup(&database()), &workload());
+    let request = backup_request(
+        &database(),
+        &valid_backup(&database()),
+        &workload(),
+        CHECK_LIMIT,
+    );
     let cron_job = build_backup_cron_job(
         &database(),
         &valid_backup(&database()).schedule,
@@ -290,7 +316,14 @@ fn the_jobs_that_look_for_files() {
         "10.0.0.7",
     )
     .unwrap();
-    let job = build_files_job(&database, &check(), &request, Some("node-1"), &settings());
+    let job = build_files_job(
+        &database,
+        &check(),
+        &request,
+        Some("node-1"),
+        &settings(),
+        JobPace::default().margin,
+    );
     insta::assert_yaml_snapshot!("files_job", job);
     assert_eq!(
         serde_json::from_str::<FilesRequest>(&request_of(&job.spec.unwrap().template)).unwrap(),
@@ -320,7 +353,14 @@ fn the_users_files_are_mounted_read_only_and_are_given_to_no_group() {
             "10.0.0.7",
         )
         .unwrap();
-        let job = build_files_job(&database, &check(), &request, None, &settings());
+        let job = build_files_job(
+            &database,
+            &check(),
+            &request,
+            None,
+            &settings(),
+            JobPace::default().margin,
+        );
         let pod = job.spec.unwrap().template.spec.unwrap();
         let security = pod.security_context.unwrap();
         assert_eq!(

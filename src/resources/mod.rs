@@ -5,8 +5,10 @@ mod agent_identity;
 mod agent_pod;
 mod backup_job;
 mod check_job;
+mod check_schedule;
 mod cron_field;
 mod duration;
+mod job_pace;
 mod requests;
 mod schedule;
 mod valid_spec;
@@ -23,7 +25,9 @@ pub use agent_identity::{
 pub use agent_pod::AgentPodSettings;
 pub use backup_job::{build_backup_cron_job, build_first_backup_job};
 pub use check_job::{build_check_job, build_files_job};
+pub use check_schedule::CheckSchedule;
 pub use duration::{DECLARATION_RANGE, DurationError, DurationRange, parse_duration};
+pub use job_pace::{JobPace, Pauses};
 pub use requests::{WorkloadReference, backup_request, check_request, files_request};
 pub use schedule::{Schedule, ScheduleError};
 pub use valid_spec::{

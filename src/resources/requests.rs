@@ -1,5 +1,7 @@
 //! What agents are asked to do, from the spec. Pure, and never with a secret.
 
+use std::time::Duration;
+
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
     BackupRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck, FILE_PATH_LIMIT,
@@ -74,12 +76,13 @@ pub fn files_request(
     })
 }
 
-/// What a backup's agent is asked.
+/// What a backup's agent is asked; `check_limit` is how long a check of the data may take.
 #[must_use]
 pub fn backup_request(
     database: &ProtectedDatabase,
     backup: &ValidBackup,
     workload: &WorkloadReference,
+    check_limit: Duration,
 ) -> BackupRequest {
     let pods = PodSelection {
         selector: workload.selector.clone(),
@@ -94,6 +97,7 @@ pub fn backup_request(
         server: server_request(&database.spec.connection, Some(pods)),
         storage: backup.storage.clone(),
         deadline_seconds: backup.deadline.as_secs(),
+        check_seconds: check_limit.min(backup.deadline / 2).as_secs(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::check_schedule::CheckSchedule;
 use super::duration::{DurationRange, parse_duration};
 use super::schedule::{Schedule, ScheduleError};
 use crate::api::{
@@ -28,6 +29,8 @@ pub struct SpecError {
 pub struct ValidSpec {
     /// What checks go by.
     pub verification: ValidVerification,
+    /// When to check besides every restart.
+    pub check_schedule: CheckSchedule,
     /// How long a gated pod waits for a verdict.
     pub gate_timeout: Duration,
     /// What backups go by, if any are asked for.
@@ -39,8 +42,6 @@ pub struct ValidSpec {
 /// What checks go by.
 #[derive(Clone, Debug)]
 pub struct ValidVerification {
-    /// When to check in addition to every restart.
-    pub schedule: Option<Schedule>,
     /// Longest time that a check may take.
     pub timeout: Duration,
     /// Longest time for counting tables without a rule.
@@ -77,6 +78,8 @@ pub struct ValidBackup {
 pub struct SpecParts {
     /// What checks need.
     pub verification: Result<ValidVerification, Vec<SpecError>>,
+    /// When to check in addition to every restart. What is wrong with it holds no other check.
+    pub check_schedule: Result<CheckSchedule, Vec<SpecError>>,
     /// What the readiness gate needs. An error in it stops checks, too.
     pub gate_timeout: Result<Duration, Vec<SpecError>>,
     /// What backups need.
@@ -94,11 +97,13 @@ impl ValidSpec {
         match SpecParts::parse(spec) {
             SpecParts {
                 verification: Ok(verification),
+                check_schedule: Ok(check_schedule),
                 gate_timeout: Ok(gate_timeout),
                 backup: Ok(backup),
                 drill: Ok(drill),
             } => Ok(Self {
                 verification,
+                check_schedule,
                 gate_timeout,
                 backup,
                 drill,
@@ -123,6 +128,12 @@ impl SpecParts {
             GATE_RANGE,
         );
         let gate_timeout = reader.finish(gate_timeout);
+
+        let mut reader = Reader::default();
+        let check_schedule = CheckSchedule::parse(spec.verification.schedule.as_deref())
+            .map_err(|error| reader.refuse("spec.verification.schedule", error.to_string()))
+            .ok();
+        let check_schedule = reader.finish(check_schedule);
 
         let mut reader = Reader::from(&connection);
         let verification = read_verification(&mut reader, &spec.verification);
@@ -151,6 +162,7 @@ impl SpecParts {
         let drill = reader.finish(drill);
         Self {
             verification,
+            check_schedule,
             gate_timeout,
             backup,
             drill,
@@ -162,6 +174,7 @@ impl SpecParts {
     pub fn errors(&self) -> Vec<SpecError> {
         let parts = [
             self.verification.as_ref().err(),
+            self.check_schedule.as_ref().err(),
             self.backup.as_ref().err(),
             self.drill.as_ref().err(),
         ];
@@ -279,10 +292,6 @@ fn read_verification(
         &verification.timeout,
         CHECK_RANGE,
     );
-    let schedule = verification
-        .schedule
-        .as_deref()
-        .map(|line| reader.schedule("spec.verification", line, None));
     let counting_budget = reader.duration(
         "spec.verification.countingBudget",
         &verification.counting_budget,
@@ -321,10 +330,6 @@ fn read_verification(
         .map(|(position, rule)| read_file_rule(reader, position, rule))
         .collect();
     Some(ValidVerification {
-        schedule: match schedule {
-            Some(schedule) => Some(schedule?),
-            None => None,
-        },
         timeout: timeout?,
         counting_budget: counting_budget?,
         max_drop_percent: max_drop_percent?,

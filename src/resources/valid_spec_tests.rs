@@ -33,7 +33,10 @@ fn a_spec_is_read_once_and_whole() {
     assert_eq!(valid.gate_timeout, Duration::from_mins(10));
     assert_eq!(verification.max_drop_percent, Some(50));
     assert_eq!(verification.file_timeouts, [Duration::from_mins(3)]);
-    assert_eq!(verification.schedule.unwrap().line(), "*/30 * * * *");
+    let CheckSchedule::Cron(schedule) = valid.check_schedule else {
+        panic!("it is a cron line");
+    };
+    assert_eq!(schedule.line(), "*/30 * * * *");
     assert_eq!(verification.tables[0].schema, "public");
     assert_eq!(verification.tables[0].table, "experts");
     let backup = valid.backup.unwrap();
@@ -76,13 +79,13 @@ const WRONG: &[(&str, &str, &str, [bool; 2])] = &[
         "/verification/schedule",
         "\"every day\"",
         "spec.verification.schedule",
-        [true, false],
+        [false, false],
     ),
     (
         "/verification/schedule",
         "\"0 0 31 2 *\"",
         "spec.verification.schedule",
-        [true, false],
+        [false, false],
     ),
     (
         "/verification/baseline",
@@ -231,6 +234,11 @@ fn each_field_is_refused_by_its_name_and_holds_what_depends_on_it() {
         assert_eq!(
             [parts.verification.is_err(), parts.backup.is_err()],
             [*holds_checks, *holds_backups],
+            "{path} = {value}"
+        );
+        assert_eq!(
+            parts.check_schedule.is_err(),
+            *field == "spec.verification.schedule",
             "{path} = {value}"
         );
         assert_eq!(

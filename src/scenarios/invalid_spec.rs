@@ -25,9 +25,6 @@ const INVALID_VERIFICATION: &[(&str, Change)] = &[
     ("spec.verification.gate.timeout", |spec| {
         spec.verification.gate.timeout = "25h".to_owned();
     }),
-    ("spec.verification.schedule", |spec| {
-        spec.verification.schedule = Some("every day".to_owned());
-    }),
     ("spec.verification.baseline.maxDropPercent", |spec| {
         spec.verification.baseline.max_drop_percent = IntOrString::Int(900);
     }),
@@ -108,6 +105,28 @@ fn an_invalid_field_of_the_verification_is_named_and_holds_checks() {
             (status, reason),
             (ConditionStatus::Unknown, reasons::INVALID_SPEC)
         );
+    }
+}
+
+#[test]
+fn a_schedule_that_can_not_be_used_is_named_and_holds_only_itself() {
+    for line in ["every day", "0 0 31 2 *"] {
+        let wrong = |sample: Sample| {
+            plan(sample.wanted(|spec| spec.verification.schedule = Some(line.to_owned())))
+        };
+        let restarted = wrong(Sample::settled().restarted());
+        assert!(restarted.steps.iter().any(is_a_check), "{line}");
+        let (status, reason, message) = said(&restarted, ConditionType::Stalled);
+        assert_eq!(
+            (status, reason),
+            (ConditionStatus::True, reasons::INVALID_SPEC)
+        );
+        assert!(
+            message.starts_with("spec.verification.schedule: "),
+            "{message}"
+        );
+        let (_, reason, _) = said(&restarted, ConditionType::DataVerified);
+        assert_eq!(reason, reasons::CHECKING);
     }
 }
 

@@ -16,6 +16,7 @@ mod cluster;
 mod crash_points;
 mod files;
 mod gate;
+mod green;
 mod in_memory;
 mod invalid_spec;
 mod judge;

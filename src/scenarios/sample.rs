@@ -18,6 +18,7 @@ use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, ProtectedData
 use crate::decide::decide;
 use crate::guard::{Marks, build_mark_patch};
 use crate::plan::Step;
+use crate::resources::JobPace;
 use crate::world::{
     ClaimFact, ClaimOrigin, Fact, KeptVolume, LedgerFact, Observed, PodFact, PolicyFact,
     VolumeFact, VolumeFound, WorkloadFact, WorkloadFound, World,
@@ -70,6 +71,7 @@ impl Sample {
         Self(Observed {
             database: Arc::new(database()),
             agent_image: "holdfast:test".to_owned(),
+            pace: JobPace::default(),
             world,
         })
     }

@@ -12,6 +12,8 @@ use super::sentence::{describe_cluster, describe_volume, name_table, say_finding
 use super::volumes::{DataVolumes, cluster_state};
 use super::ways_back::{mount_back, on_same_volume};
 
+/// What the source of a baseline begins with that only a backup tells of.
+const BACKUP: &str = "the backup ";
 /// How many tables a good verdict names.
 const NAMED_TABLES: usize = 5;
 
@@ -211,6 +213,9 @@ fn next_steps(
                 moved: true,
             }),
         ) => steps.extend(mount_back(input, &baseline, before, now)),
+        (Some(baseline), _) if baseline.source.starts_with(BACKUP) => {
+            return adopt_or_declare_new(input, &baseline);
+        }
         _ => steps.extend(on_same_volume(input, findings)),
     }
     let suspected = findings
@@ -238,4 +243,24 @@ fn accept(input: &Input<'_>) -> String {
         "kubectl annotate protdb -n {} {} {ACCEPT_CHECK_ANNOTATION}={} --overwrite",
         input.namespace, input.database, input.check
     )
+}
+
+/// What to do when only the bucket knows of a past: it is this database's, or it is another one that
+/// had its name.
+fn adopt_or_declare_new(input: &Input<'_>, baseline: &Baseline<'_>) -> Vec<String> {
+    let (namespace, database, check) = (input.namespace, input.database, input.check);
+    let path = baseline.source.trim_start_matches(BACKUP);
+    vec![
+        format!(
+            "if that past is this database's, restore it before anything is written: see whether a \
+             volume has it, kubectl holdfast recover {database} -n {namespace} --dry-run; \
+             otherwise restore the dump, zstd -dc dump.pgc.zst | pg_restore -d {} of {path} in the \
+             bucket",
+            input.spec.connection.database
+        ),
+        format!(
+            "If this is a new database, declare it so: kubectl holdfast accept {database} {check} \
+             -n {namespace}"
+        ),
+    ]
 }

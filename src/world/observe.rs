@@ -15,6 +15,7 @@ use crate::api::{
     Workload, find_condition, names,
 };
 use crate::guard;
+use crate::resources::JobPace;
 
 /// Reads everything that matters for one database.
 ///
@@ -23,6 +24,7 @@ use crate::guard;
 pub async fn observe(
     client: &Client,
     agent_image: &str,
+    pace: JobPace,
     policy: impl Future<Output = Fact<PolicyFact>>,
     database: ProtectedDatabase,
 ) -> Observed {
@@ -84,6 +86,7 @@ pub async fn observe(
     };
     Observed {
         agent_image: agent_image.to_owned(),
+        pace,
         database: Arc::new(database),
         world: World {
             namespace_name: namespace,

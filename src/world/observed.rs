@@ -12,6 +12,7 @@ use super::{
     ClaimFact, Fact, KeptVolume, LedgerFact, PodFact, VolumeFact, WorkloadFact, WorkloadFound,
 };
 use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, names};
+use crate::resources::JobPace;
 
 /// What is known of one database, one fact per question. What was not read is not known, so that
 /// whatever depends on it is not changed.
@@ -60,6 +61,8 @@ pub struct Observed {
     pub database: Arc<ProtectedDatabase>,
     /// The image that agents' binary is copied from.
     pub agent_image: String,
+    /// How patient the operator is with agents' Jobs.
+    pub pace: JobPace,
     /// What is known of it.
     pub world: World,
 }

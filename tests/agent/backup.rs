@@ -51,6 +51,7 @@ impl Scene {
             server,
             storage: bucket.storage(),
             deadline_seconds: 600,
+            check_seconds: 0,
         };
         let files = MountedFiles {
             postgres_credentials: credentials.path().to_path_buf(),

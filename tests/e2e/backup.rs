@@ -4,14 +4,17 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use holdfast::api::{BackupState, ConditionType, DatabaseBackup, reasons};
+use holdfast::api::{BackupState, ConditionStatus, ConditionType, DatabaseBackup, reasons};
 use holdfast::store::{Manifest, SetState};
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
 use crate::bad_input::calm::wait_said;
 use crate::data_lost::ask_for_a_check;
-use crate::support::{DATABASE, EXPERTS, NAME, NODES, Scene, Server, assert_tells, beside_others};
+use crate::support::{
+    DATABASE, EXPERTS, NAME, NODES, Scene, Server, assert_tells, beside_others, build_database,
+    with_both,
+};
 
 /// What comes before the namespace in the bucket.
 const PREFIX: &str = "end-to-end";
@@ -104,6 +107,58 @@ fn a_backup_of_data_that_looks_reset_is_kept_and_does_not_count() {
                 .state,
             Some(BackupState::Complete)
         );
+    });
+}
+
+/// Nobody asks for a check: what was emptied since the last one is seen when the backup begins.
+#[test]
+fn a_backup_of_data_that_was_emptied_since_the_last_check_does_not_count() {
+    with_both("backup-emptied", async |scene, server| {
+        server.start_filled(scene).await;
+        let mut database = build_database(scene, server);
+        database.spec.verification.tables.clear();
+        scene.protect(&database).await;
+        scene.wait_green().await;
+        let good = scene.status().await.last_good_backup.expect("a backup");
+        let kept = "INSERT INTO knowledge_nodes SELECT n, 1, 'again' FROM \
+                    generate_series(1, 26337) n";
+        for (name, emptied) in [
+            ("truncated", "TRUNCATE knowledge_nodes"),
+            ("deleted", "DELETE FROM knowledge_nodes"),
+            ("dropped", "DROP TABLE knowledge_nodes"),
+        ] {
+            server.sql(scene, emptied);
+            back_up_now(scene, name);
+            let status = scene.wait_backup(name).await.status.expect("a status");
+            assert_eq!(
+                (status.state, status.reason.as_deref()),
+                (Some(BackupState::Suspect), Some(reasons::DATA_SUSPECT)),
+                "{name}: {status:?}"
+            );
+            assert_tells(
+                &status.message.clone().expect("a message"),
+                &["does not count as good", "the data looked reset"],
+            );
+            scene
+                .assert_condition(
+                    ConditionType::DataReset,
+                    ConditionStatus::True,
+                    if name == "dropped" {
+                        reasons::TABLES_MISSING
+                    } else {
+                        reasons::TABLES_EMPTIED
+                    },
+                )
+                .await;
+            assert_eq!(
+                scene.status().await.last_good_backup,
+                Some(good.clone()),
+                "{name}"
+            );
+            if name != "dropped" {
+                server.sql(scene, kept);
+            }
+        }
     });
 }
 

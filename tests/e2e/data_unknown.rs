@@ -63,6 +63,28 @@ fn a_replica_proves_nothing_and_once_promoted_it_is_judged_as_what_it_is() {
 }
 
 #[test]
+fn two_primaries_of_one_workload_are_named() {
+    beside_others("two-primaries", async |scene| {
+        // Each pod has a claim of its own, and so a database cluster of its own.
+        let server = Server::seventeen(scene);
+        scene.protect_plainly(&server).await;
+        server.scale(scene, 2);
+        let names = [server.pod(), format!("{}-1", server.name)];
+        scene
+            .wait("both pods to be named", async || {
+                let said = scene.condition(ConditionType::DataVerified).await;
+                let says = names.iter().all(|name| said.message.contains(name))
+                    && said.message.contains("are both primaries");
+                if says { Ok(()) } else { Err(said.message) }
+            })
+            .await;
+        scene.settle().await;
+        let looks = scene.checks().await.len();
+        assert!(looks <= 5, "{looks} checks of two starts");
+    });
+}
+
+#[test]
 fn a_server_without_a_free_connection_is_unknown_until_there_is_one() {
     with_both("connections", async |scene, server| {
         let start = scene.protect_plainly_within(server, "3s").await;

@@ -8,8 +8,10 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::data_lost::ask_for_a_check;
+use crate::shard::operator::Installation;
 use crate::support::{
-    Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, outcome,
+    Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, in_shard,
+    outcome,
 };
 
 use ConditionStatus::{False, True, Unknown};
@@ -175,7 +177,8 @@ fn a_claim_that_is_not_there_is_not_known_and_keeps_nothing_waiting() {
 
 #[test]
 fn a_claim_that_can_not_be_mounted_is_told_once_for_each_check_and_keeps_nothing_waiting() {
-    beside_others("files-stuck", async |scene| {
+    in_shard("files-stuck", async |scene| {
+        let _operator = Installation::read(scene).await.operate_impatiently(scene);
         let server = start_with_uploads(scene).await;
         let mut stuck = build_claim(scene.namespace(), "stuck");
         stuck["spec"]["storageClassName"] = json!("nobody-provides-this");

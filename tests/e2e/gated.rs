@@ -1,7 +1,7 @@
 //! The readiness gate, with an application that migrates and seeds whatever database answers:
 //! ungated it writes into the fresh one, gated it never connects.
 
-use holdfast::api::{ConditionStatus, ConditionType, ProtectedDatabase, names, reasons};
+use holdfast::api::{ConditionStatus, ConditionType, ProtectedDatabase, TableRule, names, reasons};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
@@ -162,18 +162,48 @@ fn what_becomes_of_a_pod_that_can_not_be_verified_is_the_users_choice() {
     });
 }
 
+/// Without it the application could never make its first tables.
+#[test]
+fn a_database_that_is_really_new_passes_the_gate_and_is_green_once_it_has_rows() {
+    beside_others("gate-new", async |scene| {
+        let server = Server::new(scene);
+        let mut manifests = build_gated(&server);
+        for seed in manifests
+            .iter_mut()
+            .filter(|manifest| manifest["kind"] == "ConfigMap")
+        {
+            seed["data"] = json!({"seed.sql": "SELECT 'nothing is seeded'"});
+        }
+        scene.apply(&manifests);
+        let mut database = build_plain_database(scene, &server);
+        database.spec.verification.tables = vec![TableRule {
+            name: "public.written_by_the_app".to_owned(),
+            ..TableRule::default()
+        }];
+        scene.protect(&database).await;
+        wait_gate(scene, &server, "True", reasons::NEW).await;
+        scene
+            .wait_condition(
+                ConditionType::DataVerified,
+                ConditionStatus::Unknown,
+                reasons::NEW,
+            )
+            .await;
+        server.wait_ready(scene, None).await;
+        scene.apply(&[build_application(scene, &server)]);
+        scene
+            .wait_kubectl("wait job/application --for=condition=Complete --timeout=1s")
+            .await;
+        // Nobody asks: what could not be verified is looked at again.
+        scene.wait_verified().await;
+        wait_gate(scene, &server, "True", reasons::VERIFIED).await;
+    });
+}
+
 /// A filled server whose pods ask for the gate, and the ProtectedDatabase without which it never
 /// opens.
 async fn start_gated(scene: &Scene, server: &Server, database: ProtectedDatabase) {
-    let mut manifests = server.build_manifests();
-    for set in manifests
-        .iter_mut()
-        .filter(|manifest| manifest["kind"] == "StatefulSet")
-    {
-        set["spec"]["template"]["spec"]["readinessGates"] =
-            json!([{"conditionType": names::DATA_VERIFIED_GATE}]);
-    }
-    scene.apply(&manifests);
+    scene.apply(&build_gated(server));
     // A pod behind the gate is not Ready, but its containers are, and not before the server that
     // initdb needs for itself has gone.
     scene
@@ -196,6 +226,19 @@ async fn start_gated(scene: &Scene, server: &Server, database: ProtectedDatabase
     scene.wait_verified().await;
     server.wait_ready(scene, None).await;
     wait_gate(scene, server, "True", reasons::VERIFIED).await;
+}
+
+/// A server whose pods ask for the gate.
+fn build_gated(server: &Server) -> Vec<Value> {
+    let mut manifests = server.build_manifests();
+    for set in manifests
+        .iter_mut()
+        .filter(|manifest| manifest["kind"] == "StatefulSet")
+    {
+        set["spec"]["template"]["spec"]["readinessGates"] =
+            json!([{"conditionType": names::DATA_VERIFIED_GATE}]);
+    }
+    manifests
 }
 
 /// Lets the pod template name another claim. The pod that mounts it need not become ready.

@@ -7,9 +7,10 @@ use kube::ResourceExt;
 use kube::api::{EvictParams, ListParams, PostParams};
 
 use crate::bad_input::calm::assert_never_reset;
+use crate::shard::operator::Installation;
 use crate::support::{
-    NAME, Scene, Server, Start, assert_tells, beside_others, cut_network, mend_network, outcome,
-    signal_container,
+    NAME, Scene, Server, Start, assert_tells, beside_others, cut_network, in_shard, mend_network,
+    outcome, signal_container,
 };
 
 #[test]
@@ -44,7 +45,8 @@ fn a_check_that_is_killed_for_its_memory_says_so_and_is_tried_again() {
 
 #[test]
 fn a_check_that_is_stuck_is_ended_and_says_so() {
-    beside_others("stuck", async |scene| {
+    in_shard("stuck", async |scene| {
+        let _operator = Installation::read(scene).await.operate_impatiently(scene);
         let hindered = Hindered::begin(scene).await;
         signal_container(&hindered.container, "-STOP");
         hindered

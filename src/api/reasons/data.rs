@@ -13,6 +13,21 @@ reasons! { DATA:
          The message names the object.",
         "Wait; the operator tries again. If it does not pass, see that the API server answers and \
          that the operator's ClusterRole is unchanged.";
+    CHECK_OVERDUE = "CheckOverdue" on "DataVerified=Unknown":
+        "No check has found the data good for two intervals of `spec.verification.schedule` (every \
+         hour without it, or if it is `Off`), or for 32 days.",
+        "`kubectl get dbcheck,jobs` shows why no check has ended. If the schedule is `Off`, remove \
+         the field.";
+    TWO_PRIMARIES = "TwoPrimaries" on "DataVerified=Unknown":
+        "Two pods of the workload are primaries at the same time. What is written to one is not in \
+         the other.",
+        "Find out which of the two pods in the message has the data, and stop the other.";
+    NEW = "New" on "DataVerified=Unknown, and data-verified=True of the pod":
+        "The database has no rows yet, and neither a ledger, a backup in the bucket nor a guarded \
+         volume knows of any. The readiness gate lets such a pod through, so that its application \
+         can create its tables.",
+        "Nothing to do: the data is verified once there are rows. If there should be rows, see \
+         that the right volume is mounted and that `spec.connection` names the right database.";
     CHECKING = "Checking" on "DataVerified=Unknown":
         "A check of the running container is in progress.",
         "Wait; `kubectl get dbcheck` shows the check.";

@@ -106,8 +106,13 @@ fn find(
     if type_.is_normal(&condition.status) {
         return Finding::Over;
     }
-    if !type_.is_abnormal(&condition.status) || passes_by_itself(&condition.reason) {
-        return Finding::Held;
+    let is_abnormal = type_.is_abnormal(&condition.status);
+    match alert.only_for {
+        // What is known to be wrong is another alert's.
+        Some(_) if is_abnormal => return Finding::Over,
+        Some(reason) if condition.reason != reason => return Finding::Held,
+        None if !is_abnormal || passes_by_itself(&condition.reason) => return Finding::Held,
+        Some(_) | None => {}
     }
     let reason = reasons::known(&condition.reason);
     Finding::Firing(Box::new(Alert {

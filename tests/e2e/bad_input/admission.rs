@@ -139,6 +139,36 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["spec.verification.timeout"],
         ),
         (
+            "/verification/timeout",
+            json!("2h"),
+            vec!["spec.verification.timeout must be 1s to 1h"],
+        ),
+        (
+            "/verification/timeout",
+            json!("0s"),
+            vec!["spec.verification.timeout must be 1s to 1h"],
+        ),
+        (
+            "/verification/countingBudget",
+            json!("0ms"),
+            vec!["spec.verification.countingBudget must be 1ms to 1h"],
+        ),
+        (
+            "/verification/countingBudget",
+            json!("61m"),
+            vec!["spec.verification.countingBudget must be 1ms to 1h"],
+        ),
+        (
+            "/verification/gate",
+            json!({"timeout": "48h", "whenUnverifiable": "Open"}),
+            vec!["spec.verification.gate.timeout must be 1s to 24h"],
+        ),
+        (
+            "/verification/gate",
+            json!({"timeout": "0s"}),
+            vec!["spec.verification.gate.timeout must be 1s to 24h"],
+        ),
+        (
             "/verification/schedule",
             json!("every night"),
             vec!["spec.verification.schedule"],

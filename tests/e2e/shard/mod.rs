@@ -6,7 +6,7 @@ mod between;
 mod claim_newborn;
 mod crash_points;
 mod noticed;
-mod operator;
+pub mod operator;
 mod restarts_missed;
 mod selected;
 mod stale_cache;

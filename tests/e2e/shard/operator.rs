@@ -3,8 +3,9 @@
 
 use std::future::pending;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use holdfast::engine::{Metrics, Settings};
+use holdfast::engine::{JobPace, Metrics, Settings};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Expression;
 use kube::{Client, Config};
@@ -64,19 +65,35 @@ impl Installation {
 
     /// The same, with a client that does not do all that it is asked to.
     pub fn operate_through(&self, scene: &Scene, client: Client) -> Operator {
-        self.run(scene, client, None)
+        self.run(scene, client, None, JobPace::default())
     }
 
     /// The same, with a webhook.
     pub fn operate_telling(&self, scene: &Scene, webhook_url_file: PathBuf) -> Operator {
-        self.run(scene, self.client(), Some(webhook_url_file))
+        let pace = JobPace::default();
+        self.run(scene, self.client(), Some(webhook_url_file), pace)
+    }
+
+    /// The same, which waits for a Job that is stuck no longer than a test can.
+    pub fn operate_impatiently(&self, scene: &Scene) -> Operator {
+        let pace = JobPace {
+            margin: Duration::from_secs(10),
+            ..JobPace::default()
+        };
+        self.run(scene, self.client(), None, pace)
     }
 
     fn client(&self) -> Client {
         Client::try_from(self.config.clone()).expect("a client")
     }
 
-    fn run(&self, scene: &Scene, client: Client, webhook_url_file: Option<PathBuf>) -> Operator {
+    fn run(
+        &self,
+        scene: &Scene,
+        client: Client,
+        webhook_url_file: Option<PathBuf>,
+        pace: JobPace,
+    ) -> Operator {
         let settings = Settings {
             agent_image: self.agent_image.clone(),
             concurrency: 4,
@@ -84,6 +101,7 @@ impl Installation {
             selector: Expression::Exists(SHARD_LABEL.to_owned()).into(),
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
             webhook_url_file,
+            pace,
         };
         Operator(Some(tokio::spawn(holdfast::engine::run(
             client,

@@ -1,0 +1,80 @@
+//! Whether a database is new: nothing knows of an earlier state, and nothing is in it yet. Behind
+//! the readiness gate its application could otherwise never make its first tables. Pure.
+
+use super::judge::{Judged, JudgedCheck, KnownGood};
+use crate::api::{CheckOutcome, DatabaseLedgerStatus, Evidence, names};
+use crate::world::Observed;
+
+/// Whether what a check has looked at is a new database: it could not be verified only because there
+/// is nothing, and neither ledger, status, bucket nor a guarded volume knows of more.
+///
+/// What could not be read is no reason to call anything new: whoever has a past is not greeted as
+/// new.
+pub fn is_new(observed: &Observed, judged: &Judged<'_>, newest: &JudgedCheck<'_>) -> bool {
+    let status = newest.check.status.as_ref();
+    // The bucket is read by the check itself; that it could not be is the check's failure.
+    let has_failed = status.is_none_or(|status| status.failure.is_some());
+    newest.verdict.outcome == CheckOutcome::Unverifiable
+        && !has_failed
+        && newest
+            .check
+            .evidence()
+            .is_some_and(|evidence| !evidence.identity.in_recovery && is_empty(evidence))
+        && !is_remembered(observed, judged)
+}
+
+/// Whether no database of the server has rows, as far as that is known.
+fn is_empty(evidence: &Evidence) -> bool {
+    evidence.total_rows == 0
+        && evidence
+            .tables
+            .iter()
+            .all(|table| table.rows == 0 && table.least_rows() == 0)
+        && evidence
+            .other_databases
+            .iter()
+            .all(|other| other.estimated_rows.unwrap_or(0) == 0)
+}
+
+/// Whether anything knows of rows of this database, or may know.
+fn is_remembered(observed: &Observed, judged: &Judged<'_>) -> bool {
+    let known_rows = |known: &KnownGood<'_>| !is_empty(&known.evidence);
+    if judged.known_good.as_ref().is_some_and(known_rows) {
+        return true;
+    }
+    // Its check is gone, and nobody can say what it has seen.
+    let has_lost_baseline = judged.known_good.is_none()
+        && observed
+            .database
+            .status
+            .as_ref()
+            .is_some_and(|status| status.baseline.is_some());
+    let (Some(ledger), Some(kept), Some(claims)) = (
+        observed.ledger.known(),
+        observed.kept_volumes.known(),
+        observed.claims.known(),
+    ) else {
+        return true;
+    };
+    let ledger = ledger.as_ref().and_then(|fact| fact.ledger.status.as_ref());
+    let has_other_volume = |ledger: &DatabaseLedgerStatus| {
+        let is_here = |volume: &str| {
+            claims
+                .iter()
+                .any(|claim| claim.volume_name.as_deref() == Some(volume))
+        };
+        ledger.volumes.iter().any(|volume| !is_here(&volume.volume))
+    };
+    if ledger.is_some_and(|ledger| ledger.last_good_backup.is_some() || has_other_volume(ledger)) {
+        return true;
+    }
+    let is_noted = claims.iter().any(|claim| {
+        let annotations = claim
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.annotations.as_ref());
+        annotations.is_some_and(|all| all.contains_key(names::LOSS_SUMMARY_ANNOTATION))
+    });
+    // A database that was good while it had no rows has a note of it, too.
+    has_lost_baseline || !kept.is_empty() || (is_noted && judged.known_good.is_none())
+}

@@ -1,0 +1,94 @@
+//! How long agents' Jobs may take to start and to report, and how long to wait before another try.
+//! An operator in a test is given shorter ones. Pure.
+
+use std::time::Duration;
+
+/// How patient the operator is with agents' Jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobPace {
+    /// How long the pod of a check may take to start and to report, besides the time limit of its
+    /// task. A claim that can't be mounted shows by it.
+    pub margin: Duration,
+    /// Before a start is looked at again that could not be verified, and may be by waiting.
+    pub retry: Pauses,
+    /// Before a start is looked at again that can't be verified until a user changes something.
+    pub hopeless: Pauses,
+    /// Before the first backup is tried again.
+    pub first_backup: Pauses,
+}
+
+/// Pauses that grow by the same factor, up to the longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pauses {
+    /// The first.
+    pub first: Duration,
+    /// How much longer the next one is.
+    pub factor: u32,
+    /// The longest, which then stays.
+    pub longest: Duration,
+}
+
+impl Default for JobPace {
+    fn default() -> Self {
+        Self {
+            margin: Duration::from_mins(2),
+            retry: Pauses {
+                first: Duration::from_secs(10),
+                factor: 2,
+                longest: Duration::from_mins(5),
+            },
+            hopeless: Pauses {
+                first: Duration::from_secs(10),
+                factor: 2,
+                longest: Duration::from_hours(1),
+            },
+            first_backup: Pauses {
+                first: Duration::from_mins(1),
+                factor: 4,
+                longest: Duration::from_hours(1),
+            },
+        }
+    }
+}
+
+impl Pauses {
+    /// The pause after that many failures; after none it is the first.
+    #[must_use]
+    pub fn after(&self, failures: usize) -> Duration {
+        let steps = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.first
+            .saturating_mul(self.factor.saturating_pow(steps))
+            .min(self.longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tests on a cluster run with shorter ones; this is what a user gets.
+    #[test]
+    fn what_is_hopeless_backs_off_to_an_hour_and_the_rest_to_five_minutes() {
+        let pace = JobPace::default();
+        assert_eq!(pace.margin.as_secs(), 120);
+        let seconds = |pauses: Pauses, failures: &[usize]| {
+            failures
+                .iter()
+                .map(|failures| pauses.after(*failures).as_secs())
+                .collect::<Vec<_>>()
+        };
+        let first = [0, 1, 2, 3, 4, 5, 6, 7, usize::MAX];
+        assert_eq!(
+            seconds(pace.retry, &first),
+            [10, 10, 20, 40, 80, 160, 300, 300, 300]
+        );
+        assert_eq!(
+            seconds(pace.hopeless, &[6, 7, 8, 9, 10, 11]),
+            [320, 640, 1280, 2560, 3600, 3600]
+        );
+        assert_eq!(
+            seconds(pace.first_backup, &[1, 2, 3, 4, 5]),
+            [60, 240, 960, 3600, 3600]
+        );
+    }
+}
