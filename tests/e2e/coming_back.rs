@@ -36,7 +36,7 @@ fn a_volume_object_that_is_gone_is_made_again_from_the_ledger() {
 
         let (_, command) = said
             .message
-            .split_once("the claim binds to it: ")
+            .split_once("Without the plugin: ")
             .expect("a command");
         shell(scene, command);
         wait_bound(scene, &server.claim()).await;
