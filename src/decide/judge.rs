@@ -10,8 +10,8 @@ use super::accept::{Acceptance, acceptance};
 use super::known_good::{KnownGood, from_backup};
 use super::ready::list;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, Finding,
-    LedgerBaseline, MountedVolume, WithoutLogin, names, reasons,
+    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Finding, LedgerBaseline,
+    MountedVolume, names, reasons,
 };
 use crate::resources::SpecParts;
 use crate::verdict::{self, Verdict};

@@ -2,7 +2,7 @@
 //! shortest command first and the acceptance last.
 
 use crate::api::names::ACCEPT_CHECK_ANNOTATION;
-use crate::api::{ClusterState, Evidence, Finding, MountedVolume, RowCount};
+use crate::api::{Evidence, Finding, RowCount};
 use crate::wording;
 
 use super::input::Input;
