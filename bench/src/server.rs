@@ -160,6 +160,8 @@ impl Server {
             timeout_seconds: TIMEOUT_SECONDS,
             counting_milliseconds: u64::try_from(counting_budget.as_millis())?,
             remembered_in: None,
+            ask_default_port: false,
+            configured_directory: String::new(),
         };
         let files = MountedFiles {
             postgres_credentials: self.credentials.path().to_owned(),

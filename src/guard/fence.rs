@@ -27,6 +27,7 @@ const OF_THE_CHECK: &[&str] = &[
     "failure",
     "backupElsewhere",
     "backupEvidence",
+    "withoutLogin",
     "verdict",
 ];
 

@@ -41,12 +41,11 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
             say_directory(before),
             say_directory(now)
         ),
-        Finding::OtherVolumeUnread { before, now } => format!(
-            "the pod runs on another volume than the one with the data, and nothing on it can be \
-             read: was on {}, is on {}",
-            describe_volume(before.volume.as_ref()),
-            describe_volume(now.volume.as_ref())
-        ),
+        Finding::OtherVolumeUnread { .. } => {
+            "the pod runs on another volume than the one with the \
+            data, and nothing on it can be read"
+                .to_owned()
+        }
         Finding::RoleChanged {
             same_cluster,
             role_missing,

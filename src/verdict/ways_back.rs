@@ -113,7 +113,7 @@ fn workload_kind(input: &Input<'_>) -> String {
     )
 }
 
-/// Lists every data directory below the mounts.
+/// Lists every data directory below the mounts: each has one file of that name.
 fn find_command(input: &Input<'_>) -> String {
     let mounts: Vec<&str> = input
         .target
@@ -122,7 +122,7 @@ fn find_command(input: &Input<'_>) -> String {
         .map(|volume| volume.mount_path.as_str())
         .collect();
     format!(
-        "kubectl -n {} exec {} -c {} -- find {} -maxdepth 4 -name PG_VERSION -not -path '*/base/*'",
+        "kubectl -n {} exec {} -c {} -- find {} -name pg_control",
         input.namespace,
         input.target.pod,
         input.target.container,

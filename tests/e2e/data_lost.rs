@@ -32,7 +32,7 @@ fn a_fresh_initdb_on_the_same_volume_is_seen_although_nobody_can_log_in() {
                 "initdb has run",
                 "refused the login of role \"holdfast\"",
                 "The volume is the same: volume ",
-                "-name PG_VERSION",
+                "-name pg_control",
                 "kubectl holdfast grant-sql knowledge",
             ],
         );
@@ -67,7 +67,10 @@ fn a_directory_that_was_moved_aside_on_its_volume_can_be_found_by_what_the_messa
         let (_, command) = message.split_once(" -- ").expect("a command");
         let (command, _) = command.split_once(". ").expect("the end of it");
         let found = server.shell(scene, command);
-        assert_tells(&found, &["moved-away/PG_VERSION", "pgdata/PG_VERSION"]);
+        assert_tells(
+            &found,
+            &["moved-away/global/pg_control", "pgdata/global/pg_control"],
+        );
     });
 }
 
