@@ -14,7 +14,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("guard", &["api"]),
     ("resources", &["api"]),
     ("verdict", &["api", "wording"]),
-    ("postgres", &["api"]),
+    ("postgres", &["api", "wording"]),
     ("store", &["api", "postgres"]),
     ("agent", &["api", "wording", "postgres", "store"]),
     ("install", &["api", "guard", "resources"]),

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::wording::is_deceiving;
+
 /// The most characters that one piece of text may have.
 const LIMIT: usize = 4_000;
 
@@ -84,14 +86,6 @@ impl fmt::Display for SafeText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(&self.0)
     }
-}
-
-/// Characters that move a terminal's cursor, turn the direction of writing, or can't be seen.
-fn is_deceiving(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A word that a shell takes for exactly this text.

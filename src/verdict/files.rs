@@ -2,7 +2,7 @@
 //! what is not known. Pure.
 
 use crate::api::{CheckedFiles, ConditionStatus, FileRule, reasons};
-use crate::wording::{count, number};
+use crate::wording::{count, escaped, number};
 
 /// How many names a message tells of one rule.
 const NAMED: usize = 8;
@@ -46,6 +46,13 @@ pub struct FilesVerdict {
 /// that is missing is said whatever else is not known.
 #[must_use]
 pub fn judge_files(input: &FilesInput<'_>) -> FilesVerdict {
+    let verdict = judge(input);
+    // Names come from a claim and from a database, or from an agent beside them.
+    let message = escaped(&verdict.message);
+    FilesVerdict { message, ..verdict }
+}
+
+fn judge(input: &FilesInput<'_>) -> FilesVerdict {
     let unknown = unknown(input);
     let missing: Vec<String> = ended(input)
         .filter(|(_, found)| found.missing > 0)
@@ -258,15 +265,7 @@ fn join(mut said: Vec<String>) -> String {
 
 /// What comes from an agent's image is not trusted to be one line.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .collect()
+    text.replace(['\n', '\r', '\t'], " ")
 }
 
 #[cfg(test)]

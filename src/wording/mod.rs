@@ -1,9 +1,11 @@
 //! How numbers, times, lists and tables are printed, the same for everybody. Pure.
 
+mod escaped;
 mod number;
 mod table;
 mod time;
 
+pub use escaped::{escaped, is_deceiving};
 pub use number::{count, list, number};
 pub use table::build_table;
 pub use time::{ago, date, moment, say_length};
