@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// Measures what a check costs a database: against count(*), in a database of many tables, and
-/// beside a running pgbench
+/// Measures what a check costs a database: against count(*), in databases of many tables and of many
+/// partitions, of a replica, and beside a running pgbench
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 pub struct Arguments {
@@ -16,6 +16,9 @@ pub struct Arguments {
     /// Tables of the database of many tables [default: 10000, with --quick 1000]
     #[arg(long)]
     tables: Option<u64>,
+    /// Partitions of the database of many partitions [default: 4000, with --quick 400]
+    #[arg(long)]
+    partitions: Option<u64>,
     /// How often each thing is measured, beside pgbench twice as often [default: 7, with --quick 3]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
@@ -50,6 +53,8 @@ pub struct Plan {
     pub rows: u64,
     /// Tables of the database of many tables.
     pub tables: u64,
+    /// Partitions of the database of many partitions.
+    pub partitions: u64,
     /// How often each thing is measured.
     pub rounds: u16,
     /// How long pgbench runs at a time.
@@ -81,6 +86,9 @@ impl Arguments {
             tables: self
                 .tables
                 .unwrap_or(if self.quick { 1_000 } else { 10_000 }),
+            partitions: self
+                .partitions
+                .unwrap_or(if self.quick { 400 } else { 4_000 }),
             rounds: self.rounds.unwrap_or(if self.quick { 3 } else { 7 }),
             window: seconds(self.window, 10, 3),
             every: seconds(self.every, 10, 2),

@@ -38,6 +38,8 @@ pub struct Comparison {
     pub checks: Vec<Checks>,
     /// The rounds of counting.
     pub count: Vec<Sample>,
+    /// The most parallel workers that were seen during a check, and while everything was counted.
+    pub workers: (i64, i64),
 }
 
 /// The rounds of a check with one counting budget.
@@ -102,7 +104,17 @@ pub async fn compare(
             plan.rounds, sample.active
         ));
     }
+    let budget = plan.counting_budgets.first().copied().unwrap_or_default();
+    let workers = (
+        meter
+            .watch(server.check(&databases, &rules, budget))
+            .await?,
+        meter
+            .watch(count_everything(server, database, tables))
+            .await?,
+    );
     Ok(Comparison {
+        workers,
         tables: tables.len(),
         rows: total_rows(tables),
         size,

@@ -1,9 +1,17 @@
 //! How long the server worked for one role in one database, by its own account.
 
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
+use tokio::time::sleep;
 use tokio_postgres::Client;
 
 use crate::server::{MAINTENANCE, Server};
+
+/// How often it is looked for parallel workers.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
 /// One measurement, in seconds. The server's two accounts, because each leaves something out, and
 /// the clock.
@@ -70,6 +78,17 @@ impl<'a> Meter<'a> {
         ))
     }
 
+    /// The most parallel workers that were seen at a time while something was done.
+    pub async fn watch<T>(&self, work: impl Future<Output = Result<T>>) -> Result<i64> {
+        let observer = self.server.superuser(MAINTENANCE).await?;
+        let seen = Cell::new(0);
+        let watching: Result<Infallible> = tokio::select! {
+            done = work => { done?; return Ok(seen.get()) }
+            problem = watch_workers(&observer, &seen) => problem,
+        };
+        match watching? {}
+    }
+
     async fn fetch_active(&self, database: &str) -> Result<f64> {
         Ok(self
             .observer
@@ -96,5 +115,16 @@ impl<'a> Meter<'a> {
                    statements join pg_roles as roles on roles.oid = statements.userid where \
                    roles.rolname = $1";
         Ok(self.observer.query_one(sum, &[&role]).await?.get(0))
+    }
+}
+
+/// Looks for parallel workers until it is dropped.
+async fn watch_workers(observer: &Client, seen: &Cell<i64>) -> Result<Infallible> {
+    loop {
+        let question =
+            "select count(*) from pg_stat_activity where backend_type = 'parallel worker'";
+        let workers: i64 = observer.query_one(question, &[]).await?.get(0);
+        seen.set(seen.get().max(workers));
+        sleep(BETWEEN_LOOKS).await;
     }
 }

@@ -78,6 +78,42 @@ pub fn many_tables(count: u64) -> Vec<Table> {
         .collect()
 }
 
+/// Of so many partitions one has rows.
+const ONE_WITH_ROWS_OF: u64 = 100;
+/// How many rows that is.
+const ROWS_OF_A_PARTITION: u64 = 10;
+
+/// A partitioned table, nearly all of whose partitions are empty, as those made ahead of time are.
+/// Partitions are made and filled by [`partition_statements`].
+pub fn many_partitions(count: u64) -> Vec<Table> {
+    vec![Table {
+        name: "events".to_owned(),
+        rows: count.div_ceil(ONE_WITH_ROWS_OF) * ROWS_OF_A_PARTITION,
+        rule: None,
+    }]
+}
+
+/// What makes that table.
+pub fn partition_statements(count: u64) -> Vec<String> {
+    let create = "create table public.events (id bigint not null) partition by list (id)";
+    let partition = |number: u64| {
+        let create = format!(
+            "create table public.events_{number} partition of public.events for values in ({number})"
+        );
+        if number.is_multiple_of(ONE_WITH_ROWS_OF) {
+            format!(
+                "{create}; insert into public.events_{number} select {number} from \
+                 generate_series(1, {ROWS_OF_A_PARTITION})"
+            )
+        } else {
+            create
+        }
+    };
+    std::iter::once(create.to_owned())
+        .chain((0..count).map(partition))
+        .collect()
+}
+
 /// The rows of all tables.
 pub fn total_rows(tables: &[Table]) -> u64 {
     tables.iter().map(|table| table.rows).sum()

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result};
 use tokio_postgres::Client;
 
-use crate::layout::{Table, total_rows};
+use crate::layout::{Table, partition_statements, total_rows};
 use crate::progress::say;
 use crate::report::in_thousands;
 use crate::server::{MAINTENANCE, Server};
@@ -58,6 +58,11 @@ pub async fn load(server: &Server, database: &str, tables: &[Table]) -> Result<u
                 .with_context(|| format!("table {} can't be filled", table.name))?;
         }
     }
+    finish(&client, database).await
+}
+
+/// Leaves a database as it lies after a while; says how many bytes it has.
+async fn finish(client: &Client, database: &str) -> Result<u64> {
     say(&format!("analyzing database {database}"));
     client.batch_execute("vacuum (analyze)").await?;
     client.batch_execute("checkpoint").await?;
@@ -66,6 +71,24 @@ pub async fn load(server: &Server, database: &str, tables: &[Table]) -> Result<u
         .await?
         .get(0);
     Ok(u64::try_from(size)?)
+}
+
+/// Makes a database with a table of that many partitions; says how many bytes it has.
+pub async fn load_partitions(server: &Server, database: &str, partitions: u64) -> Result<u64> {
+    say(&format!(
+        "loading database {database}: {} partitions",
+        in_thousands(partitions)
+    ));
+    server
+        .superuser(MAINTENANCE)
+        .await?
+        .batch_execute(&format!("create database {database}"))
+        .await?;
+    let client = server.superuser(database).await?;
+    for batch in partition_statements(partitions).chunks(BATCH) {
+        client.batch_execute(&batch.join("; ")).await?;
+    }
+    finish(&client, database).await
 }
 
 async fn fill(client: &Client, table: &Table, progress: &mut Progress) -> Result<()> {

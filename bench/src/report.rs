@@ -32,6 +32,10 @@ pub struct Report {
     pub throughput: Vec<Throughput>,
     /// The database of many tables.
     pub many: Comparison,
+    /// The database of many partitions.
+    pub partitions: Comparison,
+    /// The large database once more, of a replica.
+    pub replica: Comparison,
 }
 
 impl Display for Report {
@@ -72,7 +76,15 @@ impl Display for Report {
         )?;
         write_throughput(out, &self.throughput)?;
         write!(out, "\n3. Many tables: ")?;
-        write_comparison(out, &self.many)
+        write_comparison(out, &self.many)?;
+        write!(
+            out,
+            "\n4. {} partitions, nearly all of them empty: ",
+            in_thousands(self.plan.partitions)
+        )?;
+        write_comparison(out, &self.partitions)?;
+        write!(out, "\n5. The large database of a replica: ")?;
+        write_comparison(out, &self.replica)
     }
 }
 
@@ -83,6 +95,7 @@ fn write_comparison(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Re
         size,
         checks,
         count,
+        workers,
     } = comparison;
     let size = format!("{:.1} GiB", as_float(*size) / as_float(GIBIBYTE));
     writeln!(
@@ -130,7 +143,11 @@ fn write_comparison(out: &mut Formatter<'_>, comparison: &Comparison) -> fmt::Re
             in_thousands(surely)
         )?;
     }
-    Ok(())
+    writeln!(
+        out,
+        "   parallel workers seen: {} during a check, {} during count(*)",
+        workers.0, workers.1
+    )
 }
 
 fn write_samples(out: &mut Formatter<'_>, name: &str, samples: &[Sample]) -> fmt::Result {
@@ -308,6 +325,7 @@ mod tests {
             size: 4 * GIBIBYTE,
             checks: vec![checks(500, check), checks(50, check / 10.0)],
             count: vec![sample(count), sample(count), sample(count)],
+            workers: (0, 2),
         }
     }
 
@@ -337,6 +355,7 @@ mod tests {
             plan: Plan {
                 rows: 100_000_000,
                 tables: 10_000,
+                partitions: 4_000,
                 rounds: 3,
                 window: Duration::from_secs(20),
                 every: Duration::from_secs(10),
@@ -350,6 +369,8 @@ mod tests {
                 throughput(Workload::SelectOnly, 0.01),
             ],
             many: comparison(0.01, 2.0),
+            partitions: comparison(0.03, 0.3),
+            replica: comparison(0.002, 8.0),
         };
         insta::assert_snapshot!(report);
     }

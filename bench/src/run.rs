@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::arguments::Arguments;
 use crate::comparison::compare;
-use crate::layout::{large_database, many_tables, rules, size_on_disk};
-use crate::load::load;
+use crate::layout::{large_database, many_partitions, many_tables, rules, size_on_disk};
+use crate::load::{load, load_partitions};
 use crate::machine::{GIBIBYTE, Machine, ensure_room};
 use crate::pgbench::{self, Workload};
 use crate::progress::say;
@@ -16,7 +16,9 @@ use crate::throughput::measure;
 /// The names of the databases.
 const LARGE: &str = "large";
 const MANY: &str = "many";
-/// What the server itself takes, pgbench's tables, and its log until the next checkpoint.
+const PARTITIONS: &str = "partitions";
+/// What the server itself takes, pgbench's tables, the empty partitions, and its log until the next
+/// checkpoint.
 const SERVER_SIZE: u64 = 3 * GIBIBYTE;
 
 /// Measures everything; the server is gone when this returns.
@@ -31,7 +33,7 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
         plan.folder.display(),
         needed.div_ceil(GIBIBYTE)
     ));
-    let server = Server::start(&plan.folder).await?;
+    let mut server = Server::start(&plan.folder).await?;
     let version: String = server
         .superuser(MAINTENANCE)
         .await?
@@ -49,6 +51,12 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
     }
     let size = load(&server, MANY, &many).await?;
     let many_comparison = compare(&server, MANY, &many, size, &plan).await?;
+    let partitioned = many_partitions(plan.partitions);
+    let size = load_partitions(&server, PARTITIONS, plan.partitions).await?;
+    let partitions_comparison = compare(&server, PARTITIONS, &partitioned, size, &plan).await?;
+    say("starting the server again, as a replica");
+    server.become_replica().await?;
+    let replica_comparison = compare(&server, LARGE, &large, large_comparison.size, &plan).await?;
     Ok(Report {
         machine,
         version,
@@ -56,5 +64,7 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
         large: large_comparison,
         throughput,
         many: many_comparison,
+        partitions: partitions_comparison,
+        replica: replica_comparison,
     })
 }

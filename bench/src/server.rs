@@ -87,6 +87,28 @@ impl Server {
         Ok(server)
     }
 
+    /// Starts it again as a replica of nobody, with the data that it has.
+    pub async fn become_replica(&mut self) -> Result<()> {
+        let settings = self.postgres.file("data/postgresql.conf");
+        let with_log = fs::read_to_string(&settings)? + "\nwal_level = replica\n";
+        fs::write(&settings, with_log)?;
+        self.superuser(MAINTENANCE)
+            .await?
+            .batch_execute("checkpoint")
+            .await?;
+        self.postgres.stop();
+        // As a primary once more, so that its log begins with what a replica needs.
+        self.postgres.launch()?;
+        self.superuser(MAINTENANCE)
+            .await?
+            .batch_execute("checkpoint")
+            .await?;
+        self.postgres.stop();
+        fs::write(self.postgres.file("data/standby.signal"), "")?;
+        self.postgres.give_to_postgres()?;
+        self.postgres.launch()
+    }
+
     /// A session of the superuser.
     pub async fn superuser(&self, database: &str) -> Result<Client> {
         self.connect(SUPERUSER, database).await

@@ -164,7 +164,7 @@ impl LocalPostgres {
 
     /// Ends the server at once: its children go with it, and its shared memory. What does not
     /// listen is killed.
-    fn stop(&mut self) {
+    pub fn stop(&mut self) {
         let Some(mut child) = self.process.take() else {
             return;
         };
