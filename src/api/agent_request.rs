@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileRule, S3Storage, TableName, TableRule, TlsMode};
+use super::{FileRule, S3Storage, TableRule, TlsMode};
 
 /// Environment variable that carries the request as JSON.
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
@@ -87,7 +87,7 @@ pub struct CheckRequest {
     /// Tables that the last good check found, besides those with rules: these are looked for even
     /// where there are more than evidence has room for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub known_tables: Vec<TableName>,
+    pub known_tables: Vec<KnownTable>,
     /// Budget of the whole check in seconds, waiting for a starting server included.
     pub timeout_seconds: u64,
     /// Budget for counting tables without a rule, in milliseconds.
@@ -103,6 +103,19 @@ pub struct CheckRequest {
     /// The data directory that the pod configures; empty if it leaves that to its image.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub configured_directory: String,
+}
+
+/// A table that the last good check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownTable {
+    /// The database that it is in.
+    pub database: String,
+    /// `schema.table`.
+    pub name: String,
+    /// Rows that it surely had. One that seems to have far fewer is counted completely.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<i64>,
 }
 
 fn default_counting_budget() -> u64 {

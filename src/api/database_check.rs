@@ -184,4 +184,7 @@ pub struct CheckVerdict {
     /// by, if it was declared beforehand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_by: Option<String>,
+    /// Whether the agent was still counting large tables. It is judged again when it has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }

@@ -52,6 +52,10 @@ pub struct Evidence {
     /// Whether the agent's role is a superuser, which is more than a check needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superuser: bool,
+    /// Whether large tables are still being counted; they are estimated here. A reset that shows
+    /// already is reported at once, and nothing is verified.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// When the server was asked, by the database's clock.
     #[schemars(with = "Time")]
     pub observed_at: Time,

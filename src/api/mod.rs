@@ -27,8 +27,9 @@ mod without_login;
 
 pub use agent_request::{
     BINARY_DIRECTORY, BackupRequest, CheckRequest, FILES_DIRECTORY, FilesRequest,
-    JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, PodSelection,
-    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest, WORK_DIRECTORY,
+    JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
+    PodSelection, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest,
+    WORK_DIRECTORY,
 };
 pub use backup_spec::{
     Backup, BackupDirectory, Drill, Encryption, ObjectLock, ObjectLockMode, Retention,

@@ -11,7 +11,7 @@ use super::ready::list;
 use super::running::Running;
 use crate::api::{
     AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, Finding,
-    TableEvidence, TableName, reasons,
+    KnownTable, TableEvidence, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidVerification};
@@ -99,6 +99,7 @@ fn unreported(name: &str, reason: &'static str, message: String) -> Step {
         findings: vec![Finding::AgentFailed { failure }],
         baseline: None,
         declared_by: None,
+        partial: false,
     };
     Step::WriteVerdict {
         name: name.to_owned(),
@@ -143,6 +144,7 @@ fn judge_unreported(
                 .filter(|_| is_suspected)
                 .map(|known| known.name.to_owned()),
             declared_by: None,
+            partial: false,
         },
     }
 }
@@ -208,20 +210,21 @@ fn build_job(
 
 /// The tables that the agent looks for even where there are more than it has room for, as far as a
 /// variable of its pod has room for their names.
-fn known_tables(evidence: &Evidence) -> Vec<TableName> {
+fn known_tables(evidence: &Evidence) -> Vec<KnownTable> {
     let mut room = KNOWN_TABLES_BYTES;
     let mut fits = |table: &&TableEvidence| {
         let bytes = serde_json::to_string(&table.name).map_or(usize::MAX, |name| name.len())
             + table.database.len()
-            + 40;
+            + 64;
         room = room.saturating_sub(bytes);
         room > 0
     };
     let names = evidence.tables.iter().take_while(|table| fits(table));
     names
-        .map(|table| TableName {
+        .map(|table| KnownTable {
             database: table.database.clone(),
             name: table.name.clone(),
+            rows: Some(table.least_rows()).filter(|rows| *rows > 0),
         })
         .collect()
 }

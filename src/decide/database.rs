@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::area::{Area, Stall, guard_wanted};
-use super::{back_up, check, gate, judge, loss_summary, protect, ready, release, remember};
+use super::{
+    back_up, check, first_part, gate, judge, loss_summary, protect, ready, release, remember,
+};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::plan::Plan;
 use crate::world::{Observed, WorkloadFact};
@@ -32,7 +34,8 @@ pub fn decide(observed: &Observed) -> Plan {
         release::release_all(observed, &mut plan);
         return plan;
     }
-    let judged = judge::judge_checks(observed);
+    let mut judged = judge::judge_checks(observed);
+    first_part::judge_first_parts(observed, &mut judged);
     let stall = stalled(observed);
     // Before anything that may fail: a gate that must close does not wait.
     let gating = gate::gate(observed, &judged, &mut plan);

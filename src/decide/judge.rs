@@ -220,7 +220,11 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             .as_ref()
             .map(|known| known.name.to_owned());
         if !stored.is_some_and(|stored| {
-            stored.outcome == verdict.outcome && stored.reason == verdict.reason
+            // What was said of a first part is said again of the whole.
+            let is_of_first_part = stored.partial && ended(check).is_some();
+            stored.outcome == verdict.outcome
+                && stored.reason == verdict.reason
+                && !is_of_first_part
         }) {
             let (reason, message) = (verdict.reason.to_owned(), verdict.message.clone());
             let unwritten = CheckVerdict {
@@ -230,6 +234,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                 findings: verdict.findings.clone(),
                 baseline: compared_with,
                 declared_by,
+                partial: false,
             };
             judged.unwritten.push((name, unwritten));
         }
@@ -258,6 +263,20 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
 }
 
 impl<'a> Judged<'a> {
+    /// Judges a check that has not ended.
+    pub fn judge_now(&self, observed: &Observed, check: &DatabaseCheck) -> Verdict {
+        let (known, acceptance) = (self.known_good.as_ref(), &self.acceptance);
+        judge_one(
+            observed,
+            check,
+            known,
+            None,
+            &self.replica_volumes,
+            acceptance,
+        )
+        .0
+    }
+
     /// Whether a check has seen a replica of the database cluster that is known to be good.
     fn is_replica_of_known(&self, check: &DatabaseCheck) -> bool {
         let found = check.evidence().map(|evidence| &evidence.identity);

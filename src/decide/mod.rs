@@ -10,6 +10,7 @@ mod claims_report;
 mod data_conditions;
 mod database;
 mod files;
+mod first_part;
 mod gap;
 mod gate;
 mod judge;

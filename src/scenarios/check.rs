@@ -64,6 +64,31 @@ fn unread_on_other_volume() -> DatabaseCheck {
     check
 }
 
+fn judged_by_its_first_part(check: DatabaseCheck) -> DatabaseCheck {
+    let mut check = judged(check, CheckOutcome::Suspected, "ClusterReinitialized");
+    let status = check.status.get_or_insert_default();
+    if let Some(verdict) = &mut status.verdict {
+        verdict.partial = true;
+    }
+    check
+}
+
+/// The agent still counts large tables.
+fn first_part(check: DatabaseCheck) -> DatabaseCheck {
+    let mut check = of_container(
+        unjudged(check),
+        "knowledge-postgres-0",
+        "pod-1",
+        "containerd://2",
+    );
+    let status = check.status.get_or_insert_default();
+    status.completion_time = None;
+    if let Some(evidence) = &mut status.evidence {
+        evidence.partial = true;
+    }
+    check
+}
+
 /// The start before this one was verified.
 fn after_a_good_start(mut checks: Vec<DatabaseCheck>) -> Sample {
     let good = of_container(
@@ -177,6 +202,27 @@ fn jobs() -> Vec<Scenario> {
             "a check's Job runs",
             new()
                 .and_check(check_of_start())
+                .jobs(vec![job("knowledge-new", "check")]),
+        ),
+        (
+            "a check's first part looks reset while its Job runs",
+            new()
+                .and_check(first_part(reset("knowledge-new", "2026-02-01T09:29:50Z")))
+                .jobs(vec![job("knowledge-new", "check")]),
+        ),
+        (
+            "a check whose first part looked reset has reported everything",
+            new().and_check(judged_by_its_first_part(of_container(
+                reset("knowledge-new", "2026-02-01T09:29:50Z"),
+                "knowledge-postgres-0",
+                "pod-1",
+                "containerd://2",
+            ))),
+        ),
+        (
+            "a check's first part looks good while its Job runs",
+            new()
+                .and_check(first_part(check("knowledge-new", "2026-02-01T09:29:50Z")))
                 .jobs(vec![job("knowledge-new", "check")]),
         ),
         (

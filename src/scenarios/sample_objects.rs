@@ -173,6 +173,7 @@ fn verdict(outcome: CheckOutcome, reason: &str) -> CheckVerdict {
         message: format!("as said before: {reason}"),
         baseline: None,
         declared_by: None,
+        partial: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ordered chain: which check comes before which, and how their findings become one verdict.
 
 use crate::api::{CheckOutcome, FINDING_LIMIT, Finding, reasons};
+use crate::wording::escaped;
 
 use super::input::{Input, Verdict};
 use super::{
@@ -12,11 +13,12 @@ type Check = for<'input, 'data> fn(&'input Input<'data>, &[Finding]) -> Option<F
 
 /// The chain. The first suspected reset names the reason; later ones are still said. What can't be
 /// judged ends the chain, unless something is suspected already.
-pub(super) const CHAIN: [(&str, Check); 18] = [
+pub(super) const CHAIN: [(&str, Check); 19] = [
     ("other_cluster_unread", unread::other_cluster),
     ("other_volume_unread", unread::other_volume),
     ("other_directory_unread", unread::other_directory),
     ("role_changed_unread", unread::role_changed),
+    ("database_missing_unread", unread::database_missing),
     ("nothing_found", unverifiable::nothing_found),
     ("in_recovery", unverifiable::in_recovery),
     ("database_missing", identity::database_missing),
@@ -85,7 +87,8 @@ pub(super) fn judge_by(input: &Input<'_>, checks: impl Iterator<Item = Check>) -
     Verdict {
         outcome,
         reason,
-        message,
+        // Names come from a database, or from an agent in its image.
+        message: escaped(&message),
         findings: findings.into_iter().map(Finding::bounded).collect(),
     }
 }
@@ -94,7 +97,16 @@ fn unverifiable(input: &Input<'_>, finding: Finding) -> Verdict {
     Verdict {
         outcome: CheckOutcome::Unverifiable,
         reason: finding.reason(),
-        message: message::unverifiable(input, &finding),
+        message: escaped(&say_with_role(input, &finding)),
         findings: vec![finding.bounded()],
+    }
+}
+
+/// A superuser role is said also where nothing else can be.
+fn say_with_role(input: &Input<'_>, finding: &Finding) -> String {
+    let said = message::unverifiable(input, finding);
+    match notes::superuser_role(input, &[]) {
+        Some(note) => format!("{said}; {}", message::say_role(input, &note)),
+        None => said,
     }
 }

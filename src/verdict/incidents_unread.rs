@@ -21,6 +21,14 @@ fn without_salts(method: LoginMethod) -> impl FnOnce(&mut WithoutLogin) {
     }
 }
 
+impl Sample {
+    /// The server has let the role in, and says that there is no such database.
+    fn not_found(self) -> Self {
+        self.failed(reasons::DATABASE_NOT_FOUND, "the database does not exist")
+            .without_evidence()
+    }
+}
+
 fn on_other_volume() -> Sample {
     Sample::new().on_volume("other-data", "pvc-b")
 }
@@ -174,6 +182,11 @@ pub(super) fn unread_incidents() -> Vec<Scenario> {
                 now.role_missing = true;
             }),
             Some("role_changed_unread"),
+        ),
+        (
+            "the database was dropped, and no other one lets the role in",
+            new().not_found(),
+            Some("database_missing_unread"),
         ),
     ]
 }

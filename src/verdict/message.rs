@@ -123,14 +123,21 @@ pub(super) fn verified(input: &Input<'_>, evidence: &Evidence, notes: &[Finding]
     said.extend(notes.iter().map(|note| {
         let sentence = say_finding(note, notes, main);
         match note {
-            Finding::SuperuserRole {} => format!(
-                "{sentence}: kubectl holdfast grant-sql {} -n {}",
-                input.database, input.namespace
-            ),
+            Finding::SuperuserRole {} => say_role(input, note),
             _ => sentence,
         }
     }));
     said.join("; ")
+}
+
+/// What is said of a superuser role.
+pub(super) fn say_role(input: &Input<'_>, note: &Finding) -> String {
+    format!(
+        "{}: kubectl holdfast grant-sql {} -n {}",
+        say_finding(note, &[], None),
+        input.database,
+        input.namespace
+    )
 }
 
 /// How good data relates to what was last known good.

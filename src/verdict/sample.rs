@@ -343,6 +343,7 @@ fn evidence() -> Evidence {
         other_databases: Vec::new(),
         sequences: Vec::new(),
         superuser: false,
+        partial: false,
         observed_at: time("2026-01-31T09:00:00Z"),
     }
 }

@@ -105,6 +105,22 @@ pub(super) fn other_cluster(input: &Input<'_>, _: &[Finding]) -> Option<Finding>
     ))
 }
 
+/// Make sure that the server does not say that a database is missing which the last good check
+/// found. It says that only to a role that it has let in.
+pub(super) fn database_missing(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+    let unread = Unread::of(input)?;
+    if unread.failure.reason != reasons::DATABASE_NOT_FOUND {
+        return None;
+    }
+    // Of the others nothing is known: the agent has asked for this one first.
+    let known = unread.baseline.evidence;
+    let before = identity::find_database(known, &input.spec.connection.database)?;
+    Some(Finding::DatabaseMissing {
+        databases: vec![identity::describe_loss(known, before, None)],
+        left_out: 0,
+    })
+}
+
 /// Make sure that the pod runs on the volume with the data, or on one where the data can be read.
 pub(super) fn other_volume(input: &Input<'_>, found: &[Finding]) -> Option<Finding> {
     let unread = Unread::of(input)?;
