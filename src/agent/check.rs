@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Client;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::api::{CheckRequest, DatabaseCheck, DatabaseCheckStatus};
+use crate::api::{CheckRequest, DatabaseCheck, DatabaseCheckStatus, Evidence};
 
-use super::{Gathered, Interrupt, MountedFiles, gather, kubernetes};
+use super::{Gathered, Interrupt, MountedFiles, gather_in_parts, kubernetes};
 
 /// What is allowed beyond the budget of the queries before the check is cut off.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long the first part of a report is tried; the whole report must not wait for it.
+const FIRST_REPORT: Duration = Duration::from_secs(5);
 
 /// Runs a check to its report.
 pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
@@ -22,8 +27,13 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         "spec.verification.timeout",
     )?;
     let files = MountedFiles::default();
+    let (first_part, first) = oneshot::channel();
+    let look = async {
+        let report = report_first(&client, &request, &start_time, first);
+        tokio::join!(gather_in_parts(&request, &files, Some(first_part)), report).0
+    };
     let gathered = tokio::select! {
-        gathered = gather(&request, &files) => gathered,
+        gathered = look => gathered,
         failure = interrupt.wait() => Gathered { failure: Some(failure), ..Gathered::default() },
     };
     if let Some(failure) = &gathered.failure {
@@ -49,4 +59,29 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
     };
     kubernetes::apply_status::<DatabaseCheck>(&client, &request.namespace, &request.check, &status)
         .await
+}
+
+/// Reports what is known before large tables are counted. Nothing depends on it: the whole report
+/// follows.
+async fn report_first(
+    client: &Client,
+    request: &CheckRequest,
+    start_time: &Time,
+    first: oneshot::Receiver<Evidence>,
+) {
+    let Ok(evidence) = first.await else {
+        return;
+    };
+    let status = DatabaseCheckStatus {
+        start_time: Some(start_time.clone()),
+        evidence: Some(evidence),
+        ..DatabaseCheckStatus::default()
+    };
+    let (namespace, name) = (&request.namespace, &request.check);
+    let report = kubernetes::apply_status::<DatabaseCheck>(client, namespace, name, &status);
+    match timeout(FIRST_REPORT, report).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!("the first part could not be reported: {error:#}"),
+        Err(_) => tracing::warn!("the first part was not reported in time"),
+    }
 }

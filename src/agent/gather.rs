@@ -3,17 +3,16 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::api::{
-    AgentFailure, BackupEvidence, CheckRequest, EVIDENCE_TABLE_LIMIT, Evidence, TableEvidence,
-    TableName, WithoutLogin,
-};
+use crate::api::{AgentFailure, BackupEvidence, CheckRequest, Evidence, WithoutLogin};
 use crate::postgres::{
-    CountOrder, CountedTables, Login, Overview, PostgresError, PostgresErrorKind, Session,
-    TableList, connect, count_tables, fetch_overview, fetch_tables,
+    Login, ObservedIdentity, Overview, PostgresError, PostgresErrorKind, Session, TableList,
+    connect, fetch_other_databases, fetch_overview,
 };
 
+use super::counting::Counting;
 use super::{MountedFiles, fetch_remembered, look_without_login};
 
 /// Databases that nearly every server has, to ask for its identity when the one that should exist
@@ -42,16 +41,32 @@ impl Gathered {
     }
 }
 
+/// How long after its start a server is left alone with the application, which connects again and
+/// reads much at once, before large tables are counted.
+const SETTLING: Duration = Duration::from_secs(5);
+
 /// Looks at the server that the request names, and into the bucket if nothing else remembers what
 /// should be there.
 pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
+    gather_in_parts(request, files, None).await
+}
+
+/// The same, and sends what is known before large tables are counted, if there are any.
+pub async fn gather_in_parts(
+    request: &CheckRequest,
+    files: &MountedFiles,
+    first_part: Option<oneshot::Sender<Evidence>>,
+) -> Gathered {
     let remembered = async {
         match &request.remembered_in {
             Some(storage) => fetch_remembered(request, storage, files).await,
             None => Ok(None),
         }
     };
-    let (mut gathered, remembered) = tokio::join!(gather_evidence(request, files), remembered);
+    let (mut gathered, remembered) = tokio::join!(
+        Box::pin(gather_evidence(request, files, first_part)),
+        remembered
+    );
     match remembered {
         Ok(found) => gathered.backup_evidence = found,
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
@@ -60,7 +75,11 @@ pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
     gathered
 }
 
-async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gathered {
+async fn gather_evidence(
+    request: &CheckRequest,
+    files: &MountedFiles,
+    first_part: Option<oneshot::Sender<Evidence>>,
+) -> Gathered {
     let deadline = Instant::now() + Duration::from_secs(request.timeout_seconds.max(1));
     let Some(host) = &request.server.host else {
         let message =
@@ -84,128 +103,116 @@ async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gather
         Ok(session) => session,
         Err(error) => return Gathered::failed(error),
     };
-    let Overview {
-        observed,
-        superuser,
-        databases,
-        tables,
-    } = match fetch_overview(&session, &request.server.databases).await {
+    let overview = match fetch_overview(&session, &request.server.databases).await {
         Ok(overview) => overview,
         Err(error) => return Gathered::failed(error),
     };
-    if superuser {
+    if overview.superuser {
         tracing::warn!(
             role = login.username,
             "the role is a superuser, which is more than a check needs: kubectl holdfast grant-sql"
         );
     }
-    let mut counting = Counting {
-        request,
-        deadline,
-        budget: Duration::from_millis(request.counting_milliseconds),
-        found: CountedTables::default(),
-        absent: Vec::new(),
-    };
-    let mut first = Some((session, tables));
-    for database in request
-        .server
-        .databases
-        .iter()
-        .filter(|name| databases.iter().any(|database| database.name == **name))
-    {
-        // One connection at a time: what was connected to only for the identity is closed before
-        // the next is opened.
-        let reused = first
-            .take()
-            .filter(|(session, _)| session.database() == database);
-        match counting.count_database(&login, database, reused).await {
-            // Dropped in between: the evidence was right when it was taken.
-            Err(error) if error.kind == PostgresErrorKind::DatabaseNotFound => {}
-            Err(error) => counting.found.failures.push(error),
-            Ok(()) => {}
-        }
+    let mut evidence = begin_evidence(&overview);
+    // What a replica has proves nothing about the primary, and counting it would cost the same.
+    if evidence.identity.in_recovery {
+        return Gathered {
+            evidence: Some(evidence),
+            ..Gathered::default()
+        };
     }
-    let Counting { found, absent, .. } = counting;
-    let evidence = Evidence {
-        identity: observed.identity,
-        databases,
-        tables: bound_tables(found.tables, request),
-        table_count: found.table_count,
-        total_rows: found.total_rows,
-        missing_tables: Some(absent),
-        coverage: Vec::new(),
-        other_databases: Vec::new(),
-        sequences: Vec::new(),
-        superuser,
-        observed_at: observed.observed_at,
-    };
+    let Overview {
+        observed,
+        others,
+        tables,
+        ..
+    } = overview;
+    let mut counting = Counting::new(request, deadline);
+    let session = count_first(&mut counting, &login, &evidence, session, tables).await;
+    if counting.has_rest() {
+        if let Some(first_part) = first_part {
+            let mut part = evidence.clone();
+            counting.write_into(&mut part);
+            part.partial = true;
+            // Without totals: what is not counted yet is in none.
+            part.coverage.clear();
+            first_part.send(part).ok();
+        }
+        tokio::time::sleep(time_to_settle(&observed, deadline)).await;
+        counting.count_rest(&login).await;
+    }
+    if let Some(session) = session {
+        evidence.other_databases = fetch_other_databases(&session, &login, &others).await;
+    }
+    counting.write_into(&mut evidence);
     Gathered {
+        failure: join_problems(counting.failures()),
         evidence: Some(evidence),
-        failure: join_problems(found.failures),
         ..Gathered::default()
     }
 }
 
-/// What was counted in the databases so far, and what is left of the budget.
-struct Counting<'a> {
-    request: &'a CheckRequest,
-    deadline: Instant,
-    budget: Duration,
-    found: CountedTables,
-    absent: Vec<TableName>,
+/// The evidence before anything was counted.
+fn begin_evidence(overview: &Overview) -> Evidence {
+    Evidence {
+        identity: overview.observed.identity.clone(),
+        databases: overview.databases.clone(),
+        tables: Vec::new(),
+        table_count: 0,
+        total_rows: 0,
+        missing_tables: None,
+        coverage: Vec::new(),
+        other_databases: Vec::new(),
+        sequences: Vec::new(),
+        superuser: overview.superuser,
+        partial: false,
+        observed_at: overview.observed.observed_at.clone(),
+    }
 }
 
-impl Counting<'_> {
-    async fn count_database(
-        &mut self,
-        login: &Login,
-        database: &str,
-        reused: Option<(Session, TableList)>,
-    ) -> Result<(), PostgresError> {
-        let (session, list) = if let Some(reused) = reused {
-            reused
-        } else {
-            let session = connect(login, database, self.deadline).await?;
-            let list = fetch_tables(&session).await?;
-            (session, list)
-        };
-        let main = self
-            .request
-            .server
+/// Counts what is small in every database. One connection at a time: what was connected to only for
+/// the identity is closed before the next is opened. Returns the last session.
+async fn count_first(
+    counting: &mut Counting<'_>,
+    login: &Login,
+    evidence: &Evidence,
+    session: Session,
+    tables: TableList,
+) -> Option<Session> {
+    let exists = |name: &str| {
+        evidence
             .databases
-            .first()
-            .map_or("", String::as_str);
-        let order = CountOrder {
-            rules: self
-                .request
-                .tables
-                .iter()
-                .filter(|rule| rule.database.as_deref().unwrap_or(main) == database)
-                .collect(),
-            known: self
-                .request
-                .known_tables
-                .iter()
-                .filter(|known| known.database == database)
-                .map(|known| known.name.as_str())
-                .collect(),
-            count_all: self.request.count_all_tables,
-            budget: self.budget,
-            room: EVIDENCE_TABLE_LIMIT,
-        };
-        let counted = count_tables(&session, &list, &order).await?;
-        self.budget = counted.budget_left;
-        self.found.tables.extend(counted.tables);
-        self.found.table_count += counted.table_count;
-        self.found.total_rows += counted.total_rows;
-        self.found.failures.extend(counted.failures);
-        self.absent
-            .extend(counted.absent.into_iter().map(|name| TableName {
-                database: database.to_owned(),
-                name,
-            }));
-        Ok(())
+            .iter()
+            .any(|database| database.name == name)
+    };
+    let (mut open, mut listed) = (Some(session), Some(tables));
+    for database in counting
+        .databases()
+        .iter()
+        .filter(|name| exists(name.as_str()))
+    {
+        let is_open = open
+            .as_ref()
+            .is_some_and(|session| session.database() == database);
+        let tables = listed.take().filter(|_| is_open);
+        if !is_open {
+            drop(open.take());
+            open = counting.connect(login, database).await;
+        }
+        if let Some(session) = &open {
+            counting.count_small(session, tables).await;
+        }
     }
+    open
+}
+
+/// How long to wait before large tables are counted; never more than a part of the time there is.
+fn time_to_settle(observed: &ObservedIdentity, deadline: Instant) -> Duration {
+    let started = observed.identity.postmaster_started_at.0;
+    let age = observed.observed_at.0.duration_since(started);
+    let age = Duration::try_from(age).unwrap_or(SETTLING);
+    let remaining = deadline.saturating_duration_since(Instant::now());
+    SETTLING.saturating_sub(age).min(remaining / 4)
 }
 
 /// Connects to the first database that exists: a missing one must not hide which database cluster
@@ -227,8 +234,12 @@ async fn connect_somewhere(
                 tracing::warn!("{error}");
                 first_error.get_or_insert(error);
             }
-            // That a fallback is closed to the role says less than that the database is missing.
-            Err(error) => return Err(first_error.unwrap_or(error)),
+            // That another one is closed to the role says less than that the database is missing,
+            // which the server says only to a role that it has let in.
+            Err(error) => match &first_error {
+                Some(missing) => tracing::info!(reason = missing.kind.reason(), "{error}"),
+                None => return Err(error),
+            },
         }
     }
     Err(first_error.unwrap_or_else(|| {
@@ -237,35 +248,6 @@ async fn connect_somewhere(
             "the request names no database",
         )
     }))
-}
-
-/// Keeps a status small: the tables with rules, those that the last good check found, then those
-/// with the most rows.
-fn bound_tables(mut tables: Vec<TableEvidence>, request: &CheckRequest) -> Vec<TableEvidence> {
-    let main = request.server.databases.first().map_or("", String::as_str);
-    let has_rule = |table: &TableEvidence| {
-        request.tables.iter().any(|rule| {
-            rule.name == table.name && rule.database.as_deref().unwrap_or(main) == table.database
-        })
-    };
-    let is_known = |table: &TableEvidence| {
-        request
-            .known_tables
-            .iter()
-            .any(|known| known.name == table.name && known.database == table.database)
-    };
-    let order = |table: &TableEvidence| {
-        (
-            !has_rule(table),
-            !is_known(table),
-            std::cmp::Reverse(table.rows),
-            table.database.clone(),
-            table.name.clone(),
-        )
-    };
-    tables.sort_by_cached_key(order);
-    tables.truncate(EVIDENCE_TABLE_LIMIT);
-    tables
 }
 
 fn join_problems(problems: Vec<PostgresError>) -> Option<AgentFailure> {

@@ -131,6 +131,7 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
         other_databases: Vec::new(),
         sequences: Vec::new(),
         superuser: false,
+        partial: false,
         observed_at: identity.snapshot_time.clone(),
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Config;
 
+use super::session::LOCK_LIMIT;
+use super::settings::{build_options, build_question};
 use super::{
     Login, PostgresError, PostgresErrorKind, Session, build_connector, classify, driver_mode,
 };
@@ -17,26 +19,6 @@ pub const APPLICATION_NAME: &str = "holdfast-check";
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 /// Pause between tries.
 const PAUSE: Duration = Duration::from_millis(400);
-/// The longest wait for a lock of others.
-const LOCK_LIMIT: Duration = Duration::from_secs(5);
-
-/// Settings that come before those an owner put on the database or role. `restricted` asks for the
-/// one that only newer minor releases know: nothing but tables is read.
-fn build_options(remaining: Duration, restricted: bool) -> String {
-    let milliseconds = remaining.as_millis().max(1);
-    let lock = remaining.min(LOCK_LIMIT).as_millis().max(1);
-    let restrict = if restricted {
-        " -c restrict_nonsystem_relation_kind=view,foreign-table"
-    } else {
-        ""
-    };
-    format!(
-        "-c search_path={restrict} -c row_security=off -c default_transaction_read_only=on -c \
-         statement_timeout={milliseconds} -c lock_timeout={lock} -c \
-         idle_in_transaction_session_timeout={milliseconds}"
-    )
-}
-
 /// Connects to `database`; what may pass by itself (a server that starts, no free connection) is
 /// tried again until `deadline`.
 pub async fn connect(
@@ -81,6 +63,7 @@ async fn try_connect(
     restricted: bool,
 ) -> Result<Session, PostgresError> {
     let now = Instant::now();
+    let remaining = deadline.saturating_duration_since(now);
     let mut config = Config::new();
     config
         .host(&login.host)
@@ -91,7 +74,8 @@ async fn try_connect(
         .application_name(APPLICATION_NAME)
         .ssl_mode(driver_mode(login.tls_mode))
         .options(build_options(
-            deadline.saturating_duration_since(now),
+            remaining,
+            remaining.min(LOCK_LIMIT),
             restricted,
         ));
     let connector = build_connector(login)?;
@@ -120,27 +104,38 @@ async fn try_connect(
             tracing::debug!("the connection ended: {error}");
         }
     });
-    Ok(Session::new(
+    let session = Session::new(
         client,
         driver,
         login.clone(),
         database.to_owned(),
         deadline,
-    ))
+        restricted,
+    );
+    ensure_settings(&session, restricted).await?;
+    Ok(session)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_settings_override_those_of_database_and_role() {
-        insta::assert_snapshot!(
-            build_options(Duration::from_mins(1), true),
-            @"-c search_path= -c restrict_nonsystem_relation_kind=view,foreign-table -c \
-                row_security=off -c default_transaction_read_only=on -c statement_timeout=60000 -c \
-                lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
-        );
-        assert!(!build_options(Duration::ZERO, false).contains("restrict_"));
+/// Makes sure that the settings asked for are in force: what stands between the server and us may
+/// drop them, and counts would then mean something else.
+async fn ensure_settings(session: &Session, restricted: bool) -> Result<(), PostgresError> {
+    let rows = session.fetch_plainly(&build_question(restricted)).await?;
+    let ignored: Vec<&str> = rows
+        .iter()
+        .map(|row| session.text(row, "name"))
+        .collect::<Result<_, _>>()?;
+    if ignored.is_empty() {
+        return Ok(());
     }
+    Err(PostgresError::new(
+        PostgresErrorKind::SettingsIgnored,
+        format!(
+            "{} did not apply the settings that a check begins with ({}), so nothing that it says \
+             could be relied on, and nothing was read. This looks like a connection pooler that \
+             drops them; set `spec.connection.host` and `spec.connection.port` to Postgres itself, \
+             or remove `spec.connection.host` to use the pod's own address",
+            session.login().address(),
+            ignored.join(", ")
+        ),
+    ))
 }

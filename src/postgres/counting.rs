@@ -1,27 +1,27 @@
-//! Counting rows: tables with rules as far as they need to be, the others within a budget of time,
-//! the small ones first.
+//! Counting rows in two parts: first what is small, which also says whether something is lost; then
+//! tables with rules as far as they need to be, those that have shrunk, and the others within a
+//! budget of time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::TableRule;
+use crate::api::{NotCountedReason, TableRule};
 
-use super::count_statement::{SHORT_LOCK, count, measure, pages_of, refusal};
-use super::effort::{Effort, Pace};
-use super::selection::{Counted, Told, build_evidence, select};
-use super::{
-    CountOrder, CountedTables, ListedTable, PostgresError, PostgresErrorKind, Session, TableList,
-};
+use super::count_statement::{SHORT_LOCK, count, measure, owner_code_error, pages_of, refusal};
+use super::effort::{Effort, RESTS_TOGETHER};
+use super::selection::{Counted, Told, select};
+use super::{CountOrder, ListedTable, PostgresError, PostgresErrorKind, Session, TableList, Tally};
 
 /// How many tables one statement counts at most; each takes a lock for itself and its indexes while
 /// it runs.
 const BATCH: usize = 50;
 /// A table with more pages than this is counted by a statement of its own.
 const BATCH_PAGES: i64 = 128;
-/// So many pages of tables without a rule are counted whatever the budget, the smallest tables
-/// first: what a reset leaves is small, and must be seen also on a busy server. 4 MiB, about 6 ms.
+/// So many pages are counted whatever the budget, the smallest tables first: what a reset leaves is
+/// small, and must be seen also on a busy server. 4 MiB, about 6 ms. Tables without pages are not
+/// counted at all, so these are so many tables at most.
 const ALWAYS_PAGES: i64 = 512;
 /// How many rows are counted of tables that do not fit into the budget, to know that they are
 /// there: more and more, while there is time.
@@ -29,57 +29,189 @@ const PROBES: [i64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 /// What is left of the deadline for the answer that says that a count was too slow, and for the
 /// report.
 const RESERVE: Duration = Duration::from_millis(500);
+/// How long a table with a rule may be waited for that somebody has locked.
+const LONG_LOCK: Duration = Duration::from_secs(5);
+/// Tables that seem to have lost most of their rows are counted whatever the budget, within this
+/// part of the time that is left.
+const SHARE_OF_THE_SHRUNK: u32 = 3;
 
-/// What has been counted so far.
-#[derive(Debug, Default)]
-struct Tally {
-    counts: BTreeMap<i64, Counted>,
-    /// Tables that were dropped since they were listed.
-    gone: BTreeSet<i64>,
-    failures: Vec<PostgresError>,
-    pace: Pace,
+/// What a whole check may spend, on all its databases together.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// For counting tables without a rule.
+    pub budget: Duration,
+    /// For resting between statements.
+    rests: Duration,
 }
 
-/// Counts the tables of the session's database.
-pub async fn count_tables(
+impl Allowance {
+    /// With this budget for tables without a rule.
+    #[must_use]
+    pub const fn new(budget: Duration) -> Self {
+        Self {
+            budget,
+            rests: RESTS_TOGETHER,
+        }
+    }
+}
+
+/// Measures the tables of the session's database and counts the small ones.
+pub async fn count_small(
+    session: &Session,
+    list: &mut TableList,
+    order: &CountOrder<'_>,
+    allowance: &mut Allowance,
+) -> Result<Tally, PostgresError> {
+    let mut tally = Tally::default();
+    let mut effort = effort(session, allowance);
+    mark_shrunk(list, order);
+    let sizes = measure(session, &measurable(list, order), &mut effort).await?;
+    for table in &mut list.tables {
+        if let Some(pages) = sizes.get(&table.oid) {
+            (table.pages, table.is_measured) = (*pages, true);
+        }
+    }
+    let told = select(list, order);
+    let mut seen = BTreeSet::new();
+    let mut tables: Vec<&ListedTable> = Vec::new();
+    for table in told
+        .iter()
+        .filter(|told| order.count_all || told.is_needed())
+        .flat_map(|told| &told.members)
+        .filter(|table| seen.insert(table.oid) && !table.stored_elsewhere)
+    {
+        if table.is_surely_empty() {
+            let counted = Counted {
+                rows: 0,
+                is_all: true,
+            };
+            tally.counts.insert(table.oid, counted);
+        } else if is_countable(session, table) {
+            tables.push(table);
+        }
+    }
+    tables.sort_by_key(|table| (table.pages, table.oid));
+    let mut pages = 0_i64;
+    let mut is_small = |table: &&&ListedTable| {
+        pages = pages.saturating_add(table.pages.max(1));
+        pages <= ALWAYS_PAGES
+    };
+    let small: Vec<&ListedTable> = tables
+        .iter()
+        .take_while(|table| is_small(table))
+        .copied()
+        .collect();
+    count_in_batches(session, &small, &mut effort, &mut tally).await?;
+    // A small table that somebody has locked was waited for, which is no work.
+    allowance.budget = allowance.budget.saturating_sub(tally.pace.worked());
+    allowance.rests = effort.rests();
+    Ok(tally)
+}
+
+/// Marks tables that seem to have far fewer rows than the last good check has counted.
+fn mark_shrunk(list: &mut TableList, order: &CountOrder<'_>) {
+    let mut shrunk = BTreeSet::new();
+    {
+        let members = list.members();
+        let by_name: BTreeMap<String, i64> = list
+            .tables
+            .iter()
+            .map(|table| (table.qualified_name(), table.oid))
+            .collect();
+        for (known, rows) in order
+            .known
+            .iter()
+            .filter_map(|known| Some((known, known.rows?)))
+        {
+            let parts = by_name.get(&known.name).and_then(|oid| members.get(oid));
+            let parts = parts.map(Vec::as_slice).unwrap_or_default();
+            let estimated = parts
+                .iter()
+                .map(|part| part.estimated_rows)
+                .fold(0, i64::saturating_add);
+            if estimated < rows / 2 {
+                shrunk.extend(parts.iter().map(|part| part.oid));
+            }
+        }
+    }
+    for table in &mut list.tables {
+        table.has_shrunk |= shrunk.contains(&table.oid);
+    }
+}
+
+/// Whether [`count_rest`] will take its time: tables are left that are counted whatever the budget.
+#[must_use]
+pub fn takes_long(
     session: &Session,
     list: &TableList,
     order: &CountOrder<'_>,
-) -> Result<CountedTables, PostgresError> {
-    let told = select(list, order);
-    let mut tally = Tally::default();
-    let mut needed = Effort::until(
-        session
-            .deadline()
-            .checked_sub(RESERVE)
-            .unwrap_or_else(Instant::now),
-    );
-    for table in &told {
-        if let Some(rule) = table.rule.filter(|_| table.is_needed()) {
-            count_ruled(session, table, rule, &mut needed, &mut tally).await?;
-        }
-    }
-    let budget_left = if order.count_all {
-        count_others(session, &told, needed, order.budget, &mut tally).await?
-    } else {
-        order.budget
-    };
-    let evidence = build_evidence(
-        session.database(),
-        list,
-        order,
-        &told,
-        &tally.counts,
-        &tally.gone,
-    );
-    Ok(CountedTables {
-        failures: tally.failures,
-        budget_left,
-        ..evidence
+    tally: &Tally,
+) -> bool {
+    select(list, order).iter().any(|told| {
+        told.members.iter().any(|table| {
+            (told.is_needed() || order.count_all && table.has_shrunk)
+                && is_left(table, tally)
+                && refusal(session, table).is_none()
+        })
     })
 }
 
-/// Counts a table with a rule, part by part, to its end or to what is enough.
+/// Counts what [`count_small`] has left: tables with rules, those that have shrunk, and the others
+/// within the budget.
+pub async fn count_rest(
+    session: &Session,
+    list: &TableList,
+    order: &CountOrder<'_>,
+    allowance: &mut Allowance,
+    tally: &mut Tally,
+) -> Result<(), PostgresError> {
+    let told = select(list, order);
+    let mut needed = effort(session, allowance);
+    for table in &told {
+        if let Some(rule) = table.rule.filter(|_| table.is_needed()) {
+            count_ruled(session, table, rule, &mut needed, tally).await?;
+        }
+    }
+    if order.count_all {
+        count_others(session, &told, needed, allowance, tally).await?;
+    } else {
+        allowance.rests = needed.rests();
+    }
+    Ok(())
+}
+
+fn effort(session: &Session, allowance: &Allowance) -> Effort {
+    let end = session
+        .deadline()
+        .checked_sub(RESERVE)
+        .unwrap_or_else(Instant::now);
+    Effort::until(end, allowance.rests)
+}
+
+/// The tables of which it is asked how large they are.
+fn measurable(list: &TableList, order: &CountOrder<'_>) -> Vec<i64> {
+    let mut oids: Vec<i64> = select(list, order)
+        .iter()
+        .filter(|told| order.count_all || told.is_needed())
+        .flat_map(|told| &told.members)
+        .filter(|table| !table.stored_elsewhere)
+        .map(|table| table.oid)
+        .collect();
+    oids.sort_unstable();
+    oids.dedup();
+    oids
+}
+
+fn is_left(table: &ListedTable, tally: &Tally) -> bool {
+    !table.stored_elsewhere
+        && !tally.gone.contains(&table.oid)
+        && tally
+            .counts
+            .get(&table.oid)
+            .is_none_or(|counted| !counted.is_all)
+}
+
+/// Counts a table with a rule, part by part, completely or up to what is enough.
 async fn count_ruled(
     session: &Session,
     told: &Told<'_>,
@@ -90,36 +222,36 @@ async fn count_ruled(
     let enough = told.enough();
     let mut rows = 0;
     for member in &told.members {
-        if let Some(counted) = tally
-            .counts
-            .get(&member.oid)
-            .filter(|counted| counted.is_all)
-        {
-            rows += counted.rows;
+        if member.stored_elsewhere {
             continue;
         }
+        // What can't be counted is said even where it has no pages at the moment.
         if let Some(problem) = refusal(session, member) {
             tally.failures.push(problem);
+            continue;
+        }
+        if !is_left(member, tally) {
+            rows += tally
+                .counts
+                .get(&member.oid)
+                .map_or(0, |counted| counted.rows);
             continue;
         }
         let left = enough.map(|enough| enough.saturating_sub(rows));
         if left.is_some_and(|left| left <= 0) || effort.is_used_up() {
             return Ok(());
         }
-        match count(session, &[member], left, effort, &mut tally.pace, None).await {
+        match count(session, &[member], left, effort, &mut tally.pace, LONG_LOCK).await {
             Ok(counted) => {
                 rows += counted.values().map(|counted| counted.rows).sum::<i64>();
                 tally.counts.extend(counted);
             }
-            Err(error) if error.kind == PostgresErrorKind::ConnectionFailed => return Err(error),
-            Err(error) if error.kind == PostgresErrorKind::TableGone => {
-                tally.gone.insert(member.oid);
-            }
+            Err(error) if error.kind.is_of_the_connection() => return Err(error),
             Err(error) => {
-                tracing::warn!(table = member.qualified_name(), "not counted: {error}");
+                let error = note(session, member, error, tally);
                 // A count that ran out of time stays an estimate, which the operator tells apart;
                 // anything else is a failure.
-                if error.kind != PostgresErrorKind::Timeout {
+                if let Some(error) = error.filter(|error| !is_passing(error.kind)) {
                     let message = format!(
                         "table {} (`spec.verification.tables`): {}",
                         rule.name, error.message
@@ -132,82 +264,120 @@ async fn count_ruled(
     Ok(())
 }
 
-/// Counts the tables without a rule: the small ones to their end, the larger ones within the
-/// budget, and of those that are left enough to know that they have rows. Returns what is left of
-/// the budget.
+/// Whether the next check may be able to count what this one could not.
+const fn is_passing(kind: PostgresErrorKind) -> bool {
+    matches!(
+        kind,
+        PostgresErrorKind::Timeout | PostgresErrorKind::Locked | PostgresErrorKind::TableChanged
+    )
+}
+
+/// Takes note of why a table was not counted. Returns the error, with more to say where the table
+/// has got code since it was listed; none if it is simply not there any more.
+fn note(
+    session: &Session,
+    table: &ListedTable,
+    error: PostgresError,
+    tally: &mut Tally,
+) -> Option<PostgresError> {
+    let reason = match error.kind {
+        PostgresErrorKind::TableGone => {
+            tally.gone.insert(table.oid);
+            return None;
+        }
+        PostgresErrorKind::OwnerCode => NotCountedReason::OwnerCode,
+        PostgresErrorKind::Timeout => NotCountedReason::Budget,
+        PostgresErrorKind::Locked | PostgresErrorKind::TableChanged => NotCountedReason::Locked,
+        PostgresErrorKind::PermissionDenied => NotCountedReason::NotReadable,
+        _ => NotCountedReason::Failed,
+    };
+    let error = if error.kind == PostgresErrorKind::OwnerCode {
+        owner_code_error(session, table, "what it has got since it was listed")
+    } else {
+        error
+    };
+    tracing::warn!(table = table.qualified_name(), "not counted: {error}");
+    tally.reasons.insert(table.oid, reason);
+    Some(error)
+}
+
+/// Counts the tables without a rule that are left: those that have shrunk, and the larger ones
+/// within the budget; of those that do not fit, enough to know that they have rows.
 async fn count_others(
     session: &Session,
     told: &[Told<'_>],
     mut needed: Effort,
-    budget: Duration,
+    allowance: &mut Allowance,
     tally: &mut Tally,
-) -> Result<Duration, PostgresError> {
-    let mut seen: BTreeSet<i64> = tally.counts.keys().chain(&tally.gone).copied().collect();
-    let candidates = told
+) -> Result<(), PostgresError> {
+    let mut seen = BTreeSet::new();
+    let mut tables: Vec<&ListedTable> = told
         .iter()
         .filter(|told| !told.is_needed())
         .flat_map(|told| &told.members)
-        .copied();
-    let candidates: Vec<&ListedTable> = candidates
-        .filter(|table| seen.insert(table.oid) && is_countable(session, table))
+        .copied()
+        .filter(|table| {
+            seen.insert(table.oid) && is_left(table, tally) && refusal(session, table).is_none()
+        })
         .collect();
-    let mut tables = measure(session, &candidates, needed.time()).await?;
     tables.sort_by_key(|table| (table.pages, table.oid));
-    let mut pages = 0_i64;
-    let mut is_small = |table: &ListedTable| {
-        pages = pages.saturating_add(table.pages);
-        pages <= ALWAYS_PAGES
-    };
-    let always = tables.iter().take_while(|table| is_small(table)).count();
-    let (small, large) = tables.split_at(always);
-    let before = tally.pace.worked();
-    count_in_batches(session, small, &mut needed, tally).await?;
-    // A small table that somebody has locked was waited for, which is no work.
-    let spent = tally.pace.worked().saturating_sub(before);
+    let (shrunk, others): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.has_shrunk);
+    let mut looking = needed.of(needed.time() / SHARE_OF_THE_SHRUNK);
+    count_in_batches(session, &shrunk, &mut looking, tally).await?;
+    needed = looking.of(Duration::MAX);
     // A part is kept for looking into the tables that are too large to be counted.
-    let kept = budget / 4;
-    let mut counting = needed.of(budget.saturating_sub(kept).saturating_sub(spent));
-    count_in_batches(session, large, &mut counting, tally).await?;
+    let kept = allowance.budget / 4;
+    let mut counting = needed.of(allowance.budget.saturating_sub(kept));
+    count_in_batches(session, &others, &mut counting, tally).await?;
     let mut probing = counting.of(counting.left().saturating_add(kept));
+    let probed = probe(session, &others, &mut probing, tally).await;
+    *allowance = Allowance {
+        budget: probing.left(),
+        rests: probing.rests(),
+    };
+    probed
+}
+
+/// Counts a few rows of each table that is left, more and more while there is time.
+async fn probe(
+    session: &Session,
+    tables: &[&ListedTable],
+    effort: &mut Effort,
+    tally: &mut Tally,
+) -> Result<(), PostgresError> {
     for enough in PROBES {
-        for table in large.iter().rev() {
-            let is_known = tally.gone.contains(&table.oid)
-                || tally
-                    .counts
-                    .get(&table.oid)
-                    .is_some_and(|counted| counted.is_all);
-            if !is_known
-                && !count_batch(session, &[table], Some(enough), &mut probing, tally).await?
+        for table in tables.iter().rev() {
+            if is_left(table, tally)
+                && !count_batch(session, &[table], Some(enough), effort, tally).await?
             {
                 tracing::info!(
                     "the tables that are left are only estimated: spec.verification.countingBudget \
                      is used up"
                 );
-                return Ok(probing.left());
+                return Ok(());
             }
         }
     }
-    Ok(probing.left())
+    Ok(())
 }
 
-/// Counts tables to their end, small ones together, while there is time.
+/// Counts tables completely, small ones together, while there is time.
 async fn count_in_batches(
     session: &Session,
-    tables: &[ListedTable],
+    tables: &[&ListedTable],
     effort: &mut Effort,
     tally: &mut Tally,
 ) -> Result<(), PostgresError> {
     let mut pending = tables;
     while !pending.is_empty() {
         let mut pages = 0_i64;
-        let fits_in = |table: &&ListedTable| {
+        let fits_in = |table: &&&ListedTable| {
             pages = pages.saturating_add(table.pages);
             table.pages <= BATCH_PAGES && tally.pace.least_time(None, pages) <= effort.time()
         };
         let together = pending.iter().take(BATCH).take_while(fits_in).count();
         let (batch, rest) = pending.split_at(together.max(1));
-        let batch: Vec<&ListedTable> = batch.iter().collect();
-        if !count_batch(session, &batch, None, effort, tally).await? {
+        if !count_batch(session, batch, None, effort, tally).await? {
             break;
         }
         pending = rest;
@@ -237,33 +407,18 @@ async fn count_batch(
     if effort.is_used_up() || tally.pace.least_time(enough, pages_of(batch)) > effort.time() {
         return Ok(false);
     }
-    match count(
-        session,
-        batch,
-        enough,
-        effort,
-        &mut tally.pace,
-        Some(SHORT_LOCK),
-    )
-    .await
-    {
+    match count(session, batch, enough, effort, &mut tally.pace, SHORT_LOCK).await {
         Ok(counted) => tally.counts.extend(counted),
-        Err(error) if error.kind == PostgresErrorKind::ConnectionFailed => return Err(error),
-        Err(error) if batch.len() == 1 => {
-            if error.kind == PostgresErrorKind::TableGone {
-                tally.gone.extend(batch.iter().map(|table| table.oid));
-            } else {
-                tracing::info!(
-                    table = batch.first().map(|table| table.qualified_name()),
-                    "not counted to its end: {error}"
-                );
-            }
-        }
+        Err(error) if error.kind.is_of_the_connection() => return Err(error),
         Err(error) => {
-            tracing::info!("tables are counted one by one: {error}");
-            for table in batch {
-                if !Box::pin(count_batch(session, &[table], enough, effort, tally)).await? {
-                    return Ok(false);
+            if let [table] = batch {
+                note(session, table, error, tally);
+            } else {
+                tracing::info!("tables are counted one by one: {error}");
+                for table in batch {
+                    if !Box::pin(count_batch(session, &[table], enough, effort, tally)).await? {
+                        return Ok(false);
+                    }
                 }
             }
         }

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 /// A check rests so many times as long as its statement has taken, so that it keeps the server busy
 /// a fiftieth of the time.
 const RESTS: u32 = 50;
-/// All rests of one database together: somebody waits for the verdict.
-const RESTS_TOGETHER: Duration = Duration::from_secs(5);
+/// All rests of one check together: somebody waits for the verdict.
+pub(super) const RESTS_TOGETHER: Duration = Duration::from_secs(5);
 /// No rest is longer than this share of those that are left, so that the first is of 0.5 s at most
 /// and a check of many tables rests less and less.
 const SHARE_OF_THE_RESTS: u32 = 10;
@@ -25,12 +25,12 @@ pub(super) struct Effort {
 }
 
 impl Effort {
-    /// As much work as there is time for.
-    pub const fn until(until: Instant) -> Self {
+    /// As much work as there is time for, with so much time for rests.
+    pub const fn until(until: Instant, rests: Duration) -> Self {
         Self {
             left: Duration::MAX,
             until,
-            rests: RESTS_TOGETHER,
+            rests,
         }
     }
 
@@ -60,6 +60,11 @@ impl Effort {
         );
         self.rests = self.rests.saturating_sub(rest);
         rest
+    }
+
+    /// What is left of the rests.
+    pub const fn rests(&self) -> Duration {
+        self.rests
     }
 
     /// What is left of the work.
@@ -154,7 +159,7 @@ mod tests {
         assert_eq!(rest(25, 60_000), 500, "not longer than the longest rest");
         assert_eq!(rest(1_000, 400), 20, "a twentieth of the time that is left");
         assert_eq!(rest(1_000, 0), 0);
-        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1));
+        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1), RESTS_TOGETHER);
         let together: Duration = (0..10_000).map(|_| effort.spend(milliseconds(10))).sum();
         assert!(
             together <= RESTS_TOGETHER,
@@ -209,15 +214,15 @@ mod tests {
 
     #[test]
     fn only_work_uses_the_budget_up() {
-        let mut effort =
-            Effort::until(Instant::now() + Duration::from_hours(1)).of(Duration::from_millis(30));
+        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1), RESTS_TOGETHER)
+            .of(Duration::from_millis(30));
         assert!(!effort.is_used_up());
         effort.spend(Duration::from_millis(5));
         assert_eq!(effort.left(), Duration::from_millis(25));
         effort.spend(Duration::from_millis(25));
         assert!(effort.is_used_up());
         assert!(
-            Effort::until(Instant::now()).is_used_up(),
+            Effort::until(Instant::now(), RESTS_TOGETHER).is_used_up(),
             "no time is left"
         );
     }

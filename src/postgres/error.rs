@@ -4,6 +4,7 @@
 use std::error::Error as _;
 
 use crate::api::{AgentFailure, reasons};
+use crate::wording::escaped;
 
 use super::{Login, quote_identifier};
 
@@ -32,8 +33,18 @@ pub enum PostgresErrorKind {
     RowSecurity,
     /// It took longer than allowed.
     Timeout,
+    /// Somebody holds a lock for too long.
+    Locked,
     /// The table was dropped since it was listed.
     TableGone,
+    /// Another table has its name now.
+    TableChanged,
+    /// To go on would run code that the owner of a table has written.
+    OwnerCode,
+    /// The settings that a session begins with are not in force.
+    SettingsIgnored,
+    /// Text that the server can't translate into UTF-8.
+    Untranslatable,
     /// The server does not know a setting that was asked for at the start.
     UnknownSetting,
     /// Any other answer of the server.
@@ -54,9 +65,21 @@ impl PostgresErrorKind {
             Self::DatabaseNotFound => reasons::DATABASE_NOT_FOUND,
             Self::PermissionDenied => reasons::PERMISSION_DENIED,
             Self::RowSecurity => reasons::ROW_SECURITY,
-            Self::Timeout => reasons::TIMEOUT,
-            Self::UnknownSetting | Self::TableGone | Self::QueryFailed => reasons::QUERY_FAILED,
+            Self::Timeout | Self::Locked => reasons::TIMEOUT,
+            Self::OwnerCode => reasons::OWNER_CODE,
+            Self::SettingsIgnored => reasons::SETTINGS_IGNORED,
+            Self::UnknownSetting
+            | Self::TableGone
+            | Self::TableChanged
+            | Self::Untranslatable
+            | Self::QueryFailed => reasons::QUERY_FAILED,
         }
+    }
+
+    /// Whether the session is over, so that nothing more can be asked.
+    #[must_use]
+    pub const fn is_of_the_connection(self) -> bool {
+        matches!(self, Self::ConnectionFailed | Self::ServerStarting)
     }
 
     /// Whether the same may work a moment later without anyone changing anything.
@@ -94,7 +117,7 @@ impl From<PostgresError> for AgentFailure {
     fn from(error: PostgresError) -> Self {
         Self {
             reason: error.kind.reason().to_owned(),
-            message: error.message,
+            message: escaped(&error.message),
         }
     }
 }
@@ -113,16 +136,7 @@ pub fn bounded_line(text: &str) -> String {
 /// The same with a limit of one's own, in bytes.
 #[must_use]
 pub fn line_within(text: &str, limit: usize) -> String {
-    let mut line: String = text
-        .chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .collect();
+    let mut line = escaped(&text.replace(['\n', '\r', '\t'], " "));
     if line.len() > limit {
         line.truncate(line.floor_char_boundary(limit));
         line.push('…');
@@ -136,6 +150,11 @@ pub fn classify(error: &tokio_postgres::Error, login: &Login, database: &str) ->
     let kind = kind_of(error);
     PostgresError::new(kind, explain(kind, &answer_of(error), login, database))
 }
+
+/// What the server answers to a question of ours that is made to fail: whether another table has the
+/// name of a listed one now, and whether its owner has added code since.
+const TABLE_CHANGED: &str = "22003";
+const OWNER_CODE: &str = "22012";
 
 fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
     use PostgresErrorKind as Kind;
@@ -153,8 +172,12 @@ fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
         "42501" => Kind::PermissionDenied,
         "53300" => Kind::TooManyConnections,
         "57P01" | "57P02" | "57P03" => Kind::ServerStarting,
-        "57014" | "55P03" | "25P03" => Kind::Timeout,
-        "42P01" => Kind::TableGone,
+        "57014" | "25P03" => Kind::Timeout,
+        "55P03" => Kind::Locked,
+        "42P01" | "3F000" => Kind::TableGone,
+        TABLE_CHANGED => Kind::TableChanged,
+        OWNER_CODE => Kind::OwnerCode,
+        "22021" | "22P05" => Kind::Untranslatable,
         "42704" => Kind::UnknownSetting,
         "08P01" => Kind::PoolerRefused,
         code if code.starts_with("08") => Kind::ConnectionFailed,
@@ -241,7 +264,7 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
              `GRANT pg_monitor, pg_read_all_data TO {role}`",
             quote_identifier(database)
         ),
-        Kind::Timeout => format!(
+        Kind::Timeout | Kind::Locked => format!(
             "Postgres at {address} did not answer in time: {answer}. Something holds a lock, or \
              there is more to count than fits into `spec.verification.timeout`; raise it"
         ),
@@ -249,6 +272,10 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
         | Kind::RowSecurity
         | Kind::UnknownSetting
         | Kind::TableGone
+        | Kind::TableChanged
+        | Kind::OwnerCode
+        | Kind::SettingsIgnored
+        | Kind::Untranslatable
         | Kind::QueryFailed => {
             format!(
                 "a query in database {} on {address} failed: {answer}. See the server's log",
@@ -264,7 +291,7 @@ mod tests {
 
     #[test]
     fn what_a_server_says_is_one_bounded_line() {
-        assert_eq!(bounded_line("a\nb\u{1b}[31m"), "a b [31m");
+        assert_eq!(bounded_line("a\nb\u{1b}[31m"), "a b\\u{1b}[31m");
         let long = bounded_line(&"ж".repeat(1000));
         assert!(long.len() <= ANSWER_LIMIT + 3 && long.ends_with('…'));
     }

@@ -8,8 +8,8 @@ use tokio_postgres::SimpleQueryRow;
 
 use crate::api::{DatabaseEvidence, Identity};
 
-use super::tables::{TABLES_QUERY, read_tables};
-use super::{PostgresError, PostgresErrorKind, Session, TableList};
+use super::list_tables::{build_query, read_tables};
+use super::{PostgresError, PostgresErrorKind, Session, TableList, name_column};
 
 /// The most databases that evidence carries; the ones asked for are always among them.
 const DATABASE_LIMIT: usize = 500;
@@ -38,8 +38,14 @@ const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_id
     pg_catalog.current_setting('is_superuser') as superuser from pg_catalog.pg_control_system() as \
     system, pg_catalog.pg_control_checkpoint() as checkpoint";
 
-const DATABASES_QUERY: &str = "select datname::text as name, oid::bigint::text as oid, \
-    datistemplate as template from pg_catalog.pg_database order by datname";
+fn build_databases_query() -> String {
+    format!(
+        "select {} as name, oid::bigint::text as oid, datistemplate as template, datallowconn as \
+         open, pg_catalog.has_database_privilege(oid, 'CONNECT') as allowed from \
+         pg_catalog.pg_database order by datname",
+        name_column("datname")
+    )
+}
 
 /// What one round trip says of a server and of the database that was connected to.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +56,8 @@ pub struct Overview {
     pub superuser: bool,
     /// The server's databases.
     pub databases: Vec<DatabaseEvidence>,
+    /// Those that nobody has asked for, and whether the role may connect to them.
+    pub others: Vec<(DatabaseEvidence, bool)>,
     /// The tables of the database that was connected to.
     pub tables: TableList,
 }
@@ -76,7 +84,9 @@ pub async fn fetch_overview(
 ) -> Result<Overview, PostgresError> {
     let mut sets = session
         .fetch_sets(&format!(
-            "{IDENTITY_QUERY}; {DATABASES_QUERY}; {TABLES_QUERY}"
+            "{IDENTITY_QUERY}; {}; {}",
+            build_databases_query(),
+            build_query()
         ))
         .await?
         .into_iter();
@@ -87,12 +97,14 @@ pub async fn fetch_overview(
              log",
         )
     })?;
-    let databases = sets.next().unwrap_or_default();
+    let found = sets.next().unwrap_or_default();
+    let (databases, others) = read_databases(session, &found, wanted)?;
     Ok(Overview {
         observed: read_identity(session, &identity)?,
         superuser: session.text(&identity, "superuser")? == "on",
-        databases: read_databases(session, &databases, wanted)?,
-        tables: read_tables(session, &sets.collect::<Vec<_>>())?,
+        databases,
+        others,
+        tables: read_tables(session, &sets.collect::<Vec<_>>()).await?,
     })
 }
 
@@ -129,25 +141,33 @@ fn read_identity(
     })
 }
 
+/// The databases, and those among them that nobody asks for, with whether the role may connect.
+type Databases = (Vec<DatabaseEvidence>, Vec<(DatabaseEvidence, bool)>);
+
 fn read_databases(
     session: &Session,
     rows: &[SimpleQueryRow],
     wanted: &[String],
-) -> Result<Vec<DatabaseEvidence>, PostgresError> {
+) -> Result<Databases, PostgresError> {
     let mut databases = Vec::new();
-    let mut others = 0;
+    let mut others = Vec::new();
     for row in rows {
-        let name = session.text(row, "name")?;
-        let is_wanted = wanted.iter().any(|wanted| wanted == name);
-        if is_wanted || (!session.truth(row, "template")? && others < DATABASE_LIMIT) {
-            others += usize::from(!is_wanted);
-            databases.push(DatabaseEvidence {
-                name: name.to_owned(),
-                oid: session.number(row, "oid")?,
-            });
+        let (name, is_exact) = session.name(row, "name")?;
+        let database = DatabaseEvidence {
+            oid: session.number(row, "oid")?,
+            name,
+        };
+        let is_wanted = is_exact && wanted.contains(&database.name);
+        if !is_wanted && !session.truth(row, "template")? && others.len() < DATABASE_LIMIT {
+            let may_connect =
+                is_exact && session.truth(row, "open")? && session.truth(row, "allowed")?;
+            others.push((database.clone(), may_connect));
+            databases.push(database);
+        } else if is_wanted {
+            databases.push(database);
         }
     }
-    Ok(databases)
+    Ok((databases, others))
 }
 
 /// Bytes that the database takes on disk.

@@ -1,11 +1,10 @@
 //! Which tables of a database are told, and how far each is to be counted. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use crate::api::{CountKind, TableEvidence, TableRule};
+use crate::api::{CountKind, KnownTable, TableRule};
 
-use super::{ListedTable, PostgresError, TableList};
+use super::{ListedTable, TableList};
 
 /// Up to this estimate a table is counted to its end even where a threshold would do: it takes a
 /// blink and says more.
@@ -16,12 +15,10 @@ const THRESHOLD_FROM: i64 = 100_000;
 pub struct CountOrder<'a> {
     /// The rules of its tables.
     pub rules: Vec<&'a TableRule>,
-    /// Names of tables that the last good check found.
-    pub known: Vec<&'a str>,
+    /// Tables that the last good check found.
+    pub known: Vec<&'a KnownTable>,
     /// Whether tables without a rule are counted too.
     pub count_all: bool,
-    /// How long counting those may take.
-    pub budget: Duration,
     /// The most tables to tell, those with rules not among them.
     pub room: usize,
 }
@@ -50,8 +47,11 @@ impl Told<'_> {
             .iter()
             .map(|member| member.estimated_rows)
             .fold(0, i64::saturating_add);
-        rule.min_rows
-            .filter(|_| rule.max_drop_percent.is_none() && estimated > THRESHOLD_FROM)
+        // What the statistics say has shrunk is not enough to be estimated.
+        let has_shrunk = self.members.iter().any(|member| member.has_shrunk);
+        rule.min_rows.filter(|_| {
+            rule.max_drop_percent.is_none() && estimated > THRESHOLD_FROM && !has_shrunk
+        })
     }
 }
 
@@ -61,23 +61,6 @@ pub(super) struct Counted {
     pub rows: i64,
     /// Whether that is all of them.
     pub is_all: bool,
-}
-
-/// The tables of one database with their rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CountedTables {
-    /// The tables that are told.
-    pub tables: Vec<TableEvidence>,
-    /// How many tables there are; partitions and inheriting tables are part of theirs.
-    pub table_count: i64,
-    /// Rows in the tables that were counted to their end.
-    pub total_rows: i64,
-    /// Names of tables that were asked for and do not exist.
-    pub absent: Vec<String>,
-    /// Why tables with a rule could not be counted.
-    pub failures: Vec<PostgresError>,
-    /// What is left of the budget.
-    pub budget_left: Duration,
 }
 
 /// Chooses what is told: tables with rules, those that the last good check found, and then the
@@ -112,7 +95,11 @@ pub(super) fn select<'a>(list: &'a TableList, order: &CountOrder<'a>) -> Vec<Tol
             )
         })
     };
-    let known: BTreeSet<&str> = order.known.iter().copied().collect();
+    let known: BTreeSet<&str> = order
+        .known
+        .iter()
+        .map(|known| known.name.as_str())
+        .collect();
     let is_known = |table: &ListedTable| known.contains(table.qualified_name().as_str());
     let mut others: Vec<&ListedTable> = list
         .roots()
@@ -124,87 +111,16 @@ pub(super) fn select<'a>(list: &'a TableList, order: &CountOrder<'a>) -> Vec<Tol
     chosen
 }
 
-/// Joins what was counted into evidence. What was dropped meanwhile is not there any more.
-pub(super) fn build_evidence(
-    database: &str,
-    list: &TableList,
-    order: &CountOrder<'_>,
-    told: &[Told<'_>],
-    counts: &BTreeMap<i64, Counted>,
-    gone: &BTreeSet<i64>,
-) -> CountedTables {
-    let names: BTreeSet<String> = list
-        .tables
-        .iter()
-        .filter(|table| !gone.contains(&table.oid))
-        .map(ListedTable::qualified_name)
-        .collect();
-    let asked: BTreeSet<&str> = order
-        .rules
-        .iter()
-        .map(|rule| rule.name.as_str())
-        .chain(order.known.iter().copied())
-        .collect();
-    CountedTables {
-        tables: told
-            .iter()
-            .filter(|told| !gone.contains(&told.table.oid))
-            .map(|told| {
-                let parts: Vec<_> = told
-                    .members
-                    .iter()
-                    .filter(|member| !gone.contains(&member.oid))
-                    .copied()
-                    .collect();
-                let (rows, count, lower_bound) = sum(&parts, told.enough(), counts);
-                let (oid, relfilenode, name) = (
-                    told.table.oid,
-                    told.table.relfilenode,
-                    told.table.qualified_name(),
-                );
-                TableEvidence {
-                    database: database.to_owned(),
-                    name,
-                    oid,
-                    relfilenode,
-                    rows,
-                    count,
-                    lower_bound,
-                    unlogged: false,
-                }
-            })
-            .collect(),
-        table_count: i64::try_from(
-            list.roots()
-                .filter(|table| !gone.contains(&table.oid))
-                .count(),
-        )
-        .unwrap_or(i64::MAX),
-        total_rows: counts
-            .values()
-            .filter(|counted| counted.is_all)
-            .map(|counted| counted.rows)
-            .fold(0, i64::saturating_add),
-        absent: asked
-            .into_iter()
-            .filter(|name| !names.contains(*name))
-            .map(ToOwned::to_owned)
-            .collect(),
-        failures: Vec::new(),
-        budget_left: order.budget,
-    }
-}
-
 /// The rows of a table that consists of these, how well they are known, and how many of them
 /// surely.
-fn sum(
+pub(super) fn sum(
     parts: &[&ListedTable],
     enough: Option<i64>,
     counts: &BTreeMap<i64, Counted>,
 ) -> (i64, CountKind, Option<i64>) {
     let (mut surely, mut best, mut is_all) = (0_i64, 0_i64, true);
     for part in parts {
-        let counted = counts.get(&part.oid);
+        let counted = counts.get(&part.oid).filter(|_| !part.stored_elsewhere);
         let least = counted.map_or(0, |counted| counted.rows);
         surely = surely.saturating_add(least);
         if counted.is_some_and(|counted| counted.is_all) {
@@ -239,6 +155,14 @@ mod tests {
         }
     }
 
+    fn known_table(name: &str) -> KnownTable {
+        KnownTable {
+            database: "d".to_owned(),
+            name: format!("public.{name}"),
+            rows: None,
+        }
+    }
+
     fn names(told: &[Told<'_>]) -> Vec<String> {
         told.iter().map(|told| told.table.name.clone()).collect()
     }
@@ -257,9 +181,10 @@ mod tests {
             parents: [(6, 5)].into(),
         };
         let (ruled, gone) = (rule("ruled", None, None), rule("no_such_table", None, None));
+        let (known, dropped) = (known_table("known"), known_table("dropped"));
         let order = |room| CountOrder {
             rules: vec![&ruled, &gone],
-            known: vec!["public.known", "public.dropped"],
+            known: vec![&known, &dropped],
             room,
             ..CountOrder::default()
         };
@@ -270,17 +195,6 @@ mod tests {
         let few = order(2);
         let told = select(&list, &few);
         assert_eq!(names(&told), ["ruled", "known", "events"]);
-        let evidence = build_evidence("d", &list, &few, &told, &BTreeMap::new(), &BTreeSet::new());
-        assert_eq!(
-            (evidence.table_count, evidence.absent),
-            (
-                5,
-                vec![
-                    "public.dropped".to_owned(),
-                    "public.no_such_table".to_owned()
-                ]
-            )
-        );
     }
 
     #[test]
@@ -292,37 +206,15 @@ mod tests {
             ],
             parents: [(6, 5)].into(),
         };
-        let named = rule("events_1", None, None);
+        let (named, known) = (rule("events_1", None, None), known_table("events_1"));
         let order = CountOrder {
             rules: vec![&named],
-            known: vec!["public.events_1"],
+            known: vec![&known],
             room: 9,
             ..CountOrder::default()
         };
         let told = select(&list, &order);
         assert_eq!(names(&told), ["events_1", "events"]);
-        let counts = [(
-            6,
-            Counted {
-                rows: 8,
-                is_all: true,
-            },
-        )]
-        .into();
-        let evidence = build_evidence("d", &list, &order, &told, &counts, &BTreeSet::new());
-        assert_eq!(
-            evidence
-                .tables
-                .iter()
-                .map(|table| table.rows)
-                .collect::<Vec<_>>(),
-            [8, 8]
-        );
-        assert_eq!(
-            (evidence.total_rows, evidence.table_count),
-            (8, 1),
-            "its rows are there once"
-        );
     }
 
     #[test]
@@ -369,6 +261,10 @@ mod tests {
             listed(1, "large", false, 2_000_000),
             listed(2, "small", false, 900),
         );
+        let shrunk = ListedTable {
+            has_shrunk: true,
+            ..large.clone()
+        };
         let enough = |table, rule: &TableRule| {
             Told {
                 table,
@@ -381,5 +277,6 @@ mod tests {
         assert_eq!(enough(&large, &rule("large", Some(10), Some(20))), None);
         assert_eq!(enough(&small, &rule("small", Some(10), None)), None);
         assert_eq!(enough(&large, &rule("large", None, None)), None);
+        assert_eq!(enough(&shrunk, &rule("large", Some(10), None)), None);
     }
 }

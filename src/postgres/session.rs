@@ -1,10 +1,17 @@
 //! A session with the server: every query has an end in time, and every answer is read as text.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
-use super::{Login, PostgresError, PostgresErrorKind, classify};
+use super::settings::{Limits, build_local_settings};
+use super::{Login, PostgresError, PostgresErrorKind, classify, read_name};
+
+/// The longest wait for a lock of others.
+pub(super) const LOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// An open connection to one database.
 #[derive(Debug)]
@@ -14,6 +21,9 @@ pub struct Session {
     login: Login,
     database: String,
     deadline: Instant,
+    restricted: bool,
+    /// Whether this database holds text that the server can't translate for us.
+    untranslated: AtomicBool,
 }
 
 impl Session {
@@ -23,6 +33,7 @@ impl Session {
         login: Login,
         database: String,
         deadline: Instant,
+        restricted: bool,
     ) -> Self {
         Self {
             client,
@@ -30,6 +41,8 @@ impl Session {
             login,
             database,
             deadline,
+            restricted,
+            untranslated: AtomicBool::new(false),
         }
     }
 
@@ -55,15 +68,74 @@ impl Session {
         self.deadline
     }
 
-    /// Runs statements by the simple protocol and returns the rows of all of them.
+    /// Runs statements in one transaction and returns the rows of all of them.
     pub async fn fetch_rows(&self, sql: &str) -> Result<Vec<SimpleQueryRow>, PostgresError> {
         Ok(self.fetch_sets(sql).await?.into_iter().flatten().collect())
     }
 
-    /// Runs statements in one round trip and returns the rows of each.
+    /// Runs statements in one transaction and one round trip, and returns the rows of each.
     pub async fn fetch_sets(&self, sql: &str) -> Result<Vec<Vec<SimpleQueryRow>>, PostgresError> {
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        self.fetch_within(sql, remaining, LOCK_LIMIT).await
+    }
+
+    /// The same, where no statement may take longer than `time`, nor wait longer than `lock` for
+    /// a lock.
+    pub(super) async fn fetch_within(
+        &self,
+        sql: &str,
+        time: Duration,
+        lock: Duration,
+    ) -> Result<Vec<Vec<SimpleQueryRow>>, PostgresError> {
+        let answer = self.fetch_once(sql, time, lock).await;
+        match answer {
+            // Names in another encoding than their database's: they come as they are.
+            Err(error)
+                if error.kind == PostgresErrorKind::Untranslatable
+                    && !self.untranslated.swap(true, Ordering::Relaxed) =>
+            {
+                self.fetch_once(sql, time, lock).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn fetch_once(
+        &self,
+        sql: &str,
+        time: Duration,
+        lock: Duration,
+    ) -> Result<Vec<Vec<SimpleQueryRow>>, PostgresError> {
+        let settings = self.build_local_settings(time, lock);
+        // Statements of one message are one transaction, which ends with it.
+        let mut sets = part(self.send(&format!("{settings}; {sql}")).await?);
+        if !sets.is_empty() {
+            sets.remove(0);
+        }
+        Ok(sets)
+    }
+
+    /// The statement that puts our settings in force for a transaction.
+    pub(super) fn build_local_settings(&self, time: Duration, lock: Duration) -> String {
+        build_local_settings(Limits {
+            time,
+            lock: lock.min(time),
+            restricted: self.restricted,
+            untranslated: self.untranslated.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Runs a statement with the settings that the session has.
+    pub(super) async fn fetch_plainly(
+        &self,
+        sql: &str,
+    ) -> Result<Vec<SimpleQueryRow>, PostgresError> {
+        Ok(part(self.send(sql).await?).into_iter().flatten().collect())
+    }
+
+    async fn send(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, PostgresError> {
         match tokio::time::timeout_at(self.deadline, self.client.simple_query(sql)).await {
-            Ok(Ok(messages)) => Ok(part(messages)),
+            Ok(Ok(messages)) => Ok(messages),
             Ok(Err(error)) => Err(classify(&error, &self.login, &self.database)),
             Err(_) => Err(PostgresError::new(
                 PostgresErrorKind::Timeout,
@@ -96,6 +168,17 @@ impl Session {
             Ok(None) => Err(self.odd_answer(&format!("nothing in column {column}"))),
             Err(error) => Err(self.odd_answer(&error.to_string())),
         }
+    }
+
+    /// A column with a name, by [`name_column`](super::name_column): with what is no UTF-8 shown
+    /// by its bytes, and whether there was nothing like that.
+    pub fn name(
+        &self,
+        row: &SimpleQueryRow,
+        column: &str,
+    ) -> Result<(String, bool), PostgresError> {
+        read_name(self.text(row, column)?)
+            .ok_or_else(|| self.odd_answer(&format!("no name in column {column}")))
     }
 
     /// A column that must hold a whole number.

@@ -1,28 +1,14 @@
-//! Which tables there are, what belongs to what, and whether the role may count them. Views,
-//! foreign and temporary tables are never listed.
+//! The tables of a database, and what belongs to what. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio_postgres::SimpleQueryRow;
-
-use super::{PostgresError, Session};
-
-/// Both statements give all that counting needs of the catalog; they run in one round trip.
-pub(super) const TABLES_QUERY: &str = "select c.oid::bigint::text as oid, n.nspname::text as \
-     schema, c.relname::text as name, c.relkind = 'p' as partitioned, \
-     coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::bigint::text as relfilenode, \
-     greatest(c.reltuples, 0)::bigint::text as estimated, c.relpages::text as pages, \
-     coalesce(pg_catalog.row_security_active(c.oid), false) as row_security, \
-     coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE') and \
-     pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), false) as readable from \
-     pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where \
-     c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema' and \
-     not pg_catalog.starts_with(n.nspname::text, 'pg_') order by n.nspname, c.relname; select \
-     inhrelid::bigint::text as child, inhparent::bigint::text as parent from \
-     pg_catalog.pg_inherits order by inhrelid, inhseqno";
-
-/// An ordinary table, or a partitioned one, which holds no rows itself.
+/// An ordinary table, a partitioned one, which holds no rows itself, or a part of either that is
+/// on another server.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers of the catalog, each of which is yes or no by itself"
+)]
 pub struct ListedTable {
     /// Its object id.
     pub oid: i64,
@@ -32,14 +18,33 @@ pub struct ListedTable {
     pub partitioned: bool,
     /// Its file; none for a partitioned table.
     pub relfilenode: Option<i64>,
-    /// The planner's estimate of its rows, never below 0.
+    /// The best estimate of its rows without a count, never below 0.
     pub estimated_rows: i64,
+    /// Whether the statistics say that it has lost rows since it was analyzed, or that it has far
+    /// more pages than its rows need.
+    pub has_shrunk: bool,
     /// Its size in pages: at the last analyze, or as measured since.
     pub pages: i64,
+    /// Whether no pages mean no rows, now.
+    pub is_measured: bool,
+    /// Whether it is stored in Postgres' own way, so that no pages are no rows.
+    pub is_heap: bool,
+    /// Whether a superuser owns it, so that nobody else can change it.
+    pub of_superuser: bool,
     /// Whether row security would hide rows from the role.
     pub row_security: bool,
     /// Whether the role may read it.
     pub readable: bool,
+    /// Whether a crash empties it, and a replica has none of its rows.
+    pub unlogged: bool,
+    /// What would run if it was counted, such as `function app.f(integer)`.
+    pub owner_code: Option<String>,
+    /// Indexes with expressions and statistics that were seen to be harmless.
+    pub harmless: BTreeSet<i64>,
+    /// Whether rows of it are kept elsewhere, on other servers or by an extension.
+    pub stored_elsewhere: bool,
+    /// Whether its name can be written in SQL.
+    pub can_be_named: bool,
 }
 
 impl ListedTable {
@@ -47,6 +52,11 @@ impl ListedTable {
     #[must_use]
     pub fn qualified_name(&self) -> String {
         format!("{}.{}", self.schema, self.name)
+    }
+
+    /// Whether it is known to have no rows, without a count.
+    pub(super) const fn is_surely_empty(&self) -> bool {
+        self.is_heap && self.is_measured && self.pages == 0
     }
 }
 
@@ -88,38 +98,6 @@ impl TableList {
     }
 }
 
-/// Lists the tables of the session's database.
-pub async fn fetch_tables(session: &Session) -> Result<TableList, PostgresError> {
-    read_tables(session, &session.fetch_sets(TABLES_QUERY).await?)
-}
-
-/// Reads the answer to [`TABLES_QUERY`].
-pub(super) fn read_tables(
-    session: &Session,
-    sets: &[Vec<SimpleQueryRow>],
-) -> Result<TableList, PostgresError> {
-    let mut list = TableList::default();
-    for row in sets.first().into_iter().flatten() {
-        list.tables.push(ListedTable {
-            oid: session.number(row, "oid")?,
-            schema: session.text(row, "schema")?.to_owned(),
-            name: session.text(row, "name")?.to_owned(),
-            partitioned: session.truth(row, "partitioned")?,
-            relfilenode: Some(session.number(row, "relfilenode")?).filter(|node| *node != 0),
-            estimated_rows: session.number(row, "estimated")?,
-            pages: session.number(row, "pages")?,
-            row_security: session.truth(row, "row_security")?,
-            readable: session.truth(row, "readable")?,
-        });
-    }
-    for row in sets.get(1).into_iter().flatten() {
-        list.parents
-            .entry(session.number(row, "child")?)
-            .or_insert(session.number(row, "parent")?);
-    }
-    Ok(list)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -132,9 +110,18 @@ pub(super) mod tests {
             partitioned,
             relfilenode: Some(oid).filter(|_| !partitioned),
             estimated_rows,
+            has_shrunk: false,
             pages: estimated_rows / 100,
+            is_measured: false,
+            is_heap: !partitioned,
+            of_superuser: true,
             row_security: false,
             readable: true,
+            unlogged: false,
+            owner_code: None,
+            harmless: BTreeSet::new(),
+            stored_elsewhere: false,
+            can_be_named: true,
         }
     }
 

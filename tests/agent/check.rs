@@ -2,8 +2,8 @@
 
 use holdfast::agent::{Gathered, MountedFiles, gather};
 use holdfast::api::{
-    CheckRequest, CountKind, EVIDENCE_TABLE_LIMIT, ServerRequest, TableEvidence, TableName,
-    TableRule, reasons,
+    CheckRequest, CountKind, EVIDENCE_TABLE_LIMIT, KnownTable, ServerRequest, TableEvidence,
+    TableName, TableRule, reasons,
 };
 use tempfile::TempDir;
 
@@ -359,7 +359,15 @@ async fn partitions_are_counted_once_and_summed_where_a_rule_names_their_parent(
     );
 }
 
-fn known(name: &str) -> TableName {
+fn known(name: &str) -> KnownTable {
+    KnownTable {
+        database: "postgres".to_owned(),
+        name: name.to_owned(),
+        rows: None,
+    }
+}
+
+fn named(name: &str) -> TableName {
     TableName {
         database: "postgres".to_owned(),
         name: name.to_owned(),
@@ -407,7 +415,7 @@ async fn tables_that_were_known_are_looked_for_among_ten_thousand_others() {
         (5000, CountKind::Exact),
         "the largest are told"
     );
-    assert_eq!(evidence.missing_tables, Some(vec![known("public.dropped")]));
+    assert_eq!(evidence.missing_tables, Some(vec![named("public.dropped")]));
 }
 
 #[tokio::test]
@@ -512,7 +520,7 @@ async fn a_table_that_is_dropped_while_others_are_counted_is_not_told() {
             .collect::<Vec<_>>(),
         ["public.kept"]
     );
-    assert_eq!(evidence.missing_tables, Some(vec![known("public.dropped")]));
+    assert_eq!(evidence.missing_tables, Some(vec![named("public.dropped")]));
 }
 
 #[tokio::test]

@@ -21,13 +21,13 @@ const AGENT: &str = "create role agent login password 'secret'; grant pg_monitor
 const QUERY: &str = "select path from trends";
 
 /// A server with the table `trends`, and a claim.
-struct Scene {
-    server: TestPostgres,
+pub struct Scene {
+    pub server: TestPostgres,
     claim: TempDir,
 }
 
 impl Scene {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let server = TestPostgres::start();
         server.execute("postgres", AGENT).await;
         Self {
@@ -70,13 +70,13 @@ impl Scene {
         (request, credentials)
     }
 
-    async fn look(&self, rule: FileRule) -> CheckedFiles {
+    pub async fn look(&self, rule: FileRule) -> CheckedFiles {
         let (request, credentials) = self.request(rule);
         look_for_files(&request, self.claim.path(), &mounted(&credentials)).await
     }
 }
 
-fn rule(root: &str, prefix: &str, query: &str) -> FileRule {
+pub fn rule(root: &str, prefix: &str, query: &str) -> FileRule {
     let rule =
         serde_json::json!({ "claim": "uploads", "root": root, "prefix": prefix, "query": query });
     serde_json::from_value(rule).unwrap()
@@ -93,14 +93,14 @@ fn numbers(found: &CheckedFiles) -> [i64; 5] {
     ]
 }
 
-fn reason(found: &CheckedFiles) -> &str {
+pub fn reason(found: &CheckedFiles) -> &str {
     found
         .failure
         .as_ref()
         .map_or("", |failure| failure.reason.as_str())
 }
 
-fn message(found: &CheckedFiles) -> &str {
+pub fn message(found: &CheckedFiles) -> &str {
     found
         .failure
         .as_ref()

@@ -31,6 +31,7 @@ mod gitops;
 mod hindered;
 mod ledger;
 mod no_false_alarm;
+mod owner_code;
 mod pages;
 mod plugin;
 mod protect;

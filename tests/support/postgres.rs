@@ -120,7 +120,14 @@ impl TestPostgres {
     }
 }
 
+/// Another Postgres than that of the machine, by the directory of its programs: the tests of what
+/// happens inside the server are run with several versions.
+const OTHER_POSTGRES: &str = "HOLDFAST_TEST_POSTGRES";
+
 fn bin_folder() -> PathBuf {
+    if let Some(other) = std::env::var_os(OTHER_POSTGRES) {
+        return PathBuf::from(other);
+    }
     let initdb = holdfast::postgres::find_program("initdb")
         .expect("initdb is not there; install it: apt-get install postgresql");
     initdb.parent().map(Path::to_path_buf).expect("a folder")

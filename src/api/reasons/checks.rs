@@ -41,6 +41,17 @@ reasons! { CHECKS:
     ROW_SECURITY = "RowSecurity" on "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown":
         "Row security hides rows from the role, so a count would be too low.",
         "Use a role with BYPASSRLS.";
+    OWNER_CODE = "OwnerCode" on "DataVerified=Unknown, FilesMatch=Unknown":
+        "To read a table the server would run code as the role of the checks that the owner of \
+         the table has written: a function in an index, in extended statistics or in a partition \
+         key. The message names both. Nothing was run.",
+        "Read the function. If it is harmless, let a superuser own it: `ALTER FUNCTION … OWNER TO \
+         postgres`. Otherwise remove the index, or the table from `spec.verification`.";
+    SETTINGS_IGNORED = "SettingsIgnored" on "DataVerified=Unknown, BackupFresh=False, \
+        FilesMatch=Unknown":
+        "The server did not apply the settings that protect a check, so nothing was read. A \
+         connection pooler drops them.",
+        "Set `spec.connection.host` and `port` to Postgres itself, or remove `host`.";
     TOO_MANY_CONNECTIONS = "TooManyConnections" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":
         "The server has no free connection.",

@@ -1,0 +1,213 @@
+//! Counting in the databases of one check, one after the other, in two parts.
+
+use tokio::time::Instant;
+
+use crate::api::{
+    CheckRequest, EVIDENCE_SEQUENCE_LIMIT, EVIDENCE_TABLE_LIMIT, Evidence, KnownTable,
+    SequenceEvidence, TableEvidence, TableName,
+};
+use crate::postgres::{
+    Allowance, CountOrder, Login, PostgresError, PostgresErrorKind, Session, TableList, Tally,
+    build_tables, connect, count_rest, count_small, fetch_sequences, fetch_tables, takes_long,
+};
+
+/// What was counted in the databases so far, and what may still be spent on it.
+pub struct Counting<'a> {
+    request: &'a CheckRequest,
+    deadline: Instant,
+    allowance: Allowance,
+    databases: Vec<Database>,
+    sequences: Vec<SequenceEvidence>,
+    failures: Vec<PostgresError>,
+}
+
+/// A database with its tables and what was counted of them.
+struct Database {
+    name: String,
+    list: TableList,
+    tally: Tally,
+    has_rest: bool,
+}
+
+impl<'a> Counting<'a> {
+    /// Nothing was counted yet.
+    pub fn new(request: &'a CheckRequest, deadline: Instant) -> Self {
+        Self {
+            request,
+            deadline,
+            allowance: Allowance::new(std::time::Duration::from_millis(
+                request.counting_milliseconds,
+            )),
+            databases: Vec::new(),
+            sequences: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// The databases that are asked about.
+    pub const fn databases(&self) -> &'a [String] {
+        self.request.server.databases.as_slice()
+    }
+
+    /// Connects, and takes note of why that failed.
+    pub async fn connect(&mut self, login: &Login, database: &str) -> Option<Session> {
+        match connect(login, database, self.deadline).await {
+            Ok(session) => Some(session),
+            Err(error) => {
+                self.note(error);
+                None
+            }
+        }
+    }
+
+    /// Counts the small tables of the session's database, of which some were listed already or
+    /// none.
+    pub async fn count_small(&mut self, session: &Session, tables: Option<TableList>) {
+        if let Err(error) = self.try_count_small(session, tables).await {
+            self.note(error);
+        }
+    }
+
+    async fn try_count_small(
+        &mut self,
+        session: &Session,
+        tables: Option<TableList>,
+    ) -> Result<(), PostgresError> {
+        let mut list = match tables {
+            Some(tables) => tables,
+            None => fetch_tables(session).await?,
+        };
+        let name = session.database().to_owned();
+        let order = build_order(self.request, &name);
+        let mut tally = count_small(session, &mut list, &order, &mut self.allowance).await?;
+        let has_rest = takes_long(session, &list, &order, &tally);
+        if !has_rest {
+            count_rest(session, &list, &order, &mut self.allowance, &mut tally).await?;
+        }
+        self.databases.push(Database {
+            name,
+            list,
+            tally,
+            has_rest,
+        });
+        let sequences = fetch_sequences(session).await?;
+        self.sequences.extend(sequences);
+        Ok(())
+    }
+
+    /// Whether large tables are left that are counted whatever the budget.
+    pub fn has_rest(&self) -> bool {
+        self.databases.iter().any(|database| database.has_rest)
+    }
+
+    /// Counts the large tables of every database.
+    pub async fn count_rest(&mut self, login: &Login) {
+        let mut failures = Vec::new();
+        for database in self.databases.iter_mut().filter(|found| found.has_rest) {
+            let order = build_order(self.request, &database.name);
+            let counted =
+                count_rest_of(login, self.deadline, &order, &mut self.allowance, database).await;
+            failures.extend(counted.err());
+        }
+        failures.into_iter().for_each(|error| self.note(error));
+    }
+
+    fn note(&mut self, error: PostgresError) {
+        // Dropped in between: the evidence was right when it was taken.
+        if error.kind != PostgresErrorKind::DatabaseNotFound {
+            self.failures.push(error);
+        }
+    }
+
+    /// Why tables with rules could not be counted.
+    pub fn failures(&self) -> Vec<PostgresError> {
+        let tables = self.databases.iter();
+        let of_tables = tables.flat_map(|database| &database.tally.failures);
+        self.failures.iter().chain(of_tables).cloned().collect()
+    }
+
+    /// Writes what was counted into evidence.
+    pub fn write_into(&self, evidence: &mut Evidence) {
+        let mut absent = Vec::new();
+        evidence.tables.clear();
+        evidence.coverage.clear();
+        (evidence.table_count, evidence.total_rows) = (0, 0);
+        for Database {
+            name, list, tally, ..
+        } in &self.databases
+        {
+            let found = build_tables(name, list, &build_order(self.request, name), tally);
+            evidence.tables.extend(found.tables);
+            evidence.table_count += found.table_count;
+            evidence.total_rows += found.total_rows;
+            evidence.coverage.push(found.coverage);
+            absent.extend(found.absent.into_iter().map(|table| TableName {
+                database: name.clone(),
+                name: table,
+            }));
+        }
+        evidence.tables = bound_tables(std::mem::take(&mut evidence.tables), self.request);
+        evidence.missing_tables = Some(absent);
+        let mut sequences = self.sequences.clone();
+        sequences.sort_by_key(|sequence| std::cmp::Reverse(sequence.last_value));
+        sequences.truncate(EVIDENCE_SEQUENCE_LIMIT);
+        evidence.sequences = sequences;
+    }
+}
+
+async fn count_rest_of(
+    login: &Login,
+    deadline: Instant,
+    order: &CountOrder<'_>,
+    allowance: &mut Allowance,
+    database: &mut Database,
+) -> Result<(), PostgresError> {
+    let session = connect(login, &database.name, deadline).await?;
+    let (list, tally) = (&database.list, &mut database.tally);
+    count_rest(&session, list, order, allowance, tally).await
+}
+
+/// What is asked about one database.
+fn build_order<'a>(request: &'a CheckRequest, database: &str) -> CountOrder<'a> {
+    let main = request.server.databases.first().map_or("", String::as_str);
+    let known = |table: &&KnownTable| table.database == database;
+    CountOrder {
+        rules: request
+            .tables
+            .iter()
+            .filter(|rule| rule.database.as_deref().unwrap_or(main) == database)
+            .collect(),
+        known: request.known_tables.iter().filter(known).collect(),
+        count_all: request.count_all_tables,
+        room: EVIDENCE_TABLE_LIMIT,
+    }
+}
+
+/// Keeps a status small: the tables with rules, those that the last good check found, then those
+/// with the most rows.
+fn bound_tables(mut tables: Vec<TableEvidence>, request: &CheckRequest) -> Vec<TableEvidence> {
+    let main = request.server.databases.first().map_or("", String::as_str);
+    let has_rule = |table: &TableEvidence| {
+        request.tables.iter().any(|rule| {
+            rule.name == table.name && rule.database.as_deref().unwrap_or(main) == table.database
+        })
+    };
+    let is_known = |table: &TableEvidence| {
+        request
+            .known_tables
+            .iter()
+            .any(|known| known.name == table.name && known.database == table.database)
+    };
+    let order = |table: &TableEvidence| {
+        (
+            !has_rule(table),
+            !is_known(table),
+            std::cmp::Reverse(table.rows),
+            table.database.clone(),
+            table.name.clone(),
+        )
+    };
+    tables.sort_by_cached_key(order);
+    tables.truncate(EVIDENCE_TABLE_LIMIT);
+    tables
+}
