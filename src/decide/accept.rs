@@ -163,7 +163,7 @@ impl Acceptance<'_> {
     }
 
     /// Whether a change was declared that is still to come: then every table is to be counted, or
-    /// nobody could tell it from a loss.
+    /// nobody could know it from a loss.
     pub fn is_awaiting_change(&self) -> bool {
         self.declared.is_some()
     }

@@ -116,7 +116,7 @@ fn a_loss_in_small_steps_is_measured_by_the_best_of_a_week() {
     assert_eq!(
         best.map(|baseline| (baseline.check.as_str(), baseline.best.len())),
         Some(("knowledge-4", 0)),
-        "what is accepted is measured anew"
+        "what is accepted is the new measure"
     );
 }
 

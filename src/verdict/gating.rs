@@ -3,7 +3,7 @@
 use crate::api::{CheckOutcome, Finding, ProtectedDatabaseSpec, TableChange};
 
 /// Whether what was found closes a gate that is open: other data, or a loss of tables that the spec
-/// lists. A loss of other tables only is said, and the application goes on.
+/// lists. A loss of other tables is reported, and the application goes on.
 #[must_use]
 pub fn closes_open_gate(findings: &[Finding], spec: &ProtectedDatabaseSpec) -> bool {
     let is_listed = |table: &TableChange| {

@@ -57,7 +57,7 @@ fn older_database(
     let sequences = Sequences::compare(known, evidence, database);
     let is_back = sequences.back.len() > sequences.ahead;
     let is_mostly_back = sequences.back.len() > 1 && sequences.back.len() * 2 >= sequences.compared;
-    // Without sequences only the rows tell: an older state has more of them nowhere.
+    // Without sequences only the rows show it: an older state has more of them nowhere.
     let is_smaller = sequences.compared == 0
         && tables.len() >= COMPARED_TABLES
         && more == 0

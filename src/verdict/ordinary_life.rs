@@ -111,7 +111,7 @@ pub(super) fn used_up() -> Vec<Scenario> {
             None,
         ),
         (
-            "a person asked to be forgotten",
+            "a user asked to be forgotten",
             Sample::new().now(|now| {
                 set_rows(now, "public.audit", 4_700);
                 set_rows(now, "public.knowledge_nodes", 26_000);
