@@ -127,7 +127,7 @@ impl Granted {
 
     async fn assert_enough_and_nothing_superfluous(&mut self, flags: &[&str], grants: usize) {
         assert_eq!(
-            self.lack(flags, |_| false).await,
+            Box::pin(self.lack(flags, |_| false)).await,
             None,
             "what is printed is enough"
         );
@@ -137,7 +137,7 @@ impl Granted {
         for number in 0..count {
             let seen = std::cell::Cell::new(0);
             let is_it = |line: &str| is_grant(line) && seen.replace(seen.get() + 1) == number;
-            let lacks = self.lack(flags, is_it).await;
+            let lacks = Box::pin(self.lack(flags, is_it)).await;
             let grant = printed
                 .lines()
                 .filter(|line| is_grant(line))
