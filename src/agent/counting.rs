@@ -179,7 +179,7 @@ fn build_order<'a>(request: &'a CheckRequest, database: &str) -> CountOrder<'a> 
             .collect(),
         known: request.known_tables.iter().filter(known).collect(),
         count_all: request.count_all_tables,
-        room: EVIDENCE_TABLE_LIMIT,
+        table_limit: EVIDENCE_TABLE_LIMIT,
     }
 }
 

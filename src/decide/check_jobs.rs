@@ -6,7 +6,6 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::judge::{Judged, has_outcome};
-use super::known_good::KnownGood;
 use super::ready::list;
 use super::running::Running;
 use crate::api::{
@@ -126,9 +125,11 @@ fn judge_unreported(
         database: observed.name(),
         check: name,
         spec: &observed.database.spec,
-        baseline: known.map(KnownGood::as_baseline),
+        // Without evidence no rows are compared.
+        baseline: known.map(|known| known.as_baseline(&[])),
         evidence: None,
         failure: Some(&failure),
+        elsewhere: None,
         without_login: None,
         replica_volumes: &judged.replica_volumes,
         target,

@@ -1,7 +1,8 @@
 //! Whether a database is new: nothing knows of an earlier state, and nothing is in it yet. Behind
 //! the readiness gate its application could otherwise never make its first tables. Pure.
 
-use super::judge::{Judged, JudgedCheck, KnownGood};
+use super::judge::{Judged, JudgedCheck};
+use super::known_good::KnownGood;
 use crate::api::{CheckOutcome, DatabaseLedgerStatus, Evidence, names};
 use crate::world::Observed;
 
@@ -14,8 +15,13 @@ pub fn is_new(observed: &Observed, judged: &Judged<'_>, newest: &JudgedCheck<'_>
     let status = newest.check.status.as_ref();
     // The bucket is read by the check itself; that it could not be is the check's failure.
     let has_failed = status.is_none_or(|status| status.failure.is_some());
+    // Another namespace's backup of the same name may be its past: a user must decide.
+    let has_rows_elsewhere = status
+        .and_then(|status| status.backup_elsewhere.as_ref())
+        .is_some_and(|elsewhere| elsewhere.rows > 0);
     newest.verdict.outcome == CheckOutcome::Unverifiable
         && !has_failed
+        && !has_rows_elsewhere
         && newest
             .check
             .evidence()

@@ -233,18 +233,6 @@ pub(super) fn refusal(session: &Session, table: &ListedTable) -> Option<Postgres
                 "the name of table {name} in database {database} is no UTF-8, so the table can't \
                  be counted. Rename it"
             ),
-        ));
-    }
-    if let Some(code) = &table.owner_code {
-        return Some(owner_code_error(session, table, code));
-    }
-    (!table.can_be_named).then(|| {
-        PostgresError::new(
-            PostgresErrorKind::QueryFailed,
-            format!(
-                "the name of table {name} in database {database} is no UTF-8, so the table can't \
-                 be counted. Rename it"
-            ),
         )
     })
 }

@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(
             (found.table_count, found.tables.len()),
             (2, 1),
-            "there was room for those with rules only"
+            "there was space for those with rules only"
         );
     }
 
@@ -148,7 +148,7 @@ mod tests {
         let named = rule("events_1");
         let order = CountOrder {
             rules: vec![&named],
-            room: 9,
+            table_limit: 9,
             ..CountOrder::default()
         };
         let all = Counted {

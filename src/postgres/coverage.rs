@@ -24,7 +24,7 @@ fn inherent_reason(table: &ListedTable) -> Option<NotCountedReason> {
     }
 }
 
-/// Builds what is said of one database: of all its tables, also of those that evidence has no room
+/// Builds what is said of one database: of all its tables, also of those that evidence has no space
 /// for. Partitions and inheriting tables are part of theirs.
 pub(super) fn build_coverage(
     database: &str,
@@ -138,7 +138,7 @@ mod tests {
             ..Tally::default()
         };
         let order = CountOrder {
-            room: 1,
+            table_limit: 1,
             ..CountOrder::default()
         };
         let coverage = build_coverage("shop", &list, &select(&list, &order), &tally);

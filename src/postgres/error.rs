@@ -127,7 +127,7 @@ const NOT_AUTHORIZED: &str = "(SQLSTATE 28000)";
 /// The longest text of the server that is passed on, in bytes.
 const ANSWER_LIMIT: usize = 600;
 
-/// One line of bounded length: what a server says is shown, never trusted to be short or escaped.
+/// One line of bounded length: what a server says is shown, never trusted to be short or printable.
 #[must_use]
 pub fn bounded_line(text: &str) -> String {
     line_within(text, ANSWER_LIMIT)

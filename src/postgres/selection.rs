@@ -20,7 +20,7 @@ pub struct CountOrder<'a> {
     /// Whether tables without a rule are counted too.
     pub count_all: bool,
     /// The most tables to tell, those with rules not among them.
-    pub room: usize,
+    pub table_limit: usize,
 }
 
 /// A table to be reported, and what it consists of.
@@ -190,10 +190,10 @@ mod tests {
         };
         let (ruled, gone) = (rule("ruled", None, None), rule("no_such_table", None, None));
         let (known, dropped) = (known_table("known"), known_table("dropped"));
-        let order = |room| CountOrder {
+        let order = |table_limit| CountOrder {
             rules: vec![&ruled, &gone],
             known: vec![&known, &dropped],
-            room,
+            table_limit,
             ..CountOrder::default()
         };
         assert_eq!(
@@ -218,7 +218,7 @@ mod tests {
         let order = CountOrder {
             rules: vec![&named],
             known: vec![&known],
-            room: 9,
+            table_limit: 9,
             ..CountOrder::default()
         };
         let told = select(&list, &order);

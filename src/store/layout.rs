@@ -56,7 +56,7 @@ pub fn root_directory(prefix: &str) -> String {
 /// The directory of all sets of a database, with a slash at its end.
 #[must_use]
 pub fn database_folder(prefix: &str, namespace: &str, database: &str) -> String {
-    format!("{}{namespace}/{database}/", root_folder(prefix))
+    format!("{}{namespace}/{database}/", root_directory(prefix))
 }
 
 /// Name of the dump of a further database: its own name, percent-encoded so that any name is one

@@ -12,7 +12,7 @@ mod upload;
 pub use error::{StoreError, StoreErrorKind};
 pub use layout::{
     GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, SetPath, database_folder, further_dump_name,
-    root_folder,
+    root_directory,
 };
 pub use manifest::{
     Compression, Durations, FORMAT_VERSION, Manifest, ManifestDatabase, ManifestExtension,

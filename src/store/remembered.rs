@@ -3,7 +3,7 @@
 
 use super::{
     FORMAT_VERSION, MANIFEST_NAME, Manifest, S3Store, SetState, StoreError, StoreErrorKind,
-    database_folder, root_folder,
+    database_folder, root_directory,
 };
 
 /// How many sets are read, the newest first, before it is reported that there is no good one.
@@ -57,7 +57,7 @@ pub async fn fetch_elsewhere(
     namespace: &str,
     database: &str,
 ) -> Result<Option<(String, String, Manifest)>, StoreError> {
-    let root = root_folder(prefix);
+    let root = root_directory(prefix);
     let folders = store.list_folders(&root).await?;
     let mut most = None;
     for folder in folders.iter().take(NAMESPACES) {

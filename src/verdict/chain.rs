@@ -38,8 +38,8 @@ pub(super) const CHAIN: [(&str, Check); 25] = [
     ("table_not_found", unverifiable::table_not_found),
     ("nothing_counted", coverage::nothing_counted),
     ("not_counted", unverifiable::not_counted),
-    ("no_rows", first_look::no_rows),
     ("more_rows_elsewhere", first_look::more_rows_elsewhere),
+    ("no_rows", first_look::no_rows),
 ];
 
 /// What is reported beside the verdict and never changes it.

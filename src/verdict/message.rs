@@ -5,7 +5,7 @@ use crate::api::names::ACCEPT_CHECK_ANNOTATION;
 use crate::api::{Evidence, Finding, RowCount};
 use crate::wording;
 
-use super::input::Input;
+use super::input::{Baseline, Input};
 use super::message_unread::explain_login;
 use super::say_note::print_rule;
 use super::sentence::{describe_cluster, describe_volume, name_table, say_finding, say_rows};

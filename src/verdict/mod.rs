@@ -36,6 +36,7 @@ mod every_finding;
 mod incidents;
 #[cfg(test)]
 mod incidents_unread;
+#[cfg(test)]
 mod more_losses;
 #[cfg(test)]
 mod not_known;

@@ -146,10 +146,6 @@ reasons! { DATA:
         "No table of a database could be counted, so nothing is known of its rows. In most cases \
          the role of the checks may not read the tables.",
         "`kubectl holdfast grant-sql NAME -n NAMESPACE` prints the SQL for the role.";
-    NEW = "New" on "DataVerified=Unknown":
-        "The database has no rows, and no check has ever seen rows in it.",
-        "Nothing to do: it is verified as soon as it has rows. If it should have rows, see that \
-         `spec.connection.database` is right, and that the volume is the one with the data.";
     NO_ROWS = "NoRows" on "DataVerified=Unknown":
         "No good check came before, the database has no rows, and other databases of the server \
          have some: it may be the wrong database.",
