@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::api::{
     AgentFailure, BackupEvidence, CheckRequest, EVIDENCE_TABLE_LIMIT, Evidence, TableEvidence,
-    TableName, WithoutLogin,
+    TableName, WithoutLogin, reasons,
 };
 use crate::postgres::{
     CountOrder, CountedTables, Login, Overview, PostgresError, PostgresErrorKind, Session,
@@ -56,7 +56,12 @@ pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
         Ok(found) => gathered.backup_evidence = found,
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
     }
-    gathered.without_login = Some(look_without_login(request, files, &gathered).await);
+    let is_unreachable = gathered.evidence.is_none()
+        && gathered
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.reason == reasons::CONNECTION_FAILED);
+    gathered.without_login = Some(look_without_login(request, files, is_unreachable).await);
     gathered
 }
 
