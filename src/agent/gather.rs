@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::api::{
-    AgentFailure, BackupElsewhere, BackupEvidence, CheckRequest, Evidence, WithoutLogin,
+    AgentFailure, BackupElsewhere, BackupEvidence, CheckRequest, Evidence, WithoutLogin, reasons,
 };
 use crate::postgres::{
     Login, ObservedIdentity, Overview, PostgresError, PostgresErrorKind, Session, TableList,
@@ -78,7 +78,12 @@ pub async fn gather_in_parts(
         }
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
     }
-    gathered.without_login = Some(look_without_login(request, files, &gathered).await);
+    let is_unreachable = gathered.evidence.is_none()
+        && gathered
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.reason == reasons::CONNECTION_FAILED);
+    gathered.without_login = Some(look_without_login(request, files, is_unreachable).await);
     gathered
 }
 

@@ -4,6 +4,8 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+use serde_json::json;
+
 use super::*;
 use crate::api::{CountKind, RowCount};
 

@@ -319,6 +319,7 @@ fn new() -> Vec<Scenario> {
         check.status.get_or_insert_default().backup_evidence = Some(crate::api::BackupEvidence {
             path: "atra/knowledge/20260131T030000Z-00000001".to_owned(),
             evidence: super::sample_objects::evidence(),
+            cluster_digest: None,
         });
         unjudged(check)
     };
