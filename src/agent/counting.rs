@@ -109,7 +109,9 @@ impl<'a> Counting<'a> {
                 count_rest_of(login, self.deadline, &order, &mut self.allowance, database).await;
             failures.extend(counted.err());
         }
-        failures.into_iter().for_each(|error| self.note(error));
+        for error in failures {
+            self.note(error);
+        }
     }
 
     fn note(&mut self, error: PostgresError) {

@@ -71,7 +71,7 @@ impl ProtectedDatabaseSuspicion {
                     Look::Verified | Look::Reset => return,
                     Look::Awaited(why) => why,
                 },
-                // That it is gone is said by the read that follows.
+                // The read that follows says that it is gone.
                 Ok(Ok(None)) => return,
                 Ok(Err(error)) => format!("the ProtectedDatabase could not be read: {error}"),
                 Err(_) => "the API server did not answer".to_owned(),

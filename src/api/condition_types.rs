@@ -236,7 +236,7 @@ impl ConditionType {
                 subject: Subject::Data,
                 unasked: Unasked::Never,
                 is_metric: true,
-                // DataReset alerts, and only a verdict makes it True. That nobody looks is said by
+                // DataReset alerts, and only a verdict makes it True. That no check runs is reported by
                 // nothing else.
                 alert: Some(ConditionAlert {
                     name: "HoldfastCheckOverdue",

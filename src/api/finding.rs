@@ -95,10 +95,10 @@ pub enum Finding {
     /// An older state of the data was put over the newer one: sequences went back, and tables have
     /// fewer rows.
     OlderData {
-        /// The tables that it is about, at most 100.
+        /// The tables concerned, at most 100.
         #[schemars(length(max = 100))]
         tables: Vec<TableChange>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
         /// The sequences that went back, at most 100.
@@ -163,10 +163,10 @@ pub enum Finding {
     /// Within a week, and by several checks, tables have lost a larger share of their rows than is
     /// allowed.
     RowsDwindled {
-        /// The tables that it is about, at most 100.
+        /// The tables concerned, at most 100.
         #[schemars(length(max = 100))]
         tables: Vec<TableChange>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
@@ -230,10 +230,10 @@ pub enum Finding {
     },
     /// Tables without a rule have lost rows or are gone. By itself no reset.
     TablesChanged {
-        /// The tables that it is about, at most 100.
+        /// The tables concerned, at most 100.
         #[schemars(length(max = 100))]
         tables: Vec<TableChange>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
@@ -242,7 +242,7 @@ pub enum Finding {
         /// The tables with both names, at most 100.
         #[schemars(length(max = 100))]
         renamed: Vec<RenamedTable>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },
@@ -261,10 +261,10 @@ pub enum Finding {
     /// Databases that no check connects to, and that the server had at the last good check, do not
     /// exist. By itself no reset.
     OtherDatabasesMissing {
-        /// The databases that it is about, at most 100.
+        /// The databases concerned, at most 100.
         #[schemars(length(max = 100))]
         databases: Vec<LostDatabase>,
-        /// How many more databases or tables it is about than are listed.
+        /// How many more databases or tables are concerned than are listed.
         #[serde(default, skip_serializing_if = "is_zero")]
         left_out: i64,
     },

@@ -37,7 +37,7 @@ pub fn age<'a>(
     let ended = |judged: &&JudgedCheck<'_>| ended_second(observed, verification, judged);
     let good = verified.max_by_key(ended)?;
     let ended = Timestamp::from_second(ended(&good)).unwrap_or_default();
-    // Without a schedule that can be used nothing is scheduled, and green is over all the same.
+    // Without a schedule that can be used nothing is scheduled, and green still ends.
     let schedule = judged.spec.check_schedule.as_ref();
     let until = schedule
         .unwrap_or(&CheckSchedule::Hourly)

@@ -214,16 +214,16 @@ fn build_job(
     ))))
 }
 
-/// The tables that the agent looks for even where there are more than it has room for, as far as a
-/// variable of its pod has room for their names.
+/// The tables that the agent looks for even where there are more than it reports, as far as a
+/// variable of its pod can hold their names.
 fn known_tables(evidence: &Evidence) -> Vec<KnownTable> {
-    let mut room = KNOWN_TABLES_BYTES;
+    let mut left = KNOWN_TABLES_BYTES;
     let mut fits = |table: &&TableEvidence| {
         let bytes = serde_json::to_string(&table.name).map_or(usize::MAX, |name| name.len())
             + table.database.len()
             + 64;
-        room = room.saturating_sub(bytes);
-        room > 0
+        left = left.saturating_sub(bytes);
+        left > 0
     };
     let names = evidence.tables.iter().take_while(|table| fits(table));
     names

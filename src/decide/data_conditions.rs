@@ -133,7 +133,7 @@ pub fn data_verified(
     }
 }
 
-/// What is said when no check could verify the data.
+/// The condition when no check could verify the data.
 fn unverified(
     observed: &Observed,
     judged: &Judged<'_>,
@@ -170,7 +170,7 @@ fn unverified(
     }
 }
 
-/// What is said about two pods that are primaries at once, or seem to be.
+/// The message about two pods that are primaries at once, or seem to be.
 fn two_primaries(
     observed: &Observed,
     judged: &Judged<'_>,

@@ -31,7 +31,7 @@ pub struct Judged<'a> {
     pub unwritten: Vec<(&'a str, CheckVerdict)>,
     /// The volumes on which replicas of it were seen.
     pub replica_volumes: Vec<&'a MountedVolume>,
-    /// What a person has accepted.
+    /// What a user has accepted.
     pub acceptance: Acceptance<'a>,
     /// The spec, read once for the whole pass.
     pub spec: SpecParts,
@@ -220,7 +220,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
             .as_ref()
             .map(|known| known.name.to_owned());
         if !stored.is_some_and(|stored| {
-            // What was said of a first part is said again of the whole.
+            // The verdict on a first part is written again for the whole.
             let is_of_first_part = stored.partial && ended(check).is_some();
             stored.outcome == verdict.outcome
                 && stored.reason == verdict.reason

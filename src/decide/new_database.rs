@@ -9,7 +9,7 @@ use crate::world::Observed;
 /// Whether what a check has looked at is a new database: it could not be verified only because there
 /// is nothing, and neither ledger, status, bucket nor a guarded volume knows of more.
 ///
-/// What could not be read is no reason to call anything new: whoever has a past is not greeted as
+/// What could not be read is no reason to call anything new: what has a past is not taken for
 /// new.
 pub fn is_new(observed: &Observed, judged: &Judged<'_>, newest: &JudgedCheck<'_>) -> bool {
     let status = newest.check.status.as_ref();

@@ -1,4 +1,4 @@
-//! When a start is looked at again that could not be verified: soon and then more rarely, at once
+//! When a start is checked again that could not be verified: soon and then more rarely, at once
 //! when the spec has changed, and a replica only when its role may be another one. Pure.
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ const PASSING: &[&str] = &[
     reasons::READ_FAILED,
 ];
 
-/// Reasons that a user mends where the operator sees nothing of it: in a Secret, in the database.
+/// Reasons that a user corrects where the operator sees nothing of it: in a Secret, in the database.
 const MENDED_ELSEWHERE: &[&str] = &[
     reasons::AUTHENTICATION_FAILED,
     reasons::SECRET_MISSING,
@@ -72,7 +72,7 @@ pub fn next_try(
     Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
 }
 
-/// Whether the operator does not see that what was wrong is mended.
+/// Whether the operator does not see that what was wrong is corrected.
 pub fn is_mended_elsewhere(reason: &str) -> bool {
     MENDED_ELSEWHERE.contains(&reason)
 }
@@ -105,7 +105,7 @@ fn needs_another_look(
     }
 }
 
-/// Whether a primary has started since a replica was looked at: then their roles may have changed.
+/// Whether a primary has started since a replica was checked: then their roles may have changed.
 /// Its node's clock is believed no further than to the check that has seen it.
 fn has_started_since(judged: &Judged<'_>, primary: &Running<'_>, look: &JudgedCheck<'_>) -> bool {
     let started = primary.container.started_at.as_ref().map(|time| time.0);
@@ -174,7 +174,7 @@ pub fn ended_second(
     )
 }
 
-/// How long a check may take from its creation to its end, in seconds.
+/// How long a check may take from its creation until it has ended, in seconds.
 pub fn longest_check(observed: &Observed, verification: &ValidVerification) -> i64 {
     let longest = verification.timeout.saturating_add(observed.pace.margin);
     i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)

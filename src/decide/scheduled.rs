@@ -18,7 +18,7 @@ use crate::world::Observed;
 
 /// The newest tick of the schedule gets a check, unless one was made since; ticks missed while
 /// nobody looked get one together. Without a schedule of the user's it is every hour: a server that
-/// starts anew inside its container, or loses its data between two starts, is seen by nothing else.
+/// starts again inside its container, or loses its data between two starts, is seen by nothing else.
 pub fn plan_scheduled_check(
     observed: &Observed,
     schedule: &CheckSchedule,

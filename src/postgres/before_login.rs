@@ -19,7 +19,7 @@ use crate::api::{LoginMethod, TlsMode, WithoutLogin};
 
 use super::{APPLICATION_NAME, Login, build_connector};
 
-/// The role that is asked about besides the agent's own. Always the same, because the salt is made
+/// The role that is asked about in addition to the agent's own. Always the same, because the salt is made
 /// of the name too, and one that nobody has.
 const NOBODY: &str = "holdfast-asks-for-nobody";
 /// How long one question may take.

@@ -20,7 +20,7 @@ pub(super) const SHORT_LOCK: Duration = Duration::from_millis(100);
 
 /// How many tables one statement measures: each costs the server a look at its file.
 const MEASURED_AT_ONCE: usize = 1_000;
-/// How long a count may wait for a lock, once its tables are locked and were looked at again: for
+/// How long a count may wait for a lock, once its tables are locked and were read again: for
 /// longer their owner could add what was not there.
 const NO_LOCK: Duration = Duration::from_millis(1);
 
@@ -237,7 +237,7 @@ pub(super) fn refusal(session: &Session, table: &ListedTable) -> Option<Postgres
     })
 }
 
-/// What is said of a table that can't be counted without running what its owner has written.
+/// The error for a table that can't be counted without running what its owner has written.
 pub(super) fn owner_code_error(
     session: &Session,
     table: &ListedTable,

@@ -11,11 +11,11 @@ use super::{CountOrder, ListedTable, TableList, Tally};
 /// The tables of one database with their rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CountedTables {
-    /// The tables that are told.
+    /// The tables that are reported.
     pub tables: Vec<TableEvidence>,
     /// How many tables there are; partitions and inheriting tables are part of theirs.
     pub table_count: i64,
-    /// Rows in the tables that were counted to their end.
+    /// Rows in the tables that were counted completely.
     pub total_rows: i64,
     /// Names of tables that were asked for and do not exist.
     pub absent: Vec<String>,

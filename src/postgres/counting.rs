@@ -225,7 +225,7 @@ async fn count_ruled(
         if member.stored_elsewhere {
             continue;
         }
-        // What can't be counted is said even where it has no pages at the moment.
+        // What can't be counted is reported even where it has no pages at the moment.
         if let Some(problem) = refusal(session, member) {
             tally.failures.push(problem);
             continue;
@@ -249,7 +249,7 @@ async fn count_ruled(
             Err(error) if error.kind.is_of_the_connection() => return Err(error),
             Err(error) => {
                 let error = note(session, member, error, tally);
-                // A count that ran out of time stays an estimate, which the operator tells apart;
+                // A count that ran out of time stays an estimate, which the operator distinguishes;
                 // anything else is a failure.
                 if let Some(error) = error.filter(|error| !is_passing(error.kind)) {
                     let message = format!(

@@ -7,7 +7,7 @@ use crate::api::{CountKind, Coverage, NOT_COUNTED_NAME_LIMIT, NotCounted, NotCou
 use super::selection::{Told, sum};
 use super::{ListedTable, TableList, Tally};
 
-/// What the role can't or must not read of a table, before anything else is said of it.
+/// What the role can't or must not read of a table, before anything else is known of it.
 fn inherent_reason(table: &ListedTable) -> Option<NotCountedReason> {
     if table.stored_elsewhere {
         Some(NotCountedReason::StoredElsewhere)
@@ -24,7 +24,7 @@ fn inherent_reason(table: &ListedTable) -> Option<NotCountedReason> {
     }
 }
 
-/// Builds what is said of one database: of all its tables, also of those that evidence has no space
+/// Builds the coverage of one database: of all its tables, also of those that evidence has no space
 /// for. Partitions and inheriting tables are part of theirs.
 pub(super) fn build_coverage(
     database: &str,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{PostgresError, Session, name_column};
 
 /// Which tables a statement can't be planned for without running code of somebody who is not a
-/// superuser, and what may run besides because it was seen to be harmless.
+/// superuser, and what else may run because it was seen to be harmless.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OwnerCode {
     /// A function or type for each of these tables, by the table's object id.

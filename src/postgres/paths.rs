@@ -33,7 +33,7 @@ fn wrap(query: &str, limit: u64) -> String {
 
 /// Where the names of a user's query are looked for.
 const SEARCH_PATH: &str = "pg_catalog, public";
-/// How long the query may wait for a lock once everything was looked at: for longer somebody could
+/// How long the query may wait for a lock once everything was read: for longer somebody could
 /// add what was not there.
 const SHORT_LOCK: &str = "10";
 
@@ -112,7 +112,7 @@ async fn stream_parsed(
     );
     unchanged.map_err(|error| match error.kind {
         PostgresErrorKind::OwnerCode => {
-            owner_code(session, "code that was added while the query was looked at")
+            owner_code(session, "code that was added while the query was read")
         }
         _ => error,
     })?;

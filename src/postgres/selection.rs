@@ -70,7 +70,7 @@ pub(super) struct Counted {
     pub is_all: bool,
 }
 
-/// Chooses what is told: tables with rules, those that the last good check found, and then the
+/// Chooses what is reported: tables with rules, those that the last good check found, and then the
 /// largest.
 pub(super) fn select<'a>(list: &'a TableList, order: &CountOrder<'a>) -> Vec<Told<'a>> {
     let members = list.members();

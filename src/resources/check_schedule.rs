@@ -1,4 +1,4 @@
-//! When checks are due besides every restart, and when green is over. Pure.
+//! When checks are due in addition to every restart, and when green is over. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

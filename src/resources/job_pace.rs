@@ -6,12 +6,12 @@ use std::time::Duration;
 /// How patient the operator is with agents' Jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobPace {
-    /// How long the pod of a check may take to start and to report, besides the time limit of its
+    /// How long the pod of a check may take to start and to report, in addition to the time limit of its
     /// task. A claim that can't be mounted shows by it.
     pub margin: Duration,
-    /// Before a start is looked at again that could not be verified, and may be by waiting.
+    /// Before a start is checked again that could not be verified, and may be by waiting.
     pub retry: Pauses,
-    /// Before a start is looked at again that can't be verified until a user changes something.
+    /// Before a start is checked again that can't be verified until a user changes something.
     pub hopeless: Pauses,
     /// Before the first backup is tried again.
     pub first_backup: Pauses,

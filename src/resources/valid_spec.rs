@@ -29,7 +29,7 @@ pub struct SpecError {
 pub struct ValidSpec {
     /// What checks go by.
     pub verification: ValidVerification,
-    /// When to check besides every restart.
+    /// When to check in addition to every restart.
     pub check_schedule: CheckSchedule,
     /// How long a gated pod waits for a verdict.
     pub gate_timeout: Duration,

@@ -1,4 +1,4 @@
-//! Scenarios of how long green lasts, and of what is looked at between two starts: the schedule, the
+//! Scenarios of how long green lasts, and of what is checked between two starts: the schedule, the
 //! backups, replicas, a second primary, and a database that nothing knows.
 
 use super::render::{Scenario, plans};
@@ -52,9 +52,9 @@ fn ages() -> Vec<Scenario> {
             "without a schedule the hour's tick is due",
             settled().at("2026-02-01T09:54:00Z"),
         ),
-        ("the operator was away for two days", settled().at(two_days)),
+        ("the operator was down for two days", settled().at(two_days)),
         (
-            "the operator was away for two days and its first check runs",
+            "the operator was down for two days and its first check runs",
             stuck(settled(), "2026-02-03T09:29:00Z").at(two_days),
         ),
         (
@@ -173,15 +173,15 @@ fn replicas() -> Vec<Scenario> {
         |sample: Sample| sample.and_check(replica("knowledge-replica", "2026-02-01T08:59:50Z"));
     vec![
         (
-            "a replica beside its primary is looked at once",
+            "a replica beside its primary is checked once",
             looked_at(beside_primary("2026-02-01T08:59:00Z")).at("2026-02-01T09:50:00Z"),
         ),
         (
-            "the primary has started since a replica was looked at",
+            "the primary has started since a replica was checked",
             looked_at(beside_primary("2026-02-01T08:59:55Z")),
         ),
         (
-            "a replica is looked at again when no primary answers any more",
+            "a replica is checked again when no primary answers any more",
             looked_at(beside_primary("2026-02-01T08:59:00Z")).and_check(judged(
                 unverifiable(
                     "knowledge-2",
@@ -193,7 +193,7 @@ fn replicas() -> Vec<Scenario> {
             )),
         ),
         (
-            "the spec was changed since a replica was looked at",
+            "the spec was changed since a replica was checked",
             looked_at(beside_primary("2026-02-01T08:59:00Z"))
                 .wanted(|spec| spec.connection.port = 5433),
         ),

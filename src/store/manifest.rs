@@ -76,7 +76,7 @@ pub struct ManifestIdentity {
     pub snapshot_time: Time,
     /// Whether the server was a replica.
     pub in_recovery: bool,
-    /// Digest of the salt that the server gives for a role that does not exist: tells another
+    /// Digest of the salt that the server gives for a role that does not exist: distinguishes another
     /// database cluster without a login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_digest: Option<String>,

@@ -58,10 +58,10 @@ pub async fn fetch_elsewhere(
     database: &str,
 ) -> Result<Option<(String, String, Manifest)>, StoreError> {
     let root = root_directory(prefix);
-    let folders = store.list_folders(&root).await?;
+    let directories = store.list_folders(&root).await?;
     let mut most = None;
-    for folder in folders.iter().take(NAMESPACES) {
-        let other = folder.trim_start_matches(&root).trim_end_matches('/');
+    for directory in directories.iter().take(NAMESPACES) {
+        let other = directory.trim_start_matches(&root).trim_end_matches('/');
         if other == namespace || other.is_empty() {
             continue;
         }

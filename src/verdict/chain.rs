@@ -115,7 +115,7 @@ fn unverifiable(input: &Input<'_>, finding: Finding) -> Verdict {
     }
 }
 
-/// A superuser role is said also where nothing else can be.
+/// A superuser role is reported also where nothing else can be.
 fn say_with_role(input: &Input<'_>, finding: &Finding) -> String {
     let said = message::unverifiable(input, finding);
     match notes::superuser_role(input, &[]) {

@@ -1,5 +1,5 @@
-//! What happened to servers that the checks could not log in to: resets that must be suspected all
-//! the same, and refusals that are none.
+//! What happened to servers that the checks could not log in to: resets that must be suspected
+//! anyway, and refusals that are none.
 
 use super::incidents::{Scenario, nearly_empty};
 use super::sample::{Sample, volume};

@@ -30,7 +30,7 @@ pub struct Input<'a> {
     pub replica_volumes: &'a [&'a MountedVolume],
     /// A backup of a database of the same name in another namespace.
     pub elsewhere: Option<&'a BackupElsewhere>,
-    /// What was looked at.
+    /// What was checked.
     pub target: &'a CheckTarget,
 }
 

@@ -12,7 +12,7 @@ use super::sentence::{describe_cluster, describe_volume, name_table, say_finding
 use super::volumes::{DataVolumes, cluster_state};
 use super::ways_back::{mount_back, on_same_volume};
 
-/// What the source of a baseline begins with that only a backup tells of.
+/// What the source of a baseline begins with that only a backup knows of.
 const BACKUP: &str = "the backup ";
 /// How many tables a good verdict names.
 const NAMED_TABLES: usize = 5;
@@ -178,7 +178,7 @@ pub(super) fn verified(input: &Input<'_>, evidence: &Evidence, notes: &[Finding]
     said.join("; ")
 }
 
-/// What is said of a superuser role.
+/// What is reported of a superuser role.
 pub(super) fn say_role(input: &Input<'_>, note: &Finding) -> String {
     format!(
         "{}: kubectl holdfast grant-sql {} -n {}",
@@ -196,7 +196,7 @@ fn relation(input: &Input<'_>) -> String {
     }
 }
 
-/// What to do, the way back first and the acceptance last.
+/// What to do, recovery first and the acceptance last.
 fn next_steps(
     input: &Input<'_>,
     findings: &[Finding],

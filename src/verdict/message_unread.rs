@@ -8,7 +8,7 @@ use super::unread::{Refusal, explain_refusal};
 use super::volumes::{DataVolumes, cluster_state};
 use super::ways_back::{mount_back, on_same_volume};
 
-/// What is said about a reset that is suspected although nothing could be read.
+/// What is reported about a reset that is suspected although nothing could be read.
 pub(super) fn suspected(input: &Input<'_>, findings: &[Finding]) -> String {
     let main = Some(input.spec.connection.database.as_str());
     let found: Vec<String> = findings

@@ -45,7 +45,9 @@ fn with_sequences(sample: Sample) -> Sample {
 
 fn recreate_all(now: &mut crate::api::Evidence) {
     let names: Vec<String> = now.tables.iter().map(|table| table.name.clone()).collect();
-    names.iter().for_each(|name| recreate(now, name));
+    for name in &names {
+        recreate(now, name);
+    }
 }
 
 /// Yesterday's rows: a tenth fewer.

@@ -223,7 +223,9 @@ pub(super) fn renamed() -> Vec<Scenario> {
                 .now(|now| {
                     let names: Vec<String> =
                         now.tables.iter().map(|table| table.name.clone()).collect();
-                    names.iter().for_each(|name| recreate(now, name));
+                    for name in &names {
+                        recreate(now, name);
+                    }
                 }),
             None,
         ),

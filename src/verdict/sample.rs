@@ -150,7 +150,7 @@ impl Sample {
 
     /// What the server says before a login is another thing.
     pub fn says(mut self, change: impl FnOnce(&mut WithoutLogin)) -> Self {
-        change(self.now_login.as_mut().expect("something was said"));
+        change(self.now_login.as_mut().expect("an answer before the login"));
         self
     }
 

@@ -48,7 +48,7 @@ impl<'a> Unread<'a> {
     }
 
     /// Whether the server has had the time that a start may take. One that recovers answers later,
-    /// and then tells more than its volume does.
+    /// and then says more than its volume does.
     fn is_final(&self, input: &Input<'_>) -> bool {
         !passes(&self.failure.reason) || input.target.attempt >= PATIENT_ATTEMPTS
     }
@@ -198,7 +198,7 @@ pub(super) enum Refusal {
     Unknown,
 }
 
-/// Tells why a login was refused, as far as that can be known.
+/// Says why a login was refused, as far as that can be known.
 pub(super) fn explain_refusal(input: &Input<'_>) -> Refusal {
     let Some(unread) = Unread::of(input) else {
         return Refusal::Unknown;

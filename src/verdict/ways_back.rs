@@ -1,4 +1,4 @@
-//! What to do about a reset that is suspected: the ways back to data that may still be there, the
+//! What to do about a reset that is suspected: the steps back to data that may still exist, the
 //! shortest first.
 
 use crate::api::{Finding, MountedVolume};
@@ -52,7 +52,7 @@ pub(super) fn mount_back(
     ]
 }
 
-/// The ways back where the pod has the volume that it had.
+/// The steps back where the pod has the volume that it had.
 pub(super) fn on_same_volume(input: &Input<'_>, findings: &[Finding]) -> Vec<String> {
     let namespace = input.namespace;
     let elsewhere = findings.iter().find_map(|finding| match finding {

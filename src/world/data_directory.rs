@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    fn container(fields: Value) -> Container {
+    fn container(fields: &Value) -> Container {
         let mut container = json!({"name": "postgres"});
         container
             .as_object_mut()
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_pod_configures_its_data_directory_by_environment_or_arguments() {
-        let directory = |fields| configured_directory(&container(fields));
+        let directory = |fields: Value| configured_directory(&container(&fields));
         assert_eq!(directory(json!({})), "");
         assert_eq!(
             directory(json!({"env": [{"name": "PGDATA", "value": "/data/pg/"}]})),
@@ -147,7 +147,7 @@ mod tests {
             name: Some("db-1".to_owned()),
             ..ObjectMeta::default()
         };
-        let container = container(json!({"env": [
+        let container = container(&json!({"env": [
             {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         ]}));
         let mounted = |fields: Value| {
