@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::api::{AgentFailure, BackupEvidence, CheckRequest, Evidence, WithoutLogin};
+use crate::api::{AgentFailure, BackupEvidence, CheckRequest, Evidence, WithoutLogin, reasons};
 use crate::postgres::{
     Login, ObservedIdentity, Overview, PostgresError, PostgresErrorKind, Session, TableList,
     connect, fetch_other_databases, fetch_overview,
@@ -71,7 +71,13 @@ pub async fn gather_in_parts(
         Ok(found) => gathered.backup_evidence = found,
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
     }
-    gathered.without_login = Some(look_without_login(request, files, &gathered).await);
+    let is_unreachable = gathered.evidence.is_none()
+        && gathered
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.reason == reasons::CONNECTION_FAILED);
+    gathered.without_login =
+        Some(Box::pin(look_without_login(request, files, is_unreachable)).await);
     gathered
 }
 

@@ -1,25 +1,20 @@
 //! What a check can learn of a server without logging in: noted when the data could be read, and
 //! what is left when it could not.
 
-use crate::api::{CheckRequest, DEFAULT_PORT, WithoutLogin, reasons};
+use crate::api::{CheckRequest, DEFAULT_PORT, WithoutLogin};
 use crate::postgres::{Login, fetch_digest_at, fetch_without_login};
 
-use super::{Gathered, MountedFiles};
+use super::MountedFiles;
 
 /// Where the image says that the data directory is: the agent runs in the image of the database.
 const DIRECTORY_VARIABLE: &str = "PGDATA";
 
-/// Asks the server, unless nothing listens there.
+/// Asks the server, unless it is known that nothing listens there.
 pub async fn look_without_login(
     request: &CheckRequest,
     files: &MountedFiles,
-    gathered: &Gathered,
+    is_unreachable: bool,
 ) -> WithoutLogin {
-    let is_unreachable = gathered.evidence.is_none()
-        && gathered
-            .failure
-            .as_ref()
-            .is_some_and(|failure| failure.reason == reasons::CONNECTION_FAILED);
     let mut found = match (&request.server.host, request.server.databases.first()) {
         (Some(host), Some(database)) if !is_unreachable => {
             let server = &request.server;

@@ -44,7 +44,7 @@ pub enum LoginMethod {
     Unknown,
     /// By `scram-sha-256`: its salts tell the database cluster and the role.
     ScramSha256,
-    /// By `md5`: its salt is another one for every connection, so it tells nothing.
+    /// By `md5`: its salt is another one for every connection, so it says nothing.
     Md5,
     /// By the password itself, as with `password`, `ldap`, `pam` and `radius`: there is no salt.
     Password,

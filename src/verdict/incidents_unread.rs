@@ -103,7 +103,7 @@ pub(super) fn unread_incidents() -> Vec<Scenario> {
                 other_cluster(now);
                 now.configured_directory = "/var/lib/postgresql/data".to_owned();
             }),
-            Some("other_cluster_unread"),
+            None,
         ),
         (
             "PGDATA was changed, and the server gives no salt",

@@ -45,7 +45,10 @@ impl<'a> DataVolumes<'a> {
         let moved = match (before, now) {
             (Some(before), Some(now)) => !is_same_volume(before, now),
             // It may be mounted somewhere else, and configured by a file that is on it.
-            (Some(before), None) => !volumes.iter().any(|now| is_same_volume(before, now)),
+            (Some(before), None) => {
+                directories.before != directories.now
+                    || !volumes.iter().any(|now| is_same_volume(before, now))
+            }
             (None, _) => false,
         };
         Self { before, now, moved }
