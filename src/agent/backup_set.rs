@@ -187,7 +187,7 @@ async fn fill(
         )
     };
     let stranger = Login::nobody(&login.host, login.port, login.tls_mode);
-    let cluster_digest = fetch_without_login(&stranger, None, main)
+    let cluster_digest = Box::pin(fetch_without_login(&stranger, None, main))
         .await
         .cluster_digest;
     let system_identifier = &observed.identity.system_identifier;

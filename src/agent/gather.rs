@@ -83,7 +83,8 @@ pub async fn gather_in_parts(
             .failure
             .as_ref()
             .is_some_and(|failure| failure.reason == reasons::CONNECTION_FAILED);
-    gathered.without_login = Some(look_without_login(request, files, is_unreachable).await);
+    gathered.without_login =
+        Some(Box::pin(look_without_login(request, files, is_unreachable)).await);
     gathered
 }
 
