@@ -47,7 +47,8 @@ impl Gathered {
 pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
     let remembered = async {
         match &request.remembered_in {
-            Some(storage) => fetch_remembered(request, storage, files).await,
+            // Large, and rarely asked for.
+            Some(storage) => Box::pin(fetch_remembered(request, storage, files)).await,
             None => Ok(Remembered::default()),
         }
     };

@@ -6,8 +6,9 @@ use crate::api::{ClusterState, Evidence, Finding, MountedVolume, RowCount};
 use crate::wording;
 
 use super::input::{Baseline, Input};
+use super::naming::{name_table, say_rows};
 use super::say_note::print_rule;
-use super::sentence::{describe_volume, name_table, say_finding, say_rows};
+use super::sentence::{describe_volume, say_finding};
 use super::volumes::{DataVolumes, cluster_state};
 
 /// How many tables a good verdict names.
