@@ -1,7 +1,7 @@
 //! Checks of the rows: fewer than are wanted, or many fewer than there were. Only rows that were
 //! counted are judged.
 
-use crate::api::{CountKind, Finding, RowCount, RowLimit, TableChange, TableEvidence, TableRule};
+use crate::api::{CountKind, Finding, RowLimit, TableChange, TableEvidence};
 
 use super::input::{Input, TablePair};
 use super::limits::{allowed_drop, change_of, has_dropped, limit_of_all};

@@ -1,10 +1,8 @@
 //! Each finding as a sentence, for every audience. What to do about it is said elsewhere, because
 //! that depends on all findings together.
 
-use crate::api::{
-    AgentFailure, ClusterState, CountKind, Finding, LostDatabase, RowCount, TableChange,
-};
-use crate::wording::{self, count, number, printable};
+use crate::api::{AgentFailure, ClusterState, Finding, LostDatabase, TableChange};
+use crate::wording::{count, number, printable};
 
 use super::naming::{name_all, name_table, say_change, say_rows, total};
 use super::say_note::{say_note, say_older};
