@@ -63,7 +63,8 @@ pub async fn gather_in_parts(
 ) -> Gathered {
     let remembered = async {
         match &request.remembered_in {
-            Some(storage) => fetch_remembered(request, storage, files).await,
+            // Large, and rarely asked for.
+            Some(storage) => Box::pin(fetch_remembered(request, storage, files)).await,
             None => Ok(Remembered::default()),
         }
     };

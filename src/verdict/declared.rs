@@ -5,10 +5,10 @@ use crate::api::CountKind;
 use crate::wording;
 
 use super::identity::database_missing;
-use super::input::{Input, TablePair};
+use super::input::{Input, TablePair, is_absent};
+use super::naming::name_table;
 use super::rows::rows_below_minimum;
-use super::sentence::{name_table, say_finding};
-use super::tables::is_absent;
+use super::sentence::say_finding;
 
 /// The largest loss of a declared change, in percent: of a table with a rule, and of all others
 /// together.

@@ -4,7 +4,7 @@ use crate::api::{BestCount, CountKind, Finding, RowCount, TableChange};
 
 use super::habits::{is_pruned, is_staging, is_used_up};
 use super::input::{Input, TablePair};
-use super::rows::{allowed_drop, limit_of_all};
+use super::limits::{allowed_drop, limit_of_all};
 use super::unlisted::moved;
 
 /// Make sure that no table with a rule, and not most rows of all others together, were lost step by

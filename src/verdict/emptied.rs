@@ -4,7 +4,7 @@ use crate::api::{CountKind, Evidence, Finding};
 
 use super::habits::{is_staging, is_used_up};
 use super::input::{Input, TablePair};
-use super::rows::{allowed_drop, change_of, has_dropped, limit_of_all};
+use super::limits::{allowed_drop, change_of, has_dropped, limit_of_all};
 use super::unlisted::{Kind, resets};
 
 /// More rows than this in the whole database are more than a seed.

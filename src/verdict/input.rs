@@ -5,7 +5,7 @@ use crate::api::{
     MountedVolume, ProtectedDatabaseSpec, TableEvidence, TableRule, WithoutLogin,
 };
 
-use super::renames::renamed;
+use super::same_table::renamed;
 
 /// Everything that one check is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +107,13 @@ impl<'a> Input<'a> {
     pub(super) fn found(&self, rule: &'a TableRule) -> Option<&'a TableEvidence> {
         self.evidence?
             .table(self.database_of(rule), &rule.name)
-            .or_else(|| renamed(self, self.known_good(rule)?))
+            .or_else(|| {
+                renamed(
+                    self.baseline?.evidence,
+                    self.evidence?,
+                    self.known_good(rule)?,
+                )
+            })
     }
 
     /// The table that a rule is about, as last known good.
@@ -142,7 +148,7 @@ impl<'a> Input<'a> {
                 before,
                 now: evidence
                     .table(&before.database, &before.name)
-                    .or_else(|| renamed(self, before)),
+                    .or_else(|| renamed(baseline.evidence, evidence, before)),
                 rule: self.rules().find(|(_, rule)| {
                     rule.name == before.name && self.database_of(rule) == before.database
                 }),
@@ -157,4 +163,19 @@ pub(super) fn has_database(evidence: &Evidence, database: &str) -> bool {
         .databases
         .iter()
         .any(|present| present.name == database)
+}
+
+/// Whether a table that is not in the evidence does not exist: it may be one of more tables than
+/// there is space for, or have become part of another one.
+pub(super) fn is_absent(evidence: &Evidence, table: &TablePair<'_>) -> bool {
+    match &evidence.missing_tables {
+        Some(absent) => absent.iter().any(|absent| {
+            absent.name == table.before.name && absent.database == table.before.database
+        }),
+        None => {
+            table.rule.is_some()
+                || usize::try_from(evidence.table_count)
+                    .is_ok_and(|count| count <= evidence.tables.len())
+        }
+    }
 }

@@ -7,8 +7,9 @@ use crate::wording;
 
 use super::input::{Baseline, Input};
 use super::message_unread::explain_login;
+use super::naming::{name_table, say_rows};
 use super::say_note::print_rule;
-use super::sentence::{describe_cluster, describe_volume, name_table, say_finding, say_rows};
+use super::sentence::{describe_cluster, describe_volume, say_finding};
 use super::volumes::{DataVolumes, cluster_state};
 use super::ways_back::{mount_back, on_same_volume};
 

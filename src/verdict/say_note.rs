@@ -5,7 +5,7 @@ use crate::api::{Finding, LostDatabase, OtherDatabase, RenamedTable, SequenceCha
 use crate::wording::{count, escaped, number};
 
 use super::coverage::say_coverage;
-use super::sentence::{name_all, name_table, say_change, say_rows};
+use super::naming::{name_all, name_table, say_change, say_rows};
 
 /// Tables without a rule that have lost rows or are gone.
 pub(super) fn say_changed(

@@ -1,8 +1,8 @@
 //! Check of the tables: whether those that were there are there.
 
-use crate::api::{Evidence, Finding, RowCount, TableChange};
+use crate::api::{Finding, RowCount, TableChange};
 
-use super::input::{Input, TablePair};
+use super::input::{Input, TablePair, is_absent};
 use super::unlisted::{Kind, resets};
 
 /// Make sure that every table that the last good check found still exists: those with rules, and of
@@ -33,19 +33,4 @@ pub(super) fn tables_missing(input: &Input<'_>, earlier: &[Finding]) -> Option<F
         tables,
         left_out: 0,
     })
-}
-
-/// Whether a table that is not in the evidence does not exist: it may be one of more tables than
-/// the evidence holds, or have become part of another one.
-pub(super) fn is_absent(evidence: &Evidence, table: &TablePair<'_>) -> bool {
-    match &evidence.missing_tables {
-        Some(absent) => absent.iter().any(|absent| {
-            absent.name == table.before.name && absent.database == table.before.database
-        }),
-        None => {
-            table.rule.is_some()
-                || usize::try_from(evidence.table_count)
-                    .is_ok_and(|count| count <= evidence.tables.len())
-        }
-    }
 }

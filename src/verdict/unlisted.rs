@@ -8,12 +8,9 @@ use crate::api::{CountKind, Evidence, Finding, RowCount, TableChange, TableEvide
 
 use super::habits::{is_archive, is_made_by_tool, is_pruned, is_related, is_staging, is_used_up};
 use super::identity::find_database;
-use super::input::{Input, TablePair};
-use super::rows::{allowed_drop, has_dropped};
-use super::tables::is_absent;
+use super::input::{Input, TablePair, is_absent};
+use super::limits::{SMALL_TABLE_ROWS, allowed_drop, has_dropped};
 
-/// Unlisted tables with fewer rows than this are not missed for losing some.
-pub(super) const SMALL_TABLE_ROWS: i64 = 100;
 /// So many tables that lose their rows at once are more than one that is meant to.
 const SEVERAL: usize = 3;
 /// Together with this share of all rows, in percent, several tables that have lost rows are a reset.
