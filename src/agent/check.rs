@@ -8,7 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{CheckRequest, DatabaseCheck, DatabaseCheckStatus};
 
-use super::{Gathered, Interrupt, MountedFiles, gather, kubernetes};
+use super::{
+    Gathered, Interrupt, MountedFiles, build_presence, gather_from, kubernetes, look_at_image,
+};
 
 /// What is allowed beyond the budget of the queries before the check is cut off.
 const GRACE: Duration = Duration::from_secs(10);
@@ -22,10 +24,16 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         "spec.verification.timeout",
     )?;
     let files = MountedFiles::default();
-    let gathered = tokio::select! {
-        gathered = gather(&request, &files) => gathered,
+    let presence = build_presence(&client, &request.namespace, &request.server);
+    let image = look_at_image();
+    let mut gathered = tokio::select! {
+        gathered = gather_from(&request, &files, presence) => gathered,
         failure = interrupt.wait() => Gathered { failure: Some(failure), ..Gathered::default() },
     };
+    let mut without_evidence = image;
+    if let Some(evidence) = &mut gathered.evidence {
+        evidence.image = without_evidence.take();
+    }
     if let Some(failure) = &gathered.failure {
         tracing::warn!(reason = failure.reason, "{}", failure.message);
     }
@@ -42,6 +50,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         completion_time: Some(Time(Timestamp::now())),
         evidence: gathered.evidence,
         failure: gathered.failure,
+        image: without_evidence,
         backup_evidence: gathered.backup_evidence,
         files: Vec::new(),
         verdict: None,

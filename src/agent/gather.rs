@@ -10,8 +10,8 @@ use crate::api::{
     TableName,
 };
 use crate::postgres::{
-    CountOrder, CountedTables, Login, Overview, PostgresError, PostgresErrorKind, Session,
-    TableList, connect, count_tables, fetch_overview, fetch_tables,
+    CountOrder, CountedTables, Login, Overview, PostgresError, PostgresErrorKind, Presence,
+    Session, TableList, connect, count_tables, fetch_overview, fetch_tables,
 };
 
 use super::{MountedFiles, fetch_remembered};
@@ -43,13 +43,23 @@ impl Gathered {
 /// Looks at the server that the request names, and into the bucket if nothing else remembers what
 /// should be there.
 pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
+    gather_from(request, files, None).await
+}
+
+/// The same; before every connection it is asked whether the server is still the one that is meant.
+pub async fn gather_from(
+    request: &CheckRequest,
+    files: &MountedFiles,
+    presence: Option<Presence>,
+) -> Gathered {
     let remembered = async {
         match &request.remembered_in {
             Some(storage) => fetch_remembered(request, storage, files).await,
             None => Ok(None),
         }
     };
-    let (mut gathered, remembered) = tokio::join!(gather_evidence(request, files), remembered);
+    let (mut gathered, remembered) =
+        tokio::join!(gather_evidence(request, files, presence), remembered);
     match remembered {
         Ok(found) => gathered.backup_evidence = found,
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
@@ -57,7 +67,11 @@ pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
     gathered
 }
 
-async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gathered {
+async fn gather_evidence(
+    request: &CheckRequest,
+    files: &MountedFiles,
+    presence: Option<Presence>,
+) -> Gathered {
     let deadline = Instant::now() + Duration::from_secs(request.timeout_seconds.max(1));
     let Some(host) = &request.server.host else {
         let message =
@@ -73,8 +87,9 @@ async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gather
         host,
         &files.postgres_credentials,
         &files.postgres_ca,
+        &files.postgres_certificate,
     ) {
-        Ok(login) => login,
+        Ok(login) => Login { presence, ..login },
         Err(error) => return Gathered::failed(error),
     };
     let session = match connect_somewhere(&login, &request.server.databases, deadline).await {
@@ -134,6 +149,7 @@ async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gather
         other_databases: Vec::new(),
         sequences: Vec::new(),
         superuser,
+        image: None,
         observed_at: observed.observed_at,
     };
     Gathered {

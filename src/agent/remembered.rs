@@ -130,6 +130,7 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
         other_databases: Vec::new(),
         sequences: Vec::new(),
         superuser: false,
+        image: None,
         observed_at: identity.snapshot_time.clone(),
     }
 }

@@ -20,7 +20,8 @@ use crate::api::{
 };
 use crate::plan::{Plan, Step};
 use crate::resources::ValidVerification;
-use crate::world::{Observed, VolumeFact};
+use crate::verdict;
+use crate::world::{Observed, PodFact, VolumeFact};
 
 /// How long to wait before a start that could not be verified is tried again: longer each time,
 /// then always the last.
@@ -141,7 +142,7 @@ fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget
                 mount_path: mount.path.clone(),
             })
         })
-        .collect();
+        .collect::<Vec<_>>();
     CheckTarget {
         pod: start.pod.name.clone(),
         pod_uid: start.pod.uid.clone(),
@@ -149,8 +150,31 @@ fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget
         container_id: start.container.id.clone(),
         attempt,
         database_generation: observed.database.metadata.generation.unwrap_or_default(),
+        other_mounts: other_mounts(start, &volumes),
         volumes,
+        host: asked_host(observed, start.pod),
     }
+}
+
+/// What else is mounted over a claim.
+fn other_mounts(start: &Running<'_>, volumes: &[MountedVolume]) -> Vec<String> {
+    let others = start.pod.other_mounts.iter();
+    others
+        .filter(|other| other.container == start.container.name)
+        .filter(|other| {
+            volumes
+                .iter()
+                .any(|volume| verdict::lies_under(&other.path, &volume.mount_path))
+        })
+        .map(|other| other.path.clone())
+        .collect()
+}
+
+/// The host that is asked instead of the pod's own address: never for a pod with the readiness
+/// gate, which no Service leads to before it is open, and which no other pod's data may open.
+fn asked_host(observed: &Observed, pod: &PodFact) -> Option<String> {
+    let host = observed.database.spec.connection.host.clone();
+    host.filter(|_| pod.gate.is_none())
 }
 
 fn build_check(

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::accept::{Acceptance, acceptance};
 use super::ready::list;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, Finding,
-    LedgerBaseline, MountedVolume, names, reasons,
+    AgentFailure, CheckOutcome, CheckVerdict, DatabaseCheck, Evidence, Finding, LedgerBaseline,
+    MountedVolume, names, reasons,
 };
 use crate::resources::SpecParts;
 use crate::verdict::{self, Verdict};
@@ -43,6 +43,8 @@ pub struct KnownGood<'a> {
     pub name: &'a str,
     /// The volumes that it saw.
     pub volumes: &'a [MountedVolume],
+    /// Where its container mounted something else than a claim.
+    pub other_mounts: &'a [String],
     /// What was there.
     pub evidence: Cow<'a, Evidence>,
 }
@@ -294,6 +296,12 @@ impl<'a> Judged<'a> {
                 .as_ref()
                 .map(|target| target.volumes.as_slice())
                 .unwrap_or_default(),
+            other_mounts: check
+                .spec
+                .target
+                .as_ref()
+                .map(|target| target.other_mounts.as_slice())
+                .unwrap_or_default(),
             evidence: known,
         });
         self.baseline = Some(check);
@@ -333,6 +341,7 @@ fn from_backup<'a>(observed: &'a Observed, check: &'a DatabaseCheck) -> Option<K
         source: format!("the backup {}", remembered.path),
         name: &remembered.path,
         volumes: &[],
+        other_mounts: &[],
         evidence: Cow::Borrowed(&remembered.evidence),
     })
 }
@@ -407,7 +416,7 @@ fn judge_one(
     acceptance: &Acceptance<'_>,
 ) -> (Verdict, Option<String>) {
     let status = check.status.clone().unwrap_or_default();
-    let target = check.spec.target.clone().unwrap_or_else(no_target);
+    let target = check.spec.target.clone().unwrap_or_default();
     // Without evidence the agent's own reason says more, and there is nothing to accept.
     let missing = lost
         .filter(|_| status.evidence.is_some())
@@ -436,6 +445,7 @@ fn judge_one(
         baseline: known_good.map(|known| verdict::Baseline {
             source: &known.source,
             volumes: known.volumes,
+            other_mounts: known.other_mounts,
             evidence: &known.evidence,
         }),
         evidence,
@@ -447,17 +457,5 @@ fn judge_one(
         acceptance.apply(&input, check, verdict)
     } else {
         (verdict, None)
-    }
-}
-
-fn no_target() -> CheckTarget {
-    CheckTarget {
-        pod: String::new(),
-        pod_uid: String::new(),
-        container: String::new(),
-        container_id: String::new(),
-        attempt: 0,
-        database_generation: 0,
-        volumes: Vec::new(),
     }
 }

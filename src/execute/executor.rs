@@ -118,6 +118,14 @@ impl Executor {
                 self.patch_workload(*kind, read, mark(read, Marks::Named))
                     .await
             }
+            Step::NoteMountRepair {
+                kind,
+                metadata,
+                repair,
+            } => {
+                let patch = guard::build_mount_repair_patch(metadata, repair.as_deref());
+                self.patch_workload(*kind, metadata, patch).await
+            }
             Step::RetainVolume(volume) => {
                 let policy = Some(volume.reclaim_policy.as_str());
                 let patch = guard::build_retain_patch(&volume.metadata, policy);

@@ -25,6 +25,7 @@ const OF_THE_CHECK: &[&str] = &[
     "completionTime",
     "evidence",
     "failure",
+    "image",
     "backupEvidence",
     "verdict",
 ];

@@ -347,6 +347,7 @@ fn judge_again(facts: &mut Facts) {
     let baseline = Baseline {
         source: "DatabaseCheck knowledge-s5",
         volumes: &good.spec.target.as_ref().expect("a target").volumes,
+        other_mounts: &[],
         evidence: good.evidence().expect("evidence"),
     };
     for check in checks {

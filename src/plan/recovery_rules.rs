@@ -56,6 +56,7 @@ fn part(step: &Step) -> Part<'_> {
         | Step::WriteLedger { .. }
         | Step::ReleaseLedger(_)
         | Step::MarkWorkload(..)
+        | Step::NoteMountRepair { .. }
         | Step::MarkNamespace(_)
         | Step::SetGate(_)
         | Step::EnsureAgentIdentity

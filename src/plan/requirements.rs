@@ -128,9 +128,9 @@ impl Step {
                 uid(metadata),
                 "the claim's UID that it replaces is compared, or the version where there is none",
             ),
-            Self::NoteLoss { metadata, .. } | Self::TouchClaim { metadata, .. } => {
-                Pin::Uid(uid(metadata), "a note loses nothing")
-            }
+            Self::NoteLoss { metadata, .. }
+            | Self::NoteMountRepair { metadata, .. }
+            | Self::TouchClaim { metadata, .. } => Pin::Uid(uid(metadata), "a note loses nothing"),
             Self::MountClaim { metadata, .. } => {
                 Pin::Uid(uid(metadata), "the volume that it replaces is compared")
             }
@@ -178,6 +178,7 @@ impl Step {
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
             | Self::MarkWorkload(..)
+            | Self::NoteMountRepair { .. }
             | Self::MarkNamespace(_)
             | Self::SetGate(_)
             | Self::EnsureAgentIdentity
@@ -217,6 +218,7 @@ impl Step {
             | Self::WriteLedger { .. }
             | Self::ReleaseLedger(_)
             | Self::MarkWorkload(..)
+            | Self::NoteMountRepair { .. }
             | Self::MarkNamespace(_)
             | Self::SetGate(_)
             | Self::EnsureAgentIdentity
@@ -294,6 +296,7 @@ impl Step {
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
             | Self::MarkWorkload(..)
+            | Self::NoteMountRepair { .. }
             | Self::MarkNamespace(_)
             | Self::SetGate(_)
             | Self::EnsureAgentIdentity

@@ -47,6 +47,15 @@ pub enum Step {
     ReleaseLedger(Release),
     /// Marks the workload; never with a finalizer.
     MarkWorkload(WorkloadKind, Box<ObjectMeta>),
+    /// Notes on the workload which change of a mount it needs, or takes the note off.
+    NoteMountRepair {
+        /// Whether it is a StatefulSet or a Deployment.
+        kind: WorkloadKind,
+        /// The workload.
+        metadata: Box<ObjectMeta>,
+        /// The change; none takes the note off.
+        repair: Option<String>,
+    },
     /// Marks the namespace; never with a finalizer.
     MarkNamespace(Box<ObjectMeta>),
     /// Opens or closes the readiness gate of a pod.

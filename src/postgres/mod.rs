@@ -13,7 +13,9 @@ mod identifier;
 mod identity;
 mod login;
 mod password_file;
+mod password_watch;
 mod paths;
+mod presence;
 mod programs;
 mod read_login;
 mod selection;
@@ -26,15 +28,18 @@ pub use archive_head::{ArchiveVersion, ContentsEntry};
 pub use archive_table::{LargeObjectsDigest, TableDigest};
 pub use connect::{APPLICATION_NAME, connect};
 pub use counting::count_tables;
-pub use error::{PostgresError, PostgresErrorKind, bounded_line, classify, line_within};
+pub use error::{
+    PostgresError, PostgresErrorKind, bounded_line, classify, line_within, not_reached,
+};
 pub use identifier::{quote_identifier, quote_qualified};
 pub use identity::{
     ObservedIdentity, Overview, fetch_database_size, fetch_encrypted, fetch_extensions,
     fetch_identity, fetch_overview,
 };
-pub use login::{CertificateAuthority, Login, SecretNames};
+pub use login::{CertificateAuthority, ClientCertificate, Login, SecretNames};
 pub use password_file::{PasswordFile, build_password_file};
 pub use paths::stream_paths;
+pub use presence::Presence;
 pub use programs::{find_program, find_program_in};
 pub use selection::{CountOrder, CountedTables};
 pub use session::Session;

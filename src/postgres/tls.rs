@@ -6,7 +6,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -16,7 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::api::TlsMode;
 
-use super::{Login, PostgresError, PostgresErrorKind};
+use super::{ClientCertificate, Login, PostgresError, PostgresErrorKind};
 
 /// The driver's word for a mode. Whether a certificate is verified is decided by the connector.
 #[must_use]
@@ -52,9 +52,39 @@ pub fn build_connector(login: &Login) -> Result<MakeRustlsConnect, PostgresError
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let config = match &login.certificate {
+        Some(certificate) => {
+            let (chain, key) = parse_certificate(certificate)?;
+            config
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| unusable_certificate(&error.to_string()))?
+        }
+        None => config.with_no_client_auth(),
+    };
     Ok(MakeRustlsConnect::new(config))
+}
+
+fn parse_certificate(
+    certificate: &ClientCertificate,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), PostgresError> {
+    let chain = CertificateDer::pem_slice_iter(&certificate.certificate_pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unusable_certificate(&error.to_string()))?;
+    // The parser's own error is not passed on: it is about a secret.
+    let key = PrivateKeyDer::from_pem_slice(&certificate.key_pem)
+        .map_err(|_| unusable_certificate("its private key is no PEM without a passphrase"))?;
+    Ok((chain, key))
+}
+
+fn unusable_certificate(what: &str) -> PostgresError {
+    PostgresError::new(
+        PostgresErrorKind::TlsFailed,
+        format!(
+            "the certificate of `spec.connection.clientCertificateSecret` is not usable: {what}. \
+             Put certificate and private key of the role into the Secret"
+        ),
+    )
 }
 
 fn failed(what: &str) -> PostgresError {

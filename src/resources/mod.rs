@@ -7,6 +7,7 @@ mod backup_job;
 mod check_job;
 mod cron_field;
 mod duration;
+mod postgres_image;
 mod requests;
 mod schedule;
 mod valid_spec;
@@ -24,6 +25,7 @@ pub use agent_pod::AgentPodSettings;
 pub use backup_job::{build_backup_cron_job, build_first_backup_job};
 pub use check_job::{build_check_job, build_files_job};
 pub use duration::{DECLARATION_RANGE, DurationError, DurationRange, parse_duration};
+pub use postgres_image::{ImageKind, ImageLayout, image_kind, image_layouts, known_image_volumes};
 pub use requests::{WorkloadReference, backup_request, check_request, files_request};
 pub use schedule::{Schedule, ScheduleError};
 pub use valid_spec::{

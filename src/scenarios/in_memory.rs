@@ -171,6 +171,12 @@ impl Passes {
                 self.workload(),
                 guard::build_mark_patch(read, &owner, Marks::Named),
             ),
+            Step::NoteMountRepair {
+                metadata, repair, ..
+            } => patch_object(
+                self.workload(),
+                guard::build_mount_repair_patch(metadata, repair.as_deref()),
+            ),
             Step::RetainVolume(read) => {
                 patch_volume(
                     self.volume(&read.metadata),

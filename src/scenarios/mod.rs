@@ -13,6 +13,7 @@ mod back_up;
 mod check;
 mod cluster;
 mod crash_points;
+mod data_place;
 mod files;
 mod gate;
 mod in_memory;

@@ -73,6 +73,7 @@ pub fn pod(name: &str, uid: &str, container_id: &str) -> PodFact {
             name: "postgres".to_owned(),
             id: container_id.to_owned(),
             image: "postgres:15".to_owned(),
+            data_directory: None,
             started_at: Some(time("2026-02-01T08:59:00Z")),
         }],
         mounts: vec![MountFact {
@@ -80,6 +81,7 @@ pub fn pod(name: &str, uid: &str, container_id: &str) -> PodFact {
             container: "postgres".to_owned(),
             path: "/var/lib/postgresql/data".to_owned(),
         }],
+        other_mounts: Vec::new(),
         created_at: Some(time("2026-02-01T08:59:00Z")),
         gate: None,
     }

@@ -77,6 +77,11 @@ fn steps() -> Vec<Step> {
         },
         Step::ReleaseLedger(release()),
         Step::MarkWorkload(kind, object()),
+        Step::NoteMountRepair {
+            kind,
+            metadata: object(),
+            repair: None,
+        },
         Step::MarkNamespace(object()),
         Step::SetGate(Box::new(gate)),
         Step::EnsureAgentIdentity,

@@ -33,6 +33,8 @@ pub struct Baseline<'a> {
     pub source: &'a str,
     /// The volumes that it saw.
     pub volumes: &'a [MountedVolume],
+    /// Where its container mounted something else than a claim.
+    pub other_mounts: &'a [String],
     /// What it found.
     pub evidence: &'a Evidence,
 }

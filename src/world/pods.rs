@@ -21,6 +21,8 @@ pub struct PodFact {
     pub claims: Vec<String>,
     /// Its claims, and where each container mounts them.
     pub mounts: Vec<MountFact>,
+    /// What else its containers mount, such as an emptyDir.
+    pub other_mounts: Vec<OtherMountFact>,
     /// When it was created.
     pub created_at: Option<Time>,
     /// Its readiness gate, if its template asks for ours.
@@ -46,6 +48,8 @@ pub struct RunningContainer {
     pub id: String,
     /// Its image as the pod's spec has it.
     pub image: String,
+    /// The data directory by the variable `PGDATA` of the pod's spec, if it is written there.
+    pub data_directory: Option<String>,
     /// When it started.
     pub started_at: Option<Time>,
 }
@@ -55,6 +59,15 @@ pub struct RunningContainer {
 pub struct MountFact {
     /// Name of the claim.
     pub claim: String,
+    /// Name of the container.
+    pub container: String,
+    /// Where it is mounted.
+    pub path: String,
+}
+
+/// Something that is not a claim, mounted into a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherMountFact {
     /// Name of the container.
     pub container: String,
     /// Where it is mounted.

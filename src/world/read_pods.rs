@@ -1,12 +1,14 @@
 //! Reads pods down to what matters.
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Resource, ResourceExt};
 
-use super::{Fact, GateFact, MountFact, PodFact, Reader, RunningContainer, WorkloadFound};
+use super::{
+    Fact, GateFact, MountFact, OtherMountFact, PodFact, Reader, RunningContainer, WorkloadFound,
+};
 use crate::api::{WorkloadKind, names};
 
 impl Reader {
@@ -96,6 +98,7 @@ impl From<&Pod> for PodFact {
             terminating: pod.metadata.deletion_timestamp.is_some(),
             running: running_containers(&spec, &status),
             mounts: claim_mounts(&spec, &claims),
+            other_mounts: other_mounts(&spec, &claims),
             claims: claims
                 .iter()
                 .map(|(_, claim)| (*claim).to_owned())
@@ -123,13 +126,27 @@ fn claim_mounts(spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<MountFact> {
     mounts
 }
 
+fn other_mounts(spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<OtherMountFact> {
+    let is_claim = |volume: &str| claims.iter().any(|(name, _)| *name == volume);
+    let mut mounts = Vec::new();
+    for container in &spec.containers {
+        let others = container.volume_mounts.iter().flatten();
+        mounts.extend(
+            others
+                .filter(|mount| !is_claim(&mount.name))
+                .map(|mount| OtherMountFact {
+                    container: container.name.clone(),
+                    path: mount.mount_path.clone(),
+                }),
+        );
+    }
+    mounts
+}
+
 fn running_containers(spec: &PodSpec, status: &PodStatus) -> Vec<RunningContainer> {
-    let image_of = |name: &str| {
+    let container_of = |name: &str| {
         let mut containers = spec.containers.iter();
-        containers
-            .find(|container| container.name == name)
-            .and_then(|container| container.image.clone())
-            .unwrap_or_default()
+        containers.find(|container| container.name == name)
     };
     let containers = status.container_statuses.iter().flatten();
     containers
@@ -138,11 +155,24 @@ fn running_containers(spec: &PodSpec, status: &PodStatus) -> Vec<RunningContaine
             Some(RunningContainer {
                 name: container.name.clone(),
                 id: container.container_id.clone()?,
-                image: image_of(&container.name),
+                image: container_of(&container.name)
+                    .and_then(|container| container.image.clone())
+                    .unwrap_or_default(),
+                data_directory: container_of(&container.name).and_then(data_directory),
                 started_at: running.started_at.clone(),
             })
         })
         .collect()
+}
+
+/// What the container's own `PGDATA` says, unless it is put together from other variables.
+fn data_directory(container: &Container) -> Option<String> {
+    let mut variables = container.env.iter().flatten();
+    let variable = variables.find(|variable| variable.name == "PGDATA")?;
+    let value = variable.value.as_ref();
+    value
+        .filter(|value| value.starts_with('/') && !value.contains("$("))
+        .cloned()
 }
 
 /// The readiness gate that the pod asks for, as its status has it.

@@ -193,6 +193,7 @@ async fn open(
         host,
         credentials.path(),
         credentials.path(),
+        credentials.path(),
     )?;
     connect(&login, "postgres", Instant::now() + Duration::from_secs(5)).await
 }

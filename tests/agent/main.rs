@@ -15,5 +15,7 @@ mod check;
 mod connection;
 mod files;
 mod granted;
+mod login;
+mod login;
 mod remembered;
 mod store;
