@@ -46,7 +46,7 @@ fn image_volumes(table: &str) -> Vec<String> {
             path.strip_prefix(*above)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        path == "/" || EVERY_CONTAINER.iter().any(|above| below(&above))
+        path == "/" || EVERY_CONTAINER.iter().any(below)
     };
     let mut paths: Vec<String> = table
         .lines()

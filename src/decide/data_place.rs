@@ -6,7 +6,7 @@ use super::gap::Gap;
 use super::judge::{Judged, JudgedCheck, is_of, order};
 use crate::api::{CheckTarget, MountedVolume, reasons};
 use crate::guard::{self, MarkState, Marks};
-use crate::plan::{Plan, Step};
+use crate::plan::{MountRepairStep, Plan, Step};
 use crate::resources::known_image_volumes;
 use crate::verdict::{DataPlace, Mounts, lies_under, rest_below};
 use crate::world::{ContainerFact, Observed, PodFact, RunningContainer};
@@ -84,11 +84,11 @@ fn note_repair(observed: &Observed, repair: Option<&str>, plan: &mut Plan) {
         && metadata.deletion_timestamp.is_none()
         && guard::mount_repair(metadata) != repair
     {
-        plan.steps.push(Step::NoteMountRepair {
+        plan.steps.push(Step::NoteMountRepair(MountRepairStep {
             kind: workload.kind,
             metadata: Box::new(metadata.clone()),
             repair: repair.map(ToOwned::to_owned),
-        });
+        }));
     }
 }
 

@@ -156,7 +156,7 @@ pub fn mount_repair(meta: &ObjectMeta) -> Option<&str> {
     annotation(meta, MOUNT_REPAIR_ANNOTATION)
 }
 
-/// Notes on a workload which change of a mount it needs, or takes the note off. `None` if nothing
+/// Notes on a workload which change of a mount it needs, or removes the note. `None` if nothing
 /// is to be done. Depends on the UID only: a note loses nothing.
 #[must_use]
 pub fn build_mount_repair_patch(meta: &ObjectMeta, repair: Option<&str>) -> Option<Patch> {

@@ -128,9 +128,10 @@ impl Step {
                 uid(metadata),
                 "the claim's UID that it replaces is compared, or the version where there is none",
             ),
-            Self::NoteLoss { metadata, .. }
-            | Self::NoteMountRepair { metadata, .. }
-            | Self::TouchClaim { metadata, .. } => Pin::Uid(uid(metadata), "a note loses nothing"),
+            Self::NoteLoss { metadata, .. } | Self::TouchClaim { metadata, .. } => {
+                Pin::Uid(uid(metadata), "a note loses nothing")
+            }
+            Self::NoteMountRepair(step) => Pin::Uid(uid(&step.metadata), "a note loses nothing"),
             Self::MountClaim { metadata, .. } => {
                 Pin::Uid(uid(metadata), "the volume that it replaces is compared")
             }
@@ -178,7 +179,7 @@ impl Step {
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
             | Self::MarkWorkload(..)
-            | Self::NoteMountRepair { .. }
+            | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)
             | Self::SetGate(_)
             | Self::EnsureAgentIdentity
@@ -218,7 +219,7 @@ impl Step {
             | Self::WriteLedger { .. }
             | Self::ReleaseLedger(_)
             | Self::MarkWorkload(..)
-            | Self::NoteMountRepair { .. }
+            | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)
             | Self::SetGate(_)
             | Self::EnsureAgentIdentity
@@ -296,7 +297,7 @@ impl Step {
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
             | Self::MarkWorkload(..)
-            | Self::NoteMountRepair { .. }
+            | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)
             | Self::SetGate(_)
             | Self::EnsureAgentIdentity

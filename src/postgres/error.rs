@@ -160,7 +160,7 @@ fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
         .source()
         .and_then(|cause| cause.downcast_ref::<io::Error>())
         .and_then(io::Error::get_ref)
-        .is_some_and(|cause| cause.is::<PasswordAsked>());
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<PasswordAsked>);
     if asked {
         return Kind::PasswordAsked;
     }

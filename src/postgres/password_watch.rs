@@ -41,8 +41,7 @@ impl Watching {
     /// Takes in one byte.
     fn see(self, byte: u8) -> Result<Self, PasswordAsked> {
         match self {
-            Self::Answer if byte == b'S' => Ok(Self::Nothing),
-            Self::Answer => Ok(HEAD),
+            Self::Answer => Ok(if byte == b'S' { Self::Nothing } else { HEAD }),
             Self::Head { mut bytes, known } => {
                 if let Some(place) = bytes.get_mut(known) {
                     *place = byte;

@@ -8,8 +8,10 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore,
+    SignatureScheme,
 };
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -48,33 +50,46 @@ pub fn build_connector(login: &Login) -> Result<MakeRustlsConnect, PostgresError
         verify_name: login.tls_mode == TlsMode::VerifyFull,
         provider: Arc::clone(&provider),
     };
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let config = match &login.certificate {
         Some(certificate) => {
-            let (chain, key) = parse_certificate(certificate)?;
-            config
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| unusable_certificate(&error.to_string()))?
+            let certified = parse_certificate(certificate, &provider)?;
+            config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
         }
         None => config.with_no_client_auth(),
     };
     Ok(MakeRustlsConnect::new(config))
 }
 
+/// Whether the server takes it is the server's to say: also one that is too old for webpki is sent.
 fn parse_certificate(
     certificate: &ClientCertificate,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), PostgresError> {
+    provider: &Arc<CryptoProvider>,
+) -> Result<CertifiedKey, PostgresError> {
     let chain = CertificateDer::pem_slice_iter(&certificate.certificate_pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unusable_certificate(&error.to_string()))?;
     // The parser's own error is not passed on: it is about a secret.
     let key = PrivateKeyDer::from_pem_slice(&certificate.key_pem)
         .map_err(|_| unusable_certificate("its private key is no PEM without a passphrase"))?;
-    Ok((chain, key))
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|_| unusable_certificate("its private key is of an unknown kind"))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(
+            unusable_certificate("the private key is that of another certificate"),
+        ),
+        _ if certified.cert.is_empty() => {
+            Err(unusable_certificate("there is no certificate in it"))
+        }
+        _ => Ok(certified),
+    }
 }
 
 fn unusable_certificate(what: &str) -> PostgresError {

@@ -167,7 +167,7 @@ pub fn scenarios() -> Vec<Scenario> {
 fn the_note_names_the_container_and_both_paths() {
     let plan = crate::decide::decide(&known(seen(mounted_at(good(), ABOVE), DATA, DATA)).0);
     let noted = plan.steps.iter().find_map(|step| match step {
-        crate::plan::Step::NoteMountRepair { repair, .. } => repair.as_deref(),
+        crate::plan::Step::NoteMountRepair(step) => step.repair.as_deref(),
         _ => None,
     });
     assert_eq!(

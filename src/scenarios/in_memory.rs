@@ -171,11 +171,9 @@ impl Passes {
                 self.workload(),
                 guard::build_mark_patch(read, &owner, Marks::Named),
             ),
-            Step::NoteMountRepair {
-                metadata, repair, ..
-            } => patch_object(
+            Step::NoteMountRepair(step) => patch_object(
                 self.workload(),
-                guard::build_mount_repair_patch(metadata, repair.as_deref()),
+                guard::build_mount_repair_patch(&step.metadata, step.repair.as_deref()),
             ),
             Step::RetainVolume(read) => {
                 patch_volume(

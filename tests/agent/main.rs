@@ -16,6 +16,5 @@ mod connection;
 mod files;
 mod granted;
 mod login;
-mod login;
 mod remembered;
 mod store;
