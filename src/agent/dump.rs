@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::api::{AgentFailure, TlsMode, reasons};
-use crate::postgres::{Login, PasswordFile, bounded_line, find_program};
+use crate::postgres::{Login, PasswordFile, PostgresError, bounded_line, find_program};
 use crate::store::{ObjectStore, Upload};
 
 use super::dump_stream::{self, Inspected, Inspector, StreamError};
@@ -175,7 +175,7 @@ impl DumpPrograms {
         upload: &mut Upload<S>,
     ) -> Result<Inspected, AgentFailure> {
         if let Some(presence) = &self.login.presence {
-            presence.ask().await?;
+            presence.ask().await.map_err(PostgresError::from)?;
         }
         let mut child = command.spawn().map_err(|error| {
             failure(format!(

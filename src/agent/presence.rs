@@ -9,7 +9,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::time::timeout;
 
 use crate::api::{PodReference, ServerRequest};
-use crate::postgres::{PostgresError, PostgresErrorKind, Presence};
+use crate::postgres::{Absence, Presence};
 
 /// The longest that the API server is waited for; a connection is tried again.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -37,30 +37,26 @@ pub(super) fn ask_for(
         let (api, pod, address) = (api.clone(), pod.clone(), address.clone());
         async move {
             let found = find_pod(&api, &pod.name).await?;
-            judge(found.as_ref(), &pod, &address).map_err(|why| {
-                PostgresError::new(
-                    PostgresErrorKind::PodGone,
-                    format!(
-                        "{why}, so nothing was sent to {address}: another pod may have this \
-                         address by now. The container that runs now gets its own check"
-                    ),
-                )
+            judge(found.as_ref(), &pod, &address).map_err(|why| Absence {
+                is_known: true,
+                message: format!(
+                    "{why}, so nothing was sent to {address}: another pod may have this address \
+                     by now. The container that runs now gets its own check"
+                ),
             })
         }
     })
 }
 
 /// Agents may list pods, which a backup needs, and nothing more.
-async fn find_pod(api: &Api<Pod>, name: &str) -> Result<Option<Pod>, PostgresError> {
+async fn find_pod(api: &Api<Pod>, name: &str) -> Result<Option<Pod>, Absence> {
     let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
-    let unknown = |why: String| {
-        PostgresError::new(
-            PostgresErrorKind::ConnectionFailed,
-            format!(
-                "it is not known whether pod {name} still runs ({why}), so nothing was sent to its \
-                 address. See that the API server answers and that the agent may list pods"
-            ),
-        )
+    let unknown = |why: String| Absence {
+        is_known: false,
+        message: format!(
+            "it is not known whether pod {name} still runs ({why}), so nothing was sent to its \
+             address. See that the API server answers and that the agent may list pods"
+        ),
     };
     match timeout(LIMIT, api.list(&parameters)).await {
         Ok(Ok(pods)) => Ok(pods.items.into_iter().next()),

@@ -20,7 +20,7 @@ use crate::api::{
 };
 use crate::plan::{Plan, Step};
 use crate::resources::ValidVerification;
-use crate::verdict;
+use crate::wording;
 use crate::world::{Observed, PodFact, VolumeFact};
 
 /// How long to wait before a start that could not be verified is tried again: longer each time,
@@ -164,7 +164,7 @@ fn other_mounts(start: &Running<'_>, volumes: &[MountedVolume]) -> Vec<String> {
         .filter(|other| {
             volumes
                 .iter()
-                .any(|volume| verdict::lies_under(&other.path, &volume.mount_path))
+                .any(|volume| wording::lies_under(&other.path, &volume.mount_path))
         })
         .map(|other| other.path.clone())
         .collect()

@@ -8,7 +8,8 @@ use crate::api::{CheckTarget, MountedVolume, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{MountRepairStep, Plan, Step};
 use crate::resources::known_image_volumes;
-use crate::verdict::{DataPlace, Mounts, lies_under, rest_below};
+use crate::verdict::{DataPlace, Mounts};
+use crate::wording::{lies_under, rest_below};
 use crate::world::{ContainerFact, Observed, PodFact, RunningContainer};
 
 /// The folder on the claim that the data is copied to. The root of a claim is no data directory: it

@@ -7,7 +7,7 @@ use std::io;
 use crate::api::{AgentFailure, TlsMode, reasons};
 
 use super::password_watch::PasswordAsked;
-use super::{Login, quote_identifier};
+use super::{Absence, Login, quote_identifier};
 
 /// What kind of thing went wrong; each maps to one documented reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,17 @@ impl PostgresError {
             kind,
             message: message.into(),
         }
+    }
+}
+
+impl From<Absence> for PostgresError {
+    fn from(absence: Absence) -> Self {
+        let kind = if absence.is_known {
+            PostgresErrorKind::PodGone
+        } else {
+            PostgresErrorKind::ConnectionFailed
+        };
+        Self::new(kind, absence.message)
     }
 }
 

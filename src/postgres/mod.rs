@@ -39,7 +39,7 @@ pub use identity::{
 pub use login::{CertificateAuthority, ClientCertificate, Login, SecretNames};
 pub use password_file::{PasswordFile, build_password_file};
 pub use paths::stream_paths;
-pub use presence::Presence;
+pub use presence::{Absence, Presence};
 pub use programs::{find_program, find_program_in};
 pub use selection::{CountOrder, CountedTables};
 pub use session::Session;

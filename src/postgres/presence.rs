@@ -5,10 +5,17 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::PostgresError;
+/// Why nothing is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absence {
+    /// Whether the server is known to be gone. Else it could not be asked.
+    pub is_known: bool,
+    /// What happened, what it means, what to do next.
+    pub message: String,
+}
 
 /// The answer, once it is there.
-type Answer = Pin<Box<dyn Future<Output = Result<(), PostgresError>> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Result<(), Absence>> + Send>>;
 
 /// Asked right before every connection: an error means that nothing is sent.
 #[derive(Clone)]
@@ -19,13 +26,13 @@ impl Presence {
     pub fn new<Question, Answering>(question: Question) -> Self
     where
         Question: Fn() -> Answering + Send + Sync + 'static,
-        Answering: Future<Output = Result<(), PostgresError>> + Send + 'static,
+        Answering: Future<Output = Result<(), Absence>> + Send + 'static,
     {
         Self(Arc::new(move || Box::pin(question())))
     }
 
     /// Asks.
-    pub async fn ask(&self) -> Result<(), PostgresError> {
+    pub async fn ask(&self) -> Result<(), Absence> {
         (self.0)().await
     }
 }

@@ -36,6 +36,6 @@ pub use chain::judge;
 pub use declared::refuse_declared;
 pub use files::{FileCheck, FilesInput, FilesVerdict, judge_files};
 pub use input::{Baseline, Input, Verdict};
-pub use mounts::{DataPlace, Mounts, image_volumes, lies_under, rest_below};
+pub use mounts::{DataPlace, Mounts, image_volumes};
 pub use sentence::{describe_volume, name_table, say_finding, say_rows};
 pub use volumes::is_same_volume;

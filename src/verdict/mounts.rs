@@ -2,6 +2,7 @@
 //! container or the pod.
 
 use crate::api::{CheckTarget, Evidence, MountedVolume};
+use crate::wording::{lies_under, path_depth};
 
 /// Everything that is mounted into the database's container, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +60,7 @@ impl<'a> Mounts<'a> {
             .chain(other)
             .chain(claims)
             .filter(|(path, _)| lies_under(directory, path))
-            .max_by_key(|(path, _)| parts(path).count())
+            .max_by_key(|(path, _)| path_depth(path))
             .map_or(DataPlace::Container, |(_, place)| place)
     }
 
@@ -90,26 +91,6 @@ pub fn image_volumes(evidence: Option<&Evidence>) -> &[String] {
         .and_then(|evidence| evidence.image.as_ref())
         .map(|image| image.volumes.as_slice())
         .unwrap_or_default()
-}
-
-/// Whether a directory is another one or lies below it. Slashes at the end, doubled ones and single
-/// dots mean nothing.
-#[must_use]
-pub fn lies_under(directory: &str, above: &str) -> bool {
-    let mut directory = parts(directory);
-    parts(above).all(|part| directory.next() == Some(part))
-}
-
-/// What of a directory is left below another one, without a slash at the beginning.
-#[must_use]
-pub fn rest_below(directory: &str, above: &str) -> String {
-    let rest: Vec<&str> = parts(directory).skip(parts(above).count()).collect();
-    rest.join("/")
-}
-
-fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use holdfast::api::{ServerRequest, TlsMode, reasons};
 use holdfast::postgres::{
-    Login, PostgresError, PostgresErrorKind, Presence, Session, connect, fetch_encrypted,
+    Absence, Login, PostgresError, Presence, Session, connect, fetch_encrypted,
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -225,12 +225,10 @@ async fn nothing_is_sent_to_a_pod_that_is_gone() {
             let count = asked.fetch_add(1, Ordering::Relaxed);
             async move {
                 // First the API server does not answer, then the pod is gone.
-                let kind = if count == 0 {
-                    PostgresErrorKind::ConnectionFailed
-                } else {
-                    PostgresErrorKind::PodGone
-                };
-                Err(PostgresError::new(kind, "not there"))
+                Err(Absence {
+                    is_known: count > 0,
+                    message: "not there".to_owned(),
+                })
             }
         }
     });

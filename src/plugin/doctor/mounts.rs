@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use serde::Serialize;
 
 use crate::resources::{ImageLayout, known_image_volumes};
-use crate::verdict::lies_under;
+use crate::wording::lies_under;
 
 /// A directory that may hold the data, and what it is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
