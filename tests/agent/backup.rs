@@ -16,9 +16,10 @@ use k8s_openapi::jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::login::make_client_certificate;
 use crate::support::object_store::TestObjectStore;
 use crate::support::postgres::{PASSWORD, TestPostgres};
-use crate::support::{make_certificates, make_client_certificate, run};
+use crate::support::{make_certificates, run};
 
 /// What the ProtectedDatabase would say.
 struct Says(Option<&'static str>);

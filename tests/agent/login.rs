@@ -4,6 +4,8 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -17,7 +19,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::support::postgres::{PASSWORD, TestPostgres};
-use crate::support::{make_certificates, make_client_certificate};
+use crate::support::{make_certificates, run};
 
 const TLS: &str = "ssl = on\nssl_cert_file = '../server.crt'\nssl_key_file = '../server.key'\n\
                    ssl_ca_file = '../ca.crt'\n";
@@ -50,6 +52,40 @@ fn start(access: &str) -> TestPostgres {
     server.give_to_postgres();
     server.launch();
     server
+}
+
+/// A certificate for a role, by the authority that [`make_certificates`] has made in that folder, as
+/// the files `tls.crt` and `tls.key` of another one.
+pub fn make_client_certificate(authority: &Path, role: &str, to: &Path) {
+    let file = |folder: &Path, name: &str| folder.join(name).display().to_string();
+    let openssl = |arguments: &[&str]| run(Command::new("openssl").args(arguments));
+    openssl(&[
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        &format!("/CN={role}"),
+        "-keyout",
+        &file(to, "tls.key"),
+        "-out",
+        &file(to, "tls.csr"),
+    ]);
+    openssl(&[
+        "x509",
+        "-req",
+        "-days",
+        "2",
+        "-in",
+        &file(to, "tls.csr"),
+        "-CA",
+        &file(authority, "ca.crt"),
+        "-CAkey",
+        &file(authority, "ca.key"),
+        "-CAcreateserial",
+        "-out",
+        &file(to, "tls.crt"),
+    ]);
 }
 
 fn with_authority(server: &TestPostgres, request: &mut ServerRequest, files: &TempDir) {

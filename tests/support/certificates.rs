@@ -59,37 +59,3 @@ pub fn make_certificates(folder: &std::path::Path, names: &str) {
         &file("server.crt"),
     ]);
 }
-
-/// A certificate for a role, by the authority that [`make_certificates`] has made in that folder, as
-/// the files `tls.crt` and `tls.key` of another one.
-pub fn make_client_certificate(authority: &std::path::Path, role: &str, to: &std::path::Path) {
-    let file = |folder: &std::path::Path, name: &str| folder.join(name).display().to_string();
-    let openssl = |arguments: &[&str]| run(Command::new("openssl").args(arguments));
-    openssl(&[
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        &format!("/CN={role}"),
-        "-keyout",
-        &file(to, "tls.key"),
-        "-out",
-        &file(to, "tls.csr"),
-    ]);
-    openssl(&[
-        "x509",
-        "-req",
-        "-days",
-        "2",
-        "-in",
-        &file(to, "tls.csr"),
-        "-CA",
-        &file(authority, "ca.crt"),
-        "-CAkey",
-        &file(authority, "ca.key"),
-        "-CAcreateserial",
-        "-out",
-        &file(to, "tls.crt"),
-    ]);
-}

@@ -11,5 +11,5 @@ pub mod object_store;
 pub mod postgres;
 mod shell;
 
-pub use certificates::{make_certificates, make_client_certificate};
+pub use certificates::make_certificates;
 pub use shell::{free_port, run};
