@@ -29,7 +29,6 @@ const ROOMS: &[&str] = &[
     "src/plugin/unlock/kinds.rs",
     "src/plugin/unlock/target.rs",
     "src/plugin/unlock/loss_summary.rs",
-    "src/plugin/doctor/image.rs",
     "src/plugin/doctor/recognise.rs",
     "src/plugin/doctor/mounts.rs",
     "src/plugin/doctor/postgres_workload.rs",

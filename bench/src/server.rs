@@ -152,7 +152,7 @@ impl Server {
                 credentials_secret: "bench".to_owned(),
                 username_key: "username".to_owned(),
                 password_key: "password".to_owned(),
-                pods: None,
+                ..ServerRequest::default()
             },
             tables: rules.to_vec(),
             count_all_tables: true,

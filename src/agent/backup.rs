@@ -92,11 +92,11 @@ async fn take(
     interrupt: &Interrupt,
 ) -> Result<TakenSet, AgentFailure> {
     let files = MountedFiles::default();
-    let host = tokio::select! {
+    let server = tokio::select! {
         failure = interrupt.wait() => return Err(failure),
-        host = host::find_host(client, request, &files) => host?,
+        server = host::find_server(client, request, &files) => server?,
     };
-    tracing::info!(host, path = path.as_str(), "backing up");
+    tracing::info!(host = server.host, path = path.as_str(), "backing up");
     let mut suspicion = ProtectedDatabaseSuspicion::new(
         client,
         &request.namespace,
@@ -113,7 +113,8 @@ async fn take(
     let order = SetOrder {
         request,
         files: &files,
-        host,
+        host: server.host,
+        presence: server.presence,
         backup: name.to_owned(),
         path,
     };

@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{AgentFailure, BackupRequest, reasons};
 use crate::postgres::{
-    ArchiveSummary, Login, ObservedIdentity, connect, fetch_database_size, fetch_encrypted,
-    fetch_extensions, fetch_identity, fetch_without_login,
+    ArchiveSummary, Login, ObservedIdentity, Presence, connect, fetch_database_size,
+    fetch_encrypted, fetch_extensions, fetch_identity, fetch_without_login,
 };
 use crate::store::{
     Compression, Durations, FORMAT_VERSION, GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, Manifest,
@@ -32,6 +32,8 @@ pub struct SetOrder<'request> {
     pub files: &'request MountedFiles,
     /// The server.
     pub host: String,
+    /// Whether the server is still the one that was found.
+    pub presence: Option<Presence>,
     /// Name of the `DatabaseBackup`.
     pub backup: String,
     /// The set's directory.
@@ -172,7 +174,12 @@ async fn fill(
         &order.host,
         &files.postgres_credentials,
         &files.postgres_ca,
+        &files.postgres_certificate,
     )?;
+    let login = Login {
+        presence: order.presence.clone(),
+        ..login
+    };
     let deadline = tokio::time::Instant::now() + CONNECT_LIMIT;
     let main = request
         .server
@@ -186,7 +193,10 @@ async fn fill(
             fetch_encrypted(&session).await?,
         )
     };
-    let stranger = Login::nobody(&login.host, login.port, login.tls_mode);
+    let stranger = Login {
+        presence: login.presence.clone(),
+        ..Login::nobody(&login.host, login.port, login.tls_mode)
+    };
     let cluster_digest = Box::pin(fetch_without_login(&stranger, None, main))
         .await
         .cluster_digest;

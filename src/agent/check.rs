@@ -11,7 +11,9 @@ use tokio::time::timeout;
 
 use crate::api::{CheckRequest, DatabaseCheck, DatabaseCheckStatus, Evidence};
 
-use super::{Gathered, Interrupt, MountedFiles, gather_in_parts, kubernetes};
+use super::{
+    Gathered, Interrupt, MountedFiles, build_presence, gather_in_parts, kubernetes, look_at_image,
+};
 
 /// What is allowed beyond the budget of the queries before the check is cut off.
 const GRACE: Duration = Duration::from_secs(10);
@@ -27,15 +29,25 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         "spec.verification.timeout",
     )?;
     let files = MountedFiles::default();
+    let presence = build_presence(&client, &request.namespace, &request.server);
+    let image = look_at_image();
     let (first_part, first) = oneshot::channel();
     let look = async {
         let report = report_first(&client, &request, &start_time, first);
-        tokio::join!(gather_in_parts(&request, &files, Some(first_part)), report).0
+        tokio::join!(
+            gather_in_parts(&request, &files, presence, Some(first_part)),
+            report
+        )
+        .0
     };
-    let gathered = tokio::select! {
+    let mut gathered = tokio::select! {
         gathered = look => gathered,
         failure = interrupt.wait() => Gathered { failure: Some(failure), ..Gathered::default() },
     };
+    let mut without_evidence = image;
+    if let Some(evidence) = &mut gathered.evidence {
+        evidence.image = without_evidence.take();
+    }
     if let Some(failure) = &gathered.failure {
         tracing::warn!(reason = failure.reason, "{}", failure.message);
     }
@@ -53,6 +65,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         evidence: gathered.evidence,
         failure: gathered.failure,
         without_login: gathered.without_login,
+        image: without_evidence,
         backup_evidence: gathered.backup_evidence,
         backup_elsewhere: gathered.backup_elsewhere,
         files: Vec::new(),

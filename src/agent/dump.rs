@@ -2,6 +2,7 @@
 //! whole; nothing else.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
@@ -10,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::api::{AgentFailure, TlsMode, reasons};
-use crate::postgres::{Login, PasswordFile, bounded_line, find_program};
+use crate::postgres::{Login, PasswordFile, PostgresError, bounded_line, find_program};
 use crate::store::{ObjectStore, Upload};
 
 use super::dump_stream::{self, Inspected, Inspector, StreamError};
@@ -31,6 +32,8 @@ pub struct DumpPrograms {
     login: Login,
     password_file: PasswordFile,
     encrypted: bool,
+    /// The address, where the host is only the name in the server's certificate.
+    address: Option<IpAddr>,
 }
 
 impl DumpPrograms {
@@ -58,6 +61,7 @@ impl DumpPrograms {
             ))
         })?;
         Ok(Self {
+            address: find_address(login)?,
             dump,
             dump_all,
             login: login.clone(),
@@ -124,8 +128,9 @@ impl DumpPrograms {
             command.env_remove(name);
         }
         let directory = self.password_file.path().parent().unwrap_or(Path::new("/"));
+        let name = self.login.tls_server_name.as_ref();
         command
-            .env("PGHOST", &self.login.host)
+            .env("PGHOST", name.unwrap_or(&self.login.host))
             .env("PGPORT", self.login.port.to_string())
             .env("PGUSER", &self.login.username)
             .env("PGDATABASE", database)
@@ -145,6 +150,19 @@ impl DumpPrograms {
         if let Some(authority) = &self.login.tls_ca {
             command.env("PGSSLROOTCERT", &authority.file);
         }
+        if let Some(certificate) = &self.login.certificate {
+            command
+                .env("PGSSLCERT", &certificate.certificate_file)
+                .env("PGSSLKEY", &certificate.key_file);
+        }
+        if let Some(address) = &self.address {
+            command.env("PGHOSTADDR", address.to_string());
+        }
+        if !self.login.is_verified(self.encrypted) {
+            // Programs before Postgres 16 do not know it; they come right after a connection of
+            // ours, which kept the password back.
+            command.env("PGREQUIREAUTH", "!password");
+        }
         command
     }
 
@@ -156,6 +174,9 @@ impl DumpPrograms {
         name: &str,
         upload: &mut Upload<S>,
     ) -> Result<Inspected, AgentFailure> {
+        if let Some(presence) = &self.login.presence {
+            presence.ask().await.map_err(PostgresError::from)?;
+        }
         let mut child = command.spawn().map_err(|error| {
             failure(format!(
                 "{program} can't be started: {error}. Make sure that the image can run it"
@@ -198,6 +219,21 @@ async fn wait(child: &mut Child, program: &str) -> Result<ExitStatus, AgentFailu
         .wait()
         .await
         .map_err(|error| failure(format!("the exit code of {program} is unknown: {error}")))
+}
+
+/// libpq compares the certificate with the host; where that is another name it takes the address
+/// apart from it.
+fn find_address(login: &Login) -> Result<Option<IpAddr>, AgentFailure> {
+    if login.tls_server_name.is_none() {
+        return Ok(None);
+    }
+    let host = (login.host.as_str(), login.port);
+    let found = host.to_socket_addrs().map(|mut found| found.next());
+    match found {
+        Ok(Some(address)) => Ok(Some(address.ip())),
+        Ok(None) => Err(failure(format!("{} has no address", login.host))),
+        Err(error) => Err(failure(format!("{} has no address: {error}", login.host))),
+    }
 }
 
 /// libpq has no "encrypt if offered, and then verify": once the server is known to offer it, it is

@@ -10,7 +10,9 @@ use serde_json::json;
 
 use crate::api::{DatabaseCheck, FILES_DIRECTORY, FilesRequest, names};
 
-use super::{Interrupt, MountedFiles, kubernetes, look_for_files, nothing_found};
+use super::{
+    Interrupt, MountedFiles, build_presence, kubernetes, look_for_files_from, nothing_found,
+};
 
 /// What is allowed beyond the timeout of the rule before the agent stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -24,8 +26,9 @@ pub async fn run_files(request: FilesRequest) -> anyhow::Result<()> {
         "spec.verification.files[].timeout",
     )?;
     let files = MountedFiles::default();
+    let presence = build_presence(&client, &request.namespace, &request.server);
     let mut checked = tokio::select! {
-        checked = look_for_files(&request, Path::new(FILES_DIRECTORY), &files) => checked,
+        checked = look_for_files_from(&request, Path::new(FILES_DIRECTORY), &files, presence) => checked,
         failure = interrupt.wait() => {
             let mut checked = nothing_found(&request);
             checked.failure = Some(failure);

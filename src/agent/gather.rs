@@ -10,8 +10,8 @@ use crate::api::{
     AgentFailure, BackupElsewhere, BackupEvidence, CheckRequest, Evidence, WithoutLogin, reasons,
 };
 use crate::postgres::{
-    Login, ObservedIdentity, Overview, PostgresError, PostgresErrorKind, Session, TableList,
-    connect, fetch_other_databases, fetch_overview,
+    Login, ObservedIdentity, Overview, PostgresError, PostgresErrorKind, Presence, Session,
+    TableList, connect, fetch_other_databases, fetch_overview,
 };
 
 use super::counting::Counting;
@@ -52,13 +52,15 @@ const SETTLING: Duration = Duration::from_secs(5);
 /// Looks at the server that the request names, and into the bucket if nothing else remembers what
 /// should be there.
 pub async fn gather(request: &CheckRequest, files: &MountedFiles) -> Gathered {
-    gather_in_parts(request, files, None).await
+    gather_in_parts(request, files, None, None).await
 }
 
-/// The same, and sends what is known before large tables are counted, if there are any.
+/// The same, and sends what is known before large tables are counted, if there are any. Before every
+/// connection it is asked whether the server is still the one that is meant.
 pub async fn gather_in_parts(
     request: &CheckRequest,
     files: &MountedFiles,
+    presence: Option<Presence>,
     first_part: Option<oneshot::Sender<Evidence>>,
 ) -> Gathered {
     let remembered = async {
@@ -69,7 +71,12 @@ pub async fn gather_in_parts(
         }
     };
     let (mut gathered, remembered) = tokio::join!(
-        Box::pin(gather_evidence(request, files, first_part)),
+        Box::pin(gather_evidence(
+            request,
+            files,
+            presence.clone(),
+            first_part
+        )),
         remembered
     );
     match remembered {
@@ -85,13 +92,14 @@ pub async fn gather_in_parts(
             .as_ref()
             .is_some_and(|failure| failure.reason == reasons::CONNECTION_FAILED);
     gathered.without_login =
-        Some(Box::pin(look_without_login(request, files, is_unreachable)).await);
+        Some(Box::pin(look_without_login(request, files, presence, is_unreachable)).await);
     gathered
 }
 
 async fn gather_evidence(
     request: &CheckRequest,
     files: &MountedFiles,
+    presence: Option<Presence>,
     first_part: Option<oneshot::Sender<Evidence>>,
 ) -> Gathered {
     let deadline = Instant::now() + Duration::from_secs(request.timeout_seconds.max(1));
@@ -109,8 +117,9 @@ async fn gather_evidence(
         host,
         &files.postgres_credentials,
         &files.postgres_ca,
+        &files.postgres_certificate,
     ) {
-        Ok(login) => login,
+        Ok(login) => Login { presence, ..login },
         Err(error) => return Gathered::failed(error),
     };
     let session = match connect_somewhere(&login, &request.server.databases, deadline).await {
@@ -180,6 +189,7 @@ fn begin_evidence(overview: &Overview) -> Evidence {
         sequences: Vec::new(),
         superuser: overview.superuser,
         partial: false,
+        image: None,
         observed_at: overview.observed.observed_at.clone(),
     }
 }

@@ -7,9 +7,10 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use tokio::time::Instant;
 
-use crate::api::{AgentFailure, BackupRequest, PodSelection, reasons};
-use crate::postgres::{Login, connect, fetch_identity};
+use crate::api::{AgentFailure, BackupRequest, PodReference, PodSelection, reasons};
+use crate::postgres::{Login, Presence, connect, fetch_identity};
 
+use super::presence::ask_for;
 use super::{MountedFiles, kubernetes};
 
 /// How long a pod that restarts is waited for.
@@ -18,15 +19,36 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// How long one of several pods may take to say whether it is the primary.
 const ROLE_LIMIT: Duration = Duration::from_secs(10);
 
-/// The address of the server.
-pub async fn find_host(
+/// The server to back up.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its address.
+    pub host: String,
+    /// Whether its pod still has that address; none for a host of the spec.
+    pub presence: Option<Presence>,
+}
+
+/// Finds the server.
+pub async fn find_server(
     client: &Client,
     request: &BackupRequest,
     files: &MountedFiles,
-) -> Result<String, AgentFailure> {
+) -> Result<Server, AgentFailure> {
     if let Some(host) = &request.server.host {
-        return Ok(host.clone());
+        return Ok(Server {
+            host: host.clone(),
+            presence: None,
+        });
     }
+    let ask = |(address, pod): &(String, PodReference)| Server {
+        host: address.clone(),
+        presence: Some(ask_for(
+            client,
+            &request.namespace,
+            pod.clone(),
+            address.clone(),
+        )),
+    };
     let failure = |message: String| AgentFailure {
         reason: reasons::NO_RUNNING_POD.to_owned(),
         message,
@@ -49,13 +71,14 @@ pub async fn find_host(
                     "the pods of the workload can't be listed: {error:#}"
                 ))
             })?;
-        let mut addresses: Vec<String> = pods
+        let mut running: Vec<(String, PodReference)> = pods
             .items
             .iter()
-            .filter_map(|pod| running_address(pod, selection))
+            .filter_map(|pod| running_pod(pod, selection))
             .collect();
-        addresses.sort();
-        match addresses.as_slice() {
+        running.sort_by(|one, other| one.0.cmp(&other.0));
+        let servers: Vec<Server> = running.iter().map(ask).collect();
+        match servers.as_slice() {
             [] if Instant::now() < end => tokio::time::sleep(PAUSE).await,
             [] => {
                 return Err(failure(format!(
@@ -69,13 +92,17 @@ pub async fn find_host(
                 )));
             }
             [only] => return Ok(only.clone()),
-            several => return Ok(prefer_primary(several, request, files).await),
+            several => {
+                if let Some(found) = prefer_primary(several, request, files).await {
+                    return Ok(found);
+                }
+            }
         }
     }
 }
 
-/// The address of a pod that the workload controls and whose container runs.
-fn running_address(pod: &Pod, selection: &PodSelection) -> Option<String> {
+/// The address of a pod that the workload controls and whose container runs, and that container.
+fn running_pod(pod: &Pod, selection: &PodSelection) -> Option<(String, PodReference)> {
     let owner = pod
         .owner_references()
         .iter()
@@ -98,39 +125,51 @@ fn running_address(pod: &Pod, selection: &PodSelection) -> Option<String> {
         .iter()
         .flatten()
         .chain(status.init_container_statuses.iter().flatten());
-    let is_running = containers
+    let running = containers
         .filter(|container| container.name == selection.container)
-        .any(|container| {
+        .find(|container| {
             container
                 .state
                 .as_ref()
                 .is_some_and(|state| state.running.is_some())
-        });
+        })?;
     let is_terminating = pod.metadata.deletion_timestamp.is_some();
-    (is_controlled && is_running && !is_terminating).then(|| status.pod_ip.clone())?
+    let reference = PodReference {
+        name: pod.name_any(),
+        uid: pod.uid().unwrap_or_default(),
+        container: selection.container.clone(),
+        container_id: running.container_id.clone().unwrap_or_default(),
+    };
+    let address = status.pod_ip.clone()?;
+    (is_controlled && !is_terminating).then_some((address, reference))
 }
 
 /// The first that answers and is not a replica, or else the first: its own error then says what is
 /// wrong.
 async fn prefer_primary(
-    addresses: &[String],
+    servers: &[Server],
     request: &BackupRequest,
     files: &MountedFiles,
-) -> String {
+) -> Option<Server> {
     let database = request
         .server
         .databases
         .first()
         .map_or("postgres", String::as_str);
-    for address in addresses {
+    for server in servers {
         let login = Login::read(
             &request.server,
             &request.namespace,
-            address,
+            &server.host,
             &files.postgres_credentials,
             &files.postgres_ca,
+            &files.postgres_certificate,
         );
         let Ok(login) = login else { continue };
+        let login = Login {
+            presence: server.presence.clone(),
+            ..login
+        };
         let Ok(session) = connect(&login, database, Instant::now() + ROLE_LIMIT).await else {
             continue;
         };
@@ -138,10 +177,10 @@ async fn prefer_primary(
             .await
             .is_ok_and(|observed| !observed.identity.in_recovery)
         {
-            return address.clone();
+            return Some(server.clone());
         }
     }
-    addresses.first().cloned().unwrap_or_default()
+    servers.first().cloned()
 }
 
 #[cfg(test)]
@@ -185,7 +224,7 @@ mod tests {
         ];
         for (kind, owner_kind, owner, taken) in cases {
             assert_eq!(
-                running_address(&pod(owner_kind, owner), &selection(kind)).is_some(),
+                running_pod(&pod(owner_kind, owner), &selection(kind)).is_some(),
                 taken,
                 "{kind} {owner_kind} {owner}"
             );
@@ -198,10 +237,7 @@ mod tests {
         terminating.metadata.deletion_timestamp = Some(
             k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH),
         );
-        assert_eq!(
-            running_address(&terminating, &selection("StatefulSet")),
-            None
-        );
+        assert_eq!(running_pod(&terminating, &selection("StatefulSet")), None);
         let mut waiting = pod("StatefulSet", "db");
         waiting
             .status
@@ -211,6 +247,6 @@ mod tests {
             .as_mut()
             .unwrap()[0]
             .state = None;
-        assert_eq!(running_address(&waiting, &selection("StatefulSet")), None);
+        assert_eq!(running_pod(&waiting, &selection("StatefulSet")), None);
     }
 }

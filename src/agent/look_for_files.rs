@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{AgentFailure, CheckedFiles, FilesRequest, reasons};
-use crate::postgres::{Login, PostgresError, PostgresErrorKind, Session, connect, stream_paths};
+use crate::postgres::{
+    Login, PostgresError, PostgresErrorKind, Presence, Session, connect, stream_paths,
+};
 use crate::wording::count;
 
 use super::MountedFiles;
@@ -23,6 +25,7 @@ const LINK: &str = "a symbolic link, which is not followed";
 struct Search<'a> {
     request: &'a FilesRequest,
     files: &'a MountedFiles,
+    presence: Option<Presence>,
     deadline: Instant,
     found: CheckedFiles,
 }
@@ -34,10 +37,21 @@ pub async fn look_for_files(
     claim: &Path,
     files: &MountedFiles,
 ) -> CheckedFiles {
+    look_for_files_from(request, claim, files, None).await
+}
+
+/// The same; before every connection it is asked whether the server is still the one that is meant.
+pub async fn look_for_files_from(
+    request: &FilesRequest,
+    claim: &Path,
+    files: &MountedFiles,
+    presence: Option<Presence>,
+) -> CheckedFiles {
     let deadline = Instant::now() + Duration::from_secs(request.timeout_seconds.max(1));
     let mut search = Search {
         request,
         files,
+        presence,
         deadline,
         found: nothing_found(request),
     };
@@ -139,8 +153,13 @@ impl Search<'_> {
             host,
             &self.files.postgres_credentials,
             &self.files.postgres_ca,
+            &self.files.postgres_certificate,
         )
         .map_err(|error| self.explain(&error))?;
+        let login = Login {
+            presence: self.presence.clone(),
+            ..login
+        };
         connect(&login, database, self.deadline)
             .await
             .map_err(|error| self.explain(&error))

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::api::{
-    POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY,
-    S3_CREDENTIALS_DIRECTORY, WORK_DIRECTORY,
+    POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
+    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, WORK_DIRECTORY,
 };
 
 /// The mounted directories. The default is what Jobs mount.
@@ -14,6 +14,8 @@ pub struct MountedFiles {
     pub postgres_credentials: PathBuf,
     /// Certificate authority of Postgres.
     pub postgres_ca: PathBuf,
+    /// Client certificate for Postgres.
+    pub postgres_certificate: PathBuf,
     /// Access key of the bucket.
     pub s3_credentials: PathBuf,
     /// Certificate authority of the bucket's endpoint.
@@ -27,6 +29,7 @@ impl Default for MountedFiles {
         Self {
             postgres_credentials: POSTGRES_CREDENTIALS_DIRECTORY.into(),
             postgres_ca: POSTGRES_CA_DIRECTORY.into(),
+            postgres_certificate: POSTGRES_CERTIFICATE_DIRECTORY.into(),
             s3_credentials: S3_CREDENTIALS_DIRECTORY.into(),
             s3_ca: S3_CA_DIRECTORY.into(),
             work: WORK_DIRECTORY.into(),

@@ -157,6 +157,7 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
         sequences: Vec::new(),
         superuser: false,
         partial: false,
+        image: None,
         observed_at: identity.snapshot_time.clone(),
     }
 }

@@ -2,7 +2,7 @@
 //! what is left when it could not.
 
 use crate::api::{CheckRequest, DEFAULT_PORT, WithoutLogin};
-use crate::postgres::{Login, fetch_digest_at, fetch_without_login};
+use crate::postgres::{Login, Presence, fetch_digest_at, fetch_without_login};
 
 use super::MountedFiles;
 
@@ -13,6 +13,7 @@ const DIRECTORY_VARIABLE: &str = "PGDATA";
 pub async fn look_without_login(
     request: &CheckRequest,
     files: &MountedFiles,
+    presence: Option<Presence>,
     is_unreachable: bool,
 ) -> WithoutLogin {
     let mut found = match (&request.server.host, request.server.databases.first()) {
@@ -24,9 +25,17 @@ pub async fn look_without_login(
                 host,
                 &files.postgres_credentials,
                 &files.postgres_ca,
+                &files.postgres_certificate,
             );
-            let stranger = Login::nobody(host, server.port, server.tls_mode);
-            fetch_without_login(&stranger, login.ok().as_ref(), database).await
+            let own = login.ok().map(|login| Login {
+                presence: presence.clone(),
+                ..login
+            });
+            let stranger = Login {
+                presence: presence.clone(),
+                ..Login::nobody(host, server.port, server.tls_mode)
+            };
+            fetch_without_login(&stranger, own.as_ref(), database).await
         }
         _ => WithoutLogin::default(),
     };
@@ -35,7 +44,10 @@ pub async fn look_without_login(
         &request.server.host,
         request.server.databases.first(),
     ) {
-        let stranger = Login::nobody(host, DEFAULT_PORT, request.server.tls_mode);
+        let stranger = Login {
+            presence,
+            ..Login::nobody(host, DEFAULT_PORT, request.server.tls_mode)
+        };
         found.default_port_digest = fetch_digest_at(&stranger, database).await;
     }
     found.configured_directory = if request.configured_directory.is_empty() {

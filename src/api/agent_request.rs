@@ -17,6 +17,8 @@ pub const WORK_DIRECTORY: &str = "/opt/holdfast/work";
 pub const POSTGRES_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/postgres";
 /// Mounted certificate authority of Postgres: the file `ca.crt`.
 pub const POSTGRES_CA_DIRECTORY: &str = "/opt/holdfast/secrets/postgres-ca";
+/// Mounted client certificate for Postgres: the files `tls.crt` and `tls.key`.
+pub const POSTGRES_CERTIFICATE_DIRECTORY: &str = "/opt/holdfast/secrets/postgres-certificate";
 /// Mounted credentials of the bucket: the files `accessKeyId` and `secretAccessKey`.
 pub const S3_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3";
 /// Mounted certificate authority of the bucket's endpoint: the file `ca.crt`.
@@ -27,7 +29,7 @@ pub const FILES_DIRECTORY: &str = "/opt/holdfast/files";
 
 /// How an agent reaches the server. The Secrets' names are for error messages; their content is
 /// mounted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerRequest {
     /// Host name or address; without it the agent looks for the pod by `pods`.
@@ -41,15 +43,42 @@ pub struct ServerRequest {
     pub tls_mode: TlsMode,
     /// Whether a certificate authority is mounted.
     pub tls_ca: bool,
-    /// Name of the Secret with the credentials, and its two keys.
+    /// The name that the server's certificate must be issued for; without it the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_server_name: Option<String>,
+    /// The role to log in as; without it a key of the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Name of the Secret with a client certificate, if one is mounted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_secret: Option<String>,
+    /// Name of the Secret with the credentials, and its two keys; empty if there is none.
     pub credentials_secret: String,
     /// Key of the user name.
     pub username_key: String,
     /// Key of the password.
     pub password_key: String,
+    /// The start that the host is the address of. Nothing is sent to it unless that very container
+    /// runs there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodReference>,
     /// How to find the pod when there is no host: its labels and the object that controls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pods: Option<PodSelection>,
+}
+
+/// One start of a pod's container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodReference {
+    /// Name of the pod.
+    pub name: String,
+    /// UID of the pod.
+    pub uid: String,
+    /// Name of the container.
+    pub container: String,
+    /// Id of the running container.
+    pub container_id: String,
 }
 
 /// Which pods belong to the workload.

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, MountedVolume, WithoutLogin,
+    AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, ImageEvidence, MountedVolume,
+    WithoutLogin,
 };
 
 /// One check. To ask for one yourself, create an object with `database` and `trigger: Manual`; the
@@ -97,6 +98,13 @@ pub struct CheckTarget {
     /// server. Empty if it leaves that to the image.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub configured_directory: String,
+    /// Where the container mounts something else than a claim, such as an emptyDir.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_mounts: Vec<String>,
+    /// `spec.connection.host`, if it is asked instead of the pod's own address. Such a check opens
+    /// no readiness gate: another pod may have answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// What a check found.
@@ -118,6 +126,10 @@ pub struct DatabaseCheckStatus {
     /// What the server says before a login. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_login: Option<WithoutLogin>,
+    /// What the agent saw of the image when it could read nothing of the server; else `evidence`
+    /// has it. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageEvidence>,
     /// What the newest good backup says was there, read when nothing else remembers it. Written by
     /// the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,6 +161,16 @@ impl DatabaseCheck {
     #[must_use]
     pub fn evidence(&self) -> Option<&Evidence> {
         self.status.as_ref()?.evidence.as_ref()
+    }
+
+    /// What the agent saw of the server's image.
+    #[must_use]
+    pub fn image(&self) -> Option<&ImageEvidence> {
+        let status = self.status.as_ref()?;
+        let with_evidence = status.evidence.as_ref();
+        with_evidence
+            .and_then(|evidence| evidence.image.as_ref())
+            .or(status.image.as_ref())
     }
 }
 

@@ -14,6 +14,8 @@ pub const EVIDENCE_TABLE_LIMIT: usize = 500;
 pub const EVIDENCE_SEQUENCE_LIMIT: usize = 500;
 /// The most other databases of the server that evidence carries.
 pub const EVIDENCE_OTHER_DATABASE_LIMIT: usize = 32;
+/// The most directories that [`ImageEvidence`] carries.
+pub const IMAGE_VOLUME_LIMIT: usize = 32;
 /// The most names that one reason of [`NotCounted`] carries.
 pub const NOT_COUNTED_NAME_LIMIT: usize = 10;
 
@@ -56,6 +58,9 @@ pub struct Evidence {
     /// already is reported at once, and nothing is verified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// What the image of the server mounts by itself. Older agents do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageEvidence>,
     /// When the server was asked, by the database's clock.
     #[schemars(with = "Time")]
     pub observed_at: Time,
@@ -69,6 +74,21 @@ impl Evidence {
             .iter()
             .find(|table| table.name == name && table.database == database)
     }
+}
+
+/// What the agent saw of the image that Postgres runs from: it runs in the same one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageEvidence {
+    /// Directories, at most 32, that the image declares as `VOLUME` and the container runtime
+    /// mounts an empty directory at, unless the pod mounts something there. What is in it is lost with
+    /// the container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub volumes: Vec<String>,
+    /// The data directory by the image's own `PGDATA`; empty if it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_directory: String,
 }
 
 /// Which database cluster answered, and its position in the write-ahead log.

@@ -29,9 +29,9 @@ mod without_login;
 
 pub use agent_request::{
     BINARY_DIRECTORY, BackupRequest, CheckRequest, FILES_DIRECTORY, FilesRequest,
-    JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
-    PodSelection, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest,
-    WORK_DIRECTORY,
+    JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    POSTGRES_CREDENTIALS_DIRECTORY, PodReference, PodSelection, REQUEST_VARIABLE, S3_CA_DIRECTORY,
+    S3_CREDENTIALS_DIRECTORY, ServerRequest, WORK_DIRECTORY,
 };
 pub use backup_spec::{
     Backup, BackupDirectory, Drill, Encryption, ObjectLock, ObjectLockMode, Retention,
@@ -45,7 +45,9 @@ pub use condition_types::{
     TransitionEvent, Unasked, passes_by_itself,
 };
 pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_condition};
-pub use connection::{Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode};
+pub use connection::{
+    ClientCertificateSecret, Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode,
+};
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
     BackupElsewhere, BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck,
@@ -62,8 +64,9 @@ pub use database_restore::{
 pub use declared_change::{DECLARATION_LIMIT, DeclaredChange};
 pub use evidence::{
     CountKind, Coverage, DatabaseEvidence, EVIDENCE_OTHER_DATABASE_LIMIT, EVIDENCE_SEQUENCE_LIMIT,
-    EVIDENCE_TABLE_LIMIT, Evidence, Identity, NOT_COUNTED_NAME_LIMIT, NotCounted, NotCountedReason,
-    OtherDatabase, SequenceEvidence, TableEvidence, TableName,
+    EVIDENCE_TABLE_LIMIT, Evidence, IMAGE_VOLUME_LIMIT, Identity, ImageEvidence,
+    NOT_COUNTED_NAME_LIMIT, NotCounted, NotCountedReason, OtherDatabase, SequenceEvidence,
+    TableEvidence, TableName,
 };
 pub use file_rule::{FILE_RULE_LIMIT, FileRule, place};
 pub use finding::{FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding};

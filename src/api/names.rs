@@ -27,6 +27,9 @@ pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";
 pub const REBOUND_VOLUME_VERSION_ANNOTATION: &str = "holdfast.dev/rebound-volume-version";
 /// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
 pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";
+/// Annotation on a guarded workload whose data lies beside its claim: the one change of a mount
+/// that the admission policy lets through, `CONTAINER PATH -> RIGHT PATH`.
+pub const MOUNT_REPAIR_ANNOTATION: &str = "holdfast.dev/mount-repair";
 /// Readiness gate that a pod template may ask for: no traffic reaches such a pod before its data is
 /// verified.
 pub const DATA_VERIFIED_GATE: &str = "holdfast.dev/data-verified";

@@ -6,7 +6,8 @@ use super::running::Running;
 use crate::api::{
     CheckTarget, CheckTrigger, DatabaseCheck, DatabaseCheckSpec, MountedVolume, names,
 };
-use crate::world::{Observed, VolumeFact};
+use crate::wording;
+use crate::world::{Observed, PodFact, VolumeFact};
 
 /// What a check of that start looks at.
 pub fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget {
@@ -44,7 +45,7 @@ pub fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTa
                 sub_path: mount.sub_path.clone(),
             })
         })
-        .collect();
+        .collect::<Vec<_>>();
     CheckTarget {
         pod: start.pod.name.clone(),
         pod_uid: start.pod.uid.clone(),
@@ -52,9 +53,32 @@ pub fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTa
         container_id: start.container.id.clone(),
         attempt,
         database_generation: observed.database.metadata.generation.unwrap_or_default(),
+        other_mounts: other_mounts(start, &volumes),
         volumes,
+        host: asked_host(observed, start.pod),
         configured_directory: start.container.configured_directory.clone(),
     }
+}
+
+/// What else is mounted over a claim.
+fn other_mounts(start: &Running<'_>, volumes: &[MountedVolume]) -> Vec<String> {
+    let others = start.pod.other_mounts.iter();
+    others
+        .filter(|other| other.container == start.container.name)
+        .filter(|other| {
+            volumes
+                .iter()
+                .any(|volume| wording::lies_under(&other.path, &volume.mount_path))
+        })
+        .map(|other| other.path.clone())
+        .collect()
+}
+
+/// The host that is asked instead of the pod's own address: never for a pod with the readiness
+/// gate, which no Service leads to before it is open, and which no other pod's data may open.
+fn asked_host(observed: &Observed, pod: &PodFact) -> Option<String> {
+    let host = observed.database.spec.connection.host.clone();
+    host.filter(|_| pod.gate.is_none())
 }
 
 /// A check that is to be made.

@@ -131,6 +131,7 @@ fn judge_unreported(
         failure: Some(&failure),
         elsewhere: None,
         without_login: None,
+        image: None,
         replica_volumes: &judged.replica_volumes,
         target,
     });

@@ -176,7 +176,7 @@ fn two_primaries(
     judged: &Judged<'_>,
     running: &[Running<'_>],
 ) -> Option<(&'static str, String)> {
-    match primaries(observed, judged, running) {
+    match primaries(judged, running) {
         Primaries::AtMostOne => None,
         Primaries::Unsure { newer, older } => Some((
             reasons::CHECKING,

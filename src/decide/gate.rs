@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::area::{Area, Stall};
-use super::judge::{Judged, JudgedCheck, is_of};
+use super::judge::{Judged, JudgedCheck, is_of, order};
 use super::new_database::is_new;
 use super::ready::list;
 use crate::api::{CheckOutcome, WhenUnverifiable, reasons};
@@ -84,7 +84,10 @@ fn wanted(
             "its Postgres container does not run".to_owned(),
         );
     };
-    if let Some(definitive) = judged.newest_definitive_of(&pod.uid, &running.id) {
+    let definitive = newest_of_pod(judged, pod, running, |outcome| {
+        outcome != CheckOutcome::Unverifiable
+    });
+    if let Some(definitive) = definitive {
         let check = definitive
             .check
             .metadata
@@ -114,7 +117,7 @@ fn wanted(
             ),
         };
     }
-    let newest = judged.newest_of(&pod.uid, &running.id);
+    let newest = newest_of_pod(judged, pod, running, |_| true);
     if newest.is_some_and(|newest| is_known_replica(judged, newest)) {
         return open(
             reasons::IN_RECOVERY,
@@ -157,10 +160,30 @@ fn wanted(
 
 /// Whether a check of this very start has verified the data.
 fn was_verified(judged: &Judged<'_>, pod: &PodFact, running: &RunningContainer) -> bool {
-    judged.verdicts.values().any(|judged| {
-        judged.verdict.outcome == CheckOutcome::Verified
-            && is_of(judged.check, &pod.uid, &running.id)
+    newest_of_pod(judged, pod, running, |outcome| {
+        outcome == CheckOutcome::Verified
     })
+    .is_some()
+}
+
+/// The newest check of a start that asked the pod itself: behind a host another one may answer.
+fn newest_of_pod<'a, 'b>(
+    judged: &'b Judged<'a>,
+    pod: &PodFact,
+    running: &RunningContainer,
+    wanted: impl Fn(CheckOutcome) -> bool,
+) -> Option<&'b JudgedCheck<'a>> {
+    let asked_pod = |judged: &&JudgedCheck<'_>| {
+        let target = judged.check.spec.target.as_ref();
+        target.is_some_and(|target| target.host.is_none())
+    };
+    judged
+        .verdicts
+        .values()
+        .filter(|judged| is_of(judged.check, &pod.uid, &running.id))
+        .filter(asked_pod)
+        .filter(|judged| wanted(judged.verdict.outcome))
+        .max_by_key(|judged| order(judged.check))
 }
 
 /// Whether a check could not verify a pod only because it is a replica, and of the cluster that was

@@ -10,7 +10,7 @@ use super::accept::{Acceptance, acceptance};
 use super::known_good::{KnownGood, from_backup};
 use super::ready::list;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Finding, LedgerBaseline,
+    AgentFailure, CheckOutcome, CheckVerdict, DatabaseCheck, Finding, LedgerBaseline,
     MountedVolume, names, reasons,
 };
 use crate::resources::SpecParts;
@@ -349,6 +349,12 @@ impl<'a> Judged<'a> {
                 .as_ref()
                 .map(|target| target.volumes.as_slice())
                 .unwrap_or_default(),
+            other_mounts: check
+                .spec
+                .target
+                .as_ref()
+                .map(|target| target.other_mounts.as_slice())
+                .unwrap_or_default(),
             evidence: known,
             best,
             created,
@@ -443,7 +449,7 @@ fn judge_one(
     acceptance: &Acceptance<'_>,
 ) -> (Verdict, Option<String>) {
     let status = check.status.clone().unwrap_or_default();
-    let target = check.spec.target.clone().unwrap_or_else(no_target);
+    let target = check.spec.target.clone().unwrap_or_default();
     // Without evidence the agent's own reason says more, and there is nothing to accept.
     let missing = lost
         .filter(|_| status.evidence.is_some())
@@ -480,6 +486,7 @@ fn judge_one(
         failure: missing.as_ref().or(status.failure.as_ref()),
         elsewhere: status.backup_elsewhere.as_ref(),
         without_login: status.without_login.as_ref(),
+        image: check.image(),
         replica_volumes,
         target: &target,
     };
@@ -489,18 +496,5 @@ fn judge_one(
         acceptance.apply(&input, check, verdict)
     } else {
         (verdict, None)
-    }
-}
-
-fn no_target() -> CheckTarget {
-    CheckTarget {
-        pod: String::new(),
-        pod_uid: String::new(),
-        container: String::new(),
-        container_id: String::new(),
-        attempt: 0,
-        database_generation: 0,
-        volumes: Vec::new(),
-        configured_directory: String::new(),
     }
 }

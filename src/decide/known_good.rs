@@ -17,6 +17,8 @@ pub struct KnownGood<'a> {
     pub name: &'a str,
     /// The volumes that it saw.
     pub volumes: &'a [MountedVolume],
+    /// Where its container mounted something else than a claim.
+    pub other_mounts: &'a [String],
     /// What was there.
     pub evidence: Cow<'a, Evidence>,
     /// Tables that had more rows within the last 7 days.
@@ -33,6 +35,7 @@ impl KnownGood<'_> {
         verdict::Baseline {
             source: &self.source,
             volumes: self.volumes,
+            other_mounts: self.other_mounts,
             evidence: &self.evidence,
             best,
             without_login: self.without_login.as_ref(),
@@ -58,6 +61,7 @@ pub fn from_backup<'a>(observed: &'a Observed, check: &'a DatabaseCheck) -> Opti
         source: format!("the backup {}", remembered.path),
         name: &remembered.path,
         volumes: &[],
+        other_mounts: &[],
         evidence: Cow::Borrowed(&remembered.evidence),
         best: Vec::new(),
         created: None,

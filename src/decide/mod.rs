@@ -11,6 +11,7 @@ mod check_jobs;
 mod check_names;
 mod claims_report;
 mod data_conditions;
+mod data_place;
 mod database;
 mod files;
 mod first_part;

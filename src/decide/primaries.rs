@@ -3,7 +3,6 @@
 
 use super::judge::{Judged, JudgedCheck, is_of, order};
 use super::running::{Role, Running, role};
-use crate::world::Observed;
 
 /// The primaries among the containers that run now.
 #[derive(Clone, Copy)]
@@ -23,21 +22,14 @@ pub enum Primaries<'a, 'b> {
 ///
 /// That both are primaries at once is known when one was a primary before and after the other was
 /// one, without a restart in between: a primary becomes a replica only by a restart.
-pub fn primaries<'a, 'b>(
-    observed: &Observed,
-    judged: &Judged<'_>,
-    running: &'a [Running<'b>],
-) -> Primaries<'a, 'b> {
-    // All checks ask that one host, whichever pod they are made for.
-    if observed.database.spec.connection.host.is_some() {
-        return Primaries::AtMostOne;
-    }
+pub fn primaries<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Primaries<'a, 'b> {
     let mut found: Vec<_> = running
         .iter()
         .filter(|start| role(judged, start) == Some(Role::Primary))
         .filter_map(|start| {
             let newest = judged.newest_of(&start.pod.uid, &start.container.id)?;
-            Some((start, newest))
+            // A host answers in the same way, whichever pod is checked.
+            asks_pod(newest).then_some((start, newest))
         })
         .collect();
     found.sort_by_key(|(_, newest)| std::cmp::Reverse(order(newest.check)));
@@ -52,6 +44,11 @@ pub fn primaries<'a, 'b>(
         (None, [(newer, _), .., (older, _)]) => Primaries::Unsure { newer, older },
         (None, _) => Primaries::AtMostOne,
     }
+}
+
+fn asks_pod(judged: &JudgedCheck<'_>) -> bool {
+    let target = judged.check.spec.target.as_ref();
+    target.is_some_and(|target| target.host.is_none())
 }
 
 /// Whether the server that `look` found was a primary before `other` was made and after.

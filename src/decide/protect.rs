@@ -6,11 +6,10 @@ use super::area::{Area, Stall, guard_wanted};
 use super::gap::{Gap, unknown};
 use super::judge::Judged;
 use super::ways_back::{recover_command, recreate_volume};
-use super::{claims_report, release, surroundings};
+use super::{claims_report, data_place, release, surroundings};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
-use crate::verdict::directory_off_volume;
 use crate::world::{ClaimFact, Fact, Observed, PolicyFact, VolumeFact, VolumeFound};
 
 /// How long until a claim that does not exist is looked for again.
@@ -19,33 +18,7 @@ const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
 /// How long until a deletion is tried again that should have been refused.
 const TRIAL_PAUSE: Duration = Duration::from_secs(10);
 
-/// The gap when the data directory is not on a claim: nothing can guard what is deleted with the
-/// pod.
-fn off_volume(observed: &Observed, judged: &Judged<'_>) -> Option<Gap> {
-    let pods = observed.pods.known()?.iter().filter(|pod| !pod.terminating);
-    let (pod, directory) = pods
-        .flat_map(|pod| pod.running.iter().map(move |container| (pod, container)))
-        .find_map(|(pod, container)| {
-            let check = judged.newest_of(&pod.uid, &container.id)?.check;
-            Some((
-                pod,
-                directory_off_volume(check.evidence()?, &check.spec.target.as_ref()?.volumes)?,
-            ))
-        })?;
-    Some(Gap {
-        reason: reasons::DATA_OFF_VOLUME,
-        message: format!(
-            "the data directory {directory} of pod {} is not on a PersistentVolumeClaim: nothing \
-             guards it, and it may be lost with the pod. Back it up, then mount a claim there, or \
-             set PGDATA to a directory on the claim that is mounted: kubectl -n {} describe pod {}",
-            pod.name,
-            observed.namespace_name(),
-            pod.name
-        ),
-    })
-}
-
-/// Plans the marks, and reports whether the guard is complete.
+/// Plans the marks and says what of the guard is there.
 pub fn guard(
     observed: &Observed,
     judged: &Judged<'_>,
@@ -99,7 +72,7 @@ pub fn guard(
             }
         }
     }
-    gaps.extend(off_volume(observed, judged));
+    gaps.extend(data_place::off_claim(observed, judged, plan));
     guard_kept_volumes(observed, plan, &mut gaps);
     surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     match &observed.policy {

@@ -44,8 +44,7 @@ pub fn next_try(
     start: &Running<'_>,
 ) -> Option<Duration> {
     let newest = judged.newest_of(&start.pod.uid, &start.container.id)?;
-    if is_outdated(observed, judged, start) || needs_another_look(observed, judged, running, start)
-    {
+    if is_outdated(observed, judged, start) || needs_another_look(judged, running, start) {
         return Some(Duration::ZERO);
     }
     // What is suspected because nothing could be read is checked again until it can be.
@@ -84,13 +83,8 @@ fn is_hopeless(reason: &str) -> bool {
 
 /// Whether a start that seems to be a primary beside another must be looked at again: to know that
 /// both are primaries at once, and later whether they still are.
-fn needs_another_look(
-    observed: &Observed,
-    judged: &Judged<'_>,
-    running: &[Running<'_>],
-    start: &Running<'_>,
-) -> bool {
-    match primaries(observed, judged, running) {
+fn needs_another_look(judged: &Judged<'_>, running: &[Running<'_>], start: &Running<'_>) -> bool {
+    match primaries(judged, running) {
         Primaries::AtMostOne => false,
         Primaries::Unsure { older, .. } => is_same(older, start),
         Primaries::Two(one, other) => {

@@ -23,7 +23,7 @@ use crate::guard::{self, Marks};
 use crate::plan::patches::{
     build_mount, build_reservation, build_scale_down, build_scale_up, build_touch, claim_reference,
 };
-use crate::plan::{GateStep, Release, Step};
+use crate::plan::{GateStep, MountRepairStep, Release, Step};
 use crate::resources;
 
 /// Carries out steps for one database.
@@ -118,6 +118,7 @@ impl Executor {
                 self.patch_workload(*kind, read, mark(read, Marks::Named))
                     .await
             }
+            Step::NoteMountRepair(step) => self.note_mount_repair(step).await,
             Step::RetainVolume(volume) => {
                 let policy = Some(volume.reclaim_policy.as_str());
                 let patch = guard::build_retain_patch(&volume.metadata, policy);
@@ -313,6 +314,12 @@ impl Executor {
         K: Resource<Scope = ClusterResourceScope, DynamicType = ()>,
     {
         Api::all(self.writer.client.clone())
+    }
+
+    async fn note_mount_repair(&self, step: &MountRepairStep) -> Result<(), kube::Error> {
+        let metadata = &step.metadata;
+        let patch = guard::build_mount_repair_patch(metadata, step.repair.as_deref());
+        self.patch_workload(step.kind, metadata, patch).await
     }
 
     async fn patch_workload(

@@ -26,6 +26,7 @@ const OF_THE_CHECK: &[&str] = &[
     "evidence",
     "failure",
     "backupElsewhere",
+    "image",
     "backupEvidence",
     "withoutLogin",
     "verdict",

@@ -13,7 +13,7 @@
 //! would be written once for each of them, contended by all, and limited by the 256 KiB of an
 //! object's annotations. The last of them removes the label.
 //!
-//! Every patch but those for Retain and for the loss summary is conditional on `metadata.uid` and
+//! Every patch but those for Retain and for notes is conditional on `metadata.uid` and
 //! `metadata.resourceVersion`: it applies to exactly the object that was read, or the API
 //! server answers 422 and nothing has changed. Retain depends on the UID only, so that no
 //! concurrent write can delay it.
@@ -24,8 +24,8 @@ use serde_json::json;
 
 use super::operations::{add, remove, replace, set_entry, test, test_uid, test_version};
 use crate::api::names::{
-    CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, LOSS_SUMMARY_ANNOTATION, PROTECTED_BY_ANNOTATION,
-    PROTECTED_LABEL,
+    CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, LOSS_SUMMARY_ANNOTATION, MOUNT_REPAIR_ANNOTATION,
+    PROTECTED_BY_ANNOTATION, PROTECTED_LABEL,
 };
 
 /// The value of [`PROTECTED_LABEL`] on a guarded object.
@@ -150,6 +150,28 @@ pub fn build_loss_summary_patch(meta: &ObjectMeta, summary: &str) -> Option<Patc
     (loss_summary(meta) != Some(summary)).then(|| Patch(vec![test_uid(meta), note()]))
 }
 
+/// The change of a mount that a workload needs, as the operator has noted on it.
+#[must_use]
+pub fn mount_repair(meta: &ObjectMeta) -> Option<&str> {
+    annotation(meta, MOUNT_REPAIR_ANNOTATION)
+}
+
+/// Notes on a workload which change of a mount it needs, or removes the note. `None` if nothing
+/// is to be done. Depends on the UID only: a note loses nothing.
+#[must_use]
+pub fn build_mount_repair_patch(meta: &ObjectMeta, repair: Option<&str>) -> Option<Patch> {
+    let operation = match repair {
+        Some(repair) => set_entry(
+            "annotations",
+            meta.annotations.is_some(),
+            MOUNT_REPAIR_ANNOTATION,
+            repair,
+        ),
+        None => remove(&["metadata", "annotations", MOUNT_REPAIR_ANNOTATION]),
+    };
+    (mount_repair(meta) != repair).then(|| Patch(vec![test_uid(meta), operation]))
+}
+
 /// Removes our marks: the finalizer by its index and with a test of its value, so that nobody
 /// else's is removed. A volume stays on Retain. `None` if there are none, or if they are another
 /// ProtectedDatabase's.
@@ -174,6 +196,13 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
             "metadata",
             "annotations",
             LOSS_SUMMARY_ANNOTATION,
+        ]));
+    }
+    if mount_repair(meta).is_some() {
+        operations.push(remove(&[
+            "metadata",
+            "annotations",
+            MOUNT_REPAIR_ANNOTATION,
         ]));
     }
     if meta

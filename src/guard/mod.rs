@@ -8,6 +8,7 @@ mod definitions;
 mod deletions;
 mod drift;
 mod fence;
+mod gated_host;
 mod guarded_kinds;
 mod handles;
 mod last_writer;
@@ -26,6 +27,7 @@ pub use definitions::{definition_differs, definition_names, definitions, restore
 pub use deletions::{DEFINITION_POLICY, DELETION_POLICY};
 pub use drift::{Changed, policy_difference};
 pub use fence::FENCE_POLICY;
+pub use gated_host::GATED_HOST_POLICY;
 pub use guarded_kinds::{DEFINITION_CONSEQUENCE, GUARDED_RESOURCES, GuardedResource};
 pub use handles::volume_handle;
 pub use last_writer::last_other_manager;
@@ -35,9 +37,9 @@ pub use manifests::{
 };
 pub use marks::{
     MarkState, Marks, PROTECTED_VALUE, RETAIN, build_finalizer_removal, build_loss_summary_patch,
-    build_mark_patch, build_release_patch, build_retain_patch, build_unchanged_patch,
-    build_volume_patch, deletion_confirmed, is_held, is_labelled, loss_summary, mark_state,
-    marked_owner,
+    build_mark_patch, build_mount_repair_patch, build_release_patch, build_retain_patch,
+    build_unchanged_patch, build_volume_patch, deletion_confirmed, is_held, is_labelled,
+    loss_summary, mark_state, marked_owner, mount_repair,
 };
 pub use policies::{GUARD_POLICIES, policies};
 pub use policy::BoundPolicy;

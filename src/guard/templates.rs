@@ -5,8 +5,10 @@ use k8s_openapi::api::admissionregistration::v1::{
     NamedRuleWithOperations, ValidatingAdmissionPolicy, Validation, Variable,
 };
 
+use super::cel::old_annotation;
 use super::policy::{policy, rule, select_guarded, variable};
 use super::refusal::{refusal_variables, refuse_unless};
+use crate::api::names::MOUNT_REPAIR_ANNOTATION;
 
 /// Name of the policy, and of its binding, that refuses to remove data volumes from a guarded
 /// workload.
@@ -16,7 +18,8 @@ pub const TEMPLATE_POLICY: &str = "holdfast-template-guard";
 pub const OTHER_CLAIM_POLICY: &str = "holdfast-other-claim";
 
 /// Refuses UPDATE that removes a claim, or the mount of one, from the pod template: the next start
-/// would be on an empty directory.
+/// would be on an empty directory. A mount that the operator has found above the data may be
+/// put where it belongs.
 pub(super) fn build_template_guard() -> ValidatingAdmissionPolicy {
     let mut variables = refusal_variables();
     variables.extend(template_variables());
@@ -33,12 +36,14 @@ pub(super) fn build_template_guard() -> ValidatingAdmissionPolicy {
              dyn(oldObject.spec).?volumeClaimTemplates.orValue([]).map(t, t.metadata.name)"
                 .to_owned(),
         ),
+        variable("repair", old_annotation(MOUNT_REPAIR_ANNOTATION)),
         variable(
             "unmounted",
             "oldObject.spec.template.spec.containers.map(c, c.?volumeMounts.orValue([]).filter(m, \
              m.name in variables.data && !object.spec.template.spec.containers.exists(n, n.name == \
-             c.name && n.?volumeMounts.orValue([]).exists(k, k.name == m.name && k.mountPath == \
-             m.mountPath && k.?subPath.orValue('') == m.?subPath.orValue('')))).map(m, m.mountPath \
+             c.name && n.?volumeMounts.orValue([]).exists(k, k.name == m.name && (k.mountPath == \
+             m.mountPath && k.?subPath.orValue('') == m.?subPath.orValue('') || variables.repair \
+             == c.name + ' ' + m.mountPath + ' -> ' + k.mountPath)))).map(m, m.mountPath \
              + ' of container ' + c.name)\
              .join(', ')).filter(text, text != '').join(', ')"
                 .to_owned(),

@@ -347,6 +347,7 @@ fn judge_again(facts: &mut Facts) {
     let baseline = Baseline {
         source: "DatabaseCheck knowledge-s5",
         volumes: &good.spec.target.as_ref().expect("a target").volumes,
+        other_mounts: &[],
         evidence: good.evidence().expect("evidence"),
         without_login: None,
         best: &[],
@@ -366,6 +367,7 @@ fn judge_again(facts: &mut Facts) {
             evidence: status.evidence.as_ref(),
             failure: None,
             without_login: None,
+            image: None,
             replica_volumes: &[],
             elsewhere: None,
             target: check.spec.target.as_ref().expect("a target"),

@@ -317,13 +317,22 @@ pub(super) fn volumes_of(check: &DatabaseCheck) -> &[MountedVolume] {
 /// there is.
 pub(super) fn data_volume<'a>(
     volumes: &'a [MountedVolume],
-    evidence: Option<&Evidence>,
+    evidence: Option<&'a Evidence>,
 ) -> Option<&'a MountedVolume> {
     match (
         evidence.map(|evidence| evidence.identity.data_directory.as_str()),
         volumes,
     ) {
-        (Some(directory), _) if !directory.is_empty() => verdict::volume_under(volumes, directory),
+        (Some(directory), _) if !directory.is_empty() => {
+            let mounts = verdict::Mounts {
+                claims: volumes,
+                image: verdict::image_volumes(
+                    evidence.and_then(|evidence| evidence.image.as_ref()),
+                ),
+                ..verdict::Mounts::default()
+            };
+            mounts.claim_under(directory)
+        }
         (_, [only]) => Some(only),
         _ => None,
     }

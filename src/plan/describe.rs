@@ -41,6 +41,11 @@ impl Step {
             Self::WriteLedger { name, .. } => format!("write DatabaseLedger {name}"),
             Self::ReleaseLedger(step) => release("DatabaseLedger", step),
             Self::MarkWorkload(kind, metadata) => format!("mark {kind} {}", name(metadata)),
+            Self::NoteMountRepair(step) => format!(
+                "note on {} {} where its claim belongs",
+                step.kind,
+                name(&step.metadata)
+            ),
             Self::MarkNamespace(metadata) => format!("mark Namespace {}", name(metadata)),
             Self::SetGate(step) => {
                 let verb = if step.gate.is_open { "open" } else { "close" };

@@ -18,4 +18,4 @@ pub use requirements::{Actor, Disturbance, Permission, Pin};
 pub(crate) use rules::{RULES, Rule, check_by};
 pub use rules::{RuleViolation, check_plan, check_recovery};
 pub use scope::Scope;
-pub use step::{GateStep, Permit, Release, ScaleStep, Step, StepKind, VolumeStep};
+pub use step::{GateStep, MountRepairStep, Permit, Release, ScaleStep, Step, StepKind, VolumeStep};

@@ -57,6 +57,7 @@ fn part(step: &Step) -> Part<'_> {
         | Step::WriteLedger { .. }
         | Step::ReleaseLedger(_)
         | Step::MarkWorkload(..)
+        | Step::NoteMountRepair(_)
         | Step::MarkNamespace(_)
         | Step::SetGate(_)
         | Step::EnsureAgentIdentity

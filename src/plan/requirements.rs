@@ -131,6 +131,7 @@ impl Step {
             Self::NoteLoss { metadata, .. } | Self::TouchClaim { metadata, .. } => {
                 Pin::Uid(uid(metadata), "a note loses nothing")
             }
+            Self::NoteMountRepair(step) => Pin::Uid(uid(&step.metadata), "a note loses nothing"),
             Self::MountClaim { metadata, .. } => {
                 Pin::Uid(uid(metadata), "the volume that it replaces is compared")
             }
@@ -178,6 +179,7 @@ impl Step {
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
             | Self::MarkWorkload(..)
+            | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)
             | Self::SetGate(_)
             | Self::EnsureAgentIdentity
@@ -217,6 +219,7 @@ impl Step {
             | Self::WriteLedger { .. }
             | Self::ReleaseLedger(_)
             | Self::MarkWorkload(..)
+            | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)
             | Self::SetGate(_)
             | Self::EnsureAgentIdentity
@@ -294,6 +297,7 @@ impl Step {
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
             | Self::MarkWorkload(..)
+            | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)
             | Self::SetGate(_)
             | Self::EnsureAgentIdentity

@@ -47,6 +47,8 @@ pub enum Step {
     ReleaseLedger(Release),
     /// Marks the workload; never with a finalizer.
     MarkWorkload(WorkloadKind, Box<ObjectMeta>),
+    /// Notes on the workload which change of a mount it needs, or removes the note.
+    NoteMountRepair(MountRepairStep),
     /// Marks the namespace; never with a finalizer.
     MarkNamespace(Box<ObjectMeta>),
     /// Opens or closes the readiness gate of a pod.
@@ -189,6 +191,17 @@ pub struct ScaleStep {
     pub metadata: Box<ObjectMeta>,
     /// How many pods it has before it is scaled to 0, and after it is scaled up.
     pub replicas: i32,
+}
+
+/// Which change of a mount a workload needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MountRepairStep {
+    /// Whether it is a StatefulSet or a Deployment.
+    pub kind: WorkloadKind,
+    /// The workload.
+    pub metadata: Box<ObjectMeta>,
+    /// The change; none removes the note.
+    pub repair: Option<String>,
 }
 
 /// The condition for a pod's readiness gate.

@@ -73,6 +73,7 @@ pub async fn fetch_without_login(
 /// The digest for nobody at another port of the server; empty if nothing listens there.
 pub async fn fetch_digest_at(stranger: &Login, database: &str) -> Option<String> {
     let address = (stranger.host.as_str(), stranger.port);
+    ensure_present(stranger).await.ok()?;
     match timeout(SHORT_LIMIT, TcpStream::connect(address)).await {
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Some(String::new()),
         Ok(Ok(_)) => match ask(stranger, database, true).await {
@@ -148,12 +149,16 @@ impl Login {
                 TlsMode::VerifyFull => TlsMode::Require,
                 mode => mode,
             },
+            certificate: None,
             tls_ca: None,
+            tls_server_name: None,
+            presence: None,
             secret: super::SecretNames {
                 name: String::new(),
                 username_key: String::new(),
                 password_key: String::new(),
                 namespace: String::new(),
+                certificate: None,
             },
         }
     }
@@ -170,8 +175,20 @@ async fn ask(login: &Login, database: &str, also_in_clear: bool) -> Answer {
     }
 }
 
+/// Another pod may have the address by now: not even a role's name is sent to it.
+async fn ensure_present(login: &Login) -> io::Result<()> {
+    match &login.presence {
+        Some(presence) => presence
+            .ask()
+            .await
+            .map_err(|absence| io::Error::other(absence.message)),
+        None => Ok(()),
+    }
+}
+
 /// The same rules for encryption as at the login.
 async fn connect_and_ask(login: &Login, database: &str, also_in_clear: bool) -> io::Result<Answer> {
+    ensure_present(login).await?;
     let mut socket = TcpStream::connect((login.host.as_str(), login.port)).await?;
     if login.tls_mode == TlsMode::Disable {
         return converse(socket, &login.username, database).await;
@@ -181,10 +198,10 @@ async fn connect_and_ask(login: &Login, database: &str, also_in_clear: bool) -> 
     socket.write_all(&request).await?;
     match socket.read_u8().await? {
         b'S' => {
+            let name = login.tls_server_name.as_ref().unwrap_or(&login.host);
             let mut connector = build_connector(login).map_err(io::Error::other)?;
-            let connect =
-                MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, &login.host)
-                    .map_err(io::Error::other)?;
+            let connect = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, name)
+                .map_err(io::Error::other)?;
             let stream = connect.connect(socket).await.map_err(io::Error::other)?;
             converse(stream, &login.username, database).await
         }

@@ -3,13 +3,19 @@
 
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::password_watch::{Watched, WatchedConnect};
 use super::session::LOCK_LIMIT;
 use super::settings::{build_options, build_question};
 use super::{
     Login, PostgresError, PostgresErrorKind, Session, build_connector, classify, driver_mode,
+    not_reached,
 };
 
 /// What agents call themselves in `pg_stat_activity`.
@@ -62,14 +68,14 @@ async fn try_connect(
     deadline: Instant,
     restricted: bool,
 ) -> Result<Session, PostgresError> {
+    if let Some(presence) = &login.presence {
+        presence.ask().await?;
+    }
     let now = Instant::now();
     let remaining = deadline.saturating_duration_since(now);
     let mut config = Config::new();
     config
-        .host(&login.host)
-        .port(login.port)
         .user(&login.username)
-        .password(&login.password)
         .dbname(database)
         .application_name(APPLICATION_NAME)
         .ssl_mode(driver_mode(login.tls_mode))
@@ -78,23 +84,29 @@ async fn try_connect(
             remaining.min(LOCK_LIMIT),
             restricted,
         ));
-    let connector = build_connector(login)?;
-    let (client, connection) =
-        match timeout_at(deadline.min(now + ATTEMPT_LIMIT), config.connect(connector)).await {
-            Ok(Ok(pair)) => pair,
-            Ok(Err(error)) => return Err(classify(&error, login, database)),
-            Err(_) => {
-                return Err(PostgresError::new(
-                    PostgresErrorKind::ConnectionFailed,
-                    format!(
-                        "nothing answered at {} within the timeout, so nothing is known about the \
-                     data. Check that Postgres runs, that `spec.connection.port` is right and that \
+    if !login.password.is_empty() {
+        config.password(&login.password);
+    }
+    let (client, connection) = match timeout_at(
+        deadline.min(now + ATTEMPT_LIMIT),
+        open(&config, login, database),
+    )
+    .await
+    {
+        Ok(Ok(pair)) => pair,
+        Ok(Err(error)) => return Err(error),
+        Err(_) => {
+            return Err(PostgresError::new(
+                PostgresErrorKind::ConnectionFailed,
+                format!(
+                    "nothing answered at {} within the timeout, so nothing is known about the data. \
+                     Check that Postgres runs, that `spec.connection.port` is right and that \
                      network policies allow the agent's pod",
-                        login.address()
-                    ),
-                ));
-            }
-        };
+                    login.address()
+                ),
+            ));
+        }
+    };
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!("the connection ended: {error}");
@@ -134,4 +146,33 @@ async fn ensure_settings(session: &Session, restricted: bool) -> Result<(), Post
             ignored.join(", ")
         ),
     ))
+}
+
+/// The stream of a connection: watched, as long as the server may ask for the password.
+type Stream = Watched<TcpStream>;
+type TlsStream = Watched<<MakeRustlsConnect as MakeTlsConnect<Stream>>::Stream>;
+
+/// Opens a connection on which a password goes out in clear only to a server that was verified.
+async fn open(
+    config: &Config,
+    login: &Login,
+    database: &str,
+) -> Result<(Client, Connection<Stream, TlsStream>), PostgresError> {
+    let name = login.tls_server_name.as_ref().unwrap_or(&login.host);
+    let Ok(inner) = MakeTlsConnect::<Stream>::make_tls_connect(&mut build_connector(login)?, name);
+    let tls = WatchedConnect {
+        inner,
+        is_verified: login.is_verified(true),
+    };
+    let stream = TcpStream::connect((login.host.as_str(), login.port))
+        .await
+        .map_err(|error| not_reached(login, &error))?;
+    stream
+        .set_nodelay(true)
+        .map_err(|error| not_reached(login, &error))?;
+    let stream = Watched::plain(stream, config.get_ssl_mode() != SslMode::Disable);
+    config
+        .connect_raw(stream, tls)
+        .await
+        .map_err(|error| classify(&error, login, database))
 }

@@ -2,11 +2,13 @@
 //! hold a password.
 
 use std::error::Error as _;
+use std::io;
 
-use crate::api::{AgentFailure, reasons};
+use crate::api::{AgentFailure, TlsMode, reasons};
 use crate::wording::escaped;
 
-use super::{Login, quote_identifier};
+use super::password_watch::PasswordAsked;
+use super::{Absence, Login, quote_identifier};
 
 /// What kind of thing went wrong; each maps to one documented reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,10 @@ pub enum PostgresErrorKind {
     TooManyConnections,
     /// Encryption as asked for is not possible.
     TlsFailed,
+    /// The server asks for the password in clear, and was not verified.
+    PasswordAsked,
+    /// The pod that was meant is not at the address any more.
+    PodGone,
     /// User name or password, or `pg_hba.conf`.
     AuthenticationFailed,
     /// The database does not exist.
@@ -61,6 +67,8 @@ impl PostgresErrorKind {
             Self::ServerStarting => reasons::SERVER_STARTING,
             Self::TooManyConnections => reasons::TOO_MANY_CONNECTIONS,
             Self::TlsFailed => reasons::TLS_FAILED,
+            Self::PasswordAsked => reasons::PASSWORD_NOT_SENT,
+            Self::PodGone => reasons::SUPERSEDED,
             Self::AuthenticationFailed => reasons::AUTHENTICATION_FAILED,
             Self::DatabaseNotFound => reasons::DATABASE_NOT_FOUND,
             Self::PermissionDenied => reasons::PERMISSION_DENIED,
@@ -113,6 +121,17 @@ impl PostgresError {
     }
 }
 
+impl From<Absence> for PostgresError {
+    fn from(absence: Absence) -> Self {
+        let kind = if absence.is_known {
+            PostgresErrorKind::PodGone
+        } else {
+            PostgresErrorKind::ConnectionFailed
+        };
+        Self::new(kind, absence.message)
+    }
+}
+
 impl From<PostgresError> for AgentFailure {
     fn from(error: PostgresError) -> Self {
         Self {
@@ -156,8 +175,27 @@ pub fn classify(error: &tokio_postgres::Error, login: &Login, database: &str) ->
 const TABLE_CHANGED: &str = "22003";
 const OWNER_CODE: &str = "22012";
 
+/// Explains that nothing can be reached at the address.
+#[must_use]
+pub fn not_reached(login: &Login, error: &io::Error) -> PostgresError {
+    let kind = PostgresErrorKind::ConnectionFailed;
+    let answer = format!(
+        "error connecting to server: {}",
+        bounded_line(&error.to_string())
+    );
+    PostgresError::new(kind, explain(kind, &answer, login, ""))
+}
+
 fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
     use PostgresErrorKind as Kind;
+    let asked = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<io::Error>())
+        .and_then(io::Error::get_ref)
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<PasswordAsked>);
+    if asked {
+        return Kind::PasswordAsked;
+    }
     let Some(code) = error.code() else {
         // The driver keeps its kinds private; its fixed texts are all there is.
         return match error.to_string().as_str() {
@@ -233,8 +271,35 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
         Kind::TlsFailed => format!(
             "the connection to {address} can't be encrypted as `spec.connection.tls` (mode {:?}) \
              asks: {answer}. Correct `spec.connection.tls.mode`, or the certificate authority in \
-             the Secret of `spec.connection.tls.caSecret`",
-            login.tls_mode
+             the Secret of `spec.connection.tls.caSecret`{}",
+            login.tls_mode,
+            if login.tls_mode == TlsMode::VerifyFull {
+                "; if it is the name that does not fit, set `spec.connection.tls.serverName` to \
+                 one that the server's certificate is issued for"
+            } else {
+                ""
+            }
+        ),
+        Kind::PasswordAsked => format!(
+            "{address} asks for the password of role {role} in clear (`password`, `ldap`, `pam` or \
+             `radius` in `pg_hba.conf`), and nothing proves that it is the right server, so the \
+             password was not sent. Let `pg_hba.conf` ask by `scram-sha-256`, or set \
+             `spec.connection.tls` to mode VerifyFull with a `caSecret`"
+        ),
+        Kind::AuthenticationFailed if login.certificate.is_some() => format!(
+            "Postgres at {address} refused the login of role {role}: {answer}. The certificate in \
+             Secret `{}` (`spec.connection.clientCertificateSecret`) must be issued for this role, \
+             by an authority that the server trusts (`ssl_ca_file`), and `pg_hba.conf` must let \
+             the role in by `cert`",
+            secret.certificate.as_deref().unwrap_or_default()
+        ),
+        Kind::AuthenticationFailed if secret.username_key.is_empty() => format!(
+            "Postgres at {address} refused the login of role {role}: {answer}. Correct the Secret \
+             `{}` (key `{}`, `spec.connection.credentialsSecret`) or `spec.connection.username`, \
+             or let the role in by `pg_hba.conf`: `{}`",
+            secret.name,
+            secret.password_key,
+            login.create_secret_command(),
         ),
         // `pg_hba.conf`, a role that may not log in, or none of that name where no password is asked.
         Kind::AuthenticationFailed if answer.contains(NOT_AUTHORIZED) => format!(
@@ -270,6 +335,7 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
         ),
         Kind::SecretMissing
         | Kind::RowSecurity
+        | Kind::PodGone
         | Kind::UnknownSetting
         | Kind::TableGone
         | Kind::TableChanged

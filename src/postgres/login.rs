@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::api::TlsMode;
 
+use super::Presence;
+
 /// Names of the Secret and its keys, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretNames {
@@ -16,6 +18,8 @@ pub struct SecretNames {
     pub password_key: String,
     /// Namespace of the Secret.
     pub namespace: String,
+    /// Name of the Secret with the client certificate, if one is used.
+    pub certificate: Option<String>,
 }
 
 /// Everything needed to log in, but the database.
@@ -27,11 +31,18 @@ pub struct Login {
     pub port: u16,
     /// Role to log in as.
     pub username: String,
+    /// Empty if a certificate alone is to do.
     pub password: String,
+    /// The client certificate, if one is mounted.
+    pub certificate: Option<ClientCertificate>,
     /// How much encryption.
     pub tls_mode: TlsMode,
     /// Certificate authority that must have issued the server's certificate, if one is mounted.
     pub tls_ca: Option<CertificateAuthority>,
+    /// The name that the server's certificate must be issued for, if it is not the host.
+    pub tls_server_name: Option<String>,
+    /// Whether the server is still the one that is meant; asked before every connection.
+    pub presence: Option<Presence>,
     /// Where the credentials come from.
     pub secret: SecretNames,
 }
@@ -43,6 +54,19 @@ pub struct CertificateAuthority {
     pub file: PathBuf,
     /// Its content, PEM.
     pub pem: Vec<u8>,
+}
+
+/// A mounted client certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The file of the certificate and its chain, for libpq.
+    pub certificate_file: PathBuf,
+    /// The file of its private key, for libpq.
+    pub key_file: PathBuf,
+    /// The certificate and its chain, PEM.
+    pub certificate_pem: Vec<u8>,
+    /// The private key, PEM.
+    pub key_pem: Vec<u8>,
 }
 
 impl fmt::Debug for Login {
@@ -66,6 +90,13 @@ impl Login {
         }
     }
 
+    /// Whether a server that was reached is known to be the right one: its certificate was issued
+    /// by the authority that the spec names.
+    #[must_use]
+    pub const fn is_verified(&self, encrypted: bool) -> bool {
+        encrypted && self.tls_ca.is_some()
+    }
+
     /// The command that makes the Secret as it should be.
     #[must_use]
     pub fn create_secret_command(&self) -> String {
@@ -74,7 +105,14 @@ impl Login {
             username_key,
             password_key,
             namespace,
+            ..
         } = &self.secret;
+        if username_key.is_empty() {
+            return format!(
+                "kubectl create secret generic {name} --namespace={namespace} \
+                 --from-file={password_key}=FILE --dry-run=client -o yaml | kubectl apply -f -"
+            );
+        }
         format!(
             "kubectl create secret generic {name} --namespace={namespace} \
              --from-literal={username_key}=USER --from-file={password_key}=FILE --dry-run=client \

@@ -20,7 +20,9 @@ mod login;
 mod other_databases;
 mod owner_code;
 mod password_file;
+mod password_watch;
 mod paths;
+mod presence;
 mod programs;
 mod query_guard;
 mod read_login;
@@ -39,17 +41,20 @@ pub use before_login::{fetch_digest_at, fetch_without_login};
 pub use connect::{APPLICATION_NAME, connect};
 pub use counted::{CountedTables, build_tables};
 pub use counting::{Allowance, count_rest, count_small, takes_long};
-pub use error::{PostgresError, PostgresErrorKind, bounded_line, classify, line_within};
+pub use error::{
+    PostgresError, PostgresErrorKind, bounded_line, classify, line_within, not_reached,
+};
 pub use identifier::{name_column, quote_identifier, quote_literal, quote_qualified, read_name};
 pub use identity::{
     ObservedIdentity, Overview, fetch_database_size, fetch_encrypted, fetch_extensions,
     fetch_identity, fetch_overview,
 };
 pub use list_tables::fetch_tables;
-pub use login::{CertificateAuthority, Login, SecretNames};
+pub use login::{CertificateAuthority, ClientCertificate, Login, SecretNames};
 pub use other_databases::fetch_other_databases;
 pub use password_file::{PasswordFile, build_password_file};
 pub use paths::stream_paths;
+pub use presence::{Absence, Presence};
 pub use programs::{find_program, find_program_in};
 pub use selection::CountOrder;
 pub use sequences::fetch_sequences;

@@ -11,6 +11,9 @@ use super::Login;
 /// database and address, this role.
 #[must_use]
 pub fn build_password_file(login: &Login) -> String {
+    if login.password.is_empty() {
+        return String::new();
+    }
     format!(
         "*:*:*:{}:{}\n",
         escape(&login.username),

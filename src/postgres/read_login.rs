@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::login::{CertificateAuthority, SecretNames};
+use super::login::{CertificateAuthority, ClientCertificate, SecretNames};
 use super::{Login, PostgresError, PostgresErrorKind};
 use crate::api::{ServerRequest, TlsMode};
 
@@ -16,29 +16,47 @@ impl Login {
         host: &str,
         credentials_directory: &Path,
         ca_directory: &Path,
+        certificate_directory: &Path,
     ) -> Result<Self, PostgresError> {
         let mut login = Self {
             host: host.to_owned(),
             port: request.port,
             username: String::new(),
             password: String::new(),
+            certificate: None,
             tls_mode: request.tls_mode,
             tls_ca: None,
+            tls_server_name: request.tls_server_name.clone().filter(|name| name != host),
+            presence: None,
             secret: SecretNames {
                 name: request.credentials_secret.clone(),
-                username_key: request.username_key.clone(),
+                // A name that the spec says comes from no key.
+                username_key: if request.username.is_some() {
+                    String::new()
+                } else {
+                    request.username_key.clone()
+                },
                 password_key: request.password_key.clone(),
                 namespace: namespace.to_owned(),
+                certificate: request.certificate_secret.clone(),
             },
         };
-        login.username = login.read_credential(
-            &credentials_directory.join("username"),
-            &request.username_key,
-        )?;
-        login.password = login.read_credential(
-            &credentials_directory.join("password"),
-            &request.password_key,
-        )?;
+        login.username = match &request.username {
+            Some(username) => username.clone(),
+            None => login.read_credential(
+                &credentials_directory.join("username"),
+                &request.username_key,
+            )?,
+        };
+        if !request.credentials_secret.is_empty() {
+            login.password = login.read_credential(
+                &credentials_directory.join("password"),
+                &request.password_key,
+            )?;
+        }
+        if let Some(secret) = &request.certificate_secret {
+            login.certificate = Some(read_certificate(secret, namespace, certificate_directory)?);
+        }
         if request.tls_ca && request.tls_mode != TlsMode::Disable {
             let file = ca_directory.join("ca.crt");
             let pem = std::fs::read(&file).map_err(|error| {
@@ -88,4 +106,31 @@ impl Login {
             Err(error) => Err(missing(format!("{place} can't be read ({error})"))),
         }
     }
+}
+
+fn read_certificate(
+    secret: &str,
+    namespace: &str,
+    directory: &Path,
+) -> Result<ClientCertificate, PostgresError> {
+    let (certificate_file, key_file) = (directory.join("tls.crt"), directory.join("tls.key"));
+    let read = |file: &Path| {
+        std::fs::read(file).map_err(|error| {
+            PostgresError::new(
+                PostgresErrorKind::SecretMissing,
+                format!(
+                    "the Secret `{secret}` of `spec.connection.clientCertificateSecret`, or a key \
+                     of it, does not exist in namespace `{namespace}` ({error}): there is no \
+                     certificate to log in with. See `kubectl get secret {secret} \
+                     --namespace={namespace}`"
+                ),
+            )
+        })
+    };
+    Ok(ClientCertificate {
+        certificate_pem: read(&certificate_file)?,
+        key_pem: read(&key_file)?,
+        certificate_file,
+        key_file,
+    })
 }

@@ -6,17 +6,19 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore,
+    SignatureScheme,
 };
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::api::TlsMode;
 
-use super::{Login, PostgresError, PostgresErrorKind};
+use super::{ClientCertificate, Login, PostgresError, PostgresErrorKind};
 
 /// The driver's word for a mode. Whether a certificate is verified is decided by the connector.
 #[must_use]
@@ -48,13 +50,56 @@ pub fn build_connector(login: &Login) -> Result<MakeRustlsConnect, PostgresError
         verify_name: login.tls_mode == TlsMode::VerifyFull,
         provider: Arc::clone(&provider),
     };
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let config = match &login.certificate {
+        Some(certificate) => {
+            let certified = parse_certificate(certificate, &provider)?;
+            config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
+        None => config.with_no_client_auth(),
+    };
     Ok(MakeRustlsConnect::new(config))
+}
+
+/// Whether the server takes it is the server's to say: also one that is too old for webpki is sent.
+fn parse_certificate(
+    certificate: &ClientCertificate,
+    provider: &Arc<CryptoProvider>,
+) -> Result<CertifiedKey, PostgresError> {
+    let chain = CertificateDer::pem_slice_iter(&certificate.certificate_pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unusable_certificate(&error.to_string()))?;
+    // The parser's own error is not passed on: it is about a secret.
+    let key = PrivateKeyDer::from_pem_slice(&certificate.key_pem)
+        .map_err(|_| unusable_certificate("its private key is no PEM without a passphrase"))?;
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|_| unusable_certificate("its private key is of an unknown kind"))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(
+            unusable_certificate("the private key is that of another certificate"),
+        ),
+        _ if certified.cert.is_empty() => {
+            Err(unusable_certificate("there is no certificate in it"))
+        }
+        _ => Ok(certified),
+    }
+}
+
+fn unusable_certificate(what: &str) -> PostgresError {
+    PostgresError::new(
+        PostgresErrorKind::TlsFailed,
+        format!(
+            "the certificate of `spec.connection.clientCertificateSecret` is not usable: {what}. \
+             Put certificate and private key of the role into the Secret"
+        ),
+    )
 }
 
 fn failed(what: &str) -> PostgresError {

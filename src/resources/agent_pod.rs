@@ -15,8 +15,8 @@ use kube::api::ObjectMeta;
 
 use crate::api::{
     BINARY_DIRECTORY, FILES_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY,
-    POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY,
-    S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
+    POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase,
+    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
@@ -300,7 +300,6 @@ fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> V
     // nobody else: only our container mounts them.
     let mode = if has_no_group { 0o444 } else { 0o440 };
     let connection = &database.spec.connection;
-    let credentials = &connection.credentials_secret;
     let authority = |volume, directory, key: &SecretKey| SecretMount {
         volume,
         directory,
@@ -308,16 +307,34 @@ fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> V
         files: vec![(key.key.clone(), "ca.crt")],
         mode,
     };
-    let mut mounts = vec![SecretMount {
-        volume: "postgres",
-        directory: POSTGRES_CREDENTIALS_DIRECTORY,
-        secret: credentials.name.clone(),
+    let mut mounts = Vec::new();
+    mounts.extend(connection.credentials_secret.as_ref().map(|credentials| {
+        let username = (credentials.username_key.clone(), "username");
+        let password = (credentials.password_key.clone(), "password");
+        let mut files = vec![password];
+        // A name that the spec says needs no key.
+        if connection.username.is_none() {
+            files.insert(0, username);
+        }
+        SecretMount {
+            volume: "postgres",
+            directory: POSTGRES_CREDENTIALS_DIRECTORY,
+            secret: credentials.name.clone(),
+            files,
+            mode,
+        }
+    }));
+    let certificate = connection.client_certificate_secret.as_ref();
+    mounts.extend(certificate.map(|certificate| SecretMount {
+        volume: "postgres-certificate",
+        directory: POSTGRES_CERTIFICATE_DIRECTORY,
+        secret: certificate.name.clone(),
         files: vec![
-            (credentials.username_key.clone(), "username"),
-            (credentials.password_key.clone(), "password"),
+            (certificate.certificate_key.clone(), "tls.crt"),
+            (certificate.private_key_key.clone(), "tls.key"),
         ],
         mode,
-    }];
+    }));
     mounts.extend(
         connection
             .tls

@@ -136,6 +136,48 @@ fn the_job_of_a_check() {
     );
 }
 
+/// By certificate, at a host, and to the pod itself with the name that the host's certificate has.
+#[test]
+fn the_job_of_a_check_that_logs_in_by_certificate() {
+    let mut database = small_database();
+    database.spec.connection = from(json!({
+        "host": "db.example", "database": "app", "username": "holdfast",
+        "clientCertificateSecret": {"name": "pg-client"},
+        "tls": {"mode": "VerifyFull", "caSecret": {"name": "pg-ca", "key": "ca.crt"}},
+    }));
+    let mut check = check();
+    let target = json!({"pod": "db-0", "podUid": "u-1", "container": "postgres", "containerId": "containerd://1"});
+    check.spec.target = from(target);
+    let verification = valid(&database).verification;
+    let ask = |check: &DatabaseCheck| check_request(&database, &verification, check, "10.0.0.7");
+    let request = ask(&check);
+    insta::assert_yaml_snapshot!(
+        "certificate_job",
+        build_check_job(
+            &database,
+            &check,
+            &request,
+            &settings(),
+            JobPace::default().margin
+        )
+    );
+    let server = request.server;
+    assert_eq!(
+        (server.host.as_deref(), server.tls_server_name.as_deref()),
+        (Some("10.0.0.7"), Some("db.example")),
+        "the pod itself, by the name that its certificate has"
+    );
+    assert_eq!(server.pod.map(|pod| pod.uid), Some("u-1".to_owned()));
+    if let Some(target) = &mut check.spec.target {
+        target.host = Some("db.example".to_owned());
+    }
+    let server = ask(&check).server;
+    assert_eq!(
+        (server.host.as_deref(), server.pod),
+        (Some("db.example"), None)
+    );
+}
+
 #[test]
 fn the_cron_job_of_backups_and_its_first_job() {
     let request = backup_request(

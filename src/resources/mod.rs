@@ -9,6 +9,7 @@ mod check_schedule;
 mod cron_field;
 mod duration;
 mod job_pace;
+mod postgres_image;
 mod requests;
 mod schedule;
 mod valid_spec;
@@ -28,6 +29,7 @@ pub use check_job::{build_check_job, build_files_job};
 pub use check_schedule::CheckSchedule;
 pub use duration::{DECLARATION_RANGE, DurationError, DurationRange, parse_duration};
 pub use job_pace::{JobPace, Pauses};
+pub use postgres_image::{ImageKind, ImageLayout, image_kind, image_layouts, known_image_volumes};
 pub use requests::{WorkloadReference, backup_request, check_request, files_request};
 pub use schedule::{Schedule, ScheduleError};
 pub use valid_spec::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
     BackupRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck, FILE_PATH_LIMIT,
-    FilesRequest, PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind,
+    FilesRequest, PodReference, PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -28,8 +28,7 @@ pub fn check_request(
     address: &str,
 ) -> CheckRequest {
     let spec = &database.spec;
-    let mut server = server_request(&spec.connection, None);
-    server.host.get_or_insert_with(|| address.to_owned());
+    let server = start_request(&spec.connection, check, address);
     CheckRequest {
         namespace: database.metadata.namespace.clone().unwrap_or_default(),
         database: database.metadata.name.clone().unwrap_or_default(),
@@ -42,7 +41,12 @@ pub fn check_request(
         counting_milliseconds: u64::try_from(verification.counting_budget.as_millis())
             .unwrap_or(u64::MAX),
         remembered_in: None,
-        ask_default_port: spec.connection.host.is_none() && spec.connection.port != DEFAULT_PORT,
+        ask_default_port: check
+            .spec
+            .target
+            .as_ref()
+            .is_some_and(|target| target.host.is_none())
+            && spec.connection.port != DEFAULT_PORT,
         configured_directory: check
             .spec
             .target
@@ -63,8 +67,7 @@ pub fn files_request(
     address: &str,
 ) -> Option<FilesRequest> {
     let rule = database.spec.verification.files.get(place)?.clone();
-    let mut server = server_request(&database.spec.connection, None);
-    server.host.get_or_insert_with(|| address.to_owned());
+    let server = start_request(&database.spec.connection, check, address);
     Some(FilesRequest {
         namespace: database.metadata.namespace.clone().unwrap_or_default(),
         check: check.metadata.name.clone().unwrap_or_default(),
@@ -101,17 +104,45 @@ pub fn backup_request(
     }
 }
 
+/// How to reach the start that a check is about: at the host that the check names, or else at the
+/// pod's own address.
+fn start_request(connection: &Connection, check: &DatabaseCheck, address: &str) -> ServerRequest {
+    let target = check.spec.target.as_ref();
+    let host = target.and_then(|target| target.host.clone());
+    let pod = target
+        .filter(|target| target.host.is_none())
+        .map(|target| PodReference {
+            name: target.pod.clone(),
+            uid: target.pod_uid.clone(),
+            container: target.container.clone(),
+            container_id: target.container_id.clone(),
+        });
+    ServerRequest {
+        host: Some(host.unwrap_or_else(|| address.to_owned())),
+        pod,
+        ..server_request(connection, None)
+    }
+}
+
 fn server_request(connection: &Connection, pods: Option<PodSelection>) -> ServerRequest {
-    let credentials = &connection.credentials_secret;
+    let credentials = connection.credentials_secret.as_ref();
+    let certificate = connection.client_certificate_secret.as_ref();
+    let key = |key: Option<&String>| key.cloned().unwrap_or_default();
+    // A certificate that is made for the host is the pod's, too, when the pod itself is asked.
+    let server_name = connection.tls.server_name.as_ref();
     ServerRequest {
         host: connection.host.clone(),
         port: connection.port,
         databases: connection.databases().map(ToOwned::to_owned).collect(),
         tls_mode: connection.tls.mode,
         tls_ca: connection.tls.ca_secret.is_some(),
-        credentials_secret: credentials.name.clone(),
-        username_key: credentials.username_key.clone(),
-        password_key: credentials.password_key.clone(),
+        tls_server_name: server_name.or(connection.host.as_ref()).cloned(),
+        username: connection.username.clone(),
+        certificate_secret: certificate.map(|secret| secret.name.clone()),
+        credentials_secret: key(credentials.map(|secret| &secret.name)),
+        username_key: key(credentials.map(|secret| &secret.username_key)),
+        password_key: key(credentials.map(|secret| &secret.password_key)),
+        pod: None,
         pods,
     }
 }

@@ -281,6 +281,18 @@ fn read_connection(reader: &mut Reader, connection: &Connection) {
         "spec.connection.tls.caSecret",
         "the mode VerifyFull needs the certificate authority to verify the server with",
     );
+    let is_certified = connection.client_certificate_secret.is_some();
+    reader.require(
+        connection.credentials_secret.is_some() || (is_certified && connection.username.is_some()),
+        "spec.connection.credentialsSecret",
+        "there is nothing to log in with; name a Secret, or a role (username) and its \
+         clientCertificateSecret",
+    );
+    reader.require(
+        !is_certified || matches!(connection.tls.mode, TlsMode::Require | TlsMode::VerifyFull),
+        "spec.connection.tls.mode",
+        "a client certificate needs the mode Require or VerifyFull",
+    );
 }
 
 fn read_verification(

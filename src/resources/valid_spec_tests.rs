@@ -172,6 +172,18 @@ const WRONG: &[(&str, &str, &str, [bool; 2])] = &[
         [true, true],
     ),
     (
+        "/connection/clientCertificateSecret",
+        "{\"name\": \"pg-client\"}",
+        "spec.connection.tls.mode",
+        [true, true],
+    ),
+    (
+        "/connection/credentialsSecret",
+        "null",
+        "spec.connection.credentialsSecret",
+        [true, true],
+    ),
+    (
         "/backup/schedule",
         "\"0 12 * * 7\"",
         "spec.backup.schedule",

@@ -65,6 +65,11 @@ fn wrong_password() -> DatabaseCheck {
     )
 }
 
+fn at_host(mut check: DatabaseCheck) -> DatabaseCheck {
+    check.spec.target.get_or_insert_default().host = Some("knowledge".to_owned());
+    check
+}
+
 fn opens(spec: &mut ProtectedDatabaseSpec) {
     spec.verification.gate.when_unverifiable = WhenUnverifiable::Open;
 }
@@ -103,6 +108,17 @@ pub fn scenarios() -> Vec<Scenario> {
                 Suspected,
                 "ClusterReinitialized",
             ))),
+        ),
+        (
+            "a gated pod whose data was verified by way of a host",
+            gated(restarted().and_check(at_host(new_start(check(
+                "knowledge-2",
+                "2026-02-01T09:29:00Z",
+            ))))),
+        ),
+        (
+            "a gated pod, and the spec names a host",
+            gated(restarted().wanted(|spec| spec.connection.host = Some("knowledge".to_owned()))),
         ),
         (
             "a gated container does not run",

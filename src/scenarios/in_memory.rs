@@ -171,6 +171,10 @@ impl Passes {
                 self.workload(),
                 guard::build_mark_patch(read, &owner, Marks::Named),
             ),
+            Step::NoteMountRepair(step) => patch_object(
+                self.workload(),
+                guard::build_mount_repair_patch(&step.metadata, step.repair.as_deref()),
+            ),
             Step::RetainVolume(read) => {
                 patch_volume(
                     self.volume(&read.metadata),

@@ -14,6 +14,7 @@ mod changes;
 mod check;
 mod cluster;
 mod crash_points;
+mod data_place;
 mod files;
 mod gate;
 mod green;

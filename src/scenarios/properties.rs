@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, render};
 use super::sample::Sample;
-use super::{accept, back_up, check, files, gate, green, judge, protect, reading, release};
+use super::{
+    accept, back_up, check, data_place, files, gate, green, judge, protect, reading, release,
+};
 use crate::api::{ConditionStatus, ConditionType};
 use crate::decide::decide;
 use crate::plan::check_plan;
@@ -22,6 +24,7 @@ pub fn all() -> Vec<Scenario> {
         gate::scenarios(),
         green::scenarios(),
         accept::scenarios(),
+        data_place::scenarios(),
     ]
     .concat()
 }

@@ -83,6 +83,7 @@ pub fn pod(name: &str, uid: &str, container_id: &str) -> PodFact {
             path: "/var/lib/postgresql/data".to_owned(),
             sub_path: String::new(),
         }],
+        other_mounts: Vec::new(),
         created_at: Some(time("2026-02-01T08:59:00Z")),
         gate: None,
     }

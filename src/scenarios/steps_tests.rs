@@ -11,7 +11,8 @@ use super::sample_objects::check;
 use super::sample_parts::{confirm, delete, from, metadata, time};
 use crate::api::{CheckTarget, CheckVerdict, CheckedFiles, DatabaseLedger, WorkloadKind};
 use crate::plan::{
-    Disturbance, GateStep, Permission, Permit, Pin, Release, ScaleStep, Step, StepKind, VolumeStep,
+    Disturbance, GateStep, MountRepairStep, Permission, Permit, Pin, Release, ScaleStep, Step,
+    StepKind, VolumeStep,
 };
 use crate::world::GateFact;
 
@@ -77,6 +78,11 @@ fn steps() -> Vec<Step> {
         },
         Step::ReleaseLedger(release()),
         Step::MarkWorkload(kind, object()),
+        Step::NoteMountRepair(MountRepairStep {
+            kind,
+            metadata: object(),
+            repair: None,
+        }),
         Step::MarkNamespace(object()),
         Step::SetGate(Box::new(gate)),
         Step::EnsureAgentIdentity,

@@ -3,7 +3,8 @@
 use crate::api::{ClusterState, CountKind, DatabaseEvidence, Evidence, Finding, LostDatabase};
 
 use super::input::{Input, has_database};
-use super::volumes::{DataVolumes, Directories, cluster_state, directory_off_volume};
+use super::mounts::{DataPlace, Mounts};
+use super::volumes::{DataVolumes, Directories, cluster_state};
 
 /// Make sure that every database that the last good check found, and that the spec still asks for,
 /// exists.
@@ -31,7 +32,9 @@ pub(super) fn cluster_changed(input: &Input<'_>, _: &[Finding]) -> Option<Findin
         return None;
     }
     let volumes = DataVolumes::compare(input, &baseline)?;
-    let is_off_volume = directory_off_volume(evidence, &input.target.volumes).is_some();
+    let directory = evidence.identity.data_directory.as_str();
+    let place = Mounts::of(input.target, input.image).place_of(directory);
+    let is_off_volume = !directory.is_empty() && !matches!(place, DataPlace::Claim(_));
     let before = cluster_state(baseline.evidence, volumes.before);
     let now = cluster_state(evidence, volumes.now);
     let directories = Directories {
@@ -72,13 +75,13 @@ pub(super) fn other_cluster(
 ) -> Finding {
     match volumes {
         // What runs at a host need not be what the pod has mounted.
-        _ if is_elsewhere && input.spec.connection.host.is_none() => {
+        _ if is_elsewhere && input.target.host.is_none() => {
             Finding::OtherDataDirectory { before, now }
         }
         DataVolumes { moved: false, .. } if !is_off_volume => Finding::ClusterReinitialized {
             before,
             now,
-            host: input.spec.connection.host.clone(),
+            host: input.target.host.clone(),
         },
         DataVolumes { now: Some(_), .. } => Finding::VolumeReplaced { before, now },
         DataVolumes { now: None, .. } => Finding::DataOffVolume { before, now },

@@ -99,9 +99,23 @@ pub(super) fn incidents() -> Vec<Scenario> {
         ),
         (
             "another tenant's server behind the same Service",
+            new().other_cluster().at_host("knowledge-db"),
+            Some("cluster_changed"),
+        ),
+        (
+            "a claim mounted above the image's VOLUME, the container restarted",
             new()
                 .other_cluster()
-                .wanted(|spec| spec.connection.host = Some("knowledge-db".to_owned())),
+                .mounted_at("/var/lib/postgresql")
+                .in_image_volume("/var/lib/postgresql/data"),
+            Some("cluster_changed"),
+        ),
+        (
+            "an emptyDir mounted over the claim, its pod recreated",
+            new()
+                .other_cluster()
+                .mounted_at("/var/lib/postgresql")
+                .beside("/var/lib/postgresql/data"),
             Some("cluster_changed"),
         ),
         (

@@ -2,7 +2,7 @@
 
 use crate::api::{
     AgentFailure, BackupElsewhere, BestCount, CheckOutcome, CheckTarget, Evidence, Finding,
-    MountedVolume, ProtectedDatabaseSpec, TableEvidence, TableRule, WithoutLogin,
+    ImageEvidence, MountedVolume, ProtectedDatabaseSpec, TableEvidence, TableRule, WithoutLogin,
 };
 
 use super::same_table::renamed;
@@ -26,6 +26,8 @@ pub struct Input<'a> {
     pub failure: Option<&'a AgentFailure>,
     /// What the server says before a login.
     pub without_login: Option<&'a WithoutLogin>,
+    /// What the agent saw of the server's image.
+    pub image: Option<&'a ImageEvidence>,
     /// Volumes on which earlier checks have seen replicas of the database cluster.
     pub replica_volumes: &'a [&'a MountedVolume],
     /// A backup of a database of the same name in another namespace.
@@ -41,6 +43,8 @@ pub struct Baseline<'a> {
     pub source: &'a str,
     /// The volumes that it saw.
     pub volumes: &'a [MountedVolume],
+    /// Where its container mounted something else than a claim.
+    pub other_mounts: &'a [String],
     /// What it found.
     pub evidence: &'a Evidence,
     /// What the server said before a login.

@@ -98,8 +98,7 @@ fn next_steps(input: &Input<'_>, findings: &[Finding]) -> Vec<String> {
     let has_role_changed = findings
         .iter()
         .any(|finding| matches!(finding, Finding::RoleChanged { .. }));
-    if has_role_changed {
-        let secret = &input.spec.connection.credentials_secret;
+    if let (true, Some(secret)) = (has_role_changed, &input.spec.connection.credentials_secret) {
         steps.push(format!(
             "If somebody changed the password in the database on purpose, write it into the Secret \
              {} (key {})",

@@ -14,8 +14,8 @@ use super::input::{Baseline, Input, Verdict};
 use super::{judge, refuse_declared};
 use crate::api::{
     AgentFailure, BackupElsewhere, BestCount, CheckTarget, CountKind, DatabaseEvidence, Evidence,
-    Identity, LoginMethod, MountedVolume, ProtectedDatabaseSpec, SequenceEvidence, TableEvidence,
-    WithoutLogin, reasons,
+    Identity, ImageEvidence, LoginMethod, MountedVolume, ProtectedDatabaseSpec, SequenceEvidence,
+    TableEvidence, WithoutLogin, reasons,
 };
 
 /// The second of initdb of the cluster with the data: 2026-01-19.
@@ -56,6 +56,8 @@ impl Sample {
             database_generation: 1,
             volumes: volumes.clone(),
             configured_directory: String::new(),
+            other_mounts: Vec::new(),
+            host: None,
         };
         let mut now = before.clone();
         now.identity.postmaster_started_at = time("2026-02-01T08:59:58Z");
@@ -100,6 +102,38 @@ impl Sample {
     /// Changes what is expected.
     pub fn wanted(mut self, change: impl FnOnce(&mut ProtectedDatabaseSpec)) -> Self {
         change(&mut self.spec);
+        self
+    }
+
+    /// The check asks a host instead of the pod.
+    pub fn at_host(mut self, host: &str) -> Self {
+        self.target.host = Some(host.to_owned());
+        self
+    }
+
+    /// The image mounts a volume of its own there, now and at the last good check.
+    pub fn in_image_volume(self, path: &str) -> Self {
+        let look = |evidence: &mut Evidence| {
+            evidence.image = Some(ImageEvidence {
+                volumes: vec![path.to_owned()],
+                data_directory: path.to_owned(),
+            });
+        };
+        self.now(look).before(look)
+    }
+
+    /// The claim is mounted there, now and at the last good check.
+    pub fn mounted_at(mut self, path: &str) -> Self {
+        let before = &mut self.baseline.as_mut().expect("a baseline").0;
+        for volume in before.iter_mut().chain(&mut self.target.volumes) {
+            path.clone_into(&mut volume.mount_path);
+        }
+        self
+    }
+
+    /// The pod mounts something else than a claim there.
+    pub fn beside(mut self, path: &str) -> Self {
+        self.target.other_mounts = vec![path.to_owned()];
         self
     }
 
@@ -194,6 +228,7 @@ impl Sample {
             baseline: self.baseline.as_ref().map(|(volumes, evidence)| Baseline {
                 source: "DatabaseCheck knowledge-1",
                 volumes,
+                other_mounts: &[],
                 evidence,
                 best: &self.best,
                 without_login: self.before_login.as_ref(),
@@ -202,6 +237,10 @@ impl Sample {
             failure: self.failure.as_ref(),
             elsewhere: self.elsewhere.as_ref(),
             without_login: self.now_login.as_ref(),
+            image: self
+                .evidence
+                .as_ref()
+                .and_then(|evidence| evidence.image.as_ref()),
             replica_volumes,
             target: &self.target,
         }
@@ -397,6 +436,7 @@ fn evidence() -> Evidence {
         sequences: Vec::new(),
         superuser: false,
         partial: false,
+        image: None,
         observed_at: time("2026-01-31T09:00:00Z"),
     }
 }

@@ -36,6 +36,39 @@ fn benign() -> Vec<Scenario> {
         ("restart", new(), None),
         ("first check", new().first(), None),
         (
+            "a claim at the image's VOLUME",
+            new().in_image_volume("/var/lib/postgresql/data"),
+            None,
+        ),
+        (
+            "the data in the image's VOLUME, and the container the same",
+            new()
+                .mounted_at("/var/lib/postgresql")
+                .in_image_volume("/var/lib/postgresql/data"),
+            None,
+        ),
+        (
+            "the data in the image's VOLUME, seen by no agent before",
+            new()
+                .mounted_at("/var/lib/postgresql")
+                .in_image_volume("/var/lib/postgresql/data")
+                .before(|before| before.image = None),
+            None,
+        ),
+        (
+            "Postgres 18 with its claim at the image's VOLUME",
+            new()
+                .mounted_at("/var/lib/postgresql")
+                .in_image_volume("/var/lib/postgresql")
+                .now(|now| {
+                    now.identity.data_directory = "/var/lib/postgresql/18/docker".to_owned();
+                })
+                .before(|before| {
+                    before.identity.data_directory = "/var/lib/postgresql/18/docker".to_owned();
+                }),
+            None,
+        ),
+        (
             "the role is a superuser",
             new().now(|now| now.superuser = true),
             None,

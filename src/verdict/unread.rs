@@ -5,8 +5,9 @@ use crate::api::{AgentFailure, ClusterState, Finding, MountedVolume, WithoutLogi
 
 use super::identity;
 use super::input::{Baseline, Input};
+use super::mounts::Mounts;
 use super::volumes::{
-    DataVolumes, Directories, cluster_state, is_same_volume, unread_state, volume_under,
+    DataVolumes, Directories, cluster_state, is_same_volume, mounts_before, unread_state,
 };
 
 /// How often a start has been looked at in vain before a failure that often passes by itself counts
@@ -53,6 +54,14 @@ impl<'a> Unread<'a> {
         !passes(&self.failure.reason) || input.target.attempt >= PATIENT_ATTEMPTS
     }
 
+    /// Whether the data was on a claim, and its directory is on none now.
+    fn is_off_volume(&self, input: &Input<'a>) -> bool {
+        let Directories { before, now } = self.directories;
+        let was_on_claim = mounts_before(input, &self.baseline).claim_under(before);
+        let is_on_claim = Mounts::of(input.target, input.image).claim_under(now);
+        was_on_claim.is_some() && is_on_claim.is_none()
+    }
+
     fn states(&self) -> (ClusterState, ClusterState) {
         let mut before = cluster_state(self.baseline.evidence, self.volumes.before);
         if !self.directories.before.is_empty() {
@@ -90,9 +99,7 @@ pub(super) fn other_cluster(input: &Input<'_>, _: &[Finding]) -> Option<Finding>
     if unread.is_same_cluster(input)? {
         return None;
     }
-    let now = unread.directories.now;
-    let was_on_volume = volume_under(unread.baseline.volumes, unread.directories.before).is_some();
-    let is_off_volume = was_on_volume && volume_under(&input.target.volumes, now).is_none();
+    let is_off_volume = unread.is_off_volume(input);
     let is_elsewhere = unread.directories.differ_on(&unread.volumes);
     let (before, now) = unread.states();
     Some(identity::other_cluster(

@@ -3,6 +3,7 @@
 use crate::api::{ClusterState, Evidence, MountedVolume, WithoutLogin};
 
 use super::input::{Baseline, Input};
+use super::mounts::{Mounts, image_volumes};
 
 /// Where the data was and is. A side is `None` when its data is on no claim.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +23,8 @@ impl<'a> DataVolumes<'a> {
         if before_directory.is_empty() || now_directory.is_empty() {
             return Some(Self::compare_all(baseline.volumes, volumes));
         }
-        let before = volume_under(baseline.volumes, before_directory);
-        let now = volume_under(volumes, now_directory);
+        let before = mounts_before(input, baseline).claim_under(before_directory);
+        let now = Mounts::of(input.target, input.image).claim_under(now_directory);
         let moved = match (before, now) {
             (Some(before), Some(now)) => !is_same_volume(before, now),
             (None, None) => false,
@@ -40,8 +41,8 @@ impl<'a> DataVolumes<'a> {
         if directories.before.is_empty() || directories.now.is_empty() {
             return Self::compare_all(baseline.volumes, volumes);
         }
-        let before = volume_under(baseline.volumes, directories.before);
-        let now = volume_under(volumes, directories.now);
+        let before = mounts_before(input, baseline).claim_under(directories.before);
+        let now = Mounts::of(input.target, input.image).claim_under(directories.now);
         let moved = match (before, now) {
             (Some(before), Some(now)) => !is_same_volume(before, now),
             // It may be mounted somewhere else, and configured by a file that is on it.
@@ -75,6 +76,16 @@ impl<'a> DataVolumes<'a> {
                 moved: false,
             },
         }
+    }
+}
+
+/// What the container of the last good check mounted.
+pub(super) fn mounts_before<'a>(input: &Input<'a>, baseline: &Baseline<'a>) -> Mounts<'a> {
+    Mounts {
+        claims: baseline.volumes,
+        // An agent that did not look at the image yet saw the same one.
+        image: image_volumes(baseline.evidence.image.as_ref().or(input.image)),
+        other: baseline.other_mounts,
     }
 }
 
@@ -171,35 +182,6 @@ pub fn is_same_volume(one: &MountedVolume, other: &MountedVolume) -> bool {
     one.volume_handle == other.volume_handle
 }
 
-/// The data directory, if it can be seen to lie on none of the claims that are mounted: it is gone
-/// with the pod.
-#[must_use]
-pub fn directory_off_volume<'a>(
-    evidence: &'a Evidence,
-    volumes: &[MountedVolume],
-) -> Option<&'a str> {
-    let directory = evidence.identity.data_directory.as_str();
-    (!directory.is_empty() && volume_under(volumes, directory).is_none()).then_some(directory)
-}
-
-/// The volume whose mount is the longest that the directory lies under.
-#[must_use]
-pub fn volume_under<'a>(
-    volumes: &'a [MountedVolume],
-    directory: &str,
-) -> Option<&'a MountedVolume> {
-    let lies_under = |mount: &str| {
-        let mount = mount.trim_end_matches('/');
-        directory
-            .strip_prefix(mount)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    volumes
-        .iter()
-        .filter(|volume| lies_under(&volume.mount_path))
-        .max_by_key(|volume| volume.mount_path.trim_end_matches('/').len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,26 +197,6 @@ mod tests {
             mount_path: mount.to_owned(),
             sub_path: String::new(),
         }
-    }
-
-    #[test]
-    fn the_longest_mount_that_the_directory_lies_under_holds_the_data() {
-        let volumes = [
-            volume("root", "a", "", "/var"),
-            volume("data", "b", "", "/var/lib/postgresql/"),
-            volume("other", "c", "", "/var/lib/post"),
-        ];
-        let name =
-            |directory| volume_under(&volumes, directory).map(|volume| volume.volume.as_str());
-        assert_eq!(name("/var/lib/postgresql/data"), Some("b"));
-        assert_eq!(name("/var/lib/postgresql"), Some("b"));
-        assert_eq!(name("/var/lib/postgresql-old"), Some("a"));
-        assert_eq!(name("/srv/data"), None);
-        assert_eq!(
-            volume_under(&[volume("data", "r", "", "/")], "/srv")
-                .map(|volume| volume.volume.as_str()),
-            Some("r")
-        );
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! How numbers, times, lists and tables are printed, the same for everybody. Pure.
+//! How numbers, times, lists and tables are printed, and paths compared, the same for everybody. Pure.
 
 mod escaped;
 mod number;
+mod path;
 mod table;
 mod time;
 
 pub use escaped::{escaped, is_deceiving};
 pub use number::{count, list, number};
+pub use path::{lies_under, path_depth, rest_below};
 pub use table::build_table;
 pub use time::{ago, date, moment, say_length};

@@ -22,7 +22,7 @@ pub use fact::Fact;
 pub use ledger::LedgerFact;
 pub use observe::observe;
 pub use observed::{FileClaim, NeighbourFact, Observed, PolicyFact, World};
-pub use pods::{GateFact, MountFact, PodFact, RunningContainer};
+pub use pods::{GateFact, MountFact, OtherMountFact, PodFact, RunningContainer};
 pub use reader::Reader;
 pub use recovery::{ClaimBinding, DesiredClaim, ObservedRecovery};
 pub use workload::{ContainerFact, WorkloadFact, WorkloadFound};

@@ -21,6 +21,8 @@ pub struct PodFact {
     pub claims: Vec<String>,
     /// Its claims, and where each container mounts them.
     pub mounts: Vec<MountFact>,
+    /// What else its containers mount, such as an emptyDir.
+    pub other_mounts: Vec<OtherMountFact>,
     /// When it was created.
     pub created_at: Option<Time>,
     /// Its readiness gate, if its template asks for ours.
@@ -63,4 +65,13 @@ pub struct MountFact {
     pub path: String,
     /// The directory of the volume that is mounted; empty for all of it.
     pub sub_path: String,
+}
+
+/// Something that is not a claim, mounted into a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherMountFact {
+    /// Name of the container.
+    pub container: String,
+    /// Where it is mounted.
+    pub path: String,
 }

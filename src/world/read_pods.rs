@@ -7,7 +7,9 @@ use kube::api::ListParams;
 use kube::{Resource, ResourceExt};
 
 use super::data_directory::{configured_directory, mounted_sub_path};
-use super::{Fact, GateFact, MountFact, PodFact, Reader, RunningContainer, WorkloadFound};
+use super::{
+    Fact, GateFact, MountFact, OtherMountFact, PodFact, Reader, RunningContainer, WorkloadFound,
+};
 use crate::api::{WorkloadKind, names};
 
 impl Reader {
@@ -97,6 +99,7 @@ impl From<&Pod> for PodFact {
             terminating: pod.metadata.deletion_timestamp.is_some(),
             running: running_containers(&spec, &status),
             mounts: claim_mounts(pod, &spec, &claims),
+            other_mounts: other_mounts(&spec, &claims),
             claims: claims
                 .iter()
                 .map(|(_, claim)| (*claim).to_owned())
@@ -121,6 +124,23 @@ fn claim_mounts(pod: &Pod, spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<Mount
                 });
             }
         }
+    }
+    mounts
+}
+
+fn other_mounts(spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<OtherMountFact> {
+    let is_claim = |volume: &str| claims.iter().any(|(name, _)| *name == volume);
+    let mut mounts = Vec::new();
+    for container in &spec.containers {
+        let others = container.volume_mounts.iter().flatten();
+        mounts.extend(
+            others
+                .filter(|mount| !is_claim(&mount.name))
+                .map(|mount| OtherMountFact {
+                    container: container.name.clone(),
+                    path: mount.mount_path.clone(),
+                }),
+        );
     }
     mounts
 }

@@ -16,9 +16,10 @@ use k8s_openapi::jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::login::make_client_certificate;
 use crate::support::object_store::TestObjectStore;
 use crate::support::postgres::{PASSWORD, TestPostgres};
-use crate::support::run;
+use crate::support::{make_certificates, run};
 
 /// What the ProtectedDatabase would say.
 struct Says(Option<&'static str>);
@@ -56,6 +57,7 @@ impl Scene {
         let files = MountedFiles {
             postgres_credentials: credentials.path().to_path_buf(),
             postgres_ca: credentials.path().to_path_buf(),
+            postgres_certificate: credentials.path().to_path_buf(),
             s3_credentials: bucket.credentials().to_path_buf(),
             s3_ca: bucket.authority(),
             work: credentials.path().to_path_buf(),
@@ -85,6 +87,7 @@ impl Scene {
             request: &self.request,
             files: &self.files,
             host: "127.0.0.1".to_owned(),
+            presence: None,
             backup: "knowledge-backup-1".to_owned(),
             path,
         }
@@ -407,6 +410,37 @@ async fn an_interrupt_midway_leaves_no_object_and_no_upload() {
     }
 }
 
+/// `pg_dump` is told the address and, apart from it, the name in the certificate; it logs in by the
+/// client certificate.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_is_taken_by_a_client_certificate_from_a_server_that_is_verified_by_name() {
+    let mut server = TestPostgres::prepare(
+        "ssl = on\nssl_cert_file = '../server.crt'\nssl_key_file = '../server.key'\nssl_ca_file = \
+         '../ca.crt'\n",
+    );
+    make_certificates(&server.file(""), "DNS:db.example");
+    fs::write(
+        server.file("data/pg_hba.conf"),
+        "local all all trust\nhostssl all all 127.0.0.1/32 cert\n",
+    )
+    .unwrap();
+    server.give_to_postgres();
+    server.launch();
+    let mut scene = Scene::new(&["postgres"], "postgres", "");
+    let files = scene.files.work.clone();
+    make_client_certificate(&server.file(""), "postgres", &files);
+    fs::copy(server.file("ca.crt"), files.join("ca.crt")).unwrap();
+    let request = &mut scene.request.server;
+    request.port = server.port();
+    request.tls_mode = holdfast::api::TlsMode::VerifyFull;
+    request.tls_ca = true;
+    request.tls_server_name = Some("db.example".to_owned());
+    request.username = Some("postgres".to_owned());
+    request.credentials_secret = String::new();
+    request.certificate_secret = Some("pg-client".to_owned());
+    scene.take(None).await.unwrap();
+}
+
 /// Runs a stand-in for `pg_dump` that misbehaves in the way the script says; `$REAL` is the real
 /// one.
 async fn dump_with(scene: &Scene, script: &str) -> AgentFailure {
@@ -423,6 +457,7 @@ async fn dump_with(scene: &Scene, script: &str) -> AgentFailure {
         "atra",
         "127.0.0.1",
         &scene.files.postgres_credentials,
+        Path::new("/nowhere"),
         Path::new("/nowhere"),
     )
     .unwrap();

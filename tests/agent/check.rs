@@ -38,6 +38,7 @@ pub fn mounted(credentials: &TempDir) -> MountedFiles {
     MountedFiles {
         postgres_credentials: credentials.path().to_path_buf(),
         postgres_ca: credentials.path().to_path_buf(),
+        postgres_certificate: credentials.path().to_path_buf(),
         work: credentials.path().to_path_buf(),
         ..MountedFiles::default()
     }

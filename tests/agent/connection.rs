@@ -202,6 +202,7 @@ async fn open(
         host,
         credentials.path(),
         credentials.path(),
+        credentials.path(),
     )?;
     connect(&login, "postgres", Instant::now() + Duration::from_secs(5)).await
 }

@@ -300,7 +300,7 @@ async fn what_is_small_is_reported_before_large_tables_are_counted() {
     let (request, credentials) = server.request(&["postgres"], "agent", "secret");
     let request = check_request(request, &["public.large", "public.small"]);
     let (sender, first) = oneshot::channel();
-    let found = gather_in_parts(&request, &mounted(&credentials), Some(sender)).await;
+    let found = gather_in_parts(&request, &mounted(&credentials), None, Some(sender)).await;
     let first = first.await.expect("a first part");
     let count = |name: &str| first.table("postgres", name).map(|table| table.count);
     assert!(first.partial && first.coverage.is_empty());
@@ -315,7 +315,7 @@ async fn what_is_small_is_reported_before_large_tables_are_counted() {
     let mut request = check_request(request, &["public.small"]);
     request.count_all_tables = false;
     let (sender, first) = oneshot::channel();
-    gather_in_parts(&request, &mounted(&credentials), Some(sender)).await;
+    gather_in_parts(&request, &mounted(&credentials), None, Some(sender)).await;
     assert!(first.await.is_err(), "there was nothing large to count");
 }
 

@@ -18,6 +18,7 @@ mod coverage;
 mod files;
 mod files_owner_code;
 mod granted;
+mod login;
 mod owner_code;
 mod remembered;
 mod settings;

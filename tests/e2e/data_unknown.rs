@@ -62,6 +62,37 @@ fn a_replica_proves_nothing_and_once_promoted_it_is_judged_as_what_it_is() {
     });
 }
 
+/// `password` in `pg_hba.conf`, and no certificate that would prove who asks.
+#[test]
+fn a_password_is_not_sent_in_clear_to_a_server_that_may_be_anybody() {
+    beside_others("password-asked", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        let let_in = |method: &str| {
+            let line = format!("s/^host all all all .*/host all all all {method}/");
+            server.shell(scene, &format!("sed -i '{line}' $PGDATA/pg_hba.conf"));
+            server.sql(scene, "SELECT pg_reload_conf()");
+        };
+        let_in("password");
+        ask_for_a_check(scene).await;
+        let said = scene
+            .wait_condition(
+                ConditionType::DataVerified,
+                ConditionStatus::Unknown,
+                reasons::PASSWORD_NOT_SENT,
+            )
+            .await;
+        assert_tells(
+            &said.message,
+            &["the password was not sent", "scram-sha-256", "caSecret"],
+        );
+        let_in("scram-sha-256");
+        ask_for_a_check(scene).await;
+        scene.wait_verified().await;
+        assert_never_reset(scene).await;
+    });
+}
+
 #[test]
 fn two_primaries_of_one_workload_are_named() {
     beside_others("two-primaries", async |scene| {

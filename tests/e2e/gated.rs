@@ -81,6 +81,30 @@ fn an_application_writes_into_a_reset_database_without_the_gate() {
     });
 }
 
+/// The Service of the host has no endpoint before the gate opens: it would never open.
+#[test]
+fn a_gated_pod_is_asked_itself_where_the_spec_names_a_host() {
+    beside_others("gate-host", async |scene| {
+        let server = Server::new(scene);
+        let mut database = build_plain_database(scene, &server);
+        database.spec.connection.host = Some(server.name.clone());
+        start_gated(scene, &server, database).await;
+        let changed = scene.refused(&format!(
+            "patch protdb {NAME} --warnings-as-errors --type=merge -p {}",
+            json!({"spec": {"connection": {"host": "127.0.0.1"}}})
+        ));
+        assert_tells(
+            &changed,
+            &[
+                "spec.connection.host is not asked about pods with the readiness gate",
+                "spec.connection.tls.serverName",
+            ],
+        );
+        ask_for_a_check(scene).await;
+        wait_gate(scene, &server, "True", reasons::VERIFIED).await;
+    });
+}
+
 #[test]
 fn the_gate_closes_on_a_loss_and_opens_when_a_person_accepts_it() {
     beside_others("gate-accept", async |scene| {

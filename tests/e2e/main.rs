@@ -29,6 +29,7 @@ mod files;
 mod gated;
 mod gitops;
 mod hindered;
+mod image_volume;
 mod ledger;
 mod no_false_alarm;
 mod owner_code;

@@ -86,7 +86,7 @@ impl TestPostgres {
             credentials_secret: "pg-auth".to_owned(),
             username_key: "user".to_owned(),
             password_key: "pass".to_owned(),
-            pods: None,
+            ..ServerRequest::default()
         };
         (request, credentials)
     }

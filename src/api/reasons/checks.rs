@@ -30,6 +30,12 @@ reasons! { CHECKS:
         "Set the password of the Secret in the database (`ALTER ROLE … PASSWORD`), or write the old \
          one back into the Secret that `spec.connection.credentialsSecret` names. If the role does \
          not exist, `kubectl holdfast grant-sql NAME -n NAMESPACE` prints the SQL for it.";
+    PASSWORD_NOT_SENT = "PasswordNotSent" on "DataVerified=Unknown, BackupFresh=False, \
+        FilesMatch=Unknown":
+        "The server asks for the password in clear, and nothing proves that it is the right server: \
+         its certificate was not verified. The password was not sent.",
+        "Let `pg_hba.conf` ask by `scram-sha-256`, or set `spec.connection.tls` to mode VerifyFull \
+         with a `caSecret`.";
     SECRET_MISSING = "SecretMissing" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":
         "A Secret, or a key in it, does not exist.",
@@ -70,7 +76,7 @@ reasons! { CHECKS:
         "The timeout ended before the answer was complete.",
         "Raise `spec.verification.timeout`, `spec.backup.deadline`, or the `timeout` of the rule \
          in `spec.verification.files`.";
-    SUPERSEDED = "Superseded" on "DataVerified=Unknown":
+    SUPERSEDED = "Superseded" on "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown":
         "The container that this check was for no longer runs, so nothing was checked.",
         "Nothing to do: the container that runs now has its own check.";
     JOB_FAILED = "JobFailed" on "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown":

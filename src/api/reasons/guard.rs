@@ -17,6 +17,12 @@ reasons! { GUARD:
         "The Postgres container mounts no PersistentVolumeClaim: its data is lost when the pod is \
          deleted.",
         "Mount a PersistentVolumeClaim at the data directory.";
+    DATA_IN_IMAGE_VOLUME = "DataInImageVolume" on "Guarded=False":
+        "The claim is mounted above a directory that the image declares as `VOLUME`, and the data \
+         is in that directory. The container runtime mounts an empty directory there, so the data \
+         is not on the claim: it is lost with the next restart of the container.",
+        "Do not restart the pod. Copy the data onto the claim and mount the claim where the \
+         message says; it contains both commands. This change is not refused.";
     CLAIM_NOT_FOUND = "ClaimNotFound" on "Guarded=False, FilesMatch=Unknown":
         "A claim that the pod template, `spec.extraClaims` or `spec.verification.files` names does \
          not exist.",

@@ -5,6 +5,7 @@ use kube::ResourceExt as _;
 
 use crate::api::{
     ConditionStatus, ConditionType, DeletionGuard, ProtectedDatabase, WorkloadKind, find_condition,
+    reasons,
 };
 
 /// A ProtectedDatabase, down to what says which workload it covers.
@@ -16,6 +17,8 @@ pub struct Cover {
     workload: String,
     /// Whether it says that it is Ready.
     pub ready: bool,
+    /// What it says of data that goes with the container, if it has seen that.
+    pub off_claim: Option<String>,
     /// Whether it refuses deletions at all.
     pub denies_deletion: bool,
 }
@@ -28,12 +31,16 @@ pub fn build_cover(database: &ProtectedDatabase) -> Cover {
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
     let ready = find_condition(conditions, ConditionType::Ready);
+    let off_claim = find_condition(conditions, ConditionType::Guarded)
+        .filter(|guarded| guarded.reason == reasons::DATA_IN_IMAGE_VOLUME)
+        .map(|guarded| guarded.message.clone());
     Cover {
         namespace: database.namespace().unwrap_or_default(),
         name: database.name_any(),
         kind: database.spec.workload.kind,
         workload: database.spec.workload.name.clone(),
         ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True.as_str()),
+        off_claim,
         denies_deletion: database.spec.guard.deletion == DeletionGuard::Deny,
     }
 }
@@ -64,6 +71,7 @@ mod tests {
             kind,
             workload: "pg".to_owned(),
             ready: true,
+            off_claim: None,
             denies_deletion: true,
         };
         let any = [cover(None)];

@@ -75,6 +75,9 @@ fn judge_cover(workload: &PostgresWorkload, cover: Option<&Cover>, findings: &mu
              its data; remove that with `kubectl -n {namespace} edit protdb {name}`"
         ));
     }
+    if let Some(message) = &cover.off_claim {
+        findings.push(message.clone());
+    }
     if !cover.ready {
         findings.push(format!(
             "ProtectedDatabase {name} is not Ready; see why with `kubectl holdfast status {name} \
@@ -93,8 +96,16 @@ fn judge_data(workload: &PostgresWorkload, findings: &mut Vec<String>) {
     if off.is_empty() {
         return;
     }
-    let remedy = "mount a claim there, or set PGDATA to a directory on one, and move the data \
-        before the next restart";
+    let right_path = data.iter().find_map(|place| place.right_path.as_ref());
+    let remedy = match right_path {
+        Some(path) => format!(
+            "copy the data onto the claim, then mount it at {path}; the status of a \
+             ProtectedDatabase has both commands; until then do not restart the pod"
+        ),
+        None => "mount a claim there, or set PGDATA to a directory on one, and move the data \
+            before the next restart"
+            .to_owned(),
+    };
     if off.len() == data.len() {
         findings.push(format!(
             "the data directory is on no claim: {}; {remedy}",

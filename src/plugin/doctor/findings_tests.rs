@@ -76,6 +76,20 @@ fn open() -> PostgresWorkload {
     )
 }
 
+/// The most frequent mistake: the claim above the directory that the image declares as VOLUME.
+fn above(image: &str, environment: &Value) -> PostgresWorkload {
+    let container = json!({"name": "db", "image": image, "env": environment,
+        "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql"}]});
+    workload(
+        &stateful_set(
+            "above",
+            &container,
+            &json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}),
+        ),
+        "Retain",
+    )
+}
+
 fn strange() -> PostgresWorkload {
     let mut strange = workload(
         &stateful_set(
@@ -125,6 +139,62 @@ fn what_doctor_says_reads() {
     ];
     insta::assert_snapshot!(describe_reports(&reports, "in this cluster", ""));
     insta::assert_snapshot!("the_table_reads", build_doctor_table(&reports));
+}
+
+#[test]
+fn a_claim_above_the_images_volume_is_found() {
+    let pgdata = |path: &str| json!([{"name": "PGDATA", "value": path}]);
+    let ready = Some(cover("above", true, "Deny"));
+    for (image, environment, words) in [
+        (
+            "postgres:17",
+            json!([]),
+            "because the image declares VOLUME /var/lib/postgresql/data",
+        ),
+        (
+            "postgres:17",
+            pgdata("/var/lib/postgresql/data/pgdata"),
+            "then mount it at /var/lib/postgresql/data;",
+        ),
+        (
+            "postgis/postgis:16-3.4",
+            json!([]),
+            "because the image declares VOLUME",
+        ),
+        (
+            "registry.example.com/shop/postgres:15",
+            json!([]),
+            "if the image, like others of this name, declares",
+        ),
+        (
+            "postgres:latest",
+            json!([]),
+            "the data directory may be on no claim",
+        ),
+        ("postgres:17", pgdata("/var/lib/postgresql/pgdata"), ""),
+        ("postgres:18", json!([]), ""),
+        ("postgres:18", pgdata("/var/lib/postgresql/data"), ""),
+        ("shop/db", pgdata("/var/lib/postgresql/data"), ""),
+    ] {
+        let report = judge(above(image, &environment), ready.as_ref());
+        let said = report.findings.join("\n");
+        if words.is_empty() {
+            assert_eq!(said, "", "{image} {environment}");
+        } else {
+            assert!(said.contains(words), "{image} {environment}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_the_operator_has_seen_is_said_too() {
+    let mut seen = cover("good", true, "Deny");
+    seen.off_claim = Some("the data directory is not on a PersistentVolumeClaim".to_owned());
+    let report = judge(good(), Some(&seen));
+    assert_eq!(
+        report.findings,
+        ["the data directory is not on a PersistentVolumeClaim"]
+    );
 }
 
 #[test]

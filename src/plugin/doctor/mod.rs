@@ -4,7 +4,6 @@
 mod command;
 mod coverage;
 mod findings;
-mod image;
 mod mounts;
 mod postgres_workload;
 mod recognise;
@@ -16,7 +15,6 @@ mod workload;
 pub use command::{DoctorArguments, run};
 pub use coverage::{Cover, build_cover, find_cover};
 pub use findings::{PostgresReport, judge};
-pub use image::{ImageKind, default_data_directories, image_kind};
 pub use mounts::{DataPlace, data_places};
 pub use postgres_workload::{ClaimFound, PostgresWorkload};
 pub use recognise::{PostgresTemplate, recognise_postgres};

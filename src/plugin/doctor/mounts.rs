@@ -4,6 +4,9 @@
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use serde::Serialize;
 
+use crate::resources::{ImageLayout, known_image_volumes};
+use crate::wording::lies_under;
+
 /// A directory that may hold the data, and what it is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -13,32 +16,41 @@ pub struct DataPlace {
     pub on_claim: bool,
     /// What it is on, in words.
     pub on: String,
+    /// Where a claim would have to be mounted that is mounted too high: over it the container
+    /// runtime mounts what the image declares as `VOLUME`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub right_path: Option<String>,
 }
 
-/// Says of each directory what it is on.
+/// Says of each layout that the image may have what its data is on, each place once.
 pub fn data_places(
     pod: &PodSpec,
     container: &Container,
     claim_templates: &[String],
-    directories: &[String],
+    layouts: &[ImageLayout],
 ) -> Vec<DataPlace> {
-    directories
-        .iter()
-        .map(|directory| data_place(pod, container, claim_templates, directory))
-        .collect()
+    let mut places: Vec<DataPlace> = Vec::new();
+    for layout in layouts {
+        let place = data_place(pod, container, claim_templates, layout);
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
 }
 
 fn data_place(
     pod: &PodSpec,
     container: &Container,
     claim_templates: &[String],
-    directory: &str,
+    layout: &ImageLayout,
 ) -> DataPlace {
+    let directory = &layout.data_directory;
     let deepest = container
         .volume_mounts
         .iter()
         .flatten()
-        .filter(|mount| lies_below(directory, &mount.mount_path))
+        .filter(|mount| lies_under(directory, &mount.mount_path))
         .max_by_key(|mount| mount.mount_path.trim_end_matches('/').len());
     let (on_claim, on) = match deepest {
         None => (
@@ -62,11 +74,38 @@ fn data_place(
             ),
         },
     };
-    DataPlace {
-        directory: directory.to_owned(),
-        on_claim,
-        on,
+    let above = layout.volume.as_ref().filter(|volume| {
+        on_claim
+            && lies_under(directory, volume)
+            && deepest.is_some_and(|mount| !lies_under(&mount.mount_path, volume))
+    });
+    match above {
+        Some(volume) => DataPlace {
+            directory: directory.clone(),
+            on_claim: false,
+            on: format!(
+                "an empty directory that the container runtime mounts at {volume} over {on}, {} \
+                 VOLUME {volume}; it goes with every restart of the container",
+                if is_published(container) {
+                    "because the image declares"
+                } else {
+                    "if the image, like others of this name, declares"
+                }
+            ),
+            right_path: Some(volume.clone()),
+        },
+        None => DataPlace {
+            directory: directory.clone(),
+            on_claim,
+            on,
+            right_path: None,
+        },
     }
+}
+
+fn is_published(container: &Container) -> bool {
+    let image = container.image.as_deref().unwrap_or_default();
+    !known_image_volumes(image).is_empty()
 }
 
 fn source_of(volume: &Volume) -> (bool, String) {
@@ -84,40 +123,4 @@ fn source_of(volume: &Volume) -> (bool, String) {
         "not on a claim"
     };
     (false, format!("volume {name}: {kind}"))
-}
-
-/// Whether a path is a directory or lies below it.
-fn lies_below(path: &str, directory: &str) -> bool {
-    let (path, directory) = (path.trim_end_matches('/'), directory.trim_end_matches('/'));
-    path == directory
-        || path
-            .strip_prefix(directory)
-            .is_some_and(|rest| rest.starts_with('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_lies_below_itself_and_its_parents_only() {
-        let wanted = [
-            ("/var/lib/postgresql/data", "/var/lib/postgresql/data", true),
-            (
-                "/var/lib/postgresql/data/pgdata",
-                "/var/lib/postgresql/data/",
-                true,
-            ),
-            ("/var/lib/postgresql/data", "/", true),
-            (
-                "/var/lib/postgresql/database",
-                "/var/lib/postgresql/data",
-                false,
-            ),
-            ("/var/lib/postgresql", "/var/lib/postgresql/data", false),
-        ];
-        for (path, directory, below) in wanted {
-            assert_eq!(lies_below(path, directory), below, "{path} {directory}");
-        }
-    }
 }

@@ -4,7 +4,8 @@
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, SecretKeySelector};
 use serde::Serialize;
 
-use super::{DataPlace, ImageKind, data_places, default_data_directories, image_kind};
+use super::{DataPlace, data_places};
+use crate::resources::{ImageKind, ImageLayout, image_kind, image_layouts};
 
 /// The port of Postgres.
 pub const POSTGRES_PORT: i32 = 5432;
@@ -19,6 +20,9 @@ const CLIENT_VARIABLES: &[&str] = &[
     "POSTGRES_URI",
     "POSTGRES_PORT",
 ];
+
+/// Variables that name the server's own user.
+const USER_VARIABLES: &[&str] = &["POSTGRES_USER", "POSTGRESQL_USERNAME"];
 
 /// One key of a Secret that a variable comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +50,9 @@ pub struct PostgresTemplate {
     /// Where the user's name is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<SecretReference>,
+    /// The user's name, where the template has it and no Secret does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username_value: Option<String>,
     /// Where the password is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretReference>,
@@ -72,20 +79,21 @@ pub fn recognise_postgres(pod: &PodSpec, claim_templates: &[String]) -> Option<P
             .iter()
             .find_map(|name| secret_reference(find_variable(container, name)?))
     };
-    let directories = data_directories(container, &image);
+    let layouts = data_layouts(container, &image);
     Some(PostgresTemplate {
         container: container.name.clone(),
         because,
         port: other_port(container),
         database: database_of(container),
-        username: secret(&["POSTGRES_USER", "POSTGRESQL_USERNAME"]),
+        username: secret(USER_VARIABLES),
+        username_value: user_name(container, &image),
         password: secret(&[
             "POSTGRES_PASSWORD",
             "POSTGRESQL_PASSWORD",
             "POSTGRES_POSTGRES_PASSWORD",
             "POSTGRESQL_POSTGRES_PASSWORD",
         ]),
-        data: data_places(pod, container, claim_templates, &directories),
+        data: data_places(pod, container, claim_templates, &layouts),
         image,
     })
 }
@@ -164,6 +172,19 @@ fn database_of(container: &Container) -> Option<String> {
         .map(ToOwned::to_owned)
 }
 
+/// The name of the server's own user: as it is written, or the one that images make where no
+/// variable names another (<https://hub.docker.com/_/postgres>, `POSTGRES_USER`).
+fn user_name(container: &Container, image: &str) -> Option<String> {
+    let mut named = USER_VARIABLES
+        .iter()
+        .filter(|name| find_variable(container, name).is_some());
+    match named.next() {
+        Some(name) => literal(container, name).map(ToOwned::to_owned),
+        None => (image_kind(image) == ImageKind::Server && container.env_from.is_none())
+            .then(|| "postgres".to_owned()),
+    }
+}
+
 /// A port that is named and is not the usual one: the one called after Postgres, or the only one.
 fn other_port(container: &Container) -> Option<u16> {
     let ports: Vec<_> = container.ports.iter().flatten().collect();
@@ -182,18 +203,30 @@ fn other_port(container: &Container) -> Option<u16> {
     u16::try_from(port.container_port).ok()
 }
 
-/// PGDATA says it; else the image's documentation. A variable whose value is not in the template
-/// leaves it open.
-fn data_directories(container: &Container, image: &str) -> Vec<String> {
-    for name in ["PGDATA", "POSTGRESQL_DATA_DIR"] {
-        if find_variable(container, name).is_some() {
-            return literal(container, name)
-                .map(ToOwned::to_owned)
-                .into_iter()
-                .collect();
-        }
+/// PGDATA says it; else the image's documentation, which also says what the image declares as
+/// `VOLUME`. A variable whose value is not in the template leaves it open.
+fn data_layouts(container: &Container, image: &str) -> Vec<ImageLayout> {
+    let mut layouts = image_layouts(image);
+    let variables = ["PGDATA", "POSTGRESQL_DATA_DIR"];
+    let Some(name) = variables
+        .iter()
+        .find(|name| find_variable(container, name).is_some())
+    else {
+        return layouts;
+    };
+    let Some(directory) = literal(container, name) else {
+        return Vec::new();
+    };
+    if layouts.is_empty() {
+        layouts.push(ImageLayout {
+            data_directory: String::new(),
+            volume: None,
+        });
     }
-    default_data_directories(image)
+    for layout in &mut layouts {
+        directory.clone_into(&mut layout.data_directory);
+    }
+    layouts
 }
 
 #[cfg(test)]

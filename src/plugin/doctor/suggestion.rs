@@ -17,7 +17,7 @@ pub fn build_manifest(workload: &PostgresWorkload) -> String {
         ..
     } = workload;
     let name = database_name(&workload.name);
-    let (secret, comments) = credentials(namespace, &workload.name, template);
+    let (login, comments) = credentials(namespace, &workload.name, template);
     let mut connection = Map::new();
     if let Some(port) = template.port {
         connection.insert("port".to_owned(), port.into());
@@ -26,7 +26,7 @@ pub fn build_manifest(workload: &PostgresWorkload) -> String {
         "database".to_owned(),
         template.database.as_deref().unwrap_or("postgres").into(),
     );
-    connection.insert("credentialsSecret".to_owned(), secret);
+    connection.extend(login);
     let object = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "ProtectedDatabase",
@@ -73,35 +73,37 @@ fn credentials(
     namespace: &str,
     workload: &str,
     template: &PostgresTemplate,
-) -> (Value, Vec<String>) {
+) -> (Map<String, Value>, Vec<String>) {
+    let login = |secret: Value| Map::from_iter([("credentialsSecret".to_owned(), secret)]);
     let Some(password) = &template.password else {
         let name = format!("{workload}-holdfast");
         let comment = format!(
             "The template names no Secret with the password: kubectl -n {namespace} create secret \
              generic {name} --from-literal=username=USER --from-literal=password=PASSWORD"
         );
-        return (json!({"name": name}), vec![comment]);
+        return (login(json!({"name": name})), vec![comment]);
     };
-    match &template.username {
-        Some(username) if username.name == password.name => {
+    let own_user = "This is the server's own user; a role with pg_monitor and pg_read_all_data is \
+        enough."
+        .to_owned();
+    match (&template.username, &template.username_value) {
+        (Some(username), _) if username.name == password.name => {
             let secret = json!({"name": password.name, "usernameKey": username.key, "passwordKey": password.key});
-            (
-                secret,
-                vec![
-                    "This is the server's own user; a role with pg_monitor and pg_read_all_data is \
-                enough."
-                        .to_owned(),
-                ],
-            )
+            (login(secret), vec![own_user])
+        }
+        (_, Some(username)) => {
+            let mut login = login(json!({"name": password.name, "passwordKey": password.key}));
+            login.insert("username".to_owned(), username.as_str().into());
+            (login, vec![own_user])
         }
         _ => {
             let comment = format!(
-                "The template names Secret {} for the password, but none for the user name: add it \
-                 to this Secret under the key username, or name another Secret.",
+                "Secret {} contains the password; the template names no Secret for the user name: \
+                 write the name into spec.connection.username.",
                 password.name
             );
             (
-                json!({"name": password.name, "passwordKey": password.key}),
+                login(json!({"name": password.name, "passwordKey": password.key})),
                 vec![comment],
             )
         }

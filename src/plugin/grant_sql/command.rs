@@ -94,7 +94,7 @@ fn build_use(cluster: &Cluster, name: &str, spec: &ProtectedDatabaseSpec) -> Use
         // Not the Secret that is there: the server's own user is often in it.
         secret: build_secret(
             &format!("{name}-holdfast"),
-            Some(&spec.connection.credentials_secret),
+            spec.connection.credentials_secret.as_ref(),
         ),
         context_flag: cluster.context_flag(),
     }

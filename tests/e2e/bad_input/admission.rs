@@ -61,6 +61,16 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["spec.connection.credentialsSecret.name"],
         ),
         (
+            "/connection/clientCertificateSecret",
+            json!({"name": "pg-client"}),
+            vec!["spec.connection.clientCertificateSecret needs spec.connection.tls.mode Require"],
+        ),
+        (
+            "/connection",
+            json!({"database": "knowledge_os", "clientCertificateSecret": {"name": "pg-client"}, "tls": {"mode": "Require"}}),
+            vec!["spec.connection.credentialsSecret is missing"],
+        ),
+        (
             "/connection/additionalDatabases",
             json!(["knowledge_os"]),
             vec![

@@ -21,7 +21,8 @@ fn a_secret_that_comes_late_is_found_by_the_next_try_and_one_that_goes_is_no_res
         server.start_filled(scene).await;
         let mut database = build_database(scene, &server);
         database.spec.backup = None;
-        "late".clone_into(&mut database.spec.connection.credentials_secret.name);
+        let secret = database.spec.connection.credentials_secret.as_mut();
+        "late".clone_into(&mut secret.expect("a Secret").name);
 
         scene.protect(&database).await;
         let said = scene

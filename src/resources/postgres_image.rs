@@ -17,6 +17,18 @@ const OTHERS: &[&str] = &[
     "client",
 ];
 
+/// Repositories whose images are known to declare what [`image_layouts`] says: the official one,
+/// those made from it, and Bitnami's.
+const PUBLISHED: &[&str] = &[
+    "postgres",
+    "postgis/postgis",
+    "pgvector/pgvector",
+    "timescale/timescaledb",
+    "bitnami/postgresql",
+    "bitnami/postgresql-repmgr",
+    "bitnamilegacy/postgresql",
+];
+
 /// From this version on the official image keeps its data in a directory named after the version
 /// (<https://hub.docker.com/_/postgres>, `PGDATA`).
 const FIRST_IN_OWN_DIRECTORY: u32 = 18;
@@ -33,6 +45,7 @@ pub enum ImageKind {
 }
 
 /// Reads an image's name.
+#[must_use]
 pub fn image_kind(image: &str) -> ImageKind {
     let name = last_part(image);
     if OTHERS.iter().any(|word| name.contains(word)) {
@@ -44,29 +57,64 @@ pub fn image_kind(image: &str) -> ImageKind {
     }
 }
 
-/// The directories in which an image may keep its data when no variable says so: one if its name
-/// says which, more if it does not, none if it is not known at all.
-pub fn default_data_directories(image: &str) -> Vec<String> {
+/// Where an image keeps its data, and what of it the container runtime mounts by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageLayout {
+    /// The data directory when no variable says otherwise.
+    pub data_directory: String,
+    /// The directory that the image declares as `VOLUME`, if it is known to.
+    pub volume: Option<String>,
+}
+
+/// The layouts that an image may have: one if its name says which, more if it does not, none if it
+/// is not known at all.
+#[must_use]
+pub fn image_layouts(image: &str) -> Vec<ImageLayout> {
     if image_kind(image) != ImageKind::Server {
         return Vec::new();
     }
+    let layout = |data_directory: &str, volume: Option<&str>| ImageLayout {
+        data_directory: data_directory.to_owned(),
+        volume: volume.map(ToOwned::to_owned),
+    };
     let (path, name) = (repository(image), last_part(image));
     if path.contains("bitnami") {
-        return vec!["/bitnami/postgresql/data".to_owned()];
+        return vec![layout(
+            "/bitnami/postgresql/data",
+            Some("/bitnami/postgresql"),
+        )];
     }
     if name.starts_with("timescaledb-ha") {
-        return vec!["/home/postgres/pgdata/data".to_owned()];
+        return vec![layout("/home/postgres/pgdata/data", None)];
     }
-    let before = "/var/lib/postgresql/data".to_owned();
+    // <https://hub.docker.com/_/postgres>: with the data directory, the VOLUME has moved.
+    let before = || layout("/var/lib/postgresql/data", Some("/var/lib/postgresql/data"));
+    let since = |version: u32| {
+        layout(
+            &format!("/var/lib/postgresql/{version}/docker"),
+            Some("/var/lib/postgresql"),
+        )
+    };
     match major_version(image) {
-        Some(version) if version >= FIRST_IN_OWN_DIRECTORY => {
-            vec![format!("/var/lib/postgresql/{version}/docker")]
-        }
-        Some(_) => vec![before],
-        None => vec![
-            before,
-            format!("/var/lib/postgresql/{FIRST_IN_OWN_DIRECTORY}/docker"),
-        ],
+        Some(version) if version >= FIRST_IN_OWN_DIRECTORY => vec![since(version)],
+        Some(_) => vec![before()],
+        None => vec![before(), since(FIRST_IN_OWN_DIRECTORY)],
+    }
+}
+
+/// What an image is known to declare as `VOLUME`, by its published name and its version; nothing
+/// for images that anybody may have made.
+#[must_use]
+pub fn known_image_volumes(image: &str) -> Vec<String> {
+    let path = repository(image);
+    let path = ["index.docker.io/", "docker.io/"]
+        .iter()
+        .find_map(|registry| path.strip_prefix(registry))
+        .unwrap_or(path);
+    let path = path.strip_prefix("library/").unwrap_or(path);
+    match image_layouts(image).as_slice() {
+        [only] if PUBLISHED.contains(&path) => only.volume.iter().cloned().collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -180,7 +228,34 @@ mod tests {
             ("example/web:1", &[]),
         ];
         for (image, directories) in wanted {
-            assert_eq!(default_data_directories(image), *directories, "{image}");
+            let found: Vec<String> = image_layouts(image)
+                .into_iter()
+                .map(|layout| layout.data_directory)
+                .collect();
+            assert_eq!(found, *directories, "{image}");
+        }
+    }
+
+    #[test]
+    fn volumes_are_known_of_published_images_only() {
+        let wanted: &[(&str, &[&str])] = &[
+            ("postgres:15", &["/var/lib/postgresql/data"]),
+            (
+                "docker.io/library/postgres:17.2-alpine@sha256:0123",
+                &["/var/lib/postgresql/data"],
+            ),
+            ("postgres:18", &["/var/lib/postgresql"]),
+            ("postgis/postgis:18-3.6", &["/var/lib/postgresql"]),
+            ("pgvector/pgvector:pg17", &["/var/lib/postgresql/data"]),
+            ("bitnami/postgresql:16", &["/bitnami/postgresql"]),
+            ("postgres:latest", &[]),
+            ("registry.example.com/postgres:15", &[]),
+            ("localhost/postgres:15", &[]),
+            ("ghcr.io/cloudnative-pg/postgresql:17", &[]),
+            ("timescale/timescaledb-ha:pg16", &[]),
+        ];
+        for (image, volumes) in wanted {
+            assert_eq!(known_image_volumes(image), *volumes, "{image}");
         }
     }
 }
