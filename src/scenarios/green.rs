@@ -246,12 +246,17 @@ fn primaries() -> Vec<Scenario> {
         (
             "two pods are asked at one host",
             two()
-                .and_check(other("knowledge-other", "2026-02-01T09:10:00Z"))
+                .and_check(at_host(other("knowledge-other", "2026-02-01T09:10:00Z")))
                 .database(|database| {
                     database.spec.connection.host = Some("pg.atra.svc".to_owned());
                 }),
         ),
     ]
+}
+
+fn at_host(mut check: DatabaseCheck) -> DatabaseCheck {
+    check.spec.target.get_or_insert_default().host = Some("pg.atra.svc".to_owned());
+    check
 }
 
 fn hopeless() -> Vec<Scenario> {

@@ -3,7 +3,7 @@
 
 use super::incidents::{Scenario, nearly_empty};
 use super::sample::{Sample, volume};
-use crate::api::{LoginMethod, WithoutLogin, reasons};
+use crate::api::{ImageEvidence, LoginMethod, WithoutLogin, reasons};
 
 fn other_cluster(now: &mut WithoutLogin) {
     now.cluster_digest = Some("another-salt-of-nobody".to_owned());
@@ -83,10 +83,7 @@ pub(super) fn unread_incidents() -> Vec<Scenario> {
         ),
         (
             "another server answers at the host, and refuses the login",
-            new()
-                .wanted(|spec| spec.connection.host = Some("knowledge-db".to_owned()))
-                .refused()
-                .says(other_cluster),
+            new().at_host("knowledge-db").refused().says(other_cluster),
             Some("other_cluster_unread"),
         ),
         (
@@ -95,6 +92,21 @@ pub(super) fn unread_incidents() -> Vec<Scenario> {
                 other_cluster(now);
                 now.configured_directory = "/var/lib/postgresql/18/docker".to_owned();
             }),
+            Some("other_cluster_unread"),
+        ),
+        (
+            "the claim is mounted above the image's VOLUME now, the role is gone",
+            {
+                let mut sample = new().refused().says(other_cluster);
+                for volume in &mut sample.target.volumes {
+                    "/var/lib/postgresql".clone_into(&mut volume.mount_path);
+                }
+                sample.image = Some(ImageEvidence {
+                    volumes: vec!["/var/lib/postgresql/data".to_owned()],
+                    data_directory: String::new(),
+                });
+                sample
+            },
             Some("other_cluster_unread"),
         ),
         (

@@ -32,6 +32,8 @@ pub struct Sample {
     pub now_login: Option<WithoutLogin>,
     pub replica_volumes: Vec<MountedVolume>,
     pub target: CheckTarget,
+    /// What the agent saw of the image where it could read nothing else.
+    pub image: Option<ImageEvidence>,
     /// Tables that had more rows within a week.
     pub best: Vec<BestCount>,
     /// A backup of another namespace.
@@ -70,6 +72,7 @@ impl Sample {
             before_login: Some(without_login()),
             now_login: Some(without_login()),
             replica_volumes: Vec::new(),
+            image: None,
             target,
             best: Vec::new(),
             elsewhere: None,
@@ -240,7 +243,8 @@ impl Sample {
             image: self
                 .evidence
                 .as_ref()
-                .and_then(|evidence| evidence.image.as_ref()),
+                .and_then(|evidence| evidence.image.as_ref())
+                .or(self.image.as_ref()),
             replica_volumes,
             target: &self.target,
         }

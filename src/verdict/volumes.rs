@@ -3,7 +3,7 @@
 use crate::api::{ClusterState, Evidence, MountedVolume, WithoutLogin};
 
 use super::input::{Baseline, Input};
-use super::mounts::{Mounts, image_volumes};
+use super::mounts::{DataPlace, Mounts, image_volumes};
 
 /// Where the data was and is. A side is `None` when its data is on no claim.
 #[derive(Clone, Copy, Debug)]
@@ -42,9 +42,15 @@ impl<'a> DataVolumes<'a> {
             return Self::compare_all(baseline.volumes, volumes);
         }
         let before = mounts_before(input, baseline).claim_under(directories.before);
-        let now = Mounts::of(input.target, input.image).claim_under(directories.now);
+        let place = Mounts::of(input.target, input.image).place_of(directories.now);
+        let now = match place {
+            DataPlace::Claim(claim) => Some(claim),
+            _ => None,
+        };
         let moved = match (before, now) {
             (Some(before), Some(now)) => !is_same_volume(before, now),
+            // Something is mounted over the claim.
+            (Some(_), None) if place != DataPlace::Container => true,
             // It may be mounted somewhere else, and configured by a file that is on it.
             (Some(before), None) => {
                 directories.before != directories.now
