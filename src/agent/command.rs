@@ -42,7 +42,7 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
                     comes from the Job's label by the downward API"
                 )
             })?;
-            backup::run_backup(read_request()?, &name).await
+            Box::pin(backup::run_backup(read_request()?, &name)).await
         }
     }
 }
