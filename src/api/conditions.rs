@@ -1,6 +1,7 @@
 //! The only function that sets a condition; it says whether anything changed. What each type of
 //! condition means to the rest of the program is in `condition_types`.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{ConditionStatus, ConditionType};
@@ -57,7 +58,7 @@ pub fn set_condition(
             reason: desired.reason.to_owned(),
             message,
             observed_generation: generation,
-            last_transition_time: now.clone(),
+            last_transition_time: whole_seconds(now),
         });
         return ConditionChange::Transitioned;
     };
@@ -70,13 +71,19 @@ pub fn set_condition(
         return ConditionChange::Unchanged;
     };
     if moved {
-        existing.last_transition_time = now.clone();
+        existing.last_transition_time = whole_seconds(now);
     }
     status.clone_into(&mut existing.status);
     desired.reason.clone_into(&mut existing.reason);
     existing.message = message;
     existing.observed_generation = generation;
     change
+}
+
+/// A time as it is written: an alert that is told from memory begins when one told after a restart
+/// does.
+fn whole_seconds(time: &Time) -> Time {
+    Timestamp::from_second(time.0.as_second()).map_or_else(|_| time.clone(), Time)
 }
 
 /// Finds a condition by its type.
@@ -149,6 +156,17 @@ mod tests {
             (conditions.len(), &conditions[0].last_transition_time),
             (1, &at(5))
         );
+    }
+
+    #[test]
+    fn the_transition_time_is_as_it_is_written() {
+        let mut conditions = Vec::new();
+        let told = desired(ConditionStatus::False, "A", "one");
+        let now = Time(at(7).0 + jiff::SignedDuration::from_millis(175));
+        let _ = set_condition(&mut conditions, told, None, &now);
+        let written = serde_json::to_value(&conditions).unwrap_or_default();
+        let read: Vec<Condition> = serde_json::from_value(written).unwrap_or_default();
+        assert_eq!(conditions, read);
     }
 
     #[test]

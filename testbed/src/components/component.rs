@@ -1,17 +1,14 @@
 //! The list of components and what each is called.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{
-    apiserver, containerd, controller_manager, dns, etcd, kubelet, object_store, provisioner,
-    proxy, scheduler,
+    ConfigurationFile, apiserver, containerd, controller_manager, dns, etcd, kubelet, object_store,
+    provisioner, proxy, scheduler,
 };
 use crate::layout::Layout;
 use crate::process::Launch;
-
-/// A configuration file: where it goes and what it holds.
-pub type ConfigurationFile = (PathBuf, String);
 
 /// A part of the cluster that is a process of its own, and can be stopped, killed or frozen on its
 /// own.

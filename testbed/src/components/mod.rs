@@ -2,6 +2,7 @@
 
 mod apiserver;
 mod component;
+mod configuration_file;
 mod containerd;
 mod controller_manager;
 mod dns;
@@ -12,6 +13,7 @@ mod provisioner;
 mod proxy;
 mod scheduler;
 
-pub use component::{Component, ConfigurationFile};
+pub use component::Component;
+pub use configuration_file::ConfigurationFile;
 pub use containerd::build_image_store_launch;
 pub use object_store::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY, endpoint};
