@@ -4,6 +4,7 @@
 use super::judge::{Judged, JudgedCheck};
 use super::known_good::KnownGood;
 use crate::api::{CheckOutcome, DatabaseLedgerStatus, Evidence, names};
+use crate::verdict::databases_with_rows;
 use crate::world::Observed;
 
 /// Whether what a check has looked at is a new database: it could not be verified only because there
@@ -36,10 +37,7 @@ fn is_empty(evidence: &Evidence) -> bool {
             .tables
             .iter()
             .all(|table| table.rows == 0 && table.least_rows() == 0)
-        && evidence
-            .other_databases
-            .iter()
-            .all(|other| other.estimated_rows.unwrap_or(0) == 0)
+        && databases_with_rows(evidence).is_empty()
 }
 
 /// Whether anything knows of rows of this database, or may know.

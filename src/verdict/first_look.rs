@@ -15,7 +15,7 @@ pub(super) fn no_rows(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
     let evidence = input.evidence?;
     // With a baseline, rows were verified once, or a user accepted that there are none.
     (input.baseline.is_none() && is_empty(evidence)).then(|| Finding::NoRows {
-        others: with_rows(evidence),
+        others: databases_with_rows(evidence),
     })
 }
 
@@ -29,7 +29,8 @@ fn is_empty(evidence: &Evidence) -> bool {
 }
 
 /// The databases of the server with rows that no check connects to.
-pub(super) fn with_rows(evidence: &Evidence) -> Vec<OtherDatabase> {
+#[must_use]
+pub fn databases_with_rows(evidence: &Evidence) -> Vec<OtherDatabase> {
     evidence
         .other_databases
         .iter()

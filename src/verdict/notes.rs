@@ -2,7 +2,7 @@
 
 use crate::api::{CountKind, Finding, LostDatabase};
 
-use super::first_look::with_rows;
+use super::first_look::databases_with_rows;
 use super::input::{Input, has_database};
 use super::volumes::{DataVolumes, cluster_state};
 
@@ -28,7 +28,7 @@ pub(super) fn superuser_role(input: &Input<'_>, _: &[Finding]) -> Option<Finding
 
 /// Make sure that the server has no database with rows that no check connects to.
 pub(super) fn other_databases(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
-    let others: Vec<_> = with_rows(input.evidence?)
+    let others: Vec<_> = databases_with_rows(input.evidence?)
         .into_iter()
         .filter(|other| !input.is_connected(&other.name))
         .collect();

@@ -1,7 +1,10 @@
 //! A server that can't be looked at for a reason of its own: not knowing is not a reset, and not
 //! green either.
 
-use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, DatabaseCheck, reasons};
+use holdfast::api::{
+    CheckOutcome, ConditionStatus, ConditionType, DatabaseCheck, find_condition, reasons,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -303,13 +306,14 @@ fn a_first_check_without_rows_is_not_green() {
         scene.protect(&database).await;
         scene
             .wait("the first check to say that it found no rows", async || {
-                let verified = scene.condition(ConditionType::DataVerified).await;
-                let is_said = [reasons::NEW, reasons::NO_ROWS].contains(&verified.reason.as_str());
-                if is_said && verified.status == "Unknown" {
-                    Ok(())
-                } else {
-                    Err(format!("{verified:?}"))
-                }
+                let conditions = scene.status().await.conditions;
+                let verified = find_condition(&conditions, ConditionType::DataVerified);
+                let is_said = |verified: &&Condition| {
+                    verified.status == "Unknown"
+                        && [reasons::NEW, reasons::NO_ROWS].contains(&verified.reason.as_str())
+                };
+                let found = verified.filter(is_said).map(|_| ());
+                found.ok_or_else(|| format!("{verified:?}"))
             })
             .await;
         server.sql_in(
