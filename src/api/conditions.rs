@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn at(second: i64) -> Time {
-        Time(jiff::Timestamp::from_second(second).unwrap_or_default())
+        Time(Timestamp::from_second(second).unwrap_or_default())
     }
 
     #[test]

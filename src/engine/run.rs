@@ -29,6 +29,11 @@ use super::triggers::{self, GuardedDatabase};
 use crate::api::{DatabaseBackup, DatabaseCheck, names};
 use crate::guard;
 
+/// Events come in bursts, the operator's own writes among them: one pass for those that follow each
+/// other this fast. Whoever touched an object more often than that would keep its database waiting, so
+/// it is short.
+const BURST: Duration = Duration::from_millis(100);
+
 /// Runs the controller until `stop` resolves. What is in progress then is finished.
 pub async fn run(
     client: Client,
@@ -61,7 +66,7 @@ pub async fn run(
     .with_config(
         Config::default()
             .concurrency(settings.concurrency)
-            .debounce(Duration::from_millis(20)),
+            .debounce(BURST),
     );
     let store = controller.store();
     let labelled = watcher::Config::default().labels(names::DATABASE_LABEL);

@@ -4,15 +4,17 @@
 use holdfast::api::{
     CheckOutcome, ConditionStatus, ConditionType, DatabaseCheck, find_condition, reasons,
 };
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::bad_input::calm::assert_never_reset;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
-    ALL_ROWS, Scene, Server, assert_tells, beside_others, build_plain_database, cut_network,
-    kill_container, mend_network, outcome, with_both,
+    ALL_ROWS, DATABASE, SEED_CONFIG_MAP, Scene, Server, assert_tells, beside_others,
+    build_plain_database, cut_network, kill_container, mend_network, outcome, with_both,
 };
 
 #[test]
@@ -102,6 +104,18 @@ fn two_primaries_of_one_workload_are_named() {
         // Each pod has a claim of its own, and so a database cluster of its own.
         let server = Server::seventeen(scene);
         scene.protect_plainly(&server).await;
+        // The second one makes the role of the checks, too: else nothing could be read there.
+        let script = Server::build_grant_script(scene);
+        let patch = json!({"data": {"role.sql": format!("\\c {DATABASE}\n{script}")}});
+        scene
+            .api::<ConfigMap>()
+            .patch(
+                SEED_CONFIG_MAP,
+                &PatchParams::default(),
+                &Patch::Merge(patch),
+            )
+            .await
+            .expect("another script of initdb");
         server.scale(scene, 2);
         let names = [server.pod(), format!("{}-1", server.name)];
         scene

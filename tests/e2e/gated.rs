@@ -199,6 +199,8 @@ fn a_database_that_is_really_new_passes_the_gate_and_is_green_once_it_has_rows()
             seed["data"] = json!({"seed.sql": "SELECT 'nothing is seeded'"});
         }
         scene.apply(&manifests);
+        wait_for_answer(scene, &server).await;
+        server.grant(scene);
         let mut database = build_plain_database(scene, &server);
         database.spec.verification.tables = vec![TableRule {
             name: "public.written_by_the_app".to_owned(),
@@ -228,6 +230,18 @@ fn a_database_that_is_really_new_passes_the_gate_and_is_green_once_it_has_rows()
 /// opens.
 async fn start_gated(scene: &Scene, server: &Server, database: ProtectedDatabase) {
     scene.apply(&build_gated(server));
+    wait_for_answer(scene, server).await;
+    server.grant(scene);
+    server.fill(scene);
+    assert_eq!(gate(scene, server).await, None, "nobody has set it yet");
+    scene.protect(&database).await;
+    scene.wait_verified().await;
+    server.wait_ready(scene, None).await;
+    wait_gate(scene, server, "True", reasons::VERIFIED).await;
+}
+
+/// Waits until the server of a pod behind the gate answers.
+async fn wait_for_answer(scene: &Scene, server: &Server) {
     // A pod behind the gate is not Ready, but its containers are, and not before the server that
     // initdb needs for itself has gone.
     scene
@@ -243,13 +257,6 @@ async fn start_gated(scene: &Scene, server: &Server, database: ProtectedDatabase
             .map_err(|error| format!("{error:#}"))
     };
     scene.wait("the server to answer", answers).await;
-    server.grant(scene);
-    server.fill(scene);
-    assert_eq!(gate(scene, server).await, None, "nobody has set it yet");
-    scene.protect(&database).await;
-    scene.wait_verified().await;
-    server.wait_ready(scene, None).await;
-    wait_gate(scene, server, "True", reasons::VERIFIED).await;
 }
 
 /// A server whose pods ask for the gate.

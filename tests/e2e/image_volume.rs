@@ -12,7 +12,7 @@ use crate::support::{
 const ABOVE: &str = "/var/lib/postgresql";
 const VOLUME: &str = "/var/lib/postgresql/data";
 
-/// A filled server whose claim is mounted one folder too high.
+/// A filled server whose claim is mounted one directory too high.
 async fn start_above(scene: &Scene, server: &Server) -> Start {
     let mut manifests = server.build_manifests();
     for set in manifests
@@ -24,6 +24,7 @@ async fn start_above(scene: &Scene, server: &Server) -> Start {
     }
     scene.apply(&manifests);
     let start = server.wait_ready(scene, None).await;
+    server.grant(scene);
     server.fill(scene);
     scene.protect(&build_plain_database(scene, server)).await;
     scene.wait_verified().await;
@@ -121,6 +122,7 @@ fn a_claim_above_it_with_its_data_beside_the_images_volume_is_green() {
         }
         scene.apply(&manifests);
         server.wait_ready(scene, None).await;
+        server.grant(scene);
         server.fill(scene);
         scene.protect(&build_plain_database(scene, &server)).await;
         scene.wait_green().await;

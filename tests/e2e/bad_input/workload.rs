@@ -1,7 +1,8 @@
 //! A workload that is not there, is there twice, or belongs to another ProtectedDatabase already.
 
 use holdfast::api::{
-    ConditionStatus, ConditionType, DatabaseCheck, ProtectedDatabase, WorkloadKind, find_condition, names, reasons,
+    ConditionStatus, ConditionType, DatabaseCheck, ProtectedDatabase, WorkloadKind, find_condition,
+    names, reasons,
 };
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;

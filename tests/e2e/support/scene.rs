@@ -212,11 +212,12 @@ impl Scene {
     pub async fn wait<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
         let until = Instant::now() + PATIENCE;
         let mut changes = self.changes.listen();
+        let mut seen = String::new();
         loop {
-            let seen = match tokio::time::timeout_at(until, look()).await {
+            seen = match tokio::time::timeout_at(until, look()).await {
                 Ok(Ok(found)) => return found,
                 Ok(Err(seen)) => seen,
-                Err(_) => "the last look did not end".to_owned(),
+                Err(_) => format!("{seen} (the last look did not end)"),
             };
             assert!(
                 Instant::now() < until,

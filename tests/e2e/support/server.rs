@@ -46,6 +46,8 @@ pub enum CheckRole {
     Superuser,
 }
 
+/// The `ConfigMap` with what initdb runs.
+pub const SEED_CONFIG_MAP: &str = "seed";
 /// The role that is granted.
 pub const GRANTED_ROLE: &str = "holdfast";
 /// Its password.
@@ -118,17 +120,24 @@ impl Server {
         if self.role == CheckRole::Superuser {
             return;
         }
-        let script = holdfast(scene, &format!("grant-sql --database {DATABASE}"));
-        assert_eq!(script.code, Some(0), "{}", script.printed);
-        let password = format!("ALTER ROLE {GRANTED_ROLE} PASSWORD '{GRANTED_PASSWORD}';");
+        let script = Self::build_grant_script(scene);
         self.shell(
             scene,
             &format!(
-                "psql -X -q -v ON_ERROR_STOP=1 -U \"$POSTGRES_USER\" -d {DATABASE} <<'END'\n{}\n\
-                 {password}\nEND",
-                script.printed
+                "psql -X -q -v ON_ERROR_STOP=1 -U \"$POSTGRES_USER\" -d {DATABASE} <<'END'\n{script}\n\
+                 END"
             ),
         );
+    }
+
+    /// The SQL for that role.
+    pub fn build_grant_script(scene: &Scene) -> String {
+        let script = holdfast(scene, &format!("grant-sql --database {DATABASE}"));
+        assert_eq!(script.code, Some(0), "{}", script.printed);
+        format!(
+            "{}\nALTER ROLE {GRANTED_ROLE} PASSWORD '{GRANTED_PASSWORD}';",
+            script.printed
+        )
     }
 
     /// Name of its pod.
@@ -301,7 +310,7 @@ impl Server {
                 "stringData": {"username": "admin", "password": "correct-horse-battery-staple"}}),
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pg-holdfast", "namespace": namespace},
                 "stringData": {"username": GRANTED_ROLE, "password": GRANTED_PASSWORD}}),
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "seed", "namespace": namespace}, "data": {"seed.sql": SEED}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SEED_CONFIG_MAP, "namespace": namespace}, "data": {"seed.sql": SEED}}),
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
                 "spec": {"selector": {"app": name}, "ports": [{"port": 5432}]}}),
         ];
@@ -349,7 +358,7 @@ impl Server {
                                 {"name": "seed", "mountPath": "/docker-entrypoint-initdb.d"},
                             ],
                         }],
-                        "volumes": [{"name": "seed", "configMap": {"name": "seed"}}],
+                        "volumes": [{"name": "seed", "configMap": {"name": SEED_CONFIG_MAP}}],
                     },
                 },
             },
