@@ -110,6 +110,22 @@ pub(super) fn unread_incidents() -> Vec<Scenario> {
             Some("other_cluster_unread"),
         ),
         (
+            "a claim above the image's VOLUME, the container restarted, the role is gone",
+            {
+                let mut sample = new()
+                    .mounted_at("/var/lib/postgresql")
+                    .in_image_volume("/var/lib/postgresql/data")
+                    .refused()
+                    .says(other_cluster);
+                sample.image = sample
+                    .baseline
+                    .as_ref()
+                    .and_then(|(_, evidence)| evidence.image.clone());
+                sample
+            },
+            Some("other_cluster_unread"),
+        ),
+        (
             "PGDATA was changed, the role is gone",
             new().refused().says(|now| {
                 other_cluster(now);

@@ -76,10 +76,15 @@ fn comparison(input: &Input<'_>) -> String {
             describe_volume(volumes.now)
         );
     }
-    format!(
-        " Expected, as in {known}: {cluster}. The volume is the same: {}.",
-        describe_volume(volumes.now)
-    )
+    match volumes.now {
+        Some(_) => format!(
+            " Expected, as in {known}: {cluster}. The volume is the same: {}.",
+            describe_volume(volumes.now)
+        ),
+        None => format!(
+            " Expected, as in {known}: {cluster}. The data was on no PersistentVolumeClaim then, either."
+        ),
+    }
 }
 
 fn next_steps(input: &Input<'_>, findings: &[Finding]) -> Vec<String> {

@@ -5,7 +5,7 @@ use crate::api::{AgentFailure, ClusterState, Finding, MountedVolume, WithoutLogi
 
 use super::identity;
 use super::input::{Baseline, Input};
-use super::mounts::Mounts;
+use super::mounts::{DataPlace, Mounts};
 use super::volumes::{
     DataVolumes, Directories, cluster_state, is_same_volume, mounts_before, unread_state,
 };
@@ -54,12 +54,17 @@ impl<'a> Unread<'a> {
         !passes(&self.failure.reason) || input.target.attempt >= PATIENT_ATTEMPTS
     }
 
-    /// Whether the data was on a claim, and its directory is on none now.
+    /// Whether the data is on no claim: something else is mounted there, or the data was on a claim
+    /// and its directory is on none now.
     fn is_off_volume(&self, input: &Input<'a>) -> bool {
         let Directories { before, now } = self.directories;
-        let was_on_claim = mounts_before(input, &self.baseline).claim_under(before);
-        let is_on_claim = Mounts::of(input.target, input.image).claim_under(now);
-        was_on_claim.is_some() && is_on_claim.is_none()
+        match Mounts::of(input.target, input.image).place_of(now) {
+            DataPlace::Claim(_) => false,
+            DataPlace::ImageVolume(_) | DataPlace::OtherMount(_) => true,
+            DataPlace::Container => mounts_before(input, &self.baseline)
+                .claim_under(before)
+                .is_some(),
+        }
     }
 
     fn states(&self) -> (ClusterState, ClusterState) {
