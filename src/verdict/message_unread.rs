@@ -17,7 +17,12 @@ pub(super) fn suspected(input: &Input<'_>, findings: &[Finding]) -> String {
         .collect();
     let refused = input
         .failure
-        .map(|failure| format!(" Nothing could be read: {}.", failure.message))
+        .map(|failure| {
+            format!(
+                " Nothing could be read: {}.",
+                what_happened(&failure.message)
+            )
+        })
         .unwrap_or_default();
     format!(
         "the data looks reset: {}.{refused}{} Next: {}.",
@@ -25,6 +30,13 @@ pub(super) fn suspected(input: &Input<'_>, findings: &[Finding]) -> String {
         comparison(input),
         next_steps(input, findings).join(". ")
     )
+}
+
+/// The first sentence of a failure: what to do about a refused login would lead away from a reset.
+fn what_happened(message: &str) -> &str {
+    message
+        .split_once(". ")
+        .map_or(message, |(happened, _)| happened)
 }
 
 /// What the salts say of a login that was refused, and what is not known.

@@ -180,7 +180,8 @@ impl Sample {
     pub fn refused(self) -> Self {
         self.failed(
             reasons::AUTHENTICATION_FAILED,
-            "Postgres at 10.0.0.7:5432 refused the login of role \"holdfast\"",
+            "Postgres at 10.0.0.7:5432 refused the login of role \"holdfast\". Set its password \
+             with ALTER ROLE",
         )
         .without_evidence()
     }
