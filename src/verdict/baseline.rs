@@ -1,12 +1,18 @@
 //! How the baseline moves: what a good check could only estimate is remembered as it was counted
 //! last.
 
+use std::cmp::Reverse;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{
     BestCount, CountKind, EVIDENCE_TABLE_LIMIT, Evidence, TableEvidence, WithoutLogin,
 };
+
+use super::input::is_gone;
+use super::moved::{is_leftover, moved};
+use super::same_table::under_another_name;
 
 /// How long the most rows of a table are remembered.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -60,8 +66,9 @@ pub fn recent(best: &[BestCount], now: Option<Timestamp>) -> Vec<BestCount> {
 }
 
 /// The most rows that tables had within a week, after a further good check: where `now` has fewer
-/// than `before`, which was created at `since`, or than what was best already. Tables that are gone
-/// are forgotten.
+/// than `before`, which was created at `since`, or than what was best already. Tables that were
+/// dropped are remembered, too, with the rows that went with them: of several that go one after the
+/// other, each may be a small part.
 #[must_use]
 pub fn carry_best(
     best: &[BestCount],
@@ -93,13 +100,61 @@ pub fn carry_best(
             })
         })
         .collect();
+    carried.extend(carry_gone(best, before, since, now));
     carried.truncate(EVIDENCE_TABLE_LIMIT);
     carried
 }
 
+/// What is remembered of tables that exist no more, those with the most rows first. What was renamed
+/// is still there, and what was moved is in another table.
+fn carry_gone(
+    best: &[BestCount],
+    before: &Evidence,
+    since: Option<Timestamp>,
+    now: &Evidence,
+) -> Vec<BestCount> {
+    let is_of = |table: &TableEvidence, best: &BestCount| {
+        best.name == table.name && best.database == table.database
+    };
+    let is_dropped = |table: &&TableEvidence| {
+        now.table(&table.database, &table.name).is_none()
+            && is_gone(now, table)
+            && under_another_name(before, now, table).is_none()
+            && !is_leftover(now, table)
+    };
+    let dropped = before.tables.iter().filter(is_dropped).filter_map(|table| {
+        let remembered = best.iter().find(|best| is_of(table, best));
+        let last = since.map(|since| (table.least_rows(), Time(since)));
+        let (most, time) = remembered
+            .map(|best| (best.rows, best.time.clone()))
+            .into_iter()
+            .chain(last)
+            .max_by_key(|(rows, _)| *rows)?;
+        let elsewhere = moved(before, now, table, false);
+        let rows = i64::try_from(i128::from(most) - elsewhere).unwrap_or(0);
+        (rows > 0).then(|| BestCount {
+            database: table.database.clone(),
+            name: table.name.clone(),
+            rows,
+            time,
+        })
+    });
+    let is_gone_already = |best: &&BestCount| {
+        before.table(&best.database, &best.name).is_none()
+            && now.table(&best.database, &best.name).is_none()
+    };
+    let mut gone: Vec<BestCount> = dropped
+        .chain(best.iter().filter(is_gone_already).cloned())
+        .collect();
+    gone.sort_by_key(|best| Reverse(best.rows));
+    gone
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{Sample, set_count, set_lower_bound, set_rows};
+    use super::super::sample::{
+        Sample, add_table, drop_table, rename, set_count, set_lower_bound, set_rows,
+    };
     use super::*;
 
     #[test]
@@ -198,7 +253,46 @@ mod tests {
         assert_eq!(recent(&best, Some(at(7))), best);
         assert!(recent(&best, Some(at(8))).is_empty());
         fewer.tables.retain(|table| table.name != "public.audit");
-        assert!(carry_best(&best, &before, Some(at(2)), &fewer).is_empty());
+        assert!(
+            carry_best(&best, &before, Some(at(2)), &fewer).is_empty(),
+            "of tables that are not listed, nobody knows whether they exist"
+        );
+    }
+
+    #[test]
+    fn tables_that_go_one_after_the_other_are_remembered_for_a_week() {
+        let known = Sample::new().baseline;
+        let Some((_, before)) = known else {
+            return assert!(known.is_some());
+        };
+        let at = |day: i64| Timestamp::from_second(86_400 * day).unwrap_or_default();
+        let told = |best: &[BestCount]| -> Vec<(String, i64)> {
+            best.iter()
+                .map(|best| (best.name.clone(), best.rows))
+                .collect()
+        };
+        let mut fewer = before.clone();
+        drop_table(&mut fewer, "public.audit");
+        let best = carry_best(&[], &before, Some(at(1)), &fewer);
+        assert_eq!(told(&best), [("public.audit".to_owned(), 5_000)]);
+        let mut least = fewer.clone();
+        drop_table(&mut least, "public.knowledge_nodes");
+        let best = carry_best(&best, &fewer, Some(at(2)), &least);
+        assert_eq!(
+            told(&best),
+            [
+                ("public.knowledge_nodes".to_owned(), 26_337),
+                ("public.audit".to_owned(), 5_000)
+            ]
+        );
+        assert_eq!(told(&recent(&best, Some(at(8)))).len(), 1);
+        let mut renamed = before.clone();
+        rename(&mut renamed, "public.audit", "public.trail");
+        assert!(carry_best(&[], &before, Some(at(1)), &renamed).is_empty());
+        let mut replaced = fewer.clone();
+        add_table(&mut replaced, "knowledge_os", "public.audit_next", 4_990);
+        let best = carry_best(&[], &before, Some(at(1)), &replaced);
+        assert_eq!(told(&best), [("public.audit".to_owned(), 10)]);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::wording::{count, escaped, list, number};
 
 use super::input::Input;
 
-/// Make sure that of every database with tables at least one was counted.
+/// Make sure that of every database with tables at least one was counted, and that the role may read
+/// most of its rows.
 pub(super) fn nothing_counted(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
     let evidence = input.evidence?;
     // Where only tables with rules are asked for, those are judged one by one.
@@ -22,22 +23,29 @@ pub(super) fn nothing_counted(input: &Input<'_>, _: &[Finding]) -> Option<Findin
     (!coverage.is_empty()).then_some(Finding::NothingCounted { coverage })
 }
 
-/// Whether nothing is known of the rows: no table was counted, or the role may read only a few that
-/// no rule asks for.
+/// Whether nothing is known of the rows: no table was counted, or the role may read only a few of the
+/// tables or of the rows, and no rule asks for one that it may read.
 fn is_unseen(input: &Input<'_>, coverage: &Coverage) -> bool {
     if coverage.table_count <= 0 {
         return false;
     }
-    let closed: i64 = coverage
-        .not_counted
-        .iter()
-        .filter(|group| {
+    let closed = || {
+        coverage.not_counted.iter().filter(|group| {
             matches!(
                 group.reason,
                 NotCountedReason::NotReadable | NotCountedReason::RowSecurity
             )
         })
+    };
+    let closed_tables: i64 = closed()
         .map(|group| group.table_count)
+        .fold(0, i64::saturating_add);
+    // The largest of them are named: the rows of the others are missing in this sum, not in that of
+    // the database.
+    let closed_rows: i64 = closed()
+        .flat_map(|group| &group.tables)
+        .filter_map(|name| input.evidence?.table(&coverage.database, name))
+        .map(|table| table.rows)
         .fold(0, i64::saturating_add);
     let has_counted_rule = input.rules().any(|(_, rule)| {
         input.database_of(rule) == coverage.database
@@ -45,7 +53,8 @@ fn is_unseen(input: &Input<'_>, coverage: &Coverage) -> bool {
                 .found(rule)
                 .is_some_and(|table| table.count != CountKind::Estimated)
     });
-    let is_mostly_closed = closed.saturating_mul(2) > coverage.table_count;
+    let is_mostly_closed = closed_tables.saturating_mul(2) > coverage.table_count
+        || closed_rows.saturating_mul(2) > coverage.estimated_rows && closed_rows > 0;
     coverage.counted_tables <= 0 && !has_probed(input, coverage)
         || is_mostly_closed && !has_counted_rule
 }

@@ -4,14 +4,15 @@
 use crate::api::CountKind;
 use crate::wording;
 
+use super::habits::is_usual;
 use super::identity::database_missing;
 use super::input::{Input, TablePair, is_absent};
 use super::naming::name_table;
 use super::rows::rows_below_minimum;
 use super::sentence::say_finding;
 
-/// The largest loss of a declared change, in percent: of a table with a rule, and of all others
-/// together.
+/// The largest loss of a declared change, in percent: of a table whose rule allows no more, and of
+/// all others together.
 const DECLARED_LOSS: i128 = 50;
 
 /// Why a change that looks like a reset is not accepted although one was declared; `None` when it
@@ -25,11 +26,23 @@ pub fn refuse_declared(input: &Input<'_>) -> Option<String> {
     if let Some(finding) = database_missing(input, &[]).or_else(|| rows_below_minimum(input, &[])) {
         return Some(say_finding(&finding, &[], main));
     }
-    let tables: Vec<TablePair<'_>> = input
-        .table_pairs()
-        .into_iter()
-        .filter(|table| !table.is_volatile() && table.before.least_rows() > 0)
-        .collect();
+    let mut tables = input.table_pairs();
+    tables.retain(|table| !table.is_volatile());
+    let has_unknown = tables
+        .iter()
+        .any(|table| table.before.count == CountKind::Estimated);
+    tables.retain(|table| table.before.least_rows() > 0);
+    if tables.is_empty() && has_unknown {
+        return Some(
+            "nothing was counted that this could be compared with, so it is not known what is lost"
+                .to_owned(),
+        );
+    }
+    // Queues are emptied and logs are pruned for such a change, unless they are all that there is.
+    let is_kept = |table: &TablePair<'_>| table.rule.is_some() || !is_usual(&table.before.name);
+    if tables.iter().any(is_kept) {
+        tables.retain(is_kept);
+    }
     let name = |table: &TablePair<'_>| name_table(&table.before.database, &table.before.name, main);
     let had = |table: &TablePair<'_>| i128::from(table.before.least_rows());
     let kept = |table: &TablePair<'_>| {
@@ -40,11 +53,12 @@ pub fn refuse_declared(input: &Input<'_>) -> Option<String> {
         Some(now) => now.count != CountKind::Exact && kept(table) < had(table),
         None => !is_absent(evidence, table),
     };
-    let loses_most = |had: i128, kept: i128| (had - kept) * 100 > had * DECLARED_LOSS;
+    let loses = |had: i128, kept: i128, percent: i128| (had - kept) * 100 > had * percent;
+    let loses_most = |had: i128, kept: i128| loses(had, kept, DECLARED_LOSS);
     let listed = tables
         .iter()
-        .filter(|table| table.is_listed() && allows_no_more(table))
-        .find(|table| !is_unknown(table) && loses_most(had(table), kept(table)));
+        .filter(|table| table.is_listed() && !is_unknown(table))
+        .find(|table| loses(had(table), kept(table), allowed_loss(table)));
     if let Some(table) = listed {
         return Some(format!(
             "of the {} of table {} only {} are left",
@@ -53,6 +67,8 @@ pub fn refuse_declared(input: &Input<'_>) -> Option<String> {
             wording::number(i64::try_from(kept(table)).unwrap_or(i64::MAX))
         ));
     }
+    // What a rule allows to lose more was judged by it.
+    tables.retain(|table| allowed_loss(table) <= DECLARED_LOSS);
     let all_had: i128 = tables.iter().map(had).sum();
     let surely_kept: i128 = tables.iter().map(kept).sum();
     let unknown: Vec<String> = tables
@@ -90,11 +106,12 @@ pub fn refuse_declared(input: &Input<'_>) -> Option<String> {
     })
 }
 
-/// Whether its rule does not allow it to lose everything.
-fn allows_no_more(table: &TablePair<'_>) -> bool {
+/// How much a table may lose in a declared change, in percent: what its rule allows, if that is more.
+fn allowed_loss(table: &TablePair<'_>) -> i128 {
     table
         .rule
-        .is_none_or(|(_, rule)| rule.max_drop_percent.is_none_or(|percent| percent < 100))
+        .and_then(|(_, rule)| rule.max_drop_percent)
+        .map_or(DECLARED_LOSS, |percent| DECLARED_LOSS.max(percent.into()))
 }
 
 #[cfg(test)]
@@ -151,7 +168,7 @@ mod tests {
             });
         assert_eq!(
             refused(empty).as_deref(),
-            Some("of 31,434 rows only 0 are left")
+            Some("of 26,422 rows only 0 are left")
         );
         let upgraded = |change: fn(&mut Evidence)| refused(new().other_cluster().now(change));
         assert_eq!(
@@ -177,7 +194,7 @@ mod tests {
             });
         let refused_estimate = refused(estimated).unwrap_or_default();
         assert!(
-            refused_estimate.starts_with("only 5,097 of 31,434 rows were counted"),
+            refused_estimate.starts_with("only 85 of 26,422 rows were counted"),
             "{refused_estimate}"
         );
         let gone = refused(new().now(|now| drop_database(now, "knowledge_os"))).unwrap_or_default();
@@ -185,5 +202,45 @@ mod tests {
             gone.starts_with("database \"knowledge_os\" does not exist"),
             "{gone}"
         );
+    }
+
+    #[test]
+    fn what_is_meant_to_lose_rows_does_not_stop_a_declared_change() {
+        let upgraded = || Sample::new().other_cluster();
+        let queue = |rows: i64| {
+            upgraded()
+                .both(|evidence| add_table(evidence, "knowledge_os", "public.queue", 900_000))
+                .now(|now| set_rows(now, "public.queue", rows))
+        };
+        assert_eq!(queue(0).refuse_declared(), None, "drained for the upgrade");
+        let wide = |percent: i32, rows: i64| {
+            upgraded()
+                .wanted(|spec| {
+                    spec.verification.tables[1].max_drop_percent = Some(percent);
+                    spec.verification.tables[1].min_rows = None;
+                })
+                .now(|now| set_rows(now, "public.knowledge_nodes", rows))
+                .refuse_declared()
+        };
+        assert_eq!(wide(90, 10_000), None, "its rule allows it");
+        assert_eq!(
+            wide(90, 2_000).as_deref(),
+            Some("of the 26,337 rows of table public.knowledge_nodes only 2,000 are left")
+        );
+        assert!(wide(20, 10_000).is_some());
+    }
+
+    #[test]
+    fn a_declared_change_needs_rows_to_compare() {
+        let unknown = Sample::new()
+            .wanted(|spec| spec.verification.tables.clear())
+            .before(|before| {
+                for table in &mut before.tables {
+                    (table.rows, table.count) = (900, CountKind::Estimated);
+                }
+            })
+            .other_cluster();
+        let refused = unknown.refuse_declared().unwrap_or_default();
+        assert!(refused.starts_with("nothing was counted"), "{refused}");
     }
 }

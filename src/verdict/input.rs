@@ -82,9 +82,9 @@ impl TablePair<'_> {
     }
 
     /// Whether its rows come and go: a rule says so, or a crash empties it and no rule has limits
-    /// of its own for it.
+    /// of its own for it. One that became unlogged since had rows that a crash could not take.
     pub fn is_volatile(&self) -> bool {
-        let is_unlogged = self.before.unlogged || self.now.is_some_and(|now| now.unlogged);
+        let is_unlogged = self.before.unlogged;
         match self.rule {
             Some((_, rule)) => rule.volatile || is_unlogged && rule.max_drop_percent.is_none(),
             None => is_unlogged,
@@ -172,14 +172,20 @@ pub(super) fn has_database(evidence: &Evidence, database: &str) -> bool {
 /// Whether a table that is not in the evidence does not exist: it may be one of more tables than
 /// there is space for, or have become part of another one.
 pub(super) fn is_absent(evidence: &Evidence, table: &TablePair<'_>) -> bool {
+    evidence.missing_tables.is_none() && table.rule.is_some() || is_gone(evidence, table.before)
+}
+
+/// The same of a table without a rule.
+pub(super) fn is_gone(evidence: &Evidence, before: &TableEvidence) -> bool {
     match &evidence.missing_tables {
-        Some(absent) => absent.iter().any(|absent| {
-            absent.name == table.before.name && absent.database == table.before.database
-        }),
-        None => {
-            table.rule.is_some()
-                || usize::try_from(evidence.table_count)
-                    .is_ok_and(|count| count <= evidence.tables.len())
-        }
+        Some(absent) => absent
+            .iter()
+            .any(|absent| absent.name == before.name && absent.database == before.database),
+        None => has_all_tables(evidence),
     }
+}
+
+/// Whether the evidence has every table.
+pub(super) fn has_all_tables(evidence: &Evidence) -> bool {
+    usize::try_from(evidence.table_count).is_ok_and(|count| count <= evidence.tables.len())
 }

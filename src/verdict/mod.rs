@@ -19,6 +19,7 @@ mod limits;
 mod message;
 mod message_unread;
 mod mounts;
+mod moved;
 mod naming;
 mod notes;
 mod older;
@@ -48,6 +49,8 @@ mod not_known;
 mod ordinary_life;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod put_away;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::api::{BestCount, TableRule};
 const MAIN: &str = "knowledge_os";
 
 /// No rule: every table is one of many.
-fn plain(sample: Sample) -> Sample {
+pub(super) fn plain(sample: Sample) -> Sample {
     sample.wanted(|spec| spec.verification.tables.clear())
 }
 
@@ -109,6 +109,55 @@ pub(super) fn older() -> Vec<Scenario> {
                 now.sequences[2].last_value = 4_999;
                 set_rows(now, "public.audit", 4_999);
             }),
+            Some("older_data"),
+        ),
+        (
+            "yesterday's dump, and the only sequence is of the migrations",
+            new()
+                .both(|evidence| add_sequence(evidence, MAIN, "public.migrations_id_seq", 60))
+                .now(|now| {
+                    recreate_all(now);
+                    yesterday(now);
+                    set_rows(now, "public.experts", 84);
+                }),
+            Some("older_data"),
+        ),
+        (
+            "yesterday's rows are restored into the tables, and most sequences stand still",
+            with_sequences(new())
+                .both(|evidence| {
+                    for name in ["places", "kinds", "roles", "migrations", "settings"] {
+                        add_sequence(evidence, MAIN, &format!("public.{name}_id_seq"), 60);
+                    }
+                })
+                .now(|now| {
+                    sequences_back(now);
+                    yesterday(now);
+                }),
+            Some("older_data"),
+        ),
+        (
+            "yesterday's rows are restored into the tables, and there is only one sequence",
+            new()
+                .both(|evidence| add_sequence(evidence, MAIN, "public.nodes_id_seq", 26_337))
+                .now(|now| {
+                    now.sequences[0].last_value = 24_000;
+                    yesterday(now);
+                }),
+            Some("older_data"),
+        ),
+        (
+            "all tables are emptied and filled with yesterday's rows, few of which have changed",
+            with_sequences(new())
+                .both(|evidence| add_table(evidence, MAIN, "public.places", 900_000))
+                .now(|now| {
+                    now.tables
+                        .iter_mut()
+                        .for_each(|table| table.relfilenode = Some(table.oid + 7));
+                    now.sequences[1].last_value = 26_300;
+                    now.sequences[2].last_value = 4_900;
+                    set_rows(now, "public.audit", 4_900);
+                }),
             Some("older_data"),
         ),
         (

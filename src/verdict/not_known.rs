@@ -3,18 +3,38 @@
 
 use super::incidents::{Scenario, rule};
 use super::ordinary_life::other;
-use super::sample::{Sample, set_count};
+use super::sample::{Sample, add_table, set_count, set_rows};
 use crate::api::{BackupElsewhere, CountKind, Coverage, NotCounted, NotCountedReason};
 
 /// Another database cluster that is the known one, upgraded.
 pub(super) fn upgraded() -> Vec<Scenario> {
-    vec![(
-        "pg_upgrade that nobody declared",
+    let upgraded = || {
         Sample::new()
             .other_cluster()
-            .now(|now| now.identity.server_version = "17.2".to_owned()),
-        Some("cluster_changed"),
-    )]
+            .now(|now| now.identity.server_version = "17.2".to_owned())
+    };
+    vec![
+        (
+            "pg_upgrade that nobody declared",
+            upgraded(),
+            Some("cluster_changed"),
+        ),
+        (
+            "pg_upgrade while sessions expire and rows are deleted",
+            upgraded()
+                .both(|evidence| add_table(evidence, "knowledge_os", "public.sessions", 40))
+                .now(|now| {
+                    set_rows(now, "public.sessions", 3);
+                    set_rows(now, "public.knowledge_nodes", 26_330);
+                }),
+            Some("cluster_changed"),
+        ),
+        (
+            "a newer version, and a sixth of the rows is missing",
+            upgraded().now(|now| set_rows(now, "public.knowledge_nodes", 22_000)),
+            Some("cluster_changed"),
+        ),
+    ]
 }
 
 /// What is not green although nothing is known to be lost.
@@ -83,6 +103,32 @@ pub(super) fn not_known() -> Vec<Scenario> {
                             tables: vec!["public.experts".to_owned()],
                         }],
                         ..Coverage::default()
+                    });
+                }),
+            Some("nothing_counted"),
+        ),
+        (
+            "the role may not read the table with nearly all rows",
+            new()
+                .wanted(|spec| spec.verification.tables.clear())
+                .both(|evidence| {
+                    set_count(
+                        evidence,
+                        "public.knowledge_nodes",
+                        1_000_000,
+                        CountKind::Estimated,
+                    );
+                    evidence.coverage.push(Coverage {
+                        database: "knowledge_os".to_owned(),
+                        table_count: 5,
+                        counted_tables: 4,
+                        counted_rows: 5_097,
+                        estimated_rows: 1_005_097,
+                        not_counted: vec![NotCounted {
+                            reason: NotCountedReason::NotReadable,
+                            table_count: 1,
+                            tables: vec!["public.knowledge_nodes".to_owned()],
+                        }],
                     });
                 }),
             Some("nothing_counted"),

@@ -3,8 +3,12 @@
 use crate::api::{CountKind, Finding, LostDatabase};
 
 use super::first_look::databases_with_rows;
-use super::input::{Input, has_database};
+use super::habits::is_usual;
+use super::input::{Input, TablePair, has_database};
 use super::volumes::{DataVolumes, cluster_state};
+
+/// After an upgrade a table has at least so much of its rows, in percent.
+const KEPT_PERCENT: i128 = 90;
 
 /// Make sure that the known database cluster is on the volume on which it was.
 pub(super) fn volume_changed(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
@@ -75,7 +79,8 @@ pub(super) fn other_databases_missing(input: &Input<'_>, _: &[Finding]) -> Optio
 }
 
 /// Make sure that another database cluster is not the same data after a major upgrade, and if it
-/// is, say so: every table has the rows that it had, as far as they were counted.
+/// is, say so: every table has the rows that it had, or nearly, as far as they were counted. Queues
+/// and logs go on losing theirs meanwhile.
 pub(super) fn looks_upgraded(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
     let (known, evidence) = (input.baseline?.evidence, input.evidence?);
     let (before, now) = (&known.identity, &evidence.identity);
@@ -83,10 +88,18 @@ pub(super) fn looks_upgraded(input: &Input<'_>, _: &[Finding]) -> Option<Finding
     if before.system_identifier == now.system_identifier || !is_higher {
         return None;
     }
-    let tables = input.table_pairs();
+    let tables: Vec<TablePair<'_>> = input
+        .table_pairs()
+        .into_iter()
+        .filter(|table| table.rule.is_some() || !is_usual(&table.before.name))
+        .collect();
     let has_rows = tables.iter().any(|table| table.before.least_rows() > 0);
     let is_kept = tables.iter().all(|table| match table.now {
-        Some(now) => now.count == CountKind::Estimated || now.rows >= table.before.least_rows(),
+        Some(now) => {
+            let (had, rows) = (table.before.least_rows(), now.rows);
+            now.count == CountKind::Estimated
+                || i128::from(rows) * 100 >= i128::from(had) * KEPT_PERCENT
+        }
         None => table.before.least_rows() == 0,
     });
     let is_seen = tables

@@ -5,6 +5,7 @@ use crate::api::{CountKind, Evidence, Finding, RowCount, SequenceChange, TableCh
 
 use super::identity::find_database;
 use super::input::{Input, TablePair};
+use super::moved::rows_had;
 
 /// So many tables must be compared before it says something that all of them were recreated.
 const COMPARED_TABLES: usize = 3;
@@ -50,27 +51,54 @@ fn older_database(
         .filter(|table| table.before.database == database && !table.is_volatile())
         .collect();
     let recreated = tables.iter().filter(|table| is_recreated(table)).count();
-    let is_recreated_as_a_whole = recreated >= COMPARED_TABLES.min(tables.len()).max(1)
-        && recreated * 100 >= tables.len() * RECREATED_PERCENT;
+    let is_recreated_as_a_whole = is_whole(&tables, is_recreated);
     let fewer: Vec<TableChange> = tables.iter().filter_map(change).collect();
     let more = tables.iter().filter(|table| has_more(table)).count();
+    let with_rows = tables.iter().filter(|table| table.before.rows > 0).count();
+    let is_mostly_fewer = fewer.len() * 2 >= with_rows && !fewer.is_empty();
     let sequences = Sequences::compare(known, evidence, database);
     let is_back = sequences.back.len() > sequences.ahead;
-    let is_mostly_back = sequences.back.len() > 1 && sequences.back.len() * 2 >= sequences.compared;
-    // Without sequences only the rows show it: an older state has more of them nowhere.
-    let is_smaller = sequences.compared == 0
+    // One that stood still says nothing: many are of tables that hardly ever get a row.
+    let is_mostly_back = is_back && (sequences.back.len() > 1 || sequences.compared == 1);
+    // If no sequence has moved, only the rows show it: an older state has more of them nowhere.
+    let is_smaller = sequences.back.is_empty()
+        && sequences.ahead == 0
+        && sequences.restarted == 0
         && tables.len() >= COMPARED_TABLES
         && more == 0
-        && fewer.len() * 2 >= tables.iter().filter(|table| table.before.rows > 0).count()
-        && !fewer.is_empty();
-    let is_older = is_recreated_as_a_whole && (is_back || is_smaller)
-        || is_mostly_back && is_back && !fewer.is_empty();
+        && is_mostly_fewer;
+    // A few tables that are emptied and filled again every night go back, too. An older state is of
+    // most of the data, or all tables were written for it.
+    let had: i128 = tables.iter().map(|table| rows_had(table.before)).sum();
+    let had_by_fewer: i128 = fewer
+        .iter()
+        .filter_map(|table| table.before)
+        .map(|before| i128::from(before.rows))
+        .sum();
+    let is_most = had_by_fewer * 2 > had
+        || is_mostly_fewer
+        || !fewer.is_empty() && is_whole(&tables, is_written_again);
+    let is_older = is_recreated_as_a_whole && (is_back || is_smaller) || is_mostly_back && is_most;
     is_older.then(|| Finding::OlderData {
         tables: fewer,
         left_out: 0,
         sequences: sequences.back,
         recreated_tables: i64::try_from(recreated).unwrap_or(i64::MAX),
     })
+}
+
+/// Whether that is so of nearly all tables.
+fn is_whole(tables: &[TablePair<'_>], is_so: impl Fn(&TablePair<'_>) -> bool) -> bool {
+    let many = tables.iter().filter(|table| is_so(table)).count();
+    many >= COMPARED_TABLES.min(tables.len()).max(1)
+        && many * 100 >= tables.len() * RECREATED_PERCENT
+}
+
+/// Whether the rows of a table are in another file than before, as after `TRUNCATE`.
+fn is_written_again(table: &TablePair<'_>) -> bool {
+    let now = table.now.and_then(|now| now.relfilenode);
+    now.zip(table.before.relfilenode)
+        .is_some_and(|(now, before)| now != before)
 }
 
 /// Whether a table was dropped and created again under its name. A rewrite keeps the object id.
@@ -109,6 +137,8 @@ struct Sequences {
     back: Vec<SequenceChange>,
     /// How many went on.
     ahead: usize,
+    /// How many began again.
+    restarted: usize,
 }
 
 impl Sequences {
@@ -117,6 +147,7 @@ impl Sequences {
             compared: 0,
             back: Vec::new(),
             ahead: 0,
+            restarted: 0,
         };
         for before in known
             .sequences
@@ -134,6 +165,7 @@ impl Sequences {
             }
             // One that begins again belongs to a table that was emptied, not to an older state.
             let is_restarted = now.last_value.saturating_mul(RESTARTED_SHARE) < before.last_value;
+            found.restarted += usize::from(is_restarted);
             if now.last_value < before.last_value && !is_restarted {
                 found.back.push(SequenceChange {
                     database: database.to_owned(),

@@ -217,6 +217,45 @@ pub(super) fn renamed() -> Vec<Scenario> {
             None,
         ),
         (
+            "what a swap left is dropped later, most rows of the database",
+            drop_all(
+                with(&[("public.orders", 90_000), ("public.orders_legacy", 150_000)]),
+                &["public.orders_legacy"],
+            ),
+            None,
+        ),
+        (
+            "detached partitions, most rows of the database, are dropped later",
+            drop_all(
+                with(&[
+                    ("public.events", 40_000),
+                    ("public.events_p2024_01", 40_000),
+                    ("archive.events_p2024_02", 40_000),
+                ]),
+                &["public.events_p2024_01", "archive.events_p2024_02"],
+            ),
+            None,
+        ),
+        (
+            "two reports are computed again every night, by TRUNCATE RESTART IDENTITY",
+            with(&[("public.report_days", 900), ("public.report_weeks", 300)])
+                .both(|evidence| {
+                    add_sequence(evidence, MAIN, "public.report_days_id_seq", 900);
+                    add_sequence(evidence, MAIN, "public.report_weeks_id_seq", 300);
+                    add_sequence(evidence, MAIN, "public.experts_id_seq", 85);
+                })
+                .now(|now| {
+                    for (position, name, rows) in [
+                        (0, "public.report_days", 890),
+                        (1, "public.report_weeks", 298),
+                    ] {
+                        set_rows(now, name, rows);
+                        now.sequences[position].last_value = rows;
+                    }
+                }),
+            None,
+        ),
+        (
             "fixtures are loaded again, with the same rows",
             Sample::new()
                 .both(|evidence| add_sequence(evidence, MAIN, "public.experts_id_seq", 85))
@@ -328,6 +367,20 @@ pub(super) fn dropped() -> Vec<Scenario> {
         (
             "a migration drops a table that nobody needs any more",
             drop_all(Sample::new(), &["public.audit"]),
+            None,
+        ),
+        (
+            "the small tables of six months are dropped, more than half of all",
+            with(&[
+                ("public.totals_2024_01", 15),
+                ("public.totals_2024_02", 15),
+                ("public.totals_2024_03", 15),
+                ("public.totals_2024_04", 15),
+                ("public.totals_2024_05", 15),
+                ("public.totals_2024_06", 15),
+            ])
+            .now(|now| now.tables.retain(|table| !table.name.contains("totals")))
+            .now(|now| now.table_count -= 6),
             None,
         ),
         (

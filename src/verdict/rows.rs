@@ -5,7 +5,8 @@ use crate::api::{CountKind, Finding, RowLimit, TableChange, TableEvidence};
 
 use super::input::{Input, TablePair};
 use super::limits::{allowed_drop, change_of, has_dropped, limit_of_all};
-use super::unlisted::{Kind, moved, resets};
+use super::moved::moved;
+use super::unlisted::{Kind, resets};
 
 /// Make sure that every table with `minRows` has that many rows, counted completely.
 pub(super) fn rows_below_minimum(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
@@ -67,10 +68,14 @@ fn has_moved(input: &Input<'_>, table: &TablePair<'_>, percent: i64) -> bool {
         .rule
         .is_some_and(|(_, rule)| rule.max_drop_percent.is_some());
     let rows = table.now.map_or(0, |now| now.rows);
+    let Some((baseline, evidence)) = input.baseline.zip(input.evidence) else {
+        return false;
+    };
     if has_own_limit || rows == 0 {
         return false;
     }
     let had = i128::from(table.before.least_rows());
-    let lost = had - i128::from(rows) - moved(input, table.before);
+    let elsewhere = moved(baseline.evidence, evidence, table.before, true);
+    let lost = had - i128::from(rows) - elsewhere;
     lost * 100 <= had * i128::from(percent)
 }

@@ -136,7 +136,8 @@ pub(super) fn say_note(finding: &Finding, main_database: Option<&str>) -> Option
             version_before,
             version_now,
         } => format!(
-            "it looks like a major upgrade ({} -> {}): every table that was counted has its rows",
+            "it looks like a major upgrade ({} -> {}): every table that was counted has its \
+             rows, or nearly",
             escaped(version_before),
             escaped(version_now)
         ),

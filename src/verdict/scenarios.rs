@@ -13,6 +13,7 @@ use super::incidents_unread::{other_directories, refusals, same_directory, unrea
 use super::more_losses::{hidden, older};
 use super::not_known::{not_known, upgraded};
 use super::ordinary_life::{dropped, renamed, used_up};
+use super::put_away::{looks_ordinary, put_away};
 use super::sample::{
     Sample, add_database, add_table, drop_database, drop_table, set_count, set_lower_bound,
     set_rows,
@@ -502,7 +503,10 @@ fn ordinary_life_is_verified() {
 fn losses_that_a_share_of_one_table_hides_are_suspected() {
     insta::assert_yaml_snapshot!(
         "more_losses",
-        as_expected([older(), hidden()].concat(), CheckOutcome::Suspected)
+        as_expected(
+            [older(), hidden(), put_away(), looks_ordinary()].concat(),
+            CheckOutcome::Suspected
+        )
     );
 }
 
@@ -543,6 +547,8 @@ fn each_check_is_needed_by_a_scenario() {
         not_known(),
         older(),
         hidden(),
+        put_away(),
+        looks_ordinary(),
     ]
     .into_iter()
     .flatten()

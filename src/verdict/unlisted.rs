@@ -4,12 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{CountKind, Evidence, Finding, RowCount, TableChange, TableEvidence};
+use crate::api::{CountKind, Evidence, Finding, RowCount, TableChange};
 
-use super::habits::{is_archive, is_made_by_tool, is_pruned, is_related, is_staging, is_used_up};
+use super::habits::{is_made_by_tool, is_pruned, is_staging, is_used_up};
 use super::identity::find_database;
 use super::input::{Input, TablePair, is_absent};
 use super::limits::{SMALL_TABLE_ROWS, allowed_drop, has_dropped};
+use super::moved::{is_leftover, moved, rows_had};
 
 /// So many tables that lose their rows at once are more than one that is meant to.
 const SEVERAL: usize = 3;
@@ -17,6 +18,8 @@ const SEVERAL: usize = 3;
 const SHARE_OF_SEVERAL_EMPTIED: i128 = 5;
 /// Together with this share of all rows, in percent, several tables that are gone are a reset.
 const SHARE_OF_SEVERAL_MISSING: i128 = 25;
+/// If all tables are gone, what has at most one in so many of their rows does not replace them.
+const REPLACED_SHARE: i128 = 20;
 
 /// How a table has lost rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +41,8 @@ pub(super) struct Loss<'a> {
 
 /// What the tables without a rule have lost; nothing where the baseline is off.
 pub(super) fn losses<'a>(input: &Input<'a>) -> Vec<Loss<'a>> {
-    let (Some(evidence), Some(_)) = (
+    let (Some(baseline), Some(evidence), Some(_)) = (
+        input.baseline,
         input.evidence,
         input.spec.verification.baseline.max_drop_percent(),
     ) else {
@@ -48,12 +52,16 @@ pub(super) fn losses<'a>(input: &Input<'a>) -> Vec<Loss<'a>> {
         .table_pairs()
         .into_iter()
         .filter(|table| table.rule.is_none() && !table.is_volatile())
-        .filter(|table| !is_made_by_tool(&table.before.name))
-        .filter_map(|table| loss(input, evidence, table))
+        .filter_map(|table| loss(input, baseline.evidence, evidence, table))
         .collect()
 }
 
-fn loss<'a>(input: &Input<'a>, evidence: &Evidence, table: TablePair<'a>) -> Option<Loss<'a>> {
+fn loss<'a>(
+    input: &Input<'a>,
+    known: &Evidence,
+    evidence: &Evidence,
+    table: TablePair<'a>,
+) -> Option<Loss<'a>> {
     let had = rows_had(table.before);
     let name = table.before.name.as_str();
     let kind = match table.now {
@@ -76,61 +84,17 @@ fn loss<'a>(input: &Input<'a>, evidence: &Evidence, table: TablePair<'a>) -> Opt
     }
     let is_usual = is_staging(name)
         || kind != Kind::Missing && is_used_up(name)
-        || kind == Kind::Reduced && is_pruned(name);
-    let lost = had - i128::from(table.now.map_or(0, |now| now.rows)) - moved(input, table.before);
+        || kind == Kind::Reduced && is_pruned(name)
+        || kind == Kind::Missing && is_leftover(evidence, table.before);
+    let lost = had
+        - i128::from(table.now.map_or(0, |now| now.rows))
+        - moved(known, evidence, table.before, false);
     (lost * 100 > had * i128::from(percent) || kind == Kind::Missing && lost > 0).then_some(Loss {
         table,
         kind,
         lost,
         is_usual,
     })
-}
-
-/// How many rows a table had: of one that was counted in part, about.
-fn rows_had(before: &TableEvidence) -> i128 {
-    match before.count {
-        CountKind::Estimated if before.lower_bound.is_none() => 0,
-        _ => i128::from(before.rows.max(before.least_rows())),
-    }
-}
-
-/// Rows that were surely moved, into a new table or an archive of that name: a partition that was
-/// detached, a copy that took the name.
-pub(super) fn moved(input: &Input<'_>, before: &TableEvidence) -> i128 {
-    let (Some(baseline), Some(evidence)) = (input.baseline, input.evidence) else {
-        return 0;
-    };
-    // A table that is only in another schema, with nothing left in its own, has moved nowhere that
-    // the application looks.
-    let is_left = evidence.table(&before.database, &before.name).is_some();
-    evidence
-        .tables
-        .iter()
-        .filter(|other| other.database == before.database && other.name != before.name)
-        .filter(|other| is_left || other.oid != before.oid || before.oid == 0)
-        .filter(|other| is_related(&before.name, &other.name))
-        .map(
-            |other| match baseline.evidence.table(&other.database, &other.name) {
-                Some(known) if is_archive(&other.name) => {
-                    i128::from(other.least_rows()) - i128::from(known.least_rows())
-                }
-                Some(_) => 0,
-                // What has only another name had its rows before.
-                None => {
-                    let known = &baseline.evidence.tables;
-                    let is_new = !known.iter().any(|known| {
-                        known.oid == other.oid && known.oid != 0 && known.name != before.name
-                    });
-                    if is_new {
-                        i128::from(other.least_rows())
-                    } else {
-                        0
-                    }
-                }
-            },
-        )
-        .map(|rows| rows.max(0))
-        .sum()
 }
 
 /// The databases in which what tables without a rule have lost is a reset.
@@ -152,11 +116,21 @@ fn is_reset(input: &Input<'_>, database: &str, losses: &[Loss<'_>]) -> bool {
         .iter()
         .filter(|loss| loss.table.before.database == database && !loss.is_usual)
         .collect();
+    let is_lost_as_usual = |name: &str| {
+        losses.iter().any(|loss| {
+            loss.is_usual
+                && loss.table.before.name == name
+                && loss.table.before.database == database
+        })
+    };
     let is_compared = |table: &TablePair<'_>| {
         let name = table.before.name.as_str();
         let is_usual = table.rule.is_none() && (is_used_up(name) || is_pruned(name));
         let is_lost = || unusual.iter().any(|loss| loss.table.before.name == name);
-        !table.is_volatile() && !is_staging(name) && (!is_usual || is_lost())
+        !table.is_volatile()
+            && !is_staging(name)
+            && !is_lost_as_usual(name)
+            && (!is_usual || is_lost())
     };
     let compared: Vec<TablePair<'_>> = input
         .table_pairs()
@@ -173,15 +147,57 @@ fn is_reset(input: &Input<'_>, database: &str, losses: &[Loss<'_>]) -> bool {
         .count();
     let is_several = unusual.len() >= SEVERAL
         && (unusual.len() * 2 > compared.len()
+            && (families(&unusual) >= SEVERAL || is_share(SHARE_OF_SEVERAL_EMPTIED))
             || unusual.len() - missing >= SEVERAL && is_share(SHARE_OF_SEVERAL_EMPTIED)
             || is_share(SHARE_OF_SEVERAL_MISSING));
     is_share(i128::from(percent)) || is_several
+}
+
+/// How many tables that is, if those that only a number tells apart are one.
+fn families(losses: &[&Loss<'_>]) -> usize {
+    let letters =
+        |name: &str| -> String { name.chars().filter(|one| one.is_alphabetic()).collect() };
+    losses
+        .iter()
+        .map(|loss| letters(&loss.table.before.name))
+        .collect::<BTreeSet<_>>()
+        .len()
+}
+
+/// Whether every table of a database that had rows is gone, and next to nothing is there instead.
+/// That is a reset whatever their names are.
+fn is_all_gone(input: &Input<'_>, database: &str) -> bool {
+    let Some(evidence) = input.evidence.filter(|_| input.failure.is_none()) else {
+        return false;
+    };
+    let tables: Vec<TablePair<'_>> = input
+        .table_pairs()
+        .into_iter()
+        .filter(|table| table.before.database == database && rows_had(table.before) > 0)
+        .filter(|table| !table.is_volatile())
+        .collect();
+    let had: i128 = tables.iter().map(|table| rows_had(table.before)).sum();
+    let left: i128 = evidence
+        .tables
+        .iter()
+        .filter(|table| table.database == database)
+        .map(|table| i128::from(table.rows.max(table.least_rows())))
+        .sum();
+    let is_gone = |table: &TablePair<'_>| table.now.is_none() && is_absent(evidence, table);
+    !tables.is_empty() && tables.iter().all(is_gone) && left * REPLACED_SHARE <= had
 }
 
 /// The losses of one kind that are a reset.
 pub(super) fn resets<'a>(input: &Input<'a>, earlier: &[Finding], kind: Kind) -> Vec<TablePair<'a>> {
     let losses = losses(input);
     let databases = reset_databases(input, &losses);
+    let all_gone: BTreeSet<&str> = losses
+        .iter()
+        .map(|loss| loss.table.before.database.as_str())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .filter(|database| is_all_gone(input, database))
+        .collect();
     // Another database cluster, or an older state, is a reset whatever the tables are, and so is a
     // seed. That one database is missing says nothing about another.
     let is_other_data = earlier.iter().any(|finding| match finding {
@@ -189,11 +205,16 @@ pub(super) fn resets<'a>(input: &Input<'a>, earlier: &[Finding], kind: Kind) -> 
         Finding::SeedRowsOnly { .. } => true,
         _ => finding.is_identity(),
     });
-    let is_reset =
-        |loss: &Loss<'_>| !loss.is_usual && databases.contains(loss.table.before.database.as_str());
+    let is_reset = |loss: &Loss<'_>| {
+        let database = loss.table.before.database.as_str();
+        let is_worth_a_word = is_other_data && !is_made_by_tool(&loss.table.before.name);
+        is_worth_a_word
+            || all_gone.contains(database)
+            || !loss.is_usual && databases.contains(database)
+    };
     losses
         .into_iter()
-        .filter(|loss| loss.kind == kind && (is_other_data || is_reset(loss)))
+        .filter(|loss| loss.kind == kind && is_reset(loss))
         .map(|loss| loss.table)
         .collect()
 }
@@ -207,7 +228,9 @@ pub(super) fn tables_changed(input: &Input<'_>, earlier: &[Finding]) -> Option<F
         })
     };
     let is_worth_a_word = |loss: &Loss<'_>| {
-        loss.table.before.rows >= SMALL_TABLE_ROWS || loss.kind != Kind::Reduced && !loss.is_usual
+        let is_large = loss.table.before.rows >= SMALL_TABLE_ROWS;
+        let is_unusual = loss.kind != Kind::Reduced && !loss.is_usual;
+        !is_made_by_tool(&loss.table.before.name) && (is_large || is_unusual)
     };
     let tables: Vec<TableChange> = losses(input)
         .into_iter()

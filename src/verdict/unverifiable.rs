@@ -142,7 +142,7 @@ fn unmet_limit(
         Some(percent) => (Field::MaxDropPercent, percent),
         None => (Field::OfAll, of_all?),
     };
-    let is_unlogged = now.unlogged && rule.max_drop_percent.is_none();
+    let is_unlogged = before.unwrap_or(now).unlogged && rule.max_drop_percent.is_none();
     if rule.volatile || is_unlogged || percent >= 100 {
         return None;
     }
