@@ -8,6 +8,7 @@ use super::check_jobs::plan_jobs;
 use super::check_names;
 use super::data_conditions::{data_reset, data_verified, report};
 use super::files::{files_match, plan_files};
+use super::gate::newest_let_through;
 use super::judge::{Judged, JudgedCheck, has_outcome, is_of, order};
 use super::ready::list;
 use super::retry::next_try;
@@ -228,6 +229,7 @@ fn plan_pruning(
         [
             judged.newest_of(pod, container),
             judged.newest_definitive_of(pod, container),
+            newest_let_through(observed, judged, start.pod, start.container),
         ]
     });
     let of_running = running.iter().flat_map(|start| {

@@ -7,10 +7,13 @@ use crate::api::names;
 
 /// Hex digits of a digest that go into a name.
 const DIGITS: usize = 10;
+/// Hex digits of a start in a name that has a time, too: beside the longest name of a database there
+/// is no space for more, because the name of a Job's pod is cut.
+const START_DIGITS: usize = 4;
 
 /// The name of the check of one container start; `attempt` 0 is the first.
 pub fn restart_check(database: &str, pod_uid: &str, container_id: &str, attempt: i32) -> String {
-    let digest = short_digest(&format!("{pod_uid}\n{container_id}"));
+    let digest = start_digest(pod_uid, container_id);
     if attempt == 0 {
         format!("{database}-{digest}")
     } else {
@@ -18,14 +21,31 @@ pub fn restart_check(database: &str, pod_uid: &str, container_id: &str, attempt:
     }
 }
 
-/// The name of the check for one tick of the schedule.
-pub fn scheduled_check(database: &str, tick_second: i64) -> String {
-    format!("{database}-s{tick_second}")
+/// The name of the check of one container start for one tick of the schedule: after a failover the
+/// same tick is another server's.
+pub fn scheduled_check(
+    database: &str,
+    pod_uid: &str,
+    container_id: &str,
+    tick_second: i64,
+) -> String {
+    let start = &start_digest(pod_uid, container_id)[..START_DIGITS];
+    format!("{database}-s{tick_second}-{start}")
 }
 
-/// The name of the check for the backups that began in that second.
-pub fn backup_check(database: &str, begun_second: i64) -> String {
-    format!("{database}-b{begun_second}")
+/// The name of the check of one container start for the backups that began in that second.
+pub fn backup_check(
+    database: &str,
+    pod_uid: &str,
+    container_id: &str,
+    begun_second: i64,
+) -> String {
+    let start = &start_digest(pod_uid, container_id)[..START_DIGITS];
+    format!("{database}-b{begun_second}-{start}")
+}
+
+fn start_digest(pod_uid: &str, container_id: &str) -> String {
+    short_digest(&format!("{pod_uid}\n{container_id}"))
 }
 
 /// The name of the first backup's Job; `attempt` 0 is the first.
@@ -62,6 +82,16 @@ pub fn short_digest(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tick_has_a_name_per_start_that_no_pod_name_is_cut_from() {
+        let database = "d".repeat(names::DATABASE_NAME_LIMIT);
+        let of = |container: &str| scheduled_check(&database, "pod-1", container, 1_769_938_200);
+        assert_ne!(of("containerd://1"), of("containerd://2"));
+        // A hyphen and five random characters follow, within 63.
+        assert!(of("containerd://1").len() <= 57);
+        assert!(backup_check(&database, "pod-1", "containerd://1", 1_769_938_200).len() <= 57);
+    }
 
     #[test]
     fn the_next_first_backup_has_a_name_that_nothing_has() {

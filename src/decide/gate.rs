@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::area::{Area, Stall};
 use super::judge::{Judged, JudgedCheck, is_of, order};
-use super::new_database::is_new;
+use super::new_database::{has_found_nothing, is_new};
+use super::newest::asks_pod;
 use super::ready::list;
 use crate::api::{CheckOutcome, WhenUnverifiable, reasons};
 use crate::plan::{GateStep, Plan, Step};
@@ -84,9 +85,7 @@ fn wanted(
             "its Postgres container does not run".to_owned(),
         );
     };
-    let definitive = newest_of_pod(judged, pod, running, |outcome| {
-        outcome != CheckOutcome::Unverifiable
-    });
+    let definitive = newest_of_pod(judged, pod, running, |check| judged.is_definitive(check));
     if let Some(definitive) = definitive {
         let check = definitive
             .check
@@ -103,7 +102,7 @@ fn wanted(
             // The application that has its traffic keeps it, unless this is other data or a loss of
             // tables that the spec lists.
             (_, Some(present))
-                if was_verified(judged, pod, running)
+                if had_right_to_traffic(observed, judged, pod, running, definitive)
                     && !closes_open_gate(&definitive.verdict.findings, &observed.database.spec) =>
             {
                 present.clone()
@@ -129,6 +128,12 @@ fn wanted(
             reasons::NEW,
             "the database is new: it has no rows yet, and nothing knows of any".to_owned(),
         );
+    }
+    // What was let through keeps its traffic while nothing more can be said.
+    if let Some(present) = pod.gate.as_ref().filter(|present| present.is_open)
+        && newest_let_through(observed, judged, pod, running).is_some()
+    {
+        return present.clone();
     }
     let why = newest.map_or("its data is being checked", |newest| {
         newest.verdict.message.as_str()
@@ -158,31 +163,54 @@ fn wanted(
     )
 }
 
-/// Whether a check of this very start has verified the data.
-fn was_verified(judged: &Judged<'_>, pod: &PodFact, running: &RunningContainer) -> bool {
-    newest_of_pod(judged, pod, running, |outcome| {
-        outcome == CheckOutcome::Verified
-    })
-    .is_some()
+/// Whether this very start was let through before it was suspected: verified, or without that, and
+/// since then nothing could be read of it.
+fn had_right_to_traffic(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    pod: &PodFact,
+    running: &RunningContainer,
+    suspected: &JudgedCheck<'_>,
+) -> bool {
+    let is_verified = |check: &JudgedCheck<'_>| check.verdict.outcome == CheckOutcome::Verified;
+    newest_of_pod(judged, pod, running, is_verified).is_some()
+        || suspected.check.evidence().is_none()
+            && newest_let_through(observed, judged, pod, running).is_some()
 }
 
-/// The newest check of a start that asked the pod itself: behind a host another one may answer.
+/// The newest check of this very start that let the pod through although it verified nothing: it
+/// found a replica of the known database cluster, or a new database.
+pub fn newest_let_through<'a, 'b>(
+    observed: &Observed,
+    judged: &'b Judged<'a>,
+    pod: &PodFact,
+    running: &RunningContainer,
+) -> Option<&'b JudgedCheck<'a>> {
+    // What was new then may be remembered by now: by a backup, or because the memory can't be read.
+    let was_new = pod
+        .gate
+        .as_ref()
+        .is_some_and(|present| present.is_open && present.reason == reasons::NEW);
+    newest_of_pod(judged, pod, running, |check| {
+        is_known_replica(judged, check)
+            || is_new(observed, judged, check)
+            || was_new && has_found_nothing(check)
+    })
+}
+
+/// The newest check of a start that asked the pod itself.
 fn newest_of_pod<'a, 'b>(
     judged: &'b Judged<'a>,
     pod: &PodFact,
     running: &RunningContainer,
-    wanted: impl Fn(CheckOutcome) -> bool,
+    wanted: impl Fn(&JudgedCheck<'a>) -> bool,
 ) -> Option<&'b JudgedCheck<'a>> {
-    let asked_pod = |judged: &&JudgedCheck<'_>| {
-        let target = judged.check.spec.target.as_ref();
-        target.is_some_and(|target| target.host.is_none())
-    };
     judged
         .verdicts
         .values()
         .filter(|judged| is_of(judged.check, &pod.uid, &running.id))
-        .filter(asked_pod)
-        .filter(|judged| wanted(judged.verdict.outcome))
+        .filter(|judged| asks_pod(judged.check))
+        .filter(|judged| wanted(judged))
         .max_by_key(|judged| order(judged.check))
 }
 

@@ -46,46 +46,6 @@ pub struct JudgedCheck<'a> {
     pub verdict: Verdict,
 }
 
-impl<'a> Judged<'a> {
-    /// The newest check that said Verified or Suspected, about whichever container.
-    pub fn newest_definitive(&self) -> Option<&JudgedCheck<'a>> {
-        self.verdicts
-            .values()
-            .filter(|judged| judged.verdict.outcome != CheckOutcome::Unverifiable)
-            .max_by_key(|judged| order(judged.check))
-    }
-
-    /// The newest check that has ended.
-    pub fn newest(&self) -> Option<&JudgedCheck<'a>> {
-        self.verdicts
-            .values()
-            .max_by_key(|judged| order(judged.check))
-    }
-
-    /// The newest check of one container start that said Verified or Suspected.
-    pub fn newest_definitive_of(
-        &self,
-        pod_uid: &str,
-        container_id: &str,
-    ) -> Option<&JudgedCheck<'a>> {
-        let definitive = self
-            .verdicts
-            .values()
-            .filter(|judged| judged.verdict.outcome != CheckOutcome::Unverifiable);
-        definitive
-            .filter(|judged| is_of(judged.check, pod_uid, container_id))
-            .max_by_key(|judged| order(judged.check))
-    }
-
-    /// The newest check of one container start that has ended.
-    pub fn newest_of(&self, pod_uid: &str, container_id: &str) -> Option<&JudgedCheck<'a>> {
-        self.verdicts
-            .values()
-            .filter(|judged| is_of(judged.check, pod_uid, container_id))
-            .max_by_key(|judged| order(judged.check))
-    }
-}
-
 /// Whether a check looks at that container start.
 pub fn is_of(check: &DatabaseCheck, pod_uid: &str, container_id: &str) -> bool {
     check
@@ -283,7 +243,7 @@ impl<'a> Judged<'a> {
     }
 
     /// Whether a check has seen a replica of the database cluster that is known to be good.
-    fn is_replica_of_known(&self, check: &DatabaseCheck) -> bool {
+    pub(super) fn is_replica_of_known(&self, check: &DatabaseCheck) -> bool {
         let found = check.evidence().map(|evidence| &evidence.identity);
         self.known_good
             .as_ref()

@@ -21,6 +21,7 @@ mod judge;
 mod known_good;
 mod loss_summary;
 mod new_database;
+mod newest;
 mod primaries;
 mod protect;
 mod ready;

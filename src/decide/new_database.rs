@@ -4,7 +4,7 @@
 use super::judge::{Judged, JudgedCheck};
 use super::known_good::KnownGood;
 use crate::api::{CheckOutcome, DatabaseLedgerStatus, Evidence, names};
-use crate::verdict::databases_with_rows;
+use crate::verdict::{databases_with_rows, has_no_rows};
 use crate::world::Observed;
 
 /// Whether what a check has looked at is a new database: it could not be verified only because there
@@ -13,31 +13,31 @@ use crate::world::Observed;
 /// What could not be read is no reason to call anything new: what has a past is not taken for
 /// new.
 pub fn is_new(observed: &Observed, judged: &Judged<'_>, newest: &JudgedCheck<'_>) -> bool {
-    let status = newest.check.status.as_ref();
+    has_found_nothing(newest) && !is_remembered(observed, judged)
+}
+
+/// Whether a check has looked everywhere and could verify nothing because there is nothing.
+pub fn has_found_nothing(judged: &JudgedCheck<'_>) -> bool {
+    let status = judged.check.status.as_ref();
     // The bucket is read by the check itself; that it could not be is the check's failure.
     let has_failed = status.is_none_or(|status| status.failure.is_some());
     // Another namespace's backup of the same name may be its past: a user must decide.
     let has_rows_elsewhere = status
         .and_then(|status| status.backup_elsewhere.as_ref())
         .is_some_and(|elsewhere| elsewhere.rows > 0);
-    newest.verdict.outcome == CheckOutcome::Unverifiable
+    judged.verdict.outcome == CheckOutcome::Unverifiable
         && !has_failed
         && !has_rows_elsewhere
-        && newest
+        && judged
             .check
             .evidence()
             .is_some_and(|evidence| !evidence.identity.in_recovery && is_empty(evidence))
-        && !is_remembered(observed, judged)
 }
 
-/// Whether no database of the server has rows, as far as that is known.
+/// Whether all tables were counted and no database of the server has rows, as far as that is known.
+/// An estimate of 0 says nothing: after a crash the statistics are gone.
 fn is_empty(evidence: &Evidence) -> bool {
-    evidence.total_rows == 0
-        && evidence
-            .tables
-            .iter()
-            .all(|table| table.rows == 0 && table.least_rows() == 0)
-        && databases_with_rows(evidence).is_empty()
+    evidence.total_rows == 0 && has_no_rows(evidence) && databases_with_rows(evidence).is_empty()
 }
 
 /// Whether anything knows of rows of this database, or may know.

@@ -2,6 +2,7 @@
 //! other. Pure.
 
 use super::judge::{Judged, JudgedCheck, is_of, order};
+use super::newest::asks_pod;
 use super::running::{Role, Running, role};
 
 /// The primaries among the containers that run now.
@@ -29,7 +30,7 @@ pub fn primaries<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Pri
         .filter_map(|start| {
             let newest = judged.newest_of(&start.pod.uid, &start.container.id)?;
             // A host answers in the same way, whichever pod is checked.
-            asks_pod(newest).then_some((start, newest))
+            asks_pod(newest.check).then_some((start, newest))
         })
         .collect();
     found.sort_by_key(|(_, newest)| std::cmp::Reverse(order(newest.check)));
@@ -44,11 +45,6 @@ pub fn primaries<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Pri
         (None, [(newer, _), .., (older, _)]) => Primaries::Unsure { newer, older },
         (None, _) => Primaries::AtMostOne,
     }
-}
-
-fn asks_pod(judged: &JudgedCheck<'_>) -> bool {
-    let target = judged.check.spec.target.as_ref();
-    target.is_some_and(|target| target.host.is_none())
 }
 
 /// Whether the server that `look` found was a primary before `other` was made and after.

@@ -59,12 +59,19 @@ pub fn next_try(
             .any(|primary| has_started_since(judged, primary, newest))
             .then_some(Duration::ZERO);
     }
-    let pauses = if is_hopeless(newest.verdict.reason) {
+    // A workload of replicas only is no failure that passes, but one of them may be promoted: the
+    // pauses grow from when a primary was last seen.
+    let is_standby = newest.verdict.reason == reasons::IN_RECOVERY
+        && others().all(|other| role(judged, other) == Some(Role::Replica));
+    let since = newest_primary(judged).filter(|_| is_standby);
+    let pauses = if is_standby || is_hopeless(newest.verdict.reason) {
         observed.pace.hopeless
     } else {
         observed.pace.retry
     };
-    let pause = pauses.after(failures(judged, start, newest)).as_secs();
+    let pause = pauses
+        .after(failures(judged, start, newest, since))
+        .as_secs();
     let due = ended_second(observed, verification, newest)
         .saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));
     let wait = due.saturating_sub(observed.now.0.as_second());
@@ -114,10 +121,24 @@ fn is_same(one: &Running<'_>, other: &Running<'_>) -> bool {
     one.pod.uid == other.pod.uid && one.container.id == other.container.id
 }
 
+/// The newest check that found a primary, in whichever start.
+fn newest_primary<'a, 'b>(judged: &'b Judged<'a>) -> Option<&'b JudgedCheck<'a>> {
+    let primaries = judged.verdicts.values().filter(|judged| {
+        let evidence = judged.check.evidence();
+        evidence.is_some_and(|evidence| !evidence.identity.in_recovery)
+    });
+    primaries.max_by_key(|judged| order(judged.check))
+}
+
 /// How many checks of a start in a row could not say anything for the same kind of reason and under
-/// the same spec, the newest included. Older ones may have been pruned: the number of the try then
-/// says more.
-fn failures(judged: &Judged<'_>, start: &Running<'_>, newest: &JudgedCheck<'_>) -> usize {
+/// the same spec, the newest included, and `since` not. Older ones may have been pruned: the number
+/// of the try then says more.
+fn failures(
+    judged: &Judged<'_>,
+    start: &Running<'_>,
+    newest: &JudgedCheck<'_>,
+    since: Option<&JudgedCheck<'_>>,
+) -> usize {
     let mut of_start: Vec<&JudgedCheck<'_>> = judged
         .verdicts
         .values()
@@ -135,6 +156,7 @@ fn failures(judged: &Judged<'_>, start: &Running<'_>, newest: &JudgedCheck<'_>) 
     let row: Vec<_> = of_start
         .iter()
         .take_while(|judged| kind(judged) == kind(newest))
+        .take_while(|judged| since.is_none_or(|since| order(judged.check) > order(since.check)))
         .collect();
     if row.len() < of_start.len() {
         return row.len();

@@ -1,6 +1,6 @@
 //! The containers that run Postgres now: what checks are made for. Pure.
 
-use super::judge::Judged;
+use super::judge::{Judged, is_of};
 use super::ready::list;
 use crate::api::reasons;
 use crate::world::{ContainerFact, Observed, PodFact, RunningContainer, VolumeFact};
@@ -11,12 +11,29 @@ pub struct Running<'a> {
     pub container: &'a RunningContainer,
 }
 
-/// The start for checks that no start asked for: the first that is not known to be a replica.
+/// The start for checks that no start asked for: the known primary, else one that may be it. A
+/// replica that is made anew says nothing yet, and does not take the place of a primary that does.
 pub fn primary<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Option<&'a Running<'b>> {
     running
         .iter()
-        .find(|start| role(judged, start) != Some(Role::Replica))
-        .or(running.first())
+        .min_by_key(|start| match role(judged, start) {
+            Some(Role::Primary) => 0,
+            // A primary becomes a replica only by a restart.
+            None if was_primary(judged, start) => 1,
+            None => 2,
+            Some(Role::Replica) => 3,
+        })
+}
+
+/// Whether any check of a start has found a primary.
+fn was_primary(judged: &Judged<'_>, start: &Running<'_>) -> bool {
+    judged.verdicts.values().any(|judged| {
+        is_of(judged.check, &start.pod.uid, &start.container.id)
+            && judged
+                .check
+                .evidence()
+                .is_some_and(|evidence| !evidence.identity.in_recovery)
+    })
 }
 
 /// What a server was found to be.

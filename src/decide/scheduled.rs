@@ -45,9 +45,16 @@ pub fn plan_scheduled_check(
     let Some(mut due) = schedule.next_tick(uid, since) else {
         return;
     };
-    let name = |tick: &Time| check_names::scheduled_check(observed.name(), tick.0.as_second());
-    // By the API server's clock a tick's check may have been made before the tick.
-    if has_name(checks, &name(&due)) {
+    let (pod, container) = (&start.pod.uid, &start.container.id);
+    let name = |tick: &Time| {
+        check_names::scheduled_check(observed.name(), pod, container, tick.0.as_second())
+    };
+    // By the API server's clock a tick's check may have been made before the tick. Each check has
+    // one name, so that this ends.
+    for _ in checks {
+        if !has_name(checks, &name(&due)) {
+            break;
+        }
         let Some(after) = schedule.next_tick(uid, &due) else {
             return;
         };
@@ -93,7 +100,12 @@ pub fn plan_backup_check(observed: &Observed, start: &Running<'_>, plan: &mut Pl
         let made = check.metadata.creation_timestamp.as_ref();
         made.is_some_and(|made| made.0 >= since.0) || !has_outcome(check)
     };
-    let name = check_names::backup_check(observed.name(), begun.0.as_second());
+    let name = check_names::backup_check(
+        observed.name(),
+        &start.pod.uid,
+        &start.container.id,
+        begun.0.as_second(),
+    );
     if is_planned(plan) || of_start.any(is_enough) || has_name(checks, &name) {
         return;
     }

@@ -117,6 +117,29 @@ fn of_replica(check: DatabaseCheck) -> DatabaseCheck {
     )
 }
 
+/// Nothing answers yet at the replica in the first pod; the primary is in the second.
+fn made_anew(checked: &str) -> Sample {
+    replicas().and_check(of_replica(unverifiable(
+        "knowledge-replica",
+        checked,
+        "ConnectionFailed",
+    )))
+}
+
+#[test]
+fn a_check_by_hand_looks_at_the_known_primary() {
+    let asked = made_anew("2026-02-01T09:29:50Z").and_check(manual("look", "2026-02-01T09:29:58Z"));
+    let pods: Vec<String> = crate::decide::decide(&asked.0)
+        .steps
+        .into_iter()
+        .filter_map(|step| match step {
+            crate::plan::Step::SetCheckTarget { target, .. } => Some(target.pod),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(pods, ["knowledge-postgres-1"]);
+}
+
 pub fn scenarios() -> Vec<Scenario> {
     [
         starts(),
@@ -377,9 +400,22 @@ fn schedules() -> Vec<Scenario> {
         (
             "the tick has its check, which the API server's clock says was made before it",
             half_hourly("2026-02-01T09:30:10Z").and_check(on_schedule(check(
-                "knowledge-s1769938200",
+                "knowledge-s1769938200-d119",
                 "2026-02-01T09:29:58Z",
             ))),
+        ),
+        (
+            "two ticks have their checks, by an API server whose clock is minutes behind",
+            scheduled(Sample::settled(), "*/2 * * * *")
+                .at("2026-02-01T09:30:10Z")
+                .and_check(on_schedule(check(
+                    "knowledge-s1769938080-d119",
+                    "2026-02-01T09:25:58Z",
+                )))
+                .and_check(on_schedule(check(
+                    "knowledge-s1769938200-d119",
+                    "2026-02-01T09:27:58Z",
+                ))),
         ),
         (
             "the tick is due and no pod runs",
@@ -427,6 +463,37 @@ fn several_pods() -> Vec<Scenario> {
                 "*/30 * * * *",
             )
             .at("2026-02-01T10:00:00Z"),
+        ),
+        (
+            "the tick is due, and the replica in the first pod is made anew",
+            scheduled(made_anew("2026-02-01T09:59:54Z"), "*/30 * * * *").at("2026-02-01T10:00:00Z"),
+        ),
+        (
+            "the tick is due, the replica in the first pod is made anew, and the tick has a check \
+             of it",
+            scheduled(made_anew("2026-02-01T09:59:54Z"), "*/30 * * * *")
+                .at("2026-02-01T10:00:00Z")
+                .and_check(on_schedule(of_replica(unverifiable(
+                    "knowledge-s1769940000",
+                    "2026-02-01T09:59:59Z",
+                    "ConnectionFailed",
+                )))),
+        ),
+        (
+            "the tick is due, the primary could not be read, and a replica is made anew",
+            scheduled(
+                made_anew("2026-02-01T09:59:54Z").and_check(unverifiable(
+                    "knowledge-2",
+                    "2026-02-01T09:59:57Z",
+                    "TooManyConnections",
+                )),
+                "*/30 * * * *",
+            )
+            .at("2026-02-01T10:00:00Z"),
+        ),
+        (
+            "a user asked for a check, and the replica in the first pod is made anew",
+            made_anew("2026-02-01T09:29:50Z").and_check(manual("look", "2026-02-01T09:29:58Z")),
         ),
         (
             "one of two pods has reset data and the other was checked later",
@@ -505,6 +572,24 @@ fn pruning() -> Vec<Scenario> {
                 ]
                 .into_iter()
                 .chain(many(31))
+                .collect(),
+            ),
+        ),
+        (
+            "old checks go, but not the one that let a replica through that runs",
+            Sample::settled().checks(
+                [
+                    long_ago("baseline", 1),
+                    judged(
+                        in_recovery(check("replica", "2026-01-30T02:00:00Z")),
+                        CheckOutcome::Unverifiable,
+                        "InRecovery",
+                    ),
+                ]
+                .into_iter()
+                .chain(many(31).map(|check| {
+                    of_container(check, "knowledge-postgres-0", "pod-1", "containerd://1")
+                }))
                 .collect(),
             ),
         ),

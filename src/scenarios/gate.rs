@@ -6,7 +6,7 @@ use super::sample::Sample;
 use super::sample_objects::{
     check, in_recovery, judged, of_container, pending, reset, unverifiable,
 };
-use super::sample_parts::{known, time};
+use super::sample_parts::{from, known, pod, time};
 use crate::api::CheckOutcome::{Suspected, Unverifiable};
 use crate::api::{DatabaseCheck, ProtectedDatabaseSpec, WhenUnverifiable, reasons};
 use crate::world::Fact;
@@ -70,6 +70,57 @@ fn at_host(mut check: DatabaseCheck) -> DatabaseCheck {
     check
 }
 
+fn replica() -> DatabaseCheck {
+    judged(
+        new_start(in_recovery(check("knowledge-2", "2026-02-01T09:20:00Z"))),
+        Unverifiable,
+        reasons::IN_RECOVERY,
+    )
+}
+
+/// The gate is open since that check.
+fn let_through(sample: Sample, check: DatabaseCheck) -> Sample {
+    open_as(sample.and_check(check), reasons::IN_RECOVERY)
+}
+
+fn open_as(sample: Sample, reason: &str) -> Sample {
+    open(sample).with(|observed| {
+        for gate in known(&mut observed.pods)
+            .iter_mut()
+            .filter_map(|pod| pod.gate.as_mut())
+        {
+            (gate.reason, gate.message) = (reason.to_owned(), "as said before".to_owned());
+        }
+    })
+}
+
+fn says_nothing(name: &str, reason: &str) -> DatabaseCheck {
+    new_start(unverifiable(name, "2026-02-01T09:29:30Z", reason))
+}
+
+/// What the server says before a login; the role has that salt.
+fn with_salts(mut check: DatabaseCheck, of_role: &str) -> DatabaseCheck {
+    check.status.get_or_insert_default().without_login = Some(from(serde_json::json!({
+        "method": "ScramSha256", "clusterDigest": "salt-of-nobody",
+        "role": "name-of-the-role", "roleDigest": of_role,
+    })));
+    check
+}
+
+/// The first check of the start found no tables.
+fn nothing() -> DatabaseCheck {
+    let mut check = judged(
+        check("knowledge-1", "2026-02-01T09:00:00Z"),
+        Unverifiable,
+        reasons::NO_ROWS,
+    );
+    if let Some(evidence) = &mut check.status.get_or_insert_default().evidence {
+        evidence.tables.clear();
+        (evidence.table_count, evidence.total_rows) = (0, 0);
+    }
+    check
+}
+
 fn opens(spec: &mut ProtectedDatabaseSpec) {
     spec.verification.gate.when_unverifiable = WhenUnverifiable::Open;
 }
@@ -84,6 +135,10 @@ pub fn scenarios() -> Vec<Scenario> {
             older: true,
             guards: true,
         }]);
+    };
+    let rotated = || {
+        let good = check("knowledge-1", "2026-02-01T09:00:00Z");
+        settled().checks(vec![with_salts(good, "salt-of-the-role")])
     };
     vec![
         ("a gated pod is verified", gated(settled())),
@@ -156,6 +211,78 @@ pub fn scenarios() -> Vec<Scenario> {
                 Unverifiable,
                 reasons::IN_RECOVERY,
             ))),
+        ),
+        (
+            "a gated replica that was let through has no free connection",
+            let_through(settled().restarted(), replica())
+                .and_check(says_nothing("knowledge-3", reasons::TOO_MANY_CONNECTIONS)),
+        ),
+        (
+            "a gated replica that was let through, and its role has another password since",
+            let_through(rotated().restarted(), replica()).and_check(with_salts(
+                says_nothing("knowledge-3", reasons::AUTHENTICATION_FAILED),
+                "another-salt-of-the-role",
+            )),
+        ),
+        (
+            "a gated pod that is verified and let through, and its role has another password since",
+            open(rotated()).and_check(with_salts(
+                unverifiable(
+                    "knowledge-3",
+                    "2026-02-01T09:29:30Z",
+                    reasons::AUTHENTICATION_FAILED,
+                ),
+                "another-salt-of-the-role",
+            )),
+        ),
+        (
+            "a gated replica that was let through does not answer after another start",
+            let_through(
+                settled().pods(vec![pod("knowledge-postgres-0", "pod-1", "containerd://3")]),
+                replica(),
+            )
+            .and_check(of_container(
+                unverifiable(
+                    "knowledge-3",
+                    "2026-02-01T09:29:30Z",
+                    reasons::CONNECTION_FAILED,
+                ),
+                "knowledge-postgres-0",
+                "pod-1",
+                "containerd://3",
+            )),
+        ),
+        (
+            "a gated new database that was let through can't be read",
+            open_as(
+                Sample::guarded().checks(vec![
+                    nothing(),
+                    unverifiable(
+                        "knowledge-2",
+                        "2026-02-01T09:20:00Z",
+                        reasons::PERMISSION_DENIED,
+                    ),
+                ]),
+                reasons::NEW,
+            ),
+        ),
+        (
+            "a gated new database that was let through, and the ledger could not be read",
+            open_as(Sample::guarded().checks(vec![nothing()]), reasons::NEW).with(|observed| {
+                observed.ledger =
+                    Fact::Unknown("could not read the DatabaseLedger: refused".to_owned());
+            }),
+        ),
+        (
+            "a gated pod that was let through unverified can't be read, and now is to be held",
+            open_as(
+                Sample::guarded().checks(vec![unverifiable(
+                    "knowledge-1",
+                    "2026-02-01T09:20:00Z",
+                    reasons::PERMISSION_DENIED,
+                )]),
+                reasons::GATE_OPENED,
+            ),
         ),
         (
             "a gated pod of a suspended database",

@@ -9,7 +9,9 @@ use super::sample_objects::{
 };
 use super::sample_parts::{known, pod, time};
 use crate::api::CheckOutcome::{Suspected, Unverifiable};
-use crate::api::{CheckTrigger, DatabaseCheck, Evidence, ProtectedDatabaseSpec, reasons};
+use crate::api::{
+    CheckTrigger, CountKind, DatabaseCheck, Evidence, ProtectedDatabaseSpec, reasons,
+};
 use crate::world::{Fact, GateFact};
 
 #[test]
@@ -140,10 +142,25 @@ fn backups() -> Vec<Scenario> {
             )))),
         ),
         (
+            "a backup began, its check was of the former primary, and another pod is the primary",
+            begins(failed_over()),
+        ),
+        (
             "a backup begins and no pod runs",
             begins(Sample::settled().pods(Vec::new())),
         ),
     ]
+}
+
+/// The former primary was checked when a backup began, and has become a replica since.
+fn failed_over() -> Sample {
+    let mut former = of_first_pod(unverifiable(
+        "knowledge-b1769938197",
+        "2026-02-01T09:29:58Z",
+        reasons::IN_RECOVERY,
+    ));
+    former.spec.trigger = CheckTrigger::Backup;
+    beside_primary("2026-02-01T08:59:00Z").and_check(former)
 }
 
 /// A replica in the first pod, beside the primary in the second, which started then.
@@ -310,6 +327,25 @@ fn empty(name: &str, reason: &'static str) -> DatabaseCheck {
     check
 }
 
+/// The first check has found the tables, with no rows by a count of that kind.
+fn with_tables(count: CountKind) -> DatabaseCheck {
+    let mut check = judged(
+        check("knowledge-1", "2026-02-01T09:29:50Z"),
+        Unverifiable,
+        reasons::NO_ROWS,
+    );
+    let evidence = check
+        .status
+        .as_mut()
+        .and_then(|status| status.evidence.as_mut())
+        .unwrap();
+    evidence.total_rows = 0;
+    for table in &mut evidence.tables {
+        (table.rows, table.count) = (0, count);
+    }
+    check
+}
+
 fn new() -> Vec<Scenario> {
     let gated = |sample: Sample| {
         sample.with(|observed| {
@@ -319,6 +355,8 @@ fn new() -> Vec<Scenario> {
         })
     };
     let first = |check: DatabaseCheck| gated(Sample::guarded().checks(vec![check]));
+    let without_rules =
+        |sample: Sample| sample.database(|database| database.spec.verification.tables.clear());
     let found = || empty("knowledge-1", reasons::TABLE_NOT_FOUND);
     let with_backup = |mut check: DatabaseCheck| {
         check.status.get_or_insert_default().backup_evidence = Some(crate::api::BackupEvidence {
@@ -367,6 +405,31 @@ fn new() -> Vec<Scenario> {
                 }
                 check
             }),
+        ),
+        (
+            "a gated database has tables without rows",
+            without_rules(first(with_tables(CountKind::Exact))),
+        ),
+        (
+            "a gated database has tables that the role may not read, and no statistics",
+            first(with_tables(CountKind::Estimated)),
+        ),
+        (
+            "a gated database has tables whose rows an extension keeps elsewhere",
+            without_rules(first({
+                let mut check = with_tables(CountKind::Exact);
+                if let Some(status) = &mut check.status
+                    && let Some(evidence) = &mut status.evidence
+                {
+                    evidence.coverage = vec![crate::api::Coverage {
+                        database: "knowledge_os".to_owned(),
+                        table_count: 2,
+                        counted_tables: 1,
+                        ..crate::api::Coverage::default()
+                    }];
+                }
+                check
+            })),
         ),
         (
             "a gated database is empty and the bucket knows of rows",

@@ -255,14 +255,17 @@ impl Passes {
             Step::EnsureAgentIdentity => self.observed.agent_identity = Fact::Known(true),
             Step::CreateCheck(check) => {
                 let checks = known(&mut self.observed.checks);
-                if checks
-                    .iter()
-                    .all(|present| present.metadata.name != check.metadata.name)
-                {
-                    let mut check = check.as_ref().clone();
-                    created(&mut check.metadata);
-                    checks.push(check);
-                }
+                // The writer takes it for done, and the next pass would ask for it again at once.
+                assert!(
+                    checks
+                        .iter()
+                        .all(|present| present.metadata.name != check.metadata.name),
+                    "a check of that name exists: {}",
+                    step.describe()
+                );
+                let mut check = check.as_ref().clone();
+                created(&mut check.metadata);
+                checks.push(check);
             }
             Step::CreateJob(job) => {
                 let jobs = known(&mut self.observed.jobs);

@@ -5,8 +5,9 @@ use super::sample::Sample;
 use super::sample_objects::{
     check, in_recovery, judged, of_container, pending, reset, unjudged, unverifiable,
 };
+use super::sample_parts::pod;
 use crate::api::CheckOutcome::{Suspected, Unverifiable, Verified};
-use crate::api::{DatabaseCheck, names};
+use crate::api::{DatabaseCheck, names, reasons};
 use crate::world::Fact;
 
 #[test]
@@ -53,7 +54,45 @@ fn comes_back(checks: Vec<DatabaseCheck>) -> Sample {
 }
 
 pub fn scenarios() -> Vec<Scenario> {
-    [of_checks(), of_the_ledger()].concat()
+    [of_checks(), of_the_ledger(), of_replicas()].concat()
+}
+
+/// The second pod, suspected while nothing answered, and what was found at it later.
+fn suspected_beside(later: DatabaseCheck) -> Sample {
+    let of_second = |check| of_container(check, "knowledge-postgres-1", "pod-2", "containerd://b");
+    let suspected = judged(
+        of_second(unverifiable(
+            "knowledge-b-3",
+            "2026-02-01T09:10:00Z",
+            reasons::CONNECTION_FAILED,
+        )),
+        Suspected,
+        reasons::OTHER_VOLUME_UNREAD,
+    );
+    Sample::settled()
+        .pods(vec![
+            pod("knowledge-postgres-0", "pod-1", "containerd://1"),
+            pod("knowledge-postgres-1", "pod-2", "containerd://b"),
+        ])
+        .checks(vec![
+            check("knowledge-1", "2026-02-01T09:00:00Z"),
+            suspected,
+            judged(of_second(in_recovery(later)), Unverifiable, "InRecovery"),
+        ])
+}
+
+fn of_replicas() -> Vec<Scenario> {
+    let later = "2026-02-01T09:20:00Z";
+    vec![
+        (
+            "a pod that was suspected while it was made is a replica",
+            suspected_beside(check("knowledge-b-4", later)),
+        ),
+        (
+            "a pod that was suspected while it was made is a replica of another cluster",
+            suspected_beside(reset("knowledge-b-4", later)),
+        ),
+    ]
 }
 
 fn of_the_ledger() -> Vec<Scenario> {

@@ -21,6 +21,10 @@ use crate::world::Observed;
 #[derive(Clone, Copy, PartialEq)]
 enum Agents {
     Report,
+    /// All servers are replicas, but that in this pod.
+    FindReplicas {
+        but: &'static str,
+    },
     SayNothingCanBeSaid,
     Crash,
 }
@@ -62,6 +66,15 @@ fn let_jobs_end(world: &mut Passes, agents: Agents) {
                 backup.metadata.creation_timestamp = Some(now.clone());
                 backup.status.get_or_insert_default().completion_time = Some(now.clone());
                 known(&mut world.observed.backups).push(backup);
+            }
+            (Some("check"), Agents::FindReplicas { but }) => {
+                let check = world.check(&name);
+                let target = check.spec.target.clone().unwrap_or_default();
+                let status = check.status.get_or_insert_default();
+                status.completion_time = Some(now.clone());
+                let mut found = evidence();
+                found.identity.in_recovery = target.pod != but;
+                status.evidence = Some(found);
             }
             (Some("check"), Agents::Report | Agents::SayNothingCanBeSaid) => {
                 let status = world.check(&name).status.get_or_insert_default();
@@ -172,6 +185,28 @@ fn agents_that_can_say_nothing_or_crash_make_no_loop_of_jobs() {
             "old checks go, also those that ended without a report: {kept}"
         );
     }
+}
+
+#[test]
+fn a_workload_of_replicas_only_is_checked_hourly_and_a_promotion_found() {
+    let mut world = Passes::new(Sample::settled().restarted().0);
+    known(&mut world.observed.pods).push(pod("knowledge-postgres-1", "pod-2", "containerd://b"));
+    minutes(&mut world, Agents::FindReplicas { but: "" }, 24 * 60);
+    let checks = created(&world, "create DatabaseCheck");
+    assert!((48..=72).contains(&checks), "{checks}");
+    let verified = |world: &Passes| is(&world.observed, ConditionType::DataVerified);
+    assert_eq!(verified(&world).as_deref(), Some("Unknown"));
+    let promoted = Agents::FindReplicas {
+        but: "knowledge-postgres-1",
+    };
+    minutes(&mut world, promoted, 65);
+    let found = known(&mut world.observed.checks).iter().any(|check| {
+        let evidence = check.evidence();
+        let pod = check.spec.target.as_ref().map(|target| target.pod.as_str());
+        pod == Some("knowledge-postgres-1")
+            && evidence.is_some_and(|evidence| !evidence.identity.in_recovery)
+    });
+    assert!(found, "{:#?}", world.done);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::api::{ConditionStatus, ConditionType};
 use crate::decide::decide;
-use crate::plan::check_plan;
+use crate::plan::{Step, check_plan};
 
 pub fn all() -> Vec<Scenario> {
     [
@@ -63,6 +63,25 @@ fn nothing_is_looked_at_again_without_a_pause() {
             again.is_some_and(|again| (1..=600).contains(&again.as_secs())),
             "{name}: {again:?}"
         );
+    }
+}
+
+#[test]
+fn no_check_is_created_whose_name_is_taken() {
+    for (name, Sample(observed)) in all() {
+        let taken: Vec<_> = observed.checks.known().into_iter().flatten().collect();
+        for step in decide(&observed).steps {
+            let Step::CreateCheck(check) = step else {
+                continue;
+            };
+            assert!(
+                taken
+                    .iter()
+                    .all(|taken| taken.metadata.name != check.metadata.name),
+                "{name}: {:?}",
+                check.metadata.name
+            );
+        }
     }
 }
 

@@ -28,6 +28,21 @@ fn is_empty(evidence: &Evidence) -> bool {
             .all(|table| table.rows == 0 && table.count == CountKind::Exact)
 }
 
+/// Whether all tables that exist were counted, also those that are not listed, and none has rows.
+#[must_use]
+pub fn has_no_rows(evidence: &Evidence) -> bool {
+    is_empty(evidence) && counted_tables(evidence) >= evidence.table_count
+}
+
+/// How many tables were counted: as the agent says, or as the tables do.
+fn counted_tables(evidence: &Evidence) -> i64 {
+    if evidence.coverage.is_empty() {
+        return i64::try_from(evidence.tables.len()).unwrap_or(i64::MAX);
+    }
+    let counted = evidence.coverage.iter().map(|of| of.counted_tables);
+    counted.fold(0, i64::saturating_add)
+}
+
 /// The databases of the server with rows that no check connects to.
 #[must_use]
 pub fn databases_with_rows(evidence: &Evidence) -> Vec<OtherDatabase> {

@@ -23,6 +23,8 @@ pub fn closes_open_gate(findings: &[Finding], spec: &ProtectedDatabaseSpec) -> b
     suspected.any(|finding| match finding {
         Finding::SeedRowsOnly { .. } => spec.verification.tables.iter().any(|rule| !rule.volatile),
         Finding::TableCountDropped { .. } => false,
+        // The data is the same: somebody has changed the password in the database first.
+        Finding::RoleChanged { same_cluster, .. } => !same_cluster,
         Finding::TablesMissing { tables, .. }
         | Finding::TablesEmptied { tables, .. }
         | Finding::RowsBelowMinimum { tables, .. }
@@ -56,6 +58,13 @@ mod tests {
         };
         assert!(!closes(&unlisted(0)));
         assert!(!closes(&unlisted(2_000)));
+        let role = |sample: Sample| {
+            sample.says(|now| now.role_digest = Some("another-salt-of-the-role".to_owned()))
+        };
+        assert!(!closes(&role(new().refused())));
+        assert!(closes(&role(new().refused()).says(|now| {
+            now.cluster_digest = None;
+        })));
         assert!(
             closes_open_gate(&[], &new().spec),
             "an older version says no findings"

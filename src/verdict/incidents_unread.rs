@@ -33,6 +33,30 @@ fn on_other_volume() -> Sample {
     Sample::new().on_volume("other-data", "pvc-b")
 }
 
+/// The image has a PGDATA that Patroni does not use: its data is elsewhere, on the claim.
+fn patroni(sample: Sample) -> Sample {
+    let mut sample = sample
+        .both(|evidence| {
+            evidence.identity.data_directory = "/home/postgres/pgdata/pgroot/data".to_owned();
+        })
+        .mounted_at("/home/postgres/pgdata");
+    for said in [&mut sample.before_login, &mut sample.now_login] {
+        if let Some(said) = said {
+            "/var/lib/postgresql/data".clone_into(&mut said.configured_directory);
+        }
+    }
+    sample
+}
+
+fn on_patroni_volume() -> Sample {
+    let mut sample = patroni(Sample::new());
+    for volume in &mut sample.target.volumes {
+        "pvc-b".clone_into(&mut volume.volume);
+        "/volumes/pvc-b".clone_into(&mut volume.volume_handle);
+    }
+    sample
+}
+
 /// Nothing listens at the port of the spec, and before nothing did at the default port.
 fn at_other_port() -> Sample {
     let mut sample = Sample::new()
@@ -191,6 +215,18 @@ pub(super) fn unread_incidents() -> Vec<Scenario> {
             Some("other_volume_unread"),
         ),
         (
+            "Patroni has its data beside the PGDATA of its image, on another volume now",
+            on_patroni_volume()
+                .refused()
+                .says(without_salts(LoginMethod::Md5)),
+            Some("other_volume_unread"),
+        ),
+        (
+            "Patroni on another volume with a fresh database, the role is gone",
+            on_patroni_volume().refused().says(other_cluster),
+            Some("other_cluster_unread"),
+        ),
+        (
             "the pod of another ordinal with a claim of its own, and no salt",
             new()
                 .on_pod_one()
@@ -283,6 +319,26 @@ pub(super) fn refusals() -> Vec<Scenario> {
                     "the database system is starting up",
                 )
                 .without_evidence(),
+            None,
+        ),
+        (
+            "a replica is made on a claim of its own, and nothing has answered for minutes",
+            {
+                let mut sample = new()
+                    .on_pod_one()
+                    .failed(reasons::CONNECTION_FAILED, "connection refused")
+                    .without_evidence()
+                    .says(without_salts(LoginMethod::Unknown));
+                sample.target.attempt = 7;
+                sample
+            },
+            None,
+        ),
+        (
+            "Patroni has its data beside the PGDATA of its image, and the server gives no salt",
+            patroni(new())
+                .refused()
+                .says(without_salts(LoginMethod::Md5)),
             None,
         ),
         (

@@ -62,7 +62,7 @@ pub use chain::judge;
 pub use coverage::describe_coverage;
 pub use declared::refuse_declared;
 pub use files::{FileCheck, FilesInput, FilesVerdict, judge_files};
-pub use first_look::databases_with_rows;
+pub use first_look::{databases_with_rows, has_no_rows};
 pub use gating::closes_open_gate;
 pub use input::{Baseline, Input, Verdict};
 pub use mounts::{DataPlace, Mounts, image_volumes};

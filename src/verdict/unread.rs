@@ -97,6 +97,16 @@ fn passes(reason: &str) -> bool {
     .contains(&reason)
 }
 
+/// Whether no server has answered anything about itself.
+fn is_silent(reason: &str) -> bool {
+    [
+        reasons::CONNECTION_FAILED,
+        reasons::SERVER_STARTING,
+        reasons::JOB_FAILED,
+    ]
+    .contains(&reason)
+}
+
 /// Make sure that the server makes up the salt of a role that does not exist as it did at the last
 /// good check: it makes it of a secret of its database cluster.
 pub(super) fn other_cluster(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
@@ -150,10 +160,11 @@ pub(super) fn other_volume(input: &Input<'_>, found: &[Finding]) -> Option<Findi
         .before
         .zip(unread.volumes.now)
         .is_some_and(|(before, now)| other_ordinal(&input.target.pod, before, now).is_some());
-    // A replica has a volume of its own, with a copy of the same database cluster.
-    if unread.volumes.now.is_some_and(is_of_replica)
-        || (is_sibling && unread.is_same_cluster(input) == Some(true))
-    {
+    // A replica has a volume of its own, with a copy of the same database cluster. While it is made,
+    // which may take hours, nothing answers.
+    let may_be_replica =
+        unread.is_same_cluster(input) == Some(true) || is_silent(&unread.failure.reason);
+    if unread.volumes.now.is_some_and(is_of_replica) || (is_sibling && may_be_replica) {
         return None;
     }
     let (before, now) = unread.states();

@@ -104,7 +104,9 @@ pub(super) struct Directories<'a> {
 
 impl<'a> Directories<'a> {
     /// Where nothing could be read: two values of the same origin, so that what an image calls its
-    /// data directory is never compared with what a server does.
+    /// data directory is never compared with what a server does. What is configured counts only
+    /// where the server of the last good check was in that directory: Patroni and others put their
+    /// own in its place.
     pub(super) fn unread(input: &Input<'a>, baseline: &Baseline<'a>) -> Self {
         let configured = |found: Option<&'a WithoutLogin>| {
             found.map_or("", |found| found.configured_directory.as_str())
@@ -113,8 +115,9 @@ impl<'a> Directories<'a> {
             configured(baseline.without_login),
             configured(input.without_login),
         );
-        if before.is_empty() || now.is_empty() {
-            let same = baseline.evidence.identity.data_directory.as_str();
+        let same = baseline.evidence.identity.data_directory.as_str();
+        let is_obeyed = same.is_empty() || is_same_path(before, same);
+        if before.is_empty() || now.is_empty() || !is_obeyed {
             return Self {
                 before: same,
                 now: same,
@@ -134,6 +137,10 @@ impl<'a> Directories<'a> {
             _ => false,
         }
     }
+}
+
+fn is_same_path(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 /// Where a directory is on the volume itself, however much of it is mounted wherever.
