@@ -60,9 +60,13 @@ impl<'a> Counting<'a> {
         }
     }
 
-    /// Counts the small tables of the session's database, of which some were listed already or
-    /// none.
-    pub async fn count_small(&mut self, session: &Session, tables: Option<TableList>) {
+    /// Counts the small tables of the session's database, which were listed already, or that failed,
+    /// or nobody has tried.
+    pub async fn count_small(
+        &mut self,
+        session: &Session,
+        tables: Option<Result<TableList, PostgresError>>,
+    ) {
         if let Err(error) = self.try_count_small(session, tables).await {
             self.note(error);
         }
@@ -71,10 +75,10 @@ impl<'a> Counting<'a> {
     async fn try_count_small(
         &mut self,
         session: &Session,
-        tables: Option<TableList>,
+        tables: Option<Result<TableList, PostgresError>>,
     ) -> Result<(), PostgresError> {
         let mut list = match tables {
-            Some(tables) => tables,
+            Some(tables) => tables?,
             None => fetch_tables(session).await?,
         };
         let name = session.database().to_owned();

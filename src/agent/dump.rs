@@ -159,8 +159,9 @@ impl DumpPrograms {
             command.env("PGHOSTADDR", address.to_string());
         }
         if !self.login.is_verified(self.encrypted) {
-            // Programs before Postgres 16 do not know it; they come right after a connection of
-            // ours, which kept the password back.
+            // Programs before Postgres 16 do not know it. They come right after a connection of
+            // ours, which kept the password back; whoever lets that one pass and answers the next
+            // in the server's place still gets it, as docs/detection.md says.
             command.env("PGREQUIREAUTH", "!password");
         }
         command

@@ -201,7 +201,7 @@ async fn count_first(
     login: &Login,
     evidence: &Evidence,
     session: Session,
-    tables: TableList,
+    tables: Result<TableList, PostgresError>,
 ) -> Option<Session> {
     let exists = |name: &str| {
         evidence

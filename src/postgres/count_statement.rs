@@ -15,14 +15,16 @@ use super::{
     quote_qualified,
 };
 
-/// How long a table without a rule may be waited for that somebody has locked.
-pub(super) const SHORT_LOCK: Duration = Duration::from_millis(100);
-
 /// How many tables one statement measures: each costs the server a look at its file.
 const MEASURED_AT_ONCE: usize = 1_000;
 /// How long a count may wait for a lock, once its tables are locked and were read again: for
 /// longer their owner could add what was not there.
 const NO_LOCK: Duration = Duration::from_millis(1);
+
+/// What somebody has locked for himself in this database, or waits to, and would be waited for.
+pub(super) const LOCKED: &str = "select l.relation from pg_catalog.pg_locks as l join \
+    pg_catalog.pg_database as d on d.oid = l.database where d.datname = \
+    pg_catalog.current_database() and l.relation is not null and l.mode = 'AccessExclusiveLock'";
 
 /// Reads the sizes that these tables have now: what the catalog says is from the last analyze, and
 /// of a table that was just filled it says nothing.
@@ -44,14 +46,12 @@ pub(super) async fn measure(
             "select oid, pages from (select c.oid::bigint::text as oid, \
              (pg_catalog.pg_relation_size(c.oid) / \
              pg_catalog.current_setting('block_size')::bigint)::text as pages from \
-             pg_catalog.pg_class as c where c.oid in ({oids}) and c.oid not in (select l.relation \
-             from pg_catalog.pg_locks as l join pg_catalog.pg_database as d on d.oid = l.database \
-             where d.datname = pg_catalog.current_database() and l.relation is not null and l.mode \
-             = 'AccessExclusiveLock')) as measured where pages is not null"
+             pg_catalog.pg_class as c where c.oid in ({oids}) and c.oid not in ({LOCKED})) as measured \
+             where pages is not null"
         );
         let begin = Instant::now();
         let answer = session
-            .fetch_within(&select, effort.time(), SHORT_LOCK)
+            .fetch_within(&select, effort.time(), effort.wait())
             .await;
         tokio::time::sleep(effort.spend(begin.elapsed())).await;
         match answer {
@@ -79,9 +79,13 @@ pub(super) async fn count(
 ) -> Result<BTreeMap<i64, Counted>, PostgresError> {
     let statements = build_count(tables, enough);
     let begin = Instant::now();
-    let answer = session.fetch_within(&statements, effort.time(), lock).await;
+    let answer = session
+        .fetch_within(&statements, effort.time_of_one(), lock)
+        .await;
     let worked = begin.elapsed();
-    tokio::time::sleep(effort.spend(worked)).await;
+    if !matches!(&answer, Err(error) if error.kind == PostgresErrorKind::Locked) {
+        tokio::time::sleep(effort.spend(worked)).await;
+    }
     let mut counted = BTreeMap::new();
     for row in answer?.last().into_iter().flatten() {
         let rows = session.number(row, "rows")?;
@@ -167,7 +171,8 @@ fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
 }
 
 /// Who is about to change one of these tables: what is not committed yet can't be seen, but it holds
-/// a lock. A VACUUM holds the same one and changes nothing.
+/// a lock. A prepared transaction holds it without a process. A VACUUM holds the same one and changes
+/// nothing; so does autovacuum, which every role can tell by its having a database and no user.
 fn build_ddl_question(tables: &[&ListedTable]) -> String {
     let of_others = tables.iter().filter(|table| !table.of_superuser);
     let oids = join(of_others.map(|table| table.oid));
@@ -176,12 +181,12 @@ fn build_ddl_question(tables: &[&ListedTable]) -> String {
     }
     format!(
         "select from pg_catalog.pg_locks as l where l.locktype = 'relation' and l.relation in \
-         ({oids}) and l.pid <> pg_catalog.pg_backend_pid() and l.mode in \
+         ({oids}) and coalesce(l.pid, 0) <> pg_catalog.pg_backend_pid() and l.mode in \
          ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock') and \
          l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = \
-         pg_catalog.current_database()) and l.pid not in (select v.pid from \
-         pg_catalog.pg_stat_get_progress_info('VACUUM') as v) and l.pid not in (select a.pid from \
-         pg_catalog.pg_stat_get_activity(null) as a where a.backend_type = 'autovacuum worker')"
+         pg_catalog.current_database()) and coalesce(l.pid, 0) not in (select v.pid from \
+         pg_catalog.pg_stat_get_progress_info('VACUUM') as v union all select a.pid from \
+         pg_catalog.pg_stat_get_activity(null) as a where a.usesysid is null and a.datid is not null)"
     )
 }
 
@@ -249,15 +254,28 @@ pub(super) fn owner_code_error(
         format!(
             "to count table {} in database {} the server would run {code} as role {role}: an \
              index, extended statistics or the partition key of the table calls it, and its owner \
-             is no superuser, so it may do anything that {role} may. Read it, and if it is \
-             harmless let a superuser own it: `ALTER {} OWNER TO postgres`",
+             is no superuser, so it may do anything that {role} may. {}",
             table.qualified_name(),
             session.database(),
-            if let Some(name) = code.strip_prefix("type ") {
-                format!("DOMAIN {name}")
-            } else {
-                code.replacen("function ", "FUNCTION ", 1)
-            }
+            remedy(code)
         ),
     )
+}
+
+/// What lets a table with this code be counted.
+fn remedy(code: &str) -> String {
+    let owned = |kind: &str, name: &str| {
+        format!(
+            "Read it, and if it is harmless let a superuser own it: `ALTER {kind} {name} OWNER TO \
+             postgres`"
+        )
+    };
+    match code.split_once(' ') {
+        Some(("function", name)) => owned("FUNCTION", name),
+        Some(("type", name)) => owned("TYPE", name),
+        Some(("operator", _)) => {
+            "Read its function, and if it is harmless let a superuser own that".to_owned()
+        }
+        _ => "Drop that index, those statistics or that partition key".to_owned(),
+    }
 }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::api::{NotCountedReason, TableRule};
 
-use super::count_statement::{SHORT_LOCK, count, measure, owner_code_error, pages_of, refusal};
-use super::effort::{Effort, RESTS_TOGETHER};
+use super::count_statement::{count, measure, owner_code_error, pages_of, refusal};
+use super::effort::{Effort, Idle};
 use super::selection::{Counted, Told, select};
 use super::{CountOrder, ListedTable, PostgresError, PostgresErrorKind, Session, TableList, Tally};
 
@@ -29,8 +29,15 @@ const PROBES: [i64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 /// What is left of the deadline for the answer that says that a count was too slow, and for the
 /// report.
 const RESERVE: Duration = Duration::from_millis(500);
-/// How long a table with a rule may be waited for that somebody has locked.
+/// How long a table with a rule may be waited for that somebody has locked; never longer than this
+/// part of the time that is left, so that many of them leave some for the others.
 const LONG_LOCK: Duration = Duration::from_secs(5);
+const SHARE_OF_A_LOCK: u32 = 4;
+/// Counting a small table takes no time, unless an expression of its owner does, which the server
+/// evaluates to plan it. None may take longer than this, and all together no more than this part of
+/// the time that is left: the others must be seen anyway.
+const SMALL: Duration = Duration::from_secs(1);
+const SHARE_OF_THE_SMALL: u32 = 3;
 /// Tables that seem to have lost most of their rows are counted whatever the budget, within this
 /// part of the time that is left.
 const SHARE_OF_THE_SHRUNK: u32 = 3;
@@ -40,8 +47,8 @@ const SHARE_OF_THE_SHRUNK: u32 = 3;
 pub struct Allowance {
     /// For counting tables without a rule.
     pub budget: Duration,
-    /// For resting between statements.
-    rests: Duration,
+    /// For resting between statements, and waiting for locks.
+    idle: Idle,
 }
 
 impl Allowance {
@@ -50,7 +57,7 @@ impl Allowance {
     pub const fn new(budget: Duration) -> Self {
         Self {
             budget,
-            rests: RESTS_TOGETHER,
+            idle: Idle::ALL,
         }
     }
 }
@@ -73,12 +80,13 @@ pub async fn count_small(
     }
     let told = select(list, order);
     let mut seen = BTreeSet::new();
-    let mut tables: Vec<&ListedTable> = Vec::new();
-    for table in told
+    // Whether nothing can be said without it, and the table: those with rules come first.
+    let mut tables: Vec<(bool, &ListedTable)> = Vec::new();
+    for (is_needed, table) in told
         .iter()
         .filter(|told| order.count_all || told.is_needed())
-        .flat_map(|told| &told.members)
-        .filter(|table| seen.insert(table.oid) && !table.stored_elsewhere)
+        .flat_map(|told| told.members.iter().map(|table| (told.is_needed(), *table)))
+        .filter(|(_, table)| seen.insert(table.oid) && !table.stored_elsewhere)
     {
         if table.is_surely_empty() {
             let counted = Counted {
@@ -87,24 +95,27 @@ pub async fn count_small(
             };
             tally.counts.insert(table.oid, counted);
         } else if is_countable(session, table) {
-            tables.push(table);
+            tables.push((is_needed, table));
         }
     }
-    tables.sort_by_key(|table| (table.pages, table.oid));
+    tables.sort_by_key(|(_, table)| (table.pages, table.oid));
     let mut pages = 0_i64;
-    let mut is_small = |table: &&&ListedTable| {
+    let mut is_small = |table: &ListedTable| {
         pages = pages.saturating_add(table.pages.max(1));
         pages <= ALWAYS_PAGES
     };
-    let small: Vec<&ListedTable> = tables
-        .iter()
-        .take_while(|table| is_small(table))
-        .copied()
-        .collect();
-    count_in_batches(session, &small, &mut effort, &mut tally).await?;
+    let (needed, others): (Vec<_>, Vec<_>) = tables
+        .into_iter()
+        .take_while(|(_, table)| is_small(table))
+        .partition(|(is_needed, _)| *is_needed);
+    let mut looking = effort.of(effort.time() / SHARE_OF_THE_SMALL).each(SMALL);
+    for small in [needed, others] {
+        let small: Vec<&ListedTable> = small.into_iter().map(|(_, table)| table).collect();
+        count_in_batches(session, &small, &mut looking, &mut tally).await?;
+    }
     // A small table that somebody has locked was waited for, which is no work.
     allowance.budget = allowance.budget.saturating_sub(tally.pace.worked());
-    allowance.rests = effort.rests();
+    allowance.idle = looking.idle();
     Ok(tally)
 }
 
@@ -175,7 +186,7 @@ pub async fn count_rest(
     if order.count_all {
         count_others(session, &told, needed, allowance, tally).await?;
     } else {
-        allowance.rests = needed.rests();
+        allowance.idle = needed.idle();
     }
     Ok(())
 }
@@ -185,7 +196,7 @@ fn effort(session: &Session, allowance: &Allowance) -> Effort {
         .deadline()
         .checked_sub(RESERVE)
         .unwrap_or_else(Instant::now);
-    Effort::until(end, allowance.rests)
+    Effort::until(end, allowance.idle)
 }
 
 /// The tables of which it is asked how large they are.
@@ -241,7 +252,8 @@ async fn count_ruled(
         if left.is_some_and(|left| left <= 0) || effort.is_used_up() {
             return Ok(());
         }
-        match count(session, &[member], left, effort, &mut tally.pace, LONG_LOCK).await {
+        let lock = LONG_LOCK.min(effort.time() / SHARE_OF_A_LOCK);
+        match count(session, &[member], left, effort, &mut tally.pace, lock).await {
             Ok(counted) => {
                 rows += counted.values().map(|counted| counted.rows).sum::<i64>();
                 tally.counts.extend(counted);
@@ -333,7 +345,7 @@ async fn count_others(
     let probed = probe(session, &others, &mut probing, tally).await;
     *allowance = Allowance {
         budget: probing.left(),
-        rests: probing.rests(),
+        idle: probing.idle(),
     };
     probed
 }
@@ -407,10 +419,14 @@ async fn count_batch(
     if effort.is_used_up() || tally.pace.least_time(enough, pages_of(batch)) > effort.time() {
         return Ok(false);
     }
-    match count(session, batch, enough, effort, &mut tally.pace, SHORT_LOCK).await {
+    let wait = effort.wait();
+    match count(session, batch, enough, effort, &mut tally.pace, wait).await {
         Ok(counted) => tally.counts.extend(counted),
         Err(error) if error.kind.is_of_the_connection() => return Err(error),
         Err(error) => {
+            if error.kind == PostgresErrorKind::Locked {
+                effort.note_wait(wait);
+            }
             if let [table] = batch {
                 note(session, table, error, tally);
             } else {

@@ -9,28 +9,52 @@ use tokio::time::Instant;
 /// a fiftieth of the time.
 const RESTS: u32 = 50;
 /// All rests of one check together: somebody waits for the verdict.
-pub(super) const RESTS_TOGETHER: Duration = Duration::from_secs(5);
+const RESTS_TOGETHER: Duration = Duration::from_secs(5);
 /// No rest is longer than this share of those that are left, so that the first is of 0.5 s at most
 /// and a check of many tables rests less and less.
 const SHARE_OF_THE_RESTS: u32 = 10;
 /// It never rests longer than this share of the time that is left until its end.
 const SHARE_OF_THE_TIME: u32 = 20;
 
+/// All that one check waits for tables without a rule that somebody has locked.
+const WAITS_TOGETHER: Duration = Duration::from_secs(2);
+/// How long one such table is waited for.
+const WAIT: Duration = Duration::from_millis(100);
+/// How long if that is used up.
+const NO_WAIT: Duration = Duration::from_millis(1);
+
 /// Work that is left, and when it must have ended; rests are no work.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
     left: Duration,
+    each: Duration,
     until: Instant,
+    idle: Idle,
+}
+
+/// What is left for doing nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Idle {
     rests: Duration,
+    waits: Duration,
+}
+
+impl Idle {
+    /// What a check begins with.
+    pub const ALL: Self = Self {
+        rests: RESTS_TOGETHER,
+        waits: WAITS_TOGETHER,
+    };
 }
 
 impl Effort {
-    /// As much work as there is time for, with so much time for rests.
-    pub const fn until(until: Instant, rests: Duration) -> Self {
+    /// As much work as there is time for, with so much time for rests and waits.
+    pub const fn until(until: Instant, idle: Idle) -> Self {
         Self {
             left: Duration::MAX,
+            each: Duration::MAX,
             until,
-            rests,
+            idle,
         }
     }
 
@@ -39,10 +63,31 @@ impl Effort {
         Self { left, ..self }
     }
 
-    /// How long the next statement may take.
+    /// No statement longer than this.
+    pub const fn each(self, each: Duration) -> Self {
+        Self { each, ..self }
+    }
+
+    /// How much time there is.
     pub fn time(&self) -> Duration {
         self.left
             .min(self.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// How long the next statement may take.
+    pub fn time_of_one(&self) -> Duration {
+        self.time().min(self.each)
+    }
+
+    /// How long the next statement may wait for a lock.
+    pub fn wait(&self) -> Duration {
+        WAIT.min(self.idle.waits).max(NO_WAIT)
+    }
+
+    /// Notes that a statement has waited that long in vain, which is no work to rest from.
+    pub const fn note_wait(&mut self, waited: Duration) {
+        self.left = self.left.saturating_sub(waited);
+        self.idle.waits = self.idle.waits.saturating_sub(waited);
     }
 
     /// Whether there is nothing left worth beginning with.
@@ -55,16 +100,16 @@ impl Effort {
         self.left = self.left.saturating_sub(worked);
         let rest = length_of_rest(
             worked,
-            self.rests,
+            self.idle.rests,
             self.until.saturating_duration_since(Instant::now()),
         );
-        self.rests = self.rests.saturating_sub(rest);
+        self.idle.rests = self.idle.rests.saturating_sub(rest);
         rest
     }
 
-    /// What is left of the rests.
-    pub const fn rests(&self) -> Duration {
-        self.rests
+    /// What is left of the rests and waits.
+    pub const fn idle(&self) -> Idle {
+        self.idle
     }
 
     /// What is left of the work.
@@ -159,7 +204,7 @@ mod tests {
         assert_eq!(rest(25, 60_000), 500, "not longer than the longest rest");
         assert_eq!(rest(1_000, 400), 20, "a twentieth of the time that is left");
         assert_eq!(rest(1_000, 0), 0);
-        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1), RESTS_TOGETHER);
+        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1), Idle::ALL);
         let together: Duration = (0..10_000).map(|_| effort.spend(milliseconds(10))).sum();
         assert!(
             together <= RESTS_TOGETHER,
@@ -213,8 +258,21 @@ mod tests {
     }
 
     #[test]
+    fn locks_are_waited_for_until_that_is_used_up() {
+        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1), Idle::ALL);
+        for _ in 0..20 {
+            assert_eq!(effort.wait(), WAIT);
+            effort.note_wait(WAIT);
+        }
+        assert_eq!(effort.wait(), NO_WAIT);
+        let small = effort.each(Duration::from_secs(1));
+        assert_eq!(small.time_of_one(), Duration::from_secs(1));
+        assert!(small.time() > Duration::from_secs(1));
+    }
+
+    #[test]
     fn only_work_uses_the_budget_up() {
-        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1), RESTS_TOGETHER)
+        let mut effort = Effort::until(Instant::now() + Duration::from_hours(1), Idle::ALL)
             .of(Duration::from_millis(30));
         assert!(!effort.is_used_up());
         effort.spend(Duration::from_millis(5));
@@ -222,7 +280,7 @@ mod tests {
         effort.spend(Duration::from_millis(25));
         assert!(effort.is_used_up());
         assert!(
-            Effort::until(Instant::now(), RESTS_TOGETHER).is_used_up(),
+            Effort::until(Instant::now(), Idle::ALL).is_used_up(),
             "no time is left"
         );
     }

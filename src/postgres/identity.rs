@@ -4,11 +4,13 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use tokio::time::Instant;
 use tokio_postgres::SimpleQueryRow;
 
 use crate::api::{DatabaseEvidence, Identity};
 
 use super::list_tables::{build_query, read_tables};
+use super::session::LOCK_LIMIT;
 use super::{PostgresError, PostgresErrorKind, Session, TableList, name_column};
 
 /// The most databases that evidence carries; the ones asked for are always among them.
@@ -21,6 +23,9 @@ const DATABASE_LIMIT: usize = 500;
 /// machine. Whoever may not read where the data lies gets an error from `current_setting`;
 /// `pg_settings` would be empty instead, but makes up all settings for it, which costs more than
 /// all the rest.
+///
+/// Whether the role is a superuser is asked of its name as well: the owner of a database can make
+/// every session there begin as another role.
 const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_identifier, \
     case when pg_catalog.pg_is_in_recovery() then checkpoint.timeline_id::bigint else \
     ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), \
@@ -35,8 +40,9 @@ const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_id
     pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE') then \
     pg_catalog.current_setting('data_directory') else '' end as data_directory, \
     pg_catalog.pg_is_in_recovery()::text as in_recovery, \
-    pg_catalog.current_setting('is_superuser') as superuser from pg_catalog.pg_control_system() as \
-    system, pg_catalog.pg_control_checkpoint() as checkpoint";
+    (pg_catalog.current_setting('is_superuser') = 'on' or exists (select from pg_catalog.pg_roles as a \
+    where a.rolsuper and a.rolname = session_user))::text as superuser from \
+    pg_catalog.pg_control_system() as system, pg_catalog.pg_control_checkpoint() as checkpoint";
 
 fn build_databases_query() -> String {
     format!(
@@ -58,8 +64,8 @@ pub struct Overview {
     pub databases: Vec<DatabaseEvidence>,
     /// Those that nobody has asked for, and whether the role may connect to them.
     pub others: Vec<(DatabaseEvidence, bool)>,
-    /// The tables of the database that was connected to.
-    pub tables: TableList,
+    /// The tables of the database that was connected to, or why they could not be listed.
+    pub tables: Result<TableList, PostgresError>,
 }
 
 /// An identity and when it was read, by the database's clock.
@@ -76,20 +82,29 @@ pub async fn fetch_identity(session: &Session) -> Result<ObservedIdentity, Postg
     read_identity(session, &session.fetch_row(IDENTITY_QUERY).await?)
 }
 
+/// Of the time that is left, the list of tables may take three quarters: if it fails, identity and
+/// databases are read without it.
+const SHARE_OF_THE_TABLES: (u32, u32) = (3, 4);
+
 /// Reads identity, databases and tables in one round trip. The databases come in the order of their
 /// names, without templates unless they are asked for.
 pub async fn fetch_overview(
     session: &Session,
     wanted: &[String],
 ) -> Result<Overview, PostgresError> {
-    let mut sets = session
-        .fetch_sets(&format!(
-            "{IDENTITY_QUERY}; {}; {}",
-            build_databases_query(),
-            build_query()
-        ))
-        .await?
-        .into_iter();
+    let (part, whole) = SHARE_OF_THE_TABLES;
+    let remaining = session.deadline().saturating_duration_since(Instant::now());
+    let server = format!("{IDENTITY_QUERY}; {}", build_databases_query());
+    let with_tables = format!("{server}; {}", build_query());
+    let answer = session
+        .fetch_within(&with_tables, remaining / whole * part, LOCK_LIMIT)
+        .await;
+    let (sets, failure) = match answer {
+        Ok(sets) => (sets, None),
+        Err(error) if error.kind.is_of_the_connection() => return Err(error),
+        Err(error) => (session.fetch_sets(&server).await?, Some(error)),
+    };
+    let mut sets = sets.into_iter();
     let identity = sets.next().and_then(|mut rows| rows.pop()).ok_or_else(|| {
         PostgresError::new(
             PostgresErrorKind::QueryFailed,
@@ -101,10 +116,13 @@ pub async fn fetch_overview(
     let (databases, others) = read_databases(session, &found, wanted)?;
     Ok(Overview {
         observed: read_identity(session, &identity)?,
-        superuser: session.text(&identity, "superuser")? == "on",
+        superuser: session.text(&identity, "superuser")? == "true",
         databases,
         others,
-        tables: read_tables(session, &sets.collect::<Vec<_>>()).await?,
+        tables: match failure {
+            Some(error) => Err(error),
+            None => read_tables(session, &sets.collect::<Vec<_>>()).await,
+        },
     })
 }
 

@@ -5,10 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::SimpleQueryRow;
 
-use super::{ListedTable, PostgresError, Session, TableList, elsewhere, name_column, owner_code};
+use super::{
+    ListedTable, PostgresError, PostgresErrorKind, Session, TableList, elsewhere, name_column,
+    owner_code,
+};
 
 /// How many sets of rows answer [`build_query`].
 pub(super) const ANSWERS: usize = 5;
+
+/// More tables than this are not listed. Whoever may create tables could otherwise make an answer
+/// that the agent has no memory for.
+const TABLE_LIMIT: usize = 200_000;
+
+/// The planner's number of rows of `c`, as the last analyze has left it, or none as -1: a restore
+/// or a superuser may have put any number there, and one that is no whole number would be an error.
+pub(super) const PLANNED_ROWS: &str =
+    "case when c.reltuples >= 0 and c.reltuples < 1e15 then c.reltuples::bigint else -1 end";
 
 /// These statements give all that counting needs of the catalog; they run in one round trip. A
 /// table of another server is listed where it is part of one of this server.
@@ -16,7 +28,7 @@ pub(super) fn build_query() -> String {
     format!(
         "select c.oid::bigint::text as oid, {} as schema, {} as name, c.relkind::text as kind, \
          coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::bigint::text as relfilenode, \
-         c.reltuples::bigint::text as analyzed, c.relpages::text as pages, c.relpersistence = 'u' \
+         ({PLANNED_ROWS})::text as analyzed, c.relpages::text as pages, c.relpersistence = 'u' \
          as unlogged, coalesce(c.relam, 0) = 2 as heap, c.relowner in (select a.oid from \
          pg_catalog.pg_roles as a where a.rolsuper) as of_superuser, \
          coalesce(pg_catalog.pg_stat_get_live_tuples(c.oid), 0)::text as live, \
@@ -29,13 +41,14 @@ pub(super) fn build_query() -> String {
          where (c.relkind in ('r', 'p') or c.relkind = 'f' and exists (select from \
          pg_catalog.pg_inherits as i where i.inhrelid = c.oid)) and c.relpersistence <> 't' and \
          n.nspname <> 'information_schema' and not pg_catalog.starts_with(n.nspname::text, 'pg_') \
-         order by n.nspname, c.relname; select inhrelid::bigint::text as child, \
+         order by n.nspname, c.relname limit {limit}; select inhrelid::bigint::text as child, \
          inhparent::bigint::text as parent from pg_catalog.pg_inherits order by inhrelid, \
-         inhseqno; {}; {}",
+         inhseqno limit {limit}; {}; {}",
         name_column("n.nspname"),
         name_column("c.relname"),
         owner_code::build_query(),
         elsewhere::RECOGNITION,
+        limit = TABLE_LIMIT + 1,
     )
 }
 
@@ -68,6 +81,16 @@ pub(super) async fn read_tables(
     session: &Session,
     sets: &[Vec<SimpleQueryRow>],
 ) -> Result<TableList, PostgresError> {
+    if sets.iter().take(2).any(|rows| rows.len() > TABLE_LIMIT) {
+        return Err(PostgresError::new(
+            PostgresErrorKind::QueryFailed,
+            format!(
+                "database {} has more than {TABLE_LIMIT} tables or partitions, which are more than \
+                 a check lists, so nothing was counted. Drop those that nobody needs",
+                session.database()
+            ),
+        ));
+    }
     let mut list = TableList::default();
     let mut code = owner_code::read(session, sets.get(2..ANSWERS - 1).unwrap_or_default())?;
     for row in sets.first().into_iter().flatten() {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::api::{DatabaseEvidence, EVIDENCE_OTHER_DATABASE_LIMIT, OtherDatabase};
 
+use super::list_tables::PLANNED_ROWS;
 use super::{Login, PostgresError, Session, connect};
 
 /// Of so many databases at most it is asked how large they are.
@@ -20,13 +21,18 @@ const STATEMENT_TIME: Duration = Duration::from_millis(200);
 
 /// Tables of users, without partitions, and their rows: what the statistics say goes with every
 /// change, until a crash forgets them; the planner's number is that of the last analyze.
-const SUMS: &str = "select pg_catalog.count(*) filter (where not exists (select from \
-    pg_catalog.pg_inherits as i where i.inhrelid = c.oid))::text as tables, \
-    coalesce(pg_catalog.sum(greatest(c.reltuples::bigint, \
-    pg_catalog.pg_stat_get_live_tuples(c.oid), 0)), 0)::bigint::text as rows from \
-    pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where \
-    c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema' and \
-    not pg_catalog.starts_with(n.nspname::text, 'pg_')";
+fn build_sums() -> String {
+    format!(
+        "select pg_catalog.count(*) filter (where not exists (select from pg_catalog.pg_inherits as \
+         i where i.inhrelid = c.oid))::text as tables, \
+         least(coalesce(pg_catalog.sum(greatest({PLANNED_ROWS}, \
+         pg_catalog.pg_stat_get_live_tuples(c.oid), 0)), 0), {})::bigint::text as rows from \
+         pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where \
+         c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema' \
+         and not pg_catalog.starts_with(n.nspname::text, 'pg_')",
+        i64::MAX
+    )
+}
 
 /// Looks at the databases that nobody has named, from a session with any database of the server.
 /// What can't be seen in time is left out.
@@ -95,7 +101,7 @@ async fn fetch_sums(
     end: Instant,
 ) -> Result<(i64, i64), PostgresError> {
     let session = connect(login, database, end).await?;
-    let row = session.fetch_row(SUMS).await?;
+    let row = session.fetch_row(&build_sums()).await?;
     Ok((
         session.number(&row, "tables")?,
         session.number(&row, "rows")?,

@@ -21,11 +21,19 @@ pub(super) fn build_question_about_text(query: &str) -> String {
             holds(name)
         )
     };
-    let (function, operator, schema, table) = (
+    let (function, operator, schema, table, kind) = (
         names("p.proname::text"),
         holds("o.oprname::text"),
         names("n.nspname::text"),
         names("c.relname::text"),
+        names("y.typname::text"),
+    );
+    // Every table has a type of its name.
+    let named_types = format!(
+        "select y.oid from pg_catalog.pg_type as y join pg_catalog.pg_namespace as n on n.oid = \
+         y.typnamespace where y.typowner {FOREIGN} and {kind} and (n.nspname = 'public' or {schema}) \
+         and not exists (select from pg_catalog.pg_class as c where c.oid = y.typrelid and c.relkind \
+         <> 'c')"
     );
     // LIKE, IN and BETWEEN name no operator and use one.
     let own_operator = "o.oprname in (select b.oprname from pg_catalog.pg_operator as b where \
@@ -38,12 +46,19 @@ pub(super) fn build_question_about_text(query: &str) -> String {
          from pg_catalog.pg_operator as o join pg_catalog.pg_namespace as n on n.oid = \
          o.oprnamespace join pg_catalog.pg_proc as p on p.oid = o.oprcode where p.proowner {FOREIGN} \
          and (n.nspname = 'public' and ({operator} or {own_operator}) or {schema} and {operator}) \
-         union all select code from ({}) as of_types(code) limit 1",
+         union all select 'type ' || y.oid::pg_catalog.regtype::text from ({named_types}) as k join \
+         pg_catalog.pg_type as y on y.oid = k.oid where y.typtype in ('d', 'r', 'm', 'c') union all \
+         select code from ({}) as of_types(code) limit 1",
         build_question_about_types(&format!(
-            "select c.oid from pg_catalog.pg_class as c where c.relkind in ('r', 'p', 'm') and {table}"
+            "select t.atttypid from pg_catalog.pg_class as c join pg_catalog.pg_attribute as t on \
+             {COLUMNS} and t.attrelid = c.oid where c.relkind in ('r', 'p', 'm', 'v', 'f') and {table} \
+             union select k.oid from ({named_types}) as k"
         ))
     )
 }
+
+/// Columns with a type, as `t`.
+const COLUMNS: &str = "t.attnum > 0 and not t.attisdropped";
 
 /// A question about the tables that the server has locked for the query, and all below them; it
 /// fails where one has code of its owner.
@@ -65,26 +80,33 @@ pub(super) fn build_question_about_tables() -> String {
          pg_catalog.pg_proc as p on p.oid = d.refobjid and p.proowner {FOREIGN} where c.oid in \
          ({tables}) union all select found.code from ({}) as found(oid, code) where found.oid in \
          ({tables}) limit 1",
-        build_question_about_types(tables),
+        build_question_about_types(&format!(
+            "select t.atttypid from pg_catalog.pg_attribute as t where {COLUMNS} and t.attrelid in \
+             ({tables})"
+        )),
         owner_code::build_tables_query()
     )
 }
 
-/// The types of these tables' columns that have code: domains with a check, and those that are cast
-/// by a function.
-fn build_question_about_types(tables: &str) -> String {
+/// Which of these types have code, or are made of some that have: domains with a check, ranges with
+/// functions, and those that are cast by a function.
+fn build_question_about_types(types: &str) -> String {
     format!(
-        "with recursive types(oid) as (select t.atttypid from pg_catalog.pg_attribute as t where \
-         t.attnum > 0 and not t.attisdropped and t.attrelid in ({tables}) union select inner_type \
-         from types as u join pg_catalog.pg_type as y on y.oid = u.oid cross join lateral (select \
-         y.typelem union all select y.typbasetype union all select t.atttypid from \
-         pg_catalog.pg_attribute as t where y.typtype = 'c' and t.attrelid = y.typrelid and \
-         t.attnum > 0) as parts(inner_type) where inner_type <> 0) select 'domain ' || \
-         y.oid::pg_catalog.regtype::text as code from pg_catalog.pg_type as y where y.oid in \
-         (select oid from types) and y.typtype = 'd' and y.typowner {FOREIGN} and exists (select \
-         from pg_catalog.pg_constraint as k where k.contypid = y.oid) union all select 'cast by ' \
-         || p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_cast as k join \
-         pg_catalog.pg_proc as p on p.oid = k.castfunc and p.proowner {FOREIGN} where k.castsource \
-         in (select oid from types) or k.casttarget in (select oid from types)"
+        "with recursive types(oid) as ({types} union select inner_type from types as u join \
+         pg_catalog.pg_type as y on y.oid = u.oid cross join lateral (select y.typelem union all \
+         select y.typbasetype union all select r.rngsubtype from pg_catalog.pg_range as r where \
+         r.rngtypid = y.oid union all select r.rngtypid from pg_catalog.pg_range as r where y.typtype \
+         = 'm' and pg_catalog.to_jsonb(r) ->> 'rngmultitypid' = y.oid::text union all select \
+         t.atttypid from pg_catalog.pg_attribute as t where y.typtype = 'c' and t.attrelid = \
+         y.typrelid and t.attnum > 0) as parts(inner_type) where inner_type <> 0) select 'domain ' || \
+         y.oid::pg_catalog.regtype::text as code from pg_catalog.pg_type as y where y.oid in (select \
+         oid from types) and y.typtype = 'd' and y.typowner {FOREIGN} and exists (select from \
+         pg_catalog.pg_constraint as k where k.contypid = y.oid) union all select 'function ' || \
+         p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_range as r join pg_catalog.pg_proc \
+         as p on p.oid in (r.rngcanonical, r.rngsubdiff) and p.proowner {FOREIGN} where r.rngtypid in \
+         (select oid from types) union all select 'cast by ' || p.oid::pg_catalog.regprocedure::text \
+         from pg_catalog.pg_cast as k join pg_catalog.pg_proc as p on p.oid = k.castfunc and \
+         p.proowner {FOREIGN} where k.castsource in (select oid from types) or k.casttarget in \
+         (select oid from types)"
     )
 }

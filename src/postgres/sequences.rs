@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api::{EVIDENCE_SEQUENCE_LIMIT, SequenceEvidence};
 
+use super::count_statement::LOCKED;
 use super::{PostgresError, Session, name_column};
 
 /// Of so many sequences at most it is read how far they have come: each is a page of its own.
@@ -12,7 +13,7 @@ const READ: usize = 1_000;
 const TIME: Duration = Duration::from_millis(250);
 
 /// Reads the sequences of users that the role may read and that have given a value, those furthest
-/// first. One that somebody has locked, or too many of them, leave all of them out.
+/// first. One that somebody has locked for himself is left out, because it would be waited for.
 pub async fn fetch_sequences(session: &Session) -> Result<Vec<SequenceEvidence>, PostgresError> {
     let question = format!(
         "select s.oid::bigint::text as oid, {} as schema, {} as name, s.last::text as last from \
@@ -21,7 +22,8 @@ pub async fn fetch_sequences(session: &Session) -> Result<Vec<SequenceEvidence>,
          c.relnamespace where c.relkind = 'S' and c.relpersistence = 'p' and n.nspname <> \
          'information_schema' and not pg_catalog.starts_with(n.nspname::text, 'pg_') and \
          pg_catalog.has_schema_privilege(n.oid, 'USAGE') and \
-         pg_catalog.has_table_privilege(c.oid, 'SELECT') order by c.oid limit {READ}) as s \
+         pg_catalog.has_table_privilege(c.oid, 'SELECT') and c.oid not in ({LOCKED}) order by c.oid \
+         limit {READ}) as s \
          where s.last is not null order by s.last desc, s.oid limit {EVIDENCE_SEQUENCE_LIMIT}",
         name_column("s.nspname"),
         name_column("s.relname"),

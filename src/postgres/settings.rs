@@ -5,8 +5,10 @@ use std::time::Duration;
 
 /// What a session asks for when it begins, before what the owner has put on database or role.
 /// Serializable transactions would leave locks on what was read, deferrable ones wait, and parallel
-/// workers, like compiling, take processors from the application.
-const AT_THE_START: [(&str, &str); 9] = [
+/// workers, like compiling, take processors from the application. The role is the one that logs in,
+/// which has the grants: the owner of a database can make every session there begin as another one.
+const AT_THE_START: [(&str, &str); 10] = [
+    ("role", "none"),
     ("search_path", ""),
     ("row_security", "off"),
     ("default_transaction_read_only", "on"),
@@ -18,7 +20,8 @@ const AT_THE_START: [(&str, &str); 9] = [
     ("standard_conforming_strings", "on"),
 ];
 /// The same once more for each transaction.
-const IN_EACH_TRANSACTION: [(&str, &str); 6] = [
+const IN_EACH_TRANSACTION: [(&str, &str); 7] = [
+    ("role", "none"),
     ("search_path", ""),
     ("row_security", "off"),
     ("transaction_read_only", "on"),
@@ -28,6 +31,11 @@ const IN_EACH_TRANSACTION: [(&str, &str); 6] = [
 ];
 /// Only tables are read, no views and nothing of other servers; known to newer minor releases only.
 const RESTRICTION: (&str, &str) = ("restrict_nonsystem_relation_kind", "view,foreign-table");
+
+/// Statements have ends of their own, and one of the whole transaction would close the session. Known
+/// from Postgres 17 on.
+const WITHOUT_AN_END: &str = "case when pg_catalog.current_setting('transaction_timeout', 't') is not \
+    null then pg_catalog.set_config('transaction_timeout', '0', true) end";
 
 /// What the server is asked for with the login. `restricted` asks for what only newer minor
 /// releases know.
@@ -73,6 +81,7 @@ pub(super) fn build_local_settings(limits: Limits) -> String {
     let calls: Vec<String> = settings
         .iter()
         .map(|(name, value)| build_local_setting(name, value))
+        .chain(std::iter::once(WITHOUT_AN_END.to_owned()))
         .collect();
     format!("select {}", calls.join(", "))
 }

@@ -128,7 +128,7 @@ async fn the_manifest_is_what_a_count_by_hand_gives_and_the_dump_restores() {
     postgres
         .execute(
             "postgres",
-            "create role agent login password 'secr:et\\'; grant pg_monitor, pg_read_all_data to \
+            "create role agent login password 'secr:et\\'; grant pg_read_all_settings, pg_read_all_data to \
         agent;",
         )
         .await;

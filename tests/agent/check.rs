@@ -63,8 +63,7 @@ fn table<'found>(found: &'found Gathered, name: &str) -> &'found TableEvidence {
         .unwrap_or_else(|| panic!("{name} is not among {tables:?}"))
 }
 
-const AGENT: &str =
-    "create role agent login password 'secret'; grant pg_monitor, pg_read_all_data to agent;";
+const AGENT: &str = "create role agent login password 'secret'; grant pg_read_all_settings, pg_read_all_data to agent;";
 
 #[tokio::test]
 async fn rows_and_identity_are_those_of_the_server() {

@@ -16,7 +16,7 @@ use crate::check::mounted;
 use crate::support::postgres::TestPostgres;
 use crate::support::run;
 
-const AGENT: &str = "create role agent login password 'secret'; grant pg_monitor, pg_read_all_data \
+const AGENT: &str = "create role agent login password 'secret'; grant pg_read_all_settings, pg_read_all_data \
     to agent; create table trends (path text);";
 const QUERY: &str = "select path from trends";
 

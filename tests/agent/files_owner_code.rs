@@ -9,14 +9,14 @@ use crate::files::{Scene, message, reason, rule};
 
 /// What is there before the owner begins.
 const BEFORE: &str = "create role owner login; grant create on schema public to owner; drop table \
-    trends; set role owner; create table trends (path varchar, tags text[]); insert into trends \
-    values ('a', '{a}'); create function public.code(int) returns int language plpgsql immutable as \
+    trends; set role owner; create table trends (path varchar, tags text[], spans int4range); \
+    insert into trends values ('a', '{a}', '[1,5)'); create function public.code(int) returns int language plpgsql immutable as \
     $$begin raise log 'code ran as %', current_user; return 1; end$$;";
 
 const PLAIN: &str = "select path from trends where path <> 'b'";
 
 /// What the owner makes, and the user's query.
-const TRAPS: [(&str, &str); 10] = [
+const TRAPS: [(&str, &str); 12] = [
     ("create index on trends ((public.code(1) + 1))", PLAIN),
     (
         "create index on trends (path) where public.code(1) = 1",
@@ -62,6 +62,19 @@ const TRAPS: [(&str, &str); 10] = [
         "alter table trends rename column path to other; create function public.path(trends) \
          returns text language plpgsql as $$begin perform public.code(1); return 'a'; end$$",
         "select t.path from trends as t",
+    ),
+    (
+        "create domain public.tag as text check (public.code(1) = 1); alter table trends rename to \
+         kept; create view trends as select path, '{a}'::public.tag[] as tags from kept",
+        "select path from trends where tags = '{a}'",
+    ),
+    (
+        "create function public.gap(int, int) returns float8 language plpgsql immutable as $$begin \
+         perform public.code(1); return $1 - $2; end$$; create type public.span as range (subtype = \
+         int, subtype_diff = public.gap); alter table trends alter column spans type public.span \
+         using public.span(lower(spans), upper(spans)); insert into trends select 'a', '{a}', \
+         public.span(g, g + 5) from generate_series(1, 1000) as g; analyze trends",
+        "select path from trends where spans && '[1,5)'",
     ),
 ];
 
@@ -118,6 +131,32 @@ async fn each_of_these_traps_works_on_those_who_ask_plainly() {
             .await;
         assert!(has_run(&scene, "agent"), "{trap}");
     }
+}
+
+#[tokio::test]
+async fn a_type_that_a_query_names_must_be_of_a_superuser() {
+    let scene = start().await;
+    let query = "select path::public.url from trends";
+    scene
+        .server
+        .execute("postgres", "create domain public.url as varchar")
+        .await;
+    let found = scene.look(rule("", "", query)).await;
+    assert_eq!((found.paths, message(&found)), (1, ""));
+    for owned in [
+        "alter domain public.url owner to owner",
+        "set role owner; alter domain public.url add check (public.code(1) = 1)",
+    ] {
+        scene.server.execute("postgres", owned).await;
+        let found = scene.look(rule("", "", query)).await;
+        assert_eq!(reason(&found), reasons::OWNER_CODE, "{owned}");
+        assert!(
+            message(&found).contains("public.url"),
+            "{}",
+            message(&found)
+        );
+    }
+    assert!(!has_run(&scene, "agent"));
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod coverage;
 mod files;
 mod files_owner_code;
 mod granted;
+mod held_up;
 mod login;
 mod owner_code;
 mod remembered;

@@ -111,7 +111,7 @@ async fn settings_of_the_owner_make_a_check_neither_wait_nor_work_more() {
     server
         .execute(
             "postgres",
-            "create role agent login password 'secret'; grant pg_monitor, pg_read_all_data to \
+            "create role agent login password 'secret'; grant pg_read_all_settings, pg_read_all_data to \
              agent; create table t as select generate_series(1, 100000) as id",
         )
         .await;
@@ -158,4 +158,38 @@ async fn settings_of_the_owner_make_a_check_neither_wait_nor_work_more() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+#[tokio::test]
+async fn the_owner_of_a_database_can_not_choose_as_whom_a_check_runs() {
+    let server = TestPostgres::start();
+    server
+        .execute(
+            "postgres",
+            "create role boss superuser login password 'secret'; create role agent login password \
+             'secret'; create role owner; grant owner to agent; grant pg_read_all_data to agent",
+        )
+        .await;
+    server
+        .execute("postgres", "create database shop owner owner")
+        .await;
+    server
+        .execute(
+            "shop",
+            "create table t as select 1 as id; set role owner; alter database shop set role = \
+             'owner'",
+        )
+        .await;
+    for role in ["boss", "agent"] {
+        let (request, credentials) = server.request(&["shop"], role, "secret");
+        let found = gather(
+            &check_request(request, &["public.t"]),
+            &mounted(&credentials),
+        )
+        .await;
+        assert_eq!(found.failure, None, "{role} reads what it was granted");
+        let evidence = found.evidence.unwrap();
+        assert_eq!(evidence.superuser, role == "boss");
+        assert_eq!(evidence.total_rows, 1);
+    }
 }
