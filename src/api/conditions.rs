@@ -80,7 +80,7 @@ pub fn set_condition(
     change
 }
 
-/// A time as it is written: an alert that is told from memory begins when one told after a restart
+/// A time as it is written: an alert that is sent from memory begins when one sent after a restart
 /// does.
 fn whole_seconds(time: &Time) -> Time {
     Timestamp::from_second(time.0.as_second()).map_or_else(|_| time.clone(), Time)
