@@ -12,7 +12,7 @@ pub struct Running<'a> {
 }
 
 /// The start for checks that no start asked for: the known primary, else one that may be it. A
-/// replica that is made anew says nothing yet, and does not take the place of a primary that does.
+/// replica that is recreated says nothing yet, and does not take the place of a primary that does.
 pub fn primary<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Option<&'a Running<'b>> {
     running
         .iter()

@@ -118,7 +118,7 @@ fn of_replica(check: DatabaseCheck) -> DatabaseCheck {
 }
 
 /// Nothing answers yet at the replica in the first pod; the primary is in the second.
-fn made_anew(checked: &str) -> Sample {
+fn recreated_replica(checked: &str) -> Sample {
     replicas().and_check(of_replica(unverifiable(
         "knowledge-replica",
         checked,
@@ -128,7 +128,8 @@ fn made_anew(checked: &str) -> Sample {
 
 #[test]
 fn a_check_by_hand_looks_at_the_known_primary() {
-    let asked = made_anew("2026-02-01T09:29:50Z").and_check(manual("look", "2026-02-01T09:29:58Z"));
+    let asked =
+        recreated_replica("2026-02-01T09:29:50Z").and_check(manual("look", "2026-02-01T09:29:58Z"));
     let pods: Vec<String> = crate::decide::decide(&asked.0)
         .steps
         .into_iter()
@@ -465,13 +466,14 @@ fn several_pods() -> Vec<Scenario> {
             .at("2026-02-01T10:00:00Z"),
         ),
         (
-            "the tick is due, and the replica in the first pod is made anew",
-            scheduled(made_anew("2026-02-01T09:59:54Z"), "*/30 * * * *").at("2026-02-01T10:00:00Z"),
+            "the tick is due, and the replica in the first pod is recreated",
+            scheduled(recreated_replica("2026-02-01T09:59:54Z"), "*/30 * * * *")
+                .at("2026-02-01T10:00:00Z"),
         ),
         (
-            "the tick is due, the replica in the first pod is made anew, and the tick has a check \
+            "the tick is due, the replica in the first pod is recreated, and the tick has a check \
              of it",
-            scheduled(made_anew("2026-02-01T09:59:54Z"), "*/30 * * * *")
+            scheduled(recreated_replica("2026-02-01T09:59:54Z"), "*/30 * * * *")
                 .at("2026-02-01T10:00:00Z")
                 .and_check(on_schedule(of_replica(unverifiable(
                     "knowledge-s1769940000",
@@ -480,9 +482,9 @@ fn several_pods() -> Vec<Scenario> {
                 )))),
         ),
         (
-            "the tick is due, the primary could not be read, and a replica is made anew",
+            "the tick is due, the primary could not be read, and a replica is recreated",
             scheduled(
-                made_anew("2026-02-01T09:59:54Z").and_check(unverifiable(
+                recreated_replica("2026-02-01T09:59:54Z").and_check(unverifiable(
                     "knowledge-2",
                     "2026-02-01T09:59:57Z",
                     "TooManyConnections",
@@ -492,8 +494,9 @@ fn several_pods() -> Vec<Scenario> {
             .at("2026-02-01T10:00:00Z"),
         ),
         (
-            "a user asked for a check, and the replica in the first pod is made anew",
-            made_anew("2026-02-01T09:29:50Z").and_check(manual("look", "2026-02-01T09:29:58Z")),
+            "a user asked for a check, and the replica in the first pod is recreated",
+            recreated_replica("2026-02-01T09:29:50Z")
+                .and_check(manual("look", "2026-02-01T09:29:58Z")),
         ),
         (
             "one of two pods has reset data and the other was checked later",
