@@ -153,7 +153,7 @@ fn is_reset(input: &Input<'_>, database: &str, losses: &[Loss<'_>]) -> bool {
     is_share(i128::from(percent)) || is_several
 }
 
-/// How many tables that is, if those that only a number tells apart are one.
+/// How many tables that is, those that differ only in a number as one.
 fn families(losses: &[&Loss<'_>]) -> usize {
     let letters =
         |name: &str| -> String { name.chars().filter(|one| one.is_alphabetic()).collect() };
