@@ -163,9 +163,8 @@ fn lost_rows(input: &Input<'_>, table: &TablePair<'_>, most: i64) -> Option<i128
     let (known, evidence) = (input.baseline?.evidence, input.evidence?);
     let left = match table.now {
         Some(now) if now.count == CountKind::Exact => now.rows,
-        Some(_) => return None,
         None if input.failure.is_none() && is_absent(evidence, table) => 0,
-        None => return None,
+        Some(_) | None => return None,
     };
     let elsewhere = moved(known, evidence, table.before, table.is_listed());
     Some(i128::from(most) - i128::from(left) - elsewhere)
