@@ -126,16 +126,12 @@ fn opens(spec: &mut ProtectedDatabaseSpec) {
 }
 
 pub fn scenarios() -> Vec<Scenario> {
+    [gated_pods(), not_judged()].concat()
+}
+
+fn gated_pods() -> Vec<Scenario> {
     let settled = Sample::settled;
     let restarted = || young(settled().restarted());
-    let rival = |observed: &mut crate::world::Observed| {
-        observed.neighbours = Fact::Known(vec![NeighbourFact {
-            name: "other".to_owned(),
-            same_workload: true,
-            older: true,
-            guards: true,
-        }]);
-    };
     let rotated = || {
         let good = check("knowledge-1", "2026-02-01T09:00:00Z");
         settled().checks(vec![with_salts(good, "salt-of-the-role")])
@@ -284,6 +280,21 @@ pub fn scenarios() -> Vec<Scenario> {
                 reasons::GATE_OPENED,
             ),
         ),
+    ]
+}
+
+fn not_judged() -> Vec<Scenario> {
+    let settled = Sample::settled;
+    let restarted = || young(settled().restarted());
+    let rival = |observed: &mut crate::world::Observed| {
+        observed.neighbours = Fact::Known(vec![NeighbourFact {
+            name: "other".to_owned(),
+            same_workload: true,
+            older: true,
+            guards: true,
+        }]);
+    };
+    vec![
         (
             "a gated pod of a suspended database",
             gated(restarted().wanted(|spec| spec.suspend = true)),

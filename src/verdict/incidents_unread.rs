@@ -40,10 +40,9 @@ fn patroni(sample: Sample) -> Sample {
             evidence.identity.data_directory = "/home/postgres/pgdata/pgroot/data".to_owned();
         })
         .mounted_at("/home/postgres/pgdata");
-    for said in [&mut sample.before_login, &mut sample.now_login] {
-        if let Some(said) = said {
-            "/var/lib/postgresql/data".clone_into(&mut said.configured_directory);
-        }
+    let said = [&mut sample.before_login, &mut sample.now_login];
+    for said in said.into_iter().flatten() {
+        "/var/lib/postgresql/data".clone_into(&mut said.configured_directory);
     }
     sample
 }
@@ -71,6 +70,11 @@ fn at_other_port() -> Sample {
 
 /// The role of the checks was in the database that is gone.
 pub(super) fn unread_incidents() -> Vec<Scenario> {
+    [unread_in_place(), unread_elsewhere()].concat()
+}
+
+/// Another database cluster or directory, on the volume of the data or above it.
+fn unread_in_place() -> Vec<Scenario> {
     let new = Sample::new;
     vec![
         (
@@ -165,6 +169,13 @@ pub(super) fn unread_incidents() -> Vec<Scenario> {
             }),
             Some("other_directory_unread"),
         ),
+    ]
+}
+
+/// The data is on another volume, in another database or behind another password.
+fn unread_elsewhere() -> Vec<Scenario> {
+    let new = Sample::new;
+    vec![
         (
             "another subPath, nothing listens for minutes",
             {
