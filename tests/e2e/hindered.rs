@@ -22,7 +22,7 @@ fn a_check_whose_pod_is_evicted_says_so_and_is_tried_again() {
             .await
             .expect("an eviction");
         hindered
-            .assert_said(scene, &["was stopped", "The check is repeated"])
+            .assert_said(scene, &["was stopped", "It is tried again"])
             .await;
     });
 }
