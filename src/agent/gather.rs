@@ -130,9 +130,6 @@ async fn gather_evidence(request: &CheckRequest, files: &MountedFiles) -> Gather
         table_count: found.table_count,
         total_rows: found.total_rows,
         missing_tables: Some(absent),
-        coverage: Vec::new(),
-        other_databases: Vec::new(),
-        sequences: Vec::new(),
         superuser,
         observed_at: observed.observed_at,
     };

@@ -92,7 +92,6 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
             rows: i64::try_from(table.rows).unwrap_or(i64::MAX),
             count: CountKind::Exact,
             lower_bound: None,
-            unlogged: false,
         })
         .collect();
     let total_rows = tables
@@ -126,9 +125,6 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
         table_count,
         total_rows,
         missing_tables: None,
-        coverage: Vec::new(),
-        other_databases: Vec::new(),
-        sequences: Vec::new(),
         superuser: false,
         observed_at: identity.snapshot_time.clone(),
     }

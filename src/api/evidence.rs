@@ -10,13 +10,6 @@ use serde::{Deserialize, Serialize};
 /// rows.
 pub const EVIDENCE_TABLE_LIMIT: usize = 500;
 
-/// The most sequences that evidence carries.
-pub const EVIDENCE_SEQUENCE_LIMIT: usize = 500;
-/// The most other databases of the server that evidence carries.
-pub const EVIDENCE_OTHER_DATABASE_LIMIT: usize = 32;
-/// The most names that one reason of [`NotCounted`] carries.
-pub const NOT_COUNTED_NAME_LIMIT: usize = 10;
-
 /// What one check of a server found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -38,17 +31,6 @@ pub struct Evidence {
     /// report them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_tables: Option<Vec<TableName>>,
-    /// How much of each database was counted. Older agents do not say.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub coverage: Vec<Coverage>,
-    /// Databases of the server that the spec does not name, at most 32, the largest first. Older
-    /// agents do not say.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub other_databases: Vec<OtherDatabase>,
-    /// Sequences and how far they have come, at most 500, those furthest first. Older agents do not
-    /// say.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sequences: Vec<SequenceEvidence>,
     /// Whether the agent's role is a superuser, which is more than a check needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superuser: bool,
@@ -103,93 +85,6 @@ pub struct DatabaseEvidence {
     pub oid: i64,
 }
 
-/// How much of a database was counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Coverage {
-    /// The database.
-    pub database: String,
-    /// How many tables it has. Partitions and inheriting tables are part of theirs.
-    pub table_count: i64,
-    /// How many of them were counted completely, or as far as their `minRows` asks.
-    pub counted_tables: i64,
-    /// Rows that were counted.
-    pub counted_rows: i64,
-    /// Rows of all tables: counted where they were counted, estimated by the planner where not.
-    pub estimated_rows: i64,
-    /// Why the others were not counted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_counted: Vec<NotCounted>,
-}
-
-/// Tables that were not counted, for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct NotCounted {
-    /// Why.
-    pub reason: NotCountedReason,
-    /// How many tables.
-    pub table_count: i64,
-    /// Their names, `schema.table`, at most 10, those with the most rows first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tables: Vec<String>,
-}
-
-/// Why tables were not counted.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub enum NotCountedReason {
-    /// `spec.verification.countingBudget`, or the time of the check, was used up.
-    Budget,
-    /// The role may not read them.
-    NotReadable,
-    /// Row security would hide rows from the role.
-    RowSecurity,
-    /// To plan a count would run code that their owner has written: a function in an index
-    /// expression, a partial index, extended statistics or a partition key.
-    OwnerCode,
-    /// An extension keeps their rows elsewhere, compressed or on other servers.
-    StoredElsewhere,
-    /// Somebody held a lock on them for too long.
-    Locked,
-    /// The server reported an error.
-    Failed,
-}
-
-/// A database of the server that the spec does not name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OtherDatabase {
-    /// Its name.
-    pub name: String,
-    /// Its object id.
-    pub oid: i64,
-    /// Bytes on disk, if the role may see that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size_bytes: Option<i64>,
-    /// Rows in the tables of its users by the statistics; none if the role could not connect.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub estimated_rows: Option<i64>,
-    /// Tables of its users; none if the role could not connect.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub table_count: Option<i64>,
-}
-
-/// A sequence and how far it has come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SequenceEvidence {
-    /// The database that it is in.
-    pub database: String,
-    /// `schema.sequence`.
-    pub name: String,
-    /// Its object id; it changes when the sequence is dropped and created again.
-    pub oid: i64,
-    /// The last value that it gave.
-    pub last_value: i64,
-}
-
 /// A table by its database and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -222,9 +117,6 @@ pub struct TableEvidence {
     /// number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lower_bound: Option<i64>,
-    /// Whether it is unlogged: a crash empties it, and a replica has none of its rows.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unlogged: bool,
 }
 
 impl TableEvidence {

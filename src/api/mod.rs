@@ -57,9 +57,7 @@ pub use database_restore::{
 };
 pub use declared_change::{DECLARATION_LIMIT, DeclaredChange};
 pub use evidence::{
-    CountKind, Coverage, DatabaseEvidence, EVIDENCE_OTHER_DATABASE_LIMIT, EVIDENCE_SEQUENCE_LIMIT,
-    EVIDENCE_TABLE_LIMIT, Evidence, Identity, NOT_COUNTED_NAME_LIMIT, NotCounted, NotCountedReason,
-    OtherDatabase, SequenceEvidence, TableEvidence, TableName,
+    CountKind, DatabaseEvidence, EVIDENCE_TABLE_LIMIT, Evidence, Identity, TableEvidence, TableName,
 };
 pub use file_rule::{FILE_RULE_LIMIT, FileRule, place};
 pub use finding::{

@@ -170,7 +170,6 @@ pub(super) fn build_evidence(
                     rows,
                     count,
                     lower_bound,
-                    unlogged: false,
                 }
             })
             .collect(),

@@ -223,7 +223,6 @@ pub fn table(database: &str, name: &str, rows: i64) -> TableEvidence {
         rows,
         count: CountKind::Exact,
         lower_bound: None,
-        unlogged: false,
     }
 }
 
@@ -289,9 +288,6 @@ fn evidence() -> Evidence {
         total_rows: tables.iter().map(|table| table.rows).sum(),
         tables,
         missing_tables: None,
-        coverage: Vec::new(),
-        other_databases: Vec::new(),
-        sequences: Vec::new(),
         superuser: false,
         observed_at: time("2026-01-31T09:00:00Z"),
     }
