@@ -23,12 +23,7 @@ pub async fn load(server: &Server, database: &str, tables: &[Table]) -> Result<u
         in_thousands(count as u64)
     );
     say(&format!("loading database {database}: {what}"));
-    server
-        .superuser(MAINTENANCE)
-        .await?
-        .batch_execute(&format!("create database {database}"))
-        .await?;
-    let client = server.superuser(database).await?;
+    let client = create(server, database).await?;
     let mut progress = Progress {
         rows: 0,
         told: 0,
@@ -61,6 +56,16 @@ pub async fn load(server: &Server, database: &str, tables: &[Table]) -> Result<u
     finish(&client, database).await
 }
 
+/// Creates a database; returns a session in it.
+async fn create(server: &Server, database: &str) -> Result<Client> {
+    server
+        .superuser(MAINTENANCE)
+        .await?
+        .batch_execute(&format!("create database {database}"))
+        .await?;
+    server.superuser(database).await
+}
+
 /// Leaves a database as it lies after a while; says how many bytes it has.
 async fn finish(client: &Client, database: &str) -> Result<u64> {
     say(&format!("analyzing database {database}"));
@@ -79,12 +84,7 @@ pub async fn load_partitions(server: &Server, database: &str, partitions: u64) -
         "loading database {database}: {} partitions",
         in_thousands(partitions)
     ));
-    server
-        .superuser(MAINTENANCE)
-        .await?
-        .batch_execute(&format!("create database {database}"))
-        .await?;
-    let client = server.superuser(database).await?;
+    let client = create(server, database).await?;
     for batch in partition_statements(partitions).chunks(BATCH) {
         client.batch_execute(&batch.join("; ")).await?;
     }

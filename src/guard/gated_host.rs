@@ -1,17 +1,15 @@
 //! The policy that warns, and never refuses, when a ProtectedDatabase is to be asked at a host: a pod
 //! with the readiness gate is not.
 
-use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, MatchResources, ValidatingAdmissionPolicy, Validation,
-};
+use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, Validation};
 
-use super::policy::{policy, rule};
-use crate::api::names::{DATA_VERIFIED_GATE, GROUP, VERSION};
+use super::policy::database_warning;
+use crate::api::names::DATA_VERIFIED_GATE;
 
 /// Name of the policy, and of its binding, that warns about `spec.connection.host`.
 pub const GATED_HOST_POLICY: &str = "holdfast-gated-host";
 
-/// Warns when the connection is changed and has a host. It fails open: a warning is no reason to refuse anything.
+/// Warns when the connection is changed and has a host.
 pub(super) fn build_gated_host_warning() -> ValidatingAdmissionPolicy {
     let validation = Validation {
         expression: "!has(object.spec.connection.host)".to_owned(),
@@ -23,25 +21,5 @@ pub(super) fn build_gated_host_warning() -> ValidatingAdmissionPolicy {
         )),
         ..Validation::default()
     };
-    let constraints = MatchResources {
-        resource_rules: Some(vec![rule(
-            GROUP,
-            VERSION,
-            "protecteddatabases",
-            &["CREATE", "UPDATE"],
-        )]),
-        ..MatchResources::default()
-    };
-    let mut warns = policy(GATED_HOST_POLICY, constraints, Vec::new(), vec![validation]);
-    if let Some(spec) = &mut warns.spec {
-        spec.failure_policy = Some("Ignore".to_owned());
-        spec.variables = None;
-        spec.match_conditions = Some(vec![MatchCondition {
-            name: "connection-changed".to_owned(),
-            expression: "request.operation == 'CREATE' || object.spec.connection != \
-                oldObject.spec.connection"
-                .to_owned(),
-        }]);
-    }
-    warns
+    database_warning(GATED_HOST_POLICY, "spec.connection", vec![validation])
 }

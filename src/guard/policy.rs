@@ -2,7 +2,7 @@
 //! policy.
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy,
+    MatchCondition, MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBindingSpec,
     ValidatingAdmissionPolicySpec, Validation, Variable,
 };
@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ObjectMeta;
 
 use super::PROTECTED_VALUE;
-use crate::api::names::PROTECTED_LABEL;
+use crate::api::names::{GROUP, PROTECTED_LABEL, VERSION};
 
 /// A policy with its binding.
 pub type BoundPolicy = (ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding);
@@ -56,6 +56,38 @@ fn bind(policy: ValidatingAdmissionPolicy, action: &str) -> BoundPolicy {
         },
     };
     (policy, binding)
+}
+
+/// A policy that warns when a ProtectedDatabase is created, or when a part of it is changed. It fails
+/// open: a warning is no reason to refuse anything. The operator's own writes change no spec, so they
+/// are not warned about.
+pub(super) fn database_warning(
+    name: &str,
+    part: &str,
+    warnings: Vec<Validation>,
+) -> ValidatingAdmissionPolicy {
+    let constraints = MatchResources {
+        resource_rules: Some(vec![rule(
+            GROUP,
+            VERSION,
+            "protecteddatabases",
+            &["CREATE", "UPDATE"],
+        )]),
+        ..MatchResources::default()
+    };
+    let mut warns = policy(name, constraints, Vec::new(), warnings);
+    if let Some(spec) = &mut warns.spec {
+        spec.failure_policy = Some("Ignore".to_owned());
+        spec.variables = None;
+        let last = part.rsplit('.').next().unwrap_or(part);
+        spec.match_conditions = Some(vec![MatchCondition {
+            name: format!("{last}-changed"),
+            expression: format!(
+                "request.operation == 'CREATE' || object.{part} != oldObject.{part}"
+            ),
+        }]);
+    }
+    warns
 }
 
 /// Selects guarded objects by their label, before any CEL. An object that is to lose the label is

@@ -1,12 +1,9 @@
 //! The policy that warns, and never refuses, when a field is used that this version does not support
 //! yet. A field loses its entry here when it is supported; `docs/roadmap.md` lists the same fields.
 
-use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, MatchResources, ValidatingAdmissionPolicy, Validation,
-};
+use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, Validation};
 
-use super::policy::{policy, rule};
-use crate::api::names::{GROUP, VERSION};
+use super::policy::database_warning;
 
 /// Name of the policy, and of its binding, that warns about fields of a ProtectedDatabase.
 pub const UNSUPPORTED_FIELDS_POLICY: &str = "holdfast-unsupported-fields";
@@ -38,36 +35,12 @@ const FIELDS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Warns once per field. It fails open: a warning is no reason to refuse anything.
+/// Warns once per field.
 pub(super) fn build_unsupported_fields_warning() -> ValidatingAdmissionPolicy {
     let warnings = FIELDS.iter().map(|(used, warning)| Validation {
         expression: format!("!({used})"),
         message: Some((*warning).to_owned()),
         ..Validation::default()
     });
-    let constraints = MatchResources {
-        resource_rules: Some(vec![rule(
-            GROUP,
-            VERSION,
-            "protecteddatabases",
-            &["CREATE", "UPDATE"],
-        )]),
-        ..MatchResources::default()
-    };
-    let mut warns = policy(
-        UNSUPPORTED_FIELDS_POLICY,
-        constraints,
-        Vec::new(),
-        warnings.collect(),
-    );
-    if let Some(spec) = &mut warns.spec {
-        spec.failure_policy = Some("Ignore".to_owned());
-        spec.variables = None;
-        // The operator's own writes change no spec: they are not warned about.
-        spec.match_conditions = Some(vec![MatchCondition {
-            name: "spec-changed".to_owned(),
-            expression: "request.operation == 'CREATE' || object.spec != oldObject.spec".to_owned(),
-        }]);
-    }
-    warns
+    database_warning(UNSUPPORTED_FIELDS_POLICY, "spec", warnings.collect())
 }

@@ -43,16 +43,7 @@ impl Calm {
 
     /// Asserts that the operator has not done the same over and over.
     fn assert_no_loop(&self, scene: &Scene) {
-        let log = scene
-            .testbed
-            .kubectl(&[
-                "-n",
-                OPERATOR_NAMESPACE,
-                "logs",
-                "deployment/holdfast",
-                &format!("--since-time={}", self.since),
-            ])
-            .expect("the operator's log");
+        let log = operator_log(scene, &format!("--since-time={}", self.since));
         let mut repeats = BTreeMap::new();
         for line in log.lines() {
             let line: Value = serde_json::from_str(line).unwrap_or_default();
@@ -83,6 +74,20 @@ async fn restarts(scene: &Scene) -> Vec<(String, i32)> {
     pods.iter()
         .map(|pod| (pod.name_any(), count(pod)))
         .collect()
+}
+
+/// The operator's log, all of it or a part.
+fn operator_log(scene: &Scene, part: &str) -> String {
+    scene
+        .testbed
+        .kubectl(&[
+            "-n",
+            OPERATOR_NAMESPACE,
+            "logs",
+            "deployment/holdfast",
+            part,
+        ])
+        .expect("the operator's log")
 }
 
 /// Waits until a condition has a reason and tells a person all of this; between two mistakes it may
@@ -151,16 +156,7 @@ pub async fn assert_no_secret_shown(scene: &Scene, secrets: &[&str]) {
             .unwrap_or_default();
         places.push((format!("the log of {name}"), log));
     }
-    let log = scene
-        .testbed
-        .kubectl(&[
-            "-n",
-            OPERATOR_NAMESPACE,
-            "logs",
-            "deployment/holdfast",
-            "--tail=-1",
-        ])
-        .expect("the operator's log");
+    let log = operator_log(scene, "--tail=-1");
     places.push(("the operator's log".to_owned(), log));
     let logs = places
         .iter()
