@@ -24,6 +24,7 @@ use holdfast::engine::{Metrics, Notices, Pace, Webhook, deliver};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testbed::ReservedPort;
 
 /// The `PrometheusRule` that people apply.
 fn read_rule() -> Value {
@@ -194,7 +195,7 @@ const LOGIN: &str = "$2b$04$ma7NiNuFmjhh0lkUf0z2f.hJi7i44tkfAMbtCKzXj6fWB.tGNNjz
 /// A running Alertmanager that tells nobody.
 struct Alertmanager {
     process: Child,
-    port: u16,
+    port: ReservedPort,
     folder: TempDir,
 }
 
@@ -213,7 +214,7 @@ impl Alertmanager {
 
     fn launch(web: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = shell::free_port();
+        let port = ReservedPort::take().unwrap();
         fs::write(folder.path().join("web.yml"), web).unwrap();
         certificates::make_certificates(folder.path(), "IP:127.0.0.1");
         fs::write(
@@ -234,7 +235,7 @@ impl Alertmanager {
         let process = Command::new("unshare")
             .args(["--mount", "--map-root-user", "sh", "-c", &script, "sh"])
             .arg(program)
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg(format!("--web.listen-address=127.0.0.1:{}", port.number()))
             .args([
                 "--config.file=configuration.yml",
                 "--web.config.file=web.yml",
@@ -255,7 +256,7 @@ impl Alertmanager {
 
     /// The alerts that it takes for firing.
     fn alerts(&self) -> Option<Vec<Value>> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port.number())).ok()?;
         stream
             .write_all(b"GET /api/v2/alerts HTTP/1.0\r\n\r\n")
             .ok()?;
@@ -295,7 +296,10 @@ async fn alertmanager_takes_the_alerts_and_their_end() {
     let url_file = alertmanager.folder.path().join("url");
     fs::write(
         &url_file,
-        format!("http://127.0.0.1:{}/api/v2/alerts", alertmanager.port),
+        format!(
+            "http://127.0.0.1:{}/api/v2/alerts",
+            alertmanager.port.number()
+        ),
     )
     .unwrap();
     let (notices, metrics) = (Notices::for_webhook(), Metrics::default());
@@ -362,7 +366,7 @@ async fn an_alertmanager_behind_tls_and_a_login_is_told_only_with_the_right_ones
             secret.path().join("url"),
             format!(
                 "https://{login}@127.0.0.1:{}/api/v2/alerts",
-                alertmanager.port
+                alertmanager.port.number()
             ),
         )
         .unwrap();

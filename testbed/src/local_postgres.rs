@@ -2,7 +2,6 @@
 //! benchmarks that need a server and no cluster.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use crate::port::ReservedPort;
 use crate::process::Process;
 use crate::shell;
 
@@ -27,7 +27,7 @@ const USER: &str = "postgres";
 /// started it.
 pub struct LocalPostgres {
     process: Option<Child>,
-    port: u16,
+    port: ReservedPort,
     programs: PathBuf,
     folder: TempDir,
 }
@@ -43,7 +43,7 @@ impl LocalPostgres {
             .with_context(|| format!("no temporary folder can be made in {}", parent.display()))?;
         let server = Self {
             process: None,
-            port: free_port()?,
+            port: ReservedPort::take()?,
             programs: programs.to_owned(),
             folder,
         };
@@ -62,7 +62,7 @@ impl LocalPostgres {
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = \
              '{}'\n{settings}\n",
-            server.port,
+            server.port(),
             server.folder.path().display()
         );
         let file = server.file("data/postgresql.conf");
@@ -128,8 +128,8 @@ impl LocalPostgres {
 
     /// Its port.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    pub const fn port(&self) -> u16 {
+        self.port.number()
     }
 
     /// Id of the server's main process, once it was started.
@@ -187,14 +187,6 @@ impl Drop for LocalPostgres {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// A port of the loopback address that nobody uses now.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")
-        .context("there is no free loopback port")?
-        .local_addr()?
-        .port())
 }
 
 fn is_root() -> bool {

@@ -7,12 +7,13 @@ use std::time::Duration;
 use holdfast::agent::{Gathered, gather};
 use holdfast::api::{LoginMethod, TlsMode, WithoutLogin, reasons};
 use holdfast::postgres::{Login, fetch_digest_at};
+use testbed::ReservedPort;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::check::{check_request, mounted};
 use crate::support::postgres::{PASSWORD, TestPostgres};
-use crate::support::{free_port, run};
+use crate::support::run;
 
 const AGENT: &str = "create role agent login password 'secret'";
 
@@ -142,13 +143,14 @@ async fn another_port_is_asked_without_a_login() {
     let server = TestPostgres::start();
     server.execute("postgres", AGENT).await;
     let known = said(&server, "secret").await.cluster_digest;
+    let nobodys = ReservedPort::take().unwrap();
     let stranger = |port| Login::nobody("127.0.0.1", port, TlsMode::Prefer);
     assert_eq!(
         fetch_digest_at(&stranger(server.port()), "postgres").await,
         known
     );
     assert_eq!(
-        fetch_digest_at(&stranger(free_port()), "postgres").await,
+        fetch_digest_at(&stranger(nobodys.number()), "postgres").await,
         Some(String::new())
     );
 }

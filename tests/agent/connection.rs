@@ -7,11 +7,12 @@ use holdfast::agent::gather;
 use holdfast::api::{AgentFailure, ServerRequest, TlsMode, reasons};
 use holdfast::postgres::{Login, PostgresError, Session, connect, fetch_encrypted};
 use tempfile::TempDir;
+use testbed::ReservedPort;
 use tokio::time::Instant;
 
 use crate::check::{check_request, mounted};
 use crate::support::postgres::{PASSWORD, TestPostgres};
-use crate::support::{free_port, make_certificates, run};
+use crate::support::{make_certificates, run};
 
 async fn failure(request: ServerRequest, credentials: &TempDir, seconds: u64) -> AgentFailure {
     let mut request = check_request(request, &[]);
@@ -81,7 +82,8 @@ async fn a_missing_secret_or_key_gives_the_command_that_makes_it() {
 async fn nothing_listening_is_tried_until_the_time_is_over() {
     let (mut request, credentials) =
         TestPostgres::prepare("").request(&["postgres"], "postgres", PASSWORD);
-    request.port = free_port();
+    let nobodys = ReservedPort::take().unwrap();
+    request.port = nobodys.number();
     let begun = Instant::now();
     let failure = failure(request, &credentials, 2).await;
     assert_eq!(failure.reason, reasons::CONNECTION_FAILED);

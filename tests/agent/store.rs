@@ -116,7 +116,8 @@ async fn what_is_wrong_with_the_storage_is_told_apart() {
     );
 
     let mut storage = server.storage();
-    storage.endpoint = Some(format!("http://127.0.0.1:{}", crate::support::free_port()));
+    let nobodys = testbed::ReservedPort::take().unwrap();
+    storage.endpoint = Some(format!("http://127.0.0.1:{}", nobodys.number()));
     let error = open(storage).unwrap().check_bucket().await.unwrap_err();
     assert_eq!(error.kind.reason(), reasons::STORAGE_UNREACHABLE, "{error}");
     assert!(

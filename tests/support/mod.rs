@@ -12,4 +12,4 @@ pub mod postgres;
 mod shell;
 
 pub use certificates::make_certificates;
-pub use shell::{free_port, run};
+pub use shell::run;

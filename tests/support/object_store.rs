@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use holdfast::api::{S3CredentialsSecret, S3Storage, SecretKey};
 use holdfast::store::S3Store;
 use tempfile::TempDir;
-
-use super::free_port;
+use testbed::ReservedPort;
 
 /// Name of the bucket that exists.
 pub const BUCKET: &str = "backups";
@@ -21,7 +20,7 @@ const SECRET_KEY: &str = "test-secret";
 pub struct TestObjectStore {
     folder: TempDir,
     credentials: TempDir,
-    port: u16,
+    port: ReservedPort,
     encrypted: bool,
     process: Child,
 }
@@ -47,12 +46,12 @@ impl TestObjectStore {
         write_credentials(credentials.path(), ACCESS_KEY, SECRET_KEY);
         fs::create_dir_all(folder.path().join("data").join(BUCKET)).expect("the bucket");
         fs::create_dir(folder.path().join("tls")).expect("a folder");
-        let port = free_port();
+        let port = ReservedPort::take().expect("a loopback port");
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL"])
             .arg(program())
-            .arg(format!("--port=127.0.0.1:{port}"));
+            .arg(format!("--port=127.0.0.1:{}", port.number()));
         if encrypted {
             super::make_certificates(&folder.path().join("tls"), "IP:127.0.0.1");
             command.arg(format!(
@@ -74,7 +73,7 @@ impl TestObjectStore {
             .spawn()
             .expect("versitygw starts");
         let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", port.number())).is_err() {
             assert!(
                 Instant::now() < end,
                 "versitygw did not start: {}",
@@ -97,7 +96,7 @@ impl TestObjectStore {
         S3Storage {
             bucket: BUCKET.to_owned(),
             prefix: "prod".to_owned(),
-            endpoint: Some(format!("{scheme}://127.0.0.1:{}", self.port)),
+            endpoint: Some(format!("{scheme}://127.0.0.1:{}", self.port.number())),
             region: "us-east-1".to_owned(),
             force_path_style: true,
             credentials_secret: S3CredentialsSecret {

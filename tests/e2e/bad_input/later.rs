@@ -42,14 +42,14 @@ fn a_secret_that_comes_late_is_found_by_the_next_try_and_one_that_goes_is_no_res
         );
         scene.apply(&[build_secret(scene, &json!({"username": "admin"}))]);
         let tried = wait_tries(scene, 2).await;
-        let said = scene
-            .wait_condition(
+        scene
+            .wait_told(
                 ConditionType::DataVerified,
                 UNKNOWN,
                 reasons::SECRET_MISSING,
+                &["key `password`", "Secret `late`"],
             )
             .await;
-        assert_tells(&said.message, &["key `password`", "Secret `late`"]);
         assert!(
             distance(&tried[0], &tried[1]) >= SignedDuration::from_secs(9),
             "the second try waits"

@@ -124,8 +124,20 @@ impl Scene {
         status: ConditionStatus,
         reason: &str,
     ) -> Condition {
+        self.wait_told(condition, status, reason, &[]).await
+    }
+
+    /// Waits for a condition with exactly this value and reason whose message has all these parts:
+    /// where it may have been the same before, for another cause.
+    pub async fn wait_told(
+        &self,
+        condition: ConditionType,
+        status: ConditionStatus,
+        reason: &str,
+        parts: &[&str],
+    ) -> Condition {
         let what = format!(
-            "{} to be {} ({reason})",
+            "{} to be {} ({reason}) and to say {parts:?}",
             condition.as_str(),
             status.as_str()
         );
@@ -137,7 +149,10 @@ impl Scene {
                 .map_err(|error| error.to_string())?;
             let conditions = database.status.unwrap_or_default().conditions;
             let found = find_condition(&conditions, condition).ok_or("no such condition")?;
-            if found.status == status.as_str() && found.reason == reason {
+            if found.status == status.as_str()
+                && found.reason == reason
+                && parts.iter().all(|part| found.message.contains(part))
+            {
                 return Ok(found.clone());
             }
             Err(format!(
