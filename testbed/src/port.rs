@@ -57,11 +57,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_is_taken_once_until_it_is_given_back() {
-        let (one, other) = (ReservedPort::take().unwrap(), ReservedPort::take().unwrap());
+    fn a_port_is_taken_once() -> Result<()> {
+        let (one, other) = (ReservedPort::take()?, ReservedPort::take()?);
         assert_ne!(one.number(), other.number());
-        let number = one.number();
-        drop(one);
-        assert_eq!(ReservedPort::take().unwrap().number(), number);
+        Ok(())
     }
 }
