@@ -91,6 +91,22 @@ pub async fn load_partitions(server: &Server, database: &str, partitions: u64) -
     finish(&client, database).await
 }
 
+/// Gives these tables to a role that is no superuser, as most applications have one: a check counts
+/// them by COPY.
+pub async fn hand_over(server: &Server, database: &str, tables: &[Table]) -> Result<()> {
+    say(&format!(
+        "giving the tables of database {database} to an ordinary role"
+    ));
+    let statements: Vec<String> = tables
+        .iter()
+        .map(|table| format!("alter table public.{} owner to application", table.name))
+        .collect();
+    let client = server.superuser(database).await?;
+    client.batch_execute("create role application").await?;
+    client.batch_execute(&statements.join("; ")).await?;
+    Ok(())
+}
+
 async fn fill(client: &Client, table: &Table, progress: &mut Progress) -> Result<()> {
     client
         .batch_execute(&format!("begin; {}", build_create(table)))

@@ -34,7 +34,9 @@ pub struct Report {
     pub many: Comparison,
     /// The database of many partitions.
     pub partitions: Comparison,
-    /// The large database once more, of a replica.
+    /// The large database once more, with tables that no superuser owns.
+    pub copied: Comparison,
+    /// And of a replica.
     pub replica: Comparison,
 }
 
@@ -83,7 +85,12 @@ impl Display for Report {
             in_thousands(self.plan.partitions)
         )?;
         write_comparison(out, &self.partitions)?;
-        write!(out, "\n5. The large database of a replica: ")?;
+        write!(
+            out,
+            "\n5. The large database, with tables that no superuser owns: "
+        )?;
+        write_comparison(out, &self.copied)?;
+        write!(out, "\n6. The same, of a replica: ")?;
         write_comparison(out, &self.replica)
     }
 }
@@ -370,6 +377,7 @@ mod tests {
             ],
             many: comparison(0.01, 2.0),
             partitions: comparison(0.03, 0.3),
+            copied: comparison(0.5, 8.0),
             replica: comparison(0.002, 8.0),
         };
         insta::assert_snapshot!(report);

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::arguments::Arguments;
 use crate::comparison::compare;
 use crate::layout::{large_database, many_partitions, many_tables, rules, size_on_disk};
-use crate::load::{load, load_partitions};
+use crate::load::{hand_over, load, load_partitions};
 use crate::machine::{GIBIBYTE, Machine, ensure_room};
 use crate::pgbench::{self, Workload};
 use crate::progress::say;
@@ -54,6 +54,8 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
     let partitioned = many_partitions(plan.partitions);
     let size = load_partitions(&server, PARTITIONS, plan.partitions).await?;
     let partitions_comparison = compare(&server, PARTITIONS, &partitioned, size, &plan).await?;
+    hand_over(&server, LARGE, &large).await?;
+    let copied_comparison = compare(&server, LARGE, &large, large_comparison.size, &plan).await?;
     say("starting the server again, as a replica");
     server.become_replica().await?;
     let replica_comparison = compare(&server, LARGE, &large, large_comparison.size, &plan).await?;
@@ -65,6 +67,7 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
         throughput,
         many: many_comparison,
         partitions: partitions_comparison,
+        copied: copied_comparison,
         replica: replica_comparison,
     })
 }

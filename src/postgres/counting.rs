@@ -285,7 +285,7 @@ async fn count_ruled(
     Ok(())
 }
 
-/// Counts one table to its end, or until so many rows are surely there.
+/// Counts one table completely, or until so many rows are surely there.
 ///
 /// COPY has no limit of rows, so one of time takes its place: more and more, until they were enough.
 async fn count_up_to(

@@ -33,7 +33,7 @@ pub struct PasswordAsked;
 pub struct CopiedRows(Arc<AtomicI64>);
 
 impl CopiedRows {
-    /// Says how many, and begins anew.
+    /// Says how many, and begins at none again.
     pub(super) fn take(&self) -> i64 {
         self.0.swap(0, Ordering::Relaxed)
     }
