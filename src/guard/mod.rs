@@ -44,5 +44,5 @@ pub use marks::{
 pub use policies::{GUARD_POLICIES, policies};
 pub use policy::BoundPolicy;
 pub use refusal::REFUSAL;
-pub use templates::{OTHER_CLAIM_POLICY, TEMPLATE_POLICY};
+pub use templates::{OTHER_CLAIM_POLICY, OTHER_SERVER_POLICY, TEMPLATE_POLICY};
 pub use unsupported_fields::UNSUPPORTED_FIELDS_POLICY;
