@@ -140,8 +140,17 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
     policy(MARKS_POLICY, select_guarded(rules), variables, validations)
 }
 
+/// What says where a volume is and how it is mounted. `nodeAffinity` can be set once and never taken
+/// back: <https://kubernetes.io/docs/concepts/storage/persistent-volumes/#node-affinity>.
+const PLACE_OF_A_VOLUME: &[&str] = &[
+    "nodeAffinity",
+    "mountOptions",
+    "storageClassName",
+    "accessModes",
+];
+
 /// Refuses UPDATE of a guarded volume that would lose its data: Retain is changed, or the claim
-/// that it is bound to, or reserved for.
+/// that it is bound to, or reserved for, or where and how it is mounted.
 pub(super) fn build_volume_guard() -> ValidatingAdmissionPolicy {
     let mut variables = refusal_variables();
     let retained = quote(RETAIN);
@@ -171,6 +180,19 @@ pub(super) fn build_volume_guard() -> ValidatingAdmissionPolicy {
                 claim("oldObject", "namespace"),
                 claim("oldObject", "name")
             ),
+        ),
+        variable(
+            "moved",
+            PLACE_OF_A_VOLUME
+                .iter()
+                .map(|field| {
+                    format!(
+                        "(dyn(object).spec.?{field} == dyn(oldObject).spec.?{field} ? [] : \
+                         ['{field}'])"
+                    )
+                })
+                .collect::<Vec<_>>()
+                .join(" + "),
         ),
         // The binder fills in the UID of the claim that a volume is reserved for. Released means
         // that this claim is gone for good: without its UID the volume waits for the next claim of
@@ -204,6 +226,13 @@ pub(super) fn build_volume_guard() -> ValidatingAdmissionPolicy {
              variables.claim + ': ' + variables.guarded + '. Another claim could take the volume, \
              and Postgres would start on an empty one'",
             "unbind it",
+        ),
+        refuse_unless(
+            "variables.moved.size() == 0 || variables.confirmed",
+            "'Holdfast refuses to change ' + variables.moved.join(', ') + ' of ' + variables.target \
+             + ': ' + variables.guarded + '. No pod might be able to mount the volume any more, and \
+             nodeAffinity can not be changed back'",
+            "change it",
         ),
     ];
     let rules = vec![

@@ -15,6 +15,7 @@ mod last_writer;
 mod manifests;
 mod marks;
 pub(crate) mod operations;
+mod operator_fence;
 mod policies;
 mod policy;
 mod refusal;
@@ -41,8 +42,9 @@ pub use marks::{
     build_unchanged_patch, build_volume_patch, deletion_confirmed, is_held, is_labelled,
     loss_summary, mark_state, marked_owner, mount_repair,
 };
+pub use operator_fence::OPERATOR_FENCE_POLICY;
 pub use policies::{GUARD_POLICIES, policies};
 pub use policy::BoundPolicy;
 pub use refusal::REFUSAL;
-pub use templates::{OTHER_CLAIM_POLICY, TEMPLATE_POLICY};
+pub use templates::{OTHER_CLAIM_POLICY, OTHER_SERVER_POLICY, TEMPLATE_POLICY};
 pub use unsupported_fields::UNSUPPORTED_FIELDS_POLICY;

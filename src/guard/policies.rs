@@ -9,8 +9,11 @@ use super::deletions::{
 };
 use super::fence::{FENCE_POLICY, build_agent_fence};
 use super::gated_host::build_gated_host_warning;
+use super::operator_fence::{OPERATOR_FENCE_POLICY, build_operator_fence};
 use super::policy::{BoundPolicy, denying, warning};
-use super::templates::{TEMPLATE_POLICY, build_other_claim_warning, build_template_guard};
+use super::templates::{
+    TEMPLATE_POLICY, build_other_claim_warning, build_other_server_warning, build_template_guard,
+};
 use super::unsupported_fields::build_unsupported_fields_warning;
 
 /// Names of the policies, and of their bindings, without which nothing is refused.
@@ -21,6 +24,7 @@ pub const GUARD_POLICIES: &[&str] = &[
     VOLUME_POLICY,
     TEMPLATE_POLICY,
     FENCE_POLICY,
+    OPERATOR_FENCE_POLICY,
 ];
 
 /// Every policy with its binding, in the order in which they are installed, for an operator in
@@ -34,7 +38,9 @@ pub fn policies(operator_namespace: &str) -> Vec<BoundPolicy> {
         denying(build_volume_guard()),
         denying(build_template_guard()),
         denying(build_agent_fence()),
+        denying(build_operator_fence(operator_namespace)),
         warning(build_other_claim_warning()),
+        warning(build_other_server_warning()),
         warning(build_unsupported_fields_warning()),
         warning(build_gated_host_warning()),
     ]

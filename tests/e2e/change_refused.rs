@@ -47,6 +47,76 @@ pub async fn try_every_change(scene: &Scene, server: &Server, start: &Start) {
     assert_eq!(server.count(scene), ALL_ROWS);
 }
 
+/// Noise teaches people to confirm: what changes nothing for the data is neither refused nor warned
+/// about.
+#[test]
+fn another_server_is_warned_about_and_what_changes_nothing_is_let_through() {
+    beside_others("change-harmless", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        let container = "/spec/template/spec/containers/0";
+        let replace =
+            |path: &str, value: &str| json!({"op": "replace", "path": path, "value": value});
+        let patch = |changes: &[serde_json::Value]| {
+            format!(
+                "patch statefulset {} --dry-run=server --warnings-as-errors --type=json -p {}",
+                server.name,
+                json!(changes)
+            )
+        };
+        for (changes, tells) in [
+            (
+                vec![replace(&format!("{container}/image"), "postgres:18")],
+                "the image of container postgres from localhost/postgres:15 to postgres:18",
+            ),
+            (
+                vec![replace(
+                    &format!("{container}/image"),
+                    "docker.io/bitnami/postgresql@sha256:0123456789012345678901234567890123456789012345678901234567890123",
+                )],
+                "the image of container postgres from localhost/postgres:15",
+            ),
+            (
+                vec![
+                    json!({"op": "replace", "path": format!("{container}/env/3"),
+                    "value": {"name": "PGDATA", "value": "/var/lib/postgresql/data/18"}}),
+                ],
+                "PGDATA of container postgres",
+            ),
+        ] {
+            assert_tells(
+                &scene.refused(&patch(&changes)),
+                &[
+                    "Holdfast warns: this changes",
+                    tells,
+                    "kubectl rollout undo",
+                ],
+            );
+        }
+        let mount = format!("{container}/volumeMounts/0");
+        for harmless in [
+            vec![
+                replace(&format!("{container}/name"), "pg"),
+                replace(&format!("{mount}/mountPath"), "/var/lib/postgresql/data/"),
+                replace("/spec/template/spec/volumes/1/name", "files"),
+                replace(&format!("{mount}/name"), "files"),
+            ],
+            vec![replace(
+                &format!("{container}/image"),
+                "docker.io/library/postgres:15.7-alpine",
+            )],
+            vec![
+                json!({"op": "add", "path": "/spec/template/spec/volumes/-",
+                    "value": {"name": "settings", "configMap": {"name": "settings"}}}),
+                json!({"op": "add", "path": format!("{container}/volumeMounts/-"),
+                    "value": {"name": "settings", "mountPath": "/var/lib/postgresql/data/pgdata/conf.d"}}),
+            ],
+        ] {
+            scene.kubectl(&patch(&harmless));
+        }
+    });
+}
+
 #[test]
 fn a_claim_template_can_not_lose_its_mount() {
     beside_others("change-template", async |scene| {
@@ -292,6 +362,29 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
             &parted,
         );
     }
+    for (field, change) in [
+        (
+            "mountOptions",
+            r#"{"op":"add","path":"/spec/mountOptions","value":["noatime"]}"#,
+        ),
+        (
+            "storageClassName",
+            r#"{"op":"replace","path":"/spec/storageClassName","value":"other"}"#,
+        ),
+        (
+            "accessModes",
+            r#"{"op":"replace","path":"/spec/accessModes","value":["ReadWriteMany"]}"#,
+        ),
+    ] {
+        attempt(
+            format!("patch pv {volume} --type=json -p [{change}]"),
+            &vec![
+                "refuses to change",
+                field,
+                "nodeAffinity can not be changed back",
+            ],
+        );
+    }
     let unclaimed = vec![
         "refuses to remove the claim of volume data from StatefulSet",
         "Postgres would start on an empty directory",
@@ -304,7 +397,18 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
     let unmount = r#"{"op":"remove","path":"/spec/template/spec/containers/0/volumeMounts/0"}"#;
     let remove = r#"{"op":"remove","path":"/spec/template/spec/volumes/1"}"#;
     let elsewhere = r#"{"op":"replace","path":"/spec/template/spec/containers/0/volumeMounts/0/mountPath","value":"/data"}"#;
+    let covered = vec![
+        "refuses to mount another volume at /var/lib/postgresql/data/pgdata of container postgres",
+        "It would cover files of the database",
+    ];
+    let renumbered = vec!["refuses to change spec.ordinals.start of StatefulSet"];
+    let cover = r#"{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"cover","emptyDir":{}}},{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/-","value":{"name":"cover","mountPath":"/var/lib/postgresql/data/pgdata"}}"#;
+    let expression = r#"{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/0/subPathExpr","value":"other"}"#;
+    let renumber = r#"{"op":"add","path":"/spec/ordinals","value":{"start":1}}"#;
     for (changes, tells) in [
+        (cover.to_owned(), &covered),
+        (expression.to_owned(), &unmounted),
+        (renumber.to_owned(), &renumbered),
         (empty.to_owned(), &unclaimed),
         (format!("{unmount},{remove}"), &unclaimed),
         (unmount.to_owned(), &unmounted),

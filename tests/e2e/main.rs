@@ -32,6 +32,7 @@ mod hindered;
 mod image_volume;
 mod ledger;
 mod no_false_alarm;
+mod operator_fenced;
 mod owner_code;
 mod pages;
 mod plugin;

@@ -3,7 +3,7 @@
 
 use holdfast::guard::{
     DEFINITION_POLICY, DELETION_POLICY, FENCE_POLICY, GUARD_POLICIES, MARKS_POLICY,
-    TEMPLATE_POLICY, VOLUME_POLICY,
+    OPERATOR_FENCE_POLICY, TEMPLATE_POLICY, VOLUME_POLICY,
 };
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
@@ -35,8 +35,8 @@ fn an_error_in_a_rule_closes_for_guarded_objects_only() {
             .filter(|policy| probes.iter().all(|(probed, _)| probed != *policy));
         assert_eq!(
             uncovered.collect::<Vec<_>>(),
-            [&FENCE_POLICY],
-            "of which only an agent's token would see anything"
+            [&FENCE_POLICY, &OPERATOR_FENCE_POLICY],
+            "of which only the tokens of an agent and of the operator would see anything"
         );
         let broken =
             json!([{"op": "replace", "path": "/spec/validations/0/expression", "value": BROKEN}]);

@@ -1,0 +1,178 @@
+//! The operator's token, stolen: it writes what the operator writes and nothing else that its roles would
+//! let it.
+
+use holdfast::api::names;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use crate::support::{OPERATOR_NAMESPACE, Scene, Server, assert_tells, beside_others, volume_of};
+
+#[test]
+fn the_operators_token_writes_only_what_the_operator_is_for() {
+    beside_others("operator-fence", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        for (words, tells) in changes(scene, &server).await {
+            assert_tells(&scene.refused(&as_operator(&words)), &[tells]);
+        }
+        for (manifest, tells) in creations(scene) {
+            assert_tells(&create(scene, &manifest).expect_err(tells), &[tells]);
+        }
+        // What it is for is let through: the refusals above come from what they try.
+        create(scene, &agent_job(scene)).expect("an agent's Job");
+        let none = r#"{"spec":{"replicas":0}}"#;
+        scene.kubectl(&as_operator(&format!(
+            "patch statefulset {} --type=merge -p {none}",
+            server.name
+        )));
+    });
+}
+
+/// On trial, with the operator's permissions.
+fn as_operator(words: &str) -> String {
+    format!("{words} --dry-run=server --as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast")
+}
+
+fn create(scene: &Scene, manifest: &Value) -> Result<String, String> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), manifest.to_string()).expect("a file");
+    scene.try_kubectl(&as_operator(&format!(
+        "create --validate=false -f {}",
+        file.path().display()
+    )))
+}
+
+async fn changes(scene: &Scene, server: &Server) -> Vec<(String, &'static str)> {
+    let volume = volume_of(scene, &server.claim()).await.name_any();
+    let (set, pod) = (&server.name, server.pod());
+    let of_a_workload = "changes nothing of what a workload runs";
+    let of_a_pod = "its own condition of a Pod";
+    let of_a_namespace = "its own label of a Namespace";
+    let set_of = |path: &str, value: Value| {
+        let path = format!("/spec/template/spec/{path}");
+        let patch = json!([{"op": "add", "path": path, "value": value}]);
+        format!("patch statefulset {set} --type=json -p {patch}")
+    };
+    let status = |status: Value| {
+        let patch = json!({"status": status});
+        format!("patch pod {pod} --subresource=status --type=strategic -p {patch}")
+    };
+    vec![
+        (
+            set_of("containers/0/image", json!("elsewhere")),
+            of_a_workload,
+        ),
+        (set_of("containers/0/command", json!(["sh"])), of_a_workload),
+        (set_of("hostPID", json!(true)), of_a_workload),
+        (set_of("serviceAccountName", json!("admin")), of_a_workload),
+        (
+            set_of(
+                "volumes/-",
+                json!({"name": "node", "hostPath": {"path": "/"}}),
+            ),
+            of_a_workload,
+        ),
+        (
+            status(json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]})),
+            of_a_pod,
+        ),
+        (
+            status(json!({"conditions": [{"type": "Ready", "status": "False"}]})),
+            of_a_pod,
+        ),
+        (
+            format!(
+                "patch pv {volume} --type=merge -p \
+                 {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}}"
+            ),
+            "to Retain and to nothing else",
+        ),
+        (
+            format!(
+                "label namespace {} pod-security.kubernetes.io/enforce=privileged --overwrite",
+                scene.namespace()
+            ),
+            of_a_namespace,
+        ),
+        (
+            format!("annotate namespace {} owner=me", scene.namespace()),
+            of_a_namespace,
+        ),
+    ]
+}
+
+/// A Job as the operator creates them, as far as the fence looks.
+fn agent_job(scene: &Scene) -> Value {
+    json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {"name": "agent", "namespace": scene.namespace()},
+        "spec": {"template": {"spec": {
+            "restartPolicy": "Never", "serviceAccountName": names::AGENT_SERVICE_ACCOUNT,
+            "hostNetwork": false, "securityContext": {"runAsNonRoot": true, "runAsUser": 999},
+            "containers": [{"name": "agent", "image": "any",
+                "securityContext": {"allowPrivilegeEscalation": false}}],
+            "volumes": [{"name": "work", "emptyDir": {}}],
+        }}},
+    })
+}
+
+fn creations(scene: &Scene) -> Vec<(Value, &'static str)> {
+    let namespace = scene.namespace();
+    let mut all = Vec::new();
+    let node = json!({"name": "node", "hostPath": {"path": "/"}});
+    let claim = json!({"name": "data", "persistentVolumeClaim": {"claimName": "knowledge-data"}});
+    for (path, value) in [
+        ("/serviceAccountName", json!("default")),
+        ("/hostNetwork", json!(true)),
+        ("/securityContext", json!({})),
+        ("/containers/0/securityContext", json!({"privileged": true})),
+        ("/volumes/0", node),
+        ("/volumes/0", claim),
+    ] {
+        let mut job = agent_job(scene);
+        let template = &mut job["spec"]["template"]["spec"];
+        *template.pointer_mut(path).expect("a part of the Job") = value;
+        all.push((job, "the Jobs of its agents and no others"));
+    }
+    let object = |version: &str, kind: &str, rest: Value| {
+        let mut object = json!({"apiVersion": version, "kind": kind,
+            "metadata": {"name": format!("{namespace}-theirs"), "namespace": namespace}});
+        for (field, value) in rest.as_object().into_iter().flatten() {
+            object[field] = value.clone();
+        }
+        object
+    };
+    let of_storage = "only with its marks";
+    all.push((
+        object(
+            "v1",
+            "PersistentVolumeClaim",
+            json!({"spec": {"accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}}}}),
+        ),
+        of_storage,
+    ));
+    let mut volume = object(
+        "v1",
+        "PersistentVolume",
+        json!({"spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"},
+            "hostPath": {"path": "/"}}}),
+    );
+    if let Some(metadata) = volume["metadata"].as_object_mut() {
+        metadata.remove("namespace");
+    }
+    all.push((volume, of_storage));
+    let of_identities = "the identity of its agents and no other";
+    all.push((object("v1", "ServiceAccount", json!({})), of_identities));
+    let group = "rbac.authorization.k8s.io";
+    all.push((
+        object(
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            json!({"roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": names::AGENT_CLUSTER_ROLE},
+                "subjects": [{"kind": "ServiceAccount", "name": names::AGENT_SERVICE_ACCOUNT, "namespace": namespace}]}),
+        ),
+        of_identities,
+    ));
+    all
+}
