@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use super::operator_down::OperatorDown;
 use crate::change_refused::attempts;
 use crate::deletion_refused::assert_everything_is_refused;
+use crate::operator_fenced;
 use crate::support::{
     ALL_ROWS, Scene, Server, alone, assert_tells, reclaim_policy, reinstall, volume_handle,
     volume_of,
@@ -116,6 +117,7 @@ fn nothing_is_refused_without_the_policies() {
         for attempt in attempts(scene, &server).await {
             scene.kubectl(&format!("{} --dry-run=server", attempt.words));
         }
+        operator_fenced::assert_answers(scene, &server, false).await;
         down.end().await;
         removed.wait_mended().await;
         assert_everything_is_refused(scene, &server).await;
