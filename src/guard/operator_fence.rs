@@ -130,7 +130,7 @@ fn fence_workloads() -> Validation {
     )
 }
 
-/// Jobs run as the agents' service account, without rights on the node.
+/// Jobs run as the agents' service account, without permissions on the node.
 fn fence_jobs() -> Validation {
     let volumes = AGENT_VOLUMES
         .iter()
