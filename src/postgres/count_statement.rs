@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use super::effort::{Effort, Pace};
 use super::selection::Counted;
 use super::session::Answer;
+use super::settings::build_local_setting;
+use super::tables::CopiedPart;
 use super::{
     ListedTable, PostgresError, PostgresErrorKind, Session, quote_identifier, quote_literal,
     quote_qualified,
@@ -69,7 +71,7 @@ pub(super) async fn measure(
 pub(super) struct Reach {
     /// So many rows are enough to know.
     pub enough: Option<i64>,
-    /// No statement may take longer.
+    /// The copies together may not take longer.
     pub time: Duration,
     /// No lock is waited for longer.
     pub lock: Duration,
@@ -84,16 +86,11 @@ pub(super) async fn count(
     effort: &mut Effort,
     pace: &mut Pace,
 ) -> Result<BTreeMap<i64, Counted>, PostgresError> {
-    let statements = build_count(tables, reach.enough);
+    let time = effort.time_of_one();
+    let statements = build_count(tables, reach.enough, time.min(reach.time));
     session.take_copied();
     let begin = Instant::now();
-    let answer = session
-        .fetch_answers(
-            &statements,
-            effort.time_of_one().min(reach.time),
-            reach.lock,
-        )
-        .await;
+    let answer = session.fetch_answers(&statements, time, reach.lock).await;
     let (worked, read) = (begin.elapsed(), session.take_copied());
     if !matches!(&answer, Err(error) if error.kind == PostgresErrorKind::Locked) {
         tokio::time::sleep(effort.spend(worked)).await;
@@ -105,7 +102,9 @@ pub(super) async fn count(
                 rows: read,
                 is_all: false,
             };
-            pace.note(worked, Some(read), None);
+            // As many pages as these rows are of all that are said to be there.
+            let pages = table.pages.saturating_mul(read) / table.estimated_rows.max(read).max(1);
+            pace.note(worked, Some(read), Some(pages));
             return Ok([(table.oid, rows)].into());
         }
         (Err(error), _) => return Err(error),
@@ -125,16 +124,31 @@ pub(super) async fn count(
     Ok(counted)
 }
 
+/// Reads one answer for each statement of [`build_count`].
 fn read_counts(
     session: &Session,
     tables: &[&ListedTable],
     enough: Option<i64>,
     answers: &[Answer],
 ) -> Result<BTreeMap<i64, Counted>, PostgresError> {
-    let copied: Vec<_> = tables.iter().filter(|table| table.is_copied()).collect();
-    let first = answers.len().saturating_sub(copied.len());
+    let copied: Vec<_> = tables.iter().filter(|table| !table.is_planned).collect();
+    let is_any_planned = copied.len() < tables.len();
+    let first = LOOKS_BEFORE + usize::from(is_any_planned);
+    let expected = first + copied.len() + LOOKS_AFTER;
+    if answers.len() != expected {
+        return Err(PostgresError::new(
+            PostgresErrorKind::QueryFailed,
+            format!(
+                "{expected} statements that count got {} answers, so none of them can be relied on. \
+                 Whatever stands between {} and the agent has dropped some; set \
+                 `spec.connection.host` to Postgres itself",
+                answers.len(),
+                session.login().address()
+            ),
+        ));
+    }
     let mut counted = BTreeMap::new();
-    let planned = answers.get(LOOKS..first).unwrap_or_default();
+    let planned = answers.get(LOOKS_BEFORE..first).unwrap_or_default();
     for row in planned.iter().flat_map(|answer| &answer.rows) {
         let rows = session.number(row, "rows")?;
         let is_all = enough.is_none_or(|enough| rows < enough);
@@ -150,22 +164,35 @@ fn read_counts(
     Ok(counted)
 }
 
-/// Statements before those that count: the lock, and whether the tables are those that were listed.
-const LOOKS: usize = 2;
+/// Statements before those that count: the lock, and whether the tables are those that were listed;
+/// and after them: whether they still are.
+const LOOKS_BEFORE: usize = 2;
+const LOOKS_AFTER: usize = 2;
+/// How long the last look may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// A statement of several has a limit of its own. The share of small tables is not enough for the
+/// largest among them, so each gets this at least, if there is so much.
+const LIMIT_OF_A_SMALL_ONE: Duration = Duration::from_millis(100);
+
+/// How long each of so many copies may take, which have so much time together.
+fn limit_of_each(time: Duration, copies: usize) -> Duration {
+    let copies = u32::try_from(copies).unwrap_or(u32::MAX).max(1);
+    (time / copies).max(time.min(LIMIT_OF_A_SMALL_ONE))
+}
 
 /// For whoever reads the server's log.
 const REMARK: &str = "/* Holdfast counts rows, and reads no further than \
     spec.verification.countingBudget and timeout let it: a cancelled statement is expected here. */";
 
 /// The statements of one count: they lock the tables, so that nobody replaces them, make sure that
-/// they are those that were listed, and count.
+/// they are those that were listed, count, and look again, because nothing locks a schema.
 ///
 /// Planning a statement evaluates expressions that the owner of a table has put into indexes,
 /// statistics and partition keys, and may have put there a moment ago. COPY plans nothing; the output
 /// functions of types, which are all that it calls, belong to superusers.
 /// <https://www.postgresql.org/docs/current/sql-copy.html>,
 /// <https://www.postgresql.org/docs/current/sql-createtype.html>
-fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
+fn build_count(tables: &[&ListedTable], enough: Option<i64>, time: Duration) -> String {
     let name = |table: &ListedTable| quote_qualified(&table.schema, &table.name);
     // ONLY: rows of inheriting tables are counted where they are, once. COPY does so by itself.
     let names: Vec<String> = tables
@@ -184,7 +211,7 @@ fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
         })
         .collect();
     let (by_copy, planned): (Vec<&ListedTable>, Vec<_>) =
-        tables.iter().partition(|table| table.is_copied());
+        tables.iter().partition(|table| !table.is_planned);
     let selects: Vec<String> = planned
         .into_iter()
         .map(|table| {
@@ -203,30 +230,43 @@ fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
             )
         })
         .collect();
+    let limit = limit_of_each(time, by_copy.len());
     // As the server has it: text that can't be translated is no error.
     let copies = by_copy.into_iter().map(|table| {
-        let column = table.short_column.as_ref();
-        let column = column.map_or_else(String::new, |column| {
-            format!(" ({})", quote_identifier(column))
-        });
+        let column = match &table.copied {
+            CopiedPart::Column(column) => format!(" ({})", quote_identifier(column)),
+            CopiedPart::NoColumn | CopiedPart::Unknown => String::new(),
+        };
         format!(
             "{REMARK} copy {}{column} to stdout (encoding 'SQL_ASCII')",
             name(table)
         )
     });
     let selects = Some(selects.join(" union all ")).filter(|selects| !selects.is_empty());
-    let counts: Vec<String> = selects.into_iter().chain(copies).collect();
-    format!(
-        "lock table {} in access share mode; select (case when pg_catalog.count(*) = {} then 1 else \
-         100000 end)::smallint as same from (values {}) as listed(oid, schema, name) join \
-         pg_catalog.pg_class as c on c.oid = listed.oid and c.relname = listed.name and c.relkind = \
-         'r' join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = \
-         listed.schema; {}",
-        names.join(", "),
+    let limited = |time: Duration| {
+        build_local_setting("statement_timeout", &time.as_millis().max(1).to_string())
+    };
+    let same = format!(
+        "select (case when pg_catalog.count(*) = {} then 1 else 100000 end)::smallint as same from \
+         (values {}) as listed(oid, schema, name) join pg_catalog.pg_class as c on c.oid = \
+         listed.oid and c.relname = listed.name and c.relkind = 'r' join pg_catalog.pg_namespace as \
+         n on n.oid = c.relnamespace and n.nspname = listed.schema",
         tables.len(),
         listed.join(", "),
-        counts.join("; ")
-    )
+    );
+    let lock = format!("lock table {} in access share mode", names.join(", "));
+    let before = format!(
+        "select {} as timeout, looked.same from ({same}) as looked",
+        limited(limit)
+    );
+    let unlimited = format!("select {} as timeout", limited(ANSWER_LIMIT));
+    [lock, before]
+        .into_iter()
+        .chain(selects)
+        .chain(copies)
+        .chain([unlimited, same])
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn join(numbers: impl Iterator<Item = impl ToString>) -> String {
@@ -267,6 +307,16 @@ pub(super) fn refusal(session: &Session, table: &ListedTable) -> Option<Postgres
             ),
         ));
     }
+    if !table.is_planned && table.copied == CopiedPart::Unknown && !table.is_surely_empty() {
+        return Some(PostgresError::new(
+            PostgresErrorKind::Locked,
+            format!(
+                "the columns of table {name} in database {database} could not be read in time, or \
+                 none has a name that can be written, so its rows can't be counted. See who holds a \
+                 lock on pg_attribute in `pg_locks`"
+            ),
+        ));
+    }
     (!table.can_be_named).then(|| {
         PostgresError::new(
             PostgresErrorKind::QueryFailed,
@@ -276,4 +326,41 @@ pub(super) fn refusal(session: &Session, table: &ListedTable) -> Option<Postgres
             ),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tables::tests::listed;
+    use super::*;
+
+    #[test]
+    fn many_copies_share_the_time_and_a_small_one_has_enough() {
+        let milliseconds = Duration::from_millis;
+        for (time, copies, expected) in [
+            (1_000, 1, 1_000),
+            (1_000, 50, 100),
+            (10, 50, 10),
+            (9_000, 3, 3_000),
+        ] {
+            assert_eq!(
+                limit_of_each(milliseconds(time), copies),
+                milliseconds(expected)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_planned_and_what_is_copied_reads() {
+        let copied = ListedTable {
+            is_planned: false,
+            copied: CopiedPart::Column("id \"x\"".to_owned()),
+            ..listed(2, "b'c", false, 10)
+        };
+        let statements = build_count(
+            &[&listed(1, "a", false, 10), &copied],
+            Some(5),
+            Duration::from_secs(1),
+        );
+        insta::assert_snapshot!(statements.replace("; ", ";\n"));
+    }
 }

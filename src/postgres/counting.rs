@@ -12,7 +12,7 @@ use crate::api::{NotCountedReason, TableRule};
 use super::count_statement::{Reach, count, measure, pages_of, refusal};
 use super::effort::{Effort, Idle, Pace};
 use super::selection::{Counted, Told, select};
-use super::short_column::fetch_short_columns;
+use super::short_column::fetch_copied_parts;
 use super::{CountOrder, ListedTable, PostgresError, PostgresErrorKind, Session, TableList, Tally};
 
 /// How many tables one statement counts at most; each takes a lock for itself and its indexes while
@@ -24,8 +24,10 @@ const BATCH_PAGES: i64 = 128;
 /// small, and must be seen also on a busy server. 4 MiB, about 6 ms. Tables without pages are not
 /// counted at all, so these are so many tables at most.
 const ALWAYS_PAGES: i64 = 512;
-/// How many rows are counted of tables that do not fit into the budget, to know that they are
-/// there: more and more, while there is time.
+/// How long one table that does not fit into the budget is copied, to know that it has rows.
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
+const LONGEST_LOOK: Duration = Duration::from_millis(20);
+/// How many rows are counted of others, which can be told to stop: more and more, while there is time.
 const PROBES: [i64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 /// What is left of the deadline for the answer that says that a count was too slow, and for the
 /// report.
@@ -76,13 +78,16 @@ pub async fn count_small(
     let mut effort = effort(session, allowance);
     mark_shrunk(list, order);
     let sizes = measure(session, &oids(list, order, |_| true), &mut effort).await?;
-    let copied = oids(list, order, ListedTable::is_copied);
-    let mut columns = fetch_short_columns(session, &copied, &mut effort).await?;
+    // Of what has no pages nothing is asked.
+    let copied = oids(list, order, |table| {
+        !table.is_planned && sizes.get(&table.oid) != Some(&0)
+    });
+    let mut copied = fetch_copied_parts(session, &copied, &mut effort).await?;
     for table in &mut list.tables {
         if let Some(pages) = sizes.get(&table.oid) {
             (table.pages, table.is_measured) = (*pages, true);
         }
-        table.short_column = columns.remove(&table.oid);
+        table.copied = copied.remove(&table.oid).unwrap_or_default();
     }
     let told = select(list, order);
     let mut seen = BTreeSet::new();
@@ -295,7 +300,7 @@ async fn count_up_to(
     effort: &mut Effort,
     pace: &mut Pace,
 ) -> Result<Counted, PostgresError> {
-    let is_limited = enough.is_some() && table.is_copied();
+    let is_limited = enough.is_some() && !table.is_planned;
     let mut time = if is_limited {
         FIRST_LIMIT
     } else {
@@ -390,19 +395,31 @@ async fn count_others(
     probed
 }
 
-/// Counts a few rows of each table that is left, more and more while there is time.
+/// Counts a few rows of each table that is left, more and more while there is time. Each that is
+/// copied is looked into once, and gets its share of the time: what is cut short begins at the first
+/// row again.
 async fn probe(
     session: &Session,
     tables: &[&ListedTable],
     effort: &mut Effort,
     tally: &mut Tally,
 ) -> Result<(), PostgresError> {
+    let (planned, copied): (Vec<&ListedTable>, Vec<_>) =
+        tables.iter().partition(|table| table.is_planned);
+    let mut left = u32::try_from(copied.len()).unwrap_or(u32::MAX);
+    for table in copied.iter().rev() {
+        let time = length_of_look(effort.time(), left);
+        left = left.saturating_sub(1);
+        if is_left(table, tally)
+            && !tally.counts.contains_key(&table.oid)
+            && !look_into(session, table, time, effort, tally).await?
+        {
+            return Ok(());
+        }
+    }
     for enough in PROBES {
-        for table in tables.iter().rev() {
-            // What was read of a table by COPY is as much as could be read.
-            let is_read = table.is_copied() && tally.counts.contains_key(&table.oid);
+        for table in planned.iter().rev() {
             if is_left(table, tally)
-                && !is_read
                 && !count_batch(session, &[table], Some(enough), effort, tally).await?
             {
                 tracing::info!(
@@ -414,6 +431,40 @@ async fn probe(
         }
     }
     Ok(())
+}
+
+/// How long each of so many tables may be looked into.
+fn length_of_look(time: Duration, tables: u32) -> Duration {
+    (time / tables.max(1)).clamp(SHORTEST_LOOK, LONGEST_LOOK)
+}
+
+/// Copies rows of one table for so long; says whether there is time for more.
+async fn look_into(
+    session: &Session,
+    table: &ListedTable,
+    time: Duration,
+    effort: &mut Effort,
+    tally: &mut Tally,
+) -> Result<bool, PostgresError> {
+    if effort.is_used_up() {
+        return Ok(false);
+    }
+    let reach = Reach {
+        enough: None,
+        time,
+        lock: effort.wait(),
+    };
+    match count(session, &[table], reach, effort, &mut tally.pace).await {
+        Ok(counted) => tally.counts.extend(counted),
+        Err(error) if error.kind.is_of_the_connection() => return Err(error),
+        Err(error) => {
+            if error.kind == PostgresErrorKind::Locked {
+                effort.note_wait(reach.lock);
+            }
+            note(table, error, tally);
+        }
+    }
+    Ok(!effort.is_used_up())
 }
 
 /// Counts tables completely, small ones together, while there is time.
@@ -488,4 +539,20 @@ async fn count_batch(
         }
     }
     Ok(!effort.is_used_up())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_looked_into_while_there_is_time() {
+        let milliseconds = Duration::from_millis;
+        assert_eq!(
+            length_of_look(milliseconds(250), 20),
+            milliseconds(12) + milliseconds(1) / 2
+        );
+        assert_eq!(length_of_look(milliseconds(2), 20), SHORTEST_LOOK);
+        assert_eq!(length_of_look(milliseconds(9_000), 1), LONGEST_LOOK);
+    }
 }

@@ -213,12 +213,14 @@ fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
         "57014" | "25P03" => Kind::Timeout,
         "55P03" => Kind::Locked,
         "42P01" | "3F000" => Kind::TableGone,
-        // Or the column is gone that a table is counted by.
-        TABLE_CHANGED | "42703" => Kind::TableChanged,
+        // Or the column is gone that a table is counted by, or a generated one has its name.
+        TABLE_CHANGED | "42703" | "42P10" => Kind::TableChanged,
         OWNER_CODE => Kind::OwnerCode,
         "22021" | "22P05" => Kind::Untranslatable,
         "42704" => Kind::UnknownSetting,
         "08P01" => Kind::PoolerRefused,
+        // Ended because it was idle.
+        "57P05" | "25P04" => Kind::ConnectionFailed,
         code if code.starts_with("08") => Kind::ConnectionFailed,
         _ => Kind::QueryFailed,
     }

@@ -1,17 +1,15 @@
 //! Which tables there are, and whether the role may count them. Views and temporary tables are never
 //! listed.
 
-use std::collections::BTreeSet;
-
 use tokio_postgres::SimpleQueryRow;
 
+use super::tables::CopiedPart;
 use super::{
     ListedTable, PostgresError, PostgresErrorKind, Session, TableList, elsewhere, name_column,
-    owner_code,
 };
 
 /// How many sets of rows answer [`build_query`].
-pub(super) const ANSWERS: usize = 4;
+pub(super) const ANSWERS: usize = 3;
 
 /// More tables than this are not listed. Whoever may create tables could otherwise make an answer
 /// that the agent has no memory for.
@@ -22,6 +20,18 @@ const TABLE_LIMIT: usize = 200_000;
 pub(super) const PLANNED_ROWS: &str =
     "case when c.reltuples >= 0 and c.reltuples < 1e15 then c.reltuples::bigint else -1 end";
 
+/// Whether planning a statement about `c` in schema `n` runs nothing, and only superusers can change
+/// that: they own the table, the schema, which another one could be put in the place of, and it has
+/// no expression that would be evaluated, nor takes one from a table above it.
+const PLANNED_SAFELY: &str = "c.relowner in (select a.oid from pg_catalog.pg_roles as a where \
+    a.rolsuper) and (case when n.nspowner = (select a.oid from pg_catalog.pg_roles as a where a.rolname \
+    = 'pg_database_owner') then (select d.datdba from pg_catalog.pg_database as d where d.datname = \
+    pg_catalog.current_database()) else n.nspowner end) in (select a.oid from pg_catalog.pg_roles as a \
+    where a.rolsuper) and not exists (select from pg_catalog.pg_index as i where i.indrelid = c.oid and \
+    (i.indexprs is not null or i.indpred is not null)) and not exists (select from \
+    pg_catalog.pg_statistic_ext as s where s.stxrelid = c.oid) and not exists (select from \
+    pg_catalog.pg_inherits as h where h.inhrelid = c.oid)";
+
 /// These statements give all that counting needs of the catalog; they run in one round trip. A
 /// table of another server is listed where it is part of one of this server.
 pub(super) fn build_query() -> String {
@@ -29,8 +39,7 @@ pub(super) fn build_query() -> String {
         "select c.oid::bigint::text as oid, {} as schema, {} as name, c.relkind::text as kind, \
          coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::bigint::text as relfilenode, \
          ({PLANNED_ROWS})::text as analyzed, c.relpages::text as pages, c.relpersistence = 'u' \
-         as unlogged, coalesce(c.relam, 0) = 2 as heap, c.relowner in (select a.oid from \
-         pg_catalog.pg_roles as a where a.rolsuper) as of_superuser, \
+         as unlogged, coalesce(c.relam, 0) = 2 as heap, ({PLANNED_SAFELY}) as planned, \
          coalesce(pg_catalog.pg_stat_get_live_tuples(c.oid), 0)::text as live, \
          coalesce(pg_catalog.pg_stat_get_dead_tuples(c.oid), 0)::text as dead, \
          coalesce(pg_catalog.pg_stat_get_tuples_deleted(c.oid), 0)::text as deleted, \
@@ -43,10 +52,9 @@ pub(super) fn build_query() -> String {
          n.nspname <> 'information_schema' and not pg_catalog.starts_with(n.nspname::text, 'pg_') \
          order by n.nspname, c.relname limit {limit}; select inhrelid::bigint::text as child, \
          inhparent::bigint::text as parent from pg_catalog.pg_inherits order by inhrelid, \
-         inhseqno limit {limit}; select f.oid::bigint::text as oid from ({}) as f; {}",
+         inhseqno limit {limit}; {}",
         name_column("n.nspname"),
         name_column("c.relname"),
-        owner_code::build_tables_query(),
         elsewhere::RECOGNITION,
         limit = TABLE_LIMIT + 1,
     )
@@ -92,10 +100,6 @@ pub(super) async fn read_tables(
         ));
     }
     let mut list = TableList::default();
-    let with_code = sets.get(2).into_iter().flatten();
-    let with_code: BTreeSet<i64> = with_code
-        .map(|row| session.number(row, "oid"))
-        .collect::<Result<_, _>>()?;
     for row in sets.first().into_iter().flatten() {
         let oid = session.number(row, "oid")?;
         let kind = session.text(row, "kind")?;
@@ -111,8 +115,6 @@ pub(super) async fn read_tables(
         let (name, is_name_exact) = session.name(row, "name")?;
         list.tables.push(ListedTable {
             oid,
-            schema,
-            name,
             partitioned: kind == "p",
             relfilenode: Some(session.number(row, "relfilenode")?).filter(|node| *node != 0),
             estimated_rows: estimate(analyzed, live, deleted),
@@ -120,14 +122,18 @@ pub(super) async fn read_tables(
             pages,
             is_measured: false,
             is_heap: session.truth(row, "heap")?,
-            of_superuser: session.truth(row, "of_superuser")?,
+            is_planned: session.truth(row, "planned")?,
             row_security: session.truth(row, "row_security")?,
             readable: session.truth(row, "readable")?,
             unlogged: session.truth(row, "unlogged")?,
-            runs_code: with_code.contains(&oid),
-            short_column: None,
+            copied: CopiedPart::Unknown,
             stored_elsewhere: kind == "f",
-            can_be_named: is_schema_exact && is_name_exact,
+            can_be_named: is_schema_exact
+                && is_name_exact
+                && session.can_name(&schema)
+                && session.can_name(&name),
+            schema,
+            name,
         });
     }
     for row in sets.get(1).into_iter().flatten() {
@@ -135,36 +141,13 @@ pub(super) async fn read_tables(
             .entry(session.number(row, "child")?)
             .or_insert(session.number(row, "parent")?);
     }
-    pass_owner_code_down(&mut list);
     let recognized = sets.get(ANSWERS - 1).map(Vec::as_slice);
     elsewhere::apply(session, recognized.unwrap_or_default(), &mut list).await?;
     Ok(list)
 }
 
-/// What is true of a partitioned table is true of its parts.
-fn pass_owner_code_down(list: &mut TableList) {
-    let of_partitioned: BTreeSet<i64> = list
-        .tables
-        .iter()
-        .filter(|table| table.partitioned && table.runs_code)
-        .map(|table| table.oid)
-        .collect();
-    if of_partitioned.is_empty() {
-        return;
-    }
-    for table in &mut list.tables {
-        let mut seen = BTreeSet::new();
-        let mut above = list.parents.get(&table.oid).copied();
-        while let Some(oid) = above.filter(|oid| seen.insert(*oid)) {
-            table.runs_code |= of_partitioned.contains(&oid);
-            above = list.parents.get(&oid).copied();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tables::tests::listed;
     use super::*;
 
     #[test]
@@ -201,21 +184,5 @@ mod tests {
                 "{analyzed:?} {live} {dead} {deleted} {pages}"
             );
         }
-    }
-
-    #[test]
-    fn the_parts_of_a_table_are_read_by_its_partition_key() {
-        let mut list = TableList {
-            tables: vec![
-                listed(1, "events", true, 0),
-                listed(2, "events_low", false, 0),
-                listed(3, "other", false, 0),
-            ],
-            parents: [(2, 1)].into(),
-        };
-        list.tables[0].runs_code = true;
-        pass_owner_code_down(&mut list);
-        let code: Vec<bool> = list.tables.iter().map(|table| table.runs_code).collect();
-        assert_eq!(code, [true, true, false]);
     }
 }

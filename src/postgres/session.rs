@@ -92,6 +92,12 @@ impl Session {
         self.fetch_within(sql, remaining, LOCK_LIMIT).await
     }
 
+    /// Whether a name can be written in a statement: text that is not translated when it is read is
+    /// still translated when it is sent.
+    pub(super) fn can_name(&self, name: &str) -> bool {
+        name.is_ascii() || !self.untranslated.load(Ordering::Relaxed)
+    }
+
     /// How many rows COPY has sent since this was asked the last time, whether it has ended or not.
     pub(super) fn take_copied(&self) -> i64 {
         self.copied.take()
@@ -123,6 +129,7 @@ impl Session {
                 if error.kind == PostgresErrorKind::Untranslatable
                     && !self.untranslated.swap(true, Ordering::Relaxed) =>
             {
+                self.copied.take();
                 self.fetch_once(sql, time, lock).await
             }
             answer => answer,

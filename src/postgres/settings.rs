@@ -7,7 +7,9 @@ use std::time::Duration;
 /// Serializable transactions would leave locks on what was read, deferrable ones wait, and parallel
 /// workers, like compiling, take processors from the application. The role is the one that logs in,
 /// which has the grants: the owner of a database can make every session there begin as another one.
-const AT_THE_START: [(&str, &str); 10] = [
+/// An error, such as that of a count that is cut short, must not end the session.
+const AT_THE_START: [(&str, &str); 11] = [
+    ("exit_on_error", "off"),
     ("role", "none"),
     ("search_path", ""),
     ("row_security", "off"),
@@ -20,7 +22,8 @@ const AT_THE_START: [(&str, &str); 10] = [
     ("standard_conforming_strings", "on"),
 ];
 /// The same once more for each transaction.
-const IN_EACH_TRANSACTION: [(&str, &str); 7] = [
+const IN_EACH_TRANSACTION: [(&str, &str); 8] = [
+    ("exit_on_error", "off"),
     ("role", "none"),
     ("search_path", ""),
     ("row_security", "off"),

@@ -3,52 +3,124 @@
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
+use tokio_postgres::SimpleQueryRow;
 
 use super::effort::Effort;
+use super::tables::CopiedPart;
 use super::{PostgresError, Session, name_column};
 
 /// Of how many tables one statement asks.
 const AT_ONCE: usize = 1_000;
 
-/// The column of each of these tables whose values take least to write and to send: numbers, other
-/// types of a fixed length, those with a limit, any other. Generated ones are not copied.
+/// The column of each of these tables whose values take least to write and to send: numbers, then other
+/// types of a fixed length, then what is shortest by the statistics. Generated ones are not copied.
 /// <https://www.postgresql.org/docs/current/sql-copy.html>
 ///
-/// A table is not there that has no such column, and one for which there was no time.
-pub(super) async fn fetch_short_columns(
+/// A table is not there for which there was no time, or whose columns somebody has locked.
+pub(super) async fn fetch_copied_parts(
     session: &Session,
     oids: &[i64],
     effort: &mut Effort,
-) -> Result<BTreeMap<i64, String>, PostgresError> {
-    let mut columns = BTreeMap::new();
+) -> Result<BTreeMap<i64, CopiedPart>, PostgresError> {
+    let mut parts = BTreeMap::new();
     for oids in oids.chunks(AT_ONCE) {
-        if effort.is_used_up() {
-            break;
+        let rows = ask(session, &build_question(oids), effort).await?;
+        read(session, &rows, &mut parts)?;
+        let long: Vec<i64> = oids
+            .iter()
+            .filter(|oid| parts.get(oid) == Some(&CopiedPart::NoColumn))
+            .copied()
+            .collect();
+        if !long.is_empty() {
+            let rows = ask(session, &build_question_about_long(&long), effort).await?;
+            read(session, &rows, &mut parts)?;
         }
-        let begin = Instant::now();
-        let sets = session
-            .fetch_within(&build_question(oids), effort.time(), effort.wait())
-            .await?;
-        tokio::time::sleep(effort.spend(begin.elapsed())).await;
-        for row in sets.iter().flatten() {
-            // What is no UTF-8 can't be written in a statement.
-            if let (name, true) = session.name(row, "column_name")? {
-                columns.insert(session.number(row, "oid")?, name);
+    }
+    Ok(parts)
+}
+
+/// No rows if there is no time, or the catalog is locked.
+async fn ask(
+    session: &Session,
+    question: &str,
+    effort: &mut Effort,
+) -> Result<Vec<SimpleQueryRow>, PostgresError> {
+    if effort.is_used_up() {
+        return Ok(Vec::new());
+    }
+    let begin = Instant::now();
+    let answer = session
+        .fetch_within(question, effort.time(), effort.wait())
+        .await;
+    tokio::time::sleep(effort.spend(begin.elapsed())).await;
+    match answer {
+        Ok(sets) => Ok(sets.into_iter().flatten().collect()),
+        Err(error) if error.kind.is_of_the_connection() => Err(error),
+        Err(error) => {
+            tracing::warn!("the columns of tables could not be read: {error}");
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn read(
+    session: &Session,
+    rows: &[SimpleQueryRow],
+    parts: &mut BTreeMap<i64, CopiedPart>,
+) -> Result<(), PostgresError> {
+    for row in rows {
+        let oid = session.number(row, "oid")?;
+        if session.truth(row, "has_none")? {
+            parts.insert(oid, CopiedPart::NoColumn);
+            continue;
+        }
+        // What can't be written in a statement stays unknown.
+        match session.name(row, "column_name")? {
+            (name, true) if session.can_name(&name) => {
+                parts.insert(oid, CopiedPart::Column(name));
+            }
+            _ => {
+                parts.remove(&oid);
             }
         }
     }
-    Ok(columns)
+    Ok(())
 }
 
+/// The columns that COPY sends.
+const SENT: &str = "a.attnum > 0 and not a.attisdropped and a.attgenerated = ''";
+
+/// Only columns of a fixed length: the first of numbers, or of others. Of nearly all tables that is
+/// enough, and costs no look at statistics.
 fn build_question(oids: &[i64]) -> String {
-    let oids: Vec<String> = oids.iter().map(ToString::to_string).collect();
     format!(
-        "select distinct on (a.attrelid) a.attrelid::bigint::text as oid, {} as column_name from \
+        "select c.oid::bigint::text as oid, f.name is null as has_none, coalesce(f.name, '') as \
+         column_name from pg_catalog.pg_class as c left join lateral (select {} as name from \
          pg_catalog.pg_attribute as a join pg_catalog.pg_type as t on t.oid = a.atttypid where \
-         a.attrelid in ({}) and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order \
-         by a.attrelid, case when t.typname in ('bool', 'int2', 'int4', 'int8') and t.oid < \
-         16384 then 0 when t.typlen > 0 then 1 when a.atttypmod >= 0 then 2 else 3 end, a.attnum",
+         a.attrelid = c.oid and {SENT} and t.typlen > 0 order by t.oid not in (16, 20, 21, 23), \
+         a.attnum limit 1) as f on true where c.oid in ({})",
         name_column("a.attname"),
-        oids.join(", ")
+        join(oids)
     )
+}
+
+/// Of tables without such a column the one that is shortest on average; of one that was never
+/// analyzed the first.
+fn build_question_about_long(oids: &[i64]) -> String {
+    format!(
+        "select c.oid::bigint::text as oid, f.name is null as has_none, coalesce(f.name, '') as \
+         column_name from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = \
+         c.relnamespace left join lateral (select {} as name from pg_catalog.pg_attribute as a where \
+         a.attrelid = c.oid and {SENT} order by (select s.avg_width * (1 - s.null_frac) from \
+         pg_catalog.pg_stats as s where s.schemaname = n.nspname and s.tablename = c.relname and \
+         s.attname = a.attname and not s.inherited) nulls last, a.attnum limit 1) as f on true where \
+         c.oid in ({})",
+        name_column("a.attname"),
+        join(oids)
+    )
+}
+
+fn join(oids: &[i64]) -> String {
+    let oids: Vec<String> = oids.iter().map(ToString::to_string).collect();
+    oids.join(", ")
 }

@@ -29,22 +29,33 @@ pub struct ListedTable {
     pub is_measured: bool,
     /// Whether it is stored in Postgres' own way, so that no pages are no rows.
     pub is_heap: bool,
-    /// Whether a superuser owns it, so that nobody else can change it.
-    pub of_superuser: bool,
+    /// Whether a statement about it may be planned: that runs nothing, and only superusers can make
+    /// it run something.
+    pub is_planned: bool,
     /// Whether row security would hide rows from the role.
     pub row_security: bool,
     /// Whether the role may read it.
     pub readable: bool,
     /// Whether a crash empties it, and a replica has none of its rows.
     pub unlogged: bool,
-    /// Whether planning a statement about it would run code that no superuser has written.
-    pub runs_code: bool,
-    /// A column whose values take little to send; none as long as nobody has asked, or there is none.
-    pub short_column: Option<String>,
+    /// What is sent of it where it is copied.
+    pub copied: CopiedPart,
     /// Whether rows of it are kept elsewhere, on other servers or by an extension.
     pub stored_elsewhere: bool,
     /// Whether its name can be written in SQL.
     pub can_be_named: bool,
+}
+
+/// What COPY sends of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CopiedPart {
+    /// Nobody knows its columns.
+    #[default]
+    Unknown,
+    /// It has no column that is copied, so nothing but the ends of its rows.
+    NoColumn,
+    /// The column whose values take least.
+    Column(String),
 }
 
 impl ListedTable {
@@ -52,12 +63,6 @@ impl ListedTable {
     #[must_use]
     pub fn qualified_name(&self) -> String {
         format!("{}.{}", self.schema, self.name)
-    }
-
-    /// Whether it is counted by COPY: to plan another statement may run what its owner has written, or
-    /// writes in this moment.
-    pub(super) const fn is_copied(&self) -> bool {
-        !self.of_superuser || self.runs_code
     }
 
     /// Whether it is known to have no rows, without a count.
@@ -120,12 +125,11 @@ pub(super) mod tests {
             pages: estimated_rows / 100,
             is_measured: false,
             is_heap: !partitioned,
-            of_superuser: true,
+            is_planned: true,
             row_security: false,
             readable: true,
             unlogged: false,
-            runs_code: false,
-            short_column: None,
+            copied: CopiedPart::Unknown,
             stored_elsewhere: false,
             can_be_named: true,
         }

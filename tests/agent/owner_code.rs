@@ -346,6 +346,93 @@ async fn an_owner_who_adds_and_removes_code_all_the_time_gets_none_run() {
     busy.abort();
 }
 
+/// Superusers' tables that their owner can not be made to run code with, and others can.
+#[tokio::test]
+async fn a_superusers_table_that_others_can_change_runs_no_code_of_theirs() {
+    let scene = Scene::start().await;
+    scene
+        .own(
+            "create table app.parted (id int) partition by list (id); create schema helper; create \
+             function helper.value() returns int language plpgsql immutable as $$begin raise log \
+             'code ran as %', current_user; return 1; end$$",
+        )
+        .await;
+    let of_superuser = "create table app.part partition of app.parted for values in (1); insert into \
+        app.parted values (1); create schema ours; create function ours.hidden(int) returns int \
+        language sql immutable as 'select $1 + helper.value()'; create table ours.indexed as select 1 \
+        as id; create index on ours.indexed (ours.hidden(1)); create table ours.plain as select 1 as \
+        id";
+    scene.server.execute("shop", of_superuser).await;
+    scene
+        .own("create index on app.parted ((app.code(1) + id))")
+        .await;
+    for role in ["agent", "boss"] {
+        let found = scene.check(role, &["ours.plain"]).await;
+        assert_eq!(found.failure, None);
+        let exact = exact(&found);
+        for name in ["app.parted", "ours.indexed", "ours.plain"] {
+            assert_eq!(exact.get(name), Some(&1), "{name} as {role}");
+        }
+        assert!(!scene.ran_as(role), "the owner's code ran as {role}");
+    }
+}
+
+/// Nothing locks a schema: between lock and count another one may have its name.
+#[tokio::test]
+async fn another_schema_in_the_place_of_one_runs_no_code() {
+    let scene = Scene::start().await;
+    scene
+        .own(
+            "create schema evil; create table evil.su as select 1 as id from generate_series(1, 7); \
+             create index on evil.su ((app.code(1) + id)); create schema pub; grant create on schema \
+             pub to postgres",
+        )
+        .await;
+    scene
+        .server
+        .execute("shop", "create table pub.su as select 1 as id")
+        .await;
+    let owner = scene.server.superuser("shop").await;
+    let busy = tokio::spawn(async move {
+        owner.batch_execute("set role owner").await.unwrap();
+        loop {
+            for swap in [
+                "begin; alter schema pub rename to pubx; alter schema evil rename to pub; commit",
+                "begin; alter schema pub rename to evil; alter schema pubx rename to pub; commit",
+            ] {
+                owner.batch_execute(swap).await.unwrap();
+            }
+        }
+    });
+    for role in ["agent", "boss"] {
+        for _ in 0..25 {
+            scene.check(role, &[]).await;
+        }
+        assert!(!scene.ran_as(role), "the owner's code ran as {role}");
+    }
+    busy.abort();
+}
+
+/// An owner can have sessions end with their first error, and a count that is cut short is one.
+#[tokio::test]
+async fn an_error_does_not_end_the_session() {
+    let scene = Scene::start().await;
+    scene.own("create table app.kept as select 1 as id").await;
+    scene
+        .server
+        .execute("shop", "alter database shop set exit_on_error = on")
+        .await;
+    scene.own("create table app.locked as select 1 as id").await;
+    let owner = scene.server.superuser("shop").await;
+    owner
+        .batch_execute("begin; lock table app.locked in access exclusive mode")
+        .await
+        .unwrap();
+    let found = scene.check("agent", &["app.kept"]).await;
+    assert_eq!(found.failure, None);
+    assert_eq!(exact(&found).get("app.kept"), Some(&1));
+}
+
 /// Tables that no short column makes easy to count, and the rows of each.
 const ODD_TABLES: [(&str, &str, i64); 9] = [
     (
