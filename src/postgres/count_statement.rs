@@ -102,7 +102,7 @@ pub(super) async fn count(
                 rows: read,
                 is_all: false,
             };
-            // As many pages as these rows are of all that are said to be there.
+            // As many pages as these rows are of all that the statistics know of.
             let pages = table.pages.saturating_mul(read) / table.estimated_rows.max(read).max(1);
             pace.note(worked, Some(read), Some(pages));
             return Ok([(table.oid, rows)].into());
