@@ -20,7 +20,7 @@ pub const OTHER_CLAIM_POLICY: &str = "holdfast-other-claim";
 /// looks for its data elsewhere.
 pub const OTHER_SERVER_POLICY: &str = "holdfast-other-server";
 
-/// Volumes that may hold an empty directory, or other data. A file of a ConfigMap below the data is
+/// Volumes that may hold an empty directory, or other data. A file of a `ConfigMap` below the data is
 /// none of them.
 const COVERING: &[&str] = &[
     "awsElasticBlockStore",

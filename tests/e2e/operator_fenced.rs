@@ -102,9 +102,9 @@ fn changes(scene: &Scene, server: &Server) -> Vec<(String, &'static str)> {
     let of_a_workload = "changes nothing of what a workload runs";
     let of_a_namespace = "its own label of a Namespace";
     let set_of = |path: &str, value: Value| {
-        let path = format!("/spec/template/spec/{path}");
-        let patch = json!([{"op": "add", "path": path, "value": value}]);
-        format!("patch statefulset {set} --type=json -p {patch}")
+        let place = format!("/spec/template/spec/{path}");
+        let changes = json!([{"op": "add", "path": place, "value": value}]);
+        format!("patch statefulset {set} --type=json -p {changes}")
     };
     vec![
         (
