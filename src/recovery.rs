@@ -4,7 +4,7 @@
 
 use kube::Client;
 
-use crate::decide::recover::{desired_claims, plan_recovery, spec_of};
+use crate::decide::recover::{desired_claims, plan_recovery};
 use crate::plan::{Blocker, RecoveryPlan};
 use crate::world::{Fact, ObservedRecovery, Reader, WorkloadFact};
 
@@ -51,8 +51,14 @@ async fn fetch(client: &Client, namespace: &str, name: &str) -> ObservedRecovery
     };
     observed.world.workload = match (&observed.database, &observed.world.ledger) {
         (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why.clone()),
-        (Fact::Known(_), Fact::Known(_)) => match spec_of(&observed) {
-            Some(spec) => reader.workload(&spec.workload).await,
+        (Fact::Known(database), Fact::Known(_)) => match observed.spec() {
+            Some(spec) => {
+                let neighbours = reader
+                    .neighbours(name, database.as_ref(), &spec.workload)
+                    .await;
+                observed.world.neighbours = neighbours;
+                reader.workload(&spec.workload).await
+            }
             // Nobody says what the workload was.
             None => Fact::Known(WorkloadFact::NotFound),
         },

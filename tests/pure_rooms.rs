@@ -44,6 +44,7 @@ const ROOMS: &[&str] = &[
     "src/world/data_directory.rs",
     "src/world/fact.rs",
     "src/world/ledger.rs",
+    "src/world/namespace.rs",
     "src/world/pods.rs",
     "src/world/recovery.rs",
     "src/world/workload.rs",

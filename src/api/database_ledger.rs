@@ -11,6 +11,9 @@ use super::{Evidence, MountedVolume, WithoutLogin};
 /// The most volumes that a ledger remembers; volumes in use come first.
 pub const LEDGER_VOLUME_LIMIT: usize = 32;
 
+/// The most namespaces of the name that a ledger remembers.
+pub const LEDGER_NAMESPACE_LIMIT: usize = 8;
+
 /// What is remembered of a protected database outside its namespace. The operator writes it; its
 /// name is `NAMESPACE.NAME`.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -74,6 +77,15 @@ pub struct DatabaseLedgerStatus {
     /// UID of the `ProtectedDatabase` that this was last written for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub database_uid: String,
+    /// UID of the namespace that all of this is remembered of. Where the namespace of that name has
+    /// another one, nothing of it is used until the annotation `holdfast.dev/accept-namespace`
+    /// names that UID.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace_uid: String,
+    /// UIDs of namespaces of that name that were accepted in place of each other, at most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub earlier_namespace_uids: Vec<String>,
     /// What is needed to recreate the namespace: its name, labels and annotations.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     #[schemars(schema_with = "any_object")]

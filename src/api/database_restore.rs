@@ -65,7 +65,10 @@ use serde::{Deserialize, Serialize};
         replaces data by accident"))]
 pub struct DatabaseRestoreSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
-    #[schemars(length(min = 1, max = 40))]
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub database: String,
     /// Where the data comes from.
     pub from: RestoreSource,
@@ -93,7 +96,10 @@ pub struct RestoreSource {
     pub latest_good: Option<bool>,
     /// Name of a `PersistentVolume`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub volume: Option<String>,
 }
 

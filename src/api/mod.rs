@@ -25,6 +25,7 @@ pub mod names;
 mod protected_database;
 mod protected_database_status;
 pub mod reasons;
+mod valid_name;
 mod without_login;
 
 pub use agent_request::{
@@ -54,8 +55,8 @@ pub use database_check::{
     DatabaseCheckSpec, DatabaseCheckStatus,
 };
 pub use database_ledger::{
-    BestCount, DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT,
-    LedgerBaseline, RememberedBackup, RememberedVolume,
+    BestCount, DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_NAMESPACE_LIMIT,
+    LEDGER_VOLUME_LIMIT, LedgerBaseline, RememberedBackup, RememberedVolume,
 };
 pub use database_restore::{
     DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, RestoreSource, RestoreState,
@@ -81,4 +82,5 @@ pub use protected_database::{
 pub use protected_database_status::{
     BackupSummary, BaselineStatus, CheckSummary, ClaimStatus, ProtectedDatabaseStatus,
 };
+pub use valid_name::{is_namespace_name, is_object_name, split_owner};
 pub use without_login::{LoginMethod, WithoutLogin};

@@ -22,6 +22,17 @@ pub const CONFIRM_DELETION_ANNOTATION: &str = "holdfast.dev/confirm-deletion";
 /// Annotation on a claim whose deletion the operator has confirmed for a `DatabaseRestore`: that
 /// restore, `NAMESPACE/NAME`.
 pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";
+/// Annotation beside that one: the `ProtectedDatabase`, `NAMESPACE/NAME`, that is restored.
+pub const CONFIRMED_FOR_DATABASE_ANNOTATION: &str = "holdfast.dev/confirmed-for-database";
+/// Annotation on guarded volumes: the UID of the namespace whose volume it is. A namespace that is
+/// created again under the name is another one.
+pub const NAMESPACE_UID_ANNOTATION: &str = "holdfast.dev/namespace-uid";
+/// Annotation on a `DatabaseLedger`: the UID of the namespace that is another one of the name, and
+/// still the same owner's. What the ledger remembers is of that one too.
+pub const ACCEPT_NAMESPACE_ANNOTATION: &str = "holdfast.dev/accept-namespace";
+/// Annotation on a `DatabaseLedger` and on the namespace that `recover` creates for it: the same
+/// text on both, so that a recovery that was interrupted knows the namespace as its own.
+pub const RECREATION_ANNOTATION: &str = "holdfast.dev/recreation";
 /// Annotation on a claim that was Lost: the resource version of its recreated volume. Writing it
 /// makes the volume controller read the claim at once.
 pub const REBOUND_VOLUME_VERSION_ANNOTATION: &str = "holdfast.dev/rebound-volume-version";

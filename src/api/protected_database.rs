@@ -38,7 +38,13 @@ pub struct ProtectedDatabaseSpec {
     /// Additional claims of the namespace to guard, such as those of a cache or of uploaded files.
     /// At most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 253)))]
+    #[schemars(
+        length(max = 32),
+        inner(
+            length(min = 1, max = 253),
+            regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+        )
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub extra_claims: Vec<String>,
     /// How to reach the database.

@@ -38,6 +38,10 @@ pub fn report_claims(observed: &Observed, plan: &mut Plan) {
             let ours =
                 |metadata| guard::mark_state(metadata, &owner, Marks::Held) == MarkState::Ours;
             let (volume, handle, policy, guarded) = match &claim.volume {
+                // What it is and where may be another owner's.
+                VolumeFact::Found(volume) if observed.is_of_other_namespace(&volume.metadata) => {
+                    (String::new(), String::new(), String::new(), false)
+                }
                 VolumeFact::Found(volume) => (
                     volume.metadata.name.clone().unwrap_or_default(),
                     volume.handle.clone(),

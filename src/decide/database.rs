@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::area::{Area, Stall, guard_wanted};
 use super::{
-    back_up, check, first_part, gate, judge, loss_summary, protect, ready, release, remember,
+    back_up, check, first_part, gate, judge, loss_summary, other_namespace, protect, ready,
+    release, remember,
 };
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::plan::Plan;
@@ -14,17 +15,15 @@ use crate::world::{Observed, WorkloadFact};
 /// they missed.
 const RESYNC: Duration = Duration::from_mins(10);
 
-/// How long until what could not be read is read again: no watch says that it can be.
+/// How long until what could not be read, or waits for a user to write the ledger, is read again: no
+/// watch says that it can be.
 const READ_AGAIN: Duration = Duration::from_secs(10);
 
 /// Decides what to do about one database.
 #[must_use]
 pub fn decide(observed: &Observed) -> Plan {
-    let pause = if observed.unknown_parts().is_empty() {
-        RESYNC
-    } else {
-        READ_AGAIN
-    };
+    let is_settled = observed.unknown_parts().is_empty() && observed.other_namespace.is_none();
+    let pause = if is_settled { RESYNC } else { READ_AGAIN };
     let mut plan = Plan {
         again_after: Some(pause),
         ..Plan::default()
@@ -78,6 +77,9 @@ pub fn decide(observed: &Observed) -> Plan {
 
 /// What keeps the operator from working with the workload at all.
 fn stalled(observed: &Observed) -> Option<Stall> {
+    if let Some(stall) = other_namespace::stall(observed) {
+        return Some(stall);
+    }
     let spec = &observed.database.spec;
     let namespace = observed.namespace_name();
     let name = &spec.workload.name;

@@ -22,6 +22,7 @@ mod known_good;
 mod loss_summary;
 mod new_database;
 mod newest;
+mod other_namespace;
 mod primaries;
 mod protect;
 mod ready;

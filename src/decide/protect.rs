@@ -6,7 +6,7 @@ use super::area::{Area, Stall, guard_wanted};
 use super::gap::{Gap, unknown};
 use super::judge::Judged;
 use super::ways_back::{recover_command, recreate_volume};
-use super::{claims_report, data_place, release, surroundings};
+use super::{claims_report, data_place, other_namespace, release, surroundings};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
@@ -45,7 +45,7 @@ pub fn guard(
     }
     let owner = observed.owner();
     let mut gaps = Vec::new();
-    if guard::mark_state(&observed.database.metadata, &owner, Marks::Held) != MarkState::Ours {
+    if guard::mark_state(&observed.database.metadata, &owner, Marks::Itself) != MarkState::Ours {
         plan.steps.push(Step::MarkDatabase(Box::new(
             observed.database.metadata.clone(),
         )));
@@ -112,7 +112,7 @@ pub fn guard(
     }
     let area_stall = gaps
         .iter()
-        .find(|gap| gap.reason == reasons::CLAIM_SHARED)
+        .find(|gap| [reasons::CLAIM_SHARED, reasons::NAMESPACE_REPLACED].contains(&gap.reason))
         .map(|gap| Stall {
             reason: gap.reason,
             message: gap.message.clone(),
@@ -296,6 +296,7 @@ fn guard_terminating_volume(
         plan.steps.push(Step::RetainVolume(VolumeStep {
             metadata: Box::new(metadata.clone()),
             reclaim_policy: volume.reclaim_policy.clone(),
+            namespace_uid: None,
         }));
     }
     if guard::deletion_confirmed(metadata) {
@@ -333,15 +334,14 @@ fn guard_volume(
     let (namespace, name) = (observed.namespace_name(), &claim.name);
     match &claim.volume {
         VolumeFact::NotBound if claim.phase == "Lost" => {
+            let volume = claim.volume_name.as_deref();
+            let volume = volume.map_or_else(String::new, |volume| format!(" {volume}"));
             gaps.push(Gap {
                 reason: reasons::CLAIM_LOST,
                 message: format!(
-                    "PersistentVolumeClaim {name} has lost its PersistentVolume {}, which does not \
+                    "PersistentVolumeClaim {name} has lost its PersistentVolume{volume}, which does not \
                      name this claim any more. Do not delete the claim. Bind it to the volume \
                      again: {}",
-                    claim.manifest["spec"]["volumeName"]
-                        .as_str()
-                        .unwrap_or_default(),
                     recover_command(observed)
                 ),
             });
@@ -380,13 +380,30 @@ fn guard_volume(
             let step = || VolumeStep {
                 metadata: Box::new(metadata.clone()),
                 reclaim_policy: volume.reclaim_policy.clone(),
+                namespace_uid: other_namespace::uid_to_note(observed, claim, volume)
+                    .map(ToOwned::to_owned),
             };
             let retained = volume.reclaim_policy == guard::RETAIN;
+            let is_noted = step()
+                .namespace_uid
+                .is_none_or(|uid| guard::noted_namespace(metadata) == Some(uid.as_str()));
             match guard::mark_state(metadata, &observed.owner(), Marks::Held) {
+                _ if observed.is_of_other_namespace(metadata) => {
+                    if !retained {
+                        plan.steps.push(Step::RetainVolume(step()));
+                    }
+                    gaps.push(other_namespace::gap(observed, name, volume_name));
+                }
                 _ if metadata.deletion_timestamp.is_some() => {
                     guard_terminating_volume(observed, &claim.name, volume, plan, gaps);
                 }
-                MarkState::Ours if retained => {}
+                MarkState::Ours if retained => {
+                    // Noted by this version, or by a user who has accepted the namespace: that is no
+                    // gap.
+                    if !is_noted {
+                        plan.steps.push(Step::MarkVolume(step()));
+                    }
+                }
                 MarkState::MarkedBy(other) => {
                     if !retained {
                         plan.steps.push(Step::RetainVolume(step()));
@@ -421,22 +438,28 @@ fn guard_kept_volumes(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>)
     }
     for kept in observed.kept_volumes.known().into_iter().flatten() {
         let volume = &kept.volume;
-        let is_complete =
-            guard::mark_state(&volume.metadata, &observed.owner(), Marks::Held) == MarkState::Ours;
+        let is_complete = guard::mark_state(&volume.metadata, &observed.owner(), Marks::Held)
+            == MarkState::Ours
+            && volume.reclaim_policy == guard::RETAIN;
+        let uid = observed.uid_to_note();
+        let is_noted = uid.is_none() || guard::noted_namespace(&volume.metadata) == uid;
         if volume.metadata.deletion_timestamp.is_some() {
             guard_terminating_volume(observed, &kept.claim, volume, plan, gaps);
-        } else if !is_complete || volume.reclaim_policy != guard::RETAIN {
+        } else if !is_complete || !is_noted {
             let metadata = Box::new(volume.metadata.clone());
             plan.steps.push(Step::MarkVolume(VolumeStep {
                 metadata,
                 reclaim_policy: volume.reclaim_policy.clone(),
+                namespace_uid: uid.map(ToOwned::to_owned),
             }));
-            gaps.push(Gap::marking(
-                observed,
-                "PersistentVolume",
-                &volume.metadata,
-                "set to Retain and marked",
-            ));
+            if !is_complete {
+                gaps.push(Gap::marking(
+                    observed,
+                    "PersistentVolume",
+                    &volume.metadata,
+                    "set to Retain and marked",
+                ));
+            }
         }
     }
 }

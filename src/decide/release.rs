@@ -81,7 +81,7 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
 pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
     let metadata = &observed.database.metadata;
     if matches!(
-        guard::mark_state(metadata, &observed.owner(), Marks::Held),
+        guard::mark_state(metadata, &observed.owner(), Marks::Itself),
         MarkState::Ours | MarkState::Partial
     ) {
         let release = Release {
@@ -145,6 +145,11 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
         metadata: Box::new(metadata.clone()),
         permit: permit.clone(),
     };
+    // Another owner's ledger is left as it is.
+    let ledger = match observed.other_namespace {
+        Some(_) => Some(&None),
+        None => observed.ledger.known(),
+    };
     let (
         Some(claims),
         Some(kept_volumes),
@@ -158,7 +163,7 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
         observed.workload.known(),
         observed.namespace.known(),
         observed.neighbours.known(),
-        observed.ledger.known(),
+        ledger,
     )
     else {
         return false;
@@ -166,7 +171,10 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
     if unconfirmed(observed).is_some() {
         return false;
     }
-    let is_ours = |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
+    let is_ours = |metadata: &ObjectMeta| {
+        guard::marked_owner(metadata) == Some(owner.as_str())
+            && !observed.is_of_other_namespace(metadata)
+    };
     let mut complete = true;
     let before = plan.steps.len();
     for claim in claims {
@@ -178,6 +186,7 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
                     plan.steps.push(Step::RetainVolume(VolumeStep {
                         metadata,
                         reclaim_policy: volume.reclaim_policy.clone(),
+                        namespace_uid: None,
                     }));
                     complete = false;
                     continue;
@@ -210,6 +219,7 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
             plan.steps.push(Step::RetainVolume(VolumeStep {
                 metadata,
                 reclaim_policy: volume.reclaim_policy.clone(),
+                namespace_uid: None,
             }));
             complete = false;
         }

@@ -3,8 +3,8 @@
 use super::judge::{Judged, ended};
 use super::ready::list;
 use crate::api::{
-    DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT, LedgerBaseline,
-    RememberedBackup, RememberedVolume, names,
+    DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_NAMESPACE_LIMIT,
+    LEDGER_VOLUME_LIMIT, LedgerBaseline, RememberedBackup, RememberedVolume, names,
 };
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Plan, Step};
@@ -14,12 +14,17 @@ use crate::world::{Observed, VolumeFact};
 /// as before.
 pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
     let owner = observed.owner();
-    let Some(present) = observed.ledger.known() else {
+    // Without the namespace it is not known of which one this is to be remembered.
+    let (Some(present), Some(namespace), Some(namespace_uid)) = (
+        observed.ledger.known(),
+        observed.namespace.known().and_then(Option::as_ref),
+        observed.namespace_uid(),
+    ) else {
         return;
     };
     // The database's own mark comes first: from then on its deletion is refused, and the ledger's
     // with it.
-    if guard::mark_state(&observed.database.metadata, &owner, Marks::Held) != MarkState::Ours {
+    if guard::mark_state(&observed.database.metadata, &owner, Marks::Itself) != MarkState::Ours {
         return;
     }
     let present = present.as_ref().map(|fact| &fact.ledger);
@@ -34,14 +39,9 @@ pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
         .unwrap_or_default();
     let status = DatabaseLedgerStatus {
         database_uid: observed.database.metadata.uid.clone().unwrap_or_default(),
-        namespace_manifest: observed
-            .namespace
-            .known()
-            .and_then(Option::as_ref)
-            .map_or_else(
-                || before.namespace_manifest.clone(),
-                guard::build_namespace_manifest,
-            ),
+        namespace_uid: namespace_uid.to_owned(),
+        earlier_namespace_uids: earlier_namespaces(&before, namespace_uid),
+        namespace_manifest: guard::build_namespace_manifest(namespace),
         database_manifest: guard::build_database_manifest(&observed.database),
         baseline: baseline(judged).or_else(|| before.baseline.clone()),
         volumes: volumes(observed, &before.volumes),
@@ -55,6 +55,17 @@ pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
             status: Box::new(status),
         });
     }
+}
+
+/// The namespaces that were accepted in place of each other, without the present one; the newest last.
+fn earlier_namespaces(before: &DatabaseLedgerStatus, present: &str) -> Vec<String> {
+    let mut earlier = before.earlier_namespace_uids.clone();
+    if !before.namespace_uid.is_empty() {
+        earlier.retain(|uid| *uid != before.namespace_uid);
+        earlier.push(before.namespace_uid.clone());
+    }
+    earlier.retain(|uid| uid != present);
+    earlier.split_off(earlier.len().saturating_sub(LEDGER_NAMESPACE_LIMIT))
 }
 
 fn build_ledger(observed: &Observed) -> DatabaseLedger {
@@ -105,15 +116,15 @@ fn volumes(observed: &Observed, before: &[RememberedVolume]) -> Vec<RememberedVo
             let VolumeFact::Found(volume) = &claim.volume else {
                 return None;
             };
-            (guard::marked_owner(&volume.metadata) == Some(owner.as_str())).then(|| {
-                RememberedVolume {
-                    claim: claim.name.clone(),
-                    claim_uid: metadata.uid.clone().unwrap_or_default(),
-                    volume: volume.metadata.name.clone().unwrap_or_default(),
-                    volume_handle: volume.handle.clone(),
-                    claim_manifest: claim.manifest.clone(),
-                    volume_manifest: volume.manifest.clone(),
-                }
+            let is_ours = guard::marked_owner(&volume.metadata) == Some(owner.as_str())
+                && !observed.is_of_other_namespace(&volume.metadata);
+            is_ours.then(|| RememberedVolume {
+                claim: claim.name.clone(),
+                claim_uid: metadata.uid.clone().unwrap_or_default(),
+                volume: volume.metadata.name.clone().unwrap_or_default(),
+                volume_handle: volume.handle.clone(),
+                claim_manifest: claim.manifest.clone(),
+                volume_manifest: volume.manifest.clone(),
             })
         })
         .collect();

@@ -71,7 +71,8 @@ pub async fn run(
     let store = controller.store();
     let labelled = watcher::Config::default().labels(names::DATABASE_LABEL);
     let protected = watcher::Config::default().labels(&format!("{}=true", names::PROTECTED_LABEL));
-    let (by_pod, by_stateful_set, by_deployment) = (store.clone(), store.clone(), store);
+    let (by_pod, by_stateful_set, by_deployment, by_claim) =
+        (store.clone(), store.clone(), store.clone(), store);
     let (repair, repaired) = futures::channel::mpsc::channel(1);
     let controller = controller
         .watches(
@@ -134,12 +135,12 @@ pub async fn run(
         .watches(
             namespaced::<PartialObjectMeta<PersistentVolumeClaim>>(&client, scope),
             protected.clone(),
-            |claim| triggers::from_mark(claim.meta()),
+            move |claim| triggers::from_claim(&by_claim, claim.meta()),
         )
         .watches(
             Api::<PartialObjectMeta<PersistentVolume>>::all(client.clone()),
             protected,
-            |volume| triggers::from_mark(volume.meta()),
+            |volume| triggers::from_volume(volume.meta()),
         )
         .reconcile_all_on(repaired)
         .graceful_shutdown_on(stop.clone())

@@ -5,7 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use crate::api::{ProtectedDatabase, names};
+use crate::api::{ProtectedDatabase, names, split_owner};
+use crate::guard;
 use crate::resources;
 
 /// The guarded type of the controller's own kind: one object that can't be decoded must not stop
@@ -18,14 +19,36 @@ pub fn from_label(metadata: &ObjectMeta) -> Option<ObjectRef<GuardedDatabase>> {
     Some(ObjectRef::new(name).within(metadata.namespace.as_deref()?))
 }
 
-/// The database that a mark names.
-pub fn from_mark(metadata: &ObjectMeta) -> Option<ObjectRef<GuardedDatabase>> {
-    let (namespace, name) = metadata
-        .annotations
-        .as_ref()?
-        .get(names::PROTECTED_BY_ANNOTATION)?
-        .split_once('/')?;
+/// The database that the mark of a volume names.
+pub fn from_volume(metadata: &ObjectMeta) -> Option<ObjectRef<GuardedDatabase>> {
+    let (namespace, name) = split_owner(guard::marked_owner(metadata)?)?;
     Some(ObjectRef::new(name).within(namespace))
+}
+
+/// The database that the mark of a claim names, if it knows a claim of that name. Whoever may write
+/// claims may write marks on any of them, again and again: those lead to no pass.
+pub fn from_claim(
+    store: &Store<GuardedDatabase>,
+    metadata: &ObjectMeta,
+) -> Option<ObjectRef<GuardedDatabase>> {
+    let (namespace, name) = split_owner(guard::marked_owner(metadata)?)?;
+    let reference = ObjectRef::new(name).within(namespace);
+    let guarded = store.get(&reference)?;
+    let database = guarded.0.as_ref().ok()?;
+    is_known(database, metadata.name.as_deref()?).then_some(reference)
+}
+
+/// Whether a database knows a claim of that name. One without a status has not looked yet.
+fn is_known(database: &ProtectedDatabase, claim: &str) -> bool {
+    let is_named = database
+        .spec
+        .extra_claims
+        .iter()
+        .any(|extra| extra == claim);
+    is_named
+        || database.status.as_ref().is_none_or(|status| {
+            status.claims.iter().any(|known| known.name == claim) || status.claims.is_empty()
+        })
 }
 
 /// The databases that name a workload.
@@ -59,5 +82,71 @@ pub fn from_pod(
     ) {
         (Some(namespace), Some(workload)) => from_workload(store, namespace, workload),
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that can't go on should say where"
+    )]
+
+    use kube::runtime::{reflector, watcher};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn store(status: &Value) -> Store<GuardedDatabase> {
+        let database: ProtectedDatabase = serde_json::from_value(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
+            "metadata": {"name": "knowledge", "namespace": "atra"},
+            "spec": {
+                "workload": {"name": "pg"}, "extraClaims": ["uploads"],
+                "connection": {"database": "app", "credentialsSecret": {"name": "auth"}},
+            },
+            "status": status,
+        }))
+        .unwrap();
+        let (store, mut writer) = reflector::store::<GuardedDatabase>();
+        let event = watcher::Event::Apply(DeserializeGuard(Ok(database)));
+        writer.apply_watcher_event(&event);
+        store
+    }
+
+    fn claim(namespace: &str, name: &str, owner: &str) -> ObjectMeta {
+        let annotations = json!({names::PROTECTED_BY_ANNOTATION: owner});
+        serde_json::from_value(
+            json!({"name": name, "namespace": namespace, "annotations": annotations}),
+        )
+        .unwrap()
+    }
+
+    /// Whoever may write a claim may write any mark on it, again and again.
+    #[test]
+    fn forged_marks_lead_to_no_pass() {
+        let status = json!({"claims": [{"name": "data", "uid": "u-1", "guarded": true}]});
+        let store = store(&status);
+        for forged in [
+            claim("shop", "data", "atra/knowledge"),
+            claim("atra", "forged", "atra/knowledge"),
+            claim("atra", "data", "atra/other"),
+            claim("atra", "data", "atra/knowledge; reboot"),
+            claim("atra", "data", ""),
+        ] {
+            assert_eq!(from_claim(&store, &forged), None, "{forged:?}");
+        }
+        for real in ["data", "uploads"] {
+            let real = claim("atra", real, "atra/knowledge");
+            assert!(from_claim(&store, &real).is_some(), "{real:?}");
+        }
+    }
+
+    /// A database that nobody has looked at knows no claim yet.
+    #[test]
+    fn a_new_database_is_called_by_any_of_its_claims() {
+        let store = store(&Value::Null);
+        let claim = claim("atra", "data", "atra/knowledge");
+        assert!(from_claim(&store, &claim).is_some());
     }
 }

@@ -105,7 +105,7 @@ impl Executor {
         match step {
             Step::MarkDatabase(read) => {
                 writer
-                    .patch(&databases, read, mark(read, Marks::Held))
+                    .patch(&databases, read, mark(read, Marks::Itself))
                     .await
             }
             Step::MarkClaim(read) => writer.patch(&claims, read, mark(read, Marks::Held)).await,
@@ -126,7 +126,9 @@ impl Executor {
             }
             Step::MarkVolume(volume) => {
                 let policy = Some(volume.reclaim_policy.as_str());
-                let marked = guard::build_volume_patch(&volume.metadata, policy, &self.owner);
+                let namespace_uid = volume.namespace_uid.as_deref();
+                let marked =
+                    guard::build_volume_patch(&volume.metadata, policy, &self.owner, namespace_uid);
                 let patch = marked.or_else(|| guard::build_retain_patch(&volume.metadata, policy));
                 writer.patch(&volumes, &volume.metadata, patch).await
             }
@@ -137,6 +139,17 @@ impl Executor {
             Step::MarkLedger(ledger) => writer.apply(&ledgers, ledger.as_ref()).await,
             Step::WriteLedger { name, status } => {
                 writer.apply_status(&ledgers, (name, None), status).await
+            }
+            Step::NoteRecreation { ledger, token } => {
+                let patch = guard::build_recreation_note(ledger, token);
+                writer.patch(&ledgers, ledger, Some(patch)).await
+            }
+            Step::AcceptNamespace {
+                ledger,
+                namespace_uid,
+            } => {
+                let patch = guard::build_acceptance(ledger, namespace_uid);
+                writer.patch(&ledgers, ledger, Some(patch)).await
             }
             Step::SetGate(gate) => self.set_gate(gate).await,
             Step::EnsureAgentIdentity => self.apply_agent_identity().await,
@@ -189,7 +202,7 @@ impl Executor {
                 writer.patch(&namespaces, &release.metadata, patch).await
             }
             Step::ReleaseDatabase(release) => {
-                let patch = unmark(release, Marks::Held);
+                let patch = unmark(release, Marks::Itself);
                 writer.patch(&databases, &release.metadata, patch).await
             }
             Step::ReleaseWorkload(kind, release) => {
@@ -205,7 +218,7 @@ impl Executor {
             Step::ConfirmVolumeChange(read) => writer.patch(&volumes, read, confirm(read)).await,
             Step::ConfirmClaimDeletion(read) => {
                 let patch = match &self.restore {
-                    Some(restore) => guard::build_confirmation_for(read, restore),
+                    Some(restore) => guard::build_confirmation_for(read, restore, &self.owner),
                     None => guard::build_confirmation(read),
                 };
                 writer.patch(&claims, read, Some(patch)).await
@@ -264,8 +277,8 @@ impl Executor {
         }
     }
 
-    /// Reads claim and volume once more: what is to be deleted must be the claim that was read, and
-    /// its volume must be on Retain. Returns the claim as it was read now.
+    /// Reads claim and volume once more: what is to be deleted must be the claim that was read, no other
+    /// database's by now, and its volume must be on Retain. Returns the claim as it was read now.
     async fn fetch_kept(
         &self,
         doing: &str,
@@ -281,6 +294,11 @@ impl Executor {
         if claim.uid() != metadata.uid {
             return Err(not_kept("another claim has its name by now".to_owned()));
         }
+        if guard::marked_owner(&claim.metadata).is_some_and(|owner| owner != self.owner) {
+            return Err(not_kept(
+                "another ProtectedDatabase guards it by now".to_owned(),
+            ));
+        }
         let volume = claim.spec.and_then(|spec| spec.volume_name);
         let Some(volume) = volume.filter(|volume| !volume.is_empty()) else {
             return Ok(claim.metadata);
@@ -289,6 +307,15 @@ impl Executor {
         let Some(found) = within_time(doing, volumes.get_opt(&volume)).await? else {
             return Ok(claim.metadata);
         };
+        // Anybody may write any volume's name into a claim: one that is for another claim stays.
+        let holder = found.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+        let is_for_another = holder.is_some_and(|holder| {
+            holder.name != metadata.name
+                || holder.namespace.as_deref() != Some(self.namespace.as_str())
+        });
+        if is_for_another {
+            return Ok(claim.metadata);
+        }
         let policy = found
             .spec
             .and_then(|spec| spec.persistent_volume_reclaim_policy);

@@ -8,8 +8,8 @@ use super::policy::{forbid_unless, policy, rule, select_guarded, variable};
 use super::refusal::{refusal_variables, refuse_unless};
 use super::{PROTECTED_VALUE, RETAIN};
 use crate::api::names::{
-    CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION, GROUP, KEEP_FINALIZER,
-    OPERATOR_SERVICE_ACCOUNT, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL, VERSION,
+    ACCEPT_NAMESPACE_ANNOTATION, CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION, GROUP,
+    KEEP_FINALIZER, OPERATOR_SERVICE_ACCOUNT, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL, VERSION,
 };
 
 /// Name of the policy, and of its binding, that refuses to remove marks from guarded objects.
@@ -107,12 +107,22 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
         "Holdfast's operator can't confirm a deletion; a user must. The exception is a claim that \
          a DatabaseRestore in the same namespace replaces",
     );
+    let accepts_nothing = forbid_unless(
+        format!(
+            "!variables.by_operator || {} == {}",
+            new_annotation(ACCEPT_NAMESPACE_ANNOTATION),
+            old_annotation(ACCEPT_NAMESPACE_ANNOTATION)
+        ),
+        "Holdfast's operator can't accept a namespace for what a DatabaseLedger remembers; a user \
+         must",
+    );
     let validations = vec![
         mark("labelled", &format!("label {PROTECTED_LABEL}")),
         mark("named", &format!("annotation {PROTECTED_BY_ANNOTATION}")),
         mark("held", &format!("finalizer {KEEP_FINALIZER}")),
         finalize,
         self_confirmed,
+        accepts_nothing,
     ];
     // Subresources of built-in kinds take changes of metadata too.
     let kinds = [

@@ -5,7 +5,9 @@ use json_patch::Patch;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::operations::{add, annotate, remove, test, test_uid};
-use crate::api::names::{CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION};
+use crate::api::names::{
+    CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION, CONFIRMED_FOR_DATABASE_ANNOTATION,
+};
 
 /// Confirms the deletion of exactly this object.
 #[must_use]
@@ -19,16 +21,19 @@ pub fn build_confirmation(metadata: &ObjectMeta) -> Patch {
     )
 }
 
-/// Passes the confirmation of a DatabaseRestore, `NAMESPACE/NAME`, on to exactly this claim: all
-/// that the operator may confirm.
+/// Passes the confirmation of a DatabaseRestore on to exactly this claim: all that the operator may
+/// confirm. Restore and restored database are `NAMESPACE/NAME`.
 #[must_use]
-pub fn build_confirmation_for(metadata: &ObjectMeta, restore: &str) -> Patch {
+pub fn build_confirmation_for(metadata: &ObjectMeta, restore: &str, database: &str) -> Patch {
     let Patch(mut operations) = build_confirmation(metadata);
     // The confirmation comes last and creates the map if there is none.
-    operations.push(add(
-        &["metadata", "annotations", CONFIRMED_FOR_ANNOTATION],
-        restore.into(),
-    ));
+    for (annotation, value) in [
+        (CONFIRMED_FOR_ANNOTATION, restore),
+        (CONFIRMED_FOR_DATABASE_ANNOTATION, database),
+    ] {
+        let path = ["metadata", "annotations", annotation];
+        operations.push(add(&path, value.into()));
+    }
     Patch(operations)
 }
 

@@ -6,6 +6,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 
 use super::cel::{map, old_annotation, quote};
+use super::loss_text::{LOSS_LIMIT, LOSS_PATTERN};
 use super::policy::{forbid_unless, policy, rule, select_guarded, variable};
 use super::refusal::{confirmation_variables, refusal_variables, refuse_unless};
 use super::{DEFINITION_CONSEQUENCE, GUARDED_RESOURCES};
@@ -28,7 +29,7 @@ pub(super) fn build_deletion_guard() -> ValidatingAdmissionPolicy {
         .iter()
         .map(|resource| (resource.resource, resource.consequence)));
     variables.extend([
-        variable("contents", old_annotation(LOSS_SUMMARY_ANNOTATION)),
+        variable("contents", contents()),
         variable(
             "reason",
             "variables.contents == '' ? variables.guarded : 'it holds ' + variables.contents"
@@ -58,6 +59,16 @@ pub(super) fn build_deletion_guard() -> ValidatingAdmissionPolicy {
         select_guarded(rules.collect()),
         variables,
         vec![validation],
+    )
+}
+
+/// What the operator has noted that would be lost, or nothing where the text has not the form of its
+/// note: anybody who may write the object may write the annotation.
+fn contents() -> String {
+    let text = old_annotation(LOSS_SUMMARY_ANNOTATION);
+    format!(
+        "size({text}) <= {LOSS_LIMIT} && {text}.matches({}) ? {text} : ''",
+        quote(LOSS_PATTERN)
     )
 }
 

@@ -3,6 +3,7 @@
 
 mod cel;
 mod changes;
+mod claim_fence;
 mod confirmation;
 mod definitions;
 mod deletions;
@@ -12,8 +13,10 @@ mod gated_host;
 mod guarded_kinds;
 mod handles;
 mod last_writer;
+mod loss_text;
 mod manifests;
 mod marks;
+mod namespace_notes;
 pub(crate) mod operations;
 mod operator_fence;
 mod policies;
@@ -23,6 +26,7 @@ mod templates;
 mod unsupported_fields;
 
 pub use changes::{MARKS_POLICY, VOLUME_POLICY};
+pub use claim_fence::CLAIM_FENCE_POLICY;
 pub use confirmation::{build_confirmation, build_confirmation_for, build_revocation};
 pub use definitions::{definition_differs, definition_names, definitions, restore_definition};
 pub use deletions::{DEFINITION_POLICY, DELETION_POLICY};
@@ -32,6 +36,7 @@ pub use gated_host::GATED_HOST_POLICY;
 pub use guarded_kinds::{DEFINITION_CONSEQUENCE, GUARDED_RESOURCES, GuardedResource};
 pub use handles::volume_handle;
 pub use last_writer::last_other_manager;
+pub use loss_text::is_plain_database_name;
 pub use manifests::{
     build_claim_manifest, build_database_manifest, build_namespace_manifest, build_volume_manifest,
     with_marks,
@@ -39,8 +44,12 @@ pub use manifests::{
 pub use marks::{
     MarkState, Marks, PROTECTED_VALUE, RETAIN, build_finalizer_removal, build_loss_summary_patch,
     build_mark_patch, build_mount_repair_patch, build_release_patch, build_retain_patch,
-    build_unchanged_patch, build_volume_patch, deletion_confirmed, is_held, is_labelled,
-    loss_summary, mark_state, marked_owner, mount_repair,
+    build_unchanged_patch, build_volume_patch, confirmed_by_restore, deletion_confirmed,
+    forget_copied_marks, is_held, is_labelled, loss_summary, mark_state, marked_owner,
+    mount_repair, noted_namespace,
+};
+pub use namespace_notes::{
+    accepted_namespace, build_acceptance, build_recreation_note, recreation_token,
 };
 pub use operator_fence::OPERATOR_FENCE_POLICY;
 pub use policies::{GUARD_POLICIES, policies};

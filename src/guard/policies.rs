@@ -4,6 +4,7 @@
 //! slowed, and an error in a rule closes for the selected ones only.
 
 use super::changes::{MARKS_POLICY, VOLUME_POLICY, build_marks_guard, build_volume_guard};
+use super::claim_fence::{CLAIM_FENCE_POLICY, build_claim_fence};
 use super::deletions::{
     DEFINITION_POLICY, DELETION_POLICY, build_definition_guard, build_deletion_guard,
 };
@@ -25,6 +26,7 @@ pub const GUARD_POLICIES: &[&str] = &[
     TEMPLATE_POLICY,
     FENCE_POLICY,
     OPERATOR_FENCE_POLICY,
+    CLAIM_FENCE_POLICY,
 ];
 
 /// Every policy with its binding, in the order in which they are installed, for an operator in
@@ -39,6 +41,7 @@ pub fn policies(operator_namespace: &str) -> Vec<BoundPolicy> {
         denying(build_template_guard()),
         denying(build_agent_fence()),
         denying(build_operator_fence(operator_namespace)),
+        denying(build_claim_fence(operator_namespace)),
         warning(build_other_claim_warning()),
         warning(build_other_server_warning()),
         warning(build_unsupported_fields_warning()),

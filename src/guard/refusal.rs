@@ -8,6 +8,11 @@ use super::cel::{map, old_annotation, quote};
 use super::policy::variable;
 use crate::api::names::{CONFIRM_DELETION_ANNOTATION, PROTECTED_BY_ANNOTATION};
 
+/// The longest `NAMESPACE/NAME`.
+const OWNER_LIMIT: usize = 63 + 1 + 253;
+/// `NAMESPACE/NAME`, as [`crate::api::split_owner`] reads it.
+const OWNER_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
 /// How every refusal of a deletion or of a change begins.
 pub const REFUSAL: &str = "Holdfast refuses to ";
 
@@ -38,7 +43,7 @@ pub(super) fn refuse_unless(allowed: &str, refused: &str, act: &str) -> Validati
 pub(super) fn refusal_variables() -> Vec<Variable> {
     let mut variables = confirmation_variables();
     variables.extend([
-        variable("owner", old_annotation(PROTECTED_BY_ANNOTATION)),
+        variable("owner", owner()),
         variable(
             "guarded",
             "request.resource.resource == 'namespaces' ? 'it contains protected databases' : \
@@ -57,6 +62,19 @@ pub(super) fn refusal_variables() -> Vec<Variable> {
         ),
     ]);
     variables
+}
+
+/// The ProtectedDatabase that an object's annotation names, or nothing: the text is quoted, and stands
+/// in a command, so it must be a name, and of a database that the object can belong to. Its size
+/// comes first, so that a long text costs nothing.
+fn owner() -> String {
+    let text = old_annotation(PROTECTED_BY_ANNOTATION);
+    format!(
+        "size({text}) <= {OWNER_LIMIT} && {text}.matches({}) && \
+         (oldObject.metadata.?namespace.orValue('') == '' || \
+         {text}.startsWith(oldObject.metadata.namespace + '/')) ? {text} : ''",
+        quote(OWNER_PATTERN)
+    )
 }
 
 /// The variables of a refusal of an object that no ProtectedDatabase owns. `status`, a command that

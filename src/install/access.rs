@@ -19,6 +19,7 @@ pub const RESTORE: &str = "holdfast-restore";
 pub const GATE: &str = "holdfast-gate";
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
+const WRITES: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
 const DEFINITIONS: &str = "customresourcedefinitions";
 
 /// All roles and bindings, for an operator in `namespace`.
@@ -58,6 +59,7 @@ pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
             &["edit", "admin"],
             edit_rules(),
         ))?,
+        serde_json::to_value(aggregated("holdfast-admin", &["admin"], admin_rules()))?,
     ])
 }
 
@@ -190,17 +192,14 @@ fn view_rules() -> Vec<PolicyRule> {
 }
 
 fn edit_rules() -> Vec<PolicyRule> {
-    let written = [
-        "protecteddatabases",
-        "databasechecks",
-        "databasebackups",
-        "databaserestores",
-    ];
-    vec![rule(
-        GROUP,
-        &written,
-        &["create", "update", "patch", "delete", "deletecollection"],
-    )]
+    let written = ["protecteddatabases", "databasechecks", "databasebackups"];
+    vec![rule(GROUP, &written, WRITES)]
+}
+
+/// A DatabaseRestore stops a database and replaces its claims with the operator's permissions, which
+/// `edit` does not include.
+fn admin_rules() -> Vec<PolicyRule> {
+    vec![rule(GROUP, &["databaserestores"], WRITES)]
 }
 
 fn cluster_role(name: &str, rules: Vec<PolicyRule>) -> ClusterRole {
@@ -276,6 +275,23 @@ mod tests {
                 .all(|verb| verb == "create" || verb == "delete"),
             "{verbs:?}"
         );
+    }
+
+    #[test]
+    fn only_admin_writes_restores_beside_the_right_to_edit() {
+        let writes = |rules: Vec<PolicyRule>| {
+            let mut resources = rules.into_iter().flat_map(|rule| rule.resources);
+            resources.any(|resources| resources.iter().any(|name| name == "databaserestores"))
+        };
+        assert!(!writes(edit_rules()) && writes(admin_rules()));
+        let roles = build_access("holdfast-system").unwrap_or_default();
+        let role = roles
+            .iter()
+            .find(|role| role["metadata"]["name"] == "holdfast-admin");
+        let labels = role.map(|role| role["metadata"]["labels"].clone());
+        let only_admin =
+            serde_json::json!({"rbac.authorization.k8s.io/aggregate-to-admin": "true"});
+        assert_eq!(labels, Some(only_admin));
     }
 
     #[test]

@@ -39,6 +39,17 @@ impl Step {
             ),
             Self::MarkLedger(ledger) => format!("mark DatabaseLedger {}", name(&ledger.metadata)),
             Self::WriteLedger { name, .. } => format!("write DatabaseLedger {name}"),
+            Self::NoteRecreation { ledger, .. } => format!(
+                "note on DatabaseLedger {} that its namespace is about to be recreated",
+                name(ledger)
+            ),
+            Self::AcceptNamespace {
+                ledger,
+                namespace_uid,
+            } => format!(
+                "accept the recreated namespace (UID {namespace_uid}) in DatabaseLedger {}",
+                name(ledger)
+            ),
             Self::ReleaseLedger(step) => release("DatabaseLedger", step),
             Self::MarkWorkload(kind, metadata) => format!("mark {kind} {}", name(metadata)),
             Self::NoteMountRepair(step) => format!(

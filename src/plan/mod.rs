@@ -2,6 +2,7 @@
 
 mod database_plan;
 mod describe;
+mod ownership_rules;
 pub(crate) mod patches;
 mod recovery_plan;
 mod recovery_rules;

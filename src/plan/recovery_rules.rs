@@ -26,6 +26,8 @@ enum Part<'a> {
     Namespace(&'a ObjectMeta),
     /// The ProtectedDatabase.
     Database(&'a ObjectMeta),
+    /// Its ledger.
+    Ledger(&'a ObjectMeta),
     /// None of them, or not a step of a recovery alone.
     Other,
 }
@@ -49,6 +51,9 @@ fn part(step: &Step) -> Part<'_> {
         }
         Step::ConfirmDatabaseDeletion(metadata) | Step::FinishDatabaseDeletion(metadata) => {
             Part::Database(metadata)
+        }
+        Step::NoteRecreation { ledger, .. } | Step::AcceptNamespace { ledger, .. } => {
+            Part::Ledger(ledger)
         }
         Step::MarkDatabase(_)
         | Step::MarkClaim(_)
@@ -117,10 +122,11 @@ pub fn recovery_stays_with_the_databases_own(
         Part::NewVolume(manifest) => bindings
             .iter()
             .any(|binding| manifest["metadata"]["name"] == binding.desired.volume.as_str()),
-        Part::Workload(metadata) => observed
-            .world
-            .workload_found()
-            .is_some_and(|workload| workload.metadata.uid == metadata.uid),
+        Part::Workload(metadata) => {
+            not_marked_by_another(observed, metadata)?;
+            let workload = observed.world.workload_found();
+            workload.is_some_and(|workload| workload.metadata.uid == metadata.uid)
+        }
         Part::Namespace(metadata) => {
             let namespace = observed.world.namespace.known().and_then(Option::as_ref);
             namespace.is_some_and(|namespace| namespace.uid == metadata.uid)
@@ -128,6 +134,10 @@ pub fn recovery_stays_with_the_databases_own(
         Part::Database(metadata) => {
             let database = observed.database.known().and_then(Option::as_ref);
             database.is_some_and(|database| database.metadata.uid == metadata.uid)
+        }
+        Part::Ledger(metadata) => {
+            let ledger = observed.world.ledger.known().and_then(Option::as_ref);
+            ledger.is_some_and(|fact| fact.ledger.metadata.uid == metadata.uid)
         }
         Part::Other => true,
     };
@@ -138,7 +148,7 @@ pub fn recovery_stays_with_the_databases_own(
     }
 }
 
-fn not_marked_by_another(
+pub(super) fn not_marked_by_another(
     observed: &ObservedRecovery,
     metadata: &ObjectMeta,
 ) -> Result<(), &'static str> {
@@ -150,7 +160,7 @@ fn not_marked_by_another(
     }
 }
 
-fn is_claim(binding: &ClaimBinding, metadata: &ObjectMeta) -> bool {
+pub(super) fn is_claim(binding: &ClaimBinding, metadata: &ObjectMeta) -> bool {
     let claim = binding.claim.as_ref().and_then(ClaimFact::uid);
     claim.is_some() && claim == metadata.uid.as_deref()
 }

@@ -199,7 +199,10 @@ pub fn the_database_is_released_last(
         );
     };
     let owner = observed.owner();
-    let is_ours = |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
+    let is_ours = |metadata: &ObjectMeta| {
+        guard::marked_owner(metadata) == Some(owner.as_str())
+            && !observed.is_of_other_namespace(metadata)
+    };
     let is_volume_released = |volume: &ObjectMeta| {
         earlier.iter().any(|step| {
             matches!(step, Step::ReleaseVolume(release) if release.metadata.uid == volume.uid)

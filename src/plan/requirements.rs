@@ -30,8 +30,7 @@ pub enum Permission<'a> {
     Release(&'a Release),
     /// The deletion that it confirms is under way, and can't be undone.
     Terminating(&'a ObjectMeta),
-    /// The deletion of this object is confirmed by its UID, on the object or by an earlier step; no
-    /// mark of ours is on it otherwise.
+    /// The deletion of this object is confirmed by its UID, on the object or by an earlier step.
     Confirmation(&'a ObjectMeta),
     /// The same, and the object is being deleted.
     ConfirmedDeletion(&'a ObjectMeta),
@@ -132,6 +131,11 @@ impl Step {
                 Pin::Uid(uid(metadata), "a note loses nothing")
             }
             Self::NoteMountRepair(step) => Pin::Uid(uid(&step.metadata), "a note loses nothing"),
+            Self::NoteRecreation { ledger, .. } => Pin::Uid(uid(ledger), "a note loses nothing"),
+            Self::AcceptNamespace { ledger, .. } => Pin::Uid(
+                uid(ledger),
+                "the text that both have is compared and removed",
+            ),
             Self::MountClaim { metadata, .. } => {
                 Pin::Uid(uid(metadata), "the volume that it replaces is compared")
             }
@@ -178,6 +182,8 @@ impl Step {
             | Self::NoteLoss { .. }
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
+            | Self::NoteRecreation { .. }
+            | Self::AcceptNamespace { .. }
             | Self::MarkWorkload(..)
             | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)
@@ -250,9 +256,11 @@ impl Step {
             | Self::TouchClaim { .. }
             | Self::MountClaim { .. }
             | Self::ScaleUp(_) => RECOVERY,
-            // The operator may not remove or create namespaces and ProtectedDatabases, and it may
-            // confirm nothing about a volume.
-            Self::ConfirmNamespaceDeletion(_)
+            // The operator may not remove or create namespaces and ProtectedDatabases, accept none,
+            // and it may confirm nothing about a volume.
+            Self::NoteRecreation { .. }
+            | Self::AcceptNamespace { .. }
+            | Self::ConfirmNamespaceDeletion(_)
             | Self::FinalizeNamespace(_)
             | Self::CreateNamespace(_)
             | Self::ConfirmVolumeChange(_)
@@ -296,6 +304,8 @@ impl Step {
             | Self::NoteLoss { .. }
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
+            | Self::NoteRecreation { .. }
+            | Self::AcceptNamespace { .. }
             | Self::MarkWorkload(..)
             | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)

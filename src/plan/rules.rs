@@ -5,7 +5,7 @@
 use super::release_rules as release;
 use super::requirements::{Permission, Pin};
 use super::scope::Scope;
-use super::{Plan, RecoveryPlan, Step, recovery_rules as recovery};
+use super::{Plan, RecoveryPlan, Step, ownership_rules as ownership, recovery_rules as recovery};
 use crate::api::{WhenUnverifiable, names};
 use crate::guard;
 use crate::world::Observed;
@@ -80,6 +80,34 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     (
         "confirmations_of_volumes_are_revoked",
         recovery::confirmations_of_volumes_are_revoked,
+    ),
+    (
+        "claims_are_the_databases_own",
+        ownership::claims_are_the_databases_own,
+    ),
+    (
+        "volumes_are_of_this_namespace",
+        ownership::volumes_are_of_this_namespace,
+    ),
+    (
+        "pods_of_others_are_not_disturbed",
+        ownership::pods_of_others_are_not_disturbed,
+    ),
+    (
+        "restores_confirm_what_they_delete",
+        ownership::restores_confirm_what_they_delete,
+    ),
+    (
+        "only_recreated_namespaces_are_accepted",
+        ownership::only_recreated_namespaces_are_accepted,
+    ),
+    (
+        "ledgers_stay_with_their_namespace",
+        ownership::ledgers_stay_with_their_namespace,
+    ),
+    (
+        "volumes_stay_with_their_namespace",
+        ownership::volumes_stay_with_their_namespace,
     ),
 ];
 
@@ -167,8 +195,8 @@ fn what_is_confirmed_is_terminating(
     }
 }
 
-/// Make sure that an object that we guard is deleted, or its last finalizer removed, only when that
-/// very deletion is confirmed.
+/// Make sure that a claim, or an object that we guard, is deleted, or its last finalizer removed, only
+/// when that very deletion is confirmed.
 fn removals_are_confirmed(
     _: &Scope<'_>,
     steps: &[Step],
@@ -190,7 +218,10 @@ fn removals_are_confirmed(
             | Step::ConfirmDatabaseDeletion(confirmed) => confirmed.uid == metadata.uid,
             _ => false,
         });
-    let is_guarded = guard::is_labelled(metadata) || guard::is_held(metadata);
+    // A claim in the way is confirmed too, guarded or not: the API server asks for it.
+    let is_guarded = guard::is_labelled(metadata)
+        || guard::is_held(metadata)
+        || matches!(steps[position], Step::DeleteClaim(_));
     if is_guarded && !is_confirmed {
         return Err("its deletion is not confirmed by its UID");
     }

@@ -22,7 +22,8 @@ pub enum Step {
     MarkDatabase(Box<ObjectMeta>),
     /// Sets a volume to Retain and changes nothing else.
     RetainVolume(VolumeStep),
-    /// Sets a volume to Retain and marks it, finalizer included, in one write. Sets it to Retain
+    /// Sets a volume to Retain, marks it, finalizer included, and notes the UID of its namespace, in
+    /// one write. Sets it to Retain
     /// alone where another ProtectedDatabase has marked it.
     MarkVolume(VolumeStep),
     /// Marks a claim, finalizer included.
@@ -42,6 +43,21 @@ pub enum Step {
         name: String,
         /// What is remembered from now on.
         status: Box<DatabaseLedgerStatus>,
+    },
+    /// Notes on the ledger that its namespace is about to be created, with the text that the
+    /// namespace will carry too: so the next try knows it as its own.
+    NoteRecreation {
+        /// The ledger.
+        ledger: Box<ObjectMeta>,
+        /// The text.
+        token: String,
+    },
+    /// Accepts the namespace that a recovery has created for what the ledger remembers.
+    AcceptNamespace {
+        /// The ledger.
+        ledger: Box<ObjectMeta>,
+        /// UID of the namespace.
+        namespace_uid: String,
     },
     /// Removes the marks of the ledger. It stays, and may be deleted from then on.
     ReleaseLedger(Release),
@@ -182,6 +198,8 @@ pub enum Step {
 pub struct VolumeStep {
     pub metadata: Box<ObjectMeta>,
     pub reclaim_policy: String,
+    /// UID of the namespace whose volume it is, to be noted with the marks; none leaves what is noted.
+    pub namespace_uid: Option<String>,
 }
 
 /// A workload whose number of pods changes.

@@ -36,6 +36,8 @@ pub struct Store {
     version: u64,
     /// Every write that was asked for, `VERB plural`.
     pub writes: Vec<String>,
+    /// How many reads there were.
+    pub reads: usize,
     crash: Option<CrashPoint>,
     is_dead: bool,
 }
@@ -149,6 +151,7 @@ impl Store {
         }
         let is_dry_run = body["dryRun"].is_array() || query.contains("dryRun");
         if method == Method::GET {
+            self.reads += 1;
             return self.read(&target, query);
         }
         if target.plural == "events" || is_dry_run {
@@ -260,7 +263,10 @@ impl Store {
                 "a precondition does not hold",
             );
         }
-        if guard::is_labelled(&metadata) && !guard::deletion_confirmed(&metadata) {
+        // The operator is refused to delete any claim that is not confirmed, by `holdfast-claim-fence`.
+        let is_claim = key.0 == "persistentvolumeclaims";
+        let is_guarded = guard::is_labelled(&metadata) || is_claim;
+        if is_guarded && !guard::deletion_confirmed(&metadata) {
             let message = format!("{}delete it", guard::REFUSAL);
             return refusal(StatusCode::FORBIDDEN, "Forbidden", &message);
         }

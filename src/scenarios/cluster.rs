@@ -160,7 +160,12 @@ impl Cluster {
             "statefulsets",
             "protecteddatabases",
             "databasechecks",
+            "databasebackups",
+            "databaserestores",
             "jobs",
+            "cronjobs",
+            "serviceaccounts",
+            "rolebindings",
         ];
         for (key, _) in plurals
             .iter()
@@ -176,16 +181,70 @@ impl Cluster {
 
     /// Asks for the data volume back.
     pub fn ask_for_restore(&self) {
+        self.ask_for(DATA_VOLUME);
+    }
+
+    /// Asks for a volume.
+    pub fn ask_for(&self, volume: &str) {
         let restore: DatabaseRestore = super::sample_parts::from(json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
             "metadata": {"name": "back", "namespace": "atra"},
             "spec": {
-                "database": "knowledge", "from": {"volume": DATA_VOLUME}, "into": "Replace",
+                "database": "knowledge", "from": {"volume": volume}, "into": "Replace",
                 "confirm": "knowledge",
             },
         }));
         let key = key("databaserestores", "atra", "back");
         self.server.store().create(key, json!(restore));
+    }
+
+    /// Somebody else gets a namespace of the name, and sets up the same there.
+    pub fn use_name_again(&self) {
+        let mut store = self.server.store();
+        let mut create = |plural: &str, namespace: &str, object: Value| {
+            let name = object["metadata"]["name"]
+                .as_str()
+                .expect("a name")
+                .to_owned();
+            store.create(key(plural, namespace, &name), object);
+        };
+        create("namespaces", "", json!({"metadata": {"name": "atra"}}));
+        let mut fresh = claim("");
+        fresh["spec"]["volumeName"].take();
+        create("persistentvolumeclaims", "atra", fresh);
+        create("statefulsets", "atra", stateful_set());
+        create("protecteddatabases", "atra", database());
+        drop(store);
+        self.settle_kubernetes();
+    }
+
+    /// Creates an object as anybody may.
+    pub fn create(&self, plural: &str, namespace: &str, object: Value) {
+        let name = object["metadata"]["name"]
+            .as_str()
+            .expect("a name")
+            .to_owned();
+        let key = key(plural, namespace, &name);
+        self.server.store().create(key, object);
+        self.settle_kubernetes();
+    }
+
+    /// Changes an object as anybody may who may write it.
+    pub fn change(&self, plural: &str, namespace: &str, name: &str, with: &Value) {
+        let key = key(plural, namespace, name);
+        self.server
+            .store()
+            .update(&key, |object| json_patch::merge(object, with));
+        self.settle_kubernetes();
+    }
+
+    /// An object as it is.
+    pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Value {
+        let store = self.server.store();
+        let found = store.get(plural, namespace, name);
+        found
+            .unwrap_or_else(|| panic!("no {plural} {name}"))
+            .clone()
     }
 
     /// The workload is applied again, as its owner does after its namespace was gone.
@@ -432,7 +491,7 @@ fn claim(volume: &str) -> Value {
     })
 }
 
-fn volume(name: &str, claim: &str) -> Value {
+pub fn volume(name: &str, claim: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
         "spec": {

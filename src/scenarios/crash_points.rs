@@ -4,6 +4,7 @@
 
 use super::api_server::{CrashPoint, Moment};
 use super::cluster::{Cluster, DATA_VOLUME, agent_jobs};
+use super::reused_name;
 use crate::api::names::PLUGIN_MANAGER;
 use crate::execute::Executor;
 use crate::plan::{Scope, Step, check_recovery};
@@ -175,8 +176,51 @@ async fn at_every_write_of_a_restore() {
     );
 }
 
+/// Ledger and volume say that they are of the namespace that exists.
+fn assert_of_namespace(cluster: &Cluster, crash: Option<CrashPoint>) {
+    let uid = reused_name::namespace_uid(cluster);
+    let remembered = reused_name::ledger(cluster)["status"]["namespaceUid"].clone();
+    assert_eq!(remembered, uid, "{crash:?}");
+    let store = cluster.server.store();
+    for (_, volume) in store.all("persistentvolumes") {
+        // One whose claim is gone is noted when it is bound again.
+        let is_bound = volume["status"]["phase"] == "Bound";
+        let noted = &volume["metadata"]["annotations"]["holdfast.dev/namespace-uid"];
+        assert!(!is_bound || *noted == uid, "{crash:?}: {volume}");
+    }
+}
+
+#[tokio::test]
+async fn at_every_write_while_the_memory_of_an_older_version_is_adopted() {
+    let cluster = protected().await;
+    reused_name::forget_uids(&cluster);
+    let writes = sweep(&cluster, operate, |cluster, crash| {
+        assert_verified(cluster, crash);
+        assert_of_namespace(cluster, crash);
+    })
+    .await;
+    assert_covers(
+        &writes,
+        &["PATCH persistentvolumes", "PATCH databaseledgers/status"],
+    );
+}
+
+#[tokio::test]
+async fn at_every_write_after_a_namespace_was_accepted() {
+    let cluster = reused_name::used_again().await;
+    operate(&cluster, None).await;
+    reused_name::accept(&cluster);
+    sweep(&cluster, operate, |cluster, crash| {
+        assert!(cluster.keeps_data(), "{crash:?}");
+        assert_of_namespace(cluster, crash);
+        let is_reset = cluster.condition("DataReset").map(|(status, _)| status);
+        assert_eq!(is_reset.as_deref(), Some("True"), "{crash:?}");
+    })
+    .await;
+}
+
 /// What `kubectl holdfast recover --yes` does, over and over until nothing is left to do.
-async fn recover(cluster: &Cluster, crash: Option<CrashPoint>) {
+pub async fn recover(cluster: &Cluster, crash: Option<CrashPoint>) {
     let client = cluster.server.client(crash);
     let executor = Executor::new(client.clone(), PLUGIN_MANAGER, "atra", "knowledge");
     for _ in 0..100 {
@@ -248,6 +292,14 @@ async fn at_every_write_of_a_recovery_of_a_namespace() {
             cluster.apply_workload();
         }
     };
-    let writes = sweep(&cluster, recover_and_apply, assert_recovered).await;
-    assert!(writes.len() >= 4, "{writes:?}");
+    let writes = sweep(&cluster, recover_and_apply, |cluster, crash| {
+        assert_recovered(cluster, crash);
+        let accepted = &reused_name::ledger(cluster)["metadata"]["annotations"];
+        let uid = reused_name::namespace_uid(cluster);
+        assert_eq!(accepted["holdfast.dev/accept-namespace"], uid, "{crash:?}");
+        assert!(accepted["holdfast.dev/recreation"].is_null(), "{crash:?}");
+    })
+    .await;
+    assert_covers(&writes, &["PATCH databaseledgers", "POST namespaces"]);
+    assert!(writes.len() >= 6, "{writes:?}");
 }

@@ -110,7 +110,7 @@ impl Passes {
             Step::MarkDatabase(read) => {
                 patch_object(
                     &mut Arc::make_mut(&mut self.observed.database).metadata,
-                    guard::build_mark_patch(read, &owner, Marks::Held),
+                    guard::build_mark_patch(read, &owner, Marks::Itself),
                 );
             }
             Step::MarkClaim(read) => {
@@ -184,7 +184,12 @@ impl Passes {
             Step::MarkVolume(read) => {
                 patch_volume(
                     self.volume(&read.metadata),
-                    guard::build_volume_patch(&read.metadata, Some(&read.reclaim_policy), &owner),
+                    guard::build_volume_patch(
+                        &read.metadata,
+                        Some(&read.reclaim_policy),
+                        &owner,
+                        read.namespace_uid.as_deref(),
+                    ),
                 );
             }
             Step::AssertDatabase(read) => {
@@ -224,7 +229,7 @@ impl Passes {
                 let database = Arc::make_mut(&mut self.observed.database);
                 patch_object(
                     &mut database.metadata,
-                    guard::build_release_patch(&release.metadata, &owner, Marks::Held),
+                    guard::build_release_patch(&release.metadata, &owner, Marks::Itself),
                 );
                 self.database_gone = is_gone(&database.metadata);
             }

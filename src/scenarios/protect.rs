@@ -6,7 +6,9 @@ use super::sample_parts::{confirm, delete, known, metadata, volume};
 use crate::api::{DeletionGuard, names};
 use crate::guard::Marks;
 use crate::world::Fact;
-use crate::world::{ClaimFact, ClaimOrigin, NeighbourFact, PolicyFact, VolumeFact, WorkloadFact};
+use crate::world::{
+    ClaimFact, ClaimOrigin, NeighbourFact, OtherNamespace, PolicyFact, VolumeFact, WorkloadFact,
+};
 
 const OWNER: &str = "atra/knowledge";
 const OTHER: &str = "atra/other";
@@ -49,6 +51,7 @@ fn off(sample: Sample) -> Sample {
 
 pub fn scenarios() -> Vec<Scenario> {
     [
+        of_other_namespaces(),
         of_kept_volumes(),
         of_claims_and_volumes(),
         of_what_stands_in_the_way(),
@@ -56,6 +59,99 @@ pub fn scenarios() -> Vec<Scenario> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The UID of a namespace is noted on the volume.
+fn noted(sample: Sample, uid: Option<&str>) -> Sample {
+    sample.volume(|volume| {
+        let annotations = volume.metadata.annotations.get_or_insert_default();
+        let key = names::NAMESPACE_UID_ANNOTATION.to_owned();
+        match uid {
+            Some(uid) => annotations.insert(key, uid.to_owned()),
+            None => annotations.remove(&key),
+        };
+    })
+}
+
+/// The ledger is of a namespace that had the name before.
+fn replaced(sample: Sample, remembered: &str) -> Sample {
+    let other = OtherNamespace {
+        ledger: "atra.knowledge".to_owned(),
+        namespace: "atra".to_owned(),
+        remembered: remembered.to_owned(),
+        present: "uid-of-atra".to_owned(),
+    };
+    sample.with(|observed| {
+        observed.ledger = Fact::Unknown(other.describe());
+        observed.other_namespace = Some(other);
+    })
+}
+
+fn of_other_namespaces() -> Vec<Scenario> {
+    let (first, settled) = (Sample::first_sight, Sample::settled);
+    let bound = |sample: Sample| {
+        sample.volume(|volume| {
+            volume.claim = serde_json::from_value(serde_json::json!({
+                "namespace": "atra", "name": "data-knowledge-postgres-0",
+                "uid": "uid-of-data-knowledge-postgres-0",
+            }))
+            .ok();
+        })
+    };
+    vec![
+        (
+            "the ledger is of another namespace of the name",
+            replaced(first(), "uid-before"),
+        ),
+        (
+            "an older ledger does not say of which namespace it is",
+            replaced(first(), ""),
+        ),
+        (
+            "the database is released while the ledger is of another namespace",
+            replaced(settled(), "uid-before")
+                .deleted()
+                .deletion_confirmed(),
+        ),
+        (
+            "the volume is of another namespace of the name",
+            noted(settled(), Some("uid-before")),
+        ),
+        (
+            "the volume is of another namespace of the name and on Delete",
+            noted(settled(), Some("uid-before"))
+                .volume(|volume| volume.reclaim_policy = "Delete".to_owned()),
+        ),
+        (
+            "the volume was marked by a version that noted no namespace",
+            noted(bound(settled()), None),
+        ),
+        (
+            "the volume was marked by a version that noted no namespace, and nothing proves it",
+            noted(settled(), None),
+        ),
+        (
+            "the claim carries a mark that came with a copy from another namespace",
+            shared(first(), "shop/knowledge"),
+        ),
+        (
+            "the claim carries a text that is no name as its mark",
+            first().claim(|claim| {
+                let metadata = claim.metadata.get_or_insert_default();
+                metadata.annotations = Some(
+                    [(
+                        names::PROTECTED_BY_ANNOTATION.to_owned(),
+                        "x; kubectl delete pvc --all #/y".to_owned(),
+                    )]
+                    .into(),
+                );
+            }),
+        ),
+        (
+            "the ProtectedDatabase carries the mark of the one it was copied from",
+            first().database(|database| mark(&mut database.metadata, OTHER, Marks::Held)),
+        ),
+    ]
 }
 
 fn of_kept_volumes() -> Vec<Scenario> {

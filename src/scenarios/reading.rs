@@ -40,6 +40,8 @@ const PARTS: &[Part] = &[
     }),
     ("the namespace", |observed| {
         observed.namespace = unread("the namespace");
+        // Without it nobody knows whose the ledger is.
+        observed.ledger = unread("the namespace");
     }),
     ("the policy", |observed| {
         observed.policy = unread("the admission policy");

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
 use super::sample_parts::{from, known};
+use crate::api::DatabaseLedgerStatus;
 use crate::decide::recover::{plan_recovery, unavailable_since};
 use crate::plan::{Scope, check_recovery};
 use crate::world::{ClaimBinding, Fact, ObservedRecovery, WorkloadFact, WorkloadFound};
@@ -32,6 +33,25 @@ fn scenario(name: &'static str, change: impl FnOnce(&mut ObservedRecovery)) -> S
     let mut observed = observed();
     change(&mut observed);
     (name, observed)
+}
+
+/// The UID of a namespace is noted on the volume, or none.
+fn note(observed: &mut ObservedRecovery, uid: Option<&str>) {
+    let volume = binding(observed).volume.as_mut().expect("a volume");
+    let annotations = volume.metadata.annotations.get_or_insert_default();
+    let key = "holdfast.dev/namespace-uid".to_owned();
+    match uid {
+        Some(uid) => annotations.insert(key, uid.to_owned()),
+        None => annotations.remove(&key),
+    };
+}
+
+/// Something else is in the ledger.
+fn remember(observed: &mut ObservedRecovery, change: impl FnOnce(&mut DatabaseLedgerStatus)) {
+    let fact = known(&mut observed.world.ledger)
+        .as_mut()
+        .expect("a ledger");
+    change(fact.ledger.status.as_mut().expect("a memory"));
 }
 
 fn deleted(metadata: &mut ObjectMeta) {
@@ -284,6 +304,131 @@ pub fn scenarios() -> Vec<Scenario> {
                 "atra/other".to_owned(),
             );
         }),
+        scenario(
+            "nothing says that the claim is this database's",
+            |observed| {
+                on_another(observed);
+                claim_metadata(observed).annotations = None;
+                workload(observed).volumes.clear();
+            },
+        ),
+        scenario("spec.extraClaims names the claim", |observed| {
+            on_another(observed);
+            claim_metadata(observed).annotations = None;
+            workload(observed).volumes.clear();
+            let database = known(&mut observed.database).as_mut();
+            database.expect("a database").spec.extra_claims = vec!["data".to_owned()];
+        }),
+        scenario(
+            "the claim is gone, and nothing says that it was this database's",
+            |observed| {
+                without_claim(observed);
+                workload(observed).volumes.clear();
+                let volume = binding(observed).volume.as_mut().expect("a volume");
+                volume.metadata.annotations = from(json!({"holdfast.dev/namespace-uid": "u-ns"}));
+            },
+        ),
+        scenario("a pod of somebody else uses the claim", |observed| {
+            on_another(observed);
+            let mut other = binding(observed).pods[0].clone();
+            "reports-0".clone_into(&mut other.name);
+            "u-reports".clone_into(&mut other.uid);
+            binding(observed).pods.push(other);
+        }),
+        scenario(
+            "the pod template mounts another claim, and a pod of somebody else the right one",
+            |observed| {
+                workload(observed).volumes = from(
+                    json!([{"name": "data", "persistentVolumeClaim": {"claimName": "other"}}]),
+                );
+                let pod = &mut binding(observed).pods[0];
+                "debug".clone_into(&mut pod.name);
+                "u-debug".clone_into(&mut pod.uid);
+            },
+        ),
+        scenario(
+            "pods use the claim of a workload that does not exist",
+            |observed| {
+                on_another(observed);
+                observed.world.workload = Fact::Known(WorkloadFact::NotFound);
+                observed.world.pods = Fact::Known(Vec::new());
+            },
+        ),
+        scenario("another database guards the workload", |observed| {
+            on_another(observed);
+            workload(observed).metadata.annotations =
+                from(json!({"holdfast.dev/protected-by": "atra/other"}));
+        }),
+        scenario("an older database names the workload too", |observed| {
+            on_another(observed);
+            observed.world.neighbours = Fact::Known(vec![crate::world::NeighbourFact {
+                name: "other".to_owned(),
+                same_workload: true,
+                older: true,
+                guards: false,
+            }]);
+        }),
+        scenario(
+            "the volume is of another namespace of the name",
+            |observed| {
+                without_claim(observed);
+                note(observed, Some("u-before"));
+            },
+        ),
+        scenario(
+            "the volume is of a namespace that was accepted before",
+            |observed| {
+                without_claim(observed);
+                note(observed, Some("u-before"));
+                remember(observed, |status| {
+                    status.earlier_namespace_uids = vec!["u-before".to_owned()]
+                });
+            },
+        ),
+        scenario(
+            "nothing says of which namespace the volume is",
+            |observed| {
+                without_claim(observed);
+                note(observed, None);
+            },
+        ),
+        scenario(
+            "the ledger remembers the volume, on which no namespace is noted",
+            |observed| {
+                without_claim(observed);
+                note(observed, None);
+                remember(observed, |status| {
+                    status.volumes = from(json!([{
+                        "claim": "data", "claimUid": "u-claim", "volume": "pv-1",
+                        "claimManifest": {}, "volumeManifest": {},
+                    }]));
+                });
+            },
+        ),
+        scenario(
+            "the ledger is of another namespace of the name",
+            |observed| {
+                without_claim(observed);
+                observed.world.other_namespace = Some(crate::world::OtherNamespace {
+                    ledger: "atra.knowledge".to_owned(),
+                    namespace: "atra".to_owned(),
+                    remembered: "u-before".to_owned(),
+                    present: "u-ns".to_owned(),
+                });
+            },
+        ),
+        scenario(
+            "a recovery was interrupted after it had recreated the namespace",
+            |observed| {
+                without_claim(observed);
+                observed.world.workload = Fact::Known(WorkloadFact::NotFound);
+                observed.database = Fact::Known(None);
+                observed.world.recreated = from(json!({
+                    "name": "atra.knowledge", "uid": "u-ledger",
+                    "annotations": {"holdfast.dev/recreation": "u-ledger.1"},
+                }));
+            },
+        ),
         scenario("the volumes can't be read", |observed| {
             observed.bindings = Fact::Unknown("could not read PersistentVolume pv-1".to_owned());
         }),
@@ -341,7 +486,10 @@ fn no_plan_of_a_recovery_breaks_a_rule() {
 #[test]
 fn what_could_not_be_read_blocks() {
     type Forget = fn(&mut ObservedRecovery);
-    let parts: [(&str, Forget); 6] = [
+    let parts: [(&str, Forget); 7] = [
+        ("the other databases", |observed| {
+            observed.world.neighbours = unread();
+        }),
         ("the claims", |observed| observed.bindings = unread()),
         ("the database", |observed| observed.database = unread()),
         ("the namespace", |observed| {

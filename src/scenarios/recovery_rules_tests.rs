@@ -312,6 +312,7 @@ fn own() -> Vec<Case> {
         Step::RetainVolume(VolumeStep {
             metadata,
             reclaim_policy: "Delete".to_owned(),
+            namespace_uid: None,
         })
     };
     let new_claim = |name: &str, volume: &str| {
@@ -347,6 +348,19 @@ fn own() -> Vec<Case> {
             Step::ConfirmNamespaceDeletion(deleted(&namespace)),
         ),
         Case::new(rule, &theirs, vec![touch(marked)], vec![retain(volume)]),
+        Case::new(
+            rule,
+            &super::recovery_sample::observed(),
+            vec![Step::ScaleUp(ScaleStep {
+                kind: WorkloadKind::StatefulSet,
+                metadata: from(json!({
+                    "name": "pg", "namespace": "atra", "uid": "u-sts",
+                    "annotations": {"holdfast.dev/protected-by": "atra/other"},
+                })),
+                replicas: 1,
+            })],
+            vec![scale_up("u-sts")],
+        ),
     ]
 }
 
@@ -360,6 +374,7 @@ fn kept() -> Vec<Case> {
     let mark = Step::MarkVolume(VolumeStep {
         metadata: Box::new(other.metadata),
         reclaim_policy: other.reclaim_policy,
+        namespace_uid: None,
     });
     let kept_first = [vec![mark], remove(&claim)].concat();
     let rule = "claims_go_when_their_volume_is_kept";
@@ -507,8 +522,171 @@ fn revoked() -> Vec<Case> {
     vec![Case::new(rule, &observed, vec![confirm], revoked)]
 }
 
+/// A claim that nothing ties to the database: no mark, no workload, no `extraClaims`, no ledger.
+fn of_nobody() -> ObservedRecovery {
+    let mut observed = on_another("Retain");
+    let claim = binding(&mut observed).claim.as_mut();
+    let metadata = claim.and_then(|claim| claim.metadata.as_mut());
+    let metadata = metadata.expect("a claim");
+    (metadata.labels, metadata.annotations, metadata.finalizers) = (None, None, None);
+    if let WorkloadFact::Found(workload) = known(&mut observed.world.workload) {
+        workload.volumes.clear();
+    }
+    observed
+}
+
+fn owned() -> Vec<Case> {
+    let mut observed = of_nobody();
+    let claim = claim_of(&mut observed);
+    let mut named = observed.clone();
+    let database = known(&mut named.database).as_mut().expect("a database");
+    database.spec.extra_claims = vec!["data".to_owned()];
+    let mut gone = of_nobody();
+    binding(&mut gone).claim = None;
+    let volume = binding(&mut gone).volume.as_mut().expect("a volume");
+    volume.metadata.annotations = from(json!({"holdfast.dev/namespace-uid": "u-ns"}));
+    let create =
+        Step::CreateClaim(json!({"metadata": {"name": "data"}, "spec": {"volumeName": "pv-1"}}));
+    let nothing = || vec![Step::Await("nothing".to_owned())];
+    let rule = "claims_are_the_databases_own";
+    vec![
+        Case::new(rule, &observed, remove(&claim), nothing()),
+        Case::new(rule, &gone, vec![create], nothing()),
+        // Named by the spec it may go, but not unconfirmed, although no mark is on it.
+        Case::new(
+            "removals_are_confirmed",
+            &named,
+            vec![Step::DeleteClaim(claim.clone())],
+            remove(&claim),
+        ),
+    ]
+}
+
+fn of_namespace() -> Vec<Case> {
+    let rule = "volumes_are_of_this_namespace";
+    let noted = |uid: Option<&str>| {
+        let mut observed = on_another("Retain");
+        let volume = binding(&mut observed).volume.as_mut().expect("a volume");
+        let annotations = volume.metadata.annotations.get_or_insert_default();
+        match uid {
+            Some(uid) => {
+                annotations.insert("holdfast.dev/namespace-uid".to_owned(), uid.to_owned())
+            }
+            None => annotations.remove("holdfast.dev/namespace-uid"),
+        };
+        let volume = volume_of(&mut observed);
+        (observed, volume)
+    };
+    let nothing = || vec![Step::Await("nothing".to_owned())];
+    let create =
+        Step::CreateClaim(json!({"metadata": {"name": "data"}, "spec": {"volumeName": "pv-1"}}));
+    let (others, volume) = noted(Some("u-before"));
+    let (unknown, unnoted) = noted(None);
+    let confirm = |volume: &ObjectMeta| {
+        let volume = || Box::new(volume.clone());
+        vec![
+            Step::ConfirmVolumeChange(volume()),
+            Step::RevokeVolumeChange(volume()),
+        ]
+    };
+    vec![
+        Case::new(rule, &others, vec![reserve(volume.clone())], nothing()),
+        Case::new(rule, &unknown, vec![reserve(unnoted)], nothing()),
+        Case::new(rule, &others, vec![create], nothing()),
+        Case::new(rule, &others, confirm(&volume), nothing()),
+    ]
+}
+
+fn others_pods() -> Vec<Case> {
+    let with_pod = |change: &dyn Fn(&mut ObservedRecovery)| {
+        let mut observed = on_another("Retain");
+        let mut pod = super::recovery_sample::observed().known_bindings()[0].pods[0].clone();
+        "reports-0".clone_into(&mut pod.name);
+        "u-reports".clone_into(&mut pod.uid);
+        binding(&mut observed).pods = vec![pod];
+        change(&mut observed);
+        observed
+    };
+    let observed = with_pod(&|_| ());
+    let bound = with_pod(&|observed| {
+        let present = super::recovery_sample::observed();
+        let present = &present.known_bindings()[0];
+        binding(observed).claim = present.claim.clone();
+        binding(observed).volume = present.volume.clone();
+        observed.world.pods = Fact::Known(Vec::new());
+    });
+    let volume = volume_of(&mut with_pod(&|_| ()));
+    let mount = Step::MountClaim {
+        kind: WorkloadKind::StatefulSet,
+        metadata: from(json!({"name": "pg", "uid": "u-sts"})),
+        index: 0,
+        volume: Box::default(),
+        claim: "data".to_owned(),
+    };
+    let nothing = || vec![Step::Await("nothing".to_owned())];
+    let rule = "pods_of_others_are_not_disturbed";
+    vec![
+        Case::new(rule, &observed, vec![scale_down("u-sts")], nothing()),
+        Case::new(rule, &observed, vec![reserve(volume)], nothing()),
+        Case::new(rule, &bound, vec![mount], nothing()),
+    ]
+}
+
+fn confirmed_by_restores() -> Vec<Case> {
+    let mut observed = on_another("Retain");
+    let claim = claim_of(&mut observed);
+    let by_user = changed(&claim, confirm);
+    let annotated = |restore: &str| {
+        changed(&by_user, |claim| {
+            let annotations = claim.annotations.get_or_insert_default();
+            annotations.insert(
+                "holdfast.dev/confirmed-for-restore".to_owned(),
+                restore.to_owned(),
+            );
+        })
+    };
+    let rule = "restores_confirm_what_they_delete";
+    let case = |bad: Box<ObjectMeta>, good: Vec<Step>| {
+        let bad = vec![Step::DeleteClaim(bad)];
+        let announced = [bad.clone(), good.clone()].concat();
+        let announced = announced.iter().filter_map(Step::consent).collect();
+        Case::new(rule, &observed, bad, good).by(By::Restore(announced))
+    };
+    vec![
+        case(by_user.clone(), remove(&claim)),
+        case(
+            annotated("shop/back"),
+            vec![Step::DeleteClaim(annotated("atra/back"))],
+        ),
+    ]
+}
+
+fn accepted() -> Vec<Case> {
+    let observed = observed();
+    let mut recreated = observed.clone();
+    let ledger: ObjectMeta = from(json!({"name": "atra.knowledge", "uid": "u-ledger"}));
+    recreated.world.recreated = Some(ledger.clone());
+    let accept = |uid: &str| {
+        vec![Step::AcceptNamespace {
+            ledger: Box::new(ledger.clone()),
+            namespace_uid: uid.to_owned(),
+        }]
+    };
+    let rule = "only_recreated_namespaces_are_accepted";
+    let nothing = vec![Step::Await("nothing".to_owned())];
+    vec![
+        Case::new(rule, &observed, accept("u-ns"), nothing),
+        Case::new(rule, &recreated, accept("u-other"), accept("u-ns")),
+    ]
+}
+
 fn cases() -> Vec<Case> {
     [
+        owned(),
+        of_namespace(),
+        others_pods(),
+        confirmed_by_restores(),
+        accepted(),
         who_may(),
         pinned(),
         terminating(),

@@ -13,9 +13,10 @@ use crate::world::{
 /// Everything where it belongs.
 pub fn observed() -> ObservedRecovery {
     let ledger = from(json!({
-        "metadata": {"name": "atra.knowledge"},
+        "metadata": {"name": "atra.knowledge", "uid": "u-ledger"},
         "spec": {"namespace": "atra", "database": "knowledge"},
         "status": {
+            "namespaceUid": "u-ns",
             "databaseManifest": {
                 "metadata": {"name": "knowledge", "namespace": "atra"}, "spec": {},
             },
@@ -44,6 +45,7 @@ pub fn observed() -> ObservedRecovery {
             workload: Fact::Known(WorkloadFact::Found(Box::new(workload()))),
             pods: Fact::Known(vec![pod()]),
             checks: Fact::Known(Vec::new()),
+            neighbours: Fact::Known(Vec::new()),
             ..World::unread("atra", "knowledge", time("2026-02-01T09:04:00Z"))
         },
     }
@@ -126,7 +128,10 @@ pub fn volume(name: &str, claim_uid: &str, phase: &str, policy: &str) -> Value {
     let mut volume = json!({
         "metadata": {
             "name": name, "uid": format!("u-{name}"), "resourceVersion": "9", "labels": {"holdfast.dev/protected": "true"},
-            "annotations": {"holdfast.dev/protected-by": "atra/knowledge"}, "finalizers": ["holdfast.dev/keep"],
+            "annotations": {
+                "holdfast.dev/protected-by": "atra/knowledge", "holdfast.dev/namespace-uid": "u-ns",
+            },
+            "finalizers": ["holdfast.dev/keep"],
         },
         "spec": {"persistentVolumeReclaimPolicy": policy, "claimRef": {"namespace": "atra", "name": "data"}},
         "status": {"phase": phase, "lastPhaseTransitionTime": "2026-02-01T09:00:00Z"},

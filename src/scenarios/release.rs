@@ -65,7 +65,7 @@ pub fn scenarios() -> Vec<Scenario> {
         (
             "the database goes while only the volume was marked",
             Sample::first_sight()
-                .database(|database| mark(&mut database.metadata, OWNER, Marks::Held))
+                .database(|database| mark(&mut database.metadata, OWNER, Marks::Itself))
                 .volume(|volume| {
                     mark(&mut volume.metadata, OWNER, Marks::Held);
                     volume.reclaim_policy = "Retain".to_owned();

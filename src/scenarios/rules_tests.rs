@@ -5,13 +5,13 @@ use super::recovery_rules_tests;
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
 use super::sample_parts::{confirm, delete, known, metadata};
-use crate::api::{DeletionGuard, WorkloadKind};
+use crate::api::{DeletionGuard, WorkloadKind, names};
 use crate::guard::Marks;
 use crate::plan::{
     GateStep, Permit, Plan, RULES, Release, Rule, RuleViolation, Scope, Step, VolumeStep, check_by,
     check_plan,
 };
-use crate::world::{Fact, GateFact, Observed, VolumeFact};
+use crate::world::{Fact, GateFact, Observed, OtherNamespace, VolumeFact};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// A rule, a situation, the steps that it refuses, and the steps in their place that it lets pass.
@@ -68,6 +68,7 @@ fn volume(observed: &Observed) -> VolumeStep {
         Some(VolumeFact::Found(volume)) => VolumeStep {
             metadata: Box::new(volume.metadata.clone()),
             reclaim_policy: volume.reclaim_policy.clone(),
+            namespace_uid: None,
         },
         other => panic!("no volume but {other:?}"),
     }
@@ -460,7 +461,7 @@ fn evidence_kept() -> Vec<Case> {
     let observed = Sample::settled()
         .and_check(check("accepted", "2026-02-01T07:00:00Z"))
         .and_check(check("old", "2026-02-01T06:00:00Z"))
-        .annotated(crate::api::names::ACCEPT_CHECK_ANNOTATION, "accepted")
+        .annotated(names::ACCEPT_CHECK_ANNOTATION, "accepted")
         .0;
     let prune = |name: &str| vec![Step::DeleteCheck(Box::new(metadata(name)))];
     let case = |bad| Case {
@@ -558,8 +559,75 @@ fn gates() -> Vec<Case> {
     ]
 }
 
+fn own_namespace() -> Vec<Case> {
+    let settled = Sample::settled();
+    let status = |uid: &str| {
+        let status = settled.0.ledger.known().cloned().flatten();
+        let mut status = status.and_then(|fact| fact.ledger.status).unwrap();
+        uid.clone_into(&mut status.namespace_uid);
+        vec![Step::WriteLedger {
+            name: "atra.knowledge".to_owned(),
+            status: Box::new(status),
+        }]
+    };
+    let replaced = settled.clone().with(|observed| {
+        observed.other_namespace = Some(OtherNamespace {
+            ledger: "atra.knowledge".to_owned(),
+            namespace: "atra".to_owned(),
+            remembered: "uid-before".to_owned(),
+            present: "uid-of-atra".to_owned(),
+        });
+    });
+    let of_another = settled.clone().volume(|volume| {
+        let annotations = volume.metadata.annotations.get_or_insert_default();
+        annotations.insert(
+            names::NAMESPACE_UID_ANNOTATION.to_owned(),
+            "uid-before".to_owned(),
+        );
+    });
+    let nothing = || vec![Step::EnsureAgentIdentity];
+    let mark = |observed: &Observed, uid: &str| {
+        vec![Step::MarkVolume(VolumeStep {
+            namespace_uid: Some(uid.to_owned()),
+            ..volume(observed)
+        })]
+    };
+    let (ledgers, volumes) = (
+        "ledgers_stay_with_their_namespace",
+        "volumes_stay_with_their_namespace",
+    );
+    let case = |rule, Sample(observed): &Sample, bad, good| Case {
+        rule,
+        observed: observed.clone(),
+        bad,
+        good,
+    };
+    vec![
+        case(
+            ledgers,
+            &settled,
+            status("uid-before"),
+            status("uid-of-atra"),
+        ),
+        case(ledgers, &replaced, status("uid-of-atra"), nothing()),
+        case(
+            volumes,
+            &settled,
+            mark(&settled.0, "uid-before"),
+            mark(&settled.0, "uid-of-atra"),
+        ),
+        case(
+            volumes,
+            &of_another,
+            mark(&of_another.0, "uid-of-atra"),
+            nothing(),
+        ),
+    ]
+}
+
 fn cases() -> Vec<Case> {
     [
+        own_namespace(),
         pinned(),
         permitted(),
         going(),

@@ -179,6 +179,11 @@ impl Sample {
     pub fn kept_volume(self, name: &str, change: impl FnOnce(&mut VolumeFound)) -> Self {
         let mut kept = volume(name, "Retain");
         mark(&mut kept.metadata, "atra/knowledge", Marks::Held);
+        let annotations = kept.metadata.annotations.get_or_insert_default();
+        annotations.insert(
+            names::NAMESPACE_UID_ANNOTATION.to_owned(),
+            "uid-of-atra".to_owned(),
+        );
         kept.claim = from(json!({"uid": "uid-of-an-older-claim"}));
         change(&mut kept);
         self.with(|observed| {

@@ -33,6 +33,7 @@ fn steps() -> Vec<Step> {
     let volume = || VolumeStep {
         metadata: object(),
         reclaim_policy: "Delete".to_owned(),
+        namespace_uid: None,
     };
     let scale = || ScaleStep {
         kind,
@@ -75,6 +76,14 @@ fn steps() -> Vec<Step> {
         Step::WriteLedger {
             name: name(),
             status: Box::new(status.unwrap_or_default()),
+        },
+        Step::NoteRecreation {
+            ledger: object(),
+            token: name(),
+        },
+        Step::AcceptNamespace {
+            ledger: object(),
+            namespace_uid: "uid-of-atra".to_owned(),
         },
         Step::ReleaseLedger(release()),
         Step::MarkWorkload(kind, object()),

@@ -14,6 +14,14 @@ pub struct LedgerFact {
 }
 
 impl LedgerFact {
+    /// Whether it remembers a volume of that name.
+    #[must_use]
+    pub fn remembers(&self, volume: &str) -> bool {
+        let status = self.ledger.status.iter();
+        let mut volumes = status.flat_map(|status| &status.volumes);
+        volumes.any(|remembered| remembered.volume == volume)
+    }
+
     /// Reads what a ledger remembers.
     #[must_use]
     pub fn new(ledger: DatabaseLedger) -> Self {

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::{DeleteParams, ListParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
 
-use super::{Fact, LedgerFact, NeighbourFact, Observed, PolicyFact, Reader, WorkloadFact, World};
+use super::{
+    ClaimFact, Fact, LedgerFact, LedgerOrigin, NeighbourFact, Observed, OtherNamespace, PolicyFact,
+    Reader, WorkloadFact, World,
+};
 use crate::api::{
     ConditionType, DatabaseBackup, DatabaseCheck, DatabaseLedger, DeletionGuard, ProtectedDatabase,
     Workload, find_condition, names,
@@ -64,7 +67,7 @@ pub async fn observe(
         agent_identity,
         file_claims,
     ) = tokio::join!(
-        reader.neighbours(&database),
+        reader.neighbours(&name, Some(&database), &database.spec.workload),
         pods,
         reader.get_cluster_metadata::<Namespace>(&namespace),
         reader.policy(policy, &database),
@@ -80,9 +83,13 @@ pub async fn observe(
         (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why.clone()),
         (Fact::Known(_), Fact::Known(pods)) => reader.database_claims(&database, found, pods).await,
     };
+    let (ledger, other_namespace) = of_namespace(ledger, &namespace_metadata, &database, &claims);
     let kept_volumes = match &claims {
         Fact::Unknown(why) => Fact::Unknown(why.clone()),
-        Fact::Known(claims) => reader.kept_volumes(&database, claims).await,
+        Fact::Known(claims) => {
+            let owned = (&namespace_metadata, &ledger);
+            reader.kept_volumes(&database, claims, owned).await
+        }
     };
     Observed {
         agent_image: agent_image.to_owned(),
@@ -97,7 +104,9 @@ pub async fn observe(
             pods,
             claims,
             kept_volumes,
-            ledger: ledger.map(|ledger| ledger.map(LedgerFact::new)),
+            ledger,
+            other_namespace,
+            recreated: None,
             neighbours,
             policy,
             checks,
@@ -110,23 +119,57 @@ pub async fn observe(
     }
 }
 
+/// What the ledger remembers, if it is of this namespace; else the one that it is of.
+fn of_namespace(
+    ledger: Fact<Option<DatabaseLedger>>,
+    namespace: &Fact<Option<ObjectMeta>>,
+    database: &ProtectedDatabase,
+    claims: &Fact<Vec<ClaimFact>>,
+) -> (Fact<Option<LedgerFact>>, Option<OtherNamespace>) {
+    let found = match ledger {
+        Fact::Known(Some(found)) => found,
+        Fact::Known(None) => return (Fact::Known(None), None),
+        Fact::Unknown(why) => return (Fact::Unknown(why), None),
+    };
+    let claims = claims.known().into_iter().flatten();
+    let proofs = claims.filter_map(|claim| claim.metadata.as_ref());
+    match LedgerOrigin::of(&found, namespace, proofs.chain([&database.metadata])) {
+        LedgerOrigin::This => (Fact::Known(Some(LedgerFact::new(found))), None),
+        LedgerOrigin::NotKnown(why) => (Fact::Unknown(why), None),
+        // The recovery that has created the namespace accepts it, or a user does.
+        LedgerOrigin::Recreated => {
+            let why =
+                "a recovery has created the namespace and has not accepted it yet; run it again";
+            (Fact::Unknown(why.to_owned()), None)
+        }
+        LedgerOrigin::Other(other) => (Fact::Unknown(other.describe()), Some(other)),
+    }
+}
+
 impl Reader {
-    async fn neighbours(&self, database: &ProtectedDatabase) -> Fact<Vec<NeighbourFact>> {
+    /// Reads the other ProtectedDatabases of the namespace, as the one of that name sees them. One that
+    /// is gone is younger than all of them.
+    pub async fn neighbours(
+        &self,
+        name: &str,
+        database: Option<&ProtectedDatabase>,
+        workload: &Workload,
+    ) -> Fact<Vec<NeighbourFact>> {
         let age = |candidate: &ProtectedDatabase| {
             let created = candidate.creation_timestamp();
             (created.map(|time| time.0), candidate.uid())
         };
         let all = self.list::<ProtectedDatabase>(&ListParams::default()).await;
         all.map(|all| {
-            let others = all.iter().filter(|other| other.uid() != database.uid());
+            let others = all.iter().filter(|other| other.name_any() != name);
             others
                 .map(|other| {
                     let is_deleted = other.meta().deletion_timestamp.is_some();
                     NeighbourFact {
                         name: other.name_any(),
                         same_workload: !is_deleted
-                            && is_same_workload(&other.spec.workload, &database.spec.workload),
-                        older: age(other) < age(database),
+                            && is_same_workload(&other.spec.workload, workload),
+                        older: database.is_none_or(|database| age(other) < age(database)),
                         guards: other.spec.guard.deletion == DeletionGuard::Deny
                             && !(is_deleted && guard::deletion_confirmed(other.meta())),
                     }

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use super::namespace::namespace_uids;
 use super::{
-    ClaimFact, Fact, KeptVolume, LedgerFact, PodFact, VolumeFact, WorkloadFact, WorkloadFound,
+    ClaimFact, Fact, KeptVolume, LedgerFact, OtherNamespace, PodFact, VolumeFact, WorkloadFact,
+    WorkloadFound,
 };
 use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, names};
+use crate::guard;
 use crate::resources::JobPace;
 
 /// What is known of one database, one fact per question. What was not read is not known, so that
@@ -34,8 +37,13 @@ pub struct World {
     pub claims: Fact<Vec<ClaimFact>>,
     /// The volumes of claims that are gone, as far as they are still this database's.
     pub kept_volumes: Fact<Vec<KeptVolume>>,
-    /// What is remembered of the database outside its namespace, if anything is.
+    /// What is remembered of the database outside its namespace, if anything is. Not known where it
+    /// is another namespace's.
     pub ledger: Fact<Option<LedgerFact>>,
+    /// The namespace of the same name that the ledger is of instead, if it is.
+    pub other_namespace: Option<OtherNamespace>,
+    /// The ledger, where a recovery has created this namespace for it and not accepted it yet.
+    pub recreated: Option<ObjectMeta>,
     /// The other ProtectedDatabases of the namespace.
     pub neighbours: Fact<Vec<NeighbourFact>>,
     /// The admission policy that refuses deletions.
@@ -134,6 +142,8 @@ impl World {
             claims: unread(),
             kept_volumes: unread(),
             ledger: unread(),
+            other_namespace: None,
+            recreated: None,
             neighbours: unread(),
             policy: unread(),
             checks: unread(),
@@ -149,6 +159,45 @@ impl World {
     #[must_use]
     pub fn owner(&self) -> String {
         names::protected_by(&self.namespace_name, &self.name)
+    }
+
+    /// UID of the namespace, if it exists.
+    #[must_use]
+    pub fn namespace_uid(&self) -> Option<&str> {
+        self.namespace.known()?.as_ref()?.uid.as_deref()
+    }
+
+    /// The UIDs of the namespaces whose data this is.
+    #[must_use]
+    pub fn namespace_uids(&self) -> Vec<&str> {
+        namespace_uids(&self.namespace, &self.ledger)
+    }
+
+    /// Whether a volume is of another namespace that had the name, by the UID that is noted on it. As
+    /// long as namespace or ledger can't be read, nothing is known to be.
+    #[must_use]
+    pub fn is_of_other_namespace(&self, volume: &ObjectMeta) -> bool {
+        let is_known = self.namespace.known().is_some()
+            && (self.ledger.known().is_some() || self.other_namespace.is_some());
+        let noted = guard::noted_namespace(volume);
+        is_known && noted.is_some_and(|noted| !self.namespace_uids().contains(&noted))
+    }
+
+    /// The UID to note on a volume of this namespace. None as long as it is not known whose the
+    /// namespace is.
+    #[must_use]
+    pub fn uid_to_note(&self) -> Option<&str> {
+        self.ledger.known()?;
+        self.namespace_uid()
+    }
+
+    /// The older ProtectedDatabase that names the same workload, if there is one.
+    #[must_use]
+    pub fn rival(&self) -> Option<&str> {
+        let mut neighbours = self.neighbours.known()?.iter();
+        neighbours
+            .find(|neighbour| neighbour.same_workload && neighbour.older)
+            .map(|neighbour| neighbour.name.as_str())
     }
 
     /// The workload, if it was found.
@@ -181,6 +230,8 @@ impl World {
             claims,
             kept_volumes,
             ledger,
+            other_namespace,
+            recreated: _,
             neighbours,
             policy,
             checks,
@@ -190,6 +241,8 @@ impl World {
             agent_identity,
             file_claims,
         } = self;
+        // It was read, and a condition of its own says what it means.
+        let ledger = ledger.unknown().filter(|_| other_namespace.is_none());
         let volumes = claims.known().into_iter().flatten();
         let volumes = volumes.filter_map(|claim| match &claim.volume {
             VolumeFact::Unknown(why) => Some(why.as_str()),
@@ -202,7 +255,7 @@ impl World {
             claims.unknown(),
             namespace.unknown(),
             policy.unknown(),
-            ledger.unknown(),
+            ledger,
             checks.unknown(),
             backups.unknown(),
             jobs.unknown(),
@@ -240,14 +293,5 @@ impl Observed {
     #[must_use]
     pub fn namespace_name(&self) -> &str {
         &self.world.namespace_name
-    }
-
-    /// The older ProtectedDatabase that names the same workload, if there is one.
-    #[must_use]
-    pub fn rival(&self) -> Option<&str> {
-        let mut neighbours = self.neighbours.known()?.iter();
-        neighbours
-            .find(|neighbour| neighbour.same_workload && neighbour.older)
-            .map(|neighbour| neighbour.name.as_str())
     }
 }

@@ -7,9 +7,13 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::Value;
 
+use super::namespace::volume_name;
 use super::{ClaimFact, ClaimOrigin, Fact, FileClaim, PodFact, Reader, VolumeFact, WorkloadFound};
-use crate::api::{ProtectedDatabase, names};
+use crate::api::{DeletionGuard, ProtectedDatabase, names};
 use crate::guard;
+
+/// The most claims that are followed for nothing but their mark.
+const MARKED_LIMIT: usize = 32;
 
 impl Reader {
     /// Reads the claims that belong to a database, for whichever of the possible reasons.
@@ -27,7 +31,9 @@ impl Reader {
             Fact::Unknown(why) => return Fact::Unknown(why),
         };
         let owner = names::protected_by(&self.namespace, &database.name_any());
+        let is_followed = follow_marked(database);
         let mut origins: BTreeMap<String, ClaimOrigin> = BTreeMap::new();
+        let mut marked = Vec::new();
         for name in &database.spec.extra_claims {
             origins.entry(name.clone()).or_default().extra = true;
         }
@@ -45,9 +51,22 @@ impl Reader {
             if workload.is_some_and(|workload| workload.makes_claim(&name)) {
                 origins.entry(name.clone()).or_default().template = true;
             }
-            if claim.annotations().get(names::PROTECTED_BY_ANNOTATION) == Some(&owner) {
-                origins.entry(name).or_default().marked = true;
+            if guard::marked_owner(&claim.metadata) == Some(owner.as_str()) {
+                marked.push(name);
             }
+        }
+        // Anybody who may write claims may write marks. Those that nothing else names are followed up
+        // to a number, the known ones first, so that forged ones multiply no work.
+        marked.sort_by_key(|name| (!origins.contains_key(name), !is_followed(name)));
+        let named = marked
+            .iter()
+            .filter(|name| origins.contains_key(*name))
+            .count();
+        if !is_leaving(database) {
+            marked.truncate(named + MARKED_LIMIT);
+        }
+        for name in marked {
+            origins.entry(name).or_default().marked = true;
         }
         let mut claims = Vec::with_capacity(origins.len());
         for (name, origin) in origins {
@@ -97,6 +116,19 @@ impl Reader {
     }
 }
 
+/// Whether a claim is one that the status lists.
+fn follow_marked(database: &ProtectedDatabase) -> impl Fn(&str) -> bool {
+    let listed = database.status.iter().flat_map(|status| &status.claims);
+    let names: Vec<String> = listed.map(|claim| claim.name.clone()).collect();
+    move |name| names.iter().any(|listed| listed == name)
+}
+
+/// Whether everything that carries the mark is to be released.
+pub(super) fn is_leaving(database: &ProtectedDatabase) -> bool {
+    database.metadata.deletion_timestamp.is_some()
+        || database.spec.guard.deletion == DeletionGuard::Off
+}
+
 /// The node of a pod that has the claim.
 fn node_of(pods: &[PodFact], claim: &str) -> Option<String> {
     let has_claim = |pod: &&PodFact| pod.claims.iter().any(|candidate| candidate == claim);
@@ -118,9 +150,7 @@ impl From<&PersistentVolumeClaim> for ClaimFact {
                 .as_ref()
                 .and_then(|status| status.phase.clone())
                 .unwrap_or_default(),
-            volume_name: spec
-                .and_then(|spec| spec.volume_name.clone())
-                .filter(|name| !name.is_empty()),
+            volume_name: volume_name(spec.and_then(|spec| spec.volume_name.as_deref())),
             volume: VolumeFact::Unknown("it was not asked for".to_owned()),
             manifest: guard::build_claim_manifest(claim),
         }

@@ -1,11 +1,14 @@
 //! Reads volumes: those behind claims, and those whose claim is gone.
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::api::ListParams;
 
-use super::{ClaimFact, Fact, KeptVolume, Reader, VolumeFact, VolumeFound};
-use crate::api::{ClaimStatus, DeletionGuard, ProtectedDatabase, names};
+use super::namespace::{namespace_uids, volume_name};
+use super::read_claims::is_leaving;
+use super::{ClaimFact, Fact, KeptVolume, LedgerFact, Reader, VolumeFact, VolumeFound};
+use crate::api::{ClaimStatus, ProtectedDatabase, names};
 use crate::guard;
 
 /// The most volumes without a claim that one database is followed for, so that its status stays
@@ -17,8 +20,8 @@ impl Reader {
     /// that names another claim, or none, does not belong to this claim yet.
     pub(super) async fn volume_of(&self, claim: &PersistentVolumeClaim) -> VolumeFact {
         let spec = claim.spec.as_ref();
-        let name = spec.and_then(|spec| spec.volume_name.clone());
-        let Some(name) = name.filter(|name| !name.is_empty()) else {
+        let name = spec.and_then(|spec| spec.volume_name.as_deref());
+        let Some(name) = volume_name(name) else {
             return VolumeFact::NotBound;
         };
         match self.get_cluster::<PersistentVolume>(&name).await {
@@ -52,13 +55,22 @@ impl Reader {
     }
 
     /// Reads the volumes whose claim is gone: those that the status remembers, and during the
-    /// release every one that carries the mark.
+    /// release every one that carries the mark. None of another namespace that had the name.
     pub(super) async fn kept_volumes(
         &self,
         database: &ProtectedDatabase,
         claims: &[ClaimFact],
+        (namespace, ledger): (&Fact<Option<ObjectMeta>>, &Fact<Option<LedgerFact>>),
     ) -> Fact<Vec<KeptVolume>> {
         let owner = names::protected_by(&self.namespace, &database.name_any());
+        let uids = namespace_uids(namespace, ledger);
+        let is_noted = |volume: &VolumeFound| {
+            guard::noted_namespace(&volume.metadata).map(|noted| uids.contains(&noted))
+        };
+        let remembers = |volume: &VolumeFound| {
+            let ledger = ledger.known().and_then(Option::as_ref);
+            ledger.is_some_and(|fact| fact.remembers(volume.name()))
+        };
         let is_bound = |name: &str| {
             claims.iter().any(|claim| match &claim.volume {
                 VolumeFact::Found(volume) => volume.name() == name,
@@ -74,7 +86,12 @@ impl Reader {
         for claim in unbound {
             match self.volume(&claim.volume).await {
                 Fact::Unknown(why) => return Fact::Unknown(why),
-                Fact::Known(Some(volume)) if is_still_ours(&volume, claim, &owner) => {
+                Fact::Known(Some(volume))
+                    if is_still_ours(&volume, claim, &owner)
+                        && is_noted(&volume).unwrap_or_else(|| {
+                            volume.claim_uid() == Some(claim.uid.as_str()) || remembers(&volume)
+                        }) =>
+                {
                     kept.push(KeptVolume {
                         claim: claim.name.clone(),
                         claim_uid: claim.uid.clone(),
@@ -84,9 +101,7 @@ impl Reader {
                 Fact::Known(_) => {}
             }
         }
-        let leaving = database.metadata.deletion_timestamp.is_some()
-            || database.spec.guard.deletion == DeletionGuard::Off;
-        if !leaving {
+        if !is_leaving(database) {
             return Fact::Known(kept);
         }
         let marked = format!("{}={}", names::PROTECTED_LABEL, guard::PROTECTED_VALUE);
@@ -97,7 +112,10 @@ impl Reader {
                 let uid = &volume.metadata.uid;
                 let is_known = is_bound(volume.name())
                     || kept.iter().any(|kept| kept.volume.metadata.uid == *uid);
-                if !is_known && guard::marked_owner(&volume.metadata) == Some(owner.as_str()) {
+                if !is_known
+                    && guard::marked_owner(&volume.metadata) == Some(owner.as_str())
+                    && is_noted(&volume).unwrap_or_else(|| remembers(&volume))
+                {
                     let claim = volume.claim.clone().unwrap_or_default();
                     kept.push(KeptVolume {
                         claim: claim.name.unwrap_or_default(),
@@ -130,6 +148,10 @@ impl From<PersistentVolume> for VolumeFound {
             volume.spec.unwrap_or_default(),
             volume.status.unwrap_or_default(),
         );
+        let mut metadata = volume.metadata;
+        let claim_namespace = spec.claim_ref.as_ref();
+        let claim_namespace = claim_namespace.and_then(|claim| claim.namespace.as_deref());
+        guard::forget_copied_marks(&mut metadata, claim_namespace);
         Self {
             reclaim_policy: spec
                 .persistent_volume_reclaim_policy
@@ -140,7 +162,7 @@ impl From<PersistentVolume> for VolumeFound {
             claim: spec.claim_ref,
             phase: status.phase.unwrap_or_default(),
             phase_since: status.last_phase_transition_time,
-            metadata: volume.metadata,
+            metadata,
             manifest,
         }
     }

@@ -1,10 +1,12 @@
 //! What is read before a database is recovered: which claim belongs to which volume, and what of it
 //! exists.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::{ClaimFact, Fact, PodFact, VolumeFound, World};
-use crate::api::ProtectedDatabase;
+use crate::api::{DatabaseLedgerStatus, ProtectedDatabase, ProtectedDatabaseSpec};
+use crate::guard;
 
 /// What one pass sees of a database that is to be recovered; the ProtectedDatabase itself may be
 /// gone.
@@ -87,6 +89,80 @@ impl ClaimBinding {
 }
 
 impl ObservedRecovery {
+    /// The spec of the ProtectedDatabase; if it is gone, as the ledger remembers it.
+    #[must_use]
+    pub fn spec(&self) -> Option<ProtectedDatabaseSpec> {
+        if let Some(database) = self.database.known()?.as_ref() {
+            return Some(database.spec.clone());
+        }
+        let manifest = &self.remembered()?.database_manifest;
+        serde_json::from_value(manifest.get("spec")?.clone()).ok()
+    }
+
+    /// What the ledger remembers.
+    #[must_use]
+    pub fn remembered(&self) -> Option<&DatabaseLedgerStatus> {
+        self.world.ledger.known()?.as_ref()?.ledger.status.as_ref()
+    }
+
+    /// Whether the claim is the database's own: marked by it, named by its workload or its
+    /// `extraClaims`, or in its ledger, by its UID where it exists. One that does not exist is its own
+    /// too if the volume that it is to have carries the mark.
+    #[must_use]
+    pub fn owns_claim(&self, binding: &ClaimBinding) -> bool {
+        let (name, owner) = (&binding.desired.claim, self.world.owner());
+        let workload = self.world.workload_found();
+        let is_named = workload.is_some_and(|workload| workload.mounts_claim(name))
+            || self
+                .spec()
+                .is_some_and(|spec| spec.extra_claims.contains(name));
+        let volumes = || {
+            self.remembered()
+                .into_iter()
+                .flat_map(|status| &status.volumes)
+        };
+        let is_marked =
+            |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
+        let metadata = binding.claim.as_ref().map(|claim| claim.metadata.as_ref());
+        is_named
+            || match metadata {
+                Some(metadata) => metadata.is_some_and(|metadata| {
+                    let uid = metadata.uid.as_deref();
+                    let mut volumes = volumes().map(|volume| volume.claim_uid.as_str());
+                    is_marked(metadata) || volumes.any(|claim| Some(claim) == uid)
+                }),
+                None => {
+                    let volume = binding.volume.as_ref();
+                    volumes().any(|volume| volume.claim == *name)
+                        || volume.is_some_and(|volume| is_marked(&volume.metadata))
+                }
+            }
+    }
+
+    /// Whether a volume is of this namespace and not of one that had the name before: by the UID that
+    /// is noted on it, else because the ledger remembers it, or because it is bound to the claim.
+    #[must_use]
+    pub fn is_of_namespace(&self, binding: &ClaimBinding, volume: &VolumeFound) -> bool {
+        match guard::noted_namespace(&volume.metadata) {
+            Some(noted) => self.world.namespace_uids().contains(&noted),
+            None => {
+                let ledger = self.world.ledger.known().and_then(Option::as_ref);
+                let claim = binding.claim.as_ref().and_then(ClaimFact::uid);
+                ledger.is_some_and(|fact| fact.remembers(volume.name()))
+                    || (claim.is_some() && volume.claim_uid() == claim)
+            }
+        }
+    }
+
+    /// The pods that mount a claim and that the workload does not control. All of them where it is
+    /// not known which ones it controls.
+    #[must_use]
+    pub fn other_pods<'a>(&self, binding: &'a ClaimBinding) -> Vec<&'a PodFact> {
+        let own = self.world.pods.known().map_or(&[][..], Vec::as_slice);
+        let is_own = |pod: &PodFact| own.iter().any(|own| own.uid == pod.uid);
+        binding.pods.iter().filter(|pod| !is_own(pod)).collect()
+    }
+
     /// The bindings; none if they are not known.
     #[must_use]
     pub fn known_bindings(&self) -> &[ClaimBinding] {

@@ -49,3 +49,4 @@ mod told;
 mod volume_switched;
 mod ways;
 mod whole_cluster;
+mod whose;

@@ -33,6 +33,13 @@ reasons! { OVERALL:
         "The pod template has no container named `spec.workload.container`, or it has several and \
          the field is not set.",
         "Set `spec.workload.container` to the container that runs Postgres.";
+    NAMESPACE_REPLACED = "NamespaceReplaced" on "Stalled=True, Guarded=False, \
+        DataVerified=Unknown, FilesMatch=Unknown":
+        "The namespace was deleted and its name is used again, so the DatabaseLedger, or a volume, may \
+         be another owner's. Nothing of it is compared, shown or restored.",
+        "If it is the same owner's, accept the namespace with the command in the message; it needs the \
+         permission to write DatabaseLedgers or PersistentVolumes. If not, confirm the deletion of the \
+         ledger and delete it.";
     CLAIM_SHARED = "ClaimShared" on "Stalled=True, Guarded=False":
         "Another ProtectedDatabase already guards one of the claims. Its marks are not changed.",
         "Remove the claim from one of the two ProtectedDatabases.";

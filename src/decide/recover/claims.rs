@@ -1,9 +1,9 @@
 //! One claim and its volume: which steps bind them together again.
 
 use k8s_openapi::api::core::v1::PersistentVolumeSpec;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::desired::{build_claim, build_volume};
+use super::ownership::{refuse_claim_of_another, refuse_pods_of_others, refuse_volume_of_another};
 use super::workload::plan_scale_down;
 use crate::api::names::REBOUND_VOLUME_VERSION_ANNOTATION;
 use crate::guard::{self, MarkState, Marks};
@@ -27,6 +27,7 @@ pub fn restore_binding(
         return Ok(());
     }
     refuse_claim_of_another(observed, binding)?;
+    refuse_pods_of_others(observed, binding)?;
     plan.findings.push(describe(binding));
     let names_it = binding.bound_to() == Some(volume_name);
     let unbound = binding
@@ -129,34 +130,9 @@ fn recreate_volume(
     }
     let (namespace, owner) = (&observed.world.namespace_name, observed.world.owner());
     let uid = unbound.and_then(ClaimFact::uid);
-    let volume = build_volume(manifest, desired, namespace, uid, &owner);
+    let marks = (owner.as_str(), observed.world.namespace_uid());
+    let volume = build_volume(manifest, desired, namespace, uid, marks);
     Ok(Step::CreateVolume(volume))
-}
-
-/// The other ProtectedDatabase that has marked an object, if one has.
-fn marked_by_another<'a>(observed: &ObservedRecovery, metadata: &'a ObjectMeta) -> Option<&'a str> {
-    guard::marked_owner(metadata).filter(|owner| *owner != observed.world.owner())
-}
-
-/// A claim that another database guards by now no longer belongs to this one.
-fn refuse_claim_of_another(
-    observed: &ObservedRecovery,
-    binding: &ClaimBinding,
-) -> Result<(), Blocker> {
-    let metadata = binding
-        .claim
-        .as_ref()
-        .and_then(|claim| claim.metadata.as_ref());
-    let Some(other) = metadata.and_then(|metadata| marked_by_another(observed, metadata)) else {
-        return Ok(());
-    };
-    let (namespace, name) = (&observed.world.namespace_name, &observed.world.name);
-    Err(Blocker::new(format!(
-        "claim {} is guarded by ProtectedDatabase {other} now, so it is not changed. To recover \
-         another claim of {name}, name its volume: kubectl holdfast recover {name} -n {namespace} \
-         --volume VOLUME",
-        binding.desired.claim
-    )))
 }
 
 /// What blocks the use of a volume that exists.
@@ -166,12 +142,7 @@ fn refuse_volume(
     volume: &VolumeFound,
 ) -> Result<(), Blocker> {
     let name = &binding.desired.volume;
-    if let Some(other) = marked_by_another(observed, &volume.metadata) {
-        return Err(Blocker::new(format!(
-            "PersistentVolume {name} is guarded by ProtectedDatabase {other}, so it is not \
-             changed. See it: kubectl get pv {name} -o yaml"
-        )));
-    }
+    refuse_volume_of_another(observed, binding, volume)?;
     if volume.metadata.deletion_timestamp.is_some() {
         return Err(Blocker::new(format!(
             "PersistentVolume {name} was deleted, and only finalizers keep the object: a claim that \
@@ -229,15 +200,20 @@ fn remove_claim(
         && binding.volume.is_some()
     {
         plan.notes.push(format!(
-            "the volume that claim {name} was bound to, {other}, is gone"
+            "the volume that claim {name} names, {other}, is gone, or it is for another claim"
         ));
     }
     if let Some(volume) = binding.bound_volume()
         && !is_kept(volume, &observed.world.owner())
     {
+        let is_bound = volume.claim_uid().is_some();
+        let is_noted = guard::noted_namespace(&volume.metadata).is_some();
+        let namespace_uid = observed.world.namespace_uid();
+        let namespace_uid = namespace_uid.filter(|_| is_bound && !is_noted);
         plan.steps.push(Step::MarkVolume(VolumeStep {
             metadata: Box::new(volume.metadata.clone()),
             reclaim_policy: volume.reclaim_policy.clone(),
+            namespace_uid: namespace_uid.map(ToOwned::to_owned),
         }));
     }
     if !binding.pods.is_empty() {
@@ -250,12 +226,18 @@ fn remove_claim(
             pods.join(", ")
         )));
     }
-    let is_guarded = guard::is_labelled(metadata) || guard::is_held(metadata);
     let boxed = || Box::new(metadata.clone());
-    if is_guarded && !guard::deletion_confirmed(metadata) {
+    let is_live = metadata.deletion_timestamp.is_none();
+    // The operator deletes no claim, guarded or not, that a restore has not confirmed by its UID.
+    let is_confirmed = if is_live {
+        guard::confirmed_by_restore(metadata)
+    } else {
+        guard::deletion_confirmed(metadata)
+    };
+    if (is_live || guard::is_held(metadata)) && !is_confirmed {
         plan.steps.push(Step::ConfirmClaimDeletion(boxed()));
     }
-    if metadata.deletion_timestamp.is_none() {
+    if is_live {
         plan.steps.push(Step::DeleteClaim(boxed()));
     }
     if guard::is_held(metadata) {

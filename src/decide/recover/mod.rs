@@ -5,12 +5,13 @@ mod claims;
 mod desired;
 mod known;
 mod objects;
+mod ownership;
 mod plan;
 mod restore;
 mod unavailable;
 mod workload;
 
-pub use desired::{desired_claims, spec_of};
+pub use desired::desired_claims;
 pub use plan::plan_recovery;
 pub use restore::{Decision, blocked, decide_restore, failed};
 pub use unavailable::unavailable_since;

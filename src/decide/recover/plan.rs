@@ -2,6 +2,7 @@
 
 use super::claims::restore_binding;
 use super::known::known;
+use super::ownership::refuse_workload_of_another;
 use super::{objects, workload};
 use crate::plan::{Blocker, RecoveryPlan};
 use crate::world::{ObservedRecovery, WorkloadFact, WorkloadFound};
@@ -12,6 +13,9 @@ use crate::world::{ObservedRecovery, WorkloadFact, WorkloadFound};
 /// What blocks it; then nothing is to be done.
 pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocker> {
     let mut plan = RecoveryPlan::default();
+    if let Some(other) = &observed.world.other_namespace {
+        return Err(Blocker::new(other.describe()));
+    }
     let workload = workload_of(observed)?;
     objects::plan_namespace(observed, &mut plan)?;
     for binding in known(&observed.bindings)? {
@@ -30,7 +34,10 @@ pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocke
 fn workload_of(observed: &ObservedRecovery) -> Result<Option<&WorkloadFound>, Blocker> {
     let (namespace, name) = (&observed.world.namespace_name, &observed.world.name);
     match known(&observed.world.workload)? {
-        WorkloadFact::Found(found) => Ok(Some(found)),
+        WorkloadFact::Found(found) => {
+            refuse_workload_of_another(observed, found)?;
+            Ok(Some(found))
+        }
         WorkloadFact::NotFound => Ok(None),
         WorkloadFact::Ambiguous => Err(Blocker::new(format!(
             "namespace {namespace} has both a StatefulSet and a Deployment of the name in \

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::VolumeMount;
 
 use super::known::known;
+use super::ownership::refuse_pods_of_others;
 use crate::plan::{Blocker, RecoveryPlan, ScaleStep, Step};
 use crate::world::{DesiredClaim, ObservedRecovery, WorkloadFound};
 
@@ -54,6 +55,12 @@ fn plan_mount(
         "if {kind} {name} comes from Git or a chart, name claim {claim} there too, or the next \
          sync removes it again"
     ));
+    if let Some(binding) = known(&observed.bindings)?
+        .iter()
+        .find(|binding| binding.desired.claim == *claim)
+    {
+        refuse_pods_of_others(observed, binding)?;
+    }
     // A pod that never became ready would block a rolling update, so all of them stop first.
     let pods = known(&observed.world.pods)?.iter();
     let pods: Vec<&str> = pods
@@ -82,7 +89,7 @@ fn database_mounts<'a>(
     observed: &ObservedRecovery,
     workload: &'a WorkloadFound,
 ) -> &'a [VolumeMount] {
-    let spec = super::spec_of(observed);
+    let spec = observed.spec();
     let container = spec.and_then(|spec| spec.workload.container);
     let found = workload.database_container(container.as_deref());
     found.map_or(&[], |container| container.mounts.as_slice())
@@ -138,7 +145,11 @@ pub fn plan_scale_up(
         Step::ScaleDown(step) => Some(step.replicas),
         _ => None,
     });
-    if let Some(replicas) = scaled_down.or(workload.replicas_before()) {
+    // A workload that runs was scaled up by somebody else, or the note came with a copy of another.
+    let noted = workload
+        .replicas_before()
+        .filter(|_| workload.replicas == 0);
+    if let Some(replicas) = scaled_down.or(noted) {
         plan.steps.push(Step::ScaleUp(scale(workload, replicas)));
     } else if workload.replicas == 0 {
         let (kind, name) = (workload.kind, workload.name());

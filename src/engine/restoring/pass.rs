@@ -8,7 +8,8 @@ use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 
 use crate::api::{
-    DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState, names,
+    DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState,
+    is_object_name, names,
 };
 use crate::decide::recover::{Decision, blocked, decide_restore, failed};
 use crate::engine::Context;
@@ -50,6 +51,13 @@ pub async fn restore(
     let before = found.status.clone().unwrap_or_default();
     let is_deleted = found.metadata.deletion_timestamp.is_some();
     if before.state.is_some_and(RestoreState::is_final) || is_deleted {
+        return Ok(Action::await_change());
+    }
+    if !names_objects(&found) {
+        let message = "spec.database and spec.from.volume must be names of objects; create another \
+            DatabaseRestore";
+        let decision = blocked(before.clone(), message.to_owned());
+        report(context, &found, &before, &decision.status).await?;
         return Ok(Action::await_change());
     }
     let database = known(reader.get::<ProtectedDatabase>(&found.spec.database).await)?;
@@ -113,6 +121,12 @@ fn known<T>(fact: Fact<T>) -> Result<T, RestoreError> {
         Fact::Known(value) => Ok(value),
         Fact::Unknown(why) => Err(RestoreError::Read(why)),
     }
+}
+
+/// Whether its fields are names. Older versions took any text, and a message must not quote one.
+fn names_objects(restore: &DatabaseRestore) -> bool {
+    let volume = restore.spec.from.volume.as_deref();
+    is_object_name(&restore.spec.database) && volume.is_none_or(is_object_name)
 }
 
 /// What is to be done; with what it was decided from, where anything is.
