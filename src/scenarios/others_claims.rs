@@ -123,6 +123,7 @@ async fn a_claim_of_somebody_else_that_does_not_exist_is_not_created() {
     let pod = ("pods".to_owned(), "atra".to_owned(), "reports-0".to_owned());
     cluster.server.store().remove(&claim);
     cluster.server.store().remove(&pod);
+    cluster.settle_kubernetes();
     let before = untouched(&cluster);
     cluster.ask_for("pv-reports-old");
     operate(&cluster).await;

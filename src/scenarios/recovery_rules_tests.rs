@@ -463,6 +463,7 @@ fn started() -> Vec<Case> {
     let running = observed();
     let mut stopped = observed();
     stopped.world.pods = Fact::Known(Vec::new());
+    binding(&mut stopped).pods.clear();
     let unbound = on_another("Retain");
     let mount = |claim: &str| Step::MountClaim {
         kind: WorkloadKind::StatefulSet,

@@ -142,6 +142,15 @@ fn refuse_volume(
     volume: &VolumeFound,
 ) -> Result<(), Blocker> {
     let name = &binding.desired.volume;
+    if binding.held_by_other {
+        let holder = volume.claim.clone().unwrap_or_default();
+        return Err(Blocker::new(format!(
+            "PersistentVolume {name} belongs to claim {}/{} now, so it is not changed. See both: \
+             kubectl get pv {name}",
+            holder.namespace.unwrap_or_default(),
+            holder.name.unwrap_or_default(),
+        )));
+    }
     refuse_volume_of_another(observed, binding, volume)?;
     if volume.metadata.deletion_timestamp.is_some() {
         return Err(Blocker::new(format!(
@@ -155,15 +164,6 @@ fn refuse_volume(
         return Err(Blocker::new(format!(
             "PersistentVolume {name} exists, but not for the storage that had the data: that was \
              {remembered}, this is {present}. See it: kubectl get pv {name} -o yaml"
-        )));
-    }
-    if binding.held_by_other {
-        let holder = volume.claim.clone().unwrap_or_default();
-        return Err(Blocker::new(format!(
-            "PersistentVolume {name} belongs to claim {}/{} now, so it is not changed. See both: \
-             kubectl get pv {name}",
-            holder.namespace.unwrap_or_default(),
-            holder.name.unwrap_or_default(),
         )));
     }
     Ok(())

@@ -40,7 +40,9 @@ pub fn decide_restore(
         Ok(plan) => plan,
         Err(blocker) => return blocked(before, blocker.to_string()),
     };
-    let mut steps = plan.steps.iter();
+    // The note on the ledger goes with the namespace that is created after it.
+    let is_named = |step: &&Step| !matches!(step, Step::NoteRecreation { .. });
+    let mut steps = plan.steps.iter().filter(is_named);
     if let Some(step) = steps.find(|step| !step.actors().contains(&Actor::Restore)) {
         return blocked(
             before,

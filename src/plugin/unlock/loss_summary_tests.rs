@@ -57,7 +57,7 @@ fn what_would_be_lost_reads() {
     let now = "2026-02-01T12:00:00Z".parse().unwrap();
     let marks = json!({
         "labels": {"holdfast.dev/protected": "true"},
-        "annotations": {"holdfast.dev/protected-by": "atra/knowledge", "holdfast.dev/loss-summary": "database knowledge_os with 26,422 rows in 2 tables"},
+        "annotations": {"holdfast.dev/protected-by": "atra/knowledge", "holdfast.dev/loss-summary": "database knowledge_os with 26,422 rows in 2 tables, seen at 2026-02-01T09:00:00Z; there is no good backup"},
     });
     let label = json!({"labels": {"holdfast.dev/protected": "true"}, "deletionTimestamp": "2026-02-01T11:00:00Z"});
     let claim = target("pvc/knowledge-data", &marks);
