@@ -190,7 +190,9 @@ async fn the_successor_can_leave_and_takes_nothing_along() {
 pub fn forget_uids(cluster: &Cluster) {
     let old = json!({"status": {"namespaceUid": null}});
     cluster.change("databaseledgers", "", LEDGER, &old);
-    for (key, _) in cluster.server.store().all("persistentvolumes") {
+    // The lock on the store ends with this statement.
+    let volumes = cluster.server.store().all("persistentvolumes");
+    for (key, _) in volumes {
         let old = json!({"metadata": {"annotations": {"holdfast.dev/namespace-uid": null}}});
         cluster
             .server
