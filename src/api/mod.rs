@@ -9,6 +9,7 @@ mod checked_files;
 mod condition_status;
 mod condition_types;
 mod conditions;
+mod confirmation;
 mod connection;
 mod database_backup;
 mod database_check;
@@ -46,6 +47,9 @@ pub use condition_types::{
     TransitionEvent, Unasked, passes_by_itself,
 };
 pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_condition};
+pub use confirmation::{
+    CLOCK_TOLERANCE, CONFIRMATION_LIMIT, CONFIRMATION_TIME, Confirmation, ConfirmedVerb,
+};
 pub use connection::{
     ClientCertificateSecret, Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode,
 };

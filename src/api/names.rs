@@ -16,9 +16,10 @@ pub const LOSS_SUMMARY_ANNOTATION: &str = "holdfast.dev/loss-summary";
 /// Finalizer on guarded claims, volumes and `ProtectedDatabase`s. Never on a workload: a
 /// terminating `StatefulSet` no longer recreates its pods.
 pub const KEEP_FINALIZER: &str = "holdfast.dev/keep";
-/// Annotation that confirms the deletion of the object that carries it; its value is that object's
-/// UID.
+/// Annotation that confirms the deletion of the object that carries it, [`super::Confirmation`].
 pub const CONFIRM_DELETION_ANNOTATION: &str = "holdfast.dev/confirm-deletion";
+/// Annotation that confirms a change of the object that carries it, [`super::Confirmation`].
+pub const CONFIRM_CHANGE_ANNOTATION: &str = "holdfast.dev/confirm-change";
 /// Annotation on a claim whose deletion the operator has confirmed for a `DatabaseRestore`: that
 /// restore, `NAMESPACE/NAME`.
 pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";

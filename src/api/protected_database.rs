@@ -119,7 +119,8 @@ pub enum DeletionGuard {
     /// Deletion is refused until it is confirmed, and volumes are set to Retain.
     #[default]
     Deny,
-    /// Nothing is refused. Existing marks are removed; volumes stay on Retain.
+    /// Nothing is refused, and Ready is False. The change from Deny needs a confirmation: `kubectl
+    /// holdfast unlock protdb/NAME --change`. Then marks are removed; volumes stay on Retain.
     Off,
 }
 

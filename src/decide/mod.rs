@@ -17,6 +17,7 @@ mod files;
 mod first_part;
 mod gap;
 mod gate;
+mod guard_off;
 mod judge;
 mod known_good;
 mod loss_summary;
@@ -33,6 +34,7 @@ mod removed_marks;
 mod retry;
 mod running;
 mod scheduled;
+mod standing;
 mod surroundings;
 mod ways_back;
 

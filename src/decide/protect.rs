@@ -6,7 +6,7 @@ use super::area::{Area, Stall, guard_wanted};
 use super::gap::{Gap, unknown};
 use super::judge::Judged;
 use super::ways_back::{recover_command, recreate_volume};
-use super::{claims_report, data_place, other_namespace, release, surroundings};
+use super::{claims_report, data_place, guard_off, other_namespace, standing, surroundings};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
@@ -27,19 +27,7 @@ pub fn guard(
 ) -> Area {
     claims_report::report_claims(observed, plan);
     if !guard_wanted(observed) {
-        if release::release_guard(observed, &Permit::GuardOff, plan) {
-            release::release_database(observed, Permit::GuardOff, plan);
-        }
-        let message = release::unconfirmed(observed).map_or_else(
-            || {
-                "spec.guard.deletion is Off: nothing refuses to delete the claims and volumes of \
-                this database"
-                    .to_owned()
-            },
-            |waits| {
-                format!("spec.guard.deletion is Off, but the marks can't be removed yet: {waits}")
-            },
-        );
+        let message = guard_off::release_marks(observed, plan);
         condition(plan, ConditionStatus::False, reasons::GUARD_OFF, message);
         return Area::default();
     }
@@ -94,6 +82,10 @@ pub fn guard(
                  --server-side --force-conflicts -f -"
             ),
         }),
+        Fact::Known(PolicyFact::DefinitionConfirmed(what)) => gaps.push(Gap {
+            reason: reasons::CONFIRMED,
+            message: what.clone(),
+        }),
         Fact::Known(PolicyFact::NotEnforced) => {
             gaps.push(Gap {
                 reason: reasons::POLICY_MISSING,
@@ -110,6 +102,12 @@ pub fn guard(
         }
         Fact::Known(PolicyFact::InForce) => {}
     }
+    let confirmed = standing::report_confirmations(observed, plan);
+    let confirmed = confirmed.map(|gap| {
+        let message = gap.message.clone();
+        gaps.push(gap);
+        message
+    });
     let area_stall = gaps
         .iter()
         .find(|gap| [reasons::CLAIM_SHARED, reasons::NAMESPACE_REPLACED].contains(&gap.reason))
@@ -138,7 +136,11 @@ pub fn guard(
         .find(|gap| gap.reason == reasons::GUARDING)
         .map(|gap| gap.message.clone());
     if let Some(gap) = gaps.into_iter().next() {
-        condition(plan, ConditionStatus::False, gap.reason, gap.message);
+        // Whatever else is amiss, what may be deleted is named. Long commands come last.
+        let also = confirmed.filter(|_| gap.reason != reasons::CONFIRMED);
+        let also = also.map_or_else(String::new, |also| format!("{also}. Also, "));
+        let message = format!("{also}{}", gap.message);
+        condition(plan, ConditionStatus::False, gap.reason, message);
     } else {
         let guarded = plan
             .status
@@ -236,7 +238,7 @@ fn guard_terminating_claim(
         return;
     };
     let retained = guard_volume(observed, claim, plan, gaps);
-    if guard::deletion_confirmed(metadata) && retained {
+    if guard::deletion_confirmed(metadata, observed.now.0) && retained {
         if guard::is_held(metadata) {
             // A volume that an earlier step writes to is checked by that step.
             if let VolumeFact::Found(volume) = &claim.volume
@@ -299,7 +301,7 @@ fn guard_terminating_volume(
             namespace_uid: None,
         }));
     }
-    if guard::deletion_confirmed(metadata) {
+    if guard::deletion_confirmed(metadata, observed.now.0) {
         if is_retained && guard::is_held(metadata) {
             plan.steps.push(Step::ReleaseVolume(Release {
                 metadata: Box::new(metadata.clone()),

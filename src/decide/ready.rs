@@ -57,17 +57,27 @@ fn ready(spec: &ProtectedDatabaseSpec, plan: &Plan) -> DesiredCondition {
             .find(|candidate| candidate.condition == condition)
         {
             Some(found) if condition.is_normal(found.status.as_str()) => None,
-            Some(found) => Some(format!(
-                "{} is {} ({}); that condition says more",
-                condition.as_str(),
-                found.status.as_str(),
-                found.reason
+            // That nothing is guarded is no detail of another condition.
+            Some(found) if found.reason == reasons::GUARD_OFF => {
+                Some((found.reason, found.message.clone()))
+            }
+            Some(found) => Some((
+                reasons::NOT_READY,
+                format!(
+                    "{} is {} ({}); that condition says more",
+                    condition.as_str(),
+                    found.status.as_str(),
+                    found.reason
+                ),
             )),
-            None => Some(format!("{} is not known", condition.as_str())),
+            None => Some((
+                reasons::NOT_READY,
+                format!("{} is not known", condition.as_str()),
+            )),
         }
     });
     let (status, reason, message) = match missing {
-        Some(message) => (ConditionStatus::False, reasons::NOT_READY, message),
+        Some((reason, message)) => (ConditionStatus::False, reason, message),
         None => (
             ConditionStatus::True,
             reasons::ALL_GOOD,

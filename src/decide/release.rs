@@ -3,8 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::area::guard_wanted;
-use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
+use crate::api::{ConditionStatus, ConditionType, ConfirmedVerb, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
 use crate::world::{Observed, VolumeFact};
@@ -27,19 +26,11 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
     {
         return;
     }
-    let uid = metadata.uid.clone().unwrap_or_default();
-    let permit = if guard_wanted(observed) {
-        Permit::DatabaseConfirmed(uid.clone())
-    } else {
-        Permit::GuardOff
-    };
-    if permit != Permit::GuardOff && !guard::deletion_confirmed(metadata) {
-        let (namespace, name) = (observed.namespace_name(), observed.name());
+    if !guard::deletion_confirmed(metadata, observed.now.0) {
         let message = format!(
             "the ProtectedDatabase was deleted without confirmation; the guard stays until you \
-             confirm, but nothing is checked any more. Confirm: kubectl -n {namespace} annotate \
-             protdb {name} {}={uid}",
-            crate::api::names::CONFIRM_DELETION_ANNOTATION
+             confirm, but nothing is checked any more. Confirm: {}",
+            guard::confirm_command("protdb", metadata, ConfirmedVerb::Delete)
         );
         let said = |condition, status, reason, message: &str| DesiredCondition {
             condition,
@@ -61,6 +52,7 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
         ));
         return;
     }
+    let permit = Permit::DatabaseConfirmed(metadata.uid.clone().unwrap_or_default());
     if release_guard(observed, &permit, plan) {
         release_database(observed, permit, plan);
     } else {
@@ -88,7 +80,7 @@ pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
             metadata: Box::new(metadata.clone()),
             permit,
         };
-        if release.is_safe() {
+        if release.is_safe(observed.now.0) {
             plan.steps.push(Step::ReleaseDatabase(release));
         }
     }
@@ -120,20 +112,14 @@ pub fn unconfirmed(observed: &Observed) -> Option<String> {
     let mut going = of_claims.chain(kept).filter(|(_, metadata)| {
         guard::marked_owner(metadata) == Some(owner.as_str())
             && metadata.deletion_timestamp.is_some()
-            && !guard::deletion_confirmed(metadata)
+            && !guard::deletion_confirmed(metadata, observed.now.0)
     });
     let (word, metadata) = going.next()?;
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let place = metadata
-        .namespace
-        .as_deref()
-        .map_or_else(String::new, |namespace| format!(" -n {namespace}"));
     Some(format!(
-        "{word} {name} is being deleted, which nobody has confirmed; without the finalizer it \
-         would be gone. If it may be deleted: kubectl annotate {word} {name}{place} --overwrite \
-         {}={}",
-        crate::api::names::CONFIRM_DELETION_ANNOTATION,
-        metadata.uid.as_deref().unwrap_or_default()
+        "{word} {} is being deleted, which nobody has confirmed; without the finalizer it would \
+         be gone. If it may be deleted: {}",
+        metadata.name.as_deref().unwrap_or_default(),
+        guard::confirm_command(word, metadata, ConfirmedVerb::Delete)
     ))
 }
 

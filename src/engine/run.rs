@@ -9,7 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Config, Controller};
@@ -26,7 +26,7 @@ use super::metrics::Metrics;
 use super::pass::{reconcile, retry};
 use super::restoring::run_restores;
 use super::triggers::{self, GuardedDatabase};
-use crate::api::{DatabaseBackup, DatabaseCheck, names};
+use crate::api::{DatabaseBackup, DatabaseCheck, DatabaseLedger, names};
 use crate::guard;
 
 /// Events come in bursts, the operator's own writes among them: one pass for those that follow each
@@ -71,8 +71,8 @@ pub async fn run(
     let store = controller.store();
     let labelled = watcher::Config::default().labels(names::DATABASE_LABEL);
     let protected = watcher::Config::default().labels(&format!("{}=true", names::PROTECTED_LABEL));
-    let (by_pod, by_stateful_set, by_deployment, by_claim) =
-        (store.clone(), store.clone(), store.clone(), store);
+    let (by_pod, by_stateful_set, by_deployment) = (store.clone(), store.clone(), store.clone());
+    let (by_claim, by_namespace) = (store.clone(), store);
     let (repair, repaired) = futures::channel::mpsc::channel(1);
     let controller = controller
         .watches(
@@ -139,8 +139,19 @@ pub async fn run(
         )
         .watches(
             Api::<PartialObjectMeta<PersistentVolume>>::all(client.clone()),
-            protected,
+            protected.clone(),
             |volume| triggers::from_volume(volume.meta()),
+        )
+        // For what is confirmed on them: nothing else of the two is waited for.
+        .watches(
+            Api::<PartialObjectMeta<Namespace>>::all(client.clone()),
+            protected.clone(),
+            move |namespace| triggers::from_namespace(&by_namespace, &namespace.name_any()),
+        )
+        .watches(
+            Api::<PartialObjectMeta<DatabaseLedger>>::all(client.clone()),
+            protected,
+            |ledger| triggers::from_mark(ledger.meta()),
         )
         .reconcile_all_on(repaired)
         .graceful_shutdown_on(stop.clone())

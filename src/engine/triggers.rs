@@ -51,6 +51,22 @@ fn is_known(database: &ProtectedDatabase, claim: &str) -> bool {
         })
 }
 
+/// The databases of a namespace.
+pub fn from_namespace(
+    store: &Store<GuardedDatabase>,
+    namespace: &str,
+) -> Vec<ObjectRef<GuardedDatabase>> {
+    let databases = store.state();
+    let names = databases
+        .iter()
+        .filter_map(|database| database.0.as_ref().ok())
+        .filter(|database| database.metadata.namespace.as_deref() == Some(namespace))
+        .filter_map(|database| database.metadata.name.as_deref());
+    names
+        .map(|name| ObjectRef::new(name).within(namespace))
+        .collect()
+}
+
 /// The databases that name a workload.
 pub fn from_workload(
     store: &Store<GuardedDatabase>,

@@ -16,14 +16,14 @@ use serde_json::json;
 
 use super::writer::{WriteError, Writer, within_time};
 use crate::api::{
-    BackupState, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase, WorkloadKind,
-    names, reasons,
+    BackupState, ConfirmedVerb, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase,
+    WorkloadKind, names, reasons,
 };
 use crate::guard::{self, Marks};
 use crate::plan::patches::{
     build_mount, build_reservation, build_scale_down, build_scale_up, build_touch, claim_reference,
 };
-use crate::plan::{GateStep, MountRepairStep, Release, Step};
+use crate::plan::{ConfirmedKind, GateStep, MountRepairStep, Release, RevocationStep, Step};
 use crate::resources;
 
 /// Carries out steps for one database.
@@ -100,7 +100,9 @@ impl Executor {
         let unmark = |release: &Release, marks| {
             guard::build_release_patch(&release.metadata, &self.owner, marks)
         };
-        let confirm = |metadata: &ObjectMeta| Some(guard::build_confirmation(metadata));
+        let now = Timestamp::now();
+        let confirm =
+            |metadata: &ObjectMeta, verb| Some(guard::build_confirmation(metadata, verb, now));
         let unchanged = |metadata: &ObjectMeta| Some(guard::build_unchanged_patch(metadata));
         match step {
             Step::MarkDatabase(read) => {
@@ -210,20 +212,30 @@ impl Executor {
                 self.patch_workload(*kind, &release.metadata, patch).await
             }
             Step::ConfirmNamespaceDeletion(read) => {
-                writer.patch(&namespaces, read, confirm(read)).await
+                let patch = confirm(read, ConfirmedVerb::Delete);
+                writer.patch(&namespaces, read, patch).await
             }
             Step::ConfirmDatabaseDeletion(read) => {
-                writer.patch(&databases, read, confirm(read)).await
+                let patch = confirm(read, ConfirmedVerb::Delete);
+                writer.patch(&databases, read, patch).await
             }
-            Step::ConfirmVolumeChange(read) => writer.patch(&volumes, read, confirm(read)).await,
+            Step::ConfirmVolumeChange(read) => {
+                let patch = confirm(read, ConfirmedVerb::Change);
+                writer.patch(&volumes, read, patch).await
+            }
             Step::ConfirmClaimDeletion(read) => {
                 let patch = match &self.restore {
-                    Some(restore) => guard::build_confirmation_for(read, restore, &self.owner),
-                    None => guard::build_confirmation(read),
+                    Some(restore) => Some(guard::build_confirmation_for(
+                        read,
+                        restore,
+                        &self.owner,
+                        now,
+                    )),
+                    None => confirm(read, ConfirmedVerb::Delete),
                 };
-                writer.patch(&claims, read, Some(patch)).await
+                writer.patch(&claims, read, patch).await
             }
-            Step::RevokeVolumeChange(read) => self.revoke(&volumes, read.name.as_deref()).await,
+            Step::RevokeConfirmation(step) => self.revoke(step).await,
             Step::FinalizeNamespace(read) => finalize(&namespaces, read).await,
             Step::FinishDatabaseDeletion(read) => {
                 writer
@@ -260,9 +272,11 @@ impl Executor {
                 namespace,
                 claim,
                 for_uid,
+                uses_confirmation,
             } => {
                 let reference = claim_reference(namespace, claim, for_uid.as_deref());
-                let patch = build_reservation(metadata, claim_uid.as_deref(), reference);
+                let uid = claim_uid.as_deref();
+                let patch = build_reservation(metadata, uid, reference, *uses_confirmation);
                 writer.patch(&volumes, metadata, Some(patch)).await
             }
             Step::TouchClaim {
@@ -418,17 +432,33 @@ impl Executor {
             .await
     }
 
-    /// Removes a confirmation, as it is now.
-    async fn revoke(
-        &self,
-        volumes: &Api<PersistentVolume>,
-        name: Option<&str>,
-    ) -> Result<(), kube::Error> {
-        let Some(volume) = volumes.get_metadata_opt(name.unwrap_or_default()).await? else {
-            return Ok(());
-        };
-        let patch = guard::build_revocation(&volume.metadata);
-        self.writer.patch(volumes, &volume.metadata, patch).await
+    /// Removes a confirmation, as it was read: one that was renewed since stays.
+    async fn revoke(&self, step: &RevocationStep) -> Result<(), kube::Error> {
+        let (writer, read) = (&self.writer, step.metadata.as_ref());
+        let patch = guard::build_revocation(read, &[step.verb]);
+        match step.kind {
+            ConfirmedKind::Claim => {
+                let claims = self.namespaced::<PersistentVolumeClaim>();
+                writer.patch(&claims, read, patch).await
+            }
+            ConfirmedKind::Volume => {
+                let volumes = self.cluster::<PersistentVolume>();
+                writer.patch(&volumes, read, patch).await
+            }
+            ConfirmedKind::Workload(kind) => self.patch_workload(kind, read, patch).await,
+            ConfirmedKind::Namespace => {
+                let namespaces = self.cluster::<Namespace>();
+                writer.patch(&namespaces, read, patch).await
+            }
+            ConfirmedKind::Database => {
+                let databases = self.namespaced::<ProtectedDatabase>();
+                writer.patch(&databases, read, patch).await
+            }
+            ConfirmedKind::Ledger => {
+                let ledgers = self.cluster::<DatabaseLedger>();
+                writer.patch(&ledgers, read, patch).await
+            }
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 
 use super::cel::{new_annotation, old_annotation, quote};
+use super::confirmed::{confirmed, confirmed_variables};
 use super::policy::{forbid_unless, policy, rule, variable};
+use crate::api::ConfirmedVerb;
 use crate::api::names::{
     CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION, CONFIRMED_FOR_DATABASE_ANNOTATION,
     OPERATOR_SERVICE_ACCOUNT, PROTECTED_BY_ANNOTATION,
@@ -20,15 +22,9 @@ pub const CLAIM_FENCE_POLICY: &str = "holdfast-claim-fence";
 /// others do is not evaluated.
 pub(super) fn build_claim_fence(operator_namespace: &str) -> ValidatingAdmissionPolicy {
     let operator = format!("system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}");
-    let variables = vec![
+    let mut variables = confirmed_variables();
+    variables.extend([
         variable("namespace", "oldObject.metadata.namespace + '/'".to_owned()),
-        variable(
-            "confirmed",
-            format!(
-                "{} == oldObject.metadata.uid",
-                old_annotation(CONFIRM_DELETION_ANNOTATION)
-            ),
-        ),
         // A mark of a database of another namespace came with a copy, and is none.
         variable(
             "owner",
@@ -40,10 +36,13 @@ pub(super) fn build_claim_fence(operator_namespace: &str) -> ValidatingAdmission
         variable("restore", by_operation(CONFIRMED_FOR_ANNOTATION)),
         variable("database", by_operation(CONFIRMED_FOR_DATABASE_ANNOTATION)),
         asks_for_deletion(),
-    ];
+    ]);
     let validations = vec![
         forbid_unless(
-            "request.operation != 'DELETE' || variables.confirmed".to_owned(),
+            format!(
+                "request.operation != 'DELETE' || {}",
+                confirmed(ConfirmedVerb::Delete)
+            ),
             "Holdfast refuses to delete this claim: its operator deletes only one whose deletion is \
              confirmed by its UID",
         ),

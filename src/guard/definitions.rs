@@ -7,16 +7,19 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
     JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt as _;
 
+use super::confirmation::{Standing, standing};
 use super::drift::{is_built, value};
 use crate::api::names::{DEFINITION_VERSION_ANNOTATION, NAME_LABEL, NAME_VALUE};
 use crate::api::{
-    DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, ProtectedDatabase,
+    ConfirmedVerb, DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore,
+    ProtectedDatabase,
 };
 
 /// The version that this binary installs.
@@ -83,13 +86,17 @@ fn unwrap_lines(schema: Option<&mut JSONSchemaProps>) {
     }
 }
 
-/// Whether a definition is to be restored: it is not the one that was built, and not a newer
-/// version's.
+/// Whether a definition is to be restored: it carries a confirmation that has ended, or is not the
+/// one that was built, and not a newer version's.
 #[must_use]
 pub fn definition_differs(
     present: &CustomResourceDefinition,
     built: &CustomResourceDefinition,
+    now: Timestamp,
 ) -> bool {
+    if carries_ended(present, now) {
+        return true;
+    }
     if installed_version(present).is_some_and(|installed| installed > version(VERSION)) {
         return false;
     }
@@ -99,20 +106,48 @@ pub fn definition_differs(
 }
 
 /// The definition that is there with the spec and the marks that were built; what others have added
-/// to its metadata stays.
+/// to its metadata stays, except a confirmation that has ended. One of a newer version keeps its
+/// spec.
 #[must_use]
 pub fn restore_definition(
     present: &CustomResourceDefinition,
     built: &CustomResourceDefinition,
+    now: Timestamp,
 ) -> CustomResourceDefinition {
+    let is_newer = installed_version(present).is_some_and(|installed| installed > version(VERSION));
+    let spec = if is_newer { &present.spec } else { &built.spec };
     let mut restored = CustomResourceDefinition {
         metadata: present.metadata.clone(),
-        spec: built.spec.clone(),
+        spec: spec.clone(),
         status: None,
     };
     restored.metadata.managed_fields = None;
-    set_marks(&mut restored);
+    for ended in has_ended(present, now) {
+        let annotations = restored.metadata.annotations.as_mut();
+        annotations.and_then(|all| all.remove(ended.annotation()));
+    }
+    if !is_newer {
+        set_marks(&mut restored);
+    }
     restored
+}
+
+/// Whether a definition carries a confirmation that confirms nothing any more.
+#[must_use]
+pub fn carries_ended(present: &CustomResourceDefinition, now: Timestamp) -> bool {
+    has_ended(present, now).next().is_some()
+}
+
+/// What was confirmed of a definition, and is not any more.
+fn has_ended(
+    present: &CustomResourceDefinition,
+    now: Timestamp,
+) -> impl Iterator<Item = ConfirmedVerb> {
+    let standings = ConfirmedVerb::ALL.map(|verb| (verb, standing(&present.metadata, verb, now)));
+    let ended = standings
+        .into_iter()
+        .filter(|(_, standing)| matches!(standing, Standing::Ended | Standing::Void));
+    ended.map(|(verb, _)| verb)
 }
 
 fn set_marks(definition: &mut CustomResourceDefinition) {
@@ -162,13 +197,47 @@ mod tests {
             let built = all.next().unwrap();
             let mut present = built.clone();
             change(&mut present);
-            let differs = definition_differs(&present, &built);
+            let now = now();
+            let differs = definition_differs(&present, &built, now);
+            let restored = restore_definition(&present, &built, now);
             assert!(
-                !definition_differs(&restore_definition(&present, &built), &built),
+                !definition_differs(&restored, &built, now),
                 "what is put back is as built"
             );
             differs
         })
+    }
+
+    fn now() -> Timestamp {
+        "2026-02-01T09:30:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_confirmation_that_has_ended_is_removed_and_another_is_left() {
+        let confirmed = |value: &'static str| {
+            changed(move |present| {
+                present.metadata.uid = Some("u-1".to_owned());
+                let annotations = present.metadata.annotations.get_or_insert_default();
+                let key = ConfirmedVerb::Delete.annotation();
+                annotations.insert(key.to_owned(), value.to_owned());
+            })
+        };
+        assert_eq!(confirmed("u-1/2026-02-01T09:20:00Z"), [false; 5]);
+        assert_eq!(confirmed("u-1/2026-02-01T09:10:00Z"), [true; 5]);
+        assert_eq!(confirmed("u-1"), [true; 5]);
+        let built = definitions().remove(0);
+        let mut newer = built.clone();
+        newer.spec.versions[0].schema = None;
+        let annotations = newer.metadata.annotations.get_or_insert_default();
+        let ended = ConfirmedVerb::Delete.annotation().to_owned();
+        annotations.insert(ended.clone(), "u-1".to_owned());
+        annotations.insert(
+            DEFINITION_VERSION_ANNOTATION.to_owned(),
+            "99.0.0".to_owned(),
+        );
+        let restored = restore_definition(&newer, &built, now());
+        newer.metadata.annotations.as_mut().unwrap().remove(&ended);
+        assert_eq!(restored, newer, "the rest of a newer version stays");
     }
 
     #[test]

@@ -8,8 +8,11 @@ use k8s_openapi::api::admissionregistration::v1::{
 use super::cel::{map, old_annotation, quote};
 use super::loss_text::{LOSS_LIMIT, LOSS_PATTERN};
 use super::policy::{forbid_unless, policy, rule, select_guarded, variable};
-use super::refusal::{confirmation_variables, refusal_variables, refuse_unless};
+use super::refusal::{
+    Asks, confirmation_variables, refusal_variables, refuse_bad_confirmations, refuse_unless,
+};
 use super::{DEFINITION_CONSEQUENCE, GUARDED_RESOURCES};
+use crate::api::ConfirmedVerb;
 use crate::api::names::{GROUP, LOSS_SUMMARY_ANNOTATION, OPERATOR_SERVICE_ACCOUNT};
 
 /// Name of the policy, and of its binding, that refuses to delete guarded objects.
@@ -48,11 +51,13 @@ pub(super) fn build_deletion_guard() -> ValidatingAdmissionPolicy {
             &["DELETE"],
         )
     });
+    let asks = Asks::For(ConfirmedVerb::Delete);
     let validation = refuse_unless(
-        "variables.confirmed",
+        &asks.confirmed(),
         "'Holdfast refuses to delete ' + variables.target + ': ' + variables.reason + '. If it \
          were deleted, ' + variables.consequence",
         "delete it",
+        asks,
     );
     policy(
         DELETION_POLICY,
@@ -80,7 +85,8 @@ fn contents() -> String {
 ///
 /// It also refuses the operator, in `operator_namespace`, definitions of any other group: it may
 /// create, to recreate ours, and a role can't limit that to names. What others create is not
-/// evaluated.
+/// evaluated. An update of ours is evaluated for what it writes as a confirmation, and for nothing
+/// else: an upgrade updates them.
 pub(super) fn build_definition_guard(operator_namespace: &str) -> ValidatingAdmissionPolicy {
     let operator = quote(&format!(
         "system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}"
@@ -96,30 +102,31 @@ pub(super) fn build_definition_guard(operator_namespace: &str) -> ValidatingAdmi
         "status",
         "'kubectl get ' + oldObject.metadata.name + ' -A'".to_owned(),
     ));
-    let delete = refuse_unless(
-        "request.operation == 'CREATE' || variables.confirmed",
+    let asks = Asks::For(ConfirmedVerb::Delete);
+    let mut validations = vec![refuse_unless(
+        &format!("request.operation != 'DELETE' || {}", asks.confirmed()),
         &format!("'Holdfast refuses to delete ' + variables.target + ': {DEFINITION_CONSEQUENCE}'"),
         "delete it",
-    );
-    let create = forbid_unless(
+        asks,
+    )];
+    validations.push(forbid_unless(
         format!("request.operation != 'CREATE' || {}", ours("object")),
         "Holdfast's operator creates definitions of its own group only, to recreate deleted ones",
-    );
+    ));
+    for mut written in refuse_bad_confirmations() {
+        written.expression = format!("request.operation != 'UPDATE' || {}", written.expression);
+        validations.push(written);
+    }
     let constraints = MatchResources {
         resource_rules: Some(vec![rule(
             "apiextensions.k8s.io",
             "v1",
             "customresourcedefinitions",
-            &["CREATE", "DELETE"],
+            &["CREATE", "UPDATE", "DELETE"],
         )]),
         ..MatchResources::default()
     };
-    let mut guard = policy(
-        DEFINITION_POLICY,
-        constraints,
-        variables,
-        vec![delete, create],
-    );
+    let mut guard = policy(DEFINITION_POLICY, constraints, variables, validations);
     if let Some(spec) = &mut guard.spec {
         spec.match_conditions = Some(vec![MatchCondition {
             name: "ours".to_owned(),

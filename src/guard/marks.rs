@@ -29,9 +29,10 @@ use serde_json::json;
 
 use super::loss_text::is_loss_summary;
 use super::operations::{add, remove, replace, set_entry, test, test_uid, test_version};
+use crate::api::ConfirmedVerb;
 use crate::api::names::{
-    CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION, KEEP_FINALIZER, LOSS_SUMMARY_ANNOTATION,
-    MOUNT_REPAIR_ANNOTATION, NAMESPACE_UID_ANNOTATION, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL,
+    CONFIRMED_FOR_ANNOTATION, KEEP_FINALIZER, LOSS_SUMMARY_ANNOTATION, MOUNT_REPAIR_ANNOTATION,
+    NAMESPACE_UID_ANNOTATION, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL,
 };
 use crate::api::split_owner;
 
@@ -104,24 +105,6 @@ pub fn forget_copied_marks(meta: &mut ObjectMeta, claim_namespace: Option<&str>)
 #[must_use]
 pub fn noted_namespace(meta: &ObjectMeta) -> Option<&str> {
     annotation(meta, NAMESPACE_UID_ANNOTATION).filter(|uid| !uid.is_empty())
-}
-
-/// Whether a DatabaseRestore of the object's namespace has confirmed the deletion of exactly this
-/// object.
-#[must_use]
-pub fn confirmed_by_restore(meta: &ObjectMeta) -> bool {
-    let restore = annotation(meta, CONFIRMED_FOR_ANNOTATION).and_then(split_owner);
-    let namespace = restore.map(|(namespace, _)| namespace);
-    deletion_confirmed(meta) && namespace.is_some() && namespace == meta.namespace.as_deref()
-}
-
-/// Whether a user has confirmed the deletion of exactly this object: the annotation holds its own
-/// UID.
-#[must_use]
-pub fn deletion_confirmed(meta: &ObjectMeta) -> bool {
-    meta.uid.as_deref().is_some_and(|uid| {
-        !uid.is_empty() && annotation(meta, CONFIRM_DELETION_ANNOTATION) == Some(uid)
-    })
 }
 
 /// Reads the marks of an object as seen by `owner`, `NAMESPACE/NAME`.
@@ -236,9 +219,9 @@ pub fn build_mount_repair_patch(meta: &ObjectMeta, repair: Option<&str>) -> Opti
     (mount_repair(meta) != repair).then(|| Patch(vec![test_uid(meta), operation]))
 }
 
-/// Removes our marks: the finalizer by its index and with a test of its value, so that nobody
-/// else's is removed. A volume stays on Retain. `None` if there are none, or if they are another
-/// ProtectedDatabase's.
+/// Removes our marks, and with them what was confirmed: the finalizer by its index and with a test
+/// of its value, so that nobody else's is removed. A volume stays on Retain. `None` if there are
+/// none, or if they are another ProtectedDatabase's.
 #[must_use]
 pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Option<Patch> {
     if matches!(
@@ -269,6 +252,11 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
             MOUNT_REPAIR_ANNOTATION,
         ]));
     }
+    let confirmed = ConfirmedVerb::ALL.map(ConfirmedVerb::annotation);
+    let confirmed = confirmed
+        .into_iter()
+        .filter(|key| annotation(meta, key).is_some());
+    operations.extend(confirmed.map(|key| remove(&["metadata", "annotations", key])));
     if meta
         .labels
         .as_ref()

@@ -13,6 +13,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::api::names::{CONFIRM_CHANGE_ANNOTATION, CONFIRM_DELETION_ANNOTATION};
 
 const OWNER: &str = "atra/knowledge";
 
@@ -282,17 +283,13 @@ fn an_object_that_is_being_deleted_gets_no_new_finalizer() {
 }
 
 #[test]
-fn a_deletion_is_confirmed_by_the_objects_own_uid_only() {
-    let confirmed_by = |uid: &str| {
-        deletion_confirmed(&meta(with(
-            json!({"annotations": {CONFIRM_DELETION_ANNOTATION: uid}}),
-        )))
-    };
-    assert!(confirmed_by("u-1"));
-    assert!(!confirmed_by("u-2"));
-    assert!(!confirmed_by(""));
-    assert!(!deletion_confirmed(&meta(bare())));
-    assert!(!deletion_confirmed(&meta(
-        json!({"annotations": {CONFIRM_DELETION_ANNOTATION: ""}, "uid": ""})
-    )));
+fn what_is_released_is_not_confirmed_any_more() {
+    let confirmed = json!({CONFIRM_DELETION_ANNOTATION: "u-1/2026-02-01T09:30:00Z",
+        CONFIRM_CHANGE_ANNOTATION: "u-1/2026-02-01T09:30:00Z"});
+    let mut object = json!({"metadata": with(json!({"annotations": confirmed}))});
+    let marked = build_mark_patch(&meta(object["metadata"].clone()), OWNER, Marks::Held).unwrap();
+    json_patch::patch(&mut object, &marked).unwrap();
+    let released = build_release_patch(&meta(object["metadata"].clone()), OWNER, Marks::Held);
+    json_patch::patch(&mut object, &released.unwrap()).unwrap();
+    assert_eq!(object["metadata"]["annotations"], json!({}));
 }

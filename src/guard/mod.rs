@@ -5,11 +5,14 @@ mod cel;
 mod changes;
 mod claim_fence;
 mod confirmation;
+mod confirmation_end;
+mod confirmed;
 mod definitions;
 mod deletions;
 mod drift;
 mod fence;
 mod gated_host;
+mod guard_off;
 mod guarded_kinds;
 mod handles;
 mod last_writer;
@@ -27,12 +30,20 @@ mod unsupported_fields;
 
 pub use changes::{MARKS_POLICY, VOLUME_POLICY};
 pub use claim_fence::CLAIM_FENCE_POLICY;
-pub use confirmation::{build_confirmation, build_confirmation_for, build_revocation};
-pub use definitions::{definition_differs, definition_names, definitions, restore_definition};
+pub use confirmation::{
+    Standing, build_confirmation, build_confirmation_for, build_revocation, carries_confirmation,
+    change_confirmed, confirm_command, confirmed_by_restore, deletion_confirmed, is_of_restore,
+    standing,
+};
+pub use confirmation_end::CONFIRMATION_END_POLICY;
+pub use definitions::{
+    carries_ended, definition_differs, definition_names, definitions, restore_definition,
+};
 pub use deletions::{DEFINITION_POLICY, DELETION_POLICY};
 pub use drift::{Changed, policy_difference};
 pub use fence::FENCE_POLICY;
 pub use gated_host::GATED_HOST_POLICY;
+pub use guard_off::{GUARD_OFF_POLICY, guard_on_command};
 pub use guarded_kinds::{DEFINITION_CONSEQUENCE, GUARDED_RESOURCES, GuardedResource};
 pub use handles::volume_handle;
 pub use last_writer::last_other_manager;
@@ -44,9 +55,8 @@ pub use manifests::{
 pub use marks::{
     MarkState, Marks, PROTECTED_VALUE, RETAIN, build_finalizer_removal, build_loss_summary_patch,
     build_mark_patch, build_mount_repair_patch, build_release_patch, build_retain_patch,
-    build_unchanged_patch, build_volume_patch, confirmed_by_restore, deletion_confirmed,
-    forget_copied_marks, is_held, is_labelled, loss_summary, mark_state, marked_owner,
-    mount_repair, noted_namespace,
+    build_unchanged_patch, build_volume_patch, forget_copied_marks, is_held, is_labelled,
+    loss_summary, mark_state, marked_owner, mount_repair, noted_namespace,
 };
 pub use namespace_notes::{
     accepted_namespace, build_acceptance, build_recreation_note, recreation_token,

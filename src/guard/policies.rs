@@ -5,11 +5,13 @@
 
 use super::changes::{MARKS_POLICY, VOLUME_POLICY, build_marks_guard, build_volume_guard};
 use super::claim_fence::{CLAIM_FENCE_POLICY, build_claim_fence};
+use super::confirmation_end::{CONFIRMATION_END_POLICY, build_confirmation_end_guard};
 use super::deletions::{
     DEFINITION_POLICY, DELETION_POLICY, build_definition_guard, build_deletion_guard,
 };
 use super::fence::{FENCE_POLICY, build_agent_fence};
 use super::gated_host::build_gated_host_warning;
+use super::guard_off::build_guard_off_warning;
 use super::operator_fence::{OPERATOR_FENCE_POLICY, build_operator_fence};
 use super::policy::{BoundPolicy, denying, warning};
 use super::templates::{
@@ -24,6 +26,7 @@ pub const GUARD_POLICIES: &[&str] = &[
     MARKS_POLICY,
     VOLUME_POLICY,
     TEMPLATE_POLICY,
+    CONFIRMATION_END_POLICY,
     FENCE_POLICY,
     OPERATOR_FENCE_POLICY,
     CLAIM_FENCE_POLICY,
@@ -39,6 +42,7 @@ pub fn policies(operator_namespace: &str) -> Vec<BoundPolicy> {
         denying(build_marks_guard(operator_namespace)),
         denying(build_volume_guard()),
         denying(build_template_guard()),
+        build_confirmation_end_guard(operator_namespace),
         denying(build_agent_fence()),
         denying(build_operator_fence(operator_namespace)),
         denying(build_claim_fence(operator_namespace)),
@@ -46,6 +50,7 @@ pub fn policies(operator_namespace: &str) -> Vec<BoundPolicy> {
         warning(build_other_server_warning()),
         warning(build_unsupported_fields_warning()),
         warning(build_gated_host_warning()),
+        warning(build_guard_off_warning()),
     ]
 }
 

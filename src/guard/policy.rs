@@ -80,6 +80,7 @@ pub(super) fn database_warning(
         spec.failure_policy = Some("Ignore".to_owned());
         spec.variables = None;
         let last = part.rsplit('.').next().unwrap_or(part);
+        let last = last.trim_start_matches('?');
         spec.match_conditions = Some(vec![MatchCondition {
             name: format!("{last}-changed"),
             expression: format!(

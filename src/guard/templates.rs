@@ -7,7 +7,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 
 use super::cel::old_annotation;
 use super::policy::{policy, rule, select_guarded, variable};
-use super::refusal::{refusal_variables, refuse_unless};
+use super::refusal::{Asks, refusal_variables, refuse_unless};
+use crate::api::ConfirmedVerb;
 use crate::api::names::MOUNT_REPAIR_ANNOTATION;
 
 /// Name of the policy, and of its binding, that refuses to remove data volumes from a guarded
@@ -49,57 +50,44 @@ const COVERING: &[&str] = &[
 /// end of a path, change nothing for the data.
 pub(super) fn build_template_guard() -> ValidatingAdmissionPolicy {
     let mut variables = refusal_variables();
-    variables.extend(template_variables());
-    variables.extend(mount_variables());
-    variables.extend([
-        variable(
-            "missing",
-            "variables.before.filter(v, !variables.after.exists(n, n.name == v.name || \
-             n.persistentVolumeClaim.claimName == v.persistentVolumeClaim.claimName)).map(v, \
-             v.name).join(', ')"
-                .to_owned(),
-        ),
-        variable("repair", old_annotation(MOUNT_REPAIR_ANNOTATION)),
-        variable("unmounted", build_unmounted()),
-        variable("covered", build_covered()),
-        variable(
-            "renumbered",
-            "dyn(object.spec).?ordinals.?start.orValue(0) != \
-             dyn(oldObject.spec).?ordinals.?start.orValue(0)"
-                .to_owned(),
-        ),
-    ]);
+    variables.extend(data_volume_variables());
     let loss = "Postgres would start on an empty directory";
+    let change = Asks::For(ConfirmedVerb::Change);
+    let confirmed = change.confirmed();
     let validations = vec![
         refuse_unless(
-            "variables.missing == '' || variables.confirmed",
+            &format!("variables.missing == '' || {confirmed}"),
             &format!(
                 "'Holdfast refuses to remove the claim of volume ' + variables.missing + ' from ' \
                  + variables.target + ': ' + variables.guarded + '. {loss}'"
             ),
             "change it",
+            change,
         ),
         refuse_unless(
-            "variables.unmounted == '' || variables.confirmed",
+            &format!("variables.unmounted == '' || {confirmed}"),
             &format!(
                 "'Holdfast refuses to remove the mount at ' + variables.unmounted + ' from ' + \
                  variables.target + ': ' + variables.guarded + '. {loss}'"
             ),
             "change it",
+            change,
         ),
         refuse_unless(
-            "variables.covered == '' || variables.confirmed",
+            &format!("variables.covered == '' || {confirmed}"),
             "'Holdfast refuses to mount another volume at ' + variables.covered + ' in ' + \
              variables.target + ': ' + variables.guarded + '. It would cover files of the database, \
              and Postgres would start without them'",
             "change it",
+            change,
         ),
         refuse_unless(
-            "!variables.renumbered || variables.confirmed",
+            &format!("!variables.renumbered || {confirmed}"),
             "'Holdfast refuses to change spec.ordinals.start of ' + variables.target + ': ' + \
              variables.guarded + '. Pods with other numbers have other claims, and Postgres would \
              start on empty ones'",
             "change it",
+            change,
         ),
     ];
     policy(
@@ -260,6 +248,31 @@ fn warn(name: &str, variables: Vec<Variable>, warning: Validation) -> Validating
         spec.failure_policy = Some("Ignore".to_owned());
     }
     warns
+}
+
+/// What a change of the pod template does to claims and mounts of data.
+pub(super) fn data_volume_variables() -> Vec<Variable> {
+    let mut variables = template_variables().to_vec();
+    variables.extend(mount_variables());
+    variables.extend([
+        variable(
+            "missing",
+            "variables.before.filter(v, !variables.after.exists(n, n.name == v.name || \
+             n.persistentVolumeClaim.claimName == v.persistentVolumeClaim.claimName)).map(v, \
+             v.name).join(', ')"
+                .to_owned(),
+        ),
+        variable("repair", old_annotation(MOUNT_REPAIR_ANNOTATION)),
+        variable("unmounted", build_unmounted()),
+        variable("covered", build_covered()),
+        variable(
+            "renumbered",
+            "dyn(object.spec).?ordinals.?start.orValue(0) != \
+             dyn(oldObject.spec).?ordinals.?start.orValue(0)"
+                .to_owned(),
+        ),
+    ]);
+    variables
 }
 
 fn template_changes() -> Vec<NamedRuleWithOperations> {

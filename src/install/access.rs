@@ -86,7 +86,11 @@ fn operator_rules() -> Vec<PolicyRule> {
             &["databasebackups", "databaserestores"],
             &["get", "list", "watch"],
         ),
-        rule(GROUP, &["databaseledgers"], &["get", "create", "patch"]),
+        rule(
+            GROUP,
+            &["databaseledgers"],
+            &["get", "list", "watch", "create", "patch"],
+        ),
         rule(
             GROUP,
             &[
@@ -103,7 +107,7 @@ fn operator_rules() -> Vec<PolicyRule> {
             &["persistentvolumeclaims", "persistentvolumes"],
             &["get", "list", "watch", "patch"],
         ),
-        rule("", &["namespaces"], &["get", "patch"]),
+        rule("", &["namespaces"], &["get", "list", "watch", "patch"]),
         rule("", &["pods"], &["get", "list", "watch"]),
         rule(
             "apps",
@@ -146,6 +150,9 @@ fn operator_rules() -> Vec<PolicyRule> {
             GUARD_POLICIES,
             &["get", "list", "watch", "update"],
         ),
+        // What a policy has as parameters whoever writes the policy must be able to read. A Lease
+        // contains a name and a time.
+        rule("coordination.k8s.io", &["leases"], &["get", "list"]),
         // To restore what somebody has deleted.
         rule(
             "admissionregistration.k8s.io",

@@ -142,9 +142,11 @@ impl Step {
                 "confirm the change of PersistentVolume {}, whose claim does not exist",
                 name(metadata)
             ),
-            Self::RevokeVolumeChange(metadata) => format!(
-                "remove the confirmation from PersistentVolume {}",
-                name(metadata)
+            Self::RevokeConfirmation(step) => format!(
+                "remove the confirmation of a {} from {} {}",
+                step.verb.noun(),
+                step.kind.words().0,
+                name(&step.metadata)
             ),
             Self::CreateClaim(manifest) => format!(
                 "recreate PersistentVolumeClaim {} on PersistentVolume {}",

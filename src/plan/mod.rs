@@ -19,4 +19,7 @@ pub use requirements::{Actor, Disturbance, Permission, Pin};
 pub(crate) use rules::{RULES, Rule, check_by};
 pub use rules::{RuleViolation, check_plan, check_recovery};
 pub use scope::Scope;
-pub use step::{GateStep, MountRepairStep, Permit, Release, ScaleStep, Step, StepKind, VolumeStep};
+pub use step::{
+    ConfirmedKind, GateStep, MountRepairStep, Permit, Release, RevocationStep, ScaleStep, Step,
+    StepKind, VolumeStep,
+};

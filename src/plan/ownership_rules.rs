@@ -113,7 +113,8 @@ pub fn restores_confirm_what_they_delete(
         return Ok(());
     };
     let confirms = |step: &Step| matches!(step, Step::ConfirmClaimDeletion(confirmed) if confirmed.uid == metadata.uid);
-    if guard::confirmed_by_restore(metadata) || steps[..position].iter().any(confirms) {
+    if guard::confirmed_by_restore(metadata, scope.now()) || steps[..position].iter().any(confirms)
+    {
         Ok(())
     } else {
         Err("the restore has not confirmed its deletion by its UID")

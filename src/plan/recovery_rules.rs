@@ -4,9 +4,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
-use super::Step;
 use super::release_rules::is_retained_by;
 use super::scope::Scope;
+use super::{ConfirmedKind, Step};
 use crate::guard;
 use crate::world::{ClaimBinding, ClaimFact, ObservedRecovery, VolumeFound};
 
@@ -39,9 +39,17 @@ fn part(step: &Step) -> Part<'_> {
         | Step::FinishClaimDeletion(metadata)
         | Step::TouchClaim { metadata, .. } => Part::Claim(metadata),
         Step::RetainVolume(volume) | Step::MarkVolume(volume) => Part::Volume(&volume.metadata),
-        Step::ReserveVolume { metadata, .. }
-        | Step::ConfirmVolumeChange(metadata)
-        | Step::RevokeVolumeChange(metadata) => Part::Volume(metadata),
+        Step::ReserveVolume { metadata, .. } | Step::ConfirmVolumeChange(metadata) => {
+            Part::Volume(metadata)
+        }
+        Step::RevokeConfirmation(step) => match step.kind {
+            ConfirmedKind::Claim => Part::Claim(&step.metadata),
+            ConfirmedKind::Volume => Part::Volume(&step.metadata),
+            ConfirmedKind::Workload(_) => Part::Workload(&step.metadata),
+            ConfirmedKind::Namespace => Part::Namespace(&step.metadata),
+            ConfirmedKind::Database => Part::Database(&step.metadata),
+            ConfirmedKind::Ledger => Part::Other,
+        },
         Step::CreateClaim(manifest) => Part::NewClaim(manifest),
         Step::CreateVolume(manifest) => Part::NewVolume(manifest),
         Step::ScaleDown(step) | Step::ScaleUp(step) => Part::Workload(&step.metadata),
@@ -96,8 +104,12 @@ pub fn recovery_stays_with_the_databases_own(
     position: usize,
 ) -> Result<(), &'static str> {
     let step = &steps[position];
-    // The operator's pass retains and marks too, by rules of its own.
-    if let (Scope::Database { .. }, Step::RetainVolume(_) | Step::MarkVolume(_)) = (scope, step) {
+    // The operator's pass does these too, by rules of its own.
+    if let (
+        Scope::Database { .. },
+        Step::RetainVolume(_) | Step::MarkVolume(_) | Step::RevokeConfirmation(_),
+    ) = (scope, step)
+    {
         return Ok(());
     }
     let part = part(step);
@@ -342,8 +354,8 @@ pub fn scaling_down_deletes_no_claim(
     }
 }
 
-/// Make sure that a confirmation on a volume does not stay: it would permit the volume's deletion.
-pub fn confirmations_of_volumes_are_revoked(
+/// Make sure that a confirmation on a volume does not stay: the write that needs it removes it.
+pub fn confirmations_of_volumes_are_used_up(
     _: &Scope<'_>,
     steps: &[Step],
     position: usize,
@@ -351,10 +363,13 @@ pub fn confirmations_of_volumes_are_revoked(
     let Step::ConfirmVolumeChange(confirmed) = &steps[position] else {
         return Ok(());
     };
-    let revokes = |step: &Step| matches!(step, Step::RevokeVolumeChange(metadata) if metadata.uid == confirmed.uid);
-    if steps[position..].iter().any(revokes) {
+    let uses = |step: &Step| {
+        matches!(step, Step::ReserveVolume { metadata, uses_confirmation: true, .. }
+            if metadata.uid == confirmed.uid)
+    };
+    if steps[position..].iter().any(uses) {
         Ok(())
     } else {
-        Err("its confirmation would stay and permit to delete it")
+        Err("its confirmation would stay and permit other changes")
     }
 }

@@ -102,10 +102,10 @@ impl Step {
             | Self::ConfirmClaimDeletion(metadata)
             | Self::ConfirmVolumeChange(metadata)
             | Self::ConfirmDatabaseDeletion(metadata) => {
-                Pin::Uid(uid(metadata), "the confirmation is the UID")
+                Pin::Uid(uid(metadata), "the confirmation names the UID")
             }
-            Self::RevokeVolumeChange(metadata) => {
-                Pin::Uid(uid(metadata), "the value that is removed is compared")
+            Self::RevokeConfirmation(step) => {
+                Pin::Uid(uid(&step.metadata), "the value that is removed is compared")
             }
             Self::DeleteClaim(metadata) | Self::FinishClaimDeletion(metadata) => Pin::Uid(
                 uid(metadata),
@@ -204,7 +204,7 @@ impl Step {
             | Self::ConfirmClaimDeletion(_)
             | Self::ReserveVolume { .. }
             | Self::ConfirmVolumeChange(_)
-            | Self::RevokeVolumeChange(_)
+            | Self::RevokeConfirmation(_)
             | Self::CreateClaim(_)
             | Self::TouchClaim { .. }
             | Self::MountClaim { .. }
@@ -245,7 +245,10 @@ impl Step {
             | Self::ReleaseWorkload(..)
             | Self::ReleaseNamespace(_)
             | Self::ReleaseDatabase(_) => OPERATOR,
-            Self::RetainVolume(_) | Self::MarkVolume(_) | Self::Await(_) => EVERYBODY,
+            Self::RetainVolume(_)
+            | Self::MarkVolume(_)
+            | Self::RevokeConfirmation(_)
+            | Self::Await(_) => EVERYBODY,
             Self::CreateVolume(_)
             | Self::ScaleDown(_)
             | Self::ConfirmClaimDeletion(_)
@@ -264,7 +267,6 @@ impl Step {
             | Self::FinalizeNamespace(_)
             | Self::CreateNamespace(_)
             | Self::ConfirmVolumeChange(_)
-            | Self::RevokeVolumeChange(_)
             | Self::ConfirmDatabaseDeletion(_)
             | Self::FinishDatabaseDeletion(_)
             | Self::CreateDatabase(_) => USER,
@@ -326,7 +328,7 @@ impl Step {
             | Self::ConfirmClaimDeletion(_)
             | Self::ReserveVolume { .. }
             | Self::ConfirmVolumeChange(_)
-            | Self::RevokeVolumeChange(_)
+            | Self::RevokeConfirmation(_)
             | Self::CreateClaim(_)
             | Self::TouchClaim { .. }
             | Self::ConfirmDatabaseDeletion(_)

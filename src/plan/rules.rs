@@ -7,7 +7,7 @@ use super::requirements::{Permission, Pin};
 use super::scope::Scope;
 use super::{Plan, RecoveryPlan, Step, ownership_rules as ownership, recovery_rules as recovery};
 use crate::api::{WhenUnverifiable, names};
-use crate::guard;
+use crate::guard::{self, Standing};
 use crate::world::Observed;
 
 /// A plan that must not be carried out.
@@ -78,8 +78,8 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         recovery::scaling_down_deletes_no_claim,
     ),
     (
-        "confirmations_of_volumes_are_revoked",
-        recovery::confirmations_of_volumes_are_revoked,
+        "confirmations_of_volumes_are_used_up",
+        recovery::confirmations_of_volumes_are_used_up,
     ),
     (
         "claims_are_the_databases_own",
@@ -109,6 +109,7 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         "volumes_stay_with_their_namespace",
         ownership::volumes_stay_with_their_namespace,
     ),
+    ("revoked_is_what_has_ended", revoked_is_what_has_ended),
 ];
 
 /// Vets the plan of the operator's pass for one database.
@@ -198,7 +199,7 @@ fn what_is_confirmed_is_terminating(
 /// Make sure that a claim, or an object that we guard, is deleted, or its last finalizer removed, only
 /// when that very deletion is confirmed.
 fn removals_are_confirmed(
-    _: &Scope<'_>,
+    scope: &Scope<'_>,
     steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
@@ -211,7 +212,7 @@ fn removals_are_confirmed(
         | Permission::OwnObject => return Ok(()),
     };
     let earlier = &steps[..position];
-    let is_confirmed = guard::deletion_confirmed(metadata)
+    let is_confirmed = guard::deletion_confirmed(metadata, scope.now())
         || earlier.iter().any(|step| match step {
             Step::ConfirmNamespaceDeletion(confirmed)
             | Step::ConfirmClaimDeletion(confirmed)
@@ -233,6 +234,29 @@ fn removals_are_confirmed(
         return Err("it is not being deleted");
     }
     Ok(())
+}
+
+/// Make sure that the operator removes no confirmation that is in force: a user has just written it.
+/// Whoever recovers a database wants to keep it.
+fn revoked_is_what_has_ended(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let Step::RevokeConfirmation(step) = &steps[position] else {
+        return Ok(());
+    };
+    let standing = guard::standing(&step.metadata, step.verb, scope.now());
+    let Scope::Database { observed, .. } = scope else {
+        return Ok(());
+    };
+    match guard::marked_owner(&step.metadata) {
+        Some(other) if other != observed.owner() => {
+            Err("it carries the mark of another ProtectedDatabase")
+        }
+        _ if matches!(standing, Standing::Until(_)) => Err("it is in force"),
+        _ => Ok(()),
+    }
 }
 
 /// Make sure that what stops pods or removes an object in a recovery was among what the user

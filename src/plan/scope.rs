@@ -1,5 +1,7 @@
 //! Who carries a plan out, and what it was decided from. Pure.
 
+use jiff::Timestamp;
+
 use super::Actor;
 use crate::api::ProtectedDatabaseStatus;
 use crate::world::{Observed, ObservedRecovery};
@@ -36,6 +38,14 @@ impl<'a> Scope<'a> {
             Self::Database { .. } => Actor::Operator,
             Self::Restore { .. } => Actor::Restore,
             Self::User { .. } => Actor::User,
+        }
+    }
+
+    /// When reading began.
+    pub(super) fn now(&self) -> Timestamp {
+        match self {
+            Self::Database { observed, .. } => observed.now.0,
+            Self::Restore { observed, .. } | Self::User { observed, .. } => observed.world.now.0,
         }
     }
 

@@ -1,14 +1,15 @@
 //! The steps: one write each, as data. The operator's pass, a `DatabaseRestore` and `kubectl
 //! holdfast recover` are made of the same ones. Nothing is done or read here.
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Volume;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use crate::api::{
-    CheckTarget, CheckVerdict, CheckedFiles, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus,
-    WorkloadKind,
+    CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb, DatabaseCheck, DatabaseLedger,
+    DatabaseLedgerStatus, WorkloadKind,
 };
 use crate::guard;
 use crate::world::GateFact;
@@ -153,12 +154,14 @@ pub enum Step {
         /// The UID of the claim that exists and names the volume; none if the next one of that name
         /// is to have it.
         for_uid: Option<String>,
+        /// Whether it needs a confirmation, which the same write removes: so none is left behind.
+        uses_confirmation: bool,
     },
     /// Confirms that a guarded volume may be bound to its claim again, though it names another one,
     /// which does not exist.
     ConfirmVolumeChange(Box<ObjectMeta>),
-    /// Removes that confirmation, so that nothing is left that would permit to delete the volume.
-    RevokeVolumeChange(Box<ObjectMeta>),
+    /// Removes a confirmation: one that has ended, or that a recovery has left behind.
+    RevokeConfirmation(RevocationStep),
     /// Recreates a claim, on its volume and marked.
     CreateClaim(Value),
     /// Writes to a claim that is Lost and whose volume exists again, so that it is bound at once:
@@ -211,6 +214,44 @@ pub struct ScaleStep {
     pub replicas: i32,
 }
 
+/// A confirmation that is removed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RevocationStep {
+    /// Kind of the object that carries it.
+    pub kind: ConfirmedKind,
+    /// The object, with the confirmation as it was read.
+    pub metadata: Box<ObjectMeta>,
+    /// What it confirms.
+    pub verb: ConfirmedVerb,
+}
+
+/// The kinds of one database's objects that can carry a confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfirmedKind {
+    Claim,
+    Volume,
+    Workload(WorkloadKind),
+    Namespace,
+    Database,
+    Ledger,
+}
+
+impl ConfirmedKind {
+    /// As in manifests, and what kubectl calls it.
+    #[must_use]
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Claim => ("PersistentVolumeClaim", "pvc"),
+            Self::Volume => ("PersistentVolume", "pv"),
+            Self::Workload(WorkloadKind::StatefulSet) => ("StatefulSet", "statefulset"),
+            Self::Workload(WorkloadKind::Deployment) => ("Deployment", "deployment"),
+            Self::Namespace => ("Namespace", "namespace"),
+            Self::Database => ("ProtectedDatabase", "protdb"),
+            Self::Ledger => ("DatabaseLedger", "dbledger"),
+        }
+    }
+}
+
 /// Which change of a mount a workload needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MountRepairStep {
@@ -248,8 +289,8 @@ impl Release {
     /// Whether the object stays without its finalizer, or its deletion is confirmed. The API server
     /// refuses the rest to the operator too.
     #[must_use]
-    pub fn is_safe(&self) -> bool {
-        self.metadata.deletion_timestamp.is_none() || guard::deletion_confirmed(&self.metadata)
+    pub fn is_safe(&self, now: Timestamp) -> bool {
+        self.metadata.deletion_timestamp.is_none() || guard::deletion_confirmed(&self.metadata, now)
     }
 }
 
@@ -260,6 +301,6 @@ pub enum Permit {
     Confirmed,
     /// The deletion of the ProtectedDatabase, whose UID this is, is confirmed.
     DatabaseConfirmed(String),
-    /// The guard is switched off in the spec of the ProtectedDatabase.
+    /// The guard is switched off in the spec of the ProtectedDatabase, which is confirmed.
     GuardOff,
 }

@@ -266,7 +266,7 @@ impl Store {
         // The operator is refused to delete any claim that is not confirmed, by `holdfast-claim-fence`.
         let is_claim = key.0 == "persistentvolumeclaims";
         let is_guarded = guard::is_labelled(&metadata) || is_claim;
-        if is_guarded && !guard::deletion_confirmed(&metadata) {
+        if is_guarded && !guard::deletion_confirmed(&metadata, jiff::Timestamp::now()) {
             let message = format!("{}delete it", guard::REFUSAL);
             return refusal(StatusCode::FORBIDDEN, "Forbidden", &message);
         }
@@ -323,6 +323,10 @@ impl Store {
         if object == before {
             return (StatusCode::OK, before);
         }
+        if is_unbound(&before, &object) {
+            let message = format!("{}unbind it", guard::REFUSAL);
+            return refusal(StatusCode::FORBIDDEN, "Forbidden", &message);
+        }
         self.put(key, object)
     }
 
@@ -330,6 +334,11 @@ impl Store {
     pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<&Value> {
         let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
         self.objects.get(&key)
+    }
+
+    /// Every object.
+    pub fn every(&self) -> impl Iterator<Item = (&Key, &Value)> {
+        self.objects.iter()
     }
 
     /// All objects of a kind.
@@ -362,6 +371,16 @@ impl Store {
     pub fn version(&self) -> u64 {
         self.version
     }
+}
+
+/// Whether a guarded volume is given to a claim of another name, which nobody has confirmed.
+fn is_unbound(before: &Value, after: &Value) -> bool {
+    let claim = |object: &Value| object["spec"]["claimRef"]["name"].clone();
+    let metadata = metadata(before);
+    claim(before).is_string()
+        && claim(before) != claim(after)
+        && guard::is_labelled(&metadata)
+        && !guard::change_confirmed(&metadata, jiff::Timestamp::now())
 }
 
 pub fn metadata(object: &Value) -> ObjectMeta {

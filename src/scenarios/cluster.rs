@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, CrashPoint, Key, Store, metadata};
 use super::sample_objects::{complete_backup, evidence};
-use crate::api::{DatabaseCheck, DatabaseRestore, ProtectedDatabase, names};
+use crate::api::{ConfirmedVerb, DatabaseCheck, DatabaseRestore, ProtectedDatabase, names};
 use crate::engine::{Context, Metrics, PassError, RestoreError, Settings, reconcile, restore};
 use crate::guard;
 
@@ -138,6 +138,25 @@ impl Cluster {
             store.remove(&key);
         }
         store.remove(&key("persistentvolumeclaims", "atra", "data"));
+    }
+
+    /// The volume of the claim that is gone names another claim, which does not exist.
+    pub fn rename_claim_of_volume(&self) {
+        let mut store = self.server.store();
+        store.update(&key("persistentvolumes", "", DATA_VOLUME), |volume| {
+            volume["spec"]["claimRef"] =
+                json!({"namespace": "atra", "name": "other", "uid": "u-other"});
+        });
+    }
+
+    /// The deletion of the claim was confirmed at that time.
+    pub fn confirm_claim(&self, at: jiff::Timestamp) {
+        let mut store = self.server.store();
+        let place = key("persistentvolumeclaims", "atra", "data");
+        store.update(&place, |claim| {
+            let patch = guard::build_confirmation(&metadata(claim), ConfirmedVerb::Delete, at);
+            json_patch::patch(claim, &patch).expect("a patch of the claim that was read");
+        });
     }
 
     /// The claim has another, empty volume instead.

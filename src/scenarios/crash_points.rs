@@ -5,6 +5,7 @@
 use super::api_server::{CrashPoint, Moment};
 use super::cluster::{Cluster, DATA_VOLUME, agent_jobs};
 use super::reused_name;
+use crate::api::ConfirmedVerb;
 use crate::api::names::PLUGIN_MANAGER;
 use crate::execute::Executor;
 use crate::plan::{Scope, Step, check_recovery};
@@ -161,6 +162,8 @@ async fn at_every_write_of_a_restore() {
         );
         let volumes = store.all("persistentvolumes");
         assert_eq!(volumes.len(), 2, "{crash:?}: the replaced volume is kept");
+        drop(store);
+        assert_nothing_confirmed(cluster, crash);
     })
     .await;
     assert_covers(
@@ -255,7 +258,19 @@ pub async fn recover(cluster: &Cluster, crash: Option<CrashPoint>) {
     panic!("it never ends: {:?}", cluster.server.store().writes);
 }
 
+/// Nothing is left that would permit to delete or change what was recovered.
+fn assert_nothing_confirmed(cluster: &Cluster, crash: Option<CrashPoint>) {
+    let store = cluster.server.store();
+    for (key, object) in store.every() {
+        for verb in ConfirmedVerb::ALL {
+            let left = &object["metadata"]["annotations"][verb.annotation()];
+            assert!(left.is_null(), "{crash:?}: {key:?} {left}");
+        }
+    }
+}
+
 fn assert_recovered(cluster: &Cluster, crash: Option<CrashPoint>) {
+    assert_nothing_confirmed(cluster, crash);
     assert!(cluster.keeps_data(), "{crash:?}");
     assert_eq!(
         cluster.mounted_volume().as_deref(),
@@ -280,6 +295,55 @@ async fn at_every_write_of_a_recovery_from_another_volume() {
     operate(&cluster, None).await;
     let writes = sweep(&cluster, recover, assert_recovered).await;
     assert!(writes.len() >= 6, "{writes:?}");
+}
+
+/// The volume names another claim, which does not exist: the guard asks for a confirmation of the
+/// change, and whoever dies right after it leaves it behind.
+#[tokio::test]
+async fn at_every_write_of_a_recovery_of_a_volume_that_names_another_claim() {
+    let cluster = protected().await;
+    cluster.lose_claim();
+    cluster.rename_claim_of_volume();
+    let writes = sweep(&cluster, recover, assert_recovered).await;
+    assert!(writes.len() >= 3, "{writes:?}");
+}
+
+/// The process dies between the confirmation and the deletion of the claim in the way, and before
+/// the next one starts, the claim gets its volume back by other means.
+#[tokio::test]
+async fn a_confirmation_that_is_not_needed_any_more_is_removed() {
+    let cluster = protected().await;
+    cluster.confirm_claim(jiff::Timestamp::now());
+    recover(&cluster, None).await;
+    assert_recovered(&cluster, None);
+}
+
+/// A confirmation that has ended while no operator ran is removed by the next, in its first passes.
+#[tokio::test]
+async fn at_every_write_of_the_removal_of_a_confirmation_that_has_ended() {
+    let cluster = protected().await;
+    let hour_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    cluster.confirm_claim(hour_ago);
+    let writes = sweep(&cluster, operate, |cluster, crash| {
+        assert_verified(cluster, crash);
+        assert_nothing_confirmed(cluster, crash);
+    })
+    .await;
+    assert_covers(&writes, &["PATCH persistentvolumeclaims"]);
+}
+
+/// One that is in force is not removed, and the database is not called guarded.
+#[tokio::test]
+async fn a_confirmation_that_is_in_force_is_left_and_reported() {
+    let cluster = protected().await;
+    cluster.confirm_claim(jiff::Timestamp::now());
+    operate(&cluster, None).await;
+    let (status, reason) = cluster.condition("Guarded").expect("the condition");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "Confirmed"));
+    let store = cluster.server.store();
+    let claim = store.get("persistentvolumeclaims", "atra", "data");
+    let annotation = ConfirmedVerb::Delete.annotation();
+    assert!(claim.expect("the claim")["metadata"]["annotations"][annotation].is_string());
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::sample_parts::known;
 use crate::api::{BackupState, CheckedFiles, reasons, set_condition};
 use crate::decide::decide;
 use crate::guard::{self, Marks};
-use crate::plan::{Plan, Step, check_plan};
+use crate::plan::{ConfirmedKind, Plan, Step, check_plan};
 use crate::world::Fact;
 use crate::world::{ClaimFact, LedgerFact, Observed, VolumeFact, VolumeFound, WorkloadFact};
 
@@ -233,7 +233,37 @@ impl Passes {
                 );
                 self.database_gone = is_gone(&database.metadata);
             }
+            Step::RevokeConfirmation(step) => {
+                let patch = guard::build_revocation(&step.metadata, &[step.verb]);
+                self.patch_carrier(step.kind, &step.metadata, patch);
+            }
             other => self.apply_to_ours(other),
+        }
+    }
+
+    /// Patches the metadata of an object that can carry a confirmation.
+    fn patch_carrier(&mut self, kind: ConfirmedKind, read: &ObjectMeta, body: Option<Patch>) {
+        match kind {
+            ConfirmedKind::Claim => {
+                let claim = self.claim(read.name.as_deref());
+                patch_object(claim.metadata.as_mut().expect("a claim"), body);
+            }
+            ConfirmedKind::Volume => patch_volume(self.volume(read), body),
+            ConfirmedKind::Workload(_) => patch_object(self.workload(), body),
+            ConfirmedKind::Namespace => {
+                let namespace = known(&mut self.observed.namespace);
+                patch_object(namespace.as_mut().expect("a namespace"), body);
+            }
+            ConfirmedKind::Database => {
+                let database = Arc::make_mut(&mut self.observed.database);
+                patch_object(&mut database.metadata, body);
+            }
+            ConfirmedKind::Ledger => {
+                let ledger = known(&mut self.observed.ledger).take();
+                let mut ledger = ledger.expect("a ledger").ledger;
+                patch_object(&mut ledger.metadata, body);
+                *known(&mut self.observed.ledger) = Some(LedgerFact::new(ledger));
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod back_up;
 mod changes;
 mod check;
 mod cluster;
+mod confirmed;
 mod crash_points;
 mod data_place;
 mod files;

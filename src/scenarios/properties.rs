@@ -6,7 +6,8 @@ use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, render};
 use super::sample::Sample;
 use super::{
-    accept, back_up, check, data_place, files, gate, green, judge, protect, reading, release,
+    accept, back_up, check, confirmed, data_place, files, gate, green, judge, protect, reading,
+    release,
 };
 use crate::api::{ConditionStatus, ConditionType};
 use crate::decide::decide;
@@ -15,6 +16,7 @@ use crate::plan::{Step, check_plan};
 pub fn all() -> Vec<Scenario> {
     [
         protect::scenarios(),
+        confirmed::scenarios(),
         release::scenarios(),
         check::scenarios(),
         files::scenarios(),

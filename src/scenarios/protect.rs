@@ -45,7 +45,15 @@ fn extra_claim(name: &str, exists: bool) -> ClaimFact {
     }
 }
 
+/// The guard is switched off, which a user has confirmed.
 fn off(sample: Sample) -> Sample {
+    sample
+        .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .change_confirmed()
+}
+
+/// The same, but nobody has confirmed it.
+fn off_unconfirmed(sample: Sample) -> Sample {
     sample.wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
 }
 
@@ -351,7 +359,20 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
             }),
         ),
         ("the guard is switched off", off(settled())),
-        ("the guard was never on", off(first())),
+        ("the guard was never on", off_unconfirmed(first())),
+        ("the guard is switched off without confirmation", off_unconfirmed(settled())),
+        (
+            "the guard is switched off without confirmation and the volume is on Delete",
+            off_unconfirmed(settled()).volume(|volume| volume.reclaim_policy = "Delete".to_owned()),
+        ),
+        (
+            "the guard was switched off with a confirmation that has ended",
+            off(settled()).at("2026-02-01T09:43:01Z"),
+        ),
+        (
+            "the guard is off and an ended confirmation is left on the database",
+            off(first()).at("2026-02-01T09:43:01Z"),
+        ),
         (
             "the guard is switched off and the volume is on Delete",
             off(settled()).volume(|volume| volume.reclaim_policy = "Delete".to_owned()),
@@ -361,6 +382,10 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
             off(settled()).with(|observed| observed.neighbours = Fact::Known(vec![neighbour(false, false)])),
         ),
         ("the guard is switched off and the database deleted", off(settled()).deleted()),
+        (
+            "the guard is switched off and the database deleted with confirmation",
+            off(settled()).deletion_confirmed().deleted(),
+        ),
         ("the workload does not exist", settled().with(|observed| observed.workload = Fact::Known(WorkloadFact::NotFound))),
         ("two workloads have the name", settled().with(|observed| observed.workload = Fact::Known(WorkloadFact::Ambiguous))),
         (

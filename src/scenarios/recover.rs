@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
 use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
-use super::sample_parts::{from, known};
-use crate::api::DatabaseLedgerStatus;
+use super::sample_parts::{confirm_at, from, known};
+use crate::api::{ConfirmedVerb, DatabaseLedgerStatus};
 use crate::decide::recover::{plan_recovery, unavailable_since};
 use crate::plan::{Scope, check_recovery};
 use crate::world::{ClaimBinding, Fact, ObservedRecovery, WorkloadFact, WorkloadFound};
@@ -128,10 +128,40 @@ pub fn scenarios() -> Vec<Scenario> {
                 binding(observed).pods.clear();
                 let metadata = claim_metadata(observed);
                 deleted(metadata);
-                metadata.annotations.get_or_insert_default().insert(
-                    "holdfast.dev/confirm-deletion".to_owned(),
-                    "u-claim".to_owned(),
+                confirm_at(metadata, ConfirmedVerb::Delete, "2026-02-01T08:59:00Z");
+            },
+        ),
+        scenario(
+            "a recovery that was interrupted has confirmed the claim",
+            |observed| {
+                let at = "2026-02-01T09:03:00Z";
+                confirm_at(claim_metadata(observed), ConfirmedVerb::Delete, at);
+            },
+        ),
+        scenario(
+            "claim, volume, namespace and database are confirmed",
+            |observed| {
+                let at = "2026-02-01T09:03:00Z";
+                confirm_at(claim_metadata(observed), ConfirmedVerb::Change, at);
+                let volume = binding(observed).volume.as_mut().expect("a volume");
+                confirm_at(&mut volume.metadata, ConfirmedVerb::Delete, at);
+                confirm_at(&mut volume.metadata, ConfirmedVerb::Change, at);
+                let namespace = known(&mut observed.world.namespace);
+                confirm_at(
+                    namespace.as_mut().expect("a namespace"),
+                    ConfirmedVerb::Delete,
+                    at,
                 );
+                let database = known(&mut observed.database).as_mut().expect("a database");
+                confirm_at(&mut database.metadata, ConfirmedVerb::Change, at);
+            },
+        ),
+        scenario(
+            "a live claim in the way was confirmed too long ago",
+            |observed| {
+                on_another(observed);
+                let at = "2026-02-01T08:45:00Z";
+                confirm_at(claim_metadata(observed), ConfirmedVerb::Delete, at);
             },
         ),
         scenario("the claim is on another volume", on_another),

@@ -5,10 +5,13 @@ use serde_json::json;
 
 use super::recover::binding;
 use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
-use super::sample_parts::{confirm, delete, from, known};
-use crate::api::WorkloadKind;
+use super::sample_parts::{confirm_at, from, known, time};
+use crate::api::{ConfirmedVerb, WorkloadKind};
 use crate::guard;
-use crate::plan::{RULES, Rule, RuleViolation, ScaleStep, Scope, Step, VolumeStep, check_by};
+use crate::plan::{
+    ConfirmedKind, RULES, RevocationStep, Rule, RuleViolation, ScaleStep, Scope, Step, VolumeStep,
+    check_by,
+};
 use crate::world::{ClaimFact, Fact, ObservedRecovery, VolumeFound, WorkloadFact};
 
 /// Who carries the plan out.
@@ -114,7 +117,39 @@ fn reserve(metadata: Box<ObjectMeta>) -> Step {
         namespace: "atra".to_owned(),
         claim: "data".to_owned(),
         for_uid: None,
+        uses_confirmation: false,
     }
+}
+
+/// The same, with the confirmation that it needs.
+fn reserve_confirmed(metadata: Box<ObjectMeta>) -> Step {
+    match reserve(metadata) {
+        Step::ReserveVolume {
+            metadata,
+            claim_uid,
+            namespace,
+            claim,
+            for_uid,
+            ..
+        } => Step::ReserveVolume {
+            metadata,
+            claim_uid,
+            namespace,
+            claim,
+            for_uid,
+            uses_confirmation: true,
+        },
+        other => other,
+    }
+}
+
+/// When this database is read, its objects have just been confirmed and deleted.
+fn confirm(metadata: &mut ObjectMeta) {
+    confirm_at(metadata, ConfirmedVerb::Delete, "2026-02-01T09:03:00Z");
+}
+
+fn delete(metadata: &mut ObjectMeta) {
+    metadata.deletion_timestamp = Some(time("2026-02-01T09:03:30Z"));
 }
 
 fn scale_down(uid: &str) -> Step {
@@ -143,7 +178,7 @@ fn who_may() -> Vec<Case> {
     let case = |bad: Vec<Step>| Case::new(rule, &observed, bad.clone(), bad);
     let change = vec![
         Step::ConfirmVolumeChange(volume.clone()),
-        Step::RevokeVolumeChange(volume),
+        reserve_confirmed(volume),
     ];
     vec![
         case(vec![Step::CreateNamespace(namespace)]).by(By::Restore(Vec::new())),
@@ -235,6 +270,20 @@ fn confirmed() -> Vec<Case> {
             vec![Step::FinishClaimDeletion(deleted(&claim))],
             vec![Step::FinishClaimDeletion(gone(&claim))],
         ),
+        // Confirmed too long ago.
+        case(
+            vec![Step::DeleteClaim(changed(&claim, |claim| {
+                confirm_at(claim, ConfirmedVerb::Delete, "2026-02-01T08:48:00Z");
+            }))],
+            vec![Step::DeleteClaim(changed(&claim, confirm))],
+        ),
+        // A change is confirmed, and not the deletion.
+        case(
+            vec![Step::DeleteClaim(changed(&claim, |claim| {
+                confirm_at(claim, ConfirmedVerb::Change, "2026-02-01T09:03:00Z");
+            }))],
+            vec![Step::DeleteClaim(changed(&claim, confirm))],
+        ),
         // Confirmed, but not deleted: the finalizer is what is left of the guard.
         case(
             vec![Step::FinishClaimDeletion(changed(&claim, confirm))],
@@ -308,6 +357,13 @@ fn own() -> Vec<Case> {
         metadata,
         volume_version: "9".to_owned(),
     };
+    let revoke = |metadata: Box<ObjectMeta>| {
+        Step::RevokeConfirmation(RevocationStep {
+            kind: ConfirmedKind::Claim,
+            metadata,
+            verb: ConfirmedVerb::Delete,
+        })
+    };
     let retain = |metadata| {
         Step::RetainVolume(VolumeStep {
             metadata,
@@ -335,6 +391,10 @@ fn own() -> Vec<Case> {
     vec![
         case(touch(other(&claim)), touch(claim.clone())),
         case(retain(other(&volume)), retain(volume.clone())),
+        case(
+            revoke(changed(&other(&claim), confirm)),
+            revoke(changed(&claim, confirm)),
+        ),
         case(new_claim("orders", "pv-1"), new_claim("data", "pv-1")),
         case(new_claim("data", "pv-9"), new_claim("data", "pv-1")),
         Case::new(
@@ -436,6 +496,7 @@ fn not_taken() -> Vec<Case> {
         namespace: "atra".to_owned(),
         claim: "orders".to_owned(),
         for_uid: None,
+        uses_confirmation: false,
     };
     let nothing = vec![Step::Await("nothing".to_owned())];
     let rule = "volumes_are_not_taken_from_others";
@@ -514,13 +575,17 @@ fn scaled() -> Vec<Case> {
     )]
 }
 
-fn revoked() -> Vec<Case> {
+fn used_up() -> Vec<Case> {
     let mut observed = on_another("Retain");
     let volume = volume_of(&mut observed);
     let confirm = Step::ConfirmVolumeChange(volume.clone());
-    let rule = "confirmations_of_volumes_are_revoked";
-    let revoked = vec![confirm.clone(), Step::RevokeVolumeChange(volume)];
-    vec![Case::new(rule, &observed, vec![confirm], revoked)]
+    let rule = "confirmations_of_volumes_are_used_up";
+    let left = vec![confirm.clone(), reserve(volume.clone())];
+    let used = vec![confirm, reserve_confirmed(volume)];
+    vec![
+        Case::new(rule, &observed, left, used.clone()),
+        Case::new(rule, &observed, used[..1].to_vec(), used),
+    ]
 }
 
 /// A claim that nothing ties to the database: no mark, no workload, no `extraClaims`, no ledger.
@@ -699,7 +764,7 @@ fn cases() -> Vec<Case> {
         not_taken(),
         started(),
         scaled(),
-        revoked(),
+        used_up(),
     ]
     .into_iter()
     .flatten()

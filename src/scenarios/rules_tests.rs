@@ -4,12 +4,12 @@
 use super::recovery_rules_tests;
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
-use super::sample_parts::{confirm, delete, known, metadata};
-use crate::api::{DeletionGuard, WorkloadKind, names};
+use super::sample_parts::{confirm, confirm_at, delete, known, metadata};
+use crate::api::{ConfirmedVerb, DeletionGuard, WorkloadKind, names};
 use crate::guard::Marks;
 use crate::plan::{
-    GateStep, Permit, Plan, RULES, Release, Rule, RuleViolation, Scope, Step, VolumeStep, check_by,
-    check_plan,
+    ConfirmedKind, GateStep, Permit, Plan, RULES, Release, RevocationStep, Rule, RuleViolation,
+    Scope, Step, VolumeStep, check_by, check_plan,
 };
 use crate::world::{Fact, GateFact, Observed, OtherNamespace, VolumeFact};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -173,7 +173,13 @@ fn permitted() -> Vec<Case> {
     let not_deleted = Sample::settled().deletion_confirmed().0;
     let off = Sample::settled()
         .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .change_confirmed()
         .0;
+    let off_unconfirmed = Sample::settled()
+        .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .0;
+    let off_too_long = Sample(off.clone()).at("2026-02-01T09:43:01Z").0;
+    let change_only = Sample::settled().deleted().change_confirmed().0;
     let mut confirmed_here = here.clone();
     confirm(&mut confirmed_here);
     let nothing = Step::EnsureAgentIdentity;
@@ -223,6 +229,21 @@ fn permitted() -> Vec<Case> {
             &off,
             Step::ReleaseClaim(release(&here, by_database())),
             Step::ReleaseClaim(release(&here, Permit::GuardOff)),
+        ),
+        case(
+            &off_unconfirmed,
+            Step::ReleaseClaim(release(&here, Permit::GuardOff)),
+            Step::ReleaseClaim(release(&confirmed_here, Permit::Confirmed)),
+        ),
+        case(
+            &off_too_long,
+            Step::ReleaseClaim(release(&here, Permit::GuardOff)),
+            Step::EnsureAgentIdentity,
+        ),
+        case(
+            &change_only,
+            Step::ReleaseClaim(release(&here, by_database())),
+            Step::EnsureAgentIdentity,
         ),
     ]
 }
@@ -325,6 +346,7 @@ fn looked_at() -> Vec<Case> {
     let observed = Sample::settled().deleted().deletion_confirmed().0;
     let off = Sample::settled()
         .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .change_confirmed()
         .0;
     let volume = volume(&observed).metadata;
     let volume_goes = |permit| Step::ReleaseVolume(release(&volume, permit));
@@ -625,9 +647,39 @@ fn own_namespace() -> Vec<Case> {
     ]
 }
 
+fn ended() -> Vec<Case> {
+    let observed = Sample::settled().0;
+    let revoke = |metadata: ObjectMeta| {
+        vec![Step::RevokeConfirmation(RevocationStep {
+            kind: ConfirmedKind::Claim,
+            metadata: Box::new(metadata),
+            verb: ConfirmedVerb::Delete,
+        })]
+    };
+    let confirmed_at = |time: &str| {
+        let mut claim = *claim(&observed);
+        confirm_at(&mut claim, ConfirmedVerb::Delete, time);
+        claim
+    };
+    let mut theirs = metadata("data-knowledge-postgres-0");
+    mark(&mut theirs, "atra/other", Marks::Held);
+    confirm_at(&mut theirs, ConfirmedVerb::Delete, "2026-02-01T09:00:00Z");
+    let case = |bad| Case {
+        rule: "revoked_is_what_has_ended",
+        observed: observed.clone(),
+        bad,
+        good: revoke(confirmed_at("2026-02-01T09:00:00Z")),
+    };
+    vec![
+        case(revoke(confirmed_at("2026-02-01T09:28:00Z"))),
+        case(revoke(theirs)),
+    ]
+}
+
 fn cases() -> Vec<Case> {
     [
         own_namespace(),
+        ended(),
         pinned(),
         permitted(),
         going(),

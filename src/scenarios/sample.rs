@@ -13,8 +13,12 @@ use serde_json::{Value, json};
 
 use super::in_memory::{Passes, patch};
 use super::sample_objects::{check, complete_backup};
-use super::sample_parts::{database, from, known, metadata, pod, time, volume, workload};
-use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, ProtectedDatabaseSpec, names};
+use super::sample_parts::{
+    CONFIRMED_AT, confirm, confirm_at, database, from, known, metadata, pod, time, volume, workload,
+};
+use crate::api::{
+    ConfirmedVerb, DatabaseBackup, DatabaseCheck, ProtectedDatabase, ProtectedDatabaseSpec,
+};
 use crate::decide::decide;
 use crate::guard::{Marks, build_mark_patch};
 use crate::plan::Step;
@@ -156,8 +160,16 @@ impl Sample {
         })
     }
 
+    /// The deletion of the ProtectedDatabase is confirmed.
     pub fn deletion_confirmed(self) -> Self {
-        self.annotated(names::CONFIRM_DELETION_ANNOTATION, "uid-of-knowledge")
+        self.database(|database| confirm(&mut database.metadata))
+    }
+
+    /// A change of the ProtectedDatabase is confirmed.
+    pub fn change_confirmed(self) -> Self {
+        self.database(|database| {
+            confirm_at(&mut database.metadata, ConfirmedVerb::Change, CONFIRMED_AT);
+        })
     }
 
     pub fn claims(self, change: impl FnOnce(&mut Vec<ClaimFact>)) -> Self {

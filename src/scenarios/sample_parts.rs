@@ -7,7 +7,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Value, json};
 
-use crate::api::{ProtectedDatabase, WorkloadKind, names};
+use crate::api::{ConfirmedVerb, ProtectedDatabase, WorkloadKind};
 use crate::world::{
     ContainerFact, Fact, MountFact, PodFact, RunningContainer, VolumeFound, WorkloadFound,
 };
@@ -36,13 +36,21 @@ pub fn delete(metadata: &mut ObjectMeta) {
     metadata.deletion_timestamp = Some(time("2026-02-01T09:29:00Z"));
 }
 
+/// When the samples are confirmed: a moment before they are deleted.
+pub const CONFIRMED_AT: &str = "2026-02-01T09:28:00Z";
+
 /// Confirms the deletion of an object.
 pub fn confirm(metadata: &mut ObjectMeta) {
-    let uid = metadata.uid.clone().unwrap();
+    confirm_at(metadata, ConfirmedVerb::Delete, CONFIRMED_AT);
+}
+
+/// Confirms the deletion, or a change, of an object at that time.
+pub fn confirm_at(metadata: &mut ObjectMeta, verb: ConfirmedVerb, time: &str) {
+    let confirmation = format!("{}/{time}", metadata.uid.as_deref().unwrap());
     metadata
         .annotations
         .get_or_insert_default()
-        .insert(names::CONFIRM_DELETION_ANNOTATION.to_owned(), uid);
+        .insert(verb.annotation().to_owned(), confirmation);
 }
 
 pub fn volume(name: &str, reclaim_policy: &str) -> VolumeFound {

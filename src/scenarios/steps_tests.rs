@@ -9,10 +9,12 @@ use strum::IntoEnumIterator as _;
 use super::sample::Sample;
 use super::sample_objects::check;
 use super::sample_parts::{confirm, delete, from, metadata, time};
-use crate::api::{CheckTarget, CheckVerdict, CheckedFiles, DatabaseLedger, WorkloadKind};
+use crate::api::{
+    CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb, DatabaseLedger, WorkloadKind,
+};
 use crate::plan::{
-    Disturbance, GateStep, MountRepairStep, Permission, Permit, Pin, Release, ScaleStep, Step,
-    StepKind, VolumeStep,
+    ConfirmedKind, Disturbance, GateStep, MountRepairStep, Permission, Permit, Pin, Release,
+    RevocationStep, ScaleStep, Step, StepKind, VolumeStep,
 };
 use crate::world::GateFact;
 
@@ -137,9 +139,14 @@ fn steps() -> Vec<Step> {
             namespace: "atra".to_owned(),
             claim: name(),
             for_uid: None,
+            uses_confirmation: false,
         },
         Step::ConfirmVolumeChange(object()),
-        Step::RevokeVolumeChange(object()),
+        Step::RevokeConfirmation(RevocationStep {
+            kind: ConfirmedKind::Volume,
+            metadata: gone(),
+            verb: ConfirmedVerb::Delete,
+        }),
         Step::CreateClaim(manifest()),
         Step::TouchClaim {
             metadata: object(),

@@ -160,6 +160,7 @@ impl Reader {
             (created.map(|time| time.0), candidate.uid())
         };
         let all = self.list::<ProtectedDatabase>(&ListParams::default()).await;
+        let now = jiff::Timestamp::now();
         all.map(|all| {
             let others = all.iter().filter(|other| other.name_any() != name);
             others
@@ -170,8 +171,9 @@ impl Reader {
                         same_workload: !is_deleted
                             && is_same_workload(&other.spec.workload, workload),
                         older: database.is_none_or(|database| age(other) < age(database)),
-                        guards: other.spec.guard.deletion == DeletionGuard::Deny
-                            && !(is_deleted && guard::deletion_confirmed(other.meta())),
+                        guards: (other.spec.guard.deletion == DeletionGuard::Deny
+                            || guard::is_labelled(other.meta()))
+                            && !(is_deleted && guard::deletion_confirmed(other.meta(), now)),
                     }
                 })
                 .collect()
@@ -234,12 +236,13 @@ fn is_same_workload(theirs: &Workload, ours: &Workload) -> bool {
 }
 
 /// Whether it is still to be shown that the API server refuses: it can be once the label is there,
-/// and it would not be when the deletion was confirmed.
+/// and it would not be while the deletion is confirmed. One that has ended, by this clock, may still
+/// be good by that of the API server.
 fn needs_dry_run(database: &ProtectedDatabase) -> bool {
     let status = database.status.as_ref();
     let conditions = status.map_or(&[][..], |status| status.conditions.as_slice());
     let guarded = find_condition(conditions, ConditionType::Guarded);
     guard::is_labelled(&database.metadata)
         && guarded.is_none_or(|guarded| guarded.status != "True")
-        && !guard::deletion_confirmed(&database.metadata)
+        && !guard::carries_confirmation(&database.metadata)
 }

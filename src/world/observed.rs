@@ -106,8 +106,8 @@ pub struct NeighbourFact {
     pub same_workload: bool,
     /// Whether it is the older of the two.
     pub older: bool,
-    /// Whether it guards what the two share, such as the namespace: its guard is on, and its
-    /// deletion is not confirmed.
+    /// Whether it guards what the two share, such as the namespace: its guard is on, or its marks
+    /// are still there, and its deletion is not confirmed.
     pub guards: bool,
 }
 
@@ -121,6 +121,8 @@ pub enum PolicyFact {
     /// One of our definitions is missing, edited or being deleted, or was a moment ago; the text
     /// says which.
     DefinitionChanged(String),
+    /// A user has confirmed the deletion of one of our definitions; the text says which.
+    DefinitionConfirmed(String),
     /// They exist, and the API server has still accepted a dry-run delete.
     NotEnforced,
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::{
     ALL_ROWS, NAME, OPERATOR_NAMESPACE, Scene, Server, Start, assert_tells, beside_others,
-    volume_of,
+    confirm_deletion, confirmation, type_command, volume_of,
 };
 
 #[test]
@@ -172,10 +172,11 @@ fn a_confirmed_change_is_let_through() {
             server.claim(),
             names::PROTECTED_LABEL
         ));
-        let (_, command) = refused
-            .split_once("Without the plugin: kubectl ")
-            .expect("a command");
-        scene.kubectl(command.trim());
+        // The deletion is another verb.
+        confirm_deletion(scene, "pvc", &server.claim());
+        let off = format!("label pvc {} {}-", server.claim(), names::PROTECTED_LABEL);
+        assert_tells(&scene.refused(&off), &[names::CONFIRM_CHANGE_ANNOTATION]);
+        type_command(scene, &refused);
         scene.kubectl(&format!(
             "label pvc {} {}-",
             server.claim(),
@@ -206,13 +207,27 @@ fn the_operator_is_refused_too() {
             server.claim()
         ));
         let operator = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast");
-        let confirmation = format!("{}={uid}", names::CONFIRM_DELETION_ANNOTATION);
+        let confirmed = confirmation(&uid);
+        let change_confirmation = format!("{}={confirmed}", names::CONFIRM_CHANGE_ANNOTATION);
+        let confirmation = format!("{}={confirmed}", names::CONFIRM_DELETION_ANNOTATION);
         let volume_uid = scene.kubectl(&format!("get pv {volume} -o jsonpath={{.metadata.uid}}"));
-        let volume_confirmation = format!("{}={volume_uid}", names::CONFIRM_DELETION_ANNOTATION);
+        let volume_confirmation = format!(
+            "{}={}",
+            names::CONFIRM_DELETION_ANNOTATION,
+            crate::support::confirmation(&volume_uid)
+        );
         let for_restore = names::CONFIRMED_FOR_ANNOTATION;
         for (words, tells) in [
             (
                 format!("annotate pvc {} {confirmation} {operator}", server.claim()),
+                "operator can't confirm",
+            ),
+            (
+                format!(
+                    "annotate pvc {} {change_confirmation} {for_restore}={}/back {operator}",
+                    server.claim(),
+                    scene.namespace()
+                ),
                 "operator can't confirm",
             ),
             (
@@ -271,7 +286,9 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
     let (label, owner) = (names::PROTECTED_LABEL, names::PROTECTED_BY_ANNOTATION);
     let off_label = vec![
         "refuses to remove the label holdfast.dev/protected from",
+        "--change, then remove the mark again",
         "Without the plugin: kubectl annotate",
+        "holdfast.dev/confirm-change=",
     ];
     let off_owner = vec!["refuses to remove the annotation holdfast.dev/protected-by from"];
     let off_finalizer = vec!["refuses to remove the finalizer holdfast.dev/keep from"];
@@ -419,6 +436,16 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
             tells,
         );
     }
+    attempt(
+        format!(
+            "patch protdb {NAME} --type=merge -p {{\"spec\":{{\"guard\":{{\"deletion\":\"Off\"}}}}}}"
+        ),
+        &vec![
+            "refuses to switch the guard of ProtectedDatabase",
+            "every mark would be removed",
+            "holdfast.dev/confirm-change=",
+        ],
+    );
     all
 }
 

@@ -20,6 +20,7 @@ mod bad_input;
 mod change_refused;
 mod chart;
 mod coming_back;
+mod confirmed;
 mod data_lost;
 mod data_moved;
 mod data_unknown;

@@ -126,7 +126,11 @@ fn a_claim_is_unlocked_by_its_name_and_then_goes() {
         assert_ran(&holdfast(scene, &format!("{unlock} --yes")), 2, &["--uid"]);
         assert_still_refused(scene, &claim).await;
 
-        assert_ran(&holdfast(scene, &script), 0, &["Confirmed"]);
+        assert_ran(
+            &holdfast(scene, &script),
+            0,
+            &["Confirmed until 20", "in 15 minutes", "--revoke"],
+        );
         assert_ran(
             &holdfast(scene, &format!("{unlock} --revoke")),
             0,

@@ -7,7 +7,8 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::support::{
-    Scene, Server, beside_others, build_claim, build_plain_database, reclaim_policy, volume_of,
+    NAME, Scene, Server, beside_others, build_claim, build_plain_database, confirm_change,
+    reclaim_policy, volume_of,
 };
 
 /// Kubernetes lets anybody write any volume's name into a claim. The volume says whose it is.
@@ -74,6 +75,7 @@ fn a_claim_that_only_names_a_volume_gives_no_hold_on_it() {
             other.metadata
         );
 
+        confirm_change(&tenant, "protdb", NAME);
         tenant
             .change(json!({"spec": {"guard": {"deletion": "Off"}}}))
             .await;

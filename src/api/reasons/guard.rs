@@ -10,9 +10,16 @@ reasons! { GUARD:
     GUARDING = "Guarding" on "Guarded=False":
         "The operator sets the marks and reads them back.",
         "Wait a few seconds.";
-    GUARD_OFF = "GuardOff" on "Guarded=False":
-        "`spec.guard.deletion` is Off, so nothing refuses deletions.",
-        "Set it to Deny.";
+    CONFIRMED = "Confirmed" on "Guarded=False":
+        "A user has confirmed the deletion or a change of a guarded object, so the API server \
+         accepts it now. The message names the object and the end, 15 minutes after the \
+         confirmation.",
+        "Do what you have confirmed, or revoke it: `kubectl holdfast unlock KIND/NAME --revoke`. \
+         The operator removes it when it has ended.";
+    GUARD_OFF = "GuardOff" on "Guarded=False, Ready=False":
+        "`spec.guard.deletion` is Off, so nothing refuses deletions. What carries marks stays \
+         guarded until somebody confirms the change.",
+        "Set it to Deny; the message has the command.";
     NO_CLAIMS = "NoClaims" on "Guarded=False":
         "The Postgres container mounts no PersistentVolumeClaim: its data is lost when the pod is \
          deleted.",

@@ -49,7 +49,7 @@ pub fn restore_binding(
         if binding.holds_volume() {
             let volume = binding.volume.as_ref();
             plan.steps
-                .extend(volume.map(|volume| reserve(observed, binding, volume, None)));
+                .extend(volume.map(|volume| reserve(observed, binding, volume, None, false)));
         }
     }
     let claim = build_claim(&binding.desired, &observed.world.owner());
@@ -85,9 +85,9 @@ fn restore_volume(
     // The guard refuses to bind a volume to a claim of another name until a user confirms it: the
     // claim that it names now does not exist.
     let is_renamed = holder.name.is_some() && !is_for_it && guard::is_labelled(&volume.metadata);
-    let metadata = || Box::new(volume.metadata.clone());
-    if is_renamed && !guard::deletion_confirmed(&volume.metadata) {
-        plan.steps.push(Step::ConfirmVolumeChange(metadata()));
+    if is_renamed && !guard::change_confirmed(&volume.metadata, observed.world.now.0) {
+        let metadata = Box::new(volume.metadata.clone());
+        plan.steps.push(Step::ConfirmVolumeChange(metadata));
     }
     // From the UID of a claim that is gone to that of the one that exists it takes two steps: the
     // guard permits to remove the first, and then to add the other.
@@ -101,10 +101,8 @@ fn restore_volume(
         )));
     }
     let for_uid = lost.filter(|_| !is_of_another).and_then(ClaimFact::uid);
-    plan.steps.push(reserve(observed, binding, volume, for_uid));
-    if is_renamed {
-        plan.steps.push(Step::RevokeVolumeChange(metadata()));
-    }
+    let reservation = reserve(observed, binding, volume, for_uid, is_renamed);
+    plan.steps.push(reservation);
     Ok(())
 }
 
@@ -228,11 +226,12 @@ fn remove_claim(
     }
     let boxed = || Box::new(metadata.clone());
     let is_live = metadata.deletion_timestamp.is_none();
+    let now = observed.world.now.0;
     // The operator deletes no claim, guarded or not, that a restore has not confirmed by its UID.
     let is_confirmed = if is_live {
-        guard::confirmed_by_restore(metadata)
+        guard::confirmed_by_restore(metadata, now)
     } else {
-        guard::deletion_confirmed(metadata)
+        guard::deletion_confirmed(metadata, now)
     };
     if (is_live || guard::is_held(metadata)) && !is_confirmed {
         plan.steps.push(Step::ConfirmClaimDeletion(boxed()));
@@ -291,6 +290,7 @@ fn reserve(
     binding: &ClaimBinding,
     volume: &VolumeFound,
     for_uid: Option<&str>,
+    uses_confirmation: bool,
 ) -> Step {
     Step::ReserveVolume {
         metadata: Box::new(volume.metadata.clone()),
@@ -298,6 +298,7 @@ fn reserve(
         namespace: observed.world.namespace_name.clone(),
         claim: binding.desired.claim.clone(),
         for_uid: for_uid.map(ToOwned::to_owned),
+        uses_confirmation,
     }
 }
 

@@ -4,6 +4,7 @@
 mod claims;
 mod desired;
 mod known;
+mod left_behind;
 mod objects;
 mod ownership;
 mod plan;

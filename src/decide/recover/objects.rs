@@ -34,7 +34,8 @@ pub fn plan_namespace(observed: &ObservedRecovery, plan: &mut RecoveryPlan) -> R
                 "Namespace {name} is Terminating; what is guarded in it is kept"
             ));
             let metadata = || Box::new(metadata.clone());
-            if guard::is_labelled(&metadata()) && !guard::deletion_confirmed(&metadata()) {
+            let now = observed.world.now.0;
+            if guard::is_labelled(&metadata()) && !guard::deletion_confirmed(&metadata(), now) {
                 plan.steps.push(Step::ConfirmNamespaceDeletion(metadata()));
             }
             plan.steps.push(Step::FinalizeNamespace(metadata()));
@@ -87,7 +88,7 @@ pub fn plan_database(observed: &ObservedRecovery, plan: &mut RecoveryPlan) -> Re
         Some(_) => return Ok(()),
     };
     if let Some(metadata) = metadata {
-        if !guard::deletion_confirmed(metadata) {
+        if !guard::deletion_confirmed(metadata, observed.world.now.0) {
             let confirm = Step::ConfirmDatabaseDeletion(Box::new(metadata.clone()));
             plan.steps.push(confirm);
         }

@@ -3,7 +3,7 @@
 use super::claims::restore_binding;
 use super::known::known;
 use super::ownership::refuse_workload_of_another;
-use super::{objects, workload};
+use super::{left_behind, objects, workload};
 use crate::plan::{Blocker, RecoveryPlan};
 use crate::world::{ObservedRecovery, WorkloadFact, WorkloadFound};
 
@@ -26,6 +26,7 @@ pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocke
     }
     objects::plan_database(observed, &mut plan)?;
     workload::plan_scale_up(observed, workload, &mut plan);
+    left_behind::plan_revocations(observed, &mut plan)?;
     Ok(plan)
 }
 

@@ -8,6 +8,7 @@ use super::unavailable::unavailable_since;
 use crate::api::{
     CheckOutcome, CheckVerdict, DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, RestoreState,
 };
+use crate::guard;
 use crate::plan::{Actor, Blocker, RecoveryPlan, Step};
 use crate::wording::say_length;
 use crate::world::{ClaimBinding, Fact, ObservedRecovery};
@@ -36,10 +37,14 @@ pub fn decide_restore(
         restore.status.clone().unwrap_or_default(),
         &observed.world.now,
     );
-    let plan = match plan {
+    let mut plan = match plan {
         Ok(plan) => plan,
         Err(blocker) => return blocked(before, blocker.to_string()),
     };
+    // What users have confirmed is theirs: a restore may wait for its check for days.
+    plan.steps.retain(|step| {
+        !matches!(step, Step::RevokeConfirmation(step) if !guard::is_of_restore(&step.metadata))
+    });
     // The note on the ledger goes with the namespace that is created after it.
     let is_named = |step: &&Step| !matches!(step, Step::NoteRecreation { .. });
     let mut steps = plan.steps.iter().filter(is_named);

@@ -38,8 +38,16 @@ impl Drift {
     fn fact(&self) -> PolicyFact {
         match self {
             Self::Policy(drift) => PolicyFact::Missing(drift.difference.clone()),
+            Self::Definition(drift) if drift.is_confirmed => {
+                PolicyFact::DefinitionConfirmed(drift.difference.clone())
+            }
             Self::Definition(drift) => PolicyFact::DefinitionChanged(drift.difference.clone()),
         }
+    }
+
+    /// Whether a user has confirmed it: nothing is to be repaired.
+    fn is_confirmed(&self) -> bool {
+        matches!(self, Self::Definition(drift) if drift.is_confirmed)
     }
 
     fn difference(&self) -> &str {
@@ -111,7 +119,7 @@ pub async fn run_drift_repair(
         let _ = databases.try_send(());
         let mut left = None;
         for drift in &drifts {
-            if !repair(&context, drift).await {
+            if drift.is_confirmed() || !repair(&context, drift).await {
                 left.get_or_insert_with(|| drift.fact());
             }
         }

@@ -1,5 +1,5 @@
-//! `kubectl holdfast unlock`: shows what would be lost with an object, and confirms its deletion by
-//! its UID.
+//! `kubectl holdfast unlock`: shows what would be lost with an object, and confirms its deletion, or
+//! a change of it, for 15 minutes.
 
 mod command;
 mod kinds;

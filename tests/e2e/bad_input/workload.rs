@@ -10,7 +10,9 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use super::calm::Calm;
-use crate::support::{NAME, Scene, Server, assert_tells, beside_others, build_plain_database};
+use crate::support::{
+    NAME, Scene, Server, assert_tells, beside_others, build_plain_database, confirm_deletion,
+};
 
 const FALSE: ConditionStatus = ConditionStatus::False;
 const TRUE: ConditionStatus = ConditionStatus::True;
@@ -155,15 +157,7 @@ fn a_claim_in_use_by_two_databases_stays_with_the_first() {
 
         // They are released on purpose, and take nothing of the first along.
         for name in ["rival", "sharing"] {
-            let uid = scene
-                .get::<ProtectedDatabase>(name)
-                .await
-                .uid()
-                .expect("a UID");
-            scene.kubectl(&format!(
-                "annotate protdb {name} {}={uid}",
-                names::CONFIRM_DELETION_ANNOTATION
-            ));
+            confirm_deletion(scene, "protdb", name);
             scene.kubectl(&format!("delete protdb {name} --timeout=60s"));
         }
         let now: PersistentVolumeClaim = scene.get(&server.claim()).await;

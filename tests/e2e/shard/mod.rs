@@ -4,6 +4,7 @@
 
 mod between;
 mod claim_newborn;
+mod confirmation_ended;
 mod crash_points;
 mod noticed;
 pub mod operator;

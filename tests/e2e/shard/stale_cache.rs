@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::between::Between;
 use super::operator::Installation;
-use crate::coming_back::{shell, wait_bound};
+use crate::coming_back::wait_bound;
 use crate::support::{
     ALL_ROWS, NAME, Scene, Server, build_plain_database, confirm_deletion, in_shard,
-    reclaim_policy, volume_of,
+    reclaim_policy, shell, volume_of,
 };
 
 /// How often a release must have been refused: the operator tries again, and does not get used to

@@ -253,7 +253,7 @@ async fn is_as_built(scene: &Scene, definition: &str) -> Result<(), String> {
         .find(|built| built.name_any() == definition)
         .expect("a definition of ours");
     let is_going = present.metadata.deletion_timestamp.is_some();
-    if is_going || guard::definition_differs(&present, &built) {
+    if is_going || guard::definition_differs(&present, &built, jiff::Timestamp::now()) {
         Err(format!("{:?}", present.spec.names))
     } else {
         Ok(())

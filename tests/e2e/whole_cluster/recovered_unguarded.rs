@@ -145,7 +145,7 @@ fn a_volume_that_was_tied_to_another_claim_comes_back_under_its_running_pod() {
         let recovered = holdfast(scene, &format!("recover {NAME} -n {}", scene.namespace()));
         let told = [
             "whose claim does not exist",
-            "remove the confirmation",
+            "confirm the change of PersistentVolume",
             "Claim knowledge-data is Bound to volume",
         ];
         assert_ran(&recovered, 0, &told);

@@ -19,7 +19,8 @@ use super::super::operator::{Installation, Operator};
 use super::crashing_client::{Crash, CrashPoint};
 use crate::protect::assert_marks;
 use crate::support::{
-    NAME, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of,
+    NAME, Scene, Server, Start, build_database, confirm_deletion, is_of, names_of, outcome,
+    reclaim_policy, volume_of,
 };
 
 /// A namespace for one run after the other.
@@ -221,10 +222,7 @@ impl Worker {
     /// protecting it has made.
     pub async fn release(&self) {
         let databases = self.scene.api::<ProtectedDatabase>();
-        let uid = self.scene.database().await.uid();
-        self.scene
-            .change(json!({"metadata": {"annotations": {names::CONFIRM_DELETION_ANNOTATION: uid}}}))
-            .await;
+        confirm_deletion(&self.scene, "protdb", NAME);
         databases
             .delete(NAME, &DeleteParams::default())
             .await
