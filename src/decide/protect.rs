@@ -6,7 +6,10 @@ use super::area::{Area, Stall, guard_wanted};
 use super::gap::{Gap, unknown};
 use super::judge::Judged;
 use super::ways_back::{recover_command, recreate_volume};
-use super::{claims_report, data_place, guard_off, other_namespace, standing, surroundings};
+use super::{
+    claims_report, data_place, guard_off, other_namespace, second_server, shared_data, standing,
+    surroundings,
+};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
@@ -14,6 +17,9 @@ use crate::world::{ClaimFact, Fact, Observed, PolicyFact, VolumeFact, VolumeFoun
 
 /// How long until a claim that does not exist is looked for again.
 const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
+
+/// How long until it is read again whether what others run beside the database has stopped.
+const OTHERS_PAUSE: Duration = Duration::from_secs(15);
 
 /// How long until a deletion is tried again that should have been refused.
 const TRIAL_PAUSE: Duration = Duration::from_secs(10);
@@ -61,6 +67,11 @@ pub fn guard(
         }
     }
     gaps.extend(data_place::off_claim(observed, judged, plan));
+    let of_others = [
+        shared_data::mounted_twice(observed),
+        second_server::selected_too(observed),
+    ];
+    gaps.extend(of_others.into_iter().flatten());
     guard_kept_volumes(observed, plan, &mut gaps);
     surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     match &observed.policy {
@@ -108,6 +119,11 @@ pub fn guard(
         gaps.push(gap);
         message
     });
+    gaps.extend(shared_data::may_overlap(observed));
+    gaps.extend(second_server::second_workload(observed));
+    if gaps.iter().any(|gap| is_about_others(gap.reason)) {
+        plan.read_again_after(OTHERS_PAUSE);
+    }
     let area_stall = gaps
         .iter()
         .find(|gap| [reasons::CLAIM_SHARED, reasons::NAMESPACE_REPLACED].contains(&gap.reason))
@@ -158,6 +174,16 @@ pub fn guard(
         stall: area_stall,
         waiting_on,
     }
+}
+
+/// Whether a gap ends with what others run. That is not watched.
+fn is_about_others(reason: &str) -> bool {
+    [
+        reasons::CLAIM_MOUNTED_TWICE,
+        reasons::OTHER_SERVER_SELECTED,
+        reasons::SECOND_SERVER,
+    ]
+    .contains(&reason)
 }
 
 fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, message: String) {

@@ -3,6 +3,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::area::Stall;
+use super::ready::push_progress;
 use crate::api::{ConditionStatus, ConditionType, ConfirmedVerb, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
@@ -32,40 +34,29 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
              confirm, but nothing is checked any more. Confirm: {}",
             guard::confirm_command("protdb", metadata, ConfirmedVerb::Delete)
         );
-        let said = |condition, status, reason, message: &str| DesiredCondition {
-            condition,
-            status,
-            reason,
-            message: message.to_owned(),
+        plan.conditions.push(DesiredCondition {
+            condition: ConditionType::Ready,
+            status: ConditionStatus::False,
+            reason: reasons::NOT_READY,
+            message: message.clone(),
+        });
+        let stall = Stall {
+            reason: reasons::DELETION_NOT_CONFIRMED,
+            message,
         };
-        plan.conditions.push(said(
-            ConditionType::Stalled,
-            ConditionStatus::True,
-            reasons::DELETION_NOT_CONFIRMED,
-            &message,
-        ));
-        plan.conditions.push(said(
-            ConditionType::Ready,
-            ConditionStatus::False,
-            reasons::NOT_READY,
-            &message,
-        ));
+        push_progress(Some(stall), None, plan);
         return;
     }
     let permit = Permit::DatabaseConfirmed(metadata.uid.clone().unwrap_or_default());
     if release_guard(observed, &permit, plan) {
         release_database(observed, permit, plan);
     } else {
-        plan.conditions.push(DesiredCondition {
-            condition: ConditionType::Reconciling,
-            status: ConditionStatus::True,
-            reason: reasons::PROGRESSING,
-            message: unconfirmed(observed).unwrap_or_else(|| {
-                "the marks are being removed; the ProtectedDatabase is deleted once every object \
-                 with marks could be read"
-                    .to_owned()
-            }),
+        let waiting = unconfirmed(observed).unwrap_or_else(|| {
+            "the marks are being removed; the ProtectedDatabase is deleted once every object with \
+             marks could be read"
+                .to_owned()
         });
+        push_progress(None, Some(waiting), plan);
     }
 }
 

@@ -17,6 +17,7 @@ use super::policy::{BoundPolicy, denying, warning};
 use super::templates::{
     TEMPLATE_POLICY, build_other_claim_warning, build_other_server_warning, build_template_guard,
 };
+use super::two_servers::build_two_servers_warning;
 use super::unsupported_fields::build_unsupported_fields_warning;
 
 /// Names of the policies, and of their bindings, without which nothing is refused.
@@ -48,6 +49,7 @@ pub fn policies(operator_namespace: &str) -> Vec<BoundPolicy> {
         denying(build_claim_fence(operator_namespace)),
         warning(build_other_claim_warning()),
         warning(build_other_server_warning()),
+        warning(build_two_servers_warning()),
         warning(build_unsupported_fields_warning()),
         warning(build_gated_host_warning()),
         warning(build_guard_off_warning()),

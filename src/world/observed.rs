@@ -10,8 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::namespace::namespace_uids;
 use super::{
-    ClaimFact, Fact, KeptVolume, LedgerFact, OtherNamespace, PodFact, VolumeFact, WorkloadFact,
-    WorkloadFound,
+    ClaimFact, Fact, KeptVolume, LedgerFact, OtherNamespace, PodFact, ServiceFact, VolumeFact,
+    WorkloadFact, WorkloadFound,
 };
 use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, names};
 use crate::guard;
@@ -33,6 +33,10 @@ pub struct World {
     pub workload: Fact<WorkloadFact>,
     /// The workload's pods.
     pub pods: Fact<Vec<PodFact>>,
+    /// The other pods of the namespace.
+    pub other_pods: Fact<Vec<PodFact>>,
+    /// The Services of the namespace that select pods.
+    pub services: Fact<Vec<ServiceFact>>,
     /// The claims that belong to the database, for whichever of the possible reasons.
     pub claims: Fact<Vec<ClaimFact>>,
     /// The volumes of claims that are gone, as far as they are still this database's.
@@ -102,6 +106,8 @@ pub struct FileClaim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeighbourFact {
     pub name: String,
+    /// Name of the workload that it names.
+    pub workload: String,
     /// Whether it names the same workload.
     pub same_workload: bool,
     /// Whether it is the older of the two.
@@ -141,6 +147,8 @@ impl World {
             namespace: unread(),
             workload: unread(),
             pods: unread(),
+            other_pods: unread(),
+            services: unread(),
             claims: unread(),
             kept_volumes: unread(),
             ledger: unread(),
@@ -229,6 +237,8 @@ impl World {
             namespace,
             workload,
             pods,
+            other_pods,
+            services,
             claims,
             kept_volumes,
             ledger,
@@ -265,6 +275,8 @@ impl World {
             agent_identity.unknown(),
             file_claims.unknown(),
             kept_volumes.unknown(),
+            other_pods.unknown(),
+            services.unknown(),
         ];
         parts.into_iter().flatten().chain(volumes).collect()
     }

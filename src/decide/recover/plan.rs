@@ -1,6 +1,7 @@
 //! From what was read to the steps that recover a database, and what blocks them.
 
 use super::claims::restore_binding;
+use super::compare::compare_running;
 use super::known::known;
 use super::ownership::refuse_workload_of_another;
 use super::{left_behind, objects, workload};
@@ -25,6 +26,7 @@ pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocke
         workload::plan_mounts(observed, workload, &mut plan)?;
     }
     objects::plan_database(observed, &mut plan)?;
+    compare_running(observed, workload, &mut plan);
     workload::plan_scale_up(observed, workload, &mut plan);
     left_behind::plan_revocations(observed, &mut plan)?;
     Ok(plan)
