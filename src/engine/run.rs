@@ -137,7 +137,7 @@ pub async fn run(
         .watches(
             Api::<PartialObjectMeta<PersistentVolume>>::all(client.clone()),
             protected.clone(),
-            |volume| triggers::from_volume(volume.meta()),
+            |volume| triggers::from_mark(volume.meta()),
         )
         // For what is confirmed on them: nothing else of the two is waited for.
         .watches(

@@ -23,8 +23,8 @@ pub fn from_label(metadata: &ObjectMeta) -> Option<ObjectRef<GuardedDatabase>> {
     Some(ObjectRef::new(name).within(metadata.namespace.as_deref()?))
 }
 
-/// The database that the mark of a volume names.
-pub fn from_volume(metadata: &ObjectMeta) -> Option<ObjectRef<GuardedDatabase>> {
+/// The database that the mark of a volume or of a ledger names.
+pub fn from_mark(metadata: &ObjectMeta) -> Option<ObjectRef<GuardedDatabase>> {
     let (namespace, name) = split_owner(guard::marked_owner(metadata)?)?;
     Some(ObjectRef::new(name).within(namespace))
 }

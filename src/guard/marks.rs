@@ -31,8 +31,8 @@ use super::loss_text::is_loss_summary;
 use super::operations::{add, remove, replace, set_entry, test, test_uid, test_version};
 use crate::api::ConfirmedVerb;
 use crate::api::names::{
-    CONFIRMED_FOR_ANNOTATION, KEEP_FINALIZER, LOSS_SUMMARY_ANNOTATION, MOUNT_REPAIR_ANNOTATION,
-    NAMESPACE_UID_ANNOTATION, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL,
+    KEEP_FINALIZER, LOSS_SUMMARY_ANNOTATION, MOUNT_REPAIR_ANNOTATION, NAMESPACE_UID_ANNOTATION,
+    PROTECTED_BY_ANNOTATION, PROTECTED_LABEL,
 };
 use crate::api::split_owner;
 

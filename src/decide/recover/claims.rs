@@ -103,8 +103,9 @@ fn restore_volume(
     // A volume of which the deletion was tried, and failed, would be deleted after all.
     if !volume.is_retained() {
         plan.steps.push(Step::MarkVolume(VolumeStep {
-            metadata: metadata(),
+            metadata: Box::new(volume.metadata.clone()),
             reclaim_policy: volume.reclaim_policy.clone(),
+            namespace_uid: observed.world.namespace_uid().map(ToOwned::to_owned),
         }));
     }
     let for_uid = lost.filter(|_| !is_of_another).and_then(ClaimFact::uid);

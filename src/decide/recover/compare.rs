@@ -54,7 +54,7 @@ fn differences(
     workload: &WorkloadFound,
     baseline: &LedgerBaseline,
 ) -> Vec<String> {
-    let wanted = super::spec_of(observed).and_then(|spec| spec.workload.container);
+    let wanted = observed.spec().and_then(|spec| spec.workload.container);
     let Some(container) = workload.database_container(wanted.as_deref()) else {
         return Vec::new();
     };

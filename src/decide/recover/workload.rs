@@ -134,7 +134,7 @@ fn scale(workload: &WorkloadFound, replicas: i32) -> ScaleStep {
 /// Whether a second pod of the workload would be a second server on the same data directory, also
 /// after the mounts that are planned.
 fn shares_data(observed: &ObservedRecovery, plan: &RecoveryPlan) -> bool {
-    let container = super::spec_of(observed).and_then(|spec| spec.workload.container);
+    let container = observed.spec().and_then(|spec| spec.workload.container);
     let mut steps = plan.steps.iter();
     steps.any(|step| matches!(step, Step::MountClaim { .. }))
         || !observed
