@@ -38,10 +38,10 @@ const LONG_LOCK: Duration = Duration::from_secs(5);
 const SHARE_OF_A_LOCK: u32 = 4;
 /// How long a table is read at first of which a number of rows is enough: some hundred thousand.
 const FIRST_LIMIT: Duration = Duration::from_millis(50);
-/// Counting a small table takes no time, unless its server is held up. None may take longer than
-/// this, and all together no more than this part of the time that is left: the others must be seen
-/// anyway.
-const SMALL: Duration = Duration::from_secs(1);
+/// Counting a small table takes no time, unless its server is held up: one that gets no processor may
+/// need seconds. None may take longer than this, and all together no more than this part of the time
+/// that is left: the others must be seen anyway.
+const SMALL: Duration = Duration::from_secs(5);
 const SHARE_OF_THE_SMALL: u32 = 3;
 /// Tables that seem to have lost most of their rows are counted whatever the budget, within this
 /// part of the time that is left.
