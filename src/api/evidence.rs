@@ -170,9 +170,6 @@ pub enum NotCountedReason {
     NotReadable,
     /// Row security would hide rows from the role.
     RowSecurity,
-    /// To plan a count would run code that their owner has written: a function in an index
-    /// expression, a partial index, extended statistics or a partition key.
-    OwnerCode,
     /// An extension keeps their rows elsewhere, compressed or on other servers.
     StoredElsewhere,
     /// Somebody held a lock on them for too long.

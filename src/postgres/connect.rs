@@ -10,7 +10,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::password_watch::{Watched, WatchedConnect};
+use super::incoming::{CopiedRows, Incoming, ReadingConnect};
 use super::session::LOCK_LIMIT;
 use super::settings::{build_options, build_question};
 use super::{
@@ -87,9 +87,10 @@ async fn try_connect(
     if !login.password.is_empty() {
         config.password(&login.password);
     }
+    let rows = CopiedRows::default();
     let (client, connection) = match timeout_at(
         deadline.min(now + ATTEMPT_LIMIT),
-        open(&config, login, database),
+        open(&config, login, database, &rows),
     )
     .await
     {
@@ -119,6 +120,7 @@ async fn try_connect(
         database.to_owned(),
         deadline,
         restricted,
+        rows,
     );
     ensure_settings(&session, restricted).await?;
     Ok(session)
@@ -148,21 +150,23 @@ async fn ensure_settings(session: &Session, restricted: bool) -> Result<(), Post
     ))
 }
 
-/// The stream of a connection: watched, as long as the server may ask for the password.
-type Stream = Watched<TcpStream>;
-type TlsStream = Watched<<MakeRustlsConnect as MakeTlsConnect<Stream>>::Stream>;
+/// The stream of a connection, whose messages are read before the driver sees them.
+type Stream = Incoming<TcpStream>;
+type TlsStream = Incoming<<MakeRustlsConnect as MakeTlsConnect<Stream>>::Stream>;
 
 /// Opens a connection on which a password goes out in clear only to a server that was verified.
 async fn open(
     config: &Config,
     login: &Login,
     database: &str,
+    rows: &CopiedRows,
 ) -> Result<(Client, Connection<Stream, TlsStream>), PostgresError> {
     let name = login.tls_server_name.as_ref().unwrap_or(&login.host);
     let Ok(inner) = MakeTlsConnect::<Stream>::make_tls_connect(&mut build_connector(login)?, name);
-    let tls = WatchedConnect {
+    let tls = ReadingConnect {
         inner,
         is_verified: login.is_verified(true),
+        rows: rows.clone(),
     };
     let stream = TcpStream::connect((login.host.as_str(), login.port))
         .await
@@ -170,7 +174,8 @@ async fn open(
     stream
         .set_nodelay(true)
         .map_err(|error| not_reached(login, &error))?;
-    let stream = Watched::plain(stream, config.get_ssl_mode() != SslMode::Disable);
+    let asks = config.get_ssl_mode() != SslMode::Disable;
+    let stream = Incoming::plain(stream, asks, rows.clone());
     config
         .connect_raw(stream, tls)
         .await

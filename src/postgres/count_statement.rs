@@ -7,9 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::effort::{Effort, Pace};
-use super::owner_code::build_recheck;
 use super::selection::Counted;
-use super::settings::build_local_setting;
+use super::session::Answer;
 use super::{
     ListedTable, PostgresError, PostgresErrorKind, Session, quote_identifier, quote_literal,
     quote_qualified,
@@ -17,9 +16,6 @@ use super::{
 
 /// How many tables one statement measures: each costs the server a look at its file.
 const MEASURED_AT_ONCE: usize = 1_000;
-/// How long a count may wait for a lock, once its tables are locked and were read again: for
-/// longer their owner could add what was not there.
-const NO_LOCK: Duration = Duration::from_millis(1);
 
 /// What somebody has locked for himself in this database, or waits to, and would be waited for.
 pub(super) const LOCKED: &str = "select l.relation from pg_catalog.pg_locks as l join \
@@ -68,35 +64,53 @@ pub(super) async fn measure(
     Ok(pages)
 }
 
-/// Counts the rows of each table in one statement, no further than `enough`.
+/// How far a count may go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    /// So many rows are enough to know.
+    pub enough: Option<i64>,
+    /// No statement may take longer.
+    pub time: Duration,
+    /// No lock is waited for longer.
+    pub lock: Duration,
+}
+
+/// Counts the rows of each table in one round trip. Of a table that is copied and has more rows than
+/// can be read in the time, those that were read.
 pub(super) async fn count(
     session: &Session,
     tables: &[&ListedTable],
-    enough: Option<i64>,
+    reach: Reach,
     effort: &mut Effort,
     pace: &mut Pace,
-    lock: Duration,
 ) -> Result<BTreeMap<i64, Counted>, PostgresError> {
-    let statements = build_count(tables, enough);
+    let statements = build_count(tables, reach.enough);
+    session.take_copied();
     let begin = Instant::now();
     let answer = session
-        .fetch_within(&statements, effort.time_of_one(), lock)
+        .fetch_answers(
+            &statements,
+            effort.time_of_one().min(reach.time),
+            reach.lock,
+        )
         .await;
-    let worked = begin.elapsed();
+    let (worked, read) = (begin.elapsed(), session.take_copied());
     if !matches!(&answer, Err(error) if error.kind == PostgresErrorKind::Locked) {
         tokio::time::sleep(effort.spend(worked)).await;
     }
-    let mut counted = BTreeMap::new();
-    for row in answer?.last().into_iter().flatten() {
-        let rows = session.number(row, "rows")?;
-        counted.insert(
-            session.number(row, "oid")?,
-            Counted {
-                rows,
-                is_all: enough.is_none_or(|enough| rows < enough),
-            },
-        );
-    }
+    let answers = match (answer, tables) {
+        (Ok(answers), _) => answers,
+        (Err(error), [table]) if error.kind == PostgresErrorKind::Timeout && read > 0 => {
+            let rows = Counted {
+                rows: read,
+                is_all: false,
+            };
+            pace.note(worked, Some(read), None);
+            return Ok([(table.oid, rows)].into());
+        }
+        (Err(error), _) => return Err(error),
+    };
+    let counted = read_counts(session, tables, reach.enough, &answers)?;
     let only = if let [table] = tables {
         counted.get(&table.oid).zip(Some(table.pages))
     } else {
@@ -111,17 +125,53 @@ pub(super) async fn count(
     Ok(counted)
 }
 
-/// The statements of one count. Planning it evaluates expressions of the tables' owners, who may
-/// have added some since the tables were listed. So the transaction takes its locks first and opens
-/// every index, for which it may have to wait; then makes sure that the tables are those that were
-/// listed, that nobody is about to change them, and that they have got nothing that was not there; and
-/// then counts, without waiting any more. What is left are some hundred microseconds.
+fn read_counts(
+    session: &Session,
+    tables: &[&ListedTable],
+    enough: Option<i64>,
+    answers: &[Answer],
+) -> Result<BTreeMap<i64, Counted>, PostgresError> {
+    let copied: Vec<_> = tables.iter().filter(|table| table.is_copied()).collect();
+    let first = answers.len().saturating_sub(copied.len());
+    let mut counted = BTreeMap::new();
+    let planned = answers.get(LOOKS..first).unwrap_or_default();
+    for row in planned.iter().flat_map(|answer| &answer.rows) {
+        let rows = session.number(row, "rows")?;
+        let is_all = enough.is_none_or(|enough| rows < enough);
+        counted.insert(session.number(row, "oid")?, Counted { rows, is_all });
+    }
+    for (table, answer) in copied
+        .into_iter()
+        .zip(answers.get(first..).unwrap_or_default())
+    {
+        let rows = i64::try_from(answer.count).unwrap_or(i64::MAX);
+        counted.insert(table.oid, Counted { rows, is_all: true });
+    }
+    Ok(counted)
+}
+
+/// Statements before those that count: the lock, and whether the tables are those that were listed.
+const LOOKS: usize = 2;
+
+/// For whoever reads the server's log.
+const REMARK: &str = "/* Holdfast counts rows, and reads no further than \
+    spec.verification.countingBudget and timeout let it: a cancelled statement is expected here. */";
+
+/// The statements of one count: they lock the tables, so that nobody replaces them, make sure that
+/// they are those that were listed, and count.
+///
+/// Planning a statement evaluates expressions that the owner of a table has put into indexes,
+/// statistics and partition keys, and may have put there a moment ago. COPY plans nothing; the output
+/// functions of types, which are all that it calls, belong to superusers.
+/// <https://www.postgresql.org/docs/current/sql-copy.html>,
+/// <https://www.postgresql.org/docs/current/sql-createtype.html>
 fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
+    let name = |table: &ListedTable| quote_qualified(&table.schema, &table.name);
+    // ONLY: rows of inheriting tables are counted where they are, once. COPY does so by itself.
     let names: Vec<String> = tables
         .iter()
-        .map(|table| format!("only {}", quote_qualified(&table.schema, &table.name)))
+        .map(|table| format!("only {}", name(table)))
         .collect();
-    let oids = join(tables.iter().map(|table| table.oid));
     let listed: Vec<String> = tables
         .iter()
         .map(|table| {
@@ -133,14 +183,19 @@ fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
             )
         })
         .collect();
-    let counts: Vec<String> = tables
-        .iter()
-        .zip(&names)
-        .map(|(table, name)| {
-            // ONLY: rows of inheriting tables are counted where they are, once.
+    let (copied, planned): (Vec<&ListedTable>, Vec<_>) =
+        tables.iter().partition(|table| table.is_copied());
+    let selects: Vec<String> = planned
+        .into_iter()
+        .map(|table| {
             let from = enough.map_or_else(
-                || format!("from {name}"),
-                |enough| format!("from (select 1 from {name} limit {enough}) as enough"),
+                || format!("from only {}", name(table)),
+                |enough| {
+                    format!(
+                        "from (select 1 from only {} limit {enough}) as enough",
+                        name(table)
+                    )
+                },
             );
             format!(
                 "select '{}' as oid, pg_catalog.count(*)::text as rows {from}",
@@ -148,45 +203,29 @@ fn build_count(tables: &[&ListedTable], enough: Option<i64>) -> String {
             )
         })
         .collect();
-    let known: Vec<_> = tables
-        .iter()
-        .map(|table| (table.oid, &table.harmless))
-        .collect();
+    // As the server has it: text that can't be translated is no error.
+    let copies = copied.into_iter().map(|table| {
+        let column = table.short_column.as_ref();
+        let column = column.map_or_else(String::new, |column| {
+            format!(" ({})", quote_identifier(column))
+        });
+        format!(
+            "{REMARK} copy {}{column} to stdout (encoding 'SQL_ASCII')",
+            name(table)
+        )
+    });
+    let selects = Some(selects.join(" union all ")).filter(|selects| !selects.is_empty());
+    let counts: Vec<String> = selects.into_iter().chain(copies).collect();
     format!(
-        "lock table {} in access share mode; select \
-         pg_catalog.count(pg_catalog.pg_relation_size(i.indexrelid)) as opened from \
-         pg_catalog.pg_index as i where i.indrelid in ({oids}); select {} as timeout, (case when \
-         pg_catalog.count(*) = {} and not exists ({}) then 1 else 100000 end)::smallint as same \
-         from (values {}) as listed(oid, schema, name) join pg_catalog.pg_class as c on c.oid = \
-         listed.oid and c.relname = listed.name and c.relkind = 'r' join pg_catalog.pg_namespace \
-         as n on n.oid = c.relnamespace and n.nspname = listed.schema; {}; {}",
+        "lock table {} in access share mode; select (case when pg_catalog.count(*) = {} then 1 else \
+         100000 end)::smallint as same from (values {}) as listed(oid, schema, name) join \
+         pg_catalog.pg_class as c on c.oid = listed.oid and c.relname = listed.name and c.relkind = \
+         'r' join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = \
+         listed.schema; {}",
         names.join(", "),
-        build_local_setting("lock_timeout", &NO_LOCK.as_millis().to_string()),
         tables.len(),
-        build_ddl_question(tables),
         listed.join(", "),
-        build_recheck(&known),
-        counts.join(" union all ")
-    )
-}
-
-/// Who is about to change one of these tables: what is not committed yet can't be seen, but it holds
-/// a lock. A prepared transaction holds it without a process. A VACUUM holds the same one and changes
-/// nothing; so does autovacuum, which every role can tell by its having a database and no user.
-fn build_ddl_question(tables: &[&ListedTable]) -> String {
-    let of_others = tables.iter().filter(|table| !table.of_superuser);
-    let oids = join(of_others.map(|table| table.oid));
-    if oids.is_empty() {
-        return "select where false".to_owned();
-    }
-    format!(
-        "select from pg_catalog.pg_locks as l where l.locktype = 'relation' and l.relation in \
-         ({oids}) and coalesce(l.pid, 0) <> pg_catalog.pg_backend_pid() and l.mode in \
-         ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock') and \
-         l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = \
-         pg_catalog.current_database()) and coalesce(l.pid, 0) not in (select v.pid from \
-         pg_catalog.pg_stat_get_progress_info('VACUUM') as v union all select a.pid from \
-         pg_catalog.pg_stat_get_activity(null) as a where a.usesysid is null and a.datid is not null)"
+        counts.join("; ")
     )
 }
 
@@ -202,7 +241,7 @@ pub(super) fn pages_of(tables: &[&ListedTable]) -> i64 {
         .fold(0, i64::saturating_add)
 }
 
-/// Why a count of this table would fail, lie, or run what it must not.
+/// Why a count of this table would fail or lie.
 pub(super) fn refusal(session: &Session, table: &ListedTable) -> Option<PostgresError> {
     let role = quote_identifier(&session.login().username);
     let name = table.qualified_name();
@@ -228,9 +267,6 @@ pub(super) fn refusal(session: &Session, table: &ListedTable) -> Option<Postgres
             ),
         ));
     }
-    if let Some(code) = &table.owner_code {
-        return Some(owner_code_error(session, table, code));
-    }
     (!table.can_be_named).then(|| {
         PostgresError::new(
             PostgresErrorKind::QueryFailed,
@@ -240,42 +276,4 @@ pub(super) fn refusal(session: &Session, table: &ListedTable) -> Option<Postgres
             ),
         )
     })
-}
-
-/// The error for a table that can't be counted without running what its owner has written.
-pub(super) fn owner_code_error(
-    session: &Session,
-    table: &ListedTable,
-    code: &str,
-) -> PostgresError {
-    let role = quote_identifier(&session.login().username);
-    PostgresError::new(
-        PostgresErrorKind::OwnerCode,
-        format!(
-            "to count table {} in database {} the server would run {code} as role {role}: an \
-             index, extended statistics or the partition key of the table calls it, and its owner \
-             is no superuser, so it may do anything that {role} may. {}",
-            table.qualified_name(),
-            session.database(),
-            remedy(code)
-        ),
-    )
-}
-
-/// What lets a table with this code be counted.
-fn remedy(code: &str) -> String {
-    let owned = |kind: &str, name: &str| {
-        format!(
-            "Read it, and if it is harmless let a superuser own it: `ALTER {kind} {name} OWNER TO \
-             postgres`"
-        )
-    };
-    match code.split_once(' ') {
-        Some(("function", name)) => owned("FUNCTION", name),
-        Some(("type", name)) => owned("TYPE", name),
-        Some(("operator", _)) => {
-            "Read its function, and if it is harmless let a superuser own that".to_owned()
-        }
-        _ => "Drop that index, those statistics or that partition key".to_owned(),
-    }
 }

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use crate::api::{NotCountedReason, TableRule};
 
-use super::count_statement::{count, measure, owner_code_error, pages_of, refusal};
-use super::effort::{Effort, Idle};
+use super::count_statement::{Reach, count, measure, pages_of, refusal};
+use super::effort::{Effort, Idle, Pace};
 use super::selection::{Counted, Told, select};
+use super::short_column::fetch_short_columns;
 use super::{CountOrder, ListedTable, PostgresError, PostgresErrorKind, Session, TableList, Tally};
 
 /// How many tables one statement counts at most; each takes a lock for itself and its indexes while
@@ -33,9 +34,11 @@ const RESERVE: Duration = Duration::from_millis(500);
 /// part of the time that is left, so that many of them leave some for the others.
 const LONG_LOCK: Duration = Duration::from_secs(5);
 const SHARE_OF_A_LOCK: u32 = 4;
-/// Counting a small table takes no time, unless an expression of its owner does, which the server
-/// evaluates to plan it. None may take longer than this, and all together no more than this part of
-/// the time that is left: the others must be seen anyway.
+/// How long a table is read at first of which a number of rows is enough: some hundred thousand.
+const FIRST_LIMIT: Duration = Duration::from_millis(50);
+/// Counting a small table takes no time, unless its server is held up. None may take longer than
+/// this, and all together no more than this part of the time that is left: the others must be seen
+/// anyway.
 const SMALL: Duration = Duration::from_secs(1);
 const SHARE_OF_THE_SMALL: u32 = 3;
 /// Tables that seem to have lost most of their rows are counted whatever the budget, within this
@@ -72,11 +75,14 @@ pub async fn count_small(
     let mut tally = Tally::default();
     let mut effort = effort(session, allowance);
     mark_shrunk(list, order);
-    let sizes = measure(session, &measurable(list, order), &mut effort).await?;
+    let sizes = measure(session, &oids(list, order, |_| true), &mut effort).await?;
+    let copied = oids(list, order, ListedTable::is_copied);
+    let mut columns = fetch_short_columns(session, &copied, &mut effort).await?;
     for table in &mut list.tables {
         if let Some(pages) = sizes.get(&table.oid) {
             (table.pages, table.is_measured) = (*pages, true);
         }
+        table.short_column = columns.remove(&table.oid);
     }
     let told = select(list, order);
     let mut seen = BTreeSet::new();
@@ -199,13 +205,17 @@ fn effort(session: &Session, allowance: &Allowance) -> Effort {
     Effort::until(end, allowance.idle)
 }
 
-/// The tables of which it is asked how large they are.
-fn measurable(list: &TableList, order: &CountOrder<'_>) -> Vec<i64> {
+/// The tables that may be counted, of which this is asked.
+fn oids(
+    list: &TableList,
+    order: &CountOrder<'_>,
+    is_asked: impl Fn(&ListedTable) -> bool,
+) -> Vec<i64> {
     let mut oids: Vec<i64> = select(list, order)
         .iter()
         .filter(|told| order.count_all || told.is_needed())
         .flat_map(|told| &told.members)
-        .filter(|table| !table.stored_elsewhere)
+        .filter(|table| !table.stored_elsewhere && is_asked(table))
         .map(|table| table.oid)
         .collect();
     oids.sort_unstable();
@@ -252,15 +262,14 @@ async fn count_ruled(
         if left.is_some_and(|left| left <= 0) || effort.is_used_up() {
             return Ok(());
         }
-        let lock = LONG_LOCK.min(effort.time() / SHARE_OF_A_LOCK);
-        match count(session, &[member], left, effort, &mut tally.pace, lock).await {
+        match count_up_to(session, member, left, effort, &mut tally.pace).await {
             Ok(counted) => {
-                rows += counted.values().map(|counted| counted.rows).sum::<i64>();
-                tally.counts.extend(counted);
+                rows += counted.rows;
+                tally.counts.insert(member.oid, counted);
             }
             Err(error) if error.kind.is_of_the_connection() => return Err(error),
             Err(error) => {
-                let error = note(session, member, error, tally);
+                let error = note(member, error, tally);
                 // A count that ran out of time stays an estimate, which the operator distinguishes;
                 // anything else is a failure.
                 if let Some(error) = error.filter(|error| !is_passing(error.kind)) {
@@ -276,6 +285,48 @@ async fn count_ruled(
     Ok(())
 }
 
+/// Counts one table to its end, or until so many rows are surely there.
+///
+/// COPY has no limit of rows, so one of time takes its place: more and more, until they were enough.
+async fn count_up_to(
+    session: &Session,
+    table: &ListedTable,
+    enough: Option<i64>,
+    effort: &mut Effort,
+    pace: &mut Pace,
+) -> Result<Counted, PostgresError> {
+    let is_limited = enough.is_some() && table.is_copied();
+    let mut time = if is_limited {
+        FIRST_LIMIT
+    } else {
+        Duration::MAX
+    };
+    loop {
+        let reach = Reach {
+            enough,
+            time,
+            lock: LONG_LOCK.min(effort.time() / SHARE_OF_A_LOCK),
+        };
+        let answer = count(session, &[table], reach, effort, pace).await;
+        let is_last = !is_limited || time >= effort.time();
+        match answer {
+            Ok(counted) => {
+                let counted = counted.get(&table.oid).copied().unwrap_or(Counted {
+                    rows: 0,
+                    is_all: false,
+                });
+                let is_enough = enough.is_some_and(|enough| counted.rows >= enough);
+                if is_last || counted.is_all || is_enough {
+                    return Ok(counted);
+                }
+            }
+            Err(error) if is_last || error.kind != PostgresErrorKind::Timeout => return Err(error),
+            Err(_) => {}
+        }
+        time = time.saturating_mul(4);
+    }
+}
+
 /// Whether the next check may be able to count what this one could not.
 const fn is_passing(kind: PostgresErrorKind) -> bool {
     matches!(
@@ -284,29 +335,18 @@ const fn is_passing(kind: PostgresErrorKind) -> bool {
     )
 }
 
-/// Takes note of why a table was not counted. Returns the error, with more to say where the table
-/// has got code since it was listed; none if it is simply not there any more.
-fn note(
-    session: &Session,
-    table: &ListedTable,
-    error: PostgresError,
-    tally: &mut Tally,
-) -> Option<PostgresError> {
+/// Takes note of why a table was not counted. Returns the error; none if the table is simply not
+/// there any more.
+fn note(table: &ListedTable, error: PostgresError, tally: &mut Tally) -> Option<PostgresError> {
     let reason = match error.kind {
         PostgresErrorKind::TableGone => {
             tally.gone.insert(table.oid);
             return None;
         }
-        PostgresErrorKind::OwnerCode => NotCountedReason::OwnerCode,
         PostgresErrorKind::Timeout => NotCountedReason::Budget,
         PostgresErrorKind::Locked | PostgresErrorKind::TableChanged => NotCountedReason::Locked,
         PostgresErrorKind::PermissionDenied => NotCountedReason::NotReadable,
         _ => NotCountedReason::Failed,
-    };
-    let error = if error.kind == PostgresErrorKind::OwnerCode {
-        owner_code_error(session, table, "what it has got since it was listed")
-    } else {
-        error
     };
     tracing::warn!(table = table.qualified_name(), "not counted: {error}");
     tally.reasons.insert(table.oid, reason);
@@ -359,7 +399,10 @@ async fn probe(
 ) -> Result<(), PostgresError> {
     for enough in PROBES {
         for table in tables.iter().rev() {
+            // What was read of a table by COPY is as much as could be read.
+            let is_read = table.is_copied() && tally.counts.contains_key(&table.oid);
             if is_left(table, tally)
+                && !is_read
                 && !count_batch(session, &[table], Some(enough), effort, tally).await?
             {
                 tracing::info!(
@@ -420,7 +463,12 @@ async fn count_batch(
         return Ok(false);
     }
     let wait = effort.wait();
-    match count(session, batch, enough, effort, &mut tally.pace, wait).await {
+    let reach = Reach {
+        enough,
+        time: Duration::MAX,
+        lock: wait,
+    };
+    match count(session, batch, reach, effort, &mut tally.pace).await {
         Ok(counted) => tally.counts.extend(counted),
         Err(error) if error.kind.is_of_the_connection() => return Err(error),
         Err(error) => {
@@ -428,7 +476,7 @@ async fn count_batch(
                 effort.note_wait(wait);
             }
             if let [table] = batch {
-                note(session, table, error, tally);
+                note(table, error, tally);
             } else {
                 tracing::info!("tables are counted one by one: {error}");
                 for table in batch {

@@ -11,8 +11,6 @@ use super::{ListedTable, TableList, Tally};
 fn inherent_reason(table: &ListedTable) -> Option<NotCountedReason> {
     if table.stored_elsewhere {
         Some(NotCountedReason::StoredElsewhere)
-    } else if table.owner_code.is_some() {
-        Some(NotCountedReason::OwnerCode)
     } else if !table.readable {
         Some(NotCountedReason::NotReadable)
     } else if table.row_security {
@@ -57,7 +55,7 @@ pub(super) fn build_coverage(
         let (rows, count, lower_bound) = sum(&parts, enough, &tally.counts);
         let is_counted = count != CountKind::Estimated;
         // A partitioned table itself is never read.
-        let root = Some(table).filter(|root| root.stored_elsewhere || root.owner_code.is_some());
+        let root = Some(table).filter(|root| root.stored_elsewhere);
         let reason = root
             .into_iter()
             .chain(parts.iter().copied())
@@ -118,7 +116,7 @@ mod tests {
                 listed(1, "counted", false, 7),
                 listed(2, "large", false, 9_000),
                 listed(3, "secret", false, 10),
-                listed(4, "with_code", false, 20),
+                listed(4, "failed", false, 20),
                 listed(5, "locked", false, 30),
                 listed(6, "events", true, 0),
                 listed(7, "events_1", false, 40),
@@ -128,13 +126,12 @@ mod tests {
             parents: [(7, 6), (8, 6)].into(),
         };
         list.tables[2].readable = false;
-        list.tables[3].owner_code = Some("function app.f(integer)".to_owned());
         list.tables[7].stored_elsewhere = true;
         let all = |rows| Counted { rows, is_all: true };
         let tally = Tally {
-            counts: [(1, all(8)), (4, all(0)), (7, all(44))].into(),
+            counts: [(1, all(8)), (7, all(44))].into(),
             gone: [9].into(),
-            reasons: [(5, NotCountedReason::Locked)].into(),
+            reasons: [(4, NotCountedReason::Failed), (5, NotCountedReason::Locked)].into(),
             ..Tally::default()
         };
         let order = CountOrder {

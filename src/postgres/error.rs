@@ -7,7 +7,7 @@ use std::io;
 use crate::api::{AgentFailure, TlsMode, reasons};
 use crate::wording::escaped;
 
-use super::password_watch::PasswordAsked;
+use super::incoming::PasswordAsked;
 use super::{Absence, Login, quote_identifier};
 
 /// What kind of thing went wrong; each maps to one documented reason.
@@ -213,6 +213,8 @@ fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
         "57014" | "25P03" => Kind::Timeout,
         "55P03" => Kind::Locked,
         "42P01" | "3F000" => Kind::TableGone,
+        // The column that a table is counted by.
+        "42703" => Kind::TableChanged,
         TABLE_CHANGED => Kind::TableChanged,
         OWNER_CODE => Kind::OwnerCode,
         "22021" | "22P05" => Kind::Untranslatable,

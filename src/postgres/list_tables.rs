@@ -1,7 +1,7 @@
 //! Which tables there are, and whether the role may count them. Views and temporary tables are never
 //! listed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tokio_postgres::SimpleQueryRow;
 
@@ -11,7 +11,7 @@ use super::{
 };
 
 /// How many sets of rows answer [`build_query`].
-pub(super) const ANSWERS: usize = 5;
+pub(super) const ANSWERS: usize = 4;
 
 /// More tables than this are not listed. Whoever may create tables could otherwise make an answer
 /// that the agent has no memory for.
@@ -43,10 +43,10 @@ pub(super) fn build_query() -> String {
          n.nspname <> 'information_schema' and not pg_catalog.starts_with(n.nspname::text, 'pg_') \
          order by n.nspname, c.relname limit {limit}; select inhrelid::bigint::text as child, \
          inhparent::bigint::text as parent from pg_catalog.pg_inherits order by inhrelid, \
-         inhseqno limit {limit}; {}; {}",
+         inhseqno limit {limit}; select f.oid::bigint::text as oid from ({}) as f; {}",
         name_column("n.nspname"),
         name_column("c.relname"),
-        owner_code::build_query(),
+        owner_code::build_tables_query(),
         elsewhere::RECOGNITION,
         limit = TABLE_LIMIT + 1,
     )
@@ -92,7 +92,10 @@ pub(super) async fn read_tables(
         ));
     }
     let mut list = TableList::default();
-    let mut code = owner_code::read(session, sets.get(2..ANSWERS - 1).unwrap_or_default())?;
+    let with_code = sets.get(2).into_iter().flatten();
+    let with_code: BTreeSet<i64> = with_code
+        .map(|row| session.number(row, "oid"))
+        .collect::<Result<_, _>>()?;
     for row in sets.first().into_iter().flatten() {
         let oid = session.number(row, "oid")?;
         let kind = session.text(row, "kind")?;
@@ -121,8 +124,8 @@ pub(super) async fn read_tables(
             row_security: session.truth(row, "row_security")?,
             readable: session.truth(row, "readable")?,
             unlogged: session.truth(row, "unlogged")?,
-            owner_code: code.functions.remove(&oid),
-            harmless: code.harmless.remove(&oid).unwrap_or_default(),
+            runs_code: with_code.contains(&oid),
+            short_column: None,
             stored_elsewhere: kind == "f",
             can_be_named: is_schema_exact && is_name_exact,
         });
@@ -140,27 +143,20 @@ pub(super) async fn read_tables(
 
 /// What is true of a partitioned table is true of its parts.
 fn pass_owner_code_down(list: &mut TableList) {
-    let of_partitioned: BTreeMap<i64, String> = list
+    let of_partitioned: BTreeSet<i64> = list
         .tables
         .iter()
-        .filter(|table| table.partitioned)
-        .filter_map(|table| Some((table.oid, table.owner_code.clone()?)))
+        .filter(|table| table.partitioned && table.runs_code)
+        .map(|table| table.oid)
         .collect();
     if of_partitioned.is_empty() {
         return;
     }
-    for table in list
-        .tables
-        .iter_mut()
-        .filter(|table| table.owner_code.is_none())
-    {
+    for table in &mut list.tables {
         let mut seen = BTreeSet::new();
         let mut above = list.parents.get(&table.oid).copied();
         while let Some(oid) = above.filter(|oid| seen.insert(*oid)) {
-            table.owner_code = table
-                .owner_code
-                .take()
-                .or(of_partitioned.get(&oid).cloned());
+            table.runs_code |= of_partitioned.contains(&oid);
             above = list.parents.get(&oid).copied();
         }
     }
@@ -217,13 +213,9 @@ mod tests {
             ],
             parents: [(2, 1)].into(),
         };
-        list.tables[0].owner_code = Some("function app.f(integer)".to_owned());
+        list.tables[0].runs_code = true;
         pass_owner_code_down(&mut list);
-        let code: Vec<bool> = list
-            .tables
-            .iter()
-            .map(|table| table.owner_code.is_some())
-            .collect();
+        let code: Vec<bool> = list.tables.iter().map(|table| table.runs_code).collect();
         assert_eq!(code, [true, true, false]);
     }
 }

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
+use super::incoming::CopiedRows;
 use super::settings::{Limits, build_local_settings};
 use super::{Login, PostgresError, PostgresErrorKind, classify, read_name};
 
@@ -24,6 +25,16 @@ pub struct Session {
     restricted: bool,
     /// Whether this database holds text that the server can't translate for us.
     untranslated: AtomicBool,
+    copied: CopiedRows,
+}
+
+/// What one statement has answered.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub rows: Vec<SimpleQueryRow>,
+    /// How many rows the server says that there were. Those of COPY are nowhere else: they are
+    /// counted as they come and not kept.
+    pub count: u64,
 }
 
 impl Session {
@@ -34,6 +45,7 @@ impl Session {
         database: String,
         deadline: Instant,
         restricted: bool,
+        copied: CopiedRows,
     ) -> Self {
         Self {
             client,
@@ -43,6 +55,7 @@ impl Session {
             deadline,
             restricted,
             untranslated: AtomicBool::new(false),
+            copied,
         }
     }
 
@@ -79,6 +92,11 @@ impl Session {
         self.fetch_within(sql, remaining, LOCK_LIMIT).await
     }
 
+    /// How many rows COPY has sent since this was asked the last time, whether it has ended or not.
+    pub(super) fn take_copied(&self) -> i64 {
+        self.copied.take()
+    }
+
     /// The same, where no statement may take longer than `time`, nor wait longer than `lock` for
     /// a lock.
     pub(super) async fn fetch_within(
@@ -87,6 +105,17 @@ impl Session {
         time: Duration,
         lock: Duration,
     ) -> Result<Vec<Vec<SimpleQueryRow>>, PostgresError> {
+        let answers = self.fetch_answers(sql, time, lock).await?;
+        Ok(answers.into_iter().map(|answer| answer.rows).collect())
+    }
+
+    /// The same, with how many rows each statement had.
+    pub(super) async fn fetch_answers(
+        &self,
+        sql: &str,
+        time: Duration,
+        lock: Duration,
+    ) -> Result<Vec<Answer>, PostgresError> {
         let answer = self.fetch_once(sql, time, lock).await;
         match answer {
             // Names in another encoding than their database's: they come as they are.
@@ -105,14 +134,14 @@ impl Session {
         sql: &str,
         time: Duration,
         lock: Duration,
-    ) -> Result<Vec<Vec<SimpleQueryRow>>, PostgresError> {
+    ) -> Result<Vec<Answer>, PostgresError> {
         let settings = self.build_local_settings(time, lock);
         // Statements of one message are one transaction, which ends with it.
-        let mut sets = part(self.send(&format!("{settings}; {sql}")).await?);
-        if !sets.is_empty() {
-            sets.remove(0);
+        let mut answers = part(self.send(&format!("{settings}; {sql}")).await?);
+        if !answers.is_empty() {
+            answers.remove(0);
         }
-        Ok(sets)
+        Ok(answers)
     }
 
     /// The statement that puts our settings in force for a transaction.
@@ -130,7 +159,8 @@ impl Session {
         &self,
         sql: &str,
     ) -> Result<Vec<SimpleQueryRow>, PostgresError> {
-        Ok(part(self.send(sql).await?).into_iter().flatten().collect())
+        let answers = part(self.send(sql).await?).into_iter();
+        Ok(answers.flat_map(|answer| answer.rows).collect())
     }
 
     async fn send(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, PostgresError> {
@@ -205,18 +235,21 @@ impl Session {
     }
 }
 
-/// The rows of each statement: the server says where one ends.
-fn part(messages: Vec<SimpleQueryMessage>) -> Vec<Vec<SimpleQueryRow>> {
-    let mut sets = Vec::new();
+/// The answer to each statement: the server says where one ends.
+fn part(messages: Vec<SimpleQueryMessage>) -> Vec<Answer> {
+    let mut answers = Vec::new();
     let mut rows = Vec::new();
     for message in messages {
         match message {
             SimpleQueryMessage::Row(row) => rows.push(row),
-            SimpleQueryMessage::CommandComplete(_) => sets.push(std::mem::take(&mut rows)),
+            SimpleQueryMessage::CommandComplete(count) => answers.push(Answer {
+                rows: std::mem::take(&mut rows),
+                count,
+            }),
             _ => {}
         }
     }
-    sets
+    answers
 }
 
 impl Drop for Session {

@@ -37,10 +37,10 @@ pub struct ListedTable {
     pub readable: bool,
     /// Whether a crash empties it, and a replica has none of its rows.
     pub unlogged: bool,
-    /// What would run if it was counted, such as `function app.f(integer)`.
-    pub owner_code: Option<String>,
-    /// Indexes with expressions and statistics that were seen to be harmless.
-    pub harmless: BTreeSet<i64>,
+    /// Whether planning a statement about it would run code that no superuser has written.
+    pub runs_code: bool,
+    /// A column whose values take little to send; none as long as nobody has asked, or there is none.
+    pub short_column: Option<String>,
     /// Whether rows of it are kept elsewhere, on other servers or by an extension.
     pub stored_elsewhere: bool,
     /// Whether its name can be written in SQL.
@@ -52,6 +52,12 @@ impl ListedTable {
     #[must_use]
     pub fn qualified_name(&self) -> String {
         format!("{}.{}", self.schema, self.name)
+    }
+
+    /// Whether it is counted by COPY: to plan another statement may run what its owner has written, or
+    /// writes in this moment.
+    pub(super) const fn is_copied(&self) -> bool {
+        !self.of_superuser || self.runs_code
     }
 
     /// Whether it is known to have no rows, without a count.
@@ -118,8 +124,8 @@ pub(super) mod tests {
             row_security: false,
             readable: true,
             unlogged: false,
-            owner_code: None,
-            harmless: BTreeSet::new(),
+            runs_code: false,
+            short_column: None,
             stored_elsewhere: false,
             can_be_named: true,
         }

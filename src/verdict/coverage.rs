@@ -208,7 +208,6 @@ const fn say_reason(reason: NotCountedReason) -> &'static str {
         NotCountedReason::Budget => "beyond spec.verification.countingBudget",
         NotCountedReason::NotReadable => "not readable for the role",
         NotCountedReason::RowSecurity => "with row security",
-        NotCountedReason::OwnerCode => "that would run their owner's code",
         NotCountedReason::StoredElsewhere => "whose rows an extension keeps elsewhere",
         NotCountedReason::Locked => "locked",
         NotCountedReason::Failed => "that failed",

@@ -47,10 +47,10 @@ reasons! { CHECKS:
     ROW_SECURITY = "RowSecurity" on "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown":
         "Row security hides rows from the role, so a count would be too low.",
         "Use a role with BYPASSRLS.";
-    OWNER_CODE = "OwnerCode" on "DataVerified=Unknown, FilesMatch=Unknown":
-        "To read a table the server would run code as the role of the checks that the owner of \
-         the table has written: a function in an index, in extended statistics or in a partition \
-         key. The message names both. Nothing was run.",
+    OWNER_CODE = "OwnerCode" on "FilesMatch=Unknown":
+        "To run the query of `spec.verification.files` the server would run code as the role of \
+         the checks that the owner of a table has written: a function in an index, in extended \
+         statistics or in a partition key. The message names it. Nothing was run.",
         "Read the function. If it is harmless, let a superuser own it: `ALTER FUNCTION … OWNER TO \
          postgres`. Otherwise remove the index, or the table from `spec.verification`.";
     SETTINGS_IGNORED = "SettingsIgnored" on "DataVerified=Unknown, BackupFresh=False, \
