@@ -13,7 +13,7 @@ CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 NEXTEST_VERSION := 0.9.151
 NEXTEST_ROOT := $(TOOLS)/cargo-nextest-$(NEXTEST_VERSION)
 NEXTEST := $(NEXTEST_ROOT)/bin/cargo-nextest
-REAL_TESTS := --test agent --test monitoring --test browser --test machine --test e2e
+REAL_TESTS := --test agent --test monitoring --test kstatus --test browser --test machine --test e2e
 TESTBED := $(CARGO) run --quiet -p testbed --
 
 .PHONY: help demo demo-guard test test-fast test-real soak bench-check lint fmt deny generate build image up down

@@ -24,7 +24,7 @@ use super::{Backup, Connection, Drill, FileRule, ProtectedDatabaseStatus};
     validation = Rule::new("self.metadata.name.size() <= 40")
         .message("metadata.name must have at most 40 characters: the names of its CronJob and Jobs \
             are derived from it"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Guarded, verified and backed up"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Guarded and verified, and backed up if spec.backup is set"),
     printcolumn(name = "Data", type_ = "string", json_path = ".status.conditions[?(@.type==\"DataVerified\")].reason", description = "What the last check found"),
     printcolumn(name = "Guarded", type_ = "string", json_path = ".status.conditions[?(@.type==\"Guarded\")].status", description = "Whether deletion is refused and volumes are retained"),
     printcolumn(name = "Last Backup", type_ = "date", json_path = ".status.lastGoodBackup.time", description = "Age of the newest good backup"),

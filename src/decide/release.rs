@@ -3,7 +3,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::area::guard_wanted;
+use super::area::{Stall, guard_wanted};
+use super::ready::push_progress;
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
@@ -41,39 +42,28 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
              protdb {name} {}={uid}",
             crate::api::names::CONFIRM_DELETION_ANNOTATION
         );
-        let said = |condition, status, reason, message: &str| DesiredCondition {
-            condition,
-            status,
-            reason,
-            message: message.to_owned(),
+        plan.conditions.push(DesiredCondition {
+            condition: ConditionType::Ready,
+            status: ConditionStatus::False,
+            reason: reasons::NOT_READY,
+            message: message.clone(),
+        });
+        let stall = Stall {
+            reason: reasons::DELETION_NOT_CONFIRMED,
+            message,
         };
-        plan.conditions.push(said(
-            ConditionType::Stalled,
-            ConditionStatus::True,
-            reasons::DELETION_NOT_CONFIRMED,
-            &message,
-        ));
-        plan.conditions.push(said(
-            ConditionType::Ready,
-            ConditionStatus::False,
-            reasons::NOT_READY,
-            &message,
-        ));
+        push_progress(Some(stall), None, plan);
         return;
     }
     if release_guard(observed, &permit, plan) {
         release_database(observed, permit, plan);
     } else {
-        plan.conditions.push(DesiredCondition {
-            condition: ConditionType::Reconciling,
-            status: ConditionStatus::True,
-            reason: reasons::PROGRESSING,
-            message: unconfirmed(observed).unwrap_or_else(|| {
-                "the marks are being removed; the ProtectedDatabase is deleted once every object \
-                 with marks could be read"
-                    .to_owned()
-            }),
+        let waiting = unconfirmed(observed).unwrap_or_else(|| {
+            "the marks are being removed; the ProtectedDatabase is deleted once every object with \
+             marks could be read"
+                .to_owned()
         });
+        push_progress(None, Some(waiting), plan);
     }
 }
 

@@ -68,5 +68,5 @@ pub use port::ReservedPort;
 pub use process::State;
 pub use temporary_namespace::{TemporaryNamespace, remove_namespace};
 pub use testbed::Testbed;
-pub use tools::Selection;
+pub use tools::{Selection, program};
 pub use wait::wait_for;

@@ -4,7 +4,8 @@ use super::ReasonDocument;
 
 reasons! { OVERALL:
     ALL_GOOD = "AllGood" on "Ready=True":
-        "The data is guarded, verified and backed up.",
+        "The data is guarded and verified, and backed up if `spec.backup` is set; the message says \
+         which.",
         "Nothing to do.";
     NOT_READY = "NotReady" on "Ready=False":
         "Another condition is not good; the message names the first one.",
@@ -13,8 +14,13 @@ reasons! { OVERALL:
         "The operator is not done: it still sets marks, or waits for a first check or backup.",
         "Wait; the message says for what.";
     SETTLED = "Settled" on "Reconciling=False, Stalled=False":
-        "The operator has nothing left to do.",
+        "The operator has nothing left to do, or nothing before you change what `Stalled` says. Both \
+         are never True at once.",
         "Nothing to do.";
+    DATA_RESET = "DataReset" on "Stalled=True":
+        "The data looks reset, and the operator waits for you. Tools that read `Stalled`, such as Flux, \
+         see a failure. The condition `DataReset` has the reason.",
+        "Read the condition `DataReset`.";
     INVALID_SPEC = "InvalidSpec" on "Stalled=True":
         "A field of the spec is invalid; the message names it. The rest of the spec still applies, \
          and what is guarded stays guarded.",
@@ -41,6 +47,7 @@ reasons! { OVERALL:
          deletion is confirmed.",
         "Confirm it with `kubectl holdfast unlock protdb/NAME -n NAMESPACE`, or leave it.";
     WRITE_FAILED = "WriteFailed" on "Reconciling=True":
-        "The API server refused or did not answer a write; the message contains its answer.",
+        "The API server refused or did not answer a write; the message contains its answer. While \
+         something is `Stalled`, the message of that condition contains it.",
         "Wait; the operator tries again.";
 }

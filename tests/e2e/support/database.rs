@@ -424,11 +424,15 @@ impl Scene {
             json!({"metadata": {"annotations": {names::ACCEPT_CHECK_ANNOTATION: accepted}}}),
         )
         .await;
-        self.wait_condition(
-            ConditionType::Stalled,
-            ConditionStatus::False,
-            reasons::SETTLED,
-        )
+        // A reset that stands is Stalled, too.
+        self.wait("the annotation to be forgotten", async || {
+            let stalled = self.condition(ConditionType::Stalled).await;
+            if stalled.reason == reasons::ACCEPTED_CHECK_INVALID {
+                Err(format!("{stalled:?}"))
+            } else {
+                Ok(())
+            }
+        })
         .await;
         self.wait_condition(
             ConditionType::Reconciling,
