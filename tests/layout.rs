@@ -18,7 +18,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("store", &["api", "postgres"]),
     ("agent", &["api", "wording", "postgres", "store"]),
     ("install", &["api", "guard", "resources"]),
-    ("world", &["api", "guard", "resources"]),
+    ("world", &["api", "wording", "guard", "resources"]),
     ("plan", &["api", "guard", "world"]),
     (
         "decide",

@@ -22,6 +22,7 @@ mod known_good;
 mod loss_summary;
 mod new_database;
 mod newest;
+mod pods;
 mod primaries;
 mod protect;
 mod ready;
@@ -32,6 +33,8 @@ mod removed_marks;
 mod retry;
 mod running;
 mod scheduled;
+mod second_server;
+mod shared_data;
 mod surroundings;
 mod ways_back;
 

@@ -6,7 +6,7 @@ use super::area::{Area, Stall, guard_wanted};
 use super::gap::{Gap, unknown};
 use super::judge::Judged;
 use super::ways_back::{recover_command, recreate_volume};
-use super::{claims_report, data_place, release, surroundings};
+use super::{claims_report, data_place, release, second_server, shared_data, surroundings};
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
@@ -14,6 +14,9 @@ use crate::world::{ClaimFact, Fact, Observed, PolicyFact, VolumeFact, VolumeFoun
 
 /// How long until a claim that does not exist is looked for again.
 const MISSING_CLAIM_PAUSE: Duration = Duration::from_secs(15);
+
+/// How long until it is read again whether what others run beside the database has stopped.
+const OTHERS_PAUSE: Duration = Duration::from_secs(15);
 
 /// How long until a deletion is tried again that should have been refused.
 const TRIAL_PAUSE: Duration = Duration::from_secs(10);
@@ -73,6 +76,11 @@ pub fn guard(
         }
     }
     gaps.extend(data_place::off_claim(observed, judged, plan));
+    let of_others = [
+        shared_data::mounted_twice(observed),
+        second_server::selected_too(observed),
+    ];
+    gaps.extend(of_others.into_iter().flatten());
     guard_kept_volumes(observed, plan, &mut gaps);
     surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     match &observed.policy {
@@ -109,6 +117,11 @@ pub fn guard(
             plan.again_after = Some(TRIAL_PAUSE);
         }
         Fact::Known(PolicyFact::InForce) => {}
+    }
+    gaps.extend(shared_data::may_overlap(observed));
+    gaps.extend(second_server::second_workload(observed));
+    if gaps.iter().any(|gap| is_about_others(gap.reason)) {
+        plan.read_again_after(OTHERS_PAUSE);
     }
     let area_stall = gaps
         .iter()
@@ -156,6 +169,16 @@ pub fn guard(
         stall: area_stall,
         waiting_on,
     }
+}
+
+/// Whether a gap ends with what others run. That is not watched.
+fn is_about_others(reason: &str) -> bool {
+    [
+        reasons::CLAIM_MOUNTED_TWICE,
+        reasons::OTHER_SERVER_SELECTED,
+        reasons::SECOND_SERVER,
+    ]
+    .contains(&reason)
 }
 
 fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, message: String) {

@@ -9,7 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Config, Controller};
@@ -71,7 +71,8 @@ pub async fn run(
     let store = controller.store();
     let labelled = watcher::Config::default().labels(names::DATABASE_LABEL);
     let protected = watcher::Config::default().labels(&format!("{}=true", names::PROTECTED_LABEL));
-    let (by_pod, by_stateful_set, by_deployment) = (store.clone(), store.clone(), store);
+    let (by_pod, by_service) = (store.clone(), store.clone());
+    let (by_stateful_set, by_deployment) = (store.clone(), store);
     let (repair, repaired) = futures::channel::mpsc::channel(1);
     let controller = controller
         .watches(
@@ -80,26 +81,21 @@ pub async fn run(
             move |pod| triggers::from_pod(&by_pod, pod.meta()),
         )
         .watches(
+            namespaced::<PartialObjectMeta<Service>>(&client, scope),
+            watcher::Config::default(),
+            move |service| {
+                triggers::in_namespace(&by_service, &service.namespace().unwrap_or_default())
+            },
+        )
+        .watches(
             namespaced::<PartialObjectMeta<StatefulSet>>(&client, scope),
             watcher::Config::default(),
-            move |set| {
-                triggers::from_workload(
-                    &by_stateful_set,
-                    &set.namespace().unwrap_or_default(),
-                    &set.name_any(),
-                )
-            },
+            move |set| triggers::from_workload_or_new(&by_stateful_set, set.meta()),
         )
         .watches(
             namespaced::<PartialObjectMeta<Deployment>>(&client, scope),
             watcher::Config::default(),
-            move |deployment| {
-                triggers::from_workload(
-                    &by_deployment,
-                    &deployment.namespace().unwrap_or_default(),
-                    &deployment.name_any(),
-                )
-            },
+            move |deployment| triggers::from_workload_or_new(&by_deployment, deployment.meta()),
         )
         .watches(
             namespaced::<DatabaseCheck>(&client, scope),

@@ -227,7 +227,7 @@ impl Executor {
                     .await
             }
             Step::ScaleUp(scale) => {
-                let patch = build_scale_up(&scale.metadata, scale.replicas);
+                let patch = build_scale_up(&scale.metadata, scale.replicas, scale.scaled_up_to);
                 self.patch_workload(scale.kind, &scale.metadata, Some(patch))
                     .await
             }

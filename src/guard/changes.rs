@@ -173,13 +173,14 @@ pub(super) fn build_volume_guard() -> ValidatingAdmissionPolicy {
             ),
         ),
         // The binder fills in the UID of the claim that a volume is reserved for. Released means
-        // that this claim is gone for good: without its UID the volume waits for the next claim of
-        // the same name, and for no other.
+        // that this claim is gone for good, and so does Failed, where the storage could not delete
+        // the volume: without the UID it waits for the next claim of the same name, and for no
+        // other.
         variable(
             "bound",
             format!(
                 "!has(oldObject.spec.claimRef) || ({} && {} && ({} || {} == '' || ({} == '' && {} \
-                 == 'Released')))",
+                 in ['Released', 'Failed'])))",
                 same("namespace"),
                 same("name"),
                 same("uid"),

@@ -19,6 +19,7 @@ mod policies;
 mod policy;
 mod refusal;
 mod templates;
+mod two_servers;
 mod unsupported_fields;
 
 pub use changes::{MARKS_POLICY, VOLUME_POLICY};
@@ -45,4 +46,5 @@ pub use policies::{GUARD_POLICIES, policies};
 pub use policy::BoundPolicy;
 pub use refusal::REFUSAL;
 pub use templates::{OTHER_CLAIM_POLICY, TEMPLATE_POLICY};
+pub use two_servers::TWO_SERVERS_POLICY;
 pub use unsupported_fields::UNSUPPORTED_FIELDS_POLICY;

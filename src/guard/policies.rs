@@ -11,6 +11,7 @@ use super::fence::{FENCE_POLICY, build_agent_fence};
 use super::gated_host::build_gated_host_warning;
 use super::policy::{BoundPolicy, denying, warning};
 use super::templates::{TEMPLATE_POLICY, build_other_claim_warning, build_template_guard};
+use super::two_servers::build_two_servers_warning;
 use super::unsupported_fields::build_unsupported_fields_warning;
 
 /// Names of the policies, and of their bindings, without which nothing is refused.
@@ -35,6 +36,7 @@ pub fn policies(operator_namespace: &str) -> Vec<BoundPolicy> {
         denying(build_template_guard()),
         denying(build_agent_fence()),
         warning(build_other_claim_warning()),
+        warning(build_two_servers_warning()),
         warning(build_unsupported_fields_warning()),
         warning(build_gated_host_warning()),
     ]

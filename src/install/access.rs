@@ -103,6 +103,8 @@ fn operator_rules() -> Vec<PolicyRule> {
         ),
         rule("", &["namespaces"], &["get", "patch"]),
         rule("", &["pods"], &["get", "list", "watch"]),
+        // To see who else the Services of a database lead to.
+        rule("", &["services"], &["list", "watch"]),
         rule(
             "apps",
             &["statefulsets", "deployments"],

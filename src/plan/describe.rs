@@ -171,7 +171,7 @@ impl Step {
                 "scale {} {} back to {}",
                 step.kind,
                 name(&step.metadata),
-                step.replicas
+                step.scaled_up_to
             ),
             Self::Await(what) => format!("wait for {what}"),
         }

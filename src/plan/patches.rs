@@ -35,13 +35,13 @@ pub fn build_touch(metadata: &ObjectMeta, volume_version: &str) -> Patch {
     Patch(operations)
 }
 
-/// Scales back and removes the note.
-pub fn build_scale_up(metadata: &ObjectMeta, replicas: i32) -> Patch {
+/// Scales up and removes the note of how many pods there were.
+pub fn build_scale_up(metadata: &ObjectMeta, noted: i32, replicas: i32) -> Patch {
     Patch(vec![
         test_uid(metadata),
         test(
             &["metadata", "annotations", REPLICAS_BEFORE_ANNOTATION],
-            replicas.to_string().into(),
+            noted.to_string().into(),
         ),
         replace(&["spec", "replicas"], replicas.into()),
         remove(&["metadata", "annotations", REPLICAS_BEFORE_ANNOTATION]),

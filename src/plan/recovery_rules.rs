@@ -332,6 +332,40 @@ pub fn scaling_down_deletes_no_claim(
     }
 }
 
+/// Make sure that no workload is scaled above one whose pods would share the data directory, and that
+/// none with more than one pod gets such a claim: two servers on the same files destroy them.
+pub fn one_server_on_each_data_directory(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let earlier = &steps[..position];
+    let shares = Err("more than one of its pods would run on the same data directory");
+    match &steps[position] {
+        Step::MountClaim { .. } => {
+            let workload = scope.recovery()?.world.workload_found();
+            let is_many = workload.is_none_or(|workload| workload.replicas > 1);
+            let is_scaled_down = |step: &Step| matches!(step, Step::ScaleDown(_));
+            if is_many && !earlier.iter().any(is_scaled_down) {
+                return shares;
+            }
+        }
+        Step::ScaleUp(step) if step.scaled_up_to > 1 => {
+            let observed = scope.recovery()?;
+            let is_mounted = |step: &Step| matches!(step, Step::MountClaim { .. });
+            let database = observed.database.known().and_then(Option::as_ref);
+            let container =
+                database.and_then(|database| database.spec.workload.container.as_deref());
+            let shared = observed.world.shared_data_claims(container);
+            if earlier.iter().any(is_mounted) || !shared.is_empty() {
+                return shares;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Make sure that a confirmation on a volume does not stay: it would permit the volume's deletion.
 pub fn confirmations_of_volumes_are_revoked(
     _: &Scope<'_>,

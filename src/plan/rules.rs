@@ -78,6 +78,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         recovery::scaling_down_deletes_no_claim,
     ),
     (
+        "one_server_on_each_data_directory",
+        recovery::one_server_on_each_data_directory,
+    ),
+    (
         "confirmations_of_volumes_are_revoked",
         recovery::confirmations_of_volumes_are_revoked,
     ),

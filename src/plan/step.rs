@@ -171,7 +171,7 @@ pub enum Step {
     FinishDatabaseDeletion(Box<ObjectMeta>),
     /// Recreates the ProtectedDatabase.
     CreateDatabase(Value),
-    /// Scales the workload back to the pods that it had.
+    /// Scales the workload back to the pods that it had, or to one.
     ScaleUp(ScaleStep),
     /// Nothing to do but to read again; what is waited for.
     Await(String),
@@ -189,8 +189,11 @@ pub struct VolumeStep {
 pub struct ScaleStep {
     pub kind: WorkloadKind,
     pub metadata: Box<ObjectMeta>,
-    /// How many pods it has before it is scaled to 0, and after it is scaled up.
+    /// How many pods it has before it is scaled to 0.
     pub replicas: i32,
+    /// How many it gets when it is scaled up: no more than one where each would be a server on the
+    /// same data directory.
+    pub scaled_up_to: i32,
 }
 
 /// Which change of a mount a workload needs.

@@ -289,6 +289,7 @@ fn not_judged() -> Vec<Scenario> {
     let rival = |observed: &mut crate::world::Observed| {
         observed.neighbours = Fact::Known(vec![NeighbourFact {
             name: "other".to_owned(),
+            workload: "other-postgres".to_owned(),
             same_workload: true,
             older: true,
             guards: true,

@@ -7,6 +7,7 @@ use super::render::{PASSES, Scenario, render};
 use super::sample::Sample;
 use super::{
     accept, back_up, check, data_place, files, gate, green, judge, protect, reading, release,
+    servers,
 };
 use crate::api::{ConditionStatus, ConditionType};
 use crate::decide::decide;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Scenario> {
         green::scenarios(),
         accept::scenarios(),
         data_place::scenarios(),
+        servers::scenarios(),
     ]
     .concat()
 }

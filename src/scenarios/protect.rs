@@ -222,6 +222,7 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
     let (first, settled) = (Sample::first_sight, Sample::settled);
     let neighbour = |older, same_workload| NeighbourFact {
         name: "other".to_owned(),
+        workload: "other-postgres".to_owned(),
         same_workload,
         older,
         guards: true,

@@ -122,6 +122,7 @@ fn scale_down(uid: &str) -> Step {
         kind: WorkloadKind::StatefulSet,
         metadata: from(json!({"name": "pg", "uid": uid})),
         replicas: 1,
+        scaled_up_to: 1,
     })
 }
 
@@ -480,7 +481,53 @@ fn scale_up(uid: &str) -> Step {
         kind: WorkloadKind::StatefulSet,
         metadata: from(json!({"name": "pg", "uid": uid})),
         replicas: 1,
+        scaled_up_to: 1,
     })
+}
+
+fn shared() -> Vec<Case> {
+    let rule = "one_server_on_each_data_directory";
+    let to = |scaled_up_to: i32| {
+        Step::ScaleUp(ScaleStep {
+            kind: WorkloadKind::StatefulSet,
+            metadata: from(json!({"name": "pg", "uid": "u-sts"})),
+            replicas: 3,
+            scaled_up_to,
+        })
+    };
+    let mut own_claims = observed();
+    if let WorkloadFact::Found(workload) = known(&mut own_claims.world.workload) {
+        workload.volumes.clear();
+        workload.claim_templates = vec!["data".to_owned()];
+    }
+    own_claims.world.pods = Fact::Known(Vec::new());
+    let mount = Step::MountClaim {
+        kind: WorkloadKind::StatefulSet,
+        metadata: from(json!({"name": "pg", "uid": "u-sts"})),
+        index: 0,
+        volume: Box::default(),
+        claim: "data".to_owned(),
+    };
+    let mut many = own_claims.clone();
+    if let WorkloadFact::Found(workload) = known(&mut many.world.workload) {
+        workload.replicas = 3;
+    }
+    vec![
+        Case::new(rule, &observed(), vec![to(3)], vec![to(1)]),
+        Case::new(
+            rule,
+            &own_claims,
+            vec![mount.clone(), to(3)],
+            vec![mount.clone(), to(1)],
+        ),
+        Case::new(rule, &observed(), vec![to(2)], vec![to(0)]),
+        Case::new(
+            rule,
+            &many,
+            vec![mount.clone()],
+            vec![scale_down("u-sts"), mount.clone()],
+        ),
+    ]
 }
 
 fn scaled() -> Vec<Case> {
@@ -520,6 +567,7 @@ fn cases() -> Vec<Case> {
         not_taken(),
         started(),
         scaled(),
+        shared(),
         revoked(),
     ]
     .into_iter()

@@ -1,5 +1,7 @@
 //! A database whose claim is on its volume, for tests that take something away.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use serde_json::{Value, json};
 
@@ -7,7 +9,7 @@ use super::sample_parts::{from, time};
 use crate::api::WorkloadKind;
 use crate::world::{
     ClaimBinding, ClaimFact, ContainerFact, DesiredClaim, Fact, LedgerFact, ObservedRecovery,
-    PodFact, VolumeFound, WorkloadFact, WorkloadFound, World,
+    PodFact, TemplateDirectory, VolumeFound, WorkloadFact, WorkloadFound, World,
 };
 
 /// Everything where it belongs.
@@ -60,11 +62,16 @@ fn workload() -> WorkloadFound {
             image: "postgres:15".to_owned(),
             mounts: from(json!([{"name": "data", "mountPath": "/var/lib/postgresql/data"}])),
             image_pull_policy: None,
+            directory: TemplateDirectory::OfImage,
+            mounts_of_pod: Vec::new(),
         }],
         volumes: from(json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}])),
         claim_templates: Vec::new(),
         deletes_claims_when_scaled: false,
         image_pull_secrets: Vec::new(),
+        overlaps: false,
+        match_labels: BTreeMap::new(),
+        template_labels: BTreeMap::new(),
     }
 }
 

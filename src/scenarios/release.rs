@@ -22,6 +22,7 @@ fn confirmed() -> Sample {
 fn neighbour() -> NeighbourFact {
     NeighbourFact {
         name: "other".to_owned(),
+        workload: "other-postgres".to_owned(),
         same_workload: false,
         older: true,
         guards: true,

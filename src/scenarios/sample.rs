@@ -52,6 +52,8 @@ impl Sample {
             workload: Fact::Known(WorkloadFact::Found(Box::new(workload()))),
             neighbours: Fact::Known(Vec::new()),
             pods: Fact::Known(vec![pod("knowledge-postgres-0", "pod-1", "containerd://1")]),
+            other_pods: Fact::Known(Vec::new()),
+            services: Fact::Known(Vec::new()),
             claims: Fact::Known(vec![claim]),
             namespace: Fact::Known(Some(ObjectMeta {
                 namespace: None,

@@ -4,12 +4,15 @@
     reason = "a sample that can't be built is a fault of the test"
 )]
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Value, json};
 
 use crate::api::{ProtectedDatabase, WorkloadKind, names};
 use crate::world::{
-    ContainerFact, Fact, MountFact, PodFact, RunningContainer, VolumeFound, WorkloadFound,
+    ContainerFact, ControllerFact, Fact, MountFact, PodFact, RunningContainer, ServerFact,
+    TemplateDirectory, VolumeFound, WorkloadFound,
 };
 
 pub fn known<T: std::fmt::Debug>(fact: &mut Fact<T>) -> &mut T {
@@ -82,11 +85,26 @@ pub fn pod(name: &str, uid: &str, container_id: &str) -> PodFact {
             container: "postgres".to_owned(),
             path: "/var/lib/postgresql/data".to_owned(),
             sub_path: String::new(),
+            read_only: false,
         }],
         other_mounts: Vec::new(),
         created_at: Some(time("2026-02-01T08:59:00Z")),
         gate: None,
+        labels: labels("knowledge"),
+        controller: Some(ControllerFact {
+            kind: "statefulset".to_owned(),
+            name: "knowledge-postgres".to_owned(),
+        }),
+        server: Some(ServerFact {
+            database: Some("knowledge_os".to_owned()),
+            is_replica: false,
+            ports: Vec::new(),
+        }),
     }
+}
+
+fn labels(app: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([("app".to_owned(), app.to_owned())])
 }
 
 pub fn time(text: &str) -> Time {
@@ -106,13 +124,18 @@ pub fn workload() -> WorkloadFound {
         containers: vec![ContainerFact {
             name: "postgres".to_owned(),
             image: "postgres:15".to_owned(),
-            mounts: Vec::new(),
+            mounts: from(json!([{"name": "data", "mountPath": "/var/lib/postgresql/data"}])),
             image_pull_policy: None,
+            directory: TemplateDirectory::OfImage,
+            mounts_of_pod: Vec::new(),
         }],
         volumes: Vec::new(),
         claim_templates: vec!["data".to_owned()],
         deletes_claims_when_scaled: false,
         image_pull_secrets: Vec::new(),
+        overlaps: false,
+        match_labels: labels("knowledge"),
+        template_labels: labels("knowledge"),
     }
 }
 

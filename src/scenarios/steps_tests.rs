@@ -38,6 +38,7 @@ fn steps() -> Vec<Step> {
         kind,
         metadata: object(),
         replicas: 1,
+        scaled_up_to: 1,
     };
     let manifest = || json!({"metadata": {"name": "data"}, "spec": {"volumeName": "pv-1"}});
     let name = || "data".to_owned();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{DeleteParams, ListParams, Preconditions};
@@ -38,9 +38,23 @@ pub async fn observe(
         Fact::Known(WorkloadFact::Found(found)) => Some(found.as_ref()),
         _ => None,
     };
+    // One list for everybody who asks about pods.
+    let needs_pods = found.is_some() || !database.spec.verification.files.is_empty();
     let pods = async {
+        let listed = if needs_pods {
+            reader.list::<Pod>(&ListParams::default()).await
+        } else {
+            Fact::Known(Vec::new())
+        };
+        let parted = match found {
+            Some(found) => reader.part_pods(found, &listed).await,
+            None => Fact::Known((Vec::new(), Vec::new())),
+        };
+        (parted, reader.file_claims(&database, &listed).await)
+    };
+    let services = async {
         match found {
-            Some(found) => reader.workload_pods(found).await,
+            Some(_) => reader.services().await,
             None => Fact::Known(Vec::new()),
         }
     };
@@ -54,6 +68,7 @@ pub async fn observe(
     let (
         neighbours,
         pods,
+        services,
         namespace_metadata,
         policy,
         ledger,
@@ -62,10 +77,10 @@ pub async fn observe(
         jobs,
         cron_job,
         agent_identity,
-        file_claims,
     ) = tokio::join!(
         reader.neighbours(&database),
         pods,
+        services,
         reader.get_cluster_metadata::<Namespace>(&namespace),
         reader.policy(policy, &database),
         reader.get_cluster::<DatabaseLedger>(&ledger_name),
@@ -74,8 +89,12 @@ pub async fn observe(
         reader.list::<Job>(&labelled),
         reader.get::<CronJob>(&cron_job_name),
         reader.agent_identity(),
-        reader.file_claims(&database),
     );
+    let (pods, file_claims) = pods;
+    let (pods, other_pods) = match pods {
+        Fact::Known((pods, others)) => (Fact::Known(pods), Fact::Known(others)),
+        Fact::Unknown(why) => (Fact::Unknown(why.clone()), Fact::Unknown(why)),
+    };
     let claims = match (&workload, &pods) {
         (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why.clone()),
         (Fact::Known(_), Fact::Known(pods)) => reader.database_claims(&database, found, pods).await,
@@ -95,6 +114,8 @@ pub async fn observe(
             namespace: namespace_metadata,
             workload,
             pods,
+            other_pods,
+            services,
             claims,
             kept_volumes,
             ledger: ledger.map(|ledger| ledger.map(LedgerFact::new)),
@@ -124,6 +145,7 @@ impl Reader {
                     let is_deleted = other.meta().deletion_timestamp.is_some();
                     NeighbourFact {
                         name: other.name_any(),
+                        workload: other.spec.workload.name.clone(),
                         same_workload: !is_deleted
                             && is_same_workload(&other.spec.workload, &database.spec.workload),
                         older: age(other) < age(database),

@@ -9,7 +9,8 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::{
-    ClaimFact, Fact, KeptVolume, LedgerFact, PodFact, VolumeFact, WorkloadFact, WorkloadFound,
+    ClaimFact, Fact, KeptVolume, LedgerFact, PodFact, ServiceFact, VolumeFact, WorkloadFact,
+    WorkloadFound,
 };
 use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, names};
 use crate::resources::JobPace;
@@ -30,6 +31,10 @@ pub struct World {
     pub workload: Fact<WorkloadFact>,
     /// The workload's pods.
     pub pods: Fact<Vec<PodFact>>,
+    /// The other pods of the namespace.
+    pub other_pods: Fact<Vec<PodFact>>,
+    /// The Services of the namespace that select pods.
+    pub services: Fact<Vec<ServiceFact>>,
     /// The claims that belong to the database, for whichever of the possible reasons.
     pub claims: Fact<Vec<ClaimFact>>,
     /// The volumes of claims that are gone, as far as they are still this database's.
@@ -94,6 +99,8 @@ pub struct FileClaim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeighbourFact {
     pub name: String,
+    /// Name of the workload that it names.
+    pub workload: String,
     /// Whether it names the same workload.
     pub same_workload: bool,
     /// Whether it is the older of the two.
@@ -131,6 +138,8 @@ impl World {
             namespace: unread(),
             workload: unread(),
             pods: unread(),
+            other_pods: unread(),
+            services: unread(),
             claims: unread(),
             kept_volumes: unread(),
             ledger: unread(),
@@ -178,6 +187,8 @@ impl World {
             namespace,
             workload,
             pods,
+            other_pods,
+            services,
             claims,
             kept_volumes,
             ledger,
@@ -210,6 +221,8 @@ impl World {
             agent_identity.unknown(),
             file_claims.unknown(),
             kept_volumes.unknown(),
+            other_pods.unknown(),
+            services.unknown(),
         ];
         parts.into_iter().flatten().chain(volumes).collect()
     }

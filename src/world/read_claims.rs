@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::Value;
@@ -72,17 +72,20 @@ impl Reader {
 
     /// Reads which claims of `spec.verification.files` exist, and on which node a pod has them.
     /// Asks nothing when there are no such rules.
-    pub async fn file_claims(&self, database: &ProtectedDatabase) -> Fact<Vec<FileClaim>> {
+    pub(super) async fn file_claims(
+        &self,
+        database: &ProtectedDatabase,
+        pods: &Fact<Vec<Pod>>,
+    ) -> Fact<Vec<FileClaim>> {
         let rules = &database.spec.verification.files;
         if rules.is_empty() {
             return Fact::Known(Vec::new());
         }
         let api = self.namespaced::<PersistentVolumeClaim>();
-        let everything = ListParams::default();
-        let (claims, pods) = tokio::join!(api.list_metadata(&everything), self.namespace_pods());
-        let pods = match pods {
-            Fact::Known(pods) => pods,
-            Fact::Unknown(why) => return Fact::Unknown(why),
+        let claims = api.list_metadata(&ListParams::default()).await;
+        let pods: Vec<PodFact> = match pods {
+            Fact::Known(pods) => pods.iter().map(PodFact::from).collect(),
+            Fact::Unknown(why) => return Fact::Unknown(why.clone()),
         };
         Fact::from_read("the claims of spec.verification.files", claims).map(|claims| {
             let names = claims.items.iter().map(ResourceExt::name_any);
@@ -99,7 +102,8 @@ impl Reader {
 
 /// The node of a pod that has the claim.
 fn node_of(pods: &[PodFact], claim: &str) -> Option<String> {
-    let has_claim = |pod: &&PodFact| pod.claims.iter().any(|candidate| candidate == claim);
+    let has_claim =
+        |pod: &&PodFact| !pod.ended && pod.claims.iter().any(|candidate| candidate == claim);
     pods.iter()
         .filter(has_claim)
         .find_map(|pod| pod.node.clone())

@@ -7,10 +7,13 @@ use kube::api::ListParams;
 use kube::{Resource, ResourceExt};
 
 use super::data_directory::{configured_directory, mounted_sub_path};
+use super::server::server_fact;
 use super::{
-    Fact, GateFact, MountFact, OtherMountFact, PodFact, Reader, RunningContainer, WorkloadFound,
+    ControllerFact, Fact, GateFact, MountFact, OtherMountFact, PodFact, Reader, RunningContainer,
+    WorkloadFound,
 };
 use crate::api::{WorkloadKind, names};
+use crate::resources;
 
 impl Reader {
     /// Reads the pods of the namespace that have not ended.
@@ -25,21 +28,30 @@ impl Reader {
     /// Reads the pods that a workload controls, by the UID of what controls each.
     pub async fn workload_pods(&self, workload: &WorkloadFound) -> Fact<Vec<PodFact>> {
         let selected = ListParams::default().labels(&workload.selector);
-        let controllers = match self.pod_controllers(workload, &selected).await {
-            Fact::Known(controllers) => controllers,
-            Fact::Unknown(why) => return Fact::Unknown(why),
+        let pods = self.list::<Pod>(&selected).await;
+        self.part_pods(workload, &pods).await.map(|parted| parted.0)
+    }
+
+    /// Parts pods into those that a workload controls, by the UID of what controls each, and the
+    /// others.
+    pub(super) async fn part_pods(
+        &self,
+        workload: &WorkloadFound,
+        pods: &Fact<Vec<Pod>>,
+    ) -> Fact<(Vec<PodFact>, Vec<PodFact>)> {
+        let selected = ListParams::default().labels(&workload.selector);
+        let (controllers, pods) = match (self.pod_controllers(workload, &selected).await, pods) {
+            (Fact::Unknown(why), _) => return Fact::Unknown(why),
+            (_, Fact::Unknown(why)) => return Fact::Unknown(why.clone()),
+            (Fact::Known(controllers), Fact::Known(pods)) => (controllers, pods),
         };
         let is_controlled = |pod: &&Pod| {
             let controller = controller_uid(pod.meta());
             controller.is_some_and(|uid| controllers.iter().any(|controller| controller == uid))
         };
-        let pods = self.list::<Pod>(&selected).await;
-        pods.map(|pods| {
-            pods.iter()
-                .filter(is_controlled)
-                .map(PodFact::from)
-                .collect()
-        })
+        let (ours, others): (Vec<&Pod>, Vec<&Pod>) = pods.iter().partition(is_controlled);
+        let facts = |pods: Vec<&Pod>| pods.into_iter().map(PodFact::from).collect();
+        Fact::Known((facts(ours), facts(others)))
     }
 
     /// The UIDs of what controls the pods of a workload: a `StatefulSet` itself, the `ReplicaSet`s
@@ -71,6 +83,30 @@ fn controller_uid(metadata: &ObjectMeta) -> Option<&str> {
     owners
         .find(|reference| reference.controller == Some(true))
         .map(|reference| reference.uid.as_str())
+}
+
+/// What controls a pod; a Deployment rather than its `ReplicaSet`. Whoever creates a pod may write any
+/// text there, and it reaches commands that users copy: only names count.
+fn controller_fact(metadata: &ObjectMeta) -> Option<ControllerFact> {
+    let mut owners = metadata.owner_references.as_ref()?.iter();
+    let controller = owners.find(|reference| reference.controller == Some(true))?;
+    let (kind, name) = match (controller.kind.as_str(), resources::workload_of(metadata)) {
+        ("ReplicaSet", Some(deployment)) => ("deployment".to_owned(), deployment),
+        (kind, _) => (kind.to_lowercase(), controller.name.as_str()),
+    };
+    let is_word = |text: &str, others: &[char]| {
+        let is_of_word = |character: char| {
+            character.is_ascii_lowercase()
+                || character.is_ascii_digit()
+                || others.contains(&character)
+        };
+        text.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && text.chars().all(is_of_word)
+    };
+    (is_word(&kind, &[]) && is_word(name, &['-', '.'])).then(|| ControllerFact {
+        kind,
+        name: name.to_owned(),
+    })
 }
 
 /// The claims among a pod's volumes: the volume's name in the pod and the claim's.
@@ -107,6 +143,9 @@ impl From<&Pod> for PodFact {
             address: status.pod_ip.filter(|address| !address.is_empty()),
             created_at: pod.creation_timestamp(),
             gate: gate_fact(pod),
+            labels: pod.metadata.labels.clone().unwrap_or_default(),
+            controller: controller_fact(&pod.metadata),
+            server: server_fact(&pod.metadata, &spec),
         }
     }
 }
@@ -121,11 +160,19 @@ fn claim_mounts(pod: &Pod, spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<Mount
                     container: container.name.clone(),
                     path: mount.mount_path.clone(),
                     sub_path: mounted_sub_path(&pod.metadata, container, mount),
+                    read_only: mount.read_only == Some(true) || is_read_only(spec, &mount.name),
                 });
             }
         }
     }
     mounts
+}
+
+fn is_read_only(spec: &PodSpec, volume: &str) -> bool {
+    let mut volumes = spec.volumes.iter().flatten();
+    let found = volumes.find(|candidate| candidate.name == volume);
+    let claim = found.and_then(|volume| volume.persistent_volume_claim.as_ref());
+    claim.is_some_and(|claim| claim.read_only == Some(true))
 }
 
 fn other_mounts(spec: &PodSpec, claims: &[(&str, &str)]) -> Vec<OtherMountFact> {
@@ -183,4 +230,40 @@ fn gate_fact(pod: &Pod) -> Option<GateFact> {
         reason: found.reason.clone().unwrap_or_default(),
         message: found.message.clone().unwrap_or_default(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a sample that can't be built is a fault of the test"
+    )]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_controller_is_a_kind_and_a_name_and_no_other_text() {
+        let controller = |kind: &str, name: &str| {
+            let owner = json!({
+                "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "u", "controller": true,
+            });
+            let metadata = json!({"name": "pod", "ownerReferences": [owner]});
+            let found = controller_fact(&serde_json::from_value(metadata).unwrap())?;
+            Some(format!("{} {}", found.kind, found.name))
+        };
+        let said = |kind, name| controller(kind, name).unwrap_or_default();
+        assert_eq!(said("StatefulSet", "pg"), "statefulset pg");
+        assert_eq!(said("ReplicaSet", "pg-main-7d4b"), "deployment pg-main");
+        assert_eq!(said("Job", "copy.1"), "job copy.1");
+        for (kind, name) in [
+            ("StatefulSet", "pg; kubectl delete pvc --all"),
+            ("StatefulSet", "--all"),
+            ("Stateful Set", "pg"),
+            ("ReplicaSet", "-7d4b"),
+        ] {
+            assert_eq!(controller(kind, name), None, "{kind} {name}");
+        }
+    }
 }

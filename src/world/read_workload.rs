@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 use kube::core::Selector;
 
+use super::data_directory::{mounts_of_pod, template_directory};
 use super::{ContainerFact, Fact, Reader, WorkloadFact, WorkloadFound};
 use crate::api::{Workload, WorkloadKind};
 
@@ -28,44 +29,50 @@ impl Reader {
             (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why),
             (Fact::Known(Some(_)), Fact::Known(Some(_))) => Fact::Known(WorkloadFact::Ambiguous),
             (Fact::Known(Some(found)), _) => {
-                Fact::Known(WorkloadFact::Found(Box::new(stateful_set_found(found))))
+                Fact::Known(WorkloadFact::Found(Box::new(found.into())))
             }
             (_, Fact::Known(Some(found))) => {
-                Fact::Known(WorkloadFact::Found(Box::new(deployment_found(found))))
+                Fact::Known(WorkloadFact::Found(Box::new(found.into())))
             }
             (Fact::Known(None), Fact::Known(None)) => Fact::Known(WorkloadFact::NotFound),
         }
     }
 }
 
-fn stateful_set_found(object: StatefulSet) -> WorkloadFound {
-    let spec = object.spec.unwrap_or_default();
-    let claim_templates = spec.volume_claim_templates.unwrap_or_default();
-    let retention = spec.persistent_volume_claim_retention_policy;
-    let when_scaled = retention.and_then(|policy| policy.when_scaled);
-    WorkloadFound {
-        metadata: object.metadata,
-        claim_templates: claim_templates.iter().map(ResourceExt::name_any).collect(),
-        deletes_claims_when_scaled: when_scaled.as_deref() == Some("Delete"),
-        ..found(
-            WorkloadKind::StatefulSet,
-            spec.selector,
-            spec.replicas,
-            spec.template,
-        )
+impl From<StatefulSet> for WorkloadFound {
+    fn from(object: StatefulSet) -> Self {
+        let spec = object.spec.unwrap_or_default();
+        let claim_templates = spec.volume_claim_templates.unwrap_or_default();
+        let retention = spec.persistent_volume_claim_retention_policy;
+        let when_scaled = retention.and_then(|policy| policy.when_scaled);
+        Self {
+            metadata: object.metadata,
+            claim_templates: claim_templates.iter().map(ResourceExt::name_any).collect(),
+            deletes_claims_when_scaled: when_scaled.as_deref() == Some("Delete"),
+            ..found(
+                WorkloadKind::StatefulSet,
+                spec.selector,
+                spec.replicas,
+                spec.template,
+            )
+        }
     }
 }
 
-fn deployment_found(object: Deployment) -> WorkloadFound {
-    let spec = object.spec.unwrap_or_default();
-    WorkloadFound {
-        metadata: object.metadata,
-        ..found(
-            WorkloadKind::Deployment,
-            spec.selector,
-            spec.replicas,
-            spec.template,
-        )
+impl From<Deployment> for WorkloadFound {
+    fn from(object: Deployment) -> Self {
+        let spec = object.spec.unwrap_or_default();
+        let strategy = spec.strategy.and_then(|strategy| strategy.type_);
+        Self {
+            metadata: object.metadata,
+            overlaps: strategy.as_deref() != Some("Recreate"),
+            ..found(
+                WorkloadKind::Deployment,
+                spec.selector,
+                spec.replicas,
+                spec.template,
+            )
+        }
     }
 }
 
@@ -76,7 +83,11 @@ fn found(
     template: PodTemplateSpec,
 ) -> WorkloadFound {
     let pod = template.spec.unwrap_or_default();
+    let template_labels = template.metadata.and_then(|metadata| metadata.labels);
+    let match_labels = selector.match_labels.clone().unwrap_or_default();
     let containers = pod.containers.into_iter().map(|container| ContainerFact {
+        directory: template_directory(&container),
+        mounts_of_pod: mounts_of_pod(&container),
         name: container.name,
         image: container.image.unwrap_or_default(),
         mounts: container.volume_mounts.unwrap_or_default(),
@@ -98,5 +109,8 @@ fn found(
             .map(|reference| reference.name)
             .filter(|name| !name.is_empty())
             .collect(),
+        overlaps: false,
+        match_labels,
+        template_labels: template_labels.unwrap_or_default(),
     }
 }

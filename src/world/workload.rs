@@ -1,8 +1,11 @@
 //! The workload that runs Postgres, as it was read.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::TemplateDirectory;
 use crate::api::{WorkloadKind, names};
 use crate::resources;
 
@@ -36,6 +39,13 @@ pub struct WorkloadFound {
     pub deletes_claims_when_scaled: bool,
     /// Names of the template's image pull secrets.
     pub image_pull_secrets: Vec<String>,
+    /// Whether a pod may start before the one in whose place it comes has stopped, as with every
+    /// strategy of a Deployment but Recreate.
+    pub overlaps: bool,
+    /// The labels of its selector, as far as it compares them with one value.
+    pub match_labels: BTreeMap<String, String>,
+    /// The labels of its pod template.
+    pub template_labels: BTreeMap<String, String>,
 }
 
 /// A container of a template.
@@ -47,6 +57,10 @@ pub struct ContainerFact {
     pub mounts: Vec<VolumeMount>,
     /// Its pull policy, if set.
     pub image_pull_policy: Option<String>,
+    /// What it says of the data directory.
+    pub directory: TemplateDirectory,
+    /// Where it mounts another directory of a volume in every pod.
+    pub mounts_of_pod: Vec<String>,
 }
 
 impl WorkloadFound {

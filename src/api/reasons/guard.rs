@@ -23,6 +23,26 @@ reasons! { GUARD:
          is not on the claim: it is lost with the next restart of the container.",
         "Do not restart the pod. Copy the data onto the claim and mount the claim where the \
          message says; it contains both commands. This change is not refused.";
+    CLAIM_MOUNTED_TWICE = "ClaimMountedTwice" on "Guarded=False":
+        "More than one pod has the claim with the data directory, and may write to it. Two servers on \
+         the same files destroy them, and Postgres does not notice a server in another container.",
+        "Stop the pod that does not belong there; the message has the command. A claim with the \
+         access mode `ReadWriteOncePod` is given to one pod only.";
+    SERVERS_MAY_OVERLAP = "ServersMayOverlap" on "Guarded=False":
+        "The workload would start a second server on the data directory: a Deployment with a strategy \
+         other than `Recreate`, or more than one replica on one claim.",
+        "Run the command in the message, and change it where you keep the manifest. A claim with the \
+         access mode `ReadWriteOncePod` is given to one pod only.";
+    OTHER_SERVER_SELECTED = "OtherServerSelected" on "Guarded=False":
+        "A Service of the database leads to another Postgres, in addition to the protected one or in \
+         its place. What is written to the other is not in the protected database.",
+        "Stop the other one, or let the Service lead to the pods with the data. The message has both \
+         commands, and the claim that has the data.";
+    SECOND_SERVER = "SecondServer" on "Guarded=False":
+        "A second Postgres of the namespace has the same database, or the same labels, as after a \
+         chart was installed under another name. It may be empty, and nothing guards it.",
+        "Stop it if it was made by mistake; the message has the command, and the claim that has the \
+         data. If it is a database of its own, create a ProtectedDatabase for it.";
     CLAIM_NOT_FOUND = "ClaimNotFound" on "Guarded=False, FilesMatch=Unknown":
         "A claim that the pod template, `spec.extraClaims` or `spec.verification.files` names does \
          not exist.",

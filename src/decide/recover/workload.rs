@@ -60,8 +60,11 @@ fn plan_mount(
         .filter(|pod| !pod.ended)
         .map(|pod| pod.name.as_str())
         .collect();
-    if !pods.is_empty() {
+    // Nor may more than one start on the claim that all of them will mount.
+    if !pods.is_empty() || workload.replicas > 1 {
         plan_scale_down(observed, workload, plan)?;
+    }
+    if !pods.is_empty() {
         let pods = pods.join(", ");
         plan.steps.push(Step::Await(format!(
             "the pods of {kind} {name} to stop: {pods}"
@@ -117,10 +120,24 @@ fn scale(workload: &WorkloadFound, replicas: i32) -> ScaleStep {
         kind: workload.kind,
         metadata: Box::new(workload.metadata.clone()),
         replicas,
+        scaled_up_to: replicas,
     }
 }
 
-/// Plans to scale the workload back to the pods that it had.
+/// Whether a second pod of the workload would be a second server on the same data directory, also
+/// after the mounts that are planned.
+fn shares_data(observed: &ObservedRecovery, plan: &RecoveryPlan) -> bool {
+    let container = super::spec_of(observed).and_then(|spec| spec.workload.container);
+    let mut steps = plan.steps.iter();
+    steps.any(|step| matches!(step, Step::MountClaim { .. }))
+        || !observed
+            .world
+            .shared_data_claims(container.as_deref())
+            .is_empty()
+}
+
+/// Plans to scale the workload back to the pods that it had, and to no more than one where they
+/// would share the data directory.
 pub fn plan_scale_up(
     observed: &ObservedRecovery,
     workload: Option<&WorkloadFound>,
@@ -139,7 +156,17 @@ pub fn plan_scale_up(
         _ => None,
     });
     if let Some(replicas) = scaled_down.or(workload.replicas_before()) {
-        plan.steps.push(Step::ScaleUp(scale(workload, replicas)));
+        let mut step = scale(workload, replicas);
+        if replicas > 1 && shares_data(observed, plan) {
+            step.scaled_up_to = 1;
+            plan.notes.push(format!(
+                "{} {} had {replicas} replicas on one data directory, which two servers destroy: \
+                 it is scaled to 1. Set that where you keep it, too",
+                workload.kind,
+                workload.name()
+            ));
+        }
+        plan.steps.push(Step::ScaleUp(step));
     } else if workload.replicas == 0 {
         let (kind, name) = (workload.kind, workload.name());
         plan.notes.push(format!(

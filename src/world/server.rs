@@ -1,0 +1,205 @@
+//! Whether a pod runs a Postgres server, as far as its spec says so, and of which database. Pure.
+
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::ServerFact;
+use crate::api::DEFAULT_PORT;
+use crate::resources::{ImageKind, image_kind};
+
+/// Variables that name the database that a server creates.
+const DATABASE_VARIABLES: &[&str] = &["POSTGRES_DB", "POSTGRESQL_DATABASE", "POSTGRES_DATABASE"];
+
+/// Variables that say whether a server follows another one.
+const REPLICATION_VARIABLES: &[&str] =
+    &["POSTGRESQL_REPLICATION_MODE", "POSTGRES_REPLICATION_MODE"];
+
+/// Labels that say which part of an application a pod is, or which role it has.
+const ROLE_LABELS: &[&str] = &[
+    "app.kubernetes.io/component",
+    "component",
+    "role",
+    "cnpg.io/instanceRole",
+    "spilo-role",
+];
+
+/// Words for a server that only follows another one, in labels, variables and names.
+const REPLICA_WORDS: &[&str] = &[
+    "read",
+    "readonly",
+    "replica",
+    "replicas",
+    "standby",
+    "secondary",
+    "slave",
+];
+
+/// Variables with the address of a server: their container is a client.
+const CLIENT_VARIABLES: &[&str] = &["PGHOST", "POSTGRES_HOST", "POSTGRES_SERVER", "POSTGRES_URL"];
+
+/// Programs that images of Postgres are also started for.
+const CLIENTS: &[&str] = &[
+    "psql",
+    "pg_dump",
+    "pg_dumpall",
+    "pg_restore",
+    "pg_isready",
+    "pgbench",
+    "sleep",
+    "tail",
+];
+
+/// The Postgres server of a pod. A Job's pod ends, so it is none.
+pub(super) fn server_fact(metadata: &ObjectMeta, spec: &PodSpec) -> Option<ServerFact> {
+    let is_restarted = spec.restart_policy.as_deref().unwrap_or("Always") == "Always";
+    let mut containers = spec.containers.iter();
+    let container = containers.find(|container| is_restarted && is_server(container))?;
+    let ports = container.ports.iter().flatten();
+    let ports = ports.map(|port| (port.name.clone().unwrap_or_default(), port.container_port));
+    Some(ServerFact {
+        database: variable(container, DATABASE_VARIABLES).map(ToOwned::to_owned),
+        is_replica: is_replica(metadata, container),
+        ports: ports.collect(),
+    })
+}
+
+fn is_server(container: &Container) -> bool {
+    let has = |names: &[&str]| {
+        let mut variables = container.env.iter().flatten();
+        variables.any(|variable| names.contains(&variable.name.as_str()))
+    };
+    let mut ports = container.ports.iter().flatten();
+    let is_one = match image_kind(container.image.as_deref().unwrap_or_default()) {
+        ImageKind::Other => false,
+        ImageKind::Server => true,
+        ImageKind::Unknown => {
+            has(&["PGDATA"])
+                || (ports.any(|port| port.container_port == i32::from(DEFAULT_PORT))
+                    && !has(CLIENT_VARIABLES))
+        }
+    };
+    is_one && !runs_client(container)
+}
+
+/// Whether a container is started for something else than its server.
+fn runs_client(container: &Container) -> bool {
+    let words = [&container.command, &container.args].into_iter().flatten();
+    let words: Vec<&str> = words
+        .flatten()
+        .flat_map(|word| word.split_whitespace())
+        .map(|word| word.rsplit('/').next().unwrap_or(word))
+        .collect();
+    let is_started = |word: &&str| matches!(*word, "postgres" | "docker-entrypoint.sh" | "run.sh");
+    match words.first() {
+        Some(&("sh" | "bash" | "ash" | "dash")) => {
+            !words.iter().any(is_started) && words.iter().any(|word| CLIENTS.contains(word))
+        }
+        Some(first) => CLIENTS.contains(first),
+        None => false,
+    }
+}
+
+fn is_replica(metadata: &ObjectMeta, container: &Container) -> bool {
+    let is_word = |word: &str| REPLICA_WORDS.contains(&word);
+    let labels = metadata.labels.as_ref();
+    let mut roles = ROLE_LABELS.iter().filter_map(|label| labels?.get(*label));
+    let owners = metadata.owner_references.iter().flatten();
+    let mut names = owners.flat_map(|owner| owner.name.split('-'));
+    roles.any(|role| is_word(role))
+        || names.any(is_word)
+        || variable(container, REPLICATION_VARIABLES).is_some_and(is_word)
+}
+
+/// The value of a variable that is written in the spec.
+fn variable<'a>(container: &'a Container, names: &[&str]) -> Option<&'a str> {
+    let mut variables = container.env.iter().flatten();
+    let found = variables.find(|variable| names.contains(&variable.name.as_str()))?;
+    found.value.as_deref().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a sample that can't be built is a fault of the test"
+    )]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn server(labels: &Value, container: &Value) -> Option<ServerFact> {
+        let metadata: ObjectMeta = serde_json::from_value(json!({"labels": labels})).unwrap();
+        let mut full = json!({"name": "db"});
+        json_patch::merge(&mut full, container);
+        let spec: PodSpec = serde_json::from_value(json!({"containers": [full]})).unwrap();
+        server_fact(&metadata, &spec)
+    }
+
+    #[test]
+    fn servers_are_told_from_their_clients() {
+        for (container, is_one) in [
+            (json!({"image": "postgres:15"}), true),
+            (
+                json!({"image": "postgres:15", "args": ["-c", "fsync=off"]}),
+                true,
+            ),
+            (
+                json!({"image": "postgres:15", "command": ["docker-entrypoint.sh", "postgres"]}),
+                true,
+            ),
+            (
+                json!({"image": "postgres:15", "command": ["sh", "-c", "sleep 5; exec docker-entrypoint.sh postgres"]}),
+                true,
+            ),
+            (
+                json!({"image": "postgres:15", "command": ["sleep", "infinity"]}),
+                false,
+            ),
+            (
+                json!({"image": "postgres:15", "args": ["psql", "-h", "db"]}),
+                false,
+            ),
+            (
+                json!({"image": "postgres:15", "command": ["/bin/sh", "-c", "while true; do pg_dump; sleep 60; done"]}),
+                false,
+            ),
+            (
+                json!({"image": "shop/db:1", "env": [{"name": "PGDATA", "value": "/data"}]}),
+                true,
+            ),
+            (
+                json!({"image": "shop/db:1", "ports": [{"containerPort": 5432}]}),
+                true,
+            ),
+            (
+                json!({"image": "shop/web:1", "ports": [{"containerPort": 5432}], "env": [{"name": "PGHOST", "value": "db"}]}),
+                false,
+            ),
+            (
+                json!({"image": "bitnami/pgbouncer:1", "ports": [{"containerPort": 5432}]}),
+                false,
+            ),
+            (json!({"image": "shop/web:1"}), false),
+        ] {
+            assert_eq!(
+                server(&json!({}), &container).is_some(),
+                is_one,
+                "{container}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_replica_says_so_by_its_labels_or_its_environment() {
+        let mode = json!({"image": "postgres:15", "env": [{"name": "POSTGRES_REPLICATION_MODE", "value": "slave"}]});
+        let plain =
+            json!({"image": "postgres:15", "env": [{"name": "POSTGRES_DB", "value": "shop"}]});
+        assert!(server(&json!({}), &mode).unwrap().is_replica);
+        let read = json!({"app.kubernetes.io/component": "read"});
+        assert!(server(&read, &plain).unwrap().is_replica);
+        let found = server(&json!({"app.kubernetes.io/component": "primary"}), &plain).unwrap();
+        assert!(!found.is_replica);
+        assert_eq!(found.database.as_deref(), Some("shop"));
+    }
+}
