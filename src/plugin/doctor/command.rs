@@ -2,12 +2,14 @@
 
 use clap::Args;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::CustomResourceExt as _;
 
 use super::volumes::fetch_claims;
 use super::{
-    Cover, PostgresReport, PostgresWorkload, WorkloadSeen, build_cover, build_doctor_table,
-    describe_reports, find_cover, judge, read_deployment, read_stateful_set,
+    Cover, Neighbourhood, PostgresReport, PostgresWorkload, WorkloadSeen, build_cover,
+    build_doctor_table, describe_reports, find_cover, judge, judge_neighbours, read_deployment,
+    read_stateful_set,
 };
 use crate::api::ProtectedDatabase;
 use crate::plugin::connect::Cluster;
@@ -40,8 +42,18 @@ pub async fn run(
         .then_some(cluster.namespace.as_str());
     let covers = fetch_covers(cluster, namespace).await?;
     let mut reports = Vec::new();
-    for seen in fetch_postgres(cluster, namespace).await? {
-        reports.push(fetch_report(cluster, seen, &covers).await);
+    let all = fetch_postgres(cluster, namespace).await?;
+    let around = if all.is_empty() {
+        Neighbourhood::default()
+    } else {
+        fetch_neighbourhood(cluster, namespace).await
+    };
+    for seen in &all {
+        let mut report = fetch_report(cluster, seen.clone(), &covers).await;
+        let between = judge_neighbours(seen, &all, &covers, &around);
+        report.findings.extend(between);
+        report.not_known.extend(around.unknown.iter().cloned());
+        reports.push(report);
     }
     let place = namespace.map_or_else(
         || "in this cluster".to_owned(),
@@ -94,6 +106,26 @@ async fn fetch_postgres(
     Ok(seen)
 }
 
+/// What of the namespaces may lead to a Postgres, or mount its claims. What can't be read is reported.
+async fn fetch_neighbourhood(cluster: &Cluster, namespace: Option<&str>) -> Neighbourhood {
+    let mut around = Neighbourhood::default();
+    let services = fetch_pages::<Service>(cluster, namespace, async |page| {
+        page.iter().for_each(|service| around.keep_service(service));
+    });
+    let services = services.await;
+    let pods = fetch_pages::<Pod>(cluster, namespace, async |page| {
+        page.iter().for_each(|pod| around.keep_pod(pod));
+    });
+    let pods = pods.await;
+    for (resource, read) in [("services", services), ("pods", pods)] {
+        if let Err(error) = read {
+            let request = ClusterRequest::list(resource, namespace, cluster.context.as_deref());
+            around.unknown.push(request.failed(error).to_string());
+        }
+    }
+    around
+}
+
 /// What covers which workload. In a cluster without Holdfast nothing does.
 async fn fetch_covers(
     cluster: &Cluster,
@@ -126,6 +158,7 @@ async fn fetch_report(cluster: &Cluster, seen: WorkloadSeen, covers: &[Cover]) -
     let claims = fetch_claims(cluster, &seen.namespace, &seen.claim_names).await;
     let cover = find_cover(covers, &seen.namespace, seen.kind, &seen.name);
     let workload = PostgresWorkload {
+        servers: seen.servers(),
         kind: seen.kind,
         namespace: seen.namespace,
         name: seen.name,

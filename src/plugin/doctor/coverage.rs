@@ -17,11 +17,32 @@ pub struct Cover {
     workload: String,
     /// Whether it says that it is Ready.
     pub ready: bool,
-    /// What it says of data that goes with the container, if it has seen that.
-    pub off_claim: Option<String>,
+    /// What it says of what no template shows, if it has seen that.
+    pub guard_says: Option<String>,
+    /// What it says of backups.
+    pub backup: BackupCover,
     /// Whether it refuses deletions at all.
     pub denies_deletion: bool,
 }
+
+/// Whether a ProtectedDatabase has a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupCover {
+    /// Nobody asks for one.
+    NotAskedFor,
+    /// It asks for one, and none has succeeded.
+    None,
+    /// There is one.
+    Taken,
+}
+
+/// Reasons of `Guarded` that the operator sees and no template shows.
+const SEEN: &[&str] = &[
+    reasons::DATA_IN_IMAGE_VOLUME,
+    reasons::CLAIM_MOUNTED_TWICE,
+    reasons::OTHER_SERVER_SELECTED,
+    reasons::SECOND_SERVER,
+];
 
 /// Keeps what matters.
 pub fn build_cover(database: &ProtectedDatabase) -> Cover {
@@ -31,16 +52,24 @@ pub fn build_cover(database: &ProtectedDatabase) -> Cover {
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
     let ready = find_condition(conditions, ConditionType::Ready);
-    let off_claim = find_condition(conditions, ConditionType::Guarded)
-        .filter(|guarded| guarded.reason == reasons::DATA_IN_IMAGE_VOLUME)
+    let guard_says = find_condition(conditions, ConditionType::Guarded)
+        .filter(|guarded| SEEN.contains(&guarded.reason.as_str()))
         .map(|guarded| guarded.message.clone());
+    let status = database.status.as_ref();
+    let is_taken = status.is_some_and(|status| status.last_good_backup.is_some());
+    let backup = match database.spec.backup {
+        None => BackupCover::NotAskedFor,
+        Some(_) if is_taken => BackupCover::Taken,
+        Some(_) => BackupCover::None,
+    };
     Cover {
         namespace: database.namespace().unwrap_or_default(),
         name: database.name_any(),
         kind: database.spec.workload.kind,
         workload: database.spec.workload.name.clone(),
         ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True.as_str()),
-        off_claim,
+        guard_says,
+        backup,
         denies_deletion: database.spec.guard.deletion == DeletionGuard::Deny,
     }
 }
@@ -71,7 +100,8 @@ mod tests {
             kind,
             workload: "pg".to_owned(),
             ready: true,
-            off_claim: None,
+            guard_says: None,
+            backup: BackupCover::Taken,
             denies_deletion: true,
         };
         let any = [cover(None)];

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ClaimFound, Cover, PostgresTemplate, PostgresWorkload};
+use super::{BackupCover, ClaimFound, Cover, PostgresTemplate, PostgresWorkload, judge_servers};
 use crate::api::WorkloadKind;
 
 /// The report about one Postgres.
@@ -35,6 +35,7 @@ pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresRepor
     judge_cover(&workload, cover, &mut findings);
     judge_data(&workload, &mut findings);
     judge_volumes(&workload, &mut findings);
+    findings.extend(judge_servers(&workload));
     let mut not_known: Vec<String> = workload
         .claims
         .iter()
@@ -75,8 +76,20 @@ fn judge_cover(workload: &PostgresWorkload, cover: Option<&Cover>, findings: &mu
              its data; remove that with `kubectl -n {namespace} edit protdb {name}`"
         ));
     }
-    if let Some(message) = &cover.off_claim {
+    if let Some(message) = &cover.guard_says {
         findings.push(message.clone());
+    }
+    match cover.backup {
+        BackupCover::NotAskedFor => findings.push(format!(
+            "ProtectedDatabase {name} has no spec.backup: if the volume is lost, the data is lost; \
+             add it with `kubectl -n {namespace} edit protdb {name}`, and see `kubectl explain \
+             protdb.spec.backup`"
+        )),
+        BackupCover::None => findings.push(format!(
+            "ProtectedDatabase {name} has no good backup yet; see why with `kubectl holdfast status \
+             {name} -n {namespace}`"
+        )),
+        BackupCover::Taken => {}
     }
     if !cover.ready {
         findings.push(format!(

@@ -29,8 +29,10 @@ fn workload(object: &StatefulSet, policy: &str) -> PostgresWorkload {
         volume: Some(format!("pv-of-{name}")),
         reclaim_policy: Some(policy.to_owned()),
         unknown: None,
+        access_modes: vec!["ReadWriteOnce".to_owned()],
     });
     PostgresWorkload {
+        servers: seen.servers(),
         claims: claims.collect(),
         kind: seen.kind,
         namespace: seen.namespace,
@@ -104,6 +106,7 @@ fn strange() -> PostgresWorkload {
         volume: Some("pv".to_owned()),
         reclaim_policy: None,
         unknown: Some("not allowed to get persistentvolumes pv".to_owned()),
+        access_modes: Vec::new(),
     }];
     strange
 }
@@ -118,6 +121,7 @@ fn cover(workload: &str, ready: bool, deletion: &str) -> Cover {
     database.metadata.namespace = Some("atra".to_owned());
     let mut cover = build_cover(&database);
     cover.ready = ready;
+    cover.backup = BackupCover::Taken;
     cover
 }
 
@@ -189,12 +193,28 @@ fn a_claim_above_the_images_volume_is_found() {
 #[test]
 fn what_the_operator_has_seen_is_said_too() {
     let mut seen = cover("good", true, "Deny");
-    seen.off_claim = Some("the data directory is not on a PersistentVolumeClaim".to_owned());
+    seen.guard_says = Some("the data directory is not on a PersistentVolumeClaim".to_owned());
     let report = judge(good(), Some(&seen));
     assert_eq!(
         report.findings,
         ["the data directory is not on a PersistentVolumeClaim"]
     );
+}
+
+#[test]
+fn a_protected_database_without_a_backup_is_found() {
+    for (backup, words) in [
+        (BackupCover::NotAskedFor, "has no spec.backup"),
+        (BackupCover::None, "has no good backup yet"),
+    ] {
+        let mut seen = cover("good", true, "Deny");
+        seen.backup = backup;
+        let findings = judge(good(), Some(&seen)).findings;
+        assert!(
+            findings.len() == 1 && findings[0].contains(words),
+            "{findings:?}"
+        );
+    }
 }
 
 #[test]
