@@ -295,7 +295,8 @@ fn release(store: &mut Store) {
         let reference = &volume["spec"]["claimRef"];
         let holder = reference["uid"].as_str().unwrap_or_default();
         if holder.is_empty() {
-            if reference.is_object() && volume["status"]["phase"] == "Released" {
+            let phase = volume["status"]["phase"].as_str().unwrap_or_default();
+            if reference.is_object() && matches!(phase, "Released" | "Failed") {
                 store.update(&volume_key, |volume| {
                     volume["status"]["phase"] = "Available".into();
                 });

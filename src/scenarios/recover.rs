@@ -11,7 +11,9 @@ use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
 use super::sample_parts::{from, known};
 use crate::decide::recover::{plan_recovery, unavailable_since};
 use crate::plan::{Scope, check_recovery};
-use crate::world::{ClaimBinding, Fact, ObservedRecovery, WorkloadFact, WorkloadFound};
+use crate::world::{
+    ClaimBinding, Fact, LedgerFact, ObservedRecovery, RunningContainer, WorkloadFact, WorkloadFound,
+};
 
 /// What is seen, and its name.
 type Scenario = (&'static str, ObservedRecovery);
@@ -36,6 +38,39 @@ fn scenario(name: &'static str, change: impl FnOnce(&mut ObservedRecovery)) -> S
 
 fn deleted(metadata: &mut ObjectMeta) {
     metadata.deletion_timestamp = from(json!("2026-02-01T09:00:00Z"));
+}
+
+const GOOD_DIRECTORY: &str = "/var/lib/postgresql/data/pgdata";
+
+/// The ledger remembers on what the data was at the last good check.
+fn remember(observed: &mut ObservedRecovery, sub_path: &str) {
+    let fact = known(&mut observed.world.ledger).take().expect("a ledger");
+    let mut ledger = fact.ledger;
+    let status = ledger.status.as_mut().expect("a status");
+    status.baseline = from(json!({
+        "check": "knowledge-1", "time": "2026-02-01T08:00:00Z",
+        "volumes": [{
+            "claim": "data", "claimUid": "u-claim", "volume": "pv-1",
+            "mountPath": "/var/lib/postgresql/data", "subPath": sub_path,
+        }],
+        "evidence": super::sample_objects::evidence(),
+    }));
+    *known(&mut observed.world.ledger) = Some(LedgerFact::new(ledger));
+    known(&mut observed.world.pods)[0].mounts[0].claim = "data".to_owned();
+}
+
+/// The container that runs.
+fn running(observed: &mut ObservedRecovery) -> &mut RunningContainer {
+    &mut known(&mut observed.world.pods)[0].running[0]
+}
+
+fn reset(observed: &mut ObservedRecovery) {
+    let database = known(&mut observed.database).as_mut().expect("a database");
+    database.status = from(json!({"conditions": [{
+        "type": "DataReset", "status": "True", "reason": "ClusterReinitialized",
+        "message": "initdb has run: 28 rows are left of 26,422",
+        "lastTransitionTime": "2026-02-01T09:00:00Z",
+    }]}));
 }
 
 fn claim_metadata(observed: &mut ObservedRecovery) -> &mut ObjectMeta {
@@ -226,6 +261,17 @@ pub fn scenarios() -> Vec<Scenario> {
                 from(json!([{"name": "data", "persistentVolumeClaim": {"claimName": "other"}}]));
             binding(observed).pods.clear();
         }),
+        scenario(
+            "the pod template of three replicas mounts another claim, and no pod is there",
+            |observed| {
+                workload(observed).volumes = from(
+                    json!([{"name": "data", "persistentVolumeClaim": {"claimName": "other"}}]),
+                );
+                workload(observed).replicas = 3;
+                binding(observed).pods.clear();
+                observed.world.pods = Fact::Known(Vec::new());
+            },
+        ),
         scenario("the StatefulSet has another claim template", |observed| {
             workload(observed).volumes.clear();
             workload(observed).claim_templates = vec!["renamed".to_owned()];
@@ -267,6 +313,16 @@ pub fn scenarios() -> Vec<Scenario> {
                     from(json!({"holdfast.dev/replicas-before-recovery": "3"}));
             },
         ),
+        scenario(
+            "a workload of three replicas on its own claims was scaled down",
+            |observed| {
+                workload(observed).replicas = 0;
+                workload(observed).volumes.clear();
+                workload(observed).claim_templates = vec!["data".to_owned()];
+                workload(observed).metadata.annotations =
+                    from(json!({"holdfast.dev/replicas-before-recovery": "3"}));
+            },
+        ),
         scenario("another database guards the claim by now", |observed| {
             on_another(observed);
             let annotations = claim_metadata(observed).annotations.get_or_insert_default();
@@ -284,6 +340,40 @@ pub fn scenarios() -> Vec<Scenario> {
                 "atra/other".to_owned(),
             );
         }),
+        scenario("everything is bound and a reset stands", reset),
+        scenario("the pod that runs has another data directory", |observed| {
+            remember(observed, "");
+            running(observed).configured_directory = "/var/lib/postgresql/data/pg2".to_owned();
+        }),
+        scenario(
+            "the image of the pod that runs has another data directory",
+            |observed| {
+                remember(observed, "");
+                running(observed).image = "postgres:18".to_owned();
+            },
+        ),
+        scenario(
+            "the pod that runs has another directory of the claim",
+            |observed| {
+                remember(observed, "old");
+                running(observed).configured_directory = GOOD_DIRECTORY.to_owned();
+            },
+        ),
+        scenario(
+            "the pod that runs is as it was at the last good check",
+            |observed| {
+                remember(observed, "");
+                running(observed).configured_directory = format!("{GOOD_DIRECTORY}/");
+            },
+        ),
+        scenario(
+            "the claim is gone and the storage could not delete the volume",
+            |observed| {
+                without_claim(observed);
+                binding(observed).volume =
+                    Some(volume_fact(volume("pv-1", "u-claim", "Failed", "Delete")));
+            },
+        ),
         scenario("the volumes can't be read", |observed| {
             observed.bindings = Fact::Unknown("could not read PersistentVolume pv-1".to_owned());
         }),
@@ -309,6 +399,9 @@ fn every_way_back_reads() {
                 }
                 for note in &plan.notes {
                     let _ = writeln!(text, "note: {note}");
+                }
+                for unresolved in &plan.unresolved {
+                    let _ = writeln!(text, "unresolved: {unresolved}");
                 }
             }
             Err(blocker) => {

@@ -14,8 +14,8 @@ use kube::api::PostParams;
 use serde_json::json;
 
 use crate::support::{
-    DATABASE, NAME, Scene, Server, assert_tells, beside_others, build_database,
-    build_plain_database, outcome, volume_handle, volume_of, with_both,
+    DATABASE, NAME, Scene, Server, assert_ran, assert_tells, beside_others, build_database,
+    build_plain_database, holdfast, outcome, volume_handle, volume_of, with_both,
 };
 
 /// The role of the checks is gone with the database that it was in, and nothing can be read.
@@ -151,6 +151,23 @@ fn a_fresh_initdb_is_seen_also_without_any_rule() {
         assert_tells(
             &message,
             &["initdb has run", "Otherwise restore from a backup: kubectl"],
+        );
+        scene
+            .wait_condition(
+                ConditionType::Stalled,
+                ConditionStatus::True,
+                reasons::DATA_RESET,
+            )
+            .await;
+        // Its claim is where it belongs, and its data is not.
+        assert_ran(
+            &holdfast(scene, &format!("recover {NAME} -n {}", scene.namespace())),
+            3,
+            &[
+                "not what was last known good",
+                "DataReset is True",
+                "initdb has run",
+            ],
         );
     });
 }

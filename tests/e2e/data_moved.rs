@@ -246,6 +246,16 @@ fn the_server_of_another_tenant_behind_the_same_service_is_seen() {
         scene.apply(&manifests);
         other.wait_ready(scene, None).await;
         other.fill(scene);
+        // It has the same database, and nobody protects it.
+        let second = scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::SECOND_SERVER,
+            )
+            .await;
+        let stop = format!("scale statefulset {} --replicas=0", other.name);
+        assert_tells(&second.message, &[&server.claim(), &stop]);
 
         scene.kubectl(&format!(
             "patch service {} -p {}",
@@ -262,6 +272,14 @@ fn the_server_of_another_tenant_behind_the_same_service_is_seen() {
                 if pod == other.pod() { Ok(()) } else { Err(pod) }
             })
             .await;
+        let selected = scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::OTHER_SERVER_SELECTED,
+            )
+            .await;
+        assert_tells(&selected.message, &[&server.name, &other.pod(), &stop]);
         ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
         assert_tells(

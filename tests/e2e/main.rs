@@ -45,6 +45,7 @@ mod shard;
 mod soak;
 mod tenant;
 mod told;
+mod two_servers;
 mod volume_switched;
 mod ways;
 mod whole_cluster;

@@ -268,11 +268,16 @@ fn doctor_finds_what_nobody_protects() {
             protected,
             "the pod was not touched"
         );
+        // No backup is asked for yet, and nothing else is wrong.
         let well = holdfast(scene, &doctor);
         assert_ran(
             &well,
-            0,
-            &[&format!("protected by {namespace}/{name}"), "nothing to do"],
+            3,
+            &[
+                &format!("protected by {namespace}/{name}"),
+                "has no spec.backup",
+                "1 finding.",
+            ],
         );
     });
 }

@@ -99,6 +99,13 @@ fn restore_volume(
             desired.volume
         )));
     }
+    // A volume of which the deletion was tried, and failed, would be deleted after all.
+    if !volume.is_retained() {
+        plan.steps.push(Step::MarkVolume(VolumeStep {
+            metadata: metadata(),
+            reclaim_policy: volume.reclaim_policy.clone(),
+        }));
+    }
     let for_uid = lost.filter(|_| !is_of_another).and_then(ClaimFact::uid);
     plan.steps.push(reserve(observed, binding, volume, for_uid));
     if is_renamed {

@@ -2,6 +2,7 @@
 //! again. Pure.
 
 mod claims;
+mod compare;
 mod desired;
 mod known;
 mod objects;

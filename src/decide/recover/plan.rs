@@ -1,6 +1,7 @@
 //! From what was read to the steps that recover a database, and what blocks them.
 
 use super::claims::restore_binding;
+use super::compare::compare_running;
 use super::known::known;
 use super::{objects, workload};
 use crate::plan::{Blocker, RecoveryPlan};
@@ -21,6 +22,7 @@ pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocke
         workload::plan_mounts(observed, workload, &mut plan)?;
     }
     objects::plan_database(observed, &mut plan)?;
+    compare_running(observed, workload, &mut plan);
     workload::plan_scale_up(observed, workload, &mut plan);
     Ok(plan)
 }

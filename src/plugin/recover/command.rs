@@ -68,7 +68,12 @@ pub async fn run(
         for note in &plan.notes {
             run.say(&format!("Note: {note}.\n"))?;
         }
-        return finish(&report, arguments).map(|()| ExitStatus::Done);
+        let status = if plan.steps.is_empty() && !plan.unresolved.is_empty() {
+            ExitStatus::NeedsAttention
+        } else {
+            ExitStatus::Done
+        };
+        return finish(&report, arguments).map(|()| status);
     }
     let mut consent = Consent::new(arguments.yes);
     if !run.ask(&plan, &mut consent)? {
