@@ -170,8 +170,8 @@ impl ConditionType {
                 events: NO_EVENTS,
             },
             Self::Stalled => ConditionRow {
-                meaning: "the operator can't continue until you change something, or the data looks \
-                    reset; never together with `Reconciling`",
+                meaning: "the operator waits for you, or the data looks reset; never together with \
+                    `Reconciling`",
                 normal: False,
                 is_required_for_ready: false,
                 calls_for_action: true,
