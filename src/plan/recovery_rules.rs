@@ -340,14 +340,14 @@ pub fn one_server_on_each_data_directory(
     position: usize,
 ) -> Result<(), &'static str> {
     let earlier = &steps[..position];
-    let shares = Err("more than one of its pods would run on the same data directory");
+    let refused = Err("more than one of its pods would run on the same data directory");
     match &steps[position] {
         Step::MountClaim { .. } => {
             let workload = scope.recovery()?.world.workload_found();
             let is_many = workload.is_none_or(|workload| workload.replicas > 1);
             let is_scaled_down = |step: &Step| matches!(step, Step::ScaleDown(_));
             if is_many && !earlier.iter().any(is_scaled_down) {
-                return shares;
+                return refused;
             }
         }
         Step::ScaleUp(step) if step.scaled_up_to > 1 => {
@@ -358,7 +358,7 @@ pub fn one_server_on_each_data_directory(
                 database.and_then(|database| database.spec.workload.container.as_deref());
             let shared = observed.world.shared_data_claims(container);
             if earlier.iter().any(is_mounted) || !shared.is_empty() {
-                return shares;
+                return refused;
             }
         }
         _ => {}
