@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use crate::api::names::OPERATOR_SERVICE_ACCOUNT;
+
 /// `text` as a CEL string literal.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
@@ -40,6 +42,12 @@ pub fn old_label(key: &str) -> String {
 /// The value of a label of the object as it would be, or the empty string.
 pub fn new_label(key: &str) -> String {
     entry("object", "labels", key)
+}
+
+/// Whether the operator asks, which runs in this namespace.
+pub fn by_operator(operator_namespace: &str) -> String {
+    let operator = format!("system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}");
+    format!("request.userInfo.username == {}", quote(&operator))
 }
 
 fn entry(object: &str, map: &str, key: &str) -> String {

@@ -3,13 +3,13 @@
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 
-use super::cel::{new_annotation, new_label, old_annotation, old_label, quote};
+use super::cel::{by_operator, new_annotation, new_label, old_annotation, old_label, quote};
 use super::policy::{forbid_unless, policy, rule, select_guarded, variable};
 use super::refusal::{refusal_variables, refuse_unless};
 use super::{PROTECTED_VALUE, RETAIN};
 use crate::api::names::{
     CONFIRM_DELETION_ANNOTATION, CONFIRMED_FOR_ANNOTATION, GROUP, KEEP_FINALIZER,
-    OPERATOR_SERVICE_ACCOUNT, PROTECTED_BY_ANNOTATION, PROTECTED_LABEL, VERSION,
+    PROTECTED_BY_ANNOTATION, PROTECTED_LABEL, VERSION,
 };
 
 /// Name of the policy, and of its binding, that refuses to remove marks from guarded objects.
@@ -29,7 +29,6 @@ const NAMESPACE_CONTROLLER: &str = "system:serviceaccount:kube-system:namespace-
 /// a claim that a DatabaseRestore in the same namespace replaces. The volume of that claim is kept,
 /// and a volume is never confirmed like that.
 pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmissionPolicy {
-    let operator = format!("system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}");
     let mut variables = refusal_variables();
     let has = |object: &str| {
         format!(
@@ -38,10 +37,7 @@ pub(super) fn build_marks_guard(operator_namespace: &str) -> ValidatingAdmission
         )
     };
     variables.extend([
-        variable(
-            "by_operator",
-            format!("request.userInfo.username == {}", quote(&operator)),
-        ),
+        variable("by_operator", by_operator(operator_namespace)),
         variable(
             "released",
             "variables.confirmed || (variables.by_operator && \

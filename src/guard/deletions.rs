@@ -1,15 +1,13 @@
 //! The admission policies that refuse deletions, with the operator up or down: of guarded objects,
 //! and of the `CustomResourceDefinition`s of Holdfast. Builders only.
 
-use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, MatchResources, ValidatingAdmissionPolicy,
-};
+use k8s_openapi::api::admissionregistration::v1::{MatchResources, ValidatingAdmissionPolicy};
 
-use super::cel::{map, old_annotation, quote};
-use super::policy::{forbid_unless, policy, rule, select_guarded, variable};
+use super::cel::{by_operator, map, old_annotation, quote};
+use super::policy::{forbid_unless, only_where, policy, rule, select_guarded, variable};
 use super::refusal::{confirmation_variables, refusal_variables, refuse_unless};
 use super::{DEFINITION_CONSEQUENCE, GUARDED_RESOURCES};
-use crate::api::names::{GROUP, LOSS_SUMMARY_ANNOTATION, OPERATOR_SERVICE_ACCOUNT};
+use crate::api::names::{GROUP, LOSS_SUMMARY_ANNOTATION};
 
 /// Name of the policy, and of its binding, that refuses to delete guarded objects.
 pub const DELETION_POLICY: &str = "holdfast-deletion-guard";
@@ -71,9 +69,6 @@ pub(super) fn build_deletion_guard() -> ValidatingAdmissionPolicy {
 /// create, to recreate ours, and a role can't limit that to names. What others create is not
 /// evaluated.
 pub(super) fn build_definition_guard(operator_namespace: &str) -> ValidatingAdmissionPolicy {
-    let operator = quote(&format!(
-        "system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}"
-    ));
     let ours = |object: &str| {
         format!(
             "{object}.metadata.name.endsWith({})",
@@ -103,22 +98,21 @@ pub(super) fn build_definition_guard(operator_namespace: &str) -> ValidatingAdmi
         )]),
         ..MatchResources::default()
     };
-    let mut guard = policy(
+    let guard = policy(
         DEFINITION_POLICY,
         constraints,
         variables,
         vec![delete, create],
     );
-    if let Some(spec) = &mut guard.spec {
-        spec.match_conditions = Some(vec![MatchCondition {
-            name: "ours".to_owned(),
-            expression: format!(
-                "request.operation == 'CREATE' ? request.userInfo.username == {operator} : {}",
-                ours("oldObject")
-            ),
-        }]);
-    }
-    guard
+    only_where(
+        guard,
+        "ours",
+        format!(
+            "request.operation == 'CREATE' ? {} : {}",
+            by_operator(operator_namespace),
+            ours("oldObject")
+        ),
+    )
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! The admission policy that lets the token of an agent's Job write nothing but the status of its
 //! own check, backup or restore. Builders only.
 
-use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, MatchResources, ValidatingAdmissionPolicy,
-};
+use k8s_openapi::api::admissionregistration::v1::{MatchResources, ValidatingAdmissionPolicy};
 
 use super::cel::quote;
-use super::policy::{forbid_unless, policy, rule, variable};
+use super::policy::{forbid_unless, only_where, policy, rule, variable};
 use crate::api::names::{AGENT_SERVICE_ACCOUNT, FILES_JOB_PREFIX, GROUP, VERSION};
 
 /// Name of the policy, and of its binding, that fences agents in.
@@ -136,18 +134,15 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         resource_rules: Some(rules),
         ..MatchResources::default()
     };
-    let mut fence = policy(FENCE_POLICY, constraints, variables, validations);
-    if let Some(spec) = &mut fence.spec {
-        spec.match_conditions = Some(vec![MatchCondition {
-            name: "agents".to_owned(),
-            expression: format!(
-                "request.userInfo.username.startsWith('system:serviceaccount:') && \
-                 request.userInfo.username.endsWith({})",
-                quote(&format!(":{AGENT_SERVICE_ACCOUNT}"))
-            ),
-        }]);
-    }
-    fence
+    only_where(
+        policy(FENCE_POLICY, constraints, variables, validations),
+        "agents",
+        format!(
+            "request.userInfo.username.startsWith('system:serviceaccount:') && \
+             request.userInfo.username.endsWith({})",
+            quote(&format!(":{AGENT_SERVICE_ACCOUNT}"))
+        ),
+    )
 }
 
 #[cfg(test)]

@@ -2,15 +2,14 @@
 //! else that its roles would let it: whoever steals the token gets no cluster by it. Builders only.
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, MatchResources, ValidatingAdmissionPolicy, Validation,
+    MatchResources, ValidatingAdmissionPolicy, Validation,
 };
 
-use super::cel::quote;
-use super::policy::{forbid_unless, policy, rule, variable};
+use super::cel::{by_operator, quote};
+use super::policy::{forbid_unless, only_where, policy, rule, variable};
 use super::{PROTECTED_VALUE, RETAIN};
 use crate::api::names::{
-    AGENT_SERVICE_ACCOUNT, DATA_VERIFIED_GATE, KEEP_FINALIZER, OPERATOR_SERVICE_ACCOUNT,
-    PROTECTED_LABEL,
+    AGENT_SERVICE_ACCOUNT, DATA_VERIFIED_GATE, KEEP_FINALIZER, PROTECTED_LABEL,
 };
 
 /// Name of the policy, and of its binding, that fences the operator in.
@@ -55,7 +54,6 @@ const OF_THE_KUBELET: &[&str] = &[
 /// that an installation may leave out.
 /// <https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>
 pub(super) fn build_operator_fence(operator_namespace: &str) -> ValidatingAdmissionPolicy {
-    let operator = format!("system:serviceaccount:{operator_namespace}:{OPERATOR_SERVICE_ACCOUNT}");
     let variables = vec![
         variable("kind", "request.resource.resource".to_owned()),
         variable("new", "dyn(object)".to_owned()),
@@ -99,32 +97,34 @@ pub(super) fn build_operator_fence(operator_namespace: &str) -> ValidatingAdmiss
         fence_reclaim_policy(),
         fence_identities(),
     ];
-    let mut fence = policy(OPERATOR_FENCE_POLICY, constraints, variables, validations);
-    if let Some(spec) = &mut fence.spec {
-        spec.match_conditions = Some(vec![MatchCondition {
-            name: "operator".to_owned(),
-            expression: format!("request.userInfo.username == {}", quote(&operator)),
-        }]);
-    }
-    fence
+    only_where(
+        policy(OPERATOR_FENCE_POLICY, constraints, variables, validations),
+        "operator",
+        by_operator(operator_namespace),
+    )
+}
+
+/// CEL that is true while these fields below `path` are as they were.
+fn unchanged(path: &str, fields: &[&str]) -> String {
+    fields
+        .iter()
+        .map(|field| format!("variables.new.{path}.?{field} == variables.old.{path}.?{field}"))
+        .collect::<Vec<_>>()
+        .join(" && ")
 }
 
 /// It scales, marks, and corrects which claim a volume is; nothing of what runs.
 fn fence_workloads() -> Validation {
-    let template =
-        |object: &str, field: &str| format!("variables.{object}.spec.template.spec.?{field}");
-    let unchanged = RUNS
-        .iter()
-        .map(|field| format!("{} == {}", template("new", field), template("old", field)))
-        .collect::<Vec<_>>()
-        .join(" && ");
+    let volumes =
+        |object: &str| format!("variables.{object}.spec.template.spec.?volumes.orValue([])");
     forbid_unless(
         format!(
-            "!(variables.kind in ['statefulsets', 'deployments']) || ({unchanged} && \
-             variables.new.spec.selector == variables.old.spec.selector && {}.orValue([]).all(v, \
-             has(v.persistentVolumeClaim) || v in {}.orValue([])))",
-            template("new", "volumes"),
-            template("old", "volumes"),
+            "!(variables.kind in ['statefulsets', 'deployments']) || ({} && \
+             variables.new.spec.selector == variables.old.spec.selector && {}.all(v, \
+             has(v.persistentVolumeClaim) || v in {}))",
+            unchanged("spec.template.spec", RUNS),
+            volumes("new"),
+            volumes("old"),
         ),
         "Holdfast's operator changes nothing of what a workload runs",
     )
@@ -172,17 +172,13 @@ fn fence_namespaces() -> Validation {
 
 /// Of a Pod its own condition: another address would get the passwords of the checks.
 fn fence_pods() -> Validation {
-    let unchanged = OF_THE_KUBELET
-        .iter()
-        .map(|field| format!("variables.new.?status.?{field} == variables.old.?status.?{field}"))
-        .collect::<Vec<_>>()
-        .join(" && ");
     let conditions = |object: &str| format!("variables.{object}.?status.?conditions.orValue([])");
     let gate = quote(DATA_VERIFIED_GATE);
     forbid_unless(
         format!(
-            "variables.kind != 'pods' || ({unchanged} && {new}.all(c, c.type == {gate} || c in \
+            "variables.kind != 'pods' || ({} && {new}.all(c, c.type == {gate} || c in \
              {old}) && {old}.all(c, c.type == {gate} || c in {new}))",
+            unchanged("?status", OF_THE_KUBELET),
             new = conditions("new"),
             old = conditions("old"),
         ),

@@ -58,9 +58,31 @@ fn bind(policy: ValidatingAdmissionPolicy, action: &str) -> BoundPolicy {
     (policy, binding)
 }
 
-/// A policy that warns when a ProtectedDatabase is created, or when a part of it is changed. It fails
-/// open: a warning is no reason to refuse anything. The operator's own writes change no spec, so they
-/// are not warned about.
+/// Evaluates a policy only for requests of which this is true; others cost nothing.
+pub(super) fn only_where(
+    mut policy: ValidatingAdmissionPolicy,
+    name: &str,
+    expression: String,
+) -> ValidatingAdmissionPolicy {
+    if let Some(spec) = &mut policy.spec {
+        spec.match_conditions = Some(vec![MatchCondition {
+            name: name.to_owned(),
+            expression,
+        }]);
+    }
+    policy
+}
+
+/// Lets a policy fail open: a warning is no reason to refuse anything.
+pub(super) fn failing_open(mut policy: ValidatingAdmissionPolicy) -> ValidatingAdmissionPolicy {
+    if let Some(spec) = &mut policy.spec {
+        spec.failure_policy = Some("Ignore".to_owned());
+    }
+    policy
+}
+
+/// A policy that warns when a ProtectedDatabase is created, or when a part of it is changed. The
+/// operator's own writes change no spec, so they are not warned about.
 pub(super) fn database_warning(
     name: &str,
     part: &str,
@@ -75,19 +97,16 @@ pub(super) fn database_warning(
         )]),
         ..MatchResources::default()
     };
-    let mut warns = policy(name, constraints, Vec::new(), warnings);
+    let mut warns = failing_open(policy(name, constraints, Vec::new(), warnings));
     if let Some(spec) = &mut warns.spec {
-        spec.failure_policy = Some("Ignore".to_owned());
         spec.variables = None;
-        let last = part.rsplit('.').next().unwrap_or(part);
-        spec.match_conditions = Some(vec![MatchCondition {
-            name: format!("{last}-changed"),
-            expression: format!(
-                "request.operation == 'CREATE' || object.{part} != oldObject.{part}"
-            ),
-        }]);
     }
-    warns
+    let last = part.rsplit('.').next().unwrap_or(part);
+    only_where(
+        warns,
+        &format!("{last}-changed"),
+        format!("request.operation == 'CREATE' || object.{part} != oldObject.{part}"),
+    )
 }
 
 /// Selects guarded objects by their label, before any CEL. An object that is to lose the label is

@@ -6,7 +6,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 
 use super::cel::old_annotation;
-use super::policy::{policy, rule, select_guarded, variable};
+use super::policy::{failing_open, policy, rule, select_guarded, variable};
 use super::refusal::{refusal_variables, refuse_unless};
 use crate::api::names::MOUNT_REPAIR_ANNOTATION;
 
@@ -250,16 +250,12 @@ pub(super) fn build_other_claim_warning() -> ValidatingAdmissionPolicy {
 }
 
 fn warn(name: &str, variables: Vec<Variable>, warning: Validation) -> ValidatingAdmissionPolicy {
-    let mut warns = policy(
+    failing_open(policy(
         name,
         select_guarded(template_changes()),
         variables,
         vec![warning],
-    );
-    if let Some(spec) = &mut warns.spec {
-        spec.failure_policy = Some("Ignore".to_owned());
-    }
-    warns
+    ))
 }
 
 fn template_changes() -> Vec<NamedRuleWithOperations> {
