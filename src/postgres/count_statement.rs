@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_postgres::SimpleQueryRow;
 
 use super::effort::{Effort, Pace};
 use super::selection::Counted;
@@ -33,10 +34,6 @@ pub(super) async fn measure(
 ) -> Result<BTreeMap<i64, i64>, PostgresError> {
     let mut pages = BTreeMap::new();
     for oids in oids.chunks(MEASURED_AT_ONCE) {
-        if effort.is_used_up() {
-            tracing::info!("the sizes of the other tables are those of the last analyze");
-            break;
-        }
         let oids = join(oids.iter());
         // A table that somebody has locked for himself would be waited for, and none of the others
         // measured. One that was dropped has no size.
@@ -47,23 +44,38 @@ pub(super) async fn measure(
              pg_catalog.pg_class as c where c.oid in ({oids}) and c.oid not in ({LOCKED})) as measured \
              where pages is not null"
         );
-        let begin = Instant::now();
-        let answer = session
-            .fetch_within(&select, effort.time(), effort.wait())
-            .await;
-        tokio::time::sleep(effort.spend(begin.elapsed())).await;
-        match answer {
-            Ok(sets) => {
-                for row in sets.iter().flatten() {
-                    pages.insert(session.number(row, "oid")?, session.number(row, "pages")?);
-                }
-            }
-            Err(error) if error.kind.is_of_the_connection() => return Err(error),
-            // Somebody holds a lock that even this waits for: the catalog's figures must do.
-            Err(error) => tracing::info!("the tables' sizes could not be read: {error}"),
+        // Where this fails, the figures of the last analyze must do.
+        for row in ask(session, &select, effort, "the sizes of tables").await? {
+            pages.insert(session.number(&row, "oid")?, session.number(&row, "pages")?);
         }
     }
     Ok(pages)
+}
+
+/// Asks the catalog. No rows if there is no time for it, or somebody holds a lock that it waits for.
+pub(super) async fn ask(
+    session: &Session,
+    question: &str,
+    effort: &mut Effort,
+    what: &str,
+) -> Result<Vec<SimpleQueryRow>, PostgresError> {
+    if effort.is_used_up() {
+        tracing::info!("there is no time to ask for {what}");
+        return Ok(Vec::new());
+    }
+    let begin = Instant::now();
+    let answer = session
+        .fetch_within(question, effort.time(), effort.wait())
+        .await;
+    tokio::time::sleep(effort.spend(begin.elapsed())).await;
+    match answer {
+        Ok(sets) => Ok(sets.into_iter().flatten().collect()),
+        Err(error) if error.kind.is_of_the_connection() => Err(error),
+        Err(error) => {
+            tracing::info!("{what} could not be read: {error}");
+            Ok(Vec::new())
+        }
+    }
 }
 
 /// How far a count may go.
@@ -269,7 +281,7 @@ fn build_count(tables: &[&ListedTable], enough: Option<i64>, time: Duration) -> 
         .join("; ")
 }
 
-fn join(numbers: impl Iterator<Item = impl ToString>) -> String {
+pub(super) fn join(numbers: impl Iterator<Item = impl ToString>) -> String {
     let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
     numbers.join(", ")
 }

@@ -1,34 +1,24 @@
 //! Counting rows in two parts: first what is small, which also says whether something is lost; then
-//! tables with rules as far as they need to be, those that have shrunk, and the others within a
-//! budget of time.
+//! tables with rules as far as they need to be, and the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{NotCountedReason, TableRule};
+use crate::api::TableRule;
 
-use super::count_statement::{Reach, count, measure, pages_of, refusal};
-use super::effort::{Effort, Idle, Pace};
+use super::count_in_budget::{count_in_batches, count_others};
+use super::count_statement::{Reach, count, measure, refusal};
+use super::effort::{Allowance, Effort, Pace};
 use super::selection::{Counted, Told, select};
 use super::short_column::fetch_copied_parts;
 use super::{CountOrder, ListedTable, PostgresError, PostgresErrorKind, Session, TableList, Tally};
 
-/// How many tables one statement counts at most; each takes a lock for itself and its indexes while
-/// it runs.
-const BATCH: usize = 50;
-/// A table with more pages than this is counted by a statement of its own.
-const BATCH_PAGES: i64 = 128;
 /// So many pages are counted whatever the budget, the smallest tables first: what a reset leaves is
 /// small, and must be seen also on a busy server. 4 MiB, about 6 ms. Tables without pages are not
 /// counted at all, so these are so many tables at most.
 const ALWAYS_PAGES: i64 = 512;
-/// How long one table that does not fit into the budget is copied, to know that it has rows.
-const SHORTEST_LOOK: Duration = Duration::from_millis(1);
-const LONGEST_LOOK: Duration = Duration::from_millis(20);
-/// How many rows are counted of others, which can be told to stop: more and more, while there is time.
-const PROBES: [i64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 /// What is left of the deadline for the answer that says that a count was too slow, and for the
 /// report.
 const RESERVE: Duration = Duration::from_millis(500);
@@ -43,30 +33,6 @@ const FIRST_LIMIT: Duration = Duration::from_millis(50);
 /// that is left: the others must be seen anyway.
 const SMALL: Duration = Duration::from_secs(5);
 const SHARE_OF_THE_SMALL: u32 = 3;
-/// Tables that seem to have lost most of their rows are counted whatever the budget, within this
-/// part of the time that is left.
-const SHARE_OF_THE_SHRUNK: u32 = 3;
-
-/// What a whole check may spend, on all its databases together.
-#[derive(Clone, Copy, Debug)]
-pub struct Allowance {
-    /// For counting tables without a rule.
-    pub budget: Duration,
-    /// For resting between statements, and waiting for locks.
-    idle: Idle,
-}
-
-impl Allowance {
-    /// With this budget for tables without a rule.
-    #[must_use]
-    pub const fn new(budget: Duration) -> Self {
-        Self {
-            budget,
-            idle: Idle::ALL,
-        }
-    }
-}
-
 /// Measures the tables of the session's database and counts the small ones.
 pub async fn count_small(
     session: &Session,
@@ -77,11 +43,20 @@ pub async fn count_small(
     let mut tally = Tally::default();
     let mut effort = effort(session, allowance);
     mark_shrunk(list, order);
-    let sizes = measure(session, &oids(list, order, |_| true), &mut effort).await?;
+    let asked = measurable(list, order);
+    let sizes = measure(session, &asked, &mut effort).await?;
     // Of what has no pages nothing is asked.
-    let copied = oids(list, order, |table| {
-        !table.is_planned && sizes.get(&table.oid) != Some(&0)
-    });
+    let is_copied = |table: &&ListedTable| {
+        !table.is_planned
+            && sizes.get(&table.oid) != Some(&0)
+            && asked.binary_search(&table.oid).is_ok()
+    };
+    let copied: Vec<i64> = list
+        .tables
+        .iter()
+        .filter(is_copied)
+        .map(|table| table.oid)
+        .collect();
     let mut copied = fetch_copied_parts(session, &copied, &mut effort).await?;
     for table in &mut list.tables {
         if let Some(pages) = sizes.get(&table.oid) {
@@ -172,7 +147,7 @@ pub fn takes_long(
     select(list, order).iter().any(|told| {
         told.members.iter().any(|table| {
             (told.is_needed() || order.count_all && table.has_shrunk)
-                && is_left(table, tally)
+                && tally.is_left(table)
                 && refusal(session, table).is_none()
         })
     })
@@ -210,31 +185,18 @@ fn effort(session: &Session, allowance: &Allowance) -> Effort {
     Effort::until(end, allowance.idle)
 }
 
-/// The tables that may be counted, of which this is asked.
-fn oids(
-    list: &TableList,
-    order: &CountOrder<'_>,
-    is_asked: impl Fn(&ListedTable) -> bool,
-) -> Vec<i64> {
+/// The tables of which it is asked how large they are.
+fn measurable(list: &TableList, order: &CountOrder<'_>) -> Vec<i64> {
     let mut oids: Vec<i64> = select(list, order)
         .iter()
         .filter(|told| order.count_all || told.is_needed())
         .flat_map(|told| &told.members)
-        .filter(|table| !table.stored_elsewhere && is_asked(table))
+        .filter(|table| !table.stored_elsewhere)
         .map(|table| table.oid)
         .collect();
     oids.sort_unstable();
     oids.dedup();
     oids
-}
-
-fn is_left(table: &ListedTable, tally: &Tally) -> bool {
-    !table.stored_elsewhere
-        && !tally.gone.contains(&table.oid)
-        && tally
-            .counts
-            .get(&table.oid)
-            .is_none_or(|counted| !counted.is_all)
 }
 
 /// Counts a table with a rule, part by part, completely or up to what is enough.
@@ -256,7 +218,7 @@ async fn count_ruled(
             tally.failures.push(problem);
             continue;
         }
-        if !is_left(member, tally) {
+        if !tally.is_left(member) {
             rows += tally
                 .counts
                 .get(&member.oid)
@@ -274,7 +236,7 @@ async fn count_ruled(
             }
             Err(error) if error.kind.is_of_the_connection() => return Err(error),
             Err(error) => {
-                let error = note(member, error, tally);
+                let error = tally.note(member, error);
                 // A count that ran out of time stays an estimate, which the operator distinguishes;
                 // anything else is a failure.
                 if let Some(error) = error.filter(|error| !is_passing(error.kind)) {
@@ -340,157 +302,6 @@ const fn is_passing(kind: PostgresErrorKind) -> bool {
     )
 }
 
-/// Takes note of why a table was not counted. Returns the error; none if the table is simply not
-/// there any more.
-fn note(table: &ListedTable, error: PostgresError, tally: &mut Tally) -> Option<PostgresError> {
-    let reason = match error.kind {
-        PostgresErrorKind::TableGone => {
-            tally.gone.insert(table.oid);
-            return None;
-        }
-        PostgresErrorKind::Timeout => NotCountedReason::Budget,
-        PostgresErrorKind::Locked | PostgresErrorKind::TableChanged => NotCountedReason::Locked,
-        PostgresErrorKind::PermissionDenied => NotCountedReason::NotReadable,
-        _ => NotCountedReason::Failed,
-    };
-    tracing::warn!(table = table.qualified_name(), "not counted: {error}");
-    tally.reasons.insert(table.oid, reason);
-    Some(error)
-}
-
-/// Counts the tables without a rule that are left: those that have shrunk, and the larger ones
-/// within the budget; of those that do not fit, enough to know that they have rows.
-async fn count_others(
-    session: &Session,
-    told: &[Told<'_>],
-    mut needed: Effort,
-    allowance: &mut Allowance,
-    tally: &mut Tally,
-) -> Result<(), PostgresError> {
-    let mut seen = BTreeSet::new();
-    let mut tables: Vec<&ListedTable> = told
-        .iter()
-        .filter(|told| !told.is_needed())
-        .flat_map(|told| &told.members)
-        .copied()
-        .filter(|table| {
-            seen.insert(table.oid) && is_left(table, tally) && refusal(session, table).is_none()
-        })
-        .collect();
-    tables.sort_by_key(|table| (table.pages, table.oid));
-    let (shrunk, others): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.has_shrunk);
-    let mut looking = needed.of(needed.time() / SHARE_OF_THE_SHRUNK);
-    count_in_batches(session, &shrunk, &mut looking, tally).await?;
-    needed = looking.of(Duration::MAX);
-    // A part is kept for looking into the tables that are too large to be counted.
-    let kept = allowance.budget / 4;
-    let mut counting = needed.of(allowance.budget.saturating_sub(kept));
-    count_in_batches(session, &others, &mut counting, tally).await?;
-    let mut probing = counting.of(counting.left().saturating_add(kept));
-    let probed = probe(session, &others, &mut probing, tally).await;
-    *allowance = Allowance {
-        budget: probing.left(),
-        idle: probing.idle(),
-    };
-    probed
-}
-
-/// Counts a few rows of each table that is left, more and more while there is time. Each that is
-/// copied is looked into once, and gets its share of the time: what is cut short begins at the first
-/// row again.
-async fn probe(
-    session: &Session,
-    tables: &[&ListedTable],
-    effort: &mut Effort,
-    tally: &mut Tally,
-) -> Result<(), PostgresError> {
-    let (planned, copied): (Vec<&ListedTable>, Vec<_>) =
-        tables.iter().partition(|table| table.is_planned);
-    let mut left = u32::try_from(copied.len()).unwrap_or(u32::MAX);
-    for table in copied.iter().rev() {
-        let time = length_of_look(effort.time(), left);
-        left = left.saturating_sub(1);
-        if is_left(table, tally)
-            && !tally.counts.contains_key(&table.oid)
-            && !look_into(session, table, time, effort, tally).await?
-        {
-            return Ok(());
-        }
-    }
-    for enough in PROBES {
-        for table in planned.iter().rev() {
-            if is_left(table, tally)
-                && !count_batch(session, &[table], Some(enough), effort, tally).await?
-            {
-                tracing::info!(
-                    "the tables that are left are only estimated: spec.verification.countingBudget \
-                     is used up"
-                );
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// How long each of so many tables may be looked into.
-fn length_of_look(time: Duration, tables: u32) -> Duration {
-    (time / tables.max(1)).clamp(SHORTEST_LOOK, LONGEST_LOOK)
-}
-
-/// Copies rows of one table for so long; says whether there is time for more.
-async fn look_into(
-    session: &Session,
-    table: &ListedTable,
-    time: Duration,
-    effort: &mut Effort,
-    tally: &mut Tally,
-) -> Result<bool, PostgresError> {
-    if effort.is_used_up() {
-        return Ok(false);
-    }
-    let reach = Reach {
-        enough: None,
-        time,
-        lock: effort.wait(),
-    };
-    match count(session, &[table], reach, effort, &mut tally.pace).await {
-        Ok(counted) => tally.counts.extend(counted),
-        Err(error) if error.kind.is_of_the_connection() => return Err(error),
-        Err(error) => {
-            if error.kind == PostgresErrorKind::Locked {
-                effort.note_wait(reach.lock);
-            }
-            note(table, error, tally);
-        }
-    }
-    Ok(!effort.is_used_up())
-}
-
-/// Counts tables completely, small ones together, while there is time.
-async fn count_in_batches(
-    session: &Session,
-    tables: &[&ListedTable],
-    effort: &mut Effort,
-    tally: &mut Tally,
-) -> Result<(), PostgresError> {
-    let mut pending = tables;
-    while !pending.is_empty() {
-        let mut pages = 0_i64;
-        let fits_in = |table: &&&ListedTable| {
-            pages = pages.saturating_add(table.pages);
-            table.pages <= BATCH_PAGES && tally.pace.least_time(None, pages) <= effort.time()
-        };
-        let together = pending.iter().take(BATCH).take_while(fits_in).count();
-        let (batch, rest) = pending.split_at(together.max(1));
-        if !count_batch(session, batch, None, effort, tally).await? {
-            break;
-        }
-        pending = rest;
-    }
-    Ok(())
-}
-
 fn is_countable(session: &Session, table: &ListedTable) -> bool {
     match refusal(session, table) {
         Some(problem) => {
@@ -498,61 +309,5 @@ fn is_countable(session: &Session, table: &ListedTable) -> bool {
             false
         }
         None => true,
-    }
-}
-
-/// Counts tables together; one by one when that fails. Says whether there is time for more; what
-/// can't end in time is not begun.
-async fn count_batch(
-    session: &Session,
-    batch: &[&ListedTable],
-    enough: Option<i64>,
-    effort: &mut Effort,
-    tally: &mut Tally,
-) -> Result<bool, PostgresError> {
-    if effort.is_used_up() || tally.pace.least_time(enough, pages_of(batch)) > effort.time() {
-        return Ok(false);
-    }
-    let wait = effort.wait();
-    let reach = Reach {
-        enough,
-        time: Duration::MAX,
-        lock: wait,
-    };
-    match count(session, batch, reach, effort, &mut tally.pace).await {
-        Ok(counted) => tally.counts.extend(counted),
-        Err(error) if error.kind.is_of_the_connection() => return Err(error),
-        Err(error) => {
-            if error.kind == PostgresErrorKind::Locked {
-                effort.note_wait(wait);
-            }
-            if let [table] = batch {
-                note(table, error, tally);
-            } else {
-                tracing::info!("tables are counted one by one: {error}");
-                for table in batch {
-                    if !Box::pin(count_batch(session, &[table], enough, effort, tally)).await? {
-                        return Ok(false);
-                    }
-                }
-            }
-        }
-    }
-    Ok(!effort.is_used_up())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_table_is_looked_into_while_there_is_time() {
-        let milliseconds = Duration::from_millis;
-        assert_eq!(
-            length_of_look(milliseconds(250), 20),
-            milliseconds(12) + milliseconds(1) / 2
-        );
-        assert_eq!(length_of_look(milliseconds(2), 20), SHORTEST_LOOK);
-        assert_eq!(length_of_look(milliseconds(9_000), 1), LONGEST_LOOK);
     }
 }

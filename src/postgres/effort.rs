@@ -47,6 +47,26 @@ impl Idle {
     };
 }
 
+/// What a whole check may spend, on all its databases together.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// For counting tables without a rule.
+    pub budget: Duration,
+    /// For resting between statements, and waiting for locks.
+    pub(super) idle: Idle,
+}
+
+impl Allowance {
+    /// With this budget for tables without a rule.
+    #[must_use]
+    pub const fn new(budget: Duration) -> Self {
+        Self {
+            budget,
+            idle: Idle::ALL,
+        }
+    }
+}
+
 impl Effort {
     /// As much work as there is time for, with so much time for rests and waits.
     pub const fn until(until: Instant, idle: Idle) -> Self {

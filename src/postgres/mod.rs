@@ -6,6 +6,7 @@ mod archive_head;
 mod archive_table;
 mod before_login;
 mod connect;
+mod count_in_budget;
 mod count_statement;
 mod counted;
 mod counting;
@@ -41,7 +42,8 @@ pub use archive_table::{LargeObjectsDigest, TableDigest};
 pub use before_login::{fetch_digest_at, fetch_without_login};
 pub use connect::{APPLICATION_NAME, connect};
 pub use counted::{CountedTables, build_tables};
-pub use counting::{Allowance, count_rest, count_small, takes_long};
+pub use counting::{count_rest, count_small, takes_long};
+pub use effort::Allowance;
 pub use error::{
     PostgresError, PostgresErrorKind, bounded_line, classify, line_within, not_reached,
 };

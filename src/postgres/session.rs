@@ -29,7 +29,7 @@ pub struct Session {
 }
 
 /// What one statement has answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Answer {
     pub rows: Vec<SimpleQueryRow>,
     /// How many rows the server says that there were. Those of COPY are nowhere else: they are

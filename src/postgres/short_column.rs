@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use tokio::time::Instant;
 use tokio_postgres::SimpleQueryRow;
 
+use super::count_statement::{ask, join};
 use super::effort::Effort;
 use super::tables::CopiedPart;
 use super::{PostgresError, Session, name_column};
 
 /// Of how many tables one statement asks.
 const AT_ONCE: usize = 1_000;
+/// What is asked, in the log.
+const WHAT: &str = "a short column of tables";
 
 /// The column of each of these tables whose values take least to write and to send: numbers, then other
 /// types of a fixed length, then what is shortest by the statistics. Generated ones are not copied.
@@ -24,7 +26,7 @@ pub(super) async fn fetch_copied_parts(
 ) -> Result<BTreeMap<i64, CopiedPart>, PostgresError> {
     let mut parts = BTreeMap::new();
     for oids in oids.chunks(AT_ONCE) {
-        let rows = ask(session, &build_question(oids), effort).await?;
+        let rows = ask(session, &build_question(oids), effort, WHAT).await?;
         read(session, &rows, &mut parts)?;
         let long: Vec<i64> = oids
             .iter()
@@ -32,35 +34,11 @@ pub(super) async fn fetch_copied_parts(
             .copied()
             .collect();
         if !long.is_empty() {
-            let rows = ask(session, &build_question_about_long(&long), effort).await?;
+            let rows = ask(session, &build_question_about_long(&long), effort, WHAT).await?;
             read(session, &rows, &mut parts)?;
         }
     }
     Ok(parts)
-}
-
-/// No rows if there is no time, or the catalog is locked.
-async fn ask(
-    session: &Session,
-    question: &str,
-    effort: &mut Effort,
-) -> Result<Vec<SimpleQueryRow>, PostgresError> {
-    if effort.is_used_up() {
-        return Ok(Vec::new());
-    }
-    let begin = Instant::now();
-    let answer = session
-        .fetch_within(question, effort.time(), effort.wait())
-        .await;
-    tokio::time::sleep(effort.spend(begin.elapsed())).await;
-    match answer {
-        Ok(sets) => Ok(sets.into_iter().flatten().collect()),
-        Err(error) if error.kind.is_of_the_connection() => Err(error),
-        Err(error) => {
-            tracing::warn!("the columns of tables could not be read: {error}");
-            Ok(Vec::new())
-        }
-    }
 }
 
 fn read(
@@ -100,7 +78,7 @@ fn build_question(oids: &[i64]) -> String {
          a.attrelid = c.oid and {SENT} and t.typlen > 0 order by t.oid not in (16, 20, 21, 23), \
          a.attnum limit 1) as f on true where c.oid in ({})",
         name_column("a.attname"),
-        join(oids)
+        join(oids.iter())
     )
 }
 
@@ -116,11 +94,6 @@ fn build_question_about_long(oids: &[i64]) -> String {
          s.attname = a.attname and not s.inherited) nulls last, a.attnum limit 1) as f on true where \
          c.oid in ({})",
         name_column("a.attname"),
-        join(oids)
+        join(oids.iter())
     )
-}
-
-fn join(oids: &[i64]) -> String {
-    let oids: Vec<String> = oids.iter().map(ToString::to_string).collect();
-    oids.join(", ")
 }

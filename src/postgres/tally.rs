@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::NotCountedReason;
 
-use super::PostgresError;
 use super::effort::Pace;
 use super::selection::Counted;
+use super::{ListedTable, PostgresError, PostgresErrorKind};
 
 /// What has been counted so far of one database.
 #[derive(Debug, Default)]
@@ -20,4 +20,38 @@ pub struct Tally {
     pub failures: Vec<PostgresError>,
     /// How fast that went.
     pub(super) pace: Pace,
+}
+
+impl Tally {
+    /// Whether rows of a table are not counted, or not all of them.
+    pub(super) fn is_left(&self, table: &ListedTable) -> bool {
+        !table.stored_elsewhere
+            && !self.gone.contains(&table.oid)
+            && self
+                .counts
+                .get(&table.oid)
+                .is_none_or(|counted| !counted.is_all)
+    }
+
+    /// Takes note of why a table was not counted. Returns the error; none if the table is simply not
+    /// there any more.
+    pub(super) fn note(
+        &mut self,
+        table: &ListedTable,
+        error: PostgresError,
+    ) -> Option<PostgresError> {
+        let reason = match error.kind {
+            PostgresErrorKind::TableGone => {
+                self.gone.insert(table.oid);
+                return None;
+            }
+            PostgresErrorKind::Timeout => NotCountedReason::Budget,
+            PostgresErrorKind::Locked | PostgresErrorKind::TableChanged => NotCountedReason::Locked,
+            PostgresErrorKind::PermissionDenied => NotCountedReason::NotReadable,
+            _ => NotCountedReason::Failed,
+        };
+        tracing::warn!(table = table.qualified_name(), "not counted: {error}");
+        self.reasons.insert(table.oid, reason);
+        Some(error)
+    }
 }
