@@ -7,12 +7,14 @@ use holdfast::api::{
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::config::AuthInfo;
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::data_lost::ask_for_a_check;
-use crate::support::{NAME, Scene, Server, assert_tells, beside_others, build_plain_database};
+use crate::support::{
+    NAME, Scene, Server, admin_config, assert_tells, beside_others, build_plain_database,
+};
 
 #[test]
 fn an_agent_writes_about_its_own_job_only() {
@@ -211,11 +213,7 @@ pub async fn steal_token(scene: &Scene, job: &str) -> Client {
     let token = scene.kubectl(&format!(
         "create token {account} --bound-object-kind=Pod --bound-object-name={pod}"
     ));
-    let kubeconfig =
-        Kubeconfig::read_from(scene.testbed.layout().kubeconfig("admin")).expect("the kubeconfig");
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .expect("a configuration");
+    let mut config = admin_config(scene).await;
     config.auth_info = AuthInfo {
         token: Some(token.trim().to_owned().into()),
         ..AuthInfo::default()

@@ -1,8 +1,6 @@
 //! Somebody disarms the guard instead of deleting: marks, Retain, the tie between volume and claim,
 //! the data volume of the pod template.
 
-use std::io::Write as _;
-
 use holdfast::api::names;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
@@ -10,8 +8,8 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::support::{
-    ALL_ROWS, NAME, OPERATOR_NAMESPACE, Scene, Server, Start, assert_tells, beside_others,
-    volume_of,
+    ALL_ROWS, NAME, OPERATOR_USER, Scene, Server, Start, assert_tells, beside_others, volume_of,
+    write_file,
 };
 
 #[test]
@@ -205,7 +203,7 @@ fn the_operator_is_refused_too() {
             "get pvc {} -o jsonpath={{.metadata.uid}}",
             server.claim()
         ));
-        let operator = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast");
+        let operator = format!("--as={OPERATOR_USER}");
         let confirmation = format!("{}={uid}", names::CONFIRM_DELETION_ANNOTATION);
         let volume_uid = scene.kubectl(&format!("get pv {volume} -o jsonpath={{.metadata.uid}}"));
         let volume_confirmation = format!("{}={volume_uid}", names::CONFIRM_DELETION_ANNOTATION);
@@ -433,9 +431,8 @@ fn assert_finalize_is_refused(scene: &Scene) {
 /// The call that ends a namespace without a look at what is in it.
 pub fn finalize(scene: &Scene, query: &str) -> anyhow::Result<String> {
     let namespace = scene.namespace();
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}, "spec": {"finalizers": []}});
-    file.write_all(body.to_string().as_bytes()).expect("a file");
+    let file = write_file(&body.to_string());
     let path = file.path().display().to_string();
     let raw = format!("/api/v1/namespaces/{namespace}/finalize{query}");
     scene

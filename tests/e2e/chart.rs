@@ -1,9 +1,7 @@
 //! The Helm chart and the generated manifest, as the API server and helm see them. The chart's real
 //! installation is in `whole_cluster`.
 
-use std::fs;
-
-use crate::support::{OPERATOR_NAMESPACE, Scene, assert_tells, beside_others};
+use crate::support::{OPERATOR_NAMESPACE, Scene, assert_tells, beside_others, write_file};
 
 /// The chart, from the root of the checkout.
 pub const CHART: &str = "charts/holdfast";
@@ -23,8 +21,7 @@ fn the_chart_passes_helm_lint_and_the_api_server_accepts_what_it_renders() {
             rendered.contains("kind: ValidatingAdmissionPolicy")
                 && rendered.contains("kind: CustomResourceDefinition")
         );
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        fs::write(file.path(), rendered).expect("a file");
+        let file = write_file(&rendered);
         scene.kubectl(&format!(
             "apply --server-side --force-conflicts --dry-run=server -f {}",
             file.path().display()
@@ -89,8 +86,7 @@ fn a_webhook_and_monitoring_are_there_when_they_are_asked_for() {
                  templates/operator.yaml"
             ),
         );
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        fs::write(file.path(), operator).expect("a file");
+        let file = write_file(&operator);
         let accepted = scene.kubectl(&format!(
             "apply --server-side --dry-run=server -o yaml -f {}",
             file.path().display()

@@ -4,11 +4,12 @@
 use holdfast::api::names;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::support::{OPERATOR_NAMESPACE, Scene, Server, assert_tells, beside_others};
+use crate::support::{
+    OPERATOR_USER, Scene, Server, assert_tells, beside_others, operator_config, write_file,
+};
 
 #[test]
 fn the_operators_token_writes_only_what_the_operator_is_for() {
@@ -52,12 +53,11 @@ pub async fn assert_answers(scene: &Scene, server: &Server, is_fenced: bool) {
 
 /// On trial, with the operator's permissions.
 fn as_operator(words: &str) -> String {
-    format!("{words} --dry-run=server --as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast")
+    format!("{words} --dry-run=server --as={OPERATOR_USER}")
 }
 
 fn create(scene: &Scene, manifest: &Value) -> Result<String, String> {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), manifest.to_string()).expect("a file");
+    let file = write_file(&manifest.to_string());
     scene.try_kubectl(&as_operator(&format!(
         "create --validate=false -f {}",
         file.path().display()
@@ -67,15 +67,7 @@ fn create(scene: &Scene, manifest: &Value) -> Result<String, String> {
 /// Writes into a Pod's status, on trial. Not by `kubectl`, which reads it first, and that the operator
 /// may not.
 async fn patch_pod(scene: &Scene, pod: &str, status: Value) -> Result<String, String> {
-    let kubeconfig =
-        Kubeconfig::read_from(scene.testbed.layout().kubeconfig("admin")).expect("the kubeconfig");
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .expect("a configuration");
-    config.auth_info.impersonate = Some(format!(
-        "system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast"
-    ));
-    let client = Client::try_from(config).expect("a client");
+    let client = Client::try_from(operator_config(scene).await).expect("a client");
     let pods: Api<Pod> = Api::namespaced(client, scene.namespace());
     let trial = PatchParams {
         dry_run: true,

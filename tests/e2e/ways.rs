@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::chart::helm;
 use crate::deletion_refused::assert_everything_is_refused;
-use crate::support::{ALL_ROWS, Scene, Server, Start, assert_tells, beside_others, build_claim};
+use crate::support::{
+    ALL_ROWS, Scene, Server, Start, assert_tells, beside_others, build_claim, write_file,
+};
 
 /// How every refusal of a deletion begins.
 const REFUSED: &str = "Holdfast refuses to delete";
@@ -82,7 +84,7 @@ fn replace_by_force(scene: &Scene, server: &Server) {
 
 /// `replace --force` is a deletion and a creation.
 pub fn build_replacement(scene: &Scene, target: &str) -> (tempfile::NamedTempFile, String) {
-    let file = write(&scene.kubectl(&format!("get {target} -o json")));
+    let file = write_file(&scene.kubectl(&format!("get {target} -o json")));
     let words = format!(
         "replace --force --grace-period=0 -f {}",
         file.path().display()
@@ -123,10 +125,10 @@ pub fn build_pruning(scene: &Scene) -> (tempfile::NamedTempFile, String) {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": scene.namespace()}}),
     );
     let both = json!({"apiVersion": "v1", "kind": "List", "items": [config, labelled(build_claim(scene.namespace(), "pruned"))]});
-    let everything = write(&both.to_string());
+    let everything = write_file(&both.to_string());
     scene.kubectl(&format!("apply -f {}", everything.path().display()));
     scene.kubectl(&format!("label pvc pruned {}=true", names::PROTECTED_LABEL));
-    let rest = write(&config.to_string());
+    let rest = write_file(&config.to_string());
     let words = format!(
         "apply --prune -l from=git --prune-allowlist=core/v1/PersistentVolumeClaim -f {}",
         rest.path().display()
@@ -331,10 +333,4 @@ async fn assert_held(scene: &Scene, claim: &str) {
     wait_gone(scene, "witness").await;
     let held = scene.get::<PersistentVolumeClaim>(claim).await;
     assert_eq!(held.metadata.deletion_timestamp, None);
-}
-
-fn write(text: &str) -> tempfile::NamedTempFile {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    fs::write(file.path(), text).expect("a file");
-    file
 }

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use holdfast::engine::{JobPace, Metrics, Settings};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Expression;
 use kube::{Client, Config};
 use tokio::task::JoinHandle;
 
-use crate::support::{OPERATOR_NAMESPACE, SHARD_LABEL, Scene};
+use crate::support::{OPERATOR_NAMESPACE, SHARD_LABEL, Scene, operator_config};
 
 /// A controller that runs until it is killed, at the latest when this is dropped.
 pub struct Operator(Option<JoinHandle<()>>);
@@ -110,20 +109,6 @@ impl Installation {
             pending(),
         ))))
     }
-}
-
-/// A configuration with the rights of the operator that is installed, and no more: the guard's
-/// rules know it by name.
-async fn operator_config(scene: &Scene) -> Config {
-    let kubeconfig =
-        Kubeconfig::read_from(scene.testbed.layout().kubeconfig("admin")).expect("the kubeconfig");
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .expect("a configuration");
-    config.auth_info.impersonate = Some(format!(
-        "system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast"
-    ));
-    config
 }
 
 /// The image that the operator's Deployment gives to agents.

@@ -244,3 +244,10 @@ impl Drop for Scene {
         }
     }
 }
+
+/// A file with this text, for `kubectl -f`.
+pub fn write_file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("a file");
+    file
+}

@@ -9,7 +9,8 @@ use kube::{Api, ResourceExt};
 use super::operator_down::OperatorDown;
 use crate::deletion_refused::assert_everything_is_refused;
 use crate::support::{
-    NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells, confirm_deletion,
+    NAME, OPERATOR_NAMESPACE, OPERATOR_USER, Scene, Server, alone, assert_tells, confirm_deletion,
+    write_file,
 };
 
 /// A definition without objects, so that nothing is lost with it.
@@ -213,10 +214,9 @@ fn the_operator_may_create_no_definition_of_another_group() {
             "metadata": {"name": "widgets.example.org"}, "spec": {"group": "example.org", "scope": "Namespaced",
                 "names": {"kind": "Widget", "plural": "widgets"}, "versions": [{"name": "v1", "served": true, "storage": true,
                     "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), foreign.to_string()).expect("a file");
+        let file = write_file(&foreign.to_string());
         let words = format!("create --dry-run=server -f {}", file.path().display());
-        let operator = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast");
+        let operator = format!("--as={OPERATOR_USER}");
         assert_tells(
             &scene.refused(&format!("{words} {operator}")),
             &["creates definitions of its own group only"],

@@ -17,7 +17,7 @@ use crate::change_refused::finalize;
 use crate::chart::helm;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
-    NAME, OPERATOR_NAMESPACE, Scene, Server, alone, assert_tells, build_claim, reclaim_policy,
+    NAME, OPERATOR_USER, Scene, Server, alone, assert_tells, build_claim, reclaim_policy,
     volume_handle, volume_of,
 };
 use crate::ways::{
@@ -105,7 +105,7 @@ async fn trials(scene: &Scene, server: &Server) -> Vec<String> {
         .await
         .uid()
         .expect("a UID");
-    let operator = format!("--as=system:serviceaccount:{OPERATOR_NAMESPACE}:holdfast");
+    let operator = format!("--as={OPERATOR_USER}");
     let mut all = vec![
         format!("delete pvc {claim} --force --grace-period=0 --wait=false"),
         "delete pvc --all --wait=false".to_owned(),
