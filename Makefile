@@ -13,7 +13,7 @@ CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 NEXTEST_VERSION := 0.9.151
 NEXTEST_ROOT := $(TOOLS)/cargo-nextest-$(NEXTEST_VERSION)
 NEXTEST := $(NEXTEST_ROOT)/bin/cargo-nextest
-REAL_TESTS := --test agent --test monitoring --test browser --test machine --test e2e
+REAL_TESTS := --test agent --test monitoring --test kstatus --test browser --test machine --test e2e
 TESTBED := $(CARGO) run --quiet -p testbed --
 
 .PHONY: help demo demo-guard test test-fast test-real soak bench-check lint fmt deny generate build image up down
@@ -62,8 +62,9 @@ $(NEXTEST):
 	@echo "building cargo-nextest $(NEXTEST_VERSION) once, into $(TOOLS) (about 3 minutes on 2 cores)"
 	$(CARGO) install cargo-nextest --version $(NEXTEST_VERSION) --locked --debug --no-default-features --features default-no-update --root $(NEXTEST_ROOT)
 
-generate: ## Writes crds/, deploy/install.yaml, the chart's templates and docs/conditions.md from the code
-	$(CARGO) run --quiet -p holdfast -- generate --to .
+# `cargo run -p holdfast` would build all dependencies again, with the features of this package alone.
+generate: build ## Writes crds/, deploy/install.yaml, the chart's templates and docs/conditions.md from the code
+	$${CARGO_TARGET_DIR:-target}/$$(rustc -vV | sed -n "s/^host: //p")/debug/holdfast generate --to .
 
 build: ## Builds the binary and the testbed
 	$(CARGO) build --workspace

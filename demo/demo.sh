@@ -100,7 +100,7 @@ run 'kubectl apply -f examples/knowledge/application.yaml'
 wait_for 60 "the application to try" "kubectl -n atra logs job/application | grep refused"
 run "kubectl -n atra get pod knowledge-postgres-0 -o custom-columns='POD:.metadata.name,PHASE:.status.phase,GATE:.status.conditions[?(@.type==\"holdfast.dev/data-verified\")].status,WHY:.status.conditions[?(@.type==\"holdfast.dev/data-verified\")].reason'"
 run 'kubectl -n atra logs job/application | tail -n 2'
-say "Nothing was written into the fresh database:"
+say "The application wrote nothing: the fresh database has the two tables of its own seed, and no written_by_the_application."
 run 'kubectl -n atra exec knowledge-postgres-0 -c postgres -- psql -U admin -d knowledge_os -c "\dt"'
 run 'kubectl holdfast recover knowledge -n atra --yes'
 wait_for 120 "the application to reach the data" 'kubectl -n atra wait job/application --for=condition=Complete --timeout=1s'

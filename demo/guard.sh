@@ -42,7 +42,7 @@ wait_for 30 "deletions to be refused again" "$(condition Guarded True) && ! kube
 run "kubectl -n default get events --field-selector reason=PolicyMissing -o custom-columns='REASON:.reason,MESSAGE:.message' | tail -n 2"
 
 step "6. The PersistentVolume is deleted anyway: confirmed, its finalizers removed by force"
-quiet "kubectl annotate pv $volume --overwrite holdfast.dev/confirm-deletion=\$(kubectl get pv $volume -o jsonpath='{.metadata.uid}')" >/dev/null
+quiet "kubectl annotate pv $volume --overwrite holdfast.dev/confirm-deletion=\$(kubectl get pv $volume -o jsonpath='{.metadata.uid}')/\$(date -u +%FT%TZ)" >/dev/null
 run "kubectl delete pv $volume --wait=false"
 quiet "kubectl patch pv $volume --type=merge -p '{\"metadata\":{\"finalizers\":null}}'" >/dev/null 2>&1 || true
 wait_for 60 "the claim to be Lost" "kubectl -n atra get pvc $claim -o jsonpath='{.status.phase}' | grep -x Lost"

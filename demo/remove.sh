@@ -5,7 +5,7 @@ set -euo pipefail
 
 if kubectl -n atra get protdb knowledge >/dev/null 2>&1; then
   uid=$(kubectl -n atra get protdb knowledge -o jsonpath='{.metadata.uid}')
-  kubectl -n atra annotate protdb knowledge "holdfast.dev/confirm-deletion=$uid" --overwrite
+  kubectl -n atra annotate protdb knowledge "holdfast.dev/confirm-deletion=$uid/$(date -u +%FT%TZ)" --overwrite
   kubectl -n atra delete protdb knowledge --timeout=60s
 fi
 # Otherwise the next database of this name would be compared with this one.

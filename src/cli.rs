@@ -12,7 +12,8 @@ use clap::{Args, Parser, Subcommand};
 use kube::core::Selector;
 
 use crate::agent::{self, AgentCommand};
-use crate::engine::{self, Metrics, Settings};
+use crate::catalog::{self, CatalogCommand};
+use crate::engine::{self, Agents, Metrics, Settings};
 use crate::{install, plugin, telemetry};
 
 /// Keeps the data of any Postgres on Kubernetes where it is, notices when it is not, and brings it
@@ -27,10 +28,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the operator: guards, checks and backs up every `ProtectedDatabase`.
-    Operator(OperatorArguments),
+    Operator(Box<OperatorArguments>),
     /// Runs inside the Jobs that the operator creates. Not for users.
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Lists, shows, verifies and fetches backups with nothing but the bucket: no cluster is asked.
+    Backup(Box<CatalogCommand>),
     /// Prints the custom resource definitions: `holdfast crd | kubectl apply --server-side -f -`.
     Crd,
     /// Prints everything that an installation needs: `holdfast install-manifest --image IMAGE |
@@ -57,6 +60,10 @@ struct OperatorArguments {
     /// The image that agents copy their static binary from: the operator's own.
     #[arg(long, env = "HOLDFAST_AGENT_IMAGE")]
     agent_image: String,
+    /// How agents' pods are to be where a `ProtectedDatabase` does not say it: JSON with the fields of
+    /// its `spec.agents`.
+    #[arg(long, env = "HOLDFAST_AGENTS", value_name = "JSON", default_value = "{}", hide_default_value = true, value_parser = install::parse_agent_defaults)]
+    agents: Agents,
     /// How many databases are worked on at once, 1 to 256.
     #[arg(long, env = "HOLDFAST_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
@@ -75,8 +82,12 @@ struct OperatorArguments {
         default_value = "holdfast-system"
     )]
     operator_namespace: String,
-    /// Where /healthz, /readyz and /metrics are served.
-    #[arg(long, env = "HOLDFAST_LISTEN", default_value = "0.0.0.0:8080")]
+    /// How many volumes whose claims are gone the databases of one namespace may keep on Retain. Beyond
+    /// that, new claims of the namespace are not guarded, which `Guarded` says.
+    #[arg(long, env = "HOLDFAST_KEPT_VOLUME_LIMIT", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    kept_volume_limit: u16,
+    /// Where /healthz, /readyz and /metrics are served. Default: on all addresses, IPv6 and IPv4.
+    #[arg(long, env = "HOLDFAST_LISTEN", default_value = "[::]:8080")]
     listen: SocketAddr,
     /// The file with the URL of a webhook that receives alerts in the format of Alertmanager: a
     /// mounted Secret, read again for every request. If the webhook has a certificate authority of
@@ -104,11 +115,17 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Operator(arguments) => {
             telemetry::start();
-            runtime()?.block_on(operate(arguments))?;
+            runtime()?.block_on(operate(*arguments))?;
         }
         Command::Agent(command) => {
             telemetry::start();
             runtime()?.block_on(agent::run(command))?;
+        }
+        Command::Backup(command) => {
+            telemetry::start();
+            if !runtime()?.block_on(Box::pin(catalog::run(*command)))? {
+                return Ok(ExitCode::FAILURE);
+            }
         }
         Command::Crd => print!("{}", install::print_crds()?),
         Command::InstallManifest(options) => print!("{}", install::manifest(&options)?),
@@ -141,11 +158,13 @@ async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
     engine::require_kinds(&client).await?;
     let settings = Settings {
         agent_image: arguments.agent_image,
+        agent_defaults: Arc::new(arguments.agents),
         concurrency: arguments.concurrency,
         namespace: arguments.namespace,
         selector: arguments.selector,
         operator_namespace: arguments.operator_namespace,
         webhook_url_file: arguments.webhook_url_file,
+        kept_volume_limit: arguments.kept_volume_limit.into(),
         pace: engine::JobPace::default(),
     };
     ready.store(true, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod catalog;
 pub mod cli;
 pub mod decide;
 pub mod engine;

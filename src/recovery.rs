@@ -4,7 +4,7 @@
 
 use kube::Client;
 
-use crate::decide::recover::{desired_claims, plan_recovery, spec_of};
+use crate::decide::recover::{desired_claims, plan_recovery};
 use crate::plan::{Blocker, RecoveryPlan};
 use crate::world::{Fact, ObservedRecovery, Reader, WorkloadFact};
 
@@ -19,7 +19,7 @@ pub struct Recovery {
 /// Reads what exists of one database and plans how to recover it. With `volume` only the claim that
 /// this volume belongs to.
 pub async fn look(client: &Client, namespace: &str, name: &str, volume: Option<&str>) -> Recovery {
-    let mut observed = fetch(client, namespace, name).await;
+    let mut observed = Box::pin(fetch(client, namespace, name)).await;
     let reader = Reader::new(client.clone(), namespace);
     let named = match volume {
         Some(volume) => reader.volume(volume).await,
@@ -43,7 +43,7 @@ pub async fn look(client: &Client, namespace: &str, name: &str, volume: Option<&
 
 async fn fetch(client: &Client, namespace: &str, name: &str) -> ObservedRecovery {
     let reader = Reader::new(client.clone(), namespace);
-    let (world, database) = reader.remains(name).await;
+    let (world, database) = Box::pin(reader.remains(name)).await;
     let mut observed = ObservedRecovery {
         database,
         bindings: Fact::Unknown("it is not known which claims the database needs".to_owned()),
@@ -51,15 +51,23 @@ async fn fetch(client: &Client, namespace: &str, name: &str) -> ObservedRecovery
     };
     observed.world.workload = match (&observed.database, &observed.world.ledger) {
         (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why.clone()),
-        (Fact::Known(_), Fact::Known(_)) => match spec_of(&observed) {
-            Some(spec) => reader.workload(&spec.workload).await,
+        (Fact::Known(database), Fact::Known(_)) => match observed.spec() {
+            Some(spec) => {
+                let neighbours = reader
+                    .neighbours(name, database.as_ref(), &spec.workload)
+                    .await;
+                observed.world.neighbours = neighbours;
+                reader.workload(&spec.workload).await
+            }
             // Nobody says what the workload was.
             None => Fact::Known(WorkloadFact::NotFound),
         },
     };
-    observed.world.pods = match observed.world.workload_found() {
-        Some(workload) => reader.workload_pods(workload).await,
-        None => Fact::Known(Vec::new()),
+    let (workload, selected) = (observed.world.workload_found(), observed.world.pods_found());
+    observed.world.pods = match (workload, selected) {
+        (Some(workload), _) => reader.workload_pods(workload).await,
+        (None, Some(selected)) => reader.selected_pods(selected).await,
+        (None, None) => Fact::Known(Vec::new()),
     };
     observed
 }

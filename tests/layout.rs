@@ -16,9 +16,10 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("verdict", &["api", "wording"]),
     ("postgres", &["api", "wording"]),
     ("store", &["api", "postgres"]),
-    ("agent", &["api", "wording", "postgres", "store"]),
+    ("agent", &["api", "wording", "verdict", "postgres", "store"]),
+    ("catalog", &["api", "wording", "store"]),
     ("install", &["api", "guard", "resources"]),
-    ("world", &["api", "guard", "resources"]),
+    ("world", &["api", "wording", "guard", "resources"]),
     ("plan", &["api", "guard", "world"]),
     (
         "decide",
@@ -68,7 +69,14 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["telemetry", "agent", "install", "engine", "plugin"],
+        &[
+            "telemetry",
+            "agent",
+            "catalog",
+            "install",
+            "engine",
+            "plugin",
+        ],
     ),
 ];
 

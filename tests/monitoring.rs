@@ -108,7 +108,9 @@ fn each_alert_fires_when_it_should_and_not_before() {
         fires(4, "HoldfastFilesMissing", "warning", &[]),
         fires(6, "HoldfastFilesMissing", "warning", &["bad"]),
         fires(4, "HoldfastStalled", "warning", &[]),
-        fires(6, "HoldfastStalled", "warning", &["bad"]),
+        // While the data looks reset, HoldfastDataReset says it.
+        fires(6, "HoldfastStalled", "warning", &[]),
+        fires(30, "HoldfastStalled", "warning", &["bad"]),
         // It is well again after 40 minutes.
         fires(41, "HoldfastNotGuarded", "warning", &["unknown"]),
         fires(41, "HoldfastStalled", "warning", &[]),

@@ -5,30 +5,36 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
-use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::api::names::{DATABASE_LABEL, MANAGED_BY_LABEL, OPERATOR_MANAGER};
 use crate::api::{
     AgentFailure, BackupRequest, BackupState, DatabaseBackup, DatabaseBackupSpec,
     DatabaseBackupStatus, reasons,
 };
-use crate::store::{SetPath, SetState};
+use crate::store::{SetPath, SetState, StoreLimits, set_suffix};
 
+use super::leftovers::leave_nothing_behind;
+use super::record_verdicts::record_verdicts;
 use super::{
     Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host, kubernetes,
     take_set,
 };
 
-/// Runs a backup and reports it. `name` is that of the Job and of the `DatabaseBackup`.
+/// How long to wait before a backup is begun again that had to end for a change of a table.
+const YIELD_PAUSE: Duration = Duration::from_mins(1);
+
+/// Runs a backup and reports it. `name` is that of the Job and of the `DatabaseBackup`. One that failed is
+/// an error, so that its Job fails, too.
 pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()> {
     let started_at = Timestamp::now();
-    let interrupt = Interrupt::listen(
-        Duration::from_secs(request.deadline_seconds.max(1)),
-        "spec.backup.deadline",
-    )?;
+    let deadline = Duration::from_secs(request.deadline_seconds.max(1));
+    let ends_at = Instant::now() + deadline;
+    let interrupt = Interrupt::listen(deadline, "spec.backup.deadline")?;
     let client = kubernetes::connect().await?;
     let backup = ensure_backup(&client, &request, name).await?;
     if is_taken(&backup) {
@@ -45,23 +51,33 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         &request.namespace,
         &request.database,
         started_at,
-        unique_suffix(&request, name, started_at),
+        set_suffix(
+            &request.database_uid,
+            &format!(
+                "{name}/{}/{}",
+                started_at.as_nanosecond(),
+                std::process::id()
+            ),
+        ),
     );
     let mut status = DatabaseBackupStatus {
         state: Some(BackupState::Running),
         start_time: Some(Time(started_at)),
+        bucket: Some(storage.bucket.clone()),
+        endpoint: storage.endpoint.clone(),
         path: Some(path.as_str().to_owned()),
         ..DatabaseBackupStatus::default()
     };
     kubernetes::apply_status::<DatabaseBackup>(&client, &request.namespace, name, &status).await?;
-    match take(
+    match Box::pin(take(
         &client,
         &request,
         name,
         check_since.as_ref(),
         path,
         &interrupt,
-    )
+        ends_at,
+    ))
     .await
     {
         Ok(set) => describe_set(&mut status, &set, &request),
@@ -71,6 +87,18 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
                 "the backup failed: {}",
                 failure.message
             );
+            if interrupt.is_stopped() {
+                // Another pod of the Job goes on under this name. If none comes, the operator says so.
+                status.message = Some(failure.message.clone());
+                kubernetes::apply_status::<DatabaseBackup>(
+                    &client,
+                    &request.namespace,
+                    name,
+                    &status,
+                )
+                .await?;
+                anyhow::bail!("{}", failure.message);
+            }
             status.state = Some(BackupState::Failed);
             status.reason = Some(failure.reason);
             status.message = Some(failure.message);
@@ -80,7 +108,11 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
     let ended_at = Timestamp::now();
     status.completion_time = Some(Time(ended_at));
     status.duration_seconds = Some(ended_at.duration_since(started_at).as_secs());
-    kubernetes::apply_status::<DatabaseBackup>(&client, &request.namespace, name, &status).await
+    kubernetes::apply_status::<DatabaseBackup>(&client, &request.namespace, name, &status).await?;
+    if status.state == Some(BackupState::Failed) {
+        anyhow::bail!("the backup failed, which its DatabaseBackup says: {name}");
+    }
+    Ok(())
 }
 
 async fn take(
@@ -90,6 +122,7 @@ async fn take(
     check_since: Option<&Time>,
     path: SetPath,
     interrupt: &Interrupt,
+    ends_at: Instant,
 ) -> Result<TakenSet, AgentFailure> {
     let files = MountedFiles::default();
     let server = tokio::select! {
@@ -110,6 +143,20 @@ async fn take(
             () = suspicion.wait_for_check(since, limit) => {}
         }
     }
+    let limits = StoreLimits {
+        budget: Duration::from_secs(request.retry_seconds),
+        ends_at: Some(ends_at),
+        ..StoreLimits::default()
+    };
+    let clean = leave_nothing_behind(client, request, &files, &path, limits);
+    tokio::select! {
+        failure = interrupt.wait() => return Err(failure),
+        outcome = clean => outcome?,
+    }
+    tokio::select! {
+        failure = interrupt.wait() => return Err(failure),
+        () = record_verdicts(client, request, &files) => {}
+    }
     let order = SetOrder {
         request,
         files: &files,
@@ -117,8 +164,30 @@ async fn take(
         presence: server.presence,
         backup: name.to_owned(),
         path,
+        image: fetch_image(client, &request.namespace, name).await,
+        pause: YIELD_PAUSE,
+        dump_program: None,
+        limits,
     };
-    take_set(&order, &suspicion, interrupt).await
+    Box::pin(take_set(&order, &suspicion, interrupt)).await
+}
+
+/// The image that this program runs in, with its digest; it is the database's.
+async fn fetch_image(client: &Client, namespace: &str, job: &str) -> Option<String> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let parameters = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
+    let pods = tokio::time::timeout(kubernetes::REQUEST_LIMIT, api.list(&parameters)).await;
+    let Ok(Ok(pods)) = pods else { return None };
+    let mut statuses = pods
+        .items
+        .iter()
+        .filter_map(|pod| pod.status.as_ref())
+        .flat_map(|status| status.container_statuses.iter().flatten());
+    let agent = statuses.find(|container| {
+        let state = container.state.as_ref();
+        container.name == "agent" && state.is_some_and(|state| state.running.is_some())
+    })?;
+    Some(agent.image_id.clone()).filter(|image| !image.is_empty())
 }
 
 /// Creates the `DatabaseBackup` unless it exists. Returns whether it has been taken already.
@@ -185,12 +254,18 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
     let raw: u64 = manifest.objects.iter().map(|object| object.raw_size).sum();
     let bucket = &request.storage.bucket;
     status.system_identifier = Some(manifest.identity.system_identifier.clone());
+    status.snapshot = Some(super::snapshot::describe_snapshot(&manifest.identity));
     status.manifest_sha256 = Some(set.manifest_sha256.clone());
     status.rows = i64::try_from(rows).ok();
     status.tables = i64::try_from(tables).ok();
     status.raw_bytes = i64::try_from(raw).ok();
     status.stored_bytes = i64::try_from(set.stored_bytes).ok();
-    let what = format!("{rows} rows of {tables} tables are in the bucket `{bucket}`");
+    status.findings.clone_from(&manifest.findings);
+    let unverified = manifest.unverified.as_ref();
+    let unverified = unverified.map_or_else(String::new, |why| {
+        format!(" (the data was not verified then: {why})")
+    });
+    let what = format!("{rows} rows of {tables} tables are in the bucket `{bucket}`{unverified}");
     if manifest.state == SetState::Good {
         status.state = Some(BackupState::Complete);
         status.message = Some(what);
@@ -203,21 +278,4 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
         ));
     }
     tracing::info!(rows, tables, raw_bytes = raw, stored_bytes = set.stored_bytes, state = ?status.state, "the set is stored");
-}
-
-/// Keeps apart two sets of one second.
-fn unique_suffix(request: &BackupRequest, name: &str, time: Timestamp) -> u32 {
-    let mut digest = Sha256::new();
-    digest.update(format!(
-        "{}/{}/{name}/{}/{}",
-        request.namespace,
-        request.database_uid,
-        time.as_nanosecond(),
-        std::process::id()
-    ));
-    let bytes: [u8; 32] = digest.finalize().into();
-    bytes
-        .iter()
-        .take(4)
-        .fold(0, |value, byte| (value << 8) | u32::from(*byte))
 }

@@ -1,44 +1,28 @@
 //! Taking one backup set: roles and every database in flight, completed together, the manifest
 //! last. No Kubernetes here.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::time::{Instant, sleep};
 
-use crate::api::{AgentFailure, BackupRequest, reasons};
-use crate::postgres::{
-    ArchiveSummary, Login, ObservedIdentity, Presence, connect, fetch_database_size,
-    fetch_encrypted, fetch_extensions, fetch_identity, fetch_without_login,
-};
+use crate::api::{AgentFailure, reasons};
+use crate::postgres::{Login, PostgresError, connect, end_sessions};
 use crate::store::{
-    Compression, Durations, FORMAT_VERSION, GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, Manifest,
-    ManifestDatabase, ManifestExtension, ManifestIdentity, ManifestLargeObjects, ManifestObject,
-    ManifestTable, ProtectedDatabaseReference, S3Store, SMALLEST_PART, SetPath, SetState, Upload,
-    choose_part_size, further_dump_name,
+    Compression, MANIFEST_NAME, Manifest, ManifestObject, S3Store, SetPath, Upload,
 };
 
-use super::{DumpPrograms, Interrupt, MountedFiles, SuspicionSource};
+use super::backup_fill::fill;
+use super::backup_manifest::build_manifest;
+use super::filled::{Filled, InFlight};
+use super::set_order::SetOrder;
+use super::{Interrupt, SuspicionSource};
 
-/// How long a server that starts is waited for.
-const CONNECT_LIMIT: Duration = Duration::from_mins(2);
-
-/// Which set is taken, from where.
-#[derive(Clone, Debug)]
-pub struct SetOrder<'request> {
-    /// What the operator asks for.
-    pub request: &'request BackupRequest,
-    /// Where the credentials are.
-    pub files: &'request MountedFiles,
-    /// The server.
-    pub host: String,
-    /// Whether the server is still the one that was found.
-    pub presence: Option<Presence>,
-    /// Name of the `DatabaseBackup`.
-    pub backup: String,
-    /// The set's directory.
-    pub path: SetPath,
-}
+/// How often a set is begun that had to end for a change of a table.
+const YIELD_ATTEMPTS: u32 = 3;
+/// How long ending the sessions of a set may take that failed: the server ends them within 5 s anyway.
+const END_LIMIT: Duration = Duration::from_secs(5);
+const END_PAUSE: Duration = Duration::from_millis(200);
 
 /// A set whose manifest was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,72 +35,139 @@ pub struct TakenSet {
     pub stored_bytes: u64,
 }
 
-/// An object in flight and what is known of it.
-struct InFlight {
-    name: String,
-    upload: Upload<S3Store>,
-    raw_size: u64,
-}
-
-/// What was read and dumped before anything appeared in the bucket.
-struct Filled {
-    observed: ObservedIdentity,
-    cluster_digest: Option<String>,
-    databases: Vec<ManifestDatabase>,
-    client_version: String,
-    server_version: String,
-    suspicions: Vec<String>,
-    dump_time: Duration,
-    globals_time: Duration,
-}
-
 /// Takes a set. Whatever goes wrong, or `interrupt` says, before the manifest is written: uploads
-/// in flight are aborted, and there is no backup.
+/// in flight are aborted, sessions are ended, and there is no backup.
 pub async fn take_set(
     order: &SetOrder<'_>,
     suspicion: &impl SuspicionSource,
     interrupt: &Interrupt,
 ) -> Result<TakenSet, AgentFailure> {
     let started_at = whole_second();
-    let storage = &order.request.storage;
-    let store = S3Store::open(
-        storage,
-        &order.request.namespace,
-        &order.files.s3_credentials,
-        &order.files.s3_ca,
+    let (request, files) = (order.request, order.files);
+    let store = S3Store::open_within(
+        &request.storage,
+        &request.namespace,
+        &files.s3_credentials,
+        &files.s3_ca,
+        order.limits,
     )?;
-    let mut in_flight = Vec::new();
-    let outcome = tokio::select! {
-        biased;
-        failure = interrupt.wait() => Err(failure),
-        outcome = store_objects(order, suspicion, &store, &mut in_flight) => outcome,
+    let login = Login::read(
+        &request.server,
+        &request.namespace,
+        &order.host,
+        &files.postgres_credentials,
+        &files.postgres_ca,
+        &files.postgres_certificate,
+    )?;
+    let login = Login {
+        presence: order.presence.clone(),
+        ..login
     };
-    for object in in_flight {
-        // A no-op for what was completed.
-        object.upload.abort().await;
-    }
-    let (filled, objects) = outcome?;
+    let mut attempt = 1;
+    let (filled, objects) = loop {
+        let attempted = Box::pin(try_once(order, &login, suspicion, &store, interrupt));
+        let failure = match attempted.await {
+            Ok(stored) => break stored,
+            Err(failure) => failure,
+        };
+        if failure.reason != reasons::YIELDED_TO_DDL || attempt == YIELD_ATTEMPTS {
+            return Err(failure);
+        }
+        attempt += 1;
+        tracing::warn!(attempt, "the backup is begun again: {}", failure.message);
+        tokio::select! {
+            failure = interrupt.wait() => return Err(failure),
+            () = sleep(order.pause) => {}
+        }
+    };
+    let stored: Vec<String> = objects.iter().map(|object| object.name.clone()).collect();
     // Not interrupted: whether the manifest is there decides whether there is a backup, and that
     // must not stay unknown.
     store_manifest(
         order,
         &store,
-        build_manifest(order, filled, objects, started_at),
+        build_manifest(order, filled, objects, started_at, whole_second()),
     )
     .await
+    .map_err(|failure| name_leftovers(failure, &order.path, &stored))
+}
+
+/// Says which objects of a set that failed are at their final keys: there is no manifest, so they are
+/// no backup.
+fn name_leftovers(failure: AgentFailure, path: &SetPath, stored: &[String]) -> AgentFailure {
+    if stored.is_empty() {
+        return failure;
+    }
+    AgentFailure {
+        message: format!(
+            "{}. Without a manifest these objects below `{}` are no backup: {}",
+            failure.message,
+            path.as_str(),
+            stored.join(", ")
+        ),
+        ..failure
+    }
+}
+
+async fn try_once(
+    order: &SetOrder<'_>,
+    login: &Login,
+    suspicion: &impl SuspicionSource,
+    store: &S3Store,
+    interrupt: &Interrupt,
+) -> Result<(Filled, Vec<ManifestObject>), AgentFailure> {
+    let mut in_flight = Vec::new();
+    let outcome = tokio::select! {
+        biased;
+        failure = interrupt.wait() => Err(failure),
+        outcome = store_objects(order, login, suspicion, store, &mut in_flight) => outcome,
+    };
+    if outcome.is_ok() {
+        return outcome;
+    }
+    let (stored, unfinished): (Vec<InFlight>, Vec<InFlight>) =
+        in_flight.into_iter().partition(|object| object.is_stored);
+    let abort = async {
+        for object in unfinished {
+            object.upload.abort().await;
+        }
+    };
+    tokio::join!(abort, end_set(order, login));
+    let stored: Vec<String> = stored.into_iter().map(|object| object.name).collect();
+    outcome.map_err(|failure| name_leftovers(failure, &order.path, &stored))
+}
+
+/// Ends what is left of a set in the server, so that nobody waits for it: `pg_dump` got a signal, and
+/// its session may not have noticed.
+async fn end_set(order: &SetOrder<'_>, login: &Login) {
+    let main = order.request.server.main_database();
+    let (_, application) = order.application_names();
+    let end = Instant::now() + END_LIMIT;
+    let ending = async {
+        let session = connect(login, main, end).await?;
+        while end_sessions(&session, &application).await? > 0 && Instant::now() < end {
+            sleep(END_PAUSE).await;
+        }
+        Ok::<_, PostgresError>(())
+    };
+    if let Err(error) = ending.await {
+        tracing::warn!("sessions of this backup could not be ended: {error}");
+    }
 }
 
 async fn store_objects(
     order: &SetOrder<'_>,
+    login: &Login,
     suspicion: &impl SuspicionSource,
     store: &S3Store,
     in_flight: &mut Vec<InFlight>,
 ) -> Result<(Filled, Vec<ManifestObject>), AgentFailure> {
     store.check_bucket().await?;
-    let filled = fill(order, suspicion, store, in_flight).await?;
+    let filled = Box::pin(fill(order, login, suspicion, store, in_flight)).await?;
     let mut objects = Vec::new();
     for object in in_flight.iter_mut() {
         let stored = object.upload.complete().await?;
+        object.is_stored = true;
         objects.push(ManifestObject {
             name: object.name.clone(),
             size: stored.size,
@@ -124,6 +175,11 @@ async fn store_objects(
             store_checksum: stored.store_checksum,
             raw_size: object.raw_size,
             compression: Compression::Zstd,
+            frames: object
+                .frames
+                .iter()
+                .map(|frame| (frame.raw, frame.stored))
+                .collect(),
         });
     }
     Ok((filled, objects))
@@ -144,7 +200,7 @@ async fn store_manifest(
     let mut upload = Upload::new(
         store.clone(),
         order.path.key(MANIFEST_NAME),
-        SMALLEST_PART.max(body.len()),
+        body.len() as u64,
     );
     upload.write(&body).await?;
     let stored = upload.complete().await?;
@@ -159,211 +215,6 @@ async fn store_manifest(
         manifest_sha256: stored.sha256,
         stored_bytes,
     })
-}
-
-async fn fill(
-    order: &SetOrder<'_>,
-    suspicion: &impl SuspicionSource,
-    store: &S3Store,
-    in_flight: &mut Vec<InFlight>,
-) -> Result<Filled, AgentFailure> {
-    let SetOrder { request, files, .. } = order;
-    let login = Login::read(
-        &request.server,
-        &request.namespace,
-        &order.host,
-        &files.postgres_credentials,
-        &files.postgres_ca,
-        &files.postgres_certificate,
-    )?;
-    let login = Login {
-        presence: order.presence.clone(),
-        ..login
-    };
-    let deadline = tokio::time::Instant::now() + CONNECT_LIMIT;
-    let main = request
-        .server
-        .databases
-        .first()
-        .map_or("postgres", String::as_str);
-    let (observed, encrypted) = {
-        let session = connect(&login, main, deadline).await?;
-        (
-            fetch_identity(&session).await?,
-            fetch_encrypted(&session).await?,
-        )
-    };
-    let stranger = Login {
-        presence: login.presence.clone(),
-        ..Login::nobody(&login.host, login.port, login.tls_mode)
-    };
-    let cluster_digest = Box::pin(fetch_without_login(&stranger, None, main))
-        .await
-        .cluster_digest;
-    let system_identifier = &observed.identity.system_identifier;
-    let mut suspicions: Vec<String> = suspicion
-        .fetch_suspicion(system_identifier)
-        .await?
-        .into_iter()
-        .collect();
-    let programs = DumpPrograms::prepare(&login, &files.work, encrypted)?;
-    let add = |name: String, part_size: usize, in_flight: &mut Vec<InFlight>| {
-        let upload = Upload::new(store.clone(), order.path.key(&name), part_size);
-        in_flight.push(InFlight {
-            name,
-            upload,
-            raw_size: 0,
-        });
-    };
-
-    let begun = Instant::now();
-    add(GLOBALS_NAME.to_owned(), SMALLEST_PART, in_flight);
-    if let Some(object) = in_flight.last_mut() {
-        object.raw_size = programs
-            .dump_globals(main, GLOBALS_NAME, &mut object.upload)
-            .await?
-            .raw_size;
-    }
-    let globals_time = begun.elapsed();
-
-    let begun = Instant::now();
-    let mut databases = Vec::new();
-    let (mut client_version, mut server_version) = (String::new(), String::new());
-    for database in &request.server.databases {
-        let (size, extensions) = {
-            let session = connect(
-                &login,
-                database,
-                tokio::time::Instant::now() + CONNECT_LIMIT,
-            )
-            .await?;
-            (
-                fetch_database_size(&session).await?,
-                fetch_extensions(&session).await?,
-            )
-        };
-        let name = if database == main {
-            MAIN_DUMP_NAME.to_owned()
-        } else {
-            further_dump_name(database)
-        };
-        add(
-            name.clone(),
-            choose_part_size(size.unsigned_abs()),
-            in_flight,
-        );
-        let Some(object) = in_flight.last_mut() else {
-            continue;
-        };
-        let inspected = programs
-            .dump_database(database, &name, &mut object.upload)
-            .await?;
-        object.raw_size = inspected.raw_size;
-        let Some(archive) = inspected.archive else {
-            continue;
-        };
-        client_version.clone_from(&archive.client_version);
-        server_version.clone_from(&archive.server_version);
-        tracing::info!(
-            database,
-            rows = archive.rows(),
-            raw_bytes = archive.bytes,
-            stored_bytes = object.upload.size(),
-            "dumped"
-        );
-        databases.push(describe_database(database, name, archive, extensions));
-    }
-    let dump_time = begun.elapsed();
-    suspicions.extend(suspicion.fetch_suspicion(system_identifier).await?);
-    suspicions.dedup();
-    Ok(Filled {
-        observed,
-        cluster_digest,
-        databases,
-        client_version,
-        server_version,
-        suspicions,
-        dump_time,
-        globals_time,
-    })
-}
-
-fn describe_database(
-    name: &str,
-    object: String,
-    archive: ArchiveSummary,
-    extensions: Vec<(String, String)>,
-) -> ManifestDatabase {
-    ManifestDatabase {
-        name: name.to_owned(),
-        object,
-        rows: archive.rows(),
-        large_objects: ManifestLargeObjects {
-            count: archive.large_objects.count,
-            bytes: archive.large_objects.bytes,
-        },
-        tables: archive
-            .tables
-            .into_iter()
-            .map(|table| ManifestTable {
-                schema: table.schema,
-                name: table.name,
-                rows: table.rows,
-                bytes: table.bytes,
-                sha256: table.sha256,
-            })
-            .collect(),
-        extensions: extensions
-            .into_iter()
-            .map(|(name, version)| ManifestExtension { name, version })
-            .collect(),
-    }
-}
-
-fn build_manifest(
-    order: &SetOrder<'_>,
-    filled: Filled,
-    objects: Vec<ManifestObject>,
-    started_at: Timestamp,
-) -> Manifest {
-    let identity = filled.observed.identity;
-    Manifest {
-        format_version: FORMAT_VERSION,
-        state: if filled.suspicions.is_empty() {
-            SetState::Good
-        } else {
-            SetState::Suspect
-        },
-        why: (!filled.suspicions.is_empty()).then(|| filled.suspicions.join("; ")),
-        backup: order.backup.clone(),
-        protected_database: ProtectedDatabaseReference {
-            namespace: order.request.namespace.clone(),
-            name: order.request.database.clone(),
-            uid: order.request.database_uid.clone(),
-        },
-        identity: ManifestIdentity {
-            system_identifier: identity.system_identifier,
-            initialized_at: identity.initialized_at,
-            timeline: identity.timeline,
-            wal_position: identity.wal_position,
-            next_transaction_id: identity.next_transaction_id,
-            snapshot_time: filled.observed.observed_at,
-            in_recovery: identity.in_recovery,
-            cluster_digest: filled.cluster_digest,
-        },
-        server_version: filled.server_version,
-        client_version: filled.client_version,
-        holdfast_version: env!("CARGO_PKG_VERSION").to_owned(),
-        databases: filled.databases,
-        objects,
-        recipients: Vec::new(),
-        durations: Durations {
-            started_at: Time(started_at),
-            completed_at: Time(whole_second()),
-            dump_seconds: filled.dump_time.as_secs(),
-            globals_seconds: filled.globals_time.as_secs(),
-        },
-    }
 }
 
 /// Now, as precise as Kubernetes writes a time.

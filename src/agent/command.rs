@@ -1,4 +1,5 @@
-//! The agent's subcommands and what their end means: an error only when nothing could be reported.
+//! The agent's subcommands and what their end means: an error when nothing could be reported, or when a
+//! backup failed.
 
 use std::path::PathBuf;
 
@@ -28,8 +29,8 @@ pub enum AgentCommand {
     Backup,
 }
 
-/// Runs a subcommand. A failed backup or a check that found nothing is no error here: it was
-/// reported.
+/// Runs a subcommand. A check that found nothing is no error here: it was reported. A failed backup is
+/// one, so that its Job fails, whoever looks at Jobs.
 pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
     match command {
         AgentCommand::Install { to } => install(&to),

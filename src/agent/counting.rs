@@ -2,14 +2,13 @@
 
 use tokio::time::Instant;
 
-use crate::api::{
-    CheckRequest, EVIDENCE_SEQUENCE_LIMIT, EVIDENCE_TABLE_LIMIT, Evidence, KnownTable,
-    SequenceEvidence, TableEvidence, TableName,
-};
+use crate::api::{CheckRequest, Evidence, SequenceEvidence};
 use crate::postgres::{
     Allowance, CountOrder, Login, PostgresError, PostgresErrorKind, Session, TableList, Tally,
-    build_tables, connect, count_rest, count_small, fetch_sequences, fetch_tables, takes_long,
+    connect, count_rest, count_small, fetch_sequences, fetch_tables, takes_long,
 };
+
+use super::counted_evidence::{Asked, CountedDatabase};
 
 /// What was counted in the databases so far, and what may still be spent on it.
 pub struct Counting<'a> {
@@ -82,7 +81,7 @@ impl<'a> Counting<'a> {
             None => fetch_tables(session).await?,
         };
         let name = session.database().to_owned();
-        let order = build_order(self.request, &name);
+        let order = asked(self.request).order(&name);
         let mut tally = count_small(session, &mut list, &order, &mut self.allowance).await?;
         let has_rest = takes_long(session, &list, &order, &tally);
         if !has_rest {
@@ -108,7 +107,7 @@ impl<'a> Counting<'a> {
     pub async fn count_rest(&mut self, login: &Login) {
         let mut failures = Vec::new();
         for database in self.databases.iter_mut().filter(|found| found.has_rest) {
-            let order = build_order(self.request, &database.name);
+            let order = asked(self.request).order(&database.name);
             let counted =
                 count_rest_of(login, self.deadline, &order, &mut self.allowance, database).await;
             failures.extend(counted.err());
@@ -134,30 +133,12 @@ impl<'a> Counting<'a> {
 
     /// Writes what was counted into evidence.
     pub fn write_into(&self, evidence: &mut Evidence) {
-        let mut absent = Vec::new();
-        evidence.tables.clear();
-        evidence.coverage.clear();
-        (evidence.table_count, evidence.total_rows) = (0, 0);
-        for Database {
-            name, list, tally, ..
-        } in &self.databases
-        {
-            let found = build_tables(name, list, &build_order(self.request, name), tally);
-            evidence.tables.extend(found.tables);
-            evidence.table_count += found.table_count;
-            evidence.total_rows += found.total_rows;
-            evidence.coverage.push(found.coverage);
-            absent.extend(found.absent.into_iter().map(|table| TableName {
-                database: name.clone(),
-                name: table,
-            }));
-        }
-        evidence.tables = bound_tables(std::mem::take(&mut evidence.tables), self.request);
-        evidence.missing_tables = Some(absent);
-        let mut sequences = self.sequences.clone();
-        sequences.sort_by_key(|sequence| std::cmp::Reverse(sequence.last_value));
-        sequences.truncate(EVIDENCE_SEQUENCE_LIMIT);
-        evidence.sequences = sequences;
+        let databases = self.databases.iter().map(|database| CountedDatabase {
+            name: &database.name,
+            list: &database.list,
+            tally: &database.tally,
+        });
+        asked(self.request).write_into(evidence, databases, self.sequences.clone());
     }
 }
 
@@ -173,47 +154,11 @@ async fn count_rest_of(
     count_rest(&session, list, order, allowance, tally).await
 }
 
-/// What is asked about one database.
-fn build_order<'a>(request: &'a CheckRequest, database: &str) -> CountOrder<'a> {
-    let main = request.server.databases.first().map_or("", String::as_str);
-    let known = |table: &&KnownTable| table.database == database;
-    CountOrder {
-        rules: request
-            .tables
-            .iter()
-            .filter(|rule| rule.database.as_deref().unwrap_or(main) == database)
-            .collect(),
-        known: request.known_tables.iter().filter(known).collect(),
+fn asked(request: &CheckRequest) -> Asked<'_> {
+    Asked {
+        main: request.server.databases.first().map_or("", String::as_str),
+        rules: &request.tables,
+        known: &request.known_tables,
         count_all: request.count_all_tables,
-        table_limit: EVIDENCE_TABLE_LIMIT,
     }
-}
-
-/// Keeps a status small: the tables with rules, those that the last good check found, then those
-/// with the most rows.
-fn bound_tables(mut tables: Vec<TableEvidence>, request: &CheckRequest) -> Vec<TableEvidence> {
-    let main = request.server.databases.first().map_or("", String::as_str);
-    let has_rule = |table: &TableEvidence| {
-        request.tables.iter().any(|rule| {
-            rule.name == table.name && rule.database.as_deref().unwrap_or(main) == table.database
-        })
-    };
-    let is_known = |table: &TableEvidence| {
-        request
-            .known_tables
-            .iter()
-            .any(|known| known.name == table.name && known.database == table.database)
-    };
-    let order = |table: &TableEvidence| {
-        (
-            !has_rule(table),
-            !is_known(table),
-            std::cmp::Reverse(table.rows),
-            table.database.clone(),
-            table.name.clone(),
-        )
-    };
-    tables.sort_by_cached_key(order);
-    tables.truncate(EVIDENCE_TABLE_LIMIT);
-    tables
 }

@@ -1,27 +1,54 @@
-//! Running `pg_dump` and `pg_dumpall` into an upload. Success is exit code 0 and a stream that was
-//! whole; nothing else.
+//! How `pg_dump` and `pg_dumpall` are run: which of several, as whom, and with what in their arguments
+//! and environment. Running them is in `dump_run`.
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 
-use std::os::unix::process::ExitStatusExt;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::api::{AgentFailure, TlsMode, reasons};
-use crate::postgres::{Login, PasswordFile, PostgresError, bounded_line, find_program};
+use crate::postgres::{
+    Login, NoProgram, PasswordFile, PostgresError, Program, find_program_for, quote_qualified,
+    read_major,
+};
 use crate::store::{ObjectStore, Upload};
 
-use super::dump_stream::{self, Inspected, Inspector, StreamError};
+use super::dump_run::{Dumped, failure, run};
+use super::dump_stream::Inspector;
 
-/// What agents call themselves in `pg_stat_activity` while they dump.
+/// How what agents call themselves in `pg_stat_activity` begins while they dump; the set follows.
 pub const DUMP_APPLICATION_NAME: &str = "holdfast-backup";
-/// Lines of the program's messages that a report carries.
-const LAST_LINES: usize = 8;
+/// What libpq does about a server that is gone without a word: else it waits for hours.
+const CLIENT_LIMITS: &str = "keepalives_idle=30 keepalives_interval=10 keepalives_count=3 \
+    tcp_user_timeout=60000";
+/// The first version of Postgres that notices by itself, while it works, that nobody is there.
+const CHECKS_CLIENTS: u32 = 14;
+/// What it is asked for: milliseconds between looks at the connection.
+const CHECK_CLIENT: &str = "-c client_connection_check_interval=2000";
+/// What every version is asked for: an idle session ends some seconds after its client's machine.
+const KEEP_ALIVE: &str =
+    "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3";
 /// How long a lock of others is waited for.
 const LOCK_WAIT: &str = "--lock-wait-timeout=60000";
+
+/// The server that is dumped.
+#[derive(Clone, Copy, Debug)]
+pub struct DumpedServer<'a> {
+    /// Its version, such as `15.18`.
+    pub version: &'a str,
+    /// Whether it was reached by an encrypted connection.
+    pub encrypted: bool,
+}
+
+/// What is dumped of a database.
+#[derive(Clone, Debug, Default)]
+pub struct DumpScope<'a> {
+    /// The snapshot to dump; none for one of the program's own.
+    pub snapshot: Option<&'a str>,
+    /// Tables whose rows are left out, by schema and name.
+    pub without_rows: Vec<(String, String)>,
+}
 
 /// How to run the programs: where they are and how they log in, without a secret in arguments or
 /// environment.
@@ -32,41 +59,45 @@ pub struct DumpPrograms {
     login: Login,
     password_file: PasswordFile,
     encrypted: bool,
+    application: String,
+    options: String,
     /// The address, where the host is only the name in the server's certificate.
     address: Option<IpAddr>,
 }
 
 impl DumpPrograms {
-    /// Finds the programs and writes the password file. `encrypted` says whether the server was
-    /// reached by an encrypted connection.
-    pub fn prepare(
+    /// Finds the programs of the server's version and writes the password file. In
+    /// `pg_stat_activity` they are called by the name `application`.
+    pub async fn prepare(
         login: &Login,
         work_directory: &Path,
-        encrypted: bool,
+        server: DumpedServer<'_>,
+        application: &str,
     ) -> Result<Self, AgentFailure> {
-        let find = |name: &str| {
-            find_program(name).ok_or_else(|| {
-                failure(format!(
-                    "the program {name} is not in the database's image, neither on PATH nor below \
-                     /usr/lib/postgresql, so the database can't be dumped. Backups run in that \
-                     image: add the Postgres client programs to it, or use the official image"
-                ))
-            })
-        };
-        let (dump, dump_all) = (find("pg_dump")?, find("pg_dumpall")?);
+        let major = read_major(server.version).unwrap_or_default();
+        let dump = find(major, "pg_dump").await?;
+        let dump_all = find(major, "pg_dumpall").await?;
+        tracing::info!(program = %dump.path.display(), version = dump.major, "dumping with");
         let password_file = PasswordFile::write(work_directory, login).map_err(|error| {
             failure(format!(
                 "the password file for pg_dump can't be written to {}: {error}",
                 work_directory.display()
             ))
         })?;
+        let check = if major >= CHECKS_CLIENTS {
+            CHECK_CLIENT
+        } else {
+            ""
+        };
         Ok(Self {
             address: find_address(login)?,
-            dump,
-            dump_all,
+            dump: dump.path,
+            dump_all: dump_all.path,
             login: login.clone(),
             password_file,
-            encrypted,
+            encrypted: server.encrypted,
+            application: application.to_owned(),
+            options: format!("{KEEP_ALIVE} {check}").trim().to_owned(),
         })
     }
 
@@ -81,19 +112,24 @@ impl DumpPrograms {
     pub async fn dump_database<S: ObjectStore>(
         &self,
         database: &str,
+        scope: &DumpScope<'_>,
         name: &str,
         upload: &mut Upload<S>,
-    ) -> Result<Inspected, AgentFailure> {
+    ) -> Result<Dumped, AgentFailure> {
         let mut command = self.command(&self.dump, database);
-        command.args(["--format=custom", "--compress=0", LOCK_WAIT]);
-        self.run(
-            command,
-            "pg_dump",
-            Inspector::Archive(Box::default()),
-            name,
-            upload,
-        )
-        .await
+        command.args(["--format=custom", "--compress=0", LOCK_WAIT, "--dbname"]);
+        command.arg(CLIENT_LIMITS);
+        if let Some(snapshot) = scope.snapshot {
+            command.arg(format!("--snapshot={snapshot}"));
+        }
+        for (schema, table) in &scope.without_rows {
+            // In quotes a pattern is a name.
+            let pattern = quote_qualified(schema, table);
+            command.arg(format!("--exclude-table-data={pattern}"));
+        }
+        self.ask().await?;
+        let inspector = Inspector::Archive(Box::default());
+        run(command, "pg_dump", inspector, name, upload).await
     }
 
     /// Writes roles (without passwords) and tablespaces into an upload.
@@ -102,7 +138,7 @@ impl DumpPrograms {
         database: &str,
         name: &str,
         upload: &mut Upload<S>,
-    ) -> Result<Inspected, AgentFailure> {
+    ) -> Result<Dumped, AgentFailure> {
         let mut command = self.command(&self.dump_all, database);
         command.args(["--globals-only", "--no-role-passwords", LOCK_WAIT]);
         // As an argument a name with an equals sign would be read as a connection string; the
@@ -110,14 +146,17 @@ impl DumpPrograms {
         if !database.contains(['=', ':']) {
             command.arg(format!("--database={database}"));
         }
-        self.run(
-            command,
-            "pg_dumpall",
-            Inspector::Globals(Vec::new()),
-            name,
-            upload,
-        )
-        .await
+        self.ask().await?;
+        let inspector = Inspector::Globals(Vec::new());
+        run(command, "pg_dumpall", inspector, name, upload).await
+    }
+
+    /// Makes sure that the server is still the one that is meant.
+    async fn ask(&self) -> Result<(), AgentFailure> {
+        if let Some(presence) = &self.login.presence {
+            presence.ask().await.map_err(PostgresError::from)?;
+        }
+        Ok(())
     }
 
     fn command(&self, program: &Path, database: &str) -> Command {
@@ -137,7 +176,8 @@ impl DumpPrograms {
             .env("PGPASSFILE", self.password_file.path())
             .env("PGSSLMODE", libpq_mode(&self.login, self.encrypted))
             .env("PGGSSENCMODE", "disable")
-            .env("PGAPPNAME", DUMP_APPLICATION_NAME)
+            .env("PGAPPNAME", &self.application)
+            .env("PGOPTIONS", &self.options)
             .env("PGCONNECT_TIMEOUT", "30")
             .env("LC_ALL", "C")
             // libpq looks for certificates of its own below the home.
@@ -145,8 +185,7 @@ impl DumpPrograms {
             .arg("--no-password")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
         if let Some(authority) = &self.login.tls_ca {
             command.env("PGSSLROOTCERT", &authority.file);
         }
@@ -166,60 +205,25 @@ impl DumpPrograms {
         }
         command
     }
-
-    async fn run<S: ObjectStore>(
-        &self,
-        mut command: Command,
-        program: &str,
-        inspector: Inspector,
-        name: &str,
-        upload: &mut Upload<S>,
-    ) -> Result<Inspected, AgentFailure> {
-        if let Some(presence) = &self.login.presence {
-            presence.ask().await.map_err(PostgresError::from)?;
-        }
-        let mut child = command.spawn().map_err(|error| {
-            failure(format!(
-                "{program} can't be started: {error}. Make sure that the image can run it"
-            ))
-        })?;
-        let (Some(output), Some(messages)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(failure(format!(
-                "{program} was started without pipes, which is a fault of Holdfast"
-            )));
-        };
-        let messages = tokio::spawn(keep_last_lines(messages, program.to_owned()));
-        let (mut compressed, worker) = dump_stream::start(output, inspector, name.to_owned());
-        while let Some(bytes) = compressed.recv().await {
-            upload.write(&bytes).await.map_err(AgentFailure::from)?;
-        }
-        let inspected = worker
-            .await
-            .unwrap_or_else(|error| Err(StreamError::Read(std::io::Error::other(error))));
-        if inspected.as_ref().is_err_and(StreamError::is_odd) {
-            // The program still wants to write to a pipe that nobody reads any more.
-            child.start_kill().ok();
-            return Err(incomplete(
-                program,
-                &inspected.map_or_else(|error| error.to_string(), |_| String::new()),
-                "",
-            ));
-        }
-        let status = wait(&mut child, program).await?;
-        let lines = messages.await.unwrap_or_default();
-        if !status.success() {
-            return Err(failure(explain_exit(program, status, &lines)));
-        }
-        upload.seal().await.map_err(AgentFailure::from)?;
-        inspected.map_err(|error| incomplete(program, &error.to_string(), &lines))
-    }
 }
 
-async fn wait(child: &mut Child, program: &str) -> Result<ExitStatus, AgentFailure> {
-    child
-        .wait()
-        .await
-        .map_err(|error| failure(format!("the exit code of {program} is unknown: {error}")))
+/// The program of the server's version in the image.
+async fn find(server: u32, name: &str) -> Result<Program, AgentFailure> {
+    find_program_for(name, server).await.map_err(|why| match why {
+        NoProgram::Missing => failure(format!(
+            "the program {name} is not in the database's image, neither on PATH nor below \
+             /usr/lib/postgresql, so the database can't be dumped. Backups run in that image: add the \
+             Postgres client programs to it, or use the official image"
+        )),
+        NoProgram::TooOld(newest) => AgentFailure {
+            reason: reasons::CLIENT_TOO_OLD.to_owned(),
+            message: format!(
+                "the server is Postgres {server}, and the newest {name} in the database's image is \
+                 {newest}, which refuses a newer server. Nothing was dumped. Backups run in that \
+                 image: use one with the programs of Postgres {server}"
+            ),
+        },
+    })
 }
 
 /// libpq compares the certificate with the host; where that is another name it takes the address
@@ -252,63 +256,4 @@ const fn libpq_mode(login: &Login, encrypted: bool) -> &'static str {
         }
         TlsMode::VerifyFull => "verify-full",
     }
-}
-
-fn failure(message: String) -> AgentFailure {
-    AgentFailure {
-        reason: reasons::DUMP_FAILED.to_owned(),
-        message,
-    }
-}
-
-fn incomplete(program: &str, what: &str, lines: &str) -> AgentFailure {
-    let lines = if lines.is_empty() {
-        String::new()
-    } else {
-        format!(" Its last messages: {lines}")
-    };
-    AgentFailure {
-        reason: reasons::DUMP_INCOMPLETE.to_owned(),
-        message: format!(
-            "the output of {program} is not a complete dump, so it was discarded: {what}.{lines} \
-             See the pod's log"
-        ),
-    }
-}
-
-fn explain_exit(program: &str, status: ExitStatus, lines: &str) -> String {
-    let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(9)) => {
-            "was killed by signal 9, most likely because the pod has too little memory".to_owned()
-        }
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
-    };
-    let lines = if lines.is_empty() {
-        "it wrote no message"
-    } else {
-        lines
-    };
-    format!("{program} {how}: {lines}. Nothing was stored. See the pod's log, and the server's")
-}
-
-/// Keeps the end of the messages for the report; all of them go to the log.
-async fn keep_last_lines(messages: impl AsyncRead + Unpin, program: String) -> String {
-    let mut reader = BufReader::new(messages);
-    let mut kept = VecDeque::new();
-    let mut line = Vec::new();
-    while reader
-        .read_until(b'\n', &mut line)
-        .await
-        .is_ok_and(|length| length > 0)
-    {
-        let text = bounded_line(String::from_utf8_lossy(&line).trim());
-        line.clear();
-        tracing::info!(program, "{text}");
-        kept.push_back(text);
-        if kept.len() > LAST_LINES {
-            kept.pop_front();
-        }
-    }
-    Vec::from(kept).join(" | ")
 }

@@ -17,6 +17,11 @@ const WAITING: usize = 4;
 /// Level of Zstandard: 1 costs the dump hardly any time, and gives less bytes than gzip.
 const LEVEL: i32 = 1;
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+/// A frame of Zstandard ends where a block of data begins, once it holds so many bytes; so a table is
+/// read without most of the others.
+const FRAME_FROM: u64 = 1 << 20;
+/// The most bytes of a frame.
+const FRAME_LIMIT: u64 = 64 << 20;
 /// How `pg_dumpall` ends what it has finished.
 const END_OF_GLOBALS: &str = "-- PostgreSQL database cluster dump complete";
 
@@ -35,6 +40,17 @@ pub struct Inspected {
     pub raw_size: u64,
     /// What the archive held; none for globals.
     pub archive: Option<ArchiveSummary>,
+    /// Where the frames of Zstandard begin, the first one left out.
+    pub frames: Vec<Frame>,
+}
+
+/// Where a frame of Zstandard begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// In bytes before compression.
+    pub raw: u64,
+    /// In bytes after compression.
+    pub stored: u64,
 }
 
 /// Why a stream is not a whole dump.
@@ -82,6 +98,14 @@ impl Inspector {
         Ok(())
     }
 
+    /// Where blocks of data have begun since this was asked the last time.
+    fn take_block_begins(&mut self) -> Vec<u64> {
+        match self {
+            Self::Archive(parser) => parser.take_block_begins(),
+            Self::Globals(_) => Vec::new(),
+        }
+    }
+
     fn rows(&self) -> u64 {
         if let Self::Archive(parser) = self {
             parser.rows()
@@ -90,16 +114,18 @@ impl Inspector {
         }
     }
 
-    fn finish(self, raw_size: u64) -> Result<Inspected, StreamError> {
+    fn finish(self, raw_size: u64, frames: Vec<Frame>) -> Result<Inspected, StreamError> {
         match self {
             Self::Archive(parser) => Ok(Inspected {
                 raw_size,
                 archive: Some(parser.finish()?),
+                frames,
             }),
             Self::Globals(tail) if String::from_utf8_lossy(&tail).contains(END_OF_GLOBALS) => {
                 Ok(Inspected {
                     raw_size,
                     archive: None,
+                    frames,
                 })
             }
             Self::Globals(_) => Err(StreamError::Globals(raw_size)),
@@ -157,39 +183,184 @@ fn compress(
     mut inspector: Inspector,
     name: &str,
 ) -> Result<Inspected, StreamError> {
-    let mut encoder =
-        zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(StreamError::Compress)?;
-    encoder
-        .include_checksum(true)
-        .map_err(StreamError::Compress)?;
-    let (mut raw_size, mut stored, mut shown) = (0_u64, 0_u64, Instant::now());
-    let mut hand_on = |bytes: Vec<u8>| {
-        stored += bytes.len() as u64;
-        sender
-            .blocking_send(bytes)
-            .map_err(|_| StreamError::Abandoned)
-            .map(|()| stored)
-    };
-    let mut sent = 0;
+    let mut frames = Frames::begin(sender)?;
+    let mut shown = Instant::now();
     while let Some(piece) = pieces.blocking_recv() {
         let piece = piece.map_err(StreamError::Read)?;
-        raw_size += piece.len() as u64;
         inspector.push(&piece)?;
-        encoder.write_all(&piece).map_err(StreamError::Compress)?;
-        if encoder.get_ref().len() >= PIECE {
-            sent = hand_on(std::mem::take(encoder.get_mut()))?;
-        }
+        frames.write(&piece, &inspector.take_block_begins())?;
         if shown.elapsed() >= PROGRESS_INTERVAL {
             shown = Instant::now();
             tracing::info!(
                 object = name,
-                raw_bytes = raw_size,
-                stored_bytes = sent,
+                raw_bytes = frames.raw,
+                stored_bytes = frames.stored,
                 rows = inspector.rows(),
                 "dumping"
             );
         }
     }
-    hand_on(encoder.finish().map_err(StreamError::Compress)?)?;
-    inspector.finish(raw_size)
+    let raw_size = frames.raw;
+    let begins = frames.finish()?;
+    inspector.finish(raw_size, begins)
+}
+
+/// Compresses into frames, one after the other: together they are one file for `zstd -d`.
+struct Frames<'sender> {
+    sender: &'sender mpsc::Sender<Vec<u8>>,
+    encoder: zstd::stream::write::Encoder<'static, Vec<u8>>,
+    begins: Vec<Frame>,
+    /// Bytes before compression, of all frames.
+    raw: u64,
+    /// Bytes after compression that were passed on.
+    stored: u64,
+}
+
+impl<'sender> Frames<'sender> {
+    fn begin(sender: &'sender mpsc::Sender<Vec<u8>>) -> Result<Self, StreamError> {
+        Ok(Self {
+            sender,
+            encoder: new_encoder()?,
+            begins: Vec::new(),
+            raw: 0,
+            stored: 0,
+        })
+    }
+
+    /// Takes the next piece, in which blocks begin.
+    fn write(&mut self, piece: &[u8], blocks: &[u64]) -> Result<(), StreamError> {
+        let mut rest = piece;
+        for block in blocks {
+            // One whose first bytes came with the piece before begins with this piece.
+            let before = block.saturating_sub(self.raw);
+            let before = usize::try_from(before)
+                .unwrap_or(usize::MAX)
+                .min(rest.len());
+            let (front, back) = rest.split_at(before);
+            self.write_plainly(front)?;
+            if self.length() >= FRAME_FROM {
+                self.end_frame()?;
+            }
+            rest = back;
+        }
+        self.write_plainly(rest)
+    }
+
+    fn write_plainly(&mut self, mut bytes: &[u8]) -> Result<(), StreamError> {
+        while !bytes.is_empty() {
+            if self.length() >= FRAME_LIMIT {
+                self.end_frame()?;
+            }
+            let space = usize::try_from(FRAME_LIMIT - self.length()).unwrap_or(usize::MAX);
+            let (front, back) = bytes.split_at(space.min(bytes.len()));
+            self.encoder
+                .write_all(front)
+                .map_err(StreamError::Compress)?;
+            self.raw += front.len() as u64;
+            bytes = back;
+            if self.encoder.get_ref().len() >= PIECE {
+                let ready = std::mem::take(self.encoder.get_mut());
+                self.pass_on(ready)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the frame so far, before compression.
+    fn length(&self) -> u64 {
+        self.raw - self.begins.last().map_or(0, |frame| frame.raw)
+    }
+
+    fn end_frame(&mut self) -> Result<(), StreamError> {
+        let ended = std::mem::replace(&mut self.encoder, new_encoder()?);
+        let rest = ended.finish().map_err(StreamError::Compress)?;
+        self.pass_on(rest)?;
+        self.begins.push(Frame {
+            raw: self.raw,
+            stored: self.stored,
+        });
+        Ok(())
+    }
+
+    fn pass_on(&mut self, bytes: Vec<u8>) -> Result<(), StreamError> {
+        self.stored += bytes.len() as u64;
+        self.sender
+            .blocking_send(bytes)
+            .map_err(|_| StreamError::Abandoned)
+    }
+
+    fn finish(mut self) -> Result<Vec<Frame>, StreamError> {
+        self.encoder.do_finish().map_err(StreamError::Compress)?;
+        let rest = std::mem::take(self.encoder.get_mut());
+        self.pass_on(rest)?;
+        Ok(self.begins)
+    }
+}
+
+fn new_encoder() -> Result<zstd::stream::write::Encoder<'static, Vec<u8>>, StreamError> {
+    let mut encoder =
+        zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(StreamError::Compress)?;
+    encoder
+        .include_checksum(true)
+        .map_err(StreamError::Compress)?;
+    Ok(encoder)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test ends at the first thing that is not as it should be"
+    )]
+
+    use super::*;
+
+    fn compressed(pieces: &[(&[u8], &[u64])]) -> (Vec<u8>, Vec<Frame>) {
+        let (sender, mut receiver) = mpsc::channel(100_000);
+        let mut frames = Frames::begin(&sender).unwrap();
+        for (piece, blocks) in pieces {
+            frames.write(piece, blocks).unwrap();
+        }
+        let begins = frames.finish().unwrap();
+        let mut stored = Vec::new();
+        while let Ok(bytes) = receiver.try_recv() {
+            stored.extend(bytes);
+        }
+        (stored, begins)
+    }
+
+    #[test]
+    fn a_frame_ends_where_a_block_begins_and_each_can_be_read_by_itself() {
+        let mebibyte = vec![7_u8; 1 << 20];
+        let (stored, begins) = compressed(&[
+            (&mebibyte[..500], &[100, 400]),
+            (&mebibyte, &[700, (1 << 20) + 500]),
+            (b"after", &[(1 << 20) + 500, (1 << 20) + 502]),
+        ]);
+        assert_eq!(
+            begins.iter().map(|frame| frame.raw).collect::<Vec<_>>(),
+            [(1 << 20) + 500],
+            "small blocks share a frame"
+        );
+        let whole = zstd::decode_all(stored.as_slice()).unwrap();
+        assert_eq!(whole.len(), (1 << 20) + 505);
+        let last = usize::try_from(begins[0].stored).unwrap();
+        assert_eq!(zstd::decode_all(&stored[last..]).unwrap(), b"after");
+    }
+
+    #[test]
+    fn a_large_block_has_several_frames() {
+        let piece = vec![7_u8; 32 << 20];
+        let pieces: Vec<(&[u8], &[u64])> = vec![(&piece, &[]); 5];
+        let (stored, begins) = compressed(&pieces);
+        let raw: Vec<u64> = begins.iter().map(|frame| frame.raw >> 20).collect();
+        assert_eq!(raw, [64, 128]);
+        assert_eq!(
+            zstd::decode_all(stored.as_slice()).unwrap().len(),
+            160 << 20
+        );
+        let middle =
+            usize::try_from(begins[0].stored).unwrap()..usize::try_from(begins[1].stored).unwrap();
+        assert_eq!(zstd::decode_all(&stored[middle]).unwrap().len(), 64 << 20);
+    }
 }

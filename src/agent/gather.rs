@@ -191,6 +191,7 @@ fn begin_evidence(overview: &Overview) -> Evidence {
         partial: false,
         image: None,
         observed_at: overview.observed.observed_at.clone(),
+        server_address: overview.observed.server_address.clone(),
     }
 }
 

@@ -82,16 +82,26 @@ pub async fn find_server(
             [] if Instant::now() < end => tokio::time::sleep(PAUSE).await,
             [] => {
                 return Err(failure(format!(
-                    "no pod of {} {} has a running container `{}`, so there is no server to back \
+                    "no pod of {} has a running container `{}`, so there is no server to back \
                      up. See `kubectl get pods --namespace={} --selector={}`",
-                    selection.controller_kind,
-                    selection.controller_name,
+                    describe(selection),
                     selection.container,
                     request.namespace,
                     selection.selector
                 )));
             }
             [only] => return Ok(only.clone()),
+            // Which of them has the data that clients see is not for an agent to choose.
+            _ if selection.is_primary && Instant::now() < end => tokio::time::sleep(PAUSE).await,
+            several if selection.is_primary => {
+                return Err(failure(format!(
+                    "{} pods have the labels of the primary (spec.workload.primary), so it is not \
+                     known which one to back up. See `kubectl get pods --namespace={} --selector={}`",
+                    several.len(),
+                    request.namespace,
+                    selection.selector
+                )));
+            }
             several => {
                 if let Some(found) = prefer_primary(several, request, files).await {
                     return Ok(found);
@@ -101,24 +111,37 @@ pub async fn find_server(
     }
 }
 
+/// The workload, in words.
+fn describe(selection: &PodSelection) -> String {
+    if selection.controller_kind.is_empty() {
+        return "spec.workload.selector".to_owned();
+    }
+    let (kind, name) = (&selection.controller_kind, &selection.controller_name);
+    format!("{kind} {name}")
+}
+
+/// Whether a pod is one of the workload's. Where nothing that we know controls it, its labels say so.
+fn is_of_workload(pod: &Pod, selection: &PodSelection) -> bool {
+    let mut owners = pod.owner_references().iter();
+    let controller = owners.find(|owner| owner.controller == Some(true));
+    let name = selection.controller_name.as_str();
+    match (selection.controller_kind.as_str(), controller) {
+        ("", controller) => controller.is_none_or(|owner| owner.kind != "Job"),
+        (_, None) => false,
+        ("StatefulSet", Some(owner)) => owner.kind == "StatefulSet" && owner.name == name,
+        (_, Some(owner)) => {
+            // A Deployment's ReplicaSets are called after it, with a hash that holds no hyphen.
+            let hash = owner.name.strip_prefix(name);
+            let hash = hash.and_then(|rest| rest.strip_prefix('-'));
+            owner.kind == "ReplicaSet"
+                && hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
+        }
+    }
+}
+
 /// The address of a pod that the workload controls and whose container runs, and that container.
 fn running_pod(pod: &Pod, selection: &PodSelection) -> Option<(String, PodReference)> {
-    let owner = pod
-        .owner_references()
-        .iter()
-        .find(|owner| owner.controller == Some(true))?;
-    let name = selection.controller_name.as_str();
-    let is_controlled = if selection.controller_kind == "StatefulSet" {
-        owner.kind == "StatefulSet" && owner.name == name
-    } else {
-        // A Deployment's ReplicaSets are called after it, with a hash that holds no hyphen.
-        let hash = owner
-            .name
-            .strip_prefix(name)
-            .and_then(|rest| rest.strip_prefix('-'));
-        owner.kind == "ReplicaSet"
-            && hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
-    };
+    let is_controlled = is_of_workload(pod, selection);
     let status = pod.status.as_ref()?;
     let containers = status
         .container_statuses
@@ -151,11 +174,7 @@ async fn prefer_primary(
     request: &BackupRequest,
     files: &MountedFiles,
 ) -> Option<Server> {
-    let database = request
-        .server
-        .databases
-        .first()
-        .map_or("postgres", String::as_str);
+    let database = request.server.main_database();
     for server in servers {
         let login = Login::read(
             &request.server,
@@ -208,6 +227,7 @@ mod tests {
             controller_kind: kind.to_owned(),
             controller_name: "db".to_owned(),
             container: "postgres".to_owned(),
+            is_primary: false,
         }
     }
 
@@ -221,6 +241,8 @@ mod tests {
             ("Deployment", "ReplicaSet", "db-other-6c9f7d", false),
             ("Deployment", "ReplicaSet", "db-", false),
             ("Deployment", "Job", "db-6c9f7d", false),
+            ("", "Cluster", "knowledge", true),
+            ("", "Job", "knowledge-2-join", false),
         ];
         for (kind, owner_kind, owner, taken) in cases {
             assert_eq!(

@@ -45,6 +45,15 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Whether the pod is stopped, and another one may go on.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.cause
+            .borrow()
+            .as_ref()
+            .is_some_and(|cause| cause.reason == reasons::JOB_FAILED)
+    }
+
     /// Returns when it is time to stop.
     pub async fn wait(&self) -> AgentFailure {
         let mut cause = self.cause.clone();

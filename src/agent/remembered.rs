@@ -11,13 +11,16 @@ use crate::api::{
     EVIDENCE_TABLE_LIMIT, Evidence, Identity, S3Storage, TableEvidence, reasons,
 };
 use crate::store::{
-    Manifest, S3Store, StoreError, StoreErrorKind, fetch_elsewhere, fetch_newest_good, rows_of,
+    Manifest, S3Store, StoreError, StoreErrorKind, StoreLimits, fetch_elsewhere, fetch_newest_good,
+    rows_of,
 };
 
 use super::MountedFiles;
 
 /// The longest time that reading the bucket may take.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How long a bucket is waited for that is unavailable; the check is made again.
+const BUDGET: Duration = Duration::from_secs(5);
 
 /// What the bucket knows of a database that nothing else remembers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,11 +39,16 @@ pub async fn fetch_remembered(
     files: &MountedFiles,
 ) -> Result<Remembered, AgentFailure> {
     let look = async {
-        let store = S3Store::open(
+        let limits = StoreLimits {
+            budget: BUDGET,
+            ..StoreLimits::default()
+        };
+        let store = S3Store::open_within(
             storage,
             &request.namespace,
             &files.s3_credentials,
             &files.s3_ca,
+            limits,
         )?;
         let (prefix, namespace, database) =
             (&storage.prefix, &request.namespace, &request.database);
@@ -159,5 +167,6 @@ pub fn build_evidence(manifest: &Manifest) -> Evidence {
         partial: false,
         image: None,
         observed_at: identity.snapshot_time.clone(),
+        server_address: String::new(),
     }
 }

@@ -9,29 +9,33 @@ use kube::{Api, Client};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::api::{
-    AgentFailure, CheckOutcome, ConditionStatus, ConditionType, ProtectedDatabase, find_condition,
-    reasons,
+    CheckOutcome, ConditionStatus, ConditionType, CountKind, DatabaseCheck, Evidence,
+    ProtectedDatabase, find_condition,
 };
+use crate::verdict::carry_counts;
 
 use super::kubernetes;
+use super::set_verdict::KnownGood;
 
 /// How long to wait before it is read again whether a check has ended.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where it is known whether the data looks reset.
 pub trait SuspicionSource: Sync {
-    /// Why the data of the cluster with this identifier is suspect, if it is. An error means that
-    /// there is nothing to back up any more.
+    /// Why the data of the cluster with this identifier is suspect, if it is.
     fn fetch_suspicion(
         &self,
         system_identifier: &str,
-    ) -> impl Future<Output = Result<Option<String>, AgentFailure>> + Send;
+    ) -> impl Future<Output = Option<String>> + Send;
+    /// What is expected of the data, or why that is not known.
+    fn fetch_known_good(&self) -> impl Future<Output = Result<KnownGood, String>> + Send;
 }
 
 /// The `ProtectedDatabase` that is backed up.
 #[derive(Clone)]
 pub struct ProtectedDatabaseSuspicion {
     api: Api<ProtectedDatabase>,
+    checks: Api<DatabaseCheck>,
     name: String,
     uid: String,
     unchecked: Option<String>,
@@ -54,6 +58,7 @@ impl ProtectedDatabaseSuspicion {
     pub fn new(client: &Client, namespace: &str, name: &str, uid: &str) -> Self {
         Self {
             api: Api::namespaced(client.clone(), namespace),
+            checks: Api::namespaced(client.clone(), namespace),
             name: name.to_owned(),
             uid: uid.to_owned(),
             unchecked: None,
@@ -110,31 +115,121 @@ pub fn look_since(database: &ProtectedDatabase, since: &Time) -> Look {
     }
 }
 
+/// The most earlier checks that are read for the last counts of what the last good one only estimated.
+const EARLIER_CHECKS: usize = 20;
+
 impl SuspicionSource for ProtectedDatabaseSuspicion {
-    async fn fetch_suspicion(
-        &self,
-        system_identifier: &str,
-    ) -> Result<Option<String>, AgentFailure> {
+    async fn fetch_suspicion(&self, system_identifier: &str) -> Option<String> {
+        match self.fetch_database().await {
+            Ok(database) => {
+                suspicion_of(&database, system_identifier).or_else(|| self.unchecked.clone())
+            }
+            // Not knowing is not good: the set is kept, and does not count.
+            Err(why) => Some(why),
+        }
+    }
+
+    async fn fetch_known_good(&self) -> Result<KnownGood, String> {
+        let database = self.fetch_database().await?;
+        let status = database.status.clone().unwrap_or_default();
+        let baseline = match &status.baseline {
+            Some(baseline) => Some((
+                baseline.check.clone(),
+                self.fetch_evidence(&baseline.check).await?,
+            )),
+            None => None,
+        };
+        Ok(KnownGood {
+            unverified: unverified(&database),
+            spec: database.spec,
+            baseline,
+        })
+    }
+}
+
+impl ProtectedDatabaseSuspicion {
+    /// The object, if it is still the one that is backed up.
+    async fn fetch_database(&self) -> Result<ProtectedDatabase, String> {
         let what = format!("read the ProtectedDatabase {}", self.name);
         match kubernetes::persist(&what, || self.api.get_opt(&self.name)).await {
             Ok(Some(database)) if database.metadata.uid.as_deref() == Some(self.uid.as_str()) => {
-                let suspicion = suspicion_of(&database, system_identifier);
-                Ok(suspicion.or_else(|| self.unchecked.clone()))
+                Ok(database)
             }
-            Ok(_) => Err(AgentFailure {
-                reason: reasons::JOB_FAILED.to_owned(),
-                message: format!(
-                    "the ProtectedDatabase {} was deleted during this backup, so it is not known \
-                     whether its data is good. If there is a new one of that name, it gets backups \
-                     of its own",
-                    self.name
-                ),
-            }),
-            // Not knowing is not good: the set is kept, and does not count.
-            Err(error) => Ok(Some(format!(
+            Ok(_) => Err(format!(
+                "its ProtectedDatabase {} was deleted meanwhile, so it is not known whether the data \
+                 is good. If there is a new one of that name, it gets backups of its own",
+                self.name
+            )),
+            Err(error) => Err(format!(
                 "whether the data looked reset could not be read: {error:#}"
-            ))),
+            )),
         }
+    }
+
+    /// What a good check has found, with the last counts of what it only estimated.
+    async fn fetch_evidence(&self, name: &str) -> Result<Evidence, String> {
+        let newest = self.fetch_check(name).await?;
+        let mut found = Vec::new();
+        let mut next = earlier(&newest);
+        found.extend(evidence_of(newest));
+        while let (Some(name), true) = (
+            next.take(),
+            found.last().is_some_and(has_estimates) && found.len() < EARLIER_CHECKS,
+        ) {
+            // What was pruned is not known any more.
+            let Ok(check) = self.fetch_check(&name).await else {
+                break;
+            };
+            next = earlier(&check);
+            found.extend(evidence_of(check));
+        }
+        carry_all(found).ok_or_else(|| {
+            format!("DatabaseCheck {name}, the last good check, has no evidence any more")
+        })
+    }
+
+    async fn fetch_check(&self, name: &str) -> Result<DatabaseCheck, String> {
+        let what = format!("read the DatabaseCheck {name}");
+        kubernetes::persist(&what, || self.checks.get(name))
+            .await
+            .map_err(|error| {
+                format!("DatabaseCheck {name}, the last good check, could not be read: {error:#}")
+            })
+    }
+}
+
+/// The good check that a check was compared with.
+fn earlier(check: &DatabaseCheck) -> Option<String> {
+    check.status.as_ref()?.verdict.as_ref()?.baseline.clone()
+}
+
+fn evidence_of(check: DatabaseCheck) -> Option<Evidence> {
+    check.status?.evidence
+}
+
+fn has_estimates(evidence: &Evidence) -> bool {
+    let mut tables = evidence.tables.iter();
+    tables.any(|table| table.count == CountKind::Estimated)
+}
+
+/// Joins what checks have found, the newest first.
+fn carry_all(found: Vec<Evidence>) -> Option<Evidence> {
+    let carried = found.into_iter().rev();
+    carried.reduce(|before, now| carry_counts(&before, &now))
+}
+
+/// Why the data of the container that runs now is not verified, if it is not.
+fn unverified(database: &ProtectedDatabase) -> Option<String> {
+    let conditions = database.status.as_ref().map(|status| &status.conditions);
+    let found =
+        conditions.and_then(|conditions| find_condition(conditions, ConditionType::DataVerified));
+    match found {
+        Some(found) if found.status == ConditionStatus::True.as_str() => None,
+        Some(found) => Some(format!(
+            "DataVerified was {} ({}): {}",
+            found.status, found.reason, found.message
+        )),
+        None => Some("DataVerified was not set".to_owned()),
     }
 }
 
@@ -173,85 +268,5 @@ pub fn suspicion_of(database: &ProtectedDatabase, system_identifier: &str) -> Op
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test ends at the first thing that is not as it should be"
-    )]
-
-    use super::*;
-
-    fn database(reset: Option<&str>, identifier: &str) -> ProtectedDatabase {
-        let conditions: Vec<serde_json::Value> = reset
-            .iter()
-            .map(|status| {
-                serde_json::json!({"type": "DataReset", "status": status, "reason": "R", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"})
-            })
-            .collect();
-        serde_json::from_value(serde_json::json!({
-            "metadata": {"name": "d"},
-            "spec": {"workload": {"name": "w"}, "connection": {"database": "d", "credentialsSecret": {"name": "s"}}},
-            "status": {
-                "conditions": conditions,
-                "baseline": {"check": "c", "time": "2026-01-01T00:00:00Z", "systemIdentifier": identifier},
-            },
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn only_a_check_that_was_made_since_the_backup_began_says_that_the_data_is_verified() {
-        let time = |text: &str| Time(text.parse().unwrap());
-        let begun = time("2026-02-01T03:00:00Z");
-        let look = |baseline: &str, newest: Option<(&str, &str)>| {
-            let mut database = database(Some("False"), "7");
-            let status = database.status.as_mut().unwrap();
-            status.baseline.as_mut().unwrap().made = Some(time(baseline));
-            status.last_check = newest.map(|(made, outcome)| {
-                serde_json::from_value(serde_json::json!({
-                    "name": "c", "time": made, "made": made, "outcome": outcome, "reason": "R",
-                }))
-                .unwrap()
-            });
-            look_since(&database, &begun)
-        };
-        let (before, after) = ("2026-02-01T02:59:59Z", "2026-02-01T03:00:00Z");
-        assert_eq!(look(after, None), Look::Verified);
-        assert_eq!(look(before, Some((after, "Suspected"))), Look::Reset);
-        for newest in [
-            None,
-            Some((before, "Verified")),
-            Some((before, "Suspected")),
-        ] {
-            assert!(
-                matches!(look(before, newest), Look::Awaited(_)),
-                "{newest:?}"
-            );
-        }
-        let unverifiable = look(before, Some((after, "Unverifiable")));
-        assert_eq!(
-            unverifiable,
-            Look::Awaited("DatabaseCheck c could not (R)".to_owned())
-        );
-        let old: ProtectedDatabase = database(Some("False"), "7");
-        assert!(
-            matches!(look_since(&old, &begun), Look::Awaited(_)),
-            "an older operator does not say when a check was made"
-        );
-    }
-
-    #[test]
-    fn only_verified_data_of_the_known_cluster_is_not_suspect() {
-        assert_eq!(suspicion_of(&database(Some("False"), "7"), "7"), None);
-        assert!(suspicion_of(&database(Some("False"), "7"), "8").is_some());
-        for status in [Some("True"), Some("Unknown"), None] {
-            assert!(
-                suspicion_of(&database(status, "7"), "7").is_some(),
-                "{status:?}"
-            );
-        }
-        let mut unseen = database(Some("False"), "7");
-        unseen.status = None;
-        assert!(suspicion_of(&unseen, "7").is_some());
-    }
-}
+#[path = "suspicion_tests.rs"]
+mod tests;

@@ -1,6 +1,8 @@
 //! What the operator asks of an agent: the contract between the Jobs it builds and the program
 //! inside them. Never a secret.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{FileRule, S3Storage, TableRule, TlsMode};
@@ -9,6 +11,11 @@ use super::{FileRule, S3Storage, TableRule, TlsMode};
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
 /// Environment variable with the name of the agent's own Job, from the downward API.
 pub const JOB_NAME_VARIABLE: &str = "HOLDFAST_JOB_NAME";
+/// Variable that is there if the variables of a proxy were asked for: an image may have some of its
+/// own, left over from where it was built.
+pub const PROXY_VARIABLE: &str = "HOLDFAST_PROXY";
+/// The exit code of an agent whose backup failed, and who has reported that.
+pub const FAILED_EXIT_CODE: i32 = 1;
 /// Where the init container puts the static binary.
 pub const BINARY_DIRECTORY: &str = "/opt/holdfast/bin";
 /// A directory in memory that only the agent can read, for libpq's password file.
@@ -67,6 +74,14 @@ pub struct ServerRequest {
     pub pods: Option<PodSelection>,
 }
 
+impl ServerRequest {
+    /// The main database; that of every server if none is named.
+    #[must_use]
+    pub fn main_database(&self) -> &str {
+        self.databases.first().map_or("postgres", String::as_str)
+    }
+}
+
 /// One start of a pod's container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,13 +103,18 @@ pub struct PodSelection {
     /// A label selector in the form of a query.
     pub selector: String,
     /// Names of the objects (StatefulSet or `ReplicaSet`s) one of which must control the pod; the
-    /// prefix `NAME-` is what a Deployment's `ReplicaSet`s share.
+    /// prefix `NAME-` is what a Deployment's `ReplicaSet`s share. Empty where the labels alone say it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub controller_kind: String,
     /// Name of the controlling StatefulSet, or of the Deployment whose `ReplicaSet`s control the
     /// pods.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub controller_name: String,
     /// The container that must be running.
     pub container: String,
+    /// Whether the labels are those of the primary: then more than one such pod is a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_primary: bool,
 }
 
 /// A check.
@@ -185,11 +205,31 @@ pub struct BackupRequest {
     pub server: ServerRequest,
     /// Where the set goes.
     pub storage: S3Storage,
+    /// How long the backup waits in all for a storage that is unavailable or busy, in seconds.
+    #[serde(default = "default_retry_seconds")]
+    pub retry_seconds: u64,
     /// Longest time the backup may take, in seconds.
     pub deadline_seconds: u64,
     /// How long the operator's check of the data is waited for before the dump, in seconds.
     #[serde(default = "default_check_seconds")]
     pub check_seconds: u64,
+    /// After how long the dump ends for a change of a table that waits for it, in seconds; without it
+    /// never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yield_seconds: Option<u64>,
+    /// Tables whose rows are left out, as `schema.table`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_table_data: Vec<String>,
+    /// The labels that the manifest carries.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// UID of the namespace `kube-system`, for the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes_cluster: Option<String>,
+}
+
+fn default_retry_seconds() -> u64 {
+    3600
 }
 
 fn default_check_seconds() -> u64 {

@@ -1,14 +1,17 @@
 //! What to back up, where to and for how long: the `backup` and `drill` parts of a
 //! `ProtectedDatabase`.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SecretKey;
+use super::bounded_schema::pairs;
+use super::{AgentResources, SecretKey};
 
 /// Backups with `pg_dump` to an S3 bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Backup {
     /// When to take a backup, as five cron fields or a macro such as `@daily`
@@ -43,6 +46,36 @@ pub struct Backup {
     #[serde(default = "default_deadline")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h|d))+$"), length(max = 20))]
     pub deadline: String,
+    /// After how long a backup ends for a change of a table that waits for it, such as an
+    /// `ALTER TABLE` of a migration: while it waits, every query of that table waits as well. The
+    /// backup is tried again, at most 3 times in all. 1 s to 1 d, or `"Off"` (quoted: YAML reads the
+    /// unquoted word as false).
+    #[serde(default = "default_yield_to_ddl", rename = "yieldToDDL")]
+    #[schemars(regex(pattern = r"^(([0-9]+(s|m|h|d))+|Off)$"), length(max = 20))]
+    pub yield_to_ddl: String,
+    /// Requests and limits of the backup's containers, in place of those of `spec.agents.resources`.
+    /// A dump needs four times the largest value of a row: with values of 500 MB a memory limit of
+    /// 3Gi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<AgentResources>,
+    /// Tables whose rows are not in the backup, as `schema.table`; the tables themselves are. Not
+    /// those with `minRows`. Of a partitioned table no partition has rows in the backup. Holds for
+    /// every database that has such a table. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(
+            length(max = 127),
+            regex(pattern = r#"^[^.\s"';]{1,63}\.[^.\s"';]{1,63}$"#)
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub exclude_table_data: Vec<String>,
+    /// Labels that the manifest of each set carries, such as the version of the application. At most
+    /// 32, of at most 256 characters each. No secrets: whoever may read the bucket can read them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "pairs::<256>")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Where backups are stored.
@@ -54,13 +87,27 @@ pub struct Storage {
 }
 
 /// An S3 bucket and how to reach it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.prefix) || !self.prefix.split('/').exists(part, part \
+    == '.' || part == '..')")
+    .message("spec.backup.storage.s3.prefix must not contain `.` or `..`: some servers would store \
+        the backups below the prefix of somebody else"))]
+#[x_kube(validation = Rule::new("!has(self.endpoint) || !self.endpoint.contains('@')")
+    .message("spec.backup.storage.s3.endpoint must not contain a user or a password: write the host \
+        only, and the access key into the Secret of credentialsSecret"))]
+#[x_kube(validation = Rule::new("!has(self.endpoint) || !self.endpoint.lowerAscii().matches(\
+    '^https?://(169[.]254[.]|\\\\[fe[89ab]|\\\\[fd00:ec2:|\\\\[::ffff:|metadata([.]google[.]internal)?[.]?(:|/|$)\
+    |kubernetes([.]default([.]svc([.][a-z0-9.-]+)?)?)?[.]?(:|/|$)\
+    |(0x[0-9a-f]+|[0-9]+)([.](0x[0-9a-f]+|[0-9]+)){0,2}(:|/|$)|0[0-9x][0-9a-f]*[.])')")
+    .message("spec.backup.storage.s3.endpoint is an address of the node or of the API server, \
+        which no storage has; name the host of the storage"))]
 pub struct S3Storage {
     /// Name of the bucket. It must exist; Holdfast does not create buckets.
     #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"))]
     pub bucket: String,
-    /// Path inside the bucket below which everything is written, without leading or trailing slash.
+    /// Path inside the bucket below which everything is written, without leading or trailing slash,
+    /// and without `.` or `..`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(
         regex(pattern = r"^([A-Za-z0-9._=-]+(/[A-Za-z0-9._=-]+)*)?$"),
@@ -71,6 +118,10 @@ pub struct S3Storage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^https?://[^/\s?#]+/?$"), length(max = 300))]
     pub endpoint: Option<String>,
+    /// Kind of the server, which decides about checksums, parts and conditions. Default: by the
+    /// endpoint's name, `Aws` without endpoint, otherwise `Generic`, which most servers understand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<S3Profile>,
     /// Region that requests are signed for.
     #[serde(default = "default_region")]
     #[schemars(length(min = 1, max = 64))]
@@ -80,15 +131,76 @@ pub struct S3Storage {
     #[serde(default)]
     pub force_path_style: bool,
     /// Secret in the same namespace with the access key. Agents mount it; the operator never reads
-    /// it.
-    pub credentials_secret: S3CredentialsSecret,
+    /// it. Without it the agents use what their service account `holdfast-agent` stands for: on EKS
+    /// an IAM role, by annotation (IRSA) or by Pod Identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret: Option<S3CredentialsSecret>,
     /// Certificate authority (PEM) of an `https` endpoint, in addition to the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret: Option<SecretKey>,
-    /// Retention lock on every uploaded object. Not supported yet: objects are uploaded without a
-    /// lock.
+    /// Retention lock on every uploaded object. Object Lock must be enabled on the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_lock: Option<ObjectLock>,
+    /// Encryption by the storage. Default: as the bucket is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption: Option<ServerSideEncryption>,
+    /// Storage class of every uploaded object, such as `STANDARD_IA`. Classes that must be thawed
+    /// before they can be read make every restore wait. Default: that of the storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Z][A-Z0-9_]{0,63}$"))]
+    pub storage_class: Option<String>,
+    /// How long one backup waits in all for a storage that is unavailable or busy, such as `90m`. 1 s to
+    /// 24 h. Default: `1h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]+(s|m|h|d))+$"), length(max = 20))]
+    pub retry_timeout: Option<String>,
+}
+
+/// Kind of an S3 server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum S3Profile {
+    /// Amazon S3: verified by CRC64NVME.
+    Aws,
+    /// `MinIO`.
+    Minio,
+    /// Cloudflare R2: all parts of one size.
+    R2,
+    /// Backblaze B2.
+    B2,
+    /// Ceph's object gateway.
+    Ceph,
+    /// Google Cloud Storage with an HMAC key: it heeds no `If-None-Match`.
+    Gcs,
+    /// Scaleway Object Storage: at most 1,000 parts.
+    Scaleway,
+    /// `OVHcloud` Object Storage: it heeds no `If-None-Match`.
+    Ovh,
+    /// Any other server: verified by `Content-MD5`, parts that grow.
+    Generic,
+}
+
+/// Encryption by the storage
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html>).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.kmsKeyId) || self.algorithm == 'Kms'")
+    .message("spec.backup.storage.s3.serverSideEncryption.kmsKeyId needs the algorithm Kms"))]
+pub struct ServerSideEncryption {
+    /// With which keys.
+    pub algorithm: EncryptionAlgorithm,
+    /// Id or ARN of the key. Default: the one of the storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub kms_key_id: Option<String>,
+}
+
+/// With which keys a storage encrypts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum EncryptionAlgorithm {
+    /// Keys of the storage (`AES256`, SSE-S3).
+    Aes256,
+    /// A key of its key management service (`aws:kms`, SSE-KMS).
+    Kms,
 }
 
 /// A Secret with an S3 access key.
@@ -192,6 +304,10 @@ pub struct Drill {
 
 fn default_deadline() -> String {
     "6h".to_owned()
+}
+
+fn default_yield_to_ddl() -> String {
+    "30s".to_owned()
 }
 
 fn default_region() -> String {

@@ -158,7 +158,8 @@ impl ConditionType {
     pub const fn row(self) -> ConditionRow {
         match self {
             Self::Ready => ConditionRow {
-                meaning: "the data is guarded, verified and backed up; computed from the others",
+                meaning: "the data is guarded and verified, and backed up if `spec.backup` is set; \
+                    computed from the others",
                 normal: True,
                 is_required_for_ready: false,
                 calls_for_action: false,
@@ -169,7 +170,8 @@ impl ConditionType {
                 events: NO_EVENTS,
             },
             Self::Stalled => ConditionRow {
-                meaning: "the operator can't continue until you change something",
+                meaning: "the operator waits for you, or the data looks reset; never together with \
+                    `Reconciling`",
                 normal: False,
                 is_required_for_ready: false,
                 calls_for_action: true,
@@ -219,7 +221,7 @@ impl ConditionType {
                 alert: Some(ConditionAlert {
                     name: "HoldfastNotGuarded",
                     severity: Severity::Warning,
-                    summary: "deletion of the data is not refused",
+                    summary: "the data is not fully guarded",
                     only_for: None,
                 }),
                 events: ConditionEvents {
@@ -393,6 +395,7 @@ pub fn passes_by_itself(reason: &str) -> bool {
         reasons::GUARDING,
         reasons::CLAIM_NOT_BOUND,
         reasons::NEVER_SUCCEEDED,
+        reasons::BACKUP_NOT_CONFIRMED,
         reasons::CHECKING,
         reasons::FILES_NOT_CHECKED,
         reasons::NO_RUNNING_POD,

@@ -6,9 +6,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::names;
+use super::{BackupConfirmation, BackupDemotion, BackupSnapshot, Finding, names};
 
-/// One backup set. Written by backup Jobs; deleting the object deletes nothing in the bucket.
+/// One backup set. To take one yourself, create an object with `database`; else backup Jobs create
+/// it. Deleting the object deletes nothing in the bucket.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -23,6 +24,9 @@ use super::names;
     status = "DatabaseBackupStatus",
     doc = "One backup set of a ProtectedDatabase in its bucket. Deleting this object deletes \
         nothing in the bucket.",
+    validation = Rule::new("self.metadata.name.size() <= 63")
+        .message("metadata.name must have at most 63 characters: the backup's Job and its pod carry \
+            it as a label"),
     printcolumn(
         name = "Database",
         type_ = "string",
@@ -34,6 +38,12 @@ use super::names;
         type_ = "string",
         json_path = ".status.state",
         description = "Running, Complete, Suspect or Failed"
+    ),
+    printcolumn(
+        name = "Confirmed",
+        type_ = "string",
+        json_path = ".status.confirmed.check",
+        description = "The good check that found the same data later; without one it does not count"
     ),
     printcolumn(
         name = "Rows",
@@ -80,6 +90,26 @@ pub struct DatabaseBackupSpec {
 const FIRST_CHECK_AGE: SignedDuration = SignedDuration::from_mins(2);
 
 impl DatabaseBackup {
+    /// Whether it is Complete, a good check has confirmed it, and no reset has demoted it.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| {
+            status.state == Some(BackupState::Complete)
+                && status.confirmed.is_some()
+                && status.demoted.is_none()
+        })
+    }
+
+    /// Whether it is Complete and no check has said anything about it.
+    #[must_use]
+    pub fn awaits_verdict(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| {
+            status.state == Some(BackupState::Complete)
+                && status.confirmed.is_none()
+                && status.demoted.is_none()
+        })
+    }
+
     /// Since when a check counts as one that was made for this backup: since it began.
     #[must_use]
     pub fn check_since(&self) -> Option<Time> {
@@ -96,10 +126,10 @@ impl DatabaseBackup {
 }
 
 /// How a backup went.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseBackupStatus {
-    /// State of the backup. A set counts only when Complete.
+    /// State of the backup. A set counts only when it is Complete and confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<BackupState>,
     /// One word for Suspect and Failed, listed in `docs/conditions.md`.
@@ -117,6 +147,12 @@ pub struct DatabaseBackupStatus {
     /// How long it took, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i64>,
+    /// The bucket that the set is in. Backups of older versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
+    /// The endpoint of its object store; none means Amazon's endpoint for the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// The set's directory in the bucket, without the bucket's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -138,6 +174,23 @@ pub struct DatabaseBackupStatus {
     /// The identifier that initdb gave the database cluster that was dumped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,
+    /// What the rows of the dump itself were found to be, compared with the last good check: first what
+    /// makes the backup Suspect, the most severe first, then changes that are no loss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), transform = super::finding_schema::merge_types)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
+    pub findings: Vec<Finding>,
+    /// Where in the life of the database it was taken. Backups of older versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<BackupSnapshot>,
+    /// The good check that found the data after it was taken. Without it a backup does not count.
+    /// Written by the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<BackupConfirmation>,
+    /// The check that found a reset, with no good check between it and the backup: it may hold what
+    /// was left after the reset, and never counts. Written by the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demoted: Option<BackupDemotion>,
 }
 
 /// The state of a backup.
@@ -149,6 +202,6 @@ pub enum BackupState {
     Complete,
     /// The backup is taken, but the data looked reset. It never replaces a good backup.
     Suspect,
-    /// The backup failed. Nothing is left under its final keys.
+    /// The backup failed. Objects that it left without a manifest are named in the message.
     Failed,
 }

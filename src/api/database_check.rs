@@ -64,7 +64,8 @@ pub enum CheckTrigger {
     SpecChange,
     /// `spec.verification.schedule`, or every hour without it.
     Schedule,
-    /// A backup begins: it counts as good only if the data is verified then.
+    /// A backup begins or is complete: it counts as good only if the data is verified then, and after
+    /// it.
     Backup,
     /// A user.
     #[default]
@@ -102,9 +103,17 @@ pub struct CheckTarget {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_mounts: Vec<String>,
     /// `spec.connection.host`, if it is asked instead of the pod's own address. Such a check opens
-    /// no readiness gate: another pod may have answered.
+    /// no readiness gate, and verifies nothing unless the server of this very pod answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// The addresses that only this pod has, at most 8, where a host is asked. Empty for a pod that
+    /// has those of its node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub addresses: Vec<String>,
+    /// When the container started, where a host is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
 }
 
 /// What a check found.

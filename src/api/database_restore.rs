@@ -59,19 +59,24 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("!has(self.from.volume) || self.into == 'Replace'")
     .message("spec.into must be Replace for a volume: it is mounted instead of the present volume, \
         which is kept"))]
-#[x_kube(validation = Rule::new("self.into != 'Replace' || (has(self.confirm) && self.confirm == \
+#[x_kube(validation = Rule::new("self.into != 'Replace' || (has(self.confirm) && self.confirm != \
     self.database)")
-    .message("spec.into Replace needs spec.confirm with the name of the database, so that nobody \
-        replaces data by accident"))]
+    .message(Message::Expression("'spec.confirm: Replace needs the UID of the ProtectedDatabase, so \
+        that nobody replaces data by accident, and no tool does it again: kubectl get protdb ' + \
+        self.database + ' -o jsonpath={.metadata.uid}'".to_owned())))]
 pub struct DatabaseRestoreSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
-    #[schemars(length(min = 1, max = 40))]
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub database: String,
     /// Where the data comes from.
     pub from: RestoreSource,
     /// Where the data goes.
     pub into: RestoreTarget,
-    /// The name of the database again, needed for `Replace`.
+    /// The UID of the `ProtectedDatabase`, needed for `Replace`: a restore that was written for another
+    /// one of the name is not carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub confirm: Option<String>,
@@ -93,7 +98,10 @@ pub struct RestoreSource {
     pub latest_good: Option<bool>,
     /// Name of a `PersistentVolume`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub volume: Option<String>,
 }
 
@@ -149,7 +157,8 @@ pub enum RestoreState {
     Verifying,
     /// The data is restored and verified.
     Complete,
-    /// The claim is Bound to the volume, but its data is not what was last known good.
+    /// The claim is Bound to the volume, but its data is not what was last known good; or it was not
+    /// begun, because `confirm` is not the UID of the database.
     Failed,
 }
 

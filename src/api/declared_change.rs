@@ -11,6 +11,9 @@ use jiff::Timestamp;
 /// in Git must not accept every later loss.
 pub const DECLARATION_LIMIT: Duration = Duration::from_hours(7 * 24);
 
+/// The longest text that is quoted.
+const TEXT_LIMIT: usize = 300;
+
 /// `CHECK/TIME`: accepts the first change after that DatabaseCheck and before that time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredChange {
@@ -30,9 +33,19 @@ impl FromStr for DeclaredChange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A text that is no such thing at all is not quoted: anybody may have written it.
+        let is_plain = text.len() <= TEXT_LIMIT
+            && text
+                .chars()
+                .all(|character| character.is_ascii_alphanumeric() || "-./:".contains(character));
         let shape = || {
+            let said = if is_plain {
+                format!("{text:?}")
+            } else {
+                "the value".to_owned()
+            };
             format!(
-                "{text:?} is not CHECK/TIME, the name of the newest DatabaseCheck and the end in \
+                "{said} is not CHECK/TIME, the name of the newest DatabaseCheck and the end in \
                  UTC, such as knowledge-1a2b3c4d5e/2026-02-01T10:00:00Z"
             )
         };

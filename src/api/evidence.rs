@@ -64,6 +64,11 @@ pub struct Evidence {
     /// When the server was asked, by the database's clock.
     #[schemars(with = "Time")]
     pub observed_at: Time,
+    /// The server's own address in the connection that was asked, such as `10.0.0.7`: in a pod it is
+    /// the pod's. Empty if the connection came through a socket. Older agents do not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub server_address: String,
 }
 
 impl Evidence {

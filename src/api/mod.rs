@@ -3,13 +3,20 @@
 #![warn(missing_docs)]
 
 mod agent_request;
+mod agents;
+mod answered;
 mod backup_spec;
+mod backup_verdict;
+mod bounded_schema;
+mod carried_out;
 mod check_outcome;
 mod checked_files;
 mod condition_status;
 mod condition_types;
 mod conditions;
+mod confirmation;
 mod connection;
+mod csi_source;
 mod database_backup;
 mod database_check;
 mod database_ledger;
@@ -22,21 +29,40 @@ mod finding_parts;
 mod finding_schema;
 mod mounted_volume;
 pub mod names;
+mod pod_labels;
 mod protected_database;
 mod protected_database_status;
 pub mod reasons;
+mod storage;
+mod storage_endpoint;
+mod storage_name;
+#[cfg(test)]
+mod storage_samples;
+mod valid_name;
+mod volume_hosts;
+mod volume_source;
+mod wal_position;
 mod without_login;
+mod workload_kind;
+mod workload_name;
 
 pub use agent_request::{
-    BINARY_DIRECTORY, BackupRequest, CheckRequest, FILES_DIRECTORY, FilesRequest,
+    BINARY_DIRECTORY, BackupRequest, CheckRequest, FAILED_EXIT_CODE, FILES_DIRECTORY, FilesRequest,
     JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
-    POSTGRES_CREDENTIALS_DIRECTORY, PodReference, PodSelection, REQUEST_VARIABLE, S3_CA_DIRECTORY,
-    S3_CREDENTIALS_DIRECTORY, ServerRequest, WORK_DIRECTORY,
+    POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference, PodSelection, REQUEST_VARIABLE,
+    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest, WORK_DIRECTORY,
 };
+pub use agents::{
+    AGENT_RESOURCES, AgentResources, AgentSecurityContext, AgentVariable, Agents, RESERVED_KEYS,
+    RESERVED_VARIABLES,
+};
+pub use answered::Answered;
 pub use backup_spec::{
-    Backup, BackupDirectory, Drill, Encryption, ObjectLock, ObjectLockMode, Retention,
-    S3CredentialsSecret, S3Storage, Storage,
+    Backup, BackupDirectory, Drill, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode,
+    Retention, S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
 };
+pub use backup_verdict::{BackupConfirmation, BackupDemotion, BackupSnapshot, BackupVerdict};
+pub use carried_out::CarriedOut;
 pub use check_outcome::{AgentFailure, CheckOutcome};
 pub use checked_files::{CheckedFiles, FILE_NAME_LIMIT, FILE_PATH_LIMIT};
 pub use condition_status::ConditionStatus;
@@ -45,6 +71,9 @@ pub use condition_types::{
     TransitionEvent, Unasked, passes_by_itself,
 };
 pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_condition};
+pub use confirmation::{
+    CLOCK_TOLERANCE, CONFIRMATION_LIMIT, CONFIRMATION_TIME, Confirmation, ConfirmedVerb,
+};
 pub use connection::{
     ClientCertificateSecret, Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode,
 };
@@ -54,8 +83,8 @@ pub use database_check::{
     DatabaseCheckSpec, DatabaseCheckStatus,
 };
 pub use database_ledger::{
-    BestCount, DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_VOLUME_LIMIT,
-    LedgerBaseline, RememberedBackup, RememberedVolume,
+    BestCount, DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_NAMESPACE_LIMIT,
+    LEDGER_VOLUME_LIMIT, LedgerBaseline, RememberedBackup, RememberedVolume,
 };
 pub use database_restore::{
     DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, RestoreSource, RestoreState,
@@ -74,11 +103,20 @@ pub use finding_parts::{
     ClusterState, LostDatabase, RenamedTable, RowCount, RowLimit, SequenceChange, TableChange,
 };
 pub use mounted_volume::MountedVolume;
+pub use pod_labels::PodLabels;
 pub use protected_database::{
     Baseline, DeletionGuard, Gate, Guard, ProtectedDatabase, ProtectedDatabaseSpec, TableRule,
-    Verification, WhenUnverifiable, Workload, WorkloadKind,
+    Verification, WhenUnverifiable, Workload,
 };
 pub use protected_database_status::{
-    BackupSummary, BaselineStatus, CheckSummary, ClaimStatus, ProtectedDatabaseStatus,
+    BackupSummary, BaselineStatus, CheckSummary, ClaimStatus, MarkedWorkload,
+    ProtectedDatabaseStatus,
 };
+pub use storage::{VolumeStorage, is_same_handle};
+pub use storage_endpoint::{host_of_endpoint, is_address_of_node, is_host_of_node_or_cluster};
+pub use valid_name::{
+    is_label_key, is_label_value, is_namespace_name, is_object_name, split_owner,
+};
+pub use wal_position::WalPosition;
 pub use without_login::{LoginMethod, WithoutLogin};
+pub use workload_kind::WorkloadKind;

@@ -8,7 +8,10 @@ pub const VERSION: &str = "v1alpha1";
 
 /// Label on every guarded object, `"true"`; admission rules and watches select by it.
 pub const PROTECTED_LABEL: &str = "holdfast.dev/protected";
-/// Annotation on every guarded object: `NAMESPACE/NAME` of the `ProtectedDatabase` that guards it.
+/// Label on a guarded workload while all of its claims are guarded too, `"true"`: then it may be deleted
+/// without its pods.
+pub const CLAIMS_GUARDED_LABEL: &str = "holdfast.dev/claims-guarded";
+/// Annotation on every guarded object but workloads and namespaces: `NAMESPACE/NAME` of the `ProtectedDatabase` that guards it.
 pub const PROTECTED_BY_ANNOTATION: &str = "holdfast.dev/protected-by";
 /// Annotation on guarded claims: what would be lost with them, shown by the API server when it
 /// refuses.
@@ -16,15 +19,36 @@ pub const LOSS_SUMMARY_ANNOTATION: &str = "holdfast.dev/loss-summary";
 /// Finalizer on guarded claims, volumes and `ProtectedDatabase`s. Never on a workload: a
 /// terminating `StatefulSet` no longer recreates its pods.
 pub const KEEP_FINALIZER: &str = "holdfast.dev/keep";
-/// Annotation that confirms the deletion of the object that carries it; its value is that object's
-/// UID.
+/// Annotation that confirms the deletion of the object that carries it, [`super::Confirmation`].
 pub const CONFIRM_DELETION_ANNOTATION: &str = "holdfast.dev/confirm-deletion";
+/// Annotation that confirms a change of the object that carries it, [`super::Confirmation`].
+pub const CONFIRM_CHANGE_ANNOTATION: &str = "holdfast.dev/confirm-change";
 /// Annotation on a claim whose deletion the operator has confirmed for a `DatabaseRestore`: that
 /// restore, `NAMESPACE/NAME`.
 pub const CONFIRMED_FOR_ANNOTATION: &str = "holdfast.dev/confirmed-for-restore";
+/// Annotation beside that one: the `ProtectedDatabase`, `NAMESPACE/NAME`, that is restored.
+pub const CONFIRMED_FOR_DATABASE_ANNOTATION: &str = "holdfast.dev/confirmed-for-database";
+/// Annotation on guarded volumes: the UID of the namespace whose volume it is. A namespace that is
+/// created again under the name is another one.
+pub const NAMESPACE_UID_ANNOTATION: &str = "holdfast.dev/namespace-uid";
+/// Annotation on a volume that was released and stays on Retain: the UID of the namespace whose
+/// database has set it so. It counts among the kept volumes of that namespace.
+pub const KEPT_FOR_ANNOTATION: &str = "holdfast.dev/kept-for-namespace";
+/// Annotation on a `DatabaseLedger`: the UID of the namespace that is another one of the name, and
+/// still the same owner's. What the ledger remembers is of that one too.
+pub const ACCEPT_NAMESPACE_ANNOTATION: &str = "holdfast.dev/accept-namespace";
+/// Annotation on a `DatabaseLedger` and on the namespace that `recover` creates for it: the same
+/// text on both, so that a recovery that was interrupted knows the namespace as its own.
+pub const RECREATION_ANNOTATION: &str = "holdfast.dev/recreation";
 /// Annotation on a claim that was Lost: the resource version of its recreated volume. Writing it
 /// makes the volume controller read the claim at once.
 pub const REBOUND_VOLUME_VERSION_ANNOTATION: &str = "holdfast.dev/rebound-volume-version";
+/// Annotation on a `ProtectedDatabase`: the `DatabaseRestore`s that were carried out for it,
+/// [`super::CarriedOut`].
+pub const CARRIED_OUT_ANNOTATION: &str = "holdfast.dev/restores-carried-out";
+/// Finalizer on a `DatabaseRestore` while it has stopped the workload: deleted on its way, it is gone
+/// only after the workload has its pods back.
+pub const RESTORING_FINALIZER: &str = "holdfast.dev/restoring";
 /// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
 pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";
 /// Annotation on a guarded workload whose data lies beside its claim: the one change of a mount
@@ -43,7 +67,8 @@ pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
 /// Label on agent Jobs and their pods: `check`, `files` or `backup`.
 pub const TASK_LABEL: &str = "holdfast.dev/task";
-/// Annotation on our `CustomResourceDefinition`s: the version of Holdfast that installed them.
+/// Annotation on our `CustomResourceDefinition`s and admission policies: the version of Holdfast that
+/// installed them.
 pub const DEFINITION_VERSION_ANNOTATION: &str = "holdfast.dev/definition-version";
 /// Standard label on everything that an installation consists of, `"holdfast"`.
 pub const NAME_LABEL: &str = "app.kubernetes.io/name";

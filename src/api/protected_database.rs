@@ -5,7 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Backup, Connection, Drill, FileRule, ProtectedDatabaseStatus};
+use super::{
+    Agents, Backup, Connection, Drill, FileRule, PodLabels, ProtectedDatabaseStatus, WorkloadKind,
+};
 
 /// A Postgres database whose data Holdfast guards, verifies and backs up.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -24,7 +26,7 @@ use super::{Backup, Connection, Drill, FileRule, ProtectedDatabaseStatus};
     validation = Rule::new("self.metadata.name.size() <= 40")
         .message("metadata.name must have at most 40 characters: the names of its CronJob and Jobs \
             are derived from it"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Guarded, verified and backed up"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Guarded and verified, and backed up if spec.backup is set"),
     printcolumn(name = "Data", type_ = "string", json_path = ".status.conditions[?(@.type==\"DataVerified\")].reason", description = "What the last check found"),
     printcolumn(name = "Guarded", type_ = "string", json_path = ".status.conditions[?(@.type==\"Guarded\")].status", description = "Whether deletion is refused and volumes are retained"),
     printcolumn(name = "Last Backup", type_ = "date", json_path = ".status.lastGoodBackup.time", description = "Age of the newest good backup"),
@@ -32,13 +34,25 @@ use super::{Backup, Connection, Drill, FileRule, ProtectedDatabaseStatus};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.backup) || !has(self.backup.excludeTableData) || \
+    !has(self.verification) || !has(self.verification.tables) || \
+    self.backup.excludeTableData.all(x, !self.verification.tables.exists(t, has(t.minRows) && \
+    t.name == x))")
+    .message("spec.backup.excludeTableData: the rows of a table with minRows must be in the backup; \
+        remove it there, or its minRows"))]
 pub struct ProtectedDatabaseSpec {
     /// The workload that runs Postgres.
     pub workload: Workload,
     /// Additional claims of the namespace to guard, such as those of a cache or of uploaded files.
     /// At most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 253)))]
+    #[schemars(
+        length(max = 32),
+        inner(
+            length(min = 1, max = 253),
+            regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+        )
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub extra_claims: Vec<String>,
     /// How to reach the database.
@@ -55,46 +69,51 @@ pub struct ProtectedDatabaseSpec {
     /// When to prove the backups by restoring one. Not supported yet: nothing is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
+    /// The pods in which Holdfast checks and backs up: what they may use, where they run, what the
+    /// namespace asks of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<Agents>,
     /// Stops checks and backups. The guard stays.
     #[serde(default)]
     pub suspend: bool,
 }
 
-/// The workload that runs Postgres.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The workload that runs Postgres: a StatefulSet or Deployment by its name, or pods by their labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.name) != has(self.selector)")
+    .message("spec.workload must have either name, of a StatefulSet or Deployment, or selector, for \
+        pods that neither controls"))]
+#[x_kube(validation = Rule::new("has(self.selector) ? !has(self.kind) : !has(self.primary)")
+    .message("spec.workload.kind belongs to name, and spec.workload.primary to selector"))]
+#[x_kube(validation = Rule::new("!has(self.selector) || !has(self.primary) || \
+    self.primary.matchLabels.all(key, !(key in self.selector.matchLabels) || \
+    self.selector.matchLabels[key] == self.primary.matchLabels[key])")
+    .message("spec.workload.primary.matchLabels has a label of spec.workload.selector.matchLabels with \
+        another value: no pod has both, and the other value may be that of another database. Leave it \
+        out of primary"))]
 pub struct Workload {
     /// `StatefulSet` or `Deployment`. Default: the one with that name. If both exist, nothing is
     /// done until you set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<WorkloadKind>,
-    /// Its name, in the same namespace.
+    /// Its name, in the same namespace. Instead of `selector`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The container that runs Postgres. Default: the only one, or the one called `postgres`.
+    /// The labels of the pods, where another operator runs them without a StatefulSet, such as
+    /// `cnpg.io/cluster: NAME` for CloudNativePG. Each of their claims is guarded. Instead of `name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<PodLabels>,
+    /// The labels that the primary has in addition, such as `cnpg.io/instanceRole: primary`. That pod is
+    /// checked and backed up. While no pod has them, or two have, nothing is called verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<PodLabels>,
+    /// The container that runs Postgres. Default: the only one, or the one called `postgres`. Name it
+    /// beside a selector: poolers, exporters and Jobs may have the same labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub container: Option<String>,
-}
-
-/// Kinds of workload that can run Postgres.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub enum WorkloadKind {
-    /// `apps/v1` `StatefulSet`.
-    StatefulSet,
-    /// `apps/v1` Deployment.
-    Deployment,
-}
-
-impl std::fmt::Display for WorkloadKind {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::StatefulSet => "StatefulSet",
-            Self::Deployment => "Deployment",
-        })
-    }
 }
 
 /// What the API server refuses.
@@ -113,7 +132,8 @@ pub enum DeletionGuard {
     /// Deletion is refused until it is confirmed, and volumes are set to Retain.
     #[default]
     Deny,
-    /// Nothing is refused. Existing marks are removed; volumes stay on Retain.
+    /// Nothing is refused, and Ready is False. The change from Deny needs a confirmation: `kubectl
+    /// holdfast unlock protdb/NAME --change`. Then marks are removed; volumes stay on Retain.
     Off,
 }
 

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackupState, CheckOutcome};
+use super::{BackupState, CheckOutcome, WorkloadKind};
 
 /// What the operator reports about a protected database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -20,6 +20,9 @@ pub struct ProtectedDatabaseStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,
+    /// The workload that carries the labels of Holdfast because this database names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<MarkedWorkload>,
     /// The claims that are guarded and the volumes behind them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimStatus>,
@@ -36,15 +39,29 @@ pub struct ProtectedDatabaseStatus {
     /// The newest backup, whatever its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_backup: Option<BackupSummary>,
-    /// The newest backup that is Complete.
+    /// The newest backup that is Complete and that a later good check has confirmed. What is
+    /// remembered of an older version was not confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good_backup: Option<BackupSummary>,
+    /// The same, of the `DatabaseBackup`s that exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_confirmed_backup: Option<BackupSummary>,
     /// When the next backup is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_backup: Option<Time>,
     /// When a backup was last proven by a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_drill: Option<Time>,
+}
+
+/// A workload that carries the labels of Holdfast.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MarkedWorkload {
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: String,
 }
 
 /// A guarded claim and the volume behind it.
@@ -116,4 +133,7 @@ pub struct BackupSummary {
     pub time: Time,
     /// Its state.
     pub state: BackupState,
+    /// The identifier that initdb gave the database cluster in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_identifier: Option<String>,
 }

@@ -2,7 +2,9 @@
 
 use super::area::Stall;
 use super::ready::list;
-use crate::api::{CheckOutcome, DECLARATION_LIMIT, DatabaseCheck, DeclaredChange, names, reasons};
+use crate::api::{
+    CheckOutcome, DECLARATION_LIMIT, DatabaseCheck, DeclaredChange, is_object_name, names, reasons,
+};
 use crate::verdict::{self, Input, Verdict};
 use crate::world::Observed;
 
@@ -45,11 +47,17 @@ pub fn acceptance(observed: &Observed) -> Acceptance<'_> {
         let check = checks
             .iter()
             .find(|check| check.metadata.name.as_deref() == Some(name));
+        // Only a name is quoted.
+        let said = if is_object_name(name) {
+            format!("DatabaseCheck {name}")
+        } else {
+            "a DatabaseCheck of that name".to_owned()
+        };
         acceptance.problems.extend(check_problem(check).map(|why| {
             problem(
                 observed,
                 names::ACCEPT_CHECK_ANNOTATION,
-                &format!("DatabaseCheck {name} {why}, so nothing was accepted"),
+                &format!("{said} {why}, so nothing was accepted"),
             )
         }));
     }
@@ -105,9 +113,13 @@ fn read_declaration<'a>(
     match since.filter(|check| is_verified(check)) {
         Some(since) => Ok(Some(Declared { change, since })),
         None => Err(format!(
-            "DatabaseCheck {} does not exist for this database, or did not verify its data, so \
+            "{} does not exist for this database, or did not verify its data, so \
              there is nothing to compare the declared change with",
-            change.since
+            if is_object_name(&change.since) {
+                format!("DatabaseCheck {}", change.since)
+            } else {
+                "a DatabaseCheck of that name".to_owned()
+            }
         )),
     }
 }

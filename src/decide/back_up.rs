@@ -4,20 +4,30 @@
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::agent_settings::{of_cron_job, remember};
 use super::area::{Area, Stall};
-use super::check_jobs::{agent_pod, job_ended};
+use super::asked_backups::plan_asked_backups;
 use super::check_names;
+use super::confirm_backups::plan_verdicts;
+use super::job_end::{job_ended, job_ended_at};
 use super::judge::Judged;
+use super::last_backups::{
+    identifier, is_in_present_bucket, is_of_accepted, left_behind, never_succeeded, over_at,
+    report, uncounted,
+};
+use super::late_backup;
+use super::not_begun::{self, Task};
 use super::ready::list;
+use super::unreported_backups::{plan_unreported, state};
 use crate::api::{
-    BackupState, BackupSummary, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup,
-    DesiredCondition, reasons,
+    BackupState, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup, DesiredCondition,
+    reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidBackup};
-use crate::world::Observed;
+use crate::world::{AgentIdentity, Observed};
 
 /// Annotation on the CronJob and the Job of the first backup: the digest of what the CronJob should
 /// be, so that a pass that changes nothing writes nothing.
@@ -34,8 +44,9 @@ pub fn back_up(
     stall: Option<&Stall>,
     plan: &mut Plan,
 ) -> Area {
-    plan_orphans(observed, plan);
-    report(observed, plan);
+    plan_unreported(observed, plan);
+    plan_verdicts(observed, judged, plan);
+    report(observed, judged, plan);
     let Some(asked) = &observed.database.spec.backup else {
         plan_no_cron_job(observed, plan);
         let message =
@@ -122,9 +133,22 @@ pub fn back_up(
     }
     plan.status.next_backup = backup.schedule.next_tick(&observed.now);
     if let Some(cron_job) = &cron_job {
-        plan_first_backup(observed, judged, cron_job, plan);
+        plan_first_backup(observed, judged, backup, cron_job, plan);
+        plan_asked_backups(observed, cron_job, plan);
     }
-    fresh(observed, backup, plan)
+    let mut area = fresh(observed, judged, backup, plan);
+    late_backup::plan_look(observed, backup, plan);
+    let good = plan.status.last_good_backup.clone();
+    if let Some(fresh) = plan.conditions.pop() {
+        let has_ended = |job: &Job| job_ended(job).is_some();
+        let said = not_begun::say(observed, Task::Backup, has_ended, fresh);
+        if said.reason == reasons::AGENT_NOT_STARTED {
+            area.waiting_on = area.waiting_on.map(|_| said.message.clone());
+        }
+        plan.conditions
+            .push(late_backup::say(observed, good.as_ref(), said));
+    }
+    area
 }
 
 fn condition(plan: &mut Plan, status: ConditionStatus, reason: &'static str, message: String) {
@@ -152,27 +176,48 @@ fn name_taken(observed: &Observed, present: &CronJob) -> Stall {
     }
 }
 
-fn desired_cron_job(
+/// The CronJob as it should be.
+pub fn desired_cron_job(
     observed: &Observed,
     judged: &Judged<'_>,
     backup: &ValidBackup,
 ) -> Option<CronJob> {
-    let workload = observed.workload_found()?;
     let container =
-        workload.database_container(observed.database.spec.workload.container.as_deref())?;
-    let reference = resources::WorkloadReference {
-        kind: workload.kind,
-        name: workload.metadata.name.clone().unwrap_or_default(),
-        selector: workload.selector.clone(),
-        container: container.name.clone(),
+        observed.database_container(observed.database.spec.workload.container.as_deref())?;
+    let container_name = container.name.clone();
+    let reference = match (observed.workload_found(), observed.pods_found()) {
+        (Some(workload), _) => resources::WorkloadReference {
+            kind: Some(workload.kind),
+            name: workload.metadata.name.clone().unwrap_or_default(),
+            selector: workload.selector.clone(),
+            container: container_name,
+            is_primary: false,
+        },
+        (None, found) => resources::WorkloadReference {
+            kind: None,
+            name: String::new(),
+            selector: found?.primary_query()?,
+            container: container_name,
+            is_primary: found?.primary.is_some(),
+        },
     };
     let check = judged.spec.verification.as_ref();
     let timeout = check.map_or(CHECK_TIMEOUT, |verification| verification.timeout);
     let check_limit = timeout + observed.pace.margin + CHECK_MARGIN;
-    let request = resources::backup_request(&observed.database, backup, &reference, check_limit);
-    let settings = agent_pod(observed, workload, &container.image);
+    let mut request =
+        resources::backup_request(&observed.database, backup, &reference, check_limit);
+    let noted = || {
+        observed
+            .cron_job
+            .known()?
+            .as_ref()
+            .and_then(resources::noted_cluster)
+    };
+    request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
+    let settings = of_cron_job(observed, &container.image);
     let mut cron_job =
         resources::build_backup_cron_job(&observed.database, &backup.schedule, &request, &settings);
+    remember(&mut cron_job, &settings.placement);
     let digest = check_names::short_digest(&serde_json::to_string(&cron_job).unwrap_or_default());
     cron_job
         .metadata
@@ -192,7 +237,7 @@ fn plan_cron_job(observed: &Observed, desired: &CronJob, plan: &mut Plan) {
     {
         return;
     }
-    if observed.agent_identity.known() == Some(&false)
+    if observed.agent_identity.known() == Some(&AgentIdentity::Missing)
         && !plan.steps.contains(&Step::EnsureAgentIdentity)
     {
         plan.steps.push(Step::EnsureAgentIdentity);
@@ -227,8 +272,14 @@ fn plan_no_cron_job(observed: &Observed, plan: &mut Plan) {
 }
 
 /// The first backup is taken as soon as the data is verified, not at the first tick of the
-/// schedule.
-fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob, plan: &mut Plan) {
+/// schedule: the first of a database cluster, and the first in a bucket.
+fn plan_first_backup(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    asked: &ValidBackup,
+    desired: &CronJob,
+    plan: &mut Plan,
+) {
     let verified = judged
         .newest_definitive()
         .is_some_and(|newest| newest.verdict.outcome == CheckOutcome::Verified);
@@ -239,15 +290,20 @@ fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob
     ) else {
         return;
     };
-    let settled = |backup: &DatabaseBackup| {
-        matches!(
-            state(backup),
-            Some(BackupState::Complete | BackupState::Running)
-        )
+    let settled = |backup: &DatabaseBackup| match state(backup) {
+        Some(BackupState::Running) => true,
+        // One that was demoted may hold nothing, and is none.
+        Some(BackupState::Complete) => {
+            let status = backup.status.as_ref();
+            status.is_some_and(|status| status.demoted.is_none())
+                && is_of_accepted(observed, judged, identifier(backup))
+                && is_in_present_bucket(backup, &asked.storage)
+        }
+        _ => false,
     };
     let running = jobs
         .iter()
-        .any(|job| is_backup(job) && job_ended(job).is_none());
+        .any(|job| Task::Backup.is_of(job) && job_ended(job).is_none());
     if !verified || running || backups.iter().any(settled) {
         return;
     }
@@ -259,18 +315,18 @@ fn plan_first_backup(observed: &Observed, judged: &Judged<'_>, desired: &CronJob
         .chain(jobs.iter().map(|job| &job.metadata.name));
     let tried =
         check_names::next_first_backup(observed.name(), names.flatten().map(String::as_str));
-    let reports = backups.iter().filter_map(ended);
+    let reports = backups.iter().filter_map(|backup| over_at(backup, judged));
     let last = reports
         .chain(
             jobs.iter()
-                .filter(|job| is_backup(job))
-                .filter_map(job_ended_at),
+                .filter(|job| Task::Backup.is_of(job))
+                .filter_map(job_ended_at)
+                .map(|time| time.0),
         )
-        .max_by_key(|time| time.0);
+        .max();
     if let (Some(ended), true) = (last, tried > 0) {
         let pause = observed.pace.first_backup.after(tried).as_secs();
         let due = ended
-            .0
             .as_second()
             .saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));
         let wait = due - observed.now.0.as_second();
@@ -308,99 +364,13 @@ fn template_digest(metadata: &ObjectMeta) -> Option<&str> {
 fn changed_since(jobs: &[Job], desired: &CronJob) -> bool {
     let tried = jobs
         .iter()
-        .filter(|job| is_backup(job) && template_digest(&job.metadata).is_some());
+        .filter(|job| Task::Backup.is_of(job) && template_digest(&job.metadata).is_some());
     let newest =
         tried.max_by_key(|job| job.metadata.creation_timestamp.as_ref().map(|time| time.0));
     newest.is_some_and(|job| template_digest(&job.metadata) != template_digest(&desired.metadata))
 }
 
-fn is_backup(job: &Job) -> bool {
-    job.metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(crate::api::names::TASK_LABEL))
-        .is_some_and(|task| task == "backup")
-}
-
-/// When a Job has ended, if it has.
-fn job_ended_at(job: &Job) -> Option<&Time> {
-    let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let ended = conditions.iter().find(|condition| {
-        matches!(condition.type_.as_str(), "Failed" | "Complete") && condition.status == "True"
-    })?;
-    ended.last_transition_time.as_ref()
-}
-
-/// A backup that says Running although its Job has ended was killed before it could say anything
-/// else.
-fn plan_orphans(observed: &Observed, plan: &mut Plan) {
-    let Some(jobs) = observed.jobs.known() else {
-        return;
-    };
-    for backup in list(&observed.backups)
-        .iter()
-        .filter(|backup| state(backup) == Some(BackupState::Running))
-    {
-        let name = backup.metadata.name.clone().unwrap_or_default();
-        let message = match jobs
-            .iter()
-            .find(|job| job.metadata.name.as_ref() == Some(&name))
-        {
-            None => format!(
-                "the agent's Job {name} was deleted before it reported; this backup does not count"
-            ),
-            Some(job) => match job_ended(job) {
-                None => continue,
-                Some(why) => format!(
-                    "the agent's Job {name} ended without a report ({why}); this backup does not \
-                     count"
-                ),
-            },
-        };
-        plan.steps.push(Step::FailBackup { name, message });
-    }
-}
-
-fn state(backup: &DatabaseBackup) -> Option<BackupState> {
-    backup.status.as_ref()?.state
-}
-
-fn ended(backup: &DatabaseBackup) -> Option<&Time> {
-    backup.status.as_ref()?.completion_time.as_ref()
-}
-
-fn summary(backup: &DatabaseBackup) -> Option<BackupSummary> {
-    let status = backup.status.as_ref()?;
-    let time = status
-        .completion_time
-        .clone()
-        .or_else(|| status.start_time.clone())
-        .or_else(|| backup.metadata.creation_timestamp.clone())?;
-    Some(BackupSummary {
-        name: backup.metadata.name.clone()?,
-        time,
-        state: status.state?,
-    })
-}
-
-fn report(observed: &Observed, plan: &mut Plan) {
-    let before = observed.database.status.as_ref();
-    let summaries: Vec<BackupSummary> =
-        list(&observed.backups).iter().filter_map(summary).collect();
-    let newest = |wanted: fn(&BackupSummary) -> bool| {
-        summaries
-            .iter()
-            .filter(|backup| wanted(backup))
-            .max_by_key(|backup| backup.time.0)
-            .cloned()
-    };
-    plan.status.last_backup =
-        newest(|_| true).or_else(|| before.and_then(|status| status.last_backup.clone()));
-    plan.status.last_good_backup = newest(|backup| backup.state == BackupState::Complete)
-        .or_else(|| before.and_then(|status| status.last_good_backup.clone()));
-}
-
-fn fresh(observed: &Observed, backup: &ValidBackup, plan: &mut Plan) -> Area {
+fn fresh(observed: &Observed, judged: &Judged<'_>, backup: &ValidBackup, plan: &mut Plan) -> Area {
     let newest = list(&observed.backups).iter().max_by_key(|backup| {
         backup
             .metadata
@@ -408,19 +378,8 @@ fn fresh(observed: &Observed, backup: &ValidBackup, plan: &mut Plan) -> Area {
             .as_ref()
             .map(|time| time.0)
     });
-    let failure = newest.filter(|newest| {
-        matches!(
-            state(newest),
-            Some(BackupState::Failed | BackupState::Suspect)
-        )
-    });
-    let said = failure.and_then(|failed| {
-        let status = failed.status.as_ref()?;
-        Some((
-            reasons::known(status.reason.as_deref()?),
-            status.message.clone().unwrap_or_default(),
-        ))
-    });
+    let said = newest.and_then(uncounted);
+    let is_failing = said.is_some();
     let Some(good) = plan.status.last_good_backup.clone() else {
         if let Some(why) = observed.backups.unknown() {
             condition(
@@ -431,30 +390,38 @@ fn fresh(observed: &Observed, backup: &ValidBackup, plan: &mut Plan) -> Area {
             );
             return Area::default();
         }
-        let (reason, message) = said.unwrap_or_else(|| {
-            (
-                reasons::NEVER_SUCCEEDED,
-                "no backup has been completed yet; the first one starts after the first good check"
-                    .to_owned(),
-            )
+        let unconfirmed = list(&observed.backups)
+            .iter()
+            .find(|one| one.awaits_verdict());
+        let (reason, message) = said.unwrap_or_else(|| match unconfirmed {
+            Some(backup) => (
+                reasons::BACKUP_NOT_CONFIRMED,
+                format!(
+                    "{} is complete and does not count yet: no good check was made after it",
+                    backup.metadata.name.as_deref().unwrap_or_default()
+                ),
+            ),
+            None => (reasons::NEVER_SUCCEEDED, never_succeeded(observed, judged)),
         });
-        condition(plan, ConditionStatus::False, reason, message);
-        let waiting = failure
-            .is_none()
-            .then(|| "the first backup has not been completed yet".to_owned());
+        condition(plan, ConditionStatus::False, reason, message.clone());
+        let waiting = (!is_failing).then(|| match unconfirmed {
+            Some(_) => message,
+            None => "the first backup has not been completed yet".to_owned(),
+        });
         return Area {
             stall: None,
             waiting_on: waiting,
         };
     };
     let limit = backup.schedule.overdue_at(&good.time);
+    let elsewhere = left_behind(observed, backup, &good.name);
     let failed = said
         .map(|(reason, message)| format!("; the newest one did not succeed ({reason}): {message}"))
         .unwrap_or_default();
     match limit {
         Some(limit) if limit.0 > observed.now.0 => {
             let message = format!(
-                "the newest good backup is {}, completed at {}{failed}",
+                "the newest good backup is {}, completed at {}{elsewhere}{failed}",
                 good.name, good.time.0
             );
             condition(plan, ConditionStatus::True, reasons::BACKUP_FRESH, message);
@@ -462,7 +429,7 @@ fn fresh(observed: &Observed, backup: &ValidBackup, plan: &mut Plan) -> Area {
         _ => {
             let message = format!(
                 "the newest good backup is {}, completed at {}, which is older than two intervals \
-                 of spec.backup.schedule{failed}. See kubectl -n {} get dbbackup",
+                 of spec.backup.schedule{elsewhere}{failed}. See kubectl -n {} get dbbackup",
                 good.name,
                 good.time.0,
                 observed.namespace_name()

@@ -2,15 +2,23 @@
 
 use kube::api::ObjectMeta;
 
+use super::judge::{Judged, JudgedCheck, is_of};
+use super::newest::asks_pod;
 use super::running::Running;
 use crate::api::{
-    CheckTarget, CheckTrigger, DatabaseCheck, DatabaseCheckSpec, MountedVolume, names,
+    CheckOutcome, CheckTarget, CheckTrigger, DatabaseCheck, DatabaseCheckSpec, MountedVolume,
+    names, reasons,
 };
 use crate::wording;
 use crate::world::{Observed, PodFact, VolumeFact};
 
 /// What a check of that start looks at.
-pub fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTarget {
+pub fn target(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    start: &Running<'_>,
+    attempt: i32,
+) -> CheckTarget {
     let claims = observed.claims_by_name();
     let volumes = start
         .pod
@@ -23,8 +31,8 @@ pub fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTa
             let (volume, volume_handle, is_of_node, created_at) = match &claim.volume {
                 VolumeFact::Found(found) => (
                     found.metadata.name.clone().unwrap_or_default(),
-                    found.handle.clone(),
-                    found.is_of_node,
+                    found.storage.handle().to_owned(),
+                    found.storage.is_of_node(),
                     found.metadata.creation_timestamp.clone(),
                 ),
                 VolumeFact::Gone(name) => (name.clone(), String::new(), false, None),
@@ -46,6 +54,8 @@ pub fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTa
             })
         })
         .collect::<Vec<_>>();
+    let host = asked_host(observed, judged, start);
+    let is_host = host.is_some();
     CheckTarget {
         pod: start.pod.name.clone(),
         pod_uid: start.pod.uid.clone(),
@@ -55,7 +65,9 @@ pub fn target(observed: &Observed, start: &Running<'_>, attempt: i32) -> CheckTa
         database_generation: observed.database.metadata.generation.unwrap_or_default(),
         other_mounts: other_mounts(start, &volumes),
         volumes,
-        host: asked_host(observed, start.pod),
+        addresses: own_addresses(start.pod).filter(|_| is_host).collect(),
+        started_at: start.container.started_at.clone().filter(|_| is_host),
+        host,
         configured_directory: start.container.configured_directory.clone(),
     }
 }
@@ -75,10 +87,38 @@ fn other_mounts(start: &Running<'_>, volumes: &[MountedVolume]) -> Vec<String> {
 }
 
 /// The host that is asked instead of the pod's own address: never for a pod with the readiness
-/// gate, which no Service leads to before it is open, and which no other pod's data may open.
-fn asked_host(observed: &Observed, pod: &PodFact) -> Option<String> {
-    let host = observed.database.spec.connection.host.clone();
-    host.filter(|_| pod.gate.is_none())
+/// gate, which no Service leads to before it is open, and which no other pod's data may open. Nor for
+/// one of which another server has answered there, as long as its own address answers.
+fn asked_host(observed: &Observed, judged: &Judged<'_>, start: &Running<'_>) -> Option<String> {
+    let host = observed.database.spec.connection.host.clone()?;
+    let newest = judged.newest_of(&start.pod.uid, &start.container.id);
+    let asks_itself = newest.is_some_and(|newest| {
+        let answers_itself = asks_pod(newest.check) && newest.check.evidence().is_some();
+        is_misled(newest) || answers_itself && was_misled(judged, start)
+    });
+    (start.pod.gate.is_none() && !asks_itself).then_some(host)
+}
+
+/// Whether another server has ever answered for this start at the host.
+fn was_misled(judged: &Judged<'_>, start: &Running<'_>) -> bool {
+    let mut all = judged.verdicts.values();
+    all.any(|judged| is_of(judged.check, &start.pod.uid, &start.container.id) && is_misled(judged))
+}
+
+/// Whether another server has answered than that of the pod: the pod itself is asked next. So it is where
+/// an older version has called that verified. What looks reset at the host is checked there again.
+pub fn is_misled(judged: &JudgedCheck<'_>) -> bool {
+    let check = judged.check;
+    let is_of_other = check.evidence().is_some() && check.own_evidence().is_none();
+    judged.verdict.reason == reasons::OTHER_SERVER_ANSWERED
+        || is_of_other && judged.verdict.outcome == CheckOutcome::Verified
+}
+
+/// More than a pod has, and as many as a check can note.
+const ADDRESSES: usize = 8;
+
+fn own_addresses(pod: &PodFact) -> impl Iterator<Item = String> {
+    pod.own_addresses.iter().take(ADDRESSES).cloned()
 }
 
 /// A check that is to be made.

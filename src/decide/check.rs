@@ -2,6 +2,7 @@
 //! the deletion of old ones. Pure.
 
 use super::area::{Area, Stall};
+use super::bare_pods::leading;
 use super::build_check::{build_check, target};
 use super::changes::data_changed;
 use super::check_jobs::plan_jobs;
@@ -9,15 +10,20 @@ use super::check_names;
 use super::data_conditions::{data_reset, data_verified, report};
 use super::files::{files_match, plan_files};
 use super::gate::newest_let_through;
+use super::job_end::job_ended;
 use super::judge::{Judged, JudgedCheck, has_outcome, is_of, order};
+use super::not_begun::{self, Task};
 use super::ready::list;
 use super::retry::next_try;
 use super::running::{Running, has_known_volumes, is_outdated, primary, running};
-use super::scheduled::{plan_backup_check, plan_scheduled_check};
+use super::scheduled::{plan_backup_check, plan_confirming_check, plan_scheduled_check};
+use super::starting_again::held_back;
+use k8s_openapi::api::batch::v1::Job;
+
 use crate::api::{CheckTrigger, ConditionStatus, ConditionType, DatabaseCheck, reasons};
 use crate::plan::{Plan, Step};
 use crate::resources::ValidVerification;
-use crate::world::Observed;
+use crate::world::{AgentIdentity, Observed};
 
 /// How many of the newest checks of a container that runs are kept in any case: two show that it has
 /// been a primary all the time in between.
@@ -47,7 +53,7 @@ pub fn check(
     let running = running(observed);
     let blocked = stall.is_some() || observed.database.spec.suspend || !readable(observed);
     if let Some(verification) = verification.filter(|_| !blocked) {
-        if observed.agent_identity.known() == Some(&false) && !running.is_empty() {
+        if observed.agent_identity.known() == Some(&AgentIdentity::Missing) && !running.is_empty() {
             plan.steps.push(Step::EnsureAgentIdentity);
         }
         for start in running
@@ -56,28 +62,36 @@ pub fn check(
         {
             plan_restart_check(observed, verification, judged, &running, start, plan);
         }
+        let leading = leading(observed, &running);
         if let Some(primary) =
-            primary(judged, &running).filter(|primary| has_known_volumes(observed, primary))
+            primary(judged, &leading).filter(|primary| has_known_volumes(observed, primary))
         {
-            plan_backup_check(observed, primary, plan);
+            plan_backup_check(observed, judged, primary, plan);
+            plan_confirming_check(observed, judged, primary, plan);
             if let Ok(schedule) = &judged.spec.check_schedule {
-                plan_scheduled_check(observed, schedule, primary, plan);
+                plan_scheduled_check(observed, judged, schedule, primary, plan);
             }
-            plan_manual_checks(observed, primary, plan);
+            plan_manual_checks(observed, judged, primary, plan);
             plan_files(observed, verification, judged, primary, plan);
         }
         plan_jobs(observed, verification, judged, &running, plan);
         plan_pruning(observed, judged, &running, plan);
     }
+    let has_ended = |job: &Job| job_ended(job).is_some();
+    not_begun::plan_waits(observed, has_ended, plan);
     let verified = data_verified(observed, judged, stall, invalid.as_ref(), &running, plan);
+    let is_checking = verified.reason == reasons::CHECKING;
+    let verified = not_begun::say(observed, Task::Check, has_ended, verified);
     let files = files_match(observed, judged, stall.or(invalid.as_ref()));
+    let are_awaited = files
+        .as_ref()
+        .is_some_and(|files| files.reason == reasons::FILES_NOT_CHECKED);
+    let files = files.map(|files| not_begun::say(observed, Task::Files, has_ended, files));
     // Once something is known of the data, files that were not looked for are being looked for.
     let is_looking = verified.status != ConditionStatus::Unknown;
     let waits = [
-        Some(&verified).filter(|verified| verified.reason == reasons::CHECKING),
-        files
-            .as_ref()
-            .filter(|files| is_looking && files.reason == reasons::FILES_NOT_CHECKED),
+        Some(&verified).filter(|_| is_checking),
+        files.as_ref().filter(|_| is_looking && are_awaited),
     ];
     let waiting_on = waits
         .into_iter()
@@ -138,6 +152,10 @@ fn plan_restart_check(
     if pending {
         return;
     }
+    if let Some(wait) = held_back(observed, judged, running, start) {
+        plan.read_again_after(wait);
+        return;
+    }
     let is_attempt = |check: &&DatabaseCheck| {
         matches!(
             check.spec.trigger,
@@ -178,12 +196,22 @@ fn plan_restart_check(
         _ if is_outdated(observed, judged, start) => CheckTrigger::SpecChange,
         _ => CheckTrigger::Retry,
     };
-    let check = build_check(observed, name, trigger, target(observed, start, next));
+    let check = build_check(
+        observed,
+        name,
+        trigger,
+        target(observed, judged, start, next),
+    );
     plan.steps.push(Step::CreateCheck(Box::new(check)));
 }
 
 /// Sets the target of a check that a user created.
-fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan) {
+fn plan_manual_checks(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    start: &Running<'_>,
+    plan: &mut Plan,
+) {
     for check in list(&observed.checks)
         .iter()
         .filter(|check| check.spec.target.is_none() && !has_outcome(check))
@@ -191,7 +219,7 @@ fn plan_manual_checks(observed: &Observed, start: &Running<'_>, plan: &mut Plan)
         let name = check.metadata.name.clone().unwrap_or_default();
         plan.steps.push(Step::SetCheckTarget {
             name,
-            target: Box::new(target(observed, start, 0)),
+            target: Box::new(target(observed, judged, start, 0)),
         });
     }
 }

@@ -1,11 +1,13 @@
-//! The Jobs of checks: each check that has no outcome gets a Job, or a verdict. Also how the pod of
-//! any agent must be. Pure.
+//! The Jobs of checks: each check that has no outcome gets a Job, or a verdict. Pure.
 
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 
+use super::agent_settings::beside_pod;
+use super::job_end::agent_ended;
 use super::judge::{Judged, has_outcome};
+use super::not_begun;
 use super::ready::list;
 use super::running::Running;
 use crate::api::{
@@ -15,7 +17,7 @@ use crate::api::{
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidVerification};
 use crate::verdict;
-use crate::world::{Observed, WorkloadFound};
+use crate::world::Observed;
 
 /// The kernel lets no variable be longer than 128 KiB, rules included.
 const KNOWN_TABLES_BYTES: usize = 48 * 1024;
@@ -48,10 +50,16 @@ pub fn plan_jobs(
             // then its name is free for the new one.
             (Some(job), _) if !is_controlled_by(job, check) => {}
             (Some(job), _) => {
-                if let Some(why) = job_ended(job) {
-                    let message = job_failed(observed, name, why);
+                if let Some(why) = agent_ended(observed, job) {
+                    let failure = job_failed(observed, job, &why);
                     plan.steps
-                        .push(judge_unreported(observed, judged, name, target, message));
+                        .push(judge_unreported(observed, judged, name, target, &failure));
+                } else if let Some(why) = not_begun::overdue(observed, job) {
+                    let failure = not_started(observed, &why);
+                    plan.steps
+                        .push(judge_unreported(observed, judged, name, target, &failure));
+                    plan.steps
+                        .push(Step::EndJob(Box::new(job.metadata.clone())));
                 }
             }
             (None, Some(start)) => {
@@ -113,13 +121,9 @@ fn judge_unreported(
     judged: &Judged<'_>,
     name: &str,
     target: &CheckTarget,
-    message: String,
+    failure: &AgentFailure,
 ) -> Step {
     let known = judged.known_good.as_ref();
-    let failure = AgentFailure {
-        reason: reasons::JOB_FAILED.to_owned(),
-        message,
-    };
     let verdict = verdict::judge(&verdict::Input {
         namespace: observed.namespace_name(),
         database: observed.name(),
@@ -128,7 +132,7 @@ fn judge_unreported(
         // Without evidence no rows are compared.
         baseline: known.map(|known| known.as_baseline(&[])),
         evidence: None,
-        failure: Some(&failure),
+        failure: Some(failure),
         elsewhere: None,
         without_login: None,
         image: None,
@@ -152,33 +156,52 @@ fn judge_unreported(
     }
 }
 
-fn job_failed(observed: &Observed, name: &str, why: &str) -> String {
+/// The report of a check whose Job was refused.
+pub fn report_refused(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    name: &str,
+    message: String,
+) -> Option<Step> {
+    let mut checks = list(&observed.checks).iter();
+    let check = checks.find(|check| check.metadata.name.as_deref() == Some(name))?;
+    let failure = AgentFailure {
+        reason: reasons::AGENT_NOT_STARTED.to_owned(),
+        message,
+    };
+    let target = check.spec.target.as_ref()?;
+    Some(judge_unreported(observed, judged, name, target, &failure))
+}
+
+fn job_failed(observed: &Observed, job: &Job, why: &str) -> AgentFailure {
     let namespace = observed.namespace_name();
-    format!(
-        "the agent's Job {name} ended without a report ({why}), so it is not known whether the \
-         data is good. The check is repeated; see kubectl -n {namespace} describe job {name} and \
-         kubectl -n {namespace} logs job/{name}"
-    )
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    let words = not_begun::last_words(observed, job);
+    let message = format!(
+        "the agent's Job {name} ended without a report ({why}{words}), so it is not known whether \
+         the data is good. The check is repeated; see kubectl -n {namespace} describe job {name} \
+         and kubectl -n {namespace} logs job/{name}"
+    );
+    AgentFailure {
+        reason: not_begun::reason(observed, job).to_owned(),
+        message,
+    }
 }
 
-/// Why a Job has ended, if it has.
-pub fn job_ended(job: &Job) -> Option<&str> {
-    job.status
-        .as_ref()?
-        .conditions
-        .as_ref()?
-        .iter()
-        .find_map(
-            |condition| match (condition.type_.as_str(), condition.status.as_str()) {
-                ("Failed" | "Complete", "True") => {
-                    Some(condition.reason.as_deref().unwrap_or("no reason given"))
-                }
-                _ => None,
-            },
-        )
+/// The report of a check whose agent had its time to begin.
+fn not_started(observed: &Observed, why: &str) -> AgentFailure {
+    AgentFailure {
+        reason: reasons::AGENT_NOT_STARTED.to_owned(),
+        message: format!(
+            "{why}, and nothing was checked. The check is repeated; whether its pod would be \
+             admitted: kubectl holdfast check -n {}",
+            observed.namespace_name()
+        ),
+    }
 }
 
-fn build_job(
+/// The Job of a check.
+pub fn build_job(
     observed: &Observed,
     verification: &ValidVerification,
     judged: &Judged<'_>,
@@ -186,8 +209,7 @@ fn build_job(
     start: &Running<'_>,
 ) -> Option<Step> {
     let address = start.pod.address.as_deref()?;
-    let workload = observed.workload_found()?;
-    let settings = agent_pod(observed, workload, &start.container.image);
+    let settings = beside_pod(observed, start.pod, &start.container.image);
     let mut request = resources::check_request(&observed.database, verification, check, address);
     if judged.acceptance.is_awaiting_change() {
         request.counting_milliseconds = request.timeout_seconds.saturating_mul(1_000);
@@ -234,20 +256,4 @@ fn known_tables(evidence: &Evidence) -> Vec<KnownTable> {
             rows: Some(table.least_rows()).filter(|rows| *rows > 0),
         })
         .collect()
-}
-
-/// How an agent's pod must be: with the database's own image, pulled as the workload pulls it.
-pub fn agent_pod(
-    observed: &Observed,
-    workload: &WorkloadFound,
-    image: &str,
-) -> resources::AgentPodSettings {
-    let container =
-        workload.database_container(observed.database.spec.workload.container.as_deref());
-    resources::AgentPodSettings {
-        agent_image: observed.agent_image.clone(),
-        database_image: image.to_owned(),
-        image_pull_policy: container.and_then(|container| container.image_pull_policy.clone()),
-        image_pull_secrets: workload.image_pull_secrets.clone(),
-    }
 }

@@ -44,6 +44,18 @@ pub fn backup_check(
     format!("{database}-b{begun_second}-{start}")
 }
 
+/// The name of the check of one container start that confirms the backups that were over in that
+/// second.
+pub fn confirming_check(
+    database: &str,
+    pod_uid: &str,
+    container_id: &str,
+    over_second: i64,
+) -> String {
+    let start = &start_digest(pod_uid, container_id)[..START_DIGITS];
+    format!("{database}-c{over_second}-{start}")
+}
+
 fn start_digest(pod_uid: &str, container_id: &str) -> String {
     short_digest(&format!("{pod_uid}\n{container_id}"))
 }

@@ -38,9 +38,13 @@ pub fn report_claims(observed: &Observed, plan: &mut Plan) {
             let ours =
                 |metadata| guard::mark_state(metadata, &owner, Marks::Held) == MarkState::Ours;
             let (volume, handle, policy, guarded) = match &claim.volume {
+                // What it is and where may be another owner's.
+                VolumeFact::Found(volume) if observed.is_of_other_namespace(&volume.metadata) => {
+                    (String::new(), String::new(), String::new(), false)
+                }
                 VolumeFact::Found(volume) => (
                     volume.metadata.name.clone().unwrap_or_default(),
-                    volume.handle.clone(),
+                    volume.storage.handle().to_owned(),
                     volume.reclaim_policy.clone(),
                     ours(metadata)
                         && ours(&volume.metadata)
@@ -94,7 +98,7 @@ fn report_kept_volumes(observed: &Observed, before: &[&ClaimStatus], plan: &mut 
             name: kept.claim.clone(),
             uid: kept.claim_uid.clone(),
             volume: name,
-            volume_handle: volume.handle.clone(),
+            volume_handle: volume.storage.handle().to_owned(),
             reclaim_policy: volume.reclaim_policy.clone(),
             guarded: guard::mark_state(metadata, &owner, Marks::Held) == MarkState::Ours
                 && volume.reclaim_policy == guard::RETAIN,

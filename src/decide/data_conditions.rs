@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::age::{Age, age};
 use super::area::Stall;
+use super::bare_pods::{leading, no_pod, not_known};
 use super::judge::{Judged, JudgedCheck, ended};
 use super::new_database::is_new;
 use super::primaries::{Primaries, primaries};
 use super::retry::is_mended_elsewhere;
 use super::running::{Running, is_outdated};
+use super::starting_again::held_back;
 use crate::api::{
     BaselineStatus, CheckOutcome, CheckSummary, ConditionStatus, ConditionType, DatabaseCheck,
     DesiredCondition, find_condition, reasons,
@@ -83,16 +85,22 @@ pub fn data_verified(
     }
     if running.is_empty() {
         let workload = &observed.database.spec.workload.name;
-        return unknown(
-            reasons::NO_RUNNING_POD,
+        let message = if observed.pods_found().is_some() {
+            no_pod(observed)
+        } else {
             format!(
                 "no pod of {workload} has a running Postgres container, so nothing can be checked"
-            ),
-        );
+            )
+        };
+        return unknown(reasons::NO_RUNNING_POD, message);
     }
     let mut verdicts = Vec::new();
     for start in running {
         let Some(newest) = judged.newest_of(&start.pod.uid, &start.container.id) else {
+            // The primary says what the data is; this one starts again and again.
+            if held_back(observed, judged, running, start).is_some() {
+                continue;
+            }
             return unknown(
                 reasons::CHECKING,
                 format!(
@@ -113,7 +121,19 @@ pub fn data_verified(
         }
         verdicts.push(newest.verdict.clone());
     }
-    let verdict = crate::verdict::aggregate(&verdicts);
+    let mut verdict = crate::verdict::aggregate(&verdicts);
+    let leading = leading(observed, running);
+    if verdict.outcome != CheckOutcome::Suspected {
+        if let Some((reason, message)) = not_known(observed, &leading) {
+            return unknown(reason, message);
+        }
+        // What another pod has says nothing of the data that clients see.
+        let newest = leading
+            .iter()
+            .filter_map(|start| judged.newest_of(&start.pod.uid, &start.container.id));
+        let verdicts: Vec<Verdict> = newest.map(|newest| newest.verdict.clone()).collect();
+        verdict = crate::verdict::aggregate(&verdicts);
+    }
     let two = two_primaries(observed, judged, running);
     match (verdict.outcome, two) {
         (CheckOutcome::Suspected, two) => {
@@ -125,8 +145,8 @@ pub fn data_verified(
             condition(ConditionStatus::False, verdict.reason, message)
         }
         (_, Some((reason, message))) => unknown(reason, message),
-        (CheckOutcome::Unverifiable, None) => unverified(observed, judged, running, &verdict),
-        (CheckOutcome::Verified, None) => match overdue(observed, judged, running, plan) {
+        (CheckOutcome::Unverifiable, None) => unverified(observed, judged, &leading, &verdict),
+        (CheckOutcome::Verified, None) => match overdue(observed, judged, &leading, plan) {
             None => condition(ConditionStatus::True, verdict.reason, verdict.message),
             Some((reason, message)) => unknown(reason, message),
         },
@@ -196,7 +216,7 @@ fn two_primaries(
                     "pods {first} and {second} are both primaries of {}: what is written to one is \
                      not in the other. Find out which one has the data, and stop the other: \
                      kubectl -n {namespace} get dbcheck",
-                    observed.database.spec.workload.name
+                    observed.database.spec.workload.called()
                 ),
             ))
         }

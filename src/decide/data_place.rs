@@ -5,7 +5,7 @@ use super::area::guard_wanted;
 use super::gap::Gap;
 use super::judge::{Judged, JudgedCheck, is_of, order};
 use crate::api::{CheckTarget, MountedVolume, reasons};
-use crate::guard::{self, MarkState, Marks};
+use crate::guard;
 use crate::plan::{MountRepairStep, Plan, Step};
 use crate::resources::known_image_volumes;
 use crate::verdict::{DataPlace, Mounts};
@@ -79,9 +79,13 @@ fn note_repair(observed: &Observed, repair: Option<&str>, plan: &mut Plan) {
         return;
     };
     let metadata = &workload.metadata;
-    let is_ours = guard::mark_state(metadata, &observed.owner(), Marks::Named) == MarkState::Ours;
+    // Whoever controls the workload compares its annotations, and takes the change back anyway.
+    let mut owners = metadata.owner_references.iter().flatten();
+    let is_controlled = owners.any(|owner| owner.controller == Some(true));
+    let repair = repair.filter(|_| !is_controlled);
     if guard_wanted(observed)
-        && is_ours
+        && guard::is_labelled(metadata)
+        && observed.owns_workload()
         && metadata.deletion_timestamp.is_none()
         && guard::mount_repair(metadata) != repair
     {
@@ -114,7 +118,7 @@ fn place_of<'a>(judged: &'a Judged<'_>, pod: &PodFact, container: &RunningContai
     };
     let told = checks
         .iter()
-        .filter_map(|judged| judged.check.evidence())
+        .filter_map(|judged| judged.check.own_evidence())
         .map(|evidence| evidence.identity.data_directory.as_str())
         .find(|directory| !directory.is_empty());
     let configured = [
@@ -244,10 +248,10 @@ fn sub_path(observed: &Observed, container: &RunningContainer, above: &str) -> S
         let mount = mounts.find(|mount| mount.mount_path == above)?;
         mount.sub_path.clone()
     };
-    let present = observed.workload_found().and_then(|workload| {
-        let mut containers = workload.containers.iter();
-        of_template(containers.find(|template| template.name == container.name)?)
-    });
+    let mut containers = observed.containers().iter();
+    let present = containers
+        .find(|template| template.name == container.name)
+        .and_then(of_template);
     present.filter(|path| !path.is_empty()).map_or_else(
         || COPY_DIRECTORY.to_owned(),
         |path| format!("{path}/{COPY_DIRECTORY}"),
@@ -281,7 +285,7 @@ fn copy_command(
 
 fn workload(observed: &Observed) -> String {
     observed.workload_found().map_or_else(
-        || observed.database.spec.workload.name.clone(),
+        || format!("pods -l {}", observed.database.spec.workload.called()),
         |workload| {
             format!(
                 "{} {}",

@@ -3,28 +3,28 @@
 use std::time::Duration;
 
 use super::area::{Area, Stall, guard_wanted};
+use super::bare_pods::stalled_pods;
 use super::{
-    back_up, check, first_part, gate, judge, loss_summary, protect, ready, release, remember,
+    back_up, check, first_part, gate, job_end, judge, loss_summary, other_namespace, protect,
+    ready, release, remember,
 };
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::world::{Observed, WorkloadFact};
 
 /// How long until an undisturbed database is read again; watches come first, this only finds what
 /// they missed.
 const RESYNC: Duration = Duration::from_mins(10);
 
-/// How long until what could not be read is read again: no watch says that it can be.
+/// How long until what could not be read, or waits for a user to write the ledger, is read again: no
+/// watch says that it can be.
 const READ_AGAIN: Duration = Duration::from_secs(10);
 
 /// Decides what to do about one database.
 #[must_use]
 pub fn decide(observed: &Observed) -> Plan {
-    let pause = if observed.unknown_parts().is_empty() {
-        RESYNC
-    } else {
-        READ_AGAIN
-    };
+    let is_settled = observed.unknown_parts().is_empty() && observed.other_namespace.is_none();
+    let pause = if is_settled { RESYNC } else { READ_AGAIN };
     let mut plan = Plan {
         again_after: Some(pause),
         ..Plan::default()
@@ -42,6 +42,7 @@ pub fn decide(observed: &Observed) -> Plan {
     let guarding = protect::guard(observed, &judged, stall.as_ref(), &mut plan);
     let checking = check::check(observed, &judged, stall.as_ref(), &mut plan);
     let backing_up = back_up::back_up(observed, &judged, stall.as_ref(), &mut plan);
+    job_end::plan_ends(observed, &mut plan);
     if guard_wanted(observed) {
         loss_summary::note_losses(observed, &judged, &mut plan);
         remember::remember(observed, &judged, &mut plan);
@@ -73,14 +74,20 @@ pub fn decide(observed: &Observed) -> Plan {
         },
     ];
     ready::summarize(observed, &areas, &mut plan);
+    // What a quota or a policy of others may refuse comes last: the ledger is written without it, also
+    // where agents can't have their service account.
+    plan.steps.sort_by_key(Step::may_be_refused_by_others);
     plan
 }
 
 /// What keeps the operator from working with the workload at all.
 fn stalled(observed: &Observed) -> Option<Stall> {
+    if let Some(stall) = other_namespace::stall(observed) {
+        return Some(stall);
+    }
     let spec = &observed.database.spec;
     let namespace = observed.namespace_name();
-    let name = &spec.workload.name;
+    let name = &spec.workload.called();
     let kind = spec.workload.kind.map_or_else(
         || "StatefulSet or Deployment".to_owned(),
         |kind| kind.to_string(),
@@ -96,6 +103,7 @@ fn stalled(observed: &Observed) -> Option<Stall> {
         });
     }
     match observed.workload.known()? {
+        WorkloadFact::Pods(found) => stalled_pods(observed, found),
         WorkloadFact::NotFound => Some(Stall {
             reason: reasons::WORKLOAD_NOT_FOUND,
             message: format!(

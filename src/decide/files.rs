@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 
+use super::agent_settings::beside_pod;
 use super::area::Stall;
-use super::check_jobs::{agent_pod, job_ended};
+use super::job_end::{agent_ended, job_ended};
 use super::judge::{Judged, JudgedCheck, is_of, order};
+use super::not_begun;
 use super::ready::list;
 use super::running::Running;
 use crate::api::{
@@ -123,7 +125,8 @@ fn result_of(check: &DatabaseCheck, place: usize) -> Option<&CheckedFiles> {
         .find(|files| usize::try_from(files.rule) == Ok(place))
 }
 
-fn build_job(
+/// The Job that looks for the files of one rule.
+pub fn build_job(
     observed: &Observed,
     verification: &ValidVerification,
     check: &DatabaseCheck,
@@ -132,11 +135,7 @@ fn build_job(
     node: Option<&str>,
 ) -> Option<Step> {
     let address = primary.pod.address.as_deref()?;
-    let settings = agent_pod(
-        observed,
-        observed.workload_found()?,
-        &primary.container.image,
-    );
+    let settings = beside_pod(observed, primary.pod, &primary.container.image);
     let request =
         resources::files_request(&observed.database, verification, check, place, address)?;
     Some(Step::CreateJob(Box::new(resources::build_files_job(
@@ -158,7 +157,21 @@ fn plan_end(
     job: &Job,
     plan: &mut Plan,
 ) {
-    let Some(why) = job_ended(job) else { return };
+    let Some(why) = agent_ended(observed, job) else {
+        if let Some(why) = not_begun::overdue(observed, job) {
+            let message = format!(
+                "spec.verification.files[{place}]: {why}, so nothing is known about the files. \
+                 Whether its pod would be admitted: kubectl holdfast check -n {}",
+                observed.namespace_name()
+            );
+            let reason = reasons::AGENT_NOT_STARTED;
+            plan.steps
+                .push(fail_files(observed, check, (place, rule), reason, message));
+            plan.steps
+                .push(Step::EndJob(Box::new(job.metadata.clone())));
+        }
+        return;
+    };
     let conditions = job
         .status
         .iter()
@@ -181,13 +194,27 @@ fn plan_end(
         job.metadata.name.as_deref().unwrap_or_default(),
     );
     let claim = &rule.claim;
+    let words = not_begun::last_words(observed, job);
     let message = format!(
-        "spec.verification.files[{place}]: the agent's Job {name} ended without a report ({why}), \
-         so nothing is known about the files. With DeadlineExceeded its pod most likely never \
+        "spec.verification.files[{place}]: the agent's Job {name} ended without a report \
+         ({why}{words}), so nothing is known about the files. With DeadlineExceeded its pod most likely never \
          started, because claim {claim} can't be mounted beside the pod that has it now. See \
          kubectl -n {namespace} describe pvc {claim} and kubectl -n {namespace} describe job {name}"
     );
-    plan.steps.push(Step::FailFiles {
+    let reason = not_begun::reason(observed, job);
+    plan.steps
+        .push(fail_files(observed, check, (place, rule), reason, message));
+}
+
+/// What is noted in the check in place of the report about one rule.
+pub fn fail_files(
+    observed: &Observed,
+    check: &DatabaseCheck,
+    (place, rule): (usize, &FileRule),
+    reason: &str,
+    message: String,
+) -> Step {
+    Step::FailFiles {
         check: check.metadata.name.clone().unwrap_or_default(),
         files: Box::new(CheckedFiles {
             rule: i32::try_from(place).unwrap_or(i32::MAX),
@@ -195,12 +222,12 @@ fn plan_end(
             root: rule.root.clone(),
             completion_time: Some(observed.now.clone()),
             failure: Some(AgentFailure {
-                reason: reasons::JOB_FAILED.to_owned(),
+                reason: reason.to_owned(),
                 message,
             }),
             ..CheckedFiles::default()
         }),
-    });
+    }
 }
 
 /// Says whether the files exist, by the newest check whose Jobs have all ended. Without rules there

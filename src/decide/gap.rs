@@ -1,10 +1,15 @@
 //! Why the guard is not complete.
 
+use std::time::Duration;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::removed_marks;
 use crate::api::reasons;
 use crate::world::Observed;
+
+/// How long until it is read again whether what others run beside the database has stopped.
+pub const OTHERS_PAUSE: Duration = Duration::from_secs(15);
 
 /// A reason why the guard is not complete, the most serious first.
 pub struct Gap {

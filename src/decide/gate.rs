@@ -18,14 +18,14 @@ use crate::world::{GateFact, Observed, PodFact, RunningContainer};
 
 /// Plans the conditions of the pods' gates. What could not be read leaves them unchanged.
 pub fn gate(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) -> Area {
-    let (Some(workload), Some(_), Some(_)) = (
-        observed.workload_found(),
+    let (true, Some(_), Some(_)) = (
+        observed.has_workload(),
         observed.pods.known(),
         observed.checks.known(),
     ) else {
         return Area::default();
     };
-    let container = workload
+    let container = observed
         .database_container(observed.database.spec.workload.container.as_deref())
         .map(|container| container.name.as_str());
     let mut area = Area::default();

@@ -244,7 +244,7 @@ impl<'a> Judged<'a> {
 
     /// Whether a check has seen a replica of the database cluster that is known to be good.
     pub(super) fn is_replica_of_known(&self, check: &DatabaseCheck) -> bool {
-        let found = check.evidence().map(|evidence| &evidence.identity);
+        let found = check.own_evidence().map(|evidence| &evidence.identity);
         self.known_good
             .as_ref()
             .zip(found)
@@ -451,8 +451,9 @@ fn judge_one(
         target: &target,
     };
     let verdict = verdict::judge(&input);
-    // Nobody can have meant a change of what nobody could read.
-    if verdict.outcome == CheckOutcome::Suspected && evidence.is_some() {
+    // Nobody can have meant a change of what nobody could read, or of what another server has.
+    let is_own = evidence.is_some() && check.own_evidence().is_some();
+    if verdict.outcome == CheckOutcome::Suspected && is_own {
         acceptance.apply(&input, check, verdict)
     } else {
         (verdict, None)

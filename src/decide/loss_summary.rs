@@ -48,9 +48,15 @@ fn describe(observed: &Observed, judged: &Judged<'_>, plan: &Plan) -> Option<Str
         ),
         None => "there is no good backup".to_owned(),
     };
+    let name = &observed.database.spec.connection.database;
+    // A name that could read like something else is left out.
+    let database = if guard::is_plain_database_name(name) {
+        format!("database {name}")
+    } else {
+        "a database".to_owned()
+    };
     Some(format!(
-        "database {} with {} in {}, seen at {}; {backup}",
-        observed.database.spec.connection.database,
+        "{database} with {} in {}, seen at {}; {backup}",
         count(evidence.total_rows, "row"),
         count(evidence.table_count, "table"),
         evidence.observed_at.0

@@ -30,7 +30,7 @@ pub fn has_found_nothing(judged: &JudgedCheck<'_>) -> bool {
         && !has_rows_elsewhere
         && judged
             .check
-            .evidence()
+            .own_evidence()
             .is_some_and(|evidence| !evidence.identity.in_recovery && is_empty(evidence))
 }
 

@@ -2,7 +2,6 @@
 //! other. Pure.
 
 use super::judge::{Judged, JudgedCheck, is_of, order};
-use super::newest::asks_pod;
 use super::running::{Role, Running, role};
 
 /// The primaries among the containers that run now.
@@ -28,9 +27,10 @@ pub fn primaries<'a, 'b>(judged: &Judged<'_>, running: &'a [Running<'b>]) -> Pri
         .iter()
         .filter(|start| role(judged, start) == Some(Role::Primary))
         .filter_map(|start| {
-            let newest = judged.newest_of(&start.pod.uid, &start.container.id)?;
-            // A host answers in the same way, whichever pod is checked.
-            asks_pod(newest.check).then_some((start, newest))
+            Some((
+                start,
+                judged.newest_of(&start.pod.uid, &start.container.id)?,
+            ))
         })
         .collect();
     found.sort_by_key(|(_, newest)| std::cmp::Reverse(order(newest.check)));
@@ -55,7 +55,7 @@ fn was_primary_around(
     other: &JudgedCheck<'_>,
 ) -> bool {
     let server = |judged: &JudgedCheck<'_>| {
-        let identity = &judged.check.evidence()?.identity;
+        let identity = &judged.check.own_evidence()?.identity;
         (!identity.in_recovery).then(|| identity.postmaster_started_at.clone())
     };
     let made = |judged: &JudgedCheck<'_>| order(judged.check).0;

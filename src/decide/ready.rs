@@ -1,6 +1,6 @@
 //! The summary: Stalled, Reconciling and Ready, computed from the rest and never set by hand. Pure.
 
-use super::area::Area;
+use super::area::{Area, Stall};
 use crate::api::{
     ConditionStatus, ConditionType, DesiredCondition, ProtectedDatabaseSpec, reasons,
 };
@@ -10,39 +10,65 @@ use crate::world::Observed;
 
 /// Adds Stalled, Reconciling and Ready to a plan that has all other conditions.
 pub fn summarize(observed: &Observed, areas: &[Area], plan: &mut Plan) {
-    let stall = areas.iter().find_map(|area| area.stall.as_ref());
+    let stall = areas.iter().find_map(|area| area.stall.clone());
+    let stall = stall.or_else(|| reset(plan));
     let unread = observed.unknown_parts();
     let waiting = unread
         .first()
         .copied()
         .or_else(|| areas.iter().find_map(|area| area.waiting_on.as_deref()))
         .map(ToOwned::to_owned);
-    let settled = |condition| DesiredCondition {
+    push_progress(stall, waiting, plan);
+    let ready = ready(&observed.database.spec, plan);
+    plan.conditions.push(ready);
+}
+
+/// A reset waits for a user like every other stall: who deploys by `kstatus`, as Flux does, sees that
+/// it failed.
+fn reset(plan: &Plan) -> Option<Stall> {
+    let mut conditions = plan.conditions.iter();
+    let reset = conditions.find(|found| {
+        found.condition == ConditionType::DataReset && found.status == ConditionStatus::True
+    })?;
+    Some(Stall {
+        reason: reasons::DATA_RESET,
+        message: reset.message.clone(),
+    })
+}
+
+/// Adds Stalled and Reconciling, of which at most one is True: that is what Kubernetes agreed on
+/// (`kstatus`). What waits for a user is Stalled, whatever else the operator still does.
+pub fn push_progress(stall: Option<Stall>, waiting: Option<String>, plan: &mut Plan) {
+    let is_stalled = stall.is_some();
+    let settled = |condition, message: &str| DesiredCondition {
         condition,
         status: ConditionStatus::False,
         reason: reasons::SETTLED,
-        message: "nothing is left to do for now".to_owned(),
+        message: message.to_owned(),
     };
+    let nothing = "nothing is left to do for now";
     plan.conditions.push(match stall {
         Some(stall) => DesiredCondition {
             condition: ConditionType::Stalled,
             status: ConditionStatus::True,
             reason: stall.reason,
-            message: stall.message.clone(),
+            message: stall.message,
         },
-        None => settled(ConditionType::Stalled),
+        None => settled(ConditionType::Stalled, nothing),
     });
-    plan.conditions.push(match waiting {
+    plan.conditions.push(match waiting.filter(|_| !is_stalled) {
         Some(message) => DesiredCondition {
             condition: ConditionType::Reconciling,
             status: ConditionStatus::True,
             reason: reasons::PROGRESSING,
             message,
         },
-        None => settled(ConditionType::Reconciling),
+        None if is_stalled => settled(
+            ConditionType::Reconciling,
+            "the rest waits until you change what Stalled says",
+        ),
+        None => settled(ConditionType::Reconciling, nothing),
     });
-    let ready = ready(&observed.database.spec, plan);
-    plan.conditions.push(ready);
 }
 
 fn ready(spec: &ProtectedDatabaseSpec, plan: &Plan) -> DesiredCondition {
@@ -57,21 +83,31 @@ fn ready(spec: &ProtectedDatabaseSpec, plan: &Plan) -> DesiredCondition {
             .find(|candidate| candidate.condition == condition)
         {
             Some(found) if condition.is_normal(found.status.as_str()) => None,
-            Some(found) => Some(format!(
-                "{} is {} ({}); that condition says more",
-                condition.as_str(),
-                found.status.as_str(),
-                found.reason
+            // That nothing is guarded is no detail of another condition.
+            Some(found) if found.reason == reasons::GUARD_OFF => {
+                Some((found.reason, found.message.clone()))
+            }
+            Some(found) => Some((
+                reasons::NOT_READY,
+                format!(
+                    "{} is {} ({}); that condition says more",
+                    condition.as_str(),
+                    found.status.as_str(),
+                    found.reason
+                ),
             )),
-            None => Some(format!("{} is not known", condition.as_str())),
+            None => Some((
+                reasons::NOT_READY,
+                format!("{} is not known", condition.as_str()),
+            )),
         }
     });
     let (status, reason, message) = match missing {
-        Some(message) => (ConditionStatus::False, reasons::NOT_READY, message),
+        Some((reason, message)) => (ConditionStatus::False, reason, message),
         None => (
             ConditionStatus::True,
             reasons::ALL_GOOD,
-            "guarded, verified and backed up".to_owned(),
+            all_good(spec).to_owned(),
         ),
     };
     DesiredCondition {
@@ -79,6 +115,16 @@ fn ready(spec: &ProtectedDatabaseSpec, plan: &Plan) -> DesiredCondition {
         status,
         reason,
         message,
+    }
+}
+
+/// What Ready says. It never says that there is a backup where nobody asks for one.
+const fn all_good(spec: &ProtectedDatabaseSpec) -> &'static str {
+    if spec.backup.is_some() {
+        "guarded, verified and backed up"
+    } else {
+        "guarded and verified, but there is no backup: if the volume is lost, the data is lost. Set \
+         spec.backup"
     }
 }
 

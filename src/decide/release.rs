@@ -3,8 +3,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::area::guard_wanted;
-use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
+use super::area::Stall;
+use super::former_workload::is_to_go;
+use super::ready::push_progress;
+use crate::api::{ConditionStatus, ConditionType, ConfirmedVerb, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
 use crate::world::{Observed, VolumeFact};
@@ -27,53 +29,35 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
     {
         return;
     }
-    let uid = metadata.uid.clone().unwrap_or_default();
-    let permit = if guard_wanted(observed) {
-        Permit::DatabaseConfirmed(uid.clone())
-    } else {
-        Permit::GuardOff
-    };
-    if permit != Permit::GuardOff && !guard::deletion_confirmed(metadata) {
-        let (namespace, name) = (observed.namespace_name(), observed.name());
+    if !guard::deletion_confirmed(metadata, observed.server_time()) {
         let message = format!(
             "the ProtectedDatabase was deleted without confirmation; the guard stays until you \
-             confirm, but nothing is checked any more. Confirm: kubectl -n {namespace} annotate \
-             protdb {name} {}={uid}",
-            crate::api::names::CONFIRM_DELETION_ANNOTATION
+             confirm, but nothing is checked any more. Confirm: {}",
+            guard::confirm_command("protdb", metadata, ConfirmedVerb::Delete)
         );
-        let said = |condition, status, reason, message: &str| DesiredCondition {
-            condition,
-            status,
-            reason,
-            message: message.to_owned(),
+        plan.conditions.push(DesiredCondition {
+            condition: ConditionType::Ready,
+            status: ConditionStatus::False,
+            reason: reasons::NOT_READY,
+            message: message.clone(),
+        });
+        let stall = Stall {
+            reason: reasons::DELETION_NOT_CONFIRMED,
+            message,
         };
-        plan.conditions.push(said(
-            ConditionType::Stalled,
-            ConditionStatus::True,
-            reasons::DELETION_NOT_CONFIRMED,
-            &message,
-        ));
-        plan.conditions.push(said(
-            ConditionType::Ready,
-            ConditionStatus::False,
-            reasons::NOT_READY,
-            &message,
-        ));
+        push_progress(Some(stall), None, plan);
         return;
     }
+    let permit = Permit::DatabaseConfirmed(metadata.uid.clone().unwrap_or_default());
     if release_guard(observed, &permit, plan) {
         release_database(observed, permit, plan);
     } else {
-        plan.conditions.push(DesiredCondition {
-            condition: ConditionType::Reconciling,
-            status: ConditionStatus::True,
-            reason: reasons::PROGRESSING,
-            message: unconfirmed(observed).unwrap_or_else(|| {
-                "the marks are being removed; the ProtectedDatabase is deleted once every object \
-                 with marks could be read"
-                    .to_owned()
-            }),
+        let waiting = unconfirmed(observed).unwrap_or_else(|| {
+            "the marks are being removed; the ProtectedDatabase is deleted once every object with \
+             marks could be read"
+                .to_owned()
         });
+        push_progress(None, Some(waiting), plan);
     }
 }
 
@@ -81,14 +65,14 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
 pub fn release_database(observed: &Observed, permit: Permit, plan: &mut Plan) {
     let metadata = &observed.database.metadata;
     if matches!(
-        guard::mark_state(metadata, &observed.owner(), Marks::Held),
+        guard::mark_state(metadata, &observed.owner(), Marks::Itself),
         MarkState::Ours | MarkState::Partial
     ) {
         let release = Release {
             metadata: Box::new(metadata.clone()),
             permit,
         };
-        if release.is_safe() {
+        if release.is_safe(observed.server_time()) {
             plan.steps.push(Step::ReleaseDatabase(release));
         }
     }
@@ -120,20 +104,14 @@ pub fn unconfirmed(observed: &Observed) -> Option<String> {
     let mut going = of_claims.chain(kept).filter(|(_, metadata)| {
         guard::marked_owner(metadata) == Some(owner.as_str())
             && metadata.deletion_timestamp.is_some()
-            && !guard::deletion_confirmed(metadata)
+            && !guard::deletion_confirmed(metadata, observed.server_time())
     });
     let (word, metadata) = going.next()?;
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let place = metadata
-        .namespace
-        .as_deref()
-        .map_or_else(String::new, |namespace| format!(" -n {namespace}"));
     Some(format!(
-        "{word} {name} is being deleted, which nobody has confirmed; without the finalizer it \
-         would be gone. If it may be deleted: kubectl annotate {word} {name}{place} --overwrite \
-         {}={}",
-        crate::api::names::CONFIRM_DELETION_ANNOTATION,
-        metadata.uid.as_deref().unwrap_or_default()
+        "{word} {} is being deleted, which nobody has confirmed; without the finalizer it would \
+         be gone. If it may be deleted: {}",
+        metadata.name.as_deref().unwrap_or_default(),
+        guard::confirm_command(word, metadata, ConfirmedVerb::Delete)
     ))
 }
 
@@ -145,10 +123,16 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
         metadata: Box::new(metadata.clone()),
         permit: permit.clone(),
     };
+    // Another owner's ledger is left as it is.
+    let ledger = match observed.other_namespace {
+        Some(_) => Some(&None),
+        None => observed.ledger.known(),
+    };
     let (
         Some(claims),
         Some(kept_volumes),
         Some(_),
+        Some(former),
         Some(namespace),
         Some(neighbours),
         Some(ledger),
@@ -156,9 +140,10 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
         observed.claims.known(),
         observed.kept_volumes.known(),
         observed.workload.known(),
+        observed.former_workload.known(),
         observed.namespace.known(),
         observed.neighbours.known(),
-        observed.ledger.known(),
+        ledger,
     )
     else {
         return false;
@@ -166,7 +151,10 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
     if unconfirmed(observed).is_some() {
         return false;
     }
-    let is_ours = |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
+    let is_ours = |metadata: &ObjectMeta| {
+        guard::marked_owner(metadata) == Some(owner.as_str())
+            && !observed.is_of_other_namespace(metadata)
+    };
     let mut complete = true;
     let before = plan.steps.len();
     for claim in claims {
@@ -178,6 +166,7 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
                     plan.steps.push(Step::RetainVolume(VolumeStep {
                         metadata,
                         reclaim_policy: volume.reclaim_policy.clone(),
+                        namespace_uid: None,
                     }));
                     complete = false;
                     continue;
@@ -210,6 +199,7 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
             plan.steps.push(Step::RetainVolume(VolumeStep {
                 metadata,
                 reclaim_policy: volume.reclaim_policy.clone(),
+                namespace_uid: None,
             }));
             complete = false;
         }
@@ -221,13 +211,16 @@ pub fn release_guard(observed: &Observed, permit: &Permit, plan: &mut Plan) -> b
     {
         plan.steps.push(Step::ReleaseLedger(release(ledger)));
     }
-    if let Some(workload) = observed.workload_found()
-        && guard::marked_owner(&workload.metadata) == Some(owner.as_str())
-    {
-        plan.steps.push(Step::ReleaseWorkload(
-            workload.kind,
-            release(&workload.metadata),
-        ));
+    let workload = observed.workload_found().filter(|workload| {
+        guard::is_marked_workload(&workload.metadata)
+            && !observed.is_named_by_another(workload.kind, workload.name())
+    });
+    let present = workload.map(|workload| (workload.kind, &workload.metadata));
+    let former = former.as_ref().filter(|former| is_to_go(observed, former));
+    let former = former.map(|former| (former.kind, &former.metadata));
+    for (kind, metadata) in present.into_iter().chain(former) {
+        plan.steps
+            .push(Step::ReleaseWorkload(kind, release(metadata)));
     }
     // The mark of a namespace is shared: the last of its databases removes it.
     let last = neighbours.iter().all(|neighbour| !neighbour.guards);

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::bare_pods::is_labelled;
+use super::build_check::is_misled;
 use super::judge::{Judged, JudgedCheck, is_of, order};
 use super::primaries::{Primaries, primaries};
 use super::running::{Role, Running, is_outdated, primary, role};
@@ -18,9 +20,11 @@ const PASSING: &[&str] = &[
     reasons::TOO_MANY_CONNECTIONS,
     reasons::IN_RECOVERY,
     reasons::JOB_FAILED,
+    reasons::AGENT_NOT_STARTED,
     reasons::SUPERSEDED,
     reasons::STORAGE_UNREACHABLE,
     reasons::READ_FAILED,
+    reasons::OTHER_SERVER_ANSWERED,
 ];
 
 /// Reasons that a user corrects where the operator sees nothing of it: in a Secret, in the database.
@@ -44,7 +48,10 @@ pub fn next_try(
     start: &Running<'_>,
 ) -> Option<Duration> {
     let newest = judged.newest_of(&start.pod.uid, &start.container.id)?;
-    if is_outdated(observed, judged, start) || needs_another_look(judged, running, start) {
+    if is_outdated(observed, judged, start)
+        || needs_another_look(judged, running, start)
+        || is_misled(newest)
+    {
         return Some(Duration::ZERO);
     }
     // What is suspected because nothing could be read is checked again until it can be.
@@ -53,14 +60,17 @@ pub fn next_try(
     }
     let others = || running.iter().filter(|other| !is_same(other, start));
     let is_primary = |other: &&Running<'_>| role(judged, other) == Some(Role::Primary);
-    if role(judged, start) == Some(Role::Replica) && others().any(|other| is_primary(&other)) {
+    // That it is called the primary now says that its role may be another one.
+    let is_labelled = is_labelled(observed, start);
+    let has_primary = !is_labelled && others().any(|other| is_primary(&other));
+    if role(judged, start) == Some(Role::Replica) && has_primary {
         return others()
             .filter(is_primary)
             .any(|primary| has_started_since(judged, primary, newest))
             .then_some(Duration::ZERO);
     }
     // A workload of replicas only is no failure that passes, but one of them may be promoted: the
-    // pauses grow from when a primary was last seen.
+    // pauses grow from when a primary was last seen. A replica cluster has its labels for good.
     let is_standby = newest.verdict.reason == reasons::IN_RECOVERY
         && others().all(|other| role(judged, other) == Some(Role::Replica));
     let since = newest_primary(judged).filter(|_| is_standby);
@@ -124,7 +134,7 @@ fn is_same(one: &Running<'_>, other: &Running<'_>) -> bool {
 /// The newest check that found a primary, in whichever start.
 fn newest_primary<'a, 'b>(judged: &'b Judged<'a>) -> Option<&'b JudgedCheck<'a>> {
     let primaries = judged.verdicts.values().filter(|judged| {
-        let evidence = judged.check.evidence();
+        let evidence = judged.check.own_evidence();
         evidence.is_some_and(|evidence| !evidence.identity.in_recovery)
     });
     primaries.max_by_key(|judged| order(judged.check))
@@ -190,8 +200,13 @@ pub fn ended_second(
     )
 }
 
-/// How long a check may take from its creation until it has ended, in seconds.
+/// How much longer than its timeout a check is believed to have taken. An agent may begin later than
+/// that; its report then counts as that much older, so green ends earlier and never later.
+const BELIEVED_MARGIN: Duration = Duration::from_mins(2);
+
+/// How long after its creation a check is believed to have ended, in seconds.
 pub fn longest_check(observed: &Observed, verification: &ValidVerification) -> i64 {
-    let longest = verification.timeout.saturating_add(observed.pace.margin);
+    let margin = observed.pace.margin.min(BELIEVED_MARGIN);
+    let longest = verification.timeout.saturating_add(margin);
     i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)
 }

@@ -6,6 +6,7 @@ use crate::api::reasons;
 use crate::world::{ContainerFact, Observed, PodFact, RunningContainer, VolumeFact};
 
 /// A container that runs Postgres now.
+#[derive(Clone, Copy)]
 pub struct Running<'a> {
     pub pod: &'a PodFact,
     pub container: &'a RunningContainer,
@@ -31,7 +32,7 @@ fn was_primary(judged: &Judged<'_>, start: &Running<'_>) -> bool {
         is_of(judged.check, &start.pod.uid, &start.container.id)
             && judged
                 .check
-                .evidence()
+                .own_evidence()
                 .is_some_and(|evidence| !evidence.identity.in_recovery)
     })
 }
@@ -49,8 +50,12 @@ pub fn role(judged: &Judged<'_>, start: &Running<'_>) -> Option<Role> {
     if newest.verdict.reason == reasons::IN_RECOVERY {
         return Some(Role::Replica);
     }
-    let evidence = newest.check.evidence()?;
-    (!evidence.identity.in_recovery).then_some(Role::Primary)
+    let evidence = newest.check.own_evidence()?;
+    Some(if evidence.identity.in_recovery {
+        Role::Replica
+    } else {
+        Role::Primary
+    })
 }
 
 /// The containers that run Postgres now.
@@ -72,9 +77,7 @@ pub fn running(observed: &Observed) -> Vec<Running<'_>> {
 }
 
 fn database_container(observed: &Observed) -> Option<&ContainerFact> {
-    observed
-        .workload_found()?
-        .database_container(observed.database.spec.workload.container.as_deref())
+    observed.database_container(observed.database.spec.workload.container.as_deref())
 }
 
 /// Whether the volumes of a start could be read: a check that leaves one out would be compared as

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::build_check::{build_check, target};
-use super::check_jobs::job_ended;
 use super::check_names;
-use super::judge::{has_outcome, is_of};
+use super::job_end::job_ended;
+use super::judge::{Judged, has_outcome, is_of};
+use super::last_backups::over_at;
 use super::ready::list;
 use super::running::Running;
 use crate::api::{BackupState, CheckTrigger, DatabaseBackup, DatabaseCheck};
@@ -21,6 +23,7 @@ use crate::world::Observed;
 /// starts again inside its container, or loses its data between two starts, is seen by nothing else.
 pub fn plan_scheduled_check(
     observed: &Observed,
+    judged: &Judged<'_>,
     schedule: &CheckSchedule,
     start: &Running<'_>,
     plan: &mut Plan,
@@ -72,14 +75,19 @@ pub fn plan_scheduled_check(
         observed,
         name(&due),
         CheckTrigger::Schedule,
-        target(observed, start, 0),
+        target(observed, judged, start, 0),
     );
     plan.steps.push(Step::CreateCheck(Box::new(check)));
 }
 
 /// A backup that begins is preceded by a check that was made since: its agent waits for the outcome,
 /// and a set of data that is not verified then does not count as good.
-pub fn plan_backup_check(observed: &Observed, start: &Running<'_>, plan: &mut Plan) {
+pub fn plan_backup_check(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    start: &Running<'_>,
+    plan: &mut Plan,
+) {
     let begun = list(&observed.backups)
         .iter()
         .filter(|backup| {
@@ -92,29 +100,59 @@ pub fn plan_backup_check(observed: &Observed, start: &Running<'_>, plan: &mut Pl
         })
         .max_by_key(|(begun, _)| begun.0);
     let Some((begun, since)) = begun else { return };
-    let checks = list(&observed.checks);
-    let mut of_start = checks
-        .iter()
-        .filter(|check| is_of(check, &start.pod.uid, &start.container.id));
-    let is_enough = |check: &DatabaseCheck| {
-        let made = check.metadata.creation_timestamp.as_ref();
-        made.is_some_and(|made| made.0 >= since.0) || !has_outcome(check)
-    };
     let name = check_names::backup_check(
         observed.name(),
         &start.pod.uid,
         &start.container.id,
         begun.0.as_second(),
     );
+    plan_for_backup(observed, judged, start, name, |made| made >= since.0, plan);
+}
+
+/// A backup that is Complete is followed by a check: it counts only when that one finds the same data.
+pub fn plan_confirming_check(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    start: &Running<'_>,
+    plan: &mut Plan,
+) {
+    let newest = list(&observed.backups)
+        .iter()
+        .filter(|backup| backup.awaits_verdict())
+        .filter_map(|backup| over_at(backup, judged))
+        .max();
+    let Some(over) = newest else { return };
+    let name = check_names::confirming_check(
+        observed.name(),
+        &start.pod.uid,
+        &start.container.id,
+        over.as_second(),
+    );
+    plan_for_backup(observed, judged, start, name, |made| made > over, plan);
+}
+
+/// Creates the check for a backup, unless one of this start is enough, or is on its way.
+fn plan_for_backup(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    start: &Running<'_>,
+    name: String,
+    is_in_time: impl Fn(Timestamp) -> bool,
+    plan: &mut Plan,
+) {
+    let checks = list(&observed.checks);
+    let mut of_start = checks
+        .iter()
+        .filter(|check| is_of(check, &start.pod.uid, &start.container.id));
+    let is_enough = |check: &DatabaseCheck| {
+        let made = check.metadata.creation_timestamp.as_ref();
+        made.is_some_and(|made| is_in_time(made.0)) || !has_outcome(check)
+    };
     if is_planned(plan) || of_start.any(is_enough) || has_name(checks, &name) {
         return;
     }
-    let check = build_check(
-        observed,
-        name,
-        CheckTrigger::Backup,
-        target(observed, start, 0),
-    );
+    let target = target(observed, judged, start, 0);
+    let check = build_check(observed, name, CheckTrigger::Backup, target);
     plan.steps.push(Step::CreateCheck(Box::new(check)));
 }
 

@@ -1,13 +1,42 @@
 //! What would delete the claims with it, the workload and the namespace: their marks, and the gap
 //! when the namespace is being deleted. Pure.
 
+use super::claims_guarded::are_claims_guarded;
 use super::gap::{Gap, unknown};
 use super::ways_back::recover_command;
 use crate::api::reasons;
 use crate::guard::{self, MarkState, Marks};
-use crate::plan::{Plan, Step};
-use crate::world::Fact;
-use crate::world::Observed;
+use crate::plan::{Plan, Step, WorkloadMarkStep};
+use crate::world::{Fact, Observed, WorkloadFound};
+
+/// Sets the labels of the workload. Only the one that refuses its deletion is a gap while it is missing.
+fn mark_workload(
+    observed: &Observed,
+    workload: &WorkloadFound,
+    plan: &mut Plan,
+    gaps: &mut Vec<Gap>,
+) {
+    let metadata = &workload.metadata;
+    let claims_guarded = are_claims_guarded(observed, &plan.status.claims, gaps)
+        .unwrap_or_else(|| guard::has_guarded_claims(metadata));
+    // A note that is written in this pass changes the version that the marks are pinned to.
+    let is_noted = |step: &Step| matches!(step, Step::NoteMountRepair(_));
+    if guard::build_workload_patch(metadata, claims_guarded).is_some()
+        && !plan.steps.iter().any(is_noted)
+    {
+        plan.steps.push(Step::MarkWorkload(WorkloadMarkStep {
+            kind: workload.kind,
+            metadata: Box::new(metadata.clone()),
+            claims_guarded,
+        }));
+    }
+    if !guard::is_labelled(metadata) {
+        gaps.push(Gap {
+            reason: reasons::GUARDING,
+            message: format!("the {} is being marked", workload.kind),
+        });
+    }
+}
 
 /// Marks what would delete the claims with it: the workload and the namespace. Never with a
 /// finalizer.
@@ -21,19 +50,8 @@ pub fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps
     }
     if let Some(workload) = observed.workload_found()
         && workload.metadata.deletion_timestamp.is_none()
-        && matches!(
-            guard::mark_state(&workload.metadata, owner, Marks::Named),
-            MarkState::Unmarked | MarkState::Partial
-        )
     {
-        plan.steps.push(Step::MarkWorkload(
-            workload.kind,
-            Box::new(workload.metadata.clone()),
-        ));
-        gaps.push(Gap {
-            reason: reasons::GUARDING,
-            message: format!("the {} is being marked", workload.kind),
-        });
+        mark_workload(observed, workload, plan, gaps);
     }
     match &observed.namespace {
         Fact::Unknown(why) => gaps.extend(unknown(Some(why))),

@@ -9,14 +9,17 @@ mod events;
 mod metrics;
 mod pass;
 mod probes;
+mod refused;
 mod report;
 mod restoring;
 mod run;
 mod startup;
 mod triggers;
+mod volume_watch;
+mod written;
 
 pub use alerts::{Notices, Pace, Webhook, deliver};
-pub use context::{Context, JobPace, Pauses, Settings};
+pub use context::{Agents, Context, JobPace, Pauses, Settings};
 #[cfg(test)]
 pub(crate) use error::PassError;
 pub use metrics::Metrics;

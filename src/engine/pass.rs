@@ -7,13 +7,14 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use super::error::PassError;
+use super::refused::Refused;
 use super::report::report;
 use super::{Context, drift_repair};
 use crate::api::{ProtectedDatabase, names};
-use crate::decide::decide;
+use crate::decide::{agent_labels, decide, say_without_effect};
 use crate::execute::Executor;
-use crate::plan::check_plan;
-use crate::world::{Fact, Reader, observe};
+use crate::plan::{Plan, Step, check_plan};
+use crate::world::{Fact, Observed, OperatorFacts, Reader, observe};
 
 /// One pass.
 ///
@@ -33,43 +34,126 @@ pub async fn reconcile(
     let Some(database) = database.filter(|found| context.settings.selects(found)) else {
         context.metrics.forget_database(namespace, name);
         context.notices.forget(namespace, name);
+        context.refusals.forget(namespace, name);
+        context.written.forget(namespace, name);
         return Ok(Action::await_change());
     };
-    let observed = Box::pin(observe(
+    context.volumes.wait_for_list().await;
+    let has_backups = database.spec.backup.is_some();
+    let mut observed = Box::pin(observe(
         &context.client,
-        &context.settings.agent_image,
-        context.settings.pace,
+        OperatorFacts {
+            agent_image: &context.settings.agent_image,
+            agent_defaults: &context.settings.agent_defaults,
+            pace: context.settings.pace,
+            volumes: &context.volumes,
+            kept_volume_limit: context.settings.kept_volume_limit,
+            enforcement: &context.enforcement,
+        },
         drift_repair::fetch_policy(context),
         database,
     ))
     .await;
-    let plan = decide(&observed);
+    if has_backups {
+        observed.kubernetes_cluster = context.fetch_kubernetes_cluster().await;
+    }
+    let mut plan = decide(&observed);
     let steps = plan.steps.clone();
     let again_after = plan.again_after;
-    let mut failure = check_plan(&observed, &plan).err().map(PassError::from);
-    if failure.is_none() {
-        let client = context.client.clone();
-        let executor = Executor::new(client, names::OPERATOR_MANAGER, namespace, name);
-        for step in &steps {
-            tracing::info!(namespace, name, step = step.describe(), "acting");
-            context.metrics.count_step();
-            if let Err(error) = executor.execute(step).await {
-                failure = Some(error.into());
+    let done = match check_plan(&observed, &plan) {
+        Ok(()) => carry_out(context, &observed, &steps, &mut plan).await,
+        Err(violation) => Done {
+            failure: Some(violation.into()),
+            ..Done::default()
+        },
+    };
+    let Done {
+        failure,
+        refused,
+        written,
+    } = done;
+    let without_effect = context.written.note(namespace, name, &written);
+    for step in &without_effect {
+        tracing::warn!(namespace, name, step = step.describe(), "without effect");
+        say_without_effect(step, &mut plan);
+    }
+    let waits = refused.unreported + without_effect.len();
+    // What was written is read back at once: only what was read counts.
+    let is_read_back = written.len() > without_effect.len() || refused.reported > 0;
+    report(context, &observed, plan, failure.as_ref())
+        .await
+        .map_err(PassError::Report)?;
+    if waits == 0 {
+        context.refusals.forget(namespace, name);
+    }
+    match failure {
+        Some(failure) => Err(failure),
+        None if waits > 0 && !is_read_back => {
+            let pauses = context.settings.pace.retry;
+            let pause = context.refusals.pause(namespace, name, pauses);
+            Ok(Action::requeue(
+                again_after.map_or(pause, |again| again.min(pause)),
+            ))
+        }
+        None if steps.is_empty() => {
+            Ok(again_after.map_or_else(Action::await_change, Action::requeue))
+        }
+        None => Ok(Action::requeue(Duration::from_millis(50))),
+    }
+}
+
+/// What became of the steps of a pass.
+#[derive(Default)]
+struct Done<'a> {
+    failure: Option<PassError>,
+    refused: Refused,
+    written: Vec<&'a Step>,
+}
+
+/// Carries the steps out, one after the other. What others may refuse holds up nothing but what needs it.
+async fn carry_out<'a>(
+    context: &Context,
+    observed: &Observed,
+    steps: &'a [Step],
+    plan: &mut Plan,
+) -> Done<'a> {
+    let (namespace, name) = (observed.namespace_name(), observed.name());
+    let client = context.client.clone();
+    let executor = Executor::new(client, names::OPERATOR_MANAGER, namespace, name)
+        .labelling_agents(agent_labels(observed));
+    let mut done = Done::default();
+    let mut has_identity = true;
+    for step in steps {
+        if !has_identity && step.needs_agent_identity() {
+            done.refused.hold(step);
+            continue;
+        }
+        tracing::info!(namespace, name, step = step.describe(), "acting");
+        context.metrics.count_step();
+        let carried_out = executor.execute(step).await;
+        if let (Step::RetainTwin(volume), Ok(())) = (step, &carried_out) {
+            let name = volume.metadata.name.as_deref().unwrap_or_default();
+            context.volumes.note_retained(name);
+        }
+        let Err(error) = carried_out else {
+            done.written.push(step);
+            continue;
+        };
+        has_identity &= *step != Step::EnsureAgentIdentity;
+        let is_passed_over = step.may_be_refused_by_others()
+            || (step.marks_an_object_of_others() && error.refusal().is_some());
+        let taken = done
+            .refused
+            .take(&executor, observed, (step, error), plan)
+            .await;
+        if let Err(error) = taken {
+            done.failure.get_or_insert(error);
+            if !is_passed_over {
                 break;
             }
         }
     }
-    report(context, &observed, plan, failure.as_ref())
-        .await
-        .map_err(PassError::Report)?;
-    match failure {
-        Some(failure) => Err(failure),
-        None if steps.is_empty() => {
-            Ok(again_after.map_or_else(Action::await_change, Action::requeue))
-        }
-        // What was written is read back at once: only what was read counts.
-        None => Ok(Action::requeue(Duration::from_millis(50))),
-    }
+    done
 }
 
 /// How long to wait after a failed pass.

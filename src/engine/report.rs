@@ -30,7 +30,8 @@ pub async fn report(
     let mut status = plan.status;
     status.conditions.clone_from(&before.conditions);
     let mut transitions = Vec::new();
-    for desired in with_failure(plan.conditions, failure) {
+    let failure = failure.map(ToString::to_string);
+    for desired in with_failure(plan.conditions, failure.as_deref()) {
         let generation = observed.database.metadata.generation;
         match set_condition(
             &mut status.conditions,
@@ -68,28 +69,41 @@ pub async fn report(
     Ok(())
 }
 
-/// Adds what went wrong to what the plan says, so that a failure is seen where users look.
+/// Adds what went wrong to what the plan says, so that a failure is seen where users look: in
+/// Reconciling, or in Stalled where that is True, because both are never True at once.
 fn with_failure(
     mut conditions: Vec<DesiredCondition>,
-    failure: Option<&PassError>,
+    failure: Option<&str>,
 ) -> Vec<DesiredCondition> {
     let Some(failure) = failure else {
         return conditions;
     };
     let message = format!("{failure}; it is tried again");
-    let said = DesiredCondition {
+    let is_stalled = |condition: &&mut DesiredCondition| {
+        condition.condition == ConditionType::Stalled && condition.status == ConditionStatus::True
+    };
+    if let Some(stalled) = conditions.iter_mut().find(is_stalled) {
+        stalled.message = format!("{}. In addition: {message}", stalled.message);
+        return conditions;
+    }
+    conditions.retain(|condition| {
+        !matches!(
+            condition.condition,
+            ConditionType::Reconciling | ConditionType::Stalled
+        )
+    });
+    conditions.push(DesiredCondition {
+        condition: ConditionType::Stalled,
+        status: ConditionStatus::False,
+        reason: reasons::SETTLED,
+        message: "nothing waits for you".to_owned(),
+    });
+    conditions.push(DesiredCondition {
         condition: ConditionType::Reconciling,
         status: ConditionStatus::True,
         reason: reasons::WRITE_FAILED,
         message,
-    };
-    match conditions
-        .iter_mut()
-        .find(|condition| condition.condition == ConditionType::Reconciling)
-    {
-        Some(present) => *present = said,
-        None => conditions.push(said),
-    }
+    });
     conditions
 }
 
@@ -119,6 +133,10 @@ async fn write_status(
 
 /// Whether a transition is worth an event, and of which type.
 fn event_type(transition: &DesiredCondition, before: &[Condition]) -> Option<EventType> {
+    // A reset is Stalled too, and has an event of its own.
+    if transition.reason == reasons::DATA_RESET {
+        return None;
+    }
     let events = transition.condition.row().events;
     let event = match transition.status {
         ConditionStatus::True => events.on_true,
@@ -178,6 +196,45 @@ mod tests {
             status,
             reason,
             message: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_failure_is_said_and_never_makes_both_true() {
+        let found = |conditions: &[DesiredCondition]| {
+            let said = |wanted| {
+                let mut found = conditions.iter().filter(|found| found.condition == wanted);
+                let only = found
+                    .next()
+                    .map(|found| (found.status, found.message.clone()));
+                assert!(found.next().is_none(), "{wanted:?} is there twice");
+                only
+            };
+            (
+                said(ConditionType::Stalled),
+                said(ConditionType::Reconciling),
+            )
+        };
+        let stalled = transition(
+            ConditionType::Stalled,
+            ConditionStatus::True,
+            reasons::INVALID_SPEC,
+        );
+        let settled = transition(
+            ConditionType::Reconciling,
+            ConditionStatus::False,
+            reasons::SETTLED,
+        );
+        let (stall, progress) = found(&with_failure(vec![stalled, settled.clone()], Some("no")));
+        assert!(stall.is_some_and(|(status, message)| {
+            status == ConditionStatus::True && message.contains("no; it is tried again")
+        }));
+        assert!(progress.is_some_and(|(status, _)| status == ConditionStatus::False));
+        // A plan that says nothing of Stalled would leave what the status said before.
+        for plan in [Vec::new(), vec![settled]] {
+            let (stall, progress) = found(&with_failure(plan, Some("no")));
+            assert!(stall.is_some_and(|(status, _)| status == ConditionStatus::False));
+            assert!(progress.is_some_and(|(status, _)| status == ConditionStatus::True));
         }
     }
 

@@ -9,7 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Config, Controller};
@@ -26,7 +26,8 @@ use super::metrics::Metrics;
 use super::pass::{reconcile, retry};
 use super::restoring::run_restores;
 use super::triggers::{self, GuardedDatabase};
-use crate::api::{DatabaseBackup, DatabaseCheck, names};
+use super::volume_watch::watch_volumes;
+use crate::api::{DatabaseBackup, DatabaseCheck, DatabaseLedger, names};
 use crate::guard;
 
 /// Events come in bursts, the operator's own writes among them: one pass for those that follow each
@@ -71,7 +72,8 @@ pub async fn run(
     let store = controller.store();
     let labelled = watcher::Config::default().labels(names::DATABASE_LABEL);
     let protected = watcher::Config::default().labels(&format!("{}=true", names::PROTECTED_LABEL));
-    let (by_pod, by_stateful_set, by_deployment) = (store.clone(), store.clone(), store);
+    let (by_pod, by_service, by_stateful_set) = (store.clone(), store.clone(), store.clone());
+    let (by_deployment, by_claim, by_namespace) = (store.clone(), store.clone(), store);
     let (repair, repaired) = futures::channel::mpsc::channel(1);
     let controller = controller
         .watches(
@@ -80,26 +82,21 @@ pub async fn run(
             move |pod| triggers::from_pod(&by_pod, pod.meta()),
         )
         .watches(
+            namespaced::<PartialObjectMeta<Service>>(&client, scope),
+            watcher::Config::default(),
+            move |service| {
+                triggers::from_namespace(&by_service, &service.namespace().unwrap_or_default())
+            },
+        )
+        .watches(
             namespaced::<PartialObjectMeta<StatefulSet>>(&client, scope),
             watcher::Config::default(),
-            move |set| {
-                triggers::from_workload(
-                    &by_stateful_set,
-                    &set.namespace().unwrap_or_default(),
-                    &set.name_any(),
-                )
-            },
+            move |set| triggers::from_workload_or_new(&by_stateful_set, set.meta()),
         )
         .watches(
             namespaced::<PartialObjectMeta<Deployment>>(&client, scope),
             watcher::Config::default(),
-            move |deployment| {
-                triggers::from_workload(
-                    &by_deployment,
-                    &deployment.namespace().unwrap_or_default(),
-                    &deployment.name_any(),
-                )
-            },
+            move |deployment| triggers::from_workload_or_new(&by_deployment, deployment.meta()),
         )
         .watches(
             namespaced::<DatabaseCheck>(&client, scope),
@@ -134,12 +131,19 @@ pub async fn run(
         .watches(
             namespaced::<PartialObjectMeta<PersistentVolumeClaim>>(&client, scope),
             protected.clone(),
-            |claim| triggers::from_mark(claim.meta()),
+            move |claim| triggers::from_claim(&by_claim, claim.meta()),
+        )
+        .reconcile_on(watch_volumes(&client, Arc::clone(&context.volumes)))
+        // For what is confirmed on them: nothing else of the two is waited for.
+        .watches(
+            Api::<PartialObjectMeta<Namespace>>::all(client.clone()),
+            protected.clone(),
+            move |namespace| triggers::from_namespace(&by_namespace, &namespace.name_any()),
         )
         .watches(
-            Api::<PartialObjectMeta<PersistentVolume>>::all(client.clone()),
+            Api::<PartialObjectMeta<DatabaseLedger>>::all(client.clone()),
             protected,
-            |volume| triggers::from_mark(volume.meta()),
+            |ledger| triggers::from_mark(ledger.meta()),
         )
         .reconcile_all_on(repaired)
         .graceful_shutdown_on(stop.clone())

@@ -1,6 +1,8 @@
 //! Carries out steps: those of the operator's pass, of a `DatabaseRestore` and of `kubectl holdfast
 //! recover`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -8,22 +10,25 @@ use k8s_openapi::api::core::v1::{
     Namespace, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount,
 };
 use k8s_openapi::api::rbac::v1::RoleBinding;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::api::{Patch, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
+use super::judge_backup::judge_backup;
+use super::reports;
 use super::writer::{WriteError, Writer, within_time};
 use crate::api::{
-    BackupState, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase, WorkloadKind,
-    names, reasons,
+    ConfirmedVerb, DatabaseCheck, DatabaseLedger, ProtectedDatabase, WorkloadKind, names,
 };
 use crate::guard::{self, Marks};
 use crate::plan::patches::{
     build_mount, build_reservation, build_scale_down, build_scale_up, build_touch, claim_reference,
 };
-use crate::plan::{GateStep, MountRepairStep, Release, Step};
+use crate::plan::{
+    ConfirmedKind, GateStep, MountRepairStep, Release, RevocationStep, Step, VolumeStep,
+};
 use crate::resources;
 
 /// Carries out steps for one database.
@@ -36,6 +41,8 @@ pub struct Executor {
     /// `NAMESPACE/NAME` of the `DatabaseRestore` whose confirmation is passed on; none for a user,
     /// who confirms when asked.
     restore: Option<String>,
+    /// The labels of the agents' service account and role binding.
+    agent_labels: BTreeMap<String, String>,
 }
 
 impl Executor {
@@ -47,6 +54,16 @@ impl Executor {
             namespace: namespace.to_owned(),
             owner: names::protected_by(namespace, name),
             restore: None,
+            agent_labels: BTreeMap::new(),
+        }
+    }
+
+    /// Creates the agents' service account and role binding with these labels.
+    #[must_use]
+    pub fn labelling_agents(self, agent_labels: BTreeMap<String, String>) -> Self {
+        Self {
+            agent_labels,
+            ..self
         }
     }
 
@@ -91,7 +108,6 @@ impl Executor {
         let databases = self.namespaced::<ProtectedDatabase>();
         let claims = self.namespaced::<PersistentVolumeClaim>();
         let checks = self.namespaced::<DatabaseCheck>();
-        let cron_jobs = self.namespaced::<CronJob>();
         let volumes = self.cluster::<PersistentVolume>();
         let namespaces = self.cluster::<Namespace>();
         let ledgers = self.cluster::<DatabaseLedger>();
@@ -100,34 +116,29 @@ impl Executor {
         let unmark = |release: &Release, marks| {
             guard::build_release_patch(&release.metadata, &self.owner, marks)
         };
-        let confirm = |metadata: &ObjectMeta| Some(guard::build_confirmation(metadata));
+        let now = Timestamp::now();
+        let confirm =
+            |metadata: &ObjectMeta, verb| Some(guard::build_confirmation(metadata, verb, now));
         let unchanged = |metadata: &ObjectMeta| Some(guard::build_unchanged_patch(metadata));
         match step {
             Step::MarkDatabase(read) => {
-                writer
-                    .patch(&databases, read, mark(read, Marks::Held))
-                    .await
+                let patch = mark(read, Marks::Itself);
+                writer.patch(&databases, read, patch).await
             }
             Step::MarkClaim(read) => writer.patch(&claims, read, mark(read, Marks::Held)).await,
             Step::MarkNamespace(read) => {
-                writer
-                    .patch(&namespaces, read, mark(read, Marks::Shared))
-                    .await
+                let patch = mark(read, Marks::Shared);
+                writer.patch(&namespaces, read, patch).await
             }
-            Step::MarkWorkload(kind, read) => {
-                self.patch_workload(*kind, read, mark(read, Marks::Named))
-                    .await
+            Step::MarkWorkload(step) => {
+                let patch = guard::build_workload_patch(&step.metadata, step.claims_guarded);
+                self.patch_workload(step.kind, &step.metadata, patch).await
             }
             Step::NoteMountRepair(step) => self.note_mount_repair(step).await,
-            Step::RetainVolume(volume) => {
-                let policy = Some(volume.reclaim_policy.as_str());
-                let patch = guard::build_retain_patch(&volume.metadata, policy);
-                writer.patch(&volumes, &volume.metadata, patch).await
-            }
+            Step::RetainVolume(volume) => self.retain(volume).await,
+            Step::RetainTwin(volume) => self.retain_twin(volume).await,
             Step::MarkVolume(volume) => {
-                let policy = Some(volume.reclaim_policy.as_str());
-                let marked = guard::build_volume_patch(&volume.metadata, policy, &self.owner);
-                let patch = marked.or_else(|| guard::build_retain_patch(&volume.metadata, policy));
+                let patch = self.build_volume_mark(volume);
                 writer.patch(&volumes, &volume.metadata, patch).await
             }
             Step::NoteLoss { metadata, loss } => {
@@ -138,10 +149,25 @@ impl Executor {
             Step::WriteLedger { name, status } => {
                 writer.apply_status(&ledgers, (name, None), status).await
             }
+            Step::NoteRecreation { ledger, token } => {
+                let patch = guard::build_recreation_note(ledger, token);
+                writer.patch(&ledgers, ledger, Some(patch)).await
+            }
+            Step::AcceptNamespace {
+                ledger,
+                namespace_uid,
+            } => {
+                let patch = guard::build_acceptance(ledger, namespace_uid);
+                writer.patch(&ledgers, ledger, Some(patch)).await
+            }
             Step::SetGate(gate) => self.set_gate(gate).await,
             Step::EnsureAgentIdentity => self.apply_agent_identity().await,
             Step::CreateCheck(check) => writer.create(&checks, check.as_ref()).await,
             Step::CreateJob(job) => writer.create(&self.namespaced::<Job>(), job.as_ref()).await,
+            Step::EndJob(read) => writer.delete_by_uid(&self.namespaced::<Job>(), read).await,
+            Step::CreateBackup(backup) => writer.create(&self.namespaced(), backup.as_ref()).await,
+            Step::FailBackup { .. } => reports::fail_backup(writer, &self.namespaced(), step).await,
+            Step::JudgeBackup { .. } => judge_backup(writer, &self.namespaced(), step).await,
             Step::SetCheckTarget { name, target } => {
                 let body = json!({"spec": {"target": target}});
                 writer.merge(&checks, name, body).await
@@ -150,26 +176,13 @@ impl Executor {
                 let status = json!({"verdict": verdict});
                 writer.apply_status(&checks, (name, None), &status).await
             }
-            Step::FailFiles { check, files } => {
-                // Instead of the agent that did not report: under the operator's own manager the
-                // verdict would be removed.
-                let rule = usize::try_from(files.rule).unwrap_or_default();
-                let body = json!({
-                    "apiVersion": DatabaseCheck::api_version(&()),
-                    "kind": DatabaseCheck::kind(&()),
-                    "metadata": {"name": check}, "status": {"files": [files]},
-                });
-                let manager = names::files_manager(rule);
-                let parameters = kube::api::PatchParams::apply(&manager).force();
-                checks
-                    .patch_status(check, &parameters, &Patch::Apply(body))
-                    .await
-                    .map(drop)
+            Step::FailFiles { check, files } => reports::fail_files(&checks, check, files).await,
+            Step::ApplyCronJob(job) => writer.apply(&self.namespaced(), job.as_ref()).await,
+            Step::DeleteRoleBinding(read) => {
+                writer.delete(&self.namespaced::<RoleBinding>(), read).await
             }
-            Step::ApplyCronJob(cron_job) => writer.apply(&cron_jobs, cron_job.as_ref()).await,
-            Step::DeleteCronJob(read) => writer.delete(&cron_jobs, read).await,
+            Step::DeleteCronJob(read) => writer.delete(&self.namespaced::<CronJob>(), read).await,
             Step::DeleteCheck(read) => writer.delete(&checks, read).await,
-            Step::FailBackup { name, message } => self.fail_backup(name, message).await,
             Step::AssertDatabase(read) => writer.patch(&databases, read, unchanged(read)).await,
             Step::AssertVolume(read) => writer.patch(&volumes, read, unchanged(read)).await,
             Step::ReleaseLedger(release) => {
@@ -189,33 +202,34 @@ impl Executor {
                 writer.patch(&namespaces, &release.metadata, patch).await
             }
             Step::ReleaseDatabase(release) => {
-                let patch = unmark(release, Marks::Held);
+                let patch = unmark(release, Marks::Itself);
                 writer.patch(&databases, &release.metadata, patch).await
             }
             Step::ReleaseWorkload(kind, release) => {
-                let patch = unmark(release, Marks::Named);
+                let patch = guard::build_workload_release(&release.metadata);
                 self.patch_workload(*kind, &release.metadata, patch).await
             }
             Step::ConfirmNamespaceDeletion(read) => {
-                writer.patch(&namespaces, read, confirm(read)).await
+                let patch = confirm(read, ConfirmedVerb::Delete);
+                writer.patch(&namespaces, read, patch).await
             }
             Step::ConfirmDatabaseDeletion(read) => {
-                writer.patch(&databases, read, confirm(read)).await
+                let patch = confirm(read, ConfirmedVerb::Delete);
+                writer.patch(&databases, read, patch).await
             }
-            Step::ConfirmVolumeChange(read) => writer.patch(&volumes, read, confirm(read)).await,
+            Step::ConfirmVolumeChange(read) => {
+                let patch = confirm(read, ConfirmedVerb::Change);
+                writer.patch(&volumes, read, patch).await
+            }
             Step::ConfirmClaimDeletion(read) => {
-                let patch = match &self.restore {
-                    Some(restore) => guard::build_confirmation_for(read, restore),
-                    None => guard::build_confirmation(read),
-                };
+                let patch = self.build_claim_confirmation(read, now);
                 writer.patch(&claims, read, Some(patch)).await
             }
-            Step::RevokeVolumeChange(read) => self.revoke(&volumes, read.name.as_deref()).await,
+            Step::RevokeConfirmation(step) => self.revoke(step).await,
             Step::FinalizeNamespace(read) => finalize(&namespaces, read).await,
             Step::FinishDatabaseDeletion(read) => {
-                writer
-                    .patch(&databases, read, guard::build_finalizer_removal(read))
-                    .await
+                let patch = guard::build_finalizer_removal(read);
+                writer.patch(&databases, read, patch).await
             }
             Step::CreateNamespace(manifest) => writer.create_manifest(&namespaces, manifest).await,
             Step::CreateVolume(manifest) => writer.create_manifest(&volumes, manifest).await,
@@ -227,7 +241,7 @@ impl Executor {
                     .await
             }
             Step::ScaleUp(scale) => {
-                let patch = build_scale_up(&scale.metadata, scale.replicas);
+                let patch = build_scale_up(&scale.metadata, scale.replicas, scale.scaled_up_to);
                 self.patch_workload(scale.kind, &scale.metadata, Some(patch))
                     .await
             }
@@ -247,9 +261,11 @@ impl Executor {
                 namespace,
                 claim,
                 for_uid,
+                uses_confirmation,
             } => {
                 let reference = claim_reference(namespace, claim, for_uid.as_deref());
-                let patch = build_reservation(metadata, claim_uid.as_deref(), reference);
+                let uid = claim_uid.as_deref();
+                let patch = build_reservation(metadata, uid, reference, *uses_confirmation);
                 writer.patch(&volumes, metadata, Some(patch)).await
             }
             Step::TouchClaim {
@@ -264,8 +280,40 @@ impl Executor {
         }
     }
 
-    /// Reads claim and volume once more: what is to be deleted must be the claim that was read, and
-    /// its volume must be on Retain. Returns the claim as it was read now.
+    /// Confirms the deletion of a claim: for the DatabaseRestore, where one asks.
+    fn build_claim_confirmation(&self, claim: &ObjectMeta, now: Timestamp) -> json_patch::Patch {
+        self.restore.as_ref().map_or_else(
+            || guard::build_confirmation(claim, ConfirmedVerb::Delete, now),
+            |restore| guard::build_confirmation_for(claim, restore, &self.owner, now),
+        )
+    }
+
+    /// Sets a volume to Retain.
+    async fn retain(&self, volume: &VolumeStep) -> Result<(), kube::Error> {
+        let policy = Some(volume.reclaim_policy.as_str());
+        let patch = guard::build_retain_patch(&volume.metadata, policy);
+        let volumes = self.cluster::<PersistentVolume>();
+        self.writer.patch(&volumes, &volume.metadata, patch).await
+    }
+
+    /// Sets a volume of others to Retain, if it is still as it was read.
+    async fn retain_twin(&self, volume: &VolumeStep) -> Result<(), kube::Error> {
+        let policy = Some(volume.reclaim_policy.as_str());
+        let patch = guard::build_twin_patch(&volume.metadata, policy);
+        let volumes = self.cluster::<PersistentVolume>();
+        self.writer.patch(&volumes, &volume.metadata, patch).await
+    }
+
+    /// Marks a volume that is on Retain or is set to it in the same write.
+    fn build_volume_mark(&self, volume: &VolumeStep) -> Option<json_patch::Patch> {
+        let policy = Some(volume.reclaim_policy.as_str());
+        let namespace_uid = volume.namespace_uid.as_deref();
+        guard::build_volume_patch(&volume.metadata, policy, &self.owner, namespace_uid)
+            .or_else(|| guard::build_retain_patch(&volume.metadata, policy))
+    }
+
+    /// Reads claim and volume once more: what is to be deleted must be the claim that was read, no other
+    /// database's by now, and its volume must be on Retain. Returns the claim as it was read now.
     async fn fetch_kept(
         &self,
         doing: &str,
@@ -281,6 +329,11 @@ impl Executor {
         if claim.uid() != metadata.uid {
             return Err(not_kept("another claim has its name by now".to_owned()));
         }
+        if guard::marked_owner(&claim.metadata).is_some_and(|owner| owner != self.owner) {
+            return Err(not_kept(
+                "another ProtectedDatabase guards it by now".to_owned(),
+            ));
+        }
         let volume = claim.spec.and_then(|spec| spec.volume_name);
         let Some(volume) = volume.filter(|volume| !volume.is_empty()) else {
             return Ok(claim.metadata);
@@ -289,6 +342,15 @@ impl Executor {
         let Some(found) = within_time(doing, volumes.get_opt(&volume)).await? else {
             return Ok(claim.metadata);
         };
+        // Anybody may write any volume's name into a claim: one that is for another claim stays.
+        let holder = found.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+        let is_for_another = holder.is_some_and(|holder| {
+            holder.name != metadata.name
+                || holder.namespace.as_deref() != Some(self.namespace.as_str())
+        });
+        if is_for_another {
+            return Ok(claim.metadata);
+        }
         let policy = found
             .spec
             .and_then(|spec| spec.persistent_volume_reclaim_policy);
@@ -358,8 +420,8 @@ impl Executor {
     }
 
     async fn apply_agent_identity(&self) -> Result<(), kube::Error> {
-        let account = resources::build_agent_service_account(&self.namespace);
-        let binding = resources::build_agent_role_binding(&self.namespace);
+        let (account, binding) =
+            resources::build_agent_identity(&self.namespace, &self.agent_labels);
         self.writer
             .apply(&self.namespaced::<ServiceAccount>(), &account)
             .await?;
@@ -368,40 +430,33 @@ impl Executor {
             .await
     }
 
-    /// Marks a backup as failed, but only while it still says Running: its agent may have reported
-    /// since.
-    async fn fail_backup(&self, name: &str, message: &str) -> Result<(), kube::Error> {
-        let backups = self.namespaced::<DatabaseBackup>();
-        let Some(backup) = backups.get_opt(name).await? else {
-            return Ok(());
-        };
-        let state = backup.status.as_ref().and_then(|status| status.state);
-        if state != Some(BackupState::Running) {
-            return Ok(());
+    /// Removes a confirmation, as it was read: one that was renewed since stays.
+    async fn revoke(&self, step: &RevocationStep) -> Result<(), kube::Error> {
+        let (writer, read) = (&self.writer, step.metadata.as_ref());
+        let patch = guard::build_revocation(read, &[step.verb]);
+        match step.kind {
+            ConfirmedKind::Claim => {
+                let claims = self.namespaced::<PersistentVolumeClaim>();
+                writer.patch(&claims, read, patch).await
+            }
+            ConfirmedKind::Volume => {
+                let volumes = self.cluster::<PersistentVolume>();
+                writer.patch(&volumes, read, patch).await
+            }
+            ConfirmedKind::Workload(kind) => self.patch_workload(kind, read, patch).await,
+            ConfirmedKind::Namespace => {
+                let namespaces = self.cluster::<Namespace>();
+                writer.patch(&namespaces, read, patch).await
+            }
+            ConfirmedKind::Database => {
+                let databases = self.namespaced::<ProtectedDatabase>();
+                writer.patch(&databases, read, patch).await
+            }
+            ConfirmedKind::Ledger => {
+                let ledgers = self.cluster::<DatabaseLedger>();
+                writer.patch(&ledgers, read, patch).await
+            }
         }
-        let body = json!({
-            "metadata": {"resourceVersion": backup.metadata.resource_version},
-            "status": {
-                "state": BackupState::Failed, "reason": reasons::JOB_FAILED, "message": message,
-                "completionTime": Time(Timestamp::now()),
-            },
-        });
-        self.writer
-            .patch_status(&backups, name, &Patch::Merge(body))
-            .await
-    }
-
-    /// Removes a confirmation, as it is now.
-    async fn revoke(
-        &self,
-        volumes: &Api<PersistentVolume>,
-        name: Option<&str>,
-    ) -> Result<(), kube::Error> {
-        let Some(volume) = volumes.get_metadata_opt(name.unwrap_or_default()).await? else {
-            return Ok(());
-        };
-        let patch = guard::build_revocation(&volume.metadata);
-        self.writer.patch(volumes, &volume.metadata, patch).await
     }
 }
 

@@ -2,7 +2,9 @@
 //! decided here.
 
 mod executor;
+mod judge_backup;
+mod reports;
 mod writer;
 
 pub use executor::Executor;
-pub use writer::{WriteError, Writer, within_time};
+pub use writer::{WriteError, Writer, is_precondition, within_time};

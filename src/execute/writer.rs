@@ -14,6 +14,9 @@ use serde_json::Value;
 /// How long one write may take. The client itself would try for minutes.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What admission policies and webhooks of others say where their own text begins.
+const DENIED: [&str; 2] = ["denied request: ", "denied the request"];
+
 /// A write that was not done, or of which that is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -42,18 +45,44 @@ pub enum WriteError {
     },
 }
 
+/// Whether the API server says that a precondition did not hold. An admission policy may answer with the
+/// same code, and then says that it has denied the request.
+#[must_use]
+pub fn is_precondition(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let is_denied = || DENIED.iter().any(|denied| status.message.contains(denied));
+    status.code == 409 || (status.code == 422 && !is_denied())
+}
+
 impl WriteError {
     /// Whether a precondition did not hold: somebody else wrote first, and reading again settles
     /// it.
     #[must_use]
     pub fn is_precondition(&self) -> bool {
-        matches!(self.code(), Some(409 | 422))
+        matches!(self, Self::Refused { source, .. } if is_precondition(source))
     }
 
     /// The same, or the object is gone.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self.code(), Some(404 | 409 | 422))
+    }
+
+    /// What the API server says to an object that it refuses for what it contains, or for what others ask
+    /// of it: a quota, an admission policy, a webhook. That it could not decide is no refusal.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Refused { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => {
+                    Some(&status.message)
+                }
+                _ => None,
+            },
+            Self::NotKept { .. } | Self::TimedOut { .. } => None,
+        }
     }
 
     fn code(&self) -> Option<u16> {
@@ -257,12 +286,26 @@ impl Writer {
             preconditions: Some(preconditions),
             ..DeleteParams::background()
         };
-        match api
-            .delete(metadata.name.as_deref().unwrap_or_default(), &parameters)
-            .await
-        {
+        let name = metadata.name.as_deref().unwrap_or_default();
+        match api.delete(name, &parameters).await {
             Err(kube::Error::Api(status)) if status.reason == "NotFound" => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    /// Deletes the object that was read, whatever of it has changed since.
+    pub(crate) async fn delete_by_uid<K>(
+        &self,
+        api: &Api<K>,
+        metadata: &ObjectMeta,
+    ) -> Result<(), kube::Error>
+    where
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let any_version = ObjectMeta {
+            resource_version: None,
+            ..metadata.clone()
+        };
+        self.delete(api, &any_version).await
     }
 }

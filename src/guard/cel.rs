@@ -24,6 +24,12 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
+/// A list of texts in CEL.
+pub fn quote_all(texts: &[&str]) -> String {
+    let quoted: Vec<_> = texts.iter().map(|text| quote(text)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
 /// The value of an annotation of the object as stored, or the empty string.
 pub fn old_annotation(key: &str) -> String {
     entry("oldObject", "annotations", key)

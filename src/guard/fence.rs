@@ -101,6 +101,16 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
              verdict",
         ),
         forbid_unless(
+            format!(
+                "request.operation != 'UPDATE' || request.resource.resource != 'databasebackups' \
+                 || ({} && {})",
+                unchanged("confirmed"),
+                unchanged("demoted")
+            ),
+            "Holdfast refuses this write: an agent reports its backup; only the operator says \
+             whether it counts",
+        ),
+        forbid_unless(
             format!("!variables.looksForFiles || ({of_the_check})"),
             "Holdfast refuses this write: an agent that looks for files reports only files, not \
              the data",

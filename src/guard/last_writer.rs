@@ -15,10 +15,17 @@ pub fn last_other_manager(metadata: &ObjectMeta) -> Option<String> {
                 .is_some_and(|manager| manager != OPERATOR_MANAGER && manager != AGENT_MANAGER)
     });
     let last = others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
-    let manager = last.manager.clone()?;
+    let manager = last.manager.as_deref()?;
+    // Whoever writes chooses the text.
+    let is_word = |character: char| character.is_ascii_alphanumeric() || "._-/".contains(character);
+    let said = if manager.chars().all(is_word) {
+        format!("field manager {manager}")
+    } else {
+        "a field manager whose name is no word".to_owned()
+    };
     Some(match &last.time {
-        Some(time) => format!("field manager {manager} at {:.0}", time.0),
-        None => format!("field manager {manager}"),
+        Some(time) => format!("{said} at {:.0}", time.0),
+        None => said,
     })
 }
 
@@ -49,6 +56,15 @@ mod tests {
             last_other_manager(&changed).unwrap(),
             "field manager kubectl-edit at 2026-02-01T09:10:00Z"
         );
+    }
+
+    #[test]
+    fn a_text_that_is_no_word_is_not_quoted() {
+        let changed = metadata(&json!([
+            {"manager": "x; kubectl delete pvc --all", "operation": "Update"},
+        ]));
+        let said = last_other_manager(&changed).unwrap();
+        assert_eq!(said, "a field manager whose name is no word");
     }
 
     #[test]

@@ -5,13 +5,19 @@
 //!
 //! | object | [`Marks`] | label | annotation | finalizer |
 //! |---|---|---|---|---|
-//! | claim, volume, ProtectedDatabase | [`Marks::Held`] | yes | yes | yes |
-//! | StatefulSet, Deployment | [`Marks::Named`] | yes | yes | no: a terminating StatefulSet no longer recreates its pods |
+//! | claim, volume | [`Marks::Held`] | yes | yes | yes |
+//! | ProtectedDatabase | [`Marks::Itself`] | yes | yes | yes |
+//! | DatabaseLedger | [`Marks::Named`] | yes | yes | no |
+//! | StatefulSet, Deployment | `workload_marks` | yes | no: their owners compare them | no: a terminating StatefulSet no longer recreates its pods |
 //! | Namespace | [`Marks::Shared`] | yes | no | no |
 //!
 //! A Namespace may hold thousands of ProtectedDatabases, so it carries no list of them: a list
 //! would be written once for each of them, contended by all, and limited by the 256 KiB of an
 //! object's annotations. The last of them removes the label.
+//!
+//! Marks are also copied, with a manifest or by a backup tool, and anybody who may write an object may
+//! write them: an annotation counts only where it is the name of a database that the object can
+//! belong to.
 //!
 //! Every patch but those for Retain and for notes is conditional on `metadata.uid` and
 //! `metadata.resourceVersion`: it applies to exactly the object that was read, or the API
@@ -22,11 +28,14 @@ use json_patch::{Patch, PatchOperation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
+use super::loss_text::is_loss_summary;
 use super::operations::{add, remove, replace, set_entry, test, test_uid, test_version};
+use crate::api::ConfirmedVerb;
 use crate::api::names::{
-    CONFIRM_DELETION_ANNOTATION, KEEP_FINALIZER, LOSS_SUMMARY_ANNOTATION, MOUNT_REPAIR_ANNOTATION,
+    KEEP_FINALIZER, KEPT_FOR_ANNOTATION, LOSS_SUMMARY_ANNOTATION, NAMESPACE_UID_ANNOTATION,
     PROTECTED_BY_ANNOTATION, PROTECTED_LABEL,
 };
+use crate::api::split_owner;
 
 /// The value of [`PROTECTED_LABEL`] on a guarded object.
 pub const PROTECTED_VALUE: &str = "true";
@@ -36,12 +45,22 @@ pub const RETAIN: &str = "Retain";
 /// Which marks an object carries; see the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marks {
-    /// Label, annotation and finalizer: claims, volumes and ProtectedDatabases.
+    /// Label, annotation and finalizer: claims and volumes.
     Held,
-    /// Label and annotation: workloads.
+    /// The same, of a ProtectedDatabase: it belongs to nobody else, so whatever its annotation says
+    /// of another one came with a copy.
+    Itself,
+    /// Label and annotation: ledgers.
     Named,
     /// Label only: namespaces.
     Shared,
+}
+
+impl Marks {
+    /// Whether they include the finalizer.
+    const fn include_finalizer(self) -> bool {
+        matches!(self, Self::Held | Self::Itself)
+    }
 }
 
 /// What the marks of an object say.
@@ -57,19 +76,43 @@ pub enum MarkState {
     Ours,
 }
 
-/// The ProtectedDatabase, `NAMESPACE/NAME`, that an object's annotation names.
+/// The ProtectedDatabase, `NAMESPACE/NAME`, that an object's annotation names. None where it is no
+/// mark: a text that is no name, or the name of a database of another namespace than the object's.
 #[must_use]
 pub fn marked_owner(meta: &ObjectMeta) -> Option<&str> {
-    annotation(meta, PROTECTED_BY_ANNOTATION).filter(|owner| !owner.is_empty())
+    let owner = annotation(meta, PROTECTED_BY_ANNOTATION)?;
+    let (namespace, _) = split_owner(owner)?;
+    let is_elsewhere = meta
+        .namespace
+        .as_deref()
+        .is_some_and(|home| home != namespace);
+    (!is_elsewhere).then_some(owner)
 }
 
-/// Whether a user has confirmed the deletion of exactly this object: the annotation holds its own
-/// UID.
+/// Forgets the marks on a volume that is for a claim of another namespace than they name: they came
+/// with a copy. What the annotations say is overwritten when it is marked.
+pub fn forget_copied_marks(meta: &mut ObjectMeta, claim_namespace: Option<&str>) {
+    let owner = annotation(meta, PROTECTED_BY_ANNOTATION).and_then(split_owner);
+    let is_copied = owner
+        .zip(claim_namespace)
+        .is_some_and(|((namespace, _), home)| namespace != home);
+    if let Some(annotations) = meta.annotations.as_mut().filter(|_| is_copied) {
+        annotations.remove(PROTECTED_BY_ANNOTATION);
+        annotations.remove(NAMESPACE_UID_ANNOTATION);
+    }
+}
+
+/// The UID of the namespace that is noted on a volume.
 #[must_use]
-pub fn deletion_confirmed(meta: &ObjectMeta) -> bool {
-    meta.uid.as_deref().is_some_and(|uid| {
-        !uid.is_empty() && annotation(meta, CONFIRM_DELETION_ANNOTATION) == Some(uid)
-    })
+pub fn noted_namespace(meta: &ObjectMeta) -> Option<&str> {
+    annotation(meta, NAMESPACE_UID_ANNOTATION).filter(|uid| !uid.is_empty())
+}
+
+/// The UID of the namespace whose database keeps a volume, or has kept it before it was released.
+#[must_use]
+pub fn kept_for_namespace(meta: &ObjectMeta) -> Option<&str> {
+    let kept_for = annotation(meta, KEPT_FOR_ANNOTATION);
+    noted_namespace(meta).or(kept_for.filter(|uid| !uid.is_empty()))
 }
 
 /// Reads the marks of an object as seen by `owner`, `NAMESPACE/NAME`.
@@ -83,8 +126,9 @@ pub fn mark_state(meta: &ObjectMeta, owner: &str, marks: Marks) -> MarkState {
             MarkState::Unmarked
         };
     }
-    let held = marks == Marks::Held && is_held(meta);
+    let held = marks.include_finalizer() && is_held(meta);
     match marked_owner(meta) {
+        Some(other) if other != owner && marks == Marks::Itself => MarkState::Partial,
         Some(other) if other != owner => MarkState::MarkedBy(other.to_owned()),
         Some(_) if labelled && (held || marks == Marks::Named) => MarkState::Ours,
         None if !labelled && !held => MarkState::Unmarked,
@@ -111,13 +155,22 @@ pub fn build_retain_patch(meta: &ObjectMeta, reclaim_policy: Option<&str>) -> Op
         .then(|| Patch(vec![test_uid(meta), retain_operation(reclaim_policy)]))
 }
 
-/// Sets a volume to Retain and marks it in one write. `None` if both are done, or if another
-/// ProtectedDatabase has marked it.
+/// Sets a volume of others to Retain, and nothing else, if it is still as it was read: it may be for
+/// other storage by now. `None` if its policy is Retain already.
+#[must_use]
+pub fn build_twin_patch(meta: &ObjectMeta, reclaim_policy: Option<&str>) -> Option<Patch> {
+    (reclaim_policy != Some(RETAIN))
+        .then(|| conditional(meta, vec![retain_operation(reclaim_policy)]))
+}
+
+/// Sets a volume to Retain, marks it and notes the UID of its namespace, if that is known, in one
+/// write. `None` if all is done, or if another ProtectedDatabase has marked it.
 #[must_use]
 pub fn build_volume_patch(
     meta: &ObjectMeta,
     reclaim_policy: Option<&str>,
     owner: &str,
+    namespace_uid: Option<&str>,
 ) -> Option<Patch> {
     if matches!(mark_state(meta, owner, Marks::Held), MarkState::MarkedBy(_)) {
         return None;
@@ -126,13 +179,23 @@ pub fn build_volume_patch(
     if reclaim_policy != Some(RETAIN) {
         operations.insert(0, retain_operation(reclaim_policy));
     }
+    if let Some(uid) = namespace_uid.filter(|uid| noted_namespace(meta) != Some(uid)) {
+        // The map of annotations exists by now: the name of the owner is in it.
+        operations.push(set_entry(
+            "annotations",
+            true,
+            NAMESPACE_UID_ANNOTATION,
+            uid,
+        ));
+    }
     (!operations.is_empty()).then(|| conditional(meta, operations))
 }
 
-/// What would be lost with an object, as the operator has noted on it.
+/// What would be lost with an object, as the operator has noted on it. A text that has not the form
+/// of this note is somebody else's, and none.
 #[must_use]
 pub fn loss_summary(meta: &ObjectMeta) -> Option<&str> {
-    annotation(meta, LOSS_SUMMARY_ANNOTATION)
+    annotation(meta, LOSS_SUMMARY_ANNOTATION).filter(|text| is_loss_summary(text))
 }
 
 /// Notes on an object what would be lost with it. `None` if exactly that is noted. Depends on the
@@ -150,31 +213,9 @@ pub fn build_loss_summary_patch(meta: &ObjectMeta, summary: &str) -> Option<Patc
     (loss_summary(meta) != Some(summary)).then(|| Patch(vec![test_uid(meta), note()]))
 }
 
-/// The change of a mount that a workload needs, as the operator has noted on it.
-#[must_use]
-pub fn mount_repair(meta: &ObjectMeta) -> Option<&str> {
-    annotation(meta, MOUNT_REPAIR_ANNOTATION)
-}
-
-/// Notes on a workload which change of a mount it needs, or removes the note. `None` if nothing
-/// is to be done. Depends on the UID only: a note loses nothing.
-#[must_use]
-pub fn build_mount_repair_patch(meta: &ObjectMeta, repair: Option<&str>) -> Option<Patch> {
-    let operation = match repair {
-        Some(repair) => set_entry(
-            "annotations",
-            meta.annotations.is_some(),
-            MOUNT_REPAIR_ANNOTATION,
-            repair,
-        ),
-        None => remove(&["metadata", "annotations", MOUNT_REPAIR_ANNOTATION]),
-    };
-    (mount_repair(meta) != repair).then(|| Patch(vec![test_uid(meta), operation]))
-}
-
-/// Removes our marks: the finalizer by its index and with a test of its value, so that nobody
-/// else's is removed. A volume stays on Retain. `None` if there are none, or if they are another
-/// ProtectedDatabase's.
+/// Removes our marks, and with them what was confirmed: the finalizer by its index and with a test
+/// of its value, so that nobody else's is removed. A volume stays on Retain. `None` if there are
+/// none, or if they are another ProtectedDatabase's.
 #[must_use]
 pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Option<Patch> {
     if matches!(
@@ -191,20 +232,18 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
             PROTECTED_BY_ANNOTATION,
         ]));
     }
-    if loss_summary(meta).is_some() {
+    if annotation(meta, LOSS_SUMMARY_ANNOTATION).is_some() {
         operations.push(remove(&[
             "metadata",
             "annotations",
             LOSS_SUMMARY_ANNOTATION,
         ]));
     }
-    if mount_repair(meta).is_some() {
-        operations.push(remove(&[
-            "metadata",
-            "annotations",
-            MOUNT_REPAIR_ANNOTATION,
-        ]));
-    }
+    let confirmed = ConfirmedVerb::ALL.map(ConfirmedVerb::annotation);
+    let confirmed = confirmed
+        .into_iter()
+        .filter(|key| annotation(meta, key).is_some());
+    operations.extend(confirmed.map(|key| remove(&["metadata", "annotations", key])));
     if meta
         .labels
         .as_ref()
@@ -212,7 +251,14 @@ pub fn build_release_patch(meta: &ObjectMeta, owner: &str, marks: Marks) -> Opti
     {
         operations.push(remove(&["metadata", "labels", PROTECTED_LABEL]));
     }
-    if marks == Marks::Held {
+    if let Some(uid) = annotation(meta, NAMESPACE_UID_ANNOTATION) {
+        let path = ["metadata", "annotations", NAMESPACE_UID_ANNOTATION];
+        operations.push(remove(&path));
+        // It stays on Retain, and counts for the namespace that wanted it so.
+        let note = set_entry("annotations", true, KEPT_FOR_ANNOTATION, uid);
+        operations.push(note);
+    }
+    if marks.include_finalizer() {
         operations.extend(let_go(meta));
     }
     Some(conditional(meta, operations))
@@ -265,7 +311,7 @@ fn mark_operations(meta: &ObjectMeta, owner: &str, marks: Marks) -> Vec<PatchOpe
             owner,
         ));
     }
-    if marks == Marks::Held && !is_held(meta) && meta.deletion_timestamp.is_none() {
+    if marks.include_finalizer() && !is_held(meta) && meta.deletion_timestamp.is_none() {
         operations.push(
             if meta
                 .finalizers
@@ -290,7 +336,7 @@ fn retain_operation(reclaim_policy: Option<&str>) -> PatchOperation {
     }
 }
 
-fn conditional(meta: &ObjectMeta, operations: Vec<PatchOperation>) -> Patch {
+pub(super) fn conditional(meta: &ObjectMeta, operations: Vec<PatchOperation>) -> Patch {
     let mut all = vec![test_uid(meta), test_version(meta)];
     all.extend(operations);
     Patch(all)

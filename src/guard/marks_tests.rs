@@ -13,6 +13,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::api::names::{CONFIRM_CHANGE_ANNOTATION, CONFIRM_DELETION_ANNOTATION};
 
 const OWNER: &str = "atra/knowledge";
 
@@ -53,7 +54,7 @@ fn shapes() -> Vec<Value> {
 
 #[test]
 fn marking_any_shape_of_object_makes_it_ours_and_keeps_what_was_there() {
-    for marks in [Marks::Held, Marks::Named, Marks::Shared] {
+    for marks in [Marks::Held, Marks::Itself, Marks::Named, Marks::Shared] {
         for shape in shapes() {
             let before = meta(shape.clone());
             let after = match build_mark_patch(&before, OWNER, marks) {
@@ -91,7 +92,7 @@ fn marking_any_shape_of_object_makes_it_ours_and_keeps_what_was_there() {
                 .filter(|finalizer| *finalizer != KEEP_FINALIZER)
                 .collect();
             assert_eq!(kept, had);
-            if marks != Marks::Held {
+            if !marks.include_finalizer() {
                 assert_eq!(
                     after.finalizers, before.finalizers,
                     "no finalizer on a workload or a namespace"
@@ -103,7 +104,7 @@ fn marking_any_shape_of_object_makes_it_ours_and_keeps_what_was_there() {
 
 #[test]
 fn releasing_what_was_marked_takes_off_our_marks_and_nothing_else() {
-    for marks in [Marks::Held, Marks::Named, Marks::Shared] {
+    for marks in [Marks::Held, Marks::Itself, Marks::Named, Marks::Shared] {
         for shape in shapes() {
             let Some(mark) = build_mark_patch(&meta(shape.clone()), OWNER, marks) else {
                 continue;
@@ -138,7 +139,10 @@ fn another_owner_is_named_and_its_marks_are_left_alone() {
         assert_eq!(build_mark_patch(&other, OWNER, marks), None);
         assert_eq!(build_release_patch(&other, OWNER, marks), None);
     }
-    assert_eq!(build_volume_patch(&other, Some("Delete"), OWNER), None);
+    assert_eq!(
+        build_volume_patch(&other, Some("Delete"), OWNER, None),
+        None
+    );
     assert_eq!(
         mark_state(&other, OWNER, Marks::Shared),
         MarkState::Ours,
@@ -147,11 +151,66 @@ fn another_owner_is_named_and_its_marks_are_left_alone() {
 }
 
 #[test]
+fn marks_that_came_with_a_copy_or_are_no_name_are_none() {
+    let claim = |owner: &str| {
+        meta(with(json!({
+            "namespace": "atra", "labels": {PROTECTED_LABEL: "true"}, "finalizers": [KEEP_FINALIZER],
+            "annotations": {PROTECTED_BY_ANNOTATION: owner},
+        })))
+    };
+    for owner in [
+        "shop/knowledge",
+        "atra-2/knowledge",
+        "atra",
+        "atra/",
+        "atra/x; kubectl delete pvc --all #",
+        "atra/a/b",
+    ] {
+        let copied = claim(owner);
+        assert_eq!(marked_owner(&copied), None, "{owner}");
+        assert_eq!(
+            mark_state(&copied, OWNER, Marks::Held),
+            MarkState::Partial,
+            "{owner}"
+        );
+        let patch = build_mark_patch(&copied, OWNER, Marks::Held).expect(owner);
+        let before = serde_json::to_value(&copied).unwrap();
+        let after = meta(applied(before, &patch).unwrap()["metadata"].clone());
+        assert_eq!(mark_state(&after, OWNER, Marks::Held), MarkState::Ours);
+    }
+    assert_eq!(
+        mark_state(&claim("atra/other"), OWNER, Marks::Held),
+        MarkState::MarkedBy("atra/other".to_owned()),
+        "one of its own namespace is"
+    );
+    // A ProtectedDatabase is its own, whatever it was copied from.
+    let patch = build_mark_patch(&claim("atra/other"), OWNER, Marks::Itself).expect("a mark");
+    let before = serde_json::to_value(claim("atra/other")).unwrap();
+    let after = meta(applied(before, &patch).unwrap()["metadata"].clone());
+    assert_eq!(mark_state(&after, OWNER, Marks::Itself), MarkState::Ours);
+}
+
+#[test]
+fn marks_on_a_volume_of_another_namespace_came_with_a_copy() {
+    let marked = || {
+        meta(with(json!({"annotations": {
+            PROTECTED_BY_ANNOTATION: "shop/orders", NAMESPACE_UID_ANNOTATION: "u-shop", "a": "b",
+        }})))
+    };
+    for (home, is_kept) in [(Some("atra"), false), (Some("shop"), true), (None, true)] {
+        let mut volume = marked();
+        forget_copied_marks(&mut volume, home);
+        assert_eq!(marked_owner(&volume).is_some(), is_kept, "{home:?}");
+        assert_eq!(noted_namespace(&volume).is_some(), is_kept, "{home:?}");
+    }
+}
+
+#[test]
 fn a_patch_for_another_object_or_another_version_of_it_changes_nothing() {
     let seen = meta(bare());
     let patches = [
         build_mark_patch(&seen, OWNER, Marks::Held).unwrap(),
-        build_volume_patch(&seen, Some("Delete"), OWNER).unwrap(),
+        build_volume_patch(&seen, Some("Delete"), OWNER, None).unwrap(),
         build_release_patch(
             &meta(with(json!({"finalizers": [KEEP_FINALIZER]}))),
             OWNER,
@@ -194,17 +253,20 @@ fn a_release_does_not_take_a_neighbours_finalizer_whose_place_has_shifted() {
 
 #[test]
 fn a_volume_is_retained_before_anything_else_in_one_write() {
-    let patch = build_volume_patch(&meta(bare()), Some("Delete"), OWNER).unwrap();
+    let patch = build_volume_patch(&meta(bare()), Some("Delete"), OWNER, Some("u-ns")).unwrap();
     let object = applied(bare(), &patch).unwrap();
     assert_eq!(object["spec"]["persistentVolumeReclaimPolicy"], "Retain");
     let marked = meta(object["metadata"].clone());
-    assert_eq!(build_volume_patch(&marked, Some("Retain"), OWNER), None);
+    assert_eq!(
+        build_volume_patch(&marked, Some("Retain"), OWNER, Some("u-ns")),
+        None
+    );
     assert!(
-        build_volume_patch(&marked, Some("Recycle"), OWNER).is_some(),
+        build_volume_patch(&marked, Some("Recycle"), OWNER, Some("u-ns")).is_some(),
         "marked but not on Retain is not done"
     );
     assert_eq!(build_retain_patch(&marked, Some("Retain")), None);
-    insta::assert_snapshot!(serde_json::to_string(&patch).unwrap(), @r#"[{"op":"test","path":"/metadata/uid","value":"u-1"},{"op":"test","path":"/metadata/resourceVersion","value":"7"},{"op":"replace","path":"/spec/persistentVolumeReclaimPolicy","value":"Retain"},{"op":"add","path":"/metadata/labels","value":{"holdfast.dev/protected":"true"}},{"op":"add","path":"/metadata/annotations","value":{"holdfast.dev/protected-by":"atra/knowledge"}},{"op":"add","path":"/metadata/finalizers","value":["holdfast.dev/keep"]}]"#);
+    insta::assert_snapshot!(serde_json::to_string(&patch).unwrap(), @r#"[{"op":"test","path":"/metadata/uid","value":"u-1"},{"op":"test","path":"/metadata/resourceVersion","value":"7"},{"op":"replace","path":"/spec/persistentVolumeReclaimPolicy","value":"Retain"},{"op":"add","path":"/metadata/labels","value":{"holdfast.dev/protected":"true"}},{"op":"add","path":"/metadata/annotations","value":{"holdfast.dev/protected-by":"atra/knowledge"}},{"op":"add","path":"/metadata/finalizers","value":["holdfast.dev/keep"]},{"op":"add","path":"/metadata/annotations/holdfast.dev~1namespace-uid","value":"u-ns"}]"#);
 }
 
 #[test]
@@ -221,17 +283,13 @@ fn an_object_that_is_being_deleted_gets_no_new_finalizer() {
 }
 
 #[test]
-fn a_deletion_is_confirmed_by_the_objects_own_uid_only() {
-    let confirmed_by = |uid: &str| {
-        deletion_confirmed(&meta(with(
-            json!({"annotations": {CONFIRM_DELETION_ANNOTATION: uid}}),
-        )))
-    };
-    assert!(confirmed_by("u-1"));
-    assert!(!confirmed_by("u-2"));
-    assert!(!confirmed_by(""));
-    assert!(!deletion_confirmed(&meta(bare())));
-    assert!(!deletion_confirmed(&meta(
-        json!({"annotations": {CONFIRM_DELETION_ANNOTATION: ""}, "uid": ""})
-    )));
+fn what_is_released_is_not_confirmed_any_more() {
+    let confirmed = json!({CONFIRM_DELETION_ANNOTATION: "u-1/2026-02-01T09:30:00Z",
+        CONFIRM_CHANGE_ANNOTATION: "u-1/2026-02-01T09:30:00Z"});
+    let mut object = json!({"metadata": with(json!({"annotations": confirmed}))});
+    let marked = build_mark_patch(&meta(object["metadata"].clone()), OWNER, Marks::Held).unwrap();
+    json_patch::patch(&mut object, &marked).unwrap();
+    let released = build_release_patch(&meta(object["metadata"].clone()), OWNER, Marks::Held);
+    json_patch::patch(&mut object, &released.unwrap()).unwrap();
+    assert_eq!(object["metadata"]["annotations"], json!({}));
 }

@@ -6,37 +6,16 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 
 use super::cel::{by_operator, quote};
-use super::policy::{forbid_unless, only_where, policy, rule, variable};
+use super::job_fence::{fence_jobs, job_variables};
+use super::policy::{forbid_naming, forbid_unless, only_where, policy, rule, variable};
 use super::{PROTECTED_VALUE, RETAIN};
 use crate::api::names::{
-    AGENT_SERVICE_ACCOUNT, DATA_VERIFIED_GATE, KEEP_FINALIZER, PROTECTED_LABEL,
+    AGENT_SERVICE_ACCOUNT, DATA_VERIFIED_GATE, GROUP, KEEP_FINALIZER, PROTECTED_LABEL, VERSION,
 };
 
 /// Name of the policy, and of its binding, that fences the operator in.
 pub const OPERATOR_FENCE_POLICY: &str = "holdfast-operator-fence";
 
-/// What of a pod template decides what runs, and as whom.
-const RUNS: &[&str] = &[
-    "containers",
-    "initContainers",
-    "ephemeralContainers",
-    "serviceAccountName",
-    "securityContext",
-    "hostPID",
-    "hostIPC",
-    "hostNetwork",
-    "hostUsers",
-    "runtimeClassName",
-    "automountServiceAccountToken",
-];
-/// The volumes of an agent's pod: nothing of the node, and of other storage only claims, to read.
-const AGENT_VOLUMES: &[&str] = &[
-    "emptyDir",
-    "secret",
-    "configMap",
-    "projected",
-    "downwardAPI",
-];
 /// What of a pod's status only its kubelet says.
 const OF_THE_KUBELET: &[&str] = &[
     "phase",
@@ -54,33 +33,28 @@ const OF_THE_KUBELET: &[&str] = &[
 /// that an installation may leave out.
 /// <https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>
 pub(super) fn build_operator_fence(operator_namespace: &str) -> ValidatingAdmissionPolicy {
-    let variables = vec![
+    let mut variables = vec![
         variable("kind", "request.resource.resource".to_owned()),
         variable("new", "dyn(object)".to_owned()),
         variable("old", "dyn(oldObject)".to_owned()),
-        variable(
-            "pod",
-            "variables.kind == 'jobs' ? variables.new.spec.template.spec : variables.kind == \
-             'cronjobs' ? variables.new.spec.jobTemplate.spec.template.spec : dyn({})"
-                .to_owned(),
-        ),
-        variable(
-            "containers",
-            "variables.pod.?containers.orValue([]) + variables.pod.?initContainers.orValue([]) + \
-             variables.pod.?ephemeralContainers.orValue([])"
-                .to_owned(),
-        ),
     ];
+    let of_jobs = job_variables().into_iter();
+    variables.extend(of_jobs.map(|(name, expression)| variable(name, expression)));
+    variables.extend([
+        variable("changed_in_workload", changed_in_workload()),
+        variable("changed_in_namespace", changed_in_namespace()),
+    ]);
     let (apps, batch, core, access) = ("apps", "batch", "", "rbac.authorization.k8s.io");
     let rules = vec![
         rule(apps, "v1", "statefulsets", &["UPDATE"]),
         rule(apps, "v1", "deployments", &["UPDATE"]),
-        rule(batch, "v1", "jobs", &["CREATE", "UPDATE"]),
-        rule(batch, "v1", "cronjobs", &["CREATE", "UPDATE"]),
+        rule(batch, "v1", "jobs", &["CREATE", "UPDATE", "DELETE"]),
+        rule(batch, "v1", "cronjobs", &["CREATE", "UPDATE", "DELETE"]),
         rule(core, "v1", "namespaces", &["UPDATE"]),
         rule(core, "v1", "pods/status", &["UPDATE"]),
         rule(core, "v1", "persistentvolumes", &["CREATE", "UPDATE"]),
-        rule(core, "v1", "persistentvolumeclaims", &["CREATE"]),
+        rule(core, "v1", "persistentvolumeclaims", &["CREATE", "UPDATE"]),
+        rule(GROUP, VERSION, "protecteddatabases", &["UPDATE"]),
         rule(core, "v1", "serviceaccounts", &["CREATE"]),
         rule(access, "v1", "rolebindings", &["CREATE", "UPDATE"]),
     ];
@@ -88,15 +62,28 @@ pub(super) fn build_operator_fence(operator_namespace: &str) -> ValidatingAdmiss
         resource_rules: Some(rules),
         ..MatchResources::default()
     };
-    let validations = vec![
-        fence_workloads(),
-        fence_jobs(),
-        fence_namespaces(),
+    let mut validations = vec![
+        forbid_naming(
+            "variables.changed_in_workload",
+            "Holdfast's operator changes nothing of what a workload runs",
+            "is not as it was",
+        ),
+        fence_owners(),
+        fence_databases(),
+        fence_scaling(),
+        fence_claim_references(),
+        forbid_naming(
+            "variables.changed_in_namespace",
+            "Holdfast's operator changes its own label of a Namespace and nothing else",
+            "is not as it was",
+        ),
+        fence_volumes_and_claims(),
         fence_pods(),
         fence_storage(),
         fence_reclaim_policy(),
         fence_identities(),
     ];
+    validations.extend(fence_jobs());
     only_where(
         policy(OPERATOR_FENCE_POLICY, constraints, variables, validations),
         "operator",
@@ -113,60 +100,141 @@ fn unchanged(path: &str, fields: &[&str]) -> String {
         .join(" && ")
 }
 
-/// It scales, marks, and corrects which claim a volume is; nothing of what runs.
-fn fence_workloads() -> Validation {
+/// CEL that is true while each field `k` of `path` is as it was, whatever fields there are, beside those
+/// of which `free` is true. Both objects are gone through, so that no field is removed either.
+fn unchanged_beside(path: &str, free: &str) -> String {
+    let (new, old) = (
+        format!("variables.new.{path}"),
+        format!("variables.old.{path}"),
+    );
+    format!("[{new}, {old}].all(m, m.all(k, {free} || {new}[?k] == {old}[?k]))")
+}
+
+/// What of a workload is not as it was, as paths. It scales, marks, and corrects which claim a volume is;
+/// nothing of what runs, whatever fields there are. Both objects are gone through, so that no field is
+/// removed either.
+fn changed_in_workload() -> String {
     let volumes =
         |object: &str| format!("variables.{object}.spec.template.spec.?volumes.orValue([])");
-    forbid_unless(
-        format!(
-            "!(variables.kind in ['statefulsets', 'deployments']) || ({} && \
-             variables.new.spec.selector == variables.old.spec.selector && {}.all(v, \
-             has(v.persistentVolumeClaim) || v in {}))",
-            unchanged("spec.template.spec", RUNS),
-            volumes("new"),
-            volumes("old"),
-        ),
-        "Holdfast's operator changes nothing of what a workload runs",
+    let changed = |path: &str, free: &str| {
+        let (new, old) = (
+            format!("variables.new.{path}"),
+            format!("variables.old.{path}"),
+        );
+        let filter = format!("filter(k, !({free}) && {new}[?k] != {old}[?k])");
+        format!("({new}.{filter} + {old}.{filter}).map(k, '{path}.' + k)")
+    };
+    format!(
+        "!(variables.kind in ['statefulsets', 'deployments']) ? [] : {} + {} + {} + {}.filter(v, \
+         !has(v.persistentVolumeClaim) && !(v in {})).map(v, 'spec.template.spec.volumes[' + v.name + \
+         ']')",
+        changed("spec", "k in ['replicas', 'template']"),
+        changed("spec.template", "k == 'spec'"),
+        changed("spec.template.spec", "k == 'volumes'"),
+        volumes("new"),
+        volumes("old"),
     )
 }
 
-/// Jobs run as the agents' service account, without permissions on the node.
-fn fence_jobs() -> Validation {
-    let volumes = AGENT_VOLUMES
-        .iter()
-        .map(|kind| format!("has(v.{kind})"))
-        .collect::<Vec<_>>()
-        .join(" || ");
+/// Nobody's owner: garbage collection deletes an object whose owner is not there. Of finalizers its own.
+fn fence_owners() -> Validation {
+    let others = |object: &str| {
+        format!(
+            "variables.{object}.metadata.?finalizers.orValue([]).filter(f, f != {})",
+            quote(KEEP_FINALIZER)
+        )
+    };
     forbid_unless(
         format!(
-            "!(variables.kind in ['jobs', 'cronjobs']) || \
-             (variables.pod.?serviceAccountName.orValue('') == {account} && \
-             !variables.pod.?hostPID.orValue(false) && !variables.pod.?hostIPC.orValue(false) && \
-             !variables.pod.?hostNetwork.orValue(false) && \
-             variables.pod.?securityContext.?runAsNonRoot.orValue(false) && \
-             variables.pod.?volumes.orValue([]).all(v, {volumes} || \
-             v.?persistentVolumeClaim.?readOnly.orValue(false)) && variables.containers.all(c, \
-             c.?securityContext.?runAsNonRoot.orValue(true) && \
-             !c.?securityContext.?privileged.orValue(false) && \
-             !c.?securityContext.?allowPrivilegeEscalation.orValue(true) && \
-             c.?securityContext.?capabilities.?add.orValue([]).size() == 0))",
-            account = quote(AGENT_SERVICE_ACCOUNT),
+            "request.operation != 'UPDATE' || !(variables.kind in ['statefulsets', 'deployments', \
+             'namespaces', 'pods', 'persistentvolumes', 'persistentvolumeclaims', \
+             'protecteddatabases']) || (variables.new.metadata.?ownerReferences == \
+             variables.old.metadata.?ownerReferences && {} == {})",
+            others("new"),
+            others("old")
         ),
-        "Holdfast's operator creates the Jobs of its agents and no others",
+        "Holdfast's operator changes no owner and no finalizer but its own",
     )
 }
 
-/// Of a Namespace its own label, which is all that it puts there.
-fn fence_namespaces() -> Validation {
+/// What a ProtectedDatabase asks for is its users' word: another host would get the passwords.
+fn fence_databases() -> Validation {
+    forbid_unless(
+        "variables.kind != 'protecteddatabases' || variables.new.spec == variables.old.spec"
+            .to_owned(),
+        "Holdfast's operator changes nothing of what a ProtectedDatabase asks for",
+    )
+}
+
+/// Where a StatefulSet deletes the claims of the pods that it stops, its pods are not stopped: the claims
+/// may be of no database, and then nothing holds them.
+fn fence_scaling() -> Validation {
+    let replicas = |object: &str| format!("variables.{object}.spec.?replicas.orValue(1)");
+    forbid_unless(
+        format!(
+            "variables.kind != 'statefulsets' || {} >= {} || \
+             variables.old.spec.?persistentVolumeClaimRetentionPolicy.?whenScaled.orValue('') != \
+             'Delete'",
+            replicas("new"),
+            replicas("old")
+        ),
+        "Holdfast's operator stops no pods of a StatefulSet with whenScaled: Delete, which would \
+         delete their claims",
+    )
+}
+
+/// A volume stays the volume of its claim: another one's pods would read the files. And a volume that
+/// seems to have lost its claim is deleted by the volume controller, unless it is on Retain; so only then
+/// the claim's UID is changed: removed after the claim has gone, and added for the next one.
+fn fence_claim_references() -> Validation {
+    let same = ["namespace", "name"].map(|field| {
+        format!("variables.new.spec.?claimRef.?{field} == variables.old.spec.?claimRef.?{field}")
+    });
+    let uid = |object: &str| format!("variables.{object}.spec.?claimRef.?uid.orValue('')");
+    let (new, old) = (uid("new"), uid("old"));
+    forbid_unless(
+        format!(
+            "variables.kind != 'persistentvolumes' || request.operation != 'UPDATE' || \
+             variables.new.spec.?claimRef == variables.old.spec.?claimRef || \
+             (variables.old.spec.?persistentVolumeReclaimPolicy.orValue('') == {retain} && \
+             (variables.old.spec.?claimRef.?name.orValue('') == '' || ({same})) && ({old} == '' || \
+             {new} == {old} || ({new} == '' && variables.old.?status.?phase.orValue('') != \
+             'Bound')))",
+            retain = quote(RETAIN),
+            same = same.join(" && "),
+        ),
+        "Holdfast's operator gives the volume of a claim to no other claim, and takes none from a \
+         claim that has it or while it is not on Retain",
+    )
+}
+
+/// Of an existing volume or claim it writes Retain and `claimRef`, which have rules of their own; nothing
+/// else, some of which can never be taken back.
+fn fence_volumes_and_claims() -> Validation {
+    forbid_unless(
+        format!(
+            "request.operation != 'UPDATE' || !(variables.kind in ['persistentvolumes', \
+             'persistentvolumeclaims']) || ({})",
+            unchanged_beside(
+                "spec",
+                "(variables.kind == 'persistentvolumes' && k in ['persistentVolumeReclaimPolicy', \
+                 'claimRef'])"
+            )
+        ),
+        "Holdfast's operator changes nothing of where a volume is, and nothing of what a claim asks \
+         for",
+    )
+}
+
+/// What of a Namespace is not as it was, as paths, beside its own label, which is all that it puts there.
+fn changed_in_namespace() -> String {
     let labels = |object: &str| format!("variables.{object}.metadata.?labels.orValue({{}})");
     let (new, old, own) = (labels("new"), labels("old"), quote(PROTECTED_LABEL));
-    forbid_unless(
-        format!(
-            "variables.kind != 'namespaces' || ({new}.all(k, k == {own} || {old}[?k].orValue('') == \
-             {new}[k]) && {old}.all(k, k == {own} || k in {new}) && \
-             variables.new.metadata.?annotations == variables.old.metadata.?annotations)"
-        ),
-        "Holdfast's operator changes its own label of a Namespace and nothing else",
+    format!(
+        "variables.kind != 'namespaces' ? [] : ({new}.filter(k, k != {own} && {old}[?k].orValue('') != \
+         {new}[k]) + {old}.filter(k, k != {own} && !(k in {new}))).map(k, 'metadata.labels.' + k) \
+         + (variables.new.metadata.?annotations == variables.old.metadata.?annotations ? [] : \
+         ['metadata.annotations'])"
     )
 }
 
@@ -176,7 +244,9 @@ fn fence_pods() -> Validation {
     let gate = quote(DATA_VERIFIED_GATE);
     forbid_unless(
         format!(
-            "variables.kind != 'pods' || ({} && {new}.all(c, c.type == {gate} || c in \
+            "variables.kind != 'pods' || (variables.new.metadata.?labels == \
+             variables.old.metadata.?labels && variables.new.metadata.?annotations == \
+             variables.old.metadata.?annotations && {} && {new}.all(c, c.type == {gate} || c in \
              {old}) && {old}.all(c, c.type == {gate} || c in {new}))",
             unchanged("?status", OF_THE_KUBELET),
             new = conditions("new"),

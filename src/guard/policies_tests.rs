@@ -55,6 +55,8 @@ fn no_expression_looks_up_a_map_without_the_optional_syntax() {
                 !text
                     .replace("annotations[?", "")
                     .replace("labels[?", "")
+                    // Part of a message.
+                    .replace("'metadata.labels['", "")
                     .replace("request.namespace", "")
                     .contains(bare),
                 "{bare}"
@@ -78,6 +80,81 @@ fn messages_are_one_line_because_the_api_server_drops_those_that_are_not() {
                     .message
                     .is_some_and(|message| !message.contains('\n'))
             );
+        }
+    }
+}
+
+/// A rule that a confirmed change may break must be in the policy that has a clock too: otherwise the
+/// confirmation does not end there while no operator runs.
+#[test]
+fn what_a_confirmed_change_permits_ends() {
+    let all = policies("holdfast-system");
+    let expressions = |policy: &BoundPolicy| {
+        let spec = policy.0.spec.clone().unwrap();
+        let validations = spec.validations.unwrap().into_iter();
+        validations
+            .map(|validation| validation.expression)
+            .collect::<Vec<_>>()
+    };
+    let name = |policy: &BoundPolicy| policy.0.metadata.name.clone().unwrap();
+    let end = all
+        .iter()
+        .find(|policy| name(policy) == CONFIRMATION_END_POLICY);
+    let end = expressions(end.unwrap()).join("\n");
+    let mut permitted = 0;
+    for policy in &all {
+        for expression in expressions(policy) {
+            let Some((kept, _)) = expression.split_once(" || variables.change_confirmed") else {
+                continue;
+            };
+            permitted += 1;
+            assert!(end.contains(kept), "{}: {kept}", name(policy));
+        }
+    }
+    assert!(permitted >= 5, "{permitted}");
+}
+
+/// A confirmation permits what its verb says, and each policy asks for one.
+#[test]
+fn a_confirmation_of_one_verb_is_in_no_rule_of_the_other() {
+    for (policy, _) in policies("holdfast-system") {
+        let name = policy.metadata.name.unwrap();
+        let spec = policy.spec.unwrap();
+        let rules = spec.match_constraints.unwrap().resource_rules.unwrap();
+        let operations: Vec<String> = rules
+            .into_iter()
+            .flat_map(|rule| rule.operations.unwrap())
+            .collect();
+        let only = |operation: &str| operations.iter().all(|found| found == operation);
+        for validation in spec.validations.unwrap() {
+            let expression = validation.expression;
+            if only("DELETE") {
+                assert!(
+                    !expression.contains("change_confirmed"),
+                    "{name}: {expression}"
+                );
+            }
+            if name == VOLUME_POLICY || name == TEMPLATE_POLICY {
+                assert!(
+                    !expression.contains("deletion_confirmed"),
+                    "{name}: {expression}"
+                );
+            }
+        }
+    }
+}
+
+/// A clock that does not answer closes nothing: the other policies refuse without it.
+#[test]
+fn without_a_clock_the_end_refuses_nothing() {
+    for (policy, binding) in policies("holdfast-system") {
+        let has_clock = policy.metadata.name.as_deref() == Some(CONFIRMATION_END_POLICY);
+        assert_eq!(policy.spec.unwrap().param_kind.is_some(), has_clock);
+        let parameters = binding.spec.param_ref;
+        assert_eq!(parameters.is_some(), has_clock);
+        if let Some(parameters) = parameters {
+            let action = parameters.parameter_not_found_action;
+            assert_eq!(action.as_deref(), Some("Allow"));
         }
     }
 }

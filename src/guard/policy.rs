@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ObjectMeta;
 
 use super::PROTECTED_VALUE;
+use super::cel::quote;
 use crate::api::names::{GROUP, PROTECTED_LABEL, VERSION};
 
 /// A policy with its binding.
@@ -27,7 +28,8 @@ pub(super) fn policy(
         spec: Some(ValidatingAdmissionPolicySpec {
             failure_policy: Some("Fail".to_owned()),
             match_constraints: Some(constraints),
-            variables: Some(variables),
+            // The API server leaves an empty list out, and would never have what was built.
+            variables: (!variables.is_empty()).then_some(variables),
             validations: Some(validations),
             ..ValidatingAdmissionPolicySpec::default()
         }),
@@ -97,11 +99,9 @@ pub(super) fn database_warning(
         )]),
         ..MatchResources::default()
     };
-    let mut warns = failing_open(policy(name, constraints, Vec::new(), warnings));
-    if let Some(spec) = &mut warns.spec {
-        spec.variables = None;
-    }
+    let warns = failing_open(policy(name, constraints, Vec::new(), warnings));
     let last = part.rsplit('.').next().unwrap_or(part);
+    let last = last.trim_start_matches('?');
     only_where(
         warns,
         &format!("{last}-changed"),
@@ -157,6 +157,19 @@ pub(super) fn forbid_unless(allowed: String, message: &str) -> Validation {
         message: Some(message.to_owned()),
         reason: Some("Forbidden".to_owned()),
         ..Validation::default()
+    }
+}
+
+/// A rule about a list of paths of the object that must be empty: its message names the first in the order
+/// of the alphabet, so that it is the same each time.
+pub(super) fn forbid_naming(list: &str, message: &str, is: &str) -> Validation {
+    let said = quote(&format!("{message}; "));
+    Validation {
+        message_expression: Some(format!(
+            "{said} + {list}.min() + {}",
+            quote(&format!(" {is}"))
+        )),
+        ..forbid_unless(format!("{list}.size() == 0"), message)
     }
 }
 

@@ -1,13 +1,15 @@
 //! The admission policies about the pod template of a guarded workload: its data stays mounted where
-//! it is, and another claim or another server is warned about. Builders only.
+//! it is, and another claim is warned about. Builders only.
 
 use k8s_openapi::api::admissionregistration::v1::{
     NamedRuleWithOperations, ValidatingAdmissionPolicy, Validation, Variable,
 };
 
 use super::cel::old_annotation;
+use super::data_directory::{goes_up, long_running, plain_path, referred_variables};
 use super::policy::{failing_open, policy, rule, select_guarded, variable};
-use super::refusal::{refusal_variables, refuse_unless};
+use super::refusal::{Asks, refusal_variables, refuse_unless};
+use crate::api::ConfirmedVerb;
 use crate::api::names::MOUNT_REPAIR_ANNOTATION;
 
 /// Name of the policy, and of its binding, that refuses to remove data volumes from a guarded
@@ -16,9 +18,6 @@ pub const TEMPLATE_POLICY: &str = "holdfast-template-guard";
 /// Name of the policy, and of its binding, that warns when a guarded workload is to start on
 /// another claim.
 pub const OTHER_CLAIM_POLICY: &str = "holdfast-other-claim";
-/// Name of the policy, and of its binding, that warns when another Postgres is to start, or one that
-/// looks for its data elsewhere.
-pub const OTHER_SERVER_POLICY: &str = "holdfast-other-server";
 
 /// Volumes that may hold an empty directory, or other data. A file of a `ConfigMap` below the data is
 /// none of them.
@@ -49,57 +48,44 @@ const COVERING: &[&str] = &[
 /// end of a path, change nothing for the data.
 pub(super) fn build_template_guard() -> ValidatingAdmissionPolicy {
     let mut variables = refusal_variables();
-    variables.extend(template_variables());
-    variables.extend(mount_variables());
-    variables.extend([
-        variable(
-            "missing",
-            "variables.before.filter(v, !variables.after.exists(n, n.name == v.name || \
-             n.persistentVolumeClaim.claimName == v.persistentVolumeClaim.claimName)).map(v, \
-             v.name).join(', ')"
-                .to_owned(),
-        ),
-        variable("repair", old_annotation(MOUNT_REPAIR_ANNOTATION)),
-        variable("unmounted", build_unmounted()),
-        variable("covered", build_covered()),
-        variable(
-            "renumbered",
-            "dyn(object.spec).?ordinals.?start.orValue(0) != \
-             dyn(oldObject.spec).?ordinals.?start.orValue(0)"
-                .to_owned(),
-        ),
-    ]);
+    variables.extend(data_volume_variables());
     let loss = "Postgres would start on an empty directory";
+    let change = Asks::For(ConfirmedVerb::Change);
+    let confirmed = change.confirmed();
     let validations = vec![
         refuse_unless(
-            "variables.missing == '' || variables.confirmed",
+            &format!("variables.missing == '' || {confirmed}"),
             &format!(
                 "'Holdfast refuses to remove the claim of volume ' + variables.missing + ' from ' \
                  + variables.target + ': ' + variables.guarded + '. {loss}'"
             ),
             "change it",
+            change,
         ),
         refuse_unless(
-            "variables.unmounted == '' || variables.confirmed",
+            &format!("variables.unmounted == '' || {confirmed}"),
             &format!(
                 "'Holdfast refuses to remove the mount at ' + variables.unmounted + ' from ' + \
                  variables.target + ': ' + variables.guarded + '. {loss}'"
             ),
             "change it",
+            change,
         ),
         refuse_unless(
-            "variables.covered == '' || variables.confirmed",
+            &format!("variables.covered == '' || {confirmed}"),
             "'Holdfast refuses to mount another volume at ' + variables.covered + ' in ' + \
              variables.target + ': ' + variables.guarded + '. It would cover files of the database, \
              and Postgres would start without them'",
             "change it",
+            change,
         ),
         refuse_unless(
-            "!variables.renumbered || variables.confirmed",
+            &format!("!variables.renumbered || {confirmed}"),
             "'Holdfast refuses to change spec.ordinals.start of ' + variables.target + ': ' + \
              variables.guarded + '. Pods with other numbers have other claims, and Postgres would \
              start on empty ones'",
             "change it",
+            change,
         ),
     ];
     policy(
@@ -111,7 +97,7 @@ pub(super) fn build_template_guard() -> ValidatingAdmissionPolicy {
 }
 
 /// The data volumes by name, as the template had them and as it would.
-fn mount_variables() -> [Variable; 2] {
+pub(super) fn mount_variables() -> [Variable; 2] {
     let names = |claims: &str, object: &str| {
         format!(
             "variables.{claims}.map(v, v.name) + \
@@ -124,102 +110,84 @@ fn mount_variables() -> [Variable; 2] {
     ]
 }
 
-/// A path without what changes nothing about it.
-fn plain_path(mount: &str) -> String {
-    format!("{mount}.mountPath.split('/').filter(part, part != '').join('/')")
+/// The same volume, by its name or by the claim that has another name now.
+fn same_volume(new: &str, old: &str) -> String {
+    format!(
+        "({new}.name == {old}.name || variables.after.exists(a, a.name == {new}.name && \
+         variables.before.exists(b, b.name == {old}.name && b.persistentVolumeClaim.claimName == \
+         a.persistentVolumeClaim.claimName)))"
+    )
+}
+
+/// The same container, or the one in its place under another name.
+fn same_container(new: &str, old: &str) -> String {
+    format!(
+        "({new}.name == {old}.name || (!variables.runs.exists(x, x.name == {old}.name) && \
+         !variables.ran.exists(x, x.name == {new}.name)))"
+    )
+}
+
+fn same_field(field: &str, new: &str, old: &str) -> String {
+    format!("{new}.?{field}.orValue('') == {old}.?{field}.orValue('')")
+}
+
+/// The same directory of the volume, also where a variable says which.
+fn same_directory(new: (&str, &str), old: (&str, &str)) -> String {
+    let ((new_container, new), (old_container, old)) = (new, old);
+    let referred = |container: &str, mount: &str| {
+        referred_variables(container, &format!("{mount}.?subPathExpr.orValue('')"))
+    };
+    format!(
+        "{} && {} && ({new}.?subPathExpr.orValue('') == '' || {} == {})",
+        same_field("subPath", new, old),
+        same_field("subPathExpr", new, old),
+        referred(new_container, new),
+        referred(old_container, old),
+    )
 }
 
 /// The data mounts that no container would have any more: the one that had it, or one in its place.
 fn build_unmounted() -> String {
-    let same_field = |field: &str| format!("k.?{field}.orValue('') == m.?{field}.orValue('')");
-    // By name, or by the claim that has another name now.
-    let same_volume = "(k.name == m.name || variables.after.exists(a, a.name == k.name && \
-        variables.before.exists(b, b.name == m.name && b.persistentVolumeClaim.claimName == \
-        a.persistentVolumeClaim.claimName)))";
     format!(
-        "oldObject.spec.template.spec.containers.map(c, c.?volumeMounts.orValue([]).filter(m, \
-         m.name in variables.data && !object.spec.template.spec.containers.exists(n, (n.name == \
-         c.name || (!object.spec.template.spec.containers.exists(x, x.name == c.name) && \
-         !oldObject.spec.template.spec.containers.exists(x, x.name == n.name))) && \
-         n.?volumeMounts.orValue([]).exists(k, {same_volume} && {} && (({} == {} && {}) || \
-         variables.repair == c.name + ' ' + m.mountPath + ' -> ' + k.mountPath)))).map(m, \
+        "variables.ran.map(c, c.?volumeMounts.orValue([]).filter(m, m.name in variables.data && \
+         !variables.runs.exists(n, {} && n.?volumeMounts.orValue([]).exists(k, {} && (({} == {} && \
+         {}) || (variables.repair == c.name + ' ' + m.mountPath + ' -> ' + k.mountPath && {}))))).map(m, \
          m.mountPath + ' of container ' + c.name).join(', ')).filter(text, text != '').join(', ')",
-        same_field("subPathExpr"),
-        plain_path("k"),
-        plain_path("m"),
-        same_field("subPath"),
+        same_container("n", "c"),
+        same_volume("k", "m"),
+        plain_path("k.mountPath"),
+        plain_path("m.mountPath"),
+        same_directory(("n", "k"), ("c", "m")),
+        same_field("subPathExpr", "k", "m"),
     )
 }
 
-/// New mounts below a data mount, of volumes that may hold an empty directory or other data.
+/// New mounts that cover a data mount: below it, of volumes that may hold an empty directory or other
+/// data; at its very path, which the API server permits in another spelling, of any volume, because
+/// the container runtime mounts the later one over the earlier. A path that goes up may be any.
 fn build_covered() -> String {
     let kinds: Vec<String> = COVERING
         .iter()
         .map(|kind| format!("has(dyn(v).{kind})"))
         .collect();
     format!(
-        "object.spec.template.spec.containers.map(c, c.?volumeMounts.orValue([]).filter(k, \
-         (object.spec.template.spec.?volumes.orValue([]).exists(v, v.name == k.name && ({})) || \
-         k.name in variables.data_after) && c.volumeMounts.exists(m, m.name in \
-         variables.data_after && {}.startsWith({} + '/')) && \
-         !oldObject.spec.template.spec.containers.exists(b, b.?volumeMounts.orValue([]).exists(l, \
-         l.name == k.name && {} == {}))).map(k, k.mountPath + ' of container ' + c.name).join(', \
-         ')).filter(text, text != '').join(', ')",
+        "variables.runs.map(c, c.?volumeMounts.orValue([]).filter(k, c.volumeMounts.exists(m, m.name \
+         in variables.data_after && k != m && ({up_k} || {path_k} == {path_m} || (({up_m} || \
+         {path_k}.startsWith({path_m} + '/')) && (k.name in variables.data_after || \
+         object.spec.template.spec.?volumes.orValue([]).exists(v, v.name == k.name && ({})))))) && \
+         !variables.ran.exists(o, {} && o.?volumeMounts.orValue([]).exists(l, {} && {} == {path_k} && \
+         {}))).map(k, k.mountPath + ' of container ' + c.name).join(', ')).filter(text, text != \
+         '').join(', ')",
         kinds.join(" || "),
-        plain_path("k"),
-        plain_path("m"),
-        plain_path("l"),
-        plain_path("k"),
+        same_container("c", "o"),
+        same_volume("k", "l"),
+        plain_path("l.mountPath"),
+        same_directory(("c", "k"), ("o", "l")),
+        up_k = goes_up("k.mountPath"),
+        up_m = goes_up("m.mountPath"),
+        path_k = plain_path("k.mountPath"),
+        path_m = plain_path("m.mountPath"),
     )
-}
-
-/// Warns, and refuses nothing, when a container with the data is to run another Postgres, or to look
-/// for its data elsewhere: how a server is upgraded, and also how it comes to start with nothing.
-pub(super) fn build_other_server_warning() -> ValidatingAdmissionPolicy {
-    let mut variables = template_variables().to_vec();
-    variables.extend(mount_variables());
-    // Of `registry:5000/team/postgres:17.2-alpine@sha256:…`: `postgres`, and `17`.
-    let last = |image: &str| {
-        format!("{image}.split('@')[0].substring({image}.split('@')[0].lastIndexOf('/') + 1)")
-    };
-    let family = |image: &str| format!("{}.split(':')[0]", last(image));
-    let major = |image: &str| {
-        let last = last(image);
-        format!("({last}.contains(':') ? {last}.split(':')[1].find('^[0-9]+') : '')")
-    };
-    let variable_of =
-        |container: &str| format!("{container}.?env.orValue([]).filter(e, e.name == 'PGDATA')");
-    variables.push(variable(
-        "changed",
-        format!(
-            "oldObject.spec.template.spec.containers.filter(c, c.?volumeMounts.orValue([]).exists(m, \
-             m.name in variables.data)).map(c, object.spec.template.spec.containers.filter(n, n.name \
-             == c.name).map(n, (({} == {} && ({new} == '' || {old} == '' || {new} == {old})) ? '' : \
-             'the image of container ' + c.name + ' from ' + c.?image.orValue('') + ' to ' + \
-             n.?image.orValue('')) + ({} == {} ? '' : ' PGDATA of container ' + c.name)).join(' \
-             ').trim()).filter(text, text != '').join(', ')",
-            family("c.?image.orValue('')"),
-            family("n.?image.orValue('')"),
-            variable_of("n"),
-            variable_of("c"),
-            old = major("c.?image.orValue('')"),
-            new = major("n.?image.orValue('')"),
-        ),
-    ));
-    let warning = Validation {
-        expression: "variables.changed == ''".to_owned(),
-        message: Some("the next start may look for its data elsewhere".to_owned()),
-        message_expression: Some(
-            "'Holdfast warns: this changes ' + variables.changed + '. Another image, major version \
-             or PGDATA may look for the data in another directory, and initialize an empty database \
-             there. If that is not meant, undo the change: kubectl rollout undo ' + \
-             request.kind.kind.lowerAscii() + '/' + object.metadata.name + ' -n ' + \
-             object.metadata.namespace"
-                .to_owned(),
-        ),
-        ..Validation::default()
-    };
-    warn(OTHER_SERVER_POLICY, variables, warning)
 }
 
 /// Warns, and refuses nothing, when a volume is to come from another claim: how data is moved on
@@ -249,13 +217,43 @@ pub(super) fn build_other_claim_warning() -> ValidatingAdmissionPolicy {
     warn(OTHER_CLAIM_POLICY, variables, warning)
 }
 
-fn warn(name: &str, variables: Vec<Variable>, warning: Validation) -> ValidatingAdmissionPolicy {
+/// A policy that warns about a change of the pod template.
+pub(super) fn warn(
+    name: &str,
+    variables: Vec<Variable>,
+    warning: Validation,
+) -> ValidatingAdmissionPolicy {
     failing_open(policy(
         name,
         select_guarded(template_changes()),
         variables,
         vec![warning],
     ))
+}
+
+/// What a change of the pod template does to claims and mounts of data.
+pub(super) fn data_volume_variables() -> Vec<Variable> {
+    let mut variables = template_variables().to_vec();
+    variables.extend(mount_variables());
+    variables.extend([
+        variable(
+            "missing",
+            "variables.before.filter(v, !variables.after.exists(n, n.name == v.name || \
+             n.persistentVolumeClaim.claimName == v.persistentVolumeClaim.claimName)).map(v, \
+             v.name).join(', ')"
+                .to_owned(),
+        ),
+        variable("repair", old_annotation(MOUNT_REPAIR_ANNOTATION)),
+        variable("unmounted", build_unmounted()),
+        variable("covered", build_covered()),
+        variable(
+            "renumbered",
+            "dyn(object.spec).?ordinals.?start.orValue(0) != \
+             dyn(oldObject.spec).?ordinals.?start.orValue(0)"
+                .to_owned(),
+        ),
+    ]);
+    variables
 }
 
 fn template_changes() -> Vec<NamedRuleWithOperations> {
@@ -265,8 +263,9 @@ fn template_changes() -> Vec<NamedRuleWithOperations> {
     ]
 }
 
-/// The volumes that come from claims, as they were and as they would be.
-fn template_variables() -> [Variable; 2] {
+/// The volumes that come from claims, and the containers that run on, as they were and as they would
+/// be: an init container that is restarted may be a server too.
+pub(super) fn template_variables() -> [Variable; 4] {
     let claims = |object: &str| {
         format!(
             "{object}.spec.template.spec.?volumes.orValue([]).filter(v, \
@@ -276,5 +275,7 @@ fn template_variables() -> [Variable; 2] {
     [
         variable("before", claims("oldObject")),
         variable("after", claims("object")),
+        variable("ran", long_running("oldObject")),
+        variable("runs", long_running("object")),
     ]
 }

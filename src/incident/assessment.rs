@@ -5,7 +5,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::model::{Assessment, DataState, StartEntry, Statement};
 use super::safe_text::SafeText;
 use super::selection::{CheckView, Selection};
-use crate::api::{CheckOutcome, ClusterState, ConditionType, find_condition, names, reasons};
+use crate::api::{
+    CheckOutcome, ClusterState, ConditionType, find_condition, names, passes_by_itself, reasons,
+};
 use crate::verdict::{self, describe_volume};
 use crate::wording::date;
 
@@ -28,6 +30,7 @@ pub(super) fn assess(selection: &Selection<'_>, starts: &[StartEntry]) -> Assess
         statements.extend(say_findings(selection, state));
     }
     statements.extend(say_conditions(selection));
+    statements.extend(say_gap(selection));
     // A check of an older version has words only.
     let unsaid = selection.found.as_ref().filter(|_| !is_said);
     statements.extend(unsaid.and_then(quote));
@@ -269,6 +272,22 @@ fn say_conditions(selection: &Selection<'_>) -> Option<Statement> {
     (!said.is_empty()).then(|| Statement {
         says: said.join("; ").into(),
         source: evidence.into(),
+        finding: None,
+    })
+}
+
+/// What endangers the data now, in the operator's words: a second server may be why it is gone.
+fn say_gap(selection: &Selection<'_>) -> Option<Statement> {
+    let conditions = &selection.status()?.conditions;
+    let guarded = find_condition(conditions, ConditionType::Guarded)?;
+    let is_gap = guarded.status == "False" && !passes_by_itself(&guarded.reason);
+    is_gap.then(|| Statement {
+        says: format!("the data is not fully guarded: {}", guarded.message).into(),
+        source: format!(
+            "status.conditions of ProtectedDatabase {}",
+            selection.facts.name
+        )
+        .into(),
         finding: None,
     })
 }

@@ -63,13 +63,14 @@ fn describe_database(selection: &Selection<'_>) -> SafeText {
             Fact::Unknown(_) => "the ProtectedDatabase could not be read".into(),
         };
     };
-    let kind = spec
-        .workload
-        .kind
-        .map_or_else(|| "workload".to_owned(), |kind| kind.to_string());
+    let kind = match (&spec.workload.selector, spec.workload.kind) {
+        (Some(_), _) => "pods".to_owned(),
+        (None, kind) => kind.map_or_else(|| "workload".to_owned(), |kind| kind.to_string()),
+    };
     format!(
         "database {} of {kind} {}",
-        spec.connection.database, spec.workload.name
+        spec.connection.database,
+        spec.workload.called()
     )
     .into()
 }

@@ -43,7 +43,7 @@ pub(super) fn list_tables(selection: &Selection<'_>) -> TableDifferences {
         .map(Finding::left_out)
         .fold(surplus, i64::saturating_add);
     TableDifferences {
-        is_known: selection.has_findings(),
+        is_known: !named.is_empty() || selection.has_counted(),
         listed: named
             .into_iter()
             .take(LISTED)

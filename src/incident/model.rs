@@ -130,7 +130,8 @@ pub struct Comparison {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TableDifferences {
-    /// Whether the check lists its findings; checks of older versions have only a message.
+    /// Whether the check has read the tables, and lists what it found; checks of older versions have only a
+    /// message.
     pub is_known: bool,
     /// The tables, those that lost most first.
     pub listed: Vec<TableDifference>,

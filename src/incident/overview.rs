@@ -47,10 +47,10 @@ pub fn build_overview(object: ProtectedDatabase) -> DatabaseOverview {
     );
     let spec = object.spec;
     let status = object.status.unwrap_or_default();
-    let kind = spec
-        .workload
-        .kind
-        .map_or_else(|| "workload".to_owned(), |kind| kind.to_string());
+    let kind = match (&spec.workload.selector, spec.workload.kind) {
+        (Some(_), _) => "pods".to_owned(),
+        (None, kind) => kind.map_or_else(|| "workload".to_owned(), |kind| kind.to_string()),
+    };
     let is_current = status.observed_generation == generation;
     let ready = is_current
         && is(
@@ -64,7 +64,7 @@ pub fn build_overview(object: ProtectedDatabase) -> DatabaseOverview {
         what_to_do(&status, is_current, &spec)
     };
     DatabaseOverview {
-        workload: format!("{kind} {}", spec.workload.name),
+        workload: format!("{kind} {}", spec.workload.called()),
         database: spec.connection.database,
         suspended: spec.suspend,
         backup_wanted: spec.backup.is_some(),

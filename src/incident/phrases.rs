@@ -40,7 +40,7 @@ pub(super) const fn no_tables(tables: &TableDifferences) -> &'static str {
     if tables.is_known {
         "none: the check found no loss"
     } else {
-        "not known: no check that could be read lists its findings"
+        "not known: no check that could be read lists what it found in the tables"
     }
 }
 

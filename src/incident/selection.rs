@@ -163,15 +163,20 @@ impl<'a> Selection<'a> {
             .unwrap_or_default()
     }
 
-    /// Whether that check lists its findings: an older version did not, and one that found nothing
-    /// need not.
-    pub fn has_findings(&self) -> bool {
-        self.found
+    /// Whether that check has read tables and lists what it found: an older version did not, and one that
+    /// found nothing need not.
+    pub fn has_counted(&self) -> bool {
+        let Some((found, verdict)) = self
+            .found
             .as_ref()
-            .and_then(|found| found.verdict)
-            .is_some_and(|verdict| {
-                !verdict.findings.is_empty() || verdict.outcome == CheckOutcome::Verified
-            })
+            .and_then(|found| Some((found, found.verdict?)))
+        else {
+            return false;
+        };
+        let has_tables = found
+            .evidence
+            .is_some_and(|evidence| !evidence.tables.is_empty());
+        verdict.outcome == CheckOutcome::Verified || (has_tables && !verdict.findings.is_empty())
     }
 
     /// The volume that the data was on, if it was found to be on another one now, or on none.

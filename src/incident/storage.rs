@@ -10,8 +10,7 @@ use super::facts::{Facts, Lookup};
 use super::model::{BackupEntry, VolumeEntry, VolumeRole};
 use super::safe_text::SafeText;
 use super::selection::{Selection, volumes_of};
-use crate::api::{BackupState, DatabaseBackup, MountedVolume};
-use crate::guard;
+use crate::api::{BackupState, DatabaseBackup, MountedVolume, VolumeStorage};
 use crate::world::Fact;
 
 /// The most volumes that are listed.
@@ -139,7 +138,7 @@ fn volume_entry(selection: &Selection<'_>, volume: &str, named: Named) -> Volume
         .or(named.created_at);
     let handle = object
         .and_then(|object| object.spec.as_ref())
-        .map(guard::volume_handle)
+        .map(|spec| VolumeStorage::of(spec).handle().to_owned())
         .filter(|handle| !handle.is_empty());
     VolumeEntry {
         volume: volume.into(),

@@ -277,8 +277,14 @@ pub(super) fn answer_updates(selection: &Selection<'_>, events: &EventList) -> Q
             .filter_map(|node| node.found.unknown())
             .map(SafeText::from),
     );
-    let mut commands =
-        vec![selection.kubectl(&format!("rollout history {}", workload(selection.facts)))];
+    let database = selection.facts.database.known().and_then(Option::as_ref);
+    let selector = database.and_then(|database| database.spec.workload.selector.as_ref()?.query());
+    // Pods by their labels have no revisions.
+    let history = selector.map_or_else(
+        || format!("rollout history {}", workload(selection.facts)),
+        |query| format!("get pods -l {}", shell_word(&query)),
+    );
+    let mut commands = vec![selection.kubectl(&history)];
     commands.extend(selection.facts.nodes.iter().map(|node| {
         selection.kubectl_cluster(&format!("describe node {}", shell_word(&node.name)))
     }));

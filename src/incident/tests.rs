@@ -12,6 +12,7 @@ use super::model::DataState;
 use super::safe_text::SafeText;
 use super::sample::{HOSTILE, healthy, hostile, incident, recovered, unreadable};
 use super::{build_incident, build_markdown, build_page, build_text};
+use crate::api::reasons;
 use crate::world::Fact;
 
 fn all_formats(facts: &Facts) -> [(&'static str, String); 4] {
@@ -54,6 +55,21 @@ fn beyond(known: &str, text: &str) -> String {
     new.join("\n")
 }
 
+/// A volume that is another is a finding without a login: nothing is known of the tables then.
+#[test]
+fn a_check_that_could_read_nothing_has_found_no_table_without_a_loss() {
+    let mut unread = incident();
+    if let Fact::Known(checks) = &mut unread.checks {
+        for status in checks.iter_mut().filter_map(|check| check.status.as_mut()) {
+            status.evidence = None;
+            let findings = &mut status.verdict.as_mut().unwrap().findings;
+            findings.retain(|finding| finding.tables().is_empty());
+        }
+    }
+    let tables = build_incident(&unread).tables;
+    assert!(!tables.is_known && tables.listed.is_empty());
+}
+
 #[test]
 fn a_check_of_an_older_version_is_quoted_and_nothing_is_derived() {
     let mut older = incident();
@@ -77,6 +93,27 @@ fn a_check_of_an_older_version_is_quoted_and_nothing_is_derived() {
         "{:?}",
         incident.assessment.statements
     );
+}
+
+#[test]
+fn a_second_server_is_said_in_the_words_of_the_operator() {
+    let said = |reason: &str| {
+        let mut facts = healthy();
+        if let Fact::Known(Some(database)) = &mut facts.database {
+            let conditions = &mut database.status.as_mut().unwrap().conditions;
+            let guarded = conditions.iter_mut().find(|found| found.type_ == "Guarded");
+            let guarded = guarded.unwrap();
+            guarded.status = "False".to_owned();
+            guarded.reason = reason.to_owned();
+            guarded.message = "Service db leads to pod new-0, too".to_owned();
+        }
+        let statements = build_incident(&facts).assessment.statements;
+        statements
+            .iter()
+            .any(|statement| statement.says.as_str().contains("leads to pod new-0"))
+    };
+    assert!(said(reasons::OTHER_SERVER_SELECTED));
+    assert!(!said(reasons::GUARDING), "that passes by itself");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub const RESTORE: &str = "holdfast-restore";
 pub const GATE: &str = "holdfast-gate";
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
+const WRITES: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
 const DEFINITIONS: &str = "customresourcedefinitions";
 
 /// All roles and bindings, for an operator in `namespace`.
@@ -58,6 +59,7 @@ pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
             &["edit", "admin"],
             edit_rules(),
         ))?,
+        serde_json::to_value(aggregated("holdfast-admin", &["admin"], admin_rules()))?,
     ])
 }
 
@@ -79,12 +81,20 @@ fn operator_rules() -> Vec<PolicyRule> {
             &["databasechecks"],
             &["get", "list", "watch", "create", "patch", "delete"],
         ),
+        rule(GROUP, &["databasebackups"], &["get", "list", "watch"]),
+        // Its finalizer, while a restore has stopped a workload. The spec can't be changed.
         rule(
             GROUP,
-            &["databasebackups", "databaserestores"],
-            &["get", "list", "watch"],
+            &["databaserestores"],
+            &["get", "list", "watch", "patch"],
         ),
-        rule(GROUP, &["databaseledgers"], &["get", "create", "patch"]),
+        // A backup that could not start has nobody else to report it.
+        rule(GROUP, &["databasebackups"], &["create"]),
+        rule(
+            GROUP,
+            &["databaseledgers"],
+            &["get", "list", "watch", "create", "patch"],
+        ),
         rule(
             GROUP,
             &[
@@ -101,15 +111,25 @@ fn operator_rules() -> Vec<PolicyRule> {
             &["persistentvolumeclaims", "persistentvolumes"],
             &["get", "list", "watch", "patch"],
         ),
-        rule("", &["namespaces"], &["get", "patch"]),
+        rule("", &["namespaces"], &["get", "list", "watch", "patch"]),
         rule("", &["pods"], &["get", "list", "watch"]),
+        // To see who else the Services of a database lead to.
+        rule("", &["services"], &["list", "watch"]),
+        // The same of Services without a selector, as Patroni writes them.
+        rule("discovery.k8s.io", &["endpointslices"], &["list"]),
         rule(
             "apps",
             &["statefulsets", "deployments"],
             &["get", "list", "watch", "patch"],
         ),
         rule("apps", &["replicasets"], &["list"]),
-        rule("batch", &["jobs"], &["list", "watch", "create"]),
+        // To see whether what owns claims still exists: without it garbage collection wants them.
+        rule("postgresql.cnpg.io", &["clusters"], &["get"]),
+        // Deleted when its agent has not begun, or has ended and another container of its pod runs on;
+        // `holdfast-operator-fence` refuses it all other Jobs.
+        rule("batch", &["jobs"], &["list", "watch", "create", "delete"]),
+        // Why a Job has no pod, or a pod does not start.
+        rule("", &["events"], &["list"]),
         rule(
             "batch",
             &["cronjobs"],
@@ -127,7 +147,7 @@ fn operator_rules() -> Vec<PolicyRule> {
             RBAC_GROUP,
             &["rolebindings"],
             &[AGENT_SERVICE_ACCOUNT],
-            &["get", "patch"],
+            &["get", "patch", "delete"],
         ),
         rule_for(
             RBAC_GROUP,
@@ -144,6 +164,9 @@ fn operator_rules() -> Vec<PolicyRule> {
             GUARD_POLICIES,
             &["get", "list", "watch", "update"],
         ),
+        // What a policy has as parameters whoever writes the policy must be able to read. A Lease
+        // contains a name and a time.
+        rule("coordination.k8s.io", &["leases"], &["get", "list"]),
         // To restore what somebody has deleted.
         rule(
             "admissionregistration.k8s.io",
@@ -190,17 +213,14 @@ fn view_rules() -> Vec<PolicyRule> {
 }
 
 fn edit_rules() -> Vec<PolicyRule> {
-    let written = [
-        "protecteddatabases",
-        "databasechecks",
-        "databasebackups",
-        "databaserestores",
-    ];
-    vec![rule(
-        GROUP,
-        &written,
-        &["create", "update", "patch", "delete", "deletecollection"],
-    )]
+    let written = ["protecteddatabases", "databasechecks", "databasebackups"];
+    vec![rule(GROUP, &written, WRITES)]
+}
+
+/// A DatabaseRestore stops a database and replaces its claims with the operator's permissions, which
+/// `edit` does not include.
+fn admin_rules() -> Vec<PolicyRule> {
+    vec![rule(GROUP, &["databaserestores"], WRITES)]
 }
 
 fn cluster_role(name: &str, rules: Vec<PolicyRule>) -> ClusterRole {
@@ -276,6 +296,23 @@ mod tests {
                 .all(|verb| verb == "create" || verb == "delete"),
             "{verbs:?}"
         );
+    }
+
+    #[test]
+    fn only_admin_writes_restores_beside_the_right_to_edit() {
+        let writes = |rules: Vec<PolicyRule>| {
+            let mut resources = rules.into_iter().filter_map(|rule| rule.resources);
+            resources.any(|resources| resources.iter().any(|name| name == "databaserestores"))
+        };
+        assert!(!writes(edit_rules()) && writes(admin_rules()));
+        let roles = build_access("holdfast-system").unwrap_or_default();
+        let role = roles
+            .iter()
+            .find(|role| role["metadata"]["name"] == "holdfast-admin");
+        let labels = role.map(|role| role["metadata"]["labels"].clone());
+        let only_admin =
+            serde_json::json!({"rbac.authorization.k8s.io/aggregate-to-admin": "true"});
+        assert_eq!(labels, Some(only_admin));
     }
 
     #[test]

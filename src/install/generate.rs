@@ -9,6 +9,7 @@ use super::conditions_page::build_conditions_page;
 use super::definitions::build_definitions;
 use super::manifest::{InstallOptions, labelled, manifest};
 use super::monitoring::build_prometheus_rule;
+use super::values_schema::build_values_schema;
 use super::webhook::build_webhook_patch;
 use super::{InstallError, yaml};
 
@@ -32,6 +33,8 @@ pub fn generated_files() -> Result<Vec<(PathBuf, String)>, InstallError> {
         .collect::<Result<Vec<_>, InstallError>>()?;
     let options = InstallOptions {
         selector: None,
+        agents: None,
+        kept_volume_limit: None,
         image: DEFAULT_IMAGE.to_owned(),
         namespace: DEFAULT_NAMESPACE.to_owned(),
     };
@@ -54,6 +57,10 @@ pub fn generated_files() -> Result<Vec<(PathBuf, String)>, InstallError> {
             .into_iter()
             .map(|(name, text)| (Path::new("charts/holdfast/templates").join(name), text)),
     );
+    files.push((
+        PathBuf::from("charts/holdfast/values.schema.json"),
+        build_values_schema()?,
+    ));
     files.push((PathBuf::from("docs/conditions.md"), build_conditions_page()));
     Ok(files)
 }

@@ -9,7 +9,7 @@ use super::operator::{build_deployment, build_namespace, build_service_account};
 use super::selector::parse_selector;
 use super::{InstallError, yaml};
 use crate::guard::policies;
-use crate::resources::build_agent_cluster_role;
+use crate::resources::{build_agent_cluster_role, parse_agent_defaults};
 
 /// Where and what to install.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -24,11 +24,30 @@ pub struct InstallOptions {
     /// Default: all are.
     #[arg(long, value_parser = parse_selector_text)]
     pub selector: Option<String>,
+    /// How many volumes whose claims are gone the databases of one namespace may keep on Retain.
+    /// Default: 20.
+    #[arg(long, value_parser = parse_limit_text)]
+    pub kept_volume_limit: Option<String>,
+    /// How agents' pods are to be where a `ProtectedDatabase` does not say it: JSON with the fields of
+    /// its `spec.agents`. With `assignedUser` the operator has no user of its own either.
+    #[arg(long, value_name = "JSON", value_parser = parse_agents_text)]
+    pub agents: Option<String>,
+}
+
+/// A number from 1 on, as it was written.
+fn parse_limit_text(text: &str) -> Result<String, String> {
+    let number: std::num::NonZeroU16 = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(number.to_string())
 }
 
 /// A selector that can be read, as it was written.
 fn parse_selector_text(text: &str) -> Result<String, String> {
     parse_selector(text).map(|_| text.to_owned())
+}
+
+/// Defaults that can be read, as they were written.
+fn parse_agents_text(text: &str) -> Result<String, String> {
+    parse_agent_defaults(text).map(|_| text.to_owned())
 }
 
 /// The `CustomResourceDefinition`s as YAML, for `holdfast crd`.
@@ -39,10 +58,15 @@ pub fn print_crds() -> Result<String, InstallError> {
 /// The whole installation as YAML, for `holdfast install-manifest` and `kubectl apply --server-side
 /// -f -`.
 pub fn manifest(options: &InstallOptions) -> Result<String, InstallError> {
+    yaml::documents(&build_installation(options)?)
+}
+
+/// Every object of the installation, in the order in which they are applied.
+pub fn build_installation(options: &InstallOptions) -> Result<Vec<Value>, InstallError> {
     let mut objects = vec![build_namespace(&options.namespace)];
     objects.extend(build_definitions()?);
     objects.extend(build_objects(options)?);
-    yaml::documents(&objects.into_iter().map(labelled).collect::<Vec<_>>())
+    Ok(objects.into_iter().map(labelled).collect())
 }
 
 /// Everything but the namespace and the definitions. The guard comes before the operator: from the
@@ -56,10 +80,18 @@ pub(super) fn build_objects(options: &InstallOptions) -> Result<Vec<Value>, Inst
     objects.push(build_service_account(&options.namespace));
     objects.push(serde_json::to_value(build_agent_cluster_role())?);
     objects.extend(build_access(&options.namespace)?);
+    let settings = [
+        ("HOLDFAST_SELECTOR", options.selector.as_deref()),
+        (
+            "HOLDFAST_KEPT_VOLUME_LIMIT",
+            options.kept_volume_limit.as_deref(),
+        ),
+    ];
     objects.push(build_deployment(
         &options.image,
         &options.namespace,
-        options.selector.as_deref(),
+        &settings,
+        options.agents.as_deref(),
     ));
     Ok(objects)
 }

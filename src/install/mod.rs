@@ -3,6 +3,7 @@
 
 mod access;
 mod chart;
+mod chart_pod;
 mod conditions_page;
 mod definitions;
 mod error;
@@ -11,11 +12,14 @@ mod manifest;
 mod monitoring;
 mod operator;
 mod selector;
+mod values_schema;
 mod webhook;
 mod yaml;
 
+pub use crate::resources::parse_agent_defaults;
 pub use error::InstallError;
 pub use generate::{generate, generated_files};
+pub(crate) use manifest::build_installation;
 pub use manifest::{InstallOptions, manifest, print_crds};
 pub use selector::parse_selector;
 pub(crate) use yaml::document as build_document;

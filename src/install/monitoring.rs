@@ -40,7 +40,7 @@ const ALERTS: [Alert; 8] = [
         expression: "holdfast_database_condition{condition=\"Guarded\"} < 1",
         lasting: "5m",
         severity: "warning",
-        summary: "{{ $labels.namespace }}/{{ $labels.name }}: deletion of the data is not refused",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the data is not fully guarded",
         description: "For 5 minutes the claims and volumes of ProtectedDatabase \
                       {{ $labels.namespace }}/{{ $labels.name }} have not been fully guarded. Why, \
                       and what to do: kubectl holdfast status {{ $labels.name }} -n \
@@ -97,7 +97,9 @@ const ALERTS: [Alert; 8] = [
     },
     Alert {
         name: "HoldfastStalled",
-        expression: "holdfast_database_condition{condition=\"Stalled\"} == 1",
+        // A reset is Stalled too, and has an alert of its own.
+        expression: "holdfast_database_condition{condition=\"Stalled\"} == 1 unless on (namespace, \
+                     name) holdfast_data_reset",
         lasting: "5m",
         severity: "warning",
         summary: "{{ $labels.namespace }}/{{ $labels.name }}: Holdfast can't continue until you \

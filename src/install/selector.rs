@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use kube::core::{Expression, Selector};
 
-/// The longest name or value of a label.
-const LONGEST: usize = 63;
+use crate::api::{is_label_key, is_label_value};
 
 /// Reads a selector: `shard=a`, `shard!=a`, `shard in (a,b)`, `shard notin (a,b)`, `shard`,
 /// `!shard`, several of them with commas between. An empty text selects everything.
@@ -66,42 +65,22 @@ fn parse_requirement(text: &str) -> Result<Expression, String> {
     }
 }
 
-/// A label's key: a name, after a domain and a slash if there is one.
 fn parse_key(text: &str) -> Result<String, String> {
     let key = text.trim();
-    let (domain, name) = key
-        .split_once('/')
-        .map_or((None, key), |(domain, name)| (Some(domain), name));
-    let is_domain = |domain: &str| {
-        !domain.is_empty()
-            && domain.len() <= 253
-            && domain
-                .bytes()
-                .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || b"-.".contains(&one))
-    };
-    if name.is_empty() || !is_name(name) || !domain.is_none_or(is_domain) {
-        return Err(format!("{key:?} can't be the key of a label"));
+    if is_label_key(key) {
+        Ok(key.to_owned())
+    } else {
+        Err(format!("{key:?} can't be the key of a label"))
     }
-    Ok(key.to_owned())
 }
 
 fn parse_value(text: &str) -> Result<String, String> {
     let value = text.trim();
-    if is_name(value) {
+    if is_label_value(value) {
         Ok(value.to_owned())
     } else {
         Err(format!("{value:?} can't be the value of a label"))
     }
-}
-
-/// Letters and digits, with `-`, `_` and `.` between them, or nothing.
-fn is_name(text: &str) -> bool {
-    let is_inner = |one: u8| one.is_ascii_alphanumeric() || b"-_.".contains(&one);
-    let is_outer = |one: Option<u8>| one.is_none_or(|one| one.is_ascii_alphanumeric());
-    text.len() <= LONGEST
-        && text.bytes().all(is_inner)
-        && is_outer(text.bytes().next())
-        && is_outer(text.bytes().next_back())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::{Release, Step};
+use crate::api::BackupVerdict;
 
 fn name(metadata: &ObjectMeta) -> &str {
     metadata.name.as_deref().unwrap_or_default()
@@ -26,6 +27,10 @@ impl Step {
             Self::RetainVolume(volume) => {
                 format!("set PersistentVolume {} to Retain", name(&volume.metadata))
             }
+            Self::RetainTwin(volume) => format!(
+                "set PersistentVolume {}, which is for the storage of a guarded one, to Retain",
+                name(&volume.metadata)
+            ),
             Self::MarkVolume(volume) => {
                 format!(
                     "retain and mark PersistentVolume {}",
@@ -39,8 +44,19 @@ impl Step {
             ),
             Self::MarkLedger(ledger) => format!("mark DatabaseLedger {}", name(&ledger.metadata)),
             Self::WriteLedger { name, .. } => format!("write DatabaseLedger {name}"),
+            Self::NoteRecreation { ledger, .. } => format!(
+                "note on DatabaseLedger {} that its namespace is about to be recreated",
+                name(ledger)
+            ),
+            Self::AcceptNamespace {
+                ledger,
+                namespace_uid,
+            } => format!(
+                "accept the recreated namespace (UID {namespace_uid}) in DatabaseLedger {}",
+                name(ledger)
+            ),
             Self::ReleaseLedger(step) => release("DatabaseLedger", step),
-            Self::MarkWorkload(kind, metadata) => format!("mark {kind} {}", name(metadata)),
+            Self::MarkWorkload(step) => format!("mark {} {}", step.kind, name(&step.metadata)),
             Self::NoteMountRepair(step) => format!(
                 "note on {} {} where its claim belongs",
                 step.kind,
@@ -54,9 +70,21 @@ impl Step {
             Self::EnsureAgentIdentity => {
                 "create the agents' service account and role binding".to_owned()
             }
+            Self::DeleteRoleBinding(metadata) => {
+                format!(
+                    "delete RoleBinding {}, which gives another role",
+                    name(metadata)
+                )
+            }
             Self::CreateCheck(check) => format!("create DatabaseCheck {}", name(&check.metadata)),
             Self::SetCheckTarget { name, .. } => format!("set the target of DatabaseCheck {name}"),
             Self::CreateJob(job) => format!("create Job {}", name(&job.metadata)),
+            Self::EndJob(metadata) => {
+                format!("delete Job {}, whose agent does nothing", name(metadata))
+            }
+            Self::CreateBackup(backup) => {
+                format!("create DatabaseBackup {}", name(&backup.metadata))
+            }
             Self::WriteVerdict { name, .. } => format!("write the verdict of DatabaseCheck {name}"),
             Self::FailFiles { check, files } => format!(
                 "note in DatabaseCheck {check} that the files of rule {} were not checked",
@@ -65,6 +93,7 @@ impl Step {
             Self::ApplyCronJob(cron_job) => format!("apply CronJob {}", name(&cron_job.metadata)),
             Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
             Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
+            Self::JudgeBackup { name, verdict } => judgement(name, verdict),
             Self::DeleteCheck(metadata) => format!("delete old DatabaseCheck {}", name(metadata)),
             Self::AssertDatabase(_) => "assert that the ProtectedDatabase is unchanged".to_owned(),
             Self::AssertVolume(metadata) => {
@@ -116,24 +145,16 @@ impl Step {
                 claim,
                 for_uid,
                 ..
-            } => {
-                let verb = match for_uid {
-                    Some(_) => "bind",
-                    None => "reserve",
-                };
-                let to = if for_uid.is_some() { "to" } else { "for" };
-                format!(
-                    "{verb} PersistentVolume {} {to} claim {claim}",
-                    name(metadata)
-                )
-            }
+            } => reservation(name(metadata), claim, for_uid.is_some()),
             Self::ConfirmVolumeChange(metadata) => format!(
                 "confirm the change of PersistentVolume {}, whose claim does not exist",
                 name(metadata)
             ),
-            Self::RevokeVolumeChange(metadata) => format!(
-                "remove the confirmation from PersistentVolume {}",
-                name(metadata)
+            Self::RevokeConfirmation(step) => format!(
+                "remove the confirmation of a {} from {} {}",
+                step.verb.noun(),
+                step.kind.words().0,
+                name(&step.metadata)
             ),
             Self::CreateClaim(manifest) => format!(
                 "recreate PersistentVolumeClaim {} on PersistentVolume {}",
@@ -171,9 +192,70 @@ impl Step {
                 "scale {} {} back to {}",
                 step.kind,
                 name(&step.metadata),
-                step.replicas
+                step.scaled_up_to
             ),
             Self::Await(what) => format!("wait for {what}"),
         }
     }
+}
+
+impl Step {
+    /// Whether a quota, an admission policy or a webhook of others may refuse it, as it is about what
+    /// runs in their namespace. Such steps come last, in the order in which they need each other.
+    #[must_use]
+    pub const fn may_be_refused_by_others(&self) -> bool {
+        matches!(
+            self,
+            Self::DeleteRoleBinding(_)
+                | Self::EnsureAgentIdentity
+                | Self::CreateCheck(_)
+                | Self::SetCheckTarget { .. }
+                | Self::CreateJob(_)
+                | Self::ApplyCronJob(_)
+                | Self::EndJob(_)
+        )
+    }
+
+    /// Whether it is a mark or a note on an object of others, which a policy of theirs may refuse. It is
+    /// pinned to that object, and no other step counts on it: what is to be done is decided by what is
+    /// read back.
+    #[must_use]
+    pub const fn marks_an_object_of_others(&self) -> bool {
+        matches!(
+            self,
+            Self::RetainVolume(_)
+                | Self::RetainTwin(_)
+                | Self::MarkVolume(_)
+                | Self::MarkClaim(_)
+                | Self::NoteLoss { .. }
+                | Self::MarkWorkload(_)
+                | Self::NoteMountRepair(_)
+                | Self::MarkNamespace(_)
+        )
+    }
+
+    /// Whether it is of no use without the agents' service account and role binding.
+    #[must_use]
+    pub const fn needs_agent_identity(&self) -> bool {
+        matches!(self, Self::CreateJob(_) | Self::ApplyCronJob(_))
+    }
+}
+
+/// Whether a backup counts, and which check says so.
+fn judgement(backup: &str, verdict: &BackupVerdict) -> String {
+    let (verb, check) = match verdict {
+        BackupVerdict::Confirmed(by) => ("confirm", &by.check),
+        BackupVerdict::Demoted(by) => ("demote", &by.check),
+    };
+    format!("{verb} DatabaseBackup {backup} by check {check}")
+}
+
+/// A volume that is kept for a claim, or bound to the one that exists.
+fn reservation(volume: &str, claim: &str, exists: bool) -> String {
+    let (verb, to) = if exists {
+        ("bind", "to")
+    } else {
+        ("reserve", "for")
+    };
+    format!("{verb} PersistentVolume {volume} {to} claim {claim}")
 }

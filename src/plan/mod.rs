@@ -2,6 +2,8 @@
 
 mod database_plan;
 mod describe;
+mod job_rules;
+mod ownership_rules;
 pub(crate) mod patches;
 mod recovery_plan;
 mod recovery_rules;
@@ -10,6 +12,8 @@ mod requirements;
 mod rules;
 mod scope;
 mod step;
+mod storage_rules;
+mod workload_rules;
 
 pub use database_plan::Plan;
 pub use recovery_plan::{Blocker, RecoveryPlan};
@@ -18,4 +22,7 @@ pub use requirements::{Actor, Disturbance, Permission, Pin};
 pub(crate) use rules::{RULES, Rule, check_by};
 pub use rules::{RuleViolation, check_plan, check_recovery};
 pub use scope::Scope;
-pub use step::{GateStep, MountRepairStep, Permit, Release, ScaleStep, Step, StepKind, VolumeStep};
+pub use step::{
+    ConfirmedKind, GateStep, MountRepairStep, Permit, Release, RevocationStep, ScaleStep, Step,
+    StepKind, VolumeStep, WorkloadMarkStep,
+};

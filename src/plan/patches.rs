@@ -6,7 +6,9 @@ use k8s_openapi::api::core::v1::Volume;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
-use crate::api::names::{REBOUND_VOLUME_VERSION_ANNOTATION, REPLICAS_BEFORE_ANNOTATION};
+use crate::api::names::{
+    CONFIRM_CHANGE_ANNOTATION, REBOUND_VOLUME_VERSION_ANNOTATION, REPLICAS_BEFORE_ANNOTATION,
+};
 use crate::guard::operations::{add, annotate, remove, replace, test, test_uid, test_version};
 
 /// Scales to 0 and notes how many pods there were.
@@ -35,24 +37,26 @@ pub fn build_touch(metadata: &ObjectMeta, volume_version: &str) -> Patch {
     Patch(operations)
 }
 
-/// Scales back and removes the note.
-pub fn build_scale_up(metadata: &ObjectMeta, replicas: i32) -> Patch {
+/// Scales up and removes the note of how many pods there were.
+pub fn build_scale_up(metadata: &ObjectMeta, noted: i32, replicas: i32) -> Patch {
     Patch(vec![
         test_uid(metadata),
         test(
             &["metadata", "annotations", REPLICAS_BEFORE_ANNOTATION],
-            replicas.to_string().into(),
+            noted.to_string().into(),
         ),
         replace(&["spec", "replicas"], replicas.into()),
         remove(&["metadata", "annotations", REPLICAS_BEFORE_ANNOTATION]),
     ])
 }
 
-/// Binds a volume to a claim: to the next one of that name, or to the one with that UID.
+/// Binds a volume to a claim: to the next one of that name, or to the one with that UID. The
+/// confirmation that this needs goes in the same write, so that a crash leaves none behind.
 pub fn build_reservation(
     metadata: &ObjectMeta,
     claim_uid: Option<&str>,
     reference: Value,
+    uses_confirmation: bool,
 ) -> Patch {
     let mut operations = vec![test_uid(metadata)];
     if let Some(uid) = claim_uid {
@@ -61,6 +65,13 @@ pub fn build_reservation(
         operations.push(test_version(metadata));
     }
     operations.push(add(&["spec", "claimRef"], reference));
+    if uses_confirmation {
+        operations.push(remove(&[
+            "metadata",
+            "annotations",
+            CONFIRM_CHANGE_ANNOTATION,
+        ]));
+    }
     Patch(operations)
 }
 

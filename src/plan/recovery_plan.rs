@@ -11,6 +11,8 @@ pub struct RecoveryPlan {
     pub findings: Vec<String>,
     /// What the user should know and the steps do not do.
     pub notes: Vec<String>,
+    /// What is still not as it was at the last good check, and no step changes.
+    pub unresolved: Vec<String>,
 }
 
 /// What blocks a recovery. Nothing is done until it is resolved.

@@ -4,9 +4,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
-use super::Step;
 use super::release_rules::is_retained_by;
 use super::scope::Scope;
+use super::{ConfirmedKind, Step};
 use crate::guard;
 use crate::world::{ClaimBinding, ClaimFact, ObservedRecovery, VolumeFound};
 
@@ -26,6 +26,8 @@ enum Part<'a> {
     Namespace(&'a ObjectMeta),
     /// The ProtectedDatabase.
     Database(&'a ObjectMeta),
+    /// Its ledger.
+    Ledger(&'a ObjectMeta),
     /// None of them, or not a step of a recovery alone.
     Other,
 }
@@ -37,9 +39,17 @@ fn part(step: &Step) -> Part<'_> {
         | Step::FinishClaimDeletion(metadata)
         | Step::TouchClaim { metadata, .. } => Part::Claim(metadata),
         Step::RetainVolume(volume) | Step::MarkVolume(volume) => Part::Volume(&volume.metadata),
-        Step::ReserveVolume { metadata, .. }
-        | Step::ConfirmVolumeChange(metadata)
-        | Step::RevokeVolumeChange(metadata) => Part::Volume(metadata),
+        Step::ReserveVolume { metadata, .. } | Step::ConfirmVolumeChange(metadata) => {
+            Part::Volume(metadata)
+        }
+        Step::RevokeConfirmation(step) => match step.kind {
+            ConfirmedKind::Claim => Part::Claim(&step.metadata),
+            ConfirmedKind::Volume => Part::Volume(&step.metadata),
+            ConfirmedKind::Workload(_) => Part::Workload(&step.metadata),
+            ConfirmedKind::Namespace => Part::Namespace(&step.metadata),
+            ConfirmedKind::Database => Part::Database(&step.metadata),
+            ConfirmedKind::Ledger => Part::Other,
+        },
         Step::CreateClaim(manifest) => Part::NewClaim(manifest),
         Step::CreateVolume(manifest) => Part::NewVolume(manifest),
         Step::ScaleDown(step) | Step::ScaleUp(step) => Part::Workload(&step.metadata),
@@ -50,7 +60,11 @@ fn part(step: &Step) -> Part<'_> {
         Step::ConfirmDatabaseDeletion(metadata) | Step::FinishDatabaseDeletion(metadata) => {
             Part::Database(metadata)
         }
+        Step::NoteRecreation { ledger, .. } | Step::AcceptNamespace { ledger, .. } => {
+            Part::Ledger(ledger)
+        }
         Step::MarkDatabase(_)
+        | Step::RetainTwin(_)
         | Step::MarkClaim(_)
         | Step::NoteLoss { .. }
         | Step::MarkLedger(_)
@@ -67,8 +81,12 @@ fn part(step: &Step) -> Part<'_> {
         | Step::WriteVerdict { .. }
         | Step::FailFiles { .. }
         | Step::ApplyCronJob(_)
+        | Step::DeleteRoleBinding(_)
         | Step::DeleteCronJob(_)
+        | Step::EndJob(_)
+        | Step::CreateBackup(_)
         | Step::FailBackup { .. }
+        | Step::JudgeBackup { .. }
         | Step::DeleteCheck(_)
         | Step::AssertDatabase(_)
         | Step::AssertVolume(_)
@@ -91,8 +109,12 @@ pub fn recovery_stays_with_the_databases_own(
     position: usize,
 ) -> Result<(), &'static str> {
     let step = &steps[position];
-    // The operator's pass retains and marks too, by rules of its own.
-    if let (Scope::Database { .. }, Step::RetainVolume(_) | Step::MarkVolume(_)) = (scope, step) {
+    // The operator's pass does these too, by rules of its own.
+    if let (
+        Scope::Database { .. },
+        Step::RetainVolume(_) | Step::MarkVolume(_) | Step::RevokeConfirmation(_),
+    ) = (scope, step)
+    {
         return Ok(());
     }
     let part = part(step);
@@ -117,10 +139,10 @@ pub fn recovery_stays_with_the_databases_own(
         Part::NewVolume(manifest) => bindings
             .iter()
             .any(|binding| manifest["metadata"]["name"] == binding.desired.volume.as_str()),
-        Part::Workload(metadata) => observed
-            .world
-            .workload_found()
-            .is_some_and(|workload| workload.metadata.uid == metadata.uid),
+        Part::Workload(metadata) => {
+            let workload = observed.world.workload_found();
+            workload.is_some_and(|workload| workload.metadata.uid == metadata.uid)
+        }
         Part::Namespace(metadata) => {
             let namespace = observed.world.namespace.known().and_then(Option::as_ref);
             namespace.is_some_and(|namespace| namespace.uid == metadata.uid)
@@ -128,6 +150,10 @@ pub fn recovery_stays_with_the_databases_own(
         Part::Database(metadata) => {
             let database = observed.database.known().and_then(Option::as_ref);
             database.is_some_and(|database| database.metadata.uid == metadata.uid)
+        }
+        Part::Ledger(metadata) => {
+            let ledger = observed.world.ledger.known().and_then(Option::as_ref);
+            ledger.is_some_and(|fact| fact.ledger.metadata.uid == metadata.uid)
         }
         Part::Other => true,
     };
@@ -138,7 +164,7 @@ pub fn recovery_stays_with_the_databases_own(
     }
 }
 
-fn not_marked_by_another(
+pub(super) fn not_marked_by_another(
     observed: &ObservedRecovery,
     metadata: &ObjectMeta,
 ) -> Result<(), &'static str> {
@@ -150,7 +176,7 @@ fn not_marked_by_another(
     }
 }
 
-fn is_claim(binding: &ClaimBinding, metadata: &ObjectMeta) -> bool {
+pub(super) fn is_claim(binding: &ClaimBinding, metadata: &ObjectMeta) -> bool {
     let claim = binding.claim.as_ref().and_then(ClaimFact::uid);
     claim.is_some() && claim == metadata.uid.as_deref()
 }
@@ -309,6 +335,18 @@ pub fn pods_start_on_their_own_claims(
                 Err("its pods have not stopped")
             }
         }
+        // Deleted on its way, a restore has changed nothing as long as each claim is as it was.
+        Step::ScaleUp(_)
+            if matches!(
+                scope,
+                Scope::Restore {
+                    is_given_up: true,
+                    ..
+                }
+            ) && scope.recovery()?.is_undisturbed() =>
+        {
+            Ok(())
+        }
         Step::ScaleUp(_) if !waits && !scope.recovery()?.all_bound() => {
             Err("a claim is not bound to its volume yet")
         }
@@ -332,8 +370,42 @@ pub fn scaling_down_deletes_no_claim(
     }
 }
 
-/// Make sure that a confirmation on a volume does not stay: it would permit the volume's deletion.
-pub fn confirmations_of_volumes_are_revoked(
+/// Make sure that no workload is scaled above one whose pods would share the data directory, and that
+/// none with more than one pod gets such a claim: two servers on the same files destroy them.
+pub fn one_server_on_each_data_directory(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let earlier = &steps[..position];
+    let refused = Err("more than one of its pods would run on the same data directory");
+    match &steps[position] {
+        Step::MountClaim { .. } => {
+            let workload = scope.recovery()?.world.workload_found();
+            let is_many = workload.is_none_or(|workload| workload.replicas > 1);
+            let is_scaled_down = |step: &Step| matches!(step, Step::ScaleDown(_));
+            if is_many && !earlier.iter().any(is_scaled_down) {
+                return refused;
+            }
+        }
+        Step::ScaleUp(step) if step.scaled_up_to > 1 => {
+            let observed = scope.recovery()?;
+            let is_mounted = |step: &Step| matches!(step, Step::MountClaim { .. });
+            let database = observed.database.known().and_then(Option::as_ref);
+            let container =
+                database.and_then(|database| database.spec.workload.container.as_deref());
+            let shared = observed.world.shared_data_claims(container);
+            if earlier.iter().any(is_mounted) || !shared.is_empty() {
+                return refused;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Make sure that a confirmation on a volume does not stay: the write that needs it removes it.
+pub fn confirmations_of_volumes_are_used_up(
     _: &Scope<'_>,
     steps: &[Step],
     position: usize,
@@ -341,10 +413,13 @@ pub fn confirmations_of_volumes_are_revoked(
     let Step::ConfirmVolumeChange(confirmed) = &steps[position] else {
         return Ok(());
     };
-    let revokes = |step: &Step| matches!(step, Step::RevokeVolumeChange(metadata) if metadata.uid == confirmed.uid);
-    if steps[position..].iter().any(revokes) {
+    let uses = |step: &Step| {
+        matches!(step, Step::ReserveVolume { metadata, uses_confirmation: true, .. }
+            if metadata.uid == confirmed.uid)
+    };
+    if steps[position..].iter().any(uses) {
         Ok(())
     } else {
-        Err("its confirmation would stay and permit to delete it")
+        Err("its confirmation would stay and permit other changes")
     }
 }

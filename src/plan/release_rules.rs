@@ -10,7 +10,7 @@ use crate::guard;
 use crate::world::{ClaimFact, KeptVolume, Observed, VolumeFact};
 
 /// Make sure that nothing is released without a confirmation that names the object, or the
-/// database, by UID, or the guard being off.
+/// database, by UID: of its deletion, or of the change that switches the guard off.
 pub fn releases_are_permitted(
     scope: &Scope<'_>,
     steps: &[Step],
@@ -19,16 +19,26 @@ pub fn releases_are_permitted(
     let Permission::Release(release) = steps[position].permission() else {
         return Ok(());
     };
-    let observed = scope.database()?;
+    let (observed, now) = (scope.database()?, scope.now());
     let database = &observed.database.metadata;
     let allowed = match &release.permit {
-        Permit::Confirmed => guard::deletion_confirmed(&release.metadata),
+        Permit::Confirmed => guard::deletion_confirmed(&release.metadata, now),
         Permit::DatabaseConfirmed(uid) => {
             Some(uid) == database.uid.as_ref()
                 && database.deletion_timestamp.is_some()
-                && guard::deletion_confirmed(database)
+                && guard::deletion_confirmed(database, now)
         }
-        Permit::GuardOff => observed.database.spec.guard.deletion == DeletionGuard::Off,
+        Permit::NotNamed => match &steps[position] {
+            Step::ReleaseWorkload(kind, workload) => {
+                let name = workload.metadata.name.as_deref().unwrap_or_default();
+                !observed.names(*kind, name)
+            }
+            _ => false,
+        },
+        Permit::GuardOff => {
+            observed.database.spec.guard.deletion == DeletionGuard::Off
+                && guard::change_confirmed(database, now)
+        }
     };
     if allowed {
         Ok(())
@@ -40,12 +50,14 @@ pub fn releases_are_permitted(
 /// Make sure that the last finalizer of an object that is being deleted is removed only when that
 /// very deletion is confirmed.
 pub fn terminating_objects_are_released_by_their_own_confirmation(
-    _: &Scope<'_>,
+    scope: &Scope<'_>,
     steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
     match steps[position].permission() {
-        Permission::Release(release) if has_finalizer(&steps[position]) && !release.is_safe() => {
+        Permission::Release(release)
+            if has_finalizer(&steps[position]) && !release.is_safe(scope.now()) =>
+        {
             Err("it is being deleted and would be gone, which nobody has confirmed")
         }
         _ => Ok(()),
@@ -199,7 +211,10 @@ pub fn the_database_is_released_last(
         );
     };
     let owner = observed.owner();
-    let is_ours = |metadata: &ObjectMeta| guard::marked_owner(metadata) == Some(owner.as_str());
+    let is_ours = |metadata: &ObjectMeta| {
+        guard::marked_owner(metadata) == Some(owner.as_str())
+            && !observed.is_of_other_namespace(metadata)
+    };
     let is_volume_released = |volume: &ObjectMeta| {
         earlier.iter().any(|step| {
             matches!(step, Step::ReleaseVolume(release) if release.metadata.uid == volume.uid)

@@ -30,8 +30,7 @@ pub enum Permission<'a> {
     Release(&'a Release),
     /// The deletion that it confirms is under way, and can't be undone.
     Terminating(&'a ObjectMeta),
-    /// The deletion of this object is confirmed by its UID, on the object or by an earlier step; no
-    /// mark of ours is on it otherwise.
+    /// The deletion of this object is confirmed by its UID, on the object or by an earlier step.
     Confirmation(&'a ObjectMeta),
     /// The same, and the object is being deleted.
     ConfirmedDeletion(&'a ObjectMeta),
@@ -78,13 +77,14 @@ impl Step {
         match self {
             Self::MarkDatabase(metadata)
             | Self::MarkClaim(metadata)
-            | Self::MarkWorkload(_, metadata)
             | Self::MarkNamespace(metadata)
+            | Self::DeleteRoleBinding(metadata)
             | Self::DeleteCronJob(metadata)
             | Self::DeleteCheck(metadata)
             | Self::AssertDatabase(metadata)
             | Self::AssertVolume(metadata) => Pin::Version(metadata),
-            Self::MarkVolume(volume) => Pin::Version(&volume.metadata),
+            Self::MarkVolume(volume) | Self::RetainTwin(volume) => Pin::Version(&volume.metadata),
+            Self::MarkWorkload(step) => Pin::Version(&step.metadata),
             Self::ReleaseLedger(release)
             | Self::ReleaseClaim(release)
             | Self::ReleaseVolume(release)
@@ -95,6 +95,10 @@ impl Step {
                 uid(&volume.metadata),
                 "Retain loses nothing, whatever else has changed",
             ),
+            Self::EndJob(metadata) => Pin::Uid(
+                uid(metadata),
+                "a Job's status changes all the time; its name and UID are never used again",
+            ),
             Self::SetGate(step) => Pin::Uid(
                 Some(step.pod_uid.as_str()).filter(|uid| !uid.is_empty()),
                 "a pod's conditions change all the time",
@@ -103,10 +107,10 @@ impl Step {
             | Self::ConfirmClaimDeletion(metadata)
             | Self::ConfirmVolumeChange(metadata)
             | Self::ConfirmDatabaseDeletion(metadata) => {
-                Pin::Uid(uid(metadata), "the confirmation is the UID")
+                Pin::Uid(uid(metadata), "the confirmation names the UID")
             }
-            Self::RevokeVolumeChange(metadata) => {
-                Pin::Uid(uid(metadata), "the value that is removed is compared")
+            Self::RevokeConfirmation(step) => {
+                Pin::Uid(uid(&step.metadata), "the value that is removed is compared")
             }
             Self::DeleteClaim(metadata) | Self::FinishClaimDeletion(metadata) => Pin::Uid(
                 uid(metadata),
@@ -132,11 +136,17 @@ impl Step {
                 Pin::Uid(uid(metadata), "a note loses nothing")
             }
             Self::NoteMountRepair(step) => Pin::Uid(uid(&step.metadata), "a note loses nothing"),
+            Self::NoteRecreation { ledger, .. } => Pin::Uid(uid(ledger), "a note loses nothing"),
+            Self::AcceptNamespace { ledger, .. } => Pin::Uid(
+                uid(ledger),
+                "the text that both have is compared and removed",
+            ),
             Self::MountClaim { metadata, .. } => {
                 Pin::Uid(uid(metadata), "the volume that it replaces is compared")
             }
             Self::CreateCheck(_)
             | Self::CreateJob(_)
+            | Self::CreateBackup(_)
             | Self::CreateNamespace(_)
             | Self::CreateVolume(_)
             | Self::CreateClaim(_)
@@ -148,7 +158,8 @@ impl Step {
             | Self::WriteVerdict { .. }
             | Self::FailFiles { .. }
             | Self::ApplyCronJob(_)
-            | Self::FailBackup { .. } => Pin::OwnFields,
+            | Self::FailBackup { .. }
+            | Self::JudgeBackup { .. } => Pin::OwnFields,
             Self::Await(_) => Pin::NoWrite,
         }
     }
@@ -170,14 +181,20 @@ impl Step {
             Self::FinishClaimDeletion(metadata)
             | Self::FinalizeNamespace(metadata)
             | Self::FinishDatabaseDeletion(metadata) => Permission::ConfirmedDeletion(metadata),
-            Self::DeleteCronJob(_) | Self::DeleteCheck(_) => Permission::OwnObject,
+            Self::DeleteRoleBinding(_)
+            | Self::DeleteCronJob(_)
+            | Self::DeleteCheck(_)
+            | Self::EndJob(_) => Permission::OwnObject,
             Self::MarkDatabase(_)
             | Self::RetainVolume(_)
+            | Self::RetainTwin(_)
             | Self::MarkVolume(_)
             | Self::MarkClaim(_)
             | Self::NoteLoss { .. }
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
+            | Self::NoteRecreation { .. }
+            | Self::AcceptNamespace { .. }
             | Self::MarkWorkload(..)
             | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)
@@ -186,10 +203,12 @@ impl Step {
             | Self::CreateCheck(_)
             | Self::SetCheckTarget { .. }
             | Self::CreateJob(_)
+            | Self::CreateBackup(_)
             | Self::WriteVerdict { .. }
             | Self::FailFiles { .. }
             | Self::ApplyCronJob(_)
             | Self::FailBackup { .. }
+            | Self::JudgeBackup { .. }
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
             | Self::CreateNamespace(_)
@@ -198,7 +217,7 @@ impl Step {
             | Self::ConfirmClaimDeletion(_)
             | Self::ReserveVolume { .. }
             | Self::ConfirmVolumeChange(_)
-            | Self::RevokeVolumeChange(_)
+            | Self::RevokeConfirmation(_)
             | Self::CreateClaim(_)
             | Self::TouchClaim { .. }
             | Self::MountClaim { .. }
@@ -213,6 +232,7 @@ impl Step {
     pub fn actors(&self) -> &'static [Actor] {
         match self {
             Self::MarkDatabase(_)
+            | Self::RetainTwin(_)
             | Self::MarkClaim(_)
             | Self::NoteLoss { .. }
             | Self::MarkLedger(_)
@@ -226,11 +246,15 @@ impl Step {
             | Self::CreateCheck(_)
             | Self::SetCheckTarget { .. }
             | Self::CreateJob(_)
+            | Self::EndJob(_)
+            | Self::CreateBackup(_)
             | Self::WriteVerdict { .. }
             | Self::FailFiles { .. }
             | Self::ApplyCronJob(_)
+            | Self::DeleteRoleBinding(_)
             | Self::DeleteCronJob(_)
             | Self::FailBackup { .. }
+            | Self::JudgeBackup { .. }
             | Self::DeleteCheck(_)
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
@@ -239,7 +263,10 @@ impl Step {
             | Self::ReleaseWorkload(..)
             | Self::ReleaseNamespace(_)
             | Self::ReleaseDatabase(_) => OPERATOR,
-            Self::RetainVolume(_) | Self::MarkVolume(_) | Self::Await(_) => EVERYBODY,
+            Self::RetainVolume(_)
+            | Self::MarkVolume(_)
+            | Self::RevokeConfirmation(_)
+            | Self::Await(_) => EVERYBODY,
             Self::CreateVolume(_)
             | Self::ScaleDown(_)
             | Self::ConfirmClaimDeletion(_)
@@ -250,13 +277,14 @@ impl Step {
             | Self::TouchClaim { .. }
             | Self::MountClaim { .. }
             | Self::ScaleUp(_) => RECOVERY,
-            // The operator may not remove or create namespaces and ProtectedDatabases, and it may
-            // confirm nothing about a volume.
-            Self::ConfirmNamespaceDeletion(_)
+            // The operator may not remove or create namespaces and ProtectedDatabases, accept none,
+            // and it may confirm nothing about a volume.
+            Self::NoteRecreation { .. }
+            | Self::AcceptNamespace { .. }
+            | Self::ConfirmNamespaceDeletion(_)
             | Self::FinalizeNamespace(_)
             | Self::CreateNamespace(_)
             | Self::ConfirmVolumeChange(_)
-            | Self::RevokeVolumeChange(_)
             | Self::ConfirmDatabaseDeletion(_)
             | Self::FinishDatabaseDeletion(_)
             | Self::CreateDatabase(_) => USER,
@@ -273,8 +301,10 @@ impl Step {
             | Self::FinishClaimDeletion(metadata)
             | Self::FinalizeNamespace(metadata)
             | Self::FinishDatabaseDeletion(metadata)
+            | Self::DeleteRoleBinding(metadata)
             | Self::DeleteCronJob(metadata)
-            | Self::DeleteCheck(metadata) => Disturbance::RemovesObject(metadata),
+            | Self::DeleteCheck(metadata)
+            | Self::EndJob(metadata) => Disturbance::RemovesObject(metadata),
             // An object that is being deleted is gone with its last finalizer.
             Self::ReleaseClaim(release)
             | Self::ReleaseVolume(release)
@@ -291,11 +321,14 @@ impl Step {
             | Self::ReleaseNamespace(_)
             | Self::MarkDatabase(_)
             | Self::RetainVolume(_)
+            | Self::RetainTwin(_)
             | Self::MarkVolume(_)
             | Self::MarkClaim(_)
             | Self::NoteLoss { .. }
             | Self::MarkLedger(_)
             | Self::WriteLedger { .. }
+            | Self::NoteRecreation { .. }
+            | Self::AcceptNamespace { .. }
             | Self::MarkWorkload(..)
             | Self::NoteMountRepair(_)
             | Self::MarkNamespace(_)
@@ -304,10 +337,12 @@ impl Step {
             | Self::CreateCheck(_)
             | Self::SetCheckTarget { .. }
             | Self::CreateJob(_)
+            | Self::CreateBackup(_)
             | Self::WriteVerdict { .. }
             | Self::FailFiles { .. }
             | Self::ApplyCronJob(_)
             | Self::FailBackup { .. }
+            | Self::JudgeBackup { .. }
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
             | Self::ConfirmNamespaceDeletion(_)
@@ -316,7 +351,7 @@ impl Step {
             | Self::ConfirmClaimDeletion(_)
             | Self::ReserveVolume { .. }
             | Self::ConfirmVolumeChange(_)
-            | Self::RevokeVolumeChange(_)
+            | Self::RevokeConfirmation(_)
             | Self::CreateClaim(_)
             | Self::TouchClaim { .. }
             | Self::ConfirmDatabaseDeletion(_)

@@ -5,10 +5,13 @@
 use super::release_rules as release;
 use super::requirements::{Permission, Pin};
 use super::scope::Scope;
-use super::{Plan, RecoveryPlan, Step, recovery_rules as recovery};
+use super::{
+    ConfirmedKind, Plan, RecoveryPlan, Step, job_rules as jobs, ownership_rules as ownership,
+    recovery_rules as recovery, storage_rules as storage, workload_rules as workload,
+};
 use crate::api::{WhenUnverifiable, names};
-use crate::guard;
-use crate::world::Observed;
+use crate::guard::{self, Standing};
+use crate::world::{AgentIdentity, Observed};
 
 /// A plan that must not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +57,11 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ),
     ("only_our_claims", only_our_claims),
     ("only_our_cron_job", only_our_cron_job),
+    ("only_a_wrong_role_binding", only_a_wrong_role_binding),
+    (
+        "only_jobs_of_idle_agents_are_ended",
+        jobs::only_jobs_of_idle_agents_are_ended,
+    ),
     ("evidence_is_kept", evidence_is_kept),
     ("gates_open_for_a_reason", gates_open_for_a_reason),
     (
@@ -78,8 +86,58 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         recovery::scaling_down_deletes_no_claim,
     ),
     (
-        "confirmations_of_volumes_are_revoked",
-        recovery::confirmations_of_volumes_are_revoked,
+        "one_server_on_each_data_directory",
+        recovery::one_server_on_each_data_directory,
+    ),
+    (
+        "confirmations_of_volumes_are_used_up",
+        recovery::confirmations_of_volumes_are_used_up,
+    ),
+    (
+        "claims_are_the_databases_own",
+        ownership::claims_are_the_databases_own,
+    ),
+    (
+        "volumes_are_of_this_namespace",
+        ownership::volumes_are_of_this_namespace,
+    ),
+    (
+        "pods_of_others_are_not_disturbed",
+        ownership::pods_of_others_are_not_disturbed,
+    ),
+    (
+        "restores_confirm_what_they_delete",
+        ownership::restores_confirm_what_they_delete,
+    ),
+    (
+        "only_recreated_namespaces_are_accepted",
+        ownership::only_recreated_namespaces_are_accepted,
+    ),
+    (
+        "ledgers_stay_with_their_namespace",
+        ownership::ledgers_stay_with_their_namespace,
+    ),
+    (
+        "volumes_stay_with_their_namespace",
+        ownership::volumes_stay_with_their_namespace,
+    ),
+    ("revoked_is_what_has_ended", revoked_is_what_has_ended),
+    (
+        "twins_endanger_guarded_volumes",
+        storage::twins_endanger_guarded_volumes,
+    ),
+    (
+        "no_server_beside_that_of_a_twin",
+        storage::no_server_beside_that_of_a_twin,
+    ),
+    (
+        "needed_volumes_are_remembered",
+        storage::needed_volumes_are_remembered,
+    ),
+    ("only_our_workload", workload::only_our_workload),
+    (
+        "recovery_leaves_the_workloads_of_others",
+        workload::recovery_leaves_the_workloads_of_others,
     ),
 ];
 
@@ -167,10 +225,10 @@ fn what_is_confirmed_is_terminating(
     }
 }
 
-/// Make sure that an object that we guard is deleted, or its last finalizer removed, only when that
-/// very deletion is confirmed.
+/// Make sure that a claim, or an object that we guard, is deleted, or its last finalizer removed, only
+/// when that very deletion is confirmed.
 fn removals_are_confirmed(
-    _: &Scope<'_>,
+    scope: &Scope<'_>,
     steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
@@ -183,14 +241,17 @@ fn removals_are_confirmed(
         | Permission::OwnObject => return Ok(()),
     };
     let earlier = &steps[..position];
-    let is_confirmed = guard::deletion_confirmed(metadata)
+    let is_confirmed = guard::deletion_confirmed(metadata, scope.now())
         || earlier.iter().any(|step| match step {
             Step::ConfirmNamespaceDeletion(confirmed)
             | Step::ConfirmClaimDeletion(confirmed)
             | Step::ConfirmDatabaseDeletion(confirmed) => confirmed.uid == metadata.uid,
             _ => false,
         });
-    let is_guarded = guard::is_labelled(metadata) || guard::is_held(metadata);
+    // A claim in the way is confirmed too, guarded or not: the API server asks for it.
+    let is_guarded = guard::is_labelled(metadata)
+        || guard::is_held(metadata)
+        || matches!(steps[position], Step::DeleteClaim(_));
     if is_guarded && !is_confirmed {
         return Err("its deletion is not confirmed by its UID");
     }
@@ -202,6 +263,35 @@ fn removals_are_confirmed(
         return Err("it is not being deleted");
     }
     Ok(())
+}
+
+/// Make sure that the operator removes no confirmation that is in force: a user has just written it.
+/// Whoever recovers a database wants to keep it.
+fn revoked_is_what_has_ended(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let Step::RevokeConfirmation(step) = &steps[position] else {
+        return Ok(());
+    };
+    let standing = guard::standing(&step.metadata, step.verb, scope.now());
+    let Scope::Database { observed, .. } = scope else {
+        return Ok(());
+    };
+    // What an annotation says on a workload is no mark; another rule asks whose that is.
+    let marked = guard::marked_owner(&step.metadata)
+        .filter(|_| !matches!(step.kind, ConfirmedKind::Workload(_)));
+    match marked {
+        Some(other) if other != observed.owner() => {
+            Err("it carries the mark of another ProtectedDatabase")
+        }
+        _ if observed.clock_ahead.known().is_none() => {
+            Err("the time of the API server is not known, which says whether it is in force")
+        }
+        _ if matches!(standing, Standing::Until(_)) => Err("it is in force"),
+        _ => Ok(()),
+    }
 }
 
 /// Make sure that what stops pods or removes an object in a recovery was among what the user
@@ -269,6 +359,29 @@ fn only_our_cron_job(
             Err("it is not the CronJob that was read")
         }
         _ => Ok(()),
+    }
+}
+
+/// Make sure that a role binding is deleted only when it is the one that gives the agents another role,
+/// and when the right one follows.
+fn only_a_wrong_role_binding(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let Step::DeleteRoleBinding(metadata) = &steps[position] else {
+        return Ok(());
+    };
+    let read = scope.database()?.agent_identity.known();
+    let is_wrong = matches!(read, Some(AgentIdentity::OtherRole { binding, .. })
+        if binding.uid.is_some() && binding.uid == metadata.uid);
+    if !is_wrong {
+        return Err("it is not the agents' role binding that gives another role");
+    }
+    if steps[position..].contains(&Step::EnsureAgentIdentity) {
+        Ok(())
+    } else {
+        Err("the agents would have no permissions afterwards")
     }
 }
 

@@ -1,5 +1,7 @@
 //! Who carries a plan out, and what it was decided from. Pure.
 
+use jiff::Timestamp;
+
 use super::Actor;
 use crate::api::ProtectedDatabaseStatus;
 use crate::world::{Observed, ObservedRecovery};
@@ -20,6 +22,8 @@ pub enum Scope<'a> {
         observed: &'a ObservedRecovery,
         /// What its status has announced before this pass.
         announced: &'a [String],
+        /// Whether it was deleted on its way, and the workload only gets its pods back.
+        is_given_up: bool,
     },
     /// A user of `kubectl holdfast recover`.
     User {
@@ -36,6 +40,16 @@ impl<'a> Scope<'a> {
             Self::Database { .. } => Actor::Operator,
             Self::Restore { .. } => Actor::Restore,
             Self::User { .. } => Actor::User,
+        }
+    }
+
+    /// The time by which confirmations are judged.
+    pub(super) fn now(&self) -> Timestamp {
+        match self {
+            Self::Database { observed, .. } => observed.server_time(),
+            Self::Restore { observed, .. } | Self::User { observed, .. } => {
+                observed.world.server_time()
+            }
         }
     }
 

@@ -1,14 +1,15 @@
 //! The steps: one write each, as data. The operator's pass, a `DatabaseRestore` and `kubectl
 //! holdfast recover` are made of the same ones. Nothing is done or read here.
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Volume;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use crate::api::{
-    CheckTarget, CheckVerdict, CheckedFiles, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus,
-    WorkloadKind,
+    BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb, DatabaseBackup,
+    DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, WorkloadKind,
 };
 use crate::guard;
 use crate::world::GateFact;
@@ -22,7 +23,11 @@ pub enum Step {
     MarkDatabase(Box<ObjectMeta>),
     /// Sets a volume to Retain and changes nothing else.
     RetainVolume(VolumeStep),
-    /// Sets a volume to Retain and marks it, finalizer included, in one write. Sets it to Retain
+    /// Sets another volume to Retain that is for the storage of a guarded one, and changes nothing
+    /// else: it is not the database's own.
+    RetainTwin(VolumeStep),
+    /// Sets a volume to Retain, marks it, finalizer included, and notes the UID of its namespace, in
+    /// one write. Sets it to Retain
     /// alone where another ProtectedDatabase has marked it.
     MarkVolume(VolumeStep),
     /// Marks a claim, finalizer included.
@@ -43,17 +48,34 @@ pub enum Step {
         /// What is remembered from now on.
         status: Box<DatabaseLedgerStatus>,
     },
+    /// Notes on the ledger that its namespace is about to be created, with the text that the
+    /// namespace will carry too: so the next try knows it as its own.
+    NoteRecreation {
+        /// The ledger.
+        ledger: Box<ObjectMeta>,
+        /// The text.
+        token: String,
+    },
+    /// Accepts the namespace that a recovery has created for what the ledger remembers.
+    AcceptNamespace {
+        /// The ledger.
+        ledger: Box<ObjectMeta>,
+        /// UID of the namespace.
+        namespace_uid: String,
+    },
     /// Removes the marks of the ledger. It stays, and may be deleted from then on.
     ReleaseLedger(Release),
-    /// Marks the workload; never with a finalizer.
-    MarkWorkload(WorkloadKind, Box<ObjectMeta>),
+    /// Marks the workload by labels alone; never with a finalizer.
+    MarkWorkload(WorkloadMarkStep),
     /// Notes on the workload which change of a mount it needs, or removes the note.
     NoteMountRepair(MountRepairStep),
     /// Marks the namespace; never with a finalizer.
     MarkNamespace(Box<ObjectMeta>),
     /// Opens or closes the readiness gate of a pod.
     SetGate(Box<GateStep>),
-    /// Creates the agents' service account and role binding.
+    /// Deletes the agents' role binding, which gives another role: that can't be changed in place.
+    DeleteRoleBinding(Box<ObjectMeta>),
+    /// Creates the agents' service account and role binding, or makes them what they should be.
     EnsureAgentIdentity,
     /// Creates a check; one that already exists is left as it is.
     CreateCheck(Box<DatabaseCheck>),
@@ -66,6 +88,9 @@ pub enum Step {
     },
     /// Creates an agent's Job; one that already exists is left as it is.
     CreateJob(Box<Job>),
+    /// Deletes the Job of an agent that has not begun in time, or that has ended while other containers
+    /// of its pod run on; and its pod.
+    EndJob(Box<ObjectMeta>),
     /// Writes the verdict into a check's status.
     WriteVerdict {
         /// Name of the check.
@@ -84,12 +109,23 @@ pub enum Step {
     ApplyCronJob(Box<CronJob>),
     /// Deletes the backup CronJob. Deletes no backup.
     DeleteCronJob(Box<ObjectMeta>),
-    /// Marks a backup as failed whose Job ended without saying so.
+    /// Creates the backup of a Job whose agent has not created it; one that already exists is left as
+    /// it is.
+    CreateBackup(Box<DatabaseBackup>),
+    /// Marks a backup as failed whose Job ended without saying so, or never began.
     FailBackup {
         /// Name of the backup.
         name: String,
+        /// A constant of [`crate::api::reasons`].
+        reason: &'static str,
         /// What happened.
         message: String,
+    },
+    /// Writes into a backup's status whether it counts, once and for all.
+    JudgeBackup {
+        /// Name of the backup.
+        name: String,
+        verdict: BackupVerdict,
     },
     /// Deletes a check that nothing refers to any more.
     DeleteCheck(Box<ObjectMeta>),
@@ -137,12 +173,14 @@ pub enum Step {
         /// The UID of the claim that exists and names the volume; none if the next one of that name
         /// is to have it.
         for_uid: Option<String>,
+        /// Whether it needs a confirmation, which the same write removes: so none is left behind.
+        uses_confirmation: bool,
     },
     /// Confirms that a guarded volume may be bound to its claim again, though it names another one,
     /// which does not exist.
     ConfirmVolumeChange(Box<ObjectMeta>),
-    /// Removes that confirmation, so that nothing is left that would permit to delete the volume.
-    RevokeVolumeChange(Box<ObjectMeta>),
+    /// Removes a confirmation: one that has ended, or that a recovery has left behind.
+    RevokeConfirmation(RevocationStep),
     /// Recreates a claim, on its volume and marked.
     CreateClaim(Value),
     /// Writes to a claim that is Lost and whose volume exists again, so that it is bound at once:
@@ -171,7 +209,7 @@ pub enum Step {
     FinishDatabaseDeletion(Box<ObjectMeta>),
     /// Recreates the ProtectedDatabase.
     CreateDatabase(Value),
-    /// Scales the workload back to the pods that it had.
+    /// Scales the workload back to the pods that it had, or to one.
     ScaleUp(ScaleStep),
     /// Nothing to do but to read again; what is waited for.
     Await(String),
@@ -182,6 +220,8 @@ pub enum Step {
 pub struct VolumeStep {
     pub metadata: Box<ObjectMeta>,
     pub reclaim_policy: String,
+    /// UID of the namespace whose volume it is, to be noted with the marks; none leaves what is noted.
+    pub namespace_uid: Option<String>,
 }
 
 /// A workload whose number of pods changes.
@@ -189,8 +229,60 @@ pub struct VolumeStep {
 pub struct ScaleStep {
     pub kind: WorkloadKind,
     pub metadata: Box<ObjectMeta>,
-    /// How many pods it has before it is scaled to 0, and after it is scaled up.
+    /// How many pods it has before it is scaled to 0.
     pub replicas: i32,
+    /// How many it gets when it is scaled up: no more than one where each would be a server on the
+    /// same data directory.
+    pub scaled_up_to: i32,
+}
+
+/// A confirmation that is removed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RevocationStep {
+    /// Kind of the object that carries it.
+    pub kind: ConfirmedKind,
+    /// The object, with the confirmation as it was read.
+    pub metadata: Box<ObjectMeta>,
+    /// What it confirms.
+    pub verb: ConfirmedVerb,
+}
+
+/// The kinds of one database's objects that can carry a confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfirmedKind {
+    Claim,
+    Volume,
+    Workload(WorkloadKind),
+    Namespace,
+    Database,
+    Ledger,
+}
+
+impl ConfirmedKind {
+    /// As in manifests, and what kubectl calls it.
+    #[must_use]
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Claim => ("PersistentVolumeClaim", "pvc"),
+            Self::Volume => ("PersistentVolume", "pv"),
+            Self::Workload(WorkloadKind::StatefulSet) => ("StatefulSet", "statefulset"),
+            Self::Workload(WorkloadKind::Deployment) => ("Deployment", "deployment"),
+            Self::Namespace => ("Namespace", "namespace"),
+            Self::Database => ("ProtectedDatabase", "protdb"),
+            Self::Ledger => ("DatabaseLedger", "dbledger"),
+        }
+    }
+}
+
+/// Which labels a workload is to have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadMarkStep {
+    /// Whether it is a StatefulSet or a Deployment.
+    pub kind: WorkloadKind,
+    /// The workload.
+    pub metadata: Box<ObjectMeta>,
+    /// Whether it may go without its pods, because all of its claims are guarded.
+    pub claims_guarded: bool,
 }
 
 /// Which change of a mount a workload needs.
@@ -230,8 +322,8 @@ impl Release {
     /// Whether the object stays without its finalizer, or its deletion is confirmed. The API server
     /// refuses the rest to the operator too.
     #[must_use]
-    pub fn is_safe(&self) -> bool {
-        self.metadata.deletion_timestamp.is_none() || guard::deletion_confirmed(&self.metadata)
+    pub fn is_safe(&self, now: Timestamp) -> bool {
+        self.metadata.deletion_timestamp.is_none() || guard::deletion_confirmed(&self.metadata, now)
     }
 }
 
@@ -242,6 +334,8 @@ pub enum Permit {
     Confirmed,
     /// The deletion of the ProtectedDatabase, whose UID this is, is confirmed.
     DatabaseConfirmed(String),
-    /// The guard is switched off in the spec of the ProtectedDatabase.
+    /// The guard is switched off in the spec of the ProtectedDatabase, which is confirmed.
     GuardOff,
+    /// No ProtectedDatabase of the namespace names the workload any more.
+    NotNamed,
 }

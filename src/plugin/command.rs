@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::accept::{self, AcceptArguments};
+use super::backups::{self, BackupArguments, BackupsArguments};
 use super::check::{self, CheckArguments};
 use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
@@ -16,6 +17,7 @@ use super::exit_status::{EXIT_CODES, ExitStatus, FAILED};
 use super::explain::{self, ExplainArguments};
 use super::grant_sql::{self, GrantSqlArguments};
 use super::recover::{self, RecoverArguments};
+use super::release::{self, ReleaseArguments};
 use super::report::{self, ReportArguments};
 use super::status::{self, StatusArguments};
 use super::unlock::{self, UnlockArguments};
@@ -26,7 +28,8 @@ const PLUGIN_NAME: &str = "kubectl-holdfast";
 /// Shows how safe your databases are, explains and reports what happened to them, brings them back,
 /// confirms deletions, accepts changes, and finds databases that nothing protects.
 ///
-/// It uses your kubeconfig and your own permissions. It deletes no data and reads no Secret.
+/// It uses your kubeconfig and your own permissions. It deletes no data. Of a Secret only `check` reads
+/// anything: the names of its keys.
 #[derive(Debug, Parser)]
 #[command(name = PLUGIN_NAME, bin_name = "kubectl holdfast", version, max_term_width = 120, after_help = EXIT_CODES)]
 struct Plugin {
@@ -68,14 +71,31 @@ enum Command {
     /// nothing itself.
     #[command(after_help = EXIT_CODES)]
     Unlock(UnlockArguments),
+    /// Removes the marks from everything, after showing it, when no operator runs any more. Deletes
+    /// nothing; volumes stay on Retain.
+    #[command(after_help = EXIT_CODES)]
+    Release(ReleaseArguments),
     /// Says that a change of the data is intended: after a check has seen it, or before it is made.
     #[command(after_help = EXIT_CODES)]
     Accept(AcceptArguments),
-    /// Asks the operator to check the data now.
+    /// Takes a backup now and says how it goes.
+    #[command(after_help = EXIT_CODES)]
+    Backup(BackupArguments),
+    /// Lists the backups of a database: the state of each, and what has confirmed it.
+    #[command(after_help = EXIT_CODES)]
+    Backups(BackupsArguments),
+    /// Finds what keeps Holdfast from working: the installation, its versions, permissions and policies,
+    /// and for each ProtectedDatabase whether the pods of its agents would be admitted. With a name it
+    /// asks the operator to check the data of that database now.
+    ///
+    /// `doctor` finds Postgres that nothing protects; `check` finds what is wrong with the protection.
+    /// Pods are created as dry runs only, with your own permissions.
     #[command(after_help = EXIT_CODES)]
     Check(CheckArguments),
     /// Finds every Postgres in the cluster, or in one namespace with -n: what protects it, what
     /// endangers its data, how to protect it.
+    ///
+    /// Whether Holdfast itself works is found by `check`.
     #[command(after_help = EXIT_CODES)]
     Doctor(DoctorArguments),
     /// Prints the SQL of a role that can check and back up a database and nothing else, and the
@@ -127,7 +147,10 @@ async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
         Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
         Command::Unlock(arguments) => unlock::run(&connect().await?, &arguments).await,
+        Command::Release(arguments) => release::run(&connect().await?, &arguments).await,
         Command::Accept(arguments) => accept::run(&connect().await?, &arguments).await,
+        Command::Backup(arguments) => backups::run_backup(&connect().await?, &arguments).await,
+        Command::Backups(arguments) => backups::run_backups(&connect().await?, &arguments).await,
         Command::Check(arguments) => check::run(&connect().await?, &arguments).await,
         Command::Doctor(arguments) => doctor::run(&connect().await?, &arguments).await,
         Command::GrantSql(arguments) => match &arguments.name {

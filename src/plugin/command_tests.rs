@@ -28,7 +28,10 @@ fn the_help_reads() {
         "explain",
         "report",
         "unlock",
+        "release",
         "accept",
+        "backup",
+        "backups",
         "check",
         "doctor",
         "grant-sql",
@@ -100,7 +103,7 @@ fn a_table_is_taken_only_where_there_is_one() {
             .find(|argument| argument.get_long() == Some("output"));
         let Some(output) = output else {
             assert!(
-                refused(&format!("{name} x -o table")).contains("-o"),
+                refused(&format!("{name} -o table")).contains("-o"),
                 "{name}"
             );
             continue;

@@ -23,6 +23,8 @@ pub struct Cluster {
     pub namespace_was_named: bool,
     /// The context, if it was named on the command line.
     pub context: Option<String>,
+    /// What the client was made of.
+    config: Option<Config>,
 }
 
 impl Cluster {
@@ -49,15 +51,36 @@ impl Cluster {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = Some(READ_TIMEOUT);
         let default_namespace = config.default_namespace.clone();
-        let client = Client::try_from(config).map_err(|source| PluginError::Client {
-            source: Box::new(source),
-        })?;
+        let client = build_client(config.clone())?;
         Ok(Self {
             client,
             namespace: namespace.map_or(default_namespace, ToOwned::to_owned),
             namespace_was_named: namespace.is_some(),
             context: context.map(ToOwned::to_owned),
+            config: Some(config),
         })
+    }
+
+    /// A cluster of a test, which has no kubeconfig.
+    #[cfg(test)]
+    pub fn of(client: Client, namespace: Option<&str>) -> Self {
+        Self {
+            client,
+            namespace: namespace.unwrap_or("default").to_owned(),
+            namespace_was_named: namespace.is_some(),
+            context: None,
+            config: None,
+        }
+    }
+
+    /// A client that asks as somebody else, as `kubectl --as` does. None where there is nothing to make
+    /// it of.
+    pub fn client_as(&self, user: &str) -> Option<Client> {
+        let mut config = self.config.clone()?;
+        config.auth_info.impersonate = Some(user.to_owned());
+        // The API server adds the groups of a service account itself.
+        config.auth_info.impersonate_groups = None;
+        build_client(config).ok()
     }
 
     /// Reads from the namespace of the command line.
@@ -72,4 +95,10 @@ impl Cluster {
             .map(|context| format!(" --context {context}"))
             .unwrap_or_default()
     }
+}
+
+fn build_client(config: Config) -> Result<Client, PluginError> {
+    Client::try_from(config).map_err(|source| PluginError::Client {
+        source: Box::new(source),
+    })
 }

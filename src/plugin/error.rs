@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use kube::core::Status;
 
-use crate::execute::WriteError;
+use crate::execute::{WriteError, is_precondition};
 use crate::plan::RuleViolation;
 
 /// A request to the cluster, in the words of `kubectl auth can-i`.
@@ -197,6 +197,13 @@ pub enum PluginError {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+impl PluginError {
+    /// Whether the object was not as it had been read.
+    pub fn is_precondition(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if is_precondition(source))
+    }
 }
 
 /// What the cluster's answer means, and what to do.

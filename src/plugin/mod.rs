@@ -1,8 +1,10 @@
 //! `kubectl holdfast`: commands for users and scripts. It reads, explains, reports, confirms and
-//! brings back; it deletes nothing that holds data and reads no Secret.
+//! brings back; it deletes nothing that holds data, and of a Secret it keeps only the names of its keys.
 
 mod accept;
 mod ask;
+mod at_home;
+mod backups;
 mod check;
 mod command;
 mod connect;
@@ -14,6 +16,7 @@ mod grant_sql;
 mod output;
 mod paging;
 mod recover;
+mod release;
 mod report;
 mod status;
 mod unlock;

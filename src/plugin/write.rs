@@ -1,11 +1,14 @@
-//! The one write of a command that confirms or accepts: with the time limit and the field manager of
+//! The writes of the commands that confirm, accept or ask: with the time limit and the field manager of
 //! every other write of the plugin.
 
 use std::fmt::Debug;
 
 use json_patch::Patch;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Api;
+use kube::api::PostParams;
+use kube::{Api, CustomResourceExt, Resource};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::connect::Cluster;
@@ -31,8 +34,38 @@ where
     let doing = request.to_string();
     within_time(&doing, writer.patch(api, metadata, Some(body)))
         .await
-        .map_err(|error| match error {
-            WriteError::Refused { source, .. } => request.failed(*source),
-            other => request.failed(kube::Error::Service(Box::new(other))),
-        })
+        .map_err(|error| failed(request, error))
+}
+
+/// Creates an object of ours, whose name Kubernetes makes.
+pub async fn create<K>(cluster: &Cluster, object: &K) -> Result<K, PluginError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + CustomResourceExt
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let namespace = cluster.namespace.as_str();
+    let request = ClusterRequest {
+        verb: "create",
+        ..ClusterRequest::list(K::crd_name(), Some(namespace), cluster.context.as_deref())
+    };
+    let parameters = PostParams {
+        field_manager: Some(PLUGIN_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let api: Api<K> = Api::namespaced(cluster.client.clone(), namespace);
+    let doing = request.to_string();
+    within_time(&doing, api.create(&parameters, object))
+        .await
+        .map_err(|error| failed(request, error))
+}
+
+fn failed(request: ClusterRequest, error: WriteError) -> PluginError {
+    match error {
+        WriteError::Refused { source, .. } => request.failed(*source),
+        other => request.failed(kube::Error::Service(Box::new(other))),
+    }
 }

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::archive_head::{ArchiveHead, ContentsEntry, ReadProblem, Reader, parse_head};
-use super::archive_table::{LargeObjectsDigest, RowCounter, TableDigest};
+use super::archive_head::{
+    ArchiveHead, ArchiveVersion, ContentsEntry, ReadProblem, Reader, parse_head,
+};
+use super::archive_table::{LargeObjectsDigest, LargeObjectsReader, RowCounter, TableDigest};
 
 const BLOCK_DATA: u8 = 1;
 const BLOCK_LARGE_OBJECTS: u8 = 3;
@@ -35,6 +37,10 @@ pub enum ArchiveError {
 /// What a whole archive holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveSummary {
+    /// Version of the format. One that nobody here knows says nothing else but its size.
+    pub version: ArchiveVersion,
+    /// Whether the version is known, so that everything in it was read.
+    pub is_read: bool,
     /// Version of the server that was dumped.
     pub server_version: String,
     /// Version of `pg_dump`.
@@ -78,6 +84,8 @@ enum State {
     Object { entry: usize },
     /// In a large object, inside a chunk.
     ObjectChunk { entry: usize, left: usize },
+    /// In an archive of a version that nobody here knows.
+    Unknown { version: ArchiveVersion },
 }
 
 /// Reads an archive in pieces of any size.
@@ -91,8 +99,12 @@ pub struct ArchiveParser {
     /// Index of entries with data whose block has not come yet, by dump id.
     awaited: BTreeMap<i64, usize>,
     tables: Vec<TableDigest>,
-    large_objects: LargeObjectsDigest,
+    large_objects: LargeObjectsReader,
     next_head_attempt: usize,
+    /// Where the block that is read begins.
+    block_begin: u64,
+    /// Where blocks have begun since this was taken the last time.
+    block_begins: Vec<u64>,
 }
 
 impl Default for ArchiveParser {
@@ -105,8 +117,10 @@ impl Default for ArchiveParser {
             rows: 0,
             awaited: BTreeMap::new(),
             tables: Vec::new(),
-            large_objects: LargeObjectsDigest::default(),
+            large_objects: LargeObjectsReader::default(),
             next_head_attempt: 0,
+            block_begin: 0,
+            block_begins: Vec::new(),
         }
     }
 }
@@ -138,6 +152,12 @@ impl ArchiveParser {
         self.rows + current
     }
 
+    /// Where blocks of data have begun since this was asked the last time, in bytes from the beginning
+    /// of the archive.
+    pub fn take_block_begins(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.block_begins)
+    }
+
     /// Says that the stream has ended, and returns what it held if that was a whole archive.
     pub fn finish(mut self) -> Result<ArchiveSummary, ArchiveError> {
         if let State::Head = self.state {
@@ -145,6 +165,17 @@ impl ArchiveParser {
             // complete it.
             self.next_head_attempt = 0;
             self.push(&[])?;
+        }
+        if let State::Unknown { version } = self.state {
+            return Ok(ArchiveSummary {
+                version,
+                is_read: false,
+                server_version: String::new(),
+                client_version: String::new(),
+                tables: Vec::new(),
+                large_objects: LargeObjectsDigest::default(),
+                bytes: self.position,
+            });
         }
         let truncated = |missing: String| ArchiveError::Truncated {
             position: self.position,
@@ -174,10 +205,12 @@ impl ArchiveParser {
         let mut tables = self.tables;
         tables.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
         Ok(ArchiveSummary {
+            version: head.version,
+            is_read: true,
             server_version: head.server_version.clone(),
             client_version: head.client_version.clone(),
             tables,
-            large_objects: self.large_objects,
+            large_objects: self.large_objects.finish(),
             bytes: self.position,
         })
     }
@@ -186,9 +219,19 @@ impl ArchiveParser {
     fn consume(&mut self, bytes: &[u8]) -> Result<usize, ArchiveError> {
         let mut used = 0;
         loop {
+            let is_between_blocks = matches!(self.state, State::Block);
             match self.step(&bytes[used..]) {
                 Ok(0) | Err(ReadProblem::More) => return Ok(used),
-                Ok(length) => used += length,
+                Ok(length) => {
+                    if is_between_blocks {
+                        self.block_begin = self.position - (bytes.len() - used) as u64;
+                        self.block_begins.push(self.block_begin);
+                    }
+                    used += length;
+                }
+                Err(ReadProblem::UnknownVersion(version)) => {
+                    self.state = State::Unknown { version };
+                }
                 Err(ReadProblem::Odd(what)) => {
                     return Err(ArchiveError::Odd {
                         position: self.position,
@@ -200,8 +243,8 @@ impl ArchiveParser {
     }
 
     fn step(&mut self, bytes: &[u8]) -> Result<usize, ReadProblem> {
-        if bytes.is_empty() {
-            return Ok(0);
+        if bytes.is_empty() || matches!(self.state, State::Unknown { .. }) {
+            return Ok(bytes.len());
         }
         let Some(integer_size) = self.head.as_ref().map(|head| head.integer_size) else {
             return self.step_head(bytes);
@@ -219,7 +262,7 @@ impl ArchiveParser {
             }
             State::ObjectChunk { entry, left } => {
                 let taken = (*left).min(bytes.len());
-                self.large_objects.bytes += taken as u64;
+                self.large_objects.push(&bytes[..taken]);
                 *left -= taken;
                 if *left == 0 {
                     self.state = State::Object { entry: *entry };
@@ -233,7 +276,20 @@ impl ArchiveParser {
                 self.begin_block(kind, dump_id)?;
                 return Ok(used);
             }
-            State::Rows { .. } | State::Objects { .. } | State::Object { .. } => {}
+            State::Objects { entry } => {
+                let entry = *entry;
+                let oid = read_oid(reader.integer()?)?;
+                let used = reader.position();
+                self.state = match oid {
+                    Some(oid) => {
+                        self.large_objects.begin(oid);
+                        State::Object { entry }
+                    }
+                    None => State::Block,
+                };
+                return Ok(used);
+            }
+            State::Rows { .. } | State::Object { .. } | State::Unknown { .. } => {}
         }
         let number = reader.integer()?;
         let used = reader.position();
@@ -303,8 +359,7 @@ impl ArchiveParser {
         Ok(())
     }
 
-    /// Acts on the number between chunks: the length of the next one, the id of a large object, or
-    /// 0 for the end.
+    /// Acts on the number between chunks: the length of the next one, or 0 for the end.
     fn enter(&mut self, number: usize) -> Result<(), ReadProblem> {
         self.state = match std::mem::replace(&mut self.state, State::Block) {
             State::Rows { entry, counter } if number > 0 => State::RowsChunk {
@@ -313,16 +368,14 @@ impl ArchiveParser {
                 left: number,
             },
             State::Rows { entry, counter } => return self.end_table(entry, *counter),
-            State::Objects { entry } if number > 0 => {
-                self.large_objects.count += 1;
-                State::Object { entry }
-            }
-            State::Objects { .. } => State::Block,
             State::Object { entry } if number > 0 => State::ObjectChunk {
                 entry,
                 left: number,
             },
-            State::Object { entry } => State::Objects { entry },
+            State::Object { entry } => {
+                self.large_objects.end();
+                State::Objects { entry }
+            }
             other => other,
         };
         Ok(())
@@ -340,7 +393,7 @@ impl ArchiveParser {
         let Some(entry) = self.head.as_ref().map(|head| &head.entries[entry]) else {
             return Ok(());
         };
-        let Some((rows, bytes, sha256)) = counter.finish() else {
+        let Some((rows, bytes, blake3)) = counter.finish() else {
             return Err(ReadProblem::Odd(format!(
                 "the data of {} does not end as COPY does",
                 name_of(entry)
@@ -348,14 +401,26 @@ impl ArchiveParser {
         };
         self.rows += rows;
         self.tables.push(TableDigest {
+            oid: entry.oid,
             schema: entry.schema.clone(),
             name: entry.name.clone(),
             rows,
+            offset: self.block_begin,
             bytes,
-            sha256,
+            blake3,
         });
         Ok(())
     }
+}
+
+/// The object id of a large object, or none at the end of them. `pg_dump` writes an unsigned number
+/// of 32 bits as a signed one.
+fn read_oid(number: i64) -> Result<Option<u32>, ReadProblem> {
+    let oid = i32::try_from(number)
+        .map(i32::cast_unsigned)
+        .or_else(|_| u32::try_from(number))
+        .map_err(|_| ReadProblem::Odd(format!("a large object with the id {number}")))?;
+    Ok(Some(oid).filter(|oid| *oid != 0))
 }
 
 fn name_of(entry: &ContentsEntry) -> String {

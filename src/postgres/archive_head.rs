@@ -1,6 +1,8 @@
 //! The head and table of contents of `pg_dump`'s custom format, versions 1.14 to 1.16. The data
 //! behind them is in `archive`.
 
+use super::identifier::show_text;
+
 /// Version of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ArchiveVersion {
@@ -15,6 +17,8 @@ pub struct ArchiveVersion {
 pub struct ContentsEntry {
     /// Number by which its data refers to it.
     pub dump_id: i64,
+    /// Object id of what it is about, if it says it.
+    pub oid: Option<i64>,
     /// Whether data follows.
     pub has_data: bool,
     /// What it is, such as `TABLE DATA`.
@@ -48,6 +52,8 @@ pub enum ReadProblem {
     More,
     /// The bytes are not what the format says.
     Odd(String),
+    /// It is the custom format, in a version that nobody here knows.
+    UnknownVersion(ArchiveVersion),
 }
 
 /// A text longer than this is not in any real table of contents.
@@ -112,9 +118,7 @@ impl<'bytes> Reader<'bytes> {
         let Ok(length) = usize::try_from(length) else {
             return Ok(None);
         };
-        Ok(Some(
-            String::from_utf8_lossy(self.take(length)?).into_owned(),
-        ))
+        Ok(Some(show_text(self.take(length)?)))
     }
 
     fn text(&mut self) -> Result<String, ReadProblem> {
@@ -138,10 +142,7 @@ pub fn parse_head(bytes: &[u8]) -> Result<(ArchiveHead, usize), ReadProblem> {
     };
     reader.byte()?;
     if version.major != 1 || !(14..=16).contains(&version.minor) {
-        return Err(ReadProblem::Odd(format!(
-            "its format is version {}.{}; 1.14 to 1.16 (pg_dump 12 to 18) can be read",
-            version.major, version.minor
-        )));
+        return Err(ReadProblem::UnknownVersion(version));
     }
     let integer_size = usize::from(reader.byte()?);
     let offset_size = usize::from(reader.byte()?);
@@ -199,7 +200,7 @@ fn parse_entry(
     let dump_id = reader.integer()?;
     let has_data = reader.integer()? != 0;
     let _table_oid = reader.optional_text()?;
-    let _oid = reader.optional_text()?;
+    let oid = reader.optional_text()?;
     let name = reader.text()?;
     let description = reader.text()?;
     let _section = reader.integer()?;
@@ -218,6 +219,7 @@ fn parse_entry(
     reader.take(1 + offset_size)?;
     Ok(ContentsEntry {
         dump_id,
+        oid: oid.and_then(|oid| oid.parse().ok()).filter(|oid| *oid != 0),
         has_data,
         description,
         schema,

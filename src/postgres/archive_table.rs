@@ -1,24 +1,42 @@
 //! What is learned from the data of one entry of an archive: rows, bytes and a digest.
 
-use sha2::{Digest, Sha256};
-
 /// What ends the data of a table in COPY's text format, as `pg_dump` writes it.
 const END_OF_ROWS: &[u8; 5] = b"\\.\n\n\n";
+/// So many bytes are counted and digested at once: `pg_dump` writes each row by itself, and a narrow
+/// one costs less than looking at it alone.
+const SETTLED_AT_ONCE: usize = 64 << 10;
 
 /// The data of one table in an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableDigest {
+    /// Its object id; none if the archive does not say it.
+    pub oid: Option<i64>,
     /// Schema.
     pub schema: String,
     /// Name.
     pub name: String,
     /// Rows.
     pub rows: u64,
+    /// Where its data begins, in bytes from the beginning of the archive.
+    pub offset: u64,
     /// Bytes of the rows in COPY's text format.
     pub bytes: u64,
-    /// SHA-256 of these bytes, in hex.
-    pub sha256: String,
+    /// BLAKE3 of these bytes, in hex.
+    pub blake3: String,
 }
+
+/// One large object of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LargeObjectDigest {
+    /// Its object id.
+    pub oid: u32,
+    pub bytes: u64,
+    /// BLAKE3 of its bytes, in hex.
+    pub blake3: String,
+}
+
+/// The most large objects that are listed one by one.
+pub const LISTED_LARGE_OBJECTS: usize = 10_000;
 
 /// All large objects of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +44,11 @@ pub struct LargeObjectsDigest {
     /// How many.
     pub count: u64,
     pub bytes: u64,
+    /// The first ones, in the order in which they came.
+    pub listed: Vec<LargeObjectDigest>,
+    /// BLAKE3 over the object id (4 bytes, least first), the size (8 bytes, least first) and the
+    /// digest (32 bytes) of every one, in the order of their coming, in hex; empty if there is none.
+    pub blake3: String,
 }
 
 /// Reads the data of one table as it comes, in pieces of any size. The last bytes are held back:
@@ -34,27 +57,30 @@ pub struct LargeObjectsDigest {
 pub(super) struct RowCounter {
     rows: u64,
     bytes: u64,
-    digest: Sha256,
-    tail: Vec<u8>,
+    digest: Box<blake3::Hasher>,
+    held: Vec<u8>,
 }
 
 impl RowCounter {
     pub(super) fn push(&mut self, data: &[u8]) {
-        if data.len() >= END_OF_ROWS.len() {
-            let (front, back) = data.split_at(data.len() - END_OF_ROWS.len());
-            let tail = std::mem::take(&mut self.tail);
-            self.settle(&tail);
-            self.settle(front);
-            self.tail = tail;
-            self.tail.clear();
-            self.tail.extend_from_slice(back);
-        } else {
-            self.tail.extend_from_slice(data);
-            if let Some(surplus) = self.tail.len().checked_sub(END_OF_ROWS.len()) {
-                let front: Vec<u8> = self.tail.drain(..surplus).collect();
-                self.settle(&front);
-            }
+        if self.held.len() + data.len() < SETTLED_AT_ONCE {
+            self.held.extend_from_slice(data);
+            return;
         }
+        let Some(front) = data.len().checked_sub(END_OF_ROWS.len()) else {
+            self.held.extend_from_slice(data);
+            let held = std::mem::take(&mut self.held);
+            let (settled, kept) = held.split_at(held.len() - END_OF_ROWS.len());
+            self.settle(settled);
+            self.held.extend_from_slice(kept);
+            return;
+        };
+        let mut held = std::mem::take(&mut self.held);
+        self.settle(&held);
+        self.settle(&data[..front]);
+        held.clear();
+        held.extend_from_slice(&data[front..]);
+        self.held = held;
     }
 
     fn settle(&mut self, data: &[u8]) {
@@ -65,15 +91,68 @@ impl RowCounter {
         self.digest.update(data);
     }
 
-    /// Rows so far, for progress.
+    /// Rows so far, for progress: those that are held back are not among them.
     pub(super) const fn rows(&self) -> u64 {
         self.rows
     }
 
     /// Rows, bytes and digest, if the data ended as it must.
-    pub(super) fn finish(self) -> Option<(u64, u64, String)> {
-        (self.tail == END_OF_ROWS)
-            .then(|| (self.rows, self.bytes, hex::encode(self.digest.finalize())))
+    pub(super) fn finish(mut self) -> Option<(u64, u64, String)> {
+        let held = std::mem::take(&mut self.held);
+        let rows = held.strip_suffix(END_OF_ROWS)?;
+        self.settle(rows);
+        Some((
+            self.rows,
+            self.bytes,
+            self.digest.finalize().to_hex().to_string(),
+        ))
+    }
+}
+
+/// Reads large objects one after the other.
+#[derive(Debug, Default)]
+pub(super) struct LargeObjectsReader {
+    found: LargeObjectsDigest,
+    all: Box<blake3::Hasher>,
+    current: Option<(u32, u64, Box<blake3::Hasher>)>,
+}
+
+impl LargeObjectsReader {
+    pub(super) fn begin(&mut self, oid: u32) {
+        self.current = Some((oid, 0, Box::default()));
+    }
+
+    pub(super) fn push(&mut self, data: &[u8]) {
+        if let Some((_, bytes, digest)) = &mut self.current {
+            *bytes += data.len() as u64;
+            digest.update(data);
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        let Some((oid, bytes, digest)) = self.current.take() else {
+            return;
+        };
+        let digest = digest.finalize();
+        self.all.update(&oid.to_le_bytes());
+        self.all.update(&bytes.to_le_bytes());
+        self.all.update(digest.as_bytes());
+        self.found.count += 1;
+        self.found.bytes += bytes;
+        if self.found.listed.len() < LISTED_LARGE_OBJECTS {
+            self.found.listed.push(LargeObjectDigest {
+                oid,
+                bytes,
+                blake3: digest.to_hex().to_string(),
+            });
+        }
+    }
+
+    pub(super) fn finish(mut self) -> LargeObjectsDigest {
+        if self.found.count > 0 {
+            self.found.blake3 = self.all.finalize().to_hex().to_string();
+        }
+        self.found
     }
 }
 
@@ -99,6 +178,34 @@ mod tests {
     }
 
     #[test]
+    fn much_data_is_the_same_however_it_is_cut() {
+        let mut data = Vec::new();
+        for row in 0..40_000_u32 {
+            data.extend_from_slice(format!("{row}\n").as_bytes());
+        }
+        let bytes = data.len() as u64;
+        let digest = blake3::hash(&data).to_hex().to_string();
+        data.extend_from_slice(END_OF_ROWS);
+        for size in [
+            1,
+            3,
+            7,
+            4_096,
+            SETTLED_AT_ONCE - 1,
+            SETTLED_AT_ONCE,
+            data.len(),
+        ] {
+            let mut counter = RowCounter::default();
+            data.chunks(size).for_each(|piece| counter.push(piece));
+            assert_eq!(
+                counter.finish(),
+                Some((40_000, bytes, digest.clone())),
+                "pieces of {size}"
+            );
+        }
+    }
+
+    #[test]
     fn data_without_its_end_mark_is_refused() {
         let mut counter = RowCounter::default();
         counter.push(b"1\n2\n");
@@ -112,6 +219,43 @@ mod tests {
         assert_eq!(
             counter.finish().map(|(rows, bytes, _)| (rows, bytes)),
             Some((0, 0))
+        );
+    }
+
+    #[test]
+    fn of_many_large_objects_the_first_are_listed_and_all_are_digested() {
+        let read = |last: &[u8]| {
+            let mut reader = LargeObjectsReader::default();
+            for (number, oid) in (0..=LISTED_LARGE_OBJECTS).zip((0..=u32::MAX).rev()) {
+                reader.begin(oid);
+                reader.push(b"ab");
+                reader.push(if number == LISTED_LARGE_OBJECTS {
+                    last
+                } else {
+                    b"c"
+                });
+                reader.end();
+            }
+            reader.finish()
+        };
+        let found = read(b"c");
+        assert_eq!(
+            (found.count, found.bytes, found.listed.len()),
+            (
+                LISTED_LARGE_OBJECTS as u64 + 1,
+                3 * (LISTED_LARGE_OBJECTS as u64 + 1),
+                LISTED_LARGE_OBJECTS
+            )
+        );
+        assert_eq!(found.listed[0].oid, u32::MAX);
+        assert_eq!(
+            found.listed[0].blake3,
+            blake3::hash(b"abc").to_hex().to_string()
+        );
+        assert_ne!(
+            found.blake3,
+            read(b"d").blake3,
+            "one that is not listed counts too"
         );
     }
 }

@@ -32,11 +32,21 @@ pub async fn connect(
     database: &str,
     deadline: Instant,
 ) -> Result<Session, PostgresError> {
+    connect_until(login, database, deadline, deadline).await
+}
+
+/// The same for a session that is used for longer than it may take to connect.
+pub(super) async fn connect_until(
+    login: &Login,
+    database: &str,
+    until: Instant,
+    deadline: Instant,
+) -> Result<Session, PostgresError> {
     let mut restricted = true;
     let mut told = None;
     loop {
-        let is_cut_short = deadline < Instant::now() + ATTEMPT_LIMIT;
-        let error = match try_connect(login, database, deadline, restricted).await {
+        let is_cut_short = until < Instant::now() + ATTEMPT_LIMIT;
+        let error = match try_connect(login, database, until, deadline, restricted).await {
             Ok(session) => return Ok(session),
             Err(error) if restricted && error.kind == PostgresErrorKind::UnknownSetting => {
                 tracing::info!(
@@ -47,7 +57,7 @@ pub async fn connect(
             }
             Err(error) => error,
         };
-        if !error.kind.is_transient() || Instant::now() + PAUSE >= deadline {
+        if !error.kind.is_transient() || Instant::now() + PAUSE >= until {
             // That the last try had too little time says less than what the server itself has said
             // before.
             return Err(told
@@ -65,6 +75,7 @@ pub async fn connect(
 async fn try_connect(
     login: &Login,
     database: &str,
+    until: Instant,
     deadline: Instant,
     restricted: bool,
 ) -> Result<Session, PostgresError> {
@@ -89,7 +100,7 @@ async fn try_connect(
     }
     let rows = CopiedRows::default();
     let (client, connection) = match timeout_at(
-        deadline.min(now + ATTEMPT_LIMIT),
+        until.min(now + ATTEMPT_LIMIT),
         open(&config, login, database, &rows),
     )
     .await

@@ -269,7 +269,7 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
         }
         Kind::TooManyConnections => format!(
             "Postgres at {address} has no free connection: {answer}. Raise `max_connections`, or \
-             give the role a connection of its own: `ALTER ROLE {role} CONNECTION LIMIT 5`"
+             give the role a connection of its own: `ALTER ROLE {role} CONNECTION LIMIT 8`"
         ),
         Kind::TlsFailed => format!(
             "the connection to {address} can't be encrypted as `spec.connection.tls` (mode {:?}) \

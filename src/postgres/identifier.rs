@@ -36,6 +36,11 @@ pub fn read_name(hexadecimal: &str) -> Option<(String, bool)> {
     })
 }
 
+/// Text of a database in whatever encoding: with what is no UTF-8 shown by its bytes.
+pub(super) fn show_text(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| show_bytes(bytes), ToOwned::to_owned)
+}
+
 /// Bytes that are no UTF-8, so that two names never look the same.
 fn show_bytes(bytes: &[u8]) -> String {
     let mut shown = String::new();

@@ -1,6 +1,8 @@
 //! Which database cluster answers: one query that works on a primary and on a replica, and the
 //! databases it holds.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -40,6 +42,7 @@ const IDENTITY_QUERY: &str = "select system.system_identifier::text as system_id
     pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE') then \
     pg_catalog.current_setting('data_directory') else '' end as data_directory, \
     pg_catalog.pg_is_in_recovery()::text as in_recovery, \
+    coalesce(pg_catalog.host(pg_catalog.inet_server_addr()), '') as server_address, \
     (pg_catalog.current_setting('is_superuser') = 'on' or exists (select from pg_catalog.pg_roles as a \
     where a.rolsuper and a.rolname = session_user))::text as superuser from \
     pg_catalog.pg_control_system() as system, pg_catalog.pg_control_checkpoint() as checkpoint";
@@ -75,6 +78,8 @@ pub struct ObservedIdentity {
     pub identity: Identity,
     /// When, by the database's clock.
     pub observed_at: Time,
+    /// The server's own address in this connection; empty through a socket.
+    pub server_address: String,
 }
 
 /// Reads the identity.
@@ -145,6 +150,7 @@ fn read_identity(
     let initialized = i64::try_from(bits >> 32).unwrap_or_default();
     Ok(ObservedIdentity {
         observed_at: time_of(session.number(row, "observed")?),
+        server_address: read_address(session.text(row, "server_address")?),
         identity: Identity {
             initialized_at: time_of(initialized),
             system_identifier: bits.to_string(),
@@ -157,6 +163,12 @@ fn read_identity(
             in_recovery: session.text(row, "in_recovery")? == "true",
         },
     })
+}
+
+/// The server is not trusted: what is no address is none.
+fn read_address(text: &str) -> String {
+    let address = text.parse::<IpAddr>().ok();
+    address.map_or_else(String::new, |address| address.to_canonical().to_string())
 }
 
 /// The databases, and those among them that nobody asks for, with whether the role may connect.
@@ -207,24 +219,6 @@ pub async fn fetch_encrypted(session: &Session) -> Result<bool, PostgresError> {
         )
         .await?;
     session.truth(&row, "encrypted")
-}
-
-/// Extensions of the database with their versions.
-pub async fn fetch_extensions(session: &Session) -> Result<Vec<(String, String)>, PostgresError> {
-    let rows = session
-        .fetch_rows(
-            "select extname::text as name, extversion as version from pg_catalog.pg_extension \
-            order by extname",
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                session.text(row, "name")?.to_owned(),
-                session.text(row, "version")?.to_owned(),
-            ))
-        })
-        .collect()
 }
 
 fn time_of(second: i64) -> Time {

@@ -11,6 +11,7 @@ mod count_statement;
 mod counted;
 mod counting;
 mod coverage;
+mod description;
 mod effort;
 mod elsewhere;
 mod error;
@@ -32,25 +33,31 @@ mod sequences;
 mod session;
 mod settings;
 mod short_column;
+mod snapshot;
+mod snapshot_count;
 mod tables;
 mod tally;
 mod tls;
 
 pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
 pub use archive_head::{ArchiveVersion, ContentsEntry};
-pub use archive_table::{LargeObjectsDigest, TableDigest};
+pub use archive_table::{LargeObjectDigest, LargeObjectsDigest, TableDigest};
 pub use before_login::{fetch_digest_at, fetch_without_login};
 pub use connect::{APPLICATION_NAME, connect};
 pub use counted::{CountedTables, build_tables};
 pub use counting::{count_rest, count_small, takes_long};
+pub use description::{
+    ConfigurationTable, DatabaseDescription, DatabaseSetting, ExtensionDescription,
+    PublicationDescription, SlotDescription, SubscriptionDescription, fetch_description,
+};
 pub use effort::Allowance;
 pub use error::{
     PostgresError, PostgresErrorKind, bounded_line, classify, line_within, not_reached,
 };
 pub use identifier::{name_column, quote_identifier, quote_literal, quote_qualified, read_name};
 pub use identity::{
-    ObservedIdentity, Overview, fetch_database_size, fetch_encrypted, fetch_extensions,
-    fetch_identity, fetch_overview,
+    ObservedIdentity, Overview, fetch_database_size, fetch_encrypted, fetch_identity,
+    fetch_overview,
 };
 pub use list_tables::fetch_tables;
 pub use login::{CertificateAuthority, ClientCertificate, Login, SecretNames};
@@ -58,10 +65,12 @@ pub use other_databases::fetch_other_databases;
 pub use password_file::{PasswordFile, build_password_file};
 pub use paths::stream_paths;
 pub use presence::{Absence, Presence};
-pub use programs::{find_program, find_program_in};
+pub use programs::{NoProgram, Program, find_program, find_program_for, read_major};
 pub use selection::CountOrder;
 pub use sequences::fetch_sequences;
 pub use session::Session;
+pub use snapshot::{ServerMark, Snapshot, end_sessions, fetch_longest_wait};
+pub use snapshot_count::{count_in_snapshot, fetch_extension_tables};
 pub use tables::{ListedTable, TableList};
 pub use tally::Tally;
 pub use tls::{build_connector, driver_mode};

@@ -25,6 +25,8 @@ pub struct Session {
     restricted: bool,
     /// Whether this database holds text that the server can't translate for us.
     untranslated: AtomicBool,
+    /// Whether all that is asked is part of one transaction that is open.
+    is_in_transaction: AtomicBool,
     copied: CopiedRows,
 }
 
@@ -55,6 +57,7 @@ impl Session {
             deadline,
             restricted,
             untranslated: AtomicBool::new(false),
+            is_in_transaction: AtomicBool::new(false),
             copied,
         }
     }
@@ -143,12 +146,43 @@ impl Session {
         lock: Duration,
     ) -> Result<Vec<Answer>, PostgresError> {
         let settings = self.build_local_settings(time, lock);
+        if self.is_in_transaction.load(Ordering::Relaxed) {
+            return self.fetch_in_transaction(&settings, sql).await;
+        }
         // Statements of one message are one transaction, which ends with it.
         let mut answers = part(self.send(&format!("{settings}; {sql}")).await?);
         if !answers.is_empty() {
             answers.remove(0);
         }
         Ok(answers)
+    }
+
+    /// The same in the transaction that is open. An error does not end it, and no lock is kept.
+    async fn fetch_in_transaction(
+        &self,
+        settings: &str,
+        sql: &str,
+    ) -> Result<Vec<Answer>, PostgresError> {
+        const BACK: &str = "rollback to savepoint holdfast; release savepoint holdfast";
+        let statements = format!("savepoint holdfast; {settings}; {sql}; {BACK}");
+        match self.send(&statements).await {
+            Ok(messages) => {
+                let mut answers = part(messages);
+                answers.truncate(answers.len().saturating_sub(2));
+                Ok(answers.into_iter().skip(2).collect())
+            }
+            Err(error) => {
+                if !error.kind.is_of_the_connection() {
+                    self.send(BACK).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes note that a transaction was begun that stays open as long as the session.
+    pub(super) fn stay_in_transaction(&self) {
+        self.is_in_transaction.store(true, Ordering::Relaxed);
     }
 
     /// The statement that puts our settings in force for a transaction.

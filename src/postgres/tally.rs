@@ -23,6 +23,16 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// What was counted of tables by their object ids, completely.
+    #[must_use]
+    pub fn of_rows(rows: impl IntoIterator<Item = (i64, i64)>) -> Self {
+        let all = |(oid, rows)| (oid, Counted { rows, is_all: true });
+        Self {
+            counts: rows.into_iter().map(all).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Whether rows of a table are not counted, or not all of them.
     pub(super) fn is_left(&self, table: &ListedTable) -> bool {
         !table.stored_elsewhere

@@ -1,11 +1,30 @@
 //! Who agents are and what they may do: a service account and a role binding in each namespace with
 //! a ProtectedDatabase. Pure.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, RoleBinding, RoleRef, Subject};
 use kube::api::ObjectMeta;
 
+use super::agent_home::with_asked;
 use crate::api::names;
+
+/// Both objects of one namespace, with the labels that agents' objects are to have there: a policy that
+/// wants labels may want them on these too.
+#[must_use]
+pub fn build_agent_identity(
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+) -> (ServiceAccount, RoleBinding) {
+    let mut account = build_agent_service_account(namespace);
+    let mut binding = build_agent_role_binding(namespace);
+    for metadata in [&mut account.metadata, &mut binding.metadata] {
+        let own = metadata.labels.take().unwrap_or_default();
+        metadata.labels = Some(with_asked(own, Some(labels)));
+    }
+    (account, binding)
+}
 
 /// The agents' service account of one namespace.
 #[must_use]
@@ -44,8 +63,17 @@ pub fn build_agent_cluster_role() -> ClusterRole {
             ..ObjectMeta::default()
         },
         rules: Some(vec![
-            rule(names::GROUP, &["protecteddatabases"], &["get"]),
-            rule(names::GROUP, &["databasebackups"], &["get", "create"]),
+            // A backup compares what it has counted with the last good check.
+            rule(
+                names::GROUP,
+                &["protecteddatabases", "databasechecks"],
+                &["get"],
+            ),
+            rule(
+                names::GROUP,
+                &["databasebackups"],
+                &["get", "list", "create"],
+            ),
             rule(
                 names::GROUP,
                 &["databasebackups/status", "databasechecks/status"],

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
-    LocalObjectReference, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm,
-    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
+    NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
+    PersistentVolumeClaimVolumeSource, PodReadinessGate, PodSecurityContext, PodSpec,
     PodTemplateSpec, PreferredSchedulingTerm, ResourceRequirements, SeccompProfile,
     SecretVolumeSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::ObjectMeta;
 
+use super::agent_home::{escape, settle};
+use super::agent_settings::AgentPodSettings;
 use crate::api::{
-    BINARY_DIRECTORY, FILES_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY,
+    Agents, BINARY_DIRECTORY, FILES_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY,
     POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase,
     REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
 };
@@ -22,21 +24,16 @@ use crate::api::{
 /// User and group of agents: nobody's on any image, and not the database's.
 const USER: i64 = 65532;
 
+/// The readiness gate of agents, a condition that nobody ever writes.
+const NO_SERVER_GATE: &str = "holdfast.dev/no-server";
+
 /// Where the static binary is copied to.
 const BINARY: &str = "/opt/holdfast/bin/holdfast";
 
-/// How an agent's pod is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentPodSettings {
-    /// The operator's own image, which the static binary is copied from.
-    pub agent_image: String,
-    /// The database's own image, so that `pg_dump` matches the server.
-    pub database_image: String,
-    /// The pull policy of the database's container.
-    pub image_pull_policy: Option<String>,
-    /// The pull secrets of the workload's template.
-    pub image_pull_secrets: Vec<String>,
-}
+/// The task of backups.
+pub(super) const BACKUP: &str = "backup";
+/// What `pg_dump` takes for values of 100 MiB, which is four times as much, and the agent beside it.
+const BACKUP_MEMORY: &str = "768Mi";
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
@@ -84,7 +81,8 @@ pub(super) fn build_template(
     task: &Task<'_>,
     settings: &AgentPodSettings,
 ) -> PodTemplateSpec {
-    let secrets = secrets(database, task.storage, task.claim.is_some());
+    let security = pod_security_context(task.claim.as_ref(), &settings.agents);
+    let secrets = secrets(database, task.storage, security.fs_group.is_none());
     let mut mounts = vec![mount("work", WORK_DIRECTORY, false)];
     mounts.extend(
         secrets
@@ -96,7 +94,11 @@ pub(super) fn build_template(
     let mut agent = Container {
         name: "agent".to_owned(),
         env: Some(build_environment(task)),
-        resources: Some(resources("512Mi")),
+        resources: Some(resources(if task.name == BACKUP {
+            BACKUP_MEMORY
+        } else {
+            "512Mi"
+        })),
         security_context: Some(security_context()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
@@ -121,7 +123,7 @@ pub(super) fn build_template(
         install = Some(vec![build_install(settings)]);
     }
     agent.volume_mounts = Some(mounts);
-    PodTemplateSpec {
+    let mut template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels(database, task.name)),
             ..ObjectMeta::default()
@@ -135,23 +137,21 @@ pub(super) fn build_template(
             automount_service_account_token: Some(true),
             containers: vec![agent],
             enable_service_links: Some(false),
-            image_pull_secrets: Some(
-                settings
-                    .image_pull_secrets
-                    .iter()
-                    .map(|name| LocalObjectReference { name: name.clone() })
-                    .collect::<Vec<_>>(),
-            )
-            .filter(|secrets| !secrets.is_empty()),
             init_containers: install,
+            // Never Ready: a Service that its labels fit sends no client to it.
+            readiness_gates: Some(vec![PodReadinessGate {
+                condition_type: NO_SERVER_GATE.to_owned(),
+            }]),
             restart_policy: Some("Never".to_owned()),
-            security_context: Some(pod_security_context(task.claim.as_ref())),
+            security_context: Some(security),
             service_account_name: Some(names::AGENT_SERVICE_ACCOUNT.to_owned()),
             termination_grace_period_seconds: Some(30),
             volumes: Some(volumes),
             ..PodSpec::default()
         }),
-    }
+    };
+    settle(&mut template, settings);
+    template
 }
 
 /// The container that copies our static binary into the pod.
@@ -200,16 +200,32 @@ fn build_environment(task: &Task<'_>) -> Vec<EnvVar> {
 /// to that group and makes it writable for it. It leaves out volumes that are mounted read-only,
 /// but a CSI driver with the capability `VOLUME_MOUNT_GROUP` gets the group anyway. The users'
 /// files are not ours to change, so none is set.
-fn pod_security_context(claim: Option<&ExaminedClaim<'_>>) -> PodSecurityContext {
+///
+/// Where the cluster assigns users, ours would be refused: only what a user has named is set.
+fn pod_security_context(claim: Option<&ExaminedClaim<'_>>, agents: &Agents) -> PodSecurityContext {
+    let asked = agents.security_context.clone().unwrap_or_default();
+    let own = (agents.assigned_user != Some(true)).then_some(USER);
+    let group_of_volumes = asked.fs_group.or(own);
     PodSecurityContext {
-        fs_group: if claim.is_some() { None } else { Some(USER) },
-        run_as_group: Some(claim.and_then(|claim| claim.group).unwrap_or(USER)),
+        app_armor_profile: asked.app_armor_profile,
+        fs_group: group_of_volumes.filter(|_| claim.is_none()),
+        run_as_group: claim
+            .and_then(|claim| claim.group)
+            .or(asked.run_as_group)
+            .or(own),
         run_as_non_root: Some(true),
-        run_as_user: Some(claim.and_then(|claim| claim.user).unwrap_or(USER)),
-        seccomp_profile: Some(SeccompProfile {
-            type_: "RuntimeDefault".to_owned(),
-            ..SeccompProfile::default()
+        run_as_user: claim
+            .and_then(|claim| claim.user)
+            .or(asked.run_as_user)
+            .or(own),
+        se_linux_options: asked.se_linux_options,
+        seccomp_profile: asked.seccomp_profile.or_else(|| {
+            Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                ..SeccompProfile::default()
+            })
         }),
+        supplemental_groups: asked.supplemental_groups,
         ..PodSecurityContext::default()
     }
 }
@@ -251,12 +267,6 @@ impl ExaminedClaim<'_> {
             ..Volume::default()
         }
     }
-}
-
-/// The kubelet reads a dollar in a variable as the beginning of another variable's name; a doubled
-/// one is a dollar. Names of tables may have one.
-fn escape(value: &str) -> String {
-    value.replace('$', "$$")
 }
 
 /// A Secret that is mounted as files under names of our own.
@@ -344,22 +354,16 @@ fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> V
     );
     if let (true, Some(backup)) = (storage, &database.spec.backup) {
         let s3 = &backup.storage.s3;
-        mounts.push(SecretMount {
+        mounts.extend(s3.credentials_secret.as_ref().map(|key| SecretMount {
             volume: "s3",
             directory: S3_CREDENTIALS_DIRECTORY,
-            secret: s3.credentials_secret.name.clone(),
+            secret: key.name.clone(),
             files: vec![
-                (
-                    s3.credentials_secret.access_key_id_key.clone(),
-                    "accessKeyId",
-                ),
-                (
-                    s3.credentials_secret.secret_access_key_key.clone(),
-                    "secretAccessKey",
-                ),
+                (key.access_key_id_key.clone(), "accessKeyId"),
+                (key.secret_access_key_key.clone(), "secretAccessKey"),
             ],
             mode,
-        });
+        }));
         mounts.extend(
             s3.ca_secret
                 .iter()

@@ -1,19 +1,29 @@
 //! The CronJob that takes backups, and the Job of the first one. Pure.
 
-use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::{
+    CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec, PodFailurePolicy,
+    PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
+    PodFailurePolicyRule,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::Resource;
 use kube::api::ObjectMeta;
 
-use super::agent_pod::{AgentPodSettings, Task, build_template, labels};
+use super::agent_home::{annotations, with_labels};
+use super::agent_pod::{BACKUP, Task, build_template, labels};
+use super::agent_settings::AgentPodSettings;
 use super::schedule::Schedule;
-use crate::api::{BackupRequest, ProtectedDatabase, names};
+use crate::api::{BackupRequest, FAILED_EXIT_CODE, ProtectedDatabase, REQUEST_VARIABLE, names};
 
 /// How long a backup's pod may take to start and to report, in addition to the backup's deadline,
 /// in seconds.
 const MARGIN_SECONDS: u64 = 300;
-/// How late a backup may still start, in seconds.
-const START_WITHIN_SECONDS: i64 = 600;
+/// How late a backup may still start: half of the time to the next one, in seconds, between these.
+const START_WITHIN_SECONDS: [i64; 2] = [600, 43_200];
+/// How often a pod that failed is replaced. A failure that the agent reports ends the Job at once, and a
+/// pod that was evicted does not count; this is for one that was killed without a word.
+const BACKOFF_LIMIT: i32 = 0;
 /// How long an ended Job is kept for reading, in seconds.
 const KEPT_SECONDS: i32 = 86_400;
 
@@ -26,11 +36,21 @@ pub fn build_backup_cron_job(
     settings: &AgentPodSettings,
 ) -> CronJob {
     let task = Task {
-        name: "backup",
+        name: BACKUP,
         request: serde_json::to_string(request).unwrap_or_default(),
         storage: true,
         claim: None,
     };
+    let mut settings = settings.clone();
+    if let Some(resources) = database
+        .spec
+        .backup
+        .as_ref()
+        .and_then(|backup| backup.resources.clone())
+    {
+        settings.agents.resources = Some(resources);
+    }
+    let settings = &settings;
     let owner = database
         .controller_owner_ref(&())
         .map(|owner| OwnerReference {
@@ -43,7 +63,8 @@ pub fn build_backup_cron_job(
                 database.metadata.name.as_deref().unwrap_or_default(),
             )),
             namespace: database.metadata.namespace.clone(),
-            labels: Some(labels(database, task.name)),
+            annotations: annotations(&settings.agents),
+            labels: Some(with_labels(labels(database, task.name), &settings.agents)),
             owner_references: owner.map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
@@ -52,16 +73,19 @@ pub fn build_backup_cron_job(
             time_zone: Some(schedule.time_zone().to_owned()),
             suspend: Some(database.spec.suspend),
             concurrency_policy: Some("Forbid".to_owned()),
-            starting_deadline_seconds: Some(START_WITHIN_SECONDS),
+            starting_deadline_seconds: Some(start_within(schedule)),
             successful_jobs_history_limit: Some(3),
             failed_jobs_history_limit: Some(3),
             job_template: JobTemplateSpec {
                 metadata: Some(ObjectMeta {
-                    labels: Some(labels(database, task.name)),
+                    annotations: annotations(&settings.agents),
+                    labels: Some(with_labels(labels(database, task.name), &settings.agents)),
                     ..ObjectMeta::default()
                 }),
                 spec: Some(JobSpec {
-                    backoff_limit: Some(0),
+                    backoff_limit: Some(BACKOFF_LIMIT),
+                    pod_failure_policy: Some(build_failure_policy()),
+                    pod_replacement_policy: Some("Failed".to_owned()),
                     active_deadline_seconds: i64::try_from(
                         request.deadline_seconds.saturating_add(MARGIN_SECONDS),
                     )
@@ -76,22 +100,85 @@ pub fn build_backup_cron_job(
     }
 }
 
+/// Which Kubernetes cluster a CronJob says that it is in: what could not be read this time stays as it
+/// was.
+#[must_use]
+pub fn noted_cluster(cron_job: &CronJob) -> Option<String> {
+    let pod = cron_job
+        .spec
+        .job_template
+        .spec
+        .as_ref()?
+        .template
+        .spec
+        .as_ref()?;
+    let mut variables = pod
+        .containers
+        .iter()
+        .flat_map(|container| container.env.iter().flatten());
+    let request = variables.find(|variable| variable.name == REQUEST_VARIABLE)?;
+    let text = request.value.as_ref()?.replace("$$", "$");
+    let request: BackupRequest = serde_json::from_str(&text).ok()?;
+    request.kubernetes_cluster
+}
+
+/// What ends a Job, and what does not: a backup that failed is reported, and tried again by the schedule;
+/// one whose pod was evicted or whose node was drained goes on in another pod under the same name.
+fn build_failure_policy() -> PodFailurePolicy {
+    PodFailurePolicy {
+        rules: vec![
+            PodFailurePolicyRule {
+                action: "Ignore".to_owned(),
+                on_exit_codes: None,
+                on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+                    type_: "DisruptionTarget".to_owned(),
+                    status: Some("True".to_owned()),
+                }]),
+            },
+            PodFailurePolicyRule {
+                action: "FailJob".to_owned(),
+                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                    container_name: Some("agent".to_owned()),
+                    operator: "In".to_owned(),
+                    values: vec![FAILED_EXIT_CODE],
+                }),
+                on_pod_conditions: None,
+            },
+        ],
+    }
+}
+
+/// How late a backup may still start. A control plane that was down for some minutes must not cost a
+/// day's backup.
+fn start_within(schedule: &Schedule) -> i64 {
+    let [least, most] = START_WITHIN_SECONDS;
+    let now = Time(Timestamp::UNIX_EPOCH);
+    let first = schedule.next_tick(&now);
+    let second = first.as_ref().and_then(|first| schedule.next_tick(first));
+    let between = first
+        .zip(second)
+        .map(|(first, second)| second.0.as_second() - first.0.as_second());
+    between
+        .map_or(least, |between| between / 2)
+        .clamp(least, most)
+}
+
 /// A Job from the CronJob's template, as `kubectl create job --from=cronjob/NAME` makes it.
 #[must_use]
 pub fn build_first_backup_job(cron_job: &CronJob, name: &str) -> Job {
     let template = cron_job.spec.job_template.clone();
+    let metadata = template.metadata.unwrap_or_default();
+    let mut annotations = metadata.annotations.unwrap_or_default();
+    annotations.insert(
+        "cronjob.kubernetes.io/instantiate".to_owned(),
+        "manual".to_owned(),
+    );
     Job {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             namespace: cron_job.metadata.namespace.clone(),
-            labels: template.metadata.and_then(|metadata| metadata.labels),
-            annotations: Some(
-                [(
-                    "cronjob.kubernetes.io/instantiate".to_owned(),
-                    "manual".to_owned(),
-                )]
-                .into(),
-            ),
+            labels: metadata.labels,
+            annotations: Some(annotations),
             owner_references: cron_job.controller_owner_ref(&()).map(|owner| {
                 vec![OwnerReference {
                     block_owner_deletion: Some(false),

@@ -7,7 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use kube::api::ObjectMeta;
 
-use super::agent_pod::{AgentPodSettings, ExaminedClaim, Task, build_template, labels};
+use super::agent_home::{annotations, with_labels};
+use super::agent_pod::{ExaminedClaim, Task, build_template, labels};
+use super::agent_settings::AgentPodSettings;
 use crate::api::{CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, names};
 
 /// How long an ended Job is kept for reading, in seconds.
@@ -94,7 +96,8 @@ fn build_job(
         metadata: ObjectMeta {
             name,
             namespace: database.metadata.namespace.clone(),
-            labels: Some(labels(database, task.name)),
+            annotations: annotations(&settings.agents),
+            labels: Some(with_labels(labels(database, task.name), &settings.agents)),
             owner_references: owner.map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },

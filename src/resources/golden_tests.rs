@@ -4,14 +4,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    AgentPodSettings, JobPace, ValidBackup, ValidSpec, WorkloadReference, backup_request,
-    build_agent_cluster_role, build_agent_role_binding, build_agent_service_account,
-    build_backup_cron_job, build_check_job, build_files_job, build_first_backup_job, check_request,
-    files_request,
+    AgentPodSettings, JobPace, Placement, ValidBackup, ValidSpec, WorkloadReference,
+    backup_request, build_agent_cluster_role, build_agent_role_binding,
+    build_agent_service_account, build_backup_cron_job, build_check_job, build_files_job,
+    build_first_backup_job, check_request, files_request,
 };
 use crate::api::{
-    BackupRequest, CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, REQUEST_VARIABLE,
-    WorkloadKind,
+    Agents, BackupRequest, CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase,
+    REQUEST_VARIABLE, WorkloadKind,
 };
 
 /// A database that uses every field that matters to agents.
@@ -85,16 +85,21 @@ fn settings() -> AgentPodSettings {
         agent_image: "localhost/holdfast:test".to_owned(),
         database_image: "localhost/postgres:15".to_owned(),
         image_pull_policy: Some("Never".to_owned()),
-        image_pull_secrets: vec!["registry".to_owned()],
+        placement: Placement {
+            image_pull_secrets: vec!["registry".to_owned()],
+            ..Placement::default()
+        },
+        agents: Agents::default(),
     }
 }
 
 fn workload() -> WorkloadReference {
     WorkloadReference {
-        kind: WorkloadKind::StatefulSet,
+        kind: Some(WorkloadKind::StatefulSet),
         name: "knowledge-postgres".to_owned(),
         selector: "app=knowledge".to_owned(),
         container: "postgres".to_owned(),
+        is_primary: false,
     }
 }
 
@@ -223,7 +228,7 @@ fn a_small_database_and_what_is_asked_about_it() {
     );
     let settings = AgentPodSettings {
         image_pull_policy: None,
-        image_pull_secrets: Vec::new(),
+        placement: Placement::default(),
         ..settings()
     };
     insta::assert_yaml_snapshot!(

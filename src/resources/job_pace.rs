@@ -6,8 +6,11 @@ use std::time::Duration;
 /// How patient the operator is with agents' Jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobPace {
+    /// How long the agent of any Job may take to begin. The operator then ends the Job, and says why it
+    /// has not begun.
+    pub start: Duration,
     /// How long the pod of a check may take to start and to report, in addition to the time limit of its
-    /// task. A claim that can't be mounted shows by it.
+    /// task. Kubernetes then ends the Job, without a word; so it is no shorter than `start`.
     pub margin: Duration,
     /// Before a start is checked again that could not be verified, and may be by waiting.
     pub retry: Pauses,
@@ -31,7 +34,8 @@ pub struct Pauses {
 impl Default for JobPace {
     fn default() -> Self {
         Self {
-            margin: Duration::from_mins(2),
+            start: Duration::from_mins(5),
+            margin: Duration::from_mins(5),
             retry: Pauses {
                 first: Duration::from_secs(10),
                 factor: 2,
@@ -70,7 +74,8 @@ mod tests {
     #[test]
     fn what_is_hopeless_backs_off_to_an_hour_and_the_rest_to_five_minutes() {
         let pace = JobPace::default();
-        assert_eq!(pace.margin.as_secs(), 120);
+        assert_eq!(pace.start.as_secs(), 300);
+        assert!(pace.margin >= pace.start, "the operator says why first");
         let seconds = |pauses: Pauses, failures: &[usize]| {
             failures
                 .iter()

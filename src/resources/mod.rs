@@ -1,18 +1,31 @@
 //! Builders of what the operator creates: agents' Jobs, the backup CronJob, the agents' identity. The
 //! spec, read once. And how Kubernetes ties names together. Pure.
 
+mod agent_defaults;
+mod agent_home;
 mod agent_identity;
 mod agent_pod;
+mod agent_settings;
+mod agent_wishes;
 mod backup_job;
 mod check_job;
 mod check_schedule;
 mod cron_field;
 mod duration;
 mod job_pace;
+mod long_running;
+mod placement;
 mod postgres_image;
+mod quantity;
 mod requests;
 mod schedule;
+mod spec_error;
+mod valid_agents;
+mod valid_amounts;
+mod valid_dump;
+mod valid_scheduling;
 mod valid_spec;
+mod valid_storage;
 mod workloads;
 
 #[cfg(test)]
@@ -20,20 +33,28 @@ mod golden_tests;
 #[cfg(test)]
 mod schedule_tests;
 
+pub use agent_defaults::parse_agent_defaults;
 pub use agent_identity::{
-    build_agent_cluster_role, build_agent_role_binding, build_agent_service_account,
+    build_agent_cluster_role, build_agent_identity, build_agent_role_binding,
+    build_agent_service_account,
 };
-pub use agent_pod::AgentPodSettings;
-pub use backup_job::{build_backup_cron_job, build_first_backup_job};
+pub use agent_settings::AgentPodSettings;
+pub use agent_wishes::with_defaults;
+pub use backup_job::{build_backup_cron_job, build_first_backup_job, noted_cluster};
 pub use check_job::{build_check_job, build_files_job};
 pub use check_schedule::CheckSchedule;
 pub use duration::{DECLARATION_RANGE, DurationError, DurationRange, parse_duration};
 pub use job_pace::{JobPace, Pauses};
-pub use postgres_image::{ImageKind, ImageLayout, image_kind, image_layouts, known_image_volumes};
+pub use long_running::long_running;
+pub use placement::Placement;
+pub use postgres_image::{
+    ImageKind, ImageLayout, image_kind, image_layouts, known_image_volumes, may_be_server,
+};
 pub use requests::{WorkloadReference, backup_request, check_request, files_request};
 pub use schedule::{Schedule, ScheduleError};
+pub use spec_error::SpecError;
+pub use valid_agents::agent_errors;
 pub use valid_spec::{
-    SpecError, SpecParts, ValidBackup, ValidSpec, ValidTableRule, ValidVerification,
-    describe_errors,
+    SpecParts, ValidBackup, ValidSpec, ValidTableRule, ValidVerification, describe_errors,
 };
 pub use workloads::{database_container, is_from_claim_template, workload_of};

@@ -2,7 +2,23 @@
 //! its data by default. Pure.
 
 /// Words in the last part of an image's name that speak of a Postgres server.
-const SERVERS: &[&str] = &["postgres", "pgvector", "timescale", "postgis"];
+const SERVERS: &[&str] = &[
+    "postgres",
+    "pgvector",
+    "timescale",
+    "postgis",
+    "spilo",
+    "patroni",
+    "pgautoupgrade",
+    "citus",
+    "pgvecto-rs",
+    "vchord",
+    "paradedb",
+    "pgduckdb",
+    "orioledb",
+    "supabase-pg",
+    "cybertec-pg",
+];
 /// Words that speak of something else around Postgres, even if the name contains one of the above.
 const OTHERS: &[&str] = &[
     "exporter",
@@ -11,11 +27,32 @@ const OTHERS: &[&str] = &[
     "pgbouncer",
     "pgpool",
     "pgadmin",
+    "pgcat",
+    "odyssey",
+    "pgdog",
+    "pgagroal",
+    "supavisor",
+    "socat",
+    "stunnel",
+    "envoy",
     "proxy",
     "backup",
+    "pgbackrest",
     "migrat",
     "client",
+    "postgres-meta",
+    "postgres-ui",
+    "postgresql-mcp",
 ];
+/// Words in the name of images whose data directory is set by the operator that runs them, so that
+/// nothing but the pod says where it is.
+const SET_BY_OPERATOR: &[&str] = &["spilo", "patroni", "crunchy", "percona", "cloudnative-pg"];
+/// Percona publishes servers, poolers and backup tools in the repository of its operator, and only the
+/// tag says which one it is, `2.5.0-ppg16.4-postgres`. The repositories of certified images begin with
+/// the name.
+const PERCONA: &str = "percona-postgresql-operator";
+/// Words in the tag of an image of Percona that is no server.
+const PERCONA_TOOLS: &[&str] = &["pgbouncer", "pgbackrest", "pgbadger", "upgrade"];
 
 /// Repositories whose images are known to declare what [`image_layouts`] says: the official one,
 /// those made from it, and Bitnami's.
@@ -48,12 +85,43 @@ pub enum ImageKind {
 #[must_use]
 pub fn image_kind(image: &str) -> ImageKind {
     let name = last_part(image);
+    if name.starts_with(PERCONA) {
+        return percona_kind(image);
+    }
     if OTHERS.iter().any(|word| name.contains(word)) {
         ImageKind::Other
     } else if SERVERS.iter().any(|word| name.contains(word)) {
         ImageKind::Server
     } else {
         ImageKind::Unknown
+    }
+}
+
+/// A tag that is only a version is the operator's own, in its own repository.
+fn percona_kind(image: &str) -> ImageKind {
+    let tagged = without_digest(image).rsplit('/').next();
+    let Some((name, tag)) = tagged.and_then(|tagged| tagged.split_once(':')) else {
+        return ImageKind::Unknown;
+    };
+    if PERCONA_TOOLS.iter().any(|word| tag.contains(word)) {
+        ImageKind::Other
+    } else if tag.contains("ppg") || tag.contains("postgres") {
+        ImageKind::Server
+    } else if name == PERCONA {
+        ImageKind::Other
+    } else {
+        ImageKind::Unknown
+    }
+}
+
+/// Whether the name of an image leaves it open that it is a server: it says nothing, or speaks of a
+/// server and of something around it in one word.
+#[must_use]
+pub fn may_be_server(image: &str) -> bool {
+    match image_kind(image) {
+        ImageKind::Server => false,
+        ImageKind::Unknown => true,
+        ImageKind::Other => SERVERS.iter().any(|word| last_part(image).contains(word)),
     }
 }
 
@@ -78,6 +146,9 @@ pub fn image_layouts(image: &str) -> Vec<ImageLayout> {
         volume: volume.map(ToOwned::to_owned),
     };
     let (path, name) = (repository(image), last_part(image));
+    if SET_BY_OPERATOR.iter().any(|word| path.contains(word)) {
+        return Vec::new();
+    }
     if path.contains("bitnami") {
         return vec![layout(
             "/bitnami/postgresql/data",
@@ -176,6 +247,54 @@ mod tests {
             ("timescale/timescaledb-ha:pg16", Server),
             ("postgis/postgis:17-3.5", Server),
             ("ghcr.io/cloudnative-pg/postgresql:17", Server),
+            ("ghcr.io/zalando/spilo-17:4.0-p2", Server),
+            ("supabase/postgres:15.8.1.060", Server),
+            ("supabase/postgres-meta:v0.89", Other),
+            ("ankane/pgvector:v0.5.1", Server),
+            ("pgautoupgrade/pgautoupgrade:17-alpine", Server),
+            ("citusdata/citus:12.1", Server),
+            (
+                "percona/percona-postgresql-operator:2.5.0-ppg16.4-postgres",
+                Server,
+            ),
+            (
+                "percona/percona-postgresql-operator:2.5.0-ppg16.4-pgbouncer1.23.1",
+                Other,
+            ),
+            ("percona/percona-postgresql-operator:2.5.0", Other),
+            ("percona/percona-postgresql-operator:2.5.0-upgrade", Other),
+            ("percona/percona-postgresql-operator@sha256:0123", Unknown),
+            ("percona/percona-postgresql-operator", Unknown),
+            (
+                "registry.connect.redhat.com/percona/percona-postgresql-operator-containers@sha256:0123",
+                Unknown,
+            ),
+            (
+                "registry.connect.redhat.com/percona/percona-postgresql-operator-containers:2.5.0-ppg16.4-postgres",
+                Server,
+            ),
+            (
+                "registry.connect.redhat.com/percona/percona-postgresql-operator-containers:2.5.0-pgbouncer",
+                Other,
+            ),
+            ("percona/percona-pgbackrest:2.55.0", Other),
+            ("ghcr.io/postgresml/pgcat:1.2", Other),
+            ("cr.yandex/yandex-odyssey:1.3", Other),
+            ("ghcr.io/pgdogdev/pgdog:v0.1", Other),
+            ("supabase/supavisor:2.0", Other),
+            ("alpine/socat", Other),
+            ("acme/postgres-backup-tools:16", Other),
+            ("percona/percona-distribution-postgresql:17.5", Server),
+            (
+                "registry.developers.crunchydata.com/crunchydata/crunchy-postgres:ubi8-16.3",
+                Server,
+            ),
+            (
+                "registry.developers.crunchydata.com/crunchydata/crunchy-pgbouncer:ubi8",
+                Other,
+            ),
+            ("quay.io/ongres/patroni:v3.2.2-pg16", Server),
+            ("tensorchord/vchord-postgres:pg17", Server),
             ("prometheuscommunity/postgres-exporter:v0.15", Other),
             ("postgrest/postgrest", Other),
             ("bitnami/pgbouncer:1", Other),
@@ -185,6 +304,20 @@ mod tests {
         ];
         for (image, kind) in wanted {
             assert_eq!(image_kind(image), kind, "{image}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_speaks_of_both_leaves_it_open() {
+        for (image, is_open) in [
+            ("acme/postgres-backup-tools:16", true),
+            ("percona/percona-postgresql-operator@sha256:0123", true),
+            ("shop/db:1", true),
+            ("postgres:17", false),
+            ("bitnami/pgbouncer:1", false),
+            ("alpine/socat", false),
+        ] {
+            assert_eq!(may_be_server(image), is_open, "{image}");
         }
     }
 

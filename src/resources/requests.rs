@@ -11,12 +11,15 @@ use crate::api::{
 /// The workload that an agent finds the pod by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadReference {
-    pub kind: WorkloadKind,
+    /// None where pods are selected by their labels alone; then it has no name either.
+    pub kind: Option<WorkloadKind>,
     pub name: String,
     /// Its label selector as a query.
     pub selector: String,
     /// The container that runs Postgres.
     pub container: String,
+    /// Whether the selector leads to the primary alone.
+    pub is_primary: bool,
 }
 
 /// What a check's agent is asked; `address` is the pod's.
@@ -89,18 +92,29 @@ pub fn backup_request(
 ) -> BackupRequest {
     let pods = PodSelection {
         selector: workload.selector.clone(),
-        controller_kind: workload.kind.to_string(),
+        controller_kind: workload
+            .kind
+            .map_or_else(String::new, |kind| kind.to_string()),
         controller_name: workload.name.clone(),
         container: workload.container.clone(),
+        is_primary: workload.is_primary,
     };
+    let asked = database.spec.backup.as_ref();
     BackupRequest {
         namespace: database.metadata.namespace.clone().unwrap_or_default(),
         database: database.metadata.name.clone().unwrap_or_default(),
         database_uid: database.metadata.uid.clone().unwrap_or_default(),
         server: server_request(&database.spec.connection, Some(pods)),
         storage: backup.storage.clone(),
+        retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: backup.deadline.as_secs(),
         check_seconds: check_limit.min(backup.deadline / 2).as_secs(),
+        yield_seconds: backup.yield_to_ddl.map(|limit| limit.as_secs()),
+        exclude_table_data: asked
+            .map(|asked| asked.exclude_table_data.clone())
+            .unwrap_or_default(),
+        labels: asked.map(|asked| asked.labels.clone()).unwrap_or_default(),
+        kubernetes_cluster: None,
     }
 }
 

@@ -9,20 +9,14 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::check_schedule::CheckSchedule;
 use super::duration::{DurationRange, parse_duration};
 use super::schedule::{Schedule, ScheduleError};
+use super::spec_error::SpecError;
+use super::valid_agents::agent_errors;
+use super::valid_dump::{YIELD_RANGE, dump_errors};
+use super::valid_storage::storage_errors;
 use crate::api::{
     Backup, Connection, FILE_RULE_LIMIT, FileRule, ProtectedDatabaseSpec, S3Storage, TableRule,
     TlsMode, Verification,
 };
-
-/// A field that can't be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
-pub struct SpecError {
-    /// The field, such as `spec.verification.tables[2].name`.
-    pub field: String,
-    /// What is wrong with it and what to write.
-    pub message: String,
-}
 
 /// A spec whose every field can be used.
 #[derive(Clone, Debug)]
@@ -68,8 +62,12 @@ pub struct ValidBackup {
     pub schedule: Schedule,
     /// Longest time that one may take.
     pub deadline: Duration,
+    /// How long one waits in all for a storage that is unavailable or busy.
+    pub retry_timeout: Duration,
     /// Where they go.
     pub storage: S3Storage,
+    /// After how long one ends for a change of a table that waits for it; none for never.
+    pub yield_to_ddl: Option<Duration>,
 }
 
 /// The parts of a spec, each read for itself: an error in the part of the backups does not stop
@@ -119,6 +117,10 @@ impl SpecParts {
     pub fn parse(spec: &ProtectedDatabaseSpec) -> Self {
         let mut reader = Reader::default();
         read_connection(&mut reader, &spec.connection);
+        // Agents without which nothing is checked or backed up.
+        let agents = spec.agents.iter();
+        let wrong = agents.flat_map(|agents| agent_errors("spec.agents", agents));
+        reader.errors.extend(wrong);
         let connection = reader.errors;
 
         let mut reader = Reader::default();
@@ -144,6 +146,7 @@ impl SpecParts {
 
         let mut reader = Reader::from(&connection);
         let backup = if let Some(backup) = &spec.backup {
+            reader.errors.extend(dump_errors(spec, backup));
             read_backup(&mut reader, backup).map(Some)
         } else {
             // Nothing is backed up, so nothing is wrong with how.
@@ -211,6 +214,8 @@ const CHECK_RANGE: DurationRange = ["1s", "1h"];
 const COUNTING_RANGE: DurationRange = ["1ms", "1h"];
 const GATE_RANGE: DurationRange = ["1s", "24h"];
 const BACKUP_RANGE: DurationRange = ["1s", "7d"];
+const RETRY_RANGE: DurationRange = ["1s", "24h"];
+const DEFAULT_RETRY: &str = "1h";
 
 /// Collects what is wrong while it reads on, so that all of it is reported at once.
 #[derive(Default)]
@@ -421,65 +426,30 @@ fn read_file_rule(reader: &mut Reader, position: usize, rule: &FileRule) -> Opti
 fn read_backup(reader: &mut Reader, backup: &Backup) -> Option<ValidBackup> {
     let deadline = reader.duration("spec.backup.deadline", &backup.deadline, BACKUP_RANGE);
     let schedule = reader.schedule("spec.backup", &backup.schedule, backup.time_zone.as_deref());
-    read_storage(reader, &backup.storage.s3);
+    let storage = &backup.storage.s3;
+    let wrong = storage_errors("spec.backup.storage.s3", storage);
+    reader.errors.extend(wrong);
+    let retry_timeout = storage.retry_timeout.as_deref().unwrap_or(DEFAULT_RETRY);
+    let retry_timeout = reader.duration(
+        "spec.backup.storage.s3.retryTimeout",
+        retry_timeout,
+        RETRY_RANGE,
+    );
+    let yield_to_ddl = if backup.yield_to_ddl == "Off" {
+        Some(None)
+    } else {
+        let field = "spec.backup.yieldToDDL";
+        reader
+            .duration(field, &backup.yield_to_ddl, YIELD_RANGE)
+            .map(Some)
+    };
     Some(ValidBackup {
         schedule: schedule?,
         deadline: deadline?,
+        retry_timeout: retry_timeout?,
         storage: backup.storage.s3.clone(),
+        yield_to_ddl: yield_to_ddl?,
     })
-}
-
-fn read_storage(reader: &mut Reader, storage: &S3Storage) {
-    let is_end = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = storage.bucket.as_bytes();
-    let is_bucket = (3..=63).contains(&bytes.len())
-        && bytes
-            .iter()
-            .all(|byte| is_end(*byte) || matches!(byte, b'.' | b'-'))
-        && bytes.first().copied().is_some_and(is_end)
-        && bytes.last().copied().is_some_and(is_end);
-    reader.require(
-        is_bucket,
-        "spec.backup.storage.s3.bucket",
-        format!(
-            "{:?} is not the name of a bucket: 3 to 63 lowercase letters, digits, dots and hyphens",
-            storage.bucket
-        ),
-    );
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|byte| {
-                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'=' | b'-')
-            })
-    };
-    reader.require(
-        storage.prefix.is_empty() || storage.prefix.split('/').all(is_part),
-        "spec.backup.storage.s3.prefix",
-        format!(
-            "{:?} is not a path of letters, digits and `._=-` without leading or trailing slash",
-            storage.prefix
-        ),
-    );
-    let is_endpoint = |endpoint: &str| {
-        let host = endpoint
-            .strip_prefix("https://")
-            .or_else(|| endpoint.strip_prefix("http://"))
-            .map(|host| host.strip_suffix('/').unwrap_or(host));
-        host.is_some_and(|host| {
-            !host.is_empty()
-                && !host.contains(|character: char| {
-                    character.is_whitespace() || matches!(character, '/' | '?' | '#')
-                })
-        })
-    };
-    reader.require(
-        storage.endpoint.as_deref().is_none_or(is_endpoint),
-        "spec.backup.storage.s3.endpoint",
-        format!(
-            "{:?} is not the URL of a server, such as https://s3.storage:9000",
-            storage.endpoint.as_deref().unwrap_or_default()
-        ),
-    );
 }
 
 #[cfg(test)]

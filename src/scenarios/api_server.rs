@@ -36,8 +36,18 @@ pub struct Store {
     version: u64,
     /// Every write that was asked for, `VERB plural`.
     pub writes: Vec<String>,
+    /// How many reads there were.
+    pub reads: usize,
     crash: Option<CrashPoint>,
     is_dead: bool,
+    /// What is refused: by verb and plural, with the answer.
+    refused: BTreeMap<(String, String), (u16, String)>,
+    /// What admission makes of every write to a kind.
+    changed: BTreeMap<String, fn(&mut Value)>,
+    /// By how many seconds its clock is ahead of that of the operator.
+    pub clock_ahead: i64,
+    /// Whether it asks no admission policy any more.
+    pub asks_no_policy: bool,
 }
 
 /// The server; clones share its objects.
@@ -66,14 +76,18 @@ impl ApiServer {
                 let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
                 let content_type = parts.headers.get("content-type");
                 let content_type = content_type.and_then(|value| value.to_str().ok());
-                let (status, answer) = server.store().answer(
-                    &parts.method,
-                    path,
-                    content_type.unwrap_or_default(),
-                    &body,
-                );
+                let mut store = server.store();
+                let (status, answer) =
+                    store.answer(&parts.method, path, content_type.unwrap_or_default(), &body);
+                let date = store
+                    .now()
+                    .strftime("%a, %d %b %Y %H:%M:%S GMT")
+                    .to_string();
+                drop(store);
                 let mut response = Response::new(Body::from(answer.to_string().into_bytes()));
                 *response.status_mut() = status;
+                let date = date.parse().expect("a date is a header");
+                response.headers_mut().insert("date", date);
                 Ok::<_, std::convert::Infallible>(response)
             }
         });
@@ -141,18 +155,33 @@ impl Target {
 }
 
 impl Store {
+    /// The time by the clock of the server.
+    pub fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now() + jiff::SignedDuration::from_secs(self.clock_ahead)
+    }
+
     fn answer(&mut self, method: &Method, path: &str, content_type: &str, body: &Value) -> Answer {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        if path == "/version" {
+            return (StatusCode::OK, json!({"major": "1"}));
+        }
         let target = Target::parse(path);
         if self.is_dead {
             return refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "killed");
         }
         let is_dry_run = body["dryRun"].is_array() || query.contains("dryRun");
         if method == Method::GET {
+            self.reads += 1;
             return self.read(&target, query);
         }
         if target.plural == "events" || is_dry_run {
             return self.write(method, &target, content_type, body, is_dry_run);
+        }
+        let asked = (method.to_string(), target.plural.clone());
+        if let Some((code, message)) = self.refused.get(&asked) {
+            self.writes.push(format!("{method} {}", target.plural));
+            let code = StatusCode::from_u16(*code).expect("a status code");
+            return refusal(code, "Forbidden", message);
         }
         let subresource = target.subresource.as_deref();
         let subresource = subresource.map_or_else(String::new, |name| format!("/{name}"));
@@ -174,7 +203,12 @@ impl Store {
     fn read(&self, target: &Target, query: &str) -> Answer {
         if let Some(name) = &target.name {
             let found = self.objects.get(&target.key(name));
-            return found.map_or_else(not_found, |object| (StatusCode::OK, object.clone()));
+            let absent = || {
+                let (status, mut answer) = not_found();
+                answer["details"] = json!({"name": name, "kind": target.plural});
+                (status, answer)
+            };
+            return found.map_or_else(absent, |object| (StatusCode::OK, object.clone()));
         }
         let items: Vec<&Value> = self
             .objects
@@ -220,9 +254,10 @@ impl Store {
         if self.objects.contains_key(&key) {
             return refusal(StatusCode::CONFLICT, "AlreadyExists", "already exists");
         }
+        self.admit(&key, &mut object);
         self.version += 1;
         object["metadata"]["uid"] = format!("u-{}", self.version).into();
-        object["metadata"]["creationTimestamp"] = jiff::Timestamp::now().to_string().into();
+        object["metadata"]["creationTimestamp"] = self.now().to_string().into();
         object["metadata"]["generation"] = 1.into();
         self.put(key, object)
     }
@@ -260,7 +295,12 @@ impl Store {
                 "a precondition does not hold",
             );
         }
-        if guard::is_labelled(&metadata) && !guard::deletion_confirmed(&metadata) {
+        // The operator is refused to delete any claim that is not confirmed, by `holdfast-claim-fence`.
+        let is_claim = key.0 == "persistentvolumeclaims";
+        let is_guarded =
+            (guard::is_labelled(&metadata) || is_claim) && !goes_alone(key, object, options);
+        let is_refused = is_guarded && !self.asks_no_policy;
+        if is_refused && !guard::deletion_confirmed(&metadata, self.now()) {
             let message = format!("{}delete it", guard::REFUSAL);
             return refusal(StatusCode::FORBIDDEN, "Forbidden", &message);
         }
@@ -268,7 +308,7 @@ impl Store {
         if is_dry_run {
             return (StatusCode::OK, object);
         }
-        object["metadata"]["deletionTimestamp"] = jiff::Timestamp::now().to_string().into();
+        object["metadata"]["deletionTimestamp"] = self.now().to_string().into();
         self.put(key.clone(), object)
     }
 
@@ -314,16 +354,49 @@ impl Store {
             json_patch::merge(&mut object, body);
         }
         object["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"].clone();
+        self.admit(&key, &mut object);
         if object == before {
             return (StatusCode::OK, before);
         }
+        if is_unbound(&before, &object, self.now()) {
+            let message = format!("{}unbind it", guard::REFUSAL);
+            return refusal(StatusCode::FORBIDDEN, "Forbidden", &message);
+        }
         self.put(key, object)
+    }
+
+    /// Changes every write to a kind from now on, as a webhook of others does.
+    pub fn change_writes(&mut self, plural: &str, change: fn(&mut Value)) {
+        self.changed.insert(plural.to_owned(), change);
+    }
+
+    fn admit(&self, key: &Key, object: &mut Value) {
+        if let Some(change) = self.changed.get(&key.0) {
+            change(object);
+        }
+    }
+
+    /// Refuses writes from now on, as a quota, a policy or a missing permission does.
+    pub fn refuse(&mut self, verb: &str, plural: &str, code: u16, message: &str) {
+        let asked = (verb.to_owned(), plural.to_owned());
+        self.refused.insert(asked, (code, message.to_owned()));
+    }
+
+    /// Ends every refusal, and every change.
+    pub fn refuse_nothing(&mut self) {
+        self.refused.clear();
+        self.changed.clear();
     }
 
     /// The object, if it exists.
     pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<&Value> {
         let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
         self.objects.get(&key)
+    }
+
+    /// Every object.
+    pub fn every(&self) -> impl Iterator<Item = (&Key, &Value)> {
+        self.objects.iter()
     }
 
     /// All objects of a kind.
@@ -358,6 +431,25 @@ impl Store {
     }
 }
 
+/// Whether a workload goes without its guarded claims and without a pod, which `holdfast-deletion-guard`
+/// lets through.
+fn goes_alone(key: &Key, object: &Value, options: &Value) -> bool {
+    let has_no_pods = object["spec"]["replicas"] == 0 && object["status"]["replicas"] == 0;
+    ["statefulsets", "deployments"].contains(&key.0.as_str())
+        && (options["propagationPolicy"] == "Orphan" || has_no_pods)
+        && guard::has_guarded_claims(&metadata(object))
+}
+
+/// Whether a guarded volume is given to a claim of another name, which nobody has confirmed.
+fn is_unbound(before: &Value, after: &Value, now: jiff::Timestamp) -> bool {
+    let claim = |object: &Value| object["spec"]["claimRef"]["name"].clone();
+    let metadata = metadata(before);
+    claim(before).is_string()
+        && claim(before) != claim(after)
+        && guard::is_labelled(&metadata)
+        && !guard::change_confirmed(&metadata, now)
+}
+
 pub fn metadata(object: &Value) -> ObjectMeta {
     serde_json::from_value(object["metadata"].clone()).expect("metadata")
 }
@@ -371,16 +463,21 @@ fn merge_conditions(present: &mut Value, conditions: &Value) {
     *present = Value::Array(all);
 }
 
-/// Whether an object is what a list asks for: labels and fields, each equal to a value.
+/// Whether an object is what a list asks for: labels and fields, each equal to a value, or a label that
+/// is not.
 fn is_selected(object: &Value, query: &str) -> bool {
     let decoded = percent_encoding::percent_decode_str(query).decode_utf8_lossy();
     decoded.split('&').all(|part| {
         let (kind, selector) = part.split_once('=').unwrap_or((part, ""));
         let mut terms = selector.split(',').filter_map(|term| term.split_once('='));
         match kind {
-            "labelSelector" => {
-                terms.all(|(key, value)| object["metadata"]["labels"][key] == *value)
-            }
+            "labelSelector" => terms.all(|(key, value)| {
+                let labels = &object["metadata"]["labels"];
+                match key.strip_suffix('!') {
+                    Some(key) => labels[key] != *value,
+                    None => labels[key] == *value,
+                }
+            }),
             "fieldSelector" => terms.all(|(field, value)| {
                 let pointer = format!("/{}", field.replace('.', "/"));
                 object

@@ -7,10 +7,9 @@ use super::sample::Sample;
 use super::sample_objects::{
     backup, bad_backup, check, complete_backup, ended_job, job, judged, reset,
 };
-use super::sample_parts::{from, known, metadata};
+use super::sample_parts::{from, known, metadata, time};
 use crate::api::{Backup, CheckOutcome};
-use crate::world::Fact;
-use crate::world::WorkloadFact;
+use crate::world::{Fact, LateBackup, WorkloadFact};
 
 #[test]
 fn plans_of_backups() {
@@ -64,8 +63,67 @@ fn tried_otherwise() -> Job {
     job
 }
 
+/// The backup of that time has not begun.
+fn late(sample: Sample, is_suspended: bool, why: Fact<Option<String>>) -> Sample {
+    sample.with(|observed| {
+        observed.late_backup = Some(LateBackup {
+            due: time("2026-02-01T09:29:00Z"),
+            is_suspended,
+            why,
+        });
+    })
+}
+
+fn not_begun() -> Vec<Scenario> {
+    let refused = "CronJob knowledge-backup: \"FailedCreate: Error creating job: jobs.batch is \
+        forbidden: exceeded quota: none\"";
+    let refused = || Fact::Known(Some(refused.to_owned()));
+    vec![
+        (
+            "the Job of the next backup is refused while the newest is fresh",
+            late(Sample::settled(), false, refused()),
+        ),
+        (
+            "the Job of the next backup is refused and none was ever good",
+            late(
+                Sample::settled().backups(Vec::new()).database(|database| {
+                    let status = database.status.get_or_insert_default();
+                    status.last_good_backup = None;
+                    status.last_backup = None;
+                }),
+                false,
+                refused(),
+            ),
+        ),
+        (
+            "the next backup has not begun and nothing says why",
+            late(Sample::settled(), false, Fact::Known(None)),
+        ),
+        (
+            "a backup was taken since the Job of the last one was refused",
+            late(Sample::settled(), false, refused()).with(|observed| {
+                if let Some(late) = &mut observed.late_backup {
+                    late.due = time("2026-02-01T03:00:00Z");
+                }
+            }),
+        ),
+        (
+            "somebody has suspended the CronJob",
+            late(Sample::settled(), true, Fact::Known(None)),
+        ),
+        (
+            "the next backup has not begun and events can't be read",
+            late(
+                Sample::settled(),
+                false,
+                Fact::Unknown("forbidden".to_owned()),
+            ),
+        ),
+    ]
+}
+
 pub fn scenarios() -> Vec<Scenario> {
-    [first_backups(), cron_jobs(), freshness()].concat()
+    [first_backups(), cron_jobs(), freshness(), not_begun()].concat()
 }
 
 fn first_backups() -> Vec<Scenario> {

@@ -9,7 +9,7 @@ use super::sample_objects::{
 };
 use super::sample_parts::{known, pod};
 use crate::api::{CheckOutcome, CheckTrigger, DatabaseCheck};
-use crate::world::Fact;
+use crate::world::{AgentIdentity, Fact};
 
 #[test]
 fn plans_of_checks() {
@@ -195,9 +195,9 @@ fn starts() -> Vec<Scenario> {
         ),
         (
             "the agents' identity was deleted and a container has started",
-            Sample::settled()
-                .restarted()
-                .with(|observed| observed.agent_identity = Fact::Known(false)),
+            Sample::settled().restarted().with(|observed| {
+                observed.agent_identity = Fact::Known(AgentIdentity::Missing);
+            }),
         ),
     ]
 }

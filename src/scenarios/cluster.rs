@@ -1,16 +1,21 @@
 //! A cluster in memory: what kubelet, volume controller, provisioner and agents do, over the API
 //! server in memory. One Postgres that runs wherever its claim is.
 
+use k8s_openapi::api::core::v1::PersistentVolume;
 use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, CrashPoint, Key, Store, metadata};
 use super::sample_objects::{complete_backup, evidence};
-use crate::api::{DatabaseCheck, DatabaseRestore, ProtectedDatabase, names};
+use crate::api::{ConfirmedVerb, DatabaseCheck, DatabaseRestore, ProtectedDatabase, names};
 use crate::engine::{Context, Metrics, PassError, RestoreError, Settings, reconcile, restore};
 use crate::guard;
 
 /// The volume with the data.
 pub const DATA_VOLUME: &str = "pv-data";
+/// The storage that it is for.
+pub const DATA_PATH: &str = "/volumes/pv-data";
+/// A volume with a copy of it.
+pub const REPLICA_VOLUME: &str = "pv-replica";
 /// Rows of a database that was just initialized.
 const SEED_ROWS: [i64; 2] = [1, 27];
 
@@ -18,6 +23,8 @@ const SEED_ROWS: [i64; 2] = [1, 27];
 #[derive(Clone, Default)]
 pub struct Cluster {
     pub server: ApiServer,
+    /// For how many seconds a quota has refused the pods of agents; none where they run.
+    pub refused_for: Option<i64>,
 }
 
 fn key(plural: &str, namespace: &str, name: &str) -> Key {
@@ -54,6 +61,7 @@ impl Cluster {
     pub fn fork(&self) -> Self {
         Self {
             server: self.server.fork(),
+            refused_for: self.refused_for,
         }
     }
 
@@ -63,7 +71,18 @@ impl Cluster {
             agent_image: "holdfast:test".to_owned(),
             ..Settings::for_tests("holdfast-system")
         };
-        Context::new(self.server.client(crash), settings, Metrics::default())
+        let operator = Context::new(self.server.client(crash), settings, Metrics::default());
+        self.show_volumes(&operator);
+        operator
+    }
+
+    /// Ends all Jobs: one that seems to run is asked about after some seconds.
+    pub fn end_jobs(&self) {
+        let ended = json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}});
+        let jobs = self.server.store().all("jobs");
+        for ((_, namespace, name), _) in jobs {
+            self.change("jobs", &namespace, &name, &ended);
+        }
     }
 
     /// Passes of one operator, and what Kubernetes does between them, until nothing changes any
@@ -72,6 +91,7 @@ impl Cluster {
         let mut quiet = 0;
         for _ in 0..400 {
             let before = self.server.store().version();
+            self.show_volumes(operator);
             let passed: Result<_, PassError> = reconcile(operator, "atra", "knowledge").await;
             self.restore(operator).await;
             if self.server.has_crashed() {
@@ -91,6 +111,16 @@ impl Cluster {
             }
         }
         panic!("it does not come to rest: {:?}", self.server.store().writes);
+    }
+
+    /// What the watch of volumes would say.
+    pub fn show_volumes(&self, operator: &Context) {
+        let volumes = self.server.store().all("persistentvolumes");
+        let volumes: Vec<PersistentVolume> = volumes
+            .into_iter()
+            .map(|(_, volume)| super::sample_parts::from(volume))
+            .collect();
+        operator.volumes.replace(&volumes);
     }
 
     async fn restore(&self, operator: &Context) {
@@ -113,8 +143,12 @@ impl Cluster {
             bind(&mut store);
             release(&mut store);
             run_pods(&mut store);
-            run_checks(&mut store);
-            run_backups(&mut store);
+            if let Some(seconds) = self.refused_for {
+                refuse_agents(&mut store, seconds);
+            } else {
+                run_checks(&mut store);
+                run_backups(&mut store);
+            }
             if store.version() == before {
                 return;
             }
@@ -140,6 +174,25 @@ impl Cluster {
         store.remove(&key("persistentvolumeclaims", "atra", "data"));
     }
 
+    /// The volume of the claim that is gone names another claim, which does not exist.
+    pub fn rename_claim_of_volume(&self) {
+        let mut store = self.server.store();
+        store.update(&key("persistentvolumes", "", DATA_VOLUME), |volume| {
+            volume["spec"]["claimRef"] =
+                json!({"namespace": "atra", "name": "other", "uid": "u-other"});
+        });
+    }
+
+    /// The deletion of the claim was confirmed at that time.
+    pub fn confirm_claim(&self, at: jiff::Timestamp) {
+        let mut store = self.server.store();
+        let place = key("persistentvolumeclaims", "atra", "data");
+        store.update(&place, |claim| {
+            let patch = guard::build_confirmation(&metadata(claim), ConfirmedVerb::Delete, at);
+            json_patch::patch(claim, &patch).expect("a patch of the claim that was read");
+        });
+    }
+
     /// The claim has another, empty volume instead.
     pub fn switch_volume(&self) {
         self.lose_claim();
@@ -160,7 +213,12 @@ impl Cluster {
             "statefulsets",
             "protecteddatabases",
             "databasechecks",
+            "databasebackups",
+            "databaserestores",
             "jobs",
+            "cronjobs",
+            "serviceaccounts",
+            "rolebindings",
         ];
         for (key, _) in plurals
             .iter()
@@ -176,16 +234,75 @@ impl Cluster {
 
     /// Asks for the data volume back.
     pub fn ask_for_restore(&self) {
+        self.ask_for(DATA_VOLUME);
+    }
+
+    /// Asks for a volume.
+    pub fn ask_for(&self, volume: &str) {
+        let uid = {
+            let store = self.server.store();
+            let database = store.get("protecteddatabases", "atra", "knowledge");
+            database.map(|database| database["metadata"]["uid"].clone())
+        };
         let restore: DatabaseRestore = super::sample_parts::from(json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
             "metadata": {"name": "back", "namespace": "atra"},
             "spec": {
-                "database": "knowledge", "from": {"volume": DATA_VOLUME}, "into": "Replace",
-                "confirm": "knowledge",
+                "database": "knowledge", "from": {"volume": volume}, "into": "Replace",
+                "confirm": uid,
             },
         }));
         let key = key("databaserestores", "atra", "back");
         self.server.store().create(key, json!(restore));
+    }
+
+    /// Somebody else gets a namespace of the name, and sets up the same there.
+    pub fn use_name_again(&self) {
+        let mut store = self.server.store();
+        let mut create = |plural: &str, namespace: &str, object: Value| {
+            let name = object["metadata"]["name"]
+                .as_str()
+                .expect("a name")
+                .to_owned();
+            store.create(key(plural, namespace, &name), object);
+        };
+        create("namespaces", "", json!({"metadata": {"name": "atra"}}));
+        let mut fresh = claim("");
+        fresh["spec"]["volumeName"].take();
+        create("persistentvolumeclaims", "atra", fresh);
+        create("statefulsets", "atra", stateful_set());
+        create("protecteddatabases", "atra", database());
+        drop(store);
+        self.settle_kubernetes();
+    }
+
+    /// Creates an object as anybody may.
+    pub fn create(&self, plural: &str, namespace: &str, object: Value) {
+        let name = object["metadata"]["name"]
+            .as_str()
+            .expect("a name")
+            .to_owned();
+        let key = key(plural, namespace, &name);
+        self.server.store().create(key, object);
+        self.settle_kubernetes();
+    }
+
+    /// Changes an object as anybody may who may write it.
+    pub fn change(&self, plural: &str, namespace: &str, name: &str, with: &Value) {
+        let key = key(plural, namespace, name);
+        self.server
+            .store()
+            .update(&key, |object| json_patch::merge(object, with));
+        self.settle_kubernetes();
+    }
+
+    /// An object as it is.
+    pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Value {
+        let store = self.server.store();
+        let found = store.get(plural, namespace, name);
+        found
+            .unwrap_or_else(|| panic!("no {plural} {name}"))
+            .clone()
     }
 
     /// The workload is applied again, as its owner does after its namespace was gone.
@@ -295,7 +412,8 @@ fn release(store: &mut Store) {
         let reference = &volume["spec"]["claimRef"];
         let holder = reference["uid"].as_str().unwrap_or_default();
         if holder.is_empty() {
-            if reference.is_object() && volume["status"]["phase"] == "Released" {
+            let phase = volume["status"]["phase"].as_str().unwrap_or_default();
+            if reference.is_object() && matches!(phase, "Released" | "Failed") {
                 store.update(&volume_key, |volume| {
                     volume["status"]["phase"] = "Available".into();
                 });
@@ -365,10 +483,26 @@ fn run_checks(store: &mut Store) {
             continue;
         };
         let mut found = evidence();
-        let is_data = target
-            .volumes
-            .iter()
-            .any(|volume| volume.volume == DATA_VOLUME);
+        let (is_data, pod) = if let Some(host) = &target.host {
+            let Some(pod) = answering(store, host) else {
+                continue;
+            };
+            (has_data(store, &pod), Some(pod))
+        } else {
+            let mut volumes = target.volumes.iter();
+            let is_data = volumes
+                .any(|volume| volume.volume_handle == DATA_PATH || volume.volume == REPLICA_VOLUME);
+            (is_data, store.get("pods", "atra", &target.pod).cloned())
+        };
+        if let Some(pod) = &pod {
+            let labels = &pod["metadata"]["labels"];
+            found.identity.in_recovery = labels["cnpg.io/instanceRole"] == "replica";
+            let status = &pod["status"];
+            let address = status["podIP"].as_str().unwrap_or_default();
+            address.clone_into(&mut found.server_address);
+            let started = &status["containerStatuses"][0]["state"]["running"]["startedAt"];
+            found.identity.postmaster_started_at = super::sample_parts::from(started.clone());
+        }
         if !is_data {
             "7599999999999999999".clone_into(&mut found.identity.system_identifier);
             for (table, rows) in found.tables.iter_mut().zip(SEED_ROWS) {
@@ -384,6 +518,53 @@ fn run_checks(store: &mut Store) {
         store.update(&key("jobs", "atra", &check_key.2), |job| {
             job["status"] = json!({"succeeded": 1});
         });
+    }
+}
+
+/// The pod that a Service leads to, by its labels.
+fn answering(store: &Store, service: &str) -> Option<Value> {
+    let service = store.get("services", "atra", service)?;
+    let selector = service["spec"]["selector"].as_object()?.clone();
+    let pods = store.all("pods").into_iter().map(|(_, pod)| pod);
+    let mut selected = pods.filter(|pod| {
+        let labels = &pod["metadata"]["labels"];
+        selector.iter().all(|(key, value)| labels[key] == *value)
+    });
+    selected.next()
+}
+
+/// Whether a pod has the data, or a copy of it.
+fn has_data(store: &Store, pod: &Value) -> bool {
+    let claim = &pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"];
+    let claim = claim.as_str().unwrap_or_default();
+    let claim = store.get("persistentvolumeclaims", "atra", claim);
+    claim.is_some_and(|claim| {
+        let volume = &claim["spec"]["volumeName"];
+        *volume == DATA_VOLUME || *volume == REPLICA_VOLUME
+    })
+}
+
+/// Lets a quota refuse the pods of every Job, which was made so many seconds ago: the Job controller
+/// writes an event and nothing else.
+fn refuse_agents(store: &mut Store, seconds: i64) {
+    let made = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds);
+    for (job_key, job) in store.all("jobs") {
+        let (uid, name) = (job["metadata"]["uid"].clone(), job_key.2.clone());
+        let event_key = key("events", "atra", &name);
+        if store.get("events", "atra", &name).is_some() {
+            continue;
+        }
+        store.update(&job_key, |job| {
+            job["metadata"]["creationTimestamp"] = made.to_string().into();
+        });
+        let message = format!(
+            "Error creating: pods \"{name}-x\" is forbidden: exceeded quota: none, requested: pods=1"
+        );
+        let event = json!({
+            "metadata": {"name": name, "namespace": "atra"}, "type": "Warning",
+            "reason": "FailedCreate", "message": message, "involvedObject": {"uid": uid},
+        });
+        store.create(event_key, event);
     }
 }
 
@@ -432,7 +613,7 @@ fn claim(volume: &str) -> Value {
     })
 }
 
-fn volume(name: &str, claim: &str) -> Value {
+pub fn volume(name: &str, claim: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
         "spec": {

@@ -4,10 +4,9 @@
 
 use super::api_server::{CrashPoint, Moment};
 use super::cluster::{Cluster, DATA_VOLUME, agent_jobs};
-use crate::api::names::PLUGIN_MANAGER;
-use crate::execute::Executor;
-use crate::plan::{Scope, Step, check_recovery};
-use crate::recovery::look;
+use super::recover_command::recover;
+use super::reused_name;
+use crate::api::ConfirmedVerb;
 
 /// Dies at every write of `work`, in a cluster of its own each time, and lets `work` run once more.
 /// Returns the writes of a run that nothing interrupts.
@@ -160,6 +159,8 @@ async fn at_every_write_of_a_restore() {
         );
         let volumes = store.all("persistentvolumes");
         assert_eq!(volumes.len(), 2, "{crash:?}: the replaced volume is kept");
+        drop(store);
+        assert_nothing_confirmed(cluster, crash);
     })
     .await;
     assert_covers(
@@ -175,43 +176,62 @@ async fn at_every_write_of_a_restore() {
     );
 }
 
-/// What `kubectl holdfast recover --yes` does, over and over until nothing is left to do.
-async fn recover(cluster: &Cluster, crash: Option<CrashPoint>) {
-    let client = cluster.server.client(crash);
-    let executor = Executor::new(client.clone(), PLUGIN_MANAGER, "atra", "knowledge");
-    for _ in 0..100 {
-        let recovery = look(&client, "atra", "knowledge", None).await;
-        if cluster.server.has_crashed() {
-            return;
-        }
-        let plan = recovery.plan.expect("nothing blocks it");
-        if plan.steps.is_empty() {
-            return;
-        }
-        let scope = Scope::User {
-            observed: &recovery.observed,
-            confirmed: None,
-        };
-        assert_eq!(check_recovery(&scope, &plan), Ok(()));
-        for step in plan
-            .steps
-            .iter()
-            .take_while(|step| !matches!(step, Step::Await(_)))
-        {
-            if let Err(error) = executor.execute(step).await {
-                if cluster.server.has_crashed() {
-                    return;
-                }
-                assert!(error.is_conflict(), "{error}");
-                break;
-            }
-        }
-        cluster.settle_kubernetes();
+/// Ledger and volume say that they are of the namespace that exists.
+fn assert_of_namespace(cluster: &Cluster, crash: Option<CrashPoint>) {
+    let uid = reused_name::namespace_uid(cluster);
+    let remembered = reused_name::ledger(cluster)["status"]["namespaceUid"].clone();
+    assert_eq!(remembered, uid, "{crash:?}");
+    let store = cluster.server.store();
+    for (_, volume) in store.all("persistentvolumes") {
+        // One whose claim is gone is noted when it is bound again.
+        let is_bound = volume["status"]["phase"] == "Bound";
+        let noted = &volume["metadata"]["annotations"]["holdfast.dev/namespace-uid"];
+        assert!(!is_bound || *noted == uid, "{crash:?}: {volume}");
     }
-    panic!("it never ends: {:?}", cluster.server.store().writes);
+}
+
+#[tokio::test]
+async fn at_every_write_while_the_memory_of_an_older_version_is_adopted() {
+    let cluster = protected().await;
+    reused_name::forget_uids(&cluster);
+    let writes = sweep(&cluster, operate, |cluster, crash| {
+        assert_verified(cluster, crash);
+        assert_of_namespace(cluster, crash);
+    })
+    .await;
+    assert_covers(
+        &writes,
+        &["PATCH persistentvolumes", "PATCH databaseledgers/status"],
+    );
+}
+
+#[tokio::test]
+async fn at_every_write_after_a_namespace_was_accepted() {
+    let cluster = reused_name::used_again().await;
+    operate(&cluster, None).await;
+    reused_name::accept(&cluster);
+    sweep(&cluster, operate, |cluster, crash| {
+        assert!(cluster.keeps_data(), "{crash:?}");
+        assert_of_namespace(cluster, crash);
+        let is_reset = cluster.condition("DataReset").map(|(status, _)| status);
+        assert_eq!(is_reset.as_deref(), Some("True"), "{crash:?}");
+    })
+    .await;
+}
+
+/// Nothing is left that would permit to delete or change what was recovered.
+fn assert_nothing_confirmed(cluster: &Cluster, crash: Option<CrashPoint>) {
+    let store = cluster.server.store();
+    for (key, object) in store.every() {
+        for verb in ConfirmedVerb::ALL {
+            let left = &object["metadata"]["annotations"][verb.annotation()];
+            assert!(left.is_null(), "{crash:?}: {key:?} {left}");
+        }
+    }
 }
 
 fn assert_recovered(cluster: &Cluster, crash: Option<CrashPoint>) {
+    assert_nothing_confirmed(cluster, crash);
     assert!(cluster.keeps_data(), "{crash:?}");
     assert_eq!(
         cluster.mounted_volume().as_deref(),
@@ -238,6 +258,55 @@ async fn at_every_write_of_a_recovery_from_another_volume() {
     assert!(writes.len() >= 6, "{writes:?}");
 }
 
+/// The volume names another claim, which does not exist: the guard asks for a confirmation of the
+/// change, and whoever dies right after it leaves it behind.
+#[tokio::test]
+async fn at_every_write_of_a_recovery_of_a_volume_that_names_another_claim() {
+    let cluster = protected().await;
+    cluster.lose_claim();
+    cluster.rename_claim_of_volume();
+    let writes = sweep(&cluster, recover, assert_recovered).await;
+    assert!(writes.len() >= 3, "{writes:?}");
+}
+
+/// The process dies between the confirmation and the deletion of the claim in the way, and before
+/// the next one starts, the claim gets its volume back by other means.
+#[tokio::test]
+async fn a_confirmation_that_is_not_needed_any_more_is_removed() {
+    let cluster = protected().await;
+    cluster.confirm_claim(jiff::Timestamp::now());
+    recover(&cluster, None).await;
+    assert_recovered(&cluster, None);
+}
+
+/// A confirmation that has ended while no operator ran is removed by the next, in its first passes.
+#[tokio::test]
+async fn at_every_write_of_the_removal_of_a_confirmation_that_has_ended() {
+    let cluster = protected().await;
+    let hour_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    cluster.confirm_claim(hour_ago);
+    let writes = sweep(&cluster, operate, |cluster, crash| {
+        assert_verified(cluster, crash);
+        assert_nothing_confirmed(cluster, crash);
+    })
+    .await;
+    assert_covers(&writes, &["PATCH persistentvolumeclaims"]);
+}
+
+/// One that is in force is not removed, and the database is not called guarded.
+#[tokio::test]
+async fn a_confirmation_that_is_in_force_is_left_and_reported() {
+    let cluster = protected().await;
+    cluster.confirm_claim(jiff::Timestamp::now());
+    operate(&cluster, None).await;
+    let (status, reason) = cluster.condition("Guarded").expect("the condition");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "Confirmed"));
+    let store = cluster.server.store();
+    let claim = store.get("persistentvolumeclaims", "atra", "data");
+    let annotation = ConfirmedVerb::Delete.annotation();
+    assert!(claim.expect("the claim")["metadata"]["annotations"][annotation].is_string());
+}
+
 #[tokio::test]
 async fn at_every_write_of_a_recovery_of_a_namespace() {
     let cluster = protected().await;
@@ -248,6 +317,14 @@ async fn at_every_write_of_a_recovery_of_a_namespace() {
             cluster.apply_workload();
         }
     };
-    let writes = sweep(&cluster, recover_and_apply, assert_recovered).await;
-    assert!(writes.len() >= 4, "{writes:?}");
+    let writes = sweep(&cluster, recover_and_apply, |cluster, crash| {
+        assert_recovered(cluster, crash);
+        let accepted = &reused_name::ledger(cluster)["metadata"]["annotations"];
+        let uid = reused_name::namespace_uid(cluster);
+        assert_eq!(accepted["holdfast.dev/accept-namespace"], uid, "{crash:?}");
+        assert!(accepted["holdfast.dev/recreation"].is_null(), "{crash:?}");
+    })
+    .await;
+    assert_covers(&writes, &["PATCH databaseledgers", "POST namespaces"]);
+    assert!(writes.len() >= 6, "{writes:?}");
 }

@@ -160,6 +160,13 @@ pub fn scenarios() -> Vec<Scenario> {
             "an emptyDir over the claim",
             known(beside(seen(above(), DATA, DATA), DATA)),
         ),
+        (
+            "an emptyDir at the path of the claim, spelled otherwise",
+            known(beside(
+                seen(mounted_at(good(), DATA), DATA, DATA),
+                "/var/lib/postgresql/data/./",
+            )),
+        ),
     ]
 }
 

@@ -289,6 +289,10 @@ fn not_judged() -> Vec<Scenario> {
     let rival = |observed: &mut crate::world::Observed| {
         observed.neighbours = Fact::Known(vec![NeighbourFact {
             name: "other".to_owned(),
+            workload: "other-postgres".to_owned(),
+            workload_kind: None,
+            selector: None,
+            system_identifier: None,
             same_workload: true,
             older: true,
             guards: true,

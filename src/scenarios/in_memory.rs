@@ -12,12 +12,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
 use super::sample_parts::known;
-use crate::api::{BackupState, CheckedFiles, reasons, set_condition};
+use crate::api::{BackupState, BackupVerdict, CheckedFiles, set_condition};
 use crate::decide::decide;
 use crate::guard::{self, Marks};
-use crate::plan::{Plan, Step, check_plan};
+use crate::plan::{ConfirmedKind, Plan, Step, check_plan};
 use crate::world::Fact;
-use crate::world::{ClaimFact, LedgerFact, Observed, VolumeFact, VolumeFound, WorkloadFact};
+use crate::world::{
+    AgentFact, AgentIdentity, ClaimFact, LedgerFact, Observed, VolumeFact, VolumeFound,
+    WorkloadFact,
+};
 
 /// What the operator sees, and what its writes make of it.
 #[derive(Clone, Debug)]
@@ -110,7 +113,7 @@ impl Passes {
             Step::MarkDatabase(read) => {
                 patch_object(
                     &mut Arc::make_mut(&mut self.observed.database).metadata,
-                    guard::build_mark_patch(read, &owner, Marks::Held),
+                    guard::build_mark_patch(read, &owner, Marks::Itself),
                 );
             }
             Step::MarkClaim(read) => {
@@ -167,9 +170,9 @@ impl Passes {
                     guard::build_mark_patch(read, &owner, Marks::Shared),
                 );
             }
-            Step::MarkWorkload(_, read) => patch_object(
+            Step::MarkWorkload(step) => patch_object(
                 self.workload(),
-                guard::build_mark_patch(read, &owner, Marks::Named),
+                guard::build_workload_patch(&step.metadata, step.claims_guarded),
             ),
             Step::NoteMountRepair(step) => patch_object(
                 self.workload(),
@@ -181,10 +184,24 @@ impl Passes {
                     guard::build_retain_patch(&read.metadata, Some(&read.reclaim_policy)),
                 );
             }
+            Step::RetainTwin(read) => {
+                let twins = &mut known(&mut self.observed.world.twins).found;
+                let mut twins = twins.iter_mut().map(|twin| &mut twin.volume);
+                let twin = twins.find(|twin| twin.metadata.uid == read.metadata.uid);
+                patch_volume(
+                    twin.expect("the twin"),
+                    guard::build_twin_patch(&read.metadata, Some(&read.reclaim_policy)),
+                );
+            }
             Step::MarkVolume(read) => {
                 patch_volume(
                     self.volume(&read.metadata),
-                    guard::build_volume_patch(&read.metadata, Some(&read.reclaim_policy), &owner),
+                    guard::build_volume_patch(
+                        &read.metadata,
+                        Some(&read.reclaim_policy),
+                        &owner,
+                        read.namespace_uid.as_deref(),
+                    ),
                 );
             }
             Step::AssertDatabase(read) => {
@@ -215,20 +232,54 @@ impl Passes {
                 );
             }
             Step::ReleaseWorkload(_, release) => {
-                patch_object(
-                    self.workload(),
-                    guard::build_release_patch(&release.metadata, &owner, Marks::Named),
-                );
+                let uid = release.metadata.uid.clone();
+                let patch = guard::build_workload_release(&release.metadata);
+                match known(&mut self.observed.former_workload) {
+                    Some(former) if former.metadata.uid == uid => {
+                        patch_object(&mut former.metadata, patch);
+                    }
+                    _ => patch_object(self.workload(), patch),
+                }
             }
             Step::ReleaseDatabase(release) => {
                 let database = Arc::make_mut(&mut self.observed.database);
                 patch_object(
                     &mut database.metadata,
-                    guard::build_release_patch(&release.metadata, &owner, Marks::Held),
+                    guard::build_release_patch(&release.metadata, &owner, Marks::Itself),
                 );
                 self.database_gone = is_gone(&database.metadata);
             }
+            Step::RevokeConfirmation(step) => {
+                let patch = guard::build_revocation(&step.metadata, &[step.verb]);
+                self.patch_carrier(step.kind, &step.metadata, patch);
+            }
             other => self.apply_to_ours(other),
+        }
+    }
+
+    /// Patches the metadata of an object that can carry a confirmation.
+    fn patch_carrier(&mut self, kind: ConfirmedKind, read: &ObjectMeta, body: Option<Patch>) {
+        match kind {
+            ConfirmedKind::Claim => {
+                let claim = self.claim(read.name.as_deref());
+                patch_object(claim.metadata.as_mut().expect("a claim"), body);
+            }
+            ConfirmedKind::Volume => patch_volume(self.volume(read), body),
+            ConfirmedKind::Workload(_) => patch_object(self.workload(), body),
+            ConfirmedKind::Namespace => {
+                let namespace = known(&mut self.observed.namespace);
+                patch_object(namespace.as_mut().expect("a namespace"), body);
+            }
+            ConfirmedKind::Database => {
+                let database = Arc::make_mut(&mut self.observed.database);
+                patch_object(&mut database.metadata, body);
+            }
+            ConfirmedKind::Ledger => {
+                let ledger = known(&mut self.observed.ledger).take();
+                let mut ledger = ledger.expect("a ledger").ledger;
+                patch_object(&mut ledger.metadata, body);
+                *known(&mut self.observed.ledger) = Some(LedgerFact::new(ledger));
+            }
         }
     }
 
@@ -252,7 +303,12 @@ impl Passes {
                     .expect("the pod");
                 pod.gate = Some(step.gate.clone());
             }
-            Step::EnsureAgentIdentity => self.observed.agent_identity = Fact::Known(true),
+            Step::EnsureAgentIdentity => {
+                self.observed.agent_identity = Fact::Known(AgentIdentity::AsItShouldBe);
+            }
+            Step::DeleteRoleBinding(_) => {
+                self.observed.agent_identity = Fact::Known(AgentIdentity::Missing);
+            }
             Step::CreateCheck(check) => {
                 let checks = known(&mut self.observed.checks);
                 // The writer takes it for done, and the next pass would ask for it again at once.
@@ -275,7 +331,12 @@ impl Passes {
                 {
                     let mut job = job.as_ref().clone();
                     created(&mut job.metadata);
+                    // Its pod starts at once.
+                    let begun = AgentFact::begun(&job);
                     jobs.push(job);
+                    if let Fact::Known(agents) = &mut self.observed.agents {
+                        agents.extend(begun);
+                    }
                 }
             }
             Step::SetCheckTarget { name, target } => {
@@ -296,7 +357,33 @@ impl Passes {
                 self.observed.cron_job = Fact::Known(Some(cron_job));
             }
             Step::DeleteCronJob(_) => self.observed.cron_job = Fact::Known(None),
-            Step::FailBackup { name, message } => {
+            Step::EndJob(metadata) => {
+                known(&mut self.observed.jobs).retain(|job| job.metadata.uid != metadata.uid);
+                known(&mut self.observed.agents)
+                    .retain(|agent| Some(&agent.job_uid) != metadata.uid.as_ref());
+            }
+            Step::CreateBackup(backup) => {
+                let mut backup = backup.as_ref().clone();
+                created(&mut backup.metadata);
+                known(&mut self.observed.backups).push(backup);
+            }
+            Step::JudgeBackup { name, verdict } => {
+                let backups = known(&mut self.observed.backups);
+                let backup = backups
+                    .iter_mut()
+                    .find(|backup| backup.metadata.name.as_ref() == Some(name))
+                    .expect("the backup");
+                let status = backup.status.get_or_insert_default();
+                match verdict.clone() {
+                    BackupVerdict::Confirmed(by) => status.confirmed = Some(by),
+                    BackupVerdict::Demoted(by) => status.demoted = Some(by),
+                }
+            }
+            Step::FailBackup {
+                name,
+                reason,
+                message,
+            } => {
                 let backups = known(&mut self.observed.backups);
                 let backup = backups
                     .iter_mut()
@@ -304,7 +391,7 @@ impl Passes {
                     .expect("the backup");
                 let status = backup.status.get_or_insert_default();
                 status.state = Some(BackupState::Failed);
-                status.reason = Some(reasons::JOB_FAILED.to_owned());
+                status.reason = Some((*reason).to_owned());
                 status.message = Some(message.clone());
                 status.completion_time = Some(now);
             }

@@ -6,7 +6,8 @@ use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, render};
 use super::sample::Sample;
 use super::{
-    accept, back_up, check, data_place, files, gate, green, judge, protect, reading, release,
+    accept, back_up, check, confirm_backups, confirmed, data_place, files, gate, green, instances,
+    judge, not_begun, protect, reading, release, servers, storage,
 };
 use crate::api::{ConditionStatus, ConditionType};
 use crate::decide::decide;
@@ -15,16 +16,22 @@ use crate::plan::{Step, check_plan};
 pub fn all() -> Vec<Scenario> {
     [
         protect::scenarios(),
+        confirmed::scenarios(),
         release::scenarios(),
         check::scenarios(),
         files::scenarios(),
         judge::scenarios(),
         back_up::scenarios(),
+        confirm_backups::scenarios(),
+        not_begun::scenarios(),
         reading::scenarios(),
         gate::scenarios(),
         green::scenarios(),
         accept::scenarios(),
         data_place::scenarios(),
+        servers::scenarios(),
+        instances::scenarios(),
+        storage::scenarios(),
     ]
     .concat()
 }
@@ -42,6 +49,26 @@ fn no_plan_breaks_a_rule() {
     for (name, Sample(observed)) in all() {
         assert_eq!(check_plan(&observed, &decide(&observed)), Ok(()), "{name}");
     }
+}
+
+/// What a quota or a webhook of others may refuse keeps nothing else from being written.
+#[test]
+fn what_others_may_refuse_comes_last() {
+    let mut beside = 0;
+    for (name, Sample(observed)) in all() {
+        let steps = decide(&observed).steps;
+        let first = steps.iter().position(Step::may_be_refused_by_others);
+        let after = steps.iter().skip(first.unwrap_or(steps.len()));
+        assert!(
+            after.clone().all(Step::may_be_refused_by_others),
+            "{name}: {steps:?}"
+        );
+        let has_ledger = steps
+            .iter()
+            .any(|step| matches!(step, Step::WriteLedger { .. }));
+        beside += usize::from(has_ledger && after.count() > 0);
+    }
+    assert!(beside > 0, "no plan writes a ledger beside a Job");
 }
 
 #[test]

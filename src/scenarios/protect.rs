@@ -6,7 +6,10 @@ use super::sample_parts::{confirm, delete, known, metadata, volume};
 use crate::api::{DeletionGuard, names};
 use crate::guard::Marks;
 use crate::world::Fact;
-use crate::world::{ClaimFact, ClaimOrigin, NeighbourFact, PolicyFact, VolumeFact, WorkloadFact};
+use crate::world::{
+    AgentIdentity, ClaimFact, ClaimOrigin, NeighbourFact, OtherNamespace, PolicyFact, VolumeFact,
+    WorkloadFact,
+};
 
 const OWNER: &str = "atra/knowledge";
 const OTHER: &str = "atra/other";
@@ -43,12 +46,21 @@ fn extra_claim(name: &str, exists: bool) -> ClaimFact {
     }
 }
 
+/// The guard is switched off, which a user has confirmed.
 fn off(sample: Sample) -> Sample {
+    sample
+        .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .change_confirmed()
+}
+
+/// The same, but nobody has confirmed it.
+fn off_unconfirmed(sample: Sample) -> Sample {
     sample.wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
 }
 
 pub fn scenarios() -> Vec<Scenario> {
     [
+        of_other_namespaces(),
         of_kept_volumes(),
         of_claims_and_volumes(),
         of_what_stands_in_the_way(),
@@ -56,6 +68,99 @@ pub fn scenarios() -> Vec<Scenario> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The UID of a namespace is noted on the volume.
+fn noted(sample: Sample, uid: Option<&str>) -> Sample {
+    sample.volume(|volume| {
+        let annotations = volume.metadata.annotations.get_or_insert_default();
+        let key = names::NAMESPACE_UID_ANNOTATION.to_owned();
+        match uid {
+            Some(uid) => annotations.insert(key, uid.to_owned()),
+            None => annotations.remove(&key),
+        };
+    })
+}
+
+/// The ledger is of a namespace that had the name before.
+fn replaced(sample: Sample, remembered: &str) -> Sample {
+    let other = OtherNamespace {
+        ledger: "atra.knowledge".to_owned(),
+        namespace: "atra".to_owned(),
+        remembered: remembered.to_owned(),
+        present: "uid-of-atra".to_owned(),
+    };
+    sample.with(|observed| {
+        observed.ledger = Fact::Unknown(other.describe());
+        observed.other_namespace = Some(other);
+    })
+}
+
+fn of_other_namespaces() -> Vec<Scenario> {
+    let (first, settled) = (Sample::first_sight, Sample::settled);
+    let bound = |sample: Sample| {
+        sample.volume(|volume| {
+            volume.claim = serde_json::from_value(serde_json::json!({
+                "namespace": "atra", "name": "data-knowledge-postgres-0",
+                "uid": "uid-of-data-knowledge-postgres-0",
+            }))
+            .ok();
+        })
+    };
+    vec![
+        (
+            "the ledger is of another namespace of the name",
+            replaced(first(), "uid-before"),
+        ),
+        (
+            "an older ledger does not say of which namespace it is",
+            replaced(first(), ""),
+        ),
+        (
+            "the database is released while the ledger is of another namespace",
+            replaced(settled(), "uid-before")
+                .deleted()
+                .deletion_confirmed(),
+        ),
+        (
+            "the volume is of another namespace of the name",
+            noted(settled(), Some("uid-before")),
+        ),
+        (
+            "the volume is of another namespace of the name and on Delete",
+            noted(settled(), Some("uid-before"))
+                .volume(|volume| volume.reclaim_policy = "Delete".to_owned()),
+        ),
+        (
+            "the volume was marked by a version that noted no namespace",
+            noted(bound(settled()), None),
+        ),
+        (
+            "the volume was marked by a version that noted no namespace, and nothing proves it",
+            noted(settled(), None),
+        ),
+        (
+            "the claim carries a mark that came with a copy from another namespace",
+            shared(first(), "shop/knowledge"),
+        ),
+        (
+            "the claim carries a text that is no name as its mark",
+            first().claim(|claim| {
+                let metadata = claim.metadata.get_or_insert_default();
+                metadata.annotations = Some(
+                    [(
+                        names::PROTECTED_BY_ANNOTATION.to_owned(),
+                        "x; kubectl delete pvc --all #/y".to_owned(),
+                    )]
+                    .into(),
+                );
+            }),
+        ),
+        (
+            "the ProtectedDatabase carries the mark of the one it was copied from",
+            first().database(|database| mark(&mut database.metadata, OTHER, Marks::Held)),
+        ),
+    ]
 }
 
 fn of_kept_volumes() -> Vec<Scenario> {
@@ -214,6 +319,10 @@ fn of_claims_and_volumes() -> Vec<Scenario> {
             "an extra claim does not exist",
             settled().claims(|claims| claims.push(extra_claim("redis-data", false))),
         ),
+        (
+            "more claims carry the mark than are followed",
+            settled().with(|observed| observed.claims_left_out = 8),
+        ),
         ("the workload mounts no claim", settled().claims(Vec::clear)),
     ]
 }
@@ -222,11 +331,30 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
     let (first, settled) = (Sample::first_sight, Sample::settled);
     let neighbour = |older, same_workload| NeighbourFact {
         name: "other".to_owned(),
+        workload: "other-postgres".to_owned(),
+        workload_kind: None,
+        selector: None,
+        system_identifier: None,
         same_workload,
         older,
         guards: true,
     };
     vec![
+        (
+            "the agents' role binding gives another role",
+            settled().with(|observed| {
+                observed.agent_identity = Fact::Known(AgentIdentity::OtherRole {
+                    binding: Box::new(metadata("holdfast-agent")),
+                    role: Some("ClusterRole cluster-admin".to_owned()),
+                });
+            }),
+        ),
+        (
+            "the agents' role binding is for others too",
+            settled().with(|observed| {
+                observed.agent_identity = Fact::Known(AgentIdentity::OtherSubjects);
+            }),
+        ),
         (
             "the admission policy is missing",
             settled().with(|observed| {
@@ -239,6 +367,14 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
             settled().with(|observed| {
                 let what = "CustomResourceDefinition databaseledgers.holdfast.dev does not exist".to_owned();
                 observed.policy = Fact::Known(PolicyFact::DefinitionChanged(what));
+            }),
+        ),
+        (
+            "an admission policy says that it is of a newer version",
+            settled().with(|observed| {
+                observed.policy = Fact::Known(PolicyFact::Newer("ValidatingAdmissionPolicy \
+                    holdfast-deletion-guard says that Holdfast 99.0.0 has installed it, and is not the \
+                    one of this operator, 0.3.0, so what it refuses can't be told".to_owned()));
             }),
         ),
         ("the API server accepts a dry-run delete", settled().with(|observed| observed.policy = Fact::Known(PolicyFact::NotEnforced))),
@@ -255,7 +391,20 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
             }),
         ),
         ("the guard is switched off", off(settled())),
-        ("the guard was never on", off(first())),
+        ("the guard was never on", off_unconfirmed(first())),
+        ("the guard is switched off without confirmation", off_unconfirmed(settled())),
+        (
+            "the guard is switched off without confirmation and the volume is on Delete",
+            off_unconfirmed(settled()).volume(|volume| volume.reclaim_policy = "Delete".to_owned()),
+        ),
+        (
+            "the guard was switched off with a confirmation that has ended",
+            off(settled()).at("2026-02-01T09:43:01Z"),
+        ),
+        (
+            "the guard is off and an ended confirmation is left on the database",
+            off(first()).at("2026-02-01T09:43:01Z"),
+        ),
         (
             "the guard is switched off and the volume is on Delete",
             off(settled()).volume(|volume| volume.reclaim_policy = "Delete".to_owned()),
@@ -265,6 +414,10 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
             off(settled()).with(|observed| observed.neighbours = Fact::Known(vec![neighbour(false, false)])),
         ),
         ("the guard is switched off and the database deleted", off(settled()).deleted()),
+        (
+            "the guard is switched off and the database deleted with confirmation",
+            off(settled()).deletion_confirmed().deleted(),
+        ),
         ("the workload does not exist", settled().with(|observed| observed.workload = Fact::Known(WorkloadFact::NotFound))),
         ("two workloads have the name", settled().with(|observed| observed.workload = Fact::Known(WorkloadFact::Ambiguous))),
         (

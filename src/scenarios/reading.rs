@@ -19,12 +19,21 @@ const PARTS: &[Part] = &[
         observed.pods = Fact::Known(Vec::new());
         observed.claims = unread("the workload");
     }),
+    ("the workload of before", |observed| {
+        observed.former_workload = unread("StatefulSet old");
+    }),
     ("the neighbours", |observed| {
         observed.neighbours = unread("the namespace's ProtectedDatabases");
     }),
     ("the pods", |observed| {
         observed.pods = unread("the workload's pods");
         observed.claims = unread("the workload's pods");
+    }),
+    ("the other pods", |observed| {
+        observed.other_pods = unread("the other pods");
+    }),
+    ("the Services", |observed| {
+        observed.services = unread("the Services");
     }),
     ("the claims", |observed| {
         observed.claims = unread("the namespace's claims");
@@ -40,6 +49,8 @@ const PARTS: &[Part] = &[
     }),
     ("the namespace", |observed| {
         observed.namespace = unread("the namespace");
+        // Without it nobody knows whose the ledger is.
+        observed.ledger = unread("the namespace");
     }),
     ("the policy", |observed| {
         observed.policy = unread("the admission policy");
@@ -54,6 +65,9 @@ const PARTS: &[Part] = &[
         observed.backups = unread("DatabaseBackups");
     }),
     ("the Jobs", |observed| observed.jobs = unread("Jobs")),
+    ("the agents' pods", |observed| {
+        observed.agents = unread("Pods");
+    }),
     ("the CronJob", |observed| {
         observed.cron_job = unread("the backup CronJob");
     }),
@@ -166,11 +180,9 @@ fn a_failed_read_turns_nothing_green_and_raises_no_reset() {
             if reset(&unread) == Some(ConditionStatus::False) {
                 assert_eq!(reset(&read), Some(ConditionStatus::False), "{part}");
             }
-            assert_eq!(
-                status_of(&unread, ConditionType::Reconciling),
-                Some(ConditionStatus::True),
-                "{part}"
-            );
+            let waits = [ConditionType::Reconciling, ConditionType::Stalled]
+                .map(|condition| status_of(&unread, condition) == Some(ConditionStatus::True));
+            assert!(waits[0] != waits[1], "{part}: {waits:?}");
         }
     }
 }
@@ -182,7 +194,15 @@ fn a_failed_read_asks_for_nothing_that_is_not_asked_for_otherwise() {
             let wanted: Vec<Step> = decide(&start.0).steps;
             let Sample(unread) = start.with(unread);
             for step in decide(&unread).steps {
-                assert!(wanted.contains(&step), "{part}: {}", step.describe());
+                // What is not known is not noted on a volume, which is marked all the more.
+                let is_unnoted = matches!(&step, Step::MarkVolume(volume)
+                    if volume.namespace_uid.is_none());
+                let is_wanted = wanted.contains(&step)
+                    || is_unnoted
+                        && wanted
+                            .iter()
+                            .any(|wanted| wanted.describe() == step.describe());
+                assert!(is_wanted, "{part}: {}", step.describe());
             }
         }
     }

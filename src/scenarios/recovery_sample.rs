@@ -1,5 +1,7 @@
 //! A database whose claim is on its volume, for tests that take something away.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use serde_json::{Value, json};
 
@@ -7,15 +9,16 @@ use super::sample_parts::{from, time};
 use crate::api::WorkloadKind;
 use crate::world::{
     ClaimBinding, ClaimFact, ContainerFact, DesiredClaim, Fact, LedgerFact, ObservedRecovery,
-    PodFact, VolumeFound, WorkloadFact, WorkloadFound, World,
+    PodFact, TemplateDirectory, TwinFact, VolumeFound, WorkloadFact, WorkloadFound, World,
 };
 
 /// Everything where it belongs.
 pub fn observed() -> ObservedRecovery {
     let ledger = from(json!({
-        "metadata": {"name": "atra.knowledge"},
+        "metadata": {"name": "atra.knowledge", "uid": "u-ledger"},
         "spec": {"namespace": "atra", "database": "knowledge"},
         "status": {
+            "namespaceUid": "u-ns",
             "databaseManifest": {
                 "metadata": {"name": "knowledge", "namespace": "atra"}, "spec": {},
             },
@@ -44,6 +47,7 @@ pub fn observed() -> ObservedRecovery {
             workload: Fact::Known(WorkloadFact::Found(Box::new(workload()))),
             pods: Fact::Known(vec![pod()]),
             checks: Fact::Known(Vec::new()),
+            neighbours: Fact::Known(Vec::new()),
             ..World::unread("atra", "knowledge", time("2026-02-01T09:04:00Z"))
         },
     }
@@ -60,11 +64,16 @@ fn workload() -> WorkloadFound {
             image: "postgres:15".to_owned(),
             mounts: from(json!([{"name": "data", "mountPath": "/var/lib/postgresql/data"}])),
             image_pull_policy: None,
+            directory: TemplateDirectory::OfImage,
+            mounts_of_pod: Vec::new(),
         }],
         volumes: from(json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}])),
         claim_templates: Vec::new(),
         deletes_claims_when_scaled: false,
-        image_pull_secrets: Vec::new(),
+        placement: crate::resources::Placement::default(),
+        overlaps: false,
+        match_labels: BTreeMap::new(),
+        template_labels: BTreeMap::new(),
     }
 }
 
@@ -96,6 +105,7 @@ fn binding() -> ClaimBinding {
         other_volume: None,
         held_by_other: false,
         same_storage: None,
+        twins: Vec::new(),
         pods: vec![pod()],
     }
 }
@@ -126,7 +136,10 @@ pub fn volume(name: &str, claim_uid: &str, phase: &str, policy: &str) -> Value {
     let mut volume = json!({
         "metadata": {
             "name": name, "uid": format!("u-{name}"), "resourceVersion": "9", "labels": {"holdfast.dev/protected": "true"},
-            "annotations": {"holdfast.dev/protected-by": "atra/knowledge"}, "finalizers": ["holdfast.dev/keep"],
+            "annotations": {
+                "holdfast.dev/protected-by": "atra/knowledge", "holdfast.dev/namespace-uid": "u-ns",
+            },
+            "finalizers": ["holdfast.dev/keep"],
         },
         "spec": {"persistentVolumeReclaimPolicy": policy, "claimRef": {"namespace": "atra", "name": "data"}},
         "status": {"phase": phase, "lastPhaseTransitionTime": "2026-02-01T09:00:00Z"},
@@ -135,4 +148,46 @@ pub fn volume(name: &str, claim_uid: &str, phase: &str, policy: &str) -> Value {
         volume["spec"]["claimRef"]["uid"] = claim_uid.into();
     }
     volume
+}
+
+/// Another volume for the storage of the desired one, and a pod that writes to it.
+pub fn twin(pods: Fact<Vec<PodFact>>) -> TwinFact {
+    let mut volume = volume("pv-twin", "u-theirs", "Bound", "Retain");
+    volume["spec"]["claimRef"]["name"] = "theirs".into();
+    TwinFact {
+        of: "pv-1".to_owned(),
+        volume: volume_fact(volume),
+        pause: None,
+        pods,
+    }
+}
+
+/// A pod that has the claim of that other volume.
+pub fn pod_of_twin() -> PodFact {
+    let mut theirs = super::sample_parts::pod("theirs-0", "u-theirs-0", "containerd://9");
+    theirs.claims = vec!["theirs".to_owned()];
+    theirs.mounts = Vec::new();
+    theirs
+}
+
+/// The claim is on another volume than the one that a restore is for, which has stopped the workload
+/// and done nothing else.
+pub fn stopped_for_restore() -> ObservedRecovery {
+    let mut observed = observed();
+    if let Fact::Known(bindings) = &mut observed.bindings {
+        let binding = &mut bindings[0];
+        binding.claim = Some(claim_fact(claim("u-fresh", "pv-2", "Bound")));
+        binding.volume = Some(volume_fact(volume("pv-1", "u-claim", "Released", "Retain")));
+        binding.other_volume = Some(volume_fact(volume("pv-2", "u-fresh", "Bound", "Retain")));
+        binding.pods.clear();
+    }
+    if let Fact::Known(WorkloadFact::Found(workload)) = &mut observed.world.workload {
+        workload.replicas = 0;
+        let annotations = workload.metadata.annotations.get_or_insert_default();
+        annotations.insert(
+            "holdfast.dev/replicas-before-recovery".to_owned(),
+            "1".to_owned(),
+        );
+    }
+    observed
 }

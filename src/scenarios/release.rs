@@ -22,6 +22,10 @@ fn confirmed() -> Sample {
 fn neighbour() -> NeighbourFact {
     NeighbourFact {
         name: "other".to_owned(),
+        workload: "other-postgres".to_owned(),
+        workload_kind: None,
+        selector: None,
+        system_identifier: None,
         same_workload: false,
         older: true,
         guards: true,
@@ -65,7 +69,7 @@ pub fn scenarios() -> Vec<Scenario> {
         (
             "the database goes while only the volume was marked",
             Sample::first_sight()
-                .database(|database| mark(&mut database.metadata, OWNER, Marks::Held))
+                .database(|database| mark(&mut database.metadata, OWNER, Marks::Itself))
                 .volume(|volume| {
                     mark(&mut volume.metadata, OWNER, Marks::Held);
                     volume.reclaim_policy = "Retain".to_owned();

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::recover::binding;
 use super::recovery_sample::{claim, claim_fact, observed, volume, volume_fact};
-use super::sample_parts::from;
-use crate::api::{DatabaseCheck, DatabaseRestore, RestoreState};
+use super::sample_parts::{confirm_at, from};
+use crate::api::{ConfirmedVerb, DatabaseCheck, DatabaseRestore, RestoreState, names};
 use crate::decide::recover::{Decision, decide_restore, plan_recovery};
 use crate::plan::Step;
 use crate::world::{Fact, ObservedRecovery, WorkloadFact};
@@ -40,7 +40,7 @@ fn gone() -> ObservedRecovery {
 }
 
 fn decided(status: &serde_json::Value, observed: &ObservedRecovery) -> Decision {
-    decide_restore(&restore(status), observed, plan_recovery(observed))
+    decide_restore(&restore(status), observed, plan_recovery(observed), 1)
 }
 
 /// On another volume, with a pod that must stop before the claim goes.
@@ -50,6 +50,15 @@ fn on_another() -> ObservedRecovery {
     binding.claim = Some(claim_fact(claim("u-fresh", "pv-2", "Bound")));
     binding.volume = Some(volume_fact(volume("pv-1", "u-claim", "Released", "Retain")));
     binding.other_volume = Some(volume_fact(volume("pv-2", "u-fresh", "Bound", "Retain")));
+    observed
+}
+
+/// The same, where the namespace has kept as many volumes as it may.
+fn at_the_limit(policy: &str) -> ObservedRecovery {
+    let mut observed = on_another();
+    observed.world.kept_in_namespace = Fact::Known(vec!["pv-1".to_owned()]);
+    binding(&mut observed).other_volume =
+        Some(volume_fact(volume("pv-2", "u-fresh", "Bound", policy)));
     observed
 }
 
@@ -80,6 +89,16 @@ fn a_restore_says_how_far_it_is() {
             "pods are not announced to stop yet",
             under_way.clone(),
             on_another(),
+        ),
+        (
+            "one more volume would be kept",
+            under_way.clone(),
+            at_the_limit("Delete"),
+        ),
+        (
+            "no more volume would be kept",
+            under_way.clone(),
+            at_the_limit("Retain"),
         ),
         ("blocked", under_way.clone(), without_volume),
         ("not the operator's", under_way.clone(), namespace_gone),
@@ -127,6 +146,29 @@ fn nothing_is_done_that_the_status_did_not_announce() {
             (Some(RestoreState::Running), Vec::<Step>::new())
         );
     }
+}
+
+/// A restore removes what it has confirmed itself, and nothing that a user has.
+#[test]
+fn a_restore_revokes_what_it_has_confirmed_itself() {
+    let at = "2026-02-01T09:03:00Z";
+    let running = json!({"state": "Running"});
+    let mut observed = observed();
+    let claim = binding(&mut observed).claim.as_mut();
+    let metadata = claim.and_then(|claim| claim.metadata.as_mut());
+    confirm_at(metadata.expect("a claim"), ConfirmedVerb::Delete, at);
+    let of_user = decided(&running, &observed);
+    assert_eq!(of_user.plan.steps, []);
+    let claim = binding(&mut observed).claim.as_mut();
+    let metadata = claim.and_then(|claim| claim.metadata.as_mut());
+    let annotations = metadata
+        .expect("a claim")
+        .annotations
+        .get_or_insert_default();
+    let note = names::CONFIRMED_FOR_ANNOTATION.to_owned();
+    annotations.insert(note, "atra/back".to_owned());
+    let of_restore = decided(&running, &observed);
+    assert!(matches!(of_restore.due[..], [Step::RevokeConfirmation(_)]));
 }
 
 #[test]

@@ -1,25 +1,28 @@
 //! Every rule of the plan refuses what it is there for, and nothing else does: without the rule the
 //! bad plan passes.
 
-use super::recovery_rules_tests;
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
-use super::sample_parts::{confirm, delete, known, metadata};
-use crate::api::{DeletionGuard, WorkloadKind};
+use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival};
+use super::{agents, not_begun, recovery_rules_tests};
+use crate::api::{ConfirmedVerb, DeletionGuard, WorkloadKind, names};
 use crate::guard::Marks;
 use crate::plan::{
-    GateStep, Permit, Plan, RULES, Release, Rule, RuleViolation, Scope, Step, VolumeStep, check_by,
-    check_plan,
+    ConfirmedKind, GateStep, MountRepairStep, Permit, Plan, RULES, Release, RevocationStep, Rule,
+    RuleViolation, Scope, Step, VolumeStep, WorkloadMarkStep, check_by, check_plan,
 };
-use crate::world::{Fact, GateFact, Observed, VolumeFact};
+use crate::world::{
+    AgentIdentity, Fact, GateFact, NeighbourFact, Observed, OtherNamespace, VolumeFact,
+};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// A rule, a situation, the steps that it refuses, and the steps in their place that it lets pass.
-struct Case {
-    rule: &'static str,
-    observed: Observed,
-    bad: Vec<Step>,
-    good: Vec<Step>,
+pub struct Case {
+    pub rule: &'static str,
+    pub observed: Observed,
+    pub bad: Vec<Step>,
+    pub good: Vec<Step>,
 }
 
 fn plan(steps: &[Step]) -> Plan {
@@ -53,6 +56,14 @@ fn plan_for(rule: &str, observed: &Observed, steps: &[Step]) -> Plan {
 const DATABASE_SEEN: &str = "releases_follow_an_assertion_of_the_database";
 const VOLUME_SEEN: &str = "claims_follow_an_assertion_of_their_volume";
 
+fn marked_workload(metadata: Box<ObjectMeta>) -> WorkloadMarkStep {
+    WorkloadMarkStep {
+        kind: WorkloadKind::StatefulSet,
+        metadata,
+        claims_guarded: true,
+    }
+}
+
 fn claim(observed: &Observed) -> Box<ObjectMeta> {
     Box::new(
         observed
@@ -68,6 +79,7 @@ fn volume(observed: &Observed) -> VolumeStep {
         Some(VolumeFact::Found(volume)) => VolumeStep {
             metadata: Box::new(volume.metadata.clone()),
             reclaim_policy: volume.reclaim_policy.clone(),
+            namespace_uid: None,
         },
         other => panic!("no volume but {other:?}"),
     }
@@ -121,8 +133,8 @@ fn pinned() -> Vec<Case> {
             Step::MarkNamespace(named(&namespace)),
         ),
         case(
-            Step::MarkWorkload(WorkloadKind::StatefulSet, anonymous(&workload)),
-            Step::MarkWorkload(WorkloadKind::StatefulSet, named(&workload)),
+            Step::MarkWorkload(marked_workload(anonymous(&workload))),
+            Step::MarkWorkload(marked_workload(named(&workload))),
         ),
         case(
             Step::MarkVolume(foreign_version(volume.clone())),
@@ -172,7 +184,13 @@ fn permitted() -> Vec<Case> {
     let not_deleted = Sample::settled().deletion_confirmed().0;
     let off = Sample::settled()
         .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .change_confirmed()
         .0;
+    let off_unconfirmed = Sample::settled()
+        .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .0;
+    let off_too_long = Sample(off.clone()).at("2026-02-01T09:43:01Z").0;
+    let change_only = Sample::settled().deleted().change_confirmed().0;
     let mut confirmed_here = here.clone();
     confirm(&mut confirmed_here);
     let nothing = Step::EnsureAgentIdentity;
@@ -222,6 +240,21 @@ fn permitted() -> Vec<Case> {
             &off,
             Step::ReleaseClaim(release(&here, by_database())),
             Step::ReleaseClaim(release(&here, Permit::GuardOff)),
+        ),
+        case(
+            &off_unconfirmed,
+            Step::ReleaseClaim(release(&here, Permit::GuardOff)),
+            Step::ReleaseClaim(release(&confirmed_here, Permit::Confirmed)),
+        ),
+        case(
+            &off_too_long,
+            Step::ReleaseClaim(release(&here, Permit::GuardOff)),
+            Step::EnsureAgentIdentity,
+        ),
+        case(
+            &change_only,
+            Step::ReleaseClaim(release(&here, by_database())),
+            Step::EnsureAgentIdentity,
         ),
     ]
 }
@@ -324,6 +357,7 @@ fn looked_at() -> Vec<Case> {
     let observed = Sample::settled().deleted().deletion_confirmed().0;
     let off = Sample::settled()
         .wanted(|spec| spec.guard.deletion = DeletionGuard::Off)
+        .change_confirmed()
         .0;
     let volume = volume(&observed).metadata;
     let volume_goes = |permit| Step::ReleaseVolume(release(&volume, permit));
@@ -460,7 +494,7 @@ fn evidence_kept() -> Vec<Case> {
     let observed = Sample::settled()
         .and_check(check("accepted", "2026-02-01T07:00:00Z"))
         .and_check(check("old", "2026-02-01T06:00:00Z"))
-        .annotated(crate::api::names::ACCEPT_CHECK_ANNOTATION, "accepted")
+        .annotated(names::ACCEPT_CHECK_ANNOTATION, "accepted")
         .0;
     let prune = |name: &str| vec![Step::DeleteCheck(Box::new(metadata(name)))];
     let case = |bad| Case {
@@ -526,6 +560,88 @@ fn our_cron_job() -> Vec<Case> {
     ]
 }
 
+fn role_binding() -> Vec<Case> {
+    let wrong = |name: &str| {
+        let mut wrong = metadata(name);
+        wrong.resource_version = Some("100".to_owned());
+        Box::new(wrong)
+    };
+    let observed = Sample::settled()
+        .with(|observed| {
+            observed.agent_identity = Fact::Known(AgentIdentity::OtherRole {
+                binding: wrong("holdfast-agent"),
+                role: None,
+            });
+        })
+        .0;
+    let plan = |name: &str| {
+        vec![
+            Step::DeleteRoleBinding(wrong(name)),
+            Step::EnsureAgentIdentity,
+        ]
+    };
+    let rule = "only_a_wrong_role_binding";
+    vec![
+        Case {
+            rule,
+            observed: observed.clone(),
+            bad: plan("another"),
+            good: plan("holdfast-agent"),
+        },
+        Case {
+            rule,
+            observed: observed.clone(),
+            bad: vec![Step::DeleteRoleBinding(wrong("holdfast-agent"))],
+            good: plan("holdfast-agent"),
+        },
+        Case {
+            rule,
+            observed: Sample::settled().0,
+            bad: plan("holdfast-agent"),
+            good: vec![Step::EnsureAgentIdentity],
+        },
+    ]
+}
+
+fn jobs() -> Vec<Case> {
+    let (name, ended) = ("knowledge-1", "2026-02-01T09:29:00Z");
+    let with = |job: Job, pods| {
+        Sample::settled()
+            .jobs(vec![job])
+            .with(|observed| observed.other_pods = pods)
+            .0
+    };
+    let own = || agents::job(name, "check");
+    let pod = || agents::outlived(name, ended, 0);
+    let mut theirs = own();
+    theirs.metadata.labels = None;
+    let mut runs = pod();
+    runs.ended_containers.clear();
+    let end = |job: &Job| vec![Step::EndJob(Box::new(job.metadata.clone()))];
+    let case = |observed, bad| Case {
+        rule: "only_jobs_of_idle_agents_are_ended",
+        observed,
+        bad,
+        good: vec![Step::EnsureAgentIdentity],
+    };
+    vec![
+        case(with(own(), Fact::Known(vec![runs])), end(&own())),
+        case(with(own(), Fact::Known(Vec::new())), end(&own())),
+        case(
+            with(own(), Fact::Unknown("refused".to_owned())),
+            end(&own()),
+        ),
+        case(with(theirs.clone(), Fact::Known(vec![pod()])), end(&theirs)),
+        Case {
+            good: end(&own()),
+            ..case(
+                with(own(), Fact::Known(vec![pod()])),
+                end(&agents::job("another", "check")),
+            )
+        },
+    ]
+}
+
 fn gates() -> Vec<Case> {
     let settled = Sample::settled();
     let set = |pod_uid: &str, is_open| {
@@ -558,8 +674,276 @@ fn gates() -> Vec<Case> {
     ]
 }
 
+fn own_namespace() -> Vec<Case> {
+    let settled = Sample::settled();
+    let status = |uid: &str| {
+        let status = settled.0.ledger.known().cloned().flatten();
+        let mut status = status.and_then(|fact| fact.ledger.status).unwrap();
+        uid.clone_into(&mut status.namespace_uid);
+        vec![Step::WriteLedger {
+            name: "atra.knowledge".to_owned(),
+            status: Box::new(status),
+        }]
+    };
+    let replaced = settled.clone().with(|observed| {
+        observed.other_namespace = Some(OtherNamespace {
+            ledger: "atra.knowledge".to_owned(),
+            namespace: "atra".to_owned(),
+            remembered: "uid-before".to_owned(),
+            present: "uid-of-atra".to_owned(),
+        });
+    });
+    let of_another = settled.clone().volume(|volume| {
+        let annotations = volume.metadata.annotations.get_or_insert_default();
+        annotations.insert(
+            names::NAMESPACE_UID_ANNOTATION.to_owned(),
+            "uid-before".to_owned(),
+        );
+    });
+    let nothing = || vec![Step::EnsureAgentIdentity];
+    let mark = |observed: &Observed, uid: &str| {
+        vec![Step::MarkVolume(VolumeStep {
+            namespace_uid: Some(uid.to_owned()),
+            ..volume(observed)
+        })]
+    };
+    let (ledgers, volumes) = (
+        "ledgers_stay_with_their_namespace",
+        "volumes_stay_with_their_namespace",
+    );
+    let case = |rule, Sample(observed): &Sample, bad, good| Case {
+        rule,
+        observed: observed.clone(),
+        bad,
+        good,
+    };
+    vec![
+        case(
+            ledgers,
+            &settled,
+            status("uid-before"),
+            status("uid-of-atra"),
+        ),
+        case(ledgers, &replaced, status("uid-of-atra"), nothing()),
+        case(
+            volumes,
+            &settled,
+            mark(&settled.0, "uid-before"),
+            mark(&settled.0, "uid-of-atra"),
+        ),
+        case(
+            volumes,
+            &of_another,
+            mark(&of_another.0, "uid-of-atra"),
+            nothing(),
+        ),
+    ]
+}
+
+fn ended() -> Vec<Case> {
+    let observed = Sample::settled().0;
+    let revoke = |metadata: ObjectMeta| {
+        vec![Step::RevokeConfirmation(RevocationStep {
+            kind: ConfirmedKind::Claim,
+            metadata: Box::new(metadata),
+            verb: ConfirmedVerb::Delete,
+        })]
+    };
+    let confirmed_at = |time: &str| {
+        let mut claim = *claim(&observed);
+        confirm_at(&mut claim, ConfirmedVerb::Delete, time);
+        claim
+    };
+    let mut theirs = metadata("data-knowledge-postgres-0");
+    mark(&mut theirs, "atra/other", Marks::Held);
+    confirm_at(&mut theirs, ConfirmedVerb::Delete, "2026-02-01T09:00:00Z");
+    let case = |bad| Case {
+        rule: "revoked_is_what_has_ended",
+        observed: observed.clone(),
+        bad,
+        good: revoke(confirmed_at("2026-02-01T09:00:00Z")),
+    };
+    vec![
+        case(revoke(confirmed_at("2026-02-01T09:28:00Z"))),
+        case(revoke(theirs)),
+        Case {
+            observed: Sample(observed.clone())
+                .with(|observed| observed.clock_ahead = Fact::Known(900))
+                .0,
+            good: revoke(confirmed_at("2026-02-01T08:45:00Z")),
+            ..case(revoke(confirmed_at("2026-02-01T09:10:00Z")))
+        },
+        Case {
+            observed: Sample(observed.clone())
+                .with(|observed| observed.clock_ahead = Fact::Unknown("no date".to_owned()))
+                .0,
+            good: vec![Step::EnsureAgentIdentity],
+            ..case(revoke(confirmed_at("2026-02-01T09:00:00Z")))
+        },
+    ]
+}
+
+fn same_storage() -> Vec<Case> {
+    let rule = "twins_endanger_guarded_volumes";
+    let retain = |name: &str| {
+        vec![Step::RetainTwin(VolumeStep {
+            metadata: Box::new(super::sample_parts::volume(name, "Delete").metadata),
+            reclaim_policy: "Delete".to_owned(),
+            namespace_uid: None,
+        })]
+    };
+    let observed = Sample::settled().twin("pv-twin", |_| ());
+    let elsewhere = Sample::settled().twin("pv-twin", |twin| {
+        twin.storage = super::sample_parts::volume("pv-other", "Delete").storage;
+    });
+    let unread = observed
+        .clone()
+        .with(|observed| observed.twins = Fact::Unknown("it was not listed".to_owned()));
+    let nothing = || vec![Step::EnsureAgentIdentity];
+    let case = |Sample(observed): Sample, bad, good| Case {
+        rule,
+        observed,
+        bad,
+        good,
+    };
+    vec![
+        case(observed, retain("pv-other"), retain("pv-twin")),
+        case(elsewhere, retain("pv-twin"), nothing()),
+        case(unread, retain("pv-twin"), nothing()),
+    ]
+}
+
+fn remembered() -> Vec<Case> {
+    let observed = Sample::settled().0;
+    let status = observed.ledger.known().cloned().flatten();
+    let status = status.and_then(|fact| fact.ledger.status).unwrap();
+    let write = |change: fn(&mut crate::api::RememberedVolume)| {
+        let mut status = status.clone();
+        change(&mut status.volumes[0]);
+        vec![Step::WriteLedger {
+            name: "atra.knowledge".to_owned(),
+            status: Box::new(status),
+        }]
+    };
+    let forgetful = vec![Step::WriteLedger {
+        name: "atra.knowledge".to_owned(),
+        status: Box::new(crate::api::DatabaseLedgerStatus {
+            volumes: Vec::new(),
+            ..status.clone()
+        }),
+    }];
+    let case = |bad| Case {
+        rule: "needed_volumes_are_remembered",
+        observed: observed.clone(),
+        bad,
+        good: write(|volume| volume.claim_uid = "u-2".to_owned()),
+    };
+    vec![
+        case(forgetful),
+        case(write(|volume| {
+            volume.volume_handle = "/elsewhere".to_owned();
+        })),
+        case(write(|volume| volume.claim = "other".to_owned())),
+    ]
+}
+
+/// Two databases that name the same workload, and a workload that nobody names any more.
+fn workloads() -> Vec<Case> {
+    let beside = |older| {
+        let sample = Sample::settled()
+            .with(|observed| observed.neighbours = Fact::Known(vec![rival(older)]));
+        sample.0
+    };
+    let workload = || Box::new(metadata("knowledge-postgres"));
+    let marks = || vec![Step::MarkWorkload(marked_workload(workload()))];
+    let notes = || {
+        vec![Step::NoteMountRepair(MountRepairStep {
+            kind: WorkloadKind::StatefulSet,
+            metadata: workload(),
+            repair: None,
+        })]
+    };
+    let revokes = || {
+        let mut metadata = workload();
+        confirm_at(&mut metadata, ConfirmedVerb::Delete, "2026-02-01T09:00:00Z");
+        vec![Step::RevokeConfirmation(RevocationStep {
+            kind: ConfirmedKind::Workload(WorkloadKind::StatefulSet),
+            metadata,
+            verb: ConfirmedVerb::Delete,
+        })]
+    };
+    let releases = |name: &str| {
+        let release = Release {
+            metadata: Box::new(metadata(name)),
+            permit: Permit::NotNamed,
+        };
+        vec![Step::ReleaseWorkload(WorkloadKind::StatefulSet, release)]
+    };
+    let unread = Sample::settled()
+        .with(|observed| observed.neighbours = Fact::Unknown("refused".to_owned()))
+        .0;
+    let former = |workload: &str| {
+        let other = NeighbourFact {
+            workload: workload.to_owned(),
+            system_identifier: None,
+            same_workload: false,
+            ..rival(true)
+        };
+        let sample =
+            Sample::settled().with(|observed| observed.neighbours = Fact::Known(vec![other]));
+        sample.0
+    };
+    // A workload of the same name and of another kind is another one.
+    let named = |kind: WorkloadKind| {
+        let mut observed = former("old");
+        if let Fact::Known(neighbours) = &mut observed.neighbours {
+            neighbours[0].workload_kind = Some(kind);
+        }
+        observed
+    };
+    let of_kind = |kind: WorkloadKind| {
+        let release = Release {
+            metadata: Box::new(metadata("old")),
+            permit: Permit::NotNamed,
+        };
+        vec![Step::ReleaseWorkload(kind, release)]
+    };
+    let nothing = || vec![Step::EnsureAgentIdentity];
+    let case = |observed: Observed, bad, good| Case {
+        rule: "only_our_workload",
+        observed,
+        bad,
+        good,
+    };
+    vec![
+        case(beside(true), marks(), nothing()),
+        case(beside(true), notes(), nothing()),
+        case(beside(true), revokes(), nothing()),
+        case(unread, marks(), nothing()),
+        case(former("old"), releases("old"), releases("older")),
+        case(
+            named(WorkloadKind::Deployment),
+            of_kind(WorkloadKind::Deployment),
+            of_kind(WorkloadKind::StatefulSet),
+        ),
+        Case {
+            rule: "releases_are_permitted",
+            ..case(
+                former("else"),
+                releases("knowledge-postgres"),
+                releases("old"),
+            )
+        },
+    ]
+}
+
 fn cases() -> Vec<Case> {
     [
+        same_storage(),
+        remembered(),
+        workloads(),
+        own_namespace(),
+        ended(),
         pinned(),
         permitted(),
         going(),
@@ -569,7 +953,10 @@ fn cases() -> Vec<Case> {
         ours(),
         evidence_kept(),
         our_cron_job(),
+        role_binding(),
+        not_begun::cases(),
         gates(),
+        jobs(),
     ]
     .into_iter()
     .flatten()

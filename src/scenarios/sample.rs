@@ -13,15 +13,21 @@ use serde_json::{Value, json};
 
 use super::in_memory::{Passes, patch};
 use super::sample_objects::{check, complete_backup};
-use super::sample_parts::{database, from, known, metadata, pod, time, volume, workload};
-use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, ProtectedDatabaseSpec, names};
+use super::sample_parts::{
+    CONFIRMED_AT, confirm, confirm_at, database, from, known, metadata, pod, time, volume, workload,
+};
+use crate::api::names;
+use crate::api::{
+    ConfirmedVerb, DatabaseBackup, DatabaseCheck, ProtectedDatabase, ProtectedDatabaseSpec,
+};
 use crate::decide::decide;
 use crate::guard::{Marks, build_mark_patch};
 use crate::plan::Step;
 use crate::resources::JobPace;
 use crate::world::{
-    ClaimFact, ClaimOrigin, Fact, KeptVolume, LedgerFact, Observed, PodFact, PolicyFact,
-    VolumeFact, VolumeFound, WorkloadFact, WorkloadFound, World,
+    AgentFact, AgentIdentity, ClaimFact, ClaimOrigin, Fact, KeptVolume, LedgerFact, Observed,
+    PodFact, PolicyFact, TwinFact, Twins, VolumeFact, VolumeFound, WorkloadFact, WorkloadFound,
+    World,
 };
 
 /// When the passes of the samples begin.
@@ -50,8 +56,12 @@ impl Sample {
         };
         let world = World {
             workload: Fact::Known(WorkloadFact::Found(Box::new(workload()))),
+            former_workload: Fact::Known(None),
+            claims_left_out: 0,
             neighbours: Fact::Known(Vec::new()),
             pods: Fact::Known(vec![pod("knowledge-postgres-0", "pod-1", "containerd://1")]),
+            other_pods: Fact::Known(Vec::new()),
+            services: Fact::Known(Vec::new()),
             claims: Fact::Known(vec![claim]),
             namespace: Fact::Known(Some(ObjectMeta {
                 namespace: None,
@@ -62,16 +72,22 @@ impl Sample {
             checks: Fact::Known(Vec::new()),
             backups: Fact::Known(Vec::new()),
             jobs: Fact::Known(Vec::new()),
+            agents: Fact::Known(Vec::new()),
             cron_job: Fact::Known(None),
-            agent_identity: Fact::Known(false),
+            agent_identity: Fact::Known(AgentIdentity::Missing),
             file_claims: Fact::Known(Vec::new()),
             kept_volumes: Fact::Known(Vec::new()),
+            twins: Fact::Known(Twins::default()),
+            kept_in_namespace: Fact::Known(Vec::new()),
             ..World::unread("atra", "knowledge", time(NOW))
         };
         Self(Observed {
             database: Arc::new(database()),
             agent_image: "holdfast:test".to_owned(),
+            agent_defaults: Arc::default(),
             pace: JobPace::default(),
+            kept_volume_limit: 20,
+            kubernetes_cluster: None,
             world,
         })
     }
@@ -84,7 +100,7 @@ impl Sample {
     }
 
     /// With what would be lost noted on the claims, and everything in the ledger.
-    fn with_memory(self) -> Self {
+    pub fn with_memory(self) -> Self {
         let mut passes = Passes::new(self.0);
         passes.act_on(|step| {
             matches!(
@@ -156,8 +172,16 @@ impl Sample {
         })
     }
 
+    /// The deletion of the ProtectedDatabase is confirmed.
     pub fn deletion_confirmed(self) -> Self {
-        self.annotated(names::CONFIRM_DELETION_ANNOTATION, "uid-of-knowledge")
+        self.database(|database| confirm(&mut database.metadata))
+    }
+
+    /// A change of the ProtectedDatabase is confirmed.
+    pub fn change_confirmed(self) -> Self {
+        self.database(|database| {
+            confirm_at(&mut database.metadata, ConfirmedVerb::Change, CONFIRMED_AT);
+        })
     }
 
     pub fn claims(self, change: impl FnOnce(&mut Vec<ClaimFact>)) -> Self {
@@ -179,6 +203,11 @@ impl Sample {
     pub fn kept_volume(self, name: &str, change: impl FnOnce(&mut VolumeFound)) -> Self {
         let mut kept = volume(name, "Retain");
         mark(&mut kept.metadata, "atra/knowledge", Marks::Held);
+        let annotations = kept.metadata.annotations.get_or_insert_default();
+        annotations.insert(
+            names::NAMESPACE_UID_ANNOTATION.to_owned(),
+            "uid-of-atra".to_owned(),
+        );
         kept.claim = from(json!({"uid": "uid-of-an-older-claim"}));
         change(&mut kept);
         self.with(|observed| {
@@ -187,6 +216,22 @@ impl Sample {
                 claim: "older-claim".to_owned(),
                 claim_uid,
                 volume: kept,
+            });
+        })
+    }
+
+    /// Another volume object for the storage of the data's volume, unmarked and on Delete, except for
+    /// what `change` does to it.
+    pub fn twin(self, name: &str, change: impl FnOnce(&mut VolumeFound)) -> Self {
+        let mut twin = volume(name, "Delete");
+        twin.storage = volume("pvc-a", "Delete").storage;
+        change(&mut twin);
+        self.with(|observed| {
+            known(&mut observed.twins).found.push(TwinFact {
+                of: "pvc-a".to_owned(),
+                volume: twin,
+                pause: None,
+                pods: Fact::Known(Vec::new()),
             });
         })
     }
@@ -234,8 +279,13 @@ impl Sample {
         self.with(|observed| observed.backups = Fact::Known(backups))
     }
 
+    /// These Jobs are there, and their agents have begun.
     pub fn jobs(self, jobs: Vec<Job>) -> Self {
-        self.with(|observed| observed.jobs = Fact::Known(jobs))
+        let begun = jobs.iter().filter_map(AgentFact::begun).collect();
+        self.with(|observed| {
+            observed.jobs = Fact::Known(jobs);
+            observed.agents = Fact::Known(begun);
+        })
     }
 }
 

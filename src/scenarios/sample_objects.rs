@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::sample_parts::{from, metadata, time};
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckVerdict, DatabaseBackup, DatabaseCheck, Evidence, names,
+    AgentFailure, BackupConfirmation, BackupSnapshot, CheckOutcome, CheckVerdict, DatabaseBackup,
+    DatabaseCheck, Evidence, names,
 };
 
 /// A check of the container `containerd://1`, created at `created`: five seconds later it had found
@@ -189,7 +190,27 @@ pub fn backup(name: &str, created: &str, state: &str) -> DatabaseBackup {
 
 pub fn complete_backup(name: &str, created: &str) -> DatabaseBackup {
     let mut backup = backup(name, created, "Complete");
-    backup.status.get_or_insert_default().completion_time = Some(time(created));
+    let status = backup.status.get_or_insert_default();
+    status.completion_time = Some(time(created));
+    status.confirmed = Some(BackupConfirmation {
+        check: "knowledge-1".to_owned(),
+        time: time(created),
+    });
+    backup
+}
+
+/// A complete backup that no check has said anything about, taken at that position of the write-ahead
+/// log.
+pub fn unconfirmed_backup(name: &str, created: &str, wal_position: &str) -> DatabaseBackup {
+    let mut backup = complete_backup(name, created);
+    let status = backup.status.get_or_insert_default();
+    status.confirmed = None;
+    status.system_identifier = Some("7597042323410313218".to_owned());
+    status.snapshot = Some(BackupSnapshot {
+        time: time(created),
+        timeline: 1,
+        wal_position: wal_position.to_owned(),
+    });
     backup
 }
 

@@ -4,12 +4,15 @@
     reason = "a sample that can't be built is a fault of the test"
 )]
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Value, json};
 
-use crate::api::{ProtectedDatabase, WorkloadKind, names};
+use crate::api::{ConfirmedVerb, ProtectedDatabase, VolumeStorage, WorkloadKind};
 use crate::world::{
-    ContainerFact, Fact, MountFact, PodFact, RunningContainer, VolumeFound, WorkloadFound,
+    ContainerFact, ControllerFact, Fact, MountFact, NeighbourFact, PodFact, RunningContainer,
+    ServerFact, TemplateDirectory, VolumeFound, WorkloadFound,
 };
 
 pub fn known<T: std::fmt::Debug>(fact: &mut Fact<T>) -> &mut T {
@@ -36,13 +39,21 @@ pub fn delete(metadata: &mut ObjectMeta) {
     metadata.deletion_timestamp = Some(time("2026-02-01T09:29:00Z"));
 }
 
+/// When the samples are confirmed: a moment before they are deleted.
+pub const CONFIRMED_AT: &str = "2026-02-01T09:28:00Z";
+
 /// Confirms the deletion of an object.
 pub fn confirm(metadata: &mut ObjectMeta) {
-    let uid = metadata.uid.clone().unwrap();
+    confirm_at(metadata, ConfirmedVerb::Delete, CONFIRMED_AT);
+}
+
+/// Confirms the deletion, or a change, of an object at that time.
+pub fn confirm_at(metadata: &mut ObjectMeta, verb: ConfirmedVerb, time: &str) {
+    let confirmation = format!("{}/{time}", metadata.uid.as_deref().unwrap());
     metadata
         .annotations
         .get_or_insert_default()
-        .insert(names::CONFIRM_DELETION_ANNOTATION.to_owned(), uid);
+        .insert(verb.annotation().to_owned(), confirmation);
 }
 
 pub fn volume(name: &str, reclaim_policy: &str) -> VolumeFound {
@@ -52,8 +63,9 @@ pub fn volume(name: &str, reclaim_policy: &str) -> VolumeFound {
             ..metadata(name)
         },
         reclaim_policy: reclaim_policy.to_owned(),
-        handle: format!("/volumes/{name}"),
-        is_of_node: false,
+        storage: VolumeStorage::of(&from(
+            json!({"hostPath": {"path": format!("/volumes/{name}")}}),
+        )),
         claim: None,
         phase: "Bound".to_owned(),
         phase_since: None,
@@ -66,6 +78,7 @@ pub fn pod(name: &str, uid: &str, container_id: &str) -> PodFact {
         name: name.to_owned(),
         uid: uid.to_owned(),
         address: Some("10.0.0.7".to_owned()),
+        own_addresses: vec!["10.0.0.7".to_owned()],
         node: None,
         ended: false,
         terminating: false,
@@ -82,11 +95,29 @@ pub fn pod(name: &str, uid: &str, container_id: &str) -> PodFact {
             container: "postgres".to_owned(),
             path: "/var/lib/postgresql/data".to_owned(),
             sub_path: String::new(),
+            read_only: false,
         }],
         other_mounts: Vec::new(),
         created_at: Some(time("2026-02-01T08:59:00Z")),
         gate: None,
+        labels: labels("knowledge"),
+        controller: Some(ControllerFact {
+            kind: "statefulset".to_owned(),
+            name: "knowledge-postgres".to_owned(),
+        }),
+        server: Some(ServerFact {
+            database: Some("knowledge_os".to_owned()),
+            is_replica: false,
+            may_be_proxy: false,
+            ports: Vec::new(),
+        }),
+        placement: crate::resources::Placement::default(),
+        ended_containers: Vec::new(),
     }
+}
+
+fn labels(app: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([("app".to_owned(), app.to_owned())])
 }
 
 pub fn time(text: &str) -> Time {
@@ -106,13 +137,18 @@ pub fn workload() -> WorkloadFound {
         containers: vec![ContainerFact {
             name: "postgres".to_owned(),
             image: "postgres:15".to_owned(),
-            mounts: Vec::new(),
+            mounts: from(json!([{"name": "data", "mountPath": "/var/lib/postgresql/data"}])),
             image_pull_policy: None,
+            directory: TemplateDirectory::OfImage,
+            mounts_of_pod: Vec::new(),
         }],
         volumes: Vec::new(),
         claim_templates: vec!["data".to_owned()],
         deletes_claims_when_scaled: false,
-        image_pull_secrets: Vec::new(),
+        placement: crate::resources::Placement::default(),
+        overlaps: false,
+        match_labels: labels("knowledge"),
+        template_labels: labels("knowledge"),
     }
 }
 
@@ -135,4 +171,18 @@ pub fn database() -> ProtectedDatabase {
             },
         },
     }))
+}
+
+/// Another ProtectedDatabase that names the same workload.
+pub fn rival(older: bool) -> NeighbourFact {
+    NeighbourFact {
+        name: "other".to_owned(),
+        workload: "knowledge-postgres".to_owned(),
+        workload_kind: None,
+        selector: None,
+        system_identifier: None,
+        same_workload: true,
+        older,
+        guards: true,
+    }
 }

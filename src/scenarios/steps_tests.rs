@@ -7,12 +7,15 @@ use serde_json::json;
 use strum::IntoEnumIterator as _;
 
 use super::sample::Sample;
-use super::sample_objects::check;
+use super::sample_objects::{backup, check};
 use super::sample_parts::{confirm, delete, from, metadata, time};
-use crate::api::{CheckTarget, CheckVerdict, CheckedFiles, DatabaseLedger, WorkloadKind};
+use crate::api::{
+    BackupConfirmation, BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb,
+    DatabaseLedger, WorkloadKind, reasons,
+};
 use crate::plan::{
-    Disturbance, GateStep, MountRepairStep, Permission, Permit, Pin, Release, ScaleStep, Step,
-    StepKind, VolumeStep,
+    ConfirmedKind, Disturbance, GateStep, MountRepairStep, Permission, Permit, Pin, Release,
+    RevocationStep, ScaleStep, Step, StepKind, VolumeStep, WorkloadMarkStep,
 };
 use crate::world::GateFact;
 
@@ -33,11 +36,13 @@ fn steps() -> Vec<Step> {
     let volume = || VolumeStep {
         metadata: object(),
         reclaim_policy: "Delete".to_owned(),
+        namespace_uid: None,
     };
     let scale = || ScaleStep {
         kind,
         metadata: object(),
         replicas: 1,
+        scaled_up_to: 1,
     };
     let manifest = || json!({"metadata": {"name": "data"}, "spec": {"volumeName": "pv-1"}});
     let name = || "data".to_owned();
@@ -65,6 +70,7 @@ fn steps() -> Vec<Step> {
     vec![
         Step::MarkDatabase(object()),
         Step::RetainVolume(volume()),
+        Step::RetainTwin(volume()),
         Step::MarkVolume(volume()),
         Step::MarkClaim(object()),
         Step::NoteLoss {
@@ -76,8 +82,20 @@ fn steps() -> Vec<Step> {
             name: name(),
             status: Box::new(status.unwrap_or_default()),
         },
+        Step::NoteRecreation {
+            ledger: object(),
+            token: name(),
+        },
+        Step::AcceptNamespace {
+            ledger: object(),
+            namespace_uid: "uid-of-atra".to_owned(),
+        },
         Step::ReleaseLedger(release()),
-        Step::MarkWorkload(kind, object()),
+        Step::MarkWorkload(WorkloadMarkStep {
+            kind,
+            metadata: object(),
+            claims_guarded: true,
+        }),
         Step::NoteMountRepair(MountRepairStep {
             kind,
             metadata: object(),
@@ -101,11 +119,22 @@ fn steps() -> Vec<Step> {
             files: Box::new(files),
         },
         Step::ApplyCronJob(Box::default()),
+        Step::DeleteRoleBinding(object()),
         Step::DeleteCronJob(object()),
         Step::FailBackup {
             name: name(),
+            reason: reasons::JOB_FAILED,
             message: String::new(),
         },
+        Step::JudgeBackup {
+            name: name(),
+            verdict: BackupVerdict::Confirmed(BackupConfirmation {
+                check: String::new(),
+                time: time("2026-02-01T09:00:00Z"),
+            }),
+        },
+        Step::EndJob(object()),
+        Step::CreateBackup(Box::new(backup("data", "2026-02-01T09:00:00Z", "Running"))),
         Step::DeleteCheck(object()),
         Step::AssertDatabase(object()),
         Step::AssertVolume(object()),
@@ -128,9 +157,14 @@ fn steps() -> Vec<Step> {
             namespace: "atra".to_owned(),
             claim: name(),
             for_uid: None,
+            uses_confirmation: false,
         },
         Step::ConfirmVolumeChange(object()),
-        Step::RevokeVolumeChange(object()),
+        Step::RevokeConfirmation(RevocationStep {
+            kind: ConfirmedKind::Volume,
+            metadata: gone(),
+            verb: ConfirmedVerb::Delete,
+        }),
         Step::CreateClaim(manifest()),
         Step::TouchClaim {
             metadata: object(),

@@ -5,7 +5,7 @@ use crate::api::{AgentFailure, reasons};
 /// What kind of thing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreErrorKind {
-    /// A mounted credential or certificate is not there.
+    /// A mounted credential or certificate is not there, or can't be used.
     SecretMissing,
     /// The bucket does not exist.
     BucketNotFound,
@@ -13,8 +13,36 @@ pub enum StoreErrorKind {
     Denied,
     /// Nothing answers at the endpoint, or not with a certificate that is trusted.
     Unreachable,
+    /// The storage answers that it is busy or broken.
+    Busy,
+    /// The clocks of node and storage are too far apart for a signature.
+    ClockSkewed,
+    /// The storage, or a quota, is full.
+    Full,
+    /// The bucket is in another region than requests are signed for.
+    WrongRegion,
+    /// The storage sent the request to another address.
+    Redirected,
+    /// The storage does not have the storage class.
+    WrongStorageClass,
+    /// The storage can't encrypt as it is asked to.
+    WrongEncryption,
+    /// The bucket can't lock objects as it is asked to.
+    WrongLock,
+    /// The storage wants parts of other sizes or fewer of them.
+    WrongParts,
+    /// The storage does not have what was asked for.
+    Unsupported,
+    /// The storage received, or stored, other bytes than were sent.
+    Damaged,
     /// No object is at the key.
     NotFound,
+    /// An object is larger than such an object may be.
+    TooLarge,
+    /// What is stored can't be read.
+    Unreadable,
+    /// The storage no longer knows the upload.
+    UploadGone,
     /// An object already exists at the key; nothing is overwritten.
     AlreadyExists,
     /// Any other answer of the storage.
@@ -29,8 +57,22 @@ impl StoreErrorKind {
             Self::SecretMissing => reasons::SECRET_MISSING,
             Self::BucketNotFound => reasons::BUCKET_NOT_FOUND,
             Self::Denied => reasons::STORAGE_DENIED,
-            Self::Unreachable => reasons::STORAGE_UNREACHABLE,
-            Self::NotFound | Self::AlreadyExists | Self::UploadFailed => reasons::UPLOAD_FAILED,
+            Self::Unreachable | Self::Busy => reasons::STORAGE_UNREACHABLE,
+            Self::ClockSkewed => reasons::CLOCK_SKEWED,
+            Self::Full => reasons::STORAGE_FULL,
+            Self::WrongRegion
+            | Self::Redirected
+            | Self::WrongStorageClass
+            | Self::WrongEncryption
+            | Self::WrongLock
+            | Self::WrongParts
+            | Self::Unsupported => reasons::STORAGE_REFUSED,
+            Self::TooLarge | Self::Unreadable => reasons::BACKUPS_UNREADABLE,
+            Self::Damaged
+            | Self::NotFound
+            | Self::UploadGone
+            | Self::AlreadyExists
+            | Self::UploadFailed => reasons::UPLOAD_FAILED,
         }
     }
 }
@@ -53,6 +95,13 @@ impl StoreError {
             kind,
             message: message.into(),
         }
+    }
+
+    /// Adds what else is known.
+    #[must_use]
+    pub(super) fn and(mut self, what: &str) -> Self {
+        self.message = format!("{}. {what}", self.message);
+        self
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use jiff::{Timestamp, tz::TimeZone};
+use sha2::{Digest as _, Sha256};
 
 /// Name of the object that makes a set a backup; written last.
 pub const MANIFEST_NAME: &str = "manifest.json";
@@ -17,8 +18,8 @@ pub const MAIN_DUMP_NAME: &str = "dump.pgc.zst";
 pub struct SetPath(String);
 
 impl SetPath {
-    /// The directory of the set that began at `time`; `suffix` (8 hex digits) keeps two sets of one
-    /// second apart.
+    /// The directory of the set that began at `time`; `suffix` (8 hex digits, [`set_suffix`]) keeps two
+    /// sets of one second apart.
     #[must_use]
     pub fn new(
         prefix: &str,
@@ -43,6 +44,28 @@ impl SetPath {
     pub fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.0)
     }
+}
+
+/// The suffix of a set's directory: four digits that all sets of one `ProtectedDatabase` share, by its
+/// UID, and four that are its own, by `seed`.
+#[must_use]
+pub fn set_suffix(database_uid: &str, seed: &str) -> u32 {
+    let own = Sha256::digest(format!("{database_uid}/{seed}"));
+    (u32::from(mark_of(database_uid)) << 16) | u32::from(u16::from_be_bytes([own[0], own[1]]))
+}
+
+/// Whether a directory name is that of a set of this very `ProtectedDatabase`, and not of another one
+/// of its name: of another cluster, or of before it was created again.
+#[must_use]
+pub(super) fn is_set_of(name: &str, database_uid: &str) -> bool {
+    let suffix = name.rsplit_once('-').map(|(_, suffix)| suffix);
+    let mark = format!("{:04x}", mark_of(database_uid));
+    suffix.is_some_and(|suffix| suffix.len() == 8 && suffix.starts_with(&mark))
+}
+
+fn mark_of(database_uid: &str) -> u16 {
+    let digest = Sha256::digest(database_uid);
+    u16::from_be_bytes([digest[0], digest[1]])
 }
 
 /// The directory of all namespaces, with a slash at its end unless it is the whole bucket.

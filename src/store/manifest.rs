@@ -1,10 +1,19 @@
-//! What `manifest.json` says, format version 1. Data only: no command, no key, no absolute path.
+//! What `manifest.json` says. Data only: no command, no key, no absolute path. A newer format only adds
+//! fields, so that readers of this version read every older one.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
-/// The format that this version writes.
-pub const FORMAT_VERSION: u32 = 1;
+use crate::api::Finding;
+use crate::postgres::DatabaseDescription;
+
+/// The format that this version writes. 1: the first one; tables have a SHA-256. 2: tables have a
+/// BLAKE3 instead, and there is more that a restore needs.
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest format that this version reads.
+pub const OLDEST_FORMAT_VERSION: u32 = 1;
 
 /// What a backup set holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +26,15 @@ pub struct Manifest {
     /// Why the set is suspect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What the rows of the dump were found to be, compared with the last good check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// Name of the check that the rows of the dump were compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<String>,
+    /// Why the data was not verified when the set was taken, if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
     /// Name of the `DatabaseBackup`.
     pub backup: String,
     /// The `ProtectedDatabase`.
@@ -33,6 +51,19 @@ pub struct Manifest {
     pub databases: Vec<ManifestDatabase>,
     /// The objects of the set, except the manifest.
     pub objects: Vec<ManifestObject>,
+    /// The Kubernetes cluster, by the UID of its namespace `kube-system`. Sets of another one are
+    /// another database's, whatever their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes_cluster: Option<String>,
+    /// The image that the server and `pg_dump` ran from, with its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The labels of `spec.backup.labels`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Databases of the server that are in no set, because the spec does not name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases_left_out: Vec<String>,
     /// Public keys that the set is encrypted for; empty if it is not encrypted.
     pub recipients: Vec<String>,
     /// When the backup began and how long its parts took.
@@ -96,6 +127,48 @@ pub struct ManifestDatabase {
     /// How many large objects it has, and their bytes.
     pub large_objects: ManifestLargeObjects,
     pub extensions: Vec<ManifestExtension>,
+    /// When the snapshot of this database was taken, by the database's clock. All of a database is of
+    /// one moment. Each database of a set has a moment of its own, and roles are of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_time: Option<Time>,
+    /// Version of the archive's format, such as `1.16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_version: Option<String>,
+    /// Who counted the rows: the dump itself, or queries in its snapshot, where nobody here knows the
+    /// version of the archive. Then tables have no digest, and nothing but the exit code of `pg_dump`
+    /// says that the archive is whole.
+    #[serde(default, skip_serializing_if = "CountedBy::is_dump")]
+    pub counted_by: CountedBy,
+    /// How the database was created and what belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<DatabaseDescription>,
+    /// Tables whose rows were left out on request (`spec.backup.excludeTableData`), as `schema.table`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_rows: Vec<String>,
+    /// What `pg_dump` has warned of, at most 50, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// Who counted the rows of a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CountedBy {
+    /// They were counted in the bytes of the dump.
+    #[default]
+    Dump,
+    /// They were counted by queries in the snapshot that was dumped.
+    Query,
+}
+
+impl CountedBy {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    const fn is_dump(&self) -> bool {
+        matches!(self, Self::Dump)
+    }
 }
 
 /// A table in the dump.
@@ -106,19 +179,47 @@ pub struct ManifestTable {
     pub name: String,
     /// Rows, counted in the dump.
     pub rows: u64,
+    /// Where its data begins, in bytes from the beginning of the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// Bytes of the rows in COPY's text format.
     pub bytes: u64,
-    /// SHA-256 of these bytes, in hex.
-    pub sha256: String,
+    /// SHA-256 of these bytes, in hex. Only format version 1 has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// BLAKE3 of these bytes, in hex. From format version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+    /// Whether it belongs to an extension, which makes some of its rows itself: a restored table may
+    /// have more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_extension: bool,
 }
 
 /// The large objects of a database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestLargeObjects {
     /// How many.
     pub count: u64,
     pub bytes: u64,
+    /// The first 10,000, in the order of the dump.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<ManifestLargeObject>,
+    /// BLAKE3 over the object id (4 bytes, least first), the size (8 bytes, least first) and the digest
+    /// (32 bytes) of every one, in the order of the dump, in hex.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub blake3: String,
+}
+
+/// A large object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestLargeObject {
+    pub oid: u32,
+    pub bytes: u64,
+    /// BLAKE3 of its bytes, in hex.
+    pub blake3: String,
 }
 
 /// An extension of a database.
@@ -145,6 +246,10 @@ pub struct ManifestObject {
     pub raw_size: u64,
     /// How it is compressed.
     pub compression: Compression,
+    /// Where further frames of Zstandard begin: bytes before compression, and bytes stored. Each can
+    /// be read by itself; all of them are one file for `zstd -d`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<(u64, u64)>,
 }
 
 /// How an object is compressed.

@@ -1,27 +1,21 @@
-//! An upload that is whole or not there: parts of one size, one in memory at a time, completed only
-//! on request, aborted otherwise.
+//! An upload that is whole or not there: several parts on their way at the same time in bounded
+//! memory, completed only on request, aborted otherwise.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest as Crc};
 use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::{ObjectStore, PendingUpload, StoreError, StoreErrorKind, StoredPart};
+use super::{ObjectStore, PartSizes, PendingUpload, StoreError, StoreErrorKind, StoredPart, Whole};
 
-/// The smallest part: S3 asks for 5 MiB, and fewer requests are faster.
-pub const SMALLEST_PART: usize = 8 << 20;
-/// The most parts of an upload, S3's limit.
-const PART_LIMIT: i32 = 10_000;
 /// A sealed object up to this size waits in memory and is stored by one request.
 const KEPT_IN_MEMORY: usize = 1 << 20;
-/// How often an abort is tried.
-const ABORT_ATTEMPTS: u32 = 3;
-
-/// A part size with which `expected` bytes fit twice into the number of parts that S3 allows.
-#[must_use]
-pub fn choose_part_size(expected: u64) -> usize {
-    let mebibytes = (expected / 5_000).div_ceil(1 << 20).min(5 << 10);
-    usize::try_from(mebibytes << 20)
-        .unwrap_or(SMALLEST_PART)
-        .max(SMALLEST_PART)
-}
+/// How long parts that are on their way are waited for before their upload is aborted. A pod that ends
+/// has 30 s.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(5);
 
 /// An object that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,26 +33,35 @@ pub struct StoredObject {
 pub struct Upload<S: ObjectStore> {
     store: S,
     key: String,
-    part_size: usize,
+    sizes: PartSizes,
+    /// Number of the part that is filled now, and its bytes so far.
+    number: i32,
     buffer: Vec<u8>,
     digest: Sha256,
+    crc64: Crc,
     size: u64,
     pending: Option<PendingUpload>,
+    on_their_way: JoinSet<Result<StoredPart, StoreError>>,
     parts: Vec<StoredPart>,
 }
 
 impl<S: ObjectStore> Upload<S> {
-    /// Prepares an upload; nothing is sent yet.
+    /// Prepares an upload of which `expected` bytes are expected, 0 if few; nothing is sent yet. It
+    /// may become larger.
     #[must_use]
-    pub fn new(store: S, key: String, part_size: usize) -> Self {
+    pub fn new(store: S, key: String, expected: u64) -> Self {
+        let sizes = PartSizes::new(store.part_rules(), expected);
         Self {
             store,
             key,
-            part_size,
+            sizes,
+            number: 1,
             buffer: Vec::new(),
             digest: Sha256::new(),
+            crc64: Crc::new(CrcAlgorithm::Crc64Nvme),
             size: 0,
             pending: None,
+            on_their_way: JoinSet::new(),
             parts: Vec::new(),
         }
     }
@@ -69,44 +72,74 @@ impl<S: ObjectStore> Upload<S> {
         self.size
     }
 
-    /// Takes the next bytes and sends every part that is full.
+    /// Takes the next bytes and sends every part that is full. Waits while as many parts are on
+    /// their way as fit into memory.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
         self.digest.update(bytes);
+        self.crc64.update(bytes);
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
+            let part_size = self.part_size()?;
             // A full part waits for the next byte: what fits into one part is stored by one plain
             // request.
-            if self.buffer.len() == self.part_size {
+            if self.buffer.len() >= part_size {
                 self.send_part().await?;
+                continue;
             }
-            let taken = (self.part_size - self.buffer.len()).min(bytes.len());
+            let taken = (part_size - self.buffer.len()).min(bytes.len());
             self.buffer.extend_from_slice(&bytes[..taken]);
             bytes = &bytes[taken..];
         }
         Ok(())
     }
 
-    async fn send_part(&mut self) -> Result<(), StoreError> {
-        let number = i32::try_from(self.parts.len()).unwrap_or(PART_LIMIT) + 1;
-        if number > PART_LIMIT {
-            return Err(StoreError::new(
-                StoreErrorKind::UploadFailed,
+    fn part_size(&self) -> Result<usize, StoreError> {
+        self.sizes.of(self.number).ok_or_else(|| {
+            StoreError::new(
+                StoreErrorKind::WrongParts,
                 format!(
-                    "`{}` has more than {PART_LIMIT} parts of {} bytes, the most that S3 takes: \
-                     the database holds far more text than its size on disk says",
-                    self.key, self.part_size
+                    "`{}` has more than {} parts, the most that the storage takes: the database \
+                     holds far more text than its size on disk says. Nothing is at the final key. \
+                     If the storage takes more or larger parts, name its kind in \
+                     `spec.backup.storage.s3.profile`",
+                    self.key,
+                    self.number - 1
                 ),
-            ));
-        }
-        if self.pending.is_none() {
-            self.pending = Some(self.store.begin(&self.key).await?);
-        }
-        let Some(pending) = &self.pending else {
-            return Ok(());
+            )
+        })
+    }
+
+    async fn send_part(&mut self) -> Result<(), StoreError> {
+        let pending = if let Some(pending) = &self.pending {
+            pending.clone()
+        } else {
+            let begun = self.store.begin(&self.key).await?;
+            self.pending.insert(begun).clone()
         };
-        let body = std::mem::replace(&mut self.buffer, Vec::with_capacity(self.part_size));
-        let part = self.store.put_part(pending, number, body).await?;
-        self.parts.push(part);
+        let most = PartSizes::in_flight(self.buffer.len().max(1));
+        while self.on_their_way.len() >= most {
+            self.await_part().await?;
+        }
+        let (number, store) = (self.number, self.store.clone());
+        let body = Bytes::from(std::mem::take(&mut self.buffer));
+        self.on_their_way
+            .spawn(async move { store.put_part(&pending, number, body).await });
+        self.number += 1;
+        Ok(())
+    }
+
+    /// Waits for any of the parts that are on their way.
+    async fn await_part(&mut self) -> Result<(), StoreError> {
+        match self.on_their_way.join_next().await {
+            Some(Ok(part)) => self.parts.push(part?),
+            Some(Err(error)) => {
+                return Err(StoreError::new(
+                    StoreErrorKind::UploadFailed,
+                    format!("a part was not sent, which is a fault of Holdfast: {error}"),
+                ));
+            }
+            None => {}
+        }
         Ok(())
     }
 
@@ -114,24 +147,32 @@ impl<S: ObjectStore> Upload<S> {
     /// may come.
     pub async fn seal(&mut self) -> Result<(), StoreError> {
         if self.pending.is_some() || self.buffer.len() > KEPT_IN_MEMORY {
-            self.send_part().await?;
-            self.buffer = Vec::new();
+            if !self.buffer.is_empty() {
+                self.send_part().await?;
+            }
+            while !self.on_their_way.is_empty() {
+                self.await_part().await?;
+            }
         }
         Ok(())
     }
 
     /// Makes the object appear. Call it only when all bytes of the whole set are known to be right.
     pub async fn complete(&mut self) -> Result<StoredObject, StoreError> {
-        if !self.buffer.is_empty() && self.pending.is_some() {
-            self.send_part().await?;
-        }
-        let store_checksum = match &self.pending {
-            Some(pending) => self.store.complete(pending, &self.parts).await?,
-            None => {
-                self.store
-                    .put(&self.key, std::mem::take(&mut self.buffer))
-                    .await?
+        let store_checksum = if self.pending.is_some() {
+            self.seal().await?;
+            self.parts.sort_unstable_by_key(|part| part.number);
+            let whole = Whole {
+                size: self.size,
+                crc64: self.crc64.finalize(),
+            };
+            match &self.pending {
+                Some(pending) => self.store.complete(pending, &self.parts, whole).await?,
+                None => String::new(),
             }
+        } else {
+            let body = Bytes::from(std::mem::take(&mut self.buffer));
+            self.store.put(&self.key, body).await?
         };
         self.pending = None;
         Ok(StoredObject {
@@ -143,25 +184,30 @@ impl<S: ObjectStore> Upload<S> {
 
     /// Throws away what was sent. What can't be thrown away is named in the log.
     pub async fn abort(mut self) {
+        end_parts(&mut self.on_their_way).await;
         if let Some(pending) = self.pending.take() {
             abort_pending(&self.store, &pending).await;
         }
     }
 }
 
+/// Ends the parts that are on their way. One that is given up while the storage takes it may be stored
+/// after the abort, so each gets the time to arrive.
+async fn end_parts(on_their_way: &mut JoinSet<Result<StoredPart, StoreError>>) {
+    let all = async { while on_their_way.join_next().await.is_some() {} };
+    if timeout(ARRIVAL_LIMIT, all).await.is_err() {
+        on_their_way.shutdown().await;
+    }
+}
+
 async fn abort_pending<S: ObjectStore>(store: &S, pending: &PendingUpload) {
-    for attempt in 1..=ABORT_ATTEMPTS {
-        match store.abort(pending).await {
-            Ok(()) => return,
-            Err(error) => {
-                tracing::warn!(
-                    key = pending.key,
-                    upload = pending.id,
-                    attempt,
-                    "the upload could not be aborted, its parts take space: {error}"
-                );
-            }
-        }
+    if let Err(error) = store.abort(pending).await {
+        tracing::warn!(
+            key = pending.key,
+            upload = pending.id,
+            "the upload could not be aborted, its parts take space until the next backup aborts \
+             it: {error}"
+        );
     }
 }
 
@@ -173,28 +219,15 @@ impl<S: ObjectStore> Drop for Upload<S> {
             return;
         };
         let store = self.store.clone();
+        let mut on_their_way = std::mem::take(&mut self.on_their_way);
         // Where an end is expected, the abort is awaited; this is for unexpected ends.
-        runtime.spawn(async move { abort_pending(&store, &pending).await });
+        runtime.spawn(async move {
+            end_parts(&mut on_their_way).await;
+            abort_pending(&store, &pending).await;
+        });
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn part_sizes_hold_what_is_expected_twice() {
-        assert_eq!(choose_part_size(0), SMALLEST_PART);
-        assert_eq!(choose_part_size(10 << 30), SMALLEST_PART);
-        for expected in [100_u64 << 30, 1 << 40, 20 << 40] {
-            assert!(
-                choose_part_size(expected) as u64 * 10_000 >= expected * 2,
-                "{expected}"
-            );
-        }
-        assert!(
-            choose_part_size(u64::MAX) <= 5 << 30,
-            "S3 takes no part over 5 GiB"
-        );
-    }
-}
+#[path = "upload_tests.rs"]
+mod tests;

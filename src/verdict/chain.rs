@@ -5,25 +5,26 @@ use crate::wording::escaped;
 
 use super::input::{Input, Verdict};
 use super::{
-    coverage, dwindled, emptied, first_look, history, identity, message, message_unread, notes,
-    older, renames, rows, tables, unlisted, unread, unverifiable,
+    answered, coverage, dwindled, emptied, first_look, history, identity, message, message_unread,
+    notes, older, renames, rows, tables, unlisted, unread, unverifiable,
 };
 
 /// A check of the chain: what it finds, given what the ones before it found.
 type Check = for<'input, 'data> fn(&'input Input<'data>, &[Finding]) -> Option<Finding>;
 
 /// The chain. The first suspected reset names the reason; later ones are still said. What can't be
-/// judged ends the chain, unless something is suspected already.
-pub(super) const CHAIN: [(&str, Check); 25] = [
+/// judged ends the chain, unless something is suspected already. Which database cluster a replica is of
+/// comes before that it is one.
+pub(super) const CHAIN: [(&str, Check); 26] = [
     ("other_cluster_unread", unread::other_cluster),
     ("other_volume_unread", unread::other_volume),
     ("other_directory_unread", unread::other_directory),
     ("role_changed_unread", unread::role_changed),
     ("database_missing_unread", unread::database_missing),
     ("nothing_found", unverifiable::nothing_found),
-    ("in_recovery", unverifiable::in_recovery),
     ("database_missing", identity::database_missing),
     ("cluster_changed", identity::cluster_changed),
+    ("in_recovery", unverifiable::in_recovery),
     ("rolled_back", history::rolled_back),
     ("database_recreated", history::database_recreated),
     ("older_data", older::older_data),
@@ -33,6 +34,7 @@ pub(super) const CHAIN: [(&str, Check); 25] = [
     ("rows_dropped", rows::rows_dropped),
     ("table_count_dropped", unlisted::table_count_dropped),
     ("rows_dwindled", dwindled::rows_dwindled),
+    ("other_server", answered::other_server),
     ("incomplete", unverifiable::incomplete),
     ("database_not_found", unverifiable::database_not_found),
     ("table_not_found", unverifiable::table_not_found),
@@ -72,6 +74,8 @@ pub(super) fn judge_by(input: &Input<'_>, checks: impl Iterator<Item = Check>) -
             CheckOutcome::Unverifiable if findings.is_empty() => {
                 return unverifiable(input, finding);
             }
+            // Of a replica nothing was counted.
+            CheckOutcome::Unverifiable if finding == (Finding::InRecovery {}) => break,
             CheckOutcome::Unverifiable => {}
         }
     }

@@ -22,6 +22,9 @@ const DECLARED_LOSS: i128 = 50;
 #[must_use]
 pub fn refuse_declared(input: &Input<'_>) -> Option<String> {
     let (_, evidence) = (input.baseline?.evidence, input.evidence?);
+    if evidence.identity.in_recovery {
+        return Some("a replica answered, so it is not known which rows are there".to_owned());
+    }
     let main = Some(input.spec.connection.database.as_str());
     if let Some(finding) = database_missing(input, &[]).or_else(|| rows_below_minimum(input, &[])) {
         return Some(say_finding(&finding, &[], main));

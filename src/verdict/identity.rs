@@ -2,7 +2,7 @@
 
 use crate::api::{ClusterState, CountKind, DatabaseEvidence, Evidence, Finding, LostDatabase};
 
-use super::input::{Input, has_database};
+use super::input::{Baseline, Input, has_database};
 use super::mounts::{DataPlace, Mounts};
 use super::volumes::{DataVolumes, Directories, cluster_state};
 
@@ -10,6 +10,10 @@ use super::volumes::{DataVolumes, Directories, cluster_state};
 /// exists.
 pub(super) fn database_missing(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
     let (baseline, evidence) = (input.baseline?, input.evidence?);
+    // A replica may lag behind.
+    if evidence.identity.in_recovery && is_same_cluster(&baseline, evidence) {
+        return None;
+    }
     let databases: Vec<LostDatabase> = input
         .spec
         .connection
@@ -24,11 +28,15 @@ pub(super) fn database_missing(input: &Input<'_>, _: &[Finding]) -> Option<Findi
     })
 }
 
+fn is_same_cluster(baseline: &Baseline<'_>, evidence: &Evidence) -> bool {
+    baseline.evidence.identity.system_identifier == evidence.identity.system_identifier
+}
+
 /// Make sure that the database cluster is the one of the last good check: initdb gives each another
-/// identifier.
+/// identifier. Also of a replica, which has that of its primary.
 pub(super) fn cluster_changed(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
     let (baseline, evidence) = (input.baseline?, input.evidence?);
-    if baseline.evidence.identity.system_identifier == evidence.identity.system_identifier {
+    if is_same_cluster(&baseline, evidence) {
         return None;
     }
     let volumes = DataVolumes::compare(input, &baseline)?;

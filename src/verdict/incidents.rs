@@ -98,6 +98,28 @@ pub(super) fn incidents() -> Vec<Scenario> {
             Some("cluster_changed"),
         ),
         (
+            "a replica of another database cluster",
+            new().other_cluster().now(|now| {
+                now.identity.in_recovery = true;
+                now.tables.clear();
+                (now.table_count, now.total_rows) = (0, 0);
+            }),
+            Some("cluster_changed"),
+        ),
+        (
+            "a replica of another database cluster, on another volume",
+            new()
+                .other_cluster()
+                .on_volume("other-data", "pvc-b")
+                .now(|now| {
+                    now.identity.in_recovery = true;
+                    now.tables.clear();
+                    (now.table_count, now.total_rows) = (0, 0);
+                    drop_database(now, "knowledge_os");
+                }),
+            Some("database_missing"),
+        ),
+        (
             "another tenant's server behind the same Service",
             new().other_cluster().at_host("knowledge-db"),
             Some("cluster_changed"),

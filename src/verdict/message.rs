@@ -227,7 +227,14 @@ fn next_steps(
         .any(|finding| matches!(finding, Finding::RowsBelowMinimum { .. }));
     let accept = accept(input);
     let is_meant = "If this is how it should be,";
+    let is_replica = input
+        .evidence
+        .is_some_and(|evidence| evidence.identity.in_recovery);
     steps.push(match (has_too_few, suspected.count()) {
+        _ if is_replica => format!(
+            "{is_meant} accept a check of the primary that this replica follows; one of a replica can't \
+             be accepted: kubectl -n {namespace} get dbcheck"
+        ),
         (true, 1) => format!(
             "{is_meant} lower minRows: kubectl -n {namespace} edit protdb {}",
             input.database

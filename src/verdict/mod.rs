@@ -2,6 +2,7 @@
 //! no client.
 
 mod aggregate;
+mod answered;
 mod baseline;
 mod chain;
 mod coverage;
@@ -35,6 +36,8 @@ mod unverifiable;
 mod volumes;
 mod ways_back;
 
+#[cfg(test)]
+mod answered_tests;
 #[cfg(test)]
 mod every_finding;
 #[cfg(test)]

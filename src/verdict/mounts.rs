@@ -41,7 +41,9 @@ impl<'a> Mounts<'a> {
     }
 
     /// What a directory lies on: the longest mount that it lies under. At the same path a mount of
-    /// the pod takes the place of a volume of the image.
+    /// the pod takes the place of a volume of the image. Of two mounts of the pod at one path, which
+    /// the API server permits in two spellings, the later one has the directory. Which one that is
+    /// nobody says here, so it is the one that is lost with the pod.
     #[must_use]
     pub fn place_of(&self, directory: &str) -> DataPlace<'a> {
         let claims = self
@@ -57,8 +59,8 @@ impl<'a> Mounts<'a> {
             .iter()
             .map(|path| (path.as_str(), DataPlace::ImageVolume(path)));
         image
-            .chain(other)
             .chain(claims)
+            .chain(other)
             .filter(|(path, _)| lies_under(directory, path))
             .max_by_key(|(path, _)| path_depth(path))
             .map_or(DataPlace::Container, |(_, place)| place)

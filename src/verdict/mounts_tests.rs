@@ -125,6 +125,16 @@ fn the_deepest_mount_holds_the_data() {
         (&[ABOVE], &[], &[DATA], DATA, "other"),
         (&[ABOVE], &[DATA], &[DATA], DATA, "other"),
         (&["/"], &[], &[], "/srv", "claim"),
+        // At the same path, in another spelling.
+        (&[DATA], &[], &["/var/lib/postgresql/data/"], DATA, "other"),
+        (
+            &[DATA],
+            &[DATA],
+            &["/x/../var/lib/postgresql//data/."],
+            DATA,
+            "other",
+        ),
+        (&["/var/lib/postgresql/./data"], &[DATA], &[], DATA, "claim"),
     ] {
         assert_eq!(
             place(claims, image, other, directory),

@@ -47,6 +47,16 @@ pub(super) fn not_known() -> Vec<Scenario> {
     };
     vec![
         (
+            "another server answers at the host, and has the data",
+            new().at_host("knowledge-rw").answered_by("10.0.0.8"),
+            Some("other_server"),
+        ),
+        (
+            "a server answers at the host that says no address",
+            new().at_host("knowledge-rw").answered_by(""),
+            Some("other_server"),
+        ),
+        (
             "first check of a database without tables",
             new()
                 .first()

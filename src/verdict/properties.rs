@@ -76,7 +76,6 @@ fn nothing_that_is_not_known_is_ever_a_reset() {
             .failed(reasons::CONNECTION_FAILED, "refused");
         let replica = sample
             .clone()
-            .other_cluster()
             .now(|evidence| evidence.identity.in_recovery = true);
         let silent = sample.clone().without_evidence();
         for unknown in [unheard, replica, silent] {

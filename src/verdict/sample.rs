@@ -60,6 +60,8 @@ impl Sample {
             configured_directory: String::new(),
             other_mounts: Vec::new(),
             host: None,
+            addresses: Vec::new(),
+            started_at: None,
         };
         let mut now = before.clone();
         now.identity.postmaster_started_at = time("2026-02-01T08:59:58Z");
@@ -112,6 +114,13 @@ impl Sample {
     pub fn at_host(mut self, host: &str) -> Self {
         self.target.host = Some(host.to_owned());
         self
+    }
+
+    /// The server that answered at the host has this address, and the pod has that of the sample.
+    pub fn answered_by(mut self, address: &str) -> Self {
+        self.target.addresses = vec!["10.0.0.7".to_owned()];
+        self.target.started_at = Some(time("2026-02-01T08:59:00Z"));
+        self.now(|evidence| address.clone_into(&mut evidence.server_address))
     }
 
     /// The image mounts a volume of its own there, now and at the last good check.
@@ -415,6 +424,7 @@ fn evidence() -> Evidence {
         table("knowledge_os", "public.drafts", 0),
     ];
     Evidence {
+        server_address: String::new(),
         identity: Identity {
             system_identifier: identifier(INITIALIZED),
             initialized_at: time("2026-01-19T12:34:56Z"),

@@ -321,8 +321,17 @@ fn unverifiable() -> Vec<Scenario> {
             Some("in_recovery"),
         ),
         (
-            "a replica of something else",
+            "a replica without a database that its primary may have created since",
+            new().now(|now| {
+                now.identity.in_recovery = true;
+                drop_database(now, "knowledge_os");
+            }),
+            Some("in_recovery"),
+        ),
+        (
+            "the first check finds a replica",
             new()
+                .first()
                 .other_cluster()
                 .now(|now| now.identity.in_recovery = true),
             Some("in_recovery"),

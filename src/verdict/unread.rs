@@ -93,6 +93,7 @@ fn passes(reason: &str) -> bool {
         reasons::TOO_MANY_CONNECTIONS,
         reasons::TIMEOUT,
         reasons::JOB_FAILED,
+        reasons::AGENT_NOT_STARTED,
     ]
     .contains(&reason)
 }
@@ -103,6 +104,7 @@ fn is_silent(reason: &str) -> bool {
         reasons::CONNECTION_FAILED,
         reasons::SERVER_STARTING,
         reasons::JOB_FAILED,
+        reasons::AGENT_NOT_STARTED,
     ]
     .contains(&reason)
 }
@@ -159,7 +161,10 @@ pub(super) fn other_volume(input: &Input<'_>, found: &[Finding]) -> Option<Findi
         .volumes
         .before
         .zip(unread.volumes.now)
-        .is_some_and(|(before, now)| other_ordinal(&input.target.pod, before, now).is_some());
+        .is_some_and(|(before, now)| {
+            other_ordinal(&input.target.pod, before, now).is_some()
+                || is_other_instance(input, before, now)
+        });
     // A replica has a volume of its own, with a copy of the same database cluster. While it is made,
     // which may take hours, nothing answers.
     let may_be_replica =
@@ -238,6 +243,16 @@ pub(super) fn explain_refusal(input: &Input<'_>) -> Refusal {
         _ if is_same_cluster => Refusal::SameCluster,
         _ => Refusal::Unknown,
     }
+}
+
+/// Whether pods are selected by their labels, so that each is an instance with a claim of its own, and
+/// this one has another claim than the instance with the data.
+pub(super) fn is_other_instance(
+    input: &Input<'_>,
+    before: &MountedVolume,
+    now: &MountedVolume,
+) -> bool {
+    input.spec.workload.selector.is_some() && before.claim != now.claim
 }
 
 /// The ordinal of the pod that had the claim before, if one claim template has made both claims for

@@ -5,6 +5,7 @@ use crate::api::{
     reasons,
 };
 
+use super::answered::other_server;
 use super::input::{Input, has_database};
 
 /// Make sure that the agent has reported evidence.
@@ -32,14 +33,11 @@ pub(super) fn no_report(input: &Input<'_>) -> Finding {
     }
 }
 
-/// Make sure that the server is a primary: a replica proves nothing about it, and is never compared
-/// with it.
-pub(super) fn in_recovery(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
-    input
-        .evidence?
-        .identity
-        .in_recovery
-        .then_some(Finding::InRecovery {})
+/// Make sure that the server is a primary: a replica of the same database cluster proves nothing about
+/// it, and is never compared with it. That another pod's server is a replica says nothing of this one.
+pub(super) fn in_recovery(input: &Input<'_>, found: &[Finding]) -> Option<Finding> {
+    let is_replica = input.evidence?.identity.in_recovery;
+    is_replica.then(|| other_server(input, found).unwrap_or(Finding::InRecovery {}))
 }
 
 /// Make sure that the agent could look everywhere.

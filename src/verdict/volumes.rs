@@ -1,6 +1,7 @@
 //! Which volume the data is on, and whether that is still the same one.
 
-use crate::api::{ClusterState, Evidence, MountedVolume, WithoutLogin};
+use crate::api::{ClusterState, Evidence, MountedVolume, WithoutLogin, is_same_handle};
+use crate::wording::{is_same_path, lies_under, rest_below};
 
 use super::input::{Baseline, Input};
 use super::mounts::{DataPlace, Mounts, image_volumes};
@@ -139,21 +140,14 @@ impl<'a> Directories<'a> {
     }
 }
 
-fn is_same_path(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/') == other.trim_end_matches('/')
-}
-
 /// Where a directory is on the volume itself, however much of it is mounted wherever.
 pub(super) fn place_on(volume: &MountedVolume, directory: &str) -> Option<String> {
-    let below = directory.strip_prefix(volume.mount_path.trim_end_matches('/'))?;
-    if directory.is_empty() || !(below.is_empty() || below.starts_with('/')) {
+    if directory.is_empty() || !lies_under(directory, &volume.mount_path) {
         return None;
     }
-    let parts = volume.sub_path.split('/').chain(below.split('/'));
-    let parts: Vec<&str> = parts
-        .filter(|part| !part.is_empty() && *part != ".")
-        .collect();
-    Some(format!("/{}", parts.join("/")))
+    let below = rest_below(directory, &volume.mount_path);
+    let place = rest_below(&format!("{}/{below}", volume.sub_path), "/");
+    Some(format!("/{place}"))
 }
 
 /// A database cluster that nobody could log in to, as a finding carries it.
@@ -181,7 +175,7 @@ pub(super) fn cluster_state(evidence: &Evidence, volume: Option<&MountedVolume>)
     }
 }
 
-/// The storage's own name decides; the object's name only where the storage gives none. A claim
+/// The storage's own name decides; the object's name only where one of the two has none. A claim
 /// that was recreated and bound to the same volume is the same data. A path is another volume on
 /// another node.
 #[must_use]
@@ -189,10 +183,8 @@ pub fn is_same_volume(one: &MountedVolume, other: &MountedVolume) -> bool {
     if !one.node.is_empty() && !other.node.is_empty() && one.node != other.node {
         return false;
     }
-    if one.volume_handle.is_empty() || other.volume_handle.is_empty() {
-        return one.volume == other.volume;
-    }
-    one.volume_handle == other.volume_handle
+    is_same_handle(&one.volume_handle, &other.volume_handle)
+        .unwrap_or_else(|| one.volume == other.volume)
 }
 
 #[cfg(test)]
@@ -229,6 +221,14 @@ mod tests {
             "the object of that name is for another disk"
         );
         assert!(same(("pv-1", ""), ("pv-1", "disk-1")));
+        assert!(
+            same(("pv-1", "/disks/1/"), ("pv-2", "/disks/1")),
+            "an older check noted the path as it was written"
+        );
+        assert!(same(
+            ("pv-1", "rbd:db/pg@10.0.0.1,10.0.0.2"),
+            ("pv-2", "rbd:db/pg@10.0.0.2,10.0.0.3")
+        ));
         assert!(!same(("pv-1", ""), ("pv-2", "")));
     }
 

@@ -4,7 +4,7 @@
 use crate::api::{Finding, MountedVolume};
 
 use super::input::{Baseline, Input};
-use super::unread::other_ordinal;
+use super::unread::{is_other_instance, other_ordinal};
 use super::volumes::place_on;
 
 /// Mounts the volume with the data again.
@@ -14,7 +14,7 @@ pub(super) fn mount_back(
     before: &MountedVolume,
     now: Option<&MountedVolume>,
 ) -> Vec<String> {
-    let (namespace, workload) = (input.namespace, &input.spec.workload.name);
+    let (namespace, workload) = (input.namespace, &input.spec.workload.called());
     let present = now
         .map(|now| format!(" {}", now.volume))
         .unwrap_or_default();
@@ -47,7 +47,13 @@ pub(super) fn mount_back(
             before.volume, baseline.source, input.database
         ),
         see,
-        format!("By hand: scale {workload} to 0, {way}, scale it up"),
+        if input.spec.workload.selector.is_some() {
+            format!(
+                "By hand: stop the pods {workload} with the tool of their owner, {way}, start them"
+            )
+        } else {
+            format!("By hand: scale {workload} to 0, {way}, scale it up")
+        },
         gone,
     ]
 }
@@ -72,12 +78,10 @@ pub(super) fn on_same_volume(input: &Input<'_>, findings: &[Finding]) -> Vec<Str
         return vec![
             format!(
                 "put the directory back: let the pod use {} again (PGDATA, subPath, the mount path \
-                 or the image was changed; on the volume it is {}): kubectl -n {namespace} edit {} \
-                 {}",
+                 or the image was changed; on the volume it is {}): {}",
                 before.data_directory,
                 place.as_deref().unwrap_or("not known"),
-                workload_kind(input),
-                input.spec.workload.name
+                edit_command(input)
             ),
             format!("See what is on the volume: {}", find_command(input)),
         ];
@@ -106,11 +110,17 @@ pub(super) fn on_same_volume(input: &Input<'_>, findings: &[Finding]) -> Vec<Str
     steps
 }
 
-fn workload_kind(input: &Input<'_>) -> String {
-    input.spec.workload.kind.map_or_else(
+/// The command that changes the pod template. Of pods by their labels another operator has it.
+fn edit_command(input: &Input<'_>) -> String {
+    let (namespace, workload) = (input.namespace, &input.spec.workload);
+    let kind = workload.kind.map_or_else(
         || "statefulset".to_owned(),
         |kind| kind.to_string().to_ascii_lowercase(),
-    )
+    );
+    match workload.selector {
+        Some(_) => format!("kubectl -n {namespace} describe pod {}", input.target.pod),
+        None => format!("kubectl -n {namespace} edit {kind} {}", workload.name),
+    }
 }
 
 /// Lists every data directory below the mounts: each has one file of that name.
@@ -133,11 +143,18 @@ fn find_command(input: &Input<'_>) -> String {
 /// How a volume gets back under the pod where binding a claim is not the way: another node, or
 /// another pod of the StatefulSet.
 fn special_way(input: &Input<'_>, before: &MountedVolume, now: &MountedVolume) -> Option<String> {
-    let workload = &input.spec.workload.name;
+    let workload = &input.spec.workload.called();
     if !before.node.is_empty() && !now.node.is_empty() && before.node != now.node {
         return Some(format!(
             "let the pod of {workload} run on node {} again, where its files are",
             before.node
+        ));
+    }
+    if is_other_instance(input, before, now) {
+        return Some(format!(
+            "let the instance whose claim {} has the data be the primary again, with the tool of what \
+             controls the pods {workload}, and keep that claim",
+            before.claim
         ));
     }
     let was = other_ordinal(&input.target.pod, before, now)?;

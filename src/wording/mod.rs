@@ -3,11 +3,15 @@
 mod escaped;
 mod number;
 mod path;
+mod quoted;
+mod shell;
 mod table;
 mod time;
 
 pub use escaped::{escaped, is_deceiving};
 pub use number::{count, list, number};
-pub use path::{lies_under, path_depth, rest_below};
+pub use path::{is_same_path, lies_under, path_depth, rest_below};
+pub use quoted::{quoted, quoted_line};
+pub use shell::shell_word;
 pub use table::build_table;
 pub use time::{ago, date, moment, say_length};

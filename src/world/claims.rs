@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
+use crate::api::VolumeStorage;
 use crate::guard::RETAIN;
 
 /// Why a claim belongs to the database.
@@ -70,10 +71,8 @@ pub struct VolumeFound {
     pub metadata: ObjectMeta,
     /// `Retain`, `Delete` or `Recycle`.
     pub reclaim_policy: String,
-    /// The storage's name for it.
-    pub handle: String,
-    /// Whether it is files of one node: `hostPath` or `local`.
-    pub is_of_node: bool,
+    /// The storage that it is for.
+    pub storage: VolumeStorage,
     /// The claim that it is for.
     pub claim: Option<ObjectReference>,
     /// `Available`, `Bound`, `Released` or `Failed`.

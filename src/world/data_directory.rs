@@ -1,5 +1,5 @@
-//! Where a pod's spec says that the data directory is: its environment, its arguments, and the
-//! directories of its volumes that it mounts. Pure.
+//! Where the spec of a pod, or of a template, says that the data directory is: its environment, its
+//! arguments, and the directories of its volumes that it mounts. Pure.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +29,88 @@ pub(super) fn configured_directory(container: &Container) -> String {
         .unwrap_or_default()
         .trim_end_matches('/')
         .to_owned()
+}
+
+/// What a pod template says of the data directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TemplateDirectory {
+    /// Nothing: it is what the image says.
+    #[default]
+    OfImage,
+    /// This one.
+    At(String),
+    /// Another one in every pod.
+    OfPod,
+    /// It may come from where the template does not show it.
+    NotShown,
+}
+
+/// Variables that name the data directory: that of Postgres itself, and that of Bitnami's images.
+const DIRECTORY_VARIABLES: &[&str] = &["PGDATA", "POSTGRESQL_DATA_DIR"];
+
+/// What a container of a template says of the data directory.
+pub(super) fn template_directory(container: &Container) -> TemplateDirectory {
+    let words: Vec<&str> = [&container.command, &container.args]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let mut variables = container.env.iter().flatten();
+    let named = variables.rfind(|variable| DIRECTORY_VARIABLES.contains(&variable.name.as_str()));
+    let directory = match (from_arguments(&words), named) {
+        (Some(directory), _) => directory.to_owned(),
+        (None, Some(variable)) => match &variable.value {
+            Some(value) => expand(value, &ObjectMeta::default(), container),
+            None if is_of_pod(variable) => return TemplateDirectory::OfPod,
+            None => return TemplateDirectory::NotShown,
+        },
+        (None, None) if container.env_from.iter().flatten().next().is_some() => {
+            return TemplateDirectory::NotShown;
+        }
+        (None, None) => return TemplateDirectory::OfImage,
+    };
+    match refers_to_pod(&directory, container) {
+        Some(true) => TemplateDirectory::OfPod,
+        Some(false) => TemplateDirectory::NotShown,
+        None => TemplateDirectory::At(directory.trim_end_matches('/').to_owned()),
+    }
+}
+
+/// The places at which a container of a template mounts another directory of a volume in every pod.
+pub(super) fn mounts_of_pod(container: &Container) -> Vec<String> {
+    let mounts = container.volume_mounts.iter().flatten();
+    let of_pod = mounts.filter(|mount| {
+        let expression = mount.sub_path_expr.as_deref().unwrap_or_default();
+        let expression = expand(expression, &ObjectMeta::default(), container);
+        refers_to_pod(&expression, container) == Some(true)
+    });
+    of_pod.map(|mount| mount.mount_path.clone()).collect()
+}
+
+/// Whether a text in which the known variables are filled in has one that differs from pod to pod;
+/// none if it has no variable any more.
+fn refers_to_pod(text: &str, container: &Container) -> Option<bool> {
+    text.contains("$(").then(|| {
+        let mut variables = container.env.iter().flatten();
+        variables
+            .any(|variable| is_of_pod(variable) && text.contains(&format!("$({})", variable.name)))
+    })
+}
+
+fn is_of_pod(variable: &EnvVar) -> bool {
+    let source = variable.value_from.as_ref();
+    let field = source.and_then(|source| source.field_ref.as_ref());
+    field.is_some_and(|field| {
+        matches!(
+            field.field_path.as_str(),
+            "metadata.name"
+                | "metadata.uid"
+                | "status.podIP"
+                | "metadata.labels['apps.kubernetes.io/pod-index']"
+                | "metadata.labels['statefulset.kubernetes.io/pod-name']"
+        )
+    })
 }
 
 /// `-D DIR`, `-c data_directory=DIR` or `--data-directory=DIR`: the last setting wins, and it comes
@@ -139,6 +221,58 @@ mod tests {
             directory(json!({"args": ["-c", "shared_buffers=16MB"]})),
             ""
         );
+    }
+
+    #[test]
+    fn a_template_says_its_directory_or_that_it_is_another_one_in_every_pod() {
+        let pod_name =
+            json!({"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}});
+        let node =
+            json!({"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}});
+        let at = |value: &str| json!({"name": "PGDATA", "value": value});
+        for (fields, wanted) in [
+            (json!({}), TemplateDirectory::OfImage),
+            (
+                json!({"env": [at("/data/pg/")]}),
+                TemplateDirectory::At("/data/pg".to_owned()),
+            ),
+            (
+                json!({"args": ["-D", "/a"], "env": [at("/b")]}),
+                TemplateDirectory::At("/a".to_owned()),
+            ),
+            (
+                json!({"env": [{"name": "ROOT", "value": "/data"}, at("$(ROOT)/pg")]}),
+                TemplateDirectory::At("/data/pg".to_owned()),
+            ),
+            (
+                json!({"env": [pod_name, at("/data/$(POD)")]}),
+                TemplateDirectory::OfPod,
+            ),
+            (
+                json!({"env": [node, at("/data/$(NODE)")]}),
+                TemplateDirectory::NotShown,
+            ),
+            (
+                json!({"env": [{"name": "PGDATA", "valueFrom": {"configMapKeyRef": {"name": "pg", "key": "d"}}}]}),
+                TemplateDirectory::NotShown,
+            ),
+            (
+                json!({"envFrom": [{"secretRef": {"name": "pg"}}]}),
+                TemplateDirectory::NotShown,
+            ),
+            (
+                json!({"env": [{"name": "POSTGRESQL_DATA_DIR", "value": "/data"}]}),
+                TemplateDirectory::At("/data".to_owned()),
+            ),
+        ] {
+            assert_eq!(template_directory(&container(&fields)), wanted, "{fields}");
+        }
+        let mounted = json!({"env": [pod_name, node], "volumeMounts": [
+            {"name": "data", "mountPath": "/a", "subPathExpr": "$(POD)/pg"},
+            {"name": "data", "mountPath": "/b", "subPathExpr": "$(NODE)/pg"},
+            {"name": "data", "mountPath": "/c", "subPath": "pg"},
+        ]});
+        assert_eq!(mounts_of_pod(&container(&mounted)), ["/a"]);
     }
 
     #[test]

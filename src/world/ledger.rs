@@ -2,7 +2,7 @@
 
 use crate::api::{
     CheckTarget, CheckTrigger, DatabaseCheck, DatabaseCheckSpec, DatabaseCheckStatus,
-    DatabaseLedger,
+    DatabaseLedger, MountedVolume,
 };
 
 /// The ledger, and what it remembers as good in the shape of the check that found it.
@@ -14,6 +14,14 @@ pub struct LedgerFact {
 }
 
 impl LedgerFact {
+    /// Whether it remembers a volume of that name.
+    #[must_use]
+    pub fn remembers(&self, volume: &str) -> bool {
+        let status = self.ledger.status.iter();
+        let mut volumes = status.flat_map(|status| &status.volumes);
+        volumes.any(|remembered| remembered.volume == volume)
+    }
+
     /// Reads what a ledger remembers.
     #[must_use]
     pub fn new(ledger: DatabaseLedger) -> Self {
@@ -23,7 +31,7 @@ impl LedgerFact {
             .and_then(|status| status.baseline.as_ref());
         let remembered = baseline.map(|baseline| {
             let target = CheckTarget {
-                volumes: baseline.volumes.clone(),
+                volumes: with_handles(&ledger, &baseline.volumes),
                 ..CheckTarget::default()
             };
             let spec = DatabaseCheckSpec {
@@ -46,4 +54,23 @@ impl LedgerFact {
         });
         Self { ledger, remembered }
     }
+}
+
+/// Volumes with their storage's names, also those that an older version knew no name for: the ledger
+/// has the manifest. So the same storage under another volume object is known again.
+fn with_handles(ledger: &DatabaseLedger, volumes: &[MountedVolume]) -> Vec<MountedVolume> {
+    let remembered = || ledger.status.iter().flat_map(|status| &status.volumes);
+    let named = volumes.iter().map(|volume| {
+        let known = remembered()
+            .find(|known| known.claim == volume.claim && known.volume == volume.volume)
+            .filter(|_| volume.volume_handle.is_empty());
+        known.map_or_else(
+            || volume.clone(),
+            |known| MountedVolume {
+                volume_handle: known.handle(),
+                ..volume.clone()
+            },
+        )
+    });
+    named.collect()
 }

@@ -4,14 +4,23 @@
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use super::agents::job_began_at;
+use super::namespace::namespace_uids;
 use super::{
-    ClaimFact, Fact, KeptVolume, LedgerFact, PodFact, VolumeFact, WorkloadFact, WorkloadFound,
+    AgentFact, AgentIdentity, ClaimFact, ClaimOwner, Fact, FormerWorkload, KeptVolume, LateBackup,
+    LedgerFact, OtherNamespace, PodFact, ServiceFact, Twins, VolumeFact, VolumeFound, WorkloadFact,
+    WorkloadFound,
 };
-use crate::api::{DatabaseBackup, DatabaseCheck, ProtectedDatabase, names};
+use crate::api::{
+    Agents, DatabaseBackup, DatabaseCheck, PodLabels, ProtectedDatabase, WorkloadKind, names,
+};
+use crate::guard;
 use crate::resources::JobPace;
 
 /// What is known of one database, one fact per question. What was not read is not known, so that
@@ -24,18 +33,40 @@ pub struct World {
     pub name: String,
     /// When reading began.
     pub now: Time,
+    /// By how many seconds the operator's clock is ahead of the API server's. Asked only where something
+    /// is waited for, or confirmed.
+    pub clock_ahead: Fact<i64>,
     /// The namespace's metadata, if the namespace exists.
     pub namespace: Fact<Option<ObjectMeta>>,
     /// The workload that `spec.workload` names.
     pub workload: Fact<WorkloadFact>,
+    /// The workload that the spec named before, if it exists and is another one.
+    pub former_workload: Fact<Option<FormerWorkload>>,
     /// The workload's pods.
     pub pods: Fact<Vec<PodFact>>,
+    /// The other pods of the namespace.
+    pub other_pods: Fact<Vec<PodFact>>,
+    /// The Services of the namespace that select pods.
+    pub services: Fact<Vec<ServiceFact>>,
     /// The claims that belong to the database, for whichever of the possible reasons.
     pub claims: Fact<Vec<ClaimFact>>,
+    /// How many more claims carry the database's mark, and are not followed.
+    pub claims_left_out: usize,
+    /// What became of the owners of the claims, where pods are selected by their labels.
+    pub claim_owners: Vec<ClaimOwner>,
     /// The volumes of claims that are gone, as far as they are still this database's.
     pub kept_volumes: Fact<Vec<KeptVolume>>,
-    /// What is remembered of the database outside its namespace, if anything is.
+    /// Other volume objects whose deletion would delete the files of the database's own.
+    pub twins: Fact<Twins>,
+    /// The volumes on Retain whose claim is gone, that databases of the namespace have kept.
+    pub kept_in_namespace: Fact<Vec<String>>,
+    /// What is remembered of the database outside its namespace, if anything is. Not known where it
+    /// is another namespace's.
     pub ledger: Fact<Option<LedgerFact>>,
+    /// The namespace of the same name that the ledger is of instead, if it is.
+    pub other_namespace: Option<OtherNamespace>,
+    /// The ledger, where a recovery has created this namespace for it and not accepted it yet.
+    pub recreated: Option<ObjectMeta>,
     /// The other ProtectedDatabases of the namespace.
     pub neighbours: Fact<Vec<NeighbourFact>>,
     /// The admission policy that refuses deletions.
@@ -46,10 +77,14 @@ pub struct World {
     pub backups: Fact<Vec<DatabaseBackup>>,
     /// The database's agent Jobs.
     pub jobs: Fact<Vec<Job>>,
+    /// What became of the pods of those Jobs of which nothing is reported yet.
+    pub agents: Fact<Vec<AgentFact>>,
     /// The database's backup CronJob.
     pub cron_job: Fact<Option<CronJob>>,
-    /// Whether the agents' service account and role binding exist.
-    pub agent_identity: Fact<bool>,
+    /// The backup that this CronJob should have begun by now, and has not.
+    pub late_backup: Option<LateBackup>,
+    /// The agents' service account and role binding.
+    pub agent_identity: Fact<AgentIdentity>,
     /// The claims of `spec.verification.files` that exist.
     pub file_claims: Fact<Vec<FileClaim>>,
 }
@@ -61,8 +96,14 @@ pub struct Observed {
     pub database: Arc<ProtectedDatabase>,
     /// The image that agents' binary is copied from.
     pub agent_image: String,
+    /// How agents' pods are to be where the spec does not say it.
+    pub agent_defaults: Arc<Agents>,
     /// How patient the operator is with agents' Jobs.
     pub pace: JobPace,
+    /// How many volumes without a claim the databases of one namespace may keep.
+    pub kept_volume_limit: usize,
+    /// Which Kubernetes cluster this is, by the UID of its namespace `kube-system`, if that was read.
+    pub kubernetes_cluster: Option<String>,
     /// What is known of it.
     pub world: World,
 }
@@ -94,12 +135,20 @@ pub struct FileClaim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeighbourFact {
     pub name: String,
+    /// Name of the workload that it names; empty where it selects pods.
+    pub workload: String,
+    /// The kind that it names; none if it leaves that open.
+    pub workload_kind: Option<WorkloadKind>,
+    /// The labels of the pods that it selects, if it does.
+    pub selector: Option<PodLabels>,
+    /// The system identifier of the database cluster that its last good check saw.
+    pub system_identifier: Option<String>,
     /// Whether it names the same workload.
     pub same_workload: bool,
     /// Whether it is the older of the two.
     pub older: bool,
-    /// Whether it guards what the two share, such as the namespace: its guard is on, and its
-    /// deletion is not confirmed.
+    /// Whether it guards what the two share, such as the namespace: its guard is on, or its marks
+    /// are still there, and its deletion is not confirmed.
     pub guards: bool,
 }
 
@@ -113,6 +162,11 @@ pub enum PolicyFact {
     /// One of our definitions is missing, edited or being deleted, or was a moment ago; the text
     /// says which.
     DefinitionChanged(String),
+    /// A user has confirmed the deletion of one of our definitions; the text says which.
+    DefinitionConfirmed(String),
+    /// One says that a newer version has installed it, and what it refuses or takes can't be told here;
+    /// the text says which. It is that version's to restore.
+    Newer(String),
     /// They exist, and the API server has still accepted a dry-run delete.
     NotEnforced,
 }
@@ -128,18 +182,30 @@ impl World {
             namespace_name: namespace.to_owned(),
             name: name.to_owned(),
             now,
+            clock_ahead: Fact::Known(0),
             namespace: unread(),
             workload: unread(),
+            former_workload: unread(),
             pods: unread(),
+            other_pods: unread(),
+            services: unread(),
             claims: unread(),
+            claims_left_out: 0,
+            claim_owners: Vec::new(),
             kept_volumes: unread(),
+            twins: unread(),
+            kept_in_namespace: unread(),
             ledger: unread(),
+            other_namespace: None,
+            recreated: None,
             neighbours: unread(),
             policy: unread(),
             checks: unread(),
             backups: unread(),
             jobs: unread(),
+            agents: unread(),
             cron_job: unread(),
+            late_backup: None,
             agent_identity: unread(),
             file_claims: unread(),
         }
@@ -151,12 +217,83 @@ impl World {
         names::protected_by(&self.namespace_name, &self.name)
     }
 
+    /// UID of the namespace, if it exists.
+    #[must_use]
+    pub fn namespace_uid(&self) -> Option<&str> {
+        self.namespace.known()?.as_ref()?.uid.as_deref()
+    }
+
+    /// The UIDs of the namespaces whose data this is.
+    #[must_use]
+    pub fn namespace_uids(&self) -> Vec<&str> {
+        namespace_uids(&self.namespace, &self.ledger)
+    }
+
+    /// Whether a volume is of another namespace that had the name, by the UID that is noted on it. As
+    /// long as namespace or ledger can't be read, nothing is known to be.
+    #[must_use]
+    pub fn is_of_other_namespace(&self, volume: &ObjectMeta) -> bool {
+        let is_known = self.namespace.known().is_some()
+            && (self.ledger.known().is_some() || self.other_namespace.is_some());
+        let noted = guard::noted_namespace(volume);
+        is_known && noted.is_some_and(|noted| !self.namespace_uids().contains(&noted))
+    }
+
+    /// A volume of the database, with a claim or without, and of this very namespace.
+    #[must_use]
+    pub fn guarded_volume(&self, name: &str) -> Option<&VolumeFound> {
+        let claims = self.claims.known().into_iter().flatten();
+        let bound = claims.filter_map(|claim| match &claim.volume {
+            VolumeFact::Found(volume) => Some(volume.as_ref()),
+            VolumeFact::NotBound | VolumeFact::Gone(_) | VolumeFact::Unknown(_) => None,
+        });
+        let kept = self.kept_volumes.known().into_iter().flatten();
+        let mut all = bound.chain(kept.map(|kept| &kept.volume));
+        all.find(|volume| volume.name() == name && !self.is_of_other_namespace(&volume.metadata))
+    }
+
+    /// The UID to note on a volume of this namespace. None as long as it is not known whose the
+    /// namespace is.
+    #[must_use]
+    pub fn uid_to_note(&self) -> Option<&str> {
+        self.ledger.known()?;
+        self.namespace_uid()
+    }
+
+    /// The older ProtectedDatabase that names the same workload, if there is one.
+    #[must_use]
+    pub fn rival(&self) -> Option<&str> {
+        let mut neighbours = self.neighbours.known()?.iter();
+        neighbours
+            .find(|neighbour| neighbour.same_workload && neighbour.older)
+            .map(|neighbour| neighbour.name.as_str())
+    }
+
+    /// Whether the workload is this database's: no older one names it too. As long as that could not
+    /// be read it is not.
+    #[must_use]
+    pub fn owns_workload(&self) -> bool {
+        self.neighbours.known().is_some() && self.rival().is_none()
+    }
+
+    /// Whether another database that guards what it names names that workload.
+    #[must_use]
+    pub fn is_named_by_another(&self, kind: WorkloadKind, workload: &str) -> bool {
+        let mut neighbours = self.neighbours.known().into_iter().flatten();
+        neighbours.any(|neighbour| {
+            let named = neighbour.workload_kind;
+            neighbour.guards
+                && neighbour.workload == workload
+                && named.is_none_or(|named| named == kind)
+        })
+    }
+
     /// The workload, if it was found.
     #[must_use]
     pub fn workload_found(&self) -> Option<&WorkloadFound> {
         match self.workload.known()? {
             WorkloadFact::Found(found) => Some(found),
-            WorkloadFact::NotFound | WorkloadFact::Ambiguous => None,
+            WorkloadFact::Pods(_) | WorkloadFact::NotFound | WorkloadFact::Ambiguous => None,
         }
     }
 
@@ -175,21 +312,44 @@ impl World {
             namespace_name: _,
             name: _,
             now: _,
+            // What waits for it goes on waiting, and a confirmation that may have ended says so itself.
+            clock_ahead: _,
             namespace,
             workload,
+            former_workload,
             pods,
+            other_pods,
+            services,
             claims,
+            // The guard says so itself.
+            claims_left_out: _,
+            // What needs an owner says whether it could be read.
+            claim_owners: _,
             kept_volumes,
+            twins,
+            // Like `twins`, from the list of all volumes.
+            kept_in_namespace: _,
             ledger,
+            other_namespace,
+            recreated: _,
             neighbours,
             policy,
             checks,
             backups,
             jobs,
+            agents,
             cron_job,
+            // It says itself what could not be read.
+            late_backup: _,
             agent_identity,
             file_claims,
         } = self;
+        // Of what could not be read either because of the pods or the Jobs, those say so.
+        let agents = agents
+            .unknown()
+            .filter(|_| pods.known().is_some() && jobs.known().is_some());
+        // It was read, and a condition of its own says what it means.
+        let ledger = ledger.unknown().filter(|_| other_namespace.is_none());
         let volumes = claims.known().into_iter().flatten();
         let volumes = volumes.filter_map(|claim| match &claim.volume {
             VolumeFact::Unknown(why) => Some(why.as_str()),
@@ -197,25 +357,64 @@ impl World {
         });
         let parts = [
             workload.unknown(),
+            former_workload.unknown(),
             neighbours.unknown(),
             pods.unknown(),
             claims.unknown(),
             namespace.unknown(),
             policy.unknown(),
-            ledger.unknown(),
+            ledger,
             checks.unknown(),
             backups.unknown(),
             jobs.unknown(),
+            agents,
             cron_job.unknown(),
             agent_identity.unknown(),
             file_claims.unknown(),
             kept_volumes.unknown(),
+            twins.unknown(),
+            other_pods.unknown(),
+            services.unknown(),
         ];
         parts.into_iter().flatten().chain(volumes).collect()
     }
 }
 
+impl World {
+    /// What became of the pod of a Job, if it was read.
+    #[must_use]
+    pub fn agent_of(&self, job: &Job) -> Option<&AgentFact> {
+        let mut agents = self.agents.known()?.iter();
+        agents.find(|agent| Some(&agent.job_uid) == job.metadata.uid.as_ref())
+    }
+
+    /// The time by the clock of the API server, which decides what a confirmation still permits. Where that
+    /// clock is not known, by this one.
+    #[must_use]
+    pub fn server_time(&self) -> Timestamp {
+        let ahead = self.clock_ahead.known().copied().unwrap_or_default();
+        let ahead = SignedDuration::from_secs(ahead);
+        self.now.0.checked_sub(ahead).unwrap_or(self.now.0)
+    }
+
+    /// How long a Job has been able to have a pod, by the clock of the API server, which dates it. Not
+    /// known where that clock is not.
+    #[must_use]
+    pub fn job_age(&self, job: &Job) -> Option<Duration> {
+        let now = self.now.0.as_second() - self.clock_ahead.known()?;
+        let age = now.saturating_sub(job_began_at(job)?.0.as_second());
+        Some(Duration::from_secs(u64::try_from(age).unwrap_or(0)))
+    }
+}
+
 impl Observed {
+    /// Whether the spec names that workload.
+    #[must_use]
+    pub fn names(&self, kind: WorkloadKind, name: &str) -> bool {
+        let workload = &self.database.spec.workload;
+        workload.name == name && workload.kind.is_none_or(|wanted| wanted == kind)
+    }
+
     /// Whether an object that the operator creates for this database is its own, and not one of the
     /// same name that somebody else made.
     #[must_use]
@@ -240,14 +439,5 @@ impl Observed {
     #[must_use]
     pub fn namespace_name(&self) -> &str {
         &self.world.namespace_name
-    }
-
-    /// The older ProtectedDatabase that names the same workload, if there is one.
-    #[must_use]
-    pub fn rival(&self) -> Option<&str> {
-        let mut neighbours = self.neighbours.known()?.iter();
-        neighbours
-            .find(|neighbour| neighbour.same_workload && neighbour.older)
-            .map(|neighbour| neighbour.name.as_str())
     }
 }

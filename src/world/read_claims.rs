@@ -2,23 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::Value;
 
+use super::namespace::volume_name;
 use super::{ClaimFact, ClaimOrigin, Fact, FileClaim, PodFact, Reader, VolumeFact, WorkloadFound};
-use crate::api::{ProtectedDatabase, names};
+use crate::api::{DeletionGuard, ProtectedDatabase, names};
 use crate::guard;
 
+/// The most claims that are followed for nothing but their mark, unless more were known before: while
+/// no pod runs, the mark is all that ties the claims of its pods to a database.
+const MARKED_LIMIT: usize = 32;
+
 impl Reader {
-    /// Reads the claims that belong to a database, for whichever of the possible reasons.
+    /// Reads the claims that belong to a database, for whichever of the possible reasons. Says how many
+    /// more carry its mark that are not followed.
     pub async fn database_claims(
         &self,
         database: &ProtectedDatabase,
         workload: Option<&WorkloadFound>,
         pods: &[PodFact],
-    ) -> Fact<Vec<ClaimFact>> {
+    ) -> Fact<(Vec<ClaimFact>, usize)> {
         let existing = match self
             .list::<PersistentVolumeClaim>(&ListParams::default())
             .await
@@ -27,7 +33,9 @@ impl Reader {
             Fact::Unknown(why) => return Fact::Unknown(why),
         };
         let owner = names::protected_by(&self.namespace, &database.name_any());
+        let is_followed = follow_marked(database);
         let mut origins: BTreeMap<String, ClaimOrigin> = BTreeMap::new();
+        let mut marked = Vec::new();
         for name in &database.spec.extra_claims {
             origins.entry(name.clone()).or_default().extra = true;
         }
@@ -37,17 +45,34 @@ impl Reader {
         {
             origins.entry(name.to_owned()).or_default().template = true;
         }
-        for mount in pods.iter().flat_map(|pod| &pod.mounts) {
-            origins.entry(mount.claim.clone()).or_default().pod = true;
+        // Whatever mounts it: an init container, or nothing that says where.
+        for claim in pods.iter().flat_map(|pod| &pod.claims) {
+            origins.entry(claim.clone()).or_default().pod = true;
         }
         for claim in &existing {
             let name = claim.name_any();
             if workload.is_some_and(|workload| workload.makes_claim(&name)) {
                 origins.entry(name.clone()).or_default().template = true;
             }
-            if claim.annotations().get(names::PROTECTED_BY_ANNOTATION) == Some(&owner) {
-                origins.entry(name).or_default().marked = true;
+            if guard::marked_owner(&claim.metadata) == Some(owner.as_str()) {
+                marked.push(name);
             }
+        }
+        // Anybody who may write claims may write marks. Those that nothing else names are followed up
+        // to a number, so that forged ones multiply no work; but none that the status knows is left
+        // out. No pass adds to more than that number of them.
+        marked.sort_by_key(|name| (!origins.contains_key(name), !is_followed(name)));
+        let is_known = |name: &&String| origins.contains_key(*name) || is_followed(name);
+        let named = marked.iter().filter(|name| origins.contains_key(*name));
+        let least = named.count() + MARKED_LIMIT;
+        let followed = least.max(marked.iter().filter(is_known).count());
+        let mut left_out = 0;
+        if !is_leaving(database) {
+            left_out = marked.len().saturating_sub(followed);
+            marked.truncate(followed);
+        }
+        for name in marked {
+            origins.entry(name).or_default().marked = true;
         }
         let mut claims = Vec::with_capacity(origins.len());
         for (name, origin) in origins {
@@ -61,7 +86,7 @@ impl Reader {
                 None => missing_claim(name, origin),
             });
         }
-        Fact::Known(claims)
+        Fact::Known((claims, left_out))
     }
 
     /// Reads one claim, whosever it is, without its volume.
@@ -72,17 +97,20 @@ impl Reader {
 
     /// Reads which claims of `spec.verification.files` exist, and on which node a pod has them.
     /// Asks nothing when there are no such rules.
-    pub async fn file_claims(&self, database: &ProtectedDatabase) -> Fact<Vec<FileClaim>> {
+    pub(super) async fn file_claims(
+        &self,
+        database: &ProtectedDatabase,
+        pods: &Fact<Vec<Pod>>,
+    ) -> Fact<Vec<FileClaim>> {
         let rules = &database.spec.verification.files;
         if rules.is_empty() {
             return Fact::Known(Vec::new());
         }
         let api = self.namespaced::<PersistentVolumeClaim>();
-        let everything = ListParams::default();
-        let (claims, pods) = tokio::join!(api.list_metadata(&everything), self.namespace_pods());
-        let pods = match pods {
-            Fact::Known(pods) => pods,
-            Fact::Unknown(why) => return Fact::Unknown(why),
+        let claims = api.list_metadata(&ListParams::default()).await;
+        let pods: Vec<PodFact> = match pods {
+            Fact::Known(pods) => pods.iter().map(PodFact::from).collect(),
+            Fact::Unknown(why) => return Fact::Unknown(why.clone()),
         };
         Fact::from_read("the claims of spec.verification.files", claims).map(|claims| {
             let names = claims.items.iter().map(ResourceExt::name_any);
@@ -97,9 +125,23 @@ impl Reader {
     }
 }
 
+/// Whether a claim is one that the status lists.
+fn follow_marked(database: &ProtectedDatabase) -> impl Fn(&str) -> bool {
+    let listed = database.status.iter().flat_map(|status| &status.claims);
+    let names: Vec<String> = listed.map(|claim| claim.name.clone()).collect();
+    move |name| names.iter().any(|listed| listed == name)
+}
+
+/// Whether everything that carries the mark is to be released.
+pub(super) fn is_leaving(database: &ProtectedDatabase) -> bool {
+    database.metadata.deletion_timestamp.is_some()
+        || database.spec.guard.deletion == DeletionGuard::Off
+}
+
 /// The node of a pod that has the claim.
 fn node_of(pods: &[PodFact], claim: &str) -> Option<String> {
-    let has_claim = |pod: &&PodFact| pod.claims.iter().any(|candidate| candidate == claim);
+    let has_claim =
+        |pod: &&PodFact| !pod.ended && pod.claims.iter().any(|candidate| candidate == claim);
     pods.iter()
         .filter(has_claim)
         .find_map(|pod| pod.node.clone())
@@ -118,9 +160,7 @@ impl From<&PersistentVolumeClaim> for ClaimFact {
                 .as_ref()
                 .and_then(|status| status.phase.clone())
                 .unwrap_or_default(),
-            volume_name: spec
-                .and_then(|spec| spec.volume_name.clone())
-                .filter(|name| !name.is_empty()),
+            volume_name: volume_name(spec.and_then(|spec| spec.volume_name.as_deref())),
             volume: VolumeFact::Unknown("it was not asked for".to_owned()),
             manifest: guard::build_claim_manifest(claim),
         }

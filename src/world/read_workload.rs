@@ -1,17 +1,23 @@
 //! Reads the workload that runs Postgres.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt;
 use kube::core::Selector;
 
-use super::{ContainerFact, Fact, Reader, WorkloadFact, WorkloadFound};
-use crate::api::{Workload, WorkloadKind};
+use super::data_directory::{mounts_of_pod, template_directory};
+use super::server::candidates;
+use super::{ContainerFact, Fact, FormerWorkload, Reader, WorkloadFact, WorkloadFound};
+use crate::api::{ProtectedDatabase, Workload, WorkloadKind};
+use crate::resources::Placement;
 
 impl Reader {
     /// Reads the workload that the spec names.
     pub async fn workload(&self, workload: &Workload) -> Fact<WorkloadFact> {
+        if let Some(selector) = &workload.selector {
+            return self.selected_workload(workload, selector).await;
+        }
         let stateful_set = async {
             match workload.kind {
                 Some(WorkloadKind::Deployment) => Fact::Known(None),
@@ -28,44 +34,80 @@ impl Reader {
             (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why),
             (Fact::Known(Some(_)), Fact::Known(Some(_))) => Fact::Known(WorkloadFact::Ambiguous),
             (Fact::Known(Some(found)), _) => {
-                Fact::Known(WorkloadFact::Found(Box::new(stateful_set_found(found))))
+                Fact::Known(WorkloadFact::Found(Box::new(found.into())))
             }
             (_, Fact::Known(Some(found))) => {
-                Fact::Known(WorkloadFact::Found(Box::new(deployment_found(found))))
+                Fact::Known(WorkloadFact::Found(Box::new(found.into())))
             }
             (Fact::Known(None), Fact::Known(None)) => Fact::Known(WorkloadFact::NotFound),
         }
     }
 }
 
-fn stateful_set_found(object: StatefulSet) -> WorkloadFound {
-    let spec = object.spec.unwrap_or_default();
-    let claim_templates = spec.volume_claim_templates.unwrap_or_default();
-    let retention = spec.persistent_volume_claim_retention_policy;
-    let when_scaled = retention.and_then(|policy| policy.when_scaled);
-    WorkloadFound {
-        metadata: object.metadata,
-        claim_templates: claim_templates.iter().map(ResourceExt::name_any).collect(),
-        deletes_claims_when_scaled: when_scaled.as_deref() == Some("Delete"),
-        ..found(
-            WorkloadKind::StatefulSet,
-            spec.selector,
-            spec.replicas,
-            spec.template,
-        )
+impl Reader {
+    /// Reads the workload that carries marks by the status, if the spec names another one by now.
+    pub async fn former_workload(
+        &self,
+        database: &ProtectedDatabase,
+    ) -> Fact<Option<FormerWorkload>> {
+        let marked = database.status.as_ref();
+        let Some(marked) = marked.and_then(|status| status.workload.as_ref()) else {
+            return Fact::Known(None);
+        };
+        let wanted = &database.spec.workload;
+        let is_same_kind = wanted.kind.is_none_or(|kind| kind == marked.kind);
+        if wanted.name == marked.name && is_same_kind {
+            return Fact::Known(None);
+        }
+        let metadata = match marked.kind {
+            WorkloadKind::StatefulSet => {
+                let found = self.get::<StatefulSet>(&marked.name).await;
+                found.map(|found| found.map(|found| found.metadata))
+            }
+            WorkloadKind::Deployment => {
+                let found = self.get::<Deployment>(&marked.name).await;
+                found.map(|found| found.map(|found| found.metadata))
+            }
+        };
+        let kind = marked.kind;
+        metadata.map(|found| found.map(|metadata| FormerWorkload { kind, metadata }))
     }
 }
 
-fn deployment_found(object: Deployment) -> WorkloadFound {
-    let spec = object.spec.unwrap_or_default();
-    WorkloadFound {
-        metadata: object.metadata,
-        ..found(
-            WorkloadKind::Deployment,
-            spec.selector,
-            spec.replicas,
-            spec.template,
-        )
+impl From<StatefulSet> for WorkloadFound {
+    fn from(object: StatefulSet) -> Self {
+        let spec = object.spec.unwrap_or_default();
+        let claim_templates = spec.volume_claim_templates.unwrap_or_default();
+        let retention = spec.persistent_volume_claim_retention_policy;
+        let when_scaled = retention.and_then(|policy| policy.when_scaled);
+        Self {
+            metadata: object.metadata,
+            claim_templates: claim_templates.iter().map(ResourceExt::name_any).collect(),
+            deletes_claims_when_scaled: when_scaled.as_deref() == Some("Delete"),
+            ..found(
+                WorkloadKind::StatefulSet,
+                spec.selector,
+                spec.replicas,
+                spec.template,
+            )
+        }
+    }
+}
+
+impl From<Deployment> for WorkloadFound {
+    fn from(object: Deployment) -> Self {
+        let spec = object.spec.unwrap_or_default();
+        let strategy = spec.strategy.and_then(|strategy| strategy.type_);
+        Self {
+            metadata: object.metadata,
+            overlaps: strategy.as_deref() != Some("Recreate"),
+            ..found(
+                WorkloadKind::Deployment,
+                spec.selector,
+                spec.replicas,
+                spec.template,
+            )
+        }
     }
 }
 
@@ -76,13 +118,9 @@ fn found(
     template: PodTemplateSpec,
 ) -> WorkloadFound {
     let pod = template.spec.unwrap_or_default();
-    let containers = pod.containers.into_iter().map(|container| ContainerFact {
-        name: container.name,
-        image: container.image.unwrap_or_default(),
-        mounts: container.volume_mounts.unwrap_or_default(),
-        image_pull_policy: container.image_pull_policy,
-    });
-    let pull_secrets = pod.image_pull_secrets.unwrap_or_default().into_iter();
+    let placement = Placement::of(&pod);
+    let template_labels = template.metadata.and_then(|metadata| metadata.labels);
+    let match_labels = selector.match_labels.clone().unwrap_or_default();
     WorkloadFound {
         kind,
         metadata: ObjectMeta::default(),
@@ -90,13 +128,27 @@ fn found(
             .map(|selector| selector.to_string())
             .unwrap_or_default(),
         replicas: replicas.unwrap_or(1),
-        containers: containers.collect(),
+        containers: container_facts(&pod),
         volumes: pod.volumes.unwrap_or_default(),
         claim_templates: Vec::new(),
         deletes_claims_when_scaled: false,
-        image_pull_secrets: pull_secrets
-            .map(|reference| reference.name)
-            .filter(|name| !name.is_empty())
-            .collect(),
+        placement,
+        overlaps: false,
+        match_labels,
+        template_labels: template_labels.unwrap_or_default(),
     }
+}
+
+/// The containers of a pod or template, as far as they matter here.
+pub(super) fn container_facts(pod: &PodSpec) -> Vec<ContainerFact> {
+    let containers = candidates(pod).into_iter();
+    let facts = containers.map(|container| ContainerFact {
+        directory: template_directory(container),
+        mounts_of_pod: mounts_of_pod(container),
+        name: container.name.clone(),
+        image: container.image.clone().unwrap_or_default(),
+        mounts: container.volume_mounts.clone().unwrap_or_default(),
+        image_pull_policy: container.image_pull_policy.clone(),
+    });
+    facts.collect()
 }

@@ -1,9 +1,12 @@
 //! The workload that runs Postgres, as it was read.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{WorkloadKind, names};
+use super::{OwnerName, TemplateDirectory};
+use crate::api::{PodLabels, WorkloadKind, names};
 use crate::resources;
 
 /// What `spec.workload` led to.
@@ -11,10 +14,19 @@ use crate::resources;
 pub enum WorkloadFact {
     /// One workload.
     Found(Box<WorkloadFound>),
+    /// Pods by their labels, which may be none at the moment.
+    Pods(Box<PodsFound>),
     /// None of that name.
     NotFound,
     /// A StatefulSet and a Deployment of that name, and the spec does not say which.
     Ambiguous,
+}
+
+/// A workload that the spec does not name any more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FormerWorkload {
+    pub kind: WorkloadKind,
+    pub metadata: ObjectMeta,
 }
 
 /// The workload, as far as it matters here.
@@ -34,8 +46,37 @@ pub struct WorkloadFound {
     pub claim_templates: Vec<String>,
     /// Whether its claims are deleted when it is scaled down.
     pub deletes_claims_when_scaled: bool,
-    /// Names of the template's image pull secrets.
-    pub image_pull_secrets: Vec<String>,
+    /// Where the template's pods run and how their images are pulled.
+    pub placement: resources::Placement,
+    /// Whether a pod may start before the one in whose place it comes has stopped, as with every
+    /// strategy of a Deployment but Recreate.
+    pub overlaps: bool,
+    /// The labels of its selector, as far as it compares them with one value.
+    pub match_labels: BTreeMap<String, String>,
+    /// The labels of its pod template.
+    pub template_labels: BTreeMap<String, String>,
+}
+
+/// The pods that `spec.workload.selector` leads to, as far as it matters here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodsFound {
+    /// The labels that select them.
+    pub selector: PodLabels,
+    /// The labels that the primary has in addition, if the spec says.
+    pub primary: Option<PodLabels>,
+    /// The container that runs Postgres, if the spec names it.
+    pub container: Option<String>,
+    /// The containers of one of them: of the primary, else of the newest. None while there is no pod.
+    pub containers: Vec<ContainerFact>,
+    /// The names of their containers that run Postgres: more than one where the spec names none, and they
+    /// differ.
+    pub server_containers: Vec<String>,
+    /// The names of the containers of pods that have the labels and do not count, as poolers.
+    pub other_containers: Vec<String>,
+    /// Where and as what it runs.
+    pub placement: resources::Placement,
+    /// What controls it.
+    pub owner: Option<OwnerName>,
 }
 
 /// A container of a template.
@@ -47,6 +88,10 @@ pub struct ContainerFact {
     pub mounts: Vec<VolumeMount>,
     /// Its pull policy, if set.
     pub image_pull_policy: Option<String>,
+    /// What it says of the data directory.
+    pub directory: TemplateDirectory,
+    /// Where it mounts another directory of a volume in every pod.
+    pub mounts_of_pod: Vec<String>,
 }
 
 impl WorkloadFound {
@@ -84,6 +129,35 @@ impl WorkloadFound {
     #[must_use]
     pub fn mounts_claim(&self, claim: &str) -> bool {
         self.template_claims().any(|mounted| mounted == claim) || self.makes_claim(claim)
+    }
+
+    /// The directories of a claim that its containers have; all of it, the empty one, where its template
+    /// does not say that.
+    #[must_use]
+    pub fn directories_of(&self, claim: &str) -> Vec<&str> {
+        let sources = self.volumes.iter().filter(|volume| {
+            let source = volume.persistent_volume_claim.as_ref();
+            source.is_some_and(|source| source.claim_name == claim)
+        });
+        let named = sources.map(|volume| volume.name.as_str());
+        let is_made = |template: &&String| {
+            resources::is_from_claim_template(claim, self.name(), std::slice::from_ref(*template))
+        };
+        let made = self.claim_templates.iter().filter(is_made);
+        let volumes: Vec<&str> = named.chain(made.map(String::as_str)).collect();
+        let mounts = self.containers.iter().flat_map(|found| &found.mounts);
+        let of_claim = mounts.filter(|mount| volumes.contains(&mount.name.as_str()));
+        let directories: Vec<&str> = of_claim
+            .map(|mount| match &mount.sub_path_expr {
+                Some(_) => "",
+                None => mount.sub_path.as_deref().unwrap_or_default(),
+            })
+            .collect();
+        if directories.is_empty() {
+            vec![""]
+        } else {
+            directories
+        }
     }
 
     /// How many pods it had before a recovery scaled it to 0.

@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume};
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, Patch,
     PatchParams, PostParams,
 };
 use kube::{Api, Client, ResourceExt as _};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
 use crate::progress::say;
@@ -19,8 +20,11 @@ use crate::testbed::Testbed;
 
 /// The finalizer that keeps guarded objects.
 const FINALIZER: &str = "holdfast.dev/keep";
-/// The annotation that confirms a deletion, with the object's UID.
-const CONFIRMATION: &str = "holdfast.dev/confirm-deletion";
+/// The annotations that confirm a deletion and a change, by the object's UID and the time.
+const CONFIRMATIONS: [&str; 2] = [
+    "holdfast.dev/confirm-deletion",
+    "holdfast.dev/confirm-change",
+];
 /// What all marks of Holdfast begin with.
 const MARKS: &str = "holdfast.dev/";
 
@@ -109,7 +113,8 @@ impl Drop for TemporaryNamespace<'_> {
             return;
         }
         let removed = self.testbed.run_in_network(async || {
-            let patience = Duration::from_secs(20);
+            // What is left over slows every later test.
+            let patience = Duration::from_mins(3);
             tokio::time::timeout(
                 patience,
                 remove_namespace(self.testbed.client().await?, &self.name),
@@ -239,8 +244,8 @@ async fn release(api: &Api<DynamicObject>, object: &DynamicObject) -> Result<()>
         return Ok(());
     };
     // Confirmed first: the guard refuses to lose its marks otherwise, also to an administrator.
-    let confirmation = json!({"metadata": {"annotations": {CONFIRMATION: object.metadata.uid}}});
-    for patch in [confirmation, patch] {
+    let uid = object.metadata.uid.clone().unwrap_or_default();
+    for patch in [build_confirmation(&uid), patch] {
         ignore_absence(
             api.patch(
                 &object.name_any(),
@@ -261,8 +266,14 @@ fn ignore_absence(outcome: kube::Result<()>) -> Result<()> {
     }
 }
 
-/// The patch that takes the marks off and confirms the deletion; nothing for an object without
-/// marks.
+/// The patch that confirms everything from now on.
+fn build_confirmation(uid: &str) -> Value {
+    let confirmed = format!("{uid}/{:.0}", Timestamp::now());
+    let confirmed = CONFIRMATIONS.map(|key| (key.to_owned(), json!(confirmed)));
+    json!({"metadata": {"annotations": Map::from_iter(confirmed)}})
+}
+
+/// The patch that takes the marks off, with what was confirmed; nothing for an object without marks.
 fn build_release(metadata: &ObjectMeta) -> Option<Value> {
     let marked = |name: &&String| name.starts_with(MARKS);
     let labels: Vec<_> = metadata
@@ -291,7 +302,9 @@ fn build_release(metadata: &ObjectMeta) -> Option<Value> {
     for name in annotations {
         changes["annotations"][name] = Value::Null;
     }
-    changes["annotations"][CONFIRMATION] = json!(metadata.uid);
+    for confirmation in CONFIRMATIONS {
+        changes["annotations"][confirmation] = Value::Null;
+    }
     changes["finalizers"] = json!(
         finalizers
             .iter()
@@ -319,7 +332,10 @@ mod tests {
             build_release(&metadata).unwrap(),
             json!({"metadata": {
                 "labels": {"holdfast.dev/protected": null},
-                "annotations": {"holdfast.dev/protected-by": null, "holdfast.dev/confirm-deletion": "1-2-3"},
+                "annotations": {
+                    "holdfast.dev/protected-by": null, "holdfast.dev/confirm-deletion": null,
+                    "holdfast.dev/confirm-change": null,
+                },
                 "finalizers": ["kubernetes.io/pvc-protection"],
             }})
         );

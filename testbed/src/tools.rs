@@ -21,7 +21,7 @@ use crate::versions;
 pub enum Selection {
     /// A cluster, its S3 server and Postgres 15: what the demo uses.
     Demo,
-    /// Also Postgres 17, helm and a GitOps agent: what the tests use.
+    /// Also Postgres 17, helm, a GitOps agent and `kstatus`: what the tests use.
     All,
 }
 
@@ -31,6 +31,8 @@ struct Tool {
     /// The name it gets, where that is not the last word of the package.
     rename: Option<(&'static str, &'static str)>,
     needed_by: Selection,
+    /// The source of a program of this checkout, so that a changed one is built again.
+    source: Option<&'static str>,
 }
 
 const fn tool(package: &'static str) -> Tool {
@@ -38,10 +40,11 @@ const fn tool(package: &'static str) -> Tool {
         package,
         rename: None,
         needed_by: Selection::Demo,
+        source: None,
     }
 }
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 13] = [
     tool("k8s.io/kubernetes/cmd/kube-apiserver"),
     tool("k8s.io/kubernetes/cmd/kube-controller-manager"),
     tool("k8s.io/kubernetes/cmd/kube-proxy"),
@@ -64,6 +67,11 @@ const TOOLS: [Tool; 12] = [
         needed_by: Selection::All,
         ..tool("github.com/argoproj/argo-cd/gitops-engine/agent")
     },
+    Tool {
+        needed_by: Selection::All,
+        source: Some(include_str!("../tools/kstatus/main.go")),
+        ..tool("holdfast.dev/testbed-tools/kstatus")
+    },
 ];
 
 impl Tool {
@@ -73,6 +81,25 @@ impl Tool {
             |(_, name)| name,
         )
     }
+
+    /// The name of its file: the folder is named after pinned versions, which say nothing of a
+    /// program of this checkout.
+    fn file(&self) -> String {
+        match self.source {
+            Some(source) => format!("{}-{}", self.name(), cache::key(&[source])),
+            None => self.name().to_owned(),
+        }
+    }
+}
+
+/// A program of the pinned modules, built if it is missing, for a test that needs no cluster.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let tool = TOOLS
+        .iter()
+        .find(|tool| tool.name() == name)
+        .with_context(|| format!("{name} is not among the tools"))?;
+    let bin = build(&Layout::discover()?, &Cache::open()?, tool.needed_by)?;
+    Ok(bin.join(tool.file()))
 }
 
 /// The linker flags of the binaries of `tools/go.mod`.
@@ -176,7 +203,7 @@ pub fn build(layout: &Layout, cache: &Cache, selection: Selection) -> Result<Pat
         run_with_progress("tools", &mut command)?;
         for tool in missing {
             let built = tool.rename.map_or_else(|| tool.name(), |(built, _)| built);
-            fs::rename(half.join(built), bin.join(tool.name()))?;
+            fs::rename(half.join(built), bin.join(tool.file()))?;
         }
     }
     for (packages, names) in standalone() {
@@ -212,7 +239,7 @@ fn is_complete(bin: &Path, selection: Selection) -> bool {
 fn missing_tools(bin: &Path, selection: Selection) -> Vec<&'static Tool> {
     TOOLS
         .iter()
-        .filter(|tool| tool.needed_by <= selection && !bin.join(tool.name()).is_file())
+        .filter(|tool| tool.needed_by <= selection && !bin.join(tool.file()).is_file())
         .collect()
 }
 
@@ -281,6 +308,16 @@ mod tests {
                 && names.contains(&"gitops-agent")
                 && names.contains(&"kubelet"),
             "{names:?}"
+        );
+    }
+
+    #[test]
+    fn a_program_of_this_checkout_has_the_digest_of_its_source_in_its_name() {
+        let files: Vec<_> = TOOLS.iter().map(Tool::file).collect();
+        let of_kstatus = files.iter().find(|file| file.starts_with("kstatus-"));
+        assert!(
+            of_kstatus.is_some() && files.contains(&"etcd".to_owned()),
+            "{files:?}"
         );
     }
 

@@ -1,125 +1,16 @@
-//! A whole backup set from a real Postgres to a real S3 server, and that every way to fail leaves
-//! no backup.
+//! A whole backup set from a real Postgres to a real S3 server, and that each thing that can be wrong
+//! has its reason and leaves no backup.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::time::Duration;
 
-use holdfast::agent::{
-    DumpPrograms, Interrupt, MountedFiles, SetOrder, SuspicionSource, TakenSet, take_set,
-};
-use holdfast::api::{AgentFailure, BackupRequest, reasons};
-use holdfast::postgres::Login;
-use holdfast::store::{Manifest, SetPath, SetState, Upload};
-use k8s_openapi::jiff::Timestamp;
+use holdfast::api::reasons;
+use holdfast::store::{FORMAT_VERSION, Manifest, SetState};
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 
+use crate::backup_scene::{FOLDER, Scene};
 use crate::login::make_client_certificate;
-use crate::support::object_store::TestObjectStore;
 use crate::support::postgres::{PASSWORD, TestPostgres};
 use crate::support::{make_certificates, run};
-
-/// What the ProtectedDatabase would say.
-struct Says(Option<&'static str>);
-
-impl SuspicionSource for Says {
-    async fn fetch_suspicion(
-        &self,
-        _system_identifier: &str,
-    ) -> Result<Option<String>, AgentFailure> {
-        Ok(self.0.map(str::to_owned))
-    }
-}
-
-pub struct Scene {
-    pub postgres: TestPostgres,
-    pub bucket: TestObjectStore,
-    pub request: BackupRequest,
-    pub files: MountedFiles,
-    _credentials: TempDir,
-}
-
-impl Scene {
-    pub fn new(databases: &[&str], username: &str, password: &str) -> Self {
-        let (postgres, bucket) = (TestPostgres::start(), TestObjectStore::start());
-        let (server, credentials) = postgres.request(databases, username, password);
-        let request = BackupRequest {
-            namespace: "atra".to_owned(),
-            database: "knowledge".to_owned(),
-            database_uid: "uid-1".to_owned(),
-            server,
-            storage: bucket.storage(),
-            deadline_seconds: 600,
-            check_seconds: 0,
-        };
-        let files = MountedFiles {
-            postgres_credentials: credentials.path().to_path_buf(),
-            postgres_ca: credentials.path().to_path_buf(),
-            postgres_certificate: credentials.path().to_path_buf(),
-            s3_credentials: bucket.credentials().to_path_buf(),
-            s3_ca: bucket.authority(),
-            work: credentials.path().to_path_buf(),
-        };
-        Self {
-            postgres,
-            bucket,
-            request,
-            files,
-            _credentials: credentials,
-        }
-    }
-
-    fn order(&self) -> SetOrder<'_> {
-        self.order_number(7)
-    }
-
-    fn order_number(&self, number: u32) -> SetOrder<'_> {
-        let path = SetPath::new(
-            "prod",
-            "atra",
-            "knowledge",
-            Timestamp::from_second(1_795_258_801).unwrap(),
-            number,
-        );
-        SetOrder {
-            request: &self.request,
-            files: &self.files,
-            host: "127.0.0.1".to_owned(),
-            presence: None,
-            backup: "knowledge-backup-1".to_owned(),
-            path,
-        }
-    }
-
-    pub async fn take(&self, says: Option<&'static str>) -> Result<TakenSet, AgentFailure> {
-        take_set(&self.order(), &Says(says), &Interrupt::by_hand().1).await
-    }
-
-    /// Takes one set of several.
-    pub async fn take_number(&self, number: u32) -> Result<TakenSet, AgentFailure> {
-        take_set(
-            &self.order_number(number),
-            &Says(None),
-            &Interrupt::by_hand().1,
-        )
-        .await
-    }
-
-    fn assert_nothing_is_left(&self) {
-        assert_eq!(
-            (self.bucket.objects(), self.bucket.unfinished_parts()),
-            (Vec::new(), 0)
-        );
-        assert!(
-            !self.files.work.join("pgpass").exists(),
-            "the password file is gone"
-        );
-    }
-}
-
-const FOLDER: &str = "prod/atra/knowledge/20261121T110001Z-00000007";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manifest_is_what_a_count_by_hand_gives_and_the_dump_restores() {
@@ -169,7 +60,7 @@ async fn the_manifest_is_what_a_count_by_hand_gives_and_the_dump_restores() {
     let manifest: Manifest = serde_json::from_slice(&stored).unwrap();
     assert_eq!(
         (&manifest, manifest.state, manifest.format_version),
-        (&set.manifest, SetState::Good, 1)
+        (&set.manifest, SetState::Good, FORMAT_VERSION)
     );
     let text = String::from_utf8(stored).unwrap();
     assert!(
@@ -264,6 +155,13 @@ async fn the_manifest_is_what_a_count_by_hand_gives_and_the_dump_restores() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_taken_while_the_data_looks_reset_is_suspect_and_says_why() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
+    scene
+        .postgres
+        .execute(
+            "postgres",
+            "create table t (id int); insert into t values (1)",
+        )
+        .await;
     let set = scene
         .take(Some("the data looked reset (RowsDropped)"))
         .await
@@ -334,82 +232,6 @@ async fn each_thing_that_can_be_wrong_has_its_reason_and_leaves_nothing() {
     scene.assert_nothing_is_left();
 }
 
-/// Random text, so that compression leaves several parts to upload.
-const BULKY: &str = "create table bulky (data text); insert into bulky select (select \
-    string_agg(md5(random()::text || n || m), '') from generate_series(1, 30) m) from \
-    generate_series(1, 60000) n;";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dump_that_is_killed_midway_leaves_no_object_and_no_upload() {
-    let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", BULKY).await;
-    scene
-        .postgres
-        .execute("postgres", "create table zz_locked (id int)")
-        .await;
-    let (parts, failure) = tokio::join!(
-        async {
-            // Once parts are stored, the server ends the session of pg_dump: it exits with an error
-            // after much good data.
-            while scene.bucket.unfinished_parts() < 2 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            let parts = scene.bucket.unfinished_parts();
-            scene
-                .postgres
-                .execute(
-                    "postgres",
-                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name \
-                    = 'holdfast-backup'",
-                )
-                .await;
-            parts
-        },
-        scene.take(None)
-    );
-    let failure = failure.unwrap_err();
-    assert!(parts >= 2);
-    assert_eq!(failure.reason, reasons::DUMP_FAILED, "{}", failure.message);
-    scene.assert_nothing_is_left();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_interrupt_midway_leaves_no_object_and_no_upload() {
-    let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", BULKY).await;
-    let (sender, interrupt) = Interrupt::by_hand();
-    let order = scene.order();
-    let stop = AgentFailure {
-        reason: reasons::TIMEOUT.to_owned(),
-        message: "over".to_owned(),
-    };
-    let ((), outcome) = tokio::join!(
-        async {
-            while scene.bucket.unfinished_parts() < 2 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            sender.send_replace(Some(stop.clone()));
-        },
-        take_set(&order, &Says(None), &interrupt)
-    );
-    assert_eq!(outcome.unwrap_err(), stop);
-    scene.assert_nothing_is_left();
-    let sessions =
-        "select count(*) from pg_stat_activity where application_name = 'holdfast-backup'";
-    let client = scene.postgres.superuser("postgres").await;
-    let end = std::time::Instant::now() + Duration::from_secs(10);
-    while client
-        .query_one(sessions, &[])
-        .await
-        .unwrap()
-        .get::<_, i64>(0)
-        > 0
-    {
-        assert!(std::time::Instant::now() < end, "pg_dump is gone");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// `pg_dump` is told the address and, apart from it, the name in the certificate; it logs in by the
 /// client certificate.
 #[tokio::test(flavor = "multi_thread")]
@@ -439,87 +261,4 @@ async fn a_set_is_taken_by_a_client_certificate_from_a_server_that_is_verified_b
     request.credentials_secret = String::new();
     request.certificate_secret = Some("pg-client".to_owned());
     scene.take(None).await.unwrap();
-}
-
-/// Runs a stand-in for `pg_dump` that misbehaves in the way the script says; `$REAL` is the real
-/// one.
-async fn dump_with(scene: &Scene, script: &str) -> AgentFailure {
-    let program = scene.files.work.join("misbehaving");
-    let real = holdfast::postgres::find_program("pg_dump").unwrap();
-    fs::write(
-        &program,
-        format!("#!/bin/sh\nREAL={}\n{script}\n", real.display()),
-    )
-    .unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let login = Login::read(
-        &scene.request.server,
-        "atra",
-        "127.0.0.1",
-        &scene.files.postgres_credentials,
-        Path::new("/nowhere"),
-        Path::new("/nowhere"),
-    )
-    .unwrap();
-    let programs = DumpPrograms::prepare(&login, &scene.files.work, false)
-        .unwrap()
-        .with_dump_program(program);
-    let mut upload = Upload::new(scene.bucket.open(), "dump".to_owned(), 5 << 20);
-    let failure = programs
-        .dump_database("postgres", "dump", &mut upload)
-        .await
-        .expect_err("no dump");
-    upload.abort().await;
-    drop(programs);
-    scene.assert_nothing_is_left();
-    failure
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dump_counts_only_when_it_ended_well_and_is_whole() {
-    let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", BULKY).await;
-    let cases = [
-        (
-            "\"$REAL\" \"$@\" | head -c 20000000",
-            reasons::DUMP_INCOMPLETE,
-        ),
-        ("\"$REAL\" \"$@\"; exit 3", reasons::DUMP_FAILED),
-        ("\"$REAL\" \"$@\"; echo extra", reasons::DUMP_INCOMPLETE),
-        ("\"$REAL\" \"$@\"; kill -9 $$", reasons::DUMP_FAILED),
-        (
-            "while :; do echo this is no archive; done",
-            reasons::DUMP_INCOMPLETE,
-        ),
-        ("exit 0", reasons::DUMP_INCOMPLETE),
-        (
-            "echo \"pg_dump: error: no way\" >&2; exit 1",
-            reasons::DUMP_FAILED,
-        ),
-    ];
-    for (script, reason) in cases {
-        let failure = dump_with(&scene, script).await;
-        assert_eq!(failure.reason, reason, "{script}: {}", failure.message);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_password_is_in_no_argument_and_no_environment() {
-    let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    let seen = scene.files.work.join("seen");
-    let script = format!(
-        "tr '\\0' '\\n' < /proc/$$/environ > {0}; echo \"$@\" >> {0}; stat -c %a \"$PGPASSFILE\" \
-         >> {0}; exit 1",
-        seen.display()
-    );
-    dump_with(&scene, &script).await;
-    let seen = fs::read_to_string(seen).unwrap();
-    assert!(
-        seen.contains("PGUSER=postgres") && seen.ends_with("600\n"),
-        "{seen}"
-    );
-    assert!(
-        !seen.contains("pass:word") && !seen.contains("pass\\:word"),
-        "{seen}"
-    );
 }

@@ -65,6 +65,23 @@ fn table<'found>(found: &'found Gathered, name: &str) -> &'found TableEvidence {
 
 const AGENT: &str = "create role agent login password 'secret'; grant pg_read_all_settings, pg_read_all_data to agent;";
 
+/// In a cluster that has IPv6 only, a pod has such an address and no other.
+#[tokio::test]
+async fn a_server_that_has_only_an_ipv6_address_is_checked_there() {
+    let mut server = TestPostgres::prepare("listen_addresses = '::1'");
+    server.launch();
+    let (mut request, credentials) = server.request(&["postgres"], "postgres", PASSWORD);
+    let mut elsewhere = check_request(request.clone(), &[]);
+    elsewhere.timeout_seconds = 2;
+    let found = gather(&elsewhere, &mounted(&credentials)).await;
+    assert_eq!(found.evidence, None, "nothing listens on IPv4");
+    request.host = Some("::1".to_owned());
+    let found = gather(&check_request(request, &[]), &mounted(&credentials)).await;
+    assert_eq!(found.failure, None);
+    let evidence = found.evidence.expect("evidence");
+    assert_eq!(evidence.server_address, "::1");
+}
+
 #[tokio::test]
 async fn rows_and_identity_are_those_of_the_server() {
     let server = TestPostgres::start();
@@ -136,6 +153,7 @@ async fn rows_and_identity_are_those_of_the_server() {
     );
     assert_eq!(evidence.identity.data_directory, row.get::<_, String>(1));
     assert!(!evidence.identity.in_recovery && evidence.identity.wal_position.contains('/'));
+    assert_eq!(evidence.server_address, "127.0.0.1");
     let age = evidence
         .observed_at
         .0

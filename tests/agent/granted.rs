@@ -6,7 +6,7 @@ use std::process::Command;
 
 use holdfast::agent::gather;
 
-use crate::backup::Scene;
+use crate::backup_scene::Scene;
 use crate::check::check_request;
 use crate::support::postgres::{PASSWORD, TestPostgres};
 use crate::support::run;

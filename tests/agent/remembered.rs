@@ -7,7 +7,7 @@ use holdfast::api::{CountKind, reasons};
 use holdfast::store::{Manifest, ObjectStore, SetState};
 
 use super::check::check_request;
-use crate::backup::Scene;
+use crate::backup_scene::Scene;
 use crate::support::object_store::write_credentials;
 use crate::support::postgres::PASSWORD;
 
@@ -80,7 +80,7 @@ async fn the_newest_good_set_says_what_was_there_and_nothing_else_does() {
         change(&mut manifest);
         serde_json::to_vec(&manifest).unwrap()
     };
-    // All of these are newer.
+    // All of these are stored later, and by their names most of them are newer.
     put(
         &scene,
         "20270101T000000Z-00000001",
@@ -117,7 +117,7 @@ async fn the_newest_good_set_says_what_was_there_and_nothing_else_does() {
     put(
         &scene,
         "20250101T000000Z-00000001",
-        changed(&|manifest| manifest.identity.timeline = 77),
+        changed(&|manifest| manifest.identity.wal_position = "0/1".to_owned()),
     )
     .await;
 
@@ -144,6 +144,56 @@ async fn the_newest_good_set_says_what_was_there_and_nothing_else_does() {
             remembered.evidence.identity.timeline
         ),
         (85, 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_set_is_so_by_its_write_ahead_log_and_by_no_clock_of_a_node() {
+    let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
+    scene
+        .postgres
+        .execute("postgres", "create table experts (id int)")
+        .await;
+    let bucket = scene.request.storage.bucket.clone();
+    let good = scene.take(None).await.unwrap().manifest;
+    let at = |position: &str, state: SetState| {
+        let mut manifest = good.clone();
+        position.clone_into(&mut manifest.identity.wal_position);
+        manifest.state = state;
+        serde_json::to_vec(&manifest).unwrap()
+    };
+    // The clock of one node is a year behind, that of another a year ahead.
+    put(
+        &scene,
+        "20251121T110001Z-00000001",
+        at("FF/2", SetState::Good),
+    )
+    .await;
+    put(
+        &scene,
+        "20271121T110001Z-00000001",
+        at("FF/1", SetState::Good),
+    )
+    .await;
+    let found = look(&scene, &scene.files, &bucket).await;
+    assert_eq!(
+        found.backup_evidence.unwrap().path,
+        "prod/atra/knowledge/20251121T110001Z-00000001"
+    );
+
+    for number in 0..51 {
+        // Stored last, and the last by its name among those of the same second.
+        let folder = format!("20281122T110001Z-{number:08}");
+        put(&scene, &folder, at("FF/3", SetState::Suspect)).await;
+    }
+    let hidden = look(&scene, &scene.files, &bucket).await;
+    assert_eq!(hidden.backup_evidence, None);
+    let failure = hidden.failure.unwrap();
+    assert_eq!(failure.reason, reasons::BACKUPS_UNREADABLE);
+    assert!(
+        failure.message.contains("do not count"),
+        "it is not treated as a database without a past: {}",
+        failure.message
     );
 }
 

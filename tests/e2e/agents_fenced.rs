@@ -49,6 +49,42 @@ fn an_agent_writes_about_its_own_job_only() {
     });
 }
 
+/// Somebody gave the agents of a namespace more than they need. A binding's role can't be changed: the
+/// operator makes the binding again.
+#[test]
+fn another_role_of_the_agents_is_taken_from_them_and_said() {
+    beside_others("fence-binding", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        scene.settle().await;
+        let binding = names::AGENT_SERVICE_ACCOUNT;
+        let create = format!(
+            "create rolebinding {binding} --clusterrole=edit --serviceaccount={}:{binding}",
+            scene.namespace()
+        );
+        // The operator may create its own in between.
+        scene
+            .wait("another binding of the name", async || {
+                scene.kubectl(&format!("delete rolebinding {binding} --ignore-not-found"));
+                scene.try_kubectl(&create)
+            })
+            .await;
+        ask_for_a_check(scene).await;
+        scene
+            .wait_event(
+                "Warning",
+                reasons::AGENT_PERMISSIONS_CHANGED,
+                "gave ClusterRole edit in place of ClusterRole holdfast-agent",
+            )
+            .await;
+        scene.wait_green().await;
+        let role = scene.kubectl(&format!(
+            "get rolebinding {binding} -o jsonpath={{.roleRef.name}}"
+        ));
+        assert_eq!(role, names::AGENT_CLUSTER_ROLE);
+    });
+}
+
 /// The agent that looks for files writes what it saw of them into its own check, and nothing that
 /// is said of the data, under whatever field manager.
 #[test]

@@ -340,6 +340,6 @@ fn fetch_manifest(scene: &Scene, path: &str) -> Manifest {
 }
 
 /// What a person types to have a backup now.
-fn back_up_now(scene: &Scene, name: &str) {
+pub fn back_up_now(scene: &Scene, name: &str) {
     scene.kubectl(&format!("create job --from=cronjob/{NAME}-backup {name}"));
 }

@@ -8,8 +8,8 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::support::{
-    ALL_ROWS, NAME, OPERATOR_USER, Scene, Server, Start, assert_tells, beside_others, volume_of,
-    write_file,
+    ALL_ROWS, NAME, OPERATOR_USER, Scene, Server, Start, assert_tells, beside_others,
+    confirm_deletion, confirmation, type_command, volume_of, write_file,
 };
 
 #[test]
@@ -55,6 +55,7 @@ fn another_server_is_warned_about_and_what_changes_nothing_is_let_through() {
         let container = "/spec/template/spec/containers/0";
         let replace =
             |path: &str, value: &str| json!({"op": "replace", "path": path, "value": value});
+        let arguments = |words: &[&str]| json!({"op": "add", "path": format!("{container}/args"), "value": words});
         let patch = |changes: &[serde_json::Value]| {
             format!(
                 "patch statefulset {} --dry-run=server --warnings-as-errors --type=json -p {}",
@@ -80,6 +81,32 @@ fn another_server_is_warned_about_and_what_changes_nothing_is_let_through() {
                     "value": {"name": "PGDATA", "value": "/var/lib/postgresql/data/18"}}),
                 ],
                 "PGDATA of container postgres",
+            ),
+            (
+                vec![json!({"op": "add", "path": format!("{container}/env/-"),
+                    "value": {"name": "POSTGRESQL_DATA_DIR", "value": "/tmp/pg"}})],
+                "PGDATA of container postgres",
+            ),
+            (
+                vec![arguments(&["-c", "data_directory=/tmp/pg"])],
+                "the data directory in the arguments of container postgres",
+            ),
+            (
+                vec![arguments(&["postgres", "-D", "/other"])],
+                "the data directory in the arguments of container postgres",
+            ),
+            (
+                vec![json!({"op": "add", "path": format!("{container}/command"),
+                    "value": ["env", "PGDATA=/other", "docker-entrypoint.sh", "postgres"]})],
+                "the data directory in the arguments of container postgres",
+            ),
+            (
+                vec![
+                    json!({"op": "remove", "path": format!("{container}/env/3")}),
+                    json!({"op": "add", "path": format!("{container}/envFrom"),
+                    "value": [{"configMapRef": {"name": "settings"}}]}),
+                ],
+                "envFrom of container postgres",
             ),
         ] {
             assert_tells(
@@ -109,6 +136,9 @@ fn another_server_is_warned_about_and_what_changes_nothing_is_let_through() {
                 json!({"op": "add", "path": format!("{container}/volumeMounts/-"),
                     "value": {"name": "settings", "mountPath": "/var/lib/postgresql/data/pgdata/conf.d"}}),
             ],
+            vec![arguments(&["-c", "shared_buffers=16MB"])],
+            vec![json!({"op": "add", "path": format!("{container}/envFrom"),
+                "value": [{"configMapRef": {"name": "settings"}}]})],
         ] {
             scene.kubectl(&patch(&harmless));
         }
@@ -170,10 +200,11 @@ fn a_confirmed_change_is_let_through() {
             server.claim(),
             names::PROTECTED_LABEL
         ));
-        let (_, command) = refused
-            .split_once("Without the plugin: kubectl ")
-            .expect("a command");
-        scene.kubectl(command.trim());
+        // The deletion is another verb.
+        confirm_deletion(scene, "pvc", &server.claim());
+        let off = format!("label pvc {} {}-", server.claim(), names::PROTECTED_LABEL);
+        assert_tells(&scene.refused(&off), &[names::CONFIRM_CHANGE_ANNOTATION]);
+        type_command(scene, &refused);
         scene.kubectl(&format!(
             "label pvc {} {}-",
             server.claim(),
@@ -182,6 +213,12 @@ fn a_confirmed_change_is_let_through() {
         scene
             .wait_event("Warning", "MarksRemoved", "was guarded and is not any more")
             .await;
+        scene.kubectl(&format!(
+            "annotate pvc {} {}- {}-",
+            server.claim(),
+            names::CONFIRM_DELETION_ANNOTATION,
+            names::CONFIRM_CHANGE_ANNOTATION
+        ));
         scene.wait_green().await;
         let claim = scene.get::<PersistentVolumeClaim>(&server.claim()).await;
         assert!(
@@ -204,9 +241,15 @@ fn the_operator_is_refused_too() {
             server.claim()
         ));
         let operator = format!("--as={OPERATOR_USER}");
-        let confirmation = format!("{}={uid}", names::CONFIRM_DELETION_ANNOTATION);
+        let confirmed = confirmation(&uid);
+        let change_confirmation = format!("{}={confirmed}", names::CONFIRM_CHANGE_ANNOTATION);
+        let confirmation = format!("{}={confirmed}", names::CONFIRM_DELETION_ANNOTATION);
         let volume_uid = scene.kubectl(&format!("get pv {volume} -o jsonpath={{.metadata.uid}}"));
-        let volume_confirmation = format!("{}={volume_uid}", names::CONFIRM_DELETION_ANNOTATION);
+        let volume_confirmation = format!(
+            "{}={}",
+            names::CONFIRM_DELETION_ANNOTATION,
+            crate::support::confirmation(&volume_uid)
+        );
         let for_restore = names::CONFIRMED_FOR_ANNOTATION;
         for (words, tells) in [
             (
@@ -215,10 +258,19 @@ fn the_operator_is_refused_too() {
             ),
             (
                 format!(
+                    "annotate pvc {} {change_confirmation} {for_restore}={}/back {operator}",
+                    server.claim(),
+                    scene.namespace()
+                ),
+                "operator can't confirm",
+            ),
+            (
+                format!(
                     "patch pv {volume} --type=merge -p \
                      {{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Delete\"}}}} {operator}"
                 ),
-                "from Retain to Delete",
+                // Two policies refuse it; either answers.
+                "reclaim policy of",
             ),
             (
                 format!("delete protdb {NAME} --wait=false {operator}"),
@@ -269,7 +321,9 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
     let (label, owner) = (names::PROTECTED_LABEL, names::PROTECTED_BY_ANNOTATION);
     let off_label = vec![
         "refuses to remove the label holdfast.dev/protected from",
+        "--change, then remove the mark again",
         "Without the plugin: kubectl annotate",
+        "holdfast.dev/confirm-change=",
     ];
     let off_owner = vec!["refuses to remove the annotation holdfast.dev/protected-by from"];
     let off_finalizer = vec!["refuses to remove the finalizer holdfast.dev/keep from"];
@@ -301,7 +355,6 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
     for target in [
         format!("pvc {claim}"),
         format!("pv {volume}"),
-        format!("statefulset {set}"),
         format!("protdb {NAME}"),
     ] {
         attempt(format!("annotate {target} {owner}-"), &off_owner);
@@ -383,6 +436,27 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
             ],
         );
     }
+    for (changes, tells) in template_changes() {
+        attempt(
+            format!("patch statefulset {set} --type=json -p [{changes}]"),
+            &tells,
+        );
+    }
+    attempt(
+        format!(
+            "patch protdb {NAME} --type=merge -p {{\"spec\":{{\"guard\":{{\"deletion\":\"Off\"}}}}}}"
+        ),
+        &vec![
+            "refuses to switch the guard of ProtectedDatabase",
+            "every mark would be removed",
+            "holdfast.dev/confirm-change=",
+        ],
+    );
+    all
+}
+
+/// Changes of the pod template that would take the data away from Postgres, and what is said of each.
+fn template_changes() -> Vec<(String, Vec<&'static str>)> {
     let unclaimed = vec![
         "refuses to remove the claim of volume data from StatefulSet",
         "Postgres would start on an empty directory",
@@ -403,21 +477,47 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
     let cover = r#"{"op":"add","path":"/spec/template/spec/volumes/-","value":{"name":"cover","emptyDir":{}}},{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/-","value":{"name":"cover","mountPath":"/var/lib/postgresql/data/pgdata"}}"#;
     let expression = r#"{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/0/subPathExpr","value":"other"}"#;
     let renumber = r#"{"op":"add","path":"/spec/ordinals","value":{"start":1}}"#;
-    for (changes, tells) in [
+    // The API server takes another spelling for another path, and the runtime mounts the later one
+    // over the data.
+    let (empty_dir, config) = (r#""emptyDir":{}"#, r#""configMap":{"name":"settings"}"#);
+    let spelled = |path: &str, source: &str| {
+        format!(
+            r#"{{"op":"add","path":"/spec/template/spec/volumes/-","value":{{"name":"cover",{source}}}}},{{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/-","value":{{"name":"cover","mountPath":"{path}"}}}}"#
+        )
+    };
+    let covered_there = vec![
+        "refuses to mount another volume at",
+        "It would cover files of the database",
+    ];
+    let twice = r#"{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/-","value":{"name":"data","mountPath":"/var/lib/postgresql/data/","subPath":"empty"}}"#;
+    let all = [
         (cover.to_owned(), &covered),
+        (
+            spelled("/var/lib/postgresql/data/", empty_dir),
+            &covered_there,
+        ),
+        (
+            spelled("/var/lib/postgresql/data/./", empty_dir),
+            &covered_there,
+        ),
+        (
+            spelled("//var/lib//postgresql/data", config),
+            &covered_there,
+        ),
+        (
+            spelled("/srv/../var/lib/postgresql/data", empty_dir),
+            &covered_there,
+        ),
+        (twice.to_owned(), &covered_there),
         (expression.to_owned(), &unmounted),
         (renumber.to_owned(), &renumbered),
         (empty.to_owned(), &unclaimed),
         (format!("{unmount},{remove}"), &unclaimed),
         (unmount.to_owned(), &unmounted),
         (elsewhere.to_owned(), &unmounted),
-    ] {
-        attempt(
-            format!("patch statefulset {set} --type=json -p [{changes}]"),
-            tells,
-        );
-    }
-    all
+    ];
+    all.map(|(changes, tells)| (changes, tells.clone()))
+        .to_vec()
 }
 
 fn assert_finalize_is_refused(scene: &Scene) {

@@ -1,13 +1,13 @@
 //! What was deleted all the same comes back, by the commands that messages and docs give: the
 //! volume object, the claim.
 
-use std::process::Stdio;
-
 use holdfast::api::{ConditionStatus, ConditionType, names, reasons};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use kube::{Api, ResourceExt};
 
-use crate::support::{ALL_ROWS, NAME, Scene, Server, beside_others, confirm_deletion, volume_of};
+use crate::support::{
+    ALL_ROWS, NAME, Scene, Server, beside_others, confirm_deletion, shell, type_command, volume_of,
+};
 
 #[test]
 fn a_volume_object_that_is_gone_is_made_again_from_the_ledger() {
@@ -34,22 +34,12 @@ fn a_volume_object_that_is_gone_is_made_again_from_the_ledger() {
             )
             .await;
 
-        let (_, command) = said
-            .message
-            .split_once("Without the plugin: ")
-            .expect("a command");
-        shell(scene, command);
+        type_command(scene, &said.message);
         wait_bound(scene, &server.claim()).await;
         let back = volume_of(scene, &server.claim()).await;
         assert_ne!(back.uid(), volume.uid());
         assert_eq!(server.count(scene), ALL_ROWS);
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
     });
 }
 
@@ -91,13 +81,7 @@ fn a_claim_that_is_gone_is_made_again_on_its_volume() {
         let back = server.wait_ready(scene, Some(&start)).await;
         assert_eq!(server.count(scene), ALL_ROWS);
         scene.assert_checked_once(&back).await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());
         let guarded = volumes.get(&volume).await.expect("the volume");
         assert!(
@@ -120,19 +104,4 @@ pub async fn wait_bound(scene: &Scene, claim: &str) {
             }
         })
         .await;
-}
-
-/// Runs a command as a person types it, in the testbed's network.
-pub fn shell(scene: &Scene, command: &str) {
-    let mut shell = scene.testbed.command("bash").expect("a shell");
-    let output = shell
-        .args(["-c", command])
-        .stdin(Stdio::null())
-        .output()
-        .expect("a shell");
-    assert!(
-        output.status.success(),
-        "{command}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

@@ -14,8 +14,8 @@ use kube::api::PostParams;
 use serde_json::json;
 
 use crate::support::{
-    DATABASE, NAME, Scene, Server, assert_tells, beside_others, build_database,
-    build_plain_database, outcome, volume_handle, volume_of, with_both,
+    DATABASE, NAME, Scene, Server, assert_ran, assert_tells, beside_others, build_database,
+    build_plain_database, holdfast, outcome, volume_handle, volume_of, with_both,
 };
 
 /// The role of the checks is gone with the database that it was in, and nothing can be read.
@@ -23,7 +23,7 @@ use crate::support::{
 fn a_fresh_initdb_on_the_same_volume_is_seen_although_nobody_can_log_in() {
     with_both("initdb-granted", async |scene, server| {
         let start = scene.protect_filled(server).await;
-        server.shell(scene, "rm -rf $PGDATA/*");
+        server.remove_data(scene);
         let fresh = server.restart_pod(scene, &start).await;
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
         assert_tells(
@@ -145,12 +145,29 @@ fn a_fresh_initdb_on_the_same_volume_is_seen_with_what_is_left_by_a_superuser() 
 fn a_fresh_initdb_is_seen_also_without_any_rule() {
     with_both("initdb-plain", async |scene, server| {
         let start = scene.protect_plainly(server).await;
-        server.shell(scene, "rm -rf $PGDATA/*");
+        server.remove_data(scene);
         server.restart_pod(scene, &start).await;
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
         assert_tells(
             &message,
             &["initdb has run", "Otherwise restore from a backup: kubectl"],
+        );
+        scene
+            .wait_condition(
+                ConditionType::Stalled,
+                ConditionStatus::True,
+                reasons::DATA_RESET,
+            )
+            .await;
+        // Its claim is where it belongs, and its data is not.
+        assert_ran(
+            &holdfast(scene, &format!("recover {NAME} -n {}", scene.namespace())),
+            3,
+            &[
+                "not what was last known good",
+                "DataReset is True",
+                "initdb has run",
+            ],
         );
     });
 }
@@ -338,8 +355,14 @@ fn a_check_that_does_not_exist_is_not_accepted() {
     });
 }
 
-/// What a person does to have the data looked at: creates a check that says no more than whose.
+/// What a person does to have the data looked at, until the check is judged.
 pub async fn ask_for_a_check(scene: &Scene) -> DatabaseCheck {
+    let created = create_check(scene).await;
+    scene.wait_judged_check(&created.name_any()).await
+}
+
+/// Creates a check that says no more than whose.
+pub async fn create_check(scene: &Scene) -> DatabaseCheck {
     let spec = DatabaseCheckSpec {
         database: NAME.to_owned(),
         trigger: CheckTrigger::Manual,
@@ -348,12 +371,11 @@ pub async fn ask_for_a_check(scene: &Scene) -> DatabaseCheck {
     let mut check = DatabaseCheck::new("", spec);
     check.metadata.name = None;
     check.metadata.generate_name = Some("by-hand-".to_owned());
-    let created = scene
+    scene
         .api::<DatabaseCheck>()
         .create(&PostParams::default(), &check)
         .await
-        .expect("a check");
-    scene.wait_judged_check(&created.name_any()).await
+        .expect("a check")
 }
 
 /// The command that accepts a check, as messages have it.

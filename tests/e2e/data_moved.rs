@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::data_lost::{ask_for_a_check, copy};
 use crate::support::{
-    ALL_ROWS, Scene, Server, assert_tells, beside_others, build_claim, build_plain_database,
-    volume_handle, volume_of, with_both,
+    ALL_ROWS, Scene, Server, assert_tells, beside_others, build_claim, build_holder,
+    build_plain_database, volume_handle, volume_of, with_both,
 };
 
 /// As in docker-library/postgres#1400: the newer image keeps its data in a folder that the mount of
@@ -246,6 +246,16 @@ fn the_server_of_another_tenant_behind_the_same_service_is_seen() {
         scene.apply(&manifests);
         other.wait_ready(scene, None).await;
         other.fill(scene);
+        // It has the same database, and nobody protects it.
+        let second = scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::SECOND_SERVER,
+            )
+            .await;
+        let stop = format!("scale statefulset {} --replicas=0", other.name);
+        assert_tells(&second.message, &[&server.claim(), &stop]);
 
         scene.kubectl(&format!(
             "patch service {} -p {}",
@@ -262,6 +272,14 @@ fn the_server_of_another_tenant_behind_the_same_service_is_seen() {
                 if pod == other.pod() { Ok(()) } else { Err(pod) }
             })
             .await;
+        let selected = scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::OTHER_SERVER_SELECTED,
+            )
+            .await;
+        assert_tells(&selected.message, &[&server.name, &other.pod(), &stop]);
         ask_for_a_check(scene).await;
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
         assert_tells(
@@ -282,7 +300,7 @@ fn another_volume_with_an_older_copy_is_a_rollback_and_both_volumes_are_named() 
         let start = scene.protect_plainly(server).await;
         scene.apply(&[
             build_claim(scene.namespace(), "older-copy"),
-            hold(scene, "older-copy"),
+            build_holder(scene, "holder", "older-copy"),
         ]);
         scene
             .wait_kubectl("wait pod/holder --for=condition=Ready --timeout=1s")
@@ -321,20 +339,4 @@ fn another_volume_with_an_older_copy_is_a_rollback_and_both_volumes_are_named() 
             &["an older state of it", &old.name_any(), &new.name_any()],
         );
     });
-}
-
-/// A pod that mounts a claim, so that it gets its volume.
-fn hold(scene: &Scene, claim: &str) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "holder", "namespace": scene.namespace()},
-        "spec": {
-            "securityContext": {"runAsNonRoot": true, "runAsUser": 999, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [{
-                "name": "holder", "image": testbed::POSTGRES_15_IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["sleep", "infinity"],
-                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-            }],
-            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}],
-        },
-    })
 }

@@ -244,6 +244,25 @@ fn a_network_that_is_cut_between_check_and_database_is_unknown_until_it_is_mende
     });
 }
 
+/// A replica of another database cluster is no replica of this one.
+#[test]
+fn a_replica_of_another_database_cluster_is_a_reset() {
+    with_both("replica-of-other", async |scene, server| {
+        let start = scene.protect_filled(server).await;
+        server.remove_data(scene);
+        let fresh = server.restart_pod(scene, &start).await;
+        scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
+        server.grant(scene);
+        server.shell(scene, "touch $PGDATA/standby.signal");
+        server.restart_pod(scene, &fresh).await;
+        let check = ask_for_a_check(scene).await;
+        assert_eq!(outcome(&check), Some(CheckOutcome::Suspected), "{check:?}");
+        let status = check.status.expect("a status");
+        assert!(status.evidence.expect("evidence").identity.in_recovery);
+        scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
+    });
+}
+
 #[test]
 fn a_server_that_recovers_for_long_is_starting_and_then_good() {
     with_both("starting", async |scene, server| {

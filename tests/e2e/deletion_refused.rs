@@ -2,8 +2,11 @@
 //! confirm, and does what is confirmed.
 
 use std::path::Path;
+use std::time::Duration;
 
-use holdfast::api::{ConditionStatus, ConditionType, ProtectedDatabase, names, reasons};
+use holdfast::api::{
+    ConditionStatus, ConditionType, ConfirmedVerb, ProtectedDatabase, names, reasons,
+};
 use holdfast::guard::definition_names;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
@@ -12,8 +15,8 @@ use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 
 use crate::support::{
-    ALL_ROWS, NAME, Scene, Server, assert_tells, beside_others, build_claim, volume_handle,
-    volume_of,
+    ALL_ROWS, NAME, Scene, Server, assert_tells, beside_others, build_claim, confirm_change,
+    confirmation, confirmation_before, type_command, volume_handle, volume_of,
 };
 
 #[test]
@@ -126,16 +129,45 @@ fn a_confirmation_of_another_object_confirms_nothing() {
         let server = Server::new(scene);
         scene.protect_filled(&server).await;
         let other = scene.database().await.uid().expect("a UID");
-        for value in ["true", "", &other] {
-            scene.kubectl(&format!(
-                "annotate pvc knowledge-data {}={value} --overwrite",
-                names::CONFIRM_DELETION_ANNOTATION
-            ));
+        let own = scene.kubectl("get pvc knowledge-data -o jsonpath={.metadata.uid}");
+        let day = Duration::from_hours(24);
+        let later = format!("{own}/2099-02-01T09:30:00Z");
+        for value in [
+            "true".to_owned(),
+            own.clone(),
+            confirmation(&other),
+            confirmation_before(&own, day),
+            later,
+            format!("{own}/2026-02-31T09:30:00Z"),
+        ] {
+            for verb in ConfirmedVerb::ALL {
+                let refused = scene.refused(&format!(
+                    "annotate pvc knowledge-data {}={value} --overwrite",
+                    verb.annotation()
+                ));
+                assert_tells(&refused, &["denied request"]);
+            }
             assert_tells(
                 &scene.refused("delete pvc knowledge-data --wait=false"),
                 &["Holdfast refuses to delete"],
             );
         }
+        let refused = scene.refused(&format!(
+            "annotate pvc knowledge-data {}={own}",
+            names::CONFIRM_DELETION_ANNOTATION
+        ));
+        let tells = [
+            "Holdfast refuses to take this for a confirmation",
+            "The clock of the API server says 20",
+            "kubectl holdfast unlock pvc/knowledge-data",
+        ];
+        assert_tells(&refused, &tells);
+        // The verb is in the name of the annotation.
+        confirm_change(scene, "pvc", "knowledge-data");
+        assert_tells(
+            &scene.refused("delete pvc knowledge-data --wait=false"),
+            &["Holdfast refuses to delete"],
+        );
         assert!(
             scene
                 .get::<PersistentVolumeClaim>("knowledge-data")
@@ -156,10 +188,7 @@ fn a_confirmed_claim_goes_and_its_volume_stays() {
         let refused = scene.refused("delete pvc knowledge-data --wait=false");
 
         // What the message tells to type, typed.
-        let (_, command) = refused
-            .split_once("Without the plugin: kubectl ")
-            .expect("a command");
-        scene.kubectl(command.trim());
+        type_command(scene, &refused);
         scene.kubectl("delete pvc knowledge-data --wait=false");
         server.scale(scene, 0);
 
@@ -205,10 +234,7 @@ fn a_confirmed_claim_goes_and_its_volume_stays() {
 async fn delete_the_kept_volume(scene: &Scene, volume: &PersistentVolume) {
     let name = volume.name_any();
     let refused = scene.refused(&format!("delete pv {name} --wait=false"));
-    let (_, command) = refused
-        .split_once("Without the plugin: kubectl ")
-        .expect("a command");
-    scene.kubectl(command.trim());
+    type_command(scene, &refused);
     scene.kubectl(&format!("delete pv {name} --wait=false"));
     scene
         .wait(
@@ -249,7 +275,10 @@ pub async fn assert_everything_is_refused(scene: &Scene, server: &Server) {
     for (word, kind, name) in targets {
         let refused = scene.refused(&format!("delete {word} {name} --wait=false"));
         let uid = scene.kubectl(&format!("get {word} {name} -o jsonpath={{.metadata.uid}}"));
-        let confirmation = format!("{}={uid}", names::CONFIRM_DELETION_ANNOTATION);
+        let confirmation = format!(
+            "{}={uid}/$(date -u +%FT%TZ)",
+            names::CONFIRM_DELETION_ANNOTATION
+        );
         let wanted = [
             &format!("Holdfast refuses to delete {kind} {name}"),
             "If it were deleted, ",
@@ -259,11 +288,15 @@ pub async fn assert_everything_is_refused(scene: &Scene, server: &Server) {
         ];
         assert_tells(&refused, &wanted);
     }
-    let orphaning = scene.refused(&format!(
-        "delete statefulset {} --cascade=orphan --wait=false",
+    // Without its pods and guarded claims it may go: nothing is lost by that.
+    let orphaning = scene.warned(&format!(
+        "delete statefulset {} --cascade=orphan --wait=false --dry-run=server",
         server.name
     ));
-    assert_tells(&orphaning, &["Holdfast refuses to delete StatefulSet"]);
+    assert_tells(
+        &orphaning,
+        &["Holdfast warns", "Create it again under the same name"],
+    );
 
     let namespaces: Api<Namespace> = Api::all(scene.client.clone());
     let volumes: Api<PersistentVolume> = Api::all(scene.client.clone());

@@ -188,7 +188,12 @@ fn a_claim_that_can_not_be_mounted_is_told_once_for_each_check_and_keeps_nothing
         protect(scene, &server, &json!([short, rule("uploads")])).await;
         scene.wait_verified().await;
         scene
-            .assert_condition(FilesMatch, Unknown, reasons::FILES_NOT_CHECKED)
+            .wait_told(
+                FilesMatch,
+                Unknown,
+                reasons::AGENT_NOT_STARTED,
+                &["the check of files can't start", "Unschedulable"],
+            )
             .await;
         let said = scene
             .wait_condition(FilesMatch, Unknown, reasons::JOB_FAILED)

@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::support::{
-    OPERATOR_USER, Scene, Server, assert_tells, beside_others, operator_config, write_file,
+    NAME, OPERATOR_USER, Scene, Server, assert_tells, beside_others, operator_config, write_file,
 };
 
 #[test]
@@ -19,10 +19,18 @@ fn the_operators_token_writes_only_what_the_operator_is_for() {
         assert_answers(scene, &server, true).await;
         // What it is for is let through: the refusals above come from what they try.
         create(scene, &agent_job(scene)).expect("an agent's Job");
+        create(scene, &settled_job(scene))
+            .expect("an agent's Job with all that a user may ask for");
         let none = r#"{"spec":{"replicas":0}}"#;
         scene.kubectl(&as_operator(&format!(
             "patch statefulset {} --type=merge -p {none}",
             server.name
+        )));
+        // A release is this, and the policies can't see whether it was asked for.
+        scene.kubectl(&as_operator(&format!(
+            "label pvc {} {}-",
+            server.claim(),
+            names::PROTECTED_LABEL
         )));
     });
 }
@@ -34,11 +42,25 @@ pub async fn assert_answers(scene: &Scene, server: &Server, is_fenced: bool) {
         Ok(_) if !is_fenced => {}
         other => panic!("{tells}: {other:?}"),
     };
-    scene.apply(&[build_volume(scene, "Retain")]);
-    for (words, tells) in changes(scene, server) {
+    scene.apply(&[
+        build_volume(scene, "Retain"),
+        volume_on_delete(scene),
+        their_claim(scene),
+        their_set(scene),
+        their_job(scene),
+    ]);
+    let all = changes(scene, server).into_iter();
+    for (words, tells) in all.chain(changes_of_storage(scene)) {
         assert_answer(scene.try_kubectl(&as_operator(&words)), tells);
     }
-    scene.kubectl(&format!("delete pv {}-theirs", scene.namespace()));
+    let namespace = scene.namespace();
+    scene.kubectl(&format!(
+        "delete pv {namespace}-theirs {namespace}-on-delete"
+    ));
+    scene.kubectl("delete statefulset/theirs pvc/unbound");
+    let answer = scene.try_kubectl(&as_operator("delete job theirs"));
+    assert_answer(answer, "deletes the Jobs and CronJobs of its agents");
+    scene.kubectl("delete job theirs");
     for condition in [
         json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}),
         json!({"conditions": [{"type": "Ready", "status": "False"}]}),
@@ -85,7 +107,85 @@ fn build_volume(scene: &Scene, reclaim_policy: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "PersistentVolume",
         "metadata": {"name": format!("{}-theirs", scene.namespace())},
         "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"},
-            "persistentVolumeReclaimPolicy": reclaim_policy, "hostPath": {"path": "/"}}})
+            "persistentVolumeReclaimPolicy": reclaim_policy,
+            "claimRef": {"namespace": scene.namespace(), "name": "theirs"}, "hostPath": {"path": format!("/var/empty/{}", scene.namespace())}}})
+}
+
+/// One whose files go when its claim seems to be gone.
+fn volume_on_delete(scene: &Scene) -> Value {
+    let mut volume = build_volume(scene, "Delete");
+    volume["metadata"]["name"] = json!(format!("{}-on-delete", scene.namespace()));
+    volume["spec"]["claimRef"]["name"] = json!("nobodys");
+    volume
+}
+
+/// A claim that nothing guards and that has no volume.
+fn their_claim(scene: &Scene) -> Value {
+    json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "unbound", "namespace": scene.namespace()},
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "none",
+            "resources": {"requests": {"storage": "1Gi"}}}})
+}
+
+/// A StatefulSet that deletes the claims of the pods that it stops. Nothing is to run.
+fn their_set(scene: &Scene) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {"name": "theirs", "namespace": scene.namespace()},
+        "spec": {"serviceName": "theirs", "replicas": 1,
+            "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"},
+            "selector": {"matchLabels": {"app": "theirs"}},
+            "template": {"metadata": {"labels": {"app": "theirs"}},
+                "spec": {"nodeSelector": {"nowhere": "theirs"},
+                    "containers": [{"name": "any", "image": "any"}]}}}})
+}
+
+/// What would take files of unguarded claims along, or can't be taken back.
+fn changes_of_storage(scene: &Scene) -> Vec<(String, &'static str)> {
+    let namespace = scene.namespace();
+    let patch = |target: &str, spec: Value| {
+        format!("patch {target} --type=merge -p {}", json!({"spec": spec}))
+    };
+    let (of_a_claim, of_storage) = (
+        "to no other claim, and takes none",
+        "changes nothing of where a volume is",
+    );
+    let (on_delete, kept) = (
+        format!("pv {namespace}-on-delete"),
+        format!("pv {namespace}-theirs"),
+    );
+    let uid = json!({"uid": "00000000-0000-0000-0000-000000000000"});
+    vec![
+        (patch(&on_delete, json!({"claimRef": uid})), of_a_claim),
+        // Not in the same write either.
+        (
+            patch(
+                &on_delete,
+                json!({"claimRef": uid, "persistentVolumeReclaimPolicy": "Retain"}),
+            ),
+            of_a_claim,
+        ),
+        (patch(&on_delete, json!({"claimRef": null})), of_a_claim),
+        (
+            patch(&kept, json!({"mountOptions": ["noexec"]})),
+            of_storage,
+        ),
+        (
+            patch(
+                &kept,
+                json!({"nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions":
+                    [{"key": "nowhere", "operator": "Exists"}]}]}}}),
+            ),
+            of_storage,
+        ),
+        (
+            patch("pvc unbound", json!({"volumeName": "anybodys"})),
+            of_storage,
+        ),
+        (
+            patch("statefulset theirs", json!({"replicas": 0})),
+            "with whenScaled: Delete",
+        ),
+    ]
 }
 
 fn changes(scene: &Scene, server: &Server) -> Vec<(String, &'static str)> {
@@ -105,6 +205,22 @@ fn changes(scene: &Scene, server: &Server) -> Vec<(String, &'static str)> {
         ),
         (set_of("containers/0/command", json!(["sh"])), of_a_workload),
         (set_of("hostPID", json!(true)), of_a_workload),
+        // What nobody has thought of by name is refused as well.
+        (
+            set_of(
+                "hostAliases",
+                json!([{"ip": "10.0.0.1", "hostnames": ["api"]}]),
+            ),
+            of_a_workload,
+        ),
+        (set_of("shareProcessNamespace", json!(true)), of_a_workload),
+        (
+            format!(
+                "patch statefulset {set} --type=merge -p \
+                 {{\"spec\":{{\"template\":{{\"metadata\":{{\"annotations\":{{\"a\":\"b\"}}}}}}}}}}"
+            ),
+            of_a_workload,
+        ),
         (set_of("serviceAccountName", json!("admin")), of_a_workload),
         (
             set_of(
@@ -132,7 +248,59 @@ fn changes(scene: &Scene, server: &Server) -> Vec<(String, &'static str)> {
             format!("annotate namespace {} owner=me", scene.namespace()),
             of_a_namespace,
         ),
+        (
+            format!(
+                "patch namespace {} --type=merge -p {}",
+                scene.namespace(),
+                owned_by_nobody()
+            ),
+            "changes no owner",
+        ),
+        (
+            format!(
+                "patch pvc {} --type=merge -p {}",
+                server.claim(),
+                owned_by_nobody()
+            ),
+            "changes no owner",
+        ),
+        (
+            format!(
+                "patch pv {} --type=merge -p \
+                 {{\"spec\":{{\"claimRef\":{{\"namespace\":\"default\",\"name\":\"x\",\"uid\":null}}}}}}",
+                volume["metadata"]["name"].as_str().unwrap_or_default()
+            ),
+            "to no other claim",
+        ),
+        (
+            format!(
+                "patch protdb {NAME} --type=merge -p \
+                 {{\"spec\":{{\"connection\":{{\"host\":\"db.example.com\"}}}}}}"
+            ),
+            "what a ProtectedDatabase asks for",
+        ),
+        (
+            "delete job theirs --wait=false".to_owned(),
+            "deletes the Jobs and CronJobs of its agents and no others",
+        ),
     ]
+}
+
+/// Garbage collection deletes what belongs to something that is not there.
+fn owned_by_nobody() -> Value {
+    json!({"metadata": {"ownerReferences": [{
+        "apiVersion": "v1", "kind": "Namespace", "name": "nobody",
+        "uid": "00000000-0000-0000-0000-000000000000",
+    }]}})
+}
+
+/// A Job that is none of the operator's business.
+fn their_job(scene: &Scene) -> Value {
+    let mut job = agent_job(scene);
+    job["metadata"]["name"] = json!("theirs");
+    // Nothing is to run.
+    job["spec"]["suspend"] = json!(true);
+    job
 }
 
 /// A Job as the operator creates them, as far as the fence looks.
@@ -148,6 +316,45 @@ fn agent_job(scene: &Scene) -> Value {
             "volumes": [{"name": "work", "emptyDir": {}}],
         }}},
     })
+}
+
+/// The same with everything that `spec.agents` can ask for.
+fn settled_job(scene: &Scene) -> Value {
+    let mut job = agent_job(scene);
+    let pod = &mut job["spec"]["template"]["spec"];
+    for (field, value) in [
+        ("nodeSelector", json!({"kubernetes.io/os": "linux"})),
+        (
+            "tolerations",
+            json!([{"key": "dedicated", "operator": "Exists"}]),
+        ),
+        ("affinity", json!({"podAntiAffinity": {}})),
+        (
+            "topologySpreadConstraints",
+            json!([{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]),
+        ),
+        ("imagePullSecrets", json!([{"name": "registry"}])),
+        (
+            "securityContext",
+            json!({
+                "runAsNonRoot": true, "fsGroup": 1, "supplementalGroups": [2],
+                "seccompProfile": {"type": "RuntimeDefault"}, "seLinuxOptions": {"level": "s0"},
+            }),
+        ),
+    ] {
+        pod[field] = value;
+    }
+    let container = &mut pod["containers"][0];
+    container["env"] = json!([{"name": "HTTPS_PROXY", "value": "http://proxy"}]);
+    container["resources"] = json!({"limits": {"cpu": "1"}});
+    // What webhooks of others add, and what can't hurt.
+    pod["dnsConfig"] = json!({"options": [{"name": "ndots", "value": "1"}]});
+    pod["volumes"] = json!([{"name": "ca", "configMap": {"name": "ca"}},
+        {"name": "bundle", "projected": {"sources": [{"configMap": {"name": "ca"}}]}}]);
+    let evicted = json!([{"type": "DisruptionTarget", "status": "True"}]);
+    job["spec"]["podFailurePolicy"] =
+        json!({"rules": [{"action": "Ignore", "onPodConditions": evicted}]});
+    job
 }
 
 fn creations(scene: &Scene) -> Vec<(Value, &'static str)> {
@@ -168,6 +375,55 @@ fn creations(scene: &Scene) -> Vec<(Value, &'static str)> {
         *template.pointer_mut(path).expect("a part of the Job") = value;
         all.push((job, "the Jobs of its agents and no others"));
     }
+    for (path, value, named) in [
+        (
+            "hostAliases",
+            json!([{"ip": "10.0.0.1", "hostnames": ["api"]}]),
+            "spec.template.spec.hostAliases is none of theirs",
+        ),
+        (
+            "dnsConfig",
+            json!({"nameservers": ["10.0.0.1"]}),
+            "spec.template.spec.dnsConfig.nameservers is",
+        ),
+        (
+            "dnsPolicy",
+            json!("Default"),
+            "spec.template.spec.dnsPolicy is",
+        ),
+        (
+            "schedulerName",
+            json!("mine"),
+            "spec.template.spec.schedulerName is",
+        ),
+        (
+            "shareProcessNamespace",
+            json!(true),
+            "spec.template.spec.shareProcessNamespace is",
+        ),
+        ("nodeName", json!("node"), "spec.template.spec.nodeName is"),
+        ("hostname", json!("api"), "spec.template.spec.hostname is"),
+    ] {
+        let mut job = agent_job(scene);
+        job["spec"]["template"]["spec"][path] = value;
+        all.push((job, named));
+    }
+    let secret = json!({"secretKeyRef": {"name": "knowledge-auth", "key": "password"}});
+    for (path, value) in [
+        ("env", json!([{"name": "X", "valueFrom": secret}])),
+        (
+            "envFrom",
+            json!([{"secretRef": {"name": "knowledge-auth"}}]),
+        ),
+        ("ports", json!([{"containerPort": 80, "hostPort": 80}])),
+    ] {
+        let mut job = agent_job(scene);
+        job["spec"]["template"]["spec"]["containers"][0][path] = value;
+        all.push((job, "the Jobs of its agents and no others"));
+    }
+    let mut many = agent_job(scene);
+    many["spec"]["parallelism"] = json!(50);
+    all.push((many, "the Jobs of its agents and no others"));
     let object = |version: &str, kind: &str, rest: Value| {
         let mut object = json!({"apiVersion": version, "kind": kind,
             "metadata": {"name": format!("{namespace}-theirs"), "namespace": namespace}});

@@ -9,6 +9,12 @@ use std::path::PathBuf;
 /// Which tests show what is promised, by page and row.
 const DOCUMENTED: &str = "tests/documented.md";
 
+/// How a test begins that needs no cluster.
+const ASYNC_TEST: &[&str] = &[
+    "#[tokio::test]\nasync fn",
+    "#[tokio::test(flavor = \"multi_thread\")]\nasync fn",
+];
+
 #[test]
 fn every_way_of_losing_data_has_its_tests() {
     assert_documented("docs/guard.md", &["refused by"]);
@@ -30,15 +36,14 @@ fn every_test_that_is_named_exists() {
     for test in named {
         let (module, name) = test.rsplit_once("::").expect("a module and a name");
         // What happens inside the server needs no cluster.
-        let (directory, module, head) = match module.strip_prefix("agent::") {
-            Some(module) => ("agent", module, "#[tokio::test]\nasync fn"),
-            None => ("e2e", module, "#[test]\nfn"),
+        let (directory, module, heads) = match module.strip_prefix("agent::") {
+            Some(module) => ("agent", module, ASYNC_TEST),
+            None => ("e2e", module, &["#[test]\nfn"][..]),
         };
         let path = format!("tests/{directory}/{}.rs", module.replace("::", "/"));
-        assert!(
-            read(&path).contains(&format!("{head} {name}()")),
-            "{test} is not in {path}"
-        );
+        let text = read(&path);
+        let is_there = |head: &&str| text.contains(&format!("{head} {name}()"));
+        assert!(heads.iter().any(is_there), "{test} is not in {path}");
     }
 }
 

@@ -52,7 +52,7 @@ fn status_tells_a_green_database_from_a_reset_one() {
             &["GUARDED", NAME, "yes"],
         );
 
-        server.shell(scene, "rm -rf $PGDATA/*");
+        server.remove_data(scene);
         server.restart_pod(scene, &start).await;
         let message = scene.wait_reset(reasons::CLUSTER_REINITIALIZED).await;
         let reset = holdfast(scene, &format!("status -n {namespace}"));
@@ -126,7 +126,11 @@ fn a_claim_is_unlocked_by_its_name_and_then_goes() {
         assert_ran(&holdfast(scene, &format!("{unlock} --yes")), 2, &["--uid"]);
         assert_still_refused(scene, &claim).await;
 
-        assert_ran(&holdfast(scene, &script), 0, &["Confirmed"]);
+        assert_ran(
+            &holdfast(scene, &script),
+            0,
+            &["Confirmed until 20", "in 15 minutes", "--revoke"],
+        );
         assert_ran(
             &holdfast(scene, &format!("{unlock} --revoke")),
             0,
@@ -210,11 +214,7 @@ fn doctor_finds_what_nobody_protects() {
     beside_others("plugin-doctor", async |scene| {
         let namespace = scene.namespace();
         let doctor = format!("doctor -n {namespace}");
-        assert_ran(
-            &holdfast(scene, &doctor),
-            0,
-            &["No StatefulSet and no Deployment in namespace"],
-        );
+        assert_ran(&holdfast(scene, &doctor), 0, &["is known to be a Postgres"]);
 
         let server = Server::seventeen(scene);
         let protected = server.start_seeded(scene).await;
@@ -268,11 +268,16 @@ fn doctor_finds_what_nobody_protects() {
             protected,
             "the pod was not touched"
         );
+        // No backup is asked for yet, and nothing else is wrong.
         let well = holdfast(scene, &doctor);
         assert_ran(
             &well,
-            0,
-            &[&format!("protected by {namespace}/{name}"), "nothing to do"],
+            3,
+            &[
+                &format!("protected by {namespace}/{name}"),
+                "has no spec.backup",
+                "1 finding.",
+            ],
         );
     });
 }

@@ -60,13 +60,7 @@ fn a_claim_that_is_terminating_comes_back_on_its_volume() {
         let back = server.wait_ready(scene, Some(&start)).await;
         assert_eq!(server.count(scene), ALL_ROWS);
         scene.assert_checked_once(&back).await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         assert_kept(scene, &volume).await;
     });
 }
@@ -188,13 +182,7 @@ fn a_volume_object_comes_back_and_its_claim_leaves_lost() {
             ],
         );
         assert_eq!(server.count(scene), ALL_ROWS, "the pod ran all the time");
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         assert_kept(scene, &name).await;
     });
 }
@@ -254,13 +242,7 @@ fn a_namespace_that_is_gone_comes_back_with_its_database() {
                 reasons::VERIFIED,
             )
             .await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         assert_kept(scene, &volume).await;
     });
 }
@@ -324,13 +306,7 @@ fn a_namespace_that_is_stuck_terminating_comes_back() {
                 reasons::VERIFIED,
             )
             .await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         assert_kept(scene, &volume).await;
     });
 }

@@ -1,18 +1,21 @@
 //! Somebody stops protecting a database on purpose: every mark goes, nothing hangs, and no data
 //! goes with it.
 
+use std::io::Write as _;
+
 use holdfast::api::{
-    ConditionStatus, ConditionType, DatabaseBackup, ProtectedDatabase, names, reasons,
+    ConditionStatus, ConditionType, ConfirmedVerb, DatabaseBackup, ProtectedDatabase, names,
+    reasons,
 };
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
-use kube::Api;
 use kube::api::ObjectMeta;
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::support::{
-    ALL_ROWS, NAME, Scene, Server, beside_others, confirm_deletion, names_of, reclaim_policy,
-    volume_of,
+    ALL_ROWS, NAME, Scene, Server, assert_tells, beside_others, confirm_deletion, names_of,
+    reclaim_policy, type_command, volume_of,
 };
 
 #[test]
@@ -61,9 +64,21 @@ fn a_guard_that_is_switched_off_leaves_no_mark_and_keeps_retain() {
     beside_others("release-off", async |scene| {
         let server = Server::new(scene);
         scene.protect_plainly(&server).await;
-        scene
-            .change(json!({"spec": {"guard": {"deletion": "Off"}}}))
-            .await;
+        let off = format!(
+            "patch protdb {NAME} --type=merge -p {{\"spec\":{{\"guard\":{{\"deletion\":\"Off\"}}}}}}"
+        );
+        // What is confirmed is a change, by the command of the refusal.
+        confirm_deletion(scene, "protdb", NAME);
+        let refused = scene.refused(&off);
+        assert_tells(
+            &refused,
+            &["refuses to switch the guard of ProtectedDatabase"],
+        );
+        type_command(scene, &refused);
+        assert_tells(
+            &scene.warned(&off),
+            &["Holdfast warns: spec.guard.deletion is Off"],
+        );
         scene
             .wait_condition(
                 ConditionType::Guarded,
@@ -73,17 +88,46 @@ fn a_guard_that_is_switched_off_leaves_no_mark_and_keeps_retain() {
             .await;
         scene.settle().await;
         assert_released(scene, &server).await;
+        let database = scene.database().await;
+        for verb in ConfirmedVerb::ALL {
+            assert!(!database.annotations().contains_key(verb.annotation()));
+        }
+        let said = scene
+            .wait_condition(
+                ConditionType::Ready,
+                ConditionStatus::False,
+                reasons::GUARD_OFF,
+            )
+            .await;
+        assert_tells(&said.message, &["To guard it: kubectl -n "]);
+
+        // Created without a guard, it says so too.
+        let other = json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
+            "metadata": {"name": "other"},
+            "spec": {
+                "guard": {"deletion": "Off"}, "workload": {"name": server.name},
+                "connection": {
+                    "database": "knowledge_os", "credentialsSecret": {"name": "pg-holdfast"},
+                },
+            },
+        });
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(other.to_string().as_bytes())
+            .expect("a file");
+        let create = format!("create --dry-run=server -f {}", file.path().display());
+        assert_tells(
+            &scene.warned(&create),
+            &[
+                "Holdfast warns: spec.guard.deletion is Off",
+                "patch protdb other",
+            ],
+        );
 
         scene
             .change(json!({"spec": {"guard": {"deletion": "Deny"}}}))
             .await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
     });
 }
 

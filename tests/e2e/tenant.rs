@@ -7,10 +7,41 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::support::{
-    Scene, Server, beside_others, build_claim, build_plain_database, reclaim_policy, volume_of,
+    NAME, Scene, Server, beside_others, build_claim, build_plain_database, confirm_change,
+    reclaim_policy, volume_of,
 };
 
 /// Kubernetes lets anybody write any volume's name into a claim. The volume says whose it is.
+/// A DatabaseRestore stops a workload and replaces its claims with the operator's permissions.
+#[test]
+fn edit_creates_no_restore_and_admin_does() {
+    beside_others("tenant-edit", async |scene| {
+        for role in ["edit", "admin"] {
+            scene.kubectl(&format!(
+                "create rolebinding {role} --clusterrole={role} --user={role}er"
+            ));
+            let ask = format!("auth can-i create databaserestores.holdfast.dev --as={role}er");
+            let expected = if role == "admin" { "yes" } else { "no" };
+            scene
+                .wait("the role to count", async || {
+                    let may = match scene.try_kubectl(&ask) {
+                        Ok(printed) => printed,
+                        Err(complaint) => complaint,
+                    };
+                    let edits = scene.try_kubectl(&format!(
+                        "auth can-i create protecteddatabases.holdfast.dev --as={role}er"
+                    ));
+                    if edits.is_ok() && may.contains(expected) {
+                        Ok(())
+                    } else {
+                        Err(format!("{may} {edits:?}"))
+                    }
+                })
+                .await;
+        }
+    });
+}
+
 #[test]
 fn a_claim_that_only_names_a_volume_gives_no_hold_on_it() {
     beside_others("tenant-victim", async |scene| {
@@ -74,6 +105,7 @@ fn a_claim_that_only_names_a_volume_gives_no_hold_on_it() {
             other.metadata
         );
 
+        confirm_change(&tenant, "protdb", NAME);
         tenant
             .change(json!({"spec": {"guard": {"deletion": "Off"}}}))
             .await;
@@ -106,7 +138,7 @@ impl<'a> Unguarded<'a> {
     fn create(scene: &'a Scene, name: &'a str) -> Self {
         scene.apply(&[json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": {
             "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Delete",
-            "storageClassName": "", "hostPath": {"path": "/var/empty"},
+            "storageClassName": "", "hostPath": {"path": format!("/var/empty/{name}")},
             "claimRef": {"namespace": scene.namespace(), "name": "not-there-yet"}}})]);
         Self { scene, name }
     }

@@ -1,20 +1,30 @@
 //! versitygw, a real S3 server over a folder, started for one test on a loopback port.
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use holdfast::api::{S3CredentialsSecret, S3Storage, SecretKey};
-use holdfast::store::S3Store;
+use holdfast::store::{S3Store, StoreError, StoreLimits};
 use tempfile::TempDir;
 use testbed::ReservedPort;
 
 /// Name of the bucket that exists.
 pub const BUCKET: &str = "backups";
-const ACCESS_KEY: &str = "test";
-const SECRET_KEY: &str = "test-secret";
+/// Limits for tests in which nothing is waited for that would come back.
+pub const IMPATIENT: StoreLimits = StoreLimits {
+    budget: Duration::from_secs(2),
+    ends_at: None,
+    silence: Duration::from_secs(20),
+    answer: Duration::from_secs(20),
+    completion: Duration::from_secs(20),
+};
+/// The access key of its only account.
+pub const ACCESS_KEY: &str = "test";
+/// The secret of it.
+pub const SECRET_KEY: &str = "test-secret";
 
 /// A running server; it ends with this value, or with the thread that started it.
 pub struct TestObjectStore {
@@ -45,7 +55,9 @@ impl TestObjectStore {
         let credentials = tempfile::tempdir().expect("a temporary folder");
         write_credentials(credentials.path(), ACCESS_KEY, SECRET_KEY);
         fs::create_dir_all(folder.path().join("data").join(BUCKET)).expect("the bucket");
-        fs::create_dir(folder.path().join("tls")).expect("a folder");
+        for name in ["tls", "versions"] {
+            fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
         let port = ReservedPort::take().expect("a loopback port");
         let mut command = Command::new("setpriv");
         command
@@ -65,6 +77,10 @@ impl TestObjectStore {
         }
         let process = command
             .arg("posix")
+            .arg(format!(
+                "--versioning-dir={}",
+                folder.path().join("versions").display()
+            ))
             .arg(folder.path().join("data"))
             .env("ROOT_ACCESS_KEY", ACCESS_KEY)
             .env("ROOT_SECRET_KEY", SECRET_KEY)
@@ -99,16 +115,16 @@ impl TestObjectStore {
             endpoint: Some(format!("{scheme}://127.0.0.1:{}", self.port.number())),
             region: "us-east-1".to_owned(),
             force_path_style: true,
-            credentials_secret: S3CredentialsSecret {
+            credentials_secret: Some(S3CredentialsSecret {
                 name: "s3-auth".to_owned(),
                 access_key_id_key: "id".to_owned(),
                 secret_access_key_key: "key".to_owned(),
-            },
+            }),
             ca_secret: self.encrypted.then(|| SecretKey {
                 name: "s3-ca".to_owned(),
                 key: "ca.crt".to_owned(),
             }),
-            object_lock: None,
+            ..S3Storage::default()
         }
     }
 
@@ -122,15 +138,25 @@ impl TestObjectStore {
         self.folder.path().join("tls")
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.number()))
+    }
+
     /// A client with the right key.
     pub fn open(&self) -> S3Store {
-        S3Store::open(
-            &self.storage(),
+        self.open_as(&self.storage(), IMPATIENT).expect("a client")
+    }
+
+    /// A client for a storage that is described differently.
+    pub fn open_as(&self, storage: &S3Storage, limits: StoreLimits) -> Result<S3Store, StoreError> {
+        S3Store::open_within(
+            storage,
             "atra",
             self.credentials(),
             &self.authority(),
+            limits,
         )
-        .expect("a client")
     }
 
     /// The finished objects of the bucket, as the server keeps them.
@@ -162,7 +188,12 @@ impl TestObjectStore {
 
     /// The content of an object.
     pub fn read(&self, key: &str) -> Vec<u8> {
-        fs::read(self.folder.path().join("data").join(BUCKET).join(key)).expect("the object")
+        fs::read(self.file(key)).expect("the object")
+    }
+
+    /// The file in which the server keeps an object.
+    pub fn file(&self, key: &str) -> PathBuf {
+        self.folder.path().join("data").join(BUCKET).join(key)
     }
 }
 

@@ -12,6 +12,14 @@ reasons! { BACKUPS:
     NEVER_SUCCEEDED = "NeverSucceeded" on "BackupFresh=False":
         "No backup has completed yet.",
         "Wait. The first backup starts after the first good check; `kubectl get dbbackup` shows it.";
+    BACKUP_NOT_CONFIRMED = "BackupNotConfirmed" on "BackupFresh=False":
+        "The only backups that are Complete have not been confirmed by a good check made after them, so \
+         they do not count yet.",
+        "Wait for the next check, or see in DataVerified why there is none.";
+    BACKUP_DEMOTED = "BackupDemoted" on "BackupFresh=False":
+        "A reset of the data was found, and no good check lies between it and the newest backup: that \
+         backup may hold only what was left. It is kept, and never counts.",
+        "Fix what DataReset says. Restore an older, confirmed backup if data is missing.";
     BACKUP_OVERDUE = "BackupOverdue" on "BackupFresh=False":
         "The newest good backup is older than two intervals of the schedule.",
         "`kubectl get dbbackup` shows why the newer ones failed.";
@@ -36,8 +44,23 @@ reasons! { BACKUPS:
     STORAGE_UNREACHABLE = "StorageUnreachable" on "BackupFresh=False":
         "The storage did not answer.",
         "Correct `spec.backup.storage.s3.endpoint`.";
+    BACKUPS_UNREADABLE = "BackupsUnreadable" on "DataVerified=Unknown, BackupFresh=False":
+        "What the bucket holds of this database can't be read, so which backup is the newest good one \
+         is not known.",
+        "Read the message. Move what is no backup of Holdfast out of the directory that it names.";
+    CLOCK_SKEWED = "ClockSkewed" on "BackupFresh=False":
+        "The storage refused the time of a request: the clock of the agent's node, or of the storage, \
+         is wrong by minutes.",
+        "Correct the clock of the node, or of the storage.";
+    STORAGE_FULL = "StorageFull" on "BackupFresh=False":
+        "The storage is full, or a quota is reached.",
+        "Free space, or raise the quota of the bucket.";
+    STORAGE_REFUSED = "StorageRefused" on "BackupFresh=False":
+        "The storage does not take objects as `spec.backup.storage.s3` describes them: its region, \
+         parts, storage class, encryption or object lock.",
+        "Correct the field that the message names.";
     UPLOAD_FAILED = "UploadFailed" on "BackupFresh=False":
-        "An upload failed and was aborted. No partial backup is left under its final name.",
+        "An upload failed and was aborted. Without a manifest nothing of it counts as a backup.",
         "Read the message. The next scheduled backup tries again.";
     DUMP_FAILED = "DumpFailed" on "BackupFresh=False":
         "pg_dump failed, or the image does not contain it.",
@@ -45,6 +68,27 @@ reasons! { BACKUPS:
     DUMP_INCOMPLETE = "DumpIncomplete" on "BackupFresh=False":
         "The output of pg_dump was not a complete archive. It was discarded.",
         "Read the message. The next scheduled backup tries again.";
+    SERVER_CHANGED = "ServerChanged" on "BackupFresh=False":
+        "Postgres was restarted or promoted, or another server answered, while the backup was taken. \
+         Its parts would be of different servers, so nothing was stored.",
+        "Nothing to do if that was a restart or a failover: the next backup is of the new server. If \
+         `spec.connection.host` leads to several servers, let it lead to one.";
+    YIELDED_TO_DDL = "YieldedToDDL" on "BackupFresh=False":
+        "A change of a table waited for the dump for longer than `spec.backup.yieldToDDL`, so the dump \
+         was ended. It was tried again, and the same happened.",
+        "Take backups at another time than migrations, or raise `spec.backup.yieldToDDL`.";
+    CLIENT_TOO_OLD = "ClientTooOld" on "BackupFresh=False":
+        "The server is newer than every pg_dump in the image of the database's container.",
+        "Use an image with the client programs of the server's version.";
+    ANOTHER_IS_RUNNING = "AnotherIsRunning" on "BackupFresh=False":
+        "Another backup of the same database is being taken. Two at once would only slow each other \
+         down.",
+        "Nothing to do. `kubectl get dbbackup` shows the other one.";
+    OUT_OF_MEMORY = "OutOfMemory" on "BackupFresh=False":
+        "The kernel killed the agent or pg_dump, because they used more memory than their limit. \
+         Nothing was stored.",
+        "Raise `spec.backup.resources.limits.memory`: pg_dump needs four times the largest value of a \
+         row, and at least 512Mi.";
     NOT_CONFIGURED = "NotConfigured" on "RestoreProven=Unknown":
         "This version does not run restore drills yet.",
         "Nothing to do; `docs/roadmap.md` lists what is planned.";

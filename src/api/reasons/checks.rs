@@ -17,6 +17,12 @@ reasons! { CHECKS:
     IN_RECOVERY = "InRecovery" on "DataVerified=Unknown":
         "The server is a replica, or still recovering. A replica proves nothing about the primary.",
         "Wait for the recovery to end, or set `spec.connection.host` to the primary.";
+    OTHER_SERVER_ANSWERED = "OtherServerAnswered" on "DataVerified=Unknown":
+        "The check asked `spec.connection.host`, and the server of another pod answered, or it is not \
+         known whose server it was: after a failover a Service may still lead to the old primary. \
+         That says nothing of the pod that was to be checked.",
+        "Nothing to do where the next check, which asks the pod at its own address, can say more. If \
+         that one fails, let agents reach the pods themselves, or remove `spec.connection.host`.";
     CONNECTION_FAILED = "ConnectionFailed" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":
         "The server could not be reached within the timeout.",
@@ -82,4 +88,11 @@ reasons! { CHECKS:
     JOB_FAILED = "JobFailed" on "DataVerified=Unknown, BackupFresh=False, FilesMatch=Unknown":
         "The agent's pod ended without a report: it was evicted, killed, or could not start.",
         "`kubectl describe job` says why. The check is repeated.";
+    AGENT_NOT_STARTED = "AgentNotStarted" on "DataVerified=Unknown, BackupFresh=False, \
+        FilesMatch=Unknown":
+        "The API server refuses the agent's Job, or its pod is not created, not scheduled, or its \
+         containers can't start. The message quotes Kubernetes. A Job whose agent has not begun within 5 minutes is deleted and tried \
+         again.",
+        "Correct what the message names: a quota, a policy, a taint, an image. `kubectl holdfast check \
+         -n NAMESPACE` says at once whether an agent's pod would be admitted.";
 }

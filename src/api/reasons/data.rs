@@ -22,6 +22,11 @@ reasons! { DATA:
         "Two pods of the workload are primaries at the same time. What is written to one is not in \
          the other.",
         "Find out which of the two pods in the message has the data, and stop the other.";
+    PRIMARY_NOT_KNOWN = "PrimaryNotKnown" on "DataVerified=Unknown":
+        "No pod has the labels of `spec.workload.primary`, or more than one has them, so it is not \
+         known which server has the data that clients see.",
+        "Wait if a failover is under way. Else see the labels: `kubectl get pods --show-labels`, and \
+         correct them, or `spec.workload.primary`.";
     NEW = "New" on "DataVerified=Unknown, and data-verified=True of the pod":
         "The database has no rows yet, and neither a ledger, a backup in the bucket nor a guarded \
          volume knows of any. The readiness gate lets such a pod through, so that its application \

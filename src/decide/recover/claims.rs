@@ -1,16 +1,15 @@
 //! One claim and its volume: which steps bind them together again.
 
-use k8s_openapi::api::core::v1::PersistentVolumeSpec;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
 use super::desired::{build_claim, build_volume};
+use super::ownership::{
+    refuse_claim_of_another, refuse_pods_of_others, refuse_running_pods, refuse_volume_of_another,
+    refuse_writers_beside,
+};
 use super::workload::plan_scale_down;
 use crate::api::names::REBOUND_VOLUME_VERSION_ANNOTATION;
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Blocker, RecoveryPlan, Step, VolumeStep};
-use crate::world::{
-    ClaimBinding, ClaimFact, DesiredClaim, ObservedRecovery, VolumeFound, WorkloadFound,
-};
+use crate::world::{ClaimBinding, ClaimFact, ObservedRecovery, VolumeFound, WorkloadFound};
 
 /// Plans the steps for one claim.
 pub fn restore_binding(
@@ -20,13 +19,19 @@ pub fn restore_binding(
     plan: &mut RecoveryPlan,
 ) -> Result<(), Blocker> {
     let (claim_name, volume_name) = (&binding.desired.claim, &binding.desired.volume);
+    refuse_writers_beside(observed, binding)?;
     if binding.is_bound() {
-        plan.findings.push(format!(
-            "claim {claim_name} is Bound to its volume {volume_name}"
-        ));
+        plan.findings.push(match binding.bound_to() {
+            Some(other) if other != volume_name => format!(
+                "claim {claim_name} is Bound to volume {other}, which is for the storage of \
+                 {volume_name}"
+            ),
+            _ => format!("claim {claim_name} is Bound to its volume {volume_name}"),
+        });
         return Ok(());
     }
     refuse_claim_of_another(observed, binding)?;
+    refuse_pods_of_others(observed, binding)?;
     plan.findings.push(describe(binding));
     let names_it = binding.bound_to() == Some(volume_name);
     let unbound = binding
@@ -48,7 +53,7 @@ pub fn restore_binding(
         if binding.holds_volume() {
             let volume = binding.volume.as_ref();
             plan.steps
-                .extend(volume.map(|volume| reserve(observed, binding, volume, None)));
+                .extend(volume.map(|volume| reserve(observed, binding, volume, None, false)));
         }
     }
     let claim = build_claim(&binding.desired, &observed.world.owner());
@@ -84,9 +89,9 @@ fn restore_volume(
     // The guard refuses to bind a volume to a claim of another name until a user confirms it: the
     // claim that it names now does not exist.
     let is_renamed = holder.name.is_some() && !is_for_it && guard::is_labelled(&volume.metadata);
-    let metadata = || Box::new(volume.metadata.clone());
-    if is_renamed && !guard::deletion_confirmed(&volume.metadata) {
-        plan.steps.push(Step::ConfirmVolumeChange(metadata()));
+    if is_renamed && !guard::change_confirmed(&volume.metadata, observed.world.server_time()) {
+        let metadata = Box::new(volume.metadata.clone());
+        plan.steps.push(Step::ConfirmVolumeChange(metadata));
     }
     // From the UID of a claim that is gone to that of the one that exists it takes two steps: the
     // guard permits to remove the first, and then to add the other.
@@ -99,11 +104,17 @@ fn restore_volume(
             desired.volume
         )));
     }
-    let for_uid = lost.filter(|_| !is_of_another).and_then(ClaimFact::uid);
-    plan.steps.push(reserve(observed, binding, volume, for_uid));
-    if is_renamed {
-        plan.steps.push(Step::RevokeVolumeChange(metadata()));
+    // A volume of which the deletion was tried, and failed, would be deleted after all.
+    if !volume.is_retained() {
+        plan.steps.push(Step::MarkVolume(VolumeStep {
+            metadata: Box::new(volume.metadata.clone()),
+            reclaim_policy: volume.reclaim_policy.clone(),
+            namespace_uid: observed.world.namespace_uid().map(ToOwned::to_owned),
+        }));
     }
+    let for_uid = lost.filter(|_| !is_of_another).and_then(ClaimFact::uid);
+    let reservation = reserve(observed, binding, volume, for_uid, is_renamed);
+    plan.steps.push(reservation);
     Ok(())
 }
 
@@ -129,34 +140,9 @@ fn recreate_volume(
     }
     let (namespace, owner) = (&observed.world.namespace_name, observed.world.owner());
     let uid = unbound.and_then(ClaimFact::uid);
-    let volume = build_volume(manifest, desired, namespace, uid, &owner);
+    let marks = (owner.as_str(), observed.world.namespace_uid());
+    let volume = build_volume(manifest, desired, namespace, uid, marks);
     Ok(Step::CreateVolume(volume))
-}
-
-/// The other ProtectedDatabase that has marked an object, if one has.
-fn marked_by_another<'a>(observed: &ObservedRecovery, metadata: &'a ObjectMeta) -> Option<&'a str> {
-    guard::marked_owner(metadata).filter(|owner| *owner != observed.world.owner())
-}
-
-/// A claim that another database guards by now no longer belongs to this one.
-fn refuse_claim_of_another(
-    observed: &ObservedRecovery,
-    binding: &ClaimBinding,
-) -> Result<(), Blocker> {
-    let metadata = binding
-        .claim
-        .as_ref()
-        .and_then(|claim| claim.metadata.as_ref());
-    let Some(other) = metadata.and_then(|metadata| marked_by_another(observed, metadata)) else {
-        return Ok(());
-    };
-    let (namespace, name) = (&observed.world.namespace_name, &observed.world.name);
-    Err(Blocker::new(format!(
-        "claim {} is guarded by ProtectedDatabase {other} now, so it is not changed. To recover \
-         another claim of {name}, name its volume: kubectl holdfast recover {name} -n {namespace} \
-         --volume VOLUME",
-        binding.desired.claim
-    )))
 }
 
 /// What blocks the use of a volume that exists.
@@ -166,26 +152,6 @@ fn refuse_volume(
     volume: &VolumeFound,
 ) -> Result<(), Blocker> {
     let name = &binding.desired.volume;
-    if let Some(other) = marked_by_another(observed, &volume.metadata) {
-        return Err(Blocker::new(format!(
-            "PersistentVolume {name} is guarded by ProtectedDatabase {other}, so it is not \
-             changed. See it: kubectl get pv {name} -o yaml"
-        )));
-    }
-    if volume.metadata.deletion_timestamp.is_some() {
-        return Err(Blocker::new(format!(
-            "PersistentVolume {name} was deleted, and only finalizers keep the object: a claim that \
-             is bound to it now would lose it again. Its data is unchanged. Confirm its deletion; \
-             the ledger remembers the object, and recover recreates it: kubectl holdfast unlock \
-             pv/{name}"
-        )));
-    }
-    if let Some((remembered, present)) = other_storage(&binding.desired, volume) {
-        return Err(Blocker::new(format!(
-            "PersistentVolume {name} exists, but not for the storage that had the data: that was \
-             {remembered}, this is {present}. See it: kubectl get pv {name} -o yaml"
-        )));
-    }
     if binding.held_by_other {
         let holder = volume.claim.clone().unwrap_or_default();
         return Err(Blocker::new(format!(
@@ -195,17 +161,24 @@ fn refuse_volume(
             holder.name.unwrap_or_default(),
         )));
     }
+    refuse_volume_of_another(observed, binding, volume)?;
+    if volume.metadata.deletion_timestamp.is_some() {
+        return Err(Blocker::new(format!(
+            "PersistentVolume {name} was deleted, and only finalizers keep the object: a claim that \
+             is bound to it now would lose it again. Its data is unchanged. Confirm its deletion; \
+             the ledger remembers the object, and recover recreates it: kubectl holdfast unlock \
+             pv/{name}"
+        )));
+    }
+    if let Some((remembered, present)) = binding.other_storage() {
+        return Err(Blocker::new(format!(
+            "PersistentVolume {name} exists, but not for the storage that had the data: that was \
+             {}, this is {}. See it: kubectl get pv {name} -o yaml",
+            remembered.handle(),
+            present.handle()
+        )));
+    }
     Ok(())
-}
-
-/// The storage that is remembered and the one that the volume of that name is for, where they
-/// differ.
-fn other_storage(desired: &DesiredClaim, volume: &VolumeFound) -> Option<(String, String)> {
-    let spec = desired.volume_manifest.as_ref()?.get("spec")?.clone();
-    let remembered: PersistentVolumeSpec = serde_json::from_value(spec).ok()?;
-    let (remembered, present) = (guard::volume_handle(&remembered), volume.handle.clone());
-    let both_known = !remembered.is_empty() && !present.is_empty();
-    (both_known && remembered != present).then_some((remembered, present))
 }
 
 /// Removes the claim that has the name of the desired one, after its pods have stopped and its
@@ -229,17 +202,23 @@ fn remove_claim(
         && binding.volume.is_some()
     {
         plan.notes.push(format!(
-            "the volume that claim {name} was bound to, {other}, is gone"
+            "the volume that claim {name} names, {other}, is gone, or it is for another claim"
         ));
     }
     if let Some(volume) = binding.bound_volume()
         && !is_kept(volume, &observed.world.owner())
     {
+        let is_bound = volume.claim_uid().is_some();
+        let is_noted = guard::noted_namespace(&volume.metadata).is_some();
+        let namespace_uid = observed.world.namespace_uid();
+        let namespace_uid = namespace_uid.filter(|_| is_bound && !is_noted);
         plan.steps.push(Step::MarkVolume(VolumeStep {
             metadata: Box::new(volume.metadata.clone()),
             reclaim_policy: volume.reclaim_policy.clone(),
+            namespace_uid: namespace_uid.map(ToOwned::to_owned),
         }));
     }
+    refuse_running_pods(observed, binding)?;
     if !binding.pods.is_empty() {
         if let Some(workload) = workload {
             plan_scale_down(observed, workload, plan)?;
@@ -250,12 +229,19 @@ fn remove_claim(
             pods.join(", ")
         )));
     }
-    let is_guarded = guard::is_labelled(metadata) || guard::is_held(metadata);
     let boxed = || Box::new(metadata.clone());
-    if is_guarded && !guard::deletion_confirmed(metadata) {
+    let is_live = metadata.deletion_timestamp.is_none();
+    let now = observed.world.server_time();
+    // The operator deletes no claim, guarded or not, that a restore has not confirmed by its UID.
+    let is_confirmed = if is_live {
+        guard::confirmed_by_restore(metadata, now)
+    } else {
+        guard::deletion_confirmed(metadata, now)
+    };
+    if (is_live || guard::is_held(metadata)) && !is_confirmed {
         plan.steps.push(Step::ConfirmClaimDeletion(boxed()));
     }
-    if metadata.deletion_timestamp.is_none() {
+    if is_live {
         plan.steps.push(Step::DeleteClaim(boxed()));
     }
     if guard::is_held(metadata) {
@@ -309,6 +295,7 @@ fn reserve(
     binding: &ClaimBinding,
     volume: &VolumeFound,
     for_uid: Option<&str>,
+    uses_confirmation: bool,
 ) -> Step {
     Step::ReserveVolume {
         metadata: Box::new(volume.metadata.clone()),
@@ -316,6 +303,7 @@ fn reserve(
         namespace: observed.world.namespace_name.clone(),
         claim: binding.desired.claim.clone(),
         for_uid: for_uid.map(ToOwned::to_owned),
+        uses_confirmation,
     }
 }
 

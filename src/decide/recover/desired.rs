@@ -4,22 +4,12 @@
 use serde_json::{Value, json};
 
 use super::known::known;
-use crate::api::{DatabaseLedgerStatus, MountedVolume, ProtectedDatabaseSpec, RememberedVolume};
+use crate::api::names::NAMESPACE_UID_ANNOTATION;
+use crate::api::{DatabaseLedgerStatus, MountedVolume, RememberedVolume, is_same_handle};
 use crate::guard;
 use crate::plan::Blocker;
 use crate::plan::patches::claim_reference;
 use crate::world::{DesiredClaim, ObservedRecovery, VolumeFound};
-
-/// The spec of the ProtectedDatabase; if it is gone, as the ledger remembers it.
-#[must_use]
-pub fn spec_of(observed: &ObservedRecovery) -> Option<ProtectedDatabaseSpec> {
-    if let Some(database) = observed.database.known()?.as_ref() {
-        return Some(database.spec.clone());
-    }
-    let ledger = observed.world.ledger.known()?.as_ref()?;
-    let manifest = &ledger.ledger.status.as_ref()?.database_manifest;
-    serde_json::from_value(manifest.get("spec")?.clone()).ok()
-}
 
 /// What is remembered of the volumes.
 struct Memory {
@@ -48,7 +38,8 @@ pub fn desired_claims(
         };
         return Ok(vec![desired]);
     }
-    let extra_claims = spec_of(observed)
+    let extra_claims = observed
+        .spec()
         .map(|spec| spec.extra_claims)
         .unwrap_or_default();
     known(&observed.world.workload)?;
@@ -74,6 +65,9 @@ pub fn desired_claims(
 fn memory(observed: &ObservedRecovery, volume_is_named: bool) -> Result<Memory, Blocker> {
     let world = &observed.world;
     let (namespace, name) = (&world.namespace_name, &world.name);
+    if let Some(other) = &world.other_namespace {
+        return Err(Blocker::new(other.describe()));
+    }
     let database_exists = known(&observed.database)?.is_some();
     let status = match known(&world.ledger)? {
         Some(fact) => fact.ledger.status.clone().unwrap_or_default(),
@@ -105,8 +99,23 @@ fn choose_volume(
     let by_check = memory.good.iter().find(|mounted| mounted.claim == claim);
     let chosen = match (by_check, candidates.as_slice()) {
         (Some(mounted), _) => {
-            let mut candidates = candidates.iter();
-            candidates.find(|candidate| candidate.volume == mounted.volume)
+            // By its storage first: a volume object of the name can be for another one by now.
+            let is_of = |candidate: &RememberedVolume| {
+                is_same_handle(&candidate.handle(), &mounted.volume_handle)
+            };
+            let is_named = |candidate: &RememberedVolume| candidate.volume == mounted.volume;
+            let is_there = |candidate: &RememberedVolume| {
+                let storage = candidate.storage();
+                storage.is_none_or(|storage| storage.may_be_on(&mounted.node))
+            };
+            let mut named = candidates.iter().filter(|candidate| is_named(candidate));
+            named
+                .find(|candidate| is_of(candidate) != Some(false) && is_there(candidate))
+                .or_else(|| {
+                    candidates
+                        .iter()
+                        .find(|candidate| is_of(candidate) == Some(true))
+                })
         }
         (None, [only]) => Some(only),
         (None, _) => None,
@@ -208,9 +217,12 @@ pub fn build_volume(
     desired: &DesiredClaim,
     namespace: &str,
     claim_uid: Option<&str>,
-    owner: &str,
+    (owner, namespace_uid): (&str, Option<&str>),
 ) -> Value {
     let mut manifest = guard::with_marks(manifest.clone(), owner);
+    if let Some(uid) = namespace_uid {
+        manifest["metadata"]["annotations"][NAMESPACE_UID_ANNOTATION] = uid.into();
+    }
     manifest["spec"]["persistentVolumeReclaimPolicy"] = guard::RETAIN.into();
     manifest["spec"]["claimRef"] = claim_reference(namespace, &desired.claim, claim_uid);
     manifest

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::known::known;
+use crate::api::names::RECREATION_ANNOTATION;
 use crate::guard;
 use crate::plan::{Blocker, RecoveryPlan, Step};
 use crate::world::ObservedRecovery;
@@ -12,27 +13,61 @@ pub fn plan_namespace(observed: &ObservedRecovery, plan: &mut RecoveryPlan) -> R
     let name = &observed.world.namespace_name;
     let remembered = remembered(observed, |status| &status.namespace_manifest)?;
     let manifest = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-    let create = Step::CreateNamespace(remembered.cloned().unwrap_or(manifest));
+    let manifest = remembered.cloned().unwrap_or(manifest);
+    if let (Some(ledger), Some(uid)) = (&observed.world.recreated, observed.world.namespace_uid()) {
+        // An earlier try has created it, and did not get to say so.
+        plan.findings
+            .push(format!("Namespace {name} was recreated by a recovery"));
+        plan.steps.push(Step::AcceptNamespace {
+            ledger: Box::new(ledger.clone()),
+            namespace_uid: uid.to_owned(),
+        });
+    }
     match known(&observed.world.namespace)? {
         None => {
             plan.findings
                 .push(format!("Namespace {name} does not exist"));
-            plan.steps.push(create);
+            recreate_namespace(observed, manifest, plan);
         }
         Some(metadata) if metadata.deletion_timestamp.is_some() => {
             plan.findings.push(format!(
                 "Namespace {name} is Terminating; what is guarded in it is kept"
             ));
             let metadata = || Box::new(metadata.clone());
-            if guard::is_labelled(&metadata()) && !guard::deletion_confirmed(&metadata()) {
+            let now = observed.world.server_time();
+            if guard::is_labelled(&metadata()) && !guard::deletion_confirmed(&metadata(), now) {
                 plan.steps.push(Step::ConfirmNamespaceDeletion(metadata()));
             }
             plan.steps.push(Step::FinalizeNamespace(metadata()));
-            plan.steps.push(create);
+            recreate_namespace(observed, manifest, plan);
         }
         Some(_) => {}
     }
     Ok(())
+}
+
+/// Creates the namespace, so that whoever reads the ledger knows it as the one that this recovery has
+/// created: by a text that is on both, until its UID is accepted. Everything is read again then.
+fn recreate_namespace(observed: &ObservedRecovery, mut manifest: Value, plan: &mut RecoveryPlan) {
+    let ledger = observed.world.ledger.known().and_then(Option::as_ref);
+    if let Some(ledger) = ledger.map(|fact| &fact.ledger.metadata) {
+        let noted = guard::recreation_token(ledger).map(ToOwned::to_owned);
+        let token = noted.clone().unwrap_or_else(|| {
+            let uid = ledger.uid.as_deref().unwrap_or_default();
+            format!("{uid}.{}", observed.world.now.0.as_nanosecond())
+        });
+        manifest["metadata"]["annotations"][RECREATION_ANNOTATION] = token.as_str().into();
+        if noted.is_none() {
+            plan.steps.push(Step::NoteRecreation {
+                ledger: Box::new(ledger.clone()),
+                token,
+            });
+        }
+    }
+    let name = &observed.world.namespace_name;
+    plan.steps.push(Step::CreateNamespace(manifest));
+    plan.steps
+        .push(Step::Await(format!("Namespace {name} to be recreated")));
 }
 
 /// Plans to recreate the ProtectedDatabase.
@@ -53,7 +88,7 @@ pub fn plan_database(observed: &ObservedRecovery, plan: &mut RecoveryPlan) -> Re
         Some(_) => return Ok(()),
     };
     if let Some(metadata) = metadata {
-        if !guard::deletion_confirmed(metadata) {
+        if !guard::deletion_confirmed(metadata, observed.world.server_time()) {
             let confirm = Step::ConfirmDatabaseDeletion(Box::new(metadata.clone()));
             plan.steps.push(confirm);
         }

@@ -1,8 +1,10 @@
 //! From what was read to the steps that recover a database, and what blocks them.
 
 use super::claims::restore_binding;
+use super::compare::compare_running;
 use super::known::known;
-use super::{objects, workload};
+use super::ownership::{refuse_pods_of_rival, refuse_workload_of_another};
+use super::{left_behind, objects, workload};
 use crate::plan::{Blocker, RecoveryPlan};
 use crate::world::{ObservedRecovery, WorkloadFact, WorkloadFound};
 
@@ -12,6 +14,9 @@ use crate::world::{ObservedRecovery, WorkloadFact, WorkloadFound};
 /// What blocks it; then nothing is to be done.
 pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocker> {
     let mut plan = RecoveryPlan::default();
+    if let Some(other) = &observed.world.other_namespace {
+        return Err(Blocker::new(other.describe()));
+    }
     let workload = workload_of(observed)?;
     objects::plan_namespace(observed, &mut plan)?;
     for binding in known(&observed.bindings)? {
@@ -21,7 +26,9 @@ pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocke
         workload::plan_mounts(observed, workload, &mut plan)?;
     }
     objects::plan_database(observed, &mut plan)?;
+    compare_running(observed, workload, &mut plan);
     workload::plan_scale_up(observed, workload, &mut plan);
+    left_behind::plan_revocations(observed, &mut plan)?;
     Ok(plan)
 }
 
@@ -30,7 +37,14 @@ pub fn plan_recovery(observed: &ObservedRecovery) -> Result<RecoveryPlan, Blocke
 fn workload_of(observed: &ObservedRecovery) -> Result<Option<&WorkloadFound>, Blocker> {
     let (namespace, name) = (&observed.world.namespace_name, &observed.world.name);
     match known(&observed.world.workload)? {
-        WorkloadFact::Found(found) => Ok(Some(found)),
+        WorkloadFact::Found(found) => {
+            refuse_workload_of_another(observed, found)?;
+            Ok(Some(found))
+        }
+        WorkloadFact::Pods(_) => {
+            refuse_pods_of_rival(observed)?;
+            Ok(None)
+        }
         WorkloadFact::NotFound => Ok(None),
         WorkloadFact::Ambiguous => Err(Blocker::new(format!(
             "namespace {namespace} has both a StatefulSet and a Deployment of the name in \

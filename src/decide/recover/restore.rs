@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::super::kept_limit;
 use super::unavailable::unavailable_since;
 use crate::api::{
     CheckOutcome, CheckVerdict, DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, RestoreState,
 };
+use crate::guard;
 use crate::plan::{Actor, Blocker, RecoveryPlan, Step};
 use crate::wording::say_length;
 use crate::world::{ClaimBinding, Fact, ObservedRecovery};
@@ -31,16 +33,26 @@ pub fn decide_restore(
     restore: &DatabaseRestore,
     observed: &ObservedRecovery,
     plan: Result<RecoveryPlan, Blocker>,
+    kept_volume_limit: usize,
 ) -> Decision {
     let (before, now) = (
         restore.status.clone().unwrap_or_default(),
         &observed.world.now,
     );
-    let plan = match plan {
+    let mut plan = match plan {
         Ok(plan) => plan,
         Err(blocker) => return blocked(before, blocker.to_string()),
     };
-    let mut steps = plan.steps.iter();
+    if let Some(full) = kept_limit::refuse_restore(observed, &plan, kept_volume_limit) {
+        return blocked(before, full);
+    }
+    // What users have confirmed is theirs: a restore may wait for its check for days.
+    plan.steps.retain(|step| {
+        !matches!(step, Step::RevokeConfirmation(step) if !guard::is_of_restore(&step.metadata))
+    });
+    // The note on the ledger goes with the namespace that is created after it.
+    let is_named = |step: &&Step| !matches!(step, Step::NoteRecreation { .. });
+    let mut steps = plan.steps.iter().filter(is_named);
     if let Some(step) = steps.find(|step| !step.actors().contains(&Actor::Restore)) {
         return blocked(
             before,
@@ -211,11 +223,10 @@ fn judge(check: &DatabaseCheck, verdict: &CheckVerdict) -> (RestoreState, String
 }
 
 fn say_bound(status: &DatabaseRestoreStatus, bindings: &[ClaimBinding]) -> String {
-    let bound = bindings.iter().map(|ClaimBinding { desired, .. }| {
-        format!(
-            "claim {} is Bound to volume {}",
-            desired.claim, desired.volume
-        )
+    let bound = bindings.iter().map(|binding| {
+        let (claim, desired) = (&binding.desired.claim, binding.desired.volume.as_str());
+        let volume = binding.bound_to().unwrap_or(desired);
+        format!("claim {claim} is Bound to volume {volume}")
     });
     let mut said = bound.collect::<Vec<_>>().join(", ");
     if let (Some(start), Some(bound)) = (&status.start_time, &status.bound_time) {

@@ -34,7 +34,7 @@ pub fn unavailable_since(observed: &ObservedRecovery) -> Option<Timestamp> {
 /// When a volume without its claim was released.
 fn released_at(binding: &ClaimBinding) -> Option<Timestamp> {
     let volume = binding.volume.as_ref()?;
-    let is_released = matches!(volume.phase.as_str(), "Released" | "Available");
+    let is_released = matches!(volume.phase.as_str(), "Released" | "Failed" | "Available");
     let since = volume.phase_since.as_ref().filter(|_| is_released)?;
     Some(since.0)
 }

@@ -106,6 +106,10 @@ fn find(
     if type_.is_normal(&condition.status) {
         return Finding::Over;
     }
+    // A reset is Stalled too, and has an alert of its own.
+    if condition.reason == reasons::DATA_RESET {
+        return Finding::Over;
+    }
     let is_abnormal = type_.is_abnormal(&condition.status);
     match alert.only_for {
         // What is known to be wrong is another alert's.

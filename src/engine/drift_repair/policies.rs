@@ -5,7 +5,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use kube::{Api, Resource};
 
-use super::shared::{Repair, say_changed, writer};
+use super::shared::{Repair, say_changed, say_newer, writer};
 use crate::engine::Context;
 use crate::guard;
 
@@ -17,6 +17,8 @@ pub struct PolicyDrift {
     pub binding: ValidatingAdmissionPolicyBinding,
     /// What is not so.
     pub difference: String,
+    /// Whether it is a newer version's to restore.
+    pub is_newer: bool,
 }
 
 /// The policies that are not as built.
@@ -35,6 +37,7 @@ pub async fn find_drifts(context: &Context) -> Result<Vec<PolicyDrift>, kube::Er
         let name = policy.metadata.name.clone().unwrap_or_default();
         let (present_policy, present_binding) =
             tokio::try_join!(policies.get_opt(&name), bindings.get_opt(&name))?;
+        let mut is_newer = false;
         let difference = match (&present_policy, &present_binding) {
             (None, _) => Some(format!("ValidatingAdmissionPolicy {name} does not exist")),
             (_, None) => Some(format!(
@@ -43,6 +46,14 @@ pub async fn find_drifts(context: &Context) -> Result<Vec<PolicyDrift>, kube::Er
             (Some(present_policy), Some(present_binding)) => {
                 guard::policy_difference((present_policy, present_binding), (&policy, &binding))
                     .map(|changed| match changed {
+                        guard::Changed::Newer => {
+                            is_newer = true;
+                            say_newer(
+                                &format!("ValidatingAdmissionPolicy {name}"),
+                                &present_policy.metadata,
+                                "refuses",
+                            )
+                        }
                         guard::Changed::Policy => say_changed(
                             &format!("ValidatingAdmissionPolicy {name}"),
                             &present_policy.metadata,
@@ -58,6 +69,7 @@ pub async fn find_drifts(context: &Context) -> Result<Vec<PolicyDrift>, kube::Er
             policy,
             binding,
             difference,
+            is_newer,
         }))
     });
     Ok(futures::future::try_join_all(looked)
@@ -67,14 +79,18 @@ pub async fn find_drifts(context: &Context) -> Result<Vec<PolicyDrift>, kube::Er
         .collect())
 }
 
-/// Restores a policy and its binding.
+/// Restores a policy and its binding, each only where it is not a newer version's.
 pub async fn put_back(context: &Context, drift: &PolicyDrift) -> Result<Repair, kube::Error> {
-    put_back_one(context, &drift.policy).await?;
-    put_back_one(context, &drift.binding).await?;
+    put_back_one(context, &drift.policy, guard::policy_differs).await?;
+    put_back_one(context, &drift.binding, guard::binding_differs).await?;
     Ok(Repair::Done)
 }
 
-async fn put_back_one<K>(context: &Context, built: &K) -> Result<(), kube::Error>
+async fn put_back_one<K>(
+    context: &Context,
+    built: &K,
+    differs: impl Fn(&K, &K) -> bool,
+) -> Result<(), kube::Error>
 where
     K: Resource<DynamicType = ()>
         + Clone
@@ -86,10 +102,19 @@ where
     let present = api
         .get_opt(built.meta().name.as_deref().unwrap_or_default())
         .await?;
+    if present
+        .as_ref()
+        .is_some_and(|present| !differs(present, built))
+    {
+        return Ok(());
+    }
     let mut wanted = built.clone();
     if let Some(present) = &present {
         wanted.meta_mut().clone_from(present.meta());
         wanted.meta_mut().managed_fields = None;
+        let versions = built.meta().annotations.clone().unwrap_or_default();
+        let annotations = &mut wanted.meta_mut().annotations;
+        annotations.get_or_insert_default().extend(versions);
     }
     writer(context)
         .replace(&api, present.as_ref(), &wanted)

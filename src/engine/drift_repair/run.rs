@@ -17,7 +17,7 @@ use crate::api::reasons;
 use crate::engine::Context;
 use crate::engine::events::publish;
 use crate::execute::{WriteError, within_time};
-use crate::world::{Fact, PolicyFact};
+use crate::world::{Backoff, Fact, PolicyFact};
 
 /// How often policies and definitions are read without a tick.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
@@ -37,9 +37,27 @@ enum Drift {
 impl Drift {
     fn fact(&self) -> PolicyFact {
         match self {
+            _ if self.is_newer() => PolicyFact::Newer(self.difference().to_owned()),
             Self::Policy(drift) => PolicyFact::Missing(drift.difference.clone()),
+            Self::Definition(drift) if drift.is_confirmed => {
+                PolicyFact::DefinitionConfirmed(drift.difference.clone())
+            }
             Self::Definition(drift) => PolicyFact::DefinitionChanged(drift.difference.clone()),
         }
+    }
+
+    /// Whether a newer version has installed it, as it says itself.
+    fn is_newer(&self) -> bool {
+        match self {
+            Self::Policy(drift) => drift.is_newer,
+            Self::Definition(drift) => drift.is_newer,
+        }
+    }
+
+    /// Whether nothing is to be repaired: a user has confirmed it, or it is a newer version's.
+    fn is_left(&self) -> bool {
+        let is_confirmed = matches!(self, Self::Definition(drift) if drift.is_confirmed);
+        is_confirmed || self.is_newer()
     }
 
     fn difference(&self) -> &str {
@@ -55,6 +73,13 @@ impl Drift {
             Self::Policy(drift) => (drift.policy.object_ref(&()), reasons::POLICY_MISSING),
             Self::Definition(drift) => (drift.built.object_ref(&()), reasons::DEFINITION_CHANGED),
         }
+    }
+
+    /// What is restored, by kind and name.
+    fn name(&self) -> String {
+        let (regarding, _) = self.regarding();
+        let name = regarding.name.unwrap_or_default();
+        format!("{} {name}", regarding.kind.unwrap_or_default())
     }
 
     /// The command that does by hand what the operator could not.
@@ -79,6 +104,7 @@ pub async fn run_drift_repair(
     mut databases: Sender<()>,
 ) {
     let mut ticks = std::pin::pin!(ticks);
+    let mut backoff = Backoff::default();
     loop {
         let pause = if context.disturbance.current().is_some() {
             TRY_AGAIN
@@ -106,18 +132,29 @@ pub async fn run_drift_repair(
             }
             continue;
         };
-        context.disturbance.set(Some(first.fact()));
-        // A full channel holds a tick already.
-        let _ = databases.try_send(());
-        let mut left = None;
+        // Databases are read again only where they have something else to say.
+        let mut say = |fact: Option<PolicyFact>| {
+            if context.disturbance.current() != fact {
+                context.disturbance.set(fact);
+                // A full channel holds a tick already.
+                let _ = databases.try_send(());
+            }
+        };
+        say(Some(first.fact()));
+        let (mut left, mut is_waiting) = (None, true);
         for drift in &drifts {
-            if !repair(&context, drift).await {
+            let wait = backoff.wait(&drift.name(), Instant::now());
+            is_waiting &= !wait.is_zero();
+            let is_done =
+                wait.is_zero() && !drift.is_left() && repair(&context, drift, &mut backoff).await;
+            if !is_done {
                 left.get_or_insert_with(|| drift.fact());
             }
         }
-        tokio::time::sleep(ENFORCEMENT).await;
-        context.disturbance.set(left);
-        let _ = databases.try_send(());
+        if !is_waiting {
+            tokio::time::sleep(ENFORCEMENT).await;
+        }
+        say(left);
     }
 }
 
@@ -137,13 +174,17 @@ pub async fn fetch_policy(context: &Context) -> Fact<PolicyFact> {
         context.disturbance.note_good_reading(began);
     }
     Fact::from_read("the admission policies", drifts).map(|drifts| {
-        drifts
-            .into_iter()
-            .next()
-            .map_or(PolicyFact::InForce, |drift| {
-                PolicyFact::Missing(drift.difference)
-            })
+        let drifts = drifts.into_iter();
+        let drifts = in_order(drifts.map(|drift| Drift::Policy(Box::new(drift))).collect());
+        let first = drifts.first();
+        first.map_or(PolicyFact::InForce, Drift::fact)
     })
+}
+
+/// What is known to be wrong comes before what can't be told.
+fn in_order(mut drifts: Vec<Drift>) -> Vec<Drift> {
+    drifts.sort_by_key(Drift::is_newer);
+    drifts
 }
 
 async fn find_drifts(context: &Context) -> Result<Vec<Drift>, kube::Error> {
@@ -154,17 +195,14 @@ async fn find_drifts(context: &Context) -> Result<Vec<Drift>, kube::Error> {
     let policies = policies
         .into_iter()
         .map(|drift| Drift::Policy(Box::new(drift)));
-    Ok(policies
-        .chain(
-            definitions
-                .into_iter()
-                .map(|drift| Drift::Definition(Box::new(drift))),
-        )
-        .collect())
+    let definitions = definitions
+        .into_iter()
+        .map(|drift| Drift::Definition(Box::new(drift)));
+    Ok(in_order(policies.chain(definitions).collect()))
 }
 
 /// Restores one thing and writes an event. Returns whether it is restored.
-async fn repair(context: &Context, drift: &Drift) -> bool {
+async fn repair(context: &Context, drift: &Drift, backoff: &mut Backoff) -> bool {
     let put_back = async {
         match drift {
             Drift::Policy(drift) => policies::put_back(context, drift).await,
@@ -181,9 +219,18 @@ async fn repair(context: &Context, drift: &Drift) -> bool {
     }
     let (difference, by_hand) = (drift.difference(), drift.by_hand());
     let note = match &repair {
-        Ok(Repair::Done) => {
-            format!("{difference}. It was restored. The API server's audit log says who did it")
-        }
+        Ok(Repair::Done) => match backoff.note(&drift.name(), Instant::now()) {
+            None => {
+                format!("{difference}. It was restored. The API server's audit log says who did it")
+            }
+            Some((times, pause)) => format!(
+                "{difference}. It was restored {times} times in a row, and is not restored \
+                 again before {} s: somebody changes it again and again, such as another version of \
+                 Holdfast, or a tool that applies an older manifest. Until then the API server may not \
+                 refuse deletions. The API server's audit log says who it is",
+                pause.as_secs()
+            ),
+        },
         Ok(Repair::Impossible) => difference.to_owned(),
         Err(error @ WriteError::TimedOut { .. }) => {
             format!("{difference}. {error}; it is tried again")
@@ -201,4 +248,29 @@ async fn repair(context: &Context, drift: &Drift) -> bool {
     };
     publish(context, event, &regarding).await;
     is_done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard;
+
+    fn drift(is_newer: bool) -> Drift {
+        let (policy, binding) = guard::policies("holdfast-system").remove(0);
+        Drift::Policy(Box::new(PolicyDrift {
+            policy,
+            binding,
+            difference: "it is another one".to_owned(),
+            is_newer,
+        }))
+    }
+
+    #[test]
+    fn what_is_a_newer_versions_is_left_to_it_and_said_last() {
+        assert!(drift(true).is_left() && !drift(false).is_left());
+        assert!(matches!(drift(true).fact(), PolicyFact::Newer(_)));
+        let ordered = in_order(vec![drift(true), drift(false)]);
+        let newer: Vec<bool> = ordered.iter().map(Drift::is_newer).collect();
+        assert_eq!(newer, [false, true]);
+    }
 }

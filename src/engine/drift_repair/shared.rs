@@ -23,6 +23,17 @@ pub fn say_changed(what: &str, metadata: &ObjectMeta) -> String {
     format!("{what} is not the one that this version installs{who}")
 }
 
+/// What is reported of an object that a newer version has installed, as it says itself. `does` is what
+/// can't be told of it.
+pub fn say_newer(what: &str, metadata: &ObjectMeta, does: &str) -> String {
+    let version = guard::newer_version(metadata).unwrap_or_default();
+    format!(
+        "{what} says that Holdfast {version} has installed it, and is not the one of this operator, \
+         {}, so what it {does} can't be told",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
 /// Writes what was built.
 pub fn writer(context: &Context) -> Writer {
     Writer {

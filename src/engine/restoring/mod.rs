@@ -1,6 +1,7 @@
 //! `DatabaseRestore`s: binds a volume to its claim again, step by step. The status announces each
 //! step before it is done.
 
+mod notes;
 mod pass;
 mod watch;
 

@@ -2,19 +2,24 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 
+use super::notes;
 use crate::api::{
-    DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState, names,
+    DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState,
+    is_object_name, names,
 };
-use crate::decide::recover::{Decision, blocked, decide_restore, failed};
+use crate::decide::recover::{
+    Decision, GiveBack, blocked, decide_restore, failed, plan_give_back, refuse_restore,
+};
 use crate::engine::Context;
 use crate::engine::events::publish;
 use crate::execute::{Executor, WriteError, Writer, within_time};
-use crate::plan::{Blocker, RuleViolation, Scope, Step, check_recovery};
+use crate::plan::{Blocker, Disturbance, RuleViolation, Scope, Step, check_recovery};
 use crate::recovery::{Recovery, look};
 use crate::world::{Fact, Reader};
 
@@ -49,20 +54,57 @@ pub async fn restore(
     };
     let before = found.status.clone().unwrap_or_default();
     let is_deleted = found.metadata.deletion_timestamp.is_some();
-    if before.state.is_some_and(RestoreState::is_final) || is_deleted {
+    let is_final = before.state.is_some_and(RestoreState::is_final);
+    if is_final || (is_deleted && !notes::is_held(&found)) {
+        notes::let_go(context, &found).await?;
+        return Ok(Action::await_change());
+    }
+    if !names_objects(&found) {
+        let message = "spec.database and spec.from.volume must be names of objects; create another \
+            DatabaseRestore";
+        let decision = blocked(before.clone(), message.to_owned());
+        report(context, &found, &before, &decision.status).await?;
         return Ok(Action::await_change());
     }
     let database = known(reader.get::<ProtectedDatabase>(&found.spec.database).await)?;
-    if database.is_some_and(|database| !context.settings.selects(&database)) {
-        // It belongs to another operator.
-        return Ok(Action::requeue(LATER));
+    if let Some(database) = &database {
+        if !context.settings.selects(database) {
+            // It belongs to another operator.
+            return Ok(Action::requeue(LATER));
+        }
+        let now = Time(jiff::Timestamp::now());
+        if let Some(refused) = refuse_restore(&found, database, &now) {
+            report(context, &found, &before, &refused).await?;
+            return Ok(Action::await_change());
+        }
     }
-    let (decision, recovery) = Box::pin(decide(context, &reader, &found)).await?;
+    if is_deleted && let Some(action) = Box::pin(give_back(context, &found)).await? {
+        return Ok(action);
+    }
+    let (mut decision, recovery) = Box::pin(decide(context, &reader, &found)).await?;
+    let stops_pods = |step: &Step| matches!(step.disturbance(), Disturbance::StopsPods(_));
+    if decision.due.iter().any(stops_pods) && !notes::is_held(&found) {
+        notes::hold(context, &found).await?;
+        return Ok(Action::requeue(SOON));
+    }
+    if recovery.is_some() && decision.status.state.is_some_and(is_carried_out) {
+        if let Some(database) = &database {
+            notes::note_carried_out(context, &found, database).await?;
+        }
+        notes::let_go(context, &found).await?;
+        if is_deleted {
+            return Ok(Action::await_change());
+        }
+    }
+    if is_deleted {
+        say_deleted(&mut decision.status);
+    }
     report(context, &found, &before, &decision.status).await?;
     if let Some(recovery) = recovery {
         let scope = Scope::Restore {
             observed: &recovery.observed,
             announced: &before.announced,
+            is_given_up: false,
         };
         let steps = &decision.due;
         let carried_out = match check_recovery(&scope, &decision.plan) {
@@ -91,6 +133,56 @@ pub async fn restore(
     }))
 }
 
+/// Whether the claims are bound and the workload has its pods.
+const fn is_carried_out(state: RestoreState) -> bool {
+    matches!(
+        state,
+        RestoreState::Verifying | RestoreState::Complete | RestoreState::Failed
+    )
+}
+
+/// Says what keeps a restore that was deleted.
+fn say_deleted(status: &mut DatabaseRestoreStatus) {
+    let said = status.message.clone().unwrap_or_default();
+    if !said.contains(names::RESTORING_FINALIZER) {
+        let held = names::RESTORING_FINALIZER;
+        status.message = Some(format!(
+            "{said}; it was deleted on its way, when a claim was not as before any more, so it goes on: \
+             the finalizer {held} keeps it until the workload has its pods back"
+        ));
+    }
+}
+
+/// Gives the workload its pods back, for a restore that was deleted. None where the restore must go on
+/// for that.
+async fn give_back(
+    context: &Context,
+    restore: &DatabaseRestore,
+) -> Result<Option<Action>, RestoreError> {
+    let namespace = restore.namespace().unwrap_or_default();
+    let volume = restore.spec.from.volume.as_deref();
+    let read = look(&context.client, &namespace, &restore.spec.database, volume);
+    let observed = Box::pin(read).await.observed;
+    match plan_give_back(&observed) {
+        Err(blocker) => Err(RestoreError::Read(blocker.to_string())),
+        Ok(GiveBack::GoOn) => Ok(None),
+        Ok(GiveBack::Nothing) => {
+            notes::let_go(context, restore).await?;
+            Ok(Some(Action::await_change()))
+        }
+        Ok(GiveBack::Steps(plan)) => {
+            let scope = Scope::Restore {
+                observed: &observed,
+                announced: &[],
+                is_given_up: true,
+            };
+            check_recovery(&scope, &plan)?;
+            execute(context, restore, &plan.steps).await?;
+            Ok(Some(Action::requeue(SOON)))
+        }
+    }
+}
+
 async fn execute(
     context: &Context,
     restore: &DatabaseRestore,
@@ -113,6 +205,12 @@ fn known<T>(fact: Fact<T>) -> Result<T, RestoreError> {
         Fact::Known(value) => Ok(value),
         Fact::Unknown(why) => Err(RestoreError::Read(why)),
     }
+}
+
+/// Whether its fields are names. Older versions took any text, and a message must not quote one.
+fn names_objects(restore: &DatabaseRestore) -> bool {
+    let volume = restore.spec.from.volume.as_deref();
+    is_object_name(&restore.spec.database) && volume.is_none_or(is_object_name)
 }
 
 /// What is to be done; with what it was decided from, where anything is.
@@ -151,7 +249,13 @@ async fn decide(
     if let Err(Blocker::Unread(why)) = recovery.plan {
         return Err(RestoreError::Read(why));
     }
-    let decision = decide_restore(restore, &recovery.observed, recovery.plan.clone());
+    let kept = {
+        let namespace_uids = recovery.observed.world.namespace_uids();
+        context.volumes.kept_in_namespace(&namespace_uids)
+    };
+    recovery.observed.world.kept_in_namespace = kept;
+    let limit = context.settings.kept_volume_limit;
+    let decision = decide_restore(restore, &recovery.observed, recovery.plan.clone(), limit);
     Ok((decision, Some(recovery)))
 }
 

@@ -1,11 +1,13 @@
 //! Which ProtectedDatabase covers which workload. Keeps a few words of each, whatever its size.
 //! Pure.
 
+use std::collections::BTreeMap;
+
 use kube::ResourceExt as _;
 
 use crate::api::{
-    ConditionStatus, ConditionType, DeletionGuard, ProtectedDatabase, WorkloadKind, find_condition,
-    reasons,
+    ConditionStatus, ConditionType, DeletionGuard, PodLabels, ProtectedDatabase, WorkloadKind,
+    find_condition, reasons,
 };
 
 /// A ProtectedDatabase, down to what says which workload it covers.
@@ -15,13 +17,35 @@ pub struct Cover {
     pub name: String,
     kind: Option<WorkloadKind>,
     workload: String,
+    selector: Option<PodLabels>,
     /// Whether it says that it is Ready.
     pub ready: bool,
-    /// What it says of data that goes with the container, if it has seen that.
-    pub off_claim: Option<String>,
+    /// What it says of what no template shows, if it has seen that.
+    pub guard_says: Option<String>,
+    /// What it says of backups.
+    pub backup: BackupCover,
     /// Whether it refuses deletions at all.
     pub denies_deletion: bool,
 }
+
+/// Whether a ProtectedDatabase has a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupCover {
+    /// Nobody asks for one.
+    NotAskedFor,
+    /// It asks for one, and none has succeeded.
+    None,
+    /// There is one.
+    Taken,
+}
+
+/// Reasons of `Guarded` that the operator sees and no template shows.
+const SEEN: &[&str] = &[
+    reasons::DATA_IN_IMAGE_VOLUME,
+    reasons::CLAIM_MOUNTED_TWICE,
+    reasons::OTHER_SERVER_SELECTED,
+    reasons::SECOND_SERVER,
+];
 
 /// Keeps what matters.
 pub fn build_cover(database: &ProtectedDatabase) -> Cover {
@@ -31,16 +55,25 @@ pub fn build_cover(database: &ProtectedDatabase) -> Cover {
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
     let ready = find_condition(conditions, ConditionType::Ready);
-    let off_claim = find_condition(conditions, ConditionType::Guarded)
-        .filter(|guarded| guarded.reason == reasons::DATA_IN_IMAGE_VOLUME)
+    let guard_says = find_condition(conditions, ConditionType::Guarded)
+        .filter(|guarded| SEEN.contains(&guarded.reason.as_str()))
         .map(|guarded| guarded.message.clone());
+    let status = database.status.as_ref();
+    let is_taken = status.is_some_and(|status| status.last_good_backup.is_some());
+    let backup = match database.spec.backup {
+        None => BackupCover::NotAskedFor,
+        Some(_) if is_taken => BackupCover::Taken,
+        Some(_) => BackupCover::None,
+    };
     Cover {
         namespace: database.namespace().unwrap_or_default(),
         name: database.name_any(),
         kind: database.spec.workload.kind,
         workload: database.spec.workload.name.clone(),
+        selector: database.spec.workload.selector.clone(),
         ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True.as_str()),
-        off_claim,
+        guard_says,
+        backup,
         denies_deletion: database.spec.guard.deletion == DeletionGuard::Deny,
     }
 }
@@ -59,6 +92,19 @@ pub fn find_cover<'a>(
     })
 }
 
+/// The ProtectedDatabase that selects pods with these labels.
+pub fn find_cover_of_pods<'a>(
+    covers: &'a [Cover],
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+) -> Option<&'a Cover> {
+    let mut covers = covers.iter().filter(|cover| cover.namespace == namespace);
+    covers.find(|cover| {
+        let selector = cover.selector.as_ref();
+        selector.is_some_and(|selector| selector.select(labels))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,8 +116,10 @@ mod tests {
             name: "knowledge".to_owned(),
             kind,
             workload: "pg".to_owned(),
+            selector: None,
             ready: true,
-            off_claim: None,
+            guard_says: None,
+            backup: BackupCover::Taken,
             denies_deletion: true,
         };
         let any = [cover(None)];

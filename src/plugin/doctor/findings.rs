@@ -2,16 +2,15 @@
 
 use serde::Serialize;
 
-use super::{ClaimFound, Cover, PostgresTemplate, PostgresWorkload};
-use crate::api::WorkloadKind;
+use super::{BackupCover, ClaimFound, Cover, PostgresTemplate, PostgresWorkload, judge_servers};
 
 /// The report about one Postgres.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresReport {
     pub namespace: String,
-    /// StatefulSet or Deployment.
-    pub kind: WorkloadKind,
+    /// StatefulSet or Deployment, or what else controls the pods.
+    pub kind: String,
     pub name: String,
     /// What its pod template says.
     pub template: PostgresTemplate,
@@ -32,9 +31,14 @@ pub struct PostgresReport {
 pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresReport {
     let manifest = cover.is_none().then(|| super::build_manifest(&workload));
     let mut findings = Vec::new();
-    judge_cover(&workload, cover, &mut findings);
-    judge_data(&workload, &mut findings);
-    judge_volumes(&workload, &mut findings);
+    judge_cover(&workload.namespace, cover, &mut findings);
+    let kind = workload.kind.to_string().to_lowercase();
+    let exec = format!("{kind}/{}", workload.name);
+    let place = (workload.namespace.as_str(), exec.as_str());
+    judge_data(place, &workload.template, &mut findings);
+    judge_volumes(&workload.claims, &mut findings);
+    judge_retention(&workload, &mut findings);
+    findings.extend(judge_servers(&workload));
     let mut not_known: Vec<String> = workload
         .claims
         .iter()
@@ -48,7 +52,7 @@ pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresRepor
     }
     PostgresReport {
         namespace: workload.namespace,
-        kind: workload.kind,
+        kind: workload.kind.to_string(),
         name: workload.name,
         template: workload.template,
         claims: workload.claims,
@@ -59,7 +63,8 @@ pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresRepor
     }
 }
 
-fn judge_cover(workload: &PostgresWorkload, cover: Option<&Cover>, findings: &mut Vec<String>) {
+/// What its ProtectedDatabase says, or that it has none.
+pub(super) fn judge_cover(namespace: &str, cover: Option<&Cover>, findings: &mut Vec<String>) {
     let Some(cover) = cover else {
         findings.push(
             "no ProtectedDatabase covers it: nothing refuses its deletion, and nothing reports \
@@ -68,15 +73,27 @@ fn judge_cover(workload: &PostgresWorkload, cover: Option<&Cover>, findings: &mu
         );
         return;
     };
-    let (namespace, name) = (&workload.namespace, &cover.name);
+    let name = &cover.name;
     if !cover.denies_deletion {
         findings.push(format!(
             "ProtectedDatabase {name} has spec.guard.deletion Off: nothing refuses the deletion of \
              its data; remove that with `kubectl -n {namespace} edit protdb {name}`"
         ));
     }
-    if let Some(message) = &cover.off_claim {
+    if let Some(message) = &cover.guard_says {
         findings.push(message.clone());
+    }
+    match cover.backup {
+        BackupCover::NotAskedFor => findings.push(format!(
+            "ProtectedDatabase {name} has no spec.backup: if the volume is lost, the data is lost; \
+             add it with `kubectl -n {namespace} edit protdb {name}`, and see `kubectl explain \
+             protdb.spec.backup`"
+        )),
+        BackupCover::None => findings.push(format!(
+            "ProtectedDatabase {name} has no good backup yet; see why with `kubectl holdfast status \
+             {name} -n {namespace}`"
+        )),
+        BackupCover::Taken => {}
     }
     if !cover.ready {
         findings.push(format!(
@@ -86,8 +103,13 @@ fn judge_cover(workload: &PostgresWorkload, cover: Option<&Cover>, findings: &mu
     }
 }
 
-fn judge_data(workload: &PostgresWorkload, findings: &mut Vec<String>) {
-    let data = &workload.template.data;
+/// Whether the data is on a claim. `place` is the namespace, and what `kubectl exec` takes.
+pub(super) fn judge_data(
+    place: (&str, &str),
+    template: &PostgresTemplate,
+    findings: &mut Vec<String>,
+) {
+    let data = &template.data;
     let off: Vec<String> = data
         .iter()
         .filter(|place| !place.on_claim)
@@ -114,20 +136,20 @@ fn judge_data(workload: &PostgresWorkload, findings: &mut Vec<String>) {
     } else {
         findings.push(format!(
             "the data directory may be on no claim: image {} does not say its version, and {}; \
-             see where it is with `kubectl -n {} exec {}/{} -c {} -- printenv PGDATA`, and name \
+             see where it is with `kubectl -n {} exec {} -c {} -- printenv PGDATA`, and name \
              the version in the image's tag",
-            workload.template.image,
+            template.image,
             off.join(", or "),
-            workload.namespace,
-            workload.kind.to_string().to_lowercase(),
-            workload.name,
-            workload.template.container
+            place.0,
+            place.1,
+            template.container
         ));
     }
 }
 
-fn judge_volumes(workload: &PostgresWorkload, findings: &mut Vec<String>) {
-    for claim in &workload.claims {
+/// Volumes that would be deleted with their claim.
+pub(super) fn judge_volumes(claims: &[ClaimFound], findings: &mut Vec<String>) {
+    for claim in claims {
         if let (Some(volume), Some("Delete")) = (&claim.volume, claim.reclaim_policy.as_deref()) {
             findings.push(format!(
                 "volume {volume} of claim {} has reclaim policy Delete: its files are deleted \
@@ -138,6 +160,9 @@ fn judge_volumes(workload: &PostgresWorkload, findings: &mut Vec<String>) {
             ));
         }
     }
+}
+
+fn judge_retention(workload: &PostgresWorkload, findings: &mut Vec<String>) {
     for when in &workload.claims_deleted_when {
         let moment = if *when == "whenScaled" {
             "scaled down"

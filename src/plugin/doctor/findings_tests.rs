@@ -8,9 +8,10 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::{ProtectedDatabase, ProtectedDatabaseSpec};
+use crate::api::{ProtectedDatabase, ProtectedDatabaseSpec, WorkloadKind};
 use crate::plugin::doctor::{
-    build_cover, build_doctor_table, describe_reports, read_deployment, read_stateful_set,
+    NotJudged, build_cover, build_doctor_table, describe_reports, read_deployment,
+    read_stateful_set,
 };
 
 fn stateful_set(name: &str, container: &Value, change: &Value) -> StatefulSet {
@@ -29,8 +30,10 @@ fn workload(object: &StatefulSet, policy: &str) -> PostgresWorkload {
         volume: Some(format!("pv-of-{name}")),
         reclaim_policy: Some(policy.to_owned()),
         unknown: None,
+        access_modes: vec!["ReadWriteOnce".to_owned()],
     });
     PostgresWorkload {
+        servers: seen.servers(),
         claims: claims.collect(),
         kind: seen.kind,
         namespace: seen.namespace,
@@ -104,6 +107,7 @@ fn strange() -> PostgresWorkload {
         volume: Some("pv".to_owned()),
         reclaim_policy: None,
         unknown: Some("not allowed to get persistentvolumes pv".to_owned()),
+        access_modes: Vec::new(),
     }];
     strange
 }
@@ -118,6 +122,7 @@ fn cover(workload: &str, ready: bool, deletion: &str) -> Cover {
     database.metadata.namespace = Some("atra".to_owned());
     let mut cover = build_cover(&database);
     cover.ready = ready;
+    cover.backup = BackupCover::Taken;
     cover
 }
 
@@ -137,7 +142,12 @@ fn what_doctor_says_reads() {
         judge(strange(), None),
         judge(good(), Some(&cover("good", true, "Deny"))),
     ];
-    insta::assert_snapshot!(describe_reports(&reports, "in this cluster", ""));
+    insta::assert_snapshot!(describe_reports(
+        &reports,
+        &NotJudged::default(),
+        "in this cluster",
+        ""
+    ));
     insta::assert_snapshot!("the_table_reads", build_doctor_table(&reports));
 }
 
@@ -189,12 +199,28 @@ fn a_claim_above_the_images_volume_is_found() {
 #[test]
 fn what_the_operator_has_seen_is_said_too() {
     let mut seen = cover("good", true, "Deny");
-    seen.off_claim = Some("the data directory is not on a PersistentVolumeClaim".to_owned());
+    seen.guard_says = Some("the data directory is not on a PersistentVolumeClaim".to_owned());
     let report = judge(good(), Some(&seen));
     assert_eq!(
         report.findings,
         ["the data directory is not on a PersistentVolumeClaim"]
     );
+}
+
+#[test]
+fn a_protected_database_without_a_backup_is_found() {
+    for (backup, words) in [
+        (BackupCover::NotAskedFor, "has no spec.backup"),
+        (BackupCover::None, "has no good backup yet"),
+    ] {
+        let mut seen = cover("good", true, "Deny");
+        seen.backup = backup;
+        let findings = judge(good(), Some(&seen)).findings;
+        assert!(
+            findings.len() == 1 && findings[0].contains(words),
+            "{findings:?}"
+        );
+    }
 }
 
 #[test]
@@ -205,8 +231,8 @@ fn a_well_kept_database_has_no_findings() {
         (Vec::new(), Vec::new(), None)
     );
     assert_eq!(
-        describe_reports(&[], "in namespace atra", ""),
-        "No StatefulSet and no Deployment in namespace atra looks like a Postgres.\n"
+        describe_reports(&[], &NotJudged::default(), "in namespace atra", ""),
+        "Nothing in namespace atra is known to be a Postgres.\n"
     );
 }
 

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use serde::Serialize;
 
 use crate::resources::{ImageLayout, known_image_volumes};
-use crate::wording::lies_under;
+use crate::wording::{lies_under, path_depth};
 
 /// A directory that may hold the data, and what it is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +39,14 @@ pub fn data_places(
     places
 }
 
+/// Whether a volume of a pod comes from a claim.
+pub(super) fn is_on_claim(pod: &PodSpec, name: &str, claim_templates: &[String]) -> bool {
+    let mut volumes = pod.volumes.iter().flatten();
+    let found = volumes.find(|volume| volume.name == name);
+    claim_templates.iter().any(|template| template == name)
+        || found.is_some_and(|volume| volume.persistent_volume_claim.is_some())
+}
+
 fn data_place(
     pod: &PodSpec,
     container: &Container,
@@ -46,12 +54,15 @@ fn data_place(
     layout: &ImageLayout,
 ) -> DataPlace {
     let directory = &layout.data_directory;
+    let is_on_claim = |name: &str| is_on_claim(pod, name, claim_templates);
+    // Of two at the same path, in two spellings, the later one has the directory: it may be the one
+    // that is lost with the pod.
     let deepest = container
         .volume_mounts
         .iter()
         .flatten()
         .filter(|mount| lies_under(directory, &mount.mount_path))
-        .max_by_key(|mount| mount.mount_path.trim_end_matches('/').len());
+        .max_by_key(|mount| (path_depth(&mount.mount_path), !is_on_claim(&mount.name)));
     let (on_claim, on) = match deepest {
         None => (
             false,

@@ -17,6 +17,18 @@ pub struct PostgresWorkload {
     /// The moments at which its claims are deleted automatically.
     pub claims_deleted_when: Vec<&'static str>,
     pub claims: Vec<ClaimFound>,
+    /// How many servers it runs at a time, and on which claims.
+    pub servers: ServersFound,
+}
+
+/// How many servers a workload runs at a time, and on which claims.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServersFound {
+    pub replicas: i32,
+    /// Whether a pod may start before the one in whose place it comes has stopped.
+    pub overlaps: bool,
+    /// The claims with the data directory that all its pods share.
+    pub shared_claims: Vec<String>,
 }
 
 /// A claim and what is known of its volume.
@@ -33,4 +45,7 @@ pub struct ClaimFound {
     /// Why it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
+    /// How it may be mounted; none if it is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access_modes: Vec<String>,
 }

@@ -1,11 +1,13 @@
 //! Recognises a Postgres server in a pod template, and reads from it what it says about the
-//! database. No Secret is read. Pure.
+//! database. Pure.
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, SecretKeySelector};
 use serde::Serialize;
 
+use super::not_judged::mounts_claim;
 use super::{DataPlace, data_places};
-use crate::resources::{ImageKind, ImageLayout, image_kind, image_layouts};
+use crate::resources::{ImageKind, ImageLayout, image_kind, image_layouts, long_running};
+use crate::world::{keeps_data, runs_client};
 
 /// The port of Postgres.
 pub const POSTGRES_PORT: i32 = 5432;
@@ -41,6 +43,10 @@ pub struct PostgresTemplate {
     pub image: String,
     /// Why it is taken for a Postgres.
     pub because: String,
+    /// Whether nothing but its port speaks for a Postgres, and it mounts no claim: poolers and other
+    /// proxies listen there too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_proxy: bool,
     /// Its port, if it is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
@@ -66,9 +72,7 @@ pub struct PostgresTemplate {
 /// The image's name says most; then PGDATA, the port, and the variables of the official image. A
 /// container with the address of a server is a client.
 pub fn recognise_postgres(pod: &PodSpec, claim_templates: &[String]) -> Option<PostgresTemplate> {
-    let (_, because, container) = pod
-        .containers
-        .iter()
+    let (rank, because, container) = long_running(pod)
         .filter_map(|container| {
             evidence_of(container).map(|(rank, because)| (rank, because, container))
         })
@@ -83,6 +87,7 @@ pub fn recognise_postgres(pod: &PodSpec, claim_templates: &[String]) -> Option<P
     Some(PostgresTemplate {
         container: container.name.clone(),
         because,
+        may_be_proxy: rank == BY_PORT && !mounts_claim(pod, container, claim_templates),
         port: other_port(container),
         database: database_of(container),
         username: secret(USER_VARIABLES),
@@ -98,13 +103,18 @@ pub fn recognise_postgres(pod: &PodSpec, claim_templates: &[String]) -> Option<P
     })
 }
 
+/// The rank of a container of which only the port speaks for a Postgres.
+const BY_PORT: u8 = 2;
+
 /// What speaks for a Postgres in a container, the strongest first.
 fn evidence_of(container: &Container) -> Option<(u8, String)> {
     let image = container.image.as_deref().unwrap_or_default();
     match image_kind(image) {
-        ImageKind::Other => return None,
+        ImageKind::Other if !keeps_data(container) => return None,
+        // The image has its tools, too.
+        ImageKind::Server if runs_client(container) => return None,
         ImageKind::Server => return Some((0, format!("image {image}"))),
-        ImageKind::Unknown => {}
+        ImageKind::Unknown | ImageKind::Other => {}
     }
     let variables: Vec<&str> = container
         .env
@@ -121,15 +131,27 @@ fn evidence_of(container: &Container) -> Option<(u8, String)> {
         .flatten()
         .any(|port| port.container_port == POSTGRES_PORT)
     {
-        return Some((2, format!("container port {POSTGRES_PORT}")));
+        return Some((BY_PORT, format!("container port {POSTGRES_PORT}")));
     }
     if variables.iter().any(|name| CLIENT_VARIABLES.contains(name)) {
         return None;
     }
-    let variable = variables
-        .iter()
-        .find(|name| name.starts_with("POSTGRES_"))?;
-    Some((3, format!("environment variable {variable}")))
+    if let Some(variable) = variables.iter().find(|name| name.starts_with("POSTGRES_")) {
+        return Some((3, format!("environment variable {variable}")));
+    }
+    let program = started_program(container)?;
+    Some((4, format!("command {program}")))
+}
+
+/// The server among what a container is started with: a weak sign, but a client has another name.
+fn started_program(container: &Container) -> Option<&'static str> {
+    let words = [&container.command, &container.args].into_iter().flatten();
+    let mut words = words.flatten().flat_map(|word| word.split_whitespace());
+    let programs = ["postgres", "postmaster", "patroni", "pg_ctl", "pg_autoctl"];
+    words.find_map(|word| {
+        let program = word.rsplit('/').next().unwrap_or(word);
+        programs.iter().find(|known| **known == program).copied()
+    })
 }
 
 fn find_variable<'a>(container: &'a Container, name: &str) -> Option<&'a EnvVar> {

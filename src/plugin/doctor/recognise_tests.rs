@@ -99,6 +99,7 @@ fn what_only_talks_to_a_postgres_is_none() {
     let variable = |name: &str| json!([{"name": name, "value": "x"}]);
     for container in [
         json!({"image": "shop/web:1"}),
+        json!({"image": "postgres:17", "command": ["sleep", "infinity"]}),
         json!({"image": "shop/web:1", "env": variable("DATABASE_URL")}),
         json!({"image": "shop/web:1", "env": [{"name": "POSTGRES_HOST", "value": "db"}, {"name": "POSTGRES_PASSWORD", "value": "x"}]}),
         json!({"image": "prometheuscommunity/postgres-exporter", "ports": [{"containerPort": 9187}]}),
@@ -121,4 +122,54 @@ fn the_server_is_told_from_what_stands_beside_it() {
         recognise_postgres(&pod, &[]).map(|template| template.container),
         Some("server".to_owned())
     );
+}
+
+#[test]
+fn a_server_in_a_sidecar_is_recognised() {
+    let pod = |restart: &str| -> PodSpec {
+        serde_json::from_value(json!({
+            "containers": [{"name": "app", "image": "shop/app:1"}],
+            "initContainers": [{
+                "name": "postgres", "image": "postgres:17", "restartPolicy": restart,
+                "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}],
+            }],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+        }))
+        .unwrap()
+    };
+    let found = recognise_postgres(&pod("Always"), &[]).unwrap();
+    assert_eq!(found.container, "postgres");
+    assert!(found.data[0].on_claim, "{found:?}");
+    // One that ends is no server.
+    assert_eq!(recognise_postgres(&pod("OnFailure"), &[]), None);
+}
+
+#[test]
+fn an_image_that_speaks_of_something_else_is_a_server_where_it_has_pgdata() {
+    let tools = "acme/postgres-backup-tools:16";
+    let data = json!({"name": "PGDATA", "value": "/data/pg"});
+    let server = json!({"image": tools, "env": [data]});
+    let found = recognise(&server, &json!([])).unwrap();
+    assert_eq!(found.because, "environment variable PGDATA");
+    let client = json!({"image": tools, "env": [data, {"name": "PGHOST", "value": "db"}]});
+    assert_eq!(recognise(&client, &json!([])), None);
+}
+
+#[test]
+fn what_only_listens_may_be_a_proxy() {
+    let port = json!([{"containerPort": 5432}]);
+    let mount = json!([{"name": "data", "mountPath": "/data"}]);
+    for (container, may_be) in [
+        (json!({"image": "shop/db:1", "ports": port}), true),
+        (
+            json!({"image": "shop/db:1", "ports": port, "volumeMounts": mount}),
+            false,
+        ),
+        (json!({"image": "postgres:17", "ports": port}), false),
+    ] {
+        let found = recognise(&container, &json!([])).unwrap();
+        assert_eq!(found.may_be_proxy, may_be, "{container}");
+    }
+    let pooler = json!({"image": "ghcr.io/postgresml/pgcat:1", "ports": port});
+    assert_eq!(recognise(&pooler, &json!([])), None);
 }

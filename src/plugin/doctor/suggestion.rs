@@ -11,13 +11,27 @@ use crate::install;
 
 /// One YAML document with comments on what the template does not say, beginning with `---`.
 pub fn build_manifest(workload: &PostgresWorkload) -> String {
-    let PostgresWorkload {
-        namespace,
+    let template = &workload.template;
+    let named =
+        json!({"kind": workload.kind, "name": workload.name, "container": template.container});
+    build_manifest_of(
+        &workload.namespace,
+        (&workload.kind.to_string(), &workload.name),
+        (&named, Vec::new()),
         template,
-        ..
-    } = workload;
-    let name = database_name(&workload.name);
-    let (login, comments) = credentials(namespace, &workload.name, template);
+    )
+}
+
+/// The same of whatever runs it: its kind and name, `spec.workload`, and what is to be said about that.
+pub(super) fn build_manifest_of(
+    namespace: &str,
+    (kind, runs): (&str, &str),
+    (workload, mut comments): (&Value, Vec<String>),
+    template: &PostgresTemplate,
+) -> String {
+    let name = database_name(runs);
+    let (login, of_login) = credentials(namespace, runs, template);
+    comments.extend(of_login);
     let mut connection = Map::new();
     if let Some(port) = template.port {
         connection.insert("port".to_owned(), port.into());
@@ -32,16 +46,12 @@ pub fn build_manifest(workload: &PostgresWorkload) -> String {
         "kind": "ProtectedDatabase",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
-            "workload": {"kind": workload.kind, "name": workload.name, "container": template.container},
+            "workload": workload,
             "connection": connection,
         },
     });
     let mut text = "---\n".to_owned();
-    let _ = writeln!(
-        text,
-        "# Protects {} {} in namespace {namespace}.",
-        workload.kind, workload.name
-    );
+    let _ = writeln!(text, "# Protects {kind} {runs} in namespace {namespace}.");
     if template.database.is_none() {
         text.push_str(
             "# The template does not name the database: correct spec.connection.database.\n",

@@ -2,17 +2,27 @@
 
 use std::fmt::Write as _;
 
-use super::PostgresReport;
+use super::{NotJudged, PostgresReport};
 use crate::wording::build_table;
 use crate::wording::count;
 
+/// How many of those that could not be judged are listed.
+const NOT_JUDGED_SHOWN: usize = 20;
+
 /// Everything, ending with a line break. `place` is `in this cluster` or `in namespace …`, `flags`
 /// are those that the command was called with.
-pub fn describe_reports(reports: &[PostgresReport], place: &str, flags: &str) -> String {
-    if reports.is_empty() {
-        return format!("No StatefulSet and no Deployment {place} looks like a Postgres.\n");
-    }
+pub fn describe_reports(
+    reports: &[PostgresReport],
+    not_judged: &NotJudged,
+    place: &str,
+    flags: &str,
+) -> String {
     let mut text = String::new();
+    if reports.is_empty() {
+        let _ = writeln!(text, "Nothing {place} is known to be a Postgres.");
+        describe_not_judged(&mut text, not_judged);
+        return text;
+    }
     for report in reports {
         describe_report(&mut text, report);
         text.push('\n');
@@ -35,7 +45,35 @@ pub fn describe_reports(reports: &[PostgresReport], place: &str, flags: &str) ->
             "To get the manifests alone: kubectl holdfast doctor{flags} --manifests"
         );
     }
+    describe_not_judged(&mut text, not_judged);
     text
+}
+
+/// What may be a Postgres and does not say so.
+pub fn describe_not_judged(text: &mut String, not_judged: &NotJudged) {
+    if !not_judged.pods.is_empty() {
+        text.push_str("It could not be told whether these are a Postgres:\n");
+    }
+    for pod in not_judged.pods.iter().take(NOT_JUDGED_SHOWN) {
+        let _ = writeln!(text, "  ? {pod}");
+    }
+    let left_out = not_judged.pods.len().saturating_sub(NOT_JUDGED_SHOWN);
+    if left_out > 0 {
+        let _ = writeln!(
+            text,
+            "  ? and {left_out} more: kubectl holdfast doctor -n NAMESPACE"
+        );
+    }
+    if let Some(first) = not_judged.pods.first() {
+        let _ = writeln!(
+            text,
+            "See what one runs: kubectl -n {} exec {} -- cat /proc/1/cmdline",
+            first.namespace, first.exec
+        );
+    }
+    for unread in &not_judged.unread {
+        let _ = writeln!(text, "  ? not known: {unread}");
+    }
 }
 
 fn describe_report(text: &mut String, report: &PostgresReport) {
@@ -46,10 +84,11 @@ fn describe_report(text: &mut String, report: &PostgresReport) {
         template,
         ..
     } = report;
-    let protection = report.protected_by.as_ref().map_or_else(
-        || "UNPROTECTED".to_owned(),
-        |owner| format!("protected by {owner}"),
-    );
+    let protection = match &report.protected_by {
+        Some(owner) => format!("protected by {owner}"),
+        None if template.may_be_proxy => "UNPROTECTED, unless it is a proxy".to_owned(),
+        None => "UNPROTECTED".to_owned(),
+    };
     let _ = writeln!(text, "{kind} {name} in namespace {namespace}: {protection}");
     let _ = writeln!(
         text,
@@ -96,7 +135,7 @@ pub fn build_doctor_table(reports: &[PostgresReport]) -> String {
                 .unwrap_or_else(|| "NOBODY".to_owned());
             vec![
                 report.namespace.clone(),
-                report.kind.to_string(),
+                report.kind.clone(),
                 report.name.clone(),
                 protected_by,
                 report.findings.len().to_string(),

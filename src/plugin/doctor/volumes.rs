@@ -25,13 +25,13 @@ async fn fetch_claim(cluster: &Cluster, namespace: &str, name: &str) -> Option<C
         volume: None,
         reclaim_policy: None,
         unknown: None,
+        access_modes: Vec::new(),
     };
     match reader.find::<PersistentVolumeClaim>(name).await {
         Ok(Some(claim)) => {
-            found.volume = claim
-                .spec
-                .and_then(|spec| spec.volume_name)
-                .filter(|volume| !volume.is_empty());
+            let spec = claim.spec.unwrap_or_default();
+            found.volume = spec.volume_name.filter(|volume| !volume.is_empty());
+            found.access_modes = spec.access_modes.unwrap_or_default();
         }
         Ok(None) => return None,
         Err(error) => {

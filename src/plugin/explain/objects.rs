@@ -104,6 +104,9 @@ pub async fn fetch_workload(
             .to_owned(),
         );
     };
+    if wanted.selector.is_some() {
+        return Fact::Known(None);
+    }
     let (name, namespace, context) = (
         wanted.name.as_str(),
         cluster.namespace.as_str(),
@@ -155,9 +158,15 @@ fn seen(
 
 /// Reads the workload's pods that there are.
 pub async fn fetch_pods(cluster: &Cluster, wanted: Option<&Workload>) -> Fact<Vec<Pod>> {
-    let name = wanted.map(|wanted| wanted.name.clone());
+    let (name, selector) = wanted.map_or((None, None), |wanted| {
+        (Some(wanted.name.clone()), wanted.selector.clone())
+    });
     fetch_picked(cluster, "pods", |pod: Pod| {
-        (name.is_some() && resources::workload_of(&pod.metadata) == name.as_deref()).then_some(pod)
+        let is_picked = match &selector {
+            Some(selector) => selector.select(pod.metadata.labels.as_ref()?),
+            None => name.is_some() && resources::workload_of(&pod.metadata) == name.as_deref(),
+        };
+        is_picked.then_some(pod)
     })
     .await
 }

@@ -2,7 +2,7 @@
 //! the end of it. Nothing is judged here.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::CustomResourceExt as _;
 
 use super::events::{fetch_cluster_events, fetch_events};
@@ -14,7 +14,7 @@ use crate::api::{
 use crate::incident::{Facts, Incident, build_incident, name_volumes};
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::{ClusterRequest, PluginError};
-use crate::world::Fact;
+use crate::world::{Fact, LedgerOrigin};
 
 /// The most pods whose nodes are read.
 const NODES: usize = 8;
@@ -58,6 +58,7 @@ async fn fetch_facts(cluster: &Cluster, name: &str) -> Result<Facts, PluginError
         ),
         reader.find_cluster::<DatabaseLedger>(&ledger_name).await,
     );
+    let ledger = of_namespace(cluster, ledger, &database).await;
     if matches!(
         (&database, &ledger),
         (Fact::Known(None), Fact::Known(None) | Fact::Unknown(_))
@@ -100,6 +101,28 @@ async fn fetch_facts(cluster: &Cluster, name: &str) -> Result<Facts, PluginError
     facts.events = fetch_events(cluster, &facts, wanted.as_ref()).await;
     facts.cluster_events = fetch_cluster_events(cluster, &facts).await;
     Ok(facts)
+}
+
+/// The ledger, if it is of this namespace. Another owner's of the same name is not shown.
+async fn of_namespace(
+    cluster: &Cluster,
+    ledger: Fact<Option<DatabaseLedger>>,
+    database: &Fact<Option<ProtectedDatabase>>,
+) -> Fact<Option<DatabaseLedger>> {
+    let Fact::Known(Some(found)) = ledger else {
+        return ledger;
+    };
+    let reader = cluster.reader();
+    let namespace = reader
+        .get_cluster_metadata::<Namespace>(&cluster.namespace)
+        .await;
+    let database = database.known().and_then(Option::as_ref);
+    let proof = database.map(|database| &database.metadata);
+    match LedgerOrigin::of(&found, &namespace, proof) {
+        LedgerOrigin::This | LedgerOrigin::Recreated => Fact::Known(Some(found)),
+        LedgerOrigin::NotKnown(why) => Fact::Unknown(why),
+        LedgerOrigin::Other(other) => Fact::Unknown(other.describe()),
+    }
 }
 
 /// The workload as the spec names it, else as the ledger remembers the spec.

@@ -90,7 +90,11 @@ fn build_use(cluster: &Cluster, name: &str, spec: &ProtectedDatabaseSpec) -> Use
     Use {
         namespace: cluster.namespace.clone(),
         protected: Some(name.to_owned()),
-        workload: format!("{kind}/{}{container}", spec.workload.name),
+        // `kubectl exec` takes no labels.
+        workload: match &spec.workload.selector {
+            Some(_) => format!("PRIMARY_POD{container}"),
+            None => format!("{kind}/{}{container}", spec.workload.name),
+        },
         // Not the Secret that is there: the server's own user is often in it.
         secret: build_secret(
             &format!("{name}-holdfast"),

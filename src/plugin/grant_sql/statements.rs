@@ -3,9 +3,9 @@
 
 use crate::postgres::quote_identifier;
 
-/// How many sessions the role may have: a check, a backup with `pg_dump` beside it, and one more
-/// of each.
-const CONNECTIONS: u8 = 6;
+/// How many sessions the role may have: a check and one more; a backup with its snapshot, that of a
+/// further database, `pg_dump`, the watch beside it, and one more of each.
+const CONNECTIONS: u8 = 10;
 
 /// What the role is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

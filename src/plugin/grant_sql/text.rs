@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{GrantRequest, Statement, build_database_statements, build_server_statements};
 use crate::api::CredentialsSecret;
 use crate::postgres::{bounded_line, quote_identifier};
+use crate::wording::shell_word;
 
 const MANUAL: &str = "https://www.postgresql.org/docs/current/";
 const WIDTH: usize = 120;
@@ -125,14 +126,7 @@ fn comment(text: &mut String, words: &str) {
 
 /// A word as a shell takes it. It stands in a comment, so it is one line.
 fn shell(word: &str) -> String {
-    let word = bounded_line(word);
-    if word
-        .chars()
-        .all(|character| character.is_ascii_alphanumeric() || "-_./".contains(character))
-    {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    shell_word(&bounded_line(word))
 }
 
 #[cfg(test)]

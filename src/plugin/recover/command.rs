@@ -68,13 +68,22 @@ pub async fn run(
         for note in &plan.notes {
             run.say(&format!("Note: {note}.\n"))?;
         }
-        return finish(&report, arguments).map(|()| ExitStatus::Done);
+        let status = if plan.steps.is_empty() && !plan.unresolved.is_empty() {
+            ExitStatus::NeedsAttention
+        } else {
+            ExitStatus::Done
+        };
+        return finish(&report, arguments).map(|()| status);
     }
     let mut consent = Consent::new(arguments.yes);
-    if !run.ask(&plan, &mut consent)? {
-        eprintln!("Not confirmed; nothing was changed.");
-        return Ok(ExitStatus::NotConfirmed);
-    }
+    let (observed, plan) = match Box::pin(run.agree(observed, plan, &mut consent)).await? {
+        Answer::Agreed(observed, plan) => (*observed, plan),
+        Answer::Blocked(blocker) => return blocked(blocker),
+        Answer::Refused => {
+            eprintln!("Not confirmed; nothing was changed.");
+            return Ok(ExitStatus::NotConfirmed);
+        }
+    };
     let since = unavailable_since(&observed);
     let missing: Vec<(String, String)> = observed
         .known_bindings()
@@ -146,6 +155,15 @@ impl Consent {
     }
 }
 
+/// What the user has answered.
+enum Answer {
+    /// All of the plan is agreed to; it was made of what exists now.
+    Agreed(Box<ObservedRecovery>, RecoveryPlan),
+    /// Something blocks it by now.
+    Blocked(Blocker),
+    Refused,
+}
+
 /// How it went.
 enum Outcome {
     Done(Done),
@@ -215,6 +233,28 @@ impl<'a> Run<'a> {
         Ok(is_confirmed)
     }
 
+    /// Asks until all of a plan is agreed to. While a user reads, the cluster goes on: after every
+    /// answer it is read again, and what is done is decided by what exists then.
+    async fn agree(
+        &self,
+        mut observed: ObservedRecovery,
+        mut plan: RecoveryPlan,
+        consent: &mut Consent,
+    ) -> Result<Answer, PluginError> {
+        while !consent.missing(&plan).is_empty() {
+            if !self.ask(&plan, consent)? {
+                return Ok(Answer::Refused);
+            }
+            let recovery = look_at(self.cluster, self.arguments).await;
+            observed = recovery.observed;
+            plan = match recovery.plan {
+                Ok(plan) => plan,
+                Err(blocker) => return Ok(Answer::Blocked(blocker)),
+            };
+        }
+        Ok(Answer::Agreed(Box::new(observed), plan))
+    }
+
     async fn carry_out(
         &self,
         mut observed: ObservedRecovery,
@@ -228,9 +268,11 @@ impl<'a> Run<'a> {
         let (mut steps, mut notes, mut bound) = (Vec::new(), plan.notes.clone(), None);
         let mut waiting = String::new();
         loop {
-            if !self.ask(&plan, consent)? {
-                return Ok(Outcome::NotConfirmed);
-            }
+            (observed, plan) = match Box::pin(self.agree(observed, plan, consent)).await? {
+                Answer::Agreed(observed, plan) => (*observed, plan),
+                Answer::Blocked(blocker) => return Ok(Outcome::Blocked(blocker)),
+                Answer::Refused => return Ok(Outcome::NotConfirmed),
+            };
             check_recovery(&consent.scope(&observed), &plan).map_err(PluginError::Rule)?;
             for step in &plan.steps {
                 if let Step::Await(what) = step {

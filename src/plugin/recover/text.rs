@@ -46,7 +46,7 @@ impl RecoveryReport {
             name: observed.world.name.clone(),
             findings: plan.findings.clone(),
             steps: writes(plan).map(Step::describe).collect(),
-            notes: plan.notes.clone(),
+            notes: plan.notes.iter().chain(&plan.unresolved).cloned().collect(),
             done: false,
             bound_after_seconds: None,
             unavailable_since: unavailable_since(observed).map(Time),
@@ -83,8 +83,15 @@ pub fn describe_plan(observed: &ObservedRecovery, plan: &RecoveryPlan, now: Time
     for finding in &plan.findings {
         let _ = writeln!(text, "  {finding}");
     }
-    if plan.steps.is_empty() {
+    if plan.steps.is_empty() && plan.unresolved.is_empty() {
         text.push_str("\nEverything is where it belongs: there is nothing to bring back.\n");
+    } else if plan.steps.is_empty() {
+        text.push_str(
+            "\nEvery claim is bound to its volume, but what runs is not what was last known good:\n",
+        );
+        for unresolved in &plan.unresolved {
+            let _ = writeln!(text, "  - {unresolved}");
+        }
     } else {
         text.push_str("\nWhat will be done:\n");
         for step in writes(plan) {

@@ -5,9 +5,11 @@ use jiff::Timestamp;
 use kube::Api;
 use kube::api::DynamicObject;
 
+use super::loss_summary::minutes;
 use super::{Databases, Kind, Named, Target, describe_confirmed, describe_loss, parse_named};
 use crate::api::names::GROUP;
-use crate::guard::{build_confirmation, build_revocation, deletion_confirmed, marked_owner};
+use crate::api::{Confirmation, ConfirmedVerb};
+use crate::guard::{Standing, build_confirmation, build_revocation, marked_owner, standing};
 use crate::incident::build_overview;
 use crate::plugin::ask::ask;
 use crate::plugin::connect::Cluster;
@@ -24,15 +26,29 @@ pub struct UnlockArguments {
     /// name.
     #[arg(value_name = "KIND/NAME", value_parser = parse_named)]
     object: Named,
+    /// Confirm a change of the object, such as a mark that is removed or a guard that is switched
+    /// off, instead of its deletion.
+    #[arg(long)]
+    change: bool,
     /// Don't ask. Needs --uid, so that a script confirms only the object that it has looked at.
     #[arg(long, requires = "uid")]
     yes: bool,
     /// The UID that the object must have: kubectl get KIND NAME -o jsonpath={.metadata.uid}
     #[arg(long)]
     uid: Option<String>,
-    /// Removes the confirmation.
-    #[arg(long, conflicts_with_all = ["yes", "uid"])]
+    /// Remove every confirmation from the object.
+    #[arg(long, conflicts_with_all = ["yes", "uid", "change"])]
     revoke: bool,
+}
+
+impl UnlockArguments {
+    const fn verb(&self) -> ConfirmedVerb {
+        if self.change {
+            ConfirmedVerb::Change
+        } else {
+            ConfirmedVerb::Delete
+        }
+    }
 }
 
 /// Runs `unlock`.
@@ -65,13 +81,14 @@ pub async fn run(
     let target = Target {
         kind,
         metadata,
+        verb: arguments.verb(),
         context_flag: cluster.context_flag(),
     };
     let apply = async |body: json_patch::Patch| {
         patch(cluster, &api, &target.metadata, body, question("patch")).await
     };
     if arguments.revoke {
-        return match build_revocation(&target.metadata) {
+        return match build_revocation(&target.metadata, &ConfirmedVerb::ALL) {
             Some(revocation) => {
                 apply(revocation).await?;
                 write_out(&format!(
@@ -88,8 +105,9 @@ pub async fn run(
     }
     if !target.is_guarded() {
         return say(&format!(
-            "Holdfast does not guard {}: nothing refuses its deletion, and nothing was changed.\n",
-            target.title()
+            "Holdfast does not guard {}: nothing refuses its {}, and nothing was changed.\n",
+            target.title(),
+            target.verb.noun()
         ));
     }
     if let Some(uid) = arguments.uid.as_deref().filter(|uid| *uid != target.uid()) {
@@ -102,20 +120,40 @@ pub async fn run(
         );
         return Ok(ExitStatus::NotConfirmed);
     }
-    if deletion_confirmed(&target.metadata) {
+    let now = Timestamp::now();
+    if let Standing::Until(end) = standing(&target.metadata, target.verb, now) {
         write_out("Confirmed before. ")?;
-        return say(&describe_confirmed(&target));
+        return say(&describe_confirmed(&target, end, now));
     }
     let databases = fetch_databases(cluster, &target).await;
-    write_out(&describe_loss(&target, &databases, Timestamp::now()))?;
-    let question = format!("To confirm the deletion of this {}", target.kind.kind);
+    write_out(&describe_loss(&target, &databases, now))?;
+    let question = format!(
+        "To confirm the {} of this {} for {}",
+        target.verb.noun(),
+        target.kind.kind,
+        minutes()
+    );
     if !arguments.yes && !ask(&question, target.name(), &target.script_command())? {
         eprintln!("Not confirmed; nothing was changed.");
         return Ok(ExitStatus::NotConfirmed);
     }
-    apply(build_confirmation(&target.metadata)).await?;
+    // From now on: whoever is asked may take their time.
+    let confirmation = Confirmation {
+        uid: target.uid().to_owned(),
+        since: Timestamp::now(),
+    };
+    apply(build_confirmation(
+        &target.metadata,
+        target.verb,
+        confirmation.since,
+    ))
+    .await?;
     write_out("\n")?;
-    say(&describe_confirmed(&target))
+    say(&describe_confirmed(
+        &target,
+        confirmation.end(),
+        confirmation.since,
+    ))
 }
 
 fn say(text: &str) -> Result<ExitStatus, PluginError> {
@@ -131,6 +169,7 @@ async fn fetch_databases(cluster: &Cluster, target: &Target) -> Databases {
         "CustomResourceDefinition" if is_of_databases(target.kind, target.name()) => {
             fetch_overviews(cluster, None).await
         }
+        "StatefulSet" | "Deployment" => fetch_of_workload(cluster, target).await,
         "ProtectedDatabase" => fetch_one(cluster, &cluster.namespace, target.name()).await,
         _ => match marked_owner(&target.metadata).and_then(|owner| owner.split_once('/')) {
             Some((namespace, name)) => fetch_one(cluster, namespace, name).await,
@@ -141,6 +180,19 @@ async fn fetch_databases(cluster: &Cluster, target: &Target) -> Databases {
         |error| Databases::Unknown(error.to_string()),
         Databases::Known,
     )
+}
+
+/// The databases that name a workload: nothing on it says whose it is.
+async fn fetch_of_workload(
+    cluster: &Cluster,
+    target: &Target,
+) -> Result<Vec<crate::incident::DatabaseOverview>, PluginError> {
+    let all = fetch_overviews(cluster, target.metadata.namespace.as_deref()).await?;
+    let named = |overview: &crate::incident::DatabaseOverview| {
+        let mut words = overview.workload.split(' ');
+        words.next_back() == Some(target.name())
+    };
+    Ok(all.into_iter().filter(named).collect())
 }
 
 async fn fetch_one(

@@ -55,6 +55,9 @@ pub const KINDS: &[Kind] = &[
     ours("DatabaseLedger", "databaseledgers", "dbledger", false),
 ];
 
+/// Restores carry a finalizer and no guard: nothing is to be confirmed.
+pub const RESTORES: Kind = ours("DatabaseRestore", "databaserestores", "dbrestore", true);
+
 const fn built_in(
     kind: &'static str,
     plural: &'static str,

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::Target;
-use crate::api::{ConditionType, find_condition};
+use crate::api::{CONFIRMATION_LIMIT, ConditionType, ConfirmedVerb, find_condition};
 use crate::guard::{loss_summary, marked_owner};
 use crate::incident::DatabaseOverview;
-use crate::wording::moment;
+use crate::wording::{date, moment};
 
 /// How many databases are listed; the rest is a number.
 const LISTED: usize = 20;
@@ -39,8 +40,16 @@ pub fn describe_loss(target: &Target, databases: &Databases, now: Timestamp) -> 
     if let Some(noted) = loss_summary(&target.metadata) {
         let _ = writeln!(text, "  holds {noted}");
     }
-    text.push_str("\nIf it is deleted:\n");
-    let _ = writeln!(text, "  - {}", target.kind.consequence());
+    match target.verb {
+        ConfirmedVerb::Delete => {
+            text.push_str("\nIf it is deleted:\n");
+            let _ = writeln!(text, "  - {}", target.kind.consequence());
+        }
+        ConfirmedVerb::Change => text.push_str(
+            "\nIf it is changed:\n  - what guards it can be removed, and nothing refuses its \
+             deletion then\n  - what leads to the data can be changed: reclaim policy, claim, mounts\n",
+        ),
+    }
     match databases {
         Databases::Known(databases) => list_databases(&mut text, databases, now),
         Databases::Unknown(why) => {
@@ -82,8 +91,28 @@ fn list_databases(text: &mut String, databases: &[DatabaseOverview], now: Timest
     }
 }
 
-/// What remains to be done, once it is confirmed.
-pub fn describe_confirmed(target: &Target) -> String {
+/// How long a confirmation is good for, in words.
+pub fn minutes() -> String {
+    format!("{} minutes", CONFIRMATION_LIMIT.as_secs() / 60)
+}
+
+/// What remains to be done until `end`, once it is confirmed.
+pub fn describe_confirmed(target: &Target, end: Timestamp, now: Timestamp) -> String {
+    if target.verb == ConfirmedVerb::Delete && target.metadata.deletion_timestamp.is_some() {
+        return "Confirmed. It is being deleted, and that goes on now.\n".to_owned();
+    }
+    let end = Time(end);
+    let until = format!("Confirmed until {}, {}", date(&end), moment(&end, now));
+    let revoke = format!(
+        "To revoke the confirmation:\n\n  {}\n",
+        target.revoke_command()
+    );
+    if target.verb == ConfirmedVerb::Change {
+        return format!(
+            "{until}. Nothing is changed yet; until then the change that was refused works. \
+             {revoke}"
+        );
+    }
     let left = match target.kind.kind {
         "PersistentVolumeClaim" => {
             "\nIts volume stays, and stays guarded: confirm and delete it separately."
@@ -96,10 +125,8 @@ pub fn describe_confirmed(target: &Target) -> String {
         _ => "",
     };
     format!(
-        "Confirmed. Nothing is deleted yet; now this works:\n\n  {}\n\nTo revoke the \
-         confirmation:\n\n  {}\n{left}{}",
+        "{until}. Nothing is deleted yet; until then this works:\n\n  {}\n\n{revoke}{left}{}",
         target.delete_command(),
-        target.revoke_command(),
         if left.is_empty() { "" } else { "\n" },
     )
 }

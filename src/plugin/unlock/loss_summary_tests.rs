@@ -21,6 +21,7 @@ fn target(named: &str, metadata: &Value) -> Target {
     Target {
         kind: named.kind,
         metadata: serde_json::from_value(metadata).unwrap(),
+        verb: ConfirmedVerb::Delete,
         context_flag: String::new(),
     }
 }
@@ -57,12 +58,17 @@ fn what_would_be_lost_reads() {
     let now = "2026-02-01T12:00:00Z".parse().unwrap();
     let marks = json!({
         "labels": {"holdfast.dev/protected": "true"},
-        "annotations": {"holdfast.dev/protected-by": "atra/knowledge", "holdfast.dev/loss-summary": "database knowledge_os with 26,422 rows in 2 tables"},
+        "annotations": {"holdfast.dev/protected-by": "atra/knowledge", "holdfast.dev/loss-summary": "database knowledge_os with 26,422 rows in 2 tables, seen at 2026-02-01T09:00:00Z; there is no good backup"},
     });
     let label = json!({"labels": {"holdfast.dev/protected": "true"}, "deletionTimestamp": "2026-02-01T11:00:00Z"});
     let claim = target("pvc/knowledge-data", &marks);
     let namespace = target("ns/atra", &label);
     let definition = target("crd/protecteddatabases.holdfast.dev", &json!({}));
+    let change = Target {
+        verb: ConfirmedVerb::Change,
+        ..claim.clone()
+    };
+    let end = "2026-02-01T12:15:00Z".parse().unwrap();
     let many = (0..23)
         .map(|number| database(&format!("db-{number}"), &Value::Null))
         .collect();
@@ -88,8 +94,10 @@ fn what_would_be_lost_reads() {
             ),
             now,
         ),
-        describe_confirmed(&claim),
-        describe_confirmed(&namespace),
+        describe_loss(&change, &Databases::Known(Vec::new()), now),
+        describe_confirmed(&claim, end, now),
+        describe_confirmed(&namespace, end, now),
+        describe_confirmed(&change, end, now),
     ];
     insta::assert_snapshot!(texts.join("=====\n"));
 }
@@ -132,6 +140,11 @@ fn commands_lead_to_the_very_object() {
     assert_eq!(
         claim.script_command(),
         "kubectl holdfast unlock pvc/data -n atra --context production --yes --uid u-1"
+    );
+    claim.verb = ConfirmedVerb::Change;
+    assert_eq!(
+        claim.script_command(),
+        "kubectl holdfast unlock pvc/data -n atra --context production --change --yes --uid u-1"
     );
     assert_eq!(
         target("pv/v", &json!({})).delete_command(),

@@ -4,15 +4,18 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::Kind;
+use crate::api::ConfirmedVerb;
 use crate::api::names::GROUP;
 use crate::guard::is_labelled;
 
-/// The object whose deletion is to be confirmed.
+/// The object whose deletion, or change, is to be confirmed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     pub kind: &'static Kind,
     /// Its metadata, as read.
     pub metadata: ObjectMeta,
+    /// What is to be confirmed.
+    pub verb: ConfirmedVerb,
     /// The context of the command line, as a flag with a blank before it.
     pub context_flag: String,
 }
@@ -69,10 +72,14 @@ impl Target {
     /// The command with which a script confirms what it has seen.
     pub fn script_command(&self) -> String {
         format!(
-            "kubectl holdfast unlock {}/{}{} --yes --uid {}",
+            "kubectl holdfast unlock {}/{}{}{} --yes --uid {}",
             self.kind.word,
             self.name(),
             self.scope(),
+            match self.verb {
+                ConfirmedVerb::Delete => "",
+                ConfirmedVerb::Change => " --change",
+            },
             self.uid()
         )
     }

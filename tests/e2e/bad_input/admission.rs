@@ -7,10 +7,17 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource};
 use serde_json::{Value, json};
 
+use super::storage_fields::storage_mistakes;
 use crate::support::{NAME, Scene, Server, assert_tells, beside_others, build_database};
 
 /// Where in the spec (a JSON pointer), what is written there, and what the answer says. Null takes
 /// the field out.
+fn all_mistakes() -> impl Iterator<Item = (&'static str, Value, Vec<&'static str>)> {
+    let of_parts = mistakes_of_agents().into_iter().chain(storage_mistakes());
+    mistakes().into_iter().chain(of_parts)
+}
+
+/// The same, of what has no table of its own.
 #[expect(clippy::too_many_lines, reason = "one table of cases")]
 fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     let tables = |rule: Value| json!([rule]);
@@ -271,34 +278,91 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["spec.backup.retention needs at least one rule"],
         ),
         (
-            "/backup/storage/s3/bucket",
-            json!("No_Such_Bucket"),
-            vec!["spec.backup.storage.s3.bucket"],
-        ),
-        (
-            "/backup/storage/s3/prefix",
-            json!("/absolute"),
-            vec!["spec.backup.storage.s3.prefix"],
-        ),
-        (
-            "/backup/storage/s3/endpoint",
-            json!("s3.storage:9000"),
-            vec!["spec.backup.storage.s3.endpoint"],
-        ),
-        (
-            "/backup/storage/s3/credentialsSecret",
-            Value::Null,
-            vec!["spec.backup.storage.s3.credentialsSecret"],
-        ),
-        (
-            "/backup/storage/s3/objectLock",
-            json!({"mode": "Governance", "days": 0}),
-            vec!["spec.backup.storage.s3.objectLock.days"],
-        ),
-        (
             "/drill",
             json!({"schedule": "sometimes"}),
             vec!["spec.drill.schedule"],
+        ),
+    ]
+}
+
+/// What no agent gets.
+fn mistakes_of_agents() -> Vec<(&'static str, Value, Vec<&'static str>)> {
+    let context = |context: Value| json!({"securityContext": context});
+    vec![
+        (
+            "/agents",
+            json!({"labels": {"holdfast.dev/database": "other"}}),
+            vec!["spec.agents.labels: labels of holdfast.dev"],
+        ),
+        (
+            "/agents",
+            json!({"annotations": {"batch.kubernetes.io/x": "y"}}),
+            vec!["spec.agents.annotations: annotations of holdfast.dev"],
+        ),
+        (
+            "/agents",
+            json!({"env": [{"name": "PGPASSWORD", "value": "x"}]}),
+            vec!["spec.agents.env", "are used by the agent itself"],
+        ),
+        (
+            "/agents",
+            json!({"env": [{"name": "A", "value": "x"}, {"name": "A", "value": "y"}]}),
+            vec!["spec.agents.env", "Duplicate"],
+        ),
+        (
+            "/agents",
+            json!({"env": [{"name": "A-B", "value": "x"}]}),
+            vec!["spec.agents.env[0].name"],
+        ),
+        (
+            "/agents",
+            json!({"nodeSelector": {"kubernetes.io/os": "windows"}}),
+            vec!["agents run on Linux"],
+        ),
+        (
+            "/agents",
+            json!({"resources": {"limits": {"cpu": "much"}}}),
+            vec!["spec.agents.resources.limits.cpu"],
+        ),
+        (
+            "/agents",
+            context(json!({"privileged": true})),
+            vec!["an agent is never privileged"],
+        ),
+        (
+            "/agents",
+            context(json!({"allowPrivilegeEscalation": true})),
+            vec!["allowPrivilegeEscalation"],
+        ),
+        (
+            "/agents",
+            context(json!({"runAsNonRoot": false})),
+            vec!["an agent never runs as root"],
+        ),
+        (
+            "/agents",
+            context(json!({"runAsUser": 0})),
+            vec!["spec.agents.securityContext.runAsUser"],
+        ),
+        (
+            "/agents",
+            context(json!({"capabilities": {"add": ["NET_ADMIN"]}})),
+            vec!["an agent has none"],
+        ),
+        (
+            "/agents",
+            context(json!({"seccompProfile": {"type": "Unconfined"}})),
+            vec!["seccompProfile: Pod Security restricted allows"],
+        ),
+        (
+            "/agents",
+            context(json!({"seLinuxOptions": {"type": "spc_t"}})),
+            vec!["seLinuxOptions: Pod Security restricted allows"],
+        ),
+        (
+            "/agents",
+            json!({"assignedUser": true, "securityContext": {"fsGroup": 1}}),
+            vec!["spec.agents.assignedUser leaves user and groups to the cluster"],
         ),
     ]
 }
@@ -311,7 +375,7 @@ fn a_spec_that_can_be_judged_by_itself_is_refused_with_its_field() {
         dry_run(scene, "ProtectedDatabase", &right)
             .await
             .expect("what the mistakes are made of is right");
-        for (pointer, value, tells) in mistakes() {
+        for (pointer, value, tells) in all_mistakes() {
             let mut wrong = right.clone();
             write(&mut wrong["spec"], pointer, value.clone());
             let answer = dry_run(scene, "ProtectedDatabase", &wrong).await;
@@ -341,11 +405,11 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
         let mistakes = [
             (
                 json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace"}),
-                "spec.into Replace needs spec.confirm",
+                "spec.confirm: Replace needs the UID of the ProtectedDatabase",
             ),
             (
-                json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": "other"}),
-                "spec.into Replace needs spec.confirm",
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": NAME}),
+                "spec.confirm: Replace needs the UID of the ProtectedDatabase",
             ),
             (
                 json!({"database": NAME, "from": {}, "into": "Beside"}),
@@ -370,8 +434,7 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
                 .expect_err(&spec.to_string());
             assert_tells(&complaint, &[tells]);
         }
-        let right =
-            json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "confirm": NAME});
+        let right = json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "confirm": "u-1"});
         dry_run(scene, "DatabaseRestore", &restore(right))
             .await
             .expect("a confirmed one");
@@ -384,7 +447,7 @@ fn what_was_asked_for_is_not_changed_afterwards() {
         let spec = json!({"database": "nobody"});
         assert_fixed::<DatabaseCheck>(scene, &spec, &json!({"database": "other"})).await;
         assert_fixed::<DatabaseBackup>(scene, &spec, &json!({"database": "other"})).await;
-        let spec = json!({"database": "nobody", "from": {"volume": "one"}, "into": "Replace", "confirm": "nobody"});
+        let spec = json!({"database": "nobody", "from": {"volume": "one"}, "into": "Replace", "confirm": "u-1"});
         assert_fixed::<DatabaseRestore>(scene, &spec, &json!({"from": {"volume": "two"}})).await;
         let long = json!({"metadata": {"name": "x".repeat(64)}, "spec": {"database": "nobody"}});
         let complaint = dry_run(scene, "DatabaseCheck", &long)

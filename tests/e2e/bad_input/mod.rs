@@ -7,4 +7,5 @@ mod connection;
 mod later;
 mod spec;
 mod storage;
+mod storage_fields;
 mod workload;

@@ -35,7 +35,7 @@ fn mistakes() -> Vec<(Value, &'static str, Vec<&'static str>)> {
             ],
         ),
         (
-            json!({"backup": {"storage": {"s3": {"credentialsSecret": {"name": "s3-auth"}, "endpoint": "http://10.90.0.1:7"}}}}),
+            json!({"backup": {"storage": {"s3": {"credentialsSecret": {"name": "s3-auth"}, "endpoint": "http://10.90.0.1:7", "retryTimeout": "5s"}}}}),
             reasons::STORAGE_UNREACHABLE,
             vec!["spec.backup.storage.s3.endpoint", "10.90.0.1:7"],
         ),

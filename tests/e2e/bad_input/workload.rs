@@ -10,7 +10,9 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use super::calm::Calm;
-use crate::support::{NAME, Scene, Server, assert_tells, beside_others, build_plain_database};
+use crate::support::{
+    NAME, Scene, Server, assert_tells, beside_others, build_plain_database, confirm_deletion,
+};
 
 const FALSE: ConditionStatus = ConditionStatus::False;
 const TRUE: ConditionStatus = ConditionStatus::True;
@@ -50,9 +52,7 @@ fn a_workload_that_is_missing_ambiguous_or_has_no_such_container_is_named_and_re
         // Created later, nothing else done.
         let start = server.start_filled(scene).await;
         scene.wait_verified().await;
-        scene
-            .wait_condition(ConditionType::Guarded, TRUE, reasons::GUARDED)
-            .await;
+        scene.wait_guarded().await;
 
         scene.apply(&[build_deployment(scene, &server.name)]);
         let said = scene
@@ -105,7 +105,7 @@ fn a_workload_that_is_missing_ambiguous_or_has_no_such_container_is_named_and_re
             "one start, one check, whatever was wrong in between"
         );
         assert_eq!(
-            answered(scene.checks().await),
+            answered(scene.checks_but_of_backups().await),
             2,
             "and one more for the spec that was corrected"
         );
@@ -155,15 +155,7 @@ fn a_claim_in_use_by_two_databases_stays_with_the_first() {
 
         // They are released on purpose, and take nothing of the first along.
         for name in ["rival", "sharing"] {
-            let uid = scene
-                .get::<ProtectedDatabase>(name)
-                .await
-                .uid()
-                .expect("a UID");
-            scene.kubectl(&format!(
-                "annotate protdb {name} {}={uid}",
-                names::CONFIRM_DELETION_ANNOTATION
-            ));
+            confirm_deletion(scene, "protdb", name);
             scene.kubectl(&format!("delete protdb {name} --timeout=60s"));
         }
         let now: PersistentVolumeClaim = scene.get(&server.claim()).await;
@@ -183,7 +175,11 @@ fn a_claim_in_use_by_two_databases_stays_with_the_first() {
         scene
             .assert_condition(ConditionType::DataVerified, TRUE, reasons::VERIFIED)
             .await;
-        assert_eq!(scene.checks().await.len(), 1, "the others check nothing");
+        assert_eq!(
+            scene.checks_but_of_backups().await.len(),
+            1,
+            "the others check nothing"
+        );
     });
 }
 

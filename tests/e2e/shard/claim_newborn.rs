@@ -59,13 +59,7 @@ fn a_new_claim_is_called_guarded_only_after_its_volume_was_read_back_on_retain()
         let honest = Arc::new(Between::new());
         let operator =
             installation.operate_through(scene, honest.build_client(installation.config.clone()));
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         operator.kill().await;
         let writes = honest.writes();
         let retained = writes.iter().position(|write| {
@@ -105,7 +99,7 @@ fn a_new_claim_that_is_deleted_before_it_was_marked_keeps_its_files_as_long_as_i
             .await;
         let tells = [
             "knowledge-data was deleted without confirmation",
-            "its volume is on Retain",
+            "Its volume is on Retain",
             "still has the data: do not stop it",
         ];
         assert_tells(&said.message, &tells);

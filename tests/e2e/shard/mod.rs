@@ -4,7 +4,9 @@
 
 mod between;
 mod claim_newborn;
+mod confirmation_ended;
 mod crash_points;
+mod kept_limit;
 mod noticed;
 pub mod operator;
 mod restarts_missed;

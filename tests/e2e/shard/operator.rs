@@ -12,6 +12,9 @@ use tokio::task::JoinHandle;
 
 use crate::support::{OPERATOR_NAMESPACE, SHARD_LABEL, Scene, operator_config};
 
+/// How many volumes of deleted claims a namespace may keep where nothing else is said.
+const KEPT_VOLUME_LIMIT: usize = 20;
+
 /// A controller that runs until it is killed, at the latest when this is dropped.
 pub struct Operator(Option<JoinHandle<()>>);
 
@@ -64,13 +67,18 @@ impl Installation {
 
     /// The same, with a client that does not do all that it is asked to.
     pub fn operate_through(&self, scene: &Scene, client: Client) -> Operator {
-        self.run(scene, client, None, JobPace::default())
+        self.run(scene, client, None, (JobPace::default(), KEPT_VOLUME_LIMIT))
     }
 
     /// The same, with a webhook.
     pub fn operate_telling(&self, scene: &Scene, webhook_url_file: PathBuf) -> Operator {
         let pace = JobPace::default();
-        self.run(scene, self.client(), Some(webhook_url_file), pace)
+        self.run(
+            scene,
+            self.client(),
+            Some(webhook_url_file),
+            (pace, KEPT_VOLUME_LIMIT),
+        )
     }
 
     /// The same, which waits for a Job that is stuck no longer than a test can.
@@ -79,7 +87,13 @@ impl Installation {
             margin: Duration::from_secs(10),
             ..JobPace::default()
         };
-        self.run(scene, self.client(), None, pace)
+        self.run(scene, self.client(), None, (pace, KEPT_VOLUME_LIMIT))
+    }
+
+    /// The same, which lets a namespace keep that many volumes of deleted claims.
+    pub fn operate_keeping(&self, scene: &Scene, kept_volume_limit: usize) -> Operator {
+        let pace = JobPace::default();
+        self.run(scene, self.client(), None, (pace, kept_volume_limit))
     }
 
     fn client(&self) -> Client {
@@ -91,15 +105,17 @@ impl Installation {
         scene: &Scene,
         client: Client,
         webhook_url_file: Option<PathBuf>,
-        pace: JobPace,
+        (pace, kept_volume_limit): (JobPace, usize),
     ) -> Operator {
         let settings = Settings {
             agent_image: self.agent_image.clone(),
+            agent_defaults: std::sync::Arc::default(),
             concurrency: 4,
             namespace: Some(scene.namespace().to_owned()),
             selector: Expression::Exists(SHARD_LABEL.to_owned()).into(),
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
             webhook_url_file,
+            kept_volume_limit,
             pace,
         };
         Operator(Some(tokio::spawn(holdfast::engine::run(

@@ -19,9 +19,10 @@ fn a_database_of_another_operator_is_left_alone_until_its_label_says_otherwise()
         server.start_filled(scene).await;
         scene.protect(&build_plain_database(scene, &server)).await;
         let volume = volume_of(scene, &server.claim()).await.name_any();
+        let uid = scene.kubectl(&format!("get protdb {NAME} -o jsonpath={{.metadata.uid}}"));
         scene.apply(&[json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": "back", "namespace": scene.namespace()},
-            "spec": {"database": NAME, "from": {"volume": volume}, "into": "Replace", "confirm": NAME},
+            "spec": {"database": NAME, "from": {"volume": volume}, "into": "Replace", "confirm": uid},
         })]);
 
         // Another database of the same scene that is the installed operator's own shows that it has

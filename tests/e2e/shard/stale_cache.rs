@@ -4,16 +4,16 @@
 
 use std::sync::Arc;
 
-use holdfast::api::{ConditionStatus, ConditionType, names, reasons};
+use holdfast::api::names;
 use kube::ResourceExt;
 use serde_json::Value;
 
 use super::between::Between;
 use super::operator::Installation;
-use crate::coming_back::{shell, wait_bound};
+use crate::coming_back::wait_bound;
 use crate::support::{
     ALL_ROWS, NAME, Scene, Server, build_plain_database, confirm_deletion, in_shard,
-    reclaim_policy, volume_of,
+    reclaim_policy, shell, volume_of,
 };
 
 /// How often a release must have been refused: the operator tries again, and does not get used to
@@ -58,7 +58,7 @@ fn an_older_object_of_the_same_name_takes_nothing_off_the_one_that_lives() {
             );
             let operator = installation
                 .operate_through(scene, between.build_client(installation.config.clone()));
-            wait_unmarked(scene, &server, older.loses).await;
+            wait_unmarked(scene, &server, older.loses, &between).await;
             operator.kill().await;
             let operator = installation.operate(scene);
             wait_marked_again(scene, &server, &before).await;
@@ -66,13 +66,7 @@ fn an_older_object_of_the_same_name_takes_nothing_off_the_one_that_lives() {
         }
 
         let _operator = installation.operate(scene);
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         scene.settle().await;
         assert_eq!(marks(scene, &server), before);
         assert_eq!(
@@ -215,7 +209,7 @@ async fn wait_refused(scene: &Scene, between: &Between, older: &Older) {
         .await;
 }
 
-async fn wait_unmarked(scene: &Scene, server: &Server, word: &str) {
+async fn wait_unmarked(scene: &Scene, server: &Server, word: &str, between: &Between) {
     let target = match word {
         "pv" => format!("pv {}", volume_of(scene, &server.claim()).await.name_any()),
         _ => format!("{word} {}", server.claim()),
@@ -226,7 +220,7 @@ async fn wait_unmarked(scene: &Scene, server: &Server, word: &str) {
             &format!("{target} to lose its marks"),
             async || match scene.try_kubectl(&words) {
                 Ok(finalizers) if !finalizers.contains(names::KEEP_FINALIZER) => Ok(()),
-                Ok(other) | Err(other) => Err(other),
+                Ok(other) | Err(other) => Err(format!("{other} {:#?}", between.writes())),
             },
         )
         .await;

@@ -181,6 +181,16 @@ impl Scene {
         found
     }
 
+    /// Waits until everything that can be guarded is.
+    pub async fn wait_guarded(&self) {
+        self.wait_condition(
+            ConditionType::Guarded,
+            ConditionStatus::True,
+            reasons::GUARDED,
+        )
+        .await;
+    }
+
     /// Waits until the database is Ready, and asserts what that means.
     pub async fn wait_green(&self) {
         self.wait_condition(
@@ -281,6 +291,13 @@ impl Scene {
                 check.name_any(),
             )
         });
+        checks
+    }
+
+    /// All checks but those of backups, oldest first.
+    pub async fn checks_but_of_backups(&self) -> Vec<DatabaseCheck> {
+        let mut checks = self.checks().await;
+        checks.retain(|check| check.spec.trigger != CheckTrigger::Backup);
         checks
     }
 
@@ -424,11 +441,15 @@ impl Scene {
             json!({"metadata": {"annotations": {names::ACCEPT_CHECK_ANNOTATION: accepted}}}),
         )
         .await;
-        self.wait_condition(
-            ConditionType::Stalled,
-            ConditionStatus::False,
-            reasons::SETTLED,
-        )
+        // A reset that stands is Stalled, too.
+        self.wait("the annotation to be forgotten", async || {
+            let stalled = self.condition(ConditionType::Stalled).await;
+            if stalled.reason == reasons::ACCEPTED_CHECK_INVALID {
+                Err(format!("{stalled:?}"))
+            } else {
+                Ok(())
+            }
+        })
         .await;
         self.wait_condition(
             ConditionType::Reconciling,

@@ -199,6 +199,19 @@ impl Scene {
             .map_err(|error| format!("{error:#}"))
     }
 
+    /// The same, for a command that is warned about: returns the warnings.
+    pub fn warned(&self, words: &str) -> String {
+        let mut command = self.testbed.command("kubectl").expect("kubectl");
+        let output = command
+            .args(["-n", self.namespace()])
+            .args(words.split(' '))
+            .output()
+            .expect("kubectl");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{words}: {said}");
+        said
+    }
+
     /// Applies manifests.
     pub fn apply(&self, manifests: &[Value]) {
         let text: Vec<String> = manifests.iter().map(Value::to_string).collect();

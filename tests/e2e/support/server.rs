@@ -175,6 +175,14 @@ impl Server {
             .unwrap_or_else(|error| panic!("{error:#}"))
     }
 
+    /// Removes every file of the database cluster under its running server, which may add some
+    /// meanwhile.
+    pub fn remove_data(&self, scene: &Scene) {
+        let tries = "for try in $(seq 20); do rm -rf $PGDATA/* && break; done; \
+            test -z \"$(ls $PGDATA)\"";
+        self.shell(scene, tries);
+    }
+
     /// Rows of experts and of knowledge nodes, counted by hand.
     pub fn count(&self, scene: &Scene) -> (u64, u64) {
         self.count_in(scene, DATABASE)

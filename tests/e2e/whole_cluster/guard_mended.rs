@@ -32,13 +32,7 @@ fn a_policy_that_is_deleted_or_edited_is_back_and_the_one_who_did_it_is_named() 
                 "Guarded is False: ValidatingAdmissionPolicyBinding holdfast-deletion-guard",
             )
             .await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         assert_everything_is_refused(scene, &server).await;
 
         scene.kubectl(
@@ -52,13 +46,7 @@ fn a_policy_that_is_deleted_or_edited_is_back_and_the_one_who_did_it_is_named() 
             "field manager clean-up-script",
         )
         .await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
 
         for policy in GUARD_POLICIES {
             scene.kubectl(&format!("delete validatingadmissionpolicy {policy}"));
@@ -74,13 +62,7 @@ fn a_policy_that_is_deleted_or_edited_is_back_and_the_one_who_did_it_is_named() 
             )
             .await;
         }
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         assert_everything_is_refused(scene, &server).await;
         assert!(
             count_mended(scene, POLICIES_MENDED) > mended + 2,
@@ -114,13 +96,7 @@ fn a_definition_that_is_edited_or_deleted_is_back_and_the_one_who_did_it_is_name
             .wait_event("Warning", reasons::DEFINITION_CHANGED, &said)
             .await;
         wait_as_built(scene, RESTORES).await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
 
         scene.kubectl(&format!(
             "annotate crd {RESTORES} {}-",
@@ -141,13 +117,7 @@ fn a_definition_that_is_edited_or_deleted_is_back_and_the_one_who_did_it_is_name
         .await;
         wait_as_built(scene, LEDGERS).await;
         wait_remembered(scene).await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         assert_tells(
             &scene.refused(&format!("delete crd {LEDGERS} --dry-run=server")),
             &["Holdfast refuses to delete"],
@@ -186,6 +156,52 @@ fn a_definition_of_a_newer_version_is_left_alone() {
         );
         version("0.0.1");
         wait_as_built(scene, RESTORES).await;
+    });
+}
+
+/// Anybody who may write a policy may write any version on it.
+#[test]
+fn a_policy_that_only_says_it_is_newer_is_not_called_in_force() {
+    alone("policy-newer", async |scene| {
+        let server = Server::new(scene);
+        scene.protect_plainly(&server).await;
+        scene.settle().await;
+        let policy = "validatingadmissionpolicy holdfast-volume-guard";
+        let version = |value: &str| {
+            scene.kubectl(&format!(
+                "annotate {policy} --overwrite {}={value}",
+                names::DEFINITION_VERSION_ANNOTATION
+            ));
+        };
+        version("99.0.0");
+        scene.settle().await;
+        scene.wait_guarded().await;
+        let open = r#"[{"op":"replace","path":"/spec/validations/0/expression","value":"true"}]"#;
+        scene.kubectl(&format!("patch {policy} --type=json -p {open}"));
+        let said = scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::NEWER_VERSION,
+            )
+            .await;
+        assert_tells(
+            &said.message,
+            &[
+                "holdfast-volume-guard says that Holdfast 99.0.0",
+                "finalizers and Retain still hold",
+            ],
+        );
+        scene.settle().await;
+        let first = "{.spec.validations[0].expression}";
+        assert_eq!(
+            scene.kubectl(&format!("get {policy} -o jsonpath={first}")),
+            "true",
+            "it is that version's to restore"
+        );
+        version("0.0.1");
+        scene.wait_guarded().await;
+        assert_everything_is_refused(scene, &server).await;
     });
 }
 
@@ -253,7 +269,7 @@ async fn is_as_built(scene: &Scene, definition: &str) -> Result<(), String> {
         .find(|built| built.name_any() == definition)
         .expect("a definition of ours");
     let is_going = present.metadata.deletion_timestamp.is_some();
-    if is_going || guard::definition_differs(&present, &built) {
+    if is_going || guard::definition_differs(&present, &built, Some(jiff::Timestamp::now())) {
         Err(format!("{:?}", present.spec.names))
     } else {
         Ok(())

@@ -74,7 +74,7 @@ fn a_claim_that_is_deleted_then_is_held_and_loses_nothing() {
         for user in ["", " --as=system:serviceaccount:holdfast-system:holdfast"] {
             let refused = scene.refused(&format!(
                 "patch pvc knowledge-data --type=merge -p \
-                    {{\"metadata\":{{\"finalizers\":null}}}}{user}"
+                    {{\"metadata\":{{\"finalizers\":[\"kubernetes.io/pvc-protection\"]}}}}{user}"
             ));
             assert_tells(
                 &refused,

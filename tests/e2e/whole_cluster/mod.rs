@@ -8,6 +8,8 @@ mod node_restart;
 mod operator_down;
 mod recovered_unguarded;
 mod reinstall;
+mod released;
 mod restore_not_allowed;
 mod rules_broken;
+mod tainted_node;
 mod ways_open;

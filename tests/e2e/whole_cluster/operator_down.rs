@@ -19,7 +19,7 @@ fn no_way_loses_a_byte_without_the_operator() {
         let start = scene.protect_plainly(&server).await;
         scene.settle().await;
         let down = OperatorDown::begin(scene).await;
-        try_every_way(scene, &server, &start).await;
+        Box::pin(try_every_way(scene, &server, &start)).await;
         prune_folder(scene).await;
         down.end().await;
         scene.settle().await;

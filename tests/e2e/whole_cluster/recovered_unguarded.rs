@@ -41,13 +41,7 @@ fn a_claim_that_only_the_finalizer_holds_comes_back_without_the_operator() {
         down.end().await;
         removed.wait_mended().await;
         scene.settle().await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         scene
             .wait_condition(
                 ConditionType::DataVerified,
@@ -102,13 +96,7 @@ fn a_claim_whose_finalizers_were_stripped_comes_back_under_its_running_pod() {
         let next = server.restart_pod(scene, &start).await;
         assert_back(scene, &server).await;
         scene.assert_checked_once(&next).await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
     });
 }
 
@@ -145,7 +133,7 @@ fn a_volume_that_was_tied_to_another_claim_comes_back_under_its_running_pod() {
         let recovered = holdfast(scene, &format!("recover {NAME} -n {}", scene.namespace()));
         let told = [
             "whose claim does not exist",
-            "remove the confirmation",
+            "confirm the change of PersistentVolume",
             "Claim knowledge-data is Bound to volume",
         ];
         assert_ran(&recovered, 0, &told);
@@ -155,13 +143,7 @@ fn a_volume_that_was_tied_to_another_claim_comes_back_under_its_running_pod() {
             "the pod runs on"
         );
         assert_back(scene, &server).await;
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
     });
 }
 

@@ -16,7 +16,7 @@ use crate::deletion_refused::assert_everything_is_refused;
 use crate::release::{assert_released, release};
 use crate::support::{
     ALL_ROWS, NAME, NODES, OPERATOR_NAMESPACE, Scene, Server, Start, alone, assert_tells,
-    build_plain_database, confirm_deletion, names_of, outcome, reclaim_policy, reinstall,
+    build_plain_database, confirm_deletion, names_of, outcome, reclaim_policy, reinstall, shell,
     volume_of,
 };
 
@@ -142,13 +142,7 @@ fn a_database_that_was_lost_with_the_operator_is_adopted_from_its_marks_and_its_
                 &format!("DatabaseCheck {known}"),
             ],
         );
-        scene
-            .wait_condition(
-                ConditionType::Guarded,
-                ConditionStatus::True,
-                reasons::GUARDED,
-            )
-            .await;
+        scene.wait_guarded().await;
         let uids = |all: &[String]| {
             all.iter()
                 .map(|one| one.split('/').next().unwrap_or_default().to_owned())
@@ -209,12 +203,9 @@ fn an_installation_that_was_deleted_by_force_is_put_back_and_loses_no_data() {
                 reasons::DELETION_NOT_CONFIRMED,
             )
             .await;
-        let (_, command) = said.message.split_once("kubectl -n ").expect("a command");
+        let (_, command) = said.message.split_once("Confirm: ").expect("a command");
         assert_everything_but_definitions_is_refused(scene, &server);
-        scene
-            .testbed
-            .kubectl(&format!("-n {command}").split(' ').collect::<Vec<_>>())
-            .expect("a confirmation");
+        shell(scene, command);
         scene
             .wait("the ProtectedDatabase to go", async || {
                 match scene.try_kubectl(&format!("get protdb {NAME}")) {

@@ -17,9 +17,10 @@ fn a_restore_without_its_role_says_so_and_ends_when_the_role_is_there() {
         lose_claim(scene, &server);
         let role = RoleRemoved::begin(scene);
 
+        let uid = scene.kubectl(&format!("get protdb {NAME} -o jsonpath={{.metadata.uid}}"));
         scene.apply(&[json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": "back", "namespace": scene.namespace()},
-            "spec": {"database": NAME, "from": {"volume": volume}, "into": "Replace", "confirm": NAME},
+            "spec": {"database": NAME, "from": {"volume": volume}, "into": "Replace", "confirm": uid},
         })]);
         wait(scene, RestoreState::Running, "is forbidden").await;
         drop(role);

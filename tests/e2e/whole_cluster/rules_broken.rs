@@ -2,8 +2,8 @@
 //! everything else comes, changes and goes as if there were no Holdfast.
 
 use holdfast::guard::{
-    DEFINITION_POLICY, DELETION_POLICY, FENCE_POLICY, GUARD_POLICIES, MARKS_POLICY,
-    OPERATOR_FENCE_POLICY, TEMPLATE_POLICY, VOLUME_POLICY,
+    CLAIM_FENCE_POLICY, CONFIRMATION_END_POLICY, DEFINITION_POLICY, DELETION_POLICY, FENCE_POLICY,
+    GUARD_POLICIES, MARKS_POLICY, OPERATOR_FENCE_POLICY, TEMPLATE_POLICY, VOLUME_POLICY,
 };
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
@@ -35,12 +35,20 @@ fn an_error_in_a_rule_closes_for_guarded_objects_only() {
             .filter(|policy| probes.iter().all(|(probed, _)| probed != *policy));
         assert_eq!(
             uncovered.collect::<Vec<_>>(),
-            [&FENCE_POLICY, &OPERATOR_FENCE_POLICY],
-            "of which only the tokens of an agent and of the operator would see anything"
+            [
+                &CONFIRMATION_END_POLICY,
+                &FENCE_POLICY,
+                &OPERATOR_FENCE_POLICY,
+                &CLAIM_FENCE_POLICY
+            ],
+            "of which only what is confirmed, and the tokens of an agent and of the operator, would see \
+             anything"
         );
         let broken =
             json!([{"op": "replace", "path": "/spec/validations/0/expression", "value": BROKEN}]);
         change_policy(scene, FENCE_POLICY, &broken);
+        change_policy(scene, CLAIM_FENCE_POLICY, &broken);
+        change_policy(scene, CONFIRMATION_END_POLICY, &broken);
         // One after the other: of several policies that refuse, the API server names one.
         for (policy, words) in &probes {
             change_policy(scene, policy, &broken);
@@ -180,7 +188,7 @@ async fn try_everything_else(scene: &Scene, server: &Server) {
         (
             format!("pv {other}"),
             json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": other}, "spec": {
-            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "", "hostPath": {"path": "/var/empty"},
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "", "hostPath": {"path": format!("/var/empty/{other}")},
             "persistentVolumeReclaimPolicy": "Retain"}}),
         ),
         (

@@ -17,8 +17,8 @@ use crate::change_refused::finalize;
 use crate::chart::helm;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
-    NAME, OPERATOR_USER, Scene, Server, alone, assert_tells, build_claim, reclaim_policy,
-    volume_handle, volume_of,
+    NAME, OPERATOR_USER, Scene, Server, alone, assert_tells, build_claim, confirmation,
+    reclaim_policy, volume_handle, volume_of,
 };
 use crate::ways::{
     build_pruning, build_replacement, create_a_deployment, delete_an_owner, install_release,
@@ -82,7 +82,7 @@ fn every_way_is_open_without_its_guard() {
             &[
                 &server.claim(),
                 "was deleted without confirmation",
-                "the finalizer of Holdfast holds it",
+                "it waits for the finalizer holdfast.dev/keep",
             ],
         );
         let volume = volume_of(scene, &server.claim()).await;
@@ -118,8 +118,9 @@ async fn trials(scene: &Scene, server: &Server) -> Vec<String> {
         format!("label dbledger {ledger} {}-", names::PROTECTED_LABEL),
         format!("patch statefulset {set} --type=json -p {UNMOUNT}"),
         format!(
-            "annotate pvc {claim} {}={uid} {operator}",
-            names::CONFIRM_DELETION_ANNOTATION
+            "annotate pvc {claim} {}={} {operator}",
+            names::CONFIRM_DELETION_ANNOTATION,
+            confirmation(&uid)
         ),
         format!(
             "patch pv {volume} --type=merge -p \

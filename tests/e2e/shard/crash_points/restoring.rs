@@ -33,9 +33,11 @@ fn a_crash_of_a_restore_keeps_both_volumes_and_the_next_operator_ends_it() {
                 let wanted = &volumes[1 - present];
                 tried += 1;
                 let name = format!("swap-{tried}");
+                let uid = format!("get protdb {NAME} -o jsonpath={{.metadata.uid}}");
+                let uid = worker.scene.kubectl(&uid);
                 worker.scene.apply(&[json!({
                     "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": name, "namespace": worker.scene.namespace()},
-                    "spec": {"database": NAME, "from": {"volume": wanted}, "into": "Replace", "confirm": NAME},
+                    "spec": {"database": NAME, "from": {"volume": wanted}, "into": "Replace", "confirm": uid},
                 })]);
                 worker
                     .operate_until_crash(point, wait_final(worker, &name))

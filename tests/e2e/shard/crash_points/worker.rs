@@ -19,7 +19,8 @@ use super::super::operator::{Installation, Operator};
 use super::crashing_client::{Crash, CrashPoint};
 use crate::protect::assert_marks;
 use crate::support::{
-    NAME, Scene, Server, Start, build_database, is_of, names_of, outcome, reclaim_policy, volume_of,
+    NAME, Scene, Server, Start, build_database, confirm_deletion, is_of, names_of, outcome,
+    reclaim_policy, volume_of,
 };
 
 /// A namespace for one run after the other.
@@ -83,10 +84,10 @@ impl Worker {
                         .await
                         .map_err(|error| error.to_string())?
                         .items;
-                    let check = all
-                        .iter()
-                        .find(|check| is_of(check, start))
-                        .ok_or("no check of the start")?;
+                    let of_start: Vec<_> = all.iter().filter(|check| is_of(check, start)).collect();
+                    if of_start.is_empty() {
+                        return Err("no check of the start".to_owned());
+                    }
                     let database = self
                         .scene
                         .api::<ProtectedDatabase>()
@@ -102,13 +103,13 @@ impl Worker {
                     };
                     let done = holds(ConditionType::Ready, ConditionStatus::True)?
                         && holds(ConditionType::Reconciling, ConditionStatus::False)?
-                        && status
-                            .last_check
-                            .is_some_and(|last| last.name == check.name_any());
+                        && status.last_check.is_some_and(|last| {
+                            of_start.iter().any(|check| check.name_any() == last.name)
+                        });
                     if done {
                         Ok(())
                     } else {
-                        Err(format!("{:?} {:?}", status.conditions, check.status))
+                        Err(format!("{:?} {of_start:?}", status.conditions))
                     }
                 },
             )
@@ -120,12 +121,12 @@ impl Worker {
     pub async fn assert_checked_once_each(&self, start: &Start, starts: usize) {
         let checks = self.scene.checks().await;
         assert_eq!(
-            checks.len(),
+            self.scene.checks_but_of_backups().await.len(),
             starts,
             "one check a start: {:?}",
             names_of(&checks)
         );
-        let of_start: Vec<_> = checks.iter().filter(|check| is_of(check, start)).collect();
+        let of_start = self.scene.checks_of(start).await;
         assert_eq!(
             of_start.len(),
             1,
@@ -133,7 +134,7 @@ impl Worker {
             names_of(&checks)
         );
         assert_eq!(
-            outcome(of_start[0]),
+            outcome(&of_start[0]),
             Some(CheckOutcome::Verified),
             "{:?}",
             of_start[0].status
@@ -203,7 +204,7 @@ impl Worker {
         assert_marks(&scene.database().await, Some(&owner), true);
         assert_marks(
             &scene.get::<StatefulSet>(&self.server.name).await,
-            Some(&owner),
+            None,
             false,
         );
         let namespaces: Api<Namespace> = Api::all(scene.client.clone());
@@ -221,10 +222,7 @@ impl Worker {
     /// protecting it has made.
     pub async fn release(&self) {
         let databases = self.scene.api::<ProtectedDatabase>();
-        let uid = self.scene.database().await.uid();
-        self.scene
-            .change(json!({"metadata": {"annotations": {names::CONFIRM_DELETION_ANNOTATION: uid}}}))
-            .await;
+        confirm_deletion(&self.scene, "protdb", NAME);
         databases
             .delete(NAME, &DeleteParams::default())
             .await

@@ -1,0 +1,221 @@
+//! What `holdfast backup` does: reads the bucket and prints, or writes files.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use super::fetch::fetch_files;
+use super::plan::plan_retention;
+use super::text;
+use crate::api::{S3CredentialsSecret, S3Storage, SecretKey};
+use crate::store::{
+    self, CatalogSet, RetentionRules, S3Store, SetFacts, fetch_catalog, fetch_databases, fetch_set,
+};
+
+/// Where the bucket is, and what to do with its sets.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CatalogCommand {
+    /// Name of the bucket.
+    #[arg(
+        long,
+        env = "HOLDFAST_BUCKET",
+        global = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    bucket: String,
+    /// Path in the bucket below which the backups are: `spec.backup.storage.s3.prefix`.
+    #[arg(
+        long,
+        env = "HOLDFAST_PREFIX",
+        global = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    prefix: String,
+    /// URL of the server. Default: Amazon's for the region.
+    #[arg(long, env = "HOLDFAST_ENDPOINT", value_name = "URL", global = true)]
+    endpoint: Option<String>,
+    /// Region that requests are signed for.
+    #[arg(
+        long,
+        env = "HOLDFAST_REGION",
+        global = true,
+        default_value = "us-east-1"
+    )]
+    region: String,
+    /// The bucket is part of the path and not of the host name.
+    #[arg(long, env = "HOLDFAST_PATH_STYLE", global = true)]
+    path_style: bool,
+    /// A directory with the files accessKeyId and secretAccessKey.
+    #[arg(
+        long,
+        env = "HOLDFAST_CREDENTIALS",
+        value_name = "DIRECTORY",
+        global = true,
+        default_value = "."
+    )]
+    credentials: PathBuf,
+    /// A directory with the file ca.crt: the certificate authority of the endpoint.
+    #[arg(long, env = "HOLDFAST_CA", value_name = "DIRECTORY", global = true)]
+    ca: Option<PathBuf>,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Action {
+    /// List the sets of all databases in the bucket, or of one.
+    List {
+        /// `NAMESPACE/NAME` of a ProtectedDatabase.
+        #[arg(value_name = "NAMESPACE/NAME")]
+        database: Option<String>,
+    },
+    /// Say what retention would keep and why, and what it would remove. Removes nothing.
+    Plan {
+        /// `NAMESPACE/NAME` of a ProtectedDatabase.
+        #[arg(value_name = "NAMESPACE/NAME")]
+        database: String,
+        /// The newest so many confirmed sets, at least 1.
+        #[arg(long, value_name = "SETS", default_value_t = 1)]
+        keep_last: usize,
+        /// Those of so many days before the newest.
+        #[arg(long, value_name = "DAYS", default_value_t = 0)]
+        keep_days: u32,
+        /// The newest of each of so many weeks.
+        #[arg(long, value_name = "WEEKS", default_value_t = 0)]
+        keep_weekly: u32,
+        /// The newest of each of so many months.
+        #[arg(long, value_name = "MONTHS", default_value_t = 0)]
+        keep_monthly: u32,
+    },
+    /// Show what one set holds.
+    Show {
+        /// The set's directory in the bucket, as `list` prints it.
+        set: String,
+    },
+    /// Read every object of a set and compare its digest with the manifest's.
+    Verify {
+        /// The set's directory in the bucket, as `list` prints it.
+        set: String,
+    },
+    /// Write the files of a set into a new directory. Files that exist are never replaced.
+    Fetch {
+        /// The set's directory in the bucket, as `list` prints it.
+        set: String,
+        /// The directory; it must not exist.
+        #[arg(long, value_name = "DIRECTORY")]
+        to: PathBuf,
+    },
+}
+
+/// Runs the command. Returns whether everything is as it should be.
+pub async fn run(command: CatalogCommand) -> anyhow::Result<bool> {
+    if command.bucket.is_empty() {
+        anyhow::bail!("the bucket is not known; name it with --bucket");
+    }
+    let store = open(&command)?;
+    match command.action {
+        Action::List { database } => list(&store, &command.prefix, database.as_deref()).await,
+        Action::Plan {
+            database,
+            keep_last,
+            keep_days,
+            keep_weekly,
+            keep_monthly,
+        } => {
+            let rules = RetentionRules {
+                last: keep_last,
+                days: keep_days,
+                weekly: keep_weekly,
+                monthly: keep_monthly,
+            };
+            let sets = fetch_sets(&store, &command.prefix, Some(&database)).await?;
+            let facts: Vec<SetFacts> = sets.into_iter().map(|set| set.facts).collect();
+            print!("{}", text::plan(&plan_retention(&facts, rules)));
+            Ok(true)
+        }
+        Action::Show { set } => {
+            let set = fetch_set(&store, &set).await?;
+            print!("{}", text::show(&set));
+            Ok(set.faults.is_empty() && set.manifest.is_some())
+        }
+        Action::Verify { set } => verify(&store, &set).await,
+        Action::Fetch { set, to } => {
+            let set = fetch_set(&store, &set).await?;
+            let written = fetch_files(&store, &set, &to).await?;
+            print!("{}", text::fetched(&set, &to, &written));
+            Ok(true)
+        }
+    }
+}
+
+fn open(command: &CatalogCommand) -> anyhow::Result<S3Store> {
+    let storage = S3Storage {
+        bucket: command.bucket.clone(),
+        prefix: command.prefix.trim_matches('/').to_owned(),
+        endpoint: command.endpoint.clone(),
+        region: command.region.clone(),
+        force_path_style: command.path_style,
+        credentials_secret: Some(S3CredentialsSecret {
+            name: command.credentials.display().to_string(),
+            access_key_id_key: "accessKeyId".to_owned(),
+            secret_access_key_key: "secretAccessKey".to_owned(),
+        }),
+        ca_secret: command.ca.as_ref().map(|directory| SecretKey {
+            name: directory.display().to_string(),
+            key: "ca.crt".to_owned(),
+        }),
+        ..S3Storage::default()
+    };
+    let ca = command.ca.clone().unwrap_or_default();
+    S3Store::open(&storage, "", &command.credentials, &ca).with_context(|| {
+        format!(
+            "the access key is read from the files accessKeyId and secretAccessKey in {}; name \
+             another directory with --credentials",
+            command.credentials.display()
+        )
+    })
+}
+
+async fn list(store: &S3Store, prefix: &str, database: Option<&str>) -> anyhow::Result<bool> {
+    print!(
+        "{}",
+        text::list(&fetch_sets(store, prefix, database).await?)
+    );
+    Ok(true)
+}
+
+async fn fetch_sets(
+    store: &S3Store,
+    prefix: &str,
+    database: Option<&str>,
+) -> anyhow::Result<Vec<CatalogSet>> {
+    store.check_bucket().await?;
+    let prefix = prefix.trim_matches('/');
+    let databases = match database {
+        Some(asked) => {
+            let (namespace, name) = asked.split_once('/').with_context(|| {
+                format!("`{asked}` is not of the form NAMESPACE/NAME, such as prod/orders")
+            })?;
+            vec![(namespace.to_owned(), name.to_owned())]
+        }
+        None => fetch_databases(store, prefix).await?,
+    };
+    let mut sets: Vec<CatalogSet> = Vec::new();
+    for (namespace, name) in databases {
+        sets.extend(fetch_catalog(store, prefix, &namespace, &name).await?);
+    }
+    Ok(sets)
+}
+
+async fn verify(store: &S3Store, set: &str) -> anyhow::Result<bool> {
+    let set = fetch_set(store, set).await?;
+    let Some((manifest, _)) = &set.manifest else {
+        print!("{}", text::show(&set));
+        return Ok(false);
+    };
+    let faults = store::verify_set(store, &set.facts.path, manifest).await?;
+    print!("{}", text::verified(&set, &faults));
+    Ok(faults.is_empty())
+}

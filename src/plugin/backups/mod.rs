@@ -1,0 +1,7 @@
+//! `kubectl holdfast backup NAME` and `backups NAME`: takes a backup now, and lists those that were
+//! taken.
+
+mod command;
+mod text;
+
+pub use command::{BackupArguments, BackupsArguments, run_backup, run_backups};

@@ -1,0 +1,133 @@
+//! What `backup` and `backups` print. Pure.
+
+use crate::api::{BackupState, DatabaseBackup};
+use crate::wording::{build_table, escaped, number};
+
+/// One line per backup, the newest last.
+pub fn build_backup_table(backups: &[DatabaseBackup], database: &str) -> String {
+    if backups.is_empty() {
+        return format!(
+            "There is no backup of {database}. To take one: kubectl holdfast backup {database}\n"
+        );
+    }
+    let rows: Vec<Vec<String>> = backups.iter().map(row).collect();
+    build_table(
+        &["STATE", "CONFIRMED BY", "TAKEN", "ROWS", "BYTES", "BACKUP"],
+        &rows,
+    )
+}
+
+fn row(backup: &DatabaseBackup) -> Vec<String> {
+    let nothing = || "-".to_owned();
+    let status = backup.status.as_ref();
+    let taken = status.and_then(|status| {
+        let snapshot = status.snapshot.as_ref().map(|snapshot| &snapshot.time);
+        snapshot.or(status.completion_time.as_ref())
+    });
+    let confirmed = status.and_then(|status| status.confirmed.as_ref());
+    vec![
+        state(backup).to_owned(),
+        confirmed.map_or_else(nothing, |by| escaped(&by.check)),
+        taken.map_or_else(nothing, |time| time.0.to_string()),
+        status
+            .and_then(|status| status.rows)
+            .map_or_else(nothing, number),
+        status
+            .and_then(|status| status.stored_bytes)
+            .map_or_else(nothing, number),
+        backup.metadata.name.clone().unwrap_or_default(),
+    ]
+}
+
+/// What a backup is, in one word.
+fn state(backup: &DatabaseBackup) -> &'static str {
+    let Some(status) = &backup.status else {
+        return "waiting";
+    };
+    match status.state {
+        None => "waiting",
+        Some(BackupState::Running) => "running",
+        Some(BackupState::Failed) => "failed",
+        Some(BackupState::Suspect) => "suspect",
+        Some(BackupState::Complete) if status.demoted.is_some() => "demoted",
+        Some(BackupState::Complete) if status.confirmed.is_some() => "confirmed",
+        Some(BackupState::Complete) => "unconfirmed",
+    }
+}
+
+/// What a backup that is followed says now.
+pub fn describe_progress(backup: &DatabaseBackup) -> String {
+    let said = backup
+        .status
+        .as_ref()
+        .and_then(|status| status.message.as_deref())
+        .map(escaped);
+    let after = |what: &str| {
+        said.as_ref()
+            .map_or_else(|| what.to_owned(), |said| format!("{what}: {said}"))
+    };
+    match backup.status.as_ref().and_then(|status| status.state) {
+        None => "Waiting for the operator to create its Job.".to_owned(),
+        Some(BackupState::Running) => after("Running"),
+        Some(BackupState::Complete) => {
+            let complete = after("Complete");
+            format!("{complete}. It counts once a good check has confirmed it")
+        }
+        Some(BackupState::Suspect) => after("Suspect, it does not count"),
+        Some(BackupState::Failed) => after("Failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn backup(name: &str, status: &serde_json::Value) -> DatabaseBackup {
+        serde_json::from_value(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseBackup",
+            "metadata": {"name": name}, "spec": {"database": "knowledge"}, "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_table_and_the_progress_read() {
+        let by = json!({"check": "knowledge-2", "time": "2026-02-01T09:20:00Z", "reason": "TablesEmptied"});
+        let of = |state: &str, more: serde_json::Value| {
+            let mut status = json!({
+                "state": state, "rows": 26_422, "storedBytes": 1_234_567, "completionTime": "2026-02-01T09:10:00Z",
+                "message": "26422 rows of 2 tables are in the bucket `backups`",
+            });
+            for (key, value) in more.as_object().unwrap() {
+                status[key] = value.clone();
+            }
+            status
+        };
+        let backups = [
+            backup("a", &json!({})),
+            backup("b", &json!({"state": "Running"})),
+            backup("c", &of("Complete", json!({}))),
+            backup("d", &of("Complete", json!({"confirmed": by}))),
+            backup(
+                "e",
+                &of("Complete", json!({"confirmed": by, "demoted": by})),
+            ),
+            backup("f", &of("Suspect", json!({}))),
+            backup(
+                "g",
+                &json!({"state": "Failed", "message": "the bucket \u{1b}[31mdoes not exist"}),
+            ),
+        ];
+        let mut text = build_backup_table(&backups, "knowledge");
+        text.push_str(&build_backup_table(&[], "knowledge"));
+        for backup in &backups {
+            text.push_str(&describe_progress(backup));
+            text.push('\n');
+        }
+        insta::assert_snapshot!(text);
+    }
+}

@@ -1,0 +1,267 @@
+//! The catalog: every set of a database in the bucket, whether it counts, and whether its objects are
+//! there. What is in the bucket is not trusted: sizes are bounded, and names are checked.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::leftovers::Listed;
+use super::verdicts::{VERDICT_LIMIT, is_verdict_name, standing_of};
+use super::{
+    MANIFEST_NAME, Manifest, S3Store, SetContents, SetFacts, SetOwner, SetRecord, Standing,
+    StoreError, StoreErrorKind, StoredVerdict, database_folder, root_directory,
+};
+use crate::api::WalPosition;
+
+/// The largest manifest that is read, in bytes: about 100,000 tables.
+pub(super) const MANIFEST_LIMIT: usize = 32 * 1024 * 1024;
+/// The most verdicts of one set that are read.
+const VERDICTS: usize = 16;
+
+/// A set as it is in the bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatalogSet {
+    /// What retention needs to know.
+    pub facts: SetFacts,
+    /// What the manifest says, and its SHA-256 in hex; none if there is none, or it can't be read.
+    pub manifest: Option<(Manifest, String)>,
+    /// What later checks say.
+    pub verdicts: Vec<StoredVerdict>,
+    /// What is wrong with its objects, by the listing alone.
+    pub faults: Vec<String>,
+    /// Bytes of all its objects.
+    pub stored_bytes: u64,
+}
+
+/// One directory of the listing: each object's size, and when the newest one was stored.
+#[derive(Default)]
+struct Listing {
+    sizes: BTreeMap<String, u64>,
+    stored_at: Option<Timestamp>,
+}
+
+impl Listing {
+    fn take(&mut self, name: &str, object: &Listed) {
+        self.sizes.insert(name.to_owned(), object.size);
+        self.stored_at = self.stored_at.max(object.stored_at);
+    }
+}
+
+/// The databases that have sets in the bucket, as namespace and name.
+pub async fn fetch_databases(
+    store: &S3Store,
+    prefix: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let root = root_directory(prefix);
+    let mut databases = Vec::new();
+    for namespace in store.list_folders(&root).await? {
+        for database in store.list_folders(&format!("{root}{namespace}/")).await? {
+            databases.push((namespace.clone(), database));
+        }
+    }
+    Ok(databases)
+}
+
+/// Every set of a database, by the names of their directories.
+pub async fn fetch_catalog(
+    store: &S3Store,
+    prefix: &str,
+    namespace: &str,
+    database: &str,
+) -> Result<Vec<CatalogSet>, StoreError> {
+    let directory = database_folder(prefix, namespace, database);
+    let mut listings: BTreeMap<String, Listing> = BTreeMap::new();
+    for object in store.list_objects(&directory).await? {
+        let rest = object.key.strip_prefix(&directory).unwrap_or_default();
+        let Some((set, name)) = rest.split_once('/') else {
+            continue;
+        };
+        let listing = listings.entry(format!("{directory}{set}")).or_default();
+        listing.take(name, &object);
+    }
+    let mut sets = Vec::new();
+    for (path, listing) in listings {
+        sets.push(fetch_set_as_listed(store, path, &listing).await?);
+    }
+    Ok(sets)
+}
+
+/// One set by its directory.
+pub async fn fetch_set(store: &S3Store, path: &str) -> Result<CatalogSet, StoreError> {
+    let path = path.trim_end_matches('/');
+    let listing = fetch_listing(store, path).await?;
+    fetch_set_as_listed(store, path.to_owned(), &listing).await
+}
+
+/// Whether a check has found since that a set may hold only what a reset had left. Its manifest was read,
+/// and may count otherwise.
+pub(super) async fn is_demoted(
+    store: &S3Store,
+    path: &str,
+    manifest: &Manifest,
+    body: &[u8],
+) -> Result<bool, StoreError> {
+    let listing = fetch_listing(store, path).await?;
+    let verdicts = fetch_verdicts(store, path, &listing).await?;
+    let sha256 = hex::encode(Sha256::digest(body));
+    Ok(standing_of(manifest, &sha256, &verdicts, true) == Standing::Demoted)
+}
+
+async fn fetch_listing(store: &S3Store, path: &str) -> Result<Listing, StoreError> {
+    let directory = format!("{path}/");
+    let mut listing = Listing::default();
+    for object in store.list_objects(&directory).await? {
+        listing.take(&object.key[directory.len()..], &object);
+    }
+    if listing.sizes.is_empty() {
+        return Err(StoreError::new(
+            StoreErrorKind::NotFound,
+            format!("there is no object below `{path}/`"),
+        ));
+    }
+    Ok(listing)
+}
+
+async fn fetch_set_as_listed(
+    store: &S3Store,
+    path: String,
+    listing: &Listing,
+) -> Result<CatalogSet, StoreError> {
+    let mut set = CatalogSet {
+        facts: SetFacts {
+            path,
+            stored_at: listing.stored_at,
+            locked_until: None,
+            contents: SetContents::Unfinished,
+        },
+        manifest: None,
+        verdicts: Vec::new(),
+        faults: Vec::new(),
+        stored_bytes: listing.sizes.values().sum(),
+    };
+    if !listing.sizes.contains_key(MANIFEST_NAME) {
+        return Ok(set);
+    }
+    let key = format!("{}/{MANIFEST_NAME}", set.facts.path);
+    let body = match store.fetch(&key, MANIFEST_LIMIT).await {
+        Ok((body, _)) => body,
+        Err(error)
+            if matches!(
+                error.kind,
+                StoreErrorKind::NotFound | StoreErrorKind::TooLarge
+            ) =>
+        {
+            set.facts.contents = SetContents::Unreadable(error.message);
+            return Ok(set);
+        }
+        Err(error) => return Err(error),
+    };
+    let manifest: Manifest = match serde_json::from_slice(&body) {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            set.facts.contents = SetContents::Unreadable(format!("it is no manifest: {error}"));
+            return Ok(set);
+        }
+    };
+    let sha256 = hex::encode(Sha256::digest(&body));
+    set.faults = faults_of(&manifest, &listing.sizes);
+    set.verdicts = fetch_verdicts(store, &set.facts.path, listing).await?;
+    let identity = &manifest.identity;
+    set.facts.contents = match WalPosition::parse(identity.timeline, &identity.wal_position) {
+        Some(position) => SetContents::Set(SetRecord {
+            owner: SetOwner {
+                database_uid: manifest.protected_database.uid.clone(),
+                kubernetes_cluster: manifest.kubernetes_cluster.clone(),
+            },
+            system_identifier: identity.system_identifier.clone(),
+            position,
+            snapshot_time: identity.snapshot_time.0,
+            standing: standing_of(&manifest, &sha256, &set.verdicts, set.faults.is_empty()),
+        }),
+        None => SetContents::Unreadable(format!(
+            "`{}` is no position in the write-ahead log",
+            identity.wal_position
+        )),
+    };
+    set.manifest = Some((manifest, sha256));
+    Ok(set)
+}
+
+async fn fetch_verdicts(
+    store: &S3Store,
+    path: &str,
+    listing: &Listing,
+) -> Result<Vec<StoredVerdict>, StoreError> {
+    let mut verdicts = Vec::new();
+    let names = listing.sizes.keys().filter(|name| is_verdict_name(name));
+    for name in names.take(VERDICTS) {
+        let key = format!("{path}/{name}");
+        let (body, _) = store.fetch(&key, VERDICT_LIMIT).await?;
+        match serde_json::from_slice(&body) {
+            Ok(verdict) => verdicts.push(verdict),
+            Err(error) => tracing::warn!(key, "passed over a verdict that can't be read: {error}"),
+        }
+    }
+    Ok(verdicts)
+}
+
+/// The objects that the manifest names and that are missing, or have another size.
+fn faults_of(manifest: &Manifest, sizes: &BTreeMap<String, u64>) -> Vec<String> {
+    let fault = |name: &str, expected: u64| match sizes.get(name) {
+        None => Some(format!("`{name}` is missing")),
+        Some(size) if *size != expected => {
+            Some(format!("`{name}` has {size} bytes instead of {expected}"))
+        }
+        Some(_) => None,
+    };
+    let objects = manifest.objects.iter();
+    objects
+        .filter_map(|object| fault(&object.name, object.size))
+        .collect()
+}
+
+/// Whether a name of a manifest is one path element of a set, and nothing that leads elsewhere.
+#[must_use]
+pub fn is_object_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~.%".contains(&byte);
+    !name.is_empty()
+        && name.len() <= 255
+        && !name.starts_with('.')
+        && name.bytes().all(is_allowed)
+        && name != MANIFEST_NAME
+}
+
+/// Reads every object of a set and compares its digest with the manifest's. Returns what is wrong.
+pub async fn verify_set(
+    store: &S3Store,
+    path: &str,
+    manifest: &Manifest,
+) -> Result<Vec<String>, StoreError> {
+    let mut faults = Vec::new();
+    for object in &manifest.objects {
+        if !is_object_name(&object.name) {
+            faults.push(format!("`{}` is no name of an object", object.name));
+            continue;
+        }
+        let key = format!("{path}/{}", object.name);
+        match store.read_object(&key, |_| Ok(())).await {
+            Ok((size, _)) if size != object.size => faults.push(format!(
+                "`{}` has {size} bytes instead of {}",
+                object.name, object.size
+            )),
+            Ok((_, sha256)) if sha256 != object.sha256 => {
+                faults.push(format!(
+                    "`{}` has other bytes than were stored",
+                    object.name
+                ));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind == StoreErrorKind::NotFound => {
+                faults.push(format!("`{}` is missing", object.name));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(faults)
+}

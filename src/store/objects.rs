@@ -1,0 +1,76 @@
+//! Reading a whole object in pieces, and deleting one.
+
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use sha2::{Digest as _, Sha256};
+
+use super::answer::{Again, Answer};
+use super::s3::{S3Store, answered};
+use super::{StoreError, StoreErrorKind};
+
+impl S3Store {
+    /// Passes an object on in pieces and returns its size and its SHA-256, in hex. It is not read again where the connection
+    /// breaks: pieces were passed on.
+    pub async fn read_object(
+        &self,
+        key: &str,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()> + Send,
+    ) -> Result<(u64, String), StoreError> {
+        const DOING: &str = "reading an object of";
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.storage.bucket)
+            .key(key);
+        let ask = || async { answered(request.clone().send().await) };
+        let mut answer = self.persist(&self.budget, DOING, ask).await?;
+        let (mut size, mut digest) = (0, Sha256::new());
+        loop {
+            match answer.body.try_next().await {
+                Ok(Some(piece)) => {
+                    size += piece.len() as u64;
+                    digest.update(&piece);
+                    take(&piece).map_err(|error| {
+                        StoreError::new(
+                            StoreErrorKind::Unreadable,
+                            format!("`{key}` was read and could not be written: {error}"),
+                        )
+                    })?;
+                }
+                Ok(None) => return Ok((size, hex::encode(digest.finalize()))),
+                Err(error) => {
+                    let broken = Answer {
+                        kind: StoreErrorKind::Unreachable,
+                        again: Again::No,
+                        text: format!("the connection broke while `{key}` was read: {error}"),
+                        was_answered: true,
+                    };
+                    return Err(self.explain(&broken, DOING, 1));
+                }
+            }
+        }
+    }
+
+    /// Asks what the storage says of an object.
+    pub(super) async fn head(&self, key: &str) -> Result<HeadObjectOutput, StoreError> {
+        let request = self
+            .client
+            .head_object()
+            .bucket(&self.storage.bucket)
+            .key(key);
+        let ask = || async { answered(request.clone().send().await) };
+        self.persist(&self.budget, "looking at an object of", ask)
+            .await
+    }
+
+    /// Deletes an object. One that is gone already is no error.
+    pub(super) async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .delete_object()
+            .bucket(&self.storage.bucket)
+            .key(key);
+        let ask = || async { answered(request.clone().send().await).map(drop) };
+        self.persist(&self.budget, "deleting an object of", ask)
+            .await
+    }
+}

@@ -1,0 +1,72 @@
+//! What the API server refuses of a storage, naming the field.
+
+use serde_json::{Value, json};
+
+/// Where in the spec (a JSON pointer), what is written there, and what the answer says.
+pub fn storage_mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
+    let mut mistakes = vec![
+        (
+            "/backup/storage/s3/bucket",
+            json!("No_Such_Bucket"),
+            vec!["spec.backup.storage.s3.bucket"],
+        ),
+        (
+            "/backup/storage/s3/credentialsSecret",
+            json!({"name": ""}),
+            vec!["spec.backup.storage.s3.credentialsSecret.name"],
+        ),
+        (
+            "/backup/storage/s3/objectLock",
+            json!({"mode": "Governance", "days": 0}),
+            vec!["spec.backup.storage.s3.objectLock.days"],
+        ),
+        (
+            "/backup/storage/s3/profile",
+            json!("Azure"),
+            vec!["spec.backup.storage.s3.profile", "Generic"],
+        ),
+        (
+            "/backup/storage/s3/storageClass",
+            json!("cold storage"),
+            vec!["spec.backup.storage.s3.storageClass"],
+        ),
+        (
+            "/backup/storage/s3/serverSideEncryption",
+            json!({"algorithm": "Aes256", "kmsKeyId": "key-1"}),
+            vec!["serverSideEncryption.kmsKeyId needs the algorithm Kms"],
+        ),
+        (
+            "/backup/storage/s3/retryTimeout",
+            json!("an hour"),
+            vec!["spec.backup.storage.s3.retryTimeout"],
+        ),
+    ];
+    let prefixes = ["/absolute", ".", "..", "a/..", "../b", "a/./b", "a/../b"];
+    mistakes.extend(prefixes.map(|prefix| {
+        (
+            "/backup/storage/s3/prefix",
+            json!(prefix),
+            vec!["spec.backup.storage.s3.prefix"],
+        )
+    }));
+    let endpoints = [
+        "s3.storage:9000",
+        "http://user:password@s3.storage",
+        "http://169.254.169.254",
+        "http://[fe80::1]:80",
+        "http://[fd00:ec2::254]",
+        "http://2852039166",
+        "http://0xa9fea9fe",
+        "http://metadata.google.internal",
+        "https://kubernetes.default.svc",
+        "https://kubernetes.default.svc.cluster.local:443",
+    ];
+    mistakes.extend(endpoints.map(|endpoint| {
+        (
+            "/backup/storage/s3/endpoint",
+            json!(endpoint),
+            vec!["spec.backup.storage.s3.endpoint"],
+        )
+    }));
+    mistakes
+}
