@@ -102,7 +102,7 @@ impl DatabaseBackup {
 
     /// Whether it is Complete and no check has said anything about it.
     #[must_use]
-    pub fn awaits_verdict(&self) -> bool {
+    pub fn has_no_verdict(&self) -> bool {
         self.status.as_ref().is_some_and(|status| {
             status.state == Some(BackupState::Complete)
                 && status.confirmed.is_none()

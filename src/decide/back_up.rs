@@ -392,7 +392,7 @@ fn fresh(observed: &Observed, judged: &Judged<'_>, backup: &ValidBackup, plan: &
         }
         let unconfirmed = list(&observed.backups)
             .iter()
-            .find(|one| one.awaits_verdict());
+            .find(|one| one.has_no_verdict());
         let (reason, message) = said.unwrap_or_else(|| match unconfirmed {
             Some(backup) => (
                 reasons::BACKUP_NOT_CONFIRMED,

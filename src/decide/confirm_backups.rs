@@ -16,7 +16,7 @@ use crate::world::Observed;
 /// Plans a verdict on every backup that is Complete, has none, and that a check says something about.
 pub fn plan_verdicts(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
     let all = list(&observed.backups).iter();
-    for backup in all.filter(|one| one.awaits_verdict()) {
+    for backup in all.filter(|one| one.has_no_verdict()) {
         if let (Some(verdict), Some(name)) = (verdict_on(backup, judged), &backup.metadata.name) {
             plan.steps.push(Step::JudgeBackup {
                 name: name.clone(),

@@ -118,7 +118,7 @@ pub fn plan_confirming_check(
 ) {
     let newest = list(&observed.backups)
         .iter()
-        .filter(|backup| backup.awaits_verdict())
+        .filter(|backup| backup.has_no_verdict())
         .filter_map(|backup| over_at(backup, judged))
         .max();
     let Some(over) = newest else { return };

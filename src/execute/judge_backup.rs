@@ -18,7 +18,7 @@ pub async fn judge_backup(
         return Ok(());
     };
     let found = backups.get_opt(name).await?;
-    let Some(backup) = found.filter(DatabaseBackup::awaits_verdict) else {
+    let Some(backup) = found.filter(DatabaseBackup::has_no_verdict) else {
         return Ok(());
     };
     let written = match verdict {
