@@ -191,38 +191,37 @@ impl Scene {
         .await;
     }
 
-    /// Waits until the database is Ready, and asserts what that means.
+    /// Waits until the database is Ready, and asserts what that means. All in one status: the next pass
+    /// may write another.
     pub async fn wait_green(&self) {
-        self.wait_condition(
-            ConditionType::Ready,
-            ConditionStatus::True,
-            reasons::ALL_GOOD,
-        )
-        .await;
-        self.assert_condition(
-            ConditionType::Guarded,
-            ConditionStatus::True,
-            reasons::GUARDED,
-        )
-        .await;
-        self.assert_condition(
-            ConditionType::DataVerified,
-            ConditionStatus::True,
-            reasons::VERIFIED,
-        )
-        .await;
-        self.assert_condition(
-            ConditionType::DataReset,
-            ConditionStatus::False,
-            reasons::VERIFIED,
-        )
-        .await;
-        self.assert_condition(
-            ConditionType::Stalled,
-            ConditionStatus::False,
-            reasons::SETTLED,
-        )
-        .await;
+        let conditions = self
+            .wait("the database to be Ready", async || {
+                let database = self.get::<ProtectedDatabase>(NAME).await;
+                let conditions = database.status.unwrap_or_default().conditions;
+                let ready = find_condition(&conditions, ConditionType::Ready);
+                match ready {
+                    Some(ready) if ready.status == "True" => Ok(conditions),
+                    other => Err(format!("{other:?}")),
+                }
+            })
+            .await;
+        let expected = [
+            (ConditionType::Ready, "True", reasons::ALL_GOOD),
+            (ConditionType::Guarded, "True", reasons::GUARDED),
+            (ConditionType::DataVerified, "True", reasons::VERIFIED),
+            (ConditionType::DataReset, "False", reasons::VERIFIED),
+            (ConditionType::Stalled, "False", reasons::SETTLED),
+        ];
+        for (type_, status, reason) in expected {
+            let found = find_condition(&conditions, type_).expect("a condition");
+            assert_eq!(
+                (found.status.as_str(), found.reason.as_str()),
+                (status, reason),
+                "{}: {}",
+                found.type_,
+                found.message
+            );
+        }
     }
 
     /// Waits until the data is found to be reset for this reason; returns what is said of it.
