@@ -198,9 +198,11 @@ impl Scene {
             .wait("the database to be Ready", async || {
                 let database = self.get::<ProtectedDatabase>(NAME).await;
                 let conditions = database.status.unwrap_or_default().conditions;
-                let ready = find_condition(&conditions, ConditionType::Ready);
+                let ready = find_condition(&conditions, ConditionType::Ready).cloned();
                 match ready {
-                    Some(ready) if ready.status == "True" => Ok(conditions),
+                    Some(ready) if ready.status == "True" && ready.reason == reasons::ALL_GOOD => {
+                        Ok(conditions)
+                    }
                     other => Err(format!("{other:?}")),
                 }
             })
