@@ -5,6 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::RestoreReport;
+
 /// A request to restore data: it binds a volume to its claim again. Restoring backups follows in a
 /// later version.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -143,6 +145,26 @@ pub struct DatabaseRestoreStatus {
     /// When the data was verified, or found to be other data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
+    /// The backup set that is restored. Chosen once, by the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<RestoredSet>,
+    /// How far the agent of a restore from a backup is. Written by that agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<RestoreReport>,
+}
+
+/// The backup set of a restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoredSet {
+    /// Name of its `DatabaseBackup`.
+    pub backup: String,
+    /// The bucket that it is in.
+    pub bucket: String,
+    /// Its directory in the bucket.
+    pub path: String,
+    /// SHA-256 of its manifest, in hex.
+    pub manifest_sha256: String,
 }
 
 /// The state of a restore.
