@@ -12,6 +12,9 @@ pub const RESTORED_DATABASE_LIMIT: usize = 32;
 /// The most warnings that a report lists.
 pub const RESTORE_WARNING_LIMIT: usize = 50;
 
+/// The most tables that a report lists.
+pub const RESTORED_TABLE_LIMIT: usize = 500;
+
 /// How far a restore from a backup is. Written by its agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -33,6 +36,11 @@ pub struct RestoreReport {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     pub databases: Vec<RestoredDatabase>,
+    /// The tables of the restored databases, at most 500, those with the most rows first. A check of the
+    /// restored data must find at least these rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub tables: Vec<RestoredTable>,
     /// What could not be restored, or needs somebody's attention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
@@ -72,6 +80,18 @@ pub enum RestorePhase {
     Swapping,
     /// All is done.
     Done,
+}
+
+/// A table that was restored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoredTable {
+    /// The database that it is in, by its name in the backup.
+    pub database: String,
+    /// `schema.table`.
+    pub name: String,
+    /// Rows that the manifest says.
+    pub rows: i64,
 }
 
 /// A database that was restored.
