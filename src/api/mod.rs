@@ -115,7 +115,8 @@ pub use protected_database_status::{
     ProtectedDatabaseStatus,
 };
 pub use restore_report::{
-    RESTORE_WARNING_LIMIT, RESTORED_DATABASE_LIMIT, RestorePhase, RestoreReport, RestoredDatabase,
+    RESTORE_WARNING_LIMIT, RESTORED_DATABASE_LIMIT, RESTORED_TABLE_LIMIT, RestorePhase,
+    RestoreReport, RestoredDatabase, RestoredTable,
 };
 pub use restore_request::RestoreRequest;
 pub use storage::{VolumeStorage, is_same_handle};
