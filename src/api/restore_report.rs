@@ -9,11 +9,10 @@ use super::AgentFailure;
 
 /// The most databases of one set that a report lists.
 pub const RESTORED_DATABASE_LIMIT: usize = 32;
-/// The most warnings that a report lists.
-pub const RESTORE_WARNING_LIMIT: usize = 50;
-
 /// The most tables that a report lists.
 pub const RESTORED_TABLE_LIMIT: usize = 500;
+/// The most warnings that a report lists.
+pub const RESTORE_WARNING_LIMIT: usize = 50;
 
 /// How far a restore from a backup is. Written by its agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -36,8 +35,8 @@ pub struct RestoreReport {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     pub databases: Vec<RestoredDatabase>,
-    /// The tables of the restored databases, at most 500, those with the most rows first. A check of the
-    /// restored data must find at least these rows.
+    /// Tables of the restored databases with their rows by the manifest, those with the most rows first,
+    /// at most 500.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     pub tables: Vec<RestoredTable>,
@@ -82,18 +81,6 @@ pub enum RestorePhase {
     Done,
 }
 
-/// A table that was restored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RestoredTable {
-    /// The database that it is in, by its name in the backup.
-    pub database: String,
-    /// `schema.table`.
-    pub name: String,
-    /// Rows that the manifest says.
-    pub rows: i64,
-}
-
 /// A database that was restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -123,4 +110,16 @@ pub struct RestoredDatabase {
     /// Whether all rows and bytes of each table are those of the manifest.
     #[serde(default)]
     pub is_identical: bool,
+}
+
+/// A table of a restored database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoredTable {
+    /// The database that it is in.
+    pub database: String,
+    /// `schema.table`.
+    pub name: String,
+    /// Its rows by the manifest.
+    pub rows: i64,
 }

@@ -1,0 +1,145 @@
+//! The set as it is in the bucket: nothing is parsed before its bytes are those that were stored.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use crate::api::{AgentFailure, reasons};
+use crate::postgres::{ContentsEntry, ReadProblem, parse_head};
+use crate::store::{
+    MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestObject, S3Store, StoreError, StoreErrorKind,
+};
+use crate::wording::quoted;
+
+/// Pieces that wait between storage and reader.
+const WAITING: usize = 4;
+/// The most bytes, as stored, that a table of contents is looked for in.
+const CONTENTS_LIMIT: usize = 64 << 20;
+/// The most bytes that these may become.
+const CONTENTS_RAW_LIMIT: u64 = 1 << 30;
+/// So many bytes are tried first.
+const FIRST_ATTEMPT: usize = 64 << 10;
+
+/// Fetches the manifest. It is parsed only if it is the one that was chosen.
+pub async fn fetch_manifest(
+    store: &S3Store,
+    path: &str,
+    sha256: &str,
+) -> Result<Manifest, AgentFailure> {
+    let key = format!("{path}/{MANIFEST_NAME}");
+    let (body, _) = store
+        .fetch(&key, MANIFEST_LIMIT)
+        .await
+        .map_err(|error| explain(error, &key))?;
+    if hex::encode(Sha256::digest(&body)) != sha256.to_ascii_lowercase() {
+        return Err(changed(format!("`{key}` is another manifest than the one that was chosen")));
+    }
+    serde_json::from_slice(&body).map_err(|error| AgentFailure {
+        reason: reasons::RESTORE_REFUSED.to_owned(),
+        message: format!(
+            "the manifest `{key}` can't be read by this version of Holdfast ({}). Nothing was made in the \
+             server",
+            quoted(&error.to_string(), 200)
+        ),
+    })
+}
+
+/// Reads every object of a set and compares it with its digest.
+pub async fn hash_objects(
+    store: &S3Store,
+    path: &str,
+    manifest: &Manifest,
+) -> Result<(), AgentFailure> {
+    for object in &manifest.objects {
+        let key = format!("{path}/{}", object.name);
+        let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
+        let send = async move { (store.send_object(&key, object.size, &sender).await, key) };
+        let discard = async { while receiver.recv().await.is_some() {} };
+        let ((sent, key), ()) = tokio::join!(send, discard);
+        let sha256 = sent.map_err(|error| explain(error, &key))?;
+        if sha256 != object.sha256 {
+            return Err(changed(format!("`{key}` has other bytes than were stored")));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the table of contents at the beginning of a dump. Of a version of the format that nobody here
+/// knows there is none.
+pub async fn fetch_contents(
+    store: &S3Store,
+    path: &str,
+    object: &ManifestObject,
+) -> Result<Vec<ContentsEntry>, AgentFailure> {
+    let key = format!("{path}/{}", object.name);
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
+    let read = async move {
+        let (mut stored, mut next) = (Vec::new(), FIRST_ATTEMPT);
+        while let Some(piece) = receiver.recv().await {
+            stored.extend_from_slice(&piece);
+            if stored.len() >= next {
+                next = stored.len().saturating_mul(2);
+                if let Some(found) = read_contents(&stored) {
+                    return found;
+                }
+            }
+            if stored.len() > CONTENTS_LIMIT {
+                return Err("its table of contents has no end".to_owned());
+            }
+        }
+        read_contents(&stored).unwrap_or_else(|| Err("it ends in its table of contents".to_owned()))
+    };
+    let send = async {
+        let sent = store.send_object(&key, object.size, &sender).await;
+        drop(sender);
+        sent
+    };
+    let (sent, contents) = tokio::join!(send, read);
+    sent.map_err(|error| explain(error, &key))?;
+    contents.map_err(|why| AgentFailure {
+        reason: reasons::RESTORE_REFUSED.to_owned(),
+        message: format!("`{key}` is not a dump that can be restored: {why}. Nothing was made in the server"),
+    })
+}
+
+/// The table of contents, if all of it is among these bytes.
+fn read_contents(stored: &[u8]) -> Option<Result<Vec<ContentsEntry>, String>> {
+    let mut raw = Vec::new();
+    let decoder = match zstd::stream::read::Decoder::new(stored) {
+        Ok(decoder) => decoder,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    // It fails where the bytes end; what came before is right.
+    let end = decoder.take(CONTENTS_RAW_LIMIT).read_to_end(&mut raw);
+    match parse_head(&raw) {
+        Ok((head, _)) => Some(Ok(head.entries)),
+        Err(ReadProblem::UnknownVersion(_)) => Some(Ok(Vec::new())),
+        Err(ReadProblem::Odd(what)) => Some(Err(what)),
+        Err(ReadProblem::More) if end.is_ok() && raw.len() as u64 >= CONTENTS_RAW_LIMIT => {
+            Some(Err("its table of contents has no end".to_owned()))
+        }
+        Err(ReadProblem::More) => None,
+    }
+}
+
+/// What an error of the storage means for a set.
+pub fn explain(error: StoreError, key: &str) -> AgentFailure {
+    match error.kind {
+        StoreErrorKind::NotFound => changed(format!("`{key}` is not in the bucket any more")),
+        StoreErrorKind::Damaged | StoreErrorKind::TooLarge => changed(error.message),
+        _ => error.into(),
+    }
+}
+
+/// The set is not the one that was chosen.
+pub fn changed(what: String) -> AgentFailure {
+    AgentFailure {
+        reason: reasons::SET_CHANGED.to_owned(),
+        message: format!(
+            "{what}, so the set is not restored. The present database is unchanged. Restore another set: \
+             `kubectl get dbbackup`"
+        ),
+    }
+}
