@@ -5,7 +5,7 @@
 use super::known_good::KnownGood;
 use super::ready::list;
 use crate::api::{
-    CheckOutcome, CountKind, DatabaseCheck, DatabaseRestore, Evidence, Finding, RestorePhase,
+    CheckOutcome, CheckTrigger, CountKind, DatabaseCheck, DatabaseRestore, Evidence, Finding, RestorePhase,
     RestoreReport, RestoreState, RestoreTarget, RowCount, RowLimit, TableChange, TableRule,
     reasons,
 };
@@ -28,6 +28,16 @@ pub fn judge(
     let Some(evidence) = check.evidence() else {
         return suspected;
     };
+    if let (Some(why), CheckTrigger::Restore) = (observed.restores.unknown(), check.spec.trigger) {
+        return Verdict {
+            outcome: CheckOutcome::Unverifiable,
+            reason: reasons::READ_FAILED,
+            message: format!(
+                "it is not known yet which restore this check is about, because {why}; it is checked again"
+            ),
+            findings: Vec::new(),
+        };
+    }
     let restores = list(&observed.restores).iter();
     let found = restores
         .filter(|restore| may_explain(observed, check, restore))

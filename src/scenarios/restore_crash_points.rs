@@ -10,6 +10,12 @@ fn restore_of(cluster: &Cluster) -> Value {
     cluster.get("databaserestores", "atra", "back")
 }
 
+/// Asks for the newest backup that counts, while no Job runs.
+fn ask(cluster: &Cluster, into: &str) {
+    cluster.end_jobs();
+    cluster.ask_for_backup(into);
+}
+
 /// Verified again, the restore is over, and it had one Job.
 fn assert_restored(cluster: &Cluster, crash: &str) {
     let is = |condition: &str| cluster.condition(condition).map(|(status, _)| status);
@@ -40,7 +46,7 @@ async fn at_every_write_of_a_restore_from_a_backup() {
     operate(&cluster, None).await;
     let is_reset = cluster.condition("DataReset").map(|(status, _)| status);
     assert_eq!(is_reset.as_deref(), Some("True"));
-    cluster.ask_for_backup("Replace");
+    ask(&cluster, "Replace");
     let writes = sweep(&cluster, operate, |cluster, crash| {
         assert_restored(cluster, &format!("{crash:?}"));
     })
@@ -67,7 +73,7 @@ async fn after_another_initdb_the_next_backup_follows_by_itself() {
     cluster.switch_volume();
     operate(&cluster, None).await;
     let before = agent_jobs(&cluster.server.store(), "backup").len();
-    cluster.ask_for_backup("Replace");
+    ask(&cluster, "Replace");
     operate(&cluster, None).await;
     assert_restored(&cluster, "no crash");
     assert!(agent_jobs(&cluster.server.store(), "backup").len() >= before);
@@ -77,7 +83,7 @@ async fn after_another_initdb_the_next_backup_follows_by_itself() {
 #[tokio::test]
 async fn beside_changes_no_verdict() {
     let cluster = protected().await;
-    cluster.ask_for_backup("Beside");
+    ask(&cluster, "Beside");
     let checks = || cluster.server.store().all("databasechecks").len();
     let before = checks();
     operate(&cluster, None).await;
@@ -92,7 +98,7 @@ async fn beside_changes_no_verdict() {
 #[tokio::test]
 async fn one_that_is_created_again_does_nothing() {
     let cluster = protected().await;
-    cluster.ask_for_backup("Replace");
+    ask(&cluster, "Replace");
     operate(&cluster, None).await;
     let key = (
         "databaserestores".to_owned(),
@@ -100,9 +106,29 @@ async fn one_that_is_created_again_does_nothing() {
         "back".to_owned(),
     );
     cluster.server.store().remove(&key);
-    cluster.ask_for_backup("Replace");
+    ask(&cluster, "Replace");
     operate(&cluster, None).await;
     let restore = restore_of(&cluster);
     assert_eq!(restore["status"]["state"], "Failed", "{restore}");
     assert_eq!(agent_jobs(&cluster.server.store(), "restore").len(), 1);
+}
+
+/// A quota refuses the agent's pod until its time is over: the Job is gone before the restore says so, else
+/// it would begin when the quota allows.
+#[tokio::test]
+async fn at_every_write_while_its_agent_can_not_begin() {
+    let mut cluster = protected().await;
+    ask(&cluster, "Replace");
+    cluster.refused_for = Some(600);
+    sweep(&cluster, operate, |cluster, crash| {
+        let restore = restore_of(cluster);
+        assert_eq!(restore["status"]["state"], "Failed", "{crash:?}: {restore}");
+        let message = restore["status"]["message"].as_str().unwrap_or_default();
+        let says = ["exceeded quota", "was deleted before it reported"];
+        assert!(says.iter().any(|says| message.contains(says)), "{crash:?}: {message}");
+        let left = agent_jobs(&cluster.server.store(), "restore");
+        assert!(left.is_empty(), "{crash:?}: {left:?}");
+        assert!(cluster.keeps_data(), "{crash:?}");
+    })
+    .await;
 }

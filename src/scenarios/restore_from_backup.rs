@@ -254,6 +254,16 @@ fn its_job_is_followed_to_its_end() {
         ("verifying", running(&json!({"phase": "Verifying", "message": "table 3 of 12"}))),
         ("a quota refuses its pod", not_begun("2026-02-01T09:29:30Z", quota)),
         ("a quota has refused it for long", not_begun("2026-02-01T09:20:00Z", quota)),
+        (
+            "another pod of it is not there yet",
+            not_begun("2026-02-01T09:20:00Z", quota).with({
+                let report = half.clone();
+                move |observed| {
+                    let status = known(&mut observed.restores)[0].status.as_mut();
+                    status.expect("a status").report = Some(super::sample_parts::from(report));
+                }
+            }),
+        ),
         ("it failed", running(&failed("role holdfast may not create databases"))),
         ("ended a moment ago", died(2, &Value::Null)),
         ("killed while restoring", died(60, &half)),

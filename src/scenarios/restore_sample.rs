@@ -98,8 +98,8 @@ pub fn emptied() -> Sample {
     }
     Sample::settled()
         .backups(vec![backup("knowledge-backup-first", "2026-02-01T09:01:00Z")])
-        .wanted(|spec| {
-            spec.restore = Some(from(json!({"credentialsSecret": {"name": "pg-restore"}})));
+        .database(|database| {
+            database.spec.restore = Some(from(json!({"credentialsSecret": {"name": "pg-restore"}})));
         })
         .and_check(emptied)
         .after_a_pass()

@@ -1,6 +1,8 @@
 //! How a restore from a backup begins: the set is chosen and written down, and its Job is created a pass
 //! after the status has announced it. Pure.
 
+use k8s_openapi::api::batch::v1::Job;
+
 use super::super::agent_settings::beside_pod;
 use super::super::judge::Judged;
 use super::super::running::{Running, running};
@@ -9,7 +11,8 @@ use super::choose::{Choice, choose};
 use super::decision::SetDecision;
 use super::said;
 use crate::api::{
-    DatabaseRestore, DatabaseRestoreStatus, PodReference, RestoreState, RestoreTarget, RestoredSet,
+    DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, PodReference, RestoreSource,
+    RestoreState, RestoreTarget, RestoredSet,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{
@@ -132,6 +135,31 @@ fn build_job(
     let request = restore_request(&observed.database, backup, limits.deadline, task)?;
     let job = build_restore_job(&observed.database, restore, &request, &settings);
     Some(Step::CreateJob(Box::new(job)))
+}
+
+/// A Job as that of a restore, for whoever wants to know whether its pod would be admitted.
+pub fn sample_restore_job(
+    observed: &Observed,
+    start: &Running<'_>,
+    settings: (&ValidBackup, &ValidRestore),
+) -> Option<Box<Job>> {
+    let spec = DatabaseRestoreSpec {
+        database: observed.name().to_owned(),
+        from: RestoreSource {
+            backup: None,
+            latest_good: Some(true),
+            volume: None,
+        },
+        into: RestoreTarget::Beside,
+        confirm: None,
+        accept_suspect: None,
+    };
+    let mut restore = DatabaseRestore::new("holdfast-try", spec);
+    restore.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());
+    match build_job(&restore, observed, &RestoredSet::default(), start, settings)? {
+        Step::CreateJob(job) => Some(job),
+        _ => None,
+    }
 }
 
 fn plan(observed: &Observed, job: Step) -> Result<Plan, String> {

@@ -42,7 +42,7 @@ pub fn decide(
             said::progress(&before)
         ));
     }
-    let outcome = said::outcome(&before, report);
+    let outcome = said::outcome(restore, report);
     let last_words = report.message.as_deref().map_or_else(String::new, |words| {
         format!(". {}", said::quoted(words))
     });

@@ -9,5 +9,7 @@ mod ended;
 mod said;
 mod under_way;
 
+pub use begin::sample_restore_job;
 pub use choose::why_not as why_not_good;
+pub use said::under_way;
 pub use decision::{SetDecision, decide_set};

@@ -2,14 +2,32 @@
 
 use std::fmt::Write as _;
 
+use super::super::ready::list;
 use crate::api::{
-    DatabaseRestore, DatabaseRestoreStatus, RestorePhase, RestoreReport, RestoreTarget, RestoredSet,
+    DatabaseRestore, DatabaseRestoreStatus, RestorePhase, RestoreReport, RestoreState, RestoreTarget,
+    RestoredSet,
 };
 use crate::wording::{count, number, say_length};
 use crate::world::Observed;
 
 /// The longest message of an agent that is quoted.
 const QUOTED: usize = 4_000;
+
+/// What a restore of this database is doing, while its Job or its check is awaited.
+pub fn under_way(observed: &Observed) -> Option<String> {
+    let restore = list(&observed.restores).iter().find(|restore| {
+        let status = restore.status.as_ref();
+        let is_of_backup = status.is_some_and(|status| status.set.is_some());
+        let state = status.and_then(|status| status.state);
+        is_of_backup && matches!(state, Some(RestoreState::Running | RestoreState::Verifying))
+    })?;
+    let status = restore.status.as_ref()?;
+    Some(format!(
+        "DatabaseRestore {}: {}",
+        restore.metadata.name.as_deref().unwrap_or_default(),
+        status.message.as_deref().unwrap_or("it has begun")
+    ))
+}
 
 /// What is due.
 pub fn next(
@@ -89,7 +107,8 @@ pub fn say_bytes(bytes: i64) -> String {
 }
 
 /// What was restored, as the agent says at its end.
-pub fn outcome(status: &DatabaseRestoreStatus, report: &RestoreReport) -> String {
+pub fn outcome(restore: &DatabaseRestore, report: &RestoreReport) -> String {
+    let status = restore.status.clone().unwrap_or_default();
     let backup = status.set.as_ref().map_or("", |set| set.backup.as_str());
     let databases = report.databases.iter().map(|database| {
         let rows = database.rows.map_or_else(
@@ -101,7 +120,10 @@ pub fn outcome(status: &DatabaseRestoreStatus, report: &RestoreReport) -> String
                 "{} has {rows} of it; what was there before is database {kept}",
                 database.name
             ),
-            None => format!("{} has {rows} of it", name_now(database)),
+            None if restore.spec.into == RestoreTarget::Replace => {
+                format!("{} has {rows} of it", database.name)
+            }
+            None => format!("{} has {rows} of it", database.restored_as),
         }
     });
     let mut said = format!(
@@ -127,15 +149,6 @@ pub fn outcome(status: &DatabaseRestoreStatus, report: &RestoreReport) -> String
         }
     }
     said
-}
-
-/// The name that a restored database answers to.
-fn name_now(database: &crate::api::RestoredDatabase) -> &str {
-    if database.restored_as.is_empty() {
-        &database.name
-    } else {
-        &database.restored_as
-    }
 }
 
 /// An agent's own text on one line, and no longer than a status can bear.

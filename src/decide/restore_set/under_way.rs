@@ -32,7 +32,9 @@ pub fn decide(before: &DatabaseRestoreStatus, observed: &Observed, job: &Job) ->
         );
         return SetDecision::over(observed, &seen, RestoreState::Failed, message);
     }
-    if let Some(why) = not_begun::overdue(observed, job) {
+    // One that has reported was evicted, and another pod goes on: that has the time of the whole Job.
+    let overdue = not_begun::overdue(observed, job).filter(|_| seen.report.is_none());
+    if let Some(why) = overdue {
         let message = format!(
             "{why}, and nothing was restored or changed. Whether its pod would be admitted: kubectl \
              holdfast check -n {}",
@@ -56,8 +58,9 @@ fn running(seen: &DatabaseRestoreStatus, said: String) -> SetDecision {
 
 /// The Job was seen, and is gone.
 pub fn job_gone(before: &DatabaseRestoreStatus, observed: &Observed, name: &str) -> SetDecision {
+    let last = before.message.as_deref().unwrap_or("nothing");
     let message = format!(
-        "the agent's Job {name} was deleted before it reported; {}",
+        "the agent's Job {name} was deleted before it reported; {}. It said last: {last}",
         what_is_there(before)
     );
     SetDecision::over(observed, before, RestoreState::Failed, message)

@@ -48,7 +48,15 @@ pub async fn restore_backup(
     if found.metadata.deletion_timestamp.is_some() && is_held {
         say_deleted(&mut status);
     }
+    // A Job that has had its time must be gone before the restore is over: it would begin later.
+    let ends_job = plan.steps.iter().any(|step| matches!(step, Step::EndJob(_)));
+    if ends_job {
+        execute(context, found, &observed, &plan).await?;
+    }
     report(context, found, &before, &status).await?;
+    if ends_job {
+        return Ok(Action::requeue(SOON));
+    }
     if let Err(error) = execute(context, found, &observed, &plan).await {
         if let (Some(first), false) = (plan.steps.first(), is_conflict(&error)) {
             let message = format!("next: {}; {error}; it is tried again", first.describe());

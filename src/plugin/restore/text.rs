@@ -102,3 +102,7 @@ fn tables(report: &RestoreReport, check: Option<&DatabaseCheck>) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;
