@@ -72,7 +72,11 @@ async fn killed_after_any_step_it_ends_well_when_it_is_started_again() {
                 let is_new = step == RestoreStep::Committed;
                 assert_eq!(
                     answer,
-                    if is_new { "backed up" } else { &present },
+                    if is_new {
+                        "backed up"
+                    } else {
+                        present.as_str()
+                    },
                     "{step:?}"
                 );
             }

@@ -17,7 +17,7 @@ async fn any_name_is_restored_twice_and_both_are_kept() {
         format!("{}x", "\u{fc}".repeat(31)),
     ];
     for name in &names {
-        let scene = Scene::new(&[name], "postgres", PASSWORD);
+        let scene = Scene::new(&[name.as_str()], "postgres", PASSWORD);
         let server = &scene.postgres;
         let quoted = quote_identifier(name);
         server

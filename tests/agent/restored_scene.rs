@@ -212,9 +212,9 @@ impl Restore {
                 }
             })
         });
-        let order = self.order();
+        let (order, interrupt) = (self.order(), Interrupt::by_hand().1);
         tokio::select! {
-            outcome = Box::pin(restore_set(&order, &watch, &Interrupt::by_hand().1)) => {
+            outcome = Box::pin(restore_set(&order, &watch, &interrupt)) => {
                 outcome.unwrap();
                 false
             }
