@@ -1,4 +1,5 @@
 //! Every kind of difference between a restored database and its manifest is found, and nothing else.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use super::*;
 use crate::postgres::LargeObjectDigest;

@@ -1,5 +1,6 @@
 //! Everything that stands against a set is named, all at once; a manifest of any content is refused or
 //! taken, and nothing panics.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use super::*;
 use crate::store::is_object_name;
@@ -304,5 +305,5 @@ fn a_crafted_manifest_is_refused_or_harmless() {
             }
         }
     }
-    assert!(taken > 1_000, "{taken}");
+    assert!(taken > 100, "{taken}");
 }
