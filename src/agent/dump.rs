@@ -9,8 +9,8 @@ use tokio::process::Command;
 
 use crate::api::{AgentFailure, TlsMode, reasons};
 use crate::postgres::{
-    ArchiveSummary, Login, NoProgram, PasswordFile, PostgresError, Program, find_program_for, quote_qualified,
-    read_major,
+    ArchiveSummary, Login, NoProgram, PasswordFile, PostgresError, Program, find_program_for,
+    quote_qualified, read_major,
 };
 use crate::store::{ObjectStore, Upload};
 
@@ -141,9 +141,9 @@ impl DumpPrograms {
         self.ask().await?;
         let inspector = Inspector::Archive(Box::default());
         let inspected = inspect(command, "pg_dump", inspector).await?;
-        inspected
-            .archive
-            .ok_or_else(|| failure("pg_dump wrote no archive, which is a fault of Holdfast".to_owned()))
+        inspected.archive.ok_or_else(|| {
+            failure("pg_dump wrote no archive, which is a fault of Holdfast".to_owned())
+        })
     }
 
     /// What every dump of a database begins with.

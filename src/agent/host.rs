@@ -43,12 +43,7 @@ pub async fn find_server(
     }
     let ask = |(address, pod): &(String, PodReference)| Server {
         host: address.clone(),
-        presence: Some(ask_for(
-            client,
-            namespace,
-            pod.clone(),
-            address.clone(),
-        )),
+        presence: Some(ask_for(client, namespace, pod.clone(), address.clone())),
     };
     let failure = |message: String| AgentFailure {
         reason: reasons::NO_RUNNING_POD.to_owned(),

@@ -63,14 +63,21 @@ pub async fn run_restore(request: RestoreRequest) -> anyhow::Result<()> {
             report.message = Some(failure.message);
         }
         Err(failure) => {
-            tracing::error!(reason = failure.reason, "the restore failed: {}", failure.message);
+            tracing::error!(
+                reason = failure.reason,
+                "the restore failed: {}",
+                failure.message
+            );
             report.failure = Some(failure);
         }
     }
     let is_done = report.failure.is_none() && report.completion_time.is_some();
     write(&client, &request, &report).await?;
     if !is_done {
-        anyhow::bail!("the restore did not end well, which its DatabaseRestore says: {}", request.restore);
+        anyhow::bail!(
+            "the restore did not end well, which its DatabaseRestore says: {}",
+            request.restore
+        );
     }
     Ok(())
 }

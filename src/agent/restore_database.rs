@@ -77,12 +77,23 @@ pub async fn create(
     writer
         .run(&build_create(new, major))
         .await
-        .map_err(|error| failed(&format!("database {} could not be created", quoted(new.restored_as, 80)), &error))?;
+        .map_err(|error| {
+            failed(
+                &format!(
+                    "database {} could not be created",
+                    quoted(new.restored_as, 80)
+                ),
+                &error,
+            )
+        })?;
     watcher.after(RestoreStep::Created).await;
     let name = quote_identifier(new.restored_as);
     let mark = Mark::new(new.restore_uid, MarkState::Making).write(new.name, None);
     let owner = new.owner.map_or_else(String::new, |owner| {
-        format!("; alter database {name} owner to {}", quote_identifier(owner))
+        format!(
+            "; alter database {name} owner to {}",
+            quote_identifier(owner)
+        )
     });
     // One message is one transaction.
     writer

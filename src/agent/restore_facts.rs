@@ -44,7 +44,11 @@ pub async fn fetch_facts(
         in_recovery: identity.in_recovery,
         ..ServerFacts::default()
     };
-    let right = if facts.major >= HAS_SET_OPTION { "SET" } else { "MEMBER" };
+    let right = if facts.major >= HAS_SET_OPTION {
+        "SET"
+    } else {
+        "MEMBER"
+    };
     let role = format!(
         "select {} as name, rolsuper, rolcreatedb, rolcreaterole from pg_catalog.pg_roles where rolname = \
          session_user",
@@ -114,7 +118,9 @@ async fn fetch_what_holds(writer: &Writer, facts: &mut ServerFacts) -> Result<()
     );
     for row in writer.run(&prepared).await? {
         let database = writer.name(&row, "database")?.0;
-        facts.prepared.push((writer.name(&row, "name")?.0, database));
+        facts
+            .prepared
+            .push((writer.name(&row, "name")?.0, database));
     }
     let slots = format!(
         "select {} as name, {} as database from pg_catalog.pg_replication_slots where database is not null",
@@ -172,8 +178,12 @@ pub async fn fetch_databases(writer: &Writer) -> Result<Vec<DatabaseRow>, Postgr
     Ok(databases)
 }
 
-/// Reads what hangs on the object id of a database.
-pub async fn fetch_properties(writer: &Writer, oid: i64) -> Result<Properties, PostgresError> {
+/// Reads what hangs on the object id of a database, whose own name is or was this one.
+pub async fn fetch_properties(
+    writer: &Writer,
+    oid: i64,
+    name: &str,
+) -> Result<Properties, PostgresError> {
     let mut found = Properties::default();
     let query = format!(
         "select {} as owner, d.datconnlimit::text as connection_limit, coalesce({}, '') as comment from \
@@ -185,8 +195,7 @@ pub async fn fetch_properties(writer: &Writer, oid: i64) -> Result<Properties, P
         found.owner = writer.name(&row, "owner")?.0;
         found.connection_limit = writer.number(&row, "connection_limit")?;
         let comment = writer.name(&row, "comment")?.0;
-        // That of an earlier restore says nothing about this database any more.
-        found.comment = Some(comment).filter(|text| !text.is_empty() && Mark::read(text).is_none());
+        found.comment = Mark::before(&comment, name);
     }
     let grants = format!(
         "select {} as grantor, case when a.grantee = 0 then '' else {} end as grantee, a.privilege_type as \

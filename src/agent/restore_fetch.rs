@@ -34,7 +34,9 @@ pub async fn fetch_manifest(
         .await
         .map_err(|error| explain(error, &key))?;
     if hex::encode(Sha256::digest(&body)) != sha256.to_ascii_lowercase() {
-        return Err(changed(format!("`{key}` is another manifest than the one that was chosen")));
+        return Err(changed(format!(
+            "`{key}` is another manifest than the one that was chosen"
+        )));
     }
     serde_json::from_slice(&body).map_err(|error| AgentFailure {
         reason: reasons::RESTORE_REFUSED.to_owned(),
@@ -100,7 +102,9 @@ pub async fn fetch_contents(
     sent.map_err(|error| explain(error, &key))?;
     contents.map_err(|why| AgentFailure {
         reason: reasons::RESTORE_REFUSED.to_owned(),
-        message: format!("`{key}` is not a dump that can be restored: {why}. Nothing was made in the server"),
+        message: format!(
+            "`{key}` is not a dump that can be restored: {why}. Nothing was made in the server"
+        ),
     })
 }
 
@@ -141,5 +145,89 @@ pub fn changed(what: String) -> AgentFailure {
             "{what}, so the set is not restored. The present database is unchanged. Restore another set: \
              `kubectl get dbbackup`"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A head of version 1.14 with one entry.
+    fn head() -> Vec<u8> {
+        let mut bytes = b"PGDMP\x01\x0e\x00\x04\x08\x01".to_vec();
+        let number = |bytes: &mut Vec<u8>, value: i32| {
+            bytes.push(u8::from(value < 0));
+            bytes.extend(value.unsigned_abs().to_le_bytes());
+        };
+        let text = |bytes: &mut Vec<u8>, text: &str| {
+            number(bytes, i32::try_from(text.len()).unwrap_or_default());
+            bytes.extend(text.as_bytes());
+        };
+        for _ in 0..8 {
+            number(&mut bytes, 0);
+        }
+        for value in ["shop", "14.9", "14.9"] {
+            text(&mut bytes, value);
+        }
+        for value in [1, 1, 0] {
+            number(&mut bytes, value);
+        }
+        for value in ["0", "0", "t", "TABLE"] {
+            text(&mut bytes, value);
+        }
+        number(&mut bytes, 2);
+        for value in [
+            "CREATE TABLE t ();",
+            "",
+            "",
+            "public",
+            "fast",
+            "heap",
+            "keeper",
+            "false",
+        ] {
+            text(&mut bytes, value);
+        }
+        number(&mut bytes, -1);
+        bytes.extend([0; 9]);
+        bytes
+    }
+
+    #[test]
+    fn contents_are_read_from_the_front_and_a_crafted_one_is_refused() {
+        let head = head();
+        let stored = zstd::encode_all([head.as_slice(), &[7; 100_000]].concat().as_slice(), 1);
+        let stored = stored.unwrap_or_default();
+        let entries = read_contents(&stored)
+            .and_then(Result::ok)
+            .unwrap_or_default();
+        let found: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                (
+                    entry.name.as_str(),
+                    entry.owner.as_str(),
+                    entry.tablespace.as_str(),
+                )
+            })
+            .collect();
+        assert_eq!(found, [("t", "keeper", "fast")]);
+        assert!(read_contents(&stored[..20]).is_none_or(|found| found.is_err()));
+        let (mut seed, mut refused) = (9_usize, 0);
+        for _ in 0..3_000 {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let (at, value) = ((seed >> 33) % head.len(), (seed >> 20).to_le_bytes()[0]);
+            let mut crafted = head.clone();
+            crafted[at] = value;
+            let crafted = zstd::encode_all(crafted.as_slice(), 1).unwrap_or_default();
+            refused += usize::from(!read_contents(&crafted).is_some_and(|found| found.is_ok()));
+            let mut broken = stored.clone();
+            let length = broken.len();
+            broken[at % length] = value;
+            let _any = read_contents(&broken);
+        }
+        assert!(refused > 300, "{refused}");
     }
 }

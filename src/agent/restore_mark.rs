@@ -50,7 +50,10 @@ impl Mark {
             MarkState::Making => "making".to_owned(),
             MarkState::Verified => "verified".to_owned(),
             MarkState::Swapping { oid, was_open } => {
-                format!("swapping-{oid}-{}", if *was_open { "open" } else { "closed" })
+                format!(
+                    "swapping-{oid}-{}",
+                    if *was_open { "open" } else { "closed" }
+                )
             }
             MarkState::Kept => "kept".to_owned(),
             MarkState::Done => "done".to_owned(),
@@ -84,6 +87,18 @@ impl Mark {
         Some(Self::new(restore_uid, state))
     }
 
+    /// What the comment of a database of this name was before a restore wrote its own.
+    #[must_use]
+    pub fn before(comment: &str, name: &str) -> Option<String> {
+        if Self::read(comment).is_none() {
+            return Some(comment.to_owned()).filter(|comment| !comment.is_empty());
+        }
+        let (_, rest) = comment.split_once(" of ")?;
+        let before = rest.strip_prefix(name)?.strip_prefix('\n')?;
+        // There may have been several.
+        Self::before(before, name)
+    }
+
     /// Whether a restore may drop a database with this comment: it made it, and nobody uses it yet.
     #[must_use]
     pub fn may_be_dropped_by(&self, restore_uid: &str) -> bool {
@@ -104,8 +119,14 @@ mod tests {
         for state in [
             MarkState::Making,
             MarkState::Verified,
-            MarkState::Swapping { oid: 16_384, was_open: true },
-            MarkState::Swapping { oid: 1, was_open: false },
+            MarkState::Swapping {
+                oid: 16_384,
+                was_open: true,
+            },
+            MarkState::Swapping {
+                oid: 1,
+                was_open: false,
+            },
             MarkState::Kept,
             MarkState::Done,
         ] {
@@ -115,6 +136,26 @@ mod tests {
                 assert_eq!(Mark::read(&text), Some(mark.clone()), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn what_was_the_comment_before_is_known() {
+        let mark = |name: &str, before: Option<&str>| {
+            Mark::new("uid-1", MarkState::Kept).write(name, before)
+        };
+        for name in ["shop", "a of b\nc"] {
+            for before in [None, Some("the shop"), Some("two\nlines of text")] {
+                let once = mark(name, before);
+                let twice = mark(name, Some(&once));
+                assert_eq!(Mark::before(&once, name).as_deref(), before);
+                assert_eq!(Mark::before(&twice, name).as_deref(), before);
+            }
+        }
+        assert_eq!(
+            Mark::before("the shop", "shop").as_deref(),
+            Some("the shop")
+        );
+        assert_eq!(Mark::before("", "shop"), None);
     }
 
     #[test]

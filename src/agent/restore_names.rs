@@ -7,6 +7,26 @@ pub const NAME_LIMIT: usize = 63;
 /// Hex digits of the restore's UID in a name.
 const DIGITS: usize = 8;
 
+/// The names of one database of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    pub name: String,
+    pub restored_as: String,
+    pub kept_as: String,
+}
+
+impl Names {
+    /// The names of a restore.
+    #[must_use]
+    pub fn new(name: &str, restore_uid: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            restored_as: restored_name(name, restore_uid),
+            kept_as: kept_name(name, restore_uid),
+        }
+    }
+}
+
 /// The name that a database is restored under, beside the present one.
 #[must_use]
 pub fn restored_name(name: &str, restore_uid: &str) -> String {
@@ -59,9 +79,16 @@ mod tests {
         ] {
             assert!(name.len() <= NAME_LIMIT);
             for made in [restored_name(&name, UID), kept_name(&name, UID)] {
-                assert!(made.len() <= NAME_LIMIT && made.len() > NAME_LIMIT - 4, "{made}");
+                assert!(
+                    made.len() <= NAME_LIMIT && made.len() > NAME_LIMIT - 4,
+                    "{made}"
+                );
                 assert!(made.ends_with("_1c9a7e02"), "{made}");
-                let kept = made.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
+                let kept = made
+                    .chars()
+                    .zip(name.chars())
+                    .take_while(|(a, b)| a == b)
+                    .count();
                 assert!(kept > 8, "{made}");
             }
             assert_ne!(kept_name(&name, UID), kept_name(&name, "2c9a7e02-5f6d"));

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{RESTORED_DATABASE_LIMIT, RestoreTarget};
 use crate::postgres::{ContentsEntry, read_major};
-use crate::store::{FORMAT_VERSION, Manifest, ManifestDatabase, OLDEST_FORMAT_VERSION, is_object_name};
+use crate::store::{
+    FORMAT_VERSION, Manifest, ManifestDatabase, OLDEST_FORMAT_VERSION, is_object_name,
+};
 use crate::wording::{list, quoted};
 
 use super::restore_names::NAME_LIMIT;
@@ -179,10 +181,19 @@ fn look_at_roles(
 ) {
     let mut needed: BTreeSet<&str> = BTreeSet::new();
     let mut grantees = Vec::new();
-    for description in manifest.databases.iter().filter_map(|one| one.description.as_ref()) {
+    for description in manifest
+        .databases
+        .iter()
+        .filter_map(|one| one.description.as_ref())
+    {
         needed.extend(description.roles.iter().map(String::as_str));
         needed.insert(&description.owner);
-        needed.extend(description.settings.iter().filter_map(|one| one.role.as_deref()));
+        needed.extend(
+            description
+                .settings
+                .iter()
+                .filter_map(|one| one.role.as_deref()),
+        );
         grantees.extend(read_grants(description.acl.as_deref().unwrap_or_default()));
     }
     needed.extend(grantees.iter().filter_map(|grant| grant.grantee.as_deref()));
@@ -233,7 +244,12 @@ fn look_at_extensions(
 ) {
     let dumped = read_major(&manifest.server_version).unwrap_or_default();
     for wanted in &database.extensions {
-        let offered = || server.extensions.iter().filter(|one| one.name == wanted.name);
+        let offered = || {
+            server
+                .extensions
+                .iter()
+                .filter(|one| one.name == wanted.name)
+        };
         let default = offered().find(|one| one.is_default);
         let what = format!(
             "extension {} {} of database {}",
@@ -315,7 +331,11 @@ fn look_at_contents(
         ));
     }
     if !database.without_rows.is_empty() {
-        let tables: Vec<String> = database.without_rows.iter().map(|one| quoted(one, SHOWN)).collect();
+        let tables: Vec<String> = database
+            .without_rows
+            .iter()
+            .map(|one| quoted(one, SHOWN))
+            .collect();
         found.warnings.push(format!(
             "the set has no rows of these tables of database {name}: {}",
             list(&tables)

@@ -1,8 +1,8 @@
 //! What the report of a restore says at its beginning and its end. Pure.
 
 use crate::api::{
-    AgentFailure, RESTORED_TABLE_LIMIT, RestoreReport, RestoreTarget, RestoredDatabase, RestoredTable,
-    reasons,
+    AgentFailure, RESTORED_TABLE_LIMIT, RestoreReport, RestoreTarget, RestoredDatabase,
+    RestoredTable, reasons,
 };
 use crate::store::{CountedBy, Manifest, ManifestDatabase};
 use crate::wording::{count, quoted};
@@ -90,7 +90,10 @@ fn describe(restored: &RestoredDatabase, into: RestoreTarget) -> String {
     let tables = count(restored.tables.unwrap_or_default(), "table");
     let done = format!("database {name} is restored: {rows} rows in {tables}, {exact}");
     if into != RestoreTarget::Replace {
-        return format!("{done}. It is beside the present one, as {}", quoted(&restored.restored_as, 80));
+        return format!(
+            "{done}. It is beside the present one, as {}",
+            quoted(&restored.restored_as, 80)
+        );
     }
     let Some(kept) = &restored.kept_as else {
         return format!("{done}. Nothing was in its place");

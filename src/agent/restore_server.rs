@@ -7,13 +7,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::api::{AgentFailure, RestoreTarget, reasons};
-use crate::postgres::{Login, PostgresError, PostgresErrorKind, Writer, quote_identifier};
+use crate::postgres::{
+    Login, PostgresError, PostgresErrorKind, Writer, quote_identifier, quote_literal,
+};
 use crate::store::Manifest;
 use crate::wording::quoted;
 
 use super::restore_database::failed;
 use super::restore_facts::{DatabaseRow, fetch_databases};
-use super::restore_names::{kept_name, restored_name};
+use super::restore_mark::Mark;
+use super::restore_names::Names;
 use super::restore_order::RESTORE_APPLICATION_NAME;
 use super::restore_swap::set_door;
 use super::restore_swap_state::{
@@ -34,14 +37,6 @@ pub struct Plan<'a> {
     pub into: RestoreTarget,
 }
 
-/// The names of one database of a set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
-    pub name: String,
-    pub restored_as: String,
-    pub kept_as: String,
-}
-
 impl Plan<'_> {
     /// The names of each database of the set, in its order.
     #[must_use]
@@ -49,11 +44,7 @@ impl Plan<'_> {
         self.manifest
             .databases
             .iter()
-            .map(|database| Names {
-                name: database.name.clone(),
-                restored_as: restored_name(&database.name, self.restore_uid),
-                kept_as: kept_name(&database.name, self.restore_uid),
-            })
+            .map(|database| Names::new(&database.name, self.restore_uid))
             .collect()
     }
 
@@ -111,16 +102,20 @@ pub async fn lock(writer: &Writer, number: i64) -> Result<(), AgentFailure> {
     let question = format!("select pg_catalog.pg_try_advisory_lock({number}) as taken");
     loop {
         let rows = writer.run(&question).await?;
-        let taken = rows.first().map(|row| writer.truth(row, "taken")).transpose()?;
+        let taken = rows
+            .first()
+            .map(|row| writer.truth(row, "taken"))
+            .transpose()?;
         if taken == Some(true) {
             return Ok(());
         }
         if Instant::now() + LOCK_PAUSE >= end {
             return Err(AgentFailure {
                 reason: reasons::ANOTHER_IS_RUNNING.to_owned(),
-                message: "another restore of this database runs, so this one was not begun. Wait until \
+                message:
+                    "another restore of this database runs, so this one was not begun. Wait until \
                     `kubectl get dbrestore` shows that it has ended, then create this one again"
-                    .to_owned(),
+                        .to_owned(),
             });
         }
         sleep(LOCK_PAUSE).await;
@@ -133,19 +128,32 @@ pub async fn put_right(writer: &Writer, plan: Plan<'_>) -> Result<Vec<DatabaseRo
     let put_right = async {
         let databases = fetch_databases(writer).await?;
         let found: Vec<Found> = databases.iter().map(|row| row.found.clone()).collect();
-        for oid in doors_left_closed(&found, plan.restore_uid) {
+        for oid in doors_left_closed(&found) {
             if let Some(row) = databases.iter().find(|row| row.found.oid == oid) {
-                tracing::warn!(database = row.name, "an earlier restore has left it closed");
+                tracing::warn!(
+                    database = row.name,
+                    "a restore that was killed has left it closed"
+                );
                 set_door(writer, &row.name, true).await?;
             }
         }
         for (names, left) in plan.names().iter().zip(plan.left(&databases)) {
             if let Left::PutBack { .. } = left {
-                tracing::warn!(database = names.name, "nothing has its name; what was kept gets it");
-                let (kept, name) = (quote_identifier(&names.kept_as), quote_identifier(&names.name));
+                tracing::warn!(
+                    database = names.name,
+                    "nothing has its name; what was kept gets it"
+                );
+                let (kept, name) = (
+                    quote_identifier(&names.kept_as),
+                    quote_identifier(&names.name),
+                );
+                let row = databases.iter().find(|row| row.name == names.kept_as);
+                let comment = row
+                    .and_then(|row| Mark::before(row.comment.as_deref()?, &names.name))
+                    .map_or_else(|| "null".to_owned(), |text| quote_literal(&text));
                 writer
                     .run(&format!(
-                        "comment on database {kept} is null; alter database {kept} allow_connections true; \
+                        "comment on database {kept} is {comment}; alter database {kept} allow_connections true; \
                          alter database {kept} rename to {name}"
                     ))
                     .await?;

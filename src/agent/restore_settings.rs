@@ -116,7 +116,11 @@ pub fn build_grants(database: &str, owner: &str, grants: &[Grant]) -> Vec<String
         quote_identifier(owner)
     )];
     for grant in grants {
-        let with = if grant.grantable { " with grant option" } else { "" };
+        let with = if grant.grantable {
+            " with grant option"
+        } else {
+            ""
+        };
         statements.push(format!(
             "grant {} {on} to {}{with}",
             grant.privilege,
@@ -130,7 +134,10 @@ pub fn build_grants(database: &str, owner: &str, grants: &[Grant]) -> Vec<String
 #[must_use]
 pub fn read_grants(text: &str) -> Vec<Grant> {
     let inner = text.trim().trim_start_matches('{').trim_end_matches('}');
-    split_array(inner).iter().flat_map(|item| read_item(item)).collect()
+    split_array(inner)
+        .iter()
+        .flat_map(|item| read_item(item))
+        .collect()
 }
 
 /// The elements of an array's text.
@@ -155,7 +162,8 @@ fn read_item(item: &str) -> Vec<Grant> {
     let Some((grantee, rest)) = read_role(item) else {
         return Vec::new();
     };
-    let Some((letters, grantor)) = rest.strip_prefix('=').and_then(|rest| rest.split_once('/')) else {
+    let Some((letters, grantor)) = rest.strip_prefix('=').and_then(|rest| rest.split_once('/'))
+    else {
         return Vec::new();
     };
     let grantor = read_role(grantor).map(|(role, _)| role).unwrap_or_default();
@@ -211,15 +219,38 @@ mod tests {
     #[test]
     fn settings_become_statements() {
         for (role, text, statement) in [
-            ("", "work_mem=5MB", "alter database \"a\"\"b\" set \"work_mem\" to '5MB'"),
-            ("r", "TimeZone=Europe/Rome", "alter role \"r\" in database \"a\"\"b\" set \"TimeZone\" to 'Europe/Rome'"),
-            ("", "search_path=\"$user\", public, \"a, \"\"b\"", "alter database \"a\"\"b\" set \"search_path\" to '$user', 'public', 'a, \"b'"),
-            ("", "search_path=\"\"", "alter database \"a\"\"b\" set \"search_path\" to ''"),
-            ("", "app.key=it's", "alter database \"a\"\"b\" set \"app\".\"key\" to 'it''s'"),
+            (
+                "",
+                "work_mem=5MB",
+                "alter database \"a\"\"b\" set \"work_mem\" to '5MB'",
+            ),
+            (
+                "r",
+                "TimeZone=Europe/Rome",
+                "alter role \"r\" in database \"a\"\"b\" set \"TimeZone\" to 'Europe/Rome'",
+            ),
+            (
+                "",
+                "search_path=\"$user\", public, \"a, \"\"b\"",
+                "alter database \"a\"\"b\" set \"search_path\" to '$user', 'public', 'a, \"b'",
+            ),
+            (
+                "",
+                "search_path=\"\"",
+                "alter database \"a\"\"b\" set \"search_path\" to ''",
+            ),
+            (
+                "",
+                "app.key=it's",
+                "alter database \"a\"\"b\" set \"app\".\"key\" to 'it''s'",
+            ),
         ] {
             assert_eq!(setting(role, text), statement);
         }
-        let secret = DatabaseSetting { value: None, ..read_setting("", "app.key=x") };
+        let secret = DatabaseSetting {
+            value: None,
+            ..read_setting("", "app.key=x")
+        };
         assert_eq!(build_setting("d", &secret), None);
         assert_eq!(split_list("\"a\" b"), None);
         assert_eq!(split_list("\"a"), None);

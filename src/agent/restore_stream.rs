@@ -64,7 +64,9 @@ pub async fn restore_object(
         .unwrap_or_else(|error| Err(Broken::Odd(error.to_string())));
     let sha256 = sent.map_err(|error| explain(error, key))?;
     if let Err(Broken::Odd(what)) = &decoded {
-        return Err(changed(format!("`{key}` is not the dump that was stored ({what})")));
+        return Err(changed(format!(
+            "`{key}` is not the dump that was stored ({what})"
+        )));
     }
     let status = match status {
         Some(status) => status?,
@@ -134,7 +136,9 @@ fn decode(
         restored.fetch_add(read as u64, Ordering::Relaxed);
     }
     if length != raw_size {
-        return Err(Broken::Odd(format!("it has {length} bytes instead of {raw_size}")));
+        return Err(Broken::Odd(format!(
+            "it has {length} bytes instead of {raw_size}"
+        )));
     }
     parser
         .finish()

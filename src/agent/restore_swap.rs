@@ -15,6 +15,7 @@ use crate::wording::{list, quoted};
 use super::restore_database::mark;
 use super::restore_facts::{Properties, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
+use super::restore_names::Names;
 use super::restore_order::{RestoreStep, RestoreWatcher};
 use super::restore_settings::{Grant, build_grants, build_setting, read_grants};
 
@@ -92,13 +93,13 @@ async fn rename(
     carried: &[Carried],
     watcher: &impl RestoreWatcher,
 ) -> Result<(), PostgresError> {
-    for target in targets {
-        let Some((oid, was_open)) = target.present else {
+    for (target, carried) in targets.iter().zip(carried) {
+        let Some((_, was_open)) = target.present else {
             continue;
         };
         let kept = quote_identifier(target.kept_as);
-        let before = fetch_properties(writer, oid).await?.comment;
-        let comment = Mark::new(restore_uid, MarkState::Kept).write(target.name, before.as_deref());
+        let mark = Mark::new(restore_uid, MarkState::Kept);
+        let comment = mark.write(target.name, carried.comment.as_deref());
         writer
             .run(&format!(
                 "alter database {} rename to {kept}; comment on database {kept} is {}; alter database \
@@ -143,7 +144,7 @@ async fn carry_over(
 ) -> Result<Carried, PostgresError> {
     let live = target.present.map(|(oid, _)| oid).or(target.kept);
     let properties = match live {
-        Some(oid) => fetch_properties(writer, oid).await?,
+        Some(oid) => fetch_properties(writer, oid, target.name).await?,
         None => described(target.description),
     };
     let restored = quote_identifier(target.restored_as);
@@ -164,7 +165,9 @@ async fn carry_over(
         properties.connection_limit
     ));
     if properties.owner.is_empty() {
-        asked.push(format!("grant connect, temporary on database {restored} to public"));
+        asked.push(format!(
+            "grant connect, temporary on database {restored} to public"
+        ));
     } else {
         asked.push(format!(
             "alter database {restored} owner to {}",
@@ -176,7 +179,10 @@ async fn carry_over(
             &properties.grants,
         ));
     }
-    let others = properties.grants.iter().any(|grant| grant.grantor != properties.owner);
+    let others = properties
+        .grants
+        .iter()
+        .any(|grant| grant.grantor != properties.owner);
     if others {
         warnings.push(format!(
             "permissions on database {} that others than its owner have given are now given by the owner",
@@ -262,11 +268,11 @@ async fn end_sessions(writer: &Writer, targets: &[SwapTarget<'_>]) -> Result<(),
         .flatten()
         .map(|oid| oid.to_string())
         .collect();
-    // The rename itself ends those of autovacuum.
+    // The rename itself ends those of autovacuum, which have no role.
     let query = format!(
         "select pid::text as pid, coalesce({}, '') as role, coalesce({}, '') as application from \
          pg_catalog.pg_stat_activity where datid in ({}) and pid <> pg_catalog.pg_backend_pid() and \
-         coalesce(backend_type, '') <> 'autovacuum worker'",
+         usesysid is not null and coalesce(backend_type, '') <> 'autovacuum worker'",
         name_column("usename"),
         name_column("application_name"),
         oids.join(", ")
@@ -309,15 +315,38 @@ async fn end_sessions(writer: &Writer, targets: &[SwapTarget<'_>]) -> Result<(),
 }
 
 /// The swap failed, and what was there is as it was.
-pub fn not_swapped(why: &str, targets: &[SwapTarget<'_>]) -> AgentFailure {
-    let restored: Vec<String> = targets.iter().map(|target| quoted(target.restored_as, 80)).collect();
+pub fn not_swapped(why: &str, names: &[Names]) -> AgentFailure {
+    let restored: Vec<String> = names
+        .iter()
+        .map(|one| quoted(&one.restored_as, 80))
+        .collect();
     AgentFailure {
         reason: reasons::SWAP_FAILED.to_owned(),
         message: format!(
             "the restored database could not take the name of the present one, which is unchanged and \
-             accepts connections: {why}. What was restored and compared stays beside it: {}. Drop it with \
-             `DROP DATABASE` before the next restore",
+             accepts connections: {why}. What was restored and compared stays beside it, as {}. Drop it \
+             with `DROP DATABASE` before the next restore",
             list(&restored)
+        ),
+    }
+}
+
+/// The swap failed, and what was there may still be closed.
+pub fn left_closed(why: &str, names: &[Names]) -> AgentFailure {
+    let open: Vec<String> = names
+        .iter()
+        .map(|one| {
+            let name = quote_identifier(&one.name);
+            format!("`ALTER DATABASE {name} ALLOW_CONNECTIONS true`")
+        })
+        .collect();
+    AgentFailure {
+        reason: reasons::SWAP_FAILED.to_owned(),
+        message: format!(
+            "the swap was interrupted, and the server could not be asked what became of it ({why}). No row \
+             is lost, and the name leads to the old database or to the restored one, which may accept no \
+             connections: {}",
+            open.join(", ")
         ),
     }
 }

@@ -125,7 +125,10 @@ pub fn left_to_restore_beside(restored: Option<&Found>, restore_uid: &str) -> Le
     let Some(found) = restored else {
         return nothing_begun();
     };
-    let own = found.mark.as_ref().filter(|mark| mark.restore_uid == restore_uid);
+    let own = found
+        .mark
+        .as_ref()
+        .filter(|mark| mark.restore_uid == restore_uid);
     match own.map(|mark| &mark.state) {
         Some(MarkState::Making) => Left::Restore {
             begun: Some(found.oid),
@@ -143,15 +146,19 @@ pub fn left_to_restore_beside(restored: Option<&Found>, restore_uid: &str) -> Le
     }
 }
 
-/// The databases that restores have closed which are not there any more to open them again, by object
-/// id. No two restores of a server run at once.
+/// The databases that restores have closed and did not open again, by object id. Whoever has the lock of
+/// restores knows that those are not at work any more; a swap that goes on closes them again.
 #[must_use]
-pub fn doors_left_closed(found: &[Found], own_uid: &str) -> Vec<i64> {
+pub fn doors_left_closed(found: &[Found]) -> Vec<i64> {
     let closed_for = found.iter().filter_map(|one| match &one.mark {
         Some(Mark {
-            restore_uid,
-            state: MarkState::Swapping { oid, was_open: true },
-        }) if restore_uid != own_uid => Some(*oid),
+            state:
+                MarkState::Swapping {
+                    oid,
+                    was_open: true,
+                },
+            ..
+        }) => Some(*oid),
         _ => None,
     });
     closed_for
@@ -169,7 +176,9 @@ const fn nothing_begun() -> Left {
 /// Whether the present database was open before this restore closed it.
 fn was_open(state: &MarkState, present: &Found) -> bool {
     match state {
-        MarkState::Swapping { oid, was_open } if *oid == present.oid => *was_open || present.is_open,
+        MarkState::Swapping { oid, was_open } if *oid == present.oid => {
+            *was_open || present.is_open
+        }
         _ => present.is_open,
     }
 }

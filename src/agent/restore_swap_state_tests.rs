@@ -21,8 +21,14 @@ fn everything(oid: i64) -> Vec<Option<Found>> {
             None,
             Some(MarkState::Making),
             Some(MarkState::Verified),
-            Some(MarkState::Swapping { oid: 1, was_open: true }),
-            Some(MarkState::Swapping { oid: 99, was_open: true }),
+            Some(MarkState::Swapping {
+                oid: 1,
+                was_open: true,
+            }),
+            Some(MarkState::Swapping {
+                oid: 99,
+                was_open: true,
+            }),
             Some(MarkState::Kept),
             Some(MarkState::Done),
         ]
@@ -31,11 +37,18 @@ fn everything(oid: i64) -> Vec<Option<Found>> {
     for uid in [UID, "uid-2"] {
         for state in states() {
             for is_open in [true, false] {
-                all.push(Some(Found { is_open, ..found(oid, uid, state.clone()) }));
+                all.push(Some(Found {
+                    is_open,
+                    ..found(oid, uid, state.clone())
+                }));
             }
         }
     }
-    all.push(Some(Found { is_unmarked: true, is_open: false, ..found(oid, UID, None) }));
+    all.push(Some(Found {
+        is_unmarked: true,
+        is_open: false,
+        ..found(oid, UID, None)
+    }));
     all
 }
 
@@ -45,7 +58,11 @@ fn in_every_state_the_name_is_answered_and_nothing_foreign_is_dropped() {
     for present in everything(1) {
         for restored in everything(2) {
             for kept in everything(3) {
-                let places = Places { present: present.clone(), restored: restored.clone(), kept };
+                let places = Places {
+                    present: present.clone(),
+                    restored: restored.clone(),
+                    kept,
+                };
                 let own = |found: &Option<Found>| {
                     let mark = found.as_ref()?.mark.as_ref()?;
                     (mark.restore_uid == UID).then(|| mark.state.clone())
@@ -56,15 +73,31 @@ fn in_every_state_the_name_is_answered_and_nothing_foreign_is_dropped() {
                         if begun.is_some() {
                             assert_eq!((begun, own(&restored)), (Some(2), Some(MarkState::Making)));
                         }
-                        assert_eq!(unmarked.is_some(), restored.as_ref().is_some_and(|one| one.is_unmarked));
+                        assert_eq!(
+                            unmarked.is_some(),
+                            restored.as_ref().is_some_and(|one| one.is_unmarked)
+                        );
                         assert_eq!(begun.is_some() || unmarked.is_some(), restored.is_some());
-                        assert!(!kept_is_own || present.is_some(), "the name would stay empty: {places:?}");
+                        assert!(
+                            !kept_is_own || present.is_some(),
+                            "the name would stay empty: {places:?}"
+                        );
                         assert!(places.kept.is_none());
                     }
-                    Left::Swap { restored: 2, present: old, kept } => {
-                        assert!(matches!(own(&restored), Some(MarkState::Verified | MarkState::Swapping { .. })));
+                    Left::Swap {
+                        restored: 2,
+                        present: old,
+                        kept,
+                    } => {
+                        assert!(matches!(
+                            own(&restored),
+                            Some(MarkState::Verified | MarkState::Swapping { .. })
+                        ));
                         assert_eq!(old.map(|(oid, _)| oid), present.as_ref().map(|one| one.oid));
-                        assert!(old.is_none() || kept.is_none(), "two would be kept: {places:?}");
+                        assert!(
+                            old.is_none() || kept.is_none(),
+                            "two would be kept: {places:?}"
+                        );
                     }
                     Left::Nothing { restored: 1, kept } => {
                         assert!(restored.is_none() && present.is_some());
@@ -90,18 +123,27 @@ fn in_every_state_the_name_is_answered_and_nothing_foreign_is_dropped() {
 fn what_was_closed_for_the_swap_is_known_to_have_been_open() {
     let swap = |state: MarkState, is_open: bool| {
         let places = Places {
-            present: Some(Found { is_open, ..found(1, "", None) }),
+            present: Some(Found {
+                is_open,
+                ..found(1, "", None)
+            }),
             restored: Some(found(2, UID, Some(state))),
             kept: None,
         };
         match left_to_replace(&places, UID) {
-            Left::Swap { present: Some((1, was_open)), .. } => was_open,
+            Left::Swap {
+                present: Some((1, was_open)),
+                ..
+            } => was_open,
             other => panic!("{other:?}"),
         }
     };
     let swapping = |oid, was_open| MarkState::Swapping { oid, was_open };
     assert!(swap(swapping(1, true), false));
-    assert!(!swap(swapping(1, false), false), "somebody else has closed it");
+    assert!(
+        !swap(swapping(1, false), false),
+        "somebody else has closed it"
+    );
     assert!(!swap(swapping(7, true), false), "it is another one");
     assert!(!swap(MarkState::Verified, false));
     assert!(swap(MarkState::Verified, true));
@@ -110,13 +152,22 @@ fn what_was_closed_for_the_swap_is_known_to_have_been_open() {
 #[test]
 fn beside_nothing_foreign_is_dropped_and_what_is_compared_is_done() {
     for restored in everything(2) {
-        let own = restored.as_ref().and_then(|one| one.mark.clone()).filter(|mark| mark.restore_uid == UID);
+        let own = restored
+            .as_ref()
+            .and_then(|one| one.mark.clone())
+            .filter(|mark| mark.restore_uid == UID);
         match left_to_restore_beside(restored.as_ref(), UID) {
             Left::Restore { begun: Some(2), .. } => {
                 assert_eq!(own.map(|mark| mark.state), Some(MarkState::Making));
             }
-            Left::Restore { begun: None, unmarked } => assert_eq!(unmarked.is_some(), restored.is_some()),
-            Left::Nothing { restored: 2, kept: None } => {
+            Left::Restore {
+                begun: None,
+                unmarked,
+            } => assert_eq!(unmarked.is_some(), restored.is_some()),
+            Left::Nothing {
+                restored: 2,
+                kept: None,
+            } => {
                 assert!(own.is_some_and(|mark| mark.may_be_dropped_by(UID)));
             }
             Left::Taken { is_restored: true } => assert!(restored.is_some()),
@@ -126,16 +177,26 @@ fn beside_nothing_foreign_is_dropped_and_what_is_compared_is_done() {
 }
 
 #[test]
-fn doors_that_others_left_closed_are_opened() {
-    let closed = Found { is_open: false, ..found(1, "", None) };
+fn doors_that_were_left_closed_are_opened() {
+    let closed = Found {
+        is_open: false,
+        ..found(1, "", None)
+    };
     let mark = |uid: &str, was_open| found(2, uid, Some(MarkState::Swapping { oid: 1, was_open }));
-    assert_eq!(doors_left_closed(&[closed.clone(), mark("uid-2", true)], UID), [1]);
+    for uid in [UID, "uid-2"] {
+        assert_eq!(doors_left_closed(&[closed.clone(), mark(uid, true)]), [1]);
+    }
     for (other, door) in [
-        (mark(UID, true), closed.clone()),
         (mark("uid-2", false), closed.clone()),
-        (mark("uid-2", true), Found { is_open: true, ..closed.clone() }),
+        (
+            mark("uid-2", true),
+            Found {
+                is_open: true,
+                ..closed.clone()
+            },
+        ),
         (found(2, "uid-2", Some(MarkState::Verified)), closed),
     ] {
-        assert_eq!(doors_left_closed(&[door, other], UID), Vec::<i64>::new());
+        assert_eq!(doors_left_closed(&[door, other]), Vec::<i64>::new());
     }
 }

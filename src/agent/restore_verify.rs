@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use crate::api::AgentFailure;
+use crate::api::{AgentFailure, reasons};
 use crate::postgres::{
     ArchiveSummary, DatabaseDescription, FORMATS, ListedTable, Login, TableList, connect,
     count_in_snapshot, fetch_extension_tables, fetch_tables,
@@ -47,7 +47,14 @@ pub async fn verify(
     deadline: Instant,
 ) -> Result<Comparison, AgentFailure> {
     let settings = build_session_settings(expected.description.as_ref());
-    let archive = programs.inspect_database(restored_as, &settings).await?;
+    let dumped = programs.inspect_database(restored_as, &settings).await;
+    let archive = dumped.map_err(|failure| AgentFailure {
+        reason: reasons::RESTORE_FAILED.to_owned(),
+        message: format!(
+            "what was restored could not be dumped again to be compared: {}",
+            failure.message
+        ),
+    })?;
     let session = connect(login, restored_as, deadline).await?;
     let list = fetch_tables(&session).await?;
     let of_extensions = fetch_extension_tables(&session).await?;
@@ -122,9 +129,15 @@ mod tests {
                 value: Some("escape".to_owned()),
             },
         ];
-        let settings = |of: &DatabaseDescription| build_session_settings(Some(of))[SESSION.len()..].to_owned();
+        let settings =
+            |of: &DatabaseDescription| build_session_settings(Some(of))[SESSION.len()..].to_owned();
         assert_eq!(settings(&description), " -c TimeZone=Asia/Tokyo");
-        description.formats.insert("TimeZone".to_owned(), "a b\\ -c role=x".to_owned());
-        assert_eq!(settings(&description), " -c TimeZone=a\\ b\\\\\\ -c\\ role=x");
+        description
+            .formats
+            .insert("TimeZone".to_owned(), "a b\\ -c role=x".to_owned());
+        assert_eq!(
+            settings(&description),
+            " -c TimeZone=a\\ b\\\\\\ -c\\ role=x"
+        );
     }
 }

@@ -67,7 +67,7 @@ pub struct RestoreReport {
 /// What the agent of a restore is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RestorePhase {
-    /// Whether it can be done: rights, roles, extensions, versions, names. Nothing was made yet.
+    /// Whether it can be done: permissions, roles, extensions, versions, names. Nothing was made yet.
     Preflight,
     /// Every object of the set is read and compared with its SHA-256.
     Hashing,

@@ -249,7 +249,9 @@ fn needs_superuser(description: &str, definition: &str) -> Option<&'static str> 
         "EVENT TRIGGER" => Some("event trigger"),
         "PUBLICATION" if definition.contains("FOR ALL TABLES") => Some("publication of all tables"),
         "PUBLICATION TABLES IN SCHEMA" => Some("publication of a schema"),
-        "FUNCTION" | "PROCEDURE" if is_native("c") || is_native("internal") => Some("function in C"),
+        "FUNCTION" | "PROCEDURE" if is_native("c") || is_native("internal") => {
+            Some("function in C")
+        }
         "FOREIGN DATA WRAPPER" => Some("foreign-data wrapper"),
         "OPERATOR CLASS" => Some("operator class"),
         "OPERATOR FAMILY" => Some("operator family"),
@@ -269,13 +271,18 @@ mod tests {
     #[test]
     fn what_only_a_superuser_can_create_is_known() {
         let publication = "CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert');";
-        let function = "CREATE FUNCTION public.f() RETURNS int\n    LANGUAGE c STRICT\n    AS 'f', 'f';";
+        let function =
+            "CREATE FUNCTION public.f() RETURNS int\n    LANGUAGE c STRICT\n    AS 'f', 'f';";
         for (description, definition, needed) in [
             ("EVENT TRIGGER", "", true),
             ("PUBLICATION", publication, true),
             ("PUBLICATION", "CREATE PUBLICATION p;", false),
             ("FUNCTION", function, true),
-            ("FUNCTION", "CREATE FUNCTION f() RETURNS int\n    LANGUAGE sql\n AS 'LANGUAGE c'", false),
+            (
+                "FUNCTION",
+                "CREATE FUNCTION f() RETURNS int\n    LANGUAGE sql\n AS 'LANGUAGE c'",
+                false,
+            ),
             ("TABLE", "CREATE TABLE t (id int);", false),
         ] {
             let found = needs_superuser(description, definition).is_some();

@@ -99,7 +99,9 @@ pub(super) async fn connect_for(
         let is_cut_short = until < Instant::now() + ATTEMPT_LIMIT;
         let error = match try_connect(purpose, login, database, until, deadline).await {
             Ok(session) => return Ok(session),
-            Err(error) if purpose.is_restricted() && error.kind == PostgresErrorKind::UnknownSetting => {
+            Err(error)
+                if purpose.is_restricted() && error.kind == PostgresErrorKind::UnknownSetting =>
+            {
                 tracing::info!(
                     "the server does not know restrict_nonsystem_relation_kind; going on without it"
                 );

@@ -20,7 +20,7 @@ reasons! { RESTORES:
          one is unchanged.",
         "Restore another set, or restore this one by hand and look at the tables that the message names.";
     SWAP_FAILED = "SwapFailed" on "DatabaseRestore Failed":
-        "The restored database is good, but could not take the name of the present one, which is unchanged \
-         and accepts connections.",
+        "The restored database is good, but could not take the name of the present one, which is unchanged. \
+         The message says if it accepts no connections.",
         "Correct what the message names, then create another DatabaseRestore.";
 }
