@@ -12,8 +12,8 @@ use super::ready::list;
 use super::restored;
 use super::running::Running;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, Evidence, Finding,
-    KnownTable, TableEvidence, reasons,
+    AgentFailure, CheckOutcome, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, Evidence,
+    Finding, KnownTable, TableEvidence, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidVerification};

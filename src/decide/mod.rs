@@ -66,5 +66,5 @@ mod ways_back;
 pub use agent_pods::{AgentPod, PodMaker, agent_pods, sample_agent_pod};
 pub use agent_settings::agent_labels;
 pub use database::decide;
-pub use restore_set::{SetDecision, decide_set, why_not_good};
 pub use refused::{report_refused, say_refused, say_without_effect};
+pub use restore_set::{SetDecision, decide_set, why_not_good};

@@ -5,9 +5,9 @@
 use super::known_good::KnownGood;
 use super::ready::list;
 use crate::api::{
-    CheckOutcome, CheckTrigger, CountKind, DatabaseCheck, DatabaseRestore, Evidence, Finding, RestorePhase,
-    RestoreReport, RestoreState, RestoreTarget, RowCount, RowLimit, TableChange, TableRule,
-    reasons,
+    CheckOutcome, CheckTrigger, CountKind, DatabaseCheck, DatabaseRestore, Evidence, Finding,
+    RestorePhase, RestoreReport, RestoreState, RestoreTarget, RowCount, RowLimit, TableChange,
+    TableRule, reasons,
 };
 use crate::verdict::Verdict;
 use crate::wording::{count, list as listed, number};
@@ -80,8 +80,8 @@ fn may_explain(observed: &Observed, check: &DatabaseCheck, restore: &DatabaseRes
     let Some(status) = &restore.status else {
         return false;
     };
-    let is_confirmed = restore.spec.confirm.is_some()
-        && restore.spec.confirm == observed.database.metadata.uid;
+    let is_confirmed =
+        restore.spec.confirm.is_some() && restore.spec.confirm == observed.database.metadata.uid;
     let is_done = status.report.as_ref().is_some_and(|report| {
         report.phase == Some(RestorePhase::Done)
             && report.completion_time.is_some()
@@ -262,7 +262,8 @@ fn compare(observed: &Observed, report: &RestoreReport, evidence: &Evidence) -> 
                 && rule.database.as_ref().unwrap_or(main) == database
         })
     };
-    let lists_all = i64::try_from(evidence.tables.len()).unwrap_or(i64::MAX) >= evidence.table_count;
+    let lists_all =
+        i64::try_from(evidence.tables.len()).unwrap_or(i64::MAX) >= evidence.table_count;
     for expected in &report.tables {
         if is_volatile(&expected.database, &expected.name) {
             continue;
@@ -317,10 +318,16 @@ fn not_complete(report: &RestoreReport, evidence: &Evidence, name: &str) -> Opti
         return None;
     }
     // More tables than a report can list: then all of them together must be there.
-    let coverage = evidence.coverage.iter().find(|found| found.database == name);
+    let coverage = evidence
+        .coverage
+        .iter()
+        .find(|found| found.database == name);
     let counted = coverage.map_or_else(
         || {
-            let tables = evidence.tables.iter().filter(|table| table.database == name);
+            let tables = evidence
+                .tables
+                .iter()
+                .filter(|table| table.database == name);
             tables.map(|table| table.least_rows()).sum()
         },
         |coverage| coverage.counted_rows,
@@ -341,12 +348,7 @@ fn say_tables(tables: &[TableChange]) -> String {
         .map(|table| {
             let before = table.before.map_or(0, |before| before.rows);
             match table.now {
-                Some(now) => format!(
-                    "{} {} of {}",
-                    table.name,
-                    number(now.rows),
-                    number(before)
-                ),
+                Some(now) => format!("{} {} of {}", table.name, number(now.rows), number(before)),
                 None => format!("{} is missing", table.name),
             }
         })

@@ -56,7 +56,9 @@ pub fn restores_are_confirmed_and_run_once(
     };
     let task = |job: &Job| {
         let labels = job.metadata.labels.as_ref();
-        labels.and_then(|labels| labels.get(names::TASK_LABEL)).cloned()
+        labels
+            .and_then(|labels| labels.get(names::TASK_LABEL))
+            .cloned()
     };
     let observed = scope.database()?;
     let mut restores = observed.restores.known().into_iter().flatten();
@@ -92,7 +94,9 @@ pub fn restores_are_confirmed_and_run_once(
         return Err("it is not known which Jobs there are");
     };
     let is_again = status.job.is_some()
-        || jobs.iter().any(|other| other.metadata.name == job.metadata.name);
+        || jobs
+            .iter()
+            .any(|other| other.metadata.name == job.metadata.name);
     if is_again {
         return Err("it has had its Job");
     }
@@ -118,7 +122,10 @@ pub fn restore_of_job(job: &Job) -> Option<&str> {
 /// What the agent of a restore's Job is asked.
 fn request_of(job: &Job) -> Option<RestoreRequest> {
     let pod = job.spec.as_ref()?.template.spec.as_ref()?;
-    let mut variables = pod.containers.iter().flat_map(|container| container.env.iter().flatten());
+    let mut variables = pod
+        .containers
+        .iter()
+        .flat_map(|container| container.env.iter().flatten());
     let request = variables.find(|variable| variable.name == REQUEST_VARIABLE)?;
     serde_json::from_str(&request.value.as_ref()?.replace("$$", "$")).ok()
 }

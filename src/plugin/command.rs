@@ -18,8 +18,8 @@ use super::explain::{self, ExplainArguments};
 use super::grant_sql::{self, GrantSqlArguments};
 use super::recover::{self, RecoverArguments};
 use super::release::{self, ReleaseArguments};
-use super::restore::{self, RestoreArguments};
 use super::report::{self, ReportArguments};
+use super::restore::{self, RestoreArguments};
 use super::status::{self, StatusArguments};
 use super::unlock::{self, UnlockArguments};
 

@@ -16,9 +16,10 @@ use kube::api::ObjectMeta;
 use super::agent_home::{escape, settle};
 use super::agent_settings::AgentPodSettings;
 use crate::api::{
-    Agents, BINARY_DIRECTORY, CredentialsSecret, FILES_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY,
-    POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase,
-    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
+    Agents, BINARY_DIRECTORY, CredentialsSecret, FILES_DIRECTORY, JOB_NAME_VARIABLE,
+    POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
+    ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey,
+    WORK_DIRECTORY, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
@@ -308,11 +309,7 @@ impl SecretMount {
     }
 }
 
-fn secrets(
-    database: &ProtectedDatabase,
-    task: &Task<'_>,
-    has_no_group: bool,
-) -> Vec<SecretMount> {
+fn secrets(database: &ProtectedDatabase, task: &Task<'_>, has_no_group: bool) -> Vec<SecretMount> {
     // Without an `fsGroup` the files belong to root's group. That all may read them shows them to
     // nobody else: only our container mounts them.
     let mode = if has_no_group { 0o444 } else { 0o440 };

@@ -59,6 +59,7 @@ pub use schedule::{Schedule, ScheduleError};
 pub use spec_error::SpecError;
 pub use valid_agents::agent_errors;
 pub use valid_spec::{
-    SpecParts, ValidBackup, ValidRestore, ValidSpec, ValidTableRule, ValidVerification, describe_errors,
+    SpecParts, ValidBackup, ValidRestore, ValidSpec, ValidTableRule, ValidVerification,
+    describe_errors,
 };
 pub use workloads::{database_container, is_from_claim_template, workload_of};

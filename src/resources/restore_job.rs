@@ -35,10 +35,12 @@ pub fn build_restore_job(
     if let Some(resources) = backup.and_then(|backup| backup.resources.clone()) {
         settings.agents.resources = Some(resources);
     }
-    let owner = restore.controller_owner_ref(&()).map(|owner| OwnerReference {
-        block_owner_deletion: Some(false),
-        ..owner
-    });
+    let owner = restore
+        .controller_owner_ref(&())
+        .map(|owner| OwnerReference {
+            block_owner_deletion: Some(false),
+            ..owner
+        });
     let deadline = request.deadline_seconds.saturating_add(MARGIN_SECONDS);
     Job {
         metadata: ObjectMeta {

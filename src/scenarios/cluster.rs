@@ -523,7 +523,10 @@ fn mounted(store: &Store) -> Option<String> {
 /// status that is its own.
 fn run_restores(store: &mut Store) {
     for name in agent_jobs(store, "restore") {
-        let job = store.get("jobs", "atra", &name).cloned().unwrap_or_default();
+        let job = store
+            .get("jobs", "atra", &name)
+            .cloned()
+            .unwrap_or_default();
         let owner = job["metadata"]["ownerReferences"][0].clone();
         let restore = owner["name"].as_str().unwrap_or_default();
         let restore_key = key("databaserestores", "atra", restore);
@@ -541,7 +544,11 @@ fn run_restores(store: &mut Store) {
         });
         if is_kept {
             database["keptAs"] = "knowledge_os_before_restore_1".into();
-            set_content(store, &volume, &json!({"rows": [85, 26_337], "oid": 16_999}));
+            set_content(
+                store,
+                &volume,
+                &json!({"rows": [85, 26_337], "oid": 16_999}),
+            );
         }
         store.update(&restore_key, |restore| {
             restore["status"]["report"] = json!({

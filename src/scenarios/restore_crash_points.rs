@@ -24,17 +24,32 @@ fn assert_restored(cluster: &Cluster, crash: &str) {
     assert_eq!(is("DataVerified").as_deref(), Some("True"), "{crash}");
     assert_eq!(is("DataReset").as_deref(), Some("False"), "{crash}");
     assert_eq!(is("Ready").as_deref(), Some("True"), "{crash}");
-    assert!(restore["status"]["report"].is_object(), "{crash}: {restore}");
-    let uid = restore["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+    assert!(
+        restore["status"]["report"].is_object(),
+        "{crash}: {restore}"
+    );
+    let uid = restore["metadata"]["uid"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let store = cluster.server.store();
-    assert_eq!(agent_jobs(&store, "restore"), [format!("restore-{uid}")], "{crash}");
-    let held = restore["metadata"]["finalizers"].as_array().map_or(0, Vec::len);
+    assert_eq!(
+        agent_jobs(&store, "restore"),
+        [format!("restore-{uid}")],
+        "{crash}"
+    );
+    let held = restore["metadata"]["finalizers"]
+        .as_array()
+        .map_or(0, Vec::len);
     assert_eq!(held, 0, "{crash}: {restore}");
-    let database = store.get("protecteddatabases", "atra", "knowledge").cloned();
+    let database = store
+        .get("protecteddatabases", "atra", "knowledge")
+        .cloned();
     let database = database.unwrap_or_default();
     let note = &database["metadata"]["annotations"]["holdfast.dev/restores-carried-out"];
     let wanted = format!("back/backup.latest-good/{uid}");
     assert_eq!(note.as_str(), Some(wanted.as_str()), "{crash}");
+    drop(store);
     assert!(cluster.keeps_data(), "{crash}");
 }
 
@@ -125,7 +140,10 @@ async fn at_every_write_while_its_agent_can_not_begin() {
         assert_eq!(restore["status"]["state"], "Failed", "{crash:?}: {restore}");
         let message = restore["status"]["message"].as_str().unwrap_or_default();
         let says = ["exceeded quota", "was deleted before it reported"];
-        assert!(says.iter().any(|says| message.contains(says)), "{crash:?}: {message}");
+        assert!(
+            says.iter().any(|says| message.contains(says)),
+            "{crash:?}: {message}"
+        );
         let left = agent_jobs(&cluster.server.store(), "restore");
         assert!(left.is_empty(), "{crash:?}: {left:?}");
         assert!(cluster.keeps_data(), "{crash:?}");

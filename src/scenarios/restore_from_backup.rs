@@ -82,36 +82,79 @@ fn a_set_is_chosen_only_if_it_counts_or_its_user_says_so() {
     };
     let name = "knowledge-backup-first";
     let scenarios = vec![
-        ("the newest that counts", with(asked(), vec![first(), demoted(later())])),
+        (
+            "the newest that counts",
+            with(asked(), vec![first(), demoted(later())]),
+        ),
         ("two count", with(asked(), vec![later(), first()])),
         ("none was taken", with(asked(), Vec::new())),
         ("none counts", with(asked(), vec![demoted(first())])),
-        ("none is of this database cluster", with(asked(), vec![of_other()])),
+        (
+            "none is of this database cluster",
+            with(asked(), vec![of_other()]),
+        ),
         ("none is in this bucket", with(asked(), vec![elsewhere()])),
-        ("an old one does not say where it is", with(asked(), vec![old()])),
+        (
+            "an old one does not say where it is",
+            with(asked(), vec![old()]),
+        ),
         ("by name", with(named(name, false), vec![first(), later()])),
-        ("by name, not there", with(named("other", false), vec![first()])),
-        ("by name, in another bucket", with(named(name, false), vec![elsewhere()])),
-        ("by name, demoted", with(named(name, false), vec![demoted(first())])),
-        ("by name, demoted and accepted", with(named(name, true), vec![demoted(first())])),
-        ("by name, suspect", with(named(name, false), vec![suspect()])),
-        ("by name, suspect and accepted", with(named(name, true), vec![suspect()])),
+        (
+            "by name, not there",
+            with(named("other", false), vec![first()]),
+        ),
+        (
+            "by name, in another bucket",
+            with(named(name, false), vec![elsewhere()]),
+        ),
+        (
+            "by name, demoted",
+            with(named(name, false), vec![demoted(first())]),
+        ),
+        (
+            "by name, demoted and accepted",
+            with(named(name, true), vec![demoted(first())]),
+        ),
+        (
+            "by name, suspect",
+            with(named(name, false), vec![suspect()]),
+        ),
+        (
+            "by name, suspect and accepted",
+            with(named(name, true), vec![suspect()]),
+        ),
         (
             "by name, unconfirmed",
             with(
                 named("new", false),
-                vec![unconfirmed_backup("new", "2026-02-01T09:21:00Z", "0/1A2B3C8")],
+                vec![unconfirmed_backup(
+                    "new",
+                    "2026-02-01T09:21:00Z",
+                    "0/1A2B3C8",
+                )],
             ),
         ),
         (
             "by name, failed",
-            with(named("bad", true), vec![bad_backup("bad", "2026-02-01T09:21:00Z", "Failed", "JobFailed")]),
+            with(
+                named("bad", true),
+                vec![bad_backup(
+                    "bad",
+                    "2026-02-01T09:21:00Z",
+                    "Failed",
+                    "JobFailed",
+                )],
+            ),
         ),
         (
             "by name, running",
             with(
                 named("now", true),
-                vec![super::sample_objects::backup("now", "2026-02-01T09:21:00Z", "Running")],
+                vec![super::sample_objects::backup(
+                    "now",
+                    "2026-02-01T09:21:00Z",
+                    "Running",
+                )],
             ),
         ),
     ];
@@ -121,7 +164,11 @@ fn a_set_is_chosen_only_if_it_counts_or_its_user_says_so() {
 #[test]
 fn it_begins_only_when_nothing_is_in_its_place() {
     let announced = || restoring(restore(&announced()));
-    let beside = restore_of(&json!({"latestGood": true}), "Beside", &super::restore_sample::announced());
+    let beside = restore_of(
+        &json!({"latestGood": true}),
+        "Beside",
+        &super::restore_sample::announced(),
+    );
     let scratch = restore_of(&json!({"latestGood": true}), "Scratch", &Value::Null);
     let mut unconfirmed = restore(&super::restore_sample::announced());
     unconfirmed.spec.confirm = Some("uid-of-the-one-before".to_owned());
@@ -131,7 +178,8 @@ fn it_begins_only_when_nothing_is_in_its_place() {
         ("announced, beside", restoring(beside)),
         (
             "announced, without the agents' identity",
-            announced().with(|observed| observed.agent_identity = Fact::Known(AgentIdentity::Missing)),
+            announced()
+                .with(|observed| observed.agent_identity = Fact::Known(AgentIdentity::Missing)),
         ),
         ("scratch", restoring(scratch)),
         ("confirmed for another one", restoring(unconfirmed)),
@@ -159,10 +207,16 @@ fn it_begins_only_when_nothing_is_in_its_place() {
                 }
             }),
         ),
-        ("suspended", announced().database(|database| database.spec.suspend = true)),
+        (
+            "suspended",
+            announced().database(|database| database.spec.suspend = true),
+        ),
         ("being deleted", announced().deleted()),
         ("no pod runs", announced().pods(Vec::new())),
-        ("a backup runs", announced().jobs(vec![agents::job("knowledge-backup-1", "backup")])),
+        (
+            "a backup runs",
+            announced().jobs(vec![agents::job("knowledge-backup-1", "backup")]),
+        ),
         (
             "another restore runs",
             announced().jobs(vec![agents::job("restore-another", "restore")]),
@@ -187,10 +241,20 @@ fn nothing_is_decided_of_what_could_not_be_read() {
         decided_by(&sample.0).expect_err("it could not be read")
     };
     let refused = || "refused".to_owned();
-    assert_eq!(refused(), unread(|observed| observed.jobs = Fact::Unknown("refused".to_owned())));
-    assert_eq!(refused(), unread(|observed| observed.pods = Fact::Unknown("refused".to_owned())));
-    assert_eq!(refused(), unread(|observed| observed.neighbours = Fact::Unknown("refused".to_owned())));
-    let unread = restoring(asked()).with(|observed| observed.backups = Fact::Unknown("refused".to_owned()));
+    assert_eq!(
+        refused(),
+        unread(|observed| observed.jobs = Fact::Unknown("refused".to_owned()))
+    );
+    assert_eq!(
+        refused(),
+        unread(|observed| observed.pods = Fact::Unknown("refused".to_owned()))
+    );
+    assert_eq!(
+        refused(),
+        unread(|observed| observed.neighbours = Fact::Unknown("refused".to_owned()))
+    );
+    let unread =
+        restoring(asked()).with(|observed| observed.backups = Fact::Unknown("refused".to_owned()));
     assert_eq!(decided_by(&unread.0).err(), Some(refused()));
 }
 
@@ -242,7 +306,10 @@ fn its_job_is_followed_to_its_end() {
     };
     let beside = {
         let mut restore = restore_of(&json!({"latestGood": true}), "Beside", &done());
-        let report = restore.status.as_mut().and_then(|status| status.report.as_mut());
+        let report = restore
+            .status
+            .as_mut()
+            .and_then(|status| status.report.as_mut());
         for database in report.into_iter().flat_map(|report| &mut report.databases) {
             (database.kept_as, database.kept_oid) = (None, None);
         }
@@ -251,9 +318,18 @@ fn its_job_is_followed_to_its_end() {
     let scenarios = vec![
         ("it has begun", running(&Value::Null)),
         ("half of it", running(&half)),
-        ("verifying", running(&json!({"phase": "Verifying", "message": "table 3 of 12"}))),
-        ("a quota refuses its pod", not_begun("2026-02-01T09:29:30Z", quota)),
-        ("a quota has refused it for long", not_begun("2026-02-01T09:20:00Z", quota)),
+        (
+            "verifying",
+            running(&json!({"phase": "Verifying", "message": "table 3 of 12"})),
+        ),
+        (
+            "a quota refuses its pod",
+            not_begun("2026-02-01T09:29:30Z", quota),
+        ),
+        (
+            "a quota has refused it for long",
+            not_begun("2026-02-01T09:20:00Z", quota),
+        ),
         (
             "another pod of it is not there yet",
             not_begun("2026-02-01T09:20:00Z", quota).with({
@@ -264,10 +340,16 @@ fn its_job_is_followed_to_its_end() {
                 }
             }),
         ),
-        ("it failed", running(&failed("role holdfast may not create databases"))),
+        (
+            "it failed",
+            running(&failed("role holdfast may not create databases")),
+        ),
         ("ended a moment ago", died(2, &Value::Null)),
         ("killed while restoring", died(60, &half)),
-        ("killed while renaming", died(60, &json!({"phase": "Swapping"}))),
+        (
+            "killed while renaming",
+            died(60, &json!({"phase": "Swapping"})),
+        ),
         ("its Job was deleted", running(&half).jobs(Vec::new())),
         ("done, beside", beside),
         ("done", restoring(restore(&done()))),
@@ -279,7 +361,11 @@ fn its_job_is_followed_to_its_end() {
 fn after_it_the_data_is_verified() {
     let name = check_name();
     let checked = |outcome: CheckOutcome, reason: &str| {
-        let check = judged(restored_check(&name, "2026-02-01T09:28:00Z"), outcome, reason);
+        let check = judged(
+            restored_check(&name, "2026-02-01T09:28:00Z"),
+            outcome,
+            reason,
+        );
         restoring(restore(&done())).and_check(check)
     };
     let mut pending = restored_check(&name, "2026-02-01T09:28:00Z");
@@ -291,12 +377,27 @@ fn after_it_the_data_is_verified() {
     );
     let scenarios = vec![
         ("no pod runs", restoring(restore(&done())).pods(Vec::new())),
-        ("being checked", restoring(restore(&done())).and_check(pending)),
+        (
+            "being checked",
+            restoring(restore(&done())).and_check(pending),
+        ),
         ("verified", checked(CheckOutcome::Verified, "Verified")),
-        ("verified by another check", restoring(restore(&done())).and_check(by_another)),
-        ("not the data", checked(CheckOutcome::Suspected, "RowsDropped")),
-        ("not known a moment ago", checked(CheckOutcome::Unverifiable, "NotCounted").at("2026-02-01T09:28:09Z")),
-        ("not known", checked(CheckOutcome::Unverifiable, "NotCounted")),
+        (
+            "verified by another check",
+            restoring(restore(&done())).and_check(by_another),
+        ),
+        (
+            "not the data",
+            checked(CheckOutcome::Suspected, "RowsDropped"),
+        ),
+        (
+            "not known a moment ago",
+            checked(CheckOutcome::Unverifiable, "NotCounted").at("2026-02-01T09:28:09Z"),
+        ),
+        (
+            "not known",
+            checked(CheckOutcome::Unverifiable, "NotCounted"),
+        ),
     ];
     insta::assert_snapshot!("restore_from_backup_verified", render(scenarios));
 }
@@ -312,7 +413,9 @@ fn only_its_job_mounts_the_credentials_of_restores() {
     let secrets = |job: &Value| {
         let volumes = job.pointer("/spec/template/spec/volumes").expect("volumes");
         let all = volumes.as_array().expect("a list");
-        let names = all.iter().filter_map(|volume| volume["secret"]["secretName"].as_str());
+        let names = all
+            .iter()
+            .filter_map(|volume| volume["secret"]["secretName"].as_str());
         names.map(ToOwned::to_owned).collect::<Vec<_>>()
     };
     let of_restore = serde_json::to_value(job).expect("a Job");
@@ -320,7 +423,10 @@ fn only_its_job_mounts_the_credentials_of_restores() {
     assert_eq!(crate::guard::field_of_no_agent(&of_restore), None);
     assert_eq!(job.metadata.name.as_deref(), Some(JOB));
     let labels = job.metadata.labels.clone().unwrap_or_default();
-    assert_eq!(labels.get(names::TASK_LABEL).map(String::as_str), Some("restore"));
+    assert_eq!(
+        labels.get(names::TASK_LABEL).map(String::as_str),
+        Some("restore")
+    );
     insta::assert_yaml_snapshot!("restore_job", of_restore);
     // Nobody else's has them.
     let unchecked = emptied().restarted();

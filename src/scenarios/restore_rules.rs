@@ -32,9 +32,14 @@ pub fn cases() -> Vec<Case> {
         good: vec![Step::EnsureAgentIdentity],
     };
     let changed = |change: fn(&mut DatabaseRestore)| {
-        own.clone().with(|observed| change(&mut known(&mut observed.restores)[0]))
+        own.clone()
+            .with(|observed| change(&mut known(&mut observed.restores)[0]))
     };
-    let beside = restoring(restore_of(&json!({"latestGood": true}), "Beside", &announced()));
+    let beside = restoring(restore_of(
+        &json!({"latestGood": true}),
+        "Beside",
+        &announced(),
+    ));
     let twice = [good.clone(), good.clone()].concat();
     vec![
         // It may be created, once.
@@ -72,21 +77,39 @@ pub fn cases() -> Vec<Case> {
             ..case(own.clone())
         },
         case(changed(|restore| restore.spec.confirm = None)),
-        case(changed(|restore| restore.spec.confirm = Some("uid-of-another".to_owned()))),
-        case(changed(|restore| restore.metadata.uid = Some("uid-of-another".to_owned()))),
+        case(changed(|restore| {
+            restore.spec.confirm = Some("uid-of-another".to_owned())
+        })),
+        case(changed(|restore| {
+            restore.metadata.uid = Some("uid-of-another".to_owned())
+        })),
         case(changed(|restore| restore.status = None)),
         case(changed(|restore| {
             restore.status.get_or_insert_default().state = Some(crate::api::RestoreState::Blocked);
         })),
-        case(changed(|restore| restore.status.get_or_insert_default().set = None)),
+        case(changed(|restore| {
+            restore.status.get_or_insert_default().set = None
+        })),
         case(changed(|restore| {
             restore.status.get_or_insert_default().job = Some("seen".to_owned());
         })),
         case(own.clone().jobs(vec![job()])),
-        case(own.clone().jobs(vec![agents::job("knowledge-backup-1", "backup")])),
-        case(own.clone().jobs(vec![agents::job("restore-another", "restore")])),
-        case(own.clone().with(|observed| observed.jobs = Fact::Unknown("refused".to_owned()))),
-        case(own.clone().with(|observed| observed.restores = Fact::Unknown("refused".to_owned()))),
+        case(
+            own.clone()
+                .jobs(vec![agents::job("knowledge-backup-1", "backup")]),
+        ),
+        case(
+            own.clone()
+                .jobs(vec![agents::job("restore-another", "restore")]),
+        ),
+        case(
+            own.clone()
+                .with(|observed| observed.jobs = Fact::Unknown("refused".to_owned())),
+        ),
+        case(
+            own.clone()
+                .with(|observed| observed.restores = Fact::Unknown("refused".to_owned())),
+        ),
         case(own.with(|observed| known(&mut observed.restores).clear())),
     ]
 }

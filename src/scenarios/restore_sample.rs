@@ -33,8 +33,9 @@ pub fn backup(name: &str, created: &str) -> DatabaseBackup {
 }
 
 pub fn demoted(mut backup: DatabaseBackup) -> DatabaseBackup {
-    let by: BackupDemotion =
-        from(json!({"reason": "TablesEmptied", "check": "knowledge-2", "time": "2026-02-01T09:20:00Z"}));
+    let by: BackupDemotion = from(
+        json!({"reason": "TablesEmptied", "check": "knowledge-2", "time": "2026-02-01T09:20:00Z"}),
+    );
     backup.status.get_or_insert_default().demoted = Some(by);
     backup
 }
@@ -93,13 +94,21 @@ pub fn done() -> Value {
 pub fn emptied() -> Sample {
     let mut emptied = unjudged(check("knowledge-2", "2026-02-01T09:20:00Z"));
     let status = emptied.status.get_or_insert_default();
-    for table in status.evidence.iter_mut().flat_map(|found| &mut found.tables) {
+    for table in status
+        .evidence
+        .iter_mut()
+        .flat_map(|found| &mut found.tables)
+    {
         table.rows = 0;
     }
     Sample::settled()
-        .backups(vec![backup("knowledge-backup-first", "2026-02-01T09:01:00Z")])
+        .backups(vec![backup(
+            "knowledge-backup-first",
+            "2026-02-01T09:01:00Z",
+        )])
         .database(|database| {
-            database.spec.restore = Some(from(json!({"credentialsSecret": {"name": "pg-restore"}})));
+            database.spec.restore =
+                Some(from(json!({"credentialsSecret": {"name": "pg-restore"}})));
         })
         .and_check(emptied)
         .after_a_pass()
@@ -126,7 +135,11 @@ pub fn restored_check(name: &str, created: &str) -> DatabaseCheck {
     let mut check = unjudged(check(name, created));
     check.spec.trigger = CheckTrigger::Restore;
     let status = check.status.get_or_insert_default();
-    for database in status.evidence.iter_mut().flat_map(|found| &mut found.databases) {
+    for database in status
+        .evidence
+        .iter_mut()
+        .flat_map(|found| &mut found.databases)
+    {
         if database.name == "knowledge_os" {
             database.oid = OID;
         }

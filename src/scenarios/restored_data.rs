@@ -34,7 +34,10 @@ fn verdict(sample: Sample, check: DatabaseCheck) -> (CheckOutcome, String) {
 
 fn reported(change: impl FnOnce(&mut RestoreReport)) -> Sample {
     let mut restore = restore(&done());
-    let report = restore.status.as_mut().and_then(|status| status.report.as_mut());
+    let report = restore
+        .status
+        .as_mut()
+        .and_then(|status| status.report.as_mut());
     change(report.expect("a report"));
     restoring(restore)
 }
@@ -54,12 +57,18 @@ fn all_rows_of_the_backup_verify_it_and_it_becomes_the_baseline() {
     assert_eq!(baseline.as_deref(), Some("knowledge-r1"));
     let says = |wanted: &str| {
         let mut all = plan.conditions.iter();
-        let found = all.find(|one| one.condition.as_str() == wanted).expect("the condition");
+        let found = all
+            .find(|one| one.condition.as_str() == wanted)
+            .expect("the condition");
         found.status.as_str().to_owned()
     };
     assert_eq!(says("DataReset"), "False");
     assert_eq!(says("DataVerified"), "True");
-    assert!(plan.steps.iter().any(|step| matches!(step, Step::WriteLedger { .. })));
+    assert!(
+        plan.steps
+            .iter()
+            .any(|step| matches!(step, Step::WriteLedger { .. }))
+    );
 }
 
 /// Another initdb on another volume: that is what was to be healed.
@@ -77,43 +86,91 @@ fn another_database_cluster_is_accepted_with_all_rows() {
 #[test]
 fn nothing_less_is_accepted() {
     let suspected: Vec<(&str, Sample, DatabaseCheck)> = vec![
-        ("a row is missing", reported(|_| {}), found(|found| rows(found, 0, 84, CountKind::Exact))),
-        ("a table is missing", reported(|_| {}), found(|found| {
-            found.tables.pop();
-            found.table_count = 1;
-        })),
-        ("another database of the name", reported(|_| {}), found(|found| found.databases[0].oid = 17_000)),
-        ("no restore", reported(|_| {}).with(|observed| known(&mut observed.restores).clear()), found(|_| {})),
-        ("it failed", reported(|report| report.failure = Some(crate::api::AgentFailure {
-            reason: "JobFailed".to_owned(), message: String::new(),
-        })), found(|_| {})),
-        ("it is not done", reported(|report| report.completion_time = None), found(|_| {})),
-        ("nobody confirmed it", reported(|_| {}).with(|observed| {
-            known(&mut observed.restores)[0].spec.confirm = Some("uid-of-another".to_owned());
-        }), found(|_| {})),
-        ("it is over", reported(|_| {}).with(|observed| {
-            let status = known(&mut observed.restores)[0].status.as_mut();
-            status.expect("a status").state = Some(crate::api::RestoreState::Failed);
-        }), found(|_| {})),
-        ("it stays beside", reported(|_| {}).with(|observed| {
-            known(&mut observed.restores)[0].spec.into = crate::api::RestoreTarget::Beside;
-        }), found(|_| {})),
+        (
+            "a row is missing",
+            reported(|_| {}),
+            found(|found| rows(found, 0, 84, CountKind::Exact)),
+        ),
+        (
+            "a table is missing",
+            reported(|_| {}),
+            found(|found| {
+                found.tables.pop();
+                found.table_count = 1;
+            }),
+        ),
+        (
+            "another database of the name",
+            reported(|_| {}),
+            found(|found| found.databases[0].oid = 17_000),
+        ),
+        (
+            "no restore",
+            reported(|_| {}).with(|observed| known(&mut observed.restores).clear()),
+            found(|_| {}),
+        ),
+        (
+            "it failed",
+            reported(|report| {
+                report.failure = Some(crate::api::AgentFailure {
+                    reason: "JobFailed".to_owned(),
+                    message: String::new(),
+                })
+            }),
+            found(|_| {}),
+        ),
+        (
+            "it is not done",
+            reported(|report| report.completion_time = None),
+            found(|_| {}),
+        ),
+        (
+            "nobody confirmed it",
+            reported(|_| {}).with(|observed| {
+                known(&mut observed.restores)[0].spec.confirm = Some("uid-of-another".to_owned());
+            }),
+            found(|_| {}),
+        ),
+        (
+            "it is over",
+            reported(|_| {}).with(|observed| {
+                let status = known(&mut observed.restores)[0].status.as_mut();
+                status.expect("a status").state = Some(crate::api::RestoreState::Failed);
+            }),
+            found(|_| {}),
+        ),
+        (
+            "it stays beside",
+            reported(|_| {}).with(|observed| {
+                known(&mut observed.restores)[0].spec.into = crate::api::RestoreTarget::Beside;
+            }),
+            found(|_| {}),
+        ),
         ("the check is older", reported(|_| {}), {
             let mut check = found(|_| {});
-            check.metadata.creation_timestamp = Some(super::sample_parts::time("2026-02-01T09:24:00Z"));
+            check.metadata.creation_timestamp =
+                Some(super::sample_parts::time("2026-02-01T09:24:00Z"));
             check
         }),
-        ("the spec asks for more rows", reported(|_| {}).database(|database| {
-            database.spec.verification.tables = vec![TableRule {
-                name: "public.experts".to_owned(),
-                min_rows: Some(1_000),
-                ..TableRule::default()
-            }];
-        }), found(|_| {})),
-        ("the data is not on a claim", reported(|_| {}), found(|found| {
-            "7599999999999999999".clone_into(&mut found.identity.system_identifier);
-            "/elsewhere".clone_into(&mut found.identity.data_directory);
-        })),
+        (
+            "the spec asks for more rows",
+            reported(|_| {}).database(|database| {
+                database.spec.verification.tables = vec![TableRule {
+                    name: "public.experts".to_owned(),
+                    min_rows: Some(1_000),
+                    ..TableRule::default()
+                }];
+            }),
+            found(|_| {}),
+        ),
+        (
+            "the data is not on a claim",
+            reported(|_| {}),
+            found(|found| {
+                "7599999999999999999".clone_into(&mut found.identity.system_identifier);
+                "/elsewhere".clone_into(&mut found.identity.data_directory);
+            }),
+        ),
     ];
     for (name, sample, check) in suspected {
         let (outcome, message) = verdict(sample, check);
@@ -127,24 +184,49 @@ fn what_is_not_known_holds() {
     let unknown: Vec<(&str, Sample, DatabaseCheck)> = vec![
         (
             "restores could not be read",
-            reported(|_| {}).with(|observed| observed.restores = Fact::Unknown("refused".to_owned())),
+            reported(|_| {})
+                .with(|observed| observed.restores = Fact::Unknown("refused".to_owned())),
             found(|_| {}),
         ),
-        ("estimated", reported(|_| {}), found(|found| rows(found, 1, 26_337, CountKind::Estimated))),
-        ("counted in part", reported(|_| {}), found(|found| rows(found, 0, 80, CountKind::LowerBound))),
-        ("not all tables are listed", reported(|_| {}), found(|found| {
-            found.tables.pop();
-            found.table_count = 900;
-        })),
-        ("the agent does not say how many", reported(|report| {
-            report.databases[0].expected_rows = None;
-        }), found(|_| {})),
-        ("the agent found fewer", reported(|report| report.databases[0].rows = Some(26_421)), found(|_| {})),
-        ("more tables than a report lists", reported(|report| {
-            report.tables.truncate(1);
-            report.databases[0].expected_rows = Some(30_000);
-            report.databases[0].rows = Some(30_000);
-        }), found(|_| {})),
+        (
+            "estimated",
+            reported(|_| {}),
+            found(|found| rows(found, 1, 26_337, CountKind::Estimated)),
+        ),
+        (
+            "counted in part",
+            reported(|_| {}),
+            found(|found| rows(found, 0, 80, CountKind::LowerBound)),
+        ),
+        (
+            "not all tables are listed",
+            reported(|_| {}),
+            found(|found| {
+                found.tables.pop();
+                found.table_count = 900;
+            }),
+        ),
+        (
+            "the agent does not say how many",
+            reported(|report| {
+                report.databases[0].expected_rows = None;
+            }),
+            found(|_| {}),
+        ),
+        (
+            "the agent found fewer",
+            reported(|report| report.databases[0].rows = Some(26_421)),
+            found(|_| {}),
+        ),
+        (
+            "more tables than a report lists",
+            reported(|report| {
+                report.tables.truncate(1);
+                report.databases[0].expected_rows = Some(30_000);
+                report.databases[0].rows = Some(30_000);
+            }),
+            found(|_| {}),
+        ),
     ];
     for (name, sample, check) in unknown {
         let (outcome, message) = verdict(sample, check);

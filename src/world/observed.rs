@@ -18,7 +18,8 @@ use super::{
     WorkloadFound,
 };
 use crate::api::{
-    Agents, DatabaseBackup, DatabaseCheck, DatabaseRestore, PodLabels, ProtectedDatabase, WorkloadKind, names,
+    Agents, DatabaseBackup, DatabaseCheck, DatabaseRestore, PodLabels, ProtectedDatabase,
+    WorkloadKind, names,
 };
 use crate::guard;
 use crate::resources::JobPace;

@@ -8,8 +8,8 @@ use super::super::judge::Judged;
 use super::super::running::{Running, running};
 use super::blockers::{refuse_now, settings, target};
 use super::choose::{Choice, choose};
-use super::decision::SetDecision;
 use super::said;
+use super::set_decision::{SetDecision, known};
 use crate::api::{
     DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, PodReference, RestoreSource,
     RestoreState, RestoreTarget, RestoredSet,
@@ -85,7 +85,8 @@ pub fn decide(
         .take()
         .or_else(|| Some(observed.now.clone()));
     // What is to be restored, and where, is in the status by a pass before it begins.
-    let is_announced = before.state == Some(RestoreState::Running) && before.set == Some(set.clone());
+    let is_announced =
+        before.state == Some(RestoreState::Running) && before.set == Some(set.clone());
     if is_announced && let Some(job) = build_job(restore, observed, &set, start, (backup, limits)) {
         decision.plan = plan(observed, job)?;
         return Ok(decision.held());
@@ -93,7 +94,7 @@ pub fn decide(
     Ok(decision)
 }
 
-/// The rules ask for this too; here it is said in words.
+/// The rules ask for this too; here it has words.
 fn refuse_unconfirmed(restore: &DatabaseRestore, observed: &Observed) -> Option<String> {
     let uid = observed.database.metadata.uid.as_deref();
     let is_confirmed = restore.spec.confirm.as_deref() == uid && uid.is_some();
@@ -164,7 +165,7 @@ pub fn sample_restore_job(
 
 fn plan(observed: &Observed, job: Step) -> Result<Plan, String> {
     let mut plan = Plan::default();
-    match super::decision::known(&observed.agent_identity)? {
+    match known(&observed.agent_identity)? {
         AgentIdentity::AsItShouldBe => {}
         AgentIdentity::Missing => plan.steps.push(Step::EnsureAgentIdentity),
         AgentIdentity::OtherSubjects | AgentIdentity::OtherRole { .. } => {

@@ -6,7 +6,7 @@ use super::super::judge::Judged;
 use super::super::not_begun::Task;
 use super::super::primaries::{Primaries, primaries};
 use super::super::running::{Role, Running, primary, role};
-use super::decision::known;
+use super::set_decision::known;
 use crate::api::DatabaseRestore;
 use crate::plan::restore_of_job;
 use crate::resources::{ValidBackup, ValidRestore, describe_errors};

@@ -4,7 +4,7 @@
 use super::super::judge::Judged;
 use super::super::last_backups::{identifier, is_in_present_bucket, is_of_accepted};
 use super::super::ready::list;
-use super::decision::known;
+use super::set_decision::known;
 use crate::api::{
     BackupState, DatabaseBackup, DatabaseRestore, RestoreFrom, RestoredSet, S3Storage,
 };

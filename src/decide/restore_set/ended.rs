@@ -9,8 +9,8 @@ use super::super::judge::{Judged, concluded, has_outcome};
 use super::super::ready::list;
 use super::super::restored::is_what_was_restored;
 use super::super::running::{has_known_volumes, primary, running};
-use super::decision::SetDecision;
 use super::said;
+use super::set_decision::SetDecision;
 use crate::api::{
     CheckOutcome, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseRestore, RestorePhase,
     RestoreReport, RestoreState, RestoreTarget,
@@ -26,9 +26,8 @@ pub fn decide(
     report: &RestoreReport,
 ) -> SetDecision {
     let before = restore.status.clone().unwrap_or_default();
-    let failed = |message: String| {
-        SetDecision::over(observed, &before, RestoreState::Failed, message)
-    };
+    let failed =
+        |message: String| SetDecision::over(observed, &before, RestoreState::Failed, message);
     if let Some(failure) = &report.failure {
         return failed(format!(
             "{} ({})",
@@ -43,9 +42,10 @@ pub fn decide(
         ));
     }
     let outcome = said::outcome(restore, report);
-    let last_words = report.message.as_deref().map_or_else(String::new, |words| {
-        format!(". {}", said::quoted(words))
-    });
+    let last_words = report
+        .message
+        .as_deref()
+        .map_or_else(String::new, |words| format!(". {}", said::quoted(words)));
     if restore.spec.into != RestoreTarget::Replace {
         let message = format!("{outcome}{last_words}");
         return SetDecision::over(observed, &before, RestoreState::Complete, message);

@@ -7,9 +7,11 @@ mod choose;
 mod decision;
 mod ended;
 mod said;
+mod set_decision;
 mod under_way;
 
 pub use begin::sample_restore_job;
 pub use choose::why_not as why_not_good;
+pub use decision::decide_set;
 pub use said::under_way;
-pub use decision::{SetDecision, decide_set};
+pub use set_decision::SetDecision;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::super::ready::list;
 use crate::api::{
-    DatabaseRestore, DatabaseRestoreStatus, RestorePhase, RestoreReport, RestoreState, RestoreTarget,
-    RestoredSet,
+    DatabaseRestore, DatabaseRestoreStatus, RestorePhase, RestoreReport, RestoreState,
+    RestoreTarget, RestoredSet,
 };
 use crate::wording::{count, number, say_length};
 use crate::world::Observed;
@@ -111,10 +111,9 @@ pub fn outcome(restore: &DatabaseRestore, report: &RestoreReport) -> String {
     let status = restore.status.clone().unwrap_or_default();
     let backup = status.set.as_ref().map_or("", |set| set.backup.as_str());
     let databases = report.databases.iter().map(|database| {
-        let rows = database.rows.map_or_else(
-            || "its rows".to_owned(),
-            |rows| count(rows, "row"),
-        );
+        let rows = database
+            .rows
+            .map_or_else(|| "its rows".to_owned(), |rows| count(rows, "row"));
         match &database.kept_as {
             Some(kept) => format!(
                 "{} has {rows} of it; what was there before is database {kept}",

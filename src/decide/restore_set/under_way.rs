@@ -5,8 +5,8 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::super::job_end::{agent_ended, job_ended_at};
 use super::super::not_begun;
-use super::decision::SetDecision;
 use super::said;
+use super::set_decision::SetDecision;
 use crate::api::{DatabaseRestoreStatus, RestorePhase, RestoreState};
 use crate::plan::Step;
 use crate::world::Observed;

@@ -36,7 +36,10 @@ pub async fn restore_backup(
         plan,
         is_held,
     } = decision;
-    let begins = plan.steps.iter().any(|step| matches!(step, Step::CreateJob(_)));
+    let begins = plan
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::CreateJob(_)));
     if is_held && !notes::is_held(found) {
         notes::hold(context, found).await?;
         return Ok(Action::requeue(SOON));
@@ -49,7 +52,10 @@ pub async fn restore_backup(
         say_deleted(&mut status);
     }
     // A Job that has had its time must be gone before the restore is over: it would begin later.
-    let ends_job = plan.steps.iter().any(|step| matches!(step, Step::EndJob(_)));
+    let ends_job = plan
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::EndJob(_)));
     if ends_job {
         execute(context, found, &observed, &plan).await?;
     }

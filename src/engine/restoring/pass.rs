@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
-use kube::ResourceExt;
 
 use super::from_backup::restore_backup;
 use super::notes;
@@ -305,4 +305,3 @@ async fn fetch_earlier(
     let earlier = open.find(|other| age(other) < age(restore));
     Ok(earlier.map(ResourceExt::name_any))
 }
-

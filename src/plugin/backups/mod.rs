@@ -4,5 +4,5 @@
 mod command;
 mod text;
 
-pub use text::build_backup_table;
 pub use command::{BackupArguments, BackupsArguments, run_backup, run_backups};
+pub use text::build_backup_table;

@@ -120,10 +120,7 @@ fn build_use(
             None => format!("{kind}/{}{container}", spec.workload.name),
         },
         // Not the Secret that is there: the server's own user is often in it.
-        secret: build_secret(
-            &format!("{name}-holdfast{suffix}"),
-            present,
-        ),
+        secret: build_secret(&format!("{name}-holdfast{suffix}"), present),
         context_flag: cluster.context_flag(),
     }
 }

@@ -94,7 +94,11 @@ pub fn describe_grants(request: &GrantRequest, usage: &Use) -> String {
     );
     if let Some(protected) = &usage.protected {
         let reference = json!({"name": secret.name, "usernameKey": secret.username_key, "passwordKey": secret.password_key});
-        let part = if request.restore { "restore" } else { "connection" };
+        let part = if request.restore {
+            "restore"
+        } else {
+            "connection"
+        };
         let patch = json!({"spec": {part: {"credentialsSecret": reference}}});
         comment(
             &mut text,

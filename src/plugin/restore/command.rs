@@ -127,14 +127,17 @@ pub async fn run(
 
 /// The command for a script, once somebody has read what it does.
 fn script(cluster: &Cluster, arguments: &RestoreArguments) -> String {
-    let backup = arguments.backup.as_ref().map_or_else(String::new, |backup| {
-        let suspect = if arguments.accept_suspect {
-            " --accept-suspect"
-        } else {
-            ""
-        };
-        format!(" --backup {backup}{suspect}")
-    });
+    let backup = arguments
+        .backup
+        .as_ref()
+        .map_or_else(String::new, |backup| {
+            let suspect = if arguments.accept_suspect {
+                " --accept-suspect"
+            } else {
+                ""
+            };
+            format!(" --backup {backup}{suspect}")
+        });
     format!(
         "kubectl holdfast restore {} -n {}{}{backup} --yes",
         arguments.name,

@@ -82,7 +82,11 @@ pub fn describe(
     let mut text = String::new();
     let names: Vec<&str> = database.spec.connection.databases().collect();
     let names = escaped(&names.join(", "));
-    let _ = writeln!(text, "What is there now, in {names}:\n  - {}", present(database, last));
+    let _ = writeln!(
+        text,
+        "What is there now, in {names}:\n  - {}",
+        present(database, last)
+    );
     let backup = chosen.backup;
     let status = backup.status.clone().unwrap_or_default();
     let taken = status
@@ -95,8 +99,12 @@ pub fn describe(
         text,
         "What is restored:\n  - backup {} of {taken}: {} in {}",
         backup.name_any(),
-        status.rows.map_or_else(|| "its rows".to_owned(), |rows| count(rows, "row")),
-        status.tables.map_or_else(|| "its tables".to_owned(), |tables| count(tables, "table"))
+        status
+            .rows
+            .map_or_else(|| "its rows".to_owned(), |rows| count(rows, "row")),
+        status
+            .tables
+            .map_or_else(|| "its tables".to_owned(), |tables| count(tables, "table"))
     );
     if let Some(why) = &chosen.suspect {
         let _ = writeln!(text, "  - it DOES NOT COUNT AS GOOD: {}", escaped(why));
@@ -134,11 +142,18 @@ fn present(database: &ProtectedDatabase, last: Option<&DatabaseCheck>) -> String
             count(evidence.table_count, "table"),
             last.map(DatabaseCheck::name_any).unwrap_or_default()
         ),
-        None => "nothing is known of it: the last check could not read it, or there was none".to_owned(),
+        None => {
+            "nothing is known of it: the last check could not read it, or there was none".to_owned()
+        }
     };
     match reset {
         Some(reset) => {
-            let _ = write!(said, "; it looks reset ({}): {}", reset.reason, escaped(&reset.message));
+            let _ = write!(
+                said,
+                "; it looks reset ({}): {}",
+                reset.reason,
+                escaped(&reset.message)
+            );
         }
         None => said.push_str("; it does NOT look reset"),
     }

@@ -56,7 +56,8 @@ fn check() -> DatabaseCheck {
 #[test]
 fn what_it_says_reads() {
     let now = "2026-02-01T10:00:00Z".parse().unwrap();
-    let by = json!({"check": "knowledge-1", "time": "2026-02-01T03:05:00Z", "reason": "TablesEmptied"});
+    let by =
+        json!({"check": "knowledge-1", "time": "2026-02-01T03:05:00Z", "reason": "TablesEmptied"});
     let backups = [
         backup("good", "Complete", &json!({"confirmed": by})),
         backup("demoted", "Complete", &json!({"demoted": by})),
