@@ -26,7 +26,7 @@ const WAITING: usize = 4;
 /// Bytes that are decompressed at a time.
 const PIECE: usize = 256 << 10;
 
-/// Why a dump could not be decompressed to its end.
+/// Why a dump could not be decompressed completely.
 enum Broken {
     /// Nobody wants more of it.
     Abandoned,
