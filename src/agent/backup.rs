@@ -127,7 +127,7 @@ async fn take(
     let files = MountedFiles::default();
     let server = tokio::select! {
         failure = interrupt.wait() => return Err(failure),
-        server = host::find_server(client, request, &files) => server?,
+        server = host::find_server(client, &request.namespace, &request.server, &files) => server?,
     };
     tracing::info!(host = server.host, path = path.as_str(), "backing up");
     let mut suspicion = ProtectedDatabaseSuspicion::new(

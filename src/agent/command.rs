@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{JOB_NAME_VARIABLE, REQUEST_VARIABLE};
 
-use super::{backup, check, files, install};
+use super::{backup, check, files, install, restore};
 
 /// What an agent does. These are started by Jobs of the operator, not by users.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -27,10 +27,12 @@ pub enum AgentCommand {
     /// Back up the database that `HOLDFAST_REQUEST` names, and report to a `DatabaseBackup` named
     /// like the Job.
     Backup,
+    /// Restore the backup set that `HOLDFAST_REQUEST` names, and report to its `DatabaseRestore`.
+    Restore,
 }
 
-/// Runs a subcommand. A check that found nothing is no error here: it was reported. A failed backup is
-/// one, so that its Job fails, whoever looks at Jobs.
+/// Runs a subcommand. A check that found nothing is no error here: it was reported. A failed backup or restore
+/// is one, so that its Job fails, whoever looks at Jobs.
 pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
     match command {
         AgentCommand::Install { to } => install(&to),
@@ -45,6 +47,7 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
             })?;
             Box::pin(backup::run_backup(read_request()?, &name)).await
         }
+        AgentCommand::Restore => Box::pin(restore::run_restore(read_request()?)).await,
     }
 }
 

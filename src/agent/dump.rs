@@ -9,12 +9,12 @@ use tokio::process::Command;
 
 use crate::api::{AgentFailure, TlsMode, reasons};
 use crate::postgres::{
-    Login, NoProgram, PasswordFile, PostgresError, Program, find_program_for, quote_qualified,
-    read_major,
+    ArchiveSummary, Login, NoProgram, PasswordFile, PostgresError, Program, find_program_for,
+    quote_qualified, read_major,
 };
 use crate::store::{ObjectStore, Upload};
 
-use super::dump_run::{Dumped, failure, run};
+use super::dump_run::{Dumped, failure, inspect, run};
 use super::dump_stream::Inspector;
 
 /// How what agents call themselves in `pg_stat_activity` begins while they dump; the set follows.
@@ -116,9 +116,7 @@ impl DumpPrograms {
         name: &str,
         upload: &mut Upload<S>,
     ) -> Result<Dumped, AgentFailure> {
-        let mut command = self.command(&self.dump, database);
-        command.args(["--format=custom", "--compress=0", LOCK_WAIT, "--dbname"]);
-        command.arg(CLIENT_LIMITS);
+        let mut command = self.dump_command(database);
         if let Some(snapshot) = scope.snapshot {
             command.arg(format!("--snapshot={snapshot}"));
         }
@@ -130,6 +128,50 @@ impl DumpPrograms {
         self.ask().await?;
         let inspector = Inspector::Archive(Box::default());
         run(command, "pg_dump", inspector, name, upload).await
+    }
+
+    /// Dumps a database and only looks at what the dump holds, with these settings of the session.
+    pub(super) async fn inspect_database(
+        &self,
+        database: &str,
+        settings: &str,
+    ) -> Result<ArchiveSummary, AgentFailure> {
+        let mut command = self.dump_command(database);
+        command.env("PGOPTIONS", self.options_with(settings));
+        self.ask().await?;
+        let inspector = Inspector::Archive(Box::default());
+        let inspected = inspect(command, "pg_dump", inspector).await?;
+        inspected.archive.ok_or_else(|| {
+            failure("pg_dump wrote no archive, which is a fault of Holdfast".to_owned())
+        })
+    }
+
+    /// What every dump of a database begins with.
+    fn dump_command(&self, database: &str) -> Command {
+        let mut command = self.command(&self.dump, database);
+        command.args(["--format=custom", "--compress=0", LOCK_WAIT, "--dbname"]);
+        command.arg(CLIENT_LIMITS);
+        command
+    }
+
+    /// `pg_restore` from its input into a database, with these settings of the session.
+    pub(super) fn restore_command(
+        &self,
+        program: &Path,
+        database: &str,
+        settings: &str,
+    ) -> Command {
+        let mut command = self.command(program, database);
+        command
+            .args(["--exit-on-error", "--no-subscriptions", "--dbname"])
+            .arg(CLIENT_LIMITS)
+            .env("PGOPTIONS", self.options_with(settings))
+            .stdin(Stdio::piped());
+        command
+    }
+
+    fn options_with(&self, settings: &str) -> String {
+        format!("{} {settings}", self.options).trim().to_owned()
     }
 
     /// Writes roles (without passwords) and tablespaces into an upload.
@@ -152,7 +194,7 @@ impl DumpPrograms {
     }
 
     /// Makes sure that the server is still the one that is meant.
-    async fn ask(&self) -> Result<(), AgentFailure> {
+    pub(super) async fn ask(&self) -> Result<(), AgentFailure> {
         if let Some(presence) = &self.login.presence {
             presence.ask().await.map_err(PostgresError::from)?;
         }

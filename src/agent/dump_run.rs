@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::api::{AgentFailure, reasons};
@@ -39,11 +39,31 @@ pub struct Dumped {
 }
 
 /// A program that runs. Dropped before it has ended it gets SIGTERM: `pg_dump` then cancels its query.
-struct Running(Option<Child>);
+pub(super) struct Running(Option<Child>);
 
 impl Running {
+    /// Starts a program.
+    pub(super) fn start(mut command: Command, program: &str) -> Result<Self, AgentFailure> {
+        let child = command.spawn().map_err(|error| {
+            failure(format!(
+                "{program} can't be started: {error}. Make sure that the image can run it"
+            ))
+        })?;
+        Ok(Self(Some(child)))
+    }
+
+    /// What it reads, writes and says, each as far as there is a pipe.
+    pub(super) fn pipes(
+        &mut self,
+    ) -> (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>) {
+        match &mut self.0 {
+            Some(child) => (child.stdin.take(), child.stdout.take(), child.stderr.take()),
+            None => (None, None, None),
+        }
+    }
+
     /// How it has ended.
-    async fn wait(&mut self, program: &str) -> Result<ExitStatus, AgentFailure> {
+    pub(super) async fn wait(&mut self, program: &str) -> Result<ExitStatus, AgentFailure> {
         let unknown =
             |why: String| failure(format!("the exit code of {program} is unknown: {why}"));
         let Some(child) = &mut self.0 else {
@@ -82,23 +102,15 @@ impl Drop for Running {
 
 /// Runs a program and uploads what it writes.
 pub async fn run<S: ObjectStore>(
-    mut command: Command,
+    command: Command,
     program: &str,
     inspector: Inspector,
     name: &str,
     upload: &mut Upload<S>,
 ) -> Result<Dumped, AgentFailure> {
-    let mut child = command.spawn().map_err(|error| {
-        failure(format!(
-            "{program} can't be started: {error}. Make sure that the image can run it"
-        ))
-    })?;
-    let (output, messages) = (child.stdout.take(), child.stderr.take());
-    let mut child = Running(Some(child));
-    let (Some(output), Some(messages)) = (output, messages) else {
-        return Err(failure(format!(
-            "{program} was started without pipes, which is a fault of Holdfast"
-        )));
+    let mut child = Running::start(command, program)?;
+    let (_, Some(output), Some(messages)) = child.pipes() else {
+        return Err(without_pipes(program));
     };
     let messages = tokio::spawn(keep_messages(messages, program.to_owned()));
     let (mut compressed, worker) = dump_stream::start(output, inspector, name.to_owned());
@@ -132,6 +144,37 @@ pub async fn run<S: ObjectStore>(
         inspected,
         warnings: messages.warnings,
     })
+}
+
+/// Runs a program and only looks at what it writes.
+pub async fn inspect(
+    command: Command,
+    program: &str,
+    inspector: Inspector,
+) -> Result<Inspected, AgentFailure> {
+    let mut child = Running::start(command, program)?;
+    let (_, Some(output), Some(messages)) = child.pipes() else {
+        return Err(without_pipes(program));
+    };
+    let messages = tokio::spawn(keep_messages(messages, program.to_owned()));
+    let inspected = dump_stream::inspect(output, inspector).await;
+    if let Err(error) = &inspected
+        && error.is_odd()
+    {
+        return Err(incomplete(program, &error.to_string(), ""));
+    }
+    let status = child.wait(program).await?;
+    let lines = Vec::from(messages.await.unwrap_or_default().last).join(" | ");
+    if !status.success() {
+        return Err(failure(explain_exit(program, status, &lines)));
+    }
+    inspected.map_err(|error| incomplete(program, &error.to_string(), &lines))
+}
+
+pub(super) fn without_pipes(program: &str) -> AgentFailure {
+    failure(format!(
+        "{program} was started without pipes, which is a fault of Holdfast"
+    ))
 }
 
 /// A failure of a program.
@@ -177,11 +220,11 @@ fn explain_exit(program: &str, status: ExitStatus, lines: &str) -> String {
 
 /// What a program has said.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Messages {
+pub(super) struct Messages {
     /// The last lines.
-    last: VecDeque<String>,
+    pub last: VecDeque<String>,
     /// Its warnings, each once.
-    warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 impl Messages {
@@ -201,7 +244,7 @@ impl Messages {
 
 /// Keeps the end of the messages for the report, and the warnings; all of them go to the log. A line
 /// may be of any length: a hostile server can have the program write what it likes.
-async fn keep_messages(messages: impl AsyncRead + Unpin, program: String) -> Messages {
+pub(super) async fn keep_messages(messages: impl AsyncRead + Unpin, program: String) -> Messages {
     let mut reader = BufReader::new(messages);
     let mut kept = Messages::default();
     let mut line = Vec::new();

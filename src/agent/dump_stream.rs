@@ -151,6 +151,28 @@ pub fn start(
     (receiver, worker)
 }
 
+/// Reads a stream completely and says what it held; nothing of it is kept.
+pub async fn inspect(
+    source: impl AsyncRead + Send + Unpin + 'static,
+    mut inspector: Inspector,
+) -> Result<Inspected, StreamError> {
+    let (sender, mut pieces) = mpsc::channel(WAITING);
+    tokio::spawn(read(source, sender));
+    let worker = tokio::task::spawn_blocking(move || {
+        let mut raw_size = 0;
+        while let Some(piece) = pieces.blocking_recv() {
+            let piece: Vec<u8> = piece.map_err(StreamError::Read)?;
+            raw_size += piece.len() as u64;
+            inspector.push(&piece)?;
+            inspector.take_block_begins();
+        }
+        inspector.finish(raw_size, Vec::new())
+    });
+    worker
+        .await
+        .unwrap_or_else(|error| Err(StreamError::Read(std::io::Error::other(error))))
+}
+
 async fn read(mut source: impl AsyncRead + Unpin, sender: mpsc::Sender<std::io::Result<Vec<u8>>>) {
     loop {
         let mut piece = Vec::with_capacity(PIECE);

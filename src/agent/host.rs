@@ -1,4 +1,4 @@
-//! Finding the server to back up: a running pod of the workload, the primary if there are several.
+//! Finding the server to back up or to restore into: a running pod of the workload, the primary if there are several.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use tokio::time::Instant;
 
-use crate::api::{AgentFailure, BackupRequest, PodReference, PodSelection, reasons};
+use crate::api::{AgentFailure, PodReference, PodSelection, ServerRequest, reasons};
 use crate::postgres::{Login, Presence, connect, fetch_identity};
 
 use super::presence::ask_for;
@@ -31,10 +31,11 @@ pub struct Server {
 /// Finds the server.
 pub async fn find_server(
     client: &Client,
-    request: &BackupRequest,
+    namespace: &str,
+    request: &ServerRequest,
     files: &MountedFiles,
 ) -> Result<Server, AgentFailure> {
-    if let Some(host) = &request.server.host {
+    if let Some(host) = &request.host {
         return Ok(Server {
             host: host.clone(),
             presence: None,
@@ -42,25 +43,20 @@ pub async fn find_server(
     }
     let ask = |(address, pod): &(String, PodReference)| Server {
         host: address.clone(),
-        presence: Some(ask_for(
-            client,
-            &request.namespace,
-            pod.clone(),
-            address.clone(),
-        )),
+        presence: Some(ask_for(client, namespace, pod.clone(), address.clone())),
     };
     let failure = |message: String| AgentFailure {
         reason: reasons::NO_RUNNING_POD.to_owned(),
         message,
     };
-    let selection = request.server.pods.as_ref().ok_or_else(|| {
+    let selection = request.pods.as_ref().ok_or_else(|| {
         failure(
             "the request names neither a host nor pods, which is a fault of the operator; see its \
                 log"
             .to_owned(),
         )
     })?;
-    let api: Api<Pod> = Api::namespaced(client.clone(), &request.namespace);
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let parameters = ListParams::default().labels(&selection.selector);
     let end = Instant::now() + POD_LIMIT;
     loop {
@@ -82,11 +78,11 @@ pub async fn find_server(
             [] if Instant::now() < end => tokio::time::sleep(PAUSE).await,
             [] => {
                 return Err(failure(format!(
-                    "no pod of {} has a running container `{}`, so there is no server to back \
-                     up. See `kubectl get pods --namespace={} --selector={}`",
+                    "no pod of {} has a running container `{}`, so there is no server to ask. \
+                     See `kubectl get pods --namespace={} --selector={}`",
                     describe(selection),
                     selection.container,
-                    request.namespace,
+                    namespace,
                     selection.selector
                 )));
             }
@@ -96,14 +92,14 @@ pub async fn find_server(
             several if selection.is_primary => {
                 return Err(failure(format!(
                     "{} pods have the labels of the primary (spec.workload.primary), so it is not \
-                     known which one to back up. See `kubectl get pods --namespace={} --selector={}`",
+                     known which one is meant. See `kubectl get pods --namespace={} --selector={}`",
                     several.len(),
-                    request.namespace,
+                    namespace,
                     selection.selector
                 )));
             }
             several => {
-                if let Some(found) = prefer_primary(several, request, files).await {
+                if let Some(found) = prefer_primary(several, namespace, request, files).await {
                     return Ok(found);
                 }
             }
@@ -171,14 +167,15 @@ fn running_pod(pod: &Pod, selection: &PodSelection) -> Option<(String, PodRefere
 /// wrong.
 async fn prefer_primary(
     servers: &[Server],
-    request: &BackupRequest,
+    namespace: &str,
+    request: &ServerRequest,
     files: &MountedFiles,
 ) -> Option<Server> {
-    let database = request.server.main_database();
+    let database = request.main_database();
     for server in servers {
         let login = Login::read(
-            &request.server,
-            &request.namespace,
+            request,
+            namespace,
             &server.host,
             &files.postgres_credentials,
             &files.postgres_ca,

@@ -1,5 +1,5 @@
-//! What runs inside Jobs: `install`, `check` and `backup` in the database's own image, `files` in
-//! ours. Judges nothing; it reports what it finds.
+//! What runs inside Jobs: `install`, `check`, `backup` and `restore` in the database's own image, `files`
+//! in ours. Judges nothing; it reports what it finds.
 
 mod backup;
 mod backup_fill;
@@ -29,6 +29,26 @@ mod named_paths;
 mod presence;
 mod record_verdicts;
 mod remembered;
+mod restore;
+mod restore_compare;
+mod restore_context;
+mod restore_database;
+mod restore_facts;
+mod restore_fetch;
+mod restore_mark;
+mod restore_names;
+mod restore_one;
+mod restore_order;
+mod restore_preflight;
+mod restore_replace;
+mod restore_said;
+mod restore_server;
+mod restore_set;
+mod restore_settings;
+mod restore_stream;
+mod restore_swap;
+mod restore_swap_state;
+mod restore_verify;
 mod set_order;
 mod set_verdict;
 mod snapshot;
@@ -47,6 +67,9 @@ pub use look_for_files::{look_for_files, look_for_files_from, nothing_found};
 pub use mounted::MountedFiles;
 pub use presence::build_presence;
 pub use remembered::{Remembered, build_evidence, fetch_remembered};
+pub use restore_names::{kept_name, restored_name};
+pub use restore_order::{RESTORE_APPLICATION_NAME, RestoreOrder, RestoreStep, RestoreWatcher};
+pub use restore_set::restore_set;
 pub use set_order::SetOrder;
 pub use set_verdict::KnownGood;
 pub use suspicion::{Look, ProtectedDatabaseSuspicion, SuspicionSource, look_since, suspicion_of};

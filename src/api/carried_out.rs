@@ -12,14 +12,14 @@ const LIMIT: usize = 65_536;
 pub struct CarriedOut {
     /// Name of the `DatabaseRestore`.
     pub restore: String,
-    /// The volume that it was for.
-    pub volume: String,
+    /// The volume that it was for, or `backup.NAME`, or `backup.latest-good`.
+    pub source: String,
     /// UID of the `DatabaseRestore`.
     pub uid: String,
 }
 
 impl CarriedOut {
-    /// Reads the note: `RESTORE/VOLUME/UID`, with commas between. What is none of these is passed
+    /// Reads the note: `RESTORE/SOURCE/UID`, with commas between. What is none of these is passed
     /// over.
     #[must_use]
     pub fn read(note: &str) -> Vec<Self> {
@@ -29,7 +29,7 @@ impl CarriedOut {
             let are_names = names.iter().all(|name| is_object_name(name));
             (are_names && parts.next().is_none()).then(|| Self {
                 restore: names[0].to_owned(),
-                volume: names[1].to_owned(),
+                source: names[1].to_owned(),
                 uid: names[2].to_owned(),
             })
         });
@@ -46,7 +46,7 @@ impl CarriedOut {
         all.push(added.clone());
         let entries = all
             .iter()
-            .map(|entry| format!("{}/{}/{}", entry.restore, entry.volume, entry.uid));
+            .map(|entry| format!("{}/{}/{}", entry.restore, entry.source, entry.uid));
         Some(entries.collect::<Vec<_>>().join(","))
     }
 
@@ -64,7 +64,7 @@ mod tests {
     fn entry(number: usize) -> CarriedOut {
         CarriedOut {
             restore: format!("back-{number}"),
-            volume: "pv-1".to_owned(),
+            source: "pv-1".to_owned(),
             uid: format!("u-{number}"),
         }
     }

@@ -5,8 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A request to restore data: it binds a volume to its claim again. Restoring backups follows in a
-/// later version.
+use super::RestoreReport;
+
+/// A request to restore data: it binds a volume to its claim again, or restores a backup into a new
+/// database of the same server, which takes the place of the present one or stays beside it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -18,8 +20,8 @@ use serde::{Deserialize, Serialize};
     namespaced,
     derive = "PartialEq",
     status = "DatabaseRestoreStatus",
-    doc = "A request to restore data: it binds a volume to its claim again. It runs once; its \
-        status says how far it is.",
+    doc = "A request to restore data: it binds a volume to its claim again, or restores a backup. It \
+        runs once; its status says how far it is.",
     printcolumn(
         name = "Database",
         type_ = "string",
@@ -30,7 +32,13 @@ use serde::{Deserialize, Serialize};
         name = "Volume",
         type_ = "string",
         json_path = ".spec.from.volume",
-        description = "Where the data comes from"
+        description = "The volume that the data comes from"
+    ),
+    printcolumn(
+        name = "Backup",
+        type_ = "string",
+        json_path = ".status.set.backup",
+        description = "The DatabaseBackup that the data comes from"
     ),
     printcolumn(
         name = "Into",
@@ -53,9 +61,9 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseRestore can't be \
     changed; create another one"))]
-#[x_kube(validation = Rule::new("has(self.from.volume)")
-    .message("spec.from: only volume is supported in this version; to restore a backup, use \
-        pg_restore with the dump that the DatabaseBackup names"))]
+#[x_kube(validation = Rule::new("self.into != 'Scratch'")
+    .message("spec.into: Scratch is not supported in this version; write Beside to restore a backup into \
+        a new database beside the present one, which changes nothing there"))]
 #[x_kube(validation = Rule::new("!has(self.from.volume) || self.into == 'Replace'")
     .message("spec.into must be Replace for a volume: it is mounted instead of the present volume, \
         which is kept"))]
@@ -64,6 +72,9 @@ use serde::{Deserialize, Serialize};
     .message(Message::Expression("'spec.confirm: Replace needs the UID of the ProtectedDatabase, so \
         that nobody replaces data by accident, and no tool does it again: kubectl get protdb ' + \
         self.database + ' -o jsonpath={.metadata.uid}'".to_owned())))]
+#[x_kube(validation = Rule::new("!has(self.acceptSuspect) || has(self.from.backup)")
+    .message("spec.acceptSuspect goes with spec.from.backup only: what does not count as good is restored \
+        only where it is named"))]
 pub struct DatabaseRestoreSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
     #[schemars(
@@ -80,6 +91,10 @@ pub struct DatabaseRestoreSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub confirm: Option<String>,
+    /// Restores the backup that `from.backup` names although it does not count as good: it is Suspect, was
+    /// demoted, or no good check has confirmed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_suspect: Option<bool>,
 }
 
 /// Where restored data comes from; exactly one field.
@@ -88,12 +103,17 @@ pub struct DatabaseRestoreSpec {
 #[x_kube(validation = Rule::new("[has(self.backup), has(self.latestGood), \
     has(self.volume)].filter(x, x).size() == 1")
     .message("spec.from needs exactly one of backup, latestGood and volume"))]
+#[x_kube(validation = Rule::new("!has(self.latestGood) || self.latestGood")
+    .message("spec.from.latestGood must be true, or left out beside backup and volume"))]
 pub struct RestoreSource {
     /// Name of a `DatabaseBackup`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub backup: Option<String>,
-    /// The newest backup that is Complete.
+    /// `true`: the newest backup that counts, which is Complete and confirmed by a good check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_good: Option<bool>,
     /// Name of a `PersistentVolume`.
@@ -112,7 +132,7 @@ pub enum RestoreTarget {
     Replace,
     /// A new database beside the existing one.
     Beside,
-    /// A temporary server, to prove that the backup works.
+    /// A temporary server, to prove that the backup works. Not supported yet.
     Scratch,
 }
 
@@ -143,6 +163,29 @@ pub struct DatabaseRestoreStatus {
     /// When the data was verified, or found to be other data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
+    /// The backup set that is restored. Chosen once, by the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<RestoredSet>,
+    /// The Job that restores the backup, once it was seen. It has no second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// How far the agent of a restore from a backup is. Written by that agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<RestoreReport>,
+}
+
+/// The backup set of a restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoredSet {
+    /// Name of its `DatabaseBackup`.
+    pub backup: String,
+    /// The bucket that it is in.
+    pub bucket: String,
+    /// Its directory in the bucket.
+    pub path: String,
+    /// SHA-256 of its manifest, in hex.
+    pub manifest_sha256: String,
 }
 
 /// The state of a restore.
@@ -153,12 +196,13 @@ pub enum RestoreState {
     /// The restore can't continue; the message says what to do. It continues by itself when that is
     /// done.
     Blocked,
-    /// The claim is Bound to the volume; the check of the next start has not ended yet.
+    /// The claim is Bound to the volume, or the restored database has taken its place; the check of it
+    /// has not ended yet.
     Verifying,
     /// The data is restored and verified.
     Complete,
-    /// The claim is Bound to the volume, but its data is not what was last known good; or it was not
-    /// begun, because `confirm` is not the UID of the database.
+    /// The claim is Bound to the volume, but its data is not what was last known good; the restore of a
+    /// backup failed, and what was there is as it was; or it was not begun, and the message says why.
     Failed,
 }
 
@@ -167,5 +211,29 @@ impl RestoreState {
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Complete | Self::Failed)
+    }
+}
+
+/// Where a restore takes the data from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreFrom<'a> {
+    /// A volume.
+    Volume(&'a str),
+    /// The `DatabaseBackup` of that name.
+    Backup(&'a str),
+    /// The newest backup that counts.
+    LatestGood,
+}
+
+impl RestoreSource {
+    /// Where the data comes from. None of an object whose schema did not refuse it.
+    #[must_use]
+    pub fn which(&self) -> Option<RestoreFrom<'_>> {
+        match (&self.volume, &self.backup, self.latest_good) {
+            (Some(volume), None, None) => Some(RestoreFrom::Volume(volume)),
+            (None, Some(backup), None) => Some(RestoreFrom::Backup(backup)),
+            (None, None, Some(true)) => Some(RestoreFrom::LatestGood),
+            _ => None,
+        }
     }
 }

@@ -33,6 +33,9 @@ mod pod_labels;
 mod protected_database;
 mod protected_database_status;
 pub mod reasons;
+mod restore_report;
+mod restore_request;
+mod restore_settings;
 mod storage;
 mod storage_endpoint;
 mod storage_name;
@@ -87,8 +90,8 @@ pub use database_ledger::{
     LEDGER_VOLUME_LIMIT, LedgerBaseline, RememberedBackup, RememberedVolume,
 };
 pub use database_restore::{
-    DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, RestoreSource, RestoreState,
-    RestoreTarget,
+    DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, RestoreFrom, RestoreSource,
+    RestoreState, RestoreTarget, RestoredSet,
 };
 pub use declared_change::{DECLARATION_LIMIT, DeclaredChange};
 pub use evidence::{
@@ -112,6 +115,12 @@ pub use protected_database_status::{
     BackupSummary, BaselineStatus, CheckSummary, ClaimStatus, MarkedWorkload,
     ProtectedDatabaseStatus,
 };
+pub use restore_report::{
+    RESTORE_WARNING_LIMIT, RESTORED_DATABASE_LIMIT, RESTORED_TABLE_LIMIT, RestorePhase,
+    RestoreReport, RestoredDatabase, RestoredTable,
+};
+pub use restore_request::RestoreRequest;
+pub use restore_settings::Restore;
 pub use storage::{VolumeStorage, is_same_handle};
 pub use storage_endpoint::{host_of_endpoint, is_address_of_node, is_host_of_node_or_cluster};
 pub use valid_name::{

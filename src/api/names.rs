@@ -46,8 +46,8 @@ pub const REBOUND_VOLUME_VERSION_ANNOTATION: &str = "holdfast.dev/rebound-volume
 /// Annotation on a `ProtectedDatabase`: the `DatabaseRestore`s that were carried out for it,
 /// [`super::CarriedOut`].
 pub const CARRIED_OUT_ANNOTATION: &str = "holdfast.dev/restores-carried-out";
-/// Finalizer on a `DatabaseRestore` while it has stopped the workload: deleted on its way, it is gone
-/// only after the workload has its pods back.
+/// Finalizer on a `DatabaseRestore` while it has stopped the workload, or while its Job restores a backup:
+/// deleted on its way, it is gone only after the workload has its pods back, or the Job has ended.
 pub const RESTORING_FINALIZER: &str = "holdfast.dev/restoring";
 /// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
 pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";
@@ -65,7 +65,7 @@ pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
 pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
-/// Label on agent Jobs and their pods: `check`, `files` or `backup`.
+/// Label on agent Jobs and their pods: `check`, `files`, `backup` or `restore`.
 pub const TASK_LABEL: &str = "holdfast.dev/task";
 /// Annotation on our `CustomResourceDefinition`s and admission policies: the version of Holdfast that
 /// installed them.
@@ -86,6 +86,10 @@ pub const AGENT_MANAGER: &str = "holdfast-agent";
 const FILES_MANAGER: &str = "holdfast-agent-files";
 /// Prefix of the names of Jobs that look for files; the UID of the check follows.
 pub const FILES_JOB_PREFIX: &str = "files-";
+/// Field manager of agents that restore a backup.
+pub const RESTORE_AGENT_MANAGER: &str = "holdfast-agent-restore";
+/// Prefix of the names of Jobs that restore a backup; the UID of the `DatabaseRestore` follows.
+pub const RESTORE_JOB_PREFIX: &str = "restore-";
 /// Field manager of the plugin, `kubectl holdfast`.
 pub const PLUGIN_MANAGER: &str = "kubectl-holdfast";
 /// Service account of the operator.
@@ -123,6 +127,13 @@ pub fn files_manager(rule: usize) -> String {
 #[must_use]
 pub fn files_job(check_uid: &str, rule: usize) -> String {
     format!("{FILES_JOB_PREFIX}{check_uid}-{rule}")
+}
+
+/// Name of the Job that restores a backup for one `DatabaseRestore`, by its UID: no other object's Job
+/// has it, and there is no second one.
+#[must_use]
+pub fn restore_job(restore_uid: &str) -> String {
+    format!("{RESTORE_JOB_PREFIX}{restore_uid}")
 }
 
 /// Name of the `DatabaseLedger` of a `ProtectedDatabase`. No namespace has a dot in its name, so no

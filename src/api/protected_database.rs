@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Agents, Backup, Connection, Drill, FileRule, PodLabels, ProtectedDatabaseStatus, WorkloadKind,
+    Agents, Backup, Connection, Drill, FileRule, PodLabels, ProtectedDatabaseStatus, Restore,
+    WorkloadKind,
 };
 
 /// A Postgres database whose data Holdfast guards, verifies and backs up.
@@ -66,6 +67,9 @@ pub struct ProtectedDatabaseSpec {
     /// Where and when to back up. Without it no backup is taken and `BackupFresh` says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Backup>,
+    /// How a `DatabaseRestore` restores a backup. Without it none is restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Restore>,
     /// When to prove the backups by restoring one. Not supported yet: nothing is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::build_check::{build_check, target};
 use super::judge::judge_checks;
+use super::restore_set::sample_restore_job;
 use super::running::{primary, running};
 use super::{back_up, check_jobs, files};
 use crate::api::{Agents, CheckTrigger, DatabaseCheck, DatabaseCheckSpec, ProtectedDatabase};
@@ -27,7 +28,7 @@ const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
 /// A pod, what makes it, and what its agent does.
 #[derive(Clone, Debug)]
 pub struct AgentPod {
-    /// `check`, `backup`, or `files of CLAIM`.
+    /// `check`, `backup`, `restore`, or `files of CLAIM`.
     pub task: String,
     pub pod: Pod,
     pub maker: PodMaker,
@@ -83,6 +84,14 @@ pub fn agent_pods(observed: &Observed) -> Vec<AgentPod> {
             template,
             PodMaker::CronJob(Box::new(cron_job)),
         );
+    }
+    if let (Ok(Some(backup)), Ok(Some(limits)), Some(start)) = (
+        &judged.spec.backup,
+        &judged.spec.restore,
+        primary(&judged, &running),
+    ) && let Some(job) = sample_restore_job(observed, start, (backup, limits))
+    {
+        add("restore".to_owned(), of_job(&job), PodMaker::Job(job));
     }
     pods
 }

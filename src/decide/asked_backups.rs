@@ -4,7 +4,7 @@
 use k8s_openapi::api::batch::v1::CronJob;
 
 use super::job_end::job_ended;
-use super::not_begun::Task;
+use super::not_begun::{Task, uses_the_database};
 use super::ready::list;
 use crate::api::DatabaseBackup;
 use crate::plan::{Plan, Step};
@@ -20,7 +20,7 @@ pub fn plan_asked_backups(observed: &Observed, desired: &CronJob, plan: &mut Pla
     };
     let runs = jobs
         .iter()
-        .any(|job| Task::Backup.is_of(job) && job_ended(job).is_none());
+        .any(|job| uses_the_database(job) && job_ended(job).is_none());
     let is_planned = plan
         .steps
         .iter()

@@ -303,7 +303,7 @@ fn plan_first_backup(
     };
     let running = jobs
         .iter()
-        .any(|job| Task::Backup.is_of(job) && job_ended(job).is_none());
+        .any(|job| not_begun::uses_the_database(job) && job_ended(job).is_none());
     if !verified || running || backups.iter().any(settled) {
         return;
     }

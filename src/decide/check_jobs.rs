@@ -9,10 +9,11 @@ use super::job_end::agent_ended;
 use super::judge::{Judged, has_outcome};
 use super::not_begun;
 use super::ready::list;
+use super::restored;
 use super::running::Running;
 use crate::api::{
-    AgentFailure, CheckOutcome, CheckTarget, CheckVerdict, DatabaseCheck, Evidence, Finding,
-    KnownTable, TableEvidence, reasons,
+    AgentFailure, CheckOutcome, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, Evidence,
+    Finding, KnownTable, TableEvidence, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidVerification};
@@ -211,8 +212,13 @@ pub fn build_job(
     let address = start.pod.address.as_deref()?;
     let settings = beside_pod(observed, start.pod, &start.container.image);
     let mut request = resources::check_request(&observed.database, verification, check, address);
-    if judged.acceptance.is_awaiting_change() {
+    let is_of_restore = check.spec.trigger == CheckTrigger::Restore;
+    if judged.acceptance.is_awaiting_change() || is_of_restore {
         request.counting_milliseconds = request.timeout_seconds.saturating_mul(1_000);
+    }
+    if is_of_restore {
+        // Counting stops where it is enough, and here it is only with all rows of the backup.
+        restored::raise_minimums(observed, &mut request.tables);
     }
     match &judged.known_good {
         Some(known) if request.count_all_tables => {

@@ -56,6 +56,16 @@ pub fn confirming_check(
     format!("{database}-c{over_second}-{start}")
 }
 
+/// The name of the check of what a restore has put in the place of the database; `attempt` 0 is the first.
+pub fn restore_check(database: &str, restore_uid: &str, attempt: i32) -> String {
+    let digest = short_digest(restore_uid);
+    if attempt == 0 {
+        format!("{database}-r{digest}")
+    } else {
+        format!("{database}-r{digest}-{attempt}")
+    }
+}
+
 fn start_digest(pod_uid: &str, container_id: &str) -> String {
     short_digest(&format!("{pod_uid}\n{container_id}"))
 }

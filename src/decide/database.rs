@@ -6,7 +6,7 @@ use super::area::{Area, Stall, guard_wanted};
 use super::bare_pods::stalled_pods;
 use super::{
     back_up, check, first_part, gate, job_end, judge, loss_summary, other_namespace, protect,
-    ready, release, remember,
+    ready, release, remember, restore_set,
 };
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::plan::{Plan, Step};
@@ -64,11 +64,16 @@ pub fn decide(observed: &Observed) -> Plan {
         checking,
         backing_up,
         Area {
+            stall: None,
+            waiting_on: restore_set::under_way(observed),
+        },
+        Area {
             stall: judged
                 .spec
                 .drill
                 .as_ref()
                 .err()
+                .or(judged.spec.restore.as_ref().err())
                 .map(|errors| Stall::invalid_spec(errors)),
             waiting_on: None,
         },

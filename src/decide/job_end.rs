@@ -102,6 +102,16 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
                 .filter_map(|files| usize::try_from(files.rule).ok())
                 .any(|rule| names::files_job(uid, rule) == name)
         })
+    } else if Task::Restore.is_of(job) {
+        list(&observed.restores).iter().any(|restore| {
+            let uid = restore.metadata.uid.as_deref().unwrap_or_default();
+            let report = restore
+                .status
+                .as_ref()
+                .and_then(|status| status.report.as_ref());
+            names::restore_job(uid) == name
+                && report.is_some_and(|report| report.completion_time.is_some())
+        })
     } else {
         Task::Backup.is_of(job)
             && list(&observed.backups).iter().any(|backup| {

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::accept::{Acceptance, acceptance};
 use super::known_good::{KnownGood, from_backup};
 use super::ready::list;
+use super::restored;
 use crate::api::{
     AgentFailure, CheckOutcome, CheckVerdict, DatabaseCheck, Finding, LedgerBaseline,
     MountedVolume, names, reasons,
@@ -451,8 +452,14 @@ fn judge_one(
         target: &target,
     };
     let verdict = verdict::judge(&input);
-    // Nobody can have meant a change of what nobody could read, or of what another server has.
+    // What a restore has put there is other data by its user's confirmation.
     let is_own = evidence.is_some() && check.own_evidence().is_some();
+    let verdict = if verdict.outcome == CheckOutcome::Suspected && is_own {
+        restored::judge(observed, check, known_good, verdict)
+    } else {
+        verdict
+    };
+    // Nobody can have meant a change of what nobody could read, or of what another server has.
     if verdict.outcome == CheckOutcome::Suspected && is_own {
         acceptance.apply(&input, check, verdict)
     } else {

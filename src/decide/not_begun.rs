@@ -30,6 +30,7 @@ pub enum Task {
     Check,
     Files,
     Backup,
+    Restore,
 }
 
 impl Task {
@@ -38,6 +39,7 @@ impl Task {
             Self::Check => "check",
             Self::Files => "files",
             Self::Backup => "backup",
+            Self::Restore => "restore",
         }
     }
 
@@ -46,6 +48,7 @@ impl Task {
             Self::Check => "the check",
             Self::Files => "the check of files",
             Self::Backup => "the backup",
+            Self::Restore => "the restore",
         }
     }
 
@@ -55,6 +58,11 @@ impl Task {
         let task = labels.and_then(|labels| labels.get(names::TASK_LABEL));
         task.is_some_and(|task| task == self.label())
     }
+}
+
+/// Whether the agent of a Job needs the database to stay as it is: no other such Job is started beside it.
+pub fn uses_the_database(job: &Job) -> bool {
+    Task::Backup.is_of(job) || Task::Restore.is_of(job)
 }
 
 /// The fact about an agent that is known not to have begun.
@@ -82,6 +90,13 @@ pub fn overdue(observed: &Observed, job: &Job) -> Option<String> {
         say_length(limit),
         why(agent)
     ))
+}
+
+/// Why the agent of a Job has not begun, if it has not and Kubernetes says why.
+pub fn why_waiting(observed: &Observed, job: &Job) -> Option<String> {
+    waiting(observed, job)
+        .filter(|agent| agent.why != Fact::Known(None))
+        .map(why)
 }
 
 /// Why an agent does not run, or that nothing says so.

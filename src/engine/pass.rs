@@ -38,25 +38,7 @@ pub async fn reconcile(
         context.written.forget(namespace, name);
         return Ok(Action::await_change());
     };
-    context.volumes.wait_for_list().await;
-    let has_backups = database.spec.backup.is_some();
-    let mut observed = Box::pin(observe(
-        &context.client,
-        OperatorFacts {
-            agent_image: &context.settings.agent_image,
-            agent_defaults: &context.settings.agent_defaults,
-            pace: context.settings.pace,
-            volumes: &context.volumes,
-            kept_volume_limit: context.settings.kept_volume_limit,
-            enforcement: &context.enforcement,
-        },
-        drift_repair::fetch_policy(context),
-        database,
-    ))
-    .await;
-    if has_backups {
-        observed.kubernetes_cluster = context.fetch_kubernetes_cluster().await;
-    }
+    let observed = Box::pin(observe_database(context, database)).await;
     let mut plan = decide(&observed);
     let steps = plan.steps.clone();
     let again_after = plan.again_after;
@@ -100,6 +82,30 @@ pub async fn reconcile(
         }
         None => Ok(Action::requeue(Duration::from_millis(50))),
     }
+}
+
+/// Reads all that a pass decides from.
+pub async fn observe_database(context: &Context, database: ProtectedDatabase) -> Observed {
+    context.volumes.wait_for_list().await;
+    let has_backups = database.spec.backup.is_some();
+    let mut observed = Box::pin(observe(
+        &context.client,
+        OperatorFacts {
+            agent_image: &context.settings.agent_image,
+            agent_defaults: &context.settings.agent_defaults,
+            pace: context.settings.pace,
+            volumes: &context.volumes,
+            kept_volume_limit: context.settings.kept_volume_limit,
+            enforcement: &context.enforcement,
+        },
+        drift_repair::fetch_policy(context),
+        database,
+    ))
+    .await;
+    if has_backups {
+        observed.kubernetes_cluster = context.fetch_kubernetes_cluster().await;
+    }
+    observed
 }
 
 /// What became of the steps of a pass.

@@ -1,11 +1,15 @@
 //! The admission policy that lets the token of an agent's Job write nothing but the status of its
 //! own check, backup or restore. Builders only.
 
-use k8s_openapi::api::admissionregistration::v1::{MatchResources, ValidatingAdmissionPolicy};
+use k8s_openapi::api::admissionregistration::v1::{
+    MatchResources, ValidatingAdmissionPolicy, Validation,
+};
 
 use super::cel::quote;
 use super::policy::{forbid_unless, only_where, policy, rule, variable};
-use crate::api::names::{AGENT_SERVICE_ACCOUNT, FILES_JOB_PREFIX, GROUP, VERSION};
+use crate::api::names::{
+    AGENT_SERVICE_ACCOUNT, FILES_JOB_PREFIX, GROUP, RESTORE_JOB_PREFIX, VERSION,
+};
 
 /// Name of the policy, and of its binding, that fences agents in.
 pub const FENCE_POLICY: &str = "holdfast-agent-fence";
@@ -15,6 +19,8 @@ const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 /// A pod's name is its Job's, cut after this many characters with the hyphen, and five random ones.
 const POD_BASE_LIMIT: usize = 58;
 const POD_SUFFIX: usize = 5;
+/// What the UID of an object looks like.
+const UID_PATTERN: &str = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
 
 /// What a check's own agent writes, and the operator. The agents that look for files write the rest
 /// of the status and nothing of this.
@@ -57,8 +63,25 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         variable(
             "own",
             format!(
-                "variables.name != '' && variables.pods.exists(p, size(p) == size(variables.base) \
-                 + {POD_SUFFIX} && p.startsWith(variables.base))"
+                "variables.name != '' && request.resource.resource != 'databaserestores' && \
+                 variables.pods.exists(p, size(p) == size(variables.base) + {POD_SUFFIX} && \
+                 p.startsWith(variables.base))"
+            ),
+        ),
+        // A Job that restores is called after the UID of its DatabaseRestore: no other object's Job can
+        // be, and one of the restore's name is another object's.
+        variable(
+            "restores",
+            format!(
+                "request.operation == 'UPDATE' && request.resource.resource == 'databaserestores' && \
+                 variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
+                quote(RESTORE_JOB_PREFIX)
+            ),
+        ),
+        variable(
+            "isOfRestore",
+            format!(
+                "variables.pods.exists(p, p.matches('^{RESTORE_JOB_PREFIX}{UID_PATTERN}-[a-z0-9]+$'))"
             ),
         ),
     ];
@@ -81,10 +104,10 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         .map(|field| unchanged(field))
         .collect::<Vec<_>>()
         .join(" && ");
-    let validations =
+    let mut validations =
         vec![
         forbid_unless(
-            "variables.own || variables.looksForFiles".to_owned(),
+            "variables.own || variables.looksForFiles || variables.restores".to_owned(),
             "Holdfast refuses this write: an agent reports only about the check, backup or \
              restore of its own Job",
         ),
@@ -120,6 +143,7 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             "Holdfast refuses this write: an agent that checks the data does not report files",
         ),
     ];
+    validations.extend(of_restores());
     let mut rules = Vec::new();
     for resource in [
         "protecteddatabases",
@@ -153,6 +177,28 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             quote(&format!(":{AGENT_SERVICE_ACCOUNT}"))
         ),
     )
+}
+
+/// An agent that restores reports how far it is, in the one field that is its own: which set it is, and
+/// whether the restore is done, says the operator.
+fn of_restores() -> [Validation; 2] {
+    let status = |object: &str| format!("dyn({object}).?status.orValue({{}})");
+    let (new, old) = (status("object"), status("oldObject"));
+    [
+        forbid_unless(
+            "!variables.isOfRestore || variables.restores".to_owned(),
+            "Holdfast refuses this write: an agent that restores a backup writes only to the status of its \
+             own DatabaseRestore",
+        ),
+        forbid_unless(
+            format!(
+                "request.operation != 'UPDATE' || request.resource.resource != 'databaserestores' || \
+                 [{new}, {old}].all(s, s.all(k, k == 'report' || {new}[?k] == {old}[?k]))"
+            ),
+            "Holdfast refuses this write: an agent that restores a backup writes status.report; only the \
+             operator says which backup it is, and how far the restore is",
+        ),
+    ]
 }
 
 #[cfg(test)]

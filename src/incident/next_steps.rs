@@ -66,20 +66,26 @@ fn after_a_reset(
         ));
     }
     let good = backups.iter().rev().find(|backup| backup.last_good);
-    let says = match good {
-        Some(good) => format!(
-            "{} restore from a backup; the last good one is {} of {}",
-            if selection.moved_from().is_some() {
-                "if the volume can't be brought back,"
-            } else {
-                "if no volume can be brought back,"
-            },
-            good.name,
-            good.time.as_ref().map(date).unwrap_or_default()
-        ),
-        None => "see which backups exist; no good one is known".to_owned(),
-    };
-    steps.push(step(&says, selection.kubectl("get dbbackup -o wide")));
+    match good {
+        Some(good) => {
+            let says = format!(
+                "{} restore from a backup; the last good one is {} of {}. It says before what there is and \
+                 what does not come with it, and asks",
+                if selection.moved_from().is_some() {
+                    "if the volume can't be brought back,"
+                } else {
+                    "if no volume can be brought back,"
+                },
+                good.name,
+                good.time.as_ref().map(date).unwrap_or_default()
+            );
+            steps.push(step(&says, selection.holdfast("restore")));
+        }
+        None => steps.push(step(
+            "see which backups exist; no good one is known",
+            selection.kubectl("get dbbackup -o wide"),
+        )),
+    }
     if let Some(found) = &selection.found {
         let says =
             "or, if this is how the data should be, accept it: later checks are compared with it";

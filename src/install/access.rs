@@ -82,7 +82,8 @@ fn operator_rules() -> Vec<PolicyRule> {
             &["get", "list", "watch", "create", "patch", "delete"],
         ),
         rule(GROUP, &["databasebackups"], &["get", "list", "watch"]),
-        // Its finalizer, while a restore has stopped a workload. The spec can't be changed.
+        // Its finalizer, while a restore has stopped a workload, or its Job restores a backup. The spec can't
+        // be changed.
         rule(
             GROUP,
             &["databaserestores"],

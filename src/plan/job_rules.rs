@@ -1,10 +1,12 @@
-//! The rule about ending an agent's Job: what runs, or may run, is never stopped by a plan. Pure.
+//! The rules about agents' Jobs: what runs, or may run, is never stopped by a plan, and a backup is
+//! restored only where a user has confirmed it, once. Pure.
 
 use k8s_openapi::api::batch::v1::Job;
 
 use super::Step;
 use super::scope::Scope;
-use crate::world::Observed;
+use crate::api::{REQUEST_VARIABLE, RestoreRequest, RestoreState, RestoreTarget, names};
+use crate::world::{Observed, job_end};
 
 /// Make sure that a Job is deleted only if it is an agent's of this database, as it was read, and its
 /// agent does nothing: it has ended, or it had its time and is known not to have begun.
@@ -39,6 +41,93 @@ pub fn only_jobs_of_idle_agents_are_ended(
         Some(age) if age >= observed.pace.start => Ok(()),
         _ => Err("its agent still has time to begin"),
     }
+}
+
+/// Make sure that a backup is restored only for a `DatabaseRestore` as it was read: a user has confirmed
+/// it for this very database, its status has said which set it is, and it has not had its Job. One Job at
+/// a time uses the database so.
+pub fn restores_are_confirmed_and_run_once(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let Step::CreateJob(job) = &steps[position] else {
+        return Ok(());
+    };
+    let task = |job: &Job| {
+        let labels = job.metadata.labels.as_ref();
+        labels
+            .and_then(|labels| labels.get(names::TASK_LABEL))
+            .cloned()
+    };
+    let observed = scope.database()?;
+    let mut restores = observed.restores.known().into_iter().flatten();
+    let uid = restore_of_job(job);
+    let restore = restores.find(|restore| uid.is_some() && restore.metadata.uid.as_deref() == uid);
+    if task(job).as_deref() != Some("restore") && restore.is_none() {
+        return Ok(());
+    }
+    let Some(restore) = restore else {
+        return Err("it is the Job of no DatabaseRestore of this database that was read");
+    };
+    let database = observed.database.metadata.uid.as_ref();
+    if restore.spec.into == RestoreTarget::Replace
+        && (database.is_none() || restore.spec.confirm.as_ref() != database)
+    {
+        return Err("nobody has confirmed it by the UID of this database");
+    }
+    let status = restore.status.clone().unwrap_or_default();
+    if status.state != Some(RestoreState::Running) || status.set.is_none() {
+        return Err("its status has not announced it");
+    }
+    let is_for_set = request_of(job).is_some_and(|request| {
+        status.set.as_ref().is_some_and(|set| {
+            set.path == request.path
+                && set.manifest_sha256 == request.manifest_sha256
+                && set.bucket == request.storage.bucket
+        }) && request.into == restore.spec.into
+    });
+    if !is_for_set {
+        return Err("it is for another set, or another place, than its status has announced");
+    }
+    let Some(jobs) = observed.jobs.known() else {
+        return Err("it is not known which Jobs there are");
+    };
+    let is_again = status.job.is_some()
+        || jobs
+            .iter()
+            .any(|other| other.metadata.name == job.metadata.name);
+    if is_again {
+        return Err("it has had its Job");
+    }
+    let uses_it = |other: &Job| {
+        matches!(task(other).as_deref(), Some("backup" | "restore")) && job_end(other).is_none()
+    };
+    let planned = steps.iter().enumerate().any(|(place, step)| {
+        matches!(step, Step::CreateJob(other) if place != position && uses_it(other))
+    });
+    if planned || jobs.iter().any(uses_it) {
+        return Err("another backup or restore of this database is under way");
+    }
+    Ok(())
+}
+
+/// The UID of the `DatabaseRestore` in the name of a Job, if it is named so.
+#[must_use]
+pub fn restore_of_job(job: &Job) -> Option<&str> {
+    let name = job.metadata.name.as_deref()?;
+    name.strip_prefix(names::RESTORE_JOB_PREFIX)
+}
+
+/// What the agent of a restore's Job is asked.
+fn request_of(job: &Job) -> Option<RestoreRequest> {
+    let pod = job.spec.as_ref()?.template.spec.as_ref()?;
+    let mut variables = pod
+        .containers
+        .iter()
+        .flat_map(|container| container.env.iter().flatten());
+    let request = variables.find(|variable| variable.name == REQUEST_VARIABLE)?;
+    serde_json::from_str(&request.value.as_ref()?.replace("$$", "$")).ok()
 }
 
 /// Whether the agent's container has ended in every pod of the Job, and there is one.

@@ -16,6 +16,7 @@ mod storage_rules;
 mod workload_rules;
 
 pub use database_plan::Plan;
+pub use job_rules::restore_of_job;
 pub use recovery_plan::{Blocker, RecoveryPlan};
 pub use requirements::{Actor, Disturbance, Permission, Pin};
 #[cfg(test)]

@@ -62,6 +62,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         "only_jobs_of_idle_agents_are_ended",
         jobs::only_jobs_of_idle_agents_are_ended,
     ),
+    (
+        "restores_are_confirmed_and_run_once",
+        jobs::restores_are_confirmed_and_run_once,
+    ),
     ("evidence_is_kept", evidence_is_kept),
     ("gates_open_for_a_reason", gates_open_for_a_reason),
     (

@@ -19,6 +19,7 @@ use super::grant_sql::{self, GrantSqlArguments};
 use super::recover::{self, RecoverArguments};
 use super::release::{self, ReleaseArguments};
 use super::report::{self, ReportArguments};
+use super::restore::{self, RestoreArguments};
 use super::status::{self, StatusArguments};
 use super::unlock::{self, UnlockArguments};
 
@@ -67,6 +68,10 @@ enum Command {
     /// remembers them. Works without the operator.
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArguments),
+    /// Restores a backup: into a new database beside the present one, which it then replaces, and which is
+    /// kept. Says before what there is and what does not come with it.
+    #[command(after_help = EXIT_CODES)]
+    Restore(RestoreArguments),
     /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes
     /// nothing itself.
     #[command(after_help = EXIT_CODES)]
@@ -146,6 +151,7 @@ async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
     match plugin.command {
         Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
+        Command::Restore(arguments) => Box::pin(restore::run(&connect().await?, &arguments)).await,
         Command::Unlock(arguments) => unlock::run(&connect().await?, &arguments).await,
         Command::Release(arguments) => release::run(&connect().await?, &arguments).await,
         Command::Accept(arguments) => accept::run(&connect().await?, &arguments).await,

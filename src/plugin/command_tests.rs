@@ -27,6 +27,7 @@ fn the_help_reads() {
         "status",
         "explain",
         "report",
+        "restore",
         "unlock",
         "release",
         "accept",

@@ -18,6 +18,7 @@ mod paging;
 mod recover;
 mod release;
 mod report;
+mod restore;
 mod status;
 mod unlock;
 mod write;

@@ -29,6 +29,12 @@ pub struct ContentsEntry {
     pub name: String,
     /// The COPY statement that its data belongs to; empty if there is none.
     pub copy_statement: String,
+    /// The tablespace that it is in, empty for the default one.
+    pub tablespace: String,
+    /// The role that owns it, empty if none does.
+    pub owner: String,
+    /// What it is, if only a superuser can create it.
+    pub for_superusers: Option<&'static str>,
 }
 
 /// Head and table of contents.
@@ -204,16 +210,17 @@ fn parse_entry(
     let name = reader.text()?;
     let description = reader.text()?;
     let _section = reader.integer()?;
-    let _definition = reader.optional_text()?;
+    let definition = reader.text()?;
     let _drop_statement = reader.optional_text()?;
     let copy_statement = reader.text()?;
     let schema = reader.text()?;
-    let _tablespace = reader.optional_text()?;
+    let for_superusers = needs_superuser(&description, &definition);
+    let tablespace = reader.text()?;
     let _access_method = reader.optional_text()?;
     if version.minor >= 16 {
         let _relation_kind = reader.integer()?;
     }
-    let _owner = reader.optional_text()?;
+    let owner = reader.text()?;
     let _with_oids = reader.optional_text()?;
     while reader.optional_text()?.is_some() {}
     reader.take(1 + offset_size)?;
@@ -225,5 +232,61 @@ fn parse_entry(
         schema,
         name,
         copy_statement,
+        tablespace,
+        owner,
+        for_superusers,
     })
+}
+
+/// What an entry is, if only a superuser can create it.
+fn needs_superuser(description: &str, definition: &str) -> Option<&'static str> {
+    let is_native = |language: &str| {
+        [" ", "\n"]
+            .iter()
+            .any(|end| definition.contains(&format!("\n    LANGUAGE {language}{end}")))
+    };
+    match description {
+        "EVENT TRIGGER" => Some("event trigger"),
+        "PUBLICATION" if definition.contains("FOR ALL TABLES") => Some("publication of all tables"),
+        "PUBLICATION TABLES IN SCHEMA" => Some("publication of a schema"),
+        "FUNCTION" | "PROCEDURE" if is_native("c") || is_native("internal") => {
+            Some("function in C")
+        }
+        "FOREIGN DATA WRAPPER" => Some("foreign-data wrapper"),
+        "OPERATOR CLASS" => Some("operator class"),
+        "OPERATOR FAMILY" => Some("operator family"),
+        "ACCESS METHOD" => Some("access method"),
+        "SHELL TYPE" => Some("base type"),
+        "PROCEDURAL LANGUAGE" => Some("language"),
+        "TEXT SEARCH PARSER" => Some("text search parser"),
+        "TEXT SEARCH TEMPLATE" => Some("text search template"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::needs_superuser;
+
+    #[test]
+    fn what_only_a_superuser_can_create_is_known() {
+        let publication = "CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert');";
+        let function =
+            "CREATE FUNCTION public.f() RETURNS int\n    LANGUAGE c STRICT\n    AS 'f', 'f';";
+        for (description, definition, needed) in [
+            ("EVENT TRIGGER", "", true),
+            ("PUBLICATION", publication, true),
+            ("PUBLICATION", "CREATE PUBLICATION p;", false),
+            ("FUNCTION", function, true),
+            (
+                "FUNCTION",
+                "CREATE FUNCTION f() RETURNS int\n    LANGUAGE sql\n AS 'LANGUAGE c'",
+                false,
+            ),
+            ("TABLE", "CREATE TABLE t (id int);", false),
+        ] {
+            let found = needs_superuser(description, definition).is_some();
+            assert_eq!(found, needed, "{description} {definition}");
+        }
+    }
 }

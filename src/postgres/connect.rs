@@ -12,7 +12,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::incoming::{CopiedRows, Incoming, ReadingConnect};
 use super::session::LOCK_LIMIT;
-use super::settings::{build_options, build_question};
+use super::settings::{
+    build_options, build_options_of_writing, build_question, build_question_of_writing,
+};
 use super::{
     Login, PostgresError, PostgresErrorKind, Session, build_connector, classify, driver_mode,
     not_reached,
@@ -25,6 +27,44 @@ pub const APPLICATION_NAME: &str = "holdfast-check";
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 /// Pause between tries.
 const PAUSE: Duration = Duration::from_millis(400);
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose<'name> {
+    /// To ask only; `restricted` asks for what only newer minor releases know.
+    Reading { restricted: bool },
+    /// To write, under that name in `pg_stat_activity`.
+    Writing { application: &'name str },
+}
+
+impl Purpose<'_> {
+    const fn is_restricted(self) -> bool {
+        matches!(self, Self::Reading { restricted: true })
+    }
+
+    const fn application(&self) -> &str {
+        match self {
+            Self::Reading { .. } => APPLICATION_NAME,
+            Self::Writing { application } => application,
+        }
+    }
+
+    fn options(self, remaining: Duration) -> String {
+        let lock = remaining.min(LOCK_LIMIT);
+        match self {
+            Self::Reading { restricted } => build_options(remaining, lock, restricted),
+            Self::Writing { .. } => build_options_of_writing(remaining, lock),
+        }
+    }
+
+    fn question(self) -> String {
+        match self {
+            Self::Reading { restricted } => build_question(restricted),
+            Self::Writing { .. } => build_question_of_writing(),
+        }
+    }
+}
+
 /// Connects to `database`; what may pass by itself (a server that starts, no free connection) is
 /// tried again until `deadline`.
 pub async fn connect(
@@ -42,17 +82,30 @@ pub(super) async fn connect_until(
     until: Instant,
     deadline: Instant,
 ) -> Result<Session, PostgresError> {
-    let mut restricted = true;
+    let purpose = Purpose::Reading { restricted: true };
+    connect_for(purpose, login, database, until, deadline).await
+}
+
+/// The same for any purpose.
+pub(super) async fn connect_for(
+    mut purpose: Purpose<'_>,
+    login: &Login,
+    database: &str,
+    until: Instant,
+    deadline: Instant,
+) -> Result<Session, PostgresError> {
     let mut told = None;
     loop {
         let is_cut_short = until < Instant::now() + ATTEMPT_LIMIT;
-        let error = match try_connect(login, database, until, deadline, restricted).await {
+        let error = match try_connect(purpose, login, database, until, deadline).await {
             Ok(session) => return Ok(session),
-            Err(error) if restricted && error.kind == PostgresErrorKind::UnknownSetting => {
+            Err(error)
+                if purpose.is_restricted() && error.kind == PostgresErrorKind::UnknownSetting =>
+            {
                 tracing::info!(
                     "the server does not know restrict_nonsystem_relation_kind; going on without it"
                 );
-                restricted = false;
+                purpose = Purpose::Reading { restricted: false };
                 continue;
             }
             Err(error) => error,
@@ -73,11 +126,11 @@ pub(super) async fn connect_until(
 }
 
 async fn try_connect(
+    purpose: Purpose<'_>,
     login: &Login,
     database: &str,
     until: Instant,
     deadline: Instant,
-    restricted: bool,
 ) -> Result<Session, PostgresError> {
     if let Some(presence) = &login.presence {
         presence.ask().await?;
@@ -88,13 +141,9 @@ async fn try_connect(
     config
         .user(&login.username)
         .dbname(database)
-        .application_name(APPLICATION_NAME)
+        .application_name(purpose.application())
         .ssl_mode(driver_mode(login.tls_mode))
-        .options(build_options(
-            remaining,
-            remaining.min(LOCK_LIMIT),
-            restricted,
-        ));
+        .options(purpose.options(remaining));
     if !login.password.is_empty() {
         config.password(&login.password);
     }
@@ -130,17 +179,17 @@ async fn try_connect(
         login.clone(),
         database.to_owned(),
         deadline,
-        restricted,
+        purpose.is_restricted(),
         rows,
     );
-    ensure_settings(&session, restricted).await?;
+    ensure_settings(&session, purpose).await?;
     Ok(session)
 }
 
 /// Makes sure that the settings asked for are in force: what stands between the server and us may
 /// drop them, and counts would then mean something else.
-async fn ensure_settings(session: &Session, restricted: bool) -> Result<(), PostgresError> {
-    let rows = session.fetch_plainly(&build_question(restricted)).await?;
+async fn ensure_settings(session: &Session, purpose: Purpose<'_>) -> Result<(), PostgresError> {
+    let rows = session.fetch_plainly(&purpose.question()).await?;
     let ignored: Vec<&str> = rows
         .iter()
         .map(|row| session.text(row, "name"))

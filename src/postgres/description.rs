@@ -49,6 +49,13 @@ pub struct DatabaseDescription {
     /// `ALTER DATABASE … SET`, and `ALTER ROLE … IN DATABASE … SET`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<DatabaseSetting>,
+    /// Settings that decide how a value looks in a dump, as the role had them that dumped it. Only with
+    /// the same ones another dump has the same bytes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub formats: BTreeMap<String, String>,
+    /// Its comment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Roles that own something in it or have privileges on it: a restore needs them first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
@@ -170,6 +177,7 @@ pub async fn fetch_description(session: &Session) -> Result<DatabaseDescription,
     for row in list(session, of, "sequences", sequences).await? {
         of.sequences = session.number(&row, "number")?.unsigned_abs();
     }
+    read_formats(session, of).await?;
     read_extensions(session, of).await?;
     read_replication(session, of).await?;
     of.extensions
@@ -231,6 +239,38 @@ fn read_columns(columns: &BTreeMap<String, Value>, of: &mut DatabaseDescription)
         Some(Value::String(text)) => Some(bounded(text)),
         _ => None,
     };
+}
+
+/// The settings that decide how a value looks in a dump and that `pg_dump` does not choose itself.
+pub const FORMATS: [&str; 3] = ["TimeZone", "bytea_output", "lc_monetary"];
+
+async fn read_formats(
+    session: &Session,
+    of: &mut DatabaseDescription,
+) -> Result<(), PostgresError> {
+    let rows: Vec<String> = FORMATS.iter().map(|name| format!("('{name}')")).collect();
+    let formats = format!(
+        "select asked.name as name, {} as value from (values {}) as asked(name)",
+        name_column("coalesce(pg_catalog.current_setting(asked.name, true), '')"),
+        rows.join(", ")
+    );
+    for row in list(session, of, "formats", &formats).await? {
+        let value = name(session, &row, "value")?;
+        if !value.is_empty() {
+            of.formats
+                .insert(session.text(&row, "name")?.to_owned(), value);
+        }
+    }
+    let comment = format!(
+        "select coalesce({}, '') as comment",
+        name_column(&format!(
+            "pg_catalog.shobj_description(({DATABASE}), 'pg_database')"
+        ))
+    );
+    for row in list(session, of, "comment", &comment).await? {
+        of.comment = Some(name(session, &row, "comment")?).filter(|text| !text.is_empty());
+    }
+    Ok(())
 }
 
 async fn read_extensions(

@@ -1,5 +1,5 @@
 //! Asking a Postgres that is not trusted: connect, identity, tables, counting, and what `pg_dump`
-//! writes. Nothing here writes to it.
+//! writes. Nothing here writes to it except `writer`, which only restores use.
 
 mod archive;
 mod archive_head;
@@ -38,16 +38,17 @@ mod snapshot_count;
 mod tables;
 mod tally;
 mod tls;
+mod writer;
 
 pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
-pub use archive_head::{ArchiveVersion, ContentsEntry};
+pub use archive_head::{ArchiveHead, ArchiveVersion, ContentsEntry, ReadProblem, parse_head};
 pub use archive_table::{LargeObjectDigest, LargeObjectsDigest, TableDigest};
 pub use before_login::{fetch_digest_at, fetch_without_login};
 pub use connect::{APPLICATION_NAME, connect};
 pub use counted::{CountedTables, build_tables};
 pub use counting::{count_rest, count_small, takes_long};
 pub use description::{
-    ConfigurationTable, DatabaseDescription, DatabaseSetting, ExtensionDescription,
+    ConfigurationTable, DatabaseDescription, DatabaseSetting, ExtensionDescription, FORMATS,
     PublicationDescription, SlotDescription, SubscriptionDescription, fetch_description,
 };
 pub use effort::Allowance;
@@ -74,3 +75,4 @@ pub use snapshot_count::{count_in_snapshot, fetch_extension_tables};
 pub use tables::{ListedTable, TableList};
 pub use tally::Tally;
 pub use tls::{build_connector, driver_mode};
+pub use writer::Writer;

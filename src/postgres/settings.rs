@@ -21,6 +21,17 @@ const AT_THE_START: [(&str, &str); 11] = [
     ("constraint_exclusion", "off"),
     ("standard_conforming_strings", "on"),
 ];
+/// What a session asks for that writes, for the same reasons.
+const AT_THE_START_OF_WRITING: [(&str, &str); 8] = [
+    ("exit_on_error", "off"),
+    ("role", "none"),
+    ("search_path", ""),
+    ("default_transaction_read_only", "off"),
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_deferrable", "off"),
+    ("jit", "off"),
+    ("standard_conforming_strings", "on"),
+];
 /// The same once more for each transaction.
 const IN_EACH_TRANSACTION: [(&str, &str); 8] = [
     ("exit_on_error", "off"),
@@ -43,10 +54,24 @@ const WITHOUT_AN_END: &str = "case when pg_catalog.current_setting('transaction_
 /// What the server is asked for with the login. `restricted` asks for what only newer minor
 /// releases know.
 pub(super) fn build_options(remaining: Duration, lock: Duration, restricted: bool) -> String {
-    let milliseconds = remaining.as_millis().max(1);
-    let mut options: Vec<String> = AT_THE_START
+    let settings = AT_THE_START
         .into_iter()
-        .chain(restricted.then_some(RESTRICTION))
+        .chain(restricted.then_some(RESTRICTION));
+    build_options_of(settings, remaining, lock)
+}
+
+/// The same for a session that writes.
+pub(super) fn build_options_of_writing(remaining: Duration, lock: Duration) -> String {
+    build_options_of(AT_THE_START_OF_WRITING.into_iter(), remaining, lock)
+}
+
+fn build_options_of(
+    settings: impl Iterator<Item = (&'static str, &'static str)>,
+    remaining: Duration,
+    lock: Duration,
+) -> String {
+    let milliseconds = remaining.as_millis().max(1);
+    let mut options: Vec<String> = settings
         .map(|(name, value)| format!("-c {name}={}", value.replace(' ', "\\ ")))
         .collect();
     options.push(format!("-c statement_timeout={milliseconds}"));
@@ -96,9 +121,20 @@ pub(super) fn build_local_setting(name: &str, value: &str) -> String {
 
 /// Asks which of the settings asked for at the start are not in force.
 pub(super) fn build_question(restricted: bool) -> String {
-    let rows: Vec<String> = AT_THE_START
-        .into_iter()
-        .chain(restricted.then_some(RESTRICTION))
+    build_question_of(
+        AT_THE_START
+            .into_iter()
+            .chain(restricted.then_some(RESTRICTION)),
+    )
+}
+
+/// The same for a session that writes.
+pub(super) fn build_question_of_writing() -> String {
+    build_question_of(AT_THE_START_OF_WRITING.into_iter())
+}
+
+fn build_question_of(settings: impl Iterator<Item = (&'static str, &'static str)>) -> String {
+    let rows: Vec<String> = settings
         .map(|(name, value)| format!("('{name}', '{value}')"))
         .collect();
     format!(

@@ -74,9 +74,15 @@ pub fn build_agent_cluster_role() -> ClusterRole {
                 &["databasebackups"],
                 &["get", "list", "create"],
             ),
+            // A restore that goes on in another pod reads how far the one before was.
+            rule(names::GROUP, &["databaserestores"], &["get"]),
             rule(
                 names::GROUP,
-                &["databasebackups/status", "databasechecks/status"],
+                &[
+                    "databasebackups/status",
+                    "databasechecks/status",
+                    "databaserestores/status",
+                ],
                 &["patch"],
             ),
             rule("", &["pods"], &["list"]),

@@ -16,9 +16,10 @@ use kube::api::ObjectMeta;
 use super::agent_home::{escape, settle};
 use super::agent_settings::AgentPodSettings;
 use crate::api::{
-    Agents, BINARY_DIRECTORY, FILES_DIRECTORY, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY,
-    POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase,
-    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
+    Agents, BINARY_DIRECTORY, CredentialsSecret, FILES_DIRECTORY, JOB_NAME_VARIABLE,
+    POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
+    ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey,
+    WORK_DIRECTORY, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
@@ -32,12 +33,14 @@ const BINARY: &str = "/opt/holdfast/bin/holdfast";
 
 /// The task of backups.
 pub(super) const BACKUP: &str = "backup";
+/// The task of restores.
+pub(super) const RESTORE: &str = "restore";
 /// What `pg_dump` takes for values of 100 MiB, which is four times as much, and the agent beside it.
 const BACKUP_MEMORY: &str = "768Mi";
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
-    /// `check`, `files` or `backup`.
+    /// `check`, `files`, `backup` or `restore`.
     pub name: &'a str,
     /// The request as JSON.
     pub request: String,
@@ -82,7 +85,7 @@ pub(super) fn build_template(
     settings: &AgentPodSettings,
 ) -> PodTemplateSpec {
     let security = pod_security_context(task.claim.as_ref(), &settings.agents);
-    let secrets = secrets(database, task.storage, security.fs_group.is_none());
+    let secrets = secrets(database, task, security.fs_group.is_none());
     let mut mounts = vec![mount("work", WORK_DIRECTORY, false)];
     mounts.extend(
         secrets
@@ -94,7 +97,8 @@ pub(super) fn build_template(
     let mut agent = Container {
         name: "agent".to_owned(),
         env: Some(build_environment(task)),
-        resources: Some(resources(if task.name == BACKUP {
+        // A restore is dumped again, to compare it.
+        resources: Some(resources(if [BACKUP, RESTORE].contains(&task.name) {
             BACKUP_MEMORY
         } else {
             "512Mi"
@@ -305,7 +309,7 @@ impl SecretMount {
     }
 }
 
-fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> Vec<SecretMount> {
+fn secrets(database: &ProtectedDatabase, task: &Task<'_>, has_no_group: bool) -> Vec<SecretMount> {
     // Without an `fsGroup` the files belong to root's group. That all may read them shows them to
     // nobody else: only our container mounts them.
     let mode = if has_no_group { 0o444 } else { 0o440 };
@@ -318,33 +322,42 @@ fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> V
         mode,
     };
     let mut mounts = Vec::new();
-    mounts.extend(connection.credentials_secret.as_ref().map(|credentials| {
+    let login = |credentials: &CredentialsSecret, has_name: bool| {
         let username = (credentials.username_key.clone(), "username");
         let password = (credentials.password_key.clone(), "password");
-        let mut files = vec![password];
-        // A name that the spec says needs no key.
-        if connection.username.is_none() {
-            files.insert(0, username);
-        }
         SecretMount {
             volume: "postgres",
             directory: POSTGRES_CREDENTIALS_DIRECTORY,
             secret: credentials.name.clone(),
-            files,
+            files: has_name
+                .then_some(username)
+                .into_iter()
+                .chain([password])
+                .collect(),
             mode,
         }
-    }));
-    let certificate = connection.client_certificate_secret.as_ref();
-    mounts.extend(certificate.map(|certificate| SecretMount {
-        volume: "postgres-certificate",
-        directory: POSTGRES_CERTIFICATE_DIRECTORY,
-        secret: certificate.name.clone(),
-        files: vec![
-            (certificate.certificate_key.clone(), "tls.crt"),
-            (certificate.private_key_key.clone(), "tls.key"),
-        ],
-        mode,
-    }));
+    };
+    if task.name == RESTORE {
+        // Another role than that of checks and backups, and nothing of theirs.
+        let restore = database.spec.restore.as_ref();
+        mounts.extend(restore.map(|restore| login(&restore.credentials_secret, true)));
+    } else {
+        let credentials = connection.credentials_secret.as_ref();
+        // A name that the spec says needs no key.
+        let has_name = connection.username.is_none();
+        mounts.extend(credentials.map(|credentials| login(credentials, has_name)));
+        let certificate = connection.client_certificate_secret.as_ref();
+        mounts.extend(certificate.map(|certificate| SecretMount {
+            volume: "postgres-certificate",
+            directory: POSTGRES_CERTIFICATE_DIRECTORY,
+            secret: certificate.name.clone(),
+            files: vec![
+                (certificate.certificate_key.clone(), "tls.crt"),
+                (certificate.private_key_key.clone(), "tls.key"),
+            ],
+            mode,
+        }));
+    }
     mounts.extend(
         connection
             .tls
@@ -352,7 +365,7 @@ fn secrets(database: &ProtectedDatabase, storage: bool, has_no_group: bool) -> V
             .iter()
             .map(|key| authority("postgres-ca", POSTGRES_CA_DIRECTORY, key)),
     );
-    if let (true, Some(backup)) = (storage, &database.spec.backup) {
+    if let (true, Some(backup)) = (task.storage, &database.spec.backup) {
         let s3 = &backup.storage.s3;
         mounts.extend(s3.credentials_secret.as_ref().map(|key| SecretMount {
             volume: "s3",

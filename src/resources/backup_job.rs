@@ -18,12 +18,12 @@ use crate::api::{BackupRequest, FAILED_EXIT_CODE, ProtectedDatabase, REQUEST_VAR
 
 /// How long a backup's pod may take to start and to report, in addition to the backup's deadline,
 /// in seconds.
-const MARGIN_SECONDS: u64 = 300;
+pub(super) const MARGIN_SECONDS: u64 = 300;
 /// How late a backup may still start: half of the time to the next one, in seconds, between these.
 const START_WITHIN_SECONDS: [i64; 2] = [600, 43_200];
 /// How often a pod that failed is replaced. A failure that the agent reports ends the Job at once, and a
 /// pod that was evicted does not count; this is for one that was killed without a word.
-const BACKOFF_LIMIT: i32 = 0;
+pub(super) const BACKOFF_LIMIT: i32 = 0;
 /// How long an ended Job is kept for reading, in seconds.
 const KEPT_SECONDS: i32 = 86_400;
 
@@ -124,7 +124,7 @@ pub fn noted_cluster(cron_job: &CronJob) -> Option<String> {
 
 /// What ends a Job, and what does not: a backup that failed is reported, and tried again by the schedule;
 /// one whose pod was evicted or whose node was drained goes on in another pod under the same name.
-fn build_failure_policy() -> PodFailurePolicy {
+pub(super) fn build_failure_policy() -> PodFailurePolicy {
     PodFailurePolicy {
         rules: vec![
             PodFailurePolicyRule {

@@ -18,6 +18,7 @@ mod placement;
 mod postgres_image;
 mod quantity;
 mod requests;
+mod restore_job;
 mod schedule;
 mod spec_error;
 mod valid_agents;
@@ -50,11 +51,15 @@ pub use placement::Placement;
 pub use postgres_image::{
     ImageKind, ImageLayout, image_kind, image_layouts, known_image_volumes, may_be_server,
 };
-pub use requests::{WorkloadReference, backup_request, check_request, files_request};
+pub use requests::{
+    RestoreTask, WorkloadReference, backup_request, check_request, files_request, restore_request,
+};
+pub use restore_job::build_restore_job;
 pub use schedule::{Schedule, ScheduleError};
 pub use spec_error::SpecError;
 pub use valid_agents::agent_errors;
 pub use valid_spec::{
-    SpecParts, ValidBackup, ValidSpec, ValidTableRule, ValidVerification, describe_errors,
+    SpecParts, ValidBackup, ValidRestore, ValidSpec, ValidTableRule, ValidVerification,
+    describe_errors,
 };
 pub use workloads::{database_container, is_from_claim_template, workload_of};

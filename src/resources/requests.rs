@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
-    BackupRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck, FILE_PATH_LIMIT,
-    FilesRequest, PodReference, PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind,
+    BackupRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck, DatabaseRestore,
+    FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection, ProtectedDatabase, RestoreRequest,
+    RestoredSet, ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -116,6 +117,52 @@ pub fn backup_request(
         labels: asked.map(|asked| asked.labels.clone()).unwrap_or_default(),
         kubernetes_cluster: None,
     }
+}
+
+/// What a restore is asked for, and which start of the server it is bound to.
+#[derive(Clone, Debug)]
+pub struct RestoreTask<'a> {
+    pub restore: &'a DatabaseRestore,
+    pub set: &'a RestoredSet,
+    pub pod: PodReference,
+    /// The pod's address.
+    pub address: &'a str,
+}
+
+/// What a restore's agent is asked. None without `spec.restore`.
+#[must_use]
+pub fn restore_request(
+    database: &ProtectedDatabase,
+    backup: &ValidBackup,
+    deadline: Duration,
+    task: RestoreTask<'_>,
+) -> Option<RestoreRequest> {
+    let credentials = &database.spec.restore.as_ref()?.credentials_secret;
+    let server = ServerRequest {
+        host: Some(task.address.to_owned()),
+        pod: Some(task.pod),
+        // Both are of the role of restores, and no certificate of another one is shown.
+        username: None,
+        certificate_secret: None,
+        credentials_secret: credentials.name.clone(),
+        username_key: credentials.username_key.clone(),
+        password_key: credentials.password_key.clone(),
+        ..server_request(&database.spec.connection, None)
+    };
+    Some(RestoreRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        database: database.metadata.name.clone().unwrap_or_default(),
+        database_uid: database.metadata.uid.clone().unwrap_or_default(),
+        restore: task.restore.metadata.name.clone().unwrap_or_default(),
+        restore_uid: task.restore.metadata.uid.clone().unwrap_or_default(),
+        server,
+        storage: backup.storage.clone(),
+        path: task.set.path.clone(),
+        manifest_sha256: task.set.manifest_sha256.clone(),
+        into: task.restore.spec.into,
+        retry_seconds: backup.retry_timeout.as_secs(),
+        deadline_seconds: deadline.as_secs(),
+    })
 }
 
 /// How to reach the start that a check is about: at the host that the check names, or else at the

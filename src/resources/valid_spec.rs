@@ -29,6 +29,8 @@ pub struct ValidSpec {
     pub gate_timeout: Duration,
     /// What backups go by, if any are asked for.
     pub backup: Option<ValidBackup>,
+    /// What restores go by, if any may be made.
+    pub restore: Option<ValidRestore>,
     /// When drills are due, if any are asked for.
     pub drill: Option<Schedule>,
 }
@@ -70,6 +72,13 @@ pub struct ValidBackup {
     pub yield_to_ddl: Option<Duration>,
 }
 
+/// What restores of backups go by.
+#[derive(Clone, Debug)]
+pub struct ValidRestore {
+    /// Longest time that one may take.
+    pub deadline: Duration,
+}
+
 /// The parts of a spec, each read for itself: an error in the part of the backups does not stop
 /// checks, nor the reverse. The guard needs none of them.
 #[derive(Clone, Debug)]
@@ -82,6 +91,8 @@ pub struct SpecParts {
     pub gate_timeout: Result<Duration, Vec<SpecError>>,
     /// What backups need.
     pub backup: Result<Option<ValidBackup>, Vec<SpecError>>,
+    /// What restores of backups need.
+    pub restore: Result<Option<ValidRestore>, Vec<SpecError>>,
     /// What drills need.
     pub drill: Result<Option<Schedule>, Vec<SpecError>>,
 }
@@ -98,12 +109,14 @@ impl ValidSpec {
                 check_schedule: Ok(check_schedule),
                 gate_timeout: Ok(gate_timeout),
                 backup: Ok(backup),
+                restore: Ok(restore),
                 drill: Ok(drill),
             } => Ok(Self {
                 verification,
                 check_schedule,
                 gate_timeout,
                 backup,
+                restore,
                 drill,
             }),
             parts => Err(parts.errors()),
@@ -156,6 +169,15 @@ impl SpecParts {
         let backup = reader.finish(backup);
 
         let mut reader = Reader::default();
+        let restore = match &spec.restore {
+            Some(restore) => reader
+                .duration("spec.restore.deadline", &restore.deadline, RESTORE_RANGE)
+                .map(|deadline| Some(ValidRestore { deadline })),
+            None => Some(None),
+        };
+        let restore = reader.finish(restore);
+
+        let mut reader = Reader::default();
         let drill = match &spec.drill {
             Some(drill) => reader
                 .schedule("spec.drill", &drill.schedule, None)
@@ -168,6 +190,7 @@ impl SpecParts {
             check_schedule,
             gate_timeout,
             backup,
+            restore,
             drill,
         }
     }
@@ -179,6 +202,7 @@ impl SpecParts {
             self.verification.as_ref().err(),
             self.check_schedule.as_ref().err(),
             self.backup.as_ref().err(),
+            self.restore.as_ref().err(),
             self.drill.as_ref().err(),
         ];
         let mut errors: Vec<SpecError> = Vec::new();
@@ -214,6 +238,7 @@ const CHECK_RANGE: DurationRange = ["1s", "1h"];
 const COUNTING_RANGE: DurationRange = ["1ms", "1h"];
 const GATE_RANGE: DurationRange = ["1s", "24h"];
 const BACKUP_RANGE: DurationRange = ["1s", "7d"];
+const RESTORE_RANGE: DurationRange = ["1m", "7d"];
 const RETRY_RANGE: DurationRange = ["1s", "24h"];
 const DEFAULT_RETRY: &str = "1h";
 

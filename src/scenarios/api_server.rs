@@ -349,7 +349,12 @@ impl Store {
             merge_conditions(&mut object["status"]["conditions"], conditions);
         } else if is_apply && target.plural != "databasechecks" && body.get("status").is_some() {
             // The operator owns the whole status of these kinds.
+            let report = object["status"]["report"].take();
             object["status"] = body["status"].clone();
+            // Beside what the agent of a restore has applied: that stays, unless it is applied too.
+            if report.is_object() && !object["status"]["report"].is_object() {
+                object["status"]["report"] = report;
+            }
         } else {
             json_patch::merge(&mut object, body);
         }

@@ -146,6 +146,7 @@ impl Cluster {
             if let Some(seconds) = self.refused_for {
                 refuse_agents(&mut store, seconds);
             } else {
+                run_restores(&mut store);
                 run_checks(&mut store);
                 run_backups(&mut store);
             }
@@ -235,6 +236,33 @@ impl Cluster {
     /// Asks for the data volume back.
     pub fn ask_for_restore(&self) {
         self.ask_for(DATA_VOLUME);
+    }
+
+    /// The tables of the database are emptied, as by a mistake of its owner.
+    pub fn empty_tables(&self) {
+        let mut store = self.server.store();
+        let volume = mounted(&store).expect("a volume");
+        set_content(&mut store, &volume, &json!({"rows": [0, 0], "oid": 16_384}));
+    }
+
+    /// Asks for the newest backup that counts.
+    pub fn ask_for_backup(&self, into: &str) {
+        let uid = {
+            let store = self.server.store();
+            let database = store.get("protecteddatabases", "atra", "knowledge");
+            database.map(|database| database["metadata"]["uid"].clone())
+        };
+        let mut restore = json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
+            "metadata": {"name": "back", "namespace": "atra"},
+            "spec": {"database": "knowledge", "from": {"latestGood": true}, "into": into},
+        });
+        if into == "Replace" {
+            restore["spec"]["confirm"] = json!(uid);
+        }
+        let restore: DatabaseRestore = super::sample_parts::from(restore);
+        let key = key("databaserestores", "atra", "back");
+        self.server.store().create(key, json!(restore));
     }
 
     /// Asks for a volume.
@@ -473,6 +501,72 @@ fn run_pods(store: &mut Store) {
     }
 }
 
+/// What is in the database of a volume, where it is not what was always there: rows, and its object id.
+fn content(store: &Store, volume: &str) -> Option<Value> {
+    store.get("contents", "", volume).cloned()
+}
+
+fn set_content(store: &mut Store, volume: &str, content: &Value) {
+    let key = key("contents", "", volume);
+    store.remove(&key);
+    let mut object = content.clone();
+    object["metadata"] = json!({"name": volume});
+    store.create(key, object);
+}
+
+fn mounted(store: &Store) -> Option<String> {
+    let claim = store.get("persistentvolumeclaims", "atra", "data")?;
+    claim["spec"]["volumeName"].as_str().map(ToOwned::to_owned)
+}
+
+/// Restores the set of every restore's Job, and reports it as its agent does: in the one field of the
+/// status that is its own.
+fn run_restores(store: &mut Store) {
+    for name in agent_jobs(store, "restore") {
+        let job = store
+            .get("jobs", "atra", &name)
+            .cloned()
+            .unwrap_or_default();
+        let owner = job["metadata"]["ownerReferences"][0].clone();
+        let restore = owner["name"].as_str().unwrap_or_default();
+        let restore_key = key("databaserestores", "atra", restore);
+        let Some(found) = store.get("databaserestores", "atra", restore).cloned() else {
+            continue;
+        };
+        let (Some(volume), true) = (mounted(store), found["status"]["report"].is_null()) else {
+            continue;
+        };
+        let is_kept = found["spec"]["into"] == "Replace";
+        let now = jiff::Timestamp::now().to_string();
+        let mut database = json!({
+            "name": "knowledge_os", "restoredAs": "knowledge_os_restore_1", "oid": 16_999,
+            "tables": 2, "expectedRows": 26_422, "rows": 26_422, "isIdentical": true,
+        });
+        if is_kept {
+            database["keptAs"] = "knowledge_os_before_restore_1".into();
+            set_content(
+                store,
+                &volume,
+                &json!({"rows": [85, 26_337], "oid": 16_999}),
+            );
+        }
+        store.update(&restore_key, |restore| {
+            restore["status"]["report"] = json!({
+                "phase": "Done", "completionTime": now, "databases": [database],
+                "tables": [
+                    {"database": "knowledge_os", "name": "public.experts", "rows": 85},
+                    {"database": "knowledge_os", "name": "public.knowledge_nodes", "rows": 26_337},
+                ],
+            });
+        });
+        store.update(&key("jobs", "atra", &name), |job| {
+            job["status"] = json!({"succeeded": 1, "conditions": [{
+                "type": "Complete", "status": "True", "lastTransitionTime": now,
+            }]});
+        });
+    }
+}
+
 /// Reports for every check whose Job exists: the data, or an empty database on any other volume.
 fn run_checks(store: &mut Store) {
     for (check_key, check) in store.all("databasechecks") {
@@ -508,6 +602,14 @@ fn run_checks(store: &mut Store) {
             for (table, rows) in found.tables.iter_mut().zip(SEED_ROWS) {
                 table.rows = rows;
             }
+        }
+        let mounted = mounted(store).filter(|_| target.host.is_none());
+        if let Some(content) = mounted.and_then(|volume| content(store, &volume)) {
+            let rows = content["rows"].as_array().cloned().unwrap_or_default();
+            for (table, rows) in found.tables.iter_mut().zip(rows) {
+                table.rows = rows.as_i64().unwrap_or_default();
+            }
+            found.databases[0].oid = content["oid"].as_i64().unwrap_or_default();
         }
         let now = jiff::Timestamp::now().to_string();
         store.update(&check_key, |check| {
@@ -577,6 +679,9 @@ fn run_backups(store: &mut Store) {
         let now = jiff::Timestamp::now().to_string();
         let mut backup = json!(complete_backup(&name, &now));
         backup["metadata"] = json!({"name": name, "namespace": "atra"});
+        backup["status"]["bucket"] = "backups".into();
+        backup["status"]["path"] = format!("atra/knowledge/{name}").into();
+        backup["status"]["manifestSha256"] = "ab".repeat(32).into();
         store.create(key("databasebackups", "atra", &name), backup);
         store.update(&key("jobs", "atra", &name), |job| {
             job["status"] = json!({"succeeded": 1});
@@ -597,6 +702,7 @@ fn database() -> Value {
                     "s3": {"bucket": "backups", "credentialsSecret": {"name": "s3-auth"}},
                 },
             },
+            "restore": {"credentialsSecret": {"name": "pg-restore"}},
         },
     }));
     json!(database)

@@ -10,7 +10,7 @@ use crate::api::ConfirmedVerb;
 
 /// Dies at every write of `work`, in a cluster of its own each time, and lets `work` run once more.
 /// Returns the writes of a run that nothing interrupts.
-async fn sweep(
+pub async fn sweep(
     prepared: &Cluster,
     work: impl AsyncFn(&Cluster, Option<CrashPoint>),
     done: impl Fn(&Cluster, Option<CrashPoint>),
@@ -32,7 +32,7 @@ async fn sweep(
     panic!("it never ends");
 }
 
-async fn operate(cluster: &Cluster, crash: Option<CrashPoint>) {
+pub async fn operate(cluster: &Cluster, crash: Option<CrashPoint>) {
     let operator = cluster.operator(crash);
     cluster.operate(&operator).await;
 }
@@ -75,7 +75,7 @@ fn assert_backups(cluster: &Cluster, crash: Option<CrashPoint>) {
 }
 
 /// The sweep has met every kind of write.
-fn assert_covers(writes: &[String], wanted: &[&str]) {
+pub fn assert_covers(writes: &[String], wanted: &[&str]) {
     for place in wanted {
         assert!(
             writes.iter().any(|write| write == place),
@@ -84,7 +84,7 @@ fn assert_covers(writes: &[String], wanted: &[&str]) {
     }
 }
 
-async fn protected() -> Cluster {
+pub async fn protected() -> Cluster {
     let cluster = Cluster::new();
     operate(&cluster, None).await;
     cluster

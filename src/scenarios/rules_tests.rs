@@ -4,7 +4,7 @@
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
 use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival};
-use super::{agents, not_begun, recovery_rules_tests};
+use super::{agents, not_begun, recovery_rules_tests, restore_rules};
 use crate::api::{ConfirmedVerb, DeletionGuard, WorkloadKind, names};
 use crate::guard::Marks;
 use crate::plan::{
@@ -955,6 +955,7 @@ fn cases() -> Vec<Case> {
         our_cron_job(),
         role_binding(),
         not_begun::cases(),
+        restore_rules::cases(),
         gates(),
         jobs(),
     ]

@@ -71,6 +71,7 @@ impl Sample {
             ledger: Fact::Known(None),
             checks: Fact::Known(Vec::new()),
             backups: Fact::Known(Vec::new()),
+            restores: Fact::Known(Vec::new()),
             jobs: Fact::Known(Vec::new()),
             agents: Fact::Known(Vec::new()),
             cron_job: Fact::Known(None),

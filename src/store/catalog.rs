@@ -15,7 +15,7 @@ use super::{
 use crate::api::WalPosition;
 
 /// The largest manifest that is read, in bytes: about 100,000 tables.
-pub(super) const MANIFEST_LIMIT: usize = 32 * 1024 * 1024;
+pub const MANIFEST_LIMIT: usize = 32 * 1024 * 1024;
 /// The most verdicts of one set that are read.
 const VERDICTS: usize = 16;
 

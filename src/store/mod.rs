@@ -29,7 +29,8 @@ mod wait_budget;
 mod write;
 
 pub use catalog::{
-    CatalogSet, fetch_catalog, fetch_databases, fetch_set, is_object_name, verify_set,
+    CatalogSet, MANIFEST_LIMIT, fetch_catalog, fetch_databases, fetch_set, is_object_name,
+    verify_set,
 };
 pub use dialect::PartRules;
 pub use error::{StoreError, StoreErrorKind};

@@ -1,7 +1,9 @@
 //! Reading a whole object in pieces, and deleting one.
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
 
 use super::answer::{Again, Answer};
 use super::s3::{S3Store, answered};
@@ -50,6 +52,63 @@ impl S3Store {
         }
     }
 
+    /// Passes an object of a known size on in pieces, and returns its SHA-256, in hex; it ends early
+    /// where nobody listens any more. Where the connection breaks it goes on behind what was read,
+    /// within the budget: only the digest says whether all of it is one object.
+    pub async fn send_object(
+        &self,
+        key: &str,
+        size: u64,
+        sender: &mpsc::Sender<Bytes>,
+    ) -> Result<String, StoreError> {
+        const DOING: &str = "reading an object of";
+        let (mut read, mut digest) = (0, Sha256::new());
+        let mut wait = self.budget.begin();
+        loop {
+            let request = self
+                .client
+                .get_object()
+                .bucket(&self.storage.bucket)
+                .key(key)
+                .set_range((read > 0).then(|| format!("bytes={read}-")));
+            let ask = || async { answered(request.clone().send().await) };
+            let mut answer = self.persist(&self.budget, DOING, ask).await?;
+            let why = loop {
+                match answer.body.try_next().await {
+                    Ok(Some(piece)) => {
+                        wait = self.budget.begin();
+                        read += piece.len() as u64;
+                        digest.update(&piece);
+                        if read > size {
+                            return Err(other_size(key, size, "more"));
+                        }
+                        if sender.send(piece).await.is_err() {
+                            return Ok(hex::encode(digest.finalize()));
+                        }
+                    }
+                    Ok(None) => break None,
+                    Err(error) => break Some(error.to_string()),
+                }
+            };
+            match why {
+                _ if read == size => return Ok(hex::encode(digest.finalize())),
+                None => return Err(other_size(key, size, "less")),
+                Some(why) => {
+                    let broken = Answer {
+                        kind: StoreErrorKind::Unreachable,
+                        again: Again::WithinBudget,
+                        text: format!("the connection broke while `{key}` was read: {why}"),
+                        was_answered: true,
+                    };
+                    if !wait.pause(broken.again).await {
+                        return Err(self.explain(&broken, DOING, wait.attempts()));
+                    }
+                    tracing::warn!(key, read, "reading goes on: {}", broken.text);
+                }
+            }
+        }
+    }
+
     /// Asks what the storage says of an object.
     pub(super) async fn head(&self, key: &str) -> Result<HeadObjectOutput, StoreError> {
         let request = self
@@ -73,4 +132,11 @@ impl S3Store {
         self.persist(&self.budget, "deleting an object of", ask)
             .await
     }
+}
+
+fn other_size(key: &str, size: u64, than: &str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Damaged,
+        format!("`{key}` has {than} than the {size} bytes that were stored"),
+    )
 }

@@ -25,7 +25,8 @@ pub(super) fn mount_back(
         before.volume, input.target.pod
     );
     let gone = format!(
-        "If the volume is gone, restore from a backup: kubectl -n {namespace} get dbbackup"
+        "If the volume is gone, restore from a backup: {}",
+        restore_command(input)
     );
     if let Some(way) = now.and_then(|now| special_way(input, before, now)) {
         return vec![way, see, gone];
@@ -60,7 +61,6 @@ pub(super) fn mount_back(
 
 /// The steps back where the pod has the volume that it had.
 pub(super) fn on_same_volume(input: &Input<'_>, findings: &[Finding]) -> Vec<String> {
-    let namespace = input.namespace;
     let elsewhere = findings.iter().find_map(|finding| match finding {
         Finding::OtherDataDirectory { before, .. } => Some(before),
         Finding::RolledBack { before, now }
@@ -100,14 +100,24 @@ pub(super) fn on_same_volume(input: &Input<'_>, findings: &[Finding]) -> Vec<Str
         ));
     }
     steps.push(format!(
-        "{} from a backup: kubectl -n {namespace} get dbbackup",
+        "{} from a backup: {}",
         if steps.is_empty() {
             "restore"
         } else {
             "Otherwise restore"
-        }
+        },
+        restore_command(input)
     ));
     steps
+}
+
+/// The command that restores a backup; without a bucket, the one that shows whether there is any.
+fn restore_command(input: &Input<'_>) -> String {
+    let (namespace, database) = (input.namespace, input.database);
+    match input.spec.backup {
+        Some(_) => format!("kubectl holdfast restore {database} -n {namespace}"),
+        None => format!("kubectl -n {namespace} get dbbackup"),
+    }
 }
 
 /// The command that changes the pod template. Of pods by their labels another operator has it.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::api::{
     Agents, ConditionType, ConfirmedVerb, DatabaseBackup, DatabaseCheck, DatabaseLedger,
-    DeletionGuard, ProtectedDatabase, Workload, find_condition, names,
+    DatabaseRestore, DeletionGuard, ProtectedDatabase, Workload, find_condition, names,
 };
 use crate::guard;
 use crate::resources::JobPace;
@@ -112,6 +112,7 @@ pub async fn observe(
         ledger,
         checks,
         backups,
+        restores,
         jobs,
         cron_job,
         agent_identity,
@@ -124,6 +125,7 @@ pub async fn observe(
         reader.get_cluster::<DatabaseLedger>(&ledger_name),
         reader.list::<DatabaseCheck>(&of_database),
         reader.list::<DatabaseBackup>(&of_database),
+        reader.restores(&name),
         reader.list::<Job>(&labelled),
         reader.get::<CronJob>(&cron_job_name),
         reader.agent_identity(),
@@ -160,6 +162,7 @@ pub async fn observe(
     let reported = Reported {
         checks: checks.known().map(Vec::as_slice).unwrap_or_default(),
         backups: backups.known().map(Vec::as_slice).unwrap_or_default(),
+        restores: restores.known().map(Vec::as_slice).unwrap_or_default(),
     };
     let objects = [
         Some(&database.metadata),
@@ -211,6 +214,7 @@ pub async fn observe(
             policy,
             checks,
             backups,
+            restores,
             jobs,
             agents,
             cron_job,
@@ -294,6 +298,16 @@ impl Reader {
                     }
                 })
                 .collect()
+        })
+    }
+
+    /// Reads the restores of one database. There are few, and not every installed definition can select
+    /// them by a field.
+    async fn restores(&self, name: &str) -> Fact<Vec<DatabaseRestore>> {
+        let all = self.list::<DatabaseRestore>(&ListParams::default()).await;
+        all.map(|mut all| {
+            all.retain(|restore| restore.spec.database == name);
+            all
         })
     }
 

@@ -18,7 +18,8 @@ use super::{
     WorkloadFound,
 };
 use crate::api::{
-    Agents, DatabaseBackup, DatabaseCheck, PodLabels, ProtectedDatabase, WorkloadKind, names,
+    Agents, DatabaseBackup, DatabaseCheck, DatabaseRestore, PodLabels, ProtectedDatabase,
+    WorkloadKind, names,
 };
 use crate::guard;
 use crate::resources::JobPace;
@@ -75,6 +76,8 @@ pub struct World {
     pub checks: Fact<Vec<DatabaseCheck>>,
     /// The database's backups.
     pub backups: Fact<Vec<DatabaseBackup>>,
+    /// The database's restores.
+    pub restores: Fact<Vec<DatabaseRestore>>,
     /// The database's agent Jobs.
     pub jobs: Fact<Vec<Job>>,
     /// What became of the pods of those Jobs of which nothing is reported yet.
@@ -202,6 +205,7 @@ impl World {
             policy: unread(),
             checks: unread(),
             backups: unread(),
+            restores: unread(),
             jobs: unread(),
             agents: unread(),
             cron_job: unread(),
@@ -336,6 +340,7 @@ impl World {
             policy,
             checks,
             backups,
+            restores,
             jobs,
             agents,
             cron_job,
@@ -366,6 +371,7 @@ impl World {
             ledger,
             checks.unknown(),
             backups.unknown(),
+            restores.unknown(),
             jobs.unknown(),
             agents,
             cron_job.unknown(),

@@ -8,7 +8,7 @@ use kube::api::ListParams;
 
 use super::agents::{job_warning, pod_of, pod_warning};
 use super::{AgentFact, Fact, Reader, job_end};
-use crate::api::{DatabaseBackup, DatabaseCheck, names};
+use crate::api::{DatabaseBackup, DatabaseCheck, DatabaseRestore, RestoreState, names};
 
 /// How old a Job without a pod is before it is asked why, in seconds: the pod may be on its way.
 const POD_WITHIN: i64 = 2;
@@ -23,6 +23,7 @@ const EVENTS: u32 = 200;
 pub struct Reported<'a> {
     pub checks: &'a [DatabaseCheck],
     pub backups: &'a [DatabaseBackup],
+    pub restores: &'a [DatabaseRestore],
 }
 
 impl Reported<'_> {
@@ -41,6 +42,14 @@ impl Reported<'_> {
                 let status = backup.status.as_ref();
                 backup.metadata.name.as_ref() == name
                     && status.is_some_and(|status| status.state.is_some())
+            }),
+            Some("restore") => self.restores.iter().any(|restore| {
+                let status = restore.status.as_ref();
+                let uid = restore.metadata.uid.as_deref().unwrap_or_default();
+                name == Some(&names::restore_job(uid))
+                    && status
+                        .and_then(|status| status.state)
+                        .is_some_and(RestoreState::is_final)
             }),
             _ => job_end(job)
                 .and_then(|end| end.last_transition_time.as_ref())

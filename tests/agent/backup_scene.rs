@@ -60,7 +60,12 @@ pub struct Scene {
 
 impl Scene {
     pub fn new(databases: &[&str], username: &str, password: &str) -> Self {
-        let (postgres, bucket) = (TestPostgres::start(), TestObjectStore::start());
+        Self::of(TestPostgres::start(), databases, username, password)
+    }
+
+    /// The same of a server that was started already.
+    pub fn of(postgres: TestPostgres, databases: &[&str], username: &str, password: &str) -> Self {
+        let bucket = TestObjectStore::start();
         let (server, credentials) = postgres.request(databases, username, password);
         let request = BackupRequest {
             namespace: "atra".to_owned(),

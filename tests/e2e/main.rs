@@ -49,6 +49,7 @@ mod release;
 mod remembered;
 mod restart;
 mod restored;
+mod restored_from_backup;
 mod same_storage;
 mod shard;
 mod soak;

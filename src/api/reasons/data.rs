@@ -65,15 +65,17 @@ reasons! { DATA:
          `kubectl holdfast accept NAME --revoke -n NAMESPACE`.";
     DATABASE_MISSING = "DatabaseMissing" on "DataVerified=False, DataReset=True":
         "A database that the last good check saw does not exist.",
-        "If the message names another volume, `kubectl holdfast recover NAME -n NAMESPACE` mounts \
-         it again. Otherwise restore the database from the last good backup.";
+        "If the message names another volume, `kubectl holdfast recover NAME -n NAMESPACE` \
+         mounts it again. Otherwise restore the last good backup: `kubectl holdfast restore \
+         NAME -n NAMESPACE`.";
     CLUSTER_REINITIALIZED = "ClusterReinitialized" on "DataVerified=False, DataReset=True":
         "initdb has created a new database cluster on the same volume: the system identifier is \
          another one. Where the role of the checks can't log in, the salt that the server gives \
          for a role that does not exist is another one. The old files are gone from this \
          directory.",
         "See whether they were moved to another directory of the volume: the message has the \
-         command. Otherwise restore the database from the last good backup.";
+         command. Otherwise restore the last good backup: `kubectl holdfast restore NAME -n \
+         NAMESPACE`.";
     VOLUME_REPLACED = "VolumeReplaced" on "DataVerified=False, DataReset=True":
         "The pod runs on another volume, with another database cluster: the system identifier is \
          another one.",
@@ -113,40 +115,46 @@ reasons! { DATA:
          it again. If the data was restored on purpose, accept the check.";
     DATABASE_RECREATED = "DatabaseRecreated" on "DataVerified=False, DataReset=True":
         "A database was dropped and created again under the same name.",
-        "Restore it from the last good backup. If it was recreated on purpose, accept the check.";
+        "Restore the last good backup: `kubectl holdfast restore NAME -n NAMESPACE`. If it was \
+         recreated on purpose, accept the check.";
     OLDER_DATA = "OlderData" on "DataVerified=False, DataReset=True":
         "An older state of the data was put over the newer one, such as an old dump that was \
          restored: sequences went back, and tables have fewer rows.",
-        "Restore the database from the last good backup. If the older state is meant, accept the \
-         check.";
+        "Restore the last good backup: `kubectl holdfast restore NAME -n NAMESPACE`. If the \
+         older state is meant, accept the check.";
     TABLES_MISSING = "TablesMissing" on "DataVerified=False, DataReset=True":
         "Tables that the last good check saw do not exist.",
-        "Restore them from the last good backup. If they were dropped on purpose, accept the \
-         check.";
+        "Restore the last good backup: `kubectl holdfast restore NAME -n NAMESPACE`. If they \
+         were dropped on purpose, accept the check.";
     TABLES_EMPTIED = "TablesEmptied" on "DataVerified=False, DataReset=True":
         "Tables that had rows at the last good check are empty.",
-        "Restore them from the last good backup. If they were emptied on purpose, accept the \
-         check. For a table that is emptied regularly, set `volatile: true` in its rule.";
+        "Restore the last good backup: `kubectl holdfast restore NAME -n NAMESPACE`. If they \
+         were emptied on purpose, accept the check. For a table that is emptied regularly, set \
+         `volatile: true` in its rule.";
     SEED_ROWS_ONLY = "SeedRowsOnly" on "DataVerified=False, DataReset=True":
         "Every table that is compared lost at least 95 % of its rows, and at most 1,000 rows are left \
          in the database: as many as an application inserts into an empty one.",
-        "Restore the database from the last good backup. If it was emptied on purpose, accept the \
-         check.";
+        "Restore the last good backup: `kubectl holdfast restore NAME -n NAMESPACE`. If it was \
+         emptied on purpose, accept the check.";
     ROWS_BELOW_MINIMUM = "RowsBelowMinimum" on "DataVerified=False, DataReset=True":
         "A table has fewer rows than its `minRows`.",
         "Restore the rows, or lower `minRows` if the number is right.";
     ROWS_DROPPED = "RowsDropped" on "DataVerified=False, DataReset=True":
         "A table lost a larger share of its rows than `maxDropPercent` allows.",
-        "Restore the rows. If they were deleted on purpose, accept the check.";
+        "Restore the last good backup (`kubectl holdfast restore NAME -n NAMESPACE`), or copy \
+         the rows out of it with `--beside`. If they were deleted on purpose, accept the \
+         check.";
     TABLE_COUNT_DROPPED = "TableCountDropped" on "DataVerified=False, DataReset=True":
         "A database with more tables than a check lists has lost a larger share of its tables than \
          `spec.verification.baseline.maxDropPercent` allows.",
-        "Restore the tables from the last good backup. If they were dropped on purpose, accept the \
-         check.";
+        "Restore the last good backup: `kubectl holdfast restore NAME -n NAMESPACE`. If they \
+         were dropped on purpose, accept the check.";
     ROWS_DWINDLED = "RowsDwindled" on "DataVerified=False, DataReset=True":
         "Each check found a loss that is allowed, but together, within 7 days, tables lost a larger \
          share of their rows than `maxDropPercent` allows.",
-        "Restore the rows. If they were deleted on purpose, accept the check.";
+        "Restore the last good backup (`kubectl holdfast restore NAME -n NAMESPACE`), or copy \
+         the rows out of it with `--beside`. If they were deleted on purpose, accept the \
+         check.";
     NOTHING_COUNTED = "NothingCounted" on "DataVerified=Unknown":
         "No table of a database could be counted, so nothing is known of its rows. In most cases \
          the role of the checks may not read the tables.",
@@ -167,8 +175,9 @@ reasons! { DATA:
     TABLES_CHANGED = "TablesChanged" on "DataChanged=True":
         "Tables without a rule in `spec.verification.tables` lost rows or were dropped. By itself \
          this is no reset: queues, logs and staging tables do so every day.",
-        "If it was meant, nothing to do, or add a rule with `volatile: true`. If not, restore the \
-         rows from the last good backup, and add a rule for the table: then it is a reset.";
+        "If it was meant, nothing to do, or add a rule with `volatile: true`. If not, copy the \
+         rows out of the last good backup (`kubectl holdfast restore NAME -n NAMESPACE \
+         --beside`), and add a rule for the table: then it is a reset.";
     OTHER_DATABASES_MISSING = "OtherDatabasesMissing" on "DataChanged=True":
         "Databases that the server had at the last good check do not exist. No check connects to \
          them, so what was in them is not known.",

@@ -19,6 +19,7 @@ mod data;
 mod files;
 mod guard;
 mod overall;
+mod restores;
 
 pub use backups::*;
 pub use checks::*;
@@ -26,6 +27,7 @@ pub use data::*;
 pub use files::*;
 pub use guard::*;
 pub use overall::*;
+pub use restores::*;
 
 /// One reason and its explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub struct ReasonDocument {
 
 /// All reasons, in the order in which the documentation lists them.
 pub fn all() -> impl Iterator<Item = &'static ReasonDocument> {
-    [OVERALL, GUARD, DATA, CHECKS, FILES, BACKUPS]
+    [OVERALL, GUARD, DATA, CHECKS, FILES, BACKUPS, RESTORES]
         .into_iter()
         .flatten()
 }

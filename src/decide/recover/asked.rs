@@ -5,8 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::names::CARRIED_OUT_ANNOTATION;
 use crate::api::{
-    CarriedOut, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState,
-    is_object_name,
+    CarriedOut, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreFrom,
+    RestoreState, RestoreTarget, is_object_name,
 };
 
 /// The status of a restore that is not to be carried out. None if it is.
@@ -41,7 +41,9 @@ fn refusal_of(
     let namespace = namespace.unwrap_or_default();
     let uid = database.metadata.uid.as_deref().unwrap_or_default();
     let confirmed = restore.spec.confirm.as_deref().unwrap_or_default();
-    if confirmed != uid || uid.is_empty() {
+    // What stays beside the present data takes nothing away, so nobody confirms it.
+    let needs_confirmation = restore.spec.into == RestoreTarget::Replace;
+    if needs_confirmation && (confirmed != uid || uid.is_empty()) {
         let said = match confirmed {
             text if is_object_name(text) => format!("is {text}"),
             "" => "is empty".to_owned(),
@@ -60,15 +62,22 @@ fn refusal_of(
         let message = format!(
             "as many DatabaseRestores were carried out for ProtectedDatabase {name} as its annotation \
              {CARRIED_OUT_ANNOTATION} can hold, and one that is not noted could be carried out again \
-             when a tool creates it again: nothing was changed. Recover by hand: kubectl holdfast \
-             recover {name} -n {namespace} --volume {}",
-            restore.spec.from.volume.as_deref().unwrap_or_default()
+             when a tool creates it again: nothing was changed. {}",
+            by_hand(restore, namespace)
         );
         return is_full.then_some((RestoreState::Failed, message));
     };
     let claims = database.status.iter().flat_map(|status| &status.claims);
     let mut mounted = claims.filter(|claim| claim.mounted);
-    let (state, present) = if mounted.any(|claim| claim.volume == before.volume) {
+    if restore.spec.from.volume.is_none() {
+        let message = format!(
+            "DatabaseRestore {} was carried out before (UID {}), and a tool may have created it again: \
+             nothing was changed. To restore once more, create one under another name",
+            before.restore, before.uid
+        );
+        return Some((RestoreState::Failed, message));
+    }
+    let (state, present) = if mounted.any(|claim| claim.volume == before.source) {
         (RestoreState::Complete, "is what is mounted")
     } else {
         (RestoreState::Failed, "is not what is mounted now")
@@ -77,12 +86,26 @@ fn refusal_of(
         "DatabaseRestore {} of volume {} was carried out before (UID {}), and a tool may have created \
          it again: nothing was changed. The volume {present}. To restore it once more, create one \
          under another name",
-        before.restore, before.volume, before.uid
+        before.restore, before.source, before.uid
     );
     Some((state, message))
 }
 
-/// The restore of that name and volume that was carried out, if it was another object.
+/// What a user does where no restore can be noted.
+fn by_hand(restore: &DatabaseRestore, namespace: &str) -> String {
+    let name = &restore.spec.database;
+    match &restore.spec.from.volume {
+        Some(volume) => format!(
+            "Recover by hand: kubectl holdfast recover {name} -n {namespace} --volume {volume}"
+        ),
+        None => format!(
+            "Remove the names of restores that no tool creates again from it: kubectl edit protdb {name} -n \
+             {namespace}"
+        ),
+    }
+}
+
+/// The restore of that name and source that was carried out, if it was another object.
 fn carried_out_before(
     restore: &DatabaseRestore,
     database: &ProtectedDatabase,
@@ -90,7 +113,7 @@ fn carried_out_before(
     let asked = as_carried_out(restore)?;
     let note = note(database);
     CarriedOut::read(note).into_iter().find(|before| {
-        before.restore == asked.restore && before.volume == asked.volume && before.uid != asked.uid
+        before.restore == asked.restore && before.source == asked.source && before.uid != asked.uid
     })
 }
 
@@ -98,8 +121,17 @@ fn carried_out_before(
 fn as_carried_out(restore: &DatabaseRestore) -> Option<CarriedOut> {
     Some(CarriedOut {
         restore: restore.metadata.name.clone()?,
-        volume: restore.spec.from.volume.clone()?,
+        source: source_of(restore)?,
         uid: restore.metadata.uid.clone()?,
+    })
+}
+
+/// What it is noted by: the volume, or which backup. No PersistentVolume that anybody names has these.
+fn source_of(restore: &DatabaseRestore) -> Option<String> {
+    Some(match restore.spec.from.which()? {
+        RestoreFrom::Volume(volume) => volume.to_owned(),
+        RestoreFrom::Backup(backup) => format!("backup.{backup}"),
+        RestoreFrom::LatestGood => "backup.latest-good".to_owned(),
     })
 }
 

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType};
-use kube::{Api, Resource, ResourceExt};
 
+use super::from_backup::restore_backup;
 use super::notes;
+use super::report::report;
+use super::restore_error::RestoreError;
 use crate::api::{
     DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState,
     is_object_name, names,
@@ -17,9 +19,8 @@ use crate::decide::recover::{
     Decision, GiveBack, blocked, decide_restore, failed, plan_give_back, refuse_restore,
 };
 use crate::engine::Context;
-use crate::engine::events::publish;
-use crate::execute::{Executor, WriteError, Writer, within_time};
-use crate::plan::{Blocker, Disturbance, RuleViolation, Scope, Step, check_recovery};
+use crate::execute::Executor;
+use crate::plan::{Blocker, Disturbance, Scope, Step, check_recovery};
 use crate::recovery::{Recovery, look};
 use crate::world::{Fact, Reader};
 
@@ -27,20 +28,6 @@ use crate::world::{Fact, Reader};
 const SOON: Duration = Duration::from_millis(200);
 /// How soon to read again what the user must resolve, or a check must find.
 const LATER: Duration = Duration::from_secs(5);
-
-/// What ended a pass early.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// A read failed; nothing was decided.
-    #[error("{0}")]
-    Read(String),
-    /// The plan broke a rule; nothing of it was done.
-    #[error(transparent)]
-    Rule(#[from] RuleViolation),
-    /// A write was refused or not answered.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
 
 /// One pass.
 pub async fn restore(
@@ -60,8 +47,8 @@ pub async fn restore(
         return Ok(Action::await_change());
     }
     if !names_objects(&found) {
-        let message = "spec.database and spec.from.volume must be names of objects; create another \
-            DatabaseRestore";
+        let message = "spec.database, spec.from.volume and spec.from.backup must be names of objects; \
+            create another DatabaseRestore";
         let decision = blocked(before.clone(), message.to_owned());
         report(context, &found, &before, &decision.status).await?;
         return Ok(Action::await_change());
@@ -77,6 +64,9 @@ pub async fn restore(
             report(context, &found, &before, &refused).await?;
             return Ok(Action::await_change());
         }
+    }
+    if found.spec.from.volume.is_none() {
+        return Box::pin(from_backup(context, &reader, &found, database.as_ref())).await;
     }
     if is_deleted && let Some(action) = Box::pin(give_back(context, &found)).await? {
         return Ok(action);
@@ -131,6 +121,51 @@ pub async fn restore(
         Some(RestoreState::Running) => SOON,
         _ => LATER,
     }))
+}
+
+/// One pass for a restore from a backup.
+async fn from_backup(
+    context: &Context,
+    reader: &Reader,
+    found: &DatabaseRestore,
+    database: Option<&ProtectedDatabase>,
+) -> Result<Action, RestoreError> {
+    let before = found.status.clone().unwrap_or_default();
+    let waits = match (fetch_earlier(reader, found).await?, database) {
+        // What has begun goes on whatever else is asked for.
+        (Some(other), Some(_)) if before.job.is_none() => Some(waits_for(&other)),
+        (_, None) => Some(missing_database(found)),
+        _ => None,
+    };
+    match (waits, database) {
+        (None, Some(database)) => Box::pin(restore_backup(context, found, database)).await,
+        (waits, _) => {
+            let decision = blocked(before.clone(), waits.unwrap_or_default());
+            report(context, found, &before, &decision.status).await?;
+            if found.metadata.deletion_timestamp.is_some() {
+                notes::let_go(context, found).await?;
+                return Ok(Action::await_change());
+            }
+            Ok(Action::requeue(LATER))
+        }
+    }
+}
+
+fn waits_for(other: &str) -> String {
+    format!(
+        "DatabaseRestore {other} of the same database is older and not done yet; this one waits for it"
+    )
+}
+
+fn missing_database(restore: &DatabaseRestore) -> String {
+    let (namespace, database) = (
+        restore.namespace().unwrap_or_default(),
+        &restore.spec.database,
+    );
+    format!(
+        "spec.database: ProtectedDatabase {database} does not exist in namespace {namespace}. Apply it, or \
+         recover it: kubectl holdfast recover {database} -n {namespace}"
+    )
 }
 
 /// Whether the claims are bound and the workload has its pods.
@@ -209,8 +244,9 @@ fn known<T>(fact: Fact<T>) -> Result<T, RestoreError> {
 
 /// Whether its fields are names. Older versions took any text, and a message must not quote one.
 fn names_objects(restore: &DatabaseRestore) -> bool {
-    let volume = restore.spec.from.volume.as_deref();
-    is_object_name(&restore.spec.database) && volume.is_none_or(is_object_name)
+    let from = &restore.spec.from;
+    let mut sources = [&from.volume, &from.backup].into_iter().flatten();
+    is_object_name(&restore.spec.database) && sources.all(|name| is_object_name(name))
 }
 
 /// What is to be done; with what it was decided from, where anything is.
@@ -224,25 +260,14 @@ async fn decide(
         restore.namespace().unwrap_or_default(),
         restore.spec.database.as_str(),
     );
-    let Some(volume) = restore.spec.from.volume.as_deref() else {
-        let message = "spec.from: only volume is supported in this version";
-        return Ok((blocked(before(), message.to_owned()), None));
-    };
+    let volume = restore.spec.from.volume.as_deref();
     if let Some(other) = fetch_earlier(reader, restore).await? {
-        let message = format!(
-            "DatabaseRestore {other} of the same database is older and not done yet; this one \
-             waits for it"
-        );
-        return Ok((blocked(before(), message), None));
+        return Ok((blocked(before(), waits_for(&other)), None));
     }
-    let read = look(&context.client, &namespace, database, Some(volume));
+    let read = look(&context.client, &namespace, database, volume);
     let mut recovery = Box::pin(read).await;
     if known(recovery.observed.database.clone())?.is_none() {
-        let message = format!(
-            "spec.database: ProtectedDatabase {database} does not exist in namespace {namespace}. \
-             Apply it, or recover it: kubectl holdfast recover {database} -n {namespace}"
-        );
-        return Ok((blocked(before(), message), None));
+        return Ok((blocked(before(), missing_database(restore)), None));
     }
     let of_database = ListParams::default().fields(&format!("spec.database={database}"));
     recovery.observed.world.checks = reader.list::<DatabaseCheck>(&of_database).await;
@@ -279,41 +304,4 @@ async fn fetch_earlier(
     let mut open = all.iter().filter(is_open);
     let earlier = open.find(|other| age(other) < age(restore));
     Ok(earlier.map(ResourceExt::name_any))
-}
-
-/// Writes the status where it differs, and an event where the state does.
-async fn report(
-    context: &Context,
-    restore: &DatabaseRestore,
-    before: &DatabaseRestoreStatus,
-    status: &DatabaseRestoreStatus,
-) -> Result<(), WriteError> {
-    if status == before {
-        return Ok(());
-    }
-    let (namespace, name) = (restore.namespace().unwrap_or_default(), restore.name_any());
-    let writer = Writer {
-        client: context.client.clone(),
-        manager: names::OPERATOR_MANAGER,
-    };
-    let api: Api<DatabaseRestore> = Api::namespaced(context.client.clone(), &namespace);
-    let uid = restore.metadata.uid.as_deref();
-    let write = writer.apply_status(&api, (&name, uid), status);
-    within_time("write the status of the DatabaseRestore", write).await?;
-    if let Some(state) = status.state.filter(|state| before.state != Some(*state)) {
-        let is_bad = matches!(state, RestoreState::Blocked | RestoreState::Failed);
-        let event = Event {
-            type_: if is_bad {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
-            reason: format!("Restore{state:?}"),
-            note: status.message.clone(),
-            action: "Restore".to_owned(),
-            secondary: None,
-        };
-        publish(context, event, &restore.object_ref(&())).await;
-    }
-    Ok(())
 }

@@ -10,7 +10,8 @@ use kube::runtime::controller::{Action, Config};
 use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
 
-use super::pass::{RestoreError, restore};
+use super::pass::restore;
+use super::restore_error::RestoreError;
 use crate::api::DatabaseRestore;
 use crate::engine::Context;
 

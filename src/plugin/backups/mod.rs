@@ -5,3 +5,4 @@ mod command;
 mod text;
 
 pub use command::{BackupArguments, BackupsArguments, run_backup, run_backups};
+pub use text::build_backup_table;

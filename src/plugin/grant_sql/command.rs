@@ -21,9 +21,12 @@ pub struct GrantSqlArguments {
     /// A database; may be given several times.
     #[arg(long = "database", value_name = "DATABASE")]
     databases: Vec<String>,
-    /// The role to create.
-    #[arg(long, default_value = "holdfast")]
-    role: String,
+    /// The role to create. Default: holdfast, or holdfast_restore with --restore.
+    #[arg(long)]
+    role: Option<String>,
+    /// The role that restores backups, instead of that of checks and backups.
+    #[arg(long, conflicts_with_all = ["bypass_row_security", "large_objects"])]
+    restore: bool,
     /// The major version of Postgres. Up to 13 there is no role that may read everything, so each
     /// schema is granted.
     #[arg(long, value_name = "MAJOR", default_value_t = 14, value_parser = clap::value_parser!(u8).range(11..=99))]
@@ -53,7 +56,14 @@ pub fn run_without_cluster(
         namespace: namespace.unwrap_or("NAMESPACE").to_owned(),
         protected: None,
         workload: "statefulset/POSTGRES".to_owned(),
-        secret: build_secret("pg-holdfast", None),
+        secret: build_secret(
+            if arguments.restore {
+                "pg-holdfast-restore"
+            } else {
+                "pg-holdfast"
+            },
+            None,
+        ),
         context_flag: String::new(),
     };
     print(arguments, arguments.databases.clone(), &usage)
@@ -68,7 +78,7 @@ pub async fn run(
     let spec = fetch_database(cluster, &cluster.namespace, name)
         .await?
         .spec;
-    let usage = build_use(cluster, name, &spec);
+    let usage = build_use(cluster, name, &spec, arguments.restore);
     print(
         arguments,
         spec.connection.databases().map(str::to_owned).collect(),
@@ -76,7 +86,21 @@ pub async fn run(
     )
 }
 
-fn build_use(cluster: &Cluster, name: &str, spec: &ProtectedDatabaseSpec) -> Use {
+fn build_use(
+    cluster: &Cluster,
+    name: &str,
+    spec: &ProtectedDatabaseSpec,
+    is_for_restores: bool,
+) -> Use {
+    let (suffix, present) = if is_for_restores {
+        let restore = spec.restore.as_ref();
+        (
+            "-restore",
+            restore.map(|restore| &restore.credentials_secret),
+        )
+    } else {
+        ("", spec.connection.credentials_secret.as_ref())
+    };
     let kind = spec.workload.kind.map_or_else(
         || "statefulset".to_owned(),
         |kind| kind.to_string().to_ascii_lowercase(),
@@ -96,10 +120,7 @@ fn build_use(cluster: &Cluster, name: &str, spec: &ProtectedDatabaseSpec) -> Use
             None => format!("{kind}/{}{container}", spec.workload.name),
         },
         // Not the Secret that is there: the server's own user is often in it.
-        secret: build_secret(
-            &format!("{name}-holdfast"),
-            spec.connection.credentials_secret.as_ref(),
-        ),
+        secret: build_secret(&format!("{name}-holdfast{suffix}"), present),
         context_flag: cluster.context_flag(),
     }
 }
@@ -118,7 +139,15 @@ fn print(
     usage: &Use,
 ) -> Result<ExitStatus, PluginError> {
     let request = GrantRequest {
-        role: arguments.role.clone(),
+        role: arguments.role.clone().unwrap_or_else(|| {
+            let role = if arguments.restore {
+                "holdfast_restore"
+            } else {
+                "holdfast"
+            };
+            role.to_owned()
+        }),
+        restore: arguments.restore,
         databases,
         before_fourteen: arguments.server_version < 14,
         schemas: arguments.schemas.clone(),

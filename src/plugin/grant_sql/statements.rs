@@ -24,6 +24,8 @@ pub struct GrantRequest {
     pub bypass_row_security: bool,
     /// Whether it is to read large objects.
     pub large_objects: bool,
+    /// Whether it is the role of restores, which is another one than that of checks and backups.
+    pub restore: bool,
 }
 
 /// A statement and why it is there.
@@ -39,6 +41,9 @@ pub struct Statement {
 
 /// What is run once for the server, in any database.
 pub fn build_server_statements(request: &GrantRequest) -> Vec<Statement> {
+    if request.restore {
+        return build_restore_statements(request);
+    }
     let role = quote_identifier(&request.role);
     let mut statements = vec![Statement {
         why: "A role that may log in. It is no superuser and has no password yet, so nobody can \
@@ -89,8 +94,52 @@ pub fn build_server_statements(request: &GrantRequest) -> Vec<Statement> {
     statements
 }
 
+/// What a role needs that restores backups.
+fn build_restore_statements(request: &GrantRequest) -> Vec<Statement> {
+    let role = quote_identifier(&request.role);
+    let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let names: Vec<String> = request.databases.iter().map(|name| literal(name)).collect();
+    let mut statements = vec![Statement {
+        why: "A role that may log in and create databases, for restores alone: only their Jobs get its \
+            password. It is no superuser and has no password yet, so nobody can log in with one.",
+        page: "sql-createrole.html",
+        sql: format!(
+            "CREATE ROLE {role} LOGIN NOSUPERUSER CREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT \
+             {CONNECTIONS};"
+        ),
+    }];
+    if !request.before_fourteen {
+        statements.push(Statement {
+            why: "Reads every table: what was restored is dumped again, and compared row by row.",
+            page: "predefined-roles.html",
+            sql: format!("GRANT pg_read_all_data TO {role};"),
+        });
+    }
+    statements.push(Statement {
+        why: "Ends the sessions of the database for the moment in which it is renamed.",
+        page: "predefined-roles.html",
+        sql: format!("GRANT pg_signal_backend TO {role};"),
+    });
+    statements.push(Statement {
+        why: "Acts as the owner of the databases, who alone may rename them, and to whom what is restored \
+            belongs. Where that is a superuser, the role can become one too; give the database to another \
+            owner first if you do not want that.",
+        page: "role-membership.html",
+        sql: format!(
+            "SELECT format('GRANT %I TO %I', pg_catalog.pg_get_userbyid(datdba), {}) FROM \
+             pg_catalog.pg_database WHERE datname IN ({}) \\gexec",
+            literal(&request.role),
+            names.join(", ")
+        ),
+    });
+    statements
+}
+
 /// What is run in each of the databases.
 pub fn build_database_statements(request: &GrantRequest) -> Vec<Statement> {
+    if request.restore {
+        return Vec::new();
+    }
     let role = quote_identifier(&request.role);
     let mut statements = Vec::new();
     if request.before_fourteen {

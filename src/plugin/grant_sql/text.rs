@@ -32,11 +32,16 @@ pub fn describe_grants(request: &GrantRequest, usage: &Use) -> String {
     let scope = format!("-n {}{}", usage.namespace, usage.context_flag);
     let psql = format!("{} {scope} -- psql -U postgres", usage.workload);
     let mut text = String::new();
-    comment(
-        &mut text,
+    let what = if request.restore {
+        "A role for restoring backups with Holdfast. What belongs to others than the owner of the database, \
+         event triggers, and extensions that only a superuser may create are restored only by a superuser: \
+         where you have such, and accept that, make it one. Read it, then run it as a superuser: save it as \
+         grants.sql, then"
+    } else {
         "A role for the checks and backups of Holdfast, with what they need and no more. Read it, \
-         then run it as a superuser: save it as grants.sql, then",
-    );
+         then run it as a superuser: save it as grants.sql, then"
+    };
+    comment(&mut text, what);
     let _ = writeln!(
         text,
         "--   kubectl exec -i {psql} < grants.sql\n\\set ON_ERROR_STOP on\n"
@@ -55,7 +60,7 @@ pub fn describe_grants(request: &GrantRequest, usage: &Use) -> String {
             write_statement(&mut text, statement);
         }
     }
-    if request.before_fourteen {
+    if request.before_fourteen && !request.restore {
         comment(
             &mut text,
             "A schema that is not named here is not read, and pg_dump fails on it: \\dn lists \
@@ -89,10 +94,19 @@ pub fn describe_grants(request: &GrantRequest, usage: &Use) -> String {
     );
     if let Some(protected) = &usage.protected {
         let reference = json!({"name": secret.name, "usernameKey": secret.username_key, "passwordKey": secret.password_key});
-        let patch = json!({"spec": {"connection": {"credentialsSecret": reference}}});
+        let part = if request.restore {
+            "restore"
+        } else {
+            "connection"
+        };
+        let patch = json!({"spec": {part: {"credentialsSecret": reference}}});
         comment(
             &mut text,
-            "Let Holdfast use it. The next check says whether it can:",
+            if request.restore {
+                "Let Holdfast use it for restores. Whether it can says the next one, before anything is made:"
+            } else {
+                "Let Holdfast use it. The next check says whether it can:"
+            },
         );
         let _ = writeln!(
             text,

@@ -11,6 +11,7 @@ fn request() -> GrantRequest {
         owners: Vec::new(),
         bypass_row_security: false,
         large_objects: false,
+        restore: false,
     }
 }
 
@@ -37,6 +38,11 @@ fn the_script_reads() {
         databases: vec!["knowledge_os".to_owned()],
         ..request()
     };
+    let restore = GrantRequest {
+        role: "holdfast_restore".to_owned(),
+        restore: true,
+        ..request()
+    };
     let all = GrantRequest {
         bypass_row_security: true,
         large_objects: true,
@@ -53,6 +59,7 @@ fn the_script_reads() {
             },
         ),
         describe_grants(&older, &usage()),
+        describe_grants(&restore, &usage()),
     ];
     insta::assert_snapshot!(texts.join("\n=====\n\n"));
 }

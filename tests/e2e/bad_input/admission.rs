@@ -278,6 +278,26 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["spec.backup.retention needs at least one rule"],
         ),
         (
+            "/restore",
+            json!({}),
+            vec!["spec.restore.credentialsSecret"],
+        ),
+        (
+            "/restore",
+            json!({"credentialsSecret": {"name": ""}}),
+            vec!["spec.restore.credentialsSecret.name"],
+        ),
+        (
+            "/restore",
+            json!({"credentialsSecret": {"name": "pg"}, "deadline": "8d"}),
+            vec!["spec.restore.deadline"],
+        ),
+        (
+            "/restore",
+            json!({"credentialsSecret": {"name": "pg"}, "deadline": "1s"}),
+            vec!["spec.restore.deadline must be 1m to 168h"],
+        ),
+        (
             "/drill",
             json!({"schedule": "sometimes"}),
             vec!["spec.drill.schedule"],
@@ -427,6 +447,26 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
                 json!({"from": {"latestGood": true}, "into": "Beside"}),
                 "spec.database",
             ),
+            (
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Scratch"}),
+                "spec.into: Scratch is not supported in this version",
+            ),
+            (
+                json!({"database": NAME, "from": {"volume": "pv"}, "into": "Beside"}),
+                "spec.into must be Replace for a volume",
+            ),
+            (
+                json!({"database": NAME, "from": {"latestGood": false}, "into": "Beside"}),
+                "spec.from.latestGood must be true",
+            ),
+            (
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside", "acceptSuspect": true}),
+                "spec.acceptSuspect goes with spec.from.backup only",
+            ),
+            (
+                json!({"database": NAME, "from": {"backup": "A; DROP"}, "into": "Beside"}),
+                "spec.from.backup",
+            ),
         ];
         for (spec, tells) in mistakes {
             let complaint = dry_run(scene, "DatabaseRestore", &restore(spec.clone()))
@@ -434,10 +474,16 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
                 .expect_err(&spec.to_string());
             assert_tells(&complaint, &[tells]);
         }
-        let right = json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "confirm": "u-1"});
-        dry_run(scene, "DatabaseRestore", &restore(right))
-            .await
-            .expect("a confirmed one");
+        for right in [
+            json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "confirm": "u-1"}),
+            json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": "u-1"}),
+            json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside"}),
+            json!({"database": NAME, "from": {"backup": "one"}, "into": "Beside", "acceptSuspect": true}),
+        ] {
+            dry_run(scene, "DatabaseRestore", &restore(right.clone()))
+                .await
+                .unwrap_or_else(|refusal| panic!("{right}: {refusal}"));
+        }
     });
 }
 

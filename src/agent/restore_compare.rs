@@ -1,0 +1,173 @@
+//! Whether a restored database is the one that the manifest describes: rows and bytes of every table.
+//! Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::postgres::LargeObjectsDigest;
+use crate::store::{CountedBy, ManifestDatabase, ManifestLargeObjects, ManifestTable};
+use crate::wording::quoted;
+
+/// The longest name that is quoted in a message.
+const SHOWN: usize = 120;
+
+/// A table as it is in the restored database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoredRows {
+    pub rows: u64,
+    /// Bytes and BLAKE3 of the rows; none if they were only counted.
+    pub digest: Option<(u64, String)>,
+    /// Whether it belongs to an extension, which makes some of its rows itself.
+    pub of_extension: bool,
+}
+
+/// A restored database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoredContents {
+    /// Tables by schema and name.
+    pub tables: BTreeMap<(String, String), RestoredRows>,
+    /// None if they were not read.
+    pub large_objects: Option<LargeObjectsDigest>,
+}
+
+/// The outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Each difference, in words.
+    pub differences: Vec<String>,
+    /// Whether every byte was compared.
+    pub is_exact: bool,
+    /// Rows of all tables that are in the manifest.
+    pub rows: u64,
+}
+
+/// Compares.
+#[must_use]
+pub fn compare(expected: &ManifestDatabase, found: &RestoredContents) -> Comparison {
+    let mut outcome = Comparison {
+        is_exact: expected.counted_by == CountedBy::Dump,
+        ..Comparison::default()
+    };
+    for table in &expected.tables {
+        let key = (table.schema.clone(), table.name.clone());
+        let of_it = found.tables.get(&key);
+        outcome.rows += of_it.map_or(0, |rows| rows.rows);
+        match of_it {
+            Some(rows) => compare_table(table, rows, &mut outcome),
+            None if table.rows == 0 && table.of_extension => {}
+            None => outcome.differences.push(format!(
+                "{} with {} rows is not there",
+                name_of(&key),
+                table.rows
+            )),
+        }
+    }
+    let known: BTreeSet<(&str, &str)> = expected
+        .tables
+        .iter()
+        .map(|table| (table.schema.as_str(), table.name.as_str()))
+        .collect();
+    let is_known = |key: &(String, String)| {
+        known.contains(&(key.0.as_str(), key.1.as_str()))
+            || expected
+                .without_rows
+                .contains(&format!("{}.{}", key.0, key.1))
+    };
+    for (key, rows) in &found.tables {
+        if rows.rows > 0 && !rows.of_extension && !is_known(key) {
+            outcome.differences.push(format!(
+                "{} has {} rows and is not in the manifest",
+                name_of(key),
+                rows.rows
+            ));
+        }
+    }
+    match &found.large_objects {
+        Some(objects) => compare_large_objects(&expected.large_objects, objects, &mut outcome),
+        None => outcome.is_exact = false,
+    }
+    outcome
+}
+
+fn compare_table(expected: &ManifestTable, found: &RestoredRows, outcome: &mut Comparison) {
+    let name = name_of(&(expected.schema.clone(), expected.name.clone()));
+    if expected.of_extension || found.of_extension {
+        if found.rows < expected.rows {
+            outcome.differences.push(format!(
+                "{name} has {} rows, and at least {} are expected",
+                found.rows, expected.rows
+            ));
+        }
+        return;
+    }
+    if found.rows != expected.rows {
+        outcome.differences.push(format!(
+            "{name} has {} rows instead of {}",
+            found.rows, expected.rows
+        ));
+        return;
+    }
+    match (&expected.blake3, &found.digest) {
+        (Some(expected_digest), Some((bytes, digest))) => {
+            if *bytes != expected.bytes || digest != expected_digest {
+                outcome.differences.push(format!(
+                    "{name} has {} rows as expected, with other values",
+                    found.rows
+                ));
+            }
+        }
+        _ => outcome.is_exact = false,
+    }
+}
+
+fn compare_large_objects(
+    expected: &ManifestLargeObjects,
+    found: &LargeObjectsDigest,
+    outcome: &mut Comparison,
+) {
+    if (expected.count, expected.bytes) != (found.count, found.bytes) {
+        outcome.differences.push(format!(
+            "there are {} large objects with {} bytes instead of {} with {}",
+            found.count, found.bytes, expected.count, expected.bytes
+        ));
+        return;
+    }
+    if expected.count == 0 {
+        return;
+    }
+    // Where all are listed, their order does not matter: it depends on their owners.
+    let is_listed = |listed: usize| listed as u64 == expected.count;
+    let is_same = if is_listed(expected.listed.len()) && is_listed(found.listed.len()) {
+        let mut one: Vec<_> = expected
+            .listed
+            .iter()
+            .map(|object| (object.oid, object.bytes, object.blake3.as_str()))
+            .collect();
+        let mut other: Vec<_> = found
+            .listed
+            .iter()
+            .map(|object| (object.oid, object.bytes, object.blake3.as_str()))
+            .collect();
+        one.sort_unstable();
+        other.sort_unstable();
+        one == other
+    } else if expected.blake3.is_empty() {
+        outcome.is_exact = false;
+        true
+    } else {
+        expected.blake3 == found.blake3
+    };
+    if !is_same {
+        outcome.differences.push(format!(
+            "the {} large objects have other bytes, or other numbers",
+            expected.count
+        ));
+    }
+}
+
+fn name_of((schema, name): &(String, String)) -> String {
+    format!("table {}", quoted(&format!("{schema}.{name}"), SHOWN))
+}
+
+#[cfg(test)]
+#[path = "restore_compare_tests.rs"]
+mod tests;

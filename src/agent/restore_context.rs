@@ -1,0 +1,113 @@
+//! What all parts of a restore share: the order, the bucket, the login, and the report as it is now.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant as Clock};
+
+use tokio::time::Instant;
+
+use crate::api::{AgentFailure, RESTORE_WARNING_LIMIT, RestoreReport, reasons};
+use crate::postgres::Login;
+use crate::store::{Manifest, ManifestDatabase, ManifestObject, S3Store};
+use crate::wording::quoted;
+
+use super::restore_order::{RestoreOrder, RestoreWatcher};
+
+/// One restore.
+pub struct Restoring<'a, W> {
+    pub order: &'a RestoreOrder<'a>,
+    pub watcher: &'a W,
+    pub store: S3Store,
+    pub login: Login,
+    pub deadline: Instant,
+    /// Whether something may have been made in the server.
+    pub has_made: AtomicBool,
+    report: Mutex<RestoreReport>,
+}
+
+impl<'a, W: RestoreWatcher> Restoring<'a, W> {
+    /// Opens the bucket and reads the login; nothing is sent yet.
+    pub fn open(order: &'a RestoreOrder<'a>, watcher: &'a W) -> Result<Self, AgentFailure> {
+        let (request, files) = (order.request, order.files);
+        let store = S3Store::open_within(
+            &request.storage,
+            &request.namespace,
+            &files.s3_credentials,
+            &files.s3_ca,
+            order.limits,
+        )?;
+        let login = Login::read(
+            &request.server,
+            &request.namespace,
+            &order.host,
+            &files.postgres_credentials,
+            &files.postgres_ca,
+            &files.postgres_certificate,
+        )?;
+        Ok(Self {
+            order,
+            watcher,
+            store,
+            login: Login {
+                presence: order.presence.clone(),
+                ..login
+            },
+            deadline: Instant::now() + Duration::from_secs(request.deadline_seconds.max(1)),
+            has_made: AtomicBool::new(false),
+            report: Mutex::default(),
+        })
+    }
+
+    /// The report as it is now.
+    pub fn snapshot(&self) -> RestoreReport {
+        self.report
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Changes the report and shows it.
+    pub fn note(&self, change: impl FnOnce(&mut RestoreReport)) {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut report);
+        report.warnings.dedup();
+        report.warnings.truncate(RESTORE_WARNING_LIMIT);
+        let shown = report.clone();
+        drop(report);
+        self.watcher.note(&shown);
+    }
+
+    /// Adds warnings to the report.
+    pub fn warn(&self, warnings: impl IntoIterator<Item = String>) {
+        self.note(|report| report.warnings.extend(warnings));
+    }
+}
+
+/// The dump of a database.
+pub fn object_of<'a>(
+    manifest: &'a Manifest,
+    database: &ManifestDatabase,
+) -> Result<&'a ManifestObject, AgentFailure> {
+    let found = manifest
+        .objects
+        .iter()
+        .find(|object| object.name == database.object);
+    found.ok_or_else(|| AgentFailure {
+        reason: reasons::RESTORE_REFUSED.to_owned(),
+        message: format!(
+            "the set has no dump of database {}",
+            quoted(&database.name, 80)
+        ),
+    })
+}
+
+/// Seconds since then.
+pub fn seconds(begun: Clock) -> Option<i64> {
+    i64::try_from(begun.elapsed().as_secs()).ok()
+}
+
+/// Adds the seconds since then.
+pub fn add_seconds(sum: &mut Option<i64>, begun: Clock) {
+    let more = seconds(begun).unwrap_or_default();
+    *sum = Some(sum.unwrap_or_default().saturating_add(more));
+}

@@ -1,0 +1,231 @@
+//! What a restore asks the server before it makes anything: what it has, what the role may do, and which
+//! databases there are.
+
+use std::collections::BTreeSet;
+
+use crate::postgres::{
+    DatabaseSetting, PostgresError, Writer, fetch_identity, name_column, quote_literal, read_major,
+};
+
+use super::restore_mark::Mark;
+use super::restore_preflight::{OfferedExtension, ServerFacts};
+use super::restore_settings::{Grant, read_setting};
+use super::restore_swap_state::Found;
+
+/// From this version on it is a right of its own to act as another role.
+const HAS_SET_OPTION: u32 = 16;
+
+/// A database of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseRow {
+    pub name: String,
+    pub found: Found,
+    pub comment: Option<String>,
+}
+
+/// What hangs on the object id of a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    pub owner: String,
+    pub connection_limit: i64,
+    pub grants: Vec<Grant>,
+    pub settings: Vec<DatabaseSetting>,
+    pub comment: Option<String>,
+}
+
+/// Reads what the server has. Only the extensions of these names are of interest.
+pub async fn fetch_facts(
+    writer: &Writer,
+    extensions: &BTreeSet<String>,
+) -> Result<ServerFacts, PostgresError> {
+    let identity = fetch_identity(writer).await?.identity;
+    let mut facts = ServerFacts {
+        major: read_major(&identity.server_version).unwrap_or_default(),
+        in_recovery: identity.in_recovery,
+        ..ServerFacts::default()
+    };
+    let right = if facts.major >= HAS_SET_OPTION {
+        "SET"
+    } else {
+        "MEMBER"
+    };
+    let role = format!(
+        "select {} as name, rolsuper, rolcreatedb, rolcreaterole from pg_catalog.pg_roles where rolname = \
+         session_user",
+        name_column("rolname")
+    );
+    for row in writer.run(&role).await? {
+        facts.role = writer.name(&row, "name")?.0;
+        facts.is_superuser = writer.truth(&row, "rolsuper")?;
+        facts.may_create_databases = writer.truth(&row, "rolcreatedb")?;
+        facts.may_create_roles = writer.truth(&row, "rolcreaterole")?;
+    }
+    let roles = format!(
+        "select {} as name, pg_catalog.pg_has_role(oid, '{right}') as may from pg_catalog.pg_roles",
+        name_column("rolname")
+    );
+    for row in writer.run(&roles).await? {
+        facts
+            .roles
+            .insert(writer.name(&row, "name")?.0, writer.truth(&row, "may")?);
+    }
+    let tablespaces = format!(
+        "select {} as name from pg_catalog.pg_tablespace",
+        name_column("spcname")
+    );
+    for row in writer.run(&tablespaces).await? {
+        facts.tablespaces.insert(writer.name(&row, "name")?.0);
+    }
+    fetch_extensions(writer, extensions, &mut facts).await?;
+    fetch_what_holds(writer, &mut facts).await?;
+    Ok(facts)
+}
+
+async fn fetch_extensions(
+    writer: &Writer,
+    wanted: &BTreeSet<String>,
+    facts: &mut ServerFacts,
+) -> Result<(), PostgresError> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = wanted.iter().map(|name| quote_literal(name)).collect();
+    let offered = format!(
+        "select {} as name, {} as version, v.version = e.default_version as is_default, v.superuser and \
+         not v.trusted as for_superusers from pg_catalog.pg_available_extension_versions as v join \
+         pg_catalog.pg_available_extensions as e on e.name = v.name where v.name in ({})",
+        name_column("v.name"),
+        name_column("v.version"),
+        names.join(", ")
+    );
+    for row in writer.run(&offered).await? {
+        facts.extensions.push(OfferedExtension {
+            name: writer.name(&row, "name")?.0,
+            version: writer.name(&row, "version")?.0,
+            is_default: writer.truth(&row, "is_default")?,
+            for_superusers: writer.truth(&row, "for_superusers")?,
+        });
+    }
+    Ok(())
+}
+
+/// What holds a database by its object id.
+async fn fetch_what_holds(writer: &Writer, facts: &mut ServerFacts) -> Result<(), PostgresError> {
+    let prepared = format!(
+        "select {} as name, {} as database from pg_catalog.pg_prepared_xacts",
+        name_column("gid"),
+        name_column("database")
+    );
+    for row in writer.run(&prepared).await? {
+        let database = writer.name(&row, "database")?.0;
+        facts
+            .prepared
+            .push((writer.name(&row, "name")?.0, database));
+    }
+    let slots = format!(
+        "select {} as name, {} as database from pg_catalog.pg_replication_slots where database is not null",
+        name_column("slot_name"),
+        name_column("database")
+    );
+    for row in writer.run(&slots).await? {
+        let database = writer.name(&row, "database")?.0;
+        facts.slots.push((writer.name(&row, "name")?.0, database));
+    }
+    let subscriptions = format!(
+        "select {} as name, {} as database, s.subenabled as enabled from pg_catalog.pg_subscription as s \
+         join pg_catalog.pg_database as d on d.oid = s.subdbid",
+        name_column("s.subname"),
+        name_column("d.datname")
+    );
+    for row in writer.run(&subscriptions).await? {
+        facts.subscriptions.push((
+            writer.name(&row, "name")?.0,
+            writer.name(&row, "database")?.0,
+            writer.truth(&row, "enabled")?,
+        ));
+    }
+    Ok(())
+}
+
+/// Reads which databases there are. One whose name is no text can have no name of ours.
+pub async fn fetch_databases(writer: &Writer) -> Result<Vec<DatabaseRow>, PostgresError> {
+    let query = format!(
+        "select {} as name, d.oid::bigint::text as oid, d.datallowconn as open, coalesce({}, '') as \
+         comment, d.datdba = (select r.oid from pg_catalog.pg_roles as r where r.rolname = session_user) as \
+         is_own from pg_catalog.pg_database as d",
+        name_column("d.datname"),
+        name_column("pg_catalog.shobj_description(d.oid, 'pg_database')"),
+    );
+    let mut databases = Vec::new();
+    for row in writer.run(&query).await? {
+        let (name, is_exact) = writer.name(&row, "name")?;
+        if !is_exact {
+            continue;
+        }
+        let comment = writer.name(&row, "comment")?.0;
+        let is_open = writer.truth(&row, "open")?;
+        databases.push(DatabaseRow {
+            name,
+            found: Found {
+                oid: writer.number(&row, "oid")?,
+                is_open,
+                mark: Mark::read(&comment),
+                is_unmarked: comment.is_empty() && !is_open && writer.truth(&row, "is_own")?,
+            },
+            comment: Some(comment).filter(|comment| !comment.is_empty()),
+        });
+    }
+    Ok(databases)
+}
+
+/// Reads what hangs on the object id of a database, whose own name is or was this one.
+pub async fn fetch_properties(
+    writer: &Writer,
+    oid: i64,
+    name: &str,
+) -> Result<Properties, PostgresError> {
+    let mut found = Properties::default();
+    let query = format!(
+        "select {} as owner, d.datconnlimit::text as connection_limit, coalesce({}, '') as comment from \
+         pg_catalog.pg_database as d where d.oid = {oid}",
+        name_column("pg_catalog.pg_get_userbyid(d.datdba)"),
+        name_column("pg_catalog.shobj_description(d.oid, 'pg_database')"),
+    );
+    for row in writer.run(&query).await? {
+        found.owner = writer.name(&row, "owner")?.0;
+        found.connection_limit = writer.number(&row, "connection_limit")?;
+        let comment = writer.name(&row, "comment")?.0;
+        found.comment = Mark::before(&comment, name);
+    }
+    let grants = format!(
+        "select {} as grantor, case when a.grantee = 0 then '' else {} end as grantee, a.privilege_type as \
+         privilege, a.is_grantable as grantable from pg_catalog.pg_database as d cross join lateral \
+         pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) as a where d.oid = \
+         {oid}",
+        name_column("pg_catalog.pg_get_userbyid(a.grantor)"),
+        name_column("pg_catalog.pg_get_userbyid(a.grantee)"),
+    );
+    for row in writer.run(&grants).await? {
+        let grantee = writer.name(&row, "grantee")?.0;
+        found.grants.push(Grant {
+            grantor: writer.name(&row, "grantor")?.0,
+            grantee: Some(grantee).filter(|grantee| !grantee.is_empty()),
+            privilege: writer.text(&row, "privilege")?.to_ascii_lowercase(),
+            grantable: writer.truth(&row, "grantable")?,
+        });
+    }
+    let settings = format!(
+        "select coalesce({}, '') as role, {} as setting from pg_catalog.pg_db_role_setting as s left join \
+         pg_catalog.pg_roles as r on r.oid = s.setrole cross join lateral \
+         pg_catalog.unnest(s.setconfig) as one(setting) where s.setdatabase = {oid}",
+        name_column("r.rolname"),
+        name_column("one.setting"),
+    );
+    for row in writer.run(&settings).await? {
+        let setting = writer.name(&row, "setting")?.0;
+        found
+            .settings
+            .push(read_setting(&writer.name(&row, "role")?.0, &setting));
+    }
+    Ok(found)
+}

@@ -1,0 +1,233 @@
+//! The set as it is in the bucket: nothing is parsed before its bytes are those that were stored.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use crate::api::{AgentFailure, reasons};
+use crate::postgres::{ContentsEntry, ReadProblem, parse_head};
+use crate::store::{
+    MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestObject, S3Store, StoreError, StoreErrorKind,
+};
+use crate::wording::quoted;
+
+/// Pieces that wait between storage and reader.
+const WAITING: usize = 4;
+/// The most bytes, as stored, that a table of contents is looked for in.
+const CONTENTS_LIMIT: usize = 64 << 20;
+/// The most bytes that these may become.
+const CONTENTS_RAW_LIMIT: u64 = 1 << 30;
+/// So many bytes are tried first.
+const FIRST_ATTEMPT: usize = 64 << 10;
+
+/// Fetches the manifest. It is parsed only if it is the one that was chosen.
+pub async fn fetch_manifest(
+    store: &S3Store,
+    path: &str,
+    sha256: &str,
+) -> Result<Manifest, AgentFailure> {
+    let key = format!("{path}/{MANIFEST_NAME}");
+    let (body, _) = store
+        .fetch(&key, MANIFEST_LIMIT)
+        .await
+        .map_err(|error| explain(error, &key))?;
+    if hex::encode(Sha256::digest(&body)) != sha256.to_ascii_lowercase() {
+        return Err(changed(format!(
+            "`{key}` is another manifest than the one that was chosen"
+        )));
+    }
+    serde_json::from_slice(&body).map_err(|error| AgentFailure {
+        reason: reasons::RESTORE_REFUSED.to_owned(),
+        message: format!(
+            "the manifest `{key}` can't be read by this version of Holdfast ({}). Nothing was made in the \
+             server",
+            quoted(&error.to_string(), 200)
+        ),
+    })
+}
+
+/// Reads every object of a set and compares it with its digest.
+pub async fn hash_objects(
+    store: &S3Store,
+    path: &str,
+    manifest: &Manifest,
+) -> Result<(), AgentFailure> {
+    for object in &manifest.objects {
+        let key = format!("{path}/{}", object.name);
+        let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
+        let send = async move { (store.send_object(&key, object.size, &sender).await, key) };
+        let discard = async { while receiver.recv().await.is_some() {} };
+        let ((sent, key), ()) = tokio::join!(send, discard);
+        let sha256 = sent.map_err(|error| explain(error, &key))?;
+        if sha256 != object.sha256 {
+            return Err(changed(format!("`{key}` has other bytes than were stored")));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the table of contents at the beginning of a dump. Of a version of the format that nobody here
+/// knows there is none.
+pub async fn fetch_contents(
+    store: &S3Store,
+    path: &str,
+    object: &ManifestObject,
+) -> Result<Vec<ContentsEntry>, AgentFailure> {
+    let key = format!("{path}/{}", object.name);
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
+    let read = async move {
+        let (mut stored, mut next) = (Vec::new(), FIRST_ATTEMPT);
+        while let Some(piece) = receiver.recv().await {
+            stored.extend_from_slice(&piece);
+            if stored.len() >= next {
+                next = stored.len().saturating_mul(2);
+                if let Some(found) = read_contents(&stored) {
+                    return found;
+                }
+            }
+            if stored.len() > CONTENTS_LIMIT {
+                return Err("its table of contents has no end".to_owned());
+            }
+        }
+        read_contents(&stored).unwrap_or_else(|| Err("it ends in its table of contents".to_owned()))
+    };
+    let send = async {
+        let sent = store.send_object(&key, object.size, &sender).await;
+        drop(sender);
+        sent
+    };
+    let (sent, contents) = tokio::join!(send, read);
+    sent.map_err(|error| explain(error, &key))?;
+    contents.map_err(|why| AgentFailure {
+        reason: reasons::RESTORE_REFUSED.to_owned(),
+        message: format!(
+            "`{key}` is not a dump that can be restored: {why}. Nothing was made in the server"
+        ),
+    })
+}
+
+/// The table of contents, if all of it is among these bytes.
+fn read_contents(stored: &[u8]) -> Option<Result<Vec<ContentsEntry>, String>> {
+    let mut raw = Vec::new();
+    let decoder = match zstd::stream::read::Decoder::new(stored) {
+        Ok(decoder) => decoder,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    // It fails where the bytes end; what came before is right.
+    let end = decoder.take(CONTENTS_RAW_LIMIT).read_to_end(&mut raw);
+    match parse_head(&raw) {
+        Ok((head, _)) => Some(Ok(head.entries)),
+        Err(ReadProblem::UnknownVersion(_)) => Some(Ok(Vec::new())),
+        Err(ReadProblem::Odd(what)) => Some(Err(what)),
+        Err(ReadProblem::More) if end.is_ok() && raw.len() as u64 >= CONTENTS_RAW_LIMIT => {
+            Some(Err("its table of contents has no end".to_owned()))
+        }
+        Err(ReadProblem::More) => None,
+    }
+}
+
+/// What an error of the storage means for a set.
+pub fn explain(error: StoreError, key: &str) -> AgentFailure {
+    match error.kind {
+        StoreErrorKind::NotFound => changed(format!("`{key}` is not in the bucket any more")),
+        StoreErrorKind::Damaged | StoreErrorKind::TooLarge => changed(error.message),
+        _ => error.into(),
+    }
+}
+
+/// The set is not the one that was chosen.
+pub fn changed(what: String) -> AgentFailure {
+    AgentFailure {
+        reason: reasons::SET_CHANGED.to_owned(),
+        message: format!(
+            "{what}, so the set is not restored. The present database is unchanged. Restore another set: \
+             `kubectl get dbbackup`"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A head of version 1.14 with one entry.
+    fn head() -> Vec<u8> {
+        let mut bytes = b"PGDMP\x01\x0e\x00\x04\x08\x01".to_vec();
+        let number = |bytes: &mut Vec<u8>, value: i32| {
+            bytes.push(u8::from(value < 0));
+            bytes.extend(value.unsigned_abs().to_le_bytes());
+        };
+        let text = |bytes: &mut Vec<u8>, text: &str| {
+            number(bytes, i32::try_from(text.len()).unwrap_or_default());
+            bytes.extend(text.as_bytes());
+        };
+        for _ in 0..8 {
+            number(&mut bytes, 0);
+        }
+        for value in ["shop", "14.9", "14.9"] {
+            text(&mut bytes, value);
+        }
+        for value in [1, 1, 0] {
+            number(&mut bytes, value);
+        }
+        for value in ["0", "0", "t", "TABLE"] {
+            text(&mut bytes, value);
+        }
+        number(&mut bytes, 2);
+        for value in [
+            "CREATE TABLE t ();",
+            "",
+            "",
+            "public",
+            "fast",
+            "heap",
+            "keeper",
+            "false",
+        ] {
+            text(&mut bytes, value);
+        }
+        number(&mut bytes, -1);
+        bytes.extend([0; 9]);
+        bytes
+    }
+
+    #[test]
+    fn contents_are_read_from_the_front_and_a_crafted_one_is_refused() {
+        let head = head();
+        let stored = zstd::encode_all([head.as_slice(), &[7; 100_000]].concat().as_slice(), 1);
+        let stored = stored.unwrap_or_default();
+        let entries = read_contents(&stored)
+            .and_then(Result::ok)
+            .unwrap_or_default();
+        let found: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                (
+                    entry.name.as_str(),
+                    entry.owner.as_str(),
+                    entry.tablespace.as_str(),
+                )
+            })
+            .collect();
+        assert_eq!(found, [("t", "keeper", "fast")]);
+        assert!(read_contents(&stored[..20]).is_none_or(|found| found.is_err()));
+        let (mut seed, mut refused) = (9_usize, 0);
+        for _ in 0..3_000 {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let (at, value) = ((seed >> 33) % head.len(), (seed >> 20).to_le_bytes()[0]);
+            let mut crafted = head.clone();
+            crafted[at] = value;
+            let crafted = zstd::encode_all(crafted.as_slice(), 1).unwrap_or_default();
+            refused += usize::from(!read_contents(&crafted).is_some_and(|found| found.is_ok()));
+            let mut broken = stored.clone();
+            let length = broken.len();
+            broken[at % length] = value;
+            let _any = read_contents(&broken);
+        }
+        assert!(refused > 300, "{refused}");
+    }
+}

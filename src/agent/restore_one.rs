@@ -1,0 +1,270 @@
+//! Restoring one database of a set beside what is there, and comparing it with the manifest.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant as Clock};
+
+use crate::api::{AgentFailure, RestorePhase, RestoreTarget, reasons};
+use crate::postgres::{
+    ContentsEntry, NoProgram, PostgresError, Writer, fetch_encrypted, find_program_for,
+    quote_identifier,
+};
+use crate::store::ManifestDatabase;
+use crate::wording::{list, quoted};
+
+use super::DumpPrograms;
+use super::dump::DumpedServer;
+use super::restore_context::{Restoring, add_seconds, object_of};
+use super::restore_database::{NewDatabase, create, drop_own, failed, mark};
+use super::restore_facts::{fetch_databases, fetch_properties};
+use super::restore_mark::{Mark, MarkState};
+use super::restore_names::Names;
+use super::restore_order::{RESTORE_APPLICATION_NAME, RestoreStep, RestoreWatcher};
+use super::restore_preflight::{ServerFacts, missing_tablespaces};
+use super::restore_server::Plan;
+use super::restore_stream::restore_object;
+use super::restore_verify::{build_session_settings, verify};
+
+/// How often the report is written while bytes are restored.
+const NOTE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What it takes to restore the databases of a set.
+pub struct Tools<'a> {
+    pub plan: Plan<'a>,
+    pub writer: &'a Writer,
+    pub facts: &'a ServerFacts,
+    pub programs: DumpPrograms,
+}
+
+impl<W: RestoreWatcher> Restoring<'_, W> {
+    /// Finds the programs of the server's version.
+    pub async fn prepare_programs(
+        &self,
+        writer: &Writer,
+        facts: &ServerFacts,
+    ) -> Result<DumpPrograms, AgentFailure> {
+        let version = facts.major.to_string();
+        let server = DumpedServer {
+            version: &version,
+            encrypted: fetch_encrypted(writer).await?,
+        };
+        DumpPrograms::prepare(
+            &self.login,
+            &self.order.files.work,
+            server,
+            RESTORE_APPLICATION_NAME,
+        )
+        .await
+    }
+
+    /// Restores one database and compares it; its mark says then that it may take the name.
+    pub async fn restore_one(
+        &self,
+        tools: &Tools<'_>,
+        database: &ManifestDatabase,
+        names: &Names,
+        contents: &[ContentsEntry],
+    ) -> Result<(), AgentFailure> {
+        let Tools {
+            plan,
+            writer,
+            facts,
+            programs,
+        } = tools;
+        let shown = quoted(&names.name, 80);
+        let restored_as = names.restored_as.as_str();
+        self.note(|report| {
+            report.phase = Some(RestorePhase::Restoring);
+            report.message = Some(format!(
+                "database {shown} is restored as {}",
+                quoted(restored_as, 80)
+            ));
+        });
+        let begun = Clock::now();
+        drop_own(writer, restored_as, plan.restore_uid)
+            .await
+            .map_err(|error| {
+                failed(
+                    "what an earlier start has made could not be dropped",
+                    &error,
+                )
+            })?;
+        let owner = self.choose_owner(tools, database, names).await?;
+        let new = NewDatabase {
+            name: &names.name,
+            restored_as,
+            restore_uid: plan.restore_uid,
+            description: database.description.as_ref(),
+            owner: owner.as_deref(),
+        };
+        create(writer, &new, facts.major, self.watcher).await?;
+        self.stream(tools, database, &new, contents).await?;
+        self.watcher.after(RestoreStep::Restored).await;
+        self.analyze(&new, facts).await;
+        self.note(|report| add_seconds(&mut report.restore_seconds, begun));
+
+        let begun = Clock::now();
+        self.note(|report| {
+            report.phase = Some(RestorePhase::Verifying);
+            report.message = Some(format!(
+                "every row of database {shown} is compared with the manifest"
+            ));
+        });
+        let compared = verify(&self.login, programs, restored_as, database, self.deadline).await?;
+        if !compared.differences.is_empty() {
+            return Err(AgentFailure {
+                reason: reasons::RESTORE_DIFFERS.to_owned(),
+                message: format!(
+                    "what was restored of database {shown} is not what the manifest says: {}",
+                    list(&compared.differences)
+                ),
+            });
+        }
+        let verified = Mark::new(plan.restore_uid, MarkState::Verified);
+        mark(writer, restored_as, &names.name, &verified)
+            .await
+            .map_err(|error| failed("the restored database could not be marked", &error))?;
+        self.note(|report| {
+            add_seconds(&mut report.verify_seconds, begun);
+            let of_it = report.databases.iter_mut().find(|one| one.name == names.name);
+            if let Some(restored) = of_it {
+                restored.rows = i64::try_from(compared.rows).ok();
+                restored.is_identical = compared.is_exact;
+            }
+            if !compared.is_exact {
+                report.warnings.push(format!(
+                    "the set has no digest of every table of database {shown}: what has none was compared \
+                     by its rows only"
+                ));
+            }
+        });
+        self.watcher.after(RestoreStep::Verified).await;
+        Ok(())
+    }
+
+    /// Who owns the new database: as the one in its place, or else as the manifest says. None where the
+    /// role may not act as that one.
+    async fn choose_owner(
+        &self,
+        tools: &Tools<'_>,
+        database: &ManifestDatabase,
+        names: &Names,
+    ) -> Result<Option<String>, AgentFailure> {
+        let (writer, facts) = (tools.writer, tools.facts);
+        let databases = fetch_databases(writer).await?;
+        let present = databases.iter().find(|row| row.name == names.name);
+        let owner = match present {
+            Some(present) if tools.plan.into == RestoreTarget::Replace => Some(
+                fetch_properties(writer, present.found.oid, &names.name)
+                    .await?
+                    .owner,
+            ),
+            _ => database.description.as_ref().map(|one| one.owner.clone()),
+        };
+        let owner = owner.filter(|owner| !owner.is_empty() && *owner != facts.role);
+        let may = |owner: &String| facts.is_superuser || facts.roles.get(owner) == Some(&true);
+        if let Some(owner) = owner.as_ref().filter(|owner| !may(owner)) {
+            self.warn([format!(
+                "role {} may not act as {}, so it owns what is restored itself",
+                quoted(&facts.role, 80),
+                quoted(owner, 80)
+            )]);
+        }
+        Ok(owner.filter(may))
+    }
+
+    /// Runs `pg_restore`.
+    async fn stream(
+        &self,
+        tools: &Tools<'_>,
+        database: &ManifestDatabase,
+        new: &NewDatabase<'_>,
+        contents: &[ContentsEntry],
+    ) -> Result<(), AgentFailure> {
+        let Tools {
+            facts, programs, ..
+        } = tools;
+        let object = object_of(tools.plan.manifest, database)?;
+        let key = format!("{}/{}", self.order.request.path, object.name);
+        let program = find_program_for("pg_restore", facts.major)
+            .await
+            .map_err(|why| no_program(facts.major, &why))?;
+        let settings = build_session_settings(database.description.as_ref());
+        let mut command = programs.restore_command(&program.path, new.restored_as, &settings);
+        if !missing_tablespaces(contents, facts).is_empty() {
+            command.arg("--no-tablespaces");
+        }
+        if !facts.is_superuser {
+            command.args(["--no-owner", "--no-acl"]);
+            if let Some(owner) = new.owner {
+                command.arg(format!("--role={owner}"));
+            }
+        }
+        programs.ask().await?;
+        let restored = Arc::new(AtomicU64::new(0));
+        let before = self.snapshot().restored_bytes.unwrap_or_default();
+        let show = || {
+            let bytes = i64::try_from(restored.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+            self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
+        };
+        let work = restore_object(&self.store, &key, object, command, restored.clone());
+        tokio::pin!(work);
+        let mut ticks = tokio::time::interval(NOTE_INTERVAL);
+        let warnings = loop {
+            tokio::select! {
+                biased;
+                outcome = &mut work => break outcome?,
+                _ = ticks.tick() => show(),
+            }
+        };
+        show();
+        self.warn(
+            warnings
+                .into_iter()
+                .map(|warning| format!("pg_restore: {warning}")),
+        );
+        Ok(())
+    }
+
+    /// Without statistics the first queries would read whole tables.
+    async fn analyze(&self, new: &NewDatabase<'_>, facts: &ServerFacts) {
+        let analyzed = async {
+            let name = RESTORE_APPLICATION_NAME;
+            let writer = Writer::connect(&self.login, new.restored_as, name, self.deadline).await?;
+            if let Some(owner) = new.owner.filter(|_| !facts.is_superuser) {
+                let owner = quote_identifier(owner);
+                writer.run(&format!("set role {owner}")).await?;
+            }
+            writer.run("analyze").await
+        };
+        let analyzed: Result<_, PostgresError> = analyzed.await;
+        if let Err(error) = analyzed {
+            self.warn([format!(
+                "database {} could not be analyzed, so its first queries are slow: {error}",
+                quoted(new.name, 80)
+            )]);
+        }
+    }
+}
+
+fn no_program(server: u32, why: &NoProgram) -> AgentFailure {
+    let (reason, message) = match why {
+        NoProgram::Missing => (
+            reasons::RESTORE_FAILED,
+            "the program pg_restore is not in the database's image, so nothing can be restored. Use the \
+             official image, or add the Postgres client programs"
+                .to_owned(),
+        ),
+        NoProgram::TooOld(newest) => (
+            reasons::CLIENT_TOO_OLD,
+            format!(
+                "the server is Postgres {server}, and the newest pg_restore in the database's image is \
+                 {newest}. Use an image with the programs of Postgres {server}"
+            ),
+        ),
+    };
+    AgentFailure {
+        reason: reason.to_owned(),
+        message,
+    }
+}

@@ -1,0 +1,154 @@
+//! All restored databases of a set take their names at once; where that fails, what was there is opened
+//! again.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::api::{AgentFailure, RestorePhase};
+use crate::postgres::Writer;
+
+use super::restore_context::Restoring;
+use super::restore_facts::fetch_databases;
+use super::restore_order::RestoreWatcher;
+use super::restore_server::{Plan, connect};
+use super::restore_swap::{SwapTarget, left_closed, not_swapped, set_door, swap};
+use super::restore_swap_state::Left;
+
+/// How long it may take to look what became of a swap.
+const LOOK_LIMIT: Duration = Duration::from_mins(5);
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+impl<W: RestoreWatcher> Restoring<'_, W> {
+    /// Gives every restored database its name, at once.
+    pub async fn swap_all(
+        &self,
+        plan: Plan<'_>,
+        writer: Writer,
+    ) -> Result<Option<Duration>, AgentFailure> {
+        self.note(|report| {
+            report.phase = Some(RestorePhase::Swapping);
+            report.message =
+                Some("the restored database takes the name of the present one".to_owned());
+        });
+        let names = plan.names();
+        let databases = fetch_databases(&writer)
+            .await
+            .map_err(|error| not_swapped(&error.message, &names))?;
+        let left = plan.left(&databases);
+        let targets: Vec<SwapTarget<'_>> = names
+            .iter()
+            .zip(&left)
+            .zip(&plan.manifest.databases)
+            .filter_map(|((names, left), database)| match left {
+                Left::Swap {
+                    restored,
+                    present,
+                    kept,
+                } => Some(SwapTarget {
+                    name: &names.name,
+                    restored_as: &names.restored_as,
+                    kept_as: &names.kept_as,
+                    restored: *restored,
+                    present: *present,
+                    kept: *kept,
+                    description: database.description.as_ref(),
+                }),
+                _ => None,
+            })
+            .collect();
+        let is_stuck = |left: &Left| !matches!(left, Left::Swap { .. } | Left::Nothing { .. });
+        if left.iter().any(is_stuck) {
+            let why = "another database has one of the names, or what was restored is gone";
+            return Err(not_swapped(why, &names));
+        }
+        if targets.is_empty() {
+            self.swapped(plan, &left);
+            return Ok(None);
+        }
+        let mut warnings = Vec::new();
+        let swapped = swap(
+            &writer,
+            plan.restore_uid,
+            &targets,
+            self.watcher,
+            &mut warnings,
+        )
+        .await;
+        self.warn(warnings);
+        drop(writer);
+        // Whatever was answered: another session looks what became of it.
+        let looked = self.look_after(plan, &targets, swapped.is_err()).await;
+        let left = match (looked, &swapped) {
+            (Ok(left), _) => left,
+            (Err(why), Ok(_)) => return Err(not_swapped(&why, &names)),
+            (Err(why), Err(error)) => return Err(left_closed(&format!("{error}; {why}"), &names)),
+        };
+        if left
+            .iter()
+            .any(|left| !matches!(left, Left::Nothing { .. }))
+        {
+            let why = swapped.err().map(|error| error.message);
+            return Err(not_swapped(&why.unwrap_or_default(), &names));
+        }
+        self.swapped(plan, &left);
+        Ok(swapped.ok())
+    }
+
+    /// Opens what was closed, if it failed, and says what is left to do. It is tried for a while: until
+    /// then nobody can connect.
+    async fn look_after(
+        &self,
+        plan: Plan<'_>,
+        targets: &[SwapTarget<'_>],
+        has_failed: bool,
+    ) -> Result<Vec<Left>, String> {
+        let end = Instant::now() + LOOK_LIMIT;
+        loop {
+            let look = async {
+                let writer = connect(&self.login, plan, end).await?;
+                let closed = targets
+                    .iter()
+                    .filter(|target| has_failed && matches!(target.present, Some((_, true))));
+                for target in closed {
+                    set_door(&writer, target.name, true).await?;
+                }
+                let databases = fetch_databases(&writer).await?;
+                Ok::<_, AgentFailure>(plan.left(&databases))
+            };
+            let why = match look.await {
+                Ok(left) => return Ok(left),
+                Err(failure) => failure.message,
+            };
+            if Instant::now() + LOOK_PAUSE >= end {
+                return Err(why);
+            }
+            tracing::warn!("what became of the swap is not known yet: {why}");
+            sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    /// Notes which database is where now.
+    fn swapped(&self, plan: Plan<'_>, left: &[Left]) {
+        self.note(|report| {
+            for (names, left) in plan.names().iter().zip(left) {
+                let of_it = report
+                    .databases
+                    .iter_mut()
+                    .find(|one| one.name == names.name);
+                if let (
+                    Some(restored),
+                    Left::Nothing {
+                        restored: oid,
+                        kept,
+                    },
+                ) = (of_it, left)
+                {
+                    restored.oid = Some(*oid);
+                    restored.kept_oid = *kept;
+                    restored.kept_as = kept.map(|_| names.kept_as.clone());
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,130 @@
+//! What the report of a restore says at its beginning and its end. Pure.
+
+use crate::api::{
+    AgentFailure, RESTORED_TABLE_LIMIT, RestoreReport, RestoreTarget, RestoredDatabase,
+    RestoredTable, reasons,
+};
+use crate::store::{CountedBy, Manifest, ManifestDatabase};
+use crate::wording::{count, quoted};
+
+use super::restore_server::Plan;
+use super::restore_swap::build_commands;
+
+/// Refuses a set that something stands against. Nothing was made.
+pub fn refuse(problems: Vec<String>) -> Result<(), AgentFailure> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(AgentFailure {
+        reason: reasons::RESTORE_REFUSED.to_owned(),
+        message: format!(
+            "this set is not restored, and nothing was made in the server: {}",
+            problems.join("; ")
+        ),
+    })
+}
+
+/// What is known of each database before it is restored.
+pub fn begin_report(report: &mut RestoreReport, plan: Plan<'_>) {
+    report.message = Some("looking whether the server can take the set".to_owned());
+    report.total_bytes = Some(
+        plan.manifest
+            .databases
+            .iter()
+            .filter_map(|database| raw_size(plan.manifest, database))
+            .fold(0, i64::saturating_add),
+    );
+    report.databases = plan
+        .names()
+        .into_iter()
+        .zip(&plan.manifest.databases)
+        .map(|(names, database)| RestoredDatabase {
+            name: names.name,
+            restored_as: names.restored_as,
+            tables: i64::try_from(database.tables.len()).ok(),
+            expected_rows: i64::try_from(database.rows).ok(),
+            ..RestoredDatabase::default()
+        })
+        .collect();
+}
+
+fn raw_size(manifest: &Manifest, database: &ManifestDatabase) -> Option<i64> {
+    let mut objects = manifest.objects.iter();
+    let object = objects.find(|object| object.name == database.object)?;
+    i64::try_from(object.raw_size).ok()
+}
+
+/// What is left to say once everything is restored.
+pub fn describe_done(report: &mut RestoreReport, plan: Plan<'_>) {
+    for (restored, database) in report.databases.iter_mut().zip(&plan.manifest.databases) {
+        // An earlier start of this agent has compared it, and its mark said so.
+        if restored.rows.is_none() {
+            restored.rows = restored.expected_rows;
+            restored.is_identical = has_digests(database);
+        }
+    }
+    report.restored_bytes = report.total_bytes;
+    report.tables = tables_of(plan.manifest);
+    let said: Vec<String> = report
+        .databases
+        .iter()
+        .map(|restored| describe(restored, plan.into))
+        .collect();
+    report.message = Some(said.join(". "));
+}
+
+/// Whether every byte of a database can be compared.
+fn has_digests(database: &ManifestDatabase) -> bool {
+    database.counted_by == CountedBy::Dump
+        && database.tables.iter().all(|table| table.blake3.is_some())
+}
+
+fn describe(restored: &RestoredDatabase, into: RestoreTarget) -> String {
+    let name = quoted(&restored.name, 80);
+    let exact = if restored.is_identical {
+        "every byte of them as in the manifest"
+    } else {
+        "as many as in the manifest"
+    };
+    let rows = restored.rows.unwrap_or_default();
+    let tables = count(restored.tables.unwrap_or_default(), "table");
+    let done = format!("database {name} is restored: {rows} rows in {tables}, {exact}");
+    if into != RestoreTarget::Replace {
+        return format!(
+            "{done}. It is beside the present one, as {}",
+            quoted(&restored.restored_as, 80)
+        );
+    }
+    let Some(kept) = &restored.kept_as else {
+        return format!("{done}. Nothing was in its place");
+    };
+    let (drop, back) = build_commands(&restored.name, &restored.restored_as, kept);
+    format!(
+        "{done}. What was in its place is kept as {}. In psql, connected to another database: to drop what \
+         is kept, unless a replication slot is in it: `{drop}`. To swap back: `{back}`",
+        quoted(kept, 80)
+    )
+}
+
+/// The tables with the most rows.
+fn tables_of(manifest: &Manifest) -> Vec<RestoredTable> {
+    let mut tables: Vec<RestoredTable> = manifest
+        .databases
+        .iter()
+        .flat_map(|database| {
+            database.tables.iter().filter_map(|table| {
+                let name = format!("{}.{}", table.schema, table.name);
+                (!database.without_rows.contains(&name)).then(|| RestoredTable {
+                    database: database.name.clone(),
+                    name,
+                    rows: i64::try_from(table.rows).unwrap_or(i64::MAX),
+                })
+            })
+        })
+        .collect();
+    tables.sort_by(|one, other| {
+        (other.rows, &one.database, &one.name).cmp(&(one.rows, &other.database, &other.name))
+    });
+    tables.truncate(RESTORED_TABLE_LIMIT);
+    tables
+}

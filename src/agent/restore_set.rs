@@ -1,0 +1,210 @@
+//! Restoring a whole set: everything is restored and compared beside what is there, and only then takes
+//! its place. Nothing that was found is ever dropped. A start that follows a killed one goes on.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant as Clock};
+
+use tokio::time::Instant;
+
+use crate::api::{AgentFailure, RestorePhase, RestoreReport, RestoreTarget, reasons};
+use crate::postgres::{ContentsEntry, Writer};
+use crate::wording::{list, quoted};
+
+use super::Interrupt;
+use super::restore_context::{Restoring, object_of, seconds};
+use super::restore_database::{create_roles, drop_own, drop_roles, failed};
+use super::restore_facts::fetch_facts;
+use super::restore_fetch::{fetch_contents, fetch_manifest, hash_objects};
+use super::restore_one::Tools;
+use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
+use super::restore_preflight::{Preflight, ServerFacts, look_ahead, problems_of};
+use super::restore_said::{begin_report, describe_done, refuse};
+use super::restore_server::{Plan, connect, extensions_of, lock, put_right, taken};
+use super::restore_swap_state::Left;
+
+/// How long tidying up may take after a failure.
+const TIDY_LIMIT: Duration = Duration::from_mins(2);
+
+/// What is known once nothing stands against it.
+struct Prepared {
+    writer: Writer,
+    facts: ServerFacts,
+    /// What is left to do for each database.
+    left: Vec<Left>,
+    /// The tables of contents of those that are to be restored; all of them if there is one.
+    contents: Vec<Vec<ContentsEntry>>,
+}
+
+/// Restores a set. After an error what was found is as it was, and what was made is gone, unless the
+/// message says otherwise.
+pub async fn restore_set<W: RestoreWatcher>(
+    order: &RestoreOrder<'_>,
+    watcher: &W,
+    interrupt: &Interrupt,
+) -> Result<RestoreReport, AgentFailure> {
+    let request = order.request;
+    let restoring = Restoring::open(order, watcher)?;
+    restoring.note(|report| {
+        report.phase = Some(RestorePhase::Preflight);
+        report.message = Some("reading the manifest of the set".to_owned());
+    });
+    let fetching = fetch_manifest(&restoring.store, &request.path, &request.manifest_sha256);
+    let manifest = tokio::select! {
+        biased;
+        failure = interrupt.wait() => return Err(failure),
+        manifest = fetching => manifest?,
+    };
+    refuse(problems_of(&manifest, request.into))?;
+    let plan = Plan {
+        manifest: &manifest,
+        restore_uid: &request.restore_uid,
+        into: request.into,
+    };
+    let prepared = tokio::select! {
+        biased;
+        failure = interrupt.wait() => Err(failure),
+        prepared = Box::pin(restoring.restore_all(plan)) => prepared,
+    };
+    let writer = match prepared {
+        Ok(writer) => writer,
+        // Another pod goes on with what is there.
+        Err(failure) if interrupt.is_stopped() => return Err(failure),
+        Err(failure) => return Err(restoring.tidy_up(plan, failure).await),
+    };
+    // Not interrupted: it takes seconds, and must not stay half done.
+    let outage = match request.into {
+        RestoreTarget::Replace => restoring.swap_all(plan, writer).await?,
+        _ => None,
+    };
+    restoring.note(|report| {
+        report.phase = Some(RestorePhase::Done);
+        report.outage_milliseconds = outage.and_then(|time| i64::try_from(time.as_millis()).ok());
+        describe_done(report, plan);
+    });
+    Ok(restoring.snapshot())
+}
+
+impl<W: RestoreWatcher> Restoring<'_, W> {
+    /// Everything until each database is restored and compared. Returns the session with the lock.
+    async fn restore_all(&self, plan: Plan<'_>) -> Result<Writer, AgentFailure> {
+        let prepared = self.prepare(plan).await?;
+        if prepared.contents.is_empty() {
+            return Ok(prepared.writer);
+        }
+        let Prepared {
+            writer,
+            facts,
+            left,
+            contents,
+        } = prepared;
+        let tools = Tools {
+            plan,
+            writer: &writer,
+            facts: &facts,
+            programs: self.prepare_programs(&writer, &facts).await?,
+        };
+        for (index, database) in plan.manifest.databases.iter().enumerate() {
+            if !matches!(left[index], Left::Restore { .. }) {
+                continue;
+            }
+            let names = &plan.names()[index];
+            self.restore_one(&tools, database, names, &contents[index])
+                .await?;
+        }
+        Ok(writer)
+    }
+
+    /// Looks whether it can be done; until that is known nothing is made. Then roles that are missing are.
+    async fn prepare(&self, plan: Plan<'_>) -> Result<Prepared, AgentFailure> {
+        let request = self.order.request;
+        let (manifest, path) = (plan.manifest, &request.path);
+        self.note(|report| begin_report(report, plan));
+        let writer = connect(&self.login, plan, self.deadline).await?;
+        lock(&writer, self.order.lock_number()).await?;
+        let databases = put_right(&writer, plan).await?;
+        let left = plan.left(&databases);
+        let facts = fetch_facts(&writer, &extensions_of(manifest)).await?;
+        let judge = |contents: &[Vec<ContentsEntry>]| {
+            let mut found = look_ahead(manifest, contents, &facts, plan.into);
+            found.problems.extend(taken(plan, &left));
+            found
+        };
+        let nothing = vec![Vec::new(); manifest.databases.len()];
+        refuse(judge(&nothing).problems)?;
+        let mut contents = Vec::new();
+        if left.iter().any(|left| matches!(left, Left::Restore { .. })) {
+            let begun = Clock::now();
+            self.note(|report| {
+                report.phase = Some(RestorePhase::Hashing);
+                report.message = Some("every object of the set is read and compared".to_owned());
+            });
+            hash_objects(&self.store, path, manifest).await?;
+            for database in &manifest.databases {
+                let object = object_of(manifest, database)?;
+                contents.push(fetch_contents(&self.store, path, object).await?);
+            }
+            self.note(|report| report.hash_seconds = seconds(begun));
+        }
+        let Preflight {
+            problems,
+            warnings,
+            missing_roles,
+        } = judge(if contents.is_empty() {
+            &nothing
+        } else {
+            &contents
+        });
+        refuse(problems)?;
+        self.warn(warnings);
+        self.watcher.after(RestoreStep::LookedAhead).await;
+        self.has_made.store(true, Ordering::Relaxed);
+        if !contents.is_empty() && !missing_roles.is_empty() {
+            create_roles(&writer, &missing_roles, plan.restore_uid)
+                .await
+                .map_err(|error| failed("missing roles could not be created", &error))?;
+        }
+        self.watcher.after(RestoreStep::RolesCreated).await;
+        Ok(Prepared {
+            writer,
+            facts,
+            left,
+            contents,
+        })
+    }
+
+    /// Drops what this restore has made, and nothing else; and nothing while another agent has the lock,
+    /// which may be one of the same restore.
+    async fn tidy_up(&self, plan: Plan<'_>, failure: AgentFailure) -> AgentFailure {
+        if failure.reason == reasons::ANOTHER_IS_RUNNING {
+            return failure;
+        }
+        let tidied = async {
+            let deadline = Instant::now() + TIDY_LIMIT;
+            let writer = connect(&self.login, plan, deadline).await?;
+            lock(&writer, self.order.lock_number()).await?;
+            for names in plan.names() {
+                drop_own(&writer, &names.restored_as, plan.restore_uid).await?;
+            }
+            drop_roles(&writer, plan.restore_uid).await?;
+            Ok::<_, AgentFailure>(())
+        };
+        let message = match tidied.await {
+            Ok(()) => format!("{}. What was there is unchanged", failure.message),
+            Err(_) if !self.has_made.load(Ordering::Relaxed) => return failure,
+            Err(left) => format!(
+                "{}. What was there is unchanged. What was made could not be dropped ({}): drop it, `DROP \
+                 DATABASE … WITH (FORCE)`: {}",
+                failure.message,
+                left.message,
+                list(
+                    &plan
+                        .names()
+                        .iter()
+                        .map(|names| quoted(&names.restored_as, 80))
+                        .collect::<Vec<_>>()
+                )
+            ),
+        };
+        AgentFailure { message, ..failure }
+    }
+}

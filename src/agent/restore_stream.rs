@@ -1,0 +1,191 @@
+//! From the bucket into `pg_restore`: decompressed, looked at and hashed on its way. Nothing lands on a
+//! disk. However it ends, the program ends, too.
+
+use std::io::{self, Read};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{ChildStdin, Command};
+use tokio::sync::mpsc;
+
+use crate::api::{AgentFailure, reasons};
+use crate::postgres::{ArchiveParser, ArchiveSummary};
+use crate::store::{ManifestObject, S3Store};
+
+use super::dump_run::{Running, keep_messages, without_pipes};
+use super::restore_fetch::{changed, explain};
+
+/// The program, in messages.
+const PROGRAM: &str = "pg_restore";
+/// Pieces that wait between two stages.
+const WAITING: usize = 4;
+/// Bytes that are decompressed at a time.
+const PIECE: usize = 256 << 10;
+
+/// Why a dump could not be decompressed completely.
+enum Broken {
+    /// Nobody wants more of it.
+    Abandoned,
+    /// It is not what the manifest says.
+    Odd(String),
+}
+
+/// Restores one dump by a program that was not started yet. Returns the program's warnings.
+pub async fn restore_object(
+    store: &S3Store,
+    key: &str,
+    object: &ManifestObject,
+    command: Command,
+    restored: Arc<AtomicU64>,
+) -> Result<Vec<String>, AgentFailure> {
+    let mut child = Running::start(command, PROGRAM)?;
+    let (Some(input), _, Some(messages)) = child.pipes() else {
+        return Err(without_pipes(PROGRAM));
+    };
+    let messages = tokio::spawn(keep_messages(messages, PROGRAM.to_owned()));
+    let (stored_sender, stored) = mpsc::channel::<Bytes>(WAITING);
+    let (raw_sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
+    let raw_size = object.raw_size;
+    let decoder = tokio::task::spawn_blocking(move || {
+        decode(Pieces::new(stored), &raw_sender, raw_size, &restored)
+    });
+    let send = async {
+        let sent = store.send_object(key, object.size, &stored_sender).await;
+        drop(stored_sender);
+        sent
+    };
+    let (sent, status) = tokio::join!(send, feed(&mut child, input, raw));
+    let decoded = decoder
+        .await
+        .unwrap_or_else(|error| Err(Broken::Odd(error.to_string())));
+    let sha256 = sent.map_err(|error| explain(error, key))?;
+    if let Err(Broken::Odd(what)) = &decoded {
+        return Err(changed(format!(
+            "`{key}` is not the dump that was stored ({what})"
+        )));
+    }
+    let status = match status {
+        Some(status) => status?,
+        None => child.wait(PROGRAM).await?,
+    };
+    let messages = messages.await.unwrap_or_default();
+    if !status.success() {
+        let lines = Vec::from(messages.last).join(" | ");
+        return Err(failed(status, &lines));
+    }
+    if decoded.is_err() || sha256 != object.sha256 {
+        return Err(changed(format!(
+            "`{key}` had other bytes while it was restored than when it was hashed"
+        )));
+    }
+    Ok(messages.warnings)
+}
+
+/// Writes to the program what comes. One that ends well may leave the end of the dump unread; all of it
+/// is still hashed. Says how it has ended if it ended before all was written.
+async fn feed(
+    child: &mut Running,
+    mut input: ChildStdin,
+    mut raw: mpsc::Receiver<Vec<u8>>,
+) -> Option<Result<ExitStatus, AgentFailure>> {
+    while let Some(piece) = raw.recv().await {
+        if input.write_all(&piece).await.is_ok() {
+            continue;
+        }
+        let status = child.wait(PROGRAM).await;
+        if status.as_ref().is_ok_and(ExitStatus::success) {
+            while raw.recv().await.is_some() {}
+        }
+        return Some(status);
+    }
+    input.shutdown().await.ok();
+    None
+}
+
+/// Decompresses, and makes sure that it is a whole archive of the size that the manifest says.
+fn decode(
+    stored: Pieces,
+    raw: &mpsc::Sender<Vec<u8>>,
+    raw_size: u64,
+    restored: &AtomicU64,
+) -> Result<ArchiveSummary, Broken> {
+    let odd = |error: io::Error| Broken::Odd(error.to_string());
+    let mut decoder = zstd::stream::read::Decoder::new(stored).map_err(odd)?;
+    let mut parser = ArchiveParser::default();
+    let mut length = 0;
+    loop {
+        let mut piece = vec![0; PIECE];
+        let read = decoder.read(&mut piece).map_err(odd)?;
+        if read == 0 {
+            break;
+        }
+        piece.truncate(read);
+        length += read as u64;
+        if length > raw_size {
+            return Err(Broken::Odd(format!("it has more than {raw_size} bytes")));
+        }
+        parser
+            .push(&piece)
+            .map_err(|error| Broken::Odd(error.to_string()))?;
+        parser.take_block_begins();
+        raw.blocking_send(piece).map_err(|_| Broken::Abandoned)?;
+        restored.fetch_add(read as u64, Ordering::Relaxed);
+    }
+    if length != raw_size {
+        return Err(Broken::Odd(format!(
+            "it has {length} bytes instead of {raw_size}"
+        )));
+    }
+    parser
+        .finish()
+        .map_err(|error| Broken::Odd(error.to_string()))
+}
+
+/// Reads what comes in pieces.
+struct Pieces {
+    receiver: mpsc::Receiver<Bytes>,
+    current: Bytes,
+}
+
+impl Pieces {
+    const fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
+        Self {
+            receiver,
+            current: Bytes::new(),
+        }
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.receiver.blocking_recv() {
+                Some(piece) => self.current = piece,
+                None => return Ok(0),
+            }
+        }
+        let length = self.current.len().min(into.len());
+        into[..length].copy_from_slice(&self.current.split_to(length));
+        Ok(length)
+    }
+}
+
+fn failed(status: ExitStatus, lines: &str) -> AgentFailure {
+    let how = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
+    };
+    let lines = if lines.is_empty() {
+        "it wrote no message"
+    } else {
+        lines
+    };
+    AgentFailure {
+        reason: reasons::RESTORE_FAILED.to_owned(),
+        message: format!("{PROGRAM} {how}: {lines}. See the pod's log, and the server's"),
+    }
+}

@@ -1,0 +1,26 @@
+//! Reasons of a restore from a backup that failed, in the report of its `DatabaseRestore`.
+
+use super::ReasonDocument;
+
+reasons! { RESTORES:
+    SET_CHANGED = "SetChanged" on "DatabaseRestore Failed":
+        "The backup set in the bucket is not the one that was chosen: its manifest or one of its objects \
+         has other bytes, or is gone. Nothing of it was parsed, and nothing was made in the server.",
+        "Restore another set: `kubectl get dbbackup` lists them. See who can write to the bucket.";
+    RESTORE_REFUSED = "RestoreRefused" on "DatabaseRestore Failed":
+        "The server can't take the set as it is. The message names everything that stands against it. \
+         Nothing was made in the server.",
+        "Correct what the message names, then create another DatabaseRestore.";
+    RESTORE_FAILED = "RestoreFailed" on "DatabaseRestore Failed":
+        "pg_restore or a statement of the restore failed. The new database was dropped; the present one is \
+         unchanged.",
+        "Read the message and the log of the pod, then create another DatabaseRestore.";
+    RESTORE_DIFFERS = "RestoreDiffers" on "DatabaseRestore Failed":
+        "The restored rows are not those that the manifest says. The new database was dropped; the present \
+         one is unchanged.",
+        "Restore another set, or restore this one by hand and look at the tables that the message names.";
+    SWAP_FAILED = "SwapFailed" on "DatabaseRestore Failed":
+        "The restored database is good, but could not take the name of the present one, which is unchanged. \
+         The message says if it accepts no connections.",
+        "Correct what the message names, then create another DatabaseRestore.";
+}

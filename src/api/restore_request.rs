@@ -1,0 +1,35 @@
+//! What the operator asks of the agent that restores a backup set into the server. Never a secret.
+
+use serde::{Deserialize, Serialize};
+
+use super::{RestoreTarget, S3Storage, ServerRequest};
+
+/// A restore of a backup set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreRequest {
+    /// Namespace of everything.
+    pub namespace: String,
+    /// Name of the `ProtectedDatabase`.
+    pub database: String,
+    /// UID of the `ProtectedDatabase`.
+    pub database_uid: String,
+    /// Name of the `DatabaseRestore` whose status is written.
+    pub restore: String,
+    /// UID of the `DatabaseRestore`. What the agent leaves in the server is known by it.
+    pub restore_uid: String,
+    /// How to reach the server, with the credentials of restores; `pod` is always set.
+    pub server: ServerRequest,
+    /// Where the set is.
+    pub storage: S3Storage,
+    /// The set's directory in the bucket, without the bucket's name.
+    pub path: String,
+    /// SHA-256 of its manifest, in hex. Another manifest is refused.
+    pub manifest_sha256: String,
+    /// Whether the restored database takes the place of the present one, or stays beside it.
+    pub into: RestoreTarget,
+    /// How long the restore waits in all for a storage that is unavailable or busy, in seconds.
+    pub retry_seconds: u64,
+    /// Longest time the restore may take, in seconds.
+    pub deadline_seconds: u64,
+}

@@ -1,0 +1,179 @@
+//! How a restore from a backup begins: the set is chosen and written down, and its Job is created a pass
+//! after the status has announced it. Pure.
+
+use k8s_openapi::api::batch::v1::Job;
+
+use super::super::agent_settings::beside_pod;
+use super::super::judge::Judged;
+use super::super::running::{Running, running};
+use super::blockers::{refuse_now, settings, target};
+use super::choose::{Choice, choose};
+use super::said;
+use super::set_decision::{SetDecision, known};
+use crate::api::{
+    DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, PodReference, RestoreSource,
+    RestoreState, RestoreTarget, RestoredSet,
+};
+use crate::plan::{Plan, Step};
+use crate::resources::{
+    RestoreTask, ValidBackup, ValidRestore, build_restore_job, restore_request,
+};
+use crate::world::{AgentIdentity, Observed};
+
+/// Decides about a restore without a Job.
+pub fn decide(
+    restore: &DatabaseRestore,
+    observed: &Observed,
+    judged: &Judged<'_>,
+) -> Result<SetDecision, String> {
+    let before = restore.status.clone().unwrap_or_default();
+    if let Some(why) = refuse_unconfirmed(restore, observed) {
+        return Ok(SetDecision::over(
+            observed,
+            &before,
+            RestoreState::Failed,
+            why,
+        ));
+    }
+    let (backup, limits) = match settings(observed, judged) {
+        Ok(settings) => settings,
+        Err(why) => return Ok(SetDecision::blocked(&before, why)),
+    };
+    let set = match &before.set {
+        Some(set) => set.clone(),
+        None => match choose(restore, observed, judged, &backup.storage)? {
+            Choice::Set(set) => set,
+            Choice::Waits(why) => return Ok(SetDecision::blocked(&before, why)),
+            Choice::Refused(why) => {
+                return Ok(SetDecision::over(
+                    observed,
+                    &before,
+                    RestoreState::Failed,
+                    why,
+                ));
+            }
+        },
+    };
+    let chosen = DatabaseRestoreStatus {
+        set: Some(set.clone()),
+        ..before.clone()
+    };
+    if set.bucket != backup.storage.bucket {
+        let why = format!(
+            "backup {} is in bucket {}, and spec.backup.storage names {} by now. Set it to that bucket, or \
+             create another DatabaseRestore",
+            set.backup, set.bucket, backup.storage.bucket
+        );
+        return Ok(SetDecision::blocked(&chosen, why));
+    }
+    if let Some(why) = refuse_now(restore, observed)? {
+        return Ok(SetDecision::blocked(&chosen, why));
+    }
+    let running = running(observed);
+    let start = match target(observed, judged, &running)? {
+        Ok(start) => start,
+        Err(why) => return Ok(SetDecision::blocked(&chosen, why)),
+    };
+    let mut decision = SetDecision::says(
+        &chosen,
+        RestoreState::Running,
+        said::next(restore, observed, &set, &start.pod.name),
+    );
+    let status = &mut decision.status;
+    status.start_time = status
+        .start_time
+        .take()
+        .or_else(|| Some(observed.now.clone()));
+    // What is to be restored, and where, is in the status by a pass before it begins.
+    let is_announced =
+        before.state == Some(RestoreState::Running) && before.set == Some(set.clone());
+    if is_announced && let Some(job) = build_job(restore, observed, &set, start, (backup, limits)) {
+        decision.plan = plan(observed, job)?;
+        return Ok(decision.held());
+    }
+    Ok(decision)
+}
+
+/// The rules ask for this too; here it has words.
+fn refuse_unconfirmed(restore: &DatabaseRestore, observed: &Observed) -> Option<String> {
+    let uid = observed.database.metadata.uid.as_deref();
+    let is_confirmed = restore.spec.confirm.as_deref() == uid && uid.is_some();
+    match restore.spec.into {
+        RestoreTarget::Beside => None,
+        RestoreTarget::Replace if is_confirmed => None,
+        RestoreTarget::Replace => Some(format!(
+            "spec.confirm is not the UID of ProtectedDatabase {}, which was created again since: nothing \
+             was changed. Create another DatabaseRestore",
+            observed.name()
+        )),
+        RestoreTarget::Scratch => Some(
+            "spec.into: Scratch is not supported in this version. Nothing was changed. Create another \
+             DatabaseRestore with into: Beside"
+                .to_owned(),
+        ),
+    }
+}
+
+fn build_job(
+    restore: &DatabaseRestore,
+    observed: &Observed,
+    set: &RestoredSet,
+    start: &Running<'_>,
+    (backup, limits): (&ValidBackup, &ValidRestore),
+) -> Option<Step> {
+    let task = RestoreTask {
+        restore,
+        set,
+        pod: PodReference {
+            name: start.pod.name.clone(),
+            uid: start.pod.uid.clone(),
+            container: start.container.name.clone(),
+            container_id: start.container.id.clone(),
+        },
+        address: start.pod.address.as_deref()?,
+    };
+    let settings = beside_pod(observed, start.pod, &start.container.image);
+    let request = restore_request(&observed.database, backup, limits.deadline, task)?;
+    let job = build_restore_job(&observed.database, restore, &request, &settings);
+    Some(Step::CreateJob(Box::new(job)))
+}
+
+/// A Job as that of a restore, for whoever wants to know whether its pod would be admitted.
+pub fn sample_restore_job(
+    observed: &Observed,
+    start: &Running<'_>,
+    settings: (&ValidBackup, &ValidRestore),
+) -> Option<Box<Job>> {
+    let spec = DatabaseRestoreSpec {
+        database: observed.name().to_owned(),
+        from: RestoreSource {
+            backup: None,
+            latest_good: Some(true),
+            volume: None,
+        },
+        into: RestoreTarget::Beside,
+        confirm: None,
+        accept_suspect: None,
+    };
+    let mut restore = DatabaseRestore::new("holdfast-try", spec);
+    restore.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());
+    match build_job(&restore, observed, &RestoredSet::default(), start, settings)? {
+        Step::CreateJob(job) => Some(job),
+        _ => None,
+    }
+}
+
+fn plan(observed: &Observed, job: Step) -> Result<Plan, String> {
+    let mut plan = Plan::default();
+    match known(&observed.agent_identity)? {
+        AgentIdentity::AsItShouldBe => {}
+        AgentIdentity::Missing => plan.steps.push(Step::EnsureAgentIdentity),
+        AgentIdentity::OtherSubjects | AgentIdentity::OtherRole { .. } => {
+            return Err(
+                "the agents' role binding is not as it should be, and is being repaired".to_owned(),
+            );
+        }
+    }
+    plan.steps.push(job);
+    Ok(plan)
+}

@@ -1,0 +1,17 @@
+//! How a backup is restored for a `DatabaseRestore`: which set, whether it may begin, its Job, what becomes
+//! of that, and the check that follows. Pure.
+
+mod begin;
+mod blockers;
+mod choose;
+mod decision;
+mod ended;
+mod said;
+mod set_decision;
+mod under_way;
+
+pub use begin::sample_restore_job;
+pub use choose::why_not as why_not_good;
+pub use decision::decide_set;
+pub use said::under_way;
+pub use set_decision::SetDecision;

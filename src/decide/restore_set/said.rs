@@ -1,0 +1,157 @@
+//! What a restore from a backup says on its way and at its end. Pure.
+
+use std::fmt::Write as _;
+
+use super::super::ready::list;
+use crate::api::{
+    DatabaseRestore, DatabaseRestoreStatus, RestorePhase, RestoreReport, RestoreState,
+    RestoreTarget, RestoredSet,
+};
+use crate::wording::{count, number, say_length};
+use crate::world::Observed;
+
+/// The longest message of an agent that is quoted.
+const QUOTED: usize = 4_000;
+
+/// What a restore of this database is doing, while its Job or its check is awaited.
+pub fn under_way(observed: &Observed) -> Option<String> {
+    let restore = list(&observed.restores).iter().find(|restore| {
+        let status = restore.status.as_ref();
+        let is_of_backup = status.is_some_and(|status| status.set.is_some());
+        let state = status.and_then(|status| status.state);
+        is_of_backup && matches!(state, Some(RestoreState::Running | RestoreState::Verifying))
+    })?;
+    let status = restore.status.as_ref()?;
+    Some(format!(
+        "DatabaseRestore {}: {}",
+        restore.metadata.name.as_deref().unwrap_or_default(),
+        status.message.as_deref().unwrap_or("it has begun")
+    ))
+}
+
+/// What is due.
+pub fn next(
+    restore: &DatabaseRestore,
+    observed: &Observed,
+    set: &RestoredSet,
+    pod: &str,
+) -> String {
+    let databases: Vec<&str> = observed.database.spec.connection.databases().collect();
+    let into = match restore.spec.into {
+        RestoreTarget::Replace => {
+            "into new databases beside the present ones, which are renamed and kept at the end"
+        }
+        RestoreTarget::Beside | RestoreTarget::Scratch => {
+            "into new databases beside the present ones, which stay as they are"
+        }
+    };
+    format!(
+        "next: restore backup {} ({}) through pod {pod}, {into}",
+        set.backup,
+        databases.join(", ")
+    )
+}
+
+/// How far the agent is, in one sentence.
+pub fn progress(status: &DatabaseRestoreStatus) -> String {
+    let backup = status.set.as_ref().map_or("", |set| set.backup.as_str());
+    let Some(report) = &status.report else {
+        return format!("restoring backup {backup}: its agent has not reported yet");
+    };
+    let phase = report.phase.map_or("it begins", say_phase);
+    let mut said = format!("restoring backup {backup}: {phase}");
+    if let (Some(done), Some(all)) = (report.restored_bytes, report.total_bytes)
+        && all > 0
+    {
+        let _ = write!(
+            said,
+            ", {} of {} ({} %)",
+            say_bytes(done),
+            say_bytes(all),
+            percent(done, all)
+        );
+    }
+    if let Some(message) = &report.message {
+        let _ = write!(said, "; {}", quoted(message));
+    }
+    said
+}
+
+const fn say_phase(phase: RestorePhase) -> &'static str {
+    match phase {
+        RestorePhase::Preflight => "whether it can be done is being looked into",
+        RestorePhase::Hashing => "every object of the set is compared with its digest",
+        RestorePhase::Restoring => "rows, indexes and constraints are restored",
+        RestorePhase::Verifying => "every row of the new database is compared with the backup",
+        RestorePhase::Swapping => "the new database takes the place of the present one",
+        RestorePhase::Done => "it is done",
+    }
+}
+
+fn percent(done: i64, all: i64) -> i64 {
+    let share = i128::from(done.max(0)).saturating_mul(100) / i128::from(all.max(1));
+    i64::try_from(share.min(100)).unwrap_or(100)
+}
+
+/// Bytes as users say them.
+pub fn say_bytes(bytes: i64) -> String {
+    let units = [(1_i64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = units.iter().find(|(size, _)| bytes >= *size);
+    match unit {
+        Some((size, unit)) => {
+            let tenths = i128::from(bytes).saturating_mul(10) / i128::from(*size);
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None => format!("{} bytes", number(bytes)),
+    }
+}
+
+/// What was restored, as the agent says at its end.
+pub fn outcome(restore: &DatabaseRestore, report: &RestoreReport) -> String {
+    let status = restore.status.clone().unwrap_or_default();
+    let backup = status.set.as_ref().map_or("", |set| set.backup.as_str());
+    let databases = report.databases.iter().map(|database| {
+        let rows = database
+            .rows
+            .map_or_else(|| "its rows".to_owned(), |rows| count(rows, "row"));
+        match &database.kept_as {
+            Some(kept) => format!(
+                "{} has {rows} of it; what was there before is database {kept}",
+                database.name
+            ),
+            None if restore.spec.into == RestoreTarget::Replace => {
+                format!("{} has {rows} of it", database.name)
+            }
+            None => format!("{} has {rows} of it", database.restored_as),
+        }
+    });
+    let mut said = format!(
+        "backup {backup} is restored: {}",
+        databases.collect::<Vec<_>>().join("; ")
+    );
+    if let Some(outage) = report.outage_milliseconds {
+        let length = jiff::SignedDuration::from_millis(outage);
+        let _ = write!(said, "; clients were kept out for {}", say_length(length));
+    }
+    match report.warnings.len() {
+        0 => {}
+        1 => {
+            let _ = write!(said, ". Note: {}", quoted(&report.warnings[0]));
+        }
+        more => {
+            let _ = write!(
+                said,
+                ". Note: {}; and {} in status.report.warnings",
+                quoted(&report.warnings[0]),
+                count(i64::try_from(more - 1).unwrap_or(i64::MAX), "more warning")
+            );
+        }
+    }
+    said
+}
+
+/// An agent's own text on one line, and no longer than a status can bear.
+pub fn quoted(text: &str) -> String {
+    let line = crate::wording::quoted_line(text, QUOTED);
+    line.trim_end_matches('.').to_owned()
+}

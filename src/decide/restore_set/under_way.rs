@@ -1,0 +1,99 @@
+//! A restore whose Job exists and whose agent has not reported its end: how far it is, or why nothing
+//! more is to be expected of it, in the words of Kubernetes. Pure.
+
+use k8s_openapi::api::batch::v1::Job;
+
+use super::super::job_end::{agent_ended, job_ended_at};
+use super::super::not_begun;
+use super::said;
+use super::set_decision::SetDecision;
+use crate::api::{DatabaseRestoreStatus, RestorePhase, RestoreState};
+use crate::plan::Step;
+use crate::world::Observed;
+
+/// How long after the end of its Job a report may still be on its way into what was read, in seconds.
+const REPORT_SECONDS: i64 = 10;
+
+/// Decides by the Job.
+pub fn decide(before: &DatabaseRestoreStatus, observed: &Observed, job: &Job) -> SetDecision {
+    let name = job.metadata.name.clone();
+    let mut seen = before.clone();
+    seen.job = seen.job.take().or(name);
+    if let Some(why) = agent_ended(observed, job) {
+        if !has_had_its_time(observed, job) {
+            return running(&seen, said::progress(&seen));
+        }
+        let words = not_begun::last_words(observed, job);
+        let message = format!(
+            "the agent's Job {} ended without a report ({why}{words}{}); {}",
+            seen.job.as_deref().unwrap_or_default(),
+            of_memory(observed, job),
+            what_is_there(&seen)
+        );
+        return SetDecision::over(observed, &seen, RestoreState::Failed, message);
+    }
+    // One that has reported was evicted, and another pod goes on: that has the time of the whole Job.
+    let overdue = not_begun::overdue(observed, job).filter(|_| seen.report.is_none());
+    if let Some(why) = overdue {
+        let message = format!(
+            "{why}, and nothing was restored or changed. Whether its pod would be admitted: kubectl \
+             holdfast check -n {}",
+            observed.namespace_name()
+        );
+        let mut decision = SetDecision::over(observed, &seen, RestoreState::Failed, message);
+        let job = Box::new(job.metadata.clone());
+        decision.plan.steps.push(Step::EndJob(job));
+        return decision;
+    }
+    let said = match not_begun::why_waiting(observed, job) {
+        Some(why) => format!("the restore can't start: {why}"),
+        None => said::progress(&seen),
+    };
+    running(&seen, said)
+}
+
+fn running(seen: &DatabaseRestoreStatus, said: String) -> SetDecision {
+    SetDecision::says(seen, RestoreState::Running, said).held()
+}
+
+/// The Job was seen, and is gone.
+pub fn job_gone(before: &DatabaseRestoreStatus, observed: &Observed, name: &str) -> SetDecision {
+    let last = before.message.as_deref().unwrap_or("nothing");
+    let message = format!(
+        "the agent's Job {name} was deleted before it reported; {}. It said last: {last}",
+        what_is_there(before)
+    );
+    SetDecision::over(observed, before, RestoreState::Failed, message)
+}
+
+fn has_had_its_time(observed: &Observed, job: &Job) -> bool {
+    job_ended_at(job).is_none_or(|ended| {
+        observed.server_time().as_second() - ended.0.as_second() >= REPORT_SECONDS
+    })
+}
+
+fn of_memory(observed: &Observed, job: &Job) -> &'static str {
+    let is_out_of_memory = observed
+        .agent_of(job)
+        .is_some_and(|agent| agent.out_of_memory);
+    if is_out_of_memory {
+        ", it used more memory than its limit: raise spec.backup.resources.limits.memory"
+    } else {
+        ""
+    }
+}
+
+/// What to expect in the server after an agent that said nothing.
+fn what_is_there(status: &DatabaseRestoreStatus) -> &'static str {
+    let phase = status.report.as_ref().and_then(|report| report.phase);
+    match phase {
+        Some(RestorePhase::Swapping | RestorePhase::Done) => {
+            "it was renaming the databases, so the name leads to the old or to the new one. Another restore \
+             first finishes or undoes that. See which it is: psql -l, and the comments of the databases"
+        }
+        _ => {
+            "the present database is as it was. What the agent has left in the server says so in its comment, \
+             and the next restore removes it"
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! `kubectl holdfast restore NAME`: restores a backup into the server, by way of a `DatabaseRestore`.
+
+mod command;
+mod follow;
+mod question;
+mod text;
+
+pub use command::{RestoreArguments, run};

@@ -1,0 +1,126 @@
+//! Golden tests of what `restore` says before, on the way and at the end.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use serde_json::{Value, json};
+
+use super::super::question::{choose, describe};
+use super::*;
+use crate::api::{DatabaseBackup, ProtectedDatabase, RestoreTarget};
+
+fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn database(status: &Value) -> ProtectedDatabase {
+    from(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
+        "metadata": {"name": "knowledge", "namespace": "atra", "uid": "u-db"},
+        "spec": {
+            "workload": {"name": "pg"},
+            "connection": {"database": "knowledge_os", "credentialsSecret": {"name": "auth"}},
+        },
+        "status": status,
+    }))
+}
+
+fn backup(name: &str, state: &str, more: &Value) -> DatabaseBackup {
+    let mut status = json!({
+        "state": state, "rows": 26_422, "tables": 2,
+        "snapshot": {"time": "2026-02-01T03:00:00Z", "timeline": 1, "walPosition": "0/1"},
+    });
+    for (key, value) in more.as_object().unwrap() {
+        status[key] = value.clone();
+    }
+    from(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseBackup",
+        "metadata": {"name": name}, "spec": {"database": "knowledge"}, "status": status,
+    }))
+}
+
+fn check() -> DatabaseCheck {
+    from(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseCheck", "metadata": {"name": "knowledge-2"},
+        "spec": {"database": "knowledge"},
+        "status": {"evidence": {
+            "identity": {
+                "systemIdentifier": "7", "initializedAt": "2026-01-19T12:34:56Z", "timeline": 1,
+                "walPosition": "0/1", "nextTransactionId": "1", "serverVersion": "15.18",
+                "postmasterStartedAt": "2026-02-01T08:59:58Z", "inRecovery": false,
+            },
+            "tables": [{"database": "knowledge_os", "name": "public.experts", "oid": 1, "rows": 85, "count": "Exact"}],
+            "tableCount": 2, "totalRows": 85, "observedAt": "2026-02-01T09:00:04Z",
+        }},
+    }))
+}
+
+#[test]
+fn what_it_says_reads() {
+    let now = "2026-02-01T10:00:00Z".parse().unwrap();
+    let by =
+        json!({"check": "knowledge-1", "time": "2026-02-01T03:05:00Z", "reason": "TablesEmptied"});
+    let backups = [
+        backup("good", "Complete", &json!({"confirmed": by})),
+        backup("demoted", "Complete", &json!({"demoted": by})),
+        backup("suspect", "Suspect", &json!({"reason": "SeedRowsOnly"})),
+        backup("failed", "Failed", &json!({})),
+    ];
+    let summary = json!({"name": "good", "time": "2026-02-01T03:00:00Z", "state": "Complete"});
+    let reset = json!([{
+        "type": "DataReset", "status": "True", "reason": "TablesEmptied", "message": "gone",
+        "lastTransitionTime": "2026-02-01T09:00:00Z",
+    }]);
+    let known = database(&json!({"lastConfirmedBackup": summary, "conditions": reset}));
+    let none = database(&json!({}));
+    let mut text = String::new();
+    for (database, named, accepts, into) in [
+        (&known, None, false, RestoreTarget::Replace),
+        (&known, Some("demoted"), true, RestoreTarget::Beside),
+        (&known, Some("demoted"), false, RestoreTarget::Replace),
+        (&known, Some("suspect"), false, RestoreTarget::Replace),
+        (&known, Some("failed"), true, RestoreTarget::Replace),
+        (&known, Some("\u{1b}[31m"), true, RestoreTarget::Replace),
+        (&none, None, false, RestoreTarget::Replace),
+    ] {
+        let said = match choose(database, &backups, named, accepts) {
+            Ok(chosen) => describe(database, Some(&check()), &chosen, into, now),
+            Err(why) => format!("error: {why}\n"),
+        };
+        text.push_str(&said);
+        text.push('\n');
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_end_reads() {
+    let restore = |status: Value| -> DatabaseRestore {
+        from(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": "back"},
+            "spec": {"database": "knowledge", "from": {"latestGood": true}, "into": "Replace"},
+            "status": status,
+        }))
+    };
+    let done = restore(json!({
+        "state": "Complete", "message": "check knowledge-3 has verified the data",
+        "report": {
+            "phase": "Done", "message": "To drop what is kept: `DROP DATABASE x`", "warnings": ["role a has no password"],
+            "databases": [{
+                "name": "knowledge_os", "restoredAs": "knowledge_os_restore_1", "keptAs": "knowledge_os_before_restore_1",
+                "expectedRows": 26_422, "rows": 26_422, "isIdentical": true,
+            }],
+            "tables": [
+                {"database": "knowledge_os", "name": "public.knowledge_nodes", "rows": 26_337},
+                {"database": "knowledge_os", "name": "public.experts", "rows": 85},
+            ],
+        },
+    }));
+    let failed = restore(json!({"state": "Failed", "message": "the bucket \u{1b}[31mis gone"}));
+    let asked = restore(Value::Null);
+    let mut text = String::new();
+    for restore in [&asked, &failed, &done] {
+        text.push_str(&describe_progress(restore));
+        text.push('\n');
+        text.push_str(&describe_end(restore, Some(&check())));
+    }
+    insta::assert_snapshot!(text);
+}

@@ -1,0 +1,86 @@
+//! A set that is restored into another server than it was taken of: roles, and how values look.
+
+use holdfast::api::RestoreTarget;
+
+use crate::backup_scene::Scene;
+use crate::restored_scene::{
+    ODD_CONTENT, ODD_DATABASE, ODD_ROLES, Restore, UID, ask, plain_dump, roles,
+};
+use crate::support::postgres::{PASSWORD, TestPostgres};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_server_gets_the_roles_that_are_missing_and_keeps_those_that_it_has() {
+    let scene = Scene::new(&["shop"], "postgres", PASSWORD);
+    scene.postgres.execute("postgres", ODD_ROLES).await;
+    scene.postgres.execute("postgres", ODD_DATABASE).await;
+    scene.postgres.execute("shop", ODD_CONTENT).await;
+    let set = scene.take(None).await.unwrap();
+    // Values look different there by default.
+    let mut other = TestPostgres::prepare("timezone = 'America/New_York'\nbytea_output = 'escape'");
+    other.launch();
+    other
+        .execute(
+            "postgres",
+            "create role reader superuser login password 'of this server' valid until '2030-01-01'; alter \
+             role reader set work_mem = '7MB'",
+        )
+        .await;
+    let before = roles(&other).await;
+    let restore = Restore::new(&scene, &other, &set, RestoreTarget::Replace);
+    let report = restore.run().await.unwrap();
+    assert!(report.databases[0].is_identical, "{report:?}");
+    assert_eq!(
+        plain_dump(&other, "shop"),
+        plain_dump(&scene.postgres, "shop")
+    );
+
+    let after = roles(&other).await;
+    for role in &before {
+        assert!(after.contains(role), "{role} is unchanged");
+    }
+    let made = "select rolname, rolcanlogin, rolpassword, shobj_description(oid, 'pg_authid') from \
+        pg_authid where oid >= 16384 and rolname <> 'reader'";
+    assert_eq!(
+        ask(&other, "postgres", made).await,
+        format!(
+            "keeper|f|-|holdfast restore {UID}: created without login, because a backup names it"
+        )
+    );
+    assert_eq!(after.len(), before.len() + 1, "no other role is created");
+    let named = report
+        .warnings
+        .iter()
+        .find(|warning| warning.contains("created without login"));
+    assert!(
+        named.is_some_and(|warning| warning.contains("\"keeper\"")),
+        "{:?}",
+        report.warnings
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_that_were_created_for_a_restore_that_failed_are_gone_again() {
+    let scene = Scene::new(&["shop"], "postgres", PASSWORD);
+    scene.postgres.execute("postgres", ODD_ROLES).await;
+    scene.postgres.execute("postgres", ODD_DATABASE).await;
+    scene
+        .postgres
+        .execute(
+            "shop",
+            "create table t (id int); alter table t owner to keeper; insert into t values (1)",
+        )
+        .await;
+    let set = scene.take(None).await.unwrap();
+    let other = TestPostgres::start();
+    let before = roles(&other).await;
+    let restore = Restore::new(&scene, &other, &set, RestoreTarget::Replace);
+    let name = holdfast::agent::restored_name("shop", UID);
+    let watch = crate::restored_scene::Watch::running(
+        &other,
+        holdfast::agent::RestoreStep::Restored,
+        &name,
+        "delete from t",
+    );
+    restore.watched(&watch).await.unwrap_err();
+    assert_eq!(roles(&other).await, before);
+}

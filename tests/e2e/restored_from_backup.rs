@@ -1,0 +1,284 @@
+//! A backup takes the place of what was lost: from the loss to verified by one command, with the old
+//! database kept; after another initdb; and beside, to look at it.
+
+use holdfast::api::{
+    ConditionStatus, ConditionType, DatabaseRestore, ProtectedDatabase, RestoreState, names,
+    reasons,
+};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::agents_fenced::steal_token;
+use crate::data_lost::ask_for_a_check;
+use crate::support::{
+    ALL_ROWS, DATABASE, NAME, Scene, Server, assert_ran, assert_tells, beside_others,
+    build_database, holdfast, lose_claim,
+};
+
+/// The role that restores log in as.
+const ROLE: &str = "holdfast_restore";
+const PASSWORD: &str = "restore-password";
+
+/// A database that may be restored: filled, backed up, and with a role for it.
+async fn protect(scene: &Scene, server: &Server) -> ProtectedDatabase {
+    server.start_filled(scene).await;
+    grant(scene, server);
+    let mut database = build_database(scene, server);
+    database.spec.restore = Some(
+        serde_json::from_value(json!({"credentialsSecret": {"name": "pg-restore"}})).expect("it"),
+    );
+    scene.apply(&[json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "pg-restore", "namespace": scene.namespace()},
+        "stringData": {"username": ROLE, "password": PASSWORD},
+    })]);
+    scene.protect(&database).await;
+    scene.wait_green().await;
+    scene
+        .wait("a backup that counts", async || {
+            let status = scene.status().await;
+            status
+                .last_confirmed_backup
+                .map(drop)
+                .ok_or_else(|| "none yet".to_owned())
+        })
+        .await;
+    database
+}
+
+/// What a user runs once: the SQL that the plugin prints.
+fn grant(scene: &Scene, server: &Server) {
+    let script = holdfast(scene, &format!("grant-sql --restore --database {DATABASE}"));
+    assert_eq!(script.code, Some(0), "{}", script.printed);
+    let script = format!(
+        "{}\nALTER ROLE {ROLE} PASSWORD '{PASSWORD}';",
+        script.printed
+    );
+    server.shell(
+        scene,
+        &format!(
+            "psql -X -q -v ON_ERROR_STOP=1 -U \"$POSTGRES_USER\" -d {DATABASE} <<'END'\n{script}\nEND"
+        ),
+    );
+}
+
+async fn wait_state(scene: &Scene, name: &str, state: RestoreState) -> DatabaseRestore {
+    let restores = scene.api::<DatabaseRestore>();
+    scene
+        .wait(&format!("restore {name} to be {state:?}"), async || {
+            let found = restores
+                .get(name)
+                .await
+                .map_err(|error| error.to_string())?;
+            let status = found.status.clone().unwrap_or_default();
+            if status.state == Some(state) {
+                Ok(found)
+            } else {
+                Err(format!("{:?}: {:?}", status.state, status.message))
+            }
+        })
+        .await
+}
+
+#[test]
+fn what_was_emptied_by_mistake_is_back_by_one_command_and_the_old_database_is_kept() {
+    beside_others("backup-replace", async |scene| {
+        let server = Server::new(scene);
+        protect(scene, &server).await;
+        let good = scene
+            .status()
+            .await
+            .last_good_backup
+            .expect("a backup")
+            .name;
+        server.sql(scene, "TRUNCATE knowledge_nodes");
+        ask_for_a_check(scene).await;
+        let said = scene.wait_reset(reasons::TABLES_EMPTIED).await;
+        assert_tells(&said, &["kubectl holdfast restore knowledge"]);
+
+        let namespace = scene.namespace();
+        // Nobody can be asked here, and nothing is created.
+        let unasked = holdfast(scene, &format!("restore {NAME} -n {namespace}"));
+        assert_ran(&unasked, 4, &[&good, "it looks reset", "--yes"]);
+        assert!(scene.list::<DatabaseRestore>().await.is_empty());
+        let run = holdfast(
+            scene,
+            &format!("restore {NAME} -n {namespace} --yes --timeout 600"),
+        );
+        assert_ran(
+            &run,
+            0,
+            &[
+                &good,
+                "Complete",
+                "ROWS IN THE BACKUP",
+                "26,337",
+                "before_restore",
+            ],
+        );
+
+        assert_eq!(server.count(scene), ALL_ROWS);
+        scene.wait_green().await;
+        scene
+            .assert_condition(
+                ConditionType::DataReset,
+                ConditionStatus::False,
+                reasons::VERIFIED,
+            )
+            .await;
+        let restore = scene.list::<DatabaseRestore>().await.remove(0);
+        let report = restore
+            .status
+            .clone()
+            .and_then(|status| status.report)
+            .expect("a report");
+        let kept = report.databases[0].kept_as.clone().expect("what was there");
+        assert_eq!(server.count_in(scene, &kept), (ALL_ROWS.0, 0));
+        assert!(
+            report
+                .outage_milliseconds
+                .is_some_and(|outage| outage < 2_000),
+            "{report:?}"
+        );
+
+        // A tool creates the same object again: it is not carried out again.
+        let name = restore.name_any();
+        scene.kubectl(&format!("delete dbrestore {name} --timeout=120s"));
+        let mut again = DatabaseRestore::new(&name, restore.spec.clone());
+        again.metadata.namespace = Some(namespace.to_owned());
+        scene.apply(&[serde_json::to_value(&again).expect("JSON")]);
+        let refused = wait_state(scene, &name, RestoreState::Failed).await;
+        let message = refused
+            .status
+            .and_then(|status| status.message)
+            .unwrap_or_default();
+        assert_tells(&message, &["was carried out before", "nothing was changed"]);
+    });
+}
+
+#[test]
+fn after_another_initdb_the_newest_good_backup_is_verified_and_backed_up_without_another_command() {
+    beside_others("backup-initdb", async |scene| {
+        let server = Server::seventeen(scene);
+        let database = protect(scene, &server).await;
+        let start = server.wait_ready(scene, None).await;
+        lose_claim(scene, &server);
+        server.scale(scene, 1);
+        server.wait_ready(scene, Some(&start)).await;
+        scene.wait_reset(reasons::VOLUME_REPLACED).await;
+        server.grant(scene);
+        grant(scene, &server);
+        let uid = scene.database().await.uid().expect("a UID");
+        scene.apply(&[json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
+            "metadata": {"name": "back", "namespace": scene.namespace()},
+            "spec": {"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": uid},
+        })]);
+        let done = wait_state(scene, "back", RestoreState::Complete).await;
+        let message = done
+            .status
+            .and_then(|status| status.message)
+            .unwrap_or_default();
+        assert_tells(&message, &["is restored", "has verified the data"]);
+        assert_eq!(server.count(scene), ALL_ROWS);
+        scene.wait_green().await;
+        // Of this database cluster there was no backup.
+        scene
+            .wait("a backup of the new database cluster", async || {
+                let good = scene.status().await.last_good_backup.ok_or("none")?;
+                let of = good.system_identifier;
+                let now = scene
+                    .status()
+                    .await
+                    .baseline
+                    .map(|baseline| baseline.system_identifier);
+                if of == now {
+                    Ok(())
+                } else {
+                    Err(format!("{of:?} {now:?}"))
+                }
+            })
+            .await;
+        let claims = scene.list::<PersistentVolumeClaim>().await;
+        assert!(!claims.is_empty() && database.spec.restore.is_some());
+    });
+}
+
+#[test]
+fn beside_changes_nothing_and_its_agent_writes_its_report_alone() {
+    beside_others("backup-beside", async |scene| {
+        let server = Server::new(scene);
+        protect(scene, &server).await;
+        let namespace = scene.namespace();
+        let checks = scene.checks_but_of_backups().await.len();
+        let run = holdfast(
+            scene,
+            &format!("restore {NAME} -n {namespace} --beside --timeout 600"),
+        );
+        assert_ran(&run, 0, &["Complete", "26,422"]);
+        assert_eq!(server.count(scene), ALL_ROWS);
+        let restore = scene.list::<DatabaseRestore>().await.remove(0);
+        let status = restore.status.clone().expect("a status");
+        let report = status.report.expect("a report");
+        assert_eq!(
+            server.count_in(scene, &report.databases[0].restored_as),
+            ALL_ROWS
+        );
+        assert_eq!(scene.checks_but_of_backups().await.len(), checks);
+        scene.wait_green().await;
+
+        let client = steal_token(scene, &status.job.expect("a Job")).await;
+        let (name, other) = (restore.name_any(), "another");
+        scene.apply(&[json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
+            "metadata": {"name": other, "namespace": namespace},
+            "spec": {"database": "nobody", "from": {"latestGood": true}, "into": "Beside"},
+        })]);
+        let report = json!({"report": {"phase": "Done"}});
+        write(scene, &client, &name, &report)
+            .await
+            .expect("its own report");
+        let fenced = [
+            (
+                name.as_str(),
+                json!({"state": "Complete"}),
+                "writes status.report",
+            ),
+            (
+                name.as_str(),
+                json!({"set": {"backup": "b", "bucket": "b", "path": "p", "manifestSha256": "0"}}),
+                "writes status.report",
+            ),
+            (
+                name.as_str(),
+                json!({"job": "other"}),
+                "writes status.report",
+            ),
+            (other, report, "of its own Job"),
+        ];
+        for (name, status, says) in fenced {
+            let refused = write(scene, &client, name, &status).await.expect_err(says);
+            assert_tells(&refused, &[says]);
+        }
+    });
+}
+
+/// What the API server says to a status, written as an agent does, without storing it.
+async fn write(scene: &Scene, client: &Client, name: &str, status: &Value) -> Result<(), String> {
+    let restores: Api<DatabaseRestore> = Api::namespaced(client.clone(), scene.namespace());
+    let body = json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": name},
+        "status": status,
+    });
+    let parameters = PatchParams {
+        dry_run: true,
+        ..PatchParams::apply(names::RESTORE_AGENT_MANAGER).force()
+    };
+    restores
+        .patch_status(name, &parameters, &Patch::Apply(body))
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
