@@ -441,7 +441,7 @@ pub const ODD_CONTENT: &str = r#"
     alter table orders owner to keeper; grant select on orders to reader;
     alter table lines enable row level security;
     create policy own on lines to reader using (order_id > 3);
-    create publication some for table orders;
+    create publication news for table orders;
     create function noticed() returns event_trigger language plpgsql as $$ begin end $$;
     create event trigger watch on ddl_command_end execute function noticed();
 "#;
