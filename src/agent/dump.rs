@@ -9,8 +9,8 @@ use tokio::process::Command;
 
 use crate::api::{AgentFailure, TlsMode, reasons};
 use crate::postgres::{
-    ArchiveSummary, Login, NoProgram, PasswordFile, PostgresError, Program, find_program_for,
-    quote_qualified, read_major,
+    ArchiveParser, ArchiveSummary, DigestKey, Login, NoProgram, PasswordFile, PostgresError,
+    Program, find_program_for, quote_qualified, read_major,
 };
 use crate::store::{ObjectStore, Upload};
 
@@ -135,11 +135,12 @@ impl DumpPrograms {
         &self,
         database: &str,
         settings: &str,
+        key: DigestKey,
     ) -> Result<ArchiveSummary, AgentFailure> {
         let mut command = self.dump_command(database);
         command.env("PGOPTIONS", self.options_with(settings));
         self.ask().await?;
-        let inspector = Inspector::Archive(Box::default());
+        let inspector = Inspector::Archive(Box::new(ArchiveParser::in_any_order(key)));
         let inspected = inspect(command, "pg_dump", inspector).await?;
         inspected.archive.ok_or_else(|| {
             failure("pg_dump wrote no archive, which is a fault of Holdfast".to_owned())

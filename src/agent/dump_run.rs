@@ -112,7 +112,7 @@ pub async fn run<S: ObjectStore>(
     let (_, Some(output), Some(messages)) = child.pipes() else {
         return Err(without_pipes(program));
     };
-    let messages = tokio::spawn(keep_messages(messages, program.to_owned()));
+    let messages = tokio::spawn(keep_messages(messages, program.to_owned(), Lines::All));
     let (mut compressed, worker) = dump_stream::start(output, inspector, name.to_owned());
     while let Some(bytes) = compressed.recv().await {
         upload.write(&bytes).await.map_err(AgentFailure::from)?;
@@ -156,7 +156,7 @@ pub async fn inspect(
     let (_, Some(output), Some(messages)) = child.pipes() else {
         return Err(without_pipes(program));
     };
-    let messages = tokio::spawn(keep_messages(messages, program.to_owned()));
+    let messages = tokio::spawn(keep_messages(messages, program.to_owned(), Lines::All));
     let inspected = dump_stream::inspect(output, inspector).await;
     if let Err(error) = &inspected
         && error.is_odd()
@@ -218,6 +218,29 @@ fn explain_exit(program: &str, status: ExitStatus, lines: &str) -> String {
     format!("{program} {how}: {lines}. Nothing was stored. See the pod's log, and the server's")
 }
 
+/// Which lines of a program are passed on, to the report and to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lines {
+    All,
+    /// Only those that the program begins itself: what the server adds may be rows of tables, and statements
+    /// with passwords in them.
+    OwnOnly,
+}
+
+impl Lines {
+    fn has(self, program: &str, line: &str) -> bool {
+        let own = line
+            .strip_prefix(program)
+            .and_then(|rest| rest.strip_prefix(": "));
+        self == Self::All
+            || own.is_some_and(|own| {
+                ["error: ", "warning: ", "from TOC entry "]
+                    .iter()
+                    .any(|begin| own.starts_with(begin))
+            })
+    }
+}
+
 /// What a program has said.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Messages {
@@ -242,9 +265,13 @@ impl Messages {
     }
 }
 
-/// Keeps the end of the messages for the report, and the warnings; all of them go to the log. A line
+/// Keeps the end of the messages for the report, and the warnings; all of those lines go to the log. A line
 /// may be of any length: a hostile server can have the program write what it likes.
-pub(super) async fn keep_messages(messages: impl AsyncRead + Unpin, program: String) -> Messages {
+pub(super) async fn keep_messages(
+    messages: impl AsyncRead + Unpin,
+    program: String,
+    lines: Lines,
+) -> Messages {
     let mut reader = BufReader::new(messages);
     let mut kept = Messages::default();
     let mut line = Vec::new();
@@ -256,8 +283,10 @@ pub(super) async fn keep_messages(messages: impl AsyncRead + Unpin, program: Str
     {
         let text = bounded_line(String::from_utf8_lossy(&line).trim());
         line.clear();
-        tracing::info!(program, "{text}");
-        kept.take(&text);
+        if lines.has(&program, &text) {
+            tracing::info!(program, "{text}");
+            kept.take(&text);
+        }
     }
     kept
 }
@@ -283,10 +312,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn rows_and_statements_of_the_server_are_not_passed_on() {
+        let said = "pg_restore: while PROCESSING TOC:\n\
+            pg_restore: from TOC entry 3; 1418 16390 USER MAPPING USER MAPPING keeper SERVER far keeper\n\
+            pg_restore: error: could not execute query: ERROR:  server \"far\" does not exist\n\
+            Command was: CREATE USER MAPPING FOR keeper SERVER far OPTIONS (\n    password 'hush'\n);\n\
+            pg_restore: error: COPY failed for table \"t\": ERROR:  new row violates check constraint\n\
+            DETAIL:  Failing row contains (hush).\nCONTEXT:  COPY t, line 1: \"hush\"\n\
+            pg_restore: detail: hush\n\
+            pg_restore: warning: errors ignored on restore: 1\n";
+        let kept = keep_messages(said.as_bytes(), "pg_restore".to_owned(), Lines::OwnOnly).await;
+        let lines = Vec::from(kept.last).join("\n");
+        assert!(!lines.contains("hush"), "{lines}");
+        for text in [
+            "from TOC entry 3",
+            "does not exist",
+            "violates check constraint",
+        ] {
+            assert!(lines.contains(text), "{text}: {lines}");
+        }
+        assert_eq!(kept.warnings, ["errors ignored on restore: 1"]);
+    }
+
+    #[tokio::test]
     async fn a_line_without_an_end_takes_no_memory() {
         let limit = usize::try_from(LINE_LIMIT).unwrap_or(usize::MAX);
         let endless = vec![b'x'; 10 * limit];
-        let kept = keep_messages(endless.as_slice(), "pg_dump".to_owned()).await;
+        let kept = keep_messages(endless.as_slice(), "pg_dump".to_owned(), Lines::All).await;
         assert!(kept.last.iter().all(|line| line.len() < limit));
     }
 }

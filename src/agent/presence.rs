@@ -25,6 +25,28 @@ pub fn build_presence(
     Some(ask_for(client, namespace, server.pod.clone()?, address))
 }
 
+/// The same for a restore, which may outlive the container: Postgres that has started again in the same pod
+/// may have to be repaired. That its data is the same is for the restore to look at.
+#[must_use]
+pub fn build_presence_in_pod(
+    client: &Client,
+    namespace: &str,
+    server: &ServerRequest,
+) -> Option<Presence> {
+    let address = server.host.clone()?;
+    let pod = server.pod.clone()?;
+    Some(ask(client, namespace, pod, address, Start::Any))
+}
+
+/// Which start of a container is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Only that of the reference.
+    This,
+    /// Any in the same pod.
+    Any,
+}
+
 /// The question of whether a container still runs at an address.
 pub(super) fn ask_for(
     client: &Client,
@@ -32,12 +54,22 @@ pub(super) fn ask_for(
     pod: PodReference,
     address: String,
 ) -> Presence {
+    ask(client, namespace, pod, address, Start::This)
+}
+
+fn ask(
+    client: &Client,
+    namespace: &str,
+    pod: PodReference,
+    address: String,
+    start: Start,
+) -> Presence {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     Presence::new(move || {
         let (api, pod, address) = (api.clone(), pod.clone(), address.clone());
         async move {
             let found = find_pod(&api, &pod.name).await?;
-            judge(found.as_ref(), &pod, &address).map_err(|why| Absence {
+            judge(found.as_ref(), &pod, &address, start).map_err(|why| Absence {
                 is_known: true,
                 message: format!(
                     "{why}, so nothing was sent to {address}: another pod may have this address \
@@ -66,7 +98,12 @@ async fn find_pod(api: &Api<Pod>, name: &str) -> Result<Option<Pod>, Absence> {
 }
 
 /// Why the container does not run at the address any more.
-fn judge(pod: Option<&Pod>, reference: &PodReference, address: &str) -> Result<(), String> {
+fn judge(
+    pod: Option<&Pod>,
+    reference: &PodReference,
+    address: &str,
+    start: Start,
+) -> Result<(), String> {
     let PodReference {
         name,
         uid,
@@ -83,7 +120,7 @@ fn judge(pod: Option<&Pod>, reference: &PodReference, address: &str) -> Result<(
     });
     let is_running = containers.any(|found| {
         found.name == *container
-            && found.container_id.as_ref() == Some(container_id)
+            && (start == Start::Any || found.container_id.as_ref() == Some(container_id))
             && found
                 .state
                 .as_ref()
@@ -113,6 +150,10 @@ mod tests {
     use super::*;
 
     fn told(change: &Value) -> Result<(), String> {
+        told_of(change, Start::This)
+    }
+
+    fn told_of(change: &Value, start: Start) -> Result<(), String> {
         let mut pod = json!({
             "metadata": {"name": "db-0", "uid": "u-1"},
             "status": {"podIP": "10.0.0.7", "containerStatuses": [
@@ -127,7 +168,23 @@ mod tests {
             container: "postgres".to_owned(),
             container_id: "containerd://1".to_owned(),
         };
-        judge(Some(&pod), &reference, "10.0.0.7")
+        judge(Some(&pod), &reference, "10.0.0.7", start)
+    }
+
+    #[test]
+    fn a_restore_finds_the_container_that_has_started_again_in_the_same_pod() {
+        let restarted = json!({"status": {"containerStatuses": [
+            {"name": "postgres", "ready": true, "restartCount": 1, "image": "i", "imageID": "i",
+             "containerID": "containerd://2", "state": {"running": {}}}]}});
+        assert_eq!(told_of(&restarted, Start::Any), Ok(()));
+        assert!(told_of(&restarted, Start::This).is_err());
+        for other in [
+            json!({"metadata": {"uid": "u-2"}}),
+            json!({"status": {"podIP": "10.0.0.8"}}),
+            json!({"status": {"containerStatuses": [{"name": "postgres", "state": {"running": null}}]}}),
+        ] {
+            assert!(told_of(&other, Start::Any).is_err(), "{other}");
+        }
     }
 
     #[test]

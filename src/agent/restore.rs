@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Client;
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
-use crate::api::{AgentFailure, DatabaseRestore, RestoreReport, RestoreRequest};
+use crate::api::{
+    AgentFailure, DatabaseRestore, RestoreReport, RestoreRequest, RestoredDatabase, reasons,
+};
 use crate::store::StoreLimits;
 
 use super::host::Server;
-use super::presence::build_presence;
+use super::presence::build_presence_in_pod;
 use super::restore_order::{RestoreOrder, RestoreWatcher};
 use super::restore_set::restore_set;
 use super::{Interrupt, MountedFiles, host, kubernetes};
@@ -24,12 +26,51 @@ const MANAGER: &str = "holdfast-agent-restore";
 /// The report is written no more often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Passes the newest report on.
-struct Shown(watch::Sender<RestoreReport>);
+/// Writes the newest report.
+struct Shown<'a> {
+    client: &'a Client,
+    request: &'a RestoreRequest,
+    newest: watch::Sender<RestoreReport>,
+    /// One write at a time: an older one must not come after a newer one.
+    writing: Mutex<()>,
+}
 
-impl RestoreWatcher for Shown {
+impl Shown<'_> {
+    /// Writes it now.
+    async fn write(&self) -> anyhow::Result<()> {
+        let writing = self.writing.lock().await;
+        let report = self.newest.borrow().clone();
+        let written = write(self.client, self.request, &report).await;
+        drop(writing);
+        written
+    }
+
+    /// Writes each report that is newer than the one before, with a pause after each.
+    async fn keep_writing(&self) -> std::convert::Infallible {
+        let mut reports = self.newest.subscribe();
+        loop {
+            if reports.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            reports.mark_unchanged();
+            if let Err(error) = self.write().await {
+                tracing::warn!("how far the restore is could not be reported: {error:#}");
+            }
+            sleep(REPORT_INTERVAL).await;
+        }
+    }
+}
+
+impl RestoreWatcher for Shown<'_> {
     fn note(&self, report: &RestoreReport) {
-        self.0.send_replace(report.clone());
+        self.newest.send_replace(report.clone());
+    }
+
+    async fn keep(&self) -> Result<(), AgentFailure> {
+        self.write().await.map_err(|error| AgentFailure {
+            reason: reasons::SWAP_FAILED.to_owned(),
+            message: format!("what was restored could not be reported: {error:#}"),
+        })
     }
 }
 
@@ -39,16 +80,20 @@ pub async fn run_restore(request: RestoreRequest) -> anyhow::Result<()> {
     let ends_at = Instant::now() + deadline;
     let interrupt = Interrupt::listen(deadline, "spec.restore.deadline")?;
     let client = kubernetes::connect().await?;
-    let (sender, receiver) = watch::channel(RestoreReport::default());
-    let shown = Shown(sender);
+    let shown = Shown {
+        client: &client,
+        request: &request,
+        newest: watch::channel(RestoreReport::default()).0,
+        writing: Mutex::default(),
+    };
     let outcome = {
         let restoring = Box::pin(restore(&client, &request, &shown, &interrupt, ends_at));
         tokio::select! {
             outcome = restoring => outcome,
-            never = keep_writing(&client, &request, receiver.clone()) => match never {},
+            never = shown.keep_writing() => match never {},
         }
     };
-    let mut report = receiver.borrow().clone();
+    let mut report = shown.newest.borrow().clone();
     report.completion_time = Some(Time(Timestamp::now()));
     match outcome {
         Ok(done) => {
@@ -85,7 +130,7 @@ pub async fn run_restore(request: RestoreRequest) -> anyhow::Result<()> {
 async fn restore(
     client: &Client,
     request: &RestoreRequest,
-    shown: &Shown,
+    shown: &Shown<'_>,
     interrupt: &Interrupt,
     ends_at: Instant,
 ) -> Result<RestoreReport, AgentFailure> {
@@ -95,9 +140,10 @@ async fn restore(
         failure = interrupt.wait() => return Err(failure),
         server = host::find_server(client, namespace, &request.server, &files) => server?,
     };
-    // Bound to the one start of the pod that the operator has chosen.
+    // Bound to the pod that the operator has chosen.
     let Server { host, presence } = server;
-    let presence = presence.or_else(|| build_presence(client, namespace, &request.server));
+    let presence = presence.or_else(|| build_presence_in_pod(client, namespace, &request.server));
+    let known = fetch_known(client, request).await;
     tracing::info!(host, path = request.path, "restoring");
     let order = RestoreOrder {
         request,
@@ -109,26 +155,30 @@ async fn restore(
             ends_at: Some(ends_at),
             ..StoreLimits::default()
         },
+        known,
     };
     Box::pin(restore_set(&order, shown, interrupt)).await
 }
 
-/// Writes each report that is newer than the one before, with a pause after each.
-async fn keep_writing(
+/// What an earlier start has reported. It is read before this one reports anything.
+async fn fetch_known(
     client: &Client,
     request: &RestoreRequest,
-    mut reports: watch::Receiver<RestoreReport>,
-) -> std::convert::Infallible {
-    loop {
-        if reports.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-        let report = reports.borrow_and_update().clone();
-        if let Err(error) = write(client, request, &report).await {
-            tracing::warn!("how far the restore is could not be reported: {error:#}");
-        }
-        sleep(REPORT_INTERVAL).await;
-    }
+) -> Result<Vec<RestoredDatabase>, AgentFailure> {
+    let api: Api<DatabaseRestore> = Api::namespaced(client.clone(), &request.namespace);
+    let found = kubernetes::persist("read the DatabaseRestore", || api.get(&request.restore)).await;
+    let restore = found.map_err(|error| AgentFailure {
+        reason: reasons::RESTORE_FAILED.to_owned(),
+        message: format!(
+            "it is not known what an earlier start of this restore has done, so it does not go on: {error:#}"
+        ),
+    })?;
+    let is_same = restore.uid().as_deref() == Some(request.restore_uid.as_str());
+    let report = restore
+        .status
+        .filter(|_| is_same)
+        .and_then(|status| status.report);
+    Ok(report.map(|report| report.databases).unwrap_or_default())
 }
 
 async fn write(

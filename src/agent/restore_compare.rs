@@ -1,21 +1,34 @@
 //! Whether a restored database is the one that the manifest describes: rows and bytes of every table.
+//! The manifest has digests of the rows in the order of the dump. A restore may put them in another order,
+//! so the dump is digested in both ways while it is restored: as the manifest has it, and in any order.
 //! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::postgres::LargeObjectsDigest;
+use crate::postgres::{AnyOrderDigest, LargeObjectsDigest};
 use crate::store::{CountedBy, ManifestDatabase, ManifestLargeObjects, ManifestTable};
 use crate::wording::quoted;
 
 /// The longest name that is quoted in a message.
 const SHOWN: usize = 120;
 
+/// A table as the dump of the set has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DumpedRows {
+    pub bytes: u64,
+    /// BLAKE3 of the rows in their order, in hex.
+    pub blake3: String,
+    pub any_order: Option<AnyOrderDigest>,
+}
+
 /// A table as it is in the restored database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestoredRows {
     pub rows: u64,
-    /// Bytes and BLAKE3 of the rows; none if they were only counted.
-    pub digest: Option<(u64, String)>,
+    /// Bytes and digest of the rows; none if they were only counted.
+    pub digest: Option<(u64, AnyOrderDigest)>,
+    /// The same table in the dump.
+    pub dumped: Option<DumpedRows>,
     /// Whether it belongs to an extension, which makes some of its rows itself.
     pub of_extension: bool,
 }
@@ -25,8 +38,8 @@ pub struct RestoredRows {
 pub struct RestoredContents {
     /// Tables by schema and name.
     pub tables: BTreeMap<(String, String), RestoredRows>,
-    /// None if they were not read.
-    pub large_objects: Option<LargeObjectsDigest>,
+    /// Those of the dump, and those that are there now; none if they were not read.
+    pub large_objects: Option<(LargeObjectsDigest, LargeObjectsDigest)>,
 }
 
 /// The outcome.
@@ -82,7 +95,9 @@ pub fn compare(expected: &ManifestDatabase, found: &RestoredContents) -> Compari
         }
     }
     match &found.large_objects {
-        Some(objects) => compare_large_objects(&expected.large_objects, objects, &mut outcome),
+        Some((dumped, found)) => {
+            compare_large_objects(&expected.large_objects, dumped, found, &mut outcome);
+        }
         None => outcome.is_exact = false,
     }
     outcome
@@ -97,6 +112,7 @@ fn compare_table(expected: &ManifestTable, found: &RestoredRows, outcome: &mut C
                 found.rows, expected.rows
             ));
         }
+        outcome.is_exact &= found.rows == expected.rows && is_as_dumped(found);
         return;
     }
     if found.rows != expected.rows {
@@ -106,21 +122,39 @@ fn compare_table(expected: &ManifestTable, found: &RestoredRows, outcome: &mut C
         ));
         return;
     }
-    match (&expected.blake3, &found.digest) {
-        (Some(expected_digest), Some((bytes, digest))) => {
-            if *bytes != expected.bytes || digest != expected_digest {
-                outcome.differences.push(format!(
-                    "{name} has {} rows as expected, with other values",
-                    found.rows
-                ));
-            }
+    let (Some(blake3), true) = (&expected.blake3, found.digest.is_some()) else {
+        outcome.is_exact = false;
+        return;
+    };
+    let is_in_manifest = found
+        .dumped
+        .as_ref()
+        .is_some_and(|dumped| (dumped.bytes, &dumped.blake3) == (expected.bytes, blake3));
+    if !is_in_manifest {
+        outcome.differences.push(format!(
+            "{name} is not the same in the dump of the set and in its manifest"
+        ));
+    } else if !is_as_dumped(found) {
+        outcome.differences.push(format!(
+            "{name} has {} rows as expected, with other values",
+            found.rows
+        ));
+    }
+}
+
+/// Whether every byte is that of the dump.
+fn is_as_dumped(found: &RestoredRows) -> bool {
+    match (&found.dumped, &found.digest) {
+        (Some(dumped), Some((bytes, digest))) => {
+            *bytes == dumped.bytes && dumped.any_order.as_ref() == Some(digest)
         }
-        _ => outcome.is_exact = false,
+        _ => false,
     }
 }
 
 fn compare_large_objects(
     expected: &ManifestLargeObjects,
+    dumped: &LargeObjectsDigest,
     found: &LargeObjectsDigest,
     outcome: &mut Comparison,
 ) {
@@ -134,29 +168,16 @@ fn compare_large_objects(
     if expected.count == 0 {
         return;
     }
-    // Where all are listed, their order does not matter: it depends on their owners.
-    let is_listed = |listed: usize| listed as u64 == expected.count;
-    let is_same = if is_listed(expected.listed.len()) && is_listed(found.listed.len()) {
-        let mut one: Vec<_> = expected
-            .listed
-            .iter()
-            .map(|object| (object.oid, object.bytes, object.blake3.as_str()))
-            .collect();
-        let mut other: Vec<_> = found
-            .listed
-            .iter()
-            .map(|object| (object.oid, object.bytes, object.blake3.as_str()))
-            .collect();
-        one.sort_unstable();
-        other.sort_unstable();
-        one == other
-    } else if expected.blake3.is_empty() {
+    if expected.blake3.is_empty() {
         outcome.is_exact = false;
-        true
-    } else {
-        expected.blake3 == found.blake3
-    };
-    if !is_same {
+    } else if expected.blake3 != dumped.blake3 {
+        outcome.differences.push(
+            "the large objects are not the same in the dump of the set and in its manifest"
+                .to_owned(),
+        );
+        return;
+    }
+    if found.any_order.is_none() || found.any_order != dumped.any_order {
         outcome.differences.push(format!(
             "the {} large objects have other bytes, or other numbers",
             expected.count

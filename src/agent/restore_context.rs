@@ -1,17 +1,18 @@
 //! What all parts of a restore share: the order, the bucket, the login, and the report as it is now.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant as Clock};
 
 use tokio::time::Instant;
 
 use crate::api::{AgentFailure, RESTORE_WARNING_LIMIT, RestoreReport, reasons};
-use crate::postgres::Login;
+use crate::postgres::{Login, Writer, fetch_identity};
 use crate::store::{Manifest, ManifestDatabase, ManifestObject, S3Store};
 use crate::wording::quoted;
 
 use super::restore_order::{RestoreOrder, RestoreWatcher};
+use super::restore_server::connect;
 
 /// One restore.
 pub struct Restoring<'a, W> {
@@ -22,6 +23,8 @@ pub struct Restoring<'a, W> {
     pub deadline: Instant,
     /// Whether something may have been made in the server.
     pub has_made: AtomicBool,
+    /// The system identifier of the server that it has begun with.
+    identifier: OnceLock<String>,
     report: Mutex<RestoreReport>,
 }
 
@@ -54,7 +57,33 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
             },
             deadline: Instant::now() + Duration::from_secs(request.deadline_seconds.max(1)),
             has_made: AtomicBool::new(false),
+            identifier: OnceLock::new(),
             report: Mutex::default(),
+        })
+    }
+
+    /// Connects to a database to work from. The container may have started again meanwhile, but its data
+    /// must be the same.
+    pub async fn connect(&self, deadline: Instant) -> Result<Writer, AgentFailure> {
+        let writer = connect(&self.login, deadline).await?;
+        self.recognise(&writer).await?;
+        Ok(writer)
+    }
+
+    /// Makes sure that a session is with the server that the restore has begun with.
+    pub async fn recognise(&self, writer: &Writer) -> Result<(), AgentFailure> {
+        let found = fetch_identity(writer).await?.identity.system_identifier;
+        let known = self.identifier.get_or_init(|| found.clone());
+        if *known == found {
+            return Ok(());
+        }
+        Err(AgentFailure {
+            reason: reasons::SUPERSEDED.to_owned(),
+            message: format!(
+                "another database cluster answers at {} than the one that the restore has begun in, so \
+                 nothing was done there",
+                self.login.address()
+            ),
         })
     }
 

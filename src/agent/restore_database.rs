@@ -26,7 +26,8 @@ pub struct NewDatabase<'a> {
     pub restored_as: &'a str,
     pub restore_uid: &'a str,
     pub description: Option<&'a DatabaseDescription>,
-    /// Who is to own it; none for the role of restores.
+    /// Who is to own what is in it where the role of restores is no superuser; none for that role. It owns
+    /// the database only after the swap.
     pub owner: Option<&'a str>,
 }
 
@@ -67,7 +68,8 @@ pub fn build_create(new: &NewDatabase<'_>, major: u32) -> String {
     statement
 }
 
-/// Creates a database that only its owner and superusers can connect to.
+/// Creates a database that belongs to the role of restores until the swap: nobody else can connect to it,
+/// so nobody changes it before it is compared, or after.
 pub async fn create(
     writer: &Writer,
     new: &NewDatabase<'_>,
@@ -89,17 +91,11 @@ pub async fn create(
     watcher.after(RestoreStep::Created).await;
     let name = quote_identifier(new.restored_as);
     let mark = Mark::new(new.restore_uid, MarkState::Making).write(new.name, None);
-    let owner = new.owner.map_or_else(String::new, |owner| {
-        format!(
-            "; alter database {name} owner to {}",
-            quote_identifier(owner)
-        )
-    });
     // One message is one transaction.
     writer
         .run(&format!(
-            "comment on database {name} is {}; revoke all on database {name} from public{owner}; alter \
-             database {name} allow_connections true",
+            "comment on database {name} is {}; revoke all on database {name} from public; alter database {name} \
+             allow_connections true",
             quote_literal(&mark)
         ))
         .await

@@ -8,20 +8,12 @@ use crate::postgres::{
 };
 
 use super::restore_mark::Mark;
-use super::restore_preflight::{OfferedExtension, ServerFacts};
+use super::restore_preflight::{OfferedExtension, ServerFacts, SessionFact};
 use super::restore_settings::{Grant, read_setting};
-use super::restore_swap_state::Found;
+use super::restore_swap_state::{DatabaseRow, Found};
 
 /// From this version on it is a right of its own to act as another role.
 const HAS_SET_OPTION: u32 = 16;
-
-/// A database of the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseRow {
-    pub name: String,
-    pub found: Found,
-    pub comment: Option<String>,
-}
 
 /// What hangs on the object id of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +42,7 @@ pub async fn fetch_facts(
         "MEMBER"
     };
     let role = format!(
-        "select {} as name, rolsuper, rolcreatedb, rolcreaterole from pg_catalog.pg_roles where rolname = \
+        "select {} as name, rolsuper, rolcreatedb, rolcreaterole, rolbypassrls from pg_catalog.pg_roles where rolname = \
          session_user",
         name_column("rolname")
     );
@@ -59,6 +51,7 @@ pub async fn fetch_facts(
         facts.is_superuser = writer.truth(&row, "rolsuper")?;
         facts.may_create_databases = writer.truth(&row, "rolcreatedb")?;
         facts.may_create_roles = writer.truth(&row, "rolcreaterole")?;
+        facts.bypasses_row_security = writer.truth(&row, "rolbypassrls")?;
     }
     let roles = format!(
         "select {} as name, pg_catalog.pg_has_role(oid, '{right}') as may from pg_catalog.pg_roles",
@@ -78,7 +71,53 @@ pub async fn fetch_facts(
     }
     fetch_extensions(writer, extensions, &mut facts).await?;
     fetch_what_holds(writer, &mut facts).await?;
+    fetch_rights(writer, &mut facts).await?;
     Ok(facts)
+}
+
+/// Which databases the role can't rename, and which sessions it can't end.
+async fn fetch_rights(writer: &Writer, facts: &mut ServerFacts) -> Result<(), PostgresError> {
+    let of_others = format!(
+        "select {} as database, {} as owner from pg_catalog.pg_database where not \
+         pg_catalog.pg_has_role(datdba, 'USAGE')",
+        name_column("datname"),
+        name_column("pg_catalog.pg_get_userbyid(datdba)"),
+    );
+    for row in writer.run(&of_others).await? {
+        let database = writer.name(&row, "database")?.0;
+        facts
+            .of_others
+            .push((database, writer.name(&row, "owner")?.0));
+    }
+    let elsewhere = format!(
+        "select {} as database, {} as tablespace from pg_catalog.pg_database as d join \
+         pg_catalog.pg_tablespace as t on t.oid = d.dattablespace where t.spcname <> 'pg_default'",
+        name_column("d.datname"),
+        name_column("t.spcname"),
+    );
+    for row in writer.run(&elsewhere).await? {
+        let database = writer.name(&row, "database")?.0;
+        let tablespace = writer.name(&row, "tablespace")?.0;
+        facts.elsewhere.push((database, tablespace));
+    }
+    let sessions = format!(
+        "select distinct {} as database, {} as role, r.rolsuper as is_superuser, case when r.rolsuper then \
+         (select m.rolsuper from pg_catalog.pg_roles as m where m.rolname = session_user) else \
+         pg_catalog.pg_has_role(a.usesysid, 'USAGE') or pg_catalog.pg_has_role('pg_signal_backend', 'USAGE') \
+         end as may from pg_catalog.pg_stat_activity as a join pg_catalog.pg_roles as r on r.oid = a.usesysid \
+         where a.datname is not null",
+        name_column("a.datname"),
+        name_column("a.usename"),
+    );
+    for row in writer.run(&sessions).await? {
+        facts.sessions.push(SessionFact {
+            database: writer.name(&row, "database")?.0,
+            role: writer.name(&row, "role")?.0,
+            is_superuser: writer.truth(&row, "is_superuser")?,
+            may_be_ended: writer.truth(&row, "may")?,
+        });
+    }
+    Ok(())
 }
 
 async fn fetch_extensions(
@@ -152,7 +191,8 @@ pub async fn fetch_databases(writer: &Writer) -> Result<Vec<DatabaseRow>, Postgr
     let query = format!(
         "select {} as name, d.oid::bigint::text as oid, d.datallowconn as open, coalesce({}, '') as \
          comment, d.datdba = (select r.oid from pg_catalog.pg_roles as r where r.rolname = session_user) as \
-         is_own from pg_catalog.pg_database as d",
+         is_own, coalesce((select r.rolsuper from pg_catalog.pg_roles as r where r.oid = d.datdba), false) as \
+         is_of_superuser from pg_catalog.pg_database as d",
         name_column("d.datname"),
         name_column("pg_catalog.shobj_description(d.oid, 'pg_database')"),
     );
@@ -164,13 +204,17 @@ pub async fn fetch_databases(writer: &Writer) -> Result<Vec<DatabaseRow>, Postgr
         }
         let comment = writer.name(&row, "comment")?.0;
         let is_open = writer.truth(&row, "open")?;
+        let is_own = writer.truth(&row, "is_own")?;
+        // Any owner can write a comment.
+        let is_trusted = is_own || writer.truth(&row, "is_of_superuser")?;
+        let mark = Mark::read(&comment).filter(|mark| is_trusted || !mark.is_of_own_database());
         databases.push(DatabaseRow {
             name,
             found: Found {
                 oid: writer.number(&row, "oid")?,
                 is_open,
-                mark: Mark::read(&comment),
-                is_unmarked: comment.is_empty() && !is_open && writer.truth(&row, "is_own")?,
+                mark,
+                is_unmarked: comment.is_empty() && !is_open && is_own,
             },
             comment: Some(comment).filter(|comment| !comment.is_empty()),
         });

@@ -19,7 +19,9 @@ const WAITING: usize = 4;
 const CONTENTS_LIMIT: usize = 64 << 20;
 /// The most bytes that these may become.
 const CONTENTS_RAW_LIMIT: u64 = 1 << 30;
-/// So many bytes are tried first.
+/// So many of them are tried first.
+const FIRST_RAW_ATTEMPT: u64 = 1 << 20;
+/// So many stored bytes are tried first.
 const FIRST_ATTEMPT: usize = 64 << 10;
 
 /// Fetches the manifest. It is parsed only if it is the one that was chosen.
@@ -110,21 +112,27 @@ pub async fn fetch_contents(
 
 /// The table of contents, if all of it is among these bytes.
 fn read_contents(stored: &[u8]) -> Option<Result<Vec<ContentsEntry>, String>> {
-    let mut raw = Vec::new();
-    let decoder = match zstd::stream::read::Decoder::new(stored) {
-        Ok(decoder) => decoder,
-        Err(error) => return Some(Err(error.to_string())),
-    };
-    // It fails where the bytes end; what came before is right.
-    let end = decoder.take(CONTENTS_RAW_LIMIT).read_to_end(&mut raw);
-    match parse_head(&raw) {
-        Ok((head, _)) => Some(Ok(head.entries)),
-        Err(ReadProblem::UnknownVersion(_)) => Some(Ok(Vec::new())),
-        Err(ReadProblem::Odd(what)) => Some(Err(what)),
-        Err(ReadProblem::More) if end.is_ok() && raw.len() as u64 >= CONTENTS_RAW_LIMIT => {
-            Some(Err("its table of contents has no end".to_owned()))
+    // So much of it that little is decompressed in vain, and a crafted one takes no memory.
+    let mut limit = FIRST_RAW_ATTEMPT;
+    loop {
+        let mut raw = Vec::new();
+        let decoder = match zstd::stream::read::Decoder::new(stored) {
+            Ok(decoder) => decoder,
+            Err(error) => return Some(Err(error.to_string())),
+        };
+        // It fails where the bytes end; what came before is right.
+        let _end = decoder.take(limit).read_to_end(&mut raw);
+        let is_cut = raw.len() as u64 >= limit;
+        match parse_head(&raw) {
+            Ok((head, _)) => return Some(Ok(head.entries)),
+            Err(ReadProblem::UnknownVersion(_)) => return Some(Ok(Vec::new())),
+            Err(ReadProblem::Odd(what)) => return Some(Err(what)),
+            Err(ReadProblem::More) if !is_cut => return None,
+            Err(ReadProblem::More) if limit >= CONTENTS_RAW_LIMIT => {
+                return Some(Err("its table of contents has no end".to_owned()));
+            }
+            Err(ReadProblem::More) => limit = limit.saturating_mul(2),
         }
-        Err(ReadProblem::More) => None,
     }
 }
 

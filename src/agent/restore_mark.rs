@@ -17,6 +17,8 @@ pub enum MarkState {
         oid: i64,
         /// Whether that one accepted connections before.
         was_open: bool,
+        /// Number of the lock in the server that the restore has as long as it runs.
+        lock: i64,
     },
     /// It was in the place of a restored one.
     Kept,
@@ -49,11 +51,13 @@ impl Mark {
         let state = match &self.state {
             MarkState::Making => "making".to_owned(),
             MarkState::Verified => "verified".to_owned(),
-            MarkState::Swapping { oid, was_open } => {
-                format!(
-                    "swapping-{oid}-{}",
-                    if *was_open { "open" } else { "closed" }
-                )
+            MarkState::Swapping {
+                oid,
+                was_open,
+                lock,
+            } => {
+                let door = if *was_open { "open" } else { "closed" };
+                format!("swapping-{oid}-{door}-{lock}")
             }
             MarkState::Kept => "kept".to_owned(),
             MarkState::Done => "done".to_owned(),
@@ -73,8 +77,10 @@ impl Mark {
             "kept" => MarkState::Kept,
             "done" => MarkState::Done,
             other => {
-                let (oid, door) = other.strip_prefix("swapping-")?.split_once('-')?;
+                let (oid, rest) = other.strip_prefix("swapping-")?.split_once('-')?;
+                let (door, lock) = rest.split_once('-')?;
                 MarkState::Swapping {
+                    lock: lock.parse().ok()?,
                     oid: oid.parse().ok()?,
                     was_open: match door {
                         "open" => true,
@@ -85,6 +91,23 @@ impl Mark {
             }
         };
         Some(Self::new(restore_uid, state))
+    }
+
+    /// Whether a comment is that of a restore of the database of this name.
+    #[must_use]
+    pub fn is_of(&self, comment: &str, name: &str) -> bool {
+        let rest = comment.strip_prefix(&self.write(name, None));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('\n'))
+    }
+
+    /// Whether only the restore itself can have written it: it owns what is not in its place yet. What
+    /// is kept or done belongs to the owner of the database, who can write any comment.
+    #[must_use]
+    pub const fn is_of_own_database(&self) -> bool {
+        matches!(
+            self.state,
+            MarkState::Making | MarkState::Verified | MarkState::Swapping { .. }
+        )
     }
 
     /// What the comment of a database of this name was before a restore wrote its own.
@@ -102,11 +125,7 @@ impl Mark {
     /// Whether a restore may drop a database with this comment: it made it, and nobody uses it yet.
     #[must_use]
     pub fn may_be_dropped_by(&self, restore_uid: &str) -> bool {
-        self.restore_uid == restore_uid
-            && matches!(
-                self.state,
-                MarkState::Making | MarkState::Verified | MarkState::Swapping { .. }
-            )
+        self.restore_uid == restore_uid && self.is_of_own_database()
     }
 }
 
@@ -122,10 +141,12 @@ mod tests {
             MarkState::Swapping {
                 oid: 16_384,
                 was_open: true,
+                lock: -7,
             },
             MarkState::Swapping {
                 oid: 1,
                 was_open: false,
+                lock: i64::MIN,
             },
             MarkState::Kept,
             MarkState::Done,
@@ -134,6 +155,7 @@ mod tests {
             for name in ["shop", "a of b\n'\"", ""] {
                 let text = mark.write(name, Some("holdfast restore x making of y"));
                 assert_eq!(Mark::read(&text), Some(mark.clone()), "{text}");
+                assert!(mark.is_of(&text, name) && !mark.is_of(&text, "sho"));
             }
         }
     }
@@ -163,13 +185,13 @@ mod tests {
         let may = |text: &str| Mark::read(text).is_some_and(|mark| mark.may_be_dropped_by("uid-1"));
         assert!(may("holdfast restore uid-1 making of shop"));
         assert!(may("holdfast restore uid-1 verified of shop"));
-        assert!(may("holdfast restore uid-1 swapping-7-open of shop"));
+        assert!(may("holdfast restore uid-1 swapping-7-open-1 of shop"));
         for other in [
             "holdfast restore uid-1 kept of shop",
             "holdfast restore uid-1 done of shop",
             "holdfast restore uid-2 making of shop",
             "holdfast restore uid-11 making of shop",
-            "holdfast restore uid-1 swapping-7-ajar of shop",
+            "holdfast restore uid-1 swapping-7-ajar-1 of shop",
             "holdfast restore uid-1 making",
             " holdfast restore uid-1 making of shop",
             "the shop",

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant as Clock};
 
 use crate::api::{AgentFailure, RestorePhase, RestoreTarget, reasons};
 use crate::postgres::{
-    ContentsEntry, NoProgram, PostgresError, Writer, fetch_encrypted, find_program_for,
-    quote_identifier,
+    ArchiveSummary, ContentsEntry, DigestKey, NoProgram, PostgresError, Writer, fetch_encrypted,
+    find_program_for, new_digest_key, quote_identifier,
 };
 use crate::store::ManifestDatabase;
 use crate::wording::{list, quoted};
@@ -23,10 +23,13 @@ use super::restore_order::{RESTORE_APPLICATION_NAME, RestoreStep, RestoreWatcher
 use super::restore_preflight::{ServerFacts, missing_tablespaces};
 use super::restore_server::Plan;
 use super::restore_stream::restore_object;
-use super::restore_verify::{build_session_settings, verify};
+use super::restore_verify::{Expected, build_session_settings, verify};
 
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// From this version on only the owner of a database may create something in its schema `public`.
+const PUBLIC_IS_THE_OWNERS: u32 = 15;
 
 /// What it takes to restore the databases of a set.
 pub struct Tools<'a> {
@@ -98,7 +101,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             owner: owner.as_deref(),
         };
         create(writer, &new, facts.major, self.watcher).await?;
-        self.stream(tools, database, &new, contents).await?;
+        let helped = new.owner.filter(|_| !facts.is_superuser);
+        self.let_create(tools, &new, helped, true).await?;
+        let key = new_digest_key();
+        let dumped = self.stream(tools, database, &new, contents, key).await?;
+        self.let_create(tools, &new, helped, false).await?;
         self.watcher.after(RestoreStep::Restored).await;
         self.analyze(&new, facts).await;
         self.note(|report| add_seconds(&mut report.restore_seconds, begun));
@@ -110,7 +117,12 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 "every row of database {shown} is compared with the manifest"
             ));
         });
-        let compared = verify(&self.login, programs, restored_as, database, self.deadline).await?;
+        let expected = Expected {
+            manifest: database,
+            dumped: &dumped,
+            key,
+        };
+        let compared = verify(&self.login, programs, restored_as, expected, self.deadline).await?;
         if !compared.differences.is_empty() {
             return Err(AgentFailure {
                 reason: reasons::RESTORE_DIFFERS.to_owned(),
@@ -142,7 +154,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         Ok(())
     }
 
-    /// Who owns the new database: as the one in its place, or else as the manifest says. None where the
+    /// Who owns what is restored: as the one in its place, or else as the manifest says. None where the
     /// role may not act as that one.
     async fn choose_owner(
         &self,
@@ -173,6 +185,43 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         Ok(owner.filter(may))
     }
 
+    /// Lets the role that is to own everything create it, or not any more: the database is not its own yet.
+    /// Without CONNECT it can't get in.
+    async fn let_create(
+        &self,
+        tools: &Tools<'_>,
+        new: &NewDatabase<'_>,
+        owner: Option<&str>,
+        may: bool,
+    ) -> Result<(), AgentFailure> {
+        let Some(owner) = owner.map(quote_identifier) else {
+            return Ok(());
+        };
+        let (verb, word) = if may {
+            ("grant", "to")
+        } else {
+            ("revoke", "from")
+        };
+        let database = quote_identifier(new.restored_as);
+        let mut statements = format!("{verb} create on database {database} {word} {owner}");
+        if tools.facts.major >= PUBLIC_IS_THE_OWNERS {
+            statements.push_str(&format!(
+                "; {verb} usage, create on schema public {word} {owner}"
+            ));
+        }
+        let granted = async {
+            let name = RESTORE_APPLICATION_NAME;
+            let writer = Writer::connect(&self.login, new.restored_as, name, self.deadline).await?;
+            writer.run(&statements).await
+        };
+        granted.await.map(drop).map_err(|error| {
+            failed(
+                "the new database could not be prepared for its owner",
+                &error,
+            )
+        })
+    }
+
     /// Runs `pg_restore`.
     async fn stream(
         &self,
@@ -180,7 +229,8 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         database: &ManifestDatabase,
         new: &NewDatabase<'_>,
         contents: &[ContentsEntry],
-    ) -> Result<(), AgentFailure> {
+        key_of_digests: DigestKey,
+    ) -> Result<ArchiveSummary, AgentFailure> {
         let Tools {
             facts, programs, ..
         } = tools;
@@ -207,10 +257,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             let bytes = i64::try_from(restored.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
             self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
         };
-        let work = restore_object(&self.store, &key, object, command, restored.clone());
+        let counter = restored.clone();
+        let work = restore_object(&self.store, &key, object, command, key_of_digests, counter);
         tokio::pin!(work);
         let mut ticks = tokio::time::interval(NOTE_INTERVAL);
-        let warnings = loop {
+        let streamed = loop {
             tokio::select! {
                 biased;
                 outcome = &mut work => break outcome?,
@@ -219,11 +270,12 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         };
         show();
         self.warn(
-            warnings
+            streamed
+                .warnings
                 .into_iter()
                 .map(|warning| format!("pg_restore: {warning}")),
         );
-        Ok(())
+        Ok(streamed.dumped)
     }
 
     /// Without statistics the first queries would read whole tables.

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use sha2::{Digest, Sha256};
 
-use crate::api::{RestoreReport, RestoreRequest};
+use crate::api::{AgentFailure, RestoreReport, RestoreRequest, RestoredDatabase};
 use crate::postgres::Presence;
 use crate::store::StoreLimits;
 
@@ -26,6 +26,8 @@ pub struct RestoreOrder<'request> {
     pub presence: Option<Presence>,
     /// How long the storage is waited for.
     pub limits: StoreLimits,
+    /// What an earlier start of this restore has reported of its databases, or why that is not known.
+    pub known: Result<Vec<RestoredDatabase>, AgentFailure>,
 }
 
 impl RestoreOrder<'_> {
@@ -72,6 +74,12 @@ pub enum RestoreStep {
 pub trait RestoreWatcher: Send + Sync {
     /// Takes note of the report as it is now. Called often.
     fn note(&self, report: &RestoreReport);
+
+    /// Makes sure that what was noted is kept, before names are swapped: the next start relies on it. After
+    /// an error nothing is swapped.
+    fn keep(&self) -> impl Future<Output = Result<(), AgentFailure>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Called after each step.
     fn after(&self, _step: RestoreStep) -> impl Future<Output = ()> + Send {

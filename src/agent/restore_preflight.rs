@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{RESTORED_DATABASE_LIMIT, RestoreTarget};
-use crate::postgres::{ContentsEntry, read_major};
+use crate::postgres::{ContentsEntry, FORMATS, read_major};
 use crate::store::{
     FORMAT_VERSION, Manifest, ManifestDatabase, OLDEST_FORMAT_VERSION, is_object_name,
 };
 use crate::wording::{list, quoted};
 
 use super::restore_names::NAME_LIMIT;
+use super::restore_preflight_present::look_at_present;
 use super::restore_settings::read_grants;
 
 /// Extensions whose data a dump does not bring along by itself.
@@ -17,7 +18,7 @@ const UNSUPPORTED: [&str; 2] = ["pg_cron", "timescaledb"];
 /// Databases that every server has, and that a restore does not replace.
 const TEMPLATES: [&str; 2] = ["template0", "template1"];
 /// The longest name that is quoted in a message.
-const SHOWN: usize = 80;
+pub const SHOWN: usize = 80;
 
 /// What the server has and the role may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct ServerFacts {
     pub is_superuser: bool,
     pub may_create_databases: bool,
     pub may_create_roles: bool,
+    /// Whether policies of tables do not hide rows from it.
+    pub bypasses_row_security: bool,
     /// Every role, and whether ours may act as it.
     pub roles: BTreeMap<String, bool>,
     pub tablespaces: BTreeSet<String>,
@@ -38,8 +41,24 @@ pub struct ServerFacts {
     pub prepared: Vec<(String, String)>,
     /// Logical slots, each with its database.
     pub slots: Vec<(String, String)>,
+    /// Databases that do not belong to a role which ours may act as, each with its owner.
+    pub of_others: Vec<(String, String)>,
+    /// Databases that are not in the default tablespace, each with its own.
+    pub elsewhere: Vec<(String, String)>,
+    /// Roles with sessions, each with the database.
+    pub sessions: Vec<SessionFact>,
     /// Subscriptions, each with its database and whether it is enabled.
     pub subscriptions: Vec<(String, String, bool)>,
+}
+
+/// Sessions of one role in one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFact {
+    pub database: String,
+    pub role: String,
+    pub is_superuser: bool,
+    /// Whether our role may end them.
+    pub may_be_ended: bool,
 }
 
 /// An extension that the server offers.
@@ -110,6 +129,12 @@ pub fn problems_of(manifest: &Manifest, into: RestoreTarget) -> Vec<String> {
         if !objects.contains(database.object.as_str()) || !used.insert(database.object.as_str()) {
             problems.push(format!("it has no dump of its own for database {name}"));
         }
+        for setting in odd_settings(database) {
+            problems.push(format!(
+                "the value of {} of database {name} has control characters",
+                quoted(setting, SHOWN)
+            ));
+        }
         for extension in &database.extensions {
             if UNSUPPORTED.contains(&extension.name.as_str()) {
                 problems.push(format!(
@@ -120,6 +145,28 @@ pub fn problems_of(manifest: &Manifest, into: RestoreTarget) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Settings of a session whose values no server can have: they are passed on in its options.
+fn odd_settings(database: &ManifestDatabase) -> impl Iterator<Item = &str> {
+    let of_dump = database
+        .description
+        .iter()
+        .flat_map(|one| &one.formats)
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let of_database = database
+        .description
+        .iter()
+        .flat_map(|one| &one.settings)
+        .filter(|one| {
+            let is_format = |name: &&str| one.name.eq_ignore_ascii_case(name);
+            one.role.is_none() && FORMATS.iter().any(|name| is_format(&name))
+        })
+        .filter_map(|one| Some((one.name.as_str(), one.value.as_deref()?)));
+    of_dump
+        .chain(of_database)
+        .filter(|(_, value)| value.chars().any(char::is_control))
+        .map(|(name, _)| name)
 }
 
 /// Compares a set with a server. `contents` are the tables of contents of its dumps, in the order of
@@ -309,6 +356,21 @@ fn look_at_contents(
             ));
         }
     }
+    if !server.is_superuser && !server.bypasses_row_security {
+        let hidden: Vec<String> = contents
+            .iter()
+            .filter(|entry| entry.forces_row_security)
+            .map(|entry| quoted(&format!("{}.{}", entry.schema, entry.name), SHOWN))
+            .collect();
+        if !hidden.is_empty() {
+            found.problems.push(format!(
+                "policies hide rows of tables of database {name} from role {}, so they can't be compared: {}. \
+                 `ALTER ROLE … BYPASSRLS`, or name a superuser in `spec.restore.credentialsSecret`",
+                quoted(&server.role, SHOWN),
+                list(&hidden)
+            ));
+        }
+    }
     let lost = missing_tablespaces(contents, server);
     if !lost.is_empty() {
         let lost: Vec<String> = lost.iter().map(|one| quoted(one, SHOWN)).collect();
@@ -352,60 +414,6 @@ pub fn missing_tablespaces(contents: &[ContentsEntry], server: &ServerFacts) -> 
         .filter(|name| !name.is_empty() && !server.tablespaces.contains(*name))
         .cloned()
         .collect()
-}
-
-/// What of the present database stands against its being renamed.
-fn look_at_present(database: &ManifestDatabase, server: &ServerFacts, found: &mut Preflight) {
-    let name = quoted(&database.name, SHOWN);
-    let of_it = |other: &String| *other == database.name;
-    let prepared: Vec<String> = server
-        .prepared
-        .iter()
-        .filter(|(_, other)| of_it(other))
-        .map(|(transaction, _)| quoted(transaction, SHOWN))
-        .collect();
-    if !prepared.is_empty() {
-        found.problems.push(format!(
-            "database {name} has prepared transactions, with which it can't be renamed: {}. End each: \
-             `COMMIT PREPARED …` or `ROLLBACK PREPARED …`",
-            list(&prepared)
-        ));
-    }
-    let slots: Vec<String> = server
-        .slots
-        .iter()
-        .filter(|(_, other)| of_it(other))
-        .map(|(slot, _)| quoted(slot, SHOWN))
-        .collect();
-    if !slots.is_empty() {
-        found.warnings.push(format!(
-            "logical replication slots stay with the database that is kept, and hold its write-ahead log: \
-             {}. Their consumers need slots of their own in the restored one",
-            list(&slots)
-        ));
-    }
-    let (enabled, disabled): (Vec<_>, Vec<_>) = server
-        .subscriptions
-        .iter()
-        .filter(|(_, other, _)| of_it(other))
-        .partition(|(_, _, is_enabled)| *is_enabled);
-    let names = |of: &[&(String, String, bool)]| {
-        let names: Vec<String> = of.iter().map(|(one, _, _)| quoted(one, SHOWN)).collect();
-        list(&names)
-    };
-    if !enabled.is_empty() {
-        found.problems.push(format!(
-            "database {name} has subscriptions that are enabled: {}. Disable each: `ALTER SUBSCRIPTION … \
-             DISABLE`",
-            names(&enabled)
-        ));
-    }
-    if !disabled.is_empty() {
-        found.warnings.push(format!(
-            "subscriptions stay with the database that is kept: {}",
-            names(&disabled)
-        ));
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use super::*;
+use crate::postgres::DatabaseDescription;
 use crate::store::is_object_name;
 
 const MANIFEST: &str = r#"{"formatVersion": 2, "state": "good", "backup": "b",
@@ -63,6 +64,7 @@ fn entry(change: impl FnOnce(&mut ContentsEntry)) -> ContentsEntry {
         tablespace: String::new(),
         owner: "keeper".to_owned(),
         for_superusers: None,
+        forces_row_security: false,
     };
     change(&mut entry);
     entry
@@ -306,4 +308,76 @@ fn a_crafted_manifest_is_refused_or_harmless() {
         }
     }
     assert!(taken > 100, "{taken}");
+}
+
+#[test]
+fn what_a_role_without_superuser_may_not_do_is_named_before_anything_is_made() {
+    let weak = |server: &mut ServerFacts| {
+        server.is_superuser = false;
+        server.may_create_databases = true;
+    };
+    let session = |role: &str, is_superuser, may_be_ended| SessionFact {
+        database: "shop".to_owned(),
+        role: role.to_owned(),
+        is_superuser,
+        may_be_ended,
+    };
+    let held = |change: &dyn Fn(&mut ServerFacts)| {
+        let change = |_: &mut Manifest, server: &mut ServerFacts| {
+            weak(server);
+            server.of_others = vec![("other".to_owned(), "boss".to_owned())];
+            change(server);
+        };
+        look(vec![entry(|one| one.forces_row_security = true)], change)
+    };
+    let hidden = held(&|_| {}).problems;
+    assert!(
+        matches!(hidden.as_slice(), [only] if only.contains("policies hide rows") && only.contains("public.t")),
+        "{hidden:?}"
+    );
+    let nothing = held(&|server| {
+        server.bypasses_row_security = true;
+        server.sessions = vec![session("keeper", false, true)];
+    });
+    assert_eq!(nothing.problems, Vec::<String>::new());
+    let found = held(&|server| {
+        server.bypasses_row_security = true;
+        server.of_others = vec![("shop".to_owned(), "boss".to_owned())];
+        server.sessions = vec![session("app", false, false), session("root", true, false)];
+    });
+    let problems = found.problems.join("; ");
+    for text in ["belongs to \"boss\"", "may not end the sessions", "\"app\""] {
+        assert!(problems.contains(text), "{text}: {problems}");
+    }
+    assert!(!problems.contains("root"), "{problems}");
+    assert!(found.warnings.iter().any(|one| one.contains("\"root\"")));
+    let elsewhere = held(&|server| {
+        server.elsewhere = vec![("shop".to_owned(), "fast".to_owned())];
+    });
+    assert!(
+        elsewhere
+            .warnings
+            .iter()
+            .any(|one| one.contains("tablespace \"fast\""))
+    );
+    // A superuser may do all of it.
+    let all = look(Vec::new(), |_, server| {
+        server.of_others = vec![("shop".to_owned(), "boss".to_owned())];
+    });
+    assert_eq!(all, Preflight::default());
+}
+
+#[test]
+fn a_setting_with_control_characters_is_refused() {
+    let mut manifest = manifest();
+    let description = manifest.databases[0].description.as_mut().unwrap();
+    let insert = |of: &mut DatabaseDescription, value: &str| {
+        of.formats.insert("TimeZone".to_owned(), value.to_owned());
+    };
+    insert(description, "Asia/Tokyo");
+    assert!(problems_of(&manifest, RestoreTarget::Replace).is_empty());
+    let description = manifest.databases[0].description.as_mut().unwrap();
+    insert(description, "UTC\t-c role=x");
+    let problems = problems_of(&manifest, RestoreTarget::Replace);
+    assert!(problems[0].contains("control characters"), "{problems:?}");
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::api::{AgentFailure, RestorePhase};
-use crate::postgres::Writer;
+use crate::api::{AgentFailure, RestorePhase, reasons};
+use crate::postgres::{PostgresErrorKind, Writer};
 
 use super::restore_context::Restoring;
 use super::restore_facts::fetch_databases;
 use super::restore_order::RestoreWatcher;
-use super::restore_server::{Plan, connect};
+use super::restore_server::{Plan, connect_beside, lock_here};
 use super::restore_swap::{SwapTarget, left_closed, not_swapped, set_door, swap};
 use super::restore_swap_state::Left;
 
@@ -32,6 +32,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 Some("the restored database takes the name of the present one".to_owned());
         });
         let names = plan.names();
+        let writer = self
+            .leave(plan, writer)
+            .await
+            .map_err(|failure| not_swapped(&failure.message, &names))?;
         let databases = fetch_databases(&writer)
             .await
             .map_err(|error| not_swapped(&error.message, &names))?;
@@ -66,10 +70,21 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             self.swapped(plan, &left);
             return Ok(None);
         }
+        // The next start knows by it what has the name then, whatever comments say.
+        self.note(|report| {
+            for target in &targets {
+                let mut databases = report.databases.iter_mut();
+                if let Some(one) = databases.find(|one| one.name == target.name) {
+                    one.oid = Some(target.restored);
+                }
+            }
+        });
+        let kept = self.watcher.keep().await;
+        kept.map_err(|failure| not_swapped(&failure.message, &names))?;
         let mut warnings = Vec::new();
         let swapped = swap(
             &writer,
-            plan.restore_uid,
+            (plan.restore_uid, self.order.lock_number()),
             &targets,
             self.watcher,
             &mut warnings,
@@ -78,6 +93,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         self.warn(warnings);
         drop(writer);
         // Whatever was answered: another session looks what became of it.
+        let known = self.snapshot().databases;
+        let plan = Plan {
+            known: &known,
+            ..plan
+        };
         let looked = self.look_after(plan, &targets, swapped.is_err()).await;
         let left = match (looked, &swapped) {
             (Ok(left), _) => left,
@@ -95,6 +115,29 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         Ok(swapped.ok())
     }
 
+    /// Nobody may be in a database that is renamed, not even the session with the lock: there is always one
+    /// that has it.
+    async fn leave(&self, plan: Plan<'_>, writer: Writer) -> Result<Writer, AgentFailure> {
+        let is_in_it = |name: &str| name == writer.database();
+        if !plan
+            .manifest
+            .databases
+            .iter()
+            .any(|one| is_in_it(&one.name))
+        {
+            return Ok(writer);
+        }
+        let other = connect_beside(&self.login, self.deadline).await?;
+        self.recognise(&other).await?;
+        if !lock_here(&other, self.order.lock_number()).await? {
+            return Err(AgentFailure {
+                reason: reasons::ANOTHER_IS_RUNNING.to_owned(),
+                message: "another restore of this database runs".to_owned(),
+            });
+        }
+        Ok(other)
+    }
+
     /// Opens what was closed, if it failed, and says what is left to do. It is tried for a while: until
     /// then nobody can connect.
     async fn look_after(
@@ -106,12 +149,19 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let end = Instant::now() + LOOK_LIMIT;
         loop {
             let look = async {
-                let writer = connect(&self.login, plan, end).await?;
-                let closed = targets
-                    .iter()
-                    .filter(|target| has_failed && matches!(target.present, Some((_, true))));
-                for target in closed {
-                    set_door(&writer, target.name, true).await?;
+                let writer = self.connect(end).await?;
+                for target in targets.iter().filter(|_| has_failed) {
+                    // It waits for a transaction that may still be at its end. One that is renamed by
+                    // then is open.
+                    match set_door(&writer, target.restored_as, true).await {
+                        Err(error) if error.kind != PostgresErrorKind::DatabaseNotFound => {
+                            return Err(error.into());
+                        }
+                        _ => {}
+                    }
+                    if matches!(target.present, Some((_, true))) {
+                        set_door(&writer, target.name, true).await?;
+                    }
                 }
                 let databases = fetch_databases(&writer).await?;
                 Ok::<_, AgentFailure>(plan.left(&databases))

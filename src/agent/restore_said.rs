@@ -4,7 +4,7 @@ use crate::api::{
     AgentFailure, RESTORED_TABLE_LIMIT, RestoreReport, RestoreTarget, RestoredDatabase,
     RestoredTable, reasons,
 };
-use crate::store::{CountedBy, Manifest, ManifestDatabase};
+use crate::store::{Manifest, ManifestDatabase};
 use crate::wording::{count, quoted};
 
 use super::restore_server::Plan;
@@ -38,12 +38,15 @@ pub fn begin_report(report: &mut RestoreReport, plan: Plan<'_>) {
         .names()
         .into_iter()
         .zip(&plan.manifest.databases)
-        .map(|(names, database)| RestoredDatabase {
-            name: names.name,
-            restored_as: names.restored_as,
-            tables: i64::try_from(database.tables.len()).ok(),
-            expected_rows: i64::try_from(database.rows).ok(),
-            ..RestoredDatabase::default()
+        .map(|(names, database)| {
+            let known = plan.known.iter().find(|known| known.name == names.name);
+            RestoredDatabase {
+                name: names.name,
+                restored_as: names.restored_as,
+                tables: i64::try_from(database.tables.len()).ok(),
+                expected_rows: i64::try_from(database.rows).ok(),
+                ..known.cloned().unwrap_or_default()
+            }
         })
         .collect();
 }
@@ -56,11 +59,10 @@ fn raw_size(manifest: &Manifest, database: &ManifestDatabase) -> Option<i64> {
 
 /// What is left to say once everything is restored.
 pub fn describe_done(report: &mut RestoreReport, plan: Plan<'_>) {
-    for (restored, database) in report.databases.iter_mut().zip(&plan.manifest.databases) {
-        // An earlier start of this agent has compared it, and its mark said so.
+    for restored in &mut report.databases {
+        // An earlier start of this agent has compared it, as its mark says; how exactly was not reported.
         if restored.rows.is_none() {
             restored.rows = restored.expected_rows;
-            restored.is_identical = has_digests(database);
         }
     }
     report.restored_bytes = report.total_bytes;
@@ -71,12 +73,6 @@ pub fn describe_done(report: &mut RestoreReport, plan: Plan<'_>) {
         .map(|restored| describe(restored, plan.into))
         .collect();
     report.message = Some(said.join(". "));
-}
-
-/// Whether every byte of a database can be compared.
-fn has_digests(database: &ManifestDatabase) -> bool {
-    database.counted_by == CountedBy::Dump
-        && database.tables.iter().all(|table| table.blake3.is_some())
 }
 
 fn describe(restored: &RestoredDatabase, into: RestoreTarget) -> String {

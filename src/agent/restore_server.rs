@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::api::{AgentFailure, RestoreTarget, reasons};
+use crate::api::{AgentFailure, RestoreTarget, RestoredDatabase, reasons};
 use crate::postgres::{
     Login, PostgresError, PostgresErrorKind, Writer, quote_identifier, quote_literal,
 };
@@ -14,20 +14,21 @@ use crate::store::Manifest;
 use crate::wording::quoted;
 
 use super::restore_database::failed;
-use super::restore_facts::{DatabaseRow, fetch_databases};
+use super::restore_facts::fetch_databases;
 use super::restore_mark::Mark;
 use super::restore_names::Names;
 use super::restore_order::RESTORE_APPLICATION_NAME;
-use super::restore_swap::set_door;
 use super::restore_swap_state::{
-    Found, Left, Places, doors_left_closed, left_to_replace, left_to_restore_beside,
+    DatabaseRow, Left, Places, left_to_replace, left_to_restore_beside,
 };
 
 /// How long the lock of an agent that was killed is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(20);
 const LOCK_PAUSE: Duration = Duration::from_millis(500);
-/// Databases to work from, in this order: one can't be renamed by a session of its own.
-const WORKPLACES: [&str; 2] = ["postgres", "template1"];
+/// The database to work from. A session in the other one would keep everybody from creating databases,
+/// so it is used only where this one is missing, closed or swapped itself.
+pub const WORKPLACE: &str = "postgres";
+const OTHER_WORKPLACE: &str = "template1";
 
 /// What a set makes of the databases of a server.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ pub struct Plan<'a> {
     pub manifest: &'a Manifest,
     pub restore_uid: &'a str,
     pub into: RestoreTarget,
+    /// What an earlier start has reported of the databases.
+    pub known: &'a [RestoredDatabase],
 }
 
 impl Plan<'_> {
@@ -48,6 +51,17 @@ impl Plan<'_> {
             .collect()
     }
 
+    /// The manifest with only those databases that something is left to do for.
+    #[must_use]
+    pub fn to_do(&self, left: &[Left]) -> Manifest {
+        let mut manifest = self.manifest.clone();
+        let mut left = left.iter();
+        manifest
+            .databases
+            .retain(|_| !matches!(left.next(), Some(Left::Nothing { .. })));
+        manifest
+    }
+
     /// What is left to do for each database of the set.
     #[must_use]
     pub fn left(&self, databases: &[DatabaseRow]) -> Vec<Left> {
@@ -59,12 +73,13 @@ impl Plan<'_> {
             .iter()
             .map(|names| match self.into {
                 RestoreTarget::Replace => {
+                    let done = self.known.iter().find(|one| one.name == names.name);
                     let places = Places {
                         present: at(&names.name),
                         restored: at(&names.restored_as),
                         kept: at(&names.kept_as),
                     };
-                    left_to_replace(&places, self.restore_uid)
+                    left_to_replace(&places, self.restore_uid, done.and_then(|one| one.oid))
                 }
                 _ => left_to_restore_beside(at(&names.restored_as).as_ref(), self.restore_uid),
             })
@@ -72,41 +87,41 @@ impl Plan<'_> {
     }
 }
 
-/// Connects to a database that the set does not replace.
-pub async fn connect(
-    login: &Login,
-    plan: Plan<'_>,
-    deadline: Instant,
-) -> Result<Writer, AgentFailure> {
-    let is_replaced = |name: &str| plan.manifest.databases.iter().any(|one| one.name == name);
-    let mut last = None;
-    for workplace in WORKPLACES.into_iter().filter(|name| !is_replaced(name)) {
-        match Writer::connect(login, workplace, RESTORE_APPLICATION_NAME, deadline).await {
-            Ok(writer) => return Ok(writer),
-            Err(error) if error.kind == PostgresErrorKind::DatabaseNotFound => last = Some(error),
-            Err(error) => return Err(error.into()),
+/// Connects to a database to work from.
+pub async fn connect(login: &Login, deadline: Instant) -> Result<Writer, PostgresError> {
+    match connect_to(login, WORKPLACE, deadline).await {
+        Err(error)
+            if matches!(
+                error.kind,
+                PostgresErrorKind::DatabaseNotFound
+                    | PostgresErrorKind::PermissionDenied
+                    | PostgresErrorKind::QueryFailed
+            ) =>
+        {
+            connect_beside(login, deadline).await
         }
+        connected => connected,
     }
-    Err(last.map_or_else(
-        || AgentFailure {
-            reason: reasons::RESTORE_REFUSED.to_owned(),
-            message: "the set replaces every database that a restore could work from".to_owned(),
-        },
-        AgentFailure::from,
-    ))
+}
+
+/// Connects to a database that no set replaces.
+pub async fn connect_beside(login: &Login, deadline: Instant) -> Result<Writer, PostgresError> {
+    connect_to(login, OTHER_WORKPLACE, deadline).await
+}
+
+async fn connect_to(
+    login: &Login,
+    database: &str,
+    deadline: Instant,
+) -> Result<Writer, PostgresError> {
+    Writer::connect(login, database, RESTORE_APPLICATION_NAME, deadline).await
 }
 
 /// Makes sure that no other restore of this database runs, as long as the session is open.
 pub async fn lock(writer: &Writer, number: i64) -> Result<(), AgentFailure> {
     let end = Instant::now() + LOCK_WAIT;
-    let question = format!("select pg_catalog.pg_try_advisory_lock({number}) as taken");
     loop {
-        let rows = writer.run(&question).await?;
-        let taken = rows
-            .first()
-            .map(|row| writer.truth(row, "taken"))
-            .transpose()?;
-        if taken == Some(true) {
+        if try_lock(writer, number).await? {
             return Ok(());
         }
         if Instant::now() + LOCK_PAUSE >= end {
@@ -122,21 +137,55 @@ pub async fn lock(writer: &Writer, number: i64) -> Result<(), AgentFailure> {
     }
 }
 
-/// Puts right what restores have left that were killed: opens what they closed, and gives a name back that
-/// nothing has. Returns the databases as they are then.
+/// Takes the lock if nobody else has it. Postgres keeps such locks by database, so others that have it
+/// in another database are looked for.
+pub async fn try_lock(writer: &Writer, number: i64) -> Result<bool, PostgresError> {
+    if !lock_here(writer, number).await? {
+        return Ok(false);
+    }
+    let [high, low] = halves(number);
+    let others = format!(
+        "select 1 from pg_catalog.pg_locks where locktype = 'advisory' and objsubid = 1 and classid = {high} \
+         and objid = {low} and granted and pid <> pg_catalog.pg_backend_pid()"
+    );
+    if writer.run(&others).await?.is_empty() {
+        return Ok(true);
+    }
+    unlock(writer, number).await?;
+    Ok(false)
+}
+
+/// Takes the lock in the database of the session, whoever has it in another one.
+pub async fn lock_here(writer: &Writer, number: i64) -> Result<bool, PostgresError> {
+    let question = format!("select pg_catalog.pg_try_advisory_lock({number}) as taken");
+    let rows = writer.run(&question).await?;
+    let taken = rows
+        .first()
+        .map(|row| writer.truth(row, "taken"))
+        .transpose()?;
+    Ok(taken == Some(true))
+}
+
+/// Gives the lock back.
+pub async fn unlock(writer: &Writer, number: i64) -> Result<(), PostgresError> {
+    let statement = format!("select pg_catalog.pg_advisory_unlock({number})");
+    writer.run(&statement).await.map(drop)
+}
+
+/// The two numbers that the server shows for the number of a lock.
+fn halves(number: i64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+    [
+        u32::from_be_bytes([a, b, c, d]),
+        u32::from_be_bytes([e, f, g, h]),
+    ]
+}
+
+/// Gives a name back that nothing has, because what was restored is gone. Returns the databases as they are
+/// then.
 pub async fn put_right(writer: &Writer, plan: Plan<'_>) -> Result<Vec<DatabaseRow>, AgentFailure> {
     let put_right = async {
         let databases = fetch_databases(writer).await?;
-        let found: Vec<Found> = databases.iter().map(|row| row.found.clone()).collect();
-        for oid in doors_left_closed(&found) {
-            if let Some(row) = databases.iter().find(|row| row.found.oid == oid) {
-                tracing::warn!(
-                    database = row.name,
-                    "a restore that was killed has left it closed"
-                );
-                set_door(writer, &row.name, true).await?;
-            }
-        }
         for (names, left) in plan.names().iter().zip(plan.left(&databases)) {
             if let Left::PutBack { .. } = left {
                 tracing::warn!(
@@ -190,4 +239,15 @@ pub fn taken(plan: Plan<'_>, left: &[Left]) -> Vec<String> {
 pub fn extensions_of(manifest: &Manifest) -> BTreeSet<String> {
     let extensions = manifest.databases.iter().flat_map(|one| &one.extensions);
     extensions.map(|extension| extension.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_lock_is_looked_for_as_the_server_shows_it() {
+        assert_eq!(halves(0x0001_0002_0003_0004), [0x0001_0002, 0x0003_0004]);
+        assert_eq!(halves(-2), [u32::MAX, u32::MAX - 1]);
+    }
 }

@@ -13,13 +13,14 @@ use crate::wording::{list, quoted};
 use super::Interrupt;
 use super::restore_context::{Restoring, object_of, seconds};
 use super::restore_database::{create_roles, drop_own, drop_roles, failed};
+use super::restore_doors::open_doors;
 use super::restore_facts::fetch_facts;
 use super::restore_fetch::{fetch_contents, fetch_manifest, hash_objects};
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
 use super::restore_preflight::{Preflight, ServerFacts, look_ahead, problems_of};
 use super::restore_said::{begin_report, describe_done, refuse};
-use super::restore_server::{Plan, connect, extensions_of, lock, put_right, taken};
+use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put_right, taken};
 use super::restore_swap_state::Left;
 
 /// How long tidying up may take after a failure.
@@ -44,9 +45,16 @@ pub async fn restore_set<W: RestoreWatcher>(
 ) -> Result<RestoreReport, AgentFailure> {
     let request = order.request;
     let restoring = Restoring::open(order, watcher)?;
+    let writer = tokio::select! {
+        biased;
+        failure = interrupt.wait() => return Err(failure),
+        writer = restoring.begin() => writer?,
+    };
+    let known = order.known.clone()?;
     restoring.note(|report| {
         report.phase = Some(RestorePhase::Preflight);
         report.message = Some("reading the manifest of the set".to_owned());
+        report.databases.clone_from(&known);
     });
     let fetching = fetch_manifest(&restoring.store, &request.path, &request.manifest_sha256);
     let manifest = tokio::select! {
@@ -59,11 +67,12 @@ pub async fn restore_set<W: RestoreWatcher>(
         manifest: &manifest,
         restore_uid: &request.restore_uid,
         into: request.into,
+        known: &known,
     };
     let prepared = tokio::select! {
         biased;
         failure = interrupt.wait() => Err(failure),
-        prepared = Box::pin(restoring.restore_all(plan)) => prepared,
+        prepared = Box::pin(restoring.restore_all(plan, writer)) => prepared,
     };
     let writer = match prepared {
         Ok(writer) => writer,
@@ -85,9 +94,27 @@ pub async fn restore_set<W: RestoreWatcher>(
 }
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
+    /// Takes the lock, and opens what restores have left closed that were killed: whatever is wrong with the
+    /// set or the bucket, clients get in again.
+    async fn begin(&self) -> Result<Writer, AgentFailure> {
+        let number = self.order.lock_number();
+        let writer = self.connect(self.deadline).await?;
+        lock(&writer, number).await?;
+        open_doors(&writer, number).await?;
+        if writer.database() == WORKPLACE {
+            return Ok(writer);
+        }
+        // What was closed may have been the very database to work from.
+        let again = self.connect(self.deadline).await?;
+        if again.database() != WORKPLACE || !lock_here(&again, number).await? {
+            return Ok(writer);
+        }
+        Ok(again)
+    }
+
     /// Everything until each database is restored and compared. Returns the session with the lock.
-    async fn restore_all(&self, plan: Plan<'_>) -> Result<Writer, AgentFailure> {
-        let prepared = self.prepare(plan).await?;
+    async fn restore_all(&self, plan: Plan<'_>, writer: Writer) -> Result<Writer, AgentFailure> {
+        let prepared = self.prepare(plan, writer).await?;
         if prepared.contents.is_empty() {
             return Ok(prepared.writer);
         }
@@ -115,17 +142,31 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     }
 
     /// Looks whether it can be done; until that is known nothing is made. Then roles that are missing are.
-    async fn prepare(&self, plan: Plan<'_>) -> Result<Prepared, AgentFailure> {
+    async fn prepare(&self, plan: Plan<'_>, writer: Writer) -> Result<Prepared, AgentFailure> {
         let request = self.order.request;
         let (manifest, path) = (plan.manifest, &request.path);
         self.note(|report| begin_report(report, plan));
-        let writer = connect(&self.login, plan, self.deadline).await?;
-        lock(&writer, self.order.lock_number()).await?;
         let databases = put_right(&writer, plan).await?;
         let left = plan.left(&databases);
+        if left.iter().all(|left| matches!(left, Left::Nothing { .. })) {
+            // An earlier start has done it all: nothing can stand against it any more.
+            return Ok(Prepared {
+                writer,
+                facts: ServerFacts::default(),
+                left,
+                contents: Vec::new(),
+            });
+        }
         let facts = fetch_facts(&writer, &extensions_of(manifest)).await?;
+        let to_do = plan.to_do(&left);
         let judge = |contents: &[Vec<ContentsEntry>]| {
-            let mut found = look_ahead(manifest, contents, &facts, plan.into);
+            let contents: Vec<Vec<ContentsEntry>> = contents
+                .iter()
+                .zip(&left)
+                .filter(|(_, left)| !matches!(left, Left::Nothing { .. }))
+                .map(|(contents, _)| contents.clone())
+                .collect();
+            let mut found = look_ahead(&to_do, &contents, &facts, plan.into);
             found.problems.extend(taken(plan, &left));
             found
         };
@@ -180,7 +221,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         }
         let tidied = async {
             let deadline = Instant::now() + TIDY_LIMIT;
-            let writer = connect(&self.login, plan, deadline).await?;
+            let writer = self.connect(deadline).await?;
             lock(&writer, self.order.lock_number()).await?;
             for names in plan.names() {
                 drop_own(&writer, &names.restored_as, plan.restore_uid).await?;

@@ -13,10 +13,10 @@ use tokio::process::{ChildStdin, Command};
 use tokio::sync::mpsc;
 
 use crate::api::{AgentFailure, reasons};
-use crate::postgres::{ArchiveParser, ArchiveSummary};
+use crate::postgres::{ArchiveParser, ArchiveSummary, DigestKey};
 use crate::store::{ManifestObject, S3Store};
 
-use super::dump_run::{Running, keep_messages, without_pipes};
+use super::dump_run::{Lines, Running, keep_messages, without_pipes};
 use super::restore_fetch::{changed, explain};
 
 /// The program, in messages.
@@ -34,24 +34,41 @@ enum Broken {
     Odd(String),
 }
 
-/// Restores one dump by a program that was not started yet. Returns the program's warnings.
+/// A dump that was restored.
+#[derive(Debug)]
+pub struct Streamed {
+    /// What it holds, digested in any order, too.
+    pub dumped: ArchiveSummary,
+    /// The program's warnings.
+    pub warnings: Vec<String>,
+}
+
+/// Restores one dump by a program that was not started yet.
 pub async fn restore_object(
     store: &S3Store,
     key: &str,
     object: &ManifestObject,
     command: Command,
+    key_of_digests: DigestKey,
     restored: Arc<AtomicU64>,
-) -> Result<Vec<String>, AgentFailure> {
+) -> Result<Streamed, AgentFailure> {
     let mut child = Running::start(command, PROGRAM)?;
     let (Some(input), _, Some(messages)) = child.pipes() else {
         return Err(without_pipes(PROGRAM));
     };
-    let messages = tokio::spawn(keep_messages(messages, PROGRAM.to_owned()));
+    let messages = tokio::spawn(keep_messages(messages, PROGRAM.to_owned(), Lines::OwnOnly));
     let (stored_sender, stored) = mpsc::channel::<Bytes>(WAITING);
     let (raw_sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
     let raw_size = object.raw_size;
     let decoder = tokio::task::spawn_blocking(move || {
-        decode(Pieces::new(stored), &raw_sender, raw_size, &restored)
+        let parser = ArchiveParser::in_any_order(key_of_digests);
+        decode(
+            Pieces::new(stored),
+            parser,
+            &raw_sender,
+            raw_size,
+            &restored,
+        )
     });
     let send = async {
         let sent = store.send_object(key, object.size, &stored_sender).await;
@@ -77,12 +94,15 @@ pub async fn restore_object(
         let lines = Vec::from(messages.last).join(" | ");
         return Err(failed(status, &lines));
     }
-    if decoded.is_err() || sha256 != object.sha256 {
-        return Err(changed(format!(
+    match decoded {
+        Ok(dumped) if sha256 == object.sha256 => Ok(Streamed {
+            dumped,
+            warnings: messages.warnings,
+        }),
+        _ => Err(changed(format!(
             "`{key}` had other bytes while it was restored than when it was hashed"
-        )));
+        ))),
     }
-    Ok(messages.warnings)
 }
 
 /// Writes to the program what comes. One that ends well may leave the end of the dump unread; all of it
@@ -109,13 +129,13 @@ async fn feed(
 /// Decompresses, and makes sure that it is a whole archive of the size that the manifest says.
 fn decode(
     stored: Pieces,
+    mut parser: ArchiveParser,
     raw: &mpsc::Sender<Vec<u8>>,
     raw_size: u64,
     restored: &AtomicU64,
 ) -> Result<ArchiveSummary, Broken> {
     let odd = |error: io::Error| Broken::Odd(error.to_string());
     let mut decoder = zstd::stream::read::Decoder::new(stored).map_err(odd)?;
-    let mut parser = ArchiveParser::default();
     let mut length = 0;
     loop {
         let mut piece = vec![0; PIECE];
@@ -186,6 +206,8 @@ fn failed(status: ExitStatus, lines: &str) -> AgentFailure {
     };
     AgentFailure {
         reason: reasons::RESTORE_FAILED.to_owned(),
-        message: format!("{PROGRAM} {how}: {lines}. See the pod's log, and the server's"),
+        message: format!(
+            "{PROGRAM} {how}: {lines}. The server's log has the statements and rows of it, which may be secret"
+        ),
     }
 }

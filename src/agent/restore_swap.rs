@@ -12,12 +12,11 @@ use crate::postgres::{
 };
 use crate::wording::{list, quoted};
 
+use super::restore_carry::{Carried, carry_over};
 use super::restore_database::mark;
-use super::restore_facts::{Properties, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
 use super::restore_names::Names;
 use super::restore_order::{RestoreStep, RestoreWatcher};
-use super::restore_settings::{Grant, build_grants, build_setting, read_grants};
 
 /// How long the sessions of the present database have to end.
 const END_LIMIT: Duration = Duration::from_secs(20);
@@ -38,18 +37,12 @@ pub struct SwapTarget<'a> {
     pub description: Option<&'a DatabaseDescription>,
 }
 
-/// What is done to the restored database in the transaction of the swap.
-struct Carried {
-    statements: Vec<String>,
-    comment: Option<String>,
-}
-
 /// Swaps all databases of a set at once. Returns for how long clients were kept out, and notes what could
-/// not be carried over. After an error it is for the caller to look
-/// what became of it.
+/// not be carried over. The marks name the lock that this session has. After an error it is for the caller
+/// to look what became of it.
 pub async fn swap(
     writer: &Writer,
-    restore_uid: &str,
+    (restore_uid, lock): (&str, i64),
     targets: &[SwapTarget<'_>],
     watcher: &impl RestoreWatcher,
     warnings: &mut Vec<String>,
@@ -60,29 +53,76 @@ pub async fn swap(
     }
     for target in targets {
         if let Some((oid, was_open)) = target.present {
-            let state = MarkState::Swapping { oid, was_open };
+            let state = MarkState::Swapping {
+                oid,
+                was_open,
+                lock,
+            };
             let new = Mark::new(restore_uid, state);
             mark(writer, target.restored_as, target.name, &new).await?;
         }
     }
     watcher.after(RestoreStep::SwapAnnounced).await;
+    ensure_nothing_is_prepared(writer, targets).await?;
     let begun = Instant::now();
-    for target in targets.iter().filter(|target| target.present.is_some()) {
-        set_door(writer, target.name, false).await?;
+    let end = begun + END_LIMIT;
+    for target in targets {
+        if target.present.is_some() {
+            set_door(writer, target.name, false).await?;
+        }
+        set_door(writer, target.restored_as, false).await?;
     }
     watcher.after(RestoreStep::DoorClosed).await;
-    end_sessions(writer, targets).await?;
-    watcher.after(RestoreStep::SessionsEnded).await;
-    writer.run("begin").await?;
-    let renamed = rename(writer, restore_uid, targets, &carried, watcher).await;
-    if let Err(error) = renamed {
+    loop {
+        end_sessions(writer, targets, end).await?;
+        watcher.after(RestoreStep::SessionsEnded).await;
+        writer.run("begin").await?;
+        let renamed = rename(writer, restore_uid, targets, &carried, watcher).await;
+        let Err(error) = renamed else {
+            break;
+        };
         writer.run("rollback").await.ok();
-        return Err(error);
+        // Who was let in before the door was closed may have become visible only now.
+        if error.kind != PostgresErrorKind::InUse || Instant::now() >= end {
+            return Err(error);
+        }
+        ensure_nothing_is_prepared(writer, targets).await?;
     }
     writer.run("commit").await?;
     let outage = begun.elapsed();
     watcher.after(RestoreStep::Committed).await;
     Ok(outage)
+}
+
+/// With a prepared transaction in it a database can't be renamed, and none can be ended from here.
+async fn ensure_nothing_is_prepared(
+    writer: &Writer,
+    targets: &[SwapTarget<'_>],
+) -> Result<(), PostgresError> {
+    let present = targets.iter().filter(|target| target.present.is_some());
+    let names: Vec<String> = present.map(|target| quote_literal(target.name)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let query = format!(
+        "select {} as name from pg_catalog.pg_prepared_xacts where database in ({})",
+        name_column("gid"),
+        names.join(", ")
+    );
+    let mut left = Vec::new();
+    for row in writer.run(&query).await? {
+        left.push(quoted(&writer.name(&row, "name")?.0, 60));
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(PostgresError::new(
+        PostgresErrorKind::Locked,
+        format!(
+            "these prepared transactions are in it: {}. End each: `COMMIT PREPARED …` or `ROLLBACK PREPARED …`",
+            list(&left)
+        ),
+    ))
 }
 
 /// Everything from here is in one transaction.
@@ -126,127 +166,14 @@ async fn rename(
         let restored = quote_identifier(target.restored_as);
         writer
             .run(&format!(
-                "comment on database {restored} is {comment}; alter database {restored} rename to {}",
+                "alter database {restored} allow_connections true; comment on database {restored} is {comment}; \
+                 alter database {restored} rename to {}",
                 quote_identifier(target.name)
             ))
             .await?;
     }
     watcher.after(RestoreStep::RestoredRenamed).await;
     Ok(())
-}
-
-/// Prepares what hangs on the object id of the present database, or on that in the manifest, and tries
-/// each of it: what fails here would fail while clients wait.
-async fn carry_over(
-    writer: &Writer,
-    target: &SwapTarget<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Carried, PostgresError> {
-    let live = target.present.map(|(oid, _)| oid).or(target.kept);
-    let properties = match live {
-        Some(oid) => fetch_properties(writer, oid, target.name).await?,
-        None => described(target.description),
-    };
-    let restored = quote_identifier(target.restored_as);
-    let mut asked = Vec::new();
-    for setting in &properties.settings {
-        match build_setting(target.restored_as, setting) {
-            Some(statement) => asked.push(statement),
-            None => warnings.push(format!(
-                "the setting {} of database {} is not in the set, because it may be secret. Set it again: \
-                 `ALTER DATABASE … SET …`",
-                quoted(&setting.name, 80),
-                quoted(target.name, 80)
-            )),
-        }
-    }
-    asked.push(format!(
-        "alter database {restored} connection limit {}",
-        properties.connection_limit
-    ));
-    if properties.owner.is_empty() {
-        asked.push(format!(
-            "grant connect, temporary on database {restored} to public"
-        ));
-    } else {
-        asked.push(format!(
-            "alter database {restored} owner to {}",
-            quote_identifier(&properties.owner)
-        ));
-        asked.extend(build_grants(
-            target.restored_as,
-            &properties.owner,
-            &properties.grants,
-        ));
-    }
-    let others = properties
-        .grants
-        .iter()
-        .any(|grant| grant.grantor != properties.owner);
-    if others {
-        warnings.push(format!(
-            "permissions on database {} that others than its owner have given are now given by the owner",
-            quoted(target.name, 80)
-        ));
-    }
-    let mut statements = Vec::new();
-    writer.run("begin").await?;
-    for statement in asked {
-        writer.run("savepoint one").await?;
-        match writer.run(&statement).await {
-            Ok(_) => statements.push(statement),
-            Err(error) if error.kind.is_of_the_connection() => return Err(error),
-            Err(error) => {
-                writer.run("rollback to savepoint one").await?;
-                warnings.push(format!(
-                    "this could not be carried over to database {}: {error}",
-                    quoted(target.name, 80)
-                ));
-            }
-        }
-    }
-    writer.run("rollback").await?;
-    Ok(Carried {
-        statements,
-        comment: properties.comment,
-    })
-}
-
-/// What the manifest says of a database that is not there any more.
-fn described(description: Option<&DatabaseDescription>) -> Properties {
-    let Some(of) = description else {
-        return Properties {
-            connection_limit: -1,
-            ..Properties::default()
-        };
-    };
-    let grants = match &of.acl {
-        Some(acl) => read_grants(acl),
-        None => default_grants(&of.owner),
-    };
-    Properties {
-        owner: of.owner.clone(),
-        connection_limit: of.connection_limit,
-        grants,
-        settings: of.settings.clone(),
-        comment: of.comment.clone(),
-    }
-}
-
-/// What a database has to which nobody has given or taken anything.
-fn default_grants(owner: &str) -> Vec<Grant> {
-    let public = [(None, "temporary"), (None, "connect")];
-    let own = ["create", "temporary", "connect"].map(|privilege| (Some(owner), privilege));
-    public
-        .into_iter()
-        .chain(own)
-        .map(|(grantee, privilege)| Grant {
-            grantor: owner.to_owned(),
-            grantee: grantee.map(ToOwned::to_owned),
-            privilege: privilege.to_owned(),
-            grantable: false,
-        })
-        .collect()
 }
 
 /// Opens or closes a database.
@@ -261,7 +188,11 @@ pub async fn set_door(writer: &Writer, name: &str, is_open: bool) -> Result<(), 
 }
 
 /// Ends every session of the databases that are renamed.
-async fn end_sessions(writer: &Writer, targets: &[SwapTarget<'_>]) -> Result<(), PostgresError> {
+async fn end_sessions(
+    writer: &Writer,
+    targets: &[SwapTarget<'_>],
+    end: Instant,
+) -> Result<(), PostgresError> {
     let oids: Vec<String> = targets
         .iter()
         .flat_map(|target| [Some(target.restored), target.present.map(|(oid, _)| oid)])
@@ -277,7 +208,6 @@ async fn end_sessions(writer: &Writer, targets: &[SwapTarget<'_>]) -> Result<(),
         name_column("application_name"),
         oids.join(", ")
     );
-    let end = Instant::now() + END_LIMIT;
     loop {
         let rows = writer.run(&query).await?;
         if rows.is_empty() {
@@ -367,7 +297,8 @@ pub fn build_commands(name: &str, restored_as: &str, kept_as: &str) -> (String, 
     let back = format!(
         "ALTER DATABASE {one} ALLOW_CONNECTIONS false; SELECT pg_terminate_backend(pid) FROM \
          pg_stat_activity WHERE datname IN ({}, {}); BEGIN; ALTER DATABASE {one} RENAME TO {restored}; ALTER \
-         DATABASE {kept} RENAME TO {one}; COMMIT; ALTER DATABASE {restored} ALLOW_CONNECTIONS true",
+         DATABASE {kept} RENAME TO {one}; COMMIT; ALTER DATABASE {one} ALLOW_CONNECTIONS true; ALTER DATABASE \
+         {restored} ALLOW_CONNECTIONS true",
         quote_literal(name),
         quote_literal(kept_as)
     );

@@ -2,6 +2,7 @@
 //! at any point goes on from there, or puts back what was there. Pure.
 
 use super::restore_mark::{Mark, MarkState};
+use super::restore_names::restored_name;
 
 /// A database in the server, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,11 +10,20 @@ pub struct Found {
     pub oid: i64,
     /// Whether it accepts connections.
     pub is_open: bool,
-    /// The mark of a restore, of whichever.
+    /// The mark of a restore, of whichever. None if others than the role of restores and superusers can
+    /// have written it.
     pub mark: Option<Mark>,
     /// Whether it can only be what `CREATE DATABASE` of a restore has left: it has no comment, belongs to
     /// the role of restores, and nobody could connect to it yet.
     pub is_unmarked: bool,
+}
+
+/// A database of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseRow {
+    pub name: String,
+    pub found: Found,
+    pub comment: Option<String>,
 }
 
 /// What has the names that a restore uses for one database.
@@ -65,9 +75,10 @@ pub enum Left {
     },
 }
 
-/// What is left to do to replace a database.
+/// What is left to do to replace a database. `done` is the object id of the restored one, as an earlier
+/// start has reported it before it swapped: comments on what is in its place prove nothing.
 #[must_use]
-pub fn left_to_replace(places: &Places, restore_uid: &str) -> Left {
+pub fn left_to_replace(places: &Places, restore_uid: &str, done: Option<i64>) -> Left {
     let own = |found: &Option<Found>| {
         let mark = found.as_ref()?.mark.as_ref()?;
         (mark.restore_uid == restore_uid).then(|| mark.state.clone())
@@ -79,17 +90,12 @@ pub fn left_to_replace(places: &Places, restore_uid: &str) -> Left {
     };
     let Some(restored) = &places.restored else {
         return match (kept, &places.present) {
-            (Some(kept), None) => Left::PutBack { kept },
-            (Some(kept), Some(present)) => Left::Nothing {
+            (kept, Some(present)) if done == Some(present.oid) => Left::Nothing {
                 restored: present.oid,
-                kept: Some(kept),
+                kept,
             },
-            (None, Some(present)) if own(&places.present) == Some(MarkState::Done) => {
-                Left::Nothing {
-                    restored: present.oid,
-                    kept: None,
-                }
-            }
+            (Some(kept), None) => Left::PutBack { kept },
+            (Some(_), Some(_)) => Left::Taken { is_restored: false },
             (None, _) => nothing_begun(),
         };
     };
@@ -146,23 +152,50 @@ pub fn left_to_restore_beside(restored: Option<&Found>, restore_uid: &str) -> Le
     }
 }
 
-/// The databases that restores have closed and did not open again, by object id. Whoever has the lock of
-/// restores knows that those are not at work any more; a swap that goes on closes them again.
+/// A database that a restore has closed and did not open again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Door<'a> {
+    pub name: &'a str,
+    /// The restored one that was to take the name, and its restore.
+    pub restored_as: &'a str,
+    pub restore_uid: &'a str,
+    /// Number of the lock of that restore: whoever has it knows that it is not at work any more.
+    pub lock: i64,
+}
+
+/// The databases that restores have closed and did not open again. A swap that goes on closes them again.
+/// A mark counts only on the very database that its restore makes, for the one that it replaces.
 #[must_use]
-pub fn doors_left_closed(found: &[Found]) -> Vec<i64> {
-    let closed_for = found.iter().filter_map(|one| match &one.mark {
-        Some(Mark {
-            state:
-                MarkState::Swapping {
-                    oid,
-                    was_open: true,
-                },
-            ..
-        }) => Some(*oid),
-        _ => None,
-    });
-    closed_for
-        .filter(|oid| found.iter().any(|one| one.oid == *oid && !one.is_open))
+pub fn doors_left_closed(databases: &[DatabaseRow]) -> Vec<Door<'_>> {
+    let door_of = |row: &'_ DatabaseRow| {
+        let mark = row.found.mark.clone()?;
+        let MarkState::Swapping {
+            oid,
+            was_open: true,
+            lock,
+        } = mark.state
+        else {
+            return None;
+        };
+        let position = databases
+            .iter()
+            .position(|one| one.found.oid == oid && !one.found.is_open)?;
+        let name = &databases[position].name;
+        let is_its_own = row.name == restored_name(name, &mark.restore_uid)
+            && mark.is_of(row.comment.as_deref()?, name);
+        is_its_own.then_some((position, lock))
+    };
+    databases
+        .iter()
+        .filter_map(|row| {
+            let (position, lock) = door_of(row)?;
+            Some(Door {
+                name: &databases[position].name,
+                restored_as: &row.name,
+                restore_uid: &row.found.mark.as_ref()?.restore_uid,
+                lock,
+            })
+        })
         .collect()
 }
 
@@ -176,7 +209,7 @@ const fn nothing_begun() -> Left {
 /// Whether the present database was open before this restore closed it.
 fn was_open(state: &MarkState, present: &Found) -> bool {
     match state {
-        MarkState::Swapping { oid, was_open } if *oid == present.oid => {
+        MarkState::Swapping { oid, was_open, .. } if *oid == present.oid => {
             *was_open || present.is_open
         }
         _ => present.is_open,

@@ -24,10 +24,12 @@ fn everything(oid: i64) -> Vec<Option<Found>> {
             Some(MarkState::Swapping {
                 oid: 1,
                 was_open: true,
+                lock: 7,
             }),
             Some(MarkState::Swapping {
                 oid: 99,
                 was_open: true,
+                lock: 7,
             }),
             Some(MarkState::Kept),
             Some(MarkState::Done),
@@ -68,51 +70,59 @@ fn in_every_state_the_name_is_answered_and_nothing_foreign_is_dropped() {
                     (mark.restore_uid == UID).then(|| mark.state.clone())
                 };
                 let kept_is_own = own(&places.kept) == Some(MarkState::Kept);
-                match left_to_replace(&places, UID) {
-                    Left::Restore { begun, unmarked } => {
-                        if begun.is_some() {
-                            assert_eq!((begun, own(&restored)), (Some(2), Some(MarkState::Making)));
+                for done in [None, Some(1), Some(99)] {
+                    match left_to_replace(&places, UID, done) {
+                        Left::Restore { begun, unmarked } => {
+                            if begun.is_some() {
+                                assert_eq!(
+                                    (begun, own(&restored)),
+                                    (Some(2), Some(MarkState::Making))
+                                );
+                            }
+                            assert_eq!(
+                                unmarked.is_some(),
+                                restored.as_ref().is_some_and(|one| one.is_unmarked)
+                            );
+                            assert_eq!(begun.is_some() || unmarked.is_some(), restored.is_some());
+                            assert!(
+                                !kept_is_own || present.is_some(),
+                                "the name would stay empty: {places:?}"
+                            );
+                            assert!(places.kept.is_none());
                         }
-                        assert_eq!(
-                            unmarked.is_some(),
-                            restored.as_ref().is_some_and(|one| one.is_unmarked)
-                        );
-                        assert_eq!(begun.is_some() || unmarked.is_some(), restored.is_some());
-                        assert!(
-                            !kept_is_own || present.is_some(),
-                            "the name would stay empty: {places:?}"
-                        );
-                        assert!(places.kept.is_none());
+                        Left::Swap {
+                            restored: 2,
+                            present: old,
+                            kept,
+                        } => {
+                            assert!(matches!(
+                                own(&restored),
+                                Some(MarkState::Verified | MarkState::Swapping { .. })
+                            ));
+                            assert_eq!(
+                                old.map(|(oid, _)| oid),
+                                present.as_ref().map(|one| one.oid)
+                            );
+                            assert!(
+                                old.is_none() || kept.is_none(),
+                                "two would be kept: {places:?}"
+                            );
+                        }
+                        Left::Nothing { restored: 1, kept } => {
+                            assert!(restored.is_none() && present.is_some());
+                            assert_eq!(kept.is_some(), kept_is_own);
+                            assert_eq!(done, Some(1), "comments prove nothing");
+                        }
+                        Left::PutBack { kept: 3 } => assert!(kept_is_own && present.is_none()),
+                        Left::Taken { is_restored } => assert!(if is_restored {
+                            restored.is_some()
+                        } else {
+                            places.kept.is_some()
+                        }),
+                        other => panic!("{other:?} of {places:?}"),
                     }
-                    Left::Swap {
-                        restored: 2,
-                        present: old,
-                        kept,
-                    } => {
-                        assert!(matches!(
-                            own(&restored),
-                            Some(MarkState::Verified | MarkState::Swapping { .. })
-                        ));
-                        assert_eq!(old.map(|(oid, _)| oid), present.as_ref().map(|one| one.oid));
-                        assert!(
-                            old.is_none() || kept.is_none(),
-                            "two would be kept: {places:?}"
-                        );
-                    }
-                    Left::Nothing { restored: 1, kept } => {
-                        assert!(restored.is_none() && present.is_some());
-                        assert_eq!(kept.is_some(), kept_is_own);
-                        assert!(kept.is_some() || own(&present) == Some(MarkState::Done));
-                    }
-                    Left::PutBack { kept: 3 } => assert!(kept_is_own && present.is_none()),
-                    Left::Taken { is_restored } => assert!(if is_restored {
-                        restored.is_some()
-                    } else {
-                        places.kept.is_some()
-                    }),
-                    other => panic!("{other:?} of {places:?}"),
+                    seen += 1;
                 }
-                seen += 1;
             }
         }
     }
@@ -130,7 +140,7 @@ fn what_was_closed_for_the_swap_is_known_to_have_been_open() {
             restored: Some(found(2, UID, Some(state))),
             kept: None,
         };
-        match left_to_replace(&places, UID) {
+        match left_to_replace(&places, UID, None) {
             Left::Swap {
                 present: Some((1, was_open)),
                 ..
@@ -138,7 +148,11 @@ fn what_was_closed_for_the_swap_is_known_to_have_been_open() {
             other => panic!("{other:?}"),
         }
     };
-    let swapping = |oid, was_open| MarkState::Swapping { oid, was_open };
+    let swapping = |oid, was_open| MarkState::Swapping {
+        oid,
+        was_open,
+        lock: 7,
+    };
     assert!(swap(swapping(1, true), false));
     assert!(
         !swap(swapping(1, false), false),
@@ -178,25 +192,68 @@ fn beside_nothing_foreign_is_dropped_and_what_is_compared_is_done() {
 
 #[test]
 fn doors_that_were_left_closed_are_opened() {
-    let closed = Found {
-        is_open: false,
-        ..found(1, "", None)
+    let row = |name: &str, found: Found, comment: Option<String>| DatabaseRow {
+        name: name.to_owned(),
+        found,
+        comment,
     };
-    let mark = |uid: &str, was_open| found(2, uid, Some(MarkState::Swapping { oid: 1, was_open }));
-    for uid in [UID, "uid-2"] {
-        assert_eq!(doors_left_closed(&[closed.clone(), mark(uid, true)]), [1]);
-    }
-    for (other, door) in [
-        (mark("uid-2", false), closed.clone()),
+    let closed = |name: &str| {
+        let found = Found {
+            is_open: false,
+            ..found(1, "", None)
+        };
+        row(name, found, None)
+    };
+    let marked = |name: &str, of: &str, state: MarkState| {
+        let mark = Mark::new(UID, state);
+        let comment = mark.write(of, None);
+        let found = Found {
+            mark: Some(mark),
+            ..found(2, UID, None)
+        };
+        row(name, found, Some(comment))
+    };
+    let swapping = |was_open| MarkState::Swapping {
+        oid: 1,
+        was_open,
+        lock: -7,
+    };
+    let restored_as = restored_name("shop", UID);
+    let rows = [closed("shop"), marked(&restored_as, "shop", swapping(true))];
+    let door = Door {
+        name: "shop",
+        restored_as: &restored_as,
+        restore_uid: UID,
+        lock: -7,
+    };
+    assert_eq!(doors_left_closed(&rows), [door]);
+    let none: [Door<'_>; 0] = [];
+    let mut open = closed("shop");
+    open.found.is_open = true;
+    let mut untrusted = marked(&restored_as, "shop", swapping(true));
+    untrusted.found.mark = None;
+    for (present, restored) in [
         (
-            mark("uid-2", true),
-            Found {
-                is_open: true,
-                ..closed.clone()
-            },
+            closed("shop"),
+            marked(&restored_as, "shop", swapping(false)),
         ),
-        (found(2, "uid-2", Some(MarkState::Verified)), closed),
+        (open, marked(&restored_as, "shop", swapping(true))),
+        (closed("shop"), untrusted),
+        (
+            closed("shop"),
+            marked(&restored_as, "shop", MarkState::Verified),
+        ),
+        // Somebody has closed another one.
+        (
+            closed("other"),
+            marked(&restored_as, "shop", swapping(true)),
+        ),
+        (
+            closed("shop"),
+            marked(&restored_as, "other", swapping(true)),
+        ),
+        (closed("shop"), marked("mine", "shop", swapping(true))),
     ] {
-        assert_eq!(doors_left_closed(&[door, other]), Vec::<i64>::new());
+        assert_eq!(doors_left_closed(&[present, restored]), none);
     }
 }

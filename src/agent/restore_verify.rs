@@ -1,19 +1,23 @@
 //! Dumps a restored database again, through the same tap as a backup, and compares it with the manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::api::{AgentFailure, reasons};
 use crate::postgres::{
-    ArchiveSummary, DatabaseDescription, FORMATS, ListedTable, Login, TableList, connect,
-    count_in_snapshot, fetch_extension_tables, fetch_tables,
+    ArchiveSummary, DatabaseDescription, DigestKey, FORMATS, ListedTable, Login, TableDigest,
+    TableList, connect, count_in_snapshot, fetch_extension_tables, fetch_tables,
 };
 use crate::store::ManifestDatabase;
 
 use super::DumpPrograms;
-use super::restore_compare::{Comparison, RestoredContents, RestoredRows, compare};
+use super::restore_compare::{Comparison, DumpedRows, RestoredContents, RestoredRows, compare};
 
+/// How often it is dumped: a connection may end for reasons of its own.
+const ATTEMPTS: u32 = 3;
+const ATTEMPT_PAUSE: Duration = Duration::from_secs(5);
 /// What every session of a restore begins with: what is set on the role must not be in its way.
 const SESSION: &str = "-c role=none -c default_transaction_read_only=off -c statement_timeout=0 -c \
     lock_timeout=0 -c idle_in_transaction_session_timeout=0";
@@ -31,11 +35,32 @@ pub fn build_session_settings(description: Option<&DatabaseDescription>) -> Stri
             .find(|one| one.role.is_none() && one.name.eq_ignore_ascii_case(name))
             .and_then(|one| one.value.as_ref());
         if let Some(value) = of_dump.or(of_database) {
-            let value = value.replace('\\', "\\\\").replace(' ', "\\ ");
-            settings.push_str(&format!(" -c {name}={value}"));
+            settings.push_str(&format!(" -c {name}={}", escape_option(value)));
         }
     }
     settings
+}
+
+/// The server splits options at every kind of white space that has no backslash before it.
+fn escape_option(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for one in value.chars() {
+        if one == '\\' || one == '\u{b}' || one.is_ascii_whitespace() {
+            escaped.push('\\');
+        }
+        escaped.push(one);
+    }
+    escaped
+}
+
+/// What a restored database is compared with.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    pub manifest: &'a ManifestDatabase,
+    /// The dump of the set, as it was read while it was restored.
+    pub dumped: &'a ArchiveSummary,
+    /// What the dump was digested with.
+    pub key: DigestKey,
 }
 
 /// Compares a restored database with the manifest.
@@ -43,12 +68,23 @@ pub async fn verify(
     login: &Login,
     programs: &DumpPrograms,
     restored_as: &str,
-    expected: &ManifestDatabase,
+    expected: Expected<'_>,
     deadline: Instant,
 ) -> Result<Comparison, AgentFailure> {
-    let settings = build_session_settings(expected.description.as_ref());
-    let dumped = programs.inspect_database(restored_as, &settings).await;
-    let archive = dumped.map_err(|failure| AgentFailure {
+    let settings = build_session_settings(expected.manifest.description.as_ref());
+    let mut attempt = 1;
+    let again = loop {
+        let again = programs.inspect_database(restored_as, &settings, expected.key);
+        match again.await {
+            Err(failure) if attempt < ATTEMPTS => {
+                tracing::warn!("what was restored is dumped once more: {}", failure.message);
+                attempt += 1;
+                sleep(ATTEMPT_PAUSE).await;
+            }
+            again => break again,
+        }
+    };
+    let archive = again.map_err(|failure| AgentFailure {
         reason: reasons::RESTORE_FAILED.to_owned(),
         message: format!(
             "what was restored could not be dumped again to be compared: {}",
@@ -59,15 +95,15 @@ pub async fn verify(
     let list = fetch_tables(&session).await?;
     let of_extensions = fetch_extension_tables(&session).await?;
     if archive.is_read {
-        let contents = contents_of(&archive, &list, &of_extensions);
-        return Ok(compare(expected, &contents));
+        let contents = contents_of(&archive, expected.dumped, &list, &of_extensions);
+        return Ok(compare(expected.manifest, &contents));
     }
     let counted = count_in_snapshot(&session, &list, |_| true).await?;
     let tables = list.tables.iter().filter_map(|table| {
         let rows = RestoredRows {
             rows: counted.get(&table.oid)?.unsigned_abs(),
-            digest: None,
             of_extension: of_extensions.contains(&table.oid),
+            ..RestoredRows::default()
         };
         Some(((table.schema.clone(), table.name.clone()), rows))
     });
@@ -75,13 +111,14 @@ pub async fn verify(
         tables: tables.collect(),
         large_objects: None,
     };
-    Ok(compare(expected, &contents))
+    Ok(compare(expected.manifest, &contents))
 }
 
 /// What a dump holds, by the names that the catalog has: those in the dump are in the encoding of the
 /// database.
 fn contents_of(
     archive: &ArchiveSummary,
+    dumped: &ArchiveSummary,
     list: &TableList,
     of_extensions: &BTreeSet<i64>,
 ) -> RestoredContents {
@@ -90,21 +127,35 @@ fn contents_of(
         .iter()
         .map(|listed| (listed.oid, listed))
         .collect();
+    // Both dumps have the names in the same encoding.
+    let in_dump: BTreeMap<(&str, &str), &TableDigest> = dumped
+        .tables
+        .iter()
+        .map(|table| ((table.schema.as_str(), table.name.as_str()), table))
+        .collect();
     let tables = archive.tables.iter().map(|table| {
+        let dumped = in_dump.get(&(table.schema.as_str(), table.name.as_str()));
         let name = match table.oid.and_then(|oid| names.get(&oid)) {
             Some(listed) => (listed.schema.clone(), listed.name.clone()),
             None => (table.schema.clone(), table.name.clone()),
         };
         let rows = RestoredRows {
             rows: table.rows,
-            digest: Some((table.bytes, table.blake3.clone())),
+            digest: table.any_order.map(|digest| (table.bytes, digest)),
+            dumped: dumped.map(|dumped| DumpedRows {
+                bytes: dumped.bytes,
+                blake3: dumped.blake3.clone(),
+                any_order: dumped.any_order,
+            }),
             of_extension: table.oid.is_some_and(|oid| of_extensions.contains(&oid)),
         };
         (name, rows)
     });
     RestoredContents {
         tables: tables.collect(),
-        large_objects: Some(archive.large_objects.clone()),
+        large_objects: dumped
+            .is_read
+            .then(|| (dumped.large_objects.clone(), archive.large_objects.clone())),
     }
 }
 
@@ -139,5 +190,13 @@ mod tests {
             settings(&description),
             " -c TimeZone=a\\ b\\\\\\ -c\\ role=x"
         );
+        for white in ['\t', '\n', '\u{b}', '\u{c}', '\r', ' '] {
+            let value = format!("UTC{white}-c{white}role=x");
+            description.formats.insert("TimeZone".to_owned(), value);
+            assert_eq!(
+                settings(&description),
+                format!(" -c TimeZone=UTC\\{white}-c\\{white}role=x")
+            );
+        }
     }
 }

@@ -58,6 +58,7 @@ fn dump(tables: Tables<'_>) -> (DumpedDatabase, ArchiveSummary) {
         offset: 0,
         bytes: 0,
         blake3: String::new(),
+        any_order: None,
     };
     let archive = ArchiveSummary {
         version: ArchiveVersion {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::any_order::DigestKey;
 use super::archive_head::{
     ArchiveHead, ArchiveVersion, ContentsEntry, ReadProblem, Reader, parse_head,
 };
@@ -101,6 +102,8 @@ pub struct ArchiveParser {
     tables: Vec<TableDigest>,
     large_objects: LargeObjectsReader,
     next_head_attempt: usize,
+    /// With it rows and large objects are digested in any order, too.
+    key: Option<DigestKey>,
     /// Where the block that is read begins.
     block_begin: u64,
     /// Where blocks have begun since this was taken the last time.
@@ -119,6 +122,7 @@ impl Default for ArchiveParser {
             tables: Vec::new(),
             large_objects: LargeObjectsReader::default(),
             next_head_attempt: 0,
+            key: None,
             block_begin: 0,
             block_begins: Vec::new(),
         }
@@ -126,6 +130,16 @@ impl Default for ArchiveParser {
 }
 
 impl ArchiveParser {
+    /// One that also digests rows and large objects so that their order does not matter.
+    #[must_use]
+    pub fn in_any_order(key: DigestKey) -> Self {
+        Self {
+            key: Some(key),
+            large_objects: LargeObjectsReader::new(Some(key)),
+            ..Self::default()
+        }
+    }
+
     /// Takes the next piece of the stream.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), ArchiveError> {
         self.position += piece.len() as u64;
@@ -347,7 +361,7 @@ impl ArchiveParser {
         self.state = match (kind, is_rows) {
             (BLOCK_DATA, true) => State::Rows {
                 entry,
-                counter: Box::default(),
+                counter: Box::new(RowCounter::new(self.key)),
             },
             (BLOCK_LARGE_OBJECTS, false) => State::Objects { entry },
             _ => {
@@ -393,21 +407,22 @@ impl ArchiveParser {
         let Some(entry) = self.head.as_ref().map(|head| &head.entries[entry]) else {
             return Ok(());
         };
-        let Some((rows, bytes, blake3)) = counter.finish() else {
+        let Some(counted) = counter.finish() else {
             return Err(ReadProblem::Odd(format!(
                 "the data of {} does not end as COPY does",
                 name_of(entry)
             )));
         };
-        self.rows += rows;
+        self.rows += counted.rows;
         self.tables.push(TableDigest {
             oid: entry.oid,
             schema: entry.schema.clone(),
             name: entry.name.clone(),
-            rows,
+            rows: counted.rows,
             offset: self.block_begin,
-            bytes,
-            blake3,
+            bytes: counted.bytes,
+            blake3: counted.blake3,
+            any_order: counted.any_order,
         });
         Ok(())
     }

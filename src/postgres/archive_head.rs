@@ -35,6 +35,8 @@ pub struct ContentsEntry {
     pub owner: String,
     /// What it is, if only a superuser can create it.
     pub for_superusers: Option<&'static str>,
+    /// Whether it is a table whose policies hold even for its owner.
+    pub forces_row_security: bool,
 }
 
 /// Head and table of contents.
@@ -215,6 +217,9 @@ fn parse_entry(
     let copy_statement = reader.text()?;
     let schema = reader.text()?;
     let for_superusers = needs_superuser(&description, &definition);
+    // pg_dump writes it with what enables row security, or into the table's own entry.
+    let forces_row_security = ["TABLE", "ROW SECURITY"].contains(&description.as_str())
+        && definition.contains(" FORCE ROW LEVEL SECURITY;");
     let tablespace = reader.text()?;
     let _access_method = reader.optional_text()?;
     if version.minor >= 16 {
@@ -235,6 +240,7 @@ fn parse_entry(
         tablespace,
         owner,
         for_superusers,
+        forces_row_security,
     })
 }
 

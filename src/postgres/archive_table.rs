@@ -1,5 +1,7 @@
 //! What is learned from the data of one entry of an archive: rows, bytes and a digest.
 
+use super::any_order::{AnyOrderDigest, DigestKey, RowSum};
+
 /// What ends the data of a table in COPY's text format, as `pg_dump` writes it.
 const END_OF_ROWS: &[u8; 5] = b"\\.\n\n\n";
 /// So many bytes are counted and digested at once: `pg_dump` writes each row by itself, and a narrow
@@ -23,6 +25,8 @@ pub struct TableDigest {
     pub bytes: u64,
     /// BLAKE3 of these bytes, in hex.
     pub blake3: String,
+    /// A digest that does not depend on the order of the rows, if it was asked for.
+    pub any_order: Option<AnyOrderDigest>,
 }
 
 /// One large object of an archive.
@@ -49,6 +53,8 @@ pub struct LargeObjectsDigest {
     /// BLAKE3 over the object id (4 bytes, least first), the size (8 bytes, least first) and the
     /// digest (32 bytes) of every one, in the order of their coming, in hex; empty if there is none.
     pub blake3: String,
+    /// The same in whatever order they come, if it was asked for.
+    pub any_order: Option<AnyOrderDigest>,
 }
 
 /// Reads the data of one table as it comes, in pieces of any size. The last bytes are held back:
@@ -58,10 +64,28 @@ pub(super) struct RowCounter {
     rows: u64,
     bytes: u64,
     digest: Box<blake3::Hasher>,
+    any_order: Option<RowSum>,
     held: Vec<u8>,
 }
 
+/// Rows, bytes and digests of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+    pub(super) blake3: String,
+    pub(super) any_order: Option<AnyOrderDigest>,
+}
+
 impl RowCounter {
+    /// With a key it digests the rows in any order, too.
+    pub(super) fn new(key: Option<DigestKey>) -> Self {
+        Self {
+            any_order: key.map(RowSum::new),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn push(&mut self, data: &[u8]) {
         if self.held.len() + data.len() < SETTLED_AT_ONCE {
             self.held.extend_from_slice(data);
@@ -89,6 +113,9 @@ impl RowCounter {
         self.rows += memchr::memchr_iter(b'\n', data).count() as u64;
         self.bytes += data.len() as u64;
         self.digest.update(data);
+        if let Some(sum) = &mut self.any_order {
+            sum.push(data);
+        }
     }
 
     /// Rows so far, for progress: those that are held back are not among them.
@@ -96,16 +123,17 @@ impl RowCounter {
         self.rows
     }
 
-    /// Rows, bytes and digest, if the data ended as it must.
-    pub(super) fn finish(mut self) -> Option<(u64, u64, String)> {
+    /// All of it, if the data ended as it must.
+    pub(super) fn finish(mut self) -> Option<Counted> {
         let held = std::mem::take(&mut self.held);
         let rows = held.strip_suffix(END_OF_ROWS)?;
         self.settle(rows);
-        Some((
-            self.rows,
-            self.bytes,
-            self.digest.finalize().to_hex().to_string(),
-        ))
+        Some(Counted {
+            rows: self.rows,
+            bytes: self.bytes,
+            blake3: self.digest.finalize().to_hex().to_string(),
+            any_order: self.any_order.as_ref().map(RowSum::digest),
+        })
     }
 }
 
@@ -115,9 +143,20 @@ pub(super) struct LargeObjectsReader {
     found: LargeObjectsDigest,
     all: Box<blake3::Hasher>,
     current: Option<(u32, u64, Box<blake3::Hasher>)>,
+    key: Option<DigestKey>,
 }
 
 impl LargeObjectsReader {
+    /// With a key it digests them in any order, too.
+    pub(super) fn new(key: Option<DigestKey>) -> Self {
+        let mut reader = Self {
+            key,
+            ..Self::default()
+        };
+        reader.found.any_order = key.map(|_| AnyOrderDigest::default());
+        reader
+    }
+
     pub(super) fn begin(&mut self, oid: u32) {
         self.current = Some((oid, 0, Box::default()));
     }
@@ -137,6 +176,13 @@ impl LargeObjectsReader {
         self.all.update(&oid.to_le_bytes());
         self.all.update(&bytes.to_le_bytes());
         self.all.update(digest.as_bytes());
+        if let (Some(key), Some(sum)) = (&self.key, &mut self.found.any_order) {
+            let mut one = blake3::Hasher::new_keyed(key);
+            one.update(&oid.to_le_bytes())
+                .update(&bytes.to_le_bytes())
+                .update(digest.as_bytes());
+            sum.add(&one.finalize());
+        }
         self.found.count += 1;
         self.found.bytes += bytes;
         if self.found.listed.len() < LISTED_LARGE_OBJECTS {
@@ -169,7 +215,7 @@ mod tests {
             data.chunks(size).for_each(|piece| counter.push(piece));
             let found = counter.finish();
             assert_eq!(
-                found.as_ref().map(|(rows, bytes, _)| (*rows, *bytes)),
+                found.as_ref().map(|found| (found.rows, found.bytes)),
                 Some((3, 24)),
                 "pieces of {size}"
             );
@@ -199,7 +245,12 @@ mod tests {
             data.chunks(size).for_each(|piece| counter.push(piece));
             assert_eq!(
                 counter.finish(),
-                Some((40_000, bytes, digest.clone())),
+                Some(Counted {
+                    rows: 40_000,
+                    bytes,
+                    blake3: digest.clone(),
+                    any_order: None
+                }),
                 "pieces of {size}"
             );
         }
@@ -217,9 +268,27 @@ mod tests {
         let mut counter = RowCounter::default();
         counter.push(END_OF_ROWS);
         assert_eq!(
-            counter.finish().map(|(rows, bytes, _)| (rows, bytes)),
+            counter.finish().map(|found| (found.rows, found.bytes)),
             Some((0, 0))
         );
+    }
+
+    #[test]
+    fn large_objects_are_the_same_in_any_order() {
+        let read = |objects: &[(u32, &[u8])]| {
+            let mut reader = LargeObjectsReader::new(Some([7; 32]));
+            for (oid, bytes) in objects {
+                reader.begin(*oid);
+                reader.push(bytes);
+                reader.end();
+            }
+            reader.finish()
+        };
+        let (one, other) = (read(&[(1, b"a"), (2, b"b")]), read(&[(2, b"b"), (1, b"a")]));
+        assert_ne!(one.blake3, other.blake3);
+        assert_eq!(one.any_order, other.any_order);
+        assert_ne!(one.any_order, read(&[(1, b"b"), (2, b"a")]).any_order);
+        assert_ne!(one.any_order, None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{PostgresError, Session, name_column};
 /// The most entries of each list; a database with more says how many there are.
 pub const DESCRIPTION_LIMIT: usize = 1_000;
 /// The longest text that is taken over, in characters.
-const TEXT_LIMIT: usize = 500;
+pub const DESCRIBED_TEXT_LIMIT: usize = 500;
 
 /// How a database was created and what belongs to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,6 +239,10 @@ fn read_columns(columns: &BTreeMap<String, Value>, of: &mut DatabaseDescription)
         Some(Value::String(text)) => Some(bounded(text)),
         _ => None,
     };
+    if of.acl.as_ref().is_some_and(|acl| !acl.ends_with('}')) {
+        let what = format!("privileges beyond {DESCRIBED_TEXT_LIMIT} characters");
+        of.unknown.push(what);
+    }
 }
 
 /// The settings that decide how a value looks in a dump and that `pg_dump` does not choose itself.
@@ -389,7 +393,7 @@ fn name(session: &Session, row: &SimpleQueryRow, column: &str) -> Result<String,
 }
 
 fn bounded(text: &str) -> String {
-    text.chars().take(TEXT_LIMIT).collect()
+    text.chars().take(DESCRIBED_TEXT_LIMIT).collect()
 }
 
 /// Reads `name=value`. What has a dot in its name is not Postgres' own, and may be a password.

@@ -51,6 +51,8 @@ pub enum PostgresErrorKind {
     SettingsIgnored,
     /// Text that the server can't translate into UTF-8.
     Untranslatable,
+    /// Sessions or prepared transactions are in a database that is to be renamed or dropped.
+    InUse,
     /// The server does not know a setting that was asked for at the start.
     UnknownSetting,
     /// Any other answer of the server.
@@ -77,6 +79,7 @@ impl PostgresErrorKind {
             Self::OwnerCode => reasons::OWNER_CODE,
             Self::SettingsIgnored => reasons::SETTINGS_IGNORED,
             Self::UnknownSetting
+            | Self::InUse
             | Self::TableGone
             | Self::TableChanged
             | Self::Untranslatable
@@ -212,6 +215,7 @@ fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
         "57P01" | "57P02" | "57P03" => Kind::ServerStarting,
         "57014" | "25P03" => Kind::Timeout,
         "55P03" => Kind::Locked,
+        "55006" => Kind::InUse,
         "42P01" | "3F000" => Kind::TableGone,
         // Or the column is gone that a table is counted by, or a generated one has its name.
         TABLE_CHANGED | "42703" | "42P10" => Kind::TableChanged,
@@ -339,6 +343,7 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
         Kind::SecretMissing
         | Kind::RowSecurity
         | Kind::PodGone
+        | Kind::InUse
         | Kind::UnknownSetting
         | Kind::TableGone
         | Kind::TableChanged

@@ -1,6 +1,7 @@
 //! Asking a Postgres that is not trusted: connect, identity, tables, counting, and what `pg_dump`
 //! writes. Nothing here writes to it except `writer`, which only restores use.
 
+mod any_order;
 mod archive;
 mod archive_head;
 mod archive_table;
@@ -40,6 +41,7 @@ mod tally;
 mod tls;
 mod writer;
 
+pub use any_order::{AnyOrderDigest, DigestKey, new_digest_key};
 pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
 pub use archive_head::{ArchiveHead, ArchiveVersion, ContentsEntry, ReadProblem, parse_head};
 pub use archive_table::{LargeObjectDigest, LargeObjectsDigest, TableDigest};
@@ -48,8 +50,9 @@ pub use connect::{APPLICATION_NAME, connect};
 pub use counted::{CountedTables, build_tables};
 pub use counting::{count_rest, count_small, takes_long};
 pub use description::{
-    ConfigurationTable, DatabaseDescription, DatabaseSetting, ExtensionDescription, FORMATS,
-    PublicationDescription, SlotDescription, SubscriptionDescription, fetch_description,
+    ConfigurationTable, DESCRIBED_TEXT_LIMIT, DatabaseDescription, DatabaseSetting,
+    ExtensionDescription, FORMATS, PublicationDescription, SlotDescription,
+    SubscriptionDescription, fetch_description,
 };
 pub use effort::Allowance;
 pub use error::{

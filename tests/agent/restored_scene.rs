@@ -9,7 +9,7 @@ use std::time::Duration;
 use holdfast::agent::{
     Interrupt, MountedFiles, RestoreOrder, RestoreStep, RestoreWatcher, TakenSet, restore_set,
 };
-use holdfast::api::{AgentFailure, RestoreReport, RestoreRequest, RestoreTarget};
+use holdfast::api::{AgentFailure, RestoreReport, RestoreRequest, RestoreTarget, RestoredDatabase};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -119,6 +119,8 @@ pub async fn connect(
 pub struct Restore {
     pub request: RestoreRequest,
     pub files: MountedFiles,
+    /// What its starts have reported, as the DatabaseRestore has it.
+    pub known: Mutex<Vec<RestoredDatabase>>,
     _credentials: TempDir,
 }
 
@@ -166,6 +168,7 @@ impl Restore {
         Self {
             request,
             files,
+            known: Mutex::default(),
             _credentials: credentials,
         }
     }
@@ -182,6 +185,14 @@ impl Restore {
             host: "127.0.0.1".to_owned(),
             presence: None,
             limits: IMPATIENT,
+            known: Ok(self.known.lock().unwrap().clone()),
+        }
+    }
+
+    /// The last report of a start.
+    fn keep_report(&self, watch: &Watch<'_>) {
+        if let Some(report) = watch.reports.lock().unwrap().last() {
+            self.known.lock().unwrap().clone_from(&report.databases);
         }
     }
 
@@ -192,6 +203,7 @@ impl Restore {
     pub async fn watched(&self, watch: &Watch<'_>) -> Result<RestoreReport, AgentFailure> {
         let order = self.order();
         let outcome = Box::pin(restore_set(&order, watch, &Interrupt::by_hand().1)).await;
+        self.keep_report(watch);
         assert!(
             !self.files.work.join("pgpass").exists(),
             "the password file is gone"
@@ -213,13 +225,15 @@ impl Restore {
             })
         });
         let (order, interrupt) = (self.order(), Interrupt::by_hand().1);
-        tokio::select! {
+        let is_killed = tokio::select! {
             outcome = Box::pin(restore_set(&order, &watch, &interrupt)) => {
                 outcome.unwrap();
                 false
             }
             () = reached.notified() => true,
-        }
+        };
+        self.keep_report(&watch);
+        is_killed
     }
 }
 

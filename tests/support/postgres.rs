@@ -46,6 +46,12 @@ impl TestPostgres {
             .expect("Postgres starts");
     }
 
+    /// Ends the server without a word and starts it again, with the same data.
+    pub fn crash(&mut self) {
+        self.server.stop();
+        self.launch();
+    }
+
     /// Gives every file to the user that Postgres runs as, after files were added.
     pub fn give_to_postgres(&self) {
         self.server.give_to_postgres().expect("chown");
