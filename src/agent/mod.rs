@@ -1,10 +1,13 @@
-//! What runs inside Jobs: `install`, `check` and `backup` in the database's own image, `files` in
-//! ours. Judges nothing; it reports what it finds.
+//! What runs inside Jobs: `install`, `check` and `backup` in the database's own image, `files` and
+//! `catalog` in ours. Judges nothing; it reports what it finds.
 
 mod backup;
 mod backup_fill;
 mod backup_manifest;
 mod backup_set;
+mod catalog;
+mod catalog_facts;
+mod catalog_look;
 mod check;
 mod command;
 mod counted_evidence;
@@ -36,6 +39,8 @@ mod suspicion;
 mod without_login;
 
 pub use backup_set::{TakenSet, take_set};
+pub use catalog_facts::{ClusterView, KnownBackup};
+pub use catalog_look::{CatalogSource, look_at_sets};
 pub use command::{AgentCommand, run};
 pub use dump::{DUMP_APPLICATION_NAME, DumpPrograms, DumpScope, DumpedServer};
 pub use dump_run::Dumped;

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackupState, CheckOutcome, WorkloadKind};
+use super::{BackupState, CatalogSummary, CheckOutcome, WorkloadKind};
 
 /// What the operator reports about a protected database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -49,6 +49,9 @@ pub struct ProtectedDatabaseStatus {
     /// When the next backup is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_backup: Option<Time>,
+    /// The newest look at the sets in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<CatalogSummary>,
     /// When a backup was last proven by a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_drill: Option<Time>,

@@ -23,6 +23,7 @@ pub fn plan_retention(sets: &[SetFacts], rules: RetentionRules) -> Vec<Decision<
         held: None,
         newest_confirmed: Some(&newest.path),
         running: &BTreeSet::new(),
+        begun: &BTreeSet::new(),
         longest_backup: SignedDuration::MAX,
         now: None,
     };

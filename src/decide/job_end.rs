@@ -102,6 +102,14 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
                 .filter_map(|files| usize::try_from(files.rule).ok())
                 .any(|rule| names::files_job(uid, rule) == name)
         })
+    } else if Task::Catalog.is_of(job) {
+        list(&observed.backups).iter().any(|backup| {
+            let report = backup
+                .status
+                .as_ref()
+                .and_then(|status| status.catalog.as_ref());
+            report.is_some_and(|report| report.job == name && report.completion_time.is_some())
+        })
     } else {
         Task::Backup.is_of(job)
             && list(&observed.backups).iter().any(|backup| {

@@ -10,6 +10,7 @@ mod asked_backups;
 mod back_up;
 mod bare_pods;
 mod build_check;
+mod catalog;
 mod changes;
 mod check;
 mod check_jobs;

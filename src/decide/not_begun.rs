@@ -30,6 +30,7 @@ pub enum Task {
     Check,
     Files,
     Backup,
+    Catalog,
 }
 
 impl Task {
@@ -38,6 +39,7 @@ impl Task {
             Self::Check => "check",
             Self::Files => "files",
             Self::Backup => "backup",
+            Self::Catalog => "catalog",
         }
     }
 
@@ -46,6 +48,7 @@ impl Task {
             Self::Check => "the check",
             Self::Files => "the check of files",
             Self::Backup => "the backup",
+            Self::Catalog => "the look at the sets in the bucket",
         }
     }
 

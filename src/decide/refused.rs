@@ -66,6 +66,8 @@ pub fn report_refused(observed: &Observed, step: &Step, words: &str) -> Vec<Step
             })
             .into_iter()
             .collect()
+    } else if found(Task::Catalog) {
+        Vec::new()
     } else {
         let message = format!("{why}, and no backup was taken; {}", try_it(observed));
         vec![
@@ -87,6 +89,10 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
         Step::ApplyCronJob(cron_job) => {
             let name = cron_job.metadata.name.as_deref().unwrap_or_default();
             let why = say(&format!("CronJob {name}"), words);
+            (why, &[ConditionType::BackupFresh])
+        }
+        Step::CreateJob(job) if Task::Catalog.is_of(job) => {
+            let why = format!("{}; {}", cannot(words), try_it(observed));
             (why, &[ConditionType::BackupFresh])
         }
         Step::EnsureAgentIdentity => {

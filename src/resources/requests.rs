@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
-    BackupRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck, FILE_PATH_LIMIT,
-    FilesRequest, PodReference, PodSelection, ProtectedDatabase, ServerRequest, WorkloadKind,
+    BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck,
+    FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection, ProtectedDatabase, ServerRequest,
+    WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -115,6 +116,32 @@ pub fn backup_request(
             .unwrap_or_default(),
         labels: asked.map(|asked| asked.labels.clone()).unwrap_or_default(),
         kubernetes_cluster: None,
+    }
+}
+
+/// The longest that a look at the sets in a bucket may take, whatever a backup may.
+const LONGEST_LOOK: Duration = Duration::from_hours(6);
+
+/// What an agent is asked that looks at the sets in the bucket. `name` is the backup that gets the
+/// report.
+#[must_use]
+pub fn catalog_request(
+    database: &ProtectedDatabase,
+    backup: &ValidBackup,
+    name: &str,
+) -> CatalogRequest {
+    let asked = database.spec.backup.as_ref();
+    CatalogRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        database: database.metadata.name.clone().unwrap_or_default(),
+        database_uid: database.metadata.uid.clone().unwrap_or_default(),
+        kubernetes_cluster: None,
+        backup: name.to_owned(),
+        storage: backup.storage.clone(),
+        deadline_seconds: backup.deadline.min(LONGEST_LOOK).as_secs(),
+        retention: asked.and_then(|asked| asked.retention.clone()),
+        removes: false,
+        removing: Vec::new(),
     }
 }
 

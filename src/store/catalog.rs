@@ -10,14 +10,15 @@ use super::leftovers::Listed;
 use super::verdicts::{VERDICT_LIMIT, is_verdict_name, standing_of};
 use super::{
     MANIFEST_NAME, Manifest, S3Store, SetContents, SetFacts, SetOwner, SetRecord, Standing,
-    StoreError, StoreErrorKind, StoredVerdict, database_folder, root_directory,
+    StoreError, StoreErrorKind, Verdicts, database_folder, root_directory,
 };
 use crate::api::WalPosition;
 
 /// The largest manifest that is read, in bytes: about 100,000 tables.
 pub(super) const MANIFEST_LIMIT: usize = 32 * 1024 * 1024;
-/// The most verdicts of one set that are read.
-const VERDICTS: usize = 16;
+/// The most verdicts of one set that are read, the newest first. With more, whether it counts is not
+/// known.
+const VERDICTS: usize = 64;
 
 /// A set as it is in the bucket.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +28,7 @@ pub struct CatalogSet {
     /// What the manifest says, and its SHA-256 in hex; none if there is none, or it can't be read.
     pub manifest: Option<(Manifest, String)>,
     /// What later checks say.
-    pub verdicts: Vec<StoredVerdict>,
+    pub verdicts: Verdicts,
     /// What is wrong with its objects, by the listing alone.
     pub faults: Vec<String>,
     /// Bytes of all its objects.
@@ -94,18 +95,19 @@ pub async fn fetch_set(store: &S3Store, path: &str) -> Result<CatalogSet, StoreE
     fetch_set_as_listed(store, path.to_owned(), &listing).await
 }
 
-/// Whether a check has found since that a set may hold only what a reset had left. Its manifest was read,
-/// and may count otherwise.
-pub(super) async fn is_demoted(
+/// What checks have said since of a set whose manifest was read: it may hold only what a reset had left.
+/// Why that is not known, if it is not.
+pub(super) async fn fetch_standing(
     store: &S3Store,
     path: &str,
     manifest: &Manifest,
     body: &[u8],
-) -> Result<bool, StoreError> {
+) -> Result<(Standing, Option<String>), StoreError> {
     let listing = fetch_listing(store, path).await?;
-    let verdicts = fetch_verdicts(store, path, &listing).await?;
+    let mut verdicts = fetch_verdicts(store, path, &listing).await?;
     let sha256 = hex::encode(Sha256::digest(body));
-    Ok(standing_of(manifest, &sha256, &verdicts, true) == Standing::Demoted)
+    let standing = standing_of(manifest, &sha256, &verdicts, true);
+    Ok((standing, verdicts.unread.pop()))
 }
 
 async fn fetch_listing(store: &S3Store, path: &str) -> Result<Listing, StoreError> {
@@ -136,7 +138,7 @@ async fn fetch_set_as_listed(
             contents: SetContents::Unfinished,
         },
         manifest: None,
-        verdicts: Vec::new(),
+        verdicts: Verdicts::default(),
         faults: Vec::new(),
         stored_bytes: listing.sizes.values().sum(),
     };
@@ -188,22 +190,48 @@ async fn fetch_set_as_listed(
     Ok(set)
 }
 
+/// The verdicts beside a manifest, the newest first. One that can't be read is not passed over: it may say
+/// that the set never counts.
 async fn fetch_verdicts(
     store: &S3Store,
     path: &str,
     listing: &Listing,
-) -> Result<Vec<StoredVerdict>, StoreError> {
-    let mut verdicts = Vec::new();
-    let names = listing.sizes.keys().filter(|name| is_verdict_name(name));
-    for name in names.take(VERDICTS) {
+) -> Result<Verdicts, StoreError> {
+    let mut verdicts = Verdicts::default();
+    let names: Vec<&String> = listing.sizes.keys().collect();
+    // Their names begin with the time of their check.
+    let newest_first = names.into_iter().rev().filter(|name| is_verdict_name(name));
+    for (place, name) in newest_first.enumerate() {
+        if place == VERDICTS {
+            let why = format!("`{path}` has more than {VERDICTS} verdicts");
+            verdicts.unread.push(why);
+            break;
+        }
         let key = format!("{path}/{name}");
-        let (body, _) = store.fetch(&key, VERDICT_LIMIT).await?;
-        match serde_json::from_slice(&body) {
-            Ok(verdict) => verdicts.push(verdict),
-            Err(error) => tracing::warn!(key, "passed over a verdict that can't be read: {error}"),
+        let read = match store.fetch(&key, VERDICT_LIMIT).await {
+            Ok((body, _)) => serde_json::from_slice(&body).map_err(|error| error.to_string()),
+            Err(error) if is_of_the_object(error.kind) => Err(error.message),
+            Err(error) => return Err(error),
+        };
+        match read {
+            Ok(verdict) => verdicts.read.push(verdict),
+            Err(why) => {
+                tracing::warn!(key, "a verdict can't be read: {why}");
+                verdicts
+                    .unread
+                    .push(format!("the verdict `{key}` can't be read: {why}"));
+            }
         }
     }
     Ok(verdicts)
+}
+
+/// Whether a failed read says something of this object alone, and others may be readable.
+const fn is_of_the_object(kind: StoreErrorKind) -> bool {
+    matches!(
+        kind,
+        StoreErrorKind::NotFound | StoreErrorKind::TooLarge | StoreErrorKind::Denied
+    )
 }
 
 /// The objects that the manifest names and that are missing, or have another size.

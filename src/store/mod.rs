@@ -1,5 +1,5 @@
 //! The bucket: where things are, what the manifest says, and uploads that are whole or not there.
-//! No finished object is ever deleted here; what has no manifest is none.
+//! A set is deleted only as retention has decided, its manifest first; what has no manifest is none.
 
 mod answer;
 mod catalog;
@@ -18,6 +18,7 @@ mod object_store;
 mod objects;
 mod part_sizes;
 mod remembered;
+mod removal;
 mod retention;
 #[cfg(test)]
 mod retention_tests;
@@ -37,7 +38,7 @@ pub use layout::{
     GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, SetPath, database_folder, further_dump_name,
     root_directory, set_suffix,
 };
-pub use leftovers::{IncompleteSet, LONGEST_BACKUP, Rehearsed, UnfinishedUpload};
+pub use leftovers::{LONGEST_BACKUP, Rehearsed, UnfinishedUpload};
 pub use limits::StoreLimits;
 pub use manifest::{
     Compression, CountedBy, Durations, FORMAT_VERSION, Manifest, ManifestDatabase,
@@ -47,10 +48,11 @@ pub use manifest::{
 pub use object_store::{ObjectStore, PendingUpload, StoredPart, Whole};
 pub use part_sizes::{PartSizes, SMALLEST_PART};
 pub use remembered::{fetch_elsewhere, fetch_newest_good, rows_of};
+pub use removal::{LeftSet, fetch_lock, remove_set};
 pub use retention::{
     Decision, Held, RetentionInput, RetentionRules, SetContents, SetFacts, SetOwner, SetRecord,
     Standing, Why, decide_retention,
 };
 pub use s3::S3Store;
 pub use upload::{StoredObject, Upload};
-pub use verdicts::{StoredVerdict, VerdictKind, store_verdict};
+pub use verdicts::{StoredVerdict, VerdictKind, Verdicts, store_verdict};

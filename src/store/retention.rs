@@ -6,6 +6,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
+use super::layout::is_set_of;
 use crate::api::WalPosition;
 
 /// Hours of a day of retention.
@@ -73,7 +74,9 @@ pub struct SetOwner {
 }
 
 impl SetOwner {
-    fn has(&self, other: &Self) -> bool {
+    /// Whether a set of the other may be one of this.
+    #[must_use]
+    pub fn has(&self, other: &Self) -> bool {
         let is_of_another_cluster = matches!(
             (&self.kubernetes_cluster, &other.kubernetes_cluster),
             (Some(ours), Some(theirs)) if ours != theirs
@@ -95,6 +98,8 @@ pub enum Standing {
     Suspect,
     /// An object of it is missing or has another size.
     Incomplete,
+    /// What a check has said of it can't be read, and may be that it never counts.
+    Unknown,
 }
 
 /// `spec.backup.retention`.
@@ -121,6 +126,10 @@ pub enum Held {
     DataNotVerified,
     /// It is not known which backups run.
     RunsUnknown,
+    /// What the cluster says of the data could not be read.
+    ClusterUnread,
+    /// The ProtectedDatabase is gone.
+    DatabaseGone,
     /// The newest confirmed set is missing, or can't be read.
     NewestConfirmedUnread,
 }
@@ -137,6 +146,9 @@ pub struct RetentionInput<'a> {
     pub newest_confirmed: Option<&'a str>,
     /// The directories of the backups that run.
     pub running: &'a BTreeSet<String>,
+    /// The directories of sets that an earlier run began to remove: without a manifest they are what it
+    /// has left.
+    pub begun: &'a BTreeSet<String>,
     /// The longest time that a backup may take.
     pub longest_backup: SignedDuration,
     /// The time by the storage's clock.
@@ -149,6 +161,7 @@ pub enum Why {
     Held(Held),
     Foreign,
     Unreadable,
+    VerdictUnread,
     Running,
     MayRun,
     Locked(Timestamp),
@@ -174,6 +187,8 @@ impl fmt::Display for Held {
             Self::DataReset => "a reset of the data stands",
             Self::DataNotVerified => "the data is not verified",
             Self::RunsUnknown => "it is not known which backups run",
+            Self::ClusterUnread => "what the cluster says of the data could not be read",
+            Self::DatabaseGone => "its ProtectedDatabase was deleted",
             Self::NewestConfirmedUnread => "the newest confirmed set can't be read",
         })
     }
@@ -185,8 +200,12 @@ impl fmt::Display for Why {
             Self::Held(held) => write!(to, "nothing is removed: {held}"),
             Self::Foreign => to.write_str("it belongs to another ProtectedDatabase or cluster"),
             Self::Unreadable => to.write_str("its manifest can't be read"),
+            Self::VerdictUnread => to.write_str("whether it counts can't be read"),
             Self::Running => to.write_str("its backup runs"),
             Self::MayRun => to.write_str("its backup may still run"),
+            Self::Locked(until) if *until == Timestamp::MAX => {
+                to.write_str("a legal hold locks it")
+            }
             Self::Locked(until) => write!(to, "it is locked until {until}"),
             Self::NothingConfirmed => to.write_str("no set of its database cluster is confirmed"),
             Self::NotOlderThanConfirmed => to.write_str("no newer set is confirmed"),
@@ -253,14 +272,23 @@ fn stays(input: &RetentionInput<'_>, set: &SetFacts) -> Option<Why> {
     match &set.contents {
         SetContents::Unreadable(_) => return Some(Why::Unreadable),
         SetContents::Set(record) if !input.owner.has(&record.owner) => return Some(Why::Foreign),
+        SetContents::Set(record) if record.standing == Standing::Unknown => {
+            return Some(Why::VerdictUnread);
+        }
         SetContents::Set(_) => {}
         SetContents::Unfinished => {
+            // No manifest says whose it is; its name does.
+            let name = set.path.rsplit('/').next().unwrap_or_default();
+            if !is_set_of(name, &input.owner.database_uid) {
+                return Some(Why::Foreign);
+            }
             if input.running.contains(&set.path) {
                 return Some(Why::Running);
             }
             let age = input.now.zip(set.stored_at);
             let age = age.map(|(now, stored)| now.duration_since(stored));
-            if age.is_none_or(|age| age <= input.longest_backup) {
+            let is_old = age.is_some_and(|age| age > input.longest_backup);
+            if !is_old && !input.begun.contains(&set.path) {
                 return Some(Why::MayRun);
             }
         }

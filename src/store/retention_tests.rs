@@ -11,6 +11,7 @@ use super::retention::{
     Decision, Held, RetentionInput, RetentionRules, SetContents, SetFacts, SetOwner, SetRecord,
     Standing, decide_retention,
 };
+use super::set_suffix;
 use crate::api::WalPosition;
 
 /// How many histories are tried.
@@ -84,7 +85,8 @@ fn history(mut seed: u64, sets: &[u64]) -> History {
         let storage = error_of(&mut bits);
         let snapshot = time + if database_clock_is_right { 0 } else { database };
         let stored = time + if storage_clock_is_right { 0 } else { storage };
-        let standing = match draw(&mut bits, 8) {
+        let standing = match draw(&mut bits, 10) {
+            4 => Standing::Unknown,
             0 => Standing::Unconfirmed,
             1 => Standing::Demoted,
             2 => Standing::Suspect,
@@ -93,11 +95,17 @@ fn history(mut seed: u64, sets: &[u64]) -> History {
         };
         // A second initdb in the middle of some histories.
         let cluster = if draw(&mut bits, 9) == 0 { "2" } else { "1" };
-        let contents = match draw(&mut bits, 16) {
+        let kind = draw(&mut bits, 16);
+        let whose = if kind == 2 || (kind == 0 && draw(&mut bits, 4) == 0) {
+            "other"
+        } else {
+            "ours"
+        };
+        let contents = match kind {
             0 => SetContents::Unfinished,
             1 => SetContents::Unreadable("no JSON".to_owned()),
-            kind => SetContents::Set(SetRecord {
-                owner: owner(if kind == 2 { "other" } else { "ours" }),
+            _ => SetContents::Set(SetRecord {
+                owner: owner(whose),
                 system_identifier: cluster.to_owned(),
                 position: position(u64::try_from(number).unwrap()),
                 snapshot_time: Timestamp::from_second(snapshot).unwrap(),
@@ -106,7 +114,7 @@ fn history(mut seed: u64, sets: &[u64]) -> History {
         };
         let locked = draw(&mut bits, 16) == 0;
         made.push(SetFacts {
-            path: format!("set-{number}"),
+            path: path_of(number, whose),
             stored_at: (draw(&mut bits, 32) != 0).then(|| Timestamp::from_second(stored).unwrap()),
             locked_until: locked.then(|| Timestamp::from_second(time + 10 * YEAR).unwrap()),
             contents,
@@ -123,6 +131,12 @@ fn history(mut seed: u64, sets: &[u64]) -> History {
     }
 }
 
+/// The directory of a set: its name says whose it is.
+fn path_of(number: usize, whose: &str) -> String {
+    let suffix = set_suffix(whose, &number.to_string());
+    format!("prod/set{number}-{suffix:08x}")
+}
+
 fn counts(set: &SetFacts) -> Option<&SetRecord> {
     match &set.contents {
         SetContents::Set(record)
@@ -135,6 +149,15 @@ fn counts(set: &SetFacts) -> Option<&SetRecord> {
 }
 
 fn decide<'a>(history: &History, sets: &'a [SetFacts]) -> Vec<Decision<'a>> {
+    decide_after(history, sets, &BTreeSet::new())
+}
+
+/// The plan after an earlier run has begun to remove these.
+fn decide_after<'a>(
+    history: &History,
+    sets: &'a [SetFacts],
+    begun: &BTreeSet<String>,
+) -> Vec<Decision<'a>> {
     let ours = owner("ours");
     let newest = sets.iter().rev().find(|set| counts(set).is_some());
     let input = RetentionInput {
@@ -142,7 +165,8 @@ fn decide<'a>(history: &History, sets: &'a [SetFacts]) -> Vec<Decision<'a>> {
         owner: &ours,
         held: history.held,
         newest_confirmed: newest.map(|set| set.path.as_str()),
-        running: &BTreeSet::from(["set-0".to_owned()]),
+        running: &BTreeSet::from([path_of(0, "ours")]),
+        begun,
         longest_backup: SignedDuration::from_hours(6),
         now: history
             .times
@@ -167,8 +191,12 @@ fn holds(history: &History) {
         assert_eq!(decision.set.locked_until, None, "{decision:?}");
         match &decision.set.contents {
             SetContents::Unreadable(_) => panic!("{decision:?}"),
-            SetContents::Unfinished => assert_ne!(decision.set.path, "set-0", "{decision:?}"),
+            SetContents::Unfinished => {
+                assert_ne!(decision.set.path, path_of(0, "ours"), "{decision:?}");
+                assert_eq!(decision.set.path, path_of(index, "ours"), "{decision:?}");
+            }
             SetContents::Set(record) => {
+                assert_ne!(record.standing, Standing::Unknown, "{decision:?}");
                 // 3. A set of another ProtectedDatabase stays.
                 assert_eq!(record.owner.database_uid, "ours", "{decision:?}");
                 // 4. So many newer sets are confirmed, of the same database cluster, and stay:
@@ -211,6 +239,24 @@ fn holds(history: &History) {
         .map(|decision| decision.set.path.clone())
         .collect();
     assert_eq!(again, removed[half.len()..], "after {half:?} went");
+    // 7. One that ends after it has removed manifests leaves directories that the next one removes, and
+    //    nothing that was to stay.
+    let begun: BTreeSet<String> = half.iter().map(|path| (*path).to_owned()).collect();
+    let mut left = history.sets.clone();
+    for set in left.iter_mut().filter(|set| begun.contains(&set.path)) {
+        set.contents = SetContents::Unfinished;
+    }
+    let again: Vec<&str> = decide_after(history, &left, &begun)
+        .iter()
+        .filter(|decision| decision.removed)
+        .map(|decision| decision.set.path.as_str())
+        .collect();
+    let finished = removed
+        .iter()
+        .filter(|path| **path != path_of(0, "ours"))
+        .copied();
+    let again = again.into_iter().filter(|path| *path != path_of(0, "ours"));
+    assert!(again.eq(finished), "after the manifests of {half:?} went");
 }
 
 proptest! {
@@ -316,6 +362,7 @@ fn nothing_goes_while_the_newest_confirmed_set_is_not_there() {
         held: None,
         newest_confirmed: Some("day-099"),
         running: &BTreeSet::new(),
+        begun: &BTreeSet::new(),
         longest_backup: SignedDuration::from_hours(6),
         now: None,
     };
