@@ -26,6 +26,7 @@ mod install;
 mod interrupt;
 mod kubernetes;
 mod leftovers;
+mod look_ahead;
 mod look_for_files;
 mod mounted;
 mod named_paths;

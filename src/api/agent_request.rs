@@ -146,6 +146,9 @@ pub struct CheckRequest {
     /// newest good backup set says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered_in: Option<S3Storage>,
+    /// Whether to see if the next backup could read everything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looks_ahead: bool,
     /// Whether to ask at the default port, too, without a login.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ask_default_port: bool,

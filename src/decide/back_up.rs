@@ -19,6 +19,7 @@ use super::last_backups::{
     report, uncounted,
 };
 use super::late_backup;
+use super::next_backup;
 use super::not_begun::{self, Task};
 use super::ready::list;
 use super::unreported_backups::{plan_unreported, state};
@@ -150,6 +151,8 @@ pub fn back_up(
         }
         let said = late_backup::say(observed, good.as_ref(), said);
         let said = not_begun::say(observed, Task::Catalog, has_ended, said);
+        plan.status.backup_obstacle = next_backup::find_obstacle(observed);
+        let said = next_backup::say(plan.status.backup_obstacle.as_ref(), said);
         let said = catalog::say(observed, plan, said);
         plan.conditions.push(said);
     }

@@ -39,6 +39,7 @@ mod late_backup;
 mod loss_summary;
 mod new_database;
 mod newest;
+mod next_backup;
 mod not_begun;
 mod other_namespace;
 mod pods;

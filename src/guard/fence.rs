@@ -26,6 +26,7 @@ const OF_THE_CHECK: &[&str] = &[
     "evidence",
     "failure",
     "backupElsewhere",
+    "backupObstacle",
     "image",
     "backupEvidence",
     "withoutLogin",

@@ -45,6 +45,7 @@ pub fn check_request(
         counting_milliseconds: u64::try_from(verification.counting_budget.as_millis())
             .unwrap_or(u64::MAX),
         remembered_in: None,
+        looks_ahead: spec.backup.is_some(),
         ask_default_port: check
             .spec
             .target
