@@ -17,6 +17,7 @@ const ROOMS: &[&str] = &[
     "src/agent/named_paths.rs",
     "src/plan",
     "src/store/retention.rs",
+    "src/agent/catalog_facts.rs",
     "src/catalog/plan.rs",
     "src/catalog/text.rs",
     "src/world/observed.rs",

@@ -106,7 +106,7 @@ fn held_by(
     };
     let backup = database.spec.backup.as_ref();
     if backup.is_none_or(|backup| backup.retention != request.retention) {
-        return Some(Held::NoRetention);
+        return Some(Held::RulesChanged);
     }
     let Some(status) = &database.status else {
         return Some(Held::DataNotVerified);

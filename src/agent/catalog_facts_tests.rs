@@ -126,7 +126,7 @@ fn nothing_may_go_unless_the_data_is_verified_now() {
     assert_eq!(held(Some(&other)), Some(Held::DatabaseGone));
     let mut changed = verified();
     changed.spec.backup.as_mut().unwrap().retention = None;
-    assert_eq!(held(Some(&changed)), Some(Held::NoRetention));
+    assert_eq!(held(Some(&changed)), Some(Held::RulesChanged));
     for (reset, is_verified, expected) in [
         ("True", "True", Held::DataReset),
         ("True", "False", Held::DataReset),

@@ -169,8 +169,14 @@ fn time_left(observed: &Observed) -> Option<Duration> {
     if looks.iter().any(|job| job_ended(job).is_none()) {
         return None;
     }
+    let report = newest_report(observed).map(|(_, report)| report);
+    // What held it may be over soon.
+    let was_held = |job: &Job| {
+        let held = report.filter(|report| report.removes && report.held.is_some());
+        held.is_some_and(|report| job.metadata.name.as_ref() == Some(&report.job))
+    };
     let left = |job: &&Job| {
-        let pause = if job_failed(job).is_some() {
+        let pause = if job_failed(job).is_some() || was_held(job) {
             pace.retry
         } else {
             pace.interval
@@ -183,11 +189,16 @@ fn time_left(observed: &Observed) -> Option<Duration> {
             .max_by_key(|job| job.metadata.creation_timestamp.as_ref().map(|time| time.0));
         return newest.and_then(left);
     }
-    if newest_report(observed).is_some() {
+    if report.is_some() {
         return Some(Duration::ZERO);
     }
     let counting = list(&observed.backups).iter().filter(|one| one.counts());
-    let first = counting.filter_map(made).min()?;
+    let counting: Vec<Timestamp> = counting.filter_map(made).collect();
+    // With the second one there may be something to remove.
+    if counting.len() > 1 {
+        return Some(Duration::ZERO);
+    }
+    let first = counting.into_iter().min()?;
     let age = observed.server_time().duration_since(first);
     Some(
         pace.first

@@ -25,7 +25,7 @@ pub struct JobPace {
 /// When the sets in a bucket are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CatalogPace {
-    /// How old the first backup is then.
+    /// How old the only confirmed backup is at the first.
     pub first: Duration,
     /// The time between two looks.
     pub interval: Duration,

@@ -84,6 +84,10 @@ fn scenarios() -> Vec<Scenario> {
             settled().backups(vec![first()]),
         ),
         (
+            "a second one is confirmed and nobody has looked at the sets",
+            settled().backups(vec![first(), taken("second", "2026-02-01T09:15:00Z")]),
+        ),
+        (
             "a look runs",
             settled()
                 .backups(vec![first()])
@@ -105,6 +109,13 @@ fn scenarios() -> Vec<Scenario> {
         (
             "the last look failed an hour ago",
             looked("2026-02-01T08:30:00Z", "BackoffLimitExceeded"),
+        ),
+        (
+            "the last look was held an hour ago",
+            looked("2026-02-01T08:30:00Z", "CompletionsReached").with(|observed| {
+                let held = json!({"removes": true, "held": "the data is not verified"});
+                observed.backups = crate::world::Fact::Known(vec![first(), newest(held)]);
+            }),
         ),
         ("the Job of the last look is gone", reported(json!({}))),
         (

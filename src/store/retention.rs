@@ -130,6 +130,8 @@ pub enum Held {
     ClusterUnread,
     /// The ProtectedDatabase is gone.
     DatabaseGone,
+    /// The rules are others by now.
+    RulesChanged,
     /// The newest confirmed set is missing, or can't be read.
     NewestConfirmedUnread,
 }
@@ -189,6 +191,7 @@ impl fmt::Display for Held {
             Self::RunsUnknown => "it is not known which backups run",
             Self::ClusterUnread => "what the cluster says of the data could not be read",
             Self::DatabaseGone => "its ProtectedDatabase was deleted",
+            Self::RulesChanged => "spec.backup.retention was changed meanwhile",
             Self::NewestConfirmedUnread => "the newest confirmed set can't be read",
         })
     }

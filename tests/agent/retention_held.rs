@@ -2,15 +2,19 @@
 //! newest confirmed set that can't be read. And the daily comparison that finds what others have removed.
 
 use std::fs;
+use std::time::Duration;
 
-use holdfast::api::{ObjectLock, ObjectLockMode, S3Profile, S3Storage};
-use holdfast::store::{Held, Standing, StoredVerdict, store_verdict};
+use holdfast::agent::KnownBackup;
+use holdfast::api::{ObjectLock, ObjectLockMode, S3Profile, S3Storage, reasons};
+use holdfast::store::{Held, Standing, StoredVerdict, fetch_catalog, store_verdict};
+use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal};
 
 use crate::catalog::{StoredSet, confirmed, demoted, put, store_set_of};
 use crate::retention_scene::{
     Says, UID, look, name_of, objects_of, request, store_aged, store_sets, visible,
 };
 use crate::store_locks::{LOCKED, make_locked_bucket, other_client};
+use crate::store_proxy::Behind;
 use crate::support::object_store::{IMPATIENT, TestObjectStore};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,8 +131,10 @@ async fn what_the_cluster_has_demoted_counts_for_nothing_in_the_bucket_either() 
         .into_iter()
         .map(|set| set.1)
         .collect();
-    use Standing::{Confirmed, Demoted};
-    assert_eq!(standings, [Confirmed, Demoted, Confirmed]);
+    assert_eq!(
+        standings,
+        [Standing::Confirmed, Standing::Demoted, Standing::Confirmed]
+    );
 }
 
 /// In a bucket with versions the storage would say that it has removed a locked object, and hide it.
@@ -159,13 +165,13 @@ async fn a_locked_set_is_left_whole_and_that_is_said() {
         let (path, sha256) = store_set_of(&store, &set).await;
         let verdict = StoredVerdict::new(&confirmed(), &sha256);
         store_verdict(&store, &path, &verdict).await.unwrap();
-        sets.push(holdfast::agent::KnownBackup {
+        sets.push(KnownBackup {
             path,
             manifest_sha256: Some(sha256),
             verdict: Some(confirmed()),
         });
         // The storage's clock has seconds.
-        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
     }
     let mut asked = request(&server, 1);
     asked.storage = storage;
@@ -177,7 +183,7 @@ async fn a_locked_set_is_left_whole_and_that_is_said() {
         report.left[0].why.contains("it is locked until"),
         "{report:?}"
     );
-    let listed = holdfast::store::fetch_catalog(&store, "prod", "atra", "knowledge").await;
+    let listed = fetch_catalog(&store, "prod", "atra", "knowledge").await;
     assert_eq!(listed.unwrap().len(), 2, "nothing is hidden");
 }
 
@@ -217,8 +223,7 @@ async fn what_others_have_removed_or_changed_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn that_the_next_backup_would_fail_is_said_and_the_sets_are_compared_nevertheless() {
-    use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal};
-    let behind = crate::store_proxy::Behind::start(Dialect::default(), |seen| {
+    let behind = Behind::start(Dialect::default(), |seen| {
         if seen.operation == Operation::Create {
             Fault::Refuse(Refusal::new(403, "AccessDenied", "Access Denied"))
         } else {
@@ -232,10 +237,6 @@ async fn that_the_next_backup_would_fail_is_said_and_the_sets_are_compared_never
     let store = behind.open(S3Profile::Generic, IMPATIENT);
     let report = look(&store, &asked, &Says::new(&sets)).await;
     let failure = report.failure.clone().unwrap();
-    assert_eq!(
-        failure.reason,
-        holdfast::api::reasons::STORAGE_DENIED,
-        "{report:?}"
-    );
+    assert_eq!(failure.reason, reasons::STORAGE_DENIED, "{report:?}");
     assert_eq!(report.damaged_count, 1, "{report:?}");
 }
