@@ -6,7 +6,7 @@ use std::future::Future;
 
 use jiff::Timestamp;
 
-use super::catalog_facts::{ClusterView, find_damaged, lower, rules_of};
+use super::catalog_facts::{ClusterView, Damaged, find_damaged, lower, rules_of};
 use crate::api::{
     AgentFailure, CATALOG_LIMIT, CATALOG_TEXT_LIMIT, CatalogReport, CatalogRequest, DAMAGED_LIMIT,
     PlannedSet, SetRemark, reasons,
@@ -80,7 +80,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
         let (namespace, database) = (&self.request.namespace, &self.request.database);
         let mut sets = fetch_catalog(self.store, &storage.prefix, namespace, database).await?;
         lower(&mut sets, &view);
-        self.describe(report, &sets, &view);
+        self.describe(report, &sets, &view).await;
         self.take_over(report, &sets);
         self.decide(report, &mut sets, &view, now).await
     }
@@ -118,7 +118,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
         }
     }
 
-    fn describe(&self, report: &mut CatalogReport, sets: &[CatalogSet], view: &ClusterView) {
+    async fn describe(&self, report: &mut CatalogReport, sets: &[CatalogSet], view: &ClusterView) {
         let confirmed = sets.iter().filter(|set| {
             let record = set.facts.confirmed();
             record.is_some_and(|record| self.owner.has(&record.owner))
@@ -129,12 +129,29 @@ impl<Source: CatalogSource> Look<'_, Source> {
         report.stored_bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let damaged = find_damaged(sets, view, &self.owner, &self.request.removing);
         report.damaged_count = count(damaged.len());
-        let named = damaged.into_iter().take(DAMAGED_LIMIT);
-        let described = named.map(|damaged| SetRemark {
-            is_gone: damaged.is_gone,
-            ..remark(damaged.path, &damaged.why)
-        });
-        report.damaged = described.collect();
+        for damaged in damaged {
+            if report.damaged.len() == DAMAGED_LIMIT {
+                break;
+            }
+            if self.is_whole(&damaged, view).await {
+                report.damaged_count -= 1;
+                continue;
+            }
+            report.damaged.push(SetRemark {
+                is_gone: damaged.is_gone,
+                ..remark(damaged.path, &damaged.why)
+            });
+        }
+    }
+
+    /// Whether a set that seemed damaged is whole when it is read again: a listing may be behind.
+    async fn is_whole(&self, damaged: &Damaged, view: &ClusterView) -> bool {
+        let Ok(set) = fetch_set(self.store, &damaged.path).await else {
+            return false;
+        };
+        let mut sets = [set];
+        lower(&mut sets, view);
+        sets[0].faults.is_empty() && matches!(sets[0].facts.contents, SetContents::Set(_))
     }
 
     /// What has become of what an earlier run began to remove: what nothing is left of is removed, and

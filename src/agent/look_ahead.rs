@@ -69,8 +69,8 @@ fn describe(obstacle: &DumpObstacle, database: &str, role: &str) -> AgentFailure
     AgentFailure {
         reason: kind.reason().to_owned(),
         message: format!(
-            "the role {role} can't dump the database {database}: {because} {count} {what}, of which the \
-             first is {first}. The SQL that grants it: kubectl holdfast grant-sql"
+            "the role {role} can't dump the database {database}: {because} {what} ({count}; the first is \
+             {first}). The SQL that grants it: kubectl holdfast grant-sql"
         ),
     }
 }
