@@ -33,6 +33,11 @@ fn first() -> DatabaseBackup {
     taken("first", "2026-02-01T09:01:00Z")
 }
 
+/// A database whose newest backup says that the set of the first one is removed.
+pub fn removed() -> Sample {
+    reported(json!({"removes": true, "removed": [format!("{FOLDER}/first")]}))
+}
+
 /// The newest confirmed one, with this report.
 fn newest(report: serde_json::Value) -> DatabaseBackup {
     let mut all = json!({
@@ -46,7 +51,7 @@ fn newest(report: serde_json::Value) -> DatabaseBackup {
     backup
 }
 
-fn reported(report: serde_json::Value) -> Sample {
+pub fn reported(report: serde_json::Value) -> Sample {
     Sample::settled().backups(vec![first(), newest(report)])
 }
 
@@ -68,7 +73,7 @@ fn looked(ended: &str, reason: &str) -> Sample {
 
 fn scenarios() -> Vec<Scenario> {
     let settled = Sample::settled;
-    let removed = json!({"removes": true, "removed": [format!("{FOLDER}/first")]});
+    let is_removed = json!({"removes": true, "removed": [format!("{FOLDER}/first")]});
     let running = || {
         let mut running = backup("first", "2026-02-01T09:01:00Z", "Running");
         running.status.get_or_insert_default().path = Some(format!("{FOLDER}/first"));
@@ -136,11 +141,11 @@ fn scenarios() -> Vec<Scenario> {
         ),
         (
             "a set was removed and its backup goes before the next look",
-            reported(removed.clone()).at("2026-02-03T09:30:00Z"),
+            removed().at("2026-02-03T09:30:00Z"),
         ),
         (
             "a running backup has the directory of a removed set",
-            settled().backups(vec![running(), newest(removed.clone())]),
+            settled().backups(vec![running(), newest(is_removed.clone())]),
         ),
         (
             "a newer backup has the directory of a removed set",
@@ -150,7 +155,7 @@ fn scenarios() -> Vec<Scenario> {
                     newer.metadata.name = Some("newer".to_owned());
                     newer
                 },
-                newest(removed),
+                newest(is_removed),
             ]),
         ),
         ("a set is damaged", reported(damaged("first", false))),
