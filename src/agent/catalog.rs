@@ -11,8 +11,9 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::catalog_facts::{ClusterView, build_view};
-use super::catalog_look::{CatalogSource, look_at_sets};
+use super::catalog_facts::{ClusterView, begin_report, build_view};
+use super::catalog_look::{look_at_sets, obstacle_of};
+use super::catalog_plan::CatalogSource;
 use super::{Interrupt, MountedFiles, kubernetes};
 use crate::api::{
     AgentFailure, CatalogReport, CatalogRequest, DatabaseBackup, ProtectedDatabase, names,
@@ -30,11 +31,7 @@ pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<(
         client: kubernetes::connect().await?,
         request: &request,
     };
-    let mut report = CatalogReport {
-        job: job.to_owned(),
-        removing: request.removing.clone(),
-        ..CatalogReport::default()
-    };
+    let mut report = begin_report(job, &request, &source.fetch_view().await);
     let files = MountedFiles::default();
     let limits = StoreLimits {
         budget: PATIENCE,
@@ -43,7 +40,10 @@ pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<(
     };
     let (s3, ca) = (&files.s3_credentials, &files.s3_ca);
     match S3Store::open_within(&request.storage, &request.namespace, s3, ca, limits) {
-        Err(error) => report.failure = Some(error.into()),
+        Err(error) => {
+            report.obstacle = obstacle_of(&error);
+            report.failure = Some(error.into());
+        }
         Ok(store) => tokio::select! {
             failure = interrupt.wait() => report.failure = Some(failure),
             () = look_at_sets(&store, &request, &source, &mut report) => {}

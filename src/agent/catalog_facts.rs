@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::api::{
-    BackupState, BackupVerdict, CatalogRequest, ConditionStatus, ConditionType, DatabaseBackup,
-    ProtectedDatabase, Retention, find_condition,
+    BackupState, BackupVerdict, CatalogReport, CatalogRequest, ConditionStatus, ConditionType,
+    DatabaseBackup, ProtectedDatabase, Retention, S3Storage, find_condition,
 };
 use crate::store::{
     CatalogSet, Held, RetentionRules, SetContents, SetOwner, Standing, database_folder,
@@ -24,6 +24,25 @@ pub struct ClusterView {
     pub taken: Vec<KnownBackup>,
     /// The directory of the newest one that counts.
     pub newest_confirmed: Option<String>,
+    /// What the last look has reported.
+    pub last: Option<CatalogReport>,
+}
+
+impl ClusterView {
+    /// The directories of the sets that were taken.
+    #[must_use]
+    pub fn known(&self) -> BTreeSet<String> {
+        let paths = self.taken.iter().map(|backup| backup.path.clone());
+        paths.collect()
+    }
+
+    /// Whether the other says anything else about the backups.
+    #[must_use]
+    pub fn says_else_than(&self, other: &Self) -> bool {
+        self.taken != other.taken
+            || self.newest_confirmed != other.newest_confirmed
+            || self.running != other.running
+    }
 }
 
 /// A backup that was taken, as its object says.
@@ -56,10 +75,18 @@ pub fn build_view(
         &request.database,
     );
     let mut newest = None;
+    let mut last = None;
     for backup in backups {
         let Some(status) = &backup.status else {
             continue;
         };
+        if let Some(report) = &status.catalog {
+            let made = backup.metadata.creation_timestamp.as_ref();
+            let made = made.map(|made| made.0);
+            if last.as_ref().is_none_or(|(before, _)| made > *before) {
+                last = Some((made, report));
+            }
+        }
         let path = status.path.as_deref().filter(|path| {
             let set = path.strip_prefix(&directory);
             set.is_some_and(|set| !set.is_empty() && !set.contains('/') && !set.starts_with('.'))
@@ -88,7 +115,24 @@ pub fn build_view(
         }
     }
     view.newest_confirmed = newest.map(|(_, path)| path);
+    view.last = last.map(|(_, report)| report.clone());
     view
+}
+
+/// What a report says before anything is read: what the last one said, so that a look that fails takes
+/// nothing back. What was removed stays in it while its DatabaseBackup is there.
+#[must_use]
+pub fn begin_report(job: &str, request: &CatalogRequest, view: &ClusterView) -> CatalogReport {
+    let known = view.known();
+    let mut report = view.last.clone().unwrap_or_default();
+    report.job = job.to_owned();
+    report.completion_time = None;
+    report.failure = None;
+    report.removing.clone_from(&request.removing);
+    report.removed.retain(|path| known.contains(path));
+    report.left = Vec::new();
+    report.read_back = None;
+    report
 }
 
 /// Why nothing may be removed, by the ProtectedDatabase.
@@ -107,6 +151,12 @@ fn held_by(
     let backup = database.spec.backup.as_ref();
     if backup.is_none_or(|backup| backup.retention != request.retention) {
         return Some(Held::RulesChanged);
+    }
+    if database.spec.suspend {
+        return Some(Held::Suspended);
+    }
+    if backup.is_none_or(|backup| place_of(&backup.storage.s3) != place_of(&request.storage)) {
+        return Some(Held::StorageChanged);
     }
     let Some(status) = &database.status else {
         return Some(Held::DataNotVerified);
@@ -127,14 +177,21 @@ fn held_by(
     (!is_verified || is_over).then_some(Held::DataNotVerified)
 }
 
+fn plain(endpoint: Option<&String>) -> &str {
+    let endpoint = endpoint.map(String::as_str).unwrap_or_default();
+    endpoint.trim_end_matches('/')
+}
+
+/// Where the sets are.
+fn place_of(storage: &S3Storage) -> (&str, &str, &str) {
+    let prefix = storage.prefix.trim_matches('/');
+    (&storage.bucket, plain(storage.endpoint.as_ref()), prefix)
+}
+
 fn is_in_bucket(backup: &DatabaseBackup, request: &CatalogRequest) -> bool {
-    let plain = |endpoint: &Option<String>| {
-        let endpoint = endpoint.as_deref().unwrap_or_default();
-        endpoint.trim_end_matches('/').to_owned()
-    };
     backup.status.as_ref().is_some_and(|status| {
         status.bucket.as_ref() == Some(&request.storage.bucket)
-            && plain(&status.endpoint) == plain(&request.storage.endpoint)
+            && plain(status.endpoint.as_ref()) == plain(request.storage.endpoint.as_ref())
     })
 }
 
@@ -150,7 +207,9 @@ pub fn rules_of(retention: &Retention) -> RetentionRules {
     }
 }
 
-/// Lowers the standing of sets of which the cluster knows worse than the bucket.
+/// Lowers the standing of sets of which the cluster knows worse than the bucket. Only of the newest confirmed
+/// one the cluster's word does where the bucket has none: a full bucket can't take its verdict, and must not
+/// keep full what retention would free. Then its manifest must be the very one, and nothing missing.
 pub fn lower(sets: &mut [CatalogSet], view: &ClusterView) {
     let known: BTreeMap<&str, &KnownBackup> = view
         .taken
@@ -177,6 +236,13 @@ pub fn lower(sets: &mut [CatalogSet], view: &ClusterView) {
             (Some(BackupVerdict::Demoted(_)), _) => Standing::Demoted,
             (_, standing) if is_other && standing != Standing::Demoted => Standing::Incomplete,
             (None, Standing::Confirmed) => Standing::Unconfirmed,
+            (Some(BackupVerdict::Confirmed(_)), Standing::Unconfirmed)
+                if view.newest_confirmed.as_ref() == Some(&backup.path)
+                    && backup.manifest_sha256.as_ref() == Some(&record.manifest_sha256)
+                    && set.faults.is_empty() =>
+            {
+                Standing::Confirmed
+            }
             (_, standing) => standing,
         };
     }
@@ -191,10 +257,13 @@ pub struct Damaged {
     pub why: String,
     /// Whether nothing of it is there any more.
     pub is_gone: bool,
+    /// Whether it is gone as a whole, and is older than every set that is there: a lifecycle rule of the
+    /// bucket does that, and nothing is wrong with the others.
+    pub is_expired: bool,
 }
 
-/// The sets that lack something, the newest first. Those of others, and those whose removal was begun, are
-/// none.
+/// The sets that lack something, the newest first. Those of others, those whose removal was begun, and those
+/// that only can't be read here, are none.
 #[must_use]
 pub fn find_damaged(
     sets: &[CatalogSet],
@@ -213,6 +282,9 @@ pub fn find_damaged(
         let what = match found.map(|set| &set.facts.contents) {
             None => "nothing of it is in the bucket any more".to_owned(),
             Some(SetContents::Unfinished) => "its manifest is missing".to_owned(),
+            Some(SetContents::Unreadable(_)) if found.is_some_and(|set| set.is_out_of_reach) => {
+                continue;
+            }
             Some(SetContents::Unreadable(why)) => format!("its manifest can't be read: {why}"),
             Some(SetContents::Set(_)) => continue,
         };
@@ -228,9 +300,23 @@ pub fn find_damaged(
         }
     }
     damaged.retain(|path, _| !removing.contains(path));
+    let is_own = |set: &&CatalogSet| match &set.facts.contents {
+        SetContents::Set(record) => record.owner.has(owner) && known(&set.facts.path),
+        SetContents::Unfinished | SetContents::Unreadable(_) => false,
+    };
+    // Their names begin with the time.
+    let own = sets.iter().filter(is_own).map(|set| &set.facts.path);
+    let oldest = own.min();
     let newest_first = damaged.into_iter().rev();
     newest_first
-        .map(|(path, (why, is_gone))| Damaged { path, why, is_gone })
+        .map(|(path, (why, is_gone))| Damaged {
+            is_expired: is_gone
+                && oldest.is_some_and(|oldest| path < *oldest)
+                && view.newest_confirmed.as_ref() != Some(&path),
+            path,
+            why,
+            is_gone,
+        })
         .collect()
 }
 

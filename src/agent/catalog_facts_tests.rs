@@ -27,7 +27,8 @@ fn database(conditions: &Value) -> ProtectedDatabase {
             "connection": {"database": "app", "credentialsSecret": {"name": "pg"}},
             "backup": {
                 "schedule": "@daily", "retention": {"keepLast": 2},
-                "storage": {"s3": {"bucket": "backups", "credentialsSecret": {"name": "s3"}}},
+                "storage": {"s3": {
+                    "bucket": "backups", "prefix": "prod", "credentialsSecret": {"name": "s3"}}},
             },
         },
         "status": {"conditions": conditions, "verifiedUntil": "2026-02-01T10:00:00Z"},
@@ -90,12 +91,14 @@ fn set(name: &str, standing: Standing) -> CatalogSet {
                 system_identifier: "1".to_owned(),
                 position: WalPosition::parse(1, "0/1").unwrap(),
                 snapshot_time: Timestamp::UNIX_EPOCH,
+                manifest_sha256: name.to_owned(),
                 standing,
             }),
         },
         manifest: None,
         verdicts: Verdicts::default(),
         faults: Vec::new(),
+        is_out_of_reach: false,
         stored_bytes: 0,
     }
 }
@@ -127,6 +130,12 @@ fn nothing_may_go_unless_the_data_is_verified_now() {
     let mut changed = verified();
     changed.spec.backup.as_mut().unwrap().retention = None;
     assert_eq!(held(Some(&changed)), Some(Held::RulesChanged));
+    let mut suspended = verified();
+    suspended.spec.suspend = true;
+    assert_eq!(held(Some(&suspended)), Some(Held::Suspended));
+    let mut moved = verified();
+    moved.spec.backup.as_mut().unwrap().storage.s3.bucket = "other".to_owned();
+    assert_eq!(held(Some(&moved)), Some(Held::StorageChanged));
     for (reset, is_verified, expected) in [
         ("True", "True", Held::DataReset),
         ("True", "False", Held::DataReset),
@@ -185,6 +194,7 @@ fn of_bucket_and_cluster_the_worse_counts() {
             backup("b", 2, &demoted()),
             backup("c", 3, &json!({"state": "Complete"})),
             backup("d", 4, &confirmed()),
+            backup("e", 5, &confirmed()),
         ],
     );
     let mut sets = vec![
@@ -251,4 +261,82 @@ fn what_vanished_or_is_damaged_is_named_and_what_retention_removes_is_not() {
     assert_eq!(found(&[]), all);
     let removing = [format!("{FOLDER}/a"), format!("{FOLDER}/b")];
     assert_eq!(found(&removing), all[..3]);
+}
+
+/// A bucket that is full takes no verdict, and retention is what would free it.
+#[test]
+fn of_the_newest_confirmed_set_the_word_of_the_cluster_does() {
+    let view = view(Some(&verified()), &[backup("a", 1, &confirmed())]);
+    let standing = |change: &dyn Fn(&mut CatalogSet)| {
+        let mut sets = [set("a", Standing::Unconfirmed)];
+        change(&mut sets[0]);
+        lower(&mut sets, &view);
+        standings(&sets)[0]
+    };
+    assert_eq!(standing(&|_| ()), Some(Standing::Confirmed));
+    let is_short = |set: &mut CatalogSet| set.faults.push("`x` is missing".to_owned());
+    assert_eq!(standing(&is_short), Some(Standing::Unconfirmed));
+    let is_other = |set: &mut CatalogSet| {
+        if let SetContents::Set(record) = &mut set.facts.contents {
+            record.manifest_sha256 = "other".to_owned();
+        }
+    };
+    assert_eq!(standing(&is_other), Some(Standing::Unconfirmed));
+}
+
+#[test]
+fn what_a_lifecycle_rule_removed_or_nobody_can_read_here_is_no_damage() {
+    let taken = ["a", "b", "c", "d", "e"].map(|name| backup(name, 1, &confirmed()));
+    let view = view(Some(&verified()), &taken);
+    let mut archived = set("b", Standing::Confirmed);
+    archived.facts.contents = SetContents::Unreadable("InvalidObjectState".to_owned());
+    archived.is_out_of_reach = true;
+    let sets = [
+        archived,
+        set("c", Standing::Confirmed),
+        set("e", Standing::Confirmed),
+    ];
+    let found = find_damaged(&sets, &view, &owner(), &[]);
+    let found: Vec<_> = found
+        .iter()
+        .map(|one| (one.path.as_str(), one.is_expired))
+        .collect();
+    let path = |name: &str| format!("{FOLDER}/{name}");
+    // Between others, it is none of a lifecycle rule.
+    assert_eq!(
+        found,
+        [(path("d").as_str(), false), (path("a").as_str(), true)]
+    );
+    let none_is_left = find_damaged(&[], &view, &owner(), &[]);
+    assert!(none_is_left.iter().all(|one| !one.is_expired));
+}
+
+#[test]
+fn a_look_that_fails_takes_nothing_back() {
+    let mut newest = confirmed();
+    newest["catalog"] = json!({
+        "job": "yesterday", "completionTime": "2026-01-31T09:00:00Z", "sets": 7, "removes": true,
+        "damagedCount": 1, "damaged": [{"path": "x", "why": "`dump.pgc.zst` is missing"}],
+        "removed": [format!("{FOLDER}/a"), format!("{FOLDER}/deleted")],
+        "left": [{"path": "y", "why": "locked"}], "rules": {"keepLast": 2},
+        "failure": {"reason": "StorageUnreachable", "message": ""},
+    });
+    let view = view(
+        Some(&verified()),
+        &[backup("b", 2, &newest), backup("a", 1, &confirmed())],
+    );
+    let report = begin_report("today", &request(), &view);
+    assert_eq!(
+        (report.job.as_str(), report.sets, report.damaged_count),
+        ("today", 7, 1)
+    );
+    assert_eq!(report.damaged.len(), 1);
+    assert_eq!(
+        report.removed,
+        [format!("{FOLDER}/a")],
+        "its DatabaseBackup is there"
+    );
+    assert_eq!(report.rules, request().retention);
+    assert_eq!((report.completion_time, report.failure), (None, None));
+    assert!(report.left.is_empty());
 }

@@ -1,39 +1,17 @@
 //! A look at all sets of a database in its bucket: stores what checks have said, compares each set with its
 //! manifest, and removes what retention lets go. What it removes it decides from what it reads itself.
 
-use std::collections::BTreeSet;
-use std::future::Future;
-
 use jiff::Timestamp;
 
-use super::catalog_facts::{ClusterView, Damaged, find_damaged, lower, rules_of};
+use super::catalog_facts::{ClusterView, Damaged, find_damaged, lower};
+use super::catalog_plan::{CatalogSource, Look, count, remark};
 use crate::api::{
-    AgentFailure, CATALOG_LIMIT, CATALOG_TEXT_LIMIT, CatalogReport, CatalogRequest, DAMAGED_LIMIT,
-    PlannedSet, SetRemark, reasons,
+    AgentFailure, CATALOG_LIMIT, CatalogReport, CatalogRequest, DAMAGED_LIMIT, SetRemark,
 };
-use crate::postgres::line_within;
 use crate::store::{
-    CatalogSet, Decision, Held, LONGEST_BACKUP, ObjectStore as _, RetentionInput, S3Store,
-    SetContents, SetFacts, SetOwner, SetPath, StoredVerdict, Why, database_folder,
-    decide_retention, fetch_catalog, fetch_lock, fetch_set, remove_set, set_suffix, store_verdict,
+    CatalogSet, ObjectStore as _, S3Store, SetContents, SetPath, StoreError, StoreErrorKind,
+    StoredVerdict, fetch_set, set_suffix, store_verdict,
 };
-
-/// Where it is known what the cluster says, and where the report goes.
-pub trait CatalogSource: Sync {
-    /// What the cluster says now. What could not be read holds everything.
-    fn fetch_view(&self) -> impl Future<Output = ClusterView> + Send;
-    /// Writes the report as far as it is.
-    fn note(&self, report: &CatalogReport) -> impl Future<Output = Result<(), String>> + Send;
-}
-
-/// One look.
-struct Look<'a, Source> {
-    store: &'a S3Store,
-    request: &'a CatalogRequest,
-    source: &'a Source,
-    directory: String,
-    owner: SetOwner,
-}
 
 /// Looks at all sets, and removes what may go. What was found, and done, is in the report, also when
 /// it ends early.
@@ -43,50 +21,53 @@ pub async fn look_at_sets(
     source: &impl CatalogSource,
     report: &mut CatalogReport,
 ) {
-    let storage = &request.storage;
-    let look = Look {
-        store,
-        request,
-        source,
-        directory: database_folder(&storage.prefix, &request.namespace, &request.database),
-        owner: SetOwner {
-            database_uid: request.database_uid.clone(),
-            kubernetes_cluster: request.kubernetes_cluster.clone(),
-        },
-    };
     report.removes = request.removes;
     report.removing.clone_from(&request.removing);
+    let look = Look::new(store, request, source);
     if let Err(failure) = look.run(report).await {
         report.failure = Some(failure);
     }
     report.left.truncate(CATALOG_LIMIT);
 }
 
+/// Why the next backup would fail, if the storage refuses what it will do. That it can't be reached now says
+/// nothing of then.
+pub fn obstacle_of(error: &StoreError) -> Option<AgentFailure> {
+    let is_about_now = matches!(
+        error.kind,
+        StoreErrorKind::Unreachable | StoreErrorKind::Busy
+    );
+    (!is_about_now).then(|| error.clone().into())
+}
+
 impl<Source: CatalogSource> Look<'_, Source> {
     async fn run(&self, report: &mut CatalogReport) -> Result<(), AgentFailure> {
-        self.store.check_bucket().await?;
+        if let Err(error) = self.store.check_bucket().await {
+            report.obstacle = obstacle_of(&error);
+            return Err(error.into());
+        }
         let now = match self.rehearse().await {
-            Ok(now) => now,
+            Ok(now) => {
+                report.obstacle = None;
+                now
+            }
             // What is there can be compared nevertheless.
-            Err(failure) => {
-                report.failure = Some(failure);
+            Err(error) => {
+                report.obstacle = obstacle_of(&error);
+                report.failure = Some(error.into());
                 None
             }
         };
-        // Before the listing: a set that is complete by then is in it.
         let view = self.source.fetch_view().await;
         self.store_verdicts(&view).await;
-        let storage = &self.request.storage;
-        let (namespace, database) = (&self.request.namespace, &self.request.database);
-        let mut sets = fetch_catalog(self.store, &storage.prefix, namespace, database).await?;
-        lower(&mut sets, &view);
+        let mut sets = self.fetch_sets(&view).await?;
         self.describe(report, &sets, &view).await;
         self.take_over(report, &sets);
         self.decide(report, &mut sets, &view, now).await
     }
 
     /// Begins an upload and aborts it, as the next backup will. Returns the time by the storage's clock.
-    async fn rehearse(&self) -> Result<Option<Timestamp>, AgentFailure> {
+    async fn rehearse(&self) -> Result<Option<Timestamp>, StoreError> {
         let begun = Timestamp::now();
         let uid = &self.request.database_uid;
         let path = SetPath::new(
@@ -119,15 +100,28 @@ impl<Source: CatalogSource> Look<'_, Source> {
     }
 
     async fn describe(&self, report: &mut CatalogReport, sets: &[CatalogSet], view: &ClusterView) {
+        let known = view.known();
         let confirmed = sets.iter().filter(|set| {
             let record = set.facts.confirmed();
-            record.is_some_and(|record| self.owner.has(&record.owner))
+            let is_known = known.contains(&set.facts.path);
+            is_known && record.is_some_and(|record| self.owner.has(&record.owner))
         });
         report.confirmed = count(confirmed.count());
         report.sets = count(sets.len());
         let bytes: u64 = sets.iter().map(|set| set.stored_bytes).sum();
         report.stored_bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let damaged = find_damaged(sets, view, &self.owner, &self.request.removing);
+        let ours = [report.removing.clone(), report.removed.clone()].concat();
+        let damaged = find_damaged(sets, view, &self.owner, &ours);
+        let (expired, damaged): (Vec<_>, Vec<_>) =
+            damaged.into_iter().partition(|damaged| damaged.is_expired);
+        report.expired_count = count(expired.len());
+        let remark_of = |damaged: Damaged| SetRemark {
+            is_gone: damaged.is_gone,
+            ..remark(damaged.path, &damaged.why)
+        };
+        let expired = expired.into_iter().take(DAMAGED_LIMIT);
+        report.expired = expired.map(remark_of).collect();
+        report.damaged = Vec::new();
         report.damaged_count = count(damaged.len());
         for damaged in damaged {
             if report.damaged.len() == DAMAGED_LIMIT {
@@ -137,10 +131,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
                 report.damaged_count -= 1;
                 continue;
             }
-            report.damaged.push(SetRemark {
-                is_gone: damaged.is_gone,
-                ..remark(damaged.path, &damaged.why)
-            });
+            report.damaged.push(remark_of(damaged));
         }
     }
 
@@ -157,10 +148,16 @@ impl<Source: CatalogSource> Look<'_, Source> {
     /// What has become of what an earlier run began to remove: what nothing is left of is removed, and
     /// what still has its manifest was not begun.
     fn take_over(&self, report: &mut CatalogReport, sets: &[CatalogSet]) {
+        let is_there = |path: &String| sets.iter().any(|set| set.facts.path == *path);
+        report.removed.retain(|path| !is_there(path));
         for path in std::mem::take(&mut report.removing) {
             match sets.iter().find(|set| set.facts.path == path) {
                 // Never another database's, whoever has noted it.
-                None if path.starts_with(&self.directory) => report.removed.push(path),
+                None if path.starts_with(&self.directory) => {
+                    if !report.removed.contains(&path) {
+                        report.removed.push(path);
+                    }
+                }
                 Some(set) if set.facts.contents == SetContents::Unfinished => {
                     report.removing.push(path);
                 }
@@ -168,175 +165,4 @@ impl<Source: CatalogSource> Look<'_, Source> {
             }
         }
     }
-
-    async fn decide(
-        &self,
-        report: &mut CatalogReport,
-        sets: &mut [CatalogSet],
-        view: &ClusterView,
-        now: Option<Timestamp>,
-    ) -> Result<(), AgentFailure> {
-        let begun: BTreeSet<String> = report.removing.iter().cloned().collect();
-        let first = self.plan(sets, view, &begun, now);
-        let mut unknown_locks = BTreeSet::new();
-        for (index, _) in first.iter().enumerate().filter(|(_, plan)| plan.0) {
-            let path = sets[index].facts.path.clone();
-            match fetch_lock(self.store, &path).await {
-                Ok(until) => sets[index].facts.locked_until = until,
-                Err(error) => {
-                    let why = format!("whether it is locked is not known: {error}");
-                    report.left.push(remark(path.clone(), &why));
-                    unknown_locks.insert(path);
-                }
-            }
-        }
-        let planned = self.plan(sets, view, &begun, now);
-        report.held = planned.iter().find_map(|(_, why)| match why {
-            Why::Held(held) => Some(held.to_string()),
-            _ => None,
-        });
-        report.plan = self.lines(sets, &planned);
-        for (set, (_, why)) in sets.iter().zip(&planned) {
-            if let Why::Locked(_) = why {
-                let path = set.facts.path.clone();
-                report.left.push(remark(path, &why.to_string()));
-            }
-        }
-        let chosen = sets
-            .iter()
-            .zip(&planned)
-            .filter(|(set, (removed, _))| *removed && !unknown_locks.contains(&set.facts.path));
-        // No more than the report has room for.
-        let room = CATALOG_LIMIT.saturating_sub(report.removing.len() + report.removed.len());
-        let chosen: Vec<&CatalogSet> = chosen.map(|(set, _)| set).take(room).collect();
-        if !self.request.removes || chosen.is_empty() {
-            return Ok(());
-        }
-        self.remove(report, &chosen, view).await
-    }
-
-    /// Whether each set goes, and why.
-    fn plan(
-        &self,
-        sets: &[CatalogSet],
-        view: &ClusterView,
-        begun: &BTreeSet<String>,
-        now: Option<Timestamp>,
-    ) -> Vec<(bool, Why)> {
-        let retention = self.request.retention.as_ref();
-        let input = RetentionInput {
-            rules: retention.map(rules_of).unwrap_or_default(),
-            owner: &self.owner,
-            held: view
-                .held
-                .or(retention.is_none().then_some(Held::NoRetention)),
-            newest_confirmed: view.newest_confirmed.as_deref(),
-            running: &view.running,
-            begun,
-            longest_backup: LONGEST_BACKUP,
-            now,
-        };
-        let facts: Vec<SetFacts> = sets.iter().map(|set| set.facts.clone()).collect();
-        let decisions = decide_retention(&input, &facts);
-        let outcome = |decision: Decision<'_>| (decision.removed, decision.why);
-        decisions.into_iter().map(outcome).collect()
-    }
-
-    /// What is said of each set: first those that go, then the newest.
-    fn lines(&self, sets: &[CatalogSet], planned: &[(bool, Why)]) -> Vec<PlannedSet> {
-        let mut lines: Vec<PlannedSet> = sets
-            .iter()
-            .zip(planned)
-            .rev()
-            .map(|(set, (remove, why))| PlannedSet {
-                set: set.facts.path.replacen(&self.directory, "", 1),
-                remove: *remove,
-                why: line_within(&why.to_string(), CATALOG_TEXT_LIMIT / 2),
-            })
-            .collect();
-        lines.sort_by_key(|line| !line.remove);
-        lines.truncate(CATALOG_LIMIT);
-        lines
-    }
-
-    /// Removes sets one after the other. That they are about to go is noted first: what of them is found
-    /// half removed later is ours.
-    async fn remove(
-        &self,
-        report: &mut CatalogReport,
-        chosen: &[&CatalogSet],
-        view: &ClusterView,
-    ) -> Result<(), AgentFailure> {
-        let mut begun = report.removing.clone();
-        for set in chosen {
-            if !report.removing.contains(&set.facts.path) {
-                report.removing.push(set.facts.path.clone());
-            }
-        }
-        if let Err(why) = self.source.note(report).await {
-            report.removing = begun;
-            return Err(AgentFailure {
-                reason: reasons::JOB_FAILED.to_owned(),
-                message: format!("nothing was removed, because that could not be noted: {why}"),
-            });
-        }
-        for (place, set) in chosen.iter().enumerate() {
-            let path = &set.facts.path;
-            if let Some(held) = self.is_held(view, path).await {
-                let rest = chosen[place..].iter().map(|set| set.facts.path.clone());
-                report.left.extend(rest.map(|path| remark(path, &held)));
-                report.held = Some(held);
-                break;
-            }
-            match remove_set(self.store, set).await {
-                Ok(()) => {
-                    tracing::info!(path, "removed, as retention says");
-                    begun.retain(|begun| begun != path);
-                    report.removed.push(path.clone());
-                }
-                Err(left) => {
-                    tracing::warn!(path, begun = left.is_begun, "left: {}", left.why);
-                    if left.is_begun && !begun.contains(path) {
-                        begun.push(path.clone());
-                    }
-                    report.left.push(remark(path.clone(), &left.why));
-                }
-            }
-        }
-        report.removing = begun;
-        Ok(())
-    }
-
-    /// Why a set may not be removed after all, asked right before: a reset may have been found since, a
-    /// backup begun, or the newest confirmed set may have gone.
-    async fn is_held(&self, before: &ClusterView, path: &str) -> Option<String> {
-        let view = self.source.fetch_view().await;
-        if let Some(held) = view.held {
-            return Some(format!("nothing is removed: {held}"));
-        }
-        if view.running.contains(path) {
-            return Some("a backup of it runs".to_owned());
-        }
-        let newest = before.newest_confirmed.as_deref().unwrap_or_default();
-        let still = match fetch_set(self.store, newest).await {
-            Ok(set) => set.facts.confirmed().is_some() && set.faults.is_empty(),
-            Err(error) => {
-                tracing::warn!("the newest confirmed set can't be read: {error}");
-                false
-            }
-        };
-        (!still).then(|| format!("nothing is removed: {}", Held::NewestConfirmedUnread))
-    }
-}
-
-fn remark(path: String, why: &str) -> SetRemark {
-    SetRemark {
-        path,
-        why: line_within(why, CATALOG_TEXT_LIMIT - 20),
-        is_gone: false,
-    }
-}
-
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

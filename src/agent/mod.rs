@@ -8,6 +8,8 @@ mod backup_set;
 mod catalog;
 mod catalog_facts;
 mod catalog_look;
+mod catalog_plan;
+mod catalog_removal;
 mod check;
 mod command;
 mod counted_evidence;
@@ -41,7 +43,8 @@ mod without_login;
 
 pub use backup_set::{TakenSet, take_set};
 pub use catalog_facts::{ClusterView, KnownBackup};
-pub use catalog_look::{CatalogSource, look_at_sets};
+pub use catalog_look::look_at_sets;
+pub use catalog_plan::CatalogSource;
 pub use command::{AgentCommand, run};
 pub use dump::{DUMP_APPLICATION_NAME, DumpPrograms, DumpScope, DumpedServer};
 pub use dump_run::Dumped;

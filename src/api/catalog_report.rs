@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AgentFailure;
+use super::{AgentFailure, Retention};
 
 /// The most sets that one run removes, and that a report lists.
 pub const CATALOG_LIMIT: usize = 100;
@@ -25,9 +25,12 @@ pub struct CatalogReport {
     /// When it ended; absent while it removes sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
-    /// Why not everything could be read or stored. The next backup would fail, too.
+    /// Why not everything could be read or stored. What was not read is said as by the last look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AgentFailure>,
+    /// Why the next backup would fail: the storage refuses what it will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<AgentFailure>,
     /// Sets and directories of the database in the bucket, before anything was removed.
     #[serde(default)]
     pub sets: i64,
@@ -44,6 +47,16 @@ pub struct CatalogReport {
     /// Whether this run was to remove sets: the first after a new confirmed backup is.
     #[serde(default)]
     pub removes: bool,
+    /// The rules that the plan is of. Only rules that an earlier look has planned remove anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Retention>,
+    /// What was read of the newest confirmed set before the first one was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub read_back: Option<String>,
+    /// How many sets are left for later looks, because one removes only so many.
+    #[serde(default)]
+    pub postponed: i64,
     /// What retention says of each set. No more than 100, those that it removes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
@@ -67,6 +80,14 @@ pub struct CatalogReport {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub damaged: Vec<SetRemark>,
+    /// How many sets are gone as a whole that are older than every set that is there, as after a lifecycle
+    /// rule of the bucket.
+    #[serde(default)]
+    pub expired_count: i64,
+    /// The first of them, the newest first, at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub expired: Vec<SetRemark>,
 }
 
 /// What retention says of one set.
@@ -123,4 +144,10 @@ pub struct CatalogSummary {
     /// How many sets were to be removed and are left.
     #[serde(default)]
     pub left: i64,
+    /// Why nothing at all may be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// Why not everything could be read or stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<AgentFailure>,
 }

@@ -58,6 +58,8 @@ pub fn report_catalog(observed: &Observed, plan: &mut Plan) {
         stored_bytes: report.stored_bytes,
         damaged: report.damaged_count.saturating_sub(count(settled)).max(0),
         left: count(report.left.len()),
+        held: report.held.clone(),
+        failure: report.failure.clone(),
     });
     for backup in removed(observed, reported, report) {
         plan.steps
@@ -106,12 +108,7 @@ pub fn plan_catalog(
         })
         .max_by_key(|one| made(one));
     let Some(newest) = newest else { return };
-    // The report of the last look is overwritten by the next: first what it says is done.
-    let has_pending = plan
-        .steps
-        .iter()
-        .any(|step| matches!(step, Step::DeleteBackup(_)));
-    let Some(wait) = time_left(observed).filter(|_| !has_pending) else {
+    let Some(wait) = time_left(observed) else {
         return;
     };
     if !wait.is_zero() {
@@ -127,7 +124,11 @@ pub fn plan_catalog(
         .as_ref()
         .and_then(|status| status.catalog.as_ref());
     let mut request = resources::catalog_request(&observed.database, backup, name);
-    request.removes = request.retention.is_some() && !of_newest.is_some_and(has_removed);
+    // Rules that were set or changed, also by an upgrade, are planned by one look and carried out by the
+    // next: there is a day to read the plan.
+    let is_planned = last.is_some_and(|last| last.rules == request.retention);
+    request.removes =
+        request.retention.is_some() && is_planned && !of_newest.is_some_and(has_removed);
     request.removing = last.map(|last| last.removing.clone()).unwrap_or_default();
     let noted = || noted_cluster(observed.cron_job.known()?.as_ref()?);
     request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
@@ -222,12 +223,45 @@ fn damaged<'a>(
         .filter(move |remark| !remark.is_gone || is_known(remark))
 }
 
+/// Says which sets a lifecycle rule of the bucket seems to have removed: as a whole, and the oldest. That is
+/// what its owner wanted, and nothing is wrong with the others.
+fn say_expired(
+    observed: &Observed,
+    report: &CatalogReport,
+    condition: DesiredCondition,
+) -> DesiredCondition {
+    let name_of = |remark: &SetRemark| {
+        let mut backups = list(&observed.backups).iter();
+        let found = backups.find(|backup| path(backup) == Some(remark.path.as_str()));
+        found.and_then(|backup| backup.metadata.name.clone())
+    };
+    let Some(name) = report.expired.iter().find_map(name_of) else {
+        return condition;
+    };
+    let count = match report.expired_count {
+        0 | 1 => "1 set".to_owned(),
+        count => format!("{count} sets"),
+    };
+    let before = condition.message.trim_end_matches('.');
+    let message = format!(
+        "{before}; {count} older than all others, such as that of DatabaseBackup {name}, are gone from the \
+         bucket, as after a lifecycle rule of it. Delete what is left of them in the cluster: kubectl -n {} \
+         delete dbbackup {name}",
+        observed.namespace_name()
+    );
+    DesiredCondition {
+        message,
+        ..condition
+    }
+}
+
 /// Says which sets are damaged. There may be a fresh backup nevertheless; but who loses one may lose the
 /// others, too.
 pub fn say(observed: &Observed, plan: &Plan, condition: DesiredCondition) -> DesiredCondition {
     let Some((_, report)) = newest_report(observed) else {
         return condition;
     };
+    let condition = say_expired(observed, report, condition);
     let mut sets = damaged(observed, report);
     let Some(first) = sets.next() else {
         return condition;

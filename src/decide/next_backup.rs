@@ -39,7 +39,7 @@ pub fn find_obstacle(observed: &Observed) -> Option<AgentFailure> {
         let (_, report) = newest_report(observed)?;
         // By the clock of a node: it only says when a sentence ends.
         let ended = report.completion_time.as_ref()?.0;
-        report.failure.clone().filter(|_| is_newer(ended))
+        report.obstacle.clone().filter(|_| is_newer(ended))
     })
 }
 

@@ -95,6 +95,8 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
             let why = format!("{}; {}", cannot(words), try_it(observed));
             (why, &[ConditionType::BackupFresh])
         }
+        // The set is gone as it should be, and the backups are as fresh as they were.
+        Step::DeleteBackup(_) => (cannot(words), &[ConditionType::BackupFresh]),
         Step::EnsureAgentIdentity => {
             let why = format!("{}; {}", cannot(words), try_it(observed));
             (why, &AWAIT_AGENTS)
@@ -112,6 +114,7 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
         }
         let waits = match step {
             Step::ApplyCronJob(_) => condition.status == ConditionStatus::False,
+            Step::DeleteBackup(_) => false,
             step if step.marks_an_object_of_others() => condition.reason == reasons::GUARDING,
             _ => WAITING.contains(&condition.reason),
         };

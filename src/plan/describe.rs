@@ -217,6 +217,7 @@ impl Step {
                 | Self::CreateJob(_)
                 | Self::ApplyCronJob(_)
                 | Self::EndJob(_)
+                | Self::DeleteBackup(_)
         )
     }
 

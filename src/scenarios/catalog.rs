@@ -161,6 +161,13 @@ fn scenarios() -> Vec<Scenario> {
         ("a set is damaged", reported(damaged("first", false))),
         ("a set is gone", reported(damaged("first", true))),
         (
+            "the oldest sets are gone, as by a lifecycle rule",
+            reported({
+                let gone = damaged("first", true);
+                json!({"expiredCount": 2, "expired": gone["damaged"]})
+            }),
+        ),
+        (
             "a set is gone and its backup was deleted since",
             reported(damaged("earlier", true)),
         ),
@@ -199,7 +206,9 @@ fn asked(sample: &Sample) -> CatalogRequest {
 #[test]
 fn sets_are_removed_once_after_each_new_confirmed_one() {
     let with = |report: serde_json::Value| {
-        let sample = reported(report).wanted(|spec| {
+        let mut planned = json!({"rules": {"keepLast": 1}});
+        json_patch::merge(&mut planned, &report);
+        let sample = reported(planned).wanted(|spec| {
             let retention = json!({"keepLast": 1});
             let backup = spec.backup.iter_mut();
             backup.for_each(|backup| backup.retention = from(retention.clone()));
@@ -222,13 +231,18 @@ fn sets_are_removed_once_after_each_new_confirmed_one() {
     assert_eq!(half.removing, ["atra/knowledge/x"]);
     // A newer one was confirmed since.
     let newer = taken("newer", "2026-02-01T09:25:00Z");
-    let sample = reported(json!({"removes": true})).wanted(|spec| {
+    let done = json!({"removes": true, "rules": {"keepLast": 1}});
+    let sample = reported(done.clone()).wanted(|spec| {
         let backup = spec.backup.iter_mut();
         backup.for_each(|backup| backup.retention = from(json!({"keepLast": 1})));
     });
-    let backups = vec![first(), newest(json!({"removes": true})), newer];
+    let backups = vec![first(), newest(done), newer];
     let request = asked(&sample.backups(backups));
     assert_eq!((request.backup.as_str(), request.removes), ("newer", true));
+    // Rules that no look has planned remove nothing, be they new or changed.
+    for rules in [json!(null), json!({"keepLast": 2}), json!({"keepDays": 1})] {
+        assert!(!with(json!({"rules": rules})).removes, "{rules}");
+    }
     // Without rules nothing is ever removed.
     assert!(!asked(&reported(json!({}))).removes);
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod catalog;
 mod client;
+mod confirmed_sets;
 mod credentials;
 mod dialect;
 mod error;
@@ -22,16 +23,18 @@ mod removal;
 mod retention;
 #[cfg(test)]
 mod retention_tests;
+mod retention_words;
 mod s3;
+mod set_facts;
 mod stall;
 mod upload;
 mod verdicts;
+mod verify;
 mod wait_budget;
 mod write;
 
-pub use catalog::{
-    CatalogSet, fetch_catalog, fetch_databases, fetch_set, is_object_name, verify_set,
-};
+pub use catalog::{CatalogSet, fetch_catalog, fetch_databases, fetch_set, is_object_name};
+pub use confirmed_sets::RetentionRules;
 pub use dialect::PartRules;
 pub use error::{StoreError, StoreErrorKind};
 pub use layout::{
@@ -49,10 +52,10 @@ pub use object_store::{ObjectStore, PendingUpload, StoredPart, Whole};
 pub use part_sizes::{PartSizes, SMALLEST_PART};
 pub use remembered::{fetch_elsewhere, fetch_newest_good, rows_of};
 pub use removal::{LeftSet, fetch_lock, remove_set};
-pub use retention::{
-    Decision, Held, RetentionInput, RetentionRules, SetContents, SetFacts, SetOwner, SetRecord,
-    Standing, Why, decide_retention,
-};
+pub use retention::{Decision, RetentionInput, decide_retention};
+pub use retention_words::{Held, Why};
 pub use s3::S3Store;
+pub use set_facts::{SetContents, SetFacts, SetOwner, SetRecord, Standing};
 pub use upload::{StoredObject, Upload};
 pub use verdicts::{StoredVerdict, VerdictKind, Verdicts, store_verdict};
+pub use verify::{ReadBack, read_back, verify_set};

@@ -49,7 +49,14 @@ pub async fn fetch_newest_good(
                 .map_err(|error| format!("`{key}` is no manifest: {error}")),
             // It was deleted meanwhile.
             Err(error) if error.kind == StoreErrorKind::NotFound => continue,
-            Err(error) if error.kind == StoreErrorKind::TooLarge => Err(error.message),
+            Err(error)
+                if matches!(
+                    error.kind,
+                    StoreErrorKind::TooLarge | StoreErrorKind::Unreadable
+                ) =>
+            {
+                Err(error.message)
+            }
             Err(error) => return Err(error),
         };
         match manifest {

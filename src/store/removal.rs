@@ -27,7 +27,8 @@ impl LeftSet {
 }
 
 /// Until when the storage refuses to remove one of these sets' objects: the longest lock. A legal hold has
-/// no end.
+/// no end. Where objects are locked when they are stored, one of which the storage says nothing is an error:
+/// the key may not see its lock.
 pub async fn fetch_lock(store: &S3Store, path: &str) -> Result<Option<Timestamp>, StoreError> {
     let mut longest = None;
     for object in store.list_objects(&format!("{path}/")).await? {
@@ -39,6 +40,16 @@ pub async fn fetch_lock(store: &S3Store, path: &str) -> Result<Option<Timestamp>
         let until = head
             .object_lock_retain_until_date()
             .map(|until| Timestamp::from_second(until.secs()).unwrap_or(Timestamp::MAX));
+        if until.is_none() && store.storage.object_lock.is_some() {
+            return Err(StoreError::new(
+                StoreErrorKind::Unreadable,
+                format!(
+                    "the storage does not say how long `{}` is locked: the key needs \
+                     s3:GetObjectRetention, or it was stored before objectLock was set",
+                    object.key
+                ),
+            ));
+        }
         let is_held = head.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On);
         let until = if is_held { Some(Timestamp::MAX) } else { until };
         longest = longest.max(until);
@@ -61,8 +72,17 @@ pub async fn remove_set(store: &S3Store, planned: &CatalogSet) -> Result<(), Lef
     let directory = format!("{path}/");
     let listed = store.list_objects(&directory).await;
     let listed = listed.map_err(|error| LeftSet::whole(error.message))?;
-    let has_manifest = !matches!(present.facts.contents, SetContents::Unfinished);
-    if has_manifest {
+    match fetch_lock(store, path).await {
+        Ok(until) if until == planned.facts.locked_until => {}
+        Ok(_) => return Err(LeftSet::whole("its lock has changed since it was read")),
+        Err(error) => {
+            let why = format!("whether it is locked is not known: {error}");
+            return Err(LeftSet::whole(why));
+        }
+    }
+    if matches!(present.facts.contents, SetContents::Unfinished) {
+        expect_no_manifest(store, path).await?;
+    } else {
         remove_manifest(store, path).await?;
     }
     // Verdicts last: as long as there is something left they say whose it was.
@@ -78,6 +98,15 @@ pub async fn remove_set(store: &S3Store, planned: &CatalogSet) -> Result<(), Lef
         })?;
     }
     Ok(())
+}
+
+/// Makes sure that a directory is none of a set: a listing may be behind.
+async fn expect_no_manifest(store: &S3Store, path: &str) -> Result<(), LeftSet> {
+    match store.head(&format!("{path}/{MANIFEST_NAME}")).await {
+        Err(error) if error.kind == StoreErrorKind::NotFound => Ok(()),
+        Ok(_) => Err(LeftSet::whole("it has a manifest since it was read")),
+        Err(error) => Err(LeftSet::whole(error.message)),
+    }
 }
 
 /// Removes the manifest, and makes sure that it is gone before anything else goes.

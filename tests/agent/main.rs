@@ -31,6 +31,7 @@ mod owner_code;
 mod remembered;
 mod retention;
 mod retention_held;
+mod retention_mended;
 mod retention_scene;
 mod settings;
 mod store;

@@ -230,13 +230,14 @@ async fn that_the_next_backup_would_fail_is_said_and_the_sets_are_compared_never
             Fault::None
         }
     });
-    let sets = store_sets(&behind.server, 2).await;
-    fs::remove_dir_all(behind.server.file(&sets[0].path)).unwrap();
+    let sets = store_sets(&behind.server, 3).await;
+    fs::remove_dir_all(behind.server.file(&sets[1].path)).unwrap();
     let mut asked = request(&behind.server, 5);
     asked.removes = false;
     let store = behind.open(S3Profile::Generic, IMPATIENT);
     let report = look(&store, &asked, &Says::new(&sets)).await;
     let failure = report.failure.clone().unwrap();
     assert_eq!(failure.reason, reasons::STORAGE_DENIED, "{report:?}");
+    assert_eq!(report.obstacle, Some(failure), "{report:?}");
     assert_eq!(report.damaged_count, 1, "{report:?}");
 }

@@ -93,6 +93,23 @@ fn retention_removes_the_sets_that_no_rule_keeps_and_their_backups() {
         scene.wait_backup("next").await;
         let status = wait_verdict(scene, "next").await.status.expect("a status");
         let kept = status.path.expect("a path");
+        // One look plans what new rules say, and the next one does it.
+        scene
+            .wait("the plan", async || {
+                let newest: DatabaseBackup = scene.get("next").await;
+                let report = newest.status.and_then(|status| status.catalog);
+                let is_planned = report
+                    .as_ref()
+                    .is_some_and(|report| report.rules.is_some() && report.removed.is_empty());
+                if is_planned {
+                    Ok(())
+                } else {
+                    Err(format!("{report:?}"))
+                }
+            })
+            .await;
+        let looks = format!("holdfast.dev/task=catalog,holdfast.dev/database={NAME}");
+        scene.kubectl(&format!("delete job -l {looks}"));
         scene
             .wait("the first backup to go", async || {
                 let backups = scene.list::<DatabaseBackup>().await;
