@@ -1,5 +1,5 @@
 //! A look at all sets of a database in its bucket: stores what checks have said, compares each set with its
-//! manifest, and removes what retention lets go. What it removes it decides from what it reads itself.
+//! manifest, and removes those that no rule keeps. What it removes it decides from what it reads itself.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -206,9 +206,9 @@ impl<Source: CatalogSource> Look<'_, Source> {
             .iter()
             .zip(&planned)
             .filter(|(set, (removed, _))| *removed && !unknown_locks.contains(&set.facts.path));
-        // No more than the report has room for.
-        let room = CATALOG_LIMIT.saturating_sub(report.removing.len() + report.removed.len());
-        let chosen: Vec<&CatalogSet> = chosen.map(|(set, _)| set).take(room).collect();
+        // No more than the report can list.
+        let left = CATALOG_LIMIT.saturating_sub(report.removing.len() + report.removed.len());
+        let chosen: Vec<&CatalogSet> = chosen.map(|(set, _)| set).take(left).collect();
         if !self.request.removes || chosen.is_empty() {
             return Ok(());
         }
@@ -242,7 +242,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
         decisions.into_iter().map(outcome).collect()
     }
 
-    /// What is said of each set: first those that go, then the newest.
+    /// What is reported of each set: first those that go, then the newest.
     fn lines(&self, sets: &[CatalogSet], planned: &[(bool, Why)]) -> Vec<PlannedSet> {
         let mut lines: Vec<PlannedSet> = sets
             .iter()
