@@ -1,5 +1,5 @@
-//! `holdfast agent catalog`: looks at all sets of a database in its bucket, removes those that retention
-//! lets go, and reports to the `DatabaseBackup` that is the newest confirmed one. It has the key of the
+//! `holdfast agent catalog`: looks at all sets of a database in its bucket, removes those that no rule of
+//! retention keeps, and reports to the `DatabaseBackup` that is the newest confirmed one. It has the key of the
 //! bucket and none of Postgres.
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::api::{
 use crate::store::{Held, S3Store, StoreLimits};
 
 /// How long a storage is waited for that is unavailable: the next run is not far.
-const PATIENCE: Duration = Duration::from_mins(5);
+const STORAGE_LIMIT: Duration = Duration::from_mins(5);
 
 /// Looks at the sets and reports. What could not be done is an error, so that the Job fails, too.
 pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<(
     let mut report = begin_report(job, &request, &source.fetch_view().await);
     let files = MountedFiles::default();
     let limits = StoreLimits {
-        budget: PATIENCE,
+        budget: STORAGE_LIMIT,
         ends_at: Some(Instant::now() + deadline),
         ..StoreLimits::default()
     };

@@ -7,7 +7,7 @@ use super::*;
 use crate::api::WalPosition;
 use crate::store::{SetFacts, SetRecord, Verdicts};
 
-const FOLDER: &str = "prod/atra/knowledge";
+const DIRECTORY: &str = "prod/atra/knowledge";
 
 fn request() -> CatalogRequest {
     serde_json::from_value(json!({
@@ -52,7 +52,7 @@ fn conditions(reset: &str, verified: &str) -> Value {
 
 fn backup(name: &str, minute: u32, status: &Value) -> DatabaseBackup {
     let mut all = json!({
-        "bucket": "backups", "path": format!("{FOLDER}/{name}"), "manifestSha256": name,
+        "bucket": "backups", "path": format!("{DIRECTORY}/{name}"), "manifestSha256": name,
     });
     for (key, value) in status.as_object().unwrap() {
         all[key] = value.clone();
@@ -83,7 +83,7 @@ fn view(database: Option<&ProtectedDatabase>, backups: &[DatabaseBackup]) -> Clu
 fn set(name: &str, standing: Standing) -> CatalogSet {
     CatalogSet {
         facts: SetFacts {
-            path: format!("{FOLDER}/{name}"),
+            path: format!("{DIRECTORY}/{name}"),
             stored_at: None,
             locked_until: None,
             contents: SetContents::Set(SetRecord {
@@ -180,8 +180,8 @@ fn the_newest_that_counts_is_of_this_bucket_and_what_runs_is_known() {
             backup("h", 8, &outside),
         ],
     );
-    assert_eq!(view.newest_confirmed, Some(format!("{FOLDER}/b")));
-    assert_eq!(view.running, BTreeSet::from([format!("{FOLDER}/e")]));
+    assert_eq!(view.newest_confirmed, Some(format!("{DIRECTORY}/b")));
+    assert_eq!(view.running, BTreeSet::from([format!("{DIRECTORY}/e")]));
     assert_eq!(view.taken.len(), 4);
 }
 
@@ -231,12 +231,12 @@ fn what_vanished_or_is_damaged_is_named_and_what_retention_removes_is_not() {
     let mut short = set("c", Standing::Incomplete);
     short.faults.push("`dump.pgc.zst` is missing".to_owned());
     let mut of_other = short.clone();
-    of_other.facts.path = format!("{FOLDER}/foreign");
+    of_other.facts.path = format!("{DIRECTORY}/foreign");
     if let SetContents::Set(record) = &mut of_other.facts.contents {
         record.owner.database_uid = "uid-2".to_owned();
     }
     let mut forgotten = short.clone();
-    forgotten.facts.path = format!("{FOLDER}/forgotten");
+    forgotten.facts.path = format!("{DIRECTORY}/forgotten");
     let sets = [unfinished, short, of_other, forgotten];
     let found = |removing: &[String]| -> Vec<(String, bool)> {
         let damaged = find_damaged(&sets, &view, &owner(), removing);
@@ -244,7 +244,7 @@ fn what_vanished_or_is_damaged_is_named_and_what_retention_removes_is_not() {
             .into_iter()
             .map(|damaged| {
                 (
-                    damaged.path.replace(&format!("{FOLDER}/"), ""),
+                    damaged.path.replace(&format!("{DIRECTORY}/"), ""),
                     damaged.is_gone,
                 )
             })
@@ -259,7 +259,7 @@ fn what_vanished_or_is_damaged_is_named_and_what_retention_removes_is_not() {
     ];
     let all = all.map(|(name, is_gone)| (name.to_owned(), is_gone));
     assert_eq!(found(&[]), all);
-    let removing = [format!("{FOLDER}/a"), format!("{FOLDER}/b")];
+    let removing = [format!("{DIRECTORY}/a"), format!("{DIRECTORY}/b")];
     assert_eq!(found(&removing), all[..3]);
 }
 
@@ -301,7 +301,7 @@ fn what_a_lifecycle_rule_removed_or_nobody_can_read_here_is_no_damage() {
         .iter()
         .map(|one| (one.path.as_str(), one.is_expired))
         .collect();
-    let path = |name: &str| format!("{FOLDER}/{name}");
+    let path = |name: &str| format!("{DIRECTORY}/{name}");
     // Between others, it is none of a lifecycle rule.
     assert_eq!(
         found,
@@ -317,7 +317,7 @@ fn a_look_that_fails_takes_nothing_back() {
     newest["catalog"] = json!({
         "job": "yesterday", "completionTime": "2026-01-31T09:00:00Z", "sets": 7, "removes": true,
         "damagedCount": 1, "damaged": [{"path": "x", "why": "`dump.pgc.zst` is missing"}],
-        "removed": [format!("{FOLDER}/a"), format!("{FOLDER}/deleted")],
+        "removed": [format!("{DIRECTORY}/a"), format!("{DIRECTORY}/deleted")],
         "left": [{"path": "y", "why": "locked"}], "rules": {"keepLast": 2},
         "failure": {"reason": "StorageUnreachable", "message": ""},
     });
@@ -333,7 +333,7 @@ fn a_look_that_fails_takes_nothing_back() {
     assert_eq!(report.damaged.len(), 1);
     assert_eq!(
         report.removed,
-        [format!("{FOLDER}/a")],
+        [format!("{DIRECTORY}/a")],
         "its DatabaseBackup is there"
     );
     assert_eq!(report.rules, request().retention);

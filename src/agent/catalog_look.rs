@@ -1,5 +1,5 @@
 //! A look at all sets of a database in its bucket: stores what checks have said, compares each set with its
-//! manifest, and removes what retention lets go. What it removes it decides from what it reads itself.
+//! manifest, and removes those that no rule keeps. What it removes it decides from what it reads itself.
 
 use jiff::Timestamp;
 

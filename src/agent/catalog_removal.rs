@@ -54,7 +54,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
         // What was begun first, then the oldest.
         chosen.sort_by_key(|set| !begun.contains(&set.facts.path));
         let most = most_of(sets).max(begun.len());
-        // No more than the report has room for.
+        // No more than the report can list.
         let room = CATALOG_LIMIT.saturating_sub(report.removing.len() + report.removed.len());
         if !self.request.removes || chosen.is_empty() {
             return Ok(());

@@ -27,8 +27,8 @@ pub enum AgentCommand {
     /// Back up the database that `HOLDFAST_REQUEST` names, and report to a `DatabaseBackup` named
     /// like the Job.
     Backup,
-    /// Look at all sets of the database that `HOLDFAST_REQUEST` names, remove those that retention lets
-    /// go, and report to the newest confirmed `DatabaseBackup`.
+    /// Look at all sets of the database that `HOLDFAST_REQUEST` names, remove those that no rule of
+    /// retention keeps, and report to the newest confirmed `DatabaseBackup`.
     Catalog,
 }
 

@@ -231,7 +231,7 @@ pub struct BackupRequest {
     pub kubernetes_cluster: Option<String>,
 }
 
-/// A look at all sets of a database in its bucket, and the removal of those that retention lets go.
+/// A look at all sets of a database in its bucket, and the removal of those that no rule keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogRequest {

@@ -15,7 +15,7 @@ pub const DAMAGED_LIMIT: usize = 16;
 pub const CATALOG_TEXT_LIMIT: usize = 300;
 
 /// What a look at all sets of a database found. It is made once a day, and after a new confirmed backup
-/// it removes what retention lets go.
+/// it removes the sets that no rule of retention keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogReport {

@@ -1,5 +1,5 @@
-//! The sets in the bucket: when they are looked at, which backups go because retention has removed their
-//! sets, and what is said of sets that are damaged. Pure.
+//! The sets in the bucket: when they are checked, which backups go because retention has removed their
+//! sets, and what is reported of damaged ones. Pure.
 
 use std::time::Duration;
 

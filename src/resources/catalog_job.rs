@@ -1,4 +1,4 @@
-//! The Job that looks at all sets of a database in its bucket and removes those that retention lets go.
+//! The Job that looks at all sets of a database in its bucket and removes those that no rule of retention keeps.
 //! Pure.
 
 use std::time::Duration;

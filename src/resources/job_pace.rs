@@ -22,7 +22,7 @@ pub struct JobPace {
     pub catalog: CatalogPace,
 }
 
-/// When the sets in a bucket are looked at.
+/// When the sets in a bucket are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CatalogPace {
     /// How old the only confirmed backup is at the first.

@@ -1,5 +1,5 @@
-//! Scenarios of the sets in the bucket: when they are looked at, which backups go with their sets, and what
-//! is said of damaged ones.
+//! Scenarios of the sets in the bucket: when they are checked, which backups go with their sets, and what
+//! is reported of damaged ones.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::plan::{Step, check_plan};
 
 /// An hour after the first backup.
 const LATER: &str = "2026-02-01T10:01:00Z";
-const FOLDER: &str = "atra/knowledge";
+const DIRECTORY: &str = "atra/knowledge";
 
 #[test]
 fn plans_about_the_sets_in_the_bucket() {
@@ -25,7 +25,7 @@ fn taken(name: &str, created: &str) -> DatabaseBackup {
     let mut backup = complete_backup(name, created);
     let status = backup.status.get_or_insert_default();
     status.bucket = Some("backups".to_owned());
-    status.path = Some(format!("{FOLDER}/{name}"));
+    status.path = Some(format!("{DIRECTORY}/{name}"));
     backup
 }
 
@@ -35,7 +35,7 @@ fn first() -> DatabaseBackup {
 
 /// A database whose newest backup says that the set of the first one is removed.
 pub fn removed() -> Sample {
-    reported(json!({"removes": true, "removed": [format!("{FOLDER}/first")]}))
+    reported(json!({"removes": true, "removed": [format!("{DIRECTORY}/first")]}))
 }
 
 /// The newest confirmed one, with this report.
@@ -61,7 +61,7 @@ fn damaged(name: &str, is_gone: bool) -> serde_json::Value {
     } else {
         "`dump.pgc.zst` is missing"
     };
-    let set = json!({"path": format!("{FOLDER}/{name}"), "why": why, "isGone": is_gone});
+    let set = json!({"path": format!("{DIRECTORY}/{name}"), "why": why, "isGone": is_gone});
     json!({"damagedCount": 1, "damaged": [set]})
 }
 
@@ -73,10 +73,10 @@ fn looked(ended: &str, reason: &str) -> Sample {
 
 fn scenarios() -> Vec<Scenario> {
     let settled = Sample::settled;
-    let is_removed = json!({"removes": true, "removed": [format!("{FOLDER}/first")]});
+    let is_removed = json!({"removes": true, "removed": [format!("{DIRECTORY}/first")]});
     let running = || {
         let mut running = backup("first", "2026-02-01T09:01:00Z", "Running");
-        running.status.get_or_insert_default().path = Some(format!("{FOLDER}/first"));
+        running.status.get_or_insert_default().path = Some(format!("{DIRECTORY}/first"));
         running
     };
     vec![
@@ -250,7 +250,7 @@ fn sets_are_removed_once_after_each_new_confirmed_one() {
 /// Only the very step that the report asks for passes.
 #[test]
 fn no_other_backup_is_deleted_by_any_plan() {
-    let sample = reported(json!({"removed": [format!("{FOLDER}/first")]}));
+    let sample = reported(json!({"removed": [format!("{DIRECTORY}/first")]}));
     let delete = |name: &str| {
         let backups = sample.0.backups.known().unwrap().iter();
         let mut of_name = backups.filter(|backup| backup.metadata.name.as_deref() == Some(name));

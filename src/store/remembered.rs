@@ -67,7 +67,7 @@ pub async fn fetch_newest_good(
                     (Standing::Unknown, why) => {
                         unread =
                             Some(why.unwrap_or_else(|| {
-                                format!("what is said of `{path}` is not known")
+                                format!("whether `{path}` counts is not known")
                             }));
                     }
                     _ => good.push((path, manifest)),

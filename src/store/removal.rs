@@ -137,7 +137,7 @@ fn changed(planned: &CatalogSet, present: &CatalogSet) -> Option<&'static str> {
     if sha256(planned) != sha256(present) {
         Some("its manifest has changed")
     } else if planned.facts.contents != present.facts.contents {
-        Some("what is said of it has changed")
+        Some("what checks report of it has changed")
     } else if planned.facts.stored_at != present.facts.stored_at {
         Some("something was stored in it")
     } else {

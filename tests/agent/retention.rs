@@ -161,10 +161,8 @@ async fn nothing_goes_before_it_is_noted_and_a_manifest_that_stays_keeps_its_set
     });
     let sets = store_sets(&behind.server, 2).await;
     let before = behind.server.objects();
-    let deaf = Says {
-        is_deaf: true,
-        ..Says::new(&sets)
-    };
+    let mut deaf = Says::new(&sets);
+    deaf.is_deaf = true;
     let asked = request(&behind.server, 1);
     let report = look(&behind.server.open(), &asked, &deaf).await;
     assert!(

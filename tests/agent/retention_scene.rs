@@ -175,7 +175,8 @@ pub async fn look(store: &S3Store, request: &CatalogRequest, says: &Says) -> Cat
 
 /// The directories that have a manifest, and whether they count.
 pub async fn visible(server: &TestObjectStore) -> Vec<(String, Standing)> {
-    let sets = fetch_catalog(&server.open(), "prod", "atra", "knowledge");
+    let store = server.open();
+    let sets = fetch_catalog(&store, "prod", "atra", "knowledge");
     let sets = sets.await.unwrap();
     sets.iter()
         .filter_map(|set| match &set.facts.contents {

@@ -2,8 +2,8 @@
 
 use holdfast::api::S3Profile;
 use holdfast::store::{
-    MANIFEST_NAME, ObjectStore as _, S3Store, SMALLEST_PART, SetPath, StoreErrorKind, Upload,
-    database_folder, set_suffix,
+    ObjectStore as _, S3Store, SMALLEST_PART, SetPath, StoreErrorKind, Upload, database_folder,
+    set_suffix,
 };
 use jiff::Timestamp;
 use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal};
