@@ -63,7 +63,7 @@ fn the_rules_are_rules() {
         &["check", "rules", "--lint=all", "--lint-fatal", "rules.json"],
         None,
     );
-    assert!(said.contains("8 rules found"), "{said}");
+    assert!(said.contains("12 rules found"), "{said}");
 }
 
 fn condition(name: &str, condition: &str, values: &str) -> Value {
@@ -142,6 +142,19 @@ fn each_alert_fires_when_it_should_and_not_before() {
     cases.push(
         json!({"eval_time": "22m", "alertname": "HoldfastCheckOverdue", "exp_alerts": [{"exp_labels": overdue, "exp_annotations": annotations}]}),
     );
+    for (alert, severity, quiet, firing) in BACKUP_ALERTS {
+        let labels = json!({"namespace": "atra", "name": "bad", "severity": severity});
+        let annotations = filled_in(&rule, alert, &labels);
+        cases.push(json!({"eval_time": format!("{quiet}m"), "alertname": alert, "exp_alerts": []}));
+        cases.push(json!({
+            "eval_time": format!("{firing}m"), "alertname": alert,
+            "exp_alerts": [{"exp_labels": labels, "exp_annotations": annotations}],
+        }));
+    }
+    let of_backups = |metric: &str, name: &str, values: &str| {
+        let series = format!("holdfast_{metric}{{namespace=\"atra\",name=\"{name}\"}}");
+        json!({"series": series, "values": values})
+    };
     let until = |name: &str, values: &str| {
         let series = format!(
             "holdfast_verified_until_timestamp_seconds{{namespace=\"atra\",name=\"{name}\"}}"
@@ -154,6 +167,25 @@ fn each_alert_fires_when_it_should_and_not_before() {
         json!({"series": "holdfast_data_reset{namespace=\"atra\",name=\"bad\",reason=\"RowsDropped\"}", "values": "_ _ 1x20 stale"}),
         json!({"series": "holdfast_passes_total", "values": "1+1x50 stale"}),
     ];
+    for metric in [
+        "last_backup_failed",
+        "next_backup_fails",
+        "backup_sets_damaged",
+    ] {
+        series.push(of_backups(metric, "bad", "0x9 1x70"));
+        series.push(of_backups(metric, "well", "0x80"));
+    }
+    // Half of the rows are gone after 10 minutes; the others grow.
+    series.push(of_backups(
+        "last_confirmed_backup_rows",
+        "bad",
+        "1000x9 499x70",
+    ));
+    series.push(of_backups(
+        "last_confirmed_backup_rows",
+        "well",
+        "1000+1x80",
+    ));
     for (name, bad, good) in [
         ("bad", "0x39 1x40", "1x39 0x40"),
         ("unknown", "-1x80", "-1x80"),
@@ -172,6 +204,15 @@ fn each_alert_fires_when_it_should_and_not_before() {
     let said = promtool(&["test", "rules", "case.json"], Some(case));
     assert!(said.contains("SUCCESS"), "{said}");
 }
+
+/// Alerts about backups: severity, a minute at which they are quiet and one at which they fire. Their
+/// metrics change at minute 10.
+const BACKUP_ALERTS: [(&str, &str, u32, u32); 4] = [
+    ("HoldfastBackupFailing", "warning", 24, 26),
+    ("HoldfastNextBackupFails", "warning", 24, 26),
+    ("HoldfastBackupSetIncomplete", "critical", 9, 11),
+    ("HoldfastBackupShrinking", "warning", 24, 26),
+];
 
 /// The annotations of an alert for these labels.
 fn filled_in(rule: &Value, alert: &str, labels: &Value) -> Value {

@@ -160,6 +160,7 @@ impl Server {
             timeout_seconds: TIMEOUT_SECONDS,
             counting_milliseconds: u64::try_from(counting_budget.as_millis())?,
             remembered_in: None,
+            looks_ahead: false,
             ask_default_port: false,
             configured_directory: String::new(),
         };

@@ -68,6 +68,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         image: without_evidence,
         backup_evidence: gathered.backup_evidence,
         backup_elsewhere: gathered.backup_elsewhere,
+        backup_obstacle: gathered.backup_obstacle,
         files: Vec::new(),
         verdict: None,
     };

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{JOB_NAME_VARIABLE, REQUEST_VARIABLE};
 
-use super::{backup, check, files, install, restore};
+use super::{backup, catalog, check, files, install, restore};
 
 /// What an agent does. These are started by Jobs of the operator, not by users.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -29,6 +29,9 @@ pub enum AgentCommand {
     Backup,
     /// Restore the backup set that `HOLDFAST_REQUEST` names, and report to its `DatabaseRestore`.
     Restore,
+    /// Look at all sets of the database that `HOLDFAST_REQUEST` names, remove those that no rule of
+    /// retention keeps, and report to the newest confirmed `DatabaseBackup`.
+    Catalog,
 }
 
 /// Runs a subcommand. A check that found nothing is no error here: it was reported. A failed backup or restore
@@ -39,16 +42,22 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
         AgentCommand::Check => Box::pin(check::run_check(read_request()?)).await,
         AgentCommand::Files => files::run_files(read_request()?).await,
         AgentCommand::Backup => {
-            let name = std::env::var(JOB_NAME_VARIABLE).with_context(|| {
-                format!(
-                    "{JOB_NAME_VARIABLE} is not set, so the DatabaseBackup can't be named; it \
-                    comes from the Job's label by the downward API"
-                )
-            })?;
-            Box::pin(backup::run_backup(read_request()?, &name)).await
+            Box::pin(backup::run_backup(read_request()?, &read_job_name()?)).await
+        }
+        AgentCommand::Catalog => {
+            Box::pin(catalog::run_catalog(read_request()?, &read_job_name()?)).await
         }
         AgentCommand::Restore => Box::pin(restore::run_restore(read_request()?)).await,
     }
+}
+
+fn read_job_name() -> anyhow::Result<String> {
+    std::env::var(JOB_NAME_VARIABLE).with_context(|| {
+        format!(
+            "{JOB_NAME_VARIABLE} is not set, so it is not known whose report this is; it comes from \
+             the Job's label by the downward API"
+        )
+    })
 }
 
 fn read_request<Request: DeserializeOwned>() -> anyhow::Result<Request> {

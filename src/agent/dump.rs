@@ -75,8 +75,7 @@ impl DumpPrograms {
         application: &str,
     ) -> Result<Self, AgentFailure> {
         let major = read_major(server.version).unwrap_or_default();
-        let dump = find(major, "pg_dump").await?;
-        let dump_all = find(major, "pg_dumpall").await?;
+        let (dump, dump_all) = find_programs(major).await?;
         tracing::info!(program = %dump.path.display(), version = dump.major, "dumping with");
         let password_file = PasswordFile::write(work_directory, login).map_err(|error| {
             failure(format!(
@@ -251,6 +250,14 @@ impl DumpPrograms {
 }
 
 /// The program of the server's version in the image.
+/// `pg_dump` and `pg_dumpall` for a server of this major version.
+pub(super) async fn find_programs(server: u32) -> Result<(Program, Program), AgentFailure> {
+    Ok((
+        find(server, "pg_dump").await?,
+        find(server, "pg_dumpall").await?,
+    ))
+}
+
 async fn find(server: u32, name: &str) -> Result<Program, AgentFailure> {
     find_program_for(name, server).await.map_err(|why| match why {
         NoProgram::Missing => failure(format!(

@@ -15,6 +15,7 @@ use crate::postgres::{
 };
 
 use super::counting::Counting;
+use super::look_ahead::look_ahead;
 use super::{MountedFiles, Remembered, fetch_remembered, look_without_login};
 
 /// Databases that nearly every server has, to ask for its identity when the one that should exist
@@ -34,6 +35,8 @@ pub struct Gathered {
     pub without_login: Option<WithoutLogin>,
     /// Another namespace's backup of a database of the same name, if that was asked.
     pub backup_elsewhere: Option<BackupElsewhere>,
+    /// Why the next backup would fail, if that was asked.
+    pub backup_obstacle: Option<AgentFailure>,
 }
 
 impl Gathered {
@@ -164,13 +167,19 @@ async fn gather_evidence(
         tokio::time::sleep(time_to_settle(&observed, deadline)).await;
         counting.count_rest(&login).await;
     }
+    let mut backup_obstacle = None;
     if let Some(session) = session {
+        if request.looks_ahead {
+            let version = &evidence.identity.server_version;
+            backup_obstacle = look_ahead(request, &login, &session, version).await;
+        }
         evidence.other_databases = fetch_other_databases(&session, &login, &others).await;
     }
     counting.write_into(&mut evidence);
     Gathered {
         failure: join_problems(counting.failures()),
         evidence: Some(evidence),
+        backup_obstacle,
         ..Gathered::default()
     }
 }

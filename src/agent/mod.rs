@@ -1,10 +1,15 @@
 //! What runs inside Jobs: `install`, `check`, `backup` and `restore` in the database's own image, `files`
-//! in ours. Judges nothing; it reports what it finds.
+//! and `catalog` in ours. Judges nothing; it reports what it finds.
 
 mod backup;
 mod backup_fill;
 mod backup_manifest;
 mod backup_set;
+mod catalog;
+mod catalog_facts;
+mod catalog_look;
+mod catalog_plan;
+mod catalog_removal;
 mod check;
 mod command;
 mod counted_evidence;
@@ -23,6 +28,7 @@ mod install;
 mod interrupt;
 mod kubernetes;
 mod leftovers;
+mod look_ahead;
 mod look_for_files;
 mod mounted;
 mod named_paths;
@@ -59,6 +65,9 @@ mod suspicion;
 mod without_login;
 
 pub use backup_set::{TakenSet, take_set};
+pub use catalog_facts::{ClusterView, KnownBackup};
+pub use catalog_look::look_at_sets;
+pub use catalog_plan::CatalogSource;
 pub use command::{AgentCommand, run};
 pub use dump::{DUMP_APPLICATION_NAME, DumpPrograms, DumpScope, DumpedServer};
 pub use dump_run::Dumped;

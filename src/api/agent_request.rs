@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileRule, S3Storage, TableRule, TlsMode};
+use super::{FileRule, Retention, S3Storage, TableRule, TlsMode};
 
 /// Environment variable that carries the request as JSON.
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
@@ -146,6 +146,9 @@ pub struct CheckRequest {
     /// newest good backup set says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered_in: Option<S3Storage>,
+    /// Whether to see if the next backup could read everything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looks_ahead: bool,
     /// Whether to ask at the default port, too, without a login.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ask_default_port: bool,
@@ -226,6 +229,36 @@ pub struct BackupRequest {
     /// UID of the namespace `kube-system`, for the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes_cluster: Option<String>,
+}
+
+/// A look at all sets of a database in its bucket, and the removal of those that no rule keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CatalogRequest {
+    /// Namespace of everything.
+    pub namespace: String,
+    /// Name of the ProtectedDatabase.
+    pub database: String,
+    /// UID of the ProtectedDatabase.
+    pub database_uid: String,
+    /// UID of the namespace `kube-system`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes_cluster: Option<String>,
+    /// Name of the `DatabaseBackup` whose status gets the report: the newest confirmed one.
+    pub backup: String,
+    /// Where the sets are.
+    pub storage: S3Storage,
+    /// Longest time it may take, in seconds.
+    pub deadline_seconds: u64,
+    /// Which sets to keep; without it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// Whether sets are removed: no run has done so since that backup was confirmed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removes: bool,
+    /// Directories whose removal an earlier run began and did not end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removing: Vec<String>,
 }
 
 fn default_retry_seconds() -> u64 {

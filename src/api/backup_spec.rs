@@ -29,7 +29,8 @@ pub struct Backup {
     pub time_zone: Option<String>,
     /// Where the backups go.
     pub storage: Storage,
-    /// Which backups to keep. Not supported yet: nothing is ever deleted from the bucket.
+    /// Which backups to keep. Older ones are removed from the bucket after a new backup is confirmed, at
+    /// most once a day. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
     /// Directories of other claims to archive in the same backup set. Not supported yet: they are
@@ -240,7 +241,8 @@ pub enum ObjectLockMode {
     Compliance,
 }
 
-/// Which good backups to keep. A backup is kept while at least one rule keeps it.
+/// Which confirmed backups to keep. A backup is kept while at least one rule keeps it. Those that do not
+/// count stay until newer ones that count are there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.keepLast) || has(self.keepDays) || has(self.keepWeekly) \
@@ -248,19 +250,19 @@ pub enum ObjectLockMode {
     .message("spec.backup.retention needs at least one rule: keepLast, keepDays, keepWeekly or \
         keepMonthly"))]
 pub struct Retention {
-    /// Keep this many of the newest, at least 1.
+    /// Keep this many of the newest, at least 1. The newest is always kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub keep_last: Option<i32>,
-    /// Keep those of this many days.
+    /// Keep those of this many days before the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3650))]
     pub keep_days: Option<i32>,
-    /// Keep one per week for this many weeks.
+    /// Keep the newest of each of this many weeks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 520))]
     pub keep_weekly: Option<i32>,
-    /// Keep one per month for this many months.
+    /// Keep the newest of each of this many months.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 120))]
     pub keep_monthly: Option<i32>,

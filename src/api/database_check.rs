@@ -147,6 +147,9 @@ pub struct DatabaseCheckStatus {
     /// of this one. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_elsewhere: Option<BackupElsewhere>,
+    /// Why the next backup would fail, as far as the check can see it. Written by the check's Job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_obstacle: Option<AgentFailure>,
     /// What was found of the files that rows refer to, one entry per rule of
     /// `spec.verification.files`. Written by separate Jobs, which start after the check of the
     /// data.

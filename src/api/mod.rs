@@ -9,6 +9,7 @@ mod backup_spec;
 mod backup_verdict;
 mod bounded_schema;
 mod carried_out;
+mod catalog_report;
 mod check_outcome;
 mod checked_files;
 mod condition_status;
@@ -50,10 +51,11 @@ mod workload_kind;
 mod workload_name;
 
 pub use agent_request::{
-    BINARY_DIRECTORY, BackupRequest, CheckRequest, FAILED_EXIT_CODE, FILES_DIRECTORY, FilesRequest,
-    JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
-    POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference, PodSelection, REQUEST_VARIABLE,
-    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest, WORK_DIRECTORY,
+    BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, FAILED_EXIT_CODE,
+    FILES_DIRECTORY, FilesRequest, JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY,
+    POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference,
+    PodSelection, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest,
+    WORK_DIRECTORY,
 };
 pub use agents::{
     AGENT_RESOURCES, AgentResources, AgentSecurityContext, AgentVariable, Agents, RESERVED_KEYS,
@@ -66,6 +68,10 @@ pub use backup_spec::{
 };
 pub use backup_verdict::{BackupConfirmation, BackupDemotion, BackupSnapshot, BackupVerdict};
 pub use carried_out::CarriedOut;
+pub use catalog_report::{
+    CATALOG_LIMIT, CATALOG_TEXT_LIMIT, CatalogReport, CatalogSummary, DAMAGED_LIMIT, PlannedSet,
+    SetRemark,
+};
 pub use check_outcome::{AgentFailure, CheckOutcome};
 pub use checked_files::{CheckedFiles, FILE_NAME_LIMIT, FILE_PATH_LIMIT};
 pub use condition_status::ConditionStatus;

@@ -65,7 +65,7 @@ pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
 pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
-/// Label on agent Jobs and their pods: `check`, `files`, `backup` or `restore`.
+/// Label on agent Jobs and their pods: `check`, `files`, `backup`, `restore` or `catalog`.
 pub const TASK_LABEL: &str = "holdfast.dev/task";
 /// Annotation on our `CustomResourceDefinition`s and admission policies: the version of Holdfast that
 /// installed them.
@@ -90,6 +90,10 @@ pub const FILES_JOB_PREFIX: &str = "files-";
 pub const RESTORE_AGENT_MANAGER: &str = "holdfast-agent-restore";
 /// Prefix of the names of Jobs that restore a backup; the UID of the `DatabaseRestore` follows.
 pub const RESTORE_JOB_PREFIX: &str = "restore-";
+/// Field manager of the agents that look at the sets in the bucket.
+pub const CATALOG_MANAGER: &str = "holdfast-agent-catalog";
+/// Prefix of the names of Jobs that look at the sets in the bucket; the UID of a backup follows.
+pub const CATALOG_JOB_PREFIX: &str = "catalog-";
 /// Field manager of the plugin, `kubectl holdfast`.
 pub const PLUGIN_MANAGER: &str = "kubectl-holdfast";
 /// Service account of the operator.
@@ -134,6 +138,13 @@ pub fn files_job(check_uid: &str, rule: usize) -> String {
 #[must_use]
 pub fn restore_job(restore_uid: &str) -> String {
     format!("{RESTORE_JOB_PREFIX}{restore_uid}")
+}
+
+/// Name of a Job that looks at the sets in the bucket: the UID of the backup that gets its report comes
+/// first, and a number that no other run for it has.
+#[must_use]
+pub fn catalog_job(backup_uid: &str, run: i64) -> String {
+    format!("{CATALOG_JOB_PREFIX}{backup_uid}-{run}")
 }
 
 /// Name of the `DatabaseLedger` of a `ProtectedDatabase`. No namespace has a dot in its name, so no

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackupState, CheckOutcome, WorkloadKind};
+use super::{AgentFailure, BackupState, CatalogSummary, CheckOutcome, WorkloadKind};
 
 /// What the operator reports about a protected database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -49,6 +49,12 @@ pub struct ProtectedDatabaseStatus {
     /// When the next backup is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_backup: Option<Time>,
+    /// Why the next backup would fail, as far as that can be seen before it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_obstacle: Option<AgentFailure>,
+    /// The newest look at the sets in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<CatalogSummary>,
     /// When a backup was last proven by a restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_drill: Option<Time>,
@@ -133,6 +139,15 @@ pub struct BackupSummary {
     pub time: Time,
     /// Its state.
     pub state: BackupState,
+    /// Rows in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<i64>,
+    /// Bytes that it has in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<i64>,
+    /// How long it took, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i64>,
     /// The identifier that initdb gave the database cluster in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,

@@ -22,7 +22,9 @@ pub fn plan_retention(sets: &[SetFacts], rules: RetentionRules) -> Vec<Decision<
         owner: &record.owner,
         held: None,
         newest_confirmed: Some(&newest.path),
+        known: None,
         running: &BTreeSet::new(),
+        begun: &BTreeSet::new(),
         longest_backup: SignedDuration::MAX,
         now: None,
     };

@@ -24,6 +24,7 @@ fn row(set: &CatalogSet) -> Vec<String> {
     let manifest = set.manifest.as_ref().map(|(manifest, _)| manifest);
     let by = set
         .verdicts
+        .read
         .iter()
         .find(|verdict| verdict.verdict == VerdictKind::Confirmed);
     vec![
@@ -71,6 +72,7 @@ fn word(contents: &SetContents) -> &'static str {
             Standing::Demoted => "demoted",
             Standing::Suspect => "suspect",
             Standing::Incomplete => "incomplete",
+            Standing::Unknown => "unknown",
         },
     }
 }
@@ -98,7 +100,10 @@ pub fn show(set: &CatalogSet) -> String {
     if let Some((manifest, sha256)) = &set.manifest {
         describe(&mut text, manifest, sha256);
     }
-    for verdict in &set.verdicts {
+    for why in &set.verdicts.unread {
+        let _ = writeln!(text, "Whether it counts is not known: {}", escaped(why));
+    }
+    for verdict in &set.verdicts.read {
         let what = match verdict.verdict {
             VerdictKind::Confirmed => "confirmed",
             VerdictKind::Demoted => "demoted",

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::agent_settings::{of_cron_job, remember};
 use super::area::{Area, Stall};
 use super::asked_backups::plan_asked_backups;
+use super::catalog::{self, plan_catalog, report_catalog};
 use super::check_names;
 use super::confirm_backups::plan_verdicts;
 use super::job_end::{job_ended, job_ended_at};
@@ -18,6 +19,7 @@ use super::last_backups::{
     report, uncounted,
 };
 use super::late_backup;
+use super::next_backup;
 use super::not_begun::{self, Task};
 use super::ready::list;
 use super::unreported_backups::{plan_unreported, state};
@@ -47,6 +49,7 @@ pub fn back_up(
     plan_unreported(observed, plan);
     plan_verdicts(observed, judged, plan);
     report(observed, judged, plan);
+    report_catalog(observed, plan);
     let Some(asked) = &observed.database.spec.backup else {
         plan_no_cron_job(observed, plan);
         let message =
@@ -136,6 +139,7 @@ pub fn back_up(
         plan_first_backup(observed, judged, backup, cron_job, plan);
         plan_asked_backups(observed, cron_job, plan);
     }
+    plan_catalog(observed, judged, backup, plan);
     let mut area = fresh(observed, judged, backup, plan);
     late_backup::plan_look(observed, backup, plan);
     let good = plan.status.last_good_backup.clone();
@@ -145,8 +149,12 @@ pub fn back_up(
         if said.reason == reasons::AGENT_NOT_STARTED {
             area.waiting_on = area.waiting_on.map(|_| said.message.clone());
         }
-        plan.conditions
-            .push(late_backup::say(observed, good.as_ref(), said));
+        let said = late_backup::say(observed, good.as_ref(), said);
+        let said = not_begun::say(observed, Task::Catalog, has_ended, said);
+        plan.status.backup_obstacle = next_backup::find_obstacle(observed);
+        let said = next_backup::say(plan.status.backup_obstacle.as_ref(), said);
+        let said = catalog::say(observed, plan, said);
+        plan.conditions.push(said);
     }
     area
 }

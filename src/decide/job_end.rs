@@ -112,6 +112,14 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
             names::restore_job(uid) == name
                 && report.is_some_and(|report| report.completion_time.is_some())
         })
+    } else if Task::Catalog.is_of(job) {
+        list(&observed.backups).iter().any(|backup| {
+            let report = backup
+                .status
+                .as_ref()
+                .and_then(|status| status.catalog.as_ref());
+            report.is_some_and(|report| report.job == name && report.completion_time.is_some())
+        })
     } else {
         Task::Backup.is_of(job)
             && list(&observed.backups).iter().any(|backup| {

@@ -37,6 +37,9 @@ fn summary(backup: &DatabaseBackup, judged: &Judged<'_>) -> Option<BackupSummary
         name: backup.metadata.name.clone()?,
         time: Time(over_at(backup, judged)?),
         state: status.state?,
+        rows: status.rows,
+        stored_bytes: status.stored_bytes,
+        duration_seconds: status.duration_seconds,
         system_identifier: status.system_identifier.clone(),
     })
 }

@@ -31,6 +31,7 @@ pub enum Task {
     Files,
     Backup,
     Restore,
+    Catalog,
 }
 
 impl Task {
@@ -40,6 +41,7 @@ impl Task {
             Self::Files => "files",
             Self::Backup => "backup",
             Self::Restore => "restore",
+            Self::Catalog => "catalog",
         }
     }
 
@@ -49,6 +51,7 @@ impl Task {
             Self::Files => "the check of files",
             Self::Backup => "the backup",
             Self::Restore => "the restore",
+            Self::Catalog => "the look at the sets in the bucket",
         }
     }
 

@@ -66,6 +66,8 @@ pub fn report_refused(observed: &Observed, step: &Step, words: &str) -> Vec<Step
             })
             .into_iter()
             .collect()
+    } else if found(Task::Catalog) {
+        Vec::new()
     } else {
         let message = format!("{why}, and no backup was taken; {}", try_it(observed));
         vec![
@@ -89,6 +91,12 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
             let why = say(&format!("CronJob {name}"), words);
             (why, &[ConditionType::BackupFresh])
         }
+        Step::CreateJob(job) if Task::Catalog.is_of(job) => {
+            let why = format!("{}; {}", cannot(words), try_it(observed));
+            (why, &[ConditionType::BackupFresh])
+        }
+        // The set is gone as it should be, and the backups are as fresh as they were.
+        Step::DeleteBackup(_) => (cannot(words), &[ConditionType::BackupFresh]),
         Step::EnsureAgentIdentity => {
             let why = format!("{}; {}", cannot(words), try_it(observed));
             (why, &AWAIT_AGENTS)
@@ -106,6 +114,7 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
         }
         let waits = match step {
             Step::ApplyCronJob(_) => condition.status == ConditionStatus::False,
+            Step::DeleteBackup(_) => false,
             step if step.marks_an_object_of_others() => condition.reason == reasons::GUARDING,
             _ => WAITING.contains(&condition.reason),
         };

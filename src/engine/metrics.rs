@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::backup_metrics::{BackupMetrics, DatabaseLabels};
 use crate::api::{
     ConditionStatus, ConditionType, ProtectedDatabaseStatus, find_condition, reasons,
 };
@@ -18,12 +19,6 @@ use crate::api::{
 fn shown() -> impl Iterator<Item = ConditionType> {
     let all = ConditionType::ALL.iter().copied();
     all.filter(|type_| type_.row().is_metric)
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DatabaseLabels {
-    namespace: String,
-    name: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,7 +53,7 @@ pub struct Metrics {
     conditions: Family<ConditionLabels, Gauge>,
     resets: Family<ResetLabels, Gauge>,
     shown_resets: Arc<Mutex<ShownResets>>,
-    last_good_backup: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
+    backups: BackupMetrics,
     last_check: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
     verified_until: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
 }
@@ -100,7 +95,6 @@ impl Default for Metrics {
             repaired_definitions.clone(),
         );
         let conditions = Family::<ConditionLabels, Gauge>::default();
-        let last_good_backup = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
         let last_check = Family::<DatabaseLabels, Gauge<f64, AtomicU64>>::default();
         registry.register("passes", "Passes of the controller", passes.clone());
         registry.register("pass_failures", "Passes that ended early", failures.clone());
@@ -111,12 +105,7 @@ impl Default for Metrics {
              is absent if the spec has no backup",
             conditions.clone(),
         );
-        registry.register(
-            "last_good_backup_timestamp_seconds",
-            "When the newest good backup was completed, in seconds since 1970; absent when there \
-             is none",
-            last_good_backup.clone(),
-        );
+        let backups = BackupMetrics::register(&mut registry);
         registry.register(
             "last_check_timestamp_seconds",
             "When the newest check ended, in seconds since 1970",
@@ -142,7 +131,7 @@ impl Default for Metrics {
             conditions,
             resets,
             shown_resets: Arc::default(),
-            last_good_backup,
+            backups,
             last_check,
             verified_until,
         }
@@ -216,11 +205,7 @@ impl Metrics {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        if let Some(backup) = &status.last_good_backup {
-            self.last_good_backup
-                .get_or_create(&labels)
-                .set(backup.time.0.as_duration().as_secs_f64());
-        }
+        self.backups.observe(&labels, status);
         if let Some(check) = &status.last_check {
             self.last_check
                 .get_or_create(&labels)
@@ -275,7 +260,7 @@ impl Metrics {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        self.last_good_backup.remove(&labels);
+        self.backups.forget(&labels);
         self.last_check.remove(&labels);
         self.verified_until.remove(&labels);
     }

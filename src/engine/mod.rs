@@ -1,6 +1,7 @@
 //! The operator: one short pipeline, observe -> decide -> rules -> execute -> report.
 
 mod alerts;
+mod backup_metrics;
 mod context;
 mod disturbance;
 mod drift_repair;

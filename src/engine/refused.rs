@@ -57,7 +57,9 @@ impl Refused {
         (step, failure): (&Step, WriteError),
         plan: &mut Plan,
     ) -> Result<(), PassError> {
-        let words = if step.marks_an_object_of_others() {
+        let is_of_one_object =
+            step.marks_an_object_of_others() || matches!(step, Step::DeleteBackup(_));
+        let words = if is_of_one_object {
             // It depends on the object as it was read: that this is another one by now is no refusal.
             failure.refusal().filter(|_| !failure.is_precondition())
         } else {

@@ -20,7 +20,8 @@ use super::judge_backup::judge_backup;
 use super::reports;
 use super::writer::{WriteError, Writer, within_time};
 use crate::api::{
-    ConfirmedVerb, DatabaseCheck, DatabaseLedger, ProtectedDatabase, WorkloadKind, names,
+    ConfirmedVerb, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase, WorkloadKind,
+    names,
 };
 use crate::guard::{self, Marks};
 use crate::plan::patches::{
@@ -182,6 +183,11 @@ impl Executor {
                 writer.delete(&self.namespaced::<RoleBinding>(), read).await
             }
             Step::DeleteCronJob(read) => writer.delete(&self.namespaced::<CronJob>(), read).await,
+            Step::DeleteBackup(read) => {
+                writer
+                    .delete(&self.namespaced::<DatabaseBackup>(), read)
+                    .await
+            }
             Step::DeleteCheck(read) => writer.delete(&checks, read).await,
             Step::AssertDatabase(read) => writer.patch(&databases, read, unchanged(read)).await,
             Step::AssertVolume(read) => writer.patch(&volumes, read, unchanged(read)).await,

@@ -8,7 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use super::cel::quote;
 use super::policy::{forbid_unless, only_where, policy, rule, variable};
 use crate::api::names::{
-    AGENT_SERVICE_ACCOUNT, FILES_JOB_PREFIX, GROUP, RESTORE_JOB_PREFIX, VERSION,
+    AGENT_SERVICE_ACCOUNT, CATALOG_JOB_PREFIX, FILES_JOB_PREFIX, GROUP, RESTORE_JOB_PREFIX, VERSION,
 };
 
 /// Name of the policy, and of its binding, that fences agents in.
@@ -30,10 +30,35 @@ const OF_THE_CHECK: &[&str] = &[
     "evidence",
     "failure",
     "backupElsewhere",
+    "backupObstacle",
     "image",
     "backupEvidence",
     "withoutLogin",
     "verdict",
+];
+
+/// What a backup's own agent writes, and the operator. The agents that look at the sets in the bucket
+/// write the rest of the status and nothing of this.
+const OF_THE_BACKUP: &[&str] = &[
+    "state",
+    "reason",
+    "message",
+    "startTime",
+    "completionTime",
+    "durationSeconds",
+    "bucket",
+    "endpoint",
+    "path",
+    "manifestSha256",
+    "storedBytes",
+    "rawBytes",
+    "tables",
+    "rows",
+    "systemIdentifier",
+    "findings",
+    "snapshot",
+    "confirmed",
+    "demoted",
 ];
 
 /// Refuses what an agent writes about anything but its own Job: it runs beside a database that is
@@ -95,19 +120,29 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             quote(FILES_JOB_PREFIX)
         ),
     );
+    // One that looks at the sets in the bucket is called after the UID of the backup that gets its report.
+    let looks_at_sets = variable(
+        "looksAtSets",
+        format!(
+            "request.operation == 'UPDATE' && request.resource.resource == 'databasebackups' && \
+             variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
+            quote(CATALOG_JOB_PREFIX)
+        ),
+    );
     let is_other = "request.operation != 'UPDATE' || request.resource.resource != 'databasechecks'";
-    variables.push(looks_for_files);
+    variables.extend([looks_for_files, looks_at_sets]);
     let unchanged =
         |field: &str| format!("dyn(object).?status.?{field} == dyn(oldObject).?status.?{field}");
-    let of_the_check = OF_THE_CHECK
-        .iter()
-        .map(|field| unchanged(field))
-        .collect::<Vec<_>>()
-        .join(" && ");
-    let mut validations =
-        vec![
+    let all_unchanged = |fields: &[&str]| {
+        let each = fields.iter().map(|field| unchanged(field));
+        each.collect::<Vec<_>>().join(" && ")
+    };
+    let is_no_backup =
+        "request.operation != 'UPDATE' || request.resource.resource != 'databasebackups'";
+    let mut validations = vec![
         forbid_unless(
-            "variables.own || variables.looksForFiles || variables.restores".to_owned(),
+            "variables.own || variables.looksForFiles || variables.looksAtSets || variables.restores"
+                .to_owned(),
             "Holdfast refuses this write: an agent reports only about the check, backup or \
              restore of its own Job",
         ),
@@ -125,8 +160,7 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         ),
         forbid_unless(
             format!(
-                "request.operation != 'UPDATE' || request.resource.resource != 'databasebackups' \
-                 || ({} && {})",
+                "{is_no_backup} || ({} && {})",
                 unchanged("confirmed"),
                 unchanged("demoted")
             ),
@@ -134,13 +168,35 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
              whether it counts",
         ),
         forbid_unless(
-            format!("!variables.looksForFiles || ({of_the_check})"),
+            format!(
+                "!variables.looksForFiles || ({})",
+                all_unchanged(OF_THE_CHECK)
+            ),
             "Holdfast refuses this write: an agent that looks for files reports only files, not \
              the data",
         ),
         forbid_unless(
-            format!("{is_other} || variables.looksForFiles || {}", unchanged("files")),
+            format!(
+                "{is_other} || variables.looksForFiles || {}",
+                unchanged("files")
+            ),
             "Holdfast refuses this write: an agent that checks the data does not report files",
+        ),
+        forbid_unless(
+            format!(
+                "!variables.looksAtSets || ({})",
+                all_unchanged(OF_THE_BACKUP)
+            ),
+            "Holdfast refuses this write: an agent that looks at the sets in the bucket reports only \
+             those, not the backup",
+        ),
+        forbid_unless(
+            format!(
+                "{is_no_backup} || variables.looksAtSets || {}",
+                unchanged("catalog")
+            ),
+            "Holdfast refuses this write: an agent that takes a backup does not report what is in the \
+             bucket",
         ),
     ];
     validations.extend(of_restores());
@@ -211,11 +267,22 @@ mod tests {
     use kube::CustomResourceExt as _;
 
     use super::*;
-    use crate::api::DatabaseCheck;
+    use crate::api::{DatabaseBackup, DatabaseCheck};
 
     #[test]
     fn the_fence_reads() {
         insta::assert_yaml_snapshot!(serde_json::to_value(build_agent_fence()).unwrap());
+    }
+
+    #[test]
+    fn every_field_of_a_backups_status_belongs_to_one_kind_of_agent_or_to_the_operator() {
+        let definition = serde_json::to_value(DatabaseBackup::crd()).unwrap();
+        let status = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+            ["status"]["properties"];
+        let fields = status.as_object().unwrap().keys();
+        let mut fenced: Vec<&str> = OF_THE_BACKUP.iter().copied().chain(["catalog"]).collect();
+        fenced.sort_unstable();
+        assert_eq!(fields.map(String::as_str).collect::<Vec<_>>(), fenced);
     }
 
     #[test]

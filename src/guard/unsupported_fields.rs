@@ -11,10 +11,6 @@ pub const UNSUPPORTED_FIELDS_POLICY: &str = "holdfast-unsupported-fields";
 /// The CEL that is true when a field is used, and the warning.
 const FIELDS: &[(&str, &str)] = &[
     (
-        "has(object.spec.backup) && has(object.spec.backup.retention)",
-        "spec.backup.retention is not supported yet: no backup is ever deleted from the bucket",
-    ),
-    (
         "has(object.spec.backup) && has(object.spec.backup.directories) && \
          object.spec.backup.directories.size() > 0",
         "spec.backup.directories is not supported yet: these directories are NOT in the backup",

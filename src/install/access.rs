@@ -89,8 +89,9 @@ fn operator_rules() -> Vec<PolicyRule> {
             &["databaserestores"],
             &["get", "list", "watch", "patch"],
         ),
-        // A backup that could not start has nobody else to report it.
-        rule(GROUP, &["databasebackups"], &["create"]),
+        // A backup that could not start has nobody else to report it. One whose set retention has removed
+        // from the bucket goes; to delete the object deletes nothing in the bucket.
+        rule(GROUP, &["databasebackups"], &["create", "delete"]),
         rule(
             GROUP,
             &["databaseledgers"],
@@ -324,7 +325,6 @@ mod tests {
             "namespaces",
             "statefulsets",
             "deployments",
-            "databasebackups",
         ];
         for rule in operator_rules() {
             let resources = rule.resources.unwrap_or_default();

@@ -21,7 +21,7 @@ struct Alert {
     runbook: &'static str,
 }
 
-const ALERTS: [Alert; 8] = [
+const ALERTS: [Alert; 12] = [
     Alert {
         name: "HoldfastDataReset",
         expression: "holdfast_data_reset == 1",
@@ -82,6 +82,56 @@ const ALERTS: [Alert; 8] = [
                       Why, and what to do: kubectl holdfast status {{ $labels.name }} -n \
                       {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastbackupnotfresh",
+    },
+    Alert {
+        name: "HoldfastBackupFailing",
+        expression: "holdfast_last_backup_failed == 1",
+        lasting: "15m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the newest backup does not count",
+        description: "The newest backup of ProtectedDatabase \
+                      {{ $labels.namespace }}/{{ $labels.name }} failed, or was taken while the data \
+                      looked reset. Older ones may still be good. Why, and what to do: kubectl holdfast \
+                      backups {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastbackupfailing",
+    },
+    Alert {
+        name: "HoldfastNextBackupFails",
+        expression: "holdfast_next_backup_fails == 1",
+        lasting: "15m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the next backup will fail",
+        description: "The role of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} can't \
+                      read everything that a backup reads, the program for it is missing, or the bucket \
+                      takes nothing. Which, and what to do: kubectl holdfast status {{ $labels.name }} \
+                      -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastnextbackupfails",
+    },
+    Alert {
+        name: "HoldfastBackupSetIncomplete",
+        expression: "holdfast_backup_sets_damaged > 0",
+        lasting: "0m",
+        severity: "critical",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: something was removed from a backup set",
+        description: "A backup set of ProtectedDatabase \
+                      {{ $labels.namespace }}/{{ $labels.name }} is gone from the bucket, or not as it \
+                      was stored. Retention did not do that. Which, and what to do: kubectl holdfast \
+                      status {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastbackupsetincomplete",
+    },
+    Alert {
+        name: "HoldfastBackupShrinking",
+        expression: "holdfast_last_confirmed_backup_rows < 0.5 * \
+                     max_over_time(holdfast_last_confirmed_backup_rows[7d])",
+        lasting: "15m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the backups have far fewer rows than a \
+            week ago",
+        description: "The newest confirmed backup of ProtectedDatabase \
+                      {{ $labels.namespace }}/{{ $labels.name }} has less than half of the rows that a \
+                      backup of the last 7 days had. If that is not intended, see: \
+                      kubectl holdfast backups {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastbackupshrinking",
     },
     Alert {
         name: "HoldfastFilesMissing",

@@ -94,6 +94,10 @@ impl Step {
             Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
             Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
             Self::JudgeBackup { name, verdict } => judgement(name, verdict),
+            Self::DeleteBackup(metadata) => format!(
+                "delete DatabaseBackup {}, whose set retention has removed",
+                name(metadata)
+            ),
             Self::DeleteCheck(metadata) => format!("delete old DatabaseCheck {}", name(metadata)),
             Self::AssertDatabase(_) => "assert that the ProtectedDatabase is unchanged".to_owned(),
             Self::AssertVolume(metadata) => {
@@ -213,6 +217,7 @@ impl Step {
                 | Self::CreateJob(_)
                 | Self::ApplyCronJob(_)
                 | Self::EndJob(_)
+                | Self::DeleteBackup(_)
         )
     }
 

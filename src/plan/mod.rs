@@ -1,5 +1,6 @@
 //! Steps as data, and the rules that vet every plan before its first write. Pure.
 
+mod backup_rules;
 mod database_plan;
 mod describe;
 mod job_rules;

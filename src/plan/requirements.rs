@@ -80,6 +80,7 @@ impl Step {
             | Self::MarkNamespace(metadata)
             | Self::DeleteRoleBinding(metadata)
             | Self::DeleteCronJob(metadata)
+            | Self::DeleteBackup(metadata)
             | Self::DeleteCheck(metadata)
             | Self::AssertDatabase(metadata)
             | Self::AssertVolume(metadata) => Pin::Version(metadata),
@@ -183,6 +184,7 @@ impl Step {
             | Self::FinishDatabaseDeletion(metadata) => Permission::ConfirmedDeletion(metadata),
             Self::DeleteRoleBinding(_)
             | Self::DeleteCronJob(_)
+            | Self::DeleteBackup(_)
             | Self::DeleteCheck(_)
             | Self::EndJob(_) => Permission::OwnObject,
             Self::MarkDatabase(_)
@@ -255,6 +257,7 @@ impl Step {
             | Self::DeleteCronJob(_)
             | Self::FailBackup { .. }
             | Self::JudgeBackup { .. }
+            | Self::DeleteBackup(_)
             | Self::DeleteCheck(_)
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
@@ -303,6 +306,7 @@ impl Step {
             | Self::FinishDatabaseDeletion(metadata)
             | Self::DeleteRoleBinding(metadata)
             | Self::DeleteCronJob(metadata)
+            | Self::DeleteBackup(metadata)
             | Self::DeleteCheck(metadata)
             | Self::EndJob(metadata) => Disturbance::RemovesObject(metadata),
             // An object that is being deleted is gone with its last finalizer.

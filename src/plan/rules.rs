@@ -6,8 +6,9 @@ use super::release_rules as release;
 use super::requirements::{Permission, Pin};
 use super::scope::Scope;
 use super::{
-    ConfirmedKind, Plan, RecoveryPlan, Step, job_rules as jobs, ownership_rules as ownership,
-    recovery_rules as recovery, storage_rules as storage, workload_rules as workload,
+    ConfirmedKind, Plan, RecoveryPlan, Step, backup_rules as backups, job_rules as jobs,
+    ownership_rules as ownership, recovery_rules as recovery, storage_rules as storage,
+    workload_rules as workload,
 };
 use crate::api::{WhenUnverifiable, names};
 use crate::guard::{self, Standing};
@@ -65,6 +66,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     (
         "restores_are_confirmed_and_run_once",
         jobs::restores_are_confirmed_and_run_once,
+    ),
+    (
+        "only_backups_go_whose_sets_are_removed",
+        backups::only_backups_go_whose_sets_are_removed,
     ),
     ("evidence_is_kept", evidence_is_kept),
     ("gates_open_for_a_reason", gates_open_for_a_reason),

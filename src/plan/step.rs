@@ -127,6 +127,8 @@ pub enum Step {
         name: String,
         verdict: BackupVerdict,
     },
+    /// Deletes the object of a backup whose set retention has removed from the bucket.
+    DeleteBackup(Box<ObjectMeta>),
     /// Deletes a check that nothing refers to any more.
     DeleteCheck(Box<ObjectMeta>),
     /// Changes nothing, and fails when the ProtectedDatabase is no longer the very one that the

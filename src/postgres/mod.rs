@@ -13,6 +13,7 @@ mod counted;
 mod counting;
 mod coverage;
 mod description;
+mod dump_rights;
 mod effort;
 mod elsewhere;
 mod error;
@@ -54,6 +55,7 @@ pub use description::{
     ExtensionDescription, FORMATS, PublicationDescription, SlotDescription,
     SubscriptionDescription, fetch_description,
 };
+pub use dump_rights::{DumpObstacle, fetch_dump_obstacle};
 pub use effort::Allowance;
 pub use error::{
     PostgresError, PostgresErrorKind, bounded_line, classify, line_within, not_reached,

@@ -40,14 +40,37 @@ const BACKUP_MEMORY: &str = "768Mi";
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
-    /// `check`, `files`, `backup` or `restore`.
+    /// `check`, `files`, `backup`, `restore` or `catalog`.
     pub name: &'a str,
     /// The request as JSON.
     pub request: String,
-    /// Whether the bucket's credentials are mounted.
-    pub storage: bool,
+    /// Which credentials are mounted.
+    pub secrets: Secrets,
     /// The claim whose files are checked, if any.
     pub claim: Option<ExaminedClaim<'a>>,
+}
+
+/// Which credentials an agent gets: no more than it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secrets {
+    /// Those of Postgres.
+    Postgres,
+    /// Those of Postgres and of the bucket.
+    PostgresAndStorage,
+    /// Those of the bucket.
+    Storage,
+    /// Those of restores, and of the bucket.
+    Restore,
+}
+
+impl Secrets {
+    const fn has_postgres(self) -> bool {
+        !matches!(self, Self::Storage)
+    }
+
+    const fn has_storage(self) -> bool {
+        !matches!(self, Self::Postgres)
+    }
 }
 
 /// A claim of the user whose files are checked.
@@ -85,7 +108,7 @@ pub(super) fn build_template(
     settings: &AgentPodSettings,
 ) -> PodTemplateSpec {
     let security = pod_security_context(task.claim.as_ref(), &settings.agents);
-    let secrets = secrets(database, task, security.fs_group.is_none());
+    let secrets = secrets(database, task.secrets, security.fs_group.is_none());
     let mut mounts = vec![mount("work", WORK_DIRECTORY, false)];
     mounts.extend(
         secrets
@@ -108,14 +131,12 @@ pub(super) fn build_template(
         ..Container::default()
     };
     let mut install = None;
-    if let Some(claim) = &task.claim {
-        // In our own image: this needs no program of Postgres, and the users' files are no business
-        // of the database's image.
+    if task.claim.is_some() || !task.secrets.has_postgres() {
+        // In our own image: this needs no program of Postgres, and the users' files and the right to
+        // remove backups are no business of the database's image.
         agent.image = Some(settings.agent_image.clone());
         agent.image_pull_policy = Some("IfNotPresent".to_owned());
         agent.args = Some(["agent", task.name].map(ToOwned::to_owned).to_vec());
-        mounts.push(mount("files", FILES_DIRECTORY, true));
-        volumes.push(claim.volume());
     } else {
         agent.image = Some(settings.database_image.clone());
         agent
@@ -125,6 +146,10 @@ pub(super) fn build_template(
         mounts.insert(0, mount("binary", BINARY_DIRECTORY, true));
         volumes.insert(0, empty_dir("binary", None, "256Mi"));
         install = Some(vec![build_install(settings)]);
+    }
+    if let Some(claim) = &task.claim {
+        mounts.push(mount("files", FILES_DIRECTORY, true));
+        volumes.push(claim.volume());
     }
     agent.volume_mounts = Some(mounts);
     let mut template = PodTemplateSpec {
@@ -309,7 +334,7 @@ impl SecretMount {
     }
 }
 
-fn secrets(database: &ProtectedDatabase, task: &Task<'_>, has_no_group: bool) -> Vec<SecretMount> {
+fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> Vec<SecretMount> {
     // Without an `fsGroup` the files belong to root's group. That all may read them shows them to
     // nobody else: only our container mounts them.
     let mode = if has_no_group { 0o444 } else { 0o440 };
@@ -337,11 +362,11 @@ fn secrets(database: &ProtectedDatabase, task: &Task<'_>, has_no_group: bool) ->
             mode,
         }
     };
-    if task.name == RESTORE {
+    if which == Secrets::Restore {
         // Another role than that of checks and backups, and nothing of theirs.
         let restore = database.spec.restore.as_ref();
         mounts.extend(restore.map(|restore| login(&restore.credentials_secret, true)));
-    } else {
+    } else if which.has_postgres() {
         let credentials = connection.credentials_secret.as_ref();
         // A name that the spec says needs no key.
         let has_name = connection.username.is_none();
@@ -358,14 +383,16 @@ fn secrets(database: &ProtectedDatabase, task: &Task<'_>, has_no_group: bool) ->
             mode,
         }));
     }
-    mounts.extend(
-        connection
-            .tls
-            .ca_secret
-            .iter()
-            .map(|key| authority("postgres-ca", POSTGRES_CA_DIRECTORY, key)),
-    );
-    if let (true, Some(backup)) = (task.storage, &database.spec.backup) {
+    if which.has_postgres() {
+        mounts.extend(
+            connection
+                .tls
+                .ca_secret
+                .iter()
+                .map(|key| authority("postgres-ca", POSTGRES_CA_DIRECTORY, key)),
+        );
+    }
+    if let (true, Some(backup)) = (which.has_storage(), &database.spec.backup) {
         let s3 = &backup.storage.s3;
         mounts.extend(s3.credentials_secret.as_ref().map(|key| SecretMount {
             volume: "s3",

@@ -11,7 +11,7 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 
 use super::agent_home::{annotations, with_labels};
-use super::agent_pod::{BACKUP, Task, build_template, labels};
+use super::agent_pod::{BACKUP, Secrets, Task, build_template, labels};
 use super::agent_settings::AgentPodSettings;
 use super::schedule::Schedule;
 use crate::api::{BackupRequest, FAILED_EXIT_CODE, ProtectedDatabase, REQUEST_VARIABLE, names};
@@ -38,7 +38,7 @@ pub fn build_backup_cron_job(
     let task = Task {
         name: BACKUP,
         request: serde_json::to_string(request).unwrap_or_default(),
-        storage: true,
+        secrets: Secrets::PostgresAndStorage,
         claim: None,
     };
     let mut settings = settings.clone();

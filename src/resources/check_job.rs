@@ -8,7 +8,7 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 
 use super::agent_home::{annotations, with_labels};
-use super::agent_pod::{ExaminedClaim, Task, build_template, labels};
+use super::agent_pod::{ExaminedClaim, Secrets, Task, build_template, labels};
 use super::agent_settings::AgentPodSettings;
 use crate::api::{CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, names};
 
@@ -27,7 +27,11 @@ pub fn build_check_job(
     let task = Task {
         name: "check",
         request: serde_json::to_string(request).unwrap_or_default(),
-        storage: request.remembered_in.is_some(),
+        secrets: if request.remembered_in.is_some() {
+            Secrets::PostgresAndStorage
+        } else {
+            Secrets::Postgres
+        },
         claim: None,
     };
     build_job(
@@ -63,7 +67,7 @@ pub fn build_files_job(
     let task = Task {
         name: "files",
         request: serde_json::to_string(request).unwrap_or_default(),
-        storage: false,
+        secrets: Secrets::Postgres,
         claim: Some(claim),
     };
     let name = names::files_job(

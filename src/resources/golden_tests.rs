@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::{
     AgentPodSettings, JobPace, Placement, ValidBackup, ValidSpec, WorkloadReference,
     backup_request, build_agent_cluster_role, build_agent_role_binding,
-    build_agent_service_account, build_backup_cron_job, build_check_job, build_files_job,
-    build_first_backup_job, check_request, files_request,
+    build_agent_service_account, build_backup_cron_job, build_catalog_job, build_check_job,
+    build_files_job, build_first_backup_job, catalog_request, check_request, files_request,
 };
 use crate::api::{
-    Agents, BackupRequest, CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase,
-    REQUEST_VARIABLE, WorkloadKind,
+    Agents, BackupRequest, CatalogRequest, CheckRequest, DatabaseCheck, FilesRequest,
+    ProtectedDatabase, REQUEST_VARIABLE, WorkloadKind,
 };
 
 /// A database that uses every field that matters to agents.
@@ -386,6 +386,23 @@ fn the_jobs_that_look_for_files() {
         ),
         None
     );
+}
+
+#[test]
+fn the_job_that_looks_at_the_sets_has_the_key_of_the_bucket_and_none_of_postgres() {
+    let database = database();
+    let mut request = catalog_request(&database, &valid_backup(&database), "knowledge-backup-1");
+    request.removes = true;
+    let margin = JobPace::default().margin;
+    let job = build_catalog_job(&database, "catalog-u-1", &request, &settings(), margin);
+    insta::assert_yaml_snapshot!("catalog_job", job);
+    let pod = job.spec.unwrap().template;
+    assert_eq!(
+        serde_json::from_str::<CatalogRequest>(&request_of(&pod)).unwrap(),
+        request
+    );
+    let text = serde_json::to_string(&pod).unwrap();
+    assert!(!text.contains("secrets/postgres"), "{text}");
 }
 
 #[test]

@@ -18,6 +18,19 @@ pub struct JobPace {
     pub hopeless: Pauses,
     /// Before the first backup is tried again.
     pub first_backup: Pauses,
+    /// Between looks at the sets in the bucket.
+    pub catalog: CatalogPace,
+}
+
+/// When the sets in a bucket are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CatalogPace {
+    /// How old the only confirmed backup is at the first.
+    pub first: Duration,
+    /// The time between two looks.
+    pub interval: Duration,
+    /// The time after one that failed.
+    pub retry: Duration,
 }
 
 /// Pauses that grow by the same factor, up to the longest.
@@ -50,6 +63,11 @@ impl Default for JobPace {
                 first: Duration::from_mins(1),
                 factor: 4,
                 longest: Duration::from_hours(1),
+            },
+            catalog: CatalogPace {
+                first: Duration::from_hours(1),
+                interval: Duration::from_hours(24),
+                retry: Duration::from_hours(1),
             },
         }
     }

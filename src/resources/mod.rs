@@ -8,6 +8,7 @@ mod agent_pod;
 mod agent_settings;
 mod agent_wishes;
 mod backup_job;
+mod catalog_job;
 mod check_job;
 mod check_schedule;
 mod cron_field;
@@ -42,17 +43,19 @@ pub use agent_identity::{
 pub use agent_settings::AgentPodSettings;
 pub use agent_wishes::with_defaults;
 pub use backup_job::{build_backup_cron_job, build_first_backup_job, noted_cluster};
+pub use catalog_job::{CATALOG_KEPT, build_catalog_job};
 pub use check_job::{build_check_job, build_files_job};
 pub use check_schedule::CheckSchedule;
 pub use duration::{DECLARATION_RANGE, DurationError, DurationRange, parse_duration};
-pub use job_pace::{JobPace, Pauses};
+pub use job_pace::{CatalogPace, JobPace, Pauses};
 pub use long_running::long_running;
 pub use placement::Placement;
 pub use postgres_image::{
     ImageKind, ImageLayout, image_kind, image_layouts, known_image_volumes, may_be_server,
 };
 pub use requests::{
-    RestoreTask, WorkloadReference, backup_request, check_request, files_request, restore_request,
+    RestoreTask, WorkloadReference, backup_request, catalog_request, check_request, files_request,
+    restore_request,
 };
 pub use restore_job::build_restore_job;
 pub use schedule::{Schedule, ScheduleError};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
-    BackupRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck, DatabaseRestore,
-    FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection, ProtectedDatabase, RestoreRequest,
-    RestoredSet, ServerRequest, WorkloadKind,
+    BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck,
+    DatabaseRestore, FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection, ProtectedDatabase,
+    RestoreRequest, RestoredSet, ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -45,6 +45,7 @@ pub fn check_request(
         counting_milliseconds: u64::try_from(verification.counting_budget.as_millis())
             .unwrap_or(u64::MAX),
         remembered_in: None,
+        looks_ahead: spec.backup.is_some(),
         ask_default_port: check
             .spec
             .target
@@ -163,6 +164,32 @@ pub fn restore_request(
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: deadline.as_secs(),
     })
+}
+
+/// The longest that a look at the sets in a bucket may take, whatever a backup may.
+const LONGEST_LOOK: Duration = Duration::from_hours(6);
+
+/// What an agent is asked that looks at the sets in the bucket. `name` is the backup that gets the
+/// report.
+#[must_use]
+pub fn catalog_request(
+    database: &ProtectedDatabase,
+    backup: &ValidBackup,
+    name: &str,
+) -> CatalogRequest {
+    let asked = database.spec.backup.as_ref();
+    CatalogRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        database: database.metadata.name.clone().unwrap_or_default(),
+        database_uid: database.metadata.uid.clone().unwrap_or_default(),
+        kubernetes_cluster: None,
+        backup: name.to_owned(),
+        storage: backup.storage.clone(),
+        deadline_seconds: backup.deadline.min(LONGEST_LOOK).as_secs(),
+        retention: asked.and_then(|asked| asked.retention.clone()),
+        removes: false,
+        removing: Vec::new(),
+    }
 }
 
 /// How to reach the start that a check is about: at the host that the check names, or else at the

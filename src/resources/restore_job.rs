@@ -6,7 +6,7 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 
 use super::agent_home::{annotations, with_labels};
-use super::agent_pod::{RESTORE, Task, build_template, labels};
+use super::agent_pod::{RESTORE, Secrets, Task, build_template, labels};
 use super::agent_settings::AgentPodSettings;
 use super::backup_job::{BACKOFF_LIMIT, MARGIN_SECONDS, build_failure_policy};
 use crate::api::{DatabaseRestore, ProtectedDatabase, RestoreRequest, names};
@@ -27,7 +27,7 @@ pub fn build_restore_job(
     let task = Task {
         name: RESTORE,
         request: serde_json::to_string(request).unwrap_or_default(),
-        storage: true,
+        secrets: Secrets::Restore,
         claim: None,
     };
     let mut settings = settings.clone();

@@ -395,6 +395,10 @@ impl Passes {
                 status.message = Some(message.clone());
                 status.completion_time = Some(now);
             }
+            Step::DeleteBackup(metadata) => {
+                known(&mut self.observed.backups)
+                    .retain(|backup| backup.metadata.uid != metadata.uid);
+            }
             Step::DeleteCheck(metadata) => {
                 known(&mut self.observed.checks).retain(|check| check.metadata.uid != metadata.uid);
             }

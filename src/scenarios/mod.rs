@@ -16,6 +16,7 @@ mod back_up;
 mod backups_that_count;
 mod bare_pods;
 mod bare_pods_in_memory;
+mod catalog;
 mod changes;
 mod check;
 pub(crate) mod cluster;

@@ -4,8 +4,8 @@
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
 use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival};
-use super::{agents, not_begun, recovery_rules_tests, restore_rules};
-use crate::api::{ConfirmedVerb, DeletionGuard, WorkloadKind, names};
+use super::{agents, catalog, not_begun, recovery_rules_tests, restore_rules};
+use crate::api::{BackupState, ConfirmedVerb, DeletionGuard, WorkloadKind, names};
 use crate::guard::Marks;
 use crate::plan::{
     ConfirmedKind, GateStep, MountRepairStep, Permit, Plan, RULES, Release, RevocationStep, Rule,
@@ -642,6 +642,36 @@ fn jobs() -> Vec<Case> {
     ]
 }
 
+fn deleted_backups() -> Vec<Case> {
+    let delete = |observed: &Observed, name: &str| {
+        let mut backups = observed.backups.known().into_iter().flatten();
+        let found = backups.find(|backup| backup.metadata.name.as_deref() == Some(name));
+        let metadata = found.expect("the backup").metadata.clone();
+        vec![Step::DeleteBackup(Box::new(metadata))]
+    };
+    let case = |observed: Observed, name: &str| Case {
+        rule: "only_backups_go_whose_sets_are_removed",
+        bad: delete(&observed, name),
+        observed,
+        good: vec![Step::EnsureAgentIdentity],
+    };
+    let removed = || catalog::removed().0;
+    let mut runs = removed();
+    for backup in known(&mut runs.backups) {
+        let status = backup.status.get_or_insert_default();
+        status.state = Some(BackupState::Running);
+    }
+    let kept = catalog::reported(serde_json::json!({})).0;
+    vec![
+        Case {
+            good: delete(&removed(), "first"),
+            ..case(removed(), "newest")
+        },
+        case(kept, "first"),
+        case(runs, "first"),
+    ]
+}
+
 fn gates() -> Vec<Case> {
     let settled = Sample::settled();
     let set = |pod_uid: &str, is_open| {
@@ -958,6 +988,7 @@ fn cases() -> Vec<Case> {
         restore_rules::cases(),
         gates(),
         jobs(),
+        deleted_backups(),
     ]
     .into_iter()
     .flatten()

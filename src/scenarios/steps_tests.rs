@@ -135,6 +135,7 @@ fn steps() -> Vec<Step> {
         },
         Step::EndJob(object()),
         Step::CreateBackup(Box::new(backup("data", "2026-02-01T09:00:00Z", "Running"))),
+        Step::DeleteBackup(object()),
         Step::DeleteCheck(object()),
         Step::AssertDatabase(object()),
         Step::AssertVolume(object()),

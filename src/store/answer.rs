@@ -124,6 +124,8 @@ const CODES: &[(&[&str], StoreErrorKind, Again)] = {
             Kind::WrongLock,
             No,
         ),
+        // An archived object: it must be thawed before it can be read.
+        (&["InvalidObjectState"], Kind::Unreadable, No),
         (
             &[
                 "EntityTooLarge",

@@ -9,15 +9,17 @@ use sha2::{Digest, Sha256};
 use super::leftovers::Listed;
 use super::verdicts::{VERDICT_LIMIT, is_verdict_name, standing_of};
 use super::{
-    MANIFEST_NAME, Manifest, S3Store, SetContents, SetFacts, SetOwner, SetRecord, Standing,
-    StoreError, StoreErrorKind, StoredVerdict, database_folder, root_directory,
+    FORMAT_VERSION, MANIFEST_NAME, Manifest, OLDEST_FORMAT_VERSION, S3Store, SetContents, SetFacts,
+    SetOwner, SetRecord, Standing, StoreError, StoreErrorKind, Verdicts, database_folder,
+    root_directory,
 };
 use crate::api::WalPosition;
 
 /// The largest manifest that is read, in bytes: about 100,000 tables.
 pub const MANIFEST_LIMIT: usize = 32 * 1024 * 1024;
-/// The most verdicts of one set that are read.
-const VERDICTS: usize = 16;
+/// The most verdicts of one set that are read, the newest first. With more, whether it counts is not
+/// known.
+const VERDICTS: usize = 64;
 
 /// A set as it is in the bucket.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,11 +29,32 @@ pub struct CatalogSet {
     /// What the manifest says, and its SHA-256 in hex; none if there is none, or it can't be read.
     pub manifest: Option<(Manifest, String)>,
     /// What later checks say.
-    pub verdicts: Vec<StoredVerdict>,
+    pub verdicts: Verdicts,
     /// What is wrong with its objects, by the listing alone.
     pub faults: Vec<String>,
+    /// Whether its manifest can't be read for what is no damage: it is archived, or of a newer version.
+    pub is_out_of_reach: bool,
     /// Bytes of all its objects.
     pub stored_bytes: u64,
+}
+
+impl CatalogSet {
+    /// Makes it what nobody can read here.
+    fn unreadable(mut self, why: impl Into<String>) -> Self {
+        self.facts.contents = SetContents::Unreadable(why.into());
+        self
+    }
+
+    /// Forgets what is large in its manifest: many sets are held at once.
+    fn without_details(mut self) -> Self {
+        let databases = self.manifest.iter_mut();
+        for database in databases.flat_map(|(manifest, _)| &mut manifest.databases) {
+            database.tables = Vec::new();
+            database.large_objects.listed = Vec::new();
+            database.description = None;
+        }
+        self
+    }
 }
 
 /// One directory of the listing: each object's size, and when the newest one was stored.
@@ -63,7 +86,8 @@ pub async fn fetch_databases(
     Ok(databases)
 }
 
-/// Every set of a database, by the names of their directories.
+/// Every set of a database, by the names of their directories, without the tables of each. Where the
+/// storage refuses to read every manifest it is an error.
 pub async fn fetch_catalog(
     store: &S3Store,
     prefix: &str,
@@ -81,31 +105,40 @@ pub async fn fetch_catalog(
         listing.take(name, &object);
     }
     let mut sets = Vec::new();
+    let mut refused = Vec::new();
     for (path, listing) in listings {
-        sets.push(fetch_set_as_listed(store, path, &listing).await?);
+        let (set, refusal) = fetch_set_as_listed(store, path, &listing).await?;
+        sets.push(set.without_details());
+        refused.extend(refusal);
     }
-    Ok(sets)
+    let has_read = sets.iter().any(|set| set.manifest.is_some());
+    match refused.pop() {
+        Some(refusal) if !has_read => Err(refusal),
+        _ => Ok(sets),
+    }
 }
 
 /// One set by its directory.
 pub async fn fetch_set(store: &S3Store, path: &str) -> Result<CatalogSet, StoreError> {
     let path = path.trim_end_matches('/');
     let listing = fetch_listing(store, path).await?;
-    fetch_set_as_listed(store, path.to_owned(), &listing).await
+    let read = fetch_set_as_listed(store, path.to_owned(), &listing).await;
+    read.map(|(set, _)| set)
 }
 
-/// Whether a check has found since that a set may hold only what a reset had left. Its manifest was read,
-/// and may count otherwise.
-pub(super) async fn is_demoted(
+/// What checks have said since of a set whose manifest was read: it may hold only what a reset had left.
+/// Why that is not known, if it is not.
+pub(super) async fn fetch_standing(
     store: &S3Store,
     path: &str,
     manifest: &Manifest,
     body: &[u8],
-) -> Result<bool, StoreError> {
+) -> Result<(Standing, Option<String>), StoreError> {
     let listing = fetch_listing(store, path).await?;
-    let verdicts = fetch_verdicts(store, path, &listing).await?;
+    let mut verdicts = fetch_verdicts(store, path, &listing).await?;
     let sha256 = hex::encode(Sha256::digest(body));
-    Ok(standing_of(manifest, &sha256, &verdicts, true) == Standing::Demoted)
+    let standing = standing_of(manifest, &sha256, &verdicts, true);
+    Ok((standing, verdicts.unread.pop()))
 }
 
 async fn fetch_listing(store: &S3Store, path: &str) -> Result<Listing, StoreError> {
@@ -123,11 +156,12 @@ async fn fetch_listing(store: &S3Store, path: &str) -> Result<Listing, StoreErro
     Ok(listing)
 }
 
+/// A set, and why the storage refused to read its manifest, if it did.
 async fn fetch_set_as_listed(
     store: &S3Store,
     path: String,
     listing: &Listing,
-) -> Result<CatalogSet, StoreError> {
+) -> Result<(CatalogSet, Option<StoreError>), StoreError> {
     let mut set = CatalogSet {
         facts: SetFacts {
             path,
@@ -136,34 +170,40 @@ async fn fetch_set_as_listed(
             contents: SetContents::Unfinished,
         },
         manifest: None,
-        verdicts: Vec::new(),
+        verdicts: Verdicts::default(),
         faults: Vec::new(),
+        is_out_of_reach: false,
         stored_bytes: listing.sizes.values().sum(),
     };
     if !listing.sizes.contains_key(MANIFEST_NAME) {
-        return Ok(set);
+        return Ok((set, None));
     }
     let key = format!("{}/{MANIFEST_NAME}", set.facts.path);
     let body = match store.fetch(&key, MANIFEST_LIMIT).await {
         Ok((body, _)) => body,
-        Err(error)
-            if matches!(
-                error.kind,
-                StoreErrorKind::NotFound | StoreErrorKind::TooLarge
-            ) =>
-        {
-            set.facts.contents = SetContents::Unreadable(error.message);
-            return Ok(set);
+        // What one object says is of that set alone.
+        Err(error) if is_of_the_object(error.kind) => {
+            set.is_out_of_reach = error.kind == StoreErrorKind::Unreadable;
+            let refused = (error.kind == StoreErrorKind::Denied).then(|| error.clone());
+            return Ok((set.unreadable(error.message), refused));
         }
         Err(error) => return Err(error),
     };
     let manifest: Manifest = match serde_json::from_slice(&body) {
         Ok(manifest) => manifest,
         Err(error) => {
-            set.facts.contents = SetContents::Unreadable(format!("it is no manifest: {error}"));
-            return Ok(set);
+            return Ok((set.unreadable(format!("it is no manifest: {error}")), None));
         }
     };
+    let format = manifest.format_version;
+    if !(OLDEST_FORMAT_VERSION..=FORMAT_VERSION).contains(&format) {
+        set.is_out_of_reach = format > FORMAT_VERSION;
+        let why = format!(
+            "its format is {format}, and this version of Holdfast reads {OLDEST_FORMAT_VERSION} to \
+             {FORMAT_VERSION}"
+        );
+        return Ok((set.unreadable(why), None));
+    }
     let sha256 = hex::encode(Sha256::digest(&body));
     set.faults = faults_of(&manifest, &listing.sizes);
     set.verdicts = fetch_verdicts(store, &set.facts.path, listing).await?;
@@ -177,6 +217,7 @@ async fn fetch_set_as_listed(
             system_identifier: identity.system_identifier.clone(),
             position,
             snapshot_time: identity.snapshot_time.0,
+            manifest_sha256: sha256.clone(),
             standing: standing_of(&manifest, &sha256, &set.verdicts, set.faults.is_empty()),
         }),
         None => SetContents::Unreadable(format!(
@@ -185,25 +226,54 @@ async fn fetch_set_as_listed(
         )),
     };
     set.manifest = Some((manifest, sha256));
-    Ok(set)
+    Ok((set, None))
 }
 
+/// The verdicts beside a manifest, the newest first. One that can't be read is not passed over: it may say
+/// that the set never counts.
 async fn fetch_verdicts(
     store: &S3Store,
     path: &str,
     listing: &Listing,
-) -> Result<Vec<StoredVerdict>, StoreError> {
-    let mut verdicts = Vec::new();
-    let names = listing.sizes.keys().filter(|name| is_verdict_name(name));
-    for name in names.take(VERDICTS) {
+) -> Result<Verdicts, StoreError> {
+    let mut verdicts = Verdicts::default();
+    let names: Vec<&String> = listing.sizes.keys().collect();
+    // Their names begin with the time of their check.
+    let newest_first = names.into_iter().rev().filter(|name| is_verdict_name(name));
+    for (place, name) in newest_first.enumerate() {
+        if place == VERDICTS {
+            let why = format!("`{path}` has more than {VERDICTS} verdicts");
+            verdicts.unread.push(why);
+            break;
+        }
         let key = format!("{path}/{name}");
-        let (body, _) = store.fetch(&key, VERDICT_LIMIT).await?;
-        match serde_json::from_slice(&body) {
-            Ok(verdict) => verdicts.push(verdict),
-            Err(error) => tracing::warn!(key, "passed over a verdict that can't be read: {error}"),
+        let read = match store.fetch(&key, VERDICT_LIMIT).await {
+            Ok((body, _)) => serde_json::from_slice(&body).map_err(|error| error.to_string()),
+            Err(error) if is_of_the_object(error.kind) => Err(error.message),
+            Err(error) => return Err(error),
+        };
+        match read {
+            Ok(verdict) => verdicts.read.push(verdict),
+            Err(why) => {
+                tracing::warn!(key, "a verdict can't be read: {why}");
+                verdicts
+                    .unread
+                    .push(format!("the verdict `{key}` can't be read: {why}"));
+            }
         }
     }
     Ok(verdicts)
+}
+
+/// Whether a failed read says something of this object alone, and others may be readable.
+const fn is_of_the_object(kind: StoreErrorKind) -> bool {
+    matches!(
+        kind,
+        StoreErrorKind::NotFound
+            | StoreErrorKind::TooLarge
+            | StoreErrorKind::Denied
+            | StoreErrorKind::Unreadable
+    )
 }
 
 /// The objects that the manifest names and that are missing, or have another size.
@@ -230,38 +300,4 @@ pub fn is_object_name(name: &str) -> bool {
         && !name.starts_with('.')
         && name.bytes().all(is_allowed)
         && name != MANIFEST_NAME
-}
-
-/// Reads every object of a set and compares its digest with the manifest's. Returns what is wrong.
-pub async fn verify_set(
-    store: &S3Store,
-    path: &str,
-    manifest: &Manifest,
-) -> Result<Vec<String>, StoreError> {
-    let mut faults = Vec::new();
-    for object in &manifest.objects {
-        if !is_object_name(&object.name) {
-            faults.push(format!("`{}` is no name of an object", object.name));
-            continue;
-        }
-        let key = format!("{path}/{}", object.name);
-        match store.read_object(&key, |_| Ok(())).await {
-            Ok((size, _)) if size != object.size => faults.push(format!(
-                "`{}` has {size} bytes instead of {}",
-                object.name, object.size
-            )),
-            Ok((_, sha256)) if sha256 != object.sha256 => {
-                faults.push(format!(
-                    "`{}` has other bytes than were stored",
-                    object.name
-                ));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind == StoreErrorKind::NotFound => {
-                faults.push(format!("`{}` is missing", object.name));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(faults)
 }

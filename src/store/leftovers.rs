@@ -1,7 +1,5 @@
-//! What a backup leaves behind that was killed: uploads that no listing of objects shows, and
-//! directories without a manifest. Found by the directory of one database, and never another's.
-
-use std::collections::BTreeMap;
+//! What a backup leaves behind that was killed: uploads that no listing of objects shows. Found by the
+//! directory of one database, and never another's.
 
 use aws_sdk_s3::primitives::DateTime;
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +8,7 @@ use super::answer::Again;
 use super::layout::is_set_of;
 use super::s3::{LOOKING, S3Store, answered};
 use super::wait_budget::WaitBudget;
-use super::{MANIFEST_NAME, ObjectStore as _, PendingUpload, SetPath, StoreError, StoreErrorKind};
+use super::{ObjectStore as _, PendingUpload, SetPath, StoreError, StoreErrorKind};
 
 /// Longer than any backup may take: the longest deadline, and time to end.
 pub const LONGEST_BACKUP: SignedDuration = SignedDuration::from_hours(7 * 24 + 1);
@@ -60,17 +58,6 @@ impl Rehearsed {
             .map(|found| found.upload.clone())
             .collect()
     }
-}
-
-/// A directory of a set that has no manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IncompleteSet {
-    /// The directory, without a slash at its end.
-    pub path: String,
-    /// Bytes of its objects.
-    pub size: u64,
-    /// When the newest of its objects was stored, by the storage's clock.
-    pub newest: Option<Timestamp>,
 }
 
 /// An object of a listing.
@@ -238,53 +225,6 @@ impl S3Store {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// The directories of a database's sets that have no manifest. Which of them are old enough to
-    /// be removed is for retention to say: a backup may be running.
-    pub async fn fetch_incomplete(
-        &self,
-        directory: &str,
-    ) -> Result<Vec<IncompleteSet>, StoreError> {
-        let mut sets: BTreeMap<String, (bool, IncompleteSet)> = BTreeMap::new();
-        for object in self.list_objects(directory).await? {
-            let rest = object.key.strip_prefix(directory).unwrap_or_default();
-            let Some((set, name)) = rest.split_once('/') else {
-                continue;
-            };
-            let path = format!("{directory}{set}");
-            let (is_complete, found) = sets.entry(path.clone()).or_insert_with(|| {
-                let found = IncompleteSet {
-                    path,
-                    size: 0,
-                    newest: None,
-                };
-                (false, found)
-            });
-            *is_complete |= name == MANIFEST_NAME;
-            found.size += object.size;
-            found.newest = found.newest.max(object.stored_at);
-        }
-        let incomplete = sets.into_values().filter(|(is_complete, _)| !is_complete);
-        Ok(incomplete.map(|(_, found)| found).collect())
-    }
-
-    /// Deletes the objects of a directory that has no manifest, and nothing if it has one by now.
-    /// Returns how many.
-    pub async fn remove_incomplete(&self, set: &IncompleteSet) -> Result<usize, StoreError> {
-        let directory = format!("{}/", set.path);
-        let objects = self.list_objects(&directory).await?;
-        let manifest = format!("{directory}{MANIFEST_NAME}");
-        if objects.iter().any(|object| object.key == manifest) {
-            return Err(StoreError::new(
-                StoreErrorKind::AlreadyExists,
-                format!("`{manifest}` exists by now, so nothing of that set was deleted"),
-            ));
-        }
-        for object in &objects {
-            self.delete(&object.key).await?;
-        }
-        Ok(objects.len())
     }
 
     pub(super) async fn list_objects(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {

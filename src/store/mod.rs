@@ -1,9 +1,10 @@
 //! The bucket: where things are, what the manifest says, and uploads that are whole or not there.
-//! No finished object is ever deleted here; what has no manifest is none.
+//! A set is deleted only as retention has decided, its manifest first; what has no manifest is none.
 
 mod answer;
 mod catalog;
 mod client;
+mod confirmed_sets;
 mod credentials;
 mod dialect;
 mod error;
@@ -18,27 +19,31 @@ mod object_store;
 mod objects;
 mod part_sizes;
 mod remembered;
+mod removal;
 mod retention;
 #[cfg(test)]
 mod retention_tests;
+mod retention_words;
 mod s3;
+mod set_facts;
 mod stall;
 mod upload;
 mod verdicts;
+mod verify;
 mod wait_budget;
 mod write;
 
 pub use catalog::{
     CatalogSet, MANIFEST_LIMIT, fetch_catalog, fetch_databases, fetch_set, is_object_name,
-    verify_set,
 };
+pub use confirmed_sets::RetentionRules;
 pub use dialect::PartRules;
 pub use error::{StoreError, StoreErrorKind};
 pub use layout::{
     GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, SetPath, database_folder, further_dump_name,
     root_directory, set_suffix,
 };
-pub use leftovers::{IncompleteSet, LONGEST_BACKUP, Rehearsed, UnfinishedUpload};
+pub use leftovers::{LONGEST_BACKUP, Rehearsed, UnfinishedUpload};
 pub use limits::StoreLimits;
 pub use manifest::{
     Compression, CountedBy, Durations, FORMAT_VERSION, Manifest, ManifestDatabase,
@@ -48,10 +53,11 @@ pub use manifest::{
 pub use object_store::{ObjectStore, PendingUpload, StoredPart, Whole};
 pub use part_sizes::{PartSizes, SMALLEST_PART};
 pub use remembered::{fetch_elsewhere, fetch_newest_good, rows_of};
-pub use retention::{
-    Decision, Held, RetentionInput, RetentionRules, SetContents, SetFacts, SetOwner, SetRecord,
-    Standing, Why, decide_retention,
-};
+pub use removal::{LeftSet, fetch_lock, remove_set};
+pub use retention::{Decision, RetentionInput, decide_retention};
+pub use retention_words::{Held, Why};
 pub use s3::S3Store;
+pub use set_facts::{SetContents, SetFacts, SetOwner, SetRecord, Standing};
 pub use upload::{StoredObject, Upload};
-pub use verdicts::{StoredVerdict, VerdictKind, store_verdict};
+pub use verdicts::{StoredVerdict, VerdictKind, Verdicts, store_verdict};
+pub use verify::{ReadBack, read_back, verify_set};

@@ -6,10 +6,10 @@ use std::cmp::Reverse;
 
 use crate::api::WalPosition;
 
-use super::catalog::{MANIFEST_LIMIT, is_demoted};
+use super::catalog::{MANIFEST_LIMIT, fetch_standing};
 use super::{
-    FORMAT_VERSION, MANIFEST_NAME, Manifest, OLDEST_FORMAT_VERSION, S3Store, SetState, StoreError,
-    StoreErrorKind, database_folder, root_directory,
+    FORMAT_VERSION, MANIFEST_NAME, Manifest, OLDEST_FORMAT_VERSION, S3Store, SetState, Standing,
+    StoreError, StoreErrorKind, database_folder, root_directory,
 };
 
 /// How many manifests are read, those first that were stored last.
@@ -49,13 +49,28 @@ pub async fn fetch_newest_good(
                 .map_err(|error| format!("`{key}` is no manifest: {error}")),
             // It was deleted meanwhile.
             Err(error) if error.kind == StoreErrorKind::NotFound => continue,
-            Err(error) if error.kind == StoreErrorKind::TooLarge => Err(error.message),
+            Err(error)
+                if matches!(
+                    error.kind,
+                    StoreErrorKind::TooLarge | StoreErrorKind::Unreadable
+                ) =>
+            {
+                Err(error.message)
+            }
             Err(error) => return Err(error),
         };
         match manifest {
             Ok((manifest, body)) if is_good(&manifest, namespace, database) => {
-                if !is_demoted(store, &path, &manifest, &body).await? {
-                    good.push((path, manifest));
+                match fetch_standing(store, &path, &manifest, &body).await? {
+                    (Standing::Demoted, _) => {}
+                    // It may be a demotion.
+                    (Standing::Unknown, why) => {
+                        unread =
+                            Some(why.unwrap_or_else(|| {
+                                format!("whether `{path}` counts is not known")
+                            }));
+                    }
+                    _ => good.push((path, manifest)),
                 }
             }
             Ok(_) => {}

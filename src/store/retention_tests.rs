@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::retention::{
+use super::{
     Decision, Held, RetentionInput, RetentionRules, SetContents, SetFacts, SetOwner, SetRecord,
-    Standing, decide_retention,
+    Standing, Why, decide_retention, set_suffix,
 };
 use crate::api::WalPosition;
 
@@ -30,6 +30,8 @@ struct History {
     times: Vec<i64>,
     rules: RetentionRules,
     held: Option<Held>,
+    /// What the cluster has taken.
+    known: BTreeSet<String>,
     database_clock_is_right: bool,
     storage_clock_is_right: bool,
 }
@@ -76,6 +78,7 @@ fn history(mut seed: u64, sets: &[u64]) -> History {
     let mut time = BEGIN;
     let mut made = Vec::new();
     let mut times = Vec::new();
+    let mut known = BTreeSet::new();
     for (number, bits) in sets.iter().enumerate() {
         let mut bits = *bits;
         let gap = [1, 24, 24, 7 * 24, 40 * 24][usize::try_from(draw(&mut bits, 5)).unwrap()];
@@ -84,7 +87,8 @@ fn history(mut seed: u64, sets: &[u64]) -> History {
         let storage = error_of(&mut bits);
         let snapshot = time + if database_clock_is_right { 0 } else { database };
         let stored = time + if storage_clock_is_right { 0 } else { storage };
-        let standing = match draw(&mut bits, 8) {
+        let standing = match draw(&mut bits, 10) {
+            4 => Standing::Unknown,
             0 => Standing::Unconfirmed,
             1 => Standing::Demoted,
             2 => Standing::Suspect,
@@ -93,24 +97,34 @@ fn history(mut seed: u64, sets: &[u64]) -> History {
         };
         // A second initdb in the middle of some histories.
         let cluster = if draw(&mut bits, 9) == 0 { "2" } else { "1" };
-        let contents = match draw(&mut bits, 16) {
+        let kind = draw(&mut bits, 16);
+        let whose = if kind == 2 || (kind == 0 && draw(&mut bits, 4) == 0) {
+            "other"
+        } else {
+            "ours"
+        };
+        let contents = match kind {
             0 => SetContents::Unfinished,
             1 => SetContents::Unreadable("no JSON".to_owned()),
-            kind => SetContents::Set(SetRecord {
-                owner: owner(if kind == 2 { "other" } else { "ours" }),
+            _ => SetContents::Set(SetRecord {
+                owner: owner(whose),
                 system_identifier: cluster.to_owned(),
                 position: position(u64::try_from(number).unwrap()),
                 snapshot_time: Timestamp::from_second(snapshot).unwrap(),
+                manifest_sha256: number.to_string(),
                 standing,
             }),
         };
         let locked = draw(&mut bits, 16) == 0;
         made.push(SetFacts {
-            path: format!("set-{number}"),
+            path: path_of(number, whose),
             stored_at: (draw(&mut bits, 32) != 0).then(|| Timestamp::from_second(stored).unwrap()),
             locked_until: locked.then(|| Timestamp::from_second(time + 10 * YEAR).unwrap()),
             contents,
         });
+        if draw(&mut bits, 8) != 0 {
+            known.insert(path_of(number, whose));
+        }
         times.push(time);
     }
     History {
@@ -118,9 +132,16 @@ fn history(mut seed: u64, sets: &[u64]) -> History {
         times,
         rules,
         held,
+        known,
         database_clock_is_right,
         storage_clock_is_right,
     }
+}
+
+/// The directory of a set: its name says whose it is.
+fn path_of(number: usize, whose: &str) -> String {
+    let suffix = set_suffix(whose, &number.to_string());
+    format!("prod/set{number}-{suffix:08x}")
 }
 
 fn counts(set: &SetFacts) -> Option<&SetRecord> {
@@ -135,14 +156,26 @@ fn counts(set: &SetFacts) -> Option<&SetRecord> {
 }
 
 fn decide<'a>(history: &History, sets: &'a [SetFacts]) -> Vec<Decision<'a>> {
+    decide_after(history, sets, &BTreeSet::new())
+}
+
+/// The plan after an earlier run has begun to remove these.
+fn decide_after<'a>(
+    history: &History,
+    sets: &'a [SetFacts],
+    begun: &BTreeSet<String>,
+) -> Vec<Decision<'a>> {
     let ours = owner("ours");
-    let newest = sets.iter().rev().find(|set| counts(set).is_some());
+    let is_counting = |set: &&SetFacts| counts(set).is_some() && history.known.contains(&set.path);
+    let newest = sets.iter().rev().find(is_counting);
     let input = RetentionInput {
         rules: history.rules,
         owner: &ours,
         held: history.held,
         newest_confirmed: newest.map(|set| set.path.as_str()),
-        running: &BTreeSet::from(["set-0".to_owned()]),
+        known: Some(&history.known),
+        running: &BTreeSet::from([path_of(0, "ours")]),
+        begun,
         longest_backup: SignedDuration::from_hours(6),
         now: history
             .times
@@ -167,9 +200,17 @@ fn holds(history: &History) {
         assert_eq!(decision.set.locked_until, None, "{decision:?}");
         match &decision.set.contents {
             SetContents::Unreadable(_) => panic!("{decision:?}"),
-            SetContents::Unfinished => assert_ne!(decision.set.path, "set-0", "{decision:?}"),
+            SetContents::Unfinished => {
+                // What was a set is not finished off.
+                assert!(!history.known.contains(&decision.set.path), "{decision:?}");
+                assert_ne!(decision.set.path, path_of(0, "ours"), "{decision:?}");
+                assert_eq!(decision.set.path, path_of(index, "ours"), "{decision:?}");
+            }
             SetContents::Set(record) => {
-                // 3. A set of another ProtectedDatabase stays.
+                assert_ne!(record.standing, Standing::Unknown, "{decision:?}");
+                // 3. A set of another ProtectedDatabase stays, and so does one that the cluster never took.
+                let is_known = history.known.contains(&decision.set.path);
+                assert!(is_known, "{decision:?}");
                 assert_eq!(record.owner.database_uid, "ours", "{decision:?}");
                 // 4. So many newer sets are confirmed, of the same database cluster, and stay:
                 //    whatever any clock says.
@@ -179,14 +220,17 @@ fn holds(history: &History) {
                         let is_same = counts(set).is_some_and(|other| {
                             other.system_identifier == record.system_identifier
                         });
-                        is_same && !newer.removed
+                        is_same && !newer.removed && history.known.contains(&set.path)
                     })
                     .count();
                 assert!(kept >= last, "{kept} stay of {last}: {decision:?}");
                 // 5. Of the last so many days nothing goes while one of the clocks is right.
                 let newest = (0..history.sets.len()).rev().find(|index| {
-                    counts(&history.sets[*index])
-                        .is_some_and(|other| other.system_identifier == record.system_identifier)
+                    let set = &history.sets[*index];
+                    history.known.contains(&set.path)
+                        && counts(set).is_some_and(|other| {
+                            other.system_identifier == record.system_identifier
+                        })
                 });
                 let age = history.times[newest.unwrap()] - history.times[index];
                 let days = i64::from(history.rules.days) * 24 * HOUR;
@@ -211,6 +255,24 @@ fn holds(history: &History) {
         .map(|decision| decision.set.path.clone())
         .collect();
     assert_eq!(again, removed[half.len()..], "after {half:?} went");
+    // 7. One that ends after it has removed manifests leaves directories that the next one removes, and
+    //    nothing that was to stay.
+    let begun: BTreeSet<String> = half.iter().map(|path| (*path).to_owned()).collect();
+    let mut left = history.sets.clone();
+    for set in left.iter_mut().filter(|set| begun.contains(&set.path)) {
+        set.contents = SetContents::Unfinished;
+    }
+    let again: Vec<&str> = decide_after(history, &left, &begun)
+        .iter()
+        .filter(|decision| decision.removed)
+        .map(|decision| decision.set.path.as_str())
+        .collect();
+    let finished = removed
+        .iter()
+        .filter(|path| **path != path_of(0, "ours"))
+        .copied();
+    let again = again.into_iter().filter(|path| *path != path_of(0, "ours"));
+    assert!(again.eq(finished), "after the manifests of {half:?} went");
 }
 
 proptest! {
@@ -240,6 +302,7 @@ fn set(day: i64, standing: Standing) -> SetFacts {
             system_identifier: "1".to_owned(),
             position: position(u64::try_from(day).unwrap()),
             snapshot_time: time,
+            manifest_sha256: day.to_string(),
             standing,
         }),
     }
@@ -251,6 +314,7 @@ fn kept(rules: RetentionRules, sets: &[SetFacts]) -> Vec<&str> {
         times: vec![BEGIN + 400 * 24 * HOUR],
         rules,
         held: None,
+        known: sets.iter().map(|set| set.path.clone()).collect(),
         database_clock_is_right: true,
         storage_clock_is_right: true,
     };
@@ -315,7 +379,9 @@ fn nothing_goes_while_the_newest_confirmed_set_is_not_there() {
         owner: &ours,
         held: None,
         newest_confirmed: Some("day-099"),
+        known: None,
         running: &BTreeSet::new(),
+        begun: &BTreeSet::new(),
         longest_backup: SignedDuration::from_hours(6),
         now: None,
     };
@@ -328,4 +394,98 @@ fn nothing_goes_while_the_newest_confirmed_set_is_not_there() {
     assert_eq!(removed(&sets), 0);
     sets.pop();
     assert_eq!(removed(&sets), 0);
+}
+
+/// A rule of so many sets of each kind.
+fn rules(last: usize, days: u32, weekly: u32) -> RetentionRules {
+    RetentionRules {
+        last,
+        days,
+        weekly,
+        monthly: 0,
+    }
+}
+
+/// Why each of these stays or goes, as far as the cluster knows `known`.
+fn why(sets: &[SetFacts], known: Option<&BTreeSet<String>>, newest: &str) -> Vec<Why> {
+    let ours = owner("ours");
+    let input = RetentionInput {
+        rules: rules(2, 0, 0),
+        owner: &ours,
+        held: None,
+        newest_confirmed: Some(newest),
+        known,
+        running: &BTreeSet::new(),
+        begun: &BTreeSet::new(),
+        longest_backup: SignedDuration::from_hours(6),
+        now: Timestamp::from_second(BEGIN + YEAR).ok(),
+    };
+    let decisions = decide_retention(&input, sets).into_iter();
+    decisions.map(|decision| decision.why).collect()
+}
+
+#[test]
+fn what_the_cluster_never_took_neither_counts_nor_goes() {
+    // Of a clone of the cluster, with the same UIDs: newer by every clock.
+    let sets = [0, 1, 2, 10, 11, 12].map(|day| set(day, Standing::Confirmed));
+    let known = sets[..3].iter().map(|set| set.path.clone()).collect();
+    assert_eq!(
+        why(&sets, Some(&known), "day-002"),
+        [
+            Why::Expired,
+            Why::AmongLast(2),
+            Why::NewestConfirmed,
+            Why::NotInCluster,
+            Why::NotInCluster,
+            Why::NotInCluster,
+        ]
+    );
+}
+
+#[test]
+fn the_newest_confirmed_set_never_goes_and_a_copy_is_no_second_set() {
+    // By the bucket alone others are newer.
+    let sets = [0, 1, 2, 3].map(|day| set(day, Standing::Confirmed));
+    assert_eq!(why(&sets, None, "day-000")[0], Why::NewestConfirmed);
+    let mut copied = [1, 2, 3].map(|day| set(day, Standing::Confirmed));
+    copied[2].contents = copied[1].contents.clone();
+    let expected = [Why::AmongLast(2), Why::NewestConfirmed, Why::Copy];
+    assert_eq!(why(&copied, None, "day-002"), expected);
+}
+
+#[test]
+fn a_set_whose_manifest_somebody_removed_is_not_finished_off() {
+    let mut sets = [1, 2].map(|day| set(day, Standing::Confirmed));
+    sets[0].path = path_of(1, "ours");
+    sets[0].contents = SetContents::Unfinished;
+    let known = sets.iter().map(|set| set.path.clone()).collect();
+    let why = |known| why(&sets, Some(known), "day-002").remove(0);
+    assert_eq!(why(&known), Why::ManifestMissing);
+    let only_newest = BTreeSet::from(["day-002".to_owned()]);
+    assert_eq!(why(&only_newest), Why::LeftBehind);
+}
+
+#[test]
+fn a_gap_or_a_wrong_clock_ends_nothing_that_the_rules_keep() {
+    // Daily ones, none for 60 days, and one after that.
+    let mut sets: Vec<_> = (0..30).map(|day| set(day, Standing::Confirmed)).collect();
+    sets.push(set(90, Standing::Confirmed));
+    assert_eq!(
+        kept(rules(1, 7, 0), &sets).len(),
+        7,
+        "the last 7 days that have one"
+    );
+    assert_eq!(
+        kept(rules(1, 0, 4), &sets).len(),
+        4,
+        "the last 4 weeks that have one"
+    );
+    // One whose two clocks were a year ahead.
+    let last = sets.last_mut().unwrap();
+    let ahead = Timestamp::from_second(BEGIN + YEAR).unwrap();
+    last.stored_at = Some(ahead);
+    if let SetContents::Set(record) = &mut last.contents {
+        record.snapshot_time = ahead;
+    }
+    assert_eq!(kept(rules(1, 7, 0), &sets).len(), 7);
 }

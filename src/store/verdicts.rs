@@ -87,19 +87,28 @@ fn verdict_name(time: Timestamp, body: &[u8]) -> String {
     format!("{PREFIX}{time}-{}{SUFFIX}", &digest[..DIGITS])
 }
 
+/// The verdicts beside a manifest, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Those that were read.
+    pub read: Vec<StoredVerdict>,
+    /// Why others could not be read. Each may say that the set never counts.
+    pub unread: Vec<String>,
+}
+
 /// Whether a set counts, by its manifest, the verdicts beside it and whether its objects are whole.
-/// Once demoted it never counts again; a verdict on another manifest says nothing.
+/// Once demoted it never counts again; a verdict on another manifest says nothing; one that can't be read
+/// may be a demotion.
 #[must_use]
 pub fn standing_of(
     manifest: &Manifest,
     manifest_sha256: &str,
-    verdicts: &[StoredVerdict],
+    verdicts: &Verdicts,
     is_whole: bool,
 ) -> Standing {
     let says = |kind: VerdictKind| {
-        verdicts
-            .iter()
-            .any(|one| one.verdict == kind && one.manifest_sha256 == manifest_sha256)
+        let mut read = verdicts.read.iter();
+        read.any(|one| one.verdict == kind && one.manifest_sha256 == manifest_sha256)
     };
     if manifest.state == SetState::Suspect {
         Standing::Suspect
@@ -107,6 +116,8 @@ pub fn standing_of(
         Standing::Demoted
     } else if !is_whole {
         Standing::Incomplete
+    } else if !verdicts.unread.is_empty() {
+        Standing::Unknown
     } else if says(VerdictKind::Confirmed) {
         Standing::Confirmed
     } else {

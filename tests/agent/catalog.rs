@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 use holdfast::api::{BackupConfirmation, BackupDemotion, BackupVerdict};
 use holdfast::store::{
-    SetContents, Standing, StoredVerdict, Upload, VerdictKind, fetch_catalog, fetch_newest_good,
-    store_verdict,
+    S3Store, SetContents, Standing, StoredVerdict, Upload, VerdictKind, fetch_catalog,
+    fetch_newest_good, store_verdict,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest, Sha256};
@@ -16,23 +16,53 @@ use sha2::{Digest, Sha256};
 use crate::support::object_store::{BUCKET, TestObjectStore};
 
 /// Stores an object as the agent does.
-async fn put(server: &TestObjectStore, key: String, body: &[u8]) {
-    let mut upload = Upload::new(server.open(), key, 0);
+pub async fn put(store: &S3Store, key: String, body: &[u8]) {
+    let mut upload = Upload::new(store.clone(), key, 0);
     upload.write(body).await.unwrap();
     upload.complete().await.unwrap();
 }
 
 /// Stores a set and returns its directory and its manifest's digest.
 async fn store_set(server: &TestObjectStore, name: &str, position: &str) -> (String, String) {
+    let of = StoredSet {
+        name,
+        position,
+        uid: "uid-1",
+        cluster: None,
+        taken: "2026-02-01T09:10:00Z",
+    };
+    store_set_of(&server.open(), &of).await
+}
+
+/// A set as it is to be.
+pub struct StoredSet<'a> {
+    pub name: &'a str,
+    pub position: &'a str,
+    /// UID of its ProtectedDatabase.
+    pub uid: &'a str,
+    pub cluster: Option<&'a str>,
+    pub taken: &'a str,
+}
+
+/// Stores a set through a client and returns its directory and its manifest's digest.
+pub async fn store_set_of(store: &S3Store, of: &StoredSet<'_>) -> (String, String) {
+    let StoredSet {
+        name,
+        position,
+        uid,
+        cluster,
+        taken,
+    } = of;
     let path = format!("prod/atra/knowledge/{name}");
     let dump = zstd::encode_all(&b"PGDMP and more"[..], 1).unwrap();
-    put(server, format!("{path}/dump.pgc.zst"), &dump).await;
+    put(store, format!("{path}/dump.pgc.zst"), &dump).await;
     let manifest = serde_json::json!({
         "formatVersion": 1, "state": "good", "backup": "b",
-        "protectedDatabase": {"namespace": "atra", "name": "knowledge", "uid": "uid-1"},
+        "protectedDatabase": {"namespace": "atra", "name": "knowledge", "uid": uid},
+        "kubernetesCluster": cluster,
         "identity": {
             "systemIdentifier": "7597042323410313218", "initializedAt": "2026-01-19T12:34:56Z", "timeline": 1,
-            "walPosition": position, "nextTransactionId": "1234", "snapshotTime": "2026-02-01T09:10:00Z", "inRecovery": false,
+            "walPosition": position, "nextTransactionId": "1234", "snapshotTime": taken, "inRecovery": false,
         },
         "serverVersion": "15.18", "clientVersion": "15.18", "holdfastVersion": "0.1.0",
         "databases": [{
@@ -49,7 +79,7 @@ async fn store_set(server: &TestObjectStore, name: &str, position: &str) -> (Str
         },
     });
     let manifest = serde_json::to_vec(&manifest).unwrap();
-    put(server, format!("{path}/manifest.json"), &manifest).await;
+    put(store, format!("{path}/manifest.json"), &manifest).await;
     (path, hex::encode(Sha256::digest(&manifest)))
 }
 
@@ -57,14 +87,14 @@ fn time() -> Time {
     Time("2026-02-01T09:20:00Z".parse().unwrap())
 }
 
-fn confirmed() -> BackupVerdict {
+pub fn confirmed() -> BackupVerdict {
     BackupVerdict::Confirmed(BackupConfirmation {
         check: "knowledge-2".to_owned(),
         time: time(),
     })
 }
 
-fn demoted() -> BackupVerdict {
+pub fn demoted() -> BackupVerdict {
     BackupVerdict::Demoted(BackupDemotion {
         reason: "TablesEmptied".to_owned(),
         check: "knowledge-3".to_owned(),
@@ -150,6 +180,44 @@ async fn a_verdict_is_stored_once_and_a_demoted_set_is_not_the_newest_good_one()
     assert!(server.objects().iter().all(|key| !key.starts_with(nowhere)));
 }
 
+/// What is beside a manifest and can't be read may say that the set never counts.
+#[tokio::test]
+async fn a_set_with_a_verdict_that_can_not_be_read_counts_for_nobody() {
+    let server = TestObjectStore::start();
+    let store = server.open();
+    let (first, sha256) = store_set(&server, "20260201T090000Z-00000001", "0/1").await;
+    let verdict = StoredVerdict::new(&confirmed(), &sha256);
+    store_verdict(&store, &first, &verdict).await.unwrap();
+    assert_eq!(standings(&server).await, [Some(Standing::Confirmed)]);
+    let unreadable = format!("{first}/verdict-20260101T000000Z-00000000.json");
+    for body in [
+        &b"no JSON"[..],
+        br#"{"verdict": "revoked"}"#,
+        &[b' '; 20_000],
+    ] {
+        put(&store, unreadable.clone(), body).await;
+        assert_eq!(standings(&server).await, [Some(Standing::Unknown)]);
+        let newest = fetch_newest_good(&store, "prod", "atra", "knowledge").await;
+        assert!(newest.is_err(), "which one is the newest good is not known");
+        fs::remove_file(server.file(&unreadable)).unwrap();
+    }
+    assert_eq!(standings(&server).await, [Some(Standing::Confirmed)]);
+    // Old verdicts without end hide none: the newest are read, and the rest is not known.
+    for number in 0..100 {
+        let old = StoredVerdict {
+            check: format!("old-{number}"),
+            manifest_sha256: "of another manifest".to_owned(),
+            time: Time("2026-01-01T00:00:00Z".parse().unwrap()),
+            ..verdict.clone()
+        };
+        store_verdict(&store, &first, &old).await.unwrap();
+    }
+    assert_eq!(standings(&server).await, [Some(Standing::Unknown)]);
+    let verdict = StoredVerdict::new(&demoted(), &sha256);
+    store_verdict(&store, &first, &verdict).await.unwrap();
+    assert_eq!(standings(&server).await, [Some(Standing::Demoted)]);
+}
+
 #[tokio::test]
 async fn the_command_lists_verifies_and_fetches_with_only_the_bucket() {
     let server = TestObjectStore::start();
@@ -161,7 +229,7 @@ async fn the_command_lists_verifies_and_fetches_with_only_the_bucket() {
     let verdict = StoredVerdict::new(&demoted(), &sha256);
     store_verdict(&store, &second, &verdict).await.unwrap();
     let unfinished = "prod/atra/knowledge/20260201T092000Z-00000003";
-    put(&server, format!("{unfinished}/globals.sql.zst"), b"x").await;
+    put(&store, format!("{unfinished}/globals.sql.zst"), b"x").await;
 
     for arguments in [&["list"][..], &["list", "atra/knowledge"]] {
         let listed = holdfast(&server, arguments);

@@ -29,6 +29,7 @@ pub fn check_request(server: ServerRequest, rules: &[&str]) -> CheckRequest {
         timeout_seconds: 30,
         counting_milliseconds: 10_000,
         remembered_in: None,
+        looks_ahead: false,
         ask_default_port: false,
         configured_directory: String::new(),
     }

@@ -83,11 +83,9 @@ impl Granted {
         .unwrap();
         let (request, _credentials) = postgres.request(&["knowledge_os"], &role, "secret");
         let later = format!("app.later_{}", self.roles);
-        let found = gather(
-            &check_request(request, &["app.experts", "ours.nodes", &later]),
-            &self.scene.files,
-        )
-        .await;
+        let mut asked = check_request(request, &["app.experts", "ours.nodes", &later]);
+        asked.looks_ahead = true;
+        let found = gather(&asked, &self.scene.files).await;
         if let Some(failure) = found.failure {
             return Some(format!("check: {}", failure.message));
         }
@@ -102,9 +100,18 @@ impl Granted {
         match self.scene.take_number(self.roles).await {
             Ok(set) => {
                 assert_eq!(set.manifest.databases[0].rows, rows.unsigned_abs());
+                assert_eq!(
+                    found.backup_obstacle, None,
+                    "a backup that fails was foretold"
+                );
                 None
             }
-            Err(failure) => Some(format!("backup: {}", failure.message)),
+            // The check has seen it before.
+            Err(failure) => {
+                let foretold = found.backup_obstacle.map(|obstacle| obstacle.message);
+                assert!(foretold.is_some(), "not foretold: {}", failure.message);
+                Some(format!("backup: {} ({foretold:?})", failure.message))
+            }
         }
     }
 

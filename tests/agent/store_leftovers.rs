@@ -2,8 +2,8 @@
 
 use holdfast::api::S3Profile;
 use holdfast::store::{
-    MANIFEST_NAME, ObjectStore as _, S3Store, SMALLEST_PART, SetPath, StoreErrorKind, Upload,
-    database_folder, set_suffix,
+    ObjectStore as _, S3Store, SMALLEST_PART, SetPath, StoreErrorKind, Upload, database_folder,
+    set_suffix,
 };
 use jiff::Timestamp;
 use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal};
@@ -114,41 +114,4 @@ async fn a_rehearsal_finds_before_the_dump_what_would_fail_after_it() {
         "a key that may not read: {error}"
     );
     behind.assert_nothing_is_left("rehearsed");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_directory_without_a_manifest_is_found_and_a_backup_never_removed() {
-    let server = TestObjectStore::start();
-    let store = server.open();
-    let folder = database_folder("prod", "atra", "knowledge");
-    let (whole, part) = (
-        path("knowledge", "uid-1", "a"),
-        path("knowledge", "uid-1", "b"),
-    );
-    for key in [
-        whole.key("dump.pgc.zst"),
-        whole.key(MANIFEST_NAME),
-        part.key("dump.pgc.zst"),
-        part.key("globals.sql.zst"),
-    ] {
-        store.put(&key, noise(10)).await.unwrap();
-    }
-    let found = store.fetch_incomplete(&folder).await.unwrap();
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!((found[0].path.as_str(), found[0].size), (part.as_str(), 20));
-    assert!(found[0].newest.is_some());
-    // Its backup ends well in between.
-    store
-        .put(&part.key(MANIFEST_NAME), noise(10))
-        .await
-        .unwrap();
-    let error = store.remove_incomplete(&found[0]).await.unwrap_err();
-    assert_eq!(error.kind, StoreErrorKind::AlreadyExists, "{error}");
-    assert_eq!(server.objects().len(), 5);
-    std::fs::remove_file(server.file(&part.key(MANIFEST_NAME))).unwrap();
-    assert_eq!(store.remove_incomplete(&found[0]).await.unwrap(), 2);
-    assert_eq!(
-        server.objects(),
-        [whole.key("dump.pgc.zst"), whole.key(MANIFEST_NAME)]
-    );
 }

@@ -13,10 +13,10 @@ use crate::store::noise;
 use crate::store_proxy::store;
 use crate::support::object_store::{ACCESS_KEY, IMPATIENT, SECRET_KEY, TestObjectStore};
 
-const LOCKED: &str = "locked";
+pub const LOCKED: &str = "locked";
 
 /// A client that is not ours.
-fn other_client(server: &TestObjectStore) -> Client {
+pub fn other_client(server: &TestObjectStore) -> Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -27,7 +27,7 @@ fn other_client(server: &TestObjectStore) -> Client {
     Client::from_conf(config)
 }
 
-async fn make_locked_bucket(client: &Client) {
+pub async fn make_locked_bucket(client: &Client) {
     client
         .create_bucket()
         .bucket(LOCKED)

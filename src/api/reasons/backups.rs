@@ -20,6 +20,10 @@ reasons! { BACKUPS:
         "A reset of the data was found, and no good check lies between it and the newest backup: that \
          backup may hold only what was left. It is kept, and never counts.",
         "Fix what DataReset says. Restore an older, confirmed backup if data is missing.";
+    SET_INCOMPLETE = "SetIncomplete" on "BackupFresh=False":
+        "An object of a backup set is gone from the bucket, or has another size or another manifest: that \
+         set can't be restored. All sets are compared with their manifests once a day.",
+        "Find out who removes from the bucket. Delete what is left of the set, and its DatabaseBackup.";
     BACKUP_OVERDUE = "BackupOverdue" on "BackupFresh=False":
         "The newest good backup is older than two intervals of the schedule.",
         "`kubectl get dbbackup` shows why the newer ones failed.";

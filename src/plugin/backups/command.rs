@@ -7,8 +7,8 @@ use kube::api::ListParams;
 use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 use tokio::time::{Instant, sleep};
 
-use super::text::{build_backup_table, describe_progress};
-use crate::api::{BackupState, DatabaseBackup, DatabaseBackupSpec};
+use super::text::{build_backup_table, build_plan, describe_progress};
+use crate::api::{BackupState, CatalogReport, DatabaseBackup, DatabaseBackupSpec};
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::{ClusterRequest, PluginError};
 use crate::plugin::exit_status::ExitStatus;
@@ -40,6 +40,9 @@ pub struct BackupsArguments {
     /// json or yaml instead of a table.
     #[arg(short, long)]
     output: Option<DataFormat>,
+    /// What retention would remove and why it keeps the rest, by the last look at the bucket.
+    #[arg(long)]
+    plan: bool,
 }
 
 /// Runs `backup`.
@@ -119,6 +122,15 @@ pub async fn run_backups(
         let made = backup.metadata.creation_timestamp.as_ref();
         (made.map(|time| time.0), backup.name_any())
     });
+    if arguments.plan {
+        let text = match (arguments.output, newest_report(&backups)) {
+            (Some(DataFormat::Json), report) => build_json(&report)?,
+            (Some(DataFormat::Yaml), report) => build_yaml(&report)?,
+            (None, report) => build_plan(report, name),
+        };
+        write_out(&text)?;
+        return Ok(ExitStatus::Done);
+    }
     let text = match arguments.output {
         Some(DataFormat::Json) => build_json(&backups)?,
         Some(DataFormat::Yaml) => build_yaml(&backups)?,
@@ -130,6 +142,14 @@ pub async fn run_backups(
     } else {
         ExitStatus::NeedsAttention
     })
+}
+
+/// The newest look at the bucket: of the backups, the newest last, the last that has one.
+fn newest_report(backups: &[DatabaseBackup]) -> Option<&CatalogReport> {
+    let with_report = backups.iter().rev();
+    with_report
+        .filter_map(|backup| backup.status.as_ref()?.catalog.as_ref())
+        .next()
 }
 
 fn about(cluster: &Cluster, verb: &'static str, name: &str) -> ClusterRequest {

@@ -1,6 +1,8 @@
 //! What `backup` and `backups` print. Pure.
 
-use crate::api::{BackupState, DatabaseBackup};
+use std::fmt::Write as _;
+
+use crate::api::{BackupState, CATALOG_LIMIT, CatalogReport, DatabaseBackup};
 use crate::wording::{build_table, escaped, number};
 
 /// One line per backup, the newest last.
@@ -37,6 +39,64 @@ fn row(backup: &DatabaseBackup) -> Vec<String> {
             .map_or_else(nothing, number),
         backup.metadata.name.clone().unwrap_or_default(),
     ]
+}
+
+/// What retention said at the last look at the bucket: one line per set, those that go first.
+pub fn build_plan(report: Option<&CatalogReport>, database: &str) -> String {
+    let Some(report) = report else {
+        return format!(
+            "Nobody has looked at the sets of {database} in the bucket yet. That is done an hour after \
+             the first confirmed backup, and then once a day.\n"
+        );
+    };
+    let mut text = match &report.completion_time {
+        Some(time) => format!("By the look of {}, Job {}.\n", time.0, report.job),
+        None => format!("Job {} removes sets now, or was killed.\n", report.job),
+    };
+    if let Some(failure) = &report.failure {
+        let _ = writeln!(
+            text,
+            "Not everything was read: {}",
+            escaped(&failure.message)
+        );
+    }
+    if let Some(held) = &report.held {
+        let _ = writeln!(text, "Nothing is removed: {}", escaped(held));
+    }
+    let rows: Vec<Vec<String>> = report
+        .plan
+        .iter()
+        .map(|line| {
+            let what = if line.remove { "remove" } else { "keep" };
+            vec![what.to_owned(), escaped(&line.set), escaped(&line.why)]
+        })
+        .collect();
+    if !rows.is_empty() {
+        text.push_str(&build_table(&["PLAN", "SET", "WHY"], &rows));
+    }
+    if report.plan.len() >= CATALOG_LIMIT {
+        let _ = writeln!(text, "Only the first {CATALOG_LIMIT} are listed.");
+    }
+    for path in &report.removed {
+        let _ = writeln!(text, "Removed: {}", escaped(path));
+    }
+    for left in &report.left {
+        let _ = writeln!(
+            text,
+            "Left: {}: {}",
+            escaped(&left.path),
+            escaped(&left.why)
+        );
+    }
+    for damaged in &report.damaged {
+        let _ = writeln!(
+            text,
+            "Incomplete: {}: {}",
+            escaped(&damaged.path),
+            escaped(&damaged.why)
+        );
+    }
+    text
 }
 
 /// What a backup is, in one word.
@@ -92,6 +152,28 @@ mod tests {
             "metadata": {"name": name}, "spec": {"database": "knowledge"}, "status": status,
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn the_plan_reads() {
+        let mut report: CatalogReport = serde_json::from_value(json!({
+            "job": "catalog-u-1", "completionTime": "2026-02-01T09:10:00Z", "removes": true,
+            "plan": [
+                {"set": "20260101T030000Z-00000001", "remove": true, "why": "no rule keeps it"},
+                {"set": "20260201T030000Z-00000002", "why": "it is one of the last 7 confirmed"},
+            ],
+            "removed": ["prod/atra/knowledge/20260101T030000Z-00000001"],
+            "left": [{"path": "prod/atra/knowledge/x", "why": "it is locked until tomorrow"}],
+            "damaged": [{"path": "prod/atra/knowledge/y", "why": "`dump.pgc.zst` is missing"}],
+        }))
+        .unwrap();
+        let mut text = build_plan(Some(&report), "knowledge");
+        report.held = Some("a reset of the data stands".to_owned());
+        report.completion_time = None;
+        (report.plan, report.removed) = Default::default();
+        text.push_str(&build_plan(Some(&report), "knowledge"));
+        text.push_str(&build_plan(None, "knowledge"));
+        insta::assert_snapshot!(text);
     }
 
     #[test]

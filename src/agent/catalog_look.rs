@@ -1,0 +1,168 @@
+//! A look at all sets of a database in its bucket: stores what checks have said, compares each set with its
+//! manifest, and removes those that no rule keeps. What it removes it decides from what it reads itself.
+
+use jiff::Timestamp;
+
+use super::catalog_facts::{ClusterView, Damaged, find_damaged, lower};
+use super::catalog_plan::{CatalogSource, Look, count, remark};
+use crate::api::{
+    AgentFailure, CATALOG_LIMIT, CatalogReport, CatalogRequest, DAMAGED_LIMIT, SetRemark,
+};
+use crate::store::{
+    CatalogSet, ObjectStore as _, S3Store, SetContents, SetPath, StoreError, StoreErrorKind,
+    StoredVerdict, fetch_set, set_suffix, store_verdict,
+};
+
+/// Looks at all sets, and removes what may go. What was found, and done, is in the report, also when
+/// it ends early.
+pub async fn look_at_sets(
+    store: &S3Store,
+    request: &CatalogRequest,
+    source: &impl CatalogSource,
+    report: &mut CatalogReport,
+) {
+    report.removes = request.removes;
+    report.removing.clone_from(&request.removing);
+    let look = Look::new(store, request, source);
+    if let Err(failure) = look.run(report).await {
+        report.failure = Some(failure);
+    }
+    report.left.truncate(CATALOG_LIMIT);
+}
+
+/// Why the next backup would fail, if the storage refuses what it will do. That it can't be reached now says
+/// nothing of then.
+pub fn obstacle_of(error: &StoreError) -> Option<AgentFailure> {
+    let is_about_now = matches!(
+        error.kind,
+        StoreErrorKind::Unreachable | StoreErrorKind::Busy
+    );
+    (!is_about_now).then(|| error.clone().into())
+}
+
+impl<Source: CatalogSource> Look<'_, Source> {
+    async fn run(&self, report: &mut CatalogReport) -> Result<(), AgentFailure> {
+        if let Err(error) = self.store.check_bucket().await {
+            report.obstacle = obstacle_of(&error);
+            return Err(error.into());
+        }
+        let now = match self.rehearse().await {
+            Ok(now) => {
+                report.obstacle = None;
+                now
+            }
+            // What is there can be compared nevertheless.
+            Err(error) => {
+                report.obstacle = obstacle_of(&error);
+                report.failure = Some(error.into());
+                None
+            }
+        };
+        let view = self.source.fetch_view().await;
+        self.store_verdicts(&view).await;
+        let mut sets = self.fetch_sets(&view).await?;
+        self.describe(report, &sets, &view).await;
+        self.take_over(report, &sets);
+        self.decide(report, &mut sets, &view, now).await
+    }
+
+    /// Begins an upload and aborts it, as the next backup will. Returns the time by the storage's clock.
+    async fn rehearse(&self) -> Result<Option<Timestamp>, StoreError> {
+        let begun = Timestamp::now();
+        let uid = &self.request.database_uid;
+        let path = SetPath::new(
+            &self.request.storage.prefix,
+            &self.request.namespace,
+            &self.request.database,
+            begun,
+            set_suffix(uid, &format!("catalog/{}", begun.as_nanosecond())),
+        );
+        let rehearsed = self.store.rehearse(&self.directory, &path).await?;
+        // A backup may run: only those that are older than any backup may take.
+        for upload in rehearsed.left_over(&self.directory, uid, false) {
+            if let Err(error) = self.store.abort(&upload).await {
+                tracing::warn!(key = upload.key, "an old upload is left: {error}");
+            }
+        }
+        Ok(rehearsed.now)
+    }
+
+    async fn store_verdicts(&self, view: &ClusterView) {
+        for backup in &view.taken {
+            if let (Some(verdict), Some(sha256)) = (&backup.verdict, &backup.manifest_sha256) {
+                let verdict = StoredVerdict::new(verdict, sha256);
+                if let Err(error) = store_verdict(self.store, &backup.path, &verdict).await {
+                    let path = &backup.path;
+                    tracing::warn!(path, "the verdict on this backup was not stored: {error}");
+                }
+            }
+        }
+    }
+
+    async fn describe(&self, report: &mut CatalogReport, sets: &[CatalogSet], view: &ClusterView) {
+        let known = view.known();
+        let confirmed = sets.iter().filter(|set| {
+            let record = set.facts.confirmed();
+            let is_known = known.contains(&set.facts.path);
+            is_known && record.is_some_and(|record| self.owner.has(&record.owner))
+        });
+        report.confirmed = count(confirmed.count());
+        report.sets = count(sets.len());
+        let bytes: u64 = sets.iter().map(|set| set.stored_bytes).sum();
+        report.stored_bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let ours = [report.removing.clone(), report.removed.clone()].concat();
+        let damaged = find_damaged(sets, view, &self.owner, &ours);
+        let (expired, damaged): (Vec<_>, Vec<_>) =
+            damaged.into_iter().partition(|damaged| damaged.is_expired);
+        report.expired_count = count(expired.len());
+        let remark_of = |damaged: Damaged| SetRemark {
+            is_gone: damaged.is_gone,
+            ..remark(damaged.path, &damaged.why)
+        };
+        let expired = expired.into_iter().take(DAMAGED_LIMIT);
+        report.expired = expired.map(remark_of).collect();
+        report.damaged = Vec::new();
+        report.damaged_count = count(damaged.len());
+        for damaged in damaged {
+            if report.damaged.len() == DAMAGED_LIMIT {
+                break;
+            }
+            if self.is_whole(&damaged, view).await {
+                report.damaged_count -= 1;
+                continue;
+            }
+            report.damaged.push(remark_of(damaged));
+        }
+    }
+
+    /// Whether a set that seemed damaged is whole when it is read again: a listing may be behind.
+    async fn is_whole(&self, damaged: &Damaged, view: &ClusterView) -> bool {
+        let Ok(set) = fetch_set(self.store, &damaged.path).await else {
+            return false;
+        };
+        let mut sets = [set];
+        lower(&mut sets, view);
+        sets[0].faults.is_empty() && matches!(sets[0].facts.contents, SetContents::Set(_))
+    }
+
+    /// What has become of what an earlier run began to remove: what nothing is left of is removed, and
+    /// what still has its manifest was not begun.
+    fn take_over(&self, report: &mut CatalogReport, sets: &[CatalogSet]) {
+        let is_there = |path: &String| sets.iter().any(|set| set.facts.path == *path);
+        report.removed.retain(|path| !is_there(path));
+        for path in std::mem::take(&mut report.removing) {
+            match sets.iter().find(|set| set.facts.path == path) {
+                // Never another database's, whoever has noted it.
+                None if path.starts_with(&self.directory) => {
+                    if !report.removed.contains(&path) {
+                        report.removed.push(path);
+                    }
+                }
+                Some(set) if set.facts.contents == SetContents::Unfinished => {
+                    report.removing.push(path);
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Whether the next backup would fail, seen before it is due: what the newest check and the newest look at
+//! the bucket found. A good backup stays good. Pure.
+
+use jiff::Timestamp;
+
+use super::catalog::newest_report;
+use super::ready::list;
+use super::unreported_backups::state;
+use crate::api::{AgentFailure, BackupState, DatabaseCheck, DesiredCondition};
+use crate::world::Observed;
+
+/// Why the next backup would fail. A backup that was taken since knows better.
+pub fn find_obstacle(observed: &Observed) -> Option<AgentFailure> {
+    let taken = list(&observed.backups)
+        .iter()
+        .filter(|backup| {
+            matches!(
+                state(backup),
+                Some(BackupState::Complete | BackupState::Suspect)
+            )
+        })
+        .filter_map(|backup| backup.metadata.creation_timestamp.as_ref())
+        .map(|made| made.0)
+        .max();
+    let is_newer = |at: Timestamp| taken.is_none_or(|taken| at > taken);
+    let made = |check: &DatabaseCheck| {
+        let made = check.metadata.creation_timestamp.as_ref();
+        made.map(|made| made.0)
+    };
+    // Of a check that read nothing nothing is known.
+    let asked = list(&observed.checks)
+        .iter()
+        .filter(|check| check.evidence().is_some_and(|evidence| !evidence.partial));
+    let newest = asked.max_by_key(|check| made(check));
+    let by_check = newest
+        .filter(|check| made(check).is_some_and(is_newer))
+        .and_then(|check| check.status.as_ref()?.backup_obstacle.clone());
+    by_check.or_else(|| {
+        let (_, report) = newest_report(observed)?;
+        // By the clock of a node: it only says when a sentence ends.
+        let ended = report.completion_time.as_ref()?.0;
+        report.obstacle.clone().filter(|_| is_newer(ended))
+    })
+}
+
+/// Adds to the condition that the next backup will fail, unless it says so already.
+pub fn say(obstacle: Option<&AgentFailure>, condition: DesiredCondition) -> DesiredCondition {
+    let Some(AgentFailure { reason, message }) = obstacle else {
+        return condition;
+    };
+    if condition.message.contains(message.as_str()) {
+        return condition;
+    }
+    let said = condition.message.trim_end_matches('.');
+    DesiredCondition {
+        message: format!("{said}; the next backup will fail ({reason}): {message}"),
+        ..condition
+    }
+}

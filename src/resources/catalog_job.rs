@@ -1,0 +1,60 @@
+//! The Job that looks at all sets of a database in its bucket and removes those that no rule of retention keeps.
+//! Pure.
+
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
+use kube::api::ObjectMeta;
+
+use super::agent_home::{annotations, with_labels};
+use super::agent_pod::{Secrets, Task, build_template, labels};
+use super::agent_settings::AgentPodSettings;
+use crate::api::{CatalogRequest, ProtectedDatabase};
+
+/// How long an ended Job is kept: while it is there, the next one is not due.
+pub const CATALOG_KEPT: Duration = Duration::from_hours(26);
+
+/// A Job in our own image, with the key of the bucket and none of Postgres.
+#[must_use]
+pub fn build_catalog_job(
+    database: &ProtectedDatabase,
+    name: &str,
+    request: &CatalogRequest,
+    settings: &AgentPodSettings,
+    margin: Duration,
+) -> Job {
+    let task = Task {
+        name: "catalog",
+        request: serde_json::to_string(request).unwrap_or_default(),
+        secrets: Secrets::Storage,
+        claim: None,
+    };
+    let owner = database
+        .controller_owner_ref(&())
+        .map(|owner| OwnerReference {
+            block_owner_deletion: Some(false),
+            ..owner
+        });
+    let deadline = Duration::from_secs(request.deadline_seconds).saturating_add(margin);
+    Job {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: database.metadata.namespace.clone(),
+            annotations: annotations(&settings.agents),
+            labels: Some(with_labels(labels(database, task.name), &settings.agents)),
+            owner_references: owner.map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            // The operator says when the next one is due.
+            backoff_limit: Some(0),
+            active_deadline_seconds: i64::try_from(deadline.as_secs()).ok(),
+            ttl_seconds_after_finished: i32::try_from(CATALOG_KEPT.as_secs()).ok(),
+            template: build_template(database, &task, settings),
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
