@@ -9,7 +9,7 @@ const WITHOUT_SECRET: [&str; 14] = [
     "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z",
     "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqzqqsuwj9m",
     "age1qyqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqj7vrya",
-    "age1qyqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqzqqk67yly",
+    "age1qyqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqzqqk67yly",
     "age1anlllllllllllllllllllllllllllllllllllllllllllllllals4n2t7m",
     "age1anllllllllllllllllllllllllllllllllllllllllllllllllls3hcv9z",
     "age1ahlllllllllllllllllllllllllllllllllllllllllllllllalsn46ayy",
