@@ -8,12 +8,15 @@ use crate::postgres::{
     ArchiveSummary, DatabaseDescription, Login, PostgresError, Session, Snapshot, TableList,
     connect, count_in_snapshot, end_sessions, fetch_database_size, fetch_description,
     fetch_encrypted, fetch_extension_tables, fetch_identity, fetch_overview, fetch_sequences,
-    fetch_tables, fetch_without_login,
+    fetch_tables, fetch_without_login, may_read_role_passwords,
 };
-use crate::store::{GLOBALS_NAME, MAIN_DUMP_NAME, S3Store, Upload, further_dump_name};
+use crate::store::{
+    GLOBALS_NAME, MAIN_DUMP_NAME, RolePasswords, S3Store, Upload, further_dump_name,
+};
 
 use super::ddl_watch::watch;
 use super::dump::{DumpScope, DumpedServer};
+use super::encryption::Recipients;
 use super::filled::{Filled, FilledDatabase, InFlight, judge};
 use super::set_order::SetOrder;
 use super::set_verdict::{DumpedDatabase, KnownGood};
@@ -51,6 +54,7 @@ struct Filling<'a> {
     main: &'a str,
     application: String,
     deadline: tokio::time::Instant,
+    recipients: Recipients,
 }
 
 /// Reads and dumps. The first session exports a snapshot and stays open to the end: it says whether the
@@ -63,6 +67,7 @@ pub async fn fill(
     in_flight: &mut Vec<InFlight>,
 ) -> Result<Filled, AgentFailure> {
     let request = order.request;
+    let recipients = Recipients::read(&request.age_recipients)?;
     // Read before the snapshot: a check that follows has seen more than it.
     let known = suspicion.fetch_known_good().await;
     let deadline =
@@ -75,6 +80,7 @@ pub async fn fill(
         main: request.server.main_database(),
         application,
         deadline,
+        recipients,
     };
     let mut first = Snapshot::open(login, filling.main, deadline, Some(order.lock_number()))
         .await?
@@ -112,9 +118,11 @@ impl Filling<'_> {
             .await?;
 
         let begun = Instant::now();
-        let globals = self.add(GLOBALS_NAME.to_owned(), 0, in_flight);
+        let role_passwords = self.find_role_passwords(&first.session).await?;
+        let globals = self.add(GLOBALS_NAME, 0, in_flight);
+        let passwords = role_passwords.unwrap_or(RolePasswords::NotReadable);
         let written = programs
-            .dump_globals(self.main, GLOBALS_NAME, &mut globals.upload)
+            .dump_globals(self.main, passwords, &globals.name, &mut globals.upload)
             .await?;
         globals.raw_size = written.inspected.raw_size;
         let globals_time = begun.elapsed();
@@ -151,6 +159,8 @@ impl Filling<'_> {
                 .collect(),
             observed: overview.observed,
             cluster_digest,
+            recipients: self.recipients.texts(),
+            role_passwords,
             databases: filled,
             suspicions,
             judged,
@@ -170,6 +180,21 @@ impl Filling<'_> {
         answer.cluster_digest
     }
 
+    /// Whether the hashes of passwords come with the roles; none if the set is not encrypted.
+    async fn find_role_passwords(
+        &self,
+        session: &Session,
+    ) -> Result<Option<RolePasswords>, AgentFailure> {
+        if !self.recipients.is_encrypted() {
+            return Ok(None);
+        }
+        Ok(Some(if may_read_role_passwords(session).await? {
+            RolePasswords::Included
+        } else {
+            RolePasswords::NotReadable
+        }))
+    }
+
     async fn prepare(
         &self,
         session: &Session,
@@ -181,6 +206,7 @@ impl Filling<'_> {
         };
         let work = &self.order.files.work;
         let programs = DumpPrograms::prepare(self.login, work, server, &self.application).await?;
+        let programs = programs.encrypted_for(self.recipients.clone());
         Ok(match &self.order.dump_program {
             Some(program) => programs.with_dump_program(program.clone()),
             None => programs,
@@ -206,10 +232,11 @@ impl Filling<'_> {
 
     fn add<'objects>(
         &self,
-        name: String,
+        name: &str,
         expected: u64,
         in_flight: &'objects mut Vec<InFlight>,
     ) -> &'objects mut InFlight {
+        let name = self.recipients.name_object(name);
         let upload = Upload::new(self.store.clone(), self.order.path.key(&name), expected);
         in_flight.push(InFlight {
             name,
@@ -248,7 +275,8 @@ impl Filling<'_> {
         };
         // A hint only.
         let size = fetch_database_size(session).await.unwrap_or_default();
-        let object = self.add(name.clone(), size.unsigned_abs(), in_flight);
+        let object = self.add(&name, size.unsigned_abs(), in_flight);
+        let name = object.name.clone();
         let scope = DumpScope {
             snapshot: Some(&snapshot.name),
             without_rows: excluded.clone(),

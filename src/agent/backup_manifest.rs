@@ -72,7 +72,8 @@ pub fn build_manifest(
         image: order.image.clone(),
         labels: request.labels.clone(),
         databases_left_out: filled.databases_left_out,
-        recipients: Vec::new(),
+        recipients: filled.recipients,
+        role_passwords: filled.role_passwords,
         durations: Durations {
             started_at: Time(started_at),
             completed_at: Time(completed_at),

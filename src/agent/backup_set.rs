@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep};
 use crate::api::{AgentFailure, reasons};
 use crate::postgres::{Login, PostgresError, connect, end_sessions};
 use crate::store::{
-    Compression, MANIFEST_NAME, Manifest, ManifestObject, S3Store, SetPath, Upload,
+    Compression, MANIFEST_NAME, Manifest, ManifestObject, ObjectEncryption, S3Store, SetPath,
+    Upload,
 };
 
 use super::backup_fill::fill;
@@ -164,6 +165,7 @@ async fn store_objects(
 ) -> Result<(Filled, Vec<ManifestObject>), AgentFailure> {
     store.check_bucket().await?;
     let filled = Box::pin(fill(order, login, suspicion, store, in_flight)).await?;
+    let is_encrypted = !filled.recipients.is_empty();
     let mut objects = Vec::new();
     for object in in_flight.iter_mut() {
         let stored = object.upload.complete().await?;
@@ -175,6 +177,7 @@ async fn store_objects(
             store_checksum: stored.store_checksum,
             raw_size: object.raw_size,
             compression: Compression::Zstd,
+            encryption: is_encrypted.then_some(ObjectEncryption::Age),
             frames: object
                 .frames
                 .iter()

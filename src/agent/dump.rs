@@ -12,10 +12,11 @@ use crate::postgres::{
     ArchiveParser, ArchiveSummary, DigestKey, Login, NoProgram, PasswordFile, PostgresError,
     Program, find_program_for, quote_qualified, read_major,
 };
-use crate::store::{ObjectStore, Upload};
+use crate::store::{ObjectStore, RolePasswords, Upload};
 
 use super::dump_run::{Dumped, failure, inspect, run};
 use super::dump_stream::Inspector;
+use super::encryption::Recipients;
 
 /// How what agents call themselves in `pg_stat_activity` begins while they dump; the set follows.
 pub const DUMP_APPLICATION_NAME: &str = "holdfast-backup";
@@ -63,6 +64,7 @@ pub struct DumpPrograms {
     options: String,
     /// The address, where the host is only the name in the server's certificate.
     address: Option<IpAddr>,
+    recipients: Recipients,
 }
 
 impl DumpPrograms {
@@ -97,6 +99,7 @@ impl DumpPrograms {
             encrypted: server.encrypted,
             application: application.to_owned(),
             options: format!("{KEEP_ALIVE} {check}").trim().to_owned(),
+            recipients: Recipients::default(),
         })
     }
 
@@ -104,6 +107,13 @@ impl DumpPrograms {
     #[must_use]
     pub fn with_dump_program(mut self, program: PathBuf) -> Self {
         self.dump = program;
+        self
+    }
+
+    /// Encrypts what the programs write.
+    #[must_use]
+    pub fn encrypted_for(mut self, recipients: Recipients) -> Self {
+        self.recipients = recipients;
         self
     }
 
@@ -126,7 +136,8 @@ impl DumpPrograms {
         }
         self.ask().await?;
         let inspector = Inspector::Archive(Box::default());
-        run(command, "pg_dump", inspector, name, upload).await
+        let recipients = &self.recipients;
+        run(command, "pg_dump", inspector, recipients, name, upload).await
     }
 
     /// Dumps a database and only looks at what the dump holds, with these settings of the session.
@@ -174,15 +185,20 @@ impl DumpPrograms {
         format!("{} {settings}", self.options).trim().to_owned()
     }
 
-    /// Writes roles (without passwords) and tablespaces into an upload.
+    /// Writes roles and tablespaces into an upload. Hashes of passwords are only in what is encrypted,
+    /// and if the role may read them.
     pub async fn dump_globals<S: ObjectStore>(
         &self,
         database: &str,
+        passwords: RolePasswords,
         name: &str,
         upload: &mut Upload<S>,
     ) -> Result<Dumped, AgentFailure> {
         let mut command = self.command(&self.dump_all, database);
-        command.args(["--globals-only", "--no-role-passwords", LOCK_WAIT]);
+        command.args(["--globals-only", LOCK_WAIT]);
+        if !self.recipients.is_encrypted() || passwords != RolePasswords::Included {
+            command.arg("--no-role-passwords");
+        }
         // As an argument a name with an equals sign would be read as a connection string; the
         // default `postgres` serves then.
         if !database.contains(['=', ':']) {
@@ -190,7 +206,8 @@ impl DumpPrograms {
         }
         self.ask().await?;
         let inspector = Inspector::Globals(Vec::new());
-        run(command, "pg_dumpall", inspector, name, upload).await
+        let recipients = &self.recipients;
+        run(command, "pg_dumpall", inspector, recipients, name, upload).await
     }
 
     /// Makes sure that the server is still the one that is meant.

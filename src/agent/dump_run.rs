@@ -17,6 +17,7 @@ use crate::postgres::bounded_line;
 use crate::store::{ObjectStore, Upload};
 
 use super::dump_stream::{self, Inspected, Inspector, StreamError};
+use super::encryption::Recipients;
 
 /// Lines of the program's messages that a report carries.
 const LAST_LINES: usize = 8;
@@ -105,6 +106,7 @@ pub async fn run<S: ObjectStore>(
     command: Command,
     program: &str,
     inspector: Inspector,
+    recipients: &Recipients,
     name: &str,
     upload: &mut Upload<S>,
 ) -> Result<Dumped, AgentFailure> {
@@ -113,7 +115,8 @@ pub async fn run<S: ObjectStore>(
         return Err(without_pipes(program));
     };
     let messages = tokio::spawn(keep_messages(messages, program.to_owned(), Lines::All));
-    let (mut compressed, worker) = dump_stream::start(output, inspector, name.to_owned());
+    let (mut compressed, worker) =
+        dump_stream::start(output, inspector, recipients.clone(), name.to_owned());
     while let Some(bytes) = compressed.recv().await {
         upload.write(&bytes).await.map_err(AgentFailure::from)?;
     }

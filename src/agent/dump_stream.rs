@@ -1,13 +1,14 @@
-//! What happens to a dump's bytes: read, inspected, compressed, passed on. Inspection and
-//! compression have a thread of their own.
+//! What happens to a dump's bytes: read, inspected, compressed, encrypted, passed on. Inspection,
+//! compression and encryption have a thread of their own.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::encryption::{Recipients, Sink};
 use crate::postgres::{ArchiveError, ArchiveParser, ArchiveSummary};
 
 /// Bytes read at a time.
@@ -40,7 +41,8 @@ pub struct Inspected {
     pub raw_size: u64,
     /// What the archive held; none for globals.
     pub archive: Option<ArchiveSummary>,
-    /// Where the frames of Zstandard begin, the first one left out.
+    /// Where the frames of Zstandard begin, the first one left out. None if they are encrypted: then
+    /// nothing but the whole can be read.
     pub frames: Vec<Frame>,
 }
 
@@ -62,6 +64,9 @@ pub enum StreamError {
     /// It could not be compressed.
     #[error("the dump can't be compressed: {0}")]
     Compress(std::io::Error),
+    /// It could not be encrypted.
+    #[error("the dump can't be encrypted: {0}")]
+    Encrypt(std::io::Error),
     /// It is not a whole archive.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -74,13 +79,22 @@ pub enum StreamError {
 }
 
 impl StreamError {
+    /// Why compressed bytes did not go on.
+    fn of_sink(error: std::io::Error) -> Self {
+        if error.kind() == ErrorKind::BrokenPipe {
+            Self::Abandoned
+        } else {
+            Self::Encrypt(error)
+        }
+    }
+
     /// Whether the bytes themselves are wrong, so that waiting for the program to end would be in
     /// vain.
     #[must_use]
     pub const fn is_odd(&self) -> bool {
         matches!(
             self,
-            Self::Archive(ArchiveError::Odd { .. }) | Self::Compress(_)
+            Self::Archive(ArchiveError::Odd { .. }) | Self::Compress(_) | Self::Encrypt(_)
         )
     }
 }
@@ -138,6 +152,7 @@ impl Inspector {
 pub fn start(
     source: impl AsyncRead + Send + Unpin + 'static,
     inspector: Inspector,
+    recipients: Recipients,
     name: String,
 ) -> (
     mpsc::Receiver<Vec<u8>>,
@@ -146,8 +161,14 @@ pub fn start(
     let (raw_sender, raw_receiver) = mpsc::channel(WAITING);
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(read(source, raw_sender));
-    let worker =
-        tokio::task::spawn_blocking(move || compress(raw_receiver, &sender, inspector, &name));
+    let worker = tokio::task::spawn_blocking(move || {
+        let sink = Sink::begin(&recipients, &sender, PIECE).map_err(StreamError::of_sink)?;
+        let mut inspected = compress(raw_receiver, sink, inspector, &name)?;
+        if recipients.is_encrypted() {
+            inspected.frames.clear();
+        }
+        Ok(inspected)
+    });
     (receiver, worker)
 }
 
@@ -201,11 +222,11 @@ async fn read(mut source: impl AsyncRead + Unpin, sender: mpsc::Sender<std::io::
 
 fn compress(
     mut pieces: mpsc::Receiver<std::io::Result<Vec<u8>>>,
-    sender: &mpsc::Sender<Vec<u8>>,
+    sink: Sink<'_>,
     mut inspector: Inspector,
     name: &str,
 ) -> Result<Inspected, StreamError> {
-    let mut frames = Frames::begin(sender)?;
+    let mut frames = Frames::begin(sink)?;
     let mut shown = Instant::now();
     while let Some(piece) = pieces.blocking_recv() {
         let piece = piece.map_err(StreamError::Read)?;
@@ -229,7 +250,7 @@ fn compress(
 
 /// Compresses into frames, one after the other: together they are one file for `zstd -d`.
 struct Frames<'sender> {
-    sender: &'sender mpsc::Sender<Vec<u8>>,
+    sink: Sink<'sender>,
     encoder: zstd::stream::write::Encoder<'static, Vec<u8>>,
     begins: Vec<Frame>,
     /// Bytes before compression, of all frames.
@@ -239,9 +260,9 @@ struct Frames<'sender> {
 }
 
 impl<'sender> Frames<'sender> {
-    fn begin(sender: &'sender mpsc::Sender<Vec<u8>>) -> Result<Self, StreamError> {
+    fn begin(sink: Sink<'sender>) -> Result<Self, StreamError> {
         Ok(Self {
-            sender,
+            sink,
             encoder: new_encoder()?,
             begins: Vec::new(),
             raw: 0,
@@ -306,15 +327,14 @@ impl<'sender> Frames<'sender> {
 
     fn pass_on(&mut self, bytes: Vec<u8>) -> Result<(), StreamError> {
         self.stored += bytes.len() as u64;
-        self.sender
-            .blocking_send(bytes)
-            .map_err(|_| StreamError::Abandoned)
+        self.sink.take(bytes).map_err(StreamError::of_sink)
     }
 
     fn finish(mut self) -> Result<Vec<Frame>, StreamError> {
         self.encoder.do_finish().map_err(StreamError::Compress)?;
         let rest = std::mem::take(self.encoder.get_mut());
         self.pass_on(rest)?;
+        self.sink.finish().map_err(StreamError::of_sink)?;
         Ok(self.begins)
     }
 }
@@ -339,7 +359,7 @@ mod tests {
 
     fn compressed(pieces: &[(&[u8], &[u64])]) -> (Vec<u8>, Vec<Frame>) {
         let (sender, mut receiver) = mpsc::channel(100_000);
-        let mut frames = Frames::begin(&sender).unwrap();
+        let mut frames = Frames::begin(Sink::Plain(&sender)).unwrap();
         for (piece, blocks) in pieces {
             frames.write(piece, blocks).unwrap();
         }

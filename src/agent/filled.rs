@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::postgres::{ArchiveSummary, DatabaseDescription, ObservedIdentity, Overview, Tally};
-use crate::store::{S3Store, Upload};
+use crate::store::{RolePasswords, S3Store, Upload};
 
 use super::dump_stream::Frame;
 use super::set_order::SetOrder;
@@ -39,6 +39,10 @@ pub struct FilledDatabase {
 pub struct Filled {
     pub observed: ObservedIdentity,
     pub cluster_digest: Option<String>,
+    /// Public keys that it is encrypted for.
+    pub recipients: Vec<String>,
+    /// Whether the roles have the hashes of their passwords, if it is encrypted.
+    pub role_passwords: Option<RolePasswords>,
     pub databases: Vec<FilledDatabase>,
     pub databases_left_out: Vec<String>,
     pub suspicions: Vec<String>,

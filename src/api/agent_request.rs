@@ -223,6 +223,9 @@ pub struct BackupRequest {
     /// Tables whose rows are left out, as `schema.table`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_table_data: Vec<String>,
+    /// Public keys that the set is encrypted for; none for a set that is not encrypted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub age_recipients: Vec<String>,
     /// The labels that the manifest carries.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -38,8 +38,8 @@ pub struct Backup {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub directories: Vec<BackupDirectory>,
-    /// Encryption of what is uploaded. Not supported yet: while this is set, no backup is taken, so
-    /// that nothing is uploaded unencrypted.
+    /// Encryption of dumps and roles before they are uploaded. The manifest is not encrypted: names,
+    /// numbers and digests of tables are in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
     /// Timeout of one backup, such as `6h` or `90m`. A backup that takes longer is ended and marked
@@ -282,11 +282,25 @@ pub struct BackupDirectory {
 }
 
 /// Encryption of backups with age (<https://age-encryption.org>).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+// On the object and not on its field: the API server repeats the value of a text that it refuses.
+#[x_kube(validation = Rule::new("!has(self.ageRecipients) || self.ageRecipients.all(key, \
+    !key.lowerAscii().contains('age-secret-key'))")
+    .message("spec.backup.encryption.ageRecipients has a private key, which must be in no spec: write \
+        the public key (age1...) there. Make a new pair of keys, because this one has been sent"))]
+#[x_kube(validation = Rule::new("has(self.ageRecipients) && self.ageRecipients.all(key, \
+    key.matches('^age1[02-9ac-hj-np-z]{58}$'))")
+    .message("spec.backup.encryption.ageRecipients must be public keys of age, as age-keygen prints \
+        them: age1 and 58 letters and digits"))]
 pub struct Encryption {
-    /// Secret whose key lists the recipients (public keys), one per line.
-    pub age_recipients_secret: SecretKey,
+    /// Who can read the backups: public keys as `age-keygen` prints them, `age1...`. Each can read all
+    /// of a set by itself. Keep the private keys outside of the cluster: without one of them a set
+    /// can't be restored. 1 to 16.
+    // A spec of an earlier version has none. It is refused, and must not be unreadable.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 16), inner(length(max = 128)))]
+    pub age_recipients: Vec<String>,
 }
 
 /// Regular restores of a backup into a temporary server, to prove that backups work. Not supported

@@ -2,6 +2,7 @@
 //! I/O.
 #![warn(missing_docs)]
 
+mod age_recipient;
 mod agent_request;
 mod agents;
 mod answered;
@@ -50,6 +51,7 @@ mod without_login;
 mod workload_kind;
 mod workload_name;
 
+pub use age_recipient::parse_age_recipient;
 pub use agent_request::{
     BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, FAILED_EXIT_CODE,
     FILES_DIRECTORY, FilesRequest, JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY,

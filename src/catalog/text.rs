@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::store::{CatalogSet, Decision, Manifest, SetContents, Standing, VerdictKind, rows_of};
+use crate::store::{
+    CatalogSet, Decision, MAIN_DUMP_NAME, Manifest, ManifestObject, RolePasswords, SetContents,
+    Standing, VerdictKind, rows_of,
+};
 use crate::wording::{build_table, count, escaped, number};
 
 /// One line per set, the newest last.
@@ -139,6 +142,17 @@ fn describe(text: &mut String, manifest: &Manifest, sha256: &str) {
     if let Some(why) = &manifest.why {
         let _ = writeln!(text, "suspect: {}", escaped(why));
     }
+    if !manifest.recipients.is_empty() {
+        let _ = writeln!(
+            text,
+            "encrypted with age for {}; roles {} the hashes of their passwords",
+            escaped(&manifest.recipients.join(", ")),
+            match manifest.role_passwords {
+                Some(RolePasswords::Included) => "have",
+                Some(RolePasswords::NotReadable) | None => "do not have",
+            }
+        );
+    }
     for database in &manifest.databases {
         let tables = i64::try_from(database.tables.len()).unwrap_or(i64::MAX);
         let _ = writeln!(
@@ -179,12 +193,28 @@ pub fn fetched(set: &CatalogSet, to: &Path, written: &[PathBuf]) -> String {
     for file in written {
         let _ = writeln!(text, "{}", file.display());
     }
-    let _ = writeln!(
-        text,
-        "The set is {}. To restore it: zstd -d {}/dump.pgc.zst, then pg_restore; docs/backup.md has \
-         the steps",
-        state(set),
-        to.display()
-    );
+    let steps = "docs/backup.md has the steps";
+    let how = match set
+        .manifest
+        .as_ref()
+        .and_then(|(manifest, _)| main_dump(manifest))
+    {
+        Some(dump) if dump.encryption.is_some() => format!(
+            "age -d -i KEY {}/{} | zstd -d | pg_restore, with the private key of a recipient; {steps}",
+            to.display(),
+            escaped(&dump.name),
+        ),
+        _ => format!(
+            "zstd -d {}/{MAIN_DUMP_NAME}, then pg_restore; {steps}",
+            to.display()
+        ),
+    };
+    let _ = writeln!(text, "The set is {}. To restore it: {how}", state(set));
     text
+}
+
+/// The object of the main database.
+fn main_dump(manifest: &Manifest) -> Option<&ManifestObject> {
+    let name = &manifest.databases.first()?.object;
+    manifest.objects.iter().find(|object| object.name == *name)
 }

@@ -1,6 +1,7 @@
 //! The backups' part of a plan: the CronJob, the first backup, and how fresh the newest good one
 //! is. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -24,8 +25,8 @@ use super::not_begun::{self, Task};
 use super::ready::list;
 use super::unreported_backups::{plan_unreported, state};
 use crate::api::{
-    BackupState, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup, DesiredCondition,
-    reasons,
+    Backup, BackupState, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup,
+    DesiredCondition, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidBackup};
@@ -62,31 +63,11 @@ pub fn back_up(
         );
         return Area::default();
     };
-    if asked.encryption.is_some() {
-        plan_no_cron_job(observed, plan);
-        let message =
-            "spec.backup.encryption is set, which this version does not support; no backup is \
-             taken, so that nothing is uploaded unencrypted. Remove the field to get unencrypted \
-             backups"
-                .to_owned();
-        condition(
-            plan,
-            ConditionStatus::False,
-            reasons::ENCRYPTION_UNSUPPORTED,
-            message.clone(),
-        );
-        return Area {
-            stall: Some(Stall {
-                reason: reasons::ENCRYPTION_UNSUPPORTED,
-                message,
-            }),
-            waiting_on: None,
-        };
-    }
     let backup = match &judged.spec.backup {
         Ok(Some(backup)) => backup,
         Ok(None) => return Area::default(),
         Err(errors) => {
+            plan_none_for_others(observed, asked, plan);
             let stall = Stall::invalid_spec(errors);
             condition(
                 plan,
@@ -122,8 +103,9 @@ pub fn back_up(
     } else {
         None
     };
-    if let Some(cron_job) = &cron_job {
-        plan_cron_job(observed, cron_job, plan);
+    match &cron_job {
+        Some(cron_job) => plan_cron_job(observed, cron_job, plan),
+        None => plan_none_for_others(observed, asked, plan),
     }
     if observed.database.spec.suspend {
         condition(
@@ -219,7 +201,8 @@ pub fn desired_cron_job(
             .cron_job
             .known()?
             .as_ref()
-            .and_then(resources::noted_cluster)
+            .and_then(resources::noted_request)?
+            .kubernetes_cluster
     };
     request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
     let settings = of_cron_job(observed, &container.image);
@@ -276,6 +259,21 @@ fn plan_no_cron_job(observed: &Observed, plan: &mut Plan) {
     {
         plan.steps
             .push(Step::DeleteCronJob(Box::new(present.metadata.clone())));
+    }
+}
+
+/// A CronJob that can't be corrected now goes on as it is, unless encryption is asked for, and its backups
+/// would not be for these recipients: nothing is uploaded that others could read.
+fn plan_none_for_others(observed: &Observed, asked: &Backup, plan: &mut Plan) {
+    let (Some(encryption), Some(Some(present))) = (&asked.encryption, observed.cron_job.known())
+    else {
+        return;
+    };
+    let of = |keys: &[String]| keys.iter().cloned().collect::<BTreeSet<String>>();
+    let is_for_these = resources::noted_request(present)
+        .is_some_and(|noted| of(&noted.age_recipients) == of(&encryption.age_recipients));
+    if !is_for_these {
+        plan_no_cron_job(observed, plan);
     }
 }
 

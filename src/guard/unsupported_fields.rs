@@ -16,11 +16,6 @@ const FIELDS: &[(&str, &str)] = &[
         "spec.backup.directories is not supported yet: these directories are NOT in the backup",
     ),
     (
-        "has(object.spec.backup) && has(object.spec.backup.encryption)",
-        "spec.backup.encryption is not supported yet: no backup is taken while it is set, so that \
-         nothing is uploaded unencrypted",
-    ),
-    (
         "has(object.spec.drill)",
         "spec.drill is not supported yet: no restore drill runs, and RestoreProven stays Unknown",
     ),

@@ -221,6 +221,16 @@ pub async fn fetch_encrypted(session: &Session) -> Result<bool, PostgresError> {
     session.truth(&row, "encrypted")
 }
 
+/// Whether this role may read the hashes of all roles' passwords, as `pg_dumpall` does.
+pub async fn may_read_role_passwords(session: &Session) -> Result<bool, PostgresError> {
+    let row = session
+        .fetch_row(
+            "select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'select') as readable",
+        )
+        .await?;
+    session.truth(&row, "readable")
+}
+
 fn time_of(second: i64) -> Time {
     Time(Timestamp::from_second(second).unwrap_or_default())
 }

@@ -63,7 +63,7 @@ pub use error::{
 pub use identifier::{name_column, quote_identifier, quote_literal, quote_qualified, read_name};
 pub use identity::{
     ObservedIdentity, Overview, fetch_database_size, fetch_encrypted, fetch_identity,
-    fetch_overview,
+    fetch_overview, may_read_role_passwords,
 };
 pub use list_tables::fetch_tables;
 pub use login::{CertificateAuthority, ClientCertificate, Login, SecretNames};

@@ -100,10 +100,9 @@ pub fn build_backup_cron_job(
     }
 }
 
-/// Which Kubernetes cluster a CronJob says that it is in: what could not be read this time stays as it
-/// was.
+/// What the agents of a CronJob are asked; none if that can't be read.
 #[must_use]
-pub fn noted_cluster(cron_job: &CronJob) -> Option<String> {
+pub fn noted_request(cron_job: &CronJob) -> Option<BackupRequest> {
     let pod = cron_job
         .spec
         .job_template
@@ -118,8 +117,7 @@ pub fn noted_cluster(cron_job: &CronJob) -> Option<String> {
         .flat_map(|container| container.env.iter().flatten());
     let request = variables.find(|variable| variable.name == REQUEST_VARIABLE)?;
     let text = request.value.as_ref()?.replace("$$", "$");
-    let request: BackupRequest = serde_json::from_str(&text).ok()?;
-    request.kubernetes_cluster
+    serde_json::from_str(&text).ok()
 }
 
 /// What ends a Job, and what does not: a backup that failed is reported, and tried again by the schedule;

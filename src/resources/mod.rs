@@ -25,6 +25,7 @@ mod spec_error;
 mod valid_agents;
 mod valid_amounts;
 mod valid_dump;
+mod valid_encryption;
 mod valid_scheduling;
 mod valid_spec;
 mod valid_storage;
@@ -42,7 +43,7 @@ pub use agent_identity::{
 };
 pub use agent_settings::AgentPodSettings;
 pub use agent_wishes::with_defaults;
-pub use backup_job::{build_backup_cron_job, build_first_backup_job, noted_cluster};
+pub use backup_job::{build_backup_cron_job, build_first_backup_job, noted_request};
 pub use catalog_job::{CATALOG_KEPT, build_catalog_job};
 pub use check_job::{build_check_job, build_files_job};
 pub use check_schedule::CheckSchedule;

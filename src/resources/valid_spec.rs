@@ -12,6 +12,7 @@ use super::schedule::{Schedule, ScheduleError};
 use super::spec_error::SpecError;
 use super::valid_agents::agent_errors;
 use super::valid_dump::{YIELD_RANGE, dump_errors};
+use super::valid_encryption::read_recipients;
 use super::valid_storage::storage_errors;
 use crate::api::{
     Backup, Connection, FILE_RULE_LIMIT, FileRule, ProtectedDatabaseSpec, S3Storage, TableRule,
@@ -70,6 +71,8 @@ pub struct ValidBackup {
     pub storage: S3Storage,
     /// After how long one ends for a change of a table that waits for it; none for never.
     pub yield_to_ddl: Option<Duration>,
+    /// Public keys that they are encrypted for; none for backups that are not encrypted.
+    pub age_recipients: Vec<String>,
 }
 
 /// What restores of backups go by.
@@ -468,12 +471,19 @@ fn read_backup(reader: &mut Reader, backup: &Backup) -> Option<ValidBackup> {
             .duration(field, &backup.yield_to_ddl, YIELD_RANGE)
             .map(Some)
     };
+    let age_recipients = match &backup.encryption {
+        None => Some(Vec::new()),
+        Some(encryption) => read_recipients("spec.backup.encryption", encryption)
+            .map_err(|errors| reader.errors.extend(errors))
+            .ok(),
+    };
     Some(ValidBackup {
         schedule: schedule?,
         deadline: deadline?,
         retry_timeout: retry_timeout?,
         storage: backup.storage.s3.clone(),
         yield_to_ddl: yield_to_ddl?,
+        age_recipients: age_recipients?,
     })
 }
 

@@ -8,7 +8,7 @@ use super::sample_objects::{
     backup, bad_backup, check, complete_backup, ended_job, job, judged, reset,
 };
 use super::sample_parts::{from, known, metadata, time};
-use crate::api::{Backup, CheckOutcome};
+use crate::api::{Backup, CheckOutcome, Encryption};
 use crate::world::{Fact, LateBackup, WorkloadFact};
 
 #[test]
@@ -36,6 +36,12 @@ fn wanting(change: impl FnOnce(&mut Backup)) -> Sample {
             change(backup);
         }
     })
+}
+
+const RECIPIENT: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+
+fn encryption(recipients: &[&str]) -> Option<Encryption> {
+    from(serde_json::json!({ "ageRecipients": recipients }))
 }
 
 fn not_ours() -> CronJob {
@@ -270,11 +276,17 @@ fn cron_jobs() -> Vec<Scenario> {
         ),
         (
             "encryption is asked for",
+            wanting(|backup| backup.encryption = encryption(&[RECIPIENT])),
+        ),
+        (
+            "encryption is asked for, for a private key",
             wanting(|backup| {
-                backup.encryption = from(
-                    serde_json::json!({ "ageRecipientsSecret": { "name": "age", "key": "recipients" } }),
-                );
+                backup.encryption = encryption(&[RECIPIENT, "AGE-SECRET-KEY-1HUNTER2"]);
             }),
+        ),
+        (
+            "encryption is asked for as it was in an earlier version",
+            wanting(|backup| backup.encryption = encryption(&[])),
         ),
         (
             "the backup's schedule never fires",

@@ -1,17 +1,18 @@
 //! Specs from before the definition's schema refused them: what depends on them waits, the message
 //! names the field, and the guard is never weakened.
 
+use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::sample::Sample;
 use super::sample_objects::{reset, unjudged};
 use super::sample_parts::known;
 use crate::api::{
-    ConditionStatus, ConditionType, ProtectedDatabaseSpec, WhenUnverifiable, reasons,
+    ConditionStatus, ConditionType, Encryption, ProtectedDatabaseSpec, WhenUnverifiable, reasons,
 };
 use crate::decide::decide;
 use crate::plan::{Plan, Step};
-use crate::world::GateFact;
+use crate::world::{Fact, GateFact};
 
 type Change = fn(&mut ProtectedDatabaseSpec);
 
@@ -153,6 +154,64 @@ fn an_invalid_field_of_the_backup_is_named_and_changes_no_cron_job() {
         let (status, ..) = said(&held, ConditionType::Stalled);
         assert_eq!(status, ConditionStatus::True, "{field}");
     }
+}
+
+const RECIPIENT: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+
+/// What is planned for the CronJob of backups while their schedule is invalid.
+fn planned_with_typo(cron_job: CronJob, recipients: &'static [&'static str]) -> Vec<Step> {
+    let sample = Sample::settled()
+        .with(|observed| observed.cron_job = Fact::Known(Some(cron_job)))
+        .wanted(|spec| {
+            let backup = spec.backup.as_mut().unwrap();
+            backup.schedule = "never".to_owned();
+            backup.encryption = Some(encrypted_for(recipients));
+        });
+    let planned = plan(sample).steps.into_iter();
+    planned
+        .filter(|step| matches!(step, Step::ApplyCronJob(_) | Step::DeleteCronJob(_)))
+        .collect()
+}
+
+fn encrypted_for(recipients: &[&str]) -> Encryption {
+    Encryption {
+        age_recipients: recipients.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn no_backup_goes_on_that_others_could_read_than_the_spec_says() {
+    let present = |sample: &Sample| sample.0.cron_job.known().unwrap().clone().unwrap();
+    let unencrypted = present(&Sample::settled());
+    assert!(
+        matches!(
+            planned_with_typo(unencrypted, &[RECIPIENT]).as_slice(),
+            [Step::DeleteCronJob(_)]
+        ),
+        "backups that are not encrypted do not go on"
+    );
+    let wanted = Sample::settled().wanted(|spec| {
+        spec.backup.as_mut().unwrap().encryption = Some(encrypted_for(&[RECIPIENT]));
+    });
+    let applied = plan(wanted).steps.into_iter().find_map(|step| match step {
+        Step::ApplyCronJob(cron_job) => Some(*cron_job),
+        _ => None,
+    });
+    let encrypted = CronJob {
+        metadata: present(&Sample::settled()).metadata,
+        ..applied.unwrap()
+    };
+    assert!(
+        planned_with_typo(encrypted.clone(), &[RECIPIENT]).is_empty(),
+        "those for the same recipients do"
+    );
+    assert!(
+        matches!(
+            planned_with_typo(encrypted, &["age1wrong"]).as_slice(),
+            [Step::DeleteCronJob(_)]
+        ),
+        "those for others do not"
+    );
 }
 
 #[test]

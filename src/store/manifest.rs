@@ -66,6 +66,9 @@ pub struct Manifest {
     pub databases_left_out: Vec<String>,
     /// Public keys that the set is encrypted for; empty if it is not encrypted.
     pub recipients: Vec<String>,
+    /// Whether the roles have the hashes of their passwords. Only an encrypted set may have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_passwords: Option<RolePasswords>,
     /// When the backup began and how long its parts took.
     pub durations: Durations,
 }
@@ -78,6 +81,16 @@ pub enum SetState {
     Good,
     /// Taken while the data looked reset; it never counts.
     Suspect,
+}
+
+/// Whether the roles of an encrypted set have the hashes of their passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RolePasswords {
+    /// They have.
+    Included,
+    /// The role that dumped may not read them.
+    NotReadable,
 }
 
 /// Which `ProtectedDatabase` a set belongs to.
@@ -246,8 +259,11 @@ pub struct ManifestObject {
     pub raw_size: u64,
     /// How it is compressed.
     pub compression: Compression,
+    /// How it is encrypted after that, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<ObjectEncryption>,
     /// Where further frames of Zstandard begin: bytes before compression, and bytes stored. Each can
-    /// be read by itself; all of them are one file for `zstd -d`.
+    /// be read by itself; all of them are one file for `zstd -d`. Not of an encrypted object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<(u64, u64)>,
 }
@@ -258,6 +274,14 @@ pub struct ManifestObject {
 pub enum Compression {
     /// Zstandard (RFC 8878).
     Zstd,
+}
+
+/// How an object is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectEncryption {
+    /// age (<https://age-encryption.org/v1>), for the set's recipients.
+    Age,
 }
 
 /// When a backup began and how long its parts took, by the agent's clock.

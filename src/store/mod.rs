@@ -48,7 +48,8 @@ pub use limits::StoreLimits;
 pub use manifest::{
     Compression, CountedBy, Durations, FORMAT_VERSION, Manifest, ManifestDatabase,
     ManifestExtension, ManifestIdentity, ManifestLargeObject, ManifestLargeObjects, ManifestObject,
-    ManifestTable, OLDEST_FORMAT_VERSION, ProtectedDatabaseReference, SetState,
+    ManifestTable, OLDEST_FORMAT_VERSION, ObjectEncryption, ProtectedDatabaseReference,
+    RolePasswords, SetState,
 };
 pub use object_store::{ObjectStore, PendingUpload, StoredPart, Whole};
 pub use part_sizes::{PartSizes, SMALLEST_PART};

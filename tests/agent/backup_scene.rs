@@ -78,6 +78,7 @@ impl Scene {
             check_seconds: 0,
             yield_seconds: None,
             exclude_table_data: Vec::new(),
+            age_recipients: Vec::new(),
             labels: BTreeMap::new(),
             kubernetes_cluster: None,
         };

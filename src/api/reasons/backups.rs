@@ -31,10 +31,6 @@ reasons! { BACKUPS:
         "An object that Holdfast did not create has a name that Holdfast needs. Holdfast neither \
          changes nor deletes it.",
         "Rename or delete the object that the message names. Holdfast then creates its own.";
-    ENCRYPTION_UNSUPPORTED = "EncryptionUnsupported" on "BackupFresh=False":
-        "`spec.backup.encryption` is set, but this version does not support it. No backup is \
-         taken, so that nothing is uploaded unencrypted.",
-        "Remove the field to get unencrypted backups.";
     DATA_SUSPECT = "DataSuspect" on "BackupFresh=False":
         "The backup was taken while the data looked reset or was not verified. It is kept, but \
          never counts as a good backup.",

@@ -401,6 +401,10 @@ fn a_spec_that_can_be_judged_by_itself_is_refused_with_its_field() {
             let answer = dry_run(scene, "ProtectedDatabase", &wrong).await;
             let complaint = answer.expect_err(&format!("{pointer} {value} should be refused"));
             assert_tells(&complaint, &tells);
+            assert!(
+                !complaint.contains("AGE-SECRET-KEY"),
+                "a private key is not repeated: {complaint}"
+            );
         }
         let mut long = right;
         long["metadata"]["name"] = json!("x".repeat(41));

@@ -1,5 +1,5 @@
-//! A bucket that is not there, does not let us in or can't be reached, and encryption that is not
-//! supported.
+//! A bucket that is not there, does not let us in or can't be reached, and encryption for a key that is
+//! none.
 
 use holdfast::api::{BackupState, ConditionStatus, ConditionType, DatabaseBackup, reasons};
 use k8s_openapi::api::batch::v1::CronJob;
@@ -10,6 +10,8 @@ use super::calm::{Calm, assert_never_reset, assert_no_secret_shown, wait_said};
 use crate::support::{Scene, Server, assert_tells, beside_others, build_database, names_of};
 
 const FALSE: ConditionStatus = ConditionStatus::False;
+/// The API server can't see that its checksum is wrong.
+const MISTYPED: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pq";
 const WRONG_KEY: &str = "wrong-key-of-the-bucket";
 
 /// The change, the reason, and what the message says.
@@ -52,8 +54,7 @@ fn a_bucket_that_takes_nothing_is_told_with_the_field_and_tried_a_bounded_number
             "stringData": {"accessKeyId": "testbed", "secretAccessKey": WRONG_KEY}})]);
         let database = build_database(scene, &server);
         let mut encrypted = serde_json::to_value(&database).expect("JSON");
-        encrypted["spec"]["backup"]["encryption"] =
-            json!({"ageRecipientsSecret": {"name": "age", "key": "recipients"}});
+        encrypted["spec"]["backup"]["encryption"] = json!({"ageRecipients": [MISTYPED]});
         scene
             .protect(&serde_json::from_value(encrypted).expect("a ProtectedDatabase"))
             .await;
@@ -129,25 +130,21 @@ fn a_bucket_that_takes_nothing_is_told_with_the_field_and_tried_a_bounded_number
 
 async fn assert_encryption_stops_backups(scene: &Scene, calm: &Calm) {
     let said = scene
-        .wait_condition(
-            ConditionType::BackupFresh,
-            FALSE,
-            reasons::ENCRYPTION_UNSUPPORTED,
-        )
+        .wait_condition(ConditionType::BackupFresh, FALSE, reasons::INVALID_SPEC)
         .await;
     assert_tells(
         &said.message,
         &[
-            "spec.backup.encryption",
+            "spec.backup.encryption.ageRecipients[0]",
+            "not a public key of age",
             "no backup is taken",
-            "Remove the field",
         ],
     );
     scene
         .assert_condition(
             ConditionType::Stalled,
             ConditionStatus::True,
-            reasons::ENCRYPTION_UNSUPPORTED,
+            reasons::INVALID_SPEC,
         )
         .await;
     calm.assert_kept(scene).await;

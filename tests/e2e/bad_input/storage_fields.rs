@@ -36,6 +36,21 @@ pub fn storage_mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["serverSideEncryption.kmsKeyId needs the algorithm Kms"],
         ),
         (
+            "/backup/encryption",
+            json!({"ageRecipients": ["AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33"]}),
+            vec!["spec.backup.encryption.ageRecipients has a private key"],
+        ),
+        (
+            "/backup/encryption",
+            json!({"ageRecipients": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"]}),
+            vec!["spec.backup.encryption.ageRecipients must be public keys of age"],
+        ),
+        (
+            "/backup/encryption",
+            json!({"ageRecipients": []}),
+            vec!["spec.backup.encryption.ageRecipients"],
+        ),
+        (
             "/backup/storage/s3/retryTimeout",
             json!("an hour"),
             vec!["spec.backup.storage.s3.retryTimeout"],
