@@ -37,6 +37,7 @@ mod images;
 mod info;
 mod kubeconfig;
 mod layout;
+mod local_object_store;
 mod local_postgres;
 mod mounts;
 mod network;
@@ -63,6 +64,7 @@ pub use components::{ACCESS_KEY, BUCKET, Component, REGION, SECRET_KEY, endpoint
 pub use images::{OPERATOR_IMAGE, POSTGRES_15_IMAGE, POSTGRES_17_IMAGE};
 pub use info::{Info, ObjectStoreInfo};
 pub use layout::Layout;
+pub use local_object_store::{Account, LocalObjectStore};
 pub use local_postgres::LocalPostgres;
 pub use packages::{install_missing, program_of};
 pub use port::ReservedPort;

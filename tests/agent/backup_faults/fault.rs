@@ -1,0 +1,158 @@
+//! Which fault happens, and where: drawn by a seed. Pure.
+
+use std::fmt;
+
+use testbed::storage_proxy::{Fault, Operation, Refusal};
+
+use crate::random::Random;
+
+/// Something that happens to a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// SIGKILL of the agent, at a moment.
+    AgentKilled,
+    /// SIGKILL of the agent when it has sent a request to the storage.
+    AgentKilledAtRequest,
+    /// SIGKILL of `pg_dump` or `pg_dumpall`.
+    DumpKilled,
+    /// The server ends one of the sessions of the set.
+    SessionEnded,
+    /// The storage is busy for one to three requests.
+    Busy,
+    /// A connection to the storage is cut before the request is carried out.
+    Reset,
+    /// A request is carried out, and its answer is lost.
+    LostAnswer,
+    /// An answer with status 200 that says it is an error.
+    ErrorInSuccess,
+    /// A request of which nothing moves any more.
+    Stall,
+    /// From one request on the storage does nothing until the backup is over.
+    Away,
+}
+
+/// The kinds, each as often as it is to come up.
+const KINDS: [(Kind, usize); 10] = [
+    (Kind::AgentKilled, 4),
+    (Kind::AgentKilledAtRequest, 6),
+    (Kind::DumpKilled, 3),
+    (Kind::SessionEnded, 4),
+    (Kind::Busy, 2),
+    (Kind::Reset, 2),
+    (Kind::LostAnswer, 3),
+    (Kind::ErrorInSuccess, 2),
+    (Kind::Stall, 2),
+    (Kind::Away, 2),
+];
+
+impl Kind {
+    /// Whether it happens at a request to the storage, and not at a moment.
+    pub const fn is_at_request(self) -> bool {
+        !matches!(
+            self,
+            Self::AgentKilled | Self::DumpKilled | Self::SessionEnded
+        )
+    }
+
+    /// Whether a backup has to outlive it.
+    pub const fn is_outlived(self) -> bool {
+        self.is_at_request() && !matches!(self, Self::AgentKilledAtRequest | Self::Away)
+    }
+
+    /// Whether the agent is killed.
+    pub const fn kills_agent(self) -> bool {
+        matches!(self, Self::AgentKilled | Self::AgentKilledAtRequest)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.pad(match self {
+            Self::AgentKilled => "agent killed",
+            Self::AgentKilledAtRequest => "agent killed at a request",
+            Self::DumpKilled => "pg_dump killed",
+            Self::SessionEnded => "session ended",
+            Self::Busy => "storage busy",
+            Self::Reset => "connection cut before",
+            Self::LostAnswer => "answer lost",
+            Self::ErrorInSuccess => "error with status 200",
+            Self::Stall => "nothing moves",
+            Self::Away => "storage away",
+        })
+    }
+}
+
+/// A fault, and where it happens.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedFault {
+    pub kind: Kind,
+    /// When, from the beginning of the backup to its usual end: 0 to 1.
+    pub point: f64,
+    /// Whether the storage carries out the request at which it happens.
+    pub is_carried_out: bool,
+    /// For how many requests.
+    pub times: usize,
+}
+
+impl fmt::Display for PlannedFault {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, point, .. } = self;
+        write!(to, "{kind} at {:.0} %", point * 100.0)
+    }
+}
+
+/// Draws one. The first ones are of each kind once, so that a short run has them all.
+pub fn draw(step: usize, random: &mut Random) -> PlannedFault {
+    let drawn = random.below(KINDS.iter().map(|(_, weight)| weight).sum());
+    let kind = KINDS.get(step).map_or_else(|| at_weight(drawn), |kind| kind.0);
+    PlannedFault {
+        kind,
+        point: random.fraction(),
+        is_carried_out: random.below(2) == 0,
+        times: 1 + random.below(3),
+    }
+}
+
+fn at_weight(mut drawn: usize) -> Kind {
+    for (kind, weight) in KINDS {
+        if drawn < weight {
+            return kind;
+        }
+        drawn -= weight;
+    }
+    Kind::AgentKilled
+}
+
+impl PlannedFault {
+    /// What the proxy does with a request at which it happens; none if it can't happen to this one. The
+    /// agent is killed by whoever asks.
+    pub fn at_request(&self, operation: Operation) -> Option<Fault> {
+        let busy = Refusal::new(503, "SlowDown", "Please reduce your request rate.");
+        let error = Refusal::new(200, "InternalError", "We encountered an internal error.");
+        let has_body = matches!(
+            operation,
+            Operation::Create | Operation::Complete | Operation::Part | Operation::Put
+        );
+        Some(match self.kind {
+            Kind::AgentKilledAtRequest if self.is_carried_out => Fault::None,
+            Kind::AgentKilledAtRequest | Kind::Reset => Fault::CutBefore,
+            Kind::Busy | Kind::Away => Fault::Refuse(busy),
+            Kind::LostAnswer => Fault::CutAfter,
+            // Elsewhere there is no body in which an error could be, or a client can't know it.
+            Kind::ErrorInSuccess if !has_body => return None,
+            Kind::ErrorInSuccess if self.is_carried_out => Fault::AnswerAfter(error),
+            Kind::ErrorInSuccess => Fault::Refuse(error),
+            Kind::Stall => Fault::Stall,
+            Kind::AgentKilled | Kind::DumpKilled | Kind::SessionEnded => return None,
+        })
+    }
+
+    /// For how many requests it lasts.
+    pub const fn requests(&self) -> usize {
+        match self.kind {
+            Kind::Busy => self.times,
+            Kind::Away => usize::MAX,
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What the proxy before the storage does with the requests of one backup after the other.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use testbed::storage_proxy::{Fault, Seen};
+
+use super::fault::{Kind, PlannedFault};
+use super::processes::kill;
+
+/// Counts requests, and lets a fault happen at one of them.
+#[derive(Default)]
+pub struct Trigger(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// The requests since the backup began.
+    count: usize,
+    /// The fault, and the request from which on it may happen.
+    armed: Option<(PlannedFault, usize)>,
+    /// For how many requests it has happened.
+    hits: usize,
+    /// The process that makes the requests.
+    agent: Option<u32>,
+    /// The requests at which it happened.
+    places: Vec<String>,
+}
+
+impl Trigger {
+    /// Begins to count; `start` starts the agent, which makes its requests after it.
+    pub fn arm<T>(
+        &self,
+        fault: Option<(PlannedFault, usize)>,
+        start: impl FnOnce() -> (u32, T),
+    ) -> T {
+        let mut state = self.state();
+        let (agent, started) = start();
+        *state = State {
+            armed: fault,
+            agent: Some(agent),
+            ..State::default()
+        };
+        started
+    }
+
+    /// Ends it, and says how many requests there were, and at which it happened.
+    pub fn disarm(&self) -> (usize, Vec<String>) {
+        let mut state = self.state();
+        state.armed = None;
+        (state.count, std::mem::take(&mut state.places))
+    }
+
+    pub fn decide(&self, seen: &Seen) -> Fault {
+        let mut state = self.state();
+        let number = state.count;
+        state.count += 1;
+        let Some((fault, from)) = state.armed else {
+            return Fault::None;
+        };
+        if number < from || state.hits >= fault.requests() {
+            return Fault::None;
+        }
+        let Some(what) = fault.at_request(seen.operation) else {
+            return Fault::None;
+        };
+        state.hits += 1;
+        if state.hits == 1 {
+            let name = seen.uri.path().rsplit('/').next().unwrap_or_default();
+            state.places.push(format!("{:?} {name}", seen.operation));
+        }
+        if fault.kind == Kind::AgentKilledAtRequest
+            && let Some(agent) = state.agent
+        {
+            kill(agent);
+        }
+        what
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
