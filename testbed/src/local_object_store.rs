@@ -134,6 +134,17 @@ impl LocalObjectStore {
         found
     }
 
+    /// The bytes of the objects whose keys begin so.
+    #[must_use]
+    pub fn stored_bytes(&self, prefix: &str) -> u64 {
+        let objects = self.objects();
+        let of_prefix = objects.iter().filter(|key| key.starts_with(prefix));
+        of_prefix
+            .filter_map(|key| fs::metadata(self.file(key)).ok())
+            .map(|file| file.len())
+            .sum()
+    }
+
     /// How many files of uploads in parts the server still keeps.
     #[must_use]
     pub fn unfinished_parts(&self) -> usize {

@@ -3,8 +3,11 @@
 pub struct Random(u64);
 
 impl Random {
+    /// Seeds that are near each other give other numbers.
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Self(mixed ^ (mixed >> 31))
     }
 
     /// The next number, below 2^31.

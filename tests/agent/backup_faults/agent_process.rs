@@ -20,7 +20,7 @@ const ERRAND: &str = "HOLDFAST_FAULTS_ERRAND";
 const NAME: &str = "backup_faults::agent_process::takes_a_set";
 /// Long enough for a fault of one request on a busy machine, short enough to wait for.
 const LIMITS: StoreLimits = StoreLimits {
-    budget: Duration::from_secs(8),
+    budget: Duration::from_secs(6),
     ends_at: None,
     silence: Duration::from_secs(2),
     answer: Duration::from_secs(3),
@@ -120,9 +120,14 @@ async fn takes_a_set() {
 
 async fn take(errand: &Errand, files: &MountedFiles, path: SetPath) -> Result<(), AgentFailure> {
     let request = &errand.request;
+    let deadline = Duration::from_secs(request.deadline_seconds);
+    let interrupt = Interrupt::listen(deadline, "spec.backup.deadline").unwrap();
     // As after the kill of a pod: the next one is alone.
     let is_alone = std::future::ready(true);
-    abort_leftovers(request, files, &path, LIMITS, is_alone).await?;
+    tokio::select! {
+        failure = interrupt.wait() => return Err(failure),
+        clean = abort_leftovers(request, files, &path, LIMITS, is_alone) => clean?,
+    }
     let order = SetOrder {
         request,
         files,
@@ -136,6 +141,7 @@ async fn take(errand: &Errand, files: &MountedFiles, path: SetPath) -> Result<()
         limits: LIMITS,
     };
     let says = Says::nothing(&request.server.databases[0]);
-    let interrupt = Interrupt::by_hand().1;
-    Box::pin(take_set(&order, &says, &interrupt)).await.map(drop)
+    Box::pin(take_set(&order, &says, &interrupt))
+        .await
+        .map(drop)
 }

@@ -1,6 +1,7 @@
 //! Which fault happens, and where: drawn by a seed. Pure.
 
 use std::fmt;
+use std::time::Duration;
 
 use testbed::storage_proxy::{Fault, Operation, Refusal};
 
@@ -13,6 +14,8 @@ pub enum Kind {
     AgentKilled,
     /// SIGKILL of the agent when it has sent a request to the storage.
     AgentKilledAtRequest,
+    /// SIGTERM of the agent when it has sent a request to the storage, as at the eviction of its pod.
+    AgentStopped,
     /// SIGKILL of `pg_dump` or `pg_dumpall`.
     DumpKilled,
     /// The server ends one of the sessions of the set.
@@ -27,14 +30,15 @@ pub enum Kind {
     ErrorInSuccess,
     /// A request of which nothing moves any more.
     Stall,
-    /// From one request on the storage does nothing until the backup is over.
+    /// From one request on the storage does nothing, for longer than a backup is patient.
     Away,
 }
 
 /// The kinds, each as often as it is to come up.
-const KINDS: [(Kind, usize); 10] = [
+const KINDS: [(Kind, usize); 11] = [
     (Kind::AgentKilled, 4),
     (Kind::AgentKilledAtRequest, 6),
+    (Kind::AgentStopped, 3),
     (Kind::DumpKilled, 3),
     (Kind::SessionEnded, 4),
     (Kind::Busy, 2),
@@ -56,7 +60,10 @@ impl Kind {
 
     /// Whether a backup has to outlive it.
     pub const fn is_outlived(self) -> bool {
-        self.is_at_request() && !matches!(self, Self::AgentKilledAtRequest | Self::Away)
+        matches!(
+            self,
+            Self::Busy | Self::Reset | Self::LostAnswer | Self::ErrorInSuccess | Self::Stall
+        )
     }
 
     /// Whether the agent is killed.
@@ -70,6 +77,7 @@ impl fmt::Display for Kind {
         to.pad(match self {
             Self::AgentKilled => "agent killed",
             Self::AgentKilledAtRequest => "agent killed at a request",
+            Self::AgentStopped => "agent stopped",
             Self::DumpKilled => "pg_dump killed",
             Self::SessionEnded => "session ended",
             Self::Busy => "storage busy",
@@ -81,6 +89,12 @@ impl fmt::Display for Kind {
         })
     }
 }
+
+/// How long a storage is away: longer than the agents here wait, shorter than they try to abort what they
+/// have begun.
+const AWAY: Duration = Duration::from_secs(7);
+/// How long a request is kept whose agent is stopped.
+const AFTER_STOP: Duration = Duration::from_millis(100);
 
 /// A fault, and where it happens.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +118,9 @@ impl fmt::Display for PlannedFault {
 /// Draws one. The first ones are of each kind once, so that a short run has them all.
 pub fn draw(step: usize, random: &mut Random) -> PlannedFault {
     let drawn = random.below(KINDS.iter().map(|(_, weight)| weight).sum());
-    let kind = KINDS.get(step).map_or_else(|| at_weight(drawn), |kind| kind.0);
+    let kind = KINDS
+        .get(step)
+        .map_or_else(|| at_weight(drawn), |kind| kind.0);
     PlannedFault {
         kind,
         point: random.fraction(),
@@ -134,7 +150,8 @@ impl PlannedFault {
             Operation::Create | Operation::Complete | Operation::Part | Operation::Put
         );
         Some(match self.kind {
-            Kind::AgentKilledAtRequest if self.is_carried_out => Fault::None,
+            Kind::AgentKilledAtRequest | Kind::AgentStopped if self.is_carried_out => Fault::None,
+            Kind::AgentStopped => Fault::Late(AFTER_STOP),
             Kind::AgentKilledAtRequest | Kind::Reset => Fault::CutBefore,
             Kind::Busy | Kind::Away => Fault::Refuse(busy),
             Kind::LostAnswer => Fault::CutAfter,
@@ -147,12 +164,29 @@ impl PlannedFault {
         })
     }
 
-    /// For how many requests it lasts.
-    pub const fn requests(&self) -> usize {
+    /// Whether it goes on after it has happened to so many requests, the first of them so long ago.
+    pub fn lasts(&self, requests: usize, since: Duration) -> bool {
         match self.kind {
-            Kind::Busy => self.times,
-            Kind::Away => usize::MAX,
-            _ => 1,
+            Kind::Busy => requests < self.times,
+            Kind::Away => since < AWAY,
+            _ => requests < 1,
         }
+    }
+}
+
+#[test]
+fn the_first_faults_are_of_each_kind_and_the_same_seed_draws_the_same() {
+    let all = |seed: u64| -> Vec<(Kind, f64)> {
+        let mut random = Random::new(seed);
+        let drawn = (0..100).map(|step| draw(step, &mut random));
+        drawn.map(|fault| (fault.kind, fault.point)).collect()
+    };
+    let drawn = all(7);
+    assert_eq!(drawn, all(7));
+    assert_ne!(drawn, all(8));
+    for (kind, _) in KINDS {
+        let is_of_kind = |(drawn, _): &&(Kind, f64)| *drawn == kind;
+        assert!(drawn[..KINDS.len()].iter().any(|one| is_of_kind(&one)));
+        assert!(drawn[KINDS.len()..].iter().any(|one| is_of_kind(&one)));
     }
 }

@@ -18,7 +18,7 @@ use crate::support::postgres::TestPostgres;
 
 const MANIFEST: &str = "manifest.json";
 /// How long the server may take to end what a set has left in it.
-const SESSIONS_END: Duration = Duration::from_secs(5);
+pub const SESSIONS_END: Duration = Duration::from_secs(5);
 /// What our own sessions are called.
 pub const OWN_SESSIONS: &str = "faults";
 
@@ -37,7 +37,9 @@ pub async fn check_bucket(scene: &Scene) -> Result<Contents, String> {
     let objects = scene.bucket.objects();
     let mut directories: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for object in &objects {
-        let (directory, name) = object.rsplit_once('/').ok_or("an object without directory")?;
+        let (directory, name) = object
+            .rsplit_once('/')
+            .ok_or("an object without directory")?;
         let names = directories.entry(directory.to_owned()).or_default();
         names.push(name.to_owned());
     }
@@ -67,10 +69,16 @@ pub async fn check_bucket(scene: &Scene) -> Result<Contents, String> {
         let is_set = match &set.facts.contents {
             SetContents::Unfinished => false,
             SetContents::Set(record) if record.standing != Standing::Incomplete => true,
-            other => return Err(format!("a reader sees a part of a set, `{path}`: {other:?}")),
+            other => {
+                return Err(format!(
+                    "a reader sees a part of a set, `{path}`: {other:?}"
+                ));
+            }
         };
         if is_set != contents.sets.contains(path) {
-            return Err(format!("a reader takes for a set what is none, or not: `{path}`"));
+            return Err(format!(
+                "a reader takes for a set what is none, or not: `{path}`"
+            ));
         }
     }
     let uploads = store.fetch_unfinished("").await;
@@ -127,7 +135,9 @@ fn check_rows(scene: &Scene, database: &ManifestDatabase, archive: &[u8]) -> Res
         let line = line.unwrap();
         match &table {
             None => {
-                let copied = line.strip_prefix("COPY ").filter(|_| line.ends_with(" FROM stdin;"));
+                let copied = line
+                    .strip_prefix("COPY ")
+                    .filter(|_| line.ends_with(" FROM stdin;"));
                 table = copied.map(|rest| rest.split(' ').next().unwrap_or_default().to_owned());
                 if let Some(table) = &table {
                     counted.insert(table.clone(), 0);
@@ -164,9 +174,9 @@ pub fn check_account(
         Some(Outcome::Taken) if !is_set => {
             Err("false success: it says that the set is taken, and there is none".to_owned())
         }
-        Some(Outcome::Failed(failure)) if is_set && !failure.message.contains("not known") => {
-            Err(format!("it says it failed, and the set is there: {failure:?}"))
-        }
+        Some(Outcome::Failed(failure)) if is_set && !failure.message.contains("not known") => Err(
+            format!("it says it failed, and the set is there: {failure:?}"),
+        ),
         Some(Outcome::Failed(failure)) => {
             let mut left = contents.without_manifest.iter();
             let unnamed = left.find(|object| {
@@ -174,7 +184,9 @@ pub fn check_account(
                 object.starts_with(path) && !failure.message.contains(name)
             });
             unnamed.map_or(Ok(()), |object| {
-                Err(format!("it leaves `{object}` and does not say so: {failure:?}"))
+                Err(format!(
+                    "it leaves `{object}` and does not say so: {failure:?}"
+                ))
             })
         }
         _ => Ok(()),
@@ -182,8 +194,8 @@ pub fn check_account(
 }
 
 /// Makes sure that no session of a set is left after a while.
-pub async fn check_sessions(observer: &Client) -> Result<(), String> {
-    let until = Instant::now() + SESSIONS_END;
+pub async fn check_sessions(observer: &Client, limit: Duration) -> Result<(), String> {
+    let until = Instant::now() + limit;
     loop {
         let sessions = "select pid::text || ' ' || application_name || ': ' || coalesce(state, '') \
             || ' ' || left(query, 60) from pg_stat_activity where backend_type = 'client backend' and \
@@ -194,7 +206,10 @@ pub async fn check_sessions(observer: &Client) -> Result<(), String> {
         }
         if Instant::now() > until {
             let left: Vec<String> = left.iter().map(|row| row.get(0)).collect();
-            return Err(format!("sessions are left after 5 s: {}", left.join("; ")));
+            return Err(format!(
+                "sessions are left after {limit:?}: {}",
+                left.join("; ")
+            ));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 
 use super::agent_process::{Errand, Outcome};
 use super::fault::{Kind, PlannedFault};
-use super::invariants::{OWN_SESSIONS, check_account, check_bucket, check_sessions};
+use super::invariants::{OWN_SESSIONS, SESSIONS_END, check_account, check_bucket, check_sessions};
 use super::processes::{children, kill};
 use super::tally::{End, Round};
 use super::trigger::Trigger;
@@ -141,7 +141,7 @@ impl Lane {
             }
             sleep(ON_ITS_WAY).await;
         }
-        check_sessions(&self.observer).await?;
+        check_sessions(&self.observer, SESSIONS_END).await?;
         let contents = check_bucket(&self.scene).await?;
         check_account(errand.path().as_str(), outcome.as_ref(), &contents)?;
         if let Some(Outcome::Failed(failure)) = &outcome
@@ -175,7 +175,7 @@ impl Lane {
             Some(Outcome::Taken) => {}
             other => return Err(format!("the next backup is not taken: {other:?}")),
         }
-        check_sessions(&self.observer).await?;
+        check_sessions(&self.observer, SESSIONS_END).await?;
         let contents = check_bucket(&self.scene).await?;
         let outcome = Some(&Outcome::Taken);
         check_account(errand.path().as_str(), outcome, &contents)?;
@@ -189,11 +189,7 @@ impl Lane {
         Ok(ended)
     }
 
-    async fn take(
-        &self,
-        errand: &Errand,
-        fault: Option<&PlannedFault>,
-    ) -> Result<Ended, String> {
+    async fn take(&self, errand: &Errand, fault: Option<&PlannedFault>) -> Result<Ended, String> {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -312,7 +308,8 @@ fn read_outcome(errand: &Errand, status: ExitStatus) -> Result<Option<Outcome>, 
     }
 }
 
-async fn own_session(scene: &Scene) -> Client {
+/// A session of ours, which is none of a set's.
+pub async fn own_session(scene: &Scene) -> Client {
     let session = scene.postgres.superuser("postgres").await;
     let name = format!("set application_name = '{OWN_SESSIONS}'");
     session.batch_execute(&name).await.unwrap();

@@ -5,6 +5,7 @@
 mod agent_process;
 mod fault;
 mod invariants;
+mod invariants_tests;
 mod lane;
 mod processes;
 mod tally;
@@ -80,8 +81,7 @@ fn run_lane(
                 return Ok(());
             }
             // Of its own for each step, so that a step is the same whoever takes it.
-            let mut random = Random::new(seed.wrapping_mul(1_000_003) + step as u64);
-            random.number();
+            let mut random = Random::new((seed << 20) + step as u64);
             let fault = draw(step, &mut random);
             let round = lane.run_round(&fault, &mut random).await;
             match round {

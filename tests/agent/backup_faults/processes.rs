@@ -7,8 +7,17 @@ use nix::unistd::Pid;
 
 /// Ends a process at once; it may have ended by itself.
 pub fn kill(process: u32) {
+    signal(process, Signal::SIGKILL);
+}
+
+/// Asks a process to end.
+pub fn stop(process: u32) {
+    signal(process, Signal::SIGTERM);
+}
+
+fn signal(process: u32, signal: Signal) {
     let process = Pid::from_raw(i32::try_from(process).unwrap());
-    send(process, Signal::SIGKILL).ok();
+    send(process, signal).ok();
 }
 
 /// The processes that one has started and that go by a name that begins so.
@@ -25,7 +34,11 @@ pub fn children(parent: u32, name: &str) -> Vec<u32> {
             let mut fields = end.split(' ');
             let is_running = fields.next().is_some_and(|state| state != "Z");
             let is_child = fields.next().and_then(|field| field.parse().ok()) == Some(parent);
-            is_running && is_child && begin.split_once('(').is_some_and(|(_, own)| own.starts_with(name))
+            is_running
+                && is_child
+                && begin
+                    .split_once('(')
+                    .is_some_and(|(_, own)| own.starts_with(name))
         })
         .collect()
 }

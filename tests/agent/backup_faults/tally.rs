@@ -90,7 +90,12 @@ impl fmt::Display for Tally {
         line(
             &"",
             [
-                &"faults", &"whole set", &"failed", &"killed", &"uploads", &"objects",
+                &"faults",
+                &"whole set",
+                &"failed",
+                &"killed",
+                &"uploads",
+                &"objects",
             ],
         )?;
         let mut all = Row::default();

@@ -1,11 +1,12 @@
 //! What the proxy before the storage does with the requests of one backup after the other.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use testbed::storage_proxy::{Fault, Seen};
 
 use super::fault::{Kind, PlannedFault};
-use super::processes::kill;
+use super::processes::{kill, stop};
 
 /// Counts requests, and lets a fault happen at one of them.
 #[derive(Default)]
@@ -17,8 +18,9 @@ struct State {
     count: usize,
     /// The fault, and the request from which on it may happen.
     armed: Option<(PlannedFault, usize)>,
-    /// For how many requests it has happened.
+    /// For how many requests it has happened, and when for the first.
     hits: usize,
+    since: Option<Instant>,
     /// The process that makes the requests.
     agent: Option<u32>,
     /// The requests at which it happened.
@@ -56,7 +58,8 @@ impl Trigger {
         let Some((fault, from)) = state.armed else {
             return Fault::None;
         };
-        if number < from || state.hits >= fault.requests() {
+        let since = state.since.map_or(Duration::ZERO, |since| since.elapsed());
+        if number < from || !fault.lasts(state.hits, since) {
             return Fault::None;
         }
         let Some(what) = fault.at_request(seen.operation) else {
@@ -64,13 +67,14 @@ impl Trigger {
         };
         state.hits += 1;
         if state.hits == 1 {
+            state.since = Some(Instant::now());
             let name = seen.uri.path().rsplit('/').next().unwrap_or_default();
             state.places.push(format!("{:?} {name}", seen.operation));
         }
-        if fault.kind == Kind::AgentKilledAtRequest
-            && let Some(agent) = state.agent
-        {
-            kill(agent);
+        match (fault.kind, state.agent) {
+            (Kind::AgentKilledAtRequest, Some(agent)) => kill(agent),
+            (Kind::AgentStopped, Some(agent)) => stop(agent),
+            _ => {}
         }
         what
     }
