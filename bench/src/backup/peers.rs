@@ -31,6 +31,8 @@ pub fn pgbackrest(setting: &Setting, route: Route) -> Command {
         "--compress-type=zst",
         "--compress-level=1",
         "--process-max=2",
+        // Small files are stored together: else each is a request.
+        "--repo1-bundle",
         "backup",
     ]);
     command

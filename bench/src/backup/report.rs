@@ -119,12 +119,12 @@ impl Display for BackupReport {
 fn write_route(out: &mut Formatter<'_>, all: &[(Way, Figures)]) -> fmt::Result {
     writeln!(
         out,
-        "{:<29}{:>30}{:>10}{:>13}",
+        "{:<29}{:>30}{:>10}{:>16}",
         "", "seconds on the clock", "stored", "memory, all"
     )?;
     writeln!(
         out,
-        "{:<29}{:>10}{:>10}{:>10}{:>10}{:>13}",
+        "{:<29}{:>10}{:>10}{:>10}{:>10}{:>16}",
         "", "minimum", "median", "maximum", "MiB", "processes, MiB"
     )?;
     for (way, figures) in all {
@@ -135,7 +135,7 @@ fn write_route(out: &mut Formatter<'_>, all: &[(Way, Figures)]) -> fmt::Result {
         } = figures.seconds;
         writeln!(
             out,
-            "   {way:<26}{minimum:>10.2}{median:>10.2}{maximum:>10.2}{:>10.1}{:>13.1}",
+            "   {way:<26}{minimum:>10.2}{median:>10.2}{maximum:>10.2}{:>10.1}{:>16.1}",
             figures.stored, figures.memory
         )?;
     }

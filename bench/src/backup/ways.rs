@@ -79,7 +79,8 @@ impl Way {
             }
             Self::Floor => {
                 let mut command = setting.server.program("pg_dump", DATABASE);
-                command.args(["--format=custom", "--compress=0", "--file=/dev/null"]);
+                command.args(["--format=custom", "--compress=0", "--no-sync"]);
+                command.arg("--file=/dev/null");
                 command
             }
             Self::Gzip => pipeline(setting, &own, &errand),

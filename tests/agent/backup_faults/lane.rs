@@ -31,9 +31,9 @@ const ON_ITS_WAY: Duration = Duration::from_millis(100);
 /// How large the database is.
 #[derive(Clone, Copy, Debug)]
 pub enum Size {
-    /// Two or three parts: for the short form.
+    /// Two parts: for the short form.
     Small,
-    /// More parts than are on their way at once.
+    /// As many parts as are on their way at once, and the next one.
     SeveralParts,
 }
 
@@ -66,8 +66,8 @@ impl Lane {
     pub async fn start(size: Size) -> Result<Self, String> {
         let mut scene = Scene::new(&["postgres", "further"], "postgres", PASSWORD);
         let rows = match size {
-            Size::Small => 30_000,
-            Size::SeveralParts => 80_000,
+            Size::Small => 20_000,
+            Size::SeveralParts => 60_000,
         };
         let postgres = &scene.postgres;
         postgres.execute("postgres", &bulky(rows)).await;
