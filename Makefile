@@ -8,6 +8,7 @@ CARGO ?= cargo
 IMAGE ?= localhost/holdfast:0.1.0
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast-tools
 RESTARTS ?= 1000
+FAULTS ?= 200
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 NEXTEST_VERSION := 0.9.151
@@ -16,10 +17,10 @@ NEXTEST := $(NEXTEST_ROOT)/bin/cargo-nextest
 REAL_TESTS := --test agent --test monitoring --test kstatus --test browser --test machine --test e2e
 TESTBED := $(CARGO) run --quiet -p testbed --
 
-.PHONY: help demo demo-guard test test-fast test-real soak bench-check lint fmt deny generate build image up down
+.PHONY: help demo demo-guard test test-fast test-real soak faults-backup bench-check bench-backup lint fmt deny generate build image up down
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: ## Starts a real cluster, protects a database, loses its volume and shows how that is caught
 	@demo/demo.sh
@@ -39,9 +40,17 @@ test-real: build $(NEXTEST) ## The agent with a real Postgres and S3, reports in
 soak: build ## 1,000 restarts of a living database: no alarm, and how long each verdict took (about 1 h 40 min; RESTARTS=100 for fewer)
 	HOLDFAST_SOAK_RESTARTS=$(RESTARTS) $(CARGO) test -p holdfast --test e2e -- soak --nocapture
 
+# `SEED=7` repeats a run; else each has a seed of its own, which it prints first.
+faults-backup: build ## 200 kills and faults at random points of a backup: nothing false, nothing left (FAULTS=50 SEED=7 for others)
+	HOLDFAST_FAULTS=$(FAULTS) HOLDFAST_FAULTS_SEED=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')} \
+		$(CARGO) test -p holdfast --test agent -- backup_faults::no_fault --nocapture
+
 # The agent as it is shipped: built for release. BENCH="--quick" is a try of two minutes; BENCH="--help" lists what else there is.
 bench-check: ## Measures what a check costs: against count(*) of 100 million rows, beside pgbench, and with 10,000 tables
-	$(CARGO) run --release -p bench -- $(BENCH)
+	$(CARGO) run --release -p bench -- check $(BENCH)
+
+bench-backup: ## Measures what a backup costs: against a bare pg_dump, pg_dump | gzip | upload, pgBackRest and Barman
+	$(CARGO) run --release -p bench -- backup $(BENCH)
 
 lint: ## Checks format and lints of all targets
 	$(CARGO) fmt --all --check

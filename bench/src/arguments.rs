@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::Args;
 
 /// Measures what a check costs a database: against count(*), in databases of many tables and of many
 /// partitions, of a replica, and beside a running pgbench
-#[derive(Debug, Parser)]
-#[command(name = "bench")]
+#[derive(Debug, Args)]
 pub struct Arguments {
     /// Rows of the large database [default: 100000000, with --quick 2000000]
     #[arg(long)]
@@ -101,15 +100,5 @@ impl Arguments {
             folder: self.folder.clone().unwrap_or_else(std::env::temp_dir),
             quick: self.quick,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        super::Arguments::command().debug_assert();
     }
 }

@@ -1,7 +1,8 @@
-//! Measures what a check costs a database. `make bench-check` runs it; the README says what the
-//! figures mean.
+//! Measures what a check and a backup cost. `make bench-check` and `make bench-backup` run it; the
+//! README says what the figures mean.
 
 mod arguments;
+mod backup;
 mod comparison;
 mod database_time;
 mod figures;
@@ -17,38 +18,79 @@ mod throughput;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use arguments::Arguments;
+use backup::{BackupArguments, PutArguments, SetArguments};
 
 /// What a shell says of a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
-// One thread: the server ends with the thread that started it.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let measured = tokio::select! {
-        // First, so that signals are listened for before there is anything to clean up.
-        biased;
-        () = interruption() => None,
-        measured = run::run(&arguments) => Some(measured),
+#[derive(Debug, Parser)]
+#[command(name = "bench", about = "Measures what Holdfast costs")]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Check(Arguments),
+    Backup(BackupArguments),
+    /// The agent of a backup, as a process of its own
+    #[command(hide = true)]
+    TakeSet(SetArguments),
+    /// Uploads standard input
+    #[command(hide = true)]
+    Put(PutArguments),
+}
+
+fn main() -> ExitCode {
+    // One thread where servers are started: they end with the thread that started them. The agent has
+    // as many as in its Job.
+    let is_agent = |what: &What| matches!(what, What::TakeSet(_) | What::Put(_));
+    let what = Command::parse().what;
+    let mut builder = if is_agent(&what) {
+        Builder::new_multi_thread()
+    } else {
+        Builder::new_current_thread()
     };
-    match measured {
-        Some(Ok(report)) => {
-            print!("{report}");
-            ExitCode::SUCCESS
+    let runtime = match builder.enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            progress::say(&format!("there is no runtime: {error}"));
+            return ExitCode::FAILURE;
         }
-        None => {
-            progress::say("interrupted; the server and its folder are gone");
-            ExitCode::from(INTERRUPTED)
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            // First, so that signals are listened for before there is anything to clean up.
+            biased;
+            () = interruption() => {
+                progress::say("interrupted; the servers and their folders are gone");
+                ExitCode::from(INTERRUPTED)
+            }
+            done = carry_out(&what) => match done {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    progress::say(&format!("it could not be measured: {error:#}"));
+                    ExitCode::FAILURE
+                }
+            },
         }
-        Some(Err(error)) => {
-            progress::say(&format!("it could not be measured: {error:#}"));
-            ExitCode::FAILURE
-        }
+    })
+}
+
+async fn carry_out(what: &What) -> anyhow::Result<()> {
+    match what {
+        What::Check(arguments) => print!("{}", run::run(arguments).await?),
+        What::Backup(arguments) => print!("{}", backup::run(arguments).await?),
+        What::TakeSet(arguments) => Box::pin(backup::take(arguments)).await?,
+        What::Put(arguments) => backup::put(arguments).await?,
     }
+    Ok(())
 }
 
 /// Returns when somebody wants this to end. What is under way is dropped then, the server and its
@@ -74,4 +116,14 @@ async fn interruption() {
         }
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Command::command().debug_assert();
+    }
 }

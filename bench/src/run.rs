@@ -10,7 +10,7 @@ use crate::machine::{GIBIBYTE, Machine, ensure_room};
 use crate::pgbench::{self, Workload};
 use crate::progress::say;
 use crate::report::Report;
-use crate::server::{MAINTENANCE, Server};
+use crate::server::{CHECK_SETTINGS, MAINTENANCE, Server};
 use crate::throughput::measure;
 
 /// The names of the databases.
@@ -33,7 +33,7 @@ pub async fn run(arguments: &Arguments) -> Result<Report> {
         plan.folder.display(),
         needed.div_ceil(GIBIBYTE)
     ));
-    let mut server = Server::start(&plan.folder).await?;
+    let mut server = Server::start(&plan.folder, CHECK_SETTINGS).await?;
     let version: String = server
         .superuser(MAINTENANCE)
         .await?

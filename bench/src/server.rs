@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -27,12 +27,16 @@ pub const MAINTENANCE: &str = "postgres";
 const TIMEOUT_SECONDS: u64 = 60;
 /// How long a session may take to end after its client has gone.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Loading writes no log of its own; commits do not wait for the disk; a checkpoint happens when it
-/// is asked for; the statistics forget no statement.
-const SETTINGS: &str = "shared_buffers = 1GB\nwal_level = minimal\nmax_wal_senders = \
+/// For checks: loading writes no log of its own; commits do not wait for the disk; a checkpoint happens
+/// when it is asked for; the statistics forget no statement.
+pub const CHECK_SETTINGS: &str = "shared_buffers = 1GB\nwal_level = minimal\nmax_wal_senders = \
                         0\nsynchronous_commit = off\nmax_wal_size = 2GB\n\
                         checkpoint_timeout = 1h\nshared_preload_libraries = \
                         'pg_stat_statements'\npg_stat_statements.max = 50000";
+
+/// For backups: with the log that backups of files need.
+pub const BACKUP_SETTINGS: &str = "shared_buffers = 1GB\nwal_level = replica\nsynchronous_commit = off\n\
+     max_wal_size = 4GB\ncheckpoint_timeout = 1h\nshared_preload_libraries = 'pg_stat_statements'";
 
 /// A running server; it and its folder go away with this value.
 pub struct Server {
@@ -42,13 +46,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it.
-    pub async fn start(folder: &Path) -> Result<Self> {
+    /// Starts it with these settings.
+    pub async fn start(folder: &Path, settings: &str) -> Result<Self> {
         let initdb = find_program("initdb")
             .context("initdb is not there; install it: apt-get install postgresql")?;
         let programs = initdb.parent().context("initdb is in no folder")?;
         let password = make_password()?;
-        let mut postgres = LocalPostgres::prepare(programs, folder, &password, SETTINGS)?;
+        let mut postgres = LocalPostgres::prepare(programs, folder, &password, settings)?;
         postgres.launch()?;
         let credentials = tempfile::tempdir()?;
         let write = |name: &str, content: &str| {
@@ -85,6 +89,26 @@ impl Server {
             "pg_stat_statements can't be installed; it comes with Debian's package postgresql",
         )?;
         Ok(server)
+    }
+
+    /// The folder with the credentials of the role that backs up and checks.
+    pub fn credentials(&self) -> &Path {
+        self.credentials.path()
+    }
+
+    /// The superuser's password, as libpq reads it.
+    pub fn password_file(&self) -> PathBuf {
+        self.credentials.path().join("pgpass")
+    }
+
+    /// Its port.
+    pub const fn port(&self) -> u16 {
+        self.postgres.port()
+    }
+
+    /// A file in its folder; the cluster of data is `data`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.postgres.file(name)
     }
 
     /// Starts it again as a replica of nobody, with the data that it has.
@@ -193,7 +217,7 @@ impl Server {
         ]);
         command
             .arg(database)
-            .env("PGPASSFILE", self.credentials.path().join("pgpass"))
+            .env("PGPASSFILE", self.password_file())
             .kill_on_drop(true);
         command
     }

@@ -17,7 +17,7 @@ use crate::store::{
 use super::ddl_watch::watch;
 use super::dump::{DumpScope, DumpedServer};
 use super::encryption::Recipients;
-use super::filled::{Filled, FilledDatabase, InFlight, judge};
+use super::filled::{Filled, FilledDatabase, InFlight, Place, judge};
 use super::set_order::SetOrder;
 use super::set_verdict::{DumpedDatabase, KnownGood};
 use super::{DumpPrograms, SuspicionSource};
@@ -242,7 +242,7 @@ impl Filling<'_> {
             name,
             upload,
             raw_size: 0,
-            is_stored: false,
+            place: Place::default(),
             frames: Vec::new(),
         });
         let last = in_flight.len() - 1;

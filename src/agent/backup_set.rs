@@ -15,7 +15,7 @@ use crate::store::{
 
 use super::backup_fill::fill;
 use super::backup_manifest::build_manifest;
-use super::filled::{Filled, InFlight};
+use super::filled::{Filled, InFlight, Place};
 use super::set_order::SetOrder;
 use super::{Interrupt, SuspicionSource};
 
@@ -126,16 +126,16 @@ async fn try_once(
     if outcome.is_ok() {
         return outcome;
     }
-    let (stored, unfinished): (Vec<InFlight>, Vec<InFlight>) =
-        in_flight.into_iter().partition(|object| object.is_stored);
+    let left: Vec<String> = in_flight.iter().filter_map(InFlight::left).collect();
     let abort = async {
-        for object in unfinished {
-            object.upload.abort().await;
+        for object in in_flight {
+            if object.place != Place::Stored {
+                object.upload.abort().await;
+            }
         }
     };
     tokio::join!(abort, end_set(order, login));
-    let stored: Vec<String> = stored.into_iter().map(|object| object.name).collect();
-    outcome.map_err(|failure| name_leftovers(failure, &order.path, &stored))
+    outcome.map_err(|failure| name_leftovers(failure, &order.path, &left))
 }
 
 /// Ends what is left of a set in the server, so that nobody waits for it: `pg_dump` got a signal, and
@@ -168,8 +168,15 @@ async fn store_objects(
     let is_encrypted = !filled.recipients.is_empty();
     let mut objects = Vec::new();
     for object in in_flight.iter_mut() {
-        let stored = object.upload.complete().await?;
-        object.is_stored = true;
+        object.place = Place::Unknown;
+        let stored = object.upload.complete().await;
+        // A failure says itself what is at the key.
+        object.place = if stored.is_ok() {
+            Place::Stored
+        } else {
+            Place::Empty
+        };
+        let stored = stored?;
         objects.push(ManifestObject {
             name: object.name.clone(),
             size: stored.size,

@@ -14,14 +14,37 @@ use super::set_verdict::{
     DumpedDatabase, KnownGood, SetVerdict, build_dump_evidence, dumped_rows, judge_set,
 };
 
+/// What is known of an object's final key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing of it is there.
+    #[default]
+    Empty,
+    /// The last request was sent and has no answer: whoever is stopped now does not know.
+    Unknown,
+    /// It is there.
+    Stored,
+}
+
 /// An object in flight and what is known of it.
 pub struct InFlight {
     pub name: String,
     pub upload: Upload<S3Store>,
     pub raw_size: u64,
-    /// Whether it is at its final key.
-    pub is_stored: bool,
+    /// What is known of its final key.
+    pub place: Place,
     pub frames: Vec<Frame>,
+}
+
+impl InFlight {
+    /// What a set that fails leaves of it at its final key, for a message; none if that is nothing.
+    pub fn left(&self) -> Option<String> {
+        match self.place {
+            Place::Empty => None,
+            Place::Unknown => Some(format!("{} (if it is there)", self.name)),
+            Place::Stored => Some(self.name.clone()),
+        }
+    }
 }
 
 /// A database that was dumped.

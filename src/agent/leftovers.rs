@@ -24,6 +24,17 @@ pub async fn leave_nothing_behind(
     path: &SetPath,
     limits: StoreLimits,
 ) -> Result<(), AgentFailure> {
+    abort_leftovers(request, files, path, limits, is_alone(client, request)).await
+}
+
+/// The same without Kubernetes: `is_alone` says whether no other backup of this database runs.
+pub async fn abort_leftovers(
+    request: &BackupRequest,
+    files: &MountedFiles,
+    path: &SetPath,
+    limits: StoreLimits,
+    is_alone: impl Future<Output = bool>,
+) -> Result<(), AgentFailure> {
     let (storage, namespace) = (&request.storage, &request.namespace);
     let store = S3Store::open_within(
         storage,
@@ -39,7 +50,7 @@ pub async fn leave_nothing_behind(
         return Ok(());
     }
     // After the listing: the pod of an upload that was listed and goes on is still there.
-    let is_alone = is_alone(client, request).await;
+    let is_alone = is_alone.await;
     for upload in rehearsed.left_over(&directory, &request.database_uid, is_alone) {
         match store.abort(&upload).await {
             Ok(()) => tracing::info!(

@@ -77,6 +77,7 @@ pub use gather::{Gathered, gather, gather_in_parts};
 pub use image::look_at_image;
 pub use install::install;
 pub use interrupt::Interrupt;
+pub use leftovers::abort_leftovers;
 pub use look_for_files::{look_for_files, look_for_files_from, nothing_found};
 pub use mounted::MountedFiles;
 pub use presence::build_presence;

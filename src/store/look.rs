@@ -8,6 +8,13 @@ use super::{StoreError, StoreErrorKind};
 /// Name of the metadata that marks our objects, without `x-amz-meta-`.
 pub(super) const MARK: &str = "holdfast-set";
 
+/// Says what a failure leaves that came after the storage's word that an object is stored.
+pub(super) fn stored_and_unseen(key: &str) -> String {
+    format!(
+        "The storage said before that it stored `{key}`; whether that is there and whole is not known"
+    )
+}
+
 /// What is at a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Found {
@@ -90,7 +97,9 @@ impl S3Store {
     async fn confirm(&self, key: &str, size: u64) -> Result<(), StoreError> {
         let mut wait = self.budget.begin();
         loop {
-            match self.look(key, size).await? {
+            let found = self.look(key, size).await;
+            let found = found.map_err(|unseen| unseen.and(&stored_and_unseen(key)))?;
+            match found {
                 Found::Ours(_) | Found::Unmarked => return Ok(()),
                 Found::Damaged(stored) => return Err(self.damaged(key, size, stored)),
                 Found::Others => {

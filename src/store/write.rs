@@ -17,7 +17,7 @@ use md5::{Digest as _, Md5};
 
 use super::answer::{Again, Answer};
 use super::dialect::Checksum;
-use super::look::MARK;
+use super::look::{MARK, stored_and_unseen};
 use super::object_store::Whole;
 use super::s3::{S3Store, answered, bare_checksum};
 use super::{ObjectStore, PartRules, PendingUpload, StoreError, StoreErrorKind, StoredPart};
@@ -264,8 +264,13 @@ impl ObjectStore for S3Store {
         let tag = self
             .settle(key, body.len() as u64, "storing an object in", send)
             .await?;
-        if is_doubtful.into_inner() && self.fetch(key, body.len()).await?.0 != *body {
-            return Err(self.explain(&contradiction(&tag), "storing an object in", 1));
+        if is_doubtful.into_inner() {
+            let stored = self.fetch(key, body.len()).await;
+            let (stored, _) = stored.map_err(|unseen| unseen.and(&stored_and_unseen(key)))?;
+            if stored != *body {
+                let damaged = self.explain(&contradiction(&tag), "storing an object in", 1);
+                return Err(damaged.and(&format!("A damaged object is at `{key}`")));
+            }
         }
         Ok(tag)
     }

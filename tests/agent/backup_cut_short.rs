@@ -10,13 +10,13 @@ use holdfast::api::{AgentFailure, reasons};
 use holdfast::postgres::Login;
 use holdfast::store::Upload;
 
-use crate::backup_scene::{BULKY, Scene};
+use crate::backup_scene::{BULKY, Scene, bulky};
 use crate::support::postgres::PASSWORD;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_that_is_killed_midway_leaves_no_object_and_no_upload() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", BULKY).await;
+    scene.postgres.execute("postgres", &bulky(BULKY)).await;
     scene
         .postgres
         .execute("postgres", "create table zz_locked (id int)")
@@ -48,7 +48,7 @@ async fn a_dump_that_is_killed_midway_leaves_no_object_and_no_upload() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_midway_leaves_no_object_and_no_upload() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", BULKY).await;
+    scene.postgres.execute("postgres", &bulky(BULKY)).await;
     let (sender, interrupt) = Interrupt::by_hand();
     let (order, says) = (scene.order(), scene.says());
     let stop = AgentFailure {
@@ -122,7 +122,7 @@ async fn dump_with(scene: &Scene, script: &str) -> AgentFailure {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_counts_only_when_it_ended_well_and_is_whole() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", BULKY).await;
+    scene.postgres.execute("postgres", &bulky(BULKY)).await;
     let cases = [
         (
             "\"$REAL\" \"$@\" | head -c 20000000",

@@ -235,7 +235,10 @@ async fn a_table_is_read_by_its_frames_alone() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
     scene
         .postgres
-        .execute("postgres", crate::backup_scene::BULKY)
+        .execute(
+            "postgres",
+            &crate::backup_scene::bulky(crate::backup_scene::BULKY),
+        )
         .await;
     scene
         .postgres

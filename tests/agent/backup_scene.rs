@@ -167,6 +167,13 @@ impl Scene {
 pub const FOLDER: &str = "prod/atra/knowledge/20261121T110001Z-00000007";
 /// Random text, so that compression leaves more parts to upload than are on their way at once: the dump
 /// has to wait for them.
-pub const BULKY: &str = "create table bulky (data text); insert into bulky select (select \
-    string_agg(gen_random_uuid()::text || n || m, '') from generate_series(1, 30) m) from \
-    generate_series(1, 200000) n;";
+pub const BULKY: u32 = 200_000;
+
+/// A table of so many rows of random text, each more than 1 KB.
+pub fn bulky(rows: u32) -> String {
+    format!(
+        "create table bulky (data text); insert into bulky select (select \
+         string_agg(gen_random_uuid()::text || n || m, '') from generate_series(1, 30) m) from \
+         generate_series(1, {rows}) n;"
+    )
+}

@@ -10,7 +10,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::backup_scene::{BULKY, Scene};
+use crate::backup_scene::{BULKY, Scene, bulky};
 use crate::support::postgres::{PASSWORD, TestPostgres};
 
 /// What stands before two servers, as a Service does: from some connection on all go to the other one.
@@ -85,7 +85,7 @@ async fn switch_at_every_connection(cuts: bool) {
             .await;
     }
     // A large enough table that connections open and close while it is dumped.
-    scene.postgres.execute("further", BULKY).await;
+    scene.postgres.execute("further", &bulky(BULKY)).await;
     let service = Service::start(scene.postgres.port(), other.port(), cuts).await;
     scene.request.server.port = service.port;
 
@@ -140,7 +140,7 @@ async fn a_set_is_of_one_server_where_a_switch_ends_connections() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_created_again_meanwhile_is_another_one() {
     let scene = Scene::new(&["postgres", "further"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", BULKY).await;
+    scene.postgres.execute("postgres", &bulky(BULKY)).await;
     scene
         .postgres
         .execute("postgres", "create database further")

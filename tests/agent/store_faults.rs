@@ -9,6 +9,7 @@ use holdfast::store::{SMALLEST_PART, StoreLimits};
 use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal, Seen, StorageProxy};
 
 use crate::backup_scene::Scene;
+use crate::random::Random;
 use crate::store::noise;
 use crate::store_proxy::{Behind, first, store};
 use crate::support::object_store::IMPATIENT;
@@ -220,22 +221,13 @@ async fn making_parts_an_object_may_take_longer_than_other_answers() {
     assert_eq!(behind.count(Operation::Complete), 1, "it was awaited");
 }
 
-/// A number that looks random, by a seed and what came before.
-fn next(state: &mut u64) -> u64 {
-    *state = state
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
-    *state >> 33
-}
-
 /// About every fourth request fails in some way.
 fn anything(seed: u64) -> impl Fn(&Seen) -> Fault + Send + Sync + 'static {
-    let state = std::sync::Mutex::new(seed);
+    let random = std::sync::Mutex::new(Random::new(seed));
     move |seen| {
         // The answer to these has no body in which an error could be.
         let has_body = !matches!(seen.operation, Operation::Head | Operation::Get);
-        let mut state = state.lock().unwrap();
-        match next(&mut state) % 24 {
+        match random.lock().unwrap().below(24) {
             0 => slow_down(),
             1 => Fault::CutBefore,
             2 => Fault::CutAfter,

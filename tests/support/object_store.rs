@@ -1,15 +1,14 @@
-//! versitygw, a real S3 server over a folder, started for one test on a loopback port.
+//! A real S3 server, started for one test on a loopback port.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use holdfast::api::{S3CredentialsSecret, S3Storage, SecretKey};
 use holdfast::store::{S3Store, StoreError, StoreLimits};
 use tempfile::TempDir;
-use testbed::ReservedPort;
+use testbed::{Account, LocalObjectStore};
 
 /// Name of the bucket that exists.
 pub const BUCKET: &str = "backups";
@@ -28,11 +27,9 @@ pub const SECRET_KEY: &str = "test-secret";
 
 /// A running server; it ends with this value, or with the thread that started it.
 pub struct TestObjectStore {
-    folder: TempDir,
+    server: LocalObjectStore,
     credentials: TempDir,
-    port: ReservedPort,
     encrypted: bool,
-    process: Child,
 }
 
 impl TestObjectStore {
@@ -48,61 +45,22 @@ impl TestObjectStore {
     }
 
     fn start_with(encrypted: bool) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("holdfast-s3-")
-            .tempdir_in("/tmp")
-            .expect("a temporary folder");
+        let account = Account {
+            bucket: BUCKET,
+            access_key: ACCESS_KEY,
+            secret_key: SECRET_KEY,
+        };
+        let mut server = LocalObjectStore::prepare(Path::new("/tmp"), account).expect("a folder");
         let credentials = tempfile::tempdir().expect("a temporary folder");
         write_credentials(credentials.path(), ACCESS_KEY, SECRET_KEY);
-        fs::create_dir_all(folder.path().join("data").join(BUCKET)).expect("the bucket");
-        for name in ["tls", "versions"] {
-            fs::create_dir(folder.path().join(name)).expect("a folder");
-        }
-        let port = ReservedPort::take().expect("a loopback port");
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--pdeathsig", "KILL"])
-            .arg(program())
-            .arg(format!("--port=127.0.0.1:{}", port.number()));
         if encrypted {
-            super::make_certificates(&folder.path().join("tls"), "IP:127.0.0.1");
-            command.arg(format!(
-                "--cert={}",
-                folder.path().join("tls/server.crt").display()
-            ));
-            command.arg(format!(
-                "--key={}",
-                folder.path().join("tls/server.key").display()
-            ));
+            super::make_certificates(&server.tls_folder(), "IP:127.0.0.1");
         }
-        let process = command
-            .arg("posix")
-            .arg(format!(
-                "--versioning-dir={}",
-                folder.path().join("versions").display()
-            ))
-            .arg(folder.path().join("data"))
-            .env("ROOT_ACCESS_KEY", ACCESS_KEY)
-            .env("ROOT_SECRET_KEY", SECRET_KEY)
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("log")).expect("a log"))
-            .spawn()
-            .expect("versitygw starts");
-        let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port.number())).is_err() {
-            assert!(
-                Instant::now() < end,
-                "versitygw did not start: {}",
-                fs::read_to_string(folder.path().join("log")).unwrap_or_default()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        server.launch(encrypted).expect("versitygw starts");
         Self {
-            folder,
+            server,
             credentials,
-            port,
             encrypted,
-            process,
         }
     }
 
@@ -112,7 +70,7 @@ impl TestObjectStore {
         S3Storage {
             bucket: BUCKET.to_owned(),
             prefix: "prod".to_owned(),
-            endpoint: Some(format!("{scheme}://127.0.0.1:{}", self.port.number())),
+            endpoint: Some(format!("{scheme}://127.0.0.1:{}", self.server.port())),
             region: "us-east-1".to_owned(),
             force_path_style: true,
             credentials_secret: Some(S3CredentialsSecret {
@@ -135,12 +93,12 @@ impl TestObjectStore {
 
     /// The folder with the certificate authority.
     pub fn authority(&self) -> PathBuf {
-        self.folder.path().join("tls")
+        self.server.tls_folder()
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.number()))
+        self.server.address()
     }
 
     /// A client with the right key.
@@ -161,29 +119,12 @@ impl TestObjectStore {
 
     /// The finished objects of the bucket, as the server keeps them.
     pub fn objects(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        collect(
-            &self.folder.path().join("data").join(BUCKET),
-            "",
-            &mut found,
-        );
-        found.retain(|key| !key.starts_with(".sgwtmp"));
-        found.sort();
-        found
+        self.server.objects()
     }
 
     /// How many files of uploads in parts the server still keeps.
     pub fn unfinished_parts(&self) -> usize {
-        let mut found = Vec::new();
-        collect(
-            &self.folder.path().join("data").join(BUCKET),
-            "",
-            &mut found,
-        );
-        found
-            .iter()
-            .filter(|key| key.starts_with(".sgwtmp/multipart"))
-            .count()
+        self.server.unfinished_parts()
     }
 
     /// The content of an object.
@@ -193,14 +134,7 @@ impl TestObjectStore {
 
     /// The file in which the server keeps an object.
     pub fn file(&self, key: &str) -> PathBuf {
-        self.folder.path().join("data").join(BUCKET).join(key)
-    }
-}
-
-impl Drop for TestObjectStore {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
+        self.server.file(key)
     }
 }
 
@@ -208,31 +142,4 @@ impl Drop for TestObjectStore {
 pub fn write_credentials(folder: &Path, id: &str, secret: &str) {
     fs::write(folder.join("accessKeyId"), id).expect("a file");
     fs::write(folder.join("secretAccessKey"), secret).expect("a file");
-}
-
-fn collect(folder: &Path, prefix: &str, found: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).expect("a folder").flatten() {
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type().expect("a type").is_dir() {
-            collect(&entry.path(), &format!("{name}/"), found);
-        } else {
-            found.push(name);
-        }
-    }
-}
-
-/// versitygw from the testbed's cache, or where `HOLDFAST_VERSITYGW` says.
-fn program() -> PathBuf {
-    if let Some(program) = std::env::var_os("HOLDFAST_VERSITYGW") {
-        return program.into();
-    }
-    let built = testbed::Testbed::discover()
-        .and_then(|testbed| testbed.bin())
-        .map(|folder| folder.join("versitygw"));
-    match built {
-        Ok(program) if program.is_file() => program,
-        _ => panic!(
-            "versitygw is not built; `make test` builds it, or by hand: cargo run -p testbed -- up"
-        ),
-    }
 }
