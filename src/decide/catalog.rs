@@ -18,7 +18,7 @@ use crate::api::{
     SetRemark, names, reasons,
 };
 use crate::plan::{Plan, Step};
-use crate::resources::{self, ValidBackup, noted_cluster};
+use crate::resources::{self, ValidBackup, noted_request};
 use crate::world::{AgentIdentity, Observed};
 
 /// The backup with the newest report about the sets, and the report. Which is the newest the API server's
@@ -130,7 +130,7 @@ pub fn plan_catalog(
     request.removes =
         request.retention.is_some() && is_planned && !of_newest.is_some_and(has_removed);
     request.removing = last.map(|last| last.removing.clone()).unwrap_or_default();
-    let noted = || noted_cluster(observed.cron_job.known()?.as_ref()?);
+    let noted = || noted_request(observed.cron_job.known()?.as_ref()?)?.kubernetes_cluster;
     request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
     if observed.agent_identity.known() == Some(&AgentIdentity::Missing)
         && !plan.steps.contains(&Step::EnsureAgentIdentity)

@@ -95,6 +95,7 @@ async fn take_one(errand: &Errand) -> Result<TakenSet, AgentFailure> {
         check_seconds: 0,
         yield_seconds: Some(30),
         exclude_table_data: Vec::new(),
+        age_recipients: Vec::new(),
         labels: BTreeMap::new(),
         kubernetes_cluster: None,
     };
