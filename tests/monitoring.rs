@@ -175,6 +175,12 @@ fn each_alert_fires_when_it_should_and_not_before() {
         series.push(of_backups(metric, "bad", "0x9 1x70"));
         series.push(of_backups(metric, "well", "0x80"));
     }
+    series.push(of_backups(
+        "last_look_timestamp_seconds",
+        "bad",
+        "0x9 -172800x70",
+    ));
+    series.push(of_backups("last_look_timestamp_seconds", "well", "0x80"));
     // Half of the rows are gone after 10 minutes; the others grow.
     series.push(of_backups(
         "last_confirmed_backup_rows",
@@ -207,10 +213,11 @@ fn each_alert_fires_when_it_should_and_not_before() {
 
 /// Alerts about backups: severity, a minute at which they are quiet and one at which they fire. Their
 /// metrics change at minute 10.
-const BACKUP_ALERTS: [(&str, &str, u32, u32); 4] = [
+const BACKUP_ALERTS: [(&str, &str, u32, u32); 5] = [
     ("HoldfastBackupFailing", "warning", 24, 26),
     ("HoldfastNextBackupFails", "warning", 24, 26),
     ("HoldfastBackupSetIncomplete", "critical", 9, 11),
+    ("HoldfastLookOverdue", "warning", 24, 26),
     ("HoldfastBackupShrinking", "warning", 24, 26),
 ];
 

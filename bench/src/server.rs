@@ -185,6 +185,7 @@ impl Server {
             counting_milliseconds: u64::try_from(counting_budget.as_millis())?,
             remembered_in: None,
             looks_ahead: false,
+            exclude_table_data: Vec::new(),
             ask_default_port: false,
             configured_directory: String::new(),
         };

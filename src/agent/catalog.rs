@@ -41,7 +41,7 @@ pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<(
     let (s3, ca) = (&files.s3_credentials, &files.s3_ca);
     match S3Store::open_within(&request.storage, &request.namespace, s3, ca, limits) {
         Err(error) => {
-            report.obstacle = obstacle_of(&error);
+            report.obstacle = obstacle_of(&request, &error);
             report.failure = Some(error.into());
         }
         Ok(store) => tokio::select! {
@@ -49,7 +49,12 @@ pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<(
             () = look_at_sets(&store, &request, &source, &mut report) => {}
         },
     }
-    report.completion_time = Some(Time(Timestamp::now()));
+    let now = Time(Timestamp::now());
+    report.held_since = match report.held {
+        Some(_) => report.held_since.or(Some(now.clone())),
+        None => None,
+    };
+    report.completion_time = Some(now);
     tracing::info!(
         sets = report.sets,
         confirmed = report.confirmed,

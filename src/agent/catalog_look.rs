@@ -31,19 +31,21 @@ pub async fn look_at_sets(
 }
 
 /// Why the next backup would fail, if the storage refuses what it will do. That it can't be reached now says
-/// nothing of then.
-pub fn obstacle_of(error: &StoreError) -> Option<AgentFailure> {
+/// nothing of then, and what is said to another key nothing of that of the backups.
+pub fn obstacle_of(request: &CatalogRequest, error: &StoreError) -> Option<AgentFailure> {
+    let retention = request.retention.as_ref();
+    let has_own_key = retention.is_some_and(|retention| retention.credentials_secret.is_some());
     let is_about_now = matches!(
         error.kind,
         StoreErrorKind::Unreachable | StoreErrorKind::Busy
     );
-    (!is_about_now).then(|| error.clone().into())
+    (!is_about_now && !has_own_key).then(|| error.clone().into())
 }
 
 impl<Source: CatalogSource> Look<'_, Source> {
     async fn run(&self, report: &mut CatalogReport) -> Result<(), AgentFailure> {
         if let Err(error) = self.store.check_bucket().await {
-            report.obstacle = obstacle_of(&error);
+            report.obstacle = obstacle_of(self.request, &error);
             return Err(error.into());
         }
         let now = match self.rehearse().await {
@@ -53,7 +55,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
             }
             // What is there can be compared nevertheless.
             Err(error) => {
-                report.obstacle = obstacle_of(&error);
+                report.obstacle = obstacle_of(self.request, &error);
                 report.failure = Some(error.into());
                 None
             }

@@ -26,9 +26,9 @@ pub async fn look_ahead(
     }
     for database in &request.server.databases {
         let found = if session.database() == database {
-            fetch_dump_obstacle(session).await
+            fetch_dump_obstacle(session, &request.exclude_table_data).await
         } else {
-            fetch_elsewhere(login, database, session).await
+            fetch_elsewhere(request, login, database, session).await
         };
         match found {
             Ok(None) => {}
@@ -45,12 +45,13 @@ pub async fn look_ahead(
 }
 
 async fn fetch_elsewhere(
+    request: &CheckRequest,
     login: &Login,
     database: &str,
     session: &Session,
 ) -> Result<Option<DumpObstacle>, PostgresError> {
     let further = connect(login, database, session.deadline()).await?;
-    fetch_dump_obstacle(&further).await
+    fetch_dump_obstacle(&further, &request.exclude_table_data).await
 }
 
 fn describe(obstacle: &DumpObstacle, database: &str, role: &str) -> AgentFailure {

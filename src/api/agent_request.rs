@@ -149,6 +149,9 @@ pub struct CheckRequest {
     /// Whether to see if the next backup could read everything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub looks_ahead: bool,
+    /// Tables whose rows the backup leaves out, as `schema.table`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_table_data: Vec<String>,
     /// Whether to ask at the default port, too, without a login.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ask_default_port: bool,

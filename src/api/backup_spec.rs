@@ -266,6 +266,20 @@ pub struct Retention {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 120))]
     pub keep_monthly: Option<i32>,
+    /// Access key of the look at the sets, which removes them, in place of that of the backups: then only
+    /// this one needs to be allowed to delete. It is never in a pod with an image of the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret: Option<S3CredentialsSecret>,
+}
+
+impl Backup {
+    /// The access key of the look at the sets.
+    #[must_use]
+    pub fn look_credentials(&self) -> Option<&S3CredentialsSecret> {
+        let own = self.retention.as_ref();
+        let own = own.and_then(|retention| retention.credentials_secret.as_ref());
+        own.or(self.storage.s3.credentials_secret.as_ref())
+    }
 }
 
 /// A directory on a claim that belongs to the backup set.

@@ -44,6 +44,9 @@ pub struct CatalogReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub held: Option<String>,
+    /// Since when looks are held, by the clock of a node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<Time>,
     /// Whether this run was to remove sets: the first after a new confirmed backup is.
     #[serde(default)]
     pub removes: bool,
@@ -129,6 +132,9 @@ pub struct CatalogSummary {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
+    /// When the last look ended that could read everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_complete: Option<Time>,
     /// Sets and directories of the database in the bucket.
     #[serde(default)]
     pub sets: i64,

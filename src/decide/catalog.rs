@@ -43,6 +43,7 @@ fn path(backup: &DatabaseBackup) -> Option<&str> {
 pub fn report_catalog(observed: &Observed, plan: &mut Plan) {
     let before = observed.database.status.as_ref();
     let before = before.and_then(|status| status.catalog.clone());
+    let before_complete = before.as_ref().and_then(|look| look.last_complete.clone());
     let Some((reported, report)) = newest_report(observed) else {
         // What can't be read stays as it was.
         plan.status.catalog = before.filter(|_| observed.backups.known().is_none());
@@ -53,6 +54,11 @@ pub fn report_catalog(observed: &Observed, plan: &mut Plan) {
     plan.status.catalog = Some(CatalogSummary {
         backup: reported.metadata.name.clone().unwrap_or_default(),
         time: report.completion_time.clone(),
+        last_complete: report
+            .completion_time
+            .clone()
+            .filter(|_| report.failure.is_none())
+            .or(before_complete),
         sets: report.sets,
         confirmed: report.confirmed,
         stored_bytes: report.stored_bytes,
@@ -171,9 +177,18 @@ fn time_left(observed: &Observed) -> Option<Duration> {
         return None;
     }
     let report = newest_report(observed).map(|(_, report)| report);
-    // What held it may be over soon.
+    // What held it may be over soon, unless it is not over after a day.
+    let now = observed.server_time();
+    let is_held = |report: &&CatalogReport| {
+        let since = report.held_since.as_ref();
+        let is_recent = since.is_none_or(|since| {
+            let held = Duration::try_from(now.duration_since(since.0));
+            held.is_ok_and(|held| held < pace.interval)
+        });
+        report.removes && report.held.is_some() && is_recent
+    };
     let was_held = |job: &Job| {
-        let held = report.filter(|report| report.removes && report.held.is_some());
+        let held = report.filter(is_held);
         held.is_some_and(|report| job.metadata.name.as_ref() == Some(&report.job))
     };
     let left = |job: &&Job| {
@@ -190,8 +205,12 @@ fn time_left(observed: &Observed) -> Option<Duration> {
             .max_by_key(|job| job.metadata.creation_timestamp.as_ref().map(|time| time.0));
         return newest.and_then(left);
     }
-    if report.is_some() {
-        return Some(Duration::ZERO);
+    // Who deletes the Job wants another look; what deletes every ended Job must not get one after another.
+    if let Some(report) = report {
+        let ended = report.completion_time.as_ref();
+        let age = ended.and_then(|ended| Duration::try_from(now.duration_since(ended.0)).ok());
+        let pause = age.map(|age| (pace.retry / 60).saturating_sub(age));
+        return Some(pause.unwrap_or_default());
     }
     let counting = list(&observed.backups).iter().filter(|one| one.counts());
     let counting: Vec<Timestamp> = counting.filter_map(made).collect();

@@ -26,7 +26,7 @@ pub struct BackupMetrics(Vec<Gauges>);
 type Value = fn(&ProtectedDatabaseStatus) -> Option<f64>;
 
 /// Name, meaning and value of each.
-const SHOWN: [(&str, &str, Value); 11] = [
+const SHOWN: [(&str, &str, Value); 12] = [
     (
         "last_good_backup_timestamp_seconds",
         "When the newest good backup was completed, in seconds since 1970; absent when there is none",
@@ -77,6 +77,14 @@ const SHOWN: [(&str, &str, Value); 11] = [
         "next_backup_fails",
         "1 if the next backup is known to fail, else 0",
         |status| Some(float(i64::from(status.backup_obstacle.is_some()))),
+    ),
+    (
+        "last_look_timestamp_seconds",
+        "When the last look at the sets in the bucket ended that could read everything, in seconds since 1970",
+        |status| {
+            let look = status.catalog.as_ref()?.last_complete.as_ref()?;
+            Some(look.0.as_duration().as_secs_f64())
+        },
     ),
     (
         "backup_sets",

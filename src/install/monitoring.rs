@@ -21,7 +21,7 @@ struct Alert {
     runbook: &'static str,
 }
 
-const ALERTS: [Alert; 12] = [
+const ALERTS: [Alert; 13] = [
     Alert {
         name: "HoldfastDataReset",
         expression: "holdfast_data_reset == 1",
@@ -118,6 +118,19 @@ const ALERTS: [Alert; 12] = [
                       was stored. Retention did not do that. Which, and what to do: kubectl holdfast \
                       status {{ $labels.name }} -n {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastbackupsetincomplete",
+    },
+    Alert {
+        name: "HoldfastLookOverdue",
+        expression: "time() - holdfast_last_look_timestamp_seconds > 172800",
+        lasting: "15m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: nobody has looked at the backup sets for 2 \
+            days",
+        description: "For two days no look at the sets of ProtectedDatabase \
+                      {{ $labels.namespace }}/{{ $labels.name }} in the bucket could read everything, so a \
+                      damaged set would go unnoticed, and retention removes nothing. Why: kubectl holdfast \
+                      backups {{ $labels.name }} -n {{ $labels.namespace }} --plan",
+        runbook: "docs/notice.md#holdfastlookoverdue",
     },
     Alert {
         name: "HoldfastBackupShrinking",

@@ -57,7 +57,7 @@ pub(super) enum Secrets {
     Postgres,
     /// Those of Postgres and of the bucket.
     PostgresAndStorage,
-    /// Those of the bucket.
+    /// Those of the bucket, for the look at its sets.
     Storage,
     /// Those of restores, and of the bucket.
     Restore,
@@ -394,7 +394,13 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
     }
     if let (true, Some(backup)) = (which.has_storage(), &database.spec.backup) {
         let s3 = &backup.storage.s3;
-        mounts.extend(s3.credentials_secret.as_ref().map(|key| SecretMount {
+        // What may delete is not where the database's own image runs.
+        let key = if which == Secrets::Storage {
+            backup.look_credentials()
+        } else {
+            s3.credentials_secret.as_ref()
+        };
+        mounts.extend(key.map(|key| SecretMount {
             volume: "s3",
             directory: S3_CREDENTIALS_DIRECTORY,
             secret: key.name.clone(),

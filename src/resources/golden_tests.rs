@@ -396,6 +396,7 @@ fn the_job_that_looks_at_the_sets_has_the_key_of_the_bucket_and_none_of_postgres
     let margin = JobPace::default().margin;
     let job = build_catalog_job(&database, "catalog-u-1", &request, &settings(), margin);
     insta::assert_yaml_snapshot!("catalog_job", job);
+
     let pod = job.spec.unwrap().template;
     assert_eq!(
         serde_json::from_str::<CatalogRequest>(&request_of(&pod)).unwrap(),
@@ -403,6 +404,34 @@ fn the_job_that_looks_at_the_sets_has_the_key_of_the_bucket_and_none_of_postgres
     );
     let text = serde_json::to_string(&pod).unwrap();
     assert!(!text.contains("secrets/postgres"), "{text}");
+}
+
+/// What may delete is not where the database's own image runs.
+#[test]
+fn a_key_of_retentions_own_is_in_no_pod_of_a_backup() {
+    let margin = JobPace::default().margin;
+    let mut database = database();
+    let retention = serde_json::json!({"keepLast": 1, "credentialsSecret": {"name": "may-delete"}});
+    let asked = database.spec.backup.as_mut().unwrap();
+    asked.retention = serde_json::from_value(retention).unwrap();
+    let request = catalog_request(&database, &valid_backup(&database), "knowledge-backup-1");
+    let secret = request.storage.credentials_secret.as_ref();
+    assert_eq!(
+        secret.map(|secret| secret.name.as_str()),
+        Some("may-delete")
+    );
+    let job = build_catalog_job(&database, "catalog-u-1", &request, &settings(), margin);
+    let text = serde_json::to_string(&job.spec.unwrap().template.spec.unwrap().volumes).unwrap();
+    assert!(text.contains("may-delete"), "{text}");
+    let taking = super::agent_pod::Task {
+        name: super::agent_pod::BACKUP,
+        request: String::new(),
+        secrets: super::agent_pod::Secrets::PostgresAndStorage,
+        claim: None,
+    };
+    let pod = super::agent_pod::build_template(&database, &taking, &settings());
+    let text = serde_json::to_string(&pod).unwrap();
+    assert!(!text.contains("may-delete"), "{text}");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
-    BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck,
+    Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck,
     DatabaseRestore, FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection, ProtectedDatabase,
-    RestoreRequest, RestoredSet, ServerRequest, WorkloadKind,
+    RestoreRequest, RestoredSet, S3Storage, ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -46,6 +46,11 @@ pub fn check_request(
             .unwrap_or(u64::MAX),
         remembered_in: None,
         looks_ahead: spec.backup.is_some(),
+        exclude_table_data: spec
+            .backup
+            .as_ref()
+            .map(|backup| backup.exclude_table_data.clone())
+            .unwrap_or_default(),
         ask_default_port: check
             .spec
             .target
@@ -185,7 +190,10 @@ pub fn catalog_request(
         database_uid: database.metadata.uid.clone().unwrap_or_default(),
         kubernetes_cluster: None,
         backup: name.to_owned(),
-        storage: backup.storage.clone(),
+        storage: S3Storage {
+            credentials_secret: asked.and_then(Backup::look_credentials).cloned(),
+            ..backup.storage.clone()
+        },
         deadline_seconds: backup.deadline.min(LONGEST_LOOK).as_secs(),
         retention: asked.and_then(|asked| asked.retention.clone()),
         removes: false,

@@ -30,6 +30,7 @@ pub fn check_request(server: ServerRequest, rules: &[&str]) -> CheckRequest {
         counting_milliseconds: 10_000,
         remembered_in: None,
         looks_ahead: false,
+        exclude_table_data: Vec::new(),
         ask_default_port: false,
         configured_directory: String::new(),
     }

@@ -11,12 +11,14 @@ use crate::check::check_request;
 use crate::support::postgres::{PASSWORD, TestPostgres};
 use crate::support::run;
 
-/// Two schemas that PUBLIC may not use, with rows and sequences.
+/// Two schemas that PUBLIC may not use, with rows and sequences. A dump reads a partitioned table by its
+/// partitions, so row security of the whole hides nothing of it.
 const FILL: &str = "create schema app authorization owner; create schema ours authorization owner; \
     set role owner; create table app.experts (id int generated always as identity, name text); \
     insert into app.experts (name) select 'x' from generate_series(1, 85); create table ours.nodes \
     (id serial, body text); insert into ours.nodes (body) select 'y' from generate_series(1, \
-    1000);";
+    1000); create table app.parted (id int) partition by range (id); create table app.part partition of \
+    app.parted for values from (0) to (10); alter table app.parted enable row level security;";
 
 struct Granted {
     scene: Scene,

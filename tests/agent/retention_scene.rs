@@ -160,6 +160,7 @@ pub fn request(server: &TestObjectStore, keep_last: i32) -> CatalogRequest {
             keep_days: None,
             keep_weekly: None,
             keep_monthly: None,
+            credentials_secret: None,
         }),
         removes: true,
         removing: Vec::new(),

@@ -77,6 +77,16 @@ pub fn build_plan(report: Option<&CatalogReport>, database: &str) -> String {
     if report.plan.len() >= CATALOG_LIMIT {
         let _ = writeln!(text, "Only the first {CATALOG_LIMIT} are listed.");
     }
+    if let Some(read_back) = &report.read_back {
+        let _ = writeln!(text, "Read back first: {}", escaped(read_back));
+    }
+    if report.postponed > 0 {
+        let more = number(report.postponed);
+        let _ = writeln!(
+            text,
+            "Left for later looks, as one removes only so many: {more}"
+        );
+    }
     for path in &report.removed {
         let _ = writeln!(text, "Removed: {}", escaped(path));
     }
