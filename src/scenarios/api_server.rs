@@ -351,8 +351,11 @@ impl Store {
             // The operator owns the whole status of these kinds.
             let report = object["status"]["report"].take();
             object["status"] = body["status"].clone();
-            // Beside what the agent of a restore has applied: that stays, unless it is applied too.
-            if report.is_object() && !object["status"]["report"].is_object() {
+            // What the agent of a restore has applied stays. Applied by the operator too, it would be older
+            // than what the agent writes meanwhile.
+            let is_others = object["status"]["report"].is_null();
+            assert!(is_others, "it writes the report of an agent: {body}");
+            if report.is_object() {
                 object["status"]["report"] = report;
             }
         } else {
