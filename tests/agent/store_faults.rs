@@ -325,7 +325,7 @@ async fn a_backup_that_is_stopped_names_the_object_that_it_was_storing() {
         StorageProxy::start_with(scene.bucket.address(), Dialect::default(), stops).unwrap();
     scene.request.storage.endpoint = Some(format!("http://{}", proxy.address()));
     let (order, says) = (scene.order(), scene.says());
-    let outcome = take_set(&order, &says, &interrupt).await;
+    let outcome = Box::pin(take_set(&order, &says, &interrupt)).await;
     let failure = outcome.unwrap_err();
     assert!(
         failure.message.contains("globals.sql.zst (if it is there)"),
