@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use holdfast::api::{S3Profile, reasons};
+use holdfast::agent::{Interrupt, take_set};
+use holdfast::api::{AgentFailure, S3Profile, reasons};
 use holdfast::store::{SMALLEST_PART, StoreLimits};
 use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal, Seen, StorageProxy};
 
@@ -171,6 +172,25 @@ async fn what_could_not_be_looked_at_is_not_said_to_be_absent() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_and_could_not_be_looked_at_is_named() {
+    let behind = Behind::start(Dialect::default(), |seen| match seen.operation {
+        Operation::Head => slow_down(),
+        _ => Fault::None,
+    });
+    for length in [SMALL, PARTS] {
+        let key = format!("prod/key-{length}");
+        let store_to = behind.open(S3Profile::Generic, IMPATIENT);
+        let error = store(store_to, &key, &noise(length)).await.unwrap_err();
+        assert!(behind.server.objects().contains(&key), "{error}");
+        assert!(
+            error.message.contains(&format!("it stored `{key}`"))
+                && error.message.contains("not known"),
+            "{error}"
+        );
+    }
+}
+
 /// Bytes that move in time, however slowly, against limits that the whole request would exceed.
 const IMPATIENT_WITH_SILENCE: StoreLimits = StoreLimits {
     silence: Duration::from_secs(2),
@@ -281,6 +301,34 @@ async fn objects_that_a_failed_set_leaves_are_named() {
     let (directory, name) = left[0].rsplit_once('/').unwrap();
     assert!(
         failure.message.contains(&format!("`{directory}`")) && failure.message.contains(name),
+        "{}",
+        failure.message
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_stopped_names_the_object_that_it_was_storing() {
+    let mut scene = Scene::new(&["postgres"], "postgres", PASSWORD);
+    let (sender, interrupt) = Interrupt::by_hand();
+    let stop = AgentFailure {
+        reason: reasons::JOB_FAILED.to_owned(),
+        message: "stopped".to_owned(),
+    };
+    let stops = move |seen: &Seen| match seen.operation {
+        Operation::Put => {
+            sender.send_replace(Some(stop.clone()));
+            Fault::Stall
+        }
+        _ => Fault::None,
+    };
+    let proxy =
+        StorageProxy::start_with(scene.bucket.address(), Dialect::default(), stops).unwrap();
+    scene.request.storage.endpoint = Some(format!("http://{}", proxy.address()));
+    let (order, says) = (scene.order(), scene.says());
+    let outcome = Box::pin(take_set(&order, &says, &interrupt)).await;
+    let failure = outcome.unwrap_err();
+    assert!(
+        failure.message.contains("globals.sql.zst (if it is there)"),
         "{}",
         failure.message
     );
