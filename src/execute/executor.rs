@@ -2,6 +2,7 @@
 //! recover`.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -14,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::api::{Patch, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::judge_backup::judge_backup;
@@ -179,15 +181,9 @@ impl Executor {
             }
             Step::FailFiles { check, files } => reports::fail_files(&checks, check, files).await,
             Step::ApplyCronJob(job) => writer.apply(&self.namespaced(), job.as_ref()).await,
-            Step::DeleteRoleBinding(read) => {
-                writer.delete(&self.namespaced::<RoleBinding>(), read).await
-            }
-            Step::DeleteCronJob(read) => writer.delete(&self.namespaced::<CronJob>(), read).await,
-            Step::DeleteBackup(read) => {
-                writer
-                    .delete(&self.namespaced::<DatabaseBackup>(), read)
-                    .await
-            }
+            Step::DeleteRoleBinding(read) => self.delete::<RoleBinding>(read).await,
+            Step::DeleteCronJob(read) => self.delete::<CronJob>(read).await,
+            Step::DeleteBackup(read) => self.delete::<DatabaseBackup>(read).await,
             Step::DeleteCheck(read) => writer.delete(&checks, read).await,
             Step::AssertDatabase(read) => writer.patch(&databases, read, unchanged(read)).await,
             Step::AssertVolume(read) => writer.patch(&volumes, read, unchanged(read)).await,
@@ -368,6 +364,17 @@ impl Executor {
             "PersistentVolume {volume} has the reclaim policy {policy}, and its files would be \
              deleted with the claim"
         )))
+    }
+
+    /// Deletes exactly the object of the namespace that was read.
+    async fn delete<K>(&self, read: &ObjectMeta) -> Result<(), kube::Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        self.writer.delete(&self.namespaced::<K>(), read).await
     }
 
     fn namespaced<K>(&self) -> Api<K>

@@ -94,10 +94,7 @@ impl Step {
             Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
             Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
             Self::JudgeBackup { name, verdict } => judgement(name, verdict),
-            Self::DeleteBackup(metadata) => format!(
-                "delete DatabaseBackup {}, whose set retention has removed",
-                name(metadata)
-            ),
+            Self::DeleteBackup(metadata) => backup_deletion(name(metadata)),
             Self::DeleteCheck(metadata) => format!("delete old DatabaseCheck {}", name(metadata)),
             Self::AssertDatabase(_) => "assert that the ProtectedDatabase is unchanged".to_owned(),
             Self::AssertVolume(metadata) => {
@@ -244,6 +241,10 @@ impl Step {
     pub const fn needs_agent_identity(&self) -> bool {
         matches!(self, Self::CreateJob(_) | Self::ApplyCronJob(_))
     }
+}
+
+fn backup_deletion(name: &str) -> String {
+    format!("delete DatabaseBackup {name}, whose set retention has removed")
 }
 
 /// Whether a backup counts, and which check says so.

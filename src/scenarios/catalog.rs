@@ -1,6 +1,10 @@
 //! Scenarios of the sets in the bucket: when they are checked, which backups go with their sets, and what
 //! is reported of damaged ones.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "a test, and a report reads best where it is made"
+)]
 
 use serde_json::json;
 

@@ -14,14 +14,14 @@ use crate::support::{
 #[test]
 fn a_database_on_a_named_claim_is_guarded_verified_and_backed_up() {
     beside_others("protect-named", async |scene| {
-        protect(scene, &Server::new(scene)).await;
+        Box::pin(protect(scene, &Server::new(scene))).await;
     });
 }
 
 #[test]
 fn a_postgres_17_on_a_claim_from_a_template_is_guarded_verified_and_backed_up() {
     beside_others("protect-template", async |scene| {
-        protect(scene, &Server::seventeen(scene)).await;
+        Box::pin(protect(scene, &Server::seventeen(scene))).await;
     });
 }
 

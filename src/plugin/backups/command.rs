@@ -146,10 +146,8 @@ pub async fn run_backups(
 
 /// The newest look at the bucket: of the backups, the newest last, the last that has one.
 fn newest_report(backups: &[DatabaseBackup]) -> Option<&CatalogReport> {
-    let with_report = backups.iter().rev();
-    with_report
-        .filter_map(|backup| backup.status.as_ref()?.catalog.as_ref())
-        .next()
+    let mut newest_first = backups.iter().rev();
+    newest_first.find_map(|backup| backup.status.as_ref()?.catalog.as_ref())
 }
 
 fn about(cluster: &Cluster, verb: &'static str, name: &str) -> ClusterRequest {
