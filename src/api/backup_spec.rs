@@ -312,7 +312,7 @@ pub struct Encryption {
     /// of a set by itself. Keep the private keys outside of the cluster: without one of them a set
     /// can't be restored. 1 to 16.
     // A spec of an earlier version has none. It is refused, and must not be unreadable.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 16), inner(length(max = 128)))]
     pub age_recipients: Vec<String>,
 }

@@ -270,8 +270,10 @@ fn plan_none_for_others(observed: &Observed, asked: &Backup, plan: &mut Plan) {
         return;
     };
     let of = |keys: &[String]| keys.iter().cloned().collect::<BTreeSet<String>>();
-    let is_for_these = resources::noted_request(present)
-        .is_some_and(|noted| of(&noted.age_recipients) == of(&encryption.age_recipients));
+    let noted = resources::noted_request(present).map(|noted| of(&noted.age_recipients));
+    // A spec without a recipient asks for encryption as well.
+    let is_for_these =
+        noted.is_some_and(|noted| !noted.is_empty() && noted == of(&encryption.age_recipients));
     if !is_for_these {
         plan_no_cron_job(observed, plan);
     }

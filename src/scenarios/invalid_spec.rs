@@ -182,14 +182,15 @@ fn encrypted_for(recipients: &[&str]) -> Encryption {
 #[test]
 fn no_backup_goes_on_that_others_could_read_than_the_spec_says() {
     let present = |sample: &Sample| sample.0.cron_job.known().unwrap().clone().unwrap();
-    let unencrypted = present(&Sample::settled());
-    assert!(
-        matches!(
-            planned_with_typo(unencrypted, &[RECIPIENT]).as_slice(),
-            [Step::DeleteCronJob(_)]
-        ),
-        "backups that are not encrypted do not go on"
-    );
+    // Those without a recipient are as an earlier version wrote them.
+    for recipients in [&[RECIPIENT] as &[&str], &["age1wrong"], &[]] {
+        let unencrypted = present(&Sample::settled());
+        let planned = planned_with_typo(unencrypted, recipients);
+        assert!(
+            matches!(planned.as_slice(), [Step::DeleteCronJob(_)]),
+            "backups that are not encrypted do not go on: {recipients:?}"
+        );
+    }
     let wanted = Sample::settled().wanted(|spec| {
         spec.backup.as_mut().unwrap().encryption = Some(encrypted_for(&[RECIPIENT]));
     });
