@@ -125,7 +125,7 @@ pub fn build_view(
 pub fn begin_report(job: &str, request: &CatalogRequest, view: &ClusterView) -> CatalogReport {
     let known = view.known();
     let mut report = view.last.clone().unwrap_or_default();
-    report.job = job.to_owned();
+    job.clone_into(&mut report.job);
     report.completion_time = None;
     report.failure = None;
     report.removing.clone_from(&request.removing);

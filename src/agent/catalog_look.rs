@@ -155,10 +155,8 @@ impl<Source: CatalogSource> Look<'_, Source> {
         for path in std::mem::take(&mut report.removing) {
             match sets.iter().find(|set| set.facts.path == path) {
                 // Never another database's, whoever has noted it.
-                None if path.starts_with(&self.directory) => {
-                    if !report.removed.contains(&path) {
-                        report.removed.push(path);
-                    }
+                None if path.starts_with(&self.directory) && !report.removed.contains(&path) => {
+                    report.removed.push(path);
                 }
                 Some(set) if set.facts.contents == SetContents::Unfinished => {
                     report.removing.push(path);

@@ -21,7 +21,9 @@ fn every_alert_is_about_a_metric_that_there_is() {
         "knowledge",
         &serde_json::from_value(json!({
             "conditions": [reset], "verifiedUntil": "2026-02-01T11:00:00Z", "lastBackup": backup,
-            "lastConfirmedBackup": backup, "catalog": {"backup": "b", "damaged": 1},
+            "lastConfirmedBackup": backup, "catalog": {
+                "backup": "b", "damaged": 1, "lastComplete": "2026-02-01T09:00:00Z",
+            },
         }))
         .unwrap(),
     );

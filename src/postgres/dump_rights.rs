@@ -38,14 +38,14 @@ const LARGE_OBJECTS: &str = "select 'object' as kind, m.oid::text as name from \
 
 /// The tables whose rows are left out, and the partitions of those.
 fn left_out(names: &[String]) -> String {
-    let mut named: Vec<String> = names.iter().map(|name| quote_literal(name)).collect();
-    named.push("null".to_owned());
+    let mut literals: Vec<String> = names.iter().map(|name| quote_literal(name)).collect();
+    literals.push("null".to_owned());
     format!(
         "with recursive left_out(oid) as (select c.oid from pg_catalog.pg_class as c join \
          pg_catalog.pg_namespace as n on n.oid = c.relnamespace where n.nspname || '.' || c.relname in ({}) \
          union select i.inhrelid from pg_catalog.pg_inherits as i join left_out as l on l.oid = i.inhparent \
          join pg_catalog.pg_class as p on p.oid = i.inhparent where p.relkind = 'p')",
-        named.join(", ")
+        literals.join(", ")
     )
 }
 

@@ -226,10 +226,12 @@ fn sets_are_removed_once_after_each_new_confirmed_one() {
         json!({}),
         json!({"removes": true, "held": "the data is not verified"}),
         json!({"removes": true, "failure": {"reason": "StorageDenied", "message": ""}}),
-        json!({"removes": true, "completionTime": null}),
     ] {
         assert!(with(undone.clone()).removes, "{undone}");
     }
+    // A look that did not end has planned nothing.
+    let unended = with(json!({"removes": true, "completionTime": null}));
+    assert!(!unended.removes);
     let half = with(json!({"removes": true, "removing": ["atra/knowledge/x"]}));
     assert!(half.removes);
     assert_eq!(half.removing, ["atra/knowledge/x"]);
