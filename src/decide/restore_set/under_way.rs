@@ -32,8 +32,10 @@ pub fn decide(before: &DatabaseRestoreStatus, observed: &Observed, job: &Job) ->
         );
         return SetDecision::over(observed, &seen, RestoreState::Failed, message);
     }
-    // One that has reported was evicted, and another pod goes on: that has the time of the whole Job.
-    let overdue = not_begun::overdue(observed, job).filter(|_| seen.report.is_none());
+    // One that has reported was evicted, and another pod goes on: that has the time of the whole Job. And
+    // the Job is in the status before it is ended, or another one would be created.
+    let is_to_end = seen.report.is_none() && before.job.is_some();
+    let overdue = not_begun::overdue(observed, job).filter(|_| is_to_end);
     if let Some(why) = overdue {
         let message = format!(
             "{why}, and nothing was restored or changed. Whether its pod would be admitted: kubectl \
