@@ -151,7 +151,7 @@ pub fn start(
     (receiver, worker)
 }
 
-/// Reads a stream to its end and says what it held; nothing of it is kept.
+/// Reads a stream completely and says what it held; nothing of it is kept.
 pub async fn inspect(
     source: impl AsyncRead + Send + Unpin + 'static,
     mut inspector: Inspector,
