@@ -20,6 +20,7 @@ const ROOMS: &[&str] = &[
     "src/agent/restore_names.rs",
     "src/agent/restore_preflight.rs",
     "src/agent/restore_preflight_present.rs",
+    "src/agent/restore_server_facts.rs",
     "src/agent/restore_said.rs",
     "src/agent/restore_settings.rs",
     "src/agent/restore_swap_state.rs",

@@ -53,6 +53,7 @@ mod restore_preflight_present;
 mod restore_replace;
 mod restore_said;
 mod restore_server;
+mod restore_server_facts;
 mod restore_set;
 mod restore_settings;
 mod restore_stream;

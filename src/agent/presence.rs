@@ -69,15 +69,30 @@ fn ask(
         let (api, pod, address) = (api.clone(), pod.clone(), address.clone());
         async move {
             let found = find_pod(&api, &pod.name).await?;
-            judge(found.as_ref(), &pod, &address, start).map_err(|why| Absence {
-                is_known: true,
-                message: format!(
-                    "{why}, so nothing was sent to {address}: another pod may have this address \
-                     by now. The container that runs now gets its own check"
-                ),
-            })
+            judge(found.as_ref(), &pod, &address, start)
+                .map_err(|why| explain(why, &address, comes_back(found.as_ref(), &pod, start)))
         }
     })
+}
+
+/// Whether the container of the same pod may run again in a moment: it is worth waiting for.
+fn comes_back(pod: Option<&Pod>, reference: &PodReference, start: Start) -> bool {
+    let is_same = pod.is_some_and(|pod| pod.uid().as_ref() == Some(&reference.uid));
+    start == Start::Any && is_same
+}
+
+fn explain(why: String, address: &str, comes_back: bool) -> Absence {
+    let next = if comes_back {
+        "It is tried again"
+    } else {
+        "The container that runs now gets its own check"
+    };
+    Absence {
+        is_known: !comes_back,
+        message: format!(
+            "{why}, so nothing was sent to {address}: another pod may have this address by now. {next}"
+        ),
+    }
 }
 
 /// Agents may list pods, which a backup needs, and nothing more.
@@ -185,6 +200,24 @@ mod tests {
         ] {
             assert!(told_of(&other, Start::Any).is_err(), "{other}");
         }
+        // A pod that is there gets the time to start its container again.
+        let pod = |uid: &str| -> Pod {
+            serde_json::from_value(json!({"metadata": {"name": "db-0", "uid": uid}})).unwrap()
+        };
+        let reference = PodReference {
+            name: "db-0".to_owned(),
+            uid: "u-1".to_owned(),
+            container: "postgres".to_owned(),
+            container_id: "containerd://1".to_owned(),
+        };
+        for (uid, start, comes) in [
+            ("u-1", Start::Any, true),
+            ("u-2", Start::Any, false),
+            ("u-1", Start::This, false),
+        ] {
+            assert_eq!(comes_back(Some(&pod(uid)), &reference, start), comes);
+        }
+        assert!(!comes_back(None, &reference, Start::Any));
     }
 
     #[test]

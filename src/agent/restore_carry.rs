@@ -9,7 +9,21 @@ use crate::wording::quoted;
 
 use super::restore_facts::{Properties, fetch_properties};
 use super::restore_settings::{Grant, build_grants, build_setting, read_grants};
-use super::restore_swap::SwapTarget;
+
+/// A database that takes its name.
+#[derive(Clone, Debug)]
+pub struct SwapTarget<'a> {
+    pub name: &'a str,
+    pub restored_as: &'a str,
+    pub kept_as: &'a str,
+    /// Object id of the restored one.
+    pub restored: i64,
+    /// Object id of the one in its place, and whether it was open before.
+    pub present: Option<(i64, bool)>,
+    /// Object id of one that was renamed before.
+    pub kept: Option<i64>,
+    pub description: Option<&'a DatabaseDescription>,
+}
 
 /// What is done to the restored database in the transaction of the swap.
 #[derive(Debug)]

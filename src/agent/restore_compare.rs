@@ -1,6 +1,6 @@
 //! Whether a restored database is the one that the manifest describes: rows and bytes of every table.
 //! The manifest has digests of the rows in the order of the dump. A restore may put them in another order,
-//! so the dump is digested in both ways while it is restored: as the manifest has it, and in any order.
+//! so the dump is digested twice while it is restored: as the manifest has it, and in any order.
 //! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};

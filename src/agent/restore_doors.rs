@@ -44,7 +44,7 @@ async fn open_foreign(writer: &Writer, door: Door<'_>) -> Result<(), PostgresErr
         tracing::info!(database = door.name, "another restore swaps it right now");
         return Ok(());
     }
-    // It may have ended since it was looked at.
+    // It may have ended since.
     let databases = fetch_databases(writer).await;
     let opened = match databases {
         Ok(databases) if doors_left_closed(&databases).contains(&door) => open(writer, door).await,

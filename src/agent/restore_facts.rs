@@ -8,7 +8,7 @@ use crate::postgres::{
 };
 
 use super::restore_mark::Mark;
-use super::restore_preflight::{OfferedExtension, ServerFacts, SessionFact};
+use super::restore_server_facts::{OfferedExtension, ServerFacts, SessionFact};
 use super::restore_settings::{Grant, read_setting};
 use super::restore_swap_state::{DatabaseRow, Found};
 

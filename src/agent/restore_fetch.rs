@@ -59,9 +59,9 @@ pub async fn hash_objects(
     for object in &manifest.objects {
         let key = format!("{path}/{}", object.name);
         let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
-        let send = async move { (store.send_object(&key, object.size, &sender).await, key) };
+        let sending = async move { (store.send_object(&key, object.size, &sender).await, key) };
         let discard = async { while receiver.recv().await.is_some() {} };
-        let ((sent, key), ()) = tokio::join!(send, discard);
+        let ((sent, key), ()) = tokio::join!(sending, discard);
         let sha256 = sent.map_err(|error| explain(error, &key))?;
         if sha256 != object.sha256 {
             return Err(changed(format!("`{key}` has other bytes than were stored")));
@@ -95,12 +95,12 @@ pub async fn fetch_contents(
         }
         read_contents(&stored).unwrap_or_else(|| Err("it ends in its table of contents".to_owned()))
     };
-    let send = async {
+    let sending = async {
         let sent = store.send_object(&key, object.size, &sender).await;
         drop(sender);
         sent
     };
-    let (sent, contents) = tokio::join!(send, read);
+    let (sent, contents) = tokio::join!(sending, read);
     sent.map_err(|error| explain(error, &key))?;
     contents.map_err(|why| AgentFailure {
         reason: reasons::RESTORE_REFUSED.to_owned(),

@@ -20,8 +20,9 @@ use super::restore_facts::{fetch_databases, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
 use super::restore_names::Names;
 use super::restore_order::{RESTORE_APPLICATION_NAME, RestoreStep, RestoreWatcher};
-use super::restore_preflight::{ServerFacts, missing_tablespaces};
+use super::restore_preflight::missing_tablespaces;
 use super::restore_server::Plan;
+use super::restore_server_facts::ServerFacts;
 use super::restore_stream::restore_object;
 use super::restore_verify::{Expected, build_session_settings, verify};
 

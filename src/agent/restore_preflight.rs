@@ -1,6 +1,6 @@
 //! Whether a server can take a set: everything that stands against it, before anything is made. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::api::{RESTORED_DATABASE_LIMIT, RestoreTarget};
 use crate::postgres::{ContentsEntry, FORMATS, read_major};
@@ -11,76 +11,13 @@ use crate::wording::{list, quoted};
 
 use super::restore_names::NAME_LIMIT;
 use super::restore_preflight_present::look_at_present;
+use super::restore_server_facts::{Preflight, SHOWN, ServerFacts};
 use super::restore_settings::read_grants;
 
 /// Extensions whose data a dump does not bring along by itself.
 const UNSUPPORTED: [&str; 2] = ["pg_cron", "timescaledb"];
 /// Databases that every server has, and that a restore does not replace.
 const TEMPLATES: [&str; 2] = ["template0", "template1"];
-/// The longest name that is quoted in a message.
-pub const SHOWN: usize = 80;
-
-/// What the server has and the role may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServerFacts {
-    /// Its major version.
-    pub major: u32,
-    pub in_recovery: bool,
-    pub role: String,
-    pub is_superuser: bool,
-    pub may_create_databases: bool,
-    pub may_create_roles: bool,
-    /// Whether policies of tables do not hide rows from it.
-    pub bypasses_row_security: bool,
-    /// Every role, and whether ours may act as it.
-    pub roles: BTreeMap<String, bool>,
-    pub tablespaces: BTreeSet<String>,
-    /// Extensions that could be created.
-    pub extensions: Vec<OfferedExtension>,
-    /// Names of prepared transactions, each with its database.
-    pub prepared: Vec<(String, String)>,
-    /// Logical slots, each with its database.
-    pub slots: Vec<(String, String)>,
-    /// Databases that do not belong to a role which ours may act as, each with its owner.
-    pub of_others: Vec<(String, String)>,
-    /// Databases that are not in the default tablespace, each with its own.
-    pub elsewhere: Vec<(String, String)>,
-    /// Roles with sessions, each with the database.
-    pub sessions: Vec<SessionFact>,
-    /// Subscriptions, each with its database and whether it is enabled.
-    pub subscriptions: Vec<(String, String, bool)>,
-}
-
-/// Sessions of one role in one database.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SessionFact {
-    pub database: String,
-    pub role: String,
-    pub is_superuser: bool,
-    /// Whether our role may end them.
-    pub may_be_ended: bool,
-}
-
-/// An extension that the server offers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OfferedExtension {
-    pub name: String,
-    pub version: String,
-    pub is_default: bool,
-    /// Whether only a superuser may create it.
-    pub for_superusers: bool,
-}
-
-/// What was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Preflight {
-    /// Why the set can't be restored.
-    pub problems: Vec<String>,
-    /// What will not be as it was.
-    pub warnings: Vec<String>,
-    /// Roles that are created first.
-    pub missing_roles: Vec<String>,
-}
 
 /// What stands against a manifest whatever the server is: it was hashed, and is not trusted.
 #[must_use]

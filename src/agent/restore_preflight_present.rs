@@ -3,7 +3,7 @@
 use crate::store::ManifestDatabase;
 use crate::wording::{list, quoted};
 
-use super::restore_preflight::{Preflight, SHOWN, ServerFacts, SessionFact};
+use super::restore_server_facts::{Preflight, SHOWN, ServerFacts, SessionFact};
 
 /// What of the present database stands against its being renamed.
 pub fn look_at_present(database: &ManifestDatabase, server: &ServerFacts, found: &mut Preflight) {

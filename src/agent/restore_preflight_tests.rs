@@ -2,6 +2,7 @@
 //! taken, and nothing panics.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use super::super::restore_server_facts::{OfferedExtension, SessionFact};
 use super::*;
 use crate::postgres::DatabaseDescription;
 use crate::store::is_object_name;

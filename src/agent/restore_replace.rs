@@ -8,11 +8,12 @@ use tokio::time::{Instant, sleep};
 use crate::api::{AgentFailure, RestorePhase, reasons};
 use crate::postgres::{PostgresErrorKind, Writer};
 
+use super::restore_carry::SwapTarget;
 use super::restore_context::Restoring;
 use super::restore_facts::fetch_databases;
 use super::restore_order::RestoreWatcher;
 use super::restore_server::{Plan, connect_beside, lock_here};
-use super::restore_swap::{SwapTarget, left_closed, not_swapped, set_door, swap};
+use super::restore_swap::{left_closed, not_swapped, set_door, swap};
 use super::restore_swap_state::Left;
 
 /// How long it may take to look what became of a swap.

@@ -174,11 +174,8 @@ pub async fn unlock(writer: &Writer, number: i64) -> Result<(), PostgresError> {
 
 /// The two numbers that the server shows for the number of a lock.
 fn halves(number: i64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
-    [
-        u32::from_be_bytes([a, b, c, d]),
-        u32::from_be_bytes([e, f, g, h]),
-    ]
+    let half = |number: i64| u32::try_from(number & i64::from(u32::MAX)).unwrap_or_default();
+    [half(number >> 32), half(number)]
 }
 
 /// Gives a name back that nothing has, because what was restored is gone. Returns the databases as they are

@@ -18,9 +18,10 @@ use super::restore_facts::fetch_facts;
 use super::restore_fetch::{fetch_contents, fetch_manifest, hash_objects};
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
-use super::restore_preflight::{Preflight, ServerFacts, look_ahead, problems_of};
+use super::restore_preflight::{look_ahead, problems_of};
 use super::restore_said::{begin_report, describe_done, refuse};
 use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put_right, taken};
+use super::restore_server_facts::{Preflight, ServerFacts};
 use super::restore_swap_state::Left;
 
 /// How long tidying up may take after a failure.

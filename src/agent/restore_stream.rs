@@ -60,7 +60,7 @@ pub async fn restore_object(
     let (stored_sender, stored) = mpsc::channel::<Bytes>(WAITING);
     let (raw_sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
     let raw_size = object.raw_size;
-    let decoder = tokio::task::spawn_blocking(move || {
+    let worker = tokio::task::spawn_blocking(move || {
         let parser = ArchiveParser::in_any_order(key_of_digests);
         decode(
             Pieces::new(stored),
@@ -70,13 +70,13 @@ pub async fn restore_object(
             &restored,
         )
     });
-    let send = async {
+    let sending = async {
         let sent = store.send_object(key, object.size, &stored_sender).await;
         drop(stored_sender);
         sent
     };
-    let (sent, status) = tokio::join!(send, feed(&mut child, input, raw));
-    let decoded = decoder
+    let (sent, status) = tokio::join!(sending, feed(&mut child, input, raw));
+    let decoded = worker
         .await
         .unwrap_or_else(|error| Err(Broken::Odd(error.to_string())));
     let sha256 = sent.map_err(|error| explain(error, key))?;

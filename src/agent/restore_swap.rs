@@ -7,12 +7,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::api::{AgentFailure, reasons};
 use crate::postgres::{
-    DatabaseDescription, PostgresError, PostgresErrorKind, Writer, name_column, quote_identifier,
-    quote_literal,
+    PostgresError, PostgresErrorKind, Writer, name_column, quote_identifier, quote_literal,
 };
 use crate::wording::{list, quoted};
 
-use super::restore_carry::{Carried, carry_over};
+use super::restore_carry::{Carried, SwapTarget, carry_over};
 use super::restore_database::mark;
 use super::restore_mark::{Mark, MarkState};
 use super::restore_names::Names;
@@ -21,21 +20,6 @@ use super::restore_order::{RestoreStep, RestoreWatcher};
 /// How long the sessions of the present database have to end.
 const END_LIMIT: Duration = Duration::from_secs(20);
 const END_PAUSE: Duration = Duration::from_millis(20);
-
-/// A database that takes its name.
-#[derive(Clone, Debug)]
-pub struct SwapTarget<'a> {
-    pub name: &'a str,
-    pub restored_as: &'a str,
-    pub kept_as: &'a str,
-    /// Object id of the restored one.
-    pub restored: i64,
-    /// Object id of the one in its place, and whether it was open before.
-    pub present: Option<(i64, bool)>,
-    /// Object id of one that was renamed before.
-    pub kept: Option<i64>,
-    pub description: Option<&'a DatabaseDescription>,
-}
 
 /// Swaps all databases of a set at once. Returns for how long clients were kept out, and notes what could
 /// not be carried over. The marks name the lock that this session has. After an error it is for the caller
@@ -303,4 +287,24 @@ pub fn build_commands(name: &str, restored_as: &str, kept_as: &str) -> (String, 
         quote_literal(kept_as)
     );
     (drop, back)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swapping_back_opens_the_name_whatever_became_of_the_renames() {
+        let (_, back) = build_commands("shop", "r", "k");
+        let at = |text: &str| back.find(text);
+        let (commit, name, restored) = (
+            at("COMMIT;"),
+            at("ALTER DATABASE \"shop\" ALLOW_CONNECTIONS true"),
+            at("ALTER DATABASE \"r\" ALLOW_CONNECTIONS true"),
+        );
+        assert!(
+            commit.is_some() && commit < name && name < restored,
+            "{back}"
+        );
+    }
 }

@@ -59,7 +59,7 @@ impl RowSum {
         for end in memchr::memchr_iter(b'\n', data) {
             let row = &data[begin..end];
             let hash = match self.begun.take() {
-                Some(mut begun) => begun.update(row).finalize(),
+                Some(mut hasher) => hasher.update(row).finalize(),
                 None => blake3::keyed_hash(&self.key, row),
             };
             self.sum.add(&hash);

@@ -407,22 +407,22 @@ impl ArchiveParser {
         let Some(entry) = self.head.as_ref().map(|head| &head.entries[entry]) else {
             return Ok(());
         };
-        let Some(counted) = counter.finish() else {
+        let Some(found) = counter.finish() else {
             return Err(ReadProblem::Odd(format!(
                 "the data of {} does not end as COPY does",
                 name_of(entry)
             )));
         };
-        self.rows += counted.rows;
+        self.rows += found.rows;
         self.tables.push(TableDigest {
             oid: entry.oid,
             schema: entry.schema.clone(),
             name: entry.name.clone(),
-            rows: counted.rows,
+            rows: found.rows,
             offset: self.block_begin,
-            bytes: counted.bytes,
-            blake3: counted.blake3,
-            any_order: counted.any_order,
+            bytes: found.bytes,
+            blake3: found.blake3,
+            any_order: found.any_order,
         });
         Ok(())
     }
