@@ -95,10 +95,6 @@ async fn a_set_that_changed_since_it_was_planned_is_left() {
     let report = look(&server.open(), &request(&server, 1), &says).await;
     assert_eq!(report.removed, [sets[1].path.clone()], "{report:?}");
     assert_eq!(report.left.len(), 1, "{report:?}");
-    assert!(
-        report.left[0].why.contains("its manifest has changed"),
-        "{report:?}"
-    );
     assert!(manifest.exists());
     assert_eq!(objects_of(&server, &sets[0].path), 3);
 }
