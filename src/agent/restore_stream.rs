@@ -58,13 +58,13 @@ pub async fn restore_object(
         drop(stored_sender);
         sent
     };
-    let (sent, status) = tokio::join!(send, feed(&mut child, input, raw));
-    let decoded = decoder
+    let (fetched, status) = tokio::join!(send, feed(&mut child, input, raw));
+    let outcome = decoder
         .await
         .unwrap_or_else(|error| Err(Broken::Odd(error.to_string())));
-    let sha256 = sent.map_err(|error| explain(error, key))?;
-    if let Err(Broken::Odd(what)) = &decoded {
-        return Err(changed(format!(
+    let sha256 = fetched.map_err(|error| explain(error, key))?;
+    if let Err(Broken::Odd(what)) = &outcome {
+        return Err(changed(&format!(
             "`{key}` is not the dump that was stored ({what})"
         )));
     }
@@ -77,8 +77,8 @@ pub async fn restore_object(
         let lines = Vec::from(messages.last).join(" | ");
         return Err(failed(status, &lines));
     }
-    if decoded.is_err() || sha256 != object.sha256 {
-        return Err(changed(format!(
+    if outcome.is_err() || sha256 != object.sha256 {
+        return Err(changed(&format!(
             "`{key}` had other bytes while it was restored than when it was hashed"
         )));
     }

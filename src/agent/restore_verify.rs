@@ -32,7 +32,7 @@ pub fn build_session_settings(description: Option<&DatabaseDescription>) -> Stri
             .and_then(|one| one.value.as_ref());
         if let Some(value) = of_dump.or(of_database) {
             let value = value.replace('\\', "\\\\").replace(' ', "\\ ");
-            settings.push_str(&format!(" -c {name}={value}"));
+            settings.extend([" -c ", name, "=", &value]);
         }
     }
     settings
