@@ -70,7 +70,7 @@ fn ask(
         async move {
             let found = find_pod(&api, &pod.name).await?;
             judge(found.as_ref(), &pod, &address, start)
-                .map_err(|why| explain(why, &address, comes_back(found.as_ref(), &pod, start)))
+                .map_err(|why| explain(&why, &address, comes_back(found.as_ref(), &pod, start)))
         }
     })
 }
@@ -81,7 +81,7 @@ fn comes_back(pod: Option<&Pod>, reference: &PodReference, start: Start) -> bool
     start == Start::Any && is_same
 }
 
-fn explain(why: String, address: &str, comes_back: bool) -> Absence {
+fn explain(why: &str, address: &str, comes_back: bool) -> Absence {
     let next = if comes_back {
         "It is tried again"
     } else {

@@ -40,12 +40,11 @@ pub async fn carry_over(
     warnings: &mut Vec<String>,
 ) -> Result<Carried, PostgresError> {
     let live = target.present.map(|(oid, _)| oid).or(target.kept);
-    let properties = match live {
-        Some(oid) => fetch_properties(writer, oid, target.name).await?,
-        None => {
-            warnings.extend(cut_short(target));
-            described(target.description)
-        }
+    let properties = if let Some(oid) = live {
+        fetch_properties(writer, oid, target.name).await?
+    } else {
+        warnings.extend(cut_short(target));
+        described(target.description)
     };
     let restored = quote_identifier(target.restored_as);
     let mut asked = Vec::new();

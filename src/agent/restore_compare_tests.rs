@@ -111,16 +111,18 @@ fn what_is_the_same_has_no_difference() {
     );
 }
 
+/// A difference that is made, with the means to change a table.
+type Change = fn(
+    &mut ManifestDatabase,
+    &mut RestoredContents,
+    &dyn Fn(&mut RestoredContents, &str, fn(&mut RestoredRows)),
+);
+
 #[test]
 fn every_difference_is_found() {
     let rows = |of: &mut RestoredContents, name: &str, change: fn(&mut RestoredRows)| {
         change(of.tables.get_mut(&key(name)).unwrap());
     };
-    type Change = fn(
-        &mut ManifestDatabase,
-        &mut RestoredContents,
-        &dyn Fn(&mut RestoredContents, &str, fn(&mut RestoredRows)),
-    );
     let changes: [Change; 14] = [
         |_, of, rows| rows(of, "orders", |one| one.rows = 6),
         |_, of, rows| rows(of, "orders", |one| one.rows = 8),

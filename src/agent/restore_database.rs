@@ -43,7 +43,7 @@ pub fn build_create(new: &NewDatabase<'_>, major: u32) -> String {
     };
     let mut add = |option: &str, value: &str| {
         if !value.is_empty() {
-            statement.push_str(&format!(" {option} {}", quote_literal(value)));
+            statement.extend([" ", option, " ", &quote_literal(value)]);
         }
     };
     add("encoding", &of.encoding);

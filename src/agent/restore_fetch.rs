@@ -36,7 +36,7 @@ pub async fn fetch_manifest(
         .await
         .map_err(|error| explain(error, &key))?;
     if hex::encode(Sha256::digest(&body)) != sha256.to_ascii_lowercase() {
-        return Err(changed(format!(
+        return Err(changed(&format!(
             "`{key}` is another manifest than the one that was chosen"
         )));
     }
@@ -61,10 +61,12 @@ pub async fn hash_objects(
         let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
         let sending = async move { (store.send_object(&key, object.size, &sender).await, key) };
         let discard = async { while receiver.recv().await.is_some() {} };
-        let ((sent, key), ()) = tokio::join!(sending, discard);
-        let sha256 = sent.map_err(|error| explain(error, &key))?;
+        let ((outcome, key), ()) = tokio::join!(sending, discard);
+        let sha256 = outcome.map_err(|error| explain(error, &key))?;
         if sha256 != object.sha256 {
-            return Err(changed(format!("`{key}` has other bytes than were stored")));
+            return Err(changed(&format!(
+                "`{key}` has other bytes than were stored"
+            )));
         }
     }
     Ok(())
@@ -100,8 +102,8 @@ pub async fn fetch_contents(
         drop(sender);
         sent
     };
-    let (sent, contents) = tokio::join!(sending, read);
-    sent.map_err(|error| explain(error, &key))?;
+    let (outcome, contents) = tokio::join!(sending, read);
+    outcome.map_err(|error| explain(error, &key))?;
     contents.map_err(|why| AgentFailure {
         reason: reasons::RESTORE_REFUSED.to_owned(),
         message: format!(
@@ -139,14 +141,14 @@ fn read_contents(stored: &[u8]) -> Option<Result<Vec<ContentsEntry>, String>> {
 /// What an error of the storage means for a set.
 pub fn explain(error: StoreError, key: &str) -> AgentFailure {
     match error.kind {
-        StoreErrorKind::NotFound => changed(format!("`{key}` is not in the bucket any more")),
-        StoreErrorKind::Damaged | StoreErrorKind::TooLarge => changed(error.message),
+        StoreErrorKind::NotFound => changed(&format!("`{key}` is not in the bucket any more")),
+        StoreErrorKind::Damaged | StoreErrorKind::TooLarge => changed(&error.message),
         _ => error.into(),
     }
 }
 
 /// The set is not the one that was chosen.
-pub fn changed(what: String) -> AgentFailure {
+pub fn changed(what: &str) -> AgentFailure {
     AgentFailure {
         reason: reasons::SET_CHANGED.to_owned(),
         message: format!(
@@ -204,7 +206,7 @@ mod tests {
     #[test]
     fn contents_are_read_from_the_front_and_a_crafted_one_is_refused() {
         let head = head();
-        let stored = zstd::encode_all([head.as_slice(), &[7; 100_000]].concat().as_slice(), 1);
+        let stored = zstd::encode_all([head.clone(), vec![7; 100_000]].concat().as_slice(), 1);
         let stored = stored.unwrap_or_default();
         let entries = read_contents(&stored)
             .and_then(Result::ok)
@@ -230,7 +232,7 @@ mod tests {
             let mut crafted = head.clone();
             crafted[at] = value;
             let crafted = zstd::encode_all(crafted.as_slice(), 1).unwrap_or_default();
-            refused += usize::from(!read_contents(&crafted).is_some_and(|found| found.is_ok()));
+            refused += usize::from(read_contents(&crafted).is_none_or(|found| found.is_err()));
             let mut broken = stored.clone();
             let length = broken.len();
             broken[at % length] = value;

@@ -204,16 +204,18 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             ("revoke", "from")
         };
         let database = quote_identifier(new.restored_as);
-        let mut statements = format!("{verb} create on database {database} {word} {owner}");
+        let mut statements = vec![format!(
+            "{verb} create on database {database} {word} {owner}"
+        )];
         if tools.facts.major >= PUBLIC_IS_THE_OWNERS {
-            statements.push_str(&format!(
-                "; {verb} usage, create on schema public {word} {owner}"
+            statements.push(format!(
+                "{verb} usage, create on schema public {word} {owner}"
             ));
         }
         let granted = async {
             let name = RESTORE_APPLICATION_NAME;
             let writer = Writer::connect(&self.login, new.restored_as, name, self.deadline).await?;
-            writer.run(&statements).await
+            writer.run(&statements.join("; ")).await
         };
         granted.await.map(drop).map_err(|error| {
             failed(

@@ -96,8 +96,8 @@ fn odd_settings(database: &ManifestDatabase) -> impl Iterator<Item = &str> {
         .iter()
         .flat_map(|one| &one.settings)
         .filter(|one| {
-            let is_format = |name: &&str| one.name.eq_ignore_ascii_case(name);
-            one.role.is_none() && FORMATS.iter().any(|name| is_format(&name))
+            let is_format = |name: &str| one.name.eq_ignore_ascii_case(name);
+            one.role.is_none() && FORMATS.iter().any(|name| is_format(name))
         })
         .filter_map(|one| Some((one.name.as_str(), one.value.as_deref()?)));
     of_dump

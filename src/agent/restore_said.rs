@@ -11,7 +11,7 @@ use super::restore_server::Plan;
 use super::restore_swap::build_commands;
 
 /// Refuses a set that something stands against. Nothing was made.
-pub fn refuse(problems: Vec<String>) -> Result<(), AgentFailure> {
+pub fn refuse(problems: &[String]) -> Result<(), AgentFailure> {
     if problems.is_empty() {
         return Ok(());
     }

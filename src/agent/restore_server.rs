@@ -53,7 +53,7 @@ impl Plan<'_> {
 
     /// The manifest with only those databases that something is left to do for.
     #[must_use]
-    pub fn to_do(&self, left: &[Left]) -> Manifest {
+    pub fn part_left(&self, left: &[Left]) -> Manifest {
         let mut manifest = self.manifest.clone();
         let mut left = left.iter();
         manifest

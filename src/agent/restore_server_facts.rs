@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const SHOWN: usize = 80;
 
 /// What the server has and the role may do.
+#[expect(clippy::struct_excessive_bools, reason = "what a role may do")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerFacts {
     /// Its major version.

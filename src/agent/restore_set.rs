@@ -63,7 +63,7 @@ pub async fn restore_set<W: RestoreWatcher>(
         failure = interrupt.wait() => return Err(failure),
         manifest = fetching => manifest?,
     };
-    refuse(problems_of(&manifest, request.into))?;
+    refuse(&problems_of(&manifest, request.into))?;
     let plan = Plan {
         manifest: &manifest,
         restore_uid: &request.restore_uid,
@@ -159,7 +159,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             });
         }
         let facts = fetch_facts(&writer, &extensions_of(manifest)).await?;
-        let to_do = plan.to_do(&left);
+        let to_do = plan.part_left(&left);
         let judge = |contents: &[Vec<ContentsEntry>]| {
             let contents: Vec<Vec<ContentsEntry>> = contents
                 .iter()
@@ -172,7 +172,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             found
         };
         let nothing = vec![Vec::new(); manifest.databases.len()];
-        refuse(judge(&nothing).problems)?;
+        refuse(&judge(&nothing).problems)?;
         let mut contents = Vec::new();
         if left.iter().any(|left| matches!(left, Left::Restore { .. })) {
             let begun = Clock::now();
@@ -196,7 +196,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         } else {
             &contents
         });
-        refuse(problems)?;
+        refuse(&problems)?;
         self.warn(warnings);
         self.watcher.after(RestoreStep::LookedAhead).await;
         self.has_made.store(true, Ordering::Relaxed);

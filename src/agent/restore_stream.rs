@@ -75,13 +75,13 @@ pub async fn restore_object(
         drop(stored_sender);
         sent
     };
-    let (sent, status) = tokio::join!(sending, feed(&mut child, input, raw));
-    let decoded = worker
+    let (fetched, status) = tokio::join!(sending, feed(&mut child, input, raw));
+    let outcome = worker
         .await
         .unwrap_or_else(|error| Err(Broken::Odd(error.to_string())));
-    let sha256 = sent.map_err(|error| explain(error, key))?;
-    if let Err(Broken::Odd(what)) = &decoded {
-        return Err(changed(format!(
+    let sha256 = fetched.map_err(|error| explain(error, key))?;
+    if let Err(Broken::Odd(what)) = &outcome {
+        return Err(changed(&format!(
             "`{key}` is not the dump that was stored ({what})"
         )));
     }
@@ -94,12 +94,12 @@ pub async fn restore_object(
         let lines = Vec::from(messages.last).join(" | ");
         return Err(failed(status, &lines));
     }
-    match decoded {
+    match outcome {
         Ok(dumped) if sha256 == object.sha256 => Ok(Streamed {
             dumped,
             warnings: messages.warnings,
         }),
-        _ => Err(changed(format!(
+        _ => Err(changed(&format!(
             "`{key}` had other bytes while it was restored than when it was hashed"
         ))),
     }

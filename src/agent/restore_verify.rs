@@ -35,7 +35,7 @@ pub fn build_session_settings(description: Option<&DatabaseDescription>) -> Stri
             .find(|one| one.role.is_none() && one.name.eq_ignore_ascii_case(name))
             .and_then(|one| one.value.as_ref());
         if let Some(value) = of_dump.or(of_database) {
-            settings.push_str(&format!(" -c {name}={}", escape_option(value)));
+            settings.extend([" -c ", name, "=", &escape_option(value)]);
         }
     }
     settings

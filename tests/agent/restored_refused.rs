@@ -213,7 +213,7 @@ async fn a_server_that_can_not_take_the_set_is_refused() {
             of["databases"][0]["extensions"]
                 .as_array_mut()
                 .unwrap()
-                .push(extension)
+                .push(extension);
         }
     };
     all.refused_with(
