@@ -176,7 +176,7 @@ mod tests {
             Identity::generate(),
             Identity::generate(),
         );
-        let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| number as u8).collect();
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(3_000_000).collect();
         let stored = sent(&recipients(&[&one, &other]), &bytes).concat();
         assert_eq!(decrypted(&stored, &one).as_ref(), Some(&bytes));
         assert_eq!(decrypted(&stored, &other).as_ref(), Some(&bytes));

@@ -136,8 +136,8 @@ fn every_difference_is_found() {
         |_, of, rows| rows(of, "orders", |one| one.dumped.as_mut().unwrap().bytes = 71),
         |_, of, rows| {
             rows(of, "orders", |one| {
-                one.dumped.as_mut().unwrap().any_order = None
-            })
+                one.dumped.as_mut().unwrap().any_order = None;
+            });
         },
         |_, of, rows| rows(of, "orders", |one| one.dumped = None),
         |_, of, rows| rows(of, "config", |one| one.rows = 1),

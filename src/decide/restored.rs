@@ -137,8 +137,8 @@ fn explains(observed: &Observed, report: &RestoreReport, finding: &Finding) -> b
         let mut restored = report.databases.iter();
         restored.any(|database| database.name == name)
     };
-    let mut named = observed.database.spec.connection.databases();
-    let is_all = named.all(is_restored);
+    let mut of_spec = observed.database.spec.connection.databases();
+    let is_all = of_spec.all(is_restored);
     let are_restored = |tables: &[TableChange], left_out: i64| {
         is_all || (left_out == 0 && tables.iter().all(|table| is_restored(&table.database)))
     };
@@ -328,7 +328,7 @@ fn not_complete(report: &RestoreReport, evidence: &Evidence, name: &str) -> Opti
                 .tables
                 .iter()
                 .filter(|table| table.database == name);
-            tables.map(|table| table.least_rows()).sum()
+            tables.map(crate::api::TableEvidence::least_rows).sum()
         },
         |coverage| coverage.counted_rows,
     );

@@ -78,17 +78,17 @@ pub fn cases() -> Vec<Case> {
         },
         case(changed(|restore| restore.spec.confirm = None)),
         case(changed(|restore| {
-            restore.spec.confirm = Some("uid-of-another".to_owned())
+            restore.spec.confirm = Some("uid-of-another".to_owned());
         })),
         case(changed(|restore| {
-            restore.metadata.uid = Some("uid-of-another".to_owned())
+            restore.metadata.uid = Some("uid-of-another".to_owned());
         })),
         case(changed(|restore| restore.status = None)),
         case(changed(|restore| {
             restore.status.get_or_insert_default().state = Some(crate::api::RestoreState::Blocked);
         })),
         case(changed(|restore| {
-            restore.status.get_or_insert_default().set = None
+            restore.status.get_or_insert_default().set = None;
         })),
         case(changed(|restore| {
             restore.status.get_or_insert_default().job = Some("seen".to_owned());

@@ -115,7 +115,7 @@ fn nothing_less_is_accepted() {
                 report.failure = Some(crate::api::AgentFailure {
                     reason: "JobFailed".to_owned(),
                     message: String::new(),
-                })
+                });
             }),
             found(|_| {}),
         ),

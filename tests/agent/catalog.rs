@@ -193,7 +193,7 @@ async fn a_set_with_a_verdict_that_can_not_be_read_counts_for_nobody() {
     for body in [
         &b"no JSON"[..],
         br#"{"verdict": "revoked"}"#,
-        &[b' '; 20_000],
+        &vec![b' '; 20_000],
     ] {
         put(&store, unreadable.clone(), body).await;
         assert_eq!(standings(&server).await, [Some(Standing::Unknown)]);

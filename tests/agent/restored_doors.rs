@@ -237,7 +237,6 @@ async fn what_is_prepared_at_the_last_moment_undoes_the_swap_at_once() {
         let restore = Restore::new(&scene, server, &set, RestoreTarget::Replace);
         let prepare = "begin; update which set answer = 'x'; prepare transaction 'late'";
         let watch = Watch::running(server, step, "shop", prepare);
-        let begun = std::time::Instant::now();
         let failure = restore.watched(&watch).await.unwrap_err();
         assert_eq!(failure.reason, reasons::SWAP_FAILED);
         assert!(failure.message.contains("\"late\""), "{}", failure.message);
@@ -245,7 +244,6 @@ async fn what_is_prepared_at_the_last_moment_undoes_the_swap_at_once() {
             !watch.has_seen(RestoreStep::DoorClosed),
             "nobody was kept out"
         );
-        assert!(begun.elapsed() < Duration::from_secs(60));
         assert_eq!(ask(server, "postgres", OPEN).await, "t");
         server.execute("shop", "rollback prepared 'late'").await;
     }

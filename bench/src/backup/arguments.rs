@@ -6,7 +6,7 @@ use clap::Args;
 
 const MEBIBYTE: u64 = 1 << 20;
 
-/// Measures what a backup costs: against a bare pg_dump, pg_dump | gzip | upload, pgBackRest and Barman
+/// Measures what a backup costs: against a bare dump, a dump through gzip to the storage, pgBackRest and Barman
 #[derive(Debug, Args)]
 pub struct BackupArguments {
     /// Size of the dump before compression in MiB, roughly [default: 768, with --quick 128]

@@ -114,6 +114,7 @@ fn named<'a>(
 }
 
 /// Why a backup that was taken does not count; none if it does.
+#[must_use]
 pub fn why_not(backup: &DatabaseBackup) -> Option<String> {
     let status = backup.status.as_ref()?;
     if status.state == Some(BackupState::Suspect) {

@@ -21,7 +21,7 @@ pub struct GrantSqlArguments {
     /// A database; may be given several times.
     #[arg(long = "database", value_name = "DATABASE")]
     databases: Vec<String>,
-    /// The role to create. Default: holdfast, or holdfast_restore with --restore.
+    /// The role to create. Default: holdfast, or `holdfast_restore` with --restore.
     #[arg(long)]
     role: Option<String>,
     /// The role that restores backups, instead of that of checks and backups.

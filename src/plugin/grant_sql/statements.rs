@@ -8,6 +8,7 @@ use crate::postgres::quote_identifier;
 const CONNECTIONS: u8 = 10;
 
 /// What the role is for.
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantRequest {
     /// Its name.

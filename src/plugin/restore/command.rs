@@ -22,6 +22,7 @@ use crate::plugin::status::fetch_database;
 use crate::plugin::write::create;
 
 /// What `restore` is asked.
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 #[derive(Debug, Args)]
 pub struct RestoreArguments {
     /// Name of a ProtectedDatabase.
