@@ -1,8 +1,6 @@
 //! A database that a killed restore has closed is opened by whoever comes next, whatever else is wrong; and
 //! comments that others have written open and prove nothing.
 
-use std::time::Duration;
-
 use holdfast::agent::{RestoreStep, kept_name, restored_name};
 use holdfast::api::{RestoreTarget, reasons};
 
