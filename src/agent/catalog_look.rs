@@ -31,7 +31,7 @@ pub async fn look_at_sets(
 }
 
 /// Why the next backup would fail, if the storage refuses what it will do. That it can't be reached now says
-/// nothing of then, and what is said to another key nothing of that of the backups.
+/// nothing of then, and what it answers to another key nothing of that of the backups.
 pub fn obstacle_of(request: &CatalogRequest, error: &StoreError) -> Option<AgentFailure> {
     let retention = request.retention.as_ref();
     let has_own_key = retention.is_some_and(|retention| retention.credentials_secret.is_some());

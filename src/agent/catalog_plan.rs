@@ -90,7 +90,7 @@ impl<'a, Source: CatalogSource> Look<'a, Source> {
         decisions.into_iter().map(outcome).collect()
     }
 
-    /// What is said of each set: first those that go, then the newest. Without rules there is no plan.
+    /// What is reported of each set: first those that go, then the newest. Without rules there is no plan.
     pub fn lines(&self, sets: &[CatalogSet], planned: &Planned) -> Vec<PlannedSet> {
         if self.request.retention.is_none() {
             return Vec::new();
@@ -119,7 +119,7 @@ pub fn held_by(planned: &Planned) -> Option<Held> {
     })
 }
 
-/// A remark of a size that a report has room for.
+/// A remark of a size that a report has space for.
 pub fn remark(path: String, why: &str) -> SetRemark {
     SetRemark {
         path,

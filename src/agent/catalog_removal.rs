@@ -1,4 +1,4 @@
-//! Removes the sets that retention lets go, one after the other, each decided once more right before.
+//! Removes the sets that retention removes, one after the other, each decided once more right before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,12 +55,12 @@ impl<Source: CatalogSource> Look<'_, Source> {
         chosen.sort_by_key(|set| !begun.contains(&set.facts.path));
         let most = most_of(sets).max(begun.len());
         // No more than the report can list.
-        let room = CATALOG_LIMIT.saturating_sub(report.removing.len() + report.removed.len());
+        let space = CATALOG_LIMIT.saturating_sub(report.removing.len() + report.removed.len());
         if !self.request.removes || chosen.is_empty() {
             return Ok(());
         }
-        report.postponed = count(chosen.len().saturating_sub(most.min(room)));
-        chosen.truncate(most.min(room));
+        report.postponed = count(chosen.len().saturating_sub(most.min(space)));
+        chosen.truncate(most.min(space));
         if let Err(fault) = self.read_back(report, view).await {
             let held = Held::NewestConfirmedUnread;
             report.held = Some(remark(String::new(), &format!("{held}: {fault}")).why);
@@ -116,7 +116,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
         if read.faults.is_empty() {
             return Ok(());
         }
-        // A listing does not show it: it is said like any other damage.
+        // A listing does not show it: it is reported like any other damage.
         let faults = read.faults.join("; ");
         report.damaged.retain(|damaged| damaged.path != path);
         report.damaged.insert(0, remark(path, &faults));

@@ -25,7 +25,7 @@ pub struct CatalogReport {
     /// When it ended; absent while it removes sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
-    /// Why not everything could be read or stored. What was not read is said as by the last look.
+    /// Why not everything could be read or stored. What was not read is reported as by the last look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AgentFailure>,
     /// Why the next backup would fail: the storage refuses what it will do.

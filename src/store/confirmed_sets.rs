@@ -161,7 +161,7 @@ impl Cluster<'_> {
     }
 }
 
-/// Tells the days, weeks or months apart.
+/// Keeps the days, weeks or months apart.
 type Period = fn(Timestamp) -> i64;
 
 /// Whose clock says when a set was taken.
