@@ -145,7 +145,7 @@ fn retention_removes_the_sets_that_no_rule_keeps_and_their_backups() {
             0,
             &[
                 "no rule keeps it",
-                "it is one of the last 1 confirmed",
+                "it is the newest confirmed one",
                 "Removed:",
             ],
         );

@@ -187,7 +187,7 @@ fn a_dropped_database_is_seen() {
             &message,
             &[
                 "database \"knowledge_os\" does not exist; it had 26,422 rows in 2 tables",
-                "get dbbackup",
+                "kubectl holdfast restore",
             ],
         );
     });

@@ -165,10 +165,6 @@ fn what_cannot_be_restored_is_said_and_nothing_is_touched() {
                 .to_string()
         };
         assert_tells(
-            &refused(&|spec| spec["from"] = json!({"latestGood": true})),
-            &["only volume is supported"],
-        );
-        assert_tells(
             &refused(&|spec| spec["into"] = "Beside".into()),
             &["spec.into must be Replace for a volume"],
         );

@@ -243,7 +243,7 @@ fn beside_changes_nothing_and_its_agent_writes_its_report_alone() {
         let fenced = [
             (
                 name.as_str(),
-                json!({"state": "Complete"}),
+                json!({"state": "Failed"}),
                 "writes status.report",
             ),
             (
