@@ -63,7 +63,7 @@ fn the_rules_are_rules() {
         &["check", "rules", "--lint=all", "--lint-fatal", "rules.json"],
         None,
     );
-    assert!(said.contains("12 rules found"), "{said}");
+    assert!(said.contains("13 rules found"), "{said}");
 }
 
 fn condition(name: &str, condition: &str, values: &str) -> Value {
