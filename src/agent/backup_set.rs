@@ -45,25 +45,10 @@ pub async fn take_set(
 ) -> Result<TakenSet, AgentFailure> {
     let started_at = whole_second();
     let (request, files) = (order.request, order.files);
-    let store = S3Store::open_within(
-        &request.storage,
-        &request.namespace,
-        &files.s3_credentials,
-        &files.s3_ca,
-        order.limits,
-    )?;
-    let login = Login::read(
-        &request.server,
-        &request.namespace,
-        &order.host,
-        &files.postgres_credentials,
-        &files.postgres_ca,
-        &files.postgres_certificate,
-    )?;
-    let login = Login {
-        presence: order.presence.clone(),
-        ..login
-    };
+    let namespace = &request.namespace;
+    let store = files.open_store(&request.storage, namespace, order.limits)?;
+    let presence = order.presence.clone();
+    let login = files.read_login(&request.server, namespace, &order.host, presence)?;
     let mut attempt = 1;
     let (filled, objects) = loop {
         let attempted = Box::pin(try_once(order, &login, suspicion, &store, interrupt));

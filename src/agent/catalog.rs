@@ -18,7 +18,7 @@ use super::{Interrupt, MountedFiles, kubernetes};
 use crate::api::{
     AgentFailure, CatalogReport, CatalogRequest, DatabaseBackup, ProtectedDatabase, names,
 };
-use crate::store::{Held, S3Store, StoreLimits};
+use crate::store::{Held, StoreLimits};
 
 /// How long a storage is waited for that is unavailable: the next run is not far.
 const STORAGE_LIMIT: Duration = Duration::from_mins(5);
@@ -38,8 +38,7 @@ pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<(
         ends_at: Some(Instant::now() + deadline),
         ..StoreLimits::default()
     };
-    let (s3, ca) = (&files.s3_credentials, &files.s3_ca);
-    match S3Store::open_within(&request.storage, &request.namespace, s3, ca, limits) {
+    match files.open_store(&request.storage, &request.namespace, limits) {
         Err(error) => {
             report.obstacle = obstacle_of(&request, &error);
             report.failure = Some(error.into());

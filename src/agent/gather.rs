@@ -114,15 +114,8 @@ async fn gather_evidence(
             message,
         ));
     };
-    let login = match Login::read(
-        &request.server,
-        &request.namespace,
-        host,
-        &files.postgres_credentials,
-        &files.postgres_ca,
-        &files.postgres_certificate,
-    ) {
-        Ok(login) => Login { presence, ..login },
+    let login = match files.read_login(&request.server, &request.namespace, host, presence) {
+        Ok(login) => login,
         Err(error) => return Gathered::failed(error),
     };
     let session = match connect_somewhere(&login, &request.server.databases, deadline).await {

@@ -8,7 +8,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::time::Instant;
 
 use crate::api::{AgentFailure, PodReference, PodSelection, ServerRequest, reasons};
-use crate::postgres::{Login, Presence, connect, fetch_identity};
+use crate::postgres::{Presence, connect, fetch_identity};
 
 use super::presence::ask_for;
 use super::{MountedFiles, kubernetes};
@@ -173,19 +173,9 @@ async fn prefer_primary(
 ) -> Option<Server> {
     let database = request.main_database();
     for server in servers {
-        let login = Login::read(
-            request,
-            namespace,
-            &server.host,
-            &files.postgres_credentials,
-            &files.postgres_ca,
-            &files.postgres_certificate,
-        );
+        let presence = server.presence.clone();
+        let login = files.read_login(request, namespace, &server.host, presence);
         let Ok(login) = login else { continue };
-        let login = Login {
-            presence: server.presence.clone(),
-            ..login
-        };
         let Ok(session) = connect(&login, database, Instant::now() + ROLE_LIMIT).await else {
             continue;
         };

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::api::names::{DATABASE_LABEL, TASK_LABEL};
 use crate::api::{AgentFailure, BackupRequest};
-use crate::store::{ObjectStore as _, S3Store, SetPath, StoreLimits, database_folder};
+use crate::store::{ObjectStore as _, SetPath, StoreLimits, database_folder};
 
 use super::MountedFiles;
 use super::kubernetes::REQUEST_LIMIT;
@@ -36,13 +36,7 @@ pub async fn abort_leftovers(
     is_alone: impl Future<Output = bool>,
 ) -> Result<(), AgentFailure> {
     let (storage, namespace) = (&request.storage, &request.namespace);
-    let store = S3Store::open_within(
-        storage,
-        namespace,
-        &files.s3_credentials,
-        &files.s3_ca,
-        limits,
-    )?;
+    let store = files.open_store(storage, namespace, limits)?;
     store.check_bucket().await?;
     let directory = database_folder(&storage.prefix, namespace, &request.database);
     let rehearsed = store.rehearse(&directory, path).await?;

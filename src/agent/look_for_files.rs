@@ -9,9 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::{AgentFailure, CheckedFiles, FilesRequest, reasons};
-use crate::postgres::{
-    Login, PostgresError, PostgresErrorKind, Presence, Session, connect, stream_paths,
-};
+use crate::postgres::{PostgresError, PostgresErrorKind, Presence, Session, connect, stream_paths};
 use crate::wording::count;
 
 use super::MountedFiles;
@@ -147,19 +145,10 @@ impl Search<'_> {
             .as_deref()
             .or(server.databases.first().map(String::as_str))
             .unwrap_or_default();
-        let login = Login::read(
-            server,
-            namespace,
-            host,
-            &self.files.postgres_credentials,
-            &self.files.postgres_ca,
-            &self.files.postgres_certificate,
-        )
-        .map_err(|error| self.explain(&error))?;
-        let login = Login {
-            presence: self.presence.clone(),
-            ..login
-        };
+        let login = self
+            .files
+            .read_login(server, namespace, host, self.presence.clone())
+            .map_err(|error| self.explain(&error))?;
         connect(&login, database, self.deadline)
             .await
             .map_err(|error| self.explain(&error))

@@ -1,11 +1,13 @@
-//! Where the files are that a Job mounts into its agent.
+//! Where the files are that a Job mounts into its agent, and what is opened with them.
 
 use std::path::PathBuf;
 
 use crate::api::{
     POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
-    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, WORK_DIRECTORY,
+    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, S3Storage, ServerRequest, WORK_DIRECTORY,
 };
+use crate::postgres::{Login, PostgresError, Presence};
+use crate::store::{S3Store, StoreError, StoreLimits};
 
 /// The mounted directories. The default is what Jobs mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,5 +36,43 @@ impl Default for MountedFiles {
             s3_ca: S3_CA_DIRECTORY.into(),
             work: WORK_DIRECTORY.into(),
         }
+    }
+}
+
+impl MountedFiles {
+    /// Opens a bucket; nothing is sent yet.
+    pub fn open_store(
+        &self,
+        storage: &S3Storage,
+        namespace: &str,
+        limits: StoreLimits,
+    ) -> Result<S3Store, StoreError> {
+        S3Store::open_within(
+            storage,
+            namespace,
+            &self.s3_credentials,
+            &self.s3_ca,
+            limits,
+        )
+    }
+
+    /// Reads how to log in to a server; nothing is sent yet. `presence` says whether it is still the
+    /// server that was found.
+    pub fn read_login(
+        &self,
+        server: &ServerRequest,
+        namespace: &str,
+        host: &str,
+        presence: Option<Presence>,
+    ) -> Result<Login, PostgresError> {
+        let login = Login::read(
+            server,
+            namespace,
+            host,
+            &self.postgres_credentials,
+            &self.postgres_ca,
+            &self.postgres_certificate,
+        )?;
+        Ok(Login { presence, ..login })
     }
 }

@@ -9,7 +9,7 @@ use kube::{Api, Client};
 
 use super::{MountedFiles, kubernetes};
 use crate::api::{BackupRequest, BackupVerdict, DatabaseBackup};
-use crate::store::{S3Store, StoreLimits, StoredVerdict, database_folder, store_verdict};
+use crate::store::{StoreLimits, StoredVerdict, database_folder, store_verdict};
 
 /// How long a storage is waited for that is unavailable.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -19,17 +19,11 @@ const BACKUPS: usize = 100;
 /// Stores every verdict that the bucket does not have. What fails is tried by the next backup: this
 /// one does not need it.
 pub async fn record_verdicts(client: &Client, request: &BackupRequest, files: &MountedFiles) {
-    let store = S3Store::open_within(
-        &request.storage,
-        &request.namespace,
-        &files.s3_credentials,
-        &files.s3_ca,
-        StoreLimits {
-            budget: LIMIT,
-            ..StoreLimits::default()
-        },
-    );
-    let store = match store {
+    let limits = StoreLimits {
+        budget: LIMIT,
+        ..StoreLimits::default()
+    };
+    let store = match files.open_store(&request.storage, &request.namespace, limits) {
         Ok(store) => store,
         Err(error) => {
             tracing::warn!("verdicts on earlier backups were not stored: {error}");

@@ -11,8 +11,7 @@ use crate::api::{
     EVIDENCE_TABLE_LIMIT, Evidence, Identity, S3Storage, TableEvidence, reasons,
 };
 use crate::store::{
-    Manifest, S3Store, StoreError, StoreErrorKind, StoreLimits, fetch_elsewhere, fetch_newest_good,
-    rows_of,
+    Manifest, StoreError, StoreErrorKind, StoreLimits, fetch_elsewhere, fetch_newest_good, rows_of,
 };
 
 use super::MountedFiles;
@@ -43,13 +42,7 @@ pub async fn fetch_remembered(
             budget: BUDGET,
             ..StoreLimits::default()
         };
-        let store = S3Store::open_within(
-            storage,
-            &request.namespace,
-            &files.s3_credentials,
-            &files.s3_ca,
-            limits,
-        )?;
+        let store = files.open_store(storage, &request.namespace, limits)?;
         let (prefix, namespace, database) =
             (&storage.prefix, &request.namespace, &request.database);
         let own = fetch_newest_good(&store, prefix, namespace, database).await?;

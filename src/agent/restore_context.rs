@@ -32,29 +32,15 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
     /// Opens the bucket and reads the login; nothing is sent yet.
     pub fn open(order: &'a RestoreOrder<'a>, watcher: &'a W) -> Result<Self, AgentFailure> {
         let (request, files) = (order.request, order.files);
-        let store = S3Store::open_within(
-            &request.storage,
-            &request.namespace,
-            &files.s3_credentials,
-            &files.s3_ca,
-            order.limits,
-        )?;
-        let login = Login::read(
-            &request.server,
-            &request.namespace,
-            &order.host,
-            &files.postgres_credentials,
-            &files.postgres_ca,
-            &files.postgres_certificate,
-        )?;
+        let namespace = &request.namespace;
+        let store = files.open_store(&request.storage, namespace, order.limits)?;
+        let presence = order.presence.clone();
+        let login = files.read_login(&request.server, namespace, &order.host, presence)?;
         Ok(Self {
             order,
             watcher,
             store,
-            login: Login {
-                presence: order.presence.clone(),
-                ..login
-            },
+            login,
             deadline: Instant::now() + Duration::from_secs(request.deadline_seconds.max(1)),
             has_made: AtomicBool::new(false),
             identifier: OnceLock::new(),

@@ -19,18 +19,8 @@ pub async fn look_without_login(
     let mut found = match (&request.server.host, request.server.databases.first()) {
         (Some(host), Some(database)) if !is_unreachable => {
             let server = &request.server;
-            let login = Login::read(
-                server,
-                &request.namespace,
-                host,
-                &files.postgres_credentials,
-                &files.postgres_ca,
-                &files.postgres_certificate,
-            );
-            let own = login.ok().map(|login| Login {
-                presence: presence.clone(),
-                ..login
-            });
+            let own = files.read_login(server, &request.namespace, host, presence.clone());
+            let own = own.ok();
             let stranger = Login {
                 presence: presence.clone(),
                 ..Login::nobody(host, server.port, server.tls_mode)
