@@ -11,6 +11,7 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 
 use super::agent_home::{annotations, with_labels};
+use super::agent_job::build_metadata;
 use super::agent_pod::{BACKUP, Secrets, Task, build_template, labels};
 use super::agent_settings::AgentPodSettings;
 use super::schedule::Schedule;
@@ -51,23 +52,9 @@ pub fn build_backup_cron_job(
         settings.agents.resources = Some(resources);
     }
     let settings = &settings;
-    let owner = database
-        .controller_owner_ref(&())
-        .map(|owner| OwnerReference {
-            block_owner_deletion: Some(false),
-            ..owner
-        });
+    let name = names::backup_cron_job(database.metadata.name.as_deref().unwrap_or_default());
     CronJob {
-        metadata: ObjectMeta {
-            name: Some(names::backup_cron_job(
-                database.metadata.name.as_deref().unwrap_or_default(),
-            )),
-            namespace: database.metadata.namespace.clone(),
-            annotations: annotations(&settings.agents),
-            labels: Some(with_labels(labels(database, task.name), &settings.agents)),
-            owner_references: owner.map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        },
+        metadata: build_metadata(database, database, Some(name), task.name, settings),
         spec: CronJobSpec {
             schedule: schedule.line().to_owned(),
             time_zone: Some(schedule.time_zone().to_owned()),

@@ -4,12 +4,9 @@
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource;
-use kube::api::ObjectMeta;
 
-use super::agent_home::{annotations, with_labels};
-use super::agent_pod::{Secrets, Task, build_template, labels};
+use super::agent_job::build_metadata;
+use super::agent_pod::{Secrets, Task, build_template};
 use super::agent_settings::AgentPodSettings;
 use crate::api::{CatalogRequest, ProtectedDatabase};
 
@@ -31,22 +28,15 @@ pub fn build_catalog_job(
         secrets: Secrets::Storage,
         claim: None,
     };
-    let owner = database
-        .controller_owner_ref(&())
-        .map(|owner| OwnerReference {
-            block_owner_deletion: Some(false),
-            ..owner
-        });
     let deadline = Duration::from_secs(request.deadline_seconds).saturating_add(margin);
     Job {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            namespace: database.metadata.namespace.clone(),
-            annotations: annotations(&settings.agents),
-            labels: Some(with_labels(labels(database, task.name), &settings.agents)),
-            owner_references: owner.map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        },
+        metadata: build_metadata(
+            database,
+            database,
+            Some(name.to_owned()),
+            task.name,
+            settings,
+        ),
         spec: Some(JobSpec {
             // The operator says when the next one is due.
             backoff_limit: Some(0),

@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource;
-use kube::api::ObjectMeta;
 
-use super::agent_home::{annotations, with_labels};
-use super::agent_pod::{ExaminedClaim, Secrets, Task, build_template, labels};
+use super::agent_job::build_metadata;
+use super::agent_pod::{ExaminedClaim, Secrets, Task, build_template};
 use super::agent_settings::AgentPodSettings;
 use crate::api::{CheckRequest, DatabaseCheck, FilesRequest, ProtectedDatabase, names};
 
@@ -92,19 +89,8 @@ fn build_job(
     deadline: Duration,
     settings: &AgentPodSettings,
 ) -> Job {
-    let owner = check.controller_owner_ref(&()).map(|owner| OwnerReference {
-        block_owner_deletion: Some(false),
-        ..owner
-    });
     Job {
-        metadata: ObjectMeta {
-            name,
-            namespace: database.metadata.namespace.clone(),
-            annotations: annotations(&settings.agents),
-            labels: Some(with_labels(labels(database, task.name), &settings.agents)),
-            owner_references: owner.map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        },
+        metadata: build_metadata(database, check, name, task.name, settings),
         spec: Some(JobSpec {
             // The operator decides whether and when to look again, so that a broken database or
             // claim makes no loop of pods.

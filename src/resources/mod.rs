@@ -4,6 +4,7 @@
 mod agent_defaults;
 mod agent_home;
 mod agent_identity;
+mod agent_job;
 mod agent_pod;
 mod agent_settings;
 mod agent_wishes;

@@ -1,12 +1,9 @@
 //! The Job that restores a backup for one `DatabaseRestore`. Pure.
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource;
-use kube::api::ObjectMeta;
 
-use super::agent_home::{annotations, with_labels};
-use super::agent_pod::{RESTORE, Secrets, Task, build_template, labels};
+use super::agent_job::build_metadata;
+use super::agent_pod::{RESTORE, Secrets, Task, build_template};
 use super::agent_settings::AgentPodSettings;
 use super::backup_job::{BACKOFF_LIMIT, MARGIN_SECONDS, build_failure_policy};
 use crate::api::{DatabaseRestore, ProtectedDatabase, RestoreRequest, names};
@@ -35,22 +32,10 @@ pub fn build_restore_job(
     if let Some(resources) = backup.and_then(|backup| backup.resources.clone()) {
         settings.agents.resources = Some(resources);
     }
-    let owner = restore
-        .controller_owner_ref(&())
-        .map(|owner| OwnerReference {
-            block_owner_deletion: Some(false),
-            ..owner
-        });
+    let name = names::restore_job(&request.restore_uid);
     let deadline = request.deadline_seconds.saturating_add(MARGIN_SECONDS);
     Job {
-        metadata: ObjectMeta {
-            name: Some(names::restore_job(&request.restore_uid)),
-            namespace: database.metadata.namespace.clone(),
-            annotations: annotations(&settings.agents),
-            labels: Some(with_labels(labels(database, task.name), &settings.agents)),
-            owner_references: owner.map(|owner| vec![owner]),
-            ..ObjectMeta::default()
-        },
+        metadata: build_metadata(database, restore, Some(name), task.name, &settings),
         spec: Some(JobSpec {
             backoff_limit: Some(BACKOFF_LIMIT),
             pod_failure_policy: Some(build_failure_policy()),
