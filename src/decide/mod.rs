@@ -70,3 +70,4 @@ pub use agent_settings::agent_labels;
 pub use database::decide;
 pub use refused::{report_refused, say_refused, say_without_effect};
 pub use restore_set::{SetDecision, decide_set, why_not_good};
+pub use shared_data::one_server_command;

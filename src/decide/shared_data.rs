@@ -156,14 +156,26 @@ pub fn replaced_at_once(observed: &Observed) -> Option<String> {
 
 /// The command with which the workload runs one server at a time.
 fn one_server(observed: &Observed, workload: &WorkloadFound) -> String {
-    let replicas = if workload.replicas > 1 {
-        "\"replicas\":1,"
-    } else {
-        ""
-    };
-    let (namespace, name) = (observed.namespace_name(), workload.name());
-    match workload.kind {
-        WorkloadKind::Deployment if workload.overlaps => format!(
+    one_server_command(
+        workload.kind,
+        (observed.namespace_name(), workload.name()),
+        workload.replicas,
+        workload.overlaps,
+    )
+}
+
+/// The command with which a workload (namespace and name) runs one server at a time. One that `overlaps`
+/// starts the new pod before the old one has stopped.
+#[must_use]
+pub fn one_server_command(
+    kind: WorkloadKind,
+    (namespace, name): (&str, &str),
+    replicas: i32,
+    overlaps: bool,
+) -> String {
+    let replicas = if replicas > 1 { "\"replicas\":1," } else { "" };
+    match kind {
+        WorkloadKind::Deployment if overlaps => format!(
             "kubectl -n {namespace} patch deployment {name} --type=merge -p \
              '{{\"spec\":{{{replicas}\"strategy\":{{\"type\":\"Recreate\",\
              \"rollingUpdate\":null}}}}}}'"

@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 
 use super::{Cover, PostgresWorkload, WorkloadSeen, find_cover, find_cover_of_pods};
 use crate::api::{DEFAULT_PORT, WorkloadKind};
+use crate::decide::one_server_command;
 use crate::world::{PodFact, ServiceFact, same_cluster};
 
 /// The access mode with which the scheduler starts no second pod.
@@ -66,30 +67,14 @@ pub fn judge_servers(workload: &PostgresWorkload) -> Option<String> {
         return (kind == WorkloadKind::Deployment)
             .then(|| replaced_at_once(namespace, name, &shared.join(", ")));
     }
-    let (why, replicas) = if servers.replicas > 1 {
-        (
-            format!("its {} replicas share the data directory", servers.replicas),
-            "\"replicas\":1,",
-        )
+    let why = if servers.replicas > 1 {
+        format!("its {} replicas share the data directory", servers.replicas)
     } else {
-        (
-            "its strategy is not Recreate, so at a change the new server may start before the old \
-             one has stopped"
-                .to_owned(),
-            "",
-        )
+        "its strategy is not Recreate, so at a change the new server may start before the old one has \
+         stopped"
+            .to_owned()
     };
-    let command = match kind {
-        WorkloadKind::Deployment if servers.overlaps => format!(
-            "kubectl -n {namespace} patch deployment {name} --type=merge -p \
-             '{{\"spec\":{{{replicas}\"strategy\":{{\"type\":\"Recreate\",\
-             \"rollingUpdate\":null}}}}}}'"
-        ),
-        kind => format!(
-            "kubectl -n {namespace} scale {} {name} --replicas=1",
-            kind.to_string().to_lowercase()
-        ),
-    };
+    let command = one_server_command(kind, (namespace, name), servers.replicas, servers.overlaps);
     Some(format!(
         "two servers may run on the files of claim {}, which destroys them: {why}; change it: \
          {command}; with accessModes: [{ONE_POD}] in the claim the scheduler starts no second pod{}",
