@@ -47,23 +47,21 @@ pub fn volumes_are_of_this_namespace(
     steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
-    let observed = match &steps[position] {
-        Step::ReserveVolume { .. } | Step::ConfirmVolumeChange(_) | Step::CreateClaim(_) => {
-            scope.recovery()?
+    let bindings = scope
+        .recovery()
+        .map(|observed| observed.known_bindings().iter());
+    let binding = match &steps[position] {
+        Step::ReserveVolume { metadata, .. } | Step::ConfirmVolumeChange(metadata) => {
+            let is_it = |volume: &VolumeFound| volume.metadata.uid == metadata.uid;
+            bindings?.find(|binding| binding.volume.as_ref().is_some_and(is_it))
+        }
+        Step::CreateClaim(manifest) => {
+            let volume = &manifest["spec"]["volumeName"];
+            bindings?.find(|binding| volume == binding.desired.volume.as_str())
         }
         _ => return Ok(()),
     };
-    let is_meant = |binding: &&ClaimBinding| match &steps[position] {
-        Step::ReserveVolume { metadata, .. } | Step::ConfirmVolumeChange(metadata) => {
-            let is_it = |volume: &VolumeFound| volume.metadata.uid == metadata.uid;
-            binding.volume.as_ref().is_some_and(is_it)
-        }
-        Step::CreateClaim(manifest) => {
-            manifest["spec"]["volumeName"] == binding.desired.volume.as_str()
-        }
-        _ => false,
-    };
-    let binding = observed.known_bindings().iter().find(is_meant);
+    let observed = scope.recovery()?;
     let volume = binding.and_then(|binding| Some((binding, binding.volume.as_ref()?)));
     match volume {
         Some((binding, volume)) if !observed.is_of_namespace(binding, volume) => Err(

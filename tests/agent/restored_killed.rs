@@ -91,11 +91,16 @@ async fn killed_after_any_step_it_ends_well_when_it_is_started_again() {
             .unwrap_or_else(|failure| panic!("{step:?}: {failure:?}"));
         assert!(report.databases[0].is_identical, "{step:?}");
         assert_replaced(server, &uid, &present).await;
-        let kept = kept_name("shop", &uid);
-        server
-            .execute("postgres", &format!("drop database {kept}"))
-            .await;
+        drop_kept(server, &uid).await;
     }
+}
+
+/// Makes space for the next restore.
+async fn drop_kept(server: &TestPostgres, uid: &str) {
+    let kept = kept_name("shop", uid);
+    server
+        .execute("postgres", &format!("drop database {kept}"))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,10 +137,7 @@ async fn sessions_that_end_after_any_step_lose_nothing() {
             }
         }
         assert_replaced(server, &uid, &present).await;
-        let kept = kept_name("shop", &uid);
-        server
-            .execute("postgres", &format!("drop database {kept}"))
-            .await;
+        drop_kept(server, &uid).await;
     }
 }
 
