@@ -6,7 +6,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackupConfirmation, BackupDemotion, BackupSnapshot, CatalogReport, Finding, names};
+use super::{
+    BackupConfirmation, BackupDemotion, BackupProof, BackupSnapshot, CatalogReport, Finding, names,
+};
 
 /// One backup set. To take one yourself, create an object with `database`; else backup Jobs create
 /// it. Deleting the object deletes nothing in the bucket.
@@ -191,6 +193,10 @@ pub struct DatabaseBackupStatus {
     /// was left after the reset, and never counts. Written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demoted: Option<BackupDemotion>,
+    /// The newest drill that has restored it, and found in it all that its manifest says. Written by the
+    /// operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<BackupProof>,
     /// The last look at all sets of the database in its bucket, made while this backup was the newest
     /// confirmed one. Written by a Job of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AgentFailure;
+use super::{AgentFailure, DrillReport};
 
 /// The most databases of one set that a report lists.
 pub const RESTORED_DATABASE_LIMIT: usize = 32;
@@ -59,6 +59,9 @@ pub struct RestoreReport {
     /// Seconds for the comparison with the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify_seconds: Option<i64>,
+    /// What a drill has found in addition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillReport>,
     /// When the agent ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,

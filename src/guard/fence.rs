@@ -59,6 +59,7 @@ const OF_THE_BACKUP: &[&str] = &[
     "snapshot",
     "confirmed",
     "demoted",
+    "proven",
 ];
 
 /// Refuses what an agent writes about anything but its own Job: it runs beside a database that is

@@ -169,6 +169,7 @@ pub fn restore_request(
         into: task.restore.spec.into,
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: deadline.as_secs(),
+        drill: None,
     })
 }
 

@@ -159,6 +159,7 @@ impl Restore {
             into,
             retry_seconds: 60,
             deadline_seconds: 600,
+            drill: None,
         };
         let files = MountedFiles {
             postgres_credentials: credentials.path().to_path_buf(),
