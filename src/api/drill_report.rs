@@ -78,6 +78,17 @@ pub struct DrillTimes {
 }
 
 impl DrillTimes {
+    /// All parts together, in seconds; none if none is known.
+    #[must_use]
+    pub fn total(&self) -> Option<i64> {
+        let known: Vec<i64> = self
+            .parts()
+            .into_iter()
+            .filter_map(|(_, part)| part)
+            .collect();
+        (!known.is_empty()).then(|| known.into_iter().fold(0, i64::saturating_add))
+    }
+
     /// The parts with their names, in their order.
     #[must_use]
     pub const fn parts(&self) -> [(&'static str, Option<i64>); 6] {

@@ -280,7 +280,11 @@ fn volume_removed(
             event.message
         ))
     }));
-    for restore in restores {
+    // A drill touches nothing.
+    let touching = restores
+        .iter()
+        .filter(|restore| restore.spec.into != RestoreTarget::Scratch);
+    for restore in touching {
         let state = restore
             .status
             .as_ref()

@@ -177,13 +177,17 @@ fn find_restores(selection: &Selection<'_>) -> Vec<TimelineEntry> {
     restores
         .flat_map(|restore| {
             let name = restore.metadata.name.as_deref().unwrap_or_default();
+            let what = match restore.spec.into {
+                RestoreTarget::Scratch => "drill",
+                RestoreTarget::Replace | RestoreTarget::Beside => "restore",
+            };
             let status = restore.status.clone().unwrap_or_default();
             let began = status.start_time.map(|time| {
                 entry(
                     &time,
                     EntryKind::Restore,
                     false,
-                    format!("restore {name} began"),
+                    format!("{what} {name} began"),
                 )
             });
             let bound = status.bound_time.map(|time| {
@@ -202,7 +206,7 @@ fn find_restores(selection: &Selection<'_>) -> Vec<TimelineEntry> {
                         &time,
                         EntryKind::Restore,
                         state == RestoreState::Failed,
-                        format!("restore {name} ended: {state:?}"),
+                        format!("{what} {name} ended: {state:?}"),
                     )
                 });
             [began, bound, ended].into_iter().flatten()

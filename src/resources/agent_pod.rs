@@ -29,18 +29,20 @@ const USER: i64 = 65532;
 const NO_SERVER_GATE: &str = "holdfast.dev/no-server";
 
 /// Where the static binary is copied to.
-const BINARY: &str = "/opt/holdfast/bin/holdfast";
+pub(super) const BINARY: &str = "/opt/holdfast/bin/holdfast";
 
 /// The task of backups.
 pub(super) const BACKUP: &str = "backup";
 /// The task of restores.
 pub(super) const RESTORE: &str = "restore";
+/// The task of drills.
+pub(super) const DRILL: &str = "drill";
 /// What `pg_dump` takes for values of 100 MiB, which is four times as much, and the agent beside it.
 const BACKUP_MEMORY: &str = "768Mi";
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
-    /// `check`, `files`, `backup`, `restore` or `catalog`.
+    /// `check`, `files`, `backup`, `restore`, `drill` or `catalog`.
     pub name: &'a str,
     /// The request as JSON.
     pub request: String,
@@ -61,10 +63,17 @@ pub(super) enum Secrets {
     Storage,
     /// Those of restores, and of the bucket.
     Restore,
+    /// Those of the bucket alone, to read a set: a drill reaches no server but its own.
+    Drill,
 }
 
 impl Secrets {
     const fn has_postgres(self) -> bool {
+        !matches!(self, Self::Storage | Self::Drill)
+    }
+
+    /// Whether the programs of Postgres are needed.
+    const fn needs_programs(self) -> bool {
         !matches!(self, Self::Storage)
     }
 
@@ -121,17 +130,19 @@ pub(super) fn build_template(
         name: "agent".to_owned(),
         env: Some(build_environment(task)),
         // A restore is dumped again, to compare it.
-        resources: Some(resources(if [BACKUP, RESTORE].contains(&task.name) {
-            BACKUP_MEMORY
-        } else {
-            "512Mi"
-        })),
+        resources: Some(resources(
+            if [BACKUP, RESTORE, DRILL].contains(&task.name) {
+                BACKUP_MEMORY
+            } else {
+                "512Mi"
+            },
+        )),
         security_context: Some(security_context()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     };
     let mut install = None;
-    if task.claim.is_some() || !task.secrets.has_postgres() {
+    if task.claim.is_some() || !task.secrets.needs_programs() {
         // In our own image: this needs no program of Postgres, and the users' files and the right to
         // remove backups are no business of the database's image.
         agent.image = Some(settings.agent_image.clone());
@@ -419,7 +430,7 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
     mounts
 }
 
-fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+pub(super) fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
     VolumeMount {
         name: volume.to_owned(),
         mount_path: path.to_owned(),
@@ -428,7 +439,7 @@ fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
     }
 }
 
-fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
+pub(super) fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
     Volume {
         name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource {
@@ -439,7 +450,7 @@ fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
     }
 }
 
-fn resources(memory_limit: &str) -> ResourceRequirements {
+pub(super) fn resources(memory_limit: &str) -> ResourceRequirements {
     let quantity = |name: &str, value: &str| (name.to_owned(), Quantity(value.to_owned()));
     ResourceRequirements {
         requests: Some([quantity("cpu", "10m"), quantity("memory", "64Mi")].into()),
@@ -448,7 +459,7 @@ fn resources(memory_limit: &str) -> ResourceRequirements {
     }
 }
 
-fn security_context() -> SecurityContext {
+pub(super) fn security_context() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities {

@@ -30,6 +30,7 @@ mod data_lost;
 mod data_moved;
 mod data_unknown;
 mod declared;
+mod drill;
 mod deletion_refused;
 mod files;
 mod gated;
