@@ -9,7 +9,9 @@ use super::model::{
 use super::safe_text::SafeText;
 use super::selection::{Selection, time_of, verdict_of};
 use super::surroundings::{find_server_versions, find_template_changes};
-use crate::api::{BackupState, CheckOutcome, ConditionType, RestoreState, Subject, find_condition};
+use crate::api::{
+    BackupState, CheckOutcome, ConditionType, RestoreState, RestoreTarget, Subject, find_condition,
+};
 use crate::wording::count;
 
 /// The most entries that are listed.

@@ -26,7 +26,10 @@ async fn wait_proven(scene: &Scene, status: ConditionStatus, reason: &str) -> St
             if found.status == status.as_str() && found.reason == reason {
                 Ok(found.message)
             } else {
-                Err(format!("{} {}: {}", found.status, found.reason, found.message))
+                Err(format!(
+                    "{} {}: {}",
+                    found.status, found.reason, found.message
+                ))
             }
         })
         .await
@@ -53,12 +56,17 @@ fn a_drill_proves_a_backup_and_finds_a_bit_that_its_set_has_lost() {
             .wait("a backup that counts", async || {
                 let backup = scene.list::<DatabaseBackup>().await.remove(0);
                 let counts = backup.counts();
-                counts.then_some(backup).ok_or_else(|| "none yet".to_owned())
+                counts
+                    .then_some(backup)
+                    .ok_or_else(|| "none yet".to_owned())
             })
             .await;
         let shown = scene.status().await.conditions;
         let proven = ConditionType::RestoreProven.as_str();
-        assert!(shown.iter().all(|found| found.type_ != proven), "nobody has asked");
+        assert!(
+            shown.iter().all(|found| found.type_ != proven),
+            "nobody has asked"
+        );
         let namespace = scene.namespace();
         let asked = format!("drill {NAME} -n {namespace} --timeout 300");
 
@@ -67,21 +75,39 @@ fn a_drill_proves_a_backup_and_finds_a_bit_that_its_set_has_lost() {
         assert_ran(
             &ran,
             0,
-            &["Complete", "26,422", "yes", "took", "is proven", "nothing of the database is touched"],
+            &[
+                "Complete",
+                "26,422",
+                "yes",
+                "took",
+                "is proven",
+                "nothing of the database is touched",
+            ],
         );
         let said = wait_proven(scene, ConditionStatus::True, reasons::PROVEN).await;
-        eprintln!("drilled and proven in {} s: {said}", began.elapsed().as_secs());
+        eprintln!(
+            "drilled and proven in {} s: {said}",
+            began.elapsed().as_secs()
+        );
         assert_tells(&said, &[&backup.name_any()]);
         let noted: DatabaseBackup = scene.get(&backup.name_any()).await;
         assert!(noted.is_proven(), "{:?}", noted.status);
         // Nothing of it is left, and nothing of the database was touched.
-        let pods = scene.kubectl("get pods -l holdfast.dev/task=drill -o name --field-selector status.phase=Running");
+        let pods = scene.kubectl(
+            "get pods -l holdfast.dev/task=drill -o name --field-selector status.phase=Running",
+        );
         assert_eq!(pods.trim(), "");
         assert_eq!(server.count_in(scene, "knowledge_os"), ALL_ROWS);
         let ran = holdfast(scene, &format!("status {NAME} -n {namespace}"));
-        assert_tells(&ran.printed, &["RestoreProven  a drill has restored", "RTO ", "RPO "]);
+        assert_tells(
+            &ran.printed,
+            &["RestoreProven  a drill has restored", "RTO ", "RPO "],
+        );
 
-        let path = backup.status.and_then(|status| status.path).expect("a path");
+        let path = backup
+            .status
+            .and_then(|status| status.path)
+            .expect("a path");
         lose_a_bit(scene, &path);
         let began = Instant::now();
         let ran = holdfast(scene, &asked);
@@ -96,7 +122,9 @@ fn a_drill_proves_a_backup_and_finds_a_bit_that_its_set_has_lost() {
         });
         let name = failed.expect("the drill").name_any();
         scene.kubectl(&format!("delete dbrestore {name}"));
-        scene.change(json!({"metadata": {"annotations": {"example.org/look": "again"}}})).await;
+        scene
+            .change(json!({"metadata": {"annotations": {"example.org/look": "again"}}}))
+            .await;
         wait_proven(scene, ConditionStatus::False, reasons::DRILL_FAILED).await;
     });
 }

@@ -190,11 +190,9 @@ fn failed(observed: &Observed, plan: &Plan, last: &DrillSummary) -> Said {
 fn never_ran(observed: &Observed, judged: &Judged<'_>, plan: &Plan) -> Said {
     let unknown = |message: String| (ConditionStatus::Unknown, reasons::DRILL_NEVER_RAN, message);
     let drill = judged.spec.drill.as_ref().ok().and_then(Option::as_ref);
-    let Some(_) = drill else {
-        return unknown(
-            "no drill has run to its end yet, and none that counts is remembered".to_owned(),
-        );
-    };
+    if drill.is_none() {
+        return unknown("no drill of a backup that counts has run to its end yet".to_owned());
+    }
     let due = plan.status.next_drill.as_ref();
     let is_late = due.is_some_and(|due| due.0 <= observed.now.0);
     let mut open = list(&observed.restores).iter();

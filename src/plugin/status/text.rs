@@ -310,7 +310,7 @@ fn describe_drills(text: &mut String, report: &DatabaseOverview, now: Timestamp)
         },
     );
     let _ = writeln!(text, "  RPO            {age}");
-    if condition.status == "False" {
+    if condition.status == "False" && !report.what_to_do.contains(&condition.message) {
         let _ = writeln!(text, "  drills         {}", condition.message);
     }
 }
