@@ -6,7 +6,9 @@ use std::time::{Duration, Instant as Clock};
 
 use tokio::time::Instant;
 
-use crate::api::{AgentFailure, RESTORE_WARNING_LIMIT, RestoreReport, reasons};
+use crate::api::{
+    AgentFailure, DrillReport, DrillTimes, RESTORE_WARNING_LIMIT, RestoreReport, reasons,
+};
 use crate::postgres::{Login, Writer, fetch_identity};
 use crate::store::{Manifest, ManifestDatabase, ManifestObject, S3Store};
 use crate::wording::quoted;
@@ -44,7 +46,10 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
             deadline: Instant::now() + Duration::from_secs(request.deadline_seconds.max(1)),
             has_made: AtomicBool::new(false),
             identifier: OnceLock::new(),
-            report: Mutex::default(),
+            report: Mutex::new(RestoreReport {
+                drill: request.drill.as_ref().map(|_| DrillReport::default()),
+                ..RestoreReport::default()
+            }),
         })
     }
 
@@ -90,6 +95,22 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
         let shown = report.clone();
         drop(report);
         self.watcher.note(&shown);
+    }
+
+    /// Adds the seconds since then to a part of a drill's time.
+    pub fn add_time(&self, part: fn(&mut DrillTimes) -> &mut Option<i64>, begun: Clock) {
+        self.add_duration(part, begun.elapsed());
+    }
+
+    /// The same for a time that was measured.
+    pub fn add_duration(&self, part: fn(&mut DrillTimes) -> &mut Option<i64>, time: Duration) {
+        self.note(|report| {
+            if let Some(drill) = &mut report.drill {
+                let sum = part(&mut drill.times);
+                let more = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+                *sum = Some(sum.unwrap_or_default().saturating_add(more));
+            }
+        });
     }
 
     /// Adds warnings to the report.

@@ -14,6 +14,7 @@ use crate::wording::{list, quoted};
 
 use super::DumpPrograms;
 use super::dump::DumpedServer;
+use super::restore_compare::Comparison;
 use super::restore_context::{Restoring, add_seconds, object_of};
 use super::restore_database::{NewDatabase, create, drop_own, failed, mark};
 use super::restore_facts::{fetch_databases, fetch_properties};
@@ -24,7 +25,7 @@ use super::restore_preflight::missing_tablespaces;
 use super::restore_server::Plan;
 use super::restore_server_facts::ServerFacts;
 use super::restore_stream::restore_object;
-use super::restore_verify::{Expected, build_session_settings, verify};
+use super::restore_verify::{Expected, Verified, build_session_settings, verify};
 
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);
@@ -108,7 +109,9 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let dumped = self.stream(tools, database, &new, contents, key).await?;
         self.let_create(tools, &new, helped, false).await?;
         self.watcher.after(RestoreStep::Restored).await;
+        let analyzing = Clock::now();
         self.analyze(&new, facts).await;
+        self.add_time(|times| &mut times.analyze_seconds, analyzing);
         self.note(|report| add_seconds(&mut report.restore_seconds, begun));
 
         let begun = Clock::now();
@@ -123,7 +126,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             dumped: &dumped,
             key,
         };
-        let compared = verify(&self.login, programs, restored_as, expected, self.deadline).await?;
+        let Verified {
+            comparison: compared,
+            again,
+        } = verify(&self.login, programs, restored_as, expected, self.deadline).await?;
         if !compared.differences.is_empty() {
             return Err(AgentFailure {
                 reason: reasons::RESTORE_DIFFERS.to_owned(),
@@ -132,6 +138,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                     list(&compared.differences)
                 ),
             });
+        }
+        if plan.into == RestoreTarget::Scratch {
+            ensure_proven(&compared, &shown)?;
+            self.compare_definitions(&names.name, &dumped, &again)?;
         }
         let verified = Mark::new(plan.restore_uid, MarkState::Verified);
         mark(writer, restored_as, &names.name, &verified)
@@ -151,6 +161,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 ));
             }
         });
+        self.add_time(|times| &mut times.verify_seconds, begun);
         self.watcher.after(RestoreStep::Verified).await;
         Ok(())
     }
@@ -272,6 +283,8 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             }
         };
         show();
+        self.add_duration(|times| &mut times.data_seconds, streamed.data_time);
+        self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
         self.warn(
             streamed
                 .warnings
@@ -300,6 +313,21 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             )]);
         }
     }
+}
+
+/// A drill proves every byte, or nothing.
+fn ensure_proven(compared: &Comparison, shown: &str) -> Result<(), AgentFailure> {
+    if compared.proves_bytes {
+        return Ok(());
+    }
+    Err(AgentFailure {
+        reason: reasons::RESTORE_DIFFERS.to_owned(),
+        message: format!(
+            "as many rows as the manifest says were restored of database {shown}, but the set has no digest of \
+             every table, so it can't be proven that they are the same. Take another backup: this version \
+             stores the digests"
+        ),
+    })
 }
 
 fn no_program(server: u32, why: &NoProgram) -> AgentFailure {

@@ -24,9 +24,34 @@ pub fn refuse(problems: &[String]) -> Result<(), AgentFailure> {
     })
 }
 
+/// What a drill makes in a server is for a throwaway one only.
+#[must_use]
+pub fn no_drill_elsewhere(is_drill: bool, is_throwaway: bool) -> Vec<String> {
+    let says = "into Scratch needs a throwaway server: it is restored by `holdfast agent drill`";
+    if is_drill && !is_throwaway {
+        vec![says.to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
+/// What an earlier drill has left proves nothing.
+#[must_use]
+pub fn not_fresh(into: RestoreTarget) -> Vec<String> {
+    if into == RestoreTarget::Scratch {
+        vec!["the throwaway server is not a new one".to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
 /// What is known of each database before it is restored.
 pub fn begin_report(report: &mut RestoreReport, plan: Plan<'_>) {
     report.message = Some("looking whether the server can take the set".to_owned());
+    if let Some(drill) = &mut report.drill {
+        let identity = &plan.manifest.identity;
+        drill.system_identifier = Some(identity.system_identifier.clone());
+    }
     report.total_bytes = Some(
         plan.manifest
             .databases
@@ -85,6 +110,9 @@ fn describe(restored: &RestoredDatabase, into: RestoreTarget) -> String {
     let rows = restored.rows.unwrap_or_default();
     let tables = count(restored.tables.unwrap_or_default(), "table");
     let done = format!("database {name} is restored: {rows} rows in {tables}, {exact}");
+    if into == RestoreTarget::Scratch {
+        return format!("{done}. It was in a throwaway server, and is gone");
+    }
     if into != RestoreTarget::Replace {
         return format!(
             "{done}. It is beside the present one, as {}",

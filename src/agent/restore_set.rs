@@ -12,14 +12,16 @@ use crate::wording::{list, quoted};
 
 use super::Interrupt;
 use super::restore_context::{Restoring, object_of, seconds};
-use super::restore_database::{create_roles, drop_own, drop_roles, failed};
+use super::restore_database::{
+    create_roles, drop_own, drop_roles, failed, make_superusers, superusers_of,
+};
 use super::restore_doors::open_doors;
 use super::restore_facts::fetch_facts;
 use super::restore_fetch::{fetch_contents, fetch_manifest, hash_objects};
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
 use super::restore_preflight::{look_ahead, problems_of};
-use super::restore_said::{begin_report, describe_done, refuse};
+use super::restore_said::{begin_report, describe_done, no_drill_elsewhere, not_fresh, refuse};
 use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put_right, taken};
 use super::restore_server_facts::{Preflight, ServerFacts};
 use super::restore_swap_state::Left;
@@ -46,6 +48,11 @@ pub async fn restore_set<W: RestoreWatcher>(
 ) -> Result<RestoreReport, AgentFailure> {
     let request = order.request;
     let restoring = Restoring::open(order, watcher)?;
+    let is_drill = request.into == RestoreTarget::Scratch;
+    refuse(&no_drill_elsewhere(
+        is_drill,
+        restoring.login.socket().is_some(),
+    ))?;
     let writer = tokio::select! {
         biased;
         failure = interrupt.wait() => return Err(failure),
@@ -63,7 +70,7 @@ pub async fn restore_set<W: RestoreWatcher>(
         failure = interrupt.wait() => return Err(failure),
         manifest = fetching => manifest?,
     };
-    refuse(&problems_of(&manifest, request.into))?;
+    refuse(&problems_of(&manifest))?;
     let plan = Plan {
         manifest: &manifest,
         restore_uid: &request.restore_uid,
@@ -79,6 +86,8 @@ pub async fn restore_set<W: RestoreWatcher>(
         Ok(writer) => writer,
         // Another pod goes on with what is there.
         Err(failure) if interrupt.is_stopped() => return Err(failure),
+        // All of the throwaway server goes.
+        Err(failure) if is_drill => return Err(failure),
         Err(failure) => return Err(restoring.tidy_up(plan, failure).await),
     };
     // Not interrupted: it takes seconds, and must not stay half done.
@@ -117,6 +126,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     async fn restore_all(&self, plan: Plan<'_>, writer: Writer) -> Result<Writer, AgentFailure> {
         let prepared = self.prepare(plan, writer).await?;
         if prepared.contents.is_empty() {
+            refuse(&not_fresh(plan.into))?;
             return Ok(prepared.writer);
         }
         let Prepared {
@@ -138,6 +148,9 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             let names = &plan.names()[index];
             self.restore_one(&tools, database, names, &contents[index])
                 .await?;
+        }
+        if plan.into == RestoreTarget::Scratch {
+            self.prove_all(plan, &contents).await?;
         }
         Ok(writer)
     }
@@ -186,6 +199,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 contents.push(fetch_contents(&self.store, path, object).await?);
             }
             self.note(|report| report.hash_seconds = seconds(begun));
+            self.add_time(|times| &mut times.download_seconds, begun);
         }
         let Preflight {
             problems,
@@ -204,6 +218,12 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             create_roles(&writer, &missing_roles, plan.restore_uid)
                 .await
                 .map_err(|error| failed("missing roles could not be created", &error))?;
+            if plan.into == RestoreTarget::Scratch {
+                let owners = superusers_of(&missing_roles, manifest, &contents);
+                make_superusers(&writer, &owners)
+                    .await
+                    .map_err(|error| failed("roles could not be prepared", &error))?;
+            }
         }
         self.watcher.after(RestoreStep::RolesCreated).await;
         Ok(Prepared {

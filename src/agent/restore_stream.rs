@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt as _;
@@ -41,6 +42,10 @@ pub struct Streamed {
     pub dumped: ArchiveSummary,
     /// The program's warnings.
     pub warnings: Vec<String>,
+    /// Until the program had read all rows.
+    pub data_time: Duration,
+    /// From then on, for indexes and constraints.
+    pub index_time: Duration,
 }
 
 /// Restores one dump by a program that was not started yet.
@@ -52,6 +57,7 @@ pub async fn restore_object(
     key_of_digests: DigestKey,
     restored: Arc<AtomicU64>,
 ) -> Result<Streamed, AgentFailure> {
+    let begun = Instant::now();
     let mut child = Running::start(command, PROGRAM)?;
     let (Some(input), _, Some(messages)) = child.pipes() else {
         return Err(without_pipes(PROGRAM));
@@ -76,6 +82,7 @@ pub async fn restore_object(
         sent
     };
     let (fetched, status) = tokio::join!(sending, feed(&mut child, input, raw));
+    let data_time = begun.elapsed();
     let outcome = worker
         .await
         .unwrap_or_else(|error| Err(Broken::Odd(error.to_string())));
@@ -98,6 +105,8 @@ pub async fn restore_object(
         Ok(dumped) if sha256 == object.sha256 => Ok(Streamed {
             dumped,
             warnings: messages.warnings,
+            data_time,
+            index_time: begun.elapsed().saturating_sub(data_time),
         }),
         _ => Err(changed(&format!(
             "`{key}` had other bytes while it was restored than when it was hashed"

@@ -63,6 +63,14 @@ pub struct Expected<'a> {
     pub key: DigestKey,
 }
 
+/// What was found.
+#[derive(Debug)]
+pub struct Verified {
+    pub comparison: Comparison,
+    /// The dump of the restored database.
+    pub again: ArchiveSummary,
+}
+
 /// Compares a restored database with the manifest.
 pub async fn verify(
     login: &Login,
@@ -70,7 +78,7 @@ pub async fn verify(
     restored_as: &str,
     expected: Expected<'_>,
     deadline: Instant,
-) -> Result<Comparison, AgentFailure> {
+) -> Result<Verified, AgentFailure> {
     let settings = build_session_settings(expected.manifest.description.as_ref());
     let mut attempt = 1;
     let again = loop {
@@ -96,7 +104,10 @@ pub async fn verify(
     let of_extensions = fetch_extension_tables(&session).await?;
     if archive.is_read {
         let contents = contents_of(&archive, expected.dumped, &list, &of_extensions);
-        return Ok(compare(expected.manifest, &contents));
+        return Ok(Verified {
+            comparison: compare(expected.manifest, &contents),
+            again: archive,
+        });
     }
     let counted = count_in_snapshot(&session, &list, |_| true).await?;
     let tables = list.tables.iter().filter_map(|table| {
@@ -111,7 +122,10 @@ pub async fn verify(
         tables: tables.collect(),
         large_objects: None,
     };
-    Ok(compare(expected.manifest, &contents))
+    Ok(Verified {
+        comparison: compare(expected.manifest, &contents),
+        again: archive,
+    })
 }
 
 /// What a dump holds, by the names that the catalog has: those in the dump are in the encoding of the

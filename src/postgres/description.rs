@@ -59,6 +59,9 @@ pub struct DatabaseDescription {
     /// Roles that own something in it or have privileges on it: a restore needs them first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// Those of them that were superusers. A set of an older version has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub superusers: Vec<String>,
     /// How many sequences it has.
     pub sequences: u64,
     /// Extensions.
@@ -163,14 +166,18 @@ pub async fn fetch_description(session: &Session) -> Result<DatabaseDescription,
         ));
     }
     let roles = format!(
-        "select distinct {} as name from pg_catalog.pg_shdepend as d join pg_catalog.pg_roles as r on \
+        "select distinct {} as name, r.rolsuper as superuser from pg_catalog.pg_shdepend as d join pg_catalog.pg_roles as r on \
          r.oid = d.refobjid where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and \
          (d.dbid = ({DATABASE}) or d.dbid = 0 and d.classid = \
          'pg_catalog.pg_database'::pg_catalog.regclass and d.objid = ({DATABASE})) order by 1",
         name_column("r.rolname")
     );
     for row in list(session, of, "roles", &roles).await? {
-        of.roles.push(name(session, &row, "name")?);
+        let role = name(session, &row, "name")?;
+        if session.truth(&row, "superuser")? {
+            of.superusers.push(role.clone());
+        }
+        of.roles.push(role);
     }
     let sequences = "select pg_catalog.count(*)::text as number from pg_catalog.pg_class where relkind \
         = 'S' and relpersistence <> 't'";

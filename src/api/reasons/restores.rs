@@ -23,4 +23,12 @@ reasons! { RESTORES:
         "The restored database is good, but could not take the name of the present one, which is unchanged. \
          The message says if it accepts no connections.",
         "Correct what the message names, then create another DatabaseRestore.";
+    SCRATCH_FAILED = "ScratchFailed" on "DatabaseRestore Failed":
+        "The throwaway server of a drill did not start, or ended: its disk, its memory, or the image. It does \
+         not say whether the backup can be restored.",
+        "Correct what the message names, such as `spec.drill.storage`, then start another drill.";
+    DRILL_FAILED = "DrillFailed" on "DatabaseRestore Failed":
+        "A drill has restored every row, and something else is wrong: a definition, an index, a constraint, \
+         the value of a sequence, or the result of one of your own queries.",
+        "Read the message. Correct the schema, or the bounds in `spec.drill`, and take another backup.";
 }
