@@ -45,6 +45,14 @@ struct End {
 }
 
 impl End {
+    /// Returns when the pod is stopped.
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     /// Returns when the pod is stopped, when the agent has ended, or when it gives no sign any more.
     async fn wait(&mut self) {
         loop {
@@ -81,12 +89,16 @@ pub async fn run_scratch(arguments: ScratchArguments) -> anyhow::Result<()> {
         interrupt: signal(SignalKind::interrupt())?,
     };
     let cluster = arguments.data.join(CLUSTER);
-    if cluster.exists() {
+    // This container is started again whenever it ends before the agent's.
+    if files.is_done() {
+        end.told().await;
+        return Ok(());
+    }
+    if cluster.exists() || files.failed().is_some() {
         let why = "the server of this drill had ended, and was started again: what was restored is not \
             known to be whole. See the log of the container `scratch` before";
         files.say_failed(why).ok();
-        // An end would only have the container started once more.
-        end.wait().await;
+        end.told().await;
         bail!(why);
     }
     let served = serve(&arguments, &cluster, &files, &mut end).await;
