@@ -11,7 +11,7 @@ use crate::wording::quoted;
 /// The longest name that is quoted in a message.
 const SHOWN: usize = 120;
 /// What has no definition, is compared elsewhere, or is not restored.
-const LEFT_OUT: [&str; 9] = [
+const LEFT_OUT: [&str; 8] = [
     "TABLE DATA",
     "BLOBS",
     "BLOB DATA",
@@ -20,7 +20,6 @@ const LEFT_OUT: [&str; 9] = [
     "SUBSCRIPTION TABLE",
     "DATABASE",
     "DATABASE PROPERTIES",
-    SEQUENCE_SET,
 ];
 /// What hangs on these is left out, too.
 const LEFT_OUT_OWNERS: [&str; 2] = ["DATABASE ", "SUBSCRIPTION "];
@@ -85,9 +84,6 @@ fn by_key(contents: &[ContentsEntry]) -> BTreeMap<Key<'_>, Vec<&str>> {
 
 fn is_compared(entry: &ContentsEntry) -> bool {
     let kind = entry.description.as_str();
-    if kind == SEQUENCE_SET {
-        return true;
-    }
     let hangs = ["COMMENT", "ACL", "SECURITY LABEL"].contains(&kind)
         && LEFT_OUT_OWNERS
             .iter()
@@ -170,7 +166,8 @@ const fn is_of_word(character: char) -> bool {
 }
 
 fn word_length(text: &str) -> usize {
-    text.find(|one| !is_of_word(one)).unwrap_or(text.len())
+    text.find(|one: char| !is_of_word(one))
+        .unwrap_or(text.len())
 }
 
 /// The length of what begins with this quote; two of them are one character.

@@ -1,8 +1,6 @@
 //! What kind of failure a drill has ended with, by its reason and by what Postgres has said. Pure.
 
-use crate::api::{AgentFailure, DrillFailureClass, reasons};
-
-use DrillFailureClass as Class;
+use crate::api::{AgentFailure, DrillFailureClass as Class, reasons};
 
 /// What the server says when it has no space, or ends.
 const SCRATCH: [&str; 8] = [
@@ -64,7 +62,7 @@ const IN_THE_PATH: [&str; 7] = [
 
 /// Classifies a failure. What nobody here knows is unknown, and a failure still.
 #[must_use]
-pub fn classify(failure: &AgentFailure) -> DrillFailureClass {
+pub fn classify(failure: &AgentFailure) -> Class {
     match failure.reason.as_str() {
         reasons::SCRATCH_FAILED
         | reasons::CONNECTION_FAILED
@@ -90,7 +88,7 @@ pub fn classify(failure: &AgentFailure) -> DrillFailureClass {
 }
 
 /// Of what is found before anything is made, in words of our own.
-fn of_what_stands_against_it(message: &str) -> DrillFailureClass {
+fn of_what_stands_against_it(message: &str) -> Class {
     if message.contains("does not have extension ") {
         Class::ExtensionMissing
     } else if message.contains("the server has extension ") {
@@ -103,7 +101,7 @@ fn of_what_stands_against_it(message: &str) -> DrillFailureClass {
 }
 
 /// Of what Postgres says, in English: the server runs with `lc_messages=C`.
-fn of_what_was_said(message: &str) -> DrillFailureClass {
+fn of_what_was_said(message: &str) -> Class {
     // What stands before may be a name of the database's.
     let said = message
         .rsplit_once("ERROR:")

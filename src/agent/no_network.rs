@@ -51,6 +51,8 @@ fn build_filter() -> Result<BpfProgram, seccompiler::BackendError> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used, reason = "a test")]
+
     use std::net::UdpSocket;
     use std::os::unix::net::UnixDatagram;
 

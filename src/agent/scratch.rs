@@ -171,10 +171,10 @@ async fn try_work(
             biased;
             ended = server.wait() => {
                 let status = ended.context("how postgres has ended is not known")?;
+                let said = server.last_messages().await;
                 bail!(
                     "the throwaway server has ended by itself ({status}), so nothing is known of the backup: \
-                     {}. If it was killed by signal 9, raise `spec.drill.resources.limits.memory`",
-                    server.last_messages().await
+                     {said}. If it was killed by signal 9, raise `spec.drill.resources.limits.memory`"
                 );
             }
             () = sleep(PAUSE) => {}
