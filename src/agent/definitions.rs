@@ -34,8 +34,10 @@ pub struct Definitions {
     pub sequences: Vec<String>,
 }
 
-/// What an entry is about: kind, schema, name and owner.
-type Key<'a> = (&'a str, &'a str, &'a str, &'a str);
+/// What an entry is about: kind, schema and name.
+type Key<'a> = (&'a str, &'a str, &'a str);
+/// Owner and definition.
+type Definition<'a> = (&'a str, &'a str);
 
 /// Compares two tables of contents.
 #[must_use]
@@ -53,6 +55,9 @@ pub fn compare_definitions(dumped: &[ContentsEntry], again: &[ContentsEntry]) ->
             None => of_it.push(format!("{name} is not there")),
             Some(others) if is_same(key.0, definitions, others) => {}
             Some(_) if key.0 == SEQUENCE_SET => of_it.push(format!("{name} has another value")),
+            Some(others) if !has_same_owners(definitions, others) => {
+                of_it.push(format!("{name} belongs to another role"));
+            }
             Some(_) => of_it.push(format!("{name} is defined differently")),
         }
     }
@@ -65,16 +70,16 @@ pub fn compare_definitions(dumped: &[ContentsEntry], again: &[ContentsEntry]) ->
 }
 
 /// The definitions of each; functions have their arguments in the name, but not everything has a name.
-fn by_key(contents: &[ContentsEntry]) -> BTreeMap<Key<'_>, Vec<&str>> {
-    let mut found: BTreeMap<Key<'_>, Vec<&str>> = BTreeMap::new();
+fn by_key(contents: &[ContentsEntry]) -> BTreeMap<Key<'_>, Vec<Definition<'_>>> {
+    let mut found: BTreeMap<Key<'_>, Vec<Definition<'_>>> = BTreeMap::new();
     for entry in contents.iter().filter(|entry| is_compared(entry)) {
         let key = (
             entry.description.as_str(),
             entry.schema.as_str(),
             entry.name.as_str(),
-            entry.owner.as_str(),
         );
-        found.entry(key).or_default().push(&entry.definition);
+        let definition = (entry.owner.as_str(), entry.definition.as_str());
+        found.entry(key).or_default().push(definition);
     }
     for definitions in found.values_mut() {
         definitions.sort_unstable();
@@ -91,7 +96,7 @@ fn is_compared(entry: &ContentsEntry) -> bool {
     !hangs && !LEFT_OUT.contains(&kind)
 }
 
-fn name_of((kind, schema, name, _): Key<'_>) -> String {
+fn name_of((kind, schema, name): Key<'_>) -> String {
     let kind = if kind == SEQUENCE_SET {
         "SEQUENCE"
     } else {
@@ -105,22 +110,27 @@ fn name_of((kind, schema, name, _): Key<'_>) -> String {
     format!("{} {}", kind.to_lowercase(), quoted(&name, SHOWN))
 }
 
-fn is_same(kind: &str, before: &[&str], after: &[&str]) -> bool {
+fn has_same_owners(before: &[Definition<'_>], after: &[Definition<'_>]) -> bool {
+    let owners = before.iter().map(|(owner, _)| owner);
+    owners.eq(after.iter().map(|(owner, _)| owner))
+}
+
+fn is_same(kind: &str, before: &[Definition<'_>], after: &[Definition<'_>]) -> bool {
     if before == after {
         return true;
     }
     if kind == SEQUENCE_SET {
         return false;
     }
-    let all = |definitions: &[&str]| {
-        let mut all: Vec<Vec<String>> = definitions
+    let simplified = |definitions: &[Definition<'_>]| {
+        let mut all: Vec<(String, Vec<String>)> = definitions
             .iter()
-            .map(|definition| simplify(kind, definition))
+            .map(|(owner, definition)| ((*owner).to_owned(), simplify(kind, definition)))
             .collect();
         all.sort_unstable();
         all
     };
-    all(before) == all(after)
+    simplified(before) == simplified(after)
 }
 
 /// A definition without what may differ although it means the same.

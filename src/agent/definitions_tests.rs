@@ -124,8 +124,7 @@ fn what_is_missing_or_more_is_named_and_sequences_by_themselves() {
         Definitions {
             schema: vec![
                 "index \"app.by_day\" is not there".to_owned(),
-                "table \"app.orders\" is not there".to_owned(),
-                "table \"app.orders\" is not in the backup".to_owned(),
+                "table \"app.orders\" belongs to another role".to_owned(),
                 "trigger \"app.more\" is not in the backup".to_owned(),
             ],
             sequences: vec!["sequence \"app.numbers\" has another value".to_owned()],
