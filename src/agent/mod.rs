@@ -44,6 +44,7 @@ mod restore_database;
 mod restore_doors;
 mod restore_facts;
 mod restore_fetch;
+mod restore_identity;
 mod restore_mark;
 mod restore_names;
 mod restore_one;

@@ -14,7 +14,7 @@ use crate::wording::{list, quoted};
 
 use super::DumpPrograms;
 use super::dump::DumpedServer;
-use super::restore_context::{Restoring, add_seconds, object_of};
+use super::restore_context::{Restoring, add_seconds};
 use super::restore_database::{NewDatabase, create, drop_own, failed, mark};
 use super::restore_facts::{fetch_databases, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
@@ -237,8 +237,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let Tools {
             facts, programs, ..
         } = tools;
-        let object = object_of(tools.plan.manifest, database)?;
-        let key = format!("{}/{}", self.order.request.path, object.name);
+        let dump = self.dump_of(tools.plan.manifest, database)?;
         let program = find_program_for("pg_restore", facts.major)
             .await
             .map_err(|why| no_program(facts.major, &why))?;
@@ -261,7 +260,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
         };
         let counter = restored.clone();
-        let work = restore_object(&self.store, &key, object, command, key_of_digests, counter);
+        let work = restore_object(&dump, command, key_of_digests, counter);
         tokio::pin!(work);
         let mut ticks = tokio::time::interval(NOTE_INTERVAL);
         let streamed = loop {

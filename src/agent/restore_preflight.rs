@@ -33,9 +33,6 @@ pub fn problems_of(manifest: &Manifest, into: RestoreTarget) -> Vec<String> {
     if into == RestoreTarget::Scratch {
         problems.push("into Scratch is not supported yet".to_owned());
     }
-    if !manifest.recipients.is_empty() {
-        problems.push("it is encrypted, which is not supported yet".to_owned());
-    }
     let databases = manifest.databases.len();
     if databases == 0 || databases > RESTORED_DATABASE_LIMIT {
         problems.push(format!(
@@ -50,6 +47,16 @@ pub fn problems_of(manifest: &Manifest, into: RestoreTarget) -> Vec<String> {
                 quoted(&object.name, SHOWN)
             ));
         }
+    }
+    let mut encrypted = manifest
+        .objects
+        .iter()
+        .filter(|one| one.encryption.is_some());
+    if let (Some(object), true) = (encrypted.next(), manifest.recipients.is_empty()) {
+        problems.push(format!(
+            "its object {} is encrypted, and its manifest does not say for whom",
+            quoted(&object.name, SHOWN)
+        ));
     }
     let mut used = BTreeSet::new();
     for database in &manifest.databases {

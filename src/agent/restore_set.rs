@@ -11,7 +11,7 @@ use crate::postgres::{ContentsEntry, Writer};
 use crate::wording::{list, quoted};
 
 use super::Interrupt;
-use super::restore_context::{Restoring, object_of, seconds};
+use super::restore_context::{Restoring, seconds};
 use super::restore_database::{create_roles, drop_own, drop_roles, failed};
 use super::restore_doors::open_doors;
 use super::restore_facts::fetch_facts;
@@ -172,9 +172,14 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             found
         };
         let nothing = vec![Vec::new(); manifest.databases.len()];
-        refuse(&judge(&nothing).problems)?;
+        let mut problems = judge(&nothing).problems;
+        let is_read = left.iter().any(|left| matches!(left, Left::Restore { .. }));
+        if is_read {
+            problems.extend(self.read_identities(manifest).err());
+        }
+        refuse(&problems)?;
         let mut contents = Vec::new();
-        if left.iter().any(|left| matches!(left, Left::Restore { .. })) {
+        if is_read {
             let begun = Clock::now();
             self.note(|report| {
                 report.phase = Some(RestorePhase::Hashing);
@@ -182,8 +187,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             });
             hash_objects(&self.store, path, manifest).await?;
             for database in &manifest.databases {
-                let object = object_of(manifest, database)?;
-                contents.push(fetch_contents(&self.store, path, object).await?);
+                contents.push(fetch_contents(&self.dump_of(manifest, database)?).await?);
             }
             self.note(|report| report.hash_seconds = seconds(begun));
         }

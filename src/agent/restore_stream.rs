@@ -1,5 +1,5 @@
-//! From the bucket into `pg_restore`: decompressed, looked at and hashed on its way. Nothing lands on a
-//! disk. However it ends, the program ends, too.
+//! From the bucket into `pg_restore`: decrypted, decompressed, looked at and hashed on its way. Nothing
+//! lands on a disk. However it ends, the program ends, too.
 
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt as _;
@@ -14,10 +14,10 @@ use tokio::sync::mpsc;
 
 use crate::api::{AgentFailure, reasons};
 use crate::postgres::{ArchiveParser, ArchiveSummary, DigestKey};
-use crate::store::{ManifestObject, S3Store};
+use crate::store::{PieceReader, open_stored};
 
 use super::dump_run::{Lines, Running, keep_messages, without_pipes};
-use super::restore_fetch::{changed, explain};
+use super::restore_fetch::{StoredDump, changed, explain};
 
 /// The program, in messages.
 const PROGRAM: &str = "pg_restore";
@@ -45,13 +45,14 @@ pub struct Streamed {
 
 /// Restores one dump by a program that was not started yet.
 pub async fn restore_object(
-    store: &S3Store,
-    key: &str,
-    object: &ManifestObject,
+    dump: &StoredDump<'_>,
     command: Command,
     key_of_digests: DigestKey,
     restored: Arc<AtomicU64>,
 ) -> Result<Streamed, AgentFailure> {
+    let StoredDump {
+        store, key, object, ..
+    } = dump;
     let mut child = Running::start(command, PROGRAM)?;
     let (Some(input), _, Some(messages)) = child.pipes() else {
         return Err(without_pipes(PROGRAM));
@@ -59,11 +60,13 @@ pub async fn restore_object(
     let messages = tokio::spawn(keep_messages(messages, PROGRAM.to_owned(), Lines::OwnOnly));
     let (stored_sender, stored) = mpsc::channel::<Bytes>(WAITING);
     let (raw_sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
-    let raw_size = object.raw_size;
+    let (raw_size, encryption) = (object.raw_size, object.encryption);
+    let identities = dump.identities.cloned();
     let worker = tokio::task::spawn_blocking(move || {
         let parser = ArchiveParser::in_any_order(key_of_digests);
+        let stored = open_stored(PieceReader::new(stored), encryption, identities.as_deref());
         decode(
-            Pieces::new(stored),
+            stored.map_err(|why| Broken::Odd(why.to_string()))?,
             parser,
             &raw_sender,
             raw_size,
@@ -126,9 +129,10 @@ async fn feed(
     None
 }
 
-/// Decompresses, and makes sure that it is a whole archive of the size that the manifest says.
+/// Decompresses what was decrypted, and makes sure that it is a whole archive of the size that the
+/// manifest says.
 fn decode(
-    stored: Pieces,
+    stored: impl Read,
     mut parser: ArchiveParser,
     raw: &mpsc::Sender<Vec<u8>>,
     raw_size: u64,
@@ -163,35 +167,6 @@ fn decode(
     parser
         .finish()
         .map_err(|error| Broken::Odd(error.to_string()))
-}
-
-/// Reads what comes in pieces.
-struct Pieces {
-    receiver: mpsc::Receiver<Bytes>,
-    current: Bytes,
-}
-
-impl Pieces {
-    const fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
-        Self {
-            receiver,
-            current: Bytes::new(),
-        }
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.current = piece,
-                None => return Ok(0),
-            }
-        }
-        let length = self.current.len().min(into.len());
-        into[..length].copy_from_slice(&self.current.split_to(length));
-        Ok(length)
-    }
 }
 
 fn failed(status: ExitStatus, lines: &str) -> AgentFailure {

@@ -144,7 +144,8 @@ pub fn restore_request(
     deadline: Duration,
     task: RestoreTask<'_>,
 ) -> Option<RestoreRequest> {
-    let credentials = &database.spec.restore.as_ref()?.credentials_secret;
+    let settings = database.spec.restore.as_ref()?;
+    let credentials = &settings.credentials_secret;
     let server = ServerRequest {
         host: Some(task.address.to_owned()),
         pod: Some(task.pod),
@@ -167,6 +168,7 @@ pub fn restore_request(
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
         into: task.restore.spec.into,
+        identity_secret: settings.identity_secret.clone(),
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: deadline.as_secs(),
     })

@@ -37,6 +37,7 @@ mod restored_clients;
 mod restored_crafted;
 mod restored_doors;
 mod restored_elsewhere;
+mod restored_encrypted;
 mod restored_killed;
 mod restored_names;
 mod restored_order;

@@ -157,6 +157,7 @@ impl Restore {
             path: scene.order().path.as_str().to_owned(),
             manifest_sha256: set.manifest_sha256.clone(),
             into,
+            identity_secret: None,
             retry_seconds: 60,
             deadline_seconds: 600,
         };
