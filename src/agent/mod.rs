@@ -41,6 +41,8 @@ mod restore_carry;
 mod restore_compare;
 mod restore_context;
 mod restore_database;
+mod restore_disk;
+mod restore_disk_watch;
 mod restore_doors;
 mod restore_facts;
 mod restore_fetch;

@@ -37,6 +37,8 @@ pub struct Tools<'a> {
     pub plan: Plan<'a>,
     pub writer: &'a Writer,
     pub facts: &'a ServerFacts,
+    /// What the disk can hold, in bytes, if that is known.
+    pub capacity: Option<u64>,
     pub programs: DumpPrograms,
 }
 
@@ -74,6 +76,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             writer,
             facts,
             programs,
+            ..
         } = tools;
         let shown = quoted(&names.name, 80);
         let restored_as = names.restored_as.as_str();
@@ -262,15 +265,20 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let counter = restored.clone();
         let work = restore_object(&dump, command, key_of_digests, counter);
         tokio::pin!(work);
+        let watching = self.watch_disk(tools.writer, tools.capacity);
+        tokio::pin!(watching);
         let mut ticks = tokio::time::interval(NOTE_INTERVAL);
         let streamed = loop {
             tokio::select! {
                 biased;
                 outcome = &mut work => break outcome?,
+                // What runs is ended, and what was made is dropped.
+                full = &mut watching => return Err(full),
                 _ = ticks.tick() => show(),
             }
         };
         show();
+        self.check_disk(tools.writer, tools.capacity).await?;
         self.warn(
             streamed
                 .warnings

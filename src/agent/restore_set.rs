@@ -33,6 +33,8 @@ struct Prepared {
     facts: ServerFacts,
     /// What is left to do for each database.
     left: Vec<Left>,
+    /// What the disk can hold, in bytes, if that is known.
+    capacity: Option<u64>,
     /// The tables of contents of those that are to be restored; all of them if there is one.
     contents: Vec<Vec<ContentsEntry>>,
 }
@@ -123,12 +125,14 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             writer,
             facts,
             left,
+            capacity,
             contents,
         } = prepared;
         let tools = Tools {
             plan,
             writer: &writer,
             facts: &facts,
+            capacity,
             programs: self.prepare_programs(&writer, &facts).await?,
         };
         for (index, database) in plan.manifest.databases.iter().enumerate() {
@@ -155,6 +159,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 writer,
                 facts: ServerFacts::default(),
                 left,
+                capacity: None,
                 contents: Vec::new(),
             });
         }
@@ -178,6 +183,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             problems.extend(self.read_identities(manifest).err());
         }
         refuse(&problems)?;
+        let capacity = self.look_at_disk(&writer, plan, &left).await?;
         let mut contents = Vec::new();
         if is_read {
             let begun = Clock::now();
@@ -214,6 +220,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             writer,
             facts,
             left,
+            capacity,
             contents,
         })
     }

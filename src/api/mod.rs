@@ -19,6 +19,7 @@ mod conditions;
 mod confirmation;
 mod connection;
 mod csi_source;
+mod data_disk;
 mod database_backup;
 mod database_check;
 mod database_ledger;
@@ -88,6 +89,7 @@ pub use confirmation::{
 pub use connection::{
     ClientCertificateSecret, Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode,
 };
+pub use data_disk::DataDisk;
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
     BackupElsewhere, BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck,

@@ -20,6 +20,9 @@ pub const DESCRIBED_TEXT_LIMIT: usize = 500;
 pub struct DatabaseDescription {
     /// Its object id.
     pub oid: i64,
+    /// Bytes that it took on disk before it was dumped, with its indexes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
     /// Encoding, by its name in Postgres.
     pub encoding: String,
     /// Who provides the locale: `c` libc, `i` ICU, `b` Postgres itself. Before Postgres 15 always
@@ -176,6 +179,10 @@ pub async fn fetch_description(session: &Session) -> Result<DatabaseDescription,
         = 'S' and relpersistence <> 't'";
     for row in list(session, of, "sequences", sequences).await? {
         of.sequences = session.number(&row, "number")?.unsigned_abs();
+    }
+    let size = format!("select pg_catalog.pg_database_size(({DATABASE}))::text as bytes");
+    for row in list(session, of, "size", &size).await? {
+        of.size = Some(session.number(&row, "bytes")?);
     }
     read_formats(session, of).await?;
     read_extensions(session, of).await?;

@@ -35,6 +35,7 @@ mod remembered;
 mod restored;
 mod restored_clients;
 mod restored_crafted;
+mod restored_disk;
 mod restored_doors;
 mod restored_elsewhere;
 mod restored_encrypted;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use holdfast::agent::{
     Interrupt, MountedFiles, RestoreOrder, RestoreStep, RestoreWatcher, TakenSet, restore_set,
 };
-use holdfast::api::{AgentFailure, RestoreReport, RestoreRequest, RestoreTarget, RestoredDatabase};
+use holdfast::api::{
+    AgentFailure, DataDisk, RestoreReport, RestoreRequest, RestoreTarget, RestoredDatabase,
+};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -158,6 +160,7 @@ impl Restore {
             manifest_sha256: set.manifest_sha256.clone(),
             into,
             identity_secret: None,
+            disk: DataDisk::default(),
             retry_seconds: 60,
             deadline_seconds: 600,
         };
