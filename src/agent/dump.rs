@@ -165,16 +165,21 @@ impl DumpPrograms {
         command
     }
 
-    /// `pg_restore` from its input into a database, with these settings of the session.
+    /// `pg_restore` from its input into a database, with these settings of the session. It goes on after
+    /// errors only if somebody judges each of them.
     pub(super) fn restore_command(
         &self,
         program: &Path,
         database: &str,
         settings: &str,
+        goes_on: bool,
     ) -> Command {
         let mut command = self.command(program, database);
+        if !goes_on {
+            command.arg("--exit-on-error");
+        }
         command
-            .args(["--exit-on-error", "--no-subscriptions", "--dbname"])
+            .args(["--no-subscriptions", "--dbname"])
             .arg(CLIENT_LIMITS)
             .env("PGOPTIONS", self.options_with(settings))
             .stdin(Stdio::piped());

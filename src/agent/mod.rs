@@ -44,6 +44,7 @@ mod restore_database;
 mod restore_disk;
 mod restore_disk_watch;
 mod restore_doors;
+mod restore_errors;
 mod restore_facts;
 mod restore_fetch;
 mod restore_identity;

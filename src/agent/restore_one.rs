@@ -16,6 +16,7 @@ use super::DumpPrograms;
 use super::dump::DumpedServer;
 use super::restore_context::{Restoring, add_seconds};
 use super::restore_database::{NewDatabase, create, drop_own, failed, mark};
+use super::restore_errors::Said;
 use super::restore_facts::{fetch_databases, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
 use super::restore_names::Names;
@@ -39,7 +40,7 @@ pub struct Tools<'a> {
     pub facts: &'a ServerFacts,
     /// What the disk can hold, in bytes, if that is known.
     pub capacity: Option<u64>,
-    pub programs: DumpPrograms,
+    pub programs: &'a DumpPrograms,
 }
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
@@ -135,6 +136,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                     list(&compared.differences)
                 ),
             });
+        }
+        // Once it is marked nobody restores it again, and nobody else knows what is missing.
+        let noted = self.snapshot().databases;
+        if noted.iter().any(|one| !one.not_restored.is_empty()) {
+            self.watcher.keep().await?;
         }
         let verified = Mark::new(plan.restore_uid, MarkState::Verified);
         mark(writer, restored_as, &names.name, &verified)
@@ -245,7 +251,14 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             .await
             .map_err(|why| no_program(facts.major, &why))?;
         let settings = build_session_settings(database.description.as_ref());
-        let mut command = programs.restore_command(&program.path, new.restored_as, &settings);
+        // A drill that passes has proven all of a set.
+        let said = match tools.plan.into {
+            RestoreTarget::Replace | RestoreTarget::Beside => Said::new(contents),
+            RestoreTarget::Scratch => Said::default(),
+        };
+        let goes_on = said.goes_on();
+        let mut command =
+            programs.restore_command(&program.path, new.restored_as, &settings, goes_on);
         if !missing_tablespaces(contents, facts).is_empty() {
             command.arg("--no-tablespaces");
         }
@@ -263,7 +276,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
         };
         let counter = restored.clone();
-        let work = restore_object(&dump, command, key_of_digests, counter);
+        let work = restore_object(&dump, command, said, key_of_digests, counter);
         tokio::pin!(work);
         let watching = self.watch_disk(tools.writer, tools.capacity);
         tokio::pin!(watching);
@@ -279,13 +292,31 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         };
         show();
         self.check_disk(tools.writer, tools.capacity).await?;
+        self.note_not_restored(new.name, &streamed.not_restored);
+        let of_errors = |warning: &String| !warning.starts_with("errors ignored");
         self.warn(
             streamed
                 .warnings
                 .into_iter()
+                .filter(of_errors)
                 .map(|warning| format!("pg_restore: {warning}")),
         );
         Ok(streamed.dumped)
+    }
+
+    /// Notes what is missing: it is in the last words of the restore, too.
+    fn note_not_restored(&self, name: &str, not_restored: &[String]) {
+        self.note(|report| {
+            let of_it = report.databases.iter_mut().find(|one| one.name == name);
+            if let Some(restored) = of_it {
+                restored.not_restored = not_restored.to_vec();
+            }
+            let shown = quoted(name, 80);
+            let warnings = not_restored.iter().map(|what| {
+                format!("not restored in database {shown}, which concerns no rows: {what}")
+            });
+            report.warnings.extend(warnings);
+        });
     }
 
     /// Without statistics the first queries would read whole tables.

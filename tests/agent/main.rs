@@ -39,6 +39,7 @@ mod restored_disk;
 mod restored_doors;
 mod restored_elsewhere;
 mod restored_encrypted;
+mod restored_errors;
 mod restored_killed;
 mod restored_names;
 mod restored_order;
