@@ -64,6 +64,7 @@ mod restore_stream;
 mod restore_swap;
 mod restore_swap_state;
 mod restore_verify;
+mod session_formats;
 mod set_order;
 mod set_verdict;
 mod snapshot;
