@@ -1,7 +1,7 @@
 //! What all parts of a restore share: the order, the bucket, the login, and the report as it is now.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant as Clock};
 
 use tokio::time::Instant;
@@ -10,9 +10,11 @@ use crate::api::{
     AgentFailure, DrillReport, DrillTimes, RESTORE_WARNING_LIMIT, RestoreReport, reasons,
 };
 use crate::postgres::{Login, Writer, fetch_identity};
-use crate::store::{Manifest, ManifestDatabase, ManifestObject, S3Store};
+use crate::store::{Identities, Manifest, ManifestDatabase, ManifestObject, S3Store};
 use crate::wording::quoted;
 
+use super::restore_fetch::StoredDump;
+use super::restore_identity::read_identities;
 use super::restore_order::{RestoreOrder, RestoreWatcher};
 use super::restore_server::connect;
 
@@ -27,6 +29,8 @@ pub struct Restoring<'a, W> {
     pub has_made: AtomicBool,
     /// The system identifier of the server that it has begun with.
     identifier: OnceLock<String>,
+    /// The private keys that read the set, if it is encrypted.
+    identities: OnceLock<Arc<Identities>>,
     report: Mutex<RestoreReport>,
 }
 
@@ -46,6 +50,7 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
             deadline: Instant::now() + Duration::from_secs(request.deadline_seconds.max(1)),
             has_made: AtomicBool::new(false),
             identifier: OnceLock::new(),
+            identities: OnceLock::new(),
             report: Mutex::new(RestoreReport {
                 drill: request.drill.as_ref().map(|_| DrillReport::default()),
                 ..RestoreReport::default()
@@ -75,6 +80,30 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
                  nothing was done there",
                 self.login.address()
             ),
+        })
+    }
+
+    /// Reads the private keys for a set that is encrypted, or says why they can't read it.
+    pub fn read_identities(&self, manifest: &Manifest) -> Result<(), String> {
+        let (request, files) = (self.order.request, self.order.files);
+        if let Some(identities) = read_identities(request, files, manifest)? {
+            self.identities.get_or_init(|| identities);
+        }
+        Ok(())
+    }
+
+    /// The dump of a database as it is stored, and what reads it.
+    pub fn dump_of<'b>(
+        &'b self,
+        manifest: &'b Manifest,
+        database: &ManifestDatabase,
+    ) -> Result<StoredDump<'b>, AgentFailure> {
+        let object = object_of(manifest, database)?;
+        Ok(StoredDump {
+            store: &self.store,
+            key: format!("{}/{}", self.order.request.path, object.name),
+            object,
+            identities: self.identities.get(),
         })
     }
 
@@ -120,7 +149,7 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
 }
 
 /// The dump of a database.
-pub fn object_of<'a>(
+fn object_of<'a>(
     manifest: &'a Manifest,
     database: &ManifestDatabase,
 ) -> Result<&'a ManifestObject, AgentFailure> {

@@ -30,9 +30,6 @@ pub fn problems_of(manifest: &Manifest) -> Vec<String> {
              {FORMAT_VERSION}"
         ));
     }
-    if !manifest.recipients.is_empty() {
-        problems.push("it is encrypted, which is not supported yet".to_owned());
-    }
     let databases = manifest.databases.len();
     if databases == 0 || databases > RESTORED_DATABASE_LIMIT {
         problems.push(format!(
@@ -47,6 +44,16 @@ pub fn problems_of(manifest: &Manifest) -> Vec<String> {
                 quoted(&object.name, SHOWN)
             ));
         }
+    }
+    let mut encrypted = manifest
+        .objects
+        .iter()
+        .filter(|one| one.encryption.is_some());
+    if let (Some(object), true) = (encrypted.next(), manifest.recipients.is_empty()) {
+        problems.push(format!(
+            "its object {} is encrypted, and its manifest does not say for whom",
+            quoted(&object.name, SHOWN)
+        ));
     }
     let mut used = BTreeSet::new();
     for database in &manifest.databases {

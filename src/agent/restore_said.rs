@@ -10,6 +10,9 @@ use crate::wording::{count, quoted};
 use super::restore_server::Plan;
 use super::restore_swap::build_commands;
 
+/// How much of what could not be restored the last words name.
+const NAMED: usize = 4;
+
 /// Refuses a set that something stands against. Nothing was made.
 pub fn refuse(problems: &[String]) -> Result<(), AgentFailure> {
     if problems.is_empty() {
@@ -109,7 +112,21 @@ fn describe(restored: &RestoredDatabase, into: RestoreTarget) -> String {
     };
     let rows = restored.rows.unwrap_or_default();
     let tables = count(restored.tables.unwrap_or_default(), "table");
-    let done = format!("database {name} is restored: {rows} rows in {tables}, {exact}");
+    let missing = if restored.not_restored.is_empty() {
+        String::new()
+    } else {
+        let named = restored.not_restored.iter().take(NAMED);
+        let named: Vec<&str> = named.map(String::as_str).collect();
+        let more = match restored.not_restored.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more (status.report.databases[].notRestored)"),
+        };
+        format!(
+            ". NOT RESTORED, which concerns no rows: {}{more}",
+            named.join("; ")
+        )
+    };
+    let done = format!("database {name} is restored: {rows} rows in {tables}, {exact}{missing}");
     if into == RestoreTarget::Scratch {
         return format!("{done}. It was in a throwaway server, and is gone");
     }

@@ -4,20 +4,21 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Clock};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::api::{AgentFailure, RestorePhase, RestoreReport, RestoreTarget, reasons};
 use crate::postgres::{ContentsEntry, Writer};
 use crate::wording::{list, quoted};
 
 use super::Interrupt;
-use super::restore_context::{Restoring, object_of, seconds};
+use super::restore_context::{Restoring, seconds};
 use super::restore_database::{
     create_roles, drop_own, drop_roles, failed, make_superusers, superusers_of,
 };
 use super::restore_doors::open_doors;
 use super::restore_facts::fetch_facts;
 use super::restore_fetch::{fetch_contents, fetch_manifest, hash_objects};
+use super::restore_names::Names;
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
 use super::restore_preflight::{look_ahead, problems_of};
@@ -29,12 +30,19 @@ use super::restore_swap_state::Left;
 /// How long tidying up may take after a failure.
 const TIDY_LIMIT: Duration = Duration::from_mins(2);
 
+/// How often a database is restored when the connection breaks while it is.
+const ATTEMPTS: u32 = 3;
+/// How long a server has to end what has lost its client.
+const ATTEMPT_PAUSE: Duration = Duration::from_secs(5);
+
 /// What is known once nothing stands against it.
 struct Prepared {
     writer: Writer,
     facts: ServerFacts,
     /// What is left to do for each database.
     left: Vec<Left>,
+    /// What the disk can hold, in bytes, if that is known.
+    capacity: Option<u64>,
     /// The tables of contents of those that are to be restored; all of them if there is one.
     contents: Vec<Vec<ContentsEntry>>,
 }
@@ -103,6 +111,11 @@ pub async fn restore_set<W: RestoreWatcher>(
     Ok(restoring.snapshot())
 }
 
+/// Whether the same may work with another connection.
+fn is_broken(failure: &AgentFailure) -> bool {
+    [reasons::CONNECTION_FAILED, reasons::SERVER_STARTING].contains(&failure.reason.as_str())
+}
+
 impl<W: RestoreWatcher> Restoring<'_, W> {
     /// Takes the lock, and opens what restores have left closed that were killed: whatever is wrong with the
     /// set or the bucket, clients get in again.
@@ -133,26 +146,61 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             writer,
             facts,
             left,
+            capacity,
             contents,
         } = prepared;
-        let tools = Tools {
-            plan,
-            writer: &writer,
-            facts: &facts,
-            programs: self.prepare_programs(&writer, &facts).await?,
-        };
+        let programs = self.prepare_programs(&writer, &facts).await?;
+        let mut writer = writer;
         for (index, database) in plan.manifest.databases.iter().enumerate() {
             if !matches!(left[index], Left::Restore { .. }) {
                 continue;
             }
             let names = &plan.names()[index];
-            self.restore_one(&tools, database, names, &contents[index])
-                .await?;
+            let before = self.snapshot().restored_bytes;
+            let mut attempt = 1;
+            loop {
+                let tools = Tools {
+                    plan,
+                    writer: &writer,
+                    facts: &facts,
+                    capacity,
+                    programs: &programs,
+                };
+                let restoring = self.restore_one(&tools, database, names, &contents[index]);
+                match restoring.await {
+                    Ok(()) => break,
+                    Err(failure) if is_broken(&failure) && attempt < ATTEMPTS => {
+                        attempt += 1;
+                        self.say_again(names, &failure, before);
+                    }
+                    Err(failure) => return Err(failure),
+                }
+                // The server may have started again; the lock went with its session.
+                drop(writer);
+                sleep(ATTEMPT_PAUSE).await;
+                writer = self.begin().await?;
+            }
         }
         if plan.into == RestoreTarget::Scratch {
             self.prove_all(plan, &contents).await?;
         }
         Ok(writer)
+    }
+
+    /// Says that a database is restored once more, and why.
+    fn say_again(&self, names: &Names, failure: &AgentFailure, before: Option<i64>) {
+        let message = format!(
+            "the connection broke while database {} was restored, so what was made of it is dropped and it is \
+             restored once more: {}",
+            quoted(&names.name, 80),
+            failure.message
+        );
+        tracing::warn!("{message}");
+        self.note(|report| {
+            report.restored_bytes = before;
+            report.message = Some(message.clone());
+            report.warnings.push(message);
+        });
     }
 
     /// Looks whether it can be done; until that is known nothing is made. Then roles that are missing are.
@@ -168,6 +216,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 writer,
                 facts: ServerFacts::default(),
                 left,
+                capacity: None,
                 contents: Vec::new(),
             });
         }
@@ -185,9 +234,15 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             found
         };
         let nothing = vec![Vec::new(); manifest.databases.len()];
-        refuse(&judge(&nothing).problems)?;
+        let mut problems = judge(&nothing).problems;
+        let is_read = left.iter().any(|left| matches!(left, Left::Restore { .. }));
+        if is_read {
+            problems.extend(self.read_identities(manifest).err());
+        }
+        refuse(&problems)?;
+        let capacity = self.look_at_disk(&writer, plan, &left).await?;
         let mut contents = Vec::new();
-        if left.iter().any(|left| matches!(left, Left::Restore { .. })) {
+        if is_read {
             let begun = Clock::now();
             self.note(|report| {
                 report.phase = Some(RestorePhase::Hashing);
@@ -195,8 +250,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             });
             hash_objects(&self.store, path, manifest).await?;
             for database in &manifest.databases {
-                let object = object_of(manifest, database)?;
-                contents.push(fetch_contents(&self.store, path, object).await?);
+                contents.push(fetch_contents(&self.dump_of(manifest, database)?).await?);
             }
             self.note(|report| report.hash_seconds = seconds(begun));
             self.add_time(|times| &mut times.download_seconds, begun);
@@ -230,6 +284,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             writer,
             facts,
             left,
+            capacity,
             contents,
         })
     }

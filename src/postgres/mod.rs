@@ -54,7 +54,7 @@ pub use counting::{count_rest, count_small, takes_long};
 pub use description::{
     ConfigurationTable, DESCRIBED_TEXT_LIMIT, DatabaseDescription, DatabaseSetting,
     ExtensionDescription, FORMATS, PublicationDescription, SlotDescription,
-    SubscriptionDescription, fetch_description,
+    SubscriptionDescription, fetch_description, fetch_formats,
 };
 pub use dump_rights::{DumpObstacle, fetch_dump_obstacle};
 pub use effort::Allowance;

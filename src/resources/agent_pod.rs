@@ -16,10 +16,10 @@ use kube::api::ObjectMeta;
 use super::agent_home::{escape, settle};
 use super::agent_settings::AgentPodSettings;
 use crate::api::{
-    Agents, BINARY_DIRECTORY, CredentialsSecret, FILES_DIRECTORY, JOB_NAME_VARIABLE,
-    POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
-    ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey,
-    WORK_DIRECTORY, names,
+    Agents, BINARY_DIRECTORY, CredentialsSecret, FILES_DIRECTORY, IDENTITY_DIRECTORY,
+    IDENTITY_FILE, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY,
+    S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
@@ -366,6 +366,14 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
         // Another role than that of checks and backups, and nothing of theirs.
         let restore = database.spec.restore.as_ref();
         mounts.extend(restore.map(|restore| login(&restore.credentials_secret, true)));
+        let identity = restore.and_then(|restore| restore.identity_secret.as_ref());
+        mounts.extend(identity.map(|key| SecretMount {
+            volume: "identity",
+            directory: IDENTITY_DIRECTORY,
+            secret: key.name.clone(),
+            files: vec![(key.key.clone(), IDENTITY_FILE)],
+            mode,
+        }));
     } else if which.has_postgres() {
         let credentials = connection.credentials_secret.as_ref();
         // A name that the spec says needs no key.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
-    Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck,
-    DatabaseRestore, FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection, ProtectedDatabase,
-    RestoreRequest, RestoredSet, S3Storage, ServerRequest, WorkloadKind,
+    Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DataDisk,
+    DatabaseCheck, DatabaseRestore, FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection,
+    ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage, ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -134,6 +134,8 @@ pub struct RestoreTask<'a> {
     pub pod: PodReference,
     /// The pod's address.
     pub address: &'a str,
+    /// The disk that its data is on.
+    pub disk: DataDisk,
 }
 
 /// What a restore's agent is asked. None without `spec.restore`.
@@ -144,7 +146,8 @@ pub fn restore_request(
     deadline: Duration,
     task: RestoreTask<'_>,
 ) -> Option<RestoreRequest> {
-    let credentials = &database.spec.restore.as_ref()?.credentials_secret;
+    let settings = database.spec.restore.as_ref()?;
+    let credentials = &settings.credentials_secret;
     let server = ServerRequest {
         host: Some(task.address.to_owned()),
         pod: Some(task.pod),
@@ -167,6 +170,8 @@ pub fn restore_request(
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
         into: task.restore.spec.into,
+        identity_secret: settings.identity_secret.clone(),
+        disk: task.disk,
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: deadline.as_secs(),
         drill: None,

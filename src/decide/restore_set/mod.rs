@@ -5,6 +5,7 @@ mod begin;
 mod blockers;
 mod choose;
 mod decision;
+mod disk;
 mod ended;
 mod said;
 mod set_decision;
