@@ -102,10 +102,15 @@ fn of_what_stands_against_it(message: &str) -> Class {
 
 /// Of what Postgres says, in English: the server runs with `lc_messages=C`.
 fn of_what_was_said(message: &str) -> Class {
-    // What stands before may be a name of the database's.
+    // A message that was quoted has other quotation marks.
+    let message = message.replace('\'', "\"");
+    // What stands before and after may be a name of the database's.
     let said = message
-        .rsplit_once("ERROR:")
-        .map_or(message, |(_, said)| said.trim_start());
+        .split_once("ERROR:")
+        .map_or(message.as_str(), |(_, said)| said.trim_start());
+    let said = said
+        .split_once("(TOC entry ")
+        .map_or(said, |(said, _)| said);
     let says = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
     if says(&SCRATCH) {
         Class::Scratch
@@ -219,6 +224,12 @@ mod tests {
             let message = format!(
                 "pg_restore ended with exit code 1: pg_restore: from TOC entry 3; 1 2 TABLE permission denied \
                  keeper | pg_restore: error: could not execute query: ERROR:  {said}. The server's log"
+            );
+            assert_eq!(of(reasons::RESTORE_FAILED, &message), class, "{said}");
+            let quoted =
+                crate::wording::quoted(&format!("could not execute query: ERROR:  {said}"), 300);
+            let message = format!(
+                "pg_restore failed: {quoted} (TOC entry 3; 1 2 TABLE permission denied keeper)"
             );
             assert_eq!(of(reasons::RESTORE_FAILED, &message), class, "{said}");
         }
