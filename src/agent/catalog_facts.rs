@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::api::{
     BackupState, BackupVerdict, CatalogReport, CatalogRequest, ConditionStatus, ConditionType,
-    DatabaseBackup, ProtectedDatabase, Retention, S3Storage, find_condition,
+    DatabaseBackup, DatabaseRestore, ProtectedDatabase, RestoreState, Retention, S3Storage,
+    find_condition,
 };
 use crate::store::{
     CatalogSet, Held, RetentionRules, SetContents, SetOwner, Standing, database_folder,
@@ -20,6 +21,8 @@ pub struct ClusterView {
     pub held: Option<Held>,
     /// The directories of the backups that run.
     pub running: BTreeSet<String>,
+    /// The directories of the sets that restores read which have not ended.
+    pub restoring: BTreeSet<String>,
     /// The backups that were taken, of this bucket.
     pub taken: Vec<KnownBackup>,
     /// The directory of the newest one that counts.
@@ -45,6 +48,7 @@ impl ClusterView {
             || self.newest_confirmed != other.newest_confirmed
             || self.newest_proven != other.newest_proven
             || self.running != other.running
+            || self.restoring != other.restoring
     }
 }
 
@@ -64,12 +68,13 @@ pub struct KnownBackup {
 #[must_use]
 pub fn build_view(
     database: Option<&ProtectedDatabase>,
-    backups: &[DatabaseBackup],
+    (backups, restores): (&[DatabaseBackup], &[DatabaseRestore]),
     request: &CatalogRequest,
     now: Timestamp,
 ) -> ClusterView {
     let mut view = ClusterView {
         held: held_by(database, request, now),
+        restoring: read_by(restores, backups, request),
         ..ClusterView::default()
     };
     let directory = database_folder(
@@ -124,6 +129,34 @@ pub fn build_view(
     view.newest_proven = proven.map(|(_, path)| path);
     view.last = last.map(|(_, report)| report.clone());
     view
+}
+
+/// The directories of the sets that restores read, or are about to read, which have not ended. The newest
+/// confirmed one, which a restore chooses by itself, never goes.
+fn read_by(
+    restores: &[DatabaseRestore],
+    backups: &[DatabaseBackup],
+    request: &CatalogRequest,
+) -> BTreeSet<String> {
+    let is_open = |restore: &&DatabaseRestore| {
+        let state = restore.status.as_ref().and_then(|status| status.state);
+        restore.spec.database == request.database && !state.is_some_and(RestoreState::is_final)
+    };
+    let path_of = |name: &String| {
+        let mut named = backups.iter();
+        let backup = named.find(|backup| backup.metadata.name.as_ref() == Some(name));
+        backup?.status.as_ref()?.path.clone()
+    };
+    let mut paths = BTreeSet::new();
+    for restore in restores.iter().filter(is_open) {
+        let chosen = restore
+            .status
+            .as_ref()
+            .and_then(|status| status.set.as_ref());
+        paths.extend(chosen.map(|set| set.path.clone()));
+        paths.extend(restore.spec.from.backup.as_ref().and_then(path_of));
+    }
+    paths
 }
 
 /// What a report says before anything is read: what the last one said, so that a look that fails takes

@@ -87,7 +87,12 @@ impl<'a, Source: CatalogSource> Look<'a, Source> {
         };
         let facts: Vec<SetFacts> = sets.iter().map(|set| set.facts.clone()).collect();
         let decisions = decide_retention(&input, &facts);
-        let outcome = |decision: Decision<'_>| (decision.removed, decision.why);
+        let outcome = |decision: Decision<'_>| {
+            if decision.removed && view.restoring.contains(&decision.set.path) {
+                return (false, Why::Restoring);
+            }
+            (decision.removed, decision.why)
+        };
         decisions.into_iter().map(outcome).collect()
     }
 

@@ -30,6 +30,10 @@ pub const POSTGRES_CERTIFICATE_DIRECTORY: &str = "/opt/holdfast/secrets/postgres
 pub const S3_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3";
 /// Mounted certificate authority of the bucket's endpoint: the file `ca.crt`.
 pub const S3_CA_DIRECTORY: &str = "/opt/holdfast/secrets/s3-ca";
+/// Where the private keys are mounted that read encrypted sets.
+pub const IDENTITY_DIRECTORY: &str = "/opt/holdfast/secrets/identity";
+/// The file of private keys in it.
+pub const IDENTITY_FILE: &str = "identity.txt";
 
 /// What the throwaway server of a drill has, below which its two volumes are mounted.
 pub const SCRATCH_DIRECTORY: &str = "/scratch";

@@ -78,14 +78,11 @@ pub struct DrillTimes {
 }
 
 impl DrillTimes {
-    /// All parts together, in seconds; none if none is known.
+    /// What a restore takes, in seconds: all parts but that for the throwaway server. None if none is known.
     #[must_use]
     pub fn total(&self) -> Option<i64> {
-        let known: Vec<i64> = self
-            .parts()
-            .into_iter()
-            .filter_map(|(_, part)| part)
-            .collect();
+        let parts = self.parts().into_iter().skip(1);
+        let known: Vec<i64> = parts.filter_map(|(_, part)| part).collect();
         (!known.is_empty()).then(|| known.into_iter().fold(0, i64::saturating_add))
     }
 

@@ -19,6 +19,7 @@ mod conditions;
 mod confirmation;
 mod connection;
 mod csi_source;
+mod data_disk;
 mod database_backup;
 mod database_check;
 mod database_ledger;
@@ -57,11 +58,11 @@ mod workload_name;
 pub use age_recipient::parse_age_recipient;
 pub use agent_request::{
     BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, FAILED_EXIT_CODE,
-    FILES_DIRECTORY, FilesRequest, JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY,
-    POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference,
-    PodSelection, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY,
-    SCRATCH_DATA_DIRECTORY, SCRATCH_DIRECTORY, SCRATCH_SOCKET_DIRECTORY, ServerRequest,
-    WORK_DIRECTORY,
+    FILES_DIRECTORY, FilesRequest, IDENTITY_DIRECTORY, IDENTITY_FILE, JOB_NAME_VARIABLE,
+    KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference, PodSelection, REQUEST_VARIABLE,
+    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SCRATCH_DATA_DIRECTORY, SCRATCH_DIRECTORY,
+    SCRATCH_SOCKET_DIRECTORY, ServerRequest, WORK_DIRECTORY,
 };
 pub use agents::{
     AGENT_RESOURCES, AgentResources, AgentSecurityContext, AgentVariable, Agents, RESERVED_KEYS,
@@ -92,6 +93,7 @@ pub use confirmation::{
 pub use connection::{
     ClientCertificateSecret, Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode,
 };
+pub use data_disk::DataDisk;
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
     BackupElsewhere, BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck,

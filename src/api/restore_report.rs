@@ -110,6 +110,11 @@ pub struct RestoredDatabase {
     /// Rows that are there now, counted in another dump of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
+    /// What could not be restored and concerns no rows, such as a comment or a materialized view that could
+    /// not be filled, and why; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 1000)))]
+    pub not_restored: Vec<String>,
     /// Whether all rows and bytes of each table are those of the manifest.
     #[serde(default)]
     pub is_identical: bool,

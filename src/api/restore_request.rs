@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DrillQuery, RestoreTarget, S3Storage, ServerRequest};
+use super::{DataDisk, DrillQuery, RestoreTarget, S3Storage, SecretKey, ServerRequest};
 
 /// A restore of a backup set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,12 @@ pub struct RestoreRequest {
     pub manifest_sha256: String,
     /// Whether the restored database takes the place of the present one, or stays beside it.
     pub into: RestoreTarget,
+    /// Where the private keys are from that read encrypted sets, for messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_secret: Option<SecretKey>,
+    /// The disk that the data of the server is on.
+    #[serde(default)]
+    pub disk: DataDisk,
     /// How long the restore waits in all for a storage that is unavailable or busy, in seconds.
     pub retry_seconds: u64,
     /// Longest time the restore may take, in seconds.

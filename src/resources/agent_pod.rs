@@ -16,10 +16,10 @@ use kube::api::ObjectMeta;
 use super::agent_home::{escape, settle};
 use super::agent_settings::AgentPodSettings;
 use crate::api::{
-    Agents, BINARY_DIRECTORY, CredentialsSecret, FILES_DIRECTORY, JOB_NAME_VARIABLE,
-    POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
-    ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SecretKey,
-    WORK_DIRECTORY, names,
+    Agents, BINARY_DIRECTORY, CredentialsSecret, FILES_DIRECTORY, IDENTITY_DIRECTORY,
+    IDENTITY_FILE, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY,
+    S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
@@ -63,7 +63,8 @@ pub(super) enum Secrets {
     Storage,
     /// Those of restores, and of the bucket.
     Restore,
-    /// Those of the bucket alone, to read a set: a drill reaches no server but its own.
+    /// Those of the bucket, to read a set, and the private keys of encrypted ones: a drill reaches no server
+    /// but its own.
     Drill,
 }
 
@@ -391,6 +392,17 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
                 (certificate.certificate_key.clone(), "tls.crt"),
                 (certificate.private_key_key.clone(), "tls.key"),
             ],
+            mode,
+        }));
+    }
+    if matches!(which, Secrets::Restore | Secrets::Drill) {
+        let restore = database.spec.restore.as_ref();
+        let identity = restore.and_then(|restore| restore.identity_secret.as_ref());
+        mounts.extend(identity.map(|key| SecretMount {
+            volume: "identity",
+            directory: IDENTITY_DIRECTORY,
+            secret: key.name.clone(),
+            files: vec![(key.key.clone(), IDENTITY_FILE)],
             mode,
         }));
     }

@@ -58,6 +58,7 @@ pub use placement::Placement;
 pub use postgres_image::{
     ImageKind, ImageLayout, image_kind, image_layouts, known_image_volumes, may_be_server,
 };
+pub use quantity::bytes_of;
 pub use requests::{
     RestoreTask, WorkloadReference, backup_request, catalog_request, check_request, drill_request,
     files_request, restore_request,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::valid_drill::ValidDrill;
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
-    Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck,
-    DatabaseRestore, DrillRequest, FILE_PATH_LIMIT, FilesRequest, FreshColumn, PodReference,
-    PodSelection, ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage, ServerRequest,
-    WorkloadKind,
+    Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DataDisk,
+    DatabaseCheck, DatabaseRestore, DrillRequest, FILE_PATH_LIMIT, FilesRequest, FreshColumn,
+    PodReference, PodSelection, ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage,
+    ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -136,6 +136,8 @@ pub struct RestoreTask<'a> {
     pub pod: PodReference,
     /// The pod's address.
     pub address: &'a str,
+    /// The disk that its data is on.
+    pub disk: DataDisk,
 }
 
 /// What a restore's agent is asked. None without `spec.restore`.
@@ -146,7 +148,8 @@ pub fn restore_request(
     deadline: Duration,
     task: RestoreTask<'_>,
 ) -> Option<RestoreRequest> {
-    let credentials = &database.spec.restore.as_ref()?.credentials_secret;
+    let settings = database.spec.restore.as_ref()?;
+    let credentials = &settings.credentials_secret;
     let server = ServerRequest {
         host: Some(task.address.to_owned()),
         pod: Some(task.pod),
@@ -169,6 +172,8 @@ pub fn restore_request(
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
         into: task.restore.spec.into,
+        identity_secret: settings.identity_secret.clone(),
+        disk: task.disk,
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: deadline.as_secs(),
         drill: None,
@@ -187,6 +192,7 @@ pub fn drill_request(
     (restore, set): (&DatabaseRestore, &RestoredSet),
 ) -> RestoreRequest {
     let connection = &database.spec.connection;
+    let settings = database.spec.restore.as_ref();
     let asked = database.spec.drill.as_ref();
     let columns = asked.map(|asked| asked.freshness.as_slice());
     let within = drill.map(|drill| drill.within.as_slice());
@@ -207,6 +213,8 @@ pub fn drill_request(
         path: set.path.clone(),
         manifest_sha256: set.manifest_sha256.clone(),
         into: restore.spec.into,
+        identity_secret: settings.and_then(|settings| settings.identity_secret.clone()),
+        disk: DataDisk::default(),
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: drill
             .map_or(DRILL_DEADLINE, |drill| drill.deadline)

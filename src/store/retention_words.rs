@@ -46,6 +46,8 @@ pub enum Why {
     Unreadable,
     VerdictUnread,
     Running,
+    /// A restore that has not ended reads it.
+    Restoring,
     MayRun,
     Locked(Timestamp),
     NothingConfirmed,
@@ -93,6 +95,7 @@ impl fmt::Display for Why {
             Self::Unreadable => to.write_str("its manifest can't be read"),
             Self::VerdictUnread => to.write_str("whether it counts can't be read"),
             Self::Running => to.write_str("its backup runs"),
+            Self::Restoring => to.write_str("a DatabaseRestore that has not ended reads it"),
             Self::MayRun => to.write_str("its backup may still run"),
             Self::Locked(until) if *until == Timestamp::MAX => {
                 to.write_str("a legal hold locks it")

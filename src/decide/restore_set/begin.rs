@@ -8,11 +8,12 @@ use super::super::judge::Judged;
 use super::super::running::{Running, running};
 use super::blockers::{refuse_now, settings, target};
 use super::choose::{Choice, choose};
+use super::disk::data_disk;
 use super::said;
 use super::set_decision::{SetDecision, known};
 use crate::api::{
-    DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, PodReference, RestoreSource,
-    RestoreState, RestoreTarget, RestoredSet,
+    DataDisk, DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, PodReference,
+    RestoreSource, RestoreState, RestoreTarget, RestoredSet,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{
@@ -68,7 +69,10 @@ pub fn decide(
     // What is to be restored, and where, is in the status by a pass before it begins.
     let is_announced =
         before.state == Some(RestoreState::Running) && before.set == Some(set.clone());
-    if is_announced && let Some(job) = build_job(restore, observed, &set, start, (backup, limits)) {
+    let disk = data_disk(observed, judged, start);
+    if is_announced
+        && let Some(job) = build_job(restore, observed, &set, (start, disk), (backup, limits))
+    {
         decision.plan = plan(observed, job)?;
         return Ok(decision.held());
     }
@@ -129,7 +133,7 @@ fn build_job(
     restore: &DatabaseRestore,
     observed: &Observed,
     set: &RestoredSet,
-    start: &Running<'_>,
+    (start, disk): (&Running<'_>, DataDisk),
     (backup, limits): (&ValidBackup, &ValidRestore),
 ) -> Option<Step> {
     let task = RestoreTask {
@@ -142,6 +146,7 @@ fn build_job(
             container_id: start.container.id.clone(),
         },
         address: start.pod.address.as_deref()?,
+        disk,
     };
     let settings = beside_pod(observed, start.pod, &start.container.image);
     let request = restore_request(&observed.database, backup, limits.deadline, task)?;
@@ -168,6 +173,7 @@ pub fn sample_restore_job(
     };
     let mut restore = DatabaseRestore::new("holdfast-try", spec);
     restore.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());
+    let start = (start, DataDisk::default());
     match build_job(&restore, observed, &RestoredSet::default(), start, settings)? {
         Step::CreateJob(job) => Some(job),
         _ => None,

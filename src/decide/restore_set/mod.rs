@@ -5,6 +5,7 @@ mod begin;
 mod blockers;
 mod choose;
 mod decision;
+mod disk;
 mod drill_begin;
 mod drill_end;
 mod drill_proof;
