@@ -133,6 +133,7 @@ fn forgotten() -> Vec<Case> {
         .metadata
         .owner_references
         .clone_from(&ended.metadata.owner_references);
+    beside.metadata.resource_version = Some("7".to_owned());
     let mut unseen = refused.clone();
     unseen.metadata.uid = Some("uid-of-another".to_owned());
     let all = vec![

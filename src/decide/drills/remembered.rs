@@ -104,11 +104,8 @@ pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
         .filter(|drill| says_something(observed, judged, &drill.set.backup))
         .max_by_key(|drill| (drill.time.0, drill.name))
         .map(|drill| summary(&drill));
-    let remembered = last.filter(|last| {
-        let backup = last.backup.as_deref();
-        backup.is_none_or(|backup| says_something(observed, judged, backup))
-    });
-    plan.status.last_drill = match (newest, remembered) {
+    // It stays, whatever has become of its backup since.
+    plan.status.last_drill = match (newest, last) {
         (Some(newest), Some(last)) if last.time.0 > newest.time.0 => Some(last),
         (newest, last) => newest.or(last),
     };
@@ -116,8 +113,8 @@ pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
     plan.status.last_proven = newest_proven(&counting).and_then(proven_backup);
 }
 
-/// Whether the drill of a backup says something of the backups: not if that one does not count. One that
-/// retention has removed since did.
+/// Whether a drill that has ended says something of the backups: not if the one that it was of does not count.
+/// One that retention has removed since did.
 fn says_something(observed: &Observed, judged: &Judged<'_>, backup: &str) -> bool {
     let found = backup_of_name(observed, backup);
     found.is_none_or(|found| counts_now(observed, judged, found))
