@@ -56,6 +56,7 @@ mod restore_rules;
 mod restore_sample;
 mod restored_data;
 mod reused_name;
+mod rule_case;
 mod rules_tests;
 mod sample;
 mod sample_objects;

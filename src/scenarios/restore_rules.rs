@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::agents;
 use super::restore_sample::{announced, decided, job, restore, restore_of, restoring};
-use super::rules_tests::Case;
+use super::rule_case::Case;
 use super::sample::Sample;
 use super::sample_parts::known;
 use crate::api::DatabaseRestore;

@@ -1,6 +1,7 @@
 //! Every rule of the plan refuses what it is there for, and nothing else does: without the rule the
 //! bad plan passes.
 
+use super::rule_case::Case;
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
 use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival};
@@ -16,14 +17,6 @@ use crate::world::{
 };
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-/// A rule, a situation, the steps that it refuses, and the steps in their place that it lets pass.
-pub struct Case {
-    pub rule: &'static str,
-    pub observed: Observed,
-    pub bad: Vec<Step>,
-    pub good: Vec<Step>,
-}
 
 fn plan(steps: &[Step]) -> Plan {
     Plan {
