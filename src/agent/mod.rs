@@ -1,5 +1,5 @@
-//! What runs inside Jobs: `install`, `check`, `backup` and `restore` in the database's own image, `files`
-//! and `catalog` in ours. Judges nothing; it reports what it finds.
+//! What runs inside Jobs: `install`, `check`, `backup`, `restore`, `drill` and `scratch` in the database's own
+//! image, `files` and `catalog` in ours. Judges nothing; it reports what it finds.
 
 mod backup;
 mod backup_fill;
@@ -15,6 +15,13 @@ mod command;
 mod counted_evidence;
 mod counting;
 mod ddl_watch;
+mod definitions;
+mod drill;
+mod drill_amcheck;
+mod drill_bounds;
+mod drill_checks;
+mod drill_class;
+mod drill_queries;
 mod dump;
 mod dump_run;
 mod dump_stream;
@@ -33,6 +40,7 @@ mod look_ahead;
 mod look_for_files;
 mod mounted;
 mod named_paths;
+mod no_network;
 mod presence;
 mod record_verdicts;
 mod remembered;
@@ -41,9 +49,13 @@ mod restore_carry;
 mod restore_compare;
 mod restore_context;
 mod restore_database;
+mod restore_disk;
+mod restore_disk_watch;
 mod restore_doors;
+mod restore_errors;
 mod restore_facts;
 mod restore_fetch;
+mod restore_identity;
 mod restore_mark;
 mod restore_names;
 mod restore_one;
@@ -60,6 +72,10 @@ mod restore_stream;
 mod restore_swap;
 mod restore_swap_state;
 mod restore_verify;
+mod scratch;
+mod scratch_files;
+mod scratch_server;
+mod session_formats;
 mod set_order;
 mod set_verdict;
 mod snapshot;
@@ -71,6 +87,7 @@ pub use catalog_facts::{ClusterView, KnownBackup};
 pub use catalog_look::look_at_sets;
 pub use catalog_plan::CatalogSource;
 pub use command::{AgentCommand, run};
+pub use drill::{DrillOrder, prove_set};
 pub use dump::{DUMP_APPLICATION_NAME, DumpPrograms, DumpScope, DumpedServer};
 pub use dump_run::Dumped;
 pub use encryption::Recipients;

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::api::{
-    POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
-    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, S3Storage, ServerRequest, WORK_DIRECTORY,
+    IDENTITY_DIRECTORY, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    POSTGRES_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, S3Storage,
+    ServerRequest, WORK_DIRECTORY,
 };
 use crate::postgres::{Login, PostgresError, Presence};
 use crate::store::{S3Store, StoreError, StoreLimits};
@@ -22,6 +23,8 @@ pub struct MountedFiles {
     pub s3_credentials: PathBuf,
     /// Certificate authority of the bucket's endpoint.
     pub s3_ca: PathBuf,
+    /// Private keys that read encrypted sets.
+    pub identity: PathBuf,
     /// A directory in memory for the password file.
     pub work: PathBuf,
 }
@@ -34,6 +37,7 @@ impl Default for MountedFiles {
             postgres_certificate: POSTGRES_CERTIFICATE_DIRECTORY.into(),
             s3_credentials: S3_CREDENTIALS_DIRECTORY.into(),
             s3_ca: S3_CA_DIRECTORY.into(),
+            identity: IDENTITY_DIRECTORY.into(),
             work: WORK_DIRECTORY.into(),
         }
     }

@@ -14,8 +14,10 @@ use crate::wording::{list, quoted};
 
 use super::DumpPrograms;
 use super::dump::DumpedServer;
-use super::restore_context::{Restoring, add_seconds, object_of};
+use super::restore_compare::Comparison;
+use super::restore_context::{Restoring, add_seconds};
 use super::restore_database::{NewDatabase, create, drop_own, failed, mark};
+use super::restore_errors::Said;
 use super::restore_facts::{fetch_databases, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
 use super::restore_names::Names;
@@ -24,7 +26,7 @@ use super::restore_preflight::missing_tablespaces;
 use super::restore_server::Plan;
 use super::restore_server_facts::ServerFacts;
 use super::restore_stream::restore_object;
-use super::restore_verify::{Expected, build_session_settings, verify};
+use super::restore_verify::{Expected, Verified, build_session_settings, verify};
 
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);
@@ -37,7 +39,9 @@ pub struct Tools<'a> {
     pub plan: Plan<'a>,
     pub writer: &'a Writer,
     pub facts: &'a ServerFacts,
-    pub programs: DumpPrograms,
+    /// What the disk can hold, in bytes, if that is known.
+    pub capacity: Option<u64>,
+    pub programs: &'a DumpPrograms,
 }
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
@@ -74,6 +78,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             writer,
             facts,
             programs,
+            ..
         } = tools;
         let shown = quoted(&names.name, 80);
         let restored_as = names.restored_as.as_str();
@@ -108,7 +113,9 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let dumped = self.stream(tools, database, &new, contents, key).await?;
         self.let_create(tools, &new, helped, false).await?;
         self.watcher.after(RestoreStep::Restored).await;
+        let analyzing = Clock::now();
         self.analyze(&new, facts).await;
+        self.add_time(|times| &mut times.analyze_seconds, analyzing);
         self.note(|report| add_seconds(&mut report.restore_seconds, begun));
 
         let begun = Clock::now();
@@ -123,7 +130,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             dumped: &dumped,
             key,
         };
-        let compared = verify(&self.login, programs, restored_as, expected, self.deadline).await?;
+        let Verified {
+            comparison: compared,
+            again,
+        } = verify(&self.login, programs, restored_as, expected, self.deadline).await?;
         if !compared.differences.is_empty() {
             return Err(AgentFailure {
                 reason: reasons::RESTORE_DIFFERS.to_owned(),
@@ -133,24 +143,32 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 ),
             });
         }
+        if plan.into == RestoreTarget::Scratch {
+            ensure_proven(&compared, &shown)?;
+            self.compare_definitions(&names.name, &dumped, &again)?;
+        }
+        // Once it is marked nobody restores it again, and nobody else knows what is missing.
+        let noted = self.snapshot().databases;
+        if noted.iter().any(|one| !one.not_restored.is_empty()) {
+            self.watcher.keep().await?;
+        }
         let verified = Mark::new(plan.restore_uid, MarkState::Verified);
         mark(writer, restored_as, &names.name, &verified)
             .await
             .map_err(|error| failed("the restored database could not be marked", &error))?;
         self.note(|report| {
             add_seconds(&mut report.verify_seconds, begun);
-            let of_it = report.databases.iter_mut().find(|one| one.name == names.name);
+            let of_it = report
+                .databases
+                .iter_mut()
+                .find(|one| one.name == names.name);
             if let Some(restored) = of_it {
                 restored.rows = i64::try_from(compared.rows).ok();
                 restored.is_identical = compared.is_exact;
             }
-            if !compared.is_exact {
-                report.warnings.push(format!(
-                    "the set has no digest of every table of database {shown}: what has none was compared \
-                     by its rows only"
-                ));
-            }
+            report.warnings.extend(say_inexact(&compared, &shown));
         });
+        self.add_time(|times| &mut times.verify_seconds, begun);
         self.watcher.after(RestoreStep::Verified).await;
         Ok(())
     }
@@ -237,13 +255,19 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let Tools {
             facts, programs, ..
         } = tools;
-        let object = object_of(tools.plan.manifest, database)?;
-        let key = format!("{}/{}", self.order.request.path, object.name);
+        let dump = self.dump_of(tools.plan.manifest, database)?;
         let program = find_program_for("pg_restore", facts.major)
             .await
             .map_err(|why| no_program(facts.major, &why))?;
         let settings = build_session_settings(database.description.as_ref());
-        let mut command = programs.restore_command(&program.path, new.restored_as, &settings);
+        // A drill that passes has proven all of a set.
+        let said = match tools.plan.into {
+            RestoreTarget::Replace | RestoreTarget::Beside => Said::new(contents),
+            RestoreTarget::Scratch => Said::default(),
+        };
+        let goes_on = said.goes_on();
+        let mut command =
+            programs.restore_command(&program.path, new.restored_as, &settings, goes_on);
         if !missing_tablespaces(contents, facts).is_empty() {
             command.arg("--no-tablespaces");
         }
@@ -261,24 +285,49 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
         };
         let counter = restored.clone();
-        let work = restore_object(&self.store, &key, object, command, key_of_digests, counter);
+        let work = restore_object(&dump, command, said, key_of_digests, counter);
         tokio::pin!(work);
+        let watching = self.watch_disk(tools.writer, tools.capacity);
+        tokio::pin!(watching);
         let mut ticks = tokio::time::interval(NOTE_INTERVAL);
         let streamed = loop {
             tokio::select! {
                 biased;
                 outcome = &mut work => break outcome?,
+                // What runs is ended, and what was made is dropped.
+                full = &mut watching => return Err(full),
                 _ = ticks.tick() => show(),
             }
         };
         show();
+        self.add_duration(|times| &mut times.data_seconds, streamed.data_time);
+        self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
+        self.check_disk(tools.writer, tools.capacity).await?;
+        self.note_not_restored(new.name, &streamed.not_restored);
+        let of_errors = |warning: &String| !warning.starts_with("errors ignored");
         self.warn(
             streamed
                 .warnings
                 .into_iter()
+                .filter(of_errors)
                 .map(|warning| format!("pg_restore: {warning}")),
         );
         Ok(streamed.dumped)
+    }
+
+    /// Notes what is missing: it is in the last words of the restore, too.
+    fn note_not_restored(&self, name: &str, not_restored: &[String]) {
+        self.note(|report| {
+            let of_it = report.databases.iter_mut().find(|one| one.name == name);
+            if let Some(restored) = of_it {
+                restored.not_restored = not_restored.to_vec();
+            }
+            let shown = quoted(name, 80);
+            let warnings = not_restored.iter().map(|what| {
+                format!("not restored in database {shown}, which concerns no rows: {what}")
+            });
+            report.warnings.extend(warnings);
+        });
     }
 
     /// Without statistics the first queries would read whole tables.
@@ -300,6 +349,39 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             )]);
         }
     }
+}
+
+/// What was not compared byte for byte.
+fn say_inexact(compared: &Comparison, shown: &str) -> Option<String> {
+    if compared.is_exact {
+        return None;
+    }
+    Some(if compared.proves_bytes {
+        format!(
+            "tables of extensions of database {shown} have other rows than in the manifest, and at least as \
+             many: extensions make some of them"
+        )
+    } else {
+        format!(
+            "the set has no digest of every table of database {shown}: what has none was compared by its rows \
+             only"
+        )
+    })
+}
+
+/// A drill proves every byte, or nothing.
+fn ensure_proven(compared: &Comparison, shown: &str) -> Result<(), AgentFailure> {
+    if compared.proves_bytes {
+        return Ok(());
+    }
+    Err(AgentFailure {
+        reason: reasons::RESTORE_DIFFERS.to_owned(),
+        message: format!(
+            "as many rows as the manifest says were restored of database {shown}, but the set has no digest of \
+             every table, so it can't be proven that they are the same. Take another backup: this version \
+             stores the digests"
+        ),
+    })
 }
 
 fn no_program(server: u32, why: &NoProgram) -> AgentFailure {

@@ -30,6 +30,17 @@ pub const POSTGRES_CERTIFICATE_DIRECTORY: &str = "/opt/holdfast/secrets/postgres
 pub const S3_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3";
 /// Mounted certificate authority of the bucket's endpoint: the file `ca.crt`.
 pub const S3_CA_DIRECTORY: &str = "/opt/holdfast/secrets/s3-ca";
+/// Where the private keys are mounted that read encrypted sets.
+pub const IDENTITY_DIRECTORY: &str = "/opt/holdfast/secrets/identity";
+/// The file of private keys in it.
+pub const IDENTITY_FILE: &str = "identity.txt";
+
+/// What the throwaway server of a drill has, below which its two volumes are mounted.
+pub const SCRATCH_DIRECTORY: &str = "/scratch";
+/// Its Unix socket, shared by the server and the agent: their only way to each other.
+pub const SCRATCH_SOCKET_DIRECTORY: &str = "/scratch/socket";
+/// Its data, which only the server mounts.
+pub const SCRATCH_DATA_DIRECTORY: &str = "/scratch/data";
 
 /// Where the claim is mounted whose files are looked for.
 pub const FILES_DIRECTORY: &str = "/opt/holdfast/files";

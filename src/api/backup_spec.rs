@@ -1,5 +1,4 @@
-//! What to back up, where to and for how long: the `backup` and `drill` parts of a
-//! `ProtectedDatabase`.
+//! What to back up, where to and for how long: the `backup` part of a `ProtectedDatabase`.
 
 use std::collections::BTreeMap;
 
@@ -315,21 +314,6 @@ pub struct Encryption {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 16), inner(length(max = 128)))]
     pub age_recipients: Vec<String>,
-}
-
-/// Regular restores of a backup into a temporary server, to prove that backups work. Not supported
-/// yet: nothing is restored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Drill {
-    /// When, in the format of `spec.backup.schedule`.
-    #[schemars(
-        regex(
-            pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"
-        ),
-        length(max = 100)
-    )]
-    pub schedule: String,
 }
 
 fn default_deadline() -> String {

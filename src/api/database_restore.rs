@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::RestoreReport;
 
 /// A request to restore data: it binds a volume to its claim again, or restores a backup into a new
-/// database of the same server, which takes the place of the present one or stays beside it.
+/// database of the same server, which takes the place of the present one or stays beside it, or into a
+/// throwaway server, which proves the backup.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -61,9 +62,6 @@ use super::RestoreReport;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseRestore can't be \
     changed; create another one"))]
-#[x_kube(validation = Rule::new("self.into != 'Scratch'")
-    .message("spec.into: Scratch is not supported in this version; write Beside to restore a backup into \
-        a new database beside the present one, which changes nothing there"))]
 #[x_kube(validation = Rule::new("!has(self.from.volume) || self.into == 'Replace'")
     .message("spec.into must be Replace for a volume: it is mounted instead of the present volume, \
         which is kept"))]
@@ -132,7 +130,8 @@ pub enum RestoreTarget {
     Replace,
     /// A new database beside the existing one.
     Beside,
-    /// A temporary server, to prove that the backup works. Not supported yet.
+    /// A throwaway server of its own, to prove that the backup works: a drill. Nothing of the database, of
+    /// its server and of its workload is touched, and nothing is left.
     Scratch,
 }
 
@@ -199,7 +198,7 @@ pub enum RestoreState {
     /// The claim is Bound to the volume, or the restored database has taken its place; the check of it
     /// has not ended yet.
     Verifying,
-    /// The data is restored and verified.
+    /// The data is restored and verified; of a drill: the backup is proven.
     Complete,
     /// The claim is Bound to the volume, but its data is not what was last known good; the restore of a
     /// backup failed, and what was there is as it was; or it was not begun, and the message says why.

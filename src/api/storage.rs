@@ -41,6 +41,12 @@ impl VolumeStorage {
         self.is_of_node
     }
 
+    /// Whether it is a directory of a storage that may have others: its size is not its own.
+    #[must_use]
+    pub const fn is_directory(&self) -> bool {
+        self.is_directory
+    }
+
     /// Whether both are the same storage. None if one of them is of a kind that is not known here, or
     /// names that may be of the same do not tell.
     #[must_use]

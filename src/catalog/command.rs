@@ -1,9 +1,10 @@
 //! What `holdfast backup` does: reads the bucket and prints, or writes files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::decrypt::{check_readable, decrypt_files, read_identities};
 use super::fetch::fetch_files;
 use super::plan::plan_retention;
 use super::text;
@@ -98,6 +99,10 @@ enum Action {
     Verify {
         /// The set's directory in the bucket, as `list` prints it.
         set: String,
+        /// A file of private keys, as age-keygen writes it: also make sure that it reads all of an
+        /// encrypted set.
+        #[arg(long, env = "HOLDFAST_IDENTITY", value_name = "FILE")]
+        identity: Option<PathBuf>,
     },
     /// Write the files of a set into a new directory. Files that exist are never replaced.
     Fetch {
@@ -106,6 +111,10 @@ enum Action {
         /// The directory; it must not exist.
         #[arg(long, value_name = "DIRECTORY")]
         to: PathBuf,
+        /// A file of private keys, as age-keygen writes it: decrypt an encrypted set. The files can then
+        /// be read by whoever can read the directory.
+        #[arg(long, env = "HOLDFAST_IDENTITY", value_name = "FILE")]
+        identity: Option<PathBuf>,
     },
 }
 
@@ -140,11 +149,16 @@ pub async fn run(command: CatalogCommand) -> anyhow::Result<bool> {
             print!("{}", text::show(&set));
             Ok(set.faults.is_empty() && set.manifest.is_some())
         }
-        Action::Verify { set } => verify(&store, &set).await,
-        Action::Fetch { set, to } => {
+        Action::Verify { set, identity } => verify(&store, &set, identity.as_deref()).await,
+        Action::Fetch { set, to, identity } => {
             let set = fetch_set(&store, &set).await?;
-            let written = fetch_files(&store, &set, &to).await?;
-            print!("{}", text::fetched(&set, &to, &written));
+            let identities = read_identities(identity.as_deref(), &set)?;
+            let mut written = fetch_files(&store, &set, &to).await?;
+            if let Some(identities) = &identities {
+                written = decrypt_files(&set, written, identities)?;
+            }
+            let is_decrypted = identities.is_some();
+            print!("{}", text::fetched(&set, &to, &written, is_decrypted));
             Ok(true)
         }
     }
@@ -209,13 +223,18 @@ async fn fetch_sets(
     Ok(sets)
 }
 
-async fn verify(store: &S3Store, set: &str) -> anyhow::Result<bool> {
+async fn verify(store: &S3Store, set: &str, identity: Option<&Path>) -> anyhow::Result<bool> {
     let set = fetch_set(store, set).await?;
+    let identities = read_identities(identity, &set)?;
     let Some((manifest, _)) = &set.manifest else {
         print!("{}", text::show(&set));
         return Ok(false);
     };
-    let faults = store::verify_set(store, &set.facts.path, manifest).await?;
-    print!("{}", text::verified(&set, &faults));
+    let mut faults = store::verify_set(store, &set.facts.path, manifest).await?;
+    let is_decrypted = identities.is_some() && faults.is_empty();
+    if let (Some(identities), true) = (&identities, is_decrypted) {
+        faults = check_readable(store, &set, identities).await?;
+    }
+    print!("{}", text::verified(&set, &faults, is_decrypted));
     Ok(faults.is_empty())
 }

@@ -2,6 +2,7 @@
 //! may be no cluster any more.
 
 mod command;
+mod decrypt;
 mod fetch;
 mod plan;
 mod text;

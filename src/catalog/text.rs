@@ -167,7 +167,7 @@ fn describe(text: &mut String, manifest: &Manifest, sha256: &str) {
 }
 
 /// What re-reading a set has found.
-pub fn verified(set: &CatalogSet, faults: &[String]) -> String {
+pub fn verified(set: &CatalogSet, faults: &[String], is_decrypted: bool) -> String {
     let path = escaped(&set.facts.path);
     if faults.is_empty() {
         let objects = set
@@ -175,8 +175,13 @@ pub fn verified(set: &CatalogSet, faults: &[String]) -> String {
             .as_ref()
             .map_or(0, |(manifest, _)| manifest.objects.len());
         let objects = count(i64::try_from(objects).unwrap_or(i64::MAX), "object");
+        let decrypted = if is_decrypted {
+            ", and the private key reads all of them"
+        } else {
+            ""
+        };
         return format!(
-            "{path}: {objects} read, each has the bytes that were stored. The set is {}\n",
+            "{path}: {objects} read, each has the bytes that were stored{decrypted}. The set is {}\n",
             state(set)
         );
     }
@@ -188,7 +193,7 @@ pub fn verified(set: &CatalogSet, faults: &[String]) -> String {
 }
 
 /// What was written, and what to do with it.
-pub fn fetched(set: &CatalogSet, to: &Path, written: &[PathBuf]) -> String {
+pub fn fetched(set: &CatalogSet, to: &Path, written: &[PathBuf], is_decrypted: bool) -> String {
     let mut text = String::new();
     for file in written {
         let _ = writeln!(text, "{}", file.display());
@@ -199,7 +204,7 @@ pub fn fetched(set: &CatalogSet, to: &Path, written: &[PathBuf]) -> String {
         .as_ref()
         .and_then(|(manifest, _)| main_dump(manifest))
     {
-        Some(dump) if dump.encryption.is_some() => format!(
+        Some(dump) if dump.encryption.is_some() && !is_decrypted => format!(
             "age -d -i KEY {}/{} | zstd -d | pg_restore, with the private key of a recipient; {steps}",
             to.display(),
             escaped(&dump.name),

@@ -52,6 +52,8 @@ pub struct ArchiveSummary {
     pub large_objects: LargeObjectsDigest,
     /// Bytes of the archive.
     pub bytes: u64,
+    /// The table of contents.
+    pub contents: Vec<ContentsEntry>,
 }
 
 impl ArchiveSummary {
@@ -189,6 +191,7 @@ impl ArchiveParser {
                 tables: Vec::new(),
                 large_objects: LargeObjectsDigest::default(),
                 bytes: self.position,
+                contents: Vec::new(),
             });
         }
         let truncated = |missing: String| ArchiveError::Truncated {
@@ -223,6 +226,7 @@ impl ArchiveParser {
             is_read: true,
             server_version: head.server_version.clone(),
             client_version: head.client_version.clone(),
+            contents: head.entries.clone(),
             tables,
             large_objects: self.large_objects.finish(),
             bytes: self.position,

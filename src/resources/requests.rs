@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::valid_drill::ValidDrill;
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
-    Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck,
-    DatabaseRestore, FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection, ProtectedDatabase,
-    RestoreRequest, RestoredSet, S3Storage, ServerRequest, WorkloadKind,
+    Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DataDisk,
+    DatabaseCheck, DatabaseRestore, DrillRequest, FILE_PATH_LIMIT, FilesRequest, FreshColumn,
+    PodReference, PodSelection, ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage,
+    ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -134,6 +136,8 @@ pub struct RestoreTask<'a> {
     pub pod: PodReference,
     /// The pod's address.
     pub address: &'a str,
+    /// The disk that its data is on.
+    pub disk: DataDisk,
 }
 
 /// What a restore's agent is asked. None without `spec.restore`.
@@ -144,7 +148,8 @@ pub fn restore_request(
     deadline: Duration,
     task: RestoreTask<'_>,
 ) -> Option<RestoreRequest> {
-    let credentials = &database.spec.restore.as_ref()?.credentials_secret;
+    let settings = database.spec.restore.as_ref()?;
+    let credentials = &settings.credentials_secret;
     let server = ServerRequest {
         host: Some(task.address.to_owned()),
         pod: Some(task.pod),
@@ -167,9 +172,65 @@ pub fn restore_request(
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
         into: task.restore.spec.into,
+        identity_secret: settings.identity_secret.clone(),
+        disk: task.disk,
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: deadline.as_secs(),
+        drill: None,
     })
+}
+
+/// How long a drill may take that a user asks for while the spec says nothing about drills.
+const DRILL_DEADLINE: Duration = Duration::from_hours(6);
+
+/// What a drill's agent is asked: nothing about the server of the database, which it does not reach.
+#[must_use]
+pub fn drill_request(
+    database: &ProtectedDatabase,
+    backup: &ValidBackup,
+    drill: Option<&ValidDrill>,
+    (restore, set): (&DatabaseRestore, &RestoredSet),
+) -> RestoreRequest {
+    let connection = &database.spec.connection;
+    let settings = database.spec.restore.as_ref();
+    let asked = database.spec.drill.as_ref();
+    let columns = asked.map(|asked| asked.freshness.as_slice());
+    let within = drill.map(|drill| drill.within.as_slice());
+    let columns = columns.unwrap_or_default().iter();
+    let freshness = columns.zip(within.unwrap_or_default());
+    RestoreRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        database: database.metadata.name.clone().unwrap_or_default(),
+        database_uid: database.metadata.uid.clone().unwrap_or_default(),
+        restore: restore.metadata.name.clone().unwrap_or_default(),
+        restore_uid: restore.metadata.uid.clone().unwrap_or_default(),
+        server: ServerRequest {
+            port: DEFAULT_PORT,
+            databases: connection.databases().map(ToOwned::to_owned).collect(),
+            ..ServerRequest::default()
+        },
+        storage: backup.storage.clone(),
+        path: set.path.clone(),
+        manifest_sha256: set.manifest_sha256.clone(),
+        into: restore.spec.into,
+        identity_secret: settings.and_then(|settings| settings.identity_secret.clone()),
+        disk: DataDisk::default(),
+        retry_seconds: backup.retry_timeout.as_secs(),
+        deadline_seconds: drill
+            .map_or(DRILL_DEADLINE, |drill| drill.deadline)
+            .as_secs(),
+        drill: Some(DrillRequest {
+            queries: asked.map(|asked| asked.queries.clone()).unwrap_or_default(),
+            freshness: freshness
+                .map(|(column, within)| FreshColumn {
+                    database: column.database.clone(),
+                    table: column.table.clone(),
+                    column: column.column.clone(),
+                    within_seconds: within.as_secs(),
+                })
+                .collect(),
+        }),
+    }
 }
 
 /// The longest that a look at the sets in a bucket may take, whatever a backup may.

@@ -4,6 +4,7 @@ use crate::plan::Step;
 use crate::world::Observed;
 
 /// A rule, a situation, the steps that it refuses, and the steps in their place that it lets pass.
+#[derive(Clone)]
 pub struct Case {
     pub rule: &'static str,
     pub observed: Observed,

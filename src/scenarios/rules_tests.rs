@@ -5,7 +5,7 @@ use super::rule_case::Case;
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
 use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival};
-use super::{agents, catalog, not_begun, recovery_rules_tests, restore_rules};
+use super::{agents, catalog, drill_rules, not_begun, recovery_rules_tests, restore_rules};
 use crate::api::{BackupState, ConfirmedVerb, DeletionGuard, WorkloadKind, names};
 use crate::guard::Marks;
 use crate::plan::{
@@ -979,6 +979,7 @@ fn cases() -> Vec<Case> {
         role_binding(),
         not_begun::cases(),
         restore_rules::cases(),
+        drill_rules::cases(),
         gates(),
         jobs(),
         deleted_backups(),

@@ -52,6 +52,7 @@ impl Sample {
             phase: "Bound".to_owned(),
             volume_name: Some("pvc-a".to_owned()),
             volume: VolumeFact::Found(Box::new(volume("pvc-a", "Delete"))),
+            capacity: None,
             manifest: Value::Null,
         };
         let world = World {

@@ -9,6 +9,7 @@ mod credentials;
 mod dialect;
 mod error;
 mod explain;
+mod identities;
 mod identity;
 mod layout;
 mod leftovers;
@@ -18,6 +19,7 @@ mod manifest;
 mod object_store;
 mod objects;
 mod part_sizes;
+mod piece_reader;
 mod remembered;
 mod removal;
 mod retention;
@@ -39,6 +41,7 @@ pub use catalog::{
 pub use confirmed_sets::RetentionRules;
 pub use dialect::PartRules;
 pub use error::{StoreError, StoreErrorKind};
+pub use identities::{ENCRYPTED_SUFFIX, Identities, Unopened, open_stored};
 pub use layout::{
     GLOBALS_NAME, MAIN_DUMP_NAME, MANIFEST_NAME, SetPath, database_folder, further_dump_name,
     root_directory, set_suffix,
@@ -53,6 +56,7 @@ pub use manifest::{
 };
 pub use object_store::{ObjectStore, PendingUpload, StoredPart, Whole};
 pub use part_sizes::{PartSizes, SMALLEST_PART};
+pub use piece_reader::PieceReader;
 pub use remembered::{fetch_elsewhere, fetch_newest_good, rows_of};
 pub use removal::{LeftSet, fetch_lock, remove_set};
 pub use retention::{Decision, RetentionInput, decide_retention};

@@ -188,9 +188,9 @@ async fn a_server_that_can_not_take_the_set_is_refused() {
     )
     .await;
     all.refused_with(
-        |of| of["recipients"] = json!(["age1"]),
+        |of| of["objects"][1]["encryption"] = json!("age"),
         refused,
-        "encrypted",
+        "does not say for whom",
     )
     .await;
     all.refused_with(|of| of["databases"] = json!("x"), refused, "can't be read")

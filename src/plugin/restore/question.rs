@@ -109,6 +109,19 @@ pub fn describe(
     if let Some(why) = &chosen.suspect {
         let _ = writeln!(text, "  - it DOES NOT COUNT AS GOOD: {}", escaped(why));
     }
+    let encryption = database
+        .spec
+        .backup
+        .as_ref()
+        .map(|backup| &backup.encryption);
+    let restore = database.spec.restore.as_ref();
+    let has_identity = restore.is_some_and(|restore| restore.identity_secret.is_some());
+    if encryption.is_some_and(Option::is_some) && !has_identity {
+        text.push_str(
+            "  - if it is encrypted, it is REFUSED before anything is made: spec.restore.identitySecret \
+             names no private key\n",
+        );
+    }
     text.push_str("What happens:\n");
     text.push_str(
         "  - every object of the backup is compared with its digest before anything is made\n  - it is \
