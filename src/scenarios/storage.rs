@@ -16,7 +16,9 @@ use crate::api::{
 use crate::decide::decide;
 use crate::guard::Marks;
 use crate::plan::Step;
-use crate::world::{Fact, LedgerFact, MountFact, PodFact, RepairPause, VolumeFact, VolumeFound};
+use crate::world::{
+    Fact, LedgerFact, MountFact, Observed, PodFact, RepairPause, VolumeFact, VolumeFound,
+};
 
 #[test]
 fn plans_of_storage() {
@@ -73,6 +75,11 @@ fn of_another_directory() -> PodFact {
         read_only: false,
     }];
     pod
+}
+
+/// The other volume is that of another claim of the database.
+fn of_its_own(observed: &mut Observed) {
+    known(&mut observed.twins).found[0].is_own = true;
 }
 
 fn of_twins() -> Vec<Scenario> {
@@ -143,6 +150,27 @@ fn of_twins() -> Vec<Scenario> {
                         .to_owned(),
                 ),
             ),
+        ),
+        (
+            "two claims of the database are for the same storage, and a pod has each",
+            in_use("atra", Fact::Known(vec![pod_of_twin()])).with(of_its_own),
+        ),
+        (
+            "two claims of the database are for the same storage, and one pod has both",
+            in_use("atra", Fact::Known(vec![pod_of_twin()])).with(|observed| {
+                of_its_own(observed);
+                let own = observed.claims.known().map(|claims| claims[0].name.clone());
+                if let Fact::Known(pods) = &mut known(&mut observed.twins).found[0].pods {
+                    pods[0].claims.extend(own);
+                }
+            }),
+        ),
+        (
+            "two claims of the database are for the same storage, and no pod has the first",
+            in_use("atra", Fact::Known(vec![pod_of_twin()])).with(|observed| {
+                of_its_own(observed);
+                observed.pods = Fact::Known(Vec::new());
+            }),
         ),
         (
             "five volumes are for the same storage",
