@@ -4,8 +4,8 @@
 
 use super::gap::Gap;
 use crate::api::reasons;
-use crate::guard::{self, MarkState, Marks};
-use crate::plan::{RecoveryPlan, Step};
+use crate::guard;
+use crate::plan::{Permit, Plan, RecoveryPlan, Release, Step};
 use crate::world::{ClaimFact, Observed, ObservedRecovery, VolumeFact};
 
 /// How many kept volumes are named; the rest is a number.
@@ -14,12 +14,8 @@ const NAMED: usize = 3;
 /// Says why a claim is not taken into the guard, if it is not: it is new, and its volume would be one
 /// more that is kept for good when the claim is deleted.
 pub fn refuse_new(observed: &Observed, claim: &ClaimFact) -> Option<Gap> {
-    // What is not known is no reason to leave data without a guard.
-    let kept = observed.kept_in_namespace.known()?;
+    let kept = observed.turns_away(claim)?;
     let limit = observed.kept_volume_limit;
-    if kept.len() < limit || !is_new(observed, claim) {
-        return None;
-    }
     Some(Gap {
         reason: reasons::TOO_MANY_KEPT_VOLUMES,
         message: format!(
@@ -30,6 +26,30 @@ pub fn refuse_new(observed: &Observed, claim: &ClaimFact) -> Option<Gap> {
             claim.name
         ),
     })
+}
+
+/// Lets go of a claim that is not taken in, was made with our finalizer, and is being deleted with a
+/// confirmation: else it would stay until its owner removes the finalizer.
+pub fn let_go_of_new(observed: &Observed, claim: &ClaimFact, plan: &mut Plan) {
+    let Some(metadata) = &claim.metadata else {
+        return;
+    };
+    let is_going = metadata.deletion_timestamp.is_some()
+        && guard::is_held(metadata)
+        && guard::deletion_confirmed(metadata, observed.server_time());
+    if !is_going {
+        return;
+    }
+    let database = Box::new(observed.database.metadata.clone());
+    plan.steps.push(Step::AssertDatabase(database));
+    if let VolumeFact::Found(volume) = &claim.volume {
+        let volume = Box::new(volume.metadata.clone());
+        plan.steps.push(Step::AssertVolume(volume));
+    }
+    plan.steps.push(Step::ReleaseClaim(Release {
+        metadata: Box::new(metadata.clone()),
+        permit: Permit::TurnedAway,
+    }));
 }
 
 /// Says why a DatabaseRestore does nothing, if it would keep one more volume for good: that of the claim
@@ -80,40 +100,4 @@ fn reached(namespace: &str, kept: &[String], limit: usize) -> String {
         kept.len(),
         named.join(", ")
     )
-}
-
-/// Whether nothing of a claim was ever guarded, and guarding it would keep a volume that is not kept
-/// by itself. The claim's own marks say nothing: whoever creates it may write them. Marks of a volume,
-/// the ledger and the status only the operator writes, and administrators.
-fn is_new(observed: &Observed, claim: &ClaimFact) -> bool {
-    let owner = observed.owner();
-    let is_unmarked = |metadata| {
-        matches!(
-            guard::mark_state(metadata, &owner, Marks::Held),
-            MarkState::Unmarked
-        )
-    };
-    let Some(metadata) = &claim.metadata else {
-        return false;
-    };
-    let status = observed.database.status.iter();
-    let mut guarded = status
-        .flat_map(|status| &status.claims)
-        .filter(|known| known.guarded);
-    if guarded.any(|known| Some(&known.uid) == metadata.uid.as_ref()) {
-        return false;
-    }
-    let Some(ledger) = observed.ledger.known() else {
-        return false;
-    };
-    let volumes = ledger.iter().filter_map(|fact| fact.ledger.status.as_ref());
-    let mut volumes = volumes.flat_map(|status| &status.volumes);
-    if volumes.any(|remembered| Some(&remembered.claim_uid) == metadata.uid.as_ref()) {
-        return false;
-    }
-    match &claim.volume {
-        VolumeFact::Found(volume) => is_unmarked(&volume.metadata) && !volume.is_retained(),
-        VolumeFact::NotBound => true,
-        VolumeFact::Gone(_) | VolumeFact::Unknown(_) => false,
-    }
 }

@@ -70,7 +70,7 @@ pub use agent_pods::{AgentPod, PodMaker, agent_pods, sample_agent_pod};
 pub use agent_settings::agent_labels;
 pub use database::decide;
 pub use pods::stop_command;
-pub use refused::{report_refused, say_refused, say_without_effect};
+pub use refused::{report_refused, say_refused, say_taken_back, say_without_effect};
 pub use restore_set::{SetDecision, decide_set, why_not_good};
 pub use shared_data::one_server_command;
 pub use twin_words::{TwinWords, list_writers};

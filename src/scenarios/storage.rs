@@ -9,7 +9,7 @@ use super::in_memory::Passes;
 use super::recovery_sample::pod_of_twin;
 use super::render::{PASSES, Scenario, plans};
 use super::sample::{Sample, mark};
-use super::sample_parts::{delete, from, known, volume};
+use super::sample_parts::{confirm, delete, from, known, volume};
 use crate::api::{
     ConditionType, LEDGER_VOLUME_LIMIT, RememberedVolume, VolumeStorage, names, reasons,
 };
@@ -288,6 +288,23 @@ fn of_the_limit() -> Vec<Scenario> {
         (
             "a new claim is deleted at the limit",
             having_kept(20, first()).claim(|claim| delete(claim.metadata.get_or_insert_default())),
+        ),
+        (
+            "a new claim with forged marks is deleted at the limit",
+            having_kept(20, first()).claim(|claim| {
+                let metadata = claim.metadata.get_or_insert_default();
+                mark(metadata, "atra/knowledge", Marks::Held);
+                delete(metadata);
+            }),
+        ),
+        (
+            "a new claim with forged marks is deleted with a confirmation at the limit",
+            having_kept(20, first()).claim(|claim| {
+                let metadata = claim.metadata.get_or_insert_default();
+                mark(metadata, "atra/knowledge", Marks::Held);
+                delete(metadata);
+                confirm(metadata);
+            }),
         ),
     ]
 }
