@@ -8,7 +8,7 @@ use crate::guard;
 use crate::plan::{Permit, Plan, RecoveryPlan, Release, Step};
 use crate::world::{ClaimFact, Observed, ObservedRecovery, VolumeFact};
 
-/// How many kept volumes are named; the rest is a number.
+/// How many are named; the rest is a number.
 const NAMED: usize = 3;
 
 /// Says why a claim is not taken into the guard, if it is not: it is new, and its volume would be one
@@ -24,6 +24,31 @@ pub fn refuse_new(observed: &Observed, claim: &ClaimFact) -> Option<Gap> {
              {MAKE_SPACE}",
             reached(observed.namespace_name(), kept, limit),
             claim.name
+        ),
+    })
+}
+
+/// Says why no ledger is created for a new database, if it is not: what is left of databases that are gone
+/// would grow without end.
+pub fn refuse_ledger(observed: &Observed) -> Option<Gap> {
+    // What is not known is no reason to remember nothing.
+    let (left, limit) = (observed.left_ledgers.known()?, observed.kept_volume_limit);
+    let is_new = matches!(observed.ledger.known(), Some(None));
+    if !is_new || left.len() < limit {
+        return None;
+    }
+    let namespace = observed.namespace_name();
+    // Without their names: some may be of an earlier owner of the namespace's name.
+    Some(Gap {
+        reason: reasons::TOO_MANY_LEDGERS,
+        message: format!(
+            "{} DatabaseLedgers are left of databases of namespace {namespace} that do not exist any more, \
+             and the operator allows no more than {limit} (--kept-volume-limit). So this database has \
+             none: claims and volumes are guarded, but what was in the database is not remembered \
+             outside of the namespace, and could not be recovered with it. Who may delete \
+             DatabaseLedgers makes space with one that nobody needs, of those whose names begin with \
+             {namespace} and a dot: kubectl get dbledger, then kubectl delete dbledger NAME",
+            left.len()
         ),
     })
 }
@@ -89,15 +114,20 @@ const MAKE_SPACE: &str = "Who may delete PersistentVolumes makes space with one 
 
 /// That the limit is reached, and by which volumes.
 fn reached(namespace: &str, kept: &[String], limit: usize) -> String {
-    let named: Vec<&str> = kept.iter().take(NAMED).map(String::as_str).collect();
-    let rest = match kept.len() - named.len() {
+    let (named, rest) = name_some(kept);
+    format!(
+        "the databases of namespace {namespace} keep {} PersistentVolumes without a claim, and the \
+         operator allows no more than {limit} (--kept-volume-limit): {named}{rest}",
+        kept.len()
+    )
+}
+
+/// The first names, and how many more there are.
+fn name_some(all: &[String]) -> (String, String) {
+    let named = &all[..all.len().min(NAMED)];
+    let rest = match all.len() - named.len() {
         0 => String::new(),
         rest => format!(" and {rest} more"),
     };
-    format!(
-        "the databases of namespace {namespace} keep {} PersistentVolumes without a claim, and the \
-         operator allows no more than {limit} (--kept-volume-limit): {}{rest}",
-        kept.len(),
-        named.join(", ")
-    )
+    (named.join(", "), rest)
 }

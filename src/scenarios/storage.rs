@@ -226,6 +226,11 @@ fn of_twins() -> Vec<Scenario> {
     ]
 }
 
+fn left_ledgers(count: usize) -> Vec<String> {
+    let names = (1..=count).map(|number| format!("atra.gone-{number:02}"));
+    names.collect()
+}
+
 fn of_the_limit() -> Vec<Scenario> {
     let (first, settled) = (Sample::first_sight, Sample::settled);
     let stripped = |sample: Sample| {
@@ -252,6 +257,18 @@ fn of_the_limit() -> Vec<Scenario> {
         (
             "the namespace may keep one volume",
             having_kept(1, first()).with(|observed| observed.kept_volume_limit = 1),
+        ),
+        (
+            "ledgers of databases that are gone are left, as many as may be",
+            first().with(|observed| observed.left_ledgers = Fact::Known(left_ledgers(20))),
+        ),
+        (
+            "ledgers of databases that are gone are left, fewer than may be",
+            first().with(|observed| observed.left_ledgers = Fact::Known(left_ledgers(19))),
+        ),
+        (
+            "what has a ledger keeps it, however many are left",
+            settled().with(|observed| observed.left_ledgers = Fact::Known(left_ledgers(25))),
         ),
         (
             "what is guarded stays guarded at the limit",

@@ -506,10 +506,7 @@ fn template_changes() -> Vec<(String, Vec<&'static str>)> {
     let twice = r#"{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/-","value":{"name":"data","mountPath":"/var/lib/postgresql/data/","subPath":"empty"}}"#;
     let all = [
         (cover.to_owned(), &covered),
-        (
-            spelled("/var/lib/postgresql/data/pgdata", cinder),
-            &covered,
-        ),
+        (spelled("/var/lib/postgresql/data/pgdata", cinder), &covered),
         (
             spelled("/var/lib/postgresql/data/pgdata", repository),
             &covered,
