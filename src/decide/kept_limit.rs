@@ -6,6 +6,7 @@ use super::gap::Gap;
 use crate::api::reasons;
 use crate::guard;
 use crate::plan::{Permit, Plan, RecoveryPlan, Release, Step};
+use crate::wording;
 use crate::world::{ClaimFact, Observed, ObservedRecovery, VolumeFact};
 
 /// How many are named; the rest is a number.
@@ -42,13 +43,15 @@ pub fn refuse_ledger(observed: &Observed) -> Option<Gap> {
     Some(Gap {
         reason: reasons::TOO_MANY_LEDGERS,
         message: format!(
-            "{} DatabaseLedgers are left of databases of namespace {namespace} that do not exist any more, \
-             and the operator allows no more than {limit} (--kept-volume-limit). So this database has \
-             none: claims and volumes are guarded, but what was in the database is not remembered \
+            "namespace {namespace} has {} of databases that do not exist any more, and the operator allows \
+             no more than {limit} (--kept-volume-limit). So this database has none: claims and volumes are guarded, but what was in the database is not remembered \
              outside of the namespace, and could not be recovered with it. Who may delete \
              DatabaseLedgers makes space with one that nobody needs, of those whose names begin with \
              {namespace} and a dot: kubectl get dbledger, then kubectl delete dbledger NAME",
-            left.len()
+            wording::count(
+                i64::try_from(left.len()).unwrap_or(i64::MAX),
+                "DatabaseLedger"
+            )
         ),
     })
 }

@@ -68,7 +68,10 @@ pub fn guard(
     ];
     gaps.extend(of_others.into_iter().flatten());
     guard_claims::guard_kept_volumes(observed, plan, &mut gaps);
-    gaps.extend(kept_limit::refuse_ledger(observed));
+    if let Some(gap) = kept_limit::refuse_ledger(observed) {
+        gaps.push(gap);
+        plan.read_again_after(OTHERS_PAUSE);
+    }
     let kept_twins = twins::keep_twins(observed, plan, &mut gaps);
     surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     former_workload::release_former(observed, plan);

@@ -388,7 +388,7 @@ async fn beyond_the_limit_a_new_database_has_no_ledger_and_its_claim_is_guarded(
     cluster.operate(&operator).await;
     assert_is(&cluster, "Guarded", "False", "TooManyLedgers");
     let message = said(&cluster, "Guarded");
-    assert!(message.contains("2 DatabaseLedgers are left"), "{message}");
+    assert!(message.contains("atra has 2 DatabaseLedgers"), "{message}");
     assert!(
         !message.contains("atra.gone"),
         "it may be another owner's: {message}"
