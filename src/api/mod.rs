@@ -33,6 +33,7 @@ mod file_rule;
 mod finding;
 mod finding_parts;
 mod finding_schema;
+mod google_disk;
 mod mounted_volume;
 pub mod names;
 mod pod_labels;

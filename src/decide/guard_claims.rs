@@ -95,6 +95,7 @@ pub(super) fn guard_claim(
     }
     if let Some(gap) = kept_limit::refuse_new(observed, claim) {
         gaps.push(gap);
+        kept_limit::let_go_of_new(observed, claim, plan);
         plan.read_again_after(OTHERS_PAUSE);
         return;
     }

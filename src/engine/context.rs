@@ -13,6 +13,7 @@ use super::alerts::Notices;
 use super::disturbance::Disturbance;
 use super::metrics::Metrics;
 use super::refused::Refusals;
+use super::undone::Undone;
 use super::written::Written;
 pub use crate::api::Agents;
 use crate::api::names;
@@ -85,6 +86,8 @@ pub struct Context {
     pub refusals: Refusals,
     /// What the last pass of each database has written.
     pub written: Written,
+    /// What was written how many times in a row, because something takes it back.
+    pub undone: Undone,
     /// The volumes of the cluster, by what storage they are for.
     pub volumes: Arc<WatchedVolumes>,
     /// UID of the namespace `kube-system`, once it was read.
@@ -120,6 +123,7 @@ impl Context {
             disturbance: Disturbance::default(),
             refusals: Refusals::default(),
             written: Written::default(),
+            undone: Undone::default(),
             enforcement: Enforcement::default(),
             volumes: Arc::default(),
             kubernetes_cluster: OnceCell::new(),

@@ -349,6 +349,9 @@ pub enum Permit {
     DatabaseConfirmed(String),
     /// The guard is switched off in the spec of the ProtectedDatabase, which is confirmed.
     GuardOff,
+    /// The claim's own deletion is confirmed by its UID, and it was never taken into the guard, because the
+    /// namespace keeps as many volumes as it may. So its volume need not be on Retain.
+    TurnedAway,
     /// No ProtectedDatabase of the namespace names the workload any more.
     NotNamed,
 }

@@ -229,6 +229,12 @@ fn permitted() -> Vec<Case> {
             Step::ReleaseClaim(release(&here, Permit::GuardOff)),
             Step::ReleaseClaim(release(&confirmed_here, Permit::Confirmed)),
         ),
+        // It was guarded, so its volume is to be kept.
+        case(
+            &settled,
+            Step::ReleaseClaim(release(&confirmed_here, Permit::TurnedAway)),
+            Step::ReleaseClaim(release(&confirmed_here, Permit::Confirmed)),
+        ),
         case(
             &off,
             Step::ReleaseClaim(release(&here, by_database())),
@@ -306,6 +312,19 @@ fn retained() -> Vec<Case> {
         .claim(|claim| claim.volume = VolumeFact::Unknown("refused".to_owned()))
         .0;
     let nothing = || vec![Step::EnsureAgentIdentity];
+    // Nothing of it is guarded, because the namespace keeps as many volumes as it may.
+    let full = Sample::first_sight()
+        .with(|observed| {
+            observed.kept_volume_limit = 1;
+            observed.kept_in_namespace = Fact::Known(vec!["pv-kept".to_owned()]);
+        })
+        .claim(|claim| {
+            let metadata = claim.metadata.get_or_insert_default();
+            delete(metadata);
+            confirm(metadata);
+        })
+        .0;
+    let turned_away = |permit| vec![Step::ReleaseClaim(release(&claim(&full), permit))];
     let mut other = volume(&first);
     other.metadata.uid = Some("uid-of-another".to_owned());
     vec![
@@ -336,6 +355,11 @@ fn retained() -> Vec<Case> {
                 Step::RetainVolume(volume(&on_delete)),
                 volume_goes(&on_delete),
             ],
+        ),
+        case(
+            &full,
+            turned_away(Permit::Confirmed),
+            turned_away(Permit::TurnedAway),
         ),
         case(&unread, vec![mark(&unread)], nothing()),
         case(

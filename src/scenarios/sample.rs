@@ -232,6 +232,7 @@ impl Sample {
             known(&mut observed.twins).found.push(TwinFact {
                 of: "pvc-a".to_owned(),
                 volume: twin,
+                is_own: false,
                 pause: None,
                 pods: Fact::Known(Vec::new()),
             });

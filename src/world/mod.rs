@@ -32,6 +32,7 @@ mod same_part;
 mod server;
 mod services;
 mod template_data;
+mod turned_away;
 mod twins;
 mod volume_index;
 mod watched_volumes;
