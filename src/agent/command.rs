@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{JOB_NAME_VARIABLE, REQUEST_VARIABLE};
 
-use super::{backup, catalog, check, files, install, restore};
+use super::{backup, catalog, check, copy, files, install, restore};
 
 /// What an agent does. These are started by Jobs of the operator, not by users.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -32,6 +32,9 @@ pub enum AgentCommand {
     /// Look at all sets of the database that `HOLDFAST_REQUEST` names, remove those that no rule of
     /// retention keeps, and report to the newest confirmed `DatabaseBackup`.
     Catalog,
+    /// Copy the set of the `DatabaseBackup` that `HOLDFAST_REQUEST` names into another bucket, and report to
+    /// it.
+    Copy,
 }
 
 /// Runs a subcommand. A check that found nothing is no error here: it was reported. A failed backup or restore
@@ -47,6 +50,7 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
         AgentCommand::Catalog => {
             Box::pin(catalog::run_catalog(read_request()?, &read_job_name()?)).await
         }
+        AgentCommand::Copy => Box::pin(copy::run_copy(read_request()?, &read_job_name()?)).await,
         AgentCommand::Restore => Box::pin(restore::run_restore(read_request()?)).await,
     }
 }

@@ -32,6 +32,7 @@ pub enum Task {
     Backup,
     Restore,
     Catalog,
+    Copy,
 }
 
 impl Task {
@@ -42,6 +43,7 @@ impl Task {
             Self::Backup => "backup",
             Self::Restore => "restore",
             Self::Catalog => "catalog",
+            Self::Copy => "copy",
         }
     }
 
@@ -52,6 +54,7 @@ impl Task {
             Self::Backup => "the backup",
             Self::Restore => "the restore",
             Self::Catalog => "the look at the sets in the bucket",
+            Self::Copy => "the copy of a backup",
         }
     }
 

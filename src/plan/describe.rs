@@ -94,6 +94,9 @@ impl Step {
             Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
             Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
             Self::JudgeBackup { name, verdict } => judgement(name, verdict),
+            Self::NoteRead { name, .. } => {
+                format!("note that the set of DatabaseBackup {name} was read")
+            }
             Self::DeleteBackup(metadata) => backup_deletion(name(metadata)),
             Self::DeleteCheck(metadata) => format!("delete old DatabaseCheck {}", name(metadata)),
             Self::AssertDatabase(_) => "assert that the ProtectedDatabase is unchanged".to_owned(),
@@ -251,6 +254,9 @@ fn backup_deletion(name: &str) -> String {
 fn judgement(backup: &str, verdict: &BackupVerdict) -> String {
     let (verb, check) = match verdict {
         BackupVerdict::Confirmed(by) => ("confirm", &by.check),
+        BackupVerdict::Demoted(by) if by.is_damage() => {
+            return format!("demote DatabaseBackup {backup}, whose set is damaged");
+        }
         BackupVerdict::Demoted(by) => ("demote", &by.check),
     };
     format!("{verb} DatabaseBackup {backup} by check {check}")

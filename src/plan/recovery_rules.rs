@@ -87,6 +87,7 @@ fn part(step: &Step) -> Part<'_> {
         | Step::CreateBackup(_)
         | Step::FailBackup { .. }
         | Step::JudgeBackup { .. }
+        | Step::NoteRead { .. }
         | Step::DeleteBackup(_)
         | Step::DeleteCheck(_)
         | Step::AssertDatabase(_)

@@ -160,7 +160,8 @@ impl Step {
             | Self::FailFiles { .. }
             | Self::ApplyCronJob(_)
             | Self::FailBackup { .. }
-            | Self::JudgeBackup { .. } => Pin::OwnFields,
+            | Self::JudgeBackup { .. }
+            | Self::NoteRead { .. } => Pin::OwnFields,
             Self::Await(_) => Pin::NoWrite,
         }
     }
@@ -211,6 +212,7 @@ impl Step {
             | Self::ApplyCronJob(_)
             | Self::FailBackup { .. }
             | Self::JudgeBackup { .. }
+            | Self::NoteRead { .. }
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
             | Self::CreateNamespace(_)
@@ -257,6 +259,7 @@ impl Step {
             | Self::DeleteCronJob(_)
             | Self::FailBackup { .. }
             | Self::JudgeBackup { .. }
+            | Self::NoteRead { .. }
             | Self::DeleteBackup(_)
             | Self::DeleteCheck(_)
             | Self::AssertDatabase(_)
@@ -347,6 +350,7 @@ impl Step {
             | Self::ApplyCronJob(_)
             | Self::FailBackup { .. }
             | Self::JudgeBackup { .. }
+            | Self::NoteRead { .. }
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
             | Self::ConfirmNamespaceDeletion(_)

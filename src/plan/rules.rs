@@ -71,6 +71,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         "only_backups_go_whose_sets_are_removed",
         backups::only_backups_go_whose_sets_are_removed,
     ),
+    (
+        "only_damage_demotes_what_counts",
+        backups::only_damage_demotes_what_counts,
+    ),
     ("evidence_is_kept", evidence_is_kept),
     ("gates_open_for_a_reason", gates_open_for_a_reason),
     (

@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use crate::api::{
-    BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb, DatabaseBackup,
-    DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, WorkloadKind,
+    BackupRead, BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb,
+    DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, WorkloadKind,
 };
 use crate::guard;
 use crate::world::GateFact;
@@ -126,6 +126,12 @@ pub enum Step {
         /// Name of the backup.
         name: String,
         verdict: BackupVerdict,
+    },
+    /// Writes into a backup's status when its set was read whole, and what was found.
+    NoteRead {
+        /// Name of the backup.
+        name: String,
+        read: BackupRead,
     },
     /// Deletes the object of a backup whose set retention has removed from the bucket.
     DeleteBackup(Box<ObjectMeta>),

@@ -97,6 +97,13 @@ impl StoreError {
         }
     }
 
+    /// Names fields below this part of the spec, and not below `spec.backup.storage`.
+    #[must_use]
+    pub fn below(mut self, field: &str) -> Self {
+        self.message = self.message.replace("spec.backup.storage", field);
+        self
+    }
+
     /// Adds what else is known.
     #[must_use]
     pub(super) fn and(mut self, what: &str) -> Self {
