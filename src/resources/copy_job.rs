@@ -86,3 +86,104 @@ pub fn build_copy_job(
         ..Job::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use serde_json::{Value, json};
+
+    use super::super::{JobPace, Placement, ValidSpec};
+    use super::*;
+    use crate::api::{Agents, REQUEST_VARIABLE};
+
+    fn database() -> ProtectedDatabase {
+        let s3 = |bucket: &str, secret: &str| json!({"s3": {"bucket": bucket, "credentialsSecret": {"name": secret}, "caSecret": {"name": "ca"}}});
+        serde_json::from_value(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
+            "metadata": {"name": "knowledge", "namespace": "atra", "uid": "uid-of-knowledge"},
+            "spec": {
+                "workload": {"name": "pg"},
+                "connection": {"database": "app", "credentialsSecret": {"name": "pg-auth"}},
+                "backup": {
+                    "schedule": "@daily", "storage": s3("backups", "s3-auth"),
+                    "retention": {"keepLast": 1, "credentialsSecret": {"name": "may-delete"}},
+                    "copies": [
+                        {"name": "near", "storage": s3("near", "s3-near")},
+                        {"name": "offsite", "storage": s3("copies", "s3-offsite")},
+                    ],
+                },
+            },
+        }))
+        .unwrap()
+    }
+
+    fn backup(status: &Value) -> DatabaseBackup {
+        let mut all = json!({
+            "state": "Complete", "path": "atra/knowledge/20260201T091000Z-00000001", "manifestSha256": "aa",
+            "confirmed": {"check": "knowledge-2", "time": "2026-02-01T09:20:00Z"},
+        });
+        for (key, value) in status.as_object().unwrap() {
+            all[key] = value.clone();
+        }
+        serde_json::from_value(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseBackup",
+            "metadata": {"name": "knowledge-backup-1", "uid": "u"}, "spec": {"database": "knowledge"},
+            "status": all,
+        }))
+        .unwrap()
+    }
+
+    fn request(status: &Value) -> Option<CopyRequest> {
+        let database = database();
+        let valid = ValidSpec::parse(&database.spec).unwrap().backup.unwrap();
+        copy_request(&database, &valid, &valid.copies[1], &backup(status))
+    }
+
+    #[test]
+    fn the_job_has_the_keys_of_two_buckets_and_none_of_postgres() {
+        let request = request(&json!({})).unwrap();
+        let settings = AgentPodSettings {
+            agent_image: "localhost/holdfast:test".to_owned(),
+            database_image: "localhost/postgres:15".to_owned(),
+            image_pull_policy: None,
+            placement: Placement::default(),
+            agents: Agents::default(),
+        };
+        let margin = JobPace::default().margin;
+        let job = build_copy_job(&database(), "copy-u-1", &request, &settings, margin);
+        insta::assert_yaml_snapshot!("copy_job", job);
+
+        let text = serde_json::to_string(&job).unwrap();
+        for not_there in [
+            "secrets/postgres",
+            "s3-near",
+            "may-delete",
+            "localhost/postgres",
+        ] {
+            assert!(!text.contains(not_there), "{not_there}: {text}");
+        }
+        let pod = job.spec.unwrap().template.spec.unwrap();
+        let mut variables = pod.containers[0].env.iter().flatten();
+        let asked = variables.find(|variable| variable.name == REQUEST_VARIABLE);
+        let asked = asked.unwrap().value.as_ref().unwrap().replace("$$", "$");
+        assert_eq!(
+            serde_json::from_str::<CopyRequest>(&asked).unwrap(),
+            request
+        );
+    }
+
+    #[test]
+    fn damage_of_the_first_bucket_is_not_said_of_the_copy() {
+        let by = |reason: &str| json!({"demoted": {"check": "c", "time": "2026-02-01T09:20:00Z", "reason": reason}});
+        let damaged = request(&by("SetDamaged")).unwrap();
+        assert!(damaged.demoted.is_none() && damaged.confirmed.is_some());
+        let reset = request(&by("TablesEmptied")).unwrap();
+        assert!(reset.demoted.is_some() && reset.confirmed.is_none());
+        assert_eq!(
+            request(&json!({"path": null})),
+            None,
+            "it is not known where the set is"
+        );
+    }
+}

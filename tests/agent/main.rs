@@ -34,6 +34,7 @@ mod owner_code;
 mod random;
 mod remembered;
 mod restored;
+mod restored_by_hand;
 mod restored_clients;
 mod restored_crafted;
 mod restored_doors;
