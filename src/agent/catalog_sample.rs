@@ -21,7 +21,7 @@ use crate::store::{
 
 /// How long after a sample the next one is taken: looks are a day apart, or an hour after a failure.
 const PACE: SignedDuration = SignedDuration::from_hours(20);
-/// The most characters of what is said about a damaged set.
+/// The most characters of the damage of a set.
 const DAMAGE_LIMIT: usize = 600;
 
 impl<Source: CatalogSource> Look<'_, Source> {
@@ -154,7 +154,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
                 Err(_) => {
                     // It is saved for again, and not begun again tomorrow.
                     sample.credit_bytes = 0;
-                    "it could not be read to its end in half of spec.backup.deadline".to_owned()
+                    "it could not be read completely in half of spec.backup.deadline".to_owned()
                 }
             };
             tracing::warn!(path, "whether it is whole is not known: {why}");
@@ -182,7 +182,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
     }
 }
 
-/// Notes that a set was read to its end.
+/// Notes that a set was read whole.
 fn note_read(
     sample: &mut SampleReport,
     job: &str,

@@ -55,7 +55,7 @@ pub async fn run_copy(request: CopyRequest, job: &str) -> anyhow::Result<()> {
 /// What the status says while it is copied. What is Complete stays so.
 fn begin(request: &CopyRequest, job: &str) -> BackupCopyStatus {
     let name = request.path.rsplit('/').next().unwrap_or_default();
-    let folder = database_folder(
+    let directory = database_folder(
         &request.target.prefix,
         &request.namespace,
         &request.database,
@@ -73,7 +73,7 @@ fn begin(request: &CopyRequest, job: &str) -> BackupCopyStatus {
         message: None,
         bucket: request.target.bucket.clone(),
         endpoint: request.target.endpoint.clone(),
-        path: format!("{folder}{name}"),
+        path: format!("{directory}{name}"),
         verdict: None,
     }
 }

@@ -22,7 +22,7 @@ use crate::world::Observed;
 
 /// How long a backup is waited for to be confirmed before it is copied: then its copy says so at once.
 const CONFIRMED_WITHIN: Duration = Duration::from_mins(10);
-/// How long a set may wait for its copy before anybody is told.
+/// How long a set may wait for its copy before `BackupFresh` says so.
 const LATE: Duration = Duration::from_hours(1);
 /// Two Jobs of one backup and copy that are created within this time would have one name.
 const ONE_NAME: i64 = 10;

@@ -83,7 +83,7 @@ pub fn say(observed: &Observed, condition: DesiredCondition) -> DesiredCondition
     let mut copies = status.copies.iter().filter(|copy| copy.is_complete());
     let copy = copies.next().map_or_else(String::new, |copy| {
         format!(
-            ". Its copy {} in bucket {} is another one",
+            ". Its copy {}, in bucket {}, is not concerned",
             copy.name, copy.bucket
         )
     });

@@ -1,4 +1,4 @@
-//! Scenarios of copies in other buckets: which set is copied next, and what is said when a copy is behind.
+//! Scenarios of copies in other buckets: which set is copied next, and what the condition says when a copy is behind.
 
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};

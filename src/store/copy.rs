@@ -49,10 +49,7 @@ pub async fn copy_set(
 ) -> Result<CopiedSet, StoreError> {
     let (manifest, body) = fetch_manifest(source, order).await?;
     let directory = format!("{}/", order.to);
-    // One Job at a time makes a copy, so nobody will complete these.
-    for unfinished in target.fetch_unfinished(&directory).await? {
-        target.abort(&unfinished.upload).await?;
-    }
+    abort_unfinished(target, &directory).await;
     let listed = target.list_objects(&directory).await?;
     let there: BTreeMap<&str, u64> = listed
         .iter()
@@ -60,8 +57,9 @@ pub async fn copy_set(
         .collect();
     let is_there = there.contains_key(MANIFEST_NAME);
     if is_there {
-        let found = target.fetch(&format!("{directory}{MANIFEST_NAME}"), MANIFEST_LIMIT);
-        if found.await?.0 != body {
+        let key = format!("{directory}{MANIFEST_NAME}");
+        let (found, _) = target.fetch(&key, MANIFEST_LIMIT).await?;
+        if found != body {
             return Err(in_the_way(&directory, MANIFEST_NAME));
         }
     }
@@ -96,6 +94,23 @@ pub async fn copy_set(
         store_verdict(target, order.to, verdict).await?;
     }
     Ok(copied)
+}
+
+/// Aborts what an earlier copy has begun: one Job at a time makes a copy, so nobody will complete it. A key that
+/// may not list uploads can copy nevertheless.
+async fn abort_unfinished(target: &S3Store, directory: &str) {
+    let found = target.fetch_unfinished(directory).await;
+    for unfinished in found.unwrap_or_else(|error| {
+        tracing::warn!("whether an earlier copy has left uploads behind is not known: {error}");
+        Vec::new()
+    }) {
+        if let Err(error) = target.abort(&unfinished.upload).await {
+            tracing::warn!(
+                key = unfinished.upload.key,
+                "an old upload is left: {error}"
+            );
+        }
+    }
 }
 
 /// The manifest of the set that is meant, and no other one at its place.

@@ -32,7 +32,7 @@ pub enum WholeRead {
     Unsteady(String),
 }
 
-/// Reads every object of a set to its end, and again if it has other bytes than were stored. What can't be
+/// Reads every object of a set completely, and again if it has other bytes than were stored. What can't be
 /// read is an error, and says nothing about the bytes.
 pub async fn read_whole(
     store: &S3Store,
@@ -59,7 +59,7 @@ pub async fn read_whole(
         let second = read_digest(store, &key, *size).await?;
         if first != second {
             return Ok(WholeRead::Unsteady(format!(
-                "two reads of `{name}` differ, so the storage, or the way to it, can't be relied on: stored \
+                "two reads of `{name}` differ, so the storage, or the path to it, can't be relied on: stored \
                  with {stored}, read first with {first}, then with {second}"
             )));
         }
