@@ -35,6 +35,8 @@ pub enum StoreErrorKind {
     Unsupported,
     /// The storage received, or stored, other bytes than were sent.
     Damaged,
+    /// An object was read and has another size than was stored.
+    OtherSize,
     /// No object is at the key.
     NotFound,
     /// An object is larger than such an object may be.
@@ -69,6 +71,7 @@ impl StoreErrorKind {
             | Self::Unsupported => reasons::STORAGE_REFUSED,
             Self::TooLarge | Self::Unreadable => reasons::BACKUPS_UNREADABLE,
             Self::Damaged
+            | Self::OtherSize
             | Self::NotFound
             | Self::UploadGone
             | Self::AlreadyExists

@@ -85,7 +85,7 @@ pub(super) async fn read_digest(
     let drained = async { while receiver.recv().await.is_some() {} };
     match tokio::join!(read, drained).0 {
         Ok(digest) => Ok(format!("SHA-256 {digest}")),
-        Err(error) if error.kind == StoreErrorKind::Damaged => Ok("another size".to_owned()),
+        Err(error) if error.kind == StoreErrorKind::OtherSize => Ok("another size".to_owned()),
         Err(error) => Err(error),
     }
 }
