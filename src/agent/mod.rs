@@ -1,5 +1,5 @@
 //! What runs inside Jobs: `install`, `check`, `backup`, `restore`, `drill` and `scratch` in the database's own
-//! image, `files` and `catalog` in ours. Judges nothing; it reports what it finds.
+//! image, `files`, `catalog` and `copy` in ours. Judges nothing; it reports what it finds.
 
 mod backup;
 mod backup_fill;
@@ -10,8 +10,10 @@ mod catalog_facts;
 mod catalog_look;
 mod catalog_plan;
 mod catalog_removal;
+mod catalog_sample;
 mod check;
 mod command;
+mod copy;
 mod counted_evidence;
 mod counting;
 mod ddl_watch;

@@ -164,7 +164,9 @@ fn read_contents(
 pub fn explain(error: StoreError, key: &str) -> AgentFailure {
     match error.kind {
         StoreErrorKind::NotFound => changed(&format!("`{key}` is not in the bucket any more")),
-        StoreErrorKind::Damaged | StoreErrorKind::TooLarge => changed(&error.message),
+        StoreErrorKind::Damaged | StoreErrorKind::OtherSize | StoreErrorKind::TooLarge => {
+            changed(&error.message)
+        }
         _ => error.into(),
     }
 }

@@ -6,6 +6,7 @@ mod age_recipient;
 mod agent_request;
 mod agents;
 mod answered;
+mod backup_copy;
 mod backup_spec;
 mod backup_verdict;
 mod bounded_schema;
@@ -43,6 +44,7 @@ pub mod reasons;
 mod restore_report;
 mod restore_request;
 mod restore_settings;
+mod set_reads;
 mod storage;
 mod storage_endpoint;
 mod storage_name;
@@ -58,18 +60,20 @@ mod workload_name;
 
 pub use age_recipient::parse_age_recipient;
 pub use agent_request::{
-    BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, FAILED_EXIT_CODE,
+    BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, CopyRequest, FAILED_EXIT_CODE,
     FILES_DIRECTORY, FilesRequest, IDENTITY_DIRECTORY, IDENTITY_FILE, JOB_NAME_VARIABLE,
     KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
     POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference, PodSelection, REQUEST_VARIABLE,
-    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SCRATCH_DATA_DIRECTORY, SCRATCH_DIRECTORY,
-    SCRATCH_SOCKET_DIRECTORY, ServerRequest, WORK_DIRECTORY,
+    S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY, S3_COPY_CREDENTIALS_DIRECTORY, S3_CREDENTIALS_DIRECTORY,
+    SCRATCH_DATA_DIRECTORY, SCRATCH_DIRECTORY, SCRATCH_SOCKET_DIRECTORY, ServerRequest,
+    WORK_DIRECTORY,
 };
 pub use agents::{
     AGENT_RESOURCES, AgentResources, AgentSecurityContext, AgentVariable, Agents, RESERVED_KEYS,
     RESERVED_VARIABLES,
 };
 pub use answered::Answered;
+pub use backup_copy::{BackupCopy, BackupCopyState, BackupCopyStatus, COPY_LIMIT, CopiedVerdict};
 pub use backup_spec::{
     Backup, BackupDirectory, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode,
     Retention, S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
@@ -144,6 +148,7 @@ pub use restore_report::{
 };
 pub use restore_request::{DrillRequest, FreshColumn, RestoreRequest};
 pub use restore_settings::Restore;
+pub use set_reads::{BackupRead, SampleReport, SetRead};
 pub use storage::{VolumeStorage, is_same_handle};
 pub use storage_endpoint::{host_of_endpoint, is_address_of_node, is_host_of_node_or_cluster};
 pub use valid_name::{

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::api::reasons;
 use crate::store::{
     CatalogSet, Decision, MAIN_DUMP_NAME, Manifest, ManifestObject, RolePasswords, SetContents,
     Standing, VerdictKind, rows_of,
@@ -112,9 +113,14 @@ pub fn show(set: &CatalogSet) -> String {
             VerdictKind::Demoted => "demoted",
         };
         let reason = verdict.reason.as_deref().unwrap_or_default();
+        let by = if reason == reasons::SET_DAMAGED {
+            "Job"
+        } else {
+            "check"
+        };
         let _ = writeln!(
             text,
-            "{what} by check {} at {} {}",
+            "{what} by {by} {} at {} {}",
             escaped(&verdict.check),
             verdict.time.0,
             escaped(reason)

@@ -138,11 +138,6 @@ pub fn plan_catalog(
     request.removing = last.map(|last| last.removing.clone()).unwrap_or_default();
     let noted = || noted_request(observed.cron_job.known()?.as_ref()?)?.kubernetes_cluster;
     request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
-    if observed.agent_identity.known() == Some(&AgentIdentity::Missing)
-        && !plan.steps.contains(&Step::EnsureAgentIdentity)
-    {
-        plan.steps.push(Step::EnsureAgentIdentity);
-    }
     // Two tries of one pass have one name.
     let pace = observed.pace.catalog;
     let run = observed.server_time().as_second()
@@ -154,6 +149,16 @@ pub fn plan_catalog(
         &of_cron_job(observed, ""),
         observed.pace.margin,
     );
+    plan_agent_job(observed, job, plan);
+}
+
+/// Creates the Job of an agent that works on the bucket, and what it needs in the namespace.
+pub fn plan_agent_job(observed: &Observed, job: Job, plan: &mut Plan) {
+    if observed.agent_identity.known() == Some(&AgentIdentity::Missing)
+        && !plan.steps.contains(&Step::EnsureAgentIdentity)
+    {
+        plan.steps.push(Step::EnsureAgentIdentity);
+    }
     plan.steps.push(Step::CreateJob(Box::new(job)));
 }
 
@@ -304,10 +309,15 @@ pub fn say(observed: &Observed, plan: &Plan, condition: DesiredCondition) -> Des
          the bucket; then delete what is left of the set{delete}",
         first.path, first.why
     );
+    worsen(condition, reasons::SET_INCOMPLETE, &said)
+}
+
+/// Says what is wrong with a set, whatever else is true. Backups that are fresh are so no more.
+pub fn worsen(condition: DesiredCondition, reason: &'static str, said: &str) -> DesiredCondition {
     if condition.status == ConditionStatus::True {
         DesiredCondition {
             status: ConditionStatus::False,
-            reason: reasons::SET_INCOMPLETE,
+            reason,
             message: format!("{said}. Apart from that, {}", condition.message),
             ..condition
         }

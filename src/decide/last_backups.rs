@@ -145,12 +145,15 @@ pub fn uncounted(newest: &DatabaseBackup) -> Option<(&'static str, String)> {
         )),
         BackupState::Complete => {
             let demoted = status.demoted.as_ref()?;
-            let message = format!(
-                "{name} does not count: check {} found a reset ({}), and no good check lies between \
-                 the two",
-                demoted.check, demoted.reason
-            );
-            Some((reasons::BACKUP_DEMOTED, message))
+            let reason = if demoted.is_damage() {
+                reasons::SET_DAMAGED
+            } else {
+                reasons::BACKUP_DEMOTED
+            };
+            Some((
+                reason,
+                format!("{name} does not count: {}", demoted.describe()),
+            ))
         }
         BackupState::Running => None,
     }

@@ -66,7 +66,7 @@ pub fn report_refused(observed: &Observed, step: &Step, words: &str) -> Vec<Step
             })
             .into_iter()
             .collect()
-    } else if found(Task::Catalog) {
+    } else if found(Task::Catalog) || found(Task::Copy) {
         Vec::new()
     } else {
         let message = format!("{why}, and no backup was taken; {}", try_it(observed));
@@ -91,7 +91,7 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
             let why = say(&format!("CronJob {name}"), words);
             (why, &[ConditionType::BackupFresh])
         }
-        Step::CreateJob(job) if Task::Catalog.is_of(job) => {
+        Step::CreateJob(job) if Task::Catalog.is_of(job) || Task::Copy.is_of(job) => {
             let why = format!("{}; {}", cannot(words), try_it(observed));
             (why, &[ConditionType::BackupFresh])
         }

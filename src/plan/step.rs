@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use crate::api::{
-    BackupDrill, BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb,
+    BackupDrill, BackupRead, BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb,
     DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, DatabaseRestore,
     WorkloadKind,
 };
@@ -138,6 +138,12 @@ pub enum Step {
     CreateDrill(Box<DatabaseRestore>),
     /// Deletes the `DatabaseRestore` of a drill that has ended a while ago.
     DeleteDrill(Box<ObjectMeta>),
+    /// Writes into a backup's status when its set was read whole, and what was found.
+    NoteRead {
+        /// Name of the backup.
+        name: String,
+        read: BackupRead,
+    },
     /// Deletes the object of a backup whose set retention has removed from the bucket.
     DeleteBackup(Box<ObjectMeta>),
     /// Deletes a check that nothing refers to any more.

@@ -19,7 +19,8 @@ use crate::api::{
     Agents, BINARY_DIRECTORY, CredentialsSecret, FILES_DIRECTORY, IDENTITY_DIRECTORY,
     IDENTITY_FILE, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
     POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY,
-    S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
+    S3_COPY_CA_DIRECTORY, S3_COPY_CREDENTIALS_DIRECTORY, S3_CREDENTIALS_DIRECTORY,
+    S3CredentialsSecret, SecretKey, WORK_DIRECTORY, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
@@ -42,7 +43,7 @@ const BACKUP_MEMORY: &str = "768Mi";
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
-    /// `check`, `files`, `backup`, `restore`, `drill` or `catalog`.
+    /// `check`, `files`, `backup`, `restore`, `drill`, `catalog` or `copy`.
     pub name: &'a str,
     /// The request as JSON.
     pub request: String,
@@ -66,16 +67,18 @@ pub(super) enum Secrets {
     /// Those of the bucket, to read a set, and the private keys of encrypted ones: a drill reaches no server
     /// but its own.
     Drill,
+    /// Those of the bucket of backups, and of the copy at this place in the spec.
+    Copy(usize),
 }
 
 impl Secrets {
     const fn has_postgres(self) -> bool {
-        !matches!(self, Self::Storage | Self::Drill)
+        !matches!(self, Self::Storage | Self::Drill | Self::Copy(_))
     }
 
     /// Whether the programs of Postgres are needed.
     const fn needs_programs(self) -> bool {
-        !matches!(self, Self::Storage)
+        !matches!(self, Self::Storage | Self::Copy(_))
     }
 
     const fn has_storage(self) -> bool {
@@ -423,21 +426,28 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
         } else {
             s3.credentials_secret.as_ref()
         };
-        mounts.extend(key.map(|key| SecretMount {
-            volume: "s3",
-            directory: S3_CREDENTIALS_DIRECTORY,
+        let access_key = |volume, directory, key: &S3CredentialsSecret| SecretMount {
+            volume,
+            directory,
             secret: key.name.clone(),
             files: vec![
                 (key.access_key_id_key.clone(), "accessKeyId"),
                 (key.secret_access_key_key.clone(), "secretAccessKey"),
             ],
             mode,
-        }));
-        mounts.extend(
-            s3.ca_secret
-                .iter()
-                .map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)),
-        );
+        };
+        mounts.extend(key.map(|key| access_key("s3", S3_CREDENTIALS_DIRECTORY, key)));
+        let ca = s3.ca_secret.iter();
+        mounts.extend(ca.map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)));
+        if let Secrets::Copy(place) = which
+            && let Some(copy) = backup.copies.get(place)
+        {
+            let s3 = &copy.storage.s3;
+            let key = s3.credentials_secret.as_ref();
+            mounts.extend(key.map(|key| access_key("s3-copy", S3_COPY_CREDENTIALS_DIRECTORY, key)));
+            let ca = s3.ca_secret.iter();
+            mounts.extend(ca.map(|key| authority("s3-copy-ca", S3_COPY_CA_DIRECTORY, key)));
+        }
     }
     mounts
 }

@@ -259,6 +259,7 @@ pub fn catalog_request(
         retention: asked.and_then(|asked| asked.retention.clone()),
         removes: false,
         removing: Vec::new(),
+        sample_bytes: backup.verify_sample,
     }
 }
 

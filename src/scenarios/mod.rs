@@ -22,6 +22,7 @@ mod check;
 pub(crate) mod cluster;
 mod confirm_backups;
 mod confirmed;
+mod copies;
 mod crash_points;
 mod data_place;
 mod drill_rules;
@@ -64,6 +65,7 @@ mod rules_tests;
 mod sample;
 mod sample_objects;
 mod sample_parts;
+mod sampled;
 mod servers;
 mod steps_tests;
 

@@ -4,9 +4,14 @@
 use super::rule_case::Case;
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
-use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival};
-use super::{agents, catalog, drill_rules, not_begun, recovery_rules_tests, restore_rules};
-use crate::api::{BackupState, ConfirmedVerb, DeletionGuard, WorkloadKind, names};
+use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival, time};
+use super::{
+    agents, catalog, drill_rules, not_begun, recovery_rules_tests, restore_rules, sampled,
+};
+use crate::api::{
+    BackupDemotion, BackupState, BackupVerdict, ConfirmedVerb, DeletionGuard, WorkloadKind, names,
+    reasons,
+};
 use crate::guard::Marks;
 use crate::plan::{
     ConfirmedKind, GateStep, MountRepairStep, Permit, Plan, RULES, Release, RevocationStep, Rule,
@@ -689,6 +694,37 @@ fn deleted_backups() -> Vec<Case> {
     ]
 }
 
+fn demoted_backups() -> Vec<Case> {
+    let observed = sampled::damaged().0;
+    let demote = |check: &str, reason: &str| {
+        vec![Step::JudgeBackup {
+            name: "first".to_owned(),
+            verdict: BackupVerdict::Demoted(BackupDemotion {
+                reason: reason.to_owned(),
+                check: check.to_owned(),
+                time: time(sampled::READ_AT),
+            }),
+        }]
+    };
+    let damage = reasons::SET_DAMAGED;
+    let case = |observed: &Observed, bad| Case {
+        rule: "only_damage_demotes_what_counts",
+        observed: observed.clone(),
+        bad,
+        good: demote("catalog-1", damage),
+    };
+    let unreported = catalog::reported(serde_json::json!({})).0;
+    vec![
+        case(&observed, demote("catalog-2", damage)),
+        // A check has confirmed it before.
+        case(&observed, demote("knowledge-2", reasons::TABLES_EMPTIED)),
+        Case {
+            good: vec![Step::EnsureAgentIdentity],
+            ..case(&unreported, demote("catalog-1", damage))
+        },
+    ]
+}
+
 fn gates() -> Vec<Case> {
     let settled = Sample::settled();
     let set = |pod_uid: &str, is_open| {
@@ -1007,6 +1043,7 @@ fn cases() -> Vec<Case> {
         gates(),
         jobs(),
         deleted_backups(),
+        demoted_backups(),
     ]
     .into_iter()
     .flatten()

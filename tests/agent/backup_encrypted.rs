@@ -159,7 +159,7 @@ async fn debians_age_reads_an_encrypted_set_with_the_key_of_each_recipient() {
         "{fetched}"
     );
 
-    // As docs/backup.md has it, with either key.
+    // With either key.
     for key in ["one.key", "other.key"] {
         let list = format!("age -d -i ../{key} dump.pgc.zst.age | zstd -d | pg_restore --list");
         let list = said(&scene, &to, &list);

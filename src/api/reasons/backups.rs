@@ -24,6 +24,11 @@ reasons! { BACKUPS:
         "An object of a backup set is gone from the bucket, or has another size or another manifest: that \
          set can't be restored. All sets are compared with their manifests once a day.",
         "Find out who removes from the bucket. Delete what is left of the set, and its DatabaseBackup.";
+    SET_DAMAGED = "SetDamaged" on "BackupFresh=False":
+        "An object of a backup set has other bytes than were stored, in two reads one after the other: that \
+         set can't be restored, and does not count any more. A part of all sets is read whole each day.",
+        "See what is wrong with the storage. Delete what is left of the set, and its DatabaseBackup; the \
+         copies of that set in other buckets are not concerned.";
     BACKUP_OVERDUE = "BackupOverdue" on "BackupFresh=False":
         "The newest good backup is older than two intervals of the schedule.",
         "`kubectl get dbbackup` shows why the newer ones failed.";

@@ -122,10 +122,7 @@ pub fn why_not(backup: &DatabaseBackup) -> Option<String> {
         return Some(format!("its own rows looked reset ({reason})"));
     }
     if let Some(demoted) = &status.demoted {
-        return Some(format!(
-            "check {} found a reset ({}), and no good check lies between the two",
-            demoted.check, demoted.reason
-        ));
+        return Some(demoted.describe());
     }
     let is_unconfirmed = status.confirmed.is_none();
     is_unconfirmed.then(|| "no good check has found its data since it was taken".to_owned())
