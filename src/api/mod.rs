@@ -38,6 +38,7 @@ pub mod reasons;
 mod restore_report;
 mod restore_request;
 mod restore_settings;
+mod set_source;
 mod storage;
 mod storage_endpoint;
 mod storage_name;
@@ -129,6 +130,7 @@ pub use restore_report::{
 };
 pub use restore_request::RestoreRequest;
 pub use restore_settings::Restore;
+pub use set_source::SetSource;
 pub use storage::{VolumeStorage, is_same_handle};
 pub use storage_endpoint::{host_of_endpoint, is_address_of_node, is_host_of_node_or_cluster};
 pub use valid_name::{

@@ -1,6 +1,7 @@
 //! The guard: what the API server refuses, and the marks that make an object ours. Builders only,
 //! no client.
 
+mod adoption;
 mod cel;
 mod changes;
 mod claim_fence;

@@ -166,6 +166,8 @@ pub fn restore_request(
         storage: backup.storage.clone(),
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
+        confirmed_only: task.restore.spec.from.set.is_some()
+            && task.restore.spec.accept_suspect != Some(true),
         into: task.restore.spec.into,
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: deadline.as_secs(),
