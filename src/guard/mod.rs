@@ -36,6 +36,7 @@ mod unsupported_fields;
 mod version;
 mod workload_marks;
 
+pub use adoption::ADOPTION_POLICY;
 pub use changes::{MARKS_POLICY, VOLUME_POLICY};
 pub use claim_fence::CLAIM_FENCE_POLICY;
 pub use confirmation::{
