@@ -21,7 +21,7 @@ const MARKER: &str = "row-of-nobody-7e2c4f";
 const ZSTANDARD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// A key pair that Debian's `age-keygen` makes: the file of the private key, and the public one.
-fn make_key(folder: &Path, name: &str) -> (PathBuf, String) {
+pub fn make_key(folder: &Path, name: &str) -> (PathBuf, String) {
     let file = folder.join(name);
     let program = testbed::program_of("age", "usr/bin/age-keygen").unwrap();
     run(Command::new(&program).arg("-o").arg(&file));

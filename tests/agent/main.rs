@@ -22,6 +22,7 @@ mod backup_yields;
 mod before_login;
 mod catalog;
 mod check;
+mod cluster_lost;
 mod connection;
 mod coverage;
 mod files;

@@ -172,7 +172,8 @@ fn none_counts(observed: &Observed, judged: &Judged<'_>, storage: &S3Storage) ->
     let Some(newest) = newest else {
         return format!(
             "no backup of database {name} counts, because none was taken. If a volume with the data is \
-             still there: kubectl holdfast recover {name} -n {namespace}"
+             still there: kubectl holdfast recover {name} -n {namespace}. If the bucket has sets of a cluster \
+             that is gone: kubectl holdfast adopt --help"
         );
     };
     let why = why_not(newest).unwrap_or_else(|| {
