@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adopted;
 mod archive;
 mod backup;
 mod backup_cut_short;
