@@ -122,7 +122,7 @@ say "Postgres runs, and every probe is green. The check of every half hour would
 run 'kubectl holdfast check knowledge -n atra'
 wait_for 90 "the loss to be seen" "$(condition DataReset True)"
 run 'kubectl -n atra get protdb'
-run "kubectl -n atra get protdb knowledge -o jsonpath='{.status.conditions[?(@.type==\"DataReset\")].message}'; echo"
+run_on_reset 'kubectl holdfast explain knowledge -n atra | sed -n "/^Tables that differ/,/^$/p"'
 say "One command: restored beside what is there, compared row by row, and only then put in its place:"
 run 'kubectl holdfast restore knowledge -n atra --yes'
 wait_for 60 "everything to be green" "$(condition Ready True)"

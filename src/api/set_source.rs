@@ -19,7 +19,7 @@ pub struct SetSource {
     )]
     pub path: String,
     /// SHA-256 of its `manifest.json`, in hex. Another manifest is refused.
-    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"), length(max = 64))]
     pub manifest_sha256: String,
 }
 

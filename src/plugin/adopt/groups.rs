@@ -1,6 +1,9 @@
 //! The backup sets of a bucket, grouped by the ProtectedDatabase that they are of: a directory has sets of
 //! each cluster that had a database of that name. Pure.
 
+use jiff::Timestamp;
+
+use crate::api::WalPosition;
 use crate::store::{CatalogSet, Manifest, SetOwner, SetRecord, Standing, root_directory};
 
 /// A set whose manifest can be read.
@@ -30,12 +33,8 @@ impl<'a> KnownSet<'a> {
         self.record.standing == Standing::Confirmed
     }
 
-    /// Whether it was taken after another one of its database.
-    pub fn is_newer(&self, other: &Self) -> bool {
-        self.age() > other.age()
-    }
-
-    fn age(&self) -> impl Ord + use<> {
+    /// When it was taken, by the database's own clock and write-ahead log.
+    fn taken(&self) -> (Timestamp, WalPosition) {
         (self.record.snapshot_time, self.record.position)
     }
 }
@@ -95,7 +94,7 @@ pub fn group<'a>(sets: &'a [CatalogSet], prefix: &str) -> Found<'a> {
         }
     }
     for group in &mut found.groups {
-        group.sets.sort_by(|one, other| one.age().cmp(&other.age()));
+        group.sets.sort_by_key(KnownSet::taken);
     }
     found
 }

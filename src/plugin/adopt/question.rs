@@ -85,24 +85,20 @@ pub fn refuse(database: &ProtectedDatabase, chosen: &Chosen<'_>, place: &Place) 
              it. Set it to the prefix of the set; it may be changed again afterwards"
         ));
     }
+    let of_set: Vec<&str> = chosen
+        .set
+        .manifest
+        .databases
+        .iter()
+        .map(|database| database.name.as_str())
+        .collect();
     let mut wanted = database.spec.connection.databases();
-    let has = |wanted: &str| {
-        let mut of_set = chosen.set.manifest.databases.iter();
-        of_set.any(|database| database.name == wanted)
-    };
-    wanted.find(|wanted| !has(wanted)).map(|wanted| {
-        let names: Vec<String> = chosen
-            .set
-            .manifest
-            .databases
-            .iter()
-            .map(|database| escaped(&database.name))
-            .collect();
+    wanted.find(|wanted| !of_set.contains(wanted)).map(|wanted| {
         format!(
             "ProtectedDatabase {name} is about database {}, which is not in the set. The set has {}: name that \
              in spec.connection.database",
             escaped(wanted),
-            names.join(", ")
+            escaped(&of_set.join(", "))
         )
     })
 }
