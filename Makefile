@@ -22,7 +22,7 @@ TESTBED := $(CARGO) run --quiet -p testbed --
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: ## Starts a real cluster, protects a database, loses its volume and shows how that is caught
+demo: ## Starts a real cluster, protects a database, loses its volume, then rows, and brings both back
 	@demo/demo.sh
 
 demo-guard: ## Shows attempts to lose that database, each refused or undone

@@ -70,6 +70,7 @@ mod restore_server;
 mod restore_server_facts;
 mod restore_set;
 mod restore_settings;
+mod restore_standing;
 mod restore_stream;
 mod restore_swap;
 mod restore_swap_state;

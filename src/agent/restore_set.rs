@@ -17,7 +17,7 @@ use super::restore_database::{
 };
 use super::restore_doors::open_doors;
 use super::restore_facts::fetch_facts;
-use super::restore_fetch::{fetch_contents, fetch_manifest, hash_objects};
+use super::restore_fetch::{fetch_contents, hash_objects};
 use super::restore_names::Names;
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
@@ -25,6 +25,7 @@ use super::restore_preflight::{look_ahead, problems_of};
 use super::restore_said::{begin_report, describe_done, no_drill_elsewhere, not_fresh, refuse};
 use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put_right, taken};
 use super::restore_server_facts::{Preflight, ServerFacts};
+use super::restore_standing::fetch_counting_manifest;
 use super::restore_swap_state::Left;
 
 /// How long tidying up may take after a failure.
@@ -72,7 +73,7 @@ pub async fn restore_set<W: RestoreWatcher>(
         report.message = Some("reading the manifest of the set".to_owned());
         report.databases.clone_from(&known);
     });
-    let fetching = fetch_manifest(&restoring.store, &request.path, &request.manifest_sha256);
+    let fetching = fetch_counting_manifest(&restoring.store, request);
     let manifest = tokio::select! {
         biased;
         failure = interrupt.wait() => return Err(failure),

@@ -45,6 +45,7 @@ mod restore_report;
 mod restore_request;
 mod restore_settings;
 mod set_reads;
+mod set_source;
 mod storage;
 mod storage_endpoint;
 mod storage_name;
@@ -149,6 +150,7 @@ pub use restore_report::{
 pub use restore_request::{DrillRequest, FreshColumn, RestoreRequest};
 pub use restore_settings::Restore;
 pub use set_reads::{BackupRead, SampleReport, SetRead};
+pub use set_source::SetSource;
 pub use storage::{VolumeStorage, is_same_handle};
 pub use storage_endpoint::{host_of_endpoint, is_address_of_node, is_host_of_node_or_cluster};
 pub use valid_name::{

@@ -1,6 +1,7 @@
 //! The guard: what the API server refuses, and the marks that make an object ours. Builders only,
 //! no client.
 
+mod adoption;
 mod cel;
 mod changes;
 mod claim_fence;
@@ -35,6 +36,7 @@ mod unsupported_fields;
 mod version;
 mod workload_marks;
 
+pub use adoption::ADOPTION_POLICY;
 pub use changes::{MARKS_POLICY, VOLUME_POLICY};
 pub use claim_fence::CLAIM_FENCE_POLICY;
 pub use confirmation::{

@@ -171,6 +171,8 @@ pub fn restore_request(
         storage: backup.storage.clone(),
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
+        confirmed_only: task.restore.spec.from.set.is_some()
+            && task.restore.spec.accept_suspect != Some(true),
         into: task.restore.spec.into,
         identity_secret: settings.identity_secret.clone(),
         disk: task.disk,

@@ -8,6 +8,7 @@
 )]
 
 mod accept;
+mod adopted;
 mod agents;
 mod answered;
 pub(crate) mod api_server;

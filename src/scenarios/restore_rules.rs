@@ -40,8 +40,28 @@ pub fn cases() -> Vec<Case> {
         "Beside",
         &announced(),
     ));
+    // A set by its place: its agent is to refuse what does not count, unless its user has said so.
+    let source = json!({"set": {
+        "path": "atra/knowledge/knowledge-backup-first", "manifestSha256": "ab".repeat(32),
+    }});
+    let placed = restoring(restore_of(&source, "Replace", &announced()));
+    let careful = decided(&placed).plan.steps;
+    let accepted = placed
+        .clone()
+        .with(|observed| known(&mut observed.restores)[0].spec.accept_suspect = Some(true));
+    let careless = decided(&accepted).plan.steps;
     let twice = [good.clone(), good.clone()].concat();
     vec![
+        Case {
+            good: careful,
+            bad: careless.clone(),
+            ..case(placed)
+        },
+        Case {
+            good: careless,
+            bad: twice.clone(),
+            ..case(accepted)
+        },
         // It may be created, once.
         Case {
             good: good.clone(),

@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adopted;
 mod archive;
 mod backup;
 mod backup_cut_short;
@@ -22,6 +23,7 @@ mod backup_yields;
 mod before_login;
 mod catalog;
 mod check;
+mod cluster_lost;
 mod connection;
 mod copied;
 mod coverage;

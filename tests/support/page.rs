@@ -1,4 +1,8 @@
 //! The commands of a page of the documentation, for the tests that run them word by word.
+#![allow(
+    dead_code,
+    reason = "tests with a cluster type single commands, those without one whole pages"
+)]
 
 use std::fs;
 use std::path::PathBuf;
