@@ -13,13 +13,14 @@ use tokio::time::Instant;
 
 use crate::api::names::{DATABASE_LABEL, MANAGED_BY_LABEL, OPERATOR_MANAGER};
 use crate::api::{
-    AgentFailure, BackupRequest, BackupState, DatabaseBackup, DatabaseBackupSpec,
+    AgentFailure, BackupRequest, BackupState, BackupTurn, DatabaseBackup, DatabaseBackupSpec,
     DatabaseBackupStatus, reasons,
 };
 use crate::store::{SetPath, SetState, StoreLimits, set_suffix};
 
 use super::leftovers::leave_nothing_behind;
 use super::record_verdicts::record_verdicts;
+use super::turn::wait_for_turn;
 use super::{
     Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host, kubernetes,
     take_set,
@@ -27,14 +28,12 @@ use super::{
 
 /// How long to wait before a backup is begun again that had to end for a change of a table.
 const YIELD_PAUSE: Duration = Duration::from_mins(1);
+/// How much longer than a turn may take the wait for it lasts.
+const TURN_MARGIN: Duration = Duration::from_mins(10);
 
 /// Runs a backup and reports it. `name` is that of the Job and of the `DatabaseBackup`. One that failed is
 /// an error, so that its Job fails, too.
 pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()> {
-    let started_at = Timestamp::now();
-    let deadline = Duration::from_secs(request.deadline_seconds.max(1));
-    let ends_at = Instant::now() + deadline;
-    let interrupt = Interrupt::listen(deadline, "spec.backup.deadline")?;
     let client = kubernetes::connect().await?;
     let backup = ensure_backup(&client, &request, name).await?;
     if is_taken(&backup) {
@@ -44,7 +43,14 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         );
         return Ok(());
     }
-    let check_since = backup.check_since();
+    let mut check_since = backup.check_since();
+    if let Some(turn) = await_turn(&client, &request, name).await? {
+        check_since = check_since.and_then(|since| turn.check_since(since));
+    }
+    let started_at = Timestamp::now();
+    let deadline = Duration::from_secs(request.deadline_seconds.max(1));
+    let ends_at = Instant::now() + deadline;
+    let interrupt = Interrupt::listen(deadline, "spec.backup.deadline")?;
     let storage = &request.storage;
     let path = SetPath::new(
         &storage.prefix,
@@ -113,6 +119,37 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         anyhow::bail!("the backup failed, which its DatabaseBackup says: {name}");
     }
     Ok(())
+}
+
+/// Waits for the turn of this backup, where only so many run at once. Its `DatabaseBackup` says until then
+/// that it wants to run, and not since when it does.
+async fn await_turn(
+    client: &Client,
+    request: &BackupRequest,
+    name: &str,
+) -> anyhow::Result<Option<BackupTurn>> {
+    let Some(seconds) = request.turn_seconds else {
+        return Ok(None);
+    };
+    let waiting = |message: Option<String>| DatabaseBackupStatus {
+        state: Some(BackupState::Running),
+        message,
+        ..DatabaseBackupStatus::default()
+    };
+    let namespace = &request.namespace;
+    kubernetes::apply_status::<DatabaseBackup>(client, namespace, name, &waiting(None)).await?;
+    // The turn comes before this ends.
+    let limit = Duration::from_secs(seconds) + TURN_MARGIN;
+    let interrupt = Interrupt::listen(limit, "spec.backup.deadline")?;
+    match wait_for_turn(client, request, name, &interrupt).await {
+        Ok(turn) => Ok(turn),
+        Err(failure) => {
+            // Another pod of the Job goes on under this name.
+            let status = waiting(Some(failure.message.clone()));
+            kubernetes::apply_status::<DatabaseBackup>(client, namespace, name, &status).await?;
+            anyhow::bail!("{}", failure.message);
+        }
+    }
 }
 
 async fn take(

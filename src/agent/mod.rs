@@ -64,6 +64,7 @@ mod set_order;
 mod set_verdict;
 mod snapshot;
 mod suspicion;
+mod turn;
 mod without_login;
 
 pub use backup_set::{TakenSet, take_set};

@@ -216,6 +216,10 @@ pub struct BackupRequest {
     pub retry_seconds: u64,
     /// Longest time the backup may take, in seconds.
     pub deadline_seconds: u64,
+    /// How long the backup waits for its turn at most, in seconds, where only so many run at once; without
+    /// it, it begins at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_seconds: Option<u64>,
     /// How long the operator's check of the data is waited for before the dump, in seconds.
     #[serde(default = "default_check_seconds")]
     pub check_seconds: u64,

@@ -27,6 +27,12 @@ pub struct Backup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
+    /// How long after each tick of the schedule the backup may begin, such as `2h`: at a minute of its
+    /// own, which the UID of this object decides, so that many databases with one schedule do not begin
+    /// together. `status.nextBackup` says when. 1 m to 24 h. Default: at the tick itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]+(s|m|h|d))+$"), length(max = 20))]
+    pub window: Option<String>,
     /// Where the backups go.
     pub storage: Storage,
     /// Which backups to keep. Older ones are removed from the bucket after a new backup is confirmed, at

@@ -7,6 +7,7 @@ mod agent_request;
 mod agents;
 mod answered;
 mod backup_spec;
+mod backup_turn;
 mod backup_verdict;
 mod bounded_schema;
 mod carried_out;
@@ -68,6 +69,7 @@ pub use backup_spec::{
     Backup, BackupDirectory, Drill, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode,
     Retention, S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
 };
+pub use backup_turn::{BackupTurn, TURN_NAME_LIMIT};
 pub use backup_verdict::{BackupConfirmation, BackupDemotion, BackupSnapshot, BackupVerdict};
 pub use carried_out::CarriedOut;
 pub use catalog_report::{

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentFailure, BackupState, CatalogSummary, CheckOutcome, WorkloadKind};
+use super::{AgentFailure, BackupState, BackupTurn, CatalogSummary, CheckOutcome, WorkloadKind};
 
 /// What the operator reports about a protected database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -49,6 +49,9 @@ pub struct ProtectedDatabaseStatus {
     /// When the next backup is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_backup: Option<Time>,
+    /// The backup that runs or waits for its turn, where only so many run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_turn: Option<BackupTurn>,
     /// Why the next backup would fail, as far as that can be seen before it is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_obstacle: Option<AgentFailure>,

@@ -23,6 +23,7 @@ use super::late_backup;
 use super::next_backup;
 use super::not_begun::{self, Task};
 use super::ready::list;
+use super::turn;
 use super::unreported_backups::{plan_unreported, state};
 use crate::api::{
     Backup, BackupState, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup,
@@ -51,6 +52,7 @@ pub fn back_up(
     plan_verdicts(observed, judged, plan);
     report(observed, judged, plan);
     report_catalog(observed, plan);
+    turn::report_turn(observed, plan);
     let Some(asked) = &observed.database.spec.backup else {
         plan_no_cron_job(observed, plan);
         let message =
@@ -136,6 +138,7 @@ pub fn back_up(
         plan.status.backup_obstacle = next_backup::find_obstacle(observed);
         let said = next_backup::say(plan.status.backup_obstacle.as_ref(), said);
         let said = catalog::say(observed, plan, said);
+        let said = turn::say(plan, said);
         plan.conditions.push(said);
     }
     area
@@ -205,6 +208,8 @@ pub fn desired_cron_job(
             .kubernetes_cluster
     };
     request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
+    let has_turns = observed.turn.is_some();
+    request.turn_seconds = has_turns.then(|| resources::turn_limit(&backup.schedule));
     let settings = of_cron_job(observed, &container.image);
     let mut cron_job =
         resources::build_backup_cron_job(&observed.database, &backup.schedule, &request, &settings);
@@ -346,10 +351,11 @@ fn plan_first_backup(
     }
     let mut owner = desired.clone();
     owner.metadata.uid.clone_from(&present.metadata.uid);
-    let mut job = resources::build_first_backup_job(
-        &owner,
-        &check_names::first_backup(observed.name(), tried),
-    );
+    let name = check_names::first_backup(observed.name(), tried);
+    if turn::backup_must_wait(observed, &name, plan) {
+        return;
+    }
+    let mut job = resources::build_first_backup_job(&owner, &name);
     if let Some(digest) = template_digest(&desired.metadata) {
         job.metadata
             .annotations

@@ -61,6 +61,7 @@ mod shared_data;
 mod standing;
 mod starting_again;
 mod surroundings;
+mod turn;
 mod twins;
 mod unreported_backups;
 mod ways_back;
@@ -71,3 +72,6 @@ pub use database::decide;
 pub use refused::{report_refused, say_refused, say_without_effect};
 pub use restore_set::{SetDecision, decide_set, why_not_good};
 pub use shared_data::one_server_command;
+pub use turn::{
+    TurnClaim, TurnKey, TurnState, planned_claim, remembered_claim, turn_claim, turn_of_all,
+};

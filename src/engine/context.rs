@@ -13,6 +13,7 @@ use super::alerts::Notices;
 use super::disturbance::Disturbance;
 use super::metrics::Metrics;
 use super::refused::Refusals;
+use super::turns::Turns;
 use super::written::Written;
 pub use crate::api::Agents;
 use crate::api::names;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub webhook_url_file: Option<PathBuf>,
     /// How many volumes without a claim the databases of one namespace may keep.
     pub kept_volume_limit: usize,
+    /// How many backups of its databases run at once at most; none without a limit.
+    pub backups_at_once: Option<usize>,
     /// How patient it is with agents' Jobs. Only tests change it.
     pub pace: JobPace,
 }
@@ -61,6 +64,7 @@ impl Settings {
             operator_namespace: operator_namespace.to_owned(),
             webhook_url_file: None,
             kept_volume_limit: 20,
+            backups_at_once: None,
             pace: JobPace::default(),
         }
     }
@@ -87,6 +91,8 @@ pub struct Context {
     pub written: Written,
     /// The volumes of the cluster, by what storage they are for.
     pub volumes: Arc<WatchedVolumes>,
+    /// Whose turn it is to take a backup.
+    pub turns: Turns,
     /// UID of the namespace `kube-system`, once it was read.
     kubernetes_cluster: OnceCell<String>,
 }
@@ -113,6 +119,7 @@ impl Context {
         };
         Self {
             client,
+            turns: Turns::new(settings.backups_at_once),
             settings,
             reporter,
             metrics,

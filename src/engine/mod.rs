@@ -16,6 +16,7 @@ mod restoring;
 mod run;
 mod startup;
 mod triggers;
+mod turns;
 mod volume_watch;
 mod written;
 

@@ -74,7 +74,10 @@ pub fn build_backup_cron_job(
                     pod_failure_policy: Some(build_failure_policy()),
                     pod_replacement_policy: Some("Failed".to_owned()),
                     active_deadline_seconds: i64::try_from(
-                        request.deadline_seconds.saturating_add(MARGIN_SECONDS),
+                        request
+                            .deadline_seconds
+                            .saturating_add(request.turn_seconds.unwrap_or_default())
+                            .saturating_add(MARGIN_SECONDS),
                     )
                     .ok(),
                     ttl_seconds_after_finished: Some(KEPT_SECONDS),
@@ -146,6 +149,13 @@ fn start_within(schedule: &Schedule) -> i64 {
     between
         .map_or(least, |between| between / 2)
         .clamp(least, most)
+}
+
+/// How long a backup may wait for its turn at most: as late as it may start. After that it begins
+/// nevertheless, because a backup that was not taken is worse than one too many.
+#[must_use]
+pub fn turn_limit(schedule: &Schedule) -> u64 {
+    u64::try_from(start_within(schedule)).unwrap_or_default()
 }
 
 /// A Job from the CronJob's template, as `kubectl create job --from=cronjob/NAME` makes it.

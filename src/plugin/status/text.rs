@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::{BackupSummary, ClaimStatus, ConditionType, find_condition};
+use crate::api::{BackupSummary, BackupTurn, ClaimStatus, ConditionType, find_condition};
 use crate::incident::DatabaseOverview;
 use crate::wording::{ago, build_table, date, moment};
 
@@ -263,11 +263,34 @@ fn describe_backups(text: &mut String, report: &DatabaseOverview, now: Timestamp
                 .map_or_else(|| "never".to_owned(), describe)
         );
     }
+    if let Some(turn) = status
+        .backup_turn
+        .as_ref()
+        .filter(|turn| turn.given.is_none())
+    {
+        let _ = writeln!(text, "  waits          {}", describe_turn(turn, now));
+    }
     let next = status
         .next_backup
         .as_ref()
         .map_or_else(|| "not planned".to_owned(), |next| moment(next, now));
     let _ = writeln!(text, "  next backup    {next}");
+}
+
+/// Which backup waits for its turn, and for how many.
+fn describe_turn(turn: &BackupTurn, now: Timestamp) -> String {
+    let names = if turn.ahead_names.is_empty() {
+        String::new()
+    } else {
+        format!(", of this namespace {}", turn.ahead_names.join(", "))
+    };
+    format!(
+        "backup {} for its turn, since {}: {} before it{names}; at most {} run at once",
+        turn.backup,
+        moment(&turn.since, now),
+        turn.ahead,
+        turn.at_most
+    )
 }
 
 #[cfg(test)]
