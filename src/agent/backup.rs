@@ -16,7 +16,7 @@ use crate::api::{
     AgentFailure, BackupRequest, BackupState, BackupTurn, DatabaseBackup, DatabaseBackupSpec,
     DatabaseBackupStatus, reasons,
 };
-use crate::store::{SetPath, SetState, StoreLimits, set_suffix};
+use crate::store::{Manifest, SetPath, SetState, StoreLimits, set_suffix};
 
 use super::leftovers::leave_nothing_behind;
 use super::record_verdicts::record_verdicts;
@@ -289,6 +289,7 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
         .map(|database| database.tables.len())
         .sum();
     let raw: u64 = manifest.objects.iter().map(|object| object.raw_size).sum();
+    let files: u64 = manifest.directories.iter().map(|one| one.files).sum();
     let bucket = &request.storage.bucket;
     status.system_identifier = Some(manifest.identity.system_identifier.clone());
     status.snapshot = Some(super::snapshot::describe_snapshot(&manifest.identity));
@@ -302,17 +303,38 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
     let unverified = unverified.map_or_else(String::new, |why| {
         format!(" (the data was not verified then: {why})")
     });
-    let what = format!("{rows} rows of {tables} tables are in the bucket `{bucket}`{unverified}");
+    let of_files = if manifest.directories.is_empty() {
+        String::new()
+    } else {
+        status.files = i64::try_from(files).ok();
+        format!(" and {files} files")
+    };
+    let what = format!(
+        "{rows} rows of {tables} tables{of_files} are in the bucket `{bucket}`{unverified}"
+    );
     if manifest.state == SetState::Good {
         status.state = Some(BackupState::Complete);
         status.message = Some(what);
     } else {
         status.state = Some(BackupState::Suspect);
-        status.reason = Some(reasons::DATA_SUSPECT.to_owned());
+        let is_of_files = manifest.why == join_faults(manifest);
+        let reason = if is_of_files {
+            reasons::DIRECTORY_INCOMPLETE
+        } else {
+            reasons::DATA_SUSPECT
+        };
+        status.reason = Some(reason.to_owned());
         let why = manifest.why.as_deref().unwrap_or("it is not known why");
         status.message = Some(format!(
             "{what}; the set is kept and does not count as good: {why}"
         ));
     }
     tracing::info!(rows, tables, raw_bytes = raw, stored_bytes = set.stored_bytes, state = ?status.state, "the set is stored");
+}
+
+/// Why a set does not count because of its directories alone.
+fn join_faults(manifest: &Manifest) -> Option<String> {
+    let faults = manifest.directories.iter();
+    let faults: Vec<&str> = faults.filter_map(|one| one.fault.as_deref()).collect();
+    (!faults.is_empty()).then(|| faults.join("; "))
 }

@@ -2,6 +2,7 @@
 //! and `catalog` in ours. Judges nothing; it reports what it finds.
 
 mod backup;
+mod backup_files;
 mod backup_fill;
 mod backup_manifest;
 mod backup_set;
@@ -15,6 +16,8 @@ mod command;
 mod counted_evidence;
 mod counting;
 mod ddl_watch;
+mod directory_archive;
+mod directory_walk;
 mod dump;
 mod dump_run;
 mod dump_stream;
@@ -64,6 +67,7 @@ mod set_order;
 mod set_verdict;
 mod snapshot;
 mod suspicion;
+mod tar_entry;
 mod turn;
 mod without_login;
 

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::api::{
-    POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY,
-    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, S3Storage, ServerRequest, WORK_DIRECTORY,
+    FILES_DIRECTORY, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    POSTGRES_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, S3Storage,
+    ServerRequest, WORK_DIRECTORY,
 };
 use crate::postgres::{Login, PostgresError, Presence};
 use crate::store::{S3Store, StoreError, StoreLimits};
@@ -24,6 +25,8 @@ pub struct MountedFiles {
     pub s3_ca: PathBuf,
     /// A directory in memory for the password file.
     pub work: PathBuf,
+    /// The claims whose directories belong to the backup set, each below it by its place.
+    pub claims: PathBuf,
 }
 
 impl Default for MountedFiles {
@@ -35,6 +38,7 @@ impl Default for MountedFiles {
             s3_credentials: S3_CREDENTIALS_DIRECTORY.into(),
             s3_ca: S3_CA_DIRECTORY.into(),
             work: WORK_DIRECTORY.into(),
+            claims: FILES_DIRECTORY.into(),
         }
     }
 }

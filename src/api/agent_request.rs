@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileRule, Retention, S3Storage, TableRule, TlsMode};
+use super::{BackupDirectory, FileRule, Retention, S3Storage, TableRule, TlsMode};
 
 /// Environment variable that carries the request as JSON.
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
@@ -230,6 +230,9 @@ pub struct BackupRequest {
     /// Tables whose rows are left out, as `schema.table`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_table_data: Vec<String>,
+    /// Directories of claims that belong to the set; their claims are mounted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<BackupDirectory>,
     /// Public keys that the set is encrypted for; none for a set that is not encrypted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub age_recipients: Vec<String>,

@@ -8,11 +8,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounded_schema::pairs;
-use super::{AgentResources, SecretKey};
+use super::{AgentResources, BackupDirectory, SecretKey};
 
 /// Backups with `pg_dump` to an S3 bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.directories) || self.directories.all(one, \
+    self.directories.exists_one(other, other.claim == one.claim && \
+    other.?path.orValue('') == one.?path.orValue('')))")
+    .message("spec.backup.directories names a directory of a claim twice: name each once"))]
+#[x_kube(validation = Rule::new("!has(self.directories) || self.directories.all(one, \
+    one.?runAsUser.orValue(0) == self.directories[0].?runAsUser.orValue(0) && \
+    one.?runAsGroup.orValue(0) == self.directories[0].?runAsGroup.orValue(0))")
+    .message("spec.backup.directories: runAsUser and runAsGroup must be the same for all directories: \
+        one pod reads all of them"))]
 pub struct Backup {
     /// When to take a backup, as five cron fields or a macro such as `@daily`
     /// (<https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax>).
@@ -39,12 +48,12 @@ pub struct Backup {
     /// most once a day. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
-    /// Directories of other claims to archive in the same backup set. Not supported yet: they are
-    /// not in the backup.
+    /// Directories of other claims to archive in the same backup set, after the snapshot of the
+    /// databases. A backup whose files could not all be read does not count. At most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub directories: Vec<BackupDirectory>,
-    /// Encryption of dumps and roles before they are uploaded. The manifest is not encrypted: names,
+    /// Encryption of dumps, roles and directories before they are uploaded. The manifest is not encrypted: names,
     /// numbers and digests of tables are in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
@@ -286,19 +295,6 @@ impl Backup {
         let own = own.and_then(|retention| retention.credentials_secret.as_ref());
         own.or(self.storage.s3.credentials_secret.as_ref())
     }
-}
-
-/// A directory on a claim that belongs to the backup set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BackupDirectory {
-    /// Name of the claim, in the same namespace.
-    #[schemars(length(min = 1, max = 253))]
-    pub claim: String,
-    /// Path on the claim, relative and without `..`. Default: all of it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 1024))]
-    pub path: String,
 }
 
 /// Encryption of backups with age (<https://age-encryption.org>).

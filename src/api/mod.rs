@@ -6,6 +6,7 @@ mod age_recipient;
 mod agent_request;
 mod agents;
 mod answered;
+mod backup_directory;
 mod backup_spec;
 mod backup_turn;
 mod backup_verdict;
@@ -65,9 +66,10 @@ pub use agents::{
     RESERVED_VARIABLES,
 };
 pub use answered::Answered;
+pub use backup_directory::{BackupDirectory, claim_mount, claims_of};
 pub use backup_spec::{
-    Backup, BackupDirectory, Drill, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode,
-    Retention, S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
+    Backup, Drill, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode, Retention,
+    S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
 };
 pub use backup_turn::{BackupTurn, TURN_NAME_LIMIT};
 pub use backup_verdict::{BackupConfirmation, BackupDemotion, BackupSnapshot, BackupVerdict};

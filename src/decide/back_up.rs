@@ -26,8 +26,8 @@ use super::ready::list;
 use super::turn;
 use super::unreported_backups::{plan_unreported, state};
 use crate::api::{
-    Backup, BackupState, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup,
-    DesiredCondition, reasons,
+    Backup, BackupDirectory, BackupState, CheckOutcome, ConditionStatus, ConditionType,
+    DatabaseBackup, DesiredCondition, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidBackup};
@@ -211,8 +211,13 @@ pub fn desired_cron_job(
     let has_turns = observed.turn.is_some();
     request.turn_seconds = has_turns.then(|| resources::turn_limit(&backup.schedule));
     let settings = of_cron_job(observed, &container.image);
-    let mut cron_job =
-        resources::build_backup_cron_job(&observed.database, &backup.schedule, &request, &settings);
+    let mut cron_job = resources::build_backup_cron_job(
+        &observed.database,
+        &backup.schedule,
+        &request,
+        find_node(observed, &request.directories),
+        &settings,
+    );
     remember(&mut cron_job, &settings.placement);
     let digest = check_names::short_digest(&serde_json::to_string(&cron_job).unwrap_or_default());
     cron_job
@@ -221,6 +226,17 @@ pub fn desired_cron_job(
         .get_or_insert_default()
         .insert(TEMPLATE_ANNOTATION.to_owned(), digest);
     Some(cron_job)
+}
+
+/// Where the claim of the first directory of the set is mounted; as long as no pod has it, where it was.
+fn find_node<'a>(observed: &'a Observed, directories: &[BackupDirectory]) -> Option<&'a str> {
+    let first = directories.first()?;
+    let mut claims = list(&observed.file_claims).iter();
+    let claim = claims.find(|claim| claim.claim == first.claim);
+    let present = observed.cron_job.known().and_then(Option::as_ref);
+    claim
+        .and_then(|claim| claim.node.as_deref())
+        .or_else(|| present.and_then(resources::noted_node))
 }
 
 fn plan_cron_job(observed: &Observed, desired: &CronJob, plan: &mut Plan) {

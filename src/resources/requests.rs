@@ -121,6 +121,9 @@ pub fn backup_request(
         exclude_table_data: asked
             .map(|asked| asked.exclude_table_data.clone())
             .unwrap_or_default(),
+        directories: asked
+            .map(|asked| asked.directories.clone())
+            .unwrap_or_default(),
         age_recipients: backup.age_recipients.clone(),
         labels: asked.map(|asked| asked.labels.clone()).unwrap_or_default(),
         kubernetes_cluster: None,

@@ -65,5 +65,6 @@ mod steps_tests;
 
 mod storage;
 mod storage_cluster;
+mod turns;
 mod whose;
 pub(crate) use recovery_sample::stopped_for_restore;

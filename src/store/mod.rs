@@ -15,6 +15,7 @@ mod leftovers;
 mod limits;
 mod look;
 mod manifest;
+mod manifest_directory;
 mod object_store;
 mod objects;
 mod part_sizes;
@@ -51,6 +52,7 @@ pub use manifest::{
     ManifestTable, OLDEST_FORMAT_VERSION, ObjectEncryption, ProtectedDatabaseReference,
     RolePasswords, SetState,
 };
+pub use manifest_directory::{ManifestDirectory, directory_object_name};
 pub use object_store::{ObjectStore, PendingUpload, StoredPart, Whole};
 pub use part_sizes::{PartSizes, SMALLEST_PART};
 pub use remembered::{fetch_elsewhere, fetch_newest_good, rows_of};

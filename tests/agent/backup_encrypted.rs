@@ -21,7 +21,7 @@ const MARKER: &str = "row-of-nobody-7e2c4f";
 const ZSTANDARD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// A key pair that Debian's `age-keygen` makes: the file of the private key, and the public one.
-fn make_key(folder: &Path, name: &str) -> (PathBuf, String) {
+pub fn make_key(folder: &Path, name: &str) -> (PathBuf, String) {
     let file = folder.join(name);
     let program = testbed::program_of("age", "usr/bin/age-keygen").unwrap();
     run(Command::new(&program).arg("-o").arg(&file));
@@ -53,7 +53,7 @@ fn shell(scene: &Scene, folder: &Path, line: &str) -> Output {
 }
 
 /// The output of what a user types; it must succeed.
-fn said(scene: &Scene, folder: &Path, line: &str) -> String {
+pub fn said(scene: &Scene, folder: &Path, line: &str) -> String {
     let output = shell(scene, folder, line);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{line}: {error}");
@@ -89,7 +89,7 @@ async fn filled_scene() -> Scene {
     scene
 }
 
-fn holdfast(scene: &Scene, arguments: &[&str]) -> String {
+pub fn holdfast(scene: &Scene, arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_holdfast"))
         .args([
             "backup",
