@@ -131,13 +131,17 @@ async fn await_turn(
     let Some(seconds) = request.turn_seconds else {
         return Ok(None);
     };
-    let waiting = |message: Option<String>| DatabaseBackupStatus {
+    let waiting = |message: String| DatabaseBackupStatus {
         state: Some(BackupState::Running),
-        message,
+        message: Some(message),
         ..DatabaseBackupStatus::default()
     };
     let namespace = &request.namespace;
-    kubernetes::apply_status::<DatabaseBackup>(client, namespace, name, &waiting(None)).await?;
+    let status = waiting(format!(
+        "it asks for its turn: status.backupTurn of ProtectedDatabase {} says when that comes",
+        request.database
+    ));
+    kubernetes::apply_status::<DatabaseBackup>(client, namespace, name, &status).await?;
     // The turn comes before this ends.
     let limit = Duration::from_secs(seconds) + TURN_MARGIN;
     let interrupt = Interrupt::listen(limit, "spec.backup.deadline")?;
@@ -145,7 +149,7 @@ async fn await_turn(
         Ok(turn) => Ok(turn),
         Err(failure) => {
             // Another pod of the Job goes on under this name.
-            let status = waiting(Some(failure.message.clone()));
+            let status = waiting(failure.message.clone());
             kubernetes::apply_status::<DatabaseBackup>(client, namespace, name, &status).await?;
             anyhow::bail!("{}", failure.message);
         }

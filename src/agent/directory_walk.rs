@@ -1,6 +1,6 @@
 //! Reading a directory of a claim into a tar archive. Each name is opened below the directory that it was
 //! found in, so that nobody who changes the files meanwhile leads out of it: a symbolic link is kept as a
-//! link, and never followed. No more is held than one piece of a file and the way to it.
+//! link, and never followed. No more is held than one piece of a file and its path.
 
 use std::ffi::CStr;
 use std::fs::File;

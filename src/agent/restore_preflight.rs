@@ -84,7 +84,7 @@ pub fn problems_of(manifest: &Manifest, into: RestoreTarget) -> Vec<String> {
     problems
 }
 
-/// Files of the set stay in it: it is said where a person finds them.
+/// Files of the set stay in it: a warning says where they are.
 fn look_at_directories(manifest: &Manifest, found: &mut Preflight) {
     for directory in &manifest.directories {
         found.warnings.push(format!(

@@ -17,7 +17,7 @@ const FIRST_WORD: Duration = Duration::from_secs(30);
 /// How long one may take that has: it looks every minute, and may be restarted.
 const NEXT_WORD: Duration = Duration::from_mins(5);
 
-/// What is said of a backup's turn, and since when it was not said anew.
+/// What the operator says of a backup's turn, and since when it says nothing new.
 #[derive(Debug)]
 struct Waiting {
     backup: String,
@@ -61,8 +61,8 @@ impl Waiting {
     }
 }
 
-/// Waits until it is the turn of a backup, or nobody says any more that it is not. Returns what was said
-/// when its turn came.
+/// Waits until it is the turn of a backup, or nobody says any more that it is not. Returns what the operator
+/// said when its turn came.
 pub async fn wait_for_turn(
     client: &Client,
     request: &BackupRequest,

@@ -1,5 +1,5 @@
 //! Whose turn it is to take a backup, where only so many run at once: what each database uses, who is
-//! before whom, and what is said of a backup that waits. A turn that was given stays given. Pure.
+//! before whom, and what the status says of a backup that waits. A turn that was given stays given. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::world::{Observed, TurnFact, TurnPlace};
 
 /// How soon it is looked again at what waits. The operator is called when something ends.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
-/// How old what is said of a backup that waits becomes before it is said again, so that its agent sees
+/// How old the status of a backup that waits becomes before it is written again, so that its agent sees
 /// that somebody looks.
 const SAY_AGAIN: SignedDuration = SignedDuration::from_secs(55);
 
@@ -96,7 +96,7 @@ fn is_given(observed: &Observed, name: &str) -> bool {
     said(&observed.database, name).is_some_and(|turn| turn.given.is_some())
 }
 
-/// What was said of a backup's turn.
+/// What the status says of a backup's turn.
 fn said<'a>(database: &'a ProtectedDatabase, name: &str) -> Option<&'a BackupTurn> {
     let turn = database.status.as_ref()?.backup_turn.as_ref()?;
     Some(turn).filter(|turn| turn.backup == name)
@@ -189,7 +189,7 @@ pub fn report_turn(observed: &Observed, plan: &mut Plan) {
 pub fn find_turn(observed: &Observed) -> Option<BackupTurn> {
     let fact = observed.turn.as_ref()?;
     let Some(claim) = turn_claim(observed) else {
-        // What could not be read stays as it was said.
+        // What could not be read stays as it was.
         return observed.database.status.clone()?.backup_turn;
     };
     let (claim, place) = (claim?, fact.place.as_ref()?);
@@ -219,7 +219,7 @@ pub fn find_turn(observed: &Observed) -> Option<BackupTurn> {
     Some(keep_if_new(before, turn))
 }
 
-/// What was said a moment ago is not said again in other words.
+/// What was written a moment ago is not written again in other words.
 fn keep_if_new(before: Option<&BackupTurn>, turn: BackupTurn) -> BackupTurn {
     let is_new = |before: &&BackupTurn| {
         before.given.is_none() && turn.as_of.0.duration_since(before.as_of.0) < SAY_AGAIN
@@ -404,7 +404,7 @@ mod tests {
                 let given = claims.values().filter(|one| one.state == TurnState::Given).count();
                 prop_assert!(given <= at_most);
             }
-            // Those that run end, one after the other, and all others are looked at.
+            // Those that run end, one after the other, and all others ask again.
             for _ in 0..claims.len() {
                 for key in claims.keys().cloned().collect::<Vec<_>>() {
                     look(at_most, &mut claims, &key);

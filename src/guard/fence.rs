@@ -54,6 +54,7 @@ const OF_THE_BACKUP: &[&str] = &[
     "rawBytes",
     "tables",
     "rows",
+    "files",
     "systemIdentifier",
     "findings",
     "snapshot",

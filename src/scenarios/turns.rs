@@ -84,11 +84,11 @@ fn scenarios() -> Vec<Scenario> {
     vec![
         ("a backup asks for its turn and others run", waits(None)),
         (
-            "a backup waits, which was said a moment ago",
+            "a backup waits, as the status says since a moment",
             waits(Some("2026-02-01T09:29:30Z")),
         ),
         (
-            "a backup waits, which was said a minute ago",
+            "a backup waits, as the status says since a minute",
             waits(Some("2026-02-01T09:28:30Z")),
         ),
         (
@@ -101,7 +101,7 @@ fn scenarios() -> Vec<Scenario> {
             verified().with(|observed| observed.turn = fact(None, 2)),
         ),
         (
-            "the first backup is due and there is room",
+            "the first backup is due and one more may run",
             verified().with(|observed| observed.turn = fact(None, 1)),
         ),
     ]

@@ -216,7 +216,7 @@ mod tests {
         let backups = [
             backup("a", &json!({})),
             backup("b", &json!({"state": "Running"})),
-            backup("c", &of("Complete", json!({}))),
+            backup("c", &of("Complete", json!({"files": 412}))),
             backup("d", &of("Complete", json!({"confirmed": by}))),
             backup(
                 "e",
