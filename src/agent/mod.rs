@@ -2,6 +2,7 @@
 //! image, `files`, `catalog` and `copy` in ours. Judges nothing; it reports what it finds.
 
 mod backup;
+mod backup_files;
 mod backup_fill;
 mod backup_manifest;
 mod backup_set;
@@ -18,6 +19,8 @@ mod counted_evidence;
 mod counting;
 mod ddl_watch;
 mod definitions;
+mod directory_archive;
+mod directory_walk;
 mod drill;
 mod drill_amcheck;
 mod drill_bounds;
@@ -83,6 +86,8 @@ mod set_order;
 mod set_verdict;
 mod snapshot;
 mod suspicion;
+mod tar_entry;
+mod turn;
 mod without_login;
 
 pub use backup_set::{TakenSet, take_set};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     BackupConfirmation, BackupDemotion, FileRule, Retention, S3Storage, TableRule, TlsMode,
 };
+use super::{BackupDirectory, FileRule, Retention, S3Storage, TableRule, TlsMode};
 
 /// Environment variable that carries the request as JSON.
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
@@ -233,6 +234,10 @@ pub struct BackupRequest {
     pub retry_seconds: u64,
     /// Longest time the backup may take, in seconds.
     pub deadline_seconds: u64,
+    /// How long the backup waits for its turn at most, in seconds, where only so many run at once; without
+    /// it, it begins at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_seconds: Option<u64>,
     /// How long the operator's check of the data is waited for before the dump, in seconds.
     #[serde(default = "default_check_seconds")]
     pub check_seconds: u64,
@@ -243,6 +248,9 @@ pub struct BackupRequest {
     /// Tables whose rows are left out, as `schema.table`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_table_data: Vec<String>,
+    /// Directories of claims that belong to the set; their claims are mounted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<BackupDirectory>,
     /// Public keys that the set is encrypted for; none for a set that is not encrypted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub age_recipients: Vec<String>,

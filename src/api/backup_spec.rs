@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounded_schema::pairs;
-use super::{AgentResources, BackupCopy, SecretKey};
+use super::{AgentResources, BackupCopy, BackupDirectory, SecretKey};
 
 /// Where a storage is, in CEL: bucket, endpoint and prefix.
 macro_rules! place {
@@ -43,6 +43,15 @@ macro_rules! place {
     self.copies.exists_one(other, ", place!("other.storage.s3"), " == ", place!("copy.storage.s3"), "))"))
     .message("spec.backup.copies has two copies in one bucket and below one prefix: name another \
         bucket for one of them"))]
+#[x_kube(validation = Rule::new("!has(self.directories) || self.directories.all(one, \
+    self.directories.exists_one(other, other.claim == one.claim && \
+    other.?path.orValue('') == one.?path.orValue('')))")
+    .message("spec.backup.directories names a directory of a claim twice: name each once"))]
+#[x_kube(validation = Rule::new("!has(self.directories) || self.directories.all(one, \
+    one.?runAsUser.orValue(0) == self.directories[0].?runAsUser.orValue(0) && \
+    one.?runAsGroup.orValue(0) == self.directories[0].?runAsGroup.orValue(0))")
+    .message("spec.backup.directories: runAsUser and runAsGroup must be the same for all directories: \
+        one pod reads all of them"))]
 pub struct Backup {
     /// When to take a backup, as five cron fields or a macro such as `@daily`
     /// (<https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax>).
@@ -57,6 +66,12 @@ pub struct Backup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
+    /// How long after each tick of the schedule the backup may begin, such as `2h`: at a minute of its
+    /// own, which the UID of this object decides, so that many databases with one schedule do not begin
+    /// together. `status.nextBackup` says when. 1 m to 24 h. Default: at the tick itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]+(s|m|h|d))+$"), length(max = 20))]
+    pub window: Option<String>,
     /// Where the backups go.
     pub storage: Storage,
     /// Which backups to keep. Older ones are removed from the bucket after a new backup is confirmed, at
@@ -75,12 +90,12 @@ pub struct Backup {
     #[serde(default = "default_verify_sample")]
     #[schemars(regex(pattern = r"^([1-9][0-9]{0,4}(Mi|Gi|Ti)|Off)$"))]
     pub verify_sample: String,
-    /// Directories of other claims to archive in the same backup set. Not supported yet: they are
-    /// not in the backup.
+    /// Directories of other claims to archive in the same backup set, after the snapshot of the
+    /// databases. A backup whose files could not all be read does not count. At most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub directories: Vec<BackupDirectory>,
-    /// Encryption of dumps and roles before they are uploaded. The manifest is not encrypted: names,
+    /// Encryption of dumps, roles and directories before they are uploaded. The manifest is not encrypted: names,
     /// numbers and digests of tables are in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
@@ -322,19 +337,6 @@ impl Backup {
         let own = own.and_then(|retention| retention.credentials_secret.as_ref());
         own.or(self.storage.s3.credentials_secret.as_ref())
     }
-}
-
-/// A directory on a claim that belongs to the backup set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BackupDirectory {
-    /// Name of the claim, in the same namespace.
-    #[schemars(length(min = 1, max = 253))]
-    pub claim: String,
-    /// Path on the claim, relative and without `..`. Default: all of it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 1024))]
-    pub path: String,
 }
 
 /// Encryption of backups with age (<https://age-encryption.org>).

@@ -207,6 +207,9 @@ pub struct DatabaseBackupStatus {
     /// Rows in the dump itself, counted while it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
+    /// Files of `spec.backup.directories` in the set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<i64>,
     /// The identifier that initdb gave the database cluster that was dumped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,

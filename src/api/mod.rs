@@ -7,7 +7,9 @@ mod agent_request;
 mod agents;
 mod answered;
 mod backup_copy;
+mod backup_directory;
 mod backup_spec;
+mod backup_turn;
 mod backup_verdict;
 mod bounded_schema;
 mod carried_out;
@@ -75,10 +77,12 @@ pub use agents::{
 };
 pub use answered::Answered;
 pub use backup_copy::{BackupCopy, BackupCopyState, BackupCopyStatus, COPY_LIMIT, CopiedVerdict};
+pub use backup_directory::{BackupDirectory, claim_mount, claims_of};
 pub use backup_spec::{
-    Backup, BackupDirectory, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode,
-    Retention, S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
+    Backup, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode, Retention,
+    S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
 };
+pub use backup_turn::{BackupTurn, TURN_NAME_LIMIT};
 pub use backup_verdict::{BackupConfirmation, BackupDemotion, BackupSnapshot, BackupVerdict};
 pub use carried_out::CarriedOut;
 pub use catalog_report::{

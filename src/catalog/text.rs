@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::api::reasons;
 use crate::store::{
-    CatalogSet, Decision, MAIN_DUMP_NAME, Manifest, ManifestObject, RolePasswords, SetContents,
-    VerdictKind, rows_of,
+    CatalogSet, Decision, MAIN_DUMP_NAME, Manifest, ManifestDirectory, ManifestObject,
+    RolePasswords, SetContents, VerdictKind, rows_of,
 };
 use crate::wording::{build_table, count, escaped, number};
 
@@ -153,6 +153,42 @@ fn describe(text: &mut String, manifest: &Manifest, sha256: &str) {
             count(tables, "table"),
             escaped(&database.object)
         );
+    }
+    for directory in &manifest.directories {
+        describe_directory(text, directory);
+    }
+}
+
+fn describe_directory(text: &mut String, directory: &ManifestDirectory) {
+    let figures = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let of = if directory.path.is_empty() {
+        format!("claim {}", escaped(&directory.claim))
+    } else {
+        format!(
+            "directory {} of claim {}",
+            escaped(&directory.path),
+            escaped(&directory.claim)
+        )
+    };
+    let _ = writeln!(
+        text,
+        "{of}: {} with {}, in {}",
+        count(figures(directory.files), "file"),
+        count(figures(directory.bytes), "byte"),
+        escaped(&directory.object)
+    );
+    for (number, what) in [
+        (directory.changed, "written to while they were read"),
+        (directory.vanished, "removed before they were read"),
+        (directory.special, "left out: sockets, pipes or devices"),
+        (directory.unread, "NOT READ"),
+    ] {
+        if number > 0 {
+            let _ = writeln!(text, "  {}: {what}", figure(number));
+        }
+    }
+    for remark in &directory.remarks {
+        let _ = writeln!(text, "  {}", escaped(remark));
     }
 }
 

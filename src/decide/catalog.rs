@@ -12,6 +12,7 @@ use super::judge::Judged;
 use super::last_backups::{identifier, is_in_present_bucket, is_of_accepted};
 use super::not_begun::Task;
 use super::ready::list;
+use super::turn::must_wait;
 use super::unreported_backups::state;
 use crate::api::{
     BackupState, CatalogReport, CatalogSummary, ConditionStatus, DatabaseBackup, DesiredCondition,
@@ -119,6 +120,9 @@ pub fn plan_catalog(
     };
     if !wait.is_zero() {
         plan.read_again_after(wait);
+        return;
+    }
+    if must_wait(observed, plan) {
         return;
     }
     let (Some(uid), Some(name)) = (&newest.metadata.uid, &newest.metadata.name) else {

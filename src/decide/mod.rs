@@ -64,6 +64,7 @@ mod shared_data;
 mod standing;
 mod starting_again;
 mod surroundings;
+mod turn;
 mod twin_words;
 mod twins;
 mod unreported_backups;
@@ -77,4 +78,7 @@ pub use pods::stop_command;
 pub use refused::{report_refused, say_refused, say_taken_back, say_without_effect};
 pub use restore_set::{SetDecision, decide_set, why_not_good};
 pub use shared_data::one_server_command;
+pub use turn::{
+    TurnClaim, TurnKey, TurnState, planned_claim, remembered_claim, turn_claim, turn_of_all,
+};
 pub use twin_words::{TwinWords, list_writers};

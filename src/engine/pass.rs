@@ -37,10 +37,12 @@ pub async fn reconcile(
         context.notices.forget(namespace, name);
         context.refusals.forget(namespace, name);
         context.written.forget(namespace, name);
+        context.turns.forget(namespace, name);
         return Ok(Action::await_change());
     };
     let observed = Box::pin(observe_database(context, database)).await;
     let mut plan = decide(&observed);
+    context.turns.note_planned(&observed, &plan);
     let steps = plan.steps.clone();
     let again_after = plan.again_after;
     let done = match check_plan(&observed, &plan) {
@@ -120,6 +122,7 @@ pub async fn observe_database(context: &Context, database: ProtectedDatabase) ->
     if has_backups {
         observed.kubernetes_cluster = context.fetch_kubernetes_cluster().await;
     }
+    observed.turn = context.turns.settle(&observed);
     observed
 }
 

@@ -55,6 +55,7 @@ const OF_THE_BACKUP: &[&str] = &[
     "rawBytes",
     "tables",
     "rows",
+    "files",
     "systemIdentifier",
     "findings",
     "snapshot",

@@ -32,7 +32,6 @@ mod policy;
 mod refusal;
 mod templates;
 mod two_servers;
-mod unsupported_fields;
 mod version;
 mod workload_marks;
 
@@ -79,7 +78,6 @@ pub use policy::BoundPolicy;
 pub use refusal::REFUSAL;
 pub use templates::{OTHER_CLAIM_POLICY, TEMPLATE_POLICY};
 pub use two_servers::TWO_SERVERS_POLICY;
-pub use unsupported_fields::UNSUPPORTED_FIELDS_POLICY;
 pub use version::{is_newer, newer_version};
 pub use workload_marks::{
     build_mount_repair_patch, build_workload_patch, build_workload_release, has_guarded_claims,

@@ -19,7 +19,6 @@ use super::other_server::build_other_server_warning;
 use super::policy::{BoundPolicy, denying, warning};
 use super::templates::{TEMPLATE_POLICY, build_other_claim_warning, build_template_guard};
 use super::two_servers::build_two_servers_warning;
-use super::unsupported_fields::build_unsupported_fields_warning;
 use super::version::set_version;
 
 /// Names of the policies, and of their bindings, without which nothing is refused.
@@ -55,7 +54,6 @@ pub fn policies(operator_namespace: &str) -> Vec<BoundPolicy> {
         warning(build_other_server_warning()),
         warning(build_two_servers_warning()),
         warning(build_orphaned_workload_warning()),
-        warning(build_unsupported_fields_warning()),
         warning(build_gated_host_warning()),
         warning(build_guard_off_warning()),
     ];

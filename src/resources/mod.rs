@@ -34,6 +34,7 @@ mod valid_encryption;
 mod valid_scheduling;
 mod valid_spec;
 mod valid_storage;
+mod window;
 mod workloads;
 
 #[cfg(test)]
@@ -48,7 +49,9 @@ pub use agent_identity::{
 };
 pub use agent_settings::AgentPodSettings;
 pub use agent_wishes::with_defaults;
-pub use backup_job::{build_backup_cron_job, build_first_backup_job, noted_request};
+pub use backup_job::{
+    build_backup_cron_job, build_first_backup_job, noted_node, noted_request, turn_limit,
+};
 pub use catalog_job::{CATALOG_KEPT, build_catalog_job};
 pub use check_job::{build_check_job, build_files_job};
 pub use check_schedule::CheckSchedule;
@@ -76,4 +79,5 @@ pub use valid_spec::{
     SpecParts, ValidBackup, ValidRestore, ValidSpec, ValidTableRule, ValidVerification,
     describe_errors,
 };
+pub use window::backup_schedule;
 pub use workloads::{database_container, is_from_claim_template, workload_of};

@@ -117,10 +117,14 @@ pub fn backup_request(
         storage: backup.storage.clone(),
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: backup.deadline.as_secs(),
+        turn_seconds: None,
         check_seconds: check_limit.min(backup.deadline / 2).as_secs(),
         yield_seconds: backup.yield_to_ddl.map(|limit| limit.as_secs()),
         exclude_table_data: asked
             .map(|asked| asked.exclude_table_data.clone())
+            .unwrap_or_default(),
+        directories: asked
+            .map(|asked| asked.directories.clone())
             .unwrap_or_default(),
         age_recipients: backup.age_recipients.clone(),
         labels: asked.map(|asked| asked.labels.clone()).unwrap_or_default(),

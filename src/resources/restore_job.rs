@@ -26,6 +26,8 @@ pub fn build_restore_job(
         request: serde_json::to_string(request).unwrap_or_default(),
         secrets: Secrets::Restore,
         claim: None,
+        directories: &[],
+        node: None,
     };
     let mut settings = settings.clone();
     let backup = database.spec.backup.as_ref();

@@ -13,7 +13,7 @@ use super::spec_error::SpecError;
 use super::valid_agents::agent_errors;
 use super::valid_copies::{ValidCopy, read_copies, read_sample};
 use super::valid_drill::{ValidDrill, read_drill};
-use super::valid_dump::{YIELD_RANGE, dump_errors};
+use super::valid_dump::{YIELD_RANGE, dump_errors, read_window};
 use super::valid_encryption::read_recipients;
 use super::valid_storage::{DEFAULT_RETRY, RETRY_RANGE, storage_errors};
 use crate::api::{
@@ -65,6 +65,8 @@ pub struct ValidTableRule {
 pub struct ValidBackup {
     /// When they are taken.
     pub schedule: Schedule,
+    /// How long after each tick one may begin.
+    pub window: Duration,
     /// Longest time that one may take.
     pub deadline: Duration,
     /// How long one waits in all for a storage that is unavailable or busy.
@@ -451,6 +453,9 @@ fn read_file_rule(reader: &mut Reader, position: usize, rule: &FileRule) -> Opti
 fn read_backup(reader: &mut Reader, backup: &Backup) -> Option<ValidBackup> {
     let deadline = reader.duration("spec.backup.deadline", &backup.deadline, BACKUP_RANGE);
     let schedule = reader.schedule("spec.backup", &backup.schedule, backup.time_zone.as_deref());
+    let window = read_window(backup)
+        .map_err(|error| reader.refuse("spec.backup.window", error.to_string()))
+        .ok();
     let storage = &backup.storage.s3;
     let wrong = storage_errors("spec.backup.storage.s3", storage);
     reader.errors.extend(wrong);
@@ -482,6 +487,7 @@ fn read_backup(reader: &mut Reader, backup: &Backup) -> Option<ValidBackup> {
         .ok();
     Some(ValidBackup {
         schedule: schedule?,
+        window: window?,
         deadline: deadline?,
         retry_timeout: retry_timeout?,
         storage: backup.storage.s3.clone(),

@@ -73,5 +73,6 @@ mod steps_tests;
 mod storage;
 mod storage_cluster;
 mod taken_back;
+mod turns;
 mod whose;
 pub(crate) use recovery_sample::stopped_for_restore;

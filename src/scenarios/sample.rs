@@ -90,6 +90,7 @@ impl Sample {
             pace: JobPace::default(),
             kept_volume_limit: 20,
             kubernetes_cluster: None,
+            turn: None,
             world,
         })
     }

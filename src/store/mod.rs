@@ -17,6 +17,7 @@ mod leftovers;
 mod limits;
 mod look;
 mod manifest;
+mod manifest_directory;
 mod object_store;
 mod objects;
 mod part_sizes;
@@ -57,6 +58,7 @@ pub use manifest::{
     ManifestTable, OLDEST_FORMAT_VERSION, ObjectEncryption, ProtectedDatabaseReference,
     RolePasswords, SetState,
 };
+pub use manifest_directory::{ManifestDirectory, directory_object_name};
 pub use object_store::{ObjectStore, PendingUpload, StoredPart, Whole};
 pub use part_sizes::{PartSizes, SMALLEST_PART};
 pub use piece_reader::PieceReader;

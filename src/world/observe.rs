@@ -193,6 +193,7 @@ pub async fn observe(
         pace: operator.pace,
         kept_volume_limit: operator.kept_volume_limit,
         kubernetes_cluster: None,
+        turn: None,
         database: Arc::new(database),
         world: World {
             namespace_name: namespace,

@@ -14,8 +14,8 @@ use super::agents::job_began_at;
 use super::namespace::namespace_uids;
 use super::{
     AgentFact, AgentIdentity, ClaimFact, ClaimOwner, Fact, FormerWorkload, KeptVolume, LateBackup,
-    LedgerFact, OtherNamespace, PodFact, ServiceFact, Twins, VolumeFact, VolumeFound, WorkloadFact,
-    WorkloadFound,
+    LedgerFact, OtherNamespace, PodFact, ServiceFact, TurnFact, Twins, VolumeFact, VolumeFound,
+    WorkloadFact, WorkloadFound,
 };
 use crate::api::{
     Agents, DatabaseBackup, DatabaseCheck, DatabaseRestore, PodLabels, ProtectedDatabase,
@@ -110,6 +110,8 @@ pub struct Observed {
     pub kept_volume_limit: usize,
     /// Which Kubernetes cluster this is, by the UID of its namespace `kube-system`, if that was read.
     pub kubernetes_cluster: Option<String>,
+    /// Whose turn it is to take a backup; none where any number may run at once.
+    pub turn: Option<TurnFact>,
     /// What is known of it.
     pub world: World,
 }

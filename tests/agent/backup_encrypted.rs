@@ -53,7 +53,7 @@ fn shell(scene: &Scene, folder: &Path, line: &str) -> Output {
 }
 
 /// The output of what a user types; it must succeed.
-fn said(scene: &Scene, folder: &Path, line: &str) -> String {
+pub fn said(scene: &Scene, folder: &Path, line: &str) -> String {
     let output = shell(scene, folder, line);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{line}: {error}");

@@ -14,6 +14,7 @@ mod archive;
 mod backup;
 mod backup_cut_short;
 mod backup_described;
+mod backup_directories;
 mod backup_encrypted;
 mod backup_faults;
 mod backup_judged;

@@ -40,6 +40,11 @@ reasons! { BACKUPS:
         "The backup was taken while the data looked reset or was not verified. It is kept, but \
          never counts as a good backup.",
         "Fix what DataVerified or DataReset says. The next backup is good again.";
+    DIRECTORY_INCOMPLETE = "DirectoryIncomplete" on "BackupFresh=False":
+        "A directory of `spec.backup.directories` could not be archived completely: it does not exist, not \
+         all of its files could be read, or it is the data directory of a Postgres. The backup is kept, \
+         with its dumps, but never counts as a good backup.",
+        "Do what the message says. `runAsUser` and `runAsGroup` of the directory are the owner of the files.";
     BUCKET_NOT_FOUND = "BucketNotFound" on "BackupFresh=False":
         "The bucket in `spec.backup.storage.s3.bucket` does not exist.",
         "Create the bucket, or correct its name.";

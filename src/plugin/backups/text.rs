@@ -14,20 +14,34 @@ pub fn build_backup_table(backups: &[DatabaseBackup], database: &str) -> String 
             "There is no backup of {database}. To take one: kubectl holdfast backup {database}\n"
         );
     }
+    let has_files = backups.iter().any(|backup| files(backup).is_some());
+    let row = |backup: &DatabaseBackup| {
+        let mut row = row(backup);
+        if has_files {
+            row.insert(4, files(backup).map_or_else(|| "-".to_owned(), number));
+        }
+        row
+    };
     let rows: Vec<Vec<String>> = backups.iter().map(row).collect();
-    build_table(
-        &[
-            "STATE",
-            "CONFIRMED BY",
-            "TAKEN",
-            "ROWS",
-            "BYTES",
-            "READ",
-            "COPIES",
-            "BACKUP",
-        ],
-        &rows,
-    )
+    let mut heads = vec![
+        "STATE",
+        "CONFIRMED BY",
+        "TAKEN",
+        "ROWS",
+        "BYTES",
+        "READ",
+        "COPIES",
+        "BACKUP",
+    ];
+    if has_files {
+        heads.insert(4, "FILES");
+    }
+    build_table(&heads, &rows)
+}
+
+/// How many files of directories a backup has, if it has directories.
+fn files(backup: &DatabaseBackup) -> Option<i64> {
+    backup.status.as_ref()?.files
 }
 
 fn row(backup: &DatabaseBackup) -> Vec<String> {
@@ -280,7 +294,7 @@ mod tests {
         let backups = [
             backup("a", &json!({})),
             backup("b", &json!({"state": "Running"})),
-            backup("c", &of("Complete", json!({}))),
+            backup("c", &of("Complete", json!({"files": 412}))),
             backup("d", &of("Complete", json!({"confirmed": by}))),
             backup(
                 "e",
