@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackupConfirmation, BackupDemotion, FileRule, Retention, S3Storage, TableRule, TlsMode,
+    BackupConfirmation, BackupDemotion, BackupDirectory, FileRule, Retention, S3Storage, TableRule, TlsMode,
 };
-use super::{BackupDirectory, FileRule, Retention, S3Storage, TableRule, TlsMode};
 
 /// Environment variable that carries the request as JSON.
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
