@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackupConfirmation, BackupDemotion, BackupDirectory, FileRule, Retention, S3Storage, TableRule, TlsMode,
+    BackupConfirmation, BackupDemotion, BackupDirectory, FileRule, Retention, S3Storage, TableRule,
+    TlsMode,
 };
 
 /// Environment variable that carries the request as JSON.

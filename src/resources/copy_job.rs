@@ -65,6 +65,8 @@ pub fn build_copy_job(
         // Of a copy that is not in the spec nothing is mounted.
         secrets: Secrets::Copy(place.unwrap_or(usize::MAX)),
         claim: None,
+        directories: &[],
+        node: None,
     };
     let deadline = Duration::from_secs(request.deadline_seconds).saturating_add(margin);
     Job {

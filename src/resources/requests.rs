@@ -175,8 +175,7 @@ pub fn restore_request(
         storage: backup.storage.clone(),
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
-        confirmed_only: task.restore.spec.from.set.is_some()
-            && task.restore.spec.accept_suspect != Some(true),
+        confirmed_only: is_confirmed_only(task.restore),
         into: task.restore.spec.into,
         identity_secret: settings.identity_secret.clone(),
         disk: task.disk,
@@ -188,6 +187,12 @@ pub fn restore_request(
 
 /// How long a drill may take that a user asks for while the spec says nothing about drills.
 const DRILL_DEADLINE: Duration = Duration::from_hours(6);
+
+/// Whether the agent must make sure that a set counts: the operator knows nothing of one that a user has
+/// named by its place.
+fn is_confirmed_only(restore: &DatabaseRestore) -> bool {
+    restore.spec.from.set.is_some() && restore.spec.accept_suspect != Some(true)
+}
 
 /// What a drill's agent is asked: nothing about the server of the database, which it does not reach.
 #[must_use]
@@ -225,6 +230,7 @@ pub fn drill_request(
         deadline_seconds: drill
             .map_or(DRILL_DEADLINE, |drill| drill.deadline)
             .as_secs(),
+        confirmed_only: is_confirmed_only(restore),
         drill: Some(DrillRequest {
             queries: asked.map(|asked| asked.queries.clone()).unwrap_or_default(),
             freshness: freshness

@@ -49,9 +49,8 @@ pub fn select(counting: &[&DatabaseBackup], of: DrillSelection, at: i64) -> Opti
         DrillSelection::Latest => {
             counting.last()?;
             return Some(RestoreSource {
-                backup: None,
                 latest_good: Some(true),
-                volume: None,
+                ..RestoreSource::default()
             });
         }
         DrillSelection::Random => {
@@ -69,8 +68,7 @@ pub fn select(counting: &[&DatabaseBackup], of: DrillSelection, at: i64) -> Opti
     };
     Some(RestoreSource {
         backup: chosen.metadata.name.clone(),
-        latest_good: None,
-        volume: None,
+        ..RestoreSource::default()
     })
 }
 
