@@ -100,7 +100,8 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let helped = new.owner.filter(|_| !facts.is_superuser);
         self.let_create(tools, &new, helped, true).await?;
         let key = new_digest_key();
-        let dumped = self.stream(tools, database, &new, contents, key).await?;
+        let streaming = self.stream(tools, database, &new, contents, key);
+        let dumped = Box::pin(streaming).await?;
         self.let_create(tools, &new, helped, false).await?;
         self.watcher.after(RestoreStep::Restored).await;
         self.analyze(&new, facts).await;

@@ -126,12 +126,12 @@ pub async fn check_readable(
             io::copy(&mut raw, &mut io::sink()).map_err(|why| why.to_string())
         });
         let sending = async {
-            let sent = store.send_object(&key, object.size, &sender).await;
+            let outcome = store.send_object(&key, object.size, &sender).await;
             drop(sender);
-            sent
+            outcome
         };
-        let (sent, read) = tokio::join!(sending, reading);
-        sent?;
+        let (outcome, read) = tokio::join!(sending, reading);
+        outcome?;
         match read.context("an object could not be read")? {
             Ok(size) if size == object.raw_size => {}
             Ok(size) => faults.push(format!(

@@ -74,7 +74,7 @@ fn what_says_nothing_of_the_disk_is_given_with_its_reason() {
             }
         })
     };
-    for (sample, says) in [
+    let cases = vec![
         (storage(json!({"hostPath": {"path": "/x"}})), "directory"),
         (storage(json!({"local": {"path": "/x"}})), "directory"),
         (
@@ -102,7 +102,8 @@ fn what_says_nothing_of_the_disk_is_given_with_its_reason() {
             with_pod(sample(), |pod| pod.mounts.clear()),
             "on no PersistentVolumeClaim",
         ),
-    ] {
+    ];
+    for (sample, says) in cases {
         let found = disk(&sample);
         assert_eq!(found.capacity_bytes, None, "{says}");
         let why = found.unknown.unwrap_or_default();
