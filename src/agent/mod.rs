@@ -67,6 +67,7 @@ mod restore_one;
 mod restore_order;
 mod restore_preflight;
 mod restore_preflight_present;
+mod restore_program;
 mod restore_replace;
 mod restore_said;
 mod restore_server;

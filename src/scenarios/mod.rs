@@ -56,6 +56,7 @@ mod release;
 mod render;
 mod restore;
 mod restore_crash_points;
+mod restore_disk;
 mod restore_from_backup;
 mod restore_rules;
 mod restore_sample;

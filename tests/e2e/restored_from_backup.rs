@@ -1,6 +1,8 @@
 //! A backup takes the place of what was lost: from the loss to verified by one command, with the old
 //! database kept; after another initdb; and beside, to look at it.
 
+use std::process::Command;
+
 use holdfast::api::{
     ConditionStatus, ConditionType, DatabaseRestore, ProtectedDatabase, RestoreState, names,
     reasons,
@@ -37,9 +39,19 @@ pub fn restorable(scene: &Scene, server: &Server) -> ProtectedDatabase {
 
 /// A database that may be restored: filled, backed up, and with a role for it.
 pub async fn protect(scene: &Scene, server: &Server) -> ProtectedDatabase {
+    protect_as(scene, server, |_| ()).await
+}
+
+/// The same with another spec.
+async fn protect_as(
+    scene: &Scene,
+    server: &Server,
+    change: impl FnOnce(&mut ProtectedDatabase),
+) -> ProtectedDatabase {
     server.start_filled(scene).await;
     grant(scene, server);
-    let database = restorable(scene, server);
+    let mut database = restorable(scene, server);
+    change(&mut database);
     scene.protect(&database).await;
     scene.wait_green().await;
     scene
@@ -310,6 +322,56 @@ fn beside_changes_nothing_and_its_agent_writes_its_report_alone() {
             let refused = write(scene, &client, name, &status).await.expect_err(says);
             assert_tells(&refused, &[says]);
         }
+    });
+}
+
+/// A key pair that Debian's `age-keygen` makes: the file of the private key, and the public one.
+fn make_key() -> (String, String) {
+    let program = testbed::program_of("age", "usr/bin/age-keygen").expect("age-keygen");
+    let made = Command::new(program).output().expect("age-keygen runs");
+    let file = String::from_utf8(made.stdout).expect("text");
+    let public = file
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "));
+    let public = public.expect("a public key").to_owned();
+    (file, public)
+}
+
+#[test]
+fn an_encrypted_set_is_restored_once_its_private_key_is_there() {
+    beside_others("backup-encrypted", async |scene| {
+        let (file, public) = make_key();
+        let server = Server::new(scene);
+        protect_as(scene, &server, |database| {
+            let backup = database.spec.backup.as_mut().expect("spec.backup");
+            let encryption = json!({"ageRecipients": [public]});
+            backup.encryption = Some(serde_json::from_value(encryption).expect("it"));
+        })
+        .await;
+        let namespace = scene.namespace();
+        let restore = format!("restore {NAME} -n {namespace} --beside --timeout 600");
+        let refused = holdfast(scene, &restore);
+        assert_ne!(refused.code, Some(0), "{}", refused.printed);
+        assert_tells(
+            &refused.printed,
+            &["spec.restore.identitySecret", &public, "nothing was made"],
+        );
+        assert!(
+            !refused.printed.contains("SECRET-KEY"),
+            "{}",
+            refused.printed
+        );
+        scene.apply(&[json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "backup-key", "namespace": namespace},
+            "stringData": {"identity.txt": file},
+        })]);
+        let secret = json!({"name": "backup-key", "key": "identity.txt"});
+        let patch = json!({"spec": {"restore": {"identitySecret": secret}}});
+        scene.kubectl(&format!("patch protdb {NAME} --type=merge -p {patch}"));
+        let run = holdfast(scene, &restore);
+        assert_ran(&run, 0, &["Complete", "26,422"]);
+        assert_eq!(server.count(scene), ALL_ROWS);
     });
 }
 

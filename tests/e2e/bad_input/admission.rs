@@ -298,6 +298,18 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["spec.restore.deadline must be 1m to 168h"],
         ),
         (
+            "/restore",
+            json!({"credentialsSecret": {"name": "pg"}, "identitySecret": {"name": "key"}}),
+            vec!["spec.restore.identitySecret.key"],
+        ),
+        (
+            "/restore",
+            json!({
+                "credentialsSecret": {"name": "pg"}, "identitySecret": {"name": "pg", "key": "password"},
+            }),
+            vec!["spec.restore.identitySecret must not be"],
+        ),
+        (
             "/drill",
             json!({"schedule": "sometimes"}),
             vec!["spec.drill.schedule"],
