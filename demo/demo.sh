@@ -111,7 +111,7 @@ wait_for 120 "the application to reach the data" 'kubectl -n atra wait job/appli
 run 'kubectl -n atra logs job/application | tail -n 1'
 wait_for 30 "everything to be green" "$(condition Ready True)"
 
-step "9. Rows are lost, and no volume has them: they come back from the backup"
+step "9. Rows are lost, and no volume has them: restored from the backup"
 run 'kubectl holdfast backup knowledge -n atra'
 say "A backup counts once a later check has found the same data:"
 wait_for 90 "the backup to count" "kubectl -n atra get dbbackup --sort-by=.metadata.creationTimestamp -o jsonpath='{.items[-1:].status.confirmed.check}' | grep ."

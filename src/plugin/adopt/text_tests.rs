@@ -124,9 +124,9 @@ fn sets() -> Vec<CatalogSet> {
 #[test]
 fn the_list_reads() {
     let sets = sets();
-    let mut text = super::list(&group(&sets, "prod"), &place());
+    let mut text = list(&group(&sets, "prod"), &place());
     text.push_str("=====\n");
-    text.push_str(&super::list(&group(&[], "prod"), &place()));
+    text.push_str(&list(&group(&[], "prod"), &place()));
     insta::assert_snapshot!(text);
 }
 
