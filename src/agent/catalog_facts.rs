@@ -27,6 +27,8 @@ pub struct ClusterView {
     pub taken: Vec<KnownBackup>,
     /// The directory of the newest one that counts.
     pub newest_confirmed: Option<String>,
+    /// The directory of the newest one that counts and that a drill has proven.
+    pub newest_proven: Option<String>,
     /// What the last look has reported.
     pub last: Option<CatalogReport>,
 }
@@ -44,6 +46,7 @@ impl ClusterView {
     pub fn says_else_than(&self, other: &Self) -> bool {
         self.taken != other.taken
             || self.newest_confirmed != other.newest_confirmed
+            || self.newest_proven != other.newest_proven
             || self.running != other.running
             || self.restoring != other.restoring
     }
@@ -79,7 +82,7 @@ pub fn build_view(
         &request.namespace,
         &request.database,
     );
-    let mut newest = None;
+    let (mut newest, mut proven) = (None, None);
     let mut last = None;
     for backup in backups {
         let Some(status) = &backup.status else {
@@ -109,6 +112,9 @@ pub fn build_view(
                 if backup.counts() {
                     newest = newest.max(made.map(|made| (made.0, path.to_owned())));
                 }
+                if backup.is_proven() {
+                    proven = proven.max(made.map(|made| (made.0, path.to_owned())));
+                }
                 let demoted = status.demoted.clone().map(BackupVerdict::Demoted);
                 let confirmed = status.confirmed.clone().map(BackupVerdict::Confirmed);
                 view.taken.push(KnownBackup {
@@ -120,6 +126,7 @@ pub fn build_view(
         }
     }
     view.newest_confirmed = newest.map(|(_, path)| path);
+    view.newest_proven = proven.map(|(_, path)| path);
     view.last = last.map(|(_, report)| report.clone());
     view
 }

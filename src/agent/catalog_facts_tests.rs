@@ -237,8 +237,27 @@ fn the_newest_that_counts_is_of_this_bucket_and_what_runs_is_known() {
         ],
     );
     assert_eq!(view.newest_confirmed, Some(format!("{DIRECTORY}/b")));
+    assert_eq!(view.newest_proven, None);
     assert_eq!(view.running, BTreeSet::from([format!("{DIRECTORY}/e")]));
     assert_eq!(view.taken.len(), 4);
+}
+
+#[test]
+fn only_a_set_that_counts_is_the_newest_proven_one() {
+    let drilled = |mut status: Value, passed: bool| {
+        status["drill"] = json!({"restore": "d", "time": "2026-02-01T00:00:00Z", "passed": passed});
+        status
+    };
+    let view = view(
+        Some(&verified()),
+        &[
+            backup("a", 1, &drilled(confirmed(), true)),
+            backup("b", 2, &drilled(confirmed(), true)),
+            backup("c", 3, &drilled(demoted(), true)),
+            backup("d", 4, &drilled(confirmed(), false)),
+        ],
+    );
+    assert_eq!(view.newest_proven, Some(format!("{DIRECTORY}/b")));
 }
 
 #[test]

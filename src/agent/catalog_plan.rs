@@ -78,6 +78,7 @@ impl<'a, Source: CatalogSource> Look<'a, Source> {
                 .held
                 .or(retention.is_none().then_some(Held::NoRetention)),
             newest_confirmed: view.newest_confirmed.as_deref(),
+            newest_proven: view.newest_proven.as_deref(),
             known: Some(&known),
             running: &view.running,
             begun,

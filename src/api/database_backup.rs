@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackupConfirmation, BackupDemotion, BackupProof, BackupSnapshot, CatalogReport, Finding, names,
+    BackupConfirmation, BackupDemotion, BackupDrill, BackupSnapshot, CatalogReport, Finding, names,
 };
 
 /// One backup set. To take one yourself, create an object with `database`; else backup Jobs create
@@ -46,6 +46,12 @@ use super::{
         type_ = "string",
         json_path = ".status.confirmed.check",
         description = "The good check that found the same data later; without one it does not count"
+    ),
+    printcolumn(
+        name = "Proven",
+        type_ = "boolean",
+        json_path = ".status.drill.passed",
+        description = "Whether the newest drill has restored all of it"
     ),
     printcolumn(
         name = "Rows",
@@ -100,6 +106,16 @@ impl DatabaseBackup {
                 && status.confirmed.is_some()
                 && status.demoted.is_none()
         })
+    }
+
+    /// Whether it counts, and the newest drill of it has found all that its manifest says.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        let drill = self
+            .status
+            .as_ref()
+            .and_then(|status| status.drill.as_ref());
+        self.counts() && drill.is_some_and(|drill| drill.passed)
     }
 
     /// Whether it is Complete and no check has said anything about it.
@@ -193,10 +209,10 @@ pub struct DatabaseBackupStatus {
     /// was left after the reset, and never counts. Written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demoted: Option<BackupDemotion>,
-    /// The newest drill that has restored it, and found in it all that its manifest says. Written by the
-    /// operator.
+    /// The newest drill that has said whether it can be restored. Written by the operator, and kept when
+    /// the `DatabaseRestore` of the drill is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proven: Option<BackupProof>,
+    pub drill: Option<BackupDrill>,
     /// The last look at all sets of the database in its bucket, made while this backup was the newest
     /// confirmed one. Written by a Job of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -78,6 +78,14 @@ pub struct DrillTimes {
 }
 
 impl DrillTimes {
+    /// What a restore takes, in seconds: all parts but that for the throwaway server. None if none is known.
+    #[must_use]
+    pub fn total(&self) -> Option<i64> {
+        let parts = self.parts().into_iter().skip(1);
+        let known: Vec<i64> = parts.filter_map(|(_, part)| part).collect();
+        (!known.is_empty()).then(|| known.into_iter().fold(0, i64::saturating_add))
+    }
+
     /// The parts with their names, in their order.
     #[must_use]
     pub const fn parts(&self) -> [(&'static str, Option<i64>); 6] {

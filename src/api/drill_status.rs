@@ -7,15 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{DrillTimes, RestoreState};
 
-/// A drill that has proven a backup.
+/// The newest drill that says whether a backup can be restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct BackupProof {
+pub struct BackupDrill {
     /// Name of its `DatabaseRestore`.
     #[schemars(length(max = 253))]
     pub restore: String,
     /// When it ended.
     pub time: Time,
+    /// Whether all that the manifest says was there: then the backup is proven.
+    pub passed: bool,
+    /// How long its parts took: what a restore takes.
+    #[serde(default)]
+    pub times: DrillTimes,
 }
 
 /// One drill that has ended, in a few words.

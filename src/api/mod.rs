@@ -115,7 +115,7 @@ pub use drill_spec::{
     DRILL_FRESHNESS_LIMIT, DRILL_QUERY_LIMIT, Drill, DrillFreshness, DrillQuery, DrillSelection,
     DrillStorage,
 };
-pub use drill_status::{BackupProof, DrillSummary, ProvenBackup};
+pub use drill_status::{BackupDrill, DrillSummary, ProvenBackup};
 pub use evidence::{
     CountKind, Coverage, DatabaseEvidence, EVIDENCE_OTHER_DATABASE_LIMIT, EVIDENCE_SEQUENCE_LIMIT,
     EVIDENCE_TABLE_LIMIT, Evidence, IMAGE_VOLUME_LIMIT, Identity, ImageEvidence,

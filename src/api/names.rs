@@ -65,7 +65,7 @@ pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
 pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
-/// Label on agent Jobs and their pods: `check`, `files`, `backup`, `restore` or `catalog`.
+/// Label on agent Jobs and their pods: `check`, `files`, `backup`, `restore`, `drill` or `catalog`.
 pub const TASK_LABEL: &str = "holdfast.dev/task";
 /// Annotation on our `CustomResourceDefinition`s and admission policies: the version of Holdfast that
 /// installed them.
@@ -138,6 +138,21 @@ pub fn files_job(check_uid: &str, rule: usize) -> String {
 #[must_use]
 pub fn restore_job(restore_uid: &str) -> String {
     format!("{RESTORE_JOB_PREFIX}{restore_uid}")
+}
+
+/// What the names of the `DatabaseRestore`s of drills begin with.
+#[must_use]
+pub fn drill_prefix(database: &str) -> String {
+    format!("{database}-drill-")
+}
+
+/// Name of the `DatabaseRestore` of a drill that is due, or was asked for, at that time.
+#[must_use]
+pub fn drill(database: &str, at: jiff::Timestamp) -> String {
+    let time = at
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .strftime("%Y%m%d-%H%M%S");
+    format!("{}{time}", drill_prefix(database))
 }
 
 /// Name of a Job that looks at the sets in the bucket: the UID of the backup that gets its report comes

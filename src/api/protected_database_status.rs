@@ -17,9 +17,9 @@ pub struct ProtectedDatabaseStatus {
     /// The `metadata.generation` that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `Guarded`, `DataVerified`, `DataReset`, `DataChanged`, `BackupFresh` and
-    /// `RestoreProven`, and `FilesMatch` with `spec.verification.files`; each reason is explained
-    /// in `docs/conditions.md`.
+    /// `Ready`, `Reconciling`, `Stalled`, `Guarded`, `DataVerified`, `DataReset`, `DataChanged` and `BackupFresh`,
+    /// `FilesMatch` with `spec.verification.files`, and `RestoreProven` once a drill was asked for; each reason is
+    /// explained in `docs/conditions.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,

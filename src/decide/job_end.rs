@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::judge::has_outcome;
 use super::not_begun::Task;
 use super::ready::list;
-use crate::api::{BackupState, names};
+use crate::api::{BackupState, RestoreState, names};
 use crate::plan::{Plan, Step};
 use crate::world::{EndedContainer, Observed, job_end};
 
@@ -48,6 +48,16 @@ pub(super) fn agent_ended(observed: &Observed, job: &Job) -> Option<String> {
         "the agent's container ended with exit code {}, another container of its pod runs on",
         ended.exit_code
     ))
+}
+
+/// Whether an agent has ended well: its Job says so, or its own exit code a while ago, where another
+/// container of its pod runs on. None while that is not known.
+pub(super) fn agent_succeeded(observed: &Observed, job: &Job) -> Option<bool> {
+    if let Some(end) = job_end(job) {
+        return Some(end.type_ == "Complete");
+    }
+    let ended = outlived(observed, job).filter(|ended| seconds_left(observed, ended) <= 0)?;
+    Some(ended.exit_code == 0)
 }
 
 /// The agent's container, where it has ended and its pod has not.
@@ -111,6 +121,13 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
                 .and_then(|status| status.report.as_ref());
             names::restore_job(uid) == name
                 && report.is_some_and(|report| report.completion_time.is_some())
+        })
+    } else if Task::Drill.is_of(job) {
+        // What its Job says counts as well, so that one is waited for.
+        list(&observed.restores).iter().any(|restore| {
+            let uid = restore.metadata.uid.as_deref().unwrap_or_default();
+            let state = restore.status.as_ref().and_then(|status| status.state);
+            names::restore_job(uid) == name && state.is_some_and(RestoreState::is_final)
         })
     } else if Task::Catalog.is_of(job) {
         list(&observed.backups).iter().any(|backup| {

@@ -31,6 +31,7 @@ pub enum Task {
     Files,
     Backup,
     Restore,
+    Drill,
     Catalog,
 }
 
@@ -41,6 +42,7 @@ impl Task {
             Self::Files => "files",
             Self::Backup => "backup",
             Self::Restore => "restore",
+            Self::Drill => "drill",
             Self::Catalog => "catalog",
         }
     }
@@ -51,6 +53,7 @@ impl Task {
             Self::Files => "the check of files",
             Self::Backup => "the backup",
             Self::Restore => "the restore",
+            Self::Drill => "the drill",
             Self::Catalog => "the look at the sets in the bucket",
         }
     }

@@ -97,6 +97,9 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
         }
         // The set is gone as it should be, and the backups are as fresh as they were.
         Step::DeleteBackup(_) => (cannot(words), &[ConditionType::BackupFresh]),
+        Step::CreateDrill(_) | Step::DeleteDrill(_) => {
+            (cannot(words), &[ConditionType::RestoreProven])
+        }
         Step::EnsureAgentIdentity => {
             let why = format!("{}; {}", cannot(words), try_it(observed));
             (why, &AWAIT_AGENTS)
@@ -114,7 +117,7 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
         }
         let waits = match step {
             Step::ApplyCronJob(_) => condition.status == ConditionStatus::False,
-            Step::DeleteBackup(_) => false,
+            Step::DeleteBackup(_) | Step::CreateDrill(_) | Step::DeleteDrill(_) => false,
             step if step.marks_an_object_of_others() => condition.reason == reasons::GUARDING,
             _ => WAITING.contains(&condition.reason),
         };

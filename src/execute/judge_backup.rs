@@ -1,4 +1,5 @@
-//! Writes into a backup's status whether it counts: once, and only into the backup that was read.
+//! Writes into a backup's status whether it counts: once, and only into the backup that was read. And what
+//! the newest drill of it has shown.
 
 use kube::Api;
 use kube::api::Patch;
@@ -28,6 +29,36 @@ pub async fn judge_backup(
     let body = json!({
         "metadata": { "resourceVersion": backup.metadata.resource_version },
         "status": written,
+    });
+    writer
+        .patch_status(backups, name, &Patch::Merge(body))
+        .await
+}
+
+/// Writes what a drill has shown, unless the backup does not count any more, or a newer drill has said
+/// something.
+pub async fn note_drill(
+    writer: &Writer,
+    backups: &Api<DatabaseBackup>,
+    step: &Step,
+) -> Result<(), kube::Error> {
+    let Step::NoteDrill { name, drill } = step else {
+        return Ok(());
+    };
+    let is_newer = |backup: &DatabaseBackup| {
+        let before = backup
+            .status
+            .as_ref()
+            .and_then(|status| status.drill.as_ref());
+        before.is_none_or(|before| before.time.0 < drill.time.0)
+    };
+    let found = backups.get_opt(name).await?;
+    let Some(backup) = found.filter(|backup| backup.counts() && is_newer(backup)) else {
+        return Ok(());
+    };
+    let body = json!({
+        "metadata": { "resourceVersion": backup.metadata.resource_version },
+        "status": { "drill": drill },
     });
     writer
         .patch_status(backups, name, &Patch::Merge(body))

@@ -59,7 +59,7 @@ const OF_THE_BACKUP: &[&str] = &[
     "snapshot",
     "confirmed",
     "demoted",
-    "proven",
+    "drill",
 ];
 
 /// Refuses what an agent writes about anything but its own Job: it runs beside a database that is
@@ -161,12 +161,11 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         ),
         forbid_unless(
             format!(
-                "{is_no_backup} || ({} && {})",
-                unchanged("confirmed"),
-                unchanged("demoted")
+                "{is_no_backup} || ({})",
+                all_unchanged(&["confirmed", "demoted", "drill"])
             ),
             "Holdfast refuses this write: an agent reports its backup; only the operator says \
-             whether it counts",
+             whether it counts, and whether it is proven",
         ),
         forbid_unless(
             format!(

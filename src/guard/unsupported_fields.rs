@@ -9,17 +9,11 @@ use super::policy::database_warning;
 pub const UNSUPPORTED_FIELDS_POLICY: &str = "holdfast-unsupported-fields";
 
 /// The CEL that is true when a field is used, and the warning.
-const FIELDS: &[(&str, &str)] = &[
-    (
-        "has(object.spec.backup) && has(object.spec.backup.directories) && \
+const FIELDS: &[(&str, &str)] = &[(
+    "has(object.spec.backup) && has(object.spec.backup.directories) && \
          object.spec.backup.directories.size() > 0",
-        "spec.backup.directories is not supported yet: these directories are NOT in the backup",
-    ),
-    (
-        "has(object.spec.drill)",
-        "spec.drill is not supported yet: no restore drill runs, and RestoreProven stays Unknown",
-    ),
-];
+    "spec.backup.directories is not supported yet: these directories are NOT in the backup",
+)];
 
 /// Warns once per field.
 pub(super) fn build_unsupported_fields_warning() -> ValidatingAdmissionPolicy {

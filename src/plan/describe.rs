@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::{Release, Step};
-use crate::api::BackupVerdict;
+use crate::api::{BackupDrill, BackupVerdict};
 
 fn name(metadata: &ObjectMeta) -> &str {
     metadata.name.as_deref().unwrap_or_default()
@@ -94,6 +94,16 @@ impl Step {
             Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
             Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
             Self::JudgeBackup { name, verdict } => judgement(name, verdict),
+            Self::NoteDrill { name, drill } => note(name, drill),
+            Self::CreateDrill(restore) => {
+                format!(
+                    "create DatabaseRestore {}, a drill",
+                    name(&restore.metadata)
+                )
+            }
+            Self::DeleteDrill(metadata) => {
+                format!("delete DatabaseRestore {}, an old drill", name(metadata))
+            }
             Self::DeleteBackup(metadata) => backup_deletion(name(metadata)),
             Self::DeleteCheck(metadata) => format!("delete old DatabaseCheck {}", name(metadata)),
             Self::AssertDatabase(_) => "assert that the ProtectedDatabase is unchanged".to_owned(),
@@ -215,6 +225,8 @@ impl Step {
                 | Self::ApplyCronJob(_)
                 | Self::EndJob(_)
                 | Self::DeleteBackup(_)
+                | Self::CreateDrill(_)
+                | Self::DeleteDrill(_)
         )
     }
 
@@ -245,6 +257,15 @@ impl Step {
 
 fn backup_deletion(name: &str) -> String {
     format!("delete DatabaseBackup {name}, whose set retention has removed")
+}
+
+/// Whether a backup is proven, and which drill says so.
+fn note(backup: &str, drill: &BackupDrill) -> String {
+    let what = if drill.passed { "proven" } else { "not proven" };
+    format!(
+        "note on DatabaseBackup {backup} that it is {what} by drill {}",
+        drill.restore
+    )
 }
 
 /// Whether a backup counts, and which check says so.

@@ -87,6 +87,9 @@ fn part(step: &Step) -> Part<'_> {
         | Step::CreateBackup(_)
         | Step::FailBackup { .. }
         | Step::JudgeBackup { .. }
+        | Step::NoteDrill { .. }
+        | Step::CreateDrill(_)
+        | Step::DeleteDrill(_)
         | Step::DeleteBackup(_)
         | Step::DeleteCheck(_)
         | Step::AssertDatabase(_)

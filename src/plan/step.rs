@@ -8,8 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use crate::api::{
-    BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb, DatabaseBackup,
-    DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, WorkloadKind,
+    BackupDrill, BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb,
+    DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, DatabaseRestore,
+    WorkloadKind,
 };
 use crate::guard;
 use crate::world::GateFact;
@@ -127,6 +128,16 @@ pub enum Step {
         name: String,
         verdict: BackupVerdict,
     },
+    /// Writes into a backup's status what the newest drill of it has shown.
+    NoteDrill {
+        /// Name of the backup.
+        name: String,
+        drill: BackupDrill,
+    },
+    /// Creates the `DatabaseRestore` of a drill that is due; one that already exists is left as it is.
+    CreateDrill(Box<DatabaseRestore>),
+    /// Deletes the `DatabaseRestore` of a drill that has ended a while ago.
+    DeleteDrill(Box<ObjectMeta>),
     /// Deletes the object of a backup whose set retention has removed from the bucket.
     DeleteBackup(Box<ObjectMeta>),
     /// Deletes a check that nothing refers to any more.

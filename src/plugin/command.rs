@@ -12,6 +12,7 @@ use super::backups::{self, BackupArguments, BackupsArguments};
 use super::check::{self, CheckArguments};
 use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
+use super::drill::{self, DrillArguments};
 use super::error::PluginError;
 use super::exit_status::{EXIT_CODES, ExitStatus, FAILED};
 use super::explain::{self, ExplainArguments};
@@ -72,6 +73,10 @@ enum Command {
     /// kept. Says before what there is and what does not come with it.
     #[command(after_help = EXIT_CODES)]
     Restore(RestoreArguments),
+    /// Proves a backup: it is restored into a throwaway server, and compared with its manifest. Nothing of
+    /// the database is touched.
+    #[command(after_help = EXIT_CODES)]
+    Drill(DrillArguments),
     /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes
     /// nothing itself.
     #[command(after_help = EXIT_CODES)]
@@ -152,6 +157,7 @@ async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
         Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
         Command::Restore(arguments) => Box::pin(restore::run(&connect().await?, &arguments)).await,
+        Command::Drill(arguments) => Box::pin(drill::run(&connect().await?, &arguments)).await,
         Command::Unlock(arguments) => unlock::run(&connect().await?, &arguments).await,
         Command::Release(arguments) => release::run(&connect().await?, &arguments).await,
         Command::Accept(arguments) => accept::run(&connect().await?, &arguments).await,

@@ -28,6 +28,7 @@ fn the_help_reads() {
         "explain",
         "report",
         "restore",
+        "drill",
         "unlock",
         "release",
         "accept",

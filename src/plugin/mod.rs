@@ -9,6 +9,7 @@ mod check;
 mod command;
 mod connect;
 mod doctor;
+mod drill;
 mod error;
 mod exit_status;
 mod explain;

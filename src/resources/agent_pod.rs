@@ -29,18 +29,20 @@ const USER: i64 = 65532;
 const NO_SERVER_GATE: &str = "holdfast.dev/no-server";
 
 /// Where the static binary is copied to.
-const BINARY: &str = "/opt/holdfast/bin/holdfast";
+pub(super) const BINARY: &str = "/opt/holdfast/bin/holdfast";
 
 /// The task of backups.
 pub(super) const BACKUP: &str = "backup";
 /// The task of restores.
 pub(super) const RESTORE: &str = "restore";
+/// The task of drills.
+pub(super) const DRILL: &str = "drill";
 /// What `pg_dump` takes for values of 100 MiB, which is four times as much, and the agent beside it.
 const BACKUP_MEMORY: &str = "768Mi";
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
-    /// `check`, `files`, `backup`, `restore` or `catalog`.
+    /// `check`, `files`, `backup`, `restore`, `drill` or `catalog`.
     pub name: &'a str,
     /// The request as JSON.
     pub request: String,
@@ -61,10 +63,18 @@ pub(super) enum Secrets {
     Storage,
     /// Those of restores, and of the bucket.
     Restore,
+    /// Those of the bucket, to read a set, and the private keys of encrypted ones: a drill reaches no server
+    /// but its own.
+    Drill,
 }
 
 impl Secrets {
     const fn has_postgres(self) -> bool {
+        !matches!(self, Self::Storage | Self::Drill)
+    }
+
+    /// Whether the programs of Postgres are needed.
+    const fn needs_programs(self) -> bool {
         !matches!(self, Self::Storage)
     }
 
@@ -121,17 +131,19 @@ pub(super) fn build_template(
         name: "agent".to_owned(),
         env: Some(build_environment(task)),
         // A restore is dumped again, to compare it.
-        resources: Some(resources(if [BACKUP, RESTORE].contains(&task.name) {
-            BACKUP_MEMORY
-        } else {
-            "512Mi"
-        })),
+        resources: Some(resources(
+            if [BACKUP, RESTORE, DRILL].contains(&task.name) {
+                BACKUP_MEMORY
+            } else {
+                "512Mi"
+            },
+        )),
         security_context: Some(security_context()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     };
     let mut install = None;
-    if task.claim.is_some() || !task.secrets.has_postgres() {
+    if task.claim.is_some() || !task.secrets.needs_programs() {
         // In our own image: this needs no program of Postgres, and the users' files and the right to
         // remove backups are no business of the database's image.
         agent.image = Some(settings.agent_image.clone());
@@ -366,14 +378,6 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
         // Another role than that of checks and backups, and nothing of theirs.
         let restore = database.spec.restore.as_ref();
         mounts.extend(restore.map(|restore| login(&restore.credentials_secret, true)));
-        let identity = restore.and_then(|restore| restore.identity_secret.as_ref());
-        mounts.extend(identity.map(|key| SecretMount {
-            volume: "identity",
-            directory: IDENTITY_DIRECTORY,
-            secret: key.name.clone(),
-            files: vec![(key.key.clone(), IDENTITY_FILE)],
-            mode,
-        }));
     } else if which.has_postgres() {
         let credentials = connection.credentials_secret.as_ref();
         // A name that the spec says needs no key.
@@ -388,6 +392,17 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
                 (certificate.certificate_key.clone(), "tls.crt"),
                 (certificate.private_key_key.clone(), "tls.key"),
             ],
+            mode,
+        }));
+    }
+    if matches!(which, Secrets::Restore | Secrets::Drill) {
+        let restore = database.spec.restore.as_ref();
+        let identity = restore.and_then(|restore| restore.identity_secret.as_ref());
+        mounts.extend(identity.map(|key| SecretMount {
+            volume: "identity",
+            directory: IDENTITY_DIRECTORY,
+            secret: key.name.clone(),
+            files: vec![(key.key.clone(), IDENTITY_FILE)],
             mode,
         }));
     }
@@ -427,7 +442,7 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
     mounts
 }
 
-fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+pub(super) fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
     VolumeMount {
         name: volume.to_owned(),
         mount_path: path.to_owned(),
@@ -436,7 +451,7 @@ fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
     }
 }
 
-fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
+pub(super) fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
     Volume {
         name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource {
@@ -447,7 +462,7 @@ fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
     }
 }
 
-fn resources(memory_limit: &str) -> ResourceRequirements {
+pub(super) fn resources(memory_limit: &str) -> ResourceRequirements {
     let quantity = |name: &str, value: &str| (name.to_owned(), Quantity(value.to_owned()));
     ResourceRequirements {
         requests: Some([quantity("cpu", "10m"), quantity("memory", "64Mi")].into()),
@@ -456,7 +471,7 @@ fn resources(memory_limit: &str) -> ResourceRequirements {
     }
 }
 
-fn security_context() -> SecurityContext {
+pub(super) fn security_context() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::valid_drill::ValidDrill;
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
     Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DataDisk,
-    DatabaseCheck, DatabaseRestore, FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection,
-    ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage, ServerRequest, WorkloadKind,
+    DatabaseCheck, DatabaseRestore, DrillRequest, FILE_PATH_LIMIT, FilesRequest, FreshColumn,
+    PodReference, PodSelection, ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage,
+    ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -176,6 +178,59 @@ pub fn restore_request(
         deadline_seconds: deadline.as_secs(),
         drill: None,
     })
+}
+
+/// How long a drill may take that a user asks for while the spec says nothing about drills.
+const DRILL_DEADLINE: Duration = Duration::from_hours(6);
+
+/// What a drill's agent is asked: nothing about the server of the database, which it does not reach.
+#[must_use]
+pub fn drill_request(
+    database: &ProtectedDatabase,
+    backup: &ValidBackup,
+    drill: Option<&ValidDrill>,
+    (restore, set): (&DatabaseRestore, &RestoredSet),
+) -> RestoreRequest {
+    let connection = &database.spec.connection;
+    let settings = database.spec.restore.as_ref();
+    let asked = database.spec.drill.as_ref();
+    let columns = asked.map(|asked| asked.freshness.as_slice());
+    let within = drill.map(|drill| drill.within.as_slice());
+    let columns = columns.unwrap_or_default().iter();
+    let freshness = columns.zip(within.unwrap_or_default());
+    RestoreRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        database: database.metadata.name.clone().unwrap_or_default(),
+        database_uid: database.metadata.uid.clone().unwrap_or_default(),
+        restore: restore.metadata.name.clone().unwrap_or_default(),
+        restore_uid: restore.metadata.uid.clone().unwrap_or_default(),
+        server: ServerRequest {
+            port: DEFAULT_PORT,
+            databases: connection.databases().map(ToOwned::to_owned).collect(),
+            ..ServerRequest::default()
+        },
+        storage: backup.storage.clone(),
+        path: set.path.clone(),
+        manifest_sha256: set.manifest_sha256.clone(),
+        into: restore.spec.into,
+        identity_secret: settings.and_then(|settings| settings.identity_secret.clone()),
+        disk: DataDisk::default(),
+        retry_seconds: backup.retry_timeout.as_secs(),
+        deadline_seconds: drill
+            .map_or(DRILL_DEADLINE, |drill| drill.deadline)
+            .as_secs(),
+        drill: Some(DrillRequest {
+            queries: asked.map(|asked| asked.queries.clone()).unwrap_or_default(),
+            freshness: freshness
+                .map(|(column, within)| FreshColumn {
+                    database: column.database.clone(),
+                    table: column.table.clone(),
+                    column: column.column.clone(),
+                    within_seconds: within.as_secs(),
+                })
+                .collect(),
+        }),
+    }
 }
 
 /// The longest that a look at the sets in a bucket may take, whatever a backup may.

@@ -11,6 +11,7 @@ use super::duration::{DurationRange, parse_duration};
 use super::schedule::{Schedule, ScheduleError};
 use super::spec_error::SpecError;
 use super::valid_agents::agent_errors;
+use super::valid_drill::{ValidDrill, read_drill};
 use super::valid_dump::{YIELD_RANGE, dump_errors};
 use super::valid_encryption::read_recipients;
 use super::valid_storage::storage_errors;
@@ -32,8 +33,8 @@ pub struct ValidSpec {
     pub backup: Option<ValidBackup>,
     /// What restores go by, if any may be made.
     pub restore: Option<ValidRestore>,
-    /// When drills are due, if any are asked for.
-    pub drill: Option<Schedule>,
+    /// What drills go by, if any are asked for.
+    pub drill: Option<ValidDrill>,
 }
 
 /// What checks go by.
@@ -97,7 +98,7 @@ pub struct SpecParts {
     /// What restores of backups need.
     pub restore: Result<Option<ValidRestore>, Vec<SpecError>>,
     /// What drills need.
-    pub drill: Result<Option<Schedule>, Vec<SpecError>>,
+    pub drill: Result<Option<ValidDrill>, Vec<SpecError>>,
 }
 
 impl ValidSpec {
@@ -180,14 +181,7 @@ impl SpecParts {
         };
         let restore = reader.finish(restore);
 
-        let mut reader = Reader::default();
-        let drill = match &spec.drill {
-            Some(drill) => reader
-                .schedule("spec.drill", &drill.schedule, None)
-                .map(Some),
-            None => Some(None),
-        };
-        let drill = reader.finish(drill);
+        let drill = spec.drill.as_ref().map(read_drill).transpose();
         Self {
             verification,
             check_schedule,

@@ -395,6 +395,23 @@ impl Passes {
                 status.message = Some(message.clone());
                 status.completion_time = Some(now);
             }
+            Step::NoteDrill { name, drill } => {
+                let backups = known(&mut self.observed.backups);
+                let backup = backups
+                    .iter_mut()
+                    .find(|backup| backup.metadata.name.as_ref() == Some(name))
+                    .expect("the backup");
+                backup.status.get_or_insert_default().drill = Some(drill.clone());
+            }
+            Step::CreateDrill(drill) => {
+                let mut drill = drill.as_ref().clone();
+                created(&mut drill.metadata);
+                known(&mut self.observed.restores).push(drill);
+            }
+            Step::DeleteDrill(metadata) => {
+                known(&mut self.observed.restores)
+                    .retain(|restore| restore.metadata.uid != metadata.uid);
+            }
             Step::DeleteBackup(metadata) => {
                 known(&mut self.observed.backups)
                     .retain(|backup| backup.metadata.uid != metadata.uid);

@@ -17,7 +17,7 @@ use crate::decide::{SetDecision, decide};
 use crate::plan::{Step, check_plan};
 use crate::world::{AgentFact, AgentIdentity, Fact};
 
-fn render(scenarios: Vec<(&str, Sample)>) -> String {
+pub fn render(scenarios: Vec<(&str, Sample)>) -> String {
     let mut text = String::new();
     for (name, sample) in scenarios {
         let SetDecision {

@@ -4,7 +4,7 @@
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
 use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival};
-use super::{agents, catalog, not_begun, recovery_rules_tests, restore_rules};
+use super::{agents, catalog, drill_rules, not_begun, recovery_rules_tests, restore_rules};
 use crate::api::{BackupState, ConfirmedVerb, DeletionGuard, WorkloadKind, names};
 use crate::guard::Marks;
 use crate::plan::{
@@ -18,6 +18,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// A rule, a situation, the steps that it refuses, and the steps in their place that it lets pass.
+#[derive(Clone)]
 pub struct Case {
     pub rule: &'static str,
     pub observed: Observed,
@@ -986,6 +987,7 @@ fn cases() -> Vec<Case> {
         role_binding(),
         not_begun::cases(),
         restore_rules::cases(),
+        drill_rules::cases(),
         gates(),
         jobs(),
         deleted_backups(),

@@ -41,6 +41,8 @@ pub enum Why {
     /// It was a set, and somebody else has removed its manifest.
     ManifestMissing,
     NewestConfirmed,
+    /// The newest one that a drill has proven.
+    NewestProven,
     Unreadable,
     VerdictUnread,
     Running,
@@ -89,6 +91,7 @@ impl fmt::Display for Why {
             Self::Copy => to.write_str("another directory has the same manifest"),
             Self::ManifestMissing => to.write_str("its manifest is missing, so it is damaged"),
             Self::NewestConfirmed => to.write_str("it is the newest confirmed one"),
+            Self::NewestProven => to.write_str("it is the newest one that a drill has proven"),
             Self::Unreadable => to.write_str("its manifest can't be read"),
             Self::VerdictUnread => to.write_str("whether it counts can't be read"),
             Self::Running => to.write_str("its backup runs"),

@@ -31,6 +31,7 @@ mod data_moved;
 mod data_unknown;
 mod declared;
 mod deletion_refused;
+mod drill;
 mod files;
 mod gated;
 mod gitops;

@@ -33,8 +33,4 @@ reasons! { RESTORES:
         "The throwaway server of a drill did not start, or ended: its disk, its memory, or the image. It does \
          not say whether the backup can be restored.",
         "Correct what the message names, such as `spec.drill.storage`, then start another drill.";
-    DRILL_FAILED = "DrillFailed" on "DatabaseRestore Failed":
-        "A drill has restored every row, and something else is wrong: a definition, an index, a constraint, \
-         the value of a sequence, or the result of one of your own queries.",
-        "Read the message. Correct the schema, or the bounds in `spec.drill`, and take another backup.";
 }

@@ -29,6 +29,10 @@ fn refusal_of(
     restore: &DatabaseRestore,
     database: &ProtectedDatabase,
 ) -> Option<(RestoreState, String)> {
+    // A drill changes nothing, however often it is carried out.
+    if restore.spec.into == RestoreTarget::Scratch {
+        return None;
+    }
     let status = restore.status.as_ref();
     let has_begun = status.is_some_and(|status| status.start_time.is_some());
     if has_begun {

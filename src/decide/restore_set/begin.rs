@@ -40,33 +40,14 @@ pub fn decide(
         Ok(settings) => settings,
         Err(why) => return Ok(SetDecision::blocked(&before, why)),
     };
-    let set = match &before.set {
-        Some(set) => set.clone(),
-        None => match choose(restore, observed, judged, &backup.storage)? {
-            Choice::Set(set) => set,
-            Choice::Waits(why) => return Ok(SetDecision::blocked(&before, why)),
-            Choice::Refused(why) => {
-                return Ok(SetDecision::over(
-                    observed,
-                    &before,
-                    RestoreState::Failed,
-                    why,
-                ));
-            }
-        },
+    let set = match chosen_set(restore, observed, judged, backup)? {
+        Ok(set) => set,
+        Err(decision) => return Ok(*decision),
     };
     let chosen = DatabaseRestoreStatus {
         set: Some(set.clone()),
         ..before.clone()
     };
-    if set.bucket != backup.storage.bucket {
-        let why = format!(
-            "backup {} is in bucket {}, and spec.backup.storage names {} by now. Set it to that bucket, or \
-             create another DatabaseRestore",
-            set.backup, set.bucket, backup.storage.bucket
-        );
-        return Ok(SetDecision::blocked(&chosen, why));
-    }
     if let Some(why) = refuse_now(restore, observed)? {
         return Ok(SetDecision::blocked(&chosen, why));
     }
@@ -98,23 +79,53 @@ pub fn decide(
     Ok(decision)
 }
 
+/// The set that was chosen, or is now, and is where it can be read; or what is said in its place. The outer
+/// error is what could not be read.
+pub fn chosen_set(
+    restore: &DatabaseRestore,
+    observed: &Observed,
+    judged: &Judged<'_>,
+    backup: &ValidBackup,
+) -> Result<Result<RestoredSet, Box<SetDecision>>, String> {
+    let before = restore.status.clone().unwrap_or_default();
+    let set = match &before.set {
+        Some(set) => set.clone(),
+        None => match choose(restore, observed, judged, &backup.storage)? {
+            Choice::Set(set) => set,
+            Choice::Waits(why) => return Ok(Err(Box::new(SetDecision::blocked(&before, why)))),
+            Choice::Refused(why) => {
+                let refused = SetDecision::over(observed, &before, RestoreState::Failed, why);
+                return Ok(Err(Box::new(refused)));
+            }
+        },
+    };
+    if set.bucket == backup.storage.bucket {
+        return Ok(Ok(set));
+    }
+    let why = format!(
+        "backup {} is in bucket {}, and spec.backup.storage names {} by now. Set it to that bucket, or \
+         create another DatabaseRestore",
+        set.backup, set.bucket, backup.storage.bucket
+    );
+    let chosen = DatabaseRestoreStatus {
+        set: Some(set),
+        ..before
+    };
+    Ok(Err(Box::new(SetDecision::blocked(&chosen, why))))
+}
+
 /// The rules ask for this too; here it has words.
 fn refuse_unconfirmed(restore: &DatabaseRestore, observed: &Observed) -> Option<String> {
     let uid = observed.database.metadata.uid.as_deref();
     let is_confirmed = restore.spec.confirm.as_deref() == uid && uid.is_some();
     match restore.spec.into {
-        RestoreTarget::Beside => None,
+        RestoreTarget::Beside | RestoreTarget::Scratch => None,
         RestoreTarget::Replace if is_confirmed => None,
         RestoreTarget::Replace => Some(format!(
             "spec.confirm is not the UID of ProtectedDatabase {}, which was created again since: nothing \
              was changed. Create another DatabaseRestore",
             observed.name()
         )),
-        RestoreTarget::Scratch => Some(
-            "spec.into: Scratch is not supported in this version. Nothing was changed. Create another \
-             DatabaseRestore with into: Beside"
-                .to_owned(),
-        ),
     }
 }
 
@@ -169,7 +180,7 @@ pub fn sample_restore_job(
     }
 }
 
-fn plan(observed: &Observed, job: Step) -> Result<Plan, String> {
+pub fn plan(observed: &Observed, job: Step) -> Result<Plan, String> {
     let mut plan = Plan::default();
     match known(&observed.agent_identity)? {
         AgentIdentity::AsItShouldBe => {}

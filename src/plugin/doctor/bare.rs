@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
-use super::findings::{judge_cover, judge_data, judge_volumes};
+use super::findings::{judge_cover, judge_data, judge_volumes, suggest_drills};
 use super::suggestion::build_manifest_of;
 use super::volumes::fetch_claims;
 use super::{
@@ -192,6 +192,7 @@ fn judge(group: Group, claims: Vec<ClaimFound>, covers: &[Cover]) -> PostgresRep
         claims,
         protected_by: cover.map(|cover| format!("{}/{}", cover.namespace, cover.name)),
         findings,
+        suggestions: suggest_drills(cover).into_iter().collect(),
         not_known,
         manifest,
     }

@@ -20,6 +20,9 @@ pub struct PostgresReport {
     pub protected_by: Option<String>,
     /// What you should change, and how.
     pub findings: Vec<String>,
+    /// What would be better still.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suggestions: Vec<String>,
     /// What could not be found out.
     pub not_known: Vec<String>,
     /// What would protect it, if nothing does.
@@ -58,6 +61,7 @@ pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresRepor
         claims: workload.claims,
         protected_by: cover.map(|cover| format!("{}/{}", cover.namespace, cover.name)),
         findings,
+        suggestions: suggest_drills(cover).into_iter().collect(),
         not_known,
         manifest,
     }
@@ -101,6 +105,19 @@ pub(super) fn judge_cover(namespace: &str, cover: Option<&Cover>, findings: &mut
             -n {namespace}`"
         ));
     }
+}
+
+/// A schedule of drills where there are backups and none.
+pub(super) fn suggest_drills(cover: Option<&Cover>) -> Option<String> {
+    let cover = cover.filter(|cover| cover.backup == BackupCover::Taken && !cover.drills)?;
+    Some(format!(
+        "there are backups of ProtectedDatabase {name}, and no schedule of drills, which restore one into a \
+         throwaway server to prove that it comes back. Every Sunday: kubectl -n {namespace} patch protdb \
+         {name} --type=merge -p '{{\"spec\":{{\"drill\":{{\"schedule\":\"0 5 * * 0\"}}}}}}'. Just one, now: \
+         kubectl holdfast drill {name} -n {namespace}",
+        name = cover.name,
+        namespace = cover.namespace
+    ))
 }
 
 /// Whether the data is on a claim. `place` is the namespace, and what `kubectl exec` takes.

@@ -175,7 +175,11 @@ fn build_restore(
     restore
 }
 
-async fn fetch_backups(cluster: &Cluster, name: &str) -> Result<Vec<DatabaseBackup>, PluginError> {
+/// The backups of a database, the oldest first.
+pub async fn fetch_backups(
+    cluster: &Cluster,
+    name: &str,
+) -> Result<Vec<DatabaseBackup>, PluginError> {
     let namespace = cluster.namespace.as_str();
     let api: Api<DatabaseBackup> = Api::namespaced(cluster.client.clone(), namespace);
     let of_database = ListParams::default().fields(&format!("spec.database={name}"));

@@ -5,4 +5,5 @@ mod follow;
 mod question;
 mod text;
 
-pub use command::{RestoreArguments, run};
+pub use command::{RestoreArguments, fetch_backups, run};
+pub use follow::{Followed, follow};

@@ -302,6 +302,33 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             json!({"schedule": "sometimes"}),
             vec!["spec.drill.schedule"],
         ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "deadline": "1s"}),
+            vec!["spec.drill.deadline must be 1m to 168h"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "storage": {"storageClassName": "fast"}}),
+            vec!["spec.drill.storage.size is missing"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "queries": [{"name": "orders", "query": "select 1"}]}),
+            vec!["spec.drill.queries: each query needs minimum, maximum or both"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "queries": [{"name": "orders", "query": "select 1",
+                "minimum": 2, "maximum": 1}]}),
+            vec!["spec.drill.queries: minimum must not be above maximum"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "freshness": [{"table": "public.orders", "column": "made",
+                "within": "0s"}]}),
+            vec!["spec.drill.freshness: within must be 1s to 87600h"],
+        ),
     ]
 }
 
@@ -452,8 +479,8 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
                 "spec.database",
             ),
             (
-                json!({"database": NAME, "from": {"latestGood": true}, "into": "Scratch"}),
-                "spec.into: Scratch is not supported in this version",
+                json!({"database": NAME, "from": {"volume": "pv"}, "into": "Scratch"}),
+                "spec.into must be Replace for a volume",
             ),
             (
                 json!({"database": NAME, "from": {"volume": "pv"}, "into": "Beside"}),
