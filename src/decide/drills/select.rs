@@ -43,6 +43,7 @@ pub fn newest_proven<'a>(counting: &[&'a DatabaseBackup]) -> Option<&'a Database
 }
 
 /// What a drill is of. `at` is the time for which it is made: each draws another one by it.
+#[must_use]
 pub fn select(counting: &[&DatabaseBackup], of: DrillSelection, at: i64) -> Option<RestoreSource> {
     let newest_proven = newest_proven(counting).and_then(|backup| backup.metadata.name.as_ref());
     let chosen = match of {
