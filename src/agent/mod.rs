@@ -66,6 +66,7 @@ mod restore_names;
 mod restore_one;
 mod restore_order;
 mod restore_preflight;
+mod restore_preflight_asked;
 mod restore_preflight_present;
 mod restore_program;
 mod restore_replace;

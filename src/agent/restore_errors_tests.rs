@@ -17,6 +17,7 @@ fn entry(dump_id: i64, description: &str, name: &str) -> ContentsEntry {
         owner: "keeper".to_owned(),
         for_superusers: None,
         forces_row_security: false,
+        definition: String::new(),
     }
 }
 

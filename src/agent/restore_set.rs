@@ -22,6 +22,7 @@ use super::restore_names::Names;
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
 use super::restore_preflight::{look_ahead, problems_of};
+use super::restore_preflight_asked::not_asked_for;
 use super::restore_said::{begin_report, describe_done, no_drill_elsewhere, not_fresh, refuse};
 use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put_right, taken};
 use super::restore_server_facts::{Preflight, ServerFacts};
@@ -79,7 +80,11 @@ pub async fn restore_set<W: RestoreWatcher>(
         failure = interrupt.wait() => return Err(failure),
         manifest = fetching => manifest?,
     };
-    refuse(&problems_of(&manifest))?;
+    let mut problems = problems_of(&manifest);
+    if request.into == RestoreTarget::Replace {
+        problems.extend(not_asked_for(&manifest, request));
+    }
+    refuse(&problems)?;
     let plan = Plan {
         manifest: &manifest,
         restore_uid: &request.restore_uid,
