@@ -57,10 +57,15 @@ pub async fn archive_directory<S: ObjectStore>(
             place(&asked.claim, &asked.path)
         ),
     };
-    let walked = walking.await.map_err(|error| failure(error.to_string()))?;
     let inspected = worker.await.map_err(|error| failure(error.to_string()))?;
-    let walked = walked.map_err(|error| failure(error.to_string()))?;
-    let inspected = inspected.map_err(|error| failure(error.to_string()))?;
+    let walked = walking.await.map_err(|error| failure(error.to_string()))?;
+    let (walked, inspected) = match (walked, inspected) {
+        (Ok(walked), Ok(inspected)) => (walked, inspected),
+        // Where one of them ends, the other one only says that nobody listens.
+        (Err(walked), Err(inspected)) => return Err(failure(format!("{walked}; {inspected}"))),
+        (Err(error), Ok(_)) => return Err(failure(error.to_string())),
+        (Ok(_), Err(error)) => return Err(failure(error.to_string())),
+    };
     upload.seal().await.map_err(AgentFailure::from)?;
     tracing::info!(
         object = name,

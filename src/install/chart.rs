@@ -15,6 +15,9 @@ const IMAGE: &str = "holdfast-chart-image";
 const NAMESPACE: &str = "holdfast-chart-namespace";
 const SELECTOR: &str = "holdfast-chart-selector";
 const BACKUPS: &str = "holdfast-chart-backups";
+/// Values that an upgrade reuses have no such key; and 0 is no empty value.
+const BACKUPS_VALUE: &str =
+    "{{ hasKey .Values \"backupsAtOnce\" | ternary .Values.backupsAtOnce 10 | quote }}";
 const KEPT_VOLUMES: &str = "holdfast-chart-kept-volumes";
 const AGENTS: &str = "holdfast-chart-agents";
 const USER: &str = "holdfast-chart-user";
@@ -149,7 +152,7 @@ fn fill(line: &str) -> Result<String, InstallError> {
             line.replace(AGENTS, AGENTS_VALUE)
                 .replace(IMAGE, "{{ .Values.image | quote }}")
                 .replace(SELECTOR, "{{ .Values.selector | quote }}")
-                .replace(BACKUPS, "{{ .Values.backupsAtOnce | quote }}")
+                .replace(BACKUPS, BACKUPS_VALUE)
                 .replace(KEPT_VOLUMES, "{{ .Values.keptVolumeLimit | quote }}")
                 .replace(NAMESPACE, "{{ .Release.Namespace }}")
         )

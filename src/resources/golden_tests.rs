@@ -450,7 +450,7 @@ fn the_directories_of_a_set_are_mounted_read_only() {
         {"claim": "uploads", "path": "avatars", "runAsUser": 1000, "runAsGroup": 1000},
     ]));
     let backup = valid_backup(&database);
-    let mut request = backup_request(&database, &backup, &workload(), limit());
+    let mut request = backup_request(&database, &backup, &workload(), CHECK_LIMIT);
     request.turn_seconds = Some(crate::resources::turn_limit(&backup.schedule));
     let cron_job = build_backup_cron_job(
         &database,

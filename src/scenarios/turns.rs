@@ -22,14 +22,14 @@ fn plans_of_turns() {
     insta::assert_snapshot!("turns", plans(scenarios()));
 }
 
-fn fact(place: Option<TurnPlace>, taken: usize) -> Option<TurnFact> {
-    Some(TurnFact {
+fn fact(place: Option<TurnPlace>, taken: usize) -> TurnFact {
+    TurnFact {
         at_most: 2,
         taken,
         has_room: taken < 2,
         place,
         neighbours: vec!["orders".to_owned()],
-    })
+    }
 }
 
 /// A backup whose agent asks for its turn.
@@ -55,7 +55,7 @@ fn waits(as_of: Option<&str>) -> Sample {
         ahead_names: vec!["orders".to_owned()],
     };
     asks()
-        .with(|observed| observed.turn = fact(Some(place), 4))
+        .with(|observed| observed.turn = Some(fact(Some(place), 4)))
         .database(|database| {
             let status = database.status.get_or_insert_default();
             status.backup_turn = as_of.map(|as_of| BackupTurn {
@@ -94,15 +94,15 @@ fn scenarios() -> Vec<Scenario> {
         (
             "the turn of a backup has come",
             waits(Some("2026-02-01T09:29:30Z"))
-                .with(|observed| observed.turn = fact(Some(given), 1)),
+                .with(|observed| observed.turn = Some(fact(Some(given), 1))),
         ),
         (
             "the first backup is due and as many run as may",
-            verified().with(|observed| observed.turn = fact(None, 2)),
+            verified().with(|observed| observed.turn = Some(fact(None, 2))),
         ),
         (
             "the first backup is due and one more may run",
-            verified().with(|observed| observed.turn = fact(None, 1)),
+            verified().with(|observed| observed.turn = Some(fact(None, 1))),
         ),
     ]
 }
