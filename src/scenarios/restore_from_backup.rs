@@ -158,6 +158,7 @@ fn a_set_is_chosen_only_if_it_counts_or_its_user_says_so() {
             ),
         ),
     ];
+    let mut text = render(scenarios);
     let placed = |path: &str| {
         let source = json!({"set": {"path": path, "manifestSha256": "cd".repeat(32)}});
         let below_prod = |database: &mut crate::api::ProtectedDatabase| {
@@ -166,20 +167,18 @@ fn a_set_is_chosen_only_if_it_counts_or_its_user_says_so() {
         };
         with(restore_of(&source, "Replace", &Value::Null), Vec::new()).database(below_prod)
     };
-    let scenarios: Vec<_> = scenarios
-        .into_iter()
-        .chain([
-            (
-                "by its place",
-                placed("prod/gone/orders/20260131T030000Z-0000abcd"),
-            ),
-            (
-                "by its place, outside of the prefix",
-                placed("production/gone/orders/20260131T030000Z-0000abcd"),
-            ),
-        ])
-        .collect();
-    insta::assert_snapshot!("restore_from_backup_set", render(scenarios));
+    let scenarios = vec![
+        (
+            "by its place",
+            placed("prod/gone/orders/20260131T030000Z-0000abcd"),
+        ),
+        (
+            "by its place, outside of the prefix",
+            placed("production/gone/orders/20260131T030000Z-0000abcd"),
+        ),
+    ];
+    text.push_str(&render(scenarios));
+    insta::assert_snapshot!("restore_from_backup_set", text);
 }
 
 #[test]

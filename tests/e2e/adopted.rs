@@ -5,7 +5,7 @@
 use std::fs;
 
 use holdfast::api::{DatabaseRestore, reasons};
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use serde_json::json;
 
 use crate::restored_from_backup::{grant, protect, restorable};
@@ -83,14 +83,14 @@ fn a_new_cluster_gets_the_newest_set_that_counts_by_nothing_but_the_bucket() {
 async fn assert_a_reader_of_no_secret_is_refused(scene: &Scene) {
     let restores = scene.list::<DatabaseRestore>().await;
     let adopted = restores.first().expect("a restore");
-    let rule = |resource: &str, group: &str, verb: &str| json!({"apiGroups": [group], "resources": [resource], "verbs": [verb]});
+    let permission = |resource: &str, group: &str, verb: &str| json!({"apiGroups": [group], "resources": [resource], "verbs": [verb]});
     let role = |rules| {
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
             "metadata": {"name": "restorer", "namespace": scene.namespace()}, "rules": rules,
         })
     };
-    let may_restore = rule("databaserestores", "holdfast.dev", "create");
+    let may_restore = permission("databaserestores", "holdfast.dev", "create");
     scene.apply(&[
         role(json!([may_restore])),
         json!({
@@ -124,7 +124,7 @@ async fn assert_a_reader_of_no_secret_is_refused(scene: &Scene) {
         })
         .await;
     scene.kubectl(&create(&asked(&json!({"latestGood": true}))));
-    scene.apply(&[role(json!([may_restore, rule("secrets", "", "get")]))]);
+    scene.apply(&[role(json!([may_restore, permission("secrets", "", "get")]))]);
     scene.wait_kubectl(&create(&by_place)).await;
 }
 
