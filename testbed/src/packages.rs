@@ -35,7 +35,7 @@ const PACKAGES: [&str; 16] = [
 ];
 
 /// What only the tests need: a Postgres on this machine for the tests of the agent, a browser with
-/// a font for those of reports, sets of addresses for what enforces policies of networks.
+/// a font for those of reports, sets of addresses for what enforces network policies.
 const TEST_PACKAGES: [&str; 4] = ["chromium", "fonts-dejavu-core", "ipset", "postgresql"];
 
 /// Installs the packages that are missing; fails where that needs rights that the process has not.
