@@ -7,7 +7,7 @@ use super::gap::{Gap, OTHERS_PAUSE, unknown};
 use super::judge::Judged;
 use super::{
     agent_permissions, bare_pods, claims_report, data_place, former_workload, guard_claims,
-    guard_off, instances, kept_limit, second_server, shared_data, standing, surroundings, twins,
+    guard_off, instances, second_server, shared_data, standing, surroundings, twins,
 };
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
@@ -68,10 +68,6 @@ pub fn guard(
     ];
     gaps.extend(of_others.into_iter().flatten());
     guard_claims::guard_kept_volumes(observed, plan, &mut gaps);
-    if let Some(gap) = kept_limit::refuse_ledger(observed) {
-        gaps.push(gap);
-        plan.read_again_after(OTHERS_PAUSE);
-    }
     let kept_twins = twins::keep_twins(observed, plan, &mut gaps);
     surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     former_workload::release_former(observed, plan);

@@ -149,10 +149,7 @@ pub async fn observe(
         _ => Vec::new(),
     };
     let (ledger, other_namespace) = of_namespace(ledger, &namespace_metadata, &database, &claims);
-    let left_ledgers = match (&ledger, &neighbours) {
-        (Fact::Known(None), Fact::Known(others)) => reader.left_ledgers(others).await,
-        _ => Fact::Known(Vec::new()),
-    };
+    let left_ledgers = reader.left_ledgers(&ledger, &neighbours).await;
     let kept_volumes = match &claims {
         Fact::Unknown(why) => Fact::Unknown(why.clone()),
         Fact::Known(claims) => {
@@ -307,8 +304,16 @@ impl Reader {
         })
     }
 
-    /// Reads the names of the ledgers of databases that are gone, beside those others that exist.
-    async fn left_ledgers(&self, others: &[NeighbourFact]) -> Fact<Vec<String>> {
+    /// Reads the names of the ledgers of databases that are gone, beside those others that exist; none
+    /// where the database has one.
+    async fn left_ledgers(
+        &self,
+        ledger: &Fact<Option<LedgerFact>>,
+        neighbours: &Fact<Vec<NeighbourFact>>,
+    ) -> Fact<Vec<String>> {
+        let (Fact::Known(None), Fact::Known(others)) = (ledger, neighbours) else {
+            return Fact::Known(Vec::new());
+        };
         let all = self.cluster::<DatabaseLedger>();
         let all = all.list_metadata(&ListParams::default()).await;
         let exists = |ledger: &String| {

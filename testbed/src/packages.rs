@@ -36,7 +36,7 @@ const PACKAGES: [&str; 16] = [
 
 /// What only the tests need: a Postgres on this machine for the tests of the agent, a browser with
 /// a font for those of reports, what the pages of the documentation use, sets of addresses for what enforces
-/// NetworkPolicies.
+/// network policies.
 const TEST_PACKAGES: [&str; 6] = [
     "chromium",
     "fonts-dejavu-core",

@@ -1,4 +1,4 @@
-//! What enforces NetworkPolicies, for a test that asks for it: the policy controller of kube-router, which
+//! What enforces network policies, for a test that asks for it: the policy controller of kube-router, which
 //! sets rules of iptables in the testbed's network. Pods are routed to each other, so every packet passes
 //! those rules.
 
@@ -27,7 +27,7 @@ pub struct PolicyEnforcer<'a> {
 }
 
 impl Testbed {
-    /// Starts to enforce NetworkPolicies. The first rules are there some seconds later.
+    /// Starts to enforce network policies. The first rules are there some seconds later.
     pub fn enforce_network_policies(&self) -> Result<PolicyEnforcer<'_>> {
         let program = tools::build_on_its_own(self.cache(), PACKAGE, versions::KUBE_ROUTER)?;
         let log = self.layout().logs().join("kube-router.log");

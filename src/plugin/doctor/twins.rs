@@ -1,4 +1,4 @@
-//! Other `PersistentVolume`s for the storage of a Postgres' own: deleting one on Delete deletes its files, and
+//! Other volume objects for the storage of a Postgres' own: deleting one on Delete deletes its files, and
 //! a server that uses one destroys them. What can't be read is reported as not known.
 
 use k8s_openapi::api::core::v1::PersistentVolume;

@@ -1,4 +1,4 @@
-//! Everything is denied, by a controller that enforces NetworkPolicies: the flows of docs/agents.md are enough
+//! Everything is denied, by a controller that enforces network policies: the flows of docs/agents.md are enough
 //! for checks and backups, and nothing else is open.
 
 use serde_json::{Value, json};
