@@ -25,7 +25,9 @@ const LEFT_OUT: [&str; 8] = [
 const LEFT_OUT_OWNERS: [&str; 2] = ["DATABASE ", "SUBSCRIPTION "];
 const SEQUENCE_SET: &str = "SEQUENCE SET";
 /// Definitions whose lines may come in another order.
-const IN_ANY_ORDER: [&str; 3] = ["TABLE", "ACL", "DEFAULT ACL"];
+const LINES_IN_ANY_ORDER: [&str; 3] = ["TABLE", "ACL", "DEFAULT ACL"];
+/// Definitions whose words may: `pg_dump` lists the roles of a policy in the order of their object ids.
+const WORDS_IN_ANY_ORDER: &str = "POLICY";
 
 /// What differs, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,7 +137,13 @@ fn is_same(kind: &str, before: &[Definition<'_>], after: &[Definition<'_>]) -> b
 
 /// A definition without what may differ although it means the same.
 fn simplify(kind: &str, definition: &str) -> Vec<String> {
-    if !IN_ANY_ORDER.contains(&kind) {
+    if kind == WORDS_IN_ANY_ORDER {
+        let text = simplify_text(definition);
+        let mut words: Vec<String> = text.split(' ').map(ToOwned::to_owned).collect();
+        words.sort_unstable();
+        return words;
+    }
+    if !LINES_IN_ANY_ORDER.contains(&kind) {
         return vec![simplify_text(definition)];
     }
     let mut lines: Vec<String> = definition

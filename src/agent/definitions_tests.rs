@@ -56,6 +56,11 @@ fn what_postgres_writes_differently_is_the_same() {
             "CREATE TABLE app.t (\n    what text,\n    id integer\n);\n",
         ),
         (
+            "POLICY",
+            "CREATE POLICY p ON app.t TO a, b USING (true);",
+            "CREATE POLICY p ON app.t TO b, a USING (true);",
+        ),
+        (
             "ACL",
             "GRANT SELECT ON TABLE app.t TO a;\nGRANT ALL ON TABLE app.t TO b;\n",
             "GRANT ALL ON TABLE app.t TO b;\nGRANT SELECT ON TABLE app.t TO a;\n",

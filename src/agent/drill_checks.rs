@@ -78,7 +78,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         for ((database, names), contents) in
             plan.manifest.databases.iter().zip(&names).zip(contents)
         {
-            let writer = self.open(names).await?;
+            let writer = self.open_restored(names).await?;
             wrong.extend(self.look_at_indexes(&writer, names).await?);
             let of_it = self.look_at_constraints(&writer, database, contents);
             wrong.extend(of_it.await?);
@@ -93,7 +93,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         // Last, because it makes something in the databases.
         let mut without = false;
         for names in &names {
-            match check_indexes(&self.open(names).await?).await? {
+            match check_indexes(&self.open_restored(names).await?).await? {
                 Some((indexes, damaged)) => {
                     checked += indexes;
                     wrong.extend(damaged);
@@ -119,7 +119,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     }
 
     /// A session in a restored database.
-    pub async fn open(&self, names: &Names) -> Result<Writer, PostgresError> {
+    pub async fn open_restored(&self, names: &Names) -> Result<Writer, PostgresError> {
         let name = RESTORE_APPLICATION_NAME;
         Writer::connect(&self.login, &names.restored_as, name, self.deadline).await
     }

@@ -33,7 +33,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 query.name
             )));
         };
-        let writer = self.open(&names[position]).await?;
+        let writer = self.open_restored(&names[position]).await?;
         let answer = fetch_one_value(&writer, &query.query, QUERY_LIMIT).await;
         let (value, passed) = match answer {
             Err(error) if error.kind.is_of_the_connection() => return Err(error),
@@ -80,7 +80,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             .snapshot_time
             .clone()
             .unwrap_or_else(|| plan.manifest.identity.snapshot_time.clone());
-        let writer = self.open(&names[position]).await?;
+        let writer = self.open_restored(&names[position]).await?;
         let answer = match fetch_newest(&writer, column).await {
             Err(error) if error.kind.is_of_the_connection() => return Err(error),
             answer => answer,

@@ -137,6 +137,10 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
                 .and_then(|status| status.catalog.as_ref());
             report.is_some_and(|report| report.job == name && report.completion_time.is_some())
         })
+    } else if Task::Copy.is_of(job) {
+        let all = list(&observed.backups).iter();
+        let mut copies = all.flat_map(|backup| backup.status.iter().flat_map(|one| &one.copies));
+        copies.any(|copy| copy.job == name && copy.has_ended())
     } else {
         Task::Backup.is_of(job)
             && list(&observed.backups).iter().any(|backup| {

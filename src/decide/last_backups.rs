@@ -77,14 +77,16 @@ pub fn is_in_present_bucket(backup: &DatabaseBackup, storage: &S3Storage) -> boo
         let endpoint = endpoint.as_deref().unwrap_or_default();
         endpoint.trim_end_matches('/').to_owned()
     };
-    let prefix = storage.prefix.trim_matches('/');
-    let is_below = status.path.as_deref().is_none_or(|path| {
-        prefix.is_empty()
-            || path
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.starts_with('/'))
-    });
+    let path = status.path.as_deref();
+    let is_below = path.is_none_or(|path| is_below_prefix(path, storage));
     *bucket == storage.bucket && plain(&status.endpoint) == plain(&storage.endpoint) && is_below
+}
+
+/// Whether a directory is below the prefix of a storage.
+pub fn is_below_prefix(path: &str, storage: &S3Storage) -> bool {
+    let prefix = storage.prefix.trim_matches('/');
+    let rest = path.strip_prefix(prefix);
+    prefix.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Reports the newest backup and the newest that counts.
@@ -145,12 +147,15 @@ pub fn uncounted(newest: &DatabaseBackup) -> Option<(&'static str, String)> {
         )),
         BackupState::Complete => {
             let demoted = status.demoted.as_ref()?;
-            let message = format!(
-                "{name} does not count: check {} found a reset ({}), and no good check lies between \
-                 the two",
-                demoted.check, demoted.reason
-            );
-            Some((reasons::BACKUP_DEMOTED, message))
+            let reason = if demoted.is_damage() {
+                reasons::SET_DAMAGED
+            } else {
+                reasons::BACKUP_DEMOTED
+            };
+            Some((
+                reason,
+                format!("{name} does not count: {}", demoted.describe()),
+            ))
         }
         BackupState::Running => None,
     }

@@ -52,6 +52,8 @@ pub fn build_drill_job(
         request: serde_json::to_string(request).unwrap_or_default(),
         secrets: Secrets::Drill,
         claim: None,
+        directories: &[],
+        node: None,
     };
     let mut settings = settings.clone();
     let drill = database.spec.drill.as_ref();

@@ -7,7 +7,7 @@ use super::drill_sample::{
     ENDED, NAME, announced, drill, drilled, job, noted, over, report, running, with,
 };
 use super::restore_sample::{backup, demoted, restore_of};
-use super::rules_tests::Case;
+use super::rule_case::Case;
 use super::sample::Sample;
 use super::sample_parts::{known, time};
 use crate::api::{BackupDrill, DatabaseRestore};

@@ -11,8 +11,8 @@ use super::sample::Sample;
 use super::sample_objects::{backup, check};
 use super::sample_parts::{confirm, delete, from, metadata, time};
 use crate::api::{
-    BackupConfirmation, BackupDrill, BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles,
-    ConfirmedVerb, DatabaseLedger, DrillTimes, WorkloadKind, reasons,
+    BackupConfirmation, BackupDrill, BackupRead, BackupVerdict, CheckTarget, CheckVerdict,
+    CheckedFiles, ConfirmedVerb, DatabaseLedger, DrillTimes, WorkloadKind, reasons,
 };
 use crate::plan::{
     ConfirmedKind, Disturbance, GateStep, MountRepairStep, Permission, Permit, Pin, Release,
@@ -133,6 +133,14 @@ fn steps() -> Vec<Step> {
                 check: String::new(),
                 time: time("2026-02-01T09:00:00Z"),
             }),
+        },
+        Step::NoteRead {
+            name: name(),
+            read: BackupRead {
+                time: time("2026-02-01T09:00:00Z"),
+                job: String::new(),
+                damage: None,
+            },
         },
         Step::EndJob(object()),
         Step::CreateBackup(Box::new(backup("data", "2026-02-01T09:00:00Z", "Running"))),

@@ -43,15 +43,15 @@ pub fn newest_proven<'a>(counting: &[&'a DatabaseBackup]) -> Option<&'a Database
 }
 
 /// What a drill is of. `at` is the time for which it is made: each draws another one by it.
+#[must_use]
 pub fn select(counting: &[&DatabaseBackup], of: DrillSelection, at: i64) -> Option<RestoreSource> {
     let newest_proven = newest_proven(counting).and_then(|backup| backup.metadata.name.as_ref());
     let chosen = match of {
         DrillSelection::Latest => {
             counting.last()?;
             return Some(RestoreSource {
-                backup: None,
                 latest_good: Some(true),
-                volume: None,
+                ..RestoreSource::default()
             });
         }
         DrillSelection::Random => {
@@ -69,8 +69,7 @@ pub fn select(counting: &[&DatabaseBackup], of: DrillSelection, at: i64) -> Opti
     };
     Some(RestoreSource {
         backup: chosen.metadata.name.clone(),
-        latest_good: None,
-        volume: None,
+        ..RestoreSource::default()
     })
 }
 

@@ -58,11 +58,9 @@ pub fn decide(
         return failed("what its Job was asked can't be read".to_owned());
     };
     let of_set = backup_of_name(observed, &set.backup);
-    match why_not_proven(report, &asked, set, of_set) {
-        Some(why) => failed(why),
-        None => {
-            let message = said::outcome(restore, report);
-            SetDecision::over(observed, &before, RestoreState::Complete, message)
-        }
+    if let Some(why) = why_not_proven(report, &asked, set, of_set) {
+        return failed(why);
     }
+    let message = said::outcome(restore, report);
+    SetDecision::over(observed, &before, RestoreState::Complete, message)
 }

@@ -46,8 +46,8 @@ pub fn choose<'a>(
             .ok_or_else(|| {
                 format!(
                     "no backup of database {name} counts. If a volume with the data is still there: kubectl \
-                     holdfast recover {name}. To restore one of these anyway: --backup BACKUP \
-                     --accept-suspect"
+                     holdfast recover {name}. If the bucket has sets of a cluster that is gone: kubectl \
+                     holdfast adopt --help. To restore one of these anyway: --backup BACKUP --accept-suspect"
                 )
             });
     };
