@@ -119,6 +119,16 @@ impl DatabaseBackup {
         self.counts() && drill.is_some_and(|drill| drill.passed)
     }
 
+    /// The drill that could not restore it, if that is the newest of it.
+    #[must_use]
+    pub fn disproved_by(&self) -> Option<&BackupDrill> {
+        let drill = self
+            .status
+            .as_ref()
+            .and_then(|status| status.drill.as_ref());
+        drill.filter(|drill| !drill.passed)
+    }
+
     /// Whether it is Complete and no check has said anything about it.
     #[must_use]
     pub fn has_no_verdict(&self) -> bool {

@@ -173,6 +173,9 @@ pub struct DatabaseRestoreStatus {
     /// The Job that restores the backup, once it was seen. It has no second one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// UID of that Job: another one of its name is none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_uid: Option<String>,
     /// How far the agent of a restore from a backup is. Written by that agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<RestoreReport>,

@@ -44,13 +44,8 @@ fn summary(backup: &DatabaseBackup, judged: &Judged<'_>) -> Option<BackupSummary
     })
 }
 
-/// Whether a backup is not known to be of another database cluster than the one that counts as good
-/// now: after another one was accepted, there is no backup of it yet.
-pub fn is_of_accepted(
-    observed: &Observed,
-    judged: &Judged<'_>,
-    system_identifier: Option<&str>,
-) -> bool {
+/// The identifier of the database cluster that counts as good now, if that is known.
+pub fn accepted<'a>(observed: &'a Observed, judged: &'a Judged<'_>) -> Option<&'a str> {
     let good = judged
         .known_good
         .as_ref()
@@ -59,7 +54,17 @@ pub fn is_of_accepted(
     let remembered = status
         .and_then(|status| status.baseline.as_ref())
         .map(|baseline| baseline.system_identifier.as_str());
-    match (system_identifier, good.or(remembered)) {
+    good.or(remembered)
+}
+
+/// Whether a backup is not known to be of another database cluster than the one that counts as good
+/// now: after another one was accepted, there is no backup of it yet.
+pub fn is_of_accepted(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    system_identifier: Option<&str>,
+) -> bool {
+    match (system_identifier, accepted(observed, judged)) {
         (Some(of_backup), Some(accepted)) => of_backup == accepted,
         _ => true,
     }

@@ -27,7 +27,7 @@ pub fn only_jobs_of_idle_agents_are_ended(
     if !observed.is_ours(&job.metadata) {
         return Err("it is not a Job of this database's agents");
     }
-    if has_ended(observed, job) {
+    if job_end(job).is_some() || has_ended(observed, job) {
         return Ok(());
     }
     let agent = observed.agent_of(job);

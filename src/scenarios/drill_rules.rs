@@ -75,6 +75,7 @@ fn noted_by() -> Vec<Case> {
                 time: time(at),
                 passed,
                 times: crate::api::DrillTimes::default(),
+                unchecked: Vec::new(),
             },
         }]
     };

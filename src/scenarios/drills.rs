@@ -174,6 +174,18 @@ fn nothing_is_called_proven_that_is_not() {
             newer.metadata.name = Some("knowledge-drill-20260201-092900".to_owned());
             proven().with(|observed| known(&mut observed.restores).push(newer))
         }),
+        ("a newer backup could not be restored", {
+            let mut newer = noted(false, ENDED);
+            newer.metadata.name = Some("knowledge-backup-2".to_owned());
+            newer.metadata.creation_timestamp = Some(time("2026-02-01T09:15:00Z"));
+            proven().with(|observed| known(&mut observed.backups).push(newer))
+        }),
+        (
+            "100 days later, without a schedule",
+            proven()
+                .wanted(|spec| spec.drill = None)
+                .at("2026-05-12T09:30:00Z"),
+        ),
         ("three weeks later", proven().at("2026-02-22T09:30:00Z")),
         (
             "the restores can't be read",
@@ -297,6 +309,37 @@ fn which_backup_is_drilled_is_what_the_spec_says() {
     );
     let random = chosen(DrillSelection::Random).backup.unwrap();
     assert!(["later", "oldest"].contains(&random.as_str()), "{random}");
+}
+
+/// Where a drill could not restore the newest one, a restore takes the one before, and a drill tries again.
+#[test]
+fn the_next_one_is_restored_where_a_drill_has_failed() {
+    let chosen = |into: &str| {
+        let mut bad = noted(false, ENDED);
+        bad.metadata.name = Some("bad".to_owned());
+        bad.metadata.creation_timestamp = Some(time("2026-02-01T09:15:00Z"));
+        let restore = restore_of(&json!({"latestGood": true}), into, &Value::Null);
+        let sample = super::restore_sample::restoring(restore)
+            .backups(vec![backup(BACKUP, "2026-02-01T09:01:00Z"), bad]);
+        decided(&sample).status.set.map(|set| set.backup)
+    };
+    assert_eq!(chosen("Replace").as_deref(), Some(BACKUP));
+    assert_eq!(chosen("Scratch").as_deref(), Some("bad"));
+}
+
+/// A volume of a drill lives as long as its pod, and the pod as long as the Job.
+#[test]
+fn the_job_of_a_drill_goes_once_it_is_over() {
+    let ends = |restore: DatabaseRestore| {
+        let sample = with(vec![restore]).jobs(vec![job(Some("Complete"))]);
+        let plan = decide(&sample.0);
+        check_plan(&sample.0, &plan).unwrap();
+        plan.steps
+            .iter()
+            .any(|step| matches!(step, Step::EndJob(_)))
+    };
+    assert!(ends(good()));
+    assert!(!ends(drill(NAME, &reported(&report()))));
 }
 
 #[test]
@@ -442,6 +485,10 @@ fn a_report_without_a_job_of_the_operator_proves_nothing() {
     assert_eq!(decided(&sample).status.state, Some(RestoreState::Failed));
     let mut foreign = job(Some("Complete"));
     foreign.metadata.owner_references = None;
+    let mut replaced = job(Some("Complete"));
+    replaced.metadata.uid = Some("uid-of-another".to_owned());
+    let sample = with(vec![drill(NAME, &reported(&report()))]).jobs(vec![replaced]);
+    assert_eq!(decided(&sample).status.state, Some(RestoreState::Failed));
     let sample = with(vec![drill(NAME, &reported(&report()))]).jobs(vec![foreign]);
     assert_eq!(decided(&sample).status.state, Some(RestoreState::Failed));
 }

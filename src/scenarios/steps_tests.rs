@@ -151,6 +151,7 @@ fn steps() -> Vec<Step> {
                 time: time("2026-02-01T09:00:00Z"),
                 passed: true,
                 times: DrillTimes::default(),
+                unchecked: Vec::new(),
             },
         },
         Step::CreateDrill(Box::new(drill("data", &serde_json::Value::Null))),

@@ -1,7 +1,7 @@
 //! Which backups a drill may be of, and which one it is. Pure.
 
 use super::super::judge::Judged;
-use super::super::last_backups::{identifier, is_in_present_bucket, is_of_accepted};
+use super::super::last_backups::{accepted, identifier, is_in_present_bucket};
 use super::super::ready::list;
 use crate::api::{DatabaseBackup, DrillSelection, RestoreSource};
 use crate::world::Observed;
@@ -18,7 +18,7 @@ pub fn counts_now(observed: &Observed, judged: &Judged<'_>, backup: &DatabaseBac
     backup.counts()
         && says_where
         && identifier(backup).is_some()
-        && is_of_accepted(observed, judged, identifier(backup))
+        && identifier(backup) == accepted(observed, judged)
         && is_in_present_bucket(backup, &asked.storage)
 }
 

@@ -8,7 +8,8 @@ use super::super::last_backups::{
 use super::super::ready::list;
 use super::set_decision::known;
 use crate::api::{
-    BackupState, DatabaseBackup, DatabaseRestore, RestoreFrom, RestoredSet, S3Storage, SetSource,
+    BackupState, DatabaseBackup, DatabaseRestore, RestoreFrom, RestoreTarget, RestoredSet,
+    S3Storage, SetSource,
 };
 use crate::world::Observed;
 
@@ -36,7 +37,7 @@ pub fn choose(
     known(&observed.backups)?;
     let found = match which {
         Some(RestoreFrom::Backup(name)) => named(restore, observed, name),
-        Some(RestoreFrom::LatestGood) => newest(observed, judged, storage),
+        Some(RestoreFrom::LatestGood) => newest(restore, observed, judged, storage),
         Some(RestoreFrom::Volume(_) | RestoreFrom::Set(_)) | None => {
             Err(Choice::Refused("spec.from names no backup".to_owned()))
         }
@@ -74,16 +75,20 @@ fn placed(set: &SetSource, storage: &S3Storage) -> Choice {
     })
 }
 
-/// The newest that counts, by the API server's clock.
+/// The newest that counts, by the API server's clock. One that a drill could not restore is passed over, but
+/// for another drill.
 fn newest<'a>(
+    restore: &DatabaseRestore,
     observed: &'a Observed,
     judged: &Judged<'_>,
     storage: &S3Storage,
 ) -> Result<&'a DatabaseBackup, Choice> {
+    let is_drill = restore.spec.into == RestoreTarget::Scratch;
     let counting = list(&observed.backups).iter().filter(|backup| {
         backup.counts()
             && is_of_accepted(observed, judged, identifier(backup))
             && is_in_present_bucket(backup, storage)
+            && (is_drill || backup.disproved_by().is_none())
     });
     let made = |backup: &&DatabaseBackup| {
         let created = backup.metadata.creation_timestamp.as_ref();
@@ -173,7 +178,10 @@ fn none_counts(observed: &Observed, judged: &Judged<'_>, storage: &S3Storage) ->
              that is gone: kubectl holdfast adopt --help"
         );
     };
-    let why = why_not(newest).unwrap_or_else(|| {
+    let disproved = newest
+        .disproved_by()
+        .map(|drill| format!("drill {} could not restore it", drill.restore));
+    let why = why_not(newest).or(disproved).unwrap_or_else(|| {
         if is_in_present_bucket(newest, storage) {
             let of = if is_of_accepted(observed, judged, identifier(newest)) {
                 "this one"

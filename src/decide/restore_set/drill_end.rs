@@ -37,8 +37,9 @@ pub fn decide(
     let (Some(set), Some(_)) = (&before.set, &before.job) else {
         return failed("there is a report, and no Job was created for it".to_owned());
     };
-    let Some(job) = job else {
-        return failed("its Job was deleted before its end was seen".to_owned());
+    let is_seen = |job: &&Job| job.metadata.uid.is_some() && job.metadata.uid == before.job_uid;
+    let Some(job) = job.filter(is_seen) else {
+        return failed("its Job was deleted, or replaced, before its end was seen".to_owned());
     };
     match agent_succeeded(observed, job) {
         // A moment later. What was reported stays.
