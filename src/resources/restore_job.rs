@@ -168,7 +168,7 @@ mod tests {
             is_primary: false,
         };
         let request = backup_request(&with, &backup, &workload, Duration::from_mins(1));
-        let backups = build_backup_cron_job(&with, &backup.schedule, &request, &settings());
+        let backups = build_backup_cron_job(&with, &backup.schedule, &request, None, &settings());
         let backups = backups.spec.job_template.spec.unwrap().template.spec;
         let backups = backups.unwrap();
         for pod in [none, backups] {

@@ -398,7 +398,7 @@ fn what_a_drill_says_on_its_way() {
 /// A report without one of the things that were asked proves nothing.
 #[test]
 fn a_report_proves_only_what_it_says() {
-    let state = |report: &Value, job: Option<&str>| {
+    let end_of = |report: &Value, job: Option<&str>| {
         let sample = with(vec![drill(NAME, &reported(report))]);
         let jobs = if job == Some("gone") {
             Vec::new()
@@ -409,10 +409,14 @@ fn a_report_proves_only_what_it_says() {
         (status.state.unwrap(), status.message.unwrap_or_default())
     };
     let whole = Some("Complete");
-    assert_eq!(state(&report(), whole).0, RestoreState::Complete);
-    assert_eq!(state(&report(), None).0, RestoreState::Running);
+    assert_eq!(end_of(&report(), whole).0, RestoreState::Complete);
+    assert_eq!(end_of(&report(), None).0, RestoreState::Running);
     for end in ["Failed", "gone"] {
-        assert_eq!(state(&report(), Some(end)).0, RestoreState::Failed, "{end}");
+        assert_eq!(
+            end_of(&report(), Some(end)).0,
+            RestoreState::Failed,
+            "{end}"
+        );
     }
     let changes = [
         ("/phase", json!("Verifying")),
@@ -444,7 +448,7 @@ fn a_report_proves_only_what_it_says() {
         let mut changed = report();
         let (parent, field) = path.rsplit_once('/').unwrap();
         changed.pointer_mut(parent).unwrap()[field] = value.clone();
-        let (state, message) = state(&changed, whole);
+        let (state, message) = end_of(&changed, whole);
         assert_eq!(state, RestoreState::Failed, "{path} = {value}: {message}");
         assert!(
             message.starts_with("backup knowledge-backup-first is not proven: "),

@@ -34,15 +34,15 @@ fn a_new_cluster_gets_the_newest_set_that_counts_by_nothing_but_the_bucket() {
 
         let store = testbed::ObjectStoreInfo::default();
         let runbook = Runbook::open(&new, "docs/runbooks/new-cluster.md")
-            .with("BUCKET", store.bucket.clone())
+            .with("BUCKET", store.bucket)
             .with("PREFIX", format!("end-to-end/{old}"))
             .with("ENDPOINT", store.endpoint.clone())
             .with("OLD_NAMESPACE", old)
             .with("OLD_NAME", NAME);
         let key = runbook.file("key");
         fs::create_dir(&key).expect("a directory");
-        fs::write(key.join("accessKeyId"), &store.access_key_id).expect("a file");
-        fs::write(key.join("secretAccessKey"), &store.secret_access_key).expect("a file");
+        fs::write(key.join("accessKeyId"), store.access_key_id).expect("a file");
+        fs::write(key.join("secretAccessKey"), store.secret_access_key).expect("a file");
         let list = "kubectl holdfast adopt s3://BUCKET/PREFIX --endpoint ENDPOINT --path-style --credentials key";
         scene
             .wait(
