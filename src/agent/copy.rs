@@ -113,7 +113,7 @@ async fn copy(
     let target = open_target(request, limits).await;
     let target = target.map_err(|error| error.below(&field))?;
     let target = target.described_by(&field);
-    copy_set(&source, &target, &order).await
+    Box::pin(copy_set(&source, &target, &order)).await
 }
 
 async fn open_target(request: &CopyRequest, limits: StoreLimits) -> Result<S3Store, StoreError> {

@@ -313,19 +313,18 @@ pub fn say(observed: &Observed, plan: &Plan, condition: DesiredCondition) -> Des
 }
 
 /// Says what is wrong with a set, whatever else is true. Backups that are fresh are so no more.
-pub fn worsen(condition: DesiredCondition, reason: &'static str, said: &str) -> DesiredCondition {
+pub fn worsen(
+    mut condition: DesiredCondition,
+    reason: &'static str,
+    said: &str,
+) -> DesiredCondition {
     if condition.status == ConditionStatus::True {
-        DesiredCondition {
-            status: ConditionStatus::False,
-            reason,
-            message: format!("{said}. Apart from that, {}", condition.message),
-            ..condition
-        }
+        condition.status = ConditionStatus::False;
+        condition.reason = reason;
+        condition.message = format!("{said}. Apart from that, {}", condition.message);
     } else {
         let before = condition.message.trim_end_matches('.');
-        DesiredCondition {
-            message: format!("{before}; {said}"),
-            ..condition
-        }
+        condition.message = format!("{before}; {said}");
     }
+    condition
 }

@@ -68,7 +68,7 @@ pub async fn copy_set(
         copied.bytes = copied.bytes.saturating_add(object.size);
         match there.get(object.name.as_str()) {
             None => {
-                copy_object(source, target, order, object).await?;
+                Box::pin(copy_object(source, target, order, object)).await?;
                 copied.sent += 1;
             }
             Some(size) => {
