@@ -313,23 +313,22 @@ pub fn say(observed: &Observed, plan: &Plan, condition: DesiredCondition) -> Des
          the bucket; then delete what is left of the set{delete}",
         first.path, first.why
     );
-    worsen(&condition, reasons::SET_INCOMPLETE, &said)
+    worsen(condition, reasons::SET_INCOMPLETE, &said)
 }
 
 /// Says what is wrong with a set, whatever else is true. Backups that are fresh are so no more.
-pub fn worsen(condition: &DesiredCondition, reason: &'static str, said: &str) -> DesiredCondition {
+pub fn worsen(
+    mut condition: DesiredCondition,
+    reason: &'static str,
+    said: &str,
+) -> DesiredCondition {
     if condition.status == ConditionStatus::True {
-        DesiredCondition {
-            status: ConditionStatus::False,
-            reason,
-            message: format!("{said}. Apart from that, {}", condition.message),
-            ..condition.clone()
-        }
+        condition.status = ConditionStatus::False;
+        condition.reason = reason;
+        condition.message = format!("{said}. Apart from that, {}", condition.message);
     } else {
         let before = condition.message.trim_end_matches('.');
-        DesiredCondition {
-            message: format!("{before}; {said}"),
-            ..condition.clone()
-        }
+        condition.message = format!("{before}; {said}");
     }
+    condition
 }

@@ -95,7 +95,7 @@ pub fn say(observed: &Observed, condition: DesiredCondition) -> DesiredCondition
         observed.namespace_name(),
         name.unwrap_or_default(),
     );
-    worsen(&condition, reasons::SET_DAMAGED, &said)
+    worsen(condition, reasons::SET_DAMAGED, &said)
 }
 
 /// What could not be read says nothing about the backups; that it could not is worth a look.

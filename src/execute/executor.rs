@@ -18,7 +18,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::judge_backup::{judge_backup, note_drill, note_read};
+use super::judge_backup::{judge_backup, note_drill};
 use super::reports;
 use super::writer::{WriteError, Writer, within_time};
 use crate::api::{
@@ -170,12 +170,11 @@ impl Executor {
             Step::EndJob(read) => writer.delete_by_uid(&self.namespaced::<Job>(), read).await,
             Step::CreateBackup(backup) => writer.create(&self.namespaced(), backup.as_ref()).await,
             Step::FailBackup { .. } => reports::fail_backup(writer, &self.namespaced(), step).await,
-            Step::JudgeBackup { .. } => judge_backup(writer, &self.namespaced(), step).await,
             Step::NoteDrill { .. } => note_drill(writer, &self.namespaced(), step).await,
             Step::CreateDrill(drill) => writer.create(&self.namespaced(), drill.as_ref()).await,
             Step::DeleteDrill(read) => self.delete::<DatabaseRestore>(read).await,
-            Step::NoteRead { name, read } => {
-                note_read(writer, &self.namespaced(), name, read).await
+            Step::JudgeBackup { .. } | Step::NoteRead { .. } => {
+                judge_backup(writer, &self.namespaced(), step).await
             }
             Step::SetCheckTarget { name, target } => {
                 let body = json!({"spec": {"target": target}});

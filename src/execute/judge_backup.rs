@@ -10,14 +10,16 @@ use crate::api::{BackupRead, BackupVerdict, DatabaseBackup};
 use crate::plan::Step;
 
 /// Confirms or demotes a backup that is Complete, unless that is known of it. A damaged one is demoted also
-/// after it was confirmed.
+/// after it was confirmed. Or notes when its set was read.
 pub async fn judge_backup(
     writer: &Writer,
     backups: &Api<DatabaseBackup>,
     step: &Step,
 ) -> Result<(), kube::Error> {
-    let Step::JudgeBackup { name, verdict } = step else {
-        return Ok(());
+    let (name, verdict) = match step {
+        Step::JudgeBackup { name, verdict } => (name, verdict),
+        Step::NoteRead { name, read } => return note_read(writer, backups, name, read).await,
+        _ => return Ok(()),
     };
     let found = backups.get_opt(name).await?;
     let is_open = |backup: &DatabaseBackup| match verdict {
@@ -71,7 +73,7 @@ pub async fn note_drill(
 }
 
 /// Notes when the set of a backup was read, unless that is known of a later time.
-pub async fn note_read(
+async fn note_read(
     writer: &Writer,
     backups: &Api<DatabaseBackup>,
     name: &str,

@@ -2,7 +2,7 @@
 //! own check, backup or restore. Builders only.
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchResources, ValidatingAdmissionPolicy, Validation,
+    MatchResources, ValidatingAdmissionPolicy, Validation, Variable,
 };
 
 use super::cel::quote;
@@ -114,36 +114,8 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             ),
         ),
     ];
-    // A Job that looks for files is called after the check's UID: a name may be as long as names
-    // can be, and cut in that of the pod.
-    let looks_for_files = variable(
-        "looksForFiles",
-        format!(
-            "request.operation == 'UPDATE' && request.resource.resource == 'databasechecks' && \
-             variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
-            quote(FILES_JOB_PREFIX)
-        ),
-    );
-    // One that looks at the sets in the bucket is called after the UID of the backup that gets its report.
-    let looks_at_sets = variable(
-        "looksAtSets",
-        format!(
-            "request.operation == 'UPDATE' && request.resource.resource == 'databasebackups' && \
-             variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
-            quote(CATALOG_JOB_PREFIX)
-        ),
-    );
-    // So is one that copies the set of a backup.
-    let copies_set = variable(
-        "copiesSet",
-        format!(
-            "request.operation == 'UPDATE' && request.resource.resource == 'databasebackups' && \
-             variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
-            quote(COPY_JOB_PREFIX)
-        ),
-    );
+    variables.extend(of_named_jobs());
     let is_other = "request.operation != 'UPDATE' || request.resource.resource != 'databasechecks'";
-    variables.extend([looks_for_files, looks_at_sets, copies_set]);
     let unchanged =
         |field: &str| format!("dyn(object).?status.?{field} == dyn(oldObject).?status.?{field}");
     let all_unchanged = |fields: &[&str]| {
@@ -262,6 +234,27 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             quote(&format!(":{AGENT_SERVICE_ACCOUNT}"))
         ),
     )
+}
+
+/// Whether the agent is that of a Job which is called after the UID of the object: a name may be as long as names
+/// can be, and cut in that of the pod. A Job that looks for files is called after its check, one that looks at
+/// the sets in the bucket after the backup that gets its report, one that copies a set after its backup.
+fn of_named_jobs() -> [Variable; 3] {
+    let named = |name: &str, resource: &str, prefix: &str| {
+        variable(
+            name,
+            format!(
+                "request.operation == 'UPDATE' && request.resource.resource == '{resource}' && \
+                 variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
+                quote(prefix)
+            ),
+        )
+    };
+    [
+        named("looksForFiles", "databasechecks", FILES_JOB_PREFIX),
+        named("looksAtSets", "databasebackups", CATALOG_JOB_PREFIX),
+        named("copiesSet", "databasebackups", COPY_JOB_PREFIX),
+    ]
 }
 
 /// An agent that restores reports how far it is, in the one field that is its own: which set it is, and

@@ -104,18 +104,11 @@ impl Step {
             Self::DeleteDrill(metadata) => {
                 format!("delete DatabaseRestore {}, an old drill", name(metadata))
             }
-            Self::NoteRead { name, .. } => {
-                format!("note that the set of DatabaseBackup {name} was read")
-            }
+            Self::NoteRead { name, .. } => read_note(name),
             Self::DeleteBackup(metadata) => backup_deletion(name(metadata)),
             Self::DeleteCheck(metadata) => format!("delete old DatabaseCheck {}", name(metadata)),
             Self::AssertDatabase(_) => "assert that the ProtectedDatabase is unchanged".to_owned(),
-            Self::AssertVolume(metadata) => {
-                format!(
-                    "assert that PersistentVolume {} is unchanged",
-                    name(metadata)
-                )
-            }
+            Self::AssertVolume(metadata) => volume_assertion(name(metadata)),
             Self::ReleaseClaim(step) => release("PersistentVolumeClaim", step),
             Self::ReleaseVolume(step) => release("PersistentVolume", step),
             Self::ReleaseWorkload(kind, step) => release(&kind.to_string(), step),
@@ -256,6 +249,14 @@ impl Step {
     pub const fn needs_agent_identity(&self) -> bool {
         matches!(self, Self::CreateJob(_) | Self::ApplyCronJob(_))
     }
+}
+
+fn read_note(backup: &str) -> String {
+    format!("note that the set of DatabaseBackup {backup} was read")
+}
+
+fn volume_assertion(name: &str) -> String {
+    format!("assert that PersistentVolume {name} is unchanged")
 }
 
 fn backup_deletion(name: &str) -> String {

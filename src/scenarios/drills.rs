@@ -445,10 +445,10 @@ fn a_report_proves_only_what_it_says() {
         ),
     ];
     for (path, value) in changes {
-        let mut changed = report();
+        let mut other = report();
         let (parent, field) = path.rsplit_once('/').unwrap();
-        changed.pointer_mut(parent).unwrap()[field] = value.clone();
-        let (state, message) = end_of(&changed, whole);
+        other.pointer_mut(parent).unwrap()[field] = value.clone();
+        let (state, message) = end_of(&other, whole);
         assert_eq!(state, RestoreState::Failed, "{path} = {value}: {message}");
         assert!(
             message.starts_with("backup knowledge-backup-first is not proven: "),

@@ -58,6 +58,8 @@ pub fn choose_sample(mut candidates: Vec<SampleCandidate>, daily: u64, credit: u
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use holdfast::agent::ClusterView;
+use holdfast::agent::{ClusterView, KnownBackup, look_at_sets};
 use holdfast::api::{CatalogReport, CatalogRequest, S3Profile, SampleReport, reasons};
 use holdfast::store::{SetContents, Standing, fetch_newest_good, fetch_set};
 use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal, Seen};
@@ -167,7 +167,7 @@ async fn all_sets_are_read_in_turn_within_what_is_permitted() {
     let says = Says::new(&sets);
     let mut report = look(&server.open(), &asked, &says).await;
     let first = sample(&report).clone();
-    holdfast::agent::look_at_sets(&server.open(), &asked, &says, &mut report).await;
+    look_at_sets(&server.open(), &asked, &says, &mut report).await;
     assert_eq!(sample(&report), &first);
 }
 
@@ -175,7 +175,7 @@ fn now() -> k8s_openapi::jiff::Timestamp {
     k8s_openapi::jiff::Timestamp::now()
 }
 
-fn view(sets: &[holdfast::agent::KnownBackup]) -> ClusterView {
+fn view(sets: &[KnownBackup]) -> ClusterView {
     ClusterView {
         taken: sets.to_vec(),
         newest_confirmed: sets.last().map(|set| set.path.clone()),
