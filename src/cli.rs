@@ -86,6 +86,10 @@ struct OperatorArguments {
     /// that, new claims of the namespace are not guarded, which `Guarded` says.
     #[arg(long, env = "HOLDFAST_KEPT_VOLUME_LIMIT", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     kept_volume_limit: u16,
+    /// How many backups of its databases may run at once, looks at the sets in buckets included; others
+    /// wait for their turn. 0: any number.
+    #[arg(long, env = "HOLDFAST_BACKUPS_AT_ONCE", default_value_t = 10)]
+    backups_at_once: u16,
     /// Where /healthz, /readyz and /metrics are served. Default: on all addresses, IPv6 and IPv4.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "[::]:8080")]
     listen: SocketAddr,
@@ -165,6 +169,7 @@ async fn operate(arguments: OperatorArguments) -> anyhow::Result<()> {
         operator_namespace: arguments.operator_namespace,
         webhook_url_file: arguments.webhook_url_file,
         kept_volume_limit: arguments.kept_volume_limit.into(),
+        backups_at_once: Some(arguments.backups_at_once.into()).filter(|most| *most > 0),
         pace: engine::JobPace::default(),
     };
     ready.store(true, Ordering::Relaxed);

@@ -13,13 +13,14 @@ use tokio::time::Instant;
 
 use crate::api::names::{DATABASE_LABEL, MANAGED_BY_LABEL, OPERATOR_MANAGER};
 use crate::api::{
-    AgentFailure, BackupRequest, BackupState, DatabaseBackup, DatabaseBackupSpec,
+    AgentFailure, BackupRequest, BackupState, BackupTurn, DatabaseBackup, DatabaseBackupSpec,
     DatabaseBackupStatus, reasons,
 };
-use crate::store::{SetPath, SetState, StoreLimits, set_suffix};
+use crate::store::{Manifest, SetPath, SetState, StoreLimits, set_suffix};
 
 use super::leftovers::leave_nothing_behind;
 use super::record_verdicts::record_verdicts;
+use super::turn::wait_for_turn;
 use super::{
     Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host, kubernetes,
     take_set,
@@ -27,14 +28,12 @@ use super::{
 
 /// How long to wait before a backup is begun again that had to end for a change of a table.
 const YIELD_PAUSE: Duration = Duration::from_mins(1);
+/// How much longer than a turn may take the wait for it lasts.
+const TURN_MARGIN: Duration = Duration::from_mins(10);
 
 /// Runs a backup and reports it. `name` is that of the Job and of the `DatabaseBackup`. One that failed is
 /// an error, so that its Job fails, too.
 pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()> {
-    let started_at = Timestamp::now();
-    let deadline = Duration::from_secs(request.deadline_seconds.max(1));
-    let ends_at = Instant::now() + deadline;
-    let interrupt = Interrupt::listen(deadline, "spec.backup.deadline")?;
     let client = kubernetes::connect().await?;
     let backup = ensure_backup(&client, &request, name).await?;
     if is_taken(&backup) {
@@ -44,7 +43,14 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         );
         return Ok(());
     }
-    let check_since = backup.check_since();
+    let mut check_since = backup.check_since();
+    if let Some(turn) = await_turn(&client, &request, name).await? {
+        check_since = check_since.and_then(|since| turn.check_since(since));
+    }
+    let started_at = Timestamp::now();
+    let deadline = Duration::from_secs(request.deadline_seconds.max(1));
+    let ends_at = Instant::now() + deadline;
+    let interrupt = Interrupt::listen(deadline, "spec.backup.deadline")?;
     let storage = &request.storage;
     let path = SetPath::new(
         &storage.prefix,
@@ -113,6 +119,41 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         anyhow::bail!("the backup failed, which its DatabaseBackup says: {name}");
     }
     Ok(())
+}
+
+/// Waits for the turn of this backup, where only so many run at once. Its `DatabaseBackup` says until then
+/// that it wants to run, and not since when it does.
+async fn await_turn(
+    client: &Client,
+    request: &BackupRequest,
+    name: &str,
+) -> anyhow::Result<Option<BackupTurn>> {
+    let Some(seconds) = request.turn_seconds else {
+        return Ok(None);
+    };
+    let waiting = |message: String| DatabaseBackupStatus {
+        state: Some(BackupState::Running),
+        message: Some(message),
+        ..DatabaseBackupStatus::default()
+    };
+    let namespace = &request.namespace;
+    let status = waiting(format!(
+        "it asks for its turn: status.backupTurn of ProtectedDatabase {} says when that comes",
+        request.database
+    ));
+    kubernetes::apply_status::<DatabaseBackup>(client, namespace, name, &status).await?;
+    // The turn comes before this ends.
+    let limit = Duration::from_secs(seconds) + TURN_MARGIN;
+    let interrupt = Interrupt::listen(limit, "spec.backup.deadline")?;
+    match wait_for_turn(client, request, name, &interrupt).await {
+        Ok(turn) => Ok(turn),
+        Err(failure) => {
+            // Another pod of the Job goes on under this name.
+            let status = waiting(failure.message.clone());
+            kubernetes::apply_status::<DatabaseBackup>(client, namespace, name, &status).await?;
+            anyhow::bail!("{}", failure.message);
+        }
+    }
 }
 
 async fn take(
@@ -252,6 +293,7 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
         .map(|database| database.tables.len())
         .sum();
     let raw: u64 = manifest.objects.iter().map(|object| object.raw_size).sum();
+    let files: u64 = manifest.directories.iter().map(|one| one.files).sum();
     let bucket = &request.storage.bucket;
     status.system_identifier = Some(manifest.identity.system_identifier.clone());
     status.snapshot = Some(super::snapshot::describe_snapshot(&manifest.identity));
@@ -265,17 +307,38 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
     let unverified = unverified.map_or_else(String::new, |why| {
         format!(" (the data was not verified then: {why})")
     });
-    let what = format!("{rows} rows of {tables} tables are in the bucket `{bucket}`{unverified}");
+    let of_files = if manifest.directories.is_empty() {
+        String::new()
+    } else {
+        status.files = i64::try_from(files).ok();
+        format!(" and {files} files")
+    };
+    let what = format!(
+        "{rows} rows of {tables} tables{of_files} are in the bucket `{bucket}`{unverified}"
+    );
     if manifest.state == SetState::Good {
         status.state = Some(BackupState::Complete);
         status.message = Some(what);
     } else {
         status.state = Some(BackupState::Suspect);
-        status.reason = Some(reasons::DATA_SUSPECT.to_owned());
+        let is_of_files = manifest.why == join_faults(manifest);
+        let reason = if is_of_files {
+            reasons::DIRECTORY_INCOMPLETE
+        } else {
+            reasons::DATA_SUSPECT
+        };
+        status.reason = Some(reason.to_owned());
         let why = manifest.why.as_deref().unwrap_or("it is not known why");
         status.message = Some(format!(
             "{what}; the set is kept and does not count as good: {why}"
         ));
     }
     tracing::info!(rows, tables, raw_bytes = raw, stored_bytes = set.stored_bytes, state = ?status.state, "the set is stored");
+}
+
+/// Why a set does not count because of its directories alone.
+fn join_faults(manifest: &Manifest) -> Option<String> {
+    let faults = manifest.directories.iter();
+    let faults: Vec<&str> = faults.filter_map(|one| one.fault.as_deref()).collect();
+    (!faults.is_empty()).then(|| faults.join("; "))
 }

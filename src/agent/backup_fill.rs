@@ -162,10 +162,12 @@ impl Filling<'_> {
             recipients: self.recipients.texts(),
             role_passwords,
             databases: filled,
+            directories: Vec::new(),
             suspicions,
             judged,
             dump_time,
             globals_time,
+            files_time: Duration::ZERO,
         })
     }
 

@@ -67,6 +67,7 @@ pub fn build_manifest(
             .into_iter()
             .map(describe_database)
             .collect(),
+        directories: filled.directories,
         objects,
         kubernetes_cluster: request.kubernetes_cluster.clone(),
         image: order.image.clone(),
@@ -79,6 +80,7 @@ pub fn build_manifest(
             completed_at: Time(completed_at),
             dump_seconds: filled.dump_time.as_secs(),
             globals_seconds: filled.globals_time.as_secs(),
+            files_seconds: filled.files_time.as_secs(),
         },
     }
 }

@@ -13,6 +13,7 @@ use crate::store::{
     Upload,
 };
 
+use super::backup_files::archive_directories;
 use super::backup_fill::fill;
 use super::backup_manifest::build_manifest;
 use super::filled::{Filled, InFlight, Place};
@@ -149,7 +150,10 @@ async fn store_objects(
     in_flight: &mut Vec<InFlight>,
 ) -> Result<(Filled, Vec<ManifestObject>), AgentFailure> {
     store.check_bucket().await?;
-    let filled = Box::pin(fill(order, login, suspicion, store, in_flight)).await?;
+    let mut filled = Box::pin(fill(order, login, suspicion, store, in_flight)).await?;
+    let begun = Instant::now();
+    archive_directories(order, store, &mut filled, in_flight).await?;
+    filled.files_time = begun.elapsed();
     let is_encrypted = !filled.recipients.is_empty();
     let mut objects = Vec::new();
     for object in in_flight.iter_mut() {

@@ -29,6 +29,8 @@ pub struct ClusterView {
     pub newest_confirmed: Option<String>,
     /// The directory of the newest one that counts and that a drill has proven.
     pub newest_proven: Option<String>,
+    /// When sets were last read whole, by their directories.
+    pub reads: BTreeMap<String, Timestamp>,
     /// What the last look has reported.
     pub last: Option<CatalogReport>,
 }
@@ -108,6 +110,9 @@ pub fn build_view(
             }
             Some(BackupState::Failed) => {}
             Some(BackupState::Complete | BackupState::Suspect) => {
+                if let Some(read) = &status.last_read {
+                    view.reads.insert(path.to_owned(), read.time.0);
+                }
                 let made = backup.metadata.creation_timestamp.as_ref();
                 if backup.counts() {
                     newest = newest.max(made.map(|made| (made.0, path.to_owned())));
@@ -128,6 +133,13 @@ pub fn build_view(
     view.newest_confirmed = newest.map(|(_, path)| path);
     view.newest_proven = proven.map(|(_, path)| path);
     view.last = last.map(|(_, report)| report.clone());
+    // What the operator has not noted yet.
+    let sample = view.last.iter().filter_map(|last| last.sample.as_ref());
+    for read in sample.flat_map(|sample| &sample.read) {
+        let known = view.reads.entry(read.path.clone());
+        let known = known.or_insert(read.found.time.0);
+        *known = read.found.time.0.max(*known);
+    }
     view
 }
 

@@ -10,7 +10,7 @@ use crate::api::{JOB_NAME_VARIABLE, REQUEST_VARIABLE};
 
 use super::install::write_passwd;
 use super::scratch::ScratchArguments;
-use super::{backup, catalog, check, files, install, restore, scratch};
+use super::{backup, catalog, check, copy, files, install, restore, scratch};
 
 /// What an agent does. These are started by Jobs of the operator, not by users.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -42,6 +42,9 @@ pub enum AgentCommand {
     /// Look at all sets of the database that `HOLDFAST_REQUEST` names, remove those that no rule of
     /// retention keeps, and report to the newest confirmed `DatabaseBackup`.
     Catalog,
+    /// Copy the set of the `DatabaseBackup` that `HOLDFAST_REQUEST` names into another bucket, and report to
+    /// it.
+    Copy,
 }
 
 /// Runs a subcommand. A check that found nothing is no error here: it was reported. A failed backup or restore
@@ -60,6 +63,7 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
         AgentCommand::Catalog => {
             Box::pin(catalog::run_catalog(read_request()?, &read_job_name()?)).await
         }
+        AgentCommand::Copy => Box::pin(copy::run_copy(read_request()?, &read_job_name()?)).await,
         AgentCommand::Restore => Box::pin(restore::run_restore(read_request()?)).await,
         AgentCommand::Drill => Box::pin(restore::run_drill(read_request()?)).await,
         AgentCommand::Scratch(arguments) => scratch::run_scratch(arguments).await,

@@ -10,8 +10,8 @@ use tokio::process::Command;
 
 use crate::api::{AgentFailure, TlsMode, reasons};
 use crate::postgres::{
-    ArchiveParser, ArchiveSummary, DigestKey, Login, NoProgram, PasswordFile, PostgresError,
-    Program, find_program_for, quote_qualified, read_major,
+    ArchiveParser, ArchiveSummary, DigestKey, KeyFile, Login, NoProgram, PasswordFile,
+    PostgresError, Program, find_program_for, quote_qualified, read_major,
 };
 use crate::store::{ObjectStore, RolePasswords, Upload};
 
@@ -63,6 +63,7 @@ pub struct DumpPrograms {
     dump_all: PathBuf,
     login: Login,
     password_file: PasswordFile,
+    key_file: Option<KeyFile>,
     encrypted: bool,
     application: String,
     options: String,
@@ -89,6 +90,17 @@ impl DumpPrograms {
                 work_directory.display()
             ))
         })?;
+        let certificate = login.certificate.as_ref();
+        let key_file = certificate
+            .map(|certificate| KeyFile::prepare(work_directory, certificate))
+            .transpose()
+            .map_err(|error| {
+                failure(format!(
+                    "the private key of the client certificate can't be prepared for pg_dump in {}: \
+                     {error}",
+                    work_directory.display()
+                ))
+            })?;
         let check = if major >= CHECKS_CLIENTS {
             CHECK_CLIENT
         } else {
@@ -100,6 +112,7 @@ impl DumpPrograms {
             dump_all: dump_all.path,
             login: login.clone(),
             password_file,
+            key_file,
             encrypted: server.encrypted,
             application: application.to_owned(),
             options: format!("{KEEP_ALIVE} {check}").trim().to_owned(),
@@ -259,10 +272,10 @@ impl DumpPrograms {
         if let Some(authority) = &self.login.tls_ca {
             command.env("PGSSLROOTCERT", &authority.file);
         }
-        if let Some(certificate) = &self.login.certificate {
+        if let (Some(certificate), Some(key)) = (&self.login.certificate, &self.key_file) {
             command
                 .env("PGSSLCERT", &certificate.certificate_file)
-                .env("PGSSLKEY", &certificate.key_file);
+                .env("PGSSLKEY", key.path());
         }
         if let Some(address) = &self.address {
             command.env("PGHOSTADDR", address.to_string());

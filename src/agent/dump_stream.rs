@@ -12,9 +12,9 @@ use super::encryption::{Recipients, Sink};
 use crate::postgres::{ArchiveError, ArchiveParser, ArchiveSummary};
 
 /// Bytes read at a time.
-const PIECE: usize = 256 << 10;
+pub const PIECE: usize = 256 << 10;
 /// Pieces that wait between two stages.
-const WAITING: usize = 4;
+pub const WAITING: usize = 4;
 /// Level of Zstandard: 1 costs the dump hardly any time, and gives less bytes than gzip.
 const LEVEL: i32 = 1;
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -32,6 +32,8 @@ pub enum Inspector {
     Archive(Box<ArchiveParser>),
     /// The text of `pg_dumpall`: its last bytes.
     Globals(Vec<u8>),
+    /// What was made here, and says itself whether it is whole.
+    Own,
 }
 
 /// What the inspector saw of a whole stream.
@@ -108,6 +110,7 @@ impl Inspector {
                 let surplus = tail.len().saturating_sub(2 * END_OF_GLOBALS.len());
                 tail.drain(..surplus);
             }
+            Self::Own => {}
         }
         Ok(())
     }
@@ -116,7 +119,7 @@ impl Inspector {
     fn take_block_begins(&mut self) -> Vec<u64> {
         match self {
             Self::Archive(parser) => parser.take_block_begins(),
-            Self::Globals(_) => Vec::new(),
+            Self::Globals(_) | Self::Own => Vec::new(),
         }
     }
 
@@ -143,6 +146,11 @@ impl Inspector {
                 })
             }
             Self::Globals(_) => Err(StreamError::Globals(raw_size)),
+            Self::Own => Ok(Inspected {
+                raw_size,
+                archive: None,
+                frames,
+            }),
         }
     }
 }
@@ -159,8 +167,21 @@ pub fn start(
     JoinHandle<Result<Inspected, StreamError>>,
 ) {
     let (raw_sender, raw_receiver) = mpsc::channel(WAITING);
-    let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(read(source, raw_sender));
+    start_from(raw_receiver, inspector, recipients, name)
+}
+
+/// The same for pieces that are made by another thread.
+pub fn start_from(
+    raw_receiver: mpsc::Receiver<std::io::Result<Vec<u8>>>,
+    inspector: Inspector,
+    recipients: Recipients,
+    name: String,
+) -> (
+    mpsc::Receiver<Vec<u8>>,
+    JoinHandle<Result<Inspected, StreamError>>,
+) {
+    let (sender, receiver) = mpsc::channel(WAITING);
     let worker = tokio::task::spawn_blocking(move || {
         let sink = Sink::begin(&recipients, &sender, PIECE).map_err(StreamError::of_sink)?;
         let mut inspected = compress(raw_receiver, sink, inspector, &name)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::postgres::{ArchiveSummary, DatabaseDescription, ObservedIdentity, Overview, Tally};
-use crate::store::{RolePasswords, S3Store, Upload};
+use crate::store::{ManifestDirectory, RolePasswords, S3Store, Upload};
 
 use super::dump_stream::Frame;
 use super::set_order::SetOrder;
@@ -68,10 +68,13 @@ pub struct Filled {
     pub role_passwords: Option<RolePasswords>,
     pub databases: Vec<FilledDatabase>,
     pub databases_left_out: Vec<String>,
+    /// Directories of claims, archived after the databases.
+    pub directories: Vec<ManifestDirectory>,
     pub suspicions: Vec<String>,
     pub judged: JudgedSet,
     pub dump_time: Duration,
     pub globals_time: Duration,
+    pub files_time: Duration,
 }
 
 /// What the rows of a set say, compared with what was known to be good.

@@ -1,7 +1,8 @@
 //! What runs inside Jobs: `install`, `check`, `backup`, `restore`, `drill` and `scratch` in the database's own
-//! image, `files` and `catalog` in ours. Judges nothing; it reports what it finds.
+//! image, `files`, `catalog` and `copy` in ours. Judges nothing; it reports what it finds.
 
 mod backup;
+mod backup_files;
 mod backup_fill;
 mod backup_manifest;
 mod backup_set;
@@ -10,12 +11,16 @@ mod catalog_facts;
 mod catalog_look;
 mod catalog_plan;
 mod catalog_removal;
+mod catalog_sample;
 mod check;
 mod command;
+mod copy;
 mod counted_evidence;
 mod counting;
 mod ddl_watch;
 mod definitions;
+mod directory_archive;
+mod directory_walk;
 mod drill;
 mod drill_amcheck;
 mod drill_bounds;
@@ -61,13 +66,16 @@ mod restore_names;
 mod restore_one;
 mod restore_order;
 mod restore_preflight;
+mod restore_preflight_asked;
 mod restore_preflight_present;
+mod restore_program;
 mod restore_replace;
 mod restore_said;
 mod restore_server;
 mod restore_server_facts;
 mod restore_set;
 mod restore_settings;
+mod restore_standing;
 mod restore_stream;
 mod restore_swap;
 mod restore_swap_state;
@@ -80,6 +88,8 @@ mod set_order;
 mod set_verdict;
 mod snapshot;
 mod suspicion;
+mod tar_entry;
+mod turn;
 mod without_login;
 
 pub use backup_set::{TakenSet, take_set};

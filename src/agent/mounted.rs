@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::api::{
-    IDENTITY_DIRECTORY, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    FILES_DIRECTORY, IDENTITY_DIRECTORY, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
     POSTGRES_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, S3Storage,
     ServerRequest, WORK_DIRECTORY,
 };
@@ -27,6 +27,8 @@ pub struct MountedFiles {
     pub identity: PathBuf,
     /// A directory in memory for the password file.
     pub work: PathBuf,
+    /// The claims whose directories belong to the backup set, each below it by its place.
+    pub claims: PathBuf,
 }
 
 impl Default for MountedFiles {
@@ -39,6 +41,7 @@ impl Default for MountedFiles {
             s3_ca: S3_CA_DIRECTORY.into(),
             identity: IDENTITY_DIRECTORY.into(),
             work: WORK_DIRECTORY.into(),
+            claims: FILES_DIRECTORY.into(),
         }
     }
 }

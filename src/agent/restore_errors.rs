@@ -115,6 +115,7 @@ impl Said {
             let number = entry.split_once(';').map(|(number, _)| number);
             self.current = number.and_then(|number| number.parse().ok());
             entry.clone_into(&mut self.entry);
+            self.total = None;
         } else if let Some(error) = own.strip_prefix("error: ") {
             self.take_error(error);
         } else if let Some(count) = own.strip_prefix("warning: errors ignored on restore: ") {
@@ -125,29 +126,28 @@ impl Said {
 
     fn take_error(&mut self, error: &str) {
         self.errors = self.errors.saturating_add(1);
+        // It says at its very end how many there were; what a server has it write before is none of it.
+        self.total = None;
         self.is_broken |= BROKEN.iter().any(|text| error.contains(text));
         let label = self.current.and_then(|number| self.forgiven.get(&number));
-        match label.filter(|_| !self.is_broken) {
-            Some(label) => {
-                if self.not_restored.len() < NOT_RESTORED_LIMIT {
-                    let error = error
-                        .strip_prefix("could not execute query: ")
-                        .unwrap_or(error);
-                    let label = quoted_line(label, LABEL);
-                    self.not_restored
-                        .push(format!("{label}: {}", quoted(error, LINE)));
-                }
+        if let Some(label) = label.filter(|_| !self.is_broken) {
+            if self.not_restored.len() < NOT_RESTORED_LIMIT {
+                let error = error
+                    .strip_prefix("could not execute query: ")
+                    .unwrap_or(error);
+                let label = quoted_line(label, LABEL);
+                self.not_restored
+                    .push(format!("{label}: {}", quoted(error, LINE)));
             }
-            None => {
-                let entry = quoted(&self.entry, LINE);
-                let of = if self.entry.is_empty() {
-                    String::new()
-                } else {
-                    format!(" (TOC entry {entry})")
-                };
-                self.fatal
-                    .get_or_insert_with(|| format!("{}{of}", quoted(error, LINE)));
-            }
+        } else {
+            let entry = quoted(&self.entry, LINE);
+            let of = if self.entry.is_empty() {
+                String::new()
+            } else {
+                format!(" (TOC entry {entry})")
+            };
+            self.fatal
+                .get_or_insert_with(|| format!("{}{of}", quoted(error, LINE)));
         }
     }
 

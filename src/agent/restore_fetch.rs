@@ -52,13 +52,14 @@ pub async fn fetch_manifest(
     })
 }
 
-/// Reads every object of a set and compares it with its digest.
+/// Reads every object of a set that databases need, and compares it with its digest.
 pub async fn hash_objects(
     store: &S3Store,
     path: &str,
     manifest: &Manifest,
 ) -> Result<(), AgentFailure> {
-    for object in &manifest.objects {
+    let needed = manifest.objects.iter();
+    for object in needed.filter(|object| !manifest.is_of_files(object)) {
         let key = format!("{path}/{}", object.name);
         let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
         let sending = async move { (store.send_object(&key, object.size, &sender).await, key) };
@@ -164,7 +165,9 @@ fn read_contents(
 pub fn explain(error: StoreError, key: &str) -> AgentFailure {
     match error.kind {
         StoreErrorKind::NotFound => changed(&format!("`{key}` is not in the bucket any more")),
-        StoreErrorKind::Damaged | StoreErrorKind::TooLarge => changed(&error.message),
+        StoreErrorKind::Damaged | StoreErrorKind::OtherSize | StoreErrorKind::TooLarge => {
+            changed(&error.message)
+        }
         _ => error.into(),
     }
 }

@@ -1,13 +1,10 @@
 //! Restoring one database of a set beside what is there, and comparing it with the manifest.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant as Clock};
+use std::time::Instant as Clock;
 
 use crate::api::{AgentFailure, RestorePhase, RestoreTarget, reasons};
 use crate::postgres::{
-    ArchiveSummary, ContentsEntry, DigestKey, NoProgram, PostgresError, Writer, fetch_encrypted,
-    find_program_for, new_digest_key, quote_identifier,
+    ContentsEntry, PostgresError, Writer, fetch_encrypted, new_digest_key, quote_identifier,
 };
 use crate::store::ManifestDatabase;
 use crate::wording::{list, quoted};
@@ -17,19 +14,13 @@ use super::dump::DumpedServer;
 use super::restore_compare::Comparison;
 use super::restore_context::{Restoring, add_seconds};
 use super::restore_database::{NewDatabase, create, drop_own, failed, mark};
-use super::restore_errors::Said;
 use super::restore_facts::{fetch_databases, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
 use super::restore_names::Names;
 use super::restore_order::{RESTORE_APPLICATION_NAME, RestoreStep, RestoreWatcher};
-use super::restore_preflight::missing_tablespaces;
 use super::restore_server::Plan;
 use super::restore_server_facts::ServerFacts;
-use super::restore_stream::restore_object;
-use super::restore_verify::{Expected, Verified, build_session_settings, verify};
-
-/// How often the report is written while bytes are restored.
-const NOTE_INTERVAL: Duration = Duration::from_secs(2);
+use super::restore_verify::{Expected, Verified, verify};
 
 /// From this version on only the owner of a database may create something in its schema `public`.
 const PUBLIC_IS_THE_OWNERS: u32 = 15;
@@ -110,7 +101,8 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let helped = new.owner.filter(|_| !facts.is_superuser);
         self.let_create(tools, &new, helped, true).await?;
         let key = new_digest_key();
-        let dumped = self.stream(tools, database, &new, contents, key).await?;
+        let streaming = self.stream(tools, database, &new, contents, key);
+        let dumped = Box::pin(streaming).await?;
         self.let_create(tools, &new, helped, false).await?;
         self.watcher.after(RestoreStep::Restored).await;
         let analyzing = Clock::now();
@@ -243,93 +235,6 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         })
     }
 
-    /// Runs `pg_restore`.
-    async fn stream(
-        &self,
-        tools: &Tools<'_>,
-        database: &ManifestDatabase,
-        new: &NewDatabase<'_>,
-        contents: &[ContentsEntry],
-        key_of_digests: DigestKey,
-    ) -> Result<ArchiveSummary, AgentFailure> {
-        let Tools {
-            facts, programs, ..
-        } = tools;
-        let dump = self.dump_of(tools.plan.manifest, database)?;
-        let program = find_program_for("pg_restore", facts.major)
-            .await
-            .map_err(|why| no_program(facts.major, &why))?;
-        let settings = build_session_settings(database.description.as_ref());
-        // A drill that passes has proven all of a set.
-        let said = match tools.plan.into {
-            RestoreTarget::Replace | RestoreTarget::Beside => Said::new(contents),
-            RestoreTarget::Scratch => Said::default(),
-        };
-        let goes_on = said.goes_on();
-        let mut command =
-            programs.restore_command(&program.path, new.restored_as, &settings, goes_on);
-        if !missing_tablespaces(contents, facts).is_empty() {
-            command.arg("--no-tablespaces");
-        }
-        if !facts.is_superuser {
-            command.args(["--no-owner", "--no-acl"]);
-            if let Some(owner) = new.owner {
-                command.arg(format!("--role={owner}"));
-            }
-        }
-        programs.ask().await?;
-        let restored = Arc::new(AtomicU64::new(0));
-        let before = self.snapshot().restored_bytes.unwrap_or_default();
-        let show = || {
-            let bytes = i64::try_from(restored.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
-            self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
-        };
-        let counter = restored.clone();
-        let work = restore_object(&dump, command, said, key_of_digests, counter);
-        tokio::pin!(work);
-        let watching = self.watch_disk(tools.writer, tools.capacity);
-        tokio::pin!(watching);
-        let mut ticks = tokio::time::interval(NOTE_INTERVAL);
-        let streamed = loop {
-            tokio::select! {
-                biased;
-                outcome = &mut work => break outcome?,
-                // What runs is ended, and what was made is dropped.
-                full = &mut watching => return Err(full),
-                _ = ticks.tick() => show(),
-            }
-        };
-        show();
-        self.add_duration(|times| &mut times.data_seconds, streamed.data_time);
-        self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
-        self.check_disk(tools.writer, tools.capacity).await?;
-        self.note_not_restored(new.name, &streamed.not_restored);
-        let of_errors = |warning: &String| !warning.starts_with("errors ignored");
-        self.warn(
-            streamed
-                .warnings
-                .into_iter()
-                .filter(of_errors)
-                .map(|warning| format!("pg_restore: {warning}")),
-        );
-        Ok(streamed.dumped)
-    }
-
-    /// Notes what is missing: it is in the last words of the restore, too.
-    fn note_not_restored(&self, name: &str, not_restored: &[String]) {
-        self.note(|report| {
-            let of_it = report.databases.iter_mut().find(|one| one.name == name);
-            if let Some(restored) = of_it {
-                restored.not_restored = not_restored.to_vec();
-            }
-            let shown = quoted(name, 80);
-            let warnings = not_restored.iter().map(|what| {
-                format!("not restored in database {shown}, which concerns no rows: {what}")
-            });
-            report.warnings.extend(warnings);
-        });
-    }
-
     /// Without statistics the first queries would read whole tables.
     async fn analyze(&self, new: &NewDatabase<'_>, facts: &ServerFacts) {
         let analyzed = async {
@@ -382,26 +287,4 @@ fn ensure_proven(compared: &Comparison, shown: &str) -> Result<(), AgentFailure>
              stores the digests"
         ),
     })
-}
-
-fn no_program(server: u32, why: &NoProgram) -> AgentFailure {
-    let (reason, message) = match why {
-        NoProgram::Missing => (
-            reasons::RESTORE_FAILED,
-            "the program pg_restore is not in the database's image, so nothing can be restored. Use the \
-             official image, or add the Postgres client programs"
-                .to_owned(),
-        ),
-        NoProgram::TooOld(newest) => (
-            reasons::CLIENT_TOO_OLD,
-            format!(
-                "the server is Postgres {server}, and the newest pg_restore in the database's image is \
-                 {newest}. Use an image with the programs of Postgres {server}"
-            ),
-        ),
-    };
-    AgentFailure {
-        reason: reason.to_owned(),
-        message,
-    }
 }

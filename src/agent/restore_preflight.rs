@@ -88,6 +88,18 @@ pub fn problems_of(manifest: &Manifest) -> Vec<String> {
     problems
 }
 
+/// Files of the set stay in it: a warning says where they are.
+fn look_at_directories(manifest: &Manifest, found: &mut Preflight) {
+    for directory in &manifest.directories {
+        found.warnings.push(format!(
+            "the files of claim {} are in the set ({}) and are not brought back: unpack them by hand, as \
+             docs/backup.md says",
+            quoted(&directory.claim, SHOWN),
+            quoted(&directory.object, SHOWN)
+        ));
+    }
+}
+
 /// Settings of a session whose values no server can have: they are passed on in its options.
 fn odd_settings(database: &ManifestDatabase) -> impl Iterator<Item = &str> {
     let of_dump = database
@@ -120,6 +132,7 @@ pub fn look_ahead(
     into: RestoreTarget,
 ) -> Preflight {
     let mut found = Preflight::default();
+    look_at_directories(manifest, &mut found);
     look_at_server(manifest, server, &mut found);
     look_at_roles(manifest, contents, server, &mut found);
     if into == RestoreTarget::Scratch {

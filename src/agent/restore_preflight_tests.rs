@@ -5,7 +5,7 @@
 use super::super::restore_server_facts::{OfferedExtension, SessionFact};
 use super::*;
 use crate::postgres::DatabaseDescription;
-use crate::store::is_object_name;
+use crate::store::{ObjectEncryption, is_object_name};
 
 const MANIFEST: &str = r#"{"formatVersion": 2, "state": "good", "backup": "b",
     "protectedDatabase": {"namespace": "n", "name": "shop", "uid": "u"},
@@ -206,9 +206,9 @@ fn a_manifest_that_no_backup_writes_is_refused() {
         problems_of(&manifest)
     };
     let cases: [fn(&mut Manifest); 12] = [
-        |of| of.format_version = 3,
+        |of| of.format_version = FORMAT_VERSION + 1,
         |of| of.format_version = 0,
-        |of| of.recipients = vec!["age1".to_owned()],
+        |of| of.objects[0].encryption = Some(ObjectEncryption::Age),
         |of| of.databases.clear(),
         |of| of.databases[0].name = "template1".to_owned(),
         |of| of.databases[0].name = String::new(),

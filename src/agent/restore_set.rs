@@ -17,14 +17,16 @@ use super::restore_database::{
 };
 use super::restore_doors::open_doors;
 use super::restore_facts::fetch_facts;
-use super::restore_fetch::{fetch_contents, fetch_manifest, hash_objects};
+use super::restore_fetch::{fetch_contents, hash_objects};
 use super::restore_names::Names;
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
 use super::restore_preflight::{look_ahead, problems_of};
+use super::restore_preflight_asked::not_asked_for;
 use super::restore_said::{begin_report, describe_done, no_drill_elsewhere, not_fresh, refuse};
 use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put_right, taken};
 use super::restore_server_facts::{Preflight, ServerFacts};
+use super::restore_standing::fetch_counting_manifest;
 use super::restore_swap_state::Left;
 
 /// How long tidying up may take after a failure.
@@ -72,13 +74,17 @@ pub async fn restore_set<W: RestoreWatcher>(
         report.message = Some("reading the manifest of the set".to_owned());
         report.databases.clone_from(&known);
     });
-    let fetching = fetch_manifest(&restoring.store, &request.path, &request.manifest_sha256);
+    let fetching = fetch_counting_manifest(&restoring.store, request);
     let manifest = tokio::select! {
         biased;
         failure = interrupt.wait() => return Err(failure),
         manifest = fetching => manifest?,
     };
-    refuse(&problems_of(&manifest))?;
+    let mut problems = problems_of(&manifest);
+    if request.into == RestoreTarget::Replace {
+        problems.extend(not_asked_for(&manifest, request));
+    }
+    refuse(&problems)?;
     let plan = Plan {
         manifest: &manifest,
         restore_uid: &request.restore_uid,

@@ -105,6 +105,8 @@ pub async fn restore_object(
     };
     let Some((fetched, status)) = fed else {
         drop(child);
+        // What it says last may be that its connection is lost.
+        messages.await.ok();
         return Err(failed("failed", &lock(&said), ""));
     };
     let data_time = begun.elapsed();

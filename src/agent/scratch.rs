@@ -117,7 +117,7 @@ async fn serve(
     end: &mut End,
 ) -> anyhow::Result<()> {
     let mut server = None;
-    let served = {
+    let outcome = {
         let work = work(arguments, cluster, files, &mut server);
         tokio::select! {
             biased;
@@ -125,14 +125,14 @@ async fn serve(
             error = work => Err(error),
         }
     };
-    if let Err(error) = &served {
+    if let Err(error) = &outcome {
         // Before the server ends, which the agent sees, too.
         files.say_failed(&format!("{error:#}")).ok();
     }
     if let Some(mut server) = server {
         server.stop().await;
     }
-    served
+    outcome
 }
 
 /// Makes and runs the server. Returns only what went wrong.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileRule, Retention, S3Storage, TableRule, TlsMode};
+use super::{
+    BackupConfirmation, BackupDemotion, BackupDirectory, FileRule, Retention, S3Storage, TableRule,
+    TlsMode,
+};
 
 /// Environment variable that carries the request as JSON.
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
@@ -41,6 +44,10 @@ pub const SCRATCH_DIRECTORY: &str = "/scratch";
 pub const SCRATCH_SOCKET_DIRECTORY: &str = "/scratch/socket";
 /// Its data, which only the server mounts.
 pub const SCRATCH_DATA_DIRECTORY: &str = "/scratch/data";
+/// Mounted credentials of the bucket that a copy goes to: the same files.
+pub const S3_COPY_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3-copy";
+/// Mounted certificate authority of its endpoint: the file `ca.crt`.
+pub const S3_COPY_CA_DIRECTORY: &str = "/opt/holdfast/secrets/s3-copy-ca";
 
 /// Where the claim is mounted whose files are looked for.
 pub const FILES_DIRECTORY: &str = "/opt/holdfast/files";
@@ -227,6 +234,10 @@ pub struct BackupRequest {
     pub retry_seconds: u64,
     /// Longest time the backup may take, in seconds.
     pub deadline_seconds: u64,
+    /// How long the backup waits for its turn at most, in seconds, where only so many run at once; without
+    /// it, it begins at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_seconds: Option<u64>,
     /// How long the operator's check of the data is waited for before the dump, in seconds.
     #[serde(default = "default_check_seconds")]
     pub check_seconds: u64,
@@ -237,6 +248,9 @@ pub struct BackupRequest {
     /// Tables whose rows are left out, as `schema.table`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_table_data: Vec<String>,
+    /// Directories of claims that belong to the set; their claims are mounted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<BackupDirectory>,
     /// Public keys that the set is encrypted for; none for a set that is not encrypted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub age_recipients: Vec<String>,
@@ -276,6 +290,44 @@ pub struct CatalogRequest {
     /// Directories whose removal an earlier run began and did not end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removing: Vec<String>,
+    /// How many bytes of the sets are read whole each day; none for 0.
+    #[serde(default)]
+    pub sample_bytes: u64,
+}
+
+/// A copy of one set into another bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyRequest {
+    /// Namespace of everything.
+    pub namespace: String,
+    /// Name of the ProtectedDatabase.
+    pub database: String,
+    /// Name of the `DatabaseBackup` whose set is copied, and whose status gets the report.
+    pub backup: String,
+    /// Name of the copy.
+    pub copy: String,
+    /// Where the set is.
+    pub source: S3Storage,
+    /// Its directory there.
+    pub path: String,
+    /// SHA-256 of its manifest, in hex.
+    pub manifest_sha256: String,
+    /// Where the copy goes.
+    pub target: S3Storage,
+    /// The check that has confirmed the backup; none if it was demoted since, or none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<BackupConfirmation>,
+    /// The check that has demoted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demoted: Option<BackupDemotion>,
+    /// Whether the copy is Complete, and only what checks say since is missing beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_complete: bool,
+    /// How long each of both storages is waited for in all, in seconds.
+    pub retry_seconds: u64,
+    /// Longest time it may take, in seconds.
+    pub deadline_seconds: u64,
 }
 
 fn default_retry_seconds() -> u64 {

@@ -21,6 +21,10 @@ pub struct BackupDrill {
     /// How long its parts took: what a restore takes.
     #[serde(default)]
     pub times: DrillTimes,
+    /// What could not be compared, such as `definitions` of a set of another major version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 63)))]
+    pub unchecked: Vec<String>,
 }
 
 /// One drill that has ended, in a few words.
@@ -72,4 +76,8 @@ pub struct ProvenBackup {
     /// How long its parts took: what a restore takes.
     #[serde(default)]
     pub times: DrillTimes,
+    /// What could not be compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 63)))]
+    pub unchecked: Vec<String>,
 }

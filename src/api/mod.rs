@@ -6,7 +6,10 @@ mod age_recipient;
 mod agent_request;
 mod agents;
 mod answered;
+mod backup_copy;
+mod backup_directory;
 mod backup_spec;
+mod backup_turn;
 mod backup_verdict;
 mod bounded_schema;
 mod carried_out;
@@ -33,6 +36,7 @@ mod file_rule;
 mod finding;
 mod finding_parts;
 mod finding_schema;
+mod google_disk;
 mod mounted_volume;
 pub mod names;
 mod pod_labels;
@@ -42,6 +46,8 @@ pub mod reasons;
 mod restore_report;
 mod restore_request;
 mod restore_settings;
+mod set_reads;
+mod set_source;
 mod storage;
 mod storage_endpoint;
 mod storage_name;
@@ -57,22 +63,26 @@ mod workload_name;
 
 pub use age_recipient::parse_age_recipient;
 pub use agent_request::{
-    BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, FAILED_EXIT_CODE,
+    BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, CopyRequest, FAILED_EXIT_CODE,
     FILES_DIRECTORY, FilesRequest, IDENTITY_DIRECTORY, IDENTITY_FILE, JOB_NAME_VARIABLE,
     KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
     POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference, PodSelection, REQUEST_VARIABLE,
-    S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SCRATCH_DATA_DIRECTORY, SCRATCH_DIRECTORY,
-    SCRATCH_SOCKET_DIRECTORY, ServerRequest, WORK_DIRECTORY,
+    S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY, S3_COPY_CREDENTIALS_DIRECTORY, S3_CREDENTIALS_DIRECTORY,
+    SCRATCH_DATA_DIRECTORY, SCRATCH_DIRECTORY, SCRATCH_SOCKET_DIRECTORY, ServerRequest,
+    WORK_DIRECTORY,
 };
 pub use agents::{
     AGENT_RESOURCES, AgentResources, AgentSecurityContext, AgentVariable, Agents, RESERVED_KEYS,
     RESERVED_VARIABLES,
 };
 pub use answered::Answered;
+pub use backup_copy::{BackupCopy, BackupCopyState, BackupCopyStatus, COPY_LIMIT, CopiedVerdict};
+pub use backup_directory::{BackupDirectory, claim_mount, claims_of};
 pub use backup_spec::{
-    Backup, BackupDirectory, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode,
-    Retention, S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
+    Backup, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode, Retention,
+    S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
 };
+pub use backup_turn::{BackupTurn, TURN_NAME_LIMIT};
 pub use backup_verdict::{BackupConfirmation, BackupDemotion, BackupSnapshot, BackupVerdict};
 pub use carried_out::CarriedOut;
 pub use catalog_report::{
@@ -143,6 +153,8 @@ pub use restore_report::{
 };
 pub use restore_request::{DrillRequest, FreshColumn, RestoreRequest};
 pub use restore_settings::Restore;
+pub use set_reads::{BackupRead, SampleReport, SetRead};
+pub use set_source::SetSource;
 pub use storage::{VolumeStorage, is_same_handle};
 pub use storage_endpoint::{host_of_endpoint, is_address_of_node, is_host_of_node_or_cluster};
 pub use valid_name::{

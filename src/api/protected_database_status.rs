@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentFailure, BackupState, CatalogSummary, CheckOutcome, DrillSummary, ProvenBackup,
-    WorkloadKind,
+    AgentFailure, BackupState, BackupTurn, CatalogSummary, CheckOutcome, DrillSummary,
+    ProvenBackup, WorkloadKind,
 };
 
 /// What the operator reports about a protected database.
@@ -52,6 +52,9 @@ pub struct ProtectedDatabaseStatus {
     /// When the next backup is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_backup: Option<Time>,
+    /// The backup that runs or waits for its turn, where only so many run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_turn: Option<BackupTurn>,
     /// Why the next backup would fail, as far as that can be seen before it is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_obstacle: Option<AgentFailure>,

@@ -27,6 +27,10 @@ pub struct RestoreRequest {
     pub path: String,
     /// SHA-256 of its manifest, in hex. Another manifest is refused.
     pub manifest_sha256: String,
+    /// Whether a set is refused that the verdicts beside its manifest do not confirm: nobody here knows it
+    /// otherwise, and its user has not said that it may be suspect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirmed_only: bool,
     /// Whether the restored database takes the place of the present one, or stays beside it.
     pub into: RestoreTarget,
     /// Where the private keys are from that read encrypted sets, for messages.

@@ -2,16 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
+use super::bucket::{BucketAccess, fetch_sets};
 use super::decrypt::{check_readable, decrypt_files, read_identities};
 use super::fetch::fetch_files;
 use super::plan::plan_retention;
 use super::text;
-use crate::api::{S3CredentialsSecret, S3Storage, SecretKey};
-use crate::store::{
-    self, CatalogSet, RetentionRules, S3Store, SetFacts, fetch_catalog, fetch_databases, fetch_set,
-};
+use crate::store::{self, RetentionRules, S3Store, SetFacts, fetch_set};
 
 /// Where the bucket is, and what to do with its sets.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,32 +30,8 @@ pub struct CatalogCommand {
         hide_default_value = true
     )]
     prefix: String,
-    /// URL of the server. Default: Amazon's for the region.
-    #[arg(long, env = "HOLDFAST_ENDPOINT", value_name = "URL", global = true)]
-    endpoint: Option<String>,
-    /// Region that requests are signed for.
-    #[arg(
-        long,
-        env = "HOLDFAST_REGION",
-        global = true,
-        default_value = "us-east-1"
-    )]
-    region: String,
-    /// The bucket is part of the path and not of the host name.
-    #[arg(long, env = "HOLDFAST_PATH_STYLE", global = true)]
-    path_style: bool,
-    /// A directory with the files accessKeyId and secretAccessKey.
-    #[arg(
-        long,
-        env = "HOLDFAST_CREDENTIALS",
-        value_name = "DIRECTORY",
-        global = true,
-        default_value = "."
-    )]
-    credentials: PathBuf,
-    /// A directory with the file ca.crt: the certificate authority of the endpoint.
-    #[arg(long, env = "HOLDFAST_CA", value_name = "DIRECTORY", global = true)]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    access: BucketAccess,
     #[command(subcommand)]
     action: Action,
 }
@@ -123,7 +95,7 @@ pub async fn run(command: CatalogCommand) -> anyhow::Result<bool> {
     if command.bucket.is_empty() {
         anyhow::bail!("the bucket is not known; name it with --bucket");
     }
-    let store = open(&command)?;
+    let store = command.access.open(&command.bucket, &command.prefix)?;
     match command.action {
         Action::List { database } => list(&store, &command.prefix, database.as_deref()).await,
         Action::Plan {
@@ -164,63 +136,12 @@ pub async fn run(command: CatalogCommand) -> anyhow::Result<bool> {
     }
 }
 
-fn open(command: &CatalogCommand) -> anyhow::Result<S3Store> {
-    let storage = S3Storage {
-        bucket: command.bucket.clone(),
-        prefix: command.prefix.trim_matches('/').to_owned(),
-        endpoint: command.endpoint.clone(),
-        region: command.region.clone(),
-        force_path_style: command.path_style,
-        credentials_secret: Some(S3CredentialsSecret {
-            name: command.credentials.display().to_string(),
-            access_key_id_key: "accessKeyId".to_owned(),
-            secret_access_key_key: "secretAccessKey".to_owned(),
-        }),
-        ca_secret: command.ca.as_ref().map(|directory| SecretKey {
-            name: directory.display().to_string(),
-            key: "ca.crt".to_owned(),
-        }),
-        ..S3Storage::default()
-    };
-    let ca = command.ca.clone().unwrap_or_default();
-    S3Store::open(&storage, "", &command.credentials, &ca).with_context(|| {
-        format!(
-            "the access key is read from the files accessKeyId and secretAccessKey in {}; name \
-             another directory with --credentials",
-            command.credentials.display()
-        )
-    })
-}
-
 async fn list(store: &S3Store, prefix: &str, database: Option<&str>) -> anyhow::Result<bool> {
     print!(
         "{}",
         text::list(&fetch_sets(store, prefix, database).await?)
     );
     Ok(true)
-}
-
-async fn fetch_sets(
-    store: &S3Store,
-    prefix: &str,
-    database: Option<&str>,
-) -> anyhow::Result<Vec<CatalogSet>> {
-    store.check_bucket().await?;
-    let prefix = prefix.trim_matches('/');
-    let databases = match database {
-        Some(asked) => {
-            let (namespace, name) = asked.split_once('/').with_context(|| {
-                format!("`{asked}` is not of the form NAMESPACE/NAME, such as prod/orders")
-            })?;
-            vec![(namespace.to_owned(), name.to_owned())]
-        }
-        None => fetch_databases(store, prefix).await?,
-    };
-    let mut sets: Vec<CatalogSet> = Vec::new();
-    for (namespace, name) in databases {
-        sets.extend(fetch_catalog(store, prefix, &namespace, &name).await?);
-    }
-    Ok(sets)
 }
 
 async fn verify(store: &S3Store, set: &str, identity: Option<&Path>) -> anyhow::Result<bool> {

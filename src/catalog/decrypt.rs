@@ -120,18 +120,18 @@ pub async fn check_readable(
         let (encryption, identities) = (object.encryption, identities.clone());
         let reading = tokio::task::spawn_blocking(move || -> Result<u64, String> {
             let stored = PieceReader::new(receiver);
-            let plain = open_stored(stored, encryption, Some(&identities))
+            let plain = open_stored(stored, encryption, Some(identities.as_ref()))
                 .map_err(|why| why.to_string())?;
             let mut raw = zstd::stream::read::Decoder::new(plain).map_err(|why| why.to_string())?;
             io::copy(&mut raw, &mut io::sink()).map_err(|why| why.to_string())
         });
         let sending = async {
-            let sent = store.send_object(&key, object.size, &sender).await;
+            let outcome = store.send_object(&key, object.size, &sender).await;
             drop(sender);
-            sent
+            outcome
         };
-        let (sent, read) = tokio::join!(sending, reading);
-        sent?;
+        let (outcome, read) = tokio::join!(sending, reading);
+        outcome?;
         match read.context("an object could not be read")? {
             Ok(size) if size == object.raw_size => {}
             Ok(size) => faults.push(format!(

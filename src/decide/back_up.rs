@@ -13,6 +13,7 @@ use super::asked_backups::plan_asked_backups;
 use super::catalog::{self, plan_catalog, report_catalog};
 use super::check_names;
 use super::confirm_backups::plan_verdicts;
+use super::copies::{self, plan_copies};
 use super::job_end::{job_ended, job_ended_at};
 use super::judge::Judged;
 use super::last_backups::{
@@ -23,10 +24,12 @@ use super::late_backup;
 use super::next_backup;
 use super::not_begun::{self, Task};
 use super::ready::list;
+use super::sampled::{self, plan_reads};
+use super::turn;
 use super::unreported_backups::{plan_unreported, state};
 use crate::api::{
-    Backup, BackupState, CheckOutcome, ConditionStatus, ConditionType, DatabaseBackup,
-    DesiredCondition, reasons,
+    Backup, BackupDirectory, BackupState, CheckOutcome, ConditionStatus, ConditionType,
+    DatabaseBackup, DesiredCondition, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{self, ValidBackup};
@@ -48,9 +51,11 @@ pub fn back_up(
     plan: &mut Plan,
 ) -> Area {
     plan_unreported(observed, plan);
+    plan_reads(observed, plan);
     plan_verdicts(observed, judged, plan);
     report(observed, judged, plan);
     report_catalog(observed, plan);
+    turn::report_turn(observed, plan);
     let Some(asked) = &observed.database.spec.backup else {
         plan_no_cron_job(observed, plan);
         let message =
@@ -122,6 +127,7 @@ pub fn back_up(
         plan_asked_backups(observed, cron_job, plan);
     }
     plan_catalog(observed, judged, backup, plan);
+    plan_copies(observed, judged, backup, plan);
     let mut area = fresh(observed, judged, backup, plan);
     late_backup::plan_look(observed, backup, plan);
     let good = plan.status.last_good_backup.clone();
@@ -135,7 +141,11 @@ pub fn back_up(
         let said = not_begun::say(observed, Task::Catalog, has_ended, said);
         plan.status.backup_obstacle = next_backup::find_obstacle(observed);
         let said = next_backup::say(plan.status.backup_obstacle.as_ref(), said);
+        let said = not_begun::say(observed, Task::Copy, has_ended, said);
+        let said = copies::say(observed, judged, backup, said);
         let said = catalog::say(observed, plan, said);
+        let said = sampled::say(observed, said);
+        let said = turn::say(plan, said);
         plan.conditions.push(said);
     }
     area
@@ -205,9 +215,16 @@ pub fn desired_cron_job(
             .kubernetes_cluster
     };
     request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
+    let has_turns = observed.turn.is_some();
+    request.turn_seconds = has_turns.then(|| resources::turn_limit(&backup.schedule));
     let settings = of_cron_job(observed, &container.image);
-    let mut cron_job =
-        resources::build_backup_cron_job(&observed.database, &backup.schedule, &request, &settings);
+    let mut cron_job = resources::build_backup_cron_job(
+        &observed.database,
+        &backup.schedule,
+        &request,
+        find_node(observed, &request.directories),
+        &settings,
+    );
     remember(&mut cron_job, &settings.placement);
     let digest = check_names::short_digest(&serde_json::to_string(&cron_job).unwrap_or_default());
     cron_job
@@ -216,6 +233,17 @@ pub fn desired_cron_job(
         .get_or_insert_default()
         .insert(TEMPLATE_ANNOTATION.to_owned(), digest);
     Some(cron_job)
+}
+
+/// Where the claim of the first directory of the set is mounted; as long as no pod has it, where it was.
+fn find_node<'a>(observed: &'a Observed, directories: &[BackupDirectory]) -> Option<&'a str> {
+    let first = directories.first()?;
+    let mut claims = list(&observed.file_claims).iter();
+    let claim = claims.find(|claim| claim.claim == first.claim);
+    let present = observed.cron_job.known().and_then(Option::as_ref);
+    claim
+        .and_then(|claim| claim.node.as_deref())
+        .or_else(|| present.and_then(resources::noted_node))
 }
 
 fn plan_cron_job(observed: &Observed, desired: &CronJob, plan: &mut Plan) {
@@ -346,10 +374,11 @@ fn plan_first_backup(
     }
     let mut owner = desired.clone();
     owner.metadata.uid.clone_from(&present.metadata.uid);
-    let mut job = resources::build_first_backup_job(
-        &owner,
-        &check_names::first_backup(observed.name(), tried),
-    );
+    let name = check_names::first_backup(observed.name(), tried);
+    if turn::backup_must_wait(observed, &name, plan) {
+        return;
+    }
+    let mut job = resources::build_first_backup_job(&owner, &name);
     if let Some(digest) = template_digest(&desired.metadata) {
         job.metadata
             .annotations

@@ -79,6 +79,7 @@ fn seconds_left(observed: &Observed, ended: &EndedContainer) -> i64 {
 /// first. A backup that ended before it had a `DatabaseBackup` is left to the Job's deadline: its name
 /// is all that says that it was tried.
 pub(super) fn plan_ends(observed: &Observed, plan: &mut Plan) {
+    plan_removal_of_drills(observed, plan);
     let jobs = list(&observed.jobs).iter();
     for job in jobs.filter(|job| observed.is_ours(&job.metadata) && job_ended(job).is_none()) {
         let is_reported = is_reported(observed, job);
@@ -95,6 +96,20 @@ pub(super) fn plan_ends(observed: &Observed, plan: &mut Plan) {
                 .push(Step::EndJob(Box::new(job.metadata.clone())));
         }
     }
+}
+
+/// Deletes the Job of a drill that is over, and its pod: the volume of a drill lives as long as that.
+fn plan_removal_of_drills(observed: &Observed, plan: &mut Plan) {
+    let jobs = list(&observed.jobs).iter();
+    let over = jobs.filter(|job| {
+        Task::Drill.is_of(job)
+            && observed.is_ours(&job.metadata)
+            && job_ended(job).is_some()
+            && job.metadata.deletion_timestamp.is_none()
+            && is_reported(observed, job)
+    });
+    let steps = over.map(|job| Step::EndJob(Box::new(job.metadata.clone())));
+    plan.steps.extend(steps);
 }
 
 /// Whether all that the Job was for is written.
@@ -137,6 +152,10 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
                 .and_then(|status| status.catalog.as_ref());
             report.is_some_and(|report| report.job == name && report.completion_time.is_some())
         })
+    } else if Task::Copy.is_of(job) {
+        let all = list(&observed.backups).iter();
+        let mut copies = all.flat_map(|backup| backup.status.iter().flat_map(|one| &one.copies));
+        copies.any(|copy| copy.job == name && copy.has_ended())
     } else {
         Task::Backup.is_of(job)
             && list(&observed.backups).iter().any(|backup| {

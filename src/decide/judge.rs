@@ -116,7 +116,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
         unwritten: Vec::new(),
         replica_volumes: Vec::new(),
         acceptance: acceptance(observed),
-        spec: SpecParts::parse(&observed.database.spec),
+        spec: SpecParts::of(&observed.database),
     };
     // A database with a past must not be treated as new because that past could not be read, and
     // nothing is judged by rules that can't be read.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::catalog::newest_report;
 use super::ready::list;
 use super::unreported_backups::state;
-use crate::api::{AgentFailure, BackupState, DatabaseCheck, DesiredCondition};
+use crate::api::{AgentFailure, BackupState, DatabaseCheck, DesiredCondition, claims_of, reasons};
 use crate::world::Observed;
 
 /// Why the next backup would fail. A backup that was taken since knows better.
@@ -22,6 +22,9 @@ pub fn find_obstacle(observed: &Observed) -> Option<AgentFailure> {
         .filter_map(|backup| backup.metadata.creation_timestamp.as_ref())
         .map(|made| made.0)
         .max();
+    if let Some(missing) = missing_claim(observed) {
+        return Some(missing);
+    }
     let is_newer = |at: Timestamp| taken.is_none_or(|taken| at > taken);
     let made = |check: &DatabaseCheck| {
         let made = check.metadata.creation_timestamp.as_ref();
@@ -40,6 +43,22 @@ pub fn find_obstacle(observed: &Observed) -> Option<AgentFailure> {
         // By the clock of a node: it only says when a sentence ends.
         let ended = report.completion_time.as_ref()?.0;
         report.obstacle.clone().filter(|_| is_newer(ended))
+    })
+}
+
+/// A claim of the directories that does not exist: the pod of a backup can't start without it.
+fn missing_claim(observed: &Observed) -> Option<AgentFailure> {
+    let backup = observed.database.spec.backup.as_ref()?;
+    let present = observed.file_claims.known()?;
+    let wanted = claims_of(&backup.directories);
+    let is_there = |wanted: &str| present.iter().any(|claim| claim.claim == wanted);
+    let missing = wanted.into_iter().find(|wanted| !is_there(wanted))?;
+    Some(AgentFailure {
+        reason: reasons::CLAIM_NOT_FOUND.to_owned(),
+        message: format!(
+            "claim {missing} of spec.backup.directories does not exist, and no backup can start without \
+             it. Create it, or remove its directories from the spec"
+        ),
     })
 }
 

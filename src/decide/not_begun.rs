@@ -33,6 +33,7 @@ pub enum Task {
     Restore,
     Drill,
     Catalog,
+    Copy,
 }
 
 impl Task {
@@ -44,6 +45,7 @@ impl Task {
             Self::Restore => "restore",
             Self::Drill => "drill",
             Self::Catalog => "catalog",
+            Self::Copy => "copy",
         }
     }
 
@@ -55,6 +57,7 @@ impl Task {
             Self::Restore => "the restore",
             Self::Drill => "the drill",
             Self::Catalog => "the look at the sets in the bucket",
+            Self::Copy => "the copy of a backup",
         }
     }
 

@@ -13,6 +13,7 @@ use super::judge::{Judged, has_outcome, is_of};
 use super::last_backups::over_at;
 use super::ready::list;
 use super::running::Running;
+use super::turn::check_since;
 use crate::api::{BackupState, CheckTrigger, DatabaseBackup, DatabaseCheck};
 use crate::plan::{Plan, Step};
 use crate::resources::CheckSchedule;
@@ -96,7 +97,7 @@ pub fn plan_backup_check(
         })
         .filter_map(|backup| {
             let begun = backup.metadata.creation_timestamp.clone()?;
-            Some((begun, backup.check_since()?))
+            Some((begun, check_since(observed, backup)?))
         })
         .max_by_key(|(begun, _)| begun.0);
     let Some((begun, since)) = begun else { return };

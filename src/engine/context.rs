@@ -13,6 +13,8 @@ use super::alerts::Notices;
 use super::disturbance::Disturbance;
 use super::metrics::Metrics;
 use super::refused::Refusals;
+use super::turns::Turns;
+use super::undone::Undone;
 use super::written::Written;
 pub use crate::api::Agents;
 use crate::api::names;
@@ -43,6 +45,8 @@ pub struct Settings {
     pub webhook_url_file: Option<PathBuf>,
     /// How many volumes without a claim the databases of one namespace may keep.
     pub kept_volume_limit: usize,
+    /// How many backups of its databases run at once at most; none without a limit.
+    pub backups_at_once: Option<usize>,
     /// How patient it is with agents' Jobs. Only tests change it.
     pub pace: JobPace,
 }
@@ -61,6 +65,7 @@ impl Settings {
             operator_namespace: operator_namespace.to_owned(),
             webhook_url_file: None,
             kept_volume_limit: 20,
+            backups_at_once: None,
             pace: JobPace::default(),
         }
     }
@@ -85,8 +90,12 @@ pub struct Context {
     pub refusals: Refusals,
     /// What the last pass of each database has written.
     pub written: Written,
+    /// What was written how many times in a row, because something takes it back.
+    pub undone: Undone,
     /// The volumes of the cluster, by what storage they are for.
     pub volumes: Arc<WatchedVolumes>,
+    /// Whose turn it is to take a backup.
+    pub turns: Turns,
     /// UID of the namespace `kube-system`, once it was read.
     kubernetes_cluster: OnceCell<String>,
 }
@@ -113,6 +122,7 @@ impl Context {
         };
         Self {
             client,
+            turns: Turns::new(settings.backups_at_once),
             settings,
             reporter,
             metrics,
@@ -120,6 +130,7 @@ impl Context {
             disturbance: Disturbance::default(),
             refusals: Refusals::default(),
             written: Written::default(),
+            undone: Undone::default(),
             enforcement: Enforcement::default(),
             volumes: Arc::default(),
             kubernetes_cluster: OnceCell::new(),

@@ -17,6 +17,8 @@ mod restoring;
 mod run;
 mod startup;
 mod triggers;
+mod turns;
+mod undone;
 mod volume_watch;
 mod written;
 

@@ -72,6 +72,7 @@ pub async fn run(
             .debounce(BURST),
     );
     let store = controller.store();
+    context.turns.remember_by(store.clone());
     let labelled = watcher::Config::default().labels(names::DATABASE_LABEL);
     let protected = watcher::Config::default().labels(&format!("{}=true", names::PROTECTED_LABEL));
     let (by_pod, by_service, by_stateful_set) = (store.clone(), store.clone(), store.clone());
@@ -157,6 +158,7 @@ pub async fn run(
             protected,
             |ledger| triggers::from_mark(ledger.meta()),
         )
+        .reconcile_on(context.turns.calls())
         .reconcile_all_on(repaired)
         .graceful_shutdown_on(stop.clone())
         .run(pass, failed, context.clone())
@@ -166,6 +168,7 @@ pub async fn run(
                 let namespace = gone.namespace.unwrap_or_default();
                 forgets.metrics.forget_database(&namespace, &gone.name);
                 forgets.notices.forget(&namespace, &gone.name);
+                forgets.turns.forget(&namespace, &gone.name);
             }
             std::future::ready(())
         });

@@ -18,7 +18,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::judge_backup::{judge_backup, note_drill};
+use super::judge_backup::{judge_backup, note_drill, note_read};
 use super::reports;
 use super::writer::{WriteError, Writer, within_time};
 use crate::api::{
@@ -174,6 +174,9 @@ impl Executor {
             Step::NoteDrill { .. } => note_drill(writer, &self.namespaced(), step).await,
             Step::CreateDrill(drill) => writer.create(&self.namespaced(), drill.as_ref()).await,
             Step::DeleteDrill(read) => self.delete::<DatabaseRestore>(read).await,
+            Step::NoteRead { name, read } => {
+                note_read(writer, &self.namespaced(), name, read).await
+            }
             Step::SetCheckTarget { name, target } => {
                 let body = json!({"spec": {"target": target}});
                 writer.merge(&checks, name, body).await

@@ -1,15 +1,16 @@
-//! Writes into a backup's status whether it counts: once, and only into the backup that was read. And what
-//! the newest drill of it has shown.
+//! Writes into a backup's status whether it counts, once, when its set was read, and what the newest drill of
+//! it has shown: only into the backup that was read.
 
 use kube::Api;
 use kube::api::Patch;
 use serde_json::json;
 
 use super::writer::Writer;
-use crate::api::{BackupVerdict, DatabaseBackup};
+use crate::api::{BackupRead, BackupVerdict, DatabaseBackup};
 use crate::plan::Step;
 
-/// Confirms or demotes a backup that is Complete, unless that is known of it.
+/// Confirms or demotes a backup that is Complete, unless that is known of it. A damaged one is demoted also
+/// after it was confirmed.
 pub async fn judge_backup(
     writer: &Writer,
     backups: &Api<DatabaseBackup>,
@@ -19,7 +20,11 @@ pub async fn judge_backup(
         return Ok(());
     };
     let found = backups.get_opt(name).await?;
-    let Some(backup) = found.filter(DatabaseBackup::has_no_verdict) else {
+    let is_open = |backup: &DatabaseBackup| match verdict {
+        BackupVerdict::Demoted(by) if by.is_damage() => backup.may_be_damaged(),
+        _ => backup.has_no_verdict(),
+    };
+    let Some(backup) = found.filter(is_open) else {
         return Ok(());
     };
     let written = match verdict {
@@ -59,6 +64,27 @@ pub async fn note_drill(
     let body = json!({
         "metadata": { "resourceVersion": backup.metadata.resource_version },
         "status": { "drill": drill },
+    });
+    writer
+        .patch_status(backups, name, &Patch::Merge(body))
+        .await
+}
+
+/// Notes when the set of a backup was read, unless that is known of a later time.
+pub async fn note_read(
+    writer: &Writer,
+    backups: &Api<DatabaseBackup>,
+    name: &str,
+    read: &BackupRead,
+) -> Result<(), kube::Error> {
+    let found = backups.get_opt(name).await?;
+    let Some(backup) = found.filter(|backup| backup.is_news(read)) else {
+        return Ok(());
+    };
+    let body = json!({
+        "metadata": { "resourceVersion": backup.metadata.resource_version },
+        // A merge leaves what is not named, so that there is no damage is said, too.
+        "status": { "lastRead": { "time": read.time, "job": read.job, "damage": read.damage } },
     });
     writer
         .patch_status(backups, name, &Patch::Merge(body))

@@ -8,7 +8,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 use super::cel::quote;
 use super::policy::{forbid_unless, only_where, policy, rule, variable};
 use crate::api::names::{
-    AGENT_SERVICE_ACCOUNT, CATALOG_JOB_PREFIX, FILES_JOB_PREFIX, GROUP, RESTORE_JOB_PREFIX, VERSION,
+    AGENT_SERVICE_ACCOUNT, CATALOG_JOB_PREFIX, COPY_JOB_PREFIX, FILES_JOB_PREFIX, GROUP,
+    RESTORE_JOB_PREFIX, VERSION,
 };
 
 /// Name of the policy, and of its binding, that fences agents in.
@@ -54,12 +55,14 @@ const OF_THE_BACKUP: &[&str] = &[
     "rawBytes",
     "tables",
     "rows",
+    "files",
     "systemIdentifier",
     "findings",
     "snapshot",
     "confirmed",
     "demoted",
     "drill",
+    "lastRead",
 ];
 
 /// Refuses what an agent writes about anything but its own Job: it runs beside a database that is
@@ -130,8 +133,17 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             quote(CATALOG_JOB_PREFIX)
         ),
     );
+    // So is one that copies the set of a backup.
+    let copies_set = variable(
+        "copiesSet",
+        format!(
+            "request.operation == 'UPDATE' && request.resource.resource == 'databasebackups' && \
+             variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
+            quote(COPY_JOB_PREFIX)
+        ),
+    );
     let is_other = "request.operation != 'UPDATE' || request.resource.resource != 'databasechecks'";
-    variables.extend([looks_for_files, looks_at_sets]);
+    variables.extend([looks_for_files, looks_at_sets, copies_set]);
     let unchanged =
         |field: &str| format!("dyn(object).?status.?{field} == dyn(oldObject).?status.?{field}");
     let all_unchanged = |fields: &[&str]| {
@@ -142,7 +154,8 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         "request.operation != 'UPDATE' || request.resource.resource != 'databasebackups'";
     let mut validations = vec![
         forbid_unless(
-            "variables.own || variables.looksForFiles || variables.looksAtSets || variables.restores"
+            "variables.own || variables.looksForFiles || variables.looksAtSets || \
+             variables.copiesSet || variables.restores"
                 .to_owned(),
             "Holdfast refuses this write: an agent reports only about the check, backup or \
              restore of its own Job",
@@ -162,7 +175,7 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         forbid_unless(
             format!(
                 "{is_no_backup} || ({})",
-                all_unchanged(&["confirmed", "demoted", "drill"])
+                all_unchanged(&["confirmed", "demoted", "drill", "lastRead"])
             ),
             "Holdfast refuses this write: an agent reports its backup; only the operator says \
              whether it counts, and whether it is proven",
@@ -197,6 +210,22 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             ),
             "Holdfast refuses this write: an agent that takes a backup does not report what is in the \
              bucket",
+        ),
+        forbid_unless(
+            format!(
+                "!variables.copiesSet || ({} && {})",
+                all_unchanged(OF_THE_BACKUP),
+                unchanged("catalog")
+            ),
+            "Holdfast refuses this write: an agent that copies a set reports only the copy, not the \
+             backup",
+        ),
+        forbid_unless(
+            format!(
+                "{is_no_backup} || variables.copiesSet || {}",
+                unchanged("copies")
+            ),
+            "Holdfast refuses this write: only the agent that copies a set reports copies of it",
         ),
     ];
     validations.extend(of_restores());
@@ -280,7 +309,11 @@ mod tests {
         let status = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
             ["status"]["properties"];
         let fields = status.as_object().unwrap().keys();
-        let mut fenced: Vec<&str> = OF_THE_BACKUP.iter().copied().chain(["catalog"]).collect();
+        let mut fenced: Vec<&str> = OF_THE_BACKUP
+            .iter()
+            .copied()
+            .chain(["catalog", "copies"])
+            .collect();
         fenced.sort_unstable();
         assert_eq!(fields.map(String::as_str).collect::<Vec<_>>(), fenced);
     }

@@ -14,6 +14,10 @@ use super::{InstallError, yaml};
 const IMAGE: &str = "holdfast-chart-image";
 const NAMESPACE: &str = "holdfast-chart-namespace";
 const SELECTOR: &str = "holdfast-chart-selector";
+const BACKUPS: &str = "holdfast-chart-backups";
+/// Values that an upgrade reuses have no such key; and 0 is no empty value.
+const BACKUPS_VALUE: &str =
+    "{{ hasKey .Values \"backupsAtOnce\" | ternary .Values.backupsAtOnce 10 | quote }}";
 const KEPT_VOLUMES: &str = "holdfast-chart-kept-volumes";
 const AGENTS: &str = "holdfast-chart-agents";
 const USER: &str = "holdfast-chart-user";
@@ -32,6 +36,7 @@ pub fn build_templates() -> Result<Vec<(&'static str, String)>, InstallError> {
     let options = InstallOptions {
         selector: Some(SELECTOR.to_owned()),
         kept_volume_limit: Some(KEPT_VOLUMES.to_owned()),
+        backups_at_once: Some(BACKUPS.to_owned()),
         agents: Some(AGENTS.to_owned()),
         image: IMAGE.to_owned(),
         namespace: NAMESPACE.to_owned(),
@@ -147,6 +152,7 @@ fn fill(line: &str) -> Result<String, InstallError> {
             line.replace(AGENTS, AGENTS_VALUE)
                 .replace(IMAGE, "{{ .Values.image | quote }}")
                 .replace(SELECTOR, "{{ .Values.selector | quote }}")
+                .replace(BACKUPS, BACKUPS_VALUE)
                 .replace(KEPT_VOLUMES, "{{ .Values.keptVolumeLimit | quote }}")
                 .replace(NAMESPACE, "{{ .Release.Namespace }}")
         )

@@ -35,6 +35,7 @@ pub fn generated_files() -> Result<Vec<(PathBuf, String)>, InstallError> {
         selector: None,
         agents: None,
         kept_volume_limit: None,
+        backups_at_once: None,
         image: DEFAULT_IMAGE.to_owned(),
         namespace: DEFAULT_NAMESPACE.to_owned(),
     };

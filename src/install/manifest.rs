@@ -28,6 +28,9 @@ pub struct InstallOptions {
     /// Default: 20.
     #[arg(long, value_parser = parse_limit_text)]
     pub kept_volume_limit: Option<String>,
+    /// How many backups may run at once; 0 for any number. Default: 10.
+    #[arg(long, value_parser = parse_number_text)]
+    pub backups_at_once: Option<String>,
     /// How agents' pods are to be where a `ProtectedDatabase` does not say it: JSON with the fields of
     /// its `spec.agents`. With `assignedUser` the operator has no user of its own either.
     #[arg(long, value_name = "JSON", value_parser = parse_agents_text)]
@@ -37,6 +40,12 @@ pub struct InstallOptions {
 /// A number from 1 on, as it was written.
 fn parse_limit_text(text: &str) -> Result<String, String> {
     let number: std::num::NonZeroU16 = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(number.to_string())
+}
+
+/// A number from 0 on, as it was written.
+fn parse_number_text(text: &str) -> Result<String, String> {
+    let number: u16 = text.parse().map_err(|error| format!("{error}"))?;
     Ok(number.to_string())
 }
 
@@ -85,6 +94,10 @@ pub(super) fn build_objects(options: &InstallOptions) -> Result<Vec<Value>, Inst
         (
             "HOLDFAST_KEPT_VOLUME_LIMIT",
             options.kept_volume_limit.as_deref(),
+        ),
+        (
+            "HOLDFAST_BACKUPS_AT_ONCE",
+            options.backups_at_once.as_deref(),
         ),
     ];
     objects.push(build_deployment(

@@ -71,6 +71,13 @@ fn properties() -> Result<Vec<(&'static str, Value)>, InstallError> {
             }),
         ),
         (
+            "backupsAtOnce",
+            json!({
+                "description": "How many backups may run at once; others wait for their turn. 0: any number.",
+                "type": "integer", "minimum": 0, "maximum": 65535,
+            }),
+        ),
+        (
             "selector",
             json!({
                 "description": "The labels of the ProtectedDatabases that are this operator's own, as kubectl takes them.",

@@ -104,6 +104,9 @@ impl Step {
             Self::DeleteDrill(metadata) => {
                 format!("delete DatabaseRestore {}, an old drill", name(metadata))
             }
+            Self::NoteRead { name, .. } => {
+                format!("note that the set of DatabaseBackup {name} was read")
+            }
             Self::DeleteBackup(metadata) => backup_deletion(name(metadata)),
             Self::DeleteCheck(metadata) => format!("delete old DatabaseCheck {}", name(metadata)),
             Self::AssertDatabase(_) => "assert that the ProtectedDatabase is unchanged".to_owned(),
@@ -272,6 +275,9 @@ fn note(backup: &str, drill: &BackupDrill) -> String {
 fn judgement(backup: &str, verdict: &BackupVerdict) -> String {
     let (verb, check) = match verdict {
         BackupVerdict::Confirmed(by) => ("confirm", &by.check),
+        BackupVerdict::Demoted(by) if by.is_damage() => {
+            return format!("demote DatabaseBackup {backup}, whose set is damaged");
+        }
         BackupVerdict::Demoted(by) => ("demote", &by.check),
     };
     format!("{verb} DatabaseBackup {backup} by check {check}")

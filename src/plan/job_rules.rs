@@ -27,7 +27,7 @@ pub fn only_jobs_of_idle_agents_are_ended(
     if !observed.is_ours(&job.metadata) {
         return Err("it is not a Job of this database's agents");
     }
-    if has_ended(observed, job) {
+    if job_end(job).is_some() || has_ended(observed, job) {
         return Ok(());
     }
     let agent = observed.agent_of(job);
@@ -99,6 +99,9 @@ pub fn restores_are_confirmed_and_run_once(
                 && set.manifest_sha256 == request.manifest_sha256
                 && set.bucket == request.storage.bucket
         }) && request.into == restore.spec.into
+            && (request.confirmed_only
+                || restore.spec.from.set.is_none()
+                || restore.spec.accept_suspect == Some(true))
     });
     if !is_for_set {
         return Err("it is for another set, or another place, than its status has announced");

@@ -90,6 +90,7 @@ fn part(step: &Step) -> Part<'_> {
         | Step::NoteDrill { .. }
         | Step::CreateDrill(_)
         | Step::DeleteDrill(_)
+        | Step::NoteRead { .. }
         | Step::DeleteBackup(_)
         | Step::DeleteCheck(_)
         | Step::AssertDatabase(_)

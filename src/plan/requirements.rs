@@ -163,7 +163,8 @@ impl Step {
             | Self::ApplyCronJob(_)
             | Self::FailBackup { .. }
             | Self::JudgeBackup { .. }
-            | Self::NoteDrill { .. } => Pin::OwnFields,
+            | Self::NoteDrill { .. }
+            | Self::NoteRead { .. } => Pin::OwnFields,
             Self::Await(_) => Pin::NoWrite,
         }
     }
@@ -217,6 +218,7 @@ impl Step {
             | Self::JudgeBackup { .. }
             | Self::NoteDrill { .. }
             | Self::CreateDrill(_)
+            | Self::NoteRead { .. }
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
             | Self::CreateNamespace(_)
@@ -266,6 +268,7 @@ impl Step {
             | Self::NoteDrill { .. }
             | Self::CreateDrill(_)
             | Self::DeleteDrill(_)
+            | Self::NoteRead { .. }
             | Self::DeleteBackup(_)
             | Self::DeleteCheck(_)
             | Self::AssertDatabase(_)
@@ -359,6 +362,7 @@ impl Step {
             | Self::JudgeBackup { .. }
             | Self::NoteDrill { .. }
             | Self::CreateDrill(_)
+            | Self::NoteRead { .. }
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
             | Self::ConfirmNamespaceDeletion(_)

@@ -77,6 +77,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         drills::backups_are_proven_by_drills,
     ),
     ("only_old_drills_go", drills::only_old_drills_go),
+    (
+        "only_damage_demotes_what_counts",
+        backups::only_damage_demotes_what_counts,
+    ),
     ("evidence_is_kept", evidence_is_kept),
     ("gates_open_for_a_reason", gates_open_for_a_reason),
     (

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::accept::{self, AcceptArguments};
+use super::adopt::{self, AdoptArguments};
 use super::backups::{self, BackupArguments, BackupsArguments};
 use super::check::{self, CheckArguments};
 use super::connect::Cluster;
@@ -29,6 +30,9 @@ const PLUGIN_NAME: &str = "kubectl-holdfast";
 
 /// Shows how safe your databases are, explains and reports what happened to them, brings them back,
 /// confirms deletions, accepts changes, and finds databases that nothing protects.
+///
+/// Data is gone, and the volume still exists: recover. It is in a backup: restore. Its whole cluster is gone:
+/// adopt. The change was meant: accept. Nobody knows: explain. Step by step: docs/runbooks.
 ///
 /// It uses your kubeconfig and your own permissions. It deletes no data. Of a Secret only `check` reads
 /// anything: the names of its keys.
@@ -77,6 +81,10 @@ enum Command {
     /// the database is touched.
     #[command(after_help = EXIT_CODES)]
     Drill(DrillArguments),
+    /// Lists the backups in a bucket whose cluster is gone, with nothing but the bucket's key; with --into it
+    /// restores one of them into a database of this cluster.
+    #[command(after_help = EXIT_CODES)]
+    Adopt(Box<AdoptArguments>),
     /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes
     /// nothing itself.
     #[command(after_help = EXIT_CODES)]
@@ -158,6 +166,12 @@ async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
         Command::Restore(arguments) => Box::pin(restore::run(&connect().await?, &arguments)).await,
         Command::Drill(arguments) => Box::pin(drill::run(&connect().await?, &arguments)).await,
+        Command::Adopt(arguments) if arguments.needs_no_cluster() => {
+            Box::pin(adopt::run(None, &arguments)).await
+        }
+        Command::Adopt(arguments) => {
+            Box::pin(adopt::run(Some(&connect().await?), &arguments)).await
+        }
         Command::Unlock(arguments) => unlock::run(&connect().await?, &arguments).await,
         Command::Release(arguments) => release::run(&connect().await?, &arguments).await,
         Command::Accept(arguments) => accept::run(&connect().await?, &arguments).await,

@@ -2,6 +2,7 @@
 //! brings back; it deletes nothing that holds data, and of a Secret it keeps only the names of its keys.
 
 mod accept;
+mod adopt;
 mod ask;
 mod at_home;
 mod backups;

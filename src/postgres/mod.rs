@@ -21,6 +21,7 @@ mod error;
 mod identifier;
 mod identity;
 mod incoming;
+mod key_file;
 mod list_tables;
 mod login;
 mod one_value;
@@ -67,6 +68,7 @@ pub use identity::{
     ObservedIdentity, Overview, fetch_database_size, fetch_encrypted, fetch_identity,
     fetch_overview, may_read_role_passwords,
 };
+pub use key_file::KeyFile;
 pub use list_tables::fetch_tables;
 pub use login::{CertificateAuthority, ClientCertificate, Login, SecretNames};
 pub use one_value::fetch_one_value;

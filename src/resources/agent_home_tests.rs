@@ -109,7 +109,13 @@ fn cron_job(agents: Agents) -> CronJob {
     };
     let limit = std::time::Duration::from_mins(2);
     let request: BackupRequest = backup_request(&database, &backup, &workload, limit);
-    build_backup_cron_job(&database, &backup.schedule, &request, &settings(agents))
+    build_backup_cron_job(
+        &database,
+        &backup.schedule,
+        &request,
+        None,
+        &settings(agents),
+    )
 }
 
 fn pod(job: Job) -> PodSpec {

@@ -16,10 +16,12 @@ use kube::api::ObjectMeta;
 use super::agent_home::{escape, settle};
 use super::agent_settings::AgentPodSettings;
 use crate::api::{
-    Agents, BINARY_DIRECTORY, CredentialsSecret, FILES_DIRECTORY, IDENTITY_DIRECTORY,
-    IDENTITY_FILE, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
-    POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY,
-    S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, names,
+    Agents, BINARY_DIRECTORY, BackupDirectory, CredentialsSecret, FILES_DIRECTORY,
+    IDENTITY_DIRECTORY, IDENTITY_FILE, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY,
+    POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase,
+    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY, S3_COPY_CREDENTIALS_DIRECTORY,
+    S3_CREDENTIALS_DIRECTORY, S3CredentialsSecret, SecretKey, WORK_DIRECTORY, claim_mount,
+    claims_of, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
@@ -42,7 +44,7 @@ const BACKUP_MEMORY: &str = "768Mi";
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
-    /// `check`, `files`, `backup`, `restore`, `drill` or `catalog`.
+    /// `check`, `files`, `backup`, `restore`, `drill`, `catalog` or `copy`.
     pub name: &'a str,
     /// The request as JSON.
     pub request: String,
@@ -50,6 +52,10 @@ pub(super) struct Task<'a> {
     pub secrets: Secrets,
     /// The claim whose files are checked, if any.
     pub claim: Option<ExaminedClaim<'a>>,
+    /// The directories that belong to the backup set, with their claims.
+    pub directories: &'a [BackupDirectory],
+    /// The node on which the claim of the first of them is mounted already.
+    pub node: Option<&'a str>,
 }
 
 /// Which credentials an agent gets: no more than it needs.
@@ -66,16 +72,18 @@ pub(super) enum Secrets {
     /// Those of the bucket, to read a set, and the private keys of encrypted ones: a drill reaches no server
     /// but its own.
     Drill,
+    /// Those of the bucket of backups, and of the copy at this place in the spec.
+    Copy(usize),
 }
 
 impl Secrets {
     const fn has_postgres(self) -> bool {
-        !matches!(self, Self::Storage | Self::Drill)
+        !matches!(self, Self::Storage | Self::Drill | Self::Copy(_))
     }
 
     /// Whether the programs of Postgres are needed.
     const fn needs_programs(self) -> bool {
-        !matches!(self, Self::Storage)
+        !matches!(self, Self::Storage | Self::Copy(_))
     }
 
     const fn has_storage(self) -> bool {
@@ -117,7 +125,7 @@ pub(super) fn build_template(
     task: &Task<'_>,
     settings: &AgentPodSettings,
 ) -> PodTemplateSpec {
-    let security = pod_security_context(task.claim.as_ref(), &settings.agents);
+    let security = pod_security_context(&reader(task), &settings.agents);
     let secrets = secrets(database, task.secrets, security.fs_group.is_none());
     let mut mounts = vec![mount("work", WORK_DIRECTORY, false)];
     mounts.extend(
@@ -161,7 +169,12 @@ pub(super) fn build_template(
     }
     if let Some(claim) = &task.claim {
         mounts.push(mount("files", FILES_DIRECTORY, true));
-        volumes.push(claim.volume());
+        volumes.push(claim_volume("files", claim.claim));
+    }
+    for (place, claim) in claims_of(task.directories).into_iter().enumerate() {
+        let name = format!("files-{place}");
+        mounts.push(mount(&name, &claim_mount(FILES_DIRECTORY, place), true));
+        volumes.push(claim_volume(&name, claim));
     }
     agent.volume_mounts = Some(mounts);
     let mut template = PodTemplateSpec {
@@ -173,7 +186,7 @@ pub(super) fn build_template(
             affinity: task
                 .claim
                 .as_ref()
-                .and_then(|claim| claim.node)
+                .map_or(task.node, |claim| claim.node)
                 .map(prefer_node),
             automount_service_account_token: Some(true),
             containers: vec![agent],
@@ -243,22 +256,16 @@ fn build_environment(task: &Task<'_>) -> Vec<EnvVar> {
 /// files are not ours to change, so none is set.
 ///
 /// Where the cluster assigns users, ours would be refused: only what a user has named is set.
-fn pod_security_context(claim: Option<&ExaminedClaim<'_>>, agents: &Agents) -> PodSecurityContext {
+fn pod_security_context(reader: &FileReader, agents: &Agents) -> PodSecurityContext {
     let asked = agents.security_context.clone().unwrap_or_default();
     let own = (agents.assigned_user != Some(true)).then_some(USER);
     let group_of_volumes = asked.fs_group.or(own);
     PodSecurityContext {
         app_armor_profile: asked.app_armor_profile,
-        fs_group: group_of_volumes.filter(|_| claim.is_none()),
-        run_as_group: claim
-            .and_then(|claim| claim.group)
-            .or(asked.run_as_group)
-            .or(own),
+        fs_group: group_of_volumes.filter(|_| !reader.has_claim),
+        run_as_group: reader.group.or(asked.run_as_group).or(own),
         run_as_non_root: Some(true),
-        run_as_user: claim
-            .and_then(|claim| claim.user)
-            .or(asked.run_as_user)
-            .or(own),
+        run_as_user: reader.user.or(asked.run_as_user).or(own),
         se_linux_options: asked.se_linux_options,
         seccomp_profile: asked.seccomp_profile.or_else(|| {
             Some(SeccompProfile {
@@ -297,16 +304,35 @@ fn prefer_node(node: &str) -> Affinity {
     }
 }
 
-impl ExaminedClaim<'_> {
-    fn volume(&self) -> Volume {
-        Volume {
-            name: "files".to_owned(),
-            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                claim_name: self.claim.to_owned(),
-                read_only: Some(true),
-            }),
-            ..Volume::default()
-        }
+fn claim_volume(name: &str, claim: &str) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim.to_owned(),
+            read_only: Some(true),
+        }),
+        ..Volume::default()
+    }
+}
+
+/// As whom a task reads users' files, if it does.
+struct FileReader {
+    has_claim: bool,
+    user: Option<i64>,
+    group: Option<i64>,
+}
+
+fn reader(task: &Task<'_>) -> FileReader {
+    let directory = task.directories.first();
+    let (user, group) = match (&task.claim, directory) {
+        (Some(claim), _) => (claim.user, claim.group),
+        (None, Some(directory)) => (directory.run_as_user, directory.run_as_group),
+        (None, None) => (None, None),
+    };
+    FileReader {
+        has_claim: task.claim.is_some() || directory.is_some(),
+        user,
+        group,
     }
 }
 
@@ -423,21 +449,28 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
         } else {
             s3.credentials_secret.as_ref()
         };
-        mounts.extend(key.map(|key| SecretMount {
-            volume: "s3",
-            directory: S3_CREDENTIALS_DIRECTORY,
+        let access_key = |volume, directory, key: &S3CredentialsSecret| SecretMount {
+            volume,
+            directory,
             secret: key.name.clone(),
             files: vec![
                 (key.access_key_id_key.clone(), "accessKeyId"),
                 (key.secret_access_key_key.clone(), "secretAccessKey"),
             ],
             mode,
-        }));
-        mounts.extend(
-            s3.ca_secret
-                .iter()
-                .map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)),
-        );
+        };
+        mounts.extend(key.map(|key| access_key("s3", S3_CREDENTIALS_DIRECTORY, key)));
+        let ca = s3.ca_secret.iter();
+        mounts.extend(ca.map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)));
+        if let Secrets::Copy(place) = which
+            && let Some(copy) = backup.copies.get(place)
+        {
+            let s3 = &copy.storage.s3;
+            let key = s3.credentials_secret.as_ref();
+            mounts.extend(key.map(|key| access_key("s3-copy", S3_COPY_CREDENTIALS_DIRECTORY, key)));
+            let ca = s3.ca_secret.iter();
+            mounts.extend(ca.map(|key| authority("s3-copy-ca", S3_COPY_CA_DIRECTORY, key)));
+        }
     }
     mounts
 }

@@ -28,12 +28,14 @@ pub(super) const BACKOFF_LIMIT: i32 = 0;
 /// How long an ended Job is kept for reading, in seconds.
 const KEPT_SECONDS: i32 = 86_400;
 
-/// The CronJob that takes the backups. It works without the operator.
+/// The CronJob that takes the backups. It works without the operator. `node` is where the claim of the first
+/// directory of the set is mounted already.
 #[must_use]
 pub fn build_backup_cron_job(
     database: &ProtectedDatabase,
     schedule: &Schedule,
     request: &BackupRequest,
+    node: Option<&str>,
     settings: &AgentPodSettings,
 ) -> CronJob {
     let task = Task {
@@ -41,6 +43,8 @@ pub fn build_backup_cron_job(
         request: serde_json::to_string(request).unwrap_or_default(),
         secrets: Secrets::PostgresAndStorage,
         claim: None,
+        directories: &request.directories,
+        node,
     };
     let mut settings = settings.clone();
     if let Some(resources) = database
@@ -74,7 +78,10 @@ pub fn build_backup_cron_job(
                     pod_failure_policy: Some(build_failure_policy()),
                     pod_replacement_policy: Some("Failed".to_owned()),
                     active_deadline_seconds: i64::try_from(
-                        request.deadline_seconds.saturating_add(MARGIN_SECONDS),
+                        request
+                            .deadline_seconds
+                            .saturating_add(request.turn_seconds.unwrap_or_default())
+                            .saturating_add(MARGIN_SECONDS),
                     )
                     .ok(),
                     ttl_seconds_after_finished: Some(KEPT_SECONDS),
@@ -105,6 +112,21 @@ pub fn noted_request(cron_job: &CronJob) -> Option<BackupRequest> {
     let request = variables.find(|variable| variable.name == REQUEST_VARIABLE)?;
     let text = request.value.as_ref()?.replace("$$", "$");
     serde_json::from_str(&text).ok()
+}
+
+/// The node that the pods of a CronJob prefer for the claims that they mount.
+#[must_use]
+pub fn noted_node(cron_job: &CronJob) -> Option<&str> {
+    let template = &cron_job.spec.job_template.spec.as_ref()?.template;
+    let affinity = template.spec.as_ref()?.affinity.as_ref()?;
+    let terms = affinity.node_affinity.as_ref()?;
+    let terms = terms
+        .preferred_during_scheduling_ignored_during_execution
+        .iter()
+        .flatten();
+    let mut fields = terms.flat_map(|term| term.preference.match_fields.iter().flatten());
+    let named = fields.find(|field| field.key == "metadata.name")?;
+    named.values.as_ref()?.first().map(String::as_str)
 }
 
 /// What ends a Job, and what does not: a backup that failed is reported, and tried again by the schedule;
@@ -146,6 +168,13 @@ fn start_within(schedule: &Schedule) -> i64 {
     between
         .map_or(least, |between| between / 2)
         .clamp(least, most)
+}
+
+/// How long a backup may wait for its turn at most: as late as it may start. After that it begins
+/// nevertheless, because a backup that was not taken is worse than one too many.
+#[must_use]
+pub fn turn_limit(schedule: &Schedule) -> u64 {
+    u64::try_from(start_within(schedule)).unwrap_or_default()
 }
 
 /// A Job from the CronJob's template, as `kubectl create job --from=cronjob/NAME` makes it.

@@ -27,6 +27,8 @@ pub fn build_catalog_job(
         request: serde_json::to_string(request).unwrap_or_default(),
         secrets: Secrets::Storage,
         claim: None,
+        directories: &[],
+        node: None,
     };
     let deadline = Duration::from_secs(request.deadline_seconds).saturating_add(margin);
     Job {

@@ -30,6 +30,8 @@ pub fn build_check_job(
             Secrets::Postgres
         },
         claim: None,
+        directories: &[],
+        node: None,
     };
     build_job(
         database,
@@ -66,6 +68,8 @@ pub fn build_files_job(
         request: serde_json::to_string(request).unwrap_or_default(),
         secrets: Secrets::Postgres,
         claim: Some(claim),
+        directories: &[],
+        node: None,
     };
     let name = names::files_job(
         check.metadata.uid.as_deref().unwrap_or_default(),

@@ -11,6 +11,9 @@ pub(super) struct Field {
     words: &'static [&'static str],
 }
 
+/// The fields of a cron line, each as `*` or as a list of numbers.
+pub(super) type PlainFields = [String; 5];
+
 const MONTHS: &[&str] = &[
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];

@@ -23,8 +23,9 @@ use crate::api::{
     SCRATCH_DATA_DIRECTORY, SCRATCH_SOCKET_DIRECTORY, names,
 };
 
-/// How long an ended Job is kept, in seconds: its end proves the drill, whenever the operator sees it.
-const KEPT_SECONDS: i32 = 604_800;
+/// How long an ended Job is kept at most, in seconds: its end proves the drill, and the operator deletes it once
+/// it has seen that.
+const KEPT_SECONDS: i32 = 86_400;
 /// What the throwaway server takes: its buffers, and the memory of one index that is built.
 const SERVER_MEMORY: &str = "1Gi";
 /// Where the file is with the one user of the throwaway server, as the init container has written it.
@@ -36,6 +37,8 @@ const TOKEN_SECONDS: i64 = 3_607;
 /// What a throwaway server may take for each byte of a dump, and what it takes for none.
 const BYTES_PER_BYTE: i64 = 3;
 const LEAST_BYTES: i64 = 2 << 30;
+/// What a dump is taken to have that does not say how large it is.
+const UNKNOWN_BYTES: i64 = 16 << 30;
 
 /// The Job of one drill, under the name that the Job of every DatabaseRestore has. `raw_bytes` are those of
 /// the backup before compression, if it says so.
@@ -52,12 +55,16 @@ pub fn build_drill_job(
         request: serde_json::to_string(request).unwrap_or_default(),
         secrets: Secrets::Drill,
         claim: None,
+        directories: &[],
+        node: None,
     };
     let mut settings = settings.clone();
     let drill = database.spec.drill.as_ref();
     if let Some(resources) = drill.and_then(|drill| drill.resources.clone()) {
         settings.agents.resources = Some(resources);
     }
+    // A drill can wait, and must not drive out what others run.
+    settings.placement.priority_class_name = None;
     let storage = drill.and_then(|drill| drill.storage.as_ref());
     let name = names::restore_job(&request.restore_uid);
     let deadline = request.deadline_seconds.saturating_add(MARGIN_SECONDS);
@@ -93,7 +100,13 @@ fn add_server(pod: &mut PodSpec, settings: &AgentPodSettings, data: Volume) {
         arguments.extend(["--passwd", PASSWD].map(ToOwned::to_owned));
     }
     // As the other containers, with what was asked for.
-    let own = resources(SERVER_MEMORY);
+    let mut own = resources(SERVER_MEMORY);
+    let on_node = data.empty_dir.as_ref();
+    if let Some(size) = on_node.and_then(|directory| directory.size_limit.clone()) {
+        // So it gets a node that has the space, and is the first to go where that gets short.
+        let requests = own.requests.get_or_insert_default();
+        requests.insert("ephemeral-storage".to_owned(), size);
+    }
     install.push(Container {
         name: "scratch".to_owned(),
         image: Some(settings.database_image.clone()),
@@ -185,14 +198,13 @@ fn data_volume(storage: Option<&DrillStorage>, raw_bytes: Option<i64>) -> Volume
         .filter(|size| is_amount(size) && compare(size, "0") == Some(std::cmp::Ordering::Greater));
     let class = storage.and_then(|storage| storage.storage_class_name.clone());
     let Some((class, size)) = class.zip(size.clone()) else {
-        let by_backup = raw_bytes.map(|bytes| {
-            let bytes = bytes.max(0).saturating_mul(BYTES_PER_BYTE);
-            bytes.saturating_add(LEAST_BYTES).to_string()
-        });
+        let bytes = raw_bytes.unwrap_or(UNKNOWN_BYTES).max(0);
+        let bytes = bytes.saturating_mul(BYTES_PER_BYTE);
+        let by_backup = bytes.saturating_add(LEAST_BYTES).to_string();
         return Volume {
             name,
             empty_dir: Some(EmptyDirVolumeSource {
-                size_limit: size.or(by_backup).map(Quantity),
+                size_limit: Some(Quantity(size.unwrap_or(by_backup))),
                 ..EmptyDirVolumeSource::default()
             }),
             ..Volume::default()

@@ -78,7 +78,11 @@ fn where_the_data_is() {
     };
     let limit = |volume: &Value| volume["emptyDir"]["sizeLimit"].clone();
     assert_eq!(limit(&volume(&Value::Null, Some(100))), json!("2147483948"));
-    assert_eq!(limit(&volume(&Value::Null, None)), Value::Null);
+    assert_eq!(
+        limit(&volume(&Value::Null, None)),
+        json!("53687091200"),
+        "never without a limit"
+    );
     assert_eq!(
         limit(&volume(&json!({"size": "20Gi"}), Some(100))),
         json!("20Gi")

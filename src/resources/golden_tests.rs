@@ -195,6 +195,7 @@ fn the_cron_job_of_backups_and_its_first_job() {
         &database(),
         &valid_backup(&database()).schedule,
         &request,
+        None,
         &settings(),
     );
     insta::assert_yaml_snapshot!("backup_cron_job", cron_job);
@@ -237,6 +238,7 @@ fn a_small_database_and_what_is_asked_about_it() {
             &small_database(),
             &valid_backup(&small_database()).schedule,
             &request,
+            None,
             &settings
         )
     );
@@ -297,6 +299,7 @@ fn pods_meet_pod_security_restricted_and_hold_no_secret() {
         &database(),
         &valid_backup(&database()).schedule,
         &request,
+        None,
         &settings(),
     );
     let pod = cron_job
@@ -428,10 +431,36 @@ fn a_key_of_retentions_own_is_in_no_pod_of_a_backup() {
         request: String::new(),
         secrets: super::agent_pod::Secrets::PostgresAndStorage,
         claim: None,
+        directories: &[],
+        node: None,
     };
     let pod = super::agent_pod::build_template(&database, &taking, &settings());
     let text = serde_json::to_string(&pod).unwrap();
     assert!(!text.contains("may-delete"), "{text}");
+}
+
+/// The claims of directories are read, each once, near the pod that has them, and as their owner.
+#[test]
+fn the_directories_of_a_set_are_mounted_read_only() {
+    let mut database = database();
+    let asked = database.spec.backup.as_mut().unwrap();
+    asked.directories = from(json!([
+        {"claim": "uploads", "path": "generated_images", "runAsUser": 1000, "runAsGroup": 1000},
+        {"claim": "receipts", "runAsUser": 1000, "runAsGroup": 1000},
+        {"claim": "uploads", "path": "avatars", "runAsUser": 1000, "runAsGroup": 1000},
+    ]));
+    let backup = valid_backup(&database);
+    let mut request = backup_request(&database, &backup, &workload(), CHECK_LIMIT);
+    request.turn_seconds = Some(crate::resources::turn_limit(&backup.schedule));
+    let cron_job = build_backup_cron_job(
+        &database,
+        &backup.schedule,
+        &request,
+        Some("node-2"),
+        &settings(),
+    );
+    assert_eq!(super::noted_node(&cron_job), Some("node-2"));
+    insta::assert_yaml_snapshot!("backup_cron_job_with_directories", cron_job);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod backup_job;
 mod catalog_job;
 mod check_job;
 mod check_schedule;
+mod copy_job;
 mod cron_field;
 mod drill_job;
 mod duration;
@@ -26,12 +27,14 @@ mod schedule;
 mod spec_error;
 mod valid_agents;
 mod valid_amounts;
+mod valid_copies;
 mod valid_drill;
 mod valid_dump;
 mod valid_encryption;
 mod valid_scheduling;
 mod valid_spec;
 mod valid_storage;
+mod window;
 mod workloads;
 
 #[cfg(test)]
@@ -46,10 +49,13 @@ pub use agent_identity::{
 };
 pub use agent_settings::AgentPodSettings;
 pub use agent_wishes::with_defaults;
-pub use backup_job::{build_backup_cron_job, build_first_backup_job, noted_request};
+pub use backup_job::{
+    build_backup_cron_job, build_first_backup_job, noted_node, noted_request, turn_limit,
+};
 pub use catalog_job::{CATALOG_KEPT, build_catalog_job};
 pub use check_job::{build_check_job, build_files_job};
 pub use check_schedule::CheckSchedule;
+pub use copy_job::{build_copy_job, copy_request};
 pub use drill_job::build_drill_job;
 pub use duration::{DECLARATION_RANGE, DurationError, DurationRange, parse_duration};
 pub use job_pace::{CatalogPace, JobPace, Pauses};
@@ -67,9 +73,11 @@ pub use restore_job::build_restore_job;
 pub use schedule::{Schedule, ScheduleError};
 pub use spec_error::SpecError;
 pub use valid_agents::agent_errors;
+pub use valid_copies::ValidCopy;
 pub use valid_drill::ValidDrill;
 pub use valid_spec::{
     SpecParts, ValidBackup, ValidRestore, ValidSpec, ValidTableRule, ValidVerification,
     describe_errors,
 };
+pub use window::backup_schedule;
 pub use workloads::{database_container, is_from_claim_template, workload_of};

@@ -117,10 +117,14 @@ pub fn backup_request(
         storage: backup.storage.clone(),
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: backup.deadline.as_secs(),
+        turn_seconds: None,
         check_seconds: check_limit.min(backup.deadline / 2).as_secs(),
         yield_seconds: backup.yield_to_ddl.map(|limit| limit.as_secs()),
         exclude_table_data: asked
             .map(|asked| asked.exclude_table_data.clone())
+            .unwrap_or_default(),
+        directories: asked
+            .map(|asked| asked.directories.clone())
             .unwrap_or_default(),
         age_recipients: backup.age_recipients.clone(),
         labels: asked.map(|asked| asked.labels.clone()).unwrap_or_default(),
@@ -171,6 +175,7 @@ pub fn restore_request(
         storage: backup.storage.clone(),
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
+        confirmed_only: is_confirmed_only(task.restore),
         into: task.restore.spec.into,
         identity_secret: settings.identity_secret.clone(),
         disk: task.disk,
@@ -182,6 +187,12 @@ pub fn restore_request(
 
 /// How long a drill may take that a user asks for while the spec says nothing about drills.
 const DRILL_DEADLINE: Duration = Duration::from_hours(6);
+
+/// Whether the agent must make sure that a set counts: the operator knows nothing of one that a user has
+/// named by its place.
+fn is_confirmed_only(restore: &DatabaseRestore) -> bool {
+    restore.spec.from.set.is_some() && restore.spec.accept_suspect != Some(true)
+}
 
 /// What a drill's agent is asked: nothing about the server of the database, which it does not reach.
 #[must_use]
@@ -219,6 +230,7 @@ pub fn drill_request(
         deadline_seconds: drill
             .map_or(DRILL_DEADLINE, |drill| drill.deadline)
             .as_secs(),
+        confirmed_only: is_confirmed_only(restore),
         drill: Some(DrillRequest {
             queries: asked.map(|asked| asked.queries.clone()).unwrap_or_default(),
             freshness: freshness
@@ -259,6 +271,7 @@ pub fn catalog_request(
         retention: asked.and_then(|asked| asked.retention.clone()),
         removes: false,
         removing: Vec::new(),
+        sample_bytes: backup.verify_sample,
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::cron_field::FIELDS;
+use super::cron_field::{FIELDS, PlainFields};
 
 /// The time zone of a schedule that names none.
 const DEFAULT_TIME_ZONE: &str = "Etc/UTC";
@@ -56,6 +56,7 @@ pub enum ScheduleError {
 pub struct Schedule {
     line: String,
     time_zone: String,
+    fields: PlainFields,
     crontab: Crontab,
 }
 
@@ -85,17 +86,17 @@ impl Schedule {
                 texts.len()
             )));
         }
-        let mut plain = String::new();
-        for (cron_field, text) in FIELDS.iter().zip(texts) {
-            plain.push_str(&cron_field.normalize(text).map_err(malformed)?);
-            plain.push(' ');
+        let mut fields = PlainFields::default();
+        for ((plain, cron_field), text) in fields.iter_mut().zip(&FIELDS).zip(texts) {
+            *plain = cron_field.normalize(text).map_err(malformed)?;
         }
-        plain.push_str(time_zone);
+        let plain = format!("{} {time_zone}", fields.join(" "));
         let crontab =
             cronexpr::parse_crontab(&plain).map_err(|error| malformed(error.to_string()))?;
         let schedule = Self {
             line: line.to_owned(),
             time_zone: time_zone.to_owned(),
+            fields,
             crontab,
         };
         match schedule.tick_after(LONG_AGO) {
@@ -114,6 +115,11 @@ impl Schedule {
     #[must_use]
     pub fn time_zone(&self) -> &str {
         &self.time_zone
+    }
+
+    /// Its fields as plain lists of numbers.
+    pub(super) const fn fields(&self) -> &PlainFields {
+        &self.fields
     }
 
     /// The first tick after `after`; `None` past the end of the calendar.

@@ -1,12 +1,26 @@
-//! What can't be asked of a dump: tables that must be in it, resources that no pod can have. Pure.
+//! What can't be asked of a dump: tables that must be in it, resources that no pod can have, a window that is
+//! none. Pure.
 
-use super::duration::DurationRange;
+use std::time::Duration;
+
+use super::duration::{DurationError, DurationRange, parse_duration};
 use super::spec_error::SpecError;
 use super::valid_agents::agent_errors;
 use crate::api::{Agents, Backup, ProtectedDatabaseSpec};
 
 /// How long a change of a table may wait for a dump.
 pub(super) const YIELD_RANGE: DurationRange = ["1s", "1d"];
+
+/// How long a window may be.
+const WINDOW_RANGE: DurationRange = ["1m", "24h"];
+
+/// How long after a tick a backup may begin; no time at all without a window.
+pub(super) fn read_window(backup: &Backup) -> Result<Duration, DurationError> {
+    let window = backup.window.as_deref();
+    window.map_or(Ok(Duration::ZERO), |text| {
+        parse_duration(text, WINDOW_RANGE)
+    })
+}
 
 /// Every field that can't be used.
 pub(super) fn dump_errors(spec: &ProtectedDatabaseSpec, backup: &Backup) -> Vec<SpecError> {

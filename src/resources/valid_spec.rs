@@ -11,10 +11,11 @@ use super::duration::{DurationRange, parse_duration};
 use super::schedule::{Schedule, ScheduleError};
 use super::spec_error::SpecError;
 use super::valid_agents::agent_errors;
+use super::valid_copies::{ValidCopy, read_copies, read_sample};
 use super::valid_drill::{ValidDrill, read_drill};
-use super::valid_dump::{YIELD_RANGE, dump_errors};
+use super::valid_dump::{YIELD_RANGE, dump_errors, read_window};
 use super::valid_encryption::read_recipients;
-use super::valid_storage::storage_errors;
+use super::valid_storage::{DEFAULT_RETRY, RETRY_RANGE, storage_errors};
 use crate::api::{
     Backup, Connection, FILE_RULE_LIMIT, FileRule, ProtectedDatabaseSpec, S3Storage, TableRule,
     TlsMode, Verification,
@@ -64,6 +65,8 @@ pub struct ValidTableRule {
 pub struct ValidBackup {
     /// When they are taken.
     pub schedule: Schedule,
+    /// How long after each tick one may begin.
+    pub window: Duration,
     /// Longest time that one may take.
     pub deadline: Duration,
     /// How long one waits in all for a storage that is unavailable or busy.
@@ -74,6 +77,10 @@ pub struct ValidBackup {
     pub yield_to_ddl: Option<Duration>,
     /// Public keys that they are encrypted for; none for backups that are not encrypted.
     pub age_recipients: Vec<String>,
+    /// Bytes of the sets that are read whole each day; 0 for none.
+    pub verify_sample: u64,
+    /// Further buckets that get a copy of each.
+    pub copies: Vec<ValidCopy>,
 }
 
 /// What restores of backups go by.
@@ -236,8 +243,6 @@ const COUNTING_RANGE: DurationRange = ["1ms", "1h"];
 const GATE_RANGE: DurationRange = ["1s", "24h"];
 const BACKUP_RANGE: DurationRange = ["1s", "7d"];
 const RESTORE_RANGE: DurationRange = ["1m", "7d"];
-const RETRY_RANGE: DurationRange = ["1s", "24h"];
-const DEFAULT_RETRY: &str = "1h";
 
 /// Collects what is wrong while it reads on, so that all of it is reported at once.
 #[derive(Default)]
@@ -448,6 +453,9 @@ fn read_file_rule(reader: &mut Reader, position: usize, rule: &FileRule) -> Opti
 fn read_backup(reader: &mut Reader, backup: &Backup) -> Option<ValidBackup> {
     let deadline = reader.duration("spec.backup.deadline", &backup.deadline, BACKUP_RANGE);
     let schedule = reader.schedule("spec.backup", &backup.schedule, backup.time_zone.as_deref());
+    let window = read_window(backup)
+        .map_err(|error| reader.refuse("spec.backup.window", error.to_string()))
+        .ok();
     let storage = &backup.storage.s3;
     let wrong = storage_errors("spec.backup.storage.s3", storage);
     reader.errors.extend(wrong);
@@ -471,13 +479,22 @@ fn read_backup(reader: &mut Reader, backup: &Backup) -> Option<ValidBackup> {
             .map_err(|errors| reader.errors.extend(errors))
             .ok(),
     };
+    let verify_sample = read_sample("spec.backup.verifySample", &backup.verify_sample)
+        .map_err(|error| reader.errors.push(error))
+        .ok();
+    let copies = read_copies("spec.backup", backup)
+        .map_err(|errors| reader.errors.extend(errors))
+        .ok();
     Some(ValidBackup {
         schedule: schedule?,
+        window: window?,
         deadline: deadline?,
         retry_timeout: retry_timeout?,
         storage: backup.storage.s3.clone(),
         yield_to_ddl: yield_to_ddl?,
         age_recipients: age_recipients?,
+        verify_sample: verify_sample?,
+        copies: copies?,
     })
 }
 

@@ -244,6 +244,10 @@ fn cron_jobs() -> Vec<Scenario> {
             wanting(|backup| backup.schedule = "0 4 * * *".to_owned()),
         ),
         (
+            "the backup may begin within two hours after its tick",
+            wanting(|backup| backup.window = Some("2h".to_owned())),
+        ),
+        (
             "the image was changed",
             Sample::settled()
                 .workload(|workload| workload.containers[0].image = "postgres:16".to_owned()),

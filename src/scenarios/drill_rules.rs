@@ -7,7 +7,7 @@ use super::drill_sample::{
     ENDED, NAME, announced, drill, drilled, job, noted, over, report, running, with,
 };
 use super::restore_sample::{backup, demoted, restore_of};
-use super::rules_tests::Case;
+use super::rule_case::Case;
 use super::sample::Sample;
 use super::sample_parts::{known, time};
 use crate::api::{BackupDrill, DatabaseRestore};
@@ -75,6 +75,7 @@ fn noted_by() -> Vec<Case> {
                 time: time(at),
                 passed,
                 times: crate::api::DrillTimes::default(),
+                unchecked: Vec::new(),
             },
         }]
     };
@@ -133,6 +134,7 @@ fn forgotten() -> Vec<Case> {
         .metadata
         .owner_references
         .clone_from(&ended.metadata.owner_references);
+    beside.metadata.resource_version = Some("7".to_owned());
     let mut unseen = refused.clone();
     unseen.metadata.uid = Some("uid-of-another".to_owned());
     let all = vec![

@@ -46,6 +46,7 @@ pub fn announced() -> Value {
 pub fn running() -> Value {
     let mut status = announced();
     status["job"] = names::restore_job(&format!("uid-of-{NAME}")).into();
+    status["jobUid"] = "uid-of-the-job".into();
     status
 }
 
@@ -123,6 +124,7 @@ pub fn noted(passed: bool, at: &str) -> DatabaseBackup {
         time: time(at),
         passed,
         times: from(json!({"downloadSeconds": 20, "dataSeconds": 70})),
+        unchecked: Vec::new(),
     });
     backup
 }

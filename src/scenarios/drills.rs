@@ -174,6 +174,18 @@ fn nothing_is_called_proven_that_is_not() {
             newer.metadata.name = Some("knowledge-drill-20260201-092900".to_owned());
             proven().with(|observed| known(&mut observed.restores).push(newer))
         }),
+        ("a newer backup could not be restored", {
+            let mut newer = noted(false, ENDED);
+            newer.metadata.name = Some("knowledge-backup-2".to_owned());
+            newer.metadata.creation_timestamp = Some(time("2026-02-01T09:15:00Z"));
+            proven().with(|observed| known(&mut observed.backups).push(newer))
+        }),
+        (
+            "100 days later, without a schedule",
+            proven()
+                .wanted(|spec| spec.drill = None)
+                .at("2026-05-12T09:30:00Z"),
+        ),
         ("three weeks later", proven().at("2026-02-22T09:30:00Z")),
         (
             "the restores can't be read",
@@ -299,6 +311,37 @@ fn which_backup_is_drilled_is_what_the_spec_says() {
     assert!(["later", "oldest"].contains(&random.as_str()), "{random}");
 }
 
+/// Where a drill could not restore the newest one, a restore takes the one before, and a drill tries again.
+#[test]
+fn the_next_one_is_restored_where_a_drill_has_failed() {
+    let chosen = |into: &str| {
+        let mut bad = noted(false, ENDED);
+        bad.metadata.name = Some("bad".to_owned());
+        bad.metadata.creation_timestamp = Some(time("2026-02-01T09:15:00Z"));
+        let restore = restore_of(&json!({"latestGood": true}), into, &Value::Null);
+        let sample = super::restore_sample::restoring(restore)
+            .backups(vec![backup(BACKUP, "2026-02-01T09:01:00Z"), bad]);
+        decided(&sample).status.set.map(|set| set.backup)
+    };
+    assert_eq!(chosen("Replace").as_deref(), Some(BACKUP));
+    assert_eq!(chosen("Scratch").as_deref(), Some("bad"));
+}
+
+/// A volume of a drill lives as long as its pod, and the pod as long as the Job.
+#[test]
+fn the_job_of_a_drill_goes_once_it_is_over() {
+    let ends = |restore: DatabaseRestore| {
+        let sample = with(vec![restore]).jobs(vec![job(Some("Complete"))]);
+        let plan = decide(&sample.0);
+        check_plan(&sample.0, &plan).unwrap();
+        plan.steps
+            .iter()
+            .any(|step| matches!(step, Step::EndJob(_)))
+    };
+    assert!(ends(good()));
+    assert!(!ends(drill(NAME, &reported(&report()))));
+}
+
 #[test]
 fn what_a_drill_says_on_its_way() {
     let announced = || with(vec![drill(NAME, &announced())]);
@@ -355,7 +398,7 @@ fn what_a_drill_says_on_its_way() {
 /// A report without one of the things that were asked proves nothing.
 #[test]
 fn a_report_proves_only_what_it_says() {
-    let state = |report: &Value, job: Option<&str>| {
+    let end_of = |report: &Value, job: Option<&str>| {
         let sample = with(vec![drill(NAME, &reported(report))]);
         let jobs = if job == Some("gone") {
             Vec::new()
@@ -366,10 +409,14 @@ fn a_report_proves_only_what_it_says() {
         (status.state.unwrap(), status.message.unwrap_or_default())
     };
     let whole = Some("Complete");
-    assert_eq!(state(&report(), whole).0, RestoreState::Complete);
-    assert_eq!(state(&report(), None).0, RestoreState::Running);
+    assert_eq!(end_of(&report(), whole).0, RestoreState::Complete);
+    assert_eq!(end_of(&report(), None).0, RestoreState::Running);
     for end in ["Failed", "gone"] {
-        assert_eq!(state(&report(), Some(end)).0, RestoreState::Failed, "{end}");
+        assert_eq!(
+            end_of(&report(), Some(end)).0,
+            RestoreState::Failed,
+            "{end}"
+        );
     }
     let changes = [
         ("/phase", json!("Verifying")),
@@ -401,7 +448,7 @@ fn a_report_proves_only_what_it_says() {
         let mut changed = report();
         let (parent, field) = path.rsplit_once('/').unwrap();
         changed.pointer_mut(parent).unwrap()[field] = value.clone();
-        let (state, message) = state(&changed, whole);
+        let (state, message) = end_of(&changed, whole);
         assert_eq!(state, RestoreState::Failed, "{path} = {value}: {message}");
         assert!(
             message.starts_with("backup knowledge-backup-first is not proven: "),
@@ -442,6 +489,10 @@ fn a_report_without_a_job_of_the_operator_proves_nothing() {
     assert_eq!(decided(&sample).status.state, Some(RestoreState::Failed));
     let mut foreign = job(Some("Complete"));
     foreign.metadata.owner_references = None;
+    let mut replaced = job(Some("Complete"));
+    replaced.metadata.uid = Some("uid-of-another".to_owned());
+    let sample = with(vec![drill(NAME, &reported(&report()))]).jobs(vec![replaced]);
+    assert_eq!(decided(&sample).status.state, Some(RestoreState::Failed));
     let sample = with(vec![drill(NAME, &reported(&report()))]).jobs(vec![foreign]);
     assert_eq!(decided(&sample).status.state, Some(RestoreState::Failed));
 }

@@ -379,6 +379,14 @@ impl Passes {
                     BackupVerdict::Demoted(by) => status.demoted = Some(by),
                 }
             }
+            Step::NoteRead { name, read } => {
+                let backups = known(&mut self.observed.backups);
+                let backup = backups
+                    .iter_mut()
+                    .find(|backup| backup.metadata.name.as_ref() == Some(name))
+                    .expect("the backup");
+                backup.status.get_or_insert_default().last_read = Some(read.clone());
+            }
             Step::FailBackup {
                 name,
                 reason,

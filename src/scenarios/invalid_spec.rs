@@ -46,6 +46,11 @@ const INVALID_BACKUP: &[(&str, Change)] = &[
             .iter_mut()
             .for_each(|backup| backup.time_zone = Some("Mars".to_owned()));
     }),
+    ("spec.backup.window", |spec| {
+        spec.backup
+            .iter_mut()
+            .for_each(|backup| backup.window = Some("25h".to_owned()));
+    }),
     ("spec.backup.deadline", |spec| {
         spec.backup
             .iter_mut()

@@ -129,6 +129,24 @@ fn fields(plan: &Plan) -> [(&'static str, Option<String>); 7] {
             status.next_backup.as_ref().map(|next| next.0.to_string()),
         ),
         (
+            "turn",
+            status.backup_turn.as_ref().map(|turn| {
+                let given = turn.given.as_ref().map(|given| given.0.to_string());
+                format!(
+                    "{} since {}, {}",
+                    turn.backup,
+                    turn.since.0,
+                    given.map_or_else(
+                        || format!(
+                            "{} before it {:?}, as of {}",
+                            turn.ahead, turn.ahead_names, turn.as_of.0
+                        ),
+                        |given| format!("given {given}")
+                    )
+                )
+            }),
+        ),
+        (
             "observed generation",
             status
                 .observed_generation

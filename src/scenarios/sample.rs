@@ -90,6 +90,7 @@ impl Sample {
             pace: JobPace::default(),
             kept_volume_limit: 20,
             kubernetes_cluster: None,
+            turn: None,
             world,
         })
     }
@@ -232,6 +233,7 @@ impl Sample {
             known(&mut observed.twins).found.push(TwinFact {
                 of: "pvc-a".to_owned(),
                 volume: twin,
+                is_own: false,
                 pause: None,
                 pods: Fact::Known(Vec::new()),
             });

@@ -11,8 +11,8 @@ use super::sample::Sample;
 use super::sample_objects::{backup, check};
 use super::sample_parts::{confirm, delete, from, metadata, time};
 use crate::api::{
-    BackupConfirmation, BackupDrill, BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles,
-    ConfirmedVerb, DatabaseLedger, DrillTimes, WorkloadKind, reasons,
+    BackupConfirmation, BackupDrill, BackupRead, BackupVerdict, CheckTarget, CheckVerdict,
+    CheckedFiles, ConfirmedVerb, DatabaseLedger, DrillTimes, WorkloadKind, reasons,
 };
 use crate::plan::{
     ConfirmedKind, Disturbance, GateStep, MountRepairStep, Permission, Permit, Pin, Release,
@@ -134,6 +134,14 @@ fn steps() -> Vec<Step> {
                 time: time("2026-02-01T09:00:00Z"),
             }),
         },
+        Step::NoteRead {
+            name: name(),
+            read: BackupRead {
+                time: time("2026-02-01T09:00:00Z"),
+                job: String::new(),
+                damage: None,
+            },
+        },
         Step::EndJob(object()),
         Step::CreateBackup(Box::new(backup("data", "2026-02-01T09:00:00Z", "Running"))),
         Step::NoteDrill {
@@ -143,6 +151,7 @@ fn steps() -> Vec<Step> {
                 time: time("2026-02-01T09:00:00Z"),
                 passed: true,
                 times: DrillTimes::default(),
+                unchecked: Vec::new(),
             },
         },
         Step::CreateDrill(Box::new(drill("data", &serde_json::Value::Null))),

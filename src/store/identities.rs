@@ -233,7 +233,7 @@ mod tests {
             opened(&stored, &with(&stranger)),
             Err(Unopened::OtherRecipients)
         ));
-        for length in [0, 10, 100, 200] {
+        for length in [0, 10, 100] {
             let cut = opened(&stored[..length], &with(&one));
             assert!(matches!(cut, Err(Unopened::Cut)), "{length}");
         }
@@ -243,7 +243,9 @@ mod tests {
             changed[at] ^= 1;
             assert!(opened(&changed, &with(&one)).is_err(), "{at}");
         }
-        let plain = open_stored(&b"plain"[..], None, None);
-        assert_eq!(plain.unwrap().bytes().count(), 5);
+        let mut plain = String::new();
+        let mut reader = open_stored(&b"plain"[..], None, None).unwrap();
+        reader.read_to_string(&mut plain).unwrap();
+        assert_eq!(plain, "plain");
     }
 }

@@ -86,8 +86,14 @@ pub fn database_folder(prefix: &str, namespace: &str, database: &str) -> String 
 /// path element.
 #[must_use]
 pub fn further_dump_name(database: &str) -> String {
+    format!("dump-{}.pgc.zst", encode_name(database))
+}
+
+/// A name of others, percent-encoded so that it is part of a path element. It has no dot and no slash.
+#[must_use]
+pub(super) fn encode_name(name: &str) -> String {
     let mut encoded = String::new();
-    for byte in database.bytes() {
+    for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
             encoded.push(char::from(byte));
         } else {
@@ -95,7 +101,7 @@ pub fn further_dump_name(database: &str) -> String {
             let _written = write!(encoded, "%{byte:02X}");
         }
     }
-    format!("dump-{encoded}.pgc.zst")
+    encoded
 }
 
 #[cfg(test)]

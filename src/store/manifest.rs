@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::api::Finding;
 use crate::postgres::DatabaseDescription;
 
+use super::ManifestDirectory;
+
 /// The format that this version writes. 1: the first one; tables have a SHA-256. 2: tables have a
-/// BLAKE3 instead, and there is more that a restore needs.
-pub const FORMAT_VERSION: u32 = 2;
+/// BLAKE3 instead, and there is more that a restore needs. 3: there may be directories of claims.
+pub const FORMAT_VERSION: u32 = 3;
 /// The oldest format that this version reads.
 pub const OLDEST_FORMAT_VERSION: u32 = 1;
 
@@ -49,6 +51,9 @@ pub struct Manifest {
     pub holdfast_version: String,
     /// The databases in the set, the main one first.
     pub databases: Vec<ManifestDatabase>,
+    /// Directories of claims in the set. From format version 3 on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<ManifestDirectory>,
     /// The objects of the set, except the manifest.
     pub objects: Vec<ManifestObject>,
     /// The Kubernetes cluster, by the UID of its namespace `kube-system`. Sets of another one are
@@ -71,6 +76,15 @@ pub struct Manifest {
     pub role_passwords: Option<RolePasswords>,
     /// When the backup began and how long its parts took.
     pub durations: Durations,
+}
+
+impl Manifest {
+    /// Whether an object is the archive of a directory, which no database needs.
+    #[must_use]
+    pub fn is_of_files(&self, object: &ManifestObject) -> bool {
+        let mut directories = self.directories.iter();
+        directories.any(|directory| directory.object == object.name)
+    }
 }
 
 /// Whether a set counts.
@@ -296,4 +310,15 @@ pub struct Durations {
     pub dump_seconds: u64,
     /// Seconds for roles and tablespaces.
     pub globals_seconds: u64,
+    /// Seconds for directories.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_seconds: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_zero(seconds: &u64) -> bool {
+    *seconds == 0
 }

@@ -27,6 +27,8 @@ pub enum Held {
     StorageChanged,
     /// The newest confirmed set is missing, or can't be read.
     NewestConfirmedUnread,
+    /// A set was found damaged, and its backup does not say so yet.
+    SetDamaged,
 }
 
 /// Why a set stays or goes.
@@ -78,6 +80,7 @@ impl fmt::Display for Held {
             Self::Suspended => "spec.suspend is true",
             Self::StorageChanged => "spec.backup.storage was changed meanwhile",
             Self::NewestConfirmedUnread => "the newest confirmed set can't be read",
+            Self::SetDamaged => "a set was found damaged",
         })
     }
 }

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::agents::cron_job_warning;
 use super::{Fact, Reader};
 use crate::api::ProtectedDatabase;
-use crate::resources::Schedule;
+use crate::resources::{Schedule, backup_schedule};
 
 /// How long the CronJob controller has to create a Job, in seconds.
 const LATE_AFTER: i64 = 20;
@@ -76,13 +76,11 @@ pub(super) fn missed(
     cron_job: &Fact<Option<CronJob>>,
     now: i64,
 ) -> Option<Time> {
-    let backup = database.spec.backup.as_ref()?;
     let cron_job = cron_job.known()?.as_ref()?;
     if database.spec.suspend {
         return None;
     }
-    let schedule = Schedule::parse(&backup.schedule, backup.time_zone.as_deref()).ok()?;
-    missed_tick(cron_job, &schedule, now)
+    missed_tick(cron_job, &backup_schedule(database)?, now)
 }
 
 impl Reader {

@@ -104,7 +104,9 @@ impl Reader {
         pods: &Fact<Vec<Pod>>,
     ) -> Fact<Vec<FileClaim>> {
         let rules = &database.spec.verification.files;
-        if rules.is_empty() {
+        let backup = database.spec.backup.as_ref();
+        let directories = backup.map_or(&[][..], |backup| &backup.directories);
+        if rules.is_empty() && directories.is_empty() {
             return Fact::Known(Vec::new());
         }
         let api = self.namespaced::<PersistentVolumeClaim>();
@@ -113,10 +115,17 @@ impl Reader {
             Fact::Known(pods) => pods.iter().map(PodFact::from).collect(),
             Fact::Unknown(why) => return Fact::Unknown(why.clone()),
         };
-        Fact::from_read("the claims of spec.verification.files", claims).map(|claims| {
+        Fact::from_read(
+            "the claims of spec.verification.files and spec.backup.directories",
+            claims,
+        )
+        .map(|claims| {
             let names = claims.items.iter().map(ResourceExt::name_any);
             names
-                .filter(|name| rules.iter().any(|rule| rule.claim == *name))
+                .filter(|name| {
+                    rules.iter().any(|rule| rule.claim == *name)
+                        || directories.iter().any(|one| one.claim == *name)
+                })
                 .map(|claim| FileClaim {
                     node: node_of(&pods, &claim),
                     claim,

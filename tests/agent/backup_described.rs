@@ -307,7 +307,7 @@ async fn a_server_newer_than_every_program_is_refused_by_name() {
 
 #[test]
 fn manifests_of_every_format_are_read() {
-    for version in [1, 2] {
+    for version in [1, 2, 3] {
         let path = format!(
             "{}/tests/fixtures/manifests/version-{version}.json",
             env!("CARGO_MANIFEST_DIR")

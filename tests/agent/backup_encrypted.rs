@@ -53,7 +53,7 @@ fn shell(scene: &Scene, folder: &Path, line: &str) -> Output {
 }
 
 /// The output of what a user types; it must succeed.
-fn said(scene: &Scene, folder: &Path, line: &str) -> String {
+pub fn said(scene: &Scene, folder: &Path, line: &str) -> String {
     let output = shell(scene, folder, line);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{line}: {error}");
@@ -159,7 +159,7 @@ async fn debians_age_reads_an_encrypted_set_with_the_key_of_each_recipient() {
         "{fetched}"
     );
 
-    // As docs/backup.md has it, with either key.
+    // With either key.
     for key in ["one.key", "other.key"] {
         let list = format!("age -d -i ../{key} dump.pgc.zst.age | zstd -d | pg_restore --list");
         let list = said(&scene, &to, &list);

@@ -75,9 +75,11 @@ impl Scene {
             storage: bucket.storage(),
             retry_seconds: 60,
             deadline_seconds: 600,
+            turn_seconds: None,
             check_seconds: 0,
             yield_seconds: None,
             exclude_table_data: Vec::new(),
+            directories: Vec::new(),
             age_recipients: Vec::new(),
             labels: BTreeMap::new(),
             kubernetes_cluster: None,
@@ -90,6 +92,7 @@ impl Scene {
             s3_ca: bucket.authority(),
             identity: credentials.path().to_path_buf(),
             work: credentials.path().to_path_buf(),
+            claims: credentials.path().join("claims"),
         };
         Self {
             postgres,

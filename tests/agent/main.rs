@@ -9,10 +9,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adopted;
 mod archive;
 mod backup;
 mod backup_cut_short;
 mod backup_described;
+mod backup_directories;
 mod backup_encrypted;
 mod backup_faults;
 mod backup_judged;
@@ -22,7 +24,9 @@ mod backup_yields;
 mod before_login;
 mod catalog;
 mod check;
+mod cluster_lost;
 mod connection;
+mod copied;
 mod coverage;
 mod drill_scene;
 mod drill_scratch;
@@ -36,6 +40,7 @@ mod owner_code;
 mod random;
 mod remembered;
 mod restored;
+mod restored_by_hand;
 mod restored_clients;
 mod restored_crafted;
 mod restored_disk;
@@ -54,6 +59,7 @@ mod retention;
 mod retention_held;
 mod retention_mended;
 mod retention_scene;
+mod sampled;
 mod settings;
 mod store;
 mod store_dialects;

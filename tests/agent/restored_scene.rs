@@ -158,6 +158,7 @@ impl Restore {
             storage: scene.bucket.storage(),
             path: scene.order().path.as_str().to_owned(),
             manifest_sha256: set.manifest_sha256.clone(),
+            confirmed_only: false,
             into,
             identity_secret: None,
             disk: DataDisk::default(),

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use holdfast::api::{CheckOutcome, ConditionStatus, ConditionType, names, reasons};
+use holdfast::api::{BackupState, CheckOutcome, ConditionStatus, ConditionType, names, reasons};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
+use crate::backup::back_up_now;
 use crate::data_lost::ask_for_a_check;
 use crate::shard::operator::Installation;
 use crate::support::{
-    Scene, Server, assert_tells, beside_others, build_claim, build_plain_database, in_shard,
-    outcome,
+    Runbook, Scene, Server, assert_ran, assert_tells, beside_others, build_claim, build_database,
+    build_plain_database, in_shard, outcome,
 };
 
 use ConditionStatus::{False, True, Unknown};
@@ -40,6 +41,7 @@ fn rows_and_files_that_part_are_told() {
         scene.settle().await;
         assert_one_look_for_each_check(scene).await;
 
+        let runbook = Runbook::open(scene, "docs/runbooks/files-and-rows.md");
         upload(scene, "rm trend_examples/b.png");
         ask_for_a_check(scene).await;
         let said = scene
@@ -60,13 +62,27 @@ fn rows_and_files_that_part_are_told() {
             .await;
         scene.wait_condition(Ready, False, reasons::NOT_READY).await;
         scene.wait_verified().await;
+        assert_ran(
+            &runbook.run("kubectl -n NAMESPACE describe protdb NAME"),
+            0,
+            &["FilesMissing", "/app/data/trend_examples/b.png"],
+        );
+        // The data itself is verified.
+        let explained = runbook.run("kubectl holdfast explain NAME -n NAMESPACE");
+        assert_ran(&explained, 0, &[]);
 
         upload(scene, "touch trend_examples/b.png");
-        ask_for_a_check(scene).await;
+        assert_ran(
+            &runbook.run("kubectl holdfast check NAME -n NAMESPACE"),
+            0,
+            &["Asked for DatabaseCheck"],
+        );
         scene
             .wait_condition(FilesMatch, True, reasons::FILES_MATCH)
             .await;
         scene.wait_green().await;
+        let sorted = "kubectl -n NAMESPACE get dbcheck --sort-by=.metadata.creationTimestamp";
+        assert_ran(&runbook.run(sorted), 0, &["Verified"]);
 
         server.sql(scene, "DELETE FROM trends");
         ask_for_a_check(scene).await;
@@ -211,6 +227,78 @@ fn a_claim_that_can_not_be_mounted_is_told_once_for_each_check_and_keeps_nothing
         scene
             .assert_condition(DataReset, False, reasons::VERIFIED)
             .await;
+    });
+}
+
+#[test]
+fn the_files_of_a_directory_are_in_the_backup_and_none_that_is_unread_is_passed_over() {
+    beside_others("files-backup", async |scene| {
+        let server = start_with_uploads(scene).await;
+        let mut database = build_database(scene, &server);
+        let backup = database.spec.backup.as_mut().expect("backups");
+        backup.directories = serde_json::from_value(json!([
+            {"claim": "uploads", "path": "trend_examples"},
+        ]))
+        .expect("directories");
+        scene.protect(&database).await;
+        scene.wait_green().await;
+        let good = scene.status().await.last_good_backup.expect("a backup");
+        let taken = scene
+            .wait_backup(&good.name)
+            .await
+            .status
+            .expect("a status");
+        assert_eq!(taken.files, Some(4), "{taken:?}");
+
+        let before = upload(
+            scene,
+            "chmod 600 trend_examples/a.png && stat -c %u:%g:%a trend_examples/*",
+        );
+        back_up_now(scene, "unread");
+        let unread = scene.wait_backup("unread").await.status.expect("a status");
+        assert_eq!(
+            (unread.state, unread.reason.as_deref()),
+            (
+                Some(BackupState::Suspect),
+                Some(reasons::DIRECTORY_INCOMPLETE)
+            ),
+            "{unread:?}"
+        );
+        assert_tells(
+            &unread.message.clone().expect("a message"),
+            &[
+                "trend_examples of claim uploads",
+                "a.png: Permission denied",
+                "runAsUser",
+            ],
+        );
+        assert_eq!(
+            scene.status().await.last_good_backup,
+            Some(good),
+            "the good one stays"
+        );
+
+        let owned = json!([{"claim": "uploads", "path": "trend_examples", "runAsUser": OWNER, "runAsGroup": OWNER}]);
+        scene
+            .change(json!({"spec": {"backup": {"directories": owned}}}))
+            .await;
+        scene.settle().await;
+        back_up_now(scene, "as-owner");
+        let owned = scene
+            .wait_backup("as-owner")
+            .await
+            .status
+            .expect("a status");
+        assert_eq!(
+            (owned.state, owned.files),
+            (Some(BackupState::Complete), Some(4)),
+            "{owned:?}"
+        );
+        assert_eq!(
+            upload(scene, "stat -c %u:%g:%a trend_examples/*"),
+            before,
+            "reading changes nothing"
+        );
     });
 }
 

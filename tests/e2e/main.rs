@@ -14,6 +14,7 @@
 mod support;
 
 mod accept;
+mod adopted;
 mod agents_at_home;
 mod agents_fenced;
 mod agents_kept_out;

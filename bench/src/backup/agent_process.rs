@@ -92,9 +92,11 @@ async fn take_one(errand: &Errand) -> Result<TakenSet, AgentFailure> {
         storage: errand.storage.clone(),
         retry_seconds: 60,
         deadline_seconds: DEADLINE,
+        turn_seconds: None,
         check_seconds: 0,
         yield_seconds: Some(30),
         exclude_table_data: Vec::new(),
+        directories: Vec::new(),
         age_recipients: Vec::new(),
         labels: BTreeMap::new(),
         kubernetes_cluster: None,
@@ -106,6 +108,7 @@ async fn take_one(errand: &Errand) -> Result<TakenSet, AgentFailure> {
         s3_credentials: errand.s3_credentials.clone(),
         s3_ca: errand.s3_credentials.clone(),
         work: errand.work.clone(),
+        claims: errand.work.join("claims"),
     };
     let now = Timestamp::now();
     let suffix = set_suffix("bench", &now.to_string());

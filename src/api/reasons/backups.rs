@@ -24,6 +24,11 @@ reasons! { BACKUPS:
         "An object of a backup set is gone from the bucket, or has another size or another manifest: that \
          set can't be restored. All sets are compared with their manifests once a day.",
         "Find out who removes from the bucket. Delete what is left of the set, and its DatabaseBackup.";
+    SET_DAMAGED = "SetDamaged" on "BackupFresh=False":
+        "An object of a backup set has other bytes than were stored, in two reads one after the other: that \
+         set can't be restored, and does not count any more. A part of all sets is read whole each day.",
+        "See what is wrong with the storage. Delete what is left of the set, and its DatabaseBackup; the \
+         copies of that set in other buckets are not concerned.";
     BACKUP_OVERDUE = "BackupOverdue" on "BackupFresh=False":
         "The newest good backup is older than two intervals of the schedule.",
         "`kubectl get dbbackup` shows why the newer ones failed.";
@@ -35,6 +40,11 @@ reasons! { BACKUPS:
         "The backup was taken while the data looked reset or was not verified. It is kept, but \
          never counts as a good backup.",
         "Fix what DataVerified or DataReset says. The next backup is good again.";
+    DIRECTORY_INCOMPLETE = "DirectoryIncomplete" on "BackupFresh=False":
+        "A directory of `spec.backup.directories` could not be archived completely: it does not exist, not \
+         all of its files could be read, or it is the data directory of a Postgres. The backup is kept, \
+         with its dumps, but never counts as a good backup.",
+        "Do what the message says. `runAsUser` and `runAsGroup` of the directory are the owner of the files.";
     BUCKET_NOT_FOUND = "BucketNotFound" on "BackupFresh=False":
         "The bucket in `spec.backup.storage.s3.bucket` does not exist.",
         "Create the bucket, or correct its name.";

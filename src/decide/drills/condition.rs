@@ -10,13 +10,16 @@ use super::super::ready::list;
 use super::due::is_open;
 use super::select::{counting, counts_now};
 use crate::api::{
-    ConditionStatus, ConditionType, DatabaseRestore, DesiredCondition, DrillSummary, RestoreState,
-    RestoreTarget, names, reasons,
+    BackupDrill, ConditionStatus, ConditionType, DatabaseRestore, DesiredCondition, DrillSummary,
+    RestoreState, RestoreTarget, names, reasons,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{ValidDrill, describe_errors};
 use crate::wording::say_length;
 use crate::world::Observed;
+
+/// After how many days a proof is too old where no schedule of drills says it.
+const UNSCHEDULED_DAYS: i64 = 90;
 
 /// Says whether the backups are proven.
 pub fn prove(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
@@ -101,19 +104,35 @@ fn proven(observed: &Observed, judged: &Judged<'_>, plan: &Plan, last: &DrillSum
             say_length(SignedDuration::from_secs(seconds))
         )
     });
+    let unchecked = match proven.unchecked.as_slice() {
+        [] => String::new(),
+        unchecked => format!("; not compared: {}", unchecked.join(", ")),
+    };
     let said = format!(
-        "backup {} of {} is the newest that is proven: drill {} has restored all of it at {}{took}",
+        "backup {} of {} is the newest that is proven: drill {} has restored its databases at \
+         {}{took}{unchecked}",
         proven.backup, proven.backup_time.0, proven.restore, proven.time.0
     );
-    let limit = judged.spec.drill.as_ref().ok().and_then(Option::as_ref);
-    let limit = limit.and_then(|drill| too_old_at(drill, &Time(at)));
-    match limit {
+    // An older one that comes back says nothing of what a newer one has shown.
+    if let Some((backup, drill)) = newer_disproved(observed, judged, &proven.backup_time) {
+        let message = format!(
+            "backup {backup}, which is newer, could not be restored: drill {} failed at {}. {said}. Once the \
+             cause is mended: {}",
+            drill.restore,
+            drill.time.0,
+            command(observed)
+        );
+        return (ConditionStatus::False, reasons::DRILL_FAILED, message);
+    }
+    let drill = judged.spec.drill.as_ref().ok().and_then(Option::as_ref);
+    match too_old_at(drill, &Time(at)) {
         Some(limit) if limit.0 <= observed.now.0 => (
             ConditionStatus::False,
             reasons::DRILL_TOO_OLD,
             format!(
                 "the newest drill that has proven a backup ended at {at}, which is older than two intervals \
-                 of spec.drill.schedule and spec.drill.deadline; {said}. See kubectl -n {} get dbrestore",
+                 of spec.drill.schedule and spec.drill.deadline, or without a schedule than {UNSCHEDULED_DAYS} \
+                 days; {said}. See kubectl -n {} get dbrestore",
                 observed.namespace_name()
             ),
         ),
@@ -121,8 +140,30 @@ fn proven(observed: &Observed, judged: &Judged<'_>, plan: &Plan, last: &DrillSum
     }
 }
 
+/// The newest backup that counts, is newer than that, and whose newest drill could not restore it.
+fn newer_disproved<'a>(
+    observed: &'a Observed,
+    judged: &Judged<'_>,
+    proven: &Time,
+) -> Option<(&'a str, &'a BackupDrill)> {
+    let newest_first = counting(observed, judged).into_iter().rev();
+    let newer = newest_first.filter(|backup| {
+        let made = backup.metadata.creation_timestamp.as_ref();
+        made.is_some_and(|made| made.0 > proven.0)
+    });
+    let mut disproved = newer.filter_map(|backup| {
+        let name = backup.metadata.name.as_deref()?;
+        Some((name, backup.disproved_by()?))
+    });
+    disproved.next()
+}
+
 /// When a proof is too old: two intervals of the schedule later, and what a drill may take.
-fn too_old_at(drill: &ValidDrill, proof: &Time) -> Option<Time> {
+fn too_old_at(drill: Option<&ValidDrill>, proof: &Time) -> Option<Time> {
+    let Some(drill) = drill else {
+        let limit = SignedDuration::from_hours(24 * UNSCHEDULED_DAYS);
+        return proof.0.checked_add(limit).ok().map(Time);
+    };
     let overdue = drill.schedule.overdue_at(proof)?;
     let deadline = SignedDuration::try_from(drill.deadline).ok()?;
     overdue.0.checked_add(deadline).ok().map(Time)

@@ -63,7 +63,7 @@ pub fn plan_due(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>,
         let counting = counting(observed, judged);
         let from = select(&counting, asked.of, due.0.as_second());
         plan.steps
-            .extend(from.map(|from| Step::CreateDrill(Box::new(build(observed, name, from)))));
+            .extend(from.map(|from| Step::CreateDrill(Box::new(build(observed, &name, from)))));
     }
     plan.status.next_drill = Some(due);
 }
@@ -84,7 +84,7 @@ fn wait_for(next: Option<&Time>, observed: &Observed, plan: &mut Plan) {
 }
 
 /// The drill, which goes with its database.
-fn build(observed: &Observed, name: String, from: RestoreSource) -> DatabaseRestore {
+fn build(observed: &Observed, name: &str, from: RestoreSource) -> DatabaseRestore {
     let spec = DatabaseRestoreSpec {
         database: observed.name().to_owned(),
         from,
@@ -92,7 +92,7 @@ fn build(observed: &Observed, name: String, from: RestoreSource) -> DatabaseRest
         confirm: None,
         accept_suspect: None,
     };
-    let mut drill = DatabaseRestore::new(&name, spec);
+    let mut drill = DatabaseRestore::new(name, spec);
     drill.metadata.namespace = Some(observed.namespace_name().to_owned());
     drill.metadata.labels =
         Some([(names::DATABASE_LABEL.to_owned(), observed.name().to_owned())].into());

@@ -9,8 +9,8 @@ use super::super::ready::list;
 use super::super::restore_set::{disproves, is_of_set};
 use super::select::{counting, counts_now, newest_proven};
 use crate::api::{
-    BackupDrill, DatabaseBackup, DatabaseRestore, DrillSummary, DrillTimes, ProvenBackup,
-    RestoreState, RestoreTarget, RestoredSet,
+    BackupDrill, DatabaseBackup, DatabaseRestore, DrillReport, DrillSummary, DrillTimes,
+    ProvenBackup, RestoreState, RestoreTarget, RestoredSet,
 };
 use crate::plan::{Plan, Step};
 use crate::wording::quoted_line;
@@ -45,11 +45,34 @@ fn ended(observed: &Observed) -> impl Iterator<Item = Ended<'_>> {
         })
 }
 
+fn found<'a>(drill: &Ended<'a>) -> Option<&'a DrillReport> {
+    drill
+        .restore
+        .status
+        .as_ref()?
+        .report
+        .as_ref()?
+        .drill
+        .as_ref()
+}
+
 fn times(drill: &Ended<'_>) -> DrillTimes {
-    let status = drill.restore.status.as_ref();
-    let report = status.and_then(|status| status.report.as_ref());
-    let report = report.and_then(|report| report.drill.as_ref());
-    report.map(|report| report.times).unwrap_or_default()
+    found(drill).map(|found| found.times).unwrap_or_default()
+}
+
+/// What its manifest does not say, or says in the words of another version.
+fn unchecked(drill: &Ended<'_>) -> Vec<String> {
+    let Some(found) = found(drill) else {
+        return Vec::new();
+    };
+    let compared = [
+        ("definitions", found.schema_matches),
+        ("sequences", found.sequences_match),
+    ];
+    let missing = compared
+        .into_iter()
+        .filter(|(_, matches)| matches.is_none());
+    missing.map(|(what, _)| what.to_owned()).collect()
 }
 
 /// Notes on each backup that counts what its newest drill has shown: proven, or not. A drill that says
@@ -78,6 +101,7 @@ pub fn plan_notes(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
             time: newest.time.clone(),
             passed: newest.state == RestoreState::Complete,
             times: times(&newest),
+            unchecked: unchecked(&newest),
         };
         let name = backup.metadata.name.clone().unwrap_or_default();
         plan.steps.push(Step::NoteDrill { name, drill });
@@ -104,11 +128,8 @@ pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
         .filter(|drill| says_something(observed, judged, &drill.set.backup))
         .max_by_key(|drill| (drill.time.0, drill.name))
         .map(|drill| summary(&drill));
-    let remembered = last.filter(|last| {
-        let backup = last.backup.as_deref();
-        backup.is_none_or(|backup| says_something(observed, judged, backup))
-    });
-    plan.status.last_drill = match (newest, remembered) {
+    // It stays, whatever has become of its backup since.
+    plan.status.last_drill = match (newest, last) {
         (Some(newest), Some(last)) if last.time.0 > newest.time.0 => Some(last),
         (newest, last) => newest.or(last),
     };
@@ -116,8 +137,8 @@ pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
     plan.status.last_proven = newest_proven(&counting).and_then(proven_backup);
 }
 
-/// Whether the drill of a backup says something of the backups: not if that one does not count. One that
-/// retention has removed since did.
+/// Whether a drill that has ended says something of the backups: not if the one that it was of does not count.
+/// One that retention has removed since did.
 fn says_something(observed: &Observed, judged: &Judged<'_>, backup: &str) -> bool {
     let found = backup_of_name(observed, backup);
     found.is_none_or(|found| counts_now(observed, judged, found))
@@ -155,5 +176,6 @@ fn proven_backup(backup: &DatabaseBackup) -> Option<ProvenBackup> {
         restore: drill.restore.clone(),
         time: drill.time.clone(),
         times: drill.times,
+        unchecked: drill.unchecked.clone(),
     })
 }

@@ -1,7 +1,7 @@
 //! Which backups a drill may be of, and which one it is. Pure.
 
 use super::super::judge::Judged;
-use super::super::last_backups::{identifier, is_in_present_bucket, is_of_accepted};
+use super::super::last_backups::{accepted, identifier, is_in_present_bucket};
 use super::super::ready::list;
 use crate::api::{DatabaseBackup, DrillSelection, RestoreSource};
 use crate::world::Observed;
@@ -18,7 +18,7 @@ pub fn counts_now(observed: &Observed, judged: &Judged<'_>, backup: &DatabaseBac
     backup.counts()
         && says_where
         && identifier(backup).is_some()
-        && is_of_accepted(observed, judged, identifier(backup))
+        && identifier(backup) == accepted(observed, judged)
         && is_in_present_bucket(backup, &asked.storage)
 }
 
@@ -43,15 +43,15 @@ pub fn newest_proven<'a>(counting: &[&'a DatabaseBackup]) -> Option<&'a Database
 }
 
 /// What a drill is of. `at` is the time for which it is made: each draws another one by it.
+#[must_use]
 pub fn select(counting: &[&DatabaseBackup], of: DrillSelection, at: i64) -> Option<RestoreSource> {
     let newest_proven = newest_proven(counting).and_then(|backup| backup.metadata.name.as_ref());
     let chosen = match of {
         DrillSelection::Latest => {
             counting.last()?;
             return Some(RestoreSource {
-                backup: None,
                 latest_good: Some(true),
-                volume: None,
+                ..RestoreSource::default()
             });
         }
         DrillSelection::Random => {
@@ -69,8 +69,7 @@ pub fn select(counting: &[&DatabaseBackup], of: DrillSelection, at: i64) -> Opti
     };
     Some(RestoreSource {
         backup: chosen.metadata.name.clone(),
-        latest_good: None,
-        volume: None,
+        ..RestoreSource::default()
     })
 }
 

@@ -136,6 +136,7 @@ fn source_of(restore: &DatabaseRestore) -> Option<String> {
         RestoreFrom::Volume(volume) => volume.to_owned(),
         RestoreFrom::Backup(backup) => format!("backup.{backup}"),
         RestoreFrom::LatestGood => "backup.latest-good".to_owned(),
+        RestoreFrom::Set(set) => format!("set.{}", set.manifest_sha256.get(..16)?),
     })
 }
 

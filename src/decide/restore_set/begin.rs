@@ -163,9 +163,8 @@ pub fn sample_restore_job(
     let spec = DatabaseRestoreSpec {
         database: observed.name().to_owned(),
         from: RestoreSource {
-            backup: None,
             latest_good: Some(true),
-            volume: None,
+            ..RestoreSource::default()
         },
         into: RestoreTarget::Beside,
         confirm: None,

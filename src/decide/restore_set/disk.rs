@@ -55,7 +55,7 @@ fn claim_of<'a>(judged: &Judged<'_>, start: &Running<'a>) -> Result<&'a str, &'s
     let configured = configured.filter(|directory| !directory.is_empty());
     let mounts = || {
         let all = pod.mounts.iter();
-        all.filter(|mount| mount.container == container.name)
+        all.filter(move |mount| mount.container == container.name)
     };
     if let Some(directory) = told.or(configured) {
         let others = pod.other_mounts.iter();
@@ -72,7 +72,7 @@ fn claim_of<'a>(judged: &Judged<'_>, start: &Running<'a>) -> Result<&'a str, &'s
     claims.sort_unstable();
     claims.dedup();
     match claims.as_slice() {
-        [only] => Ok(only),
+        [only] => Ok(*only),
         [] => Err("the container mounts no PersistentVolumeClaim"),
         _ => Err(
             "it is not known which claim has the data: the role of checks may not read data_directory \

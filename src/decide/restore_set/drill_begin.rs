@@ -92,9 +92,8 @@ pub fn sample_drill_job(observed: &Observed, judged: &Judged<'_>) -> Option<Box<
     let spec = DatabaseRestoreSpec {
         database: observed.name().to_owned(),
         from: RestoreSource {
-            backup: None,
             latest_good: Some(true),
-            volume: None,
+            ..RestoreSource::default()
         },
         into: RestoreTarget::Scratch,
         confirm: None,

@@ -37,8 +37,9 @@ pub fn decide(
     let (Some(set), Some(_)) = (&before.set, &before.job) else {
         return failed("there is a report, and no Job was created for it".to_owned());
     };
-    let Some(job) = job else {
-        return failed("its Job was deleted before its end was seen".to_owned());
+    let is_seen = |job: &&Job| job.metadata.uid.is_some() && job.metadata.uid == before.job_uid;
+    let Some(job) = job.filter(is_seen) else {
+        return failed("its Job was deleted, or replaced, before its end was seen".to_owned());
     };
     match agent_succeeded(observed, job) {
         // A moment later. What was reported stays.
@@ -58,11 +59,9 @@ pub fn decide(
         return failed("what its Job was asked can't be read".to_owned());
     };
     let of_set = backup_of_name(observed, &set.backup);
-    match why_not_proven(report, &asked, set, of_set) {
-        Some(why) => failed(why),
-        None => {
-            let message = said::outcome(restore, report);
-            SetDecision::over(observed, &before, RestoreState::Complete, message)
-        }
+    if let Some(why) = why_not_proven(report, &asked, set, of_set) {
+        return failed(why);
     }
+    let message = said::outcome(restore, report);
+    SetDecision::over(observed, &before, RestoreState::Complete, message)
 }

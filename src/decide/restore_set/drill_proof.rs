@@ -139,7 +139,7 @@ pub fn is_of_set(set: &RestoredSet, backup: Option<&DatabaseBackup>) -> bool {
 }
 
 /// Whether a drill that failed says that its set can't be restored: not one that has not reached the set,
-/// whose server did not start, or whose agent says nothing.
+/// whose server did not start, that took too long, or whose agent says nothing. It has failed all the same.
 pub fn disproves(report: Option<&RestoreReport>) -> bool {
     let Some(report) = report.filter(|report| report.completion_time.is_some()) else {
         return false;
@@ -150,8 +150,8 @@ pub fn disproves(report: Option<&RestoreReport>) -> bool {
         .as_ref()
         .is_some_and(|failure| failure.reason == reasons::SET_CHANGED);
     match class {
-        Some(DrillFailureClass::Scratch) => false,
+        None | Some(DrillFailureClass::Scratch | DrillFailureClass::Unknown) => false,
         Some(DrillFailureClass::Storage) => is_changed,
-        _ => report.failure.is_some(),
+        Some(_) => report.failure.is_some(),
     }
 }

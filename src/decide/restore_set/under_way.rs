@@ -19,6 +19,7 @@ pub fn decide(before: &DatabaseRestoreStatus, observed: &Observed, job: &Job) ->
     let name = job.metadata.name.clone();
     let mut seen = before.clone();
     seen.job = seen.job.take().or(name);
+    seen.job_uid = seen.job_uid.take().or_else(|| job.metadata.uid.clone());
     if let Some(why) = agent_ended(observed, job) {
         if !has_had_its_time(observed, job) {
             return running(&seen, said::progress(&seen));

@@ -12,8 +12,8 @@ const IMAGE: &str = "IMAGE";
 pub fn install_command(operator: Option<&Operator>, namespace: &str) -> String {
     let Some(operator) = operator else {
         return format!(
-            "`{MANIFEST} --image {IMAGE} --namespace {namespace} | {APPLY}`, with the --selector, --agents and \
-             --kept-volume-limit that you had; or with Helm as docs/install.md says"
+            "`{MANIFEST} --image {IMAGE} --namespace {namespace} | {APPLY}`, with the --selector, --agents, \
+             --kept-volume-limit and --backups-at-once that you had; or with Helm as docs/install.md says"
         );
     };
     let settings = &operator.settings;
@@ -21,6 +21,7 @@ pub fn install_command(operator: Option<&Operator>, namespace: &str) -> String {
         Some(&settings.image),
         settings.selector.as_ref(),
         settings.kept_volume_limit.as_ref(),
+        settings.backups_at_once.as_ref(),
         settings.agents.as_ref(),
         operator.release.as_ref(),
     ];
@@ -56,6 +57,7 @@ pub fn install_command(operator: Option<&Operator>, namespace: &str) -> String {
     for (flag, value) in [
         ("selector", &settings.selector),
         ("kept-volume-limit", &settings.kept_volume_limit),
+        ("backups-at-once", &settings.backups_at_once),
         ("agents", &settings.agents),
     ] {
         if let Some(value) = value {
@@ -97,6 +99,7 @@ mod tests {
         let env = json!([
             {"name": "HOLDFAST_SELECTOR", "value": "!canary,shard in (a,b)"},
             {"name": "HOLDFAST_KEPT_VOLUME_LIMIT", "value": "7"},
+            {"name": "HOLDFAST_BACKUPS_AT_ONCE", "value": "0"},
             {"name": "HOLDFAST_AGENTS", "value": agents.replace('$', "$$")},
         ]);
         let found = read_operator(&deployment("host:5000/holdfast:0.1.0", &env)).unwrap();
@@ -112,6 +115,8 @@ mod tests {
                 "!canary,shard in (a,b)",
                 "--kept-volume-limit",
                 "7",
+                "--backups-at-once",
+                "0",
                 "--agents",
                 agents,
             ]

@@ -153,6 +153,7 @@ impl Home<'_> {
                 namespace: namespace.to_owned(),
                 selector: None,
                 kept_volume_limit: None,
+                backups_at_once: None,
                 agents: None,
             },
             |operator| operator.settings.clone(),

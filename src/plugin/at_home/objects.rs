@@ -144,6 +144,7 @@ mod tests {
             namespace: "holdfast-system".to_owned(),
             selector: Some("shard=a".to_owned()),
             kept_volume_limit: None,
+            backups_at_once: None,
             agents: None,
         }
     }

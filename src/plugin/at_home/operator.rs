@@ -19,6 +19,7 @@ const IMAGE_VARIABLE: &str = "HOLDFAST_AGENT_IMAGE";
 const AGENTS_VARIABLE: &str = "HOLDFAST_AGENTS";
 const SELECTOR_VARIABLE: &str = "HOLDFAST_SELECTOR";
 const LIMIT_VARIABLE: &str = "HOLDFAST_KEPT_VOLUME_LIMIT";
+const BACKUPS_VARIABLE: &str = "HOLDFAST_BACKUPS_AT_ONCE";
 const NAMESPACE_VARIABLE: &str = "HOLDFAST_NAMESPACE";
 
 /// One operator.
@@ -64,6 +65,7 @@ pub fn read_operator(deployment: &Deployment) -> Option<Operator> {
     let mut read = |variable: &str| read_variable(container, variable, &mut not_known);
     let image = read(IMAGE_VARIABLE).or_else(|| container.image.clone());
     let (selector, limit) = (read(SELECTOR_VARIABLE), read(LIMIT_VARIABLE));
+    let backups_at_once = read(BACKUPS_VARIABLE);
     // The kubelet makes one dollar of two.
     let agents = read(AGENTS_VARIABLE).map(|text| text.replace("$$", "$"));
     let watched = read(NAMESPACE_VARIABLE);
@@ -76,6 +78,7 @@ pub fn read_operator(deployment: &Deployment) -> Option<Operator> {
             namespace: namespace.clone(),
             selector: selector.filter(|text| !text.is_empty()),
             kept_volume_limit: limit,
+            backups_at_once,
             agents: agents.filter(|text| !text.is_empty()),
         },
         namespace,
@@ -184,6 +187,13 @@ pub fn judge_operator(operator: &Operator, install: &str) -> Vec<Result<String, 
         judged.push(wrong(
             LIMIT_VARIABLE,
             format!("{text:?} is no number from 1 on"),
+        ));
+    }
+    let most = operator.settings.backups_at_once.as_deref();
+    if let Some(text) = most.filter(|text| text.parse::<u16>().is_err()) {
+        judged.push(wrong(
+            BACKUPS_VARIABLE,
+            format!("{text:?} is no number from 0 on"),
         ));
     }
     judged

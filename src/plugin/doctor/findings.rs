@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{BackupCover, ClaimFound, Cover, PostgresTemplate, PostgresWorkload, judge_servers};
+use crate::guard::RETAIN;
 
 /// The report about one Postgres.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -167,9 +168,13 @@ pub(super) fn judge_data(
 /// Volumes that would be deleted with their claim.
 pub(super) fn judge_volumes(claims: &[ClaimFound], findings: &mut Vec<String>) {
     for claim in claims {
-        if let (Some(volume), Some("Delete")) = (&claim.volume, claim.reclaim_policy.as_deref()) {
+        let policy = claim.reclaim_policy.as_deref();
+        // Recycle deletes the files too.
+        if let (Some(volume), Some(policy)) =
+            (&claim.volume, policy.filter(|policy| *policy != RETAIN))
+        {
             findings.push(format!(
-                "volume {volume} of claim {} has reclaim policy Delete: its files are deleted \
+                "volume {volume} of claim {} has reclaim policy {policy}: its files are deleted \
                  with the claim; a ProtectedDatabase sets it to Retain, or do it yourself: kubectl \
                  patch pv {volume} -p \
                  '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",

@@ -65,8 +65,7 @@ pub fn choose(
             }
             Ok(RestoreSource {
                 backup: Some(named.to_owned()),
-                latest_good: None,
-                volume: None,
+                ..RestoreSource::default()
             })
         }
     }

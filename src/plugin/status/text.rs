@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::{BackupSummary, ClaimStatus, ConditionType, find_condition};
+use crate::api::{BackupSummary, BackupTurn, ClaimStatus, ConditionType, find_condition};
 use crate::incident::DatabaseOverview;
 use crate::plugin::drill::say_times;
 use crate::wording::{ago, build_table, date, moment};
@@ -265,6 +265,13 @@ fn describe_backups(text: &mut String, report: &DatabaseOverview, now: Timestamp
                 .map_or_else(|| "never".to_owned(), describe)
         );
     }
+    if let Some(turn) = status
+        .backup_turn
+        .as_ref()
+        .filter(|turn| turn.given.is_none())
+    {
+        let _ = writeln!(text, "  waits          {}", describe_turn(turn, now));
+    }
     let next = status
         .next_backup
         .as_ref()
@@ -313,6 +320,22 @@ fn describe_drills(text: &mut String, report: &DatabaseOverview, now: Timestamp)
     if condition.status == "False" && !report.what_to_do.contains(&condition.message) {
         let _ = writeln!(text, "  drills         {}", condition.message);
     }
+}
+
+/// Which backup waits for its turn, and for how many.
+fn describe_turn(turn: &BackupTurn, now: Timestamp) -> String {
+    let names = if turn.ahead_names.is_empty() {
+        String::new()
+    } else {
+        format!(", of this namespace {}", turn.ahead_names.join(", "))
+    };
+    format!(
+        "backup {} for its turn, since {}: {} before it{names}; at most {} run at once",
+        turn.backup,
+        moment(&turn.since, now),
+        turn.ahead,
+        turn.at_most
+    )
 }
 
 #[cfg(test)]

@@ -104,6 +104,14 @@ fn a_reset_database_reads() {
 }
 
 #[test]
+fn a_backup_that_waits_for_its_turn_reads() {
+    let mut waiting = green();
+    waiting["backupTurn"] = json!({"backup": "knowledge-backup-2", "since": "2026-02-01T11:30:00Z", "ahead": 12,
+        "aheadNames": ["orders", "users"], "atMost": 10, "asOf": "2026-02-01T11:59:00Z"});
+    insta::assert_snapshot!(told(object(&waiting)));
+}
+
+#[test]
 fn a_new_database_reads() {
     let mut new = object(&Value::Null);
     new.spec.backup = None;

@@ -106,6 +106,7 @@ async fn takes_a_set() {
         s3_credentials: errand.s3_credentials.clone(),
         s3_ca: errand.s3_credentials.clone(),
         work: errand.work.clone(),
+        claims: errand.work.join("claims"),
     };
     let path = errand.path();
     let outcome = match take(&errand, &files, path).await {

@@ -298,6 +298,18 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["spec.restore.deadline must be 1m to 168h"],
         ),
         (
+            "/restore",
+            json!({"credentialsSecret": {"name": "pg"}, "identitySecret": {"name": "key"}}),
+            vec!["spec.restore.identitySecret.key"],
+        ),
+        (
+            "/restore",
+            json!({
+                "credentialsSecret": {"name": "pg"}, "identitySecret": {"name": "pg", "key": "password"},
+            }),
+            vec!["spec.restore.identitySecret must not be"],
+        ),
+        (
             "/drill",
             json!({"schedule": "sometimes"}),
             vec!["spec.drill.schedule"],
@@ -453,6 +465,7 @@ fn a_spec_that_can_be_judged_by_itself_is_refused_with_its_field() {
 fn a_restore_that_could_replace_data_by_accident_is_refused() {
     beside_others("bad-restore", async |scene| {
         let restore = |spec: Value| json!({"metadata": {"name": "restore"}, "spec": spec});
+        let set = |path: &str| json!({"path": path, "manifestSha256": "ab".repeat(32)});
         let mistakes = [
             (
                 json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace"}),
@@ -464,7 +477,7 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
             ),
             (
                 json!({"database": NAME, "from": {}, "into": "Beside"}),
-                "spec.from needs exactly one of backup, latestGood and volume",
+                "spec.from needs exactly one of backup, latestGood, set and volume",
             ),
             (
                 json!({"database": NAME, "from": {"latestGood": true, "volume": "pv"}, "into": "Beside"}),
@@ -492,11 +505,19 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
             ),
             (
                 json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside", "acceptSuspect": true}),
-                "spec.acceptSuspect goes with spec.from.backup only",
+                "spec.acceptSuspect goes with spec.from.backup or spec.from.set only",
             ),
             (
                 json!({"database": NAME, "from": {"backup": "A; DROP"}, "into": "Beside"}),
                 "spec.from.backup",
+            ),
+            (
+                json!({"database": NAME, "from": {"set": set("prod/../other/one")}, "into": "Beside"}),
+                "spec.from.set.path must not contain",
+            ),
+            (
+                json!({"database": NAME, "from": {"set": set("/prod/atra/one")}, "into": "Beside"}),
+                "spec.from.set.path",
             ),
         ];
         for (spec, tells) in mistakes {
@@ -510,6 +531,7 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
             json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": "u-1"}),
             json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside"}),
             json!({"database": NAME, "from": {"backup": "one"}, "into": "Beside", "acceptSuspect": true}),
+            json!({"database": NAME, "from": {"set": set("prod/atra/one")}, "into": "Beside", "acceptSuspect": true}),
         ] {
             dry_run(scene, "DatabaseRestore", &restore(right.clone()))
                 .await

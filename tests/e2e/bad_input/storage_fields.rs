@@ -51,6 +51,26 @@ pub fn storage_mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["spec.backup.encryption.ageRecipients"],
         ),
         (
+            "/backup/window",
+            json!("an hour"),
+            vec!["spec.backup.window"],
+        ),
+        (
+            "/backup/directories",
+            json!([{"claim": "uploads", "path": "a/../b"}]),
+            vec!["spec.backup.directories: path must not contain"],
+        ),
+        (
+            "/backup/directories",
+            json!([{"claim": "uploads"}, {"claim": "uploads", "path": ""}]),
+            vec!["spec.backup.directories names a directory of a claim twice"],
+        ),
+        (
+            "/backup/directories",
+            json!([{"claim": "uploads", "runAsUser": 1000}, {"claim": "receipts"}]),
+            vec!["runAsUser and runAsGroup must be the same for all directories"],
+        ),
+        (
             "/backup/storage/s3/retryTimeout",
             json!("an hour"),
             vec!["spec.backup.storage.s3.retryTimeout"],
@@ -61,7 +81,7 @@ pub fn storage_mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         (
             "/backup/storage/s3/prefix",
             json!(prefix),
-            vec!["spec.backup.storage.s3.prefix"],
+            vec!["spec.backup.storage.s3", "storage.s3.prefix"],
         )
     }));
     let endpoints = [
@@ -80,7 +100,7 @@ pub fn storage_mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         (
             "/backup/storage/s3/endpoint",
             json!(endpoint),
-            vec!["spec.backup.storage.s3.endpoint"],
+            vec!["spec.backup.storage.s3", "storage.s3.endpoint"],
         )
     }));
     mistakes

@@ -116,6 +116,7 @@ impl Installation {
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
             webhook_url_file,
             kept_volume_limit,
+            backups_at_once: None,
             pace,
         };
         Operator(Some(tokio::spawn(holdfast::engine::run(
