@@ -6,6 +6,7 @@ mod archive;
 mod archive_head;
 mod archive_table;
 mod before_login;
+mod column_order;
 mod connect;
 mod count_in_budget;
 mod count_statement;

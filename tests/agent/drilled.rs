@@ -40,7 +40,8 @@ async fn a_good_set_is_proven_and_nothing_is_left() {
              '2020-01-01'); create table app.late (n int); insert into \
              app.late values (-1); alter table app.late add constraint positive check (n > 0) not valid; \
              create table app.states (state varchar(9) check (state in ('new', 'paid'))); insert into \
-             app.states values ('new')",
+             app.states values ('new'); create table app.parent (a int); create table app.child (b int) \
+             inherits (app.parent); alter table app.parent add c int; insert into app.child values (1, 2, 3)",
         )
         .await;
     let set = scene.take(None).await.unwrap();
