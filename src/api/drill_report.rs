@@ -121,7 +121,7 @@ pub enum DrillFailureClass {
     Scratch,
     /// The bucket could not be read, or the set in it is another one.
     Storage,
-    /// None of these. It has failed all the same.
+    /// None of these. It has failed nevertheless.
     Unknown,
 }
 

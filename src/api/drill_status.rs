@@ -56,7 +56,7 @@ pub struct DrillSummary {
 pub struct ProvenBackup {
     /// Name of the `DatabaseBackup`.
     pub backup: String,
-    /// When the backup was begun: how old the data is that is known to come back.
+    /// When the backup was begun: how old the data is that surely can be restored.
     pub backup_time: Time,
     /// The bucket that the set is in.
     pub bucket: String,

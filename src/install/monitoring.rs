@@ -151,8 +151,8 @@ const ALERTS: [Alert; 14] = [
         expression: "holdfast_database_condition{condition=\"RestoreProven\"} == 0",
         lasting: "15m",
         severity: "warning",
-        summary: "{{ $labels.namespace }}/{{ $labels.name }}: no drill has proven lately that a backup comes \
-            back",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: no drill has proven lately that a backup \
+            can be restored",
         description: "The newest drill of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} has \
                       failed, or none has run for longer than its schedule allows: whether a backup can be \
                       restored is not known. Why, and what to do: kubectl holdfast status \

@@ -19,7 +19,7 @@ pub struct ValidDrill {
     pub schedule: Schedule,
     /// Longest time that one may take.
     pub deadline: Duration,
-    /// For each column whose freshness is looked at, in the order of the spec, how much older than the
+    /// For each column whose freshness is checked, in the order of the spec, how much older than the
     /// backup its newest value may be.
     pub within: Vec<Duration>,
 }

@@ -119,7 +119,7 @@ fn what_the_operator_does_about_drills() {
     insta::assert_snapshot!("drills", plans(scenarios));
 }
 
-/// Each of these leaves the world as it was when a backup was proven, but for one thing.
+/// Each of these leaves the world as it was when a backup was proven, except for one thing.
 #[test]
 fn nothing_is_called_proven_that_is_not() {
     assert_eq!(said(&decide(&proven().0)), Some(("True", "Proven")));

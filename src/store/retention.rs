@@ -20,7 +20,7 @@ pub struct RetentionInput<'a> {
     /// The set that the cluster knows as the newest confirmed one. It never goes.
     pub newest_confirmed: Option<&'a str>,
     /// The set that the cluster knows as the newest one that a drill has proven. It never goes either: what
-    /// came after it may not come back.
+    /// came after it can perhaps not be restored.
     pub newest_proven: Option<&'a str>,
     /// The directories of the sets that the cluster has taken: what else is in the bucket may be a copy,
     /// or forged, and neither counts nor goes. None where no cluster is asked.

@@ -106,7 +106,7 @@ reasons! { BACKUPS:
     DRILL_FAILED = "DrillFailed" on "RestoreProven=False, DatabaseRestore Failed":
         "A drill could not restore its backup, or found something else in it than its manifest, or your own \
          queries, say. Older proven backups are kept.",
-        "Read the message. Mend what it names, then `kubectl holdfast drill NAME`.";
+        "Read the message. Correct what it names, then `kubectl holdfast drill NAME`.";
     DRILL_NEVER_RAN = "NeverRan" on "RestoreProven=Unknown, RestoreProven=False":
         "Drills are asked for, and none has ended yet: Unknown before the first is due, False afterwards.",
         "Wait, or run one now: `kubectl holdfast drill NAME`.";

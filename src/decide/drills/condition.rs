@@ -113,11 +113,11 @@ fn proven(observed: &Observed, judged: &Judged<'_>, plan: &Plan, last: &DrillSum
          {}{took}{unchecked}",
         proven.backup, proven.backup_time.0, proven.restore, proven.time.0
     );
-    // An older one that comes back says nothing of what a newer one has shown.
+    // An older one that is restored says nothing of what a newer one has shown.
     if let Some((backup, drill)) = newer_disproved(observed, judged, &proven.backup_time) {
         let message = format!(
             "backup {backup}, which is newer, could not be restored: drill {} failed at {}. {said}. Once the \
-             cause is mended: {}",
+             cause is repaired: {}",
             drill.restore,
             drill.time.0,
             command(observed)
@@ -219,7 +219,7 @@ fn failed(observed: &Observed, plan: &Plan, last: &DrillSummary) -> Said {
         },
     );
     let message = format!(
-        "drill {} failed at {}: {}. {older}. Once the cause is mended: {}",
+        "drill {} failed at {}: {}. {older}. Once the cause is repaired: {}",
         last.restore,
         last.time.0,
         last.message.trim_end_matches('.'),
@@ -232,7 +232,7 @@ fn never_ran(observed: &Observed, judged: &Judged<'_>, plan: &Plan) -> Said {
     let unknown = |message: String| (ConditionStatus::Unknown, reasons::DRILL_NEVER_RAN, message);
     let drill = judged.spec.drill.as_ref().ok().and_then(Option::as_ref);
     if drill.is_none() {
-        return unknown("no drill of a backup that counts has run to its end yet".to_owned());
+        return unknown("no drill of a backup that counts has run completely yet".to_owned());
     }
     let due = plan.status.next_drill.as_ref();
     let is_late = due.is_some_and(|due| due.0 <= observed.now.0);

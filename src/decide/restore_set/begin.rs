@@ -79,7 +79,7 @@ pub fn decide(
     Ok(decision)
 }
 
-/// The set that was chosen, or is now, and is where it can be read; or what is said in its place. The outer
+/// The set that was chosen, or is now, and is where it can be read; or what is reported in its place. The outer
 /// error is what could not be read.
 pub fn chosen_set(
     restore: &DatabaseRestore,

@@ -75,8 +75,8 @@ fn placed(set: &SetSource, storage: &S3Storage) -> Choice {
     })
 }
 
-/// The newest that counts, by the API server's clock. One that a drill could not restore is passed over, but
-/// for another drill.
+/// The newest that counts, by the API server's clock. One that a drill could not restore is passed over,
+/// except for another drill.
 fn newest<'a>(
     restore: &DatabaseRestore,
     observed: &'a Observed,

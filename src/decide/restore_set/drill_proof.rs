@@ -9,7 +9,7 @@ use crate::wording::quoted;
 /// The longest text of an agent that is quoted.
 const QUOTED: usize = 200;
 
-/// Why a report without a failure proves nothing all the same; none if it does.
+/// Why a report without a failure proves nothing nevertheless; none if it does.
 pub fn why_not_proven(
     report: &RestoreReport,
     asked: &DrillRequest,
@@ -92,7 +92,7 @@ fn of_freshness(drill: &DrillReport, asked: &DrillRequest) -> Option<String> {
         })
     })?;
     Some(format!(
-        "spec.drill.freshness: the newest {} of {} is too old, or was not looked at",
+        "spec.drill.freshness: the newest {} of {} is too old, or was not read",
         missed.column, missed.table
     ))
 }
@@ -139,7 +139,7 @@ pub fn is_of_set(set: &RestoredSet, backup: Option<&DatabaseBackup>) -> bool {
 }
 
 /// Whether a drill that failed says that its set can't be restored: not one that has not reached the set,
-/// whose server did not start, that took too long, or whose agent says nothing. It has failed all the same.
+/// whose server did not start, that took too long, or whose agent says nothing. It has failed nevertheless.
 pub fn disproves(report: Option<&RestoreReport>) -> bool {
     let Some(report) = report.filter(|report| report.completion_time.is_some()) else {
         return false;

@@ -113,7 +113,7 @@ pub(super) fn suggest_drills(cover: Option<&Cover>) -> Option<String> {
     let cover = cover.filter(|cover| cover.backup == BackupCover::Taken && !cover.drills)?;
     Some(format!(
         "there are backups of ProtectedDatabase {name}, and no schedule of drills, which restore one into a \
-         throwaway server to prove that it comes back. Every Sunday: kubectl -n {namespace} patch protdb \
+         throwaway server to prove that it can be restored. Every Sunday: kubectl -n {namespace} patch protdb \
          {name} --type=merge -p '{{\"spec\":{{\"drill\":{{\"schedule\":\"0 5 * * 0\"}}}}}}'. Just one, now: \
          kubectl holdfast drill {name} -n {namespace}",
         name = cover.name,

@@ -71,7 +71,7 @@ pub fn choose(
     }
 }
 
-/// The counts side by side, what else was looked at, and how long the parts took.
+/// The counts side by side, what else was checked, and how long the parts took.
 pub fn describe_drill(drill: &DatabaseRestore) -> String {
     let status = drill.status.clone().unwrap_or_default();
     let backup = status.set.as_ref().map_or("-", |set| set.backup.as_str());

@@ -279,7 +279,7 @@ fn describe_backups(text: &mut String, report: &DatabaseOverview, now: Timestamp
     let _ = writeln!(text, "  next backup    {next}");
 }
 
-/// How long a restore takes, and how old the data is that surely comes back: nothing before anybody has asked
+/// How long a restore takes, and how old the data is that surely can be restored: nothing before anybody has asked
 /// for drills.
 fn describe_drills(text: &mut String, report: &DatabaseOverview, now: Timestamp) {
     let status = &report.status;
