@@ -167,6 +167,8 @@ fn read_by(
             .and_then(|status| status.set.as_ref());
         paths.extend(chosen.map(|set| set.path.clone()));
         paths.extend(restore.spec.from.backup.as_ref().and_then(path_of));
+        let named = restore.spec.from.set.as_ref();
+        paths.extend(named.map(|set| set.path.clone()));
     }
     paths
 }

@@ -149,6 +149,12 @@ fn a_set_that_a_restore_reads_is_known_until_it_has_ended() {
         ("knowledge", latest(), chosen("Failed"), false),
         // Nothing is chosen yet: the newest confirmed one never goes.
         ("knowledge", latest(), Value::Null, false),
+        (
+            "knowledge",
+            json!({"set": {"path": "prod/atra/knowledge/b-1", "manifestSha256": "b-1"}}),
+            Value::Null,
+            true,
+        ),
         ("knowledge", named(), Value::Null, true),
         ("knowledge", named(), json!({"state": "Blocked"}), true),
         ("knowledge", named(), json!({"state": "Failed"}), false),

@@ -18,7 +18,8 @@ use super::restore_swap_state::Left;
 const INTERVAL: Duration = Duration::from_secs(10);
 /// What to do next.
 const REMEDY: &str = "Expand the claim, or drop databases that earlier restores have kept \
-    (NAME_before_restore_…), then create another DatabaseRestore";
+    (NAME_before_restore_…), then create another DatabaseRestore. If you have seen that there is space: one \
+    with the annotation holdfast.dev/ignore-disk: \"true\"";
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
     /// Refuses a set that can't fit beside what is there. Returns what the disk can hold, if it is known.

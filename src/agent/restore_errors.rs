@@ -16,8 +16,8 @@ pub const NOT_RESTORED_LIMIT: usize = 20;
 const LINE: usize = 300;
 /// The longest name of an entry.
 const LABEL: usize = 150;
-/// What may be missing afterwards: no row, nothing that other entries need, and nothing without which
-/// anybody may do more than before.
+/// What may be missing afterwards: no row, and nothing that other entries need. Without an event trigger
+/// somebody may do more than before, which is said.
 const FORGIVEN: [&str; 8] = [
     "COMMENT",
     "EVENT TRIGGER",
@@ -193,7 +193,12 @@ fn label(entry: &ContentsEntry) -> String {
     } else {
         format!("{}.", entry.schema)
     };
-    format!("{} {schema}{}", entry.description, entry.name)
+    let lost = if entry.description == "EVENT TRIGGER" {
+        " (SECURITY: what it forbids is permitted until it is created)"
+    } else {
+        ""
+    };
+    format!("{} {schema}{}{lost}", entry.description, entry.name)
 }
 
 #[cfg(test)]

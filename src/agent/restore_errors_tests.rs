@@ -66,6 +66,7 @@ fn what_concerns_no_rows_is_named_and_does_not_end_it() {
         };
         assert_eq!(left.len(), 1);
         assert!(left[0].contains("does not exist"), "{left:?}");
+        assert_eq!(left[0].contains("SECURITY"), number == 8, "{left:?}");
         assert!(!is_ended);
     }
     let two = error_of(3, "one") + &error_of(5, "two") + &ignored(2);

@@ -49,6 +49,9 @@ pub const CARRIED_OUT_ANNOTATION: &str = "holdfast.dev/restores-carried-out";
 /// Finalizer on a `DatabaseRestore` while it has stopped the workload, or while its Job restores a backup:
 /// deleted on its way, it is gone only after the workload has its pods back, or the Job has ended.
 pub const RESTORING_FINALIZER: &str = "holdfast.dev/restoring";
+/// Annotation on a `DatabaseRestore`, `true`: its user has seen that the disk has space for it, whatever
+/// the claim says.
+pub const IGNORE_DISK_ANNOTATION: &str = "holdfast.dev/ignore-disk";
 /// Annotation on a workload that a recovery has scaled to 0: how many pods it had.
 pub const REPLICAS_BEFORE_ANNOTATION: &str = "holdfast.dev/replicas-before-recovery";
 /// Annotation on a guarded workload whose data lies beside its claim: the one change of a mount

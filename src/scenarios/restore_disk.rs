@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::restore_sample::{announced, decided, restore, restoring};
 use super::sample::Sample;
 use super::sample_parts::from;
-use crate::api::{DataDisk, REQUEST_VARIABLE, RestoreRequest, VolumeStorage};
+use crate::api::{DataDisk, REQUEST_VARIABLE, RestoreRequest, VolumeStorage, names};
 use crate::plan::Step;
 use crate::world::{Fact, OtherMountFact, PodFact, VolumeFact};
 
@@ -97,6 +97,23 @@ fn what_says_nothing_of_the_disk_is_given_with_its_reason() {
                 });
             }),
             "on no PersistentVolumeClaim",
+        ),
+        (
+            sample().claim(|claim| {
+                if let VolumeFact::Found(volume) = &mut claim.volume {
+                    volume.manifest = json!({"spec": {"csi": {"driver": "efs.csi.aws.com"}}});
+                }
+            }),
+            "grows by itself",
+        ),
+        (
+            sample().with(|observed| {
+                if let Fact::Known(restores) = &mut observed.restores {
+                    let ignored = (names::IGNORE_DISK_ANNOTATION.to_owned(), "true".to_owned());
+                    restores[0].metadata.annotations = Some([ignored].into());
+                }
+            }),
+            "annotation",
         ),
         (
             with_pod(sample(), |pod| pod.mounts.clear()),

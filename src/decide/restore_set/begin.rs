@@ -69,7 +69,7 @@ pub fn decide(
     // What is to be restored, and where, is in the status by a pass before it begins.
     let is_announced =
         before.state == Some(RestoreState::Running) && before.set == Some(set.clone());
-    let disk = data_disk(observed, judged, start);
+    let disk = data_disk(restore, observed, judged, start);
     if is_announced
         && let Some(job) = build_job(restore, observed, &set, (start, disk), (backup, limits))
     {

@@ -1,13 +1,37 @@
 //! The disk that the data of the running server is on, for a restore that needs space beside it. Pure.
 
+use serde_json::Value;
+
 use super::super::judge::{Judged, is_of, order};
 use super::super::running::Running;
-use crate::api::DataDisk;
+use crate::api::{DataDisk, DatabaseRestore, names};
 use crate::wording::{lies_under, path_depth};
-use crate::world::{Observed, VolumeFact};
+use crate::world::{Observed, VolumeFact, VolumeFound};
+
+/// Drivers of storage that grows by itself: the capacity of a claim says nothing of it.
+const ELASTIC: [&str; 4] = [
+    "blob.csi.azure.com",
+    "csi.juicefs.com",
+    "efs.csi.aws.com",
+    "fsx.csi.aws.com",
+];
 
 /// The volume that the server keeps its data on.
-pub fn data_disk(observed: &Observed, judged: &Judged<'_>, start: &Running<'_>) -> DataDisk {
+pub fn data_disk(
+    restore: &DatabaseRestore,
+    observed: &Observed,
+    judged: &Judged<'_>,
+    start: &Running<'_>,
+) -> DataDisk {
+    let annotations = restore.metadata.annotations.as_ref();
+    let ignored = annotations.and_then(|all| all.get(names::IGNORE_DISK_ANNOTATION));
+    if ignored.is_some_and(|value| value == "true") {
+        let why = format!(
+            "the restore has the annotation {}",
+            names::IGNORE_DISK_ANNOTATION
+        );
+        return DataDisk::unknown(None, why);
+    }
     let claim = match claim_of(judged, start) {
         Ok(claim) => claim,
         Err(why) => return DataDisk::unknown(None, why.to_owned()),
@@ -22,6 +46,9 @@ pub fn data_disk(observed: &Observed, judged: &Judged<'_>, start: &Running<'_>) 
             "the volume is a directory of a larger storage (hostPath, local, NFS and the like), whose size \
              its claim does not say",
         ),
+        VolumeFact::Found(volume) if is_elastic(volume) => {
+            unknown("the volume is of a storage that grows by itself")
+        }
         VolumeFact::Found(_) => match fact.capacity {
             Some(bytes) => DataDisk {
                 claim: Some(claim.to_owned()),
@@ -34,6 +61,12 @@ pub fn data_disk(observed: &Observed, judged: &Judged<'_>, start: &Running<'_>) 
             unknown("the volume of the claim could not be read")
         }
     }
+}
+
+fn is_elastic(volume: &VolumeFound) -> bool {
+    let driver = volume.manifest.pointer("/spec/csi/driver");
+    let driver = driver.and_then(Value::as_str).unwrap_or_default();
+    ELASTIC.contains(&driver)
 }
 
 /// The claim that the data is on, by what the server says of its directory; else the only claim there is.
