@@ -67,7 +67,9 @@ pub fn classify(failure: &AgentFailure) -> Class {
         reasons::SCRATCH_FAILED
         | reasons::CONNECTION_FAILED
         | reasons::SERVER_STARTING
-        | reasons::TOO_MANY_CONNECTIONS => Class::Scratch,
+        | reasons::TOO_MANY_CONNECTIONS
+        // It says nothing of the set.
+        | reasons::TIMEOUT => Class::Scratch,
         reasons::RESTORE_DIFFERS | reasons::DRILL_FAILED => Class::Data,
         reasons::SET_CHANGED
         | reasons::BUCKET_NOT_FOUND
@@ -241,7 +243,7 @@ mod tests {
             (reasons::STORAGE_UNREACHABLE, Class::Storage),
             (reasons::RESTORE_DIFFERS, Class::Data),
             (reasons::DRILL_FAILED, Class::Data),
-            (reasons::TIMEOUT, Class::Unknown),
+            (reasons::TIMEOUT, Class::Scratch),
             (reasons::RESTORE_REFUSED, Class::Unknown),
         ] {
             assert_eq!(of(reason, "role \"x\" does not exist"), class, "{reason}");

@@ -194,7 +194,7 @@ async fn try_work(
 
 fn say_low(free: u64) -> String {
     format!(
-        "less than 10 % of the throwaway server's disk is free ({} MiB), so the drill was stopped: it does not \
+        "less than 20 % of the throwaway server's disk is free ({} MiB), so the drill was stopped: it does not \
          say whether the backup can be restored. Give it more: `spec.drill.storage`",
         free >> 20
     )

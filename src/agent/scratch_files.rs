@@ -18,6 +18,8 @@ const FAILED: &str = "failed";
 const ALIVE: &str = "alive";
 /// The agent has ended.
 const DONE: &str = "done";
+/// So much of a disk stays free, as one part of: the kubelet evicts pods of others when less than 15 % is free.
+const KEPT_FREE: u64 = 5;
 /// The most bytes of a file that are read.
 const READ_LIMIT: u64 = 4 << 10;
 
@@ -30,16 +32,16 @@ pub struct DiskSpace {
 }
 
 impl DiskSpace {
-    /// Whether less than a tenth is free: then the server is stopped before others on the disk are.
+    /// Whether too little is free: then the server is stopped before others on the disk are.
     #[must_use]
     pub const fn is_low(self) -> bool {
-        self.free < self.total / 10
+        self.free < self.total / KEPT_FREE
     }
 
     /// What can be used before it is low.
     #[must_use]
     pub const fn usable(self) -> u64 {
-        self.free.saturating_sub(self.total / 10)
+        self.free.saturating_sub(self.total / KEPT_FREE)
     }
 }
 
