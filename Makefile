@@ -15,14 +15,15 @@ NEXTEST_VERSION := 0.9.151
 NEXTEST_ROOT := $(TOOLS)/cargo-nextest-$(NEXTEST_VERSION)
 NEXTEST := $(NEXTEST_ROOT)/bin/cargo-nextest
 REAL_TESTS := --test agent --test monitoring --test kstatus --test browser --test machine --test e2e
-TESTBED := $(CARGO) run --quiet -p testbed --
+# Not `cargo run -p testbed`: that builds all dependencies again, with the features of this package alone.
+TESTBED = $${CARGO_TARGET_DIR:-target}/$$(rustc -vV | sed -n "s/^host: //p")/debug/testbed
 
 .PHONY: help demo demo-guard test test-fast test-real soak faults-backup bench-check bench-backup lint fmt deny generate build image up down
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: ## Starts a real cluster, protects a database, loses its volume and shows how that is caught
+demo: ## Starts a real cluster, protects a database, loses its volume, then rows, and brings both back
 	@demo/demo.sh
 
 demo-guard: ## Shows attempts to lose that database, each refused or undone
@@ -81,9 +82,9 @@ build: ## Builds the binary and the testbed
 image: ## Builds the operator's image from the Dockerfile, as $(IMAGE); needs docker or podman
 	$$(command -v docker || command -v podman) build -t $(IMAGE) .
 
-up: ## Starts the testbed and installs Holdfast on it
+up: build ## Starts the testbed and installs Holdfast on it
 	$(TESTBED) up
 	$(TESTBED) deploy
 
-down: ## Stops the testbed, the clusters of the tests too, and leaves nothing behind
+down: build ## Stops the testbed, the clusters of the tests too, and leaves nothing behind
 	$(TESTBED) down --all

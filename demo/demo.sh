@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Shows the main job: protect, verify, back up, refuse a deletion, notice a switched volume, recover the data.
+# Shows the main job: protect, verify, back up, refuse a deletion, notice a switched volume, recover the data; lose rows, restore
+# them from the backup.
 # Every command is printed as you would type it in the shell that `cargo run -p testbed -- exec -- bash` opens.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,10 +32,13 @@ wait_for 120 "the Postgres pod to be ready" 'kubectl -n atra wait --for=conditio
 run 'kubectl -n atra exec -i knowledge-postgres-0 -c postgres -- psql -q -U admin -d knowledge_os < examples/knowledge/data.sql'
 run "$count"
 
-step "3. Give the checks a role of their own, and protect it with a ProtectedDatabase"
-run "kubectl holdfast grant-sql --database knowledge_os | kubectl -n atra exec -i knowledge-postgres-0 -c postgres -- psql -q -v ON_ERROR_STOP=1 -U admin -d knowledge_os"
-say 'A person sets its password by \\password, so that it is in no history. Here it is the one of the example:'
-run "kubectl -n atra exec -i knowledge-postgres-0 -c postgres -- psql -q -U admin -d knowledge_os <<< \"ALTER ROLE holdfast PASSWORD '\$(kubectl -n atra get secret pg-holdfast -o jsonpath='{.data.password}' | base64 -d)'\""
+step "3. Give checks and restores a role each, and protect it with a ProtectedDatabase"
+psql='kubectl -n atra exec -i knowledge-postgres-0 -c postgres -- psql -q -v ON_ERROR_STOP=1 -U admin -d knowledge_os'
+run "kubectl holdfast grant-sql --database knowledge_os | $psql"
+run "kubectl holdfast grant-sql --restore --database knowledge_os | $psql"
+say 'You would set their passwords by \\password, so that they are in no history. Here they are those of the example:'
+password() { printf "'\$(kubectl -n atra get secret %s -o jsonpath='{.data.password}' | base64 -d)'" "$1"; }
+run "$psql <<< \"ALTER ROLE holdfast PASSWORD $(password pg-holdfast); ALTER ROLE holdfast_restore PASSWORD $(password pg-holdfast-restore)\""
 say 'examples/knowledge/protected-database.yaml: at least 80 experts, at least 10,000 nodes, a backup every night.'
 printf '%s$ kubectl apply -f examples/knowledge/protected-database.yaml%s\n' "$dim" "$plain"
 sed -e "s|\${S3_ENDPOINT}|$S3_ENDPOINT|; s|\${S3_REGION}|$S3_REGION|; s|\${S3_BUCKET}|$S3_BUCKET|" \
@@ -107,11 +111,32 @@ wait_for 120 "the application to reach the data" 'kubectl -n atra wait job/appli
 run 'kubectl -n atra logs job/application | tail -n 1'
 wait_for 30 "everything to be green" "$(condition Ready True)"
 
+step "9. Rows are lost, and no volume has them: restored from the backup"
+run 'kubectl holdfast backup knowledge -n atra'
+say "A backup counts once a later check has found the same data:"
+wait_for 90 "the backup to count" "kubectl -n atra get dbbackup --sort-by=.metadata.creationTimestamp -o jsonpath='{.items[-1:].status.confirmed.check}' | grep ."
+run 'kubectl holdfast backups knowledge -n atra'
+say "A mistake in a script:"
+run 'kubectl -n atra exec knowledge-postgres-0 -c postgres -- psql -U admin -d knowledge_os -c "TRUNCATE knowledge_nodes"'
+say "Postgres runs, and every probe is green. The check of every half hour would find it; here it is asked for:"
+run 'kubectl holdfast check knowledge -n atra'
+wait_for 90 "the loss to be seen" "$(condition DataReset True)"
+run 'kubectl -n atra get protdb'
+run_on_reset 'kubectl holdfast explain knowledge -n atra | sed -n "/^Tables that differ/,/^$/p"'
+say "One command: restored beside what is there, compared row by row, and only then put in its place:"
+run 'kubectl holdfast restore knowledge -n atra --yes'
+wait_for 60 "everything to be green" "$(condition Ready True)"
+run 'kubectl -n atra get protdb'
+say "What the backup says, and what is in the database now:"
+run "kubectl -n atra get dbrestore -o custom-columns='BACKUP:.status.set.backup,ROWS IN THE BACKUP:.status.report.databases[0].expectedRows,ROWS RESTORED:.status.report.databases[0].rows,SAME BYTES:.status.report.databases[0].isIdentical,KEPT AS:.status.report.databases[0].keptAs'"
+run "$count"
+
 printf '\n%sDone in %d s.%s\n' "$bold" "$((SECONDS - started))" "$plain"
 cat <<END
 Look around in a shell with kubectl on its PATH:   cargo run -p testbed -- exec -- bash
   kubectl -n atra describe protdb knowledge        what is known about the database, and since when
-  kubectl -n atra get dbcheck,dbbackup             every check, every backup
+  kubectl -n atra get dbcheck,dbbackup,dbrestore   every check, every backup, the restore
+  docs/runbooks                                    what to type when it is your database
   kubectl explain protdb.spec                      what you can configure
 Stop it, leaving nothing behind:                   make down
 END

@@ -58,6 +58,8 @@ const FOLDERS: &[(&str, &[&str])] = &[
             "guard",
             "resources",
             "postgres",
+            "store",
+            "catalog",
             "install",
             "world",
             "plan",

@@ -63,7 +63,7 @@ fn the_rules_are_rules() {
         &["check", "rules", "--lint=all", "--lint-fatal", "rules.json"],
         None,
     );
-    assert!(said.contains("13 rules found"), "{said}");
+    assert!(said.contains("14 rules found"), "{said}");
 }
 
 fn condition(name: &str, condition: &str, values: &str) -> Value {
@@ -86,6 +86,7 @@ fn condition_of(alert: &str) -> &'static str {
         "HoldfastDataNotVerified" => "DataVerified",
         "HoldfastBackupNotFresh" => "BackupFresh",
         "HoldfastFilesMissing" => "FilesMatch",
+        "HoldfastRestoreNotProven" => "RestoreProven",
         _ => "Stalled",
     }
 }
@@ -105,6 +106,8 @@ fn each_alert_fires_when_it_should_and_not_before() {
         ),
         fires(14, "HoldfastBackupNotFresh", "warning", &[]),
         fires(16, "HoldfastBackupNotFresh", "warning", &["bad"]),
+        fires(14, "HoldfastRestoreNotProven", "warning", &[]),
+        fires(16, "HoldfastRestoreNotProven", "warning", &["bad"]),
         fires(4, "HoldfastFilesMissing", "warning", &[]),
         fires(6, "HoldfastFilesMissing", "warning", &["bad"]),
         fires(4, "HoldfastStalled", "warning", &[]),
@@ -198,8 +201,14 @@ fn each_alert_fires_when_it_should_and_not_before() {
         ("well", "1x80", "0x80"),
     ] {
         series.extend(
-            ["Guarded", "DataVerified", "BackupFresh", "FilesMatch"]
-                .map(|word| condition(name, word, bad)),
+            [
+                "Guarded",
+                "DataVerified",
+                "BackupFresh",
+                "RestoreProven",
+                "FilesMatch",
+            ]
+            .map(|word| condition(name, word, bad)),
         );
         series.push(condition(name, "Stalled", good));
     }

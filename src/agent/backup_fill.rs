@@ -7,8 +7,8 @@ use crate::api::{AgentFailure, BackupRequest, SequenceEvidence, reasons};
 use crate::postgres::{
     ArchiveSummary, DatabaseDescription, Login, PostgresError, Session, Snapshot, TableList,
     connect, count_in_snapshot, end_sessions, fetch_database_size, fetch_description,
-    fetch_encrypted, fetch_extension_tables, fetch_identity, fetch_overview, fetch_sequences,
-    fetch_tables, fetch_without_login, may_read_role_passwords,
+    fetch_encrypted, fetch_extension_tables, fetch_formats, fetch_identity, fetch_overview,
+    fetch_sequences, fetch_tables, fetch_without_login, may_read_role_passwords,
 };
 use crate::store::{
     GLOBALS_NAME, MAIN_DUMP_NAME, RolePasswords, S3Store, Upload, further_dump_name,
@@ -279,9 +279,12 @@ impl Filling<'_> {
         let size = fetch_database_size(session).await.unwrap_or_default();
         let object = self.add(&name, size.unsigned_abs(), in_flight);
         let name = object.name.clone();
+        // Of the snapshot's own session; the dump gets the same ones, and the manifest says them.
+        let formats = fetch_formats(session).await?;
         let scope = DumpScope {
             snapshot: Some(&snapshot.name),
             without_rows: excluded.clone(),
+            formats: formats.clone(),
         };
         let dump = programs.dump_database(database, &scope, &name, &mut object.upload);
         let dumped = tokio::select! {
@@ -302,7 +305,8 @@ impl Filling<'_> {
             "dumped"
         );
         let counted = self.count_the_rest(snapshot, tables, &archive).await?;
-        let (description, sequences) = self.describe(database).await?;
+        let (mut description, sequences) = self.describe(database).await?;
+        description.formats = formats;
         Ok(FilledDatabase {
             object: name,
             snapshot_time: snapshot.time.clone(),

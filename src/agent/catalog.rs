@@ -16,7 +16,8 @@ use super::catalog_look::{look_at_sets, obstacle_of};
 use super::catalog_plan::CatalogSource;
 use super::{Interrupt, MountedFiles, kubernetes};
 use crate::api::{
-    AgentFailure, CatalogReport, CatalogRequest, DatabaseBackup, ProtectedDatabase, names,
+    AgentFailure, CatalogReport, CatalogRequest, DatabaseBackup, DatabaseRestore,
+    ProtectedDatabase, names,
 };
 use crate::store::{Held, StoreLimits};
 
@@ -87,6 +88,11 @@ impl Cluster<'_> {
             ListParams::default().fields(&format!("spec.database={}", request.database));
         let listed = kubernetes::persist("list the DatabaseBackups", || backups.list(&of_database));
         let listed = listed.await?;
+        let restores: Api<DatabaseRestore> =
+            Api::namespaced(self.client.clone(), &request.namespace);
+        let all = ListParams::default();
+        let restoring = kubernetes::persist("list the DatabaseRestores", || restores.list(&all));
+        let restoring = restoring.await?;
         // Last: what a check has found meanwhile must be seen.
         let read = kubernetes::persist("read the ProtectedDatabase", || {
             databases.get_opt(&request.database)
@@ -94,7 +100,7 @@ impl Cluster<'_> {
         let database = read.await?;
         Ok(build_view(
             database.as_ref(),
-            &listed.items,
+            (&listed.items, &restoring.items),
             request,
             Timestamp::now(),
         ))

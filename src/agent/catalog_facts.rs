@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::api::{
     BackupState, BackupVerdict, CatalogReport, CatalogRequest, ConditionStatus, ConditionType,
-    DatabaseBackup, ProtectedDatabase, Retention, S3Storage, find_condition,
+    DatabaseBackup, DatabaseRestore, ProtectedDatabase, RestoreState, Retention, S3Storage,
+    find_condition,
 };
 use crate::store::{
     CatalogSet, Held, RetentionRules, SetContents, SetOwner, Standing, database_folder,
@@ -20,10 +21,16 @@ pub struct ClusterView {
     pub held: Option<Held>,
     /// The directories of the backups that run.
     pub running: BTreeSet<String>,
+    /// The directories of the sets that restores read which have not ended.
+    pub restoring: BTreeSet<String>,
     /// The backups that were taken, of this bucket.
     pub taken: Vec<KnownBackup>,
     /// The directory of the newest one that counts.
     pub newest_confirmed: Option<String>,
+    /// The directory of the newest one that counts and that a drill has proven.
+    pub newest_proven: Option<String>,
+    /// When sets were last read whole, by their directories.
+    pub reads: BTreeMap<String, Timestamp>,
     /// What the last look has reported.
     pub last: Option<CatalogReport>,
 }
@@ -41,7 +48,9 @@ impl ClusterView {
     pub fn says_else_than(&self, other: &Self) -> bool {
         self.taken != other.taken
             || self.newest_confirmed != other.newest_confirmed
+            || self.newest_proven != other.newest_proven
             || self.running != other.running
+            || self.restoring != other.restoring
     }
 }
 
@@ -61,12 +70,13 @@ pub struct KnownBackup {
 #[must_use]
 pub fn build_view(
     database: Option<&ProtectedDatabase>,
-    backups: &[DatabaseBackup],
+    (backups, restores): (&[DatabaseBackup], &[DatabaseRestore]),
     request: &CatalogRequest,
     now: Timestamp,
 ) -> ClusterView {
     let mut view = ClusterView {
         held: held_by(database, request, now),
+        restoring: read_by(restores, backups, request),
         ..ClusterView::default()
     };
     let directory = database_folder(
@@ -74,7 +84,7 @@ pub fn build_view(
         &request.namespace,
         &request.database,
     );
-    let mut newest = None;
+    let (mut newest, mut proven) = (None, None);
     let mut last = None;
     for backup in backups {
         let Some(status) = &backup.status else {
@@ -100,9 +110,15 @@ pub fn build_view(
             }
             Some(BackupState::Failed) => {}
             Some(BackupState::Complete | BackupState::Suspect) => {
+                if let Some(read) = &status.last_read {
+                    view.reads.insert(path.to_owned(), read.time.0);
+                }
                 let made = backup.metadata.creation_timestamp.as_ref();
                 if backup.counts() {
                     newest = newest.max(made.map(|made| (made.0, path.to_owned())));
+                }
+                if backup.is_proven() {
+                    proven = proven.max(made.map(|made| (made.0, path.to_owned())));
                 }
                 let demoted = status.demoted.clone().map(BackupVerdict::Demoted);
                 let confirmed = status.confirmed.clone().map(BackupVerdict::Confirmed);
@@ -115,8 +131,44 @@ pub fn build_view(
         }
     }
     view.newest_confirmed = newest.map(|(_, path)| path);
+    view.newest_proven = proven.map(|(_, path)| path);
     view.last = last.map(|(_, report)| report.clone());
+    // What the operator has not noted yet.
+    let sample = view.last.iter().filter_map(|last| last.sample.as_ref());
+    for read in sample.flat_map(|sample| &sample.read) {
+        let known = view.reads.entry(read.path.clone());
+        let known = known.or_insert(read.found.time.0);
+        *known = read.found.time.0.max(*known);
+    }
     view
+}
+
+/// The directories of the sets that restores read, or are about to read, which have not ended. The newest
+/// confirmed one, which a restore chooses by itself, never goes.
+fn read_by(
+    restores: &[DatabaseRestore],
+    backups: &[DatabaseBackup],
+    request: &CatalogRequest,
+) -> BTreeSet<String> {
+    let is_open = |restore: &&DatabaseRestore| {
+        let state = restore.status.as_ref().and_then(|status| status.state);
+        restore.spec.database == request.database && !state.is_some_and(RestoreState::is_final)
+    };
+    let path_of = |name: &String| {
+        let mut named = backups.iter();
+        let backup = named.find(|backup| backup.metadata.name.as_ref() == Some(name));
+        backup?.status.as_ref()?.path.clone()
+    };
+    let mut paths = BTreeSet::new();
+    for restore in restores.iter().filter(is_open) {
+        let chosen = restore
+            .status
+            .as_ref()
+            .and_then(|status| status.set.as_ref());
+        paths.extend(chosen.map(|set| set.path.clone()));
+        paths.extend(restore.spec.from.backup.as_ref().and_then(path_of));
+    }
+    paths
 }
 
 /// What a report says before anything is read: what the last one said, so that a look that fails takes

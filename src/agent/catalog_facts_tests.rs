@@ -77,7 +77,7 @@ fn demoted() -> Value {
 
 fn view(database: Option<&ProtectedDatabase>, backups: &[DatabaseBackup]) -> ClusterView {
     let now = "2026-02-01T09:30:00Z".parse().unwrap();
-    build_view(database, backups, &request(), now)
+    build_view(database, (backups, &[]), &request(), now)
 }
 
 fn set(name: &str, standing: Standing) -> CatalogSet {
@@ -117,6 +117,62 @@ fn standings(sets: &[CatalogSet]) -> Vec<Option<Standing>> {
             _ => None,
         })
         .collect()
+}
+
+#[test]
+fn a_set_that_a_restore_reads_is_known_until_it_has_ended() {
+    let restore = |database: &str, from: Value, status: Value| -> DatabaseRestore {
+        serde_json::from_value(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": "r"},
+            "spec": {"database": database, "from": from, "into": "Beside"}, "status": status,
+        }))
+        .unwrap()
+    };
+    let chosen = |state: &str| {
+        let set = json!({
+            "backup": "b-1", "bucket": "backups", "path": "prod/atra/knowledge/b-1", "manifestSha256": "b-1",
+        });
+        json!({"state": state, "set": set})
+    };
+    let latest = || json!({"latestGood": true});
+    let named = || json!({"backup": "b-1"});
+    let backups = [
+        backup("b-1", 1, &confirmed()),
+        backup("b-2", 2, &confirmed()),
+    ];
+    let now = "2026-02-01T09:30:00Z".parse().unwrap();
+    for (database, from, status, is_held) in [
+        ("knowledge", latest(), chosen("Running"), true),
+        ("knowledge", latest(), chosen("Blocked"), true),
+        ("knowledge", latest(), chosen("Verifying"), true),
+        ("knowledge", latest(), chosen("Complete"), false),
+        ("knowledge", latest(), chosen("Failed"), false),
+        // Nothing is chosen yet: the newest confirmed one never goes.
+        ("knowledge", latest(), Value::Null, false),
+        ("knowledge", named(), Value::Null, true),
+        ("knowledge", named(), json!({"state": "Blocked"}), true),
+        ("knowledge", named(), json!({"state": "Failed"}), false),
+        ("other", latest(), chosen("Running"), false),
+        (
+            "knowledge",
+            json!({"volume": "pvc-1"}),
+            json!({"state": "Running"}),
+            false,
+        ),
+    ] {
+        let restores = [restore(database, from.clone(), status.clone())];
+        let all = (&backups[..], &restores[..]);
+        let view = build_view(Some(&verified()), all, &request(), now);
+        let held: Vec<&str> = view.restoring.iter().map(String::as_str).collect();
+        let expected = if is_held {
+            vec!["prod/atra/knowledge/b-1"]
+        } else {
+            Vec::new()
+        };
+        assert_eq!(held, expected, "{database} {from} {status}");
+        let before = build_view(Some(&verified()), (&backups, &[]), &request(), now);
+        assert_eq!(view.says_else_than(&before), is_held);
+    }
 }
 
 #[test]
@@ -181,8 +237,27 @@ fn the_newest_that_counts_is_of_this_bucket_and_what_runs_is_known() {
         ],
     );
     assert_eq!(view.newest_confirmed, Some(format!("{DIRECTORY}/b")));
+    assert_eq!(view.newest_proven, None);
     assert_eq!(view.running, BTreeSet::from([format!("{DIRECTORY}/e")]));
     assert_eq!(view.taken.len(), 4);
+}
+
+#[test]
+fn only_a_set_that_counts_is_the_newest_proven_one() {
+    let drilled = |mut status: Value, passed: bool| {
+        status["drill"] = json!({"restore": "d", "time": "2026-02-01T00:00:00Z", "passed": passed});
+        status
+    };
+    let view = view(
+        Some(&verified()),
+        &[
+            backup("a", 1, &drilled(confirmed(), true)),
+            backup("b", 2, &drilled(confirmed(), true)),
+            backup("c", 3, &drilled(demoted(), true)),
+            backup("d", 4, &drilled(confirmed(), false)),
+        ],
+    );
+    assert_eq!(view.newest_proven, Some(format!("{DIRECTORY}/b")));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! A look at all sets of a database in its bucket: stores what checks have said, compares each set with its
-//! manifest, and removes those that no rule keeps. What it removes it decides from what it reads itself.
+//! manifest, reads some of them whole, and removes those that no rule keeps. What it removes it decides from
+//! what it reads itself.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -9,7 +12,7 @@ use crate::api::{
     AgentFailure, CATALOG_LIMIT, CatalogReport, CatalogRequest, DAMAGED_LIMIT, SetRemark,
 };
 use crate::store::{
-    CatalogSet, ObjectStore as _, S3Store, SetContents, SetPath, StoreError, StoreErrorKind,
+    CatalogSet, Held, ObjectStore as _, S3Store, SetContents, SetPath, StoreError, StoreErrorKind,
     StoredVerdict, fetch_set, set_suffix, store_verdict,
 };
 
@@ -60,11 +63,16 @@ impl<Source: CatalogSource> Look<'_, Source> {
                 None
             }
         };
-        let view = self.source.fetch_view().await;
+        let mut view = self.source.fetch_view().await;
         self.store_verdicts(&view).await;
         let mut sets = self.fetch_sets(&view).await?;
         self.describe(report, &sets, &view).await;
         self.take_over(report, &sets);
+        // The other half is for the rest.
+        let limit = Duration::from_secs(self.request.deadline_seconds) / 2;
+        if self.sample(report, &sets, &view, limit).await {
+            view.held = view.held.or(Some(Held::SetDamaged));
+        }
         self.decide(report, &mut sets, &view, now).await
     }
 

@@ -78,6 +78,7 @@ impl<'a, Source: CatalogSource> Look<'a, Source> {
                 .held
                 .or(retention.is_none().then_some(Held::NoRetention)),
             newest_confirmed: view.newest_confirmed.as_deref(),
+            newest_proven: view.newest_proven.as_deref(),
             known: Some(&known),
             running: &view.running,
             begun,
@@ -86,7 +87,12 @@ impl<'a, Source: CatalogSource> Look<'a, Source> {
         };
         let facts: Vec<SetFacts> = sets.iter().map(|set| set.facts.clone()).collect();
         let decisions = decide_retention(&input, &facts);
-        let outcome = |decision: Decision<'_>| (decision.removed, decision.why);
+        let outcome = |decision: Decision<'_>| {
+            if decision.removed && view.restoring.contains(&decision.set.path) {
+                return (false, Why::Restoring);
+            }
+            (decision.removed, decision.why)
+        };
         decisions.into_iter().map(outcome).collect()
     }
 

@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{JOB_NAME_VARIABLE, REQUEST_VARIABLE};
 
-use super::{backup, catalog, check, files, install, restore};
+use super::install::write_passwd;
+use super::scratch::ScratchArguments;
+use super::{backup, catalog, check, copy, files, install, restore, scratch};
 
 /// What an agent does. These are started by Jobs of the operator, not by users.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -18,6 +20,9 @@ pub enum AgentCommand {
         /// The path to copy to.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+        /// Where to write a file for `/etc/passwd` that has the user of this pod.
+        #[arg(long, value_name = "FILE")]
+        passwd: Option<PathBuf>,
     },
     /// Check the database that `HOLDFAST_REQUEST` names, and report to its `DatabaseCheck`.
     Check,
@@ -29,16 +34,27 @@ pub enum AgentCommand {
     Backup,
     /// Restore the backup set that `HOLDFAST_REQUEST` names, and report to its `DatabaseRestore`.
     Restore,
+    /// Restore the backup set that `HOLDFAST_REQUEST` names into the throwaway server of this pod, which shows
+    /// whether it can be restored, and report to its `DatabaseRestore`.
+    Drill,
+    /// Run the throwaway server of a drill until the drill has ended.
+    Scratch(ScratchArguments),
     /// Look at all sets of the database that `HOLDFAST_REQUEST` names, remove those that no rule of
     /// retention keeps, and report to the newest confirmed `DatabaseBackup`.
     Catalog,
+    /// Copy the set of the `DatabaseBackup` that `HOLDFAST_REQUEST` names into another bucket, and report to
+    /// it.
+    Copy,
 }
 
 /// Runs a subcommand. A check that found nothing is no error here: it was reported. A failed backup or restore
 /// is one, so that its Job fails, whoever looks at Jobs.
 pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
     match command {
-        AgentCommand::Install { to } => install(&to),
+        AgentCommand::Install { to, passwd } => {
+            install(&to)?;
+            passwd.as_deref().map_or(Ok(()), write_passwd)
+        }
         AgentCommand::Check => Box::pin(check::run_check(read_request()?)).await,
         AgentCommand::Files => files::run_files(read_request()?).await,
         AgentCommand::Backup => {
@@ -47,7 +63,10 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
         AgentCommand::Catalog => {
             Box::pin(catalog::run_catalog(read_request()?, &read_job_name()?)).await
         }
+        AgentCommand::Copy => Box::pin(copy::run_copy(read_request()?, &read_job_name()?)).await,
         AgentCommand::Restore => Box::pin(restore::run_restore(read_request()?)).await,
+        AgentCommand::Drill => Box::pin(restore::run_drill(read_request()?)).await,
+        AgentCommand::Scratch(arguments) => scratch::run_scratch(arguments).await,
     }
 }
 

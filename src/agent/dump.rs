@@ -1,6 +1,7 @@
 //! How `pg_dump` and `pg_dumpall` are run: which of several, as whom, and with what in their arguments
 //! and environment. Running them is in `dump_run`.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,6 +18,7 @@ use crate::store::{ObjectStore, RolePasswords, Upload};
 use super::dump_run::{Dumped, failure, inspect, run};
 use super::dump_stream::Inspector;
 use super::encryption::Recipients;
+use super::session_formats::build_format_options;
 
 /// How what agents call themselves in `pg_stat_activity` begins while they dump; the set follows.
 pub const DUMP_APPLICATION_NAME: &str = "holdfast-backup";
@@ -49,6 +51,8 @@ pub struct DumpScope<'a> {
     pub snapshot: Option<&'a str>,
     /// Tables whose rows are left out, by schema and name.
     pub without_rows: Vec<(String, String)>,
+    /// How values are to look, whatever is set on role or database meanwhile.
+    pub formats: BTreeMap<String, String>,
 }
 
 /// How to run the programs: where they are and how they log in, without a secret in arguments or
@@ -147,6 +151,8 @@ impl DumpPrograms {
             let pattern = quote_qualified(schema, table);
             command.arg(format!("--exclude-table-data={pattern}"));
         }
+        let settings = build_format_options(&scope.formats);
+        command.env("PGOPTIONS", self.options_with(&settings));
         self.ask().await?;
         let inspector = Inspector::Archive(Box::default());
         let recipients = &self.recipients;
@@ -178,16 +184,21 @@ impl DumpPrograms {
         command
     }
 
-    /// `pg_restore` from its input into a database, with these settings of the session.
+    /// `pg_restore` from its input into a database, with these settings of the session. It goes on after
+    /// errors only if somebody judges each of them.
     pub(super) fn restore_command(
         &self,
         program: &Path,
         database: &str,
         settings: &str,
+        goes_on: bool,
     ) -> Command {
         let mut command = self.command(program, database);
+        if !goes_on {
+            command.arg("--exit-on-error");
+        }
         command
-            .args(["--exit-on-error", "--no-subscriptions", "--dbname"])
+            .args(["--no-subscriptions", "--dbname"])
             .arg(CLIENT_LIMITS)
             .env("PGOPTIONS", self.options_with(settings))
             .stdin(Stdio::piped());

@@ -275,6 +275,16 @@ pub(super) async fn keep_messages(
     program: String,
     lines: Lines,
 ) -> Messages {
+    keep_and_see(messages, program, lines, |_| ()).await
+}
+
+/// The same; `see` is shown every line, whoever has written it.
+pub(super) async fn keep_and_see(
+    messages: impl AsyncRead + Unpin,
+    program: String,
+    lines: Lines,
+    mut see: impl FnMut(&str),
+) -> Messages {
     let mut reader = BufReader::new(messages);
     let mut kept = Messages::default();
     let mut line = Vec::new();
@@ -286,6 +296,7 @@ pub(super) async fn keep_messages(
     {
         let text = bounded_line(String::from_utf8_lossy(&line).trim());
         line.clear();
+        see(&text);
         if lines.has(&program, &text) {
             tracing::info!(program, "{text}");
             kept.take(&text);

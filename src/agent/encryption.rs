@@ -9,9 +9,7 @@ use age::x25519::Recipient;
 use tokio::sync::mpsc;
 
 use crate::api::{AgentFailure, parse_age_recipient, reasons};
-
-/// What the name of an encrypted object ends with.
-pub const ENCRYPTED_SUFFIX: &str = ".age";
+use crate::store::ENCRYPTED_SUFFIX;
 
 /// Who can read a set; nobody in particular if it is not encrypted.
 #[derive(Clone, Debug, Default)]

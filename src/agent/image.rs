@@ -21,7 +21,11 @@ const EVERY_CONTAINER: &[&str] = &[
     "/opt/holdfast",
 ];
 /// Variables by which images say where they keep their data.
-const DATA_DIRECTORY_VARIABLES: &[&str] = &["PGDATA", "POSTGRESQL_DATA_DIR"];
+const DATA_DIRECTORY_VARIABLES: &[&str] = &[
+    "PGDATA",
+    "POSTGRESQL_DATA_DIR",
+    "PATRONI_POSTGRESQL_DATA_DIR",
+];
 
 /// Looks at the image that this process runs in. `None` if the mount table can't be read.
 #[must_use]

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context as _;
+use nix::unistd::{Gid, Uid};
 
 /// The running program, also when its file was replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -43,4 +44,32 @@ pub fn install(to: &Path) -> anyhow::Result<()> {
             to.display()
         )
     })
+}
+
+/// Writes a file for `/etc/passwd` of a container that runs as the same user: `initdb` refuses a user without
+/// a name, and an image has one for its own user only.
+pub fn write_passwd(to: &Path) -> anyhow::Result<()> {
+    let text = build_passwd(Uid::effective().as_raw(), Gid::effective().as_raw());
+    fs::write(to, text).with_context(|| format!("{} can't be written", to.display()))?;
+    fs::set_permissions(to, Permissions::from_mode(0o644))
+        .with_context(|| format!("{} can't be made readable", to.display()))
+}
+
+fn build_passwd(user: u32, group: u32) -> String {
+    let root = "root:x:0:0:root:/root:/sbin/nologin\n";
+    if user == 0 {
+        return root.to_owned();
+    }
+    format!("{root}postgres:x:{user}:{group}:postgres:/scratch:/sbin/nologin\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_of_the_pod_has_a_name() {
+        assert!(build_passwd(65_532, 65_532).contains("\npostgres:x:65532:65532:"));
+        assert!(!build_passwd(0, 0).contains("postgres"));
+    }
 }

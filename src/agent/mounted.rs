@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::api::{
-    FILES_DIRECTORY, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    FILES_DIRECTORY, IDENTITY_DIRECTORY, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
     POSTGRES_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, S3Storage,
     ServerRequest, WORK_DIRECTORY,
 };
@@ -23,6 +23,8 @@ pub struct MountedFiles {
     pub s3_credentials: PathBuf,
     /// Certificate authority of the bucket's endpoint.
     pub s3_ca: PathBuf,
+    /// Private keys that read encrypted sets.
+    pub identity: PathBuf,
     /// A directory in memory for the password file.
     pub work: PathBuf,
     /// The claims whose directories belong to the backup set, each below it by its place.
@@ -37,6 +39,7 @@ impl Default for MountedFiles {
             postgres_certificate: POSTGRES_CERTIFICATE_DIRECTORY.into(),
             s3_credentials: S3_CREDENTIALS_DIRECTORY.into(),
             s3_ca: S3_CA_DIRECTORY.into(),
+            identity: IDENTITY_DIRECTORY.into(),
             work: WORK_DIRECTORY.into(),
             claims: FILES_DIRECTORY.into(),
         }

@@ -1,6 +1,7 @@
 //! `holdfast agent restore`: restores a backup set into the server, and writes how far it is into the
 //! status of its `DatabaseRestore`, and nothing else of it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,10 +12,12 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::api::{
-    AgentFailure, DatabaseRestore, RestoreReport, RestoreRequest, RestoredDatabase, reasons,
+    AgentFailure, DatabaseRestore, RestoreReport, RestoreRequest, RestoreTarget, RestoredDatabase,
+    SCRATCH_SOCKET_DIRECTORY, reasons,
 };
 use crate::store::StoreLimits;
 
+use super::drill::{DrillOrder, prove_set};
 use super::host::Server;
 use super::presence::build_presence_in_pod;
 use super::restore_order::{RestoreOrder, RestoreWatcher};
@@ -76,9 +79,22 @@ impl RestoreWatcher for Shown<'_> {
 
 /// Restores a set and reports it. One that failed is an error, so that its Job fails, too.
 pub async fn run_restore(request: RestoreRequest) -> anyhow::Result<()> {
+    run(request, "spec.restore.deadline").await
+}
+
+/// The same into the throwaway server of this pod, with all that a drill looks at.
+pub async fn run_drill(request: RestoreRequest) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        request.into == RestoreTarget::Scratch,
+        "a drill restores into Scratch, and the request says otherwise, which is a fault of the operator"
+    );
+    run(request, "spec.drill.deadline").await
+}
+
+async fn run(request: RestoreRequest, field: &'static str) -> anyhow::Result<()> {
     let deadline = Duration::from_secs(request.deadline_seconds.max(1));
     let ends_at = Instant::now() + deadline;
-    let interrupt = Interrupt::listen(deadline, "spec.restore.deadline")?;
+    let interrupt = Interrupt::listen(deadline, field)?;
     let client = kubernetes::connect().await?;
     let shown = Shown {
         client: &client,
@@ -135,6 +151,20 @@ async fn restore(
     ends_at: Instant,
 ) -> Result<RestoreReport, AgentFailure> {
     let files = MountedFiles::default();
+    let limits = StoreLimits {
+        budget: Duration::from_secs(request.retry_seconds),
+        ends_at: Some(ends_at),
+        ..StoreLimits::default()
+    };
+    if request.into == RestoreTarget::Scratch {
+        let order = DrillOrder {
+            request,
+            files: &files,
+            socket: Path::new(SCRATCH_SOCKET_DIRECTORY),
+            limits,
+        };
+        return Box::pin(prove_set(order, shown, interrupt)).await;
+    }
     let namespace = &request.namespace;
     let server = tokio::select! {
         failure = interrupt.wait() => return Err(failure),
@@ -150,11 +180,7 @@ async fn restore(
         files: &files,
         host,
         presence,
-        limits: StoreLimits {
-            budget: Duration::from_secs(request.retry_seconds),
-            ends_at: Some(ends_at),
-            ..StoreLimits::default()
-        },
+        limits,
         known,
     };
     Box::pin(restore_set(&order, shown, interrupt)).await

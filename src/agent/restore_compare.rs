@@ -47,10 +47,20 @@ pub struct RestoredContents {
 pub struct Comparison {
     /// Each difference, in words.
     pub differences: Vec<String>,
-    /// Whether every byte was compared.
+    /// Whether every byte was compared, and is the same.
     pub is_exact: bool,
+    /// Whether every byte was compared of all that is no extension's.
+    pub proves_bytes: bool,
     /// Rows of all tables that are in the manifest.
     pub rows: u64,
+}
+
+impl Comparison {
+    /// Takes note that bytes could not be compared.
+    const fn lacks_bytes(&mut self) {
+        self.is_exact = false;
+        self.proves_bytes = false;
+    }
 }
 
 /// Compares.
@@ -58,6 +68,7 @@ pub struct Comparison {
 pub fn compare(expected: &ManifestDatabase, found: &RestoredContents) -> Comparison {
     let mut outcome = Comparison {
         is_exact: expected.counted_by == CountedBy::Dump,
+        proves_bytes: expected.counted_by == CountedBy::Dump,
         ..Comparison::default()
     };
     for table in &expected.tables {
@@ -98,7 +109,7 @@ pub fn compare(expected: &ManifestDatabase, found: &RestoredContents) -> Compari
         Some((dumped, found)) => {
             compare_large_objects(&expected.large_objects, dumped, found, &mut outcome);
         }
-        None => outcome.is_exact = false,
+        None => outcome.lacks_bytes(),
     }
     outcome
 }
@@ -123,7 +134,7 @@ fn compare_table(expected: &ManifestTable, found: &RestoredRows, outcome: &mut C
         return;
     }
     let (Some(blake3), true) = (&expected.blake3, found.digest.is_some()) else {
-        outcome.is_exact = false;
+        outcome.lacks_bytes();
         return;
     };
     let is_in_manifest = found
@@ -169,7 +180,7 @@ fn compare_large_objects(
         return;
     }
     if expected.blake3.is_empty() {
-        outcome.is_exact = false;
+        outcome.lacks_bytes();
     } else if expected.blake3 != dumped.blake3 {
         outcome.differences.push(
             "the large objects are not the same in the dump of the set and in its manifest"

@@ -1,16 +1,20 @@
 //! What all parts of a restore share: the order, the bucket, the login, and the report as it is now.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant as Clock};
 
 use tokio::time::Instant;
 
-use crate::api::{AgentFailure, RESTORE_WARNING_LIMIT, RestoreReport, reasons};
+use crate::api::{
+    AgentFailure, DrillReport, DrillTimes, RESTORE_WARNING_LIMIT, RestoreReport, reasons,
+};
 use crate::postgres::{Login, Writer, fetch_identity};
-use crate::store::{Manifest, ManifestDatabase, ManifestObject, S3Store};
+use crate::store::{Identities, Manifest, ManifestDatabase, ManifestObject, S3Store};
 use crate::wording::quoted;
 
+use super::restore_fetch::StoredDump;
+use super::restore_identity::read_identities;
 use super::restore_order::{RestoreOrder, RestoreWatcher};
 use super::restore_server::connect;
 
@@ -25,6 +29,8 @@ pub struct Restoring<'a, W> {
     pub has_made: AtomicBool,
     /// The system identifier of the server that it has begun with.
     identifier: OnceLock<String>,
+    /// The private keys that read the set, if it is encrypted.
+    identities: OnceLock<Arc<Identities>>,
     report: Mutex<RestoreReport>,
 }
 
@@ -44,7 +50,11 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
             deadline: Instant::now() + Duration::from_secs(request.deadline_seconds.max(1)),
             has_made: AtomicBool::new(false),
             identifier: OnceLock::new(),
-            report: Mutex::default(),
+            identities: OnceLock::new(),
+            report: Mutex::new(RestoreReport {
+                drill: request.drill.as_ref().map(|_| DrillReport::default()),
+                ..RestoreReport::default()
+            }),
         })
     }
 
@@ -73,6 +83,30 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
         })
     }
 
+    /// Reads the private keys for a set that is encrypted, or says why they can't read it.
+    pub fn read_identities(&self, manifest: &Manifest) -> Result<(), String> {
+        let (request, files) = (self.order.request, self.order.files);
+        if let Some(identities) = read_identities(request, files, manifest)? {
+            self.identities.get_or_init(|| identities);
+        }
+        Ok(())
+    }
+
+    /// The dump of a database as it is stored, and what reads it.
+    pub fn dump_of<'b>(
+        &'b self,
+        manifest: &'b Manifest,
+        database: &ManifestDatabase,
+    ) -> Result<StoredDump<'b>, AgentFailure> {
+        let object = object_of(manifest, database)?;
+        Ok(StoredDump {
+            store: &self.store,
+            key: format!("{}/{}", self.order.request.path, object.name),
+            object,
+            identities: self.identities.get(),
+        })
+    }
+
     /// The report as it is now.
     pub fn snapshot(&self) -> RestoreReport {
         self.report
@@ -92,6 +126,22 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
         self.watcher.note(&shown);
     }
 
+    /// Adds the seconds since then to a part of a drill's time.
+    pub fn add_time(&self, part: fn(&mut DrillTimes) -> &mut Option<i64>, begun: Clock) {
+        self.add_duration(part, begun.elapsed());
+    }
+
+    /// The same for a time that was measured.
+    pub fn add_duration(&self, part: fn(&mut DrillTimes) -> &mut Option<i64>, time: Duration) {
+        self.note(|report| {
+            if let Some(drill) = &mut report.drill {
+                let sum = part(&mut drill.times);
+                let more = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+                *sum = Some(sum.unwrap_or_default().saturating_add(more));
+            }
+        });
+    }
+
     /// Adds warnings to the report.
     pub fn warn(&self, warnings: impl IntoIterator<Item = String>) {
         self.note(|report| report.warnings.extend(warnings));
@@ -99,7 +149,7 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
 }
 
 /// The dump of a database.
-pub fn object_of<'a>(
+fn object_of<'a>(
     manifest: &'a Manifest,
     database: &ManifestDatabase,
 ) -> Result<&'a ManifestObject, AgentFailure> {

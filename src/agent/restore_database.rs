@@ -1,10 +1,14 @@
 //! Creating and dropping the databases and roles of a restore. Each carries a comment of its restore, and
 //! only what carries it is ever dropped.
 
+use std::collections::BTreeSet;
+
 use crate::api::{AgentFailure, reasons};
 use crate::postgres::{
-    DatabaseDescription, PostgresError, Writer, name_column, quote_identifier, quote_literal,
+    ContentsEntry, DatabaseDescription, PostgresError, Writer, name_column, quote_identifier,
+    quote_literal,
 };
+use crate::store::Manifest;
 use crate::wording::quoted;
 
 use super::restore_facts::fetch_databases;
@@ -163,6 +167,47 @@ pub async fn create_roles(
                 "create role {role} nologin; comment on role {role} is {comment}"
             ))
             .await?;
+    }
+    Ok(())
+}
+
+/// Which of these roles were superusers: by the manifest, or because they own what only superusers can own.
+#[must_use]
+pub fn superusers_of(
+    roles: &[String],
+    manifest: &Manifest,
+    contents: &[Vec<ContentsEntry>],
+) -> Vec<String> {
+    let owned = [
+        "event trigger",
+        "foreign-data wrapper",
+        "publication of all tables",
+        "publication of a schema",
+    ];
+    let owners = contents
+        .iter()
+        .flatten()
+        .filter(|entry| {
+            entry
+                .for_superusers
+                .is_some_and(|what| owned.contains(&what))
+        })
+        .map(|entry| entry.owner.as_str());
+    let of_manifest = manifest
+        .databases
+        .iter()
+        .filter_map(|database| database.description.as_ref())
+        .flat_map(|description| description.superusers.iter().map(String::as_str));
+    let of_superusers: BTreeSet<&str> = owners.chain(of_manifest).collect();
+    let is_owner = |role: &&String| of_superusers.contains(role.as_str());
+    roles.iter().filter(is_owner).cloned().collect()
+}
+
+/// Makes superusers of roles that a drill has created in its throwaway server.
+pub async fn make_superusers(writer: &Writer, roles: &[String]) -> Result<(), PostgresError> {
+    for role in roles {
+        let role = quote_identifier(role);
+        writer.run(&format!("alter role {role} superuser")).await?;
     }
     Ok(())
 }

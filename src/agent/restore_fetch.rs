@@ -1,6 +1,7 @@
 //! The set as it is in the bucket: nothing is parsed before its bytes are those that were stored.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -9,7 +10,8 @@ use tokio::sync::mpsc;
 use crate::api::{AgentFailure, reasons};
 use crate::postgres::{ContentsEntry, ReadProblem, parse_head};
 use crate::store::{
-    MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestObject, S3Store, StoreError, StoreErrorKind,
+    Identities, MANIFEST_LIMIT, MANIFEST_NAME, Manifest, ManifestObject, ObjectEncryption, S3Store,
+    StoreError, StoreErrorKind, Unopened, open_stored,
 };
 use crate::wording::quoted;
 
@@ -73,14 +75,25 @@ pub async fn hash_objects(
     Ok(())
 }
 
+/// A dump as it is stored, and what reads it.
+pub struct StoredDump<'a> {
+    pub store: &'a S3Store,
+    pub key: String,
+    pub object: &'a ManifestObject,
+    /// The private keys that read it, if it is encrypted.
+    pub identities: Option<&'a Arc<Identities>>,
+}
+
 /// Reads the table of contents at the beginning of a dump. Of a version of the format that nobody here
 /// knows there is none.
-pub async fn fetch_contents(
-    store: &S3Store,
-    path: &str,
-    object: &ManifestObject,
-) -> Result<Vec<ContentsEntry>, AgentFailure> {
-    let key = format!("{path}/{}", object.name);
+pub async fn fetch_contents(dump: &StoredDump<'_>) -> Result<Vec<ContentsEntry>, AgentFailure> {
+    let StoredDump {
+        store, key, object, ..
+    } = dump;
+    let read_contents = |stored: &[u8]| {
+        let identities = dump.identities.map(Arc::as_ref);
+        read_contents(stored, object.encryption, identities)
+    };
     let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
     let read = async move {
         let (mut stored, mut next) = (Vec::new(), FIRST_ATTEMPT);
@@ -99,12 +112,12 @@ pub async fn fetch_contents(
         read_contents(&stored).unwrap_or_else(|| Err("it ends in its table of contents".to_owned()))
     };
     let sending = async {
-        let sent = store.send_object(&key, object.size, &sender).await;
+        let sent = store.send_object(key, object.size, &sender).await;
         drop(sender);
         sent
     };
     let (outcome, contents) = tokio::join!(sending, read);
-    outcome.map_err(|error| explain(error, &key))?;
+    outcome.map_err(|error| explain(error, key))?;
     contents.map_err(|why| AgentFailure {
         reason: reasons::RESTORE_REFUSED.to_owned(),
         message: format!(
@@ -114,12 +127,21 @@ pub async fn fetch_contents(
 }
 
 /// The table of contents, if all of it is among these bytes.
-fn read_contents(stored: &[u8]) -> Option<Result<Vec<ContentsEntry>, String>> {
+fn read_contents(
+    stored: &[u8],
+    encryption: Option<ObjectEncryption>,
+    identities: Option<&Identities>,
+) -> Option<Result<Vec<ContentsEntry>, String>> {
     // So much of it that little is decompressed in vain, and a crafted one takes no memory.
     let mut limit = FIRST_RAW_ATTEMPT;
     loop {
         let mut raw = Vec::new();
-        let decoder = match zstd::stream::read::Decoder::new(stored) {
+        let opened = match open_stored(stored, encryption, identities) {
+            Ok(opened) => opened,
+            Err(Unopened::Cut) => return None,
+            Err(why) => return Some(Err(why.to_string())),
+        };
+        let decoder = match zstd::stream::read::Decoder::new(opened) {
             Ok(decoder) => decoder,
             Err(error) => return Some(Err(error.to_string())),
         };
@@ -143,7 +165,9 @@ fn read_contents(stored: &[u8]) -> Option<Result<Vec<ContentsEntry>, String>> {
 pub fn explain(error: StoreError, key: &str) -> AgentFailure {
     match error.kind {
         StoreErrorKind::NotFound => changed(&format!("`{key}` is not in the bucket any more")),
-        StoreErrorKind::Damaged | StoreErrorKind::TooLarge => changed(&error.message),
+        StoreErrorKind::Damaged | StoreErrorKind::OtherSize | StoreErrorKind::TooLarge => {
+            changed(&error.message)
+        }
         _ => error.into(),
     }
 }
@@ -162,6 +186,10 @@ pub fn changed(what: &str) -> AgentFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read_contents(stored: &[u8]) -> Option<Result<Vec<ContentsEntry>, String>> {
+        super::read_contents(stored, None, None)
+    }
 
     /// A head of version 1.14 with one entry.
     fn head() -> Vec<u8> {

@@ -1,33 +1,26 @@
 //! Restoring one database of a set beside what is there, and comparing it with the manifest.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant as Clock};
+use std::time::Instant as Clock;
 
 use crate::api::{AgentFailure, RestorePhase, RestoreTarget, reasons};
 use crate::postgres::{
-    ArchiveSummary, ContentsEntry, DigestKey, NoProgram, PostgresError, Writer, fetch_encrypted,
-    find_program_for, new_digest_key, quote_identifier,
+    ContentsEntry, PostgresError, Writer, fetch_encrypted, new_digest_key, quote_identifier,
 };
 use crate::store::ManifestDatabase;
 use crate::wording::{list, quoted};
 
 use super::DumpPrograms;
 use super::dump::DumpedServer;
-use super::restore_context::{Restoring, add_seconds, object_of};
+use super::restore_compare::Comparison;
+use super::restore_context::{Restoring, add_seconds};
 use super::restore_database::{NewDatabase, create, drop_own, failed, mark};
 use super::restore_facts::{fetch_databases, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
 use super::restore_names::Names;
 use super::restore_order::{RESTORE_APPLICATION_NAME, RestoreStep, RestoreWatcher};
-use super::restore_preflight::missing_tablespaces;
 use super::restore_server::Plan;
 use super::restore_server_facts::ServerFacts;
-use super::restore_stream::restore_object;
-use super::restore_verify::{Expected, build_session_settings, verify};
-
-/// How often the report is written while bytes are restored.
-const NOTE_INTERVAL: Duration = Duration::from_secs(2);
+use super::restore_verify::{Expected, Verified, verify};
 
 /// From this version on only the owner of a database may create something in its schema `public`.
 const PUBLIC_IS_THE_OWNERS: u32 = 15;
@@ -37,7 +30,9 @@ pub struct Tools<'a> {
     pub plan: Plan<'a>,
     pub writer: &'a Writer,
     pub facts: &'a ServerFacts,
-    pub programs: DumpPrograms,
+    /// What the disk can hold, in bytes, if that is known.
+    pub capacity: Option<u64>,
+    pub programs: &'a DumpPrograms,
 }
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
@@ -74,6 +69,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             writer,
             facts,
             programs,
+            ..
         } = tools;
         let shown = quoted(&names.name, 80);
         let restored_as = names.restored_as.as_str();
@@ -105,10 +101,13 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let helped = new.owner.filter(|_| !facts.is_superuser);
         self.let_create(tools, &new, helped, true).await?;
         let key = new_digest_key();
-        let dumped = self.stream(tools, database, &new, contents, key).await?;
+        let streaming = self.stream(tools, database, &new, contents, key);
+        let dumped = Box::pin(streaming).await?;
         self.let_create(tools, &new, helped, false).await?;
         self.watcher.after(RestoreStep::Restored).await;
+        let analyzing = Clock::now();
         self.analyze(&new, facts).await;
+        self.add_time(|times| &mut times.analyze_seconds, analyzing);
         self.note(|report| add_seconds(&mut report.restore_seconds, begun));
 
         let begun = Clock::now();
@@ -123,7 +122,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             dumped: &dumped,
             key,
         };
-        let compared = verify(&self.login, programs, restored_as, expected, self.deadline).await?;
+        let Verified {
+            comparison: compared,
+            again,
+        } = verify(&self.login, programs, restored_as, expected, self.deadline).await?;
         if !compared.differences.is_empty() {
             return Err(AgentFailure {
                 reason: reasons::RESTORE_DIFFERS.to_owned(),
@@ -133,24 +135,32 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 ),
             });
         }
+        if plan.into == RestoreTarget::Scratch {
+            ensure_proven(&compared, &shown)?;
+            self.compare_definitions(&names.name, &dumped, &again)?;
+        }
+        // Once it is marked nobody restores it again, and nobody else knows what is missing.
+        let noted = self.snapshot().databases;
+        if noted.iter().any(|one| !one.not_restored.is_empty()) {
+            self.watcher.keep().await?;
+        }
         let verified = Mark::new(plan.restore_uid, MarkState::Verified);
         mark(writer, restored_as, &names.name, &verified)
             .await
             .map_err(|error| failed("the restored database could not be marked", &error))?;
         self.note(|report| {
             add_seconds(&mut report.verify_seconds, begun);
-            let of_it = report.databases.iter_mut().find(|one| one.name == names.name);
+            let of_it = report
+                .databases
+                .iter_mut()
+                .find(|one| one.name == names.name);
             if let Some(restored) = of_it {
                 restored.rows = i64::try_from(compared.rows).ok();
                 restored.is_identical = compared.is_exact;
             }
-            if !compared.is_exact {
-                report.warnings.push(format!(
-                    "the set has no digest of every table of database {shown}: what has none was compared \
-                     by its rows only"
-                ));
-            }
+            report.warnings.extend(say_inexact(&compared, &shown));
         });
+        self.add_time(|times| &mut times.verify_seconds, begun);
         self.watcher.after(RestoreStep::Verified).await;
         Ok(())
     }
@@ -225,62 +235,6 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         })
     }
 
-    /// Runs `pg_restore`.
-    async fn stream(
-        &self,
-        tools: &Tools<'_>,
-        database: &ManifestDatabase,
-        new: &NewDatabase<'_>,
-        contents: &[ContentsEntry],
-        key_of_digests: DigestKey,
-    ) -> Result<ArchiveSummary, AgentFailure> {
-        let Tools {
-            facts, programs, ..
-        } = tools;
-        let object = object_of(tools.plan.manifest, database)?;
-        let key = format!("{}/{}", self.order.request.path, object.name);
-        let program = find_program_for("pg_restore", facts.major)
-            .await
-            .map_err(|why| no_program(facts.major, &why))?;
-        let settings = build_session_settings(database.description.as_ref());
-        let mut command = programs.restore_command(&program.path, new.restored_as, &settings);
-        if !missing_tablespaces(contents, facts).is_empty() {
-            command.arg("--no-tablespaces");
-        }
-        if !facts.is_superuser {
-            command.args(["--no-owner", "--no-acl"]);
-            if let Some(owner) = new.owner {
-                command.arg(format!("--role={owner}"));
-            }
-        }
-        programs.ask().await?;
-        let restored = Arc::new(AtomicU64::new(0));
-        let before = self.snapshot().restored_bytes.unwrap_or_default();
-        let show = || {
-            let bytes = i64::try_from(restored.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
-            self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
-        };
-        let counter = restored.clone();
-        let work = restore_object(&self.store, &key, object, command, key_of_digests, counter);
-        tokio::pin!(work);
-        let mut ticks = tokio::time::interval(NOTE_INTERVAL);
-        let streamed = loop {
-            tokio::select! {
-                biased;
-                outcome = &mut work => break outcome?,
-                _ = ticks.tick() => show(),
-            }
-        };
-        show();
-        self.warn(
-            streamed
-                .warnings
-                .into_iter()
-                .map(|warning| format!("pg_restore: {warning}")),
-        );
-        Ok(streamed.dumped)
-    }
-
     /// Without statistics the first queries would read whole tables.
     async fn analyze(&self, new: &NewDatabase<'_>, facts: &ServerFacts) {
         let analyzed = async {
@@ -302,24 +256,35 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     }
 }
 
-fn no_program(server: u32, why: &NoProgram) -> AgentFailure {
-    let (reason, message) = match why {
-        NoProgram::Missing => (
-            reasons::RESTORE_FAILED,
-            "the program pg_restore is not in the database's image, so nothing can be restored. Use the \
-             official image, or add the Postgres client programs"
-                .to_owned(),
-        ),
-        NoProgram::TooOld(newest) => (
-            reasons::CLIENT_TOO_OLD,
-            format!(
-                "the server is Postgres {server}, and the newest pg_restore in the database's image is \
-                 {newest}. Use an image with the programs of Postgres {server}"
-            ),
-        ),
-    };
-    AgentFailure {
-        reason: reason.to_owned(),
-        message,
+/// What was not compared byte for byte.
+fn say_inexact(compared: &Comparison, shown: &str) -> Option<String> {
+    if compared.is_exact {
+        return None;
     }
+    Some(if compared.proves_bytes {
+        format!(
+            "tables of extensions of database {shown} have other rows than in the manifest, and at least as \
+             many: extensions make some of them"
+        )
+    } else {
+        format!(
+            "the set has no digest of every table of database {shown}: what has none was compared by its rows \
+             only"
+        )
+    })
+}
+
+/// A drill proves every byte, or nothing.
+fn ensure_proven(compared: &Comparison, shown: &str) -> Result<(), AgentFailure> {
+    if compared.proves_bytes {
+        return Ok(());
+    }
+    Err(AgentFailure {
+        reason: reasons::RESTORE_DIFFERS.to_owned(),
+        message: format!(
+            "as many rows as the manifest says were restored of database {shown}, but the set has no digest of \
+             every table, so it can't be proven that they are the same. Take another backup: this version \
+             stores the digests"
+        ),
+    })
 }

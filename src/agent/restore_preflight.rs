@@ -21,7 +21,7 @@ const TEMPLATES: [&str; 2] = ["template0", "template1"];
 
 /// What stands against a manifest whatever the server is: it was hashed, and is not trusted.
 #[must_use]
-pub fn problems_of(manifest: &Manifest, into: RestoreTarget) -> Vec<String> {
+pub fn problems_of(manifest: &Manifest) -> Vec<String> {
     let mut problems = Vec::new();
     let version = manifest.format_version;
     if !(OLDEST_FORMAT_VERSION..=FORMAT_VERSION).contains(&version) {
@@ -29,12 +29,6 @@ pub fn problems_of(manifest: &Manifest, into: RestoreTarget) -> Vec<String> {
             "its manifest has the format version {version}, and this version of Holdfast reads up to \
              {FORMAT_VERSION}"
         ));
-    }
-    if into == RestoreTarget::Scratch {
-        problems.push("into Scratch is not supported yet".to_owned());
-    }
-    if !manifest.recipients.is_empty() {
-        problems.push("it is encrypted, which is not supported yet".to_owned());
     }
     let databases = manifest.databases.len();
     if databases == 0 || databases > RESTORED_DATABASE_LIMIT {
@@ -50,6 +44,16 @@ pub fn problems_of(manifest: &Manifest, into: RestoreTarget) -> Vec<String> {
                 quoted(&object.name, SHOWN)
             ));
         }
+    }
+    let mut encrypted = manifest
+        .objects
+        .iter()
+        .filter(|one| one.encryption.is_some());
+    if let (Some(object), true) = (encrypted.next(), manifest.recipients.is_empty()) {
+        problems.push(format!(
+            "its object {} is encrypted, and its manifest does not say for whom",
+            quoted(&object.name, SHOWN)
+        ));
     }
     let mut used = BTreeSet::new();
     for database in &manifest.databases {
@@ -131,6 +135,10 @@ pub fn look_ahead(
     look_at_directories(manifest, &mut found);
     look_at_server(manifest, server, &mut found);
     look_at_roles(manifest, contents, server, &mut found);
+    if into == RestoreTarget::Scratch {
+        // Every role is missing in a throwaway server.
+        found.warnings.clear();
+    }
     for (database, contents) in manifest.databases.iter().zip(contents) {
         look_at_extensions(manifest, database, server, &mut found);
         look_at_contents(database, contents, server, &mut found);

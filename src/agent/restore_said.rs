@@ -10,6 +10,9 @@ use crate::wording::{count, quoted};
 use super::restore_server::Plan;
 use super::restore_swap::build_commands;
 
+/// How much of what could not be restored the last words name.
+const NAMED: usize = 4;
+
 /// Refuses a set that something stands against. Nothing was made.
 pub fn refuse(problems: &[String]) -> Result<(), AgentFailure> {
     if problems.is_empty() {
@@ -24,9 +27,34 @@ pub fn refuse(problems: &[String]) -> Result<(), AgentFailure> {
     })
 }
 
+/// What a drill makes in a server is for a throwaway one only.
+#[must_use]
+pub fn no_drill_elsewhere(is_drill: bool, is_throwaway: bool) -> Vec<String> {
+    let says = "into Scratch needs a throwaway server: it is restored by `holdfast agent drill`";
+    if is_drill && !is_throwaway {
+        vec![says.to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
+/// What an earlier drill has left proves nothing.
+#[must_use]
+pub fn not_fresh(into: RestoreTarget) -> Vec<String> {
+    if into == RestoreTarget::Scratch {
+        vec!["the throwaway server is not a new one".to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
 /// What is known of each database before it is restored.
 pub fn begin_report(report: &mut RestoreReport, plan: Plan<'_>) {
     report.message = Some("looking whether the server can take the set".to_owned());
+    if let Some(drill) = &mut report.drill {
+        let identity = &plan.manifest.identity;
+        drill.system_identifier = Some(identity.system_identifier.clone());
+    }
     report.total_bytes = Some(
         plan.manifest
             .databases
@@ -84,7 +112,24 @@ fn describe(restored: &RestoredDatabase, into: RestoreTarget) -> String {
     };
     let rows = restored.rows.unwrap_or_default();
     let tables = count(restored.tables.unwrap_or_default(), "table");
-    let done = format!("database {name} is restored: {rows} rows in {tables}, {exact}");
+    let missing = if restored.not_restored.is_empty() {
+        String::new()
+    } else {
+        let named = restored.not_restored.iter().take(NAMED);
+        let named: Vec<&str> = named.map(String::as_str).collect();
+        let more = match restored.not_restored.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more (status.report.databases[].notRestored)"),
+        };
+        format!(
+            ". NOT RESTORED, which concerns no rows: {}{more}",
+            named.join("; ")
+        )
+    };
+    let done = format!("database {name} is restored: {rows} rows in {tables}, {exact}{missing}");
+    if into == RestoreTarget::Scratch {
+        return format!("{done}. It was in a throwaway server, and is gone");
+    }
     if into != RestoreTarget::Replace {
         return format!(
             "{done}. It is beside the present one, as {}",

@@ -4,28 +4,38 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Clock};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::api::{AgentFailure, RestorePhase, RestoreReport, RestoreTarget, reasons};
 use crate::postgres::{ContentsEntry, Writer};
 use crate::wording::{list, quoted};
 
 use super::Interrupt;
-use super::restore_context::{Restoring, object_of, seconds};
-use super::restore_database::{create_roles, drop_own, drop_roles, failed};
+use super::restore_context::{Restoring, seconds};
+use super::restore_database::{
+    create_roles, drop_own, drop_roles, failed, make_superusers, superusers_of,
+};
 use super::restore_doors::open_doors;
 use super::restore_facts::fetch_facts;
-use super::restore_fetch::{fetch_contents, fetch_manifest, hash_objects};
+use super::restore_fetch::{fetch_contents, hash_objects};
+use super::restore_names::Names;
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
 use super::restore_preflight::{look_ahead, problems_of};
-use super::restore_said::{begin_report, describe_done, refuse};
+use super::restore_preflight_asked::not_asked_for;
+use super::restore_said::{begin_report, describe_done, no_drill_elsewhere, not_fresh, refuse};
 use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put_right, taken};
 use super::restore_server_facts::{Preflight, ServerFacts};
+use super::restore_standing::fetch_counting_manifest;
 use super::restore_swap_state::Left;
 
 /// How long tidying up may take after a failure.
 const TIDY_LIMIT: Duration = Duration::from_mins(2);
+
+/// How often a database is restored when the connection breaks while it is.
+const ATTEMPTS: u32 = 3;
+/// How long a server has to end what has lost its client.
+const ATTEMPT_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is known once nothing stands against it.
 struct Prepared {
@@ -33,6 +43,8 @@ struct Prepared {
     facts: ServerFacts,
     /// What is left to do for each database.
     left: Vec<Left>,
+    /// What the disk can hold, in bytes, if that is known.
+    capacity: Option<u64>,
     /// The tables of contents of those that are to be restored; all of them if there is one.
     contents: Vec<Vec<ContentsEntry>>,
 }
@@ -46,6 +58,11 @@ pub async fn restore_set<W: RestoreWatcher>(
 ) -> Result<RestoreReport, AgentFailure> {
     let request = order.request;
     let restoring = Restoring::open(order, watcher)?;
+    let is_drill = request.into == RestoreTarget::Scratch;
+    refuse(&no_drill_elsewhere(
+        is_drill,
+        restoring.login.socket().is_some(),
+    ))?;
     let writer = tokio::select! {
         biased;
         failure = interrupt.wait() => return Err(failure),
@@ -57,13 +74,17 @@ pub async fn restore_set<W: RestoreWatcher>(
         report.message = Some("reading the manifest of the set".to_owned());
         report.databases.clone_from(&known);
     });
-    let fetching = fetch_manifest(&restoring.store, &request.path, &request.manifest_sha256);
+    let fetching = fetch_counting_manifest(&restoring.store, request);
     let manifest = tokio::select! {
         biased;
         failure = interrupt.wait() => return Err(failure),
         manifest = fetching => manifest?,
     };
-    refuse(&problems_of(&manifest, request.into))?;
+    let mut problems = problems_of(&manifest);
+    if request.into == RestoreTarget::Replace {
+        problems.extend(not_asked_for(&manifest, request));
+    }
+    refuse(&problems)?;
     let plan = Plan {
         manifest: &manifest,
         restore_uid: &request.restore_uid,
@@ -79,6 +100,8 @@ pub async fn restore_set<W: RestoreWatcher>(
         Ok(writer) => writer,
         // Another pod goes on with what is there.
         Err(failure) if interrupt.is_stopped() => return Err(failure),
+        // All of the throwaway server goes.
+        Err(failure) if is_drill => return Err(failure),
         Err(failure) => return Err(restoring.tidy_up(plan, failure).await),
     };
     // Not interrupted: it takes seconds, and must not stay half done.
@@ -92,6 +115,11 @@ pub async fn restore_set<W: RestoreWatcher>(
         describe_done(report, plan);
     });
     Ok(restoring.snapshot())
+}
+
+/// Whether the same may work with another connection.
+fn is_broken(failure: &AgentFailure) -> bool {
+    [reasons::CONNECTION_FAILED, reasons::SERVER_STARTING].contains(&failure.reason.as_str())
 }
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
@@ -117,29 +145,68 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     async fn restore_all(&self, plan: Plan<'_>, writer: Writer) -> Result<Writer, AgentFailure> {
         let prepared = self.prepare(plan, writer).await?;
         if prepared.contents.is_empty() {
+            refuse(&not_fresh(plan.into))?;
             return Ok(prepared.writer);
         }
         let Prepared {
             writer,
             facts,
             left,
+            capacity,
             contents,
         } = prepared;
-        let tools = Tools {
-            plan,
-            writer: &writer,
-            facts: &facts,
-            programs: self.prepare_programs(&writer, &facts).await?,
-        };
+        let programs = self.prepare_programs(&writer, &facts).await?;
+        let mut writer = writer;
         for (index, database) in plan.manifest.databases.iter().enumerate() {
             if !matches!(left[index], Left::Restore { .. }) {
                 continue;
             }
             let names = &plan.names()[index];
-            self.restore_one(&tools, database, names, &contents[index])
-                .await?;
+            let before = self.snapshot().restored_bytes;
+            let mut attempt = 1;
+            loop {
+                let tools = Tools {
+                    plan,
+                    writer: &writer,
+                    facts: &facts,
+                    capacity,
+                    programs: &programs,
+                };
+                let restoring = self.restore_one(&tools, database, names, &contents[index]);
+                match restoring.await {
+                    Ok(()) => break,
+                    Err(failure) if is_broken(&failure) && attempt < ATTEMPTS => {
+                        attempt += 1;
+                        self.say_again(names, &failure, before);
+                    }
+                    Err(failure) => return Err(failure),
+                }
+                // The server may have started again; the lock went with its session.
+                drop(writer);
+                sleep(ATTEMPT_PAUSE).await;
+                writer = self.begin().await?;
+            }
+        }
+        if plan.into == RestoreTarget::Scratch {
+            self.prove_all(plan, &contents).await?;
         }
         Ok(writer)
+    }
+
+    /// Says that a database is restored once more, and why.
+    fn say_again(&self, names: &Names, failure: &AgentFailure, before: Option<i64>) {
+        let message = format!(
+            "the connection broke while database {} was restored, so what was made of it is dropped and it is \
+             restored once more: {}",
+            quoted(&names.name, 80),
+            failure.message
+        );
+        tracing::warn!("{message}");
+        self.note(|report| {
+            report.restored_bytes = before;
+            report.message = Some(message.clone());
+            report.warnings.push(message);
+        });
     }
 
     /// Looks whether it can be done; until that is known nothing is made. Then roles that are missing are.
@@ -155,6 +222,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 writer,
                 facts: ServerFacts::default(),
                 left,
+                capacity: None,
                 contents: Vec::new(),
             });
         }
@@ -172,9 +240,15 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             found
         };
         let nothing = vec![Vec::new(); manifest.databases.len()];
-        refuse(&judge(&nothing).problems)?;
+        let mut problems = judge(&nothing).problems;
+        let is_read = left.iter().any(|left| matches!(left, Left::Restore { .. }));
+        if is_read {
+            problems.extend(self.read_identities(manifest).err());
+        }
+        refuse(&problems)?;
+        let capacity = self.look_at_disk(&writer, plan, &left).await?;
         let mut contents = Vec::new();
-        if left.iter().any(|left| matches!(left, Left::Restore { .. })) {
+        if is_read {
             let begun = Clock::now();
             self.note(|report| {
                 report.phase = Some(RestorePhase::Hashing);
@@ -182,10 +256,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             });
             hash_objects(&self.store, path, manifest).await?;
             for database in &manifest.databases {
-                let object = object_of(manifest, database)?;
-                contents.push(fetch_contents(&self.store, path, object).await?);
+                contents.push(fetch_contents(&self.dump_of(manifest, database)?).await?);
             }
             self.note(|report| report.hash_seconds = seconds(begun));
+            self.add_time(|times| &mut times.download_seconds, begun);
         }
         let Preflight {
             problems,
@@ -204,12 +278,19 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             create_roles(&writer, &missing_roles, plan.restore_uid)
                 .await
                 .map_err(|error| failed("missing roles could not be created", &error))?;
+            if plan.into == RestoreTarget::Scratch {
+                let owners = superusers_of(&missing_roles, manifest, &contents);
+                make_superusers(&writer, &owners)
+                    .await
+                    .map_err(|error| failed("roles could not be prepared", &error))?;
+            }
         }
         self.watcher.after(RestoreStep::RolesCreated).await;
         Ok(Prepared {
             writer,
             facts,
             left,
+            capacity,
             contents,
         })
     }

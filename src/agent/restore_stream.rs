@@ -1,23 +1,25 @@
-//! From the bucket into `pg_restore`: decompressed, looked at and hashed on its way. Nothing lands on a
-//! disk. However it ends, the program ends, too.
+//! From the bucket into `pg_restore`: decrypted, decompressed, looked at and hashed on its way. Nothing
+//! lands on a disk. However it ends, the program ends, too.
 
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{ChildStdin, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::api::{AgentFailure, reasons};
 use crate::postgres::{ArchiveParser, ArchiveSummary, DigestKey};
-use crate::store::{ManifestObject, S3Store};
+use crate::store::{PieceReader, open_stored};
 
-use super::dump_run::{Lines, Running, keep_messages, without_pipes};
-use super::restore_fetch::{changed, explain};
+use super::dump_run::{Lines, Running, keep_and_see, without_pipes};
+use super::restore_errors::{Said, Verdict};
+use super::restore_fetch::{StoredDump, changed, explain};
 
 /// The program, in messages.
 const PROGRAM: &str = "pg_restore";
@@ -41,29 +43,49 @@ pub struct Streamed {
     pub dumped: ArchiveSummary,
     /// The program's warnings.
     pub warnings: Vec<String>,
+    /// Until the program had read all rows.
+    pub data_time: Duration,
+    /// From then on, for indexes and constraints.
+    pub index_time: Duration,
+    /// What could not be restored and concerns no rows.
+    pub not_restored: Vec<String>,
 }
 
-/// Restores one dump by a program that was not started yet.
+/// Restores one dump by a program that was not started yet. `said` knows which of its errors are forgiven.
 pub async fn restore_object(
-    store: &S3Store,
-    key: &str,
-    object: &ManifestObject,
+    dump: &StoredDump<'_>,
     command: Command,
+    said: Said,
     key_of_digests: DigestKey,
     restored: Arc<AtomicU64>,
 ) -> Result<Streamed, AgentFailure> {
+    let begun = Instant::now();
+    let StoredDump {
+        store, key, object, ..
+    } = dump;
+    let goes_on = said.goes_on();
     let mut child = Running::start(command, PROGRAM)?;
     let (Some(input), _, Some(messages)) = child.pipes() else {
         return Err(without_pipes(PROGRAM));
     };
-    let messages = tokio::spawn(keep_messages(messages, PROGRAM.to_owned(), Lines::OwnOnly));
+    let (said, must_end) = (Arc::new(Mutex::new(said)), Arc::new(Notify::new()));
+    let messages = tokio::spawn({
+        let (said, must_end) = (said.clone(), must_end.clone());
+        keep_and_see(messages, PROGRAM.to_owned(), Lines::OwnOnly, move |line| {
+            if lock(&said).take(PROGRAM, line) {
+                must_end.notify_one();
+            }
+        })
+    });
     let (stored_sender, stored) = mpsc::channel::<Bytes>(WAITING);
     let (raw_sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
-    let raw_size = object.raw_size;
+    let (raw_size, encryption) = (object.raw_size, object.encryption);
+    let identities = dump.identities.cloned();
     let worker = tokio::task::spawn_blocking(move || {
         let parser = ArchiveParser::in_any_order(key_of_digests);
+        let stored = open_stored(PieceReader::new(stored), encryption, identities.as_deref());
         decode(
-            Pieces::new(stored),
+            stored.map_err(|why| Broken::Odd(why.to_string()))?,
             parser,
             &raw_sender,
             raw_size,
@@ -75,7 +97,19 @@ pub async fn restore_object(
         drop(stored_sender);
         sent
     };
-    let (fetched, status) = tokio::join!(sending, feed(&mut child, input, raw));
+    let fed = tokio::select! {
+        biased;
+        fed = async { tokio::join!(sending, feed(&mut child, input, raw, goes_on)) } => Some(fed),
+        // One error that counts is enough: the rest would take hours for nothing.
+        () = must_end.notified() => None,
+    };
+    let Some((fetched, status)) = fed else {
+        drop(child);
+        // What it says last may be that its connection is lost.
+        messages.await.ok();
+        return Err(failed("failed", &lock(&said), ""));
+    };
+    let data_time = begun.elapsed();
     let outcome = worker
         .await
         .unwrap_or_else(|error| Err(Broken::Odd(error.to_string())));
@@ -90,14 +124,18 @@ pub async fn restore_object(
         None => child.wait(PROGRAM).await?,
     };
     let messages = messages.await.unwrap_or_default();
-    if !status.success() {
+    let judged = lock(&said).judge(status.success(), status.code());
+    let Verdict::Restored(not_restored) = judged else {
         let lines = Vec::from(messages.last).join(" | ");
-        return Err(failed(status, &lines));
-    }
+        return Err(failed(&describe_end(status), &lock(&said), &lines));
+    };
     match outcome {
         Ok(dumped) if sha256 == object.sha256 => Ok(Streamed {
             dumped,
             warnings: messages.warnings,
+            data_time,
+            index_time: begun.elapsed().saturating_sub(data_time),
+            not_restored,
         }),
         _ => Err(changed(&format!(
             "`{key}` had other bytes while it was restored than when it was hashed"
@@ -105,19 +143,27 @@ pub async fn restore_object(
     }
 }
 
-/// Writes to the program what comes. One that ends well may leave the end of the dump unread; all of it
-/// is still hashed. Says how it has ended if it ended before all was written.
+fn lock(said: &Mutex<Said>) -> MutexGuard<'_, Said> {
+    said.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes to the program what comes. One that ends well may leave the end of the dump unread, and so may one
+/// that went on after errors; all of it is still hashed. Says how it has ended if it ended before all was
+/// written.
 async fn feed(
     child: &mut Running,
     mut input: ChildStdin,
     mut raw: mpsc::Receiver<Vec<u8>>,
+    goes_on: bool,
 ) -> Option<Result<ExitStatus, AgentFailure>> {
     while let Some(piece) = raw.recv().await {
         if input.write_all(&piece).await.is_ok() {
             continue;
         }
         let status = child.wait(PROGRAM).await;
-        if status.as_ref().is_ok_and(ExitStatus::success) {
+        let may_be_good =
+            |status: &ExitStatus| status.success() || goes_on && status.code() == Some(1);
+        if status.as_ref().is_ok_and(may_be_good) {
             while raw.recv().await.is_some() {}
         }
         return Some(status);
@@ -126,9 +172,10 @@ async fn feed(
     None
 }
 
-/// Decompresses, and makes sure that it is a whole archive of the size that the manifest says.
+/// Decompresses what was decrypted, and makes sure that it is a whole archive of the size that the
+/// manifest says.
 fn decode(
-    stored: Pieces,
+    stored: impl Read,
     mut parser: ArchiveParser,
     raw: &mpsc::Sender<Vec<u8>>,
     raw_size: u64,
@@ -165,49 +212,29 @@ fn decode(
         .map_err(|error| Broken::Odd(error.to_string()))
 }
 
-/// Reads what comes in pieces.
-struct Pieces {
-    receiver: mpsc::Receiver<Bytes>,
-    current: Bytes,
-}
-
-impl Pieces {
-    const fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
-        Self {
-            receiver,
-            current: Bytes::new(),
-        }
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.current = piece,
-                None => return Ok(0),
-            }
-        }
-        let length = self.current.len().min(into.len());
-        into[..length].copy_from_slice(&self.current.split_to(length));
-        Ok(length)
-    }
-}
-
-fn failed(status: ExitStatus, lines: &str) -> AgentFailure {
-    let how = match (status.code(), status.signal()) {
+fn describe_end(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
+    }
+}
+
+/// Why it failed. After a lost connection it may be tried again.
+fn failed(how: &str, said: &Said, lines: &str) -> AgentFailure {
+    let what = match said.fatal() {
+        Some(fatal) => fatal,
+        None if lines.is_empty() => "it wrote no message",
+        None => lines,
     };
-    let lines = if lines.is_empty() {
-        "it wrote no message"
+    let reason = if said.judge(false, None) == Verdict::Broken {
+        reasons::CONNECTION_FAILED
     } else {
-        lines
+        reasons::RESTORE_FAILED
     };
     AgentFailure {
-        reason: reasons::RESTORE_FAILED.to_owned(),
+        reason: reason.to_owned(),
         message: format!(
-            "{PROGRAM} {how}: {lines}. The server's log has the statements and rows of it, which may be secret"
+            "{PROGRAM} {how}: {what}. The server's log has the statements and rows of it, which may be secret"
         ),
     }
 }

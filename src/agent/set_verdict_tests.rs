@@ -71,6 +71,7 @@ fn dump(tables: Tables<'_>) -> (DumpedDatabase, ArchiveSummary) {
         tables: tables.iter().map(digest).collect(),
         large_objects: Default::default(),
         bytes: 0,
+        contents: Vec::new(),
     };
     (database, archive)
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackupDirectory, FileRule, Retention, S3Storage, TableRule, TlsMode};
+use super::{
+    BackupConfirmation, BackupDemotion, BackupDirectory, FileRule, Retention, S3Storage, TableRule,
+    TlsMode,
+};
 
 /// Environment variable that carries the request as JSON.
 pub const REQUEST_VARIABLE: &str = "HOLDFAST_REQUEST";
@@ -30,6 +33,21 @@ pub const POSTGRES_CERTIFICATE_DIRECTORY: &str = "/opt/holdfast/secrets/postgres
 pub const S3_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3";
 /// Mounted certificate authority of the bucket's endpoint: the file `ca.crt`.
 pub const S3_CA_DIRECTORY: &str = "/opt/holdfast/secrets/s3-ca";
+/// Where the private keys are mounted that read encrypted sets.
+pub const IDENTITY_DIRECTORY: &str = "/opt/holdfast/secrets/identity";
+/// The file of private keys in it.
+pub const IDENTITY_FILE: &str = "identity.txt";
+
+/// What the throwaway server of a drill has, below which its two volumes are mounted.
+pub const SCRATCH_DIRECTORY: &str = "/scratch";
+/// Its Unix socket, shared by the server and the agent: their only way to each other.
+pub const SCRATCH_SOCKET_DIRECTORY: &str = "/scratch/socket";
+/// Its data, which only the server mounts.
+pub const SCRATCH_DATA_DIRECTORY: &str = "/scratch/data";
+/// Mounted credentials of the bucket that a copy goes to: the same files.
+pub const S3_COPY_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3-copy";
+/// Mounted certificate authority of its endpoint: the file `ca.crt`.
+pub const S3_COPY_CA_DIRECTORY: &str = "/opt/holdfast/secrets/s3-copy-ca";
 
 /// Where the claim is mounted whose files are looked for.
 pub const FILES_DIRECTORY: &str = "/opt/holdfast/files";
@@ -272,6 +290,44 @@ pub struct CatalogRequest {
     /// Directories whose removal an earlier run began and did not end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removing: Vec<String>,
+    /// How many bytes of the sets are read whole each day; none for 0.
+    #[serde(default)]
+    pub sample_bytes: u64,
+}
+
+/// A copy of one set into another bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyRequest {
+    /// Namespace of everything.
+    pub namespace: String,
+    /// Name of the ProtectedDatabase.
+    pub database: String,
+    /// Name of the `DatabaseBackup` whose set is copied, and whose status gets the report.
+    pub backup: String,
+    /// Name of the copy.
+    pub copy: String,
+    /// Where the set is.
+    pub source: S3Storage,
+    /// Its directory there.
+    pub path: String,
+    /// SHA-256 of its manifest, in hex.
+    pub manifest_sha256: String,
+    /// Where the copy goes.
+    pub target: S3Storage,
+    /// The check that has confirmed the backup; none if it was demoted since, or none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<BackupConfirmation>,
+    /// The check that has demoted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demoted: Option<BackupDemotion>,
+    /// Whether the copy is Complete, and only what checks say since is missing beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_complete: bool,
+    /// How long each of both storages is waited for in all, in seconds.
+    pub retry_seconds: u64,
+    /// Longest time it may take, in seconds.
+    pub deadline_seconds: u64,
 }
 
 fn default_retry_seconds() -> u64 {

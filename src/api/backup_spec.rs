@@ -1,5 +1,4 @@
-//! What to back up, where to and for how long: the `backup` and `drill` parts of a
-//! `ProtectedDatabase`.
+//! What to back up, where to and for how long: the `backup` part of a `ProtectedDatabase`.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +7,42 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounded_schema::pairs;
-use super::{AgentResources, BackupDirectory, SecretKey};
+use super::{AgentResources, BackupCopy, BackupDirectory, SecretKey};
+
+/// Where a storage is, in CEL: bucket, endpoint and prefix.
+macro_rules! place {
+    ($of:literal) => {
+        concat!(
+            "[",
+            $of,
+            ".bucket, has(",
+            $of,
+            ".endpoint) ? (",
+            $of,
+            ".endpoint.endsWith('/') ? ",
+            $of,
+            ".endpoint : ",
+            $of,
+            ".endpoint + '/') : '', has(",
+            $of,
+            ".prefix) ? ",
+            $of,
+            ".prefix : '']"
+        )
+    };
+}
 
 /// Backups with `pg_dump` to an S3 bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(concat!("!has(self.copies) || self.copies.all(copy, ",
+    place!("copy.storage.s3"), " != ", place!("self.storage.s3"), ")"))
+    .message("spec.backup.copies has a copy in the bucket and below the prefix of \
+        spec.backup.storage: that is no copy. Name another bucket"))]
+#[x_kube(validation = Rule::new(concat!("!has(self.copies) || self.copies.all(copy, \
+    self.copies.exists_one(other, ", place!("other.storage.s3"), " == ", place!("copy.storage.s3"), "))"))
+    .message("spec.backup.copies has two copies in one bucket and below one prefix: name another \
+        bucket for one of them"))]
 #[x_kube(validation = Rule::new("!has(self.directories) || self.directories.all(one, \
     self.directories.exists_one(other, other.claim == one.claim && \
     other.?path.orValue('') == one.?path.orValue('')))")
@@ -48,6 +78,18 @@ pub struct Backup {
     /// most once a day. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// Further buckets that get a copy of every backup, each by Jobs of its own: at most 4. Nothing is
+    /// ever removed from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
+    pub copies: Vec<BackupCopy>,
+    /// How much of the sets in the bucket is read back each day and compared with the SHA-256 of its
+    /// manifest, such as `10Gi`: the sets in turn, each as a whole. What was not needed is added up for a
+    /// set that is larger. `"Off"` (quoted) for none.
+    #[serde(default = "default_verify_sample")]
+    #[schemars(regex(pattern = r"^([1-9][0-9]{0,4}(Mi|Gi|Ti)|Off)$"))]
+    pub verify_sample: String,
     /// Directories of other claims to archive in the same backup set, after the snapshot of the
     /// databases. A backup whose files could not all be read does not count. At most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -107,16 +149,16 @@ pub struct Storage {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.prefix) || !self.prefix.split('/').exists(part, part \
     == '.' || part == '..')")
-    .message("spec.backup.storage.s3.prefix must not contain `.` or `..`: some servers would store \
+    .message("storage.s3.prefix must not contain `.` or `..`: some servers would store \
         the backups below the prefix of somebody else"))]
 #[x_kube(validation = Rule::new("!has(self.endpoint) || !self.endpoint.contains('@')")
-    .message("spec.backup.storage.s3.endpoint must not contain a user or a password: write the host \
+    .message("storage.s3.endpoint must not contain a user or a password: write the host \
         only, and the access key into the Secret of credentialsSecret"))]
 #[x_kube(validation = Rule::new("!has(self.endpoint) || !self.endpoint.lowerAscii().matches(\
     '^https?://(169[.]254[.]|\\\\[fe[89ab]|\\\\[fd00:ec2:|\\\\[::ffff:|metadata([.]google[.]internal)?[.]?(:|/|$)\
     |kubernetes([.]default([.]svc([.][a-z0-9.-]+)?)?)?[.]?(:|/|$)\
     |(0x[0-9a-f]+|[0-9]+)([.](0x[0-9a-f]+|[0-9]+)){0,2}(:|/|$)|0[0-9x][0-9a-f]*[.])')")
-    .message("spec.backup.storage.s3.endpoint is an address of the node or of the API server, \
+    .message("storage.s3.endpoint is an address of the node or of the API server, \
         which no storage has; name the host of the storage"))]
 pub struct S3Storage {
     /// Name of the bucket. It must exist; Holdfast does not create buckets.
@@ -200,7 +242,7 @@ pub enum S3Profile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.kmsKeyId) || self.algorithm == 'Kms'")
-    .message("spec.backup.storage.s3.serverSideEncryption.kmsKeyId needs the algorithm Kms"))]
+    .message("storage.s3.serverSideEncryption.kmsKeyId needs the algorithm Kms"))]
 pub struct ServerSideEncryption {
     /// With which keys.
     pub algorithm: EncryptionAlgorithm,
@@ -319,23 +361,12 @@ pub struct Encryption {
     pub age_recipients: Vec<String>,
 }
 
-/// Regular restores of a backup into a temporary server, to prove that backups work. Not supported
-/// yet: nothing is restored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Drill {
-    /// When, in the format of `spec.backup.schedule`.
-    #[schemars(
-        regex(
-            pattern = r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4})$"
-        ),
-        length(max = 100)
-    )]
-    pub schedule: String,
-}
-
 fn default_deadline() -> String {
     "6h".to_owned()
+}
+
+fn default_verify_sample() -> String {
+    "10Gi".to_owned()
 }
 
 fn default_yield_to_ddl() -> String {

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::WalPosition;
+use super::{WalPosition, reasons};
 
 /// Where in the life of its database a backup was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,18 +38,39 @@ pub struct BackupConfirmation {
     pub time: Time,
 }
 
-/// The check that found a reset, with no good check between it and the backup.
+/// The check that found a reset, with no good check between it and the backup; or the Job that read the
+/// set and found it damaged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupDemotion {
-    /// Why that check was Suspected, as one word.
+    /// Why that check was Suspected, as one word; `SetDamaged` if the set is damaged.
     #[schemars(length(max = 64))]
     pub reason: String,
-    /// Name of the `DatabaseCheck`.
+    /// Name of the `DatabaseCheck`, or of the Job.
     #[schemars(length(max = 253))]
     pub check: String,
-    /// When that check was made, by the API server's clock.
+    /// When that check was made, by the API server's clock; or when the set was read.
     pub time: Time,
+}
+
+impl BackupDemotion {
+    /// Whether the set is damaged, and its data was good.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        self.reason == reasons::SET_DAMAGED
+    }
+
+    /// Why the backup does not count.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let Self { reason, check, .. } = self;
+        if self.is_damage() {
+            return format!(
+                "Job {check} has read its set, and objects have other bytes than were stored ({reason})"
+            );
+        }
+        format!("check {check} found a reset ({reason}), and no good check lies between the two")
+    }
 }
 
 /// What a later check says about a backup. It is written once and never changed.

@@ -12,7 +12,7 @@ const LIMIT: usize = 65_536;
 pub struct CarriedOut {
     /// Name of the `DatabaseRestore`.
     pub restore: String,
-    /// The volume that it was for, or `backup.NAME`, or `backup.latest-good`.
+    /// The volume that it was for, or `backup.NAME`, `backup.latest-good`, or `set.DIGITS` of a manifest.
     pub source: String,
     /// UID of the `DatabaseRestore`.
     pub uid: String,

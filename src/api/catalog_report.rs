@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentFailure, Retention};
+use super::{AgentFailure, Retention, SampleReport};
 
 /// The most sets that one run removes, and that a report lists.
 pub const CATALOG_LIMIT: usize = 100;
@@ -91,6 +91,9 @@ pub struct CatalogReport {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub expired: Vec<SetRemark>,
+    /// What the last sample read whole, and found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<SampleReport>,
 }
 
 /// What retention says of one set.

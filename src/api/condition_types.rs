@@ -310,15 +310,25 @@ impl ConditionType {
                 },
             },
             Self::RestoreProven => ConditionRow {
-                meaning: "a restore has proven a backup",
+                meaning: "a drill has restored a backup completely, not longer ago than the schedule allows; \
+                    only where drills were asked for",
                 normal: True,
                 is_required_for_ready: false,
-                calls_for_action: false,
+                calls_for_action: true,
                 subject: Subject::Restores,
-                unasked: Unasked::Reason(reasons::NOT_CONFIGURED),
-                is_metric: false,
-                alert: None,
-                events: NO_EVENTS,
+                unasked: Unasked::Withdrawn,
+                is_metric: true,
+                alert: Some(ConditionAlert {
+                    name: "HoldfastRestoreNotProven",
+                    severity: Severity::Warning,
+                    summary: "no drill has proven lately that a backup can be restored",
+                    only_for: None,
+                }),
+                events: ConditionEvents {
+                    on_true: Normal,
+                    on_false: Warning,
+                    on_unknown: Silent,
+                },
             },
             Self::Reconciling => ConditionRow {
                 meaning: "the operator is not done yet",

@@ -5,7 +5,8 @@ use k8s_openapi::api::core::v1::CSIPersistentVolumeSource;
 
 use super::storage::VolumeStorage;
 use super::storage_name::{
-    Driver, azure_directory, azure_share, nfs_directory, of_handle, one_path, smb_directory,
+    Driver, azure_container, azure_directory, azure_share, nfs_directory, of_handle, one_path,
+    smb_directory,
 };
 use super::volume_hosts::hosts;
 
@@ -15,12 +16,14 @@ pub(super) fn csi_storage(csi: &CSIPersistentVolumeSource, home: Option<&str>) -
     let of_driver = Driver::of(&csi.driver);
     let directory = match of_driver {
         Some(Driver::Nfs) => volume.nfs(),
+        Some(Driver::Nas) => volume.nas(),
         Some(Driver::Smb) => volume.smb(),
         Some(Driver::CephFileSystem) => volume.ceph_directory(),
         _ => None,
     };
     let named = match of_driver {
         Some(Driver::AzureFile) => volume.azure_share(home),
+        Some(Driver::AzureBlob) => volume.azure_container(),
         Some(Driver::CephBlock) => volume.ceph_image(),
         Some(Driver::Iscsi) => volume.iscsi(),
         _ => None,
@@ -81,6 +84,14 @@ impl<'a> Volume<'a> {
         Some(nfs_directory(server, share, self.below(2)?))
     }
 
+    /// One driver says `server`, the other one `host`.
+    fn nas(&self) -> Option<String> {
+        let server = self
+            .attribute("server")
+            .or_else(|| self.attribute("host"))?;
+        Some(nfs_directory(server, self.attribute("path")?, ""))
+    }
+
     fn smb(&self) -> Option<String> {
         Some(smb_directory(self.attribute("source")?, self.below(1)?))
     }
@@ -111,6 +122,17 @@ impl<'a> Volume<'a> {
             .unwrap_or_default();
         let share = share_by_secret(namespace, secret?, share);
         Some(format!("{share}{}", azure_directory(directory)))
+    }
+
+    fn azure_container(&self) -> Option<String> {
+        let container = self.attribute("containerName").or_else(|| self.part(2))?;
+        let server = self.attribute("server");
+        let of_server = server.and_then(|server| server.split_once(".blob."));
+        let account = self
+            .attribute("storageAccount")
+            .or_else(|| of_server.map(|(account, _)| account))
+            .or_else(|| self.part(1))?;
+        Some(azure_container(account, container))
     }
 
     fn ceph_directory(&self) -> Option<String> {

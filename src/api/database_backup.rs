@@ -6,7 +6,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackupConfirmation, BackupDemotion, BackupSnapshot, CatalogReport, Finding, names};
+use super::{
+    BackupConfirmation, BackupCopyStatus, BackupDemotion, BackupDrill, BackupRead, BackupSnapshot,
+    CatalogReport, Finding, names,
+};
 
 /// One backup set. To take one yourself, create an object with `database`; else backup Jobs create
 /// it. Deleting the object deletes nothing in the bucket.
@@ -44,6 +47,12 @@ use super::{BackupConfirmation, BackupDemotion, BackupSnapshot, CatalogReport, F
         type_ = "string",
         json_path = ".status.confirmed.check",
         description = "The good check that found the same data later; without one it does not count"
+    ),
+    printcolumn(
+        name = "Proven",
+        type_ = "boolean",
+        json_path = ".status.drill.passed",
+        description = "Whether the newest drill has restored all of it"
     ),
     printcolumn(
         name = "Rows",
@@ -100,6 +109,26 @@ impl DatabaseBackup {
         })
     }
 
+    /// Whether it counts, and the newest drill of it has found all that its manifest says.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        let drill = self
+            .status
+            .as_ref()
+            .and_then(|status| status.drill.as_ref());
+        self.counts() && drill.is_some_and(|drill| drill.passed)
+    }
+
+    /// The drill that could not restore it, if that is the newest of it.
+    #[must_use]
+    pub fn disproved_by(&self) -> Option<&BackupDrill> {
+        let drill = self
+            .status
+            .as_ref()
+            .and_then(|status| status.drill.as_ref());
+        drill.filter(|drill| !drill.passed)
+    }
+
     /// Whether it is Complete and no check has said anything about it.
     #[must_use]
     pub fn has_no_verdict(&self) -> bool {
@@ -107,6 +136,23 @@ impl DatabaseBackup {
             status.state == Some(BackupState::Complete)
                 && status.confirmed.is_none()
                 && status.demoted.is_none()
+        })
+    }
+
+    /// Whether it is Complete, and nothing has demoted it. What counts may be found damaged later.
+    #[must_use]
+    pub fn may_be_damaged(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| {
+            status.state == Some(BackupState::Complete) && status.demoted.is_none()
+        })
+    }
+
+    /// Whether a read of its set is later than the last one that is noted.
+    #[must_use]
+    pub fn is_news(&self, read: &BackupRead) -> bool {
+        self.status.as_ref().is_some_and(|status| {
+            let last = status.last_read.as_ref();
+            last.is_none_or(|last| last.time.0 < read.time.0)
         })
     }
 
@@ -191,9 +237,23 @@ pub struct DatabaseBackupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<BackupConfirmation>,
     /// The check that found a reset, with no good check between it and the backup: it may hold what
-    /// was left after the reset, and never counts. Written by the operator.
+    /// was left after the reset. Or the Job that found the set damaged. It never counts. Written by the
+    /// operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demoted: Option<BackupDemotion>,
+    /// The newest drill that has said whether it can be restored. Written by the operator, and kept when
+    /// the `DatabaseRestore` of the drill is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<BackupDrill>,
+    /// When the set was last read whole and compared with the digests of its manifest. Written by the
+    /// operator, from the reports of the looks at the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_read: Option<BackupRead>,
+    /// How far each copy in `spec.backup.copies` is. Written by the Jobs that copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
+    pub copies: Vec<BackupCopyStatus>,
     /// The last look at all sets of the database in its bucket, made while this backup was the newest
     /// confirmed one. Written by a Job of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,10 +5,11 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::RestoreReport;
+use super::{RestoreReport, SetSource};
 
 /// A request to restore data: it binds a volume to its claim again, or restores a backup into a new
-/// database of the same server, which takes the place of the present one or stays beside it.
+/// database of the same server, which takes the place of the present one or stays beside it, or into a
+/// throwaway server, which proves the backup.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -61,9 +62,6 @@ use super::RestoreReport;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec of a DatabaseRestore can't be \
     changed; create another one"))]
-#[x_kube(validation = Rule::new("self.into != 'Scratch'")
-    .message("spec.into: Scratch is not supported in this version; write Beside to restore a backup into \
-        a new database beside the present one, which changes nothing there"))]
 #[x_kube(validation = Rule::new("!has(self.from.volume) || self.into == 'Replace'")
     .message("spec.into must be Replace for a volume: it is mounted instead of the present volume, \
         which is kept"))]
@@ -72,9 +70,10 @@ use super::RestoreReport;
     .message(Message::Expression("'spec.confirm: Replace needs the UID of the ProtectedDatabase, so \
         that nobody replaces data by accident, and no tool does it again: kubectl get protdb ' + \
         self.database + ' -o jsonpath={.metadata.uid}'".to_owned())))]
-#[x_kube(validation = Rule::new("!has(self.acceptSuspect) || has(self.from.backup)")
-    .message("spec.acceptSuspect goes with spec.from.backup only: what does not count as good is restored \
-        only where it is named"))]
+#[x_kube(validation = Rule::new("!has(self.acceptSuspect) || has(self.from.backup) || \
+    has(self.from.set)")
+    .message("spec.acceptSuspect goes with spec.from.backup or spec.from.set only: what does not count as \
+        good is restored only where it is named"))]
 pub struct DatabaseRestoreSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
     #[schemars(
@@ -91,20 +90,20 @@ pub struct DatabaseRestoreSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub confirm: Option<String>,
-    /// Restores the backup that `from.backup` names although it does not count as good: it is Suspect, was
-    /// demoted, or no good check has confirmed it.
+    /// Restores the backup that `from.backup` or `from.set` names although it does not count as good: it is
+    /// Suspect, was demoted, or no good check has confirmed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_suspect: Option<bool>,
 }
 
 /// Where restored data comes from; exactly one field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.backup), has(self.latestGood), \
+#[x_kube(validation = Rule::new("[has(self.backup), has(self.latestGood), has(self.set), \
     has(self.volume)].filter(x, x).size() == 1")
-    .message("spec.from needs exactly one of backup, latestGood and volume"))]
+    .message("spec.from needs exactly one of backup, latestGood, set and volume"))]
 #[x_kube(validation = Rule::new("!has(self.latestGood) || self.latestGood")
-    .message("spec.from.latestGood must be true, or left out beside backup and volume"))]
+    .message("spec.from.latestGood must be true, or left out beside backup, set and volume"))]
 pub struct RestoreSource {
     /// Name of a `DatabaseBackup`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +115,10 @@ pub struct RestoreSource {
     /// `true`: the newest backup that counts, which is Complete and confirmed by a good check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_good: Option<bool>,
+    /// A backup set by its place in the bucket, that no `DatabaseBackup` here is about. Only who may read
+    /// the Secrets of the namespace may write it. `kubectl holdfast adopt` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetSource>,
     /// Name of a `PersistentVolume`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -132,7 +135,8 @@ pub enum RestoreTarget {
     Replace,
     /// A new database beside the existing one.
     Beside,
-    /// A temporary server, to prove that the backup works. Not supported yet.
+    /// A throwaway server of its own, to prove that the backup works: a drill. Nothing of the database, of
+    /// its server and of its workload is touched, and nothing is left.
     Scratch,
 }
 
@@ -169,6 +173,9 @@ pub struct DatabaseRestoreStatus {
     /// The Job that restores the backup, once it was seen. It has no second one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// UID of that Job: another one of its name is none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_uid: Option<String>,
     /// How far the agent of a restore from a backup is. Written by that agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<RestoreReport>,
@@ -178,7 +185,7 @@ pub struct DatabaseRestoreStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoredSet {
-    /// Name of its `DatabaseBackup`.
+    /// Name of its `DatabaseBackup`, or of its directory where `spec.from.set` names it.
     pub backup: String,
     /// The bucket that it is in.
     pub bucket: String,
@@ -199,7 +206,7 @@ pub enum RestoreState {
     /// The claim is Bound to the volume, or the restored database has taken its place; the check of it
     /// has not ended yet.
     Verifying,
-    /// The data is restored and verified.
+    /// The data is restored and verified; of a drill: the backup is proven.
     Complete,
     /// The claim is Bound to the volume, but its data is not what was last known good; the restore of a
     /// backup failed, and what was there is as it was; or it was not begun, and the message says why.
@@ -223,16 +230,19 @@ pub enum RestoreFrom<'a> {
     Backup(&'a str),
     /// The newest backup that counts.
     LatestGood,
+    /// The backup set at that place in the bucket.
+    Set(&'a SetSource),
 }
 
 impl RestoreSource {
     /// Where the data comes from. None of an object whose schema did not refuse it.
     #[must_use]
     pub fn which(&self) -> Option<RestoreFrom<'_>> {
-        match (&self.volume, &self.backup, self.latest_good) {
-            (Some(volume), None, None) => Some(RestoreFrom::Volume(volume)),
-            (None, Some(backup), None) => Some(RestoreFrom::Backup(backup)),
-            (None, None, Some(true)) => Some(RestoreFrom::LatestGood),
+        match (&self.volume, &self.backup, self.latest_good, &self.set) {
+            (Some(volume), None, None, None) => Some(RestoreFrom::Volume(volume)),
+            (None, Some(backup), None, None) => Some(RestoreFrom::Backup(backup)),
+            (None, None, Some(true), None) => Some(RestoreFrom::LatestGood),
+            (None, None, None, Some(set)) => Some(RestoreFrom::Set(set)),
             _ => None,
         }
     }

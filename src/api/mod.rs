@@ -6,6 +6,7 @@ mod age_recipient;
 mod agent_request;
 mod agents;
 mod answered;
+mod backup_copy;
 mod backup_directory;
 mod backup_spec;
 mod backup_turn;
@@ -21,16 +22,21 @@ mod conditions;
 mod confirmation;
 mod connection;
 mod csi_source;
+mod data_disk;
 mod database_backup;
 mod database_check;
 mod database_ledger;
 mod database_restore;
 mod declared_change;
+mod drill_report;
+mod drill_spec;
+mod drill_status;
 mod evidence;
 mod file_rule;
 mod finding;
 mod finding_parts;
 mod finding_schema;
+mod google_disk;
 mod mounted_volume;
 pub mod names;
 mod pod_labels;
@@ -40,6 +46,8 @@ pub mod reasons;
 mod restore_report;
 mod restore_request;
 mod restore_settings;
+mod set_reads;
+mod set_source;
 mod storage;
 mod storage_endpoint;
 mod storage_name;
@@ -55,10 +63,12 @@ mod workload_name;
 
 pub use age_recipient::parse_age_recipient;
 pub use agent_request::{
-    BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, FAILED_EXIT_CODE,
-    FILES_DIRECTORY, FilesRequest, JOB_NAME_VARIABLE, KnownTable, POSTGRES_CA_DIRECTORY,
-    POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference,
-    PodSelection, REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_CREDENTIALS_DIRECTORY, ServerRequest,
+    BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, CopyRequest, FAILED_EXIT_CODE,
+    FILES_DIRECTORY, FilesRequest, IDENTITY_DIRECTORY, IDENTITY_FILE, JOB_NAME_VARIABLE,
+    KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference, PodSelection, REQUEST_VARIABLE,
+    S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY, S3_COPY_CREDENTIALS_DIRECTORY, S3_CREDENTIALS_DIRECTORY,
+    SCRATCH_DATA_DIRECTORY, SCRATCH_DIRECTORY, SCRATCH_SOCKET_DIRECTORY, ServerRequest,
     WORK_DIRECTORY,
 };
 pub use agents::{
@@ -66,9 +76,10 @@ pub use agents::{
     RESERVED_VARIABLES,
 };
 pub use answered::Answered;
+pub use backup_copy::{BackupCopy, BackupCopyState, BackupCopyStatus, COPY_LIMIT, CopiedVerdict};
 pub use backup_directory::{BackupDirectory, claim_mount, claims_of};
 pub use backup_spec::{
-    Backup, Drill, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode, Retention,
+    Backup, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode, Retention,
     S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
 };
 pub use backup_turn::{BackupTurn, TURN_NAME_LIMIT};
@@ -92,6 +103,7 @@ pub use confirmation::{
 pub use connection::{
     ClientCertificateSecret, Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode,
 };
+pub use data_disk::DataDisk;
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
     BackupElsewhere, BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck,
@@ -106,6 +118,14 @@ pub use database_restore::{
     RestoreState, RestoreTarget, RestoredSet,
 };
 pub use declared_change::{DECLARATION_LIMIT, DeclaredChange};
+pub use drill_report::{
+    DRILL_NAME_LIMIT, DrillFailureClass, DrillReport, DrillTimes, DrilledColumn, DrilledQuery,
+};
+pub use drill_spec::{
+    DRILL_FRESHNESS_LIMIT, DRILL_QUERY_LIMIT, Drill, DrillFreshness, DrillQuery, DrillSelection,
+    DrillStorage,
+};
+pub use drill_status::{BackupDrill, DrillSummary, ProvenBackup};
 pub use evidence::{
     CountKind, Coverage, DatabaseEvidence, EVIDENCE_OTHER_DATABASE_LIMIT, EVIDENCE_SEQUENCE_LIMIT,
     EVIDENCE_TABLE_LIMIT, Evidence, IMAGE_VOLUME_LIMIT, Identity, ImageEvidence,
@@ -131,8 +151,10 @@ pub use restore_report::{
     RESTORE_WARNING_LIMIT, RESTORED_DATABASE_LIMIT, RESTORED_TABLE_LIMIT, RestorePhase,
     RestoreReport, RestoredDatabase, RestoredTable,
 };
-pub use restore_request::RestoreRequest;
+pub use restore_request::{DrillRequest, FreshColumn, RestoreRequest};
 pub use restore_settings::Restore;
+pub use set_reads::{BackupRead, SampleReport, SetRead};
+pub use set_source::SetSource;
 pub use storage::{VolumeStorage, is_same_handle};
 pub use storage_endpoint::{host_of_endpoint, is_address_of_node, is_host_of_node_or_cluster};
 pub use valid_name::{

@@ -65,7 +65,8 @@ pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
 pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
-/// Label on agent Jobs and their pods: `check`, `files`, `backup`, `restore` or `catalog`.
+/// Label on agent Jobs and their pods: `check`, `files`, `backup`, `restore`, `drill`, `catalog` or
+/// `copy`.
 pub const TASK_LABEL: &str = "holdfast.dev/task";
 /// Annotation on our `CustomResourceDefinition`s and admission policies: the version of Holdfast that
 /// installed them.
@@ -94,6 +95,10 @@ pub const RESTORE_JOB_PREFIX: &str = "restore-";
 pub const CATALOG_MANAGER: &str = "holdfast-agent-catalog";
 /// Prefix of the names of Jobs that look at the sets in the bucket; the UID of a backup follows.
 pub const CATALOG_JOB_PREFIX: &str = "catalog-";
+/// Prefix of the field managers of agents that copy sets; the name of the copy follows.
+const COPY_MANAGER: &str = "holdfast-agent-copy";
+/// Prefix of the names of Jobs that copy a set into another bucket; the UID of its backup follows.
+pub const COPY_JOB_PREFIX: &str = "copy-";
 /// Field manager of the plugin, `kubectl holdfast`.
 pub const PLUGIN_MANAGER: &str = "kubectl-holdfast";
 /// Service account of the operator.
@@ -140,11 +145,39 @@ pub fn restore_job(restore_uid: &str) -> String {
     format!("{RESTORE_JOB_PREFIX}{restore_uid}")
 }
 
+/// What the names of the `DatabaseRestore`s of drills begin with.
+#[must_use]
+pub fn drill_prefix(database: &str) -> String {
+    format!("{database}-drill-")
+}
+
+/// Name of the `DatabaseRestore` of a drill that is due, or was asked for, at that time.
+#[must_use]
+pub fn drill(database: &str, at: jiff::Timestamp) -> String {
+    let time = at
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .strftime("%Y%m%d-%H%M%S");
+    format!("{}{time}", drill_prefix(database))
+}
+
 /// Name of a Job that looks at the sets in the bucket: the UID of the backup that gets its report comes
 /// first, and a number that no other run for it has.
 #[must_use]
 pub fn catalog_job(backup_uid: &str, run: i64) -> String {
     format!("{CATALOG_JOB_PREFIX}{backup_uid}-{run}")
+}
+
+/// Field manager of the agents that make one copy.
+#[must_use]
+pub fn copy_manager(copy: &str) -> String {
+    format!("{COPY_MANAGER}-{copy}")
+}
+
+/// What the names of the Jobs begin with that copy the set of one backup to one bucket: the UID of the
+/// backup, and eight hex digits that stand for the name of the copy.
+#[must_use]
+pub fn copy_jobs(backup_uid: &str, copy_digits: &str) -> String {
+    format!("{COPY_JOB_PREFIX}{backup_uid}-{copy_digits}-")
 }
 
 /// Name of the `DatabaseLedger` of a `ProtectedDatabase`. No namespace has a dot in its name, so no

@@ -70,7 +70,8 @@ pub struct ProtectedDatabaseSpec {
     /// How a `DatabaseRestore` restores a backup. Without it none is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,
-    /// When to prove the backups by restoring one. Not supported yet: nothing is restored.
+    /// When to prove the backups by restoring one into a throwaway server, and what else to look at there.
+    /// Without it a drill is run only when it is asked for: `kubectl holdfast drill`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
     /// The pods in which Holdfast checks and backs up: what they may use, where they run, what the

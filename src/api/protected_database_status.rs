@@ -5,7 +5,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentFailure, BackupState, BackupTurn, CatalogSummary, CheckOutcome, WorkloadKind};
+use super::{
+    AgentFailure, BackupState, BackupTurn, CatalogSummary, CheckOutcome, DrillSummary,
+    ProvenBackup, WorkloadKind,
+};
 
 /// What the operator reports about a protected database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -14,9 +17,9 @@ pub struct ProtectedDatabaseStatus {
     /// The `metadata.generation` that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `Guarded`, `DataVerified`, `DataReset`, `DataChanged`, `BackupFresh` and
-    /// `RestoreProven`, and `FilesMatch` with `spec.verification.files`; each reason is explained
-    /// in `docs/conditions.md`.
+    /// `Ready`, `Reconciling`, `Stalled`, `Guarded`, `DataVerified`, `DataReset`, `DataChanged` and `BackupFresh`,
+    /// `FilesMatch` with `spec.verification.files`, and `RestoreProven` once a drill was asked for; each reason is
+    /// explained in `docs/conditions.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,
@@ -58,9 +61,16 @@ pub struct ProtectedDatabaseStatus {
     /// The newest look at the sets in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog: Option<CatalogSummary>,
-    /// When a backup was last proven by a restore.
+    /// The newest drill that has ended. It stays when its `DatabaseRestore` is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_drill: Option<Time>,
+    pub last_drill: Option<DrillSummary>,
+    /// The newest backup that a drill has proven. It stays when the `DatabaseRestore` of that drill is
+    /// deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_proven: Option<ProvenBackup>,
+    /// When the next drill is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_drill: Option<Time>,
 }
 
 /// A workload that carries the labels of Holdfast.

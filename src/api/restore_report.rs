@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AgentFailure;
+use super::{AgentFailure, DrillReport};
 
 /// The most databases of one set that a report lists.
 pub const RESTORED_DATABASE_LIMIT: usize = 32;
@@ -59,6 +59,9 @@ pub struct RestoreReport {
     /// Seconds for the comparison with the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify_seconds: Option<i64>,
+    /// What a drill has found in addition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillReport>,
     /// When the agent ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
@@ -107,6 +110,11 @@ pub struct RestoredDatabase {
     /// Rows that are there now, counted in another dump of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
+    /// What could not be restored and concerns no rows, such as a comment or a materialized view that could
+    /// not be filled, and why; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 1000)))]
+    pub not_restored: Vec<String>,
     /// Whether all rows and bytes of each table are those of the manifest.
     #[serde(default)]
     pub is_identical: bool,

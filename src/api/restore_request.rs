@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RestoreTarget, S3Storage, ServerRequest};
+use super::{DataDisk, DrillQuery, RestoreTarget, S3Storage, SecretKey, ServerRequest};
 
 /// A restore of a backup set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,8 @@ pub struct RestoreRequest {
     pub restore: String,
     /// UID of the `DatabaseRestore`. What the agent leaves in the server is known by it.
     pub restore_uid: String,
-    /// How to reach the server, with the credentials of restores; `pod` is always set.
+    /// How to reach the server, with the credentials of restores; `pod` is set. Of a drill only the names
+    /// of the databases: its server is on the socket in `SCRATCH_SOCKET_DIRECTORY`.
     pub server: ServerRequest,
     /// Where the set is.
     pub storage: S3Storage,
@@ -26,10 +27,50 @@ pub struct RestoreRequest {
     pub path: String,
     /// SHA-256 of its manifest, in hex. Another manifest is refused.
     pub manifest_sha256: String,
+    /// Whether a set is refused that the verdicts beside its manifest do not confirm: nobody here knows it
+    /// otherwise, and its user has not said that it may be suspect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirmed_only: bool,
     /// Whether the restored database takes the place of the present one, or stays beside it.
     pub into: RestoreTarget,
+    /// Where the private keys are from that read encrypted sets, for messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_secret: Option<SecretKey>,
+    /// The disk that the data of the server is on.
+    #[serde(default)]
+    pub disk: DataDisk,
     /// How long the restore waits in all for a storage that is unavailable or busy, in seconds.
     pub retry_seconds: u64,
     /// Longest time the restore may take, in seconds.
     pub deadline_seconds: u64,
+    /// What a drill looks at, set if and only if `into` is `Scratch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillRequest>,
+}
+
+/// What a drill looks at once the set is restored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DrillRequest {
+    /// The user's own queries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<DrillQuery>,
+    /// The columns whose newest value must not be much older than the backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freshness: Vec<FreshColumn>,
+}
+
+/// A column with times.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FreshColumn {
+    /// The database that it is in; without it the main one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// `schema.table`.
+    pub table: String,
+    /// Its name.
+    pub column: String,
+    /// How much older than the backup its newest value may be, in seconds.
+    pub within_seconds: u64,
 }

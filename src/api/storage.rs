@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::google_disk::GoogleDisk;
 use super::storage_name::{Driver, one_form};
 
 /// Kinds whose text ends with the hosts, or targets, that lead to the storage: `KIND:NAME@HOST,HOST`.
@@ -39,6 +40,12 @@ impl VolumeStorage {
     #[must_use]
     pub const fn is_of_node(&self) -> bool {
         self.is_of_node
+    }
+
+    /// Whether it is a directory of a storage that may have others: its size is not its own.
+    #[must_use]
+    pub const fn is_directory(&self) -> bool {
+        self.is_directory
     }
 
     /// Whether both are the same storage. None if one of them is of a kind that is not known here, or
@@ -171,8 +178,8 @@ impl Name {
     }
 
     /// Whether it can't be told if both are the same: a target has one name in the world, whatever its
-    /// portals are, unless somebody has given it twice; and a share of which only a Secret says the
-    /// account.
+    /// portals are, unless somebody has given it twice; a share of which only a Secret says the
+    /// account; and a disk whose project, or zone, is not said.
     fn may_be(&self, other: &Self) -> bool {
         let is_target = self.name.starts_with("iscsi:") && self.name == other.name;
         let is_share = || match (Share::of(&self.name), Share::of(&other.name)) {
@@ -181,11 +188,18 @@ impl Name {
             }
             _ => false,
         };
-        (is_target && !self.may_be_reached_as(other)) || is_share()
+        let is_disk = || {
+            let disks = GoogleDisk::of(&self.name).zip(GoogleDisk::of(&other.name));
+            disks.is_some_and(|(one, other)| one.may_be(&other))
+        };
+        (is_target && !self.may_be_reached_as(other)) || is_share() || is_disk()
     }
 
     /// The key of all that may be the same.
     fn key(&self) -> String {
+        if let Some(disk) = GoogleDisk::of(&self.name) {
+            return format!("gce:{}", disk.name);
+        }
         Share::of(&self.name).map_or_else(
             || self.disk().to_owned(),
             |share| format!("azureFile:{}", share.name),

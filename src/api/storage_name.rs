@@ -7,13 +7,20 @@
 const AZURE_DISKS: &str = "disk.csi.azure.com";
 /// File systems of Amazon, `ID:PATH:ACCESS POINT`.
 const ELASTIC_FILES: &str = "efs.csi.aws.com";
+/// File systems of Oracle, `ID:MOUNT TARGET:EXPORT`: each mount target and export leads to all of it.
+const ORACLE_FILES: &str = "fss.csi.oraclecloud.com";
+/// Disks of Linode, `NUMBER-LABEL`: the driver reads the number alone.
+const LINODE_DISKS: &str = "linodebs.csi.linode.com";
 
 /// A driver that takes several handles for the same storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Driver {
     Nfs,
+    /// Directories of an NFS server, as clouds name them.
+    Nas,
     Smb,
     AzureFile,
+    AzureBlob,
     CephFileSystem,
     CephBlock,
     Iscsi,
@@ -28,8 +35,10 @@ impl Driver {
         };
         match name {
             "nfs.csi.k8s.io" => Some(Self::Nfs),
+            "nasplugin.csi.alibabacloud.com" | "com.tencent.cloud.csi.cfs" => Some(Self::Nas),
             "smb.csi.k8s.io" => Some(Self::Smb),
             "file.csi.azure.com" => Some(Self::AzureFile),
+            "blob.csi.azure.com" => Some(Self::AzureBlob),
             "iscsi.csi.k8s.io" => Some(Self::Iscsi),
             _ if is("cephfs.csi.ceph.com") => Some(Self::CephFileSystem),
             _ if is("rbd.csi.ceph.com") => Some(Self::CephBlock),
@@ -46,13 +55,14 @@ impl Driver {
     /// Whether a text names storage as this driver's volumes do, where more than the handle is known.
     pub fn names(self, text: &str) -> bool {
         match self {
-            Self::Nfs => text.split_once('/').is_some_and(|(server, _)| {
+            Self::Nfs | Self::Nas => text.split_once('/').is_some_and(|(server, _)| {
                 server
                     .strip_suffix(':')
                     .is_some_and(|server| !["cephfs", "smb"].contains(&server))
             }),
             Self::Smb => text.starts_with("smb:"),
             Self::AzureFile => text.starts_with("azureFile:"),
+            Self::AzureBlob => text.starts_with("azureBlob:"),
             Self::CephFileSystem => text.starts_with("cephfs.csi:"),
             Self::CephBlock => text.starts_with("rbd.csi:"),
             Self::Iscsi => text.starts_with("iscsi:"),
@@ -80,6 +90,12 @@ pub(super) fn azure_share(account: &str, share: &str, directory: &str) -> String
     )
 }
 
+/// A container of blobs of an account of Azure. It is deleted as a whole.
+pub(super) fn azure_container(account: &str, container: &str) -> String {
+    let (account, container) = (account.to_lowercase(), container.to_lowercase());
+    format!("azureBlob:{account}/{container}")
+}
+
 /// The directory after the name of its share; the root is all of it.
 pub(super) fn azure_directory(directory: &str) -> String {
     match one_path(directory).as_str() {
@@ -97,6 +113,8 @@ pub(super) fn one_form(name: &str) -> String {
         match driver {
             AZURE_DISKS => return format!("{AZURE_DISKS}/{}", handle.to_lowercase()),
             ELASTIC_FILES => return format!("{ELASTIC_FILES}/{}", elastic_files(handle)),
+            ORACLE_FILES => return format!("{ORACLE_FILES}/{}", before(handle, ':')),
+            LINODE_DISKS => return format!("{LINODE_DISKS}/{}", before(handle, '-')),
             _ => {}
         }
     }
@@ -128,8 +146,15 @@ pub(super) fn of_handle(driver: &str, handle: &str) -> Option<String> {
         }
         // GROUP#ACCOUNT#SHARE#…
         Driver::AzureFile if has(&[1, 2]) => Some(azure_share(part(1), part(2), "")),
+        // GROUP#ACCOUNT#CONTAINER#…
+        Driver::AzureBlob if has(&[1, 2]) => Some(azure_container(part(1), part(2))),
         _ => None,
     }
+}
+
+/// The first part of a handle: all that names the storage.
+fn before(handle: &str, end: char) -> &str {
+    handle.split(end).next().unwrap_or_default()
 }
 
 /// `ID`, `ID:PATH` and `ID:PATH:ACCESS POINT`: without a path it is the root.

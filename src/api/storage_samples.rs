@@ -82,6 +82,11 @@ pub fn gce(name: &str, zone: &str, partition: i32) -> Value {
     pinned(disk, "topology.kubernetes.io/zone", &[zone])
 }
 
+pub fn google_disk(project: &str, zone: &str, name: &str) -> Value {
+    let handle = format!("projects/{project}/zones/{zone}/disks/{name}");
+    csi("pd.csi.storage.gke.io", &handle)
+}
+
 pub fn aws(id: &str, partition: i32) -> Value {
     json!({"awsElasticBlockStore": {"volumeID": id, "partition": partition}})
 }
@@ -256,6 +261,56 @@ pub fn same_by_csi() -> Vec<(Value, Value)> {
             azure_file(None, "s"),
         ),
         (
+            csi_with(
+                "blob.csi.azure.com",
+                "any",
+                &json!({"storageAccount": "Account", "containerName": "pg"}),
+            ),
+            csi("blob.csi.azure.com", "group#account#pg#u-1#atra#"),
+        ),
+        (
+            csi_with(
+                "blob.csi.azure.com",
+                "any",
+                &json!({"server": "account.blob.core.windows.net", "containerName": "pg"}),
+            ),
+            csi("blob.csi.azure.com", "group#account#pg"),
+        ),
+        (
+            csi_with(
+                "nasplugin.csi.alibabacloud.com",
+                "any",
+                &json!({"server": "nas.example", "path": "/pg/"}),
+            ),
+            nfs("NAS.example", "/pg"),
+        ),
+        (
+            csi_with(
+                "com.tencent.cloud.csi.cfs",
+                "one",
+                &json!({"host": "10.0.0.9", "path": "/pg", "vers": "4"}),
+            ),
+            csi_with(
+                "com.tencent.cloud.csi.cfs",
+                "two",
+                &json!({"host": "10.0.0.9", "path": "//pg"}),
+            ),
+        ),
+        (
+            csi(
+                "fss.csi.oraclecloud.com",
+                "ocid1.filesystem.a:10.0.0.3:/one",
+            ),
+            csi(
+                "fss.csi.oraclecloud.com",
+                "ocid1.filesystem.a:10.0.0.4:/two",
+            ),
+        ),
+        (
+            csi("linodebs.csi.linode.com", "123-pvc1"),
+            csi("linodebs.csi.linode.com", "123-copy"),
+        ),
+        (
             csi("efs.csi.aws.com", "fs-1"),
             csi("efs.csi.aws.com", "fs-1:/"),
         ),
@@ -334,6 +389,39 @@ pub fn other() -> Vec<(Value, Value)> {
             csi("file.csi.azure.com", "group#one#pg#"),
             csi("file.csi.azure.com", "group#two#pg#"),
         ),
+        (
+            csi("blob.csi.azure.com", "group#account#a#"),
+            csi("blob.csi.azure.com", "group#account#b#"),
+        ),
+        (
+            csi_with(
+                "nasplugin.csi.alibabacloud.com",
+                "same",
+                &json!({"server": "nas.example", "path": "/a"}),
+            ),
+            csi_with(
+                "nasplugin.csi.alibabacloud.com",
+                "same",
+                &json!({"server": "nas.example", "path": "/b"}),
+            ),
+        ),
+        (
+            csi("fss.csi.oraclecloud.com", "ocid1.filesystem.a:10.0.0.3:/pg"),
+            csi("fss.csi.oraclecloud.com", "ocid1.filesystem.b:10.0.0.3:/pg"),
+        ),
+        (
+            csi("linodebs.csi.linode.com", "123-pvc1"),
+            csi("linodebs.csi.linode.com", "124-pvc1"),
+        ),
+        (
+            google_disk("shop", "a", "pg"),
+            google_disk("shop", "b", "pg"),
+        ),
+        (
+            google_disk("shop", "a", "pg"),
+            google_disk("other", "a", "pg"),
+        ),
+        (google_disk("shop", "a", "pg"), gce("pg2", "a", 0)),
         (
             csi("efs.csi.aws.com", "fs-1::fsap-1"),
             csi("efs.csi.aws.com", "fs-1::fsap-2"),

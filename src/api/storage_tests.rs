@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 
 use super::super::storage_samples::{
-    aws, azure_file, cephfs, csi, csi_nfs, csi_with, gce, iscsi, local, nfs, other, same,
-    same_by_csi,
+    aws, azure_file, cephfs, csi, csi_nfs, csi_with, gce, google_disk, iscsi, local, nfs, other,
+    same, same_by_csi,
 };
 use super::*;
 
@@ -49,6 +49,11 @@ fn what_can_not_be_told_apart_is_neither_the_same_nor_another() {
         (
             azure_file(Some("shop"), "t"),
             azure_file(None, "azure-storage-account-account-secret"),
+        ),
+        (gce("pg", "a", 1), google_disk("shop", "a", "pg")),
+        (
+            google_disk("UNSPECIFIED", "a", "pg"),
+            google_disk("shop", "a", "pg"),
         ),
     ];
     for (one, other) in table {

@@ -1,16 +1,13 @@
 //! What `holdfast backup` does: reads the bucket and prints, or writes files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
+use super::bucket::{BucketAccess, fetch_sets};
+use super::decrypt::{check_readable, decrypt_files, read_identities};
 use super::fetch::fetch_files;
 use super::plan::plan_retention;
 use super::text;
-use crate::api::{S3CredentialsSecret, S3Storage, SecretKey};
-use crate::store::{
-    self, CatalogSet, RetentionRules, S3Store, SetFacts, fetch_catalog, fetch_databases, fetch_set,
-};
+use crate::store::{self, RetentionRules, S3Store, SetFacts, fetch_set};
 
 /// Where the bucket is, and what to do with its sets.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,32 +30,8 @@ pub struct CatalogCommand {
         hide_default_value = true
     )]
     prefix: String,
-    /// URL of the server. Default: Amazon's for the region.
-    #[arg(long, env = "HOLDFAST_ENDPOINT", value_name = "URL", global = true)]
-    endpoint: Option<String>,
-    /// Region that requests are signed for.
-    #[arg(
-        long,
-        env = "HOLDFAST_REGION",
-        global = true,
-        default_value = "us-east-1"
-    )]
-    region: String,
-    /// The bucket is part of the path and not of the host name.
-    #[arg(long, env = "HOLDFAST_PATH_STYLE", global = true)]
-    path_style: bool,
-    /// A directory with the files accessKeyId and secretAccessKey.
-    #[arg(
-        long,
-        env = "HOLDFAST_CREDENTIALS",
-        value_name = "DIRECTORY",
-        global = true,
-        default_value = "."
-    )]
-    credentials: PathBuf,
-    /// A directory with the file ca.crt: the certificate authority of the endpoint.
-    #[arg(long, env = "HOLDFAST_CA", value_name = "DIRECTORY", global = true)]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    access: BucketAccess,
     #[command(subcommand)]
     action: Action,
 }
@@ -98,6 +71,10 @@ enum Action {
     Verify {
         /// The set's directory in the bucket, as `list` prints it.
         set: String,
+        /// A file of private keys, as age-keygen writes it: also make sure that it reads all of an
+        /// encrypted set.
+        #[arg(long, env = "HOLDFAST_IDENTITY", value_name = "FILE")]
+        identity: Option<PathBuf>,
     },
     /// Write the files of a set into a new directory. Files that exist are never replaced.
     Fetch {
@@ -106,6 +83,10 @@ enum Action {
         /// The directory; it must not exist.
         #[arg(long, value_name = "DIRECTORY")]
         to: PathBuf,
+        /// A file of private keys, as age-keygen writes it: decrypt an encrypted set. The files can then
+        /// be read by whoever can read the directory.
+        #[arg(long, env = "HOLDFAST_IDENTITY", value_name = "FILE")]
+        identity: Option<PathBuf>,
     },
 }
 
@@ -114,7 +95,7 @@ pub async fn run(command: CatalogCommand) -> anyhow::Result<bool> {
     if command.bucket.is_empty() {
         anyhow::bail!("the bucket is not known; name it with --bucket");
     }
-    let store = open(&command)?;
+    let store = command.access.open(&command.bucket, &command.prefix)?;
     match command.action {
         Action::List { database } => list(&store, &command.prefix, database.as_deref()).await,
         Action::Plan {
@@ -140,42 +121,19 @@ pub async fn run(command: CatalogCommand) -> anyhow::Result<bool> {
             print!("{}", text::show(&set));
             Ok(set.faults.is_empty() && set.manifest.is_some())
         }
-        Action::Verify { set } => verify(&store, &set).await,
-        Action::Fetch { set, to } => {
+        Action::Verify { set, identity } => verify(&store, &set, identity.as_deref()).await,
+        Action::Fetch { set, to, identity } => {
             let set = fetch_set(&store, &set).await?;
-            let written = fetch_files(&store, &set, &to).await?;
-            print!("{}", text::fetched(&set, &to, &written));
+            let identities = read_identities(identity.as_deref(), &set)?;
+            let mut written = fetch_files(&store, &set, &to).await?;
+            if let Some(identities) = &identities {
+                written = decrypt_files(&set, written, identities)?;
+            }
+            let is_decrypted = identities.is_some();
+            print!("{}", text::fetched(&set, &to, &written, is_decrypted));
             Ok(true)
         }
     }
-}
-
-fn open(command: &CatalogCommand) -> anyhow::Result<S3Store> {
-    let storage = S3Storage {
-        bucket: command.bucket.clone(),
-        prefix: command.prefix.trim_matches('/').to_owned(),
-        endpoint: command.endpoint.clone(),
-        region: command.region.clone(),
-        force_path_style: command.path_style,
-        credentials_secret: Some(S3CredentialsSecret {
-            name: command.credentials.display().to_string(),
-            access_key_id_key: "accessKeyId".to_owned(),
-            secret_access_key_key: "secretAccessKey".to_owned(),
-        }),
-        ca_secret: command.ca.as_ref().map(|directory| SecretKey {
-            name: directory.display().to_string(),
-            key: "ca.crt".to_owned(),
-        }),
-        ..S3Storage::default()
-    };
-    let ca = command.ca.clone().unwrap_or_default();
-    S3Store::open(&storage, "", &command.credentials, &ca).with_context(|| {
-        format!(
-            "the access key is read from the files accessKeyId and secretAccessKey in {}; name \
-             another directory with --credentials",
-            command.credentials.display()
-        )
-    })
 }
 
 async fn list(store: &S3Store, prefix: &str, database: Option<&str>) -> anyhow::Result<bool> {
@@ -186,36 +144,18 @@ async fn list(store: &S3Store, prefix: &str, database: Option<&str>) -> anyhow::
     Ok(true)
 }
 
-async fn fetch_sets(
-    store: &S3Store,
-    prefix: &str,
-    database: Option<&str>,
-) -> anyhow::Result<Vec<CatalogSet>> {
-    store.check_bucket().await?;
-    let prefix = prefix.trim_matches('/');
-    let databases = match database {
-        Some(asked) => {
-            let (namespace, name) = asked.split_once('/').with_context(|| {
-                format!("`{asked}` is not of the form NAMESPACE/NAME, such as prod/orders")
-            })?;
-            vec![(namespace.to_owned(), name.to_owned())]
-        }
-        None => fetch_databases(store, prefix).await?,
-    };
-    let mut sets: Vec<CatalogSet> = Vec::new();
-    for (namespace, name) in databases {
-        sets.extend(fetch_catalog(store, prefix, &namespace, &name).await?);
-    }
-    Ok(sets)
-}
-
-async fn verify(store: &S3Store, set: &str) -> anyhow::Result<bool> {
+async fn verify(store: &S3Store, set: &str, identity: Option<&Path>) -> anyhow::Result<bool> {
     let set = fetch_set(store, set).await?;
+    let identities = read_identities(identity, &set)?;
     let Some((manifest, _)) = &set.manifest else {
         print!("{}", text::show(&set));
         return Ok(false);
     };
-    let faults = store::verify_set(store, &set.facts.path, manifest).await?;
-    print!("{}", text::verified(&set, &faults));
+    let mut faults = store::verify_set(store, &set.facts.path, manifest).await?;
+    let is_decrypted = identities.is_some() && faults.is_empty();
+    if let (Some(identities), true) = (&identities, is_decrypted) {
+        faults = check_readable(store, &set, identities).await?;
+    }
+    print!("{}", text::verified(&set, &faults, is_decrypted));
     Ok(faults.is_empty())
 }

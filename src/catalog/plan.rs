@@ -22,6 +22,7 @@ pub fn plan_retention(sets: &[SetFacts], rules: RetentionRules) -> Vec<Decision<
         owner: &record.owner,
         held: None,
         newest_confirmed: Some(&newest.path),
+        newest_proven: None,
         known: None,
         running: &BTreeSet::new(),
         begun: &BTreeSet::new(),

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::api::reasons;
 use crate::store::{
     CatalogSet, Decision, MAIN_DUMP_NAME, Manifest, ManifestDirectory, ManifestObject,
-    RolePasswords, SetContents, Standing, VerdictKind, rows_of,
+    RolePasswords, SetContents, VerdictKind, rows_of,
 };
 use crate::wording::{build_table, count, escaped, number};
 
@@ -31,7 +32,7 @@ fn row(set: &CatalogSet) -> Vec<String> {
         .iter()
         .find(|verdict| verdict.verdict == VerdictKind::Confirmed);
     vec![
-        state(set).to_owned(),
+        set.facts.contents.word().to_owned(),
         by.map_or_else(nothing, |verdict| escaped(&verdict.check)),
         manifest.map_or_else(nothing, |one| one.identity.snapshot_time.0.to_string()),
         manifest.map_or_else(nothing, |one| figure(rows_of(one))),
@@ -51,7 +52,7 @@ pub fn plan(decisions: &[Decision<'_>]) -> String {
             let what = if decision.removed { "remove" } else { "keep" };
             vec![
                 what.to_owned(),
-                word(&decision.set.contents).to_owned(),
+                decision.set.contents.word().to_owned(),
                 escaped(&decision.set.path),
                 decision.why.to_string(),
             ]
@@ -60,33 +61,17 @@ pub fn plan(decisions: &[Decision<'_>]) -> String {
     build_table(&["PLAN", "STATE", "SET", "WHY"], &rows)
 }
 
-/// What a set is, in one word.
-fn state(set: &CatalogSet) -> &'static str {
-    word(&set.facts.contents)
-}
-
-fn word(contents: &SetContents) -> &'static str {
-    match contents {
-        SetContents::Unfinished => "unfinished",
-        SetContents::Unreadable(_) => "unreadable",
-        SetContents::Set(record) => match record.standing {
-            Standing::Confirmed => "confirmed",
-            Standing::Unconfirmed => "unconfirmed",
-            Standing::Demoted => "demoted",
-            Standing::Suspect => "suspect",
-            Standing::Incomplete => "incomplete",
-            Standing::Unknown => "unknown",
-        },
-    }
-}
-
 fn figure(value: u64) -> String {
     number(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 /// Everything that is known of one set.
 pub fn show(set: &CatalogSet) -> String {
-    let mut text = format!("{}: {}\n", escaped(&set.facts.path), state(set));
+    let mut text = format!(
+        "{}: {}\n",
+        escaped(&set.facts.path),
+        set.facts.contents.word()
+    );
     match &set.facts.contents {
         SetContents::Unfinished => text.push_str(
             "There is no manifest: the backup runs, or ended before it was complete. It is no \
@@ -112,9 +97,14 @@ pub fn show(set: &CatalogSet) -> String {
             VerdictKind::Demoted => "demoted",
         };
         let reason = verdict.reason.as_deref().unwrap_or_default();
+        let by = if reason == reasons::SET_DAMAGED {
+            "Job"
+        } else {
+            "check"
+        };
         let _ = writeln!(
             text,
-            "{what} by check {} at {} {}",
+            "{what} by {by} {} at {} {}",
             escaped(&verdict.check),
             verdict.time.0,
             escaped(reason)
@@ -203,7 +193,7 @@ fn describe_directory(text: &mut String, directory: &ManifestDirectory) {
 }
 
 /// What re-reading a set has found.
-pub fn verified(set: &CatalogSet, faults: &[String]) -> String {
+pub fn verified(set: &CatalogSet, faults: &[String], is_decrypted: bool) -> String {
     let path = escaped(&set.facts.path);
     if faults.is_empty() {
         let objects = set
@@ -211,9 +201,14 @@ pub fn verified(set: &CatalogSet, faults: &[String]) -> String {
             .as_ref()
             .map_or(0, |(manifest, _)| manifest.objects.len());
         let objects = count(i64::try_from(objects).unwrap_or(i64::MAX), "object");
+        let decrypted = if is_decrypted {
+            ", and the private key reads all of them"
+        } else {
+            ""
+        };
         return format!(
-            "{path}: {objects} read, each has the bytes that were stored. The set is {}\n",
-            state(set)
+            "{path}: {objects} read, each has the bytes that were stored{decrypted}. The set is {}\n",
+            set.facts.contents.word()
         );
     }
     let mut text = format!("{path}: damaged. Do not restore from it\n");
@@ -224,7 +219,7 @@ pub fn verified(set: &CatalogSet, faults: &[String]) -> String {
 }
 
 /// What was written, and what to do with it.
-pub fn fetched(set: &CatalogSet, to: &Path, written: &[PathBuf]) -> String {
+pub fn fetched(set: &CatalogSet, to: &Path, written: &[PathBuf], is_decrypted: bool) -> String {
     let mut text = String::new();
     for file in written {
         let _ = writeln!(text, "{}", file.display());
@@ -235,7 +230,7 @@ pub fn fetched(set: &CatalogSet, to: &Path, written: &[PathBuf]) -> String {
         .as_ref()
         .and_then(|(manifest, _)| main_dump(manifest))
     {
-        Some(dump) if dump.encryption.is_some() => format!(
+        Some(dump) if dump.encryption.is_some() && !is_decrypted => format!(
             "age -d -i KEY {}/{} | zstd -d | pg_restore, with the private key of a recipient; {steps}",
             to.display(),
             escaped(&dump.name),
@@ -245,7 +240,11 @@ pub fn fetched(set: &CatalogSet, to: &Path, written: &[PathBuf]) -> String {
             to.display()
         ),
     };
-    let _ = writeln!(text, "The set is {}. To restore it: {how}", state(set));
+    let _ = writeln!(
+        text,
+        "The set is {}. To restore it: {how}",
+        set.facts.contents.word()
+    );
     text
 }
 

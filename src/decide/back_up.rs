@@ -13,6 +13,7 @@ use super::asked_backups::plan_asked_backups;
 use super::catalog::{self, plan_catalog, report_catalog};
 use super::check_names;
 use super::confirm_backups::plan_verdicts;
+use super::copies::{self, plan_copies};
 use super::job_end::{job_ended, job_ended_at};
 use super::judge::Judged;
 use super::last_backups::{
@@ -23,6 +24,7 @@ use super::late_backup;
 use super::next_backup;
 use super::not_begun::{self, Task};
 use super::ready::list;
+use super::sampled::{self, plan_reads};
 use super::turn;
 use super::unreported_backups::{plan_unreported, state};
 use crate::api::{
@@ -49,6 +51,7 @@ pub fn back_up(
     plan: &mut Plan,
 ) -> Area {
     plan_unreported(observed, plan);
+    plan_reads(observed, plan);
     plan_verdicts(observed, judged, plan);
     report(observed, judged, plan);
     report_catalog(observed, plan);
@@ -124,6 +127,7 @@ pub fn back_up(
         plan_asked_backups(observed, cron_job, plan);
     }
     plan_catalog(observed, judged, backup, plan);
+    plan_copies(observed, judged, backup, plan);
     let mut area = fresh(observed, judged, backup, plan);
     late_backup::plan_look(observed, backup, plan);
     let good = plan.status.last_good_backup.clone();
@@ -137,7 +141,10 @@ pub fn back_up(
         let said = not_begun::say(observed, Task::Catalog, has_ended, said);
         plan.status.backup_obstacle = next_backup::find_obstacle(observed);
         let said = next_backup::say(plan.status.backup_obstacle.as_ref(), said);
+        let said = not_begun::say(observed, Task::Copy, has_ended, said);
+        let said = copies::say(observed, judged, backup, said);
         let said = catalog::say(observed, plan, said);
+        let said = sampled::say(observed, said);
         let said = turn::say(plan, said);
         plan.conditions.push(said);
     }

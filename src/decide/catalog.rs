@@ -142,11 +142,6 @@ pub fn plan_catalog(
     request.removing = last.map(|last| last.removing.clone()).unwrap_or_default();
     let noted = || noted_request(observed.cron_job.known()?.as_ref()?)?.kubernetes_cluster;
     request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
-    if observed.agent_identity.known() == Some(&AgentIdentity::Missing)
-        && !plan.steps.contains(&Step::EnsureAgentIdentity)
-    {
-        plan.steps.push(Step::EnsureAgentIdentity);
-    }
     // Two tries of one pass have one name.
     let pace = observed.pace.catalog;
     let run = observed.server_time().as_second()
@@ -158,6 +153,16 @@ pub fn plan_catalog(
         &of_cron_job(observed, ""),
         observed.pace.margin,
     );
+    plan_agent_job(observed, job, plan);
+}
+
+/// Creates the Job of an agent that works on the bucket, and what it needs in the namespace.
+pub fn plan_agent_job(observed: &Observed, job: Job, plan: &mut Plan) {
+    if observed.agent_identity.known() == Some(&AgentIdentity::Missing)
+        && !plan.steps.contains(&Step::EnsureAgentIdentity)
+    {
+        plan.steps.push(Step::EnsureAgentIdentity);
+    }
     plan.steps.push(Step::CreateJob(Box::new(job)));
 }
 
@@ -308,18 +313,22 @@ pub fn say(observed: &Observed, plan: &Plan, condition: DesiredCondition) -> Des
          the bucket; then delete what is left of the set{delete}",
         first.path, first.why
     );
+    worsen(condition, reasons::SET_INCOMPLETE, &said)
+}
+
+/// Says what is wrong with a set, whatever else is true. Backups that are fresh are so no more.
+pub fn worsen(
+    mut condition: DesiredCondition,
+    reason: &'static str,
+    said: &str,
+) -> DesiredCondition {
     if condition.status == ConditionStatus::True {
-        DesiredCondition {
-            status: ConditionStatus::False,
-            reason: reasons::SET_INCOMPLETE,
-            message: format!("{said}. Apart from that, {}", condition.message),
-            ..condition
-        }
+        condition.status = ConditionStatus::False;
+        condition.reason = reason;
+        condition.message = format!("{said}. Apart from that, {}", condition.message);
     } else {
         let before = condition.message.trim_end_matches('.');
-        DesiredCondition {
-            message: format!("{before}; {said}"),
-            ..condition
-        }
+        condition.message = format!("{before}; {said}");
     }
+    condition
 }

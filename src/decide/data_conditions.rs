@@ -25,7 +25,6 @@ use crate::world::Observed;
 /// known.
 pub fn report(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
     let before = observed.database.status.as_ref();
-    plan.status.last_drill = before.and_then(|status| status.last_drill.clone());
     plan.status.baseline = judged
         .baseline
         .and_then(|check| {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::area::{Area, Stall, guard_wanted};
 use super::bare_pods::stalled_pods;
 use super::{
-    back_up, check, first_part, gate, job_end, judge, loss_summary, other_namespace, protect,
-    ready, release, remember, restore_set,
+    back_up, check, drills, first_part, gate, job_end, judge, loss_summary, other_namespace,
+    protect, ready, release, remember, restore_set,
 };
-use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
+use crate::api::reasons;
 use crate::plan::{Plan, Step};
 use crate::world::{Observed, WorkloadFact};
 
@@ -47,13 +47,7 @@ pub fn decide(observed: &Observed) -> Plan {
         loss_summary::note_losses(observed, &judged, &mut plan);
         remember::remember(observed, &judged, &mut plan);
     }
-    plan.conditions.push(DesiredCondition {
-        condition: ConditionType::RestoreProven,
-        status: ConditionStatus::Unknown,
-        reason: reasons::NOT_CONFIGURED,
-        message: "no backup has been proven by a restore; this version does not run restore drills"
-            .to_owned(),
-    });
+    drills::run_drills(observed, &judged, stall.as_ref(), &mut plan);
     let areas = [
         Area {
             stall,

@@ -95,6 +95,7 @@ pub(super) fn guard_claim(
     }
     if let Some(gap) = kept_limit::refuse_new(observed, claim) {
         gaps.push(gap);
+        kept_limit::let_go_of_new(observed, claim, plan);
         plan.read_again_after(OTHERS_PAUSE);
         return;
     }
@@ -322,6 +323,10 @@ fn guard_volume(
 
 /// Keeps the volumes whose claim is gone: they have the data.
 pub(super) fn guard_kept_volumes(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>) {
+    if let Some(gap) = kept_limit::refuse_ledger(observed) {
+        gaps.push(gap);
+        plan.read_again_after(OTHERS_PAUSE);
+    }
     if let Some(why) = observed.kept_volumes.unknown() {
         gaps.extend(unknown(Some(why)));
     }

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::judge::has_outcome;
 use super::not_begun::Task;
 use super::ready::list;
-use crate::api::{BackupState, names};
+use crate::api::{BackupState, RestoreState, names};
 use crate::plan::{Plan, Step};
 use crate::world::{EndedContainer, Observed, job_end};
 
@@ -50,6 +50,16 @@ pub(super) fn agent_ended(observed: &Observed, job: &Job) -> Option<String> {
     ))
 }
 
+/// Whether an agent has ended well: its Job says so, or its own exit code a while ago, where another
+/// container of its pod runs on. None while that is not known.
+pub(super) fn agent_succeeded(observed: &Observed, job: &Job) -> Option<bool> {
+    if let Some(end) = job_end(job) {
+        return Some(end.type_ == "Complete");
+    }
+    let ended = outlived(observed, job).filter(|ended| seconds_left(observed, ended) <= 0)?;
+    Some(ended.exit_code == 0)
+}
+
 /// The agent's container, where it has ended and its pod has not.
 fn outlived<'a>(observed: &'a Observed, job: &Job) -> Option<&'a EndedContainer> {
     let pod = list(&observed.other_pods).iter().find(|pod| {
@@ -69,6 +79,7 @@ fn seconds_left(observed: &Observed, ended: &EndedContainer) -> i64 {
 /// first. A backup that ended before it had a `DatabaseBackup` is left to the Job's deadline: its name
 /// is all that says that it was tried.
 pub(super) fn plan_ends(observed: &Observed, plan: &mut Plan) {
+    plan_removal_of_drills(observed, plan);
     let jobs = list(&observed.jobs).iter();
     for job in jobs.filter(|job| observed.is_ours(&job.metadata) && job_ended(job).is_none()) {
         let is_reported = is_reported(observed, job);
@@ -85,6 +96,20 @@ pub(super) fn plan_ends(observed: &Observed, plan: &mut Plan) {
                 .push(Step::EndJob(Box::new(job.metadata.clone())));
         }
     }
+}
+
+/// Deletes the Job of a drill that is over, and its pod: the volume of a drill lives as long as that.
+fn plan_removal_of_drills(observed: &Observed, plan: &mut Plan) {
+    let jobs = list(&observed.jobs).iter();
+    let over = jobs.filter(|job| {
+        Task::Drill.is_of(job)
+            && observed.is_ours(&job.metadata)
+            && job_ended(job).is_some()
+            && job.metadata.deletion_timestamp.is_none()
+            && is_reported(observed, job)
+    });
+    let steps = over.map(|job| Step::EndJob(Box::new(job.metadata.clone())));
+    plan.steps.extend(steps);
 }
 
 /// Whether all that the Job was for is written.
@@ -112,6 +137,13 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
             names::restore_job(uid) == name
                 && report.is_some_and(|report| report.completion_time.is_some())
         })
+    } else if Task::Drill.is_of(job) {
+        // What its Job says counts as well, so that one is waited for.
+        list(&observed.restores).iter().any(|restore| {
+            let uid = restore.metadata.uid.as_deref().unwrap_or_default();
+            let state = restore.status.as_ref().and_then(|status| status.state);
+            names::restore_job(uid) == name && state.is_some_and(RestoreState::is_final)
+        })
     } else if Task::Catalog.is_of(job) {
         list(&observed.backups).iter().any(|backup| {
             let report = backup
@@ -120,6 +152,10 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
                 .and_then(|status| status.catalog.as_ref());
             report.is_some_and(|report| report.job == name && report.completion_time.is_some())
         })
+    } else if Task::Copy.is_of(job) {
+        let all = list(&observed.backups).iter();
+        let mut copies = all.flat_map(|backup| backup.status.iter().flat_map(|one| &one.copies));
+        copies.any(|copy| copy.job == name && copy.has_ended())
     } else {
         Task::Backup.is_of(job)
             && list(&observed.backups).iter().any(|backup| {

@@ -4,22 +4,19 @@
 
 use super::gap::Gap;
 use crate::api::reasons;
-use crate::guard::{self, MarkState, Marks};
-use crate::plan::{RecoveryPlan, Step};
+use crate::guard;
+use crate::plan::{Permit, Plan, RecoveryPlan, Release, Step};
+use crate::wording;
 use crate::world::{ClaimFact, Observed, ObservedRecovery, VolumeFact};
 
-/// How many kept volumes are named; the rest is a number.
+/// How many are named; the rest is a number.
 const NAMED: usize = 3;
 
 /// Says why a claim is not taken into the guard, if it is not: it is new, and its volume would be one
 /// more that is kept for good when the claim is deleted.
 pub fn refuse_new(observed: &Observed, claim: &ClaimFact) -> Option<Gap> {
-    // What is not known is no reason to leave data without a guard.
-    let kept = observed.kept_in_namespace.known()?;
+    let kept = observed.turns_away(claim)?;
     let limit = observed.kept_volume_limit;
-    if kept.len() < limit || !is_new(observed, claim) {
-        return None;
-    }
     Some(Gap {
         reason: reasons::TOO_MANY_KEPT_VOLUMES,
         message: format!(
@@ -30,6 +27,57 @@ pub fn refuse_new(observed: &Observed, claim: &ClaimFact) -> Option<Gap> {
             claim.name
         ),
     })
+}
+
+/// Says why no ledger is created for a new database, if it is not: what is left of databases that are gone
+/// would grow without end.
+pub fn refuse_ledger(observed: &Observed) -> Option<Gap> {
+    // What is not known is no reason to remember nothing.
+    let (left, limit) = (observed.left_ledgers.known()?, observed.kept_volume_limit);
+    let is_new = matches!(observed.ledger.known(), Some(None));
+    if !is_new || left.len() < limit {
+        return None;
+    }
+    let namespace = observed.namespace_name();
+    // Without their names: some may be of an earlier owner of the namespace's name.
+    Some(Gap {
+        reason: reasons::TOO_MANY_LEDGERS,
+        message: format!(
+            "namespace {namespace} has {} of databases that do not exist any more, and the operator allows \
+             no more than {limit} (--kept-volume-limit). So this database has none: claims and volumes are guarded, but what was in the database is not remembered \
+             outside of the namespace, and could not be recovered with it. Who may delete \
+             DatabaseLedgers makes space with one that nobody needs, of those whose names begin with \
+             {namespace} and a dot: kubectl get dbledger, then kubectl delete dbledger NAME",
+            wording::count(
+                i64::try_from(left.len()).unwrap_or(i64::MAX),
+                "DatabaseLedger"
+            )
+        ),
+    })
+}
+
+/// Lets go of a claim that is not taken in, was made with our finalizer, and is being deleted with a
+/// confirmation: else it would stay until its owner removes the finalizer.
+pub fn let_go_of_new(observed: &Observed, claim: &ClaimFact, plan: &mut Plan) {
+    let Some(metadata) = &claim.metadata else {
+        return;
+    };
+    let is_going = metadata.deletion_timestamp.is_some()
+        && guard::is_held(metadata)
+        && guard::deletion_confirmed(metadata, observed.server_time());
+    if !is_going {
+        return;
+    }
+    let database = Box::new(observed.database.metadata.clone());
+    plan.steps.push(Step::AssertDatabase(database));
+    if let VolumeFact::Found(volume) = &claim.volume {
+        let volume = Box::new(volume.metadata.clone());
+        plan.steps.push(Step::AssertVolume(volume));
+    }
+    plan.steps.push(Step::ReleaseClaim(Release {
+        metadata: Box::new(metadata.clone()),
+        permit: Permit::TurnedAway,
+    }));
 }
 
 /// Says why a DatabaseRestore does nothing, if it would keep one more volume for good: that of the claim
@@ -69,51 +117,20 @@ const MAKE_SPACE: &str = "Who may delete PersistentVolumes makes space with one 
 
 /// That the limit is reached, and by which volumes.
 fn reached(namespace: &str, kept: &[String], limit: usize) -> String {
-    let named: Vec<&str> = kept.iter().take(NAMED).map(String::as_str).collect();
-    let rest = match kept.len() - named.len() {
-        0 => String::new(),
-        rest => format!(" and {rest} more"),
-    };
+    let (named, rest) = name_some(kept);
     format!(
         "the databases of namespace {namespace} keep {} PersistentVolumes without a claim, and the \
-         operator allows no more than {limit} (--kept-volume-limit): {}{rest}",
-        kept.len(),
-        named.join(", ")
+         operator allows no more than {limit} (--kept-volume-limit): {named}{rest}",
+        kept.len()
     )
 }
 
-/// Whether nothing of a claim was ever guarded, and guarding it would keep a volume that is not kept
-/// by itself. The claim's own marks say nothing: whoever creates it may write them. Marks of a volume,
-/// the ledger and the status only the operator writes, and administrators.
-fn is_new(observed: &Observed, claim: &ClaimFact) -> bool {
-    let owner = observed.owner();
-    let is_unmarked = |metadata| {
-        matches!(
-            guard::mark_state(metadata, &owner, Marks::Held),
-            MarkState::Unmarked
-        )
+/// The first names, and how many more there are.
+fn name_some(all: &[String]) -> (String, String) {
+    let named = &all[..all.len().min(NAMED)];
+    let rest = match all.len() - named.len() {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
     };
-    let Some(metadata) = &claim.metadata else {
-        return false;
-    };
-    let status = observed.database.status.iter();
-    let mut guarded = status
-        .flat_map(|status| &status.claims)
-        .filter(|known| known.guarded);
-    if guarded.any(|known| Some(&known.uid) == metadata.uid.as_ref()) {
-        return false;
-    }
-    let Some(ledger) = observed.ledger.known() else {
-        return false;
-    };
-    let volumes = ledger.iter().filter_map(|fact| fact.ledger.status.as_ref());
-    let mut volumes = volumes.flat_map(|status| &status.volumes);
-    if volumes.any(|remembered| Some(&remembered.claim_uid) == metadata.uid.as_ref()) {
-        return false;
-    }
-    match &claim.volume {
-        VolumeFact::Found(volume) => is_unmarked(&volume.metadata) && !volume.is_retained(),
-        VolumeFact::NotBound => true,
-        VolumeFact::Gone(_) | VolumeFact::Unknown(_) => false,
-    }
+    (named.join(", "), rest)
 }

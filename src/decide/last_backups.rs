@@ -44,13 +44,8 @@ fn summary(backup: &DatabaseBackup, judged: &Judged<'_>) -> Option<BackupSummary
     })
 }
 
-/// Whether a backup is not known to be of another database cluster than the one that counts as good
-/// now: after another one was accepted, there is no backup of it yet.
-pub fn is_of_accepted(
-    observed: &Observed,
-    judged: &Judged<'_>,
-    system_identifier: Option<&str>,
-) -> bool {
+/// The identifier of the database cluster that counts as good now, if that is known.
+pub fn accepted<'a>(observed: &'a Observed, judged: &'a Judged<'_>) -> Option<&'a str> {
     let good = judged
         .known_good
         .as_ref()
@@ -59,7 +54,17 @@ pub fn is_of_accepted(
     let remembered = status
         .and_then(|status| status.baseline.as_ref())
         .map(|baseline| baseline.system_identifier.as_str());
-    match (system_identifier, good.or(remembered)) {
+    good.or(remembered)
+}
+
+/// Whether a backup is not known to be of another database cluster than the one that counts as good
+/// now: after another one was accepted, there is no backup of it yet.
+pub fn is_of_accepted(
+    observed: &Observed,
+    judged: &Judged<'_>,
+    system_identifier: Option<&str>,
+) -> bool {
+    match (system_identifier, accepted(observed, judged)) {
         (Some(of_backup), Some(accepted)) => of_backup == accepted,
         _ => true,
     }
@@ -77,14 +82,16 @@ pub fn is_in_present_bucket(backup: &DatabaseBackup, storage: &S3Storage) -> boo
         let endpoint = endpoint.as_deref().unwrap_or_default();
         endpoint.trim_end_matches('/').to_owned()
     };
-    let prefix = storage.prefix.trim_matches('/');
-    let is_below = status.path.as_deref().is_none_or(|path| {
-        prefix.is_empty()
-            || path
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.starts_with('/'))
-    });
+    let path = status.path.as_deref();
+    let is_below = path.is_none_or(|path| is_below_prefix(path, storage));
     *bucket == storage.bucket && plain(&status.endpoint) == plain(&storage.endpoint) && is_below
+}
+
+/// Whether a directory is below the prefix of a storage.
+pub fn is_below_prefix(path: &str, storage: &S3Storage) -> bool {
+    let prefix = storage.prefix.trim_matches('/');
+    let rest = path.strip_prefix(prefix);
+    prefix.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Reports the newest backup and the newest that counts.
@@ -145,12 +152,15 @@ pub fn uncounted(newest: &DatabaseBackup) -> Option<(&'static str, String)> {
         )),
         BackupState::Complete => {
             let demoted = status.demoted.as_ref()?;
-            let message = format!(
-                "{name} does not count: check {} found a reset ({}), and no good check lies between \
-                 the two",
-                demoted.check, demoted.reason
-            );
-            Some((reasons::BACKUP_DEMOTED, message))
+            let reason = if demoted.is_damage() {
+                reasons::SET_DAMAGED
+            } else {
+                reasons::BACKUP_DEMOTED
+            };
+            Some((
+                reason,
+                format!("{name} does not count: {}", demoted.describe()),
+            ))
         }
         BackupState::Running => None,
     }

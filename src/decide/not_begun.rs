@@ -31,7 +31,9 @@ pub enum Task {
     Files,
     Backup,
     Restore,
+    Drill,
     Catalog,
+    Copy,
 }
 
 impl Task {
@@ -41,7 +43,9 @@ impl Task {
             Self::Files => "files",
             Self::Backup => "backup",
             Self::Restore => "restore",
+            Self::Drill => "drill",
             Self::Catalog => "catalog",
+            Self::Copy => "copy",
         }
     }
 
@@ -51,7 +55,9 @@ impl Task {
             Self::Files => "the check of files",
             Self::Backup => "the backup",
             Self::Restore => "the restore",
+            Self::Drill => "the drill",
             Self::Catalog => "the look at the sets in the bucket",
+            Self::Copy => "the copy of a backup",
         }
     }
 

@@ -21,6 +21,7 @@ pub fn describe_pod(pod: &PodFact) -> String {
 }
 
 /// The command that stops a pod. One that is controlled would only be created again.
+#[must_use]
 pub fn stop_command(namespace: &str, pod: &PodFact) -> String {
     match &pod.controller {
         Some(controller) if matches!(controller.kind.as_str(), "statefulset" | "deployment") => {

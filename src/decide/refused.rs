@@ -66,7 +66,7 @@ pub fn report_refused(observed: &Observed, step: &Step, words: &str) -> Vec<Step
             })
             .into_iter()
             .collect()
-    } else if found(Task::Catalog) {
+    } else if found(Task::Catalog) || found(Task::Copy) {
         Vec::new()
     } else {
         let message = format!("{why}, and no backup was taken; {}", try_it(observed));
@@ -91,12 +91,15 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
             let why = say(&format!("CronJob {name}"), words);
             (why, &[ConditionType::BackupFresh])
         }
-        Step::CreateJob(job) if Task::Catalog.is_of(job) => {
+        Step::CreateJob(job) if Task::Catalog.is_of(job) || Task::Copy.is_of(job) => {
             let why = format!("{}; {}", cannot(words), try_it(observed));
             (why, &[ConditionType::BackupFresh])
         }
         // The set is gone as it should be, and the backups are as fresh as they were.
         Step::DeleteBackup(_) => (cannot(words), &[ConditionType::BackupFresh]),
+        Step::CreateDrill(_) | Step::DeleteDrill(_) => {
+            (cannot(words), &[ConditionType::RestoreProven])
+        }
         Step::EnsureAgentIdentity => {
             let why = format!("{}; {}", cannot(words), try_it(observed));
             (why, &AWAIT_AGENTS)
@@ -114,7 +117,7 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
         }
         let waits = match step {
             Step::ApplyCronJob(_) => condition.status == ConditionStatus::False,
-            Step::DeleteBackup(_) => false,
+            Step::DeleteBackup(_) | Step::CreateDrill(_) | Step::DeleteDrill(_) => false,
             step if step.marks_an_object_of_others() => condition.reason == reasons::GUARDING,
             _ => WAITING.contains(&condition.reason),
         };
@@ -136,21 +139,44 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
 /// Says in the plan's conditions that a write had no effect: it was answered well, and what is read
 /// afterwards is as it was before.
 pub fn say_without_effect(step: &Step, plan: &mut Plan) {
+    say_of_write(step, plan, |what| {
+        format!(
+            "something changes {what} back as soon as it is written, such as an admission webhook or policy \
+             of others ({EXCLUDE})"
+        )
+    });
+}
+
+/// Says in the plan's conditions that a write was taken back each time, so that the next one has a pause.
+pub fn say_taken_back(step: &Step, times: u32, plan: &mut Plan) {
+    say_of_write(step, plan, |what| {
+        format!(
+            "something takes {what} back again and again, such as another operator or a GitOps tool: it was \
+             written {times} times in a row, and is written again after a pause of up to a minute ({EXCLUDE})"
+        )
+    });
+}
+
+/// Adds words about a write to the condition that depends on it.
+fn say_of_write(step: &Step, plan: &mut Plan, words: impl FnOnce(&str) -> String) {
     let (told, what) = match step {
         Step::ApplyCronJob(cron_job) => {
             let name = cron_job.metadata.name.as_deref().unwrap_or_default();
             (ConditionType::BackupFresh, format!("CronJob {name}"))
         }
-        Step::EnsureAgentIdentity => {
+        Step::DeleteCronJob(_) => {
+            let what = format!("what Holdfast does ({})", step.describe());
+            (ConditionType::BackupFresh, what)
+        }
+        Step::EnsureAgentIdentity | Step::DeleteRoleBinding(_) => {
             let what = "the agents' service account and role binding";
             (ConditionType::DataVerified, what.to_owned())
         }
-        step if step.marks_an_object_of_others() => {
-            let doing = step.describe();
-            (
-                ConditionType::Guarded,
-                format!("what Holdfast writes ({doing})"),
-            )
+        step if step.marks_an_object_of_others()
+            || matches!(step, Step::MarkDatabase(_) | Step::MarkLedger(_)) =>
+        {
+            let what = format!("what Holdfast writes ({})", step.describe());
+            (ConditionType::Guarded, what)
         }
         _ => return,
     };
@@ -159,9 +185,9 @@ pub fn say_without_effect(step: &Step, plan: &mut Plan) {
         return;
     };
     condition.message = format!(
-        "{}; something changes {what} back as soon as it is written, such as an admission webhook or \
-         policy of others ({EXCLUDE})",
-        condition.message.trim_end_matches('.')
+        "{}; {}",
+        condition.message.trim_end_matches('.'),
+        words(&what)
     );
     if condition.reason == reasons::GUARDING {
         condition.reason = reasons::MARK_REFUSED;

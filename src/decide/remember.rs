@@ -1,6 +1,7 @@
 //! What is written into the ledger: the memory outside the namespace. Pure.
 
 use super::judge::{Judged, ended};
+use super::kept_limit::refuse_ledger;
 use super::last_backups::backup_of_name;
 use crate::api::{
     DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_NAMESPACE_LIMIT,
@@ -25,6 +26,9 @@ pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
     // The database's own mark comes first: from then on its deletion is refused, and the ledger's
     // with it.
     if guard::mark_state(&observed.database.metadata, &owner, Marks::Itself) != MarkState::Ours {
+        return;
+    }
+    if refuse_ledger(observed).is_some() {
         return;
     }
     let present = present.as_ref().map(|fact| &fact.ledger);

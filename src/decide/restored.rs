@@ -117,7 +117,9 @@ pub fn raise_minimums(observed: &Observed, rules: &mut [TableRule]) {
     let reports = list(&observed.restores).iter().filter_map(|restore| {
         let status = restore.status.as_ref()?;
         let is_final = status.state.is_some_and(RestoreState::is_final);
-        status.report.as_ref().filter(|_| !is_final)
+        // A drill puts nothing there.
+        let is_drill = restore.spec.into == RestoreTarget::Scratch;
+        status.report.as_ref().filter(|_| !is_final && !is_drill)
     });
     let tables: Vec<_> = reports.flat_map(|report| &report.tables).collect();
     for rule in rules {

@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use super::gap::{Gap, unknown};
-use super::pods::{list_pods, stop_command};
+use super::pods::stop_command;
+use super::twin_words::{TwinWords, list_writers};
 use crate::api::{names, reasons};
 use crate::plan::{Plan, Step, VolumeStep};
-use crate::world::{Fact, Observed, PodFact, TwinFact, VolumeFound};
+use crate::world::{Fact, Observed, TwinFact};
 
 /// How many are named; the rest is a number.
 const NAMED: usize = 3;
@@ -22,21 +23,26 @@ pub fn keep_twins(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>) -> 
         gaps.extend(unknown(observed.twins.unknown()));
         return None;
     };
-    let own: Vec<&TwinFact> = twins
-        .found
-        .iter()
-        .filter(|twin| observed.guarded_volume(&twin.of).is_some())
-        .collect();
-    for (place, twin) in own.iter().enumerate() {
-        let volume = &twin.volume;
+    let all = twins.found.iter().filter_map(|twin| {
+        let guarded = observed.guarded_volume(&twin.of)?;
+        let storage = &guarded.storage;
+        Some(TwinWords { twin, storage })
+    });
+    let all: Vec<TwinWords<'_>> = all.collect();
+    gaps.extend(all.iter().find_map(|twin| used_beside(observed, twin)));
+    // The database's own are kept as its own.
+    let of_others = all.iter().filter(|words| !words.twin.is_own);
+    let of_others: Vec<&TwinWords<'_>> = of_others.collect();
+    for (place, words) in of_others.iter().enumerate() {
+        let volume = &words.twin.volume;
         // One can be a twin of several.
-        let is_planned = own[..place]
+        let is_planned = of_others[..place]
             .iter()
-            .any(|other| other.volume.name() == volume.name());
+            .any(|other| other.twin.volume.name() == volume.name());
         if volume.is_retained() || is_planned {
             continue;
         }
-        if let Some(pause) = twin.pause {
+        if let Some(pause) = words.twin.pause {
             plan.read_again_after(pause.wait);
         } else {
             plan.steps.push(Step::RetainTwin(VolumeStep {
@@ -46,38 +52,49 @@ pub fn keep_twins(observed: &Observed, plan: &mut Plan, gaps: &mut Vec<Gap>) -> 
             }));
         }
     }
-    gaps.extend(own.iter().find_map(|twin| used_beside(observed, twin)));
     // A pod may begin to use it, and no watch of this database's namespace need say so.
-    if own.iter().any(|twin| twin.volume.phase == "Bound") {
+    let is_bound = |words: &&TwinWords<'_>| words.twin.volume.phase == "Bound";
+    if of_others.iter().any(is_bound) {
         plan.read_again_after(LOOK_AGAIN);
     }
-    let endangering = own.iter().filter(|twin| !is_kept(&twin.volume));
-    let mut endangering: Vec<&&TwinFact> = endangering.collect();
-    endangering.sort_by_key(|twin| !is_going(&twin.volume));
-    gaps.extend(endangering.first().map(|twin| Gap {
+    let endangering = of_others.iter().filter(|words| !words.is_kept());
+    let mut endangering: Vec<&&TwinWords<'_>> = endangering.collect();
+    endangering.sort_by_key(|words| !words.is_going());
+    gaps.extend(endangering.first().map(|words| Gap {
         reason: reasons::SAME_STORAGE,
-        message: endangers(observed, twin),
+        message: endangers(observed, words),
     }));
     // A directory above the data, on Retain, is no news.
-    let kept = own
+    let kept = of_others
         .iter()
-        .filter(|twin| is_kept(&twin.volume) && is_same(observed, twin));
-    let kept: Vec<&&TwinFact> = kept.collect();
-    say_kept(observed, &kept, twins.more)
+        .filter(|words| words.is_kept() && words.is_same());
+    let kept: Vec<&TwinWords<'_>> = kept.copied().collect();
+    say_kept(&kept, twins.more)
 }
 
 /// Says which pods write to the files of a guarded volume through another one, Retain or not.
-fn used_beside(observed: &Observed, twin: &TwinFact) -> Option<Gap> {
-    if !is_same(observed, twin) {
+fn used_beside(observed: &Observed, words: &TwinWords<'_>) -> Option<Gap> {
+    if !words.is_same() {
         return None;
     }
-    let directories = directories_of(observed, &twin.of);
-    let writers = match twin.writers(&directories) {
+    let (twin, of) = (words.twin, &words.twin.of);
+    let claims = observed.claims.known().into_iter().flatten();
+    let mut claims = claims.filter(|claim| claim.volume_name.as_ref() == Some(of));
+    let own_claim = claims.next().map(|claim| claim.name.as_str());
+    if twin.is_own && !is_used(observed, own_claim?) {
+        return None;
+    }
+    let directories = match (observed.workload_found(), own_claim) {
+        (Some(workload), Some(claim)) => workload.directories_of(claim),
+        // Nothing says it: all of it.
+        _ => vec![""],
+    };
+    let writers = match words.writers(&directories, own_claim) {
         Fact::Known(writers) if writers.is_empty() => return None,
         Fact::Known(writers) => writers,
         Fact::Unknown(why) => return unknown(Some(&why)),
     };
-    let (same, name, of) = (same_storage(observed, twin), twin.volume.name(), &twin.of);
+    let (same, name) = (words.same_storage(), twin.volume.name());
     let claim = twin.volume.claim.clone().unwrap_or_default();
     let namespace = observed.namespace_name();
     let is_here = claim.namespace.as_deref() == Some(namespace);
@@ -102,75 +119,39 @@ fn used_beside(observed: &Observed, twin: &TwinFact) -> Option<Gap> {
     })
 }
 
-fn list_writers(writers: &[&PodFact]) -> String {
-    let pods = if writers.len() == 1 { "pod" } else { "pods" };
-    format!("{pods} {}", list_pods(writers))
+/// Whether a pod has a claim of the database; true where that is not known.
+fn is_used(observed: &Observed, claim: &str) -> bool {
+    let pods = [&observed.pods, &observed.other_pods];
+    pods.iter().any(|pods| match pods {
+        Fact::Known(pods) => {
+            let mut on_node = pods.iter().filter(|pod| pod.is_on_node());
+            on_node.any(|pod| pod.claims.iter().any(|own| own == claim))
+        }
+        Fact::Unknown(_) => true,
+    })
 }
 
-/// The directories of a guarded volume that the database has; all of it where nothing says that.
-fn directories_of<'a>(observed: &'a Observed, volume: &str) -> Vec<&'a str> {
-    let mut claims = observed.claims.known().into_iter().flatten();
-    let claim = claims.find(|claim| claim.volume_name.as_deref() == Some(volume));
-    match (observed.workload_found(), claim) {
-        (Some(workload), Some(claim)) => workload.directories_of(&claim.name),
-        _ => vec![""],
-    }
-}
-
-/// Whether its deletion takes no files along.
-fn is_kept(volume: &VolumeFound) -> bool {
-    volume.is_retained() && volume.metadata.deletion_timestamp.is_none()
-}
-
-/// Whether it is being deleted: the object, or the storage after its claim.
-fn is_going(volume: &VolumeFound) -> bool {
-    let is_left = matches!(volume.phase.as_str(), "Released" | "Failed");
-    volume.metadata.deletion_timestamp.is_some() || (is_left && !volume.is_retained())
-}
-
-/// Whether it is, or may be, for the very storage, and not for one that contains it.
-fn is_same(observed: &Observed, twin: &TwinFact) -> bool {
-    let guarded = observed.guarded_volume(&twin.of);
-    guarded.is_some_and(|guarded| twin.volume.storage.is_same(&guarded.storage) != Some(false))
-}
-
-/// Whether nothing says if it is for the same storage.
-fn is_undecided(observed: &Observed, twin: &TwinFact) -> bool {
-    let guarded = observed.guarded_volume(&twin.of);
-    guarded.is_some_and(|guarded| twin.volume.storage.may_be_same(&guarded.storage))
-}
-
-/// `PersistentVolume B is for the same storage as PersistentVolume A`.
-fn same_storage(observed: &Observed, twin: &TwinFact) -> String {
-    let (name, of) = (twin.volume.name(), &twin.of);
-    let how = if is_undecided(observed, twin) {
-        "may be for the same storage (what names it does not say) as"
-    } else if is_same(observed, twin) {
-        "is for the same storage as"
-    } else {
-        "is for storage that contains that of"
-    };
-    format!("PersistentVolume {name} {how} PersistentVolume {of}")
-}
-
-fn endangers(observed: &Observed, twin: &TwinFact) -> String {
-    let (volume, name, of) = (&twin.volume, twin.volume.name(), &twin.of);
-    let same = same_storage(observed, twin);
+fn endangers(observed: &Observed, words: &TwinWords<'_>) -> String {
+    let TwinFact {
+        of, volume, pause, ..
+    } = words.twin;
+    let (same, name) = (words.same_storage(), volume.name());
     let policy = &volume.reclaim_policy;
-    let doing = match twin.pause {
+    let doing = match pause {
         _ if volume.is_retained() => "It is on Retain now".to_owned(),
         None => "It is being set to Retain".to_owned(),
+        // Without the seconds that are left: they would be another text in each pass.
         Some(pause) => format!(
-            "It was set to Retain {} times in a row, and is not set again before {} s: something, such \
-             as a GitOps tool, sets {policy} again and again. Set Retain where that has it from",
-            pause.times,
-            pause.wait.as_secs().max(1)
+            "It was set to Retain {} times in a row, and is set again after a pause of up to a minute: \
+             something, such as a GitOps tool, sets {policy} again and again. Set Retain where that has \
+             it from",
+            pause.times
         ),
     };
-    if !is_going(volume) {
+    if !words.is_going() {
         return format!(
-            "{same}, and its reclaim policy is {policy}: deleting PersistentVolume {name}, or its \
-             claim, would delete the files of {of}. {doing}. See both: kubectl get pv {name} {of}"
+            "{same}, and its reclaim policy is {policy}: {}. {doing}. See both: kubectl get pv {name} {of}",
+            words.would_delete()
         );
     }
     let namespace = observed.namespace_name();
@@ -183,25 +164,22 @@ fn endangers(observed: &Observed, twin: &TwinFact) -> String {
     } else {
         format!("See both: kubectl get pv {name} {of}")
     };
-    format!(
-        "{same}, and its deletion has begun: the files of {of} may be deleted with it. {doing}. \
-         {command}"
-    )
+    format!("{}. {doing}. {command}", words.say_going())
 }
 
-fn say_kept(observed: &Observed, kept: &[&&TwinFact], more: usize) -> Option<String> {
+fn say_kept(kept: &[&TwinWords<'_>], more: usize) -> Option<String> {
     let first = kept.first()?;
-    let mut names: Vec<&str> = kept.iter().map(|twin| twin.volume.name()).collect();
+    let mut names: Vec<&str> = kept.iter().map(|words| words.twin.volume.name()).collect();
     names.sort_unstable();
     names.dedup();
     let count = names.len() + more;
-    let of = &first.of;
+    let of = &first.twin.of;
     if count == 1 {
-        let name = first.volume.name();
+        let name = first.twin.volume.name();
         return Some(format!(
             "{}, and is kept on Retain: with Delete, deleting PersistentVolume {name} would delete the \
              files of {of}. See both: kubectl get pv {name} {of}",
-            same_storage(observed, first)
+            first.same_storage()
         ));
     }
     let first_names = &names[..names.len().min(NAMED)];
@@ -209,7 +187,7 @@ fn say_kept(observed: &Observed, kept: &[&&TwinFact], more: usize) -> Option<Str
         0 => String::new(),
         rest => format!(" and {rest} more"),
     };
-    let are = if kept.iter().any(|twin| is_undecided(observed, twin)) {
+    let are = if kept.iter().any(|words| words.is_undecided()) {
         "are, or may be,"
     } else {
         "are"

@@ -113,7 +113,7 @@ const SHOWN: [(&str, &str, Value); 12] = [
     clippy::cast_precision_loss,
     reason = "from 2^53 on the last digits of a count are nobody's concern"
 )]
-const fn float(value: i64) -> f64 {
+pub(super) const fn float(value: i64) -> f64 {
     value as f64
 }
 

@@ -14,6 +14,7 @@ use super::disturbance::Disturbance;
 use super::metrics::Metrics;
 use super::refused::Refusals;
 use super::turns::Turns;
+use super::undone::Undone;
 use super::written::Written;
 pub use crate::api::Agents;
 use crate::api::names;
@@ -89,6 +90,8 @@ pub struct Context {
     pub refusals: Refusals,
     /// What the last pass of each database has written.
     pub written: Written,
+    /// What was written how many times in a row, because something takes it back.
+    pub undone: Undone,
     /// The volumes of the cluster, by what storage they are for.
     pub volumes: Arc<WatchedVolumes>,
     /// Whose turn it is to take a backup.
@@ -127,6 +130,7 @@ impl Context {
             disturbance: Disturbance::default(),
             refusals: Refusals::default(),
             written: Written::default(),
+            undone: Undone::default(),
             enforcement: Enforcement::default(),
             volumes: Arc::default(),
             kubernetes_cluster: OnceCell::new(),

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::backup_metrics::{BackupMetrics, DatabaseLabels};
+use super::drill_metrics::DrillMetrics;
 use crate::api::{
     ConditionStatus, ConditionType, ProtectedDatabaseStatus, find_condition, reasons,
 };
@@ -54,6 +55,7 @@ pub struct Metrics {
     resets: Family<ResetLabels, Gauge>,
     shown_resets: Arc<Mutex<ShownResets>>,
     backups: BackupMetrics,
+    drills: DrillMetrics,
     last_check: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
     verified_until: Family<DatabaseLabels, Gauge<f64, AtomicU64>>,
 }
@@ -102,10 +104,11 @@ impl Default for Metrics {
         registry.register(
             "database_condition",
             "Conditions of a ProtectedDatabase: 1 is True, 0 is False, -1 is Unknown; BackupFresh \
-             is absent if the spec has no backup",
+             is absent if the spec has no backup, RestoreProven while nobody has asked for a drill",
             conditions.clone(),
         );
         let backups = BackupMetrics::register(&mut registry);
+        let drills = DrillMetrics::register(&mut registry);
         registry.register(
             "last_check_timestamp_seconds",
             "When the newest check ended, in seconds since 1970",
@@ -132,6 +135,7 @@ impl Default for Metrics {
             resets,
             shown_resets: Arc::default(),
             backups,
+            drills,
             last_check,
             verified_until,
         }
@@ -206,6 +210,7 @@ impl Metrics {
             name: name.to_owned(),
         };
         self.backups.observe(&labels, status);
+        self.drills.observe(&labels, status);
         if let Some(check) = &status.last_check {
             self.last_check
                 .get_or_create(&labels)
@@ -261,6 +266,7 @@ impl Metrics {
             name: name.to_owned(),
         };
         self.backups.forget(&labels);
+        self.drills.forget(&labels);
         self.last_check.remove(&labels);
         self.verified_until.remove(&labels);
     }

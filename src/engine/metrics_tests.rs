@@ -117,6 +117,45 @@ fn nothing_is_shown_of_files_that_nobody_asks_about() {
 }
 
 #[test]
+fn what_a_drill_has_proven_is_shown_by_parts_and_goes_with_it() {
+    let metrics = Metrics::default();
+    let proven = json!({
+        "lastDrill": {"restore": "d", "restoreUid": "u", "backup": "b", "time": "1970-01-01T00:02:00Z",
+            "state": "Complete", "message": ""},
+        "lastProven": {"backup": "b", "backupTime": "1970-01-01T00:01:00Z", "bucket": "b", "path": "p",
+            "manifestSha256": "aa", "systemIdentifier": "7", "restore": "d", "time": "1970-01-01T00:02:00Z",
+            "times": {"downloadSeconds": 3, "verifySeconds": 2}},
+    });
+    metrics.observe_database(
+        "atra",
+        "knowledge",
+        &serde_json::from_value(proven).unwrap(),
+    );
+    let mut parts = series(&metrics, "drill_duration_seconds");
+    parts.sort();
+    let labels = "namespace=\"atra\",name=\"knowledge\"";
+    assert_eq!(
+        parts,
+        [
+            format!("holdfast_drill_duration_seconds{{{labels},part=\"download\"}} 3.0"),
+            format!("holdfast_drill_duration_seconds{{{labels},part=\"verify\"}} 2.0"),
+        ]
+    );
+    let shown = |name: &str| series(&metrics, name).join("");
+    assert!(shown("last_proven_backup_timestamp_seconds").ends_with(" 60.0"));
+    assert!(shown("last_proof_timestamp_seconds").ends_with(" 120.0"));
+    assert!(shown("last_drill_failed").ends_with(" 0.0"));
+    metrics.observe_database("atra", "knowledge", &ProtectedDatabaseStatus::default());
+    for name in [
+        "drill_duration_seconds",
+        "last_proof_timestamp_seconds",
+        "last_drill_failed",
+    ] {
+        assert_eq!(shown(name), "", "{name}");
+    }
+}
+
+#[test]
 fn the_series_of_conditions_follow_the_table() {
     let metrics = Metrics::default();
     let conditions: Vec<_> = ConditionType::ALL

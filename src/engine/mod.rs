@@ -5,6 +5,7 @@ mod backup_metrics;
 mod context;
 mod disturbance;
 mod drift_repair;
+mod drill_metrics;
 mod error;
 mod events;
 mod metrics;
@@ -17,6 +18,7 @@ mod run;
 mod startup;
 mod triggers;
 mod turns;
+mod undone;
 mod volume_watch;
 mod written;
 

@@ -9,12 +9,13 @@ use kube::runtime::controller::Action;
 use super::error::PassError;
 use super::refused::Refused;
 use super::report::report;
+use super::undone::keeps_data;
 use super::{Context, drift_repair};
 use crate::api::{ProtectedDatabase, names};
-use crate::decide::{agent_labels, decide, say_without_effect};
+use crate::decide::{agent_labels, decide, say_taken_back, say_without_effect};
 use crate::execute::Executor;
 use crate::plan::{Plan, Step, check_plan};
-use crate::world::{Fact, Observed, OperatorFacts, Reader, observe};
+use crate::world::{Fact, Observed, OperatorFacts, Reader, RepairPause, observe};
 
 /// One pass.
 ///
@@ -55,12 +56,26 @@ pub async fn reconcile(
         failure,
         refused,
         written,
+        held,
     } = done;
     let without_effect = context.written.note(namespace, name, &written);
     for step in &without_effect {
         tracing::warn!(namespace, name, step = step.describe(), "without effect");
         say_without_effect(step, &mut plan);
     }
+    let has_effect = |step: &&&Step| !without_effect.contains(*step);
+    let effective = written.iter().filter(has_effect).copied();
+    let taken_back = context.undone.note((namespace, name), effective);
+    let waiting = held.iter().map(|(step, pause)| (*step, pause.times));
+    for (step, times) in taken_back.into_iter().chain(waiting) {
+        tracing::warn!(namespace, name, step = step.describe(), times, "taken back");
+        say_taken_back(step, times, &mut plan);
+    }
+    let again_after = held
+        .iter()
+        .map(|(_, pause)| pause.wait)
+        .chain(again_after)
+        .min();
     let waits = refused.unreported + without_effect.len();
     // What was written is read back at once: only what was read counts.
     let is_read_back = written.len() > without_effect.len() || refused.reported > 0;
@@ -79,7 +94,7 @@ pub async fn reconcile(
                 again_after.map_or(pause, |again| again.min(pause)),
             ))
         }
-        None if steps.is_empty() => {
+        None if steps.is_empty() || (!held.is_empty() && !is_read_back) => {
             Ok(again_after.map_or_else(Action::await_change, Action::requeue))
         }
         None => Ok(Action::requeue(Duration::from_millis(50))),
@@ -117,6 +132,8 @@ struct Done<'a> {
     failure: Option<PassError>,
     refused: Refused,
     written: Vec<&'a Step>,
+    /// What was not carried out yet, because something takes it back again and again.
+    held: Vec<(&'a Step, RepairPause)>,
 }
 
 /// Carries the steps out, one after the other. What others may refuse holds up nothing but what needs it.
@@ -133,6 +150,14 @@ async fn carry_out<'a>(
     let mut done = Done::default();
     let mut has_identity = true;
     for step in steps {
+        if let Some(pause) = context.undone.pause((namespace, name), step) {
+            done.held.push((step, pause));
+            if keeps_data(step) {
+                break;
+            }
+            has_identity &= *step != Step::EnsureAgentIdentity;
+            continue;
+        }
         if !has_identity && step.needs_agent_identity() {
             done.refused.hold(step);
             continue;

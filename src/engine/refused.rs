@@ -57,8 +57,8 @@ impl Refused {
         (step, failure): (&Step, WriteError),
         plan: &mut Plan,
     ) -> Result<(), PassError> {
-        let is_of_one_object =
-            step.marks_an_object_of_others() || matches!(step, Step::DeleteBackup(_));
+        let is_of_one_object = step.marks_an_object_of_others()
+            || matches!(step, Step::DeleteBackup(_) | Step::DeleteDrill(_));
         let words = if is_of_one_object {
             // It depends on the object as it was read: that this is another one by now is no refusal.
             failure.refusal().filter(|_| !failure.is_precondition())
@@ -104,6 +104,7 @@ const fn is_for_agents(step: &Step) -> bool {
         Step::EnsureAgentIdentity
             | Step::CreateCheck(_)
             | Step::CreateJob(_)
+            | Step::CreateDrill(_)
             | Step::ApplyCronJob(_)
     )
 }

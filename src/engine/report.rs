@@ -260,12 +260,13 @@ mod tests {
             "Stalled=True Warning\nDataReset=True Warning\nGuarded=True Normal\n\
              Guarded=False Warning\nDataVerified=True Normal\nDataVerified=Unknown Warning\n\
              DataChanged=True Normal\nFilesMatch=True Normal\nFilesMatch=False Warning\nFilesMatch=Unknown Warning\n\
-             BackupFresh=True Normal\nBackupFresh=False Warning\n"
+             BackupFresh=True Normal\nBackupFresh=False Warning\n\
+             RestoreProven=True Normal\nRestoreProven=False Warning\n"
         );
         let passing = told(reasons::CHECKING, &[]);
         assert_eq!(
             passing.matches("Warning").count(),
-            2,
+            3,
             "what passes by itself is no warning: {passing}"
         );
         let mut before = Vec::new();

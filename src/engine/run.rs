@@ -27,7 +27,9 @@ use super::pass::{reconcile, retry};
 use super::restoring::run_restores;
 use super::triggers::{self, GuardedDatabase};
 use super::volume_watch::watch_volumes;
-use crate::api::{DatabaseBackup, DatabaseCheck, DatabaseLedger, names};
+use crate::api::{
+    DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, RestoreTarget, names,
+};
 use crate::guard;
 
 /// Events come in bursts, the operator's own writes among them: one pass for those that follow each
@@ -117,6 +119,16 @@ pub async fn run(
                     ObjectRef::new(&backup.spec.database)
                         .within(backup.metadata.namespace.as_deref()?),
                 )
+            },
+        )
+        .watches(
+            namespaced::<DatabaseRestore>(&client, scope),
+            watcher::Config::default(),
+            |restore| {
+                // Of others nothing is waited for but their end, which their checks tell of.
+                let is_drill = restore.spec.into == RestoreTarget::Scratch;
+                let namespace = restore.metadata.namespace.as_deref()?;
+                is_drill.then(|| ObjectRef::new(&restore.spec.database).within(namespace))
             },
         )
         .watches(

@@ -18,12 +18,12 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::judge_backup::judge_backup;
+use super::judge_backup::{judge_backup, note_drill};
 use super::reports;
 use super::writer::{WriteError, Writer, within_time};
 use crate::api::{
-    ConfirmedVerb, DatabaseBackup, DatabaseCheck, DatabaseLedger, ProtectedDatabase, WorkloadKind,
-    names,
+    ConfirmedVerb, DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore,
+    ProtectedDatabase, WorkloadKind, names,
 };
 use crate::guard::{self, Marks};
 use crate::plan::patches::{
@@ -170,7 +170,12 @@ impl Executor {
             Step::EndJob(read) => writer.delete_by_uid(&self.namespaced::<Job>(), read).await,
             Step::CreateBackup(backup) => writer.create(&self.namespaced(), backup.as_ref()).await,
             Step::FailBackup { .. } => reports::fail_backup(writer, &self.namespaced(), step).await,
-            Step::JudgeBackup { .. } => judge_backup(writer, &self.namespaced(), step).await,
+            Step::NoteDrill { .. } => note_drill(writer, &self.namespaced(), step).await,
+            Step::CreateDrill(drill) => writer.create(&self.namespaced(), drill.as_ref()).await,
+            Step::DeleteDrill(read) => self.delete::<DatabaseRestore>(read).await,
+            Step::JudgeBackup { .. } | Step::NoteRead { .. } => {
+                judge_backup(writer, &self.namespaced(), step).await
+            }
             Step::SetCheckTarget { name, target } => {
                 let body = json!({"spec": {"target": target}});
                 writer.merge(&checks, name, body).await

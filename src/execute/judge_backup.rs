@@ -1,24 +1,32 @@
-//! Writes into a backup's status whether it counts: once, and only into the backup that was read.
+//! Writes into a backup's status whether it counts, once, when its set was read, and what the newest drill of
+//! it has shown: only into the backup that was read.
 
 use kube::Api;
 use kube::api::Patch;
 use serde_json::json;
 
 use super::writer::Writer;
-use crate::api::{BackupVerdict, DatabaseBackup};
+use crate::api::{BackupRead, BackupVerdict, DatabaseBackup};
 use crate::plan::Step;
 
-/// Confirms or demotes a backup that is Complete, unless that is known of it.
+/// Confirms or demotes a backup that is Complete, unless that is known of it. A damaged one is demoted also
+/// after it was confirmed. Or notes when its set was read.
 pub async fn judge_backup(
     writer: &Writer,
     backups: &Api<DatabaseBackup>,
     step: &Step,
 ) -> Result<(), kube::Error> {
-    let Step::JudgeBackup { name, verdict } = step else {
-        return Ok(());
+    let (name, verdict) = match step {
+        Step::JudgeBackup { name, verdict } => (name, verdict),
+        Step::NoteRead { name, read } => return note_read(writer, backups, name, read).await,
+        _ => return Ok(()),
     };
     let found = backups.get_opt(name).await?;
-    let Some(backup) = found.filter(DatabaseBackup::has_no_verdict) else {
+    let is_open = |backup: &DatabaseBackup| match verdict {
+        BackupVerdict::Demoted(by) if by.is_damage() => backup.may_be_damaged(),
+        _ => backup.has_no_verdict(),
+    };
+    let Some(backup) = found.filter(is_open) else {
         return Ok(());
     };
     let written = match verdict {
@@ -28,6 +36,57 @@ pub async fn judge_backup(
     let body = json!({
         "metadata": { "resourceVersion": backup.metadata.resource_version },
         "status": written,
+    });
+    writer
+        .patch_status(backups, name, &Patch::Merge(body))
+        .await
+}
+
+/// Writes what a drill has shown, unless the backup does not count any more, or a newer drill has said
+/// something.
+pub async fn note_drill(
+    writer: &Writer,
+    backups: &Api<DatabaseBackup>,
+    step: &Step,
+) -> Result<(), kube::Error> {
+    let Step::NoteDrill { name, drill } = step else {
+        return Ok(());
+    };
+    let is_newer = |backup: &DatabaseBackup| {
+        let before = backup
+            .status
+            .as_ref()
+            .and_then(|status| status.drill.as_ref());
+        before.is_none_or(|before| before.time.0 < drill.time.0)
+    };
+    let found = backups.get_opt(name).await?;
+    let Some(backup) = found.filter(|backup| backup.counts() && is_newer(backup)) else {
+        return Ok(());
+    };
+    let body = json!({
+        "metadata": { "resourceVersion": backup.metadata.resource_version },
+        "status": { "drill": drill },
+    });
+    writer
+        .patch_status(backups, name, &Patch::Merge(body))
+        .await
+}
+
+/// Notes when the set of a backup was read, unless that is known of a later time.
+async fn note_read(
+    writer: &Writer,
+    backups: &Api<DatabaseBackup>,
+    name: &str,
+    read: &BackupRead,
+) -> Result<(), kube::Error> {
+    let found = backups.get_opt(name).await?;
+    let Some(backup) = found.filter(|backup| backup.is_news(read)) else {
+        return Ok(());
+    };
+    let body = json!({
+        "metadata": { "resourceVersion": backup.metadata.resource_version },
+        // A merge leaves what is not named, so that there is no damage is said, too.
+        "status": { "lastRead": { "time": read.time, "job": read.job, "damage": read.damage } },
     });
     writer
         .patch_status(backups, name, &Patch::Merge(body))

@@ -3,8 +3,12 @@
 
 use super::cel::{quote, quote_all};
 
-/// Variables that name the data directory: that of Postgres itself, and that of Bitnami's images.
-const VARIABLES: &str = "['PGDATA', 'POSTGRESQL_DATA_DIR']";
+/// Variables that name the data directory: that of Postgres itself, of Bitnami's images, and of Patroni.
+const VARIABLES: &str = "['PGDATA', 'POSTGRESQL_DATA_DIR', 'PATRONI_POSTGRESQL_DATA_DIR']";
+
+/// Variables from which images make the name of the data directory, or choose the major version: those of
+/// Spilo, and of Bitnami.
+const RELATED: &str = "['PGROOT', 'PGVERSION', 'POSTGRESQL_VOLUME_DIR']";
 
 /// Where images keep their data when nothing says otherwise.
 const DIRECTORIES: &[&str] = &[
@@ -18,7 +22,7 @@ const DIRECTORIES: &[&str] = &[
 /// Words of a command line, or of a script in one, that say where the data directory is: `-D DIR`,
 /// `--pgdata`, `data_directory=DIR` as an option of the server, `PGDATA=DIR` in a shell. The file of
 /// `config_file=` may say it too.
-const WORDS: &str = r#"(?:(?:^|\s)-D\s*|(?:--pgdata|data[_-]directory|config[_-]file)[\s=]+|(?:PGDATA|POSTGRESQL_DATA_DIR)=)["']?[^\s"']+"#;
+const WORDS: &str = r#"(?:(?:^|\s)-D\s*|(?:--pgdata|data[_-]directory|config[_-]file)[\s=]+|(?:PGDATA|(?:PATRONI_)?POSTGRESQL_DATA_DIR)=)["']?[^\s"']+"#;
 
 /// The containers of a template that run as long as its pod: an init container that is started again
 /// may be a server too.
@@ -52,6 +56,11 @@ pub(super) fn directory_words(container: &str) -> String {
 /// The variables of a container that name its data directory.
 pub(super) fn directory_variables(container: &str) -> String {
     format!("{container}.?env.orValue([]).filter(e, e.name in {VARIABLES})")
+}
+
+/// The variables of a container on which its data directory, or its major version, depends.
+pub(super) fn related_variables(container: &str) -> String {
+    format!("{container}.?env.orValue([]).filter(e, e.name in {RELATED})")
 }
 
 /// The variables of a container that a text refers to.

@@ -2,13 +2,14 @@
 //! own check, backup or restore. Builders only.
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchResources, ValidatingAdmissionPolicy, Validation,
+    MatchResources, ValidatingAdmissionPolicy, Validation, Variable,
 };
 
 use super::cel::quote;
 use super::policy::{forbid_unless, only_where, policy, rule, variable};
 use crate::api::names::{
-    AGENT_SERVICE_ACCOUNT, CATALOG_JOB_PREFIX, FILES_JOB_PREFIX, GROUP, RESTORE_JOB_PREFIX, VERSION,
+    AGENT_SERVICE_ACCOUNT, CATALOG_JOB_PREFIX, COPY_JOB_PREFIX, FILES_JOB_PREFIX, GROUP,
+    RESTORE_JOB_PREFIX, VERSION,
 };
 
 /// Name of the policy, and of its binding, that fences agents in.
@@ -60,6 +61,8 @@ const OF_THE_BACKUP: &[&str] = &[
     "snapshot",
     "confirmed",
     "demoted",
+    "drill",
+    "lastRead",
 ];
 
 /// Refuses what an agent writes about anything but its own Job: it runs beside a database that is
@@ -111,27 +114,8 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             ),
         ),
     ];
-    // A Job that looks for files is called after the check's UID: a name may be as long as names
-    // can be, and cut in that of the pod.
-    let looks_for_files = variable(
-        "looksForFiles",
-        format!(
-            "request.operation == 'UPDATE' && request.resource.resource == 'databasechecks' && \
-             variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
-            quote(FILES_JOB_PREFIX)
-        ),
-    );
-    // One that looks at the sets in the bucket is called after the UID of the backup that gets its report.
-    let looks_at_sets = variable(
-        "looksAtSets",
-        format!(
-            "request.operation == 'UPDATE' && request.resource.resource == 'databasebackups' && \
-             variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
-            quote(CATALOG_JOB_PREFIX)
-        ),
-    );
+    variables.extend(of_named_jobs());
     let is_other = "request.operation != 'UPDATE' || request.resource.resource != 'databasechecks'";
-    variables.extend([looks_for_files, looks_at_sets]);
     let unchanged =
         |field: &str| format!("dyn(object).?status.?{field} == dyn(oldObject).?status.?{field}");
     let all_unchanged = |fields: &[&str]| {
@@ -142,7 +126,8 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         "request.operation != 'UPDATE' || request.resource.resource != 'databasebackups'";
     let mut validations = vec![
         forbid_unless(
-            "variables.own || variables.looksForFiles || variables.looksAtSets || variables.restores"
+            "variables.own || variables.looksForFiles || variables.looksAtSets || \
+             variables.copiesSet || variables.restores"
                 .to_owned(),
             "Holdfast refuses this write: an agent reports only about the check, backup or \
              restore of its own Job",
@@ -161,12 +146,11 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
         ),
         forbid_unless(
             format!(
-                "{is_no_backup} || ({} && {})",
-                unchanged("confirmed"),
-                unchanged("demoted")
+                "{is_no_backup} || ({})",
+                all_unchanged(&["confirmed", "demoted", "drill", "lastRead"])
             ),
             "Holdfast refuses this write: an agent reports its backup; only the operator says \
-             whether it counts",
+             whether it counts, and whether it is proven",
         ),
         forbid_unless(
             format!(
@@ -198,6 +182,22 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             ),
             "Holdfast refuses this write: an agent that takes a backup does not report what is in the \
              bucket",
+        ),
+        forbid_unless(
+            format!(
+                "!variables.copiesSet || ({} && {})",
+                all_unchanged(OF_THE_BACKUP),
+                unchanged("catalog")
+            ),
+            "Holdfast refuses this write: an agent that copies a set reports only the copy, not the \
+             backup",
+        ),
+        forbid_unless(
+            format!(
+                "{is_no_backup} || variables.copiesSet || {}",
+                unchanged("copies")
+            ),
+            "Holdfast refuses this write: only the agent that copies a set reports copies of it",
         ),
     ];
     validations.extend(of_restores());
@@ -234,6 +234,27 @@ pub(super) fn build_agent_fence() -> ValidatingAdmissionPolicy {
             quote(&format!(":{AGENT_SERVICE_ACCOUNT}"))
         ),
     )
+}
+
+/// Whether the agent is that of a Job which is called after the UID of the object: a name may be as long as names
+/// can be, and cut in that of the pod. A Job that looks for files is called after its check, one that looks at
+/// the sets in the bucket after the backup that gets its report, one that copies a set after its backup.
+fn of_named_jobs() -> [Variable; 3] {
+    let named = |name: &str, resource: &str, prefix: &str| {
+        variable(
+            name,
+            format!(
+                "request.operation == 'UPDATE' && request.resource.resource == '{resource}' && \
+                 variables.pods.exists(p, p.startsWith({} + oldObject.metadata.uid + '-'))",
+                quote(prefix)
+            ),
+        )
+    };
+    [
+        named("looksForFiles", "databasechecks", FILES_JOB_PREFIX),
+        named("looksAtSets", "databasebackups", CATALOG_JOB_PREFIX),
+        named("copiesSet", "databasebackups", COPY_JOB_PREFIX),
+    ]
 }
 
 /// An agent that restores reports how far it is, in the one field that is its own: which set it is, and
@@ -281,7 +302,11 @@ mod tests {
         let status = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
             ["status"]["properties"];
         let fields = status.as_object().unwrap().keys();
-        let mut fenced: Vec<&str> = OF_THE_BACKUP.iter().copied().chain(["catalog"]).collect();
+        let mut fenced: Vec<&str> = OF_THE_BACKUP
+            .iter()
+            .copied()
+            .chain(["catalog", "copies"])
+            .collect();
         fenced.sort_unstable();
         assert_eq!(fields.map(String::as_str).collect::<Vec<_>>(), fenced);
     }

@@ -71,6 +71,7 @@ const CONTAINER_FIELDS: &[&str] = &[
     "imagePullPolicy",
     "name",
     "resources",
+    "restartPolicy",
     "securityContext",
     "terminationMessagePath",
     "terminationMessagePolicy",
@@ -107,8 +108,13 @@ const SELINUX_TYPES: &[&str] = &[
 const VARIABLE_SOURCES: &[&str] = &["fieldRef", "resourceFieldRef"];
 /// What a volume of an agent's pod may be, beside a claim to read. `projected` has sources of its own.
 const VOLUME_SOURCES: &[&str] = &["emptyDir", "secret", "configMap", "downwardAPI"];
-/// What a projected volume may be of: no token for others than the API server.
+/// What a projected volume may be of, beside a token for the API server.
 const PROJECTED_SOURCES: &[&str] = &["secret", "configMap", "downwardAPI", "clusterTrustBundle"];
+/// The container of a drill that runs beside the agent, and all that it may mount: no key, no token.
+const SERVER: &str = "scratch";
+const SERVER_MOUNTS: &[&str] = &["binary", "scratch", "socket"];
+/// What the volume of a drill asks for: an empty one, and no copy of another.
+const SCRATCH_FIELDS: &[&str] = &["accessModes", "resources", "storageClassName", "volumeMode"];
 
 /// The variables that the rules need. Those that begin with `more_` are lists of what is none of an
 /// agent's, as paths in the object.
@@ -248,7 +254,11 @@ fn more_of_containers() -> String {
         "variables.containers.filter(c, {fields}.size() > 0).map(c, variables.path + \
          'template.spec.containers[' + c.name + '].' + {fields}.min()) + variables.containers.filter(c, \
          c.?env.orValue([]).exists(e, has(e.valueFrom) && {sources}.size() > 0)).map(c, variables.path \
-         + 'template.spec.containers[' + c.name + '].env')"
+         + 'template.spec.containers[' + c.name + '].env') + variables.containers.filter(c, c.name == \
+         {server} ? c.?env.orValue([]).size() > 0 || !c.?volumeMounts.orValue([]).all(m, m.name in {mounts}) \
+         : has(c.restartPolicy)).map(c, variables.path + 'template.spec.containers[' + c.name + ']')",
+        server = quote(SERVER),
+        mounts = quote_all(SERVER_MOUNTS),
     )
 }
 
@@ -260,12 +270,18 @@ fn more_volumes() -> String {
         each.collect::<Vec<_>>().join(" || ")
     };
     format!(
-        "variables.pod.?volumes.orValue([]).filter(v, !({} || \
-         v.?persistentVolumeClaim.?readOnly.orValue(false) || (has(v.projected) && \
-         v.projected.?sources.orValue([]).all(s, {})))).map(v, variables.path + \
-         'template.spec.volumes[' + v.name + ']')",
-        has_one("v", VOLUME_SOURCES),
-        has_one("s", PROJECTED_SOURCES),
+        "variables.pod.?volumes.orValue([]).filter(v, !({of_volume} || \
+         v.?persistentVolumeClaim.?readOnly.orValue(false) || (has(v.ephemeral) && v.name == {server} && \
+         {more}.size() == 0) || (has(v.projected) && v.projected.?sources.orValue([]).all(s, {of_projected} \
+         || (has(s.serviceAccountToken) && s.serviceAccountToken.?audience.orValue('') == ''))))).map(v, \
+         variables.path + 'template.spec.volumes[' + v.name + ']')",
+        of_volume = has_one("v", VOLUME_SOURCES),
+        of_projected = has_one("s", PROJECTED_SOURCES),
+        more = unlisted(
+            "v.ephemeral.?volumeClaimTemplate.?spec.orValue({})",
+            SCRATCH_FIELDS
+        ),
+        server = quote(SERVER),
     )
 }
 

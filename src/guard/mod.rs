@@ -1,6 +1,7 @@
 //! The guard: what the API server refuses, and the marks that make an object ours. Builders only,
 //! no client.
 
+mod adoption;
 mod cel;
 mod changes;
 mod claim_fence;
@@ -31,10 +32,10 @@ mod policy;
 mod refusal;
 mod templates;
 mod two_servers;
-mod unsupported_fields;
 mod version;
 mod workload_marks;
 
+pub use adoption::ADOPTION_POLICY;
 pub use changes::{MARKS_POLICY, VOLUME_POLICY};
 pub use claim_fence::CLAIM_FENCE_POLICY;
 pub use confirmation::{
@@ -77,7 +78,6 @@ pub use policy::BoundPolicy;
 pub use refusal::REFUSAL;
 pub use templates::{OTHER_CLAIM_POLICY, TEMPLATE_POLICY};
 pub use two_servers::TWO_SERVERS_POLICY;
-pub use unsupported_fields::UNSUPPORTED_FIELDS_POLICY;
 pub use version::{is_newer, newer_version};
 pub use workload_marks::{
     build_mount_repair_patch, build_workload_patch, build_workload_release, has_guarded_claims,

@@ -55,6 +55,7 @@ pub(super) fn build_operator_fence(operator_namespace: &str) -> ValidatingAdmiss
         rule(core, "v1", "persistentvolumes", &["CREATE", "UPDATE"]),
         rule(core, "v1", "persistentvolumeclaims", &["CREATE", "UPDATE"]),
         rule(GROUP, VERSION, "protecteddatabases", &["UPDATE"]),
+        rule(GROUP, VERSION, "databaserestores", &["CREATE", "DELETE"]),
         rule(core, "v1", "serviceaccounts", &["CREATE"]),
         rule(access, "v1", "rolebindings", &["CREATE", "UPDATE"]),
     ];
@@ -70,6 +71,7 @@ pub(super) fn build_operator_fence(operator_namespace: &str) -> ValidatingAdmiss
         ),
         fence_owners(),
         fence_databases(),
+        fence_restores(),
         fence_scaling(),
         fence_claim_references(),
         forbid_naming(
@@ -163,6 +165,19 @@ fn fence_databases() -> Validation {
         "variables.kind != 'protecteddatabases' || variables.new.spec == variables.old.spec"
             .to_owned(),
         "Holdfast's operator changes nothing of what a ProtectedDatabase asks for",
+    )
+}
+
+/// Only users say what is restored over what is there, or beside it. The operator runs drills, which touch
+/// nothing, and removes old ones of its own.
+fn fence_restores() -> Validation {
+    forbid_unless(
+        "variables.kind != 'databaserestores' || (request.operation == 'DELETE' ? \
+         variables.old.spec.into == 'Scratch' && \
+         variables.old.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'ProtectedDatabase') : \
+         variables.new.spec.into == 'Scratch' && !has(variables.new.spec.acceptSuspect))"
+            .to_owned(),
+        "Holdfast's operator creates and deletes no DatabaseRestore but those of drills",
     )
 }
 

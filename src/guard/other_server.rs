@@ -5,6 +5,7 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, Val
 
 use super::data_directory::{
     directory_variables, directory_words, has_directory_variable, referred_variables,
+    related_variables,
 };
 use super::policy::variable;
 use super::templates::{mount_variables, template_variables, warn};
@@ -24,10 +25,11 @@ pub(super) fn build_other_server_warning() -> ValidatingAdmissionPolicy {
         format!(
             "variables.ran.filter(c, c.?volumeMounts.orValue([]).exists(m, m.name in \
              variables.data)).map(c, variables.runs.filter(n, n.name == c.name).map(n, [{}, {}, {}, \
-             {}].filter(text, text != '').join(', ')).filter(text, text != '').join(', ')).filter(text, \
+             {}, {}].filter(text, text != '').join(', ')).filter(text, text != '').join(', ')).filter(text, \
              text != '').join(', ')",
             image(),
             other_directory(),
+            other_related(),
             other_arguments(),
             other_sources(),
         ),
@@ -83,6 +85,15 @@ fn other_directory() -> String {
     let ((new, new_referred), (old, old_referred)) = (of("n"), of("c"));
     format!(
         "({new} == {old} && {new_referred} == {old_referred} ? '' : 'PGDATA of container ' + c.name)"
+    )
+}
+
+/// Another value of a variable from which the image makes the data directory.
+fn other_related() -> String {
+    format!(
+        "({} == {} ? '' : 'PGROOT, PGVERSION or POSTGRESQL_VOLUME_DIR of container ' + c.name)",
+        related_variables("n"),
+        related_variables("c"),
     )
 }
 

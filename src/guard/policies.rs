@@ -3,6 +3,7 @@
 //! A policy's selection decides which objects its rules are evaluated for at all: others are never
 //! slowed, and an error in a rule closes for the selected ones only.
 
+use super::adoption::{ADOPTION_POLICY, build_adoption_guard};
 use super::changes::{MARKS_POLICY, VOLUME_POLICY, build_marks_guard, build_volume_guard};
 use super::claim_fence::{CLAIM_FENCE_POLICY, build_claim_fence};
 use super::confirmation_end::{CONFIRMATION_END_POLICY, build_confirmation_end_guard};
@@ -18,7 +19,6 @@ use super::other_server::build_other_server_warning;
 use super::policy::{BoundPolicy, denying, warning};
 use super::templates::{TEMPLATE_POLICY, build_other_claim_warning, build_template_guard};
 use super::two_servers::build_two_servers_warning;
-use super::unsupported_fields::build_unsupported_fields_warning;
 use super::version::set_version;
 
 /// Names of the policies, and of their bindings, without which nothing is refused.
@@ -32,6 +32,7 @@ pub const GUARD_POLICIES: &[&str] = &[
     FENCE_POLICY,
     OPERATOR_FENCE_POLICY,
     CLAIM_FENCE_POLICY,
+    ADOPTION_POLICY,
 ];
 
 /// Every policy with its binding, in the order in which they are installed, for an operator in
@@ -48,11 +49,11 @@ pub fn policies(operator_namespace: &str) -> Vec<BoundPolicy> {
         denying(build_agent_fence()),
         denying(build_operator_fence(operator_namespace)),
         denying(build_claim_fence(operator_namespace)),
+        denying(build_adoption_guard()),
         warning(build_other_claim_warning()),
         warning(build_other_server_warning()),
         warning(build_two_servers_warning()),
         warning(build_orphaned_workload_warning()),
-        warning(build_unsupported_fields_warning()),
         warning(build_gated_host_warning()),
         warning(build_guard_off_warning()),
     ];

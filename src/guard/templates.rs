@@ -19,28 +19,9 @@ pub const TEMPLATE_POLICY: &str = "holdfast-template-guard";
 /// another claim.
 pub const OTHER_CLAIM_POLICY: &str = "holdfast-other-claim";
 
-/// Volumes that may hold an empty directory, or other data. A file of a `ConfigMap` below the data is
-/// none of them.
-const COVERING: &[&str] = &[
-    "awsElasticBlockStore",
-    "azureDisk",
-    "azureFile",
-    "cephfs",
-    "csi",
-    "emptyDir",
-    "ephemeral",
-    "fc",
-    "flexVolume",
-    "gcePersistentDisk",
-    "glusterfs",
-    "hostPath",
-    "image",
-    "iscsi",
-    "nfs",
-    "persistentVolumeClaim",
-    "portworxVolume",
-    "rbd",
-];
+/// Volumes that hold files of the API and no data: one below the data is a configuration, and covers none
+/// of it. Any other kind may hold an empty directory, or other data.
+const COVERING_NOTHING: &[&str] = &["configMap", "downwardAPI", "projected", "secret"];
 
 /// Refuses UPDATE that removes a claim, or the mount of one, from the pod template, or covers its
 /// data: the next start would be on an empty directory. A mount that the operator has found above the
@@ -166,9 +147,9 @@ fn build_unmounted() -> String {
 /// data; at its very path, which the API server permits in another spelling, of any volume, because
 /// the container runtime mounts the later one over the earlier. A path that goes up may be any.
 fn build_covered() -> String {
-    let kinds: Vec<String> = COVERING
+    let kinds: Vec<String> = COVERING_NOTHING
         .iter()
-        .map(|kind| format!("has(dyn(v).{kind})"))
+        .map(|kind| format!("!has(dyn(v).{kind})"))
         .collect();
     format!(
         "variables.runs.map(c, c.?volumeMounts.orValue([]).filter(k, c.volumeMounts.exists(m, m.name \
@@ -178,7 +159,7 @@ fn build_covered() -> String {
          !variables.ran.exists(o, {} && o.?volumeMounts.orValue([]).exists(l, {} && {} == {path_k} && \
          {}))).map(k, k.mountPath + ' of container ' + c.name).join(', ')).filter(text, text != \
          '').join(', ')",
-        kinds.join(" || "),
+        kinds.join(" && "),
         same_container("c", "o"),
         same_volume("k", "l"),
         plain_path("l.mountPath"),

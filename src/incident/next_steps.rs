@@ -28,7 +28,8 @@ fn after_a_reset(
     backups: &[BackupEntry],
 ) -> Vec<NextStep> {
     let mut steps = vec![advice(
-        "delete no claim and no volume until the data is back: the old data may be on them",
+        "delete no claim and no volume until the data is back: the old data may be on them. Step by step: \
+         docs/runbooks",
     )];
     if let Some(expected) = selection.moved_from() {
         let listed = volumes

@@ -6,6 +6,7 @@ use super::model::{EventEntry, EventList, Question, StartEntry, VolumeEntry, Vol
 use super::safe_text::{SafeText, shell_word};
 use super::selection::{CheckView, Selection};
 use super::surroundings::{answer_disk, answer_updates};
+use crate::api::RestoreTarget;
 use crate::wording::{count, date};
 use crate::world::Fact;
 
@@ -280,7 +281,11 @@ fn volume_removed(
             event.message
         ))
     }));
-    for restore in restores {
+    // A drill touches nothing.
+    let touching = restores
+        .iter()
+        .filter(|restore| restore.spec.into != RestoreTarget::Scratch);
+    for restore in touching {
         let state = restore
             .status
             .as_ref()

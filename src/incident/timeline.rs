@@ -9,7 +9,9 @@ use super::model::{
 use super::safe_text::SafeText;
 use super::selection::{Selection, time_of, verdict_of};
 use super::surroundings::{find_server_versions, find_template_changes};
-use crate::api::{BackupState, CheckOutcome, ConditionType, RestoreState, Subject, find_condition};
+use crate::api::{
+    BackupState, CheckOutcome, ConditionType, RestoreState, RestoreTarget, Subject, find_condition,
+};
 use crate::wording::count;
 
 /// The most entries that are listed.
@@ -177,13 +179,17 @@ fn find_restores(selection: &Selection<'_>) -> Vec<TimelineEntry> {
     restores
         .flat_map(|restore| {
             let name = restore.metadata.name.as_deref().unwrap_or_default();
+            let what = match restore.spec.into {
+                RestoreTarget::Scratch => "drill",
+                RestoreTarget::Replace | RestoreTarget::Beside => "restore",
+            };
             let status = restore.status.clone().unwrap_or_default();
             let began = status.start_time.map(|time| {
                 entry(
                     &time,
                     EntryKind::Restore,
                     false,
-                    format!("restore {name} began"),
+                    format!("{what} {name} began"),
                 )
             });
             let bound = status.bound_time.map(|time| {
@@ -202,7 +208,7 @@ fn find_restores(selection: &Selection<'_>) -> Vec<TimelineEntry> {
                         &time,
                         EntryKind::Restore,
                         state == RestoreState::Failed,
-                        format!("restore {name} ended: {state:?}"),
+                        format!("{what} {name} ended: {state:?}"),
                     )
                 });
             [began, bound, ended].into_iter().flatten()

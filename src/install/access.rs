@@ -83,11 +83,12 @@ fn operator_rules() -> Vec<PolicyRule> {
         ),
         rule(GROUP, &["databasebackups"], &["get", "list", "watch"]),
         // Its finalizer, while a restore has stopped a workload, or its Job restores a backup. The spec can't
-        // be changed.
+        // be changed. Those of drills are created when they are due, and the oldest deleted:
+        // `holdfast-operator-fence` refuses it all other ones.
         rule(
             GROUP,
             &["databaserestores"],
-            &["get", "list", "watch", "patch"],
+            &["get", "list", "watch", "patch", "create", "delete"],
         ),
         // A backup that could not start has nobody else to report it. One whose set retention has removed
         // from the bucket goes; to delete the object deletes nothing in the bucket.

@@ -21,7 +21,7 @@ struct Alert {
     runbook: &'static str,
 }
 
-const ALERTS: [Alert; 13] = [
+const ALERTS: [Alert; 14] = [
     Alert {
         name: "HoldfastDataReset",
         expression: "holdfast_data_reset == 1",
@@ -145,6 +145,19 @@ const ALERTS: [Alert; 13] = [
                       backup of the last 7 days had. If that is not intended, see: \
                       kubectl holdfast backups {{ $labels.name }} -n {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastbackupshrinking",
+    },
+    Alert {
+        name: "HoldfastRestoreNotProven",
+        expression: "holdfast_database_condition{condition=\"RestoreProven\"} == 0",
+        lasting: "15m",
+        severity: "warning",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: no drill has proven lately that a backup \
+            can be restored",
+        description: "The newest drill of ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} has \
+                      failed, or none has run for longer than its schedule allows: whether a backup can be \
+                      restored is not known. Why, and what to do: kubectl holdfast status \
+                      {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastrestorenotproven",
     },
     Alert {
         name: "HoldfastFilesMissing",

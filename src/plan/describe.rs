@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::{Release, Step};
-use crate::api::BackupVerdict;
+use crate::api::{BackupDrill, BackupVerdict};
 
 fn name(metadata: &ObjectMeta) -> &str {
     metadata.name.as_deref().unwrap_or_default()
@@ -94,15 +94,21 @@ impl Step {
             Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
             Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
             Self::JudgeBackup { name, verdict } => judgement(name, verdict),
+            Self::NoteDrill { name, drill } => note(name, drill),
+            Self::CreateDrill(restore) => {
+                format!(
+                    "create DatabaseRestore {}, a drill",
+                    name(&restore.metadata)
+                )
+            }
+            Self::DeleteDrill(metadata) => {
+                format!("delete DatabaseRestore {}, an old drill", name(metadata))
+            }
+            Self::NoteRead { name, .. } => read_note(name),
             Self::DeleteBackup(metadata) => backup_deletion(name(metadata)),
             Self::DeleteCheck(metadata) => format!("delete old DatabaseCheck {}", name(metadata)),
             Self::AssertDatabase(_) => "assert that the ProtectedDatabase is unchanged".to_owned(),
-            Self::AssertVolume(metadata) => {
-                format!(
-                    "assert that PersistentVolume {} is unchanged",
-                    name(metadata)
-                )
-            }
+            Self::AssertVolume(metadata) => volume_assertion(name(metadata)),
             Self::ReleaseClaim(step) => release("PersistentVolumeClaim", step),
             Self::ReleaseVolume(step) => release("PersistentVolume", step),
             Self::ReleaseWorkload(kind, step) => release(&kind.to_string(), step),
@@ -215,6 +221,8 @@ impl Step {
                 | Self::ApplyCronJob(_)
                 | Self::EndJob(_)
                 | Self::DeleteBackup(_)
+                | Self::CreateDrill(_)
+                | Self::DeleteDrill(_)
         )
     }
 
@@ -243,14 +251,34 @@ impl Step {
     }
 }
 
+fn read_note(backup: &str) -> String {
+    format!("note that the set of DatabaseBackup {backup} was read")
+}
+
+fn volume_assertion(name: &str) -> String {
+    format!("assert that PersistentVolume {name} is unchanged")
+}
+
 fn backup_deletion(name: &str) -> String {
     format!("delete DatabaseBackup {name}, whose set retention has removed")
+}
+
+/// Whether a backup is proven, and which drill says so.
+fn note(backup: &str, drill: &BackupDrill) -> String {
+    let what = if drill.passed { "proven" } else { "not proven" };
+    format!(
+        "note on DatabaseBackup {backup} that it is {what} by drill {}",
+        drill.restore
+    )
 }
 
 /// Whether a backup counts, and which check says so.
 fn judgement(backup: &str, verdict: &BackupVerdict) -> String {
     let (verb, check) = match verdict {
         BackupVerdict::Confirmed(by) => ("confirm", &by.check),
+        BackupVerdict::Demoted(by) if by.is_damage() => {
+            return format!("demote DatabaseBackup {backup}, whose set is damaged");
+        }
         BackupVerdict::Demoted(by) => ("demote", &by.check),
     };
     format!("{verb} DatabaseBackup {backup} by check {check}")

@@ -27,7 +27,7 @@ pub fn only_jobs_of_idle_agents_are_ended(
     if !observed.is_ours(&job.metadata) {
         return Err("it is not a Job of this database's agents");
     }
-    if has_ended(observed, job) {
+    if job_end(job).is_some() || has_ended(observed, job) {
         return Ok(());
     }
     let agent = observed.agent_of(job);
@@ -45,7 +45,7 @@ pub fn only_jobs_of_idle_agents_are_ended(
 
 /// Make sure that a backup is restored only for a `DatabaseRestore` as it was read: a user has confirmed
 /// it for this very database, its status has said which set it is, and it has not had its Job. One Job at
-/// a time uses the database so.
+/// a time uses the database so. A drill gets no way to the database.
 pub fn restores_are_confirmed_and_run_once(
     scope: &Scope<'_>,
     steps: &[Step],
@@ -64,7 +64,7 @@ pub fn restores_are_confirmed_and_run_once(
     let mut restores = observed.restores.known().into_iter().flatten();
     let uid = restore_of_job(job);
     let restore = restores.find(|restore| uid.is_some() && restore.metadata.uid.as_deref() == uid);
-    if task(job).as_deref() != Some("restore") && restore.is_none() {
+    if !matches!(task(job).as_deref(), Some("restore" | "drill")) && restore.is_none() {
         return Ok(());
     }
     let Some(restore) = restore else {
@@ -80,12 +80,28 @@ pub fn restores_are_confirmed_and_run_once(
     if status.state != Some(RestoreState::Running) || status.set.is_none() {
         return Err("its status has not announced it");
     }
-    let is_for_set = request_of(job).is_some_and(|request| {
+    let is_drill = restore.spec.into == RestoreTarget::Scratch;
+    let kind = if is_drill { "drill" } else { "restore" };
+    let request = request_of_job(job);
+    let has_way = request.as_ref().is_none_or(|request| {
+        let server = &request.server;
+        server.host.is_some()
+            || server.pod.is_some()
+            || server.pods.is_some()
+            || !server.credentials_secret.is_empty()
+    });
+    if task(job).as_deref() != Some(kind) || (is_drill && has_way) {
+        return Err("it is not the Job of its kind, or a drill that reaches the database");
+    }
+    let is_for_set = request.is_some_and(|request| {
         status.set.as_ref().is_some_and(|set| {
             set.path == request.path
                 && set.manifest_sha256 == request.manifest_sha256
                 && set.bucket == request.storage.bucket
         }) && request.into == restore.spec.into
+            && (request.confirmed_only
+                || restore.spec.from.set.is_none()
+                || restore.spec.accept_suspect == Some(true))
     });
     if !is_for_set {
         return Err("it is for another set, or another place, than its status has announced");
@@ -100,8 +116,15 @@ pub fn restores_are_confirmed_and_run_once(
     if is_again {
         return Err("it has had its Job");
     }
+    // What is begun beside a drill takes nothing from it.
+    let disturbing: &[&str] = if is_drill {
+        &["restore", "drill"]
+    } else {
+        &["backup", "restore"]
+    };
     let uses_it = |other: &Job| {
-        matches!(task(other).as_deref(), Some("backup" | "restore")) && job_end(other).is_none()
+        let is_one = task(other).is_some_and(|task| disturbing.contains(&task.as_str()));
+        is_one && job_end(other).is_none()
     };
     let planned = steps.iter().enumerate().any(|(place, step)| {
         matches!(step, Step::CreateJob(other) if place != position && uses_it(other))
@@ -120,7 +143,8 @@ pub fn restore_of_job(job: &Job) -> Option<&str> {
 }
 
 /// What the agent of a restore's Job is asked.
-fn request_of(job: &Job) -> Option<RestoreRequest> {
+#[must_use]
+pub fn request_of_job(job: &Job) -> Option<RestoreRequest> {
     let pod = job.spec.as_ref()?.template.spec.as_ref()?;
     let mut variables = pod
         .containers

@@ -3,6 +3,7 @@
 mod backup_rules;
 mod database_plan;
 mod describe;
+mod drill_rules;
 mod job_rules;
 mod ownership_rules;
 pub(crate) mod patches;
@@ -17,7 +18,7 @@ mod storage_rules;
 mod workload_rules;
 
 pub use database_plan::Plan;
-pub use job_rules::restore_of_job;
+pub use job_rules::{request_of_job, restore_of_job};
 pub use recovery_plan::{Blocker, RecoveryPlan};
 pub use requirements::{Actor, Disturbance, Permission, Pin};
 #[cfg(test)]

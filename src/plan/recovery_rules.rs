@@ -87,6 +87,10 @@ fn part(step: &Step) -> Part<'_> {
         | Step::CreateBackup(_)
         | Step::FailBackup { .. }
         | Step::JudgeBackup { .. }
+        | Step::NoteDrill { .. }
+        | Step::CreateDrill(_)
+        | Step::DeleteDrill(_)
+        | Step::NoteRead { .. }
         | Step::DeleteBackup(_)
         | Step::DeleteCheck(_)
         | Step::AssertDatabase(_)

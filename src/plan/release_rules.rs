@@ -1,5 +1,6 @@
 //! The rules about releasing what is guarded, and about marking it. Pure.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::requirements::Permission;
@@ -28,6 +29,7 @@ pub fn releases_are_permitted(
                 && database.deletion_timestamp.is_some()
                 && guard::deletion_confirmed(database, now)
         }
+        Permit::TurnedAway => is_turned_away(observed, &steps[position], now),
         Permit::NotNamed => match &steps[position] {
             Step::ReleaseWorkload(kind, workload) => {
                 let name = workload.metadata.name.as_deref().unwrap_or_default();
@@ -45,6 +47,22 @@ pub fn releases_are_permitted(
     } else {
         Err("its deletion is not confirmed by its UID")
     }
+}
+
+/// Whether a step releases a claim that was never taken into the guard, whose deletion is confirmed.
+fn is_turned_away(observed: &Observed, step: &Step, now: Timestamp) -> bool {
+    let Step::ReleaseClaim(release) = step else {
+        return false;
+    };
+    let mut claims = observed.claims.known().into_iter().flatten();
+    let is_it = |claim: &&ClaimFact| {
+        let metadata = claim.metadata.as_ref();
+        metadata.is_some_and(|metadata| metadata.uid == release.metadata.uid)
+    };
+    let claim = claims.find(is_it);
+    release.permit == Permit::TurnedAway
+        && guard::deletion_confirmed(&release.metadata, now)
+        && claim.is_some_and(|claim| observed.turns_away(claim).is_some())
 }
 
 /// Make sure that the last finalizer of an object that is being deleted is removed only when that
@@ -121,7 +139,7 @@ pub fn claims_follow_an_assertion_of_their_volume(
 }
 
 /// Make sure that a claim is marked, and claim or volume released, only when the volume is on
-/// Retain, or set to it by an earlier step.
+/// Retain, or set to it by an earlier step; but a claim that was never taken in is let go as it is.
 pub fn volumes_are_retained_first(
     scope: &Scope<'_>,
     steps: &[Step],
@@ -129,6 +147,8 @@ pub fn volumes_are_retained_first(
 ) -> Result<(), &'static str> {
     let metadata = match &steps[position] {
         Step::MarkClaim(metadata) => metadata,
+        // Nothing of it was ever guarded, as `Guarded` says.
+        step if is_turned_away(scope.database()?, step, scope.now()) => return Ok(()),
         Step::ReleaseClaim(release) => &release.metadata,
         Step::ReleaseVolume(release) => {
             return volume_is_retained(scope.database()?, steps, position, &release.metadata);

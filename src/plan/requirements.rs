@@ -81,6 +81,7 @@ impl Step {
             | Self::DeleteRoleBinding(metadata)
             | Self::DeleteCronJob(metadata)
             | Self::DeleteBackup(metadata)
+            | Self::DeleteDrill(metadata)
             | Self::DeleteCheck(metadata)
             | Self::AssertDatabase(metadata)
             | Self::AssertVolume(metadata) => Pin::Version(metadata),
@@ -148,6 +149,7 @@ impl Step {
             Self::CreateCheck(_)
             | Self::CreateJob(_)
             | Self::CreateBackup(_)
+            | Self::CreateDrill(_)
             | Self::CreateNamespace(_)
             | Self::CreateVolume(_)
             | Self::CreateClaim(_)
@@ -160,7 +162,9 @@ impl Step {
             | Self::FailFiles { .. }
             | Self::ApplyCronJob(_)
             | Self::FailBackup { .. }
-            | Self::JudgeBackup { .. } => Pin::OwnFields,
+            | Self::JudgeBackup { .. }
+            | Self::NoteDrill { .. }
+            | Self::NoteRead { .. } => Pin::OwnFields,
             Self::Await(_) => Pin::NoWrite,
         }
     }
@@ -185,6 +189,7 @@ impl Step {
             Self::DeleteRoleBinding(_)
             | Self::DeleteCronJob(_)
             | Self::DeleteBackup(_)
+            | Self::DeleteDrill(_)
             | Self::DeleteCheck(_)
             | Self::EndJob(_) => Permission::OwnObject,
             Self::MarkDatabase(_)
@@ -211,6 +216,9 @@ impl Step {
             | Self::ApplyCronJob(_)
             | Self::FailBackup { .. }
             | Self::JudgeBackup { .. }
+            | Self::NoteDrill { .. }
+            | Self::CreateDrill(_)
+            | Self::NoteRead { .. }
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
             | Self::CreateNamespace(_)
@@ -257,6 +265,10 @@ impl Step {
             | Self::DeleteCronJob(_)
             | Self::FailBackup { .. }
             | Self::JudgeBackup { .. }
+            | Self::NoteDrill { .. }
+            | Self::CreateDrill(_)
+            | Self::DeleteDrill(_)
+            | Self::NoteRead { .. }
             | Self::DeleteBackup(_)
             | Self::DeleteCheck(_)
             | Self::AssertDatabase(_)
@@ -307,6 +319,7 @@ impl Step {
             | Self::DeleteRoleBinding(metadata)
             | Self::DeleteCronJob(metadata)
             | Self::DeleteBackup(metadata)
+            | Self::DeleteDrill(metadata)
             | Self::DeleteCheck(metadata)
             | Self::EndJob(metadata) => Disturbance::RemovesObject(metadata),
             // An object that is being deleted is gone with its last finalizer.
@@ -347,6 +360,9 @@ impl Step {
             | Self::ApplyCronJob(_)
             | Self::FailBackup { .. }
             | Self::JudgeBackup { .. }
+            | Self::NoteDrill { .. }
+            | Self::CreateDrill(_)
+            | Self::NoteRead { .. }
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
             | Self::ConfirmNamespaceDeletion(_)

@@ -6,9 +6,9 @@ use super::release_rules as release;
 use super::requirements::{Permission, Pin};
 use super::scope::Scope;
 use super::{
-    ConfirmedKind, Plan, RecoveryPlan, Step, backup_rules as backups, job_rules as jobs,
-    ownership_rules as ownership, recovery_rules as recovery, storage_rules as storage,
-    workload_rules as workload,
+    ConfirmedKind, Plan, RecoveryPlan, Step, backup_rules as backups, drill_rules as drills,
+    job_rules as jobs, ownership_rules as ownership, recovery_rules as recovery,
+    storage_rules as storage, workload_rules as workload,
 };
 use crate::api::{WhenUnverifiable, names};
 use crate::guard::{self, Standing};
@@ -70,6 +70,16 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     (
         "only_backups_go_whose_sets_are_removed",
         backups::only_backups_go_whose_sets_are_removed,
+    ),
+    ("drills_are_begun_alone", drills::drills_are_begun_alone),
+    (
+        "backups_are_proven_by_drills",
+        drills::backups_are_proven_by_drills,
+    ),
+    ("only_old_drills_go", drills::only_old_drills_go),
+    (
+        "only_damage_demotes_what_counts",
+        backups::only_damage_demotes_what_counts,
     ),
     ("evidence_is_kept", evidence_is_kept),
     ("gates_open_for_a_reason", gates_open_for_a_reason),

@@ -8,8 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use crate::api::{
-    BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb, DatabaseBackup,
-    DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, WorkloadKind,
+    BackupDrill, BackupRead, BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb,
+    DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseLedgerStatus, DatabaseRestore,
+    WorkloadKind,
 };
 use crate::guard;
 use crate::world::GateFact;
@@ -126,6 +127,22 @@ pub enum Step {
         /// Name of the backup.
         name: String,
         verdict: BackupVerdict,
+    },
+    /// Writes into a backup's status what the newest drill of it has shown.
+    NoteDrill {
+        /// Name of the backup.
+        name: String,
+        drill: BackupDrill,
+    },
+    /// Creates the `DatabaseRestore` of a drill that is due; one that already exists is left as it is.
+    CreateDrill(Box<DatabaseRestore>),
+    /// Deletes the `DatabaseRestore` of a drill that has ended a while ago.
+    DeleteDrill(Box<ObjectMeta>),
+    /// Writes into a backup's status when its set was read whole, and what was found.
+    NoteRead {
+        /// Name of the backup.
+        name: String,
+        read: BackupRead,
     },
     /// Deletes the object of a backup whose set retention has removed from the bucket.
     DeleteBackup(Box<ObjectMeta>),
@@ -338,6 +355,9 @@ pub enum Permit {
     DatabaseConfirmed(String),
     /// The guard is switched off in the spec of the ProtectedDatabase, which is confirmed.
     GuardOff,
+    /// The claim's own deletion is confirmed by its UID, and it was never taken into the guard, because the
+    /// namespace keeps as many volumes as it may. So its volume need not be on Retain.
+    TurnedAway,
     /// No ProtectedDatabase of the namespace names the workload any more.
     NotNamed,
 }

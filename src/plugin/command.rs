@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::accept::{self, AcceptArguments};
+use super::adopt::{self, AdoptArguments};
 use super::backups::{self, BackupArguments, BackupsArguments};
 use super::check::{self, CheckArguments};
 use super::connect::Cluster;
 use super::doctor::{self, DoctorArguments};
+use super::drill::{self, DrillArguments};
 use super::error::PluginError;
 use super::exit_status::{EXIT_CODES, ExitStatus, FAILED};
 use super::explain::{self, ExplainArguments};
@@ -28,6 +30,9 @@ const PLUGIN_NAME: &str = "kubectl-holdfast";
 
 /// Shows how safe your databases are, explains and reports what happened to them, brings them back,
 /// confirms deletions, accepts changes, and finds databases that nothing protects.
+///
+/// Data is gone, and the volume still exists: recover. It is in a backup: restore. Its whole cluster is gone:
+/// adopt. The change was meant: accept. Nobody knows: explain. Step by step: docs/runbooks.
 ///
 /// It uses your kubeconfig and your own permissions. It deletes no data. Of a Secret only `check` reads
 /// anything: the names of its keys.
@@ -72,6 +77,14 @@ enum Command {
     /// kept. Says before what there is and what does not come with it.
     #[command(after_help = EXIT_CODES)]
     Restore(RestoreArguments),
+    /// Proves a backup: it is restored into a throwaway server, and compared with its manifest. Nothing of
+    /// the database is touched.
+    #[command(after_help = EXIT_CODES)]
+    Drill(DrillArguments),
+    /// Lists the backups in a bucket whose cluster is gone, with nothing but the bucket's key; with --into it
+    /// restores one of them into a database of this cluster.
+    #[command(after_help = EXIT_CODES)]
+    Adopt(Box<AdoptArguments>),
     /// Confirms the deletion of one guarded object, after showing what would be lost. Deletes
     /// nothing itself.
     #[command(after_help = EXIT_CODES)]
@@ -152,6 +165,13 @@ async fn run(plugin: Plugin) -> Result<ExitStatus, PluginError> {
         Command::Status(arguments) => status::run(&connect().await?, &arguments).await,
         Command::Recover(arguments) => Box::pin(recover::run(&connect().await?, &arguments)).await,
         Command::Restore(arguments) => Box::pin(restore::run(&connect().await?, &arguments)).await,
+        Command::Drill(arguments) => Box::pin(drill::run(&connect().await?, &arguments)).await,
+        Command::Adopt(arguments) if arguments.needs_no_cluster() => {
+            Box::pin(adopt::run(None, &arguments)).await
+        }
+        Command::Adopt(arguments) => {
+            Box::pin(adopt::run(Some(&connect().await?), &arguments)).await
+        }
         Command::Unlock(arguments) => unlock::run(&connect().await?, &arguments).await,
         Command::Release(arguments) => release::run(&connect().await?, &arguments).await,
         Command::Accept(arguments) => accept::run(&connect().await?, &arguments).await,

@@ -28,6 +28,8 @@ fn the_help_reads() {
         "explain",
         "report",
         "restore",
+        "drill",
+        "adopt",
         "unlock",
         "release",
         "accept",
@@ -89,6 +91,13 @@ fn what_was_not_understood_is_said() {
     assert!(refused("report knowledge").contains("--output"));
     assert!(refused("report knowledge -o html --force").contains("--file"));
     assert!(refused("recover knowledge --timeout 0").contains("1..=86400"));
+    assert!(refused("adopt backups/prod").contains("s3://BUCKET/PREFIX"));
+    assert!(refused("adopt s3://backups --database a/b").contains("--into"));
+    assert!(refused("adopt s3://backups --into knowledge").contains("--database"));
+    assert!(refused("adopt s3://backups --database a --into b").contains("NAMESPACE/NAME"));
+    assert!(
+        refused("adopt s3://backups --database a/b --into c --accept-suspect").contains("--set")
+    );
 }
 
 /// Each command offers a table exactly where it has one, and refuses it everywhere else.

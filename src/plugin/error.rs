@@ -148,6 +148,9 @@ pub enum PluginError {
          `kubectl cluster-info`, then run it again"
     )]
     Read(String),
+    /// The bucket did not answer, or answered no.
+    #[error("{0}; check with `holdfast backup list --help`")]
+    Bucket(String),
     /// A step of a recovery was refused.
     #[error(
         "{0}; what was done so far stays done, and the command goes on from there when it is run \
@@ -200,6 +203,12 @@ pub enum PluginError {
 }
 
 impl PluginError {
+    /// That the bucket can't be read.
+    #[expect(clippy::needless_pass_by_value, reason = "it is the end of the error")]
+    pub fn bucket(error: anyhow::Error) -> Self {
+        Self::Bucket(format!("{error:#}"))
+    }
+
     /// Whether the object was not as it had been read.
     pub fn is_precondition(&self) -> bool {
         matches!(self, Self::Request { source, .. } if is_precondition(source))

@@ -2,6 +2,7 @@
 //! brings back; it deletes nothing that holds data, and of a Secret it keeps only the names of its keys.
 
 mod accept;
+mod adopt;
 mod ask;
 mod at_home;
 mod backups;
@@ -9,6 +10,7 @@ mod check;
 mod command;
 mod connect;
 mod doctor;
+mod drill;
 mod error;
 mod exit_status;
 mod explain;

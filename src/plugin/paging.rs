@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::api::ListParams;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
@@ -17,7 +17,7 @@ const PAGE: u32 = 500;
 pub async fn fetch_pages<K>(
     cluster: &Cluster,
     namespace: Option<&str>,
-    mut page: impl AsyncFnMut(Vec<K>),
+    page: impl AsyncFnMut(Vec<K>),
 ) -> Result<(), kube::Error>
 where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
@@ -28,6 +28,25 @@ where
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
+    read_pages(&api, page).await
+}
+
+/// The same for objects that belong to no namespace.
+pub async fn fetch_cluster_pages<K>(
+    cluster: &Cluster,
+    page: impl AsyncFnMut(Vec<K>),
+) -> Result<(), kube::Error>
+where
+    K: Resource<Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned,
+    K::DynamicType: Default,
+{
+    read_pages(&Api::all(cluster.client.clone()), page).await
+}
+
+async fn read_pages<K>(api: &Api<K>, mut page: impl AsyncFnMut(Vec<K>)) -> Result<(), kube::Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
     let mut parameters = ListParams::default().limit(PAGE);
     loop {
         let list = api.list(&parameters).await?;

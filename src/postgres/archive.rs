@@ -1,13 +1,14 @@
 //! Reads `pg_dump`'s custom format as it streams by: exact rows, bytes and a digest of every table,
 //! and proof that nothing is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::any_order::DigestKey;
 use super::archive_head::{
     ArchiveHead, ArchiveVersion, ContentsEntry, ReadProblem, Reader, parse_head,
 };
 use super::archive_table::{LargeObjectsDigest, LargeObjectsReader, RowCounter, TableDigest};
+use super::column_order::ColumnOrder;
 
 const BLOCK_DATA: u8 = 1;
 const BLOCK_LARGE_OBJECTS: u8 = 3;
@@ -52,6 +53,8 @@ pub struct ArchiveSummary {
     pub large_objects: LargeObjectsDigest,
     /// Bytes of the archive.
     pub bytes: u64,
+    /// The table of contents.
+    pub contents: Vec<ContentsEntry>,
 }
 
 impl ArchiveSummary {
@@ -104,6 +107,8 @@ pub struct ArchiveParser {
     next_head_attempt: usize,
     /// With it rows and large objects are digested in any order, too.
     key: Option<DigestKey>,
+    /// Tables that inherit, by schema and name.
+    inheriting: BTreeSet<(String, String)>,
     /// Where the block that is read begins.
     block_begin: u64,
     /// Where blocks have begun since this was taken the last time.
@@ -123,6 +128,7 @@ impl Default for ArchiveParser {
             large_objects: LargeObjectsReader::default(),
             next_head_attempt: 0,
             key: None,
+            inheriting: BTreeSet::new(),
             block_begin: 0,
             block_begins: Vec::new(),
         }
@@ -189,6 +195,7 @@ impl ArchiveParser {
                 tables: Vec::new(),
                 large_objects: LargeObjectsDigest::default(),
                 bytes: self.position,
+                contents: Vec::new(),
             });
         }
         let truncated = |missing: String| ArchiveError::Truncated {
@@ -223,6 +230,7 @@ impl ArchiveParser {
             is_read: true,
             server_version: head.server_version.clone(),
             client_version: head.client_version.clone(),
+            contents: head.entries.clone(),
             tables,
             large_objects: self.large_objects.finish(),
             bytes: self.position,
@@ -334,6 +342,13 @@ impl ArchiveParser {
                         )));
                     }
                 }
+                self.inheriting = head
+                    .entries
+                    .iter()
+                    .filter(|entry| entry.description == "TABLE")
+                    .filter(|entry| entry.definition.contains("\nINHERITS ("))
+                    .map(|entry| (entry.schema.clone(), entry.name.clone()))
+                    .collect();
                 self.head = Some(head);
                 self.state = State::Block;
                 Ok(used)
@@ -361,7 +376,7 @@ impl ArchiveParser {
         self.state = match (kind, is_rows) {
             (BLOCK_DATA, true) => State::Rows {
                 entry,
-                counter: Box::new(RowCounter::new(self.key)),
+                counter: Box::new(RowCounter::new(self.key).in_columns(self.order_of(entry))),
             },
             (BLOCK_LARGE_OBJECTS, false) => State::Objects { entry },
             _ => {
@@ -371,6 +386,17 @@ impl ArchiveParser {
             }
         };
         Ok(())
+    }
+
+    /// The order of the columns of a table that inherits.
+    fn order_of(&self, entry: usize) -> Option<ColumnOrder> {
+        self.key?;
+        let entries = &self.head.as_ref()?.entries;
+        let entry = entries.get(entry)?;
+        let inherits = self
+            .inheriting
+            .contains(&(entry.schema.clone(), entry.name.clone()));
+        inherits.then(|| ColumnOrder::read(&entry.copy_statement))?
     }
 
     /// Acts on the number between chunks: the length of the next one, or 0 for the end.

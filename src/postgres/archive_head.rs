@@ -37,6 +37,8 @@ pub struct ContentsEntry {
     pub for_superusers: Option<&'static str>,
     /// Whether it is a table whose policies hold even for its owner.
     pub forces_row_security: bool,
+    /// The statement that creates it, or sets its value; empty if there is none.
+    pub definition: String,
 }
 
 /// Head and table of contents.
@@ -241,6 +243,7 @@ fn parse_entry(
         owner,
         for_superusers,
         forces_row_security,
+        definition,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is learned from the data of one entry of an archive: rows, bytes and a digest.
 
 use super::any_order::{AnyOrderDigest, DigestKey, RowSum};
+use super::column_order::ColumnOrder;
 
 /// What ends the data of a table in COPY's text format, as `pg_dump` writes it.
 const END_OF_ROWS: &[u8; 5] = b"\\.\n\n\n";
@@ -65,6 +66,7 @@ pub(super) struct RowCounter {
     bytes: u64,
     digest: Box<blake3::Hasher>,
     any_order: Option<RowSum>,
+    columns: Option<ColumnOrder>,
     held: Vec<u8>,
 }
 
@@ -84,6 +86,12 @@ impl RowCounter {
             any_order: key.map(RowSum::new),
             ..Self::default()
         }
+    }
+
+    /// Digests each row, in any order, with its columns in this order.
+    pub(super) fn in_columns(mut self, columns: Option<ColumnOrder>) -> Self {
+        self.columns = columns;
+        self
     }
 
     pub(super) fn push(&mut self, data: &[u8]) {
@@ -113,8 +121,10 @@ impl RowCounter {
         self.rows += memchr::memchr_iter(b'\n', data).count() as u64;
         self.bytes += data.len() as u64;
         self.digest.update(data);
-        if let Some(sum) = &mut self.any_order {
-            sum.push(data);
+        match (&mut self.any_order, &mut self.columns) {
+            (Some(sum), Some(columns)) => columns.pass(data, sum),
+            (Some(sum), None) => sum.push(data),
+            (None, _) => {}
         }
     }
 

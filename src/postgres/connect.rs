@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::either::Either;
 
 use super::incoming::{CopiedRows, Incoming, ReadingConnect};
 use super::session::LOCK_LIMIT;
@@ -211,7 +212,7 @@ async fn ensure_settings(session: &Session, purpose: Purpose<'_>) -> Result<(), 
 }
 
 /// The stream of a connection, whose messages are read before the driver sees them.
-type Stream = Incoming<TcpStream>;
+type Stream = Incoming<Either<TcpStream, UnixStream>>;
 type TlsStream = Incoming<<MakeRustlsConnect as MakeTlsConnect<Stream>>::Stream>;
 
 /// Opens a connection on which a password goes out in clear only to a server that was verified.
@@ -228,11 +229,8 @@ async fn open(
         is_verified: login.is_verified(true),
         rows: rows.clone(),
     };
-    let stream = TcpStream::connect((login.host.as_str(), login.port))
+    let stream = reach(login)
         .await
-        .map_err(|error| not_reached(login, &error))?;
-    stream
-        .set_nodelay(true)
         .map_err(|error| not_reached(login, &error))?;
     let asks = config.get_ssl_mode() != SslMode::Disable;
     let stream = Incoming::plain(stream, asks, rows.clone());
@@ -240,4 +238,14 @@ async fn open(
         .connect_raw(stream, tls)
         .await
         .map_err(|error| classify(&error, login, database))
+}
+
+/// Reaches the server: through its Unix socket where the host is the directory of one, as for libpq.
+async fn reach(login: &Login) -> std::io::Result<Either<TcpStream, UnixStream>> {
+    if let Some(socket) = login.socket() {
+        return Ok(Either::Right(UnixStream::connect(socket).await?));
+    }
+    let stream = TcpStream::connect((login.host.as_str(), login.port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(Either::Left(stream))
 }

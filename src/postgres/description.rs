@@ -20,6 +20,9 @@ pub const DESCRIBED_TEXT_LIMIT: usize = 500;
 pub struct DatabaseDescription {
     /// Its object id.
     pub oid: i64,
+    /// Bytes that it took on disk before it was dumped, with its indexes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
     /// Encoding, by its name in Postgres.
     pub encoding: String,
     /// Who provides the locale: `c` libc, `i` ICU, `b` Postgres itself. Before Postgres 15 always
@@ -59,6 +62,9 @@ pub struct DatabaseDescription {
     /// Roles that own something in it or have privileges on it: a restore needs them first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// Those of them that were superusers. A set of an older version has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub superusers: Vec<String>,
     /// How many sequences it has.
     pub sequences: u64,
     /// Extensions.
@@ -163,21 +169,29 @@ pub async fn fetch_description(session: &Session) -> Result<DatabaseDescription,
         ));
     }
     let roles = format!(
-        "select distinct {} as name from pg_catalog.pg_shdepend as d join pg_catalog.pg_roles as r on \
+        "select distinct {} as name, r.rolsuper as superuser from pg_catalog.pg_shdepend as d join pg_catalog.pg_roles as r on \
          r.oid = d.refobjid where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and \
          (d.dbid = ({DATABASE}) or d.dbid = 0 and d.classid = \
          'pg_catalog.pg_database'::pg_catalog.regclass and d.objid = ({DATABASE})) order by 1",
         name_column("r.rolname")
     );
     for row in list(session, of, "roles", &roles).await? {
-        of.roles.push(name(session, &row, "name")?);
+        let role = name(session, &row, "name")?;
+        if session.truth(&row, "superuser")? {
+            of.superusers.push(role.clone());
+        }
+        of.roles.push(role);
     }
     let sequences = "select pg_catalog.count(*)::text as number from pg_catalog.pg_class where relkind \
         = 'S' and relpersistence <> 't'";
     for row in list(session, of, "sequences", sequences).await? {
         of.sequences = session.number(&row, "number")?.unsigned_abs();
     }
-    read_formats(session, of).await?;
+    let size = format!("select pg_catalog.pg_database_size(({DATABASE}))::text as bytes");
+    for row in list(session, of, "size", &size).await? {
+        of.size = Some(session.number(&row, "bytes")?);
+    }
+    read_comment(session, of).await?;
     read_extensions(session, of).await?;
     read_replication(session, of).await?;
     of.extensions
@@ -248,23 +262,28 @@ fn read_columns(columns: &BTreeMap<String, Value>, of: &mut DatabaseDescription)
 /// The settings that decide how a value looks in a dump and that `pg_dump` does not choose itself.
 pub const FORMATS: [&str; 3] = ["TimeZone", "bytea_output", "lc_monetary"];
 
-async fn read_formats(
-    session: &Session,
-    of: &mut DatabaseDescription,
-) -> Result<(), PostgresError> {
+/// Reads them as a session of this role has them.
+pub async fn fetch_formats(session: &Session) -> Result<BTreeMap<String, String>, PostgresError> {
     let rows: Vec<String> = FORMATS.iter().map(|name| format!("('{name}')")).collect();
-    let formats = format!(
+    let query = format!(
         "select asked.name as name, {} as value from (values {}) as asked(name)",
         name_column("coalesce(pg_catalog.current_setting(asked.name, true), '')"),
         rows.join(", ")
     );
-    for row in list(session, of, "formats", &formats).await? {
+    let mut formats = BTreeMap::new();
+    for row in session.fetch_rows(&query).await? {
         let value = name(session, &row, "value")?;
         if !value.is_empty() {
-            of.formats
-                .insert(session.text(&row, "name")?.to_owned(), value);
+            formats.insert(session.text(&row, "name")?.to_owned(), value);
         }
     }
+    Ok(formats)
+}
+
+async fn read_comment(
+    session: &Session,
+    of: &mut DatabaseDescription,
+) -> Result<(), PostgresError> {
     let comment = format!(
         "select coalesce({}, '') as comment",
         name_column(&format!(

@@ -25,7 +25,7 @@ pub struct SecretNames {
 /// Everything needed to log in, but the database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
-    /// Host name or address.
+    /// Host name or address, or the directory of a Unix socket, which begins with a slash.
     pub host: String,
     /// TCP port.
     pub port: u16,
@@ -88,6 +88,13 @@ impl Login {
         } else {
             format!("{}:{}", self.host, self.port)
         }
+    }
+
+    /// The Unix socket, if the host is the directory of one.
+    #[must_use]
+    pub fn socket(&self) -> Option<PathBuf> {
+        let directory = Some(&self.host).filter(|host| host.starts_with('/'))?;
+        Some(PathBuf::from(directory).join(format!(".s.PGSQL.{}", self.port)))
     }
 
     /// Whether a server that was reached is known to be the right one: its certificate was issued

@@ -6,6 +6,7 @@ mod archive;
 mod archive_head;
 mod archive_table;
 mod before_login;
+mod column_order;
 mod connect;
 mod count_in_budget;
 mod count_statement;
@@ -23,6 +24,7 @@ mod incoming;
 mod key_file;
 mod list_tables;
 mod login;
+mod one_value;
 mod other_databases;
 mod owner_code;
 mod password_file;
@@ -54,7 +56,7 @@ pub use counting::{count_rest, count_small, takes_long};
 pub use description::{
     ConfigurationTable, DESCRIBED_TEXT_LIMIT, DatabaseDescription, DatabaseSetting,
     ExtensionDescription, FORMATS, PublicationDescription, SlotDescription,
-    SubscriptionDescription, fetch_description,
+    SubscriptionDescription, fetch_description, fetch_formats,
 };
 pub use dump_rights::{DumpObstacle, fetch_dump_obstacle};
 pub use effort::Allowance;
@@ -69,6 +71,7 @@ pub use identity::{
 pub use key_file::KeyFile;
 pub use list_tables::fetch_tables;
 pub use login::{CertificateAuthority, ClientCertificate, Login, SecretNames};
+pub use one_value::fetch_one_value;
 pub use other_databases::fetch_other_databases;
 pub use password_file::{PasswordFile, build_password_file};
 pub use paths::stream_paths;

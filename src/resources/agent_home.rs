@@ -159,7 +159,7 @@ fn with_affinity(mut asked: Affinity, own: Option<Affinity>) -> Affinity {
 
 /// Our own amounts, and over them those asked for. An amount that nobody asked for gives way to the one
 /// that was: no pod can come from a request above its limit.
-fn with_resources(
+pub(super) fn with_resources(
     own: ResourceRequirements,
     asked: Option<&AgentResources>,
 ) -> ResourceRequirements {

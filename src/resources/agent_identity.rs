@@ -74,8 +74,9 @@ pub fn build_agent_cluster_role() -> ClusterRole {
                 &["databasebackups"],
                 &["get", "list", "create"],
             ),
-            // A restore that goes on in another pod reads how far the one before was.
-            rule(names::GROUP, &["databaserestores"], &["get"]),
+            // A restore that goes on in another pod reads how far the one before was; what removes old
+            // sets leaves those that a restore reads.
+            rule(names::GROUP, &["databaserestores"], &["get", "list"]),
             rule(
                 names::GROUP,
                 &[

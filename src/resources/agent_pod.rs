@@ -17,9 +17,11 @@ use super::agent_home::{escape, settle};
 use super::agent_settings::AgentPodSettings;
 use crate::api::{
     Agents, BINARY_DIRECTORY, BackupDirectory, CredentialsSecret, FILES_DIRECTORY,
-    JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
-    POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase, REQUEST_VARIABLE, S3_CA_DIRECTORY,
-    S3_CREDENTIALS_DIRECTORY, SecretKey, WORK_DIRECTORY, claim_mount, claims_of, names,
+    IDENTITY_DIRECTORY, IDENTITY_FILE, JOB_NAME_VARIABLE, POSTGRES_CA_DIRECTORY,
+    POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase,
+    REQUEST_VARIABLE, S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY, S3_COPY_CREDENTIALS_DIRECTORY,
+    S3_CREDENTIALS_DIRECTORY, S3CredentialsSecret, SecretKey, WORK_DIRECTORY, claim_mount,
+    claims_of, names,
 };
 
 /// User and group of agents: nobody's on any image, and not the database's.
@@ -29,18 +31,20 @@ const USER: i64 = 65532;
 const NO_SERVER_GATE: &str = "holdfast.dev/no-server";
 
 /// Where the static binary is copied to.
-const BINARY: &str = "/opt/holdfast/bin/holdfast";
+pub(super) const BINARY: &str = "/opt/holdfast/bin/holdfast";
 
 /// The task of backups.
 pub(super) const BACKUP: &str = "backup";
 /// The task of restores.
 pub(super) const RESTORE: &str = "restore";
+/// The task of drills.
+pub(super) const DRILL: &str = "drill";
 /// What `pg_dump` takes for values of 100 MiB, which is four times as much, and the agent beside it.
 const BACKUP_MEMORY: &str = "768Mi";
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
-    /// `check`, `files`, `backup`, `restore` or `catalog`.
+    /// `check`, `files`, `backup`, `restore`, `drill`, `catalog` or `copy`.
     pub name: &'a str,
     /// The request as JSON.
     pub request: String,
@@ -65,11 +69,21 @@ pub(super) enum Secrets {
     Storage,
     /// Those of restores, and of the bucket.
     Restore,
+    /// Those of the bucket, to read a set, and the private keys of encrypted ones: a drill reaches no server
+    /// but its own.
+    Drill,
+    /// Those of the bucket of backups, and of the copy at this place in the spec.
+    Copy(usize),
 }
 
 impl Secrets {
     const fn has_postgres(self) -> bool {
-        !matches!(self, Self::Storage)
+        !matches!(self, Self::Storage | Self::Drill | Self::Copy(_))
+    }
+
+    /// Whether the programs of Postgres are needed.
+    const fn needs_programs(self) -> bool {
+        !matches!(self, Self::Storage | Self::Copy(_))
     }
 
     const fn has_storage(self) -> bool {
@@ -125,17 +139,19 @@ pub(super) fn build_template(
         name: "agent".to_owned(),
         env: Some(build_environment(task)),
         // A restore is dumped again, to compare it.
-        resources: Some(resources(if [BACKUP, RESTORE].contains(&task.name) {
-            BACKUP_MEMORY
-        } else {
-            "512Mi"
-        })),
+        resources: Some(resources(
+            if [BACKUP, RESTORE, DRILL].contains(&task.name) {
+                BACKUP_MEMORY
+            } else {
+                "512Mi"
+            },
+        )),
         security_context: Some(security_context()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     };
     let mut install = None;
-    if task.claim.is_some() || !task.secrets.has_postgres() {
+    if task.claim.is_some() || !task.secrets.needs_programs() {
         // In our own image: this needs no program of Postgres, and the users' files and the right to
         // remove backups are no business of the database's image.
         agent.image = Some(settings.agent_image.clone());
@@ -405,6 +421,17 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
             mode,
         }));
     }
+    if matches!(which, Secrets::Restore | Secrets::Drill) {
+        let restore = database.spec.restore.as_ref();
+        let identity = restore.and_then(|restore| restore.identity_secret.as_ref());
+        mounts.extend(identity.map(|key| SecretMount {
+            volume: "identity",
+            directory: IDENTITY_DIRECTORY,
+            secret: key.name.clone(),
+            files: vec![(key.key.clone(), IDENTITY_FILE)],
+            mode,
+        }));
+    }
     if which.has_postgres() {
         mounts.extend(
             connection
@@ -422,26 +449,33 @@ fn secrets(database: &ProtectedDatabase, which: Secrets, has_no_group: bool) -> 
         } else {
             s3.credentials_secret.as_ref()
         };
-        mounts.extend(key.map(|key| SecretMount {
-            volume: "s3",
-            directory: S3_CREDENTIALS_DIRECTORY,
+        let access_key = |volume, directory, key: &S3CredentialsSecret| SecretMount {
+            volume,
+            directory,
             secret: key.name.clone(),
             files: vec![
                 (key.access_key_id_key.clone(), "accessKeyId"),
                 (key.secret_access_key_key.clone(), "secretAccessKey"),
             ],
             mode,
-        }));
-        mounts.extend(
-            s3.ca_secret
-                .iter()
-                .map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)),
-        );
+        };
+        mounts.extend(key.map(|key| access_key("s3", S3_CREDENTIALS_DIRECTORY, key)));
+        let ca = s3.ca_secret.iter();
+        mounts.extend(ca.map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)));
+        if let Secrets::Copy(place) = which
+            && let Some(copy) = backup.copies.get(place)
+        {
+            let s3 = &copy.storage.s3;
+            let key = s3.credentials_secret.as_ref();
+            mounts.extend(key.map(|key| access_key("s3-copy", S3_COPY_CREDENTIALS_DIRECTORY, key)));
+            let ca = s3.ca_secret.iter();
+            mounts.extend(ca.map(|key| authority("s3-copy-ca", S3_COPY_CA_DIRECTORY, key)));
+        }
     }
     mounts
 }
 
-fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+pub(super) fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
     VolumeMount {
         name: volume.to_owned(),
         mount_path: path.to_owned(),
@@ -450,7 +484,7 @@ fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
     }
 }
 
-fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
+pub(super) fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
     Volume {
         name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource {
@@ -461,7 +495,7 @@ fn empty_dir(name: &str, medium: Option<&str>, limit: &str) -> Volume {
     }
 }
 
-fn resources(memory_limit: &str) -> ResourceRequirements {
+pub(super) fn resources(memory_limit: &str) -> ResourceRequirements {
     let quantity = |name: &str, value: &str| (name.to_owned(), Quantity(value.to_owned()));
     ResourceRequirements {
         requests: Some([quantity("cpu", "10m"), quantity("memory", "64Mi")].into()),
@@ -470,7 +504,7 @@ fn resources(memory_limit: &str) -> ResourceRequirements {
     }
 }
 
-fn security_context() -> SecurityContext {
+pub(super) fn security_context() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities {

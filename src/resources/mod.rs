@@ -12,7 +12,9 @@ mod backup_job;
 mod catalog_job;
 mod check_job;
 mod check_schedule;
+mod copy_job;
 mod cron_field;
+mod drill_job;
 mod duration;
 mod job_pace;
 mod long_running;
@@ -25,6 +27,8 @@ mod schedule;
 mod spec_error;
 mod valid_agents;
 mod valid_amounts;
+mod valid_copies;
+mod valid_drill;
 mod valid_dump;
 mod valid_encryption;
 mod valid_scheduling;
@@ -51,6 +55,8 @@ pub use backup_job::{
 pub use catalog_job::{CATALOG_KEPT, build_catalog_job};
 pub use check_job::{build_check_job, build_files_job};
 pub use check_schedule::CheckSchedule;
+pub use copy_job::{build_copy_job, copy_request};
+pub use drill_job::build_drill_job;
 pub use duration::{DECLARATION_RANGE, DurationError, DurationRange, parse_duration};
 pub use job_pace::{CatalogPace, JobPace, Pauses};
 pub use long_running::long_running;
@@ -58,14 +64,17 @@ pub use placement::Placement;
 pub use postgres_image::{
     ImageKind, ImageLayout, image_kind, image_layouts, known_image_volumes, may_be_server,
 };
+pub use quantity::bytes_of;
 pub use requests::{
-    RestoreTask, WorkloadReference, backup_request, catalog_request, check_request, files_request,
-    restore_request,
+    RestoreTask, WorkloadReference, backup_request, catalog_request, check_request, drill_request,
+    files_request, restore_request,
 };
 pub use restore_job::build_restore_job;
 pub use schedule::{Schedule, ScheduleError};
 pub use spec_error::SpecError;
 pub use valid_agents::agent_errors;
+pub use valid_copies::ValidCopy;
+pub use valid_drill::ValidDrill;
 pub use valid_spec::{
     SpecParts, ValidBackup, ValidRestore, ValidSpec, ValidTableRule, ValidVerification,
     describe_errors,

@@ -49,6 +49,20 @@ pub(super) fn compare(left: &str, right: &str) -> Option<Ordering> {
     amount(left)?.partial_cmp(&amount(right)?)
 }
 
+/// An amount of bytes; none if it is no amount.
+#[must_use]
+pub fn bytes_of(text: &str) -> Option<u64> {
+    /// What a number of this type is exact to.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    let bytes = amount(text)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is in bounds"
+    )]
+    (0.0..=MOST).contains(&bytes).then_some(bytes as u64)
+}
+
 fn amount(text: &str) -> Option<f64> {
     // With an exponent it is a number as it stands.
     let parsed = |number: &str| {
@@ -86,6 +100,10 @@ mod tests {
         ] {
             assert_eq!(compare(left, right), Some(expected), "{left} {right}");
         }
+        assert_eq!(bytes_of("1.5Gi"), Some(1_610_612_736));
+        assert_eq!(bytes_of("20G"), Some(20_000_000_000));
+        assert_eq!(bytes_of("-1"), None);
+        assert_eq!(bytes_of("1E"), None, "no disk");
         for none in ["", "m", "x", "1 Mi", "nan", "inf"] {
             assert_eq!(compare(none, "1"), None, "{none}");
         }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::valid_drill::ValidDrill;
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
-    Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DatabaseCheck,
-    DatabaseRestore, FILE_PATH_LIMIT, FilesRequest, PodReference, PodSelection, ProtectedDatabase,
-    RestoreRequest, RestoredSet, S3Storage, ServerRequest, WorkloadKind,
+    Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DataDisk,
+    DatabaseCheck, DatabaseRestore, DrillRequest, FILE_PATH_LIMIT, FilesRequest, FreshColumn,
+    PodReference, PodSelection, ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage,
+    ServerRequest, WorkloadKind,
 };
 
 /// The workload that an agent finds the pod by.
@@ -138,6 +140,8 @@ pub struct RestoreTask<'a> {
     pub pod: PodReference,
     /// The pod's address.
     pub address: &'a str,
+    /// The disk that its data is on.
+    pub disk: DataDisk,
 }
 
 /// What a restore's agent is asked. None without `spec.restore`.
@@ -148,7 +152,8 @@ pub fn restore_request(
     deadline: Duration,
     task: RestoreTask<'_>,
 ) -> Option<RestoreRequest> {
-    let credentials = &database.spec.restore.as_ref()?.credentials_secret;
+    let settings = database.spec.restore.as_ref()?;
+    let credentials = &settings.credentials_secret;
     let server = ServerRequest {
         host: Some(task.address.to_owned()),
         pod: Some(task.pod),
@@ -170,10 +175,74 @@ pub fn restore_request(
         storage: backup.storage.clone(),
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
+        confirmed_only: is_confirmed_only(task.restore),
         into: task.restore.spec.into,
+        identity_secret: settings.identity_secret.clone(),
+        disk: task.disk,
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: deadline.as_secs(),
+        drill: None,
     })
+}
+
+/// How long a drill may take that a user asks for while the spec says nothing about drills.
+const DRILL_DEADLINE: Duration = Duration::from_hours(6);
+
+/// Whether the agent must make sure that a set counts: the operator knows nothing of one that a user has
+/// named by its place.
+fn is_confirmed_only(restore: &DatabaseRestore) -> bool {
+    restore.spec.from.set.is_some() && restore.spec.accept_suspect != Some(true)
+}
+
+/// What a drill's agent is asked: nothing about the server of the database, which it does not reach.
+#[must_use]
+pub fn drill_request(
+    database: &ProtectedDatabase,
+    backup: &ValidBackup,
+    drill: Option<&ValidDrill>,
+    (restore, set): (&DatabaseRestore, &RestoredSet),
+) -> RestoreRequest {
+    let connection = &database.spec.connection;
+    let settings = database.spec.restore.as_ref();
+    let asked = database.spec.drill.as_ref();
+    let columns = asked.map(|asked| asked.freshness.as_slice());
+    let within = drill.map(|drill| drill.within.as_slice());
+    let columns = columns.unwrap_or_default().iter();
+    let freshness = columns.zip(within.unwrap_or_default());
+    RestoreRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        database: database.metadata.name.clone().unwrap_or_default(),
+        database_uid: database.metadata.uid.clone().unwrap_or_default(),
+        restore: restore.metadata.name.clone().unwrap_or_default(),
+        restore_uid: restore.metadata.uid.clone().unwrap_or_default(),
+        server: ServerRequest {
+            port: DEFAULT_PORT,
+            databases: connection.databases().map(ToOwned::to_owned).collect(),
+            ..ServerRequest::default()
+        },
+        storage: backup.storage.clone(),
+        path: set.path.clone(),
+        manifest_sha256: set.manifest_sha256.clone(),
+        into: restore.spec.into,
+        identity_secret: settings.and_then(|settings| settings.identity_secret.clone()),
+        disk: DataDisk::default(),
+        retry_seconds: backup.retry_timeout.as_secs(),
+        deadline_seconds: drill
+            .map_or(DRILL_DEADLINE, |drill| drill.deadline)
+            .as_secs(),
+        confirmed_only: is_confirmed_only(restore),
+        drill: Some(DrillRequest {
+            queries: asked.map(|asked| asked.queries.clone()).unwrap_or_default(),
+            freshness: freshness
+                .map(|(column, within)| FreshColumn {
+                    database: column.database.clone(),
+                    table: column.table.clone(),
+                    column: column.column.clone(),
+                    within_seconds: within.as_secs(),
+                })
+                .collect(),
+        }),
+    }
 }
 
 /// The longest that a look at the sets in a bucket may take, whatever a backup may.
@@ -202,6 +271,7 @@ pub fn catalog_request(
         retention: asked.and_then(|asked| asked.retention.clone()),
         removes: false,
         removing: Vec::new(),
+        sample_bytes: backup.verify_sample,
     }
 }
 

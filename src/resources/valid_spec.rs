@@ -11,9 +11,11 @@ use super::duration::{DurationRange, parse_duration};
 use super::schedule::{Schedule, ScheduleError};
 use super::spec_error::SpecError;
 use super::valid_agents::agent_errors;
+use super::valid_copies::{ValidCopy, read_copies, read_sample};
+use super::valid_drill::{ValidDrill, read_drill};
 use super::valid_dump::{YIELD_RANGE, dump_errors, read_window};
 use super::valid_encryption::read_recipients;
-use super::valid_storage::storage_errors;
+use super::valid_storage::{DEFAULT_RETRY, RETRY_RANGE, storage_errors};
 use crate::api::{
     Backup, Connection, FILE_RULE_LIMIT, FileRule, ProtectedDatabaseSpec, S3Storage, TableRule,
     TlsMode, Verification,
@@ -32,8 +34,8 @@ pub struct ValidSpec {
     pub backup: Option<ValidBackup>,
     /// What restores go by, if any may be made.
     pub restore: Option<ValidRestore>,
-    /// When drills are due, if any are asked for.
-    pub drill: Option<Schedule>,
+    /// What drills go by, if any are asked for.
+    pub drill: Option<ValidDrill>,
 }
 
 /// What checks go by.
@@ -75,6 +77,10 @@ pub struct ValidBackup {
     pub yield_to_ddl: Option<Duration>,
     /// Public keys that they are encrypted for; none for backups that are not encrypted.
     pub age_recipients: Vec<String>,
+    /// Bytes of the sets that are read whole each day; 0 for none.
+    pub verify_sample: u64,
+    /// Further buckets that get a copy of each.
+    pub copies: Vec<ValidCopy>,
 }
 
 /// What restores of backups go by.
@@ -99,7 +105,7 @@ pub struct SpecParts {
     /// What restores of backups need.
     pub restore: Result<Option<ValidRestore>, Vec<SpecError>>,
     /// What drills need.
-    pub drill: Result<Option<Schedule>, Vec<SpecError>>,
+    pub drill: Result<Option<ValidDrill>, Vec<SpecError>>,
 }
 
 impl ValidSpec {
@@ -182,14 +188,7 @@ impl SpecParts {
         };
         let restore = reader.finish(restore);
 
-        let mut reader = Reader::default();
-        let drill = match &spec.drill {
-            Some(drill) => reader
-                .schedule("spec.drill", &drill.schedule, None)
-                .map(Some),
-            None => Some(None),
-        };
-        let drill = reader.finish(drill);
+        let drill = spec.drill.as_ref().map(read_drill).transpose();
         Self {
             verification,
             check_schedule,
@@ -244,8 +243,6 @@ const COUNTING_RANGE: DurationRange = ["1ms", "1h"];
 const GATE_RANGE: DurationRange = ["1s", "24h"];
 const BACKUP_RANGE: DurationRange = ["1s", "7d"];
 const RESTORE_RANGE: DurationRange = ["1m", "7d"];
-const RETRY_RANGE: DurationRange = ["1s", "24h"];
-const DEFAULT_RETRY: &str = "1h";
 
 /// Collects what is wrong while it reads on, so that all of it is reported at once.
 #[derive(Default)]
@@ -482,6 +479,12 @@ fn read_backup(reader: &mut Reader, backup: &Backup) -> Option<ValidBackup> {
             .map_err(|errors| reader.errors.extend(errors))
             .ok(),
     };
+    let verify_sample = read_sample("spec.backup.verifySample", &backup.verify_sample)
+        .map_err(|error| reader.errors.push(error))
+        .ok();
+    let copies = read_copies("spec.backup", backup)
+        .map_err(|errors| reader.errors.extend(errors))
+        .ok();
     Some(ValidBackup {
         schedule: schedule?,
         window: window?,
@@ -490,6 +493,8 @@ fn read_backup(reader: &mut Reader, backup: &Backup) -> Option<ValidBackup> {
         storage: backup.storage.s3.clone(),
         yield_to_ddl: yield_to_ddl?,
         age_recipients: age_recipients?,
+        verify_sample: verify_sample?,
+        copies: copies?,
     })
 }
 

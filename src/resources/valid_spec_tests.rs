@@ -42,7 +42,7 @@ fn a_spec_is_read_once_and_whole() {
     let backup = valid.backup.unwrap();
     assert_eq!(backup.deadline, Duration::from_mins(90));
     assert_eq!(backup.schedule.time_zone(), "Europe/Berlin");
-    assert_eq!(valid.drill.unwrap().line(), "0 5 * * 0");
+    assert_eq!(valid.drill.unwrap().schedule.line(), "0 5 * * 0");
     let off = spec(|spec| spec["verification"]["baseline"] = json!({"maxDropPercent": "Off"}));
     let off = ValidSpec::parse(&off).unwrap().verification;
     assert_eq!(off.max_drop_percent, None);

@@ -1,7 +1,12 @@
 //! What is wrong with the storage of a spec. The definition's schema refuses the same first. Pure.
 
+use super::duration::DurationRange;
 use super::spec_error::SpecError;
 use crate::api::{EncryptionAlgorithm, S3Storage, host_of_endpoint, is_host_of_node_or_cluster};
+
+/// How long a storage may be waited for, and how long it is by default.
+pub(super) const RETRY_RANGE: DurationRange = ["1s", "24h"];
+pub(super) const DEFAULT_RETRY: &str = "1h";
 
 /// Every field of a storage that can't be used; `parent` is where it is in the spec.
 pub(super) fn storage_errors(parent: &str, storage: &S3Storage) -> Vec<SpecError> {

@@ -38,6 +38,8 @@ pub struct Store {
     pub writes: Vec<String>,
     /// How many reads there were.
     pub reads: usize,
+    /// Of which kinds all objects were read, by how many times.
+    pub lists: BTreeMap<String, usize>,
     crash: Option<CrashPoint>,
     is_dead: bool,
     /// What is refused: by verb and plural, with the answer.
@@ -172,6 +174,9 @@ impl Store {
         let is_dry_run = body["dryRun"].is_array() || query.contains("dryRun");
         if method == Method::GET {
             self.reads += 1;
+            if target.name.is_none() {
+                *self.lists.entry(target.plural.clone()).or_default() += 1;
+            }
             return self.read(&target, query);
         }
         if target.plural == "events" || is_dry_run {

@@ -76,6 +76,7 @@ fn claim(number: u32) -> ClaimFact {
         phase: "Bound".to_owned(),
         volume_name: Some(volume_name),
         volume: VolumeFact::Found(Box::new(found)),
+        capacity: None,
         manifest: serde_json::Value::Null,
         name,
     }

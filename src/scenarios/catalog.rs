@@ -25,10 +25,12 @@ fn plans_about_the_sets_in_the_bucket() {
     insta::assert_snapshot!("catalog", plans(scenarios()));
 }
 
-fn taken(name: &str, created: &str) -> DatabaseBackup {
+/// A confirmed backup, and where its set is.
+pub fn taken(name: &str, created: &str) -> DatabaseBackup {
     let mut backup = complete_backup(name, created);
     let status = backup.status.get_or_insert_default();
     status.bucket = Some("backups".to_owned());
+    status.manifest_sha256 = Some("aa".to_owned());
     status.path = Some(format!("{DIRECTORY}/{name}"));
     backup
 }

@@ -240,13 +240,28 @@ impl Cluster {
 
     /// The tables of the database are emptied, as by a mistake of its owner.
     pub fn empty_tables(&self) {
+        self.keep_rows([0, 0]);
+    }
+
+    /// The tables of the database have so many rows from now on.
+    pub fn keep_rows(&self, rows: [i64; 2]) {
         let mut store = self.server.store();
         let volume = mounted(&store).expect("a volume");
-        set_content(&mut store, &volume, &json!({"rows": [0, 0], "oid": 16_384}));
+        set_content(&mut store, &volume, &json!({"rows": rows, "oid": 16_384}));
     }
 
     /// Asks for the newest backup that counts.
     pub fn ask_for_backup(&self, into: &str) {
+        self.ask_from(&json!({"latestGood": true}), into);
+    }
+
+    /// Asks for a volume.
+    pub fn ask_for(&self, volume: &str) {
+        self.ask_from(&json!({ "volume": volume }), "Replace");
+    }
+
+    /// Asks for a restore from there.
+    pub fn ask_from(&self, source: &Value, into: &str) {
         let uid = {
             let store = self.server.store();
             let database = store.get("protecteddatabases", "atra", "knowledge");
@@ -255,31 +270,12 @@ impl Cluster {
         let mut restore = json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
             "metadata": {"name": "back", "namespace": "atra"},
-            "spec": {"database": "knowledge", "from": {"latestGood": true}, "into": into},
+            "spec": {"database": "knowledge", "from": source, "into": into},
         });
         if into == "Replace" {
             restore["spec"]["confirm"] = json!(uid);
         }
         let restore: DatabaseRestore = super::sample_parts::from(restore);
-        let key = key("databaserestores", "atra", "back");
-        self.server.store().create(key, json!(restore));
-    }
-
-    /// Asks for a volume.
-    pub fn ask_for(&self, volume: &str) {
-        let uid = {
-            let store = self.server.store();
-            let database = store.get("protecteddatabases", "atra", "knowledge");
-            database.map(|database| database["metadata"]["uid"].clone())
-        };
-        let restore: DatabaseRestore = super::sample_parts::from(json!({
-            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
-            "metadata": {"name": "back", "namespace": "atra"},
-            "spec": {
-                "database": "knowledge", "from": {"volume": volume}, "into": "Replace",
-                "confirm": uid,
-            },
-        }));
         let key = key("databaserestores", "atra", "back");
         self.server.store().create(key, json!(restore));
     }

@@ -379,6 +379,14 @@ impl Passes {
                     BackupVerdict::Demoted(by) => status.demoted = Some(by),
                 }
             }
+            Step::NoteRead { name, read } => {
+                let backups = known(&mut self.observed.backups);
+                let backup = backups
+                    .iter_mut()
+                    .find(|backup| backup.metadata.name.as_ref() == Some(name))
+                    .expect("the backup");
+                backup.status.get_or_insert_default().last_read = Some(read.clone());
+            }
             Step::FailBackup {
                 name,
                 reason,
@@ -394,6 +402,23 @@ impl Passes {
                 status.reason = Some((*reason).to_owned());
                 status.message = Some(message.clone());
                 status.completion_time = Some(now);
+            }
+            Step::NoteDrill { name, drill } => {
+                let backups = known(&mut self.observed.backups);
+                let backup = backups
+                    .iter_mut()
+                    .find(|backup| backup.metadata.name.as_ref() == Some(name))
+                    .expect("the backup");
+                backup.status.get_or_insert_default().drill = Some(drill.clone());
+            }
+            Step::CreateDrill(drill) => {
+                let mut drill = drill.as_ref().clone();
+                created(&mut drill.metadata);
+                known(&mut self.observed.restores).push(drill);
+            }
+            Step::DeleteDrill(metadata) => {
+                known(&mut self.observed.restores)
+                    .retain(|restore| restore.metadata.uid != metadata.uid);
             }
             Step::DeleteBackup(metadata) => {
                 known(&mut self.observed.backups)

@@ -8,6 +8,7 @@
 )]
 
 mod accept;
+mod adopted;
 mod agents;
 mod answered;
 pub(crate) mod api_server;
@@ -22,8 +23,12 @@ mod check;
 pub(crate) mod cluster;
 mod confirm_backups;
 mod confirmed;
+mod copies;
 mod crash_points;
 mod data_place;
+mod drill_rules;
+mod drill_sample;
+mod drills;
 mod files;
 mod forged_marks;
 mod gate;
@@ -51,20 +56,24 @@ mod release;
 mod render;
 mod restore;
 mod restore_crash_points;
+mod restore_disk;
 mod restore_from_backup;
 mod restore_rules;
 mod restore_sample;
 mod restored_data;
 mod reused_name;
+mod rule_case;
 mod rules_tests;
 mod sample;
 mod sample_objects;
 mod sample_parts;
+mod sampled;
 mod servers;
 mod steps_tests;
 
 mod storage;
 mod storage_cluster;
+mod taken_back;
 mod turns;
 mod whose;
 pub(crate) use recovery_sample::stopped_for_restore;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::cluster::{Cluster, agent_jobs};
 use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, plans};
-use super::rules_tests::Case;
+use super::rule_case::Case;
 use super::sample::Sample;
 use super::sample_objects::{check, complete_backup, ended_job, job, pending};
 use super::sample_parts::{known, time};

@@ -37,6 +37,7 @@ fn extra_claim(name: &str, exists: bool) -> ClaimFact {
         },
         metadata: exists.then(|| metadata(name)),
         phase: "Bound".to_owned(),
+        capacity: None,
         manifest: serde_json::Value::Null,
         volume: if exists {
             VolumeFact::Found(Box::new(volume("pvc-redis", "Delete")))

@@ -157,6 +157,7 @@ pub fn twin(pods: Fact<Vec<PodFact>>) -> TwinFact {
     TwinFact {
         of: "pv-1".to_owned(),
         volume: volume_fact(volume),
+        is_own: false,
         pause: None,
         pods,
     }

@@ -16,7 +16,7 @@ const INVALID: &str = "CronJob.batch \"backup\" is invalid: spec.jobTemplate.spe
     tolerations[0].operator: Invalid value: \"Sometimes\"";
 
 /// A cluster in which nothing is due soon, whatever time it is.
-fn rarely_due() -> Cluster {
+pub(super) fn rarely_due() -> Cluster {
     let cluster = Cluster::new();
     let rare = serde_json::json!({"spec": {
         "verification": {"schedule": "Off"}, "backup": {"schedule": "0 3 29 2 *"},
@@ -31,7 +31,7 @@ fn refusing(verb: &str, plural: &str, code: u16, message: &str) -> Cluster {
     cluster
 }
 
-fn said(cluster: &Cluster, condition: ConditionType) -> (String, String, String) {
+pub(super) fn said(cluster: &Cluster, condition: ConditionType) -> (String, String, String) {
     let database = cluster.get("protecteddatabases", "atra", "knowledge");
     let database: ProtectedDatabase = super::sample_parts::from(database);
     let conditions = database.status.expect("a status").conditions;
@@ -43,14 +43,14 @@ fn said(cluster: &Cluster, condition: ConditionType) -> (String, String, String)
     )
 }
 
-async fn pass(cluster: &Cluster, operator: &Context) -> Action {
+pub(super) async fn pass(cluster: &Cluster, operator: &Context) -> Action {
     cluster.show_volumes(operator);
     let passed = reconcile(operator, "atra", "knowledge").await;
     cluster.settle_kubernetes();
     passed.expect("a pass in which nothing but a Job is refused")
 }
 
-fn asked(cluster: &Cluster, write: &str) -> usize {
+pub(super) fn asked(cluster: &Cluster, write: &str) -> usize {
     let store = cluster.server.store();
     store.writes.iter().filter(|done| *done == write).count()
 }

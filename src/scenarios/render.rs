@@ -93,7 +93,7 @@ fn lines(plan: &Plan) -> Vec<Line> {
 }
 
 /// The single fields of the status, and when the next pass is.
-fn fields(plan: &Plan) -> [(&'static str, Option<String>); 7] {
+fn fields(plan: &Plan) -> [(&'static str, Option<String>); 8] {
     let status = &plan.status;
     let baseline = status.baseline.as_ref();
     let check = status.last_check.as_ref();

@@ -17,7 +17,7 @@ use crate::decide::{SetDecision, decide};
 use crate::plan::{Step, check_plan};
 use crate::world::{AgentFact, AgentIdentity, Fact};
 
-fn render(scenarios: Vec<(&str, Sample)>) -> String {
+pub fn render(scenarios: Vec<(&str, Sample)>) -> String {
     let mut text = String::new();
     for (name, sample) in scenarios {
         let SetDecision {
@@ -158,7 +158,27 @@ fn a_set_is_chosen_only_if_it_counts_or_its_user_says_so() {
             ),
         ),
     ];
-    insta::assert_snapshot!("restore_from_backup_set", render(scenarios));
+    let mut text = render(scenarios);
+    let placed = |path: &str| {
+        let source = json!({"set": {"path": path, "manifestSha256": "cd".repeat(32)}});
+        let below_prod = |database: &mut crate::api::ProtectedDatabase| {
+            let backup = database.spec.backup.as_mut().expect("spec.backup");
+            "prod".clone_into(&mut backup.storage.s3.prefix);
+        };
+        with(restore_of(&source, "Replace", &Value::Null), Vec::new()).database(below_prod)
+    };
+    let scenarios = vec![
+        (
+            "by its place",
+            placed("prod/gone/orders/20260131T030000Z-0000abcd"),
+        ),
+        (
+            "by its place, outside of the prefix",
+            placed("production/gone/orders/20260131T030000Z-0000abcd"),
+        ),
+    ];
+    text.push_str(&render(scenarios));
+    insta::assert_snapshot!("restore_from_backup_set", text);
 }
 
 #[test]

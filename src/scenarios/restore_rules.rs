@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::agents;
 use super::restore_sample::{announced, decided, job, restore, restore_of, restoring};
-use super::rules_tests::Case;
+use super::rule_case::Case;
 use super::sample::Sample;
 use super::sample_parts::known;
 use crate::api::DatabaseRestore;
@@ -40,8 +40,28 @@ pub fn cases() -> Vec<Case> {
         "Beside",
         &announced(),
     ));
+    // A set by its place: its agent is to refuse what does not count, unless its user has said so.
+    let source = json!({"set": {
+        "path": "atra/knowledge/knowledge-backup-first", "manifestSha256": "ab".repeat(32),
+    }});
+    let placed = restoring(restore_of(&source, "Replace", &announced()));
+    let careful = decided(&placed).plan.steps;
+    let accepted = placed
+        .clone()
+        .with(|observed| known(&mut observed.restores)[0].spec.accept_suspect = Some(true));
+    let careless = decided(&accepted).plan.steps;
     let twice = [good.clone(), good.clone()].concat();
     vec![
+        Case {
+            good: careful,
+            bad: careless.clone(),
+            ..case(placed)
+        },
+        Case {
+            good: careless,
+            bad: twice.clone(),
+            ..case(accepted)
+        },
         // It may be created, once.
         Case {
             good: good.clone(),

@@ -1,11 +1,17 @@
 //! Every rule of the plan refuses what it is there for, and nothing else does: without the rule the
 //! bad plan passes.
 
+use super::rule_case::Case;
 use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
-use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival};
-use super::{agents, catalog, not_begun, recovery_rules_tests, restore_rules};
-use crate::api::{BackupState, ConfirmedVerb, DeletionGuard, WorkloadKind, names};
+use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival, time};
+use super::{
+    agents, catalog, drill_rules, not_begun, recovery_rules_tests, restore_rules, sampled,
+};
+use crate::api::{
+    BackupDemotion, BackupState, BackupVerdict, ConfirmedVerb, DeletionGuard, WorkloadKind, names,
+    reasons,
+};
 use crate::guard::Marks;
 use crate::plan::{
     ConfirmedKind, GateStep, MountRepairStep, Permit, Plan, RULES, Release, RevocationStep, Rule,
@@ -16,14 +22,6 @@ use crate::world::{
 };
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-/// A rule, a situation, the steps that it refuses, and the steps in their place that it lets pass.
-pub struct Case {
-    pub rule: &'static str,
-    pub observed: Observed,
-    pub bad: Vec<Step>,
-    pub good: Vec<Step>,
-}
 
 fn plan(steps: &[Step]) -> Plan {
     Plan {
@@ -236,6 +234,12 @@ fn permitted() -> Vec<Case> {
             Step::ReleaseClaim(release(&here, Permit::GuardOff)),
             Step::ReleaseClaim(release(&confirmed_here, Permit::Confirmed)),
         ),
+        // It was guarded, so its volume is to be kept.
+        case(
+            &settled,
+            Step::ReleaseClaim(release(&confirmed_here, Permit::TurnedAway)),
+            Step::ReleaseClaim(release(&confirmed_here, Permit::Confirmed)),
+        ),
         case(
             &off,
             Step::ReleaseClaim(release(&here, by_database())),
@@ -313,6 +317,19 @@ fn retained() -> Vec<Case> {
         .claim(|claim| claim.volume = VolumeFact::Unknown("refused".to_owned()))
         .0;
     let nothing = || vec![Step::EnsureAgentIdentity];
+    // Nothing of it is guarded, because the namespace keeps as many volumes as it may.
+    let full = Sample::first_sight()
+        .with(|observed| {
+            observed.kept_volume_limit = 1;
+            observed.kept_in_namespace = Fact::Known(vec!["pv-kept".to_owned()]);
+        })
+        .claim(|claim| {
+            let metadata = claim.metadata.get_or_insert_default();
+            delete(metadata);
+            confirm(metadata);
+        })
+        .0;
+    let turned_away = |permit| vec![Step::ReleaseClaim(release(&claim(&full), permit))];
     let mut other = volume(&first);
     other.metadata.uid = Some("uid-of-another".to_owned());
     vec![
@@ -343,6 +360,11 @@ fn retained() -> Vec<Case> {
                 Step::RetainVolume(volume(&on_delete)),
                 volume_goes(&on_delete),
             ],
+        ),
+        case(
+            &full,
+            turned_away(Permit::Confirmed),
+            turned_away(Permit::TurnedAway),
         ),
         case(&unread, vec![mark(&unread)], nothing()),
         case(
@@ -672,6 +694,37 @@ fn deleted_backups() -> Vec<Case> {
     ]
 }
 
+fn demoted_backups() -> Vec<Case> {
+    let observed = sampled::damaged().0;
+    let demote = |check: &str, reason: &str| {
+        vec![Step::JudgeBackup {
+            name: "first".to_owned(),
+            verdict: BackupVerdict::Demoted(BackupDemotion {
+                reason: reason.to_owned(),
+                check: check.to_owned(),
+                time: time(sampled::READ_AT),
+            }),
+        }]
+    };
+    let damage = reasons::SET_DAMAGED;
+    let case = |observed: &Observed, bad| Case {
+        rule: "only_damage_demotes_what_counts",
+        observed: observed.clone(),
+        bad,
+        good: demote("catalog-1", damage),
+    };
+    let unreported = catalog::reported(serde_json::json!({})).0;
+    vec![
+        case(&observed, demote("catalog-2", damage)),
+        // A check has confirmed it before.
+        case(&observed, demote("knowledge-2", reasons::TABLES_EMPTIED)),
+        Case {
+            good: vec![Step::EnsureAgentIdentity],
+            ..case(&unreported, demote("catalog-1", damage))
+        },
+    ]
+}
+
 fn gates() -> Vec<Case> {
     let settled = Sample::settled();
     let set = |pod_uid: &str, is_open| {
@@ -986,9 +1039,11 @@ fn cases() -> Vec<Case> {
         role_binding(),
         not_begun::cases(),
         restore_rules::cases(),
+        drill_rules::cases(),
         gates(),
         jobs(),
         deleted_backups(),
+        demoted_backups(),
     ]
     .into_iter()
     .flatten()

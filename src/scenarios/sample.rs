@@ -52,6 +52,7 @@ impl Sample {
             phase: "Bound".to_owned(),
             volume_name: Some("pvc-a".to_owned()),
             volume: VolumeFact::Found(Box::new(volume("pvc-a", "Delete"))),
+            capacity: None,
             manifest: Value::Null,
         };
         let world = World {
@@ -232,6 +233,7 @@ impl Sample {
             known(&mut observed.twins).found.push(TwinFact {
                 of: "pvc-a".to_owned(),
                 volume: twin,
+                is_own: false,
                 pause: None,
                 pods: Fact::Known(Vec::new()),
             });

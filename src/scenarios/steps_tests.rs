@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 use serde_json::json;
 use strum::IntoEnumIterator as _;
 
+use super::drill_sample::drill;
 use super::sample::Sample;
 use super::sample_objects::{backup, check};
 use super::sample_parts::{confirm, delete, from, metadata, time};
 use crate::api::{
-    BackupConfirmation, BackupVerdict, CheckTarget, CheckVerdict, CheckedFiles, ConfirmedVerb,
-    DatabaseLedger, WorkloadKind, reasons,
+    BackupConfirmation, BackupDrill, BackupRead, BackupVerdict, CheckTarget, CheckVerdict,
+    CheckedFiles, ConfirmedVerb, DatabaseLedger, DrillTimes, WorkloadKind, reasons,
 };
 use crate::plan::{
     ConfirmedKind, Disturbance, GateStep, MountRepairStep, Permission, Permit, Pin, Release,
@@ -133,8 +134,28 @@ fn steps() -> Vec<Step> {
                 time: time("2026-02-01T09:00:00Z"),
             }),
         },
+        Step::NoteRead {
+            name: name(),
+            read: BackupRead {
+                time: time("2026-02-01T09:00:00Z"),
+                job: String::new(),
+                damage: None,
+            },
+        },
         Step::EndJob(object()),
         Step::CreateBackup(Box::new(backup("data", "2026-02-01T09:00:00Z", "Running"))),
+        Step::NoteDrill {
+            name: name(),
+            drill: BackupDrill {
+                restore: "drill".to_owned(),
+                time: time("2026-02-01T09:00:00Z"),
+                passed: true,
+                times: DrillTimes::default(),
+                unchecked: Vec::new(),
+            },
+        },
+        Step::CreateDrill(Box::new(drill("data", &serde_json::Value::Null))),
+        Step::DeleteDrill(object()),
         Step::DeleteBackup(object()),
         Step::DeleteCheck(object()),
         Step::AssertDatabase(object()),

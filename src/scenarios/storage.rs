@@ -9,14 +9,16 @@ use super::in_memory::Passes;
 use super::recovery_sample::pod_of_twin;
 use super::render::{PASSES, Scenario, plans};
 use super::sample::{Sample, mark};
-use super::sample_parts::{delete, from, known, volume};
+use super::sample_parts::{confirm, delete, from, known, volume};
 use crate::api::{
     ConditionType, LEDGER_VOLUME_LIMIT, RememberedVolume, VolumeStorage, names, reasons,
 };
 use crate::decide::decide;
 use crate::guard::Marks;
 use crate::plan::Step;
-use crate::world::{Fact, LedgerFact, MountFact, PodFact, RepairPause, VolumeFact, VolumeFound};
+use crate::world::{
+    Fact, LedgerFact, MountFact, Observed, PodFact, RepairPause, VolumeFact, VolumeFound,
+};
 
 #[test]
 fn plans_of_storage() {
@@ -73,6 +75,11 @@ fn of_another_directory() -> PodFact {
         read_only: false,
     }];
     pod
+}
+
+/// The other volume is that of another claim of the database.
+fn of_its_own(observed: &mut Observed) {
+    known(&mut observed.twins).found[0].is_own = true;
 }
 
 fn of_twins() -> Vec<Scenario> {
@@ -145,6 +152,27 @@ fn of_twins() -> Vec<Scenario> {
             ),
         ),
         (
+            "two claims of the database are for the same storage, and a pod has each",
+            in_use("atra", Fact::Known(vec![pod_of_twin()])).with(of_its_own),
+        ),
+        (
+            "two claims of the database are for the same storage, and one pod has both",
+            in_use("atra", Fact::Known(vec![pod_of_twin()])).with(|observed| {
+                of_its_own(observed);
+                let own = observed.claims.known().map(|claims| claims[0].name.clone());
+                if let Fact::Known(pods) = &mut known(&mut observed.twins).found[0].pods {
+                    pods[0].claims.extend(own);
+                }
+            }),
+        ),
+        (
+            "two claims of the database are for the same storage, and no pod has the first",
+            in_use("atra", Fact::Known(vec![pod_of_twin()])).with(|observed| {
+                of_its_own(observed);
+                observed.pods = Fact::Known(Vec::new());
+            }),
+        ),
+        (
             "five volumes are for the same storage",
             settled()
                 .twin("pv-twin-1", retained)
@@ -198,6 +226,11 @@ fn of_twins() -> Vec<Scenario> {
     ]
 }
 
+fn left_ledgers(count: usize) -> Vec<String> {
+    let names = (1..=count).map(|number| format!("atra.gone-{number:02}"));
+    names.collect()
+}
+
 fn of_the_limit() -> Vec<Scenario> {
     let (first, settled) = (Sample::first_sight, Sample::settled);
     let stripped = |sample: Sample| {
@@ -224,6 +257,18 @@ fn of_the_limit() -> Vec<Scenario> {
         (
             "the namespace may keep one volume",
             having_kept(1, first()).with(|observed| observed.kept_volume_limit = 1),
+        ),
+        (
+            "ledgers of databases that are gone are left, as many as may be",
+            first().with(|observed| observed.left_ledgers = Fact::Known(left_ledgers(20))),
+        ),
+        (
+            "ledgers of databases that are gone are left, fewer than may be",
+            first().with(|observed| observed.left_ledgers = Fact::Known(left_ledgers(19))),
+        ),
+        (
+            "what has a ledger keeps it, however many are left",
+            settled().with(|observed| observed.left_ledgers = Fact::Known(left_ledgers(25))),
         ),
         (
             "what is guarded stays guarded at the limit",
@@ -260,6 +305,23 @@ fn of_the_limit() -> Vec<Scenario> {
         (
             "a new claim is deleted at the limit",
             having_kept(20, first()).claim(|claim| delete(claim.metadata.get_or_insert_default())),
+        ),
+        (
+            "a new claim with forged marks is deleted at the limit",
+            having_kept(20, first()).claim(|claim| {
+                let metadata = claim.metadata.get_or_insert_default();
+                mark(metadata, "atra/knowledge", Marks::Held);
+                delete(metadata);
+            }),
+        ),
+        (
+            "a new claim with forged marks is deleted with a confirmation at the limit",
+            having_kept(20, first()).claim(|claim| {
+                let metadata = claim.metadata.get_or_insert_default();
+                mark(metadata, "atra/knowledge", Marks::Held);
+                delete(metadata);
+                confirm(metadata);
+            }),
         ),
     ]
 }

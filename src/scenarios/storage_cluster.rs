@@ -306,3 +306,106 @@ async fn beyond_the_limit_a_new_claim_is_not_guarded_and_nothing_kept_is_touched
         "true"
     );
 }
+
+/// A new claim may be made with our finalizer, and is not taken in at the limit: whoever confirms its
+/// deletion need not remove that.
+#[tokio::test]
+async fn a_claim_that_is_not_taken_in_goes_when_its_deletion_is_confirmed() {
+    let cluster = protected().await;
+    cluster.switch_volume();
+    let mut operator = cluster.operator(None);
+    operator.settings.kept_volume_limit = 1;
+    let forged = json!({"metadata": {
+        "finalizers": ["holdfast.dev/keep"], "deletionTimestamp": Timestamp::now().to_string(),
+    }});
+    cluster.change("persistentvolumeclaims", "atra", "data", &forged);
+    cluster.operate(&operator).await;
+    assert_is(&cluster, "Guarded", "False", "TooManyKeptVolumes");
+    let claim = cluster.get("persistentvolumeclaims", "atra", "data");
+    assert_eq!(claim["metadata"]["finalizers"][0], "holdfast.dev/keep");
+    cluster.confirm_claim(Timestamp::now());
+    cluster.operate(&operator).await;
+    let store = cluster.server.store();
+    assert!(
+        store
+            .get("persistentvolumeclaims", "atra", "data")
+            .is_none()
+    );
+    drop(store);
+    assert!(cluster.keeps_data(), "what was guarded is kept");
+}
+
+/// However many claims are to be recovered, a pass lists the volumes once.
+#[tokio::test]
+async fn a_recovery_of_many_claims_lists_the_volumes_once() {
+    let cluster = protected().await;
+    let names = ["uploads", "archive", "wal"];
+    for name in names {
+        cluster.create(
+            "persistentvolumeclaims",
+            "atra",
+            json!({
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": {"name": name, "namespace": "atra"},
+                "spec": {
+                    "storageClassName": "fast", "accessModes": ["ReadWriteOnce"],
+                    "resources": {"requests": {"storage": "1Gi"}},
+                },
+            }),
+        );
+    }
+    let extra = json!({"spec": {"extraClaims": names}});
+    cluster.change("protecteddatabases", "atra", "knowledge", &extra);
+    operate(&cluster).await;
+    assert_is(&cluster, "Guarded", "True", "Guarded");
+    cluster.lose_claim();
+    for name in names {
+        let key = (
+            "persistentvolumeclaims".to_owned(),
+            "atra".to_owned(),
+            name.to_owned(),
+        );
+        cluster.server.store().remove(&key);
+    }
+    let client = cluster.server.client(None);
+    cluster.server.store().lists.clear();
+    let recovery = look(&client, "atra", "knowledge", None).await;
+    let steps = recovery.plan.expect("nothing blocks it").steps;
+    assert!(steps.len() >= 4, "{steps:?}");
+    let lists = cluster.server.store().lists.clone();
+    assert_eq!(lists.get("persistentvolumes"), Some(&1), "{lists:?}");
+}
+
+/// A tenant creates databases under new names again and again: what is left of them is bounded, and said.
+#[tokio::test]
+async fn beyond_the_limit_a_new_database_has_no_ledger_and_its_claim_is_guarded() {
+    let cluster = Cluster::new();
+    for name in ["atra.gone", "atra.gone-too", "atra-two.other"] {
+        cluster.create("databaseledgers", "", json!({"metadata": {"name": name}}));
+    }
+    let mut operator = cluster.operator(None);
+    operator.settings.kept_volume_limit = 2;
+    cluster.operate(&operator).await;
+    assert_is(&cluster, "Guarded", "False", "TooManyLedgers");
+    let message = said(&cluster, "Guarded");
+    assert!(message.contains("atra has 2 DatabaseLedgers"), "{message}");
+    assert!(
+        !message.contains("atra.gone"),
+        "it may be another owner's: {message}"
+    );
+    let ledgers = cluster.server.store().all("databaseledgers");
+    assert_eq!(ledgers.len(), 3);
+    let claim = cluster.get("persistentvolumeclaims", "atra", "data");
+    assert_eq!(claim["metadata"]["finalizers"][0], "holdfast.dev/keep");
+    assert!(cluster.keeps_data());
+
+    // Space is made by whoever may delete ledgers.
+    let gone = (
+        "databaseledgers".to_owned(),
+        String::new(),
+        "atra.gone".to_owned(),
+    );
+    cluster.server.store().remove(&gone);
+    cluster.operate(&operator).await;
+    assert_is(&cluster, "Guarded", "True", "Guarded");
+}

@@ -35,6 +35,8 @@ pub enum StoreErrorKind {
     Unsupported,
     /// The storage received, or stored, other bytes than were sent.
     Damaged,
+    /// An object was read and has another size than was stored.
+    OtherSize,
     /// No object is at the key.
     NotFound,
     /// An object is larger than such an object may be.
@@ -69,6 +71,7 @@ impl StoreErrorKind {
             | Self::Unsupported => reasons::STORAGE_REFUSED,
             Self::TooLarge | Self::Unreadable => reasons::BACKUPS_UNREADABLE,
             Self::Damaged
+            | Self::OtherSize
             | Self::NotFound
             | Self::UploadGone
             | Self::AlreadyExists
@@ -95,6 +98,13 @@ impl StoreError {
             kind,
             message: message.into(),
         }
+    }
+
+    /// Names fields below this part of the spec, and not below `spec.backup.storage`.
+    #[must_use]
+    pub fn below(mut self, field: &str) -> Self {
+        self.message = self.message.replace("spec.backup.storage", field);
+        self
     }
 
     /// Adds what else is known.

@@ -92,7 +92,7 @@ pub(super) fn explain(
         StoreErrorKind::NotFound => {
             format!("no object is at the key in the bucket `{bucket}` at {endpoint} ({text})")
         }
-        StoreErrorKind::TooLarge | StoreErrorKind::Unreadable => {
+        StoreErrorKind::TooLarge | StoreErrorKind::OtherSize | StoreErrorKind::Unreadable => {
             format!("an object in the bucket `{bucket}` can't be read ({text})")
         }
         StoreErrorKind::UploadGone => format!(

@@ -136,7 +136,7 @@ impl S3Store {
 
 fn other_size(key: &str, size: u64, than: &str) -> StoreError {
     StoreError::new(
-        StoreErrorKind::Damaged,
+        StoreErrorKind::OtherSize,
         format!("`{key}` has {than} than the {size} bytes that were stored"),
     )
 }

@@ -19,6 +19,9 @@ pub struct RetentionInput<'a> {
     pub held: Option<Held>,
     /// The set that the cluster knows as the newest confirmed one. It never goes.
     pub newest_confirmed: Option<&'a str>,
+    /// The set that the cluster knows as the newest one that a drill has proven. It never goes either: what
+    /// came after it can perhaps not be restored.
+    pub newest_proven: Option<&'a str>,
     /// The directories of the sets that the cluster has taken: what else is in the bucket may be a copy,
     /// or forged, and neither counts nor goes. None where no cluster is asked.
     pub known: Option<&'a BTreeSet<String>>,
@@ -108,6 +111,9 @@ fn stays(input: &RetentionInput<'_>, set: &SetFacts) -> Option<Why> {
         }
         SetContents::Set(_) if input.newest_confirmed == Some(&set.path) => {
             return Some(Why::NewestConfirmed);
+        }
+        SetContents::Set(_) if input.newest_proven == Some(&set.path) => {
+            return Some(Why::NewestProven);
         }
         SetContents::Set(_) => {}
         SetContents::Unfinished => {

@@ -173,6 +173,7 @@ fn decide_after<'a>(
         owner: &ours,
         held: history.held,
         newest_confirmed: newest.map(|set| set.path.as_str()),
+        newest_proven: None,
         known: Some(&history.known),
         running: &BTreeSet::from([path_of(0, "ours")]),
         begun,
@@ -379,6 +380,7 @@ fn nothing_goes_while_the_newest_confirmed_set_is_not_there() {
         owner: &ours,
         held: None,
         newest_confirmed: Some("day-099"),
+        newest_proven: None,
         known: None,
         running: &BTreeSet::new(),
         begun: &BTreeSet::new(),
@@ -408,12 +410,23 @@ fn rules(last: usize, days: u32, weekly: u32) -> RetentionRules {
 
 /// Why each of these stays or goes, as far as the cluster knows `known`.
 fn why(sets: &[SetFacts], known: Option<&BTreeSet<String>>, newest: &str) -> Vec<Why> {
+    why_with(sets, known, newest, None)
+}
+
+/// The same, with one that a drill has proven.
+fn why_with(
+    sets: &[SetFacts],
+    known: Option<&BTreeSet<String>>,
+    newest: &str,
+    proven: Option<&str>,
+) -> Vec<Why> {
     let ours = owner("ours");
     let input = RetentionInput {
         rules: rules(2, 0, 0),
         owner: &ours,
         held: None,
         newest_confirmed: Some(newest),
+        newest_proven: proven,
         known,
         running: &BTreeSet::new(),
         begun: &BTreeSet::new(),
@@ -451,6 +464,18 @@ fn the_newest_confirmed_set_never_goes_and_a_copy_is_no_second_set() {
     copied[2].contents = copied[1].contents.clone();
     let expected = [Why::AmongLast(2), Why::NewestConfirmed, Why::Copy];
     assert_eq!(why(&copied, None, "day-002"), expected);
+}
+
+#[test]
+fn the_newest_proven_set_never_goes_while_newer_ones_are_not_proven() {
+    let sets = [0, 1, 2, 3].map(|day| set(day, Standing::Confirmed));
+    let expected = [
+        Why::NewestProven,
+        Why::Expired,
+        Why::AmongLast(2),
+        Why::NewestConfirmed,
+    ];
+    assert_eq!(why_with(&sets, None, "day-003", Some("day-000")), expected);
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub enum Held {
     StorageChanged,
     /// The newest confirmed set is missing, or can't be read.
     NewestConfirmedUnread,
+    /// A set was found damaged, and its backup does not say so yet.
+    SetDamaged,
 }
 
 /// Why a set stays or goes.
@@ -41,9 +43,13 @@ pub enum Why {
     /// It was a set, and somebody else has removed its manifest.
     ManifestMissing,
     NewestConfirmed,
+    /// The newest one that a drill has proven.
+    NewestProven,
     Unreadable,
     VerdictUnread,
     Running,
+    /// A restore that has not ended reads it.
+    Restoring,
     MayRun,
     Locked(Timestamp),
     NothingConfirmed,
@@ -74,6 +80,7 @@ impl fmt::Display for Held {
             Self::Suspended => "spec.suspend is true",
             Self::StorageChanged => "spec.backup.storage was changed meanwhile",
             Self::NewestConfirmedUnread => "the newest confirmed set can't be read",
+            Self::SetDamaged => "a set was found damaged",
         })
     }
 }
@@ -87,9 +94,11 @@ impl fmt::Display for Why {
             Self::Copy => to.write_str("another directory has the same manifest"),
             Self::ManifestMissing => to.write_str("its manifest is missing, so it is damaged"),
             Self::NewestConfirmed => to.write_str("it is the newest confirmed one"),
+            Self::NewestProven => to.write_str("it is the newest one that a drill has proven"),
             Self::Unreadable => to.write_str("its manifest can't be read"),
             Self::VerdictUnread => to.write_str("whether it counts can't be read"),
             Self::Running => to.write_str("its backup runs"),
+            Self::Restoring => to.write_str("a DatabaseRestore that has not ended reads it"),
             Self::MayRun => to.write_str("its backup may still run"),
             Self::Locked(until) if *until == Timestamp::MAX => {
                 to.write_str("a legal hold locks it")

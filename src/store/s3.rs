@@ -38,6 +38,8 @@ pub struct S3Store {
     /// What marks the objects of this set, so that one whose answer was lost is known again.
     pub(super) mark: Arc<str>,
     namespace: String,
+    /// The part of the spec that describes it, for messages; none for `spec.backup.storage`.
+    field: Option<Arc<str>>,
     /// Whether `If-None-Match` is sent: until the storage says that it does not know it.
     is_conditional: Arc<AtomicBool>,
     pub(super) budget: WaitBudget,
@@ -86,6 +88,7 @@ impl S3Store {
             client: build_client(storage, namespace, credentials, ca_directory, limits)?,
             storage: storage.clone(),
             namespace: namespace.to_owned(),
+            field: None,
             is_conditional: Arc::new(AtomicBool::new(dialect.is_conditional)),
             dialect,
             mark: new_mark()?,
@@ -96,6 +99,13 @@ impl S3Store {
             abort_budget: WaitBudget::new(ABORT_BUDGET),
             late_abort_budget: WaitBudget::new(LATE_ABORT_BUDGET),
         })
+    }
+
+    /// The same bucket, whose fields are below another one of the spec than `spec.backup.storage`.
+    #[must_use]
+    pub fn described_by(mut self, field: &str) -> Self {
+        self.field = Some(field.into());
+        self
     }
 
     /// Asks whether the bucket is there and the key may use it, before any work is done.
@@ -232,7 +242,11 @@ impl S3Store {
     }
 
     pub(super) fn explain(&self, answer: &Answer, doing: &str, attempts: u32) -> StoreError {
-        explain(&self.storage, &self.namespace, answer, doing, attempts)
+        let error = explain(&self.storage, &self.namespace, answer, doing, attempts);
+        match &self.field {
+            Some(field) => error.below(field),
+            None => error,
+        }
     }
 
     /// How long an abort may take now.

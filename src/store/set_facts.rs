@@ -19,13 +19,20 @@ pub struct SetFacts {
 }
 
 impl SetFacts {
+    /// What the manifest says, if it can be read.
+    #[must_use]
+    pub const fn record(&self) -> Option<&SetRecord> {
+        match &self.contents {
+            SetContents::Set(record) => Some(record),
+            SetContents::Unfinished | SetContents::Unreadable(_) => None,
+        }
+    }
+
     /// What the manifest says, if the set is confirmed.
     #[must_use]
     pub fn confirmed(&self) -> Option<&SetRecord> {
-        match &self.contents {
-            SetContents::Set(record) => (record.standing == Standing::Confirmed).then_some(record),
-            SetContents::Unfinished | SetContents::Unreadable(_) => None,
-        }
+        let record = self.record()?;
+        (record.standing == Standing::Confirmed).then_some(record)
     }
 }
 
@@ -38,6 +45,25 @@ pub enum SetContents {
     Unreadable(String),
     /// A set.
     Set(SetRecord),
+}
+
+impl SetContents {
+    /// What the set is, in one word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Unfinished => "unfinished",
+            Self::Unreadable(_) => "unreadable",
+            Self::Set(record) => match record.standing {
+                Standing::Confirmed => "confirmed",
+                Standing::Unconfirmed => "unconfirmed",
+                Standing::Demoted => "demoted",
+                Standing::Suspect => "suspect",
+                Standing::Incomplete => "incomplete",
+                Standing::Unknown => "unknown",
+            },
+        }
+    }
 }
 
 /// What the manifest and the verdicts beside it say.

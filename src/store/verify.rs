@@ -1,10 +1,14 @@
 //! Reading the objects of a set back, to see that they are what was stored.
 
+use tokio::sync::mpsc;
+
 use super::catalog::is_object_name;
 use super::{Manifest, ManifestObject, S3Store, StoreError, StoreErrorKind};
 
 /// How much is read of an object that is too large to be read as a whole.
 const SAMPLE: u64 = 1024 * 1024;
+/// Pieces of an object that were read and not yet taken.
+const PIECES: usize = 4;
 
 /// What was read of a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +19,75 @@ pub struct ReadBack {
     pub compared: u64,
     /// Bytes of all objects, as the manifest says.
     pub stored: u64,
+}
+
+/// What two reads of a whole set have shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WholeRead {
+    /// Every object has the bytes that were stored.
+    AsStored,
+    /// Objects have other bytes, the same ones twice.
+    Damaged(String),
+    /// Two reads of an object gave different bytes: what is stored is not known.
+    Unsteady(String),
+}
+
+/// Reads every object of a set completely, and again if it has other bytes than were stored. What can't be
+/// read is an error, and says nothing about the bytes.
+pub async fn read_whole(
+    store: &S3Store,
+    path: &str,
+    manifest: &Manifest,
+) -> Result<WholeRead, StoreError> {
+    let mut damaged = Vec::new();
+    for object in &manifest.objects {
+        let ManifestObject {
+            name, size, sha256, ..
+        } = object;
+        if !is_object_name(name) {
+            return Err(StoreError::new(
+                StoreErrorKind::Unreadable,
+                format!("`{name}` in the manifest of `{path}` is no name of an object"),
+            ));
+        }
+        let key = format!("{path}/{name}");
+        let stored = format!("SHA-256 {sha256}");
+        let first = read_digest(store, &key, *size).await?;
+        if first == stored {
+            continue;
+        }
+        let second = read_digest(store, &key, *size).await?;
+        if first != second {
+            return Ok(WholeRead::Unsteady(format!(
+                "two reads of `{name}` differ, so the storage, or the path to it, can't be relied on: stored \
+                 with {stored}, read first with {first}, then with {second}"
+            )));
+        }
+        damaged.push(format!(
+            "`{name}` was stored with {stored}, and has {first}"
+        ));
+    }
+    Ok(if damaged.is_empty() {
+        WholeRead::AsStored
+    } else {
+        WholeRead::Damaged(damaged.join("; "))
+    })
+}
+
+/// What an object has that should have a size: its SHA-256, or another size.
+pub(super) async fn read_digest(
+    store: &S3Store,
+    key: &str,
+    size: u64,
+) -> Result<String, StoreError> {
+    let (sender, mut receiver) = mpsc::channel(PIECES);
+    let read = async move { store.send_object(key, size, &sender).await };
+    let drained = async { while receiver.recv().await.is_some() {} };
+    match tokio::join!(read, drained).0 {
+        Ok(digest) => Ok(format!("SHA-256 {digest}")),
+        Err(error) if error.kind == StoreErrorKind::OtherSize => Ok("another size".to_owned()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads every object of a set and compares its digest with the manifest's. Returns what is wrong.

@@ -90,8 +90,8 @@ pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
             accept(input)
         ),
         Finding::MoreRowsElsewhere { .. } => format!(
-            "{sentence}. If it should have those rows, restore that backup; if it is another \
-             database: {}",
+            "{sentence}. If it should have those rows, restore that backup, kubectl holdfast adopt --help; if \
+             it is another database: {}",
             accept(input)
         ),
         // An agent says itself what to do.

@@ -36,15 +36,22 @@ impl Backoff {
     /// How long to wait before something is restored; nothing most of the time.
     #[must_use]
     pub fn wait(&self, name: &str, now: Instant) -> Duration {
-        let fight = self.in_a_row(name, now);
-        let until = fight.map(|fight| fight.last + pause(fight.repairs));
-        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+        let pause = self.pause(name, now);
+        pause.map_or(Duration::ZERO, |pause| pause.wait)
     }
 
     /// What whoever restores something waits for, if it has to wait.
     #[must_use]
     pub fn pause(&self, name: &str, now: Instant) -> Option<RepairPause> {
-        let (wait, fight) = (self.wait(name, now), self.in_a_row(name, now)?);
+        self.pause_up_to(name, now, LONGEST_WAIT)
+    }
+
+    /// The same for what may not wait longer than that.
+    #[must_use]
+    pub fn pause_up_to(&self, name: &str, now: Instant, longest: Duration) -> Option<RepairPause> {
+        let fight = self.in_a_row(name, now)?;
+        let until = fight.last + pause(fight.repairs).min(longest);
+        let wait = until.saturating_duration_since(now);
         (!wait.is_zero()).then_some(RepairPause {
             times: fight.repairs,
             wait,
@@ -96,6 +103,8 @@ mod tests {
         assert_eq!(backoff.pause("other", now), None);
         let pause = backoff.pause("policy", now).map(|pause| pause.times);
         assert_eq!(pause, Some(11));
+        let shorter = backoff.pause_up_to("policy", now, FIRST_WAIT);
+        assert_eq!(shorter.map(|pause| pause.wait), Some(FIRST_WAIT));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct ClaimFact {
     pub volume_name: Option<String>,
     /// The volume that it is bound to, read live.
     pub volume: VolumeFact,
+    /// What it can hold, in bytes, as its status says.
+    pub capacity: Option<u64>,
     /// Its manifest, to recreate it; null if it does not exist.
     pub manifest: Value,
 }

@@ -45,8 +45,12 @@ pub enum TemplateDirectory {
     NotShown,
 }
 
-/// Variables that name the data directory: that of Postgres itself, and that of Bitnami's images.
-const DIRECTORY_VARIABLES: &[&str] = &["PGDATA", "POSTGRESQL_DATA_DIR"];
+/// Variables that name the data directory: that of Postgres itself, of Bitnami's images, and of Patroni.
+const DIRECTORY_VARIABLES: &[&str] = &[
+    "PGDATA",
+    "POSTGRESQL_DATA_DIR",
+    "PATRONI_POSTGRESQL_DATA_DIR",
+];
 
 /// What a container of a template says of the data directory.
 pub(super) fn template_directory(container: &Container) -> TemplateDirectory {

@@ -33,6 +33,7 @@ mod server;
 mod services;
 mod template_data;
 mod turn;
+mod turned_away;
 mod twins;
 mod volume_index;
 mod watched_volumes;

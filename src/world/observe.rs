@@ -149,6 +149,7 @@ pub async fn observe(
         _ => Vec::new(),
     };
     let (ledger, other_namespace) = of_namespace(ledger, &namespace_metadata, &database, &claims);
+    let left_ledgers = reader.left_ledgers(&ledger, &neighbours).await;
     let kept_volumes = match &claims {
         Fact::Unknown(why) => Fact::Unknown(why.clone()),
         Fact::Known(claims) => {
@@ -209,6 +210,7 @@ pub async fn observe(
             twins,
             kept_in_namespace,
             ledger,
+            left_ledgers,
             other_namespace,
             recreated: None,
             neighbours,
@@ -298,6 +300,32 @@ impl Reader {
                             && !(is_deleted && guard::deletion_confirmed(other.meta(), now)),
                     }
                 })
+                .collect()
+        })
+    }
+
+    /// Reads the names of the ledgers of databases that are gone, beside those others that exist; none
+    /// where the database has one.
+    async fn left_ledgers(
+        &self,
+        ledger: &Fact<Option<LedgerFact>>,
+        neighbours: &Fact<Vec<NeighbourFact>>,
+    ) -> Fact<Vec<String>> {
+        let (Fact::Known(None), Fact::Known(others)) = (ledger, neighbours) else {
+            return Fact::Known(Vec::new());
+        };
+        let all = self.cluster::<DatabaseLedger>();
+        let all = all.list_metadata(&ListParams::default()).await;
+        let exists = |ledger: &String| {
+            let mut names = others.iter().map(|other| &other.name);
+            names.any(|name| names::ledger(&self.namespace, name) == *ledger)
+        };
+        // No name of a namespace has a dot.
+        let start = names::ledger(&self.namespace, "");
+        Fact::from_read("the ledgers", all).map(|all| {
+            let names = all.items.iter().map(ResourceExt::name_any);
+            names
+                .filter(|ledger| ledger.starts_with(&start) && !exists(ledger))
                 .collect()
         })
     }

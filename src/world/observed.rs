@@ -64,6 +64,8 @@ pub struct World {
     /// What is remembered of the database outside its namespace, if anything is. Not known where it
     /// is another namespace's.
     pub ledger: Fact<Option<LedgerFact>>,
+    /// Where there is no ledger: those of the namespace whose databases do not exist any more.
+    pub left_ledgers: Fact<Vec<String>>,
     /// The namespace of the same name that the ledger is of instead, if it is.
     pub other_namespace: Option<OtherNamespace>,
     /// The ledger, where a recovery has created this namespace for it and not accepted it yet.
@@ -103,7 +105,8 @@ pub struct Observed {
     pub agent_defaults: Arc<Agents>,
     /// How patient the operator is with agents' Jobs.
     pub pace: JobPace,
-    /// How many volumes without a claim the databases of one namespace may keep.
+    /// How many volumes without a claim the databases of one namespace may keep, and how many ledgers of
+    /// databases that are gone.
     pub kept_volume_limit: usize,
     /// Which Kubernetes cluster this is, by the UID of its namespace `kube-system`, if that was read.
     pub kubernetes_cluster: Option<String>,
@@ -201,6 +204,7 @@ impl World {
             twins: unread(),
             kept_in_namespace: unread(),
             ledger: unread(),
+            left_ledgers: unread(),
             other_namespace: None,
             recreated: None,
             neighbours: unread(),
@@ -336,6 +340,8 @@ impl World {
             // Like `twins`, from the list of all volumes.
             kept_in_namespace: _,
             ledger,
+            // Where they are not known, nothing is refused for them.
+            left_ledgers: _,
             other_namespace,
             recreated: _,
             neighbours,

@@ -11,6 +11,7 @@ use super::namespace::volume_name;
 use super::{ClaimFact, ClaimOrigin, Fact, FileClaim, PodFact, Reader, VolumeFact, WorkloadFound};
 use crate::api::{DeletionGuard, ProtectedDatabase, names};
 use crate::guard;
+use crate::resources::bytes_of;
 
 /// The most claims that are followed for nothing but their mark, unless more were known before: while
 /// no pod runs, the mark is all that ties the claims of its pods to a database.
@@ -171,9 +172,15 @@ impl From<&PersistentVolumeClaim> for ClaimFact {
                 .unwrap_or_default(),
             volume_name: volume_name(spec.and_then(|spec| spec.volume_name.as_deref())),
             volume: VolumeFact::Unknown("it was not asked for".to_owned()),
+            capacity: capacity_of(claim),
             manifest: guard::build_claim_manifest(claim),
         }
     }
+}
+
+fn capacity_of(claim: &PersistentVolumeClaim) -> Option<u64> {
+    let capacity = claim.status.as_ref()?.capacity.as_ref()?;
+    bytes_of(&capacity.get("storage")?.0)
 }
 
 fn missing_claim(name: String, origin: ClaimOrigin) -> ClaimFact {
@@ -184,6 +191,7 @@ fn missing_claim(name: String, origin: ClaimOrigin) -> ClaimFact {
         phase: String::new(),
         volume_name: None,
         volume: VolumeFact::NotBound,
+        capacity: None,
         manifest: Value::Null,
     }
 }

@@ -70,6 +70,18 @@ impl ServiceFact {
         })
     }
 
+    /// Adds the addresses of an `EndpointSlice` of its namespace, if that is of it: where it has a selector
+    /// only of one that others have written, because its labels say the rest.
+    pub fn add_slice(&mut self, slice: &EndpointSlice) {
+        let label = |key: &str| slice.labels().get(key).map(String::as_str);
+        let is_of_it = self.alias.is_none() && label(SLICE_OF) == Some(self.name.as_str());
+        if is_of_it && (self.is_written_by_hand() || label(KEPT_BY) != Some(SELECTING)) {
+            let endpoints = slice.endpoints.iter().flatten();
+            let addresses = endpoints.flat_map(|endpoint| endpoint.addresses.iter().cloned());
+            self.addresses.extend(addresses);
+        }
+    }
+
     /// Whether only `EndpointSlice`s say where it leads to.
     fn is_written_by_hand(&self) -> bool {
         self.selector.is_empty() && self.alias.is_none()
@@ -126,23 +138,12 @@ impl Reader {
     }
 }
 
-/// Adds the addresses of `EndpointSlice`s to the Services that they are of: of one with a selector only
-/// those that others have written, because its labels say the rest.
+/// Adds the addresses of `EndpointSlice`s to the Services that they are of.
 fn add_addresses(facts: &mut [ServiceFact], slices: &[EndpointSlice]) {
-    for fact in facts.iter_mut().filter(|fact| fact.alias.is_none()) {
-        let is_by_hand = fact.is_written_by_hand();
-        let is_selected = |slice: &EndpointSlice| {
-            slice.labels().get(KEPT_BY).map(String::as_str) == Some(SELECTING)
-        };
-        let is_of_it = |slice: &&EndpointSlice| {
-            slice.labels().get(SLICE_OF) == Some(&fact.name) && (is_by_hand || !is_selected(slice))
-        };
-        let endpoints = slices
-            .iter()
-            .filter(is_of_it)
-            .flat_map(|slice| slice.endpoints.iter().flatten());
-        let addresses = endpoints.flat_map(|endpoint| endpoint.addresses.iter().cloned());
-        fact.addresses = addresses.collect();
+    for fact in facts {
+        for slice in slices {
+            fact.add_slice(slice);
+        }
     }
 }
 

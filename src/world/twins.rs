@@ -21,6 +21,8 @@ pub struct TwinFact {
     pub of: String,
     /// The other one, read live.
     pub volume: VolumeFound,
+    /// Whether it is the database's own too, so that two of its claims have the same files.
+    pub is_own: bool,
     /// Why it is not set to Retain at once, if something else takes that back again and again.
     pub pause: Option<RepairPause>,
     /// The pods on a node that have the claim to which it is bound, if it may be for the very storage.
@@ -56,61 +58,59 @@ pub struct Twins {
 }
 
 impl Reader {
-    /// Reads the volumes that would take the files of the database's own along. The index says which
-    /// those may be; only what is read live counts.
+    /// Reads the volumes that would take the files of the database's own along.
     pub(super) async fn twins(
         &self,
         volumes: &WatchedVolumes,
         claims: &Fact<Vec<ClaimFact>>,
         kept: &Fact<Vec<KeptVolume>>,
     ) -> Fact<Twins> {
-        let own = own_volumes(claims, kept);
-        let is_own = |name: &str| own.iter().any(|own| own.name() == name);
-        let mut named: Vec<(String, String)> = Vec::new();
+        let own = own_volumes(claims, kept).into_iter();
+        let own: Vec<(&str, &VolumeStorage)> = own.map(|own| (own.name(), &own.storage)).collect();
+        self.twins_among(volumes, &own).await
+    }
+
+    /// Reads the volumes that would take the files of these along, each of which has a name and storage.
+    /// The index says which those may be; only what is read live counts.
+    pub async fn twins_among(
+        &self,
+        volumes: &WatchedVolumes,
+        own: &[(&str, &VolumeStorage)],
+    ) -> Fact<Twins> {
+        let mut named: Vec<(&str, &VolumeStorage, String)> = Vec::new();
         let mut more = 0;
         {
             let index = volumes.index();
             if let Err(why) = must_be_complete(&index) {
                 return Fact::Unknown(why);
             }
-            for volume in &own {
+            for (of, storage) in own {
                 let free = TWIN_LIMIT.saturating_sub(named.len());
-                let limit = free + own.len();
-                let (found, count) = index.taking_along(&volume.storage, volume.name(), limit);
-                more += count.saturating_sub(limit);
-                let others = found.into_iter().filter(|name| !is_own(name));
-                let others: Vec<String> = others.collect();
-                more += others.len().saturating_sub(free);
-                let others = others.into_iter().take(free);
-                named.extend(others.map(|name| (volume.name().to_owned(), name)));
+                let (found, count) = index.taking_along(storage, of, free);
+                more += count - found.len();
+                named.extend(found.into_iter().map(|name| (*of, *storage, name)));
             }
         }
         let mut found = Vec::with_capacity(named.len());
-        for (of, name) in named {
+        for (of, storage, name) in named {
             let twin = match self.volume(&name).await {
                 Fact::Known(twin) => twin,
                 Fact::Unknown(why) => return Fact::Unknown(why),
             };
-            let guarded = own.iter().find(|own| own.name() == of);
-            let takes_along = |twin: &VolumeFound| {
-                guarded.is_some_and(|guarded| twin.storage.takes_along(&guarded.storage))
-            };
-            let Some(volume) = twin.filter(takes_along) else {
+            let Some(volume) = twin.filter(|twin| twin.storage.takes_along(storage)) else {
                 continue;
             };
             // Of storage that only contains the guarded one nobody asks who writes to it.
-            let is_same = guarded
-                .is_some_and(|guarded| volume.storage.is_same(&guarded.storage) != Some(false));
-            let pods = if is_same {
-                self.pods_of_twin(&volume).await
-            } else {
+            let pods = if volume.storage.is_same(storage) == Some(false) {
                 Fact::Known(Vec::new())
+            } else {
+                self.pods_of_twin(&volume).await
             };
-            let pause = volumes.retain_pause(&name);
             found.push(TwinFact {
-                of,
+                of: of.to_owned(),
+                is_own: own.iter().any(|(own, _)| *own == name),
+                pause: volumes.retain_pause(&name),
                 volume,
-                pause,
                 pods,
             });
         }
@@ -155,6 +155,7 @@ impl Reader {
             found.push(TwinFact {
                 of: of.name().to_owned(),
                 volume,
+                is_own: false,
                 pause: None,
                 pods,
             });

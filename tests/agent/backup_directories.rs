@@ -99,13 +99,17 @@ async fn debians_tar_brings_every_file_of_a_set_back() {
         assert!(object.size < 100_000, "compressed: {}", object.size);
     }
     let to = folder.path().join("set");
-    let shown = holdfast(&scene, &["show", FOLDER]);
+    let shown = holdfast(&scene, &["show", FOLDER]).unwrap();
     assert!(
         shown.contains("directory generated/images of claim uploads: 3 files"),
         "{shown}"
     );
-    assert!(holdfast(&scene, &["verify", FOLDER]).contains("4 objects read"));
-    holdfast(&scene, &["fetch", FOLDER, "--to", to.to_str().unwrap()]);
+    assert!(
+        holdfast(&scene, &["verify", FOLDER])
+            .unwrap()
+            .contains("4 objects read")
+    );
+    holdfast(&scene, &["fetch", FOLDER, "--to", to.to_str().unwrap()]).unwrap();
     for (name, original) in [(IMAGES, "0/generated/images"), (RECEIPTS, "1")] {
         let command = format!("zstd -d < 'set/{name}' | tar --extract --directory=unpacked");
         unpack(

@@ -90,6 +90,7 @@ impl Scene {
             postgres_certificate: credentials.path().to_path_buf(),
             s3_credentials: bucket.credentials().to_path_buf(),
             s3_ca: bucket.authority(),
+            identity: credentials.path().to_path_buf(),
             work: credentials.path().to_path_buf(),
             claims: credentials.path().join("claims"),
         };

@@ -1,8 +1,9 @@
 //! A set that is restored into another server than it was taken of: roles, and how values look.
 
+use holdfast::agent::{Interrupt, SetOrder, take_set};
 use holdfast::api::RestoreTarget;
 
-use crate::backup_scene::Scene;
+use crate::backup_scene::{FOLDER, Scene};
 use crate::restored_scene::{
     ODD_CONTENT, ODD_DATABASE, ODD_ROLES, Restore, UID, ask, plain_dump, roles,
 };
@@ -83,4 +84,58 @@ async fn roles_that_were_created_for_a_restore_that_failed_are_gone_again() {
     );
     restore.watched(&watch).await.unwrap_err();
     assert_eq!(roles(&other).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_values_look_is_what_the_manifest_says_whatever_is_set_while_a_set_is_taken() {
+    let scene = Scene::new(&["shop"], "postgres", PASSWORD);
+    let server = &scene.postgres;
+    server.execute("postgres", "create database shop").await;
+    server
+        .execute(
+            "shop",
+            "alter database shop set timezone = 'Asia/Tokyo'; create table t as select now() + n * interval '1 \
+             hour' as at, decode(md5(n::text), 'hex') as raw from generate_series(1, 100) n",
+        )
+        .await;
+    // Somebody changes the settings right before the dump connects.
+    let [psql, pg_dump] = ["psql", "pg_dump"].map(|name| {
+        let program = TestPostgres::program(name);
+        program.get_program().to_str().unwrap().to_owned()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("pg_dump");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] || PGOPTIONS= {psql} -q -c \"alter database shop set timezone = \
+         'America/New_York'\" -c \"alter database shop set bytea_output = 'escape'\" shop || exit 9\nexec \
+         {pg_dump} \"$@\"\n"
+    );
+    std::fs::write(&program, script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).unwrap();
+    let order = SetOrder {
+        dump_program: Some(program),
+        ..scene.order()
+    };
+    let interrupt = Interrupt::by_hand().1;
+    let set = Box::pin(take_set(&order, &scene.says(), &interrupt)).await;
+    let set = set.unwrap();
+    assert_eq!(
+        ask(server, "shop", "show timezone").await,
+        "America/New_York"
+    );
+    let formats = &set.manifest.databases[0]
+        .description
+        .as_ref()
+        .unwrap()
+        .formats;
+    assert_eq!(formats["TimeZone"], "Asia/Tokyo");
+    assert_eq!(formats["bytea_output"], "hex");
+    let dump = scene.bucket.read(&format!("{FOLDER}/dump.pgc.zst"));
+    let dump = zstd::decode_all(dump.as_slice()).unwrap();
+    let has = |text: &[u8]| memchr::memmem::find(&dump, text).is_some();
+    assert!(has(b"+09\t\\\\x"), "as Tokyo has it, in hex");
+    let restore = Restore::new(&scene, server, &set, RestoreTarget::Replace);
+    let report = restore.run().await.unwrap();
+    assert!(report.databases[0].is_identical, "{report:?}");
 }

@@ -172,6 +172,21 @@ async fn an_object_that_changes_after_it_was_hashed_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_nobody_has_confirmed_is_not_replaced() {
+    let all = Refusals::start().await;
+    let mut restore = all.restore();
+    restore.request.server.databases = vec!["another".to_owned()];
+    all.refused(
+        &restore,
+        reasons::RESTORE_REFUSED,
+        "\"shop\". If they belong to it",
+    )
+    .await;
+    restore.request.into = RestoreTarget::Beside;
+    restore.run().await.expect("beside it replaces nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_can_not_take_the_set_is_refused() {
     let all = Refusals::start().await;
     let refused = reasons::RESTORE_REFUSED;
@@ -188,9 +203,9 @@ async fn a_server_that_can_not_take_the_set_is_refused() {
     )
     .await;
     all.refused_with(
-        |of| of["recipients"] = json!(["age1"]),
+        |of| of["objects"][1]["encryption"] = json!("age"),
         refused,
-        "encrypted",
+        "does not say for whom",
     )
     .await;
     all.refused_with(|of| of["databases"] = json!("x"), refused, "can't be read")

@@ -9,7 +9,9 @@ use std::time::Duration;
 use holdfast::agent::{
     Interrupt, MountedFiles, RestoreOrder, RestoreStep, RestoreWatcher, TakenSet, restore_set,
 };
-use holdfast::api::{AgentFailure, RestoreReport, RestoreRequest, RestoreTarget, RestoredDatabase};
+use holdfast::api::{
+    AgentFailure, DataDisk, RestoreReport, RestoreRequest, RestoreTarget, RestoredDatabase,
+};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -156,9 +158,13 @@ impl Restore {
             storage: scene.bucket.storage(),
             path: scene.order().path.as_str().to_owned(),
             manifest_sha256: set.manifest_sha256.clone(),
+            confirmed_only: false,
             into,
+            identity_secret: None,
+            disk: DataDisk::default(),
             retry_seconds: 60,
             deadline_seconds: 600,
+            drill: None,
         };
         let files = MountedFiles {
             postgres_credentials: credentials.path().to_path_buf(),

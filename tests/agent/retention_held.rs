@@ -100,6 +100,35 @@ async fn a_set_that_changed_since_it_was_planned_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_a_restore_reads_is_left_until_it_has_ended() {
+    let server = TestObjectStore::start();
+    let sets = store_sets(&server, 4).await;
+    let asked = request(&server, 1);
+    let first = sets[0].path.clone();
+    // From the beginning, and once it was planned.
+    for since in [0, 1] {
+        let read = first.clone();
+        let says = Says::new(&sets).while_asked(move |asked, view| {
+            if asked > since {
+                view.restoring.insert(read.clone());
+            }
+        });
+        let report = look(&server.open(), &asked, &says).await;
+        assert!(!report.removed.contains(&first), "{report:?}");
+        assert_eq!(objects_of(&server, &first), 3, "{since}");
+        if since == 0 {
+            let planned = report.plan.iter().any(|line| {
+                first.ends_with(&line.set) && !line.remove && line.why.contains("DatabaseRestore")
+            });
+            assert!(planned, "{:?}", report.plan);
+            assert_eq!(report.removed.len(), 2, "the others go: {report:?}");
+        }
+    }
+    let report = look(&server.open(), &asked, &Says::new(&sets)).await;
+    assert_eq!(report.removed, [first], "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_set_that_another_backup_runs_in_is_left() {
     let server = TestObjectStore::start();
     let sets = store_sets(&server, 2).await;

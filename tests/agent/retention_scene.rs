@@ -98,12 +98,17 @@ pub struct Says {
 
 impl Says {
     pub fn new(taken: &[KnownBackup]) -> Self {
+        Self::with(ClusterView {
+            taken: taken.to_vec(),
+            newest_confirmed: taken.last().map(|set| set.path.clone()),
+            ..ClusterView::default()
+        })
+    }
+
+    /// A cluster that says exactly this.
+    pub fn with(view: ClusterView) -> Self {
         Self {
-            view: ClusterView {
-                taken: taken.to_vec(),
-                newest_confirmed: taken.last().map(|set| set.path.clone()),
-                ..ClusterView::default()
-            },
+            view,
             meanwhile: Box::new(|_, _| ()),
             asked: Mutex::default(),
             notes: Mutex::default(),
@@ -164,6 +169,7 @@ pub fn request(server: &TestObjectStore, keep_last: i32) -> CatalogRequest {
         }),
         removes: true,
         removing: Vec::new(),
+        sample_bytes: 0,
     }
 }
 

@@ -88,6 +88,16 @@ fn another_server_is_warned_about_and_what_changes_nothing_is_let_through() {
                 "PGDATA of container postgres",
             ),
             (
+                vec![json!({"op": "add", "path": format!("{container}/env/-"),
+                    "value": {"name": "PATRONI_POSTGRESQL_DATA_DIR", "value": "/tmp/pg"}})],
+                "PGDATA of container postgres",
+            ),
+            (
+                vec![json!({"op": "add", "path": format!("{container}/env/-"),
+                    "value": {"name": "PGROOT", "value": "/tmp/pgroot"}})],
+                "PGROOT, PGVERSION or POSTGRESQL_VOLUME_DIR of container postgres",
+            ),
+            (
                 vec![arguments(&["-c", "data_directory=/tmp/pg"])],
                 "the data directory in the arguments of container postgres",
             ),
@@ -480,6 +490,10 @@ fn template_changes() -> Vec<(String, Vec<&'static str>)> {
     // The API server takes another spelling for another path, and the runtime mounts the later one
     // over the data.
     let (empty_dir, config) = (r#""emptyDir":{}"#, r#""configMap":{"name":"settings"}"#);
+    let (cinder, repository) = (
+        r#""cinder":{"volumeID":"c-1"}"#,
+        r#""gitRepo":{"repository":"https://git.example/pg"}"#,
+    );
     let spelled = |path: &str, source: &str| {
         format!(
             r#"{{"op":"add","path":"/spec/template/spec/volumes/-","value":{{"name":"cover",{source}}}}},{{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/-","value":{{"name":"cover","mountPath":"{path}"}}}}"#
@@ -492,6 +506,11 @@ fn template_changes() -> Vec<(String, Vec<&'static str>)> {
     let twice = r#"{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/-","value":{"name":"data","mountPath":"/var/lib/postgresql/data/","subPath":"empty"}}"#;
     let all = [
         (cover.to_owned(), &covered),
+        (spelled("/var/lib/postgresql/data/pgdata", cinder), &covered),
+        (
+            spelled("/var/lib/postgresql/data/pgdata", repository),
+            &covered,
+        ),
         (
             spelled("/var/lib/postgresql/data/", empty_dir),
             &covered_there,

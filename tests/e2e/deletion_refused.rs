@@ -262,6 +262,11 @@ async fn delete_the_kept_volume(scene: &Scene, volume: &PersistentVolume) {
 /// Tries to delete whatever leads to the data, and sees that the answer helps and nothing has
 /// happened.
 pub async fn assert_everything_is_refused(scene: &Scene, server: &Server) {
+    // Large, and awaited in many tests.
+    Box::pin(assert_each_is_refused(scene, server)).await;
+}
+
+async fn assert_each_is_refused(scene: &Scene, server: &Server) {
     let volume = volume_of(scene, &server.claim()).await.name_any();
     let claim = server.claim();
     let namespace = scene.namespace();

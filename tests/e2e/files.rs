@@ -11,8 +11,8 @@ use crate::backup::back_up_now;
 use crate::data_lost::ask_for_a_check;
 use crate::shard::operator::Installation;
 use crate::support::{
-    Scene, Server, assert_tells, beside_others, build_claim, build_database, build_plain_database,
-    in_shard, outcome,
+    Runbook, Scene, Server, assert_ran, assert_tells, beside_others, build_claim, build_database,
+    build_plain_database, in_shard, outcome,
 };
 
 use ConditionStatus::{False, True, Unknown};
@@ -41,6 +41,7 @@ fn rows_and_files_that_part_are_told() {
         scene.settle().await;
         assert_one_look_for_each_check(scene).await;
 
+        let runbook = Runbook::open(scene, "docs/runbooks/files-and-rows.md");
         upload(scene, "rm trend_examples/b.png");
         ask_for_a_check(scene).await;
         let said = scene
@@ -61,13 +62,27 @@ fn rows_and_files_that_part_are_told() {
             .await;
         scene.wait_condition(Ready, False, reasons::NOT_READY).await;
         scene.wait_verified().await;
+        assert_ran(
+            &runbook.run("kubectl -n NAMESPACE describe protdb NAME"),
+            0,
+            &["FilesMissing", "/app/data/trend_examples/b.png"],
+        );
+        // The data itself is verified.
+        let explained = runbook.run("kubectl holdfast explain NAME -n NAMESPACE");
+        assert_ran(&explained, 0, &[]);
 
         upload(scene, "touch trend_examples/b.png");
-        ask_for_a_check(scene).await;
+        assert_ran(
+            &runbook.run("kubectl holdfast check NAME -n NAMESPACE"),
+            0,
+            &["Asked for DatabaseCheck"],
+        );
         scene
             .wait_condition(FilesMatch, True, reasons::FILES_MATCH)
             .await;
         scene.wait_green().await;
+        let sorted = "kubectl -n NAMESPACE get dbcheck --sort-by=.metadata.creationTimestamp";
+        assert_ran(&runbook.run(sorted), 0, &["Verified"]);
 
         server.sql(scene, "DELETE FROM trends");
         ask_for_a_check(scene).await;

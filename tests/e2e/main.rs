@@ -14,6 +14,7 @@
 mod support;
 
 mod accept;
+mod adopted;
 mod agents_at_home;
 mod agents_fenced;
 mod agents_kept_out;
@@ -31,6 +32,7 @@ mod data_moved;
 mod data_unknown;
 mod declared;
 mod deletion_refused;
+mod drill;
 mod files;
 mod gated;
 mod gitops;

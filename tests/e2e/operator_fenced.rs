@@ -21,6 +21,7 @@ fn the_operators_token_writes_only_what_the_operator_is_for() {
         create(scene, &agent_job(scene)).expect("an agent's Job");
         create(scene, &settled_job(scene))
             .expect("an agent's Job with all that a user may ask for");
+        create(scene, &drill_job(scene)).expect("the Job of a drill");
         let none = r#"{"spec":{"replicas":0}}"#;
         scene.kubectl(&as_operator(&format!(
             "patch statefulset {} --type=merge -p {none}",
@@ -48,6 +49,7 @@ pub async fn assert_answers(scene: &Scene, server: &Server, is_fenced: bool) {
         their_claim(scene),
         their_set(scene),
         their_job(scene),
+        their_restore(scene, "theirs"),
     ]);
     let all = changes(scene, server).into_iter();
     for (words, tells) in all.chain(changes_of_storage(scene)) {
@@ -61,6 +63,9 @@ pub async fn assert_answers(scene: &Scene, server: &Server, is_fenced: bool) {
     let answer = scene.try_kubectl(&as_operator("delete job theirs"));
     assert_answer(answer, "deletes the Jobs and CronJobs of its agents");
     scene.kubectl("delete job theirs");
+    let answer = scene.try_kubectl(&as_operator("delete dbrestore theirs"));
+    assert_answer(answer, "no DatabaseRestore but those of drills");
+    scene.kubectl("delete dbrestore theirs");
     for condition in [
         json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}),
         json!({"conditions": [{"type": "Ready", "status": "False"}]}),
@@ -303,6 +308,31 @@ fn their_job(scene: &Scene) -> Value {
     job
 }
 
+/// A restore that a user asks for. There is no such database.
+fn their_restore(scene: &Scene, name: &str) -> Value {
+    json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
+        "metadata": {"name": name, "namespace": scene.namespace()},
+        "spec": {"database": "nobody", "from": {"latestGood": true}, "into": "Beside"}})
+}
+
+/// A drill's Job, as far as the fence looks: a server beside the agent.
+fn drill_job(scene: &Scene) -> Value {
+    let mut job = agent_job(scene);
+    let pod = &mut job["spec"]["template"]["spec"];
+    pod["automountServiceAccountToken"] = json!(false);
+    pod["initContainers"] = json!([{"name": "scratch", "image": "any", "restartPolicy": "Always",
+        "securityContext": {"allowPrivilegeEscalation": false},
+        "volumeMounts": [{"name": "scratch", "mountPath": "/scratch/data"}]}]);
+    let claim = json!({"accessModes": ["ReadWriteOnce"], "storageClassName": "none",
+        "resources": {"requests": {"storage": "1Gi"}}});
+    pod["volumes"] = json!([
+        {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": claim}}},
+        {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+        {"name": "s3", "secret": {"secretName": "s3"}},
+    ]);
+    job
+}
+
 /// A Job as the operator creates them, as far as the fence looks.
 fn agent_job(scene: &Scene) -> Value {
     json!({
@@ -421,6 +451,32 @@ fn creations(scene: &Scene) -> Vec<(Value, &'static str)> {
         job["spec"]["template"]["spec"]["containers"][0][path] = value;
         all.push((job, "the Jobs of its agents and no others"));
     }
+    // A server beside the agent gets no key, is asked nothing, and its volume is no copy of another.
+    let token = json!([{"serviceAccountToken": {"path": "token", "audience": "vault"}}]);
+    let copied = json!({"kind": "PersistentVolumeClaim", "name": "knowledge-data"});
+    for (path, value) in [
+        ("/initContainers/0/name", json!("another")),
+        ("/initContainers/0/volumeMounts/0/name", json!("s3")),
+        (
+            "/initContainers/0/env",
+            json!([{"name": "X", "value": "y"}]),
+        ),
+        ("/volumes/1/projected/sources", token),
+        (
+            "/volumes/0/ephemeral/volumeClaimTemplate/spec/dataSource",
+            copied,
+        ),
+    ] {
+        let mut job = drill_job(scene);
+        let (parent, field) = path.rsplit_once('/').expect("a path");
+        let template = &mut job["spec"]["template"]["spec"];
+        template.pointer_mut(parent).expect("a part of the Job")[field] = value;
+        all.push((job, "the Jobs of its agents and no others"));
+    }
+    all.push((
+        their_restore(scene, "mine"),
+        "no DatabaseRestore but those of drills",
+    ));
     let mut many = agent_job(scene);
     many["spec"]["parallelism"] = json!(50);
     all.push((many, "the Jobs of its agents and no others"));

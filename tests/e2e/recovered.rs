@@ -7,8 +7,8 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use crate::support::{
-    ALL_ROWS, NAME, Server, assert_kept, assert_ran, assert_tells, beside_others, build_claim,
-    confirm_deletion, holdfast, holdfast_answered, lose_claim, volume_of,
+    ALL_ROWS, NAME, Runbook, Server, assert_kept, assert_ran, assert_tells, beside_others,
+    build_claim, confirm_deletion, holdfast, holdfast_answered, lose_claim, volume_of,
 };
 
 #[test]
@@ -81,23 +81,33 @@ fn the_right_volume_comes_back_in_place_of_a_fresh_one_which_is_kept() {
         let wrong = volume_of(scene, &claim).await.name_any();
         assert_eq!(server.count(scene), (1, 27));
 
-        let recovered = holdfast(
-            scene,
-            &format!("recover {NAME} -n {} --yes -o json", scene.namespace()),
+        let runbook = Runbook::open(scene, "docs/runbooks/volume-removed.md");
+        assert_ran(
+            &runbook.run("kubectl holdfast explain NAME -n NAMESPACE"),
+            3,
+            &["VolumeReplaced", "kubectl holdfast recover"],
         );
-        assert_eq!(recovered.code, Some(0), "{}", recovered.printed);
-        let report: Value = serde_json::from_str(&recovered.printed).expect("JSON");
-        assert!(
-            report["unavailableSeconds"]
-                .as_f64()
-                .is_some_and(|away| away > 0.0),
-            "{report}"
+        assert_ran(
+            &runbook.run("kubectl holdfast recover NAME -n NAMESPACE --dry-run"),
+            0,
+            &["What will be done", &right],
+        );
+        assert_eq!(server.count(scene), (1, 27), "nothing was changed");
+        assert_ran(
+            &runbook.run_answered("kubectl holdfast recover NAME -n NAMESPACE", NAME),
+            0,
+            &["The data was unavailable for"],
         );
         let back = server.wait_ready(scene, Some(&fresh)).await;
         assert_eq!(volume_of(scene, &claim).await.name_any(), right);
         assert_eq!(server.count(scene), ALL_ROWS);
         scene.assert_checked_once(&back).await;
         scene.wait_green().await;
+        assert_ran(
+            &runbook.run("kubectl holdfast status NAME -n NAMESPACE"),
+            0,
+            &["DataVerified"],
+        );
         assert_kept(scene, &wrong).await;
         assert_kept(scene, &right).await;
     });
@@ -112,10 +122,18 @@ fn a_pod_template_that_names_another_claim_is_put_right() {
         let switched = server.mount(scene, "other-data", &start).await;
         scene.wait_reset(reasons::VOLUME_REPLACED).await;
 
-        let recovered = holdfast(
-            scene,
-            &format!("recover {NAME} -n {} --yes", scene.namespace()),
+        let runbook = Runbook::open(scene, "docs/runbooks/volume-switched.md");
+        assert_ran(
+            &runbook.run("kubectl holdfast explain NAME -n NAMESPACE"),
+            3,
+            &["claim other-data", "claim knowledge-data"],
         );
+        assert_ran(
+            &runbook.run("kubectl holdfast recover NAME -n NAMESPACE --dry-run"),
+            0,
+            &["What will be done", "mount claim knowledge-data"],
+        );
+        let recovered = runbook.run_answered("kubectl holdfast recover NAME -n NAMESPACE", NAME);
         assert_ran(
             &recovered,
             0,
@@ -130,6 +148,11 @@ fn a_pod_template_that_names_another_claim_is_put_right() {
         assert_eq!(server.count(scene), ALL_ROWS);
         scene.assert_checked_once(&back).await;
         scene.wait_green().await;
+        assert_ran(
+            &runbook.run("kubectl holdfast status NAME -n NAMESPACE"),
+            0,
+            &["DataVerified"],
+        );
         assert!(
             scene
                 .api::<PersistentVolumeClaim>()
@@ -172,15 +195,26 @@ fn a_volume_object_comes_back_and_its_claim_leaves_lost() {
             )
             .await;
 
-        let recovered = holdfast(scene, &format!("recover {NAME} -n {}", scene.namespace()));
-        assert_ran(
-            &recovered,
-            0,
-            &[
-                &format!("recreate PersistentVolume {name}"),
-                &format!("Claim {claim} is Bound to volume {name} again"),
-            ],
+        let recovered = holdfast(
+            scene,
+            &format!("recover {NAME} -n {} -o json", scene.namespace()),
         );
+        assert_eq!(recovered.code, Some(0), "{}", recovered.printed);
+        let report: Value = serde_json::from_str(&recovered.printed).expect("JSON");
+        assert_eq!(report["done"], true, "{report}");
+        assert!(
+            report["boundAfterSeconds"]
+                .as_f64()
+                .is_some_and(|seconds| seconds > 0.0),
+            "{report}"
+        );
+        assert_tells(
+            &report["steps"].to_string(),
+            &[&format!("recreate PersistentVolume {name}")],
+        );
+        let bound: PersistentVolumeClaim = scene.get(&claim).await;
+        let phase = bound.status.and_then(|status| status.phase);
+        assert_eq!(phase.as_deref(), Some("Bound"));
         assert_eq!(server.count(scene), ALL_ROWS, "the pod ran all the time");
         scene.wait_guarded().await;
         assert_kept(scene, &name).await;

@@ -1,6 +1,8 @@
 //! A backup takes the place of what was lost: from the loss to verified by one command, with the old
 //! database kept; after another initdb; and beside, to look at it.
 
+use std::process::Command;
+
 use holdfast::api::{
     ConditionStatus, ConditionType, DatabaseRestore, ProtectedDatabase, RestoreState, names,
     reasons,
@@ -13,18 +15,16 @@ use serde_json::{Value, json};
 use crate::agents_fenced::steal_token;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
-    ALL_ROWS, DATABASE, NAME, Scene, Server, assert_ran, assert_tells, beside_others,
-    build_database, holdfast, lose_claim,
+    ALL_ROWS, DATABASE, GRANTED_PASSWORD, GRANTED_ROLE, NAME, Ran, Runbook, Scene, Server,
+    assert_ran, assert_tells, beside_others, build_database, holdfast,
 };
 
 /// The role that restores log in as.
 const ROLE: &str = "holdfast_restore";
 const PASSWORD: &str = "restore-password";
 
-/// A database that may be restored: filled, backed up, and with a role for it.
-async fn protect(scene: &Scene, server: &Server) -> ProtectedDatabase {
-    server.start_filled(scene).await;
-    grant(scene, server);
+/// A ProtectedDatabase with a role for restores, and its Secret.
+pub fn restorable(scene: &Scene, server: &Server) -> ProtectedDatabase {
     let mut database = build_database(scene, server);
     database.spec.restore = Some(
         serde_json::from_value(json!({"credentialsSecret": {"name": "pg-restore"}})).expect("it"),
@@ -34,6 +34,24 @@ async fn protect(scene: &Scene, server: &Server) -> ProtectedDatabase {
         "metadata": {"name": "pg-restore", "namespace": scene.namespace()},
         "stringData": {"username": ROLE, "password": PASSWORD},
     })]);
+    database
+}
+
+/// A database that may be restored: filled, backed up, and with a role for it.
+pub async fn protect(scene: &Scene, server: &Server) -> ProtectedDatabase {
+    protect_as(scene, server, |_| ()).await
+}
+
+/// The same with another spec.
+async fn protect_as(
+    scene: &Scene,
+    server: &Server,
+    change: impl FnOnce(&mut ProtectedDatabase),
+) -> ProtectedDatabase {
+    server.start_filled(scene).await;
+    grant(scene, server);
+    let mut database = restorable(scene, server);
+    change(&mut database);
     scene.protect(&database).await;
     scene.wait_green().await;
     scene
@@ -49,7 +67,7 @@ async fn protect(scene: &Scene, server: &Server) -> ProtectedDatabase {
 }
 
 /// What a user runs once: the SQL that the plugin prints.
-fn grant(scene: &Scene, server: &Server) {
+pub fn grant(scene: &Scene, server: &Server) {
     let script = holdfast(scene, &format!("grant-sql --restore --database {DATABASE}"));
     assert_eq!(script.code, Some(0), "{}", script.printed);
     let script = format!(
@@ -62,6 +80,18 @@ fn grant(scene: &Scene, server: &Server) {
             "psql -X -q -v ON_ERROR_STOP=1 -U \"$POSTGRES_USER\" -d {DATABASE} <<'END'\n{script}\nEND"
         ),
     );
+}
+
+/// Types the commands for the roles of Holdfast on a server that has none.
+fn type_roles(runbook: &Runbook<'_>) {
+    for command in [
+        "kubectl holdfast grant-sql NAME -n NAMESPACE > checks.sql",
+        "kubectl holdfast grant-sql NAME -n NAMESPACE --restore > restores.sql",
+        "kubectl -n NAMESPACE exec -i statefulset/STATEFULSET -- psql -U SUPERUSER -d postgres < checks.sql",
+        "kubectl -n NAMESPACE exec -i statefulset/STATEFULSET -- psql -U SUPERUSER -d postgres < restores.sql",
+    ] {
+        assert_ran(&runbook.run(command), 0, &[]);
+    }
 }
 
 async fn wait_state(scene: &Scene, name: &str, state: RestoreState) -> DatabaseRestore {
@@ -99,14 +129,23 @@ fn what_was_emptied_by_mistake_is_back_by_one_command_and_the_old_database_is_ke
         assert_tells(&said, &["kubectl holdfast restore knowledge"]);
 
         let namespace = scene.namespace();
+        let runbook = Runbook::open(scene, "docs/runbooks/database-missing.md");
+        assert_ran(
+            &runbook.run("kubectl holdfast explain NAME -n NAMESPACE"),
+            3,
+            &["TablesEmptied", "kubectl holdfast restore"],
+        );
+        // No volume has the rows: every claim is bound, and what runs is not the data.
+        assert_ran(
+            &runbook.run("kubectl holdfast recover NAME -n NAMESPACE --dry-run"),
+            3,
+            &["Every claim is bound to its volume"],
+        );
         // Nobody can be asked here, and nothing is created.
         let unasked = holdfast(scene, &format!("restore {NAME} -n {namespace}"));
         assert_ran(&unasked, 4, &[&good, "it looks reset", "--yes"]);
         assert!(scene.list::<DatabaseRestore>().await.is_empty());
-        let run = holdfast(
-            scene,
-            &format!("restore {NAME} -n {namespace} --yes --timeout 600"),
-        );
+        let run = runbook.run_answered("kubectl holdfast restore NAME -n NAMESPACE", NAME);
         assert_ran(
             &run,
             0,
@@ -121,6 +160,11 @@ fn what_was_emptied_by_mistake_is_back_by_one_command_and_the_old_database_is_ke
 
         assert_eq!(server.count(scene), ALL_ROWS);
         scene.wait_green().await;
+        assert_ran(
+            &runbook.run("kubectl holdfast status NAME -n NAMESPACE"),
+            0,
+            &["DataVerified"],
+        );
         scene
             .assert_condition(
                 ConditionType::DataReset,
@@ -164,12 +208,28 @@ fn after_another_initdb_the_newest_good_backup_is_verified_and_backed_up_without
         let server = Server::seventeen(scene);
         let database = protect(scene, &server).await;
         let start = server.wait_ready(scene, None).await;
-        lose_claim(scene, &server);
-        server.scale(scene, 1);
+        let runbook = Runbook::open(scene, "docs/runbooks/disk-lost.md")
+            .with("STATEFULSET", server.name.clone())
+            .with("CLAIM", server.claim())
+            .with("SUPERUSER", "admin");
+        let done = |ran: &Ran| assert_ran(ran, 0, &[]);
+        done(&runbook.run("kubectl -n NAMESPACE scale statefulset STATEFULSET --replicas=0"));
+        let unlock = "kubectl holdfast unlock pvc/CLAIM -n NAMESPACE";
+        done(&runbook.run_answered(unlock, &server.claim()));
+        done(&runbook.run("kubectl -n NAMESPACE delete pvc CLAIM"));
+        done(&runbook.run("kubectl -n NAMESPACE scale statefulset STATEFULSET --replicas=1"));
         server.wait_ready(scene, Some(&start)).await;
         scene.wait_reset(reasons::VOLUME_REPLACED).await;
-        server.grant(scene);
-        grant(scene, &server);
+        type_roles(&runbook);
+        // What each reader does on a terminal.
+        server.sql(
+            scene,
+            &format!(
+                "ALTER ROLE {GRANTED_ROLE} PASSWORD '{GRANTED_PASSWORD}'; ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'"
+            ),
+        );
+        let shown = runbook.run("kubectl holdfast restore NAME -n NAMESPACE --dry-run");
+        assert_ran(&shown, 0, &["confirmed", "What is restored", "26,422 rows"]);
         let uid = scene.database().await.uid().expect("a UID");
         scene.apply(&[json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",
@@ -262,6 +322,56 @@ fn beside_changes_nothing_and_its_agent_writes_its_report_alone() {
             let refused = write(scene, &client, name, &status).await.expect_err(says);
             assert_tells(&refused, &[says]);
         }
+    });
+}
+
+/// A key pair that Debian's `age-keygen` makes: the file of the private key, and the public one.
+fn make_key() -> (String, String) {
+    let program = testbed::program_of("age", "usr/bin/age-keygen").expect("age-keygen");
+    let made = Command::new(program).output().expect("age-keygen runs");
+    let file = String::from_utf8(made.stdout).expect("text");
+    let public = file
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "));
+    let public = public.expect("a public key").to_owned();
+    (file, public)
+}
+
+#[test]
+fn an_encrypted_set_is_restored_once_its_private_key_is_there() {
+    beside_others("backup-encrypted", async |scene| {
+        let (file, public) = make_key();
+        let server = Server::new(scene);
+        protect_as(scene, &server, |database| {
+            let backup = database.spec.backup.as_mut().expect("spec.backup");
+            let encryption = json!({"ageRecipients": [public]});
+            backup.encryption = Some(serde_json::from_value(encryption).expect("it"));
+        })
+        .await;
+        let namespace = scene.namespace();
+        let restore = format!("restore {NAME} -n {namespace} --beside --timeout 600");
+        let refused = holdfast(scene, &restore);
+        assert_ne!(refused.code, Some(0), "{}", refused.printed);
+        assert_tells(
+            &refused.printed,
+            &["spec.restore.identitySecret", &public, "nothing was made"],
+        );
+        assert!(
+            !refused.printed.contains("SECRET-KEY"),
+            "{}",
+            refused.printed
+        );
+        scene.apply(&[json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "backup-key", "namespace": namespace},
+            "stringData": {"identity.txt": file},
+        })]);
+        let secret = json!({"name": "backup-key", "key": "identity.txt"});
+        let patch = json!({"spec": {"restore": {"identitySecret": secret}}});
+        scene.kubectl(&format!("patch protdb {NAME} --type=merge -p {patch}"));
+        let run = holdfast(scene, &restore);
+        assert_ran(&run, 0, &["Complete", "26,422"]);
+        assert_eq!(server.count(scene), ALL_ROWS);
     });
 }
 

@@ -8,6 +8,7 @@
 
 mod certificates;
 pub mod object_store;
+pub mod page;
 pub mod postgres;
 mod shell;
 

@@ -24,6 +24,11 @@ reasons! { BACKUPS:
         "An object of a backup set is gone from the bucket, or has another size or another manifest: that \
          set can't be restored. All sets are compared with their manifests once a day.",
         "Find out who removes from the bucket. Delete what is left of the set, and its DatabaseBackup.";
+    SET_DAMAGED = "SetDamaged" on "BackupFresh=False":
+        "An object of a backup set has other bytes than were stored, in two reads one after the other: that \
+         set can't be restored, and does not count any more. A part of all sets is read whole each day.",
+        "See what is wrong with the storage. Delete what is left of the set, and its DatabaseBackup; the \
+         copies of that set in other buckets are not concerned.";
     BACKUP_OVERDUE = "BackupOverdue" on "BackupFresh=False":
         "The newest good backup is older than two intervals of the schedule.",
         "`kubectl get dbbackup` shows why the newer ones failed.";
@@ -94,7 +99,23 @@ reasons! { BACKUPS:
          Nothing was stored.",
         "Raise `spec.backup.resources.limits.memory`: pg_dump needs four times the largest value of a \
          row, and at least 512Mi.";
-    NOT_CONFIGURED = "NotConfigured" on "RestoreProven=Unknown":
-        "This version does not run restore drills yet.",
-        "Nothing to do; `docs/roadmap.md` lists what is planned.";
+    PROVEN = "Proven" on "RestoreProven=True":
+        "A drill has restored a backup that counts into a throwaway server, and found in it all that its \
+         manifest says, not longer ago than the schedule of drills allows.",
+        "Nothing to do.";
+    DRILL_FAILED = "DrillFailed" on "RestoreProven=False, DatabaseRestore Failed":
+        "A drill could not restore its backup, or found something else in it than its manifest, or your own \
+         queries, say. Older proven backups are kept.",
+        "Read the message. Correct what it names, then `kubectl holdfast drill NAME`.";
+    DRILL_NEVER_RAN = "NeverRan" on "RestoreProven=Unknown, RestoreProven=False":
+        "Drills are asked for, and none has ended yet: Unknown before the first is due, False afterwards.",
+        "Wait, or run one now: `kubectl holdfast drill NAME`.";
+    DRILL_TOO_OLD = "TooOld" on "RestoreProven=False":
+        "The newest drill that has proven a backup is older than two intervals of `spec.drill.schedule` and \
+         the deadline of a drill.",
+        "`kubectl get dbrestore` shows why there is no newer one.";
+    NOT_PROVEN = "NotProven" on "RestoreProven=Unknown, RestoreProven=False":
+        "The backup that a drill has proven is gone, was demoted since, or is of another database cluster or \
+         bucket than those of now, and no other one is proven.",
+        "Run another drill: `kubectl holdfast drill NAME`.";
 }

@@ -166,8 +166,8 @@ reasons! { DATA:
     MORE_ROWS_ELSEWHERE = "MoreRowsElsewhere" on "DataVerified=Unknown":
         "No good check came before, and the bucket has a backup of a database of the same name in \
          another namespace, with far more rows: this may be the wrong or an empty volume.",
-        "If it should have those rows, restore that backup. If it is another database, accept the \
-         check.";
+        "If it should have those rows, restore that backup with `kubectl holdfast adopt`. If it is another \
+         database, accept the check.";
     UNCHANGED = "Unchanged" on "DataChanged=False":
         "No check of the last 24 hours saw a table without a rule lose its rows, or another \
          database of the server disappear.",

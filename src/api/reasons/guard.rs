@@ -88,6 +88,11 @@ reasons! { GUARD:
          guarded.",
         "Ask whoever may delete PersistentVolumes to remove kept volumes that nobody needs; the \
          message has the command. Or start the operator with a higher `--kept-volume-limit`.";
+    TOO_MANY_LEDGERS = "TooManyLedgers" on "Guarded=False":
+        "As many DatabaseLedgers are left in the namespace of databases that do not exist any more as the \
+         operator allows, so none is created for this one. Its claims and volumes are guarded.",
+        "Ask whoever may delete DatabaseLedgers to remove those that nobody needs; the message has the \
+         command. Or start the operator with a higher `--kept-volume-limit`.";
     TOO_MANY_CLAIMS = "TooManyClaims" on "Guarded=False":
         "More claims carry the mark of the database than are followed for nothing but their mark, or the \
          database has more volumes than its ledger can remember. The others are not looked after.",

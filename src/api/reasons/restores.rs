@@ -11,6 +11,12 @@ reasons! { RESTORES:
         "The server can't take the set as it is. The message names everything that stands against it. \
          Nothing was made in the server.",
         "Correct what the message names, then create another DatabaseRestore.";
+    DISK_TOO_SMALL = "DiskTooSmall" on "DatabaseRestore Failed":
+        "The disk of the server has too little space for the restored databases beside the present ones, or \
+         less than 10 % of it would have stayed free. What was made was dropped; the present database is \
+         unchanged.",
+        "Expand the claim, or drop databases that earlier restores have kept (`NAME_before_restore_…`), then \
+         create another DatabaseRestore.";
     RESTORE_FAILED = "RestoreFailed" on "DatabaseRestore Failed":
         "pg_restore or a statement of the restore failed. The new database was dropped; the present one is \
          unchanged.",
@@ -23,4 +29,8 @@ reasons! { RESTORES:
         "The restored database is good, but could not take the name of the present one, which is unchanged. \
          The message says if it accepts no connections.",
         "Correct what the message names, then create another DatabaseRestore.";
+    SCRATCH_FAILED = "ScratchFailed" on "DatabaseRestore Failed":
+        "The throwaway server of a drill did not start, or ended: its disk, its memory, or the image. It does \
+         not say whether the backup can be restored.",
+        "Correct what the message names, such as `spec.drill.storage`, then start another drill.";
 }

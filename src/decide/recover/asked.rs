@@ -29,6 +29,10 @@ fn refusal_of(
     restore: &DatabaseRestore,
     database: &ProtectedDatabase,
 ) -> Option<(RestoreState, String)> {
+    // A drill changes nothing, however often it is carried out.
+    if restore.spec.into == RestoreTarget::Scratch {
+        return None;
+    }
     let status = restore.status.as_ref();
     let has_begun = status.is_some_and(|status| status.start_time.is_some());
     if has_begun {
@@ -132,6 +136,7 @@ fn source_of(restore: &DatabaseRestore) -> Option<String> {
         RestoreFrom::Volume(volume) => volume.to_owned(),
         RestoreFrom::Backup(backup) => format!("backup.{backup}"),
         RestoreFrom::LatestGood => "backup.latest-good".to_owned(),
+        RestoreFrom::Set(set) => format!("set.{}", set.manifest_sha256.get(..16)?),
     })
 }
 

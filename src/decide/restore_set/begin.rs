@@ -8,11 +8,12 @@ use super::super::judge::Judged;
 use super::super::running::{Running, running};
 use super::blockers::{refuse_now, settings, target};
 use super::choose::{Choice, choose};
+use super::disk::data_disk;
 use super::said;
 use super::set_decision::{SetDecision, known};
 use crate::api::{
-    DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, PodReference, RestoreSource,
-    RestoreState, RestoreTarget, RestoredSet,
+    DataDisk, DatabaseRestore, DatabaseRestoreSpec, DatabaseRestoreStatus, PodReference,
+    RestoreSource, RestoreState, RestoreTarget, RestoredSet,
 };
 use crate::plan::{Plan, Step};
 use crate::resources::{
@@ -39,33 +40,14 @@ pub fn decide(
         Ok(settings) => settings,
         Err(why) => return Ok(SetDecision::blocked(&before, why)),
     };
-    let set = match &before.set {
-        Some(set) => set.clone(),
-        None => match choose(restore, observed, judged, &backup.storage)? {
-            Choice::Set(set) => set,
-            Choice::Waits(why) => return Ok(SetDecision::blocked(&before, why)),
-            Choice::Refused(why) => {
-                return Ok(SetDecision::over(
-                    observed,
-                    &before,
-                    RestoreState::Failed,
-                    why,
-                ));
-            }
-        },
+    let set = match chosen_set(restore, observed, judged, backup)? {
+        Ok(set) => set,
+        Err(decision) => return Ok(*decision),
     };
     let chosen = DatabaseRestoreStatus {
         set: Some(set.clone()),
         ..before.clone()
     };
-    if set.bucket != backup.storage.bucket {
-        let why = format!(
-            "backup {} is in bucket {}, and spec.backup.storage names {} by now. Set it to that bucket, or \
-             create another DatabaseRestore",
-            set.backup, set.bucket, backup.storage.bucket
-        );
-        return Ok(SetDecision::blocked(&chosen, why));
-    }
     if let Some(why) = refuse_now(restore, observed)? {
         return Ok(SetDecision::blocked(&chosen, why));
     }
@@ -87,11 +69,49 @@ pub fn decide(
     // What is to be restored, and where, is in the status by a pass before it begins.
     let is_announced =
         before.state == Some(RestoreState::Running) && before.set == Some(set.clone());
-    if is_announced && let Some(job) = build_job(restore, observed, &set, start, (backup, limits)) {
+    let disk = data_disk(observed, judged, start);
+    if is_announced
+        && let Some(job) = build_job(restore, observed, &set, (start, disk), (backup, limits))
+    {
         decision.plan = plan(observed, job)?;
         return Ok(decision.held());
     }
     Ok(decision)
+}
+
+/// The set that was chosen, or is now, and is where it can be read; or what is reported in its place. The outer
+/// error is what could not be read.
+pub fn chosen_set(
+    restore: &DatabaseRestore,
+    observed: &Observed,
+    judged: &Judged<'_>,
+    backup: &ValidBackup,
+) -> Result<Result<RestoredSet, Box<SetDecision>>, String> {
+    let before = restore.status.clone().unwrap_or_default();
+    let set = match &before.set {
+        Some(set) => set.clone(),
+        None => match choose(restore, observed, judged, &backup.storage)? {
+            Choice::Set(set) => set,
+            Choice::Waits(why) => return Ok(Err(Box::new(SetDecision::blocked(&before, why)))),
+            Choice::Refused(why) => {
+                let refused = SetDecision::over(observed, &before, RestoreState::Failed, why);
+                return Ok(Err(Box::new(refused)));
+            }
+        },
+    };
+    if set.bucket == backup.storage.bucket {
+        return Ok(Ok(set));
+    }
+    let why = format!(
+        "backup {} is in bucket {}, and spec.backup.storage names {} by now. Set it to that bucket, or \
+         create another DatabaseRestore",
+        set.backup, set.bucket, backup.storage.bucket
+    );
+    let chosen = DatabaseRestoreStatus {
+        set: Some(set),
+        ..before
+    };
+    Ok(Err(Box::new(SetDecision::blocked(&chosen, why))))
 }
 
 /// The rules ask for this too; here it has words.
@@ -99,18 +119,13 @@ fn refuse_unconfirmed(restore: &DatabaseRestore, observed: &Observed) -> Option<
     let uid = observed.database.metadata.uid.as_deref();
     let is_confirmed = restore.spec.confirm.as_deref() == uid && uid.is_some();
     match restore.spec.into {
-        RestoreTarget::Beside => None,
+        RestoreTarget::Beside | RestoreTarget::Scratch => None,
         RestoreTarget::Replace if is_confirmed => None,
         RestoreTarget::Replace => Some(format!(
             "spec.confirm is not the UID of ProtectedDatabase {}, which was created again since: nothing \
              was changed. Create another DatabaseRestore",
             observed.name()
         )),
-        RestoreTarget::Scratch => Some(
-            "spec.into: Scratch is not supported in this version. Nothing was changed. Create another \
-             DatabaseRestore with into: Beside"
-                .to_owned(),
-        ),
     }
 }
 
@@ -118,7 +133,7 @@ fn build_job(
     restore: &DatabaseRestore,
     observed: &Observed,
     set: &RestoredSet,
-    start: &Running<'_>,
+    (start, disk): (&Running<'_>, DataDisk),
     (backup, limits): (&ValidBackup, &ValidRestore),
 ) -> Option<Step> {
     let task = RestoreTask {
@@ -131,6 +146,7 @@ fn build_job(
             container_id: start.container.id.clone(),
         },
         address: start.pod.address.as_deref()?,
+        disk,
     };
     let settings = beside_pod(observed, start.pod, &start.container.image);
     let request = restore_request(&observed.database, backup, limits.deadline, task)?;
@@ -147,9 +163,8 @@ pub fn sample_restore_job(
     let spec = DatabaseRestoreSpec {
         database: observed.name().to_owned(),
         from: RestoreSource {
-            backup: None,
             latest_good: Some(true),
-            volume: None,
+            ..RestoreSource::default()
         },
         into: RestoreTarget::Beside,
         confirm: None,
@@ -157,13 +172,14 @@ pub fn sample_restore_job(
     };
     let mut restore = DatabaseRestore::new("holdfast-try", spec);
     restore.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());
+    let start = (start, DataDisk::default());
     match build_job(&restore, observed, &RestoredSet::default(), start, settings)? {
         Step::CreateJob(job) => Some(job),
         _ => None,
     }
 }
 
-fn plan(observed: &Observed, job: Step) -> Result<Plan, String> {
+pub fn plan(observed: &Observed, job: Step) -> Result<Plan, String> {
     let mut plan = Plan::default();
     match known(&observed.agent_identity)? {
         AgentIdentity::AsItShouldBe => {}

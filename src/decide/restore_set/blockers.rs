@@ -48,25 +48,8 @@ pub fn refuse_now(
     restore: &DatabaseRestore,
     observed: &Observed,
 ) -> Result<Option<String>, String> {
-    let (name, namespace) = (observed.name(), observed.namespace_name());
-    if observed.database.metadata.deletion_timestamp.is_some() {
-        return Ok(Some(format!("ProtectedDatabase {name} is being deleted")));
-    }
-    if observed.database.spec.suspend {
-        return Ok(Some(
-            "spec.suspend is true: nothing is restored, because nothing would check it. Set it to false"
-                .to_owned(),
-        ));
-    }
-    if let Some(other) = &observed.other_namespace {
-        return Ok(Some(other.describe()));
-    }
-    known(&observed.neighbours)?;
-    if let Some(rival) = observed.rival() {
-        return Ok(Some(format!(
-            "ProtectedDatabase {namespace}/{rival}, which is older, names the same workload, and a \
-             workload can belong to only one. Delete one of the two"
-        )));
+    if let Some(why) = refuse_by_database(observed)? {
+        return Ok(Some(why));
     }
     let uid = restore.metadata.uid.as_deref().unwrap_or_default();
     let jobs = known(&observed.jobs)?;
@@ -87,6 +70,54 @@ pub fn refuse_now(
         }
     });
     Ok(disturbs)
+}
+
+/// What must not be while a drill begins. It takes nothing from a backup, and nothing from a restore but the
+/// time of the bucket.
+pub fn refuse_drill_now(
+    restore: &DatabaseRestore,
+    observed: &Observed,
+) -> Result<Option<String>, String> {
+    if let Some(why) = refuse_by_database(observed)? {
+        return Ok(Some(why));
+    }
+    let uid = restore.metadata.uid.as_deref().unwrap_or_default();
+    let jobs = known(&observed.jobs)?;
+    let mut running = jobs.iter().filter(|job| job_ended(job).is_none());
+    let other = running.find(|job| {
+        (Task::Restore.is_of(job) || Task::Drill.is_of(job)) && restore_of_job(job) != Some(uid)
+    });
+    Ok(other.map(|job| {
+        format!(
+            "another restore of the same database is under way (Job {}); the drill waits for it",
+            job.metadata.name.as_deref().unwrap_or_default()
+        )
+    }))
+}
+
+/// What of the database itself is against any restore.
+fn refuse_by_database(observed: &Observed) -> Result<Option<String>, String> {
+    let (name, namespace) = (observed.name(), observed.namespace_name());
+    if observed.database.metadata.deletion_timestamp.is_some() {
+        return Ok(Some(format!("ProtectedDatabase {name} is being deleted")));
+    }
+    if observed.database.spec.suspend {
+        return Ok(Some(
+            "spec.suspend is true: nothing is restored, because nothing would check it. Set it to false"
+                .to_owned(),
+        ));
+    }
+    if let Some(other) = &observed.other_namespace {
+        return Ok(Some(other.describe()));
+    }
+    known(&observed.neighbours)?;
+    if let Some(rival) = observed.rival() {
+        return Ok(Some(format!(
+            "ProtectedDatabase {namespace}/{rival}, which is older, names the same workload, and a \
+             workload can belong to only one. Delete one of the two"
+        )));
+    }
+    Ok(None)
 }
 
 /// The container that the backup is restored into, or what there is instead; the outer error is what could

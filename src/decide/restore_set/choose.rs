@@ -2,11 +2,14 @@
 //! has named it and said so. Pure.
 
 use super::super::judge::Judged;
-use super::super::last_backups::{identifier, is_in_present_bucket, is_of_accepted};
+use super::super::last_backups::{
+    identifier, is_below_prefix, is_in_present_bucket, is_of_accepted,
+};
 use super::super::ready::list;
 use super::set_decision::known;
 use crate::api::{
-    BackupState, DatabaseBackup, DatabaseRestore, RestoreFrom, RestoredSet, S3Storage,
+    BackupState, DatabaseBackup, DatabaseRestore, RestoreFrom, RestoreTarget, RestoredSet,
+    S3Storage, SetSource,
 };
 use crate::world::Observed;
 
@@ -27,11 +30,15 @@ pub fn choose(
     judged: &Judged<'_>,
     storage: &S3Storage,
 ) -> Result<Choice, String> {
+    let which = restore.spec.from.which();
+    if let Some(RestoreFrom::Set(set)) = which {
+        return Ok(placed(set, storage));
+    }
     known(&observed.backups)?;
-    let found = match restore.spec.from.which() {
+    let found = match which {
         Some(RestoreFrom::Backup(name)) => named(restore, observed, name),
-        Some(RestoreFrom::LatestGood) => newest(observed, judged, storage),
-        Some(RestoreFrom::Volume(_)) | None => {
+        Some(RestoreFrom::LatestGood) => newest(restore, observed, judged, storage),
+        Some(RestoreFrom::Volume(_) | RestoreFrom::Set(_)) | None => {
             Err(Choice::Refused("spec.from names no backup".to_owned()))
         }
     };
@@ -50,16 +57,38 @@ pub fn choose(
     })
 }
 
-/// The newest that counts, by the API server's clock.
+/// A set by its place. What is there is known to its agent alone, which refuses what does not count unless
+/// its user has said so.
+fn placed(set: &SetSource, storage: &S3Storage) -> Choice {
+    if !is_below_prefix(&set.path, storage) {
+        return Choice::Waits(format!(
+            "spec.from.set.path {} is not below the prefix of spec.backup.storage, which is `{}`. Set \
+             spec.backup.storage.s3.prefix to the one that the set is below, or copy the set",
+            set.path, storage.prefix
+        ));
+    }
+    Choice::Set(RestoredSet {
+        backup: set.name().to_owned(),
+        bucket: storage.bucket.clone(),
+        path: set.path.clone(),
+        manifest_sha256: set.manifest_sha256.clone(),
+    })
+}
+
+/// The newest that counts, by the API server's clock. One that a drill could not restore is passed over,
+/// except for another drill.
 fn newest<'a>(
+    restore: &DatabaseRestore,
     observed: &'a Observed,
     judged: &Judged<'_>,
     storage: &S3Storage,
 ) -> Result<&'a DatabaseBackup, Choice> {
+    let is_drill = restore.spec.into == RestoreTarget::Scratch;
     let counting = list(&observed.backups).iter().filter(|backup| {
         backup.counts()
             && is_of_accepted(observed, judged, identifier(backup))
             && is_in_present_bucket(backup, storage)
+            && (is_drill || backup.disproved_by().is_none())
     });
     let made = |backup: &&DatabaseBackup| {
         let created = backup.metadata.creation_timestamp.as_ref();
@@ -122,10 +151,7 @@ pub fn why_not(backup: &DatabaseBackup) -> Option<String> {
         return Some(format!("its own rows looked reset ({reason})"));
     }
     if let Some(demoted) = &status.demoted {
-        return Some(format!(
-            "check {} found a reset ({}), and no good check lies between the two",
-            demoted.check, demoted.reason
-        ));
+        return Some(demoted.describe());
     }
     let is_unconfirmed = status.confirmed.is_none();
     is_unconfirmed.then(|| "no good check has found its data since it was taken".to_owned())
@@ -148,10 +174,14 @@ fn none_counts(observed: &Observed, judged: &Judged<'_>, storage: &S3Storage) ->
     let Some(newest) = newest else {
         return format!(
             "no backup of database {name} counts, because none was taken. If a volume with the data is \
-             still there: kubectl holdfast recover {name} -n {namespace}"
+             still there: kubectl holdfast recover {name} -n {namespace}. If the bucket has sets of a cluster \
+             that is gone: kubectl holdfast adopt --help"
         );
     };
-    let why = why_not(newest).unwrap_or_else(|| {
+    let disproved = newest
+        .disproved_by()
+        .map(|drill| format!("drill {} could not restore it", drill.restore));
+    let why = why_not(newest).or(disproved).unwrap_or_else(|| {
         if is_in_present_bucket(newest, storage) {
             let of = if is_of_accepted(observed, judged, identifier(newest)) {
                 "this one"

@@ -4,8 +4,8 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::super::judge::judge_checks;
 use super::set_decision::{SetDecision, known};
-use super::{begin, ended, under_way};
-use crate::api::{DatabaseRestore, RestoreReport, names};
+use super::{begin, drill_begin, drill_end, ended, under_way};
+use crate::api::{DatabaseRestore, RestoreReport, RestoreTarget, names};
 use crate::world::Observed;
 
 /// Decides about a restore from a backup that is not final.
@@ -20,22 +20,34 @@ pub fn decide_set(restore: &DatabaseRestore, observed: &Observed) -> Result<SetD
     let jobs = known(&observed.jobs)?;
     let mut of_name = jobs.iter();
     let job = of_name.find(|job| job.metadata.name.as_deref() == Some(name.as_str()));
+    let is_drill = restore.spec.into == RestoreTarget::Scratch;
     if let Some(report) = before.report.as_ref().filter(|report| is_over(report)) {
-        return Ok(ended::decide(restore, observed, &judged, report));
+        return Ok(if is_drill {
+            let own = job.filter(|job| is_of(observed, job, restore));
+            drill_end::decide(restore, observed, own, report)
+        } else {
+            ended::decide(restore, observed, &judged, report)
+        });
     }
-    match job {
-        Some(job) if !is_of(observed, job, restore) => Ok(SetDecision::blocked(
+    let mut decision = match job {
+        Some(job) if !is_of(observed, job, restore) => SetDecision::blocked(
             &before,
             format!(
                 "Job {name} was not created for this restore, which needs that name. Delete it: kubectl -n \
                  {} delete job {name}",
                 observed.namespace_name()
             ),
-        )),
-        Some(job) => Ok(under_way::decide(&before, observed, job)),
-        None if before.job.is_some() => Ok(under_way::job_gone(&before, observed, &name)),
-        None => begin::decide(restore, observed, &judged),
-    }
+        ),
+        Some(job) => under_way::decide(&before, observed, job),
+        None if before.job.is_some() => {
+            under_way::job_gone(&before, observed, (&name, restore.spec.into))
+        }
+        None if is_drill => drill_begin::decide(restore, observed, &judged)?,
+        None => begin::decide(restore, observed, &judged)?,
+    };
+    // It has changed nothing that would have to be finished: deleted, it goes with its Job.
+    decision.is_held &= !is_drill;
+    Ok(decision)
 }
 
 /// Whether the agent has reported its end.

@@ -13,11 +13,13 @@ use crate::world::Observed;
 /// The longest message of an agent that is quoted.
 const QUOTED: usize = 4_000;
 
-/// What a restore of this database is doing, while its Job or its check is awaited.
+/// What a restore of this database is doing, while its Job or its check is awaited. Nobody waits for a
+/// drill.
 pub fn under_way(observed: &Observed) -> Option<String> {
     let restore = list(&observed.restores).iter().find(|restore| {
         let status = restore.status.as_ref();
-        let is_of_backup = status.is_some_and(|status| status.set.is_some());
+        let is_of_backup = restore.spec.into != RestoreTarget::Scratch
+            && status.is_some_and(|status| status.set.is_some());
         let state = status.and_then(|status| status.state);
         is_of_backup && matches!(state, Some(RestoreState::Running | RestoreState::Verifying))
     })?;
@@ -41,8 +43,14 @@ pub fn next(
         RestoreTarget::Replace => {
             "into new databases beside the present ones, which are renamed and kept at the end"
         }
-        RestoreTarget::Beside | RestoreTarget::Scratch => {
+        RestoreTarget::Beside => {
             "into new databases beside the present ones, which stay as they are"
+        }
+        RestoreTarget::Scratch => {
+            return format!(
+                "next: restore backup {} into a throwaway server. Nothing of the database is touched",
+                set.backup
+            );
         }
     };
     format!(
@@ -119,14 +127,18 @@ pub fn outcome(restore: &DatabaseRestore, report: &RestoreReport) -> String {
                 "{} has {rows} of it; what was there before is database {kept}",
                 database.name
             ),
-            None if restore.spec.into == RestoreTarget::Replace => {
+            None if restore.spec.into != RestoreTarget::Beside => {
                 format!("{} has {rows} of it", database.name)
             }
             None => format!("{} has {rows} of it", database.restored_as),
         }
     });
+    let verb = match restore.spec.into {
+        RestoreTarget::Scratch => "can be restored",
+        RestoreTarget::Replace | RestoreTarget::Beside => "is restored",
+    };
     let mut said = format!(
-        "backup {backup} is restored: {}",
+        "backup {backup} {verb}: {}",
         databases.collect::<Vec<_>>().join("; ")
     );
     if let Some(outage) = report.outage_milliseconds {

@@ -4,10 +4,10 @@
 use k8s_openapi::api::batch::v1::Job;
 
 use super::super::job_end::{agent_ended, job_ended_at};
-use super::super::not_begun;
+use super::super::not_begun::{self, Task};
 use super::said;
 use super::set_decision::SetDecision;
-use crate::api::{DatabaseRestoreStatus, RestorePhase, RestoreState};
+use crate::api::{DatabaseRestoreStatus, RestorePhase, RestoreState, RestoreTarget};
 use crate::plan::Step;
 use crate::world::Observed;
 
@@ -19,6 +19,7 @@ pub fn decide(before: &DatabaseRestoreStatus, observed: &Observed, job: &Job) ->
     let name = job.metadata.name.clone();
     let mut seen = before.clone();
     seen.job = seen.job.take().or(name);
+    seen.job_uid = seen.job_uid.take().or_else(|| job.metadata.uid.clone());
     if let Some(why) = agent_ended(observed, job) {
         if !has_had_its_time(observed, job) {
             return running(&seen, said::progress(&seen));
@@ -28,7 +29,7 @@ pub fn decide(before: &DatabaseRestoreStatus, observed: &Observed, job: &Job) ->
             "the agent's Job {} ended without a report ({why}{words}{}); {}",
             seen.job.as_deref().unwrap_or_default(),
             of_memory(observed, job),
-            what_is_there(&seen)
+            what_is_there(&seen, Task::Drill.is_of(job))
         );
         return SetDecision::over(observed, &seen, RestoreState::Failed, message);
     }
@@ -59,11 +60,15 @@ fn running(seen: &DatabaseRestoreStatus, said: String) -> SetDecision {
 }
 
 /// The Job was seen, and is gone.
-pub fn job_gone(before: &DatabaseRestoreStatus, observed: &Observed, name: &str) -> SetDecision {
+pub fn job_gone(
+    before: &DatabaseRestoreStatus,
+    observed: &Observed,
+    (name, into): (&str, RestoreTarget),
+) -> SetDecision {
     let last = before.message.as_deref().unwrap_or("nothing");
     let message = format!(
         "the agent's Job {name} was deleted before it reported; {}. It said last: {last}",
-        what_is_there(before)
+        what_is_there(before, into == RestoreTarget::Scratch)
     );
     SetDecision::over(observed, before, RestoreState::Failed, message)
 }
@@ -78,7 +83,9 @@ fn of_memory(observed: &Observed, job: &Job) -> &'static str {
     let is_out_of_memory = observed
         .agent_of(job)
         .is_some_and(|agent| agent.out_of_memory);
-    if is_out_of_memory {
+    if is_out_of_memory && Task::Drill.is_of(job) {
+        ", it used more memory than its limit: raise spec.drill.resources.limits.memory"
+    } else if is_out_of_memory {
         ", it used more memory than its limit: raise spec.backup.resources.limits.memory"
     } else {
         ""
@@ -86,7 +93,10 @@ fn of_memory(observed: &Observed, job: &Job) -> &'static str {
 }
 
 /// What to expect in the server after an agent that said nothing.
-fn what_is_there(status: &DatabaseRestoreStatus) -> &'static str {
+fn what_is_there(status: &DatabaseRestoreStatus, is_drill: bool) -> &'static str {
+    if is_drill {
+        return "nothing is known of the backup by it, and nothing of the database was touched";
+    }
     let phase = status.report.as_ref().and_then(|report| report.phase);
     match phase {
         Some(RestorePhase::Swapping | RestorePhase::Done) => {

@@ -13,7 +13,7 @@ use super::report::report;
 use super::restore_error::RestoreError;
 use crate::api::{
     DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState,
-    is_object_name, names,
+    RestoreTarget, is_object_name, names,
 };
 use crate::decide::recover::{
     Decision, GiveBack, blocked, decide_restore, failed, plan_give_back, refuse_restore,
@@ -152,9 +152,7 @@ async fn from_backup(
 }
 
 fn waits_for(other: &str) -> String {
-    format!(
-        "DatabaseRestore {other} of the same database is older and not done yet; this one waits for it"
-    )
+    format!("DatabaseRestore {other} of the same database is not done yet; this one waits for it")
 }
 
 fn missing_database(restore: &DatabaseRestore) -> String {
@@ -284,7 +282,8 @@ async fn decide(
     Ok((decision, Some(recovery)))
 }
 
-/// The name of another restore of the same database that is not done and is older.
+/// The name of another restore of the same database that is not done and is older. Nobody who restores waits
+/// for a drill, and a drill waits for every restore.
 async fn fetch_earlier(
     reader: &Reader,
     restore: &DatabaseRestore,
@@ -300,8 +299,13 @@ async fn fetch_earlier(
             && other.uid() != restore.uid()
             && !state.is_some_and(RestoreState::is_final)
     };
+    let is_drill = |restore: &DatabaseRestore| restore.spec.into == RestoreTarget::Scratch;
     let all = known(reader.list::<DatabaseRestore>(&ListParams::default()).await)?;
     let mut open = all.iter().filter(is_open);
-    let earlier = open.find(|other| age(other) < age(restore));
+    let earlier = open.find(|other| match (is_drill(restore), is_drill(other)) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => age(other) < age(restore),
+    });
     Ok(earlier.map(ResourceExt::name_any))
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::api::{BackupState, CATALOG_LIMIT, CatalogReport, DatabaseBackup};
+use crate::api::{
+    BackupDemotion, BackupState, CATALOG_LIMIT, CatalogReport, DatabaseBackup, SampleReport,
+};
 use crate::wording::{build_table, escaped, number};
 
 /// One line per backup, the newest last.
@@ -21,7 +23,16 @@ pub fn build_backup_table(backups: &[DatabaseBackup], database: &str) -> String 
         row
     };
     let rows: Vec<Vec<String>> = backups.iter().map(row).collect();
-    let mut heads = vec!["STATE", "CONFIRMED BY", "TAKEN", "ROWS", "BYTES", "BACKUP"];
+    let mut heads = vec![
+        "STATE",
+        "CONFIRMED BY",
+        "TAKEN",
+        "ROWS",
+        "BYTES",
+        "READ",
+        "COPIES",
+        "BACKUP",
+    ];
     if has_files {
         heads.insert(4, "FILES");
     }
@@ -51,8 +62,28 @@ fn row(backup: &DatabaseBackup) -> Vec<String> {
         status
             .and_then(|status| status.stored_bytes)
             .map_or_else(nothing, number),
+        status
+            .and_then(|status| status.last_read.as_ref())
+            .map_or_else(nothing, |read| read.time.0.to_string()),
+        copies(backup).unwrap_or_else(nothing),
         backup.metadata.name.clone().unwrap_or_default(),
     ]
+}
+
+/// The copies that are there; those that are not yet in brackets.
+fn copies(backup: &DatabaseBackup) -> Option<String> {
+    let all = backup.status.iter().flat_map(|status| &status.copies);
+    let names: Vec<String> = all
+        .map(|copy| {
+            let name = escaped(&copy.name);
+            if copy.is_complete() {
+                name
+            } else {
+                format!("({name})")
+            }
+        })
+        .collect();
+    (!names.is_empty()).then(|| names.join(","))
 }
 
 /// What retention said at the last look at the bucket: one line per set, those that go first.
@@ -120,7 +151,32 @@ pub fn build_plan(report: Option<&CatalogReport>, database: &str) -> String {
             escaped(&damaged.why)
         );
     }
+    if let Some(sample) = &report.sample {
+        describe_sample(&mut text, sample);
+    }
     text
+}
+
+/// What the last sample read whole.
+fn describe_sample(text: &mut String, sample: &SampleReport) {
+    for read in &sample.read {
+        let what = read.found.damage.as_deref().unwrap_or("as it was stored");
+        let _ = writeln!(
+            text,
+            "Read whole at {}: {}: {}",
+            read.found.time.0,
+            escaped(&read.path),
+            escaped(what)
+        );
+    }
+    for unread in &sample.unread {
+        let _ = writeln!(
+            text,
+            "Not known to be whole: {}: {}",
+            escaped(&unread.path),
+            escaped(&unread.why)
+        );
+    }
 }
 
 /// What a backup is, in one word.
@@ -133,6 +189,14 @@ fn state(backup: &DatabaseBackup) -> &'static str {
         Some(BackupState::Running) => "running",
         Some(BackupState::Failed) => "failed",
         Some(BackupState::Suspect) => "suspect",
+        Some(BackupState::Complete)
+            if status
+                .demoted
+                .as_ref()
+                .is_some_and(BackupDemotion::is_damage) =>
+        {
+            "damaged"
+        }
         Some(BackupState::Complete) if status.demoted.is_some() => "demoted",
         Some(BackupState::Complete) if status.confirmed.is_some() => "confirmed",
         Some(BackupState::Complete) => "unconfirmed",
@@ -189,6 +253,15 @@ mod tests {
             "removed": ["prod/atra/knowledge/20260101T030000Z-00000001"],
             "left": [{"path": "prod/atra/knowledge/x", "why": "it is locked until tomorrow"}],
             "damaged": [{"path": "prod/atra/knowledge/y", "why": "`dump.pgc.zst` is missing"}],
+            "sample": {
+                "time": "2026-02-01T09:10:00Z",
+                "read": [
+                    {"path": "prod/atra/knowledge/z", "found": {"time": "2026-02-01T09:09:00Z", "job": "catalog-u-1"}},
+                    {"path": "prod/atra/knowledge/w", "found": {
+                        "time": "2026-02-01T09:09:30Z", "job": "catalog-u-1", "damage": "`dump.pgc.zst` has other bytes"}},
+                ],
+                "unread": [{"path": "prod/atra/knowledge/v", "why": "two reads of `dump.pgc.zst` differ"}],
+            },
         }))
         .unwrap();
         let mut text = build_plan(Some(&report), "knowledge");
@@ -213,6 +286,11 @@ mod tests {
             }
             status
         };
+        let copy = |name: &str, state: &str| {
+            json!({
+                "name": name, "state": state, "time": "2026-02-01T09:20:00Z", "job": "copy-u-1", "bucket": "copies", "path": "p",
+            })
+        };
         let backups = [
             backup("a", &json!({})),
             backup("b", &json!({"state": "Running"})),
@@ -221,6 +299,17 @@ mod tests {
             backup(
                 "e",
                 &of("Complete", json!({"confirmed": by, "demoted": by})),
+            ),
+            backup(
+                "h",
+                &of(
+                    "Complete",
+                    json!({
+                        "confirmed": by, "demoted": {"check": "catalog-u-1", "time": "2026-02-01T09:20:00Z", "reason": "SetDamaged"},
+                        "lastRead": {"time": "2026-02-01T09:20:00Z", "job": "catalog-u-1", "damage": "`dump.pgc.zst` has other bytes"},
+                        "copies": [copy("offsite", "Complete"), copy("near", "Failed")],
+                    }),
+                ),
             ),
             backup("f", &of("Suspect", json!({}))),
             backup(

@@ -7,12 +7,12 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
-use super::findings::{judge_cover, judge_data, judge_volumes};
+use super::findings::{judge_cover, judge_data, judge_volumes, suggest_drills};
 use super::suggestion::build_manifest_of;
 use super::volumes::fetch_claims;
 use super::{
-    ClaimFound, Cover, EnvSources, NotJudged, PostgresReport, PostgresTemplate, find_cover_of_pods,
-    recognise_postgres,
+    ClaimFound, Cover, EnvSources, NotJudged, PostgresReport, PostgresTemplate, VolumesSeen,
+    find_cover_of_pods, recognise_postgres,
 };
 use crate::plugin::connect::Cluster;
 use crate::resources;
@@ -91,7 +91,7 @@ impl PodsSeen {
 /// Reports on the Postgres pods that no StatefulSet or Deployment runs.
 pub async fn fetch_bare_reports(
     cluster: &Cluster,
-    seen: &PodsSeen,
+    (seen, volumes): (&PodsSeen, &VolumesSeen),
     sources: &mut EnvSources,
     covers: &[Cover],
     not_judged: &mut NotJudged,
@@ -105,8 +105,14 @@ pub async fn fetch_bare_reports(
     }
     let mut reports = Vec::with_capacity(groups.len());
     for group in groups {
-        let claims = fetch_claims(cluster, &group.namespace, &group.claims).await;
-        reports.push(judge(group, claims, covers));
+        let namespace = group.namespace.clone();
+        let claims = fetch_claims(cluster, &namespace, &group.claims).await;
+        let whole = |_: &str| vec![String::new()];
+        let twins = volumes.judge(cluster, &namespace, &claims, whole).await;
+        let mut report = judge(group, claims, covers);
+        report.findings.extend(twins.findings);
+        report.not_known.extend(twins.not_known);
+        reports.push(report);
     }
     reports
 }
@@ -192,6 +198,7 @@ fn judge(group: Group, claims: Vec<ClaimFound>, covers: &[Cover]) -> PostgresRep
         claims,
         protected_by: cover.map(|cover| format!("{}/{}", cover.namespace, cover.name)),
         findings,
+        suggestions: suggest_drills(cover).into_iter().collect(),
         not_known,
         manifest,
     }

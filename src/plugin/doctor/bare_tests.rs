@@ -50,6 +50,7 @@ fn reports(pods: &[Pod], workloads: &[&str], covers: &[Cover]) -> (Vec<PostgresR
             reclaim_policy: Some("Delete".to_owned()),
             unknown: None,
             access_modes: vec!["ReadWriteOnce".to_owned()],
+            storage: crate::api::VolumeStorage::default(),
         });
         found.collect()
     };

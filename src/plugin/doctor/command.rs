@@ -3,15 +3,16 @@
 use clap::Args;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodTemplateSpec, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{CustomResourceExt as _, ResourceExt};
 
 use super::volumes::fetch_claims;
 use super::{
     Cover, EnvSources, Neighbourhood, NotJudged, PodsSeen, PostgresReport, PostgresWorkload,
-    WorkloadSeen, build_cover, build_doctor_table, describe_not_judged, describe_reports,
-    fetch_bare_reports, find_cover, find_cover_of_pods, judge, judge_neighbours, read_deployment,
-    read_stateful_set,
+    VolumesSeen, WorkloadSeen, build_cover, build_doctor_table, describe_not_judged,
+    describe_reports, fetch_bare_reports, find_cover, find_cover_of_pods, judge, judge_neighbours,
+    read_deployment, read_stateful_set,
 };
 use crate::api::ProtectedDatabase;
 use crate::plugin::connect::Cluster;
@@ -46,9 +47,10 @@ pub async fn run(
     let mut reports = Vec::new();
     let mut walk = Walk::default();
     let all = fetch_postgres(cluster, namespace, &mut walk).await?;
-    let around = fetch_neighbourhood(cluster, namespace, &mut walk.pods).await;
+    let around = fetch_neighbourhood(cluster, namespace, &all, &mut walk.pods).await;
+    let volumes = VolumesSeen::fetch(cluster).await;
     for seen in &all {
-        let mut report = fetch_report(cluster, seen.clone(), &covers).await;
+        let mut report = fetch_report(cluster, seen.clone(), &covers, &volumes).await;
         let between = judge_neighbours(seen, &all, &covers, &around);
         report.findings.extend(between);
         report.not_known.extend(around.unknown.iter().cloned());
@@ -59,7 +61,8 @@ pub async fn run(
         mut sources,
         mut not_judged,
     } = walk;
-    let bare = fetch_bare_reports(cluster, &pods, &mut sources, &covers, &mut not_judged);
+    let read = (&pods, &volumes);
+    let bare = fetch_bare_reports(cluster, read, &mut sources, &covers, &mut not_judged);
     reports.extend(bare.await);
     if reports.is_empty() {
         not_judged.unread.extend(around.unknown);
@@ -206,6 +209,7 @@ async fn fetch_postgres(
 async fn fetch_neighbourhood(
     cluster: &Cluster,
     namespace: Option<&str>,
+    all: &[WorkloadSeen],
     seen: &mut PodsSeen,
 ) -> Neighbourhood {
     let mut around = Neighbourhood::default();
@@ -215,14 +219,26 @@ async fn fetch_neighbourhood(
         }
     });
     let services = services.await;
+    // After the Services that they are of.
+    let slices = fetch_pages::<EndpointSlice>(cluster, namespace, async |page| {
+        for slice in &page {
+            around.keep_slice(slice);
+        }
+    });
+    let slices = slices.await;
     let pods = fetch_pages::<Pod>(cluster, namespace, async |page| {
         for pod in &page {
-            around.keep_pod(pod);
+            around.keep_pod(pod, all);
             seen.keep_pod(pod);
         }
     });
     let pods = pods.await;
-    for (resource, read) in [("services", services), ("pods", pods)] {
+    let read = [
+        ("services", services),
+        ("endpointslices.discovery.k8s.io", slices),
+        ("pods", pods),
+    ];
+    for (resource, read) in read {
         if let Err(error) = read {
             let request = ClusterRequest::list(resource, namespace, cluster.context.as_deref());
             around.unknown.push(request.failed(error).to_string());
@@ -259,8 +275,20 @@ async fn fetch_covers(
     }
 }
 
-async fn fetch_report(cluster: &Cluster, seen: WorkloadSeen, covers: &[Cover]) -> PostgresReport {
+async fn fetch_report(
+    cluster: &Cluster,
+    seen: WorkloadSeen,
+    covers: &[Cover],
+    volumes: &VolumesSeen,
+) -> PostgresReport {
     let claims = fetch_claims(cluster, &seen.namespace, &seen.claim_names).await;
+    let directories = |claim: &str| {
+        let directories = seen.found.directories_of(claim).into_iter();
+        directories.map(ToOwned::to_owned).collect()
+    };
+    let twins = volumes
+        .judge(cluster, &seen.namespace, &claims, directories)
+        .await;
     let cover = find_cover(covers, &seen.namespace, seen.kind, &seen.name)
         .or_else(|| find_cover_of_pods(covers, &seen.namespace, &seen.pod.labels));
     let workload = PostgresWorkload {
@@ -273,6 +301,8 @@ async fn fetch_report(cluster: &Cluster, seen: WorkloadSeen, covers: &[Cover]) -
         claims,
     };
     let mut report = judge(workload, cover);
+    report.findings.extend(twins.findings);
+    report.not_known.extend(twins.not_known);
     report.not_known.extend(seen.unread);
     report
 }

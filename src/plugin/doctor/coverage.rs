@@ -24,6 +24,8 @@ pub struct Cover {
     pub guard_says: Option<String>,
     /// What it says of backups.
     pub backup: BackupCover,
+    /// Whether drills are scheduled.
+    pub drills: bool,
     /// Whether it refuses deletions at all.
     pub denies_deletion: bool,
 }
@@ -74,6 +76,7 @@ pub fn build_cover(database: &ProtectedDatabase) -> Cover {
         ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True.as_str()),
         guard_says,
         backup,
+        drills: database.spec.drill.is_some(),
         denies_deletion: database.spec.guard.deletion == DeletionGuard::Deny,
     }
 }
@@ -120,6 +123,7 @@ mod tests {
             ready: true,
             guard_says: None,
             backup: BackupCover::Taken,
+            drills: true,
             denies_deletion: true,
         };
         let any = [cover(None)];

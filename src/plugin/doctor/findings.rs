@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{BackupCover, ClaimFound, Cover, PostgresTemplate, PostgresWorkload, judge_servers};
+use crate::guard::RETAIN;
 
 /// The report about one Postgres.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +21,9 @@ pub struct PostgresReport {
     pub protected_by: Option<String>,
     /// What you should change, and how.
     pub findings: Vec<String>,
+    /// What would be better still.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suggestions: Vec<String>,
     /// What could not be found out.
     pub not_known: Vec<String>,
     /// What would protect it, if nothing does.
@@ -58,6 +62,7 @@ pub fn judge(workload: PostgresWorkload, cover: Option<&Cover>) -> PostgresRepor
         claims: workload.claims,
         protected_by: cover.map(|cover| format!("{}/{}", cover.namespace, cover.name)),
         findings,
+        suggestions: suggest_drills(cover).into_iter().collect(),
         not_known,
         manifest,
     }
@@ -101,6 +106,19 @@ pub(super) fn judge_cover(namespace: &str, cover: Option<&Cover>, findings: &mut
             -n {namespace}`"
         ));
     }
+}
+
+/// A schedule of drills where there are backups and none.
+pub(super) fn suggest_drills(cover: Option<&Cover>) -> Option<String> {
+    let cover = cover.filter(|cover| cover.backup == BackupCover::Taken && !cover.drills)?;
+    Some(format!(
+        "there are backups of ProtectedDatabase {name}, and no schedule of drills, which restore one into a \
+         throwaway server to prove that it can be restored. Every Sunday: kubectl -n {namespace} patch protdb \
+         {name} --type=merge -p '{{\"spec\":{{\"drill\":{{\"schedule\":\"0 5 * * 0\"}}}}}}'. Just one, now: \
+         kubectl holdfast drill {name} -n {namespace}",
+        name = cover.name,
+        namespace = cover.namespace
+    ))
 }
 
 /// Whether the data is on a claim. `place` is the namespace, and what `kubectl exec` takes.
@@ -150,9 +168,13 @@ pub(super) fn judge_data(
 /// Volumes that would be deleted with their claim.
 pub(super) fn judge_volumes(claims: &[ClaimFound], findings: &mut Vec<String>) {
     for claim in claims {
-        if let (Some(volume), Some("Delete")) = (&claim.volume, claim.reclaim_policy.as_deref()) {
+        let policy = claim.reclaim_policy.as_deref();
+        // Recycle deletes the files too.
+        if let (Some(volume), Some(policy)) =
+            (&claim.volume, policy.filter(|policy| *policy != RETAIN))
+        {
             findings.push(format!(
-                "volume {volume} of claim {} has reclaim policy Delete: its files are deleted \
+                "volume {volume} of claim {} has reclaim policy {policy}: its files are deleted \
                  with the claim; a ProtectedDatabase sets it to Retain, or do it yourself: kubectl \
                  patch pv {volume} -p \
                  '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'",

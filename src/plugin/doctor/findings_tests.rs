@@ -31,6 +31,7 @@ fn workload(object: &StatefulSet, policy: &str) -> PostgresWorkload {
         reclaim_policy: Some(policy.to_owned()),
         unknown: None,
         access_modes: vec!["ReadWriteOnce".to_owned()],
+        storage: crate::api::VolumeStorage::default(),
     });
     PostgresWorkload {
         servers: seen.servers(),
@@ -108,6 +109,7 @@ fn strange() -> PostgresWorkload {
         reclaim_policy: None,
         unknown: Some("not allowed to get persistentvolumes pv".to_owned()),
         access_modes: Vec::new(),
+        storage: crate::api::VolumeStorage::default(),
     }];
     strange
 }

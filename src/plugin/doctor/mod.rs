@@ -13,6 +13,7 @@ mod recognise;
 mod servers;
 mod suggestion;
 mod text;
+mod twins;
 mod volumes;
 mod workload;
 
@@ -28,4 +29,5 @@ pub use recognise::{PostgresTemplate, recognise_postgres};
 pub use servers::{Neighbourhood, judge_neighbours, judge_servers};
 pub use suggestion::build_manifest;
 pub use text::{build_doctor_table, describe_not_judged, describe_reports};
+pub use twins::VolumesSeen;
 pub use workload::{WorkloadSeen, read_deployment, read_stateful_set};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::PostgresTemplate;
-use crate::api::WorkloadKind;
+use crate::api::{VolumeStorage, WorkloadKind};
 
 /// A workload that runs a Postgres, with everything that was read of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,4 +48,7 @@ pub struct ClaimFound {
     /// How it may be mounted; none if it is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub access_modes: Vec<String>,
+    /// What storage its volume is for; empty if it is not known.
+    #[serde(skip)]
+    pub storage: VolumeStorage,
 }

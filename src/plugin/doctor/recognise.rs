@@ -229,7 +229,11 @@ fn other_port(container: &Container) -> Option<u16> {
 /// `VOLUME`. A variable whose value is not in the template leaves it open.
 fn data_layouts(container: &Container, image: &str) -> Vec<ImageLayout> {
     let mut layouts = image_layouts(image);
-    let variables = ["PGDATA", "POSTGRESQL_DATA_DIR"];
+    let variables = [
+        "PGDATA",
+        "POSTGRESQL_DATA_DIR",
+        "PATRONI_POSTGRESQL_DATA_DIR",
+    ];
     let Some(name) = variables
         .iter()
         .find(|name| find_variable(container, name).is_some())

@@ -2,6 +2,7 @@
 //! in its place. Pure.
 
 use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt as _;
 
 use super::{Cover, PostgresWorkload, WorkloadSeen, find_cover, find_cover_of_pods};
@@ -18,29 +19,59 @@ const OF_EVERY_SERVER: &[&str] = &["postgres", "template1"];
 /// What else of a namespace matters to its Postgres workloads.
 #[derive(Debug, Default)]
 pub struct Neighbourhood {
-    /// Services that select pods, each with its namespace.
+    /// Services that lead to pods, each with its namespace.
     pub services: Vec<(String, ServiceFact)>,
-    /// Pods that mount claims, each with its namespace.
+    /// Pods that mount claims or run a Postgres, each with its namespace.
     pub pods: Vec<(String, PodFact)>,
     /// Why something of it is not known.
     pub unknown: Vec<String>,
 }
 
 impl Neighbourhood {
-    /// Keeps a Service that selects pods.
+    /// Keeps a Service.
     pub fn keep_service(&mut self, service: &Service) {
         let namespace = service.namespace().unwrap_or_default();
         let fact = ServiceFact::of(service);
         self.services.extend(fact.map(|fact| (namespace, fact)));
     }
 
-    /// Keeps a pod that mounts claims.
-    pub fn keep_pod(&mut self, pod: &Pod) {
-        let fact = PodFact::from(pod);
-        if !fact.claims.is_empty() {
-            self.pods.push((pod.namespace().unwrap_or_default(), fact));
+    /// Adds the addresses that somebody has written for a Service that was kept.
+    pub fn keep_slice(&mut self, slice: &EndpointSlice) {
+        let namespace = slice.namespace().unwrap_or_default();
+        let services = self.services.iter_mut();
+        for (_, service) in services.filter(|(home, _)| *home == namespace) {
+            service.add_slice(slice);
         }
     }
+
+    /// Keeps a pod that mounts claims, or is of one of these workloads.
+    pub fn keep_pod(&mut self, pod: &Pod, all: &[WorkloadSeen]) {
+        let fact = PodFact::from(pod);
+        let namespace = pod.namespace().unwrap_or_default();
+        if !fact.claims.is_empty() || all.iter().any(|seen| is_of(seen, &namespace, &fact)) {
+            self.pods.push((namespace, fact));
+        }
+    }
+
+    /// Whether a Service leads to the server of a workload: to what its template describes, or by address
+    /// to a pod of it.
+    fn leads(&self, service: &ServiceFact, seen: &WorkloadSeen) -> bool {
+        let port = seen.template.port.unwrap_or(DEFAULT_PORT);
+        let live = self
+            .pods
+            .iter()
+            .filter(|(namespace, pod)| is_of(seen, namespace, pod) && pod.is_on_node());
+        let mut pods = live.map(|(_, pod)| pod).chain([&seen.pod]);
+        service.leads_to_server(&seen.pod, port) && pods.any(|pod| service.selects(pod))
+    }
+}
+
+/// Whether a workload controls a pod.
+fn is_of(seen: &WorkloadSeen, namespace: &str, pod: &PodFact) -> bool {
+    let kind = seen.kind.to_string().to_lowercase();
+    let controller = pod.controller.as_ref();
+    let is_its_own = controller.is_some_and(|found| found.kind == kind && found.name == seen.name);
+    seen.namespace == namespace && is_its_own
 }
 
 /// Whether a workload starts a second server on the data directory of the first.
@@ -116,10 +147,7 @@ pub fn judge_neighbours(
             && is_writable(other)
             && same_cluster(&seen.pod.labels, &other.pod.labels).is_none();
         let service = around.services.iter().find(|(namespace, service)| {
-            let leads = |seen: &WorkloadSeen| {
-                let port = seen.template.port.unwrap_or(DEFAULT_PORT);
-                service.selects(&seen.pod) && service.leads_to_server(&seen.pod, port)
-            };
+            let leads = |seen| around.leads(service, seen);
             *namespace == seen.namespace && leads(seen) && leads(other)
         });
         match service.filter(|_| is_split) {

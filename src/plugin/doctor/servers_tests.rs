@@ -52,6 +52,7 @@ fn workload(seen: &WorkloadSeen, mode: &str) -> PostgresWorkload {
         reclaim_policy: None,
         unknown: None,
         access_modes: vec![mode.to_owned()],
+        storage: crate::api::VolumeStorage::default(),
     });
     PostgresWorkload {
         claims: claims.collect(),
@@ -194,6 +195,107 @@ fn a_second_postgres_is_found_by_its_labels_its_database_or_its_service() {
     );
 }
 
+/// Neither is selected: the addresses of one or both stand in a slice that somebody has written.
+#[test]
+fn a_service_that_leads_to_two_servers_by_addresses_is_found() {
+    let all = [
+        stateful_set("old", "old-data", &json!({})),
+        stateful_set("new", "new-data", &json!({})),
+    ];
+    let service = |selector: &Value| {
+        json!({
+            "metadata": {"name": "db", "namespace": "atra"},
+            "spec": {"selector": selector, "ports": [{"port": 5432}]},
+        })
+    };
+    let slice = |namespace: &str, keeper: &str, addresses: &[&str]| {
+        json!({
+            "metadata": {"name": "db-1", "namespace": namespace, "labels": {
+                "kubernetes.io/service-name": "db", "endpointslice.kubernetes.io/managed-by": keeper,
+            }},
+            "addressType": "IPv4", "endpoints": [{"addresses": addresses}],
+        })
+    };
+    let pod = |workload: &str, address: &str, phase: &str| {
+        let mut pod = json!({
+            "metadata": {"name": format!("{workload}-0"), "namespace": "atra", "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": "StatefulSet", "name": workload, "uid": "u-1",
+                "controller": true,
+            }]},
+            "spec": {"nodeName": "node", "containers": [{"name": "db"}]},
+            "status": {"phase": phase, "podIP": address, "podIPs": [{"ip": address}]},
+        });
+        pod["metadata"]["labels"] = json!({"app": workload});
+        serde_json::from_value::<Pod>(pod).unwrap()
+    };
+    let selecting = "endpointslice-controller.k8s.io";
+    for (what, selector, slices, phase, is_found) in [
+        (
+            "by hand",
+            json!(null),
+            vec![slice("atra", "me", &["10.0.0.7", "10.0.0.8"])],
+            "Running",
+            true,
+        ),
+        (
+            "two slices",
+            json!(null),
+            vec![
+                slice("atra", "me", &["10.0.0.7"]),
+                slice("atra", "me", &["10.0.0.8"]),
+            ],
+            "Running",
+            true,
+        ),
+        (
+            "beside a selector",
+            json!({"app": "old"}),
+            vec![slice("atra", "me", &["10.0.0.8"])],
+            "Running",
+            true,
+        ),
+        (
+            "one of them",
+            json!(null),
+            vec![slice("atra", "me", &["10.0.0.7"])],
+            "Running",
+            false,
+        ),
+        (
+            "left by the controller",
+            json!({"app": "old"}),
+            vec![slice("atra", selecting, &["10.0.0.8"])],
+            "Running",
+            false,
+        ),
+        (
+            "another namespace",
+            json!(null),
+            vec![slice("shop", "me", &["10.0.0.7", "10.0.0.8"])],
+            "Running",
+            false,
+        ),
+        (
+            "a pod that has ended",
+            json!(null),
+            vec![slice("atra", "me", &["10.0.0.7", "10.0.0.8"])],
+            "Failed",
+            false,
+        ),
+    ] {
+        let mut around = Neighbourhood::default();
+        around.keep_service(&serde_json::from_value(service(&selector)).unwrap());
+        for slice in slices {
+            around.keep_slice(&serde_json::from_value(slice).unwrap());
+        }
+        around.keep_pod(&pod("old", "10.0.0.7", "Running"), &all);
+        around.keep_pod(&pod("new", "10.0.0.8", phase), &all);
+        let said = said(&all, &[], &around);
+        let words = "Service db leads to it and to StatefulSet new";
+        assert_eq!(said.contains(words), is_found, "{what}: {said}");
+    }
+}
+
 #[test]
 fn two_pods_on_the_claim_of_a_postgres_are_found() {
     let pod = |name: &str, change: &Value| {
@@ -223,8 +325,8 @@ fn two_pods_on_the_claim_of_a_postgres_are_found() {
         (pod("debug", &read_only), ""),
     ] {
         let mut around = Neighbourhood::default();
-        around.keep_pod(&pod("db-0", &json!({})));
-        around.keep_pod(&second);
+        around.keep_pod(&pod("db-0", &json!({})), &db);
+        around.keep_pod(&second, &db);
         let said = said(&db, &[], &around);
         assert!(
             if words.is_empty() {

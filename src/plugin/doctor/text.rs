@@ -116,6 +116,9 @@ fn describe_report(text: &mut String, report: &PostgresReport) {
     for unknown in &report.not_known {
         let _ = writeln!(text, "  ? not known: {unknown}");
     }
+    for suggestion in &report.suggestions {
+        let _ = writeln!(text, "  + {suggestion}");
+    }
     if report.findings.is_empty() {
         text.push_str("  nothing to do\n");
     }

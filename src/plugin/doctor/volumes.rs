@@ -4,6 +4,7 @@
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 
 use super::ClaimFound;
+use crate::api::VolumeStorage;
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::ClusterRequest;
 use crate::world::Reader;
@@ -26,6 +27,7 @@ async fn fetch_claim(cluster: &Cluster, namespace: &str, name: &str) -> Option<C
         reclaim_policy: None,
         unknown: None,
         access_modes: Vec::new(),
+        storage: VolumeStorage::default(),
     };
     match reader.find::<PersistentVolumeClaim>(name).await {
         Ok(Some(claim)) => {
@@ -55,9 +57,9 @@ async fn fetch_claim(cluster: &Cluster, namespace: &str, name: &str) -> Option<C
         );
         match reader.find_cluster::<PersistentVolume>(volume).await {
             Ok(Some(volume)) => {
-                found.reclaim_policy = volume
-                    .spec
-                    .and_then(|spec| spec.persistent_volume_reclaim_policy);
+                let spec = volume.spec.unwrap_or_default();
+                found.storage = VolumeStorage::of(&spec);
+                found.reclaim_policy = spec.persistent_volume_reclaim_policy;
             }
             Ok(None) => found.unknown = Some(request.absent().to_string()),
             Err(error) => found.unknown = Some(request.failed(error).to_string()),

@@ -122,6 +122,11 @@ fn build_restore_statements(request: &GrantRequest) -> Vec<Statement> {
         sql: format!("GRANT pg_signal_backend TO {role};"),
     });
     statements.push(Statement {
+        why: "Reads how large the write-ahead log is: so a restore sees how full the disk is.",
+        page: "predefined-roles.html",
+        sql: format!("GRANT pg_monitor TO {role};"),
+    });
+    statements.push(Statement {
         why: "Acts as the owner of the databases, who alone may rename them, and to whom what is restored \
             belongs. Where that is a superuser, the role can become one too; give the database to another \
             owner first if you do not want that.",

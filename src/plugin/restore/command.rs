@@ -5,12 +5,11 @@ use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 
-use super::follow::{Followed, follow};
+use super::carry_out::{Following, carry_out, fetch_last_check, refuse_without_role};
 use super::question::{Chosen, choose, describe};
-use super::text::describe_end;
 use crate::api::{
-    DatabaseBackup, DatabaseCheck, DatabaseRestore, DatabaseRestoreSpec, ProtectedDatabase,
-    RestoreSource, RestoreState, RestoreTarget,
+    DatabaseBackup, DatabaseRestore, DatabaseRestoreSpec, ProtectedDatabase, RestoreSource,
+    RestoreTarget,
 };
 use crate::plugin::ask::ask;
 use crate::plugin::backups::build_backup_table;
@@ -19,7 +18,6 @@ use crate::plugin::error::{ClusterRequest, PluginError};
 use crate::plugin::exit_status::ExitStatus;
 use crate::plugin::output::write_out;
 use crate::plugin::status::fetch_database;
-use crate::plugin::write::create;
 
 /// What `restore` is asked.
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
@@ -43,12 +41,8 @@ pub struct RestoreArguments {
     /// Don't ask before the present database is replaced.
     #[arg(long)]
     yes: bool,
-    /// Ask for the restore and do not wait for it.
-    #[arg(long)]
-    no_wait: bool,
-    /// How many seconds to wait for it. It goes on afterwards. Default: as long as it takes.
-    #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait")]
-    timeout: Option<u64>,
+    #[command(flatten)]
+    following: Following,
 }
 
 /// Runs `restore`.
@@ -59,7 +53,6 @@ pub async fn run(
     let (namespace, name) = (&cluster.namespace, &arguments.name);
     let database = fetch_database(cluster, namespace, name).await?;
     let backups = fetch_backups(cluster, name).await?;
-    let context = cluster.context_flag();
     let chosen = choose(
         &database,
         &backups,
@@ -82,11 +75,8 @@ pub async fn run(
     let last = fetch_last_check(cluster, &database).await?;
     let now = Timestamp::now();
     write_out(&describe(&database, last.as_ref(), &chosen, into, now))?;
-    if database.spec.restore.is_none() {
-        eprintln!(
-            "\nerror: spec.restore.credentialsSecret is not set, so there is no role to restore with. The SQL \
-             for one: kubectl holdfast grant-sql {name} -n {namespace}{context} --restore"
-        );
+    if let Some(why) = refuse_without_role(cluster, &database) {
+        eprintln!("\nerror: {why}");
         return Ok(ExitStatus::NeedsAttention);
     }
     if arguments.dry_run {
@@ -101,29 +91,7 @@ pub async fn run(
         }
     }
     let restore = build_restore(&database, arguments, &chosen, into);
-    let made = create(cluster, &restore).await?.name_any();
-    write_out(&format!(
-        "\nAsked for DatabaseRestore {made}. How it goes: kubectl get dbrestore {made} -n \
-         {namespace}{context} -w\n"
-    ))?;
-    if arguments.no_wait {
-        return Ok(ExitStatus::Done);
-    }
-    let restore = match follow(cluster, &made, arguments.timeout).await? {
-        Followed::Over(restore) => restore,
-        Followed::GoesOn => {
-            write_out("It goes on.\n")?;
-            return Ok(ExitStatus::NeedsAttention);
-        }
-    };
-    let check = fetch_last_check(cluster, &fetch_database(cluster, namespace, name).await?).await?;
-    write_out(&describe_end(&restore, check.as_ref()))?;
-    let state = restore.status.and_then(|status| status.state);
-    Ok(if state == Some(RestoreState::Complete) {
-        ExitStatus::Done
-    } else {
-        ExitStatus::NeedsAttention
-    })
+    carry_out(cluster, &restore, name, &arguments.following).await
 }
 
 /// The command for a script, once somebody has read what it does.
@@ -157,8 +125,7 @@ fn build_restore(
     // The very set that was shown, also where a newer one counts by now.
     let from = RestoreSource {
         backup: Some(chosen.backup.name_any()),
-        latest_good: None,
-        volume: None,
+        ..RestoreSource::default()
     };
     let spec = DatabaseRestoreSpec {
         database: name.clone(),
@@ -175,7 +142,11 @@ fn build_restore(
     restore
 }
 
-async fn fetch_backups(cluster: &Cluster, name: &str) -> Result<Vec<DatabaseBackup>, PluginError> {
+/// The backups of a database, the oldest first.
+pub async fn fetch_backups(
+    cluster: &Cluster,
+    name: &str,
+) -> Result<Vec<DatabaseBackup>, PluginError> {
     let namespace = cluster.namespace.as_str();
     let api: Api<DatabaseBackup> = Api::namespaced(cluster.client.clone(), namespace);
     let of_database = ListParams::default().fields(&format!("spec.database={name}"));
@@ -189,22 +160,4 @@ async fn fetch_backups(cluster: &Cluster, name: &str) -> Result<Vec<DatabaseBack
         (made.map(|time| time.0), backup.name_any())
     });
     Ok(backups)
-}
-
-/// The newest check of the database, if it still exists.
-async fn fetch_last_check(
-    cluster: &Cluster,
-    database: &ProtectedDatabase,
-) -> Result<Option<DatabaseCheck>, PluginError> {
-    let status = database.status.as_ref();
-    let Some(last) = status.and_then(|status| status.last_check.as_ref()) else {
-        return Ok(None);
-    };
-    let namespace = cluster.namespace.as_str();
-    let api: Api<DatabaseCheck> = Api::namespaced(cluster.client.clone(), namespace);
-    api.get_opt(&last.name).await.map_err(|error| {
-        let context = cluster.context.as_deref();
-        let crd = DatabaseCheck::crd_name();
-        ClusterRequest::about("get", crd, &last.name, Some(namespace), context).failed(error)
-    })
 }

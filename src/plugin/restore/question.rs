@@ -37,17 +37,17 @@ pub fn choose<'a>(
         let status = database.status.as_ref();
         let good = status.and_then(|status| status.last_confirmed_backup.as_ref());
         let found = good.and_then(|good| of_name(&good.name));
+        let found = found.filter(|backup| backup.counts());
         return found
-            .filter(|backup| backup.counts())
-            .map(|backup| Chosen {
-                backup,
+            .map(|newest| Chosen {
+                backup: not_disproved(newest, backups).unwrap_or(newest),
                 suspect: None,
             })
             .ok_or_else(|| {
                 format!(
                     "no backup of database {name} counts. If a volume with the data is still there: kubectl \
-                     holdfast recover {name}. To restore one of these anyway: --backup BACKUP \
-                     --accept-suspect"
+                     holdfast recover {name}. If the bucket has sets of a cluster that is gone: kubectl \
+                     holdfast adopt --help. To restore one of these anyway: --backup BACKUP --accept-suspect"
                 )
             });
     };
@@ -69,6 +69,25 @@ pub fn choose<'a>(
         )),
         _ => Ok(Chosen { backup, suspect }),
     }
+}
+
+/// The newest backup of the same database cluster that counts and that no drill has failed to restore.
+fn not_disproved<'a>(
+    newest: &DatabaseBackup,
+    backups: &'a [DatabaseBackup],
+) -> Option<&'a DatabaseBackup> {
+    let cluster = |backup: &DatabaseBackup| {
+        let status = backup.status.as_ref();
+        status.and_then(|status| status.system_identifier.clone())
+    };
+    let made = |backup: &&DatabaseBackup| {
+        let made = backup.metadata.creation_timestamp.as_ref();
+        made.map(|made| made.0)
+    };
+    let others = backups.iter().filter(|backup| {
+        backup.counts() && backup.disproved_by().is_none() && cluster(backup) == cluster(newest)
+    });
+    others.max_by_key(made)
 }
 
 /// What there is, what will happen, and what does not come with it.
@@ -106,8 +125,34 @@ pub fn describe(
             .tables
             .map_or_else(|| "its tables".to_owned(), |tables| count(tables, "table"))
     );
+    if let Some(drill) = &status.drill {
+        let what = if drill.passed {
+            "has proven it"
+        } else {
+            "COULD NOT RESTORE IT"
+        };
+        let _ = writeln!(
+            text,
+            "  - drill {} {what}, {}",
+            drill.restore,
+            moment(&drill.time, now)
+        );
+    }
     if let Some(why) = &chosen.suspect {
         let _ = writeln!(text, "  - it DOES NOT COUNT AS GOOD: {}", escaped(why));
+    }
+    let encryption = database
+        .spec
+        .backup
+        .as_ref()
+        .map(|backup| &backup.encryption);
+    let restore = database.spec.restore.as_ref();
+    let has_identity = restore.is_some_and(|restore| restore.identity_secret.is_some());
+    if encryption.is_some_and(Option::is_some) && !has_identity {
+        text.push_str(
+            "  - if it is encrypted, it is REFUSED before anything is made: spec.restore.identitySecret \
+             names no private key\n",
+        );
     }
     text.push_str("What happens:\n");
     text.push_str(

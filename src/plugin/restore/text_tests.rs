@@ -92,6 +92,34 @@ fn what_it_says_reads() {
 }
 
 #[test]
+fn a_private_key_that_nobody_has_named_is_missed_before_it_is_asked() {
+    let by =
+        json!({"check": "knowledge-1", "time": "2026-02-01T03:05:00Z", "reason": "TablesEmptied"});
+    let backups = [backup("good", "Complete", &json!({"confirmed": by}))];
+    let now = "2026-02-01T10:00:00Z".parse().unwrap();
+    let is_missed = |recipients: &[&str], restore: Value| {
+        let mut known = serde_json::to_value(database(&json!({}))).unwrap();
+        known["spec"]["backup"] = json!({
+            "schedule": "0 3 * * *", "storage": {"s3": {"bucket": "b", "region": "r"}},
+        });
+        if !recipients.is_empty() {
+            known["spec"]["backup"]["encryption"] = json!({"ageRecipients": recipients});
+        }
+        known["spec"]["restore"] = restore;
+        let known: ProtectedDatabase = from(known);
+        let chosen = choose(&known, &backups, Some("good"), false).unwrap();
+        describe(&known, None, &chosen, RestoreTarget::Beside, now).contains("identitySecret")
+    };
+    let login = json!({"name": "login"});
+    let with = json!({"credentialsSecret": login, "identitySecret": {"name": "n", "key": "k"}});
+    let without = json!({"credentialsSecret": login});
+    assert!(is_missed(&["age1x"], without.clone()));
+    assert!(is_missed(&["age1x"], Value::Null));
+    assert!(!is_missed(&["age1x"], with));
+    assert!(!is_missed(&[], without));
+}
+
+#[test]
 fn the_end_reads() {
     let restore = |status: Value| -> DatabaseRestore {
         from(json!({

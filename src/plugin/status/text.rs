@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::{BackupSummary, BackupTurn, ClaimStatus, ConditionType, find_condition};
 use crate::incident::DatabaseOverview;
+use crate::plugin::drill::say_times;
 use crate::wording::{ago, build_table, date, moment};
 
 /// What a condition says when it is True, False and anything else; empty where it is not worth a
@@ -46,9 +47,9 @@ fn words(type_: ConditionType) -> [&'static str; 3] {
             "not known whether the backup is fresh",
         ],
         ConditionType::RestoreProven => [
-            "a restore has proven a backup",
-            "no restore has proven a backup",
-            "no restore has proven a backup",
+            "a drill has restored a backup completely",
+            "NO DRILL PROVES THE BACKUPS",
+            "no drill has proven a backup yet",
         ],
         ConditionType::Reconciling => [
             "the operator is at work",
@@ -92,6 +93,7 @@ pub fn describe_database(report: &DatabaseOverview, now: Timestamp) -> String {
     text.push('\n');
     describe_checks(&mut text, report, now);
     describe_backups(&mut text, report, now);
+    describe_drills(&mut text, report, now);
     if !report.ready {
         text.push_str("\n  What to do:\n");
         for message in &report.what_to_do {
@@ -275,6 +277,49 @@ fn describe_backups(text: &mut String, report: &DatabaseOverview, now: Timestamp
         .as_ref()
         .map_or_else(|| "not planned".to_owned(), |next| moment(next, now));
     let _ = writeln!(text, "  next backup    {next}");
+}
+
+/// How long a restore takes, and how old the data is that surely can be restored: nothing before anybody has asked
+/// for drills.
+fn describe_drills(text: &mut String, report: &DatabaseOverview, now: Timestamp) {
+    let status = &report.status;
+    let Some(condition) = find_condition(&status.conditions, ConditionType::RestoreProven) else {
+        return;
+    };
+    let last = status.last_drill.as_ref().map_or_else(
+        || "never".to_owned(),
+        |drill| {
+            let when = moment(&drill.time, now);
+            let of = drill.backup.as_deref().unwrap_or("no backup");
+            let class = drill.class.as_ref();
+            let class = class.map_or_else(String::new, |class| format!(" ({class})"));
+            format!("{:?}{class}: of {of}, {when}", drill.state)
+        },
+    );
+    let _ = writeln!(text, "  last drill     {last}");
+    let next = status
+        .next_drill
+        .as_ref()
+        .map_or_else(|| "not planned".to_owned(), |next| moment(next, now));
+    let _ = writeln!(text, "  next drill     {next}");
+    let proven = status.last_proven.as_ref();
+    let took = proven.and_then(|proven| say_times(&proven.times));
+    let took = took.unwrap_or_else(|| "not known: no backup is proven".to_owned());
+    let _ = writeln!(text, "  RTO            {took}");
+    let age = proven.map_or_else(
+        || "not known: no backup is proven".to_owned(),
+        |proven| {
+            let when = moment(&proven.backup_time, now);
+            format!(
+                "data of {when}: {}, the newest proven backup",
+                proven.backup
+            )
+        },
+    );
+    let _ = writeln!(text, "  RPO            {age}");
+    if condition.status == "False" && !report.what_to_do.contains(&condition.message) {
+        let _ = writeln!(text, "  drills         {}", condition.message);
+    }
 }
 
 /// Which backup waits for its turn, and for how many.

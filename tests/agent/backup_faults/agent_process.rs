@@ -105,6 +105,7 @@ async fn takes_a_set() {
         postgres_certificate: errand.postgres_credentials.clone(),
         s3_credentials: errand.s3_credentials.clone(),
         s3_ca: errand.s3_credentials.clone(),
+        identity: errand.work.join("identity"),
         work: errand.work.clone(),
         claims: errand.work.join("claims"),
     };

@@ -298,9 +298,48 @@ fn mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["spec.restore.deadline must be 1m to 168h"],
         ),
         (
+            "/restore",
+            json!({"credentialsSecret": {"name": "pg"}, "identitySecret": {"name": "key"}}),
+            vec!["spec.restore.identitySecret.key"],
+        ),
+        (
+            "/restore",
+            json!({
+                "credentialsSecret": {"name": "pg"}, "identitySecret": {"name": "pg", "key": "password"},
+            }),
+            vec!["spec.restore.identitySecret must not be"],
+        ),
+        (
             "/drill",
             json!({"schedule": "sometimes"}),
             vec!["spec.drill.schedule"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "deadline": "1s"}),
+            vec!["spec.drill.deadline must be 1m to 168h"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "storage": {"storageClassName": "fast"}}),
+            vec!["spec.drill.storage.size is missing"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "queries": [{"name": "orders", "query": "select 1"}]}),
+            vec!["spec.drill.queries: each query needs minimum, maximum or both"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "queries": [{"name": "orders", "query": "select 1",
+                "minimum": 2, "maximum": 1}]}),
+            vec!["spec.drill.queries: minimum must not be above maximum"],
+        ),
+        (
+            "/drill",
+            json!({"schedule": "@weekly", "freshness": [{"table": "public.orders", "column": "made",
+                "within": "0s"}]}),
+            vec!["spec.drill.freshness: within must be 1s to 87600h"],
         ),
     ]
 }
@@ -426,6 +465,7 @@ fn a_spec_that_can_be_judged_by_itself_is_refused_with_its_field() {
 fn a_restore_that_could_replace_data_by_accident_is_refused() {
     beside_others("bad-restore", async |scene| {
         let restore = |spec: Value| json!({"metadata": {"name": "restore"}, "spec": spec});
+        let set = |path: &str| json!({"path": path, "manifestSha256": "ab".repeat(32)});
         let mistakes = [
             (
                 json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace"}),
@@ -437,7 +477,7 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
             ),
             (
                 json!({"database": NAME, "from": {}, "into": "Beside"}),
-                "spec.from needs exactly one of backup, latestGood and volume",
+                "spec.from needs exactly one of backup, latestGood, set and volume",
             ),
             (
                 json!({"database": NAME, "from": {"latestGood": true, "volume": "pv"}, "into": "Beside"}),
@@ -452,8 +492,8 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
                 "spec.database",
             ),
             (
-                json!({"database": NAME, "from": {"latestGood": true}, "into": "Scratch"}),
-                "spec.into: Scratch is not supported in this version",
+                json!({"database": NAME, "from": {"volume": "pv"}, "into": "Scratch"}),
+                "spec.into must be Replace for a volume",
             ),
             (
                 json!({"database": NAME, "from": {"volume": "pv"}, "into": "Beside"}),
@@ -465,11 +505,19 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
             ),
             (
                 json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside", "acceptSuspect": true}),
-                "spec.acceptSuspect goes with spec.from.backup only",
+                "spec.acceptSuspect goes with spec.from.backup or spec.from.set only",
             ),
             (
                 json!({"database": NAME, "from": {"backup": "A; DROP"}, "into": "Beside"}),
                 "spec.from.backup",
+            ),
+            (
+                json!({"database": NAME, "from": {"set": set("prod/../other/one")}, "into": "Beside"}),
+                "spec.from.set.path must not contain",
+            ),
+            (
+                json!({"database": NAME, "from": {"set": set("/prod/atra/one")}, "into": "Beside"}),
+                "spec.from.set.path",
             ),
         ];
         for (spec, tells) in mistakes {
@@ -483,6 +531,7 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
             json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": "u-1"}),
             json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside"}),
             json!({"database": NAME, "from": {"backup": "one"}, "into": "Beside", "acceptSuspect": true}),
+            json!({"database": NAME, "from": {"set": set("prod/atra/one")}, "into": "Beside", "acceptSuspect": true}),
         ] {
             dry_run(scene, "DatabaseRestore", &restore(right.clone()))
                 .await

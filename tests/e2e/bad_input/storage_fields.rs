@@ -81,7 +81,7 @@ pub fn storage_mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         (
             "/backup/storage/s3/prefix",
             json!(prefix),
-            vec!["spec.backup.storage.s3.prefix"],
+            vec!["spec.backup.storage.s3", "storage.s3.prefix"],
         )
     }));
     let endpoints = [
@@ -100,7 +100,7 @@ pub fn storage_mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         (
             "/backup/storage/s3/endpoint",
             json!(endpoint),
-            vec!["spec.backup.storage.s3.endpoint"],
+            vec!["spec.backup.storage.s3", "storage.s3.endpoint"],
         )
     }));
     mistakes

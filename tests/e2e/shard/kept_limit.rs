@@ -1,13 +1,15 @@
-//! A namespace keeps volumes of deleted claims up to a number: then a new claim is not guarded, which
-//! is said, until somebody who may delete volumes makes room.
+//! A namespace keeps volumes of deleted claims, and ledgers of deleted databases, up to a number: then a new
+//! claim is not guarded, or a new database has no ledger, which is said, until somebody who may delete them
+//! makes room.
 
 use holdfast::api::{ConditionStatus, ConditionType, reasons};
 use kube::ResourceExt;
+use serde_json::json;
 
 use super::operator::Installation;
 use crate::support::{
-    Server, assert_kept, assert_tells, build_claim, confirm_deletion, in_shard, lose_claim,
-    reclaim_policy, volume_of,
+    Server, assert_kept, assert_tells, build_claim, build_plain_database, confirm_deletion,
+    in_shard, lose_claim, reclaim_policy, volume_of,
 };
 
 #[test]
@@ -15,7 +17,27 @@ fn a_namespace_keeps_no_more_volumes_than_it_may_and_loses_none() {
     in_shard("kept-limit", async |scene| {
         let server = Server::new(scene);
         let _operator = Installation::read(scene).await.operate_keeping(scene, 1);
-        scene.protect_plainly(&server).await;
+        let gone = format!("{}.gone", scene.namespace());
+        scene.apply(&[json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseLedger",
+            "metadata": {"name": gone},
+            "spec": {"namespace": scene.namespace(), "database": "gone"},
+        })]);
+        server.start_filled(scene).await;
+        scene.protect(&build_plain_database(scene, &server)).await;
+        let told = scene
+            .wait_condition(
+                ConditionType::Guarded,
+                ConditionStatus::False,
+                reasons::TOO_MANY_LEDGERS,
+            )
+            .await;
+        assert_tells(
+            &told.message,
+            &["1 DatabaseLedger of", "kubectl delete dbledger NAME"],
+        );
+        scene.kubectl(&format!("delete dbledger {gone}"));
+        scene.wait_green().await;
         scene.settle().await;
         let kept = volume_of(scene, &server.claim()).await.name_any();
         lose_claim(scene, &server);

@@ -51,7 +51,7 @@ pub const SEED_CONFIG_MAP: &str = "seed";
 /// The role that is granted.
 pub const GRANTED_ROLE: &str = "holdfast";
 /// Its password.
-const GRANTED_PASSWORD: &str = "wrong-donkey-capacitor-pin";
+pub const GRANTED_PASSWORD: &str = "wrong-donkey-capacitor-pin";
 
 /// A Postgres with one pod.
 #[derive(Clone, Debug, PartialEq, Eq)]

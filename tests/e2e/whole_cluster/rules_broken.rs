@@ -2,8 +2,9 @@
 //! everything else comes, changes and goes as if there were no Holdfast.
 
 use holdfast::guard::{
-    CLAIM_FENCE_POLICY, CONFIRMATION_END_POLICY, DEFINITION_POLICY, DELETION_POLICY, FENCE_POLICY,
-    GUARD_POLICIES, MARKS_POLICY, OPERATOR_FENCE_POLICY, TEMPLATE_POLICY, VOLUME_POLICY,
+    ADOPTION_POLICY, CLAIM_FENCE_POLICY, CONFIRMATION_END_POLICY, DEFINITION_POLICY,
+    DELETION_POLICY, FENCE_POLICY, GUARD_POLICIES, MARKS_POLICY, OPERATOR_FENCE_POLICY,
+    TEMPLATE_POLICY, VOLUME_POLICY,
 };
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
@@ -39,10 +40,11 @@ fn an_error_in_a_rule_closes_for_guarded_objects_only() {
                 &CONFIRMATION_END_POLICY,
                 &FENCE_POLICY,
                 &OPERATOR_FENCE_POLICY,
-                &CLAIM_FENCE_POLICY
+                &CLAIM_FENCE_POLICY,
+                &ADOPTION_POLICY
             ],
-            "of which only what is confirmed, and the tokens of an agent and of the operator, would see \
-             anything"
+            "of which only what is confirmed, the tokens of an agent and of the operator, and who restores a set \
+             by its place, would see anything"
         );
         let broken =
             json!([{"op": "replace", "path": "/spec/validations/0/expression", "value": BROKEN}]);

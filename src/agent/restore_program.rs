@@ -1,0 +1,133 @@
+//! Running `pg_restore` for one database: how it is called, what is shown of it, and what it leaves out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::api::{AgentFailure, RestoreTarget, reasons};
+use crate::postgres::{ArchiveSummary, ContentsEntry, DigestKey, NoProgram, find_program_for};
+use crate::store::ManifestDatabase;
+use crate::wording::quoted;
+
+use super::restore_context::Restoring;
+use super::restore_database::NewDatabase;
+use super::restore_errors::Said;
+use super::restore_one::Tools;
+use super::restore_order::RestoreWatcher;
+use super::restore_preflight::missing_tablespaces;
+use super::restore_stream::restore_object;
+use super::restore_verify::build_session_settings;
+
+/// How often the report is written while bytes are restored.
+const NOTE_INTERVAL: Duration = Duration::from_secs(2);
+
+impl<W: RestoreWatcher> Restoring<'_, W> {
+    /// Runs `pg_restore`.
+    pub async fn stream(
+        &self,
+        tools: &Tools<'_>,
+        database: &ManifestDatabase,
+        new: &NewDatabase<'_>,
+        contents: &[ContentsEntry],
+        key_of_digests: DigestKey,
+    ) -> Result<ArchiveSummary, AgentFailure> {
+        let Tools {
+            facts, programs, ..
+        } = tools;
+        let dump = self.dump_of(tools.plan.manifest, database)?;
+        let program = find_program_for("pg_restore", facts.major)
+            .await
+            .map_err(|why| no_program(facts.major, &why))?;
+        let settings = build_session_settings(database.description.as_ref());
+        // A drill that passes has proven all of a set.
+        let said = match tools.plan.into {
+            RestoreTarget::Replace | RestoreTarget::Beside => Said::new(contents),
+            RestoreTarget::Scratch => Said::default(),
+        };
+        let goes_on = said.goes_on();
+        let mut command =
+            programs.restore_command(&program.path, new.restored_as, &settings, goes_on);
+        if !missing_tablespaces(contents, facts).is_empty() {
+            command.arg("--no-tablespaces");
+        }
+        if !facts.is_superuser {
+            command.args(["--no-owner", "--no-acl"]);
+            if let Some(owner) = new.owner {
+                command.arg(format!("--role={owner}"));
+            }
+        }
+        programs.ask().await?;
+        let restored = Arc::new(AtomicU64::new(0));
+        let before = self.snapshot().restored_bytes.unwrap_or_default();
+        let show = || {
+            let bytes = i64::try_from(restored.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+            self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
+        };
+        let counter = restored.clone();
+        let work = restore_object(&dump, command, said, key_of_digests, counter);
+        tokio::pin!(work);
+        let watching = self.watch_disk(tools.writer, tools.capacity);
+        tokio::pin!(watching);
+        let mut ticks = tokio::time::interval(NOTE_INTERVAL);
+        let streamed = loop {
+            tokio::select! {
+                biased;
+                outcome = &mut work => break outcome?,
+                // What runs is ended, and what was made is dropped.
+                full = &mut watching => return Err(full),
+                _ = ticks.tick() => show(),
+            }
+        };
+        show();
+        self.add_duration(|times| &mut times.data_seconds, streamed.data_time);
+        self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
+        self.check_disk(tools.writer, tools.capacity).await?;
+        self.note_not_restored(new.name, &streamed.not_restored);
+        let of_errors = |warning: &String| !warning.starts_with("errors ignored");
+        self.warn(
+            streamed
+                .warnings
+                .into_iter()
+                .filter(of_errors)
+                .map(|warning| format!("pg_restore: {warning}")),
+        );
+        Ok(streamed.dumped)
+    }
+
+    /// Notes what is missing: it is in the last words of the restore, too.
+    fn note_not_restored(&self, name: &str, not_restored: &[String]) {
+        self.note(|report| {
+            let of_it = report.databases.iter_mut().find(|one| one.name == name);
+            if let Some(restored) = of_it {
+                restored.not_restored = not_restored.to_vec();
+            }
+            let shown = quoted(name, 80);
+            let warnings = not_restored.iter().map(|what| {
+                format!("not restored in database {shown}, which concerns no rows: {what}")
+            });
+            report.warnings.extend(warnings);
+        });
+    }
+}
+
+fn no_program(server: u32, why: &NoProgram) -> AgentFailure {
+    let (reason, message) = match why {
+        NoProgram::Missing => (
+            reasons::RESTORE_FAILED,
+            "the program pg_restore is not in the database's image, so nothing can be restored. Use the \
+             official image, or add the Postgres client programs"
+                .to_owned(),
+        ),
+        NoProgram::TooOld(newest) => (
+            reasons::CLIENT_TOO_OLD,
+            format!(
+                "the server is Postgres {server}, and the newest pg_restore in the database's image is \
+                 {newest}. Use an image with the programs of Postgres {server}"
+            ),
+        ),
+    };
+    AgentFailure {
+        reason: reason.to_owned(),
+        message,
+    }
+}
