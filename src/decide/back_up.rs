@@ -375,7 +375,7 @@ fn plan_first_backup(
     let mut owner = desired.clone();
     owner.metadata.uid.clone_from(&present.metadata.uid);
     let name = check_names::first_backup(observed.name(), tried);
-    if turn::backup_must_wait(observed, &name, plan) {
+    if turn::first_must_wait(observed, &name, plan) {
         return;
     }
     let mut job = resources::build_first_backup_job(&owner, &name);
