@@ -6,7 +6,6 @@ use k8s_openapi::api::batch::v1::CronJob;
 use super::job_end::job_ended;
 use super::not_begun::{Task, uses_the_database};
 use super::ready::list;
-use super::turn::backup_must_wait;
 use crate::api::DatabaseBackup;
 use crate::plan::{Plan, Step};
 use crate::resources;
@@ -41,9 +40,8 @@ pub fn plan_asked_backups(observed: &Observed, desired: &CronJob, plan: &mut Pla
             let made = backup.metadata.creation_timestamp.as_ref()?.0;
             (!has_job(name)).then_some((made, name))
         });
-    if let Some((_, name)) = asked.min()
-        && !backup_must_wait(observed, name, plan)
-    {
+    // Its agent waits for its turn, in the order of all.
+    if let Some((_, name)) = asked.min() {
         let mut owner = desired.clone();
         owner.metadata.uid.clone_from(&present.metadata.uid);
         let job = resources::build_first_backup_job(&owner, name);

@@ -14,6 +14,7 @@ use super::catalog::{self, plan_catalog, report_catalog};
 use super::check_names;
 use super::confirm_backups::plan_verdicts;
 use super::copies::{self, plan_copies};
+use super::dwindled_files;
 use super::job_end::{job_ended, job_ended_at};
 use super::judge::Judged;
 use super::last_backups::{
@@ -146,6 +147,7 @@ pub fn back_up(
         let said = catalog::say(observed, plan, said);
         let said = sampled::say(observed, said);
         let said = turn::say(plan, said);
+        let said = dwindled_files::say(observed, said);
         plan.conditions.push(said);
     }
     area
@@ -375,7 +377,7 @@ fn plan_first_backup(
     let mut owner = desired.clone();
     owner.metadata.uid.clone_from(&present.metadata.uid);
     let name = check_names::first_backup(observed.name(), tried);
-    if turn::backup_must_wait(observed, &name, plan) {
+    if turn::first_must_wait(observed, &name, plan) {
         return;
     }
     let mut job = resources::build_first_backup_job(&owner, &name);

@@ -12,7 +12,7 @@ use super::judge::Judged;
 use super::last_backups::{identifier, is_in_present_bucket, is_of_accepted};
 use super::not_begun::Task;
 use super::ready::list;
-use super::turn::must_wait;
+use super::turn::look_must_wait;
 use super::unreported_backups::state;
 use crate::api::{
     BackupState, CatalogReport, CatalogSummary, ConditionStatus, DatabaseBackup, DesiredCondition,
@@ -122,7 +122,7 @@ pub fn plan_catalog(
         plan.read_again_after(wait);
         return;
     }
-    if must_wait(observed, plan) {
+    if look_must_wait(observed, plan) {
         return;
     }
     let (Some(uid), Some(name)) = (&newest.metadata.uid, &newest.metadata.name) else {

@@ -23,6 +23,7 @@ mod data_conditions;
 mod data_place;
 mod database;
 mod drills;
+mod dwindled_files;
 mod files;
 mod first_part;
 mod former_workload;

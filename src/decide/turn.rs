@@ -24,6 +24,13 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// that somebody looks.
 const SAY_AGAIN: SignedDuration = SignedDuration::from_secs(55);
 
+/// How long a Job counts whose agent has not asked: longer than the operator lets one wait.
+const BEGUN_COUNTS: SignedDuration = SignedDuration::from_mins(10);
+/// How long a look counts: longer than one may take.
+const LOOK_COUNTS: SignedDuration = SignedDuration::from_hours(7);
+/// How long a first backup is held back: then it waits with the others, in their order.
+const HELD_BACK: SignedDuration = SignedDuration::from_mins(30);
+
 /// Namespace and name of a database.
 pub type TurnKey = (String, String);
 
@@ -45,6 +52,8 @@ pub enum TurnState {
     Begun,
     /// Its agent asks for its turn.
     Asked,
+    /// No backup: a look at the sets in the bucket.
+    Looks,
     /// It runs.
     Given,
 }
@@ -69,7 +78,7 @@ pub fn turn_claim(observed: &Observed) -> Option<Option<TurnClaim>> {
     };
     Some(match (running(Task::Backup), running(Task::Catalog)) {
         (Some(job), _) => claim(job, state_of(observed, job)),
-        (None, Some(job)) => claim(job, TurnState::Given),
+        (None, Some(job)) => claim(job, TurnState::Looks),
         (None, None) => None,
     })
 }
@@ -117,23 +126,44 @@ pub fn remembered_claim(database: &ProtectedDatabase) -> Option<TurnClaim> {
     })
 }
 
+/// Whether a claim still counts: a Job that nobody ends must not keep others waiting for ever.
+fn counts(claim: &TurnClaim, now: Timestamp) -> bool {
+    let age = now.duration_since(claim.since);
+    match claim.state {
+        TurnState::Begun => age < BEGUN_COUNTS,
+        TurnState::Looks => age < LOOK_COUNTS,
+        TurnState::Asked | TurnState::Given => true,
+    }
+}
+
 /// What a database may do, by what all of them use: those who have asked for longer come first, and
-/// whoever has its turn keeps it.
+/// whoever has its turn keeps it. Backups that wait keep nobody from joining them, and no backup keeps a look
+/// waiting.
 #[must_use]
 pub fn turn_of_all(
     at_most: usize,
     key: &TurnKey,
     claims: &BTreeMap<TurnKey, TurnClaim>,
+    now: Timestamp,
 ) -> TurnFact {
     let mine = claims.get(key);
-    let others = || claims.iter().filter(|(other, _)| *other != key);
+    let others = || {
+        claims
+            .iter()
+            .filter(|(other, claim)| *other != key && counts(claim, now))
+    };
     let of_namespace = |other: &TurnKey| (other.0 == key.0).then(|| other.1.clone());
-    let taken = others().count();
+    let taken = others()
+        .filter(|(_, claim)| claim.state != TurnState::Asked)
+        .count();
+    let looks = others()
+        .filter(|(_, claim)| claim.state == TurnState::Looks)
+        .count();
     let place = mine
-        .filter(|mine| mine.state != TurnState::Begun)
+        .filter(|mine| matches!(mine.state, TurnState::Asked | TurnState::Given))
         .map(|mine| {
             let is_before = |(other, claim): &(&TurnKey, &TurnClaim)| match claim.state {
-                TurnState::Given => true,
+                TurnState::Given | TurnState::Looks => true,
                 TurnState::Asked => (claim.since, *other) < (mine.since, key),
                 TurnState::Begun => false,
             };
@@ -153,6 +183,7 @@ pub fn turn_of_all(
         at_most,
         taken,
         has_room: taken + usize::from(mine.is_some()) < at_most,
+        may_look: looks < at_most,
         place,
         neighbours: others()
             .filter_map(|(other, _)| of_namespace(other))
@@ -169,7 +200,11 @@ pub fn planned_claim(plan: &Plan, now: Timestamp) -> Option<TurnClaim> {
             Some(TurnClaim {
                 name: job.metadata.name.clone()?,
                 since: now,
-                state: TurnState::Begun,
+                state: if Task::Catalog.is_of(job) {
+                    TurnState::Looks
+                } else {
+                    TurnState::Begun
+                },
             })
         }
         _ => None,
@@ -227,20 +262,27 @@ fn keep_if_new(before: Option<&BackupTurn>, turn: BackupTurn) -> BackupTurn {
     before.filter(is_new).cloned().unwrap_or(turn)
 }
 
-/// Whether a Job must not be created yet, because as many run as may. It is looked again soon.
-pub fn must_wait(observed: &Observed, plan: &mut Plan) -> bool {
-    let is_full = observed.turn.as_ref().is_some_and(|turn| !turn.has_room);
+/// Whether a look at the sets must not be begun yet, because as many run as may. It is asked again soon.
+pub fn look_must_wait(observed: &Observed, plan: &mut Plan) -> bool {
+    let is_full = observed.turn.as_ref().is_some_and(|turn| !turn.may_look);
     if is_full {
         plan.read_again_after(LOOK_AGAIN / 2);
     }
     is_full
 }
 
-/// The same for the Job of a backup, which the status then says.
-pub fn backup_must_wait(observed: &Observed, name: &str, plan: &mut Plan) -> bool {
-    if !must_wait(observed, plan) {
+/// Whether the Job of the first backup must not be created yet, which the status then says. After a while it is
+/// created anyway, and its agent waits in the order of all.
+pub fn first_must_wait(observed: &Observed, name: &str, plan: &mut Plan) -> bool {
+    let is_full = observed.turn.as_ref().is_some_and(|turn| !turn.has_room);
+    let is_held = said(&observed.database, name).is_none_or(|turn| {
+        let held = observed.server_time().duration_since(turn.since.0);
+        held < HELD_BACK
+    });
+    if !is_full || !is_held {
         return false;
     }
+    plan.read_again_after(LOOK_AGAIN / 2);
     if let (None, Some(fact)) = (&plan.status.backup_turn, &observed.turn) {
         let before = said(&observed.database, name);
         let turn = BackupTurn {
@@ -303,10 +345,14 @@ mod tests {
         (format!("namespace-{}", number % 3), format!("db-{number}"))
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap_or_default()
+    }
+
     fn claim(since: i64, state: TurnState) -> TurnClaim {
         TurnClaim {
             name: "backup".to_owned(),
-            since: Timestamp::from_second(since).unwrap_or_default(),
+            since: at(since),
             state,
         }
     }
@@ -319,7 +365,7 @@ mod tests {
             (key(3), claim(3, TurnState::Asked)),
             (key(6), claim(4, TurnState::Asked)),
         ]);
-        let turn = turn_of_all(2, &key(6), &claims);
+        let turn = turn_of_all(2, &key(6), &claims, at(10));
         assert!(!turn.has_room);
         let place = TurnPlace {
             is_given: false,
@@ -335,10 +381,25 @@ mod tests {
             (key(0), claim(1, TurnState::Begun)),
             (key(1), claim(2, TurnState::Asked)),
         ]);
-        let asks = turn_of_all(1, &key(1), &claims);
+        let asks = turn_of_all(1, &key(1), &claims, at(10));
         assert_eq!(asks.place.map(|place| place.is_given), Some(true));
-        assert!(!turn_of_all(2, &key(2), &claims).has_room);
-        assert!(turn_of_all(3, &key(2), &claims).has_room);
+        assert!(!turn_of_all(1, &key(2), &claims, at(10)).has_room);
+        assert!(turn_of_all(2, &key(2), &claims, at(10)).has_room);
+        // A Job that never begins keeps nobody waiting for ever.
+        assert!(turn_of_all(1, &key(2), &claims, at(1_000)).has_room);
+    }
+
+    /// Else retention would stop where backups never end.
+    #[test]
+    fn no_backup_keeps_a_look_waiting_and_no_look_counts_for_ever() {
+        let claims = BTreeMap::from([
+            (key(0), claim(1, TurnState::Given)),
+            (key(1), claim(2, TurnState::Asked)),
+        ]);
+        assert!(turn_of_all(1, &key(2), &claims, at(10)).may_look);
+        let claims = BTreeMap::from([(key(0), claim(1, TurnState::Looks))]);
+        assert!(!turn_of_all(1, &key(2), &claims, at(10)).may_look);
+        assert!(turn_of_all(1, &key(2), &claims, at(8 * 3600)).may_look);
     }
 
     /// What happens to a database.
@@ -362,7 +423,7 @@ mod tests {
     }
 
     fn look(at_most: usize, claims: &mut BTreeMap<TurnKey, TurnClaim>, key: &TurnKey) {
-        let given = turn_of_all(at_most, key, claims)
+        let given = turn_of_all(at_most, key, claims, at(1_000))
             .place
             .is_some_and(|place| place.is_given);
         if let Some(mine) = claims.get_mut(key).filter(|_| given) {

@@ -83,7 +83,7 @@ impl Turns {
                 None => {}
             }
         }
-        let turn = turn_of_all(at_most, &key, &claims);
+        let turn = turn_of_all(at_most, &key, &claims, observed.server_time());
         let is_given = turn.place.as_ref().is_some_and(|place| place.is_given);
         if let Some(mine) = claims.get_mut(&key).filter(|_| is_given) {
             mine.state = TurnState::Given;
@@ -133,17 +133,23 @@ impl Turns {
 
     fn claims(&self) -> MutexGuard<'_, BTreeMap<TurnKey, TurnClaim>> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(databases), true) = (self.databases.get(), self.is_seeded.set(()).is_ok()) {
-            for database in databases.state() {
-                let Ok(database) = &database.0 else { continue };
-                if let Some(claim) = remembered_claim(database) {
-                    let key = (
-                        database.namespace().unwrap_or_default(),
-                        database.name_any(),
-                    );
-                    claims.entry(key).or_insert(claim);
-                }
+        if self.is_seeded.get().is_some() {
+            return claims;
+        }
+        let databases = self.databases.get().map(Store::state).unwrap_or_default();
+        for database in &databases {
+            let Ok(database) = &database.0 else { continue };
+            if let Some(claim) = remembered_claim(database) {
+                let key = (
+                    database.namespace().unwrap_or_default(),
+                    database.name_any(),
+                );
+                claims.entry(key).or_insert(claim);
             }
+        }
+        // Not before the watch has listed them.
+        if !databases.is_empty() {
+            let _first = self.is_seeded.set(());
         }
         claims
     }

@@ -70,9 +70,9 @@ mod tests {
     fn digest(statement: &str, pieces: &[&[u8]]) -> Option<super::super::AnyOrderDigest> {
         let mut columns = ColumnOrder::read(statement)?;
         let mut sum = RowSum::new([7; 32]);
-        pieces
-            .iter()
-            .for_each(|piece| columns.pass(piece, &mut sum));
+        for piece in pieces {
+            columns.pass(piece, &mut sum);
+        }
         Some(sum.digest())
     }
 

@@ -8,12 +8,41 @@ use super::sample_objects::{
     backup, bad_backup, check, complete_backup, ended_job, job, judged, reset,
 };
 use super::sample_parts::{from, known, metadata, time};
-use crate::api::{Backup, CheckOutcome, Encryption};
+use crate::api::{Backup, CheckOutcome, ConditionType, Encryption};
+use crate::decide::decide;
 use crate::world::{Fact, LateBackup, WorkloadFact};
 
 #[test]
 fn plans_of_backups() {
     insta::assert_snapshot!("back_up", plans(scenarios()));
+}
+
+/// Rows say nothing about a claim whose files are gone.
+#[test]
+fn files_that_an_earlier_backup_has_are_missed() {
+    let with = |name: &str, at: &str, files: i64| {
+        let mut backup = complete_backup(name, at);
+        backup.status.get_or_insert_default().files = Some(files);
+        backup
+    };
+    let message = |files: i64| {
+        let directories = from(serde_json::json!([{"claim": "uploads"}]));
+        let sample = wanting(|backup| backup.directories = directories).backups(vec![
+            with("knowledge-backup-first", "2026-02-01T09:01:00Z", 400),
+            with("knowledge-backup-2", "2026-02-01T09:20:00Z", files),
+        ]);
+        let conditions = decide(&sample.0).conditions;
+        let mut conditions = conditions.into_iter();
+        let fresh = conditions.find(|one| one.condition == ConditionType::BackupFresh);
+        fresh.unwrap().message
+    };
+    let gone = message(0);
+    assert!(
+        gone.contains("knowledge-backup-2 has 0 files")
+            && gone.contains("knowledge-backup-first has 400"),
+        "{gone}"
+    );
+    assert!(!message(380).contains("before retention"));
 }
 
 fn verified() -> Sample {

@@ -41,13 +41,13 @@ fn begun() -> Vec<Case> {
     let open = restore_of(&json!({"latestGood": true}), "Beside", &Value::Null);
     vec![
         wrong(create(|drill| {
-            drill.spec.into = crate::api::RestoreTarget::Replace
+            drill.spec.into = crate::api::RestoreTarget::Replace;
         })),
         wrong(create(|drill| drill.spec.accept_suspect = Some(true))),
         wrong(create(|drill| drill.spec.database = "other".to_owned())),
         wrong(create(|drill| drill.metadata.owner_references = None)),
         wrong(create(|drill| {
-            drill.metadata.name = Some("other".to_owned())
+            drill.metadata.name = Some("other".to_owned());
         })),
         wrong(
             [

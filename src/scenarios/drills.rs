@@ -1,6 +1,8 @@
 //! What the operator does about drills, and when it calls the backups proven: golden, and never green by
 //! anything but a drill that has shown everything.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::agents;
@@ -131,7 +133,7 @@ fn nothing_is_called_proven_that_is_not() {
         change(backup.status.get_or_insert_default());
         proven().backups(vec![backup])
     };
-    let scenarios = [
+    let scenarios = vec![
         (
             "demoted meanwhile",
             proven().backups(vec![demoted(noted(true, ENDED))]),
@@ -204,7 +206,7 @@ fn nothing_is_called_proven_that_is_not() {
     for (name, sample) in scenarios {
         let said = status(sample).unwrap();
         assert!(!said.starts_with("True"), "{name}: {said}");
-        text.push_str(&format!("{name}: {said}\n"));
+        let _ = writeln!(text, "{name}: {said}");
     }
     insta::assert_snapshot!("drills_not_proven", text);
 }

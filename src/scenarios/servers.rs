@@ -360,7 +360,6 @@ fn chart_labels(component: &str) -> BTreeMap<String, String> {
     .into()
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn harmless() -> Vec<Told> {
     let settled = Sample::settled;
     let with_archive = |workload: &mut WorkloadFound| {

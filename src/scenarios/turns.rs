@@ -27,6 +27,7 @@ fn fact(place: Option<TurnPlace>, taken: usize) -> TurnFact {
         at_most: 2,
         taken,
         has_room: taken < 2,
+        may_look: true,
         place,
         neighbours: vec!["orders".to_owned()],
     }

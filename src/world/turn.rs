@@ -6,10 +6,12 @@
 pub struct TurnFact {
     /// How many run at once at most.
     pub at_most: usize,
-    /// How many others run or wait.
+    /// How many others run or begin.
     pub taken: usize,
-    /// Whether one more may be begun.
+    /// Whether one more backup may be begun.
     pub has_room: bool,
+    /// Whether one more look at the sets in a bucket may be begun.
+    pub may_look: bool,
     /// The place of the backup that asks for its turn, or has it.
     pub place: Option<TurnPlace>,
     /// The databases of the same namespace that run or wait.

@@ -165,7 +165,7 @@ async fn what_is_in_the_way_is_not_overwritten() {
         let error = pair.copy(None).await.unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::AlreadyExists, "{error}");
         assert!(error.message.contains(&key), "{error}");
-        assert_eq!(pair.second.objects(), [key.clone()]);
+        assert_eq!(pair.second.objects(), std::slice::from_ref(&key));
         assert_eq!(pair.second.read(&key), b"of somebody else");
     }
 }

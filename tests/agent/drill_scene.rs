@@ -77,11 +77,6 @@ impl Scratch {
         self.child.id()
     }
 
-    /// What the server says of its failure.
-    pub fn failed(&self) -> Option<String> {
-        fs::read_to_string(self.socket().join("failed")).ok()
-    }
-
     /// A session of its superuser.
     pub async fn connect(&self, database: &str) -> tokio_postgres::Client {
         let mut config = tokio_postgres::Config::new();

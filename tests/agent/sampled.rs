@@ -171,8 +171,8 @@ async fn all_sets_are_read_in_turn_within_what_is_permitted() {
     assert_eq!(sample(&report), &first);
 }
 
-fn now() -> k8s_openapi::jiff::Timestamp {
-    k8s_openapi::jiff::Timestamp::now()
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 fn view(sets: &[KnownBackup]) -> ClusterView {

@@ -174,7 +174,7 @@ fn what_it_says_before_it_asks_reads() {
     text.push_str("=====\n");
     text.push_str(&describe(&right, &suspect, &place(), RestoreTarget::Beside));
     assert_eq!(refuse(&right, &chosen, &place()), None);
-    for wrong in [
+    for wrong in vec![
         database(&Value::Null, "knowledge_os"),
         database(&storage("others", "prod"), "knowledge_os"),
         database(&storage("backups", "pro"), "knowledge_os"),

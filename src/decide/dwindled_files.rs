@@ -1,0 +1,49 @@
+//! Files that the directories of backups had and have no more: the newest backup has far fewer than one that
+//! counts. Rows say nothing about it, and retention removes the older ones. Pure.
+
+use super::ready::list;
+use crate::api::{DatabaseBackup, DesiredCondition};
+use crate::wording::{count, number};
+use crate::world::Observed;
+
+/// Adds to the condition that the newest backup has less than half of the files that another one has.
+pub fn say(observed: &Observed, condition: DesiredCondition) -> DesiredCondition {
+    let wanted = observed.database.spec.backup.as_ref();
+    if wanted.is_none_or(|backup| backup.directories.is_empty()) {
+        return condition;
+    }
+    let files = |backup: &DatabaseBackup| backup.status.as_ref()?.files;
+    let all = || {
+        let all = list(&observed.backups).iter();
+        all.filter_map(|backup| Some((backup, files(backup)?)))
+    };
+    let made = |backup: &DatabaseBackup| {
+        let made = backup.metadata.creation_timestamp.as_ref();
+        made.map(|made| made.0)
+    };
+    let newest = all().max_by_key(|(backup, _)| made(backup));
+    let fullest = all()
+        .filter(|(backup, _)| backup.counts())
+        .max_by_key(|(_, files)| *files);
+    let (Some((newest, now)), Some((fullest, before))) = (newest, fullest) else {
+        return condition;
+    };
+    if now.saturating_mul(2) >= before {
+        return condition;
+    }
+    let name = |backup: &DatabaseBackup| backup.metadata.name.clone().unwrap_or_default();
+    let said = condition.message.trim_end_matches('.');
+    let message = format!(
+        "{said}; {} has {} of spec.backup.directories, and {} has {}: look whether the claims still have \
+         them, before retention removes {}",
+        name(newest),
+        count(now, "file"),
+        name(fullest),
+        number(before),
+        name(fullest)
+    );
+    DesiredCondition {
+        message,
+        ..condition
+    }
+}
