@@ -145,10 +145,15 @@ pub fn volumes_are_retained_first(
     steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
+    // Nothing of it was ever guarded, as `Guarded` says.
+    if let Step::ReleaseClaim(release) = &steps[position]
+        && release.permit == Permit::TurnedAway
+        && is_turned_away(scope.database()?, &steps[position], scope.now())
+    {
+        return Ok(());
+    }
     let metadata = match &steps[position] {
         Step::MarkClaim(metadata) => metadata,
-        // Nothing of it was ever guarded, as `Guarded` says.
-        step if is_turned_away(scope.database()?, step, scope.now()) => return Ok(()),
         Step::ReleaseClaim(release) => &release.metadata,
         Step::ReleaseVolume(release) => {
             return volume_is_retained(scope.database()?, steps, position, &release.metadata);
