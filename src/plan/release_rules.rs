@@ -139,7 +139,7 @@ pub fn claims_follow_an_assertion_of_their_volume(
 }
 
 /// Make sure that a claim is marked, and claim or volume released, only when the volume is on
-/// Retain, or set to it by an earlier step; but a claim that was never taken in is let go as it is.
+/// Retain, or set to it by an earlier step; but a claim that was never taken in is released as it is.
 pub fn volumes_are_retained_first(
     scope: &Scope<'_>,
     steps: &[Step],

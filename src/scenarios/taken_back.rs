@@ -1,4 +1,4 @@
-//! What another controller, or a tool, takes back after each write of the operator: it is said, and written
+//! What another controller, or a tool, takes back after each write of the operator: it is reported, and written
 //! after pauses that grow. With the real pass.
 
 use kube::runtime::controller::Action;
