@@ -56,7 +56,7 @@ pub fn refuse_ledger(observed: &Observed) -> Option<Gap> {
     })
 }
 
-/// Lets go of a claim that is not taken in, was made with our finalizer, and is being deleted with a
+/// Releases a claim that is not taken in, was made with our finalizer, and is being deleted with a
 /// confirmation: else it would stay until its owner removes the finalizer.
 pub fn let_go_of_new(observed: &Observed, claim: &ClaimFact, plan: &mut Plan) {
     let Some(metadata) = &claim.metadata else {

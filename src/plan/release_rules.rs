@@ -139,16 +139,21 @@ pub fn claims_follow_an_assertion_of_their_volume(
 }
 
 /// Make sure that a claim is marked, and claim or volume released, only when the volume is on
-/// Retain, or set to it by an earlier step; but a claim that was never taken in is let go as it is.
+/// Retain, or set to it by an earlier step; but a claim that was never taken in is released as it is.
 pub fn volumes_are_retained_first(
     scope: &Scope<'_>,
     steps: &[Step],
     position: usize,
 ) -> Result<(), &'static str> {
+    // Nothing of it was ever guarded, as `Guarded` says.
+    if let Step::ReleaseClaim(release) = &steps[position]
+        && release.permit == Permit::TurnedAway
+        && is_turned_away(scope.database()?, &steps[position], scope.now())
+    {
+        return Ok(());
+    }
     let metadata = match &steps[position] {
         Step::MarkClaim(metadata) => metadata,
-        // Nothing of it was ever guarded, as `Guarded` says.
-        step if is_turned_away(scope.database()?, step, scope.now()) => return Ok(()),
         Step::ReleaseClaim(release) => &release.metadata,
         Step::ReleaseVolume(release) => {
             return volume_is_retained(scope.database()?, steps, position, &release.metadata);
