@@ -490,10 +490,7 @@ fn template_changes() -> Vec<(String, Vec<&'static str>)> {
     // The API server takes another spelling for another path, and the runtime mounts the later one
     // over the data.
     let (empty_dir, config) = (r#""emptyDir":{}"#, r#""configMap":{"name":"settings"}"#);
-    let (cinder, repository) = (
-        r#""cinder":{"volumeID":"c-1"}"#,
-        r#""gitRepo":{"repository":"https://git.example/pg"}"#,
-    );
+    let cinder = r#""cinder":{"volumeID":"c-1"}"#;
     let spelled = |path: &str, source: &str| {
         format!(
             r#"{{"op":"add","path":"/spec/template/spec/volumes/-","value":{{"name":"cover",{source}}}}},{{"op":"add","path":"/spec/template/spec/containers/0/volumeMounts/-","value":{{"name":"cover","mountPath":"{path}"}}}}"#
@@ -507,10 +504,6 @@ fn template_changes() -> Vec<(String, Vec<&'static str>)> {
     let all = [
         (cover.to_owned(), &covered),
         (spelled("/var/lib/postgresql/data/pgdata", cinder), &covered),
-        (
-            spelled("/var/lib/postgresql/data/pgdata", repository),
-            &covered,
-        ),
         (
             spelled("/var/lib/postgresql/data/", empty_dir),
             &covered_there,
