@@ -135,23 +135,6 @@ fn standalone() -> [(String, Vec<&'static str>); 2] {
     ]
 }
 
-/// A program of a Go module at one version that not every cluster needs, built when it is asked for.
-pub fn build_on_its_own(cache: &Cache, package: &str, version: &str) -> Result<PathBuf> {
-    let name = package.rsplit('/').next().unwrap_or(package);
-    let folder = cache.folder(&format!("{name}-{version}"), |folder| {
-        say(&format!(
-            "building {name}: about two minutes the first time"
-        ));
-        let mut command = go();
-        command
-            .env("GOBIN", folder)
-            .args(["install", "-v", "-trimpath", "-ldflags", "-s -w"])
-            .arg(format!("{package}@{version}"));
-        run_with_progress(name, &mut command)
-    })?;
-    Ok(folder.join(name))
-}
-
 /// The folder in the cache that holds the binaries of this checkout's pinned versions.
 pub fn bin_folder(layout: &Layout, cache: &Cache) -> Result<PathBuf> {
     let tools = layout.root().join("testbed/tools");

@@ -10,10 +10,6 @@ pub const CONTAINERD: &str = "v2.4.2";
 /// others.
 pub const LOCAL_PATH_PROVISIONER: &str = "v0.0.30";
 
-/// What enforces network policies where a test asks for it: on its own, because its client of Kubernetes is
-/// older than the others' and only one test needs it.
-pub const KUBE_ROUTER: &str = "v2.1.0";
-
 /// A Postgres image: the major version and the Debian release that ships it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PostgresRelease {

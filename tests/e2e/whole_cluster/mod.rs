@@ -4,7 +4,6 @@
 mod guard_mended;
 mod guard_removed;
 mod helm_install;
-mod network_policies;
 mod node_restart;
 mod operator_down;
 mod recovered_unguarded;
