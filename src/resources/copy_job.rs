@@ -100,7 +100,7 @@ mod tests {
     use crate::api::{Agents, REQUEST_VARIABLE};
 
     fn database() -> ProtectedDatabase {
-        let s3 = |bucket: &str, secret: &str| json!({"s3": {"bucket": bucket, "credentialsSecret": {"name": secret}, "caSecret": {"name": "ca"}}});
+        let s3 = |bucket: &str, secret: &str| json!({"s3": {"bucket": bucket, "credentialsSecret": {"name": secret}, "caSecret": {"name": "ca", "key": "ca.crt"}}});
         serde_json::from_value(json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
             "metadata": {"name": "knowledge", "namespace": "atra", "uid": "uid-of-knowledge"},

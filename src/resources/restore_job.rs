@@ -75,7 +75,7 @@ mod tests {
     }
 
     fn database(identity: &Value) -> ProtectedDatabase {
-        let storage = json!({"s3": {"bucket": "b", "credentialsSecret": {"name": "s3"}}});
+        let storage = json!({"s3": {"bucket": "backups", "credentialsSecret": {"name": "s3"}}});
         from(json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
             "metadata": {"name": "knowledge", "namespace": "atra", "uid": "u-db"},

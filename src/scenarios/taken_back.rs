@@ -52,14 +52,6 @@ async fn what_a_controller_takes_back_after_each_write_is_said_and_written_rarel
             ConditionType::Guarded,
             "PersistentVolume pv-data) back again and again",
         ),
-        (
-            "cronjobs",
-            "atra",
-            "knowledge-backup",
-            || json!({"spec": {"suspend": true}}),
-            ConditionType::BackupFresh,
-            "takes CronJob knowledge-backup back again and again",
-        ),
     ];
     for (plural, namespace, name, back, told, says) in taken_back {
         let cluster = rarely_due();
