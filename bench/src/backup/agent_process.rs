@@ -107,6 +107,7 @@ async fn take_one(errand: &Errand) -> Result<TakenSet, AgentFailure> {
         postgres_certificate: errand.postgres_credentials.clone(),
         s3_credentials: errand.s3_credentials.clone(),
         s3_ca: errand.s3_credentials.clone(),
+        identity: errand.work.join("identity"),
         work: errand.work.clone(),
         claims: errand.work.join("claims"),
     };
