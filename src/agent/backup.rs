@@ -292,7 +292,10 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
         .iter()
         .map(|database| database.tables.len())
         .sum();
-    let raw: u64 = manifest.objects.iter().map(|object| object.raw_size).sum();
+    // A drill makes space for it, and restores no file.
+    let of_databases = manifest.objects.iter();
+    let of_databases = of_databases.filter(|object| !manifest.is_of_files(object));
+    let raw: u64 = of_databases.map(|object| object.raw_size).sum();
     let files: u64 = manifest.directories.iter().map(|one| one.files).sum();
     let bucket = &request.storage.bucket;
     status.system_identifier = Some(manifest.identity.system_identifier.clone());

@@ -29,6 +29,9 @@ pub struct ClusterView {
     pub newest_confirmed: Option<String>,
     /// The directory of the newest one that counts and that a drill has proven.
     pub newest_proven: Option<String>,
+    /// The directory of the newest one that counts and has more than twice as many files as the newest of
+    /// all: they may be in no other set.
+    pub fullest: Option<String>,
     /// When sets were last read whole, by their directories.
     pub reads: BTreeMap<String, Timestamp>,
     /// What the last look has reported.
@@ -49,6 +52,7 @@ impl ClusterView {
         self.taken != other.taken
             || self.newest_confirmed != other.newest_confirmed
             || self.newest_proven != other.newest_proven
+            || self.fullest != other.fullest
             || self.running != other.running
             || self.restoring != other.restoring
     }
@@ -84,7 +88,7 @@ pub fn build_view(
         &request.namespace,
         &request.database,
     );
-    let (mut newest, mut proven) = (None, None);
+    let (mut newest, mut proven, mut of_files) = (None, None, Vec::new());
     let mut last = None;
     for backup in backups {
         let Some(status) = &backup.status else {
@@ -120,6 +124,9 @@ pub fn build_view(
                 if backup.is_proven() {
                     proven = proven.max(made.map(|made| (made.0, path.to_owned())));
                 }
+                if let (Some(files), Some(made)) = (status.files, made) {
+                    of_files.push((made.0, files, backup.counts(), path.to_owned()));
+                }
                 let demoted = status.demoted.clone().map(BackupVerdict::Demoted);
                 let confirmed = status.confirmed.clone().map(BackupVerdict::Confirmed);
                 view.taken.push(KnownBackup {
@@ -132,6 +139,7 @@ pub fn build_view(
     }
     view.newest_confirmed = newest.map(|(_, path)| path);
     view.newest_proven = proven.map(|(_, path)| path);
+    view.fullest = find_fullest(of_files);
     view.last = last.map(|(_, report)| report.clone());
     // What the operator has not noted yet.
     let sample = view.last.iter().filter_map(|last| last.sample.as_ref());
@@ -141,6 +149,17 @@ pub fn build_view(
         *known = read.found.time.0.max(*known);
     }
     view
+}
+
+/// The newest set that counts and has more than twice as many files as the newest of all. Of each: when it was
+/// made, its files, whether it counts, its directory.
+fn find_fullest(mut sets: Vec<(Timestamp, i64, bool, String)>) -> Option<String> {
+    sets.sort_unstable();
+    let now = sets.last()?.1;
+    let mut newest_first = sets.into_iter().rev();
+    let found =
+        newest_first.find(|(_, files, counts, _)| *counts && *files > now.saturating_mul(2));
+    found.map(|(.., path)| path)
 }
 
 /// The directories of the sets that restores read, or are about to read, which have not ended. The newest

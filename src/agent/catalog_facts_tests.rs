@@ -267,6 +267,27 @@ fn only_a_set_that_counts_is_the_newest_proven_one() {
 }
 
 #[test]
+fn a_set_whose_files_the_newest_has_no_more_is_known() {
+    let with = |mut status: Value, files: u32| {
+        status["files"] = json!(files);
+        status
+    };
+    let fullest = |last: u32| {
+        let backups = [
+            backup("a", 1, &with(confirmed(), 100)),
+            backup("b", 2, &with(confirmed(), 90)),
+            backup("c", 3, &with(demoted(), 95)),
+            backup("d", 4, &confirmed()),
+            backup("e", 5, &with(confirmed(), last)),
+        ];
+        view(Some(&verified()), &backups).fullest
+    };
+    assert_eq!(fullest(0), Some(format!("{DIRECTORY}/b")));
+    assert_eq!(fullest(47), Some(format!("{DIRECTORY}/a")));
+    assert_eq!(fullest(50), None);
+}
+
+#[test]
 fn of_bucket_and_cluster_the_worse_counts() {
     let view = view(
         Some(&verified()),

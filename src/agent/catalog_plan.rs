@@ -88,8 +88,12 @@ impl<'a, Source: CatalogSource> Look<'a, Source> {
         let facts: Vec<SetFacts> = sets.iter().map(|set| set.facts.clone()).collect();
         let decisions = decide_retention(&input, &facts);
         let outcome = |decision: Decision<'_>| {
-            if decision.removed && view.restoring.contains(&decision.set.path) {
+            let path = &decision.set.path;
+            if decision.removed && view.restoring.contains(path) {
                 return (false, Why::Restoring);
+            }
+            if decision.removed && view.fullest.as_ref() == Some(path) {
+                return (false, Why::MoreFiles);
             }
             (decision.removed, decision.why)
         };

@@ -1,5 +1,6 @@
 //! Reads a sample of the sets whole, each in its turn, and compares them with the digests of their manifests.
-//! What can't be read, or is read differently twice, is not known and demotes nothing.
+//! What can't be read, or is read differently twice, is not known and demotes nothing; and no look demotes more
+//! than one set, because what damages two at once is more often the storage, or the path to it.
 
 use std::time::Duration;
 
@@ -125,25 +126,30 @@ impl<Source: CatalogSource> Look<'_, Source> {
         chosen: &[String],
         ends_at: Instant,
     ) -> Option<AgentFailure> {
-        let mut failure = None;
+        let (mut failure, mut has_demoted) = (None, false);
         for path in chosen {
             let found = sets.iter().find(|set| set.facts.path == *path);
             let Some((manifest, sha256)) = found.and_then(|set| set.manifest.as_ref()) else {
                 continue;
             };
-            let read = timeout_at(ends_at, read_whole(self.store, path, manifest)).await;
+            let reading = read_whole(self.store, path, manifest, sha256);
+            let read = timeout_at(ends_at, reading).await;
             let why = match read {
                 Ok(Ok(WholeRead::AsStored)) => {
                     tracing::info!(path, "read whole, and as it was stored");
                     note_read(sample, job, path, None);
                     continue;
                 }
-                Ok(Ok(WholeRead::Damaged(damage))) => {
+                Ok(Ok(WholeRead::Damaged(damage))) if !has_demoted => {
+                    has_demoted = true;
                     tracing::error!(path, "a set is damaged: {damage}");
                     let damage = line_within(&damage, DAMAGE_LIMIT - 20);
                     let read = note_read(sample, job, path, Some(damage));
                     self.demote(path, sha256, &read).await;
                     continue;
+                }
+                Ok(Ok(WholeRead::Damaged(damage))) => {
+                    format!("another set is damaged, too, so it is read again tomorrow: {damage}")
                 }
                 Ok(Ok(WholeRead::Unsteady(why))) => why,
                 Ok(Err(error)) => {

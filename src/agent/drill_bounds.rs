@@ -34,11 +34,16 @@ pub fn is_within(value: &str, minimum: Option<i64>, maximum: Option<i64>) -> Opt
     )
 }
 
-/// Whether the newest value of a column, in seconds since 1970, is not older than that before the backup.
+/// How much later than the backup a value may be, in seconds: clocks and time zones differ.
+const AHEAD: i64 = 86_400;
+
+/// Whether the newest value of a column, in seconds since 1970, is not older than that before the backup, and
+/// not of the future: one such row would hide that nothing was written for months.
 #[must_use]
 pub fn is_fresh(newest: i64, taken: Timestamp, within_seconds: u64) -> bool {
     let within = i64::try_from(within_seconds).unwrap_or(i64::MAX);
-    newest >= taken.as_second().saturating_sub(within)
+    let taken = taken.as_second();
+    newest >= taken.saturating_sub(within) && newest <= taken.saturating_add(AHEAD)
 }
 
 #[cfg(test)]
@@ -74,5 +79,6 @@ mod tests {
         assert!(is_fresh(9_000, taken, 1_000) && is_fresh(20_000, taken, 1));
         assert!(!is_fresh(8_999, taken, 1_000));
         assert!(is_fresh(-5, taken, u64::MAX));
+        assert!(!is_fresh(4_070_908_800, taken, 1_000), "a row of 2099");
     }
 }

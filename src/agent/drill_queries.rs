@@ -91,7 +91,8 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             Ok(Some((text, seconds))) => {
                 let passed = is_fresh(seconds, taken, column.within_seconds);
                 let old = format!(
-                    "has {text} as its newest value, which is more than {} s before the backup of {taken}",
+                    "has {text} as its newest value, which is more than {} s before the backup of {taken}, or \
+                     more than a day after it",
                     column.within_seconds
                 );
                 (text, (!passed).then_some(old))

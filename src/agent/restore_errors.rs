@@ -17,7 +17,7 @@ const LINE: usize = 300;
 /// The longest name of an entry.
 const LABEL: usize = 150;
 /// What may be missing afterwards: no row, and nothing that other entries need. Without an event trigger
-/// somebody may do more than before, which is said.
+/// somebody may do more than before, which is reported.
 const FORGIVEN: [&str; 8] = [
     "COMMENT",
     "EVENT TRIGGER",

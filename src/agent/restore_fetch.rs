@@ -52,14 +52,15 @@ pub async fn fetch_manifest(
     })
 }
 
-/// Reads every object of a set that databases need, and compares it with its digest.
+/// Reads every object of a set that databases need, or all of them, and compares it with its digest.
 pub async fn hash_objects(
     store: &S3Store,
     path: &str,
     manifest: &Manifest,
+    with_files: bool,
 ) -> Result<(), AgentFailure> {
-    let needed = manifest.objects.iter();
-    for object in needed.filter(|object| !manifest.is_of_files(object)) {
+    let all = manifest.objects.iter();
+    for object in all.filter(|object| with_files || !manifest.is_of_files(object)) {
         let key = format!("{path}/{}", object.name);
         let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
         let sending = async move { (store.send_object(&key, object.size, &sender).await, key) };

@@ -30,6 +30,25 @@ fn manifest() -> Manifest {
     serde_json::from_str(MANIFEST).unwrap()
 }
 
+#[test]
+fn a_database_that_nobody_has_confirmed_is_not_replaced() {
+    let refused = |databases: &[&str]| {
+        let request = serde_json::json!({
+            "namespace": "n", "database": "shop", "databaseUid": "u", "restore": "r", "restoreUid": "v",
+            "server": {
+                "port": 5432, "databases": databases, "tlsMode": "Disable", "tlsCa": false,
+                "credentialsSecret": "", "usernameKey": "", "passwordKey": "",
+            },
+            "storage": {"bucket": "b", "region": "r"}, "path": "n/shop/s", "manifestSha256": "00",
+            "into": "Replace", "retrySeconds": 1, "deadlineSeconds": 1,
+        });
+        let request: crate::api::RestoreRequest = serde_json::from_value(request).unwrap();
+        let found = super::super::restore_preflight_asked::not_asked_for(&manifest(), &request);
+        found.is_some_and(|why| why.contains("'shop'") || why.contains("\"shop\""))
+    };
+    assert!(refused(&["other"]) && !refused(&["shop", "other"]));
+}
+
 fn server() -> ServerFacts {
     let offered = |name: &str, version: &str, for_superusers| OfferedExtension {
         name: name.to_owned(),

@@ -254,7 +254,9 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 report.phase = Some(RestorePhase::Hashing);
                 report.message = Some("every object of the set is read and compared".to_owned());
             });
-            hash_objects(&self.store, path, manifest).await?;
+            // A drill is about all of the set; a restore needs no file.
+            let with_files = plan.into == RestoreTarget::Scratch;
+            hash_objects(&self.store, path, manifest, with_files).await?;
             for database in &manifest.databases {
                 contents.push(fetch_contents(&self.dump_of(manifest, database)?).await?);
             }

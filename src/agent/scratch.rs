@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const AGENT_LIMIT: Duration = Duration::from_hours(1);
 /// The database cluster, in the directory of the data.
 const CLUSTER: &str = "pgdata";
+/// A file beside it, which stays: the cluster goes with the server.
+const MADE: &str = "made";
 
 /// Where the server is, and when it ends by itself.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -94,13 +96,15 @@ pub async fn run_scratch(arguments: ScratchArguments) -> anyhow::Result<()> {
         end.told().await;
         return Ok(());
     }
-    if cluster.exists() || files.failed().is_some() {
+    let made = arguments.data.join(MADE);
+    if made.exists() || cluster.exists() || files.failed().is_some() {
         let why = "the server of this drill had ended, and was started again: what was restored is not \
             known to be whole. See the log of the container `scratch` before";
         files.say_failed(why).ok();
         end.told().await;
         bail!(why);
     }
+    std::fs::write(&made, "").ok();
     let served = serve(&arguments, &cluster, &files, &mut end).await;
     if let Err(error) = &served {
         tracing::error!("{error:#}");
@@ -125,9 +129,14 @@ async fn serve(
             error = work => Err(error),
         }
     };
-    if let Err(error) = &outcome {
-        // Before the server ends, which the agent sees, too.
-        files.say_failed(&format!("{error:#}")).ok();
+    let why = match &outcome {
+        Err(error) => Some(format!("{error:#}")),
+        Ok(()) if files.is_done() => None,
+        Ok(()) => Some("the throwaway server was stopped before the agent had ended".to_owned()),
+    };
+    // Before the server ends, which the agent sees, too.
+    if let Some(why) = why {
+        files.say_failed(&why).ok();
     }
     if let Some(mut server) = server {
         server.stop().await;

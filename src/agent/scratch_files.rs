@@ -70,7 +70,7 @@ impl ScratchFiles {
         serde_json::from_str(&self.read(READY)?).ok()
     }
 
-    /// Says why there is no server. What was said first stays.
+    /// Says why there is no server. The first reason stays.
     pub fn say_failed(&self, why: &str) -> io::Result<()> {
         if self.failed().is_some() {
             return Ok(());

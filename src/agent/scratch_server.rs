@@ -21,7 +21,7 @@ use super::scratch_files::DiskSpace;
 pub const SCRATCH_PORT: u16 = 5432;
 /// The superuser of the server.
 pub const SCRATCH_USER: &str = "postgres";
-/// How long the server has to end after it was told to, before it is killed.
+/// How long the server has to end by itself, before it is killed.
 const END_LIMIT: Duration = Duration::from_secs(10);
 /// How long its last messages are waited for after it has ended: a program of it may still run.
 const MESSAGES_LIMIT: Duration = Duration::from_secs(2);

@@ -52,7 +52,7 @@ use super::{
         name = "Proven",
         type_ = "boolean",
         json_path = ".status.drill.passed",
-        description = "Whether the newest drill has restored all of it"
+        description = "Whether the newest drill has restored all of its databases"
     ),
     printcolumn(
         name = "Rows",
@@ -208,7 +208,7 @@ pub struct DatabaseBackupStatus {
     /// Bytes stored in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<i64>,
-    /// Bytes before compression.
+    /// Bytes before compression, without the files of `spec.backup.directories`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_bytes: Option<i64>,
     /// Tables with data in the dump.

@@ -23,7 +23,7 @@ pub struct Restore {
     /// needs: `kubectl holdfast grant-sql --restore`.
     pub credentials_secret: CredentialsSecret,
     /// A key of a Secret in the same namespace with the private keys that read encrypted sets, as
-    /// `age-keygen` writes them (`AGE-SECRET-KEY-...`, X25519). It is mounted by the Jobs of restores only.
+    /// `age-keygen` writes them (`AGE-SECRET-KEY-...`, X25519). It is mounted by the Jobs of restores and drills only.
     /// It may be removed again after the restore: without it nobody in the cluster can read a set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_secret: Option<SecretKey>,

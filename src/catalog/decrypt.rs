@@ -103,7 +103,7 @@ fn decrypt_file(
     fs::remove_file(from).with_context(|| format!("could not remove {}", from.display()))
 }
 
-/// Reads every encrypted object of a set to its end. Returns what is wrong.
+/// Reads every encrypted object of a set completely. Returns what is wrong.
 pub async fn check_readable(
     store: &S3Store,
     set: &CatalogSet,

@@ -27,16 +27,19 @@ const LATE: Duration = Duration::from_hours(1);
 /// Two Jobs of one backup and copy that are created within this time would have one name.
 const ONE_NAME: i64 = 10;
 
-/// What one copy lacks of a backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What one copy lacks of a backup, in the order in which it gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lacks {
+    /// That a check has demoted it: whoever has only the copy would restore it.
+    Demotion,
     /// The set.
     Set,
-    /// What a check has said of it since.
-    Verdict,
+    /// That a check has confirmed it.
+    Confirmation,
 }
 
-/// Creates the Job of each copy that lacks something: one at a time, the newest set first.
+/// Creates the Job of each copy that lacks something: one at a time, the newest set first, and what has failed
+/// after all others.
 pub fn plan_copies(
     observed: &Observed,
     judged: &Judged<'_>,
@@ -68,7 +71,7 @@ fn plan_copy(
     let mut lacking = lacking(observed, backup, copy);
     lacking.retain(|(backup, lacks)| {
         let wait = confirmation_left(observed, judged, backup);
-        if *lacks == Lacks::Verdict || wait.is_zero() {
+        if *lacks != Lacks::Set || wait.is_zero() {
             return true;
         }
         plan.read_again_after(wait);
@@ -91,7 +94,7 @@ fn plan_copy(
     let (Some(mut request), Some(uid)) = (request, of.metadata.uid.as_deref()) else {
         return;
     };
-    request.is_complete = lacks == Lacks::Verdict;
+    request.is_complete = lacks != Lacks::Set;
     let run = observed.server_time().as_second() / ONE_NAME;
     let name = format!("{}{run}", jobs_of(uid, copy));
     if jobs
@@ -132,7 +135,15 @@ fn status_of<'a>(backup: &'a DatabaseBackup, copy: &ValidCopy) -> Option<&'a Bac
     all.find(|one| one.name == copy.name && one.is_in(&copy.storage))
 }
 
-/// The backups of which a copy lacks something: first sets, the newest first.
+/// When a backup could last not be copied, or its verdict not be stored, also where nobody has said so. No Job
+/// of the copy runs.
+fn failed_at(backup: &DatabaseBackup, copy: &ValidCopy) -> Option<Timestamp> {
+    let status = status_of(backup, copy)?;
+    (!status.is_complete() || status.reason.is_some()).then_some(status.time.0)
+}
+
+/// The backups of which a copy lacks something: first what was never tried, the newest set first; then what
+/// failed, in turn. So one that can't be copied holds up no other, and no verdict.
 fn lacking<'a>(
     observed: &'a Observed,
     backup: &ValidBackup,
@@ -147,7 +158,8 @@ fn lacking<'a>(
     all.sort_by_key(|(one, lacks)| {
         let made = one.metadata.creation_timestamp.as_ref();
         (
-            *lacks == Lacks::Verdict,
+            failed_at(one, copy),
+            *lacks,
             std::cmp::Reverse(made.map(|made| made.0)),
         )
     });
@@ -167,13 +179,13 @@ fn lacks(backup: &DatabaseBackup, copy: &ValidCopy) -> Option<Lacks> {
     let Some(found) = found else {
         return status.demoted.is_none().then_some(Lacks::Set);
     };
-    let verdict = match (&status.demoted, &status.confirmed) {
-        (Some(by), _) if !by.is_damage() => Some(CopiedVerdict::Demoted),
+    let (verdict, lacks) = match (&status.demoted, &status.confirmed) {
+        (Some(by), _) if !by.is_damage() => (CopiedVerdict::Demoted, Lacks::Demotion),
+        (None, Some(_)) => (CopiedVerdict::Confirmed, Lacks::Confirmation),
         // Nothing new can be read of a damaged set.
-        (Some(_), _) => found.verdict,
-        (None, confirmed) => confirmed.as_ref().map(|_| CopiedVerdict::Confirmed),
+        (Some(_), _) | (None, None) => return None,
     };
-    (verdict.is_some() && verdict != found.verdict).then_some(Lacks::Verdict)
+    (found.verdict != Some(verdict)).then_some(lacks)
 }
 
 /// How long it is waited for that a backup is confirmed before it is copied.
@@ -204,7 +216,19 @@ pub fn say(
     mut condition: DesiredCondition,
 ) -> DesiredCondition {
     for copy in &backup.copies {
-        let behind: Vec<&DatabaseBackup> = lacking(observed, backup, copy)
+        let lacking = lacking(observed, backup, copy);
+        let demoted = lacking
+            .iter()
+            .find(|(of, lacks)| *lacks == Lacks::Demotion && failed_at(of, copy).is_some());
+        if let Some((of, _)) = demoted {
+            let before = condition.message.trim_end_matches('.');
+            condition.message = format!(
+                "{before}; the copy {} does not say yet that {} is demoted: do not restore that one from it",
+                copy.name,
+                of.metadata.name.as_deref().unwrap_or_default()
+            );
+        }
+        let behind: Vec<&DatabaseBackup> = lacking
             .into_iter()
             .filter(|(_, lacks)| *lacks == Lacks::Set)
             .map(|(backup, _)| backup)

@@ -1,5 +1,5 @@
 //! Files that the directories of backups had and have no more: the newest backup has far fewer than one that
-//! counts. Rows say nothing about it, and retention removes the older ones. Pure.
+//! counts. Rows say nothing about it. Retention keeps the newest such one. Pure.
 
 use super::ready::list;
 use crate::api::{DatabaseBackup, DesiredCondition};
@@ -21,21 +21,20 @@ pub fn say(observed: &Observed, condition: DesiredCondition) -> DesiredCondition
         let made = backup.metadata.creation_timestamp.as_ref();
         made.map(|made| made.0)
     };
-    let newest = all().max_by_key(|(backup, _)| made(backup));
-    let fullest = all()
-        .filter(|(backup, _)| backup.counts())
-        .max_by_key(|(_, files)| *files);
-    let (Some((newest, now)), Some((fullest, before))) = (newest, fullest) else {
+    let Some((newest, now)) = all().max_by_key(|(backup, _)| made(backup)) else {
         return condition;
     };
-    if now.saturating_mul(2) >= before {
+    let fuller = all()
+        .filter(|(backup, files)| backup.counts() && *files > now.saturating_mul(2))
+        .max_by_key(|(backup, _)| made(backup));
+    let Some((fullest, before)) = fuller else {
         return condition;
-    }
+    };
     let name = |backup: &DatabaseBackup| backup.metadata.name.clone().unwrap_or_default();
     let said = condition.message.trim_end_matches('.');
     let message = format!(
-        "{said}; {} has {} of spec.backup.directories, and {} has {}: look whether the claims still have \
-         them, before retention removes {}",
+        "{said}; {} has {} of spec.backup.directories, and {} has {}: see whether the claims still have \
+         them. Retention keeps {} until a newer backup has half of its files",
         name(newest),
         count(now, "file"),
         name(fullest),

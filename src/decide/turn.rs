@@ -183,7 +183,8 @@ pub fn turn_of_all(
         at_most,
         taken,
         has_room: taken + usize::from(mine.is_some()) < at_most,
-        may_look: looks < at_most,
+        // The other half is left to backups, which looks come before.
+        may_look: looks < at_most.div_ceil(2),
         place,
         neighbours: others()
             .filter_map(|(other, _)| of_namespace(other))

@@ -85,7 +85,7 @@ async fn note_read(
     };
     let body = json!({
         "metadata": { "resourceVersion": backup.metadata.resource_version },
-        // A merge leaves what is not named, so that there is no damage is said, too.
+        // A merge leaves what is not named, so this also says that there is no damage.
         "status": { "lastRead": { "time": read.time, "job": read.job, "damage": read.damage } },
     });
     writer

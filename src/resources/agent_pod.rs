@@ -152,8 +152,8 @@ pub(super) fn build_template(
     };
     let mut install = None;
     if task.claim.is_some() || !task.secrets.needs_programs() {
-        // In our own image: this needs no program of Postgres, and the users' files and the right to
-        // remove backups are no business of the database's image.
+        // In our own image: this needs no program of Postgres, and files that are only compared and the right
+        // to remove backups are no business of the database's image. A backup reads its directories in that.
         agent.image = Some(settings.agent_image.clone());
         agent.image_pull_policy = Some("IfNotPresent".to_owned());
         agent.args = Some(["agent", task.name].map(ToOwned::to_owned).to_vec());

@@ -221,6 +221,20 @@ fn a_job_is_asked_for_the_newest_set_and_says_whether_it_counts() {
     // What the first bucket has damaged, the copy has as it was stored.
     let damaged = demoted(copied(first(), &json!({})), "SetDamaged");
     assert_eq!(asked(&with_copies(vec![damaged])), None);
+    // One that can't be copied holds up no other, and no verdict.
+    let of = |backups: Vec<DatabaseBackup>| asked(&with_copies(backups)).map(|one| one.backup);
+    let late = || demoted(copied(first(), &json!({})), "TablesEmptied");
+    for (backups, next) in [
+        (vec![first(), failed(second())], "first"),
+        (vec![late(), failed(second())], "first"),
+        (vec![late(), second()], "first"),
+        (
+            vec![copied(first(), &json!({})), failed(second())],
+            "second",
+        ),
+    ] {
+        assert_eq!(of(backups).as_deref(), Some(next));
+    }
     // Without copies in the spec nothing is copied.
     assert_eq!(
         asked(&Sample::settled().backups(vec![first(), second()])),

@@ -80,7 +80,7 @@ impl S3Store {
                         read += piece.len() as u64;
                         digest.update(&piece);
                         if read > size {
-                            return Err(other_size(key, size, "more"));
+                            return Err(other_size(key, size, &format!("more than {size} bytes")));
                         }
                         if sender.send(piece).await.is_err() {
                             return Ok(hex::encode(digest.finalize()));
@@ -92,7 +92,7 @@ impl S3Store {
             };
             match why {
                 _ if read == size => return Ok(hex::encode(digest.finalize())),
-                None => return Err(other_size(key, size, "less")),
+                None => return Err(other_size(key, size, &format!("{read} bytes"))),
                 Some(why) => {
                     let broken = Answer {
                         kind: StoreErrorKind::Unreachable,
@@ -134,9 +134,9 @@ impl S3Store {
     }
 }
 
-fn other_size(key: &str, size: u64, than: &str) -> StoreError {
+fn other_size(key: &str, size: u64, found: &str) -> StoreError {
     StoreError::new(
         StoreErrorKind::OtherSize,
-        format!("`{key}` has {than} than the {size} bytes that were stored"),
+        format!("`{key}` has {found} instead of the {size} that were stored"),
     )
 }

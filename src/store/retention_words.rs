@@ -45,6 +45,8 @@ pub enum Why {
     NewestConfirmed,
     /// The newest one that a drill has proven.
     NewestProven,
+    /// The newest set has less than half of its files.
+    MoreFiles,
     Unreadable,
     VerdictUnread,
     Running,
@@ -95,6 +97,7 @@ impl fmt::Display for Why {
             Self::ManifestMissing => to.write_str("its manifest is missing, so it is damaged"),
             Self::NewestConfirmed => to.write_str("it is the newest confirmed one"),
             Self::NewestProven => to.write_str("it is the newest one that a drill has proven"),
+            Self::MoreFiles => to.write_str("the newest set has less than half of its files"),
             Self::Unreadable => to.write_str("its manifest can't be read"),
             Self::VerdictUnread => to.write_str("whether it counts can't be read"),
             Self::Running => to.write_str("its backup runs"),

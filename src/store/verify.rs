@@ -1,9 +1,10 @@
 //! Reading the objects of a set back, to see that they are what was stored.
 
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::catalog::is_object_name;
-use super::{Manifest, ManifestObject, S3Store, StoreError, StoreErrorKind};
+use super::catalog::{MANIFEST_LIMIT, is_object_name};
+use super::{MANIFEST_NAME, Manifest, ManifestObject, S3Store, StoreError, StoreErrorKind};
 
 /// How much is read of an object that is too large to be read as a whole.
 const SAMPLE: u64 = 1024 * 1024;
@@ -28,16 +29,18 @@ pub enum WholeRead {
     AsStored,
     /// Objects have other bytes, the same ones twice.
     Damaged(String),
-    /// Two reads of an object gave different bytes: what is stored is not known.
+    /// Two reads of an object gave different bytes, or the storage contradicts itself: what is stored is not
+    /// known.
     Unsteady(String),
 }
 
 /// Reads every object of a set completely, and again if it has other bytes than were stored. What can't be
-/// read is an error, and says nothing about the bytes.
+/// read is an error, and says nothing about the bytes. `manifest_sha256` is that of the manifest, in hex.
 pub async fn read_whole(
     store: &S3Store,
     path: &str,
     manifest: &Manifest,
+    manifest_sha256: &str,
 ) -> Result<WholeRead, StoreError> {
     let mut damaged = Vec::new();
     for object in &manifest.objects {
@@ -63,6 +66,12 @@ pub async fn read_whole(
                  with {stored}, read first with {first}, then with {second}"
             )));
         }
+        if let Some(why) = find_doubt(store, (path, manifest_sha256), object, &first).await? {
+            return Ok(WholeRead::Unsteady(format!(
+                "the storage, or the path to it, can't be relied on: {why}. `{name}` was stored with {stored}, \
+                 and read twice with {first}"
+            )));
+        }
         damaged.push(format!(
             "`{name}` was stored with {stored}, and has {first}"
         ));
@@ -72,6 +81,26 @@ pub async fn read_whole(
     } else {
         WholeRead::Damaged(damaged.join("; "))
     })
+}
+
+/// Why the same other bytes, read twice, say nothing of what is stored: whatever answers in place of the
+/// storage gives them for anything, or cuts what is long.
+async fn find_doubt(
+    store: &S3Store,
+    (path, manifest_sha256): (&str, &str),
+    object: &ManifestObject,
+    found: &str,
+) -> Result<Option<String>, StoreError> {
+    let key = format!("{path}/{MANIFEST_NAME}");
+    let (body, _) = store.fetch(&key, MANIFEST_LIMIT).await?;
+    if hex::encode(Sha256::digest(&body)) != manifest_sha256 {
+        let why = "the manifest, which was read a moment ago, has other bytes by now";
+        return Ok(Some(why.to_owned()));
+    }
+    let head = store.head(&format!("{path}/{}", object.name)).await?;
+    let size = head.content_length().map(i64::unsigned_abs);
+    let is_cut = !found.starts_with("SHA-256 ") && size == Some(object.size);
+    Ok(is_cut.then(|| "it says itself that the object has the size that was stored".to_owned()))
 }
 
 /// What an object has that should have a size: its SHA-256, or another size.
@@ -85,7 +114,9 @@ pub(super) async fn read_digest(
     let drained = async { while receiver.recv().await.is_some() {} };
     match tokio::join!(read, drained).0 {
         Ok(digest) => Ok(format!("SHA-256 {digest}")),
-        Err(error) if error.kind == StoreErrorKind::OtherSize => Ok("another size".to_owned()),
+        Err(error) if error.kind == StoreErrorKind::OtherSize => {
+            Ok(format!("another size: {}", error.message))
+        }
         Err(error) => Err(error),
     }
 }

@@ -120,6 +120,8 @@ fn type_in(folder: &Path, script: &str) -> Output {
     Command::new("bash")
         .args(["-e", "-o", "pipefail", "-c", script])
         .current_dir(folder)
+        // What the machine has set for other clients of S3 is none of the page's.
+        .env_clear()
         .env("PATH", path.join(":"))
         .env("HOME", folder)
         .output()

@@ -112,7 +112,12 @@ async fn without_the_right_private_key_nothing_is_made() {
     let all = Encrypted::start().await;
     let refused = reasons::RESTORE_REFUSED;
     let field = "spec.restore.identitySecret";
-    let recipients = all.recipients.join(", ");
+    let quoted: Vec<String> = all
+        .recipients
+        .iter()
+        .map(|one| format!("{one:?}"))
+        .collect();
+    let recipients = quoted.join(", ");
     let mut unset = all.restore(None);
     unset.request.identity_secret = None;
     all.refused(&unset, refused, &[field, "is not set", &recipients])

@@ -107,7 +107,7 @@ fn breaking(port: u16, times: usize) -> Watch<'static> {
                 while ended < times {
                     let rows = client.query(end, &[]).await.unwrap();
                     ended += rows.len();
-                    let pause = if rows.is_empty() { 20 } else { 1_000 };
+                    let pause = if rows.is_empty() { 20 } else { 300 };
                     tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
                 }
             });

@@ -161,7 +161,10 @@ impl Restore {
             confirmed_only: false,
             into,
             identity_secret: None,
-            disk: DataDisk::default(),
+            disk: DataDisk {
+                capacity_bytes: Some(1 << 40),
+                ..DataDisk::default()
+            },
             retry_seconds: 60,
             deadline_seconds: 600,
             drill: None,

@@ -256,6 +256,12 @@ async fn what_can_not_be_read_demotes_nothing() {
             }),
             "two reads of `dump.pgc.zst` differ",
         ),
+        // The same page each time, and the storage says itself how large the object is.
+        (
+            "a page in place of it",
+            Box::new(|_: usize| other_bytes()),
+            "can't be relied on",
+        ),
     ];
     for (what, fault, said) in cases {
         let behind = Behind::start(Dialect::default(), at_dumps(fault));
@@ -284,10 +290,17 @@ async fn what_can_not_be_read_demotes_nothing() {
         };
         assert_eq!(record.standing, Standing::Confirmed, "{what}");
     }
-    // The same bytes twice, and not those that were stored: that is damage.
-    let behind = Behind::start(Dialect::default(), at_dumps(|_: usize| other_bytes()));
-    let sets = store_sets(&behind.server, 1).await;
-    let store = behind.open(S3Profile::Generic, IMPATIENT);
-    let report = look(&store, &asked(&behind.server), &Says::new(&sets)).await;
+}
+
+#[tokio::test]
+async fn no_look_demotes_more_than_one_set() {
+    let server = TestObjectStore::start();
+    let sets = store_sets(&server, 3).await;
+    for set in &sets[..2] {
+        flip_a_bit(&server, &set.path);
+    }
+    let report = look(&server.open(), &asked(&server), &Says::new(&sets)).await;
     assert_eq!(read(&report).1, [sets[0].path.clone()]);
+    let unread: Vec<&String> = sample(&report).unread.iter().map(|one| &one.path).collect();
+    assert_eq!(unread, [&sets[1].path]);
 }

@@ -112,7 +112,7 @@ reasons! { BACKUPS:
         "Wait, or run one now: `kubectl holdfast drill NAME`.";
     DRILL_TOO_OLD = "TooOld" on "RestoreProven=False":
         "The newest drill that has proven a backup is older than two intervals of `spec.drill.schedule` and \
-         the deadline of a drill.",
+         the deadline of a drill, or without a schedule than 90 days.",
         "`kubectl get dbrestore` shows why there is no newer one.";
     NOT_PROVEN = "NotProven" on "RestoreProven=Unknown, RestoreProven=False":
         "The backup that a drill has proven is gone, was demoted since, or is of another database cluster or \

@@ -144,14 +144,51 @@ pub fn disproves(report: Option<&RestoreReport>) -> bool {
     let Some(report) = report.filter(|report| report.completion_time.is_some()) else {
         return false;
     };
-    let class = report.drill.as_ref().and_then(|drill| drill.class);
-    let is_changed = report
-        .failure
-        .as_ref()
-        .is_some_and(|failure| failure.reason == reasons::SET_CHANGED);
-    match class {
-        None | Some(DrillFailureClass::Scratch | DrillFailureClass::Unknown) => false,
-        Some(DrillFailureClass::Storage) => is_changed,
-        Some(_) => report.failure.is_some(),
+    let Some(failure) = &report.failure else {
+        return false;
+    };
+    match report.drill.as_ref().and_then(|drill| drill.class) {
+        None | Some(DrillFailureClass::Scratch) => false,
+        Some(DrillFailureClass::Storage) => failure.reason == reasons::SET_CHANGED,
+        // What Postgres does not take is of the set, also where nobody here has a name for it.
+        Some(DrillFailureClass::Unknown) => {
+            failure.reason == reasons::RESTORE_FAILED && failure.message.contains("ERROR:")
+        }
+        Some(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_postgres_does_not_take_is_of_the_set_and_what_ends_a_drill_before_is_not() {
+        let refused = "pg_restore failed: could not execute query: ERROR:  something new";
+        for (reason, class, message, is_of_set) in [
+            ("RestoreFailed", "Unknown", refused, true),
+            (
+                "RestoreFailed",
+                "Unknown",
+                "the program pg_restore is not in the image",
+                false,
+            ),
+            ("RestoreRefused", "Unknown", "no private key", false),
+            ("Timeout", "Scratch", "it took too long", false),
+            ("StorageUnreachable", "Storage", "no answer", false),
+            ("SetChanged", "Storage", "other bytes", true),
+            ("RestoreDiffers", "Data", "other rows", true),
+        ] {
+            let report = json!({
+                "completionTime": "2026-02-01T09:27:00Z", "drill": {"class": class},
+                "failure": {"reason": reason, "message": message},
+            });
+            let report: RestoreReport = serde_json::from_value(report).unwrap();
+            assert_eq!(disproves(Some(&report)), is_of_set, "{reason}: {message}");
+        }
     }
 }
