@@ -45,7 +45,7 @@ macro_rules! place {
         bucket for one of them"))]
 #[x_kube(validation = Rule::new("!has(self.directories) || self.directories.all(one, \
     self.directories.exists_one(other, other.claim == one.claim && \
-    other.?path.orValue('') == one.?path.orValue('')))")
+    (has(other.path) ? other.path : '') == (has(one.path) ? one.path : '')))")
     .message("spec.backup.directories names a directory of a claim twice: name each once"))]
 #[x_kube(validation = Rule::new("!has(self.directories) || self.directories.all(one, \
     one.?runAsUser.orValue(0) == self.directories[0].?runAsUser.orValue(0) && \
