@@ -198,7 +198,8 @@ impl DumpPrograms {
             command.arg("--exit-on-error");
         }
         command
-            .args(["--no-subscriptions", "--dbname"])
+            // Else it does not say of which entry an error is.
+            .args(["--verbose", "--no-subscriptions", "--dbname"])
             .arg(CLIENT_LIMITS)
             .env("PGOPTIONS", self.options_with(settings))
             .stdin(Stdio::piped());

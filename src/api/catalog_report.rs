@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentFailure, Retention, SampleReport};
+use super::{AgentFailure, Retention, SampleReport, SetRemark};
 
 /// The most sets that one run removes, and that a report lists.
 pub const CATALOG_LIMIT: usize = 100;
@@ -109,21 +109,6 @@ pub struct PlannedSet {
     /// Why it is kept or removed.
     #[schemars(length(max = 300))]
     pub why: String,
-}
-
-/// One set and what is to be said of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SetRemark {
-    /// Its directory in the bucket.
-    #[schemars(length(max = 1024))]
-    pub path: String,
-    /// What is wrong with it, or why it is left.
-    #[schemars(length(max = 300))]
-    pub why: String,
-    /// Whether nothing of it is there any more.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_gone: bool,
 }
 
 /// The newest look at the sets in the bucket, in a few words.

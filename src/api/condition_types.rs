@@ -310,8 +310,7 @@ impl ConditionType {
                 },
             },
             Self::RestoreProven => ConditionRow {
-                meaning: "a drill has restored a backup completely, not longer ago than the schedule allows; \
-                    only where drills were asked for",
+                meaning: "a drill has restored a backup, and lately enough; only where drills were asked for",
                 normal: True,
                 is_required_for_ready: false,
                 calls_for_action: true,

@@ -9,6 +9,7 @@ mod answered;
 mod backup_copy;
 mod backup_directory;
 mod backup_spec;
+mod backup_storage;
 mod backup_turn;
 mod backup_verdict;
 mod bounded_schema;
@@ -78,16 +79,16 @@ pub use agents::{
 pub use answered::Answered;
 pub use backup_copy::{BackupCopy, BackupCopyState, BackupCopyStatus, COPY_LIMIT, CopiedVerdict};
 pub use backup_directory::{BackupDirectory, claim_mount, claims_of};
-pub use backup_spec::{
-    Backup, Encryption, EncryptionAlgorithm, ObjectLock, ObjectLockMode, Retention,
-    S3CredentialsSecret, S3Profile, S3Storage, ServerSideEncryption, Storage,
+pub use backup_spec::{Backup, Encryption, Retention};
+pub use backup_storage::{
+    EncryptionAlgorithm, ObjectLock, ObjectLockMode, S3CredentialsSecret, S3Profile, S3Storage,
+    ServerSideEncryption, Storage,
 };
 pub use backup_turn::{BackupTurn, TURN_NAME_LIMIT};
 pub use backup_verdict::{BackupConfirmation, BackupDemotion, BackupSnapshot, BackupVerdict};
 pub use carried_out::CarriedOut;
 pub use catalog_report::{
     CATALOG_LIMIT, CATALOG_TEXT_LIMIT, CatalogReport, CatalogSummary, DAMAGED_LIMIT, PlannedSet,
-    SetRemark,
 };
 pub use check_outcome::{AgentFailure, CheckOutcome};
 pub use checked_files::{CheckedFiles, FILE_NAME_LIMIT, FILE_PATH_LIMIT};
@@ -153,7 +154,7 @@ pub use restore_report::{
 };
 pub use restore_request::{DrillRequest, FreshColumn, RestoreRequest};
 pub use restore_settings::Restore;
-pub use set_reads::{BackupRead, SampleReport, SetRead};
+pub use set_reads::{BackupRead, SampleReport, SetRead, SetRemark};
 pub use set_source::SetSource;
 pub use storage::{VolumeStorage, is_same_handle};
 pub use storage_endpoint::{host_of_endpoint, is_address_of_node, is_host_of_node_or_cluster};

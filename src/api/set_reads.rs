@@ -4,8 +4,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SetRemark;
-
 /// What a look has read whole of the sets in the bucket: a sample each day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -51,4 +49,19 @@ pub struct BackupRead {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 600))]
     pub damage: Option<String>,
+}
+
+/// One set and what is to be said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SetRemark {
+    /// Its directory in the bucket.
+    #[schemars(length(max = 1024))]
+    pub path: String,
+    /// What is wrong with it, or why it is left.
+    #[schemars(length(max = 300))]
+    pub why: String,
+    /// Whether nothing of it is there any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_gone: bool,
 }
