@@ -22,7 +22,7 @@ type TakenBack = (
 /// passes, but not each to another write, and everything else goes on.
 #[tokio::test]
 async fn what_a_controller_takes_back_after_each_write_is_said_and_written_rarely() {
-    let taken_back: [TakenBack; 4] = [
+    let taken_back: [TakenBack; 3] = [
         (
             "statefulsets",
             "atra",
