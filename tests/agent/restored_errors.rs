@@ -101,14 +101,14 @@ fn breaking(port: u16, times: usize) -> Watch<'static> {
         if step == RestoreStep::LookedAhead {
             tokio::spawn(async move {
                 let client = connect(port, "postgres").await.unwrap();
-                let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname like \
+                let end = "select pid, pg_terminate_backend(pid) from pg_stat_activity where datname like \
                     'shop_restore_%' and query like 'COPY %' and state = 'active'";
-                let mut ended = 0;
-                while ended < times {
+                // A session that was ended may be seen once more.
+                let mut ended = std::collections::BTreeSet::new();
+                while ended.len() < times {
                     let rows = client.query(end, &[]).await.unwrap();
-                    ended += rows.len();
-                    let pause = if rows.is_empty() { 20 } else { 300 };
-                    tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+                    ended.extend(rows.iter().map(|row| row.get::<_, i32>(0)));
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 }
             });
         }
