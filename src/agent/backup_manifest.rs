@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::api::whole_seconds;
 use crate::postgres::LargeObjectsDigest;
 use crate::store::{
     CountedBy, Durations, FORMAT_VERSION, Manifest, ManifestDatabase, ManifestExtension,
@@ -76,8 +77,8 @@ pub fn build_manifest(
         recipients: filled.recipients,
         role_passwords: filled.role_passwords,
         durations: Durations {
-            started_at: Time(started_at),
-            completed_at: Time(completed_at),
+            started_at: whole_seconds(&Time(started_at)),
+            completed_at: whole_seconds(&Time(completed_at)),
             dump_seconds: filled.dump_time.as_secs(),
             globals_seconds: filled.globals_time.as_secs(),
             files_seconds: filled.files_time.as_secs(),

@@ -44,7 +44,7 @@ pub async fn take_set(
     suspicion: &impl SuspicionSource,
     interrupt: &Interrupt,
 ) -> Result<TakenSet, AgentFailure> {
-    let started_at = whole_second();
+    let started_at = Timestamp::now();
     let (request, files) = (order.request, order.files);
     let namespace = &request.namespace;
     let store = files.open_store(&request.storage, namespace, order.limits)?;
@@ -73,7 +73,7 @@ pub async fn take_set(
     store_manifest(
         order,
         &store,
-        build_manifest(order, filled, objects, started_at, whole_second()),
+        build_manifest(order, filled, objects, started_at, Timestamp::now()),
     )
     .await
     .map_err(|failure| name_leftovers(failure, &order.path, &stored))
@@ -214,9 +214,4 @@ async fn store_manifest(
         manifest_sha256: stored.sha256,
         stored_bytes,
     })
-}
-
-/// Now, as precise as Kubernetes writes a time.
-fn whole_second() -> Timestamp {
-    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }

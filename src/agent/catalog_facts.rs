@@ -7,8 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::{
     BackupState, BackupVerdict, CatalogReport, CatalogRequest, ConditionStatus, ConditionType,
-    DatabaseBackup, DatabaseRestore, ProtectedDatabase, RestoreState, Retention, S3Storage,
-    find_condition,
+    DatabaseBackup, DatabaseRestore, ProtectedDatabase, Retention, S3Storage, find_condition,
 };
 use crate::store::{
     CatalogSet, Held, RetentionRules, SetContents, SetOwner, Standing, database_folder,
@@ -169,10 +168,8 @@ fn read_by(
     backups: &[DatabaseBackup],
     request: &CatalogRequest,
 ) -> BTreeSet<String> {
-    let is_open = |restore: &&DatabaseRestore| {
-        let state = restore.status.as_ref().and_then(|status| status.state);
-        restore.spec.database == request.database && !state.is_some_and(RestoreState::is_final)
-    };
+    let is_open =
+        |restore: &&DatabaseRestore| restore.spec.database == request.database && restore.is_open();
     let path_of = |name: &String| {
         let mut named = backups.iter();
         let backup = named.find(|backup| backup.metadata.name.as_ref() == Some(name));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::mpsc;
 
-use crate::api::{AgentFailure, BackupDirectory, place, reasons};
+use crate::api::{AgentFailure, BackupDirectory, place, reasons, whole_seconds};
 use crate::store::{ManifestDirectory, ObjectStore, Upload};
 
 use super::directory_walk::{Walked, walk_into};
@@ -32,7 +32,7 @@ pub async fn archive_directory<S: ObjectStore>(
     name: &str,
     upload: &mut Upload<S>,
 ) -> Result<ArchivedDirectory, AgentFailure> {
-    let started_at = now();
+    let started_at = whole_seconds(&Time(Timestamp::now()));
     let (sender, pieces) = mpsc::channel(WAITING);
     let path = asked.path.clone();
     let walking = tokio::task::spawn_blocking(move || {
@@ -152,7 +152,7 @@ fn describe_directory(
         path: asked.path.clone(),
         object: object.to_owned(),
         started_at,
-        completed_at: now(),
+        completed_at: whole_seconds(&Time(Timestamp::now())),
         files: walked.files,
         directories: walked.directories,
         links: walked.links,
@@ -171,11 +171,6 @@ fn describe_directory(
 }
 
 /// Now, as precise as Kubernetes writes a time.
-fn now() -> Time {
-    let second = Timestamp::now().as_second();
-    Time(Timestamp::from_second(second).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -95,20 +95,16 @@ impl BackupCopyStatus {
     /// Whether it is in the bucket that a copy goes to now.
     #[must_use]
     pub fn is_in(&self, storage: &S3Storage) -> bool {
-        let prefix = storage.prefix.trim_matches('/');
-        let is_below = prefix.is_empty()
-            || self
-                .path
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.starts_with('/'));
-        let plain = |endpoint: &Option<String>| {
-            let endpoint = endpoint.as_deref().unwrap_or_default();
-            endpoint.trim_end_matches('/').to_ascii_lowercase()
-        };
         self.bucket == storage.bucket
-            && plain(&self.endpoint) == plain(&storage.endpoint)
-            && is_below
+            && plain(self.endpoint.as_deref()) == plain(storage.endpoint.as_deref())
+            && storage.contains(&self.path)
     }
+}
+
+/// An endpoint without what does not tell one server from another.
+fn plain(endpoint: Option<&str>) -> String {
+    let endpoint = endpoint.unwrap_or_default();
+    endpoint.trim_end_matches('/').to_ascii_lowercase()
 }
 
 impl S3Storage {
@@ -116,12 +112,9 @@ impl S3Storage {
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {
         let place = |storage: &Self| {
-            let endpoint = storage.endpoint.as_deref().unwrap_or_default();
-            (
-                storage.bucket.clone(),
-                endpoint.trim_end_matches('/').to_ascii_lowercase(),
-                storage.prefix.trim_matches('/').to_owned(),
-            )
+            let prefix = storage.prefix.trim_matches('/').to_owned();
+            let endpoint = plain(storage.endpoint.as_deref());
+            (storage.bucket.clone(), endpoint, prefix)
         };
         place(self) == place(other)
     }

@@ -84,6 +84,16 @@ pub struct S3Storage {
     pub retry_timeout: Option<String>,
 }
 
+impl S3Storage {
+    /// Whether a directory of the bucket is below its prefix.
+    #[must_use]
+    pub fn contains(&self, directory: &str) -> bool {
+        let prefix = self.prefix.trim_matches('/');
+        let rest = directory.strip_prefix(prefix);
+        prefix.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
 /// Kind of an S3 server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum S3Profile {

@@ -80,9 +80,9 @@ pub fn set_condition(
     change
 }
 
-/// A time as it is written: an alert that is sent from memory begins when one sent after a restart
-/// does.
-fn whole_seconds(time: &Time) -> Time {
+/// A time as precise as Kubernetes writes it: what is kept in memory then equals what is read again.
+#[must_use]
+pub fn whole_seconds(time: &Time) -> Time {
     Timestamp::from_second(time.0.as_second()).map_or_else(|_| time.clone(), Time)
 }
 

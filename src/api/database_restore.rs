@@ -213,6 +213,15 @@ pub enum RestoreState {
     Failed,
 }
 
+impl DatabaseRestore {
+    /// Whether it has not ended.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let state = self.status.as_ref().and_then(|status| status.state);
+        !state.is_some_and(RestoreState::is_final)
+    }
+}
+
 impl RestoreState {
     /// Whether the restore has ended.
     #[must_use]

@@ -97,7 +97,9 @@ pub use condition_types::{
     ConditionAlert, ConditionEvents, ConditionRow, ConditionType, Severity, Subject,
     TransitionEvent, Unasked, passes_by_itself,
 };
-pub use conditions::{ConditionChange, DesiredCondition, find_condition, set_condition};
+pub use conditions::{
+    ConditionChange, DesiredCondition, find_condition, set_condition, whole_seconds,
+};
 pub use confirmation::{
     CLOCK_TOLERANCE, CONFIRMATION_LIMIT, CONFIRMATION_TIME, Confirmation, ConfirmedVerb,
 };

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::judge::has_outcome;
 use super::not_begun::Task;
 use super::ready::list;
-use crate::api::{BackupState, RestoreState, names};
+use crate::api::{BackupState, names};
 use crate::plan::{Plan, Step};
 use crate::world::{EndedContainer, Observed, job_end};
 
@@ -141,8 +141,7 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
         // What its Job says counts as well, so that one is waited for.
         list(&observed.restores).iter().any(|restore| {
             let uid = restore.metadata.uid.as_deref().unwrap_or_default();
-            let state = restore.status.as_ref().and_then(|status| status.state);
-            names::restore_job(uid) == name && state.is_some_and(RestoreState::is_final)
+            names::restore_job(uid) == name && !restore.is_open()
         })
     } else if Task::Catalog.is_of(job) {
         list(&observed.backups).iter().any(|backup| {

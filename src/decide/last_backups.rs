@@ -83,15 +83,8 @@ pub fn is_in_present_bucket(backup: &DatabaseBackup, storage: &S3Storage) -> boo
         endpoint.trim_end_matches('/').to_owned()
     };
     let path = status.path.as_deref();
-    let is_below = path.is_none_or(|path| is_below_prefix(path, storage));
+    let is_below = path.is_none_or(|path| storage.contains(path));
     *bucket == storage.bucket && plain(&status.endpoint) == plain(&storage.endpoint) && is_below
-}
-
-/// Whether a directory is below the prefix of a storage.
-pub fn is_below_prefix(path: &str, storage: &S3Storage) -> bool {
-    let prefix = storage.prefix.trim_matches('/');
-    let rest = path.strip_prefix(prefix);
-    prefix.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Reports the newest backup and the newest that counts.

@@ -14,6 +14,7 @@ use super::not_begun::Task;
 use super::unreported_backups::state;
 use crate::api::{
     BackupState, BackupTurn, DatabaseBackup, DesiredCondition, ProtectedDatabase, TURN_NAME_LIMIT,
+    whole_seconds,
 };
 use crate::plan::{Plan, Step};
 use crate::world::{Observed, TurnFact, TurnPlace};
@@ -328,8 +329,7 @@ pub fn say(plan: &Plan, condition: DesiredCondition) -> DesiredCondition {
 
 /// Now, as precise as Kubernetes writes a time.
 fn now(observed: &Observed) -> Time {
-    let second = observed.server_time().as_second();
-    Time(Timestamp::from_second(second).unwrap_or_default())
+    whole_seconds(&Time(observed.server_time()))
 }
 
 fn number(count: usize) -> i64 {

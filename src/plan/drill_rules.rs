@@ -41,7 +41,7 @@ pub fn drills_are_begun_alone(
     if is_second
         || restores
             .iter()
-            .any(|other| is_open(other) || is_there(other))
+            .any(|other| other.is_open() || is_there(other))
     {
         return Err("another restore of this database is under way, or has its name");
     }
@@ -117,7 +117,7 @@ pub fn only_old_drills_go(
     if drill.spec.into != RestoreTarget::Scratch || !is_owned(observed, drill) {
         return Err("it is no drill of this database");
     }
-    if is_open(drill) {
+    if drill.is_open() {
         return Err("it has not ended");
     }
     let ended = drill
@@ -138,11 +138,6 @@ pub fn only_old_drills_go(
         return Err("nothing remembers what it has shown");
     }
     Ok(())
-}
-
-fn is_open(restore: &DatabaseRestore) -> bool {
-    let state = restore.status.as_ref().and_then(|status| status.state);
-    !state.is_some_and(RestoreState::is_final)
 }
 
 /// Whether it goes with this very ProtectedDatabase.

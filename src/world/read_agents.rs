@@ -8,7 +8,7 @@ use kube::api::ListParams;
 
 use super::agents::{job_warning, pod_of, pod_warning};
 use super::{AgentFact, Fact, Reader, job_end};
-use crate::api::{DatabaseBackup, DatabaseCheck, DatabaseRestore, RestoreState, names};
+use crate::api::{DatabaseBackup, DatabaseCheck, DatabaseRestore, names};
 
 /// How old a Job without a pod is before it is asked why, in seconds: the pod may be on its way.
 const POD_WITHIN: i64 = 2;
@@ -44,12 +44,8 @@ impl Reported<'_> {
                     && status.is_some_and(|status| status.state.is_some())
             }),
             Some("restore" | "drill") => self.restores.iter().any(|restore| {
-                let status = restore.status.as_ref();
                 let uid = restore.metadata.uid.as_deref().unwrap_or_default();
-                name == Some(&names::restore_job(uid))
-                    && status
-                        .and_then(|status| status.state)
-                        .is_some_and(RestoreState::is_final)
+                name == Some(&names::restore_job(uid)) && !restore.is_open()
             }),
             _ => job_end(job)
                 .and_then(|end| end.last_transition_time.as_ref())

@@ -8,6 +8,7 @@ use holdfast::store::{StoredVerdict, store_verdict};
 
 use crate::backup_scene::{FOLDER, Scene};
 use crate::catalog::{StoredSet, confirmed, demoted, store_set_of};
+use crate::cluster_lost::said;
 use crate::restored_scene::{OTHER_UID, Restore, UID, ask, databases};
 use crate::support::object_store::{BUCKET, TestObjectStore};
 use crate::support::postgres::{PASSWORD, TestPostgres};
@@ -25,12 +26,6 @@ fn adopt(server: &TestObjectStore, arguments: &[&str]) -> Output {
         .env("KUBECONFIG", "/nowhere")
         .output()
         .unwrap()
-}
-
-fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr]
-        .map(|text| String::from_utf8_lossy(text).into_owned())
-        .concat()
 }
 
 /// A set of a cluster.

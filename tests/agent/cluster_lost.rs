@@ -109,7 +109,8 @@ fn type_page(scene: &Scene, folder: &Path, server: &TestPostgres) -> Output {
         .unwrap()
 }
 
-fn said(output: &Output) -> String {
+/// All that a program has printed.
+pub fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr]
         .map(|text| String::from_utf8_lossy(text).into_owned())
         .concat()

@@ -8,18 +8,9 @@ use serde_json::json;
 use crate::backup_scene::{FOLDER, Scene};
 use crate::drill_scene::{Drill, class_of, last_drill};
 use crate::restored_scene::{
-    Changed, ODD_CONTENT, ODD_DATABASE, ODD_ROLES, Watch, ask, databases, plain_dump, roles,
-    small_shop,
+    Changed, Watch, ask, databases, odd_scene, plain_dump, roles, small_shop,
 };
 use crate::support::postgres::PASSWORD;
-
-async fn odd_scene() -> Scene {
-    let scene = Scene::new(&["shop"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", ODD_ROLES).await;
-    scene.postgres.execute("postgres", ODD_DATABASE).await;
-    scene.postgres.execute("shop", ODD_CONTENT).await;
-    scene
-}
 
 /// A database with these statements run in it.
 async fn shop_with(sql: &str) -> Scene {

@@ -6,18 +6,10 @@ use holdfast::api::{RestorePhase, RestoreTarget};
 
 use crate::backup_scene::Scene;
 use crate::restored_scene::{
-    ODD_CONTENT, ODD_DATABASE, ODD_ROLES, OTHER_UID, Restore, UID, Watch, ask, command_after,
-    databases, plain_dump, properties, psql, small_shop,
+    OTHER_UID, Restore, UID, Watch, ask, command_after, databases, odd_scene, plain_dump,
+    properties, psql, small_shop,
 };
 use crate::support::postgres::PASSWORD;
-
-async fn odd_scene() -> Scene {
-    let scene = Scene::new(&["shop"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", ODD_ROLES).await;
-    scene.postgres.execute("postgres", ODD_DATABASE).await;
-    scene.postgres.execute("shop", ODD_CONTENT).await;
-    scene
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_lost_is_there_again_and_what_was_left_is_kept() {

@@ -5,16 +5,13 @@ use holdfast::api::RestoreTarget;
 
 use crate::backup_scene::{FOLDER, Scene};
 use crate::restored_scene::{
-    ODD_CONTENT, ODD_DATABASE, ODD_ROLES, Restore, UID, ask, plain_dump, roles,
+    ODD_DATABASE, ODD_ROLES, Restore, UID, ask, odd_scene, plain_dump, roles,
 };
 use crate::support::postgres::{PASSWORD, TestPostgres};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_server_gets_the_roles_that_are_missing_and_keeps_those_that_it_has() {
-    let scene = Scene::new(&["shop"], "postgres", PASSWORD);
-    scene.postgres.execute("postgres", ODD_ROLES).await;
-    scene.postgres.execute("postgres", ODD_DATABASE).await;
-    scene.postgres.execute("shop", ODD_CONTENT).await;
+    let scene = odd_scene().await;
     let set = scene.take(None).await.unwrap();
     // Values look different there by default.
     let mut other = TestPostgres::prepare("timezone = 'America/New_York'\nbytea_output = 'escape'");

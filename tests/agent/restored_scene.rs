@@ -407,12 +407,21 @@ pub async fn small_shop(server: &TestPostgres) {
         .await;
 }
 
+/// A server with the database of the statements below.
+pub async fn odd_scene() -> Scene {
+    let scene = Scene::new(&["shop"], "postgres", PASSWORD);
+    scene.postgres.execute("postgres", ODD_ROLES).await;
+    scene.postgres.execute("postgres", ODD_DATABASE).await;
+    scene.postgres.execute("shop", ODD_CONTENT).await;
+    scene
+}
+
 /// A database with everything in it that a restore could lose.
 pub const ODD_ROLES: &str =
     "create role keeper; create role reader login password 'r'; create role stranger";
 pub const ODD_DATABASE: &str = "create database shop owner keeper connection limit 17 template template0 encoding \
     'UTF8' lc_collate 'C' lc_ctype 'C'";
-pub const ODD_CONTENT: &str = r#"
+const ODD_CONTENT: &str = r#"
     comment on database shop is 'the shop''s "own" words';
     alter database shop set timezone = 'Asia/Tokyo';
     alter database shop set bytea_output = 'escape';

@@ -7,7 +7,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::super::judge::Judged;
 use super::super::last_backups::{backup_of_name, identifier};
 use super::super::ready::list;
-use super::due::is_open;
 use super::select::{counting, counts_now};
 use crate::api::{
     BackupDrill, ConditionStatus, ConditionType, DatabaseRestore, DesiredCondition, DrillSummary,
@@ -237,7 +236,7 @@ fn never_ran(observed: &Observed, judged: &Judged<'_>, plan: &Plan) -> Said {
     let due = plan.status.next_drill.as_ref();
     let is_late = due.is_some_and(|due| due.0 <= observed.now.0);
     let mut open = list(&observed.restores).iter();
-    let runs = open.any(|one| one.spec.into == RestoreTarget::Scratch && is_open(one));
+    let runs = open.any(|one| one.spec.into == RestoreTarget::Scratch && one.is_open());
     let has_passed = is_late || has_ended_unseen(observed);
     if runs || !has_passed {
         let when = due.map_or_else(String::new, |due| format!("; the next is due at {}", due.0));
@@ -261,7 +260,7 @@ fn has_ended_unseen(observed: &Observed) -> bool {
     let mut restores = list(&observed.restores).iter();
     restores.any(|one| {
         let name = one.metadata.name.as_deref().unwrap_or_default();
-        one.spec.into == RestoreTarget::Scratch && !is_open(one) && name.starts_with(&prefix)
+        one.spec.into == RestoreTarget::Scratch && !one.is_open() && name.starts_with(&prefix)
     })
 }
 
@@ -276,7 +275,7 @@ fn command(observed: &Observed) -> String {
 /// Adds what a drill that has not ended does or waits for.
 fn with_now(observed: &Observed, plan: &Plan, (status, reason, message): Said) -> Said {
     let mut restores = list(&observed.restores).iter();
-    let open = restores.find(|one| one.spec.into == RestoreTarget::Scratch && is_open(one));
+    let open = restores.find(|one| one.spec.into == RestoreTarget::Scratch && one.is_open());
     let said = open.map(say).unwrap_or_default();
     let suspended = if observed.database.spec.suspend && plan.status.next_drill.is_none() {
         "; spec.suspend is true: no drill is begun"

@@ -9,21 +9,13 @@ use super::super::area::Stall;
 use super::super::judge::Judged;
 use super::super::ready::list;
 use super::select::{counting, select};
-use crate::api::{
-    DatabaseRestore, DatabaseRestoreSpec, RestoreSource, RestoreState, RestoreTarget, names,
-};
+use crate::api::{DatabaseRestore, DatabaseRestoreSpec, RestoreSource, RestoreTarget, names};
 use crate::plan::{Plan, Step};
 use crate::resources::Schedule;
 use crate::world::Observed;
 
 /// How many drills that have ended are kept for reading.
 const KEPT: usize = 5;
-
-/// Whether a restore has not ended.
-pub fn is_open(restore: &DatabaseRestore) -> bool {
-    let state = restore.status.as_ref().and_then(|status| status.state);
-    !state.is_some_and(RestoreState::is_final)
-}
 
 /// Creates the drill that is due. The time is noted before it comes, so that a tick that nobody saw is not
 /// lost, and ticks that nobody saw get one drill together.
@@ -115,7 +107,7 @@ pub fn plan_history(observed: &Observed, plan: &mut Plan) {
         let name = restore.metadata.name.as_deref().unwrap_or_default();
         let mut owners = restore.metadata.owner_references.iter().flatten();
         restore.spec.into == RestoreTarget::Scratch
-            && !is_open(restore)
+            && !restore.is_open()
             && restore.metadata.deletion_timestamp.is_none()
             && name.starts_with(&prefix)
             && owners.any(|owner| Some(owner.uid.as_str()) == uid)

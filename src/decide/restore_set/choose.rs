@@ -2,9 +2,7 @@
 //! has named it and said so. Pure.
 
 use super::super::judge::Judged;
-use super::super::last_backups::{
-    identifier, is_below_prefix, is_in_present_bucket, is_of_accepted,
-};
+use super::super::last_backups::{identifier, is_in_present_bucket, is_of_accepted};
 use super::super::ready::list;
 use super::set_decision::known;
 use crate::api::{
@@ -60,7 +58,7 @@ pub fn choose(
 /// A set by its place. What is there is known to its agent alone, which refuses what does not count unless
 /// its user has said so.
 fn placed(set: &SetSource, storage: &S3Storage) -> Choice {
-    if !is_below_prefix(&set.path, storage) {
+    if !storage.contains(&set.path) {
         return Choice::Waits(format!(
             "spec.from.set.path {} is not below the prefix of spec.backup.storage, which is `{}`. Set \
              spec.backup.storage.s3.prefix to the one that the set is below, or copy the set",

@@ -294,10 +294,9 @@ async fn fetch_earlier(
         (created.map(|time| time.0), restore.name_any())
     };
     let is_open = |other: &&DatabaseRestore| {
-        let state = other.status.as_ref().and_then(|status| status.state);
         other.spec.database == restore.spec.database
             && other.uid() != restore.uid()
-            && !state.is_some_and(RestoreState::is_final)
+            && other.is_open()
     };
     let is_drill = |restore: &DatabaseRestore| restore.spec.into == RestoreTarget::Scratch;
     let all = known(reader.list::<DatabaseRestore>(&ListParams::default()).await)?;

@@ -77,9 +77,8 @@ pub fn refuse(database: &ProtectedDatabase, chosen: &Chosen<'_>, place: &Place) 
             storage.bucket, place.bucket
         ));
     }
-    let prefix = storage.prefix.trim_matches('/');
-    let rest = chosen.set.path().strip_prefix(prefix);
-    if !prefix.is_empty() && !rest.is_some_and(|rest| rest.starts_with('/')) {
+    if !storage.contains(chosen.set.path()) {
+        let prefix = storage.prefix.trim_matches('/');
         return Some(format!(
             "spec.backup.storage of ProtectedDatabase {name} has the prefix {prefix}, and the set is not below \
              it. Set it to the prefix of the set; it may be changed again afterwards"
