@@ -94,8 +94,7 @@ pub fn build_view(
             continue;
         };
         if let Some(report) = &status.catalog {
-            let made = backup.metadata.creation_timestamp.as_ref();
-            let made = made.map(|made| made.0);
+            let made = backup.made();
             if last.as_ref().is_none_or(|(before, _)| made > *before) {
                 last = Some((made, report));
             }
@@ -116,15 +115,15 @@ pub fn build_view(
                 if let Some(read) = &status.last_read {
                     view.reads.insert(path.to_owned(), read.time.0);
                 }
-                let made = backup.metadata.creation_timestamp.as_ref();
+                let made = backup.made();
                 if backup.counts() {
-                    newest = newest.max(made.map(|made| (made.0, path.to_owned())));
+                    newest = newest.max(made.map(|made| (made, path.to_owned())));
                 }
                 if backup.is_proven() {
-                    proven = proven.max(made.map(|made| (made.0, path.to_owned())));
+                    proven = proven.max(made.map(|made| (made, path.to_owned())));
                 }
                 if let (Some(files), Some(made)) = (status.files, made) {
-                    of_files.push((made.0, files, backup.counts(), path.to_owned()));
+                    of_files.push((made, files, backup.counts(), path.to_owned()));
                 }
                 let demoted = status.demoted.clone().map(BackupVerdict::Demoted);
                 let confirmed = status.confirmed.clone().map(BackupVerdict::Confirmed);

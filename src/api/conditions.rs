@@ -19,6 +19,13 @@ pub struct DesiredCondition {
     pub message: String,
 }
 
+impl DesiredCondition {
+    /// Adds a sentence to the message.
+    pub fn add(&mut self, said: &str) {
+        self.message = format!("{}; {said}", self.message.trim_end_matches('.'));
+    }
+}
+
 /// What setting a condition changed.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! `DatabaseBackup`: one backup set in the bucket, and how the backup went.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -99,6 +99,13 @@ pub struct DatabaseBackupSpec {
 const FIRST_CHECK_AGE: SignedDuration = SignedDuration::from_mins(2);
 
 impl DatabaseBackup {
+    /// When its object was created, by the API server's clock.
+    #[must_use]
+    pub fn made(&self) -> Option<Timestamp> {
+        let created = self.metadata.creation_timestamp.as_ref();
+        created.map(|created| created.0)
+    }
+
     /// Whether it is Complete, a good check has confirmed it, and no reset has demoted it.
     #[must_use]
     pub fn counts(&self) -> bool {
@@ -159,7 +166,7 @@ impl DatabaseBackup {
     /// Since when a check counts as one that was made for this backup: since it began.
     #[must_use]
     pub fn check_since(&self) -> Option<Time> {
-        let begun = self.metadata.creation_timestamp.as_ref()?.0;
+        let begun = self.made()?;
         let name = self.metadata.name.as_deref().unwrap_or_default();
         let is_first = name.starts_with(&names::first_backup(&self.spec.database));
         let age = if is_first {

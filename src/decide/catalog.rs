@@ -28,12 +28,7 @@ pub fn newest_report(observed: &Observed) -> Option<(&DatabaseBackup, &CatalogRe
     list(&observed.backups)
         .iter()
         .filter_map(|backup| Some((backup, backup.status.as_ref()?.catalog.as_ref()?)))
-        .max_by_key(|(backup, _)| made(backup))
-}
-
-fn made(backup: &DatabaseBackup) -> Option<Timestamp> {
-    let made = backup.metadata.creation_timestamp.as_ref();
-    made.map(|made| made.0)
+        .max_by_key(|(backup, _)| backup.made())
 }
 
 fn path(backup: &DatabaseBackup) -> Option<&str> {
@@ -93,7 +88,7 @@ fn removed<'a>(
         );
         is_removed
             && has_ended
-            && made(backup) < made(reported)
+            && backup.made() < reported.made()
             && place(backup) == place(reported)
             && backup.metadata.deletion_timestamp.is_none()
     })
@@ -113,7 +108,7 @@ pub fn plan_catalog(
                 && is_of_accepted(observed, judged, identifier(one))
                 && is_in_present_bucket(one, &backup.storage)
         })
-        .max_by_key(|one| made(one));
+        .max_by_key(|one| one.made());
     let Some(newest) = newest else { return };
     let Some(wait) = time_left(observed) else {
         return;
@@ -222,7 +217,7 @@ fn time_left(observed: &Observed) -> Option<Duration> {
         return Some(pause.unwrap_or_default());
     }
     let counting = list(&observed.backups).iter().filter(|one| one.counts());
-    let counting: Vec<Timestamp> = counting.filter_map(made).collect();
+    let counting: Vec<Timestamp> = counting.filter_map(DatabaseBackup::made).collect();
     // With the second one there may be something to remove.
     if counting.len() > 1 {
         return Some(Duration::ZERO);
@@ -256,7 +251,7 @@ fn damaged<'a>(
 fn say_expired(
     observed: &Observed,
     report: &CatalogReport,
-    condition: DesiredCondition,
+    mut condition: DesiredCondition,
 ) -> DesiredCondition {
     let name_of = |remark: &SetRemark| {
         let mut backups = list(&observed.backups).iter();
@@ -270,17 +265,13 @@ fn say_expired(
         0 | 1 => "1 set".to_owned(),
         count => format!("{count} sets"),
     };
-    let before = condition.message.trim_end_matches('.');
-    let message = format!(
-        "{before}; {count} older than all others, such as that of DatabaseBackup {name}, are gone from the \
-         bucket, as after a lifecycle rule of it. Delete what is left of them in the cluster: kubectl -n {} \
-         delete dbbackup {name}",
+    condition.add(&format!(
+        "{count} older than all others, such as that of DatabaseBackup {name}, are gone from the bucket, as \
+         after a lifecycle rule of it. Delete what is left of them in the cluster: kubectl -n {} delete \
+         dbbackup {name}",
         observed.namespace_name()
-    );
-    DesiredCondition {
-        message,
-        ..condition
-    }
+    ));
+    condition
 }
 
 /// Says which sets are damaged. There may be a fresh backup nevertheless; but who loses one may lose the
@@ -327,8 +318,7 @@ pub fn worsen(
         condition.reason = reason;
         condition.message = format!("{said}. Apart from that, {}", condition.message);
     } else {
-        let before = condition.message.trim_end_matches('.');
-        condition.message = format!("{before}; {said}");
+        condition.add(said);
     }
     condition
 }

@@ -155,14 +155,7 @@ fn lacking<'a>(
         .filter(|one| one.metadata.deletion_timestamp.is_none())
         .filter_map(|one| Some((one, lacks(one, copy)?)))
         .collect();
-    all.sort_by_key(|(one, lacks)| {
-        let made = one.metadata.creation_timestamp.as_ref();
-        (
-            failed_at(one, copy),
-            *lacks,
-            std::cmp::Reverse(made.map(|made| made.0)),
-        )
-    });
+    all.sort_by_key(|(one, lacks)| (failed_at(one, copy), *lacks, std::cmp::Reverse(one.made())));
     all
 }
 
@@ -221,12 +214,11 @@ pub fn say(
             .iter()
             .find(|(of, lacks)| *lacks == Lacks::Demotion && failed_at(of, copy).is_some());
         if let Some((of, _)) = demoted {
-            let before = condition.message.trim_end_matches('.');
-            condition.message = format!(
-                "{before}; the copy {} does not say yet that {} is demoted: do not restore that one from it",
+            condition.add(&format!(
+                "the copy {} does not say yet that {} is demoted: do not restore that one from it",
                 copy.name,
                 of.metadata.name.as_deref().unwrap_or_default()
-            );
+            ));
         }
         let behind: Vec<&DatabaseBackup> = lacking
             .into_iter()
@@ -255,11 +247,10 @@ pub fn say(
             let reason = status.reason.as_deref().unwrap_or_default();
             format!(" ({reason}): {}", message.trim_end_matches('.'))
         });
-        let before = condition.message.trim_end_matches('.');
-        condition.message = format!(
-            "{before}; the copy {} is {count} behind since {since}{why}",
+        condition.add(&format!(
+            "the copy {} is {count} behind since {since}{why}",
             copy.name
-        );
+        ));
     }
     condition
 }

@@ -7,7 +7,7 @@ use crate::wording::{count, number};
 use crate::world::Observed;
 
 /// Adds to the condition that the newest backup has less than half of the files that another one has.
-pub fn say(observed: &Observed, condition: DesiredCondition) -> DesiredCondition {
+pub fn say(observed: &Observed, mut condition: DesiredCondition) -> DesiredCondition {
     let wanted = observed.database.spec.backup.as_ref();
     if wanted.is_none_or(|backup| backup.directories.is_empty()) {
         return condition;
@@ -17,32 +17,24 @@ pub fn say(observed: &Observed, condition: DesiredCondition) -> DesiredCondition
         let all = list(&observed.backups).iter();
         all.filter_map(|backup| Some((backup, files(backup)?)))
     };
-    let made = |backup: &DatabaseBackup| {
-        let made = backup.metadata.creation_timestamp.as_ref();
-        made.map(|made| made.0)
-    };
-    let Some((newest, now)) = all().max_by_key(|(backup, _)| made(backup)) else {
+    let Some((newest, now)) = all().max_by_key(|(backup, _)| backup.made()) else {
         return condition;
     };
     let fuller = all()
         .filter(|(backup, files)| backup.counts() && *files > now.saturating_mul(2))
-        .max_by_key(|(backup, _)| made(backup));
+        .max_by_key(|(backup, _)| backup.made());
     let Some((fullest, before)) = fuller else {
         return condition;
     };
     let name = |backup: &DatabaseBackup| backup.metadata.name.clone().unwrap_or_default();
-    let said = condition.message.trim_end_matches('.');
-    let message = format!(
-        "{said}; {} has {} of spec.backup.directories, and {} has {}: see whether the claims still have \
+    condition.add(&format!(
+        "{} has {} of spec.backup.directories, and {} has {}: see whether the claims still have \
          them. Retention keeps {} until a newer backup has half of its files",
         name(newest),
         count(now, "file"),
         name(fullest),
         number(before),
         name(fullest)
-    );
-    DesiredCondition {
-        message,
-        ..condition
-    }
+    ));
+    condition
 }

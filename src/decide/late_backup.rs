@@ -27,25 +27,18 @@ pub fn plan_look(observed: &Observed, backup: &ValidBackup, plan: &mut Plan) {
 pub fn say(
     observed: &Observed,
     good: Option<&BackupSummary>,
-    condition: DesiredCondition,
+    mut condition: DesiredCondition,
 ) -> DesiredCondition {
     let is_made_up = |late: &&LateBackup| good.is_some_and(|good| good.time.0 >= late.due.0);
     let late = observed.late_backup.as_ref();
     let Some(late) = late.filter(|late| !is_made_up(late)) else {
         return condition;
     };
-    let is_waiting =
-        condition.status != ConditionStatus::True && WAITING.contains(&condition.reason);
-    let said = condition.message.trim_end_matches('.');
-    DesiredCondition {
-        reason: if is_waiting {
-            reasons::AGENT_NOT_STARTED
-        } else {
-            condition.reason
-        },
-        message: format!("{said}; {}", describe(observed, late)),
-        ..condition
+    if condition.status != ConditionStatus::True && WAITING.contains(&condition.reason) {
+        condition.reason = reasons::AGENT_NOT_STARTED;
     }
+    condition.add(&describe(observed, late));
+    condition
 }
 
 fn describe(observed: &Observed, late: &LateBackup) -> String {

@@ -63,16 +63,13 @@ fn missing_claim(observed: &Observed) -> Option<AgentFailure> {
 }
 
 /// Adds to the condition that the next backup will fail, unless it says so already.
-pub fn say(obstacle: Option<&AgentFailure>, condition: DesiredCondition) -> DesiredCondition {
+pub fn say(obstacle: Option<&AgentFailure>, mut condition: DesiredCondition) -> DesiredCondition {
     let Some(AgentFailure { reason, message }) = obstacle else {
         return condition;
     };
     if condition.message.contains(message.as_str()) {
         return condition;
     }
-    let said = condition.message.trim_end_matches('.');
-    DesiredCondition {
-        message: format!("{said}; the next backup will fail ({reason}): {message}"),
-        ..condition
-    }
+    condition.add(&format!("the next backup will fail ({reason}): {message}"));
+    condition
 }

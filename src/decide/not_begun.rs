@@ -156,7 +156,7 @@ pub fn say(
     observed: &Observed,
     task: Task,
     has_ended: impl Fn(&Job) -> bool,
-    condition: DesiredCondition,
+    mut condition: DesiredCondition,
 ) -> DesiredCondition {
     let mut held_up = list(&observed.jobs)
         .iter()
@@ -166,20 +166,13 @@ pub fn say(
     let Some(agent) = held_up.next() else {
         return condition;
     };
-    let is_waiting =
-        condition.status != ConditionStatus::True && WAITING.contains(&condition.reason);
-    let said = condition.message.trim_end_matches('.');
+    if condition.status != ConditionStatus::True && WAITING.contains(&condition.reason) {
+        condition.reason = reasons::AGENT_NOT_STARTED;
+    }
     let verb = match agent.why {
         Fact::Known(_) => "can't start",
         Fact::Unknown(_) => "has not started",
     };
-    DesiredCondition {
-        reason: if is_waiting {
-            reasons::AGENT_NOT_STARTED
-        } else {
-            condition.reason
-        },
-        message: format!("{said}; {} {verb}: {}", task.words(), why(agent)),
-        ..condition
-    }
+    condition.add(&format!("{} {verb}: {}", task.words(), why(agent)));
+    condition
 }

@@ -125,7 +125,7 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
         if !waits && *step == Step::EnsureAgentIdentity {
             continue;
         }
-        condition.message = format!("{}; {why}", condition.message.trim_end_matches('.'));
+        condition.add(&why);
         if waits {
             condition.reason = if condition.condition == ConditionType::Guarded {
                 reasons::MARK_REFUSED
@@ -184,11 +184,7 @@ fn say_of_write(step: &Step, plan: &mut Plan, words: impl FnOnce(&str) -> String
     let Some(condition) = conditions.find(|found| found.condition == told) else {
         return;
     };
-    condition.message = format!(
-        "{}; {}",
-        condition.message.trim_end_matches('.'),
-        words(&what)
-    );
+    condition.add(&words(&what));
     if condition.reason == reasons::GUARDING {
         condition.reason = reasons::MARK_REFUSED;
     }

@@ -64,10 +64,7 @@ pub fn say(observed: &Observed, condition: DesiredCondition) -> DesiredCondition
         demoted.is_some_and(BackupDemotion::is_damage)
     };
     let damaged: Vec<&DatabaseBackup> = list(&observed.backups).iter().filter(is_damaged).collect();
-    let newest = damaged.iter().max_by_key(|backup| {
-        let made = backup.metadata.creation_timestamp.as_ref();
-        made.map(|made| made.0)
-    });
+    let newest = damaged.iter().max_by_key(|backup| backup.made());
     let Some(status) = newest.and_then(|backup| backup.status.as_ref()) else {
         return condition;
     };
@@ -99,7 +96,7 @@ pub fn say(observed: &Observed, condition: DesiredCondition) -> DesiredCondition
 }
 
 /// What could not be read says nothing about the backups; that it could not is worth a look.
-fn say_unread(observed: &Observed, condition: DesiredCondition) -> DesiredCondition {
+fn say_unread(observed: &Observed, mut condition: DesiredCondition) -> DesiredCondition {
     let report = newest_report(observed).map(|(_, report)| report);
     let sample = report.and_then(|report| report.sample.as_ref());
     let mut unread = sample.into_iter().flat_map(|sample| &sample.unread);
@@ -110,12 +107,9 @@ fn say_unread(observed: &Observed, condition: DesiredCondition) -> DesiredCondit
         0 => String::new(),
         count => format!(" ({count} more)"),
     };
-    let before = condition.message.trim_end_matches('.');
-    DesiredCondition {
-        message: format!(
-            "{before}; whether the backup set {} is whole is not known{more}: {}",
-            first.path, first.why
-        ),
-        ..condition
-    }
+    condition.add(&format!(
+        "whether the backup set {} is whole is not known{more}: {}",
+        first.path, first.why
+    ));
+    condition
 }

@@ -311,20 +311,17 @@ pub fn check_since(observed: &Observed, backup: &DatabaseBackup) -> Option<Time>
 }
 
 /// Adds to the condition that a backup waits. Whether there is a fresh one it does not change.
-pub fn say(plan: &Plan, condition: DesiredCondition) -> DesiredCondition {
+pub fn say(plan: &Plan, mut condition: DesiredCondition) -> DesiredCondition {
     let turn = plan.status.backup_turn.as_ref();
     let Some(turn) = turn.filter(|turn| turn.given.is_none()) else {
         return condition;
     };
-    let before = condition.message.trim_end_matches('.');
-    DesiredCondition {
-        message: format!(
-            "{before}; backup {} waits for its turn since {}: at most {} run at once, and \
-             status.backupTurn says how many are before it",
-            turn.backup, turn.since.0, turn.at_most
-        ),
-        ..condition
-    }
+    condition.add(&format!(
+        "backup {} waits for its turn since {}: at most {} run at once, and status.backupTurn says how many \
+         are before it",
+        turn.backup, turn.since.0, turn.at_most
+    ));
+    condition
 }
 
 /// Now, as precise as Kubernetes writes a time.

@@ -146,10 +146,7 @@ fn newer_disproved<'a>(
     proven: &Time,
 ) -> Option<(&'a str, &'a BackupDrill)> {
     let newest_first = counting(observed, judged).into_iter().rev();
-    let newer = newest_first.filter(|backup| {
-        let made = backup.metadata.creation_timestamp.as_ref();
-        made.is_some_and(|made| made.0 > proven.0)
-    });
+    let newer = newest_first.filter(|backup| backup.made().is_some_and(|made| made > proven.0));
     let mut disproved = newer.filter_map(|backup| {
         let name = backup.metadata.name.as_deref()?;
         Some((name, backup.disproved_by()?))

@@ -30,10 +30,7 @@ pub fn counting<'a>(observed: &'a Observed, judged: &Judged<'_>) -> Vec<&'a Data
             backup.metadata.deletion_timestamp.is_none() && counts_now(observed, judged, backup)
         })
         .collect();
-    counting.sort_by_key(|backup| {
-        let made = backup.metadata.creation_timestamp.as_ref();
-        (made.map(|made| made.0), backup.metadata.name.clone())
-    });
+    counting.sort_by_key(|backup| (backup.made(), backup.metadata.name.clone()));
     counting
 }
 

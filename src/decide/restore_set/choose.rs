@@ -88,12 +88,8 @@ fn newest<'a>(
             && is_in_present_bucket(backup, storage)
             && (is_drill || backup.disproved_by().is_none())
     });
-    let made = |backup: &&DatabaseBackup| {
-        let created = backup.metadata.creation_timestamp.as_ref();
-        created.map(|created| created.0)
-    };
     counting
-        .max_by_key(made)
+        .max_by_key(|backup| backup.made())
         .ok_or_else(|| Choice::Waits(none_counts(observed, judged, storage)))
 }
 
@@ -165,10 +161,7 @@ fn none_counts(observed: &Observed, judged: &Judged<'_>, storage: &S3Storage) ->
             matches!(state, Some(BackupState::Complete | BackupState::Suspect))
         })
         .collect();
-    let newest = taken.iter().max_by_key(|backup| {
-        let created = backup.metadata.creation_timestamp.as_ref();
-        created.map(|created| created.0)
-    });
+    let newest = taken.iter().max_by_key(|backup| backup.made());
     let Some(newest) = newest else {
         return format!(
             "no backup of database {name} counts, because none was taken. If a volume with the data is \

@@ -118,10 +118,7 @@ pub async fn run_backups(
             ClusterRequest::list(DatabaseBackup::crd_name(), Some(namespace), context).failed(error)
         })?
         .items;
-    backups.sort_by_key(|backup| {
-        let made = backup.metadata.creation_timestamp.as_ref();
-        (made.map(|time| time.0), backup.name_any())
-    });
+    backups.sort_by_key(|backup| (backup.made(), backup.name_any()));
     if arguments.plan {
         let text = match (arguments.output, newest_report(&backups)) {
             (Some(DataFormat::Json), report) => build_json(&report)?,

@@ -155,9 +155,6 @@ pub async fn fetch_backups(
         ClusterRequest::list(DatabaseBackup::crd_name(), Some(namespace), context).failed(error)
     })?;
     let mut backups = listed.items;
-    backups.sort_by_key(|backup| {
-        let made = backup.metadata.creation_timestamp.as_ref();
-        (made.map(|time| time.0), backup.name_any())
-    });
+    backups.sort_by_key(|backup| (backup.made(), backup.name_any()));
     Ok(backups)
 }

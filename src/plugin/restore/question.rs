@@ -80,14 +80,10 @@ fn not_disproved<'a>(
         let status = backup.status.as_ref();
         status.and_then(|status| status.system_identifier.clone())
     };
-    let made = |backup: &&DatabaseBackup| {
-        let made = backup.metadata.creation_timestamp.as_ref();
-        made.map(|made| made.0)
-    };
     let others = backups.iter().filter(|backup| {
         backup.counts() && backup.disproved_by().is_none() && cluster(backup) == cluster(newest)
     });
-    others.max_by_key(made)
+    others.max_by_key(|backup| backup.made())
 }
 
 /// What there is, what will happen, and what does not come with it.
