@@ -12,7 +12,8 @@ use kube::api::ObjectMeta;
 
 use super::agent_home::{annotations, with_labels};
 use super::agent_job::build_metadata;
-use super::agent_pod::{BACKUP, Secrets, Task, build_template, labels};
+use super::agent_pod::{BACKUP, Task, build_template, labels};
+use super::agent_secrets::Secrets;
 use super::agent_settings::AgentPodSettings;
 use super::schedule::Schedule;
 use crate::api::{BackupRequest, FAILED_EXIT_CODE, ProtectedDatabase, REQUEST_VARIABLE, names};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 
 use super::agent_job::build_metadata;
-use super::agent_pod::{Secrets, Task, build_template};
+use super::agent_pod::{Task, build_template};
+use super::agent_secrets::Secrets;
 use super::agent_settings::AgentPodSettings;
 use crate::api::{CatalogRequest, ProtectedDatabase};
 

@@ -13,8 +13,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::agent_job::build_metadata;
 use super::agent_pod::{
-    BINARY, DRILL, Secrets, Task, build_template, empty_dir, mount, resources, security_context,
+    BINARY, DRILL, Task, build_template, empty_dir, mount, resources, security_context,
 };
+use super::agent_secrets::Secrets;
 use super::agent_settings::AgentPodSettings;
 use super::backup_job::{BACKOFF_LIMIT, MARGIN_SECONDS, build_failure_policy};
 use super::quantity::{compare, is_amount};

@@ -6,6 +6,7 @@ mod agent_home;
 mod agent_identity;
 mod agent_job;
 mod agent_pod;
+mod agent_secrets;
 mod agent_settings;
 mod agent_wishes;
 mod backup_job;

@@ -3,7 +3,8 @@
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 
 use super::agent_job::build_metadata;
-use super::agent_pod::{RESTORE, Secrets, Task, build_template};
+use super::agent_pod::{RESTORE, Task, build_template};
+use super::agent_secrets::Secrets;
 use super::agent_settings::AgentPodSettings;
 use super::backup_job::{BACKOFF_LIMIT, MARGIN_SECONDS, build_failure_policy};
 use crate::api::{DatabaseRestore, ProtectedDatabase, RestoreRequest, names};
