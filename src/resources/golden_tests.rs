@@ -429,7 +429,7 @@ fn a_key_of_retentions_own_is_in_no_pod_of_a_backup() {
     let taking = super::agent_pod::Task {
         name: super::agent_pod::BACKUP,
         request: String::new(),
-        secrets: super::agent_pod::Secrets::PostgresAndStorage,
+        secrets: super::agent_secrets::Secrets::PostgresAndStorage,
         claim: None,
         directories: &[],
         node: None,

@@ -51,7 +51,7 @@ pub fn plan_due(observed: &Observed, judged: &Judged<'_>, stall: Option<&Stall>,
         && observed.backups.known().is_some()
         && observed.owns_workload()
         && observed.other_namespace.is_none();
-    if is_known && !restores.iter().any(is_open) {
+    if is_known && !restores.iter().any(DatabaseRestore::is_open) {
         let counting = counting(observed, judged);
         let from = select(&counting, asked.of, due.0.as_second());
         plan.steps

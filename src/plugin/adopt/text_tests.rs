@@ -174,12 +174,13 @@ fn what_it_says_before_it_asks_reads() {
     text.push_str("=====\n");
     text.push_str(&describe(&right, &suspect, &place(), RestoreTarget::Beside));
     assert_eq!(refuse(&right, &chosen, &place()), None);
-    for wrong in vec![
-        database(&Value::Null, "knowledge_os"),
-        database(&storage("others", "prod"), "knowledge_os"),
-        database(&storage("backups", "pro"), "knowledge_os"),
-        database(&storage("backups", ""), "another"),
+    for (storage, name) in [
+        (Value::Null, "knowledge_os"),
+        (storage("others", "prod"), "knowledge_os"),
+        (storage("backups", "pro"), "knowledge_os"),
+        (storage("backups", ""), "another"),
     ] {
+        let wrong = database(&storage, name);
         text.push_str("=====\n");
         text.push_str(&refuse(&wrong, &chosen, &place()).unwrap());
         text.push('\n');
