@@ -1,6 +1,6 @@
 //! Copying this program to where the main container of an agent's Job runs it from.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use nix::unistd::{Gid, Uid};
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Copies the running program to `to`, executable by everyone. It appears there whole or not at
-/// all.
+/// all. Nothing is forced to the disk: a node that dies runs this again before the pod's containers.
 pub fn install(to: &Path) -> anyhow::Result<()> {
     let directory = to
         .parent()
@@ -35,7 +35,6 @@ pub fn install(to: &Path) -> anyhow::Result<()> {
     let copy = || -> std::io::Result<()> {
         fs::copy(OWN_PROGRAM, &unfinished)?;
         fs::set_permissions(&unfinished, Permissions::from_mode(0o755))?;
-        File::open(&unfinished)?.sync_all()?;
         fs::rename(&unfinished, to)
     };
     copy().with_context(|| {

@@ -35,7 +35,7 @@ use crate::guard;
 /// Events come in bursts, the operator's own writes among them: one pass for those that follow each
 /// other this fast. Whoever touched an object more often than that would keep its database waiting, so
 /// it is short.
-const BURST: Duration = Duration::from_millis(100);
+const BURST: Duration = Duration::from_millis(300);
 
 /// Runs the controller until `stop` resolves. What is in progress then is finished.
 pub async fn run(

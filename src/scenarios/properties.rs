@@ -1,6 +1,7 @@
 //! What must hold for every golden scenario.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, render};
@@ -13,7 +14,13 @@ use crate::api::{ConditionStatus, ConditionType};
 use crate::decide::decide;
 use crate::plan::{Step, check_plan};
 
+/// Made once: they take longer to make than most of what is asked of them.
 pub fn all() -> Vec<Scenario> {
+    static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(build);
+    ALL.clone()
+}
+
+fn build() -> Vec<Scenario> {
     [
         protect::scenarios(),
         confirmed::scenarios(),

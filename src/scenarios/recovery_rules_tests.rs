@@ -1,5 +1,7 @@
 //! Every rule about bringing back refuses what it is there for, and nothing else does.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
@@ -908,9 +910,9 @@ fn cases() -> Vec<Case> {
     .collect()
 }
 
-/// Whether a rule has a case here.
-pub fn has_case(rule: &str) -> bool {
-    cases().iter().any(|case| case.rule == rule)
+/// The rules that have a case here.
+pub fn with_case() -> BTreeSet<&'static str> {
+    cases().iter().map(|case| case.rule).collect()
 }
 
 #[test]

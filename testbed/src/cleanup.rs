@@ -53,7 +53,7 @@ pub fn remove_containers(layout: &Layout) -> Result<()> {
     )?;
     keepers = container_keepers(layout);
     kill_processes(&keepers)?;
-    mounts::unmount_below(&[layout.state().join("kubelet"), layout.runtime()])?;
+    mounts::unmount_below(&[layout.state().join("kubelet/pods"), layout.runtime()])?;
     remove_cgroups(layout, false)?;
     remove_folder(&layout.runtime())
 }

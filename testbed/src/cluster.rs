@@ -13,7 +13,7 @@ use crate::layout::Layout;
 use crate::process::{self, State};
 use crate::progress::{say, step};
 use crate::readiness::{self, inside};
-use crate::{cgroups, cleanup, kubeconfig, network, object_store, pki, provision};
+use crate::{cgroups, cleanup, kubeconfig, mounts, network, object_store, pki, provision};
 
 /// What a cluster was started with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,6 +196,12 @@ fn prepare(layout: &Layout, bin: &Path) -> Result<()> {
     }
     for folder in ["etcd", "cni", "kubelet", "s3-versions", "pod-logs"] {
         fs::create_dir_all(state.join(folder))?;
+    }
+    // Of a cluster for tests, what pods write needs no disk: it is gone soon, and a disk feels it.
+    if layout.is_named() {
+        for folder in [layout.volumes(), state.join("kubelet")] {
+            mounts::mount_memory(&folder)?;
+        }
     }
     for log in fs::read_dir(layout.logs())?.flatten() {
         fs::remove_file(log.path())?;

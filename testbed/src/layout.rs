@@ -109,6 +109,12 @@ impl Layout {
         &self.root
     }
 
+    /// Whether it is a cluster beside the checkout's own: those are for tests.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        !self.state.ends_with(STATE)
+    }
+
     /// Eight hexadecimal digits that tell this cluster from others on the machine.
     #[must_use]
     pub fn id(&self) -> &str {

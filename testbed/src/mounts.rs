@@ -1,10 +1,20 @@
 //! Finding and removing mounts below a folder.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use nix::mount::{MntFlags, umount2};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+/// At most this much of the machine's memory is for one folder.
+const MEMORY: &str = "size=60%,mode=0755";
+
+/// Keeps what is written below a folder in memory.
+pub fn mount_memory(folder: &Path) -> Result<()> {
+    let none = None::<&str>;
+    mount(none, folder, Some("tmpfs"), MsFlags::empty(), Some(MEMORY))
+        .with_context(|| format!("no memory can be mounted at {}", folder.display()))
+}
 
 /// Unmounts everything below the given folders, and makes sure of it.
 pub fn unmount_below(folders: &[PathBuf]) -> Result<()> {

@@ -44,7 +44,7 @@ const fn tool(package: &'static str) -> Tool {
     }
 }
 
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 14] = [
     tool("k8s.io/kubernetes/cmd/kube-apiserver"),
     tool("k8s.io/kubernetes/cmd/kube-controller-manager"),
     tool("k8s.io/kubernetes/cmd/kube-proxy"),
@@ -58,6 +58,10 @@ const TOOLS: [Tool; 13] = [
     tool("github.com/coredns/coredns"),
     tool("github.com/versity/versitygw/cmd/versitygw"),
     tool("github.com/opencontainers/runc"),
+    Tool {
+        source: Some(include_str!("../tools/local-path-provisioner/main.go")),
+        ..tool("holdfast.dev/testbed-tools/local-path-provisioner")
+    },
     Tool {
         needed_by: Selection::All,
         ..tool("helm.sh/helm/v4/cmd/helm")
@@ -110,29 +114,22 @@ fn linker_flags() -> String {
     )
 }
 
-/// The programs built on their own: packages of one module at one version.
-fn standalone() -> [(String, Vec<&'static str>); 2] {
-    let containerd = |name: &str| {
+/// containerd's programs: built on their own, because its CRI is newer than the module of the kubelet.
+const CONTAINERD: [&str; 3] = ["containerd", "containerd-shim-runc-v2", "ctr"];
+
+fn containerd_packages() -> [String; 3] {
+    CONTAINERD.map(|name| {
         format!(
             "github.com/containerd/containerd/v2/cmd/{name}@{}",
             versions::CONTAINERD
         )
-    };
-    [
-        (
-            ["containerd", "containerd-shim-runc-v2", "ctr"]
-                .map(containerd)
-                .join(" "),
-            vec!["containerd", "containerd-shim-runc-v2", "ctr"],
-        ),
-        (
-            format!(
-                "github.com/rancher/local-path-provisioner@{}",
-                versions::LOCAL_PATH_PROVISIONER
-            ),
-            vec!["local-path-provisioner"],
-        ),
-    ]
+    })
+}
+
+/// The file of a tool in the folder of binaries.
+pub fn file(name: &str) -> String {
+    let tool = TOOLS.iter().find(|tool| tool.name() == name);
+    tool.map_or_else(|| name.to_owned(), Tool::file)
 }
 
 /// The folder in the cache that holds the binaries of this checkout's pinned versions.
@@ -142,16 +139,12 @@ pub fn bin_folder(layout: &Layout, cache: &Cache) -> Result<PathBuf> {
         let path = tools.join(name);
         fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))
     };
-    let standalone: String = standalone()
-        .iter()
-        .map(|(packages, _)| packages.as_str())
-        .collect();
     Ok(cache
         .place(&cache::key(&[
             &read("go.mod")?,
             &read("go.sum")?,
             &linker_flags(),
-            &standalone,
+            &containerd_packages().join(" "),
         ]))
         .join("bin"))
 }
@@ -206,22 +199,16 @@ pub fn build(layout: &Layout, cache: &Cache, selection: Selection) -> Result<Pat
             fs::rename(half.join(built), bin.join(tool.file()))?;
         }
     }
-    for (packages, names) in standalone() {
-        if names.iter().all(|name| bin.join(name).is_file()) {
-            continue;
-        }
-        say(&format!(
-            "building {}: about a minute the first time",
-            names.join(" ")
-        ));
+    if CONTAINERD.iter().any(|name| !bin.join(name).is_file()) {
+        say("building containerd: about a minute the first time");
         cache::begin_folder(&half)?;
         let mut command = go();
         command
             .env("GOBIN", &half)
             .args(["install", "-v", "-trimpath", "-ldflags", "-s -w"])
-            .args(packages.split(' '));
-        run_with_progress(names[0], &mut command)?;
-        for name in names {
+            .args(containerd_packages());
+        run_with_progress("containerd", &mut command)?;
+        for name in CONTAINERD {
             fs::rename(half.join(name), bin.join(name))?;
         }
     }
@@ -231,9 +218,7 @@ pub fn build(layout: &Layout, cache: &Cache, selection: Selection) -> Result<Pat
 
 fn is_complete(bin: &Path, selection: Selection) -> bool {
     missing_tools(bin, selection).is_empty()
-        && standalone()
-            .iter()
-            .all(|(_, names)| names.iter().all(|name| bin.join(name).is_file()))
+        && CONTAINERD.iter().all(|name| bin.join(name).is_file())
 }
 
 fn missing_tools(bin: &Path, selection: Selection) -> Vec<&'static Tool> {

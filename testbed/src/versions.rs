@@ -6,10 +6,6 @@ pub const KUBERNETES: &str = "v1.36.3";
 /// containerd: on its own, because its CRI is newer than the module of kubelet 1.36.
 pub const CONTAINERD: &str = "v2.4.2";
 
-/// The provisioner of dynamic volumes: on its own, because of an import that differs in case from
-/// others.
-pub const LOCAL_PATH_PROVISIONER: &str = "v0.0.30";
-
 /// A Postgres image: the major version and the Debian release that ships it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PostgresRelease {

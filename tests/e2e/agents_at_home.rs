@@ -71,6 +71,8 @@ fn annotations_of_the_agents_service_account_stay_when_their_identity_is_written
         ));
         let before = scene.get::<RoleBinding>(account).await;
         scene.kubectl(&format!("delete rolebinding {account}"));
+        // Nobody watches bindings: the next pass sees to them, which comes before each Job, and after a change.
+        scene.kubectl("annotate protecteddatabase knowledge test.invalid/look=again");
         scene
             .wait("the operator to write the identity again", async || {
                 let found = scene.api::<RoleBinding>().get_opt(account).await;

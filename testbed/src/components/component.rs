@@ -64,7 +64,7 @@ impl Component {
             Self::Proxy => "kube-proxy",
             Self::Dns => "coredns",
             Self::ObjectStore => "versitygw",
-            Self::Provisioner => "local-path-provisioner",
+            Self::Provisioner => provisioner::NAME,
         }
     }
 
@@ -98,7 +98,7 @@ impl Component {
             Self::Proxy => proxy::build_launch(layout),
             Self::Dns => dns::build_launch(layout),
             Self::ObjectStore => object_store::build_launch(layout),
-            Self::Provisioner => provisioner::build_launch(layout),
+            Self::Provisioner => return provisioner::build_launch(layout, bin),
         };
         launch.program = bin.join(self.name());
         launch

@@ -30,11 +30,23 @@ state = "{runtime}/containerd"
 [grpc]
   address = "{runtime}/containerd.sock"
 
+# Nothing outlives a start, so nothing is lost with what was not synced.
+[plugins."io.containerd.metadata.v1.bolt"]
+  no_sync = true
+
+# Nobody reads its statistics.
+[plugins."io.containerd.monitor.task.v1.cgroups"]
+  no_prometheus = true
+
+[plugins."io.containerd.cri.v1.images"]
+  stats_collect_period = 3600
+
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "{PAUSE_IMAGE}"
 
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = true
+  stats_collect_period = "1h"
   netns_mounts_under_state_dir = true
 
   [plugins."io.containerd.cri.v1.runtime".cni]

@@ -31,7 +31,7 @@ pub fn recipe(release: PostgresRelease) -> String {
 }
 
 /// What is run in the root file system once the packages are in it.
-fn build_scripts(release: PostgresRelease) -> [String; 4] {
+fn build_scripts(release: PostgresRelease) -> [String; 5] {
     let major = release.major;
     // The users of the well-known image: claims made with it can be mounted here and the other way
     // round.
@@ -57,7 +57,12 @@ fn build_scripts(release: PostgresRelease) -> [String; 4] {
                    \"s/^#\\?listen_addresses.*/listen_addresses = '*'/\" \
                    /usr/share/postgresql/*/postgresql.conf.sample"
         .to_owned();
-    [renumber, shrink, without_compiler, prepare]
+    // Debian's own are a Perl program that looks for the server's version: there is one.
+    let direct = format!(
+        "for program in /usr/lib/postgresql/{major}/bin/*; do if [ -e /usr/bin/${{program##*/}} ]; then ln -sf \
+         $program /usr/bin/; fi; done"
+    );
+    [renumber, shrink, without_compiler, prepare, direct]
 }
 
 /// Makes the root file system and writes the image.

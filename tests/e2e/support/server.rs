@@ -359,7 +359,9 @@ impl Server {
                                 {"name": "POSTGRES_INITDB_ARGS", "value": "--no-sync"},
                             ],
                             "ports": [{"containerPort": 5432}],
-                            "readinessProbe": {"tcpSocket": {"port": 5432}, "periodSeconds": 1},
+                            // Each look at a running server is a process that it forks.
+                            "startupProbe": {"tcpSocket": {"port": 5432}, "periodSeconds": 1, "failureThreshold": 300},
+                            "readinessProbe": {"tcpSocket": {"port": 5432}, "periodSeconds": 5},
                             "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
                             "volumeMounts": [
                                 {"name": "data", "mountPath": "/var/lib/postgresql/data"},
