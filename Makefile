@@ -18,7 +18,7 @@ REAL_TESTS := --test agent --test monitoring --test kstatus --test browser --tes
 # Not `cargo run -p testbed`: that builds all dependencies again, with the features of this package alone.
 TESTBED = $${CARGO_TARGET_DIR:-target}/$$(rustc -vV | sed -n "s/^host: //p")/debug/testbed
 
-.PHONY: help demo demo-guard test test-fast test-real soak faults-backup bench-check bench-backup lint fmt deny generate build image up down
+.PHONY: help demo demo-guard test test-fast test-real test-all soak faults-backup bench-check bench-backup lint fmt deny generate build image up down
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,10 @@ test-fast: ## Unit and golden tests; needs no cluster and no server
 test-real: build $(NEXTEST) ## The agent with a real Postgres and S3, reports in a real browser, the testbed itself, end to end on two clusters
 	$(TESTBED) --cluster tests up
 	$(NEXTEST) nextest run --workspace $(REAL_TESTS) || status=$$?; testbed/durations.sh; exit $${status:-0}
+
+test-all: build $(NEXTEST) ## As test-real, with the cases that differ little from another one, and each on Postgres 15 and 17
+	$(TESTBED) --cluster tests up
+	HOLDFAST_BOTH=1 $(NEXTEST) nextest run --workspace --profile all $(REAL_TESTS)
 
 soak: build ## 1,000 restarts of a living database: no alarm, and how long each verdict took (about 1 h 40 min; RESTARTS=100 for fewer)
 	HOLDFAST_SOAK_RESTARTS=$(RESTARTS) $(CARGO) test -p holdfast --test e2e -- soak --nocapture

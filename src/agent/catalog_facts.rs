@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::{
     BackupState, BackupVerdict, CatalogReport, CatalogRequest, ConditionStatus, ConditionType,
-    DatabaseBackup, DatabaseRestore, ProtectedDatabase, Retention, S3Storage, find_condition,
+    DatabaseBackup, DatabaseRestore, ProtectedDatabase, Retention, find_condition,
 };
 use crate::store::{
     CatalogSet, Held, RetentionRules, SetContents, SetOwner, Standing, database_folder,
@@ -224,7 +224,7 @@ fn held_by(
     if database.spec.suspend {
         return Some(Held::Suspended);
     }
-    if backup.is_none_or(|backup| place_of(&backup.storage.s3) != place_of(&request.storage)) {
+    if backup.is_none_or(|backup| !backup.storage.s3.is_same_place(&request.storage)) {
         return Some(Held::StorageChanged);
     }
     let Some(status) = &database.status else {
@@ -246,21 +246,13 @@ fn held_by(
     (!is_verified || is_over).then_some(Held::DataNotVerified)
 }
 
-fn plain(endpoint: Option<&String>) -> &str {
-    let endpoint = endpoint.map(String::as_str).unwrap_or_default();
-    endpoint.trim_end_matches('/')
-}
-
-/// Where the sets are.
-fn place_of(storage: &S3Storage) -> (&str, &str, &str) {
-    let prefix = storage.prefix.trim_matches('/');
-    (&storage.bucket, plain(storage.endpoint.as_ref()), prefix)
-}
-
 fn is_in_bucket(backup: &DatabaseBackup, request: &CatalogRequest) -> bool {
     backup.status.as_ref().is_some_and(|status| {
-        status.bucket.as_ref() == Some(&request.storage.bucket)
-            && plain(status.endpoint.as_ref()) == plain(request.storage.endpoint.as_ref())
+        let bucket = status.bucket.as_deref();
+        bucket.is_some_and(|bucket| {
+            let endpoint = status.endpoint.as_deref();
+            request.storage.is_bucket(bucket, endpoint)
+        })
     })
 }
 

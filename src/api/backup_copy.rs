@@ -95,9 +95,7 @@ impl BackupCopyStatus {
     /// Whether it is in the bucket that a copy goes to now.
     #[must_use]
     pub fn is_in(&self, storage: &S3Storage) -> bool {
-        self.bucket == storage.bucket
-            && plain(self.endpoint.as_deref()) == plain(storage.endpoint.as_deref())
-            && storage.contains(&self.path)
+        storage.is_bucket(&self.bucket, self.endpoint.as_deref()) && storage.contains(&self.path)
     }
 }
 
@@ -108,6 +106,12 @@ fn plain(endpoint: Option<&str>) -> String {
 }
 
 impl S3Storage {
+    /// Whether it is in this bucket of the object store at this endpoint.
+    #[must_use]
+    pub fn is_bucket(&self, bucket: &str, endpoint: Option<&str>) -> bool {
+        self.bucket == bucket && plain(self.endpoint.as_deref()) == plain(endpoint)
+    }
+
     /// Whether another one is the same place: what one of them writes, the other one would.
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {

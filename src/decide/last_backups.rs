@@ -78,13 +78,9 @@ pub fn is_in_present_bucket(backup: &DatabaseBackup, storage: &S3Storage) -> boo
     let Some(bucket) = &status.bucket else {
         return true;
     };
-    let plain = |endpoint: &Option<String>| {
-        let endpoint = endpoint.as_deref().unwrap_or_default();
-        endpoint.trim_end_matches('/').to_owned()
-    };
     let path = status.path.as_deref();
     let is_below = path.is_none_or(|path| storage.contains(path));
-    *bucket == storage.bucket && plain(&status.endpoint) == plain(&storage.endpoint) && is_below
+    storage.is_bucket(bucket, status.endpoint.as_deref()) && is_below
 }
 
 /// Reports the newest backup and the newest that counts.

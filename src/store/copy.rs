@@ -50,6 +50,7 @@ pub async fn copy_set(
     let (manifest, body) = fetch_manifest(source, order).await?;
     let directory = format!("{}/", order.to);
     abort_unfinished(target, &directory).await;
+    refuse_one_bucket(source, target, &directory).await?;
     let listed = target.list_objects(&directory).await?;
     let there: BTreeMap<&str, u64> = listed
         .iter()
@@ -109,6 +110,34 @@ async fn abort_unfinished(target: &S3Store, directory: &str) {
                 key = unfinished.upload.key,
                 "an old upload is left: {error}"
             );
+        }
+    }
+}
+
+/// The same bucket by another name is no second place: a copy in it is lost together with the set. An upload that is
+/// begun in the one and seen in the other tells, and leaves nothing. A key that may not list uploads can copy
+/// nevertheless.
+async fn refuse_one_bucket(
+    source: &S3Store,
+    target: &S3Store,
+    directory: &str,
+) -> Result<(), StoreError> {
+    let begun = target.begin(&format!("{directory}{MANIFEST_NAME}")).await?;
+    let seen = source.fetch_unfinished(directory).await;
+    if let Err(error) = target.abort(&begun).await {
+        tracing::warn!(key = begun.key, "an upload is left: {error}");
+    }
+    match seen {
+        Ok(seen) if seen.iter().any(|one| one.upload == begun) => Err(StoreError::new(
+            StoreErrorKind::SameBucket,
+            "this is the bucket that the set is in, by another name: a copy here would be lost together with the \
+             set. Name a bucket of another storage, or remove this copy"
+                .to_owned(),
+        )),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::warn!("whether the two are one bucket is not known: {error}");
+            Ok(())
         }
     }
 }

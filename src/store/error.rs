@@ -47,6 +47,8 @@ pub enum StoreErrorKind {
     UploadGone,
     /// An object already exists at the key; nothing is overwritten.
     AlreadyExists,
+    /// A copy was to go to the bucket that the set is in.
+    SameBucket,
     /// Any other answer of the storage.
     UploadFailed,
 }
@@ -68,7 +70,8 @@ impl StoreErrorKind {
             | Self::WrongEncryption
             | Self::WrongLock
             | Self::WrongParts
-            | Self::Unsupported => reasons::STORAGE_REFUSED,
+            | Self::Unsupported
+            | Self::SameBucket => reasons::STORAGE_REFUSED,
             Self::TooLarge | Self::Unreadable => reasons::BACKUPS_UNREADABLE,
             Self::Damaged
             | Self::OtherSize

@@ -100,7 +100,9 @@ pub(super) fn explain(
              sure that no lifecycle rule of the bucket aborts uploads that are younger than \
              `spec.backup.deadline`"
         ),
-        StoreErrorKind::SecretMissing | StoreErrorKind::UploadFailed => {
+        StoreErrorKind::SecretMissing
+        | StoreErrorKind::SameBucket
+        | StoreErrorKind::UploadFailed => {
             format!("{endpoint} failed {while_doing}{tried} ({text}). The next backup tries again")
         }
     };

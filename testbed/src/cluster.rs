@@ -197,11 +197,10 @@ fn prepare(layout: &Layout, bin: &Path) -> Result<()> {
     for folder in ["etcd", "cni", "kubelet", "s3-versions", "pod-logs"] {
         fs::create_dir_all(state.join(folder))?;
     }
-    // Of a cluster for tests, what pods write needs no disk: it is gone soon, and a disk feels it.
+    // Volumes of a cluster for tests need no disk: they are gone soon, and a disk feels it. Not so the pods'
+    // own folders, whose memory would count as that of their containers.
     if layout.is_named() {
-        for folder in [layout.volumes(), state.join("kubelet")] {
-            mounts::mount_memory(&folder)?;
-        }
+        mounts::mount_memory(&layout.volumes())?;
     }
     for log in fs::read_dir(layout.logs())?.flatten() {
         fs::remove_file(log.path())?;

@@ -156,6 +156,27 @@ async fn what_is_damaged_in_the_first_bucket_is_not_copied() {
     assert_eq!(pair.second.objects(), Vec::<String>::new());
 }
 
+/// By whatever name and below whatever prefix: it is lost together with the set.
+#[tokio::test]
+async fn the_bucket_of_the_set_is_no_place_for_its_copy() {
+    let pair = Pair::with_small_set().await;
+    let before = pair.first.objects();
+    for to in [FOLDER, "elsewhere/atra/knowledge/20260201T091000Z-00000001"] {
+        let order = CopyOrder {
+            from: FOLDER,
+            to,
+            manifest_sha256: &pair.sha256,
+            verdict: None,
+        };
+        let error = copy_set(&pair.first.open(), &pair.first.open(), &order)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::SameBucket, "{error}");
+    }
+    assert_eq!(pair.first.objects(), before);
+    assert_eq!(pair.first.unfinished_parts(), 0);
+}
+
 #[tokio::test]
 async fn what_is_in_the_way_is_not_overwritten() {
     for name in ["dump.pgc.zst", "manifest.json"] {

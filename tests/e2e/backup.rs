@@ -13,7 +13,7 @@ use crate::bad_input::calm::wait_said;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
     DATABASE, EXPERTS, NAME, NODES, Scene, Server, assert_tells, beside_others, build_database,
-    with_both,
+    with_either,
 };
 
 /// What comes before the namespace in the bucket.
@@ -113,7 +113,7 @@ fn a_backup_of_data_that_looks_reset_is_kept_and_does_not_count() {
 /// Nobody asks for a check: what was emptied since the last one is seen when the backup begins.
 #[test]
 fn a_backup_of_data_that_was_emptied_since_the_last_check_does_not_count() {
-    with_both("backup-emptied", async |scene, server| {
+    with_either("backup-emptied", async |scene, server| {
         server.start_filled(scene).await;
         let mut database = build_database(scene, server);
         database.spec.verification.tables.clear();

@@ -15,13 +15,13 @@ use serde_json::json;
 
 use crate::support::{
     DATABASE, NAME, Scene, Server, assert_ran, assert_tells, beside_others, build_database,
-    build_plain_database, holdfast, outcome, volume_handle, volume_of, with_both,
+    build_plain_database, holdfast, outcome, volume_handle, volume_of, with_either,
 };
 
 /// The role of the checks is gone with the database that it was in, and nothing can be read.
 #[test]
 fn a_fresh_initdb_on_the_same_volume_is_seen_although_nobody_can_log_in() {
-    with_both("initdb-granted", async |scene, server| {
+    with_either("initdb-granted", async |scene, server| {
         let start = scene.protect_filled(server).await;
         server.remove_data(scene);
         let fresh = server.restart_pod(scene, &start).await;
@@ -78,7 +78,7 @@ fn a_directory_that_was_moved_aside_on_its_volume_can_be_found_by_what_the_messa
 /// role.
 #[test]
 fn a_role_that_was_dropped_and_created_again_is_told_from_a_wrong_secret() {
-    with_both("role-changed", async |scene, server| {
+    with_either("role-changed", async |scene, server| {
         scene.protect_plainly(server).await;
         scene.kubectl(
             "patch secret pg-holdfast --type=merge -p {\"stringData\":{\"password\":\"wrong\"}}",
@@ -119,7 +119,7 @@ fn a_role_that_was_dropped_and_created_again_is_told_from_a_wrong_secret() {
 
 #[test]
 fn a_fresh_initdb_on_the_same_volume_is_seen_with_what_is_left_by_a_superuser() {
-    with_both("initdb", async |scene, server| {
+    with_either("initdb", async |scene, server| {
         let server = &server.as_superuser();
         let start = scene.protect_filled(server).await;
         let before = server.sql(scene, "SELECT system_identifier FROM pg_control_system()");
@@ -143,7 +143,7 @@ fn a_fresh_initdb_on_the_same_volume_is_seen_with_what_is_left_by_a_superuser() 
 
 #[test]
 fn a_fresh_initdb_is_seen_also_without_any_rule() {
-    with_both("initdb-plain", async |scene, server| {
+    with_either("initdb-plain", async |scene, server| {
         let start = scene.protect_plainly(server).await;
         server.remove_data(scene);
         server.restart_pod(scene, &start).await;
@@ -174,7 +174,7 @@ fn a_fresh_initdb_is_seen_also_without_any_rule() {
 
 #[test]
 fn a_dropped_database_is_seen() {
-    with_both("dropped-database", async |scene, server| {
+    with_either("dropped-database", async |scene, server| {
         let start = scene.protect_filled(server).await;
         server.sql_in(
             scene,
@@ -195,7 +195,7 @@ fn a_dropped_database_is_seen() {
 
 #[test]
 fn a_dropped_table_is_seen() {
-    with_both("dropped-table", async |scene, server| {
+    with_either("dropped-table", async |scene, server| {
         scene.protect_filled(server).await;
         server.sql(scene, "DROP TABLE knowledge_nodes");
         let check = ask_for_a_check(scene).await;
@@ -212,7 +212,7 @@ fn a_dropped_table_is_seen() {
 
 #[test]
 fn a_renamed_schema_is_seen_until_it_has_its_name_again() {
-    with_both("schema-renamed", async |scene, server| {
+    with_either("schema-renamed", async |scene, server| {
         scene.protect_plainly(server).await;
         server.sql(scene, "ALTER SCHEMA public RENAME TO put_away");
         ask_for_a_check(scene).await;
@@ -229,7 +229,7 @@ fn a_renamed_schema_is_seen_until_it_has_its_name_again() {
 
 #[test]
 fn nine_rows_of_ten_deleted_are_seen() {
-    with_both("deleted", async |scene, server| {
+    with_either("deleted", async |scene, server| {
         scene.protect_plainly(server).await;
         server.sql(scene, "DELETE FROM knowledge_nodes WHERE id % 10 <> 0");
         ask_for_a_check(scene).await;
@@ -246,7 +246,7 @@ fn nine_rows_of_ten_deleted_are_seen() {
 
 #[test]
 fn a_truncated_table_is_seen_until_its_rows_are_back() {
-    with_both("truncated", async |scene, server| {
+    with_either("truncated", async |scene, server| {
         let start = scene.protect_filled(server).await;
         server.sql(scene, "TRUNCATE knowledge_nodes");
         server.restart_pod(scene, &start).await;
@@ -286,7 +286,7 @@ fn a_truncated_table_is_seen_until_its_rows_are_back() {
 
 #[test]
 fn a_truncated_table_without_a_rule_is_a_reset_until_a_person_accepts_it() {
-    with_both("truncated-plain", async |scene, server| {
+    with_either("truncated-plain", async |scene, server| {
         scene.protect_plainly(server).await;
         server.sql(scene, "TRUNCATE knowledge_nodes");
         let suspected = ask_for_a_check(scene).await;
@@ -391,7 +391,7 @@ fn accept(scene: &Scene, check: &DatabaseCheck) -> String {
 /// An older copy of the volume is the same cluster of data, and its write-ahead log is behind.
 #[test]
 fn an_older_copy_of_the_data_directory_is_a_rollback() {
-    with_both("rolled-back", async |scene, server| {
+    with_either("rolled-back", async |scene, server| {
         let start = scene.protect_filled(server).await;
         server.scale(scene, 0);
         scene
@@ -437,7 +437,7 @@ fn an_older_copy_of_the_data_directory_is_a_rollback() {
 
 #[test]
 fn a_database_that_was_dropped_and_made_anew_is_seen_even_with_all_its_rows() {
-    with_both("made-anew", async |scene, server| {
+    with_either("made-anew", async |scene, server| {
         scene.protect_plainly(server).await;
         server.sql_in(
             scene,
@@ -460,7 +460,7 @@ fn a_database_that_was_dropped_and_made_anew_is_seen_even_with_all_its_rows() {
 
 #[test]
 fn a_schema_that_was_made_anew_and_seeded_is_called_a_seed() {
-    with_both("seeded", async |scene, server| {
+    with_either("seeded", async |scene, server| {
         scene.protect_filled(server).await;
         server.sql(
             scene,
@@ -480,7 +480,7 @@ fn a_schema_that_was_made_anew_and_seeded_is_called_a_seed() {
 
 #[test]
 fn a_loss_of_rows_that_min_rows_does_not_hide_is_seen() {
-    with_both("min-rows", async |scene, server| {
+    with_either("min-rows", async |scene, server| {
         server.start_filled(scene).await;
         server.sql(
             scene,
@@ -504,7 +504,7 @@ fn a_loss_of_rows_that_min_rows_does_not_hide_is_seen() {
 
 #[test]
 fn small_tables_that_are_dropped_together_are_seen() {
-    with_both("small-tables", async |scene, server| {
+    with_either("small-tables", async |scene, server| {
         server.start_filled(scene).await;
         server.sql(
             scene,
@@ -525,7 +525,7 @@ fn small_tables_that_are_dropped_together_are_seen() {
 
 #[test]
 fn an_old_dump_that_is_restored_over_the_data_is_seen() {
-    with_both("old-dump", async |scene, server| {
+    with_either("old-dump", async |scene, server| {
         server.start_filled(scene).await;
         server.sql(
             scene,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::data_lost::{ask_for_a_check, copy};
 use crate::support::{
     ALL_ROWS, Scene, Server, assert_tells, beside_others, build_claim, build_holder,
-    build_plain_database, volume_handle, volume_of, with_both,
+    build_plain_database, volume_handle, volume_of, with_either,
 };
 
 /// As in docker-library/postgres#1400: the newer image keeps its data in a folder that the mount of
@@ -74,8 +74,8 @@ fn a_newer_image_with_its_data_off_the_mount_is_seen_and_the_older_one_is_green_
 
 /// As when an image or a chart is changed: the data is where it was, and Postgres runs beside it.
 #[test]
-fn another_directory_of_the_same_claim_is_told_with_both_directories_and_put_back_is_green() {
-    with_both("other-directory", async |scene, server| {
+fn another_directory_of_the_same_claim_is_told_with_either_directories_and_put_back_is_green() {
+    with_either("other-directory", async |scene, server| {
         let start = scene.protect_plainly(server).await;
         set_image(scene, server, &server.image, "/var/lib/postgresql/data/17");
         let elsewhere = server.wait_ready(scene, Some(&start)).await;
@@ -132,7 +132,7 @@ fn another_sub_path_of_the_same_claim_is_told() {
 /// Nothing is known but the volume: the server gives no salt, and lets nobody in.
 #[test]
 fn another_volume_on_which_nothing_can_be_read_is_told() {
-    with_both("other-unread", async |scene, server| {
+    with_either("other-unread", async |scene, server| {
         let start = scene.protect_plainly(server).await;
         let old = volume_of(scene, &server.claim()).await;
         scene.apply(&[build_claim(scene.namespace(), "other-data")]);
@@ -173,7 +173,7 @@ fn set_image(scene: &Scene, server: &Server, image: &str, directory: &str) {
 
 #[test]
 fn a_deployment_that_keeps_its_data_in_an_empty_dir_is_warned_about_before_and_told_after() {
-    with_both("empty-dir", async |scene, server| {
+    with_either("empty-dir", async |scene, server| {
         let server = &server.as_superuser();
         scene.apply(&deployment_on_an_empty_dir(server));
         let ready = format!(
@@ -231,7 +231,7 @@ fn deployment_on_an_empty_dir(server: &Server) -> Vec<Value> {
 /// the checks use.
 #[test]
 fn the_server_of_another_tenant_behind_the_same_service_is_seen() {
-    with_both("other-tenant", async |scene, server| {
+    with_either("other-tenant", async |scene, server| {
         server.start_filled(scene).await;
         let mut database = build_plain_database(scene, server);
         database.spec.connection.host = Some(server.name.clone());
@@ -296,7 +296,7 @@ fn the_server_of_another_tenant_behind_the_same_service_is_seen() {
 /// good.
 #[test]
 fn another_volume_with_an_older_copy_is_a_rollback_and_both_volumes_are_named() {
-    with_both("older-copy", async |scene, server| {
+    with_either("older-copy", async |scene, server| {
         let start = scene.protect_plainly(server).await;
         scene.apply(&[
             build_claim(scene.namespace(), "older-copy"),

@@ -14,12 +14,12 @@ use crate::bad_input::calm::assert_never_reset;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
     ALL_ROWS, DATABASE, SEED_CONFIG_MAP, Scene, Server, assert_tells, beside_others,
-    build_plain_database, cut_network, kill_container, mend_network, outcome, with_both,
+    build_plain_database, cut_network, kill_container, mend_network, outcome, with_either,
 };
 
 #[test]
 fn a_replica_proves_nothing_and_once_promoted_it_is_judged_as_what_it_is() {
-    with_both("replica", async |scene, server| {
+    with_either("replica", async |scene, server| {
         let start = scene.protect_plainly(server).await;
         let good = scene.status().await.baseline.expect("a baseline").check;
         server.shell(scene, "touch $PGDATA/standby.signal");
@@ -134,7 +134,7 @@ fn two_primaries_of_one_workload_are_named() {
 
 #[test]
 fn a_server_without_a_free_connection_is_unknown_until_there_is_one() {
-    with_both("connections", async |scene, server| {
+    with_either("connections", async |scene, server| {
         let start = scene.protect_plainly_within(server, "3s").await;
         server.sql(scene, "ALTER SYSTEM SET max_connections = 5");
         server.sql(scene, "ALTER SYSTEM SET superuser_reserved_connections = 0");
@@ -171,7 +171,7 @@ fn a_server_without_a_free_connection_is_unknown_until_there_is_one() {
 
 #[test]
 fn a_full_disk_is_unknown_until_there_is_room() {
-    with_both("disk-full", async |scene, server| {
+    with_either("disk-full", async |scene, server| {
         let mut manifests = server.build_manifests();
         for set in manifests
             .iter_mut()
@@ -247,7 +247,7 @@ fn a_network_that_is_cut_between_check_and_database_is_unknown_until_it_is_mende
 /// A replica of another database cluster is no replica of this one.
 #[test]
 fn a_replica_of_another_database_cluster_is_a_reset() {
-    with_both("replica-of-other", async |scene, server| {
+    with_either("replica-of-other", async |scene, server| {
         let start = scene.protect_filled(server).await;
         server.remove_data(scene);
         let fresh = server.restart_pod(scene, &start).await;
@@ -265,7 +265,7 @@ fn a_replica_of_another_database_cluster_is_a_reset() {
 
 #[test]
 fn a_server_that_recovers_for_long_is_starting_and_then_good() {
-    with_both("starting", async |scene, server| {
+    with_either("starting", async |scene, server| {
         let start = scene.protect_plainly_within(server, "3s").await;
         // A standby that takes no connections is what a server in crash recovery is to everybody
         // who asks.

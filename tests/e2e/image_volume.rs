@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     ALL_ROWS, Scene, Server, Start, assert_tells, beside_others, build_plain_database, holdfast,
-    with_both,
+    with_either,
 };
 
 const ABOVE: &str = "/var/lib/postgresql";
@@ -44,7 +44,7 @@ async fn wait_said(scene: &Scene) -> String {
 
 #[test]
 fn a_claim_above_the_images_volume_is_said_before_the_loss_and_can_be_repaired() {
-    with_both("image-volume", async |scene, server| {
+    with_either("image-volume", async |scene, server| {
         let start = start_above(scene, server).await;
         let said = wait_said(scene).await;
         assert_tells(

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::data_lost::ask_for_a_check;
 use crate::support::{
     Scene, Server, assert_tells, beside_others, build_database, build_plain_database, outcome,
-    with_both,
+    with_either,
 };
 
 #[test]
@@ -62,7 +62,7 @@ fn growth_and_empty_tables_raise_nothing_after_restarts_and_when_asked() {
 
 #[test]
 fn what_tables_without_a_rule_do_every_day_is_said_and_is_no_reset() {
-    with_both("every-day", async |scene, server| {
+    with_either("every-day", async |scene, server| {
         server.start_filled(scene).await;
         server.sql(
             scene,
@@ -114,7 +114,7 @@ fn what_tables_without_a_rule_do_every_day_is_said_and_is_no_reset() {
 
 #[test]
 fn copies_and_detached_partitions_raise_nothing() {
-    with_both("copies", async |scene, server| {
+    with_either("copies", async |scene, server| {
         server.start_filled(scene).await;
         server.sql(
             scene,

@@ -4,7 +4,7 @@
 use holdfast::api::{CheckOutcome, ConditionType, CountKind, reasons};
 
 use crate::data_lost::ask_for_a_check;
-use crate::support::{Scene, Server, assert_tells, with_both};
+use crate::support::{Scene, Server, assert_tells, with_either};
 
 /// The owner's tables, as a role of its own.
 const TRAP: &str = "CREATE ROLE tenant; GRANT CREATE ON SCHEMA public TO tenant; SET ROLE tenant; \
@@ -14,14 +14,14 @@ const TRAP: &str = "CREATE ROLE tenant; GRANT CREATE ON SCHEMA public TO tenant;
 
 #[test]
 fn code_of_a_tables_owner_is_not_run_by_the_granted_role() {
-    with_both("owner-code", async |scene, server| {
+    with_either("owner-code", async |scene, server| {
         assert_not_run(scene, server, "holdfast").await;
     });
 }
 
 #[test]
 fn code_of_a_tables_owner_is_not_run_by_a_superuser_which_is_said() {
-    with_both("owner-code-superuser", async |scene, server| {
+    with_either("owner-code-superuser", async |scene, server| {
         let server = &server.as_superuser();
         // The owner's own statements run it as the owner; the superuser has another name.
         assert_not_run(scene, server, "postgres").await;

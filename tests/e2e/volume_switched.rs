@@ -4,12 +4,12 @@
 use holdfast::api::{CheckOutcome, reasons};
 use kube::ResourceExt;
 
-use crate::support::{ALL_ROWS, NAME, assert_tells, build_claim, outcome, volume_of, with_both};
+use crate::support::{ALL_ROWS, NAME, assert_tells, build_claim, outcome, volume_of, with_either};
 
 /// The role of the checks is on the old volume: what is on the new one can't be read.
 #[test]
 fn a_switched_volume_is_seen_although_nobody_can_log_in_and_mounted_back_is_green() {
-    with_both("switched-granted", async |scene, server| {
+    with_either("switched-granted", async |scene, server| {
         let start = scene.protect_filled(server).await;
         let old = volume_of(scene, "knowledge-data").await;
         scene.apply(&[build_claim(scene.namespace(), "other-data")]);
@@ -33,7 +33,7 @@ fn a_switched_volume_is_seen_although_nobody_can_log_in_and_mounted_back_is_gree
 
 #[test]
 fn a_switched_volume_is_seen_and_the_old_one_mounted_back_is_green() {
-    with_both("switched", async |scene, server| {
+    with_either("switched", async |scene, server| {
         let server = &server.as_superuser();
         let start = scene.protect_filled(server).await;
         let old = volume_of(scene, "knowledge-data").await;

@@ -48,23 +48,30 @@ pub fn alone(name: &str, test: impl AsyncFnOnce(&Scene) + Send) {
     run(name, Use::Alone, test);
 }
 
-/// Runs a test beside others with a Postgres 15 and, at the same time, with a Postgres 17, in a
-/// namespace each.
-pub fn with_both(name: &str, test: impl AsyncFn(&Scene, &Server) + Sync) {
+/// Runs a test beside others with a Postgres 15 or a 17, by turns. With `HOLDFAST_BOTH` set: with each of them, at
+/// the same time.
+pub fn with_either(name: &str, test: impl AsyncFn(&Scene, &Server) + Sync) {
     let testbed = cluster(Use::Shared);
     let _turn = take_turn(testbed, Use::Shared);
+    let both = [
+        ("15", testbed::POSTGRES_15_IMAGE),
+        ("17", testbed::POSTGRES_17_IMAGE),
+    ];
+    let chosen = if std::env::var_os("HOLDFAST_BOTH").is_some() {
+        &both[..]
+    } else {
+        let turn = name.bytes().map(usize::from).sum::<usize>() % 2;
+        &both[turn..=turn]
+    };
     std::thread::scope(|threads| {
-        for (version, image) in [
-            ("15", testbed::POSTGRES_15_IMAGE),
-            ("17", testbed::POSTGRES_17_IMAGE),
-        ] {
+        for (version, image) in chosen {
             let (test, name) = (&test, format!("{name}-{version}"));
             threads.spawn(move || {
                 play(testbed, &name, async |scene| {
                     test(
                         scene,
                         &Server {
-                            image: image.to_owned(),
+                            image: (*image).to_owned(),
                             ..Server::new(scene)
                         },
                     )
