@@ -1,4 +1,5 @@
-//! The layout of src: which folder may use which, and no file that needs itself by way of others.
+//! The layout of src: which folder may use which, and no file that needs itself by way of others; and that of
+//! the tests: which cases are left to `make test-all`.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -327,6 +328,22 @@ fn assert_no_circle(mut arrows: BTreeSet<(Module, Module)>) {
         "a circle: what both sides need belongs in a file that uses neither:\n{}",
         circles.collect::<Vec<_>>().join("\n")
     );
+}
+
+/// A case that was renamed would be run again without a word, and one that is gone would be thought to be there.
+#[test]
+fn every_case_that_is_left_to_test_all_exists() {
+    let configuration = fs::read_to_string(".config/nextest.toml").unwrap();
+    let named = configuration.split("test(=").skip(1);
+    let mut cases = 0;
+    for name in named.filter_map(|rest| rest.split_once(')')) {
+        let (module, case) = name.0.rsplit_once("::").unwrap();
+        let path = format!("tests/e2e/{}.rs", module.replace("::", "/"));
+        let source = fs::read_to_string(&path).unwrap_or_default();
+        assert!(source.contains(&format!("fn {case}()")), "{}", name.0);
+        cases += 1;
+    }
+    assert!(cases > 0);
 }
 
 #[test]
