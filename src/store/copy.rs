@@ -115,7 +115,7 @@ async fn abort_unfinished(target: &S3Store, directory: &str) {
 }
 
 /// The same bucket by another name is no second place: a copy in it is lost together with the set. An upload that is
-/// begun in the one and seen in the other tells, and leaves nothing. A key that may not list uploads can copy
+/// begun in the one and seen in the other shows it, and leaves nothing. A key that may not list uploads can copy
 /// nevertheless.
 async fn refuse_one_bucket(
     source: &S3Store,

@@ -74,7 +74,7 @@ fn a_newer_image_with_its_data_off_the_mount_is_seen_and_the_older_one_is_green_
 
 /// As when an image or a chart is changed: the data is where it was, and Postgres runs beside it.
 #[test]
-fn another_directory_of_the_same_claim_is_told_with_either_directories_and_put_back_is_green() {
+fn another_directory_of_the_same_claim_is_told_with_both_directories_and_put_back_is_green() {
     with_either("other-directory", async |scene, server| {
         let start = scene.protect_plainly(server).await;
         set_image(scene, server, &server.image, "/var/lib/postgresql/data/17");

@@ -141,10 +141,9 @@ mod tests {
         let mut names = std::collections::BTreeSet::new();
         for component in Component::ALL {
             assert!(names.insert(component.name()));
-            assert_eq!(
-                component.build_launch(&layout, Path::new("/bin")).program,
-                Path::new("/bin").join(component.name())
-            );
+            let program = component.build_launch(&layout, Path::new("/bin")).program;
+            let file = program.strip_prefix("/bin").unwrap().to_string_lossy();
+            assert!(file.starts_with(component.name()), "{file}");
         }
     }
 

@@ -35,7 +35,6 @@ tlsPrivateKeyFile: {pki}/kubelet.key
 clusterDomain: cluster.local
 clusterDNS: [{NODE_ADDRESS}]
 resolvConf: ""
-localStorageCapacityIsolation: false
 makeIPTablesUtilChains: false
 volumeStatsAggPeriod: -1s
 imageGCHighThresholdPercent: 100
