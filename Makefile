@@ -19,10 +19,11 @@ REAL_TESTS := --test agent --test monitoring --test kstatus --test browser --tes
 TESTBED = $${CARGO_TARGET_DIR:-target}/$$(rustc -vV | sed -n "s/^host: //p")/debug/testbed
 
 # Clippy is a compiler, too: what it builds it has linted, so dependencies are compiled once and not once more for
-# their types alone. Not for what is measured: it optimises less.
+# their types alone. Not for what is measured, because it
+# optimises less, and not for the tools of others.
 export RUSTC_WORKSPACE_WRAPPER := $(shell command -v clippy-driver)
 export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
-bench-check bench-backup: RUSTC_WORKSPACE_WRAPPER =
+bench-check bench-backup $(CARGO_DENY) $(NEXTEST): RUSTC_WORKSPACE_WRAPPER =
 
 .PHONY: help demo demo-guard test test-fast test-real test-all soak faults-backup bench-check bench-backup linted lint fmt deny generate build image up down
 
