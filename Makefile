@@ -9,6 +9,7 @@ IMAGE ?= localhost/holdfast:0.1.0
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast-tools
 RESTARTS ?= 1000
 FAULTS ?= 200
+PROFILE ?= default
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 NEXTEST_VERSION := 0.9.151
@@ -43,11 +44,10 @@ test-fast: ## Unit and golden tests; needs no cluster and no server
 
 test-real: build $(NEXTEST) ## The agent with a real Postgres and S3, reports in a real browser, the testbed itself, end to end on two clusters
 	$(TESTBED) --cluster tests up
-	$(NEXTEST) nextest run --workspace $(REAL_TESTS) || status=$$?; testbed/durations.sh; exit $${status:-0}
+	$(NEXTEST) nextest run --workspace --profile $(PROFILE) $(REAL_TESTS) || status=$$?; testbed/durations.sh $(PROFILE); exit $${status:-0}
 
-test-all: build $(NEXTEST) ## As test-real, with the cases that differ little from another one, and each on Postgres 15 and 17
-	$(TESTBED) --cluster tests up
-	HOLDFAST_BOTH=1 $(NEXTEST) nextest run --workspace --profile all $(REAL_TESTS)
+test-all: ## As test-real, with the cases that differ little from another one, and each on Postgres 15 and 17
+	HOLDFAST_BOTH=1 $(MAKE) test-real PROFILE=all
 
 soak: build ## 1,000 restarts of a living database: no alarm, and how long each verdict took (about 1 h 40 min; RESTARTS=100 for fewer)
 	HOLDFAST_SOAK_RESTARTS=$(RESTARTS) $(CARGO) test -p holdfast --test e2e -- soak --nocapture

@@ -247,13 +247,10 @@ fn held_by(
 }
 
 fn is_in_bucket(backup: &DatabaseBackup, request: &CatalogRequest) -> bool {
-    backup.status.as_ref().is_some_and(|status| {
-        let bucket = status.bucket.as_deref();
-        bucket.is_some_and(|bucket| {
-            let endpoint = status.endpoint.as_deref();
-            request.storage.is_bucket(bucket, endpoint)
-        })
-    })
+    let status = backup.status.as_ref();
+    let place =
+        status.and_then(|status| Some((status.bucket.as_deref()?, status.endpoint.as_deref())));
+    place.is_some_and(|(bucket, endpoint)| request.storage.is_bucket(bucket, endpoint))
 }
 
 /// The rules of the spec.

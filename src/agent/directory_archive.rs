@@ -170,7 +170,6 @@ fn describe_directory(
     }
 }
 
-/// Now, as precise as Kubernetes writes a time.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,7 +37,7 @@ pub fn plan_asked_backups(observed: &Observed, desired: &CronJob, plan: &mut Pla
         .filter(|backup| is_asked(backup))
         .filter_map(|backup| {
             let name = backup.metadata.name.as_deref()?;
-            let made = backup.metadata.creation_timestamp.as_ref()?.0;
+            let made = backup.made()?;
             (!has_job(name)).then_some((made, name))
         });
     // Its agent waits for its turn, in the order of all.

@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// When a backup was over, by the API server's clock: a duration is right on a node whose clock is
 /// wrong, and none is longer than its deadline.
 pub fn over_at(backup: &DatabaseBackup, judged: &Judged<'_>) -> Option<Timestamp> {
-    let made = backup.metadata.creation_timestamp.as_ref()?.0;
+    let made = backup.made()?;
     let status = backup.status.as_ref()?;
     let spec = judged.spec.backup.as_ref().ok().and_then(Option::as_ref);
     let longest = spec.map_or(LONGEST, |spec| spec.deadline).as_secs();
@@ -92,7 +92,7 @@ pub fn report(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
         all.iter()
             .filter(|backup| wanted(backup))
             .filter_map(|backup| {
-                let made = backup.metadata.creation_timestamp.as_ref()?.0;
+                let made = backup.made()?;
                 Some((made, summary(backup, judged)?))
             })
             .max_by_key(|(made, _)| *made)

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::not_begun::WAITING;
-use crate::api::{BackupSummary, ConditionStatus, DesiredCondition, names, reasons};
+use super::not_begun;
+use crate::api::{BackupSummary, DesiredCondition, names};
 use crate::plan::Plan;
 use crate::resources::ValidBackup;
 use crate::world::{Fact, LateBackup, Observed, late_at};
@@ -34,10 +34,7 @@ pub fn say(
     let Some(late) = late.filter(|late| !is_made_up(late)) else {
         return condition;
     };
-    if condition.status != ConditionStatus::True && WAITING.contains(&condition.reason) {
-        condition.reason = reasons::AGENT_NOT_STARTED;
-    }
-    condition.add(&describe(observed, late));
+    not_begun::add(&mut condition, &describe(observed, late));
     condition
 }
 

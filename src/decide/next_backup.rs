@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use super::catalog::newest_report;
 use super::ready::list;
 use super::unreported_backups::state;
-use crate::api::{AgentFailure, BackupState, DatabaseCheck, DesiredCondition, claims_of, reasons};
+use crate::api::{
+    AgentFailure, BackupState, DatabaseBackup, DatabaseCheck, DesiredCondition, claims_of, reasons,
+};
 use crate::world::Observed;
 
 /// Why the next backup would fail. A backup that was taken since knows better.
@@ -19,8 +21,7 @@ pub fn find_obstacle(observed: &Observed) -> Option<AgentFailure> {
                 Some(BackupState::Complete | BackupState::Suspect)
             )
         })
-        .filter_map(|backup| backup.metadata.creation_timestamp.as_ref())
-        .map(|made| made.0)
+        .filter_map(DatabaseBackup::made)
         .max();
     if let Some(missing) = missing_claim(observed) {
         return Some(missing);

@@ -166,13 +166,21 @@ pub fn say(
     let Some(agent) = held_up.next() else {
         return condition;
     };
-    if condition.status != ConditionStatus::True && WAITING.contains(&condition.reason) {
-        condition.reason = reasons::AGENT_NOT_STARTED;
-    }
     let verb = match agent.why {
         Fact::Known(_) => "can't start",
         Fact::Unknown(_) => "has not started",
     };
-    condition.add(&format!("{} {verb}: {}", task.words(), why(agent)));
+    add(
+        &mut condition,
+        &format!("{} {verb}: {}", task.words(), why(agent)),
+    );
     condition
+}
+
+/// Adds what an agent waits for. What waits for nothing else waits for that.
+pub fn add(condition: &mut DesiredCondition, said: &str) {
+    if condition.status != ConditionStatus::True && WAITING.contains(&condition.reason) {
+        condition.reason = reasons::AGENT_NOT_STARTED;
+    }
+    condition.add(said);
 }

@@ -98,10 +98,7 @@ impl Tool {
 
 /// A program of the pinned modules, built if it is missing, for a test that needs no cluster.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let tool = TOOLS
-        .iter()
-        .find(|tool| tool.name() == name)
-        .with_context(|| format!("{name} is not among the tools"))?;
+    let tool = named(name).with_context(|| format!("{name} is not among the tools"))?;
     let bin = build(&Layout::discover()?, &Cache::open()?, tool.needed_by)?;
     Ok(bin.join(tool.file()))
 }
@@ -128,8 +125,11 @@ fn containerd_packages() -> [String; 3] {
 
 /// The file of a tool in the folder of binaries.
 pub fn file(name: &str) -> String {
-    let tool = TOOLS.iter().find(|tool| tool.name() == name);
-    tool.map_or_else(|| name.to_owned(), Tool::file)
+    named(name).map_or_else(|| name.to_owned(), Tool::file)
+}
+
+fn named(name: &str) -> Option<&'static Tool> {
+    TOOLS.iter().find(|tool| tool.name() == name)
 }
 
 /// The folder in the cache that holds the binaries of this checkout's pinned versions.

@@ -67,6 +67,11 @@ fn a_drill_proves_a_backup_and_finds_a_bit_that_its_set_has_lost() {
             shown.iter().all(|found| found.type_ != proven),
             "nobody has asked"
         );
+        // On a volume: a node whose disk is four fifths full would stop it, and that of a developer often is.
+        let storage = json!({"size": "2Gi", "storageClassName": "local-path"});
+        scene
+            .change(json!({"spec": {"drill": {"schedule": "@yearly", "storage": storage}}}))
+            .await;
         let namespace = scene.namespace();
         let asked = format!("drill {NAME} -n {namespace} --timeout 300");
 
