@@ -121,6 +121,30 @@ fn what_the_operator_does_about_drills() {
     insta::assert_snapshot!("drills", plans(scenarios));
 }
 
+/// Proven, and a newer drill of the same backup has just failed: nothing of that is noted.
+fn just_disproved() -> Sample {
+    let mut newer = bad("RestoreDiffers", "Data");
+    let status = newer.status.get_or_insert_default();
+    status.completion_time = Some(time("2026-02-01T09:29:00Z"));
+    newer.metadata.name = Some("knowledge-drill-20260201-092900".to_owned());
+    proven().with(|observed| known(&mut observed.restores).push(newer))
+}
+
+/// Not for a moment: the message that says so would call it proven in its next sentence.
+#[test]
+fn what_a_drill_has_just_disproved_is_proven_no_more() {
+    let plan = decide(&just_disproved().0);
+    assert!(
+        plan.status.last_proven.is_none(),
+        "{:?}",
+        plan.status.last_proven
+    );
+    let mut conditions = plan.conditions.iter();
+    let found = conditions.find(|found| found.condition == ConditionType::RestoreProven);
+    let message = &found.unwrap().message;
+    assert!(message.contains("No backup is proven"), "{message}");
+}
+
 /// Each of these leaves the world as it was when a backup was proven, except for one thing.
 #[test]
 fn nothing_is_called_proven_that_is_not() {
@@ -169,13 +193,7 @@ fn nothing_is_called_proven_that_is_not() {
             "the spec has no backup",
             proven().wanted(|spec| spec.backup = None),
         ),
-        ("a newer one has failed", {
-            let mut newer = bad("RestoreDiffers", "Data");
-            let status = newer.status.get_or_insert_default();
-            status.completion_time = Some(time("2026-02-01T09:29:00Z"));
-            newer.metadata.name = Some("knowledge-drill-20260201-092900".to_owned());
-            proven().with(|observed| known(&mut observed.restores).push(newer))
-        }),
+        ("a newer one has failed", just_disproved()),
         ("a newer backup could not be restored", {
             let mut newer = noted(false, ENDED);
             newer.metadata.name = Some("knowledge-backup-2".to_owned());

@@ -133,8 +133,16 @@ pub fn remember(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
         (Some(newest), Some(last)) if last.time.0 > newest.time.0 => Some(last),
         (newest, last) => newest.or(last),
     };
-    let counting = counting(observed, judged);
+    let mut counting = counting(observed, judged);
+    // Its note is not read back yet; the message that it could not be restored must not call it proven.
+    counting.retain(|backup| !is_being_disproved(plan, backup));
     plan.status.last_proven = newest_proven(&counting).and_then(proven_backup);
+}
+
+fn is_being_disproved(plan: &Plan, backup: &DatabaseBackup) -> bool {
+    plan.steps.iter().any(|step| {
+        matches!(step, Step::NoteDrill { name, drill } if backup.metadata.name.as_ref() == Some(name) && !drill.passed)
+    })
 }
 
 /// Whether a drill that has ended says something of the backups: not if the one that it was of does not count.
