@@ -25,7 +25,7 @@ export RUSTC_WORKSPACE_WRAPPER := $(shell command -v clippy-driver)
 export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 bench-check bench-backup $(CARGO_DENY) $(NEXTEST): RUSTC_WORKSPACE_WRAPPER =
 
-.PHONY: help demo demo-guard test test-fast test-real test-all soak faults-backup bench-check bench-backup linted lint fmt deny generate build image up down
+.PHONY: help demo demo-guard test test-fast test-real test-all soak faults-backup faults-restore bench-check bench-backup linted lint fmt deny generate build image up down
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,10 @@ soak: build ## 1,000 restarts of a living database: no alarm, and how long each 
 faults-backup: build ## 200 kills and faults at random points of a backup: nothing false, nothing left (FAULTS=50 SEED=7 for others)
 	HOLDFAST_FAULTS=$(FAULTS) HOLDFAST_FAULTS_SEED=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')} \
 		$(CARGO) test -p holdfast --test agent -- backup_faults::no_fault --nocapture
+
+faults-restore: build ## 200 kills and faults at random points of a restore: the name is never lost, nothing is half done (FAULTS, SEED as above)
+	HOLDFAST_RESTORE_FAULTS=$(FAULTS) HOLDFAST_FAULTS_SEED=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')} \
+		$(CARGO) test -p holdfast --test agent -- restore_faults::no_fault --nocapture
 
 # The agent as it is shipped: built for release. BENCH="--quick" is a try of two minutes; BENCH="--help" lists what else there is.
 bench-check: ## Measures what a check costs: against count(*) of 100 million rows, beside pgbench, and with 10,000 tables

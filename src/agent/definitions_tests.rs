@@ -16,6 +16,7 @@ fn entry(kind: &str, name: &str, definition: &str) -> ContentsEntry {
         for_superusers: None,
         forces_row_security: false,
         definition: definition.to_owned(),
+        dependencies: Vec::new(),
     }
 }
 

@@ -81,10 +81,7 @@ impl Said {
     /// name in it could look like a line of the program.
     #[must_use]
     pub fn new(contents: &[ContentsEntry]) -> Self {
-        let is_odd = |text: &str| text.chars().any(char::is_control);
-        let has_odd = contents
-            .iter()
-            .any(|entry| is_odd(&entry.name) || is_odd(&entry.schema) || is_odd(&entry.owner));
+        let has_odd = has_odd_names(contents);
         let forgiven = contents
             .iter()
             .filter(|entry| !has_odd && is_forgiven(entry))
@@ -180,6 +177,15 @@ impl Said {
         }
         Verdict::Restored(not_restored)
     }
+}
+
+/// Whether a name in a table of contents could look like a line of the program.
+#[must_use]
+pub fn has_odd_names(contents: &[ContentsEntry]) -> bool {
+    let is_odd = |text: &str| text.chars().any(char::is_control);
+    contents
+        .iter()
+        .any(|entry| is_odd(&entry.name) || is_odd(&entry.schema) || is_odd(&entry.owner))
 }
 
 fn is_forgiven(entry: &ContentsEntry) -> bool {

@@ -18,6 +18,7 @@ fn entry(dump_id: i64, description: &str, name: &str) -> ContentsEntry {
         for_superusers: None,
         forces_row_security: false,
         definition: String::new(),
+        dependencies: Vec::new(),
     }
 }
 

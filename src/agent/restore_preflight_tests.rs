@@ -86,6 +86,7 @@ fn entry(change: impl FnOnce(&mut ContentsEntry)) -> ContentsEntry {
         for_superusers: None,
         forces_row_security: false,
         definition: String::new(),
+        dependencies: Vec::new(),
     };
     change(&mut entry);
     entry

@@ -1,5 +1,8 @@
 //! Running `pg_restore` for one database: how it is called, what is shown of it, and what it leaves out.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,13 +14,15 @@ use crate::wording::quoted;
 
 use super::restore_context::Restoring;
 use super::restore_database::NewDatabase;
-use super::restore_errors::Said;
+use super::restore_errors::{NOT_RESTORED_LIMIT, Said};
 use super::restore_one::Tools;
 use super::restore_order::RestoreWatcher;
 use super::restore_preflight::missing_tablespaces;
 use super::restore_stream::restore_object;
 use super::restore_verify::build_session_settings;
 
+/// The entries of the dump that are restored, where that is not all of it.
+const LIST_NAME: &str = "restore.list";
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -32,21 +37,29 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         key_of_digests: DigestKey,
     ) -> Result<ArchiveSummary, AgentFailure> {
         let Tools {
-            facts, programs, ..
+            plan,
+            facts,
+            programs,
+            ..
         } = tools;
-        let dump = self.dump_of(tools.plan.manifest, database)?;
+        let dump = self.dump_of(plan.manifest, database)?;
         let program = find_program_for("pg_restore", facts.major)
             .await
             .map_err(|why| no_program(facts.major, &why))?;
         let settings = build_session_settings(database.description.as_ref());
         // A drill that passes has proven all of a set.
-        let said = match tools.plan.into {
+        let said = match plan.into {
             RestoreTarget::Replace | RestoreTarget::Beside => Said::new(contents),
             RestoreTarget::Scratch => Said::default(),
         };
         let goes_on = said.goes_on();
         let mut command =
             programs.restore_command(&program.path, new.restored_as, &settings, goes_on);
+        if plan.tables.is_some() {
+            let list = self.order.files.work.join(LIST_NAME);
+            write_list(&list, contents).map_err(|error| no_list(&error))?;
+            command.arg("--use-list").arg(list);
+        }
         if !missing_tablespaces(contents, facts).is_empty() {
             command.arg("--no-tablespaces");
         }
@@ -82,7 +95,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         self.add_duration(|times| &mut times.data_seconds, streamed.data_time);
         self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
         self.check_disk(tools.writer, tools.capacity).await?;
-        self.note_not_restored(new.name, &streamed.not_restored);
+        let left_out = plan.tables.map(|tables| tables.left_out_of(new.name));
+        let mut not_restored = streamed.not_restored;
+        not_restored.extend_from_slice(left_out.unwrap_or_default());
+        not_restored.truncate(NOT_RESTORED_LIMIT);
+        self.note_not_restored(new.name, &not_restored);
         let of_errors = |warning: &String| !warning.starts_with("errors ignored");
         self.warn(
             streamed
@@ -107,6 +124,21 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             });
             report.warnings.extend(warnings);
         });
+    }
+}
+
+/// Writes the numbers of the entries that are restored, as `pg_restore --use-list` reads them.
+fn write_list(path: &Path, contents: &[ContentsEntry]) -> io::Result<()> {
+    let lines = contents.iter().map(|entry| format!("{};\n", entry.dump_id));
+    fs::write(path, lines.collect::<String>())
+}
+
+fn no_list(error: &io::Error) -> AgentFailure {
+    AgentFailure {
+        reason: reasons::RESTORE_FAILED.to_owned(),
+        message: format!(
+            "the list of what is restored could not be written for pg_restore: {error}"
+        ),
     }
 }
 

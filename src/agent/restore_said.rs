@@ -18,13 +18,19 @@ pub fn refuse(problems: &[String]) -> Result<(), AgentFailure> {
     if problems.is_empty() {
         return Ok(());
     }
-    Err(AgentFailure {
+    Err(refused(problems))
+}
+
+/// Why a set is refused.
+#[must_use]
+pub fn refused(problems: &[String]) -> AgentFailure {
+    AgentFailure {
         reason: reasons::RESTORE_REFUSED.to_owned(),
         message: format!(
             "this set is not restored, and nothing was made in the server: {}",
             problems.join("; ")
         ),
-    })
+    }
 }
 
 /// What a drill makes in a server is for a throwaway one only.

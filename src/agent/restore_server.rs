@@ -13,6 +13,7 @@ use crate::postgres::{
 use crate::store::Manifest;
 use crate::wording::quoted;
 
+use super::restore_chosen::ChosenTables;
 use super::restore_database::failed;
 use super::restore_facts::fetch_databases;
 use super::restore_mark::Mark;
@@ -38,6 +39,8 @@ pub struct Plan<'a> {
     pub into: RestoreTarget,
     /// What an earlier start has reported of the databases.
     pub known: &'a [RestoredDatabase],
+    /// What is restored where only certain tables are; the manifest is that of these.
+    pub tables: Option<&'a ChosenTables>,
 }
 
 impl Plan<'_> {

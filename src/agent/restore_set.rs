@@ -2,7 +2,7 @@
 //! its place. Nothing that was found is ever dropped. A start that follows a killed one goes on.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
@@ -11,13 +11,13 @@ use crate::postgres::{ContentsEntry, Writer};
 use crate::wording::{list, quoted};
 
 use super::Interrupt;
-use super::restore_context::{Restoring, seconds};
+use super::restore_chosen::{only_beside, without_extensions};
+use super::restore_context::Restoring;
 use super::restore_database::{
     create_roles, drop_own, drop_roles, failed, make_superusers, superusers_of,
 };
 use super::restore_doors::open_doors;
 use super::restore_facts::fetch_facts;
-use super::restore_fetch::{fetch_contents, hash_objects};
 use super::restore_names::Names;
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
@@ -80,16 +80,28 @@ pub async fn restore_set<W: RestoreWatcher>(
         failure = interrupt.wait() => return Err(failure),
         manifest = fetching => manifest?,
     };
-    let mut problems = problems_of(&manifest);
+    let mut chosen = None;
+    if !request.tables.is_empty() {
+        refuse(&only_beside(request))?;
+        refuse(&problems_of(&without_extensions(&manifest)))?;
+        chosen = Some(tokio::select! {
+            biased;
+            failure = interrupt.wait() => return Err(failure),
+            chosen = restoring.choose_tables(&manifest) => chosen?,
+        });
+    }
+    let manifest = chosen.as_ref().map_or(&manifest, |chosen| &chosen.manifest);
+    let mut problems = problems_of(manifest);
     if request.into == RestoreTarget::Replace {
-        problems.extend(not_asked_for(&manifest, request));
+        problems.extend(not_asked_for(manifest, request));
     }
     refuse(&problems)?;
     let plan = Plan {
-        manifest: &manifest,
+        manifest,
         restore_uid: &request.restore_uid,
         into: request.into,
         known: &known,
+        tables: chosen.as_ref(),
     };
     let prepared = tokio::select! {
         biased;
@@ -211,8 +223,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
 
     /// Looks whether it can be done; until that is known nothing is made. Then roles that are missing are.
     async fn prepare(&self, plan: Plan<'_>, writer: Writer) -> Result<Prepared, AgentFailure> {
-        let request = self.order.request;
-        let (manifest, path) = (plan.manifest, &request.path);
+        let manifest = plan.manifest;
         self.note(|report| begin_report(report, plan));
         let databases = put_right(&writer, plan).await?;
         let left = plan.left(&databases);
@@ -248,20 +259,13 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         refuse(&problems)?;
         let capacity = self.look_at_disk(&writer, plan, &left).await?;
         let mut contents = Vec::new();
-        if is_read {
-            let begun = Clock::now();
-            self.note(|report| {
-                report.phase = Some(RestorePhase::Hashing);
-                report.message = Some("every object of the set is read and compared".to_owned());
-            });
+        if let Some(chosen) = plan.tables.filter(|_| is_read) {
+            contents.clone_from(&chosen.contents);
+            self.warn(chosen.warnings.iter().cloned());
+        } else if is_read {
             // A drill is about all of the set; a restore needs no file.
             let with_files = plan.into == RestoreTarget::Scratch;
-            hash_objects(&self.store, path, manifest, with_files).await?;
-            for database in &manifest.databases {
-                contents.push(fetch_contents(&self.dump_of(manifest, database)?).await?);
-            }
-            self.note(|report| report.hash_seconds = seconds(begun));
-            self.add_time(|times| &mut times.download_seconds, begun);
+            contents = self.fetch_all_contents(manifest, with_files).await?;
         }
         let Preflight {
             problems,

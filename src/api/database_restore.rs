@@ -74,6 +74,9 @@ use super::{RestoreReport, SetSource};
     has(self.from.set)")
     .message("spec.acceptSuspect goes with spec.from.backup or spec.from.set only: what does not count as \
         good is restored only where it is named"))]
+#[x_kube(validation = Rule::new("!has(self.tables) || self.into == 'Beside'")
+    .message("spec.tables needs into: Beside: tables are restored into a new database, and the present one \
+        stays as it is. Copy their rows from there"))]
 pub struct DatabaseRestoreSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
     #[schemars(
@@ -94,6 +97,20 @@ pub struct DatabaseRestoreSpec {
     /// Suspect, was demoted, or no good check has confirmed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_suspect: Option<bool>,
+    /// Restores only these tables, as `schema.table`, as in the catalog: without quotes, and case-sensitive;
+    /// of a partitioned table all its partitions. With them come their indexes, constraints, sequences,
+    /// types, and what else they need. What needs another table, such as a foreign key to one, is left out
+    /// and named. Holds for every database of the backup that has such a table. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(
+            length(max = 127),
+            regex(pattern = r#"^[^.\s"';]{1,63}\.[^.\s"';]{1,63}$"#)
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub tables: Vec<String>,
 }
 
 /// Where restored data comes from; exactly one field.

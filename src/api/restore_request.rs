@@ -33,6 +33,9 @@ pub struct RestoreRequest {
     pub confirmed_only: bool,
     /// Whether the restored database takes the place of the present one, or stays beside it.
     pub into: RestoreTarget,
+    /// The tables that are restored, as `schema.table`; empty for all. Only with `Beside`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
     /// Where the private keys are from that read encrypted sets, for messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_secret: Option<SecretKey>,

@@ -20,7 +20,10 @@ pub fn drills_are_begun_alone(
     };
     let observed = scope.database()?;
     let spec = &drill.spec;
-    if spec.into != RestoreTarget::Scratch || spec.accept_suspect.is_some() {
+    if spec.into != RestoreTarget::Scratch
+        || spec.accept_suspect.is_some()
+        || !spec.tables.is_empty()
+    {
         return Err("it is no drill of a backup that counts");
     }
     if spec.database != observed.name() || !is_owned(observed, drill) {

@@ -39,6 +39,8 @@ pub struct ContentsEntry {
     pub forces_row_security: bool,
     /// The statement that creates it, or sets its value; empty if there is none.
     pub definition: String,
+    /// The numbers of the entries that it needs.
+    pub dependencies: Vec<i64>,
 }
 
 /// Head and table of contents.
@@ -229,7 +231,10 @@ fn parse_entry(
     }
     let owner = reader.text()?;
     let _with_oids = reader.optional_text()?;
-    while reader.optional_text()?.is_some() {}
+    let mut dependencies = Vec::new();
+    while let Some(number) = reader.optional_text()? {
+        dependencies.extend(number.parse::<i64>().ok());
+    }
     reader.take(1 + offset_size)?;
     Ok(ContentsEntry {
         dump_id,
@@ -244,6 +249,7 @@ fn parse_entry(
         for_superusers,
         forces_row_security,
         definition,
+        dependencies,
     })
 }
 

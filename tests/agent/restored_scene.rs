@@ -160,6 +160,7 @@ impl Restore {
             manifest_sha256: set.manifest_sha256.clone(),
             confirmed_only: false,
             into,
+            tables: Vec::new(),
             identity_secret: None,
             disk: DataDisk {
                 capacity_bytes: Some(1 << 40),
@@ -304,9 +305,15 @@ pub async fn properties(server: &TestPostgres, database: &str) -> String {
 /// All of a database as `pg_dump` writes it in plain text: owners, permissions, rows, sequences, large
 /// objects.
 pub fn plain_dump(server: &TestPostgres, database: &str) -> String {
+    dump_with(server, database, &[])
+}
+
+/// The same with options.
+pub fn dump_with(server: &TestPostgres, database: &str, options: &[&str]) -> String {
     let output = TestPostgres::program("pg_dump")
         .args(["--host=127.0.0.1", "--username=postgres"])
         .arg(format!("--port={}", server.port()))
+        .args(options)
         .arg(database)
         .env("PGPASSWORD", PASSWORD)
         .env("PGTZ", "UTC")

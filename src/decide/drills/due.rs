@@ -83,6 +83,7 @@ fn build(observed: &Observed, name: &str, from: RestoreSource) -> DatabaseRestor
         into: RestoreTarget::Scratch,
         confirm: None,
         accept_suspect: None,
+        tables: Vec::new(),
     };
     let mut drill = DatabaseRestore::new(name, spec);
     drill.metadata.namespace = Some(observed.namespace_name().to_owned());

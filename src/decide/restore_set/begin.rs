@@ -169,6 +169,7 @@ pub fn sample_restore_job(
         into: RestoreTarget::Beside,
         confirm: None,
         accept_suspect: None,
+        tables: Vec::new(),
     };
     let mut restore = DatabaseRestore::new("holdfast-try", spec);
     restore.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());

@@ -181,6 +181,7 @@ fn build_restore(
             .then(|| database.metadata.uid.clone())
             .flatten(),
         accept_suspect: (!chosen.set.counts()).then_some(true),
+        tables: Vec::new(),
     };
     let mut restore = DatabaseRestore::new("", spec);
     restore.metadata.name = None;

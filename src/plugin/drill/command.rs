@@ -96,6 +96,7 @@ fn build_drill(
         into: RestoreTarget::Scratch,
         confirm: None,
         accept_suspect: accepts_suspect.then_some(true),
+        tables: Vec::new(),
     };
     let mut drill = DatabaseRestore::new(&names::drill(&name, now), spec);
     let owner = database.owner_ref(&());

@@ -6,7 +6,7 @@ use kube::api::ListParams;
 use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 
 use super::carry_out::{Following, carry_out, fetch_last_check, refuse_without_role};
-use super::question::{Chosen, choose, describe};
+use super::question::{Chosen, Wanted, choose, describe};
 use crate::api::{
     DatabaseBackup, DatabaseRestore, DatabaseRestoreSpec, ProtectedDatabase, RestoreSource,
     RestoreTarget,
@@ -35,6 +35,10 @@ pub struct RestoreArguments {
     /// nobody is asked.
     #[arg(long)]
     beside: bool,
+    /// Restore only this table, as in the catalog, with its indexes, constraints and sequences; repeat it
+    /// for more. Only with --beside.
+    #[arg(long = "table", value_name = "SCHEMA.TABLE", requires = "beside")]
+    tables: Vec<String>,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -74,7 +78,11 @@ pub async fn run(
     };
     let last = fetch_last_check(cluster, &database).await?;
     let now = Timestamp::now();
-    write_out(&describe(&database, last.as_ref(), &chosen, into, now))?;
+    let wanted = Wanted {
+        into,
+        tables: &arguments.tables,
+    };
+    write_out(&describe(&database, last.as_ref(), &chosen, wanted, now))?;
     if let Some(why) = refuse_without_role(cluster, &database) {
         eprintln!("\nerror: {why}");
         return Ok(ExitStatus::NeedsAttention);
@@ -135,6 +143,7 @@ fn build_restore(
             .then(|| database.metadata.uid.clone())
             .flatten(),
         accept_suspect: arguments.accept_suspect.then_some(true),
+        tables: arguments.tables.clone(),
     };
     let mut restore = DatabaseRestore::new("", spec);
     restore.metadata.name = None;

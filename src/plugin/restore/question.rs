@@ -21,6 +21,14 @@ pub struct Chosen<'a> {
     pub suspect: Option<String>,
 }
 
+/// What of it is restored, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub into: RestoreTarget,
+    /// As `schema.table`; empty for all.
+    pub tables: &'a [String],
+}
+
 /// The backup of that name, or the newest that counts, as the operator reports it.
 pub fn choose<'a>(
     database: &ProtectedDatabase,
@@ -91,7 +99,7 @@ pub fn describe(
     database: &ProtectedDatabase,
     last: Option<&DatabaseCheck>,
     chosen: &Chosen<'_>,
-    into: RestoreTarget,
+    Wanted { into, tables }: Wanted<'_>,
     now: Timestamp,
 ) -> String {
     let mut text = String::new();
@@ -121,6 +129,14 @@ pub fn describe(
             .tables
             .map_or_else(|| "its tables".to_owned(), |tables| count(tables, "table"))
     );
+    if !tables.is_empty() {
+        let _ = writeln!(
+            text,
+            "  - only {}, and what belongs to {}",
+            escaped(&tables.join(", ")),
+            if tables.len() == 1 { "it" } else { "them" }
+        );
+    }
     if let Some(drill) = &status.drill {
         let what = if drill.passed {
             "has proven it"
@@ -166,6 +182,12 @@ pub fn describe(
         );
     } else {
         text.push_str("  - the present database stays as it is\n");
+        if !tables.is_empty() {
+            text.push_str(
+                "What does not come with it:\n  - what needs a table that is not named, such as a foreign key \
+                 to it: the last message names it\n  - large objects\n",
+            );
+        }
     }
     text
 }

@@ -53,6 +53,11 @@ fn check() -> DatabaseCheck {
     }))
 }
 
+/// All of a backup.
+const fn all(into: RestoreTarget) -> Wanted<'static> {
+    Wanted { into, tables: &[] }
+}
+
 #[test]
 fn what_it_says_reads() {
     let now = "2026-02-01T10:00:00Z".parse().unwrap();
@@ -82,13 +87,33 @@ fn what_it_says_reads() {
         (&none, None, false, RestoreTarget::Replace),
     ] {
         let said = match choose(database, &backups, named, accepts) {
-            Ok(chosen) => describe(database, Some(&check()), &chosen, into, now),
+            Ok(chosen) => describe(database, Some(&check()), &chosen, all(into), now),
             Err(why) => format!("error: {why}\n"),
         };
         text.push_str(&said);
         text.push('\n');
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_is_restored_of_it_is_said() {
+    let by = json!({"check": "knowledge-1", "time": "2026-02-01T03:05:00Z", "reason": "None"});
+    let backups = [backup("good", "Complete", &json!({"confirmed": by}))];
+    let known = database(&json!({}));
+    let chosen = choose(&known, &backups, Some("good"), false).unwrap();
+    let tables = ["public.notes".to_owned(), "app.\u{1b}[31m".to_owned()];
+    let wanted = Wanted {
+        into: RestoreTarget::Beside,
+        tables: &tables,
+    };
+    let now = "2026-02-01T10:00:00Z".parse().unwrap();
+    let said = describe(&known, None, &chosen, wanted, now);
+    assert!(
+        said.contains("only public.notes, app.") && said.contains("foreign key"),
+        "{said}"
+    );
+    assert!(!said.contains('\u{1b}'), "{said}");
 }
 
 #[test]
@@ -108,7 +133,7 @@ fn a_private_key_that_nobody_has_named_is_missed_before_it_is_asked() {
         known["spec"]["restore"] = restore;
         let known: ProtectedDatabase = from(known);
         let chosen = choose(&known, &backups, Some("good"), false).unwrap();
-        describe(&known, None, &chosen, RestoreTarget::Beside, now).contains("identitySecret")
+        describe(&known, None, &chosen, all(RestoreTarget::Beside), now).contains("identitySecret")
     };
     let login = json!({"name": "login"});
     let with = json!({"credentialsSecret": login, "identitySecret": {"name": "n", "key": "k"}});

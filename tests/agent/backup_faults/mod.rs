@@ -7,7 +7,7 @@ mod fault;
 mod invariants;
 mod invariants_tests;
 mod lane;
-mod processes;
+pub mod processes;
 mod tally;
 mod trigger;
 

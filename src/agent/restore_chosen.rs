@@ -1,0 +1,228 @@
+//! The part of a set that is restored where somebody asks for certain tables: read from the tables of contents
+//! of its dumps, before anything is made.
+
+use std::collections::BTreeSet;
+use std::time::Instant as Clock;
+
+use crate::api::{AgentFailure, RestorePhase, RestoreRequest, RestoreTarget};
+use crate::postgres::ContentsEntry;
+use crate::store::{Manifest, ManifestDatabase, ManifestLargeObjects};
+use crate::wording::{list, quoted};
+
+use super::restore_context::{Restoring, seconds};
+use super::restore_errors::has_odd_names;
+use super::restore_fetch::{fetch_contents, hash_objects};
+use super::restore_order::RestoreWatcher;
+use super::restore_said::refused;
+use super::restore_tables::{Selection, select};
+
+/// The longest name that is quoted in a message.
+const SHOWN: usize = 120;
+
+/// What is restored of a set, and how that is told to `pg_restore`.
+#[derive(Debug)]
+pub struct ChosenTables {
+    /// The manifest of only that.
+    pub manifest: Manifest,
+    /// For each of its databases the entries of its dump, in their order.
+    pub contents: Vec<Vec<ContentsEntry>>,
+    /// For each what belongs to its tables and can't be restored without others.
+    left_out: Vec<Vec<String>>,
+    /// What somebody should know who reads these tables.
+    pub warnings: Vec<String>,
+}
+
+impl ChosenTables {
+    /// What of a database is left out.
+    #[must_use]
+    pub fn left_out_of(&self, database: &str) -> &[String] {
+        let databases = self.manifest.databases.iter();
+        let mut pairs = databases.zip(&self.left_out);
+        let found = pairs.find(|(of, _)| of.name == database);
+        found.map_or(&[], |(_, left_out)| left_out)
+    }
+}
+
+/// Tables are restored beside only: what refers to them in the present database would be lost.
+#[must_use]
+pub fn only_beside(request: &RestoreRequest) -> Vec<String> {
+    if request.tables.is_empty() || request.into == RestoreTarget::Beside {
+        return Vec::new();
+    }
+    vec!["spec.tables needs `into: Beside`: tables are restored into a new database".to_owned()]
+}
+
+/// The same set without its extensions: which of them the tables need is not known yet.
+#[must_use]
+pub fn without_extensions(manifest: &Manifest) -> Manifest {
+    let mut manifest = manifest.clone();
+    for database in &mut manifest.databases {
+        database.extensions.clear();
+    }
+    manifest
+}
+
+impl<W: RestoreWatcher> Restoring<'_, W> {
+    /// Reads and compares every object of a set, and the tables of contents of its dumps.
+    pub async fn fetch_all_contents(
+        &self,
+        manifest: &Manifest,
+        with_files: bool,
+    ) -> Result<Vec<Vec<ContentsEntry>>, AgentFailure> {
+        let begun = Clock::now();
+        self.note(|report| {
+            report.phase = Some(RestorePhase::Hashing);
+            report.message = Some("every object of the set is read and compared".to_owned());
+        });
+        hash_objects(&self.store, &self.order.request.path, manifest, with_files).await?;
+        let mut contents = Vec::new();
+        for database in &manifest.databases {
+            contents.push(fetch_contents(&self.dump_of(manifest, database)?).await?);
+        }
+        self.note(|report| report.hash_seconds = seconds(begun));
+        self.add_time(|times| &mut times.download_seconds, begun);
+        Ok(contents)
+    }
+
+    /// Chooses what the tables need that the request names.
+    pub async fn choose_tables(&self, manifest: &Manifest) -> Result<ChosenTables, AgentFailure> {
+        self.read_identities(manifest)
+            .map_err(|why| refused(&[why]))?;
+        let contents = self.fetch_all_contents(manifest, false).await?;
+        choose(manifest, &contents, &self.order.request.tables)
+            .map_err(|problems| refused(&problems))
+    }
+}
+
+/// Chooses what tables need, or says why that can't be restored.
+fn choose(
+    manifest: &Manifest,
+    contents: &[Vec<ContentsEntry>],
+    tables: &[String],
+) -> Result<ChosenTables, Vec<String>> {
+    let mut chosen = ChosenTables {
+        manifest: Manifest {
+            databases: Vec::new(),
+            directories: Vec::new(),
+            ..manifest.clone()
+        },
+        contents: Vec::new(),
+        left_out: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let (mut problems, mut found) = (Vec::new(), BTreeSet::new());
+    for (database, contents) in manifest.databases.iter().zip(contents) {
+        let shown = quoted(&database.name, SHOWN);
+        if contents.is_empty() || has_odd_names(contents) {
+            problems.push(format!(
+                "the table of contents of database {shown} can't be read, or has names with line breaks, so no \
+                 single tables of it can be restored: leave spec.tables out"
+            ));
+            continue;
+        }
+        let selection = select(contents, tables);
+        if selection.found.is_empty() {
+            continue;
+        }
+        let part = narrow(database, &selection);
+        problems.extend(unknown_to(&part, &selection));
+        chosen.warnings.extend(describe(database, &selection));
+        found.extend(selection.found);
+        chosen.manifest.databases.push(part);
+        chosen.contents.push(selection.entries);
+        chosen.left_out.push(selection.left_out);
+    }
+    let missing: Vec<String> = tables
+        .iter()
+        .filter(|table| !found.contains(*table))
+        .map(|table| quoted(table, SHOWN))
+        .collect();
+    if !missing.is_empty() {
+        problems.push(format!(
+            "these are no tables of a database of the set: {}. Write them as `schema.table`, as in the catalog",
+            list(&missing)
+        ));
+    }
+    if problems.is_empty() {
+        Ok(chosen)
+    } else {
+        Err(problems)
+    }
+}
+
+/// What the manifest says of these tables, and of nothing else.
+fn narrow(database: &ManifestDatabase, selection: &Selection) -> ManifestDatabase {
+    let named = |description: &str| {
+        let entries = selection.entries.iter();
+        let of_kind = entries.filter(move |entry| entry.description == description);
+        of_kind
+            .map(|entry| (entry.schema.as_str(), entry.name.as_str()))
+            .collect::<BTreeSet<_>>()
+    };
+    let (with_data, extensions) = (named("TABLE DATA"), named("EXTENSION"));
+    let mut part = database.clone();
+    part.tables
+        .retain(|table| with_data.contains(&(table.schema.as_str(), table.name.as_str())));
+    part.rows = part.tables.iter().map(|table| table.rows).sum();
+    part.large_objects = ManifestLargeObjects::default();
+    part.extensions
+        .retain(|extension| extensions.contains(&("", extension.name.as_str())));
+    part.without_rows
+        .retain(|name| selection.found.contains(name));
+    if let Some(description) = &mut part.description {
+        // That of all tables; and no subscription is among them.
+        description.size = None;
+        description.subscriptions.clear();
+    }
+    part
+}
+
+/// Rows that could not be compared afterwards: the dump has them, the manifest does not.
+fn unknown_to(part: &ManifestDatabase, selection: &Selection) -> Option<String> {
+    let known: BTreeSet<(&str, &str)> = part
+        .tables
+        .iter()
+        .map(|table| (table.schema.as_str(), table.name.as_str()))
+        .collect();
+    let unknown: Vec<String> = selection
+        .entries
+        .iter()
+        .filter(|entry| entry.description == "TABLE DATA")
+        .filter(|entry| !known.contains(&(entry.schema.as_str(), entry.name.as_str())))
+        .map(|entry| quoted(&format!("{}.{}", entry.schema, entry.name), SHOWN))
+        .collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "the manifest does not say what these tables of database {} have: {}",
+            quoted(&part.name, SHOWN),
+            list(&unknown)
+        )
+    })
+}
+
+/// What somebody should know who reads these tables.
+fn describe(database: &ManifestDatabase, selection: &Selection) -> Vec<String> {
+    let shown = quoted(&database.name, SHOWN);
+    let mut said = Vec::new();
+    if !selection.without_rows.is_empty() {
+        let names: Vec<String> = selection
+            .without_rows
+            .iter()
+            .map(|name| quoted(name, SHOWN))
+            .collect();
+        said.push(format!(
+            "what was asked for needs these tables of database {shown}, which are empty: {}",
+            list(&names)
+        ));
+    }
+    if database.large_objects.count > 0 {
+        said.push(format!(
+            "large objects of database {shown} are not restored with single tables"
+        ));
+    }
+    said
+}
+
+#[cfg(test)]
+#[path = "restore_chosen_tests.rs"]
+mod tests;
