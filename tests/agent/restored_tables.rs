@@ -76,7 +76,7 @@ async fn tables_come_with_what_belongs_to_them_and_nothing_else() {
     assert_eq!(report.databases[0].rows, Some(100));
     assert!(
         last_words(&report).contains("NOT RESTORED")
-            && last_words(&report).contains("'app.orders'"),
+            && last_words(&report).contains("\"app.orders\""),
         "{report:?}"
     );
     let without_key: Vec<&str> = lines
@@ -103,12 +103,12 @@ async fn what_is_no_table_of_the_set_is_refused_and_nothing_is_replaced_by_a_par
         (
             ["app.orders", "app.nothing_of_it"],
             RestoreTarget::Beside,
-            "'app.nothing_of_it'",
+            "\"app.nothing_of_it\"",
         ),
         (
             ["app.orders", "app.seen"],
             RestoreTarget::Beside,
-            "'app.seen'",
+            "\"app.seen\"",
         ),
         (
             ["app.orders", "app.lines"],

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::question::{choose, describe};
+use super::super::question::{Wanted, choose, describe};
 use super::*;
 use crate::api::{DatabaseBackup, ProtectedDatabase, RestoreTarget};
 
