@@ -23,9 +23,9 @@ TESTBED = $${CARGO_TARGET_DIR:-target}/$$(rustc -vV | sed -n "s/^host: //p")/deb
 # optimises less, and not for the tools of others.
 export RUSTC_WORKSPACE_WRAPPER := $(shell command -v clippy-driver)
 export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
-bench-check bench-backup $(CARGO_DENY) $(NEXTEST): RUSTC_WORKSPACE_WRAPPER =
+bench-check bench-backup bench-restore $(CARGO_DENY) $(NEXTEST): RUSTC_WORKSPACE_WRAPPER =
 
-.PHONY: help demo demo-guard test test-fast test-real test-all soak faults-backup faults-restore bench-check bench-backup linted lint fmt deny generate build image up down
+.PHONY: help demo demo-guard test test-fast test-real test-all soak faults-backup faults-restore bench-check bench-backup bench-restore linted lint fmt deny generate build image up down
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +66,9 @@ bench-check: ## Measures what a check costs: against count(*) of 100 million row
 
 bench-backup: ## Measures what a backup costs: against a bare pg_dump, pg_dump | gzip | upload, pgBackRest and Barman
 	$(CARGO) run --release -p bench -- backup $(BENCH)
+
+bench-restore: ## Measures what a restore costs: against pg_restore -j of a file, and gunzip | psql
+	$(CARGO) run --release -p bench -- restore $(BENCH)
 
 linted: ## Checks format, and builds all targets with the lints as errors
 	$(CARGO) fmt --all --check

@@ -1,5 +1,5 @@
-//! Measures what a check and a backup cost. `make bench-check` and `make bench-backup` run it; the
-//! README says what the figures mean.
+//! Measures what a check, a backup and a restore cost. `make bench-check`, `bench-backup` and `bench-restore`
+//! run it; the README says what the figures mean.
 
 mod arguments;
 mod backup;
@@ -12,6 +12,7 @@ mod machine;
 mod pgbench;
 mod progress;
 mod report;
+mod restore;
 mod run;
 mod server;
 mod throughput;
@@ -24,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use arguments::Arguments;
 use backup::{BackupArguments, PutArguments, SetArguments};
+use restore::{RestoreArguments, RestoreSetArguments};
 
 /// What a shell says of a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
@@ -39,9 +41,13 @@ struct Command {
 enum What {
     Check(Arguments),
     Backup(BackupArguments),
+    Restore(RestoreArguments),
     /// The agent of a backup, as a process of its own
     #[command(hide = true)]
     TakeSet(SetArguments),
+    /// The agent of a restore, as a process of its own
+    #[command(hide = true)]
+    RestoreSet(RestoreSetArguments),
     /// Uploads standard input
     #[command(hide = true)]
     Put(PutArguments),
@@ -50,7 +56,8 @@ enum What {
 fn main() -> ExitCode {
     // One thread where servers are started: they end with the thread that started them. The agent has
     // as many as in its Job.
-    let is_agent = |what: &What| matches!(what, What::TakeSet(_) | What::Put(_));
+    let is_agent =
+        |what: &What| matches!(what, What::TakeSet(_) | What::RestoreSet(_) | What::Put(_));
     let what = Command::parse().what;
     let mut builder = if is_agent(&what) {
         Builder::new_multi_thread()
@@ -87,6 +94,8 @@ async fn carry_out(what: &What) -> anyhow::Result<()> {
     match what {
         What::Check(arguments) => print!("{}", run::run(arguments).await?),
         What::Backup(arguments) => print!("{}", backup::run(arguments).await?),
+        What::Restore(arguments) => print!("{}", restore::run(arguments).await?),
+        What::RestoreSet(arguments) => Box::pin(restore::restore(arguments)).await?,
         What::TakeSet(arguments) => Box::pin(backup::take(arguments)).await?,
         What::Put(arguments) => backup::put(arguments).await?,
     }

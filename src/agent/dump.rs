@@ -201,8 +201,7 @@ impl DumpPrograms {
             // Else it does not say of which entry an error is.
             .args(["--verbose", "--no-subscriptions", "--dbname"])
             .arg(CLIENT_LIMITS)
-            .env("PGOPTIONS", self.options_with(settings))
-            .stdin(Stdio::piped());
+            .env("PGOPTIONS", self.options_with(settings));
         command
     }
 

@@ -81,14 +81,6 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             ));
         });
         let begun = Clock::now();
-        drop_own(writer, restored_as, plan.restore_uid)
-            .await
-            .map_err(|error| {
-                failed(
-                    "what an earlier start has made could not be dropped",
-                    &error,
-                )
-            })?;
         let owner = self.choose_owner(tools, database, names).await?;
         let new = NewDatabase {
             name: &names.name,
@@ -97,12 +89,34 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             description: database.description.as_ref(),
             owner: owner.as_deref(),
         };
-        create(writer, &new, facts.major, self.watcher).await?;
         let helped = new.owner.filter(|_| !facts.is_superuser);
-        self.let_create(tools, &new, helped, true).await?;
         let key = new_digest_key();
-        let streaming = self.stream(tools, database, &new, contents, key);
-        let dumped = Box::pin(streaming).await?;
+        let mut jobs = self.order.request.jobs;
+        let noted = self.snapshot();
+        let dumped = loop {
+            drop_own(writer, restored_as, plan.restore_uid)
+                .await
+                .map_err(|error| {
+                    failed(
+                        "what an earlier start has made could not be dropped",
+                        &error,
+                    )
+                })?;
+            create(writer, &new, facts.major, self.watcher).await?;
+            self.let_create(tools, &new, helped, true).await?;
+            let streaming = self.stream(tools, database, &new, contents, key, jobs);
+            if let Some(dumped) = Box::pin(streaming).await? {
+                break dumped;
+            }
+            jobs = 1;
+            self.note(|report| {
+                report.restored_bytes = noted.restored_bytes;
+                report.message = Some(format!(
+                    "indexes of database {shown} could not be built beside each other, so it is restored again by \
+                     one session"
+                ));
+            });
+        };
         self.let_create(tools, &new, helped, false).await?;
         self.watcher.after(RestoreStep::Restored).await;
         let analyzing = Clock::now();

@@ -14,7 +14,7 @@ use tokio::process::{ChildStdin, Command};
 use tokio::sync::{Notify, mpsc};
 
 use crate::api::{AgentFailure, reasons};
-use crate::postgres::{ArchiveParser, ArchiveSummary, DigestKey};
+use crate::postgres::{ArchiveParser, ArchiveSummary, DigestKey, ReadProblem, parse_head};
 use crate::store::{PieceReader, open_stored};
 
 use super::dump_run::{Lines, Running, keep_and_see, without_pipes};
@@ -22,11 +22,14 @@ use super::restore_errors::{Said, Verdict};
 use super::restore_fetch::{StoredDump, changed, explain};
 
 /// The program, in messages.
-const PROGRAM: &str = "pg_restore";
+pub const PROGRAM: &str = "pg_restore";
 /// Pieces that wait between two stages.
 const WAITING: usize = 4;
 /// Bytes that are decompressed at a time.
 const PIECE: usize = 256 << 10;
+
+/// The longest head and table of contents that is kept.
+const HEAD_LIMIT: usize = 64 << 20;
 
 /// Why a dump could not be decompressed completely.
 enum Broken {
@@ -49,6 +52,50 @@ pub struct Streamed {
     pub index_time: Duration,
     /// What could not be restored and concerns no rows.
     pub not_restored: Vec<String>,
+    /// Its head and table of contents; none if it is very long.
+    pub head: Option<Vec<u8>>,
+}
+
+/// The beginning of a dump, until its table of contents has ended.
+#[derive(Default)]
+struct Head {
+    bytes: Vec<u8>,
+    /// How many bytes there must be until it is tried again whether that is all of it.
+    next: usize,
+    is_over: bool,
+}
+
+impl Head {
+    fn push(&mut self, piece: &[u8]) {
+        if self.is_over {
+            return;
+        }
+        self.bytes.extend_from_slice(piece);
+        if self.bytes.len() < self.next {
+            return;
+        }
+        self.next = self.bytes.len().saturating_mul(2);
+        match parse_head(&self.bytes) {
+            Ok((_, length)) => {
+                self.bytes.truncate(length);
+                self.is_over = true;
+            }
+            Err(ReadProblem::More) if self.bytes.len() < HEAD_LIMIT => {}
+            Err(_) => {
+                self.bytes = Vec::new();
+                self.is_over = true;
+            }
+        }
+    }
+
+    /// All of it, if that is known.
+    fn finish(mut self) -> Option<Vec<u8>> {
+        if !self.is_over {
+            let (_, length) = parse_head(&self.bytes).ok()?;
+            self.bytes.truncate(length);
+        }
+        (!self.bytes.is_empty()).then_some(self.bytes)
+    }
 }
 
 /// Restores one dump by a program that was not started yet. `said` knows which of its errors are forgiven.
@@ -84,13 +131,16 @@ pub async fn restore_object(
     let worker = tokio::task::spawn_blocking(move || {
         let parser = ArchiveParser::in_any_order(key_of_digests);
         let stored = open_stored(PieceReader::new(stored), encryption, identities.as_deref());
-        decode(
-            stored.map_err(|why| Broken::Odd(why.to_string()))?,
-            parser,
+        let stored = stored.map_err(|why| Broken::Odd(why.to_string()))?;
+        let mut head = Head::default();
+        let dumped = decode(
+            stored,
+            (parser, &mut head),
             &raw_sender,
             raw_size,
             &restored,
-        )
+        )?;
+        Ok((dumped, head.finish()))
     });
     let sending = async {
         let sent = store.send_object(key, object.size, &stored_sender).await;
@@ -130,8 +180,9 @@ pub async fn restore_object(
         return Err(failed(&describe_end(status), &lock(&said), &lines));
     };
     match outcome {
-        Ok(dumped) if sha256 == object.sha256 => Ok(Streamed {
+        Ok((dumped, head)) if sha256 == object.sha256 => Ok(Streamed {
             dumped,
+            head,
             warnings: messages.warnings,
             data_time,
             index_time: begun.elapsed().saturating_sub(data_time),
@@ -176,7 +227,7 @@ async fn feed(
 /// manifest says.
 fn decode(
     stored: impl Read,
-    mut parser: ArchiveParser,
+    (mut parser, head): (ArchiveParser, &mut Head),
     raw: &mpsc::Sender<Vec<u8>>,
     raw_size: u64,
     restored: &AtomicU64,
@@ -199,6 +250,7 @@ fn decode(
             .push(&piece)
             .map_err(|error| Broken::Odd(error.to_string()))?;
         parser.take_block_begins();
+        head.push(&piece);
         raw.blocking_send(piece).map_err(|_| Broken::Abandoned)?;
         restored.fetch_add(read as u64, Ordering::Relaxed);
     }

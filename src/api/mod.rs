@@ -155,7 +155,7 @@ pub use restore_report::{
     RestoreReport, RestoredDatabase, RestoredTable,
 };
 pub use restore_request::{DrillRequest, FreshColumn, RestoreRequest};
-pub use restore_settings::Restore;
+pub use restore_settings::{Restore, default_jobs};
 pub use set_reads::{BackupRead, SampleReport, SetRead, SetRemark};
 pub use set_source::SetSource;
 pub use storage::{VolumeStorage, is_same_handle};

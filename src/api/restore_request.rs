@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataDisk, DrillQuery, RestoreTarget, S3Storage, SecretKey, ServerRequest};
+use super::{
+    DataDisk, DrillQuery, RestoreTarget, S3Storage, SecretKey, ServerRequest, default_jobs,
+};
 
 /// A restore of a backup set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,9 @@ pub struct RestoreRequest {
     pub confirmed_only: bool,
     /// Whether the restored database takes the place of the present one, or stays beside it.
     pub into: RestoreTarget,
+    /// How many indexes and constraints are built at a time.
+    #[serde(default = "default_jobs")]
+    pub jobs: i32,
     /// The tables that are restored, as `schema.table`; empty for all. Only with `Beside`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,

@@ -31,6 +31,17 @@ pub struct Restore {
     #[serde(default = "default_deadline")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
     pub deadline: String,
+    /// How many indexes and constraints are built at a time, each by a session of its own with its own
+    /// `maintenance_work_mem`. 1 to 16.
+    #[serde(default = "default_jobs")]
+    #[schemars(range(min = 1, max = 16))]
+    pub jobs: i32,
+}
+
+/// How many indexes are built at a time where nobody says it.
+#[must_use]
+pub const fn default_jobs() -> i32 {
+    2
 }
 
 fn default_deadline() -> String {

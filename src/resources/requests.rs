@@ -8,7 +8,7 @@ use crate::api::{
     Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DataDisk,
     DatabaseCheck, DatabaseRestore, DrillRequest, FILE_PATH_LIMIT, FilesRequest, FreshColumn,
     PodReference, PodSelection, ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage,
-    ServerRequest, WorkloadKind,
+    ServerRequest, WorkloadKind, default_jobs,
 };
 
 /// The workload that an agent finds the pod by.
@@ -177,6 +177,7 @@ pub fn restore_request(
         manifest_sha256: task.set.manifest_sha256.clone(),
         confirmed_only: is_confirmed_only(task.restore),
         into: task.restore.spec.into,
+        jobs: settings.jobs,
         tables: task.restore.spec.tables.clone(),
         identity_secret: settings.identity_secret.clone(),
         disk: task.disk,
@@ -225,6 +226,7 @@ pub fn drill_request(
         path: set.path.clone(),
         manifest_sha256: set.manifest_sha256.clone(),
         into: restore.spec.into,
+        jobs: settings.map_or_else(default_jobs, |settings| settings.jobs),
         tables: Vec::new(),
         identity_secret: settings.and_then(|settings| settings.identity_secret.clone()),
         disk: DataDisk::default(),

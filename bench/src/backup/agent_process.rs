@@ -55,18 +55,35 @@ pub struct Account {
     pub raw_bytes: u64,
     /// The most memory that the agent itself had, in bytes.
     pub memory: u64,
+    /// The set's directory in the bucket, and the SHA-256 of its manifest.
+    pub path: String,
+    pub manifest_sha256: String,
 }
 
 impl Errand {
-    fn read(file: &PathBuf) -> Result<Self> {
+    pub fn read(file: &PathBuf) -> Result<Self> {
         Ok(serde_json::from_slice(&fs::read(file)?)?)
+    }
+
+    /// What is mounted in a Job.
+    pub fn files(&self) -> MountedFiles {
+        MountedFiles {
+            postgres_credentials: self.postgres_credentials.clone(),
+            postgres_ca: self.postgres_credentials.clone(),
+            postgres_certificate: self.postgres_credentials.clone(),
+            s3_credentials: self.s3_credentials.clone(),
+            s3_ca: self.s3_credentials.clone(),
+            identity: self.work.join("identity"),
+            work: self.work.clone(),
+            claims: self.work.join("claims"),
+        }
     }
 }
 
 /// Takes a set as the agent does, and prints what it says of it.
 pub async fn take(arguments: &SetArguments) -> Result<()> {
     let errand = Errand::read(&arguments.errand)?;
-    let set = take_one(&errand).await;
+    let (path, set) = take_one(&errand).await;
     let set = set.map_err(|failure| anyhow!("{}: {}", failure.reason, failure.message))?;
     let databases = set.manifest.databases.iter();
     let account = Account {
@@ -78,12 +95,14 @@ pub async fn take(arguments: &SetArguments) -> Result<()> {
             .map(|object| object.raw_size)
             .sum(),
         memory: peak_of(std::process::id()).context("the memory of this process is not known")?,
+        path,
+        manifest_sha256: set.manifest_sha256,
     };
     println!("{}", serde_json::to_string(&account)?);
     Ok(())
 }
 
-async fn take_one(errand: &Errand) -> Result<TakenSet, AgentFailure> {
+async fn take_one(errand: &Errand) -> (String, Result<TakenSet, AgentFailure>) {
     let request = BackupRequest {
         namespace: "bench".to_owned(),
         database: "bench".to_owned(),
@@ -101,16 +120,7 @@ async fn take_one(errand: &Errand) -> Result<TakenSet, AgentFailure> {
         labels: BTreeMap::new(),
         kubernetes_cluster: None,
     };
-    let files = MountedFiles {
-        postgres_credentials: errand.postgres_credentials.clone(),
-        postgres_ca: errand.postgres_credentials.clone(),
-        postgres_certificate: errand.postgres_credentials.clone(),
-        s3_credentials: errand.s3_credentials.clone(),
-        s3_ca: errand.s3_credentials.clone(),
-        identity: errand.work.join("identity"),
-        work: errand.work.clone(),
-        claims: errand.work.join("claims"),
-    };
+    let files = errand.files();
     let now = Timestamp::now();
     let suffix = set_suffix("bench", &now.to_string());
     let order = SetOrder {
@@ -126,7 +136,11 @@ async fn take_one(errand: &Errand) -> Result<TakenSet, AgentFailure> {
         dump_program: None,
     };
     let interrupt = Interrupt::by_hand().1;
-    Box::pin(take_set(&order, &Unsuspicious, &interrupt)).await
+    let path = order.path.as_str().to_owned();
+    (
+        path,
+        Box::pin(take_set(&order, &Unsuspicious, &interrupt)).await,
+    )
 }
 
 /// A ProtectedDatabase that has nothing to say.

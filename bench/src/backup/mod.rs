@@ -10,6 +10,8 @@ mod run;
 mod setting;
 mod ways;
 
-pub use agent_process::{PutArguments, SetArguments, put, take};
-pub use arguments::BackupArguments;
+pub use agent_process::{Account as SetAccount, Errand, PutArguments, SetArguments, put, take};
+pub use arguments::{BackupArguments, BackupPlan};
+pub use memory::peak_of;
 pub use run::run;
+pub use setting::{Route, Setting};

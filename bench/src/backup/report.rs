@@ -196,6 +196,8 @@ mod tests {
                 rows: 10,
                 raw_bytes: 768 << 20,
                 memory: 60 << 20,
+                path: String::new(),
+                manifest_sha256: String::new(),
             }),
         });
         Figures::of(&measured).unwrap_or_else(|| unreachable!("there are some"))
