@@ -9,9 +9,12 @@ IMAGE ?= localhost/holdfast:0.1.0
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast-tools
 RESTARTS ?= 1000
 FAULTS ?= 200
+FUZZ_TIME ?= 300
 PROFILE ?= default
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 NEXTEST_VERSION := 0.9.148
 NEXTEST := $(TOOLS)/cargo-nextest-$(NEXTEST_VERSION)/bin/cargo-nextest
 REAL_TESTS := --test agent --test monitoring --test kstatus --test browser --test machine --test e2e
@@ -23,9 +26,9 @@ TESTBED = $${CARGO_TARGET_DIR:-target}/$$(rustc -vV | sed -n "s/^host: //p")/deb
 # optimises less, and not for the tools of others.
 export RUSTC_WORKSPACE_WRAPPER := $(shell command -v clippy-driver)
 export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
-bench-check bench-backup bench-restore $(CARGO_DENY) $(NEXTEST): RUSTC_WORKSPACE_WRAPPER =
+bench-check bench-backup bench-restore fuzz $(CARGO_DENY) $(NEXTEST) $(CARGO_FUZZ): RUSTC_WORKSPACE_WRAPPER =
 
-.PHONY: help demo demo-guard test test-fast test-real test-all soak faults-backup faults-restore bench-check bench-backup bench-restore linted lint fmt deny generate build image up down
+.PHONY: help demo demo-guard test test-fast test-real test-all soak faults-backup faults-restore fuzz bench-check bench-backup bench-restore linted lint fmt deny generate build image up down
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +62,12 @@ faults-backup: build ## 200 kills and faults at random points of a backup: nothi
 faults-restore: build ## 200 kills and faults at random points of a restore: the name is never lost, nothing is half done (FAULTS, SEED as above)
 	HOLDFAST_RESTORE_FAULTS=$(FAULTS) HOLDFAST_FAULTS_SEED=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')} \
 		$(CARGO) test -p holdfast --test agent -- restore_faults::no_fault --nocapture
+
+# Without a sanitizer: none of this is unsafe code, and the stable toolchain has none.
+fuzz: $(CARGO_FUZZ) ## Reads crafted dumps and manifests, each for FUZZ_TIME seconds: nothing panics (what it reached is kept in fuzz/corpus)
+	mkdir -p fuzz/corpus/archive fuzz/corpus/manifest
+	$(CARGO_FUZZ) run --sanitizer none archive fuzz/corpus/archive tests/fixtures/archives -- -max_total_time=$(FUZZ_TIME) -max_len=16384
+	$(CARGO_FUZZ) run --sanitizer none manifest fuzz/corpus/manifest fuzz/seeds/manifest -- -max_total_time=$(FUZZ_TIME) -max_len=16384
 
 # The agent as it is shipped: built for release. BENCH="--quick" is a try of two minutes; BENCH="--help" lists what else there is.
 bench-check: ## Measures what a check costs: against count(*) of 100 million rows, beside pgbench, and with 10,000 tables
@@ -95,6 +104,9 @@ endef
 
 $(CARGO_DENY):
 	$(call install,cargo-deny,$(CARGO_DENY_VERSION))
+
+$(CARGO_FUZZ):
+	$(call install,cargo-fuzz,$(CARGO_FUZZ_VERSION))
 
 $(NEXTEST):
 	$(call install,cargo-nextest,$(NEXTEST_VERSION),--no-default-features --features default-no-update)

@@ -113,6 +113,8 @@ pub use mounted::MountedFiles;
 pub use presence::build_presence;
 pub use remembered::{Remembered, build_evidence, fetch_remembered};
 pub use restore_names::{kept_name, restored_name};
+pub use restore_preflight::problems_of as problems_of_manifest;
+pub use restore_tables::{Selection, select as select_tables};
 pub use restore_order::{RESTORE_APPLICATION_NAME, RestoreOrder, RestoreStep, RestoreWatcher};
 pub use restore_set::restore_set;
 pub use set_order::SetOrder;
