@@ -266,6 +266,24 @@ fn after_another_initdb_the_newest_good_backup_is_verified_and_backed_up_without
     });
 }
 
+/// One table, with what belongs to it.
+fn beside_by_table(scene: &Scene) {
+    let namespace = scene.namespace();
+    let table = "public.knowledge_nodes";
+    let one = format!("restore {NAME} -n {namespace} --beside --table {table} --timeout 600");
+    let run = holdfast(scene, &one);
+    assert_ran(
+        &run,
+        0,
+        &[
+            "only public.knowledge_nodes",
+            "26,337",
+            "NOT RESTORED",
+            "public.experts",
+        ],
+    );
+}
+
 #[test]
 fn beside_changes_nothing_and_its_agent_writes_its_report_alone() {
     beside_others("backup-beside", async |scene| {
@@ -288,6 +306,7 @@ fn beside_changes_nothing_and_its_agent_writes_its_report_alone() {
         );
         assert_eq!(scene.checks_but_of_backups().await.len(), checks);
         scene.wait_green().await;
+        beside_by_table(scene);
 
         let client = steal_token(scene, &status.job.expect("a Job")).await;
         let (name, other) = (restore.name_any(), "another");

@@ -519,6 +519,21 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
                 json!({"database": NAME, "from": {"set": set("/prod/atra/one")}, "into": "Beside"}),
                 "spec.from.set.path",
             ),
+            (
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": "u-1",
+                    "tables": ["public.experts"]}),
+                "spec.tables needs into: Beside",
+            ),
+            (
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Scratch",
+                    "tables": ["public.experts"]}),
+                "spec.tables needs into: Beside",
+            ),
+            (
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside",
+                    "tables": ["experts"]}),
+                "spec.tables[0]",
+            ),
         ];
         for (spec, tells) in mistakes {
             let complaint = dry_run(scene, "DatabaseRestore", &restore(spec.clone()))
@@ -530,6 +545,7 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
             json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "confirm": "u-1"}),
             json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": "u-1"}),
             json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside"}),
+            json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside", "tables": ["a.B", "c.d"]}),
             json!({"database": NAME, "from": {"backup": "one"}, "into": "Beside", "acceptSuspect": true}),
             json!({"database": NAME, "from": {"set": set("prod/atra/one")}, "into": "Beside", "acceptSuspect": true}),
         ] {
