@@ -34,9 +34,9 @@ pub const CHECK_SETTINGS: &str = "shared_buffers = 1GB\nwal_level = minimal\nmax
                         checkpoint_timeout = 1h\nshared_preload_libraries = \
                         'pg_stat_statements'\npg_stat_statements.max = 50000";
 
-/// For backups: with the log that backups of files need.
+/// For backups and restores: with the log that backups of files need, and sessions for many clients.
 pub const BACKUP_SETTINGS: &str = "shared_buffers = 1GB\nwal_level = replica\nsynchronous_commit = off\n\
-     max_wal_size = 4GB\ncheckpoint_timeout = 1h\nshared_preload_libraries = 'pg_stat_statements'";
+     max_wal_size = 4GB\nmax_connections = 300\ncheckpoint_timeout = 1h\nshared_preload_libraries = 'pg_stat_statements'";
 
 /// A running server; it and its folder go away with this value.
 pub struct Server {
@@ -140,13 +140,7 @@ impl Server {
 
     /// A session of this role.
     pub async fn connect(&self, role: &str, database: &str) -> Result<Client> {
-        let mut config = tokio_postgres::Config::new();
-        config
-            .host("127.0.0.1")
-            .port(self.postgres.port())
-            .user(role)
-            .password(&self.password)
-            .dbname(database);
+        let config = self.config(role, database);
         let (client, connection) = config
             .connect(NoTls)
             .await

@@ -28,6 +28,9 @@ pub struct RestoreSetArguments {
     manifest_sha256: String,
     /// Sessions that build indexes beside each other
     jobs: i32,
+    /// In the place of the present database
+    #[arg(long)]
+    replace: bool,
 }
 
 /// What the agent says of a restore.
@@ -39,6 +42,8 @@ pub struct Account {
     pub parts: [f64; 3],
     /// The most memory that the agent itself had, in bytes.
     pub memory: u64,
+    /// For how long nobody could connect, in milliseconds, if names were swapped.
+    pub outage: Option<i64>,
 }
 
 /// Takes the time of each step.
@@ -88,7 +93,11 @@ pub async fn restore(arguments: &RestoreSetArguments) -> Result<()> {
         path: arguments.path.clone(),
         manifest_sha256: arguments.manifest_sha256.clone(),
         confirmed_only: false,
-        into: RestoreTarget::Beside,
+        into: if arguments.replace {
+            RestoreTarget::Replace
+        } else {
+            RestoreTarget::Beside
+        },
         jobs: arguments.jobs,
         tables: Vec::new(),
         identity_secret: None,
@@ -125,6 +134,7 @@ pub async fn restore(arguments: &RestoreSetArguments) -> Result<()> {
         rows: restored.rows.unwrap_or_default().unsigned_abs(),
         parts: [hashed, filled - hashed, verified - filled],
         memory: peak_of(std::process::id()).context("the memory of this process is not known")?,
+        outage: report.outage_milliseconds,
     };
     println!("{}", serde_json::to_string(&account)?);
     Ok(())
