@@ -38,6 +38,20 @@ pub const CHECK_SETTINGS: &str = "shared_buffers = 1GB\nwal_level = minimal\nmax
 pub const BACKUP_SETTINGS: &str = "shared_buffers = 1GB\nwal_level = replica\nsynchronous_commit = off\n\
      max_wal_size = 4GB\nmax_connections = 300\ncheckpoint_timeout = 1h\nshared_preload_libraries = 'pg_stat_statements'";
 
+/// Connects again and again.
+pub struct Connector(tokio_postgres::Config);
+
+impl Connector {
+    /// Whether the database answers a new session.
+    pub async fn ask(&self) -> bool {
+        let Ok((client, connection)) = self.0.connect(NoTls).await else {
+            return false;
+        };
+        tokio::spawn(connection);
+        client.simple_query("select 1").await.is_ok()
+    }
+}
+
 /// A running server; it and its folder go away with this value.
 pub struct Server {
     password: String,
@@ -147,6 +161,22 @@ impl Server {
             .with_context(|| format!("{role} can't log in to {database}"))?;
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// What clients of this database connect with.
+    pub fn connector(&self, database: &str) -> Connector {
+        Connector(self.config(SUPERUSER, database))
+    }
+
+    fn config(&self, role: &str, database: &str) -> tokio_postgres::Config {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host("127.0.0.1")
+            .port(self.postgres.port())
+            .user(role)
+            .password(&self.password)
+            .dbname(database);
+        config
     }
 
     /// Makes a check as the agent does, of these databases with these rules and this budget for

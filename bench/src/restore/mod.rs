@@ -2,6 +2,7 @@
 
 mod agent_process;
 mod arguments;
+mod clients;
 mod report;
 mod run;
 mod ways;

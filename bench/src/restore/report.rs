@@ -1,8 +1,10 @@
 //! The report of the comparison of restores: one text with everything that the figures belong to. Pure.
 
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
 use super::arguments::RestorePlan;
+use super::clients::CLIENTS;
 use super::ways::{Measured, Way};
 use crate::figures::Spread;
 use crate::machine::{GIBIBYTE, Machine};
@@ -10,6 +12,8 @@ use crate::report::in_thousands;
 
 /// How many times as long as `pg_restore -j` from a file restoring may take.
 const TARGET: f64 = 1.10;
+/// How long the swap may keep clients away, in milliseconds.
+const TARGET_OUTAGE: i64 = 2_000;
 
 /// Everything that was measured.
 #[derive(Clone, Debug)]
@@ -22,6 +26,16 @@ pub struct RestoreReport {
     pub raw_bytes: u64,
     pub plan: RestorePlan,
     pub figures: Vec<(Way, Figures)>,
+    pub swap: Swap,
+}
+
+/// How the swap was for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swap {
+    /// For how long nobody could connect, in milliseconds.
+    pub outage: i64,
+    /// The longest time that a client had no answer.
+    pub longest: Duration,
 }
 
 /// Several restores by one way.
@@ -129,6 +143,19 @@ impl Display for RestoreReport {
             let ratio = plain.seconds.median / ours.seconds.median;
             writeln!(out, "     {} takes {ratio:.2} times as long", Way::Plain)?;
         }
+        let reached = if self.swap.outage < TARGET_OUTAGE {
+            "reached"
+        } else {
+            "missed"
+        };
+        writeln!(
+            out,
+            "\nThe swap, with {CLIENTS} clients that connect all the time: nobody could connect for {} ms; the \
+             longest\n     time that one of them had no answer while all of it was restored was {} ms\n   target: \
+             away for less than 2 s: {reached}",
+            self.swap.outage,
+            self.swap.longest.as_millis()
+        )?;
         Ok(())
     }
 }
@@ -150,6 +177,7 @@ mod tests {
                     rows: 10,
                     parts: [0.1, 0.6, 0.3].map(|part| part * seconds * times),
                     memory: 60 << 20,
+                    outage: None,
                 }),
             });
             Figures::of(&measured).unwrap()
@@ -172,6 +200,10 @@ mod tests {
                     quick: false,
                 },
                 jobs: 2,
+            },
+            swap: Swap {
+                outage: 140,
+                longest: Duration::from_millis(900),
             },
             figures: vec![
                 (Way::Holdfast, figures(20.0, true)),

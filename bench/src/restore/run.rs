@@ -1,11 +1,13 @@
 //! One run: every way in turns, and one report.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::arguments::RestoreArguments;
-use super::report::{Figures, RestoreReport};
+use super::clients::Clients;
+use super::report::{Figures, RestoreReport, Swap};
 use super::ways::{Measured, Source, Way};
 use crate::backup::Setting;
 use crate::machine::{GIBIBYTE, Machine, ensure_room};
@@ -14,6 +16,8 @@ use crate::server::MAINTENANCE;
 
 /// How many times the size of the dump is needed: two databases with indexes, the log, the set, two files.
 const TIMES_SIZE: u64 = 9;
+/// How long clients go on after the swap.
+const AFTERWARDS: Duration = Duration::from_secs(2);
 /// What is built beside each other once the rows are there.
 const INDEXES: &str = "create index on orders (placed_at); create index on orders (token); \
     create index on orders (md5(body)); create index on counters (n)";
@@ -64,6 +68,15 @@ pub async fn run(arguments: &RestoreArguments) -> Result<RestoreReport> {
             measured.entry(*way).or_default().push(one);
         }
     }
+    say("restoring in the place of the present database, with clients that connect all the time");
+    let clients = Clients::start(&setting);
+    let replaced = source.replace(&setting).await?;
+    // Those that wait for their turn then have one.
+    tokio::time::sleep(AFTERWARDS).await;
+    let swap = Swap {
+        outage: replaced.outage.context("no names were swapped")?,
+        longest: clients.end().await?,
+    };
     let figures = measured.into_iter();
     Ok(RestoreReport {
         machine,
@@ -73,6 +86,7 @@ pub async fn run(arguments: &RestoreArguments) -> Result<RestoreReport> {
         figures: figures
             .filter_map(|(way, measured)| Some((way, Figures::of(&measured)?)))
             .collect(),
+        swap,
         plan,
     })
 }

@@ -102,22 +102,35 @@ impl Source {
         Ok(Measured { seconds, account })
     }
 
+    /// Restores in the place of the present database, as the agent does.
+    pub async fn replace(&self, setting: &Setting) -> Result<Account> {
+        let mut command = self.agent(setting)?;
+        command.arg("--replace");
+        Ok(serde_json::from_slice(
+            &run(command, "a restore that replaces").await?,
+        )?)
+    }
+
+    fn agent(&self, setting: &Setting) -> Result<Command> {
+        let own = std::env::current_exe().context("this program is not known")?;
+        let mut command = Command::new(own);
+        command
+            .arg("restore-set")
+            .arg(setting.write_errand(Route::Direct)?);
+        command.args([&self.set.path, &self.set.manifest_sha256]);
+        command.arg(self.jobs.to_string());
+        Ok(command)
+    }
+
     /// What is run one after the other, and the database that it makes.
     fn commands(&self, setting: &Setting, way: Way) -> Result<(Vec<Command>, String)> {
         let server = &setting.server;
         let create = server.program("createdb", TARGET);
         let restore = match way {
             Way::Holdfast => {
-                let own = std::env::current_exe().context("this program is not known")?;
-                let mut command = Command::new(own);
-                command
-                    .arg("restore-set")
-                    .arg(setting.write_errand(Route::Direct)?);
-                command.args([&self.set.path, &self.set.manifest_sha256]);
-                command.arg(self.jobs.to_string());
                 let uid = super::agent_process::UID;
                 let name = holdfast::agent::restored_name(setting.database(), uid);
-                return Ok((vec![command], name));
+                return Ok((vec![self.agent(setting)?], name));
             }
             Way::Parallel => {
                 let mut command = server.program("pg_restore", &format!("--dbname={TARGET}"));
@@ -140,8 +153,7 @@ impl Source {
             }
         };
         // Without statistics it would not be what the agent leaves.
-        let analyze = server.program("vacuumdb", TARGET);
-        let mut analyze = analyze;
+        let mut analyze = server.program("vacuumdb", TARGET);
         analyze.args(["--analyze-only", "--quiet"]);
         Ok((vec![create, restore, analyze], TARGET.to_owned()))
     }
