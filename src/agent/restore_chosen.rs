@@ -1,11 +1,11 @@
 //! The part of a set that is restored where somebody asks for certain tables: read from the tables of contents
 //! of its dumps, before anything is made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant as Clock;
 
 use crate::api::{AgentFailure, RestorePhase, RestoreRequest, RestoreTarget};
-use crate::postgres::ContentsEntry;
+use crate::postgres::{ContentsEntry, quote_identifier};
 use crate::store::{Manifest, ManifestDatabase, ManifestLargeObjects};
 use crate::wording::{list, quoted};
 
@@ -110,22 +110,19 @@ fn choose(
         left_out: Vec::new(),
         warnings: Vec::new(),
     };
-    let (mut problems, mut found) = (Vec::new(), BTreeSet::new());
+    let (mut problems, mut found, mut unread) = (Vec::new(), BTreeSet::new(), Vec::new());
     for (database, contents) in manifest.databases.iter().zip(contents) {
-        let shown = quoted(&database.name, SHOWN);
         if contents.is_empty() || has_odd_names(contents) {
-            problems.push(format!(
-                "the table of contents of database {shown} can't be read, or has names with line breaks, so no \
-                 single tables of it can be restored: leave spec.tables out"
-            ));
+            unread.push(quoted(&database.name, SHOWN));
             continue;
         }
-        let selection = select(contents, tables);
+        let selection = select(contents, tables, &configuration_of(database));
         if selection.found.is_empty() {
             continue;
         }
         let part = narrow(database, &selection);
         problems.extend(unknown_to(&part, &selection));
+        problems.extend(lost_of(database, &part, &selection));
         chosen.warnings.extend(describe(database, &selection));
         found.extend(selection.found);
         chosen.manifest.databases.push(part);
@@ -142,12 +139,70 @@ fn choose(
             "these are no tables of a database of the set: {}. Write them as `schema.table`, as in the catalog",
             list(&missing)
         ));
+        if !unread.is_empty() {
+            problems.push(format!(
+                "the table of contents of these databases can't be read, or has names with line breaks, so no \
+                 single tables of them can be restored: {}",
+                list(&unread)
+            ));
+        }
     }
     if problems.is_empty() {
         Ok(chosen)
     } else {
         Err(problems)
     }
+}
+
+/// The tables of extensions whose rows are in a dump, each with its extension.
+fn configuration_of(database: &ManifestDatabase) -> BTreeMap<String, String> {
+    let extensions = database.description.iter().flat_map(|one| &one.extensions);
+    let tables = extensions.flat_map(|extension| {
+        let tables = extension.configuration_tables.iter();
+        tables.map(|table| (table.table.clone(), extension.name.clone()))
+    });
+    tables.collect()
+}
+
+/// Tables whose rows are in the set and would not be restored.
+fn lost_of(
+    database: &ManifestDatabase,
+    part: &ManifestDatabase,
+    selection: &Selection,
+) -> Option<String> {
+    let name = |schema: &str, name: &str| format!("{schema}.{name}");
+    let has = |table: &String| {
+        let mut tables = part.tables.iter();
+        tables.any(|one| name(&one.schema, &one.name) == *table)
+    };
+    let with_rows = database.tables.iter().filter(|table| table.rows > 0);
+    let lost: Vec<String> = with_rows
+        .map(|table| name(&table.schema, &table.name))
+        .filter(|table| selection.with_rows.contains(table) && !has(table))
+        .collect();
+    // Those of a partition may be copied into its parent.
+    let elsewhere = selection.entries.iter().filter(|entry| {
+        let ways = [entry.name.clone(), quote_identifier(&entry.name)];
+        entry.description == "TABLE DATA"
+            && selection
+                .detached
+                .contains(&name(&entry.schema, &entry.name))
+            && !ways.iter().any(|way| entry.copy_statement.contains(way))
+    });
+    let elsewhere = elsewhere.map(|entry| name(&entry.schema, &entry.name));
+    let lost: Vec<String> = lost
+        .into_iter()
+        .chain(elsewhere)
+        .map(|one| quoted(&one, SHOWN))
+        .collect();
+    (!lost.is_empty()).then(|| {
+        format!(
+            "the rows of these tables of database {} can't be restored by themselves: {}. Name the table that \
+             they are a partition of, or restore the whole database",
+            quoted(&database.name, SHOWN),
+            list(&lost)
+        )
+    })
 }
 
 /// What the manifest says of these tables, and of nothing else.
@@ -212,6 +267,18 @@ fn describe(database: &ManifestDatabase, selection: &Selection) -> Vec<String> {
             .collect();
         said.push(format!(
             "what was asked for needs these tables of database {shown}, which are empty: {}",
+            list(&names)
+        ));
+    }
+    if !selection.detached.is_empty() {
+        let names: Vec<String> = selection
+            .detached
+            .iter()
+            .map(|name| quoted(name, SHOWN))
+            .collect();
+        said.push(format!(
+            "these partitions of database {shown} are restored as tables of their own, without the foreign keys \
+             and triggers of what they are a partition of: {}",
             list(&names)
         ));
     }

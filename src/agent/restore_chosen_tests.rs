@@ -93,9 +93,16 @@ fn what_can_not_be_chosen_is_refused_by_name() {
         "{why}"
     );
     let why = chosen(&["orders"], |contents| contents[0].clear()).unwrap_err();
-    assert!(why[0].contains("table of contents"), "{why:?}");
+    assert!(why[1].contains("table of contents"), "{why:?}");
     let why = chosen(&["orders"], |contents| contents[0][1].name.push('\n')).unwrap_err();
-    assert!(why[0].contains("line breaks"), "{why:?}");
+    assert!(why[1].contains("line breaks"), "{why:?}");
+    assert!(
+        chosen(&["orders"], |contents| contents[1].clear()).is_ok(),
+        "it is in another one"
+    );
+    // Its rows are in the set, and not in the dump.
+    let why = chosen(&["orders"], |contents| drop(contents[0].remove(2))).unwrap_err();
+    assert!(why[0].contains("app.orders"), "{why:?}");
     // Its rows could not be compared with anything.
     let hidden = |contents: &mut [Vec<ContentsEntry>]| {
         contents[0].push(entry(6, "TABLE", "hidden", &[]));

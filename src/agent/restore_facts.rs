@@ -42,7 +42,7 @@ pub async fn fetch_facts(
         "MEMBER"
     };
     let role = format!(
-        "select {} as name, rolsuper, rolcreatedb, rolcreaterole, rolbypassrls from pg_catalog.pg_roles where rolname = \
+        "select {} as name, rolsuper, rolcreatedb, rolcreaterole, rolbypassrls, rolconnlimit::text as connection_limit from pg_catalog.pg_roles where rolname = \
          session_user",
         name_column("rolname")
     );
@@ -52,6 +52,10 @@ pub async fn fetch_facts(
         facts.may_create_databases = writer.truth(&row, "rolcreatedb")?;
         facts.may_create_roles = writer.truth(&row, "rolcreaterole")?;
         facts.bypasses_row_security = writer.truth(&row, "rolbypassrls")?;
+        let limit = row
+            .get("connection_limit")
+            .and_then(|limit| limit.parse().ok());
+        facts.connection_limit = limit.filter(|limit| *limit >= 0);
     }
     let roles = format!(
         "select {} as name, pg_catalog.pg_has_role(oid, '{right}') as may from pg_catalog.pg_roles",

@@ -1,8 +1,7 @@
 //! Running `pg_restore` for one database: how it is called, what is shown of it, and what it leaves out.
 
-use std::fs;
+use std::fmt::Write as _;
 use std::io;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,20 +14,19 @@ use crate::postgres::{ArchiveSummary, ContentsEntry, DigestKey, NoProgram, find_
 use crate::store::ManifestDatabase;
 use crate::wording::quoted;
 
-use super::dump_run::{Lines, Running, keep_messages, without_pipes};
+use super::memory_file::MemoryFile;
 use super::restore_context::Restoring;
 use super::restore_database::NewDatabase;
 use super::restore_errors::{NOT_RESTORED_LIMIT, Said};
 use super::restore_one::Tools;
 use super::restore_order::RestoreWatcher;
 use super::restore_preflight::missing_tablespaces;
-use super::restore_stream::{PROGRAM, restore_object};
+use super::restore_sections::{build_beside, restore_the_rest, split};
+use super::restore_stream::{HEAD_LIMIT, PROGRAM, restore_object};
 use super::restore_verify::build_session_settings;
 
-/// The entries of the dump that are restored, where that is not all of it.
-const LIST_NAME: &str = "restore.list";
-/// The table of contents of the dump, once its rows are there.
-const HEAD_NAME: &str = "restore.head";
+/// What an entry of a table of contents takes besides its texts, at most.
+const OF_ENTRY: usize = 400;
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -48,17 +46,25 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let plan = &tools.plan;
         let dump = self.dump_of(plan.manifest, database)?;
         // A drill that passes has proven all of a set.
-        let said = match plan.into {
-            RestoreTarget::Replace | RestoreTarget::Beside => Said::new(contents),
-            RestoreTarget::Scratch => Said::default(),
+        let forgives = plan.into != RestoreTarget::Scratch;
+        let said = || {
+            if forgives {
+                Said::new(contents)
+            } else {
+                Said::default()
+            }
         };
-        let is_beside = jobs > 1 && !contents.is_empty();
-        let mut command = self
-            .command(tools, database, new, contents, said.goes_on())
+        let jobs = jobs.min(tools.facts.connections_for_jobs());
+        let is_beside = jobs > 1 && !contents.is_empty() && !is_long(contents);
+        let all = || contents.iter().map(|entry| entry.dump_id).collect();
+        let chosen = plan.tables.is_some().then(all);
+        let goes_on = said().goes_on();
+        let mut run = self
+            .prepare(tools, database, new, contents, (chosen, goes_on))
             .await?;
-        command.stdin(Stdio::piped());
+        run.command.stdin(Stdio::piped());
         if is_beside {
-            command.args(["--section=pre-data", "--section=data"]);
+            run.command.args(["--section=pre-data", "--section=data"]);
         }
         tools.programs.ask().await?;
         let restored = Arc::new(AtomicU64::new(0));
@@ -68,7 +74,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
         };
         let counter = restored.clone();
-        let work = restore_object(&dump, command, said, key_of_digests, counter);
+        let work = restore_object(&dump, run.command, said(), key_of_digests, counter);
         tokio::pin!(work);
         let watching = self.watch_disk(tools.writer, tools.capacity);
         tokio::pin!(watching);
@@ -90,32 +96,43 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             let Some(head) = streamed.head.take() else {
                 return Ok(None);
             };
-            let mut command = self.command(tools, database, new, contents, false).await?;
-            command.arg("--section=post-data");
+            let head = MemoryFile::write(&head).map_err(|error| not_written(&error))?;
             let begun = Instant::now();
             let building = async {
-                let file = self.order.files.work.join(HEAD_NAME);
-                build_beside(command, &file, &head, jobs).await
+                let (must, may) = split(contents, forgives);
+                let run = self
+                    .prepare(tools, database, new, contents, (Some(must), false))
+                    .await?;
+                let Some(warnings) = build_beside(run.command, &head, jobs).await? else {
+                    return Ok(None);
+                };
+                if may.is_empty() {
+                    return Ok(Some((warnings, Vec::new())));
+                }
+                let run = self
+                    .prepare(tools, database, new, contents, (Some(may), goes_on))
+                    .await?;
+                let (more, missing) = restore_the_rest(run.command, &head, said()).await?;
+                Ok::<_, AgentFailure>(Some(([warnings, more].concat(), missing)))
             };
             let built = tokio::select! {
                 biased;
                 built = building => built?,
                 full = &mut watching => return Err(full),
             };
-            let Some(warnings) = built else {
+            let Some((warnings, missing)) = built else {
                 return Ok(None);
             };
             streamed.warnings.extend(warnings);
+            streamed.not_restored.extend(missing);
             self.add_duration(|times| &mut times.index_seconds, begun.elapsed());
         } else {
             self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
         }
         self.check_disk(tools.writer, tools.capacity).await?;
         let left_out = plan.tables.map(|tables| tables.left_out_of(new.name));
-        let mut not_restored = streamed.not_restored;
-        not_restored.extend_from_slice(left_out.unwrap_or_default());
-        not_restored.truncate(NOT_RESTORED_LIMIT);
-        self.note_not_restored(new.name, &not_restored);
+        let missing = [left_out.unwrap_or_default(), &streamed.not_restored].concat();
+        self.note_not_restored(new.name, &shorten(missing));
         let of_errors = |warning: &String| !warning.starts_with("errors ignored");
         self.warn(
             streamed
@@ -127,26 +144,31 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         Ok(Some(streamed.dumped))
     }
 
-    /// How the program is called, whatever part it restores.
-    async fn command(
+    /// How the program is called, whatever part it restores: only the entries with these numbers, or all.
+    async fn prepare(
         &self,
         tools: &Tools<'_>,
         database: &ManifestDatabase,
         new: &NewDatabase<'_>,
         contents: &[ContentsEntry],
-        goes_on: bool,
-    ) -> Result<Command, AgentFailure> {
+        (entries, goes_on): (Option<Vec<i64>>, bool),
+    ) -> Result<Prepared, AgentFailure> {
         let (facts, programs) = (tools.facts, tools.programs);
-        let program = find_program_for("pg_restore", facts.major)
+        let program = find_program_for(PROGRAM, facts.major)
             .await
             .map_err(|why| no_program(facts.major, &why))?;
         let settings = build_session_settings(database.description.as_ref());
         let mut command =
             programs.restore_command(&program.path, new.restored_as, &settings, goes_on);
-        if tools.plan.tables.is_some() {
-            let list = self.order.files.work.join(LIST_NAME);
-            write_list(&list, contents).map_err(|error| not_written(&error))?;
-            command.arg("--use-list").arg(list);
+        let list = entries
+            .map(|entries| {
+                let lines = entries.iter().map(|number| format!("{number};\n"));
+                MemoryFile::write(lines.collect::<String>().as_bytes())
+            })
+            .transpose()
+            .map_err(|error| not_written(&error))?;
+        if let Some(list) = &list {
+            command.arg("--use-list").arg(list.path());
         }
         if !missing_tablespaces(contents, facts).is_empty() {
             command.arg("--no-tablespaces");
@@ -157,7 +179,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 command.arg(format!("--role={owner}"));
             }
         }
-        Ok(command)
+        Ok(Prepared {
+            command,
+            _list: list,
+        })
     }
 
     /// Notes what is missing: it is in the last words of the restore, too.
@@ -176,18 +201,36 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     }
 }
 
-/// Writes the numbers of the entries that are restored, as `pg_restore --use-list` reads them.
-fn write_list(path: &Path, contents: &[ContentsEntry]) -> io::Result<()> {
-    let lines = contents.iter().map(|entry| format!("{};\n", entry.dump_id));
-    fs::write(path, lines.collect::<String>())
+/// A call of the program, and the list that it reads.
+struct Prepared {
+    command: Command,
+    _list: Option<MemoryFile>,
 }
 
-fn no_list(error: &io::Error) -> AgentFailure {
+/// Whether the table of contents is too long to be kept in memory.
+fn is_long(contents: &[ContentsEntry]) -> bool {
+    let length = |entry: &ContentsEntry| {
+        entry.definition.len() + entry.copy_statement.len() + entry.name.len() + OF_ENTRY
+    };
+    contents.iter().map(length).sum::<usize>() > HEAD_LIMIT / 2
+}
+
+/// No more than a report holds; it says how many there are.
+fn shorten(mut missing: Vec<String>) -> Vec<String> {
+    let more = missing.len().saturating_sub(NOT_RESTORED_LIMIT);
+    missing.truncate(NOT_RESTORED_LIMIT);
+    if more > 0
+        && let Some(last) = missing.last_mut()
+    {
+        let _ = write!(last, " (and {more} more)");
+    }
+    missing
+}
+
+fn not_written(error: &io::Error) -> AgentFailure {
     AgentFailure {
         reason: reasons::RESTORE_FAILED.to_owned(),
-        message: format!(
-            "the list of what is restored could not be written for pg_restore: {error}"
-        ),
+        message: format!("what pg_restore reads could not be kept in memory: {error}"),
     }
 }
 

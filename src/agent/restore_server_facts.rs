@@ -21,6 +21,8 @@ pub struct ServerFacts {
     /// Every role, and whether ours may act as it.
     pub roles: BTreeMap<String, bool>,
     pub tablespaces: BTreeSet<String>,
+    /// How many sessions the role may have, if that is limited.
+    pub connection_limit: Option<i32>,
     /// Extensions that could be created.
     pub extensions: Vec<OfferedExtension>,
     /// Names of prepared transactions, each with its database.
@@ -35,6 +37,18 @@ pub struct ServerFacts {
     pub sessions: Vec<SessionFact>,
     /// Subscriptions, each with its database and whether it is enabled.
     pub subscriptions: Vec<(String, String, bool)>,
+}
+
+/// Sessions that a restore has beside those of its jobs.
+const OWN_SESSIONS: i32 = 4;
+
+impl ServerFacts {
+    /// How many jobs the role may have.
+    #[must_use]
+    pub fn connections_for_jobs(&self) -> i32 {
+        let limited = self.connection_limit.filter(|_| !self.is_superuser);
+        limited.map_or(i32::MAX, |limit| limit.saturating_sub(OWN_SESSIONS))
+    }
 }
 
 /// Sessions of one role in one database.

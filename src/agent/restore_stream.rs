@@ -29,7 +29,7 @@ const WAITING: usize = 4;
 const PIECE: usize = 256 << 10;
 
 /// The longest head and table of contents that is kept.
-const HEAD_LIMIT: usize = 64 << 20;
+pub const HEAD_LIMIT: usize = 64 << 20;
 
 /// Why a dump could not be decompressed completely.
 enum Broken {

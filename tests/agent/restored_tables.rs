@@ -8,8 +8,24 @@ use crate::restored_scene::{
 };
 use crate::support::postgres::TestPostgres;
 
+/// UID of a restore of one partition.
+const PART_UID: &str = "3c9a7e02-5f6d-4d1c-9a57-0d3b8f2b6a11";
 const TABLES: &str = "select string_agg(c.oid::regclass::text, ' ' order by c.oid::regclass::text) from pg_class c \
     join pg_namespace n on n.oid = relnamespace where relkind in ('r', 'p', 'v', 'm') and nspname in ('app', 'public')";
+
+/// Indexes of partitions, operators that nothing says are needed, a type with a cast.
+const MORE: &str = "
+    set search_path = app, public;
+    alter table parts add primary key (id, day); create index parts_day on parts (day);
+    create extension btree_gist with schema public;
+    create type amount as (euros int);
+    create function to_amount(int) returns amount immutable language sql return row($1)::app.amount;
+    create cast (int as amount) with function to_amount(int);
+    create table bookings (room int, during tstzrange, cost amount generated always as (room::amount) stored,
+        exclude using gist (room with =, during with &&));
+    insert into bookings select n, tstzrange('2026-01-01', '2026-01-02') from generate_series(1, 3) n;
+    comment on index parts_day is 'by day'; grant usage on schema app to reader;
+";
 
 fn of(mut restore: Restore, tables: &[&str]) -> Restore {
     restore.request.tables = tables.iter().map(|&table| table.to_owned()).collect();
@@ -28,8 +44,9 @@ async fn present(server: &TestPostgres) -> (String, String) {
 async fn tables_come_with_what_belongs_to_them_and_nothing_else() {
     let scene = odd_scene().await;
     let server = &scene.postgres;
+    server.execute("shop", MORE).await;
     let set = scene.take(None).await.unwrap();
-    let wanted = ["app.orders", "app.parts"];
+    let wanted = ["app.orders", "app.parts", "app.bookings"];
     let with_partitions = [
         "--table=app.orders",
         "--table=app.parts",
@@ -46,11 +63,14 @@ async fn tables_come_with_what_belongs_to_them_and_nothing_else() {
     let name = restored_name("shop", UID);
     let restored = &report.databases[0];
     assert!(restored.is_identical, "{report:?}");
-    assert_eq!((restored.rows, restored.tables), (Some(2_060), Some(3)));
+    assert_eq!((restored.rows, restored.tables), (Some(2_063), Some(4)));
     assert_eq!(restored.not_restored, Vec::<String>::new());
     assert_eq!(dump_with(server, &name, &with_partitions), before);
     let tables = ask(server, &name, TABLES).await;
-    assert_eq!(tables, "app.orders app.parts app.parts_new app.parts_old");
+    assert_eq!(
+        tables,
+        "app.bookings app.orders app.parts app.parts_new app.parts_old"
+    );
     let next = "insert into app.orders (what) values ('x') returning id || what";
     assert_eq!(
         ask(server, &name, next).await,
@@ -68,6 +88,20 @@ async fn tables_come_with_what_belongs_to_them_and_nothing_else() {
     server.execute("shop", "truncate app.parts").await;
     psql(server, "shop", &rows);
     assert_eq!(present(server).await, now);
+
+    // A partition is a table of its own, with its index and its key.
+    let part = of(beside(), &["app.parts_old"]).with_uid(PART_UID);
+    let report = part.run().await.unwrap();
+    let name = restored_name("shop", PART_UID);
+    assert_eq!(report.databases[0].rows, Some(31));
+    assert_eq!(ask(server, &name, TABLES).await, "app.parts_old");
+    let indexes = "select count(*) from pg_index where indrelid = 'app.parts_old'::regclass";
+    assert_eq!(ask(server, &name, indexes).await, "2");
+    assert!(
+        report.warnings.join("; ").contains("tables of their own"),
+        "{:?}",
+        report.warnings
+    );
 
     // The constraint needs a table that is not there, and says so.
     let restore = of(beside(), &["app.lines"]).with_uid(OTHER_UID);

@@ -6,6 +6,8 @@ use crate::postgres::quote_identifier;
 /// How many sessions the role may have: a check and one more; a backup with its snapshot, that of a
 /// further database, `pg_dump`, the watch beside it, and one more of each.
 const CONNECTIONS: u8 = 10;
+/// The same for restores, which build up to 16 indexes at a time.
+const RESTORE_CONNECTIONS: u8 = 24;
 
 /// What the role is for.
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
@@ -106,7 +108,7 @@ fn build_restore_statements(request: &GrantRequest) -> Vec<Statement> {
         page: "sql-createrole.html",
         sql: format!(
             "CREATE ROLE {role} LOGIN NOSUPERUSER CREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT \
-             {CONNECTIONS};"
+             {RESTORE_CONNECTIONS};"
         ),
     }];
     if !request.before_fourteen {

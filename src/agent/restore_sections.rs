@@ -1,0 +1,166 @@
+//! What `pg_restore` does once the rows of a dump are there: indexes and constraints, several at a time, and then
+//! what may be missing afterwards, by one session, whose errors can be told apart.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::process::Command;
+
+use crate::api::{AgentFailure, reasons};
+use crate::postgres::ContentsEntry;
+
+use super::dump_run::{Lines, Running, keep_and_see, keep_messages, without_pipes};
+use super::memory_file::MemoryFile;
+use super::restore_errors::{Said, Verdict, is_forgiven};
+use super::restore_stream::PROGRAM;
+
+/// What is created after the rows, and what hangs on it.
+const AFTER_ROWS: [&str; 11] = [
+    "CONSTRAINT",
+    "EVENT TRIGGER",
+    "FK CONSTRAINT",
+    "INDEX",
+    "MATERIALIZED VIEW DATA",
+    "POLICY",
+    "PUBLICATION",
+    "RULE",
+    "STATISTICS",
+    "STATISTICS DATA",
+    "TRIGGER",
+];
+
+/// What of a dump has to be there, and what may fail after that. None may if nothing is forgiven.
+#[must_use]
+pub fn split(contents: &[ContentsEntry], forgives: bool) -> (Vec<i64>, Vec<i64>) {
+    let kinds: BTreeMap<i64, &str> = contents
+        .iter()
+        .map(|entry| (entry.dump_id, entry.description.as_str()))
+        .collect();
+    let may_fail = |entry: &ContentsEntry| {
+        let is_after_rows = match entry.description.as_str() {
+            // It says by what it is about in which part of a dump it is.
+            "ACL" => false,
+            "COMMENT" => entry
+                .dependencies
+                .iter()
+                .any(|id| kinds.get(id).is_some_and(|kind| AFTER_ROWS.contains(kind))),
+            _ => true,
+        };
+        forgives && is_after_rows && is_forgiven(entry)
+    };
+    let (may, must): (Vec<_>, Vec<_>) = contents.iter().partition(|entry| may_fail(entry));
+    let numbers =
+        |entries: Vec<&ContentsEntry>| entries.iter().map(|entry| entry.dump_id).collect();
+    (numbers(must), numbers(may))
+}
+
+/// Builds indexes and constraints, so many at a time, by the table of contents of a dump whose rows are there.
+/// Returns the warnings, or none if something could not be built: sessions beside each other do not say of which
+/// entry their errors are.
+pub async fn build_beside(
+    mut command: Command,
+    head: &MemoryFile,
+    jobs: i32,
+) -> Result<Option<Vec<String>>, AgentFailure> {
+    command
+        .args(["--section=post-data", &format!("--jobs={jobs}")])
+        .arg(head.path())
+        .stdin(Stdio::null());
+    let mut child = Running::start(command, PROGRAM)?;
+    let (_, _, Some(messages)) = child.pipes() else {
+        return Err(without_pipes(PROGRAM));
+    };
+    let messages = keep_messages(messages, PROGRAM.to_owned(), Lines::OwnOnly).await;
+    if child.wait(PROGRAM).await?.success() {
+        return Ok(Some(messages.warnings));
+    }
+    let lines = Vec::from(messages.last).join(" | ");
+    tracing::warn!("indexes and constraints could not be built beside each other: {lines}");
+    Ok(None)
+}
+
+/// Restores what may fail. Returns the warnings, and what is missing.
+pub async fn restore_the_rest(
+    mut command: Command,
+    head: &MemoryFile,
+    said: Said,
+) -> Result<(Vec<String>, Vec<String>), AgentFailure> {
+    command
+        .arg("--section=post-data")
+        .arg(head.path())
+        .stdin(Stdio::null());
+    let mut child = Running::start(command, PROGRAM)?;
+    let (_, _, Some(messages)) = child.pipes() else {
+        return Err(without_pipes(PROGRAM));
+    };
+    let said = Arc::new(Mutex::new(said));
+    let seen = said.clone();
+    let messages = keep_and_see(messages, PROGRAM.to_owned(), Lines::OwnOnly, move |line| {
+        let mut said = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        said.take(PROGRAM, line);
+    });
+    let messages = messages.await;
+    let status = child.wait(PROGRAM).await?;
+    let said = said.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Verdict::Restored(missing) = said.judge(status.success(), status.code()) {
+        return Ok((messages.warnings, missing));
+    }
+    let reason = if said.judge(false, None) == Verdict::Broken {
+        reasons::CONNECTION_FAILED
+    } else {
+        reasons::RESTORE_FAILED
+    };
+    Err(AgentFailure {
+        reason: reason.to_owned(),
+        message: format!(
+            "{PROGRAM} ended with {status} after all rows were there: {}. The server's log has more",
+            said.fatal().unwrap_or("it wrote no message")
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(dump_id: i64, description: &str, dependencies: &[i64]) -> ContentsEntry {
+        ContentsEntry {
+            dump_id,
+            oid: None,
+            has_data: false,
+            description: description.to_owned(),
+            schema: "app".to_owned(),
+            name: if description == "ACL" {
+                "TABLE orders"
+            } else {
+                "orders"
+            }
+            .to_owned(),
+            copy_statement: String::new(),
+            tablespace: String::new(),
+            owner: "keeper".to_owned(),
+            for_superusers: None,
+            forces_row_security: false,
+            definition: String::new(),
+            dependencies: dependencies.to_vec(),
+        }
+    }
+
+    #[test]
+    fn what_may_fail_comes_last_and_everything_once() {
+        let contents = [
+            entry(1, "TABLE", &[]),
+            entry(2, "ACL", &[1]),
+            entry(3, "COMMENT", &[1]),
+            entry(4, "INDEX", &[1]),
+            entry(5, "COMMENT", &[4]),
+            entry(6, "MATERIALIZED VIEW DATA", &[1]),
+            entry(7, "EVENT TRIGGER", &[]),
+            entry(8, "TRIGGER", &[1]),
+        ];
+        assert_eq!(split(&contents, true), (vec![1, 2, 3, 4, 8], vec![5, 6, 7]));
+        let all = contents.iter().map(|entry| entry.dump_id).collect();
+        assert_eq!(split(&contents, false), (all, vec![]));
+    }
+}
