@@ -60,7 +60,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let chosen = plan.tables.is_some().then(all);
         let goes_on = said().goes_on();
         let mut run = self
-            .prepare(tools, database, new, contents, (chosen, goes_on))
+            .build_call(tools, database, new, contents, (chosen, goes_on))
             .await?;
         run.command.stdin(Stdio::piped());
         if is_beside {
@@ -101,7 +101,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             let building = async {
                 let (must, may) = split(contents, forgives);
                 let run = self
-                    .prepare(tools, database, new, contents, (Some(must), false))
+                    .build_call(tools, database, new, contents, (Some(must), false))
                     .await?;
                 let Some(warnings) = build_beside(run.command, &head, jobs).await? else {
                     return Ok(None);
@@ -110,7 +110,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                     return Ok(Some((warnings, Vec::new())));
                 }
                 let run = self
-                    .prepare(tools, database, new, contents, (Some(may), goes_on))
+                    .build_call(tools, database, new, contents, (Some(may), goes_on))
                     .await?;
                 let (more, missing) = restore_the_rest(run.command, &head, said()).await?;
                 Ok::<_, AgentFailure>(Some(([warnings, more].concat(), missing)))
@@ -145,14 +145,14 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     }
 
     /// How the program is called, whatever part it restores: only the entries with these numbers, or all.
-    async fn prepare(
+    async fn build_call(
         &self,
         tools: &Tools<'_>,
         database: &ManifestDatabase,
         new: &NewDatabase<'_>,
         contents: &[ContentsEntry],
         (entries, goes_on): (Option<Vec<i64>>, bool),
-    ) -> Result<Prepared, AgentFailure> {
+    ) -> Result<Call, AgentFailure> {
         let (facts, programs) = (tools.facts, tools.programs);
         let program = find_program_for(PROGRAM, facts.major)
             .await
@@ -179,7 +179,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 command.arg(format!("--role={owner}"));
             }
         }
-        Ok(Prepared {
+        Ok(Call {
             command,
             _list: list,
         })
@@ -202,7 +202,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
 }
 
 /// A call of the program, and the list that it reads.
-struct Prepared {
+struct Call {
     command: Command,
     _list: Option<MemoryFile>,
 }

@@ -106,13 +106,27 @@ fn read_attached<'a>(
     {
         let tables = attach.dependencies.iter().filter_map(|id| by_id.get(id));
         let tables = tables.filter(|entry| entry.description == TABLE);
-        let (parts, parents): (Vec<_>, Vec<_>) =
-            tables.partition(|entry| name_of(entry) == name_of(attach));
+        let (parts, parents): (Vec<&ContentsEntry>, Vec<&ContentsEntry>) = tables
+            .copied()
+            .partition(|entry| name_of(entry) == name_of(attach));
         if let (Some(part), Some(parent)) = (parts.first(), parents.first()) {
             attached.insert(part.dump_id, parent.dump_id);
         }
     }
     attached
+}
+
+/// Whether it is a schema that something is in, or of one: what is in it does not always say that it needs
+/// it, and of `public` there may be no entry.
+fn is_of_used_schema(entry: &ContentsEntry, schemas: &BTreeSet<&str>) -> bool {
+    match entry.description.as_str() {
+        "SCHEMA" => schemas.contains(entry.name.as_str()),
+        "ACL" | "COMMENT" => {
+            let schema = entry.name.strip_prefix("SCHEMA ");
+            schema.is_some_and(|schema| schemas.contains(schema))
+        }
+        _ => false,
+    }
 }
 
 /// A selection on its way.
@@ -245,7 +259,7 @@ impl<'a> Selecting<'a> {
 
     fn look_at(&mut self, entry: &'a ContentsEntry, schemas: &BTreeSet<&str>) {
         let id = entry.dump_id;
-        if self.is_of_used_schema(entry, schemas) || self.is_of_extension(entry) {
+        if is_of_used_schema(entry, schemas) || self.is_of_extension(entry) {
             self.keep(id);
             return;
         }
@@ -291,19 +305,6 @@ impl<'a> Selecting<'a> {
                 quoted(&name_of(needed), SHOWN)
             );
             self.left_out.insert(id, why);
-        }
-    }
-
-    /// Whether it is a schema that something is in, or of one: what is in it does not always say that it needs
-    /// it, and of `public` there may be no entry.
-    fn is_of_used_schema(&self, entry: &ContentsEntry, schemas: &BTreeSet<&str>) -> bool {
-        match entry.description.as_str() {
-            "SCHEMA" => schemas.contains(entry.name.as_str()),
-            "ACL" | "COMMENT" => {
-                let schema = entry.name.strip_prefix("SCHEMA ");
-                schema.is_some_and(|schema| schemas.contains(schema))
-            }
-            _ => false,
         }
     }
 

@@ -93,7 +93,7 @@ async fn tables_come_with_what_belongs_to_them_and_nothing_else() {
     let part = of(beside(), &["app.parts_old"]).with_uid(PART_UID);
     let report = part.run().await.unwrap();
     let name = restored_name("shop", PART_UID);
-    assert_eq!(report.databases[0].rows, Some(31));
+    assert_eq!(report.databases[0].rows, Some(30));
     assert_eq!(ask(server, &name, TABLES).await, "app.parts_old");
     let indexes = "select count(*) from pg_index where indrelid = 'app.parts_old'::regclass";
     assert_eq!(ask(server, &name, indexes).await, "2");

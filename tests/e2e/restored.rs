@@ -177,7 +177,7 @@ fn what_cannot_be_restored_is_said_and_nothing_is_touched() {
         );
         assert_tells(
             &refused(&|spec| spec["from"] = json!({})),
-            &["exactly one of backup, latestGood and volume"],
+            &["exactly one of backup, latestGood, set and volume"],
         );
 
         let elsewhere = scene.another("restore-else");
