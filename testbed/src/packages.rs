@@ -36,7 +36,14 @@ const PACKAGES: [&str; 16] = [
 
 /// What only the tests need: a Postgres on this machine for the tests of the agent, a browser with
 /// a font for those of reports, what the pages of the documentation use.
-const TEST_PACKAGES: [&str; 5] = ["chromium", "fonts-dejavu-core", "jq", "postgresql", "zstd"];
+const TEST_PACKAGES: [&str; 6] = [
+    "age",
+    "chromium",
+    "fonts-dejavu-core",
+    "jq",
+    "postgresql",
+    "zstd",
+];
 
 /// Installs the packages that are missing; fails where that needs rights that the process has not.
 pub fn install_missing(selection: Selection) -> Result<()> {

@@ -23,18 +23,16 @@ const ZSTANDARD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// A key pair that Debian's `age-keygen` makes: the file of the private key, and the public one.
 pub fn make_key(folder: &Path, name: &str) -> (PathBuf, String) {
     let file = folder.join(name);
-    let program = testbed::program_of("age", "usr/bin/age-keygen").unwrap();
-    run(Command::new(&program).arg("-o").arg(&file));
-    let public = Command::new(&program).arg("-y").arg(&file).output();
+    run(Command::new("age-keygen").arg("-o").arg(&file));
+    let public = Command::new("age-keygen").arg("-y").arg(&file).output();
     let public = String::from_utf8(public.unwrap().stdout).unwrap();
     (file, public.trim().to_owned())
 }
 
 /// Runs what a user types. `age` is Debian's, `pg_restore` that of the tests' server.
 fn shell(scene: &Scene, folder: &Path, line: &str) -> Output {
-    let age = testbed::program_of("age", "usr/bin/age").unwrap();
     let restore = TestPostgres::program("pg_restore");
-    let paths = [age.as_path(), Path::new(restore.get_program())];
+    let paths = [Path::new(restore.get_program())];
     let mut path: Vec<String> = paths
         .iter()
         .filter_map(|program| Some(program.parent()?.display().to_string()))

@@ -89,9 +89,8 @@ fn type_page(scene: &Scene, folder: &Path, server: &TestPostgres) -> Output {
         .map(|block| fill(&block.text, &values))
         .collect();
     assert!(commands.len() >= 9, "{commands:?}");
-    let age = testbed::program_of("age", "usr/bin/age").unwrap();
     let psql = TestPostgres::program("psql");
-    let places = [age.as_path(), Path::new(psql.get_program())];
+    let places = [Path::new(psql.get_program())];
     let mut path: Vec<String> = places
         .iter()
         .filter_map(|program| Some(program.parent()?.display().to_string()))

@@ -109,7 +109,7 @@ fn steps(scene: &Scene, into: &TestPostgres, key: &Path) -> Vec<String> {
 
 /// A shell in which the programs of Debian and of Postgres are found, and no other program is needed.
 fn type_in(folder: &Path, script: &str) -> Output {
-    let of_debian = [("age", "usr/bin/age"), ("rclone", "usr/bin/rclone")];
+    let of_debian = [("rclone", "usr/bin/rclone")];
     let mut path: Vec<String> = of_debian
         .iter()
         .map(|(package, program)| testbed::program_of(package, program).unwrap())
