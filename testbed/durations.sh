@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # How long each test of the last run with a profile of nextest took, the slowest first, out of the JUnit file that it wrote.
 set -euo pipefail
-report=${CARGO_TARGET_DIR:-target}/nextest/${1:-default}/junit.xml
+# Always there, wherever cargo puts what it builds.
+report=target/nextest/${1:-default}/junit.xml
 [ -f "$report" ] || { echo "durations: $report is not there; nextest writes it at the end of a run" >&2; exit 1; }
 echo "seconds  test"
 sed -n 's/.*<testcase name="\([^"]*\)" classname="\([^"]*\)".* time="\([0-9.]*\)".*/\3 \2 \1/p' "$report" |

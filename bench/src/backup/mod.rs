@@ -14,4 +14,4 @@ pub use agent_process::{Account as SetAccount, Errand, PutArguments, SetArgument
 pub use arguments::{BackupArguments, BackupPlan};
 pub use memory::peak_of;
 pub use run::run;
-pub use setting::{Route, Setting};
+pub use setting::{DATABASE, Route, Setting};

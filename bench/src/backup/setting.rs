@@ -112,11 +112,6 @@ impl Setting {
         Ok(wide + narrow)
     }
 
-    /// The database that is backed up.
-    pub const fn database(&self) -> &'static str {
-        DATABASE
-    }
-
     /// A folder for what a way needs.
     pub fn work(&self, name: &str) -> PathBuf {
         self.work.path().join(name)

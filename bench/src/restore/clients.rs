@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::backup::Setting;
+use crate::backup::{DATABASE, Setting};
 use crate::server::Connector;
 
 /// How many there are.
@@ -28,7 +28,7 @@ impl Clients {
         let stop = Arc::new(AtomicBool::new(false));
         let mut all = JoinSet::new();
         for _ in 0..CLIENTS {
-            let connector = setting.server.connector(setting.database());
+            let connector = setting.server.connector(DATABASE);
             all.spawn(client(connector, stop.clone()));
         }
         Self { stop, all }

@@ -162,6 +162,8 @@ impl Display for RestoreReport {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
     use std::path::PathBuf;
 
     use super::super::agent_process::Account;

@@ -9,7 +9,7 @@ use super::arguments::RestoreArguments;
 use super::clients::Clients;
 use super::report::{Figures, RestoreReport, Swap};
 use super::ways::{Measured, Source, Way};
-use crate::backup::Setting;
+use crate::backup::{DATABASE, Setting};
 use crate::machine::{GIBIBYTE, Machine, ensure_room};
 use crate::progress::say;
 use crate::server::MAINTENANCE;
@@ -45,7 +45,7 @@ pub async fn run(arguments: &RestoreArguments) -> Result<RestoreReport> {
     say("building indexes, then backing up in each way");
     setting
         .server
-        .superuser(setting.database())
+        .superuser(DATABASE)
         .await?
         .batch_execute(INDEXES)
         .await?;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
 use super::agent_process::Account;
-use crate::backup::{Route, SetAccount, Setting};
+use crate::backup::{DATABASE, Route, SetAccount, Setting};
 use crate::server::MAINTENANCE;
 
 /// The database that the other ways restore into.
@@ -62,13 +62,13 @@ impl Source {
         take.arg("take-set")
             .arg(setting.write_errand(Route::Direct)?);
         let set = serde_json::from_slice(&run(take, "the backup").await?)?;
-        let mut dump = setting.server.program("pg_dump", setting.database());
+        let mut dump = setting.server.program("pg_dump", DATABASE);
         dump.args(["--format=custom", "--compress=0", "--no-sync", "--file"]);
         dump.arg(setting.work("dump.pgc"));
         run(dump, "pg_dump").await?;
-        let dump = setting.server.program("pg_dump", setting.database());
+        let dump = setting.server.program("pg_dump", DATABASE);
         let zip = "set -o pipefail; \"${@:2}\" | gzip >\"$1\"";
-        run(piped(setting, dump, zip), "pg_dump | gzip").await?;
+        run(piped(setting, &dump, zip), "pg_dump | gzip").await?;
         Ok(Self { set, jobs })
     }
 
@@ -129,7 +129,7 @@ impl Source {
         let restore = match way {
             Way::Holdfast => {
                 let uid = super::agent_process::UID;
-                let name = holdfast::agent::restored_name(setting.database(), uid);
+                let name = holdfast::agent::restored_name(DATABASE, uid);
                 return Ok((vec![self.agent(setting)?], name));
             }
             Way::Parallel => {
@@ -149,7 +149,7 @@ impl Source {
                     "--output=/dev/null",
                 ]);
                 let unzip = "set -o pipefail; gunzip <\"$1\" | \"${@:2}\"";
-                piped(setting, psql, unzip)
+                piped(setting, &psql, unzip)
             }
         };
         // Without statistics it would not be what the agent leaves.
@@ -160,7 +160,7 @@ impl Source {
 }
 
 /// A shell's pipeline of a program and the compressed file.
-fn piped(setting: &Setting, program: Command, script: &str) -> Command {
+fn piped(setting: &Setting, program: &Command, script: &str) -> Command {
     let program = program.as_std();
     let mut command = Command::new("bash");
     command
