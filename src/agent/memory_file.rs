@@ -1,5 +1,5 @@
 //! A file in memory: programs that are started while it is open can read it, and nothing of it is on a disk or in
-//! the small folder that agents share with them.
+//! the small directory that agents share with them.
 
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -54,6 +54,7 @@ mod restore;
 mod restore_carry;
 mod restore_chosen;
 mod restore_compare;
+mod restore_contents;
 mod restore_context;
 mod restore_database;
 mod restore_disk;

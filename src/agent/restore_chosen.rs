@@ -1,25 +1,20 @@
-//! The part of a set that is restored where somebody asks for certain tables: read from the tables of contents
-//! of its dumps, before anything is made.
+//! The part of a set that is restored where somebody asks for certain tables, by the tables of contents of its
+//! dumps. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant as Clock;
 
-use crate::api::{AgentFailure, RestorePhase, RestoreRequest, RestoreTarget};
+use crate::api::{RestoreRequest, RestoreTarget};
 use crate::postgres::{ContentsEntry, quote_identifier};
 use crate::store::{Manifest, ManifestDatabase, ManifestLargeObjects};
 use crate::wording::{list, quoted};
 
-use super::restore_context::{Restoring, seconds};
 use super::restore_errors::has_odd_names;
-use super::restore_fetch::{fetch_contents, hash_objects};
-use super::restore_order::RestoreWatcher;
-use super::restore_said::refused;
 use super::restore_tables::{Selection, select};
 
 /// The longest name that is quoted in a message.
 const SHOWN: usize = 120;
 
-/// What is restored of a set, and how that is told to `pg_restore`.
+/// What is restored of a set, and what `pg_restore` gets of it.
 #[derive(Debug)]
 pub struct ChosenTables {
     /// The manifest of only that.
@@ -62,40 +57,8 @@ pub fn without_extensions(manifest: &Manifest) -> Manifest {
     manifest
 }
 
-impl<W: RestoreWatcher> Restoring<'_, W> {
-    /// Reads and compares every object of a set, and the tables of contents of its dumps.
-    pub async fn fetch_all_contents(
-        &self,
-        manifest: &Manifest,
-        with_files: bool,
-    ) -> Result<Vec<Vec<ContentsEntry>>, AgentFailure> {
-        let begun = Clock::now();
-        self.note(|report| {
-            report.phase = Some(RestorePhase::Hashing);
-            report.message = Some("every object of the set is read and compared".to_owned());
-        });
-        hash_objects(&self.store, &self.order.request.path, manifest, with_files).await?;
-        let mut contents = Vec::new();
-        for database in &manifest.databases {
-            contents.push(fetch_contents(&self.dump_of(manifest, database)?).await?);
-        }
-        self.note(|report| report.hash_seconds = seconds(begun));
-        self.add_time(|times| &mut times.download_seconds, begun);
-        Ok(contents)
-    }
-
-    /// Chooses what the tables need that the request names.
-    pub async fn choose_tables(&self, manifest: &Manifest) -> Result<ChosenTables, AgentFailure> {
-        self.read_identities(manifest)
-            .map_err(|why| refused(&[why]))?;
-        let contents = self.fetch_all_contents(manifest, false).await?;
-        choose(manifest, &contents, &self.order.request.tables)
-            .map_err(|problems| refused(&problems))
-    }
-}
-
 /// Chooses what tables need, or says why that can't be restored.
-fn choose(
+pub fn choose(
     manifest: &Manifest,
     contents: &[Vec<ContentsEntry>],
     tables: &[String],
@@ -182,12 +145,14 @@ fn lost_of(
         .collect();
     // Those of a partition may be copied into its parent.
     let elsewhere = selection.entries.iter().filter(|entry| {
-        let ways = [entry.name.clone(), quote_identifier(&entry.name)];
+        let spellings = [entry.name.clone(), quote_identifier(&entry.name)];
         entry.description == "TABLE DATA"
             && selection
                 .detached
                 .contains(&name(&entry.schema, &entry.name))
-            && !ways.iter().any(|way| entry.copy_statement.contains(way))
+            && !spellings
+                .iter()
+                .any(|one| entry.copy_statement.contains(one))
     });
     let elsewhere = elsewhere.map(|entry| name(&entry.schema, &entry.name));
     let lost: Vec<String> = lost

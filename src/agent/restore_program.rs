@@ -25,7 +25,7 @@ use super::restore_sections::{build_beside, restore_the_rest, split};
 use super::restore_stream::{HEAD_LIMIT, PROGRAM, restore_object};
 use super::restore_verify::build_session_settings;
 
-/// What an entry of a table of contents takes besides its texts, at most.
+/// What an entry of a table of contents takes beside its texts, at most.
 const OF_ENTRY: usize = 400;
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);

@@ -343,9 +343,9 @@ impl<'a> Selecting<'a> {
         self.kept.iter().any(|id| {
             let table = self.by_id.get(id).filter(|one| one.description == TABLE);
             table.is_some_and(|table| {
-                let ways = |name: &str| [name.to_owned(), quote_identifier(name)];
-                let names = ways(&table.name);
-                ways(&table.schema).iter().any(|schema| {
+                let spellings = |name: &str| [name.to_owned(), quote_identifier(name)];
+                let names = spellings(&table.name);
+                spellings(&table.schema).iter().any(|schema| {
                     let owner = |name| format!(" OWNED BY {schema}.{name}.");
                     names
                         .iter()

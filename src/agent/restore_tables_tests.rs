@@ -90,7 +90,7 @@ fn shop() -> Vec<ContentsEntry> {
         entry(60, TABLE, "bookings", &[]),
         saying(
             entry(61, "CONSTRAINT", "bookings once", &[60]),
-            "ALTER TABLE ONLY app.bookings ADD CONSTRAINT once EXCLUDE USING gist (room WITH =);\n",
+            "ALTER TABLE ONLY app.bookings ADD CONSTRAINT once EXCLUDE USING gist (seat WITH =);\n",
         ),
     ]
 }
