@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 step "1. Start a real Kubernetes, a real Postgres image and a real S3 server, in their own network"
 say "Building the testbed first; this takes minutes only the first time …"
-cargo build --package testbed
+cargo build --workspace
 "$testbed" up --only demo
 "$testbed" deploy
 information=$("$testbed" info)

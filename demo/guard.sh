@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . demo/common.sh
 
-cargo build --quiet --package testbed
+cargo build --quiet --workspace
 if ! quiet "$(condition Ready True)" 2>/dev/null; then
   say "There is no database to guard yet, so this runs the main demo first: make demo"
   demo/demo.sh
