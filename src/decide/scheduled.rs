@@ -107,7 +107,8 @@ pub fn plan_backup_check(
         &start.container.id,
         begun.0.as_second(),
     );
-    plan_for_backup(observed, judged, start, name, |made| made >= since.0, plan);
+    let is_in_time = |check: &DatabaseCheck| made(check).is_some_and(|made| made >= since.0);
+    plan_for_backup(observed, judged, start, name, is_in_time, plan);
 }
 
 /// A backup that is Complete is followed by a check: it counts only when that one finds the same data.
@@ -117,19 +118,33 @@ pub fn plan_confirming_check(
     start: &Running<'_>,
     plan: &mut Plan,
 ) {
-    let newest = list(&observed.backups)
-        .iter()
-        .filter(|backup| backup.has_no_verdict())
-        .filter_map(|backup| over_at(backup, judged))
-        .max();
-    let Some(over) = newest else { return };
+    let all = list(&observed.backups).iter();
+    let waiting: Vec<_> = all.filter(|backup| backup.has_no_verdict()).collect();
+    let over = waiting.iter().filter_map(|backup| over_at(backup, judged));
+    let Some(over) = over.max() else { return };
+    let taken = waiting.iter().filter_map(|backup| {
+        let snapshot = backup.status.as_ref()?.snapshot.as_ref()?;
+        Some(snapshot.time.0)
+    });
+    let taken = taken.max();
+    // The check that was made when the backup began may have looked before it, however long its pod took to
+    // start. Both times are of the database's own clock.
+    let has_looked_before = |check: &DatabaseCheck| {
+        let looked = check.evidence().map(|evidence| evidence.observed_at.0);
+        looked
+            .zip(taken)
+            .is_some_and(|(looked, taken)| looked < taken)
+    };
+    let is_in_time = |check: &DatabaseCheck| {
+        made(check).is_some_and(|made| made > over) && !has_looked_before(check)
+    };
     let name = check_names::confirming_check(
         observed.name(),
         &start.pod.uid,
         &start.container.id,
         over.as_second(),
     );
-    plan_for_backup(observed, judged, start, name, |made| made > over, plan);
+    plan_for_backup(observed, judged, start, name, is_in_time, plan);
 }
 
 /// Creates the check for a backup, unless one of this start is enough, or is on its way.
@@ -138,23 +153,25 @@ fn plan_for_backup(
     judged: &Judged<'_>,
     start: &Running<'_>,
     name: String,
-    is_in_time: impl Fn(Timestamp) -> bool,
+    is_in_time: impl Fn(&DatabaseCheck) -> bool,
     plan: &mut Plan,
 ) {
     let checks = list(&observed.checks);
     let mut of_start = checks
         .iter()
         .filter(|check| is_of(check, &start.pod.uid, &start.container.id));
-    let is_enough = |check: &DatabaseCheck| {
-        let made = check.metadata.creation_timestamp.as_ref();
-        made.is_some_and(|made| is_in_time(made.0)) || !has_outcome(check)
-    };
+    let is_enough = |check: &DatabaseCheck| is_in_time(check) || !has_outcome(check);
     if is_planned(plan) || of_start.any(is_enough) || has_name(checks, &name) {
         return;
     }
     let target = target(observed, judged, start, 0);
     let check = build_check(observed, name, CheckTrigger::Backup, target);
     plan.steps.push(Step::CreateCheck(Box::new(check)));
+}
+
+fn made(check: &DatabaseCheck) -> Option<Timestamp> {
+    let made = check.metadata.creation_timestamp.as_ref();
+    made.map(|made| made.0)
 }
 
 /// Whether the Job of a backup has not ended.

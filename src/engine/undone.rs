@@ -46,7 +46,12 @@ impl Undone {
 
 /// A step by what it makes of which object, whatever that was before.
 fn key(namespace: &str, name: &str, step: &Step) -> String {
-    format!("{namespace}/{name}: {}", step.describe())
+    let what = match step {
+        // Each check has another one to note: only the same again was taken back.
+        Step::NoteLoss { loss, .. } => loss.as_str(),
+        _ => "",
+    };
+    format!("{namespace}/{name}: {}: {what}", step.describe())
 }
 
 /// Whether a write is not needed again, unless somebody takes it back. A twin has a pause of its own.
@@ -122,6 +127,26 @@ mod tests {
         let wait = |step| undone.pause(place, step).map(|pause| pause.wait);
         assert!(wait(&mark).is_some_and(|wait| wait <= KEEPING_WAITS));
         assert!(wait(&namespace).is_some_and(|wait| wait > KEEPING_WAITS));
+    }
+
+    #[test]
+    fn what_is_another_note_each_time_was_not_taken_back() {
+        let undone = Undone::default();
+        let place = ("atra", "knowledge");
+        let note = |loss: &str| Step::NoteLoss {
+            metadata: metadata("data", 1),
+            loss: loss.to_owned(),
+        };
+        for rows in 0..12 {
+            let step = note(&format!("{rows} rows"));
+            assert!(undone.note(place, [&step].into_iter()).is_empty());
+            assert_eq!(undone.pause(place, &step), None);
+        }
+        let again = note("12 rows");
+        for _ in 0..5 {
+            let _ = undone.note(place, [&again].into_iter());
+        }
+        assert!(undone.pause(place, &again).is_some());
     }
 
     #[test]

@@ -8,6 +8,8 @@ use super::sample_objects::{
 };
 use super::sample_parts::time;
 use crate::api::{CheckOutcome, DatabaseBackup, DatabaseCheck};
+use crate::decide::decide;
+use crate::plan::Step;
 
 #[test]
 fn plans_that_confirm_backups() {
@@ -40,6 +42,34 @@ fn found(created: &str, position: &str) -> DatabaseCheck {
         evidence.observed_at = time(created);
     }
     check
+}
+
+/// The pod of the backup took some seconds to start: the check of its beginning was made after it, and has looked
+/// before its snapshot.
+fn slowly_begun() -> Sample {
+    let mut backup = taken();
+    let status = backup.status.get_or_insert_default();
+    if let Some(snapshot) = &mut status.snapshot {
+        snapshot.time = time("2026-02-01T09:10:05Z");
+    }
+    let mut check = found("2026-02-01T09:10:04Z", "0/2000000");
+    check.metadata.creation_timestamp = Some(time("2026-02-01T09:10:02Z"));
+    after(backup, vec![check])
+}
+
+/// Else it would not count until the next check of the schedule.
+#[test]
+fn a_check_that_has_looked_before_a_backup_is_followed_by_another() {
+    let plan = decide(&slowly_begun().0);
+    let made = plan.steps.iter().find_map(|step| match step {
+        Step::CreateCheck(check) => check.metadata.name.clone(),
+        _ => None,
+    });
+    assert!(
+        made.is_some_and(|name| name.starts_with("knowledge-c")),
+        "{:?}",
+        plan.steps
+    );
 }
 
 /// A check that found all tables empty, of the same database cluster.
@@ -87,6 +117,10 @@ pub fn scenarios() -> Vec<Scenario> {
         (
             "a backup is complete and no check was made since",
             after(taken(), vec![]),
+        ),
+        (
+            "the check of its beginning was made after it, and looked before its snapshot",
+            slowly_begun(),
         ),
         (
             "a good check was made after it",
