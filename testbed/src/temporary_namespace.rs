@@ -18,6 +18,9 @@ use tokio::time::sleep;
 use crate::progress::say;
 use crate::testbed::Testbed;
 
+/// How often a namespace is tried to be removed, and how long is waited in between.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
 /// The finalizer that keeps guarded objects.
 const FINALIZER: &str = "holdfast.dev/keep";
 /// The annotations that confirm a deletion and a change, by the object's UID and the time.
@@ -98,6 +101,20 @@ impl<'a> TemporaryNamespace<'a> {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Removes it. An operator at work may put marks back between two writes, and then one is refused.
+    async fn remove(&self) -> Result<()> {
+        let client = self.testbed.client().await?;
+        let mut attempt = 1;
+        loop {
+            let removed = remove_namespace(client.clone(), &self.name).await;
+            if removed.is_ok() || attempt == ATTEMPTS {
+                return removed;
+            }
+            attempt += 1;
+            sleep(PAUSE).await;
+        }
+    }
 }
 
 impl Drop for TemporaryNamespace<'_> {
@@ -115,11 +132,7 @@ impl Drop for TemporaryNamespace<'_> {
         let removed = self.testbed.run_in_network(async || {
             // What is left over slows every later test.
             let patience = Duration::from_mins(3);
-            tokio::time::timeout(
-                patience,
-                remove_namespace(self.testbed.client().await?, &self.name),
-            )
-            .await?
+            tokio::time::timeout(patience, self.remove()).await?
         });
         if let Err(error) = removed {
             say(&format!(
