@@ -1,6 +1,8 @@
 //! Errors of `pg_restore`: what concerns no rows is named and left out, what does ends the restore, and a
 //! broken connection is tried again.
 
+use std::collections::BTreeSet;
+
 use holdfast::agent::{RestoreStep, TakenSet};
 use holdfast::api::{RestoreReport, RestoreTarget, reasons};
 
@@ -124,11 +126,15 @@ async fn a_connection_that_breaks_is_tried_again() {
     let report = replace(&scene, &set).watched(&watch).await.unwrap();
     assert!(report.databases[0].is_identical, "{report:?}");
     let again = report.warnings.iter();
-    let again = again
+    let again: Vec<_> = again
         .filter(|warning| warning.contains("once more"))
-        .count();
-    // The same is said once.
-    assert_eq!(again, 1, "{:?}", report.warnings);
+        .collect();
+    // The same is said once; where it broke the second time may be elsewhere.
+    let different: BTreeSet<_> = again.iter().collect();
+    assert!(
+        !again.is_empty() && different.len() == again.len(),
+        "{again:?}"
+    );
     assert_eq!(report.restored_bytes, report.total_bytes);
     assert_eq!(
         ask(server, "shop", "select count(*) from slow").await,
