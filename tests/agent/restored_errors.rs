@@ -106,7 +106,7 @@ fn breaking(port: u16, times: usize) -> Watch<'static> {
                 let end = "select pid, pg_terminate_backend(pid) from pg_stat_activity where datname like \
                     'shop_restore_%' and query like 'COPY %' and state = 'active'";
                 // A session that was ended may be seen once more.
-                let mut ended = std::collections::BTreeSet::new();
+                let mut ended = BTreeSet::new();
                 while ended.len() < times {
                     let rows = client.query(end, &[]).await.unwrap();
                     ended.extend(rows.iter().map(|row| row.get::<_, i32>(0)));
