@@ -5,18 +5,12 @@ use super::*;
 fn entry(kind: &str, name: &str, definition: &str) -> ContentsEntry {
     ContentsEntry {
         dump_id: 1,
-        oid: None,
-        has_data: false,
         description: kind.to_owned(),
         schema: "app".to_owned(),
         name: name.to_owned(),
-        copy_statement: String::new(),
-        tablespace: String::new(),
         owner: "keeper".to_owned(),
-        for_superusers: None,
-        forces_row_security: false,
         definition: definition.to_owned(),
-        dependencies: Vec::new(),
+        ..ContentsEntry::default()
     }
 }
 

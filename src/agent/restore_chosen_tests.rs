@@ -22,18 +22,13 @@ const MANIFEST: &str = r#"{"formatVersion": 2, "state": "good", "backup": "b",
 fn entry(dump_id: i64, description: &str, name: &str, dependencies: &[i64]) -> ContentsEntry {
     ContentsEntry {
         dump_id,
-        oid: None,
         has_data: description == "TABLE DATA",
         description: description.to_owned(),
         schema: "app".to_owned(),
         name: name.to_owned(),
-        copy_statement: String::new(),
-        tablespace: String::new(),
         owner: "keeper".to_owned(),
-        for_superusers: None,
-        forces_row_security: false,
-        definition: String::new(),
         dependencies: dependencies.to_vec(),
+        ..ContentsEntry::default()
     }
 }
 

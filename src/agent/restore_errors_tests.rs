@@ -7,18 +7,11 @@ const PROGRAM: &str = "pg_restore";
 fn entry(dump_id: i64, description: &str, name: &str) -> ContentsEntry {
     ContentsEntry {
         dump_id,
-        oid: None,
-        has_data: false,
         description: description.to_owned(),
         schema: "public".to_owned(),
         name: name.to_owned(),
-        copy_statement: String::new(),
-        tablespace: String::new(),
         owner: "keeper".to_owned(),
-        for_superusers: None,
-        forces_row_security: false,
-        definition: String::new(),
-        dependencies: Vec::new(),
+        ..ContentsEntry::default()
     }
 }
 

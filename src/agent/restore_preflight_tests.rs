@@ -75,18 +75,11 @@ fn server() -> ServerFacts {
 fn entry(change: impl FnOnce(&mut ContentsEntry)) -> ContentsEntry {
     let mut entry = ContentsEntry {
         dump_id: 1,
-        oid: None,
-        has_data: false,
         description: "TABLE".to_owned(),
         schema: "public".to_owned(),
         name: "t".to_owned(),
-        copy_statement: String::new(),
-        tablespace: String::new(),
         owner: "keeper".to_owned(),
-        for_superusers: None,
-        forces_row_security: false,
-        definition: String::new(),
-        dependencies: Vec::new(),
+        ..ContentsEntry::default()
     };
     change(&mut entry);
     entry

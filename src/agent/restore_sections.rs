@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::process::Command;
 
-use crate::api::{AgentFailure, reasons};
+use crate::api::AgentFailure;
 use crate::postgres::ContentsEntry;
 
 use super::dump_run::{Lines, Running, keep_and_see, keep_messages, without_pipes};
 use super::memory_file::MemoryFile;
 use super::restore_errors::{Said, Verdict, is_forgiven};
-use super::restore_stream::PROGRAM;
+use super::restore_stream::{PROGRAM, describe_end, failed, lock};
 
 /// What is created after the rows, and what hangs on it.
 const AFTER_ROWS: [&str; 11] = [
@@ -97,27 +97,16 @@ pub async fn restore_the_rest(
     let said = Arc::new(Mutex::new(said));
     let seen = said.clone();
     let messages = keep_and_see(messages, PROGRAM.to_owned(), Lines::OwnOnly, move |line| {
-        let mut said = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        said.take(PROGRAM, line);
+        lock(&seen).take(PROGRAM, line);
     });
     let messages = messages.await;
     let status = child.wait(PROGRAM).await?;
-    let said = said.lock().unwrap_or_else(PoisonError::into_inner);
+    let said = lock(&said);
     if let Verdict::Restored(missing) = said.judge(status.success(), status.code()) {
         return Ok((messages.warnings, missing));
     }
-    let reason = if said.judge(false, None) == Verdict::Broken {
-        reasons::CONNECTION_FAILED
-    } else {
-        reasons::RESTORE_FAILED
-    };
-    Err(AgentFailure {
-        reason: reason.to_owned(),
-        message: format!(
-            "{PROGRAM} ended with {status} after all rows were there: {}. The server's log has more",
-            said.fatal().unwrap_or("it wrote no message")
-        ),
-    })
+    let how = format!("{} after all rows were there", describe_end(status));
+    Err(failed(&how, &said, &Vec::from(messages.last).join(" | ")))
 }
 
 #[cfg(test)]
@@ -125,25 +114,19 @@ mod tests {
     use super::*;
 
     fn entry(dump_id: i64, description: &str, dependencies: &[i64]) -> ContentsEntry {
+        let name = if description == "ACL" {
+            "TABLE orders"
+        } else {
+            "orders"
+        };
         ContentsEntry {
             dump_id,
-            oid: None,
-            has_data: false,
             description: description.to_owned(),
             schema: "app".to_owned(),
-            name: if description == "ACL" {
-                "TABLE orders"
-            } else {
-                "orders"
-            }
-            .to_owned(),
-            copy_statement: String::new(),
-            tablespace: String::new(),
+            name: name.to_owned(),
             owner: "keeper".to_owned(),
-            for_superusers: None,
-            forces_row_security: false,
-            definition: String::new(),
             dependencies: dependencies.to_vec(),
+            ..ContentsEntry::default()
         }
     }
 

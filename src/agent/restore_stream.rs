@@ -194,7 +194,8 @@ pub async fn restore_object(
     }
 }
 
-fn lock(said: &Mutex<Said>) -> MutexGuard<'_, Said> {
+/// Looks at what it has said.
+pub fn lock(said: &Mutex<Said>) -> MutexGuard<'_, Said> {
     said.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -264,7 +265,9 @@ fn decode(
         .map_err(|error| Broken::Odd(error.to_string()))
 }
 
-fn describe_end(status: ExitStatus) -> String {
+/// How a program has ended.
+#[must_use]
+pub fn describe_end(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
@@ -272,7 +275,8 @@ fn describe_end(status: ExitStatus) -> String {
 }
 
 /// Why it failed. After a lost connection it may be tried again.
-fn failed(how: &str, said: &Said, lines: &str) -> AgentFailure {
+#[must_use]
+pub fn failed(how: &str, said: &Said, lines: &str) -> AgentFailure {
     let what = match said.fatal() {
         Some(fatal) => fatal,
         None if lines.is_empty() => "it wrote no message",

@@ -5,25 +5,20 @@
 use super::*;
 
 fn entry(dump_id: i64, description: &str, name: &str, dependencies: &[i64]) -> ContentsEntry {
+    let schema = if ["EXTENSION", "SCHEMA"].contains(&description) {
+        ""
+    } else {
+        "app"
+    };
     ContentsEntry {
         dump_id,
-        oid: None,
         has_data: description == TABLE_DATA,
         description: description.to_owned(),
-        schema: if ["EXTENSION", "SCHEMA"].contains(&description) {
-            ""
-        } else {
-            "app"
-        }
-        .to_owned(),
+        schema: schema.to_owned(),
         name: name.to_owned(),
-        copy_statement: String::new(),
-        tablespace: String::new(),
         owner: "keeper".to_owned(),
-        for_superusers: None,
-        forces_row_security: false,
-        definition: String::new(),
         dependencies: dependencies.to_vec(),
+        ..ContentsEntry::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `DatabaseCheck`: one check of a database and its result.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -163,6 +164,13 @@ pub struct DatabaseCheckStatus {
 }
 
 impl DatabaseCheck {
+    /// When its object was created, by the API server's clock.
+    #[must_use]
+    pub fn made(&self) -> Option<Timestamp> {
+        let created = self.metadata.creation_timestamp.as_ref();
+        created.map(|created| created.0)
+    }
+
     /// What the check learnt of the server without logging in.
     #[must_use]
     pub fn without_login(&self) -> Option<&WithoutLogin> {

@@ -74,8 +74,7 @@ fn under_way(
         .iter()
         .filter(|check| !has_outcome(check))
         .filter(of_running)
-        .filter_map(|check| check.metadata.creation_timestamp.as_ref())
-        .map(|time| time.0)
+        .filter_map(DatabaseCheck::made)
         .max()?;
     let ends = made
         .as_second()

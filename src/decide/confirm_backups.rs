@@ -1,8 +1,6 @@
 //! Which backups a later check confirms or demotes. No clock of a node counts: sets and checks are
 //! ordered by the write-ahead log of their database, and by the API server's clock. Pure.
 
-use jiff::Timestamp;
-
 use super::judge::{Judged, JudgedCheck, ended, order};
 use super::last_backups::over_at;
 use super::ready::list;
@@ -38,7 +36,7 @@ fn verdict_on(backup: &DatabaseBackup, judged: &Judged<'_>) -> Option<BackupVerd
     checks.sort_by_key(|check| order(check.check));
     let mut reset: Option<&JudgedCheck<'_>> = None;
     for check in checks {
-        let is_after = made(check.check).is_some_and(|made| made >= begun);
+        let is_after = check.check.made().is_some_and(|made| made >= begun);
         // Taken while a reset stood, whatever its agent knew of it.
         if let (true, Some(reset)) = (is_after, reset) {
             return demotion(reset);
@@ -67,14 +65,6 @@ fn demotion(reset: &JudgedCheck<'_>) -> Option<BackupVerdict> {
     }))
 }
 
-fn made(check: &DatabaseCheck) -> Option<Timestamp> {
-    check
-        .metadata
-        .creation_timestamp
-        .as_ref()
-        .map(|time| time.0)
-}
-
 /// Whether a good check found the data of a backup after it was taken: all of it was counted, of the
 /// same database cluster, on a server that has written at least as much.
 fn confirms(check: &DatabaseCheck, backup: &DatabaseBackup, judged: &Judged<'_>) -> bool {
@@ -96,7 +86,8 @@ fn confirms(check: &DatabaseCheck, backup: &DatabaseBackup, judged: &Judged<'_>)
                 && evidence.observed_at.0 >= snapshot.time.0
         }
         // A backup of an older version does not say its position.
-        None => made(check)
+        None => check
+            .made()
             .zip(over_at(backup, judged))
             .is_some_and(|(made, over)| made > over),
     }

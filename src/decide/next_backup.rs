@@ -6,9 +6,7 @@ use jiff::Timestamp;
 use super::catalog::newest_report;
 use super::ready::list;
 use super::unreported_backups::state;
-use crate::api::{
-    AgentFailure, BackupState, DatabaseBackup, DatabaseCheck, DesiredCondition, claims_of, reasons,
-};
+use crate::api::{AgentFailure, BackupState, DatabaseBackup, DesiredCondition, claims_of, reasons};
 use crate::world::Observed;
 
 /// Why the next backup would fail. A backup that was taken since knows better.
@@ -27,17 +25,13 @@ pub fn find_obstacle(observed: &Observed) -> Option<AgentFailure> {
         return Some(missing);
     }
     let is_newer = |at: Timestamp| taken.is_none_or(|taken| at > taken);
-    let made = |check: &DatabaseCheck| {
-        let made = check.metadata.creation_timestamp.as_ref();
-        made.map(|made| made.0)
-    };
     // Of a check that read nothing nothing is known.
     let asked = list(&observed.checks)
         .iter()
         .filter(|check| check.evidence().is_some_and(|evidence| !evidence.partial));
-    let newest = asked.max_by_key(|check| made(check));
+    let newest = asked.max_by_key(|check| check.made());
     let by_check = newest
-        .filter(|check| made(check).is_some_and(is_newer))
+        .filter(|check| check.made().is_some_and(is_newer))
         .and_then(|check| check.status.as_ref()?.backup_obstacle.clone());
     by_check.or_else(|| {
         let (_, report) = newest_report(observed)?;

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::build_check::{build_check, target};
@@ -107,7 +106,7 @@ pub fn plan_backup_check(
         &start.container.id,
         begun.0.as_second(),
     );
-    let is_in_time = |check: &DatabaseCheck| made(check).is_some_and(|made| made >= since.0);
+    let is_in_time = |check: &DatabaseCheck| check.made().is_some_and(|made| made >= since.0);
     plan_for_backup(observed, judged, start, name, is_in_time, plan);
 }
 
@@ -136,7 +135,7 @@ pub fn plan_confirming_check(
             .is_some_and(|(looked, taken)| looked < taken)
     };
     let is_in_time = |check: &DatabaseCheck| {
-        made(check).is_some_and(|made| made > over) && !has_looked_before(check)
+        check.made().is_some_and(|made| made > over) && !has_looked_before(check)
     };
     let name = check_names::confirming_check(
         observed.name(),
@@ -167,11 +166,6 @@ fn plan_for_backup(
     let target = target(observed, judged, start, 0);
     let check = build_check(observed, name, CheckTrigger::Backup, target);
     plan.steps.push(Step::CreateCheck(Box::new(check)));
-}
-
-fn made(check: &DatabaseCheck) -> Option<Timestamp> {
-    let made = check.metadata.creation_timestamp.as_ref();
-    made.map(|made| made.0)
 }
 
 /// Whether the Job of a backup has not ended.

@@ -35,7 +35,7 @@ pub fn held_back(
     let since = observed.now.0 - COUNTED;
     let earlier = list(&observed.checks).iter().filter_map(|check| {
         let target = check.spec.target.as_ref()?;
-        let made = check.metadata.creation_timestamp.as_ref()?.0;
+        let made = check.made()?;
         let is_other = target.container_id != start.container.id;
         (target.pod == start.pod.name && is_other && made > since)
             .then_some((target.container_id.as_str(), made))

@@ -13,7 +13,7 @@ pub struct ArchiveVersion {
 }
 
 /// An entry of the table of contents, as far as it matters here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContentsEntry {
     /// Number by which its data refers to it.
     pub dump_id: i64,
