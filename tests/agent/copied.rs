@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use holdfast::api::S3Storage;
@@ -12,16 +11,14 @@ use holdfast::store::{
     StoredVerdict, copy_set, fetch_catalog, verify_set,
 };
 use serde::{Deserialize, Serialize};
-use tokio::process::{Child, Command};
 
 use crate::backup_scene::{FOLDER, Scene, bulky};
 use crate::catalog::{StoredSet, confirmed, put, store_set_of};
+use crate::errands;
 use crate::random::Random;
 use crate::support::object_store::{BUCKET, IMPATIENT, TestObjectStore};
 use crate::support::postgres::PASSWORD;
 
-/// Where the errand is of a copy in a process of its own.
-const ERRAND: &str = "HOLDFAST_COPY_ERRAND";
 const NAME: &str = "copied::copies_a_set";
 
 /// Two buckets and the set that is to be in both.
@@ -209,27 +206,10 @@ fn open(storage: &S3Storage, credentials: &std::path::Path) -> S3Store {
     S3Store::open_within(storage, "atra", credentials, credentials, limits).unwrap()
 }
 
-impl Errand {
-    fn start(&self, file: &std::path::Path) -> Child {
-        fs::write(file, serde_json::to_vec(self).unwrap()).unwrap();
-        Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(std::env::current_exe().unwrap())
-            .args([NAME, "--exact", "--ignored", "--nocapture"])
-            .env(ERRAND, file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not a test of its own: the test below starts it as an agent that it may kill"]
 async fn copies_a_set() {
-    let file = std::env::var_os(ERRAND).expect("the test below starts it");
-    let errand: Errand = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let errand: Errand = errands::read();
     let order = CopyOrder {
         from: FOLDER,
         to: FOLDER,
@@ -256,11 +236,10 @@ async fn a_copy_that_is_killed_anywhere_is_gone_on_with_and_nobody_sees_a_part_o
         target_credentials: second.credentials().to_path_buf(),
         sha256: set.manifest_sha256.clone(),
     };
-    let file = folder.path().join("errand.json");
     let mut random = Random::new(7);
     let mut killed = 0;
     for round in 0..6 {
-        let mut child = errand.start(&file);
+        let mut child = errands::start(NAME, folder.path(), &errand);
         if round == 0 {
             // In the midst of an upload, for certain.
             while second.unfinished_parts() < 1 {

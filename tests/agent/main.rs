@@ -31,6 +31,8 @@ mod coverage;
 mod drill_scene;
 mod drill_scratch;
 mod drilled;
+mod errands;
+mod fault_runs;
 mod files;
 mod files_owner_code;
 mod granted;

@@ -1,8 +1,7 @@
 //! An agent as a process of its own, so that it can be killed: this very program, asked for one test that
 //! takes one set as the agent of a Job does, without Kubernetes.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use holdfast::agent::{Interrupt, MountedFiles, SetOrder, abort_leftovers, take_set};
@@ -10,12 +9,11 @@ use holdfast::api::{AgentFailure, BackupRequest};
 use holdfast::store::{SetPath, StoreLimits, set_suffix};
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::backup_scene::Says;
+use crate::errands;
 
-/// Where the errand is.
-const ERRAND: &str = "HOLDFAST_FAULTS_ERRAND";
 /// Name of the test below.
 const NAME: &str = "backup_faults::agent_process::takes_a_set";
 /// Long enough for a fault of one request on a busy machine, short enough to wait for.
@@ -60,64 +58,37 @@ impl Errand {
         )
     }
 
-    /// Starts the agent. It ends with the thread that does.
+    /// Starts the agent.
     pub fn start(&self) -> Child {
-        let file = self.work.join("errand.json");
-        fs::write(&file, serde_json::to_vec(self).unwrap()).unwrap();
-        fs::remove_file(self.outcome_file()).ok();
-        let output = fs::File::create(self.work.join("agent.log")).unwrap();
-        Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(std::env::current_exe().unwrap())
-            .args([NAME, "--exact", "--ignored", "--nocapture"])
-            .env(ERRAND, file)
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
+        errands::start(NAME, &self.work, self)
     }
 
     /// How it ended; none if it was killed before it could say so.
     pub fn outcome(&self) -> Option<Outcome> {
-        let outcome = fs::read(self.outcome_file()).ok()?;
-        serde_json::from_slice(&outcome).ok()
+        errands::outcome(&self.work)
     }
 
     /// What it printed.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.work.join("agent.log")).unwrap_or_default()
-    }
-
-    fn outcome_file(&self) -> PathBuf {
-        self.work.join("outcome.json")
+        errands::log(&self.work)
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not a test of its own: the tests of faults start it as an agent that they may kill"]
 async fn takes_a_set() {
-    let file = std::env::var_os(ERRAND).expect("the tests of faults start it");
-    let errand: Errand = serde_json::from_slice(&fs::read(Path::new(&file)).unwrap()).unwrap();
-    let files = MountedFiles {
-        postgres_credentials: errand.postgres_credentials.clone(),
-        postgres_ca: errand.postgres_credentials.clone(),
-        postgres_certificate: errand.postgres_credentials.clone(),
-        s3_credentials: errand.s3_credentials.clone(),
-        s3_ca: errand.s3_credentials.clone(),
-        identity: errand.work.join("identity"),
-        work: errand.work.clone(),
-        claims: errand.work.join("claims"),
-    };
+    let errand: Errand = errands::read();
+    let files = errands::mounted_files(
+        &errand.postgres_credentials,
+        &errand.s3_credentials,
+        &errand.work,
+    );
     let path = errand.path();
     let outcome = match take(&errand, &files, path).await {
         Ok(()) => Outcome::Taken,
         Err(failure) => Outcome::Failed(failure),
     };
-    // Whole or not there, wherever this is killed.
-    let written = errand.work.join("outcome.new");
-    fs::write(&written, serde_json::to_vec(&outcome).unwrap()).unwrap();
-    fs::rename(written, errand.outcome_file()).unwrap();
+    errands::leave(&errand.work, &outcome);
 }
 
 async fn take(errand: &Errand, files: &MountedFiles, path: SetPath) -> Result<(), AgentFailure> {

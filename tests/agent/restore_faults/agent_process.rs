@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use holdfast::agent::{Interrupt, MountedFiles, RestoreOrder, RestoreWatcher, restore_set};
+use holdfast::agent::{Interrupt, RestoreOrder, RestoreWatcher, restore_set};
 use holdfast::api::{AgentFailure, RestoreReport, RestoreRequest, RestoredDatabase};
 use serde::{Deserialize, Serialize};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
+use crate::errands;
 use crate::support::object_store::IMPATIENT;
 
-/// Where the errand is.
-const ERRAND: &str = "HOLDFAST_RESTORE_ERRAND";
 /// Name of the test below.
 const NAME: &str = "restore_faults::agent_process::restores_a_set";
 
@@ -36,33 +35,19 @@ pub enum Outcome {
 }
 
 impl Errand {
-    /// Starts the agent. It ends with the thread that does.
+    /// Starts the agent.
     pub fn start(&self) -> Child {
-        let file = self.work.join("errand.json");
-        fs::write(&file, serde_json::to_vec(self).unwrap()).unwrap();
-        fs::remove_file(self.work.join("outcome.json")).ok();
-        let output = fs::File::create(self.work.join("agent.log")).unwrap();
-        Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(std::env::current_exe().unwrap())
-            .args([NAME, "--exact", "--ignored", "--nocapture"])
-            .env(ERRAND, file)
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
+        errands::start(NAME, &self.work, self)
     }
 
     /// How it ended; none if it was killed before it could say so.
     pub fn outcome(&self) -> Option<Outcome> {
-        let outcome = fs::read(self.work.join("outcome.json")).ok()?;
-        serde_json::from_slice(&outcome).ok()
+        errands::outcome(&self.work)
     }
 
     /// What it printed.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.work.join("agent.log")).unwrap_or_default()
+        errands::log(&self.work)
     }
 
     /// The next restore has another report.
@@ -74,13 +59,6 @@ impl Errand {
 /// What it has reported, as the DatabaseRestore keeps it.
 fn known_file(work: &Path) -> PathBuf {
     work.join("known.json")
-}
-
-/// Writes a file that is whole or not there, wherever this is killed.
-fn write_whole(path: &Path, value: &impl Serialize) {
-    let written = path.with_extension("new");
-    fs::write(&written, serde_json::to_vec(value).unwrap()).unwrap();
-    fs::rename(written, path).unwrap();
 }
 
 /// Keeps the report only when it must be kept: whatever is lost of it besides must not matter.
@@ -95,7 +73,7 @@ impl RestoreWatcher for Keeping {
     }
 
     async fn keep(&self) -> Result<(), AgentFailure> {
-        write_whole(&known_file(&self.work), &*self.last.lock().unwrap());
+        errands::write_whole(&known_file(&self.work), &*self.last.lock().unwrap());
         Ok(())
     }
 }
@@ -103,18 +81,12 @@ impl RestoreWatcher for Keeping {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not a test of its own: the tests of faults start it as an agent that they may kill"]
 async fn restores_a_set() {
-    let file = std::env::var_os(ERRAND).expect("the tests of faults start it");
-    let errand: Errand = serde_json::from_slice(&fs::read(Path::new(&file)).unwrap()).unwrap();
-    let files = MountedFiles {
-        postgres_credentials: errand.postgres_credentials.clone(),
-        postgres_ca: errand.postgres_credentials.clone(),
-        postgres_certificate: errand.postgres_credentials.clone(),
-        s3_credentials: errand.s3_credentials.clone(),
-        s3_ca: errand.s3_credentials.clone(),
-        identity: errand.work.join("identity"),
-        work: errand.work.clone(),
-        claims: errand.work.join("claims"),
-    };
+    let errand: Errand = errands::read();
+    let files = errands::mounted_files(
+        &errand.postgres_credentials,
+        &errand.s3_credentials,
+        &errand.work,
+    );
     let known = fs::read(known_file(&errand.work)).map_or_else(
         |_| Vec::new(),
         |known| serde_json::from_slice(&known).unwrap(),
@@ -137,5 +109,5 @@ async fn restores_a_set() {
         Ok(report) => Outcome::Restored(Box::new(report)),
         Err(failure) => Outcome::Failed(failure),
     };
-    write_whole(&errand.work.join("outcome.json"), &outcome);
+    errands::leave(&errand.work, &outcome);
 }
