@@ -12,6 +12,7 @@ mod machine;
 mod pgbench;
 mod progress;
 mod report;
+mod report_lines;
 mod restore;
 mod run;
 mod server;

@@ -8,6 +8,7 @@ use crate::database_time::Sample;
 use crate::figures::{Spread, losses};
 use crate::machine::{GIBIBYTE, Machine};
 use crate::pgbench::{CLIENTS, SCALE};
+use crate::report_lines::{write_heading, write_target};
 use crate::throughput::{Measured, Pace, Throughput};
 
 /// What a check may take in the database, in seconds.
@@ -42,26 +43,11 @@ pub struct Report {
 
 impl Display for Report {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let Machine {
-            cores,
-            processor,
-            memory,
-        } = &self.machine;
-        writeln!(
+        write_heading(
             out,
-            "\nWhat a check costs{}",
-            if self.plan.quick {
-                ": a try with --quick, its figures say little"
-            } else {
-                ""
-            }
-        )?;
-        writeln!(
-            out,
-            "Holdfast {}, Postgres {}, {cores} cores ({processor}), {} GiB of memory",
-            env!("CARGO_PKG_VERSION"),
-            self.version,
-            memory / GIBIBYTE
+            "check",
+            self.plan.quick,
+            (&self.machine, &self.version),
         )?;
         writeln!(out, "{} rounds\n", self.plan.rounds)?;
         write!(out, "1. A large database: ")?;
@@ -255,14 +241,6 @@ fn write_throughput(out: &mut Formatter<'_>, throughput: &[Throughput]) -> fmt::
     targets
         .iter()
         .try_for_each(|(target, is_reached)| write_target(out, target, *is_reached))
-}
-
-fn write_target(out: &mut Formatter<'_>, target: &str, is_reached: bool) -> fmt::Result {
-    writeln!(
-        out,
-        "   target: {target}: {}",
-        if is_reached { "reached" } else { "missed" }
-    )
 }
 
 fn in_words(pace: Pace) -> String {

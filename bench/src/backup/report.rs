@@ -7,8 +7,9 @@ use super::measure::Measured;
 use super::setting::LINK;
 use super::ways::Way;
 use crate::figures::Spread;
-use crate::machine::{GIBIBYTE, Machine};
+use crate::machine::Machine;
 use crate::report::in_thousands;
+use crate::report_lines::{write_heading, write_target};
 
 const MEBIBYTE: f64 = 1_048_576.0;
 /// How many times as long `pg_dump | gzip | upload` must take at least.
@@ -74,20 +75,11 @@ fn in_mebibytes(bytes: u64) -> f64 {
 
 impl Display for BackupReport {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let quick = if self.plan.quick {
-            ": a try with --quick, its figures say little"
-        } else {
-            ""
-        };
-        writeln!(out, "\nWhat a backup costs{quick}")?;
-        writeln!(
+        write_heading(
             out,
-            "Holdfast {}, Postgres {}, {} cores ({}), {} GiB of memory",
-            env!("CARGO_PKG_VERSION"),
-            self.version,
-            self.machine.cores,
-            self.machine.processor,
-            self.machine.memory / GIBIBYTE
+            "backup",
+            self.plan.quick,
+            (&self.machine, &self.version),
         )?;
         writeln!(
             out,
@@ -161,31 +153,27 @@ fn write_route(out: &mut Formatter<'_>, all: &[(Way, Figures)]) -> fmt::Result {
             out,
             "     the agent alone has {memory:.1} MiB; the dump has {raw:.0} MiB before compression"
         )?;
-        target(out, "the agent under 96 MiB", memory < TARGET_MEMORY)?;
+        write_target(out, "the agent under 96 MiB", memory < TARGET_MEMORY)?;
     }
     if let Some(floor) = find(Way::Floor) {
         let ratio = ours.seconds.median / floor.seconds.median;
         let what = format!("at most {TARGET_FLOOR} times the bare pg_dump ({ratio:.2})");
-        target(out, &what, ratio <= TARGET_FLOOR)?;
+        write_target(out, &what, ratio <= TARGET_FLOOR)?;
     }
     if let Some(gzip) = find(Way::Gzip) {
         let ratio = gzip.seconds.median / ours.seconds.median;
         let what = format!("at least {TARGET_GZIP} times as fast as with gzip ({ratio:.2})");
-        target(out, &what, ratio >= TARGET_GZIP)?;
-        target(out, "stored less than with gzip", ours.stored < gzip.stored)?;
+        write_target(out, &what, ratio >= TARGET_GZIP)?;
+        write_target(out, "stored less than with gzip", ours.stored < gzip.stored)?;
     }
     Ok(())
-}
-
-fn target(out: &mut Formatter<'_>, what: &str, is_reached: bool) -> fmt::Result {
-    let reached = if is_reached { "reached" } else { "missed" };
-    writeln!(out, "   target: {what}: {reached}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::agent_process::Account;
     use super::*;
+    use crate::machine::GIBIBYTE;
 
     fn figures(seconds: f64, stored: u64, is_agent: bool) -> Figures {
         let measured = [seconds, seconds * 1.1, seconds * 0.9].map(|seconds| Measured {

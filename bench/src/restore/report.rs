@@ -7,8 +7,9 @@ use super::arguments::RestorePlan;
 use super::clients::CLIENTS;
 use super::ways::{Measured, Way};
 use crate::figures::Spread;
-use crate::machine::{GIBIBYTE, Machine};
+use crate::machine::Machine;
 use crate::report::in_thousands;
+use crate::report_lines::{write_heading, write_target};
 
 /// How many times as long as `pg_restore -j` from a file restoring may take.
 const TARGET: f64 = 1.10;
@@ -66,20 +67,11 @@ impl Figures {
 
 impl Display for RestoreReport {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let quick = if self.plan.backup.quick {
-            ": a try with --quick, its figures say little"
-        } else {
-            ""
-        };
-        writeln!(out, "\nWhat a restore costs{quick}")?;
-        writeln!(
+        write_heading(
             out,
-            "Holdfast {}, Postgres {}, {} cores ({}), {} GiB of memory",
-            env!("CARGO_PKG_VERSION"),
-            self.version,
-            self.machine.cores,
-            self.machine.processor,
-            self.machine.memory / GIBIBYTE
+            "restore",
+            self.plan.backup.quick,
+            (&self.machine, &self.version),
         )?;
         writeln!(
             out,
@@ -132,30 +124,25 @@ impl Display for RestoreReport {
                 Way::Parallel
             )?;
             let ratio = restoring.median / parallel.seconds.median;
-            let reached = if ratio <= TARGET { "reached" } else { "missed" };
-            writeln!(
-                out,
-                "   target: restoring at most {TARGET:.2} times {} ({ratio:.2}): {reached}",
+            let what = format!(
+                "restoring at most {TARGET:.2} times {} ({ratio:.2})",
                 Way::Parallel
-            )?;
+            );
+            write_target(out, &what, ratio <= TARGET)?;
         }
         if let Some(plain) = find(Way::Plain) {
             let ratio = plain.seconds.median / ours.seconds.median;
             writeln!(out, "     {} takes {ratio:.2} times as long", Way::Plain)?;
         }
-        let reached = if self.swap.outage < TARGET_OUTAGE {
-            "reached"
-        } else {
-            "missed"
-        };
         writeln!(
             out,
             "\nThe swap, with {CLIENTS} clients that connect all the time: nobody could connect for {} ms; the \
-             longest\n     time that one of them had no answer while all of it was restored was {} ms\n   target: \
-             away for less than 2 s: {reached}",
+             longest\n     time that one of them had no answer while all of it was restored was {} ms",
             self.swap.outage,
             self.swap.longest.as_millis()
         )?;
+        let is_reached = self.swap.outage < TARGET_OUTAGE;
+        write_target(out, "away for less than 2 s", is_reached)?;
         Ok(())
     }
 }
