@@ -38,6 +38,7 @@ pub async fn reconcile(
         context.refusals.forget(namespace, name);
         context.written.forget(namespace, name);
         context.turns.forget(namespace, name);
+        context.disturbance.forget(namespace, name);
         return Ok(Action::await_change());
     };
     let observed = Box::pin(observe_database(context, database)).await;
@@ -82,6 +83,9 @@ pub async fn reconcile(
     report(context, &observed, plan, failure.as_ref())
         .await
         .map_err(PassError::Report)?;
+    context
+        .disturbance
+        .note_reported(namespace, name, &observed.policy);
     if waits == 0 {
         context.refusals.forget(namespace, name);
     }
@@ -105,6 +109,10 @@ pub async fn reconcile(
 pub async fn observe_database(context: &Context, database: ProtectedDatabase) -> Observed {
     context.volumes.wait_for_list().await;
     let has_backups = database.spec.backup.is_some();
+    let (namespace, name) = (
+        database.namespace().unwrap_or_default(),
+        database.name_any(),
+    );
     let mut observed = Box::pin(observe(
         &context.client,
         OperatorFacts {
@@ -115,7 +123,7 @@ pub async fn observe_database(context: &Context, database: ProtectedDatabase) ->
             kept_volume_limit: context.settings.kept_volume_limit,
             enforcement: &context.enforcement,
         },
-        drift_repair::fetch_policy(context),
+        drift_repair::fetch_policy(context, &namespace, &name),
         database,
     ))
     .await;

@@ -169,6 +169,7 @@ pub async fn run(
                 forgets.metrics.forget_database(&namespace, &gone.name);
                 forgets.notices.forget(&namespace, &gone.name);
                 forgets.turns.forget(&namespace, &gone.name);
+                forgets.disturbance.forget(&namespace, &gone.name);
             }
             std::future::ready(())
         });

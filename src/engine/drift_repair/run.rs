@@ -161,8 +161,8 @@ pub async fn run_drift_repair(
 /// Whether the guard stands on what was built, or the first difference. Policies are read, once for
 /// all passes of a moment; what is known of the definitions, which are large, is what was seen of
 /// them last.
-pub async fn fetch_policy(context: &Context) -> Fact<PolicyFact> {
-    if let Some(what) = context.disturbance.current() {
+pub async fn fetch_policy(context: &Context, namespace: &str, name: &str) -> Fact<PolicyFact> {
+    if let Some(what) = context.disturbance.read_for(namespace, name) {
         return Fact::Known(what);
     }
     if context.disturbance.has_good_reading() {
