@@ -8,7 +8,7 @@ use crate::store::Manifest;
 
 use super::restore_chosen::{ChosenTables, choose};
 use super::restore_context::{Restoring, seconds};
-use super::restore_fetch::{fetch_contents, hash_objects};
+use super::restore_fetch::{fetch_front, hash_objects};
 use super::restore_order::RestoreWatcher;
 use super::restore_said::refused;
 
@@ -27,7 +27,8 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         hash_objects(&self.store, &self.order.request.path, manifest, with_files).await?;
         let mut contents = Vec::new();
         for database in &manifest.databases {
-            contents.push(fetch_contents(&self.dump_of(manifest, database)?).await?);
+            let dump = self.dump_of(manifest, database)?;
+            contents.push(fetch_front(&dump).await?.contents);
         }
         self.note(|report| report.hash_seconds = seconds(begun));
         self.add_time(|times| &mut times.download_seconds, begun);

@@ -85,15 +85,22 @@ pub struct StoredDump<'a> {
     pub identities: Option<&'a Arc<Identities>>,
 }
 
-/// Reads the table of contents at the beginning of a dump. Of a version of the format that nobody here
-/// knows there is none.
-pub async fn fetch_contents(dump: &StoredDump<'_>) -> Result<Vec<ContentsEntry>, AgentFailure> {
+/// The beginning of a dump.
+pub struct Front {
+    /// Its table of contents; empty if nobody here knows the version of the format.
+    pub contents: Vec<ContentsEntry>,
+    /// The bytes that it stands in, from the first one on.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads the table of contents at the beginning of a dump.
+pub async fn fetch_front(dump: &StoredDump<'_>) -> Result<Front, AgentFailure> {
     let StoredDump {
         store, key, object, ..
     } = dump;
-    let read_contents = |stored: &[u8]| {
+    let read_front = |stored: &[u8]| {
         let identities = dump.identities.map(Arc::as_ref);
-        read_contents(stored, object.encryption, identities)
+        read_front(stored, object.encryption, identities)
     };
     let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
     let read = async move {
@@ -102,7 +109,7 @@ pub async fn fetch_contents(dump: &StoredDump<'_>) -> Result<Vec<ContentsEntry>,
             stored.extend_from_slice(&piece);
             if stored.len() >= next {
                 next = stored.len().saturating_mul(2);
-                if let Some(found) = read_contents(&stored) {
+                if let Some(found) = read_front(&stored) {
                     return found;
                 }
             }
@@ -110,16 +117,16 @@ pub async fn fetch_contents(dump: &StoredDump<'_>) -> Result<Vec<ContentsEntry>,
                 return Err("its table of contents has no end".to_owned());
             }
         }
-        read_contents(&stored).unwrap_or_else(|| Err("it ends in its table of contents".to_owned()))
+        read_front(&stored).unwrap_or_else(|| Err("it ends in its table of contents".to_owned()))
     };
     let sending = async {
         let sent = store.send_object(key, object.size, &sender).await;
         drop(sender);
         sent
     };
-    let (outcome, contents) = tokio::join!(sending, read);
+    let (outcome, front) = tokio::join!(sending, read);
     outcome.map_err(|error| explain(error, key))?;
-    contents.map_err(|why| AgentFailure {
+    front.map_err(|why| AgentFailure {
         reason: reasons::RESTORE_REFUSED.to_owned(),
         message: format!(
             "`{key}` is not a dump that can be restored: {why}. Nothing was made in the server"
@@ -127,12 +134,12 @@ pub async fn fetch_contents(dump: &StoredDump<'_>) -> Result<Vec<ContentsEntry>,
     })
 }
 
-/// The table of contents, if all of it is among these bytes.
-fn read_contents(
+/// The beginning, if all of it is among these bytes.
+fn read_front(
     stored: &[u8],
     encryption: Option<ObjectEncryption>,
     identities: Option<&Identities>,
-) -> Option<Result<Vec<ContentsEntry>, String>> {
+) -> Option<Result<Front, String>> {
     // So much of it that little is decompressed in vain, and a crafted one takes no memory.
     let mut limit = FIRST_RAW_ATTEMPT;
     loop {
@@ -150,8 +157,19 @@ fn read_contents(
         let _end = decoder.take(limit).read_to_end(&mut raw);
         let is_cut = raw.len() as u64 >= limit;
         match parse_head(&raw) {
-            Ok((head, _)) => return Some(Ok(head.entries)),
-            Err(ReadProblem::UnknownVersion(_)) => return Some(Ok(Vec::new())),
+            Ok((head, length)) => {
+                raw.truncate(length);
+                return Some(Ok(Front {
+                    contents: head.entries,
+                    bytes: raw,
+                }));
+            }
+            Err(ReadProblem::UnknownVersion(_)) => {
+                return Some(Ok(Front {
+                    contents: Vec::new(),
+                    bytes: Vec::new(),
+                }));
+            }
             Err(ReadProblem::Odd(what)) => return Some(Err(what)),
             Err(ReadProblem::More) if !is_cut => return None,
             Err(ReadProblem::More) if limit >= CONTENTS_RAW_LIMIT => {
@@ -189,7 +207,8 @@ mod tests {
     use super::*;
 
     fn read_contents(stored: &[u8]) -> Option<Result<Vec<ContentsEntry>, String>> {
-        super::read_contents(stored, None, None)
+        let front = read_front(stored, None, None)?;
+        Some(front.map(|front| front.contents))
     }
 
     /// A head of version 1.14 with one entry.

@@ -1,5 +1,6 @@
 //! Restoring one database of a set beside what is there, and comparing it with the manifest.
 
+use std::sync::Arc;
 use std::time::Instant as Clock;
 
 use crate::api::{AgentFailure, RestorePhase, RestoreTarget, reasons};
@@ -18,6 +19,7 @@ use super::restore_facts::{fetch_databases, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
 use super::restore_names::Names;
 use super::restore_order::{RESTORE_APPLICATION_NAME, RestoreStep, RestoreWatcher};
+use super::restore_program::OneDatabase;
 use super::restore_server::Plan;
 use super::restore_server_facts::ServerFacts;
 use super::restore_verify::{Expected, Verified, verify};
@@ -104,16 +106,23 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 })?;
             create(writer, &new, facts.major, self.watcher).await?;
             self.let_create(tools, &new, helped, true).await?;
-            let streaming = self.stream(tools, database, &new, contents, key, jobs);
-            if let Some(dumped) = Box::pin(streaming).await? {
+            let one = OneDatabase {
+                tools,
+                database,
+                new: &new,
+                contents,
+                dump: self.dump_of(plan.manifest, database)?,
+                key_of_digests: key,
+                restored: Arc::default(),
+            };
+            if let Some(dumped) = Box::pin(self.stream(&one, jobs)).await? {
                 break dumped;
             }
             jobs = 1;
             self.note(|report| {
                 report.restored_bytes = noted.restored_bytes;
                 report.message = Some(format!(
-                    "indexes of database {shown} could not be built beside each other, so it is restored again by \
-                     one session"
+                    "database {shown} could not be restored by several sessions, so it is restored again by one"
                 ));
             });
         };

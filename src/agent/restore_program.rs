@@ -5,7 +5,7 @@ use std::io;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::process::Command;
 
@@ -17,12 +17,13 @@ use crate::wording::quoted;
 use super::memory_file::MemoryFile;
 use super::restore_context::Restoring;
 use super::restore_database::NewDatabase;
+use super::restore_decode::Decoding;
 use super::restore_errors::{NOT_RESTORED_LIMIT, Said};
+use super::restore_fetch::StoredDump;
 use super::restore_one::Tools;
 use super::restore_order::RestoreWatcher;
 use super::restore_preflight::missing_tablespaces;
-use super::restore_sections::{build_beside, restore_the_rest, split};
-use super::restore_stream::{HEAD_LIMIT, PROGRAM, restore_object};
+use super::restore_stream::{HEAD_LIMIT, PROGRAM, Streamed, restore_object};
 use super::restore_verify::build_session_settings;
 
 /// What an entry of a table of contents takes beside its texts, at most.
@@ -30,56 +31,79 @@ const OF_ENTRY: usize = 400;
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// One database of a set, and how it is restored by the program.
+pub struct OneDatabase<'a> {
+    pub tools: &'a Tools<'a>,
+    pub database: &'a ManifestDatabase,
+    pub new: &'a NewDatabase<'a>,
+    pub contents: &'a [ContentsEntry],
+    pub dump: StoredDump<'a>,
+    pub key_of_digests: DigestKey,
+    /// Bytes of the dump that were decompressed so far.
+    pub restored: Arc<AtomicU64>,
+}
+
+impl OneDatabase<'_> {
+    /// A drill that passes has proven all of a set.
+    pub fn forgives(&self) -> bool {
+        self.tools.plan.into != RestoreTarget::Scratch
+    }
+
+    /// What is listened for in what the program says.
+    pub fn said(&self) -> Said {
+        if self.forgives() {
+            Said::new(self.contents)
+        } else {
+            Said::default()
+        }
+    }
+
+    /// How its dump is read.
+    pub fn decoding(&self, head: Option<Vec<u8>>) -> Decoding {
+        Decoding {
+            key_of_digests: self.key_of_digests,
+            restored: self.restored.clone(),
+            head,
+        }
+    }
+
+    /// The numbers of the entries that are restored; none for all of them.
+    pub fn chosen(&self) -> Option<Vec<i64>> {
+        let all = || self.contents.iter().map(|entry| entry.dump_id).collect();
+        self.tools.plan.tables.is_some().then(all)
+    }
+}
+
 impl<W: RestoreWatcher> Restoring<'_, W> {
-    /// Runs `pg_restore`: rows as they come, then so many indexes and constraints at a time. None if these
-    /// could not be built beside each other: then all of it is to be restored again by one session, whose
-    /// errors can be told apart.
+    /// Runs `pg_restore`: rows as they come, then indexes and constraints, by so many sessions. None if several
+    /// could not do it: then all of it is to be restored again by one session, whose errors can be told apart.
     pub async fn stream(
         &self,
-        tools: &Tools<'_>,
-        database: &ManifestDatabase,
-        new: &NewDatabase<'_>,
-        contents: &[ContentsEntry],
-        key_of_digests: DigestKey,
+        one: &OneDatabase<'_>,
         jobs: i32,
     ) -> Result<Option<ArchiveSummary>, AgentFailure> {
-        let plan = &tools.plan;
-        let dump = self.dump_of(plan.manifest, database)?;
-        // A drill that passes has proven all of a set.
-        let forgives = plan.into != RestoreTarget::Scratch;
-        let said = || {
-            if forgives {
-                Said::new(contents)
-            } else {
-                Said::default()
-            }
-        };
+        let (tools, new, contents) = (one.tools, one.new, one.contents);
         let jobs = jobs.min(tools.facts.connections_for_jobs());
         let is_beside = jobs > 1 && !contents.is_empty() && !is_long(contents);
-        let all = || contents.iter().map(|entry| entry.dump_id).collect();
-        let chosen = plan.tables.is_some().then(all);
-        let goes_on = said().goes_on();
-        let mut run = self
-            .build_call(tools, database, new, contents, (chosen, goes_on))
-            .await?;
-        run.command.stdin(Stdio::piped());
-        if is_beside {
-            run.command.args(["--section=pre-data", "--section=data"]);
-        }
         tools.programs.ask().await?;
-        let restored = Arc::new(AtomicU64::new(0));
         let before = self.snapshot().restored_bytes.unwrap_or_default();
         let show = || {
-            let bytes = i64::try_from(restored.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+            let bytes = one.restored.load(Ordering::Relaxed);
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
             self.note(|report| report.restored_bytes = Some(before.saturating_add(bytes)));
         };
-        let counter = restored.clone();
-        let work = restore_object(&dump, run.command, said(), key_of_digests, counter);
+        let work = async {
+            if is_beside {
+                Box::pin(self.restore_beside(one, jobs)).await
+            } else {
+                self.restore_by_one(one).await.map(Some)
+            }
+        };
         tokio::pin!(work);
         let watching = self.watch_disk(tools.writer, tools.capacity);
         tokio::pin!(watching);
         let mut ticks = tokio::time::interval(NOTE_INTERVAL);
-        let mut streamed = loop {
+        let streamed = loop {
             tokio::select! {
                 biased;
                 outcome = &mut work => break outcome?,
@@ -89,48 +113,13 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             }
         };
         show();
+        let Some(streamed) = streamed else {
+            return Ok(None);
+        };
         self.add_duration(|times| &mut times.data_seconds, streamed.data_time);
-        if is_beside {
-            // What it did then was the end of the rows.
-            self.add_duration(|times| &mut times.data_seconds, streamed.index_time);
-            let Some(head) = streamed.head.take() else {
-                return Ok(None);
-            };
-            let head = MemoryFile::write(&head).map_err(|error| not_written(&error))?;
-            let begun = Instant::now();
-            let building = async {
-                let (must, may) = split(contents, forgives);
-                let run = self
-                    .build_call(tools, database, new, contents, (Some(must), false))
-                    .await?;
-                let Some(warnings) = build_beside(run.command, &head, jobs).await? else {
-                    return Ok(None);
-                };
-                if may.is_empty() {
-                    return Ok(Some((warnings, Vec::new())));
-                }
-                let run = self
-                    .build_call(tools, database, new, contents, (Some(may), goes_on))
-                    .await?;
-                let (more, missing) = restore_the_rest(run.command, &head, said()).await?;
-                Ok::<_, AgentFailure>(Some(([warnings, more].concat(), missing)))
-            };
-            let built = tokio::select! {
-                biased;
-                built = building => built?,
-                full = &mut watching => return Err(full),
-            };
-            let Some((warnings, missing)) = built else {
-                return Ok(None);
-            };
-            streamed.warnings.extend(warnings);
-            streamed.not_restored.extend(missing);
-            self.add_duration(|times| &mut times.index_seconds, begun.elapsed());
-        } else {
-            self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
-        }
+        self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
         self.check_disk(tools.writer, tools.capacity).await?;
-        let left_out = plan.tables.map(|tables| tables.left_out_of(new.name));
+        let left_out = tools.plan.tables.map(|tables| tables.left_out_of(new.name));
         let missing = [left_out.unwrap_or_default(), &streamed.not_restored].concat();
         self.note_not_restored(new.name, &shorten(missing));
         let of_errors = |warning: &String| !warning.starts_with("errors ignored");
@@ -144,20 +133,25 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         Ok(Some(streamed.dumped))
     }
 
+    /// All of a dump by one session, out of the stream.
+    async fn restore_by_one(&self, one: &OneDatabase<'_>) -> Result<Streamed, AgentFailure> {
+        let said = one.said();
+        let mut call = self.build_call(one, (one.chosen(), said.goes_on())).await?;
+        call.command.stdin(Stdio::piped());
+        restore_object(&one.dump, call.command, said, one.decoding(None)).await
+    }
+
     /// How the program is called, whatever part it restores: only the entries with these numbers, or all.
-    async fn build_call(
+    pub async fn build_call(
         &self,
-        tools: &Tools<'_>,
-        database: &ManifestDatabase,
-        new: &NewDatabase<'_>,
-        contents: &[ContentsEntry],
+        one: &OneDatabase<'_>,
         (entries, goes_on): (Option<Vec<i64>>, bool),
     ) -> Result<Call, AgentFailure> {
-        let (facts, programs) = (tools.facts, tools.programs);
+        let (facts, programs, new) = (one.tools.facts, one.tools.programs, one.new);
         let program = find_program_for(PROGRAM, facts.major)
             .await
             .map_err(|why| no_program(facts.major, &why))?;
-        let settings = build_session_settings(database.description.as_ref());
+        let settings = build_session_settings(one.database.description.as_ref());
         let mut command =
             programs.restore_command(&program.path, new.restored_as, &settings, goes_on);
         let list = entries
@@ -166,11 +160,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 MemoryFile::write(lines.collect::<String>().as_bytes())
             })
             .transpose()
-            .map_err(|error| not_written(&error))?;
+            .map_err(|error| not_kept(&error))?;
         if let Some(list) = &list {
             command.arg("--use-list").arg(list.path());
         }
-        if !missing_tablespaces(contents, facts).is_empty() {
+        if !missing_tablespaces(one.contents, facts).is_empty() {
             command.arg("--no-tablespaces");
         }
         if !facts.is_superuser {
@@ -179,10 +173,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 command.arg(format!("--role={owner}"));
             }
         }
-        Ok(Call {
-            command,
-            _list: list,
-        })
+        Ok(Call { command, list })
     }
 
     /// Notes what is missing: it is in the last words of the restore, too.
@@ -202,9 +193,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
 }
 
 /// A call of the program, and the list that it reads.
-struct Call {
-    command: Command,
-    _list: Option<MemoryFile>,
+pub struct Call {
+    pub command: Command,
+    /// To be kept until the program has ended.
+    pub list: Option<MemoryFile>,
 }
 
 /// Whether the table of contents is too long to be kept in memory.
@@ -227,7 +219,8 @@ fn shorten(mut missing: Vec<String>) -> Vec<String> {
     missing
 }
 
-fn not_written(error: &io::Error) -> AgentFailure {
+/// What the program is to read could not be kept.
+pub fn not_kept(error: &io::Error) -> AgentFailure {
     AgentFailure {
         reason: reasons::RESTORE_FAILED.to_owned(),
         message: format!("what pg_restore reads could not be kept in memory: {error}"),

@@ -1,5 +1,6 @@
-//! What `pg_restore` does once the rows of a dump are there: indexes and constraints, several at a time, and then
-//! what may be missing afterwards, by one session, whose errors can be told apart.
+//! What `pg_restore` restores without rows, from a table of contents that is kept in memory: before the rows, by one
+//! session; after them indexes and constraints, several at a time, and then what may be missing, by one session,
+//! whose errors can be told apart.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -64,7 +65,7 @@ pub async fn build_beside(
     jobs: i32,
 ) -> Result<Option<Vec<String>>, AgentFailure> {
     command
-        .args(["--section=post-data", &format!("--jobs={jobs}")])
+        .args([Section::AfterRows.option(), &format!("--jobs={jobs}")])
         .arg(head.path())
         .stdin(Stdio::null());
     let mut child = Running::start(command, PROGRAM)?;
@@ -80,14 +81,32 @@ pub async fn build_beside(
     Ok(None)
 }
 
-/// Restores what may fail. Returns the warnings, and what is missing.
-pub async fn restore_the_rest(
+/// A part of a dump that has no rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    BeforeRows,
+    AfterRows,
+}
+
+impl Section {
+    /// The argument that selects it.
+    pub const fn option(self) -> &'static str {
+        match self {
+            Self::BeforeRows => "--section=pre-data",
+            Self::AfterRows => "--section=post-data",
+        }
+    }
+}
+
+/// Restores such a part by one session. Returns the warnings, and what is missing.
+pub async fn restore_section(
     mut command: Command,
     head: &MemoryFile,
     said: Said,
+    section: Section,
 ) -> Result<(Vec<String>, Vec<String>), AgentFailure> {
     command
-        .arg("--section=post-data")
+        .arg(section.option())
         .arg(head.path())
         .stdin(Stdio::null());
     let mut child = Running::start(command, PROGRAM)?;
@@ -105,7 +124,10 @@ pub async fn restore_the_rest(
     if let Verdict::Restored(missing) = said.judge(status.success(), status.code()) {
         return Ok((messages.warnings, missing));
     }
-    let how = format!("{} after all rows were there", describe_end(status));
+    let how = match section {
+        Section::BeforeRows => describe_end(status),
+        Section::AfterRows => format!("{} after all rows were there", describe_end(status)),
+    };
     Err(failed(&how, &said, &Vec::from(messages.last).join(" | ")))
 }
 

@@ -1,43 +1,27 @@
-//! From the bucket into `pg_restore`: decrypted, decompressed, looked at and hashed on its way. Nothing
-//! lands on a disk. However it ends, the program ends, too.
+//! From the bucket into one `pg_restore`, all of a dump. However it ends, the program ends, too.
 
-use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{ChildStdin, Command};
 use tokio::sync::{Notify, mpsc};
 
 use crate::api::{AgentFailure, reasons};
-use crate::postgres::{ArchiveParser, ArchiveSummary, DigestKey, ReadProblem, parse_head};
-use crate::store::{PieceReader, open_stored};
+use crate::postgres::{ArchivePart, ArchiveSummary};
 
 use super::dump_run::{Lines, Running, keep_and_see, without_pipes};
+use super::restore_decode::{Broken, Decoding, Outlet, WAITING, fetch_decoded};
 use super::restore_errors::{Said, Verdict};
-use super::restore_fetch::{StoredDump, changed, explain};
+use super::restore_fetch::StoredDump;
 
 /// The program, in messages.
 pub const PROGRAM: &str = "pg_restore";
-/// Pieces that wait between two stages.
-const WAITING: usize = 4;
-/// Bytes that are decompressed at a time.
-const PIECE: usize = 256 << 10;
 
 /// The longest head and table of contents that is kept.
 pub const HEAD_LIMIT: usize = 64 << 20;
-
-/// Why a dump could not be decompressed completely.
-enum Broken {
-    /// Nobody wants more of it.
-    Abandoned,
-    /// It is not what the manifest says.
-    Odd(String),
-}
 
 /// A dump that was restored.
 #[derive(Debug)]
@@ -52,49 +36,16 @@ pub struct Streamed {
     pub index_time: Duration,
     /// What could not be restored and concerns no rows.
     pub not_restored: Vec<String>,
-    /// Its head and table of contents; none if it is very long.
-    pub head: Option<Vec<u8>>,
 }
 
-/// The beginning of a dump, until its table of contents has ended.
-#[derive(Default)]
-struct Head {
-    bytes: Vec<u8>,
-    /// How many bytes there must be until it is tried again whether that is all of it.
-    next: usize,
-    is_over: bool,
-}
+/// All of a dump goes to one program.
+struct Whole(mpsc::Sender<Vec<u8>>);
 
-impl Head {
-    fn push(&mut self, piece: &[u8]) {
-        if self.is_over {
-            return;
-        }
-        self.bytes.extend_from_slice(piece);
-        if self.bytes.len() < self.next {
-            return;
-        }
-        self.next = self.bytes.len().saturating_mul(2);
-        match parse_head(&self.bytes) {
-            Ok((_, length)) => {
-                self.bytes.truncate(length);
-                self.is_over = true;
-            }
-            Err(ReadProblem::More) if self.bytes.len() < HEAD_LIMIT => {}
-            Err(_) => {
-                self.bytes = Vec::new();
-                self.is_over = true;
-            }
-        }
-    }
+impl Outlet for Whole {
+    fn see(&mut self, _: ArchivePart<'_>) {}
 
-    /// All of it, if that is known.
-    fn finish(mut self) -> Option<Vec<u8>> {
-        if !self.is_over {
-            let (_, length) = parse_head(&self.bytes).ok()?;
-            self.bytes.truncate(length);
-        }
-        (!self.bytes.is_empty()).then_some(self.bytes)
+    fn take(&mut self, piece: Vec<u8>) -> Result<(), Broken> {
+        self.0.blocking_send(piece).map_err(|_| Broken::Abandoned)
     }
 }
 
@@ -103,13 +54,9 @@ pub async fn restore_object(
     dump: &StoredDump<'_>,
     command: Command,
     said: Said,
-    key_of_digests: DigestKey,
-    restored: Arc<AtomicU64>,
+    decoding: Decoding,
 ) -> Result<Streamed, AgentFailure> {
     let begun = Instant::now();
-    let StoredDump {
-        store, key, object, ..
-    } = dump;
     let goes_on = said.goes_on();
     let mut child = Running::start(command, PROGRAM)?;
     let (Some(input), _, Some(messages)) = child.pipes() else {
@@ -124,51 +71,22 @@ pub async fn restore_object(
             }
         })
     });
-    let (stored_sender, stored) = mpsc::channel::<Bytes>(WAITING);
-    let (raw_sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
-    let (raw_size, encryption) = (object.raw_size, object.encryption);
-    let identities = dump.identities.cloned();
-    let worker = tokio::task::spawn_blocking(move || {
-        let parser = ArchiveParser::in_any_order(key_of_digests);
-        let stored = open_stored(PieceReader::new(stored), encryption, identities.as_deref());
-        let stored = stored.map_err(|why| Broken::Odd(why.to_string()))?;
-        let mut head = Head::default();
-        let dumped = decode(
-            stored,
-            (parser, &mut head),
-            &raw_sender,
-            raw_size,
-            &restored,
-        )?;
-        Ok((dumped, head.finish()))
-    });
-    let sending = async {
-        let sent = store.send_object(key, object.size, &stored_sender).await;
-        drop(stored_sender);
-        sent
-    };
+    let (sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
+    let fetching = Box::pin(fetch_decoded(dump, decoding, Whole(sender)));
     let fed = tokio::select! {
         biased;
-        fed = async { tokio::join!(sending, feed(&mut child, input, raw, goes_on)) } => Some(fed),
+        fed = async { tokio::join!(fetching, feed(&mut child, input, raw, goes_on)) } => Some(fed),
         // One error that counts is enough: the rest would take hours for nothing.
         () = must_end.notified() => None,
     };
-    let Some((fetched, status)) = fed else {
+    let Some((dumped, status)) = fed else {
         drop(child);
         // What it says last may be that its connection is lost.
         messages.await.ok();
         return Err(failed("failed", &lock(&said), ""));
     };
     let data_time = begun.elapsed();
-    let outcome = worker
-        .await
-        .unwrap_or_else(|error| Err(Broken::Odd(error.to_string())));
-    let sha256 = fetched.map_err(|error| explain(error, key))?;
-    if let Err(Broken::Odd(what)) = &outcome {
-        return Err(changed(&format!(
-            "`{key}` is not the dump that was stored ({what})"
-        )));
-    }
+    let dumped = dumped?;
     let status = match status {
         Some(status) => status?,
         None => child.wait(PROGRAM).await?,
@@ -179,19 +97,16 @@ pub async fn restore_object(
         let lines = Vec::from(messages.last).join(" | ");
         return Err(failed(&describe_end(status), &lock(&said), &lines));
     };
-    match outcome {
-        Ok((dumped, head)) if sha256 == object.sha256 => Ok(Streamed {
-            dumped,
-            head,
-            warnings: messages.warnings,
-            data_time,
-            index_time: begun.elapsed().saturating_sub(data_time),
-            not_restored,
-        }),
-        _ => Err(changed(&format!(
-            "`{key}` had other bytes while it was restored than when it was hashed"
-        ))),
-    }
+    let Some(dumped) = dumped else {
+        return Err(failed("ended before it had read all", &lock(&said), ""));
+    };
+    Ok(Streamed {
+        dumped,
+        warnings: messages.warnings,
+        data_time,
+        index_time: begun.elapsed().saturating_sub(data_time),
+        not_restored,
+    })
 }
 
 /// Looks at what it has said.
@@ -202,7 +117,7 @@ pub fn lock(said: &Mutex<Said>) -> MutexGuard<'_, Said> {
 /// Writes to the program what comes. One that ends well may leave the end of the dump unread, and so may one
 /// that went on after errors; all of it is still hashed. Says how it has ended if it ended before all was
 /// written.
-async fn feed(
+pub async fn feed(
     child: &mut Running,
     mut input: ChildStdin,
     mut raw: mpsc::Receiver<Vec<u8>>,
@@ -222,47 +137,6 @@ async fn feed(
     }
     input.shutdown().await.ok();
     None
-}
-
-/// Decompresses what was decrypted, and makes sure that it is a whole archive of the size that the
-/// manifest says.
-fn decode(
-    stored: impl Read,
-    (mut parser, head): (ArchiveParser, &mut Head),
-    raw: &mpsc::Sender<Vec<u8>>,
-    raw_size: u64,
-    restored: &AtomicU64,
-) -> Result<ArchiveSummary, Broken> {
-    let odd = |error: io::Error| Broken::Odd(error.to_string());
-    let mut decoder = zstd::stream::read::Decoder::new(stored).map_err(odd)?;
-    let mut length = 0;
-    loop {
-        let mut piece = vec![0; PIECE];
-        let read = decoder.read(&mut piece).map_err(odd)?;
-        if read == 0 {
-            break;
-        }
-        piece.truncate(read);
-        length += read as u64;
-        if length > raw_size {
-            return Err(Broken::Odd(format!("it has more than {raw_size} bytes")));
-        }
-        parser
-            .push(&piece)
-            .map_err(|error| Broken::Odd(error.to_string()))?;
-        parser.take_block_begins();
-        head.push(&piece);
-        raw.blocking_send(piece).map_err(|_| Broken::Abandoned)?;
-        restored.fetch_add(read as u64, Ordering::Relaxed);
-    }
-    if length != raw_size {
-        return Err(Broken::Odd(format!(
-            "it has {length} bytes instead of {raw_size}"
-        )));
-    }
-    parser
-        .finish()
-        .map_err(|error| Broken::Odd(error.to_string()))
 }
 
 /// How a program has ended.

@@ -31,14 +31,14 @@ pub struct Restore {
     #[serde(default = "default_deadline")]
     #[schemars(regex(pattern = r"^([0-9]+(s|m|h))+$"), length(max = 20))]
     pub deadline: String,
-    /// How many indexes and constraints are built at a time, each by a session of its own with its own
-    /// `maintenance_work_mem`. 1 to 16.
+    /// How many sessions restore rows, indexes and constraints beside each other, each with its own
+    /// `maintenance_work_mem`. With one the rows keep their order on the disk. 1 to 16.
     #[serde(default = "default_jobs")]
     #[schemars(range(min = 1, max = 16))]
     pub jobs: i32,
 }
 
-/// How many indexes are built at a time where nobody says it.
+/// How many sessions there are where nobody says it.
 #[must_use]
 pub const fn default_jobs() -> i32 {
     2

@@ -7,6 +7,7 @@ use super::any_order::DigestKey;
 use super::archive_head::{
     ArchiveHead, ArchiveVersion, ContentsEntry, ReadProblem, Reader, parse_head,
 };
+use super::archive_state::{ArchivePart, Before, State, describe_step};
 use super::archive_table::{LargeObjectsDigest, LargeObjectsReader, RowCounter, TableDigest};
 use super::column_order::ColumnOrder;
 
@@ -65,33 +66,6 @@ impl ArchiveSummary {
     }
 }
 
-/// Where in the stream the parser is.
-enum State {
-    /// In the head or the table of contents.
-    Head,
-    /// Before the first byte of a block, or at the end.
-    Block,
-    /// In a table's data, before the length of a chunk.
-    Rows {
-        entry: usize,
-        counter: Box<RowCounter>,
-    },
-    /// In a table's data, inside a chunk.
-    RowsChunk {
-        entry: usize,
-        counter: Box<RowCounter>,
-        left: usize,
-    },
-    /// In large objects, before the id of one.
-    Objects { entry: usize },
-    /// In a large object, before the length of a chunk.
-    Object { entry: usize },
-    /// In a large object, inside a chunk.
-    ObjectChunk { entry: usize, left: usize },
-    /// In an archive of a version that nobody here knows.
-    Unknown { version: ArchiveVersion },
-}
-
 /// Reads an archive in pieces of any size.
 pub struct ArchiveParser {
     state: State,
@@ -148,14 +122,23 @@ impl ArchiveParser {
 
     /// Takes the next piece of the stream.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), ArchiveError> {
+        self.push_and_see(piece, &mut |_| {})
+    }
+
+    /// The same, and shows what it is. Of an archive of a version that nobody here knows nothing is shown.
+    pub fn push_and_see(
+        &mut self,
+        piece: &[u8],
+        see: &mut dyn FnMut(ArchivePart<'_>),
+    ) -> Result<(), ArchiveError> {
         self.position += piece.len() as u64;
         if self.pending.is_empty() {
-            let used = self.consume(piece)?;
+            let used = self.consume(piece, see)?;
             self.pending.extend_from_slice(&piece[used..]);
         } else {
             self.pending.extend_from_slice(piece);
             let pending = std::mem::take(&mut self.pending);
-            let used = self.consume(&pending)?;
+            let used = self.consume(&pending, see)?;
             self.pending = pending;
             self.pending.drain(..used);
         }
@@ -238,13 +221,25 @@ impl ArchiveParser {
     }
 
     /// Goes as far as the bytes allow and returns how many were used.
-    fn consume(&mut self, bytes: &[u8]) -> Result<usize, ArchiveError> {
+    fn consume(
+        &mut self,
+        bytes: &[u8],
+        see: &mut dyn FnMut(ArchivePart<'_>),
+    ) -> Result<usize, ArchiveError> {
         let mut used = 0;
         loop {
+            used += self.take_chunks(&bytes[used..], see);
             let is_between_blocks = matches!(self.state, State::Block);
+            let before = Before::of(&self.state);
             match self.step(&bytes[used..]) {
                 Ok(0) | Err(ReadProblem::More) => return Ok(used),
                 Ok(length) => {
+                    let taken = &bytes[used..used + length];
+                    if let Some(part) =
+                        describe_step(before, &self.state, self.head.as_ref(), taken)
+                    {
+                        see(part);
+                    }
                     if is_between_blocks {
                         self.block_begin = self.position - (bytes.len() - used) as u64;
                         self.block_begins.push(self.block_begin);
@@ -262,6 +257,21 @@ impl ArchiveParser {
                 }
             }
         }
+    }
+
+    /// Takes the chunks of rows that have come as a whole. `pg_dump` writes each row as one: a step for each
+    /// would cost more than looking at its bytes.
+    fn take_chunks(&mut self, bytes: &[u8], see: &mut dyn FnMut(ArchivePart<'_>)) -> usize {
+        let (State::Rows { counter, .. }, Some(head)) = (&mut self.state, &self.head) else {
+            return 0;
+        };
+        let mut used = 0;
+        while let Some(chunk) = read_chunk(&bytes[used..], head.integer_size) {
+            counter.push(chunk);
+            see(ArchivePart::Rows(chunk));
+            used += 1 + head.integer_size + chunk.len();
+        }
+        used
     }
 
     fn step(&mut self, bytes: &[u8]) -> Result<usize, ReadProblem> {
@@ -452,6 +462,13 @@ impl ArchiveParser {
         });
         Ok(())
     }
+}
+
+/// The chunk at the front, if it has come as a whole; none at the end of a table's data.
+fn read_chunk(bytes: &[u8], integer_size: usize) -> Option<&[u8]> {
+    let mut reader = Reader::new(bytes, integer_size);
+    let length = reader.integer().ok().filter(|length| *length > 0)?;
+    reader.take(usize::try_from(length).ok()?).ok()
 }
 
 /// The object id of a large object, or none at the end of them. `pg_dump` writes an unsigned number

@@ -4,6 +4,7 @@
 mod any_order;
 mod archive;
 mod archive_head;
+mod archive_state;
 mod archive_table;
 mod before_login;
 mod column_order;
@@ -48,6 +49,7 @@ mod writer;
 pub use any_order::{AnyOrderDigest, DigestKey, new_digest_key};
 pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
 pub use archive_head::{ArchiveHead, ArchiveVersion, ContentsEntry, ReadProblem, parse_head};
+pub use archive_state::ArchivePart;
 pub use archive_table::{LargeObjectDigest, LargeObjectsDigest, TableDigest};
 pub use before_login::{fetch_digest_at, fetch_without_login};
 pub use connect::{APPLICATION_NAME, connect};

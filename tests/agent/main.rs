@@ -55,6 +55,7 @@ mod restored_killed;
 mod restored_names;
 mod restored_order;
 mod restored_refused;
+mod restored_rows;
 mod restored_scene;
 mod restored_secrets;
 mod restored_tables;
