@@ -35,7 +35,10 @@ pub fn fetch_space(directory: &Path) -> anyhow::Result<DiskSpace> {
     let size = found.fragment_size();
     Ok(DiskSpace {
         free: found.blocks_available().saturating_mul(size),
-        total: found.blocks().saturating_mul(size),
+        // As df reckons: what nobody but root may use is no space.
+        total: (found.blocks().saturating_sub(found.blocks_free()))
+            .saturating_add(found.blocks_available())
+            .saturating_mul(size),
     })
 }
 
