@@ -1,5 +1,6 @@
 //! What all parts of a restore share: the order, the bucket, the login, and the report as it is now.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant as Clock};
@@ -32,6 +33,17 @@ pub struct Restoring<'a, W> {
     /// The private keys that read the set, if it is encrypted.
     identities: OnceLock<Arc<Identities>>,
     report: Mutex<RestoreReport>,
+    /// What several sessions can't do, by the name of the database.
+    not_beside: Mutex<BTreeMap<String, Beside>>,
+}
+
+/// What several sessions do beside each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beside {
+    #[default]
+    RowsAndIndexes,
+    Indexes,
+    Nothing,
 }
 
 impl<'a, W: RestoreWatcher> Restoring<'a, W> {
@@ -55,7 +67,27 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
                 drill: request.drill.as_ref().map(|_| DrillReport::default()),
                 ..RestoreReport::default()
             }),
+            not_beside: Mutex::default(),
         })
+    }
+
+    /// What several sessions do in a database.
+    pub fn beside(&self, database: &str) -> Beside {
+        let known = self
+            .not_beside
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.get(database).copied().unwrap_or_default()
+    }
+
+    /// Remembers that they do no more than that: also when the database is restored again after a connection
+    /// broke.
+    pub fn limit_beside(&self, database: &str, beside: Beside) {
+        let mut known = self
+            .not_beside
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.insert(database.to_owned(), beside);
     }
 
     /// Connects to a database to work from. The container may have started again meanwhile, but its data

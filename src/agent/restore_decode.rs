@@ -94,7 +94,7 @@ fn decode(
     let odd = |error: io::Error| Broken::Odd(error.to_string());
     let mut parser = ArchiveParser::in_any_order(decoding.key_of_digests);
     let mut decoder = zstd::stream::read::Decoder::new(stored).map_err(odd)?;
-    let (mut length, mut is_other) = (0, false);
+    let (mut length, mut head) = (0, SeenHead::default());
     loop {
         let mut piece = vec![0; PIECE];
         let read = decoder.read(&mut piece).map_err(odd)?;
@@ -108,16 +108,12 @@ fn decode(
         }
         parser
             .push_and_see(&piece, &mut |part| {
-                if let (ArchivePart::Head { bytes, .. }, Some(head)) = (part, &decoding.head) {
-                    is_other |= bytes != head;
-                }
+                head.see(part, decoding);
                 outlet.see(part);
             })
             .map_err(|error| Broken::Odd(error.to_string()))?;
         parser.take_block_begins();
-        if is_other {
-            return Err(Broken::Odd("it has another table of contents".to_owned()));
-        }
+        head.ensure_same()?;
         outlet.take(piece)?;
         decoding.restored.fetch_add(read as u64, Ordering::Relaxed);
     }
@@ -126,7 +122,86 @@ fn decode(
             "it has {length} bytes instead of {raw_size}"
         )));
     }
-    parser
-        .finish()
-        .map_err(|error| Broken::Odd(error.to_string()))
+    // A short dump may show its table of contents only here.
+    let summary = parser.finish_and_see(&mut |part| {
+        head.see(part, decoding);
+        outlet.see(part);
+    });
+    let summary = summary.map_err(|error| Broken::Odd(error.to_string()))?;
+    head.ensure_same()?;
+    if decoding.head.is_some() && !head.has_come {
+        return Err(Broken::Odd("it has no table of contents".to_owned()));
+    }
+    outlet.take(Vec::new())?;
+    Ok(summary)
+}
+
+/// What was seen of the head and table of contents.
+#[derive(Default)]
+struct SeenHead {
+    has_come: bool,
+    is_other: bool,
+}
+
+impl SeenHead {
+    fn see(&mut self, part: ArchivePart<'_>, decoding: &Decoding) {
+        if let ArchivePart::Head { bytes, .. } = part {
+            self.has_come = true;
+            let known = decoding.head.as_deref();
+            self.is_other = known.is_some_and(|head| head != bytes);
+        }
+    }
+
+    /// Nothing is restored by the table of contents of another dump.
+    fn ensure_same(&self) -> Result<(), Broken> {
+        if self.is_other {
+            return Err(Broken::Odd("it has another table of contents".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// Keeps nothing.
+    struct Discard;
+
+    impl Outlet for Discard {
+        fn see(&mut self, _: ArchivePart<'_>) {}
+
+        fn take(&mut self, _: Vec<u8>) -> Result<(), Broken> {
+            Ok(())
+        }
+    }
+
+    fn decode_with(head: Option<Vec<u8>>) -> Result<ArchiveSummary, Broken> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archives");
+        let archive = std::fs::read(format!("{folder}/version-1.14.pgc")).unwrap();
+        let stored = zstd::encode_all(archive.as_slice(), 1).unwrap();
+        let decoding = Decoding {
+            key_of_digests: [7; 32],
+            restored: Arc::default(),
+            head,
+        };
+        decode(stored.as_slice(), &decoding, Discard, archive.len() as u64)
+    }
+
+    /// Short enough that its end is what completes the table of contents.
+    #[test]
+    fn a_dump_with_another_table_of_contents_than_the_one_that_was_restored_is_odd() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archives");
+        let archive = std::fs::read(format!("{folder}/version-1.14.pgc")).unwrap();
+        let (_, length) = crate::postgres::parse_head(&archive).unwrap();
+        let head = archive[..length].to_vec();
+        decode_with(None).unwrap();
+        decode_with(Some(head.clone())).unwrap();
+        let mut other = head;
+        *other.last_mut().unwrap() ^= 1;
+        let refused = decode_with(Some(other));
+        assert!(matches!(refused, Err(Broken::Odd(what)) if what.contains("table of contents")));
+    }
 }

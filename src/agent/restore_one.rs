@@ -12,8 +12,9 @@ use crate::wording::{list, quoted};
 
 use super::DumpPrograms;
 use super::dump::DumpedServer;
+use super::restore_beside::NotBeside;
 use super::restore_compare::Comparison;
-use super::restore_context::{Restoring, add_seconds};
+use super::restore_context::{Beside, Restoring, add_seconds};
 use super::restore_database::{NewDatabase, create, drop_own, failed, mark};
 use super::restore_facts::{fetch_databases, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
@@ -93,7 +94,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         };
         let helped = new.owner.filter(|_| !facts.is_superuser);
         let key = new_digest_key();
-        let mut jobs = self.order.request.jobs;
+        let jobs = self.order.request.jobs;
         let noted = self.snapshot();
         let dumped = loop {
             drop_own(writer, restored_as, plan.restore_uid)
@@ -115,16 +116,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 key_of_digests: key,
                 restored: Arc::default(),
             };
-            if let Some(dumped) = Box::pin(self.stream(&one, jobs)).await? {
-                break dumped;
+            match Box::pin(self.stream(&one, jobs)).await? {
+                Ok(dumped) => break dumped,
+                Err(not_beside) => self.say_by_one(&names.name, &not_beside, noted.restored_bytes),
             }
-            jobs = 1;
-            self.note(|report| {
-                report.restored_bytes = noted.restored_bytes;
-                report.message = Some(format!(
-                    "database {shown} could not be restored by several sessions, so it is restored again by one"
-                ));
-            });
         };
         self.let_create(tools, &new, helped, false).await?;
         self.watcher.after(RestoreStep::Restored).await;
@@ -186,6 +181,27 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         self.add_time(|times| &mut times.verify_seconds, begun);
         self.watcher.after(RestoreStep::Verified).await;
         Ok(())
+    }
+
+    /// Says that a database is restored once more, by fewer sessions, and why.
+    fn say_by_one(&self, name: &str, not_beside: &NotBeside, before: Option<i64>) {
+        self.limit_beside(name, not_beside.left);
+        let what = match not_beside.left {
+            Beside::Indexes | Beside::RowsAndIndexes => "its rows",
+            Beside::Nothing => "its indexes and constraints",
+        };
+        let message = format!(
+            "database {} was restored twice: several sessions could not restore {what}, so one did. With \
+             `spec.restore.jobs: 1` it is restored once. What they said: {}",
+            quoted(name, 80),
+            not_beside.why
+        );
+        tracing::warn!("{message}");
+        self.note(|report| {
+            report.restored_bytes = before;
+            report.message = Some(message.clone());
+        });
+        self.warn([message]);
     }
 
     /// Who owns what is restored: as the one in its place, or else as the manifest says. None where the

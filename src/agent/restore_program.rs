@@ -15,7 +15,8 @@ use crate::store::ManifestDatabase;
 use crate::wording::quoted;
 
 use super::memory_file::MemoryFile;
-use super::restore_context::Restoring;
+use super::restore_beside::NotBeside;
+use super::restore_context::{Beside, Restoring};
 use super::restore_database::NewDatabase;
 use super::restore_decode::Decoding;
 use super::restore_errors::{NOT_RESTORED_LIMIT, Said};
@@ -23,11 +24,13 @@ use super::restore_fetch::StoredDump;
 use super::restore_one::Tools;
 use super::restore_order::RestoreWatcher;
 use super::restore_preflight::missing_tablespaces;
-use super::restore_stream::{HEAD_LIMIT, PROGRAM, Streamed, restore_object};
+use super::restore_stream::{HEAD_LIMIT, PROGRAM, Program, Streamed, restore_object};
 use super::restore_verify::build_session_settings;
 
 /// What an entry of a table of contents takes beside its texts, at most.
 const OF_ENTRY: usize = 400;
+/// From this version on a session that waits for its next statement may be ended for that.
+const HAS_IDLE_SESSION_TIMEOUT: u32 = 14;
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -75,16 +78,18 @@ impl OneDatabase<'_> {
 }
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
-    /// Runs `pg_restore`: rows as they come, then indexes and constraints, by so many sessions. None if several
-    /// could not do it: then all of it is to be restored again by one session, whose errors can be told apart.
+    /// Runs `pg_restore`: rows as they come, then indexes and constraints, by so many sessions. The inner error is
+    /// what several could not do: then all of it is to be restored again.
     pub async fn stream(
         &self,
         one: &OneDatabase<'_>,
         jobs: i32,
-    ) -> Result<Option<ArchiveSummary>, AgentFailure> {
+    ) -> Result<Result<ArchiveSummary, NotBeside>, AgentFailure> {
         let (tools, new, contents) = (one.tools, one.new, one.contents);
         let jobs = jobs.min(tools.facts.connections_for_jobs());
-        let is_beside = jobs > 1 && !contents.is_empty() && !is_long(contents);
+        let beside = self.beside(new.name);
+        let is_beside =
+            jobs > 1 && beside != Beside::Nothing && !contents.is_empty() && !is_long(contents);
         tools.programs.ask().await?;
         let before = self.snapshot().restored_bytes.unwrap_or_default();
         let show = || {
@@ -94,9 +99,9 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         };
         let work = async {
             if is_beside {
-                Box::pin(self.restore_beside(one, jobs)).await
+                Box::pin(self.restore_beside(one, (beside, jobs))).await
             } else {
-                self.restore_by_one(one).await.map(Some)
+                self.restore_by_one(one).await.map(Ok)
             }
         };
         tokio::pin!(work);
@@ -113,8 +118,9 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             }
         };
         show();
-        let Some(streamed) = streamed else {
-            return Ok(None);
+        let streamed = match streamed {
+            Ok(streamed) => streamed,
+            Err(not_beside) => return Ok(Err(not_beside)),
         };
         self.add_duration(|times| &mut times.data_seconds, streamed.data_time);
         self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
@@ -130,7 +136,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 .filter(of_errors)
                 .map(|warning| format!("pg_restore: {warning}")),
         );
-        Ok(Some(streamed.dumped))
+        Ok(Ok(streamed.dumped))
     }
 
     /// All of a dump by one session, out of the stream.
@@ -138,7 +144,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let said = one.said();
         let mut call = self.build_call(one, (one.chosen(), said.goes_on())).await?;
         call.command.stdin(Stdio::piped());
-        restore_object(&one.dump, call.command, said, one.decoding(None)).await
+        let program = Program {
+            command: call.command,
+            said,
+        };
+        restore_object(&one.dump, program, one.decoding(None)).await
     }
 
     /// How the program is called, whatever part it restores: only the entries with these numbers, or all.
@@ -151,7 +161,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let program = find_program_for(PROGRAM, facts.major)
             .await
             .map_err(|why| no_program(facts.major, &why))?;
-        let settings = build_session_settings(one.database.description.as_ref());
+        let mut settings = build_session_settings(one.database.description.as_ref());
+        if facts.major >= HAS_IDLE_SESSION_TIMEOUT {
+            // A session may wait for hours until its next table comes.
+            settings.push_str(" -c idle_session_timeout=0");
+        }
         let mut command =
             programs.restore_command(&program.path, new.restored_as, &settings, goes_on);
         let list = entries

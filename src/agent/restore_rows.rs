@@ -1,22 +1,18 @@
 //! The rows of a dump by several sessions of `pg_restore`, each of which reads an archive of its own that is made
 //! from the one stream out of the bucket. However it ends, all of them end, too.
 
-use std::sync::{Arc, Mutex};
-
 use futures::future::try_join_all;
-use tokio::process::Command;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
-use crate::api::{AgentFailure, reasons};
+use crate::api::AgentFailure;
 use crate::postgres::{ArchivePart, ArchiveSummary};
 
-use super::dump_run::{Lines, Running, keep_and_see, without_pipes};
 use super::restore_decode::{Broken, Decoding, Outlet, WAITING, fetch_decoded};
-use super::restore_errors::{Said, Verdict};
+use super::restore_errors::Said;
 use super::restore_fetch::StoredDump;
 use super::restore_rows_plan::RowsPlan;
 use super::restore_rows_split::RowSplitter;
-use super::restore_stream::{PROGRAM, describe_end, failed, feed, lock};
+use super::restore_stream::{Program, failed, run_program};
 
 /// Rows go to the sessions that restore them.
 struct Shared {
@@ -39,76 +35,44 @@ impl Outlet for Shared {
     }
 }
 
-/// Restores the rows of a dump whose tables are there. `commands` are those of the sessions of the plan. Returns
-/// what the dump held, and the warnings; none if a session has failed: several do not say together what one that
-/// restores all of it says.
-pub async fn restore_rows(
-    dump: &StoredDump<'_>,
-    (commands, plan): (Vec<Command>, RowsPlan),
-    decoding: Decoding,
-) -> Result<Option<(ArchiveSummary, Vec<String>)>, AgentFailure> {
-    let (sessions, inputs): (Vec<_>, Vec<_>) =
-        commands.iter().map(|_| mpsc::channel(WAITING)).unzip();
-    let shared = Shared {
-        splitter: RowSplitter::new(plan),
-        sessions,
-    };
-    let fetching = Box::pin(fetch_decoded(dump, decoding, shared));
-    let programs = commands.into_iter().zip(inputs);
-    let running = try_join_all(programs.map(|(command, input)| run_session(command, input)));
-    match tokio::try_join!(fetching, running) {
-        Ok((Some(dumped), warnings)) => Ok(Some((dumped, warnings.concat()))),
-        Ok((None, _)) => Ok(None),
-        Err(failure) if failure.reason == reasons::RESTORE_FAILED => {
-            tracing::warn!(
-                "rows could not be restored by several sessions: {}",
-                failure.message
-            );
-            Ok(None)
-        }
-        Err(failure) => Err(failure),
-    }
+/// Rows that are there.
+pub struct RestoredRows {
+    pub dumped: ArchiveSummary,
+    pub warnings: Vec<String>,
+    /// What could not be restored and concerns no rows.
+    pub not_restored: Vec<String>,
 }
 
-/// Runs one session. Returns its warnings.
-async fn run_session(
-    command: Command,
-    archive: mpsc::Receiver<Vec<u8>>,
-) -> Result<Vec<String>, AgentFailure> {
-    let mut child = Running::start(command, PROGRAM)?;
-    let (Some(input), _, Some(messages)) = child.pipes() else {
-        return Err(without_pipes(PROGRAM));
+/// Restores the rows of a dump whose tables are there, by the sessions of a plan.
+pub async fn restore_rows(
+    dump: &StoredDump<'_>,
+    (sessions, plan): (Vec<Program>, RowsPlan),
+    decoding: Decoding,
+) -> Result<RestoredRows, AgentFailure> {
+    let (senders, inputs): (Vec<_>, Vec<_>) =
+        sessions.iter().map(|_| mpsc::channel(WAITING)).unzip();
+    let shared = Shared {
+        splitter: RowSplitter::new(plan),
+        sessions: senders,
     };
-    let said = Arc::new(Mutex::new(Said::default()));
-    let must_end = Arc::new(Notify::new());
-    let messages = tokio::spawn({
-        let (said, must_end) = (said.clone(), must_end.clone());
-        keep_and_see(messages, PROGRAM.to_owned(), Lines::OwnOnly, move |line| {
-            if lock(&said).take(PROGRAM, line) {
-                must_end.notify_one();
-            }
-        })
-    });
-    let fed = tokio::select! {
-        biased;
-        fed = feed(&mut child, input, archive, false) => Some(fed),
-        () = must_end.notified() => None,
+    let fetching = Box::pin(fetch_decoded(dump, decoding, shared));
+    let programs = sessions.into_iter().zip(inputs);
+    let running = try_join_all(programs.map(|(session, input)| run_program(session, input)));
+    // A set that is another one by now makes programs fail, too: that is what is said then.
+    let (fetched, ran) = tokio::join!(fetching, running);
+    let (fetched, ran) = (fetched?, ran?);
+    let Some(dumped) = fetched else {
+        let said = Said::default();
+        return Err(failed("ended before it had read all rows", &said, ""));
     };
-    let Some(status) = fed else {
-        drop(child);
-        // What it says last may be that its connection is lost.
-        messages.await.ok();
-        return Err(failed("failed", &lock(&said), ""));
-    };
-    let status = match status {
-        Some(status) => status?,
-        None => child.wait(PROGRAM).await?,
-    };
-    let messages = messages.await.unwrap_or_default();
-    let said = lock(&said);
-    if let Verdict::Restored(_) = said.judge(status.success(), status.code()) {
-        return Ok(messages.warnings);
+    let (mut warnings, mut not_restored) = (Vec::new(), Vec::new());
+    for ran in ran {
+        warnings.extend(ran.warnings);
+        not_restored.extend(ran.not_restored);
     }
-    let lines = Vec::from(messages.last).join(" | ");
-    Err(failed(&describe_end(status), &said, &lines))
+    Ok(RestoredRows {
+        dumped,
+        warnings,
+        not_restored,
+    })
 }

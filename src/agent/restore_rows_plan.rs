@@ -30,7 +30,7 @@ impl RowsPlan {
 }
 
 /// Plans it by the size of each table, as the manifest has it. None if one session is to restore all rows: there
-/// are few, or some have to be there before others.
+/// are few, or some may have to be there before others.
 #[must_use]
 pub fn plan_rows(
     contents: &[ContentsEntry],
@@ -48,10 +48,26 @@ pub fn plan_rows(
         let mut dependencies = entry.dependencies.iter();
         dependencies.any(|needed| numbers.contains(needed))
     };
+    let functions: BTreeSet<i64> = contents
+        .iter()
+        .filter(|entry| entry.description == "FUNCTION")
+        .map(|entry| entry.dump_id)
+        .collect();
+    // What it computes or checks may read rows that have to be there before.
+    let runs_code = |entry: &ContentsEntry| {
+        let mut dependencies = entry.dependencies.iter();
+        (entry.description == "DOMAIN"
+            || entry.description == "TABLE"
+                && [" CHECK (", " GENERATED ALWAYS AS ("]
+                    .iter()
+                    .any(|clause| entry.definition.contains(clause)))
+            && dependencies.any(|needed| functions.contains(needed))
+    };
     let is_of_copy = |entry: &ContentsEntry| !entry.copy_statement.is_empty();
     if sessions < 2
         || total < SHARED_FROM
         || of_rows().any(|entry| has_an_order(entry) || !is_of_copy(entry))
+        || contents.iter().any(runs_code)
     {
         return None;
     }
@@ -155,6 +171,33 @@ mod tests {
         let mut ordered = contents();
         ordered[6].dependencies = vec![3, 5];
         assert_eq!(plan_rows(&ordered, size, 3), None);
+        for (kind, definition, is_by_one) in [
+            ("DOMAIN", "CREATE DOMAIN d AS text CHECK (f(VALUE))", true),
+            (
+                "TABLE",
+                "CREATE TABLE t (id int, CONSTRAINT c CHECK (f(id)))",
+                true,
+            ),
+            (
+                "TABLE",
+                "CREATE TABLE t (id int, n int GENERATED ALWAYS AS (f(id)) STORED)",
+                true,
+            ),
+            ("TABLE", "CREATE TABLE t (id int DEFAULT f())", false),
+        ] {
+            let mut with_code = contents();
+            with_code.push(entry(10, "FUNCTION", "f"));
+            with_code.push(ContentsEntry {
+                definition: definition.to_owned(),
+                dependencies: vec![10],
+                ..entry(11, kind, "t")
+            });
+            assert_eq!(
+                plan_rows(&with_code, size, 3).is_none(),
+                is_by_one,
+                "{definition}"
+            );
+        }
         let mut inserts = contents();
         inserts[5].copy_statement = String::new();
         assert_eq!(plan_rows(&inserts, size, 3), None);

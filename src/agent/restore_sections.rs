@@ -11,7 +11,7 @@ use tokio::process::Command;
 use crate::api::AgentFailure;
 use crate::postgres::ContentsEntry;
 
-use super::dump_run::{Lines, Running, keep_and_see, keep_messages, without_pipes};
+use super::dump_run::{Lines, Running, keep_and_see, without_pipes};
 use super::memory_file::MemoryFile;
 use super::restore_errors::{Said, Verdict, is_forgiven};
 use super::restore_stream::{PROGRAM, describe_end, failed, lock};
@@ -57,28 +57,15 @@ pub fn split(contents: &[ContentsEntry], forgives: bool) -> (Vec<i64>, Vec<i64>)
 }
 
 /// Builds indexes and constraints, so many at a time, by the table of contents of a dump whose rows are there.
-/// Returns the warnings, or none if something could not be built: sessions beside each other do not say of which
-/// entry their errors are.
+/// Returns the warnings. Sessions beside each other do not say of which entry their errors are.
 pub async fn build_beside(
     mut command: Command,
     head: &MemoryFile,
     jobs: i32,
-) -> Result<Option<Vec<String>>, AgentFailure> {
-    command
-        .args([Section::AfterRows.option(), &format!("--jobs={jobs}")])
-        .arg(head.path())
-        .stdin(Stdio::null());
-    let mut child = Running::start(command, PROGRAM)?;
-    let (_, _, Some(messages)) = child.pipes() else {
-        return Err(without_pipes(PROGRAM));
-    };
-    let messages = keep_messages(messages, PROGRAM.to_owned(), Lines::OwnOnly).await;
-    if child.wait(PROGRAM).await?.success() {
-        return Ok(Some(messages.warnings));
-    }
-    let lines = Vec::from(messages.last).join(" | ");
-    tracing::warn!("indexes and constraints could not be built beside each other: {lines}");
-    Ok(None)
+) -> Result<Vec<String>, AgentFailure> {
+    command.arg(format!("--jobs={jobs}"));
+    let built = restore_section(command, head, Said::default(), Section::AfterRows).await?;
+    Ok(built.0)
 }
 
 /// A part of a dump that has no rows.

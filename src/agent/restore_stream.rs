@@ -45,18 +45,58 @@ impl Outlet for Whole {
     fn see(&mut self, _: ArchivePart<'_>) {}
 
     fn take(&mut self, piece: Vec<u8>) -> Result<(), Broken> {
+        if piece.is_empty() {
+            return Ok(());
+        }
         self.0.blocking_send(piece).map_err(|_| Broken::Abandoned)
     }
 }
 
-/// Restores one dump by a program that was not started yet. `said` knows which of its errors are forgiven.
+/// A program that was not started yet, and what is listened for in what it says: it knows which of its errors are
+/// forgiven.
+pub struct Program {
+    pub command: Command,
+    pub said: Said,
+}
+
+/// A program that has ended well.
+pub struct Ran {
+    pub warnings: Vec<String>,
+    /// What could not be restored and concerns no rows.
+    pub not_restored: Vec<String>,
+    /// When it had read all that it was given.
+    pub has_read: Instant,
+}
+
+/// Restores one dump by one program.
 pub async fn restore_object(
     dump: &StoredDump<'_>,
-    command: Command,
-    said: Said,
+    program: Program,
     decoding: Decoding,
 ) -> Result<Streamed, AgentFailure> {
     let begun = Instant::now();
+    let (sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
+    let fetching = Box::pin(fetch_decoded(dump, decoding, Whole(sender)));
+    // A set that is another one by now makes the program fail, too: that is what is said then.
+    let (fetched, ran) = tokio::join!(fetching, run_program(program, raw));
+    let (fetched, ran) = (fetched?, ran?);
+    let Some(dumped) = fetched else {
+        return Err(failed("ended before it had read all", &Said::default(), ""));
+    };
+    Ok(Streamed {
+        dumped,
+        warnings: ran.warnings,
+        data_time: ran.has_read.duration_since(begun),
+        index_time: ran.has_read.elapsed(),
+        not_restored: ran.not_restored,
+    })
+}
+
+/// Runs a program and gives it an archive.
+pub async fn run_program(
+    Program { command, said }: Program,
+    archive: mpsc::Receiver<Vec<u8>>,
+) -> Result<Ran, AgentFailure> {
     let goes_on = said.goes_on();
     let mut child = Running::start(command, PROGRAM)?;
     let (Some(input), _, Some(messages)) = child.pipes() else {
@@ -71,42 +111,34 @@ pub async fn restore_object(
             }
         })
     });
-    let (sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
-    let fetching = Box::pin(fetch_decoded(dump, decoding, Whole(sender)));
     let fed = tokio::select! {
         biased;
-        fed = async { tokio::join!(fetching, feed(&mut child, input, raw, goes_on)) } => Some(fed),
+        fed = feed(&mut child, input, archive, goes_on) => Some(fed),
         // One error that counts is enough: the rest would take hours for nothing.
         () = must_end.notified() => None,
     };
-    let Some((dumped, status)) = fed else {
+    let Some(status) = fed else {
         drop(child);
         // What it says last may be that its connection is lost.
         messages.await.ok();
         return Err(failed("failed", &lock(&said), ""));
     };
-    let data_time = begun.elapsed();
-    let dumped = dumped?;
+    let has_read = Instant::now();
     let status = match status {
         Some(status) => status?,
         None => child.wait(PROGRAM).await?,
     };
     let messages = messages.await.unwrap_or_default();
-    let judged = lock(&said).judge(status.success(), status.code());
-    let Verdict::Restored(not_restored) = judged else {
-        let lines = Vec::from(messages.last).join(" | ");
-        return Err(failed(&describe_end(status), &lock(&said), &lines));
-    };
-    let Some(dumped) = dumped else {
-        return Err(failed("ended before it had read all", &lock(&said), ""));
-    };
-    Ok(Streamed {
-        dumped,
-        warnings: messages.warnings,
-        data_time,
-        index_time: begun.elapsed().saturating_sub(data_time),
-        not_restored,
-    })
+    let said = lock(&said);
+    if let Verdict::Restored(not_restored) = said.judge(status.success(), status.code()) {
+        return Ok(Ran {
+            warnings: messages.warnings,
+            not_restored,
+            has_read,
+        });
+    }
+    let lines = Vec::from(messages.last).join(" | ");
+    Err(failed(&describe_end(status), &said, &lines))
 }
 
 /// Looks at what it has said.
@@ -117,7 +149,7 @@ pub fn lock(said: &Mutex<Said>) -> MutexGuard<'_, Said> {
 /// Writes to the program what comes. One that ends well may leave the end of the dump unread, and so may one
 /// that went on after errors; all of it is still hashed. Says how it has ended if it ended before all was
 /// written.
-pub async fn feed(
+async fn feed(
     child: &mut Running,
     mut input: ChildStdin,
     mut raw: mpsc::Receiver<Vec<u8>>,

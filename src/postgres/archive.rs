@@ -162,12 +162,20 @@ impl ArchiveParser {
     }
 
     /// Says that the stream has ended, and returns what it held if that was a whole archive.
-    pub fn finish(mut self) -> Result<ArchiveSummary, ArchiveError> {
+    pub fn finish(self) -> Result<ArchiveSummary, ArchiveError> {
+        self.finish_and_see(&mut |_| {})
+    }
+
+    /// The same, and shows what was not shown yet.
+    pub fn finish_and_see(
+        mut self,
+        see: &mut dyn FnMut(ArchivePart<'_>),
+    ) -> Result<ArchiveSummary, ArchiveError> {
         if let State::Head = self.state {
             // The table of contents is only tried now and then while it grows; what came last may
             // complete it.
             self.next_head_attempt = 0;
-            self.push(&[])?;
+            self.push_and_see(&[], see)?;
         }
         if let State::Unknown { version } = self.state {
             return Ok(ArchiveSummary {
