@@ -111,11 +111,12 @@ async fn what_one_session_alone_can_restore_is_restored_by_one() {
     );
 }
 
-/// Postgres sees no deadlock: one session waits for a lock, the other one for rows.
+/// Postgres sees no deadlock: one session waits for a lock, the other one for rows. There are more of them than all
+/// buffers hold.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_wait_for_each_other_do_not_wait_for_ever() {
     let waiting = "create table large (note text check (pg_advisory_xact_lock(4711)::text = '')); insert into \
-        large select repeat(md5(n::text), 300) from generate_series(1, 1500) n";
+        large select repeat(md5(n::text), 300) from generate_series(1, 6000) n";
     let restored = restored(waiting, 3).await;
     assert!(restored.report.databases[0].is_identical);
     assert_eq!(writers(&restored, "large").await, "1");
