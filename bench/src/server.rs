@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use holdfast::agent::{Gathered, MountedFiles, gather};
-use holdfast::api::{CheckRequest, Evidence, ServerRequest, TableRule, TlsMode};
+use holdfast::api::{CheckRequest, Evidence, Origin, ServerRequest, TableRule, TlsMode};
 use holdfast::postgres::find_program;
 use tempfile::TempDir;
 use testbed::{LocalPostgres, wait_for};
@@ -208,6 +208,7 @@ impl Server {
             timeout_seconds: TIMEOUT_SECONDS,
             counting_milliseconds: u64::try_from(counting_budget.as_millis())?,
             remembered_in: None,
+            origin: Origin::default(),
             looks_ahead: false,
             exclude_table_data: Vec::new(),
             ask_default_port: false,

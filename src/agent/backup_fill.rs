@@ -440,10 +440,14 @@ fn excluded(list: &TableList, wanted: &[String]) -> Vec<(String, String)> {
     let mut excluded = BTreeSet::new();
     for table in &list.tables {
         if wanted.contains(&table.qualified_name()) {
-            excluded.insert((table.schema.clone(), table.name.clone()));
             let parts = members.get(&table.oid).filter(|_| table.partitioned);
             let parts = parts.into_iter().flatten();
-            excluded.extend(parts.map(|part| (part.schema.clone(), part.name.clone())));
+            // A name that is no text can't be given to pg_dump: those rows are in the dump.
+            let named = parts
+                .copied()
+                .chain([table])
+                .filter(|part| part.can_be_named);
+            excluded.extend(named.map(|part| (part.schema.clone(), part.name.clone())));
         }
     }
     excluded.into_iter().collect()

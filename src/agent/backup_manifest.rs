@@ -49,6 +49,7 @@ pub fn build_manifest(
             namespace: request.namespace.clone(),
             name: request.database.clone(),
             uid: request.database_uid.clone(),
+            namespace_uid: request.namespace_uid.clone(),
         },
         server_version: server_version.unwrap_or_else(|| identity.server_version.clone()),
         identity: ManifestIdentity {

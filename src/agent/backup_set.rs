@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::api::{AgentFailure, reasons};
 use crate::postgres::{Login, PostgresError, connect, end_sessions};
 use crate::store::{
     Compression, MANIFEST_NAME, Manifest, ManifestObject, ObjectEncryption, S3Store, SetPath,
-    Upload,
+    TakenBack, Upload,
 };
 
 use super::backup_files::archive_directories;
@@ -24,6 +24,8 @@ use super::{Interrupt, SuspicionSource};
 const YIELD_ATTEMPTS: u32 = 3;
 /// How long ending the sessions of a set may take that failed: the server ends them within 5 s anyway.
 const END_LIMIT: Duration = Duration::from_secs(5);
+/// How long taking back the objects of a set may take that failed: the pod may be about to end.
+const TAKE_BACK_LIMIT: Duration = Duration::from_secs(15);
 const END_PAUSE: Duration = Duration::from_millis(200);
 
 /// A set whose manifest was written.
@@ -112,16 +114,51 @@ async fn try_once(
     if outcome.is_ok() {
         return outcome;
     }
-    let left: Vec<String> = in_flight.iter().filter_map(InFlight::left).collect();
-    let abort = async {
-        for object in in_flight {
-            if object.place != Place::Stored {
-                object.upload.abort().await;
-            }
-        }
-    };
-    tokio::join!(abort, end_set(order, login));
+    let (left, ()) = tokio::join!(
+        leave_nothing(order, store, in_flight),
+        end_set(order, login)
+    );
     outcome.map_err(|failure| name_leftovers(failure, &order.path, &left))
+}
+
+/// Aborts what is on its way, and takes back what is at its final key: no manifest of this set was sent, so
+/// that is no backup. Returns what is still left, for a message.
+async fn leave_nothing(
+    order: &SetOrder<'_>,
+    store: &S3Store,
+    in_flight: Vec<InFlight>,
+) -> Vec<String> {
+    let mut present = Vec::new();
+    for object in in_flight {
+        if object.place != Place::Stored {
+            object.upload.abort().await;
+        }
+        if object.place != Place::Empty {
+            present.push((object.name, object.place == Place::Stored));
+        }
+    }
+    let end = Instant::now() + TAKE_BACK_LIMIT;
+    let mut left = Vec::new();
+    for (name, is_stored) in present {
+        let key = order.path.key(&name);
+        match timeout_at(end, store.take_back(&key)).await {
+            Ok(Ok(TakenBack::Gone)) => {
+                tracing::info!(key, "deleted: it was of this set, which has failed");
+                continue;
+            }
+            Ok(Ok(TakenBack::Absent)) if is_stored => continue,
+            // What was sent without an answer may still arrive.
+            Ok(Ok(TakenBack::Absent)) => {}
+            Ok(Err(error)) => tracing::warn!(key, "an object without a manifest is left: {error}"),
+            Err(_) => tracing::warn!(key, "an object without a manifest is left: no time"),
+        }
+        left.push(if is_stored {
+            name
+        } else {
+            format!("{name} (if it is there)")
+        });
+    }
+    left
 }
 
 /// Ends what is left of a set in the server, so that nobody waits for it: `pg_dump` got a signal, and

@@ -12,12 +12,12 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::catalog_facts::{ClusterView, begin_report, build_view};
-use super::catalog_look::{look_at_sets, obstacle_of};
+use super::catalog_look::{look_at_sets, note_obstacle, rehearse_backup};
 use super::catalog_plan::CatalogSource;
 use super::{Interrupt, MountedFiles, kubernetes};
 use crate::api::{
     AgentFailure, CatalogReport, CatalogRequest, DatabaseBackup, DatabaseRestore,
-    ProtectedDatabase, names,
+    ProtectedDatabase, S3_BACKUP_CREDENTIALS_DIRECTORY, names,
 };
 use crate::store::{Held, StoreLimits};
 
@@ -39,9 +39,17 @@ pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<(
         ends_at: Some(Instant::now() + deadline),
         ..StoreLimits::default()
     };
+    let own = MountedFiles {
+        s3_credentials: S3_BACKUP_CREDENTIALS_DIRECTORY.into(),
+        ..files.clone()
+    };
+    tokio::select! {
+        failure = interrupt.wait() => report.failure = Some(failure),
+        () = rehearse_backup(&request, &own, limits, &mut report) => {}
+    }
     match files.open_store(&request.storage, &request.namespace, limits) {
         Err(error) => {
-            report.obstacle = obstacle_of(&request, &error);
+            note_obstacle(&request, &mut report, Some(&error));
             report.failure = Some(error.into());
         }
         Ok(store) => tokio::select! {

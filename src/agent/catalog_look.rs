@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::MountedFiles;
 use super::catalog_facts::{ClusterView, Damaged, find_damaged, lower};
 use super::catalog_plan::{CatalogSource, Look, count, remark};
 use crate::api::{
     AgentFailure, CATALOG_LIMIT, CatalogReport, CatalogRequest, DAMAGED_LIMIT, SetRemark,
 };
 use crate::store::{
-    CatalogSet, Held, ObjectStore as _, S3Store, SetContents, SetPath, StoreError, StoreErrorKind,
-    StoredVerdict, fetch_set, set_suffix, store_verdict,
+    CatalogSet, Held, ObjectStore as _, Rehearsed, S3Store, SetContents, SetPath, StoreError,
+    StoreErrorKind, StoreLimits, StoredVerdict, database_folder, fetch_set, set_suffix,
+    store_verdict,
 };
 
 /// Looks at all sets, and removes what may go. What was found, and done, is in the report, also when
@@ -34,31 +36,70 @@ pub async fn look_at_sets(
 }
 
 /// Why the next backup would fail, if the storage refuses what it will do. That it can't be reached now says
-/// nothing of then, and what it answers to another key nothing of that of the backups.
-pub fn obstacle_of(request: &CatalogRequest, error: &StoreError) -> Option<AgentFailure> {
-    let retention = request.retention.as_ref();
-    let has_own_key = retention.is_some_and(|retention| retention.credentials_secret.is_some());
+/// nothing of then.
+fn obstacle_of(error: &StoreError) -> Option<AgentFailure> {
     let is_about_now = matches!(
         error.kind,
         StoreErrorKind::Unreachable | StoreErrorKind::Busy
     );
-    (!is_about_now && !has_own_key).then(|| error.clone().into())
+    (!is_about_now).then(|| error.clone().into())
+}
+
+/// Notes why the next backup would fail, unless the look has a key of its own: what the storage answers to
+/// that says nothing of the backups' one.
+pub fn note_obstacle(
+    request: &CatalogRequest,
+    report: &mut CatalogReport,
+    error: Option<&StoreError>,
+) {
+    if request.backup_storage.is_none() {
+        report.obstacle = error.and_then(obstacle_of);
+    }
+}
+
+/// Tries with the backups' own credentials what the next one will do, where the look has others.
+pub async fn rehearse_backup(
+    request: &CatalogRequest,
+    files: &MountedFiles,
+    limits: StoreLimits,
+    report: &mut CatalogReport,
+) {
+    let Some(storage) = &request.backup_storage else {
+        return;
+    };
+    let tried = async {
+        let store = files.open_store(storage, &request.namespace, limits)?;
+        store.check_bucket().await?;
+        rehearse(&store, request).await.map(drop)
+    };
+    report.obstacle = tried.await.err().as_ref().and_then(obstacle_of);
+}
+
+/// Begins an upload and aborts it, as a backup does first.
+async fn rehearse(store: &S3Store, request: &CatalogRequest) -> Result<Rehearsed, StoreError> {
+    let (prefix, begun) = (&request.storage.prefix, Timestamp::now());
+    let (namespace, database) = (&request.namespace, &request.database);
+    let seed = format!("catalog/{}", begun.as_nanosecond());
+    let suffix = set_suffix(&request.database_uid, &seed);
+    let path = SetPath::new(prefix, namespace, database, begun, suffix);
+    let directory = database_folder(prefix, namespace, database);
+    store.rehearse(&directory, &path).await
 }
 
 impl<Source: CatalogSource> Look<'_, Source> {
     async fn run(&self, report: &mut CatalogReport) -> Result<(), AgentFailure> {
         if let Err(error) = self.store.check_bucket().await {
-            report.obstacle = obstacle_of(self.request, &error);
+            note_obstacle(self.request, report, Some(&error));
             return Err(error.into());
         }
         let now = match self.rehearse().await {
             Ok(now) => {
-                report.obstacle = None;
+                note_obstacle(self.request, report, None);
                 now
             }
             // What is there can be compared nevertheless.
             Err(error) => {
-                report.obstacle = obstacle_of(self.request, &error);
+                note_obstacle(self.request, report, Some(&error));
                 report.failure = Some(error.into());
                 None
             }
@@ -78,16 +119,8 @@ impl<Source: CatalogSource> Look<'_, Source> {
 
     /// Begins an upload and aborts it, as the next backup will. Returns the time by the storage's clock.
     async fn rehearse(&self) -> Result<Option<Timestamp>, StoreError> {
-        let begun = Timestamp::now();
+        let rehearsed = rehearse(self.store, self.request).await?;
         let uid = &self.request.database_uid;
-        let path = SetPath::new(
-            &self.request.storage.prefix,
-            &self.request.namespace,
-            &self.request.database,
-            begun,
-            set_suffix(uid, &format!("catalog/{}", begun.as_nanosecond())),
-        );
-        let rehearsed = self.store.rehearse(&self.directory, &path).await?;
         // A backup may run: only those that are older than any backup may take.
         for upload in rehearsed.left_over(&self.directory, uid, false) {
             if let Err(error) = self.store.abort(&upload).await {

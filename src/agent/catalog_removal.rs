@@ -41,7 +41,7 @@ impl<Source: CatalogSource> Look<'_, Source> {
             report.rules.clone_from(&self.request.retention);
         }
         for (set, (_, why)) in sets.iter().zip(&planned) {
-            if let Why::Locked(_) = why {
+            if let Why::Locked(_) | Why::LeftWithoutRules = why {
                 let path = set.facts.path.clone();
                 report.left.push(remark(path, &why.to_string()));
             }

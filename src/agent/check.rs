@@ -67,7 +67,7 @@ pub async fn run_check(request: CheckRequest) -> anyhow::Result<()> {
         without_login: gathered.without_login,
         image: without_evidence,
         backup_evidence: gathered.backup_evidence,
-        backup_elsewhere: gathered.backup_elsewhere,
+        other_backups: gathered.other_backups,
         backup_obstacle: gathered.backup_obstacle,
         files: Vec::new(),
         verdict: None,

@@ -36,17 +36,6 @@ pub struct InFlight {
     pub frames: Vec<Frame>,
 }
 
-impl InFlight {
-    /// What a set that fails leaves of it at its final key, for a message; none if that is nothing.
-    pub fn left(&self) -> Option<String> {
-        match self.place {
-            Place::Empty => None,
-            Place::Unknown => Some(format!("{} (if it is there)", self.name)),
-            Place::Stored => Some(self.name.clone()),
-        }
-    }
-}
-
 /// A database that was dumped.
 pub struct FilledDatabase {
     /// Name of its object.

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::api::{
-    AgentFailure, BackupElsewhere, BackupEvidence, CheckRequest, Evidence, WithoutLogin, reasons,
+    AgentFailure, BackupEvidence, CheckRequest, Evidence, OtherBackups, WithoutLogin, reasons,
 };
 use crate::postgres::{
     Login, ObservedIdentity, Overview, PostgresError, PostgresErrorKind, Presence, Session,
@@ -33,8 +33,8 @@ pub struct Gathered {
     pub backup_evidence: Option<BackupEvidence>,
     /// What the server says before a login.
     pub without_login: Option<WithoutLogin>,
-    /// Another namespace's backup of a database of the same name, if that was asked.
-    pub backup_elsewhere: Option<BackupElsewhere>,
+    /// Whose backups the bucket has instead, if that was asked.
+    pub other_backups: Option<OtherBackups>,
     /// Why the next backup would fail, if that was asked.
     pub backup_obstacle: Option<AgentFailure>,
 }
@@ -84,8 +84,8 @@ pub async fn gather_in_parts(
     );
     match remembered {
         Ok(found) => {
+            gathered.other_backups = found.other_backups(gathered.evidence.as_ref());
             gathered.backup_evidence = found.own;
-            gathered.backup_elsewhere = found.elsewhere;
         }
         Err(failure) => gathered.failure = gathered.failure.or(Some(failure)),
     }

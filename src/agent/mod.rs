@@ -104,7 +104,7 @@ mod without_login;
 
 pub use backup_set::{TakenSet, take_set};
 pub use catalog_facts::{ClusterView, KnownBackup};
-pub use catalog_look::look_at_sets;
+pub use catalog_look::{look_at_sets, rehearse_backup};
 pub use catalog_plan::CatalogSource;
 pub use command::{AgentCommand, run};
 pub use drill::{DrillOrder, prove_set};

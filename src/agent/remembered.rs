@@ -7,12 +7,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::timeout;
 
 use crate::api::{
-    AgentFailure, BackupElsewhere, BackupEvidence, CheckRequest, CountKind, DatabaseEvidence,
-    EVIDENCE_TABLE_LIMIT, Evidence, Identity, S3Storage, TableEvidence, reasons,
+    AgentFailure, BackupEvidence, CheckRequest, CountKind, DatabaseEvidence, EVIDENCE_TABLE_LIMIT,
+    Evidence, Identity, OtherBackups, S3Storage, TableEvidence, reasons,
 };
 use crate::store::{
-    Manifest, StoreError, StoreErrorKind, StoreLimits, fetch_elsewhere, fetch_newest_good, rows_of,
+    Manifest, NewestGood, StoreError, StoreErrorKind, StoreLimits, fetch_newest_good,
+    fetch_rows_elsewhere,
 };
+
+use crate::verdict::are_far_more;
 
 use super::MountedFiles;
 
@@ -26,8 +29,24 @@ const BUDGET: Duration = Duration::from_secs(5);
 pub struct Remembered {
     /// What its own newest good set says.
     pub own: Option<BackupEvidence>,
-    /// Another namespace's set of a database of the same name, where there is none of its own.
-    pub elsewhere: Option<BackupElsewhere>,
+    /// Whose the other sets in its place are, where there is none of its own.
+    others: Option<OtherBackups>,
+    /// Rows of another namespace's set of a database of the same name, where there is none here. They
+    /// are for the comparison alone.
+    rows_elsewhere: Option<u64>,
+}
+
+impl Remembered {
+    /// Whose backups there are that may be the past of what was found, without what they hold.
+    #[must_use]
+    pub fn other_backups(&self, found: Option<&Evidence>) -> Option<OtherBackups> {
+        let is_far_more = |rows: u64| {
+            let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+            found.is_some_and(|found| are_far_more(rows, found))
+        };
+        let elsewhere = self.rows_elsewhere.is_some_and(is_far_more);
+        self.others.or(elsewhere.then_some(OtherBackups::Elsewhere))
+    }
 }
 
 /// Reads what the newest good set of this database remembers. Not being able to look is a failure:
@@ -45,23 +64,26 @@ pub async fn fetch_remembered(
         let store = files.open_store(storage, &request.namespace, limits)?;
         let (prefix, namespace, database) =
             (&storage.prefix, &request.namespace, &request.database);
-        let own = fetch_newest_good(&store, prefix, namespace, database).await?;
-        if own.is_some() {
-            return Ok::<_, StoreError>((own, None));
+        let names = (namespace.as_str(), database.as_str());
+        let found = fetch_newest_good(&store, prefix, names, &request.origin).await?;
+        if found != NewestGood::default() {
+            return Ok::<_, StoreError>((found, None));
         }
         // The key may be limited to this namespace, which says nothing about the others.
-        let elsewhere = fetch_elsewhere(&store, prefix, namespace, database)
+        let elsewhere = fetch_rows_elsewhere(&store, prefix, namespace, database)
             .await
             .unwrap_or_else(|error| {
                 tracing::info!("other namespaces in the bucket can't be read: {error}");
                 None
             });
-        Ok((own, elsewhere))
+        Ok((found, elsewhere))
     };
-    let (own, elsewhere) = match timeout(LIMIT, look).await {
+    let (NewestGood { own, others }, rows_elsewhere) = match timeout(LIMIT, look).await {
         Ok(Ok(found)) => found,
         // Where there is no bucket there is no backup.
-        Ok(Err(error)) if error.kind == StoreErrorKind::BucketNotFound => (None, None),
+        Ok(Err(error)) if error.kind == StoreErrorKind::BucketNotFound => {
+            (NewestGood::default(), None)
+        }
         Ok(Err(error)) => {
             return Err(AgentFailure {
                 reason: error.kind.reason().to_owned(),
@@ -85,11 +107,8 @@ pub async fn fetch_remembered(
             evidence: build_evidence(&manifest),
             cluster_digest: manifest.identity.cluster_digest,
         }),
-        elsewhere: elsewhere.map(|(namespace, path, manifest)| BackupElsewhere {
-            namespace,
-            path,
-            rows: i64::try_from(rows_of(&manifest)).unwrap_or(i64::MAX),
-        }),
+        others,
+        rows_elsewhere,
     })
 }
 

@@ -183,7 +183,7 @@ pub fn judge_set(
         without_login: None,
         image: None,
         replica_volumes: &[],
-        elsewhere: None,
+        other_backups: None,
         target: &target,
     });
     let main = Some(known.spec.connection.database.as_str());

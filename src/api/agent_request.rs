@@ -44,6 +44,8 @@ pub const SCRATCH_DIRECTORY: &str = "/scratch";
 pub const SCRATCH_SOCKET_DIRECTORY: &str = "/scratch/socket";
 /// Its data, which only the server mounts.
 pub const SCRATCH_DATA_DIRECTORY: &str = "/scratch/data";
+/// Mounted credentials that backups use, where a look at the sets has some of its own: the same files.
+pub const S3_BACKUP_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3-backup";
 /// Mounted credentials of the bucket that a copy goes to: the same files.
 pub const S3_COPY_CREDENTIALS_DIRECTORY: &str = "/opt/holdfast/secrets/s3-copy";
 /// Mounted certificate authority of its endpoint: the file `ca.crt`.
@@ -164,6 +166,9 @@ pub struct CheckRequest {
     /// newest good backup set says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered_in: Option<S3Storage>,
+    /// Which sets there are this database's.
+    #[serde(default)]
+    pub origin: Origin,
     /// Whether to see if the next backup could read everything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub looks_ahead: bool,
@@ -176,6 +181,21 @@ pub struct CheckRequest {
     /// The data directory that the pod configures; empty if it leaves that to its image.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub configured_directory: String,
+}
+
+/// What a database is known by, whatever names are used again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// UID of the ProtectedDatabase.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub database_uid: String,
+    /// UIDs of its namespace: of the one that exists, and of those that its ledger was accepted for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespace_uids: Vec<String>,
+    /// UID of the namespace `kube-system`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes_cluster: Option<String>,
 }
 
 /// A table that the last good check found.
@@ -260,6 +280,9 @@ pub struct BackupRequest {
     /// UID of the namespace `kube-system`, for the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes_cluster: Option<String>,
+    /// UID of the namespace, for the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_uid: Option<String>,
 }
 
 /// A look at all sets of a database in its bucket, and the removal of those that no rule keeps.
@@ -279,6 +302,10 @@ pub struct CatalogRequest {
     pub backup: String,
     /// Where the sets are.
     pub storage: S3Storage,
+    /// The same with the credentials of backups, where the look has some of its own: what the next backup
+    /// will do is tried with these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_storage: Option<S3Storage>,
     /// Longest time it may take, in seconds.
     pub deadline_seconds: u64,
     /// Which sets to keep; without it all.

@@ -174,6 +174,12 @@ impl Backup {
         let own = own.and_then(|retention| retention.credentials_secret.as_ref());
         own.or(self.storage.s3.credentials_secret.as_ref())
     }
+
+    /// Whether the look at the sets has another access key than backups.
+    #[must_use]
+    pub fn has_look_credentials(&self) -> bool {
+        self.look_credentials() != self.storage.s3.credentials_secret.as_ref()
+    }
 }
 
 /// Encryption of backups with age (<https://age-encryption.org>).

@@ -30,6 +30,10 @@ pub struct Storage {
     |(0x[0-9a-f]+|[0-9]+)([.](0x[0-9a-f]+|[0-9]+)){0,2}(:|/|$)|0[0-9x][0-9a-f]*[.])')")
     .message("storage.s3.endpoint is an address of the node or of the API server, \
         which no storage has; name the host of the storage"))]
+#[x_kube(validation = Rule::new("!has(self.caSecret) || !has(self.endpoint) || \
+    self.endpoint.startsWith('https://')")
+    .message("storage.s3.caSecret asks for TLS, and storage.s3.endpoint is not `https`: all data would \
+        go in clear text; write `https`, or remove caSecret"))]
 pub struct S3Storage {
     /// Name of the bucket. It must exist; Holdfast does not create buckets.
     #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"))]

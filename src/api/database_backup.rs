@@ -276,6 +276,6 @@ pub enum BackupState {
     Complete,
     /// The backup is taken, but the data looked reset. It never replaces a good backup.
     Suspect,
-    /// The backup failed. Objects that it left without a manifest are named in the message.
+    /// The backup failed. Objects without a manifest that it could not take back are named in the message.
     Failed,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AgentFailure, CheckOutcome, CheckedFiles, Evidence, Finding, ImageEvidence, MountedVolume,
-    WithoutLogin,
+    OtherBackups, WithoutLogin,
 };
 
 /// One check. To ask for one yourself, create an object with `database` and `trigger: Manual`; the
@@ -144,10 +144,10 @@ pub struct DatabaseCheckStatus {
     /// the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_evidence: Option<BackupEvidence>,
-    /// A backup of a database of the same name in another namespace, read when the bucket has none
-    /// of this one. Written by the check's Job.
+    /// Whose backups the bucket has instead, read when it has none of this database. Nothing of what
+    /// they hold: they may be another owner's. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backup_elsewhere: Option<BackupElsewhere>,
+    pub other_backups: Option<OtherBackups>,
     /// Why the next backup would fail, as far as the check can see it. Written by the check's Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_obstacle: Option<AgentFailure>,
@@ -205,18 +205,6 @@ pub struct BackupEvidence {
     /// Digest of the salt that the server gave for a role that does not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_digest: Option<String>,
-}
-
-/// A backup of a database of the same name in another namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BackupElsewhere {
-    /// The namespace whose backup it is.
-    pub namespace: String,
-    /// The backup's path in the bucket.
-    pub path: String,
-    /// Rows in that backup.
-    pub rows: i64,
 }
 
 /// The operator's verdict on a check.

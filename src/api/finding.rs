@@ -5,16 +5,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::finding_parts::is_zero;
+use super::finding_parts::{FINDING_ITEM_LIMIT, cut, is_zero};
 use super::{
-    AgentFailure, CheckOutcome, ClusterState, Coverage, LostDatabase, OtherDatabase, RenamedTable,
-    SequenceChange, TableChange, reasons,
+    AgentFailure, CheckOutcome, ClusterState, Coverage, LostDatabase, OtherBackups, OtherDatabase,
+    RenamedTable, SequenceChange, TableChange, reasons,
 };
 
 /// The most findings that a verdict carries.
 pub const FINDING_LIMIT: usize = 32;
-/// The most databases or tables that one finding names; `leftOut` counts the others.
-pub const FINDING_ITEM_LIMIT: usize = 100;
 
 /// One thing that a check found. `type` says what it is; for a suspected reset it is also the
 /// reason. Only the fields of that type are set.
@@ -219,14 +217,14 @@ pub enum Finding {
     /// No good check came before, and a database of the same name in another namespace was backed
     /// up with far more rows.
     MoreRowsElsewhere {
-        /// The namespace whose backup it is.
-        namespace: String,
-        /// The backup's path in the bucket.
-        path: String,
-        /// Rows in that backup.
-        rows_in_backup: i64,
         /// Rows that were counted now.
         rows_now: i64,
+    },
+    /// No good check came before, and the backups in the place of this database in the bucket are not
+    /// known to be its own.
+    OthersBackups {
+        /// Whose they are.
+        whose: OtherBackups,
     },
     /// Tables without a rule have lost rows or are gone. By itself no reset.
     TablesChanged {
@@ -322,7 +320,8 @@ impl Finding {
             | Self::NotCounted { .. }
             | Self::NothingCounted { .. }
             | Self::NoRows { .. }
-            | Self::MoreRowsElsewhere { .. } => CheckOutcome::Unverifiable,
+            | Self::MoreRowsElsewhere { .. }
+            | Self::OthersBackups { .. } => CheckOutcome::Unverifiable,
             Self::TablesChanged { .. }
             | Self::TablesRenamed { .. }
             | Self::PartlyCounted { .. }
@@ -381,6 +380,7 @@ impl Finding {
             Self::NoRows { others } if others.is_empty() => reasons::NEW,
             Self::NoRows { .. } => reasons::NO_ROWS,
             Self::MoreRowsElsewhere { .. } => reasons::MORE_ROWS_ELSEWHERE,
+            Self::OthersBackups { .. } => reasons::OTHERS_BACKUPS,
             Self::TablesChanged { .. } => reasons::TABLES_CHANGED,
             Self::OtherDatabasesMissing { .. } => reasons::OTHER_DATABASES_MISSING,
             Self::TablesRenamed { .. }
@@ -489,12 +489,6 @@ impl Finding {
         }
         self
     }
-}
-
-fn cut<T>(items: &mut Vec<T>, left_out: &mut i64) {
-    let surplus = items.len().saturating_sub(FINDING_ITEM_LIMIT);
-    items.truncate(FINDING_ITEM_LIMIT);
-    *left_out = left_out.saturating_add(i64::try_from(surplus).unwrap_or(i64::MAX));
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{CountKind, MountedVolume, TableEvidence};
 
+/// The most databases or tables that one finding names; `leftOut` counts the others.
+pub const FINDING_ITEM_LIMIT: usize = 100;
+
 /// A database cluster, its position in the write-ahead log, and its volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -128,4 +131,11 @@ impl From<&TableEvidence> for RowCount {
 )]
 pub(super) const fn is_zero(number: &i64) -> bool {
     *number == 0
+}
+
+/// Keeps no more than a finding names, and counts the others.
+pub(super) fn cut<T>(items: &mut Vec<T>, left_out: &mut i64) {
+    let surplus = items.len().saturating_sub(FINDING_ITEM_LIMIT);
+    items.truncate(FINDING_ITEM_LIMIT);
+    *left_out = left_out.saturating_add(i64::try_from(surplus).unwrap_or(i64::MAX));
 }

@@ -40,6 +40,7 @@ mod finding_schema;
 mod google_disk;
 mod mounted_volume;
 pub mod names;
+mod other_backups;
 mod pod_labels;
 mod protected_database;
 mod protected_database_status;
@@ -66,11 +67,11 @@ pub use age_recipient::parse_age_recipient;
 pub use agent_request::{
     BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, CopyRequest, FAILED_EXIT_CODE,
     FILES_DIRECTORY, FilesRequest, IDENTITY_DIRECTORY, IDENTITY_FILE, JOB_NAME_VARIABLE,
-    KnownTable, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    KnownTable, Origin, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
     POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference, PodSelection, REQUEST_VARIABLE,
-    S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY, S3_COPY_CREDENTIALS_DIRECTORY, S3_CREDENTIALS_DIRECTORY,
-    SCRATCH_DATA_DIRECTORY, SCRATCH_DIRECTORY, SCRATCH_SOCKET_DIRECTORY, ServerRequest,
-    WORK_DIRECTORY,
+    S3_BACKUP_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY,
+    S3_COPY_CREDENTIALS_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SCRATCH_DATA_DIRECTORY,
+    SCRATCH_DIRECTORY, SCRATCH_SOCKET_DIRECTORY, ServerRequest, WORK_DIRECTORY,
 };
 pub use agents::{
     AGENT_RESOURCES, AgentResources, AgentSecurityContext, AgentVariable, Agents, RESERVED_KEYS,
@@ -109,8 +110,8 @@ pub use connection::{
 pub use data_disk::DataDisk;
 pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
 pub use database_check::{
-    BackupElsewhere, BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck,
-    DatabaseCheckSpec, DatabaseCheckStatus,
+    BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseCheckSpec,
+    DatabaseCheckStatus,
 };
 pub use database_ledger::{
     BestCount, DatabaseLedger, DatabaseLedgerSpec, DatabaseLedgerStatus, LEDGER_NAMESPACE_LIMIT,
@@ -136,11 +137,13 @@ pub use evidence::{
     TableEvidence, TableName,
 };
 pub use file_rule::{FILE_RULE_LIMIT, FileRule, place};
-pub use finding::{FINDING_ITEM_LIMIT, FINDING_LIMIT, Finding};
+pub use finding::{FINDING_LIMIT, Finding};
 pub use finding_parts::{
-    ClusterState, LostDatabase, RenamedTable, RowCount, RowLimit, SequenceChange, TableChange,
+    ClusterState, FINDING_ITEM_LIMIT, LostDatabase, RenamedTable, RowCount, RowLimit,
+    SequenceChange, TableChange,
 };
 pub use mounted_volume::MountedVolume;
+pub use other_backups::OtherBackups;
 pub use pod_labels::PodLabels;
 pub use protected_database::{
     Baseline, DeletionGuard, Gate, Guard, ProtectedDatabase, ProtectedDatabaseSpec, TableRule,

@@ -208,15 +208,15 @@ pub fn desired_cron_job(
     let check_limit = timeout + observed.pace.margin + CHECK_MARGIN;
     let mut request =
         resources::backup_request(&observed.database, backup, &reference, check_limit);
-    let noted = || {
-        observed
-            .cron_job
-            .known()?
-            .as_ref()
-            .and_then(resources::noted_request)?
-            .kubernetes_cluster
-    };
-    request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
+    let noted = || resources::noted_request(observed.cron_job.known()?.as_ref()?);
+    let cluster = observed.kubernetes_cluster.clone();
+    request.kubernetes_cluster = cluster.or_else(|| noted()?.kubernetes_cluster);
+    let namespace = observed.namespace_uid().map(ToOwned::to_owned);
+    request.namespace_uid = namespace.or_else(|| noted()?.namespace_uid);
+    // A set that does not say of which namespace it is could not be told from one of a later owner's.
+    if request.namespace_uid.is_none() && observed.namespace.known().is_none() {
+        return None;
+    }
     let has_turns = observed.turn.is_some();
     request.turn_seconds = has_turns.then(|| resources::turn_limit(&backup.schedule));
     let settings = of_cron_job(observed, &container.image);

@@ -1,5 +1,6 @@
 //! The Jobs of checks: each check that has no outcome gets a Job, or a verdict. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
@@ -13,10 +14,10 @@ use super::restored;
 use super::running::Running;
 use crate::api::{
     AgentFailure, CheckOutcome, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, Evidence,
-    Finding, KnownTable, TableEvidence, reasons,
+    Finding, KnownTable, Origin, TableEvidence, reasons,
 };
 use crate::plan::{Plan, Step};
-use crate::resources::{self, ValidVerification};
+use crate::resources::{self, ValidVerification, noted_request};
 use crate::verdict;
 use crate::world::Observed;
 
@@ -134,7 +135,7 @@ fn judge_unreported(
         baseline: known.map(|known| known.as_baseline(&[])),
         evidence: None,
         failure: Some(failure),
-        elsewhere: None,
+        other_backups: None,
         without_login: None,
         image: None,
         replica_volumes: &judged.replica_volumes,
@@ -232,6 +233,7 @@ pub fn build_job(
                 .backup
                 .as_ref()
                 .map(|backup| backup.storage.s3.clone());
+            request.origin = origin(observed);
         }
     }
     Some(Step::CreateJob(Box::new(resources::build_check_job(
@@ -241,6 +243,19 @@ pub fn build_job(
         &settings,
         observed.pace.margin,
     ))))
+}
+
+/// Which sets in the bucket are this database's.
+fn origin(observed: &Observed) -> Origin {
+    let cron_job = observed.cron_job.known().and_then(Option::as_ref);
+    let noted = || cron_job.and_then(noted_request)?.kubernetes_cluster;
+    // Each once: the ledger has the present one, too.
+    let uids: BTreeSet<&str> = observed.namespace_uids().into_iter().collect();
+    Origin {
+        database_uid: observed.database.metadata.uid.clone().unwrap_or_default(),
+        namespace_uids: uids.into_iter().map(ToOwned::to_owned).collect(),
+        kubernetes_cluster: observed.kubernetes_cluster.clone().or_else(noted),
+    }
 }
 
 /// The tables that the agent looks for even where there are more than it reports, as far as a

@@ -445,7 +445,7 @@ fn judge_one(
         baseline: known_good.map(|known| known.as_baseline(best.as_deref().unwrap_or_default())),
         evidence,
         failure: missing.as_ref().or(status.failure.as_ref()),
-        elsewhere: status.backup_elsewhere.as_ref(),
+        other_backups: status.other_backups,
         without_login: status.without_login.as_ref(),
         image: check.image(),
         replica_volumes,
@@ -454,7 +454,9 @@ fn judge_one(
     let verdict = verdict::judge(&input);
     // What a restore has put there is other data by its user's confirmation.
     let is_own = evidence.is_some() && check.own_evidence().is_some();
-    let verdict = if verdict.outcome == CheckOutcome::Suspected && is_own {
+    let may_be_explained =
+        verdict.outcome == CheckOutcome::Suspected || verdict.reason == reasons::OTHERS_BACKUPS;
+    let verdict = if may_be_explained && is_own {
         restored::judge(observed, check, known_good, verdict)
     } else {
         verdict

@@ -21,13 +21,11 @@ pub fn has_found_nothing(judged: &JudgedCheck<'_>) -> bool {
     let status = judged.check.status.as_ref();
     // The bucket is read by the check itself; that it could not be is the check's failure.
     let has_failed = status.is_none_or(|status| status.failure.is_some());
-    // Another namespace's backup of the same name may be its past: a user must decide.
-    let has_rows_elsewhere = status
-        .and_then(|status| status.backup_elsewhere.as_ref())
-        .is_some_and(|elsewhere| elsewhere.rows > 0);
+    // Backups of another cluster, or of another namespace, may be its past: a user must decide.
+    let has_other_backups = status.is_some_and(|status| status.other_backups.is_some());
     judged.verdict.outcome == CheckOutcome::Unverifiable
         && !has_failed
-        && !has_rows_elsewhere
+        && !has_other_backups
         && judged
             .check
             .own_evidence()

@@ -369,7 +369,7 @@ fn judge_again(facts: &mut Facts) {
             without_login: None,
             image: None,
             replica_volumes: &[],
-            elsewhere: None,
+            other_backups: None,
             target: check.spec.target.as_ref().expect("a target"),
         });
         judged.reason.clone_into(&mut verdict.reason);

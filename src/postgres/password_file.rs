@@ -34,6 +34,7 @@ pub struct PasswordFile {
 impl PasswordFile {
     /// Writes the file, readable by this user only, which libpq insists on.
     pub fn write(directory: &Path, login: &Login) -> io::Result<Self> {
+        // Nothing that was read from a Secret has one; a line more would be for another server.
         if login.password.contains(['\n', '\r']) || login.username.contains(['\n', '\r']) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,

@@ -98,6 +98,10 @@ impl Login {
                 value if value.contains('\0') => {
                     Err(missing(format!("{place} contains a zero byte")))
                 }
+                // Said by every check: a backup that finds out is too late.
+                value if value.contains(['\n', '\r']) => Err(missing(format!(
+                    "{place} contains a line end, which the password file of pg_dump can't hold"
+                ))),
                 value => Ok(value.to_owned()),
             },
             Err(error) if error.kind() == ErrorKind::NotFound => Err(missing(format!(

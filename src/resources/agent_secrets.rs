@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::{KeyToPath, SecretVolumeSource, Volume};
 use crate::api::{
     CredentialsSecret, IDENTITY_DIRECTORY, IDENTITY_FILE, POSTGRES_CA_DIRECTORY,
     POSTGRES_CERTIFICATE_DIRECTORY, POSTGRES_CREDENTIALS_DIRECTORY, ProtectedDatabase,
-    S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY, S3_COPY_CREDENTIALS_DIRECTORY, S3_CREDENTIALS_DIRECTORY,
-    S3CredentialsSecret, SecretKey,
+    S3_BACKUP_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY,
+    S3_COPY_CREDENTIALS_DIRECTORY, S3_CREDENTIALS_DIRECTORY, S3CredentialsSecret, SecretKey,
 };
 
 /// Which credentials an agent gets: no more than it needs.
@@ -171,6 +171,13 @@ pub(super) fn secrets(
             mode,
         };
         mounts.extend(key.map(|key| access_key("s3", S3_CREDENTIALS_DIRECTORY, key)));
+        if which == Secrets::Storage && backup.has_look_credentials() {
+            // What the next backup will do is tried with what it will have.
+            let key = s3.credentials_secret.as_ref();
+            mounts.extend(
+                key.map(|key| access_key("s3-backup", S3_BACKUP_CREDENTIALS_DIRECTORY, key)),
+            );
+        }
         let ca = s3.ca_secret.iter();
         mounts.extend(ca.map(|key| authority("s3-ca", S3_CA_DIRECTORY, key)));
         if let Secrets::Copy(place) = which

@@ -7,7 +7,7 @@ use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
     Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DataDisk,
     DatabaseCheck, DatabaseRestore, DrillRequest, FILE_PATH_LIMIT, FilesRequest, FreshColumn,
-    PodReference, PodSelection, ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage,
+    Origin, PodReference, PodSelection, ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage,
     ServerRequest, WorkloadKind, default_jobs,
 };
 
@@ -47,6 +47,7 @@ pub fn check_request(
         counting_milliseconds: u64::try_from(verification.counting_budget.as_millis())
             .unwrap_or(u64::MAX),
         remembered_in: None,
+        origin: Origin::default(),
         looks_ahead: spec.backup.is_some(),
         exclude_table_data: spec
             .backup
@@ -129,6 +130,7 @@ pub fn backup_request(
         age_recipients: backup.age_recipients.clone(),
         labels: asked.map(|asked| asked.labels.clone()).unwrap_or_default(),
         kubernetes_cluster: None,
+        namespace_uid: None,
     }
 }
 
@@ -271,6 +273,9 @@ pub fn catalog_request(
             credentials_secret: asked.and_then(Backup::look_credentials).cloned(),
             ..backup.storage.clone()
         },
+        backup_storage: asked
+            .filter(|asked| asked.has_look_credentials())
+            .map(|_| backup.storage.clone()),
         deadline_seconds: backup.deadline.min(LONGEST_LOOK).as_secs(),
         retention: asked.and_then(|asked| asked.retention.clone()),
         removes: false,

@@ -57,6 +57,16 @@ pub(super) fn storage_errors(parent: &str, storage: &S3Storage) -> Vec<SpecError
             without_user(endpoint.unwrap_or_default())
         ),
     );
+    require(
+        storage.ca_secret.is_none()
+            || endpoint.is_none_or(|endpoint| endpoint.starts_with("https://")),
+        "caSecret",
+        format!(
+            "it asks for TLS, and {:?} in {parent}.endpoint is not `https`: all data would go in clear \
+             text. Write `https`, or remove caSecret",
+            without_user(endpoint.unwrap_or_default())
+        ),
+    );
     let encryption = storage.server_side_encryption.as_ref();
     require(
         encryption.is_none_or(|encryption| {
@@ -100,6 +110,7 @@ fn without_user(endpoint: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::SecretKey;
 
     fn fields(change: impl FnOnce(&mut S3Storage)) -> Vec<String> {
         let mut storage = S3Storage {
@@ -167,6 +178,21 @@ mod tests {
             let found = fields(|s3| s3.endpoint = Some(endpoint.to_owned()));
             assert_eq!(found, ["s3.endpoint"], "{endpoint}");
         }
+    }
+
+    #[test]
+    fn who_names_an_authority_gets_no_clear_text() {
+        let with = |endpoint: Option<&str>| {
+            fields(|s3| {
+                s3.ca_secret = Some(SecretKey {
+                    name: "s3-ca".to_owned(),
+                    key: "ca.crt".to_owned(),
+                });
+                s3.endpoint = endpoint.map(ToOwned::to_owned);
+            })
+        };
+        assert!(with(None).is_empty() && with(Some("https://s3.storage:9000")).is_empty());
+        assert_eq!(with(Some("http://s3.storage:9000")), ["s3.caSecret"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::render::{PASSES, Scenario, render};
 use super::sample::Sample;
 use super::{
     accept, back_up, check, confirm_backups, confirmed, data_place, files, gate, green, instances,
-    judge, not_begun, protect, reading, release, servers, storage,
+    judge, not_begun, others_backups, protect, reading, release, servers, storage,
 };
 use crate::api::{ConditionStatus, ConditionType};
 use crate::decide::decide;
@@ -35,6 +35,7 @@ fn build() -> Vec<Scenario> {
         gate::scenarios(),
         green::scenarios(),
         accept::scenarios(),
+        others_backups::scenarios(),
         data_place::scenarios(),
         servers::scenarios(),
         instances::scenarios(),

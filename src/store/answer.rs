@@ -251,6 +251,10 @@ fn judge(code: Option<&str>, status: u16, text: &str) -> (StoreErrorKind, Again)
         known.find(|(codes, ..)| codes.iter().any(|known| known.eq_ignore_ascii_case(code)))
     });
     if let Some((_, kind, again)) = by_code {
+        // The access key may do this, and not with the key of the encryption.
+        if *kind == StoreErrorKind::Denied && text.contains("kms:") {
+            return (StoreErrorKind::WrongEncryption, Again::No);
+        }
         return (*kind, *again);
     }
     if (400..500).contains(&status) && code.is_some() {
@@ -272,16 +276,18 @@ fn judge(code: Option<&str>, status: u16, text: &str) -> (StoreErrorKind, Again)
 
 /// No answer: the storage is unavailable, unless the two do not understand each other.
 fn without_answer(text: &str) -> (StoreErrorKind, Again) {
-    const NEVER: &[&str] = &["certificate", "InvalidContentType", "corrupt message"];
+    // What rustls says of bytes that are no TLS, such as a plain answer.
+    const CLEAR_TEXT: &[&str] = &["InvalidContentType", "corrupt message"];
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if text.contains(identity::REFUSED) {
-        return (StoreErrorKind::Denied, Again::No);
-    }
-    let again = if NEVER.iter().any(|word| text.contains(word)) {
-        Again::No
+        (StoreErrorKind::Denied, Again::No)
+    } else if has(CLEAR_TEXT) {
+        (StoreErrorKind::ClearText, Again::No)
+    } else if text.contains("certificate") {
+        (StoreErrorKind::Unreachable, Again::No)
     } else {
-        Again::WithinBudget
-    };
-    (StoreErrorKind::Unreachable, again)
+        (StoreErrorKind::Unreachable, Again::WithinBudget)
+    }
 }
 
 #[cfg(test)]
@@ -350,6 +356,14 @@ mod tests {
         let refused = "dispatch failure: io error: tcp connect error: Connection refused";
         assert_eq!(without_answer(refused).1, Again::WithinBudget);
         let certificate = "io error: invalid peer certificate: UnknownIssuer";
-        assert_eq!(without_answer(certificate).1, Again::No);
+        assert_eq!(
+            without_answer(certificate),
+            (StoreErrorKind::Unreachable, Again::No)
+        );
+        let plain = "io error: received corrupt message of type InvalidContentType";
+        assert_eq!(
+            without_answer(plain),
+            (StoreErrorKind::ClearText, Again::No)
+        );
     }
 }

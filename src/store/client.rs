@@ -42,6 +42,13 @@ pub(super) fn build_client(
         .endpoint
         .as_ref()
         .is_none_or(|endpoint| endpoint.starts_with("https://"));
+    if authority.is_some() && !encrypted {
+        return Err(StoreError::new(
+            StoreErrorKind::ClearText,
+            "`spec.backup.storage.s3.caSecret` asks for TLS, and `spec.backup.storage.s3.endpoint` is not \
+             `https`: all data would go in clear text, so nothing was sent. Write `https`, or remove caSecret",
+        ));
+    }
     let tls = encrypted
         .then(|| build_tls_context(storage, namespace, authority))
         .transpose()?;

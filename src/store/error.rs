@@ -13,6 +13,8 @@ pub enum StoreErrorKind {
     Denied,
     /// Nothing answers at the endpoint, or not with a certificate that is trusted.
     Unreachable,
+    /// TLS is asked for, and is not what the endpoint has.
+    ClearText,
     /// The storage answers that it is busy or broken.
     Busy,
     /// The clocks of node and storage are too far apart for a signature.
@@ -64,7 +66,8 @@ impl StoreErrorKind {
             Self::Unreachable | Self::Busy => reasons::STORAGE_UNREACHABLE,
             Self::ClockSkewed => reasons::CLOCK_SKEWED,
             Self::Full => reasons::STORAGE_FULL,
-            Self::WrongRegion
+            Self::ClearText
+            | Self::WrongRegion
             | Self::Redirected
             | Self::WrongStorageClass
             | Self::WrongEncryption

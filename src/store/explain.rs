@@ -38,6 +38,10 @@ pub(super) fn explain(
              `{FIELD}.endpoint`, or for `https` the certificate authority in `{FIELD}.caSecret`; \
              network policies must let the agent's pod out"
         ),
+        StoreErrorKind::ClearText => format!(
+            "the server at {endpoint} does not speak TLS ({text}), so nothing was sent to it. Correct the \
+             port in `{FIELD}.endpoint`, or have the server answer with TLS"
+        ),
         StoreErrorKind::Busy => format!(
             "{endpoint} was busy or broken {while_doing}{tried} ({text}). See what is wrong with \
              the storage; the next backup tries again. `{FIELD}.retryTimeout` says how long it is \
@@ -134,6 +138,7 @@ mod tests {
             Kind::BucketNotFound,
             Kind::Denied,
             Kind::Unreachable,
+            Kind::ClearText,
             Kind::Busy,
             Kind::ClockSkewed,
             Kind::Full,

@@ -114,6 +114,9 @@ pub struct ProtectedDatabaseReference {
     pub namespace: String,
     pub name: String,
     pub uid: String,
+    /// UID of the namespace: its name may be used again. Older sets do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_uid: Option<String>,
 }
 
 /// Which database cluster was dumped.

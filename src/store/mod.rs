@@ -1,5 +1,6 @@
 //! The bucket: where things are, what the manifest says, and uploads that are whole or not there.
-//! A set is deleted only as retention has decided, its manifest first; what has no manifest is none.
+//! A set is deleted only as retention has decided, its manifest first; what has no manifest is none, and
+//! the run that has failed takes its own objects back.
 
 mod answer;
 mod catalog;
@@ -32,6 +33,7 @@ mod s3;
 mod sample;
 mod set_facts;
 mod stall;
+mod take_back;
 mod upload;
 mod verdicts;
 mod verify;
@@ -62,13 +64,14 @@ pub use manifest_directory::{ManifestDirectory, directory_object_name};
 pub use object_store::{ObjectStore, PendingUpload, StoredPart, Whole};
 pub use part_sizes::{PartSizes, SMALLEST_PART};
 pub use piece_reader::PieceReader;
-pub use remembered::{fetch_elsewhere, fetch_newest_good, rows_of};
+pub use remembered::{NewestGood, fetch_newest_good, fetch_rows_elsewhere, rows_of};
 pub use removal::{LeftSet, fetch_lock, remove_set};
 pub use retention::{Decision, RetentionInput, decide_retention};
 pub use retention_words::{Held, Why};
 pub use s3::S3Store;
 pub use sample::{Sample, SampleCandidate, choose_sample};
 pub use set_facts::{SetContents, SetFacts, SetOwner, SetRecord, Standing};
+pub use take_back::TakenBack;
 pub use upload::{StoredObject, Upload};
 pub use verdicts::{StoredVerdict, VerdictKind, Verdicts, store_verdict};
 pub use verify::{ReadBack, WholeRead, read_back, read_whole, verify_set};

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::answer::{Again, Answer};
 use super::s3::{S3Store, answered};
+use super::wait_budget::WaitBudget;
 use super::{StoreError, StoreErrorKind};
 
 impl S3Store {
@@ -111,26 +112,40 @@ impl S3Store {
 
     /// Asks what the storage says of an object.
     pub(super) async fn head(&self, key: &str) -> Result<HeadObjectOutput, StoreError> {
+        self.head_within(key, &self.budget).await
+    }
+
+    pub(super) async fn head_within(
+        &self,
+        key: &str,
+        budget: &WaitBudget,
+    ) -> Result<HeadObjectOutput, StoreError> {
         let request = self
             .client
             .head_object()
             .bucket(&self.storage.bucket)
             .key(key);
         let ask = || async { answered(request.clone().send().await) };
-        self.persist(&self.budget, "looking at an object of", ask)
-            .await
+        self.persist(budget, "looking at an object of", ask).await
     }
 
     /// Deletes an object. One that is gone already is no error.
     pub(super) async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.delete_within(key, &self.budget).await
+    }
+
+    pub(super) async fn delete_within(
+        &self,
+        key: &str,
+        budget: &WaitBudget,
+    ) -> Result<(), StoreError> {
         let request = self
             .client
             .delete_object()
             .bucket(&self.storage.bucket)
             .key(key);
         let ask = || async { answered(request.clone().send().await).map(drop) };
-        self.persist(&self.budget, "deleting an object of", ask)
-            .await
+        self.persist(budget, "deleting an object of", ask).await
     }
 }
 

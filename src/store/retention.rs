@@ -83,6 +83,10 @@ pub fn decide_retention<'a>(input: &RetentionInput<'_>, sets: &'a [SetFacts]) ->
             .or(held.map(Why::Held))
             .or(is_copy.then_some(Why::Copy));
         let (removed, why) = match (kept, &set.contents) {
+            // Nobody has asked for any removal, but it should be known that it is there.
+            (Some(Why::Held(Held::NoRetention)), SetContents::Unfinished) => {
+                (false, Why::LeftWithoutRules)
+            }
             (Some(why), _) => (false, why),
             (None, SetContents::Set(record)) => {
                 let cluster = clusters.get(record.system_identifier.as_str());

@@ -67,6 +67,8 @@ pub enum Why {
     ExpiredUncounted,
     /// It goes: no backup that runs has begun it.
     LeftBehind,
+    /// It would go, and without rules nothing does.
+    LeftWithoutRules,
 }
 
 impl fmt::Display for Held {
@@ -117,6 +119,10 @@ impl fmt::Display for Why {
             Self::Expired => to.write_str("no rule keeps it"),
             Self::ExpiredUncounted => to.write_str("it does not count, and newer sets do"),
             Self::LeftBehind => to.write_str("its backup ended without a manifest"),
+            Self::LeftWithoutRules => to.write_str(
+                "its backup ended without a manifest, so it is no backup, and only takes space; without \
+                 spec.backup.retention nothing is removed",
+            ),
         }
     }
 }

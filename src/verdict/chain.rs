@@ -15,7 +15,7 @@ type Check = for<'input, 'data> fn(&'input Input<'data>, &[Finding]) -> Option<F
 /// The chain. The first suspected reset names the reason; later ones are still said. What can't be
 /// judged ends the chain, unless something is suspected already. Which database cluster a replica is of
 /// comes before that it is one.
-pub(super) const CHAIN: [(&str, Check); 26] = [
+pub(super) const CHAIN: [(&str, Check); 27] = [
     ("other_cluster_unread", unread::other_cluster),
     ("other_volume_unread", unread::other_volume),
     ("other_directory_unread", unread::other_directory),
@@ -40,6 +40,7 @@ pub(super) const CHAIN: [(&str, Check); 26] = [
     ("table_not_found", unverifiable::table_not_found),
     ("nothing_counted", coverage::nothing_counted),
     ("not_counted", unverifiable::not_counted),
+    ("others_backups", first_look::others_backups),
     ("more_rows_elsewhere", first_look::more_rows_elsewhere),
     ("no_rows", first_look::no_rows),
 ];

@@ -1,6 +1,6 @@
 //! Checks of what no good check came before: whether this can be the database that is meant.
 
-use crate::api::{CountKind, Evidence, Finding, OtherDatabase};
+use crate::api::{CountKind, Evidence, Finding, OtherBackups, OtherDatabase};
 
 use super::input::Input;
 
@@ -57,20 +57,35 @@ pub fn databases_with_rows(evidence: &Evidence) -> Vec<OtherDatabase> {
         .collect()
 }
 
+/// Whether so many rows elsewhere are far more than were found. The agent asks it, which has read both:
+/// how many there are elsewhere is not reported.
+#[must_use]
+pub fn are_far_more(rows_elsewhere: i64, evidence: &Evidence) -> bool {
+    let now = rows_now(evidence);
+    let is_far_more = rows_elsewhere / 2 > now && rows_elsewhere - now >= FAR_MORE_ROWS;
+    is_far_more || (now == 0 && rows_elsewhere > 0)
+}
+
+fn rows_now(evidence: &Evidence) -> i64 {
+    let rows = evidence.tables.iter().map(|table| table.rows);
+    rows.fold(0, i64::saturating_add)
+}
+
 /// Make sure that the bucket has no backup of the same database in another namespace with far more
 /// rows.
 pub(super) fn more_rows_elsewhere(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
-    let (evidence, elsewhere) = (input.evidence?, input.elsewhere?);
-    let rows_now = evidence
-        .tables
-        .iter()
-        .map(|table| table.rows)
-        .fold(0, i64::saturating_add);
-    let is_far_more = elsewhere.rows / 2 > rows_now && elsewhere.rows - rows_now >= FAR_MORE_ROWS;
-    (input.baseline.is_none() && is_far_more).then(|| Finding::MoreRowsElsewhere {
-        namespace: elsewhere.namespace.clone(),
-        path: elsewhere.path.clone(),
-        rows_in_backup: elsewhere.rows,
-        rows_now,
+    let evidence = input.evidence?;
+    let is_there = input.other_backups == Some(OtherBackups::Elsewhere);
+    (input.baseline.is_none() && is_there).then(|| Finding::MoreRowsElsewhere {
+        rows_now: rows_now(evidence),
     })
+}
+
+/// Make sure that nobody else's backups are where this database has none: a cluster that is lost may
+/// have left them, and what is here may be empty because of that.
+pub(super) fn others_backups(input: &Input<'_>, _: &[Finding]) -> Option<Finding> {
+    let whose = input.other_backups?;
+    let is_here = whose != OtherBackups::Elsewhere;
+    (input.baseline.is_none() && input.evidence.is_some() && is_here)
+        .then_some(Finding::OthersBackups { whose })
 }

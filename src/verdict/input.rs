@@ -1,8 +1,8 @@
 //! What a check is judged by, and what comes of it. No judgement here.
 
 use crate::api::{
-    AgentFailure, BackupElsewhere, BestCount, CheckOutcome, CheckTarget, Evidence, Finding,
-    ImageEvidence, MountedVolume, ProtectedDatabaseSpec, TableEvidence, TableRule, WithoutLogin,
+    AgentFailure, BestCount, CheckOutcome, CheckTarget, Evidence, Finding, ImageEvidence,
+    MountedVolume, OtherBackups, ProtectedDatabaseSpec, TableEvidence, TableRule, WithoutLogin,
 };
 
 use super::same_table::renamed;
@@ -30,8 +30,8 @@ pub struct Input<'a> {
     pub image: Option<&'a ImageEvidence>,
     /// Volumes on which earlier checks have seen replicas of the database cluster.
     pub replica_volumes: &'a [&'a MountedVolume],
-    /// A backup of a database of the same name in another namespace.
-    pub elsewhere: Option<&'a BackupElsewhere>,
+    /// Whose backups the bucket has, where it has none of this database.
+    pub other_backups: Option<OtherBackups>,
     /// What was checked.
     pub target: &'a CheckTarget,
 }

@@ -11,7 +11,7 @@ use super::naming::{name_table, say_rows};
 use super::say_note::print_rule;
 use super::sentence::{describe_cluster, describe_volume, say_finding};
 use super::volumes::{DataVolumes, cluster_state};
-use super::ways_back::{mount_back, on_same_volume};
+use super::ways_back::{adopt_command, mount_back, on_same_volume};
 
 /// What the source of a baseline begins with that only a backup knows of.
 const BACKUP: &str = "the backup ";
@@ -92,6 +92,12 @@ pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
         Finding::MoreRowsElsewhere { .. } => format!(
             "{sentence}. If it should have those rows, restore that backup, kubectl holdfast adopt --help; if \
              it is another database: {}",
+            accept(input)
+        ),
+        Finding::OthersBackups { .. } => format!(
+            "{sentence}. What they hold is neither compared nor shown. If it is the data that belongs here, \
+             list and restore it with a key of the bucket: {}. If this is another database: {}",
+            adopt_command(input),
             accept(input)
         ),
         // An agent says itself what to do.

@@ -4,7 +4,7 @@
 use super::incidents::{Scenario, rule};
 use super::ordinary_life::other;
 use super::sample::{Sample, add_table, set_count, set_rows};
-use crate::api::{BackupElsewhere, CountKind, Coverage, NotCounted, NotCountedReason};
+use crate::api::{CountKind, Coverage, NotCounted, NotCountedReason, OtherBackups};
 
 /// Another database cluster that is the known one, upgraded.
 pub(super) fn upgraded() -> Vec<Scenario> {
@@ -44,6 +44,11 @@ pub(super) fn not_known() -> Vec<Scenario> {
         new()
             .first()
             .wanted(|spec| spec.verification.tables.clear())
+    };
+    let first_beside = |whose| {
+        let mut sample = first();
+        sample.other_backups = Some(whose);
+        sample
     };
     vec![
         (
@@ -86,14 +91,33 @@ pub(super) fn not_known() -> Vec<Scenario> {
             "first check, another namespace has backups with far more rows",
             {
                 let mut sample = new().first();
-                sample.elsewhere = Some(BackupElsewhere {
-                    namespace: "production".to_owned(),
-                    path: "production/knowledge/20260131T030000Z-000000ab".to_owned(),
-                    rows: 4_000_000,
-                });
+                sample.other_backups = Some(OtherBackups::Elsewhere);
                 sample
             },
             Some("more_rows_elsewhere"),
+        ),
+        (
+            "first check, the bucket has backups of a cluster that is lost, or of a neighbour",
+            first_beside(OtherBackups::AnotherCluster),
+            Some("others_backups"),
+        ),
+        (
+            "first check, the bucket has backups of a namespace that had the name before",
+            first_beside(OtherBackups::AnotherNamespace),
+            Some("others_backups"),
+        ),
+        (
+            "first check, the bucket has backups that do not say of which namespace they are",
+            first_beside(OtherBackups::NotSaid),
+            Some("others_backups"),
+        ),
+        (
+            "first check of an empty database, the bucket has backups of a cluster that is lost",
+            first_beside(OtherBackups::AnotherCluster).now(|now| {
+                now.tables.clear();
+                (now.table_count, now.total_rows) = (0, 0);
+            }),
+            Some("others_backups"),
         ),
         (
             "the role may read nothing",

@@ -13,9 +13,9 @@ use super::chain::{CHAIN, NOTES, judge_by};
 use super::input::{Baseline, Input, Verdict};
 use super::{judge, refuse_declared};
 use crate::api::{
-    AgentFailure, BackupElsewhere, BestCount, CheckTarget, CountKind, DatabaseEvidence, Evidence,
-    Identity, ImageEvidence, LoginMethod, MountedVolume, ProtectedDatabaseSpec, SequenceEvidence,
-    TableEvidence, WithoutLogin, reasons,
+    AgentFailure, BestCount, CheckTarget, CountKind, DatabaseEvidence, Evidence, Identity,
+    ImageEvidence, LoginMethod, MountedVolume, OtherBackups, ProtectedDatabaseSpec,
+    SequenceEvidence, TableEvidence, WithoutLogin, reasons,
 };
 
 /// The second of initdb of the cluster with the data: 2026-01-19.
@@ -37,7 +37,7 @@ pub struct Sample {
     /// Tables that had more rows within a week.
     pub best: Vec<BestCount>,
     /// A backup of another namespace.
-    pub elsewhere: Option<BackupElsewhere>,
+    pub other_backups: Option<OtherBackups>,
 }
 
 impl Sample {
@@ -77,7 +77,7 @@ impl Sample {
             image: None,
             target,
             best: Vec::new(),
-            elsewhere: None,
+            other_backups: None,
         }
     }
 
@@ -248,7 +248,7 @@ impl Sample {
             }),
             evidence: self.evidence.as_ref(),
             failure: self.failure.as_ref(),
-            elsewhere: self.elsewhere.as_ref(),
+            other_backups: self.other_backups,
             without_login: self.now_login.as_ref(),
             image: self
                 .evidence

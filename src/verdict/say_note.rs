@@ -1,7 +1,9 @@
 //! Sentences of findings that are no reset by themselves: changes that are worth knowing, and what
 //! keeps a first check from being green.
 
-use crate::api::{Finding, LostDatabase, OtherDatabase, RenamedTable, SequenceChange, TableChange};
+use crate::api::{
+    Finding, LostDatabase, OtherBackups, OtherDatabase, RenamedTable, SequenceChange, TableChange,
+};
 use crate::wording::{count, escaped, number};
 
 use super::coverage::say_coverage;
@@ -149,28 +151,31 @@ pub(super) fn say_note(finding: &Finding, main_database: Option<&str>) -> Option
              server has others with rows: {}",
             say_others(others)
         ),
-        Finding::MoreRowsElsewhere {
-            namespace,
-            path,
-            rows_in_backup,
-            rows_now,
-        } => say_elsewhere(namespace, path, *rows_in_backup, *rows_now),
+        Finding::MoreRowsElsewhere { rows_now } => format!(
+            "no good check came before, and here are {}, while the bucket has a backup of a database \
+             of the same name in another namespace with far more",
+            count(*rows_now, "row")
+        ),
+        Finding::OthersBackups { whose } => format!(
+            "no good check came before, and in the place of this database the bucket has backups {}, \
+             and none that is known to be its own",
+            say_whose(*whose)
+        ),
         _ => return None,
     };
     Some(said)
 }
 
-/// A backup of another namespace with far more rows.
-#[must_use]
-pub fn say_elsewhere(namespace: &str, path: &str, rows_in_backup: i64, rows_now: i64) -> String {
-    format!(
-        "no good check came before, and here are {}, while the bucket has a backup of a database \
-         of the same name in namespace {} with {} ({})",
-        count(rows_now, "row"),
-        escaped(namespace),
-        count(rows_in_backup, "row"),
-        escaped(path)
-    )
+/// Whose backups are in the place of a database.
+const fn say_whose(whose: OtherBackups) -> &'static str {
+    match whose {
+        OtherBackups::AnotherCluster => "of another Kubernetes cluster",
+        OtherBackups::AnotherNamespace => "of another namespace that had the name before",
+        OtherBackups::NotSaid => {
+            "of another ProtectedDatabase that do not say of which namespace they are"
+        }
+        OtherBackups::Elsewhere => "in another namespace",
+    }
 }
 
 /// The rule that allows a table to lose its rows, as one line of `spec.verification.tables`.

@@ -171,6 +171,7 @@ pub fn say_finding(finding: &Finding, among: &[Finding], main_database: Option<&
         Finding::NothingCounted { .. }
         | Finding::NoRows { .. }
         | Finding::MoreRowsElsewhere { .. }
+        | Finding::OthersBackups { .. }
         | Finding::TablesChanged { .. }
         | Finding::TablesRenamed { .. }
         | Finding::PartlyCounted { .. }

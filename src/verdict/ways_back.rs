@@ -115,9 +115,35 @@ pub(super) fn on_same_volume(input: &Input<'_>, findings: &[Finding]) -> Vec<Str
 fn restore_command(input: &Input<'_>) -> String {
     let (namespace, database) = (input.namespace, input.database);
     match input.spec.backup {
+        // It has none of its own that could be restored by its name.
+        Some(_) if input.baseline.is_none() && input.other_backups.is_some() => {
+            adopt_command(input)
+        }
         Some(_) => format!("kubectl holdfast restore {database} -n {namespace}"),
         None => format!("kubectl -n {namespace} get dbbackup"),
     }
+}
+
+/// The command that lists what the bucket has, whoever it is of.
+pub(super) fn adopt_command(input: &Input<'_>) -> String {
+    let Some(backup) = &input.spec.backup else {
+        return "kubectl holdfast adopt --help".to_owned();
+    };
+    let storage = &backup.storage.s3;
+    let mut place = format!(
+        "s3://{}/{}",
+        storage.bucket,
+        storage.prefix.trim_matches('/')
+    );
+    place.truncate(place.trim_end_matches('/').len());
+    let endpoint = storage.endpoint.as_ref();
+    let endpoint = endpoint.map_or_else(String::new, |url| format!(" --endpoint {url}"));
+    let style = if storage.force_path_style {
+        " --path-style"
+    } else {
+        ""
+    };
+    format!("kubectl holdfast adopt {place}{endpoint}{style}")
 }
 
 /// The command that changes the pod template. Of pods by their labels another operator has it.

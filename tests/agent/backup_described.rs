@@ -173,6 +173,45 @@ async fn rows_that_were_left_out_are_named_and_their_tables_are_there() {
     );
 }
 
+/// In a database of the encoding `SQL_ASCII` a name may be no text, and two may differ in such a byte alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_whose_names_differ_in_a_byte_that_is_no_text_are_told_apart() {
+    let mut scene = Scene::new(&["plain"], "postgres", PASSWORD);
+    let create = "create database plain encoding 'SQL_ASCII' template template0 locale 'C'";
+    scene.postgres.execute("postgres", create).await;
+    let tables = "do $$ begin for n in 1..2 loop execute format('create table %I as select \
+        generate_series(1, %s) as id', 't' || chr(231 + n), n); end loop; end $$; create table readable as \
+        select generate_series(1, 3) as id; create table parts (id int) partition by range (id); do $$ begin \
+        execute format('create table %I partition of parts for values from (0) to (9)', 'p' || chr(233)); end \
+        $$; insert into parts values (1), (2), (3), (4)";
+    scene.postgres.execute("plain", tables).await;
+    let rows = |manifest: &Manifest| -> Vec<(String, u64)> {
+        let tables = manifest.databases[0].tables.iter();
+        let mut rows: Vec<_> = tables
+            .map(|table| (table.name.clone(), table.rows))
+            .collect();
+        rows.sort();
+        rows
+    };
+    let expected = |all: &[(&str, u64)]| -> Vec<(String, u64)> {
+        let all = all.iter();
+        all.map(|(name, rows)| ((*name).to_owned(), *rows))
+            .collect()
+    };
+    let odd = [("p\\xe9", 4), ("readable", 3), ("t\\xe8", 1), ("t\\xe9", 2)];
+    let whole = scene.take_number(1).await.unwrap().manifest;
+    assert_eq!(rows(&whole), expected(&odd));
+    // Rows are only said to be left out where they are.
+    scene.request.exclude_table_data = ["public.readable", "public.t\\xe9", "public.parts"]
+        .map(ToOwned::to_owned)
+        .to_vec();
+    let manifest = scene.take_number(2).await.unwrap().manifest;
+    let database = &manifest.databases[0];
+    assert_eq!(database.without_rows, ["public.parts", "public.readable"]);
+    let left = [odd[0], odd[2], odd[3]];
+    assert_eq!(rows(&manifest), expected(&left));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn large_objects_of_any_id_are_digested_one_by_one() {
     let scene = Scene::new(&["postgres"], "postgres", PASSWORD);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use holdfast::agent::{
     Interrupt, KnownGood, MountedFiles, SetOrder, SuspicionSource, TakenSet, take_set,
 };
-use holdfast::api::{AgentFailure, BackupRequest};
+use holdfast::api::{AgentFailure, BackupRequest, Origin};
 use holdfast::store::SetPath;
 use k8s_openapi::jiff::Timestamp;
 use tempfile::TempDir;
@@ -82,7 +82,8 @@ impl Scene {
             directories: Vec::new(),
             age_recipients: Vec::new(),
             labels: BTreeMap::new(),
-            kubernetes_cluster: None,
+            kubernetes_cluster: Some("cluster-1".to_owned()),
+            namespace_uid: Some("namespace-1".to_owned()),
         };
         let files = MountedFiles {
             postgres_credentials: credentials.path().to_path_buf(),
@@ -165,6 +166,18 @@ impl Scene {
             !self.files.work.join("pgpass").exists(),
             "the password file is gone"
         );
+    }
+}
+
+/// The namespace and the name of the scene's database.
+pub const NAMES: (&str, &str) = ("atra", "knowledge");
+
+/// What the scene's database is known by.
+pub fn origin() -> Origin {
+    Origin {
+        database_uid: "uid-1".to_owned(),
+        namespace_uids: vec!["namespace-1".to_owned()],
+        kubernetes_cluster: Some("cluster-1".to_owned()),
     }
 }
 

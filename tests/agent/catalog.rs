@@ -13,6 +13,7 @@ use holdfast::store::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest, Sha256};
 
+use crate::backup_scene::{NAMES, origin};
 use crate::support::object_store::{BUCKET, TestObjectStore};
 
 /// Stores an object as the agent does.
@@ -147,8 +148,8 @@ async fn a_verdict_is_stored_once_and_a_demoted_set_is_not_the_newest_good_one()
     let (first, first_sha256) = store_set(&server, "20260201T090000Z-00000001", "0/1").await;
     let (second, second_sha256) = store_set(&server, "20260201T091000Z-00000002", "0/2").await;
     let newest = || async {
-        let found = fetch_newest_good(&store, "prod", "atra", "knowledge").await;
-        found.unwrap().map(|(path, _)| path)
+        let found = fetch_newest_good(&store, "prod", NAMES, &origin()).await;
+        found.unwrap().own.map(|(path, _)| path)
     };
     assert_eq!(newest().await.as_ref(), Some(&second));
     for _ in 0..2 {
@@ -197,7 +198,7 @@ async fn a_set_with_a_verdict_that_can_not_be_read_counts_for_nobody() {
     ] {
         put(&store, unreadable.clone(), body).await;
         assert_eq!(standings(&server).await, [Some(Standing::Unknown)]);
-        let newest = fetch_newest_good(&store, "prod", "atra", "knowledge").await;
+        let newest = fetch_newest_good(&store, "prod", NAMES, &origin()).await;
         assert!(newest.is_err(), "which one is the newest good is not known");
         fs::remove_file(server.file(&unreadable)).unwrap();
     }

@@ -2,8 +2,8 @@
 
 use holdfast::agent::{Gathered, MountedFiles, gather};
 use holdfast::api::{
-    CheckRequest, CountKind, EVIDENCE_TABLE_LIMIT, KnownTable, ServerRequest, TableEvidence,
-    TableName, TableRule, reasons,
+    CheckRequest, CountKind, EVIDENCE_TABLE_LIMIT, KnownTable, Origin, ServerRequest,
+    TableEvidence, TableName, TableRule, reasons,
 };
 use tempfile::TempDir;
 
@@ -29,6 +29,7 @@ pub fn check_request(server: ServerRequest, rules: &[&str]) -> CheckRequest {
         timeout_seconds: 30,
         counting_milliseconds: 10_000,
         remembered_in: None,
+        origin: Origin::default(),
         looks_ahead: false,
         exclude_table_data: Vec::new(),
         ask_default_port: false,

@@ -3,21 +3,43 @@
 use std::fs;
 
 use holdfast::agent::{Gathered, MountedFiles, gather};
-use holdfast::api::{CountKind, reasons};
-use holdfast::store::{Manifest, ObjectStore, SetState};
+use holdfast::api::{CheckRequest, CountKind, Origin, OtherBackups, reasons};
+use holdfast::store::{Manifest, ObjectStore, SetState, set_suffix};
 
 use super::check::check_request;
-use crate::backup_scene::Scene;
+use crate::backup_scene::{Scene, origin};
 use crate::support::object_store::write_credentials;
 use crate::support::postgres::PASSWORD;
 
-async fn look(scene: &Scene, files: &MountedFiles, bucket: &str) -> Gathered {
+/// The first check of the scene's database, which asks its bucket.
+fn first_check(scene: &Scene) -> CheckRequest {
     let mut request = check_request(scene.request.server.clone(), &[]);
     request.server.host = Some("127.0.0.1".to_owned());
+    request.remembered_in = Some(scene.request.storage.clone());
+    request.origin = origin();
+    request
+}
+
+async fn look(scene: &Scene, files: &MountedFiles, bucket: &str) -> Gathered {
+    let mut request = first_check(scene);
     let mut storage = scene.request.storage.clone();
     bucket.clone_into(&mut storage.bucket);
     request.remembered_in = Some(storage);
     gather(&request, files).await
+}
+
+/// A bucket with a set of 85,213 rows.
+async fn scene_with_a_set() -> (Scene, Manifest) {
+    let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
+    scene
+        .postgres
+        .execute(
+            "postgres",
+            "create table experts (id int); insert into experts select generate_series(1, 85213)",
+        )
+        .await;
+    let manifest = scene.take(None).await.unwrap().manifest;
+    (scene, manifest)
 }
 
 async fn put(scene: &Scene, folder: &str, body: Vec<u8>) {
@@ -30,30 +52,92 @@ async fn put(scene: &Scene, folder: &str, body: Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_without_a_set_of_ones_own_says_which_namespace_has_one() {
-    let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
-    scene
-        .postgres
-        .execute(
-            "postgres",
-            "create table experts (id int); insert into experts select generate_series(1, 85)",
+async fn a_set_of_another_namespace_with_far_more_rows_is_said_and_nothing_of_it() {
+    let (scene, _) = scene_with_a_set().await;
+    let mut request = first_check(&scene);
+    let own = gather(&request, &scene.files).await;
+    assert!(own.backup_evidence.is_some() && own.other_backups.is_none());
+    "staging".clone_into(&mut request.namespace);
+    let alike = gather(&request, &scene.files).await;
+    assert_eq!((alike.failure, alike.backup_evidence), (None, None));
+    assert_eq!(alike.other_backups, None, "it has as many rows");
+    scene.postgres.execute("postgres", "truncate experts").await;
+    let other = gather(&request, &scene.files).await;
+    assert_eq!((&other.failure, &other.backup_evidence), (&None, &None));
+    assert_eq!(other.other_backups, Some(OtherBackups::Elsewhere));
+    // Neither the name of that namespace nor a number of rows is in what is reported.
+    let said = format!("{other:?}");
+    assert!(!said.contains("atra") && !said.contains("85213"), "{said}");
+}
+
+/// Staging and production with one bucket and prefix, a cluster that was built anew, and a namespace whose name
+/// somebody else has now: none of them gets the other's past for its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_of_another_cluster_or_of_another_owner_of_the_name_is_not_compared_and_not_shown() {
+    let (scene, manifest) = scene_with_a_set().await;
+    scene.postgres.execute("postgres", "truncate experts").await;
+    let of = |database: &str, namespace: &str, cluster: &str| Origin {
+        database_uid: database.to_owned(),
+        namespace_uids: vec![namespace.to_owned()],
+        kubernetes_cluster: Some(cluster.to_owned()),
+    };
+    let look = async |origin: Origin| {
+        let mut request = first_check(&scene);
+        request.origin = origin;
+        gather(&request, &scene.files).await
+    };
+    for (origin, whose) in [
+        (
+            of("uid-2", "namespace-2", "cluster-2"),
+            OtherBackups::AnotherCluster,
+        ),
+        (
+            of("uid-2", "namespace-2", "cluster-1"),
+            OtherBackups::AnotherNamespace,
+        ),
+    ] {
+        let found = look(origin).await;
+        assert_eq!((&found.failure, &found.backup_evidence), (&None, &None));
+        assert_eq!(found.other_backups, Some(whose));
+        let said = format!("{found:?}");
+        assert!(!said.contains("85213") && !said.contains("prod/"), "{said}");
+    }
+    // Released and protected again, in the very namespace.
+    let again = look(of("uid-2", "namespace-1", "cluster-1")).await;
+    assert_eq!(again.other_backups, None);
+    assert_eq!(again.backup_evidence.unwrap().evidence.total_rows, 85_213);
+
+    // As many of another cluster as are read, all of them stored later, hide none of one's own.
+    let mut foreign = manifest;
+    foreign.kubernetes_cluster = Some("cluster-2".to_owned());
+    foreign.protected_database.uid = "uid-2".to_owned();
+    let foreign = serde_json::to_vec(&foreign).unwrap();
+    for number in 0..50 {
+        put(
+            &scene,
+            &format!("20281122T110001Z-{number:08}"),
+            foreign.clone(),
         )
         .await;
-    scene.take(None).await.unwrap();
-    let mut request = check_request(scene.request.server.clone(), &[]);
-    request.server.host = Some("127.0.0.1".to_owned());
-    request.remembered_in = Some(scene.request.storage.clone());
-    let own = gather(&request, &scene.files).await;
-    assert!(own.backup_evidence.is_some() && own.backup_elsewhere.is_none());
-    "staging".clone_into(&mut request.namespace);
-    let other = gather(&request, &scene.files).await;
-    assert_eq!((other.failure, other.backup_evidence), (None, None));
-    let elsewhere = other.backup_elsewhere.unwrap();
-    assert_eq!((elsewhere.namespace.as_str(), elsewhere.rows), ("atra", 85));
-    assert!(
-        elsewhere.path.starts_with("prod/atra/knowledge/"),
-        "{elsewhere:?}"
-    );
+    }
+    let own = set_suffix("uid-1", "seed");
+    let mut manifest: Manifest = serde_json::from_slice(&foreign).unwrap();
+    manifest.kubernetes_cluster = Some("cluster-1".to_owned());
+    manifest.protected_database.uid = "uid-1".to_owned();
+    let folder = format!("20200101T000000Z-{own:08x}");
+    put(&scene, &folder, serde_json::to_vec(&manifest).unwrap()).await;
+    for number in 50..55 {
+        let folder = format!("20281122T110001Z-{number:08}");
+        put(&scene, &folder, foreign.clone()).await;
+    }
+    let beside = look(origin()).await;
+    assert_eq!(beside.failure, None);
+    let path = beside.backup_evidence.unwrap().path;
+    assert!(path.ends_with(&folder), "{path}");
+    // A cluster that was built anew is told that there are some, however many there are.
+    let anew = look(of("uid-3", "namespace-3", "cluster-3")).await;
+    assert_eq!(anew.failure, None);
+    assert_eq!(anew.other_backups, Some(OtherBackups::AnotherCluster));
 }
 
 #[tokio::test(flavor = "multi_thread")]

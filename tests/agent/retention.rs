@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use holdfast::api::S3Profile;
+use holdfast::store::Held;
 use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal, Seen};
 
 use crate::catalog::{StoredSet, store_set_of};
@@ -206,4 +207,31 @@ async fn a_run_that_only_looks_removes_nothing_and_says_what_it_would() {
         report.held.as_deref(),
         Some("spec.backup.retention is not set")
     );
+}
+
+/// Whoever set no rules has asked for no removal. What failed backups have left is named, so that it does not take
+/// space for ever without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_rules_nothing_goes_and_what_failed_backups_left_is_named() {
+    let server = TestObjectStore::start();
+    let sets = store_sets(&server, 2).await;
+    let left_behind = store_unfinished(&server, 12, UID, 8).await;
+    store_unfinished(&server, 13, UID, 6).await;
+    store_unfinished(&server, 14, "uid-2", 300).await;
+    let before = server.objects();
+    let mut asked = request(&server, 1);
+    asked.retention = None;
+    let report = look(&server.open(), &asked, &Says::new(&sets)).await;
+    assert_eq!(server.objects(), before, "{report:?}");
+    assert_eq!(report.left.len(), 1, "{report:?}");
+    assert_eq!(report.left[0].path, left_behind);
+    assert!(
+        report.left[0].why.contains("without spec.backup.retention"),
+        "{report:?}"
+    );
+    // While anything else holds, nothing is said to be left behind: what the cluster says is not known.
+    let held = Says::new(&sets).held(Held::ClusterUnread);
+    let report = look(&server.open(), &asked, &held).await;
+    assert!(report.left.is_empty(), "{report:?}");
+    assert_eq!(server.objects(), before);
 }

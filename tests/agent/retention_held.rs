@@ -2,11 +2,12 @@
 //! newest confirmed set that can't be read. And the daily comparison that finds what others have removed.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use holdfast::agent::KnownBackup;
+use holdfast::agent::{KnownBackup, MountedFiles, rehearse_backup};
 use holdfast::api::{ObjectLock, ObjectLockMode, S3Profile, S3Storage, reasons};
-use holdfast::store::{Held, Standing, StoredVerdict, fetch_catalog, store_verdict};
+use holdfast::store::{Held, S3Store, Standing, StoredVerdict, fetch_catalog, store_verdict};
 use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal};
 
 use crate::catalog::{StoredSet, confirmed, demoted, put, store_set_of};
@@ -15,7 +16,7 @@ use crate::retention_scene::{
 };
 use crate::store_locks::{LOCKED, make_locked_bucket, other_client};
 use crate::store_proxy::Behind;
-use crate::support::object_store::{IMPATIENT, TestObjectStore};
+use crate::support::object_store::{IMPATIENT, TestObjectStore, write_credentials};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_goes_while_anything_holds_and_not_when_it_begins_to() {
@@ -265,4 +266,52 @@ async fn that_the_next_backup_would_fail_is_said_and_the_sets_are_compared_never
     assert_eq!(failure.reason, reasons::STORAGE_DENIED, "{report:?}");
     assert_eq!(report.obstacle, Some(failure), "{report:?}");
     assert_eq!(report.damaged_count, 1, "{report:?}");
+}
+
+/// Retention has a key of its own, and the next backup will have another one: that is what it is tried with.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_backup_is_rehearsed_with_its_own_key_and_not_with_that_of_retention() {
+    let server = TestObjectStore::start();
+    let sets = store_sets(&server, 2).await;
+    let mut asked = request(&server, 5);
+    asked.removes = false;
+    asked.backup_storage = Some(server.storage());
+    let revoked = tempfile::tempdir().unwrap();
+    write_credentials(revoked.path(), "test", "no longer valid");
+    let files = |credentials: &Path| MountedFiles {
+        s3_credentials: credentials.to_path_buf(),
+        s3_ca: server.authority(),
+        ..MountedFiles::default()
+    };
+    let before = server.objects();
+    let mut report = look(&server.open(), &asked, &Says::new(&sets)).await;
+    assert_eq!((&report.failure, &report.obstacle), (&None, &None));
+    rehearse_backup(&asked, &files(revoked.path()), IMPATIENT, &mut report).await;
+    let obstacle = report.obstacle.clone().unwrap();
+    assert_eq!(obstacle.reason, reasons::STORAGE_DENIED, "{obstacle:?}");
+    assert!(
+        obstacle.message.contains("generic s3-auth "),
+        "{obstacle:?}"
+    );
+    // It is put right, and said no more.
+    rehearse_backup(&asked, &files(server.credentials()), IMPATIENT, &mut report).await;
+    assert_eq!(report.obstacle, None);
+    let nowhere = files(Path::new("/nowhere"));
+    rehearse_backup(&asked, &nowhere, IMPATIENT, &mut report).await;
+    let obstacle = report.obstacle.clone().unwrap();
+    assert_eq!(obstacle.reason, reasons::SECRET_MISSING, "{obstacle:?}");
+    assert_eq!((server.objects(), server.unfinished_parts()), (before, 0));
+
+    // What the storage answers to the key of retention says nothing of the next backup.
+    let storage = server.storage();
+    let denied = S3Store::open_within(
+        &storage,
+        "atra",
+        revoked.path(),
+        &server.authority(),
+        IMPATIENT,
+    );
+    let report = look(&denied.unwrap(), &asked, &Says::new(&sets)).await;
+    assert_eq!(report.failure.unwrap().reason, reasons::STORAGE_DENIED);
+    assert_eq!(report.obstacle, None);
 }

@@ -159,6 +159,7 @@ pub fn request(server: &TestObjectStore, keep_last: i32) -> CatalogRequest {
         kubernetes_cluster: Some("cluster-1".to_owned()),
         backup: "newest".to_owned(),
         storage: server.storage(),
+        backup_storage: None,
         deadline_seconds: 60,
         retention: Some(Retention {
             keep_last: Some(keep_last),

@@ -8,6 +8,7 @@ use holdfast::api::{CatalogReport, CatalogRequest, S3Profile, SampleReport, reas
 use holdfast::store::{SetContents, Standing, fetch_newest_good, fetch_set};
 use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal, Seen};
 
+use crate::backup_scene::{NAMES, origin};
 use crate::retention_scene::{Says, look, request, store_sets, visible};
 use crate::store_proxy::Behind;
 use crate::support::object_store::{IMPATIENT, TestObjectStore};
@@ -109,10 +110,10 @@ async fn a_flipped_bit_is_found_and_its_set_does_not_count_any_more() {
         .filter_map(|one| one.reason.as_deref())
         .collect();
     assert_eq!(reasons, [reasons::SET_DAMAGED]);
-    let good = fetch_newest_good(&server.open(), "prod", "atra", "knowledge")
+    let good = fetch_newest_good(&server.open(), "prod", NAMES, &origin())
         .await
         .unwrap();
-    assert_eq!(good.map(|(path, _)| path).as_ref(), Some(&paths[2]));
+    assert_eq!(good.own.map(|(path, _)| path).as_ref(), Some(&paths[2]));
 }
 
 /// The SHA-256 that the manifest has of the dump, and that of its bytes.

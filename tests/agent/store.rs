@@ -124,6 +124,29 @@ async fn what_is_wrong_with_the_storage_is_told_apart() {
         "{error}"
     );
 
+    // TLS where the server speaks none, and none where TLS is asked for.
+    let encrypted = TestObjectStore::start_encrypted();
+    let with_authority = |scheme: &str| {
+        let mut storage = encrypted.storage();
+        storage.endpoint = Some(format!("{scheme}://{}", server.address()));
+        encrypted.open_as(&storage, IMPATIENT)
+    };
+    let plain = with_authority("https").unwrap();
+    let error = plain.check_bucket().await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::ClearText, "{error}");
+    for wanted in [
+        "does not speak TLS",
+        "nothing was sent",
+        "spec.backup.storage.s3.endpoint",
+    ] {
+        assert!(error.message.contains(wanted), "{wanted}: {error}");
+    }
+    let error = with_authority("http").unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::ClearText, "{error}");
+    for wanted in ["clear text", "s3.caSecret", "s3.endpoint"] {
+        assert!(error.message.contains(wanted), "{wanted}: {error}");
+    }
+
     for (id, secret) in [("test", "wrong-secret"), ("nobody", "test-secret")] {
         let credentials = tempfile::tempdir().unwrap();
         write_credentials(credentials.path(), id, secret);

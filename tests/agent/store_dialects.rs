@@ -269,6 +269,45 @@ fn refusals() -> Vec<Refused> {
             "not that of the bytes",
         ),
         (
+            "the key of the encryption is unknown",
+            always(
+                Create,
+                400,
+                "KMS.NotFoundException",
+                "Key 'arn:aws:kms:eu-west-1:1:key/k' does not exist",
+            ),
+            reasons::STORAGE_REFUSED,
+            "spec.backup.storage.s3.serverSideEncryption",
+        ),
+        (
+            "the key of the encryption is disabled",
+            always(Create, 400, "KMS.DisabledException", "k is disabled."),
+            reasons::STORAGE_REFUSED,
+            "the policy of its key",
+        ),
+        (
+            "the key of the encryption may not be used",
+            always(
+                Create,
+                403,
+                "AccessDenied",
+                "User: u is not authorized to perform: kms:GenerateDataKey on resource: k",
+            ),
+            reasons::STORAGE_REFUSED,
+            "the policy of its key",
+        ),
+        (
+            "no encryption here",
+            always(
+                Create,
+                400,
+                "InvalidEncryptionAlgorithmError",
+                "The encryption request you specified is not valid",
+            ),
+            reasons::STORAGE_REFUSED,
+            "spec.backup.storage.s3.serverSideEncryption",
+        ),
+        (
             "lost parts",
             always(Complete, 400, "InvalidPartOrder", "Order"),
             reasons::STORAGE_REFUSED,

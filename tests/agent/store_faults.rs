@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use holdfast::agent::{Interrupt, take_set};
-use holdfast::api::{AgentFailure, S3Profile, reasons};
-use holdfast::store::{SMALLEST_PART, StoreLimits};
+use holdfast::api::{AgentFailure, ObjectLock, ObjectLockMode, S3Profile, reasons};
+use holdfast::store::{ObjectStore as _, SMALLEST_PART, StoreLimits, TakenBack, Upload};
 use testbed::storage_proxy::{Dialect, Fault, Operation, Refusal, Seen, StorageProxy};
 
-use crate::backup_scene::Scene;
+use crate::backup_scene::{FOLDER, Scene};
 use crate::random::Random;
 use crate::store::noise;
 use crate::store_proxy::{Behind, first, store};
-use crate::support::object_store::IMPATIENT;
+use crate::support::object_store::{IMPATIENT, TestObjectStore};
 use crate::support::postgres::PASSWORD;
 
 /// Longer than any fault of these tests lasts.
@@ -284,12 +284,64 @@ async fn whatever_fails_there_is_the_whole_object_or_none_and_it_is_known_which(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn objects_that_a_failed_set_leaves_are_named() {
+async fn objects_of_a_failed_set_are_taken_back_by_the_run_that_has_stored_them() {
     let mut scene = Scene::new(&["postgres"], "postgres", PASSWORD);
+    // Somebody else's object in the same directory is none of this run's.
+    let others = format!("{FOLDER}/globals.sql.zst.bak");
+    scene.bucket.open().put(&others, vec![1]).await.unwrap();
     let full = |seen: &Seen| match seen.operation {
         Operation::Put if seen.before > 0 => {
             Fault::Refuse(Refusal::new(403, "QuotaExceeded", "Full"))
         }
+        _ => Fault::None,
+    };
+    let proxy = StorageProxy::start_with(scene.bucket.address(), Dialect::default(), full).unwrap();
+    scene.request.storage.endpoint = Some(format!("http://{}", proxy.address()));
+    let failure = scene.take(None).await.unwrap_err();
+    assert_eq!(failure.reason, reasons::STORAGE_FULL);
+    assert_eq!(scene.bucket.objects(), [others]);
+    assert!(
+        !failure.message.contains("Without a manifest"),
+        "{}",
+        failure.message
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_object_with_the_mark_of_the_run_is_taken_back() {
+    let server = TestObjectStore::start();
+    let (ours, others) = (server.open(), server.open());
+    for (key, length) in [("small", 100), ("in parts", SMALLEST_PART + 1)] {
+        let mut upload = Upload::new(ours.clone(), key.to_owned(), 0);
+        upload.write(&vec![7; length]).await.unwrap();
+        upload.complete().await.unwrap();
+        let refused = others.take_back(key).await.unwrap_err();
+        assert!(refused.message.contains("not stored by this run"));
+        // What may be locked only seems to go.
+        let mut storage = server.storage();
+        storage.object_lock = Some(ObjectLock {
+            mode: ObjectLockMode::Governance,
+            days: 1,
+        });
+        let locking = server.open_as(&storage, IMPATIENT).unwrap();
+        let refused = locking.take_back(key).await.unwrap_err();
+        assert!(refused.message.contains("is locked"), "{refused}");
+        assert_eq!(server.objects(), [key]);
+        assert_eq!(ours.take_back(key).await, Ok(TakenBack::Gone));
+        assert_eq!(ours.take_back(key).await, Ok(TakenBack::Absent));
+        assert!(server.objects().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_that_a_failed_set_leaves_are_named() {
+    let mut scene = Scene::new(&["postgres"], "postgres", PASSWORD);
+    // The key may not delete, as it should be where the image of the database runs.
+    let full = |seen: &Seen| match seen.operation {
+        Operation::Put if seen.before > 0 => {
+            Fault::Refuse(Refusal::new(403, "QuotaExceeded", "Full"))
+        }
+        Operation::Delete => Fault::Refuse(Refusal::new(403, "AccessDenied", "Access Denied")),
         _ => Fault::None,
     };
     let proxy = StorageProxy::start_with(scene.bucket.address(), Dialect::default(), full).unwrap();

@@ -119,6 +119,7 @@ async fn take_one(errand: &Errand) -> (String, Result<TakenSet, AgentFailure>) {
         age_recipients: Vec::new(),
         labels: BTreeMap::new(),
         kubernetes_cluster: None,
+        namespace_uid: None,
     };
     let files = errand.files();
     let now = Timestamp::now();

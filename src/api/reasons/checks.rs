@@ -44,7 +44,7 @@ reasons! { CHECKS:
          with a `caSecret`.";
     SECRET_MISSING = "SecretMissing" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":
-        "A Secret, or a key in it, does not exist.",
+        "A Secret, or a key in it, does not exist, or holds what can't be used.",
         "Create it; the message contains the command.";
     PERMISSION_DENIED = "PermissionDenied" on "DataVerified=Unknown, BackupFresh=False, \
         FilesMatch=Unknown":

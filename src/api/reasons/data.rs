@@ -168,6 +168,12 @@ reasons! { DATA:
          another namespace, with far more rows: this may be the wrong or an empty volume.",
         "If it should have those rows, restore that backup with `kubectl holdfast adopt`. If it is another \
          database, accept the check.";
+    OTHERS_BACKUPS = "OthersBackups" on "DataVerified=Unknown":
+        "No good check came before, and where the backups of this database belong in the bucket there are \
+         only some of another Kubernetes cluster, or of another namespace that had the name. They are \
+         neither compared nor shown: they may be another owner's, or what a cluster had that is lost.",
+        "If the data is to be taken up here, restore it with `kubectl holdfast adopt`. If it is another \
+         database, accept the check, and give each cluster a `spec.backup.storage.s3.prefix` of its own.";
     UNCHANGED = "Unchanged" on "DataChanged=False":
         "No check of the last 24 hours saw a table without a rule lose its rows, or another \
          database of the server disappear.",

@@ -75,6 +75,12 @@ pub fn storage_mistakes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             json!("an hour"),
             vec!["spec.backup.storage.s3.retryTimeout"],
         ),
+        // The endpoint of the tests is `http`.
+        (
+            "/backup/storage/s3/caSecret",
+            json!({"name": "s3-ca", "key": "ca.crt"}),
+            vec!["storage.s3.caSecret asks for TLS", "clear text"],
+        ),
     ];
     let prefixes = ["/absolute", ".", "..", "a/..", "../b", "a/./b", "a/../b"];
     mistakes.extend(prefixes.map(|prefix| {
