@@ -40,9 +40,8 @@ fn script(kind: &str) -> String {
 fn write_lua(value: &Value, text: &mut String) {
     match value {
         Value::Null => text.push_str("nil"),
-        Value::Bool(_) | Value::Number(_) => write!(text, "{value}").unwrap(),
         // JSON and Lua spell the texts of these tests alike.
-        Value::String(_) => write!(text, "{value}").unwrap(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => write!(text, "{value}").unwrap(),
         Value::Array(items) => {
             text.push('{');
             for item in items {

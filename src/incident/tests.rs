@@ -116,7 +116,7 @@ fn a_second_server_is_said_in_the_words_of_the_operator() {
     assert!(!said(reasons::GUARDING), "that passes by itself");
 }
 
-/// Files and drills too: what is said is what the one table of conditions has about the database.
+/// Files and drills too: all that the one table of conditions has about the database.
 #[test]
 fn every_condition_about_the_database_is_said_in_the_order_of_the_table() {
     let mut facts = healthy();
