@@ -17,7 +17,7 @@ CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 NEXTEST_VERSION := 0.9.148
 NEXTEST := $(TOOLS)/cargo-nextest-$(NEXTEST_VERSION)/bin/cargo-nextest
-REAL_TESTS := --test agent --test monitoring --test kstatus --test browser --test machine --test e2e
+REAL_TESTS := --test agent --test monitoring --test kstatus --test argo_cd --test browser --test machine --test e2e
 # Not `cargo run -p testbed`: that builds all dependencies again, with the features of this package alone.
 TESTBED = $${CARGO_TARGET_DIR:-target}/$$(rustc -vV | sed -n "s/^host: //p")/debug/testbed
 

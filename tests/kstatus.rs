@@ -6,51 +6,14 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+#[path = "support/golden_states.rs"]
+mod golden_states;
+
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
-
-const TABLE: &str = "src/scenarios/snapshots/holdfast__scenarios__kstatus__kstatus.snap";
-
-/// The states of the table, each with what the table says of it.
-fn states() -> Vec<(String, Value)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TABLE);
-    let text = std::fs::read_to_string(path).unwrap();
-    let table = text.rsplit("\n---\n").next().unwrap();
-    // The names of the scenarios are indented.
-    let lines = table.lines().filter(|line| !line.starts_with(' '));
-    let states = lines.filter_map(|line| line.split_once(": "));
-    states
-        .map(|(said, state)| (said.to_owned(), build_object(state)))
-        .collect()
-}
-
-fn build_object(state: &str) -> Value {
-    let mut object = json!({
-        "apiVersion": "holdfast.dev/v1alpha1", "kind": "ProtectedDatabase",
-        "metadata": {"name": "knowledge", "namespace": "atra"}, "status": {"conditions": []},
-    });
-    for word in state.split(' ') {
-        match word.split_once('=') {
-            None => object["metadata"]["deletionTimestamp"] = "2026-02-01T09:00:00Z".into(),
-            Some((_, "none")) => {}
-            Some(("generation", number)) => {
-                object["metadata"]["generation"] = number.parse::<i64>().unwrap().into();
-            }
-            Some(("observed", number)) => {
-                object["status"]["observedGeneration"] = number.parse::<i64>().unwrap().into();
-            }
-            Some((type_, status)) => {
-                let condition = json!({"type": type_, "status": status, "reason": "Tested"});
-                let conditions = object["status"]["conditions"].as_array_mut().unwrap();
-                conditions.push(condition);
-            }
-        }
-    }
-    object
-}
+use golden_states::{build_object, states};
+use serde_json::Value;
 
 /// What the library makes of each object.
 fn compute(objects: &[Value]) -> Vec<String> {

@@ -35,6 +35,18 @@ pub async fn find_server(
     request: &ServerRequest,
     files: &MountedFiles,
 ) -> Result<Server, AgentFailure> {
+    let end = Instant::now() + POD_LIMIT;
+    find_before(end, client, namespace, request, files).await
+}
+
+/// Finds the server, and waits no longer than that for a pod to run, or to be the only primary.
+async fn find_before(
+    end: Instant,
+    client: &Client,
+    namespace: &str,
+    request: &ServerRequest,
+    files: &MountedFiles,
+) -> Result<Server, AgentFailure> {
     if let Some(host) = &request.host {
         return Ok(Server {
             host: host.clone(),
@@ -58,7 +70,6 @@ pub async fn find_server(
     })?;
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let parameters = ListParams::default().labels(&selection.selector);
-    let end = Instant::now() + POD_LIMIT;
     loop {
         let pods = kubernetes::persist("list the workload's pods", || api.list(&parameters))
             .await
@@ -196,7 +207,66 @@ mod tests {
         reason = "a test ends at the first thing that is not as it should be"
     )]
 
+    use serde_json::json;
+
     use super::*;
+    use crate::scenarios::api_server::ApiServer;
+
+    const ROLE: &str = "cnpg.io/instanceRole";
+
+    /// An instance of a cluster that another operator runs.
+    fn create_instance(server: &ApiServer, name: &str, address: &str, role: &str) {
+        let instance = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": name, "namespace": "atra",
+                "labels": {"cnpg.io/cluster": "knowledge", ROLE: role},
+            },
+            "status": {"podIP": address, "containerStatuses": [
+                {"name": "postgres", "ready": true, "restartCount": 0, "image": "i", "imageID": "i",
+                    "state": {"running": {}}},
+            ]},
+        });
+        let key = ("pods".to_owned(), "atra".to_owned(), name.to_owned());
+        server.store().create(key, instance);
+    }
+
+    /// What the agent of a backup finds by the labels of the primary, without waiting.
+    async fn find_primary(server: &ApiServer) -> Result<String, String> {
+        let request: ServerRequest = serde_json::from_value(json!({
+            "port": 5432, "databases": ["knowledge_os"], "tlsMode": "Prefer", "tlsCa": false,
+            "credentialsSecret": "auth", "usernameKey": "username", "passwordKey": "password",
+            "pods": {
+                "selector": format!("cnpg.io/cluster=knowledge,{ROLE}=primary"),
+                "controllerKind": "", "controllerName": "", "container": "postgres",
+                "isPrimary": true,
+            },
+        }))
+        .unwrap();
+        let (client, files) = (server.client(None), MountedFiles::default());
+        let found = find_before(Instant::now(), &client, "atra", &request, &files).await;
+        found
+            .map(|found| found.host)
+            .map_err(|failure| failure.message)
+    }
+
+    #[tokio::test]
+    async fn the_pod_with_the_role_of_the_primary_is_taken_and_of_two_none() {
+        let server = ApiServer::default();
+        create_instance(&server, "knowledge-1", "10.0.0.1", "primary");
+        create_instance(&server, "knowledge-2", "10.0.0.2", "replica");
+        assert_eq!(find_primary(&server).await.unwrap(), "10.0.0.1");
+        create_instance(&server, "knowledge-3", "10.0.0.3", "primary");
+        let said = find_primary(&server).await.unwrap_err();
+        assert!(
+            said.contains("2 pods have the labels of the primary"),
+            "{said}"
+        );
+        let server = ApiServer::default();
+        create_instance(&server, "knowledge-2", "10.0.0.2", "replica");
+        let said = find_primary(&server).await.unwrap_err();
+        assert!(said.contains("there is no server to ask"), "{said}");
+    }
 
     fn pod(owner_kind: &str, owner: &str) -> Pod {
         serde_json::from_value(serde_json::json!({

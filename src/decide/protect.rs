@@ -1,21 +1,16 @@
 //! The guard's part of a plan: Retain first, then the marks, then what can be read back. Pure.
 
-use std::time::Duration;
-
 use super::area::{Area, Stall, guard_wanted};
 use super::gap::{Gap, OTHERS_PAUSE, unknown};
 use super::judge::Judged;
 use super::{
     agent_permissions, bare_pods, claims_report, data_place, former_workload, guard_claims,
-    guard_off, instances, second_server, shared_data, standing, surroundings, twins,
+    guard_off, instances, policies, second_server, shared_data, standing, surroundings, twins,
 };
 use crate::api::{ConditionStatus, ConditionType, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Plan, Step};
-use crate::world::{Fact, Observed, PolicyFact};
-
-/// How long until a deletion is tried again that should have been refused.
-const TRIAL_PAUSE: Duration = Duration::from_secs(10);
+use crate::world::Observed;
 
 /// Plans the marks and says what of the guard is there.
 pub fn guard(
@@ -71,54 +66,7 @@ pub fn guard(
     let kept_twins = twins::keep_twins(observed, plan, &mut gaps);
     surroundings::mark_surroundings(observed, &owner, plan, &mut gaps);
     former_workload::release_former(observed, plan);
-    match &observed.policy {
-        Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
-        Fact::Known(PolicyFact::Missing(what)) => gaps.push(Gap {
-            reason: reasons::POLICY_MISSING,
-            message: format!(
-                "{what}, so the API server may not refuse deletions; finalizers and Retain still \
-                 hold. The operator restores it; if this stays, apply the installation manifest \
-                 again: kubectl apply --server-side -f install.yaml"
-            ),
-        }),
-        Fact::Known(PolicyFact::DefinitionChanged(what)) => gaps.push(Gap {
-            reason: reasons::DEFINITION_CHANGED,
-            message: format!(
-                "{what}; what is written to objects of this kind may be lost or refused. Claims \
-                 and volumes stay guarded. The operator restores what is not being deleted; if \
-                 this stays, apply the definitions again: holdfast crd | kubectl apply \
-                 --server-side --force-conflicts -f -"
-            ),
-        }),
-        Fact::Known(PolicyFact::DefinitionConfirmed(what)) => gaps.push(Gap {
-            reason: reasons::CONFIRMED,
-            message: what.clone(),
-        }),
-        Fact::Known(PolicyFact::Newer(what)) => gaps.push(Gap {
-            reason: reasons::NEWER_VERSION,
-            message: format!(
-                "{what}; finalizers and Retain still hold. That version's operator can tell: run it. If \
-                 nobody has installed that version, somebody has changed the object: apply the \
-                 installation manifest of this version again: kubectl apply --server-side \
-                 --force-conflicts -f install.yaml"
-            ),
-        }),
-        Fact::Known(PolicyFact::NotEnforced) => {
-            gaps.push(Gap {
-                reason: reasons::POLICY_MISSING,
-                message: format!(
-                    "the API server did not refuse a dry-run delete of this ProtectedDatabase \
-                     (kubectl -n {} delete protdb {} --dry-run=server), although the admission \
-                     policies exist; it takes about a second to enforce new ones. Finalizers and \
-                     Retain still hold",
-                    observed.namespace_name(),
-                    observed.name()
-                ),
-            });
-            plan.again_after = Some(TRIAL_PAUSE);
-        }
-        Fact::Known(PolicyFact::InForce) => {}
-    }
+    gaps.extend(policies::policy_gap(observed, plan));
     gaps.extend(agent_permissions::repair(observed, plan));
     let confirmed = standing::report_confirmations(observed, plan);
     let confirmed = confirmed.map(|gap| {

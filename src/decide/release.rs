@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::area::Stall;
 use super::former_workload::is_to_go;
+use super::going;
 use super::ready::push_progress;
 use crate::api::{ConditionStatus, ConditionType, ConfirmedVerb, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
@@ -27,6 +28,9 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
         .flatten()
         .any(|finalizer| finalizer == crate::api::names::KEEP_FINALIZER)
     {
+        if let Some(waiting) = going::say_released(observed) {
+            push_progress(None, Some(waiting), plan);
+        }
         return;
     }
     if !guard::deletion_confirmed(metadata, observed.server_time()) {

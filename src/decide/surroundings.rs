@@ -4,6 +4,7 @@
 use super::claims_guarded::are_claims_guarded;
 use super::gap::{Gap, unknown};
 use super::ways_back::recover_command;
+use super::{going, held_by};
 use crate::api::reasons;
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Plan, Step, WorkloadMarkStep};
@@ -48,11 +49,13 @@ pub fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps
     if observed.rival().is_some() {
         return;
     }
-    if let Some(workload) = observed.workload_found()
-        && workload.metadata.deletion_timestamp.is_none()
-    {
-        mark_workload(observed, workload, plan, gaps);
+    if let Some(workload) = observed.workload_found() {
+        match going::workload_gap(observed, workload) {
+            Some(gap) => gaps.push(gap),
+            None => mark_workload(observed, workload, plan, gaps),
+        }
     }
+    gaps.extend(going::ledger_gap(observed));
     match &observed.namespace {
         Fact::Unknown(why) => gaps.extend(unknown(Some(why))),
         Fact::Known(None) => {
@@ -61,10 +64,12 @@ pub fn mark_surroundings(observed: &Observed, owner: &str, plan: &mut Plan, gaps
         }
         Fact::Known(Some(metadata)) => {
             if metadata.deletion_timestamp.is_some() {
+                let waits = held_by::say_waits_for(metadata);
+                let waits = waits.map_or_else(String::new, |waits| format!("; {waits}"));
                 gaps.push(Gap {
                     reason: reasons::NAMESPACE_TERMINATING,
                     message: format!(
-                        "Namespace {} is being deleted, and its pods with it. What is guarded in \
+                        "Namespace {} is being deleted, and its pods with it{waits}. What is guarded in \
                          it is held, and the volumes are on Retain. The deletion can't be undone. \
                          Recreate the namespace and what was guarded in it: {}. Then apply the \
                          rest again, such as the workload",

@@ -11,6 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// What the API server says to somebody without the permission, before any admission.
+const NO_PERMISSION: &str = "is forbidden: User \"";
+
 /// How long one write may take. The client itself would try for minutes.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -83,6 +86,17 @@ impl WriteError {
             },
             Self::NotKept { .. } | Self::TimedOut { .. } => None,
         }
+    }
+
+    /// Whether the one who writes lacks the permission, in contrast to a policy, a webhook or a quota that
+    /// refuses what is written.
+    #[must_use]
+    pub fn is_not_permitted(&self) -> bool {
+        let Self::Refused { source, .. } = self else {
+            return false;
+        };
+        matches!(source.as_ref(), kube::Error::Api(status)
+            if status.code == 403 && status.message.contains(NO_PERMISSION))
     }
 
     fn code(&self) -> Option<u16> {
@@ -307,5 +321,49 @@ impl Writer {
             ..metadata.clone()
         };
         self.delete(api, &any_version).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: u16, message: &str) -> WriteError {
+        let answer = kube::core::Status {
+            code,
+            message: message.to_owned(),
+            ..kube::core::Status::default()
+        };
+        WriteError::Refused {
+            doing: "restore it".to_owned(),
+            source: Box::new(kube::Error::Api(Box::new(answer))),
+        }
+    }
+
+    #[test]
+    fn a_missing_permission_is_told_from_what_others_refuse() {
+        for (code, message, is_permission) in [
+            (
+                403,
+                "validatingadmissionpolicies.admissionregistration.k8s.io \"holdfast-marks-guard\" is \
+                 forbidden: User \"system:serviceaccount:holdfast-system:holdfast\" cannot update resource \
+                 \"validatingadmissionpolicies\" in API group \"admissionregistration.k8s.io\" at the \
+                 cluster scope",
+                true,
+            ),
+            (403, "pods \"a\" is forbidden: exceeded quota: small", false),
+            (
+                422,
+                "ValidatingAdmissionPolicy 'x' with binding 'x' denied request: no",
+                false,
+            ),
+            (409, "the object has been modified", false),
+        ] {
+            assert_eq!(
+                refused(code, message).is_not_permitted(),
+                is_permission,
+                "{message}"
+            );
+        }
     }
 }

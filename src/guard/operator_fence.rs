@@ -10,7 +10,8 @@ use super::job_fence::{fence_jobs, job_variables};
 use super::policy::{forbid_naming, forbid_unless, only_where, policy, rule, variable};
 use super::{PROTECTED_VALUE, RETAIN};
 use crate::api::names::{
-    AGENT_SERVICE_ACCOUNT, DATA_VERIFIED_GATE, GROUP, KEEP_FINALIZER, PROTECTED_LABEL, VERSION,
+    AGENT_SERVICE_ACCOUNT, DATA_VERIFIED_GATE, GROUP, KEEP_FINALIZER, PROTECTED_LABEL,
+    REPLICAS_BEFORE_ANNOTATION, VERSION,
 };
 
 /// Name of the policy, and of its binding, that fences the operator in.
@@ -29,8 +30,8 @@ const OF_THE_KUBELET: &[&str] = &[
 
 /// Refuses what the operator, in `operator_namespace`, never writes. Others are not evaluated at all.
 ///
-/// Admission policies do not see admission policies, so those it can change, with a role of its own
-/// that an installation may leave out.
+/// Admission policies do not see admission policies, so those it can change, with the role
+/// `holdfast-repair`, which an installation may leave out.
 /// <https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>
 pub(super) fn build_operator_fence(operator_namespace: &str) -> ValidatingAdmissionPolicy {
     let mut variables = vec![
@@ -73,6 +74,7 @@ pub(super) fn build_operator_fence(operator_namespace: &str) -> ValidatingAdmiss
         fence_databases(),
         fence_restores(),
         fence_scaling(),
+        fence_workloads_of_others(),
         fence_claim_references(),
         forbid_naming(
             "variables.changed_in_namespace",
@@ -195,6 +197,34 @@ fn fence_scaling() -> Validation {
         ),
         "Holdfast's operator stops no pods of a StatefulSet with whenScaled: Delete, which would \
          delete their claims",
+    )
+}
+
+/// It scales a workload and says which claim a volume is only for a database: where the label or the note
+/// of a recovery was before. A recovery whose database has no label there, because the guard is off or the
+/// workload was just created, may stop its pods if it notes in the same write how many there were.
+fn fence_workloads_of_others() -> Validation {
+    let replicas = |object: &str| format!("variables.{object}.spec.?replicas.orValue(1)");
+    let note = |object: &str| {
+        let key = quote(REPLICAS_BEFORE_ANNOTATION);
+        format!("variables.{object}.metadata.?annotations[?{key}].orValue('')")
+    };
+    forbid_unless(
+        format!(
+            "!(variables.kind in ['statefulsets', 'deployments']) || \
+             variables.old.metadata.?labels[?{label}].orValue('') == {value} || {old_note} != '' || \
+             (variables.new.spec.template.spec.?volumes == variables.old.spec.template.spec.?volumes && \
+             ({new_replicas} == {old_replicas} || ({new_replicas} == 0 && {new_note} == \
+             string({old_replicas}))))",
+            label = quote(PROTECTED_LABEL),
+            value = quote(PROTECTED_VALUE),
+            old_note = note("old"),
+            new_note = note("new"),
+            new_replicas = replicas("new"),
+            old_replicas = replicas("old"),
+        ),
+        "Holdfast's operator scales no workload that carries no mark of Holdfast, and mounts no claim in \
+         it; kubectl holdfast recover does it with your own permissions",
     )
 }
 

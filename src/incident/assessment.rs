@@ -6,7 +6,8 @@ use super::model::{Assessment, DataState, StartEntry, Statement};
 use super::safe_text::SafeText;
 use super::selection::{CheckView, Selection};
 use crate::api::{
-    CheckOutcome, ClusterState, ConditionType, find_condition, names, passes_by_itself, reasons,
+    CheckOutcome, ClusterState, ConditionType, Subject, find_condition, names, passes_by_itself,
+    reasons,
 };
 use crate::verdict::{self, describe_volume};
 use crate::wording::date;
@@ -245,15 +246,9 @@ fn say_conditions(selection: &Selection<'_>) -> Option<Statement> {
         .status()
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
-    let shown = [
-        ConditionType::DataReset,
-        ConditionType::DataVerified,
-        ConditionType::DataChanged,
-        ConditionType::Guarded,
-        ConditionType::BackupFresh,
-    ];
+    let shown = ConditionType::ALL.iter().copied();
     let said: Vec<String> = shown
-        .into_iter()
+        .filter(|type_| type_.row().subject != Subject::Operator)
         .filter_map(|type_| find_condition(conditions, type_))
         .map(|condition| {
             format!(

@@ -12,7 +12,7 @@ use super::model::DataState;
 use super::safe_text::SafeText;
 use super::sample::{HOSTILE, healthy, hostile, incident, recovered, unreadable};
 use super::{build_incident, build_markdown, build_page, build_text};
-use crate::api::reasons;
+use crate::api::{ConditionType, reasons};
 use crate::world::Fact;
 
 fn all_formats(facts: &Facts) -> [(&'static str, String); 4] {
@@ -114,6 +114,42 @@ fn a_second_server_is_said_in_the_words_of_the_operator() {
     };
     assert!(said(reasons::OTHER_SERVER_SELECTED));
     assert!(!said(reasons::GUARDING), "that passes by itself");
+}
+
+/// Files and drills too: all that the one table of conditions has about the database.
+#[test]
+fn every_condition_about_the_database_is_said_in_the_order_of_the_table() {
+    let mut facts = healthy();
+    if let Fact::Known(Some(database)) = &mut facts.database {
+        let conditions = &mut database.status.as_mut().unwrap().conditions;
+        let model = conditions[0].clone();
+        *conditions = ConditionType::ALL
+            .iter()
+            .rev()
+            .map(|type_| {
+                let mut condition = model.clone();
+                condition.type_ = type_.as_str().to_owned();
+                condition
+            })
+            .collect();
+    }
+    let statements = build_incident(&facts).assessment.statements;
+    let mut said = statements.iter().map(|statement| statement.says.as_str());
+    let said = said.find(|says| says.contains("DataReset is")).unwrap();
+    let named: Vec<&str> = said
+        .split("; ")
+        .filter_map(|part| part.split(' ').next())
+        .collect();
+    let wanted = [
+        "DataReset",
+        "Guarded",
+        "DataVerified",
+        "DataChanged",
+        "FilesMatch",
+        "BackupFresh",
+        "RestoreProven",
+    ];
+    assert_eq!(named, wanted);
 }
 
 #[test]

@@ -17,10 +17,47 @@ pub const OPERATOR: &str = OPERATOR_SERVICE_ACCOUNT;
 pub const RESTORE: &str = "holdfast-restore";
 /// Name of the role that the readiness gate needs.
 pub const GATE: &str = "holdfast-gate";
+/// Name of the role that restores the guard itself: what no admission policy can fence in.
+pub const REPAIR: &str = "holdfast-repair";
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 const EXTENSIONS_GROUP: &str = "apiextensions.k8s.io";
+const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
+const POLICIES: &[&str] = &[
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+];
 const WRITES: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
 const DEFINITIONS: &str = "customresourcedefinitions";
+
+/// A role that an installation may leave out, with its binding.
+pub struct OptionalRole {
+    /// Its name.
+    pub name: &'static str,
+    /// The value of the chart below `roles`.
+    pub value: &'static str,
+    /// What does not work without it.
+    pub without: &'static str,
+}
+
+/// The roles that an installation may leave out.
+pub const OPTIONAL_ROLES: &[OptionalRole] = &[
+    OptionalRole {
+        name: RESTORE,
+        value: "restore",
+        without: "no DatabaseRestore is carried out",
+    },
+    OptionalRole {
+        name: GATE,
+        value: "gate",
+        without: "no readiness gate opens, so pods that have it never become Ready",
+    },
+    OptionalRole {
+        name: REPAIR,
+        value: "repair",
+        without: "admission policies and CRDs are watched and not restored; if one is changed, apply the \
+            installation manifest again: `kubectl apply --server-side -f install.yaml`",
+    },
+];
 
 /// All roles and bindings, for an operator in `namespace`.
 pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
@@ -49,6 +86,8 @@ pub fn build_access(namespace: &str) -> Result<Vec<Value>, InstallError> {
             vec![rule("", &["pods/status"], &["patch"])],
         ))?,
         serde_json::to_value(binding(GATE))?,
+        serde_json::to_value(cluster_role(REPAIR, repair_rules()))?,
+        serde_json::to_value(binding(REPAIR))?,
         serde_json::to_value(aggregated(
             "holdfast-view",
             &["view", "edit", "admin"],
@@ -158,36 +197,19 @@ fn operator_rules() -> Vec<PolicyRule> {
             &[AGENT_CLUSTER_ROLE],
             &["bind"],
         ),
+        // What the guard stands on is watched; to restore it is a role of its own.
         rule_for(
-            "admissionregistration.k8s.io",
-            &[
-                "validatingadmissionpolicies",
-                "validatingadmissionpolicybindings",
-            ],
+            ADMISSION_GROUP,
+            POLICIES,
             GUARD_POLICIES,
-            &["get", "list", "watch", "update"],
-        ),
-        // What a policy has as parameters whoever writes the policy must be able to read. A Lease
-        // contains a name and a time.
-        rule("coordination.k8s.io", &["leases"], &["get", "list"]),
-        // To restore what somebody has deleted.
-        rule(
-            "admissionregistration.k8s.io",
-            &[
-                "validatingadmissionpolicies",
-                "validatingadmissionpolicybindings",
-            ],
-            &["create"],
+            &["get", "list", "watch"],
         ),
         rule_for(
             EXTENSIONS_GROUP,
             &[DEFINITIONS],
             &definition_names(),
-            &["get", "list", "watch", "update"],
+            &["get", "list", "watch"],
         ),
-        // The same for definitions; the policy `holdfast-definition-guard` refuses those of other
-        // groups to it.
-        rule(EXTENSIONS_GROUP, &[DEFINITIONS], &["create"]),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ]
 }
@@ -201,6 +223,27 @@ fn restore_rules() -> Vec<PolicyRule> {
     vec![
         rule("", &["persistentvolumeclaims"], &["create", "delete"]),
         rule("", &["persistentvolumes"], &["create"]),
+    ]
+}
+
+/// What restores admission policies and definitions that somebody has deleted or changed. The API server
+/// asks no admission policy about admission policies, so whoever has the operator's token could change
+/// them too, the fence around that token among them. Without this role they are watched and not restored.
+fn repair_rules() -> Vec<PolicyRule> {
+    vec![
+        rule_for(ADMISSION_GROUP, POLICIES, GUARD_POLICIES, &["update"]),
+        rule(ADMISSION_GROUP, POLICIES, &["create"]),
+        // What a policy has as parameters whoever writes the policy must be able to read. A Lease
+        // contains a name and a time.
+        rule("coordination.k8s.io", &["leases"], &["get", "list"]),
+        rule_for(
+            EXTENSIONS_GROUP,
+            &[DEFINITIONS],
+            &definition_names(),
+            &["update"],
+        ),
+        // The policy `holdfast-definition-guard` refuses definitions of other groups to it.
+        rule(EXTENSIONS_GROUP, &[DEFINITIONS], &["create"]),
     ]
 }
 
@@ -299,6 +342,24 @@ mod tests {
                 .all(|verb| verb == "create" || verb == "delete"),
             "{verbs:?}"
         );
+    }
+
+    #[test]
+    fn only_the_role_for_repairs_writes_what_no_policy_can_fence_in() {
+        let writes = |rules: Vec<PolicyRule>| {
+            rules.into_iter().any(|rule| {
+                let groups = rule.api_groups.unwrap_or_default();
+                let is_of_guard = groups
+                    .iter()
+                    .any(|group| group == ADMISSION_GROUP || group == EXTENSIONS_GROUP);
+                let mut verbs = rule.verbs.iter();
+                is_of_guard && verbs.any(|verb| !["get", "list", "watch"].contains(&verb.as_str()))
+            })
+        };
+        assert!(writes(repair_rules()));
+        for rules in [operator_rules(), restore_rules(), admin_rules()] {
+            assert!(!writes(rules));
+        }
     }
 
     #[test]

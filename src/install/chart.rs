@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::access::OPTIONAL_ROLES;
 use super::chart_pod::{fill_pod_value, with_pod_values};
 use super::definitions::build_definitions;
 use super::manifest::{InstallOptions, build_objects};
@@ -56,7 +57,7 @@ pub fn build_templates() -> Result<Vec<(&'static str, String)>, InstallError> {
             "guard.yaml",
             template(guard.into_iter().map(kept).collect())?,
         ),
-        ("access.yaml", template(access)?),
+        ("access.yaml", template_of_access(access)?),
         (
             "operator.yaml",
             template(
@@ -119,6 +120,25 @@ fn template_if(value: &str, object: Value) -> Result<String, InstallError> {
     ))
 }
 
+/// Roles and bindings, those that can be left out each under its value. Values that an upgrade reuses have
+/// no such key, and then it is there.
+fn template_of_access(objects: Vec<Value>) -> Result<String, InstallError> {
+    let texts = objects.into_iter().map(|object| {
+        let mut optional = OPTIONAL_ROLES.iter();
+        let optional = optional.find(|role| object["metadata"]["name"] == *role.name);
+        let text = template(vec![object])?.replacen(HEADER, "", 1);
+        Ok(match optional {
+            Some(role) => format!(
+                "{{{{- if ne (toString (.Values.roles).{}) \"false\" }}}}\n{text}{{{{- end }}}}\n",
+                role.value
+            ),
+            None => text,
+        })
+    });
+    let all = texts.collect::<Result<String, InstallError>>()?;
+    Ok(format!("{HEADER}{all}"))
+}
+
 fn template(objects: Vec<Value>) -> Result<String, InstallError> {
     let objects: Vec<Value> = objects.into_iter().map(with_labels).collect();
     let text = yaml::documents(&objects)?.replace("{{", "{{ \"{{\" }}");
@@ -169,4 +189,52 @@ fn with_labels(mut object: Value) -> Value {
     }
     object["metadata"]["labels"] = labels;
     object
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+
+    /// Which value each role and binding depends on, in the order of the template.
+    fn conditions(template: &str) -> Vec<(String, Option<String>)> {
+        let (mut value, mut section) = (None, "");
+        let mut found = Vec::new();
+        for line in template.lines() {
+            if line.starts_with(char::is_alphabetic) {
+                section = line;
+            }
+            if let Some(condition) = line.strip_prefix("{{- if ne (toString (.Values.roles).") {
+                value = condition.split(')').next().map(ToOwned::to_owned);
+            } else if line == "{{- end }}" {
+                value = None;
+            } else if let Some(name) = line.strip_prefix("  name: holdfast")
+                && section != "subjects:"
+            {
+                found.push((format!("holdfast{name}"), value.clone()));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn each_role_that_can_be_left_out_has_a_value_and_no_other_has_one() {
+        let templates = build_templates().unwrap();
+        let (_, access) = templates
+            .iter()
+            .find(|(name, _)| *name == "access.yaml")
+            .unwrap();
+        let found = conditions(access);
+        for (name, value) in &found {
+            let wanted = OPTIONAL_ROLES.iter().find(|role| role.name == name);
+            let wanted = wanted.map(|role| role.value.to_owned());
+            assert_eq!(*value, wanted, "{name}");
+        }
+        for role in OPTIONAL_ROLES {
+            // The role, and of its binding the name and the role that it is of.
+            let count = found.iter().filter(|(name, _)| name == role.name).count();
+            assert_eq!(count, 3, "{}", role.name);
+        }
+    }
 }

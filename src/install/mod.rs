@@ -17,6 +17,7 @@ mod webhook;
 mod yaml;
 
 pub use crate::resources::parse_agent_defaults;
+pub(crate) use access::OPTIONAL_ROLES;
 pub use error::InstallError;
 pub use generate::{generate, generated_files};
 pub(crate) use manifest::build_installation;

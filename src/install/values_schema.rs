@@ -6,6 +6,7 @@ use kube::CustomResourceExt as _;
 use serde_json::{Map, Value, json};
 
 use super::InstallError;
+use super::access::OPTIONAL_ROLES;
 use crate::api::{AGENT_RESOURCES, ProtectedDatabase, RESERVED_KEYS, RESERVED_VARIABLES, names};
 
 /// Where the schema of `spec.agents` is in the definition.
@@ -49,6 +50,10 @@ fn texts() -> Value {
 fn properties() -> Result<Vec<(&'static str, Value)>, InstallError> {
     let amounts = json!({"type": "object", "additionalProperties": {"type": ["string", "number"]}});
     let named = json!({"type": "array", "items": {"type": "string", "minLength": 1}});
+    let roles = OPTIONAL_ROLES.iter();
+    let roles: Map<String, Value> = roles
+        .map(|role| (role.value.to_owned(), json!({"type": "boolean"})))
+        .collect();
     let reference = |name: &str| json!({"$ref": format!("#/definitions/{name}")});
     Ok(vec![
         (
@@ -82,6 +87,14 @@ fn properties() -> Result<Vec<(&'static str, Value)>, InstallError> {
             json!({
                 "description": "The labels of the ProtectedDatabases that are this operator's own, as kubectl takes them.",
                 "type": "string", "pattern": "^[-A-Za-z0-9_./=!,() ]*$",
+            }),
+        ),
+        (
+            "roles",
+            json!({
+                "description": "Which of the operator's roles that can be left out are there.", "type": "object",
+                "additionalProperties": false,
+                "properties": roles,
             }),
         ),
         ("operator", operator()?),

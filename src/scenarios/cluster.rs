@@ -175,6 +175,17 @@ impl Cluster {
         store.remove(&key("persistentvolumeclaims", "atra", "data"));
     }
 
+    /// The claim goes, and the storage could not delete the volume, which was on Delete: somebody had taken
+    /// the guard away from both.
+    pub fn fail_to_delete_volume(&self) {
+        self.lose_claim();
+        let mut store = self.server.store();
+        store.update(&key("persistentvolumes", "", DATA_VOLUME), |volume| {
+            volume["spec"]["persistentVolumeReclaimPolicy"] = "Delete".into();
+            volume["status"]["phase"] = "Failed".into();
+        });
+    }
+
     /// The volume of the claim that is gone names another claim, which does not exist.
     pub fn rename_claim_of_volume(&self) {
         let mut store = self.server.store();
@@ -425,7 +436,8 @@ fn bind(store: &mut Store) {
     }
 }
 
-/// A volume whose claim is gone is Released; on Delete its files go with it.
+/// A volume whose claim is gone is Released; on Delete its files go with it, unless the storage has failed
+/// to delete them.
 fn release(store: &mut Store) {
     let claims: Vec<String> = store
         .all("persistentvolumeclaims")
@@ -445,6 +457,9 @@ fn release(store: &mut Store) {
             continue;
         }
         if claims.iter().any(|claim| claim == holder) {
+            continue;
+        }
+        if volume["status"]["phase"] == "Failed" {
             continue;
         }
         if volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete" {

@@ -249,6 +249,28 @@ async fn at_every_write_of_a_recovery_of_a_claim() {
     assert!(writes.len() >= 2, "{writes:?}");
 }
 
+/// The storage tries to delete such a volume again and again: Retain comes first, whoever recovers it.
+#[tokio::test]
+async fn at_every_write_of_a_recovery_of_a_volume_that_could_not_be_deleted() {
+    let cluster = protected().await;
+    cluster.fail_to_delete_volume();
+    let writes = sweep(&cluster, recover, assert_recovered).await;
+    assert_eq!(
+        writes[..2],
+        ["PATCH persistentvolumes", "PATCH persistentvolumes"],
+        "Retain, then the reservation"
+    );
+    assert_covers(&writes, &["POST persistentvolumeclaims"]);
+    cluster.ask_for_restore();
+    let writes = sweep(&cluster, operate, |cluster, crash| {
+        assert_verified(cluster, crash);
+        let restored = cluster.get("databaserestores", "atra", "back");
+        assert_eq!(restored["status"]["state"], "Complete", "{crash:?}");
+    })
+    .await;
+    assert_covers(&writes, &["POST persistentvolumeclaims"]);
+}
+
 #[tokio::test]
 async fn at_every_write_of_a_recovery_from_another_volume() {
     let cluster = protected().await;

@@ -33,6 +33,7 @@ mod files;
 mod forged_marks;
 mod gate;
 mod given_up;
+mod going;
 mod green;
 mod in_memory;
 mod instances;

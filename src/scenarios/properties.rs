@@ -7,8 +7,8 @@ use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, render};
 use super::sample::Sample;
 use super::{
-    accept, back_up, check, confirm_backups, confirmed, data_place, files, gate, green, instances,
-    judge, not_begun, others_backups, protect, reading, release, servers, storage,
+    accept, back_up, check, confirm_backups, confirmed, data_place, files, gate, going, green,
+    instances, judge, not_begun, others_backups, protect, reading, release, servers, storage,
 };
 use crate::api::{ConditionStatus, ConditionType};
 use crate::decide::decide;
@@ -33,6 +33,7 @@ fn build() -> Vec<Scenario> {
         not_begun::scenarios(),
         reading::scenarios(),
         gate::scenarios(),
+        going::scenarios(),
         green::scenarios(),
         accept::scenarios(),
         others_backups::scenarios(),

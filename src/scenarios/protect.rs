@@ -359,15 +359,37 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
         (
             "the admission policy is missing",
             settled().with(|observed| {
-                observed.policy = Fact::Known(PolicyFact::Missing("ValidatingAdmissionPolicy \
-                    holdfast-guard does not exist".to_owned()));
+                observed.policy = Fact::Known(PolicyFact::Missing {
+                    what: "ValidatingAdmissionPolicy holdfast-guard does not exist".to_owned(),
+                    may_restore: true,
+                });
+            }),
+        ),
+        (
+            "the admission policy is missing and the role for repairs was left out",
+            settled().with(|observed| {
+                observed.policy = Fact::Known(PolicyFact::Missing {
+                    what: "ValidatingAdmissionPolicy holdfast-guard does not exist".to_owned(),
+                    may_restore: false,
+                });
             }),
         ),
         (
             "a definition was edited",
             settled().with(|observed| {
-                let what = "CustomResourceDefinition databaseledgers.holdfast.dev does not exist".to_owned();
-                observed.policy = Fact::Known(PolicyFact::DefinitionChanged(what));
+                observed.policy = Fact::Known(PolicyFact::DefinitionChanged {
+                    what: "CustomResourceDefinition databaseledgers.holdfast.dev does not exist".to_owned(),
+                    may_restore: true,
+                });
+            }),
+        ),
+        (
+            "a definition was edited and the role for repairs was left out",
+            settled().with(|observed| {
+                observed.policy = Fact::Known(PolicyFact::DefinitionChanged {
+                    what: "CustomResourceDefinition databaseledgers.holdfast.dev does not exist".to_owned(),
+                    may_restore: false,
+                });
             }),
         ),
         (

@@ -59,6 +59,7 @@ pub use pods::{
     ControllerFact, EndedContainer, GateFact, MountFact, OtherMountFact, PodFact, RunningContainer,
     ServerFact,
 };
+pub use read_workload::{NamedWorkload, WorkloadObject};
 pub use reader::Reader;
 pub use recovery::{ClaimBinding, DesiredClaim, ObservedRecovery};
 pub use server::{keeps_data, runs_client};

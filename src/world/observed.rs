@@ -165,11 +165,20 @@ pub struct NeighbourFact {
 pub enum PolicyFact {
     /// Both are there and say what this operator's builders say.
     InForce,
-    /// One is missing or says something else, or was a moment ago; the text says which.
-    Missing(String),
-    /// One of our definitions is missing, edited or being deleted, or was a moment ago; the text
-    /// says which.
-    DefinitionChanged(String),
+    /// One is missing or says something else, or was a moment ago.
+    Missing {
+        /// Which, and who changed it.
+        what: String,
+        /// False once the API server has refused the operator to restore it.
+        may_restore: bool,
+    },
+    /// One of our definitions is missing, edited or being deleted, or was a moment ago.
+    DefinitionChanged {
+        /// Which, and who changed it.
+        what: String,
+        /// False once the API server has refused the operator to restore it.
+        may_restore: bool,
+    },
     /// A user has confirmed the deletion of one of our definitions; the text says which.
     DefinitionConfirmed(String),
     /// One says that a newer version has installed it, and what it refuses or takes can't be told here;

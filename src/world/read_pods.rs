@@ -32,6 +32,21 @@ impl Reader {
         self.part_pods(workload, &pods).await.map(|parted| parted.0)
     }
 
+    /// Reads the pods that a workload controls as they are, for those who say in words of their own which
+    /// kind could not be read, as kubectl calls it, and why.
+    pub async fn find_pods(
+        &self,
+        workload: &WorkloadFound,
+    ) -> Result<Vec<Pod>, (&'static str, kube::Error)> {
+        let selected = ListParams::default().labels(&workload.selector);
+        let controllers = self.find_controllers(workload, &selected).await;
+        let controllers = controllers.map_err(|error| ("replicasets.apps", error))?;
+        let pods = self.namespaced::<Pod>().list(&selected).await;
+        let mut pods = pods.map_err(|error| ("pods", error))?.items;
+        pods.retain(|pod| is_controlled(pod, &controllers));
+        Ok(pods)
+    }
+
     /// Parts pods into those that a workload controls, by the UID of what controls each, and the
     /// others.
     pub(super) async fn part_pods(
@@ -40,42 +55,46 @@ impl Reader {
         pods: &Fact<Vec<Pod>>,
     ) -> Fact<(Vec<PodFact>, Vec<PodFact>)> {
         let selected = ListParams::default().labels(&workload.selector);
-        let (controllers, pods) = match (self.pod_controllers(workload, &selected).await, pods) {
+        let controllers = self.find_controllers(workload, &selected).await;
+        let controllers = Fact::from_read("the Deployment's ReplicaSets", controllers);
+        let (controllers, pods) = match (controllers, pods) {
             (Fact::Unknown(why), _) => return Fact::Unknown(why),
             (_, Fact::Unknown(why)) => return Fact::Unknown(why.clone()),
             (Fact::Known(controllers), Fact::Known(pods)) => (controllers, pods),
         };
-        let is_controlled = |pod: &&Pod| {
-            let controller = controller_uid(pod.meta());
-            controller.is_some_and(|uid| controllers.iter().any(|controller| controller == uid))
-        };
-        let (ours, others): (Vec<&Pod>, Vec<&Pod>) = pods.iter().partition(is_controlled);
+        let (ours, others): (Vec<&Pod>, Vec<&Pod>) = pods
+            .iter()
+            .partition(|pod| is_controlled(pod, &controllers));
         let facts = |pods: Vec<&Pod>| pods.into_iter().map(PodFact::from).collect();
         Fact::Known((facts(ours), facts(others)))
     }
 
     /// The UIDs of what controls the pods of a workload: a `StatefulSet` itself, the `ReplicaSet`s
     /// of a Deployment.
-    async fn pod_controllers(
+    async fn find_controllers(
         &self,
         workload: &WorkloadFound,
         selected: &ListParams,
-    ) -> Fact<Vec<String>> {
+    ) -> Result<Vec<String>, kube::Error> {
         let uid = workload.metadata.uid.as_deref();
         if workload.kind == WorkloadKind::StatefulSet {
-            return Fact::Known(uid.map(ToOwned::to_owned).into_iter().collect());
+            return Ok(uid.map(ToOwned::to_owned).into_iter().collect());
         }
         let sets = self
             .namespaced::<ReplicaSet>()
             .list_metadata(selected)
-            .await;
-        Fact::from_read("the Deployment's ReplicaSets", sets).map(|list| {
-            let sets = list.items.iter();
-            sets.filter(|set| controller_uid(set.meta()) == uid)
-                .filter_map(ResourceExt::uid)
-                .collect()
-        })
+            .await?;
+        let sets = sets.items.iter();
+        Ok(sets
+            .filter(|set| controller_uid(set.meta()) == uid)
+            .filter_map(ResourceExt::uid)
+            .collect())
     }
+}
+
+fn is_controlled(pod: &Pod, controllers: &[String]) -> bool {
+    let controller = controller_uid(pod.meta());
+    controller.is_some_and(|uid| controllers.iter().any(|controller| controller == uid))
 }
 
 fn controller_uid(metadata: &ObjectMeta) -> Option<&str> {

@@ -18,28 +18,72 @@ impl Reader {
         if let Some(selector) = &workload.selector {
             return self.selected_workload(workload, selector).await;
         }
+        match self.find_workload(workload).await {
+            Err((kind, error)) => Fact::from_read(&format!("{kind} {}", workload.name), Err(error)),
+            Ok(NamedWorkload::NotFound) => Fact::Known(WorkloadFact::NotFound),
+            Ok(NamedWorkload::Ambiguous) => Fact::Known(WorkloadFact::Ambiguous),
+            Ok(NamedWorkload::Found(found)) => {
+                Fact::Known(WorkloadFact::Found(Box::new(found.into())))
+            }
+        }
+    }
+
+    /// Reads what has the name of the workload, for those who say in words of their own which kind could
+    /// not be read, and why.
+    pub async fn find_workload(
+        &self,
+        workload: &Workload,
+    ) -> Result<NamedWorkload, (WorkloadKind, kube::Error)> {
+        let (sets, deployments) = (WorkloadKind::StatefulSet, WorkloadKind::Deployment);
         let stateful_set = async {
             match workload.kind {
-                Some(WorkloadKind::Deployment) => Fact::Known(None),
-                _ => self.get::<StatefulSet>(&workload.name).await,
+                Some(WorkloadKind::Deployment) => Ok(None),
+                _ => self.find::<StatefulSet>(&workload.name).await,
             }
         };
         let deployment = async {
             match workload.kind {
-                Some(WorkloadKind::StatefulSet) => Fact::Known(None),
-                _ => self.get::<Deployment>(&workload.name).await,
+                Some(WorkloadKind::StatefulSet) => Ok(None),
+                _ => self.find::<Deployment>(&workload.name).await,
             }
         };
-        match tokio::join!(stateful_set, deployment) {
-            (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why),
-            (Fact::Known(Some(_)), Fact::Known(Some(_))) => Fact::Known(WorkloadFact::Ambiguous),
-            (Fact::Known(Some(found)), _) => {
-                Fact::Known(WorkloadFact::Found(Box::new(found.into())))
+        let (stateful_set, deployment) = tokio::join!(stateful_set, deployment);
+        let stateful_set = stateful_set.map_err(|error| (sets, error))?;
+        let deployment = deployment.map_err(|error| (deployments, error))?;
+        Ok(match (stateful_set, deployment) {
+            (Some(_), Some(_)) => NamedWorkload::Ambiguous,
+            (Some(found), None) => {
+                NamedWorkload::Found(WorkloadObject::StatefulSet(Box::new(found)))
             }
-            (_, Fact::Known(Some(found))) => {
-                Fact::Known(WorkloadFact::Found(Box::new(found.into())))
+            (None, Some(found)) => {
+                NamedWorkload::Found(WorkloadObject::Deployment(Box::new(found)))
             }
-            (Fact::Known(None), Fact::Known(None)) => Fact::Known(WorkloadFact::NotFound),
+            (None, None) => NamedWorkload::NotFound,
+        })
+    }
+}
+
+/// A workload as the API server has it.
+#[derive(Clone, Debug)]
+pub enum WorkloadObject {
+    StatefulSet(Box<StatefulSet>),
+    Deployment(Box<Deployment>),
+}
+
+/// What has the name of a workload.
+#[derive(Clone, Debug)]
+pub enum NamedWorkload {
+    NotFound,
+    /// Both kinds have it.
+    Ambiguous,
+    Found(WorkloadObject),
+}
+
+impl From<WorkloadObject> for WorkloadFound {
+    fn from(object: WorkloadObject) -> Self {
+        match object {
+            WorkloadObject::StatefulSet(set) => (*set).into(),
+            WorkloadObject::Deployment(deployment) => (*deployment).into(),
         }
     }
 }

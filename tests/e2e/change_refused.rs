@@ -446,6 +446,14 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
             ],
         );
     }
+    let (unplaced, nowhere) = (place_nowhere(scene), nowhere());
+    attempt(
+        format!("patch pv {unplaced} --type=json -p [{nowhere}]"),
+        &vec![
+            "refuses to change nodeAffinity of PersistentVolume",
+            "nodeAffinity can not be changed back",
+        ],
+    );
     for (changes, tells) in template_changes() {
         attempt(
             format!("patch statefulset {set} --type=json -p [{changes}]"),
@@ -463,6 +471,29 @@ pub async fn attempts(scene: &Scene, server: &Server) -> Vec<Attempt> {
         ],
     );
     all
+}
+
+/// A guarded volume that no node is named for yet: the API server lets `nodeAffinity` be set once, and the
+/// volumes of the provisioner have theirs.
+fn place_nowhere(scene: &Scene) -> String {
+    let name = format!("{}-unplaced", scene.namespace());
+    scene.apply(&[json!({
+        "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {"name": name, "labels": {names::PROTECTED_LABEL: "true"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"},
+            "persistentVolumeReclaimPolicy": "Retain", "storageClassName": "none",
+            "claimRef": {"namespace": scene.namespace(), "name": "unplaced"},
+            "hostPath": {"path": format!("/var/empty/{name}")}},
+    })]);
+    name
+}
+
+/// The change that no pod could mount the volume after.
+fn nowhere() -> serde_json::Value {
+    let expression = json!({"key": "nowhere", "operator": "Exists"});
+    let terms = json!([{"matchExpressions": [expression]}]);
+    json!({"op": "add", "path": "/spec/nodeAffinity",
+        "value": {"required": {"nodeSelectorTerms": terms}}})
 }
 
 /// Changes of the pod template that would take the data away from Postgres, and what is said of each.

@@ -108,6 +108,48 @@ fn a_webhook_and_monitoring_are_there_when_they_are_asked_for() {
     });
 }
 
+/// Each role that can be left out goes with its binding and nothing else, and is there where a release from
+/// before has no such value.
+#[test]
+fn each_role_that_can_be_left_out_is_left_out_by_its_value() {
+    beside_others("chart-roles", async |scene| {
+        let roles = |values: &str| -> BTreeSet<String> {
+            let words =
+                format!("template holdfast {CHART} --show-only templates/access.yaml{values}");
+            let rendered = helm(scene, &words);
+            let file = write_file(&rendered);
+            scene.kubectl(&format!(
+                "apply --server-side --force-conflicts --dry-run=server -f {}",
+                file.path().display()
+            ));
+            let mut kind = "";
+            let mut found = BTreeSet::new();
+            for line in rendered.lines() {
+                if let Some(named) = line.strip_prefix("kind: ") {
+                    kind = named;
+                } else if let Some(name) = line.strip_prefix("  name: holdfast") {
+                    found.insert(format!("{kind} holdfast{name}"));
+                }
+            }
+            found
+        };
+        let all = roles("");
+        assert_eq!(roles(" --set roles=null"), all);
+        for value in ["restore", "gate", "repair"] {
+            let left = roles(&format!(" --set roles.{value}=false"));
+            let without: Vec<&String> = all.difference(&left).collect();
+            let (role, binding) = (
+                format!("ClusterRole holdfast-{value}"),
+                format!("ClusterRoleBinding holdfast-{value}"),
+            );
+            assert_eq!(without, [&role, &binding]);
+            assert_eq!(left.difference(&all).count(), 0);
+        }
+        let none = " --set roles.restore=false,roles.gate=false,roles.repair=false";
+        assert_eq!(roles(none).len(), all.len() - 6);
+    });
+}
+
 /// The operator reads the defaults as they were written, without users where the cluster assigns them.
 #[test]
 fn defaults_for_agents_and_network_policies_are_there_when_they_are_asked_for() {

@@ -33,6 +33,7 @@ mod data_unknown;
 mod declared;
 mod deletion_refused;
 mod drill;
+mod fenced_workloads;
 mod files;
 mod gated;
 mod gitops;

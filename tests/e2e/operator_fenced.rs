@@ -7,6 +7,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::fenced_workloads;
 use crate::support::{
     NAME, OPERATOR_USER, Scene, Server, assert_tells, beside_others, operator_config, write_file,
 };
@@ -27,6 +28,7 @@ fn the_operators_token_writes_only_what_the_operator_is_for() {
             "patch statefulset {} --type=merge -p {none}",
             server.name
         )));
+        fenced_workloads::assert_let_through(scene, &server);
         // A release is this, and the policies can't see whether it was asked for.
         scene.kubectl(&as_operator(&format!(
             "label pvc {} {}-",
@@ -47,19 +49,21 @@ pub async fn assert_answers(scene: &Scene, server: &Server, is_fenced: bool) {
         build_volume(scene, "Retain"),
         volume_on_delete(scene),
         their_claim(scene),
-        their_set(scene),
+        fenced_workloads::deleting_set(scene),
+        fenced_workloads::unmarked_deployment(scene),
         their_job(scene),
         their_restore(scene, "theirs"),
     ]);
     let all = changes(scene, server).into_iter();
-    for (words, tells) in all.chain(changes_of_storage(scene)) {
+    let all = all.chain(changes_of_storage(scene));
+    for (words, tells) in all.chain(fenced_workloads::changes()) {
         assert_answer(scene.try_kubectl(&as_operator(&words)), tells);
     }
     let namespace = scene.namespace();
     scene.kubectl(&format!(
         "delete pv {namespace}-theirs {namespace}-on-delete"
     ));
-    scene.kubectl("delete statefulset/theirs pvc/unbound");
+    scene.kubectl("delete statefulset/theirs deployment/theirs pvc/unbound");
     let answer = scene.try_kubectl(&as_operator("delete job theirs"));
     assert_answer(answer, "deletes the Jobs and CronJobs of its agents");
     scene.kubectl("delete job theirs");
@@ -79,7 +83,7 @@ pub async fn assert_answers(scene: &Scene, server: &Server, is_fenced: bool) {
 }
 
 /// On trial, with the operator's permissions.
-fn as_operator(words: &str) -> String {
+pub fn as_operator(words: &str) -> String {
     format!("{words} --dry-run=server --as={OPERATOR_USER}")
 }
 
@@ -132,18 +136,6 @@ fn their_claim(scene: &Scene) -> Value {
             "resources": {"requests": {"storage": "1Gi"}}}})
 }
 
-/// A StatefulSet that deletes the claims of the pods that it stops. Nothing is to run.
-fn their_set(scene: &Scene) -> Value {
-    json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
-        "metadata": {"name": "theirs", "namespace": scene.namespace()},
-        "spec": {"serviceName": "theirs", "replicas": 1,
-            "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"},
-            "selector": {"matchLabels": {"app": "theirs"}},
-            "template": {"metadata": {"labels": {"app": "theirs"}},
-                "spec": {"nodeSelector": {"nowhere": "theirs"},
-                    "containers": [{"name": "any", "image": "any"}]}}}})
-}
-
 /// What would take files of unguarded claims along, or can't be taken back.
 fn changes_of_storage(scene: &Scene) -> Vec<(String, &'static str)> {
     let namespace = scene.namespace();
@@ -185,10 +177,6 @@ fn changes_of_storage(scene: &Scene) -> Vec<(String, &'static str)> {
         (
             patch("pvc unbound", json!({"volumeName": "anybodys"})),
             of_storage,
-        ),
-        (
-            patch("statefulset theirs", json!({"replicas": 0})),
-            "with whenScaled: Delete",
         ),
     ]
 }

@@ -120,17 +120,25 @@ reasons! { GUARD:
          the volumes are on Retain.",
         "`kubectl holdfast recover NAME -n NAMESPACE` recreates the namespace and its guarded \
          objects. Then apply the rest again, such as the workload.";
+    WORKLOAD_TERMINATING = "WorkloadTerminating" on "Guarded=False":
+        "The workload is being deleted, and its pods with it. Its guarded claims stay.",
+        "The message names the finalizer that it waits for, and whose it is. When it is gone, apply it \
+         again from where you keep it.";
+    LEDGER_TERMINATING = "LedgerTerminating" on "Guarded=False":
+        "The DatabaseLedger is being deleted: what is remembered outside of the namespace goes with it.",
+        "Save it as the message says, and wait for whoever set the finalizer that it names. The \
+         operator writes a new one when it is gone.";
     POLICY_MISSING = "PolicyMissing" on "Guarded=False":
         "An admission policy of Holdfast, or its binding, was deleted or changed, or the API server \
          does not ask them, so it may not refuse deletions. Finalizers and Retain still hold.",
         "Wait; the operator restores it at once, and an event on the policy names the field \
-         manager that changed it. If it does not pass, apply the installation manifest again. If the \
-         message says that the policies exist, see that the API server has the admission plugin \
+         manager that changed it. If it does not pass, or the ClusterRole `holdfast-repair` was left \
+         out, apply the installation manifest again. If the message says that the policies exist, see that the API server has the admission plugin \
          ValidatingAdmissionPolicy.";
     DEFINITION_CHANGED = "DefinitionChanged" on "Guarded=False":
         "A CustomResourceDefinition of Holdfast was deleted or changed.",
         "Wait; the operator restores it at once, and an event on it names the field manager that \
-         changed it. If it does not pass: `holdfast crd | kubectl apply --server-side \
+         changed it. If it does not pass, or the ClusterRole `holdfast-repair` was left out: `holdfast crd | kubectl apply --server-side \
          --force-conflicts -f -`. For one that is Terminating, see `docs/guard.md`.";
     NEWER_VERSION = "NewerVersion" on "Guarded=False":
         "An admission policy or CustomResourceDefinition says that a newer version of Holdfast has \

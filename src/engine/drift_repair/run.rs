@@ -1,6 +1,7 @@
 //! Keeps what the guard stands on as it was built: admission policies and definitions that somebody
 //! deletes or edits are restored at once, and an event says so.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,15 +35,18 @@ enum Drift {
     Definition(Box<DefinitionDrift>),
 }
 
+/// What the operator was not permitted to restore, because its role for that was left out.
+type NotPermitted = BTreeSet<String>;
+
 impl Drift {
-    fn fact(&self) -> PolicyFact {
+    fn fact(&self, not_permitted: &NotPermitted) -> PolicyFact {
+        let what = self.difference().to_owned();
+        let may_restore = !not_permitted.contains(&self.name());
         match self {
-            _ if self.is_newer() => PolicyFact::Newer(self.difference().to_owned()),
-            Self::Policy(drift) => PolicyFact::Missing(drift.difference.clone()),
-            Self::Definition(drift) if drift.is_confirmed => {
-                PolicyFact::DefinitionConfirmed(drift.difference.clone())
-            }
-            Self::Definition(drift) => PolicyFact::DefinitionChanged(drift.difference.clone()),
+            _ if self.is_newer() => PolicyFact::Newer(what),
+            Self::Policy(_) => PolicyFact::Missing { what, may_restore },
+            Self::Definition(drift) if drift.is_confirmed => PolicyFact::DefinitionConfirmed(what),
+            Self::Definition(_) => PolicyFact::DefinitionChanged { what, may_restore },
         }
     }
 
@@ -105,8 +109,10 @@ pub async fn run_drift_repair(
 ) {
     let mut ticks = std::pin::pin!(ticks);
     let mut backoff = Backoff::default();
+    let mut not_permitted = NotPermitted::new();
     loop {
-        let pause = if context.disturbance.current().is_some() {
+        // What the operator may not restore somebody else does, and the watch says so.
+        let pause = if context.disturbance.current().is_some() && not_permitted.is_empty() {
             TRY_AGAIN
         } else {
             LOOK_AGAIN
@@ -125,6 +131,7 @@ pub async fn run_drift_repair(
                 continue;
             }
         };
+        not_permitted.retain(|name| drifts.iter().any(|drift| drift.name() == *name));
         let Some(first) = drifts.first() else {
             if context.disturbance.current().is_some() {
                 context.disturbance.set(None);
@@ -140,15 +147,22 @@ pub async fn run_drift_repair(
                 let _ = databases.try_send(());
             }
         };
-        say(Some(first.fact()));
+        say(Some(first.fact(&not_permitted)));
         let (mut left, mut is_waiting) = (None, true);
         for drift in &drifts {
             let wait = backoff.wait(&drift.name(), Instant::now());
             is_waiting &= !wait.is_zero();
-            let is_done =
-                wait.is_zero() && !drift.is_left() && repair(&context, drift, &mut backoff).await;
-            if !is_done {
-                left.get_or_insert_with(|| drift.fact());
+            let is_tried = wait.is_zero() && !drift.is_left();
+            let outcome = if is_tried {
+                repair(&context, drift, &mut backoff).await
+            } else {
+                Outcome::Left
+            };
+            if outcome == Outcome::NotPermitted {
+                not_permitted.insert(drift.name());
+            }
+            if outcome != Outcome::Restored {
+                left.get_or_insert_with(|| drift.fact(&not_permitted));
             }
         }
         if !is_waiting {
@@ -177,7 +191,9 @@ pub async fn fetch_policy(context: &Context, namespace: &str, name: &str) -> Fac
         let drifts = drifts.into_iter();
         let drifts = in_order(drifts.map(|drift| Drift::Policy(Box::new(drift))).collect());
         let first = drifts.first();
-        first.map_or(PolicyFact::InForce, Drift::fact)
+        first.map_or(PolicyFact::InForce, |drift| {
+            drift.fact(&NotPermitted::new())
+        })
     })
 }
 
@@ -201,8 +217,18 @@ async fn find_drifts(context: &Context) -> Result<Vec<Drift>, kube::Error> {
     Ok(in_order(policies.chain(definitions).collect()))
 }
 
-/// Restores one thing and writes an event. Returns whether it is restored.
-async fn repair(context: &Context, drift: &Drift, backoff: &mut Backoff) -> bool {
+/// What became of something that is not as built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Restored,
+    /// It is not restored now.
+    Left,
+    /// The operator has no permission to.
+    NotPermitted,
+}
+
+/// Restores one thing and writes an event.
+async fn repair(context: &Context, drift: &Drift, backoff: &mut Backoff) -> Outcome {
     let put_back = async {
         match drift {
             Drift::Policy(drift) => policies::put_back(context, drift).await,
@@ -235,6 +261,10 @@ async fn repair(context: &Context, drift: &Drift, backoff: &mut Backoff) -> bool
         Err(error @ WriteError::TimedOut { .. }) => {
             format!("{difference}. {error}; it is tried again")
         }
+        Err(error) if error.is_not_permitted() => format!(
+            "{difference}. Without the ClusterRole holdfast-repair and its binding it is watched and not \
+             restored: {error}. {by_hand}"
+        ),
         Err(error) => format!("{difference}. {error}. {by_hand}"),
     };
     tracing::warn!(note, "the guard was disarmed");
@@ -247,7 +277,11 @@ async fn repair(context: &Context, drift: &Drift, backoff: &mut Backoff) -> bool
         secondary: None,
     };
     publish(context, event, &regarding).await;
-    is_done
+    match repair {
+        Ok(Repair::Done) => Outcome::Restored,
+        Err(error) if error.is_not_permitted() => Outcome::NotPermitted,
+        _ => Outcome::Left,
+    }
 }
 
 #[cfg(test)]
@@ -268,9 +302,21 @@ mod tests {
     #[test]
     fn what_is_a_newer_versions_is_left_to_it_and_said_last() {
         assert!(drift(true).is_left() && !drift(false).is_left());
-        assert!(matches!(drift(true).fact(), PolicyFact::Newer(_)));
+        let none = NotPermitted::new();
+        assert!(matches!(drift(true).fact(&none), PolicyFact::Newer(_)));
         let ordered = in_order(vec![drift(true), drift(false)]);
         let newer: Vec<bool> = ordered.iter().map(Drift::is_newer).collect();
         assert_eq!(newer, [false, true]);
+    }
+
+    #[test]
+    fn what_the_operator_may_not_restore_is_said() {
+        let changed = drift(false);
+        let may_restore = |not_permitted: &NotPermitted| match changed.fact(not_permitted) {
+            PolicyFact::Missing { may_restore, .. } => may_restore,
+            other => panic!("{other:?}"),
+        };
+        assert!(may_restore(&NotPermitted::new()));
+        assert!(!may_restore(&[changed.name()].into()));
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding, Subject};
 
 use crate::api::names;
+use crate::install::OPTIONAL_ROLES;
 use crate::resources;
 use crate::wording::quoted_line;
 
@@ -109,20 +110,15 @@ fn describe(subject: &Subject) -> String {
     }
 }
 
-/// What may be left out, with its binding, and what then does not work.
-const OPTIONAL: &[(&str, &str)] = &[
-    ("holdfast-restore", "no DatabaseRestore is carried out"),
-    (
-        "holdfast-gate",
-        "no readiness gate opens, so pods that have it never become Ready",
-    ),
-];
-
 /// Whether a role was left out on purpose: with its binding.
 pub fn left_out(name: &str, has_role: bool, has_binding: bool) -> Option<String> {
-    let (_, without) = OPTIONAL.iter().find(|(optional, _)| *optional == name)?;
-    (!has_role && !has_binding)
-        .then(|| format!("ClusterRole {name} and its binding are left out: {without}"))
+    let role = OPTIONAL_ROLES.iter().find(|role| role.name == name)?;
+    (!has_role && !has_binding).then(|| {
+        format!(
+            "ClusterRole {name} and its binding are left out: {}",
+            role.without
+        )
+    })
 }
 
 /// One permission: group, resource, name of the object, verb.
@@ -344,6 +340,8 @@ mod tests {
         assert!(left_out("holdfast-gate", true, false).is_none());
         assert!(left_out("holdfast-gate", false, true).is_none());
         assert!(left_out("holdfast", false, false).is_none());
+        let said = left_out("holdfast-repair", false, false).unwrap();
+        assert!(said.contains("are watched and not restored"), "{said}");
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
+use k8s_openapi::api::apps::v1::{ControllerRevision, ReplicaSet};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{CustomResourceExt, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -15,8 +15,7 @@ use crate::incident::{Lookup, TemplateRevision, WorkloadFacts};
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::ClusterRequest;
 use crate::plugin::paging::fetch_pages;
-use crate::resources;
-use crate::world::Fact;
+use crate::world::{Fact, NamedWorkload, WorkloadFound, WorkloadObject};
 
 /// The most objects of a kind that are kept.
 const KEPT: usize = 500;
@@ -92,11 +91,11 @@ where
     .await
 }
 
-/// Reads the workload. Without a kind, the StatefulSet of that name, else the Deployment.
+/// Reads the workload that the spec names.
 pub async fn fetch_workload(
     cluster: &Cluster,
     wanted: Option<&Workload>,
-) -> Fact<Option<WorkloadFacts>> {
+) -> Fact<Option<WorkloadObject>> {
     let Some(wanted) = wanted else {
         return Fact::Unknown(
             "could not read the workload: neither a ProtectedDatabase nor a DatabaseLedger names \
@@ -107,48 +106,40 @@ pub async fn fetch_workload(
     if wanted.selector.is_some() {
         return Fact::Known(None);
     }
-    let (name, namespace, context) = (
-        wanted.name.as_str(),
-        cluster.namespace.as_str(),
-        cluster.context.as_deref(),
-    );
-    if wanted.kind != Some(WorkloadKind::Deployment) {
-        let found = told(
-            ClusterRequest::about("get", "statefulsets.apps", name, Some(namespace), context),
-            cluster.reader().find::<StatefulSet>(name).await,
-        );
-        if wanted.kind.is_some() || !matches!(found, Fact::Known(None)) {
-            return found.map(|found| {
-                found.map(|set| {
-                    seen(
-                        WorkloadKind::StatefulSet,
-                        set.metadata,
-                        set.spec.map(|spec| spec.template),
-                    )
-                })
-            });
+    let name = wanted.name.as_str();
+    match cluster.reader().find_workload(wanted).await {
+        Ok(NamedWorkload::Found(found)) => Fact::Known(Some(found)),
+        Ok(NamedWorkload::NotFound) => Fact::Known(None),
+        Ok(NamedWorkload::Ambiguous) => Fact::Unknown(format!(
+            "could not tell which workload runs the database: there are both a StatefulSet and a \
+             Deployment {name}, and spec.workload.kind says neither"
+        )),
+        Err((kind, error)) => {
+            let resource = match kind {
+                WorkloadKind::StatefulSet => "statefulsets.apps",
+                WorkloadKind::Deployment => "deployments.apps",
+            };
+            let (namespace, context) = (cluster.namespace.as_str(), cluster.context.as_deref());
+            let question = ClusterRequest::about("get", resource, name, Some(namespace), context);
+            Fact::Unknown(question.failed(error).to_string())
         }
     }
-    let found = told(
-        ClusterRequest::about("get", "deployments.apps", name, Some(namespace), context),
-        cluster.reader().find::<Deployment>(name).await,
-    );
-    found.map(|found| {
-        found.map(|set| {
-            seen(
-                WorkloadKind::Deployment,
-                set.metadata,
-                set.spec.map(|spec| spec.template),
-            )
-        })
-    })
 }
 
-fn seen(
-    kind: WorkloadKind,
-    metadata: ObjectMeta,
-    template: Option<PodTemplateSpec>,
-) -> WorkloadFacts {
+/// What is kept of a workload.
+pub fn seen(workload: WorkloadObject) -> WorkloadFacts {
+    let (kind, metadata, template) = match workload {
+        WorkloadObject::StatefulSet(set) => (
+            WorkloadKind::StatefulSet,
+            set.metadata,
+            set.spec.map(|spec| spec.template),
+        ),
+        WorkloadObject::Deployment(deployment) => (
+            WorkloadKind::Deployment,
+            deployment.metadata,
+            deployment.spec.map(|spec| spec.template),
+        ),
+    };
     WorkloadFacts {
         kind,
         metadata,
@@ -156,19 +147,34 @@ fn seen(
     }
 }
 
-/// Reads the workload's pods that there are.
-pub async fn fetch_pods(cluster: &Cluster, wanted: Option<&Workload>) -> Fact<Vec<Pod>> {
-    let (name, selector) = wanted.map_or((None, None), |wanted| {
-        (Some(wanted.name.clone()), wanted.selector.clone())
-    });
-    fetch_picked(cluster, "pods", |pod: Pod| {
-        let is_picked = match &selector {
-            Some(selector) => selector.select(pod.metadata.labels.as_ref()?),
-            None => name.is_some() && resources::workload_of(&pod.metadata) == name.as_deref(),
-        };
-        is_picked.then_some(pod)
-    })
-    .await
+/// Reads the workload's pods that there are: those that it controls, by UID. One of the name that was
+/// there before had pods of its own.
+pub async fn fetch_pods(
+    cluster: &Cluster,
+    wanted: Option<&Workload>,
+    workload: &Fact<Option<WorkloadObject>>,
+) -> Fact<Vec<Pod>> {
+    if let Some(selector) = wanted.and_then(|wanted| wanted.selector.as_ref()) {
+        return fetch_picked(cluster, "pods", |pod: Pod| {
+            selector
+                .select(pod.metadata.labels.as_ref()?)
+                .then_some(pod)
+        })
+        .await;
+    }
+    let found = match workload {
+        Fact::Unknown(why) => return Fact::Unknown(why.clone()),
+        Fact::Known(None) => return Fact::Known(Vec::new()),
+        Fact::Known(Some(found)) => WorkloadFound::from(found.clone()),
+    };
+    match cluster.reader().find_pods(&found).await {
+        Ok(pods) => Fact::Known(pods),
+        Err((resource, error)) => {
+            let (namespace, context) = (cluster.namespace.as_str(), cluster.context.as_deref());
+            let question = ClusterRequest::list(resource, Some(namespace), context);
+            Fact::Unknown(question.failed(error).to_string())
+        }
+    }
 }
 
 /// Reads how the workload's pods were made before.

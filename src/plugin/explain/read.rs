@@ -6,7 +6,9 @@ use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVo
 use kube::CustomResourceExt as _;
 
 use super::events::{fetch_cluster_events, fetch_events};
-use super::objects::{fetch_listed, fetch_pods, fetch_revisions, fetch_workload, told, told_of};
+use super::objects::{
+    fetch_listed, fetch_pods, fetch_revisions, fetch_workload, seen, told, told_of,
+};
 use crate::api::{
     DatabaseBackup, DatabaseCheck, DatabaseLedger, DatabaseRestore, ProtectedDatabase,
     ProtectedDatabaseSpec, Workload, names,
@@ -76,14 +78,16 @@ async fn fetch_facts(cluster: &Cluster, name: &str) -> Result<Facts, PluginError
     })
     .await;
     let wanted = find_workload(&database, &ledger);
-    let workload = fetch_workload(cluster, wanted.as_ref()).await;
+    let found = fetch_workload(cluster, wanted.as_ref()).await;
+    let pods = fetch_pods(cluster, wanted.as_ref(), &found).await;
+    let workload = found.map(|found| found.map(seen));
     let mut facts = Facts {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         context_flag: cluster.context_flag(),
         now: Timestamp::now(),
         revisions: fetch_revisions(cluster, &workload).await,
-        pods: fetch_pods(cluster, wanted.as_ref()).await,
+        pods,
         database,
         ledger,
         checks,

@@ -9,6 +9,7 @@ mod operator_down;
 mod recovered_unguarded;
 mod reinstall;
 mod released;
+mod repair_not_allowed;
 mod restore_not_allowed;
 mod rules_broken;
 mod tainted_node;
