@@ -123,7 +123,10 @@ mod tests {
     use super::*;
 
     fn changed() -> PolicyFact {
-        PolicyFact::DefinitionChanged("databaserestores.holdfast.dev is not the one".to_owned())
+        PolicyFact::DefinitionChanged {
+            what: "databaserestores.holdfast.dev is not the one".to_owned(),
+            may_restore: true,
+        }
     }
 
     /// A pass of that database, which reports what it has read.
