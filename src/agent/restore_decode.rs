@@ -179,8 +179,8 @@ mod tests {
     }
 
     fn decode_with(head: Option<Vec<u8>>) -> Result<ArchiveSummary, Broken> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archives");
-        let archive = std::fs::read(format!("{folder}/version-1.14.pgc")).unwrap();
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archives");
+        let archive = std::fs::read(format!("{directory}/version-1.14.pgc")).unwrap();
         let stored = zstd::encode_all(archive.as_slice(), 1).unwrap();
         let decoding = Decoding {
             key_of_digests: [7; 32],
@@ -193,8 +193,8 @@ mod tests {
     /// Short enough that its end is what completes the table of contents.
     #[test]
     fn a_dump_with_another_table_of_contents_than_the_one_that_was_restored_is_odd() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archives");
-        let archive = std::fs::read(format!("{folder}/version-1.14.pgc")).unwrap();
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archives");
+        let archive = std::fs::read(format!("{directory}/version-1.14.pgc")).unwrap();
         let (_, length) = crate::postgres::parse_head(&archive).unwrap();
         let head = archive[..length].to_vec();
         decode_with(None).unwrap();

@@ -12,31 +12,20 @@ use crate::wording::{list, quoted};
 
 use super::DumpPrograms;
 use super::dump::DumpedServer;
-use super::restore_beside::NotBeside;
 use super::restore_compare::Comparison;
 use super::restore_context::{Beside, Restoring, add_seconds};
 use super::restore_database::{NewDatabase, create, drop_own, failed, mark};
 use super::restore_facts::{fetch_databases, fetch_properties};
 use super::restore_mark::{Mark, MarkState};
 use super::restore_names::Names;
+use super::restore_not_beside::NotBeside;
 use super::restore_order::{RESTORE_APPLICATION_NAME, RestoreStep, RestoreWatcher};
-use super::restore_program::OneDatabase;
-use super::restore_server::Plan;
 use super::restore_server_facts::ServerFacts;
+use super::restore_tools::{OneDatabase, Tools};
 use super::restore_verify::{Expected, Verified, verify};
 
 /// From this version on only the owner of a database may create something in its schema `public`.
 const PUBLIC_IS_THE_OWNERS: u32 = 15;
-
-/// What it takes to restore the databases of a set.
-pub struct Tools<'a> {
-    pub plan: Plan<'a>,
-    pub writer: &'a Writer,
-    pub facts: &'a ServerFacts,
-    /// What the disk can hold, in bytes, if that is known.
-    pub capacity: Option<u64>,
-    pub programs: &'a DumpPrograms,
-}
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
     /// Finds the programs of the server's version.

@@ -3,28 +3,23 @@
 use std::fmt::Write as _;
 use std::io;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::api::{AgentFailure, RestoreTarget, reasons};
-use crate::postgres::{ArchiveSummary, ContentsEntry, DigestKey, NoProgram, find_program_for};
-use crate::store::ManifestDatabase;
+use crate::api::{AgentFailure, reasons};
+use crate::postgres::{ArchiveSummary, ContentsEntry, NoProgram, find_program_for};
 use crate::wording::quoted;
 
 use super::memory_file::MemoryFile;
-use super::restore_beside::NotBeside;
 use super::restore_context::{Beside, Restoring};
-use super::restore_database::NewDatabase;
-use super::restore_decode::Decoding;
-use super::restore_errors::{NOT_RESTORED_LIMIT, Said};
-use super::restore_fetch::StoredDump;
-use super::restore_one::Tools;
+use super::restore_errors::NOT_RESTORED_LIMIT;
+use super::restore_not_beside::NotBeside;
 use super::restore_order::RestoreWatcher;
 use super::restore_preflight::missing_tablespaces;
 use super::restore_stream::{HEAD_LIMIT, PROGRAM, Program, Streamed, restore_object};
+use super::restore_tools::OneDatabase;
 use super::restore_verify::build_session_settings;
 
 /// What an entry of a table of contents takes beside its texts, at most.
@@ -33,49 +28,6 @@ const OF_ENTRY: usize = 400;
 const HAS_IDLE_SESSION_TIMEOUT: u32 = 14;
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);
-
-/// One database of a set, and how it is restored by the program.
-pub struct OneDatabase<'a> {
-    pub tools: &'a Tools<'a>,
-    pub database: &'a ManifestDatabase,
-    pub new: &'a NewDatabase<'a>,
-    pub contents: &'a [ContentsEntry],
-    pub dump: StoredDump<'a>,
-    pub key_of_digests: DigestKey,
-    /// Bytes of the dump that were decompressed so far.
-    pub restored: Arc<AtomicU64>,
-}
-
-impl OneDatabase<'_> {
-    /// A drill that passes has proven all of a set.
-    pub fn forgives(&self) -> bool {
-        self.tools.plan.into != RestoreTarget::Scratch
-    }
-
-    /// What is listened for in what the program says.
-    pub fn said(&self) -> Said {
-        if self.forgives() {
-            Said::new(self.contents)
-        } else {
-            Said::default()
-        }
-    }
-
-    /// How its dump is read.
-    pub fn decoding(&self, head: Option<Vec<u8>>) -> Decoding {
-        Decoding {
-            key_of_digests: self.key_of_digests,
-            restored: self.restored.clone(),
-            head,
-        }
-    }
-
-    /// The numbers of the entries that are restored; none for all of them.
-    pub fn chosen(&self) -> Option<Vec<i64>> {
-        let all = || self.contents.iter().map(|entry| entry.dump_id).collect();
-        self.tools.plan.tables.is_some().then(all)
-    }
-}
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
     /// Runs `pg_restore`: rows as they come, then indexes and constraints, by so many sessions. The inner error is

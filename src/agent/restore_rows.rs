@@ -58,7 +58,7 @@ pub async fn restore_rows(
     let fetching = Box::pin(fetch_decoded(dump, decoding, shared));
     let programs = sessions.into_iter().zip(inputs);
     let running = try_join_all(programs.map(|(session, input)| run_program(session, input)));
-    // A set that is another one by now makes programs fail, too: that is what is said then.
+    // A set that is another one by now makes programs fail, too: that is what is reported then.
     let (fetched, ran) = tokio::join!(fetching, running);
     let (fetched, ran) = (fetched?, ran?);
     let Some(dumped) = fetched else {

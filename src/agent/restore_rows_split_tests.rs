@@ -1,4 +1,4 @@
-//! Tests of `restore_rows_split`: archives of real servers, split in many ways.
+//! Tests of `restore_rows_split`: archives of real servers, split between few and many sessions.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -53,8 +53,8 @@ impl Content {
 }
 
 fn fixture(version: &str) -> Vec<u8> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archives");
-    std::fs::read(format!("{folder}/version-{version}.pgc")).unwrap()
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archives");
+    std::fs::read(format!("{directory}/version-{version}.pgc")).unwrap()
 }
 
 /// The archives that an archive is split into.

@@ -19,7 +19,6 @@ use super::restore_database::{
 use super::restore_doors::open_doors;
 use super::restore_facts::fetch_facts;
 use super::restore_names::Names;
-use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
 use super::restore_preflight::{look_ahead, problems_of};
 use super::restore_preflight_asked::not_asked_for;
@@ -28,6 +27,7 @@ use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put
 use super::restore_server_facts::{Preflight, ServerFacts};
 use super::restore_standing::fetch_counting_manifest;
 use super::restore_swap_state::Left;
+use super::restore_tools::Tools;
 
 /// How long tidying up may take after a failure.
 const TIDY_LIMIT: Duration = Duration::from_mins(2);

@@ -77,7 +77,7 @@ pub async fn restore_object(
     let begun = Instant::now();
     let (sender, raw) = mpsc::channel::<Vec<u8>>(WAITING);
     let fetching = Box::pin(fetch_decoded(dump, decoding, Whole(sender)));
-    // A set that is another one by now makes the program fail, too: that is what is said then.
+    // A set that is another one by now makes the program fail, too: that is what is reported then.
     let (fetched, ran) = tokio::join!(fetching, run_program(program, raw));
     let (fetched, ran) = (fetched?, ran?);
     let Some(dumped) = fetched else {

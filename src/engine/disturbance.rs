@@ -65,7 +65,7 @@ impl Disturbance {
     }
 
     /// What a pass of a database is to report: what is wrong, or what was wrong a moment ago and no
-    /// pass of it has reported. One that is seen for the first time is told only what is.
+    /// pass of it has reported. One that is seen for the first time is to report only what is.
     #[must_use]
     pub fn read_for(&self, namespace: &str, name: &str) -> Option<PolicyFact> {
         let mut known = self.known();
