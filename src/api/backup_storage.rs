@@ -182,7 +182,9 @@ pub enum ObjectLockMode {
     Compliance,
 }
 
-fn default_region() -> String {
+/// The region where nobody says it.
+#[must_use]
+pub fn default_region() -> String {
     "us-east-1".to_owned()
 }
 

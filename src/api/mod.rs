@@ -83,7 +83,7 @@ pub use backup_directory::{BackupDirectory, claim_mount, claims_of};
 pub use backup_spec::{Backup, Encryption, Retention};
 pub use backup_storage::{
     EncryptionAlgorithm, ObjectLock, ObjectLockMode, S3CredentialsSecret, S3Profile, S3Storage,
-    ServerSideEncryption, Storage,
+    ServerSideEncryption, Storage, default_region,
 };
 pub use backup_turn::{BackupTurn, TURN_NAME_LIMIT};
 pub use backup_verdict::{BackupConfirmation, BackupDemotion, BackupSnapshot, BackupVerdict};

@@ -154,6 +154,7 @@ pub fn judge_checks(observed: &Observed) -> Judged<'_> {
                 ),
                 findings: stored.map(known_findings).unwrap_or_default(),
             },
+            Some(stored) if has_forgotten_others(check, stored) => from_stored(stored),
             Some(stored) if !newest_by_target.contains(&name) => from_stored(stored),
             // What it was compared with is gone: the reset that was reported then stays.
             Some(stored)
@@ -370,6 +371,14 @@ fn from_stored(stored: &CheckVerdict) -> Verdict {
         message: stored.message.clone(),
         findings: known_findings(stored),
     }
+}
+
+/// Whether backups of others were found by a version that wrote it elsewhere: judged again, the check would know
+/// of none, and what is unknown would be good.
+fn has_forgotten_others(check: &DatabaseCheck, stored: &CheckVerdict) -> bool {
+    let status = check.status.as_ref();
+    status.is_none_or(|status| status.other_backups.is_none())
+        && [reasons::MORE_ROWS_ELSEWHERE, reasons::OTHERS_BACKUPS].contains(&stored.reason.as_str())
 }
 
 /// What another version found can't be written again.

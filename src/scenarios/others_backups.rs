@@ -122,6 +122,23 @@ fn nothing_is_green_or_new_beside_backups_of_others() {
     }
 }
 
+/// An older version wrote what it had found into a field that is gone.
+#[test]
+fn what_an_older_version_found_of_others_is_not_forgotten() {
+    for reason in [reasons::MORE_ROWS_ELSEWHERE, reasons::OTHERS_BACKUPS] {
+        let mut found = check("knowledge-1", AT);
+        let status = found.status.as_mut();
+        let verdict = status.and_then(|status| status.verdict.as_mut());
+        let verdict = verdict.expect("a verdict");
+        verdict.outcome = CheckOutcome::Unverifiable;
+        reason.clone_into(&mut verdict.reason);
+        let plan = decide(&Sample::guarded().only_checks(vec![found]).0);
+        let expected = ("Unknown".to_owned(), reason.to_owned());
+        assert_eq!(says(&plan, "DataVerified"), expected);
+        assert_eq!(plan.status.baseline, None, "{reason}");
+    }
+}
+
 /// What was restored by `kubectl holdfast adopt` is compared with its set, row by row, and then is what
 /// later checks are compared with.
 #[test]

@@ -272,6 +272,8 @@ const fn is_of_the_object(kind: StoreErrorKind) -> bool {
         StoreErrorKind::NotFound
             | StoreErrorKind::TooLarge
             | StoreErrorKind::Denied
+            // Another key than that of the bucket may have encrypted it.
+            | StoreErrorKind::WrongEncryption
             | StoreErrorKind::Unreadable
     )
 }

@@ -95,10 +95,11 @@ pub(super) fn unverifiable(input: &Input<'_>, finding: &Finding) -> String {
             accept(input)
         ),
         Finding::OthersBackups { .. } => format!(
-            "{sentence}. What they hold is neither compared nor shown. If it is the data that belongs here, \
-             list and restore it with a key of the bucket: {}. If this is another database: {}",
-            adopt_command(input),
-            accept(input)
+            "{sentence}. What they hold is neither compared nor shown. If the data here is complete, or this is \
+             another database: {}. If what they hold is missing here, list and restore it with a key of the \
+             bucket: {}",
+            accept(input),
+            adopt_command(input)
         ),
         // An agent says itself what to do.
         _ => match explain_login(input) {

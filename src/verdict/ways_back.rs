@@ -1,7 +1,8 @@
 //! What to do about a reset that is suspected: the steps back to data that may still exist, the
 //! shortest first.
 
-use crate::api::{Finding, MountedVolume};
+use crate::api::{Finding, MountedVolume, default_region};
+use crate::wording::shell_word;
 
 use super::input::{Baseline, Input};
 use super::unread::{is_other_instance, other_ordinal};
@@ -137,13 +138,22 @@ pub(super) fn adopt_command(input: &Input<'_>) -> String {
     );
     place.truncate(place.trim_end_matches('/').len());
     let endpoint = storage.endpoint.as_ref();
-    let endpoint = endpoint.map_or_else(String::new, |url| format!(" --endpoint {url}"));
+    // Whoever wrote the ProtectedDatabase wrote these, and an administrator copies them.
+    let endpoint = endpoint.map_or_else(String::new, |url| {
+        format!(" --endpoint {}", shell_word(url))
+    });
+    let region = if storage.region == default_region() {
+        String::new()
+    } else {
+        format!(" --region {}", shell_word(&storage.region))
+    };
     let style = if storage.force_path_style {
         " --path-style"
     } else {
         ""
     };
-    format!("kubectl holdfast adopt {place}{endpoint}{style}")
+    let place = shell_word(&place);
+    format!("kubectl holdfast adopt {place}{endpoint}{region}{style}")
 }
 
 /// The command that changes the pod template. Of pods by their labels another operator has it.

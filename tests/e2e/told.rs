@@ -115,7 +115,7 @@ fn what_may_not_be_read_is_said_and_the_rest_is_told() {
             0,
             &[
                 "What could not be read",
-                "not allowed to list pods",
+                "not allowed to get statefulsets.apps",
                 "</html>",
             ],
         );

@@ -172,8 +172,9 @@ reasons! { DATA:
         "No good check came before, and where the backups of this database belong in the bucket there are \
          only some of another Kubernetes cluster, or of another namespace that had the name. They are \
          neither compared nor shown: they may be another owner's, or what a cluster had that is lost.",
-        "If the data is to be taken up here, restore it with `kubectl holdfast adopt`. If it is another \
-         database, accept the check, and give each cluster a `spec.backup.storage.s3.prefix` of its own.";
+        "If the data here is complete, or it is another database, accept the check, and give each cluster a \
+         `spec.backup.storage.s3.prefix` of its own. If the data is missing here, restore it with \
+         `kubectl holdfast adopt`.";
     UNCHANGED = "Unchanged" on "DataChanged=False":
         "No check of the last 24 hours saw a table without a rule lose its rows, or another \
          database of the server disappear.",
