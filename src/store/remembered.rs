@@ -68,10 +68,6 @@ async fn fetch_newest(
     let (count, mut unread, mut good) = (stored.len(), None, Vec::new());
     let mut others = None;
     for (is_own, _, path) in stored.into_iter().take(SETS) {
-        // Nobody who writes sets of his own here holds up what is known by one of this database.
-        if origin.is_some() && !is_own && !good.is_empty() {
-            break;
-        }
         let key = format!("{path}/{MANIFEST_NAME}");
         let manifest = match store.fetch(&key, MANIFEST_LIMIT).await {
             Ok((body, _)) => serde_json::from_slice::<Manifest>(&body)
@@ -87,6 +83,8 @@ async fn fetch_newest(
             {
                 Err(error.message)
             }
+            // Nobody who writes a set of his own here holds up what is known by one of this database.
+            Err(error) if !is_own && !good.is_empty() => Err(error.message),
             Err(error) => return Err(error),
         };
         match manifest {
