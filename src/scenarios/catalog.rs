@@ -99,7 +99,7 @@ fn scenarios() -> Vec<Scenario> {
             settled().backups(vec![first()]).at(LATER),
         ),
         (
-            "the first backup is younger than an hour",
+            "the first backup is confirmed, and the bucket does not have that",
             settled().backups(vec![first()]),
         ),
         (

@@ -10,7 +10,7 @@ use super::in_memory::Passes;
 use super::sample::Sample;
 use super::sample_objects::ended_job;
 use super::sample_parts::{from, known, time};
-use crate::api::{CatalogRequest, DatabaseBackup, REQUEST_VARIABLE};
+use crate::api::{CatalogRequest, DatabaseBackup, REQUEST_VARIABLE, names};
 use crate::decide::decide;
 use crate::plan::{Step, check_plan};
 use crate::world::Fact;
@@ -48,11 +48,16 @@ fn sample(backups: Vec<DatabaseBackup>, looks: Vec<Job>) -> Sample {
 fn asked(sample: &Sample) -> Vec<CatalogRequest> {
     let plan = decide(&sample.0);
     check_plan(&sample.0, &plan).unwrap();
-    let jobs = plan.steps.iter().filter_map(|step| match step {
-        Step::CreateJob(job) => Some(request_of(job)),
+    let looks = plan.steps.iter().filter_map(|step| match step {
+        Step::CreateJob(job) => is_look(job).then(|| request_of(job)),
         _ => None,
     });
-    jobs.collect()
+    looks.collect()
+}
+
+fn is_look(job: &Job) -> bool {
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    name.starts_with(names::CATALOG_JOB_PREFIX)
 }
 
 fn request_of(job: &Job) -> CatalogRequest {
@@ -164,7 +169,8 @@ fn the_first_look_comes_early_and_the_daily_one_in_time() {
     );
     world.pass();
     let jobs = known(&mut world.observed.jobs);
-    let short = jobs.last_mut().unwrap();
+    let mut looks = jobs.iter_mut().filter(|job| is_look(job));
+    let short = looks.next_back().unwrap();
     assert!(request_of(short).verdicts_only);
     short.status = look(31, "CompletionsReached").status;
     let daily = Sample(world.observed.clone()).at("2026-02-02T09:20:00Z");
