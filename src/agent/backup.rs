@@ -14,10 +14,11 @@ use tokio::time::Instant;
 use crate::api::names::{DATABASE_LABEL, MANAGED_BY_LABEL, OPERATOR_MANAGER};
 use crate::api::{
     AgentFailure, BackupRequest, BackupState, BackupTurn, DatabaseBackup, DatabaseBackupSpec,
-    DatabaseBackupStatus, reasons,
+    DatabaseBackupStatus,
 };
-use crate::store::{Manifest, SetPath, SetState, StoreLimits, set_suffix};
+use crate::store::{SetPath, StoreLimits, set_suffix};
 
+use super::backup_report::{BackupTries, describe_set};
 use super::leftovers::leave_nothing_behind;
 use super::record_verdicts::record_verdicts;
 use super::turn::wait_for_turn;
@@ -35,7 +36,20 @@ const TURN_MARGIN: Duration = Duration::from_mins(10);
 /// an error, so that its Job fails, too.
 pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()> {
     let client = kubernetes::connect().await?;
-    let backup = ensure_backup(&client, &request, name).await?;
+    let tries = BackupTries::of(&request);
+    let files = MountedFiles::default();
+    Box::pin(run_backup_with(&client, &files, tries, request, name)).await
+}
+
+/// The same with this API server, these files, and tries of such a length.
+pub async fn run_backup_with(
+    client: &Client,
+    files: &MountedFiles,
+    tries: BackupTries,
+    request: BackupRequest,
+    name: &str,
+) -> anyhow::Result<()> {
+    let backup = ensure_backup(client, &request, tries, name).await?;
     if is_taken(&backup) {
         tracing::info!(
             backup = name,
@@ -44,11 +58,11 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         return Ok(());
     }
     let mut check_since = backup.check_since();
-    if let Some(turn) = await_turn(&client, &request, name).await? {
+    if let Some(turn) = await_turn(client, &request, tries, name).await? {
         check_since = check_since.and_then(|since| turn.check_since(since));
     }
     let started_at = Timestamp::now();
-    let deadline = Duration::from_secs(request.deadline_seconds.max(1));
+    let deadline = tries.deadline(&request);
     let ends_at = Instant::now() + deadline;
     let interrupt = Interrupt::listen(deadline, "spec.backup.deadline")?;
     let storage = &request.storage;
@@ -74,18 +88,21 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         path: Some(path.as_str().to_owned()),
         ..DatabaseBackupStatus::default()
     };
-    kubernetes::apply_status::<DatabaseBackup>(&client, &request.namespace, name, &status).await?;
-    match Box::pin(take(
-        &client,
-        &request,
+    let report = async |tries, status: &DatabaseBackupStatus| {
+        let namespace = &request.namespace;
+        kubernetes::apply_status_for::<DatabaseBackup>(client, tries, namespace, name, status).await
+    };
+    report(tries.asks, &status).await?;
+    let taking = Taking {
+        client,
+        files,
+        tries,
+        request: &request,
         name,
-        check_since.as_ref(),
-        path,
-        &interrupt,
+        interrupt: &interrupt,
         ends_at,
-    ))
-    .await
-    {
+    };
+    match Box::pin(taking.take(check_since.as_ref(), path)).await {
         Ok(set) => describe_set(&mut status, &set, &request),
         Err(failure) => {
             tracing::error!(
@@ -96,13 +113,8 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
             if interrupt.is_stopped() {
                 // Another pod of the Job goes on under this name. If none comes, the operator says so.
                 status.message = Some(failure.message.clone());
-                kubernetes::apply_status::<DatabaseBackup>(
-                    &client,
-                    &request.namespace,
-                    name,
-                    &status,
-                )
-                .await?;
+                status.path = None;
+                report(kubernetes::Tries::SHORT, &status).await?;
                 anyhow::bail!("{}", failure.message);
             }
             status.state = Some(BackupState::Failed);
@@ -114,7 +126,7 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
     let ended_at = Timestamp::now();
     status.completion_time = Some(Time(ended_at));
     status.duration_seconds = Some(ended_at.duration_since(started_at).as_secs());
-    kubernetes::apply_status::<DatabaseBackup>(&client, &request.namespace, name, &status).await?;
+    report(tries.left(), &status).await?;
     if status.state == Some(BackupState::Failed) {
         anyhow::bail!("the backup failed, which its DatabaseBackup says: {name}");
     }
@@ -126,6 +138,7 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
 async fn await_turn(
     client: &Client,
     request: &BackupRequest,
+    tries: BackupTries,
     name: &str,
 ) -> anyhow::Result<Option<BackupTurn>> {
     let Some(seconds) = request.turn_seconds else {
@@ -141,7 +154,8 @@ async fn await_turn(
         "it asks for its turn: status.backupTurn of ProtectedDatabase {} says when that comes",
         request.database
     ));
-    kubernetes::apply_status::<DatabaseBackup>(client, namespace, name, &status).await?;
+    let asks = tries.asks;
+    kubernetes::apply_status_for::<DatabaseBackup>(client, asks, namespace, name, &status).await?;
     // The turn comes before this ends.
     let limit = Duration::from_secs(seconds) + TURN_MARGIN;
     let interrupt = Interrupt::listen(limit, "spec.backup.deadline")?;
@@ -156,61 +170,77 @@ async fn await_turn(
     }
 }
 
-async fn take(
-    client: &Client,
-    request: &BackupRequest,
-    name: &str,
-    check_since: Option<&Time>,
-    path: SetPath,
-    interrupt: &Interrupt,
+/// A set that is being taken.
+struct Taking<'a> {
+    client: &'a Client,
+    files: &'a MountedFiles,
+    tries: BackupTries,
+    request: &'a BackupRequest,
+    name: &'a str,
+    interrupt: &'a Interrupt,
     ends_at: Instant,
-) -> Result<TakenSet, AgentFailure> {
-    let files = MountedFiles::default();
-    let server = tokio::select! {
-        failure = interrupt.wait() => return Err(failure),
-        server = host::find_server(client, &request.namespace, &request.server, &files) => server?,
-    };
-    tracing::info!(host = server.host, path = path.as_str(), "backing up");
-    let mut suspicion = ProtectedDatabaseSuspicion::new(
-        client,
-        &request.namespace,
-        &request.database,
-        &request.database_uid,
-    );
-    if let Some(since) = check_since {
-        let limit = Duration::from_secs(request.check_seconds);
+}
+
+impl Taking<'_> {
+    async fn take(
+        &self,
+        check_since: Option<&Time>,
+        path: SetPath,
+    ) -> Result<TakenSet, AgentFailure> {
+        let Self {
+            client,
+            files,
+            request,
+            interrupt,
+            ..
+        } = *self;
+        let server = tokio::select! {
+            failure = interrupt.wait() => return Err(failure),
+            server = host::find_server(client, &request.namespace, &request.server, files) => server?,
+        };
+        tracing::info!(host = server.host, path = path.as_str(), "backing up");
+        let mut suspicion = ProtectedDatabaseSuspicion::new(
+            client,
+            &request.namespace,
+            &request.database,
+            &request.database_uid,
+        )
+        .asking(self.tries.asks);
+        if let Some(since) = check_since {
+            let limit = Duration::from_secs(request.check_seconds);
+            tokio::select! {
+                failure = interrupt.wait() => return Err(failure),
+                () = suspicion.wait_for_check(since, limit) => {}
+            }
+        }
+        let limits = StoreLimits {
+            budget: Duration::from_secs(request.retry_seconds),
+            ends_at: Some(self.ends_at),
+            ..StoreLimits::default()
+        };
+        let clean = leave_nothing_behind(client, request, files, &path, limits);
         tokio::select! {
             failure = interrupt.wait() => return Err(failure),
-            () = suspicion.wait_for_check(since, limit) => {}
+            outcome = clean => outcome?,
         }
+        tokio::select! {
+            failure = interrupt.wait() => return Err(failure),
+            () = record_verdicts(client, request, files) => {}
+        }
+        let order = SetOrder {
+            request,
+            files,
+            host: server.host,
+            presence: server.presence,
+            backup: self.name.to_owned(),
+            path,
+            image: fetch_image(client, &request.namespace, self.name).await,
+            pause: YIELD_PAUSE,
+            dump_program: None,
+            limits,
+        };
+        Box::pin(take_set(&order, &suspicion, interrupt)).await
     }
-    let limits = StoreLimits {
-        budget: Duration::from_secs(request.retry_seconds),
-        ends_at: Some(ends_at),
-        ..StoreLimits::default()
-    };
-    let clean = leave_nothing_behind(client, request, &files, &path, limits);
-    tokio::select! {
-        failure = interrupt.wait() => return Err(failure),
-        outcome = clean => outcome?,
-    }
-    tokio::select! {
-        failure = interrupt.wait() => return Err(failure),
-        () = record_verdicts(client, request, &files) => {}
-    }
-    let order = SetOrder {
-        request,
-        files: &files,
-        host: server.host,
-        presence: server.presence,
-        backup: name.to_owned(),
-        path,
-        image: fetch_image(client, &request.namespace, name).await,
-        pause: YIELD_PAUSE,
-        dump_program: None,
-        limits,
-    };
-    Box::pin(take_set(&order, &suspicion, interrupt)).await
 }
 
 /// The image that this program runs in, with its digest; it is the database's.
@@ -235,6 +265,7 @@ async fn fetch_image(client: &Client, namespace: &str, job: &str) -> Option<Stri
 async fn ensure_backup(
     client: &Client,
     request: &BackupRequest,
+    tries: BackupTries,
     name: &str,
 ) -> anyhow::Result<DatabaseBackup> {
     let api: Api<DatabaseBackup> = Api::namespaced(client.clone(), &request.namespace);
@@ -256,7 +287,7 @@ async fn ensure_backup(
         status: None,
     };
     let what = format!("create the DatabaseBackup {}/{name}", request.namespace);
-    let found = kubernetes::persist(&what, || async {
+    let found = kubernetes::persist_for(tries.asks, &what, || async {
         match api.create(&PostParams::default(), &backup).await {
             Err(kube::Error::Api(status)) if status.code == 409 => api.get(name).await,
             other => other,
@@ -278,70 +309,4 @@ async fn ensure_backup(
 fn is_taken(backup: &DatabaseBackup) -> bool {
     let state = backup.status.as_ref().and_then(|status| status.state);
     matches!(state, Some(BackupState::Complete | BackupState::Suspect))
-}
-
-fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &BackupRequest) {
-    let manifest = &set.manifest;
-    let rows: u64 = manifest
-        .databases
-        .iter()
-        .map(|database| database.rows)
-        .sum();
-    let tables: usize = manifest
-        .databases
-        .iter()
-        .map(|database| database.tables.len())
-        .sum();
-    // A drill makes space for it, and restores no file.
-    let of_databases = manifest.objects.iter();
-    let of_databases = of_databases.filter(|object| !manifest.is_of_files(object));
-    let raw: u64 = of_databases.map(|object| object.raw_size).sum();
-    let files: u64 = manifest.directories.iter().map(|one| one.files).sum();
-    let bucket = &request.storage.bucket;
-    status.system_identifier = Some(manifest.identity.system_identifier.clone());
-    status.snapshot = Some(super::snapshot::describe_snapshot(&manifest.identity));
-    status.manifest_sha256 = Some(set.manifest_sha256.clone());
-    status.rows = i64::try_from(rows).ok();
-    status.tables = i64::try_from(tables).ok();
-    status.raw_bytes = i64::try_from(raw).ok();
-    status.stored_bytes = i64::try_from(set.stored_bytes).ok();
-    status.findings.clone_from(&manifest.findings);
-    let unverified = manifest.unverified.as_ref();
-    let unverified = unverified.map_or_else(String::new, |why| {
-        format!(" (the data was not verified then: {why})")
-    });
-    let of_files = if manifest.directories.is_empty() {
-        String::new()
-    } else {
-        status.files = i64::try_from(files).ok();
-        format!(" and {files} files")
-    };
-    let what = format!(
-        "{rows} rows of {tables} tables{of_files} are in the bucket `{bucket}`{unverified}"
-    );
-    if manifest.state == SetState::Good {
-        status.state = Some(BackupState::Complete);
-        status.message = Some(what);
-    } else {
-        status.state = Some(BackupState::Suspect);
-        let is_of_files = manifest.why == join_faults(manifest);
-        let reason = if is_of_files {
-            reasons::DIRECTORY_INCOMPLETE
-        } else {
-            reasons::DATA_SUSPECT
-        };
-        status.reason = Some(reason.to_owned());
-        let why = manifest.why.as_deref().unwrap_or("it is not known why");
-        status.message = Some(format!(
-            "{what}; the set is kept and does not count as good: {why}"
-        ));
-    }
-    tracing::info!(rows, tables, raw_bytes = raw, stored_bytes = set.stored_bytes, state = ?status.state, "the set is stored");
-}
-
-/// Why a set does not count because of its directories alone.
-fn join_faults(manifest: &Manifest) -> Option<String> {
-    let faults = manifest.directories.iter();
-    let faults: Vec<&str> = faults.filter_map(|one| one.fault.as_deref()).collect();
-    (!faults.is_empty()).then(|| faults.join("; "))
 }

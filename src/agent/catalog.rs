@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::catalog_facts::{ClusterView, begin_report, build_view};
 use super::catalog_look::{look_at_sets, note_obstacle, rehearse_backup};
 use super::catalog_plan::CatalogSource;
+use super::catalog_verdicts::store_new_verdicts;
 use super::{Interrupt, MountedFiles, kubernetes};
 use crate::api::{
     AgentFailure, CatalogReport, CatalogRequest, DatabaseBackup, DatabaseRestore,
@@ -32,6 +33,9 @@ pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<(
         client: kubernetes::connect().await?,
         request: &request,
     };
+    if request.verdicts_only {
+        return run_short_look(&request, &source, &interrupt, job).await;
+    }
     let mut report = begin_report(job, &request, &source.fetch_view().await);
     let files = MountedFiles::default();
     let limits = StoreLimits {
@@ -73,6 +77,34 @@ pub async fn run_catalog(request: CatalogRequest, job: &str) -> anyhow::Result<(
         "looked at the sets in the bucket"
     );
     let failure = report.failure.clone();
+    source.write(&report).await?;
+    match failure {
+        None => Ok(()),
+        Some(AgentFailure { message, .. }) => anyhow::bail!("{message}"),
+    }
+}
+
+/// Stores what checks have said since the last look, and reports it in the report of that.
+async fn run_short_look(
+    request: &CatalogRequest,
+    source: &Cluster<'_>,
+    interrupt: &Interrupt,
+    job: &str,
+) -> anyhow::Result<()> {
+    let files = MountedFiles::default();
+    let deadline = Duration::from_secs(request.deadline_seconds.max(1));
+    let limits = StoreLimits {
+        budget: STORAGE_LIMIT,
+        ends_at: Some(Instant::now() + deadline),
+        ..StoreLimits::default()
+    };
+    let store = files.open_store(&request.storage, &request.namespace, limits);
+    let store = store.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let stored = tokio::select! {
+        failure = interrupt.wait() => Err(failure),
+        stored = store_new_verdicts(&store, request, source, job) => stored,
+    };
+    let (report, failure) = stored.map_err(|failure| anyhow::anyhow!(failure.message))?;
     source.write(&report).await?;
     match failure {
         None => Ok(()),

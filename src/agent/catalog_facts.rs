@@ -88,6 +88,7 @@ pub fn build_view(
         &request.database,
     );
     let (mut newest, mut proven, mut of_files) = (None, None, Vec::new());
+    let mut newest_suspect = None;
     let mut last = None;
     for backup in backups {
         let Some(status) = &backup.status else {
@@ -116,6 +117,9 @@ pub fn build_view(
                     view.reads.insert(path.to_owned(), read.time.0);
                 }
                 let made = backup.made();
+                if status.state == Some(BackupState::Suspect) {
+                    newest_suspect = newest_suspect.max(made);
+                }
                 if backup.counts() {
                     newest = newest.max(made.map(|made| (made, path.to_owned())));
                 }
@@ -134,6 +138,10 @@ pub fn build_view(
                 });
             }
         }
+    }
+    let counts_since = newest.as_ref().map(|(made, _)| *made);
+    if newest_suspect.is_some() && newest_suspect >= counts_since {
+        view.held = view.held.or(Some(Held::SuspectStands));
     }
     view.newest_confirmed = newest.map(|(_, path)| path);
     view.newest_proven = proven.map(|(_, path)| path);

@@ -222,6 +222,32 @@ fn nothing_may_go_unless_the_data_is_verified_now() {
     assert_eq!(held(Some(&stale)), Some(Held::DataNotVerified));
 }
 
+/// What it lacks may be in older sets only, as files that could not be read.
+#[test]
+fn nothing_may_go_while_a_suspect_set_is_newer_than_every_one_that_counts() {
+    let suspect = json!({"state": "Suspect", "reason": "DirectoryIncomplete"});
+    let held = |backups: &[DatabaseBackup]| view(Some(&verified()), backups).held;
+    let stands = Some(Held::SuspectStands);
+    let a = || backup("a", 1, &confirmed());
+    let b = || backup("b", 2, &suspect);
+    assert_eq!(held(&[a(), b()]), stands);
+    assert_eq!(
+        held(&[b(), a()]),
+        stands,
+        "in whatever order they are listed"
+    );
+    // One that does not count yet does not say that it lacks nothing.
+    let unconfirmed = backup("c", 3, &json!({"state": "Complete"}));
+    assert_eq!(held(&[a(), b(), unconfirmed]), stands);
+    assert_eq!(held(&[a(), b(), backup("c", 3, &demoted())]), stands);
+    assert_eq!(held(&[a(), b(), backup("c", 3, &confirmed())]), None);
+    assert_eq!(held(&[a()]), None);
+    // Of one second it is not known which is newer.
+    assert_eq!(held(&[backup("a", 2, &confirmed()), b()]), stands);
+    let reset = database(&conditions("True", "True"));
+    assert_eq!(view(Some(&reset), &[a(), b()]).held, Some(Held::DataReset));
+}
+
 #[test]
 fn the_newest_that_counts_is_of_this_bucket_and_what_runs_is_known() {
     let elsewhere = json!({"bucket": "other"});

@@ -14,8 +14,7 @@ use crate::api::{
 };
 use crate::store::{
     CatalogSet, Held, ObjectStore as _, Rehearsed, S3Store, SetContents, SetPath, StoreError,
-    StoreErrorKind, StoreLimits, StoredVerdict, database_folder, fetch_set, set_suffix,
-    store_verdict,
+    StoreErrorKind, StoreLimits, database_folder, fetch_set, set_suffix,
 };
 
 /// Looks at all sets, and removes what may go. What was found, and done, is in the report, also when
@@ -105,7 +104,8 @@ impl<Source: CatalogSource> Look<'_, Source> {
             }
         };
         let mut view = self.source.fetch_view().await;
-        self.store_verdicts(&view).await;
+        let job = report.job.clone();
+        self.store_verdicts(report, &view, &job, false).await;
         let mut sets = self.fetch_sets(&view).await?;
         self.describe(report, &sets, &view).await;
         self.take_over(report, &sets);
@@ -128,18 +128,6 @@ impl<Source: CatalogSource> Look<'_, Source> {
             }
         }
         Ok(rehearsed.now)
-    }
-
-    async fn store_verdicts(&self, view: &ClusterView) {
-        for backup in &view.taken {
-            if let (Some(verdict), Some(sha256)) = (&backup.verdict, &backup.manifest_sha256) {
-                let verdict = StoredVerdict::new(verdict, sha256);
-                if let Err(error) = store_verdict(self.store, &backup.path, &verdict).await {
-                    let path = &backup.path;
-                    tracing::warn!(path, "the verdict on this backup was not stored: {error}");
-                }
-            }
-        }
     }
 
     async fn describe(&self, report: &mut CatalogReport, sets: &[CatalogSet], view: &ClusterView) {

@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::verdict::carry_counts;
 
-use super::kubernetes;
+use super::kubernetes::{self, Tries};
 use super::set_verdict::KnownGood;
 
 /// How long to wait before it is read again whether a check has ended.
@@ -39,6 +39,7 @@ pub struct ProtectedDatabaseSuspicion {
     name: String,
     uid: String,
     unchecked: Option<String>,
+    tries: Tries,
 }
 
 /// What has come of the check that the operator makes when a backup begins.
@@ -62,7 +63,14 @@ impl ProtectedDatabaseSuspicion {
             name: name.to_owned(),
             uid: uid.to_owned(),
             unchecked: None,
+            tries: Tries::SHORT,
         }
+    }
+
+    /// Asks for so long: what can't be read makes a set Suspect.
+    #[must_use]
+    pub fn asking(self, tries: Tries) -> Self {
+        Self { tries, ..self }
     }
 
     /// Waits until a check that was made since the backup began has said something about the data.
@@ -151,7 +159,7 @@ impl ProtectedDatabaseSuspicion {
     /// The object, if it is still the one that is backed up.
     async fn fetch_database(&self) -> Result<ProtectedDatabase, String> {
         let what = format!("read the ProtectedDatabase {}", self.name);
-        match kubernetes::persist(&what, || self.api.get_opt(&self.name)).await {
+        match kubernetes::persist_for(self.tries, &what, || self.api.get_opt(&self.name)).await {
             Ok(Some(database)) if database.metadata.uid.as_deref() == Some(self.uid.as_str()) => {
                 Ok(database)
             }
@@ -190,7 +198,7 @@ impl ProtectedDatabaseSuspicion {
 
     async fn fetch_check(&self, name: &str) -> Result<DatabaseCheck, String> {
         let what = format!("read the DatabaseCheck {name}");
-        kubernetes::persist(&what, || self.checks.get(name))
+        kubernetes::persist_for(self.tries, &what, || self.checks.get(name))
             .await
             .map_err(|error| {
                 format!("DatabaseCheck {name}, the last good check, could not be read: {error:#}")

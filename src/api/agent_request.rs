@@ -19,6 +19,8 @@ pub const JOB_NAME_VARIABLE: &str = "HOLDFAST_JOB_NAME";
 pub const PROXY_VARIABLE: &str = "HOLDFAST_PROXY";
 /// The exit code of an agent whose backup failed, and who has reported that.
 pub const FAILED_EXIT_CODE: i32 = 1;
+/// How much longer than what its agent does a Job may take, for its pod to start and to report, in seconds.
+pub const JOB_MARGIN_SECONDS: u64 = 300;
 /// Where the init container puts the static binary.
 pub const BINARY_DIRECTORY: &str = "/opt/holdfast/bin";
 /// A directory in memory that only the agent can read, for libpq's password file.
@@ -285,6 +287,16 @@ pub struct BackupRequest {
     pub namespace_uid: Option<String>,
 }
 
+impl BackupRequest {
+    /// How long its Job may take, in seconds: the wait for its turn, the backup, and the margin.
+    #[must_use]
+    pub fn job_seconds(&self) -> u64 {
+        self.deadline_seconds
+            .saturating_add(self.turn_seconds.unwrap_or_default())
+            .saturating_add(JOB_MARGIN_SECONDS)
+    }
+}
+
 /// A look at all sets of a database in its bucket, and the removal of those that no rule keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -320,6 +332,10 @@ pub struct CatalogRequest {
     /// How many bytes of the sets are read whole each day; none for 0.
     #[serde(default)]
     pub sample_bytes: u64,
+    /// Whether only what checks have said is stored, and nothing else is done. `backup` is that which has the
+    /// report of the last look.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verdicts_only: bool,
 }
 
 /// A copy of one set into another bucket.

@@ -96,6 +96,21 @@ impl S3Storage {
         let rest = directory.strip_prefix(prefix);
         prefix.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
     }
+
+    /// The name of a set's directory, if it is one of this database.
+    #[must_use]
+    pub fn set_of<'a>(&self, namespace: &str, database: &str, path: &'a str) -> Option<&'a str> {
+        let prefix = self.prefix.trim_matches('/');
+        let below = path.strip_prefix(prefix)?;
+        let below = if prefix.is_empty() {
+            below
+        } else {
+            below.strip_prefix('/')?
+        };
+        let set = below.strip_prefix(namespace)?.strip_prefix('/')?;
+        let set = set.strip_prefix(database)?.strip_prefix('/')?;
+        (!set.is_empty() && !set.contains('/') && !set.starts_with('.')).then_some(set)
+    }
 }
 
 /// Kind of an S3 server.

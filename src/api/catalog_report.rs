@@ -94,6 +94,39 @@ pub struct CatalogReport {
     /// What the last sample read whole, and found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<SampleReport>,
+    /// Which sets have beside their manifests what checks have said of them. A short look between two others
+    /// writes this alone. Looks of older versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdicts: Option<VerdictReport>,
+}
+
+/// Which sets have beside their manifests what checks have said of them: the newest, by the names of their
+/// directories, without what all sets of the database share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerdictReport {
+    /// Name of the Job.
+    #[schemars(length(max = 63))]
+    pub job: String,
+    /// When it looked, by the clock of a node.
+    pub time: Time,
+    /// Sets that a check has confirmed. No more than 100, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 255)))]
+    pub confirmed: Vec<String>,
+    /// Sets that never count. No more than 100, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 255)))]
+    pub demoted: Vec<String>,
+}
+
+impl VerdictReport {
+    /// The sets, and whether each is demoted.
+    pub fn sets(&self) -> impl Iterator<Item = (&str, bool)> {
+        let confirmed = self.confirmed.iter().map(|set| (set.as_str(), false));
+        let demoted = self.demoted.iter().map(|set| (set.as_str(), true));
+        confirmed.chain(demoted)
+    }
 }
 
 /// What retention says of one set.

@@ -94,6 +94,8 @@ pub struct DatabaseBackupSpec {
     pub database: String,
 }
 
+/// How many backups that failed are kept as objects, the newest.
+pub const FAILED_BACKUPS_KEPT: usize = 10;
 /// How long before the first backup a check may have been made: the backup follows the first good
 /// check at once.
 const FIRST_CHECK_AGE: SignedDuration = SignedDuration::from_mins(2);

@@ -66,8 +66,8 @@ mod workload_name;
 pub use age_recipient::parse_age_recipient;
 pub use agent_request::{
     BINARY_DIRECTORY, BackupRequest, CatalogRequest, CheckRequest, CopyRequest, FAILED_EXIT_CODE,
-    FILES_DIRECTORY, FilesRequest, IDENTITY_DIRECTORY, IDENTITY_FILE, JOB_NAME_VARIABLE,
-    KnownTable, Origin, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
+    FILES_DIRECTORY, FilesRequest, IDENTITY_DIRECTORY, IDENTITY_FILE, JOB_MARGIN_SECONDS,
+    JOB_NAME_VARIABLE, KnownTable, Origin, POSTGRES_CA_DIRECTORY, POSTGRES_CERTIFICATE_DIRECTORY,
     POSTGRES_CREDENTIALS_DIRECTORY, PROXY_VARIABLE, PodReference, PodSelection, REQUEST_VARIABLE,
     S3_BACKUP_CREDENTIALS_DIRECTORY, S3_CA_DIRECTORY, S3_COPY_CA_DIRECTORY,
     S3_COPY_CREDENTIALS_DIRECTORY, S3_CREDENTIALS_DIRECTORY, SCRATCH_DATA_DIRECTORY,
@@ -90,6 +90,7 @@ pub use backup_verdict::{BackupConfirmation, BackupDemotion, BackupSnapshot, Bac
 pub use carried_out::CarriedOut;
 pub use catalog_report::{
     CATALOG_LIMIT, CATALOG_TEXT_LIMIT, CatalogReport, CatalogSummary, DAMAGED_LIMIT, PlannedSet,
+    VerdictReport,
 };
 pub use check_outcome::{AgentFailure, CheckOutcome};
 pub use checked_files::{CheckedFiles, FILE_NAME_LIMIT, FILE_PATH_LIMIT};
@@ -108,7 +109,9 @@ pub use connection::{
     ClientCertificateSecret, Connection, CredentialsSecret, DEFAULT_PORT, SecretKey, Tls, TlsMode,
 };
 pub use data_disk::DataDisk;
-pub use database_backup::{BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus};
+pub use database_backup::{
+    BackupState, DatabaseBackup, DatabaseBackupSpec, DatabaseBackupStatus, FAILED_BACKUPS_KEPT,
+};
 pub use database_check::{
     BackupEvidence, CheckTarget, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseCheckSpec,
     DatabaseCheckStatus,

@@ -15,6 +15,7 @@ use super::check_names;
 use super::confirm_backups::plan_verdicts;
 use super::copies::{self, plan_copies};
 use super::dwindled_files;
+use super::failed_backups::plan_old_failures;
 use super::job_end::{job_ended, job_ended_at};
 use super::judge::Judged;
 use super::last_backups::{
@@ -56,6 +57,7 @@ pub fn back_up(
     plan_verdicts(observed, judged, plan);
     report(observed, judged, plan);
     report_catalog(observed, plan);
+    plan_old_failures(observed, plan);
     turn::report_turn(observed, plan);
     let Some(asked) = &observed.database.spec.backup else {
         plan_no_cron_job(observed, plan);

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::agent_settings::of_cron_job;
 use super::job_end::{job_ended, job_failed};
 use super::judge::Judged;
 use super::last_backups::{identifier, is_in_present_bucket, is_of_accepted};
+use super::looks::{age_of, newest_report, plan_agent_job};
 use super::not_begun::Task;
 use super::ready::list;
+use super::stored_verdicts;
 use super::turn::look_must_wait;
 use super::unreported_backups::state;
 use crate::api::{
@@ -19,17 +22,8 @@ use crate::api::{
     SetRemark, names, reasons,
 };
 use crate::plan::{Plan, Step};
-use crate::resources::{self, ValidBackup, noted_request};
-use crate::world::{AgentIdentity, Observed};
-
-/// The backup with the newest report about the sets, and the report. Which is the newest the API server's
-/// clock says: each is made for the newest confirmed backup of its time.
-pub fn newest_report(observed: &Observed) -> Option<(&DatabaseBackup, &CatalogReport)> {
-    list(&observed.backups)
-        .iter()
-        .filter_map(|backup| Some((backup, backup.status.as_ref()?.catalog.as_ref()?)))
-        .max_by_key(|(backup, _)| backup.made())
-}
+use crate::resources::{self, ValidBackup, is_short_look, noted_request};
+use crate::world::Observed;
 
 fn path(backup: &DatabaseBackup) -> Option<&str> {
     backup.status.as_ref()?.path.as_deref()
@@ -110,11 +104,15 @@ pub fn plan_catalog(
         })
         .max_by_key(|one| one.made());
     let Some(newest) = newest else { return };
-    let Some(wait) = time_left(observed) else {
+    let is_any_missing = stored_verdicts::is_any_missing(observed, &backup.storage);
+    let Some(wait) = time_left(observed, is_any_missing) else {
         return;
     };
     if !wait.is_zero() {
         plan.read_again_after(wait);
+        if is_any_missing {
+            stored_verdicts::plan_short_look(observed, backup, plan);
+        }
         return;
     }
     if look_must_wait(observed, plan) {
@@ -151,16 +149,6 @@ pub fn plan_catalog(
     plan_agent_job(observed, job, plan);
 }
 
-/// Creates the Job of an agent that works on the bucket, and what it needs in the namespace.
-pub fn plan_agent_job(observed: &Observed, job: Job, plan: &mut Plan) {
-    if observed.agent_identity.known() == Some(&AgentIdentity::Missing)
-        && !plan.steps.contains(&Step::EnsureAgentIdentity)
-    {
-        plan.steps.push(Step::EnsureAgentIdentity);
-    }
-    plan.steps.push(Step::CreateJob(Box::new(job)));
-}
-
 /// Whether a look has removed all that it was to remove.
 fn has_removed(report: &CatalogReport) -> bool {
     report.removes
@@ -170,16 +158,18 @@ fn has_removed(report: &CatalogReport) -> bool {
         && report.removing.is_empty()
 }
 
-/// How long until the next look is due. None while one runs, or that is not known.
-fn time_left(observed: &Observed) -> Option<Duration> {
+/// How long until the next look is due. None while one runs, or that is not known. The first one comes early if the
+/// bucket does not have all that checks have said.
+fn time_left(observed: &Observed, is_any_missing: bool) -> Option<Duration> {
     let pace = observed.pace.catalog;
     let jobs = observed.jobs.known()?.iter();
-    let looks: Vec<&Job> = jobs
+    let mut looks: Vec<&Job> = jobs
         .filter(|job| Task::Catalog.is_of(job) && observed.is_ours(&job.metadata))
         .collect();
     if looks.iter().any(|job| job_ended(job).is_none()) {
         return None;
     }
+    looks.retain(|job| !is_short_look(job));
     let report = newest_report(observed).map(|(_, report)| report);
     // What held it may be over soon, unless it is not over after a day.
     let now = observed.server_time();
@@ -212,7 +202,7 @@ fn time_left(observed: &Observed) -> Option<Duration> {
     // Who deletes the Job wants another look; what deletes every ended Job must not get one after another.
     if let Some(report) = report {
         let ended = report.completion_time.as_ref();
-        let age = ended.and_then(|ended| Duration::try_from(now.duration_since(ended.0)).ok());
+        let age = ended.and_then(|ended| age_of(observed, ended));
         let pause = age.map(|age| (pace.retry / 60).saturating_sub(age));
         return Some(pause.unwrap_or_default());
     }
@@ -223,11 +213,13 @@ fn time_left(observed: &Observed) -> Option<Duration> {
         return Some(Duration::ZERO);
     }
     let first = counting.into_iter().min()?;
-    let age = observed.server_time().duration_since(first);
-    Some(
+    let pause = if is_any_missing {
+        pace.first.min(pace.verdicts)
+    } else {
         pace.first
-            .saturating_sub(Duration::try_from(age).unwrap_or_default()),
-    )
+    };
+    let age = age_of(observed, &Time(first)).unwrap_or_default();
+    Some(pause.saturating_sub(age))
 }
 
 /// The damaged sets of a report that are damaged still, as far as is known: of one that is gone, its

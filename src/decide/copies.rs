@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 
 use super::agent_settings::of_cron_job;
-use super::catalog::plan_agent_job;
 use super::check_names::short_digest;
 use super::job_end::{job_ended, job_failed};
 use super::judge::Judged;
 use super::last_backups::{is_in_present_bucket, over_at};
+use super::looks::plan_agent_job;
 use super::not_begun::Task;
 use super::ready::list;
 use crate::api::{

@@ -11,6 +11,7 @@ use super::not_begun::Task;
 use super::ready::list;
 use crate::api::{BackupState, names};
 use crate::plan::{Plan, Step};
+use crate::resources::is_short_look;
 use crate::world::{EndedContainer, Observed, job_end};
 
 /// How long after the end of the agent its report may still be on its way into what is read, in
@@ -149,7 +150,11 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
                 .status
                 .as_ref()
                 .and_then(|status| status.catalog.as_ref());
-            report.is_some_and(|report| report.job == name && report.completion_time.is_some())
+            report.is_some_and(|report| {
+                let stored = report.verdicts.as_ref();
+                (report.job == name && report.completion_time.is_some())
+                    || (is_short_look(job) && stored.is_some_and(|stored| stored.job == name))
+            })
         })
     } else if Task::Copy.is_of(job) {
         let all = list(&observed.backups).iter();

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::catalog::newest_report;
+use super::looks::newest_report;
 use super::ready::list;
 use super::unreported_backups::state;
 use crate::api::{AgentFailure, BackupState, DatabaseBackup, DesiredCondition, claims_of, reasons};

@@ -96,7 +96,9 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
             (why, &[ConditionType::BackupFresh])
         }
         // The set is gone as it should be, and the backups are as fresh as they were.
-        Step::DeleteBackup(_) => (cannot(words), &[ConditionType::BackupFresh]),
+        Step::DeleteBackup(_) | Step::DeleteFailedBackup(_) => {
+            (cannot(words), &[ConditionType::BackupFresh])
+        }
         Step::CreateDrill(_) | Step::DeleteDrill(_) => {
             (cannot(words), &[ConditionType::RestoreProven])
         }
@@ -117,7 +119,10 @@ pub fn say_refused(observed: &Observed, step: &Step, words: &str, plan: &mut Pla
         }
         let waits = match step {
             Step::ApplyCronJob(_) => condition.status == ConditionStatus::False,
-            Step::DeleteBackup(_) | Step::CreateDrill(_) | Step::DeleteDrill(_) => false,
+            Step::DeleteBackup(_)
+            | Step::DeleteFailedBackup(_)
+            | Step::CreateDrill(_)
+            | Step::DeleteDrill(_) => false,
             step if step.marks_an_object_of_others() => condition.reason == reasons::GUARDING,
             _ => WAITING.contains(&condition.reason),
         };

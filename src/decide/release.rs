@@ -10,7 +10,7 @@ use super::ready::push_progress;
 use crate::api::{ConditionStatus, ConditionType, ConfirmedVerb, DesiredCondition, reasons};
 use crate::guard::{self, MarkState, Marks};
 use crate::plan::{Permit, Plan, Release, Step, VolumeStep};
-use crate::world::{Observed, VolumeFact};
+use crate::world::{Fact, Observed, VolumeFact};
 
 /// Plans what the deletion of a ProtectedDatabase asks for: to remove all marks if it is confirmed,
 /// nothing if it is not.
@@ -53,7 +53,7 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
         return;
     }
     let permit = Permit::DatabaseConfirmed(metadata.uid.clone().unwrap_or_default());
-    if release_guard(observed, &permit, plan) {
+    if release_guard(observed, &permit, plan) && leave_backup(observed, plan) {
         release_database(observed, permit, plan);
     } else {
         let waiting = unconfirmed(observed).unwrap_or_else(|| {
@@ -63,6 +63,25 @@ pub fn release_all(observed: &Observed, plan: &mut Plan) {
         });
         push_progress(None, Some(waiting), plan);
     }
+}
+
+/// Plans to let a backup go on that runs: with the ProtectedDatabase its CronJob is deleted, and with that its
+/// Job. Nobody waits for it, as the confirmation ends before a long backup does. Says whether it is known that
+/// there is none, or that it goes on.
+fn leave_backup(observed: &Observed, plan: &mut Plan) -> bool {
+    let Fact::Known(cron_job) = observed.own_cron_job() else {
+        return false;
+    };
+    let Some(cron_job) = cron_job.filter(|_| observed.may_run_backup()) else {
+        return true;
+    };
+    let database = Step::AssertDatabase(Box::new(observed.database.metadata.clone()));
+    if !plan.steps.contains(&database) {
+        plan.steps.push(database);
+    }
+    plan.steps
+        .push(Step::LeaveBackup(Box::new(cron_job.clone())));
+    true
 }
 
 /// Plans to remove the database's own marks, if it has any.

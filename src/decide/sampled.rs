@@ -1,6 +1,7 @@
 //! The sets that were read whole: what is noted of each, and which are damaged. Pure.
 
-use super::catalog::{newest_report, worsen};
+use super::catalog::worsen;
+use super::looks::newest_report;
 use super::ready::list;
 use crate::api::{
     BackupDemotion, BackupState, BackupVerdict, DatabaseBackup, DesiredCondition, SetRead, reasons,

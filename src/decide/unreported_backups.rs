@@ -27,24 +27,22 @@ fn plan_orphans(observed: &Observed, plan: &mut Plan) {
         .filter(|backup| state(backup) == Some(BackupState::Running))
     {
         let name = backup.metadata.name.clone().unwrap_or_default();
+        let (unreported, left) = left_by(backup);
         let (reason, message) = match jobs
             .iter()
             .find(|job| job.metadata.name.as_ref() == Some(&name))
         {
             None => (
-                reasons::JOB_FAILED,
-                format!(
-                    "the agent's Job {name} was deleted before it reported; this backup does not count"
-                ),
+                unreported,
+                format!("the agent's Job {name} was deleted before it reported; {left}"),
             ),
             Some(job) => match agent_ended(observed, job) {
                 None => continue,
                 Some(why) => {
-                    let (reason, remedy) = of_memory(observed, job);
+                    let (reason, remedy) = of_memory(observed, job).unwrap_or((unreported, ""));
                     let said = not_begun::last_words(observed, job);
                     let message = format!(
-                        "the agent's Job {name} ended without a report ({why}{said}); this backup \
-                         does not count{remedy}"
+                        "the agent's Job {name} ended without a report ({why}{said}); {left}{remedy}"
                     );
                     (reason, message)
                 }
@@ -58,19 +56,34 @@ fn plan_orphans(observed: &Observed, plan: &mut Plan) {
     }
 }
 
-/// The reason for an agent that was killed, and what to do where that was for its memory: the kernel kills
-/// all of its pod, so that nobody is left who could report it.
-fn of_memory(observed: &Observed, job: &Job) -> (&'static str, &'static str) {
-    let is_out_of_memory = observed
-        .agent_of(job)
-        .is_some_and(|agent| agent.out_of_memory);
-    if is_out_of_memory {
-        let remedy = ". It used more memory than its limit: raise \
-            spec.backup.resources.limits.memory; pg_dump needs four times the largest value of a row";
-        (reasons::OUT_OF_MEMORY, remedy)
-    } else {
-        (reasons::JOB_FAILED, "")
+/// What a backup has left of which nobody says how it went, and the reason for that. Its agent says where the set
+/// is before it stores anything; from then on the set may be complete, as where the API server was unavailable at the end.
+fn left_by(backup: &DatabaseBackup) -> (&'static str, String) {
+    let path = backup
+        .status
+        .as_ref()
+        .and_then(|status| status.path.as_ref());
+    match path {
+        None => (reasons::JOB_FAILED, "no backup was taken".to_owned()),
+        Some(path) => (
+            reasons::NOT_REPORTED,
+            format!(
+                "whether its set is complete is not known, so it does not count. To see what is in the bucket: \
+                 holdfast backup show {path}"
+            ),
+        ),
     }
+}
+
+/// The reason for an agent that was killed for its memory, and what to do: the kernel kills all of its pod, so
+/// that nobody is left who could report it.
+fn of_memory(observed: &Observed, job: &Job) -> Option<(&'static str, &'static str)> {
+    let agent = observed.agent_of(job)?;
+    let remedy = ". It used more memory than its limit: raise \
+        spec.backup.resources.limits.memory; pg_dump needs four times the largest value of a row";
+    agent
+        .out_of_memory
+        .then_some((reasons::OUT_OF_MEMORY, remedy))
 }
 
 /// A backup whose agent could not begin, or could not say that it did, is a DatabaseBackup too, so that

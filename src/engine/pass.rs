@@ -182,8 +182,11 @@ async fn carry_out<'a>(
             continue;
         };
         has_identity &= *step != Step::EnsureAgentIdentity;
-        let is_passed_over = step.may_be_refused_by_others()
-            || (step.marks_an_object_of_others() && error.refusal().is_some());
+        // A release is never stuck because others refuse that a backup goes on.
+        let may_be_refused =
+            step.marks_an_object_of_others() || matches!(step, Step::LeaveBackup(_));
+        let is_passed_over =
+            step.may_be_refused_by_others() || (may_be_refused && error.refusal().is_some());
         let taken = done
             .refused
             .take(&executor, observed, (step, error), plan)

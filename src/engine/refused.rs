@@ -58,7 +58,10 @@ impl Refused {
         plan: &mut Plan,
     ) -> Result<(), PassError> {
         let is_of_one_object = step.marks_an_object_of_others()
-            || matches!(step, Step::DeleteBackup(_) | Step::DeleteDrill(_));
+            || matches!(
+                step,
+                Step::DeleteBackup(_) | Step::DeleteFailedBackup(_) | Step::DeleteDrill(_)
+            );
         let words = if is_of_one_object {
             // It depends on the object as it was read: that this is another one by now is no refusal.
             failure.refusal().filter(|_| !failure.is_precondition())

@@ -111,6 +111,7 @@ impl Executor {
         let databases = self.namespaced::<ProtectedDatabase>();
         let claims = self.namespaced::<PersistentVolumeClaim>();
         let checks = self.namespaced::<DatabaseCheck>();
+        let cron_jobs = self.namespaced::<CronJob>();
         let volumes = self.cluster::<PersistentVolume>();
         let namespaces = self.cluster::<Namespace>();
         let ledgers = self.cluster::<DatabaseLedger>();
@@ -185,10 +186,13 @@ impl Executor {
                 writer.apply_status(&checks, (name, None), &status).await
             }
             Step::FailFiles { check, files } => reports::fail_files(&checks, check, files).await,
-            Step::ApplyCronJob(job) => writer.apply(&self.namespaced(), job.as_ref()).await,
+            Step::ApplyCronJob(job) => writer.apply(&cron_jobs, job.as_ref()).await,
             Step::DeleteRoleBinding(read) => self.delete::<RoleBinding>(read).await,
-            Step::DeleteCronJob(read) => self.delete::<CronJob>(read).await,
-            Step::DeleteBackup(read) => self.delete::<DatabaseBackup>(read).await,
+            Step::DeleteCronJob(read) => writer.delete(&cron_jobs, read).await,
+            Step::LeaveBackup(read) => writer.delete_alone(&cron_jobs, read).await,
+            Step::DeleteBackup(read) | Step::DeleteFailedBackup(read) => {
+                self.delete::<DatabaseBackup>(read).await
+            }
             Step::DeleteCheck(read) => writer.delete(&checks, read).await,
             Step::AssertDatabase(read) => writer.patch(&databases, read, unchanged(read)).await,
             Step::AssertVolume(read) => writer.patch(&volumes, read, unchanged(read)).await,

@@ -300,11 +300,28 @@ impl Writer {
             preconditions: Some(preconditions),
             ..DeleteParams::background()
         };
-        let name = metadata.name.as_deref().unwrap_or_default();
-        match api.delete(name, &parameters).await {
-            Err(kube::Error::Api(status)) if status.reason == "NotFound" => Ok(()),
-            other => other.map(drop),
-        }
+        delete_with(api, metadata, &parameters).await
+    }
+
+    /// Deletes the object that was read, whatever of it has changed since, and leaves what it owns: that has no
+    /// owner from then on.
+    pub(crate) async fn delete_alone<K>(
+        &self,
+        api: &Api<K>,
+        metadata: &ObjectMeta,
+    ) -> Result<(), kube::Error>
+    where
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let preconditions = Preconditions {
+            uid: metadata.uid.clone(),
+            resource_version: None,
+        };
+        let parameters = DeleteParams {
+            preconditions: Some(preconditions),
+            ..DeleteParams::orphan()
+        };
+        delete_with(api, metadata, &parameters).await
     }
 
     /// Deletes the object that was read, whatever of it has changed since.
@@ -321,6 +338,22 @@ impl Writer {
             ..metadata.clone()
         };
         self.delete(api, &any_version).await
+    }
+}
+
+/// Deletes an object; one that no longer exists counts as deleted.
+async fn delete_with<K>(
+    api: &Api<K>,
+    metadata: &ObjectMeta,
+    parameters: &DeleteParams,
+) -> Result<(), kube::Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    let name = metadata.name.as_deref().unwrap_or_default();
+    match api.delete(name, parameters).await {
+        Err(kube::Error::Api(status)) if status.reason == "NotFound" => Ok(()),
+        other => other.map(drop),
     }
 }
 

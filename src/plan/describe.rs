@@ -92,6 +92,9 @@ impl Step {
             ),
             Self::ApplyCronJob(cron_job) => format!("apply CronJob {}", name(&cron_job.metadata)),
             Self::DeleteCronJob(metadata) => format!("delete CronJob {}", name(metadata)),
+            Self::LeaveBackup(metadata) => {
+                format!("delete CronJob {} and let its backup go on", name(metadata))
+            }
             Self::FailBackup { name, .. } => format!("mark DatabaseBackup {name} as failed"),
             Self::JudgeBackup { name, verdict } => judgement(name, verdict),
             Self::NoteDrill { name, drill } => note(name, drill),
@@ -106,6 +109,9 @@ impl Step {
             }
             Self::NoteRead { name, .. } => read_note(name),
             Self::DeleteBackup(metadata) => backup_deletion(name(metadata)),
+            Self::DeleteFailedBackup(metadata) => {
+                format!("delete DatabaseBackup {}, an old failure", name(metadata))
+            }
             Self::DeleteCheck(metadata) => format!("delete old DatabaseCheck {}", name(metadata)),
             Self::AssertDatabase(_) => "assert that the ProtectedDatabase is unchanged".to_owned(),
             Self::AssertVolume(metadata) => volume_assertion(name(metadata)),
@@ -221,6 +227,7 @@ impl Step {
                 | Self::ApplyCronJob(_)
                 | Self::EndJob(_)
                 | Self::DeleteBackup(_)
+                | Self::DeleteFailedBackup(_)
                 | Self::CreateDrill(_)
                 | Self::DeleteDrill(_)
         )

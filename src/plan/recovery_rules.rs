@@ -83,6 +83,7 @@ fn part(step: &Step) -> Part<'_> {
         | Step::ApplyCronJob(_)
         | Step::DeleteRoleBinding(_)
         | Step::DeleteCronJob(_)
+        | Step::LeaveBackup(_)
         | Step::EndJob(_)
         | Step::CreateBackup(_)
         | Step::FailBackup { .. }
@@ -92,6 +93,7 @@ fn part(step: &Step) -> Part<'_> {
         | Step::DeleteDrill(_)
         | Step::NoteRead { .. }
         | Step::DeleteBackup(_)
+        | Step::DeleteFailedBackup(_)
         | Step::DeleteCheck(_)
         | Step::AssertDatabase(_)
         | Step::AssertVolume(_)

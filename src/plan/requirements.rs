@@ -81,6 +81,7 @@ impl Step {
             | Self::DeleteRoleBinding(metadata)
             | Self::DeleteCronJob(metadata)
             | Self::DeleteBackup(metadata)
+            | Self::DeleteFailedBackup(metadata)
             | Self::DeleteDrill(metadata)
             | Self::DeleteCheck(metadata)
             | Self::AssertDatabase(metadata)
@@ -96,6 +97,10 @@ impl Step {
             Self::RetainVolume(volume) => Pin::Uid(
                 uid(&volume.metadata),
                 "Retain loses nothing, whatever else has changed",
+            ),
+            Self::LeaveBackup(metadata) => Pin::Uid(
+                uid(metadata),
+                "it goes with the ProtectedDatabase in any case, whatever of it has changed",
             ),
             Self::EndJob(metadata) => Pin::Uid(
                 uid(metadata),
@@ -188,7 +193,9 @@ impl Step {
             | Self::FinishDatabaseDeletion(metadata) => Permission::ConfirmedDeletion(metadata),
             Self::DeleteRoleBinding(_)
             | Self::DeleteCronJob(_)
+            | Self::LeaveBackup(_)
             | Self::DeleteBackup(_)
+            | Self::DeleteFailedBackup(_)
             | Self::DeleteDrill(_)
             | Self::DeleteCheck(_)
             | Self::EndJob(_) => Permission::OwnObject,
@@ -263,6 +270,7 @@ impl Step {
             | Self::ApplyCronJob(_)
             | Self::DeleteRoleBinding(_)
             | Self::DeleteCronJob(_)
+            | Self::LeaveBackup(_)
             | Self::FailBackup { .. }
             | Self::JudgeBackup { .. }
             | Self::NoteDrill { .. }
@@ -270,6 +278,7 @@ impl Step {
             | Self::DeleteDrill(_)
             | Self::NoteRead { .. }
             | Self::DeleteBackup(_)
+            | Self::DeleteFailedBackup(_)
             | Self::DeleteCheck(_)
             | Self::AssertDatabase(_)
             | Self::AssertVolume(_)
@@ -318,7 +327,9 @@ impl Step {
             | Self::FinishDatabaseDeletion(metadata)
             | Self::DeleteRoleBinding(metadata)
             | Self::DeleteCronJob(metadata)
+            | Self::LeaveBackup(metadata)
             | Self::DeleteBackup(metadata)
+            | Self::DeleteFailedBackup(metadata)
             | Self::DeleteDrill(metadata)
             | Self::DeleteCheck(metadata)
             | Self::EndJob(metadata) => Disturbance::RemovesObject(metadata),

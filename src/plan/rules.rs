@@ -71,6 +71,11 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         "only_backups_go_whose_sets_are_removed",
         backups::only_backups_go_whose_sets_are_removed,
     ),
+    ("only_old_failures_go", backups::only_old_failures_go),
+    (
+        "running_backups_outlive_their_database",
+        backups::running_backups_outlive_their_database,
+    ),
     ("drills_are_begun_alone", drills::drills_are_begun_alone),
     (
         "backups_are_proven_by_drills",
@@ -360,7 +365,10 @@ fn only_our_cron_job(
     position: usize,
 ) -> Result<(), &'static str> {
     let step = &steps[position];
-    if !matches!(step, Step::ApplyCronJob(_) | Step::DeleteCronJob(_)) {
+    if !matches!(
+        step,
+        Step::ApplyCronJob(_) | Step::DeleteCronJob(_) | Step::LeaveBackup(_)
+    ) {
         return Ok(());
     }
     let observed = scope.database()?;

@@ -110,6 +110,8 @@ pub enum Step {
     ApplyCronJob(Box<CronJob>),
     /// Deletes the backup CronJob. Deletes no backup.
     DeleteCronJob(Box<ObjectMeta>),
+    /// The same, and its Jobs stay: a backup that runs outlives the ProtectedDatabase, whose deletion would end it.
+    LeaveBackup(Box<ObjectMeta>),
     /// Creates the backup of a Job whose agent has not created it; one that already exists is left as
     /// it is.
     CreateBackup(Box<DatabaseBackup>),
@@ -146,6 +148,8 @@ pub enum Step {
     },
     /// Deletes the object of a backup whose set retention has removed from the bucket.
     DeleteBackup(Box<ObjectMeta>),
+    /// Deletes the object of a backup that failed long ago, in the place of which newer ones have failed.
+    DeleteFailedBackup(Box<ObjectMeta>),
     /// Deletes a check that nothing refers to any more.
     DeleteCheck(Box<ObjectMeta>),
     /// Changes nothing, and fails when the ProtectedDatabase is no longer the very one that the

@@ -9,6 +9,7 @@ use k8s_openapi::api::batch::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::Resource;
 use kube::api::ObjectMeta;
+use serde::de::DeserializeOwned;
 
 use super::agent_home::{annotations, with_labels};
 use super::agent_job::build_metadata;
@@ -18,9 +19,6 @@ use super::agent_settings::AgentPodSettings;
 use super::schedule::Schedule;
 use crate::api::{BackupRequest, FAILED_EXIT_CODE, ProtectedDatabase, REQUEST_VARIABLE, names};
 
-/// How long a backup's pod may take to start and to report, in addition to the backup's deadline,
-/// in seconds.
-pub(super) const MARGIN_SECONDS: u64 = 300;
 /// How late a backup may still start: half of the time to the next one, in seconds, between these.
 const START_WITHIN_SECONDS: [i64; 2] = [600, 43_200];
 /// How often a pod that failed is replaced. A failure that the agent reports ends the Job at once, and a
@@ -78,13 +76,7 @@ pub fn build_backup_cron_job(
                     backoff_limit: Some(BACKOFF_LIMIT),
                     pod_failure_policy: Some(build_failure_policy()),
                     pod_replacement_policy: Some("Failed".to_owned()),
-                    active_deadline_seconds: i64::try_from(
-                        request
-                            .deadline_seconds
-                            .saturating_add(request.turn_seconds.unwrap_or_default())
-                            .saturating_add(MARGIN_SECONDS),
-                    )
-                    .ok(),
+                    active_deadline_seconds: i64::try_from(request.job_seconds()).ok(),
                     ttl_seconds_after_finished: Some(KEPT_SECONDS),
                     template: build_template(database, &task, settings),
                     ..JobSpec::default()
@@ -98,14 +90,12 @@ pub fn build_backup_cron_job(
 /// What the agents of a CronJob are asked; none if that can't be read.
 #[must_use]
 pub fn noted_request(cron_job: &CronJob) -> Option<BackupRequest> {
-    let pod = cron_job
-        .spec
-        .job_template
-        .spec
-        .as_ref()?
-        .template
-        .spec
-        .as_ref()?;
+    request_of(cron_job.spec.job_template.spec.as_ref()?)
+}
+
+/// What the agent of a Job is asked; none if that can't be read.
+pub(super) fn request_of<Request: DeserializeOwned>(job: &JobSpec) -> Option<Request> {
+    let pod = job.template.spec.as_ref()?;
     let mut variables = pod
         .containers
         .iter()

@@ -17,11 +17,11 @@ use super::agent_pod::{
 };
 use super::agent_secrets::Secrets;
 use super::agent_settings::AgentPodSettings;
-use super::backup_job::{BACKOFF_LIMIT, MARGIN_SECONDS, build_failure_policy};
+use super::backup_job::{BACKOFF_LIMIT, build_failure_policy};
 use super::quantity::{compare, is_amount};
 use crate::api::{
-    BINARY_DIRECTORY, DatabaseRestore, DrillStorage, ProtectedDatabase, RestoreRequest,
-    SCRATCH_DATA_DIRECTORY, SCRATCH_SOCKET_DIRECTORY, names,
+    BINARY_DIRECTORY, DatabaseRestore, DrillStorage, JOB_MARGIN_SECONDS, ProtectedDatabase,
+    RestoreRequest, SCRATCH_DATA_DIRECTORY, SCRATCH_SOCKET_DIRECTORY, names,
 };
 
 /// How long an ended Job is kept at most, in seconds: its end proves the drill, and the operator deletes it once
@@ -68,7 +68,7 @@ pub fn build_drill_job(
     settings.placement.priority_class_name = None;
     let storage = drill.and_then(|drill| drill.storage.as_ref());
     let name = names::restore_job(&request.restore_uid);
-    let deadline = request.deadline_seconds.saturating_add(MARGIN_SECONDS);
+    let deadline = request.deadline_seconds.saturating_add(JOB_MARGIN_SECONDS);
     let mut template = build_template(database, &task, &settings);
     let pod = template.spec.get_or_insert_default();
     add_server(pod, &settings, data_volume(storage, raw_bytes));

@@ -31,6 +31,8 @@ pub struct CatalogPace {
     pub interval: Duration,
     /// The time after one that failed.
     pub retry: Duration,
+    /// Before a short one stores what checks have said since the last.
+    pub verdicts: Duration,
 }
 
 /// Pauses that grow by the same factor, up to the longest.
@@ -68,6 +70,7 @@ impl Default for JobPace {
                 first: Duration::from_hours(1),
                 interval: Duration::from_hours(24),
                 retry: Duration::from_hours(1),
+                verdicts: Duration::from_mins(5),
             },
         }
     }

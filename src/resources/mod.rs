@@ -53,7 +53,7 @@ pub use agent_wishes::with_defaults;
 pub use backup_job::{
     build_backup_cron_job, build_first_backup_job, noted_node, noted_request, turn_limit,
 };
-pub use catalog_job::{CATALOG_KEPT, build_catalog_job};
+pub use catalog_job::{CATALOG_KEPT, build_catalog_job, is_short_look};
 pub use check_job::{build_check_job, build_files_job};
 pub use check_schedule::CheckSchedule;
 pub use copy_job::{build_copy_job, copy_request};

@@ -281,6 +281,7 @@ pub fn catalog_request(
         removes: false,
         removing: Vec::new(),
         sample_bytes: backup.verify_sample,
+        verdicts_only: false,
     }
 }
 

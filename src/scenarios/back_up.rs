@@ -2,13 +2,14 @@
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 
+use super::failed_backups;
 use super::render::{Scenario, plans};
 use super::sample::Sample;
 use super::sample_objects::{
     backup, bad_backup, check, complete_backup, ended_job, job, judged, reset,
 };
 use super::sample_parts::{from, known, metadata, time};
-use crate::api::{Backup, CheckOutcome, ConditionType, Encryption};
+use crate::api::{Backup, CheckOutcome, ConditionType, DatabaseBackup, Encryption};
 use crate::decide::decide;
 use crate::world::{Fact, LateBackup, WorkloadFact};
 
@@ -51,8 +52,15 @@ fn verified() -> Sample {
         .after_a_pass()
 }
 
-fn failed(name: &str, at: &str) -> crate::api::DatabaseBackup {
+fn failed(name: &str, at: &str) -> DatabaseBackup {
     bad_backup(name, at, "Failed", "StorageUnreachable")
+}
+
+/// The backup has said where its set is.
+fn with_set(mut backup: DatabaseBackup) -> DatabaseBackup {
+    let status = backup.status.get_or_insert_default();
+    status.path = Some("prod/atra/knowledge/20260201T092000Z-00000001".to_owned());
+    backup
 }
 
 fn cron_job(change: impl FnOnce(&mut CronJob)) -> Sample {
@@ -362,6 +370,10 @@ fn freshness() -> Vec<Scenario> {
             ]),
         ),
         (
+            "twelve backups failed since the last good one",
+            Sample::settled().backups(failed_backups::failures(12)),
+        ),
+        (
             "the newest backup is suspect and a good one is there",
             Sample::settled().backups(vec![
                 good(),
@@ -387,6 +399,21 @@ fn freshness() -> Vec<Scenario> {
                     "2026-02-01T09:25:00Z",
                     "DeadlineExceeded",
                 )]),
+        ),
+        (
+            "a backup's Job had to end while the API server did not take its report",
+            Sample::settled()
+                .backups(vec![good(), with_set(running("knowledge-backup-2"))])
+                .jobs(vec![ended_job(
+                    "knowledge-backup-2",
+                    "backup",
+                    "2026-02-01T09:25:00Z",
+                    "DeadlineExceeded",
+                )]),
+        ),
+        (
+            "a backup that has begun its set has no Job",
+            Sample::settled().backups(vec![good(), with_set(running("knowledge-backup-2"))]),
         ),
         (
             "a running backup's Job runs",

@@ -15,6 +15,7 @@ use super::sample_parts::{from, time};
 use crate::api::{CatalogReport, CatalogRequest, DatabaseBackup, REQUEST_VARIABLE};
 use crate::decide::decide;
 use crate::plan::{Step, check_plan};
+use crate::world::Fact;
 
 /// An hour after the first backup.
 const LATER: &str = "2026-02-01T10:01:00Z";
@@ -77,6 +78,13 @@ fn looked(ended: &str, reason: &str) -> Sample {
     reported(json!({})).jobs(vec![look])
 }
 
+/// What a look says that has stored what checks have said of these sets.
+fn stored(confirmed: &[&str], demoted: &[&str]) -> serde_json::Value {
+    json!({"verdicts": {
+        "job": "catalog-1", "time": "2026-02-01T09:20:00Z", "confirmed": confirmed, "demoted": demoted,
+    }})
+}
+
 fn scenarios() -> Vec<Scenario> {
     let settled = Sample::settled;
     let is_removed = json!({"removes": true, "removed": [format!("{DIRECTORY}/first")]});
@@ -91,7 +99,7 @@ fn scenarios() -> Vec<Scenario> {
             settled().backups(vec![first()]).at(LATER),
         ),
         (
-            "the first backup is younger than an hour",
+            "the first backup is confirmed, and the bucket does not have that",
             settled().backups(vec![first()]),
         ),
         (
@@ -125,14 +133,26 @@ fn scenarios() -> Vec<Scenario> {
             "the last look was held an hour ago",
             looked("2026-02-01T08:30:00Z", "CompletionsReached").with(|observed| {
                 let held = json!({"removes": true, "held": "the data is not verified"});
-                observed.backups = crate::world::Fact::Known(vec![first(), newest(held)]);
+                observed.backups = Fact::Known(vec![first(), newest(held)]);
+            }),
+        ),
+        (
+            "a check has said something since the last look",
+            looked("2026-02-01T09:20:00Z", "CompletionsReached").with(|observed| {
+                observed.backups = Fact::Known(vec![first(), newest(stored(&["first"], &[]))]);
+            }),
+        ),
+        (
+            "a check has said something a moment after the last look",
+            looked("2026-02-01T09:27:00Z", "CompletionsReached").with(|observed| {
+                observed.backups = Fact::Known(vec![first(), newest(stored(&["first"], &[]))]);
             }),
         ),
         ("the Job of the last look is gone", reported(json!({}))),
         (
             "the Jobs can't be read",
             reported(json!({})).with(|observed| {
-                observed.jobs = crate::world::Fact::Unknown("forbidden".to_owned());
+                observed.jobs = Fact::Unknown("forbidden".to_owned());
             }),
         ),
         (

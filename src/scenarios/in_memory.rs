@@ -248,6 +248,9 @@ impl Passes {
                     guard::build_release_patch(&release.metadata, &owner, Marks::Itself),
                 );
                 self.database_gone = is_gone(&database.metadata);
+                if self.database_gone {
+                    self.collect_garbage();
+                }
             }
             Step::RevokeConfirmation(step) => {
                 let patch = guard::build_revocation(&step.metadata, &[step.verb]);
@@ -356,7 +359,17 @@ impl Passes {
                 created(&mut cron_job.metadata);
                 self.observed.cron_job = Fact::Known(Some(cron_job));
             }
-            Step::DeleteCronJob(_) => self.observed.cron_job = Fact::Known(None),
+            Step::DeleteCronJob(_) => {
+                self.observed.cron_job = Fact::Known(None);
+                self.delete_owned_by("CronJob");
+            }
+            Step::LeaveBackup(_) => {
+                self.observed.cron_job = Fact::Known(None);
+                for job in known(&mut self.observed.jobs) {
+                    let owners = job.metadata.owner_references.iter_mut();
+                    owners.for_each(|owners| owners.retain(|owner| owner.kind != "CronJob"));
+                }
+            }
             Step::EndJob(metadata) => {
                 known(&mut self.observed.jobs).retain(|job| job.metadata.uid != metadata.uid);
                 known(&mut self.observed.agents)
@@ -420,7 +433,7 @@ impl Passes {
                 known(&mut self.observed.restores)
                     .retain(|restore| restore.metadata.uid != metadata.uid);
             }
-            Step::DeleteBackup(metadata) => {
+            Step::DeleteBackup(metadata) | Step::DeleteFailedBackup(metadata) => {
                 known(&mut self.observed.backups)
                     .retain(|backup| backup.metadata.uid != metadata.uid);
             }
@@ -428,6 +441,25 @@ impl Passes {
                 known(&mut self.observed.checks).retain(|check| check.metadata.uid != metadata.uid);
             }
             other => panic!("no way to {}", other.describe()),
+        }
+    }
+
+    /// What the ProtectedDatabase owns goes with it, and what that owns.
+    fn collect_garbage(&mut self) {
+        let cron_job = &mut self.observed.cron_job;
+        if matches!(cron_job, Fact::Known(Some(_))) {
+            *cron_job = Fact::Known(None);
+            self.delete_owned_by("CronJob");
+        }
+        self.delete_owned_by("ProtectedDatabase");
+    }
+
+    fn delete_owned_by(&mut self, kind: &str) {
+        if let Fact::Known(jobs) = &mut self.observed.jobs {
+            jobs.retain(|job| {
+                let mut owners = job.metadata.owner_references.iter().flatten();
+                !owners.any(|owner| owner.kind == kind)
+            });
         }
     }
 

@@ -29,6 +29,7 @@ mod data_place;
 mod drill_rules;
 mod drill_sample;
 mod drills;
+mod failed_backups;
 mod files;
 mod forged_marks;
 mod gate;
@@ -73,6 +74,7 @@ mod sample_parts;
 mod sampled;
 mod servers;
 mod steps_tests;
+mod stored_verdicts;
 
 mod storage;
 mod storage_cluster;

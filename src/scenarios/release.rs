@@ -1,10 +1,17 @@
 //! Scenarios of the way out: the ProtectedDatabase was deleted.
 
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::json;
+
 use super::in_memory::Passes;
 use super::render::{PASSES, Scenario, plans};
+use super::rule_case::Case;
 use super::sample::{Sample, mark};
-use super::sample_parts::{delete, known};
+use super::sample_objects::{ended_job, job};
+use super::sample_parts::{delete, from, known};
+use crate::decide::decide;
 use crate::guard::{self, MarkState, Marks};
+use crate::plan::Step;
 use crate::world::Fact;
 use crate::world::{NeighbourFact, VolumeFact, WorkloadFact};
 
@@ -32,7 +39,126 @@ fn neighbour() -> NeighbourFact {
     }
 }
 
+/// Jobs of backups that the CronJob owns.
+fn backup_jobs(jobs: Vec<Job>) -> Vec<Job> {
+    let owned = jobs.into_iter().map(|mut job| {
+        job.metadata.owner_references = from(json!([{
+            "apiVersion": "batch/v1", "kind": "CronJob", "name": "knowledge-backup",
+            "uid": "uid-of-knowledge-backup", "controller": true,
+        }]));
+        job
+    });
+    owned.collect()
+}
+
+fn running() -> Vec<Job> {
+    backup_jobs(vec![job("knowledge-backup-2", "backup")])
+}
+
+fn ended() -> Vec<Job> {
+    backup_jobs(vec![ended_job(
+        "knowledge-backup-2",
+        "backup",
+        "2026-02-01T09:25:00Z",
+        "CompletionsReached",
+    )])
+}
+
+/// The scenarios of a backup while the database goes.
+fn with_backups() -> Vec<Scenario> {
+    vec![
+        (
+            "the database goes while a backup runs",
+            confirmed().jobs(running()),
+        ),
+        (
+            "the database goes after its backup has ended",
+            confirmed().jobs(ended()),
+        ),
+        (
+            "the database goes and whether a backup runs can't be read",
+            confirmed().with(|observed| {
+                observed.jobs = Fact::Unknown("could not read the Jobs: refused".to_owned());
+            }),
+        ),
+        (
+            "the database goes and its CronJob can't be read",
+            confirmed().with(|observed| {
+                observed.cron_job = Fact::Unknown("could not read the CronJob: refused".to_owned());
+            }),
+        ),
+        (
+            "the database goes while a backup runs and its CronJob is going",
+            confirmed().jobs(running()).with(|observed| {
+                let cron_job = known(&mut observed.cron_job).get_or_insert_default();
+                delete(&mut cron_job.metadata);
+            }),
+        ),
+        (
+            "the database was deleted without confirmation while a backup runs",
+            Sample::settled().deleted().jobs(running()),
+        ),
+    ]
+}
+
+/// Its CronJob is deleted with the ProtectedDatabase, and the Jobs of that with it.
+#[test]
+fn a_backup_that_runs_outlives_its_database() {
+    let jobs_left = |sample: Sample| {
+        let mut world = Passes::new(sample.0);
+        world.settle(PASSES);
+        assert!(world.database_gone);
+        let jobs = known(&mut world.observed.jobs).clone();
+        assert!(world.observed.cron_job.known().is_some_and(Option::is_none));
+        jobs
+    };
+    let left = jobs_left(confirmed().jobs(running()));
+    let [job] = left.as_slice() else {
+        panic!("the backup was ended: {left:?}");
+    };
+    let owners = job.metadata.owner_references.as_ref();
+    assert!(owners.is_none_or(Vec::is_empty), "nothing else ends it");
+    assert!(jobs_left(confirmed().jobs(ended())).is_empty());
+}
+
+/// What the rule about backups that run refuses.
+pub fn cases() -> Vec<Case> {
+    let running = || confirmed().jobs(running());
+    let is_leaving = |step: &Step| matches!(step, Step::LeaveBackup(_));
+    let all = decide(&running().0).steps;
+    let (leave, without): (Vec<Step>, Vec<Step>) = all.iter().cloned().partition(is_leaving);
+    assert_eq!(leave.len(), 1);
+    let case = |observed: Sample, bad: &[Step]| Case {
+        rule: "running_backups_outlive_their_database",
+        observed: observed.0,
+        bad: bad.to_vec(),
+        good: vec![Step::EnsureAgentIdentity],
+    };
+    let unread = || Fact::Unknown("refused".to_owned());
+    vec![
+        Case {
+            good: all,
+            ..case(running(), &without)
+        },
+        case(
+            running().with(|observed| observed.jobs = Fact::Unknown("refused".to_owned())),
+            &without,
+        ),
+        case(
+            running().with(|observed| observed.cron_job = unread()),
+            &without,
+        ),
+        // Nobody has deleted the database, or confirmed it.
+        case(Sample::settled(), &leave),
+        case(Sample::settled().deleted(), &leave),
+    ]
+}
+
 pub fn scenarios() -> Vec<Scenario> {
+    [ways_out(), with_backups()].concat()
+}
+
+fn ways_out() -> Vec<Scenario> {
     vec![
         (
             "the database was deleted without confirmation",

@@ -6,7 +6,8 @@ use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
 use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival, time};
 use super::{
-    agents, catalog, drill_rules, not_begun, recovery_rules_tests, restore_rules, sampled,
+    agents, catalog, drill_rules, failed_backups, not_begun, recovery_rules_tests, release,
+    restore_rules, sampled,
 };
 use crate::api::{
     BackupDemotion, BackupState, BackupVerdict, ConfirmedVerb, DeletionGuard, WorkloadKind, names,
@@ -1044,6 +1045,8 @@ fn cases() -> Vec<Case> {
         jobs(),
         deleted_backups(),
         demoted_backups(),
+        failed_backups::cases(),
+        release::cases(),
     ]
     .into_iter()
     .flatten()

@@ -224,6 +224,17 @@ pub fn bad_backup(name: &str, created: &str, state: &str, reason: &str) -> Datab
     backup
 }
 
+/// The same as an agent or the operator has created it, and not a user.
+pub fn of_agents(mut backup: DatabaseBackup) -> DatabaseBackup {
+    let labels = [
+        (names::DATABASE_LABEL, "knowledge"),
+        (names::MANAGED_BY_LABEL, names::OPERATOR_MANAGER),
+    ];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    backup.metadata.labels = Some(labels.into());
+    backup
+}
+
 /// A Job of ours that runs.
 pub fn job(name: &str, task: &str) -> Job {
     let mut job = Job {

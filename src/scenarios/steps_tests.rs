@@ -122,6 +122,7 @@ fn steps() -> Vec<Step> {
         Step::ApplyCronJob(Box::default()),
         Step::DeleteRoleBinding(object()),
         Step::DeleteCronJob(object()),
+        Step::LeaveBackup(object()),
         Step::FailBackup {
             name: name(),
             reason: reasons::JOB_FAILED,
@@ -157,6 +158,7 @@ fn steps() -> Vec<Step> {
         Step::CreateDrill(Box::new(drill("data", &serde_json::Value::Null))),
         Step::DeleteDrill(object()),
         Step::DeleteBackup(object()),
+        Step::DeleteFailedBackup(object()),
         Step::DeleteCheck(object()),
         Step::AssertDatabase(object()),
         Step::AssertVolume(object()),

@@ -29,6 +29,8 @@ pub enum Held {
     NewestConfirmedUnread,
     /// A set was found damaged, and its backup does not say so yet.
     SetDamaged,
+    /// A Suspect set is newer than every one that counts: what it lacks may be in older ones only.
+    SuspectStands,
 }
 
 /// Why a set stays or goes.
@@ -85,6 +87,9 @@ impl fmt::Display for Held {
             Self::StorageChanged => "spec.backup.storage was changed meanwhile",
             Self::NewestConfirmedUnread => "the newest confirmed set can't be read",
             Self::SetDamaged => "a set was found damaged",
+            Self::SuspectStands => {
+                "a Suspect set is newer than every one that counts, and its DatabaseBackup says why"
+            }
         })
     }
 }

@@ -11,6 +11,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::agents::job_began_at;
+use super::job_end::job_end;
 use super::namespace::namespace_uids;
 use super::{
     AgentFact, AgentIdentity, ClaimFact, ClaimOwner, Fact, FormerWorkload, KeptVolume, LateBackup,
@@ -450,6 +451,36 @@ impl Observed {
         };
         label(names::DATABASE_LABEL) == Some(self.name())
             && label(names::MANAGED_BY_LABEL) == Some(names::OPERATOR_MANAGER)
+    }
+
+    /// Whether a backup runs. One of which that can't be read may.
+    #[must_use]
+    pub fn may_run_backup(&self) -> bool {
+        let is_backup = |job: &Job| {
+            let labels = job.metadata.labels.as_ref();
+            labels
+                .and_then(|labels| labels.get(names::TASK_LABEL))
+                .map(String::as_str)
+                == Some("backup")
+        };
+        let runs =
+            |job: &Job| is_backup(job) && self.is_ours(&job.metadata) && job_end(job).is_none();
+        self.jobs.known().is_none_or(|jobs| jobs.iter().any(runs))
+    }
+
+    /// The CronJob of its backups, if it is ours and stays.
+    #[must_use]
+    pub fn own_cron_job(&self) -> Fact<Option<&ObjectMeta>> {
+        let is_own = |metadata: &&ObjectMeta| {
+            self.is_ours(metadata) && metadata.deletion_timestamp.is_none()
+        };
+        match &self.cron_job {
+            Fact::Known(found) => {
+                let metadata = found.as_ref().map(|found| &found.metadata);
+                Fact::Known(metadata.filter(is_own))
+            }
+            Fact::Unknown(why) => Fact::Unknown(why.clone()),
+        }
     }
 
     /// `metadata.name` of the ProtectedDatabase.

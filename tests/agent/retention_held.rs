@@ -29,6 +29,7 @@ async fn nothing_goes_while_anything_holds_and_not_when_it_begins_to() {
         Held::DataNotVerified,
         Held::ClusterUnread,
         Held::DatabaseGone,
+        Held::SuspectStands,
     ] {
         let report = look(&server.open(), &asked, &Says::new(&sets).held(held)).await;
         assert_eq!(server.objects(), before);

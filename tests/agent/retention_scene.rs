@@ -171,6 +171,7 @@ pub fn request(server: &TestObjectStore, keep_last: i32) -> CatalogRequest {
         removes: true,
         removing: Vec::new(),
         sample_bytes: 0,
+        verdicts_only: false,
     }
 }
 

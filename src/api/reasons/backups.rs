@@ -94,9 +94,15 @@ reasons! { BACKUPS:
         "Another backup of the same database is being taken. Two at once would only slow each other \
          down.",
         "Nothing to do. `kubectl get dbbackup` shows the other one.";
+    NOT_REPORTED = "NotReported" on "BackupFresh=False":
+        "The Job of a backup has ended, and its agent has not reported how it went: it was killed, or the API \
+         server was unavailable until the deadline of the Job. Whether its set is complete is not known, so it does \
+         not count. Nothing of it is removed while it has a manifest.",
+        "`holdfast backup show SET`, with the set that the message names, says whether it is complete. The next \
+         backup is another set.";
     OUT_OF_MEMORY = "OutOfMemory" on "BackupFresh=False":
         "The kernel killed the agent or pg_dump, because they used more memory than their limit. \
-         Nothing was stored.",
+         Without a manifest nothing of it counts.",
         "Raise `spec.backup.resources.limits.memory`: pg_dump needs four times the largest value of a \
          row, and at least 512Mi.";
     PROVEN = "Proven" on "RestoreProven=True":
