@@ -20,10 +20,11 @@ use crate::store::{Manifest, SetPath, SetState, StoreLimits, set_suffix};
 
 use super::leftovers::leave_nothing_behind;
 use super::record_verdicts::record_verdicts;
+use super::show_progress::{clear, keep_showing};
 use super::turn::wait_for_turn;
 use super::{
-    Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host, kubernetes,
-    take_set,
+    BackupMeter, Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host,
+    kubernetes, take_set,
 };
 
 /// How long to wait before a backup is begun again that had to end for a change of a table.
@@ -75,17 +76,21 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
         ..DatabaseBackupStatus::default()
     };
     kubernetes::apply_status::<DatabaseBackup>(&client, &request.namespace, name, &status).await?;
-    match Box::pin(take(
+    let meter = BackupMeter::default();
+    let this = (request.namespace.as_str(), name);
+    let taking = Box::pin(take(
         &client,
-        &request,
-        name,
+        (&request, name, meter.clone()),
         check_since.as_ref(),
         path,
         &interrupt,
         ends_at,
-    ))
-    .await
-    {
+    ));
+    let taken = tokio::select! {
+        taken = taking => taken,
+        never = keep_showing(&client, this, &meter) => match never {},
+    };
+    match taken {
         Ok(set) => describe_set(&mut status, &set, &request),
         Err(failure) => {
             tracing::error!(
@@ -115,6 +120,7 @@ pub async fn run_backup(request: BackupRequest, name: &str) -> anyhow::Result<()
     status.completion_time = Some(Time(ended_at));
     status.duration_seconds = Some(ended_at.duration_since(started_at).as_secs());
     kubernetes::apply_status::<DatabaseBackup>(&client, &request.namespace, name, &status).await?;
+    clear(&client, this, &meter).await;
     if status.state == Some(BackupState::Failed) {
         anyhow::bail!("the backup failed, which its DatabaseBackup says: {name}");
     }
@@ -158,8 +164,7 @@ async fn await_turn(
 
 async fn take(
     client: &Client,
-    request: &BackupRequest,
-    name: &str,
+    (request, name, meter): (&BackupRequest, &str, BackupMeter),
     check_since: Option<&Time>,
     path: SetPath,
     interrupt: &Interrupt,
@@ -207,6 +212,7 @@ async fn take(
         path,
         image: fetch_image(client, &request.namespace, name).await,
         pause: YIELD_PAUSE,
+        meter,
         dump_program: None,
         limits,
     };

@@ -234,7 +234,7 @@ fn not_written(error: &io::Error) -> AgentFailure {
     }
 }
 
-fn no_program(server: u32, why: &NoProgram) -> AgentFailure {
+pub fn no_program(server: u32, why: &NoProgram) -> AgentFailure {
     let (reason, message) = match why {
         NoProgram::Missing => (
             reasons::RESTORE_FAILED,
