@@ -81,7 +81,7 @@ pub async fn fetch_facts(
     fetch_extensions(writer, extensions, &mut facts).await?;
     fetch_what_holds(writer, &mut facts).await?;
     fetch_rights(writer, &mut facts).await?;
-    // Without them less is said, and nothing else is different.
+    // Without them the warnings are fewer, and nothing else is different.
     if let Err(error) = fetch_poolers(writer, &mut facts).await {
         tracing::warn!("sessions of poolers could not be looked for: {error}");
     }

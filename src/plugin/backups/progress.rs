@@ -9,7 +9,7 @@ use crate::wording::{escaped, say_about, say_pace};
 
 /// The longest name that is shown: the line must fit a terminal.
 const NAME: usize = 24;
-/// Numbers that are older, in seconds, are said to be old. The agent writes them every 10 s.
+/// Numbers that are older, in seconds, are marked as old. The agent writes them every 10 s.
 const OLD: i64 = 60;
 
 /// `orders  12 of 34 tables, 1.2 of ~4.0 GiB, 85 MiB/s, about 40 s left`.
